@@ -1,0 +1,78 @@
+// The table of errors: a stable code, its HTTP status, and the words that tell a client or an operator what to do.
+
+/** HTTP status and error `type` (OpenAI's names) per code. Match on the code, never on the message. */
+const table = {
+  // The request itself.
+  INVALID_JSON: [400, 'invalid_request_error'],
+  INVALID_UTF8: [400, 'invalid_request_error'],
+  INVALID_FIELD: [400, 'invalid_request_error'],
+  FORBIDDEN_FIELD: [400, 'invalid_request_error'],
+  FORBIDDEN_HEADER: [400, 'invalid_request_error'],
+  INVALID_HEADER: [400, 'invalid_request_error'],
+  INVALID_PATH: [400, 'invalid_request_error'],
+  BODY_TOO_DEEP: [400, 'invalid_request_error'],
+  BODY_TOO_LARGE: [413, 'invalid_request_error'],
+  UNSUPPORTED_ENCODING: [415, 'invalid_request_error'],
+  UNSUPPORTED_MEDIA_TYPE: [415, 'invalid_request_error'],
+  BODY_TIMEOUT: [408, 'invalid_request_error'],
+  NOT_SUPPORTED: [400, 'invalid_request_error'],
+  UNKNOWN_PATH: [404, 'not_found_error'],
+  METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
+  UNAUTHORIZED: [401, 'authentication_error'],
+  FORBIDDEN_HOST: [403, 'permission_error'],
+  // Sessions and windows.
+  SESSION_NOT_FOUND: [404, 'not_found_error'],
+  SESSION_EMPTY: [409, 'conflict_error'],
+  WINDOW_NOT_FOUND: [404, 'not_found_error'],
+  WINDOW_NAME_TAKEN: [409, 'conflict_error'],
+  WINDOW_NOT_READY: [409, 'conflict_error'],
+  WINDOW_DIVERGES: [409, 'conflict_error'],
+  WINDOW_MISMATCH: [409, 'conflict_error'],
+  WINDOW_CORRUPT: [500, 'server_error'],
+  // What stands behind us.
+  UPSTREAM_REFUSED: [502, 'upstream_error'],
+  UPSTREAM_TIMEOUT: [504, 'upstream_error'],
+  UPSTREAM_BROKEN: [502, 'upstream_error'],
+  UPSTREAM_REJECTED: [502, 'upstream_error'],
+  LMCACHE_UNREACHABLE: [502, 'upstream_error'],
+  LMCACHE_BAD_ANSWER: [502, 'upstream_error'],
+  STORE_UNAVAILABLE: [503, 'server_error'],
+  BUSY: [503, 'server_error'],
+  CLIENT_GONE: [499, 'client_error'],
+  CONFIG: [500, 'server_error'],
+  INTERNAL: [500, 'server_error'],
+} as const satisfies Record<string, readonly [status: number, type: string]>
+
+export type ErrorCode = keyof typeof table
+
+/** An error with a stable code. `param` names the field, header or path at fault. */
+export class CwmError extends Error {
+  override readonly name = 'CwmError'
+  readonly code: ErrorCode
+  readonly param: string | undefined
+
+  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.param = options.param
+  }
+
+  get status(): number {
+    return table[this.code][0]
+  }
+
+  get type(): string {
+    return table[this.code][1]
+  }
+}
+
+/** All codes with status and type, for the docs and for tests. */
+export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, type: string]>> = table
+
+/** Any thrown value as a CwmError; what is not one becomes `INTERNAL`, with the cause kept and its text withheld from clients. */
+export function toCwmError(thrown: unknown): CwmError {
+  if (thrown instanceof CwmError) return thrown
+  return new CwmError('INTERNAL', 'cwm failed on this request; the log has the cause under its x-cwm-request-id', {
+    cause: thrown,
+  })
+}

@@ -1,0 +1,158 @@
+// The nouns of cwm as values: sessions, windows, receipts. No behaviour, no wire names (api/wire.ts translates).
+
+import type { JsonObject, JsonValue } from './json.ts'
+
+/** Which of the upstream's request shapes a conversation uses. Windows keep the dialect they were frozen from. */
+export type Dialect = 'chat' | 'completions' | 'responses' | 'messages'
+
+/** A prompt before it is rendered to token ids: messages (or input items) and every other body field that shapes it. */
+export interface Prompt {
+  readonly dialect: Exclude<Dialect, 'completions'>
+  /** The served model or adapter name that the client sent. */
+  readonly model: string
+  readonly messages: readonly JsonValue[]
+  /** Body fields beside the messages that shape the prompt (`tools`, `system`, `chat_template_kwargs`, …), by wire name. */
+  readonly shaping: JsonObject
+}
+
+/** Token counts of one turn, from the upstream's `usage`; `cachedTokens` is absent when the upstream does not report it. */
+export interface Usage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly totalTokens: number
+  readonly cachedTokens?: number
+}
+
+/** A live conversation of one tenant. */
+export interface SessionRecord {
+  readonly tenant: string
+  readonly id: string
+  /** True when a client named it by header or path; false when the message prefix decides. */
+  readonly named: boolean
+  /** Random id from which the salt is derived: what may share KV. */
+  readonly lineage: string
+  /** Name of the window whose messages stand before this session's own. */
+  readonly baseWindow?: string
+  /** `id` of that window: a name that was frozen anew is another window. */
+  readonly baseWindowId?: string
+  readonly model?: string
+  readonly dialect?: Dialect
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  readonly lastTurnAt: number
+  readonly turns: number
+  /** Of the last finished turn. */
+  readonly usage?: Usage
+  /** The upstream's `max_model_len`, in tokens. */
+  readonly limit?: number
+  /** The proof of the last thaw into this session. */
+  readonly thaw?: ThawReceipt
+}
+
+/** A digest of a message prefix that ended with a delivered reply, and the session that it belongs to. */
+export interface Boundary {
+  /** base64url SHA-256 over scope and canonical messages; the scope holds tenant and user. */
+  readonly digest: string
+  readonly tenant: string
+  readonly sessionId: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** `freezing`: recorded, not yet proved. `frozen`: see `durability`. `failed`: see `reason`; the name can be tried again. */
+export type WindowState = 'freezing' | 'frozen' | 'failed'
+
+/**
+ * What of a window outlives the engine's own cache.
+ * `l2`: every whole chunk was seen behind memory. `l1`: every whole chunk was seen or found, memory is sure.
+ * `unverified`: pinned and computed, but neither directory nor probe showed all chunks.
+ * `text`: nothing but messages and ids (under one chunk, no LMCache, or a prompt that the tokenizer endpoints cannot express).
+ */
+export type Durability = 'l2' | 'l1' | 'unverified' | 'text'
+
+/**
+ * Whether the coordinator holds a pin of ours for the window's chunks.
+ * `pinning`: asked, the answer is unknown after a crash. `pinned`: counted. `none`: never asked, or given back.
+ */
+export type PinState = 'none' | 'pinning' | 'pinned'
+
+/** Chunks of a sequence seen per tier and L2 adapter at one moment. `total` counts whole chunks; null where unknown. */
+export interface TierCounts {
+  readonly total: number
+  readonly l1: number | null
+  readonly l2: number | null
+  /** L2 chunks by backend (`fs`, `resp`, …). */
+  readonly backends: Readonly<Record<string, number>>
+}
+
+/** Durations of the steps of one operation, in milliseconds. */
+export type StepMs = Readonly<Record<string, number>>
+
+/** What a freeze proved. */
+export interface FreezeReceipt {
+  readonly durability: Durability
+  /** Length of the frozen id sequence. 0 when the ids could not be had. */
+  readonly tokens: number
+  readonly chunkSize: number | null
+  readonly chunks: number
+  /** Tokens that a later thaw can load instead of computing: whole chunks that were shown to exist. */
+  readonly restorableTokens: number
+  readonly tiers: TierCounts
+  readonly pinned: boolean
+  /** Of the warm call: tokens that were cached already, and tokens computed to complete the KV. Null where not reported. */
+  readonly cachedTokens: number | null
+  readonly computedTokens: number | null
+  readonly ms: StepMs
+  /** What fell short, in words for an operator. */
+  readonly warnings: readonly string[]
+}
+
+/** What a thaw proved. `restoredTokens` is the warm call's own `cached_tokens`. */
+export interface ThawReceipt {
+  readonly window: string
+  readonly sessionId: string
+  readonly tokens: number
+  /** Null when the upstream does not report cached tokens (`--enable-prompt-tokens-details` is off). */
+  readonly restoredTokens: number | null
+  readonly recomputedTokens: number | null
+  readonly tiersBefore: TierCounts
+  /** The template or tokenizer gives other ids than at freeze; the new ones were warmed. */
+  readonly drift: boolean
+  readonly ms: StepMs
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly warnings: readonly string[]
+}
+
+/** An immutable snapshot of a session under a name: everything but its content. */
+export interface WindowRecord {
+  readonly tenant: string
+  readonly name: string
+  /** Random; a name that is frozen again after a failure gets a new one. */
+  readonly id: string
+  readonly state: WindowState
+  /** Why the state is `failed`. */
+  readonly reason?: string
+  readonly sessionId: string
+  readonly lineage: string
+  /** Name of the window that the session had been thawed from. */
+  readonly parent?: string
+  readonly dialect: Prompt['dialect']
+  readonly model: string
+  /** The client's own `cache_salt` at freeze: it is part of the salt under which the KV lies. */
+  readonly clientSalt?: string
+  readonly messageCount: number
+  readonly createdAt: number
+  readonly frozenAt?: number
+  /** SHA-256 over prompt and ids, base64url; set when frozen. */
+  readonly checksum?: string
+  readonly pin: PinState
+  readonly receipt?: FreezeReceipt
+}
+
+/** The heavy part of a window: never listed, read only to thaw, verify or repair it. */
+export interface WindowContent {
+  readonly prompt: Prompt
+  /** Exact ids that every next prompt begins with; empty until the freeze has had them from the upstream. */
+  readonly tokenIds: Uint32Array
+}
