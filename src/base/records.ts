@@ -124,6 +124,15 @@ export interface ThawReceipt {
   readonly warnings: readonly string[]
 }
 
+/** What LMCache's chunk keys hold beside token ids and salt. */
+export interface ChunkKeys {
+  /** The engine's own model path (`root` of /v1/models), not the served name. */
+  readonly engineName: string
+  readonly worldSize: number
+  /** Tokens per chunk. */
+  readonly chunkSize: number
+}
+
 /** An immutable snapshot of a session under a name: everything but its content. */
 export interface WindowRecord {
   readonly tenant: string
@@ -147,6 +156,8 @@ export interface WindowRecord {
   /** SHA-256 over prompt and ids, base64url; set when frozen. */
   readonly checksum?: string
   readonly pin: PinState
+  /** How LMCache's keys name this window's chunks: needed to give the pin back after the engine has changed. */
+  readonly keys?: ChunkKeys
   readonly receipt?: FreezeReceipt
 }
 

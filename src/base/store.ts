@@ -19,7 +19,7 @@ export type BoundaryHit = { readonly sessionId: string } | 'ambiguous'
 
 /** The fields of a window that change after its reservation. Content and identity never do, but for the ids found by the freeze. */
 export type WindowChange = Partial<
-  Pick<WindowRecord, 'state' | 'reason' | 'frozenAt' | 'checksum' | 'pin' | 'receipt'>
+  Pick<WindowRecord, 'state' | 'reason' | 'frozenAt' | 'checksum' | 'pin' | 'keys' | 'receipt'>
 > & { readonly tokenIds?: Uint32Array }
 
 /**
