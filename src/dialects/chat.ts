@@ -1,0 +1,190 @@
+// POST /v1/chat/completions: its messages, their identity, and what its answers hold.
+
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Usage } from '../base/records.ts'
+import {
+  type CanonicalMessage,
+  type Choice,
+  type DialectRules,
+  frame,
+  type Observation,
+  stableArguments,
+  stableJson,
+  textOf,
+} from './dialect.ts'
+import { readOpenAiUsage } from './openai-usage.ts'
+
+/** `content` as frames: a string and a list with one text part are the same words. Empty content is no content. */
+export function canonicalContent(content: JsonValue | undefined, textTypes: readonly string[]): string {
+  if (typeof content === 'string') return content === '' ? '' : frame('t', content)
+  if (!Array.isArray(content)) return content === null || content === undefined ? '' : frame('j', stableJson(content))
+  return content
+    .map((part: JsonValue) => {
+      if (typeof part === 'string') return frame('t', part)
+      if (isObject(part) && textTypes.includes(textOf(part.type) ?? '')) {
+        const text = textOf(part.text) ?? ''
+        return text === '' ? '' : frame('t', text)
+      }
+      return frame('p', stableJson(part))
+    })
+    .join('')
+}
+
+function canonicalToolCall(call: JsonValue): string {
+  if (!isObject(call)) return frame('c', stableJson(call))
+  const id = frame('i', textOf(call.id) ?? '')
+  const fn = call.function
+  if (!isObject(fn)) return frame('c', id + stableJson(call))
+  return frame('c', id + frame('n', textOf(fn.name) ?? '') + frame('a', stableArguments(fn.arguments)))
+}
+
+/**
+ * Kept: role, content, name, tool_call_id, tool_calls (id, name, arguments), function_call, refusal. Dropped: all else, so
+ * nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`, which most SDKs do not echo.
+ */
+function canonical(message: JsonValue): CanonicalMessage {
+  if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
+  const role = textOf(message.role) ?? ''
+  let text = frame('r', role) + canonicalContent(message.content, ['text'])
+  for (const [tag, field] of [
+    ['n', 'name'],
+    ['i', 'tool_call_id'],
+    ['f', 'refusal'],
+  ] as const) {
+    const value = textOf(message[field])
+    if (value !== undefined && value !== '') text += frame(tag, value)
+  }
+  const calls = message.tool_calls
+  if (Array.isArray(calls)) text += calls.map((call: JsonValue) => canonicalToolCall(call)).join('')
+  if (isObject(message.function_call)) text += frame('l', stableJson(message.function_call))
+  return { text, fromModel: role === 'assistant' }
+}
+
+function readMessages(body: JsonObject): readonly JsonValue[] {
+  const messages = body.messages
+  if (!Array.isArray(messages)) {
+    throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
+  }
+  return messages
+}
+
+function observeJson(body: JsonObject): Observation {
+  const usage = readOpenAiUsage(body.usage)
+  const listed = Array.isArray(body.choices) ? (body.choices as readonly JsonValue[]) : []
+  const choices = listed.filter(isObject).map((choice): Choice => {
+    const finishReason = textOf(choice.finish_reason)
+    const message = choice.message
+    const messages = message === undefined ? [] : [message]
+    return finishReason === undefined ? { messages } : { messages, finishReason }
+  })
+  const complete = choices.length > 0 && choices.every((choice) => choice.finishReason !== undefined)
+  return usage === undefined ? { choices, complete } : { usage, choices, complete }
+}
+
+/** One choice of a stream, put together from its deltas. */
+class ChoiceBuilder {
+  readonly #text = new Map<string, string>()
+  readonly #calls = new Map<number, { id: string; name: string; arguments: string }>()
+  finishReason: string | undefined
+
+  add(choice: JsonObject): void {
+    this.finishReason = textOf(choice.finish_reason) ?? this.finishReason
+    const delta = choice.delta
+    if (!isObject(delta)) return
+    for (const field of ['content', 'refusal', 'reasoning', 'reasoning_content']) {
+      const piece = textOf(delta[field])
+      if (piece !== undefined) this.#text.set(field, (this.#text.get(field) ?? '') + piece)
+    }
+    const calls = delta.tool_calls
+    if (Array.isArray(calls)) for (const call of calls as readonly JsonValue[]) this.#addCall(call)
+  }
+
+  #addCall(call: JsonValue): void {
+    if (!isObject(call)) return
+    const index = typeof call.index === 'number' ? call.index : this.#calls.size
+    const known = this.#calls.get(index) ?? { id: '', name: '', arguments: '' }
+    known.id = textOf(call.id) ?? known.id
+    const fn = call.function
+    if (isObject(fn)) {
+      known.name += textOf(fn.name) ?? ''
+      known.arguments += textOf(fn.arguments) ?? ''
+    }
+    this.#calls.set(index, known)
+  }
+
+  build(): Choice {
+    const message: Record<string, JsonValue> = { role: 'assistant', content: this.#text.get('content') ?? null }
+    for (const field of ['refusal', 'reasoning', 'reasoning_content']) {
+      const text = this.#text.get(field)
+      if (text !== undefined && text !== '') message[field] = text
+    }
+    const calls = [...this.#calls.entries()].sort(([a], [b]) => a - b)
+    if (calls.length > 0) {
+      message.tool_calls = calls.map(([, { id, name, arguments: args }]) => ({
+        id,
+        type: 'function',
+        function: { name, arguments: args },
+      }))
+    }
+    const messages = [message]
+    return this.finishReason === undefined ? { messages } : { messages, finishReason: this.finishReason }
+  }
+}
+
+function observeEvents(events: readonly JsonObject[]): Observation {
+  const builders = new Map<number, ChoiceBuilder>()
+  let usage: Usage | undefined
+  let failed = false
+  for (const event of events) {
+    if (isObject(event.error)) failed = true
+    usage = readOpenAiUsage(event.usage) ?? usage
+    const choices = event.choices
+    if (!Array.isArray(choices)) continue
+    for (const choice of choices as readonly JsonValue[]) {
+      if (!isObject(choice)) continue
+      const index = typeof choice.index === 'number' ? choice.index : 0
+      const builder = builders.get(index) ?? new ChoiceBuilder()
+      builder.add(choice)
+      builders.set(index, builder)
+    }
+  }
+  const choices = [...builders.entries()].sort(([a], [b]) => a - b).map(([, builder]) => builder.build())
+  const complete = !failed && choices.length > 0 && choices.every((choice) => choice.finishReason !== undefined)
+  return usage === undefined ? { choices, complete } : { usage, choices, complete }
+}
+
+/** A user turn; after an assistant message with open tool calls the results of these, since nothing else can follow. */
+function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
+  const calls = isObject(previous) && previous.role === 'assistant' ? previous.tool_calls : undefined
+  if (!Array.isArray(calls) || calls.length === 0) return [{ role: 'user', content: text }]
+  return (calls as readonly JsonValue[])
+    .filter(isObject)
+    .map((call) => ({ role: 'tool', tool_call_id: textOf(call.id) ?? '', content: text }))
+}
+
+export const chatRules: DialectRules = {
+  dialect: 'chat',
+  messagesField: 'messages',
+  shapingFields: [
+    'tools',
+    'tool_choice',
+    'functions',
+    'function_call',
+    'chat_template',
+    'chat_template_kwargs',
+    'documents',
+    'reasoning_effort',
+    'include_reasoning',
+    'add_special_tokens',
+    'mm_processor_kwargs',
+    'media_io_kwargs',
+  ],
+  readMessages,
+  outerSystem: () => undefined,
+  canonical,
+  probe,
+  isSystem: (message) => isObject(message) && (message.role === 'system' || message.role === 'developer'),
+  observeJson,
+  observeEvents,
+}

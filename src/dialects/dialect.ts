@@ -1,0 +1,83 @@
+// What the four request shapes have in common: a history of messages, an answer to read, an error to word.
+// One file per dialect holds the rest; nothing here or there knows of HTTP, sessions or windows.
+
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { Dialect, Usage } from '../base/records.ts'
+
+/** One alternative of an answer (`n` > 1 gives several), as the messages that a client would send back. */
+export interface Choice {
+  readonly messages: readonly JsonValue[]
+  readonly finishReason?: string
+}
+
+/** What an answer was found to hold, read from its bytes after they went out. */
+export interface Observation {
+  readonly usage?: Usage
+  readonly choices: readonly Choice[]
+  /** False when the answer broke off, or told of an error: such a turn is no one's history. */
+  readonly complete: boolean
+}
+
+/** The place of one message in the identity of a history. */
+export interface CanonicalMessage {
+  /** Unambiguous text of the fields that identify the message; undefined for what clients may leave out of an echo. */
+  readonly text: string | undefined
+  /** Whether the model wrote it: a delivered reply ends with such a message. */
+  readonly fromModel: boolean
+}
+
+export interface DialectRules {
+  readonly dialect: Dialect
+  /** Body field that holds the messages; undefined where there are none. */
+  readonly messagesField: 'messages' | 'input' | undefined
+  /** Body fields beside the messages that shape the prompt. A window keeps them. */
+  readonly shapingFields: readonly string[]
+  /** The body's messages as a list (a plain string input becomes one user message). Throws `INVALID_FIELD`. */
+  readMessages(body: JsonObject): readonly JsonValue[]
+  /** The system prompt that stands outside the messages (Anthropic's `system`, Responses' `instructions`), as a message. */
+  outerSystem(body: JsonObject): JsonValue | undefined
+  canonical(message: JsonValue): CanonicalMessage
+  /** Body of a user message with this text, to probe what the next prompt begins with. */
+  probe(text: string, previous: JsonValue | undefined): readonly JsonValue[]
+  /** Whether this stands in the messages as a system prompt. */
+  isSystem(message: JsonValue): boolean
+  observeJson(body: JsonObject): Observation
+  observeEvents(events: readonly JsonObject[]): Observation
+}
+
+/** A frame that cannot be confused with its neighbours: a tag, the length in UTF-16 units, the text. */
+export function frame(tag: string, text: string): string {
+  return `${tag}${text.length}:${text}`
+}
+
+/** JSON with sorted keys and without nulls: equal for equal meaning, whatever order an SDK wrote it in. */
+export function stableJson(value: JsonValue | undefined): string {
+  if (Array.isArray(value)) return `[${value.map((item: JsonValue) => stableJson(item)).join(',')}]`
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value as JsonObject)
+      .filter(([, member]) => member !== null && member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+    return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${stableJson(member)}`).join(',')}}`
+  }
+  return JSON.stringify(value ?? null)
+}
+
+/** A tool call's `arguments` text with its white space and key order evened out: SDKs parse and write it anew. */
+export function stableArguments(text: JsonValue | undefined): string {
+  if (typeof text !== 'string') return stableJson(text)
+  try {
+    return stableJson(JSON.parse(text) as JsonValue)
+  } catch {
+    return text
+  }
+}
+
+/** A field of a JSON object as text; undefined when it is absent, null or not text. */
+export function textOf(value: JsonValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+/** A field of a JSON object as a whole number of tokens; undefined when it is not one. 0 is a value. */
+export function countOf(value: JsonValue | undefined): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}

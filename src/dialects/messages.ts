@@ -1,0 +1,178 @@
+// POST /v1/messages (Anthropic's shape): its messages, their identity, and what its answers hold.
+
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Usage } from '../base/records.ts'
+import { canonicalContent } from './chat.ts'
+import {
+  type CanonicalMessage,
+  countOf,
+  type DialectRules,
+  frame,
+  type Observation,
+  stableJson,
+  textOf,
+} from './dialect.ts'
+
+// Claude Code opens its system prompt with a block that changes with each request; vLLM 0.32 leaves it out of the prompt
+// (entrypoints/anthropic/serving.py), so it is no part of the identity either.
+const BILLING_HEADER = 'x-anthropic-billing-header'
+
+function canonicalBlock(block: JsonValue): string {
+  if (!isObject(block)) return frame('j', stableJson(block))
+  switch (block.type) {
+    case 'text': {
+      const text = textOf(block.text) ?? ''
+      return text === '' || text.startsWith(BILLING_HEADER) ? '' : frame('t', text)
+    }
+    case 'tool_use':
+      return frame(
+        'c',
+        frame('i', textOf(block.id) ?? '') + frame('n', textOf(block.name) ?? '') + frame('a', stableJson(block.input)),
+      )
+    case 'tool_result':
+      return frame('r', frame('i', textOf(block.tool_use_id) ?? '') + canonicalContent(block.content, ['text']))
+    case 'thinking':
+    case 'redacted_thinking':
+      return ''
+    default: {
+      const { cache_control: _, ...rest } = block
+      return frame('p', stableJson(rest))
+    }
+  }
+}
+
+/** Kept: role, text, tool use (id, name, input), tool results, images. Dropped: thinking, `cache_control`, citations, nulls. */
+function canonical(message: JsonValue): CanonicalMessage {
+  if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
+  const role = textOf(message.role) ?? ''
+  const content = message.content
+  const text = Array.isArray(content)
+    ? content.map((block: JsonValue) => canonicalBlock(block)).join('')
+    : canonicalContent(content, ['text'])
+  return { text: frame('r', role) + text, fromModel: role === 'assistant' }
+}
+
+/**
+ * Anthropic's `input_tokens` leaves cached tokens out, so the prompt is the sum of three (vLLM 0.32 answers alike).
+ * Its cached share is `cache_read_input_tokens`.
+ */
+function readUsage(value: JsonValue | undefined, known: Usage | undefined): Usage | undefined {
+  if (!isObject(value)) return known
+  const input = countOf(value.input_tokens)
+  const read = countOf(value.cache_read_input_tokens)
+  const created = countOf(value.cache_creation_input_tokens)
+  const promptTokens = input === undefined ? known?.promptTokens : input + (read ?? 0) + (created ?? 0)
+  if (promptTokens === undefined) return known
+  const completionTokens = countOf(value.output_tokens) ?? known?.completionTokens ?? 0
+  const usage = { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens }
+  const cachedTokens = read ?? known?.cachedTokens
+  return cachedTokens === undefined ? usage : { ...usage, cachedTokens }
+}
+
+function observeJson(body: JsonObject): Observation {
+  const usage = readUsage(body.usage, undefined)
+  const finishReason = textOf(body.stop_reason)
+  const messages = Array.isArray(body.content) ? [{ role: 'assistant', content: body.content }] : []
+  const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
+  const complete = messages.length > 0 && finishReason !== undefined
+  return usage === undefined ? { choices, complete } : { usage, choices, complete }
+}
+
+interface Block {
+  readonly start: JsonObject
+  text: string
+  json: string
+}
+
+function finishBlock(block: Block): JsonValue {
+  if (block.start.type === 'tool_use') {
+    return { ...block.start, input: block.json === '' ? (block.start.input ?? {}) : (parseOr(block.json) ?? {}) }
+  }
+  const field = block.start.type === 'thinking' ? 'thinking' : 'text'
+  return { ...block.start, [field]: (textOf(block.start[field]) ?? '') + block.text }
+}
+
+function parseOr(text: string): JsonValue | undefined {
+  try {
+    return JSON.parse(text) as JsonValue
+  } catch {
+    return undefined
+  }
+}
+
+function observeEvents(events: readonly JsonObject[]): Observation {
+  const blocks = new Map<number, Block>()
+  let usage: Usage | undefined
+  let finishReason: string | undefined
+  let stopped = false
+  let failed = false
+  for (const event of events) {
+    const index = typeof event.index === 'number' ? event.index : 0
+    const delta = event.delta
+    switch (event.type) {
+      case 'message_start':
+        if (isObject(event.message)) usage = readUsage(event.message.usage, usage)
+        break
+      case 'content_block_start':
+        if (isObject(event.content_block)) blocks.set(index, { start: event.content_block, text: '', json: '' })
+        break
+      case 'content_block_delta': {
+        const block = blocks.get(index)
+        if (block === undefined || !isObject(delta)) break
+        block.text += textOf(delta.text) ?? textOf(delta.thinking) ?? ''
+        block.json += textOf(delta.partial_json) ?? ''
+        break
+      }
+      case 'message_delta':
+        if (isObject(delta)) finishReason = textOf(delta.stop_reason) ?? finishReason
+        usage = readUsage(event.usage, usage)
+        break
+      case 'message_stop':
+        stopped = true
+        break
+      case 'error':
+        failed = true
+        break
+    }
+  }
+  const content = [...blocks.entries()].sort(([a], [b]) => a - b).map(([, block]) => finishBlock(block))
+  const messages = [{ role: 'assistant', content }]
+  const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
+  const complete = stopped && !failed && finishReason !== undefined
+  return usage === undefined ? { choices, complete } : { usage, choices, complete }
+}
+
+function readMessages(body: JsonObject): readonly JsonValue[] {
+  const messages = body.messages
+  if (!Array.isArray(messages)) {
+    throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
+  }
+  return messages
+}
+
+function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
+  const content = isObject(previous) && previous.role === 'assistant' ? previous.content : undefined
+  const calls = Array.isArray(content)
+    ? (content as readonly JsonValue[]).filter(isObject).filter((block) => block.type === 'tool_use')
+    : []
+  if (calls.length === 0) return [{ role: 'user', content: text }]
+  const results = calls.map((call) => ({ type: 'tool_result', tool_use_id: textOf(call.id) ?? '', content: text }))
+  return [{ role: 'user', content: results }]
+}
+
+export const messagesRules: DialectRules = {
+  dialect: 'messages',
+  messagesField: 'messages',
+  shapingFields: ['system', 'tools', 'tool_choice', 'thinking', 'chat_template_kwargs', 'output_config'],
+  readMessages,
+  outerSystem: (body) => {
+    const system = body.system
+    return system === undefined || system === null ? undefined : { role: 'system', content: system }
+  },
+  canonical,
+  probe,
+  isSystem: (message) => isObject(message) && message.role === 'system',
+  observeJson,
+  observeEvents,
+}

@@ -1,0 +1,108 @@
+// POST /v1/responses: its input items, their identity, and what its answers hold.
+
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Usage } from '../base/records.ts'
+import { canonicalContent } from './chat.ts'
+import {
+  type CanonicalMessage,
+  countOf,
+  type DialectRules,
+  frame,
+  type Observation,
+  stableArguments,
+  stableJson,
+  textOf,
+} from './dialect.ts'
+
+const TEXT_TYPES = ['input_text', 'output_text', 'text']
+
+/**
+ * Kept: role and text of messages, call id, name and arguments of calls, call id and output of results.
+ * Dropped: reasoning items, and `id`, `status`, `phase`, annotations and nulls everywhere.
+ */
+function canonical(item: JsonValue): CanonicalMessage {
+  if (!isObject(item)) return { text: frame('j', stableJson(item)), fromModel: false }
+  const type = textOf(item.type) ?? 'message'
+  const call = frame('i', textOf(item.call_id) ?? '')
+  switch (type) {
+    case 'message': {
+      const role = textOf(item.role) ?? ''
+      return { text: frame('r', role) + canonicalContent(item.content, TEXT_TYPES), fromModel: role === 'assistant' }
+    }
+    case 'function_call': {
+      const text = call + frame('n', textOf(item.name) ?? '') + frame('a', stableArguments(item.arguments))
+      return { text: frame('c', text), fromModel: true }
+    }
+    case 'function_call_output':
+      return { text: frame('o', call + canonicalContent(item.output, TEXT_TYPES)), fromModel: false }
+    case 'reasoning':
+      return { text: undefined, fromModel: true }
+    default: {
+      const { id: _id, status: _status, ...rest } = item
+      return { text: frame('p', stableJson(rest)), fromModel: type.endsWith('_call') }
+    }
+  }
+}
+
+function readUsage(value: JsonValue | undefined): Usage | undefined {
+  if (!isObject(value)) return undefined
+  const promptTokens = countOf(value.input_tokens)
+  if (promptTokens === undefined) return undefined
+  const completionTokens = countOf(value.output_tokens) ?? 0
+  const totalTokens = countOf(value.total_tokens) ?? promptTokens + completionTokens
+  const details = value.input_tokens_details
+  const cachedTokens = isObject(details) ? countOf(details.cached_tokens) : undefined
+  const usage = { promptTokens, completionTokens, totalTokens }
+  return cachedTokens === undefined ? usage : { ...usage, cachedTokens }
+}
+
+function observeJson(body: JsonObject): Observation {
+  const usage = readUsage(body.usage)
+  const status = textOf(body.status)
+  const messages = Array.isArray(body.output) ? (body.output as readonly JsonValue[]) : []
+  const incomplete = isObject(body.incomplete_details) ? textOf(body.incomplete_details.reason) : undefined
+  const finishReason = incomplete ?? status
+  const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
+  const complete = messages.length > 0 && (status === 'completed' || status === 'incomplete')
+  return usage === undefined ? { choices, complete } : { usage, choices, complete }
+}
+
+/** The last event of a whole stream repeats the response in full. */
+function observeEvents(events: readonly JsonObject[]): Observation {
+  const last = events.findLast((event) => event.type === 'response.completed' || event.type === 'response.incomplete')
+  if (last === undefined || !isObject(last.response)) return { choices: [], complete: false }
+  return observeJson(last.response)
+}
+
+function readMessages(body: JsonObject): readonly JsonValue[] {
+  const input = body.input
+  if (typeof input === 'string') return [{ role: 'user', content: input }]
+  if (!Array.isArray(input)) {
+    throw new CwmError('INVALID_FIELD', '`input` must be text or a list of items', { param: 'input' })
+  }
+  return input
+}
+
+function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
+  if (isObject(previous) && previous.type === 'function_call') {
+    return [{ type: 'function_call_output', call_id: textOf(previous.call_id) ?? '', output: text }]
+  }
+  return [{ role: 'user', content: text }]
+}
+
+export const responsesRules: DialectRules = {
+  dialect: 'responses',
+  messagesField: 'input',
+  shapingFields: ['instructions', 'tools', 'tool_choice', 'reasoning', 'chat_template_kwargs', 'text'],
+  readMessages,
+  outerSystem: (body) => {
+    const instructions = body.instructions
+    return typeof instructions === 'string' ? { role: 'system', content: instructions } : undefined
+  },
+  canonical,
+  probe,
+  isSystem: (item) => isObject(item) && (item.role === 'system' || item.role === 'developer'),
+  observeJson,
+  observeEvents,
+}

@@ -1,0 +1,48 @@
+// Stages two and three of server-sent events: bytes of whole events to named events, and their data to JSON.
+
+import { isObject, type JsonObject, parseJson } from '../base/json.ts'
+import { endOfEvent } from './frame.ts'
+
+export interface SseEvent {
+  /** The `event:` field; absent when the stream does not name its events (chat completions). */
+  readonly event?: string
+  /** The `data:` lines, joined with LF. */
+  readonly data: string
+}
+
+/** The bytes of each whole event, terminator included; a trailing unfinished event is left out. */
+export function splitEvents(bytes: Buffer): Buffer[] {
+  const events: Buffer[] = []
+  let start = 0
+  for (let end = endOfEvent(bytes, 0); end !== -1; end = endOfEvent(bytes, start)) {
+    events.push(bytes.subarray(start, end))
+    start = end
+  }
+  return events
+}
+
+/** Decodes one event; undefined for what carries no data (comments, keep-alives). */
+export function decodeEvent(bytes: Buffer): SseEvent | undefined {
+  let event: string | undefined
+  const data: string[] = []
+  for (const line of bytes.toString('utf8').split(/\r?\n/)) {
+    const colon = line.indexOf(':')
+    const field = colon === -1 ? line : line.slice(0, colon)
+    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
+    if (field === 'data') data.push(value)
+    else if (field === 'event') event = value
+  }
+  if (data.length === 0) return undefined
+  return event === undefined ? { data: data.join('\n') } : { event, data: data.join('\n') }
+}
+
+/** The JSON objects of a whole stream, in order; `[DONE]`, comments and data that is not an object are left out. */
+export function decodeJsonEvents(bytes: Buffer): JsonObject[] {
+  const objects: JsonObject[] = []
+  for (const raw of splitEvents(bytes)) {
+    const event = decodeEvent(raw)
+    const value = event === undefined ? undefined : parseJson(event.data)
+    if (isObject(value)) objects.push(value)
+  }
+  return objects
+}
