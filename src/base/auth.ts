@@ -1,0 +1,16 @@
+// The API key of a request: from `Authorization: Bearer` (OpenAI's way) or `x-api-key` (Anthropic's).
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { CwmError } from './errors.ts'
+
+/** The key, or undefined when there is none. Throws `UNAUTHORIZED` when two different keys are sent: nobody can say who asks. */
+export function readApiKey(headers: IncomingHttpHeaders): string | undefined {
+  const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1]
+  const header = headers['x-api-key']
+  const plain = typeof header === 'string' && header !== '' ? header : undefined
+  if (bearer !== undefined && plain !== undefined && bearer !== plain) {
+    throw new CwmError('INVALID_HEADER', 'two different API keys were sent; send one', { param: 'x-api-key' })
+  }
+  // Another scheme (Basic, say) is still someone's identity: it must not fall in with those who send no key at all.
+  return bearer ?? plain ?? (headers.authorization === undefined ? undefined : headers.authorization)
+}

@@ -1,0 +1,27 @@
+// Random ids, and the shape that names given by clients must have.
+
+import { randomBytes } from 'node:crypto'
+
+/** 128 random bits as 22 base64url characters. */
+export function randomId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
+const SESSION_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+const WINDOW_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
+export const sessionIdRule = 'a letter or digit, then up to 127 letters, digits and ._:-'
+export const windowNameRule = 'a letter or digit, then up to 127 letters, digits and ._-'
+
+export function isSessionId(text: string): boolean {
+  return SESSION_ID.test(text)
+}
+
+export function isWindowName(text: string): boolean {
+  return WINDOW_NAME.test(text)
+}
+
+/** Names that cwm gives itself; clients cannot freeze under them. */
+export function isReservedName(name: string): boolean {
+  return name.startsWith('auto.')
+}

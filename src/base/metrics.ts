@@ -1,0 +1,42 @@
+// What operators can watch, in Prometheus' text format. Labels have few values: never a session, window, tenant or salt.
+
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** One registry per running cwm; nothing is global, so two in one process do not meet. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter<L>({ name, help, labelNames, registers })
+  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Histogram<L>({ name, help, labelNames, buckets: SECONDS, registers })
+  return {
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+    requests: counter('cwm_requests_total', 'Requests by route and status', ['route', 'status']),
+    requestSeconds: histogram('cwm_request_seconds', 'From the first byte of a request to the last of its answer', [
+      'route',
+    ]),
+    ttft: histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', ['route']),
+    inFlight: new Gauge({ name: 'cwm_requests_in_flight', help: 'Requests being answered', registers }),
+    upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
+    clientGone: counter('cwm_client_gone_total', 'Requests whose client left before the end'),
+    sessions: counter('cwm_sessions_total', 'Turns by the way their session was found', ['found']),
+    promptTokens: counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),
+    cachedTokens: counter('cwm_cached_tokens_total', 'Prompt tokens that the engine reported as cached'),
+    completionTokens: counter('cwm_completion_tokens_total', 'Tokens produced in finished turns'),
+    unobserved: counter('cwm_unobserved_answers_total', 'Answers too large to read usage and reply from'),
+    freezes: counter('cwm_freezes_total', 'Freezes by outcome: a durability, or failed', ['outcome']),
+    freezeSeconds: histogram('cwm_freeze_seconds', 'Duration of a freeze'),
+    thaws: counter('cwm_thaws_total', 'Thaws by outcome', ['outcome']),
+    thawSeconds: histogram('cwm_thaw_seconds', 'Duration of a thaw'),
+    restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
+    recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
+    repairs: counter('cwm_repairs_total', 'What the reconciler found and mended, by kind', ['kind']),
+    storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),
+  }
+}

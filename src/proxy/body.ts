@@ -1,0 +1,135 @@
+// A request body, read whole and bounded, decoded and parsed: strict, because what cwm and the engine understand must be the same.
+
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate } from 'node:zlib'
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+
+const decoders = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+} as const
+
+/** Engines' parsers give up at about 200 levels (jiter, which pydantic uses); no tool schema comes near. */
+export const MAX_DEPTH = 128
+
+export interface ReadBody {
+  readonly bytes: Buffer
+  readonly json: JsonObject
+}
+
+/**
+ * Reads the body. Throws `BODY_TOO_LARGE` as soon as it is known to be (before reading, if the length says so),
+ * `CLIENT_GONE` when the client leaves or its body ends before its announced length.
+ */
+export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const announced = Number(request.headers['content-length'] ?? 0)
+  if (announced > maxBytes) throw tooLarge(maxBytes)
+  const chunks: Buffer[] = []
+  let length = 0
+  return await new Promise<Buffer>((resolve, reject) => {
+    const stop = (error: CwmError) => {
+      request.off('data', onData)
+      reject(error)
+    }
+    const onData = (chunk: Buffer) => {
+      length += chunk.length
+      if (length > maxBytes) stop(tooLarge(maxBytes))
+      else chunks.push(chunk)
+    }
+    request.on('data', onData)
+    request.once('end', () =>
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    )
+    request.once('error', () => stop(gone()))
+    request.once('close', () => {
+      if (!request.complete) stop(gone())
+    })
+  })
+}
+
+function gone(): CwmError {
+  return new CwmError('CLIENT_GONE', 'the client left before its request was complete')
+}
+
+function tooLarge(maxBytes: number): CwmError {
+  return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`)
+}
+
+/** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, or `BODY_TOO_LARGE` for what unpacks beyond the bound. */
+export async function decodeBytes(bytes: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
+  let decoded = bytes
+  const names = (encoding ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '' && name !== 'identity')
+  for (const name of names.reverse()) {
+    const decode = Object.hasOwn(decoders, name) ? decoders[name as keyof typeof decoders] : undefined
+    if (decode === undefined || names.length > 2) {
+      throw new CwmError(
+        'UNSUPPORTED_ENCODING',
+        `content-encoding ${name} is not supported; send gzip, deflate, br or none`,
+        {
+          param: 'content-encoding',
+        },
+      )
+    }
+    try {
+      decoded = await decode(decoded, { maxOutputLength: maxBytes })
+    } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
+      throw new CwmError('UNSUPPORTED_ENCODING', `the request body is not valid ${name}`, {
+        param: 'content-encoding',
+        cause,
+      })
+    }
+  }
+  return decoded
+}
+
+/** Parses a body that must be one JSON object in strict UTF-8. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
+export function parseBody(bytes: Buffer): JsonObject {
+  if (!isUtf8(bytes)) throw new CwmError('INVALID_UTF8', 'the request body is not valid UTF-8', { param: 'body' })
+  let value: JsonValue
+  try {
+    value = JSON.parse(bytes.toString('utf8')) as JsonValue
+  } catch (cause) {
+    throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
+  }
+  if (!isObject(value)) throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
+  checkDepth(value)
+  return value
+}
+
+/** V8's message quotes the input, which is the client's prompt; only the position is taken from it. */
+function placeOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : ''
+  const position = /at position (\d+)/.exec(text)?.[1]
+  if (position !== undefined) return `: something is wrong at character ${position}`
+  return text.includes('Unexpected end') ? ': it ends too early' : ''
+}
+
+function checkDepth(root: JsonObject): void {
+  const open: { value: object; depth: number }[] = [{ value: root, depth: 1 }]
+  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
+    if (entry.depth > MAX_DEPTH) {
+      throw new CwmError('BODY_TOO_DEEP', `the request body is nested deeper than ${MAX_DEPTH} levels`, {
+        param: 'body',
+      })
+    }
+    const depth = entry.depth + 1
+    // An array of ids has 100,000 numbers: its values are walked without making a list of them.
+    if (Array.isArray(entry.value)) {
+      for (const value of entry.value as unknown[])
+        if (typeof value === 'object' && value !== null) open.push({ value, depth })
+    } else {
+      for (const value of Object.values(entry.value as Record<string, unknown>)) {
+        if (typeof value === 'object' && value !== null) open.push({ value, depth })
+      }
+    }
+  }
+}

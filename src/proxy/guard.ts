@@ -1,0 +1,55 @@
+// What a tenant may not say: fields that reach below the gateway, and stored responses, whose ids are open to anyone who knows them.
+
+import { CwmError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { Dialect } from '../base/records.ts'
+
+/**
+ * Fields by which vLLM 0.32 lets a router steer the engine or its KV transfer (read from its request classes; `vllm_xargs` ends
+ * in the same `extra_args` as `kv_transfer_params`, and `prompt_embeds` is KV that no salt covers the origin of).
+ */
+export const steeringFields: readonly string[] = [
+  'kv_transfer_params',
+  'ec_transfer_params',
+  'request_id',
+  'priority',
+  'data_parallel_rank',
+  'vllm_xargs',
+  'prompt_embeds',
+]
+
+/** Throws `FORBIDDEN_FIELD`, `NOT_SUPPORTED` or `INVALID_FIELD`; `allowed` are the operator's exceptions. */
+export function checkFields(body: JsonObject, dialect: Dialect, allowed: ReadonlySet<string>): void {
+  for (const field of steeringFields) {
+    const value = body[field]
+    if (value === undefined || value === null || allowed.has(field)) continue
+    throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
+  }
+  const salt = body.cache_salt
+  if (salt !== undefined && salt !== null && typeof salt !== 'string') {
+    throw new CwmError('INVALID_FIELD', '`cache_salt` must be text', { param: 'cache_salt' })
+  }
+  const { model } = body
+  if (model !== undefined && model !== null && typeof model !== 'string') {
+    throw new CwmError('INVALID_FIELD', '`model` must be text', { param: 'model' })
+  }
+  if (dialect !== 'responses') return
+  if (body.previous_response_id !== undefined && body.previous_response_id !== null) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      '`previous_response_id` is not supported: stored responses are not tied to a tenant. Send the earlier items in `input`',
+      { param: 'previous_response_id' },
+    )
+  }
+  if (body.background === true) {
+    throw new CwmError('NOT_SUPPORTED', '`background` is not supported: its result could not be fetched through cwm', {
+      param: 'background',
+    })
+  }
+}
+
+/** Whether vLLM streams for this value of `stream`: its parser takes 1, "true", "yes" and their like for true as well. */
+export function isTruthy(value: unknown): boolean {
+  if (typeof value === 'string') return ['1', 'true', 't', 'yes', 'y', 'on'].includes(value.toLowerCase())
+  return value === true || value === 1
+}

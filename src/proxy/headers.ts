@@ -1,0 +1,69 @@
+// The x-cwm-* headers of a request, checked, and those of an answer.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { CwmError } from '../base/errors.ts'
+import { isReservedName, isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
+import type { SessionRecord } from '../base/records.ts'
+
+/** Answer headers that browsers may read. */
+export const exposedHeaders =
+  'x-cwm-session, x-cwm-request-id, x-cwm-context, x-cwm-window, x-cwm-restored, x-cwm-freeze'
+
+/** What the client asks of cwm on this request. */
+export interface ControlHeaders {
+  readonly session?: string
+  /** Window to thaw into the session. */
+  readonly window?: string
+  /** Name to freeze the session under when the answer is out. */
+  readonly freeze?: string
+}
+
+/** Header names that cwm understands; any other x-cwm-* is a misspelling, and silence would lose what was meant. */
+const known = new Set(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze'])
+
+/** Throws `INVALID_HEADER` for names of the wrong form, unknown `x-cwm-*` headers, and a path that says otherwise. */
+export function readControlHeaders(
+  headers: IncomingHttpHeaders,
+  fromPath: { readonly session?: string; readonly window?: string },
+): ControlHeaders {
+  for (const name in headers) {
+    if (name.startsWith('x-cwm-') && !known.has(name)) {
+      throw new CwmError('INVALID_HEADER', `${name} is not known; there are ${[...known].join(', ')}`, { param: name })
+    }
+  }
+  const session = agree('x-cwm-session', headers['x-cwm-session'], fromPath.session)
+  const window = agree('x-cwm-window', headers['x-cwm-window'], fromPath.window)
+  const freeze = agree('x-cwm-freeze', headers['x-cwm-freeze'], undefined)
+  if (session !== undefined && !isSessionId(session)) throw badName('x-cwm-session', sessionIdRule)
+  if (window !== undefined && !isWindowName(window)) throw badName('x-cwm-window', windowNameRule)
+  if (freeze !== undefined) checkNewName('x-cwm-freeze', freeze)
+  return {
+    ...(session === undefined ? {} : { session }),
+    ...(window === undefined ? {} : { window }),
+    ...(freeze === undefined ? {} : { freeze }),
+  }
+}
+
+function checkNewName(param: string, name: string): void {
+  if (!isWindowName(name)) throw badName(param, windowNameRule)
+  if (isReservedName(name)) {
+    throw new CwmError('INVALID_HEADER', 'names that begin with "auto." are given by cwm itself', { param })
+  }
+}
+
+function badName(param: string, rule: string): CwmError {
+  return new CwmError('INVALID_HEADER', `must be ${rule}`, { param })
+}
+
+function agree(name: string, header: string | string[] | undefined, path: string | undefined): string | undefined {
+  if (Array.isArray(header)) throw new CwmError('INVALID_HEADER', 'is there twice', { param: name })
+  if (header !== undefined && path !== undefined && header !== path) {
+    throw new CwmError('INVALID_HEADER', 'says otherwise than the path; send one of them', { param: name })
+  }
+  return header ?? path
+}
+
+/** `used/limit` in tokens of the last finished turn; undefined before one, or when the upstream does not tell its limit. */
+export function contextHeader({ usage, limit }: SessionRecord): string | undefined {
+  return usage === undefined || limit === undefined ? undefined : `${usage.totalTokens}/${limit}`
+}

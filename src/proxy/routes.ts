@@ -1,0 +1,108 @@
+// Which paths go on, and what is done to them. A list of exact paths; whatever is not on it is not forwarded.
+
+import { CwmError } from '../base/errors.ts'
+import { isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
+import type { Dialect } from '../base/records.ts'
+
+export interface RouteLists {
+  /** Paths whose JSON body gets the salt, with the dialect that it is in. POST only. */
+  readonly salted: Readonly<Record<string, Dialect>>
+  /** Paths that are passed on as they are, by method. They must not touch KV: nothing isolates them. */
+  readonly plain: Readonly<Record<string, readonly string[]>>
+}
+
+/** vLLM 0.32's paths. Administration, metrics and all that is not listed answer 404 here. */
+export const defaultRoutes: RouteLists = {
+  salted: {
+    '/v1/chat/completions': 'chat',
+    '/v1/completions': 'completions',
+    '/v1/responses': 'responses',
+    '/v1/messages': 'messages',
+  },
+  plain: {
+    '/v1/models': ['GET'],
+    '/v1/messages/count_tokens': ['POST'],
+    '/tokenize': ['POST'],
+    '/detokenize': ['POST'],
+    '/health': ['GET'],
+    '/ping': ['GET', 'POST'],
+    '/version': ['GET'],
+    '/load': ['GET'],
+  },
+}
+
+interface RouteBase {
+  /** Path at the upstream, without the query. */
+  readonly path: string
+  /** With its `?`, or ''. */
+  readonly query: string
+  /** From `/cwm/s/<id>/…`. */
+  readonly session?: string
+  /** From `/cwm/w/<window>/…`. */
+  readonly window?: string
+}
+
+export interface SaltedRoute extends RouteBase {
+  readonly kind: 'salted'
+  readonly dialect: Dialect
+}
+
+export interface PlainRoute extends RouteBase {
+  readonly kind: 'plain'
+}
+
+export type Route = SaltedRoute | PlainRoute
+
+/** Spellings that some servers read as another path than we would. */
+const ODD = /[%\\;]|\/\/|\/\.|^[^/]|[^\x21-\x7e]/
+
+/**
+ * Finds the route of a raw request target. Throws `INVALID_PATH` for odd spellings, `UNKNOWN_PATH`, or `METHOD_NOT_ALLOWED`.
+ * OPTIONS goes through wherever the path is known: the upstream answers its own CORS.
+ */
+export function matchRoute(lists: RouteLists, method: string, target: string): Route {
+  const mark = target.indexOf('?')
+  const rawPath = mark === -1 ? target : target.slice(0, mark)
+  const query = mark === -1 ? '' : target.slice(mark)
+  if (ODD.test(rawPath) || target.includes('#')) {
+    throw new CwmError(
+      'INVALID_PATH',
+      'this spelling of a path is refused; send it plain, unescaped and without dots',
+      {
+        param: 'path',
+      },
+    )
+  }
+  const { path, ...named } = splitPrefix(rawPath)
+  const dialect = Object.hasOwn(lists.salted, path) ? lists.salted[path] : undefined
+  const methods = Object.hasOwn(lists.plain, path) ? lists.plain[path] : undefined
+  if (dialect === undefined && methods === undefined) {
+    throw new CwmError('UNKNOWN_PATH', `${method} ${shown(path)} is not a path that cwm forwards`, { param: 'path' })
+  }
+  if (method === 'OPTIONS') return { kind: 'plain', path, query, ...named }
+  if (dialect !== undefined && method === 'POST') return { kind: 'salted', dialect, path, query, ...named }
+  if (methods?.includes(method) === true || (method === 'HEAD' && methods?.includes('GET') === true)) {
+    return { kind: 'plain', path, query, ...named }
+  }
+  throw new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${path}`, { param: 'method' })
+}
+
+function shown(path: string): string {
+  return path.length > 80 ? `${path.slice(0, 80)}…` : path
+}
+
+function splitPrefix(rawPath: string): { path: string; session?: string; window?: string } {
+  const match = /^\/cwm\/([sw])\/([^/]*)(\/.*)$/.exec(rawPath)
+  if (match === null) return { path: rawPath }
+  const [, kind, name = '', path = ''] = match
+  if (kind === 's') {
+    if (!isSessionId(name)) {
+      throw new CwmError('INVALID_PATH', `/cwm/s/<id>: a session id is ${sessionIdRule}`, { param: 'path' })
+    }
+    return { path, session: name }
+  }
+  if (!isWindowName(name)) {
+    throw new CwmError('INVALID_PATH', `/cwm/w/<window>: a window's name is ${windowNameRule}`, { param: 'path' })
+  }
+  return { path, window: name }
+}

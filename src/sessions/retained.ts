@@ -1,0 +1,38 @@
+// The last turn of each session, by value, so that REST and the reconciler can freeze what no header asked for in time.
+// In memory only, bounded by bytes; the newest sessions win.
+
+import { LRUCache } from 'lru-cache'
+import type { JsonValue } from '../base/json.ts'
+import type { Dialect } from '../base/records.ts'
+
+/** A finished turn as it went to the upstream. The body holds the salt: it is parsed for its prompt and never shown. */
+export interface RetainedTurn {
+  readonly dialect: Dialect
+  readonly body: Buffer
+  /** The reply that was delivered (the first choice), as messages of the dialect. */
+  readonly reply: readonly JsonValue[]
+  readonly promptTokens: number | undefined
+  readonly clientSalt: string | undefined
+}
+
+export class RetainedTurns {
+  readonly #turns: LRUCache<string, RetainedTurn>
+
+  /** `maxBytes` over all sessions; a turn larger than that is not kept. */
+  constructor(maxBytes: number) {
+    this.#turns = new LRUCache({
+      maxSize: maxBytes,
+      maxEntrySize: maxBytes,
+      // The reply was read from bytes that no longer exist; twice its JSON is an upper guess of what it holds.
+      sizeCalculation: (turn) => turn.body.length + 2 * JSON.stringify(turn.reply).length + 512,
+    })
+  }
+
+  get(tenant: string, sessionId: string): RetainedTurn | undefined {
+    return this.#turns.get(JSON.stringify([tenant, sessionId]))
+  }
+
+  set(tenant: string, sessionId: string, turn: RetainedTurn): void {
+    this.#turns.set(JSON.stringify([tenant, sessionId]), turn)
+  }
+}

@@ -1,0 +1,47 @@
+// Who may share KV, as a salt. The salt leaves the proxy only towards the engine and LMCache.
+
+import { createHmac } from 'node:crypto'
+
+/** Raised when the derivation changes: old KV then is cold, never wrongly shared. */
+const SALT_VERSION = 1
+const TENANT_VERSION = 1
+
+export interface SaltParts {
+  readonly tenant: string
+  readonly lineage: string
+  /** Served model or adapter name: LMCache's keys know no adapter. */
+  readonly model: string
+  /** Raised by the operator when dtype or weights change under the same model path. */
+  readonly kvEpoch: number
+  /** The client's own `cache_salt`; it splits the client's space and cannot leave it. '' for none. */
+  readonly clientSalt: string
+}
+
+/** Derives salts and tenant ids from the one secret. Keeps no state and holds the secret privately. */
+export class KeyDeriver {
+  readonly #secret: Buffer
+
+  constructor(secret: Buffer) {
+    this.#secret = secret
+  }
+
+  /** 43 base64url characters: legal for vLLM (1 to 128, none of `@ / \ NUL`) and as a file name. */
+  salt({ tenant, lineage, model, kvEpoch, clientSalt }: SaltParts): string {
+    return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
+  }
+
+  /** A tenant id from an API key, one way: the store holds no key and nothing to guess one by without the secret. */
+  tenant(apiKey: string | undefined): string {
+    if (apiKey === undefined) return 'anonymous'
+    return `k-${this.#hmac(['tenant', TENANT_VERSION, apiKey]).slice(0, 22)}`
+  }
+
+  /** Equal for equal secrets; kept in the store so that a wrong secret stops the start. */
+  checkValue(): string {
+    return this.#hmac(['check', 1])
+  }
+
+  #hmac(parts: readonly (string | number)[]): string {
+    return createHmac('sha256', this.#secret).update(JSON.stringify(parts)).digest('base64url')
+  }
+}

@@ -1,0 +1,46 @@
+// The scope in which a message prefix decides who is speaking: tenant, dialect, and every coarser id that the client sent.
+// Such an id never names a session (one chat id stands for the chat and its title call): it only narrows the scope.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { isObject, type JsonObject } from '../base/json.ts'
+import type { Dialect } from '../base/records.ts'
+
+/** Headers of apps and agents: Open WebUI, Claude Code (with its sub-agents), Codex, OpenCode, LiteLLM. */
+export const narrowingHeaders = [
+  'x-openwebui-chat-id',
+  'x-claude-code-session-id',
+  'x-claude-code-agent-id',
+  'x-claude-code-parent-agent-id',
+  'session-id',
+  'session_id',
+  'x-session-affinity',
+  'x-session-id',
+  'x-litellm-session-id',
+] as const
+
+const narrowingFields = ['prompt_cache_key', 'session_id', 'safety_identifier', 'user'] as const
+const narrowingMetadata = ['session_id', 'user_id'] as const
+
+/** Raised when the canonical form of messages changes: old boundaries are then never matched. */
+const SCHEME_VERSION = 1
+
+/** Text that two requests share exactly if their histories may be compared. JSON, so its parts cannot run into each other. */
+export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpHeaders, body: JsonObject): string {
+  const parts: [string, string][] = []
+  for (const name of narrowingHeaders) {
+    const value = headers[name]
+    if (typeof value === 'string' && value !== '') parts.push([name, value])
+  }
+  for (const field of narrowingFields) {
+    const value = body[field]
+    if (typeof value === 'string' && value !== '') parts.push([`body.${field}`, value])
+  }
+  const metadata = body.metadata
+  if (isObject(metadata)) {
+    for (const field of narrowingMetadata) {
+      const value = metadata[field]
+      if (typeof value === 'string' && value !== '') parts.push([`metadata.${field}`, value])
+    }
+  }
+  return JSON.stringify([SCHEME_VERSION, tenant, dialect, parts])
+}

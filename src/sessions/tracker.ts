@@ -1,0 +1,175 @@
+// Sessions as they live: found by name or by the prefix that their last answers left, kept in bounded memory, stored behind.
+
+import { LRUCache } from 'lru-cache'
+import type { Now } from '../base/clock.ts'
+import { randomId } from '../base/ids.ts'
+import type { Boundary, SessionRecord } from '../base/records.ts'
+import type { BoundaryHit, Page, PageRequest, Store } from '../base/store.ts'
+import type { Chain } from './chain.ts'
+
+/** Boundaries kept per session: a regenerated or edited late turn still finds its branch. */
+const KEEP_BOUNDARIES = 8
+const EXPIRED_PER_SWEEP = 10_000
+
+export interface TrackerOptions {
+  readonly store: Store
+  readonly now: Now
+  /** Sessions kept in memory; the store has them all. */
+  readonly maxSessions: number
+  /** Boundaries kept in memory; about 200 bytes each. */
+  readonly maxBoundaries: number
+  /** Milliseconds after which a history that nobody continued is no longer recognised. */
+  readonly boundaryTtlMs: number
+}
+
+/** One session in this process. Turns that run at once change it one field at a time, so none undoes another. */
+export class LiveSession {
+  #record: SessionRecord
+  /** False until its first turn is stored: an unnamed session that never got an answer leaves no trace. */
+  stored: boolean
+
+  constructor(record: SessionRecord, stored: boolean) {
+    this.#record = record
+    this.stored = stored
+  }
+
+  get record(): SessionRecord {
+    return this.#record
+  }
+
+  change(change: Partial<SessionRecord>): void {
+    this.#record = { ...this.#record, ...change }
+  }
+}
+
+export class SessionTracker {
+  readonly #options: TrackerOptions
+  readonly #sessions: LRUCache<string, LiveSession>
+  readonly #boundaries: LRUCache<string, BoundaryHit>
+
+  constructor(options: TrackerOptions) {
+    this.#options = options
+    this.#sessions = new LRUCache({ max: options.maxSessions })
+    this.#boundaries = new LRUCache({ max: options.maxBoundaries })
+  }
+
+  /** The session that a client named; made at its first use. Atomic in the store, so that its lineage is one for all proxies. */
+  async named(tenant: string, id: string): Promise<LiveSession> {
+    const live = this.#sessions.get(keyOf(tenant, id))
+    if (live !== undefined) {
+      if (!live.stored) await this.#store(live)
+      return live
+    }
+    const record = await this.#options.store.getOrCreateSession(this.#fresh(tenant, id, true))
+    return this.#keep(new LiveSession(record, true))
+  }
+
+  /** A session that no history leads to: a lineage of its own. */
+  unnamed(tenant: string): LiveSession {
+    return this.#keep(new LiveSession(this.#fresh(tenant, `s-${randomId()}`, false), false))
+  }
+
+  /**
+   * The session whose delivered history the chain extends, at its longest known boundary.
+   * Undefined when there is none, or when two sessions came to hold that same history: then nobody can tell which is meant.
+   */
+  async byPrefix(tenant: string, chain: Chain): Promise<{ session: LiveSession; messages: number } | undefined> {
+    if (chain.candidates.length === 0) return undefined
+    const hits = await this.#hits(
+      tenant,
+      chain.candidates.map((candidate) => candidate.digest),
+    )
+    for (const { digest, messages } of chain.candidates) {
+      const hit = hits.get(digest)
+      if (hit === undefined) continue
+      if (hit === 'ambiguous') return undefined
+      const session = await this.find(tenant, hit.sessionId)
+      if (session !== undefined) return { session, messages }
+    }
+    return undefined
+  }
+
+  /** The session of that tenant and id, wherever it is; undefined when there is none. */
+  async find(tenant: string, id: string): Promise<LiveSession | undefined> {
+    const live = this.#sessions.get(keyOf(tenant, id))
+    if (live !== undefined) return live
+    const record = await this.#options.store.getSession(tenant, id)
+    // Another call may have brought it in meanwhile: one object per session, or changes would be lost.
+    const raced = this.#sessions.get(keyOf(tenant, id))
+    if (record === undefined || raced !== undefined) return raced
+    return this.#keep(new LiveSession(record, true))
+  }
+
+  list(tenant: string, page: PageRequest): Promise<Page<SessionRecord>> {
+    return this.#options.store.listSessions(tenant, page)
+  }
+
+  /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
+  announce(session: LiveSession, digests: readonly string[]): void {
+    const { id } = session.record
+    for (const digest of digests) {
+      const known = this.#boundaries.get(digest)
+      const ours = known === undefined || (known !== 'ambiguous' && known.sessionId === id)
+      this.#boundaries.set(digest, ours ? { sessionId: id } : 'ambiguous')
+    }
+  }
+
+  /** Takes an announcement back: the answer did not reach the client. What the store has remains. */
+  retract(digests: readonly string[]): void {
+    for (const digest of digests) this.#boundaries.delete(digest)
+  }
+
+  /** Stores a session after a turn, with the boundaries of that turn. */
+  async save(session: LiveSession, digests: readonly string[]): Promise<void> {
+    const { store, now, boundaryTtlMs } = this.#options
+    const { tenant, id } = session.record
+    const expiresAt = now() + boundaryTtlMs
+    const boundaries = digests.map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt }))
+    await store.saveTurn(session.record, boundaries, KEEP_BOUNDARIES)
+    session.stored = true
+    if (digests.length === 0) return
+    // The store knows of sessions that this memory does not: it decides what is ambiguous.
+    const hits = await store.findBoundaries(tenant, digests, now())
+    for (const [digest, hit] of hits) this.#boundaries.set(digest, hit)
+  }
+
+  /** Drops what has expired in the store; answers how many. Call now and then. */
+  sweep(): Promise<number> {
+    return this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
+  }
+
+  async #hits(tenant: string, digests: readonly string[]): Promise<ReadonlyMap<string, BoundaryHit>> {
+    const first = digests[0]
+    const newest = first === undefined ? undefined : this.#boundaries.get(first)
+    if (first !== undefined && newest !== undefined) return new Map([[first, newest]])
+    const { store, now } = this.#options
+    const hits = new Map(await store.findBoundaries(tenant, digests, now()))
+    for (const digest of digests) {
+      const known = this.#boundaries.get(digest)
+      if (known !== undefined) hits.set(digest, known)
+    }
+    return hits
+  }
+
+  async #store(session: LiveSession): Promise<void> {
+    await this.#options.store.saveTurn(session.record, [], KEEP_BOUNDARIES)
+    session.stored = true
+  }
+
+  #fresh(tenant: string, id: string, named: boolean): SessionRecord {
+    const at = this.#options.now()
+    return { tenant, id, named, lineage: randomId(), createdAt: at, lastTurnAt: at, turns: 0 }
+  }
+
+  #keep(session: LiveSession): LiveSession {
+    const key = keyOf(session.record.tenant, session.record.id)
+    const raced = this.#sessions.get(key)
+    if (raced !== undefined) return raced
+    this.#sessions.set(key, session)
+    return session
+  }
+}
+
+function keyOf(tenant: string, id: string): string {
+  return JSON.stringify([tenant, id])
+}

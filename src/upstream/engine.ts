@@ -1,0 +1,147 @@
+// What windows need of the engine: the exact ids of a prompt, and a prefill of given ids under a salt.
+
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Prompt } from '../base/records.ts'
+import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Body fields that `/tokenize` of vLLM 0.32 takes beside the messages (entrypoints/serve/tokenize/protocol.py). */
+const TOKENIZE_FIELDS = [
+  'tools',
+  'chat_template',
+  'add_special_tokens',
+  'mm_processor_kwargs',
+  'media_io_kwargs',
+] as const
+
+/** Fields that chat completions hand to the template as arguments (openai/chat_completion/protocol.py, build_chat_params). */
+const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'] as const
+
+/**
+ * Fields that leave the prompt alone by default. With `--exclude-tools-when-tool-choice-none` a `tool_choice` of "none" does not;
+ * then the ids differ in number from the turn's own prompt, which the freeze checks.
+ */
+const HARMLESS = ['tool_choice', 'function_call', 'include_reasoning'] as const
+
+const RENDER_PATHS = { chat: '/v1/chat/completions', messages: '/v1/messages', responses: '/v1/responses' } as const
+const TOKENIZE_DEADLINE_MS = 60_000
+
+/** Credentials and patience of one background call. */
+export interface CallOptions {
+  readonly apiKey: string | undefined
+  readonly signal?: AbortSignal
+}
+
+export interface WarmResult {
+  /** The call's own `cached_tokens`; undefined when the engine does not report them (`--enable-prompt-tokens-details`). */
+  readonly cachedTokens: number | undefined
+  readonly promptTokens: number
+}
+
+export class Engine {
+  readonly #upstream: Upstream
+  /** Warm calls may prefill a whole window, milliseconds. */
+  readonly #warmDeadlineMs: number
+  /** vLLM's render endpoints are there only with `--enable-scale-out`; asked until one says no. */
+  #renders = true
+
+  constructor(upstream: Upstream, warmDeadlineMs: number) {
+    this.#upstream = upstream
+    this.#warmDeadlineMs = warmDeadlineMs
+  }
+
+  /**
+   * The ids of a prompt as the engine would prefill it, `add_generation_prompt` included or not.
+   * Undefined when no endpoint of this engine can express the prompt. Throws `UPSTREAM_REJECTED` when the engine refuses it.
+   */
+  async promptIds(prompt: Prompt, generationPrompt: boolean, options: CallOptions): Promise<Uint32Array | undefined> {
+    const rendered = this.#renders ? await this.#render(prompt, generationPrompt, options) : undefined
+    return rendered ?? (await this.#tokenize(prompt, generationPrompt, options))
+  }
+
+  /** Prefills `tokenIds` under `salt` and produces one token. What was missing from the KV store is computed and stored by it. */
+  async warm(model: string, tokenIds: Uint32Array, salt: string, options: CallOptions): Promise<WarmResult> {
+    const body = `{"model":${JSON.stringify(model)},"max_tokens":1,"temperature":0,"cache_salt":${JSON.stringify(salt)},"prompt":[${tokenIds.join(',')}]}`
+    const answer = await this.#post('/v1/completions', body, this.#warmDeadlineMs, options)
+    if (answer.status !== 200) throw rejectionOf('/v1/completions', answer)
+    const usage = answer.body.usage
+    const details = isObject(usage) ? usage.prompt_tokens_details : undefined
+    const cached = isObject(details) ? details.cached_tokens : undefined
+    const promptTokens = isObject(usage) && typeof usage.prompt_tokens === 'number' ? usage.prompt_tokens : 0
+    return { cachedTokens: typeof cached === 'number' ? cached : undefined, promptTokens }
+  }
+
+  async #render(prompt: Prompt, generation: boolean, options: CallOptions): Promise<Uint32Array | undefined> {
+    if (!generation && prompt.dialect !== 'chat') return undefined
+    const path = `${RENDER_PATHS[prompt.dialect]}/render`
+    const messages = prompt.dialect === 'responses' ? { input: prompt.messages } : { messages: prompt.messages }
+    const body: Record<string, JsonValue | undefined> = { ...prompt.shaping, model: prompt.model, ...messages }
+    if (prompt.dialect === 'chat') body.add_generation_prompt = generation
+    if (prompt.dialect === 'messages') body.max_tokens = 1
+    const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
+    if ([403, 404, 405, 501].includes(answer.status)) {
+      this.#renders = false
+      return undefined
+    }
+    if (answer.status !== 200) throw rejectionOf(path, answer)
+    return readIds(answer.body.token_ids, path)
+  }
+
+  async #tokenize(prompt: Prompt, generation: boolean, options: CallOptions): Promise<Uint32Array | undefined> {
+    if (prompt.dialect !== 'chat') return undefined
+    const known: readonly string[] = [...TOKENIZE_FIELDS, ...TEMPLATE_FIELDS, ...HARMLESS]
+    if (Object.keys(prompt.shaping).some((field) => !known.includes(field))) return undefined
+    const body: Record<string, JsonValue | undefined> = {
+      model: prompt.model,
+      messages: prompt.messages,
+      add_generation_prompt: generation,
+      chat_template_kwargs: templateArguments(prompt.shaping),
+    }
+    for (const field of TOKENIZE_FIELDS) if (prompt.shaping[field] !== undefined) body[field] = prompt.shaping[field]
+    const answer = await this.#post('/tokenize', JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
+    if (answer.status === 404 || answer.status === 405) return undefined
+    if (answer.status !== 200) throw rejectionOf('/tokenize', answer)
+    return readIds(answer.body.tokens, '/tokenize')
+  }
+
+  #post(path: string, body: string, deadlineMs: number, { apiKey, signal }: CallOptions): Promise<UpstreamAnswer> {
+    const call = { method: 'POST', path, body, apiKey, deadlineMs } as const
+    return callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
+  }
+}
+
+/** What the template is called with, as chat completions put it together. */
+function templateArguments({ chat_template_kwargs, documents, reasoning_effort }: JsonObject): JsonObject | undefined {
+  const given = isObject(chat_template_kwargs) ? chat_template_kwargs : {}
+  const args: Record<string, JsonValue | undefined> = { ...given }
+  if (documents !== undefined) args.documents = documents
+  if (reasoning_effort !== undefined) {
+    args.reasoning_effort = reasoning_effort
+    args.enable_thinking ??= reasoning_effort !== 'none'
+  }
+  return Object.keys(args).length === 0 ? undefined : args
+}
+
+function readIds(value: JsonValue | undefined, path: string): Uint32Array {
+  const ids: unknown = value
+  if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'number' && Number.isInteger(id) && id >= 0)) {
+    throw new CwmError('UPSTREAM_REJECTED', `${path} of the upstream answered no token ids`)
+  }
+  return Uint32Array.from(ids as number[])
+}
+
+/** The prompt with these messages added at its end. */
+export function withMessages(prompt: Prompt, more: readonly JsonValue[]): Prompt {
+  return { ...prompt, messages: [...prompt.messages, ...more] }
+}
+
+/** The shaping fields of a body that are set, by wire name. */
+export function pickShaping(body: JsonObject, fields: readonly string[]): JsonObject {
+  const picked: Record<string, JsonValue> = {}
+  for (const field of fields) {
+    const value = body[field]
+    if (value !== undefined && value !== null) picked[field] = value
+  }
+  return picked
+}
