@@ -1,0 +1,208 @@
+// LMCache's coordinator over HTTP: directory, pins, quotas, and prefetch and delete passed on to the one instance there is.
+
+import type { JsonObject } from '../base/json.ts'
+import type { Directory, Placement } from './directory.ts'
+import { detailError, HttpError } from './errors.ts'
+import { bodyOf, pageOf, requireBodyFields, sequenceOf, tierOf } from './fastapi.ts'
+import { keysOf, type ObjectKey } from './kv-store.ts'
+import { objectKeys } from './lmcache-routes.ts'
+import type { SimSettings } from './options.ts'
+import { quotaRoutes } from './quota-routes.ts'
+import type { Answer, Routes, SimRequest } from './routes.ts'
+
+/** The LMCache server as the coordinator reaches it. */
+export interface Instance {
+  readonly up: () => boolean
+  readonly url: () => string
+  readonly registeredAt: number
+  /** Calls one of its routes. */
+  readonly call: (method: string, path: string, body: unknown) => Promise<Answer>
+}
+
+export function coordinatorRoutes(settings: SimSettings, directory: Directory, instance: Instance): Routes {
+  const resolve = (body: JsonObject): { keys: ObjectKey[]; chunks: number } =>
+    keysOf(sequenceOf(body), settings.chunkSize)
+  const pins =
+    (change: (keys: readonly ObjectKey[]) => void, status: string) =>
+    (request: SimRequest): Answer => {
+      const body = bodyOf(request)
+      requireBodyFields(body, ['model_name', 'world_size'])
+      const { keys, chunks } = resolve(body)
+      change(keys)
+      return { status: 200, json: { requested: chunks, affected: keys.length, status } }
+    }
+  return {
+    'GET /healthz': () => ({ status: 200, json: { status: 'healthy' } }),
+    'GET /instances': () => ({
+      status: 200,
+      json: { instances: instance.up() ? [instanceJson(settings, instance)] : [] },
+    }),
+    'GET /instances/usage': () => ({
+      status: 200,
+      json: { instances: [usageJson(settings, directory)], shared_modules: [] },
+    }),
+    'GET /instances/:id/usage': ({ params }) => {
+      if (params.id !== settings.instanceId) throw detailError(404, `unknown instance '${params.id}'`)
+      return { status: 200, json: usageJson(settings, directory) }
+    },
+    'POST /directory/lookup': (request) => ({ status: 200, json: lookup(settings, directory, bodyOf(request)) }),
+    'GET /directory/stats': () => ({ status: 200, json: stats(settings, directory) }),
+    'GET /directory/keys': ({ query }) => {
+      const tier = tierOf(query.get('tier'), 'query', 'all')
+      const of = query.get('instance_id') || settings.instanceId
+      const backend = query.get('backend')
+      const { offset, limit } = pageOf(query)
+      const known = directory.list(
+        (p) => (tier === 'all' || p.tier === tier) && p.instance_id === of && (!backend || p.backend === backend),
+      )
+      const keys = known
+        .slice(offset, offset + limit)
+        .map(({ key, placements, accesses }) => ({ key, placements, num_tokens: 0, access_count: accesses }))
+      return { status: 200, json: { total: known.length, keys } }
+    },
+    'POST /cache/pins': pins((keys) => directory.pin(keys), 'pinned'),
+    'DELETE /cache/pins': pins((keys) => directory.unpin(keys), 'unpinned'),
+    'GET /cache/pins': ({ query }) => {
+      const salt = query.get('cache_salt')
+      const model = query.get('model_name')
+      const { offset, limit } = pageOf(query)
+      const all = directory
+        .pins()
+        .filter(({ key }) => (!salt || key.cache_salt === salt) && (!model || key.model_name === model))
+      const page = all.slice(offset, offset + limit).map(({ key, count }) => ({ key, pin_count: count }))
+      return { status: 200, json: { total: all.length, pins: page } }
+    },
+    'POST /cache/prefetches': (request) => prefetch(settings, instance, bodyOf(request)),
+    'GET /cache/prefetches/:instance/:id': async ({ params }) => {
+      requireInstance(settings, params.instance)
+      return reach(instance, settings, 'prefetch status from', 'GET', `/cache/prefetches/${params.id}`, undefined)
+    },
+    'POST /cache/delete': async (request): Promise<Answer> => {
+      const body = bodyOf(request)
+      requireBodyFields(body, ['instance_id', 'model_name', 'world_size'])
+      requireInstance(settings, body.instance_id)
+      const tier = tierOf(body.tier, 'body', 'all')
+      const { keys, chunks } = resolve(body)
+      const answer = { instance_id: settings.instanceId, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
+      if (chunks === 0) return { status: 200, json: answer }
+      const force = body.force === true
+      // Pins hold back unforced deletes that touch L2, and nothing else (trap 8).
+      const held = tier !== 'l1' && !force ? keys.filter((key) => directory.pinned(key)) : []
+      const free = keys.filter((key) => !held.includes(key))
+      let affected = 0
+      if (free.length > 0) {
+        const deleted = await reach(instance, settings, 'delete to', 'DELETE', '/cache/objects', {
+          keys: free,
+          tier,
+          force,
+        })
+        affected = 'json' in deleted ? Number((deleted.json as JsonObject).deleted) : 0
+      }
+      if (force && tier !== 'l1') directory.dropPins(keys)
+      return { status: 200, json: { ...answer, affected, skipped: held.length, status: 'deleted' } }
+    },
+    ...quotaRoutes(directory, settings),
+  }
+}
+
+function requireInstance(settings: SimSettings, id: unknown): void {
+  if (id !== settings.instanceId) throw detailError(404, `no MP server registered with instance_id='${String(id)}'`)
+}
+
+/** Calls the instance; what it refuses is answered with 502, but for a poll, which is relayed. */
+async function reach(
+  instance: Instance,
+  settings: SimSettings,
+  what: string,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<Answer> {
+  const failed = (why: string) => detailError(502, `${what} '${settings.instanceId}' failed: ${why}`)
+  if (!instance.up()) throw failed('All connection attempts failed')
+  try {
+    return await instance.call(method, path, body)
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error
+    if (method === 'GET') return { status: error.status, json: error.json }
+    const url = `${instance.url()}${path}`
+    const kind =
+      error.status >= 500 ? `Server error '${error.status} Service Unavailable'` : `Client error '${error.status}'`
+    const more = `For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/${error.status}`
+    throw failed(`${kind} for url '${url}'\n${more}`)
+  }
+}
+
+async function prefetch(settings: SimSettings, instance: Instance, body: JsonObject): Promise<Answer> {
+  requireBodyFields(body, ['instance_id', 'model_name', 'world_size'])
+  requireInstance(settings, body.instance_id)
+  const { instance_id: _, ...rest } = body
+  const request = { token_ids: [], ...rest }
+  const answer = await reach(instance, settings, 'prefetch submit to', 'POST', '/cache/prefetches', request)
+  const json = 'json' in answer ? (answer.json as JsonObject) : {}
+  const { request_id = '', chunks = 0, status = 'submitted' } = json
+  return { status: 200, json: { instance_id: settings.instanceId, request_id, chunks, status } }
+}
+
+function lookup(settings: SimSettings, directory: Directory, body: JsonObject): unknown {
+  const given = objectKeys(body.keys)
+  const sequence = sequenceOf(body)
+  const complaint = (msg: string) =>
+    detailError(422, [
+      { type: 'value_error', loc: ['body'], msg: `Value error, ${msg}`, input: body, ctx: { error: {} } },
+    ])
+  if (given.length > 0 === sequence.token_ids.length > 0) throw complaint("supply exactly one of 'keys' or 'token_ids'")
+  if (given.length === 0 && sequence.model_name === '') throw complaint("'model_name' is required with 'token_ids'")
+  const { keys, chunks } =
+    given.length > 0 ? { keys: given, chunks: given.length } : keysOf(sequence, settings.chunkSize)
+  const results = keys.map((key) => {
+    const { placements, accesses } = directory.lookup(key)
+    return { key, placements, token_ids: [], access_count: accesses }
+  })
+  return { chunks, results }
+}
+
+function stats(settings: SimSettings, directory: Directory): unknown {
+  const known = directory.list(() => true)
+  const placements = known.flatMap((entry) => entry.placements)
+  const l1 = placements.filter((placement) => placement.tier === 'l1').length
+  const l2 = placements.length - l1
+  return {
+    num_keys: known.length,
+    num_placements: placements.length,
+    l1_keys_by_instance: l1 > 0 ? { [settings.instanceId]: l1 } : {},
+    blend: { num_contents: 0, num_chunks: 0, num_claims: 0, num_namespaces: 0, table_size: 1024 },
+    l1_count: l1,
+    l1_size_bytes: l1 * settings.chunkBytes,
+    l2_count: l2,
+    l2_size_bytes: l2 * settings.chunkBytes,
+  }
+}
+
+function instanceJson(settings: SimSettings, instance: Instance): unknown {
+  const { hostname, port } = new URL(instance.url())
+  return {
+    instance_id: settings.instanceId,
+    ip: hostname,
+    http_port: Number(port),
+    registration_time: instance.registeredAt,
+    metadata: {},
+    p2p_advertised_url: '',
+    mq_port: 0,
+  }
+}
+
+function usageJson(settings: SimSettings, directory: Directory): unknown {
+  const placements = directory.list(() => true).flatMap((entry) => entry.placements)
+  const module = (tier: Placement['tier'], backend: string, capacity: number) => {
+    const used = placements.filter((p) => p.tier === tier && p.backend === backend).length * settings.chunkBytes
+    const ratio = capacity > 0 ? used / capacity : null
+    return { tier, backend, shared: false, used_bytes: used, capacity_bytes: capacity, usage_ratio: ratio }
+  }
+  return {
+    instance_id: settings.instanceId,
+    registered: true,
+    declared_capacity: true,
+    modules: [module('l1', 'dram', settings.l1Bytes), ...settings.l2Adapters.map((name) => module('l2', name, 0))],
+  }
+}

@@ -1,0 +1,125 @@
+// What the coordinator knows: placements, told by events; pins and quotas, told by the operator. A restart forgets the
+// first and keeps the others (trap 9).
+
+import { idOf, type ObjectKey, type PlacementEvent } from './kv-store.ts'
+
+/** Keys, pins and quotas kept at most; beyond, the oldest go. A test or a demo stays far below. */
+const MAX_ENTRIES = 200_000
+
+export interface Placement {
+  readonly instance_id: string
+  readonly incarnation: number
+  readonly tier: 'l1' | 'l2'
+  readonly backend: string
+  readonly size_bytes: number
+  readonly shared: boolean
+}
+
+interface Known {
+  readonly key: ObjectKey
+  placements: Placement[]
+  accesses: number
+}
+
+export class Directory {
+  readonly #known = new Map<string, Known>()
+  readonly #pins = new Map<string, { key: ObjectKey; count: number }>()
+  readonly quotas = new Map<string, number>()
+  defaultQuotaGb: number | null = null
+  readonly #source: { instanceId: string; chunkBytes: number }
+  #incarnation = Math.floor(Date.now() / 1000)
+
+  constructor(source: { instanceId: string; chunkBytes: number }) {
+    this.#source = source
+  }
+
+  apply(event: PlacementEvent): void {
+    const id = idOf(event.key)
+    const known = this.#known.get(id) ?? { key: event.key, placements: [], accesses: 0 }
+    const others = known.placements.filter((p) => p.tier !== event.tier || p.backend !== event.backend)
+    known.placements = event.added ? [...others, this.#placement(event)] : others
+    if (event.added) known.accesses++
+    if (known.placements.length === 0) {
+      this.#known.delete(id)
+    } else {
+      this.#known.set(id, known)
+      bound(this.#known)
+    }
+  }
+
+  lookup(key: ObjectKey): { placements: Placement[]; accesses: number } {
+    const known = this.#known.get(idOf(key))
+    return { placements: known?.placements ?? [], accesses: known?.accesses ?? 0 }
+  }
+
+  /** Known keys with the placements that a filter keeps, those without any left out. */
+  list(keep: (placement: Placement) => boolean): { key: ObjectKey; placements: Placement[]; accesses: number }[] {
+    return [...this.#known.values()]
+      .map((known) => ({ ...known, placements: known.placements.filter(keep) }))
+      .filter((known) => known.placements.length > 0)
+  }
+
+  pin(keys: readonly ObjectKey[]): void {
+    for (const key of keys) {
+      const id = idOf(key)
+      this.#pins.set(id, { key, count: (this.#pins.get(id)?.count ?? 0) + 1 })
+    }
+    bound(this.#pins)
+  }
+
+  unpin(keys: readonly ObjectKey[]): void {
+    for (const key of keys) {
+      const id = idOf(key)
+      const count = (this.#pins.get(id)?.count ?? 0) - 1
+      if (count > 0) this.#pins.set(id, { key, count })
+      else this.#pins.delete(id)
+    }
+  }
+
+  dropPins(keys: readonly ObjectKey[]): void {
+    for (const key of keys) this.#pins.delete(idOf(key))
+  }
+
+  pinned(key: ObjectKey): boolean {
+    return this.#pins.has(idOf(key))
+  }
+
+  pins(): { key: ObjectKey; count: number }[] {
+    return [...this.#pins.values()]
+  }
+
+  setQuota(salt: string, limitGb: number): void {
+    this.quotas.set(salt, limitGb)
+    bound(this.quotas)
+  }
+
+  /** A new life of the LMCache server: what it held in memory is gone, and it counts on under a new number. */
+  instanceRestarted(): void {
+    this.#incarnation++
+    for (const known of this.#known.values()) known.placements = known.placements.filter((p) => p.tier !== 'l1')
+  }
+
+  forgetPlacements(): void {
+    this.#known.clear()
+  }
+
+  #placement(event: PlacementEvent): Placement {
+    const { instanceId, chunkBytes } = this.#source
+    const { tier, backend } = event
+    return {
+      instance_id: instanceId,
+      incarnation: this.#incarnation,
+      tier,
+      backend,
+      size_bytes: chunkBytes,
+      shared: false,
+    }
+  }
+}
+
+function bound(map: Map<string, unknown>): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= MAX_ENTRIES) return
+    map.delete(oldest)
+  }
+}

@@ -1,0 +1,93 @@
+// vLLM's HTTP server: every route of it that the simulator knows.
+
+import { isObject } from '../base/json.ts'
+import { chatIds, chatRoute } from './chat.ts'
+import { completionsRoute } from './completions.ts'
+import { EngineError, ValidationError } from './errors.ts'
+import { newId, VERSION } from './ids.ts'
+import { countTokensRoute, messagesRoute } from './messages.ts'
+import { renderRoutes } from './render.ts'
+import { adapterOf, booleanField, objectBody, requireFields } from './request-body.ts'
+import { responsesRoutes } from './responses.ts'
+import { type Answer, type Handler, nowSeconds, type Routes } from './routes.ts'
+import { decodeIds, encodeText, foreignId } from './tokenizer.ts'
+import type { Core } from './turn.ts'
+
+/** `forget` empties the prefix cache: POST /reset_prefix_cache. */
+export function engineRoutes(core: Core, forget: () => void): Routes {
+  const alive: Handler = () => ({ status: 200 })
+  return {
+    'GET /v1/models': () => ({ status: 200, json: models(core) }),
+    'GET /health': alive,
+    'GET /ping': alive,
+    'POST /ping': alive,
+    'GET /version': () => ({ status: 200, json: { version: VERSION } }),
+    'GET /load': () => ({ status: 200, json: { server_load: core.engine.running } }),
+    'POST /tokenize': (request) => ({ status: 200, json: tokenize(core, objectBody(request)) }),
+    'POST /detokenize': (request) => ({ status: 200, json: detokenize(core, objectBody(request)) }),
+    'POST /v1/chat/completions': chatRoute(core),
+    'POST /v1/completions': completionsRoute(core),
+    'POST /v1/messages': messagesRoute(core),
+    'POST /v1/messages/count_tokens': countTokensRoute(core),
+    ...responsesRoutes(core),
+    ...renderRoutes(core),
+    'POST /reset_prefix_cache': (): Answer => {
+      forget()
+      return { status: 200, json: { success: true } }
+    },
+  }
+}
+
+function models({ settings }: Core): unknown {
+  const card = (id: string, root: string, parent: string | null, limit: number | null) => ({
+    id,
+    object: 'model',
+    created: nowSeconds(),
+    owned_by: 'vllm',
+    root,
+    parent,
+    max_model_len: limit,
+    permission: [
+      {
+        id: newId('modelperm'),
+        object: 'model_permission',
+        created: nowSeconds(),
+        allow_create_engine: false,
+        allow_sampling: true,
+        allow_logprobs: true,
+        allow_search_indices: false,
+        allow_view: true,
+        allow_fine_tuning: false,
+        organization: '*',
+        group: null,
+        is_blocking: false,
+      },
+    ],
+  })
+  // An adapter's card has no limit of its own (vLLM: openai/models/serving.py).
+  const adapters = settings.adapters.map(({ name, path }) => card(name, path, settings.model, null))
+  return { object: 'list', data: [card(settings.model, settings.root, null, settings.maxModelLen), ...adapters] }
+}
+
+function tokenize(core: Core, body: ReturnType<typeof objectBody>): unknown {
+  if (body.prompt === undefined && body.messages === undefined) requireFields(body, ['prompt', 'messages'])
+  adapterOf(body, core.settings)
+  const tokens = body.messages === undefined ? encodeText(String(body.prompt)) : chatIds(core, body)
+  const strings = booleanField(body, 'return_token_strs') ? tokens.map((id) => decodeIds([id])) : null
+  return { count: tokens.length, max_model_len: core.settings.maxModelLen, tokens, token_strs: strings }
+}
+
+function detokenize(core: Core, body: ReturnType<typeof objectBody>): unknown {
+  requireFields(body, ['tokens'])
+  adapterOf(body, core.settings)
+  const { tokens } = body
+  if (!Array.isArray(tokens) || isObject(tokens)) {
+    throw new ValidationError([
+      { type: 'list_type', loc: 'body.tokens', msg: 'Input should be a valid list', input: "''" },
+    ])
+  }
+  const ids = tokens.map(Number)
+  const foreign = foreignId(ids)
+  if (foreign !== undefined) throw new EngineError(400, `Token id ${foreign} is out of vocabulary`)
+  return { prompt: decodeIds(ids) }
+}

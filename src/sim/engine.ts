@@ -1,0 +1,155 @@
+// The model's work: what of a prompt is cached, how long the rest takes, and which tokens come out. Nothing of HTTP.
+
+import type { KvStore } from './kv-store.ts'
+import type { SimSettings } from './options.ts'
+import type { CacheSpace, PrefixCache } from './prefix-cache.ts'
+import { callText } from './template.ts'
+import { encodeText, IM_END, textPieces } from './tokenizer.ts'
+import { wait } from './wait.ts'
+
+export interface ToolCall {
+  readonly name: string
+  /** JSON text. */
+  readonly arguments: string
+}
+
+/** What the model is going to say, before limits cut it. */
+export interface Reply {
+  readonly reasoning?: string
+  readonly content?: string
+  readonly toolCalls?: readonly ToolCall[]
+}
+
+export type Delta =
+  | { readonly kind: 'reasoning' | 'content'; readonly text: string }
+  | { readonly kind: 'call'; readonly index: number; readonly name: string }
+  | { readonly kind: 'arguments'; readonly index: number; readonly text: string }
+
+/** Some tokens of the answer and what a client sees of them: nothing, for markers. */
+export interface Step {
+  readonly ids: readonly number[]
+  readonly deltas: readonly Delta[]
+}
+
+export interface Limits {
+  readonly maxTokens: number
+  readonly ignoreEos: boolean
+  readonly stop: readonly string[]
+}
+
+/** An answer as it is to be given. `ended` is how: by itself, by a stop string, or cut. */
+export interface Generation {
+  readonly steps: readonly Step[]
+  readonly ids: readonly number[]
+  readonly ended: 'eos' | 'stop' | 'length'
+  readonly stopReason: string | null
+}
+
+export interface Prefill {
+  /** Tokens that some cache held: `cached_tokens`. */
+  readonly cached: number
+  /** Tokens that the engine's cache newly holds: `created_cache_tokens`. */
+  readonly created: number
+}
+
+export class Engine {
+  readonly #settings: SimSettings
+  readonly #cache: PrefixCache
+  readonly #store: KvStore
+  /** Requests at work: what `/load` tells. */
+  running = 0
+
+  constructor(settings: SimSettings, cache: PrefixCache, store: KvStore) {
+    this.#settings = settings
+    this.#cache = cache
+    this.#store = store
+  }
+
+  /** Reads the prompt; waits as long as its uncached part takes, or until the client leaves. */
+  async prefill(ids: readonly number[], space: CacheSpace, signal: AbortSignal): Promise<Prefill> {
+    const { blockSize, prefillTokensPerSecond, loadTokensPerSecond, root, worldSize } = this.#settings
+    const local = this.#cache.match(ids, space)
+    const sequence = { token_ids: ids, model_name: root, world_size: worldSize, cache_salt: space.salt }
+    const restored = this.#store.restore(sequence)
+    // A prompt restored whole computes its last token again (LMCacheMPConnector: get_num_new_matched_tokens).
+    const external = restored === ids.length ? restored - 1 : restored
+    const cached = Math.max(local, external)
+    const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
+    await wait(seconds * 1000, signal)
+    this.#cache.insert(ids, space)
+    this.#store.store(sequence)
+    return { cached, created: Math.max(0, Math.floor(ids.length / blockSize) * blockSize - cached) }
+  }
+
+  /** Waits as long as one token takes. */
+  decode(tokens: number, signal: AbortSignal): Promise<void> {
+    return wait((tokens / this.#settings.decodeTokensPerSecond) * 1000, signal)
+  }
+
+  /** Keeps the answer's blocks too, but for its last token, which was never read. LMCache stores prompts only (seen on 0.5.6). */
+  keep(prompt: readonly number[], answer: readonly number[], space: CacheSpace): void {
+    this.#cache.insert([...prompt, ...answer.slice(0, -1)], space)
+  }
+}
+
+/** Lays out a reply token by token and cuts it where the limits say. */
+export function generate(reply: Reply, limits: Limits): Generation {
+  const whole = stepsOf(reply)
+  if (limits.ignoreEos)
+    while (countOf(whole) < limits.maxTokens) whole.push(...textSteps('content', ` ${reply.content || 'and'}`))
+  const steps: Step[] = []
+  let ids = 0
+  let text = ''
+  for (const step of whole) {
+    if (ids + step.ids.length > limits.maxTokens) {
+      const rest = step.ids.slice(0, limits.maxTokens - ids)
+      return finish(rest.length > 0 ? [...steps, { ids: rest, deltas: [] }] : steps, 'length', null)
+    }
+    const said = step.deltas.map((delta) => (delta.kind === 'content' ? delta.text : '')).join('')
+    const hit = limits.stop.find((stop) => stop !== '' && (text + said).includes(stop))
+    if (hit !== undefined) {
+      const kept = (text + said).slice(text.length, Math.max(text.length, (text + said).indexOf(hit)))
+      steps.push({ ids: step.ids, deltas: kept === '' ? [] : [{ kind: 'content', text: kept }] })
+      return finish(steps, 'stop', hit)
+    }
+    text += said
+    steps.push(step)
+    ids += step.ids.length
+  }
+  if (limits.ignoreEos || ids + 1 > limits.maxTokens) return finish(steps, 'length', null)
+  return finish([...steps, { ids: [IM_END], deltas: [] }], 'eos', null)
+}
+
+function finish(steps: readonly Step[], ended: Generation['ended'], stopReason: string | null): Generation {
+  return { steps, ids: steps.flatMap((step) => step.ids), ended, stopReason }
+}
+
+const countOf = (steps: readonly Step[]): number => steps.reduce((sum, step) => sum + step.ids.length, 0)
+
+function stepsOf(reply: Reply): Step[] {
+  const steps: Step[] = []
+  if (reply.reasoning) {
+    steps.push(...hidden('<think>'), ...textSteps('reasoning', reply.reasoning), ...hidden('</think>'))
+  }
+  if (reply.content) steps.push(...textSteps('content', reply.content))
+  for (const [index, call] of (reply.toolCalls ?? []).entries()) {
+    const [head = '', tail = ''] = callText(call).split('"name": ', 2)
+    steps.push(...hidden(`${head}"name": `), {
+      ids: encodeText(tail),
+      deltas: [{ kind: 'call', index, name: call.name }],
+    })
+    // The arguments' tokens went by in the markup; their text follows in a few pieces, as a parser lets it out.
+    for (const text of call.arguments.match(/[\s\S]{1,8}/g) ?? []) {
+      steps.push({ ids: [], deltas: [{ kind: 'arguments', index, text }] })
+    }
+  }
+  return steps
+}
+
+function textSteps(kind: 'reasoning' | 'content', text: string): Step[] {
+  const ids = encodeText(text)
+  const pieces = textPieces(ids)
+  return ids.map((id, at) => ({ ids: [id], deltas: pieces[at] ? [{ kind, text: pieces[at] }] : [] }))
+}
+
+const hidden = (markup: string): Step[] => [{ ids: encodeText(markup), deltas: [] }]

@@ -1,0 +1,101 @@
+// What a simulated stack can be told. Every default is chosen for tests: no delays, a small limit, everything switched on.
+
+/** A LoRA adapter served beside the base model. LMCache's keys do not know it: see the design's note on the salt. */
+export interface SimAdapter {
+  readonly name: string
+  readonly path: string
+}
+
+export interface SimOptions {
+  /** Address to listen on; default `127.0.0.1`. */
+  readonly host?: string
+  /** Ports; default 0 each: any free one. */
+  readonly enginePort?: number
+  readonly lmcachePort?: number
+  readonly coordinatorPort?: number
+  /** Served name, what clients send; default `sim-model`. */
+  readonly model?: string
+  /** The engine's own name, in `/v1/models` as `root` and in LMCache's keys; default `./sim/engine-model`. */
+  readonly root?: string
+  readonly adapters?: readonly SimAdapter[]
+  /** `max_model_len` in tokens; default 8192. */
+  readonly maxModelLen?: number
+  /** Tokens per block of the engine's prefix cache; default 16 (vLLM's CPU build has 128). */
+  readonly blockSize?: number
+  /** Blocks the prefix cache holds; default 16384. */
+  readonly cacheBlocks?: number
+  /** Tokens per LMCache chunk; default 256. */
+  readonly chunkSize?: number
+  /** Bytes one chunk of one rank weighs; default 2 MiB, as recorded. */
+  readonly chunkBytes?: number
+  /** Bytes of LMCache's L1; default 1 GiB. Least recently used chunks go first. */
+  readonly l1Bytes?: number
+  /** Bytes of each L2 adapter; default 16 GiB. Least recently used chunks go first. */
+  readonly l2Bytes?: number
+  /** Ranks; default 1. Each chunk has one key per rank. */
+  readonly worldSize?: number
+  /** `instance_id` of the LMCache server; default `node-a`. */
+  readonly instanceId?: string
+  /** Types of the L2 adapters, first is primary; default `['fs', 'resp']`. */
+  readonly l2Adapters?: readonly string[]
+  /** Prefill speed over tokens that no cache holds; default `Infinity`, no delay. */
+  readonly prefillTokensPerSecond?: number
+  /** Speed at which a restored chunk is loaded; default `Infinity`. */
+  readonly loadTokensPerSecond?: number
+  /** Speed of the answer's tokens; default `Infinity`. */
+  readonly decodeTokensPerSecond?: number
+  /** Milliseconds until the directory learns a placement; default 10 (LMCache flushes once a second). */
+  readonly eventFlushMs?: number
+  /** Milliseconds a prefetch stays `pending`; default 0. */
+  readonly prefetchMs?: number
+  /** `--enable-prompt-tokens-details`; default true. Without it no answer says `cached_tokens`. */
+  readonly promptTokensDetails?: boolean
+  /** `--enable-scale-out`: the render endpoints; default false, as in vLLM. */
+  readonly scaleOut?: boolean
+  /** A multimodal model: images become 64 placeholder tokens each; default false (400, as a text model does). */
+  readonly images?: boolean
+  /** Whether an LMCache server and a coordinator are attached at all; default true. */
+  readonly lmcache?: boolean
+  /** Whether the directory survives `restartCoordinator()` (`--checkpoint-path`); default false. */
+  readonly directoryCheckpoint?: boolean
+  /** Requests kept in `sim.requests`; default 1000. Bodies are kept whole up to 64 MiB in all, then dropped oldest first. */
+  readonly requestLog?: number
+}
+
+export type SimSettings = Required<SimOptions>
+
+const defaults: SimSettings = {
+  host: '127.0.0.1',
+  enginePort: 0,
+  lmcachePort: 0,
+  coordinatorPort: 0,
+  model: 'sim-model',
+  root: './sim/engine-model',
+  adapters: [],
+  maxModelLen: 8192,
+  blockSize: 16,
+  cacheBlocks: 16_384,
+  chunkSize: 256,
+  chunkBytes: 2 * 1024 * 1024,
+  l1Bytes: 1024 ** 3,
+  l2Bytes: 16 * 1024 ** 3,
+  worldSize: 1,
+  instanceId: 'node-a',
+  l2Adapters: ['fs', 'resp'],
+  prefillTokensPerSecond: Number.POSITIVE_INFINITY,
+  loadTokensPerSecond: Number.POSITIVE_INFINITY,
+  decodeTokensPerSecond: Number.POSITIVE_INFINITY,
+  eventFlushMs: 10,
+  prefetchMs: 0,
+  promptTokensDetails: true,
+  scaleOut: false,
+  images: false,
+  lmcache: true,
+  directoryCheckpoint: false,
+  requestLog: 1000,
+}
+
+/** The options with every default filled in. */
+export function settingsOf(options: SimOptions): SimSettings {
+  return { ...defaults, ...options }
+}

@@ -1,0 +1,41 @@
+// The engine's own prefix cache: whole blocks under hashes that chain over salt, adapter and tokens, the oldest dropped
+// first. A request always computes its last token, so at most floor((n - 1) / block) blocks hit (vLLM: kv_cache_manager.py,
+// max_cache_hit_length).
+
+import { chainHashes } from './hashes.ts'
+import { Lru } from './lru.ts'
+
+export interface CacheSpace {
+  readonly salt: string
+  /** Name of a LoRA adapter, or '' for the base model. */
+  readonly adapter: string
+}
+
+export class PrefixCache {
+  readonly #blocks: Lru<true>
+  readonly #blockSize: number
+
+  constructor(blockSize: number, capacity: number) {
+    this.#blockSize = blockSize
+    this.#blocks = new Lru(capacity)
+  }
+
+  /** Tokens at the head of `ids` that need no computing. */
+  match(ids: readonly number[], space: CacheSpace): number {
+    const hashes = chainHashes(ids.slice(0, -1), this.#blockSize, seedOf(space))
+    const miss = hashes.findIndex((hash) => this.#blocks.get(hash) === undefined)
+    return (miss < 0 ? hashes.length : miss) * this.#blockSize
+  }
+
+  /** Keeps every whole block of `ids`. */
+  insert(ids: readonly number[], space: CacheSpace): void {
+    // The tail is the oldest, so that it goes before the head it hangs on.
+    for (const hash of chainHashes(ids, this.#blockSize, seedOf(space)).reverse()) this.#blocks.set(hash, true)
+  }
+
+  clear(): void {
+    this.#blocks.clear()
+  }
+}
+
+const seedOf = (space: CacheSpace): string => JSON.stringify([space.salt, space.adapter])

@@ -1,0 +1,139 @@
+// Reading and checking a request's body as vLLM does: each broken rule has its recorded message.
+
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { EngineError, parameterError, ValidationError } from './errors.ts'
+import type { SimSettings } from './options.ts'
+import { pythonString } from './python-json.ts'
+import type { SimRequest } from './routes.ts'
+
+const TRUE = new Set(['1', 'on', 't', 'true', 'y', 'yes'])
+const FALSE = new Set(['0', 'off', 'f', 'false', 'n', 'no'])
+
+/** The body as an object. Throws what vLLM says to another media type, to bad JSON and to another kind of value. */
+export function objectBody(request: SimRequest): JsonObject {
+  const mediaType = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
+  if (mediaType !== 'application/json') {
+    throw new EngineError(
+      400,
+      "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed",
+      null,
+      'Bad Request',
+    )
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(request.body.toString('utf8'))
+  } catch {
+    const ctx = "{'error': 'Expecting value'}"
+    throw new ValidationError([
+      { type: 'json_invalid', loc: 'body.0', msg: 'JSON decode error', input: "'<dict of 0 items>'", ctx },
+    ])
+  }
+  if (isObject(value)) return value
+  const msg = 'Input should be a valid dictionary or object to extract fields from'
+  const input = Array.isArray(value) ? `'<list of ${value.length} items>'` : pythonString(String(value))
+  throw new ValidationError([{ type: 'model_attributes_type', loc: 'body', msg, input }])
+}
+
+/** Throws pydantic's complaint for each field that is absent. `extra` is how many fields vLLM's parser adds before it counts. */
+export function requireFields(body: JsonObject, names: readonly string[], extra = 0): void {
+  const input = `'<dict of ${Object.keys(body).length + extra} items>'`
+  const missing = names.filter((name) => body[name] === undefined)
+  if (missing.length === 0) return
+  throw new ValidationError(
+    missing.map((name) => ({ type: 'missing', loc: `body.${name}`, msg: 'Field required', input })),
+  )
+}
+
+/** A list of objects. Throws if it is not one. */
+export function objectList(body: JsonObject, name: string): JsonObject[] {
+  const value = body[name]
+  if (Array.isArray(value)) return (value as readonly JsonValue[]).filter(isObject)
+  const input = typeof value === 'string' ? pythonString(value) : pythonString(JSON.stringify(value ?? null))
+  throw new ValidationError([{ type: 'list_type', loc: `body.${name}`, msg: 'Input should be a valid list', input }])
+}
+
+/** A boolean as pydantic reads one: 1 and "true" are true (trap 21). Null and absent are false. */
+export function booleanField(body: JsonObject, name: string): boolean {
+  const value = body[name]
+  if (value === undefined || value === null) return false
+  if (typeof value === 'boolean') return value
+  const word = String(value).toLowerCase()
+  if (TRUE.has(word)) return true
+  if (FALSE.has(word)) return false
+  const msg = 'Input should be a valid boolean, unable to interpret input'
+  throw new ValidationError([{ type: 'bool_parsing', loc: `body.${name}`, msg, input: pythonString(String(value)) }])
+}
+
+/** The salt, '' for none. Throws for one that is empty, not text, too long, or holds a character that keys cannot. */
+export function saltOf(body: JsonObject): string {
+  const salt = body.cache_salt
+  if (salt === undefined || salt === null) return ''
+  if (typeof salt !== 'string' || salt === '') {
+    throw parameterError('cache_salt', "Parameter 'cache_salt' must be a non-empty string if provided.")
+  }
+  if (salt.length > 128 || /[@/\\\0]/.test(salt)) {
+    throw parameterError(
+      'cache_salt',
+      "Parameter 'cache_salt' must be at most 128 characters and must not contain '@', '/', '\\\\', or NUL.",
+    )
+  }
+  return salt
+}
+
+/** Which adapter the model's name means, '' for the base model. Throws 404 for a name that is not served. */
+export function adapterOf(body: JsonObject, settings: SimSettings): string {
+  const model = body.model
+  if (model === undefined || model === null || model === settings.model) return ''
+  if (settings.adapters.some((adapter) => adapter.name === model)) return String(model)
+  const served = [settings.model, ...settings.adapters.map((adapter) => adapter.name)].join(', ')
+  throw new EngineError(404, `The model \`${String(model)}\` does not exist. Valid aliases: ${served}.`, 'model')
+}
+
+/** How many tokens may be answered: what was asked for, and never past the limit (trap 3). Throws the three recorded 400s. */
+export function tokensAllowed(asked: number | undefined, promptTokens: number, field: string, limit: number): number {
+  if (promptTokens > limit) {
+    throw parameterError(
+      'input_tokens',
+      `This model's maximum context length is ${limit} tokens. However, your prompt contains at least ${limit + 1} input tokens, ` +
+        'which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.',
+      limit + 1,
+    )
+  }
+  if (asked !== undefined && asked > limit) {
+    const message = `${field}=${asked} cannot be greater than max_model_len=${limit}. Please request fewer output tokens.`
+    throw parameterError(field, message, asked)
+  }
+  const allowed = Math.min(asked ?? limit, limit - promptTokens)
+  if (allowed < 1) throw parameterError('max_tokens', `max_tokens must be at least 1, got ${allowed}.`, allowed)
+  return allowed
+}
+
+/** A number, or undefined for null and absent. */
+export function numberField(body: JsonObject, name: string): number | undefined {
+  const value = body[name]
+  return typeof value === 'number' ? value : undefined
+}
+
+/** Whether usage was asked for, in a stream. Throws if it was asked for without one. */
+export function streamOptions(body: JsonObject, stream: boolean): { usage: boolean; continuous: boolean } {
+  const options = body.stream_options
+  if (options === undefined || options === null) return { usage: false, continuous: false }
+  if (!stream) throw parameterError('stream_options', 'Stream options can only be defined when `stream=True`.')
+  if (!isObject(options)) return { usage: false, continuous: false }
+  const usage = booleanField(options, 'include_usage')
+  return { usage, continuous: usage && booleanField(options, 'continuous_usage_stats') }
+}
+
+/** `n`, after the check that greedy sampling has one answer only. */
+export function choicesOf(body: JsonObject): number {
+  const n = numberField(body, 'n') ?? 1
+  if (n > 1 && body.temperature === 0) throw new EngineError(400, `n must be 1 when using greedy sampling, got ${n}.`)
+  return Math.max(1, n)
+}
+
+/** `stop`: a string or a list of them. */
+export function stopStrings(body: JsonObject): string[] {
+  const stop = body.stop ?? []
+  return (Array.isArray(stop) ? stop : [stop]).filter((text) => typeof text === 'string')
+}

@@ -1,0 +1,52 @@
+// The requests that came in, for tests to look at. Bounded in number and in bytes.
+
+import type { IncomingHttpHeaders } from 'node:http'
+
+const MAX_BODY_BYTES = 64 * 1024 * 1024
+
+export type ServerName = 'engine' | 'lmcache' | 'coordinator'
+
+export interface LoggedRequest {
+  readonly server: ServerName
+  readonly method: string
+  /** Path and query as they stood on the request line. */
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  /** Names and values in the order and case they were sent. */
+  readonly rawHeaders: readonly string[]
+  readonly body: Buffer
+  /** `Date.now()` when the body was whole. */
+  readonly at: number
+}
+
+export class RequestLog {
+  readonly #entries: LoggedRequest[] = []
+  readonly #limit: number
+  #bytes = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  add(entry: LoggedRequest): void {
+    this.#entries.push(entry)
+    this.#bytes += entry.body.length
+    while (this.#entries.length > this.#limit || (this.#bytes > MAX_BODY_BYTES && this.#entries.length > 1)) {
+      this.#bytes -= this.#entries.shift()?.body.length ?? 0
+    }
+  }
+
+  /** Oldest first; of one server, or of all. */
+  all(server?: ServerName): LoggedRequest[] {
+    return this.#entries.filter((entry) => server === undefined || entry.server === server)
+  }
+
+  last(server?: ServerName): LoggedRequest | undefined {
+    return this.all(server).at(-1)
+  }
+
+  clear(): void {
+    this.#entries.length = 0
+    this.#bytes = 0
+  }
+}

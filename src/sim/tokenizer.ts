@@ -1,0 +1,78 @@
+// Text to token ids and back: cl100k for text, and markers with ids of their own that no user text can produce.
+
+import { decode, encode } from 'gpt-tokenizer/encoding/cl100k_base'
+
+const TEXT_IDS = 100_256
+export const IM_START = 100_300
+export const IM_END = 100_301
+export const IMAGE = 100_302
+const MARKERS = new Map([
+  [IM_START, '<|im_start|>'],
+  [IM_END, '<|im_end|>'],
+  [IMAGE, '<|image|>'],
+])
+
+/** One part of a prompt: text, which is encoded, or a marker's id. */
+export type Part = string | number
+
+/** Ids of a piece of text. Markers written out in it are text like any other. */
+export function encodeText(text: string): number[] {
+  return text === '' ? [] : encode(text, { disallowedSpecial: new Set() })
+}
+
+/** Ids of parts; neighbouring texts are joined first, so that where they were cut does not show in the ids. */
+export function encodeParts(parts: readonly Part[]): number[] {
+  const ids: number[] = []
+  let text = ''
+  for (const part of [...parts, -1]) {
+    if (typeof part === 'string') {
+      text += part
+      continue
+    }
+    for (const id of encodeText(text)) ids.push(id)
+    text = ''
+    if (part >= 0) ids.push(part)
+  }
+  return ids
+}
+
+/** Text of ids, markers written out. */
+export function decodeIds(ids: readonly number[]): string {
+  let text = ''
+  let run: number[] = []
+  for (const id of ids) {
+    const marker = MARKERS.get(id)
+    if (marker === undefined) {
+      run.push(id)
+    } else {
+      text += decode(run) + marker
+      run = []
+    }
+  }
+  return text + decode(run)
+}
+
+/** The first id that stands for nothing, if there is one. */
+export function foreignId(ids: readonly number[]): number | undefined {
+  return ids.find((id) => !(id >= 0 && id < TEXT_IDS) && !MARKERS.has(id))
+}
+
+/**
+ * Cuts the text of `ids` as a stream does: one piece per id, empty while a character is not whole yet.
+ * The pieces joined are the whole text.
+ */
+export function textPieces(ids: readonly number[]): string[] {
+  const pieces: string[] = []
+  let held: number[] = []
+  for (const [at, id] of ids.entries()) {
+    held.push(id)
+    const text = decodeIds(held)
+    if (text.endsWith('�') && at + 1 < ids.length) {
+      pieces.push('')
+    } else {
+      pieces.push(text)
+      held = []
+    }
+  }
+  return pieces
+}
