@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Stops what up.sh started, by the pids it wrote, workers included: vLLM's engine is a process of its own that a plain
+# kill of the server can leave behind. For ENGINE_RUN see common.sh.
+set -euo pipefail
+. "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
+PATIENCE=20 # seconds for an orderly end
+
+# Every process of the session that up.sh made for a server; its id is the server's pid.
+members() { ps -e -o pid=,sid=,stat= | awk -v session="$1" '$2 == session && $3 !~ /^Z/ { print $1 }'; }
+
+stop() {
+  local name=$1 file=$ENGINE_RUN/$1.pid session pids waited=0
+  [ -s "$file" ] || return 0
+  session=$(cat "$file")
+  pids=$(members "$session")
+  if [ -n "$pids" ]; then
+    say "stopping $name"
+    # shellcheck disable=SC2086 # one word per pid
+    kill $pids 2> /dev/null || true
+    while pids=$(members "$session") && [ -n "$pids" ] && [ "$waited" -lt "$PATIENCE" ]; do
+      sleep 1
+      waited=$((waited + 1))
+    done
+    # shellcheck disable=SC2086
+    if [ -n "$pids" ]; then kill -9 $pids 2> /dev/null || true; fi
+  fi
+  rm -f "$file"
+}
+
+found=
+for name in vllm lmcache coordinator redis; do
+  if [ -s "$ENGINE_RUN/$name.pid" ]; then found=1; fi
+  stop "$name"
+done
+if [ -n "$found" ]; then say "down"; else say "nothing was running from $ENGINE_RUN"; fi

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Starts Redis (if installed), the LMCache coordinator, one LMCache server and vLLM on loopback, and returns when vLLM
+# answers. That takes three to four minutes on two cores, nearly all of it imports: start it once and leave it running.
+#   MAX_LEN      the model's limit in tokens (default 4096)
+#   SCALE_OUT=1  vLLM with --enable-scale-out: the /v1/*/render endpoints
+#   KV_GIB       memory of vLLM's own cache (default 1)
+# For ENGINE_HOME, ENGINE_RUN and the ports see common.sh.
+set -euo pipefail
+. "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
+bin=$ENGINE_HOME/venv/bin
+vllm_url=http://127.0.0.1:$VLLM_PORT
+lmcache_url=http://127.0.0.1:$LMCACHE_HTTP_PORT
+coordinator_url=http://127.0.0.1:$COORDINATOR_PORT
+
+answers() { curl -sf -o /dev/null --max-time 5 "$1"; }
+
+[ -x "$bin/vllm" ] && [ -e "$ENGINE_HOME/model/config.json" ] || fail "nothing is installed in $ENGINE_HOME; first: npm run engine:setup"
+if alive vllm && answers "$vllm_url/health"; then
+  say "already up: vLLM $vllm_url  LMCache $lmcache_url  coordinator $coordinator_url"
+  exit 0
+fi
+for name in vllm lmcache coordinator redis; do
+  if alive "$name"; then fail "$name is running (pid $(cat "$ENGINE_RUN/$name.pid")) but the stack is not up; first: npm run engine:down"; fi
+done
+for url in "$vllm_url/health" "$lmcache_url/healthcheck" "$coordinator_url/healthz"; do
+  if answers "$url"; then fail "$url answers, and was not started from $ENGINE_RUN; choose other ports (common.sh) or stop it"; fi
+done
+
+mkdir -p "$ENGINE_RUN/l2"
+cd "$ENGINE_HOME" # the model's path is part of every KV key: ./model, whoever starts it
+export HF_HUB_OFFLINE=1 LMCACHE_DISABLE_BANNER=1
+export VLLM_SERVER_DEV_MODE=1               # POST /reset_prefix_cache: forget as after a restart
+export VLLM_ENABLE_RESPONSES_API_STORE=1    # previous_response_id, GET /v1/responses/{id}
+export VLLM_CPU_KVCACHE_SPACE=${KV_GIB:-1} VLLM_CPU_OMP_THREADS_BIND=0-$(($(nproc) - 1))
+
+# Each process leads a session of its own, so that down.sh finds its workers too.
+start() { # name, command…
+  local name=$1
+  shift
+  say "starting $name"
+  setsid "$@" > "$ENGINE_RUN/$name.log" 2>&1 < /dev/null &
+  echo $! > "$ENGINE_RUN/$name.pid"
+}
+
+wait_for() { # name, url, seconds
+  local name=$1 url=$2 limit=$3 waited=0
+  until answers "$url"; do
+    alive "$name" || fail "$name ended; the last of its log ($ENGINE_RUN/$name.log):" "$(tail -n 15 "$ENGINE_RUN/$name.log")"
+    [ "$waited" -lt "$limit" ] || fail "no answer from $url in $limit s; see $ENGINE_RUN/$name.log"
+    sleep 1
+    waited=$((waited + 1))
+    if [ $((waited % 30)) -eq 0 ]; then say "waiting for $name: $waited s"; fi
+  done
+}
+
+adapters=(--l2-adapter "{\"type\":\"fs\",\"base_path\":\"$ENGINE_RUN/l2\"}")
+if command -v redis-server > /dev/null; then
+  start redis redis-server --port "$REDIS_PORT" --save '' --bind 127.0.0.1 --dir "$ENGINE_RUN"
+  adapters+=(--l2-adapter "{\"type\":\"resp\",\"host\":\"127.0.0.1\",\"port\":$REDIS_PORT}")
+else
+  say "no redis-server: L2 is the file system alone"
+fi
+
+start coordinator "$bin/lmcache" coordinator --host 127.0.0.1 --port "$COORDINATOR_PORT" \
+  --metadata-path "$ENGINE_RUN/coordinator.meta" --checkpoint-path "$ENGINE_RUN/coordinator.ckpt" --checkpoint-interval 5
+wait_for coordinator "$coordinator_url/healthz" 180
+
+# Coordinator URL, event reporting and joint object groups: without all three the directory stays empty or cannot match.
+start lmcache "$bin/lmcache" server --instance-id node-a --port "$LMCACHE_PORT" \
+  --http-host 127.0.0.1 --http-port "$LMCACHE_HTTP_PORT" --l1-size-gb 1 --l1-init-size-gb 1 --eviction-policy LRU \
+  --supported-transfer-mode auto --no-separate-object-groups --coordinator-url "$coordinator_url" \
+  --coordinator-advertise-ip 127.0.0.1 --coordinator-event-reporting "${adapters[@]}"
+wait_for lmcache "$lmcache_url/healthcheck" 180
+
+# The multiprocess connector: the in-process one ignores cache_salt (LMCache issue 2878).
+connector=$(
+  cat << JSON
+{"kv_connector": "LMCacheMPConnector", "kv_connector_module_path": "lmcache.integration.vllm.lmcache_mp_connector",
+ "kv_role": "kv_both", "kv_connector_extra_config": {"lmcache.mp.host": "tcp://localhost", "lmcache.mp.port": $LMCACHE_PORT}}
+JSON
+)
+scale_out=()
+if [ "${SCALE_OUT:-0}" = 1 ]; then scale_out=(--enable-scale-out); fi
+start vllm "$bin/vllm" serve ./model --served-model-name tiny --host 127.0.0.1 --port "$VLLM_PORT" \
+  --max-model-len "${MAX_LEN:-4096}" --dtype float32 --enable-prefix-caching --enable-prompt-tokens-details \
+  --enable-auto-tool-choice --tool-call-parser hermes --disable-hybrid-kv-cache-manager \
+  --kv-transfer-config "$connector" "${scale_out[@]}"
+wait_for vllm "$vllm_url/health" 900
+say "up: vLLM $vllm_url  LMCache $lmcache_url  coordinator $coordinator_url"
