@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '../base/json.ts'
 import type { Delta, Generation, Prefill, Step } from './engine.ts'
-import { EngineError } from './errors.ts'
+import { EngineError, ValidationError } from './errors.ts'
 import { FINGERPRINT, newId } from './ids.ts'
 import {
   adapterOf,
@@ -48,6 +48,7 @@ export function chatTurn(core: Core, body: JsonObject, maxField?: string): ChatR
   const salt = saltOf(body)
   const adapter = adapterOf(body, settings)
   const messages = objectList(body, 'messages')
+  requireRoles(messages)
   const ids = chatIds(core, body)
   const tools = toolOffer(body.tools, body.tool_choice)
   const newer = numberField(body, 'max_completion_tokens')
@@ -56,6 +57,15 @@ export function chatTurn(core: Core, body: JsonObject, maxField?: string): ChatR
   const replies = repliesTo(core, messages.map(utterance), tools, choicesOf(body))
   const limits = { maxTokens, ignoreEos: booleanField(body, 'ignore_eos'), stop: stopStrings(body) }
   return { body, tools, turn: turnOf(ids, { salt, adapter }, replies, limits) }
+}
+
+/** Throws for a message without a role; vLLM adds a complaint for each kind of message it might have been. */
+function requireRoles(messages: readonly JsonObject[]): void {
+  const at = messages.findIndex((message) => message.role === undefined)
+  if (at < 0) return
+  const input = `'<dict of ${Object.keys(messages[at] ?? {}).length} items>'`
+  const loc = `body.messages.${at}.ChatCompletionDeveloperMessageParam.role`
+  throw new ValidationError([{ type: 'missing', loc, msg: 'Field required', input }])
 }
 
 /** The prompt of a chat-like body. */

@@ -2,10 +2,10 @@
 // with --enable-scale-out.
 
 import type { JsonObject } from '../base/json.ts'
-import { chatTurn } from './chat.ts'
+import { chatIds } from './chat.ts'
 import { completionPrompts } from './completions.ts'
 import { EngineError } from './errors.ts'
-import { newId } from './ids.ts'
+import { newId, newUnderscoreId } from './ids.ts'
 import { asChat as messagesAsChat } from './messages.ts'
 import {
   adapterOf,
@@ -14,6 +14,7 @@ import {
   objectBody,
   requireFields,
   saltOf,
+  stopStrings,
   tokensAllowed,
 } from './request-body.ts'
 import { messagesOf, asChat as responsesAsChat } from './responses.ts'
@@ -22,9 +23,10 @@ import type { Core } from './turn.ts'
 
 export function renderRoutes(core: Core): Routes {
   const handlers: Record<string, (body: JsonObject) => unknown> = {
-    '/v1/chat/completions': (body) => chatRendered(core, body, body, 'chatcmpl'),
-    '/v1/messages': (body) => chatRendered(core, body, messagesAsChat(body), 'chatcmpl'),
-    '/v1/responses': (body) => chatRendered(core, body, responsesAsChat(body, messagesOf(body)), 'resp'),
+    '/v1/chat/completions': (body) => chatRendered(core, body, body, newId('chatcmpl')),
+    '/v1/messages': (body) => chatRendered(core, body, messagesAsChat(body), newId('chatcmpl')),
+    '/v1/responses': (body) =>
+      chatRendered(core, body, responsesAsChat(body, messagesOf(body)), newUnderscoreId('resp')),
     '/v1/completions': (body) => completionsRendered(core, body),
   }
   return Object.fromEntries(
@@ -41,11 +43,12 @@ export function renderRoutes(core: Core): Routes {
   )
 }
 
-function chatRendered(core: Core, body: JsonObject, chat: JsonObject, prefix: string): unknown {
+function chatRendered(core: Core, body: JsonObject, chat: JsonObject, id: string): unknown {
   requireFields(chat, ['messages'])
-  const { turn } = chatTurn(core, chat)
+  adapterOf(chat, core.settings)
+  saltOf(chat)
   const asked = numberField(chat, 'max_completion_tokens') ?? numberField(chat, 'max_tokens')
-  return generateRequest(core, body, turn.ids, newId(prefix), asked)
+  return generateRequest(core, body, chatIds(core, chat), id, asked)
 }
 
 function completionsRendered(core: Core, body: JsonObject): unknown {
@@ -70,10 +73,30 @@ function generateRequest(
     token_offsets: null,
     features: null,
     content_parts: null,
-    sampling_params: { max_tokens: tokensAllowed(asked, ids.length, 'max_tokens', settings.maxModelLen) },
+    sampling_params: {
+      presence_penalty: 0,
+      frequency_penalty: 0,
+      repetition_penalty: 1,
+      temperature: body.temperature ?? 1,
+      ...(body.temperature !== 0 && { top_p: body.top_p ?? 1, min_p: 0 }),
+      stop: stopStrings(body),
+      stop_token_ids: [],
+      max_tokens: tokensAllowed(asked, ids.length, 'max_tokens', settings.maxModelLen),
+      output_kind: 2,
+      skip_clone: true,
+      bad_words: [],
+      skip_reading_prefix_cache: false,
+    },
     model: body.model ?? settings.model,
+    reasoning_ended: null,
+    reasoning_parser_kwargs: null,
+    return_token_ids: null,
+    output_mode: 'tokens',
     stream: booleanField(body, 'stream'),
     stream_options: body.stream_options ?? null,
     cache_salt: body.cache_salt ?? null,
+    priority: 0,
+    kv_transfer_params: null,
+    ec_transfer_params: null,
   }
 }
