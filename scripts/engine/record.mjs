@@ -70,6 +70,17 @@ const tool = {
     parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
   },
 }
+// With this one the noise ends within its tokens: the arguments are a number, as good as any for a shape.
+const terse = {
+  name: 'weather',
+  description: 'd',
+  parameters: {
+    type: 'object',
+    properties: { city: { type: 'string', maxLength: 4 } },
+    required: ['city'],
+    additionalProperties: false,
+  },
+}
 // The model talks noise; a grammar makes it say a tool call in the words its parser knows.
 const called = {
   ...short,
@@ -157,9 +168,10 @@ async function recordEngine() {
   await chat('chat, tool called', called)
   await chat('chat, tool called, stream with usage', { ...called, ...usage })
   await chat('chat, tool called, stream without usage', { ...called, stream: true })
-  const forced = { ...short, max_tokens: 60, tools: [tool] }
-  await chat('chat, tool_choice required', { ...forced, tool_choice: 'required' })
+  const forced = { ...short, max_tokens: 60, tools: [{ type: 'function', function: terse }] }
+  const forcedCall = await chat('chat, tool_choice required', { ...forced, tool_choice: 'required' })
   const one = { type: 'function', function: { name: 'weather' } }
+  check(forcedCall.choices[0].message.tool_calls, 'a tool was called')
   await chat('chat, tool_choice names one', { ...forced, tool_choice: one })
   await chat('chat, tool_choice names one, stream without usage', { ...forced, tool_choice: one, stream: true })
 
@@ -244,7 +256,13 @@ async function recordEngine() {
     messages: [long[1]],
     stream: true,
   })
-  const use = { ...hi, max_tokens: 60, tools: [anthropicTool], tool_choice: { type: 'tool', name: 'weather' } }
+  const use = {
+    ...hi,
+    system: 'be good',
+    max_tokens: 60,
+    tools: [anthropicTool],
+    tool_choice: { type: 'tool', name: 'weather' },
+  }
   await messages('anthropic messages, stream, tool used', { ...use, stream: true })
   await messages('anthropic messages, max_tokens over the limit', { ...hi, max_tokens: 20_000 })
   await messages('anthropic messages, unknown model', { ...hi, model: 'nope' })
@@ -257,7 +275,7 @@ async function recordEngine() {
   })
 
   const ask = { max_output_tokens: 3, cache_salt: A, input: 'hi', temperature: 0 }
-  const responsesTool = { type: 'function', ...tool.function }
+  const responsesTool = { type: 'function', ...terse }
   const first = await responses('responses', ask)
   await record(g, 'responses, stored one read', 'GET', ENGINE, `/v1/responses/${first.id}`)
   await record(g, 'responses, stored one cancelled', 'POST', ENGINE, `/v1/responses/${first.id}/cancel`, {})
