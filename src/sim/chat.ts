@@ -20,6 +20,7 @@ import {
 import { type Answer, type Handler, nowSeconds } from './routes.ts'
 import { DONE, dataEvent } from './sse.ts'
 import { renderChat } from './template.ts'
+import { type ToolOffer, toolOffer } from './tool-offer.ts'
 import {
   type Core,
   callsIn,
@@ -28,9 +29,7 @@ import {
   runSteps,
   runWhole,
   said,
-  type ToolOffer,
   type Turn,
-  toolOffer,
   turnOf,
   utterance,
 } from './turn.ts'
@@ -54,7 +53,7 @@ export function chatTurn(core: Core, body: JsonObject, maxField?: string): ChatR
   const newer = numberField(body, 'max_completion_tokens')
   const field = maxField ?? (newer === undefined ? 'max_tokens' : 'max_completion_tokens')
   const maxTokens = tokensAllowed(newer ?? numberField(body, 'max_tokens'), ids.length, field, settings.maxModelLen)
-  const replies = repliesTo(core, messages.map(utterance), tools, choicesOf(body))
+  const replies = repliesTo(core, body, messages.map(utterance), tools, choicesOf(body))
   const limits = { maxTokens, ignoreEos: booleanField(body, 'ignore_eos'), stop: stopStrings(body) }
   return { body, tools, turn: turnOf(ids, { salt, adapter }, replies, limits) }
 }

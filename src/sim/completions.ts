@@ -77,7 +77,7 @@ function completionTurns(core: Core, body: JsonObject): Turn[] {
   return completionPrompts(body).map((ids) => {
     const asked = numberField(body, 'max_tokens') ?? DEFAULT_MAX_TOKENS
     const maxTokens = tokensAllowed(asked, ids.length, 'max_tokens', core.settings.maxModelLen)
-    const replies = repliesTo(core, promptUtterances(ids), NO_TOOLS, choicesOf(body))
+    const replies = repliesTo(core, body, promptUtterances(ids), NO_TOOLS, choicesOf(body))
     return turnOf(ids, space, replies, {
       maxTokens,
       ignoreEos: booleanField(body, 'ignore_eos'),

@@ -6,7 +6,9 @@ import { type Engine, type Generation, generate, type Limits, type Prefill, type
 import type { SimSettings } from './options.ts'
 import type { CacheSpace } from './prefix-cache.ts'
 import type { Script } from './script.ts'
+import { demandedReply } from './structured-outputs.ts'
 import { decodeIds } from './tokenizer.ts'
+import type { ToolOffer } from './tool-offer.ts'
 
 /** What every route of the engine works with. */
 export interface Core {
@@ -21,24 +23,16 @@ export interface Turn {
   readonly generations: readonly Generation[]
 }
 
-/** A tool offered, by name; and whether one must be called (`named`: which). */
-export interface ToolOffer {
-  readonly names: readonly string[]
-  readonly required: boolean
-  readonly named: string | undefined
-}
-
-/** Reads `tools` and `tool_choice` as OpenAI's dialects put them, nested or flat. */
-export function toolOffer(tools: JsonValue | undefined, choice: JsonValue | undefined): ToolOffer {
-  const list = Array.isArray(tools) ? (tools as readonly JsonValue[]).filter(isObject) : []
-  const names = list.map((tool) => String((isObject(tool.function) ? tool.function : tool).name))
-  if (names.length === 0 || choice === 'none') return { names: [], required: false, named: undefined }
-  const chosen = isObject(choice) ? (isObject(choice.function) ? choice.function : choice).name : undefined
-  return { names, required: choice === 'required', named: typeof chosen === 'string' ? chosen : undefined }
-}
-
-/** The replies to a conversation: scripted, forced by `tool_choice`, or quoted from the context. */
-export function repliesTo(core: Core, messages: readonly Utterance[], tools: ToolOffer, count: number): Reply[] {
+/** The replies to a conversation: demanded by the request, scripted, forced by `tool_choice`, or quoted from the context. */
+export function repliesTo(
+  core: Core,
+  body: JsonObject,
+  messages: readonly Utterance[],
+  tools: ToolOffer,
+  count: number,
+): Reply[] {
+  const demanded = demandedReply(body, tools)
+  if (demanded) return Array.from({ length: count }, () => demanded)
   const scripted = core.script.next(tools.names.length > 0)
   if (scripted) {
     const toolCalls = scripted.toolCalls?.map(({ name, arguments: given }) => ({
