@@ -1,11 +1,18 @@
 // The API key of a request: from `Authorization: Bearer` (OpenAI's way) or `x-api-key` (Anthropic's).
 
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { CwmError } from './errors.ts'
 
-/** The key, or undefined when there is none. Throws `UNAUTHORIZED` when two different keys are sent: nobody can say who asks. */
-export function readApiKey(headers: IncomingHttpHeaders): string | undefined {
+/** The key, or undefined when there is none. Throws `INVALID_HEADER` when two different keys are sent: nobody can say who asks. */
+export function readApiKey({
+  headers,
+  headersDistinct,
+}: Pick<IncomingMessage, 'headers' | 'headersDistinct'>): string | undefined {
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1]
+  if ((headersDistinct.authorization?.length ?? 0) > 1) {
+    // Node would read the first, the upstream perhaps the last.
+    throw new CwmError('INVALID_HEADER', 'is there twice', { param: 'authorization' })
+  }
   const header = headers['x-api-key']
   const plain = typeof header === 'string' && header !== '' ? header : undefined
   if (bearer !== undefined && plain !== undefined && bearer !== plain) {

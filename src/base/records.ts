@@ -151,6 +151,9 @@ export interface WindowRecord {
   /** The client's own `cache_salt` at freeze: it is part of the salt under which the KV lies. */
   readonly clientSalt?: string
   readonly messageCount: number
+  /** Where the last reply begins among the messages, and the size of the prompt before it as the engine counted it. */
+  readonly replyAt: number
+  readonly promptTokens?: number
   readonly createdAt: number
   readonly frozenAt?: number
   /** SHA-256 over prompt and ids, base64url; set when frozen. */

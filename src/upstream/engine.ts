@@ -130,18 +130,3 @@ function readIds(value: JsonValue | undefined, path: string): Uint32Array {
   }
   return Uint32Array.from(ids as number[])
 }
-
-/** The prompt with these messages added at its end. */
-export function withMessages(prompt: Prompt, more: readonly JsonValue[]): Prompt {
-  return { ...prompt, messages: [...prompt.messages, ...more] }
-}
-
-/** The shaping fields of a body that are set, by wire name. */
-export function pickShaping(body: JsonObject, fields: readonly string[]): JsonObject {
-  const picked: Record<string, JsonValue> = {}
-  for (const field of fields) {
-    const value = body[field]
-    if (value !== undefined && value !== null) picked[field] = value
-  }
-  return picked
-}

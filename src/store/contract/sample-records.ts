@@ -32,6 +32,7 @@ export function aWindow(change: Partial<WindowRecord> = {}): WindowRecord {
     dialect: 'chat',
     model: 'small',
     messageCount: 1,
+    replyAt: 1,
     createdAt: noon,
     pin: 'none',
     ...change,

@@ -1,0 +1,80 @@
+// The link to LMCache over a process's life: discovered when first needed, again when it has changed or was not whole.
+
+import type { Now } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { ChunkKeys } from '../base/records.ts'
+import { LmcacheClient } from './client.ts'
+import { type DiscoverOptions, discoverLmcache } from './discover.ts'
+import type { LmcacheTopology } from './topology.ts'
+
+export interface Link {
+  readonly client: LmcacheClient
+  readonly topology: LmcacheTopology
+  /** How LMCache names the chunks of an engine; undefined when no server has it attached, or chunk sizes are unknown. */
+  keysOf(engineName: string): ChunkKeys | undefined
+}
+
+export interface LmcacheLinkOptions extends Omit<DiscoverOptions, 'signal'> {
+  readonly now: Now
+  readonly log: Logger
+}
+
+/** Milliseconds for which a discovery without warnings is believed, and one with. */
+const FRESH_MS = 60_000
+const FRESH_WITH_WARNINGS_MS = 5_000
+
+export class LmcacheLink {
+  readonly #options: LmcacheLinkOptions
+  #link: Link | undefined
+  #foundAt = 0
+  #finding: Promise<Link> | undefined
+  #told = ''
+
+  constructor(options: LmcacheLinkOptions) {
+    this.#options = options
+  }
+
+  /** False when neither URL was given: the engine is alone. */
+  get configured(): boolean {
+    return this.#options.coordinatorUrl !== undefined || this.#options.lmcacheUrl !== undefined
+  }
+
+  /** What answers now; undefined when nothing is configured. Throws `LMCACHE_UNREACHABLE` when nothing that was named answers. */
+  async open(): Promise<Link | undefined> {
+    if (!this.configured) return undefined
+    const age = this.#options.now() - this.#foundAt
+    const fresh = this.#link?.topology.warnings.length === 0 ? FRESH_MS : FRESH_WITH_WARNINGS_MS
+    if (this.#link !== undefined && age < fresh) return this.#link
+    this.#finding ??= this.#find().finally(() => {
+      this.#finding = undefined
+    })
+    return await this.#finding
+  }
+
+  /** Forgets what was found, after a call failed: the next one looks anew. */
+  doubt(): void {
+    this.#foundAt = 0
+  }
+
+  async #find(): Promise<Link> {
+    const { now, log, ...discover } = this.#options
+    const topology = await discoverLmcache(discover)
+    const client = new LmcacheClient({
+      target: topology,
+      timeoutMs: discover.timeoutMs,
+      ...(discover.fetch === undefined ? {} : { fetch: discover.fetch }),
+    })
+    const warnings = topology.warnings.join('; ')
+    if (warnings !== this.#told && warnings !== '') log.warn({ warnings: topology.warnings }, 'LMCache is not whole')
+    this.#told = warnings
+    this.#link = { client, topology, keysOf: (engineName) => keysOf(topology, engineName) }
+    this.#foundAt = now()
+    return this.#link
+  }
+}
+
+function keysOf({ engines, chunkSize }: LmcacheTopology, engineName: string): ChunkKeys | undefined {
+  const engine = engines.find((attached) => attached.engineName === engineName)
+  if (engine === undefined || chunkSize === null) return undefined
+  return { engineName, worldSize: engine.worldSize, chunkSize }
+}

@@ -1,0 +1,241 @@
+// An answer on its way from the upstream to the client. Bytes go out first and are looked at second; three kinds of answers
+// differ: passed on unread, event streams, and JSON answers, which are held until they are whole so that headers can tell of them.
+
+import type { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, parseJson } from '../base/json.ts'
+import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import { decodeJsonEvents, splitEvents } from '../sse/decode.ts'
+import { EventFramer } from '../sse/frame.ts'
+import { UsageHold } from '../sse/usage-hold.ts'
+import type { AnswerControl, AnswerSink } from '../upstream/upstream.ts'
+import type { ClientResponse } from './client-response.ts'
+
+/** Bytes of all answers that are being kept for observation at one moment. */
+export class ObservationBudget {
+  readonly #maxBytes: number
+  #used = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  take(bytes: number): boolean {
+    if (this.#used + bytes > this.#maxBytes) return false
+    this.#used += bytes
+    return true
+  }
+
+  give(bytes: number): void {
+    this.#used -= bytes
+  }
+}
+
+export interface AnswerHooks {
+  /** Before the headers go out. */
+  headers(status: number): void
+  /** The whole answer is known, and its last bytes have not gone out yet. Undefined when it was too large to be read. */
+  observed(observation: Observation | undefined, status: number): void
+  /** Over, well or not. */
+  ended(outcome: { readonly error?: CwmError; readonly status: number }): void
+}
+
+export interface AnswerLimits {
+  /** A JSON answer up to this size is held until it is whole; a larger one is passed on unread. */
+  readonly maxHeldBytes: number
+  /** A stream is read afterwards if it is no longer than this. */
+  readonly maxObservedBytes: number
+}
+
+export interface AnswerOptions {
+  readonly client: ClientResponse
+  /** Undefined for plain paths: nothing is read. */
+  readonly rules: DialectRules | undefined
+  /** cwm asked for the usage event itself, so the client must not see it. */
+  readonly ownUsage: boolean
+  readonly head: boolean
+  readonly incoming: (raw: readonly Buffer[]) => string[]
+  readonly hooks: AnswerHooks
+  readonly limits: AnswerLimits
+  readonly budget: ObservationBudget
+}
+
+type Mode = 'waiting' | 'pass' | 'events' | 'json'
+
+/** An event that is longer than this is let through in parts. */
+const MAX_EVENT_BYTES = 1024 * 1024
+
+export class Answer implements AnswerSink {
+  readonly #options: AnswerOptions
+  readonly #framer = new EventFramer(MAX_EVENT_BYTES)
+  readonly #hold: UsageHold | undefined
+  #mode: Mode = 'waiting'
+  #status = 0
+  #statusText = ''
+  #headers: string[] = []
+  #seen: Buffer[] = []
+  #seenBytes = 0
+  #unread = false
+  #observed = false
+
+  constructor(options: AnswerOptions) {
+    this.#options = options
+    this.#hold = options.ownUsage ? new UsageHold(options.limits.maxHeldBytes) : undefined
+  }
+
+  onStart(control: AnswerControl): void {
+    this.#options.client.control(control)
+  }
+
+  onHeaders(status: number, rawHeaders: readonly Buffer[], statusText: string): void {
+    const { client, rules, hooks, incoming } = this.#options
+    this.#status = status
+    this.#statusText = statusText
+    this.#headers = incoming(rawHeaders)
+    hooks.headers(status)
+    const type = mediaType(this.#headers)
+    if (rules !== undefined && type === 'text/event-stream') {
+      this.#mode = 'events'
+      client.head(status, statusText, withoutLength(this.#headers, this.#hold !== undefined))
+      client.flush()
+    } else if (rules !== undefined && !this.#options.head) {
+      this.#mode = 'json'
+    } else {
+      this.#mode = 'pass'
+      client.head(status, statusText, this.#headers)
+      client.flush()
+    }
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#mode === 'pass') this.#options.client.write(bytes)
+    else if (this.#mode === 'json') this.#holdJson(bytes)
+    else this.#passEvents(this.#framer.push(bytes))
+  }
+
+  onEnd(): void {
+    const { client, hooks } = this.#options
+    if (this.#mode === 'events') {
+      const rest = this.#framer.takeRest()
+      for (const bytes of this.#hold?.flush() ?? []) client.write(bytes)
+      for (const bytes of rest) client.write(bytes)
+      this.#observe()
+      client.end()
+    } else if (this.#mode === 'json') {
+      this.#observe()
+      client.head(this.#status, this.#statusText, this.#headers)
+      client.end(Buffer.concat(this.#seen))
+    } else client.end()
+    this.#forget()
+    hooks.ended({ status: this.#status })
+  }
+
+  onError(error: CwmError): void {
+    const { client, hooks } = this.#options
+    this.#forget()
+    if (!client.gone) {
+      if (this.#mode === 'events') {
+        // Whole events that wait for a usage event which will not come were meant for the client; the partial one is dropped.
+        for (const bytes of this.#hold?.flush() ?? []) client.write(bytes)
+        client.breakStream(error)
+      } else if (this.#mode === 'pass') client.destroy()
+      else client.fail(error)
+    }
+    hooks.ended({ error, status: this.#status })
+  }
+
+  #passEvents(whole: readonly Buffer[]): void {
+    const { client } = this.#options
+    for (const bytes of whole) {
+      this.#see(bytes)
+      if (!this.#observed && isLast(bytes)) this.#observe()
+      if (this.#hold === undefined) client.write(bytes)
+      else for (const event of this.#held(bytes)) client.write(event)
+    }
+  }
+
+  #held(bytes: Buffer): readonly Buffer[] {
+    const out: Buffer[] = []
+    let length = 0
+    for (const event of splitEvents(bytes)) {
+      length += event.length
+      out.push(...(this.#hold?.push(event) ?? []))
+    }
+    // A part of an event that is too long to wait for.
+    if (length < bytes.length) out.push(bytes.subarray(length))
+    return out
+  }
+
+  #holdJson(bytes: Buffer): void {
+    const { client, limits } = this.#options
+    this.#seen.push(bytes)
+    this.#seenBytes += bytes.length
+    if (this.#seenBytes <= limits.maxHeldBytes) return
+    this.#mode = 'pass'
+    this.#unread = true
+    this.#observe()
+    client.head(this.#status, this.#statusText, this.#headers)
+    for (const seen of this.#seen) client.write(seen)
+    this.#seen = []
+  }
+
+  #see(bytes: Buffer): void {
+    const { limits, budget } = this.#options
+    if (this.#unread || this.#observed) return
+    if (this.#seenBytes + bytes.length > limits.maxObservedBytes || !budget.take(bytes.length)) {
+      this.#unread = true
+      this.#forget()
+      return
+    }
+    this.#seen.push(bytes)
+    this.#seenBytes += bytes.length
+  }
+
+  #observe(): void {
+    if (this.#observed) return
+    this.#observed = true
+    const { rules, hooks } = this.#options
+    if (rules === undefined) return
+    hooks.observed(this.#unread ? undefined : this.#read(rules), this.#status)
+  }
+
+  #read(rules: DialectRules): Observation | undefined {
+    const bytes = this.#seen.length === 1 && this.#seen[0] !== undefined ? this.#seen[0] : Buffer.concat(this.#seen)
+    if (this.#mode === 'events') return rules.observeEvents(decodeJsonEvents(bytes))
+    const value = parseJson(bytes.toString('utf8'))
+    return isObject(value) ? rules.observeJson(value as JsonObject) : undefined
+  }
+
+  /** Gives back what was kept. JSON answers are bounded one by one and never counted in the budget. */
+  #forget(): void {
+    if (this.#mode === 'events') this.#options.budget.give(this.#seenBytes)
+    this.#seen = []
+    this.#seenBytes = 0
+  }
+}
+
+/** Whether these bytes end a stream, in any dialect: after them the client may send its next turn. */
+function isLast(bytes: Buffer): boolean {
+  return (
+    bytes.includes('data: [DONE]', Math.max(0, bytes.length - 32)) ||
+    bytes.includes('event: message_stop', Math.max(0, bytes.length - 128)) ||
+    bytes.includes('event: response.completed') ||
+    bytes.includes('event: response.incomplete')
+  )
+}
+
+/** The media type alone, lower case; undefined when the answer does not say. */
+function mediaType(headers: readonly string[]): string | undefined {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === 'content-type') return headers[i + 1]?.split(';', 1)[0]?.trim().toLowerCase()
+  }
+  return undefined
+}
+
+function withoutLength(headers: readonly string[], changed: boolean): readonly string[] {
+  if (!changed) return headers
+  const out: string[] = []
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() !== 'content-length') out.push(headers[i] ?? '', headers[i + 1] ?? '')
+  }
+  return out
+}

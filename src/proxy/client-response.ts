@@ -1,0 +1,98 @@
+// The way back to the client: bytes with backpressure, failures told truthfully, departure noticed in every phase.
+
+import type { ServerResponse } from 'node:http'
+import type { CwmError } from '../base/errors.ts'
+import type { Dialect } from '../base/records.ts'
+import { errorBody, errorEvent } from '../dialects/errors.ts'
+import type { AnswerControl } from '../upstream/upstream.ts'
+
+/** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
+const LAST_WORDS_MS = 2_000
+
+export class ClientResponse {
+  readonly #response: ServerResponse
+  readonly #dialect: Dialect
+  readonly #requestId: string
+  #control: AnswerControl | undefined
+  /** Set with the headers of an answer: these go on every answer, errors included. */
+  readonly #own = new Map<string, string>()
+
+  constructor(response: ServerResponse, dialect: Dialect, requestId: string) {
+    this.#response = response
+    this.#dialect = dialect
+    this.#requestId = requestId
+    this.set('x-cwm-request-id', requestId)
+  }
+
+  get headersSent(): boolean {
+    return this.#response.headersSent
+  }
+
+  /** The client has closed its connection, or we have. */
+  get gone(): boolean {
+    return this.#response.destroyed
+  }
+
+  /** Adds one of our own headers to the answer, if it has not begun. */
+  set(name: string, value: string | undefined): void {
+    if (value !== undefined) this.#own.set(name, value)
+  }
+
+  /** From now on a full socket stops the upstream. */
+  control(control: AnswerControl): void {
+    this.#control = control
+  }
+
+  /** Sends status and headers: the upstream's first, then our own. */
+  head(status: number, statusText: string, headers: readonly string[]): void {
+    const all = [...headers]
+    for (const [name, value] of this.#own) all.push(name, value)
+    // The answer's own date goes on; without one none is made up.
+    this.#response.sendDate = false
+    if (statusText === '') this.#response.writeHead(status, all)
+    else this.#response.writeHead(status, statusText, all)
+  }
+
+  /** Sends the headers before there is a body to send: a stream's client waits for them. */
+  flush(): void {
+    this.#response.flushHeaders()
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#response.write(bytes)) return
+    this.#control?.pause()
+    this.#response.once('drain', () => this.#control?.resume())
+  }
+
+  end(bytes?: Buffer): void {
+    if (bytes === undefined) this.#response.end()
+    else this.#response.end(bytes)
+  }
+
+  /** Answers an error in the client's dialect; after headers it breaks the connection instead, so that nothing looks complete. */
+  fail(error: CwmError): void {
+    if (this.#response.headersSent) {
+      this.#response.destroy()
+      return
+    }
+    const body = Buffer.from(errorBody(this.#dialect, error, this.#requestId))
+    const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
+    if (error.status === 503) headers.push('retry-after', '1')
+    if (!this.#response.req.complete) headers.push('connection', 'close')
+    this.head(error.status, '', headers)
+    this.#response.end(body)
+  }
+
+  /** Ends a broken event stream: an error event, at the event boundary where we stand, then a broken connection. */
+  breakStream(error: CwmError): void {
+    const { socket } = this.#response
+    const timer = setTimeout(() => socket?.destroy(), LAST_WORDS_MS)
+    this.#response.once('close', () => clearTimeout(timer))
+    this.#response.write(errorEvent(this.#dialect, error), () => socket?.destroy())
+  }
+
+  /** Breaks the connection in mid-answer. */
+  destroy(): void {
+    this.#response.destroy()
+  }
+}

@@ -1,0 +1,427 @@
+// The hot path: a request in, one dispatch, an answer out, and what is remembered of it. Works on Node's own request and response.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { CwmError, toCwmError } from '../base/errors.ts'
+import { randomId } from '../base/ids.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { Dialect, SessionRecord } from '../base/records.ts'
+import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
+import type { EngineModels } from '../upstream/models.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { promptOfTurn } from '../windows/prompt-of-turn.ts'
+import type { NameReservation, Windows } from '../windows/windows.ts'
+import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
+import { decodeBytes, parseBody, readBytes } from './body.ts'
+import { ClientResponse } from './client-response.ts'
+import { checkFields } from './guard.ts'
+import { type ControlHeaders, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
+import { matchRoute, type PlainRoute, type Route, type RouteLists, type SaltedRoute } from './routes.ts'
+import { prepareTurn, type Turn, type TurnParts } from './turn.ts'
+
+export interface ProxyOptions {
+  readonly routes: RouteLists
+  readonly maxBodyBytes: number
+  /** Fields and headers below the gateway that tenants may set nevertheless. */
+  readonly allowedFields: ReadonlySet<string>
+  readonly preserveHost: boolean
+  /** Replaces the client's key towards the upstream. */
+  readonly upstreamApiKey: string | undefined
+  readonly answer: AnswerLimits
+  /** Bytes of all answers kept for observation at one moment. */
+  readonly maxObservedBytesInAll: number
+}
+
+export interface ProxyParts extends TurnParts {
+  readonly upstream: Pick<Upstream, 'send' | 'origin'>
+  readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
+  readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
+  readonly models: EngineModels
+  readonly windows: Windows
+  readonly retained: RetainedTurns
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** Who sends a request: found out before any path is looked at. */
+export interface Caller {
+  readonly tenant: string
+  readonly apiKey: string | undefined
+}
+
+/** What is noted of a request for its one log line. */
+interface Note {
+  readonly requestId: string
+  readonly started: number
+  route: string
+  status: number
+  session?: string
+  code?: string
+  promptTokens?: number
+  cachedTokens?: number
+}
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
+
+export class ProxyHandler {
+  readonly #parts: ProxyParts
+  readonly #options: ProxyOptions
+  readonly #budget: ObservationBudget
+
+  constructor(parts: ProxyParts, options: ProxyOptions) {
+    this.#parts = parts
+    this.#options = options
+    this.#budget = new ObservationBudget(options.maxObservedBytesInAll)
+  }
+
+  /** Answers one request. Never throws: what goes wrong is answered in the client's dialect and logged. */
+  async handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    identify: (request: IncomingMessage) => Caller,
+  ): Promise<void> {
+    const { metrics, now } = this.#parts
+    const note: Note = { requestId: requestIdOf(request), started: now(), route: 'other', status: 0 }
+    metrics.inFlight.inc()
+    response.once('close', () => this.#log(request, response, note))
+    let client = new ClientResponse(response, 'chat', note.requestId)
+    try {
+      const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
+      note.route = route.path
+      client = new ClientResponse(response, dialectOf(route), note.requestId)
+      if (route.kind === 'plain') this.#plain(request, response, route, client, note)
+      else await this.#salted(request, response, route, client, note, identify(request))
+    } catch (thrown) {
+      this.#refuse(request, client, note, toCwmError(thrown))
+    }
+  }
+
+  #plain(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: PlainRoute,
+    client: ClientResponse,
+    note: Note,
+  ): void {
+    readControlHeaders(request.headers, {})
+    const hasBody =
+      request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
+    const headers = this.#outgoing(request, { identity: false, ownLength: false })
+    const length = Number(request.headers['content-length'] ?? 0)
+    if (length > this.#options.maxBodyBytes) {
+      throw new CwmError(
+        'BODY_TOO_LARGE',
+        `the request body is larger than ${this.#options.maxBodyBytes} bytes (setting max_body_bytes)`,
+      )
+    }
+    this.#dispatch(request, response, route, client, note, {
+      headers,
+      body: hasBody ? request : undefined,
+      rules: undefined,
+      ownUsage: false,
+      observed: () => {},
+      ended: () => {},
+    })
+  }
+
+  async #salted(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: SaltedRoute,
+    client: ClientResponse,
+    note: Note,
+    caller: Caller,
+  ): Promise<void> {
+    const { windows, metrics, models } = this.#parts
+    const rules = rulesOf(route.dialect)
+    const control = readControlHeaders(request.headers, route)
+    const headers = this.#outgoing(request, { identity: true, ownLength: true })
+    const { bytes, json } = await this.#readBody(request)
+    checkFields(json, rules.dialect, this.#options.allowedFields)
+    checkControl(control, rules)
+    const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
+    try {
+      const call = { apiKey: this.#options.upstreamApiKey ?? caller.apiKey }
+      const turn = await prepareTurn(this.#parts, { tenant: caller.tenant, control, rules, request, bytes, json, call })
+      note.session = turn.session.record.id
+      metrics.sessions.inc({ found: turn.found })
+      if (response.destroyed) throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
+      const model = models.peek(turn.model, call.apiKey)
+      if (model?.limit !== undefined) turn.session.change({ limit: model.limit })
+      client.set('x-cwm-session', turn.session.record.id)
+      client.set('x-cwm-window', turn.base?.record.name)
+      if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))
+      if (reservation !== undefined) client.set('x-cwm-freeze', 'pending')
+      client.set('x-cwm-context', contextHeader(turn.session.record))
+      const memory = new TurnMemory(this.#parts, turn, rules, reservation, call.apiKey)
+      response.once('finish', () => memory.delivered())
+      response.once('close', () => memory.closed())
+      this.#dispatch(request, response, route, client, note, {
+        headers,
+        body: turn.body,
+        rules,
+        ownUsage: turn.ownUsage,
+        observed: (observation, status) => {
+          const usage = memory.observe(observation, status)
+          if (usage === undefined) return
+          note.promptTokens = usage.promptTokens
+          if (usage.cachedTokens !== undefined) note.cachedTokens = usage.cachedTokens
+          client.set('x-cwm-context', contextHeader(turn.session.record))
+        },
+        ended: () => {},
+      })
+    } catch (error) {
+      reservation?.release()
+      throw error
+    }
+  }
+
+  async #readBody(request: IncomingMessage) {
+    const { maxBodyBytes } = this.#options
+    const type = request.headers['content-type']
+    if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
+      throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
+    }
+    const raw = await readBytes(request, maxBodyBytes)
+    const bytes = await decodeBytes(raw, request.headers['content-encoding'], maxBodyBytes)
+    return { bytes, json: parseBody(bytes) }
+  }
+
+  #outgoing(request: IncomingMessage, kind: Pick<OutgoingOptions, 'identity' | 'ownLength'>): string[] {
+    const { preserveHost, upstreamApiKey, allowedFields } = this.#options
+    return this.#parts.outgoingHeaders(request.rawHeaders, {
+      preserveHost,
+      apiKey: upstreamApiKey,
+      clientAddress: request.socket.remoteAddress,
+      clientProtocol: 'http',
+      allowed: allowedFields,
+      ...kind,
+    })
+  }
+
+  #dispatch(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: Route,
+    client: ClientResponse,
+    note: Note,
+    turn: {
+      readonly headers: string[]
+      readonly body: Buffer | IncomingMessage | undefined
+      readonly rules: DialectRules | undefined
+      readonly ownUsage: boolean
+      readonly observed: (observation: Observation | undefined, status: number) => void
+      readonly ended: () => void
+    },
+  ): void {
+    const { upstream, metrics, now, incomingHeaders } = this.#parts
+    const dispatched = now()
+    const { host } = request.headers
+    const incoming: IncomingOptions = {
+      upstreamOrigin: upstream.origin,
+      clientOrigin: host === undefined ? undefined : `http://${host}`,
+      exposed: exposedHeaders,
+    }
+    const answer = new Answer({
+      client,
+      rules: turn.rules,
+      ownUsage: turn.ownUsage,
+      head: request.method === 'HEAD',
+      incoming: (raw) => incomingHeaders(raw, incoming),
+      hooks: {
+        headers: (status) => {
+          note.status = status
+          metrics.ttft.observe({ route: note.route }, (now() - dispatched) / 1000)
+        },
+        observed: turn.observed,
+        ended: ({ error }) => {
+          if (error === undefined) return
+          note.code = error.code
+          note.status = error.status
+          if (error.code !== 'CLIENT_GONE') metrics.upstreamErrors.inc({ code: error.code })
+        },
+      },
+      limits: this.#options.answer,
+      budget: this.#budget,
+    })
+    if (turn.body instanceof Buffer) turn.headers.push('content-length', String(turn.body.length))
+    const abort = upstream.send(
+      { method: request.method ?? 'GET', path: route.path + route.query, headers: turn.headers, body: turn.body },
+      answer,
+    )
+    // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
+    response.once('close', () => {
+      if (!response.writableFinished) abort()
+    })
+  }
+
+  #refuse(request: IncomingMessage, client: ClientResponse, note: Note, error: CwmError): void {
+    note.status = error.status
+    note.code = error.code
+    if (error.code === 'INTERNAL')
+      this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
+    if (client.gone) return
+    client.fail(error)
+    discard(request)
+  }
+
+  #log(request: IncomingMessage, response: ServerResponse, note: Note): void {
+    const { metrics, log, now } = this.#parts
+    const ms = now() - note.started
+    const left = !response.writableFinished && (note.code === undefined || note.code === 'CLIENT_GONE')
+    const status = left ? 499 : note.status
+    metrics.inFlight.dec()
+    if (left) metrics.clientGone.inc()
+    metrics.requests.inc({ route: note.route, status: String(status) })
+    metrics.requestSeconds.observe({ route: note.route }, ms / 1000)
+    const { requestId, route, session, code, promptTokens, cachedTokens } = note
+    log.info(
+      { request: requestId, method: request.method, route, status, ms, session, code, promptTokens, cachedTokens },
+      'request',
+    )
+  }
+}
+
+/** What is remembered of one turn: announced when the answer is whole, kept when the client has it, taken back when it has not. */
+class TurnMemory {
+  readonly #parts: ProxyParts
+  readonly #turn: Turn
+  readonly #rules: DialectRules
+  readonly #reservation: NameReservation | undefined
+  readonly #apiKey: string | undefined
+  #digests: string[] = []
+  #observation: Observation | undefined
+  #usage: SessionRecord['usage']
+  #done = false
+
+  constructor(
+    parts: ProxyParts,
+    turn: Turn,
+    rules: DialectRules,
+    reservation: NameReservation | undefined,
+    apiKey: string | undefined,
+  ) {
+    this.#parts = parts
+    this.#turn = turn
+    this.#rules = rules
+    this.#reservation = reservation
+    this.#apiKey = apiKey
+  }
+
+  /** The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. Answers its usage. */
+  observe(observation: Observation | undefined, status: number): SessionRecord['usage'] {
+    const { sessions, metrics, now } = this.#parts
+    const { session, chains } = this.#turn
+    if (status !== 200) return undefined
+    if (observation === undefined) {
+      metrics.unobserved.inc()
+      return undefined
+    }
+    this.#observation = observation
+    const { usage } = observation
+    this.#usage = usage
+    if (observation.complete) {
+      for (const { messages } of observation.choices) {
+        for (const chain of chains) {
+          const digest = chain.boundary(messages)
+          if (digest !== undefined) this.#digests.push(digest)
+        }
+      }
+      sessions.announce(session, this.#digests)
+    }
+    const at = now()
+    session.change({
+      lastTurnAt: at,
+      turns: session.record.turns + 1,
+      model: this.#turn.model,
+      dialect: this.#rules.dialect,
+      ...(usage === undefined ? {} : { usage }),
+    })
+    if (usage !== undefined) {
+      metrics.promptTokens.inc(usage.promptTokens)
+      metrics.cachedTokens.inc(usage.cachedTokens ?? 0)
+      metrics.completionTokens.inc(usage.completionTokens)
+    }
+    return usage
+  }
+
+  /** The last byte went to the client's socket: the turn is history. */
+  delivered(): void {
+    this.#done = true
+    const { sessions, log, metrics } = this.#parts
+    const { session } = this.#turn
+    if (this.#observation === undefined) {
+      this.#reservation?.release()
+      return
+    }
+    sessions.save(session, this.#digests).catch((thrown: unknown) => {
+      metrics.storeErrors.inc()
+      log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
+    })
+    if (this.#observation.complete) this.#keep()
+    else this.#reservation?.release()
+  }
+
+  /** The connection is closed. Without `delivered` the client has not got its answer: nobody's history, and not frozen. */
+  closed(): void {
+    if (this.#done) return
+    this.#parts.sessions.retract(this.#digests)
+    this.#reservation?.release()
+  }
+
+  #keep(): void {
+    const { retained, windows } = this.#parts
+    const { session, body, clientSalt } = this.#turn
+    if (this.#rules.dialect === 'completions') return
+    const reply = this.#observation?.choices[0]?.messages ?? []
+    const promptTokens = this.#usage?.promptTokens
+    const { tenant, id } = session.record
+    const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt }
+    retained.set(tenant, id, turn)
+    if (this.#reservation === undefined) return
+    const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt }
+    windows.freezeLater(request, this.#reservation, { apiKey: this.#apiKey })
+  }
+}
+
+/** Unread bytes of a refused request are thrown away for a while, so that the client gets to read the answer. */
+const DISCARD_MS = 5_000
+
+function discard(request: IncomingMessage): void {
+  if (request.complete) return
+  const timer = setTimeout(() => request.destroy(), DISCARD_MS)
+  request.once('close', () => clearTimeout(timer))
+  request.resume()
+}
+
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomId()
+}
+
+/** Errors on paths of no dialect are worded in OpenAI's way. */
+function dialectOf(route: Route): Dialect {
+  if (route.kind === 'salted') return route.dialect
+  return route.path.startsWith('/v1/messages') ? 'messages' : 'chat'
+}
+
+function checkControl(control: ControlHeaders, rules: DialectRules): void {
+  if (rules.messagesField !== undefined) return
+  for (const [header, value] of [
+    ['x-cwm-freeze', control.freeze],
+    ['x-cwm-window', control.window],
+  ] as const) {
+    if (value === undefined) continue
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      '/v1/completions has no messages to freeze or thaw; use chat completions, responses or messages',
+      {
+        param: header,
+      },
+    )
+  }
+}

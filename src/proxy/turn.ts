@@ -1,0 +1,202 @@
+// One turn on its way in: whose it is, which window stands before it, and the bytes that go to the upstream.
+
+import type { IncomingMessage } from 'node:http'
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import type { Chain } from '../sessions/chain.ts'
+import type { LiveSession, SessionTracker } from '../sessions/tracker.ts'
+import type { CallOptions } from '../upstream/engine.ts'
+import type { BaseWindow } from '../windows/base-windows.ts'
+import { continueWindow } from '../windows/continuation.ts'
+import type { Windows } from '../windows/windows.ts'
+import { isTruthy } from './guard.ts'
+import type { ControlHeaders } from './headers.ts'
+import { findMember, itemsOf, setMembers } from './raw-json.ts'
+
+/** How the session of a turn was found, for the metrics. */
+export type Found = 'named' | 'prefix' | 'new'
+
+export interface TurnParts {
+  readonly sessions: SessionTracker
+  readonly windows: Windows
+  readonly saltOf: (key: { tenant: string; lineage: string; model: string; clientSalt?: string }) => string
+  /** The chain over a body's history, within the scope of who sent it. */
+  readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
+  readonly scopeOf: (tenant: string, rules: DialectRules, request: IncomingMessage, body: JsonObject) => string
+}
+
+export interface TurnRequest {
+  readonly tenant: string
+  readonly control: ControlHeaders
+  readonly rules: DialectRules
+  readonly request: IncomingMessage
+  readonly bytes: Buffer
+  readonly json: JsonObject
+  /** For calls in the background that this request asks for. */
+  readonly call: CallOptions
+}
+
+export interface Turn {
+  readonly session: LiveSession
+  readonly found: Found
+  /** Tokens that this request's thaw restored; undefined when it asked for none, null when the engine does not tell. */
+  readonly restored: number | null | undefined
+  readonly base: BaseWindow | undefined
+  /** Bytes for the upstream, salt included. */
+  readonly body: Buffer
+  readonly clientSalt: string | undefined
+  readonly model: string
+  /** cwm asked for the usage event; the client did not. */
+  readonly ownUsage: boolean
+  /** Chains to which the reply is added: over what the client sent, and over the whole when a window stands before it. */
+  readonly chains: readonly Chain[]
+}
+
+/** Resolves a salted request. Throws what windows and store throw, and `WINDOW_MISMATCH` for another model or dialect than the window's. */
+export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
+  const { tenant, control, rules, json, bytes } = turn
+  const scope = parts.scopeOf(tenant, rules, turn.request, json)
+  const chain = chainOfRequest(parts, scope, rules, json)
+  const { session, found, known } = await findSession(parts, tenant, control, chain)
+  const model = typeof json.model === 'string' ? json.model : ''
+  const clientSalt = typeof json.cache_salt === 'string' && json.cache_salt !== '' ? json.cache_salt : undefined
+
+  const wanted = control.window
+  const bound = session.record.baseWindow !== undefined
+  let restored: number | null | undefined
+  let base: BaseWindow | undefined
+  if (wanted !== undefined && session.record.baseWindow !== wanted) {
+    // Checked before anything is restored: a refused request must leave the session as it was.
+    const candidate = await parts.windows.requireFrozen(tenant, wanted)
+    checkFit(candidate, rules, model)
+    continueWindow(candidate, json, rules, { known: false, bound: false })
+    const thawed = await parts.windows.thaw(session, wanted, turn.call)
+    base = thawed.base
+    restored = thawed.receipt.restoredTokens
+    if (session.stored) await parts.sessions.save(session, [])
+  } else {
+    base = await parts.windows.baseOf(session)
+    if (base !== undefined) checkFit(base, rules, model)
+  }
+
+  const changes = new Map<string, Buffer | string>()
+  const chains = chain === undefined ? [] : [chain]
+  let effectiveSalt = clientSalt
+  if (base !== undefined) {
+    const continuation = continueWindow(base, json, rules, { known, bound })
+    if (continuation.kind === 'behind') {
+      const list = putBehind(base, rules, bytes, json, continuation.skip)
+      changes.set(list.field, list.value)
+      const whole = [
+        ...outer(base.prompt.shaping, rules),
+        ...base.prompt.messages,
+        ...rules.readMessages(json).slice(continuation.skip),
+      ]
+      chains.push(parts.chainOf(scope, whole, rules))
+    }
+    for (const [field, value] of Object.entries(base.prompt.shaping)) {
+      if (json[field] === undefined || json[field] === null) changes.set(field, JSON.stringify(value))
+    }
+    effectiveSalt ??= base.record.clientSalt
+  }
+  const ownUsage = askForUsage(rules, json, changes)
+  const { lineage } = session.record
+  const salt = parts.saltOf({
+    tenant,
+    lineage,
+    model,
+    ...(effectiveSalt === undefined ? {} : { clientSalt: effectiveSalt }),
+  })
+  changes.set('cache_salt', JSON.stringify(salt))
+  const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
+  return { session, found, restored, base, body, clientSalt: effectiveSalt, model, ownUsage, chains }
+}
+
+/** Completions have no messages, so nothing but a name can tell their session. */
+function chainOfRequest(parts: TurnParts, scope: string, rules: DialectRules, json: JsonObject): Chain | undefined {
+  if (rules.messagesField === undefined) return undefined
+  return parts.chainOf(scope, [...outer(json, rules), ...rules.readMessages(json)], rules)
+}
+
+function outer(body: JsonObject, rules: DialectRules): readonly JsonValue[] {
+  const system = rules.outerSystem(body)
+  return system === undefined ? [] : [system]
+}
+
+async function findSession(
+  { sessions }: TurnParts,
+  tenant: string,
+  control: ControlHeaders,
+  chain: Chain | undefined,
+): Promise<{ session: LiveSession; found: Found; known: boolean }> {
+  const byPrefix = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+  if (control.session !== undefined) {
+    const session = await sessions.named(tenant, control.session)
+    return { session, found: 'named', known: byPrefix?.session === session }
+  }
+  // A window that is asked for makes a session of its own, unless this history is already that window's.
+  const fits = control.window === undefined || byPrefix?.session.record.baseWindow === control.window
+  if (byPrefix !== undefined && fits) return { session: byPrefix.session, found: 'prefix', known: true }
+  return { session: sessions.unnamed(tenant), found: 'new', known: false }
+}
+
+function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): void {
+  if (record.dialect !== rules.dialect) {
+    throw new CwmError(
+      'WINDOW_MISMATCH',
+      `window ${record.name} was frozen from the ${record.dialect} API; continue it there`,
+      {
+        param: 'x-cwm-window',
+      },
+    )
+  }
+  if (record.model !== model) {
+    throw new CwmError(
+      'WINDOW_MISMATCH',
+      `window ${record.name} was frozen with model ${record.model}; its KV fits no other`,
+      {
+        param: 'model',
+      },
+    )
+  }
+}
+
+/** The message list that goes out: the window's messages as JSON, then the request's own bytes from item `skip` on. */
+function putBehind(
+  base: BaseWindow,
+  rules: DialectRules,
+  bytes: Buffer,
+  json: JsonObject,
+  skip: number,
+): { field: string; value: Buffer } {
+  const field = rules.messagesField ?? 'messages'
+  const parts: (Buffer | string)[] = base.json.map((text) => text)
+  const own = json[field]
+  if (typeof own === 'string') parts.push(JSON.stringify({ role: 'user', content: own }))
+  else {
+    const span = findMember(bytes, field)
+    const items = span === undefined ? [] : itemsOf(bytes, span.start)
+    for (const { start, end } of items.slice(skip)) parts.push(bytes.subarray(start, end))
+  }
+  const joined: Buffer[] = [Buffer.from('[')]
+  for (const [i, part] of parts.entries()) {
+    if (i > 0) joined.push(Buffer.from(','))
+    joined.push(typeof part === 'string' ? Buffer.from(part) : part)
+  }
+  joined.push(Buffer.from(']'))
+  return { field, value: Buffer.concat(joined) }
+}
+
+/** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay. */
+function askForUsage(rules: DialectRules, json: JsonObject, changes: Map<string, Buffer | string>): boolean {
+  if (rules.dialect !== 'chat' && rules.dialect !== 'completions') return false
+  if (!isTruthy(json.stream)) return false
+  const options = json.stream_options
+  if (options === undefined || options === null) changes.set('stream_options', '{"include_usage":true}')
+  else if (isObject(options) && !isTruthy(options.include_usage)) {
+    // Without include_usage vLLM ignores continuous_usage_stats; with it, each event would change.
+    changes.set('stream_options', JSON.stringify({ ...options, include_usage: true, continuous_usage_stats: false }))
+  } else return false
+  return true
+}

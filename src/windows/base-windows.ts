@@ -1,0 +1,79 @@
+// Windows whose messages stand before the turns of living sessions: read once, kept ready within a bound.
+
+import { LRUCache } from 'lru-cache'
+import { CwmError } from '../base/errors.ts'
+import type { JsonValue } from '../base/json.ts'
+import type { Prompt, WindowRecord } from '../base/records.ts'
+import type { Store } from '../base/store.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { rulesOf } from '../dialects/index.ts'
+import { checksumOf } from './checksum.ts'
+
+/** A frozen window, ready to be put before a request. */
+export interface BaseWindow {
+  readonly record: WindowRecord
+  readonly prompt: Prompt
+  readonly tokenIds: Uint32Array
+  /** Identity of each message, as `canonical` gives it; the outer system prompt is apart. */
+  readonly texts: readonly (string | undefined)[]
+  readonly outerSystem: string | undefined
+  /** JSON of each message, as it is put into a body. */
+  readonly json: readonly string[]
+}
+
+export class BaseWindows {
+  readonly #store: Store
+  readonly #ready: LRUCache<string, BaseWindow>
+
+  constructor(store: Store, maxBytes: number) {
+    this.#store = store
+    this.#ready = new LRUCache({
+      maxSize: maxBytes,
+      // Messages as values and as JSON, their identity, and the ids.
+      sizeCalculation: (base) =>
+        4 * base.json.reduce((sum, json) => sum + json.length, 0) + base.tokenIds.byteLength + 1024,
+    })
+  }
+
+  /**
+   * The frozen window of that name; with `id`, only if it is still that one. Throws `WINDOW_NOT_FOUND` (also for another tenant's),
+   * `WINDOW_NOT_READY` while it is frozen or after that failed, `WINDOW_CORRUPT` when its checksum does not hold.
+   */
+  async require(tenant: string, name: string, id?: string): Promise<BaseWindow> {
+    const record = await this.#store.getWindow(tenant, name)
+    if (record === undefined || (id !== undefined && record.id !== id)) throw notFound(name)
+    if (record.state !== 'frozen') {
+      const why = record.state === 'freezing' ? 'is still being frozen' : `could not be frozen: ${record.reason ?? ''}`
+      throw new CwmError('WINDOW_NOT_READY', `window ${name} ${why}`, { param: 'x-cwm-window' })
+    }
+    const ready = this.#ready.get(record.id)
+    if (ready !== undefined) return ready
+    const content = await this.#store.getWindowContent(tenant, name, record.id)
+    if (content === undefined) throw notFound(name)
+    if (checksumOf(content) !== record.checksum) {
+      throw new CwmError(
+        'WINDOW_CORRUPT',
+        `window ${name} does not match its checksum; its content was changed or damaged`,
+      )
+    }
+    const base = build(record, content.prompt, content.tokenIds, rulesOf(record.dialect))
+    this.#ready.set(record.id, base)
+    return base
+  }
+}
+
+export function notFound(name: string): CwmError {
+  return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name}`, { param: 'x-cwm-window' })
+}
+
+function build(record: WindowRecord, prompt: Prompt, tokenIds: Uint32Array, rules: DialectRules): BaseWindow {
+  const outer = rules.outerSystem(prompt.shaping)
+  return {
+    record,
+    prompt,
+    tokenIds,
+    texts: prompt.messages.map((message: JsonValue) => rules.canonical(message).text),
+    outerSystem: outer === undefined ? undefined : rules.canonical(outer).text,
+    json: prompt.messages.map((message: JsonValue) => JSON.stringify(message)),
+  }
+}

@@ -1,0 +1,190 @@
+// Freeze: verify, then commit. From a reserved record to a proved window, or to a failed one that holds no pin.
+
+import { type CwmError, toCwmError } from '../base/errors.ts'
+import type { ChunkKeys, FreezeReceipt, WindowRecord } from '../base/records.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { Link } from '../lmcache/link.ts'
+import type { CallOptions } from '../upstream/engine.ts'
+import { checksumOf } from './checksum.ts'
+import { findFrozenIds } from './frozen-ids.ts'
+import type { PromptOfTurn, WindowParts } from './parts.ts'
+import { pinWindow, unpinWindow } from './pins.ts'
+import { showPresence, unknownTiers } from './presence.ts'
+import { Steps } from './steps.ts'
+
+/**
+ * Proves and commits a window whose name is reserved. Answers its final record: `frozen` with a receipt, or `failed` with a reason.
+ * Never throws for what engine or LMCache do; throws only what the store throws.
+ */
+export async function freezeReserved(
+  parts: WindowParts,
+  record: WindowRecord,
+  turn: PromptOfTurn,
+  options: CallOptions,
+): Promise<WindowRecord> {
+  const { store, now, log, metrics } = parts
+  const { tenant, name, id } = record
+  const steps = new Steps(now)
+  try {
+    const { receipt, tokenIds, keys } = await prove(parts, record, turn, steps, options)
+    const checksum = checksumOf({ prompt: turn.prompt, tokenIds })
+    const change = { state: 'frozen', frozenAt: now(), checksum, receipt, tokenIds } as const
+    await store.changeWindow(tenant, name, id, keys === undefined ? change : { ...change, keys })
+    metrics.freezes.inc({ outcome: receipt.durability })
+    metrics.freezeSeconds.observe((steps.ms.total ?? 0) / 1000)
+    log.info(
+      { window: name, durability: receipt.durability, tokens: receipt.tokens, ms: receipt.ms.total },
+      'window frozen',
+    )
+  } catch (thrown) {
+    const error = toCwmError(thrown)
+    if (error.code === 'STORE_UNAVAILABLE') throw error
+    metrics.freezes.inc({ outcome: 'failed' })
+    log.warn({ window: name, err: error }, 'freeze failed')
+    await undo(parts, record, error)
+  }
+  return (await store.getWindow(tenant, name)) ?? record
+}
+
+async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): Promise<void> {
+  const { store, lmcache, log } = parts
+  const { tenant, name, id } = record
+  const reason = error.code === 'INTERNAL' ? 'cwm failed; its log has the cause' : error.message
+  await store.changeWindow(tenant, name, id, { state: 'failed', reason })
+  const current = await store.getWindow(tenant, name)
+  if (current === undefined || current.id !== id || current.pin === 'none') return
+  try {
+    const link = await lmcache.open()
+    if (link !== undefined) await unpinWindow(parts, link, current)
+  } catch (thrown) {
+    log.warn(
+      { window: name, err: toCwmError(thrown) },
+      'the pin of a failed freeze is given back later, by the reconciler',
+    )
+  }
+}
+
+interface Proof {
+  readonly receipt: FreezeReceipt
+  readonly tokenIds: Uint32Array
+  readonly keys: ChunkKeys | undefined
+}
+
+async function prove(
+  parts: WindowParts,
+  record: WindowRecord,
+  turn: PromptOfTurn,
+  steps: Steps,
+  options: CallOptions,
+): Promise<Proof> {
+  const { engine, models, now, verifyDeadlineMs, saltOf } = parts
+  const warnings: string[] = []
+  const { ids: tokenIds, warning } = await steps.time('ids', () =>
+    findFrozenIds(engine, rulesOf(record.dialect), turn, options),
+  )
+  if (warning !== undefined) warnings.push(warning)
+  const model = await models.find(record.model, options.apiKey)
+  const { link, keys } = await findKeys(parts, model?.engineName, warnings)
+  const chunks = keys === undefined ? 0 : Math.floor(tokenIds.length / keys.chunkSize)
+  const sequence = keys === undefined || chunks === 0 ? undefined : { tokenIds, salt: saltOf(record), keys }
+
+  let pinned = false
+  if (link !== undefined && sequence !== undefined) {
+    if (link.client.pins) {
+      pinned = await steps.time('pin', () => tryPin(parts, link, record, tokenIds, sequence.keys, warnings))
+    } else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
+  }
+
+  // The engine wants room for one token behind the prompt.
+  const warmIds = model?.limit === undefined ? tokenIds : tokenIds.subarray(0, model.limit - 1)
+  const warm =
+    warmIds.length === 0
+      ? undefined
+      : await steps.time('warm', () => engine.warm(record.model, warmIds, saltOf(record), options))
+  const cachedTokens = warm?.cachedTokens ?? null
+
+  const presence =
+    link === undefined || sequence === undefined
+      ? undefined
+      : await steps.time('verify', () =>
+          tryPresence(parts, link, sequence, warnings, { deadlineMs: verifyDeadlineMs, now, signal: options.signal }),
+        )
+  if (keys !== undefined && chunks === 0 && tokenIds.length > 0) {
+    warnings.push(`under one chunk of ${keys.chunkSize} tokens: LMCache stores nothing`)
+  }
+  const receipt: FreezeReceipt = {
+    durability: sequence === undefined ? 'text' : (presence?.durability ?? 'unverified'),
+    tokens: tokenIds.length,
+    chunkSize: keys?.chunkSize ?? null,
+    chunks,
+    restorableTokens: (presence?.leadingChunks ?? 0) * (keys?.chunkSize ?? 0),
+    tiers: presence?.tiers ?? unknownTiers(chunks),
+    pinned,
+    cachedTokens,
+    computedTokens: cachedTokens === null ? null : warmIds.length - cachedTokens,
+    ms: { ...steps.ms },
+    warnings,
+  }
+  return { receipt, tokenIds, keys }
+}
+
+async function findKeys(
+  { lmcache }: WindowParts,
+  engineName: string | undefined,
+  warnings: string[],
+): Promise<{ link: Link | undefined; keys: ChunkKeys | undefined }> {
+  if (engineName === undefined)
+    warnings.push('the engine does not list this model, so LMCache cannot be asked for its chunks')
+  let link: Link | undefined
+  try {
+    link = await lmcache.open()
+  } catch (thrown) {
+    warnings.push(toCwmError(thrown).message)
+  }
+  if (!lmcache.configured) warnings.push("no LMCache is configured: only the engine's own cache holds this window")
+  if (link === undefined || engineName === undefined) return { link: undefined, keys: undefined }
+  const keys = link.keysOf(engineName)
+  if (keys === undefined) warnings.push(`no LMCache server has the engine ${engineName} attached`)
+  return { link, keys }
+}
+
+/** A coordinator that cannot be reached costs the pin, not the window: the reconciler pins it later. */
+async function tryPin(
+  parts: WindowParts,
+  link: Link,
+  record: WindowRecord,
+  tokenIds: Uint32Array,
+  keys: ChunkKeys,
+  warnings: string[],
+): Promise<boolean> {
+  try {
+    await pinWindow(parts, link, record, tokenIds, keys)
+    return true
+  } catch (thrown) {
+    const error = toCwmError(thrown)
+    if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error
+    parts.lmcache.doubt()
+    warnings.push(`not pinned yet: ${error.message}`)
+    return false
+  }
+}
+
+async function tryPresence(
+  parts: WindowParts,
+  link: Link,
+  sequence: Parameters<typeof showPresence>[1],
+  warnings: string[],
+  options: Parameters<typeof showPresence>[2],
+) {
+  try {
+    const presence = await showPresence(link, sequence, options)
+    warnings.push(...presence.warnings)
+    return presence
+  } catch (thrown) {
+    const error = toCwmError(thrown)
+    if (error.code === 'INTERNAL') throw error
+    parts.lmcache.doubt()
+    warnings.push(`not verified: ${error.message}`)
+    return undefined
+  }
+}

@@ -1,0 +1,55 @@
+// The exact ids that every next prompt of a conversation begins with, whatever the template strips from its last messages.
+
+import type { DialectRules } from '../dialects/dialect.ts'
+import type { CallOptions, Engine } from '../upstream/engine.ts'
+import type { PromptOfTurn } from './parts.ts'
+
+/** Two user turns that share no first character, so that what their prompts share is not of the probes' making. */
+const PROBES = ['0', 'What?'] as const
+
+export interface FrozenIds {
+  /** Empty when they could not be had. */
+  readonly ids: Uint32Array
+  readonly warning?: string
+}
+
+/**
+ * Renders the conversation with two different next turns and takes the common prefix.
+ * Where the engine told the size of the last prompt, that prompt is rendered as well: if the sizes differ, the endpoint does not
+ * express everything that shapes this prompt, and no ids are better than wrong ones.
+ */
+export async function findFrozenIds(
+  engine: Engine,
+  rules: DialectRules,
+  { prompt, replyAt, promptTokens }: PromptOfTurn,
+  options: CallOptions,
+): Promise<FrozenIds> {
+  const last = prompt.messages.at(-1)
+  const next = (probe: string) =>
+    engine.promptIds({ ...prompt, messages: [...prompt.messages, ...rules.probe(probe, last)] }, true, options)
+  const [first, second] = [await next(PROBES[0]), await next(PROBES[1])]
+  if (first === undefined || second === undefined) {
+    return {
+      ids: new Uint32Array(),
+      warning: 'the engine has no endpoint that gives the ids of this prompt (see --enable-scale-out)',
+    }
+  }
+  if (promptTokens !== undefined && replyAt > 0) {
+    const turn = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, true, options)
+    if (turn !== undefined && turn.length !== promptTokens) {
+      return {
+        ids: new Uint32Array(),
+        warning: `the rendered prompt has ${turn.length} tokens where the engine counted ${promptTokens}: something shapes it that the endpoint does not express`,
+      }
+    }
+  }
+  return { ids: first.slice(0, commonPrefix(first, second)) }
+}
+
+/** Length of the common prefix of two sequences. */
+export function commonPrefix(a: Uint32Array, b: Uint32Array): number {
+  const length = Math.min(a.length, b.length)
+  let same = 0
+  while (same < length && a[same] === b[same]) same++
+  return same
+}

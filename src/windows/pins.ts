@@ -1,0 +1,80 @@
+// The pin of one window: made before its chunks are warmed, so that no eviction comes between, and given back exactly once.
+// One pin of the whole sequence per window: LMCache counts them per chunk, so windows that share chunks need no count of ours
+// (docs/decisions/0003). The state is stored before and after each call, so a crash leaves a question, never a leak.
+
+import type { ChunkKeys, PinState, WindowRecord } from '../base/records.ts'
+import type { Link } from '../lmcache/link.ts'
+import type { WindowParts } from './parts.ts'
+
+type PinParts = Pick<WindowParts, 'store' | 'saltOf'>
+
+/** Pins the window's whole chunks and stores that it did. Throws what LMCache or the store throws; the state then is `pinning`. */
+export async function pinWindow(
+  { store, saltOf }: PinParts,
+  { client }: Link,
+  record: WindowRecord,
+  tokenIds: Uint32Array,
+  keys: ChunkKeys,
+): Promise<void> {
+  const { tenant, name, id } = record
+  await store.changeWindow(tenant, name, id, { pin: 'pinning', keys, tokenIds })
+  await client.pin({ tokenIds, salt: saltOf(record), keys })
+  await store.changeWindow(tenant, name, id, { pin: 'pinned' })
+}
+
+/** Gives the window's pin back, if it has one, and stores that. */
+export async function unpinWindow(parts: PinParts, link: Link, record: WindowRecord): Promise<void> {
+  const { store, saltOf } = parts
+  const { tenant, name, id, keys } = record
+  const content = keys === undefined ? undefined : await store.getWindowContent(tenant, name, id)
+  if (keys !== undefined && content !== undefined && link.client.pins) {
+    // Asked even when the store says `pinned`: a crash may have come between the call and its record, and a second unpin would
+    // take the pin of another window with the same chunks.
+    if ((await settlePin(parts, link, record, content.tokenIds)) === 'pinned')
+      await link.client.unpin({ tokenIds: content.tokenIds, salt: saltOf(record), keys })
+  }
+  await store.changeWindow(tenant, name, id, { pin: 'none' })
+}
+
+/**
+ * Finds out whether a pin that was asked for before a crash, or lost with the coordinator's metadata, is held: by the count on the
+ * window's last chunk against the windows that are known to hold one.
+ */
+export async function settlePin(
+  parts: PinParts,
+  { client }: Link,
+  record: WindowRecord,
+  tokenIds: Uint32Array,
+): Promise<PinState> {
+  const { keys } = record
+  if (keys === undefined || !client.pins) return 'none'
+  const salt = parts.saltOf(record)
+  const sequence = { tokenIds, salt, keys }
+  const last = (await client.lookup(sequence)).chunks.at(-1)
+  if (last === undefined) return 'none'
+  const count = (await client.listPins({ salt, keys })).get(last.hash) ?? 0
+  return count > (await countOtherPins(parts, record, tokenIds, keys)) ? 'pinned' : 'none'
+}
+
+/** Pins that other windows hold on the last whole chunk of this one: those whose ids begin with all of this one's chunks. */
+async function countOtherPins(
+  { store, saltOf }: PinParts,
+  record: WindowRecord,
+  tokenIds: Uint32Array,
+  { chunkSize }: ChunkKeys,
+): Promise<number> {
+  const whole = tokenIds.subarray(0, Math.floor(tokenIds.length / chunkSize) * chunkSize)
+  const salt = saltOf(record)
+  let count = 0
+  let cursor: string | undefined
+  do {
+    const page = await store.listWindows(record.tenant, { limit: 500, ...(cursor === undefined ? {} : { cursor }) })
+    for (const other of page.items) {
+      if (other.id === record.id || other.pin !== 'pinned' || saltOf(other) !== salt) continue
+      const content = await store.getWindowContent(other.tenant, other.name, other.id)
+      if (content !== undefined && whole.every((token, i) => content.tokenIds[i] === token)) count++
+    }
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return count
+}

@@ -1,0 +1,23 @@
+// The prompt of a finished turn, from the bytes that went to the upstream and the reply that came back.
+
+import { isObject, type JsonValue, parseJson } from '../base/json.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { RetainedTurn } from '../sessions/retained.ts'
+import type { PromptOfTurn } from './parts.ts'
+
+/** Messages and shaping fields only: salt, sampling and whatever else the body held stay behind. Not for completions. */
+export function promptOfTurn({ dialect, body, reply, promptTokens }: RetainedTurn): PromptOfTurn {
+  if (dialect === 'completions') throw new TypeError('completions have no messages')
+  const rules = rulesOf(dialect)
+  const parsed = parseJson(body.toString('utf8'))
+  const json = isObject(parsed) ? parsed : {}
+  const messages = rules.readMessages(json)
+  const shaping: Record<string, JsonValue> = {}
+  for (const field of rules.shapingFields) {
+    const value = json[field]
+    if (value !== undefined && value !== null) shaping[field] = value
+  }
+  const model = typeof json.model === 'string' ? json.model : ''
+  const prompt = { dialect, model, messages: [...messages, ...reply], shaping }
+  return { prompt, replyAt: messages.length, promptTokens }
+}

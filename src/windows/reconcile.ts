@@ -1,0 +1,112 @@
+// The reconciler: at start and now and then it compares the store with the coordinator, finishes or undoes what a crash cut off, and
+// reports what it mended. So no pin outlives its window, and no window says "freezing" for ever.
+
+import { toCwmError } from '../base/errors.ts'
+import type { WindowRecord } from '../base/records.ts'
+import type { Link } from '../lmcache/link.ts'
+import { freezeReserved } from './freeze.ts'
+import type { WindowParts } from './parts.ts'
+import { pinWindow, settlePin, unpinWindow } from './pins.ts'
+import type { Windows } from './windows.ts'
+
+/** `finished`: a cut-off freeze was completed. `undone`: it failed for good. `unpinned`: a pin of a failed window was given back. `repinned`: a lost pin was made again. */
+export type RepairKind = 'finished' | 'undone' | 'unpinned' | 'repinned'
+
+export interface Repairs {
+  readonly counts: Readonly<Record<RepairKind, number>>
+  /** Windows that could not be looked after; they come again. */
+  readonly left: number
+}
+
+const PAGE = 200
+/** Windows looked at in one run; the next run goes on behind them. */
+const PER_RUN = 1_000
+
+export class Reconciler {
+  readonly #parts: WindowParts
+  readonly #windows: Windows
+  readonly #apiKey: string | undefined
+  #cursor: string | undefined
+
+  /** `apiKey` is the upstream's own: a freeze that a crash cut off is finished without its client. */
+  constructor(parts: WindowParts, windows: Windows, apiKey: string | undefined) {
+    this.#parts = parts
+    this.#windows = windows
+    this.#apiKey = apiKey
+  }
+
+  /** One run over at most 1,000 windows. Throws only `STORE_UNAVAILABLE`. */
+  async run(signal: AbortSignal): Promise<Repairs> {
+    const { store, log, metrics } = this.#parts
+    const counts: Record<RepairKind, number> = { finished: 0, undone: 0, unpinned: 0, repinned: 0 }
+    let left = 0
+    for (let seen = 0; seen < PER_RUN && !signal.aborted; ) {
+      const cursor = this.#cursor
+      const page = await store.listForRepair(['freezing'], { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
+      for (const record of page.items) {
+        if (signal.aborted) break
+        seen++
+        if (this.#windows.isBusy(record.id)) continue
+        try {
+          const kind = await this.#repair(record, signal)
+          if (kind === undefined) continue
+          counts[kind]++
+          metrics.repairs.inc({ kind })
+          log.warn({ window: record.name, kind }, 'window repaired')
+        } catch (thrown) {
+          const error = toCwmError(thrown)
+          if (error.code === 'STORE_UNAVAILABLE') throw error
+          left++
+          log.warn({ window: record.name, err: error }, 'window not repaired; it comes again')
+        }
+      }
+      this.#cursor = page.nextCursor
+      if (page.nextCursor === undefined) break
+    }
+    return { counts, left }
+  }
+
+  async #repair(record: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {
+    const link = await this.#parts.lmcache.open()
+    switch (record.state) {
+      case 'freezing':
+        return await this.#finish(record, link, signal)
+      case 'failed':
+        if (link === undefined) return undefined
+        await unpinWindow(this.#parts, link, record)
+        return 'unpinned'
+      case 'frozen':
+        return link === undefined ? undefined : await this.#keepPinned(record, link)
+    }
+  }
+
+  /** The crash may have come at any step: the pin is settled first, then all steps run again. */
+  async #finish(record: WindowRecord, link: Link | undefined, signal: AbortSignal): Promise<RepairKind> {
+    const { store } = this.#parts
+    const content = await store.getWindowContent(record.tenant, record.name, record.id)
+    if (record.pin !== 'none' && link !== undefined) await unpinWindow(this.#parts, link, record)
+    if (content === undefined) {
+      await store.changeWindow(record.tenant, record.name, record.id, {
+        state: 'failed',
+        reason: 'its content is gone',
+      })
+      return 'undone'
+    }
+    const turn = { prompt: content.prompt, replyAt: record.replyAt, promptTokens: record.promptTokens }
+    const options = { apiKey: this.#apiKey, signal }
+    const done = await freezeReserved(this.#parts, { ...record, pin: 'none' }, turn, options)
+    return done.state === 'frozen' ? 'finished' : 'undone'
+  }
+
+  async #keepPinned(record: WindowRecord, link: Link): Promise<RepairKind | undefined> {
+    const { tenant, name, id, keys } = record
+    const content = await this.#parts.store.getWindowContent(tenant, name, id)
+    if (content === undefined || keys === undefined || !link.client.pins) return undefined
+    if ((await settlePin(this.#parts, link, record, content.tokenIds)) === 'pinned') {
+      if (record.pin !== 'pinned') await this.#parts.store.changeWindow(tenant, name, id, { pin: 'pinned' })
+      return undefined
+    }
+    await pinWindow(this.#parts, link, record, content.tokenIds, keys)
+    return 'repinned'
+  }
+}

@@ -1,0 +1,114 @@
+// Thaw: restore, and let the engine prove it. One warm call loads what LMCache holds and computes the rest; its own
+// `cached_tokens` is the proof, since for any later call everything is cached, whoever computed it.
+
+import { toCwmError } from '../base/errors.ts'
+import type { ThawReceipt, TierCounts } from '../base/records.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { CallOptions } from '../upstream/engine.ts'
+import type { BaseWindow } from './base-windows.ts'
+import { commonPrefix, findFrozenIds } from './frozen-ids.ts'
+import type { WindowParts } from './parts.ts'
+import { unknownTiers } from './presence.ts'
+import { Steps } from './steps.ts'
+
+/** Restores a window's KV and says what that took. Throws what the engine throws; LMCache's failures become warnings. */
+export async function restoreWindow(
+  parts: WindowParts,
+  base: BaseWindow,
+  sessionId: string,
+  options: CallOptions,
+): Promise<ThawReceipt> {
+  const { engine, models, now, saltOf, log, metrics } = parts
+  const { record, prompt } = base
+  const steps = new Steps(now)
+  const warnings: string[] = []
+  const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, warnings, options))
+  const model = await models.find(record.model, options.apiKey)
+  const tiersBefore = await steps.time('lookup', () => lookupTiers(parts, base, ids, model?.engineName, warnings))
+
+  const warmIds = model?.limit === undefined ? ids : ids.subarray(0, model.limit - 1)
+  const warm =
+    warmIds.length === 0
+      ? undefined
+      : await steps.time('warm', () => engine.warm(prompt.model, warmIds, saltOf(record), options))
+  const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
+  if (warm !== undefined && restored === null) {
+    warnings.push(
+      'the engine does not report cached tokens (start it with --enable-prompt-tokens-details): nothing is proved',
+    )
+  }
+  if (ids.length === 0)
+    warnings.push('this window has no ids: its text is restored, its KV is computed with the next turn')
+  const receipt: ThawReceipt = {
+    window: record.name,
+    sessionId,
+    tokens: ids.length,
+    restoredTokens: restored,
+    recomputedTokens: restored === null ? null : warmIds.length - restored,
+    tiersBefore,
+    drift,
+    ms: { ...steps.ms },
+    at: now(),
+    warnings,
+  }
+  metrics.thaws.inc({ outcome: restored === null ? 'unproved' : restored > 0 ? 'restored' : 'recomputed' })
+  metrics.thawSeconds.observe((steps.ms.total ?? 0) / 1000)
+  metrics.restoredTokens.inc(restored ?? 0)
+  metrics.recomputedTokens.inc(receipt.recomputedTokens ?? 0)
+  log.info(
+    {
+      window: record.name,
+      session: sessionId,
+      tokens: ids.length,
+      restored,
+      recomputed: receipt.recomputedTokens,
+      ms: steps.ms.total,
+    },
+    'window thawed',
+  )
+  return receipt
+}
+
+/** The ids as template and tokenizer give them today. Other ids than at freeze have other KV: they are what must be warmed. */
+async function currentIds(
+  { engine }: WindowParts,
+  { record, prompt, tokenIds }: BaseWindow,
+  warnings: string[],
+  options: CallOptions,
+): Promise<{ ids: Uint32Array; drift: boolean }> {
+  if (tokenIds.length === 0) return { ids: tokenIds, drift: false }
+  const turn = { prompt, replyAt: prompt.messages.length, promptTokens: undefined }
+  const { ids, warning } = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
+  if (warning !== undefined) {
+    warnings.push(`the ids of the freeze are used: ${warning}`)
+    return { ids: tokenIds, drift: false }
+  }
+  const drift = ids.length !== tokenIds.length || commonPrefix(ids, tokenIds) !== ids.length
+  if (drift) {
+    const from = commonPrefix(ids, tokenIds)
+    warnings.push(`template or tokenizer give other ids than at freeze from token ${from} on: the rest is rebuilt`)
+  }
+  return { ids, drift }
+}
+
+async function lookupTiers(
+  { lmcache, saltOf }: WindowParts,
+  { record }: BaseWindow,
+  ids: Uint32Array,
+  engineName: string | undefined,
+  warnings: string[],
+): Promise<TierCounts> {
+  if (!lmcache.configured || engineName === undefined) return unknownTiers(0)
+  try {
+    const link = await lmcache.open()
+    const keys = link?.keysOf(engineName)
+    if (link === undefined || keys === undefined) return unknownTiers(0)
+    return (await link.client.lookup({ tokenIds: ids, salt: saltOf(record), keys })).counts
+  } catch (thrown) {
+    const error = toCwmError(thrown)
+    if (error.code === 'INTERNAL') throw error
+    lmcache.doubt()
+    warnings.push(error.message)
+    return unknownTiers(0)
+  }
+}
