@@ -1,0 +1,186 @@
+// REST's shapes: zod schemas with OpenAPI names, and the one translation from records to snake_case. Nothing else knows wire names.
+
+import { z } from '@hono/zod-openapi'
+import type { FreezeReceipt, SessionRecord, ThawReceipt, TierCounts, WindowRecord } from '../base/records.ts'
+import type { WindowView } from '../windows/windows.ts'
+
+const time = z.iso.datetime()
+const tokens = z.number().int().nonnegative()
+
+export const errorSchema = z
+  .object({
+    error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string() }),
+  })
+  .openapi('Error')
+
+const tiersSchema = z
+  .object({
+    total: z.number().int().describe('Whole chunks of the sequence'),
+    l1: z.number().int().nullable().describe('Of these, seen in memory; null where nobody could tell'),
+    l2: z.number().int().nullable().describe('Of these, seen behind memory'),
+    backends: z.record(z.string(), z.number().int()).describe('Seen behind memory, by L2 adapter'),
+  })
+  .openapi('Tiers')
+
+export const freezeReceiptSchema = z
+  .object({
+    durability: z.enum(['l2', 'l1', 'unverified', 'text']),
+    tokens: tokens.describe('Length of the frozen id sequence'),
+    chunk_size: tokens.nullable(),
+    chunks: tokens,
+    restorable_tokens: tokens.describe('Tokens in whole chunks that were shown to exist'),
+    tiers: tiersSchema,
+    pinned: z.boolean(),
+    cached_tokens: tokens.nullable().describe('What the warm call found in the cache'),
+    computed_tokens: tokens.nullable().describe('What it had to compute'),
+    ms: z.record(z.string(), z.number()),
+    warnings: z.array(z.string()),
+  })
+  .openapi('FreezeReceipt')
+
+export const thawReceiptSchema = z
+  .object({
+    window: z.string(),
+    session_id: z.string(),
+    tokens,
+    restored_tokens: tokens
+      .nullable()
+      .describe("The warm call's own cached_tokens; null when the engine does not report them"),
+    recomputed_tokens: tokens.nullable(),
+    tiers_before: tiersSchema,
+    drift: z.boolean().describe('Template or tokenizer give other ids than at freeze'),
+    ms: z.record(z.string(), z.number()),
+    at: time,
+    warnings: z.array(z.string()),
+  })
+  .openapi('ThawReceipt')
+
+export const windowSchema = z
+  .object({
+    name: z.string(),
+    state: z.enum(['pending', 'freezing', 'frozen', 'failed']),
+    reason: z.string().optional().describe('Why the freeze failed'),
+    session_id: z.string().optional(),
+    parent: z.string().optional().describe('The window that the session had been thawed from'),
+    dialect: z.enum(['chat', 'responses', 'messages']).optional(),
+    model: z.string().optional(),
+    messages: z.number().int().optional().describe('How many messages it holds'),
+    created_at: time.optional(),
+    frozen_at: time.optional(),
+    checksum: z.string().optional(),
+    receipt: freezeReceiptSchema.optional(),
+  })
+  .openapi('Window')
+
+export const sessionSchema = z
+  .object({
+    id: z.string(),
+    named: z.boolean().describe('A client named it; otherwise the message prefix decides'),
+    base_window: z.string().optional().describe("The window whose messages stand before the session's own"),
+    model: z.string().optional(),
+    dialect: z.enum(['chat', 'completions', 'responses', 'messages']).optional(),
+    created_at: time,
+    last_turn_at: time,
+    turns: z.number().int(),
+    usage: z
+      .object({
+        prompt_tokens: tokens,
+        completion_tokens: tokens,
+        total_tokens: tokens,
+        cached_tokens: tokens.nullable(),
+      })
+      .optional()
+      .describe('Of the last finished turn'),
+    limit: tokens.optional().describe("The model's context limit"),
+    freezable: z.boolean().optional().describe('Its last turn is at hand, so that it can be frozen now'),
+    thaw: thawReceiptSchema.optional().describe('Of the last thaw into it'),
+  })
+  .openapi('Session')
+
+type Wire<T extends z.ZodType> = z.infer<T>
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+function tiersToWire({ total, l1, l2, backends }: TierCounts): Wire<typeof tiersSchema> {
+  return { total, l1, l2, backends: { ...backends } }
+}
+
+export function freezeReceiptToWire(receipt: FreezeReceipt): Wire<typeof freezeReceiptSchema> {
+  return {
+    durability: receipt.durability,
+    tokens: receipt.tokens,
+    chunk_size: receipt.chunkSize,
+    chunks: receipt.chunks,
+    restorable_tokens: receipt.restorableTokens,
+    tiers: tiersToWire(receipt.tiers),
+    pinned: receipt.pinned,
+    cached_tokens: receipt.cachedTokens,
+    computed_tokens: receipt.computedTokens,
+    ms: { ...receipt.ms },
+    warnings: [...receipt.warnings],
+  }
+}
+
+export function thawReceiptToWire(receipt: ThawReceipt): Wire<typeof thawReceiptSchema> {
+  return {
+    window: receipt.window,
+    session_id: receipt.sessionId,
+    tokens: receipt.tokens,
+    restored_tokens: receipt.restoredTokens,
+    recomputed_tokens: receipt.recomputedTokens,
+    tiers_before: tiersToWire(receipt.tiersBefore),
+    drift: receipt.drift,
+    ms: { ...receipt.ms },
+    at: iso(receipt.at),
+    warnings: [...receipt.warnings],
+  }
+}
+
+/** Lineage, pin and keys stay inside: they are of no use to a tenant. */
+export function windowToWire(view: WindowView): Wire<typeof windowSchema> {
+  if (view.state === 'pending') return { name: view.name, state: 'pending' }
+  const record: WindowRecord = view
+  return {
+    name: record.name,
+    state: record.state,
+    ...(record.reason === undefined ? {} : { reason: record.reason }),
+    session_id: record.sessionId,
+    ...(record.parent === undefined ? {} : { parent: record.parent }),
+    dialect: record.dialect,
+    model: record.model,
+    messages: record.messageCount,
+    created_at: iso(record.createdAt),
+    ...(record.frozenAt === undefined ? {} : { frozen_at: iso(record.frozenAt) }),
+    ...(record.checksum === undefined ? {} : { checksum: record.checksum }),
+    ...(record.receipt === undefined ? {} : { receipt: freezeReceiptToWire(record.receipt) }),
+  }
+}
+
+export function sessionToWire(record: SessionRecord, freezable?: boolean): Wire<typeof sessionSchema> {
+  const { usage } = record
+  return {
+    id: record.id,
+    named: record.named,
+    ...(record.baseWindow === undefined ? {} : { base_window: record.baseWindow }),
+    ...(record.model === undefined ? {} : { model: record.model }),
+    ...(record.dialect === undefined ? {} : { dialect: record.dialect }),
+    created_at: iso(record.createdAt),
+    last_turn_at: iso(record.lastTurnAt),
+    turns: record.turns,
+    ...(usage === undefined
+      ? {}
+      : {
+          usage: {
+            prompt_tokens: usage.promptTokens,
+            completion_tokens: usage.completionTokens,
+            total_tokens: usage.totalTokens,
+            cached_tokens: usage.cachedTokens ?? null,
+          },
+        }),
+    ...(record.limit === undefined ? {} : { limit: record.limit }),
+    ...(freezable === undefined ? {} : { freezable }),
+    ...(record.thaw === undefined ? {} : { thaw: thawReceiptToWire(record.thaw) }),
+  }
+}

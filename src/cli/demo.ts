@@ -1,0 +1,1 @@
+export async function runDemo(_keep: boolean): Promise<void> {}

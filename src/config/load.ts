@@ -1,0 +1,70 @@
+// Settings from three places, the nearer first: flags, CWM_… variables, file. Parsed once; all faults are told together.
+
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+import { CwmError } from '../base/errors.ts'
+import { type SettingName, type Settings, settingNames, settingsSchema } from './schema.ts'
+
+/** The variable of a setting: `CWM_` and its name in capitals. */
+export function variableOf(name: SettingName): string {
+  return `CWM_${name.toUpperCase()}`
+}
+
+export interface SettingSources {
+  /** By setting name, from the command line; undefined ones do not count. */
+  readonly flags: Readonly<Record<string, unknown>>
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** A YAML file (so JSON too). */
+  readonly file: string | undefined
+}
+
+/** Throws `CONFIG`, with every fault in its message: which setting, where it came from, what it must be. */
+export async function loadSettings({ flags, environment, file }: SettingSources): Promise<Settings> {
+  const fromFile = file === undefined ? {} : await readSettingsFile(file)
+  const merged: Record<string, unknown> = { ...fromFile }
+  const origin = new Map<string, string>(Object.keys(fromFile).map((key) => [key, file ?? '']))
+  for (const name of settingNames) {
+    const variable = variableOf(name)
+    const value = environment[variable]
+    if (value !== undefined && value !== '') {
+      merged[name] = value
+      origin.set(name, variable)
+    }
+    if (flags[name] !== undefined) {
+      merged[name] = flags[name]
+      origin.set(name, `--${name.replaceAll('_', '-')}`)
+    }
+  }
+  const parsed = settingsSchema.safeParse(merged)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${key}: not a setting (${file ?? 'file'})`)
+    const name = String(issue.path[0] ?? '')
+    if (name === 'upstream' && merged.upstream === undefined) {
+      return ['upstream: say where the engine is, with --upstream http://127.0.0.1:8000 or CWM_UPSTREAM']
+    }
+    const from = origin.get(name)
+    return [`${issue.path.join('.')}: ${issue.message}${from === undefined ? '' : ` (${from})`}`]
+  })
+  throw new CwmError('CONFIG', `the settings are wrong:\n  ${faults.join('\n  ')}`)
+}
+
+async function readSettingsFile(file: string): Promise<Record<string, unknown>> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new CwmError('CONFIG', `the settings file ${file} cannot be read`, { param: 'config', cause })
+  }
+  let value: unknown
+  try {
+    value = parse(text)
+  } catch (cause) {
+    throw new CwmError('CONFIG', `the settings file ${file} is not valid YAML`, { param: 'config', cause })
+  }
+  if (value === null || value === undefined) return {}
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new CwmError('CONFIG', `the settings file ${file} must hold settings by name`, { param: 'config' })
+  }
+  return value as Record<string, unknown>
+}

@@ -1,0 +1,61 @@
+// What is found at start, in lines for whoever started cwm. Nothing that is missing stops the start: engines come up slowly.
+
+import { toCwmError } from './base/errors.ts'
+import type { Settings } from './config/schema.ts'
+import type { LmcacheLink } from './lmcache/link.ts'
+import type { EngineModels } from './upstream/models.ts'
+
+export interface DiscoveryParts {
+  readonly settings: Settings
+  readonly models: EngineModels
+  readonly lmcache: LmcacheLink
+  readonly secretFrom: string
+  readonly storePath: string
+}
+
+/** Asks engine and LMCache once and words what they say. */
+export async function discoverUpstream(parts: DiscoveryParts): Promise<readonly string[]> {
+  const { settings, secretFrom, storePath } = parts
+  return [
+    ...(await describeEngine(parts)),
+    ...(await describeLmcache(parts)),
+    `store     ${storePath}; secret from ${secretFrom}`,
+    `keys      ${settings.upstream_api_key === undefined ? "the client's own key goes to the engine" : 'the engine gets its own key'}; each client key is a tenant`,
+  ]
+}
+
+async function describeEngine({ settings, models }: DiscoveryParts): Promise<string[]> {
+  try {
+    const found = await models.list(settings.upstream_api_key)
+    if (found.length === 0) return [`engine    ${settings.upstream} answers, and lists no models`]
+    return found
+      .slice(0, 10)
+      .map(
+        ({ id, engineName, limit }) =>
+          `engine    ${settings.upstream} serves ${id} (${engineName}), limit ${limit ?? 'unknown'} tokens`,
+      )
+  } catch (thrown) {
+    return [`engine    not yet: ${toCwmError(thrown).message}`]
+  }
+}
+
+async function describeLmcache({ lmcache }: DiscoveryParts): Promise<string[]> {
+  if (!lmcache.configured) {
+    return [
+      "lmcache   none given (--coordinator or --lmcache): windows keep their text, and KV only while the engine's cache holds it",
+    ]
+  }
+  try {
+    const link = await lmcache.open()
+    if (link === undefined) return []
+    const { coordinatorUrl, pins, chunkSize, servers, warnings } = link.topology
+    const backends = [...new Set(servers.flatMap((server) => server.backends ?? []))]
+    return [
+      `lmcache   ${servers.length} server${servers.length === 1 ? '' : 's'} (${servers.map((server) => server.url).join(', ')}), chunks of ${chunkSize ?? 'unknown'} tokens, L2: ${backends.join(', ') || 'none'}`,
+      `          coordinator ${coordinatorUrl ?? 'none'}: ${pins ? 'pins and directory' : 'no pins'}`,
+      ...warnings.map((warning) => `          warning: ${warning}`),
+    ]
+  } catch (thrown) {
+    return [`lmcache   not yet: ${toCwmError(thrown).message}`]
+  }
+}

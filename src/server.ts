@@ -1,0 +1,83 @@
+// The HTTP server: one door for the hot path and for /cwm/. What is checked here is checked for both.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
+import { CwmError } from './base/errors.ts'
+import { errorBody } from './dialects/errors.ts'
+
+export interface ServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly allowedHosts: readonly string[]
+  readonly maxHeaderBytes: number
+  readonly bodyTimeoutMs: number
+  /** Everything that may be forwarded. */
+  readonly proxy: (request: IncomingMessage, response: ServerResponse) => void
+  /** `/cwm/…` but for `/cwm/s/…` and `/cwm/w/…`. */
+  readonly api: (request: IncomingMessage, response: ServerResponse) => void
+}
+
+const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]', '::1']
+const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
+
+/** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
+export async function listen(options: ServerOptions): Promise<{ server: Server; url: string }> {
+  const checksHost = LOOPBACK_NAMES.includes(options.host) || options.host.startsWith('127.')
+  const allowed = new Set([...LOOPBACK_NAMES, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
+  const server = createServer(
+    {
+      maxHeaderSize: options.maxHeaderBytes,
+      requestTimeout: options.bodyTimeoutMs,
+      // Half-open clients still want their answer; a client that is gone is noticed by its socket's close.
+      keepAlive: true,
+      noDelay: true,
+    },
+    (request, response) => {
+      response.on('error', () => {})
+      if (checksHost && !allowed.has(hostName(request.headers.host))) {
+        refuse(
+          response,
+          new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' }),
+        )
+      } else if (OWN.test(request.url ?? '')) options.api(request, response)
+      else options.proxy(request, response)
+    },
+  )
+  // An upgraded connection could not be read, so nothing could be isolated on it.
+  server.on('upgrade', (_, socket) => {
+    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(
+        new CwmError('CONFIG', `cannot listen on ${options.host}:${options.port} (${cause.message})`, {
+          param: 'port',
+          cause,
+        }),
+      )
+    })
+    server.listen(options.port, options.host, resolve)
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  const host = isIP(options.host) === 6 ? `[${options.host}]` : options.host
+  return { server, url: `http://${host}:${port}` }
+}
+
+function hostName(host: string | undefined): string {
+  return (host ?? '').toLowerCase().replace(/:\d*$/, '')
+}
+
+function refuse(response: ServerResponse, error: CwmError): void {
+  response.writeHead(error.status, { 'content-type': 'application/json', connection: 'close' })
+  response.end(errorBody('chat', error, ''))
+}
+
+/** Stops accepting, lets answers under way end until `drainMs`, then breaks what is left. */
+export async function closeServer(server: Server, drainMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), drainMs)
+  await closed
+  clearTimeout(timer)
+}
