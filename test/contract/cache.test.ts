@@ -1,0 +1,111 @@
+// What is cached for whom, what of it survives, and how the engine tells: `cached_tokens`.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { everywhere, idsOf, placed, sequence, warm } from './asks.ts'
+import { field, longText, newSalt, openTarget, type Target } from './target.ts'
+
+let target: Target
+
+beforeAll(async () => {
+  target = await openTarget()
+})
+
+afterAll(() => target.close())
+
+const PROMPT = 900
+
+describe('a salt', () => {
+  it('shares nothing with another, and everything with itself', async () => {
+    const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
+    const [own, other] = [newSalt(), newSalt()]
+
+    const cold = await warm(target, ids, own)
+    const again = await warm(target, ids, own)
+    const foreign = await warm(target, ids, other)
+
+    expect(cold).toBe(0)
+    expect(foreign).toBe(0)
+    expect(again).toBeGreaterThanOrEqual(Math.floor((PROMPT - 1) / target.blockSize) * target.blockSize)
+    expect(again).toBeLessThan(PROMPT)
+  })
+
+  it('is not shared with requests that have none', async () => {
+    const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
+    await warm(target, ids, newSalt())
+
+    const body = { model: target.model, prompt: ids, max_tokens: 1 }
+    const { json } = await target.call('engine', 'POST', '/v1/completions', body)
+
+    expect(field(json, 'usage.prompt_tokens_details.cached_tokens')).toBe(0)
+  })
+})
+
+describe('restoring whole chunks', () => {
+  // 900 tokens hold three chunks of 256; the rest is computed again.
+  const atLeast = () => Math.floor(PROMPT / target.chunkSize) * target.chunkSize - target.chunkSize
+
+  it('brings a sequence back after the engine forgot it', async () => {
+    const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
+    const salt = newSalt()
+    await warm(target, ids, salt)
+    await placed(target, sequence(target, ids, salt), everywhere(target))
+
+    await target.call('engine', 'POST', '/reset_prefix_cache')
+    const restored = await warm(target, ids, salt)
+
+    expect(restored).toBeGreaterThanOrEqual(atLeast())
+    expect(restored).toBeLessThan(PROMPT)
+  })
+
+  it('brings a sequence back from L2 when L1 is gone too', async () => {
+    const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
+    const salt = newSalt()
+    await warm(target, ids, salt)
+    await placed(target, sequence(target, ids, salt), everywhere(target))
+
+    await target.call('lmcache', 'POST', '/cache/clear', { tier: 'l1' })
+    await target.call('engine', 'POST', '/reset_prefix_cache')
+    const restored = await warm(target, ids, salt)
+
+    expect(restored).toBeGreaterThanOrEqual(atLeast())
+  })
+
+  it('computes the last token again where a prompt of whole chunks is restored whole', async () => {
+    const count = target.chunkSize * 3
+    const ids = await idsOf(target, longText(count * 2), count)
+    const salt = newSalt()
+    await warm(target, ids, salt)
+    await placed(target, sequence(target, ids, salt), everywhere(target))
+
+    await target.call('engine', 'POST', '/reset_prefix_cache')
+
+    expect(await warm(target, ids, salt)).toBe(count - 1)
+  })
+
+  it('gives nothing to another salt', async () => {
+    const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
+    await warm(target, ids, newSalt())
+
+    expect(await warm(target, ids, newSalt())).toBe(0)
+  })
+})
+
+describe('usage', () => {
+  // Trap 19: Anthropic's input_tokens leaves cached and newly cached tokens out.
+  it("adds up to the prompt in Anthropic's dialect", async () => {
+    const cache_salt = newSalt()
+    const messages = [{ role: 'user', content: longText(PROMPT) }]
+    const count = await target.call('engine', 'POST', '/v1/messages/count_tokens', { model: target.model, messages })
+    const body = { model: target.model, max_tokens: 2, cache_salt, messages }
+    const prompt = field(count.json, 'input_tokens')
+
+    for (const warmth of ['cold', 'warm']) {
+      const { json } = await target.call('engine', 'POST', '/v1/messages', body)
+      const parts = ['input_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens']
+      const [fresh = 0, read = 0, created = 0] = parts.map((name) => Number(field(json, `usage.${name}`)))
+
+      expect(fresh + read + created).toBe(prompt)
+      expect(read > 0).toBe(warmth === 'warm')
+    }
+  })
+})
