@@ -1,7 +1,7 @@
 // POST /v1/completions: prompts as text or as token ids, the second being the way to warm a sequence.
 
 import type { JsonObject, JsonValue } from '../base/json.ts'
-import { wholeUsage } from './chat.ts'
+import { wholeUsage } from './chat-shape.ts'
 import type { Prefill } from './engine.ts'
 import { EngineError, parameterError } from './errors.ts'
 import { FINGERPRINT, newId } from './ids.ts'

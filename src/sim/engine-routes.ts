@@ -1,7 +1,8 @@
 // vLLM's HTTP server: every route of it that the simulator knows.
 
 import { isObject } from '../base/json.ts'
-import { chatIds, chatRoute } from './chat.ts'
+import { chatRoute } from './chat.ts'
+import { chatIds } from './chat-request.ts'
 import { completionsRoute } from './completions.ts'
 import { EngineError, ValidationError } from './errors.ts'
 import { newId, VERSION } from './ids.ts'

@@ -1,7 +1,7 @@
 // POST /v1/messages and its count_tokens: Anthropic's dialect over the same chat.
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
-import { chatIds, chatTurn } from './chat.ts'
+import { chatIds, chatTurn } from './chat-request.ts'
 import type { Delta, Generation, Prefill } from './engine.ts'
 import { EngineError, HttpError, ValidationError } from './errors.ts'
 import { newId } from './ids.ts'

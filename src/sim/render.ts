@@ -2,7 +2,7 @@
 // with --enable-scale-out.
 
 import type { JsonObject } from '../base/json.ts'
-import { chatIds } from './chat.ts'
+import { chatIds } from './chat-request.ts'
 import { completionPrompts } from './completions.ts'
 import { EngineError } from './errors.ts'
 import { newId, newUnderscoreId } from './ids.ts'

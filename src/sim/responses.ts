@@ -1,7 +1,7 @@
 // POST /v1/responses and the store behind it (VLLM_ENABLE_RESPONSES_API_STORE): whoever knows an id reads the response.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { chatTurn } from './chat.ts'
+import { chatTurn } from './chat-request.ts'
 import type { Generation } from './engine.ts'
 import { EngineError, ValidationError } from './errors.ts'
 import { newId, newUnderscoreId } from './ids.ts'

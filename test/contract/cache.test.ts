@@ -10,7 +10,7 @@ beforeAll(async () => {
   target = await openTarget()
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 const PROMPT = 900
 

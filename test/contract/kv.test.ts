@@ -13,7 +13,7 @@ beforeAll(async () => {
   ids = await idsOf(target, longText(2000), CHUNKS * target.chunkSize + 100)
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 /** A sequence under a new salt, computed and shown by the directory on every tier. */
 async function stored(): Promise<Sequence> {

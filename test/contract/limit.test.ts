@@ -12,7 +12,7 @@ beforeAll(async () => {
   ids = await idsOf(target, longText(target.limit * 2), target.limit + 10)
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 function complete(promptTokens: number, maxTokens: number, rest: object = {}): Promise<Reply> {
   const prompt = ids.slice(0, promptTokens)

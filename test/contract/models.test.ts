@@ -9,7 +9,7 @@ beforeAll(async () => {
   target = await openTarget()
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 it("tells the served name apart from the engine's own, which LMCache uses", async () => {
   const { json } = await target.call('lmcache', 'GET', '/status')

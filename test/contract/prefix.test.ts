@@ -13,7 +13,7 @@ beforeAll(async () => {
   renders = (await render({ messages: CONVERSATION })).status !== 403
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 // The template renders the reasoning of the last message only.
 const CONVERSATION = [

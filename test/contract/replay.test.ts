@@ -28,7 +28,7 @@ beforeAll(async () => {
   renames.set('node-a', target.instance)
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 function renamed(text: string): string {
   let result = text

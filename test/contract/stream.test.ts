@@ -9,7 +9,7 @@ beforeAll(async () => {
   target = await openTarget()
 })
 
-afterAll(() => target.close())
+afterAll(() => target?.close())
 
 async function events(path: string, body: object): Promise<unknown[]> {
   const request = { model: target.model, stream: true, temperature: 1, seed: 1, cache_salt: newSalt(), ...body }
