@@ -54,7 +54,7 @@ export interface Sim {
   close(): Promise<void>
 }
 
-/** Starts the three servers, on free ports unless told otherwise. */
+/** Starts the three servers, on free ports unless told otherwise. Throws, with none left running, if one cannot listen. */
 export async function startSim(options: SimOptions = {}): Promise<Sim> {
   const settings = settingsOf(options)
   const directory = new Directory(settings)
@@ -105,7 +105,17 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
     routes: coordinatorRoutes(settings, directory, instance),
   })
   const servers = { engine, lmcache, coordinator }
-  await Promise.all(settings.lmcache ? [engine.start(), lmcache.start(), coordinator.start()] : [engine.start()])
+  const close = async (): Promise<void> => {
+    for (const timer of pending) clearTimeout(timer)
+    await Promise.all(Object.values(servers).map((server) => server.stop()))
+  }
+  const wanted = settings.lmcache ? Object.values(servers) : [engine]
+  const started = await Promise.allSettled(wanted.map((server) => server.start()))
+  const failed = started.find((result) => result.status === 'rejected')
+  if (failed) {
+    await close()
+    throw failed.reason
+  }
 
   const setUp = async (name: ServerName, up: boolean): Promise<void> => {
     if (name === 'lmcache') store.up = up
@@ -141,9 +151,6 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
       ),
     restartCoordinator: (options) =>
       restart('coordinator', () => settings.directoryCheckpoint || directory.forgetPlacements(), options),
-    close: async () => {
-      for (const timer of pending) clearTimeout(timer)
-      await Promise.all(Object.values(servers).map((server) => server.stop()))
-    },
+    close,
   }
 }

@@ -86,8 +86,9 @@ export function adapterOf(body: JsonObject, settings: SimSettings): string {
   const model = body.model
   if (model === undefined || model === null || model === settings.model) return ''
   if (settings.adapters.some((adapter) => adapter.name === model)) return String(model)
-  const served = [settings.model, ...settings.adapters.map((adapter) => adapter.name)].join(', ')
-  throw new EngineError(404, `The model \`${String(model)}\` does not exist. Valid aliases: ${served}.`, 'model')
+  // vLLM names the base model alone (serve/engine/serving.py).
+  const message = `The model \`${String(model)}\` does not exist. Valid aliases: ${settings.model}.`
+  throw new EngineError(404, message, 'model')
 }
 
 /** How many tokens may be answered: what was asked for, and never past the limit (trap 3). Throws the three recorded 400s. */

@@ -264,6 +264,21 @@ describe('what the real stack does not have here', () => {
   })
 })
 
+describe('starting', () => {
+  it('leaves nothing behind where a port is taken', async () => {
+    await start()
+    const taken = Number(new URL(sim.engineUrl).port)
+    const probe = await startSim()
+    const free = Number(new URL(probe.lmcacheUrl).port)
+    await probe.close()
+
+    const second = startSim({ enginePort: taken, lmcachePort: free })
+
+    await expect(second).rejects.toThrow('EADDRINUSE')
+    await expect(fetch(`http://127.0.0.1:${free}/healthcheck`)).rejects.toThrow()
+  })
+})
+
 describe('the engine', () => {
   it('takes its time for what is not cached only', async () => {
     await start({ prefillTokensPerSecond: 4000 })
