@@ -1,1 +1,173 @@
-export async function runDemo(_keep: boolean): Promise<void> {}
+// `cwm demo`: the main job on a simulated engine, in one go. Two sessions, freeze, restart of everything, thaw, receipt.
+// Every figure that it prints was measured in this run.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type App, startApp } from '../app.ts'
+import { silentLogger } from '../base/logger.ts'
+import { settingsSchema } from '../config/schema.ts'
+import { type Sim, startSim } from '../sim/index.ts'
+import { chat, type MeasuredTurn, type Message } from './demo-client.ts'
+import { question, stationLog } from './demo-story.ts'
+import { untilSignal } from './serve.ts'
+
+const WINDOW = 'night-watch'
+const DAYS = 80
+/** Speeds of a small GPU, so that a prefill of some thousand tokens can be felt. */
+const SPEEDS = { prefillTokensPerSecond: 4_000, loadTokensPerSecond: 100_000, decodeTokensPerSecond: 400 }
+
+export async function runDemo(keep: boolean): Promise<void> {
+  say(
+    'The engine of this demo is a SIMULATOR of vLLM + LMCache: no model, no GPU. Proxy, store and protocol are the real ones; every figure is measured now.',
+  )
+  const dataDir = await mkdtemp(join(tmpdir(), 'cwm-demo-'))
+  const sim = await startSim({ ...SPEEDS, maxModelLen: 16_384 })
+  let app: App | undefined
+  try {
+    const start = () => startApp(settingsOf(sim, dataDir), silentLogger)
+    app = await start()
+    const history = await firstLife(app.url, sim)
+    say('\n4  Restart: the proxy is stopped, the engine and the LMCache server lose all their memory')
+    await app.close()
+    app = undefined
+    await sim.restartEngine()
+    await sim.restartLmcache()
+    app = await start()
+    await secondLife(app.url, sim, history)
+    if (keep) await keepRunning(app, sim)
+    else printNextSteps()
+  } finally {
+    await app?.close()
+    await sim.close()
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+function settingsOf(sim: Sim, dataDir: string) {
+  return settingsSchema.parse({
+    upstream: sim.engineUrl,
+    coordinator: sim.coordinatorUrl,
+    data_dir: dataDir,
+    port: 0,
+    log_level: 'silent',
+    drain_ms: 1_000,
+  })
+}
+
+/** Answers the whole conversation that was frozen. */
+async function firstLife(url: string, { model }: Sim): Promise<readonly Message[]> {
+  const opening: Message[] = [
+    { role: 'system', content: 'You keep the log of a mountain station.' },
+    { role: 'user', content: `Here is the log.\n${stationLog(DAYS)}` },
+  ]
+  say('\n1  Two sessions send the same words')
+  const cold = await chat(url, model, opening, { 'x-cwm-session': 'alice' })
+  show('alice, first turn', cold)
+  show(
+    'bob, the same prompt',
+    await chat(url, model, opening, { 'x-cwm-session': 'bob' }),
+    'nothing of alice is shared',
+  )
+
+  say('\n2  Alice goes on: her own cache is warm')
+  const second: Message[] = [
+    ...opening,
+    { role: 'assistant', content: cold.text },
+    { role: 'user', content: 'Keep it for tonight.' },
+  ]
+  const warm = await chat(url, model, second, { 'x-cwm-session': 'alice', 'x-cwm-freeze': WINDOW })
+  show('alice, second turn', warm)
+
+  say(`\n3  That turn had the header  x-cwm-freeze: ${WINDOW}`)
+  const window = await getJson(`${url}/cwm/v1/windows/${WINDOW}?wait_ms=10000`)
+  const receipt = field(window, 'receipt')
+  if (window.state !== 'frozen') throw new Error(`the window is ${String(window.state)}: ${String(window.reason)}`)
+  row(
+    'frozen',
+    `${String(receipt.tokens)} tokens in ${String(receipt.chunks)} chunks, durability ${String(receipt.durability)}, pinned: ${String(receipt.pinned)}`,
+  )
+  return [...second, { role: 'assistant', content: warm.text }]
+}
+
+async function secondLife(url: string, { model }: Sim, history: readonly Message[]): Promise<void> {
+  say('\n5  The same question twice: by sending the whole history anew, and by thawing the window')
+  const asked: Message = { role: 'user', content: question }
+  const cold = await chat(url, model, [...history, asked], { 'x-cwm-session': 'carol' })
+  show('carol, whole history', cold)
+  const thawed = await chat(url, model, [asked], { 'x-cwm-session': 'alice-tonight', 'x-cwm-window': WINDOW })
+  show('alice, question only', thawed, `x-cwm-restored: ${thawed.headers.get('x-cwm-restored') ?? 'none'}`)
+  row('question', question)
+  row('answer', thawed.text)
+
+  const receipt = field(await getJson(`${url}/cwm/v1/sessions/alice-tonight`), 'thaw')
+  const before = field(receipt, 'tiers_before')
+  say('\nReceipt of the thaw')
+  table([
+    ['window', String(receipt.window)],
+    ['tokens', String(receipt.tokens)],
+    ["restored (the warm call's cached_tokens)", String(receipt.restored_tokens)],
+    ['recomputed', String(receipt.recomputed_tokens)],
+    [
+      'chunks seen before, memory / behind it',
+      `${String(before.l1)} / ${String(before.l2)} of ${String(before.total)}`,
+    ],
+    ['time to first token, cold', milliseconds(cold.ttftMs)],
+    ['time to first token, thawed (thaw included)', milliseconds(thawed.ttftMs)],
+    ['ratio', `${(cold.ttftMs / thawed.ttftMs).toFixed(1)} times sooner`],
+  ])
+}
+
+function show(who: string, turn: MeasuredTurn, note = ''): void {
+  row(
+    who,
+    `prompt ${turn.promptTokens}, cached ${turn.cachedTokens}, first token after ${milliseconds(turn.ttftMs)}${note === '' ? '' : `   (${note})`}`,
+  )
+}
+
+function milliseconds(ms: number): string {
+  return `${Math.round(ms)} ms`
+}
+
+function row(name: string, text: string): void {
+  say(`   ${name.padEnd(22)} ${text}`)
+}
+
+function table(rows: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  for (const [name, value] of rows) say(`   ${name.padEnd(width)} | ${value}`)
+}
+
+function say(line: string): void {
+  console.log(line)
+}
+
+async function getJson(url: string): Promise<Record<string, unknown>> {
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
+  return (await response.json()) as Record<string, unknown>
+}
+
+function field(object: Record<string, unknown>, name: string): Record<string, unknown> {
+  const value = object[name]
+  if (typeof value !== 'object' || value === null) throw new Error(`the answer has no ${name}`)
+  return value as Record<string, unknown>
+}
+
+function printNextSteps(): void {
+  say(`
+The same on the real thing:
+   npm run engine:setup && npm run engine:up      vLLM + LMCache + Redis on this machine, no GPU needed (about five minutes)
+   node dist/cli/main.js serve --upstream http://127.0.0.1:8000 --coordinator http://127.0.0.1:9300
+then point an OpenAI SDK's base URL at http://127.0.0.1:8787/v1. Or leave this demo running for it: npm run demo -- --keep`)
+}
+
+async function keepRunning(app: App, sim: Sim): Promise<void> {
+  say(`
+Still running, until Ctrl-C:
+   proxy   ${app.url}/v1   model ${sim.model}   (any API key)
+   try     curl ${app.url}/v1/chat/completions -H 'content-type: application/json' -H 'x-cwm-session: me' -H 'x-cwm-window: ${WINDOW}' \\
+             -d '{"model":"${sim.model}","messages":[{"role":"user","content":"What about the hare?"}]}'
+   windows ${app.url}/cwm/v1/windows`)
+  await untilSignal()
+}

@@ -3,7 +3,7 @@
 
 import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
-import { describeSetting, type SettingName, settingNames } from '../config/schema.ts'
+import { describeSetting, flagNames, type SettingName } from '../config/schema.ts'
 import { version } from '../version.ts'
 import { runDemo } from './demo.ts'
 import { runServe } from './serve.ts'
@@ -17,8 +17,7 @@ const serve = program
   .command('serve')
   .description('Run the proxy in front of an OpenAI-compatible engine')
   .option('--config <file>', 'settings in YAML; flags and CWM_… variables go before it (env: CWM_CONFIG)')
-for (const name of settingNames) {
-  if (name === 'routes') continue
+for (const name of flagNames) {
   serve.option(`--${name.replaceAll('_', '-')} <value>`, `${describeSetting(name)} (env: CWM_${name.toUpperCase()})`)
 }
 serve.action((options: Record<string, unknown>) => run(() => runServe(flagsOf(options), fileOf(options))))
@@ -34,7 +33,7 @@ await program.parseAsync()
 /** Commander names flags in camelCase. */
 function flagsOf(options: Record<string, unknown>): Record<string, unknown> {
   const flags: Partial<Record<SettingName, unknown>> = {}
-  for (const name of settingNames) {
+  for (const name of flagNames) {
     flags[name] = options[name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())]
   }
   return flags

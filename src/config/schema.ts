@@ -116,6 +116,9 @@ export type Settings = z.infer<typeof settingsSchema>
 export type SettingName = keyof Settings
 export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 
+/** Settings that are also flags. Secrets are not: every user of a machine can read another's command line. */
+export const flagNames = settingNames.filter((name) => !['routes', 'secret', 'operator_key'].includes(name))
+
 /** What the settings schema says of one setting. */
 export function describeSetting(name: SettingName): string {
   return settingsSchema.shape[name].description ?? ''

@@ -1,0 +1,47 @@
+// One line for each error code: what it means, and what to do. Words of docs/errors.md.
+
+import type { ErrorCode } from '../../src/base/errors.ts'
+
+export const meaningOf: Readonly<Record<ErrorCode, string>> = {
+  INVALID_JSON: 'The body is not one JSON object. The message says where.',
+  INVALID_UTF8: 'The body is not strict UTF-8.',
+  INVALID_FIELD: 'A field has the wrong form; `param` names it.',
+  FORBIDDEN_FIELD:
+    'The field reaches below the gateway. Leave it out, or have the operator add it to `allowed_fields`.',
+  FORBIDDEN_HEADER:
+    'The header reaches below the gateway. Leave it out, or have the operator add it to `allowed_fields`.',
+  INVALID_HEADER:
+    'An `x-cwm-*` header has the wrong form, is unknown, or is there twice; or two different keys were sent.',
+  INVALID_PATH: 'The path is spelt in an odd way (escapes, dots, doubled slashes). Send it plain.',
+  BODY_TOO_DEEP: 'The body is nested deeper than any engine reads.',
+  BODY_TOO_LARGE: 'The body is over `max_body_bytes`.',
+  UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain.',
+  UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
+  BODY_TIMEOUT: 'The request did not arrive whole within `body_timeout_ms`.',
+  NOT_SUPPORTED: 'cwm does not do this; the message says what to do instead.',
+  UNKNOWN_PATH:
+    'Not on the list of paths that are forwarded (`docs/http-api.md`); the operator can add it with `routes`.',
+  METHOD_NOT_ALLOWED: 'The path is known, the method is not.',
+  UNAUTHORIZED: "A key is missing, or the operator's key was used where a client's belongs.",
+  FORBIDDEN_HOST: 'The `Host` or `Origin` is not one that is answered; see `allowed_hosts`.',
+  SESSION_NOT_FOUND: 'No such session under this key.',
+  SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
+  WINDOW_NOT_FOUND: "No such window under this key. Another tenant's windows answer the same.",
+  WINDOW_NAME_TAKEN: 'There is a window of that name. Choose another.',
+  WINDOW_NOT_READY: 'The window is still being frozen, or its freeze failed; the message has the reason.',
+  WINDOW_DIVERGES: 'The request neither extends the window nor goes behind it.',
+  WINDOW_MISMATCH: 'The window was frozen with another model or another API.',
+  WINDOW_CORRUPT: 'The stored window does not match its checksum. Restore the store from a backup.',
+  UPSTREAM_REFUSED: 'No connection to the engine. Nothing was sent: send it again when the engine is up.',
+  UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',
+  UPSTREAM_BROKEN: 'The engine broke the connection in mid-answer. The turn is not part of the session.',
+  UPSTREAM_REJECTED: 'The engine refused a call that cwm made for a freeze or a thaw; the message has its words.',
+  LMCACHE_UNREACHABLE: "LMCache's control plane does not answer.",
+  LMCACHE_BAD_ANSWER:
+    'LMCache answered what cwm does not understand; compare its version with the one in `test/recorded`.',
+  STORE_UNAVAILABLE: 'The store cannot be read or written. Check the disk of `data_dir`.',
+  BUSY: 'Too much is waiting. Send it again after `Retry-After`.',
+  CLIENT_GONE: 'The client left before the end. Seen in logs and metrics only.',
+  CONFIG: 'The settings are wrong. Seen at start only.',
+  INTERNAL: 'A fault of cwm. The log has the cause under the `x-cwm-request-id`.',
+}

@@ -1,0 +1,80 @@
+// The pages that are made from the code: settings, the commented example, errors. They are compared with what is committed;
+// `npm run docs` writes them anew.
+
+import { describe, expect, it } from 'vitest'
+import { errorTable } from '../../src/base/errors.ts'
+import { variableOf } from '../../src/config/load.ts'
+import { describeSetting, flagNames, type SettingName, settingNames, settingsSchema } from '../../src/config/schema.ts'
+import { meaningOf } from './error-meanings.ts'
+
+const defaults: Readonly<Record<string, unknown>> = settingsSchema.parse({ upstream: 'http://127.0.0.1:8000' })
+
+function defaultOf(name: SettingName): string {
+  if (name === 'upstream') return ''
+  const value = defaults[name]
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) return 'none'
+  return typeof value === 'object' ? 'none' : String(value)
+}
+
+function settingsPage(): string {
+  const rows = settingNames.map((name) => {
+    const flag = flagNames.includes(name) ? `\`--${name.replaceAll('_', '-')}\`` : 'none'
+    const variable = name === 'routes' ? 'none' : `\`${variableOf(name)}\``
+    return `| \`${name}\` | ${flag} | ${variable} | ${defaultOf(name)} | ${describeSetting(name)} |`
+  })
+  return [
+    '# Configuration',
+    '',
+    'Made from `src/config/schema.ts` by `npm run docs`. A flag goes before a variable, a variable before the file (`--config FILE`, YAML).',
+    'All faults are told at start, together; a name that is not in this list is one. `config/cwm.example.yaml` is a file to begin with.',
+    '',
+    '| setting | flag | variable | default | what it is |',
+    '|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+function examplePage(): string {
+  const blocks = settingNames.map((name) => {
+    const value = defaultOf(name)
+    if (name === 'upstream') return `# ${describeSetting(name)}.\nupstream: http://127.0.0.1:8000`
+    if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/embeddings: [POST]`
+    return `# ${describeSetting(name)}.\n# ${name}: ${value === 'none' ? '' : value}`.trimEnd()
+  })
+  return `# Settings of cwm, each with its default; made by \`npm run docs\`. Use it with: cwm serve --config cwm.yaml\n\n${blocks.join('\n\n')}\n`
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(errorTable).map(
+    ([code, [status, type]]) =>
+      `| \`${code.toLowerCase()}\` | ${status} | \`${type}\` | ${meaningOf[code as keyof typeof errorTable]} |`,
+  )
+  return [
+    '# Errors',
+    '',
+    "Made from `src/base/errors.ts` by `npm run docs`. Before an answer has begun, an error is a JSON body in the dialect of the path: OpenAI's",
+    '`{"error": {"message", "type", "param", "code"}}`, or on `/v1/messages` Anthropic\'s `{"type": "error", "error": {"type", "message", "code"}, "request_id"}`,',
+    'whose message then begins with the field. `param` names the field, header or path at fault. Within a stream an error is an event, and the',
+    'connection is broken after it: an answer that is cut never looks complete. Errors of the engine itself pass through as they are.',
+    '',
+    '| code | status | type | what it means, and what to do |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
+describe('the pages made from the code', () => {
+  it('describe every setting as the schema does', async () => {
+    await expect(settingsPage()).toMatchFileSnapshot('../../docs/configuration.md')
+  })
+
+  it('give an example file that lists every setting', async () => {
+    await expect(examplePage()).toMatchFileSnapshot('../../config/cwm.example.yaml')
+  })
+
+  it('describe every error code', async () => {
+    await expect(errorsPage()).toMatchFileSnapshot('../../docs/errors.md')
+  })
+})
