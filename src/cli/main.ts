@@ -3,7 +3,7 @@
 
 import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
-import { describeSetting, flagNames, type SettingName } from '../config/schema.ts'
+import { describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
 import { version } from '../version.ts'
 import { runDemo } from './demo.ts'
 import { runServe } from './serve.ts'
@@ -18,7 +18,8 @@ const serve = program
   .description('Run the proxy in front of an OpenAI-compatible engine')
   .option('--config <file>', 'settings in YAML; flags and CWM_… variables go before it (env: CWM_CONFIG)')
 for (const name of flagNames) {
-  serve.option(`--${name.replaceAll('_', '-')} <value>`, `${describeSetting(name)} (env: CWM_${name.toUpperCase()})`)
+  const value = isSwitch(name) ? '[true|false]' : '<value>'
+  serve.option(`--${name.replaceAll('_', '-')} ${value}`, `${describeSetting(name)} (env: CWM_${name.toUpperCase()})`)
 }
 serve.action((options: Record<string, unknown>) => run(() => runServe(flagsOf(options), fileOf(options))))
 

@@ -119,6 +119,11 @@ export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 /** Settings that are also flags. Secrets are not: every user of a machine can read another's command line. */
 export const flagNames = settingNames.filter((name) => !['routes', 'secret', 'operator_key'].includes(name))
 
+/** Whether a setting is true or false, so that its flag alone means true. */
+export function isSwitch(name: SettingName): boolean {
+  return typeof settingsSchema.shape[name].safeParse(undefined).data === 'boolean'
+}
+
 /** What the settings schema says of one setting. */
 export function describeSetting(name: SettingName): string {
   return settingsSchema.shape[name].description ?? ''
