@@ -72,7 +72,7 @@ export async function decodeBytes(bytes: Buffer, encoding: string | undefined, m
     if (decode === undefined || names.length > 2) {
       throw new CwmError(
         'UNSUPPORTED_ENCODING',
-        `content-encoding ${name} is not supported; send gzip, deflate, br or none`,
+        'this content-encoding is not supported; send gzip, deflate, br or none, two of them at most',
         {
           param: 'content-encoding',
         },
@@ -105,12 +105,12 @@ export function parseBody(bytes: Buffer): JsonObject {
   return value
 }
 
-/** V8's message quotes the input, which is the client's prompt; only the position is taken from it. */
+/** V8's message may quote the input, which is the client's prompt; only a position at the message's own end is taken from it. */
 function placeOf(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : ''
-  const position = /at position (\d+)/.exec(text)?.[1]
+  const position = / at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(text)?.[1]
   if (position !== undefined) return `: something is wrong at character ${position}`
-  return text.includes('Unexpected end') ? ': it ends too early' : ''
+  return text.startsWith('Unexpected end') ? ': it ends too early' : ''
 }
 
 function checkDepth(root: JsonObject): void {

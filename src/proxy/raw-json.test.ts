@@ -1,0 +1,216 @@
+// Edits in raw JSON are compared with what a parser sees, over bodies that no SDK would write but a client may.
+
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { findMember, itemsOf, setMembers } from './raw-json.ts'
+
+/** JSON text of one object member, as some client might spell it. */
+interface Spelt {
+  readonly key: string
+  readonly keyText: string
+  readonly valueText: string
+}
+
+const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\r', '\t'), maxLength: 3 })
+
+/** A string literal with some of its characters escaped as \uXXXX, as `"cache\u005fsalt"` is. */
+function literal(text: string, escapes: readonly boolean[]): string {
+  const units = [...Array(text.length).keys()].map((i) => {
+    const code = text.charCodeAt(i)
+    const lone = code >= 0xd800 && code <= 0xdfff
+    if (escapes[i % Math.max(1, escapes.length)] === true || lone) return `\\u${code.toString(16).padStart(4, '0')}`
+    return JSON.stringify(text[i]).slice(1, -1)
+  })
+  return `"${units.join('')}"`
+}
+
+const spelling = fc.array(fc.boolean(), { minLength: 1, maxLength: 5 })
+const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom('\\', '"', '\\"', '{', '}]', ',:'))
+const spelt = fc.tuple(anyText, spelling).map(([text, escapes]) => literal(text, escapes))
+const oddNumber = fc.constantFrom('1e400', '1.0', '-0', '12345678901234567890', '1E-7', '0.10')
+const scalar = fc.oneof(spelt, oddNumber, fc.constantFrom('true', 'false', 'null'))
+
+const { value } = fc.letrec<{ value: string }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    scalar,
+    fc
+      .tuple(fc.array(fc.tuple(tie('value'), space), { maxLength: 3 }), space)
+      .map(([items, gap]) => `[${gap}${items.map(([item, after]) => item + after).join(`,${gap}`)}]`),
+    fc
+      .tuple(
+        fc.array(fc.tuple(fc.oneof(spelt, fc.constant('"cache_salt"')), tie('value'), space), { maxLength: 3 }),
+        space,
+      )
+      .map(([members, gap]) => `{${gap}${members.map(([k, v, s]) => `${k}${s}:${gap}${v}${s}`).join(`,${gap}`)}}`),
+  ),
+}))
+
+const memberKey = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('cache_salt', 'stream_options', 'messages', 'model', '__proto__', '') },
+  { weight: 1, arbitrary: anyText },
+)
+const member: fc.Arbitrary<Spelt> = fc
+  .tuple(memberKey, spelling, value)
+  .map(([key, escapes, valueText]) => ({ key, keyText: literal(key, escapes), valueText }))
+const body = fc.record({
+  members: fc.array(member, { maxLength: 6 }),
+  gaps: fc.array(space, { minLength: 5, maxLength: 5 }),
+})
+
+function textOf({ members, gaps }: { members: readonly Spelt[]; gaps: readonly string[] }): string {
+  const [a = '', b = '', c = '', d = '', e = ''] = gaps
+  const inner = members.map(({ keyText, valueText }) => `${b}${keyText}${c}:${d}${valueText}${e}`).join(',')
+  return `${a}{${inner}${c}}${d}`
+}
+
+function parse(bytes: Buffer | string): Record<string, unknown> {
+  return JSON.parse(bytes.toString()) as Record<string, unknown>
+}
+
+function set(text: string, changes: Readonly<Record<string, string>>): string {
+  const parsed = parse(text)
+  const map = new Map(Object.entries(changes))
+  return setMembers(Buffer.from(text), map, (key) => Object.hasOwn(parsed, key)).toString()
+}
+
+/** Own members as a map: `__proto__` is a key like any other. */
+function entries(object: Record<string, unknown>): Map<string, unknown> {
+  return new Map(
+    Object.keys(object).map((key) => [key, Object.getOwnPropertyDescriptor(object, key)?.value as unknown]),
+  )
+}
+
+describe('setMembers', () => {
+  it('puts a new member first and leaves every other byte', () => {
+    expect(set('{ "model" : "m",\n"n":1.0 }', { cache_salt: '"S"' })).toBe(
+      '{"cache_salt":"S", "model" : "m",\n"n":1.0 }',
+    )
+  })
+
+  it('fills an empty object without a comma, whatever white space it holds', () => {
+    expect(set('{}', { cache_salt: '"S"' })).toBe('{"cache_salt":"S"}')
+    expect(set(' {\n\t} ', { cache_salt: '"S"', stream: 'true' })).toBe(' {"cache_salt":"S","stream":true\n\t} ')
+  })
+
+  it('replaces a member where it stands, white space kept', () => {
+    expect(set('{"a":1 , "cache_salt" : "mine" , "b":2}', { cache_salt: '"S"' })).toBe(
+      '{"a":1 , "cache_salt" : "S" , "b":2}',
+    )
+  })
+
+  it('replaces every duplicate, however its key is escaped', () => {
+    expect(set('{"cache_salt":"a","cache\\u005fsalt":{"x":[1]},"\\u0063ache_salt":null}', { cache_salt: '"S"' })).toBe(
+      '{"cache_salt":"S","cache\\u005fsalt":"S","\\u0063ache_salt":"S"}',
+    )
+  })
+
+  it('never touches a cache_salt inside a tool schema', () => {
+    const tools = '[{"function":{"parameters":{"properties":{"cache_salt":{"type":"string"}},"cache_salt":"x"}}}]'
+
+    expect(set(`{"tools":${tools}}`, { cache_salt: '"S"' })).toBe(`{"cache_salt":"S","tools":${tools}}`)
+    expect(set(`{"tools":${tools},"cache_salt":"mine"}`, { cache_salt: '"S"' })).toBe(
+      `{"tools":${tools},"cache_salt":"S"}`,
+    )
+  })
+
+  it('does not take words inside a string for a member', () => {
+    const text = '{"user":"\\",\\"cache_salt\\":\\"x\\\\","cache_salt":"mine"}'
+
+    expect(set(text, { cache_salt: '"S"' })).toBe('{"user":"\\",\\"cache_salt\\":\\"x\\\\","cache_salt":"S"}')
+  })
+
+  it('keeps numbers that no double can hold, in their own digits', () => {
+    expect(set('{"a":12345678901234567890,"b":1e400,"c":-0,"d":1.0,"cache_salt":1}', { cache_salt: '"S"' })).toBe(
+      '{"a":12345678901234567890,"b":1e400,"c":-0,"d":1.0,"cache_salt":"S"}',
+    )
+  })
+
+  it('sets the named members of any object, and nothing else changes', () => {
+    fc.assert(
+      fc.property(body, fc.array(fc.tuple(memberKey, value), { minLength: 1, maxLength: 3 }), (shape, changed) => {
+        const text = textOf(shape)
+        const changes = new Map(changed)
+        const parsed = parse(text)
+
+        const out = setMembers(Buffer.from(text), changes, (key) => Object.hasOwn(parsed, key))
+
+        const wanted = entries(parsed)
+        for (const [key, valueText] of changes) wanted.set(key, JSON.parse(valueText))
+        const got = entries(parse(out))
+        expect([...got.keys()].sort()).toEqual([...wanted.keys()].sort())
+        for (const [key, expected] of wanted) expect(got.get(key)).toStrictEqual(expected)
+      }),
+      { numRuns: 1500, seed: 1 },
+    )
+  })
+
+  it('gives exactly the bytes that were sent, with only the changed values put in their place', () => {
+    fc.assert(
+      fc.property(body, spelt, (shape, salt) => {
+        const text = textOf(shape)
+        const parsed = parse(text)
+
+        const out = setMembers(Buffer.from(text), new Map([['cache_salt', salt]]), (key) => Object.hasOwn(parsed, key))
+
+        const replaced = {
+          gaps: shape.gaps,
+          members: shape.members.map((m) => (m.key === 'cache_salt' ? { ...m, valueText: salt } : m)),
+        }
+        const brace = text.indexOf('{')
+        const added = shape.members.length === 0 ? `"cache_salt":${salt}` : `"cache_salt":${salt},`
+        const wanted = Object.hasOwn(parsed, 'cache_salt')
+          ? textOf(replaced)
+          : text.slice(0, brace + 1) + added + text.slice(brace + 1)
+        expect(out.toString()).toBe(wanted)
+      }),
+      { numRuns: 1500, seed: 2 },
+    )
+  })
+
+  it('edits a body of ten million bytes within a second', () => {
+    const text = `{"messages":"${'\\\\'.repeat(2_500_000)}${'x'.repeat(5_000_000)}","cache_salt":"a"}`
+    const started = performance.now()
+
+    const out = set(text, { cache_salt: '"S"' })
+
+    expect(out.endsWith('","cache_salt":"S"}')).toBe(true)
+    expect(performance.now() - started).toBeLessThan(1000)
+  })
+})
+
+describe('findMember and itemsOf', () => {
+  it('finds the last of several members of one name, as parsers do', () => {
+    const bytes = Buffer.from('{"messages":[1], "mess\\u0061ges" : [2, 3] }')
+
+    const span = findMember(bytes, 'messages')
+
+    expect(span === undefined ? undefined : bytes.toString('utf8', span.start, span.end)).toBe('[2, 3]')
+    expect(findMember(bytes, 'input')).toBeUndefined()
+  })
+
+  it('finds nothing in a nested object', () => {
+    expect(findMember(Buffer.from('{"a":{"messages":[1]}}'), 'messages')).toBeUndefined()
+  })
+
+  it('cuts a list into slices that equal its items', () => {
+    fc.assert(
+      fc.property(fc.array(value, { maxLength: 6 }), space, space, (items, before, after) => {
+        const bytes = Buffer.from(
+          `{"x":"[", "messages"${before}:${after}[${items.map((i) => before + i + after).join(',')}${before}]}`,
+        )
+
+        const span = findMember(bytes, 'messages')
+        const found = itemsOf(bytes, span?.start ?? 0).map(({ start, end }) => bytes.toString('utf8', start, end))
+
+        expect(found).toEqual(items)
+      }),
+      { numRuns: 1000, seed: 3 },
+    )
+  })
+
+  it('knows an empty list, with or without white space', () => {
+    expect(itemsOf(Buffer.from('[]'), 0)).toEqual([])
+    expect(itemsOf(Buffer.from('[ \n]'), 0)).toEqual([])
+  })
+})
