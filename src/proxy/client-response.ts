@@ -14,6 +14,7 @@ export class ClientResponse {
   readonly #dialect: Dialect
   readonly #requestId: string
   #control: AnswerControl | undefined
+  #paused = false
   /** Set with the headers of an answer: these go on every answer, errors included. */
   readonly #own = new Map<string, string>()
 
@@ -59,9 +60,13 @@ export class ClientResponse {
   }
 
   write(bytes: Buffer): void {
-    if (this.#response.write(bytes)) return
+    if (this.#response.write(bytes) || this.#paused) return
+    this.#paused = true
     this.#control?.pause()
-    this.#response.once('drain', () => this.#control?.resume())
+    this.#response.once('drain', () => {
+      this.#paused = false
+      this.#control?.resume()
+    })
   }
 
   end(bytes?: Buffer): void {

@@ -93,8 +93,12 @@ export class ProxyHandler {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       note.route = route.path
       client = new ClientResponse(response, dialectOf(route), note.requestId)
-      if (route.kind === 'plain') this.#plain(request, response, route, client, note)
-      else await this.#salted(request, response, route, client, note, identify(request))
+      // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
+      if (route.kind === 'salted') await this.#salted(request, response, route, client, note, identify(request))
+      else {
+        if (request.method !== 'OPTIONS') identify(request)
+        this.#plain(request, response, route, client, note)
+      }
     } catch (thrown) {
       this.#refuse(request, client, note, toCwmError(thrown))
     }
