@@ -49,15 +49,18 @@ export async function showPresence(
     const warnings = durability === 'l1' && hasL2 ? ['not all chunks were seen behind memory in time'] : []
     return { durability, leadingChunks: total, tiers: found.counts, warnings }
   }
+  // A prefetch counts all keys that it found, also behind a hole, and the engine loads only up to the hole: so it proves the
+  // whole, and of a part no more than the directory has shown.
   const probe = await client.prefetch(sequence, { deadlineMs: PROBE_DEADLINE_MS, signal: options.signal })
-  const probed = probe.foundKeys === null ? 0 : Math.floor(probe.foundKeys / sequence.keys.worldSize)
-  const shown = Math.max(leading, probed)
-  if (shown >= total) return { durability: 'l1', leadingChunks: total, tiers: found.counts, warnings: [] }
+  if (probe.foundKeys !== null && probe.foundKeys === probe.totalKeys) {
+    return { durability: 'l1', leadingChunks: total, tiers: found.counts, warnings: [] }
+  }
+  const probed = probe.foundKeys === null ? 'no answer in time' : `${probe.foundKeys} of ${probe.totalKeys} keys`
   return {
     durability: 'unverified',
-    leadingChunks: shown,
+    leadingChunks: leading,
     tiers: found.counts,
-    warnings: [`directory and prefetch show ${shown} of ${total} chunks`],
+    warnings: [`the directory shows the first ${leading} of ${total} chunks, a prefetch probe ${probed}`],
   }
 }
 
