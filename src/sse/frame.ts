@@ -44,13 +44,16 @@ export class EventFramer {
     return this.#heldBytes
   }
 
-  /** The whole events that `chunk` completes, in order, as byte chunks; empty when none ended. */
+  /**
+   * The whole events that `chunk` completes, in order; empty when none ended. No event is cut between two parts, since what reads
+   * them looks for events in each; only one that is longer than may be held comes in pieces.
+   */
   push(chunk: Buffer): readonly Buffer[] {
     if (this.#heldBytes === 0) {
       const end = endOfLastEvent(chunk)
       if (end === chunk.length) return [chunk]
       this.#hold(chunk.subarray(end))
-      return end === 0 ? this.#overflow() : [chunk.subarray(0, end)]
+      return end === 0 ? this.#overflow() : [chunk.subarray(0, end), ...this.#overflow()]
     }
     // The blank line itself may be cut between two byte chunks, so the last bytes held are looked at again.
     const seam = Buffer.concat([...this.#lastHeldBytes(3), chunk])
@@ -59,10 +62,10 @@ export class EventFramer {
       this.#hold(chunk)
       return this.#overflow()
     }
-    const whole = [...this.#held, chunk.subarray(0, end)]
+    const whole = Buffer.concat([...this.#held, chunk.subarray(0, end)])
     this.#clear()
-    if (end < chunk.length) this.#hold(chunk.subarray(end))
-    return whole
+    this.#hold(chunk.subarray(end))
+    return [whole, ...this.#overflow()]
   }
 
   /** The bytes of an unfinished event, which are then forgotten. */

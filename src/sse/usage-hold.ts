@@ -10,6 +10,7 @@ const FINGERPRINT = Buffer.from('"system_fingerprint"')
 const COLON = 0x3a
 const OPEN = 0x5b
 const CLOSE = 0x5d
+const OPEN_OBJECT = 0x7b
 const END_OBJECT = 0x7d
 const NULL = 0x6e
 
@@ -36,11 +37,13 @@ function hasFinishReason(event: Buffer): boolean {
   return false
 }
 
-/** The event with `choices: []`, which carries the usage and nothing else. */
+/** The event with `choices: []`, which carries the usage and nothing else. Other events without choices say `usage: null`. */
 function isUsageEvent(event: Buffer): boolean {
   const choices = valueAfter(event, CHOICES, 0)
   if (choices === -1 || event[choices] !== OPEN) return false
-  return event[skipSpace(event, choices + 1)] === CLOSE && valueAfter(event, USAGE, 0) !== -1
+  if (event[skipSpace(event, choices + 1)] !== CLOSE) return false
+  const usage = valueAfter(event, USAGE, 0)
+  return usage !== -1 && event[usage] === OPEN_OBJECT
 }
 
 /** The fingerprint member's raw bytes, `"system_fingerprint":"…"`; undefined when the event has none, or null. */

@@ -1,0 +1,192 @@
+// Where events end, on recorded streams cut at every byte. What is found must not depend on how the network cut them.
+
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decodeEvent, decodeJsonEvents, splitEvents } from './decode.ts'
+import { EventFramer, endOfEvent, endOfLastEvent } from './frame.ts'
+
+interface Answers {
+  readonly answers: readonly {
+    readonly name: string
+    readonly response: { readonly body: unknown; readonly content_type: string | null }
+  }[]
+}
+
+const file = new URL('../../test/recorded/vllm.json', import.meta.url)
+const streams = (JSON.parse(readFileSync(file, 'utf8')) as Answers).answers
+  .filter(({ response }) => response.content_type?.startsWith('text/event-stream') === true)
+  .map(({ name, response }): [string, string] => [name, String(response.body)])
+
+/** A stream through the framer in these byte chunks: what came out of each push, then the rest. */
+function pass(chunks: readonly Buffer[], maxHeldBytes = 1024 * 1024) {
+  const framer = new EventFramer(maxHeldBytes)
+  const out = chunks.flatMap((chunk) => [...framer.push(chunk)])
+  return { out, rest: [...framer.takeRest()] }
+}
+
+/** At most the first 4,000 bytes, cut where an event ends: the rest of a long stream repeats the same shapes. */
+function head(text: string): Buffer {
+  const bytes = Buffer.from(text)
+  return bytes.length <= 4000 ? bytes : bytes.subarray(0, endOfLastEvent(bytes.subarray(0, 4000)))
+}
+
+function cutAt(bytes: Buffer, ...places: readonly number[]): Buffer[] {
+  const edges = [0, ...[...places].sort((a, b) => a - b), bytes.length]
+  return edges.slice(1).map((end, i) => bytes.subarray(edges[i], end))
+}
+
+describe('a recorded stream', () => {
+  it('is there in all four dialects', () => {
+    expect(streams.length).toBeGreaterThanOrEqual(18)
+  })
+
+  it.each(streams)('%s: gives the same events wherever its bytes are cut in two', (_, text) => {
+    for (const bytes of [head(text), Buffer.from(head(text).toString().replaceAll('\n', '\r\n'))]) {
+      const whole = splitEvents(bytes).map(String)
+      for (let at = 0; at <= bytes.length; at++) {
+        const { out, rest } = pass(cutAt(bytes, at))
+        if (Buffer.concat([...out, ...rest]).compare(bytes) !== 0) expect.unreachable(`cut at ${at} changed the bytes`)
+        const events = out.flatMap((part) => splitEvents(part).map(String))
+        if (events.join('') !== whole.join('') || events.length !== whole.length || rest.length > 0) {
+          expect.unreachable(`cut at ${at} gave other events`)
+        }
+      }
+    }
+  })
+
+  it.each(streams)('%s: gives the same events byte by byte, each within one part', (_, text) => {
+    const bytes = head(text)
+
+    const { out, rest } = pass([...bytes].map((byte) => Buffer.from([byte])))
+
+    expect(out.map(String)).toEqual(splitEvents(bytes).map(String))
+    expect(rest).toEqual([])
+  })
+
+  it.each(streams)('%s: holds the same JSON with LF and with CRLF', (_, text) => {
+    const plain = decodeJsonEvents(Buffer.from(text))
+
+    expect(plain.length).toBeGreaterThan(2)
+    expect(decodeJsonEvents(Buffer.from(text.replaceAll('\n', '\r\n')))).toEqual(plain)
+  })
+})
+
+describe('EventFramer', () => {
+  it('passes whole events on as the very bytes that came', () => {
+    const chunk = Buffer.from('data: a\n\ndata: b\n\n')
+
+    const { out } = pass([chunk])
+
+    expect(out).toHaveLength(1)
+    expect(out[0]).toBe(chunk)
+  })
+
+  // The reader of these parts looks for whole events in each of them: one that was cut would go by unseen.
+  it('answers an event that came in pieces as one part', () => {
+    expect(
+      pass([Buffer.from('data: a\n\ndata: [DO'), Buffer.from('NE]\n'), Buffer.from('\n')]).out.map(String),
+    ).toEqual(['data: a\n\n', 'data: [DONE]\n\n'])
+  })
+
+  it('keeps an unfinished event back and gives it up when asked, once', () => {
+    const framer = new EventFramer(100)
+
+    expect(framer.push(Buffer.from('data: a\n\ndata: b')).map(String)).toEqual(['data: a\n\n'])
+    expect(framer.heldBytes).toBe(7)
+    expect(framer.takeRest().map(String)).toEqual(['data: b'])
+    expect(framer.takeRest()).toEqual([])
+    expect(framer.heldBytes).toBe(0)
+  })
+
+  it('lets an event through unfinished when it is longer than may be held', () => {
+    const framer = new EventFramer(10)
+
+    expect(framer.push(Buffer.from('data: 34'))).toEqual([])
+    expect(framer.push(Buffer.from('567')).map(String).join('')).toBe('data: 34567')
+    expect(framer.heldBytes).toBe(0)
+    expect(framer.push(Buffer.from('8\n\n')).map(String)).toEqual(['8\n\n'])
+  })
+
+  it('never holds more than it may, nor loses or changes a byte, however a stream is cut', () => {
+    const piece = fc.constantFrom('\n', '\r\n', '\r', 'data: x', ':', 'é', '\n\n', '\r\n\r\n', '[DONE]')
+    fc.assert(
+      fc.property(
+        fc.array(piece, { maxLength: 40 }),
+        fc.array(fc.nat(120), { maxLength: 12 }),
+        fc.constantFrom(0, 5, 1000),
+        (pieces, cuts, maxHeld) => {
+          const bytes = Buffer.from(pieces.join(''))
+          const framer = new EventFramer(maxHeld)
+          const out: Buffer[] = []
+          for (const chunk of cutAt(bytes, ...cuts.map((cut) => Math.min(cut, bytes.length)))) {
+            out.push(...framer.push(chunk))
+            expect(framer.heldBytes).toBeLessThanOrEqual(maxHeld)
+          }
+          const whole = Buffer.concat(out)
+          // An empty line behind an event that is already out may wait with the next event; nothing else may.
+          if (maxHeld === 1000) {
+            expect(bytes.subarray(whole.length, endOfLastEvent(bytes)).toString()).toMatch(/^[\r\n]*$/)
+          }
+          expect(Buffer.concat([whole, ...framer.takeRest()]).toString()).toBe(bytes.toString())
+        },
+      ),
+      { numRuns: 2000, seed: 1 },
+    )
+  })
+})
+
+describe('endOfEvent and endOfLastEvent', () => {
+  it.each([
+    ['data: a\n\n', 9],
+    ['data: a\r\n\r\n', 11],
+    ['data: a\n\r\n', 10],
+    ['data: a\n', -1],
+    ['data: a\r\n\r', -1],
+    ['data: a', -1],
+    ['', -1],
+  ])('finds the end of the first event of %j', (text, end) => {
+    expect(endOfEvent(Buffer.from(text), 0)).toBe(end)
+    expect(endOfLastEvent(Buffer.from(text))).toBe(Math.max(0, end))
+  })
+
+  it('agree on where the last event of any stream ends', () => {
+    const text = fc.array(fc.constantFrom('\n', '\r\n', '\r', 'a'), { maxLength: 20 })
+    fc.assert(
+      fc.property(text, (pieces) => {
+        const bytes = Buffer.from(pieces.join(''))
+        const sizes = splitEvents(bytes).map((event) => event.length)
+        // A run of empty lines may be cut into events in more than one way; the bytes left over may then only be line ends.
+        const left = bytes.subarray(
+          sizes.reduce((sum, size) => sum + size, 0),
+          Math.max(0, endOfLastEvent(bytes)),
+        )
+        expect(left.toString().replace(/[\r\n]/g, '')).toBe('')
+      }),
+      { numRuns: 1000, seed: 2 },
+    )
+  })
+})
+
+describe('decodeEvent', () => {
+  it.each([
+    ['data: a\n\n', { data: 'a' }],
+    ['data:a\n\n', { data: 'a' }],
+    ['data:  a\n\n', { data: ' a' }],
+    ['data\n\n', { data: '' }],
+    ['data: a\ndata: b\n\n', { data: 'a\nb' }],
+    ['event: x\r\ndata: a\r\n\r\n', { event: 'x', data: 'a' }],
+    ['id: 1\nretry: 5\n: note\ndata: a:b\n\n', { data: 'a:b' }],
+    [': keep-alive\n\n', undefined],
+    ['event: x\n\n', undefined],
+    ['\n', undefined],
+  ])('reads %j', (text, event) => {
+    expect(decodeEvent(Buffer.from(text))).toEqual(event)
+  })
+
+  it('leaves [DONE], comments, broken JSON and what is no object out of the JSON of a stream', () => {
+    const text = 'data: {"a":1}\n\n: c\n\ndata: 5\n\ndata: {"b"\n\ndata: [DONE]\n\ndata: {"c":3}'
+
+    expect(decodeJsonEvents(Buffer.from(text))).toEqual([{ a: 1 }])
+  })
+})
