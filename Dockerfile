@@ -14,11 +14,11 @@ ENV NODE_ENV=production \
     CWM_PORT=8787 \
     CWM_DATA_DIR=/data
 WORKDIR /app
-RUN mkdir /data && chown node:node /data
+RUN mkdir /data && chown 1000:1000 /data
 COPY --from=build --chown=root:root /app/package.json ./
 COPY --from=build --chown=root:root /app/node_modules ./node_modules
 COPY --from=build --chown=root:root /app/dist ./dist
-USER node
+USER 1000:1000
 VOLUME /data
 EXPOSE 8787
 # 503 while the engine does not answer: a proxy without an engine is of no use to a load balancer.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # What setup.sh, up.sh and down.sh share: where things are, and how they speak. Sourced, never run.
 #   ENGINE_HOME  what setup.sh installs: virtual environment and model     (default ~/.cache/cwm-engine)
 #   ENGINE_RUN   what a running stack writes: pids, logs, LMCache's L2     (default $ENGINE_HOME/run)
