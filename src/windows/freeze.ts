@@ -14,7 +14,7 @@ import { Steps } from './steps.ts'
 
 /**
  * Proves and commits a window whose name is reserved. Answers its final record: `frozen` with a receipt, or `failed` with a reason.
- * Never throws for what engine or LMCache do; throws only what the store throws.
+ * Never throws for what engine or LMCache do; throws what the store throws, and when `options.signal` aborts: then nothing is decided.
  */
 export async function freezeReserved(
   parts: WindowParts,
@@ -38,7 +38,8 @@ export async function freezeReserved(
     )
   } catch (thrown) {
     const error = toCwmError(thrown)
-    if (error.code === 'STORE_UNAVAILABLE') throw error
+    // Given up because cwm stops: the record still says `freezing`, so the next start goes on with it.
+    if (error.code === 'STORE_UNAVAILABLE' || options.signal?.aborted === true) throw error
     metrics.freezes.inc({ outcome: 'failed' })
     log.warn({ window: name, err: error }, 'freeze failed')
     await undo(parts, record, error)

@@ -70,7 +70,9 @@ export class Reconciler {
     const link = await this.#parts.lmcache.open()
     switch (record.state) {
       case 'freezing':
-        return await this.#finish(record, link, signal)
+        return await this.#finish(record, link, signal).finally(() =>
+          this.#windows.announce(record.tenant, record.name),
+        )
       case 'failed':
         if (link === undefined) return undefined
         await unpinWindow(this.#parts, link, record)

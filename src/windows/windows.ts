@@ -206,6 +206,11 @@ export class Windows {
     return this.#parts.store.listWindows(tenant, page)
   }
 
+  /** Wakes those who wait for a window, after somebody else has settled it. */
+  announce(tenant: string, name: string): void {
+    this.#changed.emit(keyOf(tenant, name))
+  }
+
   /** Whether this process is at work on that window now: then it is not for the reconciler. */
   isBusy(id: string): boolean {
     return this.#freezing.has(id)

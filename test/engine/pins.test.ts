@@ -1,0 +1,196 @@
+// Pins: the coordinator holds those of the windows that the store has, and no others, whatever happened in between.
+
+import type OpenAI from 'openai'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Cwm, type ShownWindow, startCwm } from './support/cwm.ts'
+import { type Hop, startHop } from './support/hop.ts'
+import { coordinatorUrl, engineUrl, eventually, onePinEach, pinCounts } from './support/stack.ts'
+import { ask, longText, measured, openai, user } from './support/talk.ts'
+
+let hop: Hop
+let pinHop: Hop
+let cwm: Cwm
+let client: OpenAI
+const dirty: Cwm[] = []
+
+beforeEach(async () => {
+  hop = await startHop(engineUrl)
+  pinHop = await startHop(coordinatorUrl)
+  cwm = await startCwm({ upstream: hop.url, coordinator: pinHop.url })
+  client = openai(cwm.url)
+})
+
+afterEach(async () => {
+  dirty.push(cwm)
+  await cwm.stop()
+  await hop.close()
+  await pinHop.close()
+})
+
+afterAll(async () => {
+  for (const one of dirty) await one.dispose()
+})
+
+/** One turn that freezes its session under its mark; answers the salt, as the engine saw it. */
+async function freeze(mark: string, tokens: number): Promise<string> {
+  await ask(client, [user(longText(mark, tokens))], { headers: { 'x-cwm-session': mark, 'x-cwm-freeze': mark } })
+  const [salt, ...others] = hop.saltsOf(`${mark}: `)
+  if (salt === undefined || others.length > 0) throw new Error(`${mark} has ${others.length + 1} salts, not one`)
+  return salt
+}
+
+const show = async (name: string) => (await cwm.rest<ShownWindow>('GET', `/windows/${name}`)).body
+
+async function restart(): Promise<void> {
+  cwm = await startCwm({ upstream: hop.url, coordinator: pinHop.url, dataDir: cwm.dataDir })
+  client = openai(cwm.url)
+}
+
+describe('after a freeze', () => {
+  it('the coordinator holds one pin for each whole chunk', async () => {
+    const salt = await freeze('pinned', 1_300)
+
+    const { tokens } = await cwm.frozen('pinned')
+
+    expect(await pinCounts(salt)).toEqual(onePinEach(tokens))
+    expect(onePinEach(tokens)).toHaveLength(5)
+  })
+
+  it('a second window of the lineage adds its own', async () => {
+    const salt = await freeze('first', 600)
+    const first = await cwm.frozen('first')
+
+    const { body } = await cwm.rest<ShownWindow>('POST', '/windows', { name: 'second', session_id: 'first' })
+
+    expect(body.state).toBe('frozen')
+    expect(await pinCounts(salt)).toEqual(onePinEach(first.tokens).map((count) => 2 * count))
+  })
+})
+
+describe('after a freeze that failed', () => {
+  it('there is none, the reason is told, and the name can be tried again', async () => {
+    hop.refuse('/v1/completions')
+    const salt = await freeze('fails', 600)
+
+    const window = await cwm.settled('fails')
+    const pinsOfFailed = await pinCounts(salt)
+    const again = await cwm.rest<ShownWindow>('POST', '/windows', { name: 'fails', session_id: 'fails' })
+
+    expect(window).toMatchObject({ state: 'failed', reason: expect.stringContaining('/v1/completions') })
+    expect(pinsOfFailed).toEqual([])
+    expect([again.status, again.body.state]).toEqual([201, 'frozen'])
+    expect(await pinCounts(salt)).toEqual(onePinEach(again.body.receipt?.tokens ?? 0))
+  })
+})
+
+describe('kill -9 in the middle of a freeze', () => {
+  async function recovered(name: string, salt: string): Promise<void> {
+    const killedAt = Date.now()
+    await restart()
+    const receipt = await cwm.frozen(name)
+
+    measured(`recovery of ${name}`, { ms: Date.now() - killedAt, tokens: receipt.tokens })
+    const { body } = await cwm.rest<{ data: ShownWindow[] }>('GET', '/windows')
+    expect(body.data.map(({ state }) => state)).toEqual(['frozen'])
+    expect(receipt).toMatchObject({ durability: 'l2', pinned: true })
+    expect(await pinCounts(salt)).toEqual(onePinEach(receipt.tokens))
+  }
+
+  it('wherever it was: the next start finishes it', async () => {
+    const salt = await freeze('anywhere', 3_500)
+    await eventually(
+      'it is freezing',
+      () => show('anywhere'),
+      ({ state }) => state === 'freezing',
+      { everyMs: 1 },
+    )
+
+    await cwm.kill()
+
+    await recovered('anywhere', salt)
+  })
+
+  it('between pin and warm call: the pin is made once', async () => {
+    const hold = hop.hold('/v1/completions', 'before')
+    const salt = await freeze('before-warm', 3_500)
+    await hold.caught
+    const { state } = await show('before-warm')
+    const pinsThen = await pinCounts(salt)
+
+    await cwm.kill()
+    hold.release()
+
+    expect(state).toBe('freezing')
+    expect(pinsThen).toEqual(onePinEach(3_500))
+    await recovered('before-warm', salt)
+  })
+
+  // The store says `pinning`, and the coordinator has done it: counted twice, the pin would outlive its window.
+  it('while the answer to the pin is on its way: the pin is made once', async () => {
+    const hold = pinHop.hold('/cache/pins', 'after')
+    const salt = await freeze('pin-unanswered', 1_300)
+    await hold.caught
+    const pinsThen = await pinCounts(salt)
+
+    await cwm.kill()
+    hold.release()
+
+    expect(pinsThen).toEqual(onePinEach(1_300))
+    await recovered('pin-unanswered', salt)
+  })
+
+  it('before the pin is made: it is made once', async () => {
+    const hold = pinHop.hold('/cache/pins', 'before')
+    const salt = await freeze('pin-unasked', 1_300)
+    await hold.caught
+
+    await cwm.kill()
+    hold.release()
+
+    await recovered('pin-unasked', salt)
+  })
+
+  it('and a freeze that fails at the second try, too, leaves no pin', async () => {
+    const hold = hop.hold('/v1/completions', 'before')
+    const salt = await freeze('fails-twice', 1_300)
+    await hold.caught
+    await cwm.kill()
+    hold.release()
+
+    hop.refuse('/v1/completions')
+    await restart()
+    const window = await cwm.settled('fails-twice')
+
+    expect(window.state).toBe('failed')
+    await eventually(
+      'its pins are given back',
+      () => pinCounts(salt),
+      (counts) => counts.length === 0,
+    )
+  })
+})
+
+describe('pins that the coordinator lost', () => {
+  it('are made again at the next start', async () => {
+    const salt = await freeze('lost-pins', 600)
+    const { tokens } = await cwm.frozen('lost-pins')
+    const { ids } = hop.lastWarm()
+    await cwm.stop()
+    const body = { token_ids: ids, model_name: './model', world_size: 1, cache_salt: salt }
+    await fetch(`${coordinatorUrl}/cache/pins`, {
+      method: 'DELETE',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    })
+    expect(await pinCounts(salt)).toEqual([])
+
+    await restart()
+
+    await eventually(
+      'they are back',
+      () => pinCounts(salt),
+      (counts) => counts.length > 0,
+    )
+    expect(await pinCounts(salt)).toEqual(onePinEach(tokens))
+  })
+})

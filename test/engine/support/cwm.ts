@@ -1,0 +1,169 @@
+// The built proxy as a user starts it: `node dist/cli/main.js serve …`, a process that can be stopped, killed and started again.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { coordinatorUrl, engineUrl, eventually, lmcacheUrl } from './stack.ts'
+
+const main = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
+const READY_MS = 20_000
+
+export interface CwmOptions {
+  readonly upstream?: string
+  readonly coordinator?: string
+  readonly lmcache?: string
+  /** Of an earlier life; a new one is made, and removed with `dispose`, when absent. */
+  readonly dataDir?: string
+}
+
+/** A window as REST shows it, with the fields that tests read. */
+export interface ShownWindow {
+  readonly name: string
+  readonly state: 'pending' | 'freezing' | 'frozen' | 'failed'
+  readonly reason?: string
+  readonly receipt?: FreezeReceipt
+}
+
+export interface FreezeReceipt {
+  readonly durability: string
+  readonly tokens: number
+  readonly chunks: number
+  readonly restorable_tokens: number
+  readonly pinned: boolean
+  readonly tiers: { readonly l1: number | null; readonly l2: number | null }
+  readonly ms: Readonly<Record<string, number>>
+  readonly warnings: readonly string[]
+}
+
+export interface ThawReceipt {
+  readonly tokens: number
+  readonly restored_tokens: number | null
+  readonly recomputed_tokens: number | null
+  readonly tiers_before: { readonly total: number; readonly l1: number | null; readonly l2: number | null }
+  readonly ms: Readonly<Record<string, number>>
+  readonly drift: boolean
+  readonly warnings: readonly string[]
+}
+
+export interface ShownSession {
+  readonly id: string
+  readonly named: boolean
+  readonly base_window?: string
+  readonly turns: number
+  readonly thaw?: ThawReceipt
+}
+
+/** The key that tests use where it does not matter which. */
+export const KEY = 'key-of-the-tests'
+
+export class Cwm {
+  readonly url: string
+  readonly dataDir: string
+  readonly #child: ChildProcess
+  readonly #output: string[]
+
+  constructor(url: string, dataDir: string, child: ChildProcess, output: string[]) {
+    this.url = url
+    this.dataDir = dataDir
+    this.#child = child
+    this.#output = output
+  }
+
+  /** What it has printed so far. */
+  get output(): string {
+    return this.#output.join('')
+  }
+
+  /** One call of `/cwm/v1/…`. */
+  async rest<T>(method: string, path: string, body?: unknown, key = KEY): Promise<{ status: number; body: T }> {
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+    const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) }
+    const answer = await fetch(`${this.url}/cwm/v1${path}`, init)
+    return { status: answer.status, body: (await answer.json()) as T }
+  }
+
+  /** The session as REST shows it. */
+  async session(id: string): Promise<ShownSession> {
+    return (await this.rest<ShownSession>('GET', `/sessions/${id}`)).body
+  }
+
+  /** The receipt of the last thaw into a session. Throws when there is none. */
+  async thawOf(id: string): Promise<ThawReceipt> {
+    const { thaw } = await this.session(id)
+    if (thaw === undefined) throw new Error(`session ${id} has no receipt of a thaw`)
+    return thaw
+  }
+
+  /** The window, once it is neither pending nor being frozen. */
+  async settled(name: string): Promise<ShownWindow> {
+    return await eventually(
+      `window ${name} is settled`,
+      async () => (await this.rest<ShownWindow>('GET', `/windows/${name}?wait_ms=20000`)).body,
+      ({ state }) => state === 'frozen' || state === 'failed',
+      { deadlineMs: 60_000 },
+    )
+  }
+
+  /** The receipt of a window that must come to be frozen. */
+  async frozen(name: string): Promise<FreezeReceipt> {
+    const window = await this.settled(name)
+    if (window.state !== 'frozen' || window.receipt === undefined) throw new Error(JSON.stringify(window))
+    return window.receipt
+  }
+
+  /** Ends it in order. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  /** kill -9: nothing in it gets to finish. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** Stops it and removes its data. */
+  async dispose(): Promise<void> {
+    await this.stop()
+    await rm(this.dataDir, { recursive: true, force: true })
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const exit = once(this.#child, 'exit')
+    this.#child.kill(signal)
+    await exit
+  }
+}
+
+/** Starts cwm on a free port, in front of the real engine unless told otherwise, and waits until it listens. */
+export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cwm-engine-test-')))
+  const flags = {
+    '--upstream': options.upstream ?? engineUrl,
+    '--coordinator': options.coordinator ?? coordinatorUrl,
+    '--lmcache': options.lmcache ?? lmcacheUrl,
+    '--data-dir': dataDir,
+    '--port': '0',
+  }
+  const child = spawn(process.execPath, [main, 'serve', ...Object.entries(flags).flat()], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // A developer's own settings must not reach the process under test.
+    env: { PATH: process.env.PATH, HOME: process.env.HOME },
+  })
+  const output: string[] = []
+  child.stderr.setEncoding('utf8').on('data', (text: string) => output.push(text))
+  const ready = () => /^ready\s+(http:\S+)\/v1/m.exec(output.join(''))?.[1]
+  const url = await eventually(
+    'cwm listens',
+    () => {
+      if (child.exitCode !== null) throw new Error(`cwm ended with ${child.exitCode}: ${output.join('')}`)
+      return Promise.resolve(ready())
+    },
+    (found) => found !== undefined,
+    { deadlineMs: READY_MS, everyMs: 20 },
+  )
+  return new Cwm(url ?? '', dataDir, child, output)
+}
