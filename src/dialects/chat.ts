@@ -4,6 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import {
+  BILLING_HEADER,
   type CanonicalMessage,
   type Choice,
   type DialectRules,
@@ -26,9 +27,31 @@ export function canonicalContent(content: JsonValue | undefined, textTypes: read
         const text = textOf(part.text) ?? ''
         return text === '' ? '' : frame('t', text)
       }
-      return frame('p', stableJson(part))
+      return canonicalPart(part)
     })
     .join('')
+}
+
+/** Any part that is not text. `cache_control` moves from turn to turn, and no engine puts it into the prompt. */
+export function canonicalPart(part: JsonValue): string {
+  if (!isObject(part)) return frame('p', stableJson(part))
+  const { cache_control: _, ...rest } = part
+  return frame('p', stableJson(rest))
+}
+
+/** vLLM 0.32 takes Claude Code's line out of a system prompt (renderers/chat_utils.py), so it is no part of the identity either. */
+function withoutBillingLine(content: JsonValue | undefined): JsonValue | undefined {
+  if (typeof content === 'string') {
+    if (!content.startsWith(BILLING_HEADER)) return content
+    const end = content.indexOf('\n')
+    return end === -1 ? '' : content.slice(end + 1)
+  }
+  if (!Array.isArray(content)) return content
+  return content.map((part: JsonValue) => {
+    if (typeof part === 'string') return withoutBillingLine(part) ?? ''
+    if (!isObject(part) || part.type !== 'text' || typeof part.text !== 'string') return part
+    return { ...part, text: withoutBillingLine(part.text) }
+  })
 }
 
 function canonicalToolCall(call: JsonValue): string {
@@ -46,7 +69,8 @@ function canonicalToolCall(call: JsonValue): string {
 function canonical(message: JsonValue): CanonicalMessage {
   if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
   const role = textOf(message.role) ?? ''
-  let text = frame('r', role) + canonicalContent(message.content, ['text'])
+  const content = role === 'system' ? withoutBillingLine(message.content) : message.content
+  let text = frame('r', role) + canonicalContent(content, ['text'])
   for (const [tag, field] of [
     ['n', 'name'],
     ['i', 'tool_call_id'],
@@ -104,7 +128,8 @@ class ChoiceBuilder {
     if (!isObject(call)) return
     const index = typeof call.index === 'number' ? call.index : this.#calls.size
     const known = this.#calls.get(index) ?? { id: '', name: '', arguments: '' }
-    known.id = textOf(call.id) ?? known.id
+    // Some servers repeat the id on each delta, some send it empty.
+    known.id = textOf(call.id) || known.id
     const fn = call.function
     if (isObject(fn)) {
       known.name += textOf(fn.name) ?? ''
@@ -137,7 +162,7 @@ function observeEvents(events: readonly JsonObject[]): Observation {
   let usage: Usage | undefined
   let failed = false
   for (const event of events) {
-    if (isObject(event.error)) failed = true
+    if (event.error !== undefined && event.error !== null) failed = true
     usage = readOpenAiUsage(event.usage) ?? usage
     const choices = event.choices
     if (!Array.isArray(choices)) continue

@@ -11,7 +11,7 @@ function observe(bodies: readonly JsonObject[]): Observation {
   let failed = false
   const seen = new Set<JsonValue | undefined>()
   for (const body of bodies) {
-    if (isObject(body.error)) failed = true
+    if (body.error !== undefined && body.error !== null) failed = true
     usage = readOpenAiUsage(body.usage) ?? usage
     const choices = Array.isArray(body.choices) ? (body.choices as readonly JsonValue[]) : []
     for (const choice of choices.filter(isObject)) {

@@ -1,7 +1,7 @@
 // What the four request shapes have in common: a history of messages, an answer to read, an error to word.
 // One file per dialect holds the rest; nothing here or there knows of HTTP, sessions or windows.
 
-import type { JsonObject, JsonValue } from '../base/json.ts'
+import { type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Dialect, Usage } from '../base/records.ts'
 
 /** One alternative of an answer (`n` > 1 gives several), as the messages that a client would send back. */
@@ -50,27 +50,45 @@ export function frame(tag: string, text: string): string {
   return `${tag}${text.length}:${text}`
 }
 
+/** Deeper values come in no request (the proxy refuses them), only in what a model makes up; they must not exhaust the stack. */
+export const MAX_STABLE_DEPTH = 200
+
 /** JSON with sorted keys and without nulls: equal for equal meaning, whatever order an SDK wrote it in. */
 export function stableJson(value: JsonValue | undefined): string {
-  if (Array.isArray(value)) return `[${value.map((item: JsonValue) => stableJson(item)).join(',')}]`
-  if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value as JsonObject)
-      .filter(([, member]) => member !== null && member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-    return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${stableJson(member)}`).join(',')}}`
-  }
-  return JSON.stringify(value ?? null)
+  return write(value, false, 0) ?? '"too deep"'
 }
 
-/** A tool call's `arguments` text with its white space and key order evened out: SDKs parse and write it anew. */
-export function stableArguments(text: JsonValue | undefined): string {
-  if (typeof text !== 'string') return stableJson(text)
-  try {
-    return stableJson(JSON.parse(text) as JsonValue)
-  } catch {
-    return text
-  }
+/**
+ * A tool call's arguments with white space and key order evened out: SDKs parse and write them anew. A null in them was said by the
+ * model, so it stays. No arguments and `{}` are one: engines send the first, SDKs echo the second, templates see no difference.
+ */
+export function stableArguments(value: JsonValue | undefined): string {
+  if (value === undefined || value === null) return '{}'
+  if (typeof value !== 'string') return write(value, true, 0) ?? '"too deep"'
+  if (value.trim() === '') return '{}'
+  const parsed = parseJson(value)
+  return (parsed === undefined ? undefined : write(parsed, true, 0)) ?? value
 }
+
+/** Undefined when the value is nested too deep. */
+function write(value: JsonValue | undefined, keepNulls: boolean, depth: number): string | undefined {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
+  if (depth > MAX_STABLE_DEPTH) return undefined
+  const isList = Array.isArray(value)
+  const members = Object.entries(value as JsonObject)
+  if (!isList) members.sort(([a], [b]) => (a < b ? -1 : 1))
+  const parts: string[] = []
+  for (const [key, member] of members) {
+    if (!isList && !keepNulls && (member === null || member === undefined)) continue
+    const text = write(member, keepNulls, depth + 1)
+    if (text === undefined) return undefined
+    parts.push(isList ? text : `${JSON.stringify(key)}:${text}`)
+  }
+  return isList ? `[${parts.join(',')}]` : `{${parts.join(',')}}`
+}
+
+/** Claude Code opens its system prompt with a line that changes with each request, and so do gateways that translate it. */
+export const BILLING_HEADER = 'x-anthropic-billing-header'
 
 /** A field of a JSON object as text; undefined when it is absent, null or not text. */
 export function textOf(value: JsonValue | undefined): string | undefined {

@@ -1,44 +1,48 @@
 // POST /v1/messages (Anthropic's shape): its messages, their identity, and what its answers hold.
 
 import { CwmError } from '../base/errors.ts'
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
-import { canonicalContent } from './chat.ts'
+import { canonicalContent, canonicalPart } from './chat.ts'
 import {
+  BILLING_HEADER,
   type CanonicalMessage,
   countOf,
   type DialectRules,
   frame,
   type Observation,
+  stableArguments,
   stableJson,
   textOf,
 } from './dialect.ts'
 
-// Claude Code opens its system prompt with a block that changes with each request; vLLM 0.32 leaves it out of the prompt
-// (entrypoints/anthropic/serving.py), so it is no part of the identity either.
-const BILLING_HEADER = 'x-anthropic-billing-header'
-
-function canonicalBlock(block: JsonValue): string {
+function canonicalBlock(block: JsonValue, role: string): string {
   if (!isObject(block)) return frame('j', stableJson(block))
   switch (block.type) {
     case 'text': {
       const text = textOf(block.text) ?? ''
-      return text === '' || text.startsWith(BILLING_HEADER) ? '' : frame('t', text)
+      // vLLM 0.32 leaves the whole block out of a system prompt (entrypoints/anthropic/serving.py), and of nothing else.
+      return text === '' || (role === 'system' && text.startsWith(BILLING_HEADER)) ? '' : frame('t', text)
     }
     case 'tool_use':
       return frame(
         'c',
-        frame('i', textOf(block.id) ?? '') + frame('n', textOf(block.name) ?? '') + frame('a', stableJson(block.input)),
+        frame('i', textOf(block.id) ?? '') +
+          frame('n', textOf(block.name) ?? '') +
+          frame('a', stableArguments(block.input)),
       )
-    case 'tool_result':
-      return frame('r', frame('i', textOf(block.tool_use_id) ?? '') + canonicalContent(block.content, ['text']))
+    case 'tool_result': {
+      const failed = block.is_error === true ? frame('e', '') : ''
+      return frame(
+        'r',
+        frame('i', textOf(block.tool_use_id) ?? '') + failed + canonicalContent(block.content, ['text']),
+      )
+    }
     case 'thinking':
     case 'redacted_thinking':
       return ''
-    default: {
-      const { cache_control: _, ...rest } = block
-      return frame('p', stableJson(rest))
-    }
+    default:
+      return canonicalPart(block)
   }
 }
 
@@ -48,7 +52,7 @@ function canonical(message: JsonValue): CanonicalMessage {
   const role = textOf(message.role) ?? ''
   const content = message.content
   const text = Array.isArray(content)
-    ? content.map((block: JsonValue) => canonicalBlock(block)).join('')
+    ? content.map((block: JsonValue) => canonicalBlock(block, role)).join('')
     : canonicalContent(content, ['text'])
   return { text: frame('r', role) + text, fromModel: role === 'assistant' }
 }
@@ -57,21 +61,25 @@ function canonical(message: JsonValue): CanonicalMessage {
  * Anthropic's `input_tokens` leaves cached tokens out, so the prompt is the sum of three (vLLM 0.32 answers alike).
  * Its cached share is `cache_read_input_tokens`.
  */
-function readUsage(value: JsonValue | undefined, known: Usage | undefined): Usage | undefined {
-  if (!isObject(value)) return known
+function readUsage(value: JsonValue | undefined): Usage | undefined {
+  if (!isObject(value)) return undefined
   const input = countOf(value.input_tokens)
-  const read = countOf(value.cache_read_input_tokens)
-  const created = countOf(value.cache_creation_input_tokens)
-  const promptTokens = input === undefined ? known?.promptTokens : input + (read ?? 0) + (created ?? 0)
-  if (promptTokens === undefined) return known
-  const completionTokens = countOf(value.output_tokens) ?? known?.completionTokens ?? 0
+  if (input === undefined) return undefined
+  const cachedTokens = countOf(value.cache_read_input_tokens)
+  const promptTokens = input + (cachedTokens ?? 0) + (countOf(value.cache_creation_input_tokens) ?? 0)
+  const completionTokens = countOf(value.output_tokens) ?? 0
   const usage = { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens }
-  const cachedTokens = read ?? known?.cachedTokens
   return cachedTokens === undefined ? usage : { ...usage, cachedTokens }
 }
 
+/** A stream tells its usage twice, and the later event may leave out what the first one said: the newest count of each kind. */
+function mergeUsage(known: JsonObject, value: JsonValue | undefined): JsonObject {
+  if (!isObject(value)) return known
+  return { ...known, ...Object.fromEntries(Object.entries(value).filter(([, count]) => countOf(count) !== undefined)) }
+}
+
 function observeJson(body: JsonObject): Observation {
-  const usage = readUsage(body.usage, undefined)
+  const usage = readUsage(body.usage)
   const finishReason = textOf(body.stop_reason)
   const messages = Array.isArray(body.content) ? [{ role: 'assistant', content: body.content }] : []
   const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
@@ -85,25 +93,15 @@ interface Block {
   json: string
 }
 
-function finishBlock(block: Block): JsonValue {
-  if (block.start.type === 'tool_use') {
-    return { ...block.start, input: block.json === '' ? (block.start.input ?? {}) : (parseOr(block.json) ?? {}) }
-  }
-  const field = block.start.type === 'thinking' ? 'thinking' : 'text'
-  return { ...block.start, [field]: (textOf(block.start[field]) ?? '') + block.text }
-}
-
-function parseOr(text: string): JsonValue | undefined {
-  try {
-    return JSON.parse(text) as JsonValue
-  } catch {
-    return undefined
-  }
+function finishBlock({ start, text, json }: Block): JsonValue {
+  if (json !== '') return { ...start, input: parseJson(json) ?? {} }
+  if (start.type !== 'text' && start.type !== 'thinking') return start
+  return { ...start, [start.type]: (textOf(start[start.type]) ?? '') + text }
 }
 
 function observeEvents(events: readonly JsonObject[]): Observation {
   const blocks = new Map<number, Block>()
-  let usage: Usage | undefined
+  let counts: JsonObject = {}
   let finishReason: string | undefined
   let stopped = false
   let failed = false
@@ -112,7 +110,7 @@ function observeEvents(events: readonly JsonObject[]): Observation {
     const delta = event.delta
     switch (event.type) {
       case 'message_start':
-        if (isObject(event.message)) usage = readUsage(event.message.usage, usage)
+        if (isObject(event.message)) counts = mergeUsage(counts, event.message.usage)
         break
       case 'content_block_start':
         if (isObject(event.content_block)) blocks.set(index, { start: event.content_block, text: '', json: '' })
@@ -126,7 +124,7 @@ function observeEvents(events: readonly JsonObject[]): Observation {
       }
       case 'message_delta':
         if (isObject(delta)) finishReason = textOf(delta.stop_reason) ?? finishReason
-        usage = readUsage(event.usage, usage)
+        counts = mergeUsage(counts, event.usage)
         break
       case 'message_stop':
         stopped = true
@@ -139,6 +137,7 @@ function observeEvents(events: readonly JsonObject[]): Observation {
   const content = [...blocks.entries()].sort(([a], [b]) => a - b).map(([, block]) => finishBlock(block))
   const messages = [{ role: 'assistant', content }]
   const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
+  const usage = readUsage(counts)
   const complete = stopped && !failed && finishReason !== undefined
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }

@@ -38,6 +38,9 @@ function canonical(item: JsonValue): CanonicalMessage {
       return { text: frame('o', call + canonicalContent(item.output, TEXT_TYPES)), fromModel: false }
     case 'reasoning':
       return { text: undefined, fromModel: true }
+    case 'item_reference':
+      // Its id is all it says.
+      return { text: frame('x', textOf(item.id) ?? ''), fromModel: false }
     default: {
       const { id: _id, status: _status, ...rest } = item
       return { text: frame('p', stableJson(rest)), fromModel: type.endsWith('_call') }

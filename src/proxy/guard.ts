@@ -41,7 +41,7 @@ export function checkFields(body: JsonObject, dialect: Dialect, allowed: Readonl
       { param: 'previous_response_id' },
     )
   }
-  if (body.background === true) {
+  if (isTruthy(body.background)) {
     throw new CwmError('NOT_SUPPORTED', '`background` is not supported: its result could not be fetched through cwm', {
       param: 'background',
     })

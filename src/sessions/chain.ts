@@ -6,6 +6,9 @@ import type { CanonicalMessage } from '../dialects/dialect.ts'
 
 /** How many of the newest places where a reply ends are looked at: enough for the edit or the regeneration of a late turn. */
 const MAX_CANDIDATES = 8
+/** The first is quick and rules nearly every text out. */
+const SURROGATE = /[\ud800-\udfff]/
+const LONE_SURROGATE = /\p{Surrogate}/u
 
 export interface ChainCandidate {
   readonly digest: string
@@ -40,8 +43,11 @@ export class Chain {
   }
 }
 
+/** Lone surrogates are all one character in UTF-8, which is what is hashed: text that has them goes in escaped. */
 function frameMessage(text: string): string {
-  return `m${text.length}:${text}`
+  if (!SURROGATE.test(text) || !LONE_SURROGATE.test(text)) return `m${text.length}:${text}`
+  const escaped = JSON.stringify(text)
+  return `s${escaped.length}:${escaped}`
 }
 
 /** Hashes a history once. A boundary can stand after a message of the model that another's message, or nothing, follows. */

@@ -23,8 +23,7 @@ export class RetainedTurns {
     this.#turns = new LRUCache({
       maxSize: maxBytes,
       maxEntrySize: maxBytes,
-      // The reply was read from bytes that no longer exist; twice its JSON is an upper guess of what it holds.
-      sizeCalculation: (turn) => turn.body.length + 2 * JSON.stringify(turn.reply).length + 512,
+      sizeCalculation: (turn) => turn.body.length + replyBytes(turn.reply) + 512,
     })
   }
 
@@ -34,5 +33,15 @@ export class RetainedTurns {
 
   set(tenant: string, sessionId: string, turn: RetainedTurn): void {
     this.#turns.set(JSON.stringify([tenant, sessionId]), turn)
+  }
+}
+
+/** The reply was read from bytes that no longer exist; twice its JSON is an upper guess of what it holds. */
+function replyBytes(reply: readonly JsonValue[]): number {
+  try {
+    return 2 * JSON.stringify(reply).length
+  } catch {
+    // Nested deeper than the stack is high: no request could hold it, so it is not kept.
+    return Number.MAX_SAFE_INTEGER / 2
   }
 }
