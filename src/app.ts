@@ -70,7 +70,6 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       headersTimeoutMs: settings.headers_timeout_ms,
       bodyTimeoutMs: settings.stream_timeout_ms,
     })
-    closers.push(() => upstream.close())
     const metrics = createMetrics()
     const models = new EngineModels(upstream, now)
     const lmcache = new LmcacheLink({
@@ -157,8 +156,11 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     ]
     closers.push(async () => {
       stopping.abort()
-      await Promise.all(tasks)
-      await windows.settle()
+      const over = Promise.all([...tasks, windows.settle()])
+      await Promise.race([over, sleep(settings.drain_ms)])
+      // A warm call may prefill for minutes: without its engine the freeze fails now, and gives back its pin and its name.
+      await upstream.close()
+      await Promise.race([over, sleep(settings.drain_ms)])
     })
 
     const { server, url } = await listen({
@@ -206,17 +208,17 @@ async function every(
   }
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
+    if (signal?.aborted === true) return resolve()
     const done = () => {
       clearTimeout(timer)
-      signal.removeEventListener('abort', done)
+      signal?.removeEventListener('abort', done)
       resolve()
     }
     const timer = setTimeout(done, ms)
     timer.unref()
-    signal.addEventListener('abort', done)
+    signal?.addEventListener('abort', done)
   })
 }
 

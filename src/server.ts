@@ -18,6 +18,8 @@ export interface ServerOptions {
 }
 
 const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]', '::1']
+/** How long a refused connection may take to read its answer and to close. */
+const LAST_WORDS_MS = 1_000
 const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
 /** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
@@ -28,7 +30,6 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
     {
       maxHeaderSize: options.maxHeaderBytes,
       requestTimeout: options.bodyTimeoutMs,
-      // Half-open clients still want their answer; a client that is gone is noticed by its socket's close.
       keepAlive: true,
       noDelay: true,
     },
@@ -45,7 +46,15 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
   )
   // An upgraded connection could not be read, so nothing could be isolated on it.
   server.on('upgrade', (_, socket) => {
-    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
+    socket.on('error', () => {})
+    const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
+    socket.once('close', () => clearTimeout(timer))
+    const body = errorBody('chat', new CwmError('INVALID_HEADER', 'upgrades are refused', { param: 'upgrade' }), '')
+    socket.resume()
+    socket.end(
+      `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {

@@ -73,7 +73,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
       onError: () => {
-        throw new CwmError('BODY_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`)
+        throw new CwmError('BODY_TOO_LARGE', `the body is larger than ${MAX_BODY_BYTES} bytes`, { param: 'body' })
       },
     }),
   )
@@ -124,7 +124,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     const { name } = c.req.valid('param')
     const { session_id, to } = c.req.valid('json')
     if (to === 'l1') {
-      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, name, call)
+      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, name, {
+        ...call,
+        signal: c.req.raw.signal,
+      })
       return c.json({ window: name, to, found_chunks: foundChunks, total_chunks: totalChunks, ms }, 200)
     }
     if (session_id !== undefined && !isSessionId(session_id)) {
@@ -132,7 +135,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     }
     await windows.requireFrozen(tenant, name)
     const session = await sessions.named(tenant, session_id ?? `s-${randomId()}`)
-    const { receipt } = await windows.thaw(session, name, call)
+    const { receipt } = await windows.thaw(session, name, { ...call, signal: c.req.raw.signal })
     await sessions.save(session, [])
     return c.json(thawReceiptToWire(receipt), 200)
   })
@@ -205,9 +208,17 @@ function checkRequest(c: Context<Bindings>): void {
   }
 }
 
-function invalid(issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]): CwmError {
+interface Issue {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+  readonly keys?: readonly string[]
+}
+
+function invalid(issues: readonly Issue[]): CwmError {
   const first = issues[0]
-  const field = first === undefined || first.path.length === 0 ? 'body' : first.path.join('.')
+  // An unknown key is named apart; the path is where it stands.
+  const path = first === undefined ? [] : [...first.path, ...(first.keys ?? []).slice(0, 1)]
+  const field = path.length === 0 ? 'body' : path.join('.')
   return new CwmError('INVALID_FIELD', `${field}: ${first?.message ?? 'is wrong'}`, { param: field })
 }
 
@@ -221,8 +232,15 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   })
 }
 
+/** Windows name the header that a name came in; here it came in the path or the body. */
+const nameHeaders = ['x-cwm-freeze', 'x-cwm-window']
+
 /** Hono throws its own error for a body that is not JSON. */
 function asApiError(thrown: unknown): CwmError {
+  if (thrown instanceof CwmError) {
+    if (thrown.param === undefined || !nameHeaders.includes(thrown.param)) return thrown
+    return new CwmError(thrown.code, thrown.message, { param: 'name', cause: thrown.cause })
+  }
   if (thrown instanceof Error && 'status' in thrown && thrown.status === 400) {
     return new CwmError('INVALID_JSON', 'the request body is not valid JSON', { param: 'body' })
   }

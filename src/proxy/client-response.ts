@@ -8,6 +8,8 @@ import type { AnswerControl } from '../upstream/upstream.ts'
 
 /** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
 const LAST_WORDS_MS = 2_000
+/** How long the rest of a refused request is read and thrown away, so that its client gets to read the answer. */
+const DISCARD_MS = 5_000
 
 export class ClientResponse {
   readonly #response: ServerResponse
@@ -17,6 +19,8 @@ export class ClientResponse {
   #paused = false
   /** Set with the headers of an answer: these go on every answer, errors included. */
   readonly #own = new Map<string, string>()
+  /** These go on an answer of status 200 only. */
+  readonly #promises = new Map<string, string>()
 
   constructor(response: ServerResponse, dialect: Dialect, requestId: string) {
     this.#response = response
@@ -39,6 +43,11 @@ export class ClientResponse {
     if (value !== undefined) this.#own.set(name, value)
   }
 
+  /** Adds a header that tells what will be done with the turn: an answer of another status is no turn. */
+  promise(name: string, value: string): void {
+    this.#promises.set(name, value)
+  }
+
   /** From now on a full socket stops the upstream. */
   control(control: AnswerControl): void {
     this.#control = control
@@ -48,6 +57,7 @@ export class ClientResponse {
   head(status: number, statusText: string, headers: readonly string[]): void {
     const all = [...headers]
     for (const [name, value] of this.#own) all.push(name, value)
+    if (status === 200) for (const [name, value] of this.#promises) all.push(name, value)
     // The answer's own date goes on; without one none is made up.
     this.#response.sendDate = false
     if (statusText === '') this.#response.writeHead(status, all)
@@ -83,9 +93,25 @@ export class ClientResponse {
     const body = Buffer.from(errorBody(this.#dialect, error, this.#requestId))
     const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
     if (error.status === 503) headers.push('retry-after', '1')
-    if (!this.#response.req.complete) headers.push('connection', 'close')
+    const { req } = this.#response
+    if (req.complete) {
+      this.head(error.status, '', headers)
+      this.#response.end(body)
+      return
+    }
+    headers.push('connection', 'close')
     this.head(error.status, '', headers)
-    this.#response.end(body)
+    this.#response.write(body)
+    // Node closes the connection at the end of this answer. Under a client that is still writing that would be a reset, which
+    // takes the answer along.
+    const end = () => {
+      clearTimeout(timer)
+      this.#response.end()
+    }
+    const timer = setTimeout(end, DISCARD_MS)
+    req.once('end', end)
+    req.once('close', end)
+    req.resume()
   }
 
   /** Ends a broken event stream: an error event, at the event boundary where we stand, then a broken connection. */

@@ -100,7 +100,7 @@ export class ProxyHandler {
         this.#plain(request, response, route, client, note)
       }
     } catch (thrown) {
-      this.#refuse(request, client, note, toCwmError(thrown))
+      this.#refuse(client, note, toCwmError(thrown))
     }
   }
 
@@ -120,6 +120,7 @@ export class ProxyHandler {
       throw new CwmError(
         'BODY_TOO_LARGE',
         `the request body is larger than ${this.#options.maxBodyBytes} bytes (setting max_body_bytes)`,
+        { param: 'body' },
       )
     }
     this.#dispatch(request, response, route, client, note, {
@@ -149,19 +150,21 @@ export class ProxyHandler {
     checkControl(control, rules)
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
     try {
-      const call = { apiKey: this.#options.upstreamApiKey ?? caller.apiKey }
+      const apiKey = this.#options.upstreamApiKey ?? caller.apiKey
+      // Only a thaw calls the upstream before the dispatch; it is for this client alone and ends with it.
+      const call = control.window === undefined ? { apiKey } : { apiKey, signal: departureOf(response) }
       const turn = await prepareTurn(this.#parts, { tenant: caller.tenant, control, rules, request, bytes, json, call })
       note.session = turn.session.record.id
       metrics.sessions.inc({ found: turn.found })
       if (response.destroyed) throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
-      const model = models.peek(turn.model, call.apiKey)
+      const model = models.peek(turn.model, apiKey)
       if (model?.limit !== undefined) turn.session.change({ limit: model.limit })
       client.set('x-cwm-session', turn.session.record.id)
       client.set('x-cwm-window', turn.base?.record.name)
       if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))
-      if (reservation !== undefined) client.set('x-cwm-freeze', 'pending')
+      if (reservation !== undefined) client.promise('x-cwm-freeze', 'pending')
       client.set('x-cwm-context', contextHeader(turn.session.record))
-      const memory = new TurnMemory(this.#parts, turn, rules, reservation, call.apiKey)
+      const memory = new TurnMemory(this.#parts, turn, rules, reservation, apiKey)
       response.once('finish', () => memory.delivered())
       response.once('close', () => memory.closed())
       this.#dispatch(request, response, route, client, note, {
@@ -263,14 +266,12 @@ export class ProxyHandler {
     })
   }
 
-  #refuse(request: IncomingMessage, client: ClientResponse, note: Note, error: CwmError): void {
+  #refuse(client: ClientResponse, note: Note, error: CwmError): void {
     note.status = error.status
     note.code = error.code
     if (error.code === 'INTERNAL')
       this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
-    if (client.gone) return
-    client.fail(error)
-    discard(request)
+    if (!client.gone) client.fail(error)
   }
 
   #log(request: IncomingMessage, response: ServerResponse, note: Note): void {
@@ -392,14 +393,14 @@ class TurnMemory {
   }
 }
 
-/** Unread bytes of a refused request are thrown away for a while, so that the client gets to read the answer. */
-const DISCARD_MS = 5_000
-
-function discard(request: IncomingMessage): void {
-  if (request.complete) return
-  const timer = setTimeout(() => request.destroy(), DISCARD_MS)
-  request.once('close', () => clearTimeout(timer))
-  request.resume()
+/** Aborted when the client leaves before it has its answer. */
+function departureOf(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) controller.abort()
+  })
+  if (response.destroyed) controller.abort()
+  return controller.signal
 }
 
 function requestIdOf(request: IncomingMessage): string {

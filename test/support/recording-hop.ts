@@ -14,12 +14,15 @@ export interface Hopped {
 export interface RecordingHop {
   readonly url: string
   readonly passed: Hopped[]
+  /** Targets of requests whose sender left before their answer was whole. */
+  readonly left: string[]
   close(): Promise<void>
 }
 
 export async function startRecordingHop(behind: string): Promise<RecordingHop> {
   const { hostname, port } = new URL(behind)
   const passed: Hopped[] = []
+  const left: string[] = []
   const server = createServer((incoming, response) => {
     const sent: Buffer[] = []
     const out = httpRequest(
@@ -46,7 +49,10 @@ export async function startRecordingHop(behind: string): Promise<RecordingHop> {
       },
     )
     out.on('error', () => response.destroy())
-    response.on('close', () => out.destroy())
+    response.on('close', () => {
+      if (!response.writableFinished) left.push(incoming.url ?? '')
+      out.destroy()
+    })
     incoming.on('data', (chunk: Buffer) => {
       sent.push(chunk)
       out.write(chunk)
@@ -58,6 +64,7 @@ export async function startRecordingHop(behind: string): Promise<RecordingHop> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     passed,
+    left,
     close: async () => {
       server.close()
       server.closeAllConnections()

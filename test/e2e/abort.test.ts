@@ -1,0 +1,317 @@
+// A client that leaves ends the work of the engine in every phase; one that does not read stops it, and memory stays bounded.
+
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import OpenAI from 'openai'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Settings } from '../../src/config/schema.ts'
+import { ask } from '../support/client.ts'
+import { user } from '../support/conversation.ts'
+import { until, within } from '../support/deadline.ts'
+import { chatAnswer, type FakeUpstream, type Received, sayJson, startFakeUpstream } from '../support/fake-upstream.ts'
+import { type Cwm, startCwm } from '../support/stack.ts'
+
+let upstream: FakeUpstream
+let cwm: Cwm
+
+type Behaviour = Parameters<typeof startFakeUpstream>[0]
+
+async function start(behave: Behaviour, settings: Partial<Settings> = {}): Promise<void> {
+  upstream = await startFakeUpstream(behave)
+  cwm = await startCwm(upstream.url, settings)
+}
+
+afterEach(async () => {
+  await cwm.close()
+  await upstream.close()
+})
+
+const CHAT = '/v1/chat/completions'
+const body = { model: 'm', messages: [user('hi')] }
+
+/** Sends a request on a socket of its own, and does not read what comes. */
+async function open(text: string): Promise<Socket> {
+  const socket = connect(Number(new URL(cwm.url).port), '127.0.0.1')
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  socket.write(text)
+  return socket
+}
+
+function request(value: object, path = CHAT): string {
+  const text = JSON.stringify(value)
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
+}
+
+const arrived = (count = 1): Promise<Received> =>
+  until(`request ${count} at the upstream`, () => upstream.received[count - 1])
+
+async function metric(name: string): Promise<number> {
+  const { text } = await ask(cwm.url, '/cwm/metrics')
+  return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)`, 'm').exec(text)?.[1] ?? 0)
+}
+
+/** All that was begun is over, and the client that left was counted as that. */
+async function settled(gone = 1): Promise<void> {
+  await until('no request in flight', async () => (await metric('cwm_requests_in_flight')) === 0)
+  expect(await metric('cwm_client_gone_total')).toBe(gone)
+  expect(await metric('cwm_upstream_errors_total')).toBe(0)
+}
+
+const hang: Behaviour = () => {}
+const begin: Behaviour = (_, response) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  response.write('data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n')
+}
+
+describe('a client that leaves', () => {
+  it('while its body is read: nothing is sent', async () => {
+    await start(hang)
+    const socket = await open(request(body).slice(0, -5))
+    await until('the request is in flight', async () => (await metric('cwm_requests_in_flight')) === 1)
+
+    socket.destroy()
+
+    await settled()
+    expect(upstream.received).toEqual([])
+  })
+
+  it('while it waits for a connection: its request is never sent', async () => {
+    const held: ServerResponse[] = []
+    await start((_, response) => void held.push(response), { connections: 1 })
+    const first = ask(cwm.url, CHAT, { body })
+    await arrived()
+    const socket = await open(request({ ...body, messages: [user('queued')] }))
+    await until('both are in flight', async () => (await metric('cwm_requests_in_flight')) === 2)
+
+    socket.destroy()
+    await until('one is in flight', async () => (await metric('cwm_requests_in_flight')) === 1)
+    const [response] = held
+    if (response !== undefined) sayJson(response, chatAnswer('done'))
+
+    expect((await first).status).toBe(200)
+    const next = ask(cwm.url, CHAT, { body: { ...body, messages: [user('third')] } })
+    const last = await arrived(2)
+    const [, second] = held
+    if (second !== undefined) sayJson(second, chatAnswer('done'))
+    await next
+    expect(last.body.toString()).toContain('third')
+    expect(upstream.received).toHaveLength(2)
+    await settled()
+  })
+
+  it.each([
+    ['streamed', true],
+    ['not streamed', false],
+  ])('before the first byte: the upstream sees the connection close (%s)', async (_, stream) => {
+    await start(hang)
+    const socket = await open(request({ ...body, stream }))
+    const { closed } = await arrived()
+
+    socket.destroy()
+
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  it('in mid-stream: the upstream sees the connection close', async () => {
+    await start(begin)
+    const socket = await open(request({ ...body, stream: true }))
+    const { closed } = await arrived()
+    await once(socket, 'data')
+
+    socket.destroy()
+
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  it('in the middle of an answer that is held: the upstream sees the connection close', async () => {
+    await start((_, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.write('{"choices":')
+    })
+    const socket = await open(request(body))
+    const { closed } = await arrived()
+
+    socket.destroy()
+
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  it('on a plain path: the upstream sees the connection close', async () => {
+    await start(hang)
+    const socket = await open(request(body, '/tokenize'))
+    const { closed } = await arrived()
+
+    socket.destroy()
+
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  // Most clients that go away close() and are seen as half-closed until they are written to; waiting for that is a prefill for nobody.
+  it('by half-closing has left: the upstream sees the connection close', async () => {
+    await start(hang)
+    const socket = await open(request(body))
+    const { closed } = await arrived()
+
+    socket.end()
+
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  it('by the abort of an SDK: the upstream sees the connection close', async () => {
+    await start(begin)
+    const client = new OpenAI({ baseURL: `${cwm.url}/v1`, apiKey: 'k', maxRetries: 0 })
+    const stream = await client.chat.completions.create({
+      model: 'm',
+      messages: [{ role: 'user', content: 'x' }],
+      stream: true,
+    })
+    const { closed } = await arrived()
+
+    stream.controller.abort()
+
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  it('a hundred times leaves no connection and no request behind', async () => {
+    await start(begin, { connections: 8 })
+    for (let i = 0; i < 100; i++) {
+      const socket = await open(request({ ...body, stream: true }))
+      if (i % 2 === 0) await once(socket, 'data')
+      socket.destroy()
+    }
+
+    await until('no request in flight', async () => (await metric('cwm_requests_in_flight')) === 0)
+    await within('all their connections close', Promise.all(upstream.received.map(({ closed }) => closed)))
+  })
+})
+
+describe('a client that does not read', () => {
+  it.each([
+    ['a stream', 'text/event-stream', true],
+    ['an answer too large to be held', 'application/json', false],
+  ])('stops the upstream, and memory stays bounded: %s', async (_, type, stream) => {
+    let written = 0
+    const event = Buffer.from(
+      `data: {"choices":[{"index":0,"delta":{"content":"${'x'.repeat(16_000)}"},"finish_reason":null}]}\n\n`,
+    )
+    const limit = 400 * 1024 * 1024
+    let blocked: () => void = () => {}
+    const full = new Promise<void>((resolve) => {
+      blocked = resolve
+    })
+    await start(
+      (_, response) => {
+        response.writeHead(200, { 'content-type': type })
+        const push = () => {
+          while (written < limit && !response.destroyed) {
+            written += event.length
+            if (!response.write(event)) {
+              const stalled = setTimeout(blocked, 400)
+              response.once('drain', () => {
+                clearTimeout(stalled)
+                push()
+              })
+              return
+            }
+          }
+        }
+        push()
+      },
+      { max_held_bytes: 100_000, max_observed_bytes: 100_000 },
+    )
+    const socket = await open(request({ ...body, stream }))
+    socket.pause()
+
+    await within('the upstream is held back', full, 8_000)
+
+    expect(written).toBeLessThan(60 * 1024 * 1024)
+    const { closed } = await arrived()
+    socket.destroy()
+    await within('the upstream connection closes', closed)
+    await settled()
+  })
+
+  it('and then reads gets everything', async () => {
+    const events = Array.from(
+      { length: 600 },
+      (_, i) =>
+        `data: {"choices":[{"index":0,"delta":{"content":"${'x'.repeat(30_000)}${i}"},"finish_reason":null}]}\n\n`,
+    ).join('')
+    await start((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(`${events}data: [DONE]\n\n`)
+    })
+    const socket = await open(request({ ...body, stream: true }).replace('Host:', 'Connection: close\r\nHost:'))
+    socket.pause()
+    await arrived()
+    let bytes = 0
+    socket.on('data', (chunk) => {
+      bytes += chunk.length
+    })
+    socket.resume()
+
+    await within('the answer ends', once(socket, 'close'), 10_000)
+
+    expect(bytes).toBeGreaterThan(events.length)
+  })
+})
+
+describe('an upstream that answers before it has read', () => {
+  it('a plain request: the answer comes through', async () => {
+    upstream = await startFakeUpstream(() => {})
+    const early = (await import('node:http')).createServer((_, response) => {
+      sayJson(response, '{"error":"too much"}', 413)
+    })
+    early.listen(0, '127.0.0.1')
+    await once(early, 'listening')
+    const address = early.address()
+    cwm = await startCwm(`http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`)
+    try {
+      const got = await ask(cwm.url, '/tokenize', { body: { prompt: 'x'.repeat(5_000_000) } })
+
+      expect([got.status, got.text]).toEqual([413, '{"error":"too much"}'])
+    } finally {
+      early.closeAllConnections()
+      early.close()
+    }
+  })
+})
+
+describe('stopping cwm', () => {
+  it('lets a stream end, within drain_ms', async () => {
+    let finish: () => void = () => {}
+    await start(
+      (request, response) => {
+        void begin(request, response, undefined as never)
+        finish = () => response.end('data: [DONE]\n\n')
+      },
+      { drain_ms: 5_000 },
+    )
+    const answer = ask(cwm.url, CHAT, { body: { ...body, stream: true } })
+    await arrived()
+
+    const stopped = cwm.stop()
+    finish()
+
+    expect((await answer).clean).toBe(true)
+    await within('cwm stops', stopped)
+  })
+
+  it('breaks what is not over after drain_ms', async () => {
+    await start(begin, { drain_ms: 50 })
+    const answer = ask(cwm.url, CHAT, { body: { ...body, stream: true } })
+    await arrived()
+
+    await within('cwm stops', cwm.stop())
+
+    expect((await answer).clean).toBe(false)
+  })
+})
