@@ -42,10 +42,16 @@ export class LiveSession {
   }
 }
 
+interface KnownBoundary {
+  readonly hit: BoundaryHit
+  readonly expiresAt: number
+}
+
 export class SessionTracker {
   readonly #options: TrackerOptions
   readonly #sessions: LRUCache<string, LiveSession>
-  readonly #boundaries: LRUCache<string, BoundaryHit>
+  /** What this process knows; the store knows what all have saved, and both are asked. */
+  readonly #boundaries: LRUCache<string, KnownBoundary>
 
   constructor(options: TrackerOptions) {
     this.#options = options
@@ -106,12 +112,7 @@ export class SessionTracker {
 
   /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
   announce(session: LiveSession, digests: readonly string[]): void {
-    const { id } = session.record
-    for (const digest of digests) {
-      const known = this.#boundaries.get(digest)
-      const ours = known === undefined || (known !== 'ambiguous' && known.sessionId === id)
-      this.#boundaries.set(digest, ours ? { sessionId: id } : 'ambiguous')
-    }
+    for (const digest of digests) this.#know(digest, bothOf(this.#known(digest), { sessionId: session.record.id }))
   }
 
   /** Takes an announcement back: the answer did not reach the client. What the store has remains. */
@@ -127,10 +128,8 @@ export class SessionTracker {
     const boundaries = digests.map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt }))
     await store.saveTurn(session.record, boundaries, KEEP_BOUNDARIES)
     session.stored = true
-    if (digests.length === 0) return
-    // The store knows of sessions that this memory does not: it decides what is ambiguous.
-    const hits = await store.findBoundaries(tenant, digests, now())
-    for (const [digest, hit] of hits) this.#boundaries.set(digest, hit)
+    // From now on the store answers for them, with what other processes saved; memory lives on as long.
+    for (const digest of digests) this.#know(digest, bothOf(this.#known(digest), { sessionId: id }))
   }
 
   /** Drops what has expired in the store; answers how many. Call now and then. */
@@ -138,17 +137,27 @@ export class SessionTracker {
     return this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
   }
 
+  /**
+   * Memory has what was announced and is not saved yet. The store is asked each time all the same: another process may have come to
+   * hold a history that this one knows as its own session's, and then nobody may have it.
+   */
   async #hits(tenant: string, digests: readonly string[]): Promise<ReadonlyMap<string, BoundaryHit>> {
-    const first = digests[0]
-    const newest = first === undefined ? undefined : this.#boundaries.get(first)
-    if (first !== undefined && newest !== undefined) return new Map([[first, newest]])
     const { store, now } = this.#options
     const hits = new Map(await store.findBoundaries(tenant, digests, now()))
     for (const digest of digests) {
-      const known = this.#boundaries.get(digest)
-      if (known !== undefined) hits.set(digest, known)
+      const known = this.#known(digest)
+      if (known !== undefined) hits.set(digest, bothOf(hits.get(digest), known))
     }
     return hits
+  }
+
+  #known(digest: string): BoundaryHit | undefined {
+    const known = this.#boundaries.get(digest)
+    return known === undefined || known.expiresAt <= this.#options.now() ? undefined : known.hit
+  }
+
+  #know(digest: string, hit: BoundaryHit): void {
+    this.#boundaries.set(digest, { hit, expiresAt: this.#options.now() + this.#options.boundaryTtlMs })
   }
 
   async #store(session: LiveSession): Promise<void> {
@@ -172,4 +181,11 @@ export class SessionTracker {
 
 function keyOf(tenant: string, id: string): string {
   return JSON.stringify([tenant, id])
+}
+
+/** Two who came to hold the same words are ambiguous, and stay so. */
+function bothOf(known: BoundaryHit | undefined, hit: BoundaryHit): BoundaryHit {
+  if (known === undefined) return hit
+  if (known === 'ambiguous' || hit === 'ambiguous') return 'ambiguous'
+  return known.sessionId === hit.sessionId ? hit : 'ambiguous'
 }

@@ -1,0 +1,338 @@
+// Sessions over a real store in memory. A restart, and a second proxy, is a new tracker on the same store.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { JsonValue } from '../base/json.ts'
+import type { Store } from '../base/store.ts'
+import { rulesOf } from '../dialects/index.ts'
+import { openSqliteStore } from '../store/sqlite.ts'
+import { chainOf } from './chain.ts'
+import { type LiveSession, SessionTracker } from './tracker.ts'
+
+const DAY = 24 * 3_600_000
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+const clock = { at: 0 }
+
+async function openStore(path = ':memory:'): Promise<Store> {
+  clock.at = 1_000_000
+  const store = await openSqliteStore({ path })
+  closers.push(() => store.close())
+  return store
+}
+
+function trackerOn(store: Store, limits: { maxSessions?: number; maxBoundaries?: number } = {}): SessionTracker {
+  return new SessionTracker({
+    store,
+    now: () => clock.at,
+    maxSessions: 100,
+    maxBoundaries: 100,
+    boundaryTtlMs: DAY,
+    ...limits,
+  })
+}
+
+const user = (content: string) => ({ role: 'user', content })
+const assistant = (content: string) => ({ role: 'assistant', content })
+
+function chain(messages: readonly JsonValue[], tenant = 't') {
+  return chainOf(tenant, messages, (message) => rulesOf('chat').canonical(message))
+}
+
+/** One turn as the proxy goes through it: found or new, announced, saved. */
+async function turn(
+  tracker: SessionTracker,
+  messages: readonly JsonValue[],
+  reply: string,
+  { tenant = 't', save = true } = {},
+): Promise<{ session: LiveSession; found: boolean; digests: string[] }> {
+  const asked = chain(messages, tenant)
+  const known = await tracker.byPrefix(tenant, asked)
+  const session = known?.session ?? tracker.unnamed(tenant)
+  const digests = [asked.boundary([assistant(reply)]) ?? '']
+  session.change({ turns: session.record.turns + 1, lastTurnAt: clock.at })
+  tracker.announce(session, digests)
+  if (save) await tracker.save(session, digests)
+  return { session, found: known !== undefined, digests }
+}
+
+const first = [user('hi')]
+const second = [...first, assistant('hello'), user('more')]
+
+describe('an unnamed session', () => {
+  it('is new on every first turn, whatever was said before by whom', async () => {
+    const tracker = trackerOn(await openStore())
+
+    const a = await turn(tracker, first, 'hello')
+    const b = await turn(tracker, first, 'another')
+
+    expect([a.found, b.found]).toEqual([false, false])
+    expect(a.session.record.lineage).not.toBe(b.session.record.lineage)
+    expect(a.session.record.id).toMatch(/^s-[\w-]{22}$/)
+  })
+
+  it('is found by the history that it was given', async () => {
+    const tracker = trackerOn(await openStore())
+    const { session } = await turn(tracker, first, 'hello')
+
+    const next = await turn(tracker, second, 'fine')
+
+    expect(next.session).toBe(session)
+    expect(await tracker.byPrefix('t', chain([...second, assistant('fine'), user('x')]))).toEqual({
+      session,
+      messages: 4,
+    })
+  })
+
+  it('is not found by a reply that nobody gave', async () => {
+    const tracker = trackerOn(await openStore())
+    await turn(tracker, first, 'hello')
+
+    expect(await tracker.byPrefix('t', chain([...first, assistant('other'), user('more')]))).toBeUndefined()
+    expect(await tracker.byPrefix('t', chain([user('other'), assistant('hello'), user('more')]))).toBeUndefined()
+  })
+
+  it('is found after a restart, with its lineage and turns', async () => {
+    const store = await openStore()
+    const before = await turn(trackerOn(store), first, 'hello')
+
+    const after = await turn(trackerOn(store), second, 'fine')
+
+    expect(after.found).toBe(true)
+    expect(after.session.record).toEqual({ ...before.session.record, turns: 2 })
+  })
+
+  it('is not found by another tenant, even with the same scope text', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    await turn(tracker, first, 'hello')
+
+    expect(await trackerOn(store).byPrefix('other', chain(second))).toBeUndefined()
+    expect(await tracker.byPrefix('other', chain(second))).toBeUndefined()
+  })
+
+  it('stays one when its last turn is regenerated or edited', async () => {
+    const tracker = trackerOn(await openStore())
+    const { session } = await turn(tracker, first, 'hello')
+    await turn(tracker, second, 'fine')
+
+    const again = await turn(tracker, second, 'better')
+    const edited = await turn(tracker, [...first, assistant('hello'), user('something else')], 'ok')
+    const branch = await turn(tracker, [...second, assistant('fine'), user('back to the first')], 'yes')
+
+    expect([again.session, edited.session, branch.session]).toEqual([session, session, session])
+  })
+
+  it('leaves no trace in the store before its first answer', async () => {
+    const store = await openStore()
+
+    await turn(trackerOn(store), first, 'hello', { save: false })
+
+    expect(await store.listSessions('t', { limit: 10 })).toEqual({ items: [] })
+    expect(await trackerOn(store).byPrefix('t', chain(second))).toBeUndefined()
+  })
+})
+
+describe('an announcement', () => {
+  it('is known at once, before the turn is saved', async () => {
+    const tracker = trackerOn(await openStore())
+    const { session } = await turn(tracker, first, 'hello', { save: false })
+
+    expect((await tracker.byPrefix('t', chain(second)))?.session).toBe(session)
+  })
+
+  it('is forgotten when it is taken back', async () => {
+    const tracker = trackerOn(await openStore())
+    const { digests } = await turn(tracker, first, 'hello', { save: false })
+
+    tracker.retract(digests)
+
+    expect(await tracker.byPrefix('t', chain(second))).toBeUndefined()
+  })
+
+  it('that is taken back leaves what was saved: a regenerated answer whose client left', async () => {
+    const tracker = trackerOn(await openStore())
+    const { session } = await turn(tracker, first, 'hello')
+    const { digests } = await turn(tracker, second, 'fine')
+
+    tracker.announce(session, digests)
+    tracker.retract(digests)
+
+    expect((await tracker.byPrefix('t', chain([...second, assistant('fine'), user('x')])))?.messages).toBe(4)
+  })
+})
+
+describe('two sessions with the same words', () => {
+  it('are ambiguous in memory, before either is saved', async () => {
+    const tracker = trackerOn(await openStore())
+    await turn(tracker, first, 'hello', { save: false })
+    await turn(tracker, first, 'hello', { save: false })
+
+    expect(await tracker.byPrefix('t', chain(second))).toBeUndefined()
+  })
+
+  it('are ambiguous once saved, and after a restart', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    const a = await turn(tracker, first, 'hello')
+    const b = await turn(tracker, first, 'hello')
+
+    const third = await turn(tracker, second, 'fine')
+
+    expect(third.found).toBe(false)
+    expect(new Set([a, b, third].map(({ session }) => session.record.lineage)).size).toBe(3)
+    expect(await trackerOn(store).byPrefix('t', chain(second))).toBeUndefined()
+  })
+
+  it('part again with the first turn that differs', async () => {
+    const tracker = trackerOn(await openStore())
+    await turn(tracker, first, 'hello')
+    await turn(tracker, first, 'hello')
+    const third = await turn(tracker, second, 'fine')
+
+    expect((await turn(tracker, [...second, assistant('fine'), user('x')], 'y')).session).toBe(third.session)
+  })
+
+  // A boundary in this memory was taken for the whole truth, so a stranger's second turn came into the first one's session.
+  it('are ambiguous for both when they met different proxies', async () => {
+    const store = await openStore()
+    const [one, two] = [trackerOn(store), trackerOn(store)]
+    await turn(one, first, 'hello')
+    await turn(two, first, 'hello')
+
+    expect(await one.byPrefix('t', chain(second))).toBeUndefined()
+    expect(await two.byPrefix('t', chain(second))).toBeUndefined()
+  })
+
+  it('are ambiguous when one is saved by another proxy and one is only announced here', async () => {
+    const store = await openStore()
+    const [one, two] = [trackerOn(store), trackerOn(store)]
+    await turn(two, first, 'hello', { save: false })
+    await turn(one, first, 'hello')
+
+    expect(await two.byPrefix('t', chain(second))).toBeUndefined()
+  })
+
+  it('never fall back to an older boundary', async () => {
+    const tracker = trackerOn(await openStore())
+    const { session } = await turn(tracker, first, 'hello')
+    const longer = chain([...second, assistant('fine'), user('x')])
+    const digest = chain(second).boundary([assistant('fine')]) ?? ''
+    const [a, b] = [tracker.unnamed('t'), tracker.unnamed('t')]
+    await tracker.save(a, [digest])
+    await tracker.save(b, [digest])
+
+    expect(await tracker.byPrefix('t', longer)).toBeUndefined()
+    expect((await tracker.byPrefix('t', chain(second)))?.session).toBe(session)
+  })
+})
+
+describe('expiry', () => {
+  it('ends a history that nobody continued, in the store and in memory', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    await turn(tracker, first, 'hello')
+
+    clock.at += DAY - 1
+    expect(await tracker.byPrefix('t', chain(second))).toBeDefined()
+    expect(await trackerOn(store).byPrefix('t', chain(second))).toBeDefined()
+    clock.at += 1
+    expect(await tracker.byPrefix('t', chain(second))).toBeUndefined()
+    expect(await trackerOn(store).byPrefix('t', chain(second))).toBeUndefined()
+  })
+
+  it('ends ambiguity too', async () => {
+    const tracker = trackerOn(await openStore())
+    await turn(tracker, first, 'hello')
+    await turn(tracker, first, 'hello')
+    clock.at += DAY
+
+    const { session } = await turn(tracker, first, 'hello')
+
+    expect((await tracker.byPrefix('t', chain(second)))?.session).toBe(session)
+  })
+
+  it('is swept from the store, once', async () => {
+    const tracker = trackerOn(await openStore())
+    await turn(tracker, first, 'hello')
+    await turn(tracker, second, 'fine')
+
+    expect(await tracker.sweep()).toBe(0)
+    clock.at += DAY
+    expect(await tracker.sweep()).toBe(2)
+    expect(await tracker.sweep()).toBe(0)
+  })
+})
+
+describe('one session', () => {
+  it('is one object, however many look for it at once', async () => {
+    const store = await openStore()
+    const { session } = await turn(trackerOn(store), first, 'hello')
+    const { id } = session.record
+    const tracker = trackerOn(store)
+
+    const found = await Promise.all([
+      tracker.find('t', id),
+      tracker.find('t', id),
+      tracker.named('t', id),
+      tracker.byPrefix('t', chain(second)).then((hit) => hit?.session),
+    ])
+
+    expect(new Set(found).size).toBe(1)
+    expect(found[0]?.record.id).toBe(id)
+  })
+
+  it('keeps the changes of turns that run at once', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    const [a, b] = await Promise.all([tracker.named('t', 'x'), tracker.named('t', 'x')])
+
+    a.change({ turns: 1 })
+    b.change({ limit: 4096 })
+    await Promise.all([tracker.save(a, []), tracker.save(b, [])])
+
+    expect(await store.getSession('t', 'x')).toMatchObject({ turns: 1, limit: 4096 })
+  })
+
+  it('has one lineage when two proxies name it first at the same moment', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'cwm-tracker-'))
+    closers.push(() => rm(folder, { recursive: true }))
+    const path = join(folder, 'cwm.sqlite')
+    const [one, two] = [trackerOn(await openStore(path)), trackerOn(await openStore(path))]
+
+    const [a, b] = await Promise.all([one.named('t', 'x'), two.named('t', 'x')])
+
+    expect(a.record.lineage).toBe(b.record.lineage)
+  })
+
+  it('of one name is another in each tenant', async () => {
+    const tracker = trackerOn(await openStore())
+
+    const [a, b] = [await tracker.named('a', 'x'), await tracker.named('b', 'x')]
+
+    expect(a.record.lineage).not.toBe(b.record.lineage)
+    expect(await tracker.find('c', 'x')).toBeUndefined()
+  })
+
+  it('is stored when a client names what was unnamed', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    const session = tracker.unnamed('t')
+
+    expect(await tracker.named('t', session.record.id)).toBe(session)
+    expect(await store.getSession('t', session.record.id)).toEqual(session.record)
+  })
+
+  it('is found in the store when memory is too small for it', async () => {
+    const tracker = trackerOn(await openStore(), { maxSessions: 1, maxBoundaries: 1 })
+    const { session } = await turn(tracker, first, 'hello')
+    await turn(tracker, [user('stranger')], 'hello')
+
+    expect((await turn(tracker, second, 'fine')).session.record.lineage).toBe(session.record.lineage)
+  })
+})
