@@ -38,7 +38,9 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
   const parsed = settingsSchema.safeParse(merged)
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${key}: not a setting (${file ?? 'file'})`)
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => `${[...issue.path, key].join('.')}: not a setting (${file ?? 'file'})`)
+    }
     const name = String(issue.path[0] ?? '')
     if (name === 'upstream' && merged.upstream === undefined) {
       return ['upstream: say where the engine is, with --upstream http://127.0.0.1:8000 or CWM_UPSTREAM']
@@ -66,5 +68,6 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw new CwmError('CONFIG', `the settings file ${file} must hold settings by name`, { param: 'config' })
   }
-  return value as Record<string, unknown>
+  // `port:` with nothing behind it is not given, as an empty variable is not.
+  return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting !== null))
 }

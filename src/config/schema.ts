@@ -5,11 +5,20 @@ import { logLevels } from '../base/logger.ts'
 
 const MIB = 1024 * 1024
 
-const url = z.string().regex(/^https?:\/\/\S+$/, 'must begin with http:// or https://')
-const port = z.coerce.number().int().min(0).max(65_535)
-const bytes = z.coerce.number().int().min(1024)
-const ms = z.coerce.number().int().min(0)
-const count = z.coerce.number().int().min(1)
+const url = z
+  .string()
+  .regex(/^https?:\/\/\S+$/, 'must begin with http:// or https://')
+  .refine((text) => URL.canParse(text), 'must be an address such as http://127.0.0.1:8000')
+/** Digits as a variable or a flag spells them. Not `Number()`, which makes 0 of nothing and 1 of `true`. */
+const whole = (number: z.ZodNumber) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value.trim()) ? Number(value) : value),
+    number,
+  )
+const port = whole(z.number().int().min(0).max(65_535))
+const bytes = whole(z.number().int().min(1024))
+const ms = whole(z.number().int().min(0))
+const count = whole(z.number().int().min(1))
 /** `true` and `false` as an environment variable spells them. */
 const flag = z.union([
   z.boolean(),
@@ -17,11 +26,19 @@ const flag = z.union([
 ])
 const names = z.union([
   z.array(z.string().min(1)),
-  z.string().transform((text) => text.split(',').map((name) => name.trim())),
+  z.string().transform((text) =>
+    text
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  ),
 ])
 
 const dialect = z.enum(['chat', 'completions', 'responses', 'messages'])
-const path = z.string().regex(/^\/[\x21-\x7e]*$/, 'must be a plain path beginning with /')
+const path = z
+  .string()
+  .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path beginning with /')
+  .regex(/^[^%\\;?#]*$/, 'must be a plain path, without a query and unescaped: another spelling is never matched')
 const routes = z.strictObject({
   salted: z
     .record(path, dialect)
@@ -56,10 +73,7 @@ export const settingsSchema = z.strictObject({
     .optional()
     .describe('What all salts are derived from, 16 characters or more. Without it, one is made in the data directory'),
   operator_key: z.string().min(16).optional().describe('Key for /cwm/metrics. Without it, only loopback may read them'),
-  kv_epoch: z.coerce
-    .number()
-    .int()
-    .min(0)
+  kv_epoch: whole(z.number().int().min(0))
     .default(0)
     .describe("Raise it when dtype or weights change under the same model path: LMCache's keys do not hold them"),
   preserve_host: flag.default(false).describe("Send the client's Host to the upstream instead of the upstream's own"),

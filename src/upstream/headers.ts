@@ -132,7 +132,8 @@ export function incomingHeaders(raw: readonly Buffer[], options: IncomingOptions
 }
 
 function ownLocation(location: string, { upstreamOrigin, clientOrigin }: IncomingOptions): string {
-  if (clientOrigin === undefined || !location.toLowerCase().startsWith(upstreamOrigin)) return location
-  const rest = location.slice(upstreamOrigin.length)
-  return rest === '' || rest.startsWith('/') || rest.startsWith('?') ? clientOrigin + rest : location
+  // Parsed, not compared: the upstream may spell out the default port of its scheme.
+  const [, origin, rest = ''] = /^(https?:\/\/[^/?#\\@]+)([/?#].*)?$/i.exec(location) ?? []
+  if (clientOrigin === undefined || origin === undefined || !URL.canParse(origin)) return location
+  return new URL(origin).origin === upstreamOrigin ? clientOrigin + rest : location
 }

@@ -1,0 +1,198 @@
+// Settings from flags, environment and file, and what is said when they are wrong.
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { loadSettings, type SettingSources, variableOf } from './load.ts'
+import { describeSetting, type Settings, settingNames } from './schema.ts'
+
+let folder = ''
+let files = 0
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cwm-config-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function fileOf(text: string): Promise<string> {
+  const file = join(folder, `${files++}.yaml`)
+  await writeFile(file, text)
+  return file
+}
+
+const upstream = { upstream: 'http://127.0.0.1:8000' }
+
+function load(sources: Partial<SettingSources>): Promise<Settings> {
+  return loadSettings({ flags: upstream, environment: {}, file: undefined, ...sources })
+}
+
+async function faults(sources: Partial<SettingSources>): Promise<string> {
+  try {
+    await load(sources)
+    return ''
+  } catch (thrown) {
+    if (thrown instanceof CwmError && thrown.code === 'CONFIG') return thrown.message
+    throw thrown
+  }
+}
+
+describe('loadSettings', () => {
+  it('takes a flag before a variable, a variable before the file, the file before the default', async () => {
+    const file = await fileOf('port: 1\nhost: file\nconnections: 11\nlog_level: warn\n')
+    const environment = { CWM_PORT: '2', CWM_HOST: 'variable', CWM_CONNECTIONS: '12' }
+
+    const settings = await load({ file, environment, flags: { ...upstream, port: '3', host: undefined } })
+
+    expect(settings).toMatchObject({ port: 3, host: 'variable', connections: 12, log_level: 'warn', kv_epoch: 0 })
+  })
+
+  it('needs nothing but the upstream, and listens on this machine only', async () => {
+    expect(await load({})).toMatchObject({
+      host: '127.0.0.1',
+      port: 8787,
+      routes: {},
+      allowed_hosts: [],
+      allowed_fields: [],
+    })
+  })
+
+  it('says how to give the upstream when it is not given', async () => {
+    expect(await faults({ flags: {} })).toContain('upstream: say where the engine is, with --upstream')
+  })
+
+  it('reports all faults at once, each with where it came from', async () => {
+    const file = await fileOf('prot: 5\nlog_level: loud\nroutes:\n  slated: {}\n')
+    const environment = { CWM_PORT: '99999', CWM_MAX_BODY_BYTES: 'many' }
+
+    const text = await faults({ file, environment, flags: { upstream: 'ftp://x', connections: '0' } })
+
+    expect(
+      text
+        .split('\n')
+        .slice(1)
+        .map((line) => line.trim().split(':')[0]),
+    ).toEqual(
+      expect.arrayContaining([
+        'prot',
+        'log_level',
+        'routes.slated',
+        'port',
+        'max_body_bytes',
+        'upstream',
+        'connections',
+      ]),
+    )
+    expect(text).toContain(`prot: not a setting (${file})`)
+    expect(text).toMatch(/port: .*\(CWM_PORT\)/)
+    expect(text).toMatch(/upstream: must begin with http:\/\/ or https:\/\/.*\(--upstream\)/)
+    expect(text).toMatch(/connections: .*\(--connections\)/)
+  })
+
+  it.each([
+    ['port: [1', 'is not valid YAML'],
+    ['port: 1\nport: 2', 'is not valid YAML'],
+    ['- port', 'must hold settings by name'],
+    ['just text', 'must hold settings by name'],
+    ['5', 'must hold settings by name'],
+  ])('refuses the file %j', async (text, words) => {
+    expect(await faults({ file: await fileOf(text) })).toContain(words)
+  })
+
+  it('refuses a file that is not there', async () => {
+    expect(await faults({ file: join(folder, 'none.yaml') })).toContain('cannot be read')
+  })
+
+  it('reads JSON, which is YAML, and an empty file', async () => {
+    expect(await load({ file: await fileOf('{"port": 5, "allowed_fields": ["priority"]}') })).toMatchObject({
+      port: 5,
+      allowed_fields: ['priority'],
+    })
+    expect(await load({ file: await fileOf('# nothing\n') })).toMatchObject({ port: 8787 })
+  })
+
+  // A port of 0 takes any free one, and a timeout of 0 waits for ever: neither was asked for.
+  it('takes a setting without a value for one that is not given', async () => {
+    expect(await load({ file: await fileOf('port:\nheaders_timeout_ms: ~\nhost: null\n') })).toMatchObject({
+      port: 8787,
+      headers_timeout_ms: 1_800_000,
+      host: '127.0.0.1',
+    })
+    expect(await load({ environment: { CWM_PORT: '' } })).toMatchObject({ port: 8787 })
+  })
+
+  it.each(['true', '[]', '[5]', '1.5', '-1', '"0x10"', '"1e3"', '" "', '"5 "', '.inf', '{}'])(
+    'takes no number from %s',
+    async (text) => {
+      const told = await faults({ file: await fileOf(`port: ${text}`) })
+
+      expect(told === '').toBe(text === '"5 "')
+    },
+  )
+
+  it.each([
+    ['true', true],
+    ['1', true],
+    ['false', false],
+    ['0', false],
+  ])('reads the flag %j', async (text, wanted) => {
+    expect((await load({ environment: { CWM_PRESERVE_HOST: text } })).preserve_host).toBe(wanted)
+  })
+
+  it('does not take an unclear flag for no', async () => {
+    expect(await faults({ environment: { CWM_PRESERVE_HOST: 'nope' } })).toContain('preserve_host')
+  })
+
+  // An empty host name among the allowed ones would let requests without a Host header in.
+  it('splits names at commas and leaves empty ones out', async () => {
+    expect((await load({ environment: { CWM_ALLOWED_HOSTS: ' a.example, ,b.example,' } })).allowed_hosts).toEqual([
+      'a.example',
+      'b.example',
+    ])
+  })
+
+  it.each(['http://', 'http://a b', 'ftp://x', '127.0.0.1:8000', 'http://:8000', 'http://x:99999'])(
+    'refuses the address %j',
+    async (address) => {
+      expect(await faults({ flags: { upstream: address } })).toContain('upstream: must be')
+    },
+  )
+
+  it.each(['v1/x', '/v1/x?y', '/v1/%78', '/v1//x', '/v1/../x', '/v1/x;y', '/v1/x#y', '/v1 /x'])(
+    'refuses the route %j, which no request could match',
+    async (path) => {
+      expect(await faults({ file: await fileOf(JSON.stringify({ routes: { plain: { [path]: ['GET'] } } })) })).not.toBe(
+        '',
+      )
+    },
+  )
+
+  it('takes further routes by path', async () => {
+    const routes = { salted: { '/v2/chat': 'chat' }, plain: { '/v1/audio/voices': ['GET'] } }
+
+    expect((await load({ file: await fileOf(JSON.stringify({ routes })) })).routes).toEqual(routes)
+  })
+
+  it('never shows the value of a secret in a fault', async () => {
+    const text = await faults({ environment: { CWM_OPERATOR_KEY: 'hunter2' }, flags: { upstream: 'http://me:pw@ x' } })
+
+    expect(text).toContain('operator_key')
+    expect(text).not.toContain('hunter2')
+    expect(text).not.toContain('me:pw')
+  })
+})
+
+describe('every setting', () => {
+  it.each(settingNames)('%s is described', (name) => {
+    expect(describeSetting(name).length).toBeGreaterThan(10)
+  })
+
+  it.each(settingNames.filter((name) => /_ms$/.test(name)))('%s tells its unit', (name) => {
+    expect(describeSetting(name)).toContain('milliseconds')
+  })
+
+  it('has a variable of its own', () => {
+    expect(variableOf('max_body_bytes')).toBe('CWM_MAX_BODY_BYTES')
+    expect(new Set(settingNames.map(variableOf)).size).toBe(settingNames.length)
+  })
+})

@@ -1,0 +1,193 @@
+// Only what is listed goes on, and only in one spelling.
+
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { defaultRoutes, matchRoute } from './routes.ts'
+
+function code(method: string, target: string): string {
+  try {
+    return matchRoute(defaultRoutes, method, target).kind
+  } catch (thrown) {
+    return thrown instanceof CwmError ? thrown.code : 'another error'
+  }
+}
+
+const listed = [...Object.keys(defaultRoutes.salted), ...Object.keys(defaultRoutes.plain)]
+
+describe('matchRoute', () => {
+  it.each([
+    ['/v1/chat/completions', 'chat'],
+    ['/v1/completions', 'completions'],
+    ['/v1/responses', 'responses'],
+    ['/v1/messages', 'messages'],
+  ])('salts POST %s in the dialect %s', (path, dialect) => {
+    expect(matchRoute(defaultRoutes, 'POST', path)).toEqual({ kind: 'salted', dialect, path, query: '' })
+  })
+
+  it('keeps the query as it came', () => {
+    expect(matchRoute(defaultRoutes, 'POST', '/v1/messages?beta=true&x=%2F..//;\\')).toMatchObject({
+      path: '/v1/messages',
+      query: '?beta=true&x=%2F..//;\\',
+    })
+    expect(matchRoute(defaultRoutes, 'GET', '/v1/models?')).toMatchObject({ path: '/v1/models', query: '?' })
+  })
+
+  it.each([
+    ['GET', '/v1/models', 'plain'],
+    ['HEAD', '/v1/models', 'plain'],
+    ['OPTIONS', '/v1/chat/completions', 'plain'],
+    ['OPTIONS', '/v1/models', 'plain'],
+    ['POST', '/tokenize', 'plain'],
+    ['POST', '/v1/models', 'METHOD_NOT_ALLOWED'],
+    ['DELETE', '/v1/models', 'METHOD_NOT_ALLOWED'],
+    ['GET', '/v1/chat/completions', 'METHOD_NOT_ALLOWED'],
+    ['HEAD', '/v1/chat/completions', 'METHOD_NOT_ALLOWED'],
+    ['PUT', '/v1/responses', 'METHOD_NOT_ALLOWED'],
+    ['HEAD', '/tokenize', 'METHOD_NOT_ALLOWED'],
+    ['post', '/v1/chat/completions', 'METHOD_NOT_ALLOWED'],
+    ['CONNECT', '/v1/models', 'METHOD_NOT_ALLOWED'],
+    ['OPTIONS', '/sleep', 'UNKNOWN_PATH'],
+    ['OPTIONS', '*', 'INVALID_PATH'],
+  ])('answers %s %s with %s', (method, path, wanted) => {
+    expect(code(method, path)).toBe(wanted)
+  })
+
+  it.each([
+    '/',
+    '',
+    '/v1',
+    '/v1/',
+    '/v1/chat/completions/',
+    '/v1/chat/completionsx',
+    '/V1/chat/completions',
+    '/metrics',
+    '/sleep',
+    '/reset_prefix_cache',
+    '/collective_rpc',
+    '/v1/responses/resp_1',
+    '/v1/responses/resp_1/cancel',
+    '/v1/load_lora_adapter',
+    '/v1/chat/completions/render',
+    '/__proto__',
+    '/constructor',
+    'constructor',
+    '/v1/embeddings',
+    '/inference/v1/generate',
+  ])('forwards no %j', (path) => {
+    expect(['UNKNOWN_PATH', 'INVALID_PATH']).toContain(code('POST', path))
+  })
+
+  it.each([
+    '/v1/chat%2Fcompletions',
+    '/v1/%63hat/completions',
+    '//v1/chat/completions',
+    '/v1//chat/completions',
+    '/v1/./chat/completions',
+    '/x/../v1/chat/completions',
+    '/v1/chat\\completions',
+    '/v1/chat/completions;a=1',
+    '/v1/chat/completions#x',
+    '/v1/models?a#b',
+    'http://engine/v1/models',
+    'v1/models',
+    '*',
+    '/v1/m\u00f6dels',
+    '/v1/models\t',
+    '/.v1/models',
+    '/v1/models%00',
+  ])('refuses the spelling %j', (target) => {
+    expect(code('GET', target)).toBe('INVALID_PATH')
+  })
+
+  it('reaches a listed path by its own bytes alone', () => {
+    const edit = fc.tuple(
+      fc.nat(30),
+      fc.constantFrom(
+        '',
+        '/',
+        '//',
+        '/.',
+        '/..',
+        '%2f',
+        '%2F',
+        '.',
+        ';',
+        '\\',
+        '\t',
+        ' ',
+        '\0',
+        'A',
+        '%',
+        '\u00e9',
+        '\u212a',
+        '#',
+        '@',
+        ':',
+        '&',
+        '/cwm/s/x',
+      ),
+      fc.nat(3),
+    )
+    fc.assert(
+      fc.property(fc.constantFrom(...listed), fc.array(edit, { maxLength: 3 }), fc.boolean(), (path, edits, upper) => {
+        let target = upper ? path.toUpperCase() : path
+        for (const [at, text, drop] of edits) target = target.slice(0, at) + text + target.slice(at + drop)
+        const raw = target.split('?', 1)[0] ?? ''
+        const behind = raw.replace(/^\/cwm\/s\/x(?=\/)/, '')
+
+        for (const method of ['GET', 'POST', 'OPTIONS']) {
+          const got = code(method, target)
+          if (got === 'salted' || got === 'plain' || got === 'METHOD_NOT_ALLOWED') expect(listed).toContain(behind)
+        }
+      }),
+      { numRuns: 5000, seed: 1 },
+    )
+  })
+
+  it('takes a session or a window from the path, and hands on the rest', () => {
+    expect(matchRoute(defaultRoutes, 'POST', '/cwm/s/my.chat:1/v1/chat/completions?x=1')).toEqual({
+      kind: 'salted',
+      dialect: 'chat',
+      path: '/v1/chat/completions',
+      query: '?x=1',
+      session: 'my.chat:1',
+    })
+    expect(matchRoute(defaultRoutes, 'GET', '/cwm/w/book-1/v1/models')).toEqual({
+      kind: 'plain',
+      path: '/v1/models',
+      query: '',
+      window: 'book-1',
+    })
+  })
+
+  it.each([
+    ['/cwm/s//v1/models', 'INVALID_PATH'],
+    ['/cwm/s/-x/v1/models', 'INVALID_PATH'],
+    ['/cwm/s/.x/v1/models', 'INVALID_PATH'],
+    ['/cwm/s/a%20b/v1/models', 'INVALID_PATH'],
+    ['/cwm/s/a@b/v1/models', 'INVALID_PATH'],
+    ['/cwm/w/a:b/v1/models', 'INVALID_PATH'],
+    [`/cwm/s/${'a'.repeat(129)}/v1/models`, 'INVALID_PATH'],
+    [`/cwm/s/${'a'.repeat(128)}/v1/models`, 'plain'],
+    ['/cwm/s/x', 'UNKNOWN_PATH'],
+    ['/cwm/s/x/', 'UNKNOWN_PATH'],
+    ['/cwm/s/x/metrics', 'UNKNOWN_PATH'],
+    ['/cwm/s/x/cwm/s/y/v1/models', 'UNKNOWN_PATH'],
+    ['/cwm/s/x/cwm/v1/windows', 'UNKNOWN_PATH'],
+    ['/cwm/x/y/v1/models', 'UNKNOWN_PATH'],
+    ['/cwm/S/x/v1/models', 'UNKNOWN_PATH'],
+    ['/cwm/s/constructor/v1/models', 'plain'],
+  ])('answers GET %s with %s', (path, wanted) => {
+    expect(code('GET', path)).toBe(wanted)
+  })
+
+  it('shows no more of an unknown path than its beginning', () => {
+    try {
+      matchRoute(defaultRoutes, 'GET', `/${'x'.repeat(10_000)}`)
+      expect.unreachable()
+    } catch (thrown) {
+      expect(thrown instanceof CwmError ? thrown.message.length : Infinity).toBeLessThan(200)
+    }
+  })
+})

@@ -1,0 +1,308 @@
+// Headers in both directions: what stops here, what goes on, what is ours.
+
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { type IncomingOptions, incomingHeaders, type OutgoingOptions, outgoingHeaders } from './headers.ts'
+
+const plain: OutgoingOptions = {
+  preserveHost: false,
+  apiKey: undefined,
+  identity: false,
+  ownLength: false,
+  clientAddress: undefined,
+  clientProtocol: 'http',
+  allowed: new Set(),
+}
+const proto = ['x-forwarded-proto', 'http']
+
+function out(raw: readonly string[], options: Partial<OutgoingOptions> = {}): string[] {
+  return outgoingHeaders(raw, { ...plain, ...options })
+}
+
+/** As pairs, without the protocol that always goes along. */
+function pairs(flat: readonly string[]): [string, string][] {
+  const list: [string, string][] = []
+  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] ?? '', flat[i + 1] ?? ''])
+  return list
+}
+
+describe('headers that go out', () => {
+  it('are those that came, spelling and duplicates kept', () => {
+    expect(out(['Accept', 'a', 'X-Custom', '1', 'x-custom', '2'])).toEqual([
+      'Accept',
+      'a',
+      'X-Custom',
+      '1',
+      'x-custom',
+      '2',
+      ...proto,
+    ])
+  })
+
+  it.each([
+    'Connection',
+    'Proxy-Connection',
+    'Keep-Alive',
+    'Proxy-Authenticate',
+    'Proxy-Authorization',
+    'TE',
+    'Trailer',
+    'Transfer-Encoding',
+    'Upgrade',
+    'HTTP2-Settings',
+    'Expect',
+    'X-Cwm-Session',
+    'x-cwm-anything',
+  ])('leave %s out', (name) => {
+    expect(out([name, 'v', 'a', 'b'])).toEqual(['a', 'b', ...proto])
+  })
+
+  it('leave out what any Connection header names, whatever its case', () => {
+    const raw = ['X-Hop', '1', 'connection', 'close, x-HOP', 'Connection', ' x-Two ,', 'x-two', '2', 'x-stays', '3']
+
+    expect(out(raw)).toEqual(['x-stays', '3', ...proto])
+  })
+
+  it('cannot lose what we add by being named in Connection', () => {
+    const raw = [
+      'connection',
+      'authorization, x-forwarded-for, accept-encoding, host',
+      'host',
+      'h',
+      'x-forwarded-for',
+      '9.9.9.9',
+    ]
+
+    expect(out(raw, { apiKey: 'k', identity: true, clientAddress: '10.0.0.1' })).toEqual([
+      'accept-encoding',
+      'identity',
+      'authorization',
+      'Bearer k',
+      'x-forwarded-for',
+      '10.0.0.1',
+      ...proto,
+    ])
+  })
+
+  it("keep the client's Host only where it is asked for, and tell it in any case", () => {
+    expect(out(['Host', 'cwm.example'])).toEqual(['x-forwarded-host', 'cwm.example', ...proto])
+    expect(out(['Host', 'cwm.example'], { preserveHost: true })).toEqual([
+      'host',
+      'cwm.example',
+      'x-forwarded-host',
+      'cwm.example',
+      ...proto,
+    ])
+  })
+
+  it('add the client to those whom nearer proxies saw, and believe these about host and protocol', () => {
+    const raw = [
+      'x-forwarded-for',
+      '1.1.1.1',
+      'X-Forwarded-For',
+      '2.2.2.2',
+      'X-Forwarded-Proto',
+      'https',
+      'x-forwarded-host',
+      'app',
+      'host',
+      'h',
+    ]
+
+    expect(out(raw, { clientAddress: '3.3.3.3' })).toEqual([
+      'X-Forwarded-Proto',
+      'https',
+      'x-forwarded-host',
+      'app',
+      'x-forwarded-for',
+      '1.1.1.1, 2.2.2.2, 3.3.3.3',
+    ])
+  })
+
+  it("carry the own key in place of the client's, in the form that the client used", () => {
+    expect(out(['Authorization', 'Bearer client', 'a', 'b'], { apiKey: 'k' })).toEqual([
+      'a',
+      'b',
+      'authorization',
+      'Bearer k',
+      ...proto,
+    ])
+    expect(out(['X-Api-Key', 'client'], { apiKey: 'k' })).toEqual([
+      'authorization',
+      'Bearer k',
+      'x-api-key',
+      'k',
+      ...proto,
+    ])
+    expect(out([], { apiKey: 'k' })).toEqual(['authorization', 'Bearer k', ...proto])
+  })
+
+  it("carry the client's key where there is no own one", () => {
+    expect(out(['authorization', 'Bearer client', 'x-api-key', 'client'])).toEqual([
+      'authorization',
+      'Bearer client',
+      'x-api-key',
+      'client',
+      ...proto,
+    ])
+  })
+
+  it('have no length and encoding of a body that was read and changed', () => {
+    const raw = ['Content-Length', '5', 'content-encoding', 'gzip', 'Content-Type', 'application/json']
+
+    expect(out(raw, { ownLength: true })).toEqual(['Content-Type', 'application/json', ...proto])
+    expect(out(raw)).toEqual([...raw, ...proto])
+  })
+
+  it('ask for an answer that can be read, where it must be', () => {
+    expect(out(['Accept-Encoding', 'gzip, br'], { identity: true })).toEqual(['accept-encoding', 'identity', ...proto])
+    expect(out(['Accept-Encoding', 'gzip, br'])).toEqual(['Accept-Encoding', 'gzip, br', ...proto])
+  })
+
+  it.each(['X-Data-Parallel-Rank', 'x-vllm-priority', 'X-VLLM-PRIORITY'])(
+    'refuse %s, which steers the engine',
+    (name) => {
+      for (const raw of [
+        [name, '0'],
+        ['connection', name, name, '0'],
+      ]) {
+        try {
+          out(raw)
+          expect.unreachable()
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(CwmError)
+          expect(thrown).toMatchObject({ code: 'FORBIDDEN_HEADER', param: name.toLowerCase() })
+        }
+      }
+      expect(out([name, '0'], { allowed: new Set([name.toLowerCase()]) })).toEqual([name, '0', ...proto])
+    },
+  )
+
+  it('leave the request that came in as it was', () => {
+    const raw = Object.freeze(['Host', 'h', 'Connection', 'x', 'X', '1'])
+
+    expect(() => out(raw, { apiKey: 'k', identity: true, ownLength: true })).not.toThrow()
+  })
+
+  it('hold nothing hop-by-hop and nothing of cwm, whatever came', () => {
+    const name = fc.constantFrom(
+      'Connection',
+      'X-Cwm-Freeze',
+      'TE',
+      'x-a',
+      'X-B',
+      'Host',
+      'Authorization',
+      'x-forwarded-for',
+      'Upgrade',
+    )
+    const value = fc.constantFrom('x-a', 'close', 'X-B, te', 'v', '', ',,', 'host')
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, value), { maxLength: 8 }), fc.boolean(), (sent, withKey) => {
+        const named = sent
+          .filter(([n]) => n === 'Connection')
+          .flatMap(([, v]) => v.split(',').map((n) => n.trim().toLowerCase()))
+
+        const got = pairs(out(sent.flat(), { apiKey: withKey ? 'k' : undefined, clientAddress: '10.0.0.1' }))
+
+        const names = got.map(([n]) => n.toLowerCase())
+        for (const n of ['connection', 'te', 'upgrade', 'x-cwm-freeze']) expect(names).not.toContain(n)
+        for (const n of named.filter((n) => n === 'x-a' || n === 'x-b')) expect(names).not.toContain(n)
+        if (withKey)
+          expect(got.filter(([n]) => n.toLowerCase() === 'authorization')).toEqual([['authorization', 'Bearer k']])
+        expect(names.filter((n) => n === 'x-forwarded-for')).toHaveLength(1)
+        expect(got.find(([n]) => n === 'x-forwarded-for')?.[1].endsWith('10.0.0.1')).toBe(true)
+      }),
+      { numRuns: 1000, seed: 1 },
+    )
+  })
+})
+
+describe('headers that come back', () => {
+  const options: IncomingOptions = {
+    upstreamOrigin: 'http://engine:8000',
+    clientOrigin: 'http://cwm.example',
+    exposed: 'x-cwm-session',
+  }
+  const back = (flat: readonly string[], changed: Partial<IncomingOptions> = {}) =>
+    incomingHeaders(
+      flat.map((part) => Buffer.from(part, 'latin1')),
+      { ...options, ...changed },
+    )
+
+  it('are those that came, duplicates, order and bytes beyond ASCII kept', () => {
+    const raw = ['Set-Cookie', 'a=1', 'X', '\u00e9\u00ff', 'set-cookie', 'b=2']
+
+    expect(back(raw)).toEqual(raw)
+  })
+
+  it('leave out what is hop-by-hop, named by Connection, or spoken in our name', () => {
+    const raw = [
+      'Connection',
+      'X-Hop',
+      'x-hop',
+      '1',
+      'Transfer-Encoding',
+      'chunked',
+      'Keep-Alive',
+      'timeout=5',
+      'X-CWM-Session',
+      'forged',
+      'a',
+      'b',
+    ]
+
+    expect(back(raw)).toEqual(['a', 'b'])
+  })
+
+  it.each([
+    ['http://engine:8000/docs?a=1#b', 'http://cwm.example/docs?a=1#b'],
+    ['HTTP://ENGINE:8000/docs', 'http://cwm.example/docs'],
+    ['http://engine:8000', 'http://cwm.example'],
+    ['http://engine:8000?x', 'http://cwm.example?x'],
+    ['/docs', '/docs'],
+    ['docs', 'docs'],
+    ['http://engine:80001/docs', 'http://engine:80001/docs'],
+    ['http://engine:8000.evil.example/', 'http://engine:8000.evil.example/'],
+    ['http://engine:8000@evil.example/', 'http://engine:8000@evil.example/'],
+    ['https://elsewhere/', 'https://elsewhere/'],
+  ])('turn the location %s into %s', (location, wanted) => {
+    expect(back(['Location', location])).toEqual(['Location', wanted])
+  })
+
+  it('find the upstream in a location that spells out the default port', () => {
+    expect(back(['location', 'http://engine:80/docs'], { upstreamOrigin: 'http://engine' })).toEqual([
+      'location',
+      'http://cwm.example/docs',
+    ])
+  })
+
+  it('leave a location alone when the client told no host', () => {
+    expect(back(['location', 'http://engine:8000/x'], { clientOrigin: undefined })).toEqual([
+      'location',
+      'http://engine:8000/x',
+    ])
+  })
+
+  it.each([
+    [
+      ['Access-Control-Allow-Origin', '*'],
+      ['Access-Control-Allow-Origin', '*', 'access-control-expose-headers', 'x-cwm-session'],
+    ],
+    [
+      ['Access-Control-Expose-Headers', 'x-a'],
+      ['Access-Control-Expose-Headers', 'x-a, x-cwm-session'],
+    ],
+    [
+      ['access-control-expose-headers', '*'],
+      ['access-control-expose-headers', '*'],
+    ],
+    [
+      ['a', 'b'],
+      ['a', 'b'],
+    ],
+  ])('of %j let browsers read ours: %j', (raw, wanted) => {
+    expect(back(raw)).toEqual(wanted)
+  })
+})
