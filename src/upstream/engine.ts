@@ -25,6 +25,8 @@ const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'
 const HARMLESS = ['tool_choice', 'function_call', 'include_reasoning'] as const
 
 const RENDER_PATHS = { chat: '/v1/chat/completions', messages: '/v1/messages', responses: '/v1/responses' } as const
+/** How an engine says that an endpoint is switched off (403), or that there is none. */
+const NOT_THERE = [403, 404, 405, 501]
 const TOKENIZE_DEADLINE_MS = 60_000
 
 /** Credentials and patience of one background call. */
@@ -80,8 +82,9 @@ export class Engine {
     if (prompt.dialect === 'chat') body.add_generation_prompt = generation
     if (prompt.dialect === 'messages') body.max_tokens = 1
     const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
-    if ([403, 404, 405, 501].includes(answer.status)) {
-      this.#renders = false
+    if (NOT_THERE.includes(answer.status)) {
+      // vLLM's 404 for an unknown model holds an `error`; only FastAPI's own says that there is no such path.
+      this.#renders = answer.status === 404 && isObject(answer.body.error)
       return undefined
     }
     if (answer.status !== 200) throw rejectionOf(path, answer)

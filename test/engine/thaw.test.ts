@@ -12,7 +12,7 @@ import {
 } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { bound, countIn, emptyTiers, engineUrl, eventually, forget, REFUSING, type Stored } from './support/stack.ts'
-import { type Answer, ask, longText, type Message, measured, openai, system, user } from './support/talk.ts'
+import { type Answer, ask, longText, type Message, MODEL, measured, openai, system, user } from './support/talk.ts'
 
 const OPENING = [system(longText('You keep the harbour book', 1_500)), user('who wrote the name?')]
 const NEXT = user('and which file was it?')
@@ -73,6 +73,40 @@ describe('a freeze by header', () => {
     expect(answer.cwm.freeze).toBe('pending')
     // Under one chunk LMCache stores nothing: the window keeps its text, and says that it is no more.
     expect(await cwm.frozen('short')).toMatchObject({ durability: 'text', chunks: 0, pinned: false })
+  })
+
+  it('of a streamed turn is made when the stream is over, and restores the same', async () => {
+    const stream = await client.chat.completions.create(
+      { model: MODEL, messages: OPENING, max_tokens: 16, temperature: 0, frequency_penalty: 2, stream: true },
+      session('streamed', { 'x-cwm-freeze': 'streamed' }),
+    )
+    for await (const _ of stream);
+    const streamed = await cwm.frozen('streamed')
+    await forget()
+
+    const answer = await ask(client, [NEXT], thawing('streamed-thawed', 'streamed'))
+
+    expect(streamed).toMatchObject({ durability: 'l2', tokens: receipt.tokens })
+    expect(Number(answer.cwm.restored)).toBeGreaterThanOrEqual(bound(receipt.tokens))
+    expect(answer.ids).toEqual(reference.ids)
+  })
+
+  it('of a turn that its client left is not made, and the name stays free', async () => {
+    const stream = await client.chat.completions.create(
+      { model: MODEL, messages: OPENING, max_tokens: 2_000, ...{ ignore_eos: true }, stream: true },
+      session('left', { 'x-cwm-freeze': 'left' }),
+    )
+    for await (const _ of stream) break
+    const gone = await eventually(
+      'the name is free',
+      () => cwm.rest('GET', '/windows/left'),
+      ({ status }) => status === 404,
+    )
+
+    await ask(client, OPENING, session('left', { 'x-cwm-freeze': 'left' }))
+
+    expect(gone.status).toBe(404)
+    expect((await cwm.settled('left')).state).toBe('frozen')
   })
 
   it('gives a name once', async () => {
