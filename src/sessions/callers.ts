@@ -11,6 +11,9 @@ export interface Caller {
   readonly apiKey: string | undefined
 }
 
+/** By which a proxy on this machine tells that the request came from elsewhere. One that says nothing cannot be told apart. */
+const forwardingHeaders = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'] as const
+
 export class Callers {
   readonly #deriver: KeyDeriver
   readonly #operatorKey: string | undefined
@@ -34,7 +37,8 @@ export class Callers {
   /** Throws `UNAUTHORIZED` unless the request has the operator's key; where none is set, unless it comes from this machine. */
   requireOperator(request: IncomingMessage): void {
     if (this.#operatorKey === undefined) {
-      if (isLoopback(request.socket.remoteAddress) && request.headers['x-forwarded-for'] === undefined) return
+      const forwarded = forwardingHeaders.some((name) => request.headers[name] !== undefined)
+      if (isLoopback(request.socket.remoteAddress) && !forwarded) return
       throw new CwmError('UNAUTHORIZED', 'set CWM_OPERATOR_KEY to read this from another machine', {
         param: 'authorization',
       })

@@ -1,0 +1,243 @@
+// Who is asking, what their histories may be compared with, and under which salt their KV lies.
+
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
+import { Callers, isLoopback } from './callers.ts'
+import { RetainedTurns } from './retained.ts'
+import { KeyDeriver, type SaltParts } from './salt.ts'
+import { narrowingHeaders, scopeOf } from './scope.ts'
+
+const secret = Buffer.from('0123456789abcdef0123456789abcdef')
+const parts: SaltParts = { tenant: 't', lineage: 'l', model: 'm', kvEpoch: 0, clientSalt: '' }
+
+describe('scopeOf', () => {
+  const scope = (headers: IncomingHttpHeaders, body: JsonObject) => scopeOf('t', 'chat', headers, body)
+
+  it('differs by tenant and by dialect', () => {
+    const scopes = [scopeOf('a', 'chat', {}, {}), scopeOf('b', 'chat', {}, {}), scopeOf('a', 'messages', {}, {})]
+
+    expect(new Set(scopes).size).toBe(3)
+  })
+
+  it.each(narrowingHeaders)('is narrowed by the header %s', (name) => {
+    const scopes = [scope({}, {}), scope({ [name]: 'a' }, {}), scope({ [name]: 'b' }, {})]
+
+    expect(new Set(scopes).size).toBe(3)
+    expect(scope({ [name]: '' }, {})).toBe(scope({}, {}))
+  })
+
+  it.each(['prompt_cache_key', 'session_id', 'safety_identifier', 'user'])('is narrowed by the field %s', (field) => {
+    const scopes = [{}, { [field]: 'a' }, { [field]: 'b' }, { metadata: { [field]: 'a' } }].map((body) =>
+      scope({}, body),
+    )
+
+    expect(new Set(scopes.slice(0, 3)).size).toBe(3)
+    expect(scope({}, { [field]: null })).toBe(scopes[0])
+    expect(scope({}, { [field]: { a: 1 } })).toBe(scopes[0])
+  })
+
+  it.each(['session_id', 'user_id'])('is narrowed by metadata.%s', (field) => {
+    const scopes = ['a', 'b'].map((value) => scope({}, { metadata: { [field]: value } }))
+
+    expect(new Set([...scopes, scope({}, {}), scope({}, { [field]: 'a' })]).size).toBe(field === 'user_id' ? 3 : 4)
+  })
+
+  it('does not depend on anything else', () => {
+    expect(scope({ 'user-agent': 'x', authorization: 'y' }, { model: 'm', metadata: { other: 'x' }, tools: [] })).toBe(
+      scope({}, {}),
+    )
+  })
+
+  it('keeps a header and a field of one name apart, and no text runs into the next', () => {
+    expect(scope({ session_id: 'a' }, {})).not.toBe(scope({}, { session_id: 'a' }))
+    const text = fc.string({ unit: fc.constantFrom('a', '"', ',', '[', ']', '\\'), maxLength: 5 })
+    const sent = fc.record({ a: text, b: text, c: text, tenant: text })
+    const seen = new Map<string, string>()
+    for (const { a, b, c, tenant } of fc.sample(sent, { numRuns: 3000, seed: 1 })) {
+      const made = scopeOf(tenant, 'chat', { session_id: a }, { user: b, metadata: { user_id: c } })
+      const spelt = JSON.stringify([tenant, a, b, c])
+      expect(seen.get(made) ?? spelt).toBe(spelt)
+      seen.set(made, spelt)
+    }
+  })
+})
+
+describe('KeyDeriver', () => {
+  const deriver = new KeyDeriver(secret)
+
+  it('makes salts that vLLM and file systems take', () => {
+    expect(deriver.salt(parts)).toMatch(/^[A-Za-z0-9_-]{43}$/)
+    expect(deriver.salt(parts)).toBe(new KeyDeriver(Buffer.from(secret)).salt({ ...parts }))
+  })
+
+  it('makes another salt when any part differs, or the secret', () => {
+    const salts = [
+      deriver.salt(parts),
+      deriver.salt({ ...parts, tenant: 'u' }),
+      deriver.salt({ ...parts, lineage: 'k' }),
+      deriver.salt({ ...parts, model: 'n' }),
+      deriver.salt({ ...parts, kvEpoch: 1 }),
+      deriver.salt({ ...parts, clientSalt: 'mine' }),
+      deriver.salt({ ...parts, tenant: 't","l', lineage: '' }),
+      new KeyDeriver(Buffer.from('another secret')).salt(parts),
+    ]
+
+    expect(new Set(salts).size).toBe(salts.length)
+  })
+
+  it('shows nothing of a key in the tenant it makes of it', () => {
+    expect(deriver.tenant('sk-1')).toMatch(/^k-[A-Za-z0-9_-]{22}$/)
+    expect(deriver.tenant('sk-1')).not.toBe(deriver.tenant('sk-2'))
+    expect(deriver.tenant(undefined)).toBe('anonymous')
+    expect(deriver.tenant('anonymous')).not.toBe('anonymous')
+    expect(deriver.tenant('')).not.toBe('anonymous')
+  })
+
+  it('tells secrets apart without telling them', () => {
+    expect(deriver.checkValue()).toBe(new KeyDeriver(Buffer.from(secret)).checkValue())
+    expect(deriver.checkValue()).not.toBe(new KeyDeriver(Buffer.from('another')).checkValue())
+    expect(JSON.stringify(deriver)).toBe('{}')
+  })
+})
+
+describe('Callers', () => {
+  const operatorKey = 'operator-key-0123456789'
+  const deriver = new KeyDeriver(secret)
+  const request = (headers: Record<string, string>, remoteAddress = '127.0.0.1') =>
+    ({
+      headers,
+      headersDistinct: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
+      socket: { remoteAddress },
+    }) as unknown as IncomingMessage
+
+  function refused(run: () => unknown): string {
+    try {
+      run()
+      return ''
+    } catch (thrown) {
+      return thrown instanceof CwmError ? thrown.code : 'another error'
+    }
+  }
+
+  it('make one tenant of one key, in whichever header it comes', () => {
+    const callers = new Callers(deriver, operatorKey)
+    const bearer = callers.identify(request({ authorization: 'Bearer sk-1' }))
+
+    expect(callers.identify(request({ 'x-api-key': 'sk-1' }))).toEqual(bearer)
+    expect(callers.identify(request({ 'x-api-key': 'sk-1', authorization: 'bearer   sk-1 ' }))).toEqual(bearer)
+    expect(bearer).toEqual({ tenant: deriver.tenant('sk-1'), apiKey: 'sk-1' })
+    expect(callers.identify(request({}))).toEqual({ tenant: 'anonymous', apiKey: undefined })
+  })
+
+  it('do not take another kind of credentials for none', () => {
+    const callers = new Callers(deriver, undefined)
+
+    expect(callers.identify(request({ authorization: 'Basic dTpw' })).tenant).not.toBe('anonymous')
+    expect(callers.identify(request({ authorization: 'Basic dTpw' })).tenant).not.toBe(
+      callers.identify(request({ authorization: 'Basic dTpx' })).tenant,
+    )
+  })
+
+  it('refuse two different keys', () => {
+    const callers = new Callers(deriver, undefined)
+
+    expect(refused(() => callers.identify(request({ authorization: 'Bearer a', 'x-api-key': 'b' })))).toBe(
+      'INVALID_HEADER',
+    )
+    const twice = {
+      ...request({ authorization: 'Bearer a' }),
+      headersDistinct: { authorization: ['Bearer a', 'Bearer b'] },
+    }
+    expect(refused(() => callers.identify(twice as unknown as IncomingMessage))).toBe('INVALID_HEADER')
+  })
+
+  it("never let the operator's key go upstream", () => {
+    const callers = new Callers(deriver, operatorKey)
+
+    expect(refused(() => callers.identify(request({ authorization: `Bearer ${operatorKey}` })))).toBe('UNAUTHORIZED')
+    expect(refused(() => callers.identify(request({ 'x-api-key': operatorKey })))).toBe('UNAUTHORIZED')
+  })
+
+  it('let the operator in with his key alone, from anywhere', () => {
+    const callers = new Callers(deriver, operatorKey)
+    const open = (headers: Record<string, string>) =>
+      refused(() => callers.requireOperator(request(headers, '10.0.0.1')))
+
+    expect(open({ authorization: `Bearer ${operatorKey}` })).toBe('')
+    expect(open({})).toBe('UNAUTHORIZED')
+    expect(open({ authorization: `Bearer ${operatorKey}x` })).toBe('UNAUTHORIZED')
+    expect(refused(() => callers.requireOperator(request({})))).toBe('UNAUTHORIZED')
+  })
+
+  it.each(['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'])(
+    'without an operator key believe this machine, but not a proxy on it that says %s',
+    (name) => {
+      const callers = new Callers(deriver, undefined)
+
+      expect(refused(() => callers.requireOperator(request({})))).toBe('')
+      expect(refused(() => callers.requireOperator(request({}, '10.0.0.1')))).toBe('UNAUTHORIZED')
+      expect(refused(() => callers.requireOperator(request({ [name]: '1.2.3.4' })))).toBe('UNAUTHORIZED')
+    },
+  )
+
+  it.each([
+    ['127.0.0.1', true],
+    ['127.9.9.9', true],
+    ['::1', true],
+    ['::ffff:127.0.0.1', true],
+    ['10.127.0.1', false],
+    ['128.0.0.1', false],
+    ['::ffff:10.0.0.1', false],
+    ['::', false],
+    [undefined, false],
+  ])('takes %s for loopback: %s', (address, wanted) => {
+    expect(isLoopback(address)).toBe(wanted)
+  })
+})
+
+describe('RetainedTurns', () => {
+  const turn = (size: number, reply: unknown = []) =>
+    ({ dialect: 'chat', body: Buffer.alloc(size), reply, promptTokens: 1, clientSalt: undefined }) as Parameters<
+      RetainedTurns['set']
+    >[2]
+
+  it('keeps the last turn of each session of each tenant', () => {
+    const turns = new RetainedTurns(100_000)
+    turns.set('a', 's', turn(1))
+    turns.set('a', 's', turn(2))
+    turns.set('b', 's', turn(3))
+
+    expect([turns.get('a', 's')?.body.length, turns.get('b', 's')?.body.length, turns.get('c', 's')]).toEqual([
+      2,
+      3,
+      undefined,
+    ])
+  })
+
+  it('drops the sessions that were used least lately when it is full', () => {
+    const turns = new RetainedTurns(10_000)
+    for (const id of ['1', '2', '3']) turns.set('t', id, turn(3000))
+
+    expect(['1', '2', '3'].map((id) => turns.get('t', id) !== undefined)).toEqual([false, true, true])
+  })
+
+  it('forgets an earlier turn rather than give it out as the last, when the last is too large', () => {
+    const turns = new RetainedTurns(10_000)
+    turns.set('t', 's', turn(100))
+    turns.set('t', 's', turn(20_000))
+
+    expect(turns.get('t', 's')).toBeUndefined()
+  })
+
+  it('does not keep a reply that is nested deeper than the stack is high', () => {
+    const turns = new RetainedTurns(100_000_000)
+    turns.set('t', 's', turn(100))
+
+    turns.set('t', 's', turn(100, JSON.parse('['.repeat(200_000) + ']'.repeat(200_000))))
+
+    expect(turns.get('t', 's')).toBeUndefined()
+  })
+})
