@@ -1,15 +1,16 @@
-// Sessions over a real store in memory. A restart, and a second proxy, is a new tracker on the same store.
+// The session tracker over a real store in memory: two rooms, so it stands above both. A restart, or a second proxy, is a new
+// tracker on the same store.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { JsonValue } from '../base/json.ts'
-import type { Store } from '../base/store.ts'
-import { rulesOf } from '../dialects/index.ts'
-import { openSqliteStore } from '../store/sqlite.ts'
-import { chainOf } from './chain.ts'
-import { type LiveSession, SessionTracker } from './tracker.ts'
+import type { JsonValue } from './base/json.ts'
+import type { Store } from './base/store.ts'
+import { rulesOf } from './dialects/index.ts'
+import { chainOf } from './sessions/chain.ts'
+import { type LiveSession, SessionTracker } from './sessions/tracker.ts'
+import { openSqliteStore } from './store/sqlite.ts'
 
 const DAY = 24 * 3_600_000
 const closers: (() => Promise<void>)[] = []
