@@ -92,7 +92,7 @@ describe('parseBody', () => {
     )
     expect(failure(() => parseBody(Buffer.from('{"a":'.repeat(many)))).code).toBe('INVALID_JSON')
     expect(failure(() => parseBody(Buffer.from('['.repeat(many)))).code).toBe('INVALID_JSON')
-    expect(performance.now() - started).toBeLessThan(8000)
+    expect(performance.now() - started).toBeLessThan(15_000)
   })
 
   it('takes a member named __proto__ for a member, and nothing of it for a field', () => {
