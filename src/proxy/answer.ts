@@ -3,6 +3,7 @@
 
 import type { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
+import type { Dialect } from '../base/records.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { decodeJsonEvents, splitEvents } from '../sse/decode.ts'
 import { EventFramer } from '../sse/frame.ts'
@@ -35,6 +36,8 @@ export interface AnswerHooks {
   headers(status: number): void
   /** The whole answer is known, and its last bytes have not gone out yet. Undefined when it was too large to be read. */
   observed(observation: Observation | undefined, status: number): void
+  /** The end of a stream went to the client's socket: it has its answer, however the connection ends. */
+  delivered(): void
   /** Over, well or not. */
   ended(outcome: { readonly error?: CwmError; readonly status: number }): void
 }
@@ -144,12 +147,14 @@ export class Answer implements AnswerSink {
   }
 
   #passEvents(whole: readonly Buffer[]): void {
-    const { client } = this.#options
+    const { client, rules, hooks } = this.#options
     for (const bytes of whole) {
       this.#see(bytes)
-      if (!this.#observed && isLast(bytes)) this.#observe()
+      const ends = !this.#observed && rules !== undefined && isLast(bytes, rules.dialect)
+      if (ends) this.#observe()
       if (this.#hold === undefined) client.write(bytes)
       else for (const event of this.#held(bytes)) client.write(event)
+      if (ends) client.flushed(() => hooks.delivered())
     }
   }
 
@@ -213,13 +218,20 @@ export class Answer implements AnswerSink {
   }
 }
 
-/** Whether these bytes end a stream, in any dialect: after them the client may send its next turn. */
-function isLast(bytes: Buffer): boolean {
-  return (
-    bytes.includes('data: [DONE]', Math.max(0, bytes.length - 32)) ||
-    bytes.includes('event: message_stop', Math.max(0, bytes.length - 128)) ||
-    bytes.includes('event: response.completed') ||
-    bytes.includes('event: response.incomplete')
+const LAST_LINES: Readonly<Record<Dialect, readonly Buffer[]>> = {
+  chat: [Buffer.from('\ndata: [DONE]')],
+  completions: [Buffer.from('\ndata: [DONE]')],
+  messages: [Buffer.from('\nevent: message_stop')],
+  responses: [Buffer.from('\nevent: response.completed'), Buffer.from('\nevent: response.incomplete')],
+}
+
+/**
+ * Whether these bytes end a stream: after them the client may close its connection, or send its next turn. Only a line of its own
+ * counts: within JSON a line break is escaped, so no text of the model can pass for one.
+ */
+function isLast(bytes: Buffer, dialect: Dialect): boolean {
+  return LAST_LINES[dialect].some(
+    (line) => bytes.includes(line) || bytes.subarray(0, line.length - 1).equals(line.subarray(1)),
   )
 }
 

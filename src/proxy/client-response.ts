@@ -79,6 +79,13 @@ export class ClientResponse {
     })
   }
 
+  /** Calls back once all that was written before has gone to the client's socket; never, if the client leaves first. */
+  flushed(done: () => void): void {
+    this.#response.write('', (error) => {
+      if (error === null || error === undefined) done()
+    })
+  }
+
   end(bytes?: Buffer): void {
     if (bytes === undefined) this.#response.end()
     else this.#response.end(bytes)

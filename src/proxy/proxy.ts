@@ -59,6 +59,8 @@ interface Note {
   readonly started: number
   route: string
   status: number
+  /** The client has the end of its stream: it may close the connection as it likes. */
+  delivered?: boolean
   session?: string
   code?: string
   promptTokens?: number
@@ -129,7 +131,7 @@ export class ProxyHandler {
       rules: undefined,
       ownUsage: false,
       observed: () => {},
-      ended: () => {},
+      delivered: () => {},
     })
   }
 
@@ -179,7 +181,7 @@ export class ProxyHandler {
           if (usage.cachedTokens !== undefined) note.cachedTokens = usage.cachedTokens
           client.set('x-cwm-context', contextHeader(turn.session.record))
         },
-        ended: () => {},
+        delivered: () => memory.delivered(),
       })
     } catch (error) {
       reservation?.release()
@@ -222,7 +224,7 @@ export class ProxyHandler {
       readonly rules: DialectRules | undefined
       readonly ownUsage: boolean
       readonly observed: (observation: Observation | undefined, status: number) => void
-      readonly ended: () => void
+      readonly delivered: () => void
     },
   ): void {
     const { upstream, metrics, now, incomingHeaders } = this.#parts
@@ -245,8 +247,12 @@ export class ProxyHandler {
           metrics.ttft.observe({ route: note.route }, (now() - dispatched) / 1000)
         },
         observed: turn.observed,
+        delivered: () => {
+          note.delivered = true
+          turn.delivered()
+        },
         ended: ({ error }) => {
-          if (error === undefined) return
+          if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
           note.code = error.code
           note.status = error.status
           if (error.code !== 'CLIENT_GONE') metrics.upstreamErrors.inc({ code: error.code })
@@ -277,7 +283,8 @@ export class ProxyHandler {
   #log(request: IncomingMessage, response: ServerResponse, note: Note): void {
     const { metrics, log, now } = this.#parts
     const ms = now() - note.started
-    const left = !response.writableFinished && (note.code === undefined || note.code === 'CLIENT_GONE')
+    const left =
+      !response.writableFinished && note.delivered !== true && (note.code === undefined || note.code === 'CLIENT_GONE')
     const status = left ? 499 : note.status
     metrics.inFlight.dec()
     if (left) metrics.clientGone.inc()
@@ -354,8 +361,9 @@ class TurnMemory {
     return usage
   }
 
-  /** The last byte went to the client's socket: the turn is history. */
+  /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
   delivered(): void {
+    if (this.#done) return
     this.#done = true
     const { sessions, log, metrics } = this.#parts
     const { session } = this.#turn
