@@ -124,7 +124,8 @@ describe('the SDKs throw', () => {
     ['anthropic', '/v1/messages', messageText],
   ])('%s: on a stream that breaks, and not on a whole one', async (_, path, text) => {
     await expect(text()).resolves.toMatch(/\w+/)
-    for (const action of breaks) {
+    // A stall ends in the same way and takes a second.
+    for (const action of breaks.filter(({ kind }) => kind !== 'stall')) {
       stack.sim.fault({ path, action })
       await expect(text(), JSON.stringify(action)).rejects.toThrow(/upstream|broke|stopped|terminated/)
     }
