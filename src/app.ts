@@ -14,7 +14,7 @@ import { ProxyHandler } from './proxy/proxy.ts'
 import { defaultRoutes } from './proxy/routes.ts'
 import { closeServer, listen } from './server.ts'
 import { Callers } from './sessions/callers.ts'
-import { chainOf } from './sessions/chain.ts'
+import { behindWindowMark, chainOf } from './sessions/chain.ts'
 import { RetainedTurns } from './sessions/retained.ts'
 import { KeyDeriver } from './sessions/salt.ts'
 import { scopeOf } from './sessions/scope.ts'
@@ -118,6 +118,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
         incomingHeaders,
         saltOf,
         chainOf: (scope, messages, rules) => chainOf(scope, messages, (message) => rules.canonical(message)),
+        behindWindowMark,
         scopeOf: (tenant, rules, request, body) => scopeOf(tenant, rules.dialect, request.headers, body),
       },
       {

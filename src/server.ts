@@ -1,7 +1,8 @@
 // The HTTP server: one door for the hot path and for /cwm/. What is checked here is checked for both.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { CwmError } from './base/errors.ts'
 import { errorBody } from './dialects/errors.ts'
 
@@ -26,6 +27,7 @@ const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
 export async function listen(options: ServerOptions): Promise<{ server: Server; url: string }> {
   const checksHost = LOOPBACK_NAMES.includes(options.host) || options.host.startsWith('127.')
   const allowed = new Set([...LOOPBACK_NAMES, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
+  const answers = new WeakMap<Duplex, ServerResponse>()
   const server = createServer(
     {
       maxHeaderSize: options.maxHeaderBytes,
@@ -35,6 +37,7 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
     },
     (request, response) => {
       response.on('error', () => {})
+      answers.set(request.socket, response)
       if (checksHost && !allowed.has(hostName(request.headers.host))) {
         refuse(
           response,
@@ -44,17 +47,14 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
       else options.proxy(request, response)
     },
   )
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Bytes of ours in the middle of an answer would be taken for its own.
+    if (answers.get(socket)?.headersSent === true) socket.destroy()
+    else refuseSocket(socket, unreadable(error))
+  })
   // An upgraded connection could not be read, so nothing could be isolated on it.
   server.on('upgrade', (_, socket) => {
-    // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
-    socket.on('error', () => {})
-    const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
-    socket.once('close', () => clearTimeout(timer))
-    const body = errorBody('chat', new CwmError('INVALID_HEADER', 'upgrades are refused', { param: 'upgrade' }), '')
-    socket.resume()
-    socket.end(
-      `HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-    )
+    refuseSocket(socket, new CwmError('INVALID_HEADER', 'upgrades are refused', { param: 'upgrade' }))
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
@@ -71,6 +71,37 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   const host = isIP(options.host) === 6 ? `[${options.host}]` : options.host
   return { server, url: `http://${host}:${port}` }
+}
+
+/** What Node's parser could not read, or gave up waiting for. */
+function unreadable({ code }: NodeJS.ErrnoException): CwmError {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new CwmError('HEADERS_TOO_LARGE', 'the headers are too large (setting max_header_bytes)')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new CwmError('BODY_TIMEOUT', 'the request did not arrive whole in time (setting body_timeout_ms)')
+  }
+  return new CwmError('INVALID_HTTP', 'this is not a request that can be read')
+}
+
+/** Answers on a bare socket and closes it. */
+function refuseSocket(socket: Duplex, error: CwmError): void {
+  // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
+  socket.on('error', () => {})
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
+  socket.once('close', () => clearTimeout(timer))
+  const body = errorBody('chat', error, '')
+  const head = [
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`,
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ]
+  socket.resume()
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
 function hostName(host: string | undefined): string {

@@ -15,6 +15,8 @@ const table = {
   UNSUPPORTED_ENCODING: [415, 'invalid_request_error'],
   UNSUPPORTED_MEDIA_TYPE: [415, 'invalid_request_error'],
   BODY_TIMEOUT: [408, 'invalid_request_error'],
+  HEADERS_TOO_LARGE: [431, 'invalid_request_error'],
+  INVALID_HTTP: [400, 'invalid_request_error'],
   NOT_SUPPORTED: [400, 'invalid_request_error'],
   UNKNOWN_PATH: [404, 'not_found_error'],
   METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
@@ -23,6 +25,7 @@ const table = {
   // Sessions and windows.
   SESSION_NOT_FOUND: [404, 'not_found_error'],
   SESSION_EMPTY: [409, 'conflict_error'],
+  SESSION_AMBIGUOUS: [409, 'conflict_error'],
   WINDOW_NOT_FOUND: [404, 'not_found_error'],
   WINDOW_NAME_TAKEN: [409, 'conflict_error'],
   WINDOW_NOT_READY: [409, 'conflict_error'],
@@ -50,15 +53,23 @@ export class CwmError extends Error {
   override readonly name = 'CwmError'
   readonly code: ErrorCode
   readonly param: string | undefined
+  /** Words of another server. They may quote the client's prompt, so they are told to the client and never logged. */
+  readonly detail: string | undefined
 
-  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { param?: string; cause?: unknown; detail?: string } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.param = options.param
+    this.detail = options.detail
   }
 
   get status(): number {
     return table[this.code][0]
+  }
+
+  /** The message with the detail: for the client who asked, not for logs. */
+  get told(): string {
+    return this.detail === undefined ? this.message : `${this.message}: ${this.detail}`
   }
 
   get type(): string {

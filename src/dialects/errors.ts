@@ -27,7 +27,7 @@ export function wireCode(error: CwmError): string {
 /** The JSON text of an error answer. Anthropic's shape has no `param`, so the message names the field. */
 export function errorBody(dialect: Dialect, error: CwmError, requestId: string): string {
   if (dialect === 'messages') {
-    const message = error.param === undefined ? error.message : `${error.param}: ${error.message}`
+    const message = error.param === undefined ? error.told : `${error.param}: ${error.told}`
     return JSON.stringify({
       type: 'error',
       error: { type: anthropicType(error.status), message, code: wireCode(error) },
@@ -35,7 +35,7 @@ export function errorBody(dialect: Dialect, error: CwmError, requestId: string):
     })
   }
   return JSON.stringify({
-    error: { message: error.message, type: error.type, param: error.param ?? null, code: wireCode(error) },
+    error: { message: error.told, type: error.type, param: error.param ?? null, code: wireCode(error) },
   })
 }
 
@@ -45,13 +45,13 @@ export function errorEvent(dialect: Dialect, error: CwmError): string {
     case 'messages':
       return `event: error\ndata: ${JSON.stringify({
         type: 'error',
-        error: { type: anthropicType(error.status), message: error.message },
+        error: { type: anthropicType(error.status), message: error.told },
       })}\n\n`
     case 'responses':
       return `event: error\ndata: ${JSON.stringify({
         type: 'error',
         code: wireCode(error),
-        message: error.message,
+        message: error.told,
         param: null,
       })}\n\n`
     default:

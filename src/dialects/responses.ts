@@ -67,7 +67,8 @@ function observeJson(body: JsonObject): Observation {
   const incomplete = isObject(body.incomplete_details) ? textOf(body.incomplete_details.reason) : undefined
   const finishReason = incomplete ?? status
   const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
-  const complete = messages.length > 0 && (status === 'completed' || status === 'incomplete')
+  // vLLM answers no items at all when its tokens decode to no text; the turn is whole nevertheless.
+  const complete = status === 'completed' || status === 'incomplete'
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 

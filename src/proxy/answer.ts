@@ -6,7 +6,7 @@ import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { decodeJsonEvents, splitEvents } from '../sse/decode.ts'
-import { EventFramer } from '../sse/frame.ts'
+import { EventFramer, endOfLastEvent } from '../sse/frame.ts'
 import { UsageHold } from '../sse/usage-hold.ts'
 import type { AnswerControl, AnswerSink } from '../upstream/upstream.ts'
 import type { ClientResponse } from './client-response.ts'
@@ -79,6 +79,8 @@ export class Answer implements AnswerSink {
   #seenBytes = 0
   #unread = false
   #observed = false
+  /** The client has got the beginning of an event that is too long to wait for, and not its end. */
+  #inEvent = false
 
   constructor(options: AnswerOptions) {
     this.#options = options
@@ -139,7 +141,7 @@ export class Answer implements AnswerSink {
       if (this.#mode === 'events') {
         // Whole events that wait for a usage event which will not come were meant for the client; the partial one is dropped.
         for (const bytes of this.#hold?.flush() ?? []) client.write(bytes)
-        client.breakStream(error)
+        client.breakStream(error, this.#inEvent)
       } else if (this.#mode === 'pass') client.destroy()
       else client.fail(error)
     }
@@ -149,6 +151,7 @@ export class Answer implements AnswerSink {
   #passEvents(whole: readonly Buffer[]): void {
     const { client, rules, hooks } = this.#options
     for (const bytes of whole) {
+      this.#inEvent = endOfLastEvent(bytes) !== bytes.length
       this.#see(bytes)
       const ends = !this.#observed && rules !== undefined && isLast(bytes, rules.dialect)
       if (ends) this.#observe()
@@ -165,8 +168,8 @@ export class Answer implements AnswerSink {
       length += event.length
       out.push(...(this.#hold?.push(event) ?? []))
     }
-    // A part of an event that is too long to wait for.
-    if (length < bytes.length) out.push(bytes.subarray(length))
+    // A part of an event that is too long to wait for: what waits goes first, or it would be overtaken.
+    if (length < bytes.length) out.push(...(this.#hold?.flush() ?? []), bytes.subarray(length))
     return out
   }
 

@@ -58,8 +58,6 @@ export class ClientResponse {
     const all = [...headers]
     for (const [name, value] of this.#own) all.push(name, value)
     if (status === 200) for (const [name, value] of this.#promises) all.push(name, value)
-    // The answer's own date goes on; without one none is made up.
-    this.#response.sendDate = false
     if (statusText === '') this.#response.writeHead(status, all)
     else this.#response.writeHead(status, statusText, all)
   }
@@ -121,12 +119,12 @@ export class ClientResponse {
     req.resume()
   }
 
-  /** Ends a broken event stream: an error event, at the event boundary where we stand, then a broken connection. */
-  breakStream(error: CwmError): void {
+  /** Ends a broken event stream: an error event, at an event boundary, then a broken connection. `inEvent`: one is unfinished. */
+  breakStream(error: CwmError, inEvent: boolean): void {
     const { socket } = this.#response
     const timer = setTimeout(() => socket?.destroy(), LAST_WORDS_MS)
     this.#response.once('close', () => clearTimeout(timer))
-    this.#response.write(errorEvent(this.#dialect, error), () => socket?.destroy())
+    this.#response.write((inEvent ? '\n\n' : '') + errorEvent(this.#dialect, error), () => socket?.destroy())
   }
 
   /** Breaks the connection in mid-answer. */

@@ -5,22 +5,22 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { Dialect, SessionRecord } from '../base/records.ts'
+import type { Dialect } from '../base/records.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
 import type { EngineModels } from '../upstream/models.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { promptOfTurn } from '../windows/prompt-of-turn.ts'
-import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { Windows } from '../windows/windows.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { decodeBytes, parseBody, readBytes } from './body.ts'
 import { ClientResponse } from './client-response.ts'
 import { checkFields } from './guard.ts'
 import { type ControlHeaders, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import { matchRoute, type PlainRoute, type Route, type RouteLists, type SaltedRoute } from './routes.ts'
-import { prepareTurn, type Turn, type TurnParts } from './turn.ts'
+import { prepareTurn, type TurnParts } from './turn.ts'
+import { type MemoryParts, TurnMemory } from './turn-memory.ts'
 
 export interface ProxyOptions {
   readonly routes: RouteLists
@@ -35,7 +35,7 @@ export interface ProxyOptions {
   readonly maxObservedBytesInAll: number
 }
 
-export interface ProxyParts extends TurnParts {
+export interface ProxyParts extends TurnParts, MemoryParts {
   readonly upstream: Pick<Upstream, 'send' | 'origin'>
   readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
   readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
@@ -295,109 +295,6 @@ export class ProxyHandler {
       { request: requestId, method: request.method, route, status, ms, session, code, promptTokens, cachedTokens },
       'request',
     )
-  }
-}
-
-/** What is remembered of one turn: announced when the answer is whole, kept when the client has it, taken back when it has not. */
-class TurnMemory {
-  readonly #parts: ProxyParts
-  readonly #turn: Turn
-  readonly #rules: DialectRules
-  readonly #reservation: NameReservation | undefined
-  readonly #apiKey: string | undefined
-  #digests: string[] = []
-  #observation: Observation | undefined
-  #usage: SessionRecord['usage']
-  #done = false
-
-  constructor(
-    parts: ProxyParts,
-    turn: Turn,
-    rules: DialectRules,
-    reservation: NameReservation | undefined,
-    apiKey: string | undefined,
-  ) {
-    this.#parts = parts
-    this.#turn = turn
-    this.#rules = rules
-    this.#reservation = reservation
-    this.#apiKey = apiKey
-  }
-
-  /** The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. Answers its usage. */
-  observe(observation: Observation | undefined, status: number): SessionRecord['usage'] {
-    const { sessions, metrics, now } = this.#parts
-    const { session, chains } = this.#turn
-    if (status !== 200) return undefined
-    if (observation === undefined) {
-      metrics.unobserved.inc()
-      return undefined
-    }
-    this.#observation = observation
-    const { usage } = observation
-    this.#usage = usage
-    if (observation.complete) {
-      for (const { messages } of observation.choices) {
-        for (const chain of chains) {
-          const digest = chain.boundary(messages)
-          if (digest !== undefined) this.#digests.push(digest)
-        }
-      }
-      sessions.announce(session, this.#digests)
-    }
-    const at = now()
-    session.change({
-      lastTurnAt: at,
-      turns: session.record.turns + 1,
-      model: this.#turn.model,
-      dialect: this.#rules.dialect,
-      ...(usage === undefined ? {} : { usage }),
-    })
-    if (usage !== undefined) {
-      metrics.promptTokens.inc(usage.promptTokens)
-      metrics.cachedTokens.inc(usage.cachedTokens ?? 0)
-      metrics.completionTokens.inc(usage.completionTokens)
-    }
-    return usage
-  }
-
-  /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
-  delivered(): void {
-    if (this.#done) return
-    this.#done = true
-    const { sessions, log, metrics } = this.#parts
-    const { session } = this.#turn
-    if (this.#observation === undefined) {
-      this.#reservation?.release()
-      return
-    }
-    sessions.save(session, this.#digests).catch((thrown: unknown) => {
-      metrics.storeErrors.inc()
-      log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
-    })
-    if (this.#observation.complete) this.#keep()
-    else this.#reservation?.release()
-  }
-
-  /** The connection is closed. Without `delivered` the client has not got its answer: nobody's history, and not frozen. */
-  closed(): void {
-    if (this.#done) return
-    this.#parts.sessions.retract(this.#digests)
-    this.#reservation?.release()
-  }
-
-  #keep(): void {
-    const { retained, windows } = this.#parts
-    const { session, body, clientSalt } = this.#turn
-    if (this.#rules.dialect === 'completions') return
-    const reply = this.#observation?.choices[0]?.messages ?? []
-    const promptTokens = this.#usage?.promptTokens
-    const { tenant, id } = session.record
-    const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt }
-    retained.set(tenant, id, turn)
-    if (this.#reservation === undefined) return
-    const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt }
-    windows.freezeLater(request, this.#reservation, { apiKey: this.#apiKey })
   }
 }
 

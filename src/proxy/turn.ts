@@ -23,6 +23,7 @@ export interface TurnParts {
   readonly saltOf: (key: { tenant: string; lineage: string; model: string; clientSalt?: string }) => string
   /** The chain over a body's history, within the scope of who sent it. */
   readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
+  readonly behindWindowMark: (boundary: string) => string
   readonly scopeOf: (tenant: string, rules: DialectRules, request: IncomingMessage, body: JsonObject) => string
 }
 
@@ -49,8 +50,10 @@ export interface Turn {
   readonly model: string
   /** cwm asked for the usage event; the client did not. */
   readonly ownUsage: boolean
-  /** Chains to which the reply is added: over what the client sent, and over the whole when a window stands before it. */
-  readonly chains: readonly Chain[]
+  /** The chain over what the client sent, to which the reply is added. Undefined for completions. */
+  readonly chain: Chain | undefined
+  /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
+  readonly wholeChain: Chain | undefined
 }
 
 /** Resolves a salted request. Throws what windows and store throw, and `WINDOW_MISMATCH` for another model or dialect than the window's. */
@@ -70,7 +73,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
     // Checked before anything is restored: a refused request must leave the session as it was.
     const candidate = await parts.windows.requireFrozen(tenant, wanted)
     checkFit(candidate, rules, model)
-    continueWindow(candidate, json, rules, { known: false, bound: false })
+    continueWindow(candidate, json, rules, { known, bound: false })
     const thawed = await parts.windows.thaw(session, wanted, turn.call)
     base = thawed.base
     restored = thawed.receipt.restoredTokens
@@ -81,7 +84,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   }
 
   const changes = new Map<string, Buffer | string>()
-  const chains = chain === undefined ? [] : [chain]
+  let wholeChain: Chain | undefined
   let effectiveSalt = clientSalt
   if (base !== undefined) {
     const continuation = continueWindow(base, json, rules, { known, bound })
@@ -93,7 +96,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
         ...base.prompt.messages,
         ...rules.readMessages(json).slice(continuation.skip),
       ]
-      chains.push(parts.chainOf(scope, whole, rules))
+      wholeChain = parts.chainOf(scope, whole, rules)
     }
     for (const [field, value] of Object.entries(base.prompt.shaping)) {
       if (json[field] === undefined || json[field] === null) changes.set(field, JSON.stringify(value))
@@ -110,7 +113,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   })
   changes.set('cache_salt', JSON.stringify(salt))
   const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
-  return { session, found, restored, base, body, clientSalt: effectiveSalt, model, ownUsage, chains }
+  return { session, found, restored, base, body, clientSalt: effectiveSalt, model, ownUsage, chain, wholeChain }
 }
 
 /** Completions have no messages, so nothing but a name can tell their session. */
@@ -124,21 +127,37 @@ function outer(body: JsonObject, rules: DialectRules): readonly JsonValue[] {
   return system === undefined ? [] : [system]
 }
 
+interface FoundSession {
+  readonly session: LiveSession
+  readonly found: Found
+  /** The request's history was delivered to this session, or to one that cannot be told from it. */
+  readonly known: boolean
+}
+
 async function findSession(
   { sessions }: TurnParts,
   tenant: string,
   control: ControlHeaders,
   chain: Chain | undefined,
-): Promise<{ session: LiveSession; found: Found; known: boolean }> {
-  const byPrefix = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+): Promise<FoundSession> {
+  const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+  const ambiguous = match?.kind === 'ambiguous'
   if (control.session !== undefined) {
     const session = await sessions.named(tenant, control.session)
-    return { session, found: 'named', known: byPrefix?.session === session }
+    return { session, found: 'named', known: ambiguous || (match?.kind === 'one' && match.session === session) }
+  }
+  if (ambiguous && match.behindWindow && control.window === undefined) {
+    throw new CwmError(
+      'SESSION_AMBIGUOUS',
+      'two sessions hold exactly this history, one of them behind a window; say which is meant with x-cwm-session or x-cwm-window',
+      { param: 'x-cwm-session' },
+    )
   }
   // A window that is asked for makes a session of its own, unless this history is already that window's.
-  const fits = control.window === undefined || byPrefix?.session.record.baseWindow === control.window
-  if (byPrefix !== undefined && fits) return { session: byPrefix.session, found: 'prefix', known: true }
-  return { session: sessions.unnamed(tenant), found: 'new', known: false }
+  const fits =
+    match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
+  if (fits) return { session: match.session, found: 'prefix', known: true }
+  return { session: sessions.unnamed(tenant), found: 'new', known: ambiguous }
 }
 
 function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): void {

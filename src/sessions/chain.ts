@@ -43,6 +43,14 @@ export class Chain {
   }
 }
 
+/**
+ * The mark that a boundary's session stands behind a window: the client's own words are not all of its prompt. Kept beside the
+ * boundary, so that an ambiguous one can be told from one that would silently lose a window.
+ */
+export function behindWindowMark(boundary: string): string {
+  return createHash('sha256').update(`behind-window:${boundary}`).digest('base64url')
+}
+
 /** Lone surrogates are all one character in UTF-8, which is what is hashed: text that has them goes in escaped. */
 function frameMessage(text: string): string {
   if (!SURROGATE.test(text) || !LONE_SURROGATE.test(text)) return `m${text.length}:${text}`

@@ -5,10 +5,10 @@ import type { Now } from '../base/clock.ts'
 import { randomId } from '../base/ids.ts'
 import type { Boundary, SessionRecord } from '../base/records.ts'
 import type { BoundaryHit, Page, PageRequest, Store } from '../base/store.ts'
-import type { Chain } from './chain.ts'
+import { behindWindowMark, type Chain } from './chain.ts'
 
-/** Boundaries kept per session: a regenerated or edited late turn still finds its branch. */
-const KEEP_BOUNDARIES = 8
+/** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
+const KEEP_BOUNDARIES = 24
 const EXPIRED_PER_SWEEP = 10_000
 
 export interface TrackerOptions {
@@ -47,6 +47,11 @@ interface KnownBoundary {
   readonly expiresAt: number
 }
 
+/** Whose history a request extends. `behindWindow`: one of several holders stands behind a window. */
+export type PrefixMatch =
+  | { readonly kind: 'one'; readonly session: LiveSession }
+  | { readonly kind: 'ambiguous'; readonly behindWindow: boolean }
+
 export class SessionTracker {
   readonly #options: TrackerOptions
   readonly #sessions: LRUCache<string, LiveSession>
@@ -76,21 +81,24 @@ export class SessionTracker {
   }
 
   /**
-   * The session whose delivered history the chain extends, at its longest known boundary.
-   * Undefined when there is none, or when two sessions came to hold that same history: then nobody can tell which is meant.
+   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none.
+   * `ambiguous` when two sessions came to hold that same history: then nobody can tell which is meant.
    */
-  async byPrefix(tenant: string, chain: Chain): Promise<{ session: LiveSession; messages: number } | undefined> {
+  async byPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
     if (chain.candidates.length === 0) return undefined
     const hits = await this.#hits(
       tenant,
       chain.candidates.map((candidate) => candidate.digest),
     )
-    for (const { digest, messages } of chain.candidates) {
+    for (const { digest } of chain.candidates) {
       const hit = hits.get(digest)
       if (hit === undefined) continue
-      if (hit === 'ambiguous') return undefined
+      if (hit === 'ambiguous') {
+        const mark = behindWindowMark(digest)
+        return { kind: 'ambiguous', behindWindow: (await this.#hits(tenant, [mark])).has(mark) }
+      }
       const session = await this.find(tenant, hit.sessionId)
-      if (session !== undefined) return { session, messages }
+      if (session !== undefined) return { kind: 'one', session }
     }
     return undefined
   }

@@ -57,8 +57,8 @@ const noKey = { apiKey: undefined }
 it('still asks to render after a model was unknown: that says nothing of the endpoint', async () => {
   answer = (_, model) => (model === 'nope' ? [404, UNKNOWN_MODEL] : [200, { token_ids: [1, 2] }])
 
-  const unknown = await engine.promptIds(prompt('nope'), true, noKey)
-  const known = await engine.promptIds(prompt('tiny'), true, noKey)
+  const unknown = await engine.promptIds(prompt('nope'), noKey)
+  const known = await engine.promptIds(prompt('tiny'), noKey)
 
   expect(unknown).toBeUndefined()
   expect(known).toEqual(Uint32Array.of(1, 2))
@@ -70,7 +70,7 @@ it.each([
 ])('does not ask again where the render endpoints %s', async (_, status, body) => {
   answer = () => [status, body]
 
-  const ids = [await engine.promptIds(prompt('tiny'), true, noKey), await engine.promptIds(prompt('tiny'), true, noKey)]
+  const ids = [await engine.promptIds(prompt('tiny'), noKey), await engine.promptIds(prompt('tiny'), noKey)]
 
   expect(ids).toEqual([undefined, undefined])
   expect(asked).toEqual(['/v1/responses/render'])

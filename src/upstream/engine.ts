@@ -3,6 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
+import { anthropicAsChat } from './anthropic-as-chat.ts'
 import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -54,12 +55,12 @@ export class Engine {
   }
 
   /**
-   * The ids of a prompt as the engine would prefill it, `add_generation_prompt` included or not.
+   * The ids of a prompt as the engine would prefill it, generation prompt included.
    * Undefined when no endpoint of this engine can express the prompt. Throws `UPSTREAM_REJECTED` when the engine refuses it.
    */
-  async promptIds(prompt: Prompt, generationPrompt: boolean, options: CallOptions): Promise<Uint32Array | undefined> {
-    const rendered = this.#renders ? await this.#render(prompt, generationPrompt, options) : undefined
-    return rendered ?? (await this.#tokenize(prompt, generationPrompt, options))
+  async promptIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
+    const rendered = this.#renders ? await this.#render(prompt, options) : undefined
+    return rendered ?? (await this.#tokenize(prompt, options))
   }
 
   /** Prefills `tokenIds` under `salt` and produces one token. What was missing from the KV store is computed and stored by it. */
@@ -74,12 +75,10 @@ export class Engine {
     return { cachedTokens: typeof cached === 'number' ? cached : undefined, promptTokens }
   }
 
-  async #render(prompt: Prompt, generation: boolean, options: CallOptions): Promise<Uint32Array | undefined> {
-    if (!generation && prompt.dialect !== 'chat') return undefined
+  async #render(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
     const path = `${RENDER_PATHS[prompt.dialect]}/render`
     const messages = prompt.dialect === 'responses' ? { input: prompt.messages } : { messages: prompt.messages }
     const body: Record<string, JsonValue | undefined> = { ...prompt.shaping, model: prompt.model, ...messages }
-    if (prompt.dialect === 'chat') body.add_generation_prompt = generation
     if (prompt.dialect === 'messages') body.max_tokens = 1
     const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
     if (NOT_THERE.includes(answer.status)) {
@@ -91,14 +90,15 @@ export class Engine {
     return readIds(answer.body.token_ids, path)
   }
 
-  async #tokenize(prompt: Prompt, generation: boolean, options: CallOptions): Promise<Uint32Array | undefined> {
-    if (prompt.dialect !== 'chat') return undefined
+  async #tokenize(asked: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
+    const prompt = asChat(asked)
+    if (prompt === undefined) return undefined
     const known: readonly string[] = [...TOKENIZE_FIELDS, ...TEMPLATE_FIELDS, ...HARMLESS]
     if (Object.keys(prompt.shaping).some((field) => !known.includes(field))) return undefined
     const body: Record<string, JsonValue | undefined> = {
       model: prompt.model,
       messages: prompt.messages,
-      add_generation_prompt: generation,
+      add_generation_prompt: true,
       chat_template_kwargs: templateArguments(prompt.shaping),
     }
     for (const field of TOKENIZE_FIELDS) if (prompt.shaping[field] !== undefined) body[field] = prompt.shaping[field]
@@ -112,6 +112,11 @@ export class Engine {
     const call = { method: 'POST', path, body, apiKey, deadlineMs } as const
     return callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
   }
+}
+
+function asChat(prompt: Prompt): Prompt | undefined {
+  if (prompt.dialect === 'chat') return prompt
+  return prompt.dialect === 'messages' ? anthropicAsChat(prompt) : undefined
 }
 
 /** What the template is called with, as chat completions put it together. */

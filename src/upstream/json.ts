@@ -81,10 +81,11 @@ export function callJson(upstream: Upstream, call: JsonCall): Promise<UpstreamAn
   })
 }
 
-/** The engine's own words about a refused call, cut to one line; an engine may quote the prompt, so only its first part. */
+/** A refused call as an error. The engine's own words, cut to one line, are its detail. */
 export function rejectionOf(path: string, { status, body }: UpstreamAnswer): CwmError {
   const error = body.error
-  const message = isObject(error) && typeof error.message === 'string' ? error.message : ''
-  const said = message === '' ? '' : `: ${message.split('\n', 1)[0]?.slice(0, 200)}`
-  return new CwmError('UPSTREAM_REJECTED', `${path} of the upstream answered ${status}${said}`)
+  const said =
+    isObject(error) && typeof error.message === 'string' ? error.message.split('\n', 1)[0]?.slice(0, 200) : undefined
+  const message = `${path} of the upstream answered ${status}`
+  return new CwmError('UPSTREAM_REJECTED', message, said === undefined ? {} : { detail: said })
 }

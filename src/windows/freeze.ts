@@ -50,7 +50,7 @@ export async function freezeReserved(
 async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): Promise<void> {
   const { store, lmcache, log } = parts
   const { tenant, name, id } = record
-  const reason = error.code === 'INTERNAL' ? 'cwm failed; its log has the cause' : error.message
+  const reason = error.code === 'INTERNAL' ? 'cwm failed; its log has the cause' : error.told
   await store.changeWindow(tenant, name, id, { state: 'failed', reason })
   const current = await store.getWindow(tenant, name)
   if (current === undefined || current.id !== id || current.pin === 'none') return
@@ -86,6 +86,8 @@ async function prove(
   if (warning !== undefined) warnings.push(warning)
   const model = await models.find(record.model, options.apiKey)
   const { link, keys } = await findKeys(parts, model?.engineName, warnings)
+  // An LMCache that does not answer may hold the chunks all the same: the engine stores them on a way of its own.
+  const unknown = parts.lmcache.configured && link === undefined && tokenIds.length > 0
   const chunks = keys === undefined ? 0 : Math.floor(tokenIds.length / keys.chunkSize)
   const sequence = keys === undefined || chunks === 0 ? undefined : { tokenIds, salt: saltOf(record), keys }
 
@@ -114,7 +116,7 @@ async function prove(
     warnings.push(`under one chunk of ${keys.chunkSize} tokens: LMCache stores nothing`)
   }
   const receipt: FreezeReceipt = {
-    durability: sequence === undefined ? 'text' : (presence?.durability ?? 'unverified'),
+    durability: sequence === undefined && !unknown ? 'text' : (presence?.durability ?? 'unverified'),
     tokens: tokenIds.length,
     chunkSize: keys?.chunkSize ?? null,
     chunks,

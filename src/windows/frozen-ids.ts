@@ -26,7 +26,7 @@ export async function findFrozenIds(
 ): Promise<FrozenIds> {
   const last = prompt.messages.at(-1)
   const next = (probe: string) =>
-    engine.promptIds({ ...prompt, messages: [...prompt.messages, ...rules.probe(probe, last)] }, true, options)
+    engine.promptIds({ ...prompt, messages: [...prompt.messages, ...rules.probe(probe, last)] }, options)
   const [first, second] = [await next(PROBES[0]), await next(PROBES[1])]
   if (first === undefined || second === undefined) {
     return {
@@ -35,7 +35,7 @@ export async function findFrozenIds(
     }
   }
   if (promptTokens !== undefined && replyAt > 0) {
-    const turn = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, true, options)
+    const turn = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
     if (turn !== undefined && turn.length !== promptTokens) {
       return {
         ids: new Uint32Array(),

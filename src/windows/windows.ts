@@ -18,6 +18,14 @@ export interface FreezeRequest extends PromptOfTurn {
   readonly clientSalt: string | undefined
 }
 
+/** A freeze that the turn itself does not allow. */
+export interface RefusedFreeze {
+  readonly session: LiveSession
+  readonly model: string
+  readonly dialect: WindowRecord['dialect']
+  readonly reason: string
+}
+
 /** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
 export interface NameReservation {
   readonly name: string
@@ -106,14 +114,48 @@ export class Windows {
     }
   }
 
+  /** Records under a held name why its turn is not frozen, in the background; the name can be tried again. */
+  refuseLater({ session, model, dialect, reason }: RefusedFreeze, reservation: NameReservation): void {
+    const { tenant, id: sessionId, lineage } = session.record
+    const { name } = reservation
+    const at = this.#parts.now()
+    const record: WindowRecord = {
+      tenant,
+      name,
+      id: randomId(),
+      state: 'failed',
+      reason,
+      sessionId,
+      lineage,
+      dialect,
+      model,
+      messageCount: 0,
+      replyAt: 0,
+      createdAt: at,
+      pin: 'none',
+    }
+    const prompt = { dialect, model, messages: [], shaping: {} }
+    this.#parts.metrics.freezes.inc({ outcome: 'failed' })
+    this.#parts.log.warn({ window: name, reason }, 'freeze refused')
+    this.#inBackground(name, () =>
+      this.#parts.store
+        .reserveWindow(record, { prompt, tokenIds: new Uint32Array() })
+        .finally(() => reservation.release()),
+    )
+  }
+
   /** The same in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log. */
   freezeLater(request: FreezeRequest, reservation: NameReservation, options: CallOptions): void {
-    const work = this.freeze(request, reservation, options).catch((thrown: unknown) => {
+    this.#inBackground(request.name, () => this.freeze(request, reservation, options))
+  }
+
+  #inBackground(name: string, work: () => Promise<unknown>): void {
+    const done = work().catch((thrown: unknown) => {
       this.#parts.metrics.freezes.inc({ outcome: 'failed' })
-      this.#parts.log.error({ window: request.name, err: toCwmError(thrown) }, 'freeze could not be recorded')
+      this.#parts.log.error({ window: name, err: toCwmError(thrown) }, 'freeze could not be recorded')
     })
-    this.#background.add(work)
-    void work.finally(() => this.#background.delete(work))
+    this.#background.add(done)
+    void done.finally(() => this.#background.delete(done))
   }
 
   /**

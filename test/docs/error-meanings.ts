@@ -18,6 +18,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain.',
   UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
   BODY_TIMEOUT: 'The request did not arrive whole within `body_timeout_ms`.',
+  HEADERS_TOO_LARGE: 'The header section is over `max_header_bytes`.',
+  INVALID_HTTP: 'The request is not HTTP that can be read; the connection is closed.',
   NOT_SUPPORTED: 'cwm does not do this; the message says what to do instead.',
   UNKNOWN_PATH:
     'Not on the list of paths that are forwarded (`docs/http-api.md`); the operator can add it with `routes`.',
@@ -26,6 +28,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   FORBIDDEN_HOST: 'The `Host` or `Origin` is not one that is answered; see `allowed_hosts`.',
   SESSION_NOT_FOUND: 'No such session under this key.',
   SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
+  SESSION_AMBIGUOUS:
+    'Two sessions hold exactly this history, one of them behind a window. Name the session or the window: taking the wrong one would lose the window in silence.',
   WINDOW_NOT_FOUND: "No such window under this key. Another tenant's windows answer the same.",
   WINDOW_NAME_TAKEN: 'There is a window of that name. Choose another.',
   WINDOW_NOT_READY: 'The window is still being frozen, or its freeze failed; the message has the reason.',

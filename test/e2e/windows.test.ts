@@ -584,6 +584,12 @@ describe('on another stack', () => {
     ],
   ]
 
+  const talkOf = (dialect: string) => {
+    const talk = talks.find(([name]) => name === dialect)
+    if (talk === undefined) throw new Error(`no talk in ${dialect}`)
+    return talk
+  }
+
   it.each(talks)('with scale-out a window of %s is restorable', async (dialect, path, body) => {
     other = await startStack({ sim: { scaleOut: true } })
     const request: Ask = { body: body(`${prose(600)}. The code word is larch.`), headers: { 'x-cwm-freeze': 'w' } }
@@ -598,7 +604,8 @@ describe('on another stack', () => {
     expect(got.text).toContain('larch')
   })
 
-  it.each(talks)('without scale-out a window of %s is text, and says so', async (dialect, path, body) => {
+  it('without scale-out a window of responses is text, and says so', async () => {
+    const [dialect, path, body] = talkOf('responses')
     other = await startStack()
     const request: Ask = { body: body(`${prose(600)}. The code word is larch.`), headers: { 'x-cwm-freeze': 'w' } }
     expect((await ask(other.url, path, request)).status).toBe(200)
@@ -613,6 +620,22 @@ describe('on another stack', () => {
     })
     expect(window.receipt?.warnings.join()).toContain('--enable-scale-out')
     expect(got.headers['x-cwm-restored']).toBe('0')
+    expect(got.text).toContain('larch')
+  })
+
+  // `/tokenize` knows chat only: cwm makes of Anthropic's messages the chat that vLLM makes of them.
+  it('without scale-out a window of messages is restorable all the same', async () => {
+    const [, path, body] = talkOf('messages')
+    other = await startStack()
+    const request: Ask = { body: body(`${prose(600)}. The code word is larch.`), headers: { 'x-cwm-freeze': 'w' } }
+    expect((await ask(other.url, path, request)).status).toBe(200)
+    const window = await settled(other.url, 'w')
+    await emptyEngine(other)
+
+    const got = await ask(other.url, path, { body: body('What is the code word?'), headers: inWindow('w') })
+
+    expect(window.receipt).toMatchObject({ durability: 'l2', pinned: true })
+    expect(Number(got.headers['x-cwm-restored'])).toBe(wholeChunks(window.receipt?.tokens ?? 0))
     expect(got.text).toContain('larch')
   })
 

@@ -247,7 +247,7 @@ describe('a thaw', () => {
 
   // Both at temperature 0: the same question gets the same reply, so the prefix of their own words is ambiguous. The path still
   // names the window, and the history was delivered behind it: the next turn is cold at worst, not refused.
-  it.fails('by path goes on for two people who asked the same question', async () => {
+  it('by path goes on for two people who asked the same question', async () => {
     const byPath = openai(cwm.url, { path: '/cwm/w/book/v1' })
     const question = user('what everybody asks?')
     const first = await ask(byPath, [question])

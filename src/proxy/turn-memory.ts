@@ -1,0 +1,145 @@
+// What is remembered of one turn: announced when its answer is whole, kept when the client has it, taken back when it has not.
+
+import { toCwmError } from '../base/errors.ts'
+import type { JsonValue } from '../base/json.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { SessionRecord } from '../base/records.ts'
+import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import { promptOfTurn } from '../windows/prompt-of-turn.ts'
+import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { Turn } from './turn.ts'
+
+export interface MemoryParts {
+  readonly sessions: SessionTracker
+  readonly windows: Windows
+  readonly retained: RetainedTurns
+  readonly behindWindowMark: (boundary: string) => string
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** What is remembered of one turn: announced when the answer is whole, kept when the client has it, taken back when it has not. */
+export class TurnMemory {
+  readonly #parts: MemoryParts
+  readonly #turn: Turn
+  readonly #rules: DialectRules
+  readonly #reservation: NameReservation | undefined
+  readonly #apiKey: string | undefined
+  #digests: string[] = []
+  #observation: Observation | undefined
+  #usage: SessionRecord['usage']
+  /** A whole answer of status 200 came, read or not: its client was told that the freeze is pending. */
+  #answered = false
+  #done = false
+
+  constructor(
+    parts: MemoryParts,
+    turn: Turn,
+    rules: DialectRules,
+    reservation: NameReservation | undefined,
+    apiKey: string | undefined,
+  ) {
+    this.#parts = parts
+    this.#turn = turn
+    this.#rules = rules
+    this.#reservation = reservation
+    this.#apiKey = apiKey
+  }
+
+  /** The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. Answers its usage. */
+  observe(observation: Observation | undefined, status: number): SessionRecord['usage'] {
+    const { sessions, metrics, now } = this.#parts
+    const { session } = this.#turn
+    if (status !== 200) return undefined
+    this.#answered = true
+    if (observation === undefined) {
+      metrics.unobserved.inc()
+      return undefined
+    }
+    this.#observation = observation
+    const { usage } = observation
+    this.#usage = usage
+    if (observation.complete) {
+      this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
+      sessions.announce(session, this.#digests)
+    }
+    const at = now()
+    session.change({
+      lastTurnAt: at,
+      turns: session.record.turns + 1,
+      model: this.#turn.model,
+      dialect: this.#rules.dialect,
+      ...(usage === undefined ? {} : { usage }),
+    })
+    if (usage !== undefined) {
+      metrics.promptTokens.inc(usage.promptTokens)
+      metrics.cachedTokens.inc(usage.cachedTokens ?? 0)
+      metrics.completionTokens.inc(usage.completionTokens)
+    }
+    return usage
+  }
+
+  /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
+  delivered(): void {
+    if (this.#done) return
+    this.#done = true
+    const { sessions, log, metrics } = this.#parts
+    const { session } = this.#turn
+    if (this.#observation === undefined) {
+      this.#refuseFreeze('the answer was too large to be read (settings max_held_bytes and max_observed_bytes)')
+      return
+    }
+    sessions.save(session, this.#digests).catch((thrown: unknown) => {
+      metrics.storeErrors.inc()
+      log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
+    })
+    if (this.#observation.complete) this.#keep()
+    else this.#refuseFreeze('the answer was not complete')
+  }
+
+  /** The client was told that the freeze is pending: what became of it must be found under the name. */
+  #refuseFreeze(reason: string): void {
+    const { session, model } = this.#turn
+    const { dialect } = this.#rules
+    if (this.#reservation === undefined) return
+    if (!this.#answered || dialect === 'completions') {
+      this.#reservation.release()
+      return
+    }
+    this.#parts.windows.refuseLater({ session, model, dialect, reason }, this.#reservation)
+  }
+
+  /** The connection is closed. Without `delivered` the client has not got its answer: nobody's history, and not frozen. */
+  closed(): void {
+    if (this.#done) return
+    this.#parts.sessions.retract(this.#digests)
+    this.#reservation?.release()
+  }
+
+  /** Where the next turn may begin: after the client's own words, and after the whole when a window stands before them. */
+  #boundaries(reply: readonly JsonValue[]): string[] {
+    const { chain, wholeChain } = this.#turn
+    const own = chain?.boundary(reply)
+    if (own === undefined) return []
+    const whole = wholeChain?.boundary(reply)
+    return whole === undefined ? [own] : [own, this.#parts.behindWindowMark(own), whole]
+  }
+
+  #keep(): void {
+    const { retained, windows } = this.#parts
+    const { session, body, clientSalt } = this.#turn
+    if (this.#rules.dialect === 'completions') return
+    const reply = this.#observation?.choices[0]?.messages ?? []
+    const promptTokens = this.#usage?.promptTokens
+    const { tenant, id } = session.record
+    const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt }
+    retained.set(tenant, id, turn)
+    if (this.#reservation === undefined) return
+    const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt }
+    windows.freezeLater(request, this.#reservation, { apiKey: this.#apiKey })
+  }
+}
