@@ -68,7 +68,7 @@ function replay(group: RecordedGroup, server: (path: string) => ServerName): voi
     const expected = summary(response.status, response.content_type, response.body, name)
     const ask = () => send(server(request.path), exchange)
     // Started with --enable-scale-out the real engine answers what was recorded as refused; prefix.test.ts holds it to that.
-    if (name.endsWith(', disabled') && (await ask()).status === 200) return context.skip('this engine renders')
+    if (name.endsWith(', disabled') && (await ask()).status !== 403) return context.skip('this engine renders')
     const seen = (reply: Reply) => summary(reply.status, reply.type, reply.json ?? reply.text, name)
     let reply = await ask()
     // The directory learns by events, and a prefetch takes its time: questions may be asked again, changes may not.

@@ -379,14 +379,14 @@ describe('with LMCache out of reach', () => {
     expect(thaw.warnings.join()).toMatch(/LMCache/)
   })
 
-  it('a freeze keeps the text, and says what is missing', async () => {
+  it('a freeze proves nothing of the KV, and says what is missing', async () => {
     const alone = await startCwm(nobody)
 
     await ask(openai(alone.url), OPENING, session('text', { 'x-cwm-freeze': 'text' }))
     const frozen = await alone.frozen('text')
 
     await alone.dispose()
-    expect(frozen).toMatchObject({ durability: 'text', pinned: false, restorable_tokens: 0 })
+    expect(frozen).toMatchObject({ durability: 'unverified', pinned: false, restorable_tokens: 0 })
     expect(frozen.tokens).toBe(receipt.tokens)
     expect(frozen.warnings.join()).toMatch(/LMCache/)
   })
