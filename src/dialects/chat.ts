@@ -1,6 +1,5 @@
 // POST /v1/chat/completions: its messages, their identity, and what its answers hold.
 
-import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import {
@@ -10,11 +9,12 @@ import {
   type DialectRules,
   frame,
   type Observation,
+  readMessageList,
   stableArguments,
   stableJson,
   textOf,
 } from './dialect.ts'
-import { readOpenAiUsage } from './openai-usage.ts'
+import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
 /** `content` as frames: a string and a list with one text part are the same words. Empty content is no content. */
 export function canonicalContent(content: JsonValue | undefined, textTypes: readonly string[]): string {
@@ -85,16 +85,8 @@ function canonical(message: JsonValue): CanonicalMessage {
   return { text, fromModel: role === 'assistant' }
 }
 
-function readMessages(body: JsonObject): readonly JsonValue[] {
-  const messages = body.messages
-  if (!Array.isArray(messages)) {
-    throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
-  }
-  return messages
-}
-
 function observeJson(body: JsonObject): Observation {
-  const usage = readOpenAiUsage(body.usage)
+  const usage = readOpenAiUsage(body.usage, chatUsage)
   const listed = Array.isArray(body.choices) ? (body.choices as readonly JsonValue[]) : []
   const choices = listed.filter(isObject).map((choice): Choice => {
     const finishReason = textOf(choice.finish_reason)
@@ -163,7 +155,7 @@ function observeEvents(events: readonly JsonObject[]): Observation {
   let failed = false
   for (const event of events) {
     if (event.error !== undefined && event.error !== null) failed = true
-    usage = readOpenAiUsage(event.usage) ?? usage
+    usage = readOpenAiUsage(event.usage, chatUsage) ?? usage
     const choices = event.choices
     if (!Array.isArray(choices)) continue
     for (const choice of choices as readonly JsonValue[]) {
@@ -205,7 +197,7 @@ export const chatRules: DialectRules = {
     'mm_processor_kwargs',
     'media_io_kwargs',
   ],
-  readMessages,
+  readMessages: readMessageList,
   outerSystem: () => undefined,
   canonical,
   probe,

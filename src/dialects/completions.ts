@@ -3,7 +3,7 @@
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import { type DialectRules, type Observation, textOf } from './dialect.ts'
-import { readOpenAiUsage } from './openai-usage.ts'
+import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
 function observe(bodies: readonly JsonObject[]): Observation {
   let usage: Usage | undefined
@@ -12,7 +12,7 @@ function observe(bodies: readonly JsonObject[]): Observation {
   const seen = new Set<JsonValue | undefined>()
   for (const body of bodies) {
     if (body.error !== undefined && body.error !== null) failed = true
-    usage = readOpenAiUsage(body.usage) ?? usage
+    usage = readOpenAiUsage(body.usage, chatUsage) ?? usage
     const choices = Array.isArray(body.choices) ? (body.choices as readonly JsonValue[]) : []
     for (const choice of choices.filter(isObject)) {
       seen.add(choice.index)

@@ -1,6 +1,7 @@
 // What the four request shapes have in common: a history of messages, an answer to read, an error to word.
 // One file per dialect holds the rest; nothing here or there knows of HTTP, sessions or windows.
 
+import { CwmError } from '../base/errors.ts'
 import { type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Dialect, Usage } from '../base/records.ts'
 
@@ -43,6 +44,12 @@ export interface DialectRules {
   isSystem(message: JsonValue): boolean
   observeJson(body: JsonObject): Observation
   observeEvents(events: readonly JsonObject[]): Observation
+}
+
+/** `messages` of chat and of Anthropic's messages. Throws `INVALID_FIELD` when it is not a list. */
+export function readMessageList({ messages }: JsonObject): readonly JsonValue[] {
+  if (Array.isArray(messages)) return messages
+  throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
 }
 
 /** A frame that cannot be confused with its neighbours: a tag, the length in UTF-16 units, the text. */

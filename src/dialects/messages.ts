@@ -1,6 +1,5 @@
 // POST /v1/messages (Anthropic's shape): its messages, their identity, and what its answers hold.
 
-import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import { canonicalContent, canonicalPart } from './chat.ts'
@@ -11,6 +10,7 @@ import {
   type DialectRules,
   frame,
   type Observation,
+  readMessageList,
   stableArguments,
   stableJson,
   textOf,
@@ -142,14 +142,6 @@ function observeEvents(events: readonly JsonObject[]): Observation {
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 
-function readMessages(body: JsonObject): readonly JsonValue[] {
-  const messages = body.messages
-  if (!Array.isArray(messages)) {
-    throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
-  }
-  return messages
-}
-
 function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
   const content = isObject(previous) && previous.role === 'assistant' ? previous.content : undefined
   const calls = Array.isArray(content)
@@ -164,7 +156,7 @@ export const messagesRules: DialectRules = {
   dialect: 'messages',
   messagesField: 'messages',
   shapingFields: ['system', 'tools', 'tool_choice', 'thinking', 'chat_template_kwargs', 'output_config'],
-  readMessages,
+  readMessages: readMessageList,
   outerSystem: (body) => {
     const system = body.system
     return system === undefined || system === null ? undefined : { role: 'system', content: system }

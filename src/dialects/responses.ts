@@ -2,11 +2,9 @@
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import type { Usage } from '../base/records.ts'
 import { canonicalContent } from './chat.ts'
 import {
   type CanonicalMessage,
-  countOf,
   type DialectRules,
   frame,
   type Observation,
@@ -14,6 +12,7 @@ import {
   stableJson,
   textOf,
 } from './dialect.ts'
+import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
 
 const TEXT_TYPES = ['input_text', 'output_text', 'text']
 
@@ -48,20 +47,8 @@ function canonical(item: JsonValue): CanonicalMessage {
   }
 }
 
-function readUsage(value: JsonValue | undefined): Usage | undefined {
-  if (!isObject(value)) return undefined
-  const promptTokens = countOf(value.input_tokens)
-  if (promptTokens === undefined) return undefined
-  const completionTokens = countOf(value.output_tokens) ?? 0
-  const totalTokens = countOf(value.total_tokens) ?? promptTokens + completionTokens
-  const details = value.input_tokens_details
-  const cachedTokens = isObject(details) ? countOf(details.cached_tokens) : undefined
-  const usage = { promptTokens, completionTokens, totalTokens }
-  return cachedTokens === undefined ? usage : { ...usage, cachedTokens }
-}
-
 function observeJson(body: JsonObject): Observation {
-  const usage = readUsage(body.usage)
+  const usage = readOpenAiUsage(body.usage, responsesUsage)
   const status = textOf(body.status)
   const messages = Array.isArray(body.output) ? (body.output as readonly JsonValue[]) : []
   const incomplete = isObject(body.incomplete_details) ? textOf(body.incomplete_details.reason) : undefined
