@@ -21,8 +21,11 @@ fail() {
   exit 1
 }
 
-# Whether the process that a pid file names is alive.
+# Whether the server that a pid file names is alive. It leads a session of its own; a process that only came to have its number
+# after a restart of the machine hardly does.
 alive() {
-  local file=$ENGINE_RUN/$1.pid
-  [ -s "$file" ] && kill -0 "$(cat "$file")" 2> /dev/null
+  local file=$ENGINE_RUN/$1.pid pid
+  [ -s "$file" ] || return 1
+  pid=$(cat "$file")
+  [ "$(ps -o sid= -p "$pid" 2> /dev/null | tr -d ' ')" = "$pid" ]
 }
