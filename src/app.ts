@@ -1,5 +1,6 @@
 // Wires everything once: from settings to a running cwm, and back to nothing in order.
 
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
@@ -47,9 +48,16 @@ const SWEEP_INTERVAL_MS = 60_000
 export async function startApp(settings: Settings, log: Logger): Promise<App> {
   const now = () => Date.now()
   await makeDataDir(settings.data_dir)
+  const storePath = join(settings.data_dir, 'cwm.sqlite')
+  if (settings.secret === undefined && existsSync(storePath) && !existsSync(join(settings.data_dir, 'secret'))) {
+    throw new CwmError(
+      'CONFIG',
+      `${settings.data_dir} holds a store and no secret: give the secret back (the file "secret", or CWM_SECRET), or choose another data_dir`,
+      { param: 'secret' },
+    )
+  }
   const { secret, from: secretFrom } = await loadSecret(settings.secret, settings.data_dir)
   const deriver = new KeyDeriver(secret)
-  const storePath = join(settings.data_dir, 'cwm.sqlite')
   const store = await openSqliteStore({ path: storePath, log })
   const closers: (() => Promise<void> | void)[] = [() => store.close()]
   const closeAll = async () => {

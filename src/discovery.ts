@@ -20,7 +20,7 @@ export async function discoverUpstream(parts: DiscoveryParts): Promise<readonly 
     ...(await describeEngine(parts)),
     ...(await describeLmcache(parts)),
     `store     ${storePath}; secret from ${secretFrom}`,
-    `keys      ${settings.upstream_api_key === undefined ? "the client's own key goes to the engine" : 'the engine gets its own key'}; each client key is a tenant`,
+    `keys      ${settings.upstream_api_key === undefined ? "the client's own key goes to the engine" : 'the engine gets its own key, whoever asks: who reaches this port uses it'}; each client key is a tenant`,
   ]
 }
 

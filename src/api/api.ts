@@ -110,7 +110,14 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
       )
     }
     const reservation = await windows.reserve(tenant, name)
-    const request = { ...promptOfTurn(turn), session, name, clientSalt: turn.clientSalt }
+    const request = {
+      ...promptOfTurn(turn),
+      session,
+      name,
+      clientSalt: turn.clientSalt,
+      lineage: turn.lineage,
+      parent: turn.parent,
+    }
     if (!wait) {
       windows.freezeLater(request, reservation, call)
       return c.json(windowToWire(await windows.show(tenant, name)), 202)
@@ -196,7 +203,7 @@ async function requireSession(sessions: SessionTracker, tenant: string, id: stri
 
 /** A page in a browser can send simple requests anywhere; one that changes something must be JSON and of our own origin. */
 function checkRequest(c: Context<Bindings>): void {
-  if (c.req.method === 'GET' || c.req.method === 'HEAD') return
+  if (!['POST', 'PUT', 'PATCH'].includes(c.req.method)) return
   const type = c.req.header('content-type') ?? ''
   if (!/^application\/json\b/i.test(type)) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })

@@ -29,6 +29,7 @@ const table = {
   WINDOW_NOT_FOUND: [404, 'not_found_error'],
   WINDOW_NAME_TAKEN: [409, 'conflict_error'],
   WINDOW_NOT_READY: [409, 'conflict_error'],
+  WINDOW_FAILED: [422, 'invalid_request_error'],
   WINDOW_DIVERGES: [409, 'conflict_error'],
   WINDOW_MISMATCH: [409, 'conflict_error'],
   WINDOW_CORRUPT: [500, 'server_error'],

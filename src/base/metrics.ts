@@ -29,7 +29,7 @@ export function createMetrics() {
     promptTokens: counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),
     cachedTokens: counter('cwm_cached_tokens_total', 'Prompt tokens that the engine reported as cached'),
     completionTokens: counter('cwm_completion_tokens_total', 'Tokens produced in finished turns'),
-    unobserved: counter('cwm_unobserved_answers_total', 'Answers too large to read usage and reply from'),
+    unobserved: counter('cwm_unobserved_answers_total', 'Answers that usage and reply could not be read from'),
     freezes: counter('cwm_freezes_total', 'Freezes by outcome: a durability, or failed', ['outcome']),
     freezeSeconds: histogram('cwm_freeze_seconds', 'Duration of a freeze'),
     thaws: counter('cwm_thaws_total', 'Thaws by outcome', ['outcome']),
@@ -37,6 +37,11 @@ export function createMetrics() {
     restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
     recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
     repairs: counter('cwm_repairs_total', 'What the reconciler found and mended, by kind', ['kind']),
+    repairsLeft: new Gauge({
+      name: 'cwm_repairs_left',
+      help: 'Windows that the last run of the reconciler could not look after',
+      registers,
+    }),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),
   }
 }

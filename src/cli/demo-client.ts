@@ -4,6 +4,9 @@ import { performance } from 'node:perf_hooks'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import { decodeEvent, splitEvents } from '../sse/decode.ts'
 
+/** A tenant of its own, so that an SDK with this key sees the demo's window. */
+export const demoKey = 'demo'
+
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant'
   readonly content: string
@@ -28,7 +31,7 @@ export async function chat(
   const sent = performance.now()
   const response = await fetch(`${baseUrl}/v1/chat/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${demoKey}`, ...headers },
     body: JSON.stringify({ model, messages, stream: true, stream_options: { include_usage: true }, max_tokens: 48 }),
   })
   if (!response.ok || response.body === null)

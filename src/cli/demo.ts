@@ -8,7 +8,7 @@ import { type App, startApp } from '../app.ts'
 import { silentLogger } from '../base/logger.ts'
 import { settingsSchema } from '../config/schema.ts'
 import { type Sim, startSim } from '../sim/index.ts'
-import { chat, type MeasuredTurn, type Message } from './demo-client.ts'
+import { chat, demoKey, type MeasuredTurn, type Message } from './demo-client.ts'
 import { question, stationLog } from './demo-story.ts'
 import { untilSignal } from './serve.ts'
 
@@ -143,7 +143,7 @@ function say(line: string): void {
 }
 
 async function getJson(url: string): Promise<Record<string, unknown>> {
-  const response = await fetch(url)
+  const response = await fetch(url, { headers: { authorization: `Bearer ${demoKey}` } })
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
   return (await response.json()) as Record<string, unknown>
 }
@@ -165,9 +165,10 @@ then point an OpenAI SDK's base URL at http://127.0.0.1:8787/v1. Or leave this d
 async function keepRunning(app: App, sim: Sim): Promise<void> {
   say(`
 Still running, until Ctrl-C:
-   proxy   ${app.url}/v1   model ${sim.model}   (any API key)
-   try     curl ${app.url}/v1/chat/completions -H 'content-type: application/json' -H 'x-cwm-session: me' -H 'x-cwm-window: ${WINDOW}' \\
+   proxy   ${app.url}/v1   model ${sim.model}   API key ${demoKey}
+   try     curl ${app.url}/v1/chat/completions -H 'authorization: Bearer ${demoKey}' -H 'content-type: application/json' \\
+             -H 'x-cwm-session: me' -H 'x-cwm-window: ${WINDOW}' \\
              -d '{"model":"${sim.model}","messages":[{"role":"user","content":"What about the hare?"}]}'
-   windows ${app.url}/cwm/v1/windows`)
+   windows curl -H 'authorization: Bearer ${demoKey}' ${app.url}/cwm/v1/windows`)
   await untilSignal()
 }

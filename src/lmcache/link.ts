@@ -39,6 +39,11 @@ export class LmcacheLink {
     return this.#options.coordinatorUrl !== undefined || this.#options.lmcacheUrl !== undefined
   }
 
+  /** A coordinator was named, so pins are wanted even while it does not answer. */
+  get expectsPins(): boolean {
+    return this.#options.coordinatorUrl !== undefined
+  }
+
   /** What answers now; undefined when nothing is configured. Throws `LMCACHE_UNREACHABLE` when nothing that was named answers. */
   async open(): Promise<Link | undefined> {
     if (!this.configured) return undefined

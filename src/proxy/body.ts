@@ -2,6 +2,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
+import { type Readable, Transform } from 'node:stream'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { CwmError } from '../base/errors.ts'
@@ -16,11 +17,6 @@ const decoders = {
 
 /** Engines' parsers give up at about 200 levels (jiter, which pydantic uses); no tool schema comes near. */
 export const MAX_DEPTH = 128
-
-export interface ReadBody {
-  readonly bytes: Buffer
-  readonly json: JsonObject
-}
 
 /**
  * Reads the body. Throws `BODY_TOO_LARGE` as soon as it is known to be (before reading, if the length says so),
@@ -56,8 +52,26 @@ function gone(): CwmError {
   return new CwmError('CLIENT_GONE', 'the client left before its request was complete')
 }
 
-function tooLarge(maxBytes: number): CwmError {
+/** The error for a body over the bound. */
+export function tooLarge(maxBytes: number): CwmError {
   return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`)
+}
+
+/** A body that passes unread, and breaks with `BODY_TOO_LARGE` where it goes over the bound. */
+export function bounded(request: IncomingMessage, maxBytes: number): Readable {
+  let length = 0
+  const counter = new Transform({
+    transform(chunk: Buffer, _, done) {
+      length += chunk.length
+      if (length > maxBytes) done(tooLarge(maxBytes))
+      else done(null, chunk)
+    },
+  })
+  request.once('error', (error) => counter.destroy(error))
+  request.once('close', () => {
+    if (!request.complete) counter.destroy(gone())
+  })
+  return request.pipe(counter)
 }
 
 /** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, or `BODY_TOO_LARGE` for what unpacks beyond the bound. */

@@ -1,7 +1,7 @@
 // What a tenant may not say: fields that reach below the gateway, and stored responses, whose ids are open to anyone who knows them.
 
 import { CwmError } from '../base/errors.ts'
-import type { JsonObject } from '../base/json.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 
 /**
@@ -25,6 +25,7 @@ export function checkFields(body: JsonObject, dialect: Dialect, allowed: Readonl
     if (value === undefined || value === null || allowed.has(field)) continue
     throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
   }
+  checkParts(body, allowed)
   const salt = body.cache_salt
   if (salt !== undefined && salt !== null && typeof salt !== 'string') {
     throw new CwmError('INVALID_FIELD', '`cache_salt` must be text', { param: 'cache_salt' })
@@ -52,4 +53,35 @@ export function checkFields(body: JsonObject, dialect: Dialect, allowed: Readonl
 export function isTruthy(value: unknown): boolean {
   if (typeof value === 'string') return ['1', 'true', 't', 'yes', 'y', 'on'].includes(value.toLowerCase())
   return value === true || value === 1
+}
+
+/**
+ * Content parts that reach a cache which no salt covers: vLLM 0.32 takes a media part's `uuid` as the key of its processor and encoder
+ * caches (renderers/chat_utils.py, multimodal/processing/inputs.py), so it would name another tenant's picture; and `prompt_embeds`
+ * parts are what the field of that name is.
+ */
+function checkParts(body: JsonObject, allowed: ReadonlySet<string>): void {
+  for (const list of [body.messages, body.input]) {
+    if (!Array.isArray(list)) continue
+    for (const message of list as readonly JsonValue[]) {
+      const content = isObject(message) ? message.content : undefined
+      if (Array.isArray(content)) for (const part of content as readonly JsonValue[]) checkPart(part, allowed)
+    }
+  }
+}
+
+function checkPart(part: JsonValue, allowed: ReadonlySet<string>): void {
+  if (!isObject(part)) return
+  if (part.uuid !== undefined && part.uuid !== null && !allowed.has('uuid')) {
+    throw new CwmError('FORBIDDEN_FIELD', '`uuid` of a content part names media across tenants; leave it out', {
+      param: 'messages',
+    })
+  }
+  if ((part.type === 'prompt_embeds' || part.prompt_embeds !== undefined) && !allowed.has('prompt_embeds')) {
+    throw new CwmError('FORBIDDEN_FIELD', 'content parts of `prompt_embeds` reach below the gateway; send text', {
+      param: 'messages',
+    })
+  }
+  // Anthropic's tool results hold parts of their own.
+  if (Array.isArray(part.content)) for (const inner of part.content as readonly JsonValue[]) checkPart(inner, allowed)
 }

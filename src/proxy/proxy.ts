@@ -1,6 +1,7 @@
 // The hot path: a request in, one dispatch, an answer out, and what is remembered of it. Works on Node's own request and response.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
@@ -14,7 +15,7 @@ import type { EngineModels } from '../upstream/models.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Windows } from '../windows/windows.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
-import { decodeBytes, parseBody, readBytes } from './body.ts'
+import { bounded, decodeBytes, parseBody, readBytes, tooLarge } from './body.ts'
 import { ClientResponse } from './client-response.ts'
 import { checkFields } from './guard.ts'
 import { type ControlHeaders, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
@@ -118,16 +119,10 @@ export class ProxyHandler {
       request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
     const headers = this.#outgoing(request, { identity: false, ownLength: false })
     const length = Number(request.headers['content-length'] ?? 0)
-    if (length > this.#options.maxBodyBytes) {
-      throw new CwmError(
-        'BODY_TOO_LARGE',
-        `the request body is larger than ${this.#options.maxBodyBytes} bytes (setting max_body_bytes)`,
-        { param: 'body' },
-      )
-    }
+    if (length > this.#options.maxBodyBytes) throw tooLarge(this.#options.maxBodyBytes)
     this.#dispatch(request, response, route, client, note, {
       headers,
-      body: hasBody ? request : undefined,
+      body: hasBody ? bounded(request, this.#options.maxBodyBytes) : undefined,
       rules: undefined,
       ownUsage: false,
       observed: () => {},
@@ -156,6 +151,8 @@ export class ProxyHandler {
       // Only a thaw calls the upstream before the dispatch; it is for this client alone and ends with it.
       const call = control.window === undefined ? { apiKey } : { apiKey, signal: departureOf(response) }
       const turn = await prepareTurn(this.#parts, { tenant: caller.tenant, control, rules, request, bytes, json, call })
+      const { sessions } = this.#parts
+      onClose(response, () => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc({ found: turn.found })
       if (response.destroyed) throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
@@ -220,7 +217,7 @@ export class ProxyHandler {
     note: Note,
     turn: {
       readonly headers: string[]
-      readonly body: Buffer | IncomingMessage | undefined
+      readonly body: Buffer | Readable | undefined
       readonly rules: DialectRules | undefined
       readonly ownUsage: boolean
       readonly observed: (observation: Observation | undefined, status: number) => void
@@ -296,6 +293,12 @@ export class ProxyHandler {
       'request',
     )
   }
+}
+
+/** Calls back once, when the connection is closed or if it is already. */
+function onClose(response: ServerResponse, done: () => void): void {
+  if (response.destroyed) done()
+  else response.once('close', done)
 }
 
 /** Aborted when the client leaves before it has its answer. */

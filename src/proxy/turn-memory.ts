@@ -90,7 +90,9 @@ export class TurnMemory {
     const { sessions, log, metrics } = this.#parts
     const { session } = this.#turn
     if (this.#observation === undefined) {
-      this.#refuseFreeze('the answer was too large to be read (settings max_held_bytes and max_observed_bytes)')
+      this.#refuseFreeze(
+        'the answer could not be read: it was too large (settings max_held_bytes and max_observed_bytes) or not what its type says',
+      )
       return
     }
     sessions.save(session, this.#digests).catch((thrown: unknown) => {
@@ -131,15 +133,16 @@ export class TurnMemory {
 
   #keep(): void {
     const { retained, windows } = this.#parts
-    const { session, body, clientSalt } = this.#turn
+    const { session, body, clientSalt, lineage, base } = this.#turn
     if (this.#rules.dialect === 'completions') return
     const reply = this.#observation?.choices[0]?.messages ?? []
     const promptTokens = this.#usage?.promptTokens
     const { tenant, id } = session.record
-    const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt }
+    const parent = base?.record.name
+    const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt, lineage, parent }
     retained.set(tenant, id, turn)
     if (this.#reservation === undefined) return
-    const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt }
+    const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt, lineage, parent }
     windows.freezeLater(request, this.#reservation, { apiKey: this.#apiKey })
   }
 }

@@ -47,6 +47,8 @@ export interface Turn {
   /** Bytes for the upstream, salt included. */
   readonly body: Buffer
   readonly clientSalt: string | undefined
+  /** What the salt was derived from. The session may be bound to another window before this turn is over. */
+  readonly lineage: string
   readonly model: string
   /** cwm asked for the usage event; the client did not. */
   readonly ownUsage: boolean
@@ -56,12 +58,31 @@ export interface Turn {
   readonly wholeChain: Chain | undefined
 }
 
-/** Resolves a salted request. Throws what windows and store throw, and `WINDOW_MISMATCH` for another model or dialect than the window's. */
+/**
+ * Resolves a salted request. Its session is held in memory: `sessions.release` it when the turn is over. Throws what windows and store
+ * throw, and `WINDOW_MISMATCH` for another model, dialect or client salt than the window's; then nothing is held.
+ */
 export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
-  const { tenant, control, rules, json, bytes } = turn
+  const { tenant, control, rules, json } = turn
   const scope = parts.scopeOf(tenant, rules, turn.request, json)
   const chain = chainOfRequest(parts, scope, rules, json)
-  const { session, found, known } = await findSession(parts, tenant, control, chain)
+  const found = await findSession(parts, tenant, control, chain)
+  parts.sessions.hold(found.session)
+  try {
+    return await buildTurn(parts, turn, found, scope, chain)
+  } catch (error) {
+    parts.sessions.release(found.session)
+    throw error
+  }
+}
+
+async function buildTurn(
+  parts: TurnParts,
+  { tenant, control, rules, json, bytes, call }: TurnRequest,
+  { session, found, known }: FoundSession,
+  scope: string,
+  chain: Chain | undefined,
+): Promise<Turn> {
   const model = typeof json.model === 'string' ? json.model : ''
   const clientSalt = typeof json.cache_salt === 'string' && json.cache_salt !== '' ? json.cache_salt : undefined
 
@@ -73,8 +94,13 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
     // Checked before anything is restored: a refused request must leave the session as it was.
     const candidate = await parts.windows.requireFrozen(tenant, wanted)
     checkFit(candidate, rules, model)
+    if (clientSalt !== undefined && clientSalt !== candidate.record.clientSalt) {
+      throw new CwmError('WINDOW_MISMATCH', `window ${wanted} was frozen under another cache_salt; leave it out`, {
+        param: 'cache_salt',
+      })
+    }
     continueWindow(candidate, json, rules, { known, bound: false })
-    const thawed = await parts.windows.thaw(session, wanted, turn.call)
+    const thawed = await parts.windows.thaw(session, wanted, call)
     base = thawed.base
     restored = thawed.receipt.restoredTokens
     if (session.stored) await parts.sessions.save(session, [])
@@ -104,7 +130,8 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
     effectiveSalt ??= base.record.clientSalt
   }
   const ownUsage = askForUsage(rules, json, changes)
-  const { lineage } = session.record
+  // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
+  const lineage = base?.record.lineage ?? session.record.lineage
   const salt = parts.saltOf({
     tenant,
     lineage,
@@ -113,7 +140,19 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   })
   changes.set('cache_salt', JSON.stringify(salt))
   const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
-  return { session, found, restored, base, body, clientSalt: effectiveSalt, model, ownUsage, chain, wholeChain }
+  return {
+    session,
+    found,
+    restored,
+    base,
+    body,
+    lineage,
+    clientSalt: effectiveSalt,
+    model,
+    ownUsage,
+    chain,
+    wholeChain,
+  }
 }
 
 /** Completions have no messages, so nothing but a name can tell their session. */

@@ -1,4 +1,4 @@
-// The last turn of each session, by value, so that REST and the reconciler can freeze what no header asked for in time.
+// The last turn of each session, by value, so that REST can freeze what no header asked for in time.
 // In memory only, bounded by bytes; the newest sessions win.
 
 import { LRUCache } from 'lru-cache'
@@ -13,6 +13,9 @@ export interface RetainedTurn {
   readonly reply: readonly JsonValue[]
   readonly promptTokens: number | undefined
   readonly clientSalt: string | undefined
+  /** Under which its KV lies, and the window that stood before it: the session may have moved on. */
+  readonly lineage: string
+  readonly parent: string | undefined
 }
 
 export class RetainedTurns {

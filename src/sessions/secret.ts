@@ -30,7 +30,8 @@ export async function loadSecret(given: string | undefined, dataDir: string): Pr
   const path = join(dataDir, 'secret')
   await makeSecret(path)
   const { mode } = await stat(path)
-  if ((mode & 0o077) !== 0) {
+  // Windows has no such modes: everything is 0o666 there.
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
     throw new CwmError('CONFIG', `${path} can be read by others; run: chmod 600 ${path}`, { param: 'data_dir' })
   }
   const secret = Buffer.from((await readFile(path, 'utf8')).trim(), 'base64url')

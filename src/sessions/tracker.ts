@@ -55,6 +55,8 @@ export type PrefixMatch =
 export class SessionTracker {
   readonly #options: TrackerOptions
   readonly #sessions: LRUCache<string, LiveSession>
+  /** Sessions with a turn in flight: were one dropped, a second object of it would undo what the first one does. */
+  readonly #inFlight = new Map<string, { readonly session: LiveSession; turns: number }>()
   /** What this process knows; the store knows what all have saved, and both are asked. */
   readonly #boundaries: LRUCache<string, KnownBoundary>
 
@@ -66,7 +68,7 @@ export class SessionTracker {
 
   /** The session that a client named; made at its first use. Atomic in the store, so that its lineage is one for all proxies. */
   async named(tenant: string, id: string): Promise<LiveSession> {
-    const live = this.#sessions.get(keyOf(tenant, id))
+    const live = this.#live(keyOf(tenant, id))
     if (live !== undefined) {
       if (!live.stored) await this.#store(live)
       return live
@@ -105,17 +107,33 @@ export class SessionTracker {
 
   /** The session of that tenant and id, wherever it is; undefined when there is none. */
   async find(tenant: string, id: string): Promise<LiveSession | undefined> {
-    const live = this.#sessions.get(keyOf(tenant, id))
+    const live = this.#live(keyOf(tenant, id))
     if (live !== undefined) return live
     const record = await this.#options.store.getSession(tenant, id)
     // Another call may have brought it in meanwhile: one object per session, or changes would be lost.
-    const raced = this.#sessions.get(keyOf(tenant, id))
+    const raced = this.#live(keyOf(tenant, id))
     if (record === undefined || raced !== undefined) return raced
     return this.#keep(new LiveSession(record, true))
   }
 
   list(tenant: string, page: PageRequest): Promise<Page<SessionRecord>> {
     return this.#options.store.listSessions(tenant, page)
+  }
+
+  /** Keeps a session in memory while a turn of it is in flight. Each call needs its `release`. */
+  hold(session: LiveSession): void {
+    const key = keyOf(session.record.tenant, session.record.id)
+    const held = this.#inFlight.get(key)
+    if (held === undefined) this.#inFlight.set(key, { session, turns: 1 })
+    else held.turns++
+  }
+
+  release(session: LiveSession): void {
+    const key = keyOf(session.record.tenant, session.record.id)
+    const held = this.#inFlight.get(key)
+    if (held === undefined) return
+    held.turns--
+    if (held.turns === 0) this.#inFlight.delete(key)
   }
 
   /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
@@ -178,9 +196,13 @@ export class SessionTracker {
     return { tenant, id, named, lineage: randomId(), createdAt: at, lastTurnAt: at, turns: 0 }
   }
 
+  #live(key: string): LiveSession | undefined {
+    return this.#inFlight.get(key)?.session ?? this.#sessions.get(key)
+  }
+
   #keep(session: LiveSession): LiveSession {
     const key = keyOf(session.record.tenant, session.record.id)
-    const raced = this.#sessions.get(key)
+    const raced = this.#live(key)
     if (raced !== undefined) return raced
     this.#sessions.set(key, session)
     return session

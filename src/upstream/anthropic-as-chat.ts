@@ -4,9 +4,7 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
-
-// A block that Claude Code changes with each request; vLLM leaves it out.
-const BILLING_HEADER = 'x-anthropic-billing-header'
+import { BILLING_HEADER } from '../dialects/dialect.ts'
 
 /** The same prompt in chat's dialect; undefined where a block or field has no sure counterpart (images, inline system prompts, …). */
 export function anthropicAsChat(prompt: Prompt): Prompt | undefined {

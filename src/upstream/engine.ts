@@ -28,6 +28,8 @@ const HARMLESS = ['tool_choice', 'function_call', 'include_reasoning'] as const
 const RENDER_PATHS = { chat: '/v1/chat/completions', messages: '/v1/messages', responses: '/v1/responses' } as const
 /** How an engine says that an endpoint is switched off (403), or that there is none. */
 const NOT_THERE = [403, 404, 405, 501]
+/** How long an engine that has none is not asked again; it may be restarted with them. */
+const RENDER_OFF_MS = 60_000
 const TOKENIZE_DEADLINE_MS = 60_000
 
 /** Credentials and patience of one background call. */
@@ -46,8 +48,8 @@ export class Engine {
   readonly #upstream: Upstream
   /** Warm calls may prefill a whole window, milliseconds. */
   readonly #warmDeadlineMs: number
-  /** vLLM's render endpoints are there only with `--enable-scale-out`; asked until one says no. */
-  #renders = true
+  /** vLLM's render endpoints are there only with `--enable-scale-out`. Milliseconds since the epoch. */
+  #renderOffUntil = 0
 
   constructor(upstream: Upstream, warmDeadlineMs: number) {
     this.#upstream = upstream
@@ -59,7 +61,7 @@ export class Engine {
    * Undefined when no endpoint of this engine can express the prompt. Throws `UPSTREAM_REJECTED` when the engine refuses it.
    */
   async promptIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const rendered = this.#renders ? await this.#render(prompt, options) : undefined
+    const rendered = Date.now() >= this.#renderOffUntil ? await this.#render(prompt, options) : undefined
     return rendered ?? (await this.#tokenize(prompt, options))
   }
 
@@ -82,8 +84,7 @@ export class Engine {
     if (prompt.dialect === 'messages') body.max_tokens = 1
     const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
     if (NOT_THERE.includes(answer.status)) {
-      // vLLM's 404 for an unknown model holds an `error`; only FastAPI's own says that there is no such path.
-      this.#renders = answer.status === 404 && isObject(answer.body.error)
+      if (saysRenderIsOff(answer)) this.#renderOffUntil = Date.now() + RENDER_OFF_MS
       return undefined
     }
     if (answer.status !== 200) throw rejectionOf(path, answer)
@@ -112,6 +113,15 @@ export class Engine {
     const call = { method: 'POST', path, body, apiKey, deadlineMs } as const
     return callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
   }
+}
+
+/**
+ * Whether the engine itself says that it has no render endpoints: FastAPI's own 404 or 405, or vLLM's words about scale-out. A refusal of
+ * one key, or an unknown model, says nothing of the kind.
+ */
+function saysRenderIsOff({ status, body }: UpstreamAnswer): boolean {
+  const words = isObject(body.error) && typeof body.error.message === 'string' ? body.error.message : undefined
+  return status === 403 ? words?.includes('Scale-out') === true : words === undefined
 }
 
 function asChat(prompt: Prompt): Prompt | undefined {

@@ -29,7 +29,9 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 export function callJson(upstream: Upstream, call: JsonCall): Promise<UpstreamAnswer> {
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   if (call.body !== undefined) headers.push('content-type', 'application/json')
-  if (call.apiKey !== undefined) headers.push('authorization', `Bearer ${call.apiKey}`)
+  // Another scheme than Bearer is kept whole by readApiKey; a key never has a space.
+  if (call.apiKey !== undefined)
+    headers.push('authorization', call.apiKey.includes(' ') ? call.apiKey : `Bearer ${call.apiKey}`)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0

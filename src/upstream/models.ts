@@ -15,6 +15,7 @@ export interface EngineModel {
 }
 
 const FRESH_MS = 60_000
+const RETRY_MS = 5_000
 const DEADLINE_MS = 10_000
 const MAX_MODELS = 10_000
 
@@ -23,14 +24,15 @@ export class EngineModels {
   readonly #now: Now
   #models: ReadonlyMap<string, EngineModel> = new Map()
   #askedAt = Number.NEGATIVE_INFINITY
-  #asking: Promise<void> | undefined
+  /** By API key: one key's refusal is no answer for another. Bounded by the calls under way. */
+  readonly #asking = new Map<string, Promise<void>>()
 
   constructor(upstream: Upstream, now: Now) {
     this.#upstream = upstream
     this.#now = now
   }
 
-  /** What is known now, without asking; starts to ask, in the background, when it is old or the name is unknown. */
+  /** What is known now, without asking; starts to ask, in the background, when it is old. */
   peek(name: string, apiKey: string | undefined): EngineModel | undefined {
     if (this.#stale()) this.#refresh(apiKey).catch(() => {})
     return this.#models.get(name)
@@ -53,15 +55,15 @@ export class EngineModels {
   }
 
   #refresh(apiKey: string | undefined): Promise<void> {
-    this.#asking ??= this.#ask(apiKey).finally(() => {
-      this.#asking = undefined
-    })
-    return this.#asking
+    const key = apiKey ?? ''
+    const asking = this.#asking.get(key) ?? this.#ask(apiKey).finally(() => this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return asking
   }
 
   async #ask(apiKey: string | undefined): Promise<void> {
-    // Also a failure counts as asked: a dead upstream is not asked again by each request.
-    this.#askedAt = this.#now()
+    // Also a failure counts as asked, for a while: a dead upstream is not asked again by each request.
+    this.#askedAt = this.#now() - FRESH_MS + RETRY_MS
     const answer = await callJson(this.#upstream, {
       method: 'GET',
       path: '/v1/models',
@@ -70,6 +72,7 @@ export class EngineModels {
     })
     if (answer.status !== 200) throw rejectionOf('/v1/models', answer)
     this.#models = readModels(answer.body.data)
+    this.#askedAt = this.#now()
   }
 }
 

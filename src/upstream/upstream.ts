@@ -110,6 +110,8 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #aborted = false
   #ended = false
+  /** Of a server error's body, when its length is known. */
+  #missingBytes: number | undefined
 
   constructor(sink: AnswerSink, url: string) {
     this.#sink = sink
@@ -117,9 +119,15 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   }
 
   abort(): void {
-    if (this.#ended) return
+    if (this.#ended || this.#aborted) return
     this.#aborted = true
-    this.#controller?.abort(abortReason())
+    if (this.#controller !== undefined) {
+      this.#controller.abort(abortReason())
+      return
+    }
+    // Still waiting for a connection: nobody waits for its turn any more.
+    this.#ended = true
+    this.#sink.onError(abortReason())
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -137,14 +145,24 @@ class SinkHandler implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, statusText?: string): void {
     if (status < 200) return
+    if (status >= 500) this.#missingBytes = lengthOf((controller.rawHeaders ?? []) as Buffer[])
     this.#sink.onHeaders(status, (controller.rawHeaders ?? []) as Buffer[], statusText ?? '')
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#sink.onData(chunk)
+    if (this.#missingBytes === undefined) return
+    this.#missingBytes -= chunk.length
+    if (this.#missingBytes !== 0) return
+    // uvicorn closes its side after an unhandled error and does not say so: whoever used this connection next, another tenant's
+    // request perhaps, would meet a reset. So the answer ends here, and the connection with it.
+    this.#ended = true
+    this.#sink.onEnd()
+    controller.abort(new Error('a connection is not used again after a server error'))
   }
 
   onResponseEnd(): void {
+    if (this.#ended) return
     this.#ended = true
     this.#sink.onEnd()
   }
@@ -152,8 +170,18 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#ended) return
     this.#ended = true
-    this.#sink.onError(this.#aborted ? abortReason() : upstreamError(error, this.#url))
+    if (this.#aborted) this.#sink.onError(abortReason())
+    // A body of ours that broke off, with the reason that broke it.
+    else this.#sink.onError(error instanceof CwmError ? error : upstreamError(error, this.#url))
   }
+}
+
+function lengthOf(rawHeaders: readonly Buffer[]): number | undefined {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toString('latin1').toLowerCase() !== 'content-length') continue
+    return Number(rawHeaders[i + 1]?.toString('latin1'))
+  }
+  return undefined
 }
 
 function abortReason(): CwmError {
@@ -174,7 +202,7 @@ export function upstreamError(error: Error, url: string): CwmError {
     })
   }
   if (error instanceof errors.BodyTimeoutError) {
-    return new CwmError('UPSTREAM_TIMEOUT', `the upstream ${url} stopped in mid-answer (body_timeout_ms)`, {
+    return new CwmError('UPSTREAM_TIMEOUT', `the upstream ${url} stopped in mid-answer (stream_timeout_ms)`, {
       cause: error,
     })
   }

@@ -43,8 +43,9 @@ export class BaseWindows {
     const record = await this.#store.getWindow(tenant, name)
     if (record === undefined || (id !== undefined && record.id !== id)) throw notFound(name)
     if (record.state !== 'frozen') {
+      const code = record.state === 'freezing' ? 'WINDOW_NOT_READY' : 'WINDOW_FAILED'
       const why = record.state === 'freezing' ? 'is still being frozen' : `could not be frozen: ${record.reason ?? ''}`
-      throw new CwmError('WINDOW_NOT_READY', `window ${name} ${why}`, { param: 'x-cwm-window' })
+      throw new CwmError(code, `window ${name} ${why}`, { param: 'x-cwm-window' })
     }
     const ready = this.#ready.get(record.id)
     if (ready !== undefined) return ready
@@ -63,7 +64,7 @@ export class BaseWindows {
 }
 
 export function notFound(name: string): CwmError {
-  return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name}`, { param: 'x-cwm-window' })
+  return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, { param: 'x-cwm-window' })
 }
 
 function build(record: WindowRecord, prompt: Prompt, tokenIds: Uint32Array, rules: DialectRules): BaseWindow {

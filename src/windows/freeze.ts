@@ -6,7 +6,7 @@ import { rulesOf } from '../dialects/index.ts'
 import type { Link } from '../lmcache/link.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import { checksumOf } from './checksum.ts'
-import { findFrozenIds } from './frozen-ids.ts'
+import { findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 import { showPresence, unknownTiers } from './presence.ts'
@@ -20,7 +20,7 @@ export async function freezeReserved(
   parts: WindowParts,
   record: WindowRecord,
   turn: PromptOfTurn,
-  options: CallOptions,
+  options: FreezeOptions,
 ): Promise<WindowRecord> {
   const { store, now, log, metrics } = parts
   const { tenant, name, id } = record
@@ -40,6 +40,7 @@ export async function freezeReserved(
     const error = toCwmError(thrown)
     // Given up because cwm stops: the record still says `freezing`, so the next start goes on with it.
     if (error.code === 'STORE_UNAVAILABLE' || options.signal?.aborted === true) throw error
+    if (options.keepOnOutage === true && outages.includes(error.code)) throw error
     metrics.freezes.inc({ outcome: 'failed' })
     log.warn({ window: name, err: error }, 'freeze failed')
     await undo(parts, record, error)
@@ -65,6 +66,14 @@ async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): 
   }
 }
 
+/** A freeze in the background may find the engine still starting. */
+export interface FreezeOptions extends CallOptions {
+  /** An engine that does not answer leaves the window `freezing`, to be tried again, instead of `failed`. */
+  readonly keepOnOutage?: boolean
+}
+
+const outages: readonly string[] = ['UPSTREAM_REFUSED', 'UPSTREAM_TIMEOUT', 'UPSTREAM_BROKEN']
+
 interface Proof {
   readonly receipt: FreezeReceipt
   readonly tokenIds: Uint32Array
@@ -80,11 +89,11 @@ async function prove(
 ): Promise<Proof> {
   const { engine, models, now, verifyDeadlineMs, saltOf } = parts
   const warnings: string[] = []
-  const { ids: tokenIds, warning } = await steps.time('ids', () =>
-    findFrozenIds(engine, rulesOf(record.dialect), turn, options),
-  )
+  const { ids, warning } = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
   if (warning !== undefined) warnings.push(warning)
   const model = await models.find(record.model, options.apiKey)
+  const tokenIds = fitToLimit(ids, model?.limit)
+  if (tokenIds.length < ids.length) warnings.push('the context is full: its last tokens are left out')
   const { link, keys } = await findKeys(parts, model?.engineName, warnings)
   // An LMCache that does not answer may hold the chunks all the same: the engine stores them on a way of its own.
   const unknown = parts.lmcache.configured && link === undefined && tokenIds.length > 0
@@ -97,13 +106,21 @@ async function prove(
       pinned = await steps.time('pin', () => tryPin(parts, link, record, tokenIds, sequence.keys, warnings))
     } else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
   }
+  if (!pinned && parts.lmcache.expectsPins && tokenIds.length > 0) {
+    // Whoever has a coordinator gets the pin as soon as it answers: the reconciler sees to it.
+    const asked = { pin: 'pinning', tokenIds } as const
+    await parts.store.changeWindow(
+      record.tenant,
+      record.name,
+      record.id,
+      keys === undefined ? asked : { ...asked, keys },
+    )
+  }
 
-  // The engine wants room for one token behind the prompt.
-  const warmIds = model?.limit === undefined ? tokenIds : tokenIds.subarray(0, model.limit - 1)
   const warm =
-    warmIds.length === 0
+    tokenIds.length === 0
       ? undefined
-      : await steps.time('warm', () => engine.warm(record.model, warmIds, saltOf(record), options))
+      : await steps.time('warm', () => engine.warm(record.model, tokenIds, saltOf(record), options))
   const cachedTokens = warm?.cachedTokens ?? null
 
   const presence =
@@ -124,7 +141,7 @@ async function prove(
     tiers: presence?.tiers ?? unknownTiers(chunks),
     pinned,
     cachedTokens,
-    computedTokens: cachedTokens === null ? null : warmIds.length - cachedTokens,
+    computedTokens: cachedTokens === null ? null : tokenIds.length - cachedTokens,
     ms: { ...steps.ms },
     warnings,
   }

@@ -1,5 +1,6 @@
 // The exact ids that every next prompt of a conversation begins with, whatever the template strips from its last messages.
 
+import { CwmError } from '../base/errors.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { CallOptions, Engine } from '../upstream/engine.ts'
 import type { PromptOfTurn } from './parts.ts'
@@ -27,7 +28,15 @@ export async function findFrozenIds(
   const last = prompt.messages.at(-1)
   const next = (probe: string) =>
     engine.promptIds({ ...prompt, messages: [...prompt.messages, ...rules.probe(probe, last)] }, options)
-  const [first, second] = [await next(PROBES[0]), await next(PROBES[1])]
+  let first: Uint32Array | undefined
+  let second: Uint32Array | undefined
+  try {
+    first = await next(PROBES[0])
+    second = await next(PROBES[1])
+  } catch (thrown) {
+    if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
+    return await withoutProbes(engine, { prompt, replyAt, promptTokens }, thrown, options)
+  }
   if (first === undefined || second === undefined) {
     return {
       ids: new Uint32Array(),
@@ -44,6 +53,33 @@ export async function findFrozenIds(
     }
   }
   return { ids: first.slice(0, commonPrefix(first, second)) }
+}
+
+/**
+ * A conversation that fills its context leaves no room for a probe turn, and is the one that most wants to be frozen: the ids of its last
+ * turn's own prompt stand for it, without the last reply.
+ */
+async function withoutProbes(
+  engine: Engine,
+  { prompt, replyAt, promptTokens }: PromptOfTurn,
+  refused: CwmError,
+  options: CallOptions,
+): Promise<FrozenIds> {
+  const why = `the engine refused a further turn (${refused.message})`
+  try {
+    const ids = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
+    if (ids !== undefined && (promptTokens === undefined || ids.length === promptTokens)) {
+      return { ids, warning: `${why}: frozen up to the last reply` }
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
+  }
+  return { ids: new Uint32Array(), warning: `${why}: only the text is kept` }
+}
+
+/** The ids that the engine can prefill: it wants room for one token behind them. All of them where the limit is not known. */
+export function fitToLimit(ids: Uint32Array, limit: number | undefined): Uint32Array {
+  return limit === undefined ? ids : ids.subarray(0, limit - 1)
 }
 
 /** Length of the common prefix of two sequences. */

@@ -1,10 +1,11 @@
 // The pin of one window: made before its chunks are warmed, so that no eviction comes between, and given back exactly once.
 // One pin of the whole sequence per window: LMCache counts them per chunk, so windows that share chunks need no count of ours
-// (docs/decisions/0003). The state is stored before and after each call, so a crash leaves a question, never a leak.
+// (docs/decisions/0003). The state is stored before and after each call, so after a crash it is a question that the coordinator's count answers.
 
+import { CwmError } from '../base/errors.ts'
 import type { ChunkKeys, PinState, WindowRecord } from '../base/records.ts'
 import type { Link } from '../lmcache/link.ts'
-import type { WindowParts } from './parts.ts'
+import { sameSalt, type WindowParts } from './parts.ts'
 
 type PinParts = Pick<WindowParts, 'store' | 'saltOf'>
 
@@ -26,6 +27,9 @@ export async function pinWindow(
 export async function unpinWindow(parts: PinParts, link: Link, record: WindowRecord): Promise<void> {
   const { store, saltOf } = parts
   const { tenant, name, id, keys } = record
+  if (keys !== undefined && record.pin !== 'none' && !link.client.pins) {
+    throw new CwmError('LMCACHE_UNREACHABLE', 'no coordinator takes the pin back now; it is given back when one does')
+  }
   const content = keys === undefined ? undefined : await store.getWindowContent(tenant, name, id)
   if (keys !== undefined && content !== undefined && link.client.pins) {
     // Asked even when the store says `pinned`: a crash may have come between the call and its record, and a second unpin would
@@ -52,25 +56,26 @@ export async function settlePin(
   const sequence = { tokenIds, salt, keys }
   const last = (await client.lookup(sequence)).chunks.at(-1)
   if (last === undefined) return 'none'
+  // In this order: a window that pins in between makes this one look pinned, which the next run mends; not one pin too many.
+  const others = await countOtherPins(parts, record, tokenIds, keys)
   const count = (await client.listPins({ salt, keys })).get(last.hash) ?? 0
-  return count > (await countOtherPins(parts, record, tokenIds, keys)) ? 'pinned' : 'none'
+  return count > others ? 'pinned' : 'none'
 }
 
 /** Pins that other windows hold on the last whole chunk of this one: those whose ids begin with all of this one's chunks. */
 async function countOtherPins(
-  { store, saltOf }: PinParts,
+  { store }: PinParts,
   record: WindowRecord,
   tokenIds: Uint32Array,
   { chunkSize }: ChunkKeys,
 ): Promise<number> {
   const whole = tokenIds.subarray(0, Math.floor(tokenIds.length / chunkSize) * chunkSize)
-  const salt = saltOf(record)
   let count = 0
   let cursor: string | undefined
   do {
     const page = await store.listWindows(record.tenant, { limit: 500, ...(cursor === undefined ? {} : { cursor }) })
     for (const other of page.items) {
-      if (other.id === record.id || other.pin !== 'pinned' || saltOf(other) !== salt) continue
+      if (other.id === record.id || other.pin !== 'pinned' || !sameSalt(other, record)) continue
       const content = await store.getWindowContent(other.tenant, other.name, other.id)
       if (content !== undefined && whole.every((token, i) => content.tokenIds[i] === token)) count++
     }

@@ -52,7 +52,11 @@ export async function showPresence(
   // A prefetch counts all keys that it found, also behind a hole, and the engine loads only up to the hole: so it proves the
   // whole, and of a part no more than the directory has shown.
   const probe = await client.prefetch(sequence, { deadlineMs: PROBE_DEADLINE_MS, signal: options.signal })
-  if (probe.foundKeys !== null && probe.foundKeys === probe.totalKeys) {
+  if (
+    probe.foundKeys !== null &&
+    probe.foundKeys === probe.totalKeys &&
+    probe.foundKeys >= total * sequence.keys.worldSize
+  ) {
     return { durability: 'l1', leadingChunks: total, tiers: found.counts, warnings: [] }
   }
   const probed = probe.foundKeys === null ? 'no answer in time' : `${probe.foundKeys} of ${probe.totalKeys} keys`

@@ -2,7 +2,7 @@
 // reports what it mended. So no pin outlives its window, and no window says "freezing" for ever.
 
 import { toCwmError } from '../base/errors.ts'
-import type { WindowRecord } from '../base/records.ts'
+import type { ChunkKeys, WindowRecord } from '../base/records.ts'
 import type { Link } from '../lmcache/link.ts'
 import { freezeReserved } from './freeze.ts'
 import type { WindowParts } from './parts.ts'
@@ -19,6 +19,7 @@ export interface Repairs {
 }
 
 const PAGE = 200
+const KEEP_ON_OUTAGE_MS = 24 * 3_600_000
 /** Windows looked at in one run; the next run goes on behind them. */
 const PER_RUN = 1_000
 
@@ -46,9 +47,12 @@ export class Reconciler {
       for (const record of page.items) {
         if (signal.aborted) break
         seen++
-        if (this.#windows.isBusy(record.id)) continue
         try {
-          const kind = await this.#repair(record, signal)
+          // The page is older than the repairs before this one: what its owner has finished since is not ours to touch.
+          if (this.#windows.isBusy(record.id)) continue
+          const current = await store.getWindow(record.tenant, record.name)
+          if (current === undefined || current.id !== record.id || this.#windows.isBusy(record.id)) continue
+          const kind = await this.#repair(current, signal)
           if (kind === undefined) continue
           counts[kind]++
           metrics.repairs.inc({ kind })
@@ -63,6 +67,7 @@ export class Reconciler {
       this.#cursor = page.nextCursor
       if (page.nextCursor === undefined) break
     }
+    metrics.repairsLeft.set(left)
     return { counts, left }
   }
 
@@ -74,7 +79,7 @@ export class Reconciler {
           this.#windows.announce(record.tenant, record.name),
         )
       case 'failed':
-        if (link === undefined) return undefined
+        if (link === undefined || record.pin === 'none') return undefined
         await unpinWindow(this.#parts, link, record)
         return 'unpinned'
       case 'frozen':
@@ -95,20 +100,34 @@ export class Reconciler {
       return 'undone'
     }
     const turn = { prompt: content.prompt, replyAt: record.replyAt, promptTokens: record.promptTokens }
-    const options = { apiKey: this.#apiKey, signal }
+    // After a restart of the whole machine cwm is up before its engine: that is no reason to fail a freeze, for a day.
+    const keepOnOutage = this.#parts.now() - record.createdAt < KEEP_ON_OUTAGE_MS
+    const options = { apiKey: this.#apiKey, signal, keepOnOutage }
     const done = await freezeReserved(this.#parts, { ...record, pin: 'none' }, turn, options)
     return done.state === 'frozen' ? 'finished' : 'undone'
   }
 
   async #keepPinned(record: WindowRecord, link: Link): Promise<RepairKind | undefined> {
-    const { tenant, name, id, keys } = record
+    const { tenant, name, id } = record
+    if (!link.client.pins) return undefined
     const content = await this.#parts.store.getWindowContent(tenant, name, id)
-    if (content === undefined || keys === undefined || !link.client.pins) return undefined
+    const keys = record.keys ?? (await this.#findKeys(record, link))
+    if (content === undefined || keys === undefined) return undefined
+    if (content.tokenIds.length < keys.chunkSize) {
+      await this.#parts.store.changeWindow(tenant, name, id, { pin: 'none' })
+      return undefined
+    }
     if ((await settlePin(this.#parts, link, record, content.tokenIds)) === 'pinned') {
       if (record.pin !== 'pinned') await this.#parts.store.changeWindow(tenant, name, id, { pin: 'pinned' })
       return undefined
     }
     await pinWindow(this.#parts, link, record, content.tokenIds, keys)
     return 'repinned'
+  }
+
+  /** LMCache did not answer when the window was frozen, so its names for the chunks were not known. */
+  async #findKeys(record: WindowRecord, link: Link): Promise<ChunkKeys | undefined> {
+    const model = await this.#parts.models.find(record.model, this.#apiKey)
+    return model === undefined ? undefined : link.keysOf(model.engineName)
   }
 }

@@ -1,12 +1,12 @@
 // Thaw: restore, and let the engine prove it. One warm call loads what LMCache holds and computes the rest; its own
 // `cached_tokens` is the proof, since for any later call everything is cached, whoever computed it.
 
-import { toCwmError } from '../base/errors.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import type { BaseWindow } from './base-windows.ts'
-import { commonPrefix, findFrozenIds } from './frozen-ids.ts'
+import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { WindowParts } from './parts.ts'
 import { unknownTiers } from './presence.ts'
 import { Steps } from './steps.ts'
@@ -22,15 +22,16 @@ export async function restoreWindow(
   const { record, prompt } = base
   const steps = new Steps(now)
   const warnings: string[] = []
-  const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, warnings, options))
   const model = await models.find(record.model, options.apiKey)
-  const tiersBefore = await steps.time('lookup', () => lookupTiers(parts, base, ids, model?.engineName, warnings))
+  const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, model?.limit, warnings, options))
+  const tiersBefore = await steps.time('lookup', () =>
+    lookupTiers(parts, base, ids, model?.engineName, warnings, options),
+  )
 
-  const warmIds = model?.limit === undefined ? ids : ids.subarray(0, model.limit - 1)
   const warm =
-    warmIds.length === 0
+    ids.length === 0
       ? undefined
-      : await steps.time('warm', () => engine.warm(prompt.model, warmIds, saltOf(record), options))
+      : await steps.time('warm', () => engine.warm(prompt.model, ids, saltOf(record), options))
   const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
   if (warm !== undefined && restored === null) {
     warnings.push(
@@ -39,12 +40,18 @@ export async function restoreWindow(
   }
   if (ids.length === 0)
     warnings.push('this window has no ids: its text is restored, its KV is computed with the next turn')
+  const provable = record.receipt?.restorableTokens ?? 0
+  if (restored !== null && restored > provable) {
+    warnings.push(
+      `${restored} tokens were cached where the freeze proved ${provable} to be restorable: the rest was still in the engine's own cache, or stored since`,
+    )
+  }
   const receipt: ThawReceipt = {
     window: record.name,
     sessionId,
     tokens: ids.length,
     restoredTokens: restored,
-    recomputedTokens: restored === null ? null : warmIds.length - restored,
+    recomputedTokens: restored === null ? null : ids.length - restored,
     tiersBefore,
     drift,
     ms: { ...steps.ms },
@@ -73,14 +80,16 @@ export async function restoreWindow(
 async function currentIds(
   { engine }: WindowParts,
   { record, prompt, tokenIds }: BaseWindow,
+  limit: number | undefined,
   warnings: string[],
   options: CallOptions,
 ): Promise<{ ids: Uint32Array; drift: boolean }> {
   if (tokenIds.length === 0) return { ids: tokenIds, drift: false }
-  const turn = { prompt, replyAt: prompt.messages.length, promptTokens: undefined }
-  const { ids, warning } = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
-  if (warning !== undefined) {
-    warnings.push(`the ids of the freeze are used: ${warning}`)
+  const turn = { prompt, replyAt: record.replyAt, promptTokens: undefined }
+  const found = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
+  const ids = fitToLimit(found.ids, limit)
+  if (ids.length === 0) {
+    warnings.push(`the ids of the freeze are used: ${found.warning ?? 'the engine gave none'}`)
     return { ids: tokenIds, drift: false }
   }
   const drift = ids.length !== tokenIds.length || commonPrefix(ids, tokenIds) !== ids.length
@@ -91,24 +100,53 @@ async function currentIds(
   return { ids, drift }
 }
 
+/** The look-up only decorates the receipt: an LMCache that does not answer must not hold the client's first token back for long. */
+const LOOKUP_DEADLINE_MS = 3_000
+
 async function lookupTiers(
-  { lmcache, saltOf }: WindowParts,
-  { record }: BaseWindow,
+  parts: WindowParts,
+  base: BaseWindow,
   ids: Uint32Array,
   engineName: string | undefined,
   warnings: string[],
+  options: CallOptions,
 ): Promise<TierCounts> {
+  const { lmcache } = parts
   if (!lmcache.configured || engineName === undefined) return unknownTiers(0)
+  const deadline = AbortSignal.timeout(LOOKUP_DEADLINE_MS)
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
   try {
-    const link = await lmcache.open()
-    const keys = link?.keysOf(engineName)
-    if (link === undefined || keys === undefined) return unknownTiers(0)
-    return (await link.client.lookup({ tokenIds: ids, salt: saltOf(record), keys })).counts
+    return await abortable(askDirectory(parts, base, ids, engineName, signal), signal)
   } catch (thrown) {
-    const error = toCwmError(thrown)
-    if (error.code === 'INTERNAL') throw error
+    if (options.signal?.aborted === true) throw new CwmError('CLIENT_GONE', 'the client left during the thaw')
     lmcache.doubt()
-    warnings.push(error.message)
+    if (deadline.aborted) warnings.push(`LMCache did not answer the look-up within ${LOOKUP_DEADLINE_MS} ms`)
+    else {
+      const error = toCwmError(thrown)
+      if (error.code === 'INTERNAL') throw error
+      warnings.push(error.message)
+    }
     return unknownTiers(0)
   }
+}
+
+async function askDirectory(
+  { lmcache, saltOf }: WindowParts,
+  { record }: BaseWindow,
+  tokenIds: Uint32Array,
+  engineName: string,
+  signal: AbortSignal,
+): Promise<TierCounts> {
+  const link = await lmcache.open()
+  const keys = link?.keysOf(engineName)
+  if (link === undefined || keys === undefined) return unknownTiers(0)
+  return (await link.client.lookup({ tokenIds, salt: saltOf(record), keys }, signal)).counts
+}
+
+/** Settles with the work or with the signal, whichever is first; work that comes too late is let go. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    work.then(resolve, reject)
+  })
 }

@@ -16,6 +16,9 @@ export interface FreezeRequest extends PromptOfTurn {
   readonly session: LiveSession
   readonly name: string
   readonly clientSalt: string | undefined
+  /** Of the turn that is frozen. */
+  readonly lineage: string
+  readonly parent: string | undefined
 }
 
 /** A freeze that the turn itself does not allow. */
@@ -37,6 +40,10 @@ export type WindowView = WindowRecord | { readonly state: 'pending'; readonly na
 
 /** Names held at once per process: more turns than that cannot be in flight. */
 const MAX_RESERVATIONS = 100_000
+/** How long a thaw waits for its window's freeze, which is a matter of a second or two. */
+const THAW_WAIT_MS = 20_000
+/** Freezes in the background at once: each may prefill a whole window, beside the chats. */
+const MAX_BACKGROUND = 64
 
 export class Windows {
   readonly #parts: WindowParts
@@ -62,7 +69,9 @@ export class Windows {
     }
     const key = keyOf(tenant, name)
     if (this.#reserved.has(key)) throw taken(name)
-    if (this.#reserved.size >= MAX_RESERVATIONS) throw new CwmError('BUSY', 'too many freezes are waiting')
+    if (this.#reserved.size >= MAX_RESERVATIONS || this.#background.size >= MAX_BACKGROUND) {
+      throw new CwmError('BUSY', 'too many freezes are under way; try again when some are done')
+    }
     const token = Symbol(name)
     this.#reserved.set(key, token)
     const release = () => {
@@ -82,8 +91,8 @@ export class Windows {
 
   /** Freezes a session under a held name. Answers the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN` or what the store throws. */
   async freeze(request: FreezeRequest, reservation: NameReservation, options: CallOptions): Promise<WindowRecord> {
-    const { session, name, prompt, replyAt, promptTokens, clientSalt } = request
-    const { tenant, id: sessionId, lineage, baseWindow } = session.record
+    const { session, name, prompt, replyAt, promptTokens, clientSalt, lineage, parent } = request
+    const { tenant, id: sessionId } = session.record
     const record: WindowRecord = {
       tenant,
       name,
@@ -91,7 +100,7 @@ export class Windows {
       state: 'freezing',
       sessionId,
       lineage,
-      ...(baseWindow === undefined ? {} : { parent: baseWindow }),
+      ...(parent === undefined ? {} : { parent }),
       dialect: prompt.dialect,
       model: prompt.model,
       ...(clientSalt === undefined ? {} : { clientSalt }),
@@ -167,7 +176,7 @@ export class Windows {
     name: string,
     options: CallOptions,
   ): Promise<{ base: BaseWindow; receipt: ThawReceipt }> {
-    const base = await this.#bases.require(session.record.tenant, name)
+    const base = await this.requireFrozen(session.record.tenant, name)
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
     session.change({
       lineage: base.record.lineage,
@@ -186,9 +195,10 @@ export class Windows {
     return baseWindow === undefined ? undefined : await this.#bases.require(tenant, baseWindow, baseWindowId)
   }
 
-  /** A frozen window by name. Throws as `thaw` does. */
-  requireFrozen(tenant: string, name: string): Promise<BaseWindow> {
-    return this.#bases.require(tenant, name)
+  /** A frozen window by name; one that is being frozen is waited for, for a while. Throws as `thaw` does. */
+  async requireFrozen(tenant: string, name: string): Promise<BaseWindow> {
+    await this.showSettled(tenant, name, THAW_WAIT_MS)
+    return await this.#bases.require(tenant, name)
   }
 
   /** Brings a window's chunks nearer, into LMCache's memory, without using the engine. Throws `NOT_SUPPORTED` without LMCache. */
@@ -213,9 +223,13 @@ export class Windows {
       )
     }
     const sequence = { tokenIds: base.tokenIds, salt: saltOf(base.record), keys }
-    const { foundKeys } = await link.client.prefetch(sequence, { deadlineMs: 60_000, signal: options.signal })
+    const { foundKeys, totalKeys } = await link.client.prefetch(sequence, {
+      deadlineMs: 60_000,
+      signal: options.signal,
+    })
     return {
-      foundChunks: foundKeys === null ? null : Math.floor(foundKeys / keys.worldSize),
+      // With several ranks, half of two chunks would count as one: no chunk is promised that may lack a rank.
+      foundChunks: foundKeys === null ? null : wholeChunks(foundKeys, totalKeys ?? 0, keys.worldSize),
       totalChunks: Math.floor(base.tokenIds.length / keys.chunkSize),
       ms: now() - start,
     }
@@ -262,6 +276,10 @@ export class Windows {
   async settle(): Promise<void> {
     await Promise.all(this.#background)
   }
+}
+
+function wholeChunks(foundKeys: number, totalKeys: number, worldSize: number): number {
+  return Math.max(0, totalKeys / worldSize - (totalKeys - foundKeys))
 }
 
 function taken(name: string): CwmError {

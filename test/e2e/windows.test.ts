@@ -350,13 +350,24 @@ describe('a thaw', () => {
     expect(turn.got.headers['x-cwm-window']).toBeUndefined()
   })
 
-  it('of a window that is still being frozen or has failed is 409', async () => {
+  it('right behind the turn that freezes waits for the freeze', async () => {
+    stack.sim.fault({ path: '/v1/completions', action: { kind: 'delay', ms: 300 }, times: 1 })
+    const name = `hurry-${Math.random()}`
+    await chat(stack.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': name } })
+
+    const got = await askChat(stack.url, [user('What is the code word?')], { headers: inWindow(name) })
+
+    expect(got.status).toBe(200)
+    expect(got.text).toContain('larch')
+  })
+
+  it('of a window whose freeze failed is 422, which no SDK tries again', async () => {
     stack.sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500 } })
     const { name } = await freeze()
 
     const got = await askChat(stack.url, [user('?')], { headers: inWindow(name) })
 
-    expect([got.status, errorOf(got).code]).toEqual([409, 'window_not_ready'])
+    expect([got.status, errorOf(got).code]).toEqual([422, 'window_failed'])
   })
 
   it('never changes the window', async () => {
