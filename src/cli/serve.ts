@@ -2,12 +2,14 @@
 
 import { startApp } from '../app.ts'
 import { createLogger } from '../base/logger.ts'
-import { loadSettings } from '../config/load.ts'
+import { loadSettings, unknownVariables } from '../config/load.ts'
 
 export async function runServe(flags: Readonly<Record<string, unknown>>, file: string | undefined): Promise<void> {
   const settings = await loadSettings({ flags, environment: process.env, file })
   const app = await startApp(settings, createLogger(settings.log_level))
   for (const line of app.findings) console.error(line)
+  for (const name of unknownVariables(process.env))
+    console.error(`warning   ${name} is not a setting of cwm; see cwm serve --help`)
   console.error(`ready     ${app.url}/v1  (point your OpenAI or Anthropic SDK's base URL here)`)
   await untilSignal()
   console.error('stopping: answers under way may end; a second signal stops at once')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import { loadSettings, type SettingSources, variableOf } from './load.ts'
+import { loadSettings, type SettingSources, unknownVariables, variableOf } from './load.ts'
 import { describeSetting, type Settings, settingNames } from './schema.ts'
 
 let folder = ''
@@ -194,5 +194,13 @@ describe('every setting', () => {
   it('has a variable of its own', () => {
     expect(variableOf('max_body_bytes')).toBe('CWM_MAX_BODY_BYTES')
     expect(new Set(settingNames.map(variableOf)).size).toBe(settingNames.length)
+  })
+})
+
+describe('a variable that looks like a setting', () => {
+  it('is told when it is none', () => {
+    const environment = { CWM_COORDINATR: 'x', CWM_UPSTREAM: 'http://x', CWM_CONFIG: 'f', HOME: '/' }
+
+    expect(unknownVariables(environment)).toEqual(['CWM_COORDINATR'])
   })
 })

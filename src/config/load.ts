@@ -10,6 +10,12 @@ export function variableOf(name: SettingName): string {
   return `CWM_${name.toUpperCase()}`
 }
 
+/** Variables that look like settings and are none: misspelt ones, or those that Kubernetes makes for a Service named `cwm`. */
+export function unknownVariables(environment: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const known = new Set(['CWM_CONFIG', ...settingNames.map(variableOf)])
+  return Object.keys(environment).filter((name) => name.startsWith('CWM_') && !known.has(name))
+}
+
 export interface SettingSources {
   /** By setting name, from the command line; undefined ones do not count. */
   readonly flags: Readonly<Record<string, unknown>>

@@ -26,7 +26,7 @@ function settingsPage(): string {
     '# Configuration',
     '',
     'Made from `src/config/schema.ts` by `npm run docs`. A flag goes before a variable, a variable before the file (`--config FILE`, YAML).',
-    'All faults are told at start, together; a name that is not in this list is one. `config/cwm.example.yaml` is a file to begin with.',
+    'All faults are told at start, together; a name in the file that is not in this list is one, a `CWM_…` variable of such a name is warned of. `config/cwm.example.yaml` is a file to begin with.',
     '',
     '| setting | flag | variable | default | what it is |',
     '|---|---|---|---|---|',
