@@ -92,7 +92,7 @@ async function buildTurn(
   let base: BaseWindow | undefined
   if (wanted !== undefined && session.record.baseWindow !== wanted) {
     // Checked before anything is restored: a refused request must leave the session as it was.
-    const candidate = await parts.windows.requireFrozen(tenant, wanted)
+    const candidate = await parts.windows.requireFrozen(tenant, wanted, call.signal)
     checkFit(candidate, rules, model)
     if (clientSalt !== undefined && clientSalt !== candidate.record.clientSalt) {
       throw new CwmError('WINDOW_MISMATCH', `window ${wanted} was frozen under another cache_salt; leave it out`, {

@@ -176,7 +176,7 @@ export class Windows {
     name: string,
     options: CallOptions,
   ): Promise<{ base: BaseWindow; receipt: ThawReceipt }> {
-    const base = await this.requireFrozen(session.record.tenant, name)
+    const base = await this.requireFrozen(session.record.tenant, name, options.signal)
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
     session.change({
       lineage: base.record.lineage,
@@ -196,8 +196,8 @@ export class Windows {
   }
 
   /** A frozen window by name; one that is being frozen is waited for, for a while. Throws as `thaw` does. */
-  async requireFrozen(tenant: string, name: string): Promise<BaseWindow> {
-    await this.showSettled(tenant, name, THAW_WAIT_MS)
+  async requireFrozen(tenant: string, name: string, signal?: AbortSignal): Promise<BaseWindow> {
+    await this.showSettled(tenant, name, THAW_WAIT_MS, signal)
     return await this.#bases.require(tenant, name)
   }
 
@@ -243,18 +243,25 @@ export class Windows {
     return record
   }
 
-  /** As `show`, once the window is neither pending nor freezing, or when `waitMs` is over. */
-  async showSettled(tenant: string, name: string, waitMs: number): Promise<WindowView> {
-    const signal = AbortSignal.timeout(waitMs)
-    for (;;) {
-      // Listening begins before looking, so that no change falls between.
-      const change = once(this.#changed, keyOf(tenant, name), { signal }).then(
-        () => true,
-        () => false,
-      )
-      const view = await this.show(tenant, name)
-      if (view.state !== 'pending' && view.state !== 'freezing') return view
-      if (!(await change)) return await this.show(tenant, name)
+  /** As `show`, once the window is neither pending nor freezing, when `waitMs` is over, or when the signal says that nobody waits. */
+  async showSettled(tenant: string, name: string, waitMs: number, signal?: AbortSignal): Promise<WindowView> {
+    const over = new AbortController()
+    const end = () => over.abort()
+    const timer = setTimeout(end, waitMs)
+    signal?.addEventListener('abort', end)
+    try {
+      for (;;) {
+        // Listening begins before looking, so that no change falls between.
+        const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
+        const view = await this.show(tenant, name)
+        if (over.signal.aborted || (view.state !== 'pending' && view.state !== 'freezing')) return view
+        await change
+      }
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      // Ends the listening too: a window that is settled changes no more.
+      end()
     }
   }
 
