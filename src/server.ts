@@ -32,13 +32,17 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
     {
       maxHeaderSize: options.maxHeaderBytes,
       requestTimeout: options.bodyTimeoutMs,
+      // Refused below, in words.
+      requireHostHeader: false,
       keepAlive: true,
       noDelay: true,
     },
     (request, response) => {
       response.on('error', () => {})
       answers.set(request.socket, response)
-      if (checksHost && !allowed.has(hostName(request.headers.host))) {
+      if (request.headers.host === undefined && request.httpVersion === '1.1') {
+        refuse(response, new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' }))
+      } else if (checksHost && !allowed.has(hostName(request.headers.host))) {
         refuse(
           response,
           new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' }),
@@ -109,8 +113,13 @@ function hostName(host: string | undefined): string {
 }
 
 function refuse(response: ServerResponse, error: CwmError): void {
-  response.writeHead(error.status, { 'content-type': 'application/json', connection: 'close' })
-  response.end(errorBody('chat', error, ''))
+  const body = Buffer.from(errorBody('chat', error, ''))
+  response.writeHead(error.status, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    connection: 'close',
+  })
+  response.end(body)
 }
 
 /** Stops accepting, lets answers under way end until `drainMs`, then breaks what is left. */

@@ -11,7 +11,7 @@ export function readApiKey({
   const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1]
   if ((headersDistinct.authorization?.length ?? 0) > 1) {
     // Node would read the first, the upstream perhaps the last.
-    throw new CwmError('INVALID_HEADER', 'is there twice', { param: 'authorization' })
+    throw new CwmError('INVALID_HEADER', 'authorization is there twice; send one', { param: 'authorization' })
   }
   const header = headers['x-api-key']
   const plain = typeof header === 'string' && header !== '' ? header : undefined

@@ -52,13 +52,13 @@ function checkNewName(param: string, name: string): void {
 }
 
 function badName(param: string, rule: string): CwmError {
-  return new CwmError('INVALID_HEADER', `must be ${rule}`, { param })
+  return new CwmError('INVALID_HEADER', `${param} must be ${rule}`, { param })
 }
 
 function agree(name: string, header: string | string[] | undefined, path: string | undefined): string | undefined {
-  if (Array.isArray(header)) throw new CwmError('INVALID_HEADER', 'is there twice', { param: name })
+  if (Array.isArray(header)) throw new CwmError('INVALID_HEADER', `${name} is there twice`, { param: name })
   if (header !== undefined && path !== undefined && header !== path) {
-    throw new CwmError('INVALID_HEADER', 'says otherwise than the path; send one of them', { param: name })
+    throw new CwmError('INVALID_HEADER', `${name} says otherwise than the path; send one of them`, { param: name })
   }
   return header ?? path
 }

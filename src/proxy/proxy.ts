@@ -287,7 +287,8 @@ export class ProxyHandler {
     if (left) metrics.clientGone.inc()
     metrics.requests.inc({ route: note.route, status: String(status) })
     metrics.requestSeconds.observe({ route: note.route }, ms / 1000)
-    const { requestId, route, session, code, promptTokens, cachedTokens } = note
+    const { requestId, route, session, promptTokens, cachedTokens } = note
+    const code = note.code?.toLowerCase()
     log.info(
       { request: requestId, method: request.method, route, status, ms, session, code, promptTokens, cachedTokens },
       'request',

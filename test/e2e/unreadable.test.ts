@@ -14,6 +14,7 @@ afterAll(() => stack.close())
 
 describe('a request that cannot be read', () => {
   it.each([
+    ['no Host', 'GET /v1/models HTTP/1.1\r\n\r\n', 400, 'invalid_http'],
     ['no HTTP at all', 'hello there\r\n\r\n', 400, 'invalid_http'],
     [
       'a header section that is too large',
