@@ -48,6 +48,11 @@ export interface Store {
   findBoundaries(tenant: string, digests: readonly string[], now: number): Promise<ReadonlyMap<string, BoundaryHit>>
   /** Drops up to `atMost` boundaries that expired before `now`; answers how many. */
   dropExpired(now: number, atMost: number): Promise<number>
+  /**
+   * Drops up to `atMost` sessions whose last turn was before `before`, that no client named and that stand behind no window: nothing can
+   * find them any more but their own id. Windows frozen from them keep their lineage. Answers how many.
+   */
+  dropForgotten(before: number, atMost: number): Promise<number>
 
   /**
    * Takes a name for a freeze: stores record and content if the name is free or its last freeze failed and holds no pin.

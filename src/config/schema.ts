@@ -106,7 +106,9 @@ export const settingsSchema = z.strictObject({
     .describe('History boundaries kept in memory, about 200 bytes each; the store has them all'),
   boundary_ttl_ms: ms
     .default(7 * 24 * 3_600_000)
-    .describe('Time after which a history that nobody continued is no longer recognised, milliseconds'),
+    .describe(
+      'Time after which a history that nobody continued is no longer recognised, and its unnamed session is dropped, milliseconds',
+    ),
   connections: count.default(512).describe('Sockets to the upstream'),
   connect_timeout_ms: ms.default(10_000).describe('Time to connect to the upstream, milliseconds'),
   headers_timeout_ms: ms

@@ -159,8 +159,11 @@ export class SessionTracker {
   }
 
   /** Drops what has expired in the store; answers how many. Call now and then. */
-  sweep(): Promise<number> {
-    return this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
+  async sweep(): Promise<number> {
+    const { store, now, boundaryTtlMs } = this.#options
+    const boundaries = await store.dropExpired(now(), EXPIRED_PER_SWEEP)
+    // Without its boundaries no history leads to an unnamed session any more.
+    return boundaries + (await store.dropForgotten(now() - boundaryTtlMs, EXPIRED_PER_SWEEP))
   }
 
   /**

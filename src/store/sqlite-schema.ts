@@ -26,6 +26,8 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (tenant, id)
   ) STRICT;
   CREATE INDEX sessions_newest ON sessions (tenant, last_turn_at, id);
+  CREATE INDEX sessions_forgotten ON sessions (last_turn_at)
+    WHERE json_extract(record, '$.named') = 0 AND json_extract(record, '$.baseWindow') IS NULL;
 
   CREATE TABLE boundaries (
     seq INTEGER PRIMARY KEY,

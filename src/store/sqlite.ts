@@ -48,6 +48,10 @@ const sql = {
   dropExpired: `DELETE FROM boundaries WHERE seq IN (
     SELECT seq FROM boundaries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
 
+  dropForgotten: `DELETE FROM sessions WHERE rowid IN (
+    SELECT rowid FROM sessions WHERE last_turn_at < ? AND json_extract(record, '$.named') = 0
+      AND json_extract(record, '$.baseWindow') IS NULL ORDER BY last_turn_at LIMIT ?)`,
+
   findWindow: 'SELECT seq, record FROM windows WHERE tenant = ? AND name = ?',
   addWindow: `INSERT INTO windows (tenant, name, id, state, pin, created_at, record) VALUES (?, ?, ?, ?, ?, ?, ?)`,
   dropWindow: 'DELETE FROM windows WHERE seq = ?',
@@ -158,6 +162,10 @@ class SqliteStore implements Store {
 
   dropExpired(now: number, atMost: number): Promise<number> {
     return this.#db.run(() => this.#db.transaction('crash', () => this.#sql.dropExpired.run(now, atMost)))
+  }
+
+  dropForgotten(before: number, atMost: number): Promise<number> {
+    return this.#db.run(() => this.#db.transaction('crash', () => this.#sql.dropForgotten.run(before, atMost)))
   }
 
   reserveWindow(record: WindowRecord, content: WindowContent): Promise<boolean> {

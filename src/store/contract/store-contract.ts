@@ -249,6 +249,22 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
     })
 
+    describe('forgotten sessions', () => {
+      it('are dropped, and no session that was named, thawed or used since', async () => {
+        const old = { named: false, lastTurnAt: noon - 10 }
+        for (const id of ['a', 'b', 'c']) await store.saveTurn(aSession({ ...old, id }), [], 4)
+        await store.saveTurn(aSession({ ...old, id: 'named', named: true }), [], 4)
+        await store.saveTurn(aSession({ ...old, id: 'thawed', baseWindow: 'w', baseWindowId: 'w-1' }), [], 4)
+        await store.saveTurn(aSession({ ...old, id: 'used', lastTurnAt: noon }), [], 4)
+
+        const dropped = [await store.dropForgotten(noon, 2), await store.dropForgotten(noon, 2)]
+
+        const left = (await store.listSessions('acme', { limit: 10 })).items.map(({ id }) => id)
+        expect(dropped).toEqual([2, 1])
+        expect(left.sort()).toEqual(['named', 'thawed', 'used'])
+      })
+    })
+
     describe('windows', () => {
       it('reserves a free name with record and content', async () => {
         expect(await store.reserveWindow(aWindow(), someContent())).toBe(true)
@@ -565,6 +581,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
           () => store.saveTurn(aSession(), [], 1),
           () => store.findBoundaries('acme', ['digest-1'], noon),
           () => store.dropExpired(noon, 1),
+          () => store.dropForgotten(noon, 1),
           () => store.reserveWindow(aWindow(), someContent()),
           () => store.changeWindow('acme', 'draft', 'window-1', { state: 'failed' }),
           () => store.getWindow('acme', 'draft'),
