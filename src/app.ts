@@ -98,7 +98,6 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       deriver.salt({ tenant, lineage, model, kvEpoch: settings.kv_epoch, clientSalt })
     const windowParts: WindowParts = {
       store,
-      sessions,
       engine: new Engine(upstream, WARM_DEADLINE_MS),
       models,
       lmcache,

@@ -140,9 +140,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     if (session_id !== undefined && !isSessionId(session_id)) {
       throw new CwmError('INVALID_FIELD', `a session id is ${sessionIdRule}`, { param: 'session_id' })
     }
-    await windows.requireFrozen(tenant, name)
+    const { signal } = c.req.raw
+    const base = await windows.requireFrozen(tenant, name, signal)
     const session = await sessions.named(tenant, session_id ?? `s-${randomId()}`)
-    const { receipt } = await windows.thaw(session, name, { ...call, signal: c.req.raw.signal })
+    const receipt = await windows.thaw(session, base, { ...call, signal })
     await sessions.save(session, [])
     return c.json(thawReceiptToWire(receipt), 200)
   })

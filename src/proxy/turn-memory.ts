@@ -22,7 +22,7 @@ export interface MemoryParts {
   readonly now: () => number
 }
 
-/** What is remembered of one turn: announced when the answer is whole, kept when the client has it, taken back when it has not. */
+/** One turn's memory. `observe` comes before `delivered`; `closed` ends it either way. */
 export class TurnMemory {
   readonly #parts: MemoryParts
   readonly #turn: Turn

@@ -8,7 +8,7 @@ import type { Chain } from '../sessions/chain.ts'
 import type { LiveSession, SessionTracker } from '../sessions/tracker.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
-import { continueWindow } from '../windows/continuation.ts'
+import { type Continuation, continueWindow } from '../windows/continuation.ts'
 import type { Windows } from '../windows/windows.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
@@ -87,34 +87,34 @@ async function buildTurn(
   const clientSalt = typeof json.cache_salt === 'string' && json.cache_salt !== '' ? json.cache_salt : undefined
 
   const wanted = control.window
-  const bound = session.record.baseWindow !== undefined
   let restored: number | null | undefined
   let base: BaseWindow | undefined
+  let continuation: Continuation | undefined
   if (wanted !== undefined && session.record.baseWindow !== wanted) {
     // Checked before anything is restored: a refused request must leave the session as it was.
-    const candidate = await parts.windows.requireFrozen(tenant, wanted, call.signal)
-    checkFit(candidate, rules, model)
-    if (clientSalt !== undefined && clientSalt !== candidate.record.clientSalt) {
+    base = await parts.windows.requireFrozen(tenant, wanted, call.signal)
+    checkFit(base, rules, model)
+    if (clientSalt !== undefined && clientSalt !== base.record.clientSalt) {
       throw new CwmError('WINDOW_MISMATCH', `window ${wanted} was frozen under another cache_salt; leave it out`, {
         param: 'cache_salt',
       })
     }
-    continueWindow(candidate, json, rules, { known, bound: false })
-    const thawed = await parts.windows.thaw(session, wanted, call)
-    base = thawed.base
-    restored = thawed.receipt.restoredTokens
+    continuation = continueWindow(base, json, rules, { known, bound: false })
+    restored = (await parts.windows.thaw(session, base, call)).restoredTokens
     if (session.stored) await parts.sessions.save(session, [])
   } else {
     base = await parts.windows.baseOf(session)
-    if (base !== undefined) checkFit(base, rules, model)
+    if (base !== undefined) {
+      checkFit(base, rules, model)
+      continuation = continueWindow(base, json, rules, { known, bound: true })
+    }
   }
 
   const changes = new Map<string, Buffer | string>()
   let wholeChain: Chain | undefined
   let effectiveSalt = clientSalt
   if (base !== undefined) {
-    const continuation = continueWindow(base, json, rules, { known, bound })
-    if (continuation.kind === 'behind') {
+    if (continuation?.kind === 'behind') {
       const list = putBehind(base, rules, bytes, json, continuation.skip)
       changes.set(list.field, list.value)
       const whole = [
@@ -179,12 +179,15 @@ async function findSession(
   control: ControlHeaders,
   chain: Chain | undefined,
 ): Promise<FoundSession> {
-  const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
-  const ambiguous = match?.kind === 'ambiguous'
   if (control.session !== undefined) {
     const session = await sessions.named(tenant, control.session)
-    return { session, found: 'named', known: ambiguous || (match?.kind === 'one' && match.session === session) }
+    // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
+    const behind = control.window !== undefined || session.record.baseWindow !== undefined
+    const match = behind && chain !== undefined ? await sessions.byPrefix(tenant, chain) : undefined
+    return { session, found: 'named', known: match?.kind === 'ambiguous' || match?.session === session }
   }
+  const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+  const ambiguous = match?.kind === 'ambiguous'
   if (ambiguous && match.behindWindow && control.window === undefined) {
     throw new CwmError(
       'SESSION_AMBIGUOUS',

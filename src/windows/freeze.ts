@@ -106,7 +106,7 @@ async function prove(
       pinned = await steps.time('pin', () => tryPin(parts, link, record, tokenIds, sequence.keys, warnings))
     } else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
   }
-  if (!pinned && parts.lmcache.expectsPins && tokenIds.length > 0) {
+  if (!pinned && parts.lmcache.expectsPins && tokenIds.length > 0 && (keys === undefined || chunks > 0)) {
     // Whoever has a coordinator gets the pin as soon as it answers: the reconciler sees to it.
     const asked = { pin: 'pinning', tokenIds } as const
     await parts.store.changeWindow(

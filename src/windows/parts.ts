@@ -6,13 +6,11 @@ import type { Metrics } from '../base/metrics.ts'
 import type { Prompt, WindowRecord } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import type { LmcacheLink } from '../lmcache/link.ts'
-import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Engine } from '../upstream/engine.ts'
 import type { EngineModels } from '../upstream/models.ts'
 
 export interface WindowParts {
   readonly store: Store
-  readonly sessions: SessionTracker
   readonly engine: Engine
   readonly models: EngineModels
   readonly lmcache: LmcacheLink

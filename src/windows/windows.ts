@@ -1,4 +1,5 @@
-// The few functions on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names; nothing of HTTP.
+// The few functions on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names; of HTTP
+// only the header under which a client knows a name, so that an error can say which.
 
 import { EventEmitter, once } from 'node:events'
 import { CwmError, toCwmError } from '../base/errors.ts'
@@ -168,25 +169,20 @@ export class Windows {
   }
 
   /**
-   * Thaws a window into a session: restores its KV, then binds the session to it, so that the window's messages stand before the
-   * session's own from now on and both share a lineage. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY`, `WINDOW_CORRUPT`, or what the engine throws.
+   * Thaws a window into a session of its tenant: restores its KV, then binds the session to it, so that the window's messages stand
+   * before the session's own from now on and both share a lineage. Throws what the engine throws; the session then is as it was.
    */
-  async thaw(
-    session: LiveSession,
-    name: string,
-    options: CallOptions,
-  ): Promise<{ base: BaseWindow; receipt: ThawReceipt }> {
-    const base = await this.requireFrozen(session.record.tenant, name, options.signal)
+  async thaw(session: LiveSession, base: BaseWindow, options: CallOptions): Promise<ThawReceipt> {
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
     session.change({
       lineage: base.record.lineage,
-      baseWindow: name,
+      baseWindow: base.record.name,
       baseWindowId: base.record.id,
       model: base.record.model,
       dialect: base.record.dialect,
       thaw: receipt,
     })
-    return { base, receipt }
+    return receipt
   }
 
   /** The window before a bound session's own messages; undefined when the session is not bound. Throws `WINDOW_NOT_FOUND` when it is gone. */
@@ -195,7 +191,10 @@ export class Windows {
     return baseWindow === undefined ? undefined : await this.#bases.require(tenant, baseWindow, baseWindowId)
   }
 
-  /** A frozen window by name; one that is being frozen is waited for, for a while. Throws as `thaw` does. */
+  /**
+   * A frozen window by name; one that is being frozen is waited for, for a while. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY`,
+   * `WINDOW_FAILED` or `WINDOW_CORRUPT`.
+   */
   async requireFrozen(tenant: string, name: string, signal?: AbortSignal): Promise<BaseWindow> {
     await this.showSettled(tenant, name, THAW_WAIT_MS, signal)
     return await this.#bases.require(tenant, name)
