@@ -38,6 +38,8 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
       noDelay: true,
     },
     (request, response) => {
+      // A client that leaves in mid-request makes both of these err, at any time: nothing of it may end the process.
+      request.on('error', () => {})
       response.on('error', () => {})
       answers.set(request.socket, response)
       if (request.headers.host === undefined && request.httpVersion === '1.1') {

@@ -67,6 +67,9 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
       else done(null, chunk)
     },
   })
+  // undici hears of an error while it reads. When it has done with the body nobody listens any more, and a client that leaves then
+  // would end the process.
+  counter.on('error', () => {})
   request.once('error', (error) => counter.destroy(error))
   request.once('close', () => {
     if (!request.complete) counter.destroy(gone())
