@@ -22,6 +22,8 @@ const table = {
   METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
   UNAUTHORIZED: [401, 'authentication_error'],
   FORBIDDEN_HOST: [403, 'permission_error'],
+  FORBIDDEN_MODEL: [403, 'permission_error'],
+  QUOTA_EXCEEDED: [429, 'quota_exceeded_error'],
   // Sessions and windows.
   SESSION_NOT_FOUND: [404, 'not_found_error'],
   SESSION_EMPTY: [409, 'conflict_error'],
@@ -33,6 +35,10 @@ const table = {
   WINDOW_DIVERGES: [409, 'conflict_error'],
   WINDOW_MISMATCH: [409, 'conflict_error'],
   WINDOW_CORRUPT: [500, 'server_error'],
+  PIN_BUDGET_FULL: [409, 'conflict_error'],
+  INVALID_IMPORT: [400, 'invalid_request_error'],
+  DELETION_NOT_FOUND: [404, 'not_found_error'],
+  RESPONSE_NOT_FOUND: [404, 'not_found_error'],
   // What stands behind us.
   UPSTREAM_REFUSED: [502, 'upstream_error'],
   UPSTREAM_TIMEOUT: [504, 'upstream_error'],

@@ -23,6 +23,17 @@ export interface Usage {
   readonly cachedTokens?: number
 }
 
+/** One space of KV within a lineage: what its salt is derived from beside tenant and lineage. */
+export interface KvSpace {
+  /** Served model or adapter name. */
+  readonly model: string
+  readonly clientSalt?: string
+  readonly kvEpoch: number
+}
+
+/** Who shares a lineage when it is more than one session with its windows: all sessions of a user, or of a tenant. */
+export type Sharing = 'user' | 'tenant'
+
 /** A live conversation of one tenant. */
 export interface SessionRecord {
   readonly tenant: string
@@ -31,6 +42,14 @@ export interface SessionRecord {
   readonly named: boolean
   /** Random id from which the salt is derived: what may share KV. */
   readonly lineage: string
+  /** Absent: the lineage is this session's and its windows' alone. */
+  readonly shared?: Sharing
+  /** Raised by each thaw into the session: what was begun before one is not stored over it. 0 at first. */
+  readonly head: number
+  /** Where its turns have put KV, oldest first; at most 64. */
+  readonly spaces: readonly KvSpace[]
+  /** Older spaces fell out of `spaces`: a delete cannot name all that the session has left. */
+  readonly spacesLost?: boolean
   /** Name of the window whose messages stand before this session's own. */
   readonly baseWindow?: string
   /** `id` of that window: a name that was frozen anew is another window. */
@@ -59,6 +78,9 @@ export interface Boundary {
   readonly expiresAt: number
 }
 
+/** `session`: frozen from one. `clone`: of `parent`. `content`: made from messages that a client gave. `import`: from an exported file. */
+export type WindowOrigin = 'session' | 'clone' | 'content' | 'import'
+
 /** `freezing`: recorded, not yet proved. `frozen`: see `durability`. `failed`: see `reason`; the name can be tried again. */
 export type WindowState = 'freezing' | 'frozen' | 'failed'
 
@@ -72,9 +94,10 @@ export type Durability = 'l2' | 'l1' | 'unverified' | 'text'
 
 /**
  * Whether the coordinator holds a pin of ours for the window's chunks.
- * `pinning`: asked, the answer is unknown after a crash. `pinned`: counted. `none`: never asked, or given back.
+ * `pinning`: asked, the answer is unknown after a crash. `pinned`: counted. `none`: never asked, or given back after a failure.
+ * `released`: given back on purpose (its time was over, or its tenant's budget went to others); a thaw asks for it again.
  */
-export type PinState = 'none' | 'pinning' | 'pinned'
+export type PinState = 'none' | 'pinning' | 'pinned' | 'released'
 
 /** Chunks of a sequence seen per tier and L2 adapter at one moment. `total` counts whole chunks; null where unknown. */
 export interface TierCounts {
@@ -142,20 +165,35 @@ export interface WindowRecord {
   readonly state: WindowState
   /** Why the state is `failed`. */
   readonly reason?: string
-  readonly sessionId: string
+  readonly origin: WindowOrigin
+  /** The session it was frozen from; absent for windows that were not. */
+  readonly sessionId?: string
   readonly lineage: string
-  /** Name of the window that the session had been thawed from. */
+  readonly shared?: Sharing
+  /** Name of the window that the session had been thawed from, or that this one is a clone of. */
   readonly parent?: string
+  /** Sorted, each once. */
+  readonly tags: readonly string[]
+  readonly note?: string
   readonly dialect: Prompt['dialect']
   readonly model: string
   /** The client's own `cache_salt` at freeze: it is part of the salt under which the KV lies. */
   readonly clientSalt?: string
+  /** The epoch of the salt under which its KV lies and its pin is held. */
+  readonly kvEpoch: number
   readonly messageCount: number
   /** Where the last reply begins among the messages, and the size of the prompt before it as the engine counted it. */
   readonly replyAt: number
   readonly promptTokens?: number
+  /** Of messages, shaping fields and ids as they are stored, before encryption. */
+  readonly bytes: number
   readonly createdAt: number
   readonly frozenAt?: number
+  /** The last thaw, and how many there were. */
+  readonly thawedAt?: number
+  readonly thaws?: number
+  /** When the pin is given back, milliseconds since the epoch; absent: never by time. */
+  readonly pinUntil?: number
   /** SHA-256 over prompt and ids, base64url; set when frozen. */
   readonly checksum?: string
   readonly pin: PinState
@@ -169,4 +207,78 @@ export interface WindowContent {
   readonly prompt: Prompt
   /** Exact ids that every next prompt begins with; empty until the freeze has had them from the upstream. */
   readonly tokenIds: Uint32Array
+}
+
+/** Why chunks of something deleted are still there: who else holds them. `isolation`: the lineage is shared by user or tenant. */
+export type KeptFor = 'session' | 'window' | 'isolation'
+
+/** What a delete proved. */
+export interface DeletionReceipt {
+  /** Chunks that were found and are gone. */
+  readonly deletedChunks: number
+  /** Chunks that are still there and should not be; they are tried again. Null: nobody could tell. */
+  readonly residualChunks: number | null
+  /** Chunks of it that stay because others hold them. */
+  readonly keptChunks: number
+  readonly keptFor: readonly KeptFor[]
+  /** The pin that it held was given back; null when it held none. */
+  readonly unpinned: boolean | null
+  /** Nothing holds the lineage any more: its salt is never dispatched again. */
+  readonly lineageRetired: boolean
+  readonly ms: StepMs
+  readonly warnings: readonly string[]
+}
+
+/**
+ * A delete: the order that is written when the thing itself goes out of the store, and what came of it. `open`: something is still to be
+ * done or to be looked at again. `done`: see `receipt`.
+ */
+export interface DeletionRecord {
+  readonly tenant: string
+  readonly id: string
+  readonly kind: 'window' | 'session'
+  /** The window's name or the session's id. */
+  readonly name: string
+  readonly lineage: string
+  readonly shared?: Sharing
+  /** Whose chunks are to go. */
+  readonly spaces: readonly KvSpace[]
+  readonly spacesLost?: boolean
+  /** The pin to give back, with the names under which it was made. */
+  readonly pin: PinState
+  readonly keys?: ChunkKeys
+  readonly state: 'open' | 'done'
+  readonly at: number
+  readonly tries: number
+  /** Milliseconds since the epoch. */
+  readonly nextTryAt: number
+  readonly receipt?: DeletionReceipt
+}
+
+/** One window operation, for the audit log: who, what, when, with what outcome. No content. */
+export interface AuditEntry {
+  /** Random. */
+  readonly id: string
+  readonly at: number
+  readonly tenant: string
+  /** By which key it was asked: a configured key's name, `operator`, or `cwm` itself. */
+  readonly actor: string
+  readonly action: 'freeze' | 'thaw' | 'prefetch' | 'clone' | 'create' | 'import' | 'export' | 'update' | 'delete' | 'end' | 'erase'
+  /** `window`, `session` or `tenant`, and its name. */
+  readonly target: 'window' | 'session' | 'tenant'
+  readonly name: string
+  /** `ok`, or the code of an error. */
+  readonly outcome: string
+  /** Numbers of the receipt, by wire name. */
+  readonly receipt?: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/** What a tenant holds in the store. */
+export interface TenantUsage {
+  readonly windows: number
+  /** Sum of the windows' `bytes`. */
+  readonly windowBytes: number
+  readonly sessions: number
+  /** Tokens of windows whose pin is `pinned` or `pinning`. */
+  readonly pinnedTokens: number
 }
