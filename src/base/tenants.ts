@@ -1,0 +1,40 @@
+// What a tenant may do and hold. Made from the settings; rooms take it as it is.
+
+/**
+ * How far KV is shared. `session`: a lineage per session. `user`: all sessions of one user of the tenant share one (a request that
+ * names no user is a session of its own). `tenant`: all of the tenant's.
+ */
+export type Isolation = 'session' | 'user' | 'tenant'
+
+/** What happens when a new pin does not fit the budget: refused, or the windows thawed longest ago give theirs back. */
+export type WhenPinsFull = 'reject' | 'release'
+
+/** Bounds and rights of one tenant. An absent bound is none. */
+export interface TenantPolicy {
+  /** Served names that it may use; absent: all. */
+  readonly models?: ReadonlySet<string>
+  /** Fields and headers that reach below the gateway and that it may set all the same. */
+  readonly allowedFields: ReadonlySet<string>
+  readonly isolation: Isolation
+  readonly maxSessions?: number
+  readonly maxWindows?: number
+  /** Of all its windows' messages and ids, bytes. */
+  readonly maxWindowBytes?: number
+  readonly maxPinnedTokens?: number
+  readonly whenPinsFull: WhenPinsFull
+  /** How long a pin is held, milliseconds; a thaw begins it anew. Absent: until the window is deleted. */
+  readonly pinTtlMs?: number
+  /** LMCache quota of each salt, GiB, where a server evicts per salt (`IsolatedLRU`). */
+  readonly kvQuotaGb: number
+}
+
+/** Who sends a request. */
+export interface Caller {
+  readonly tenant: string
+  /** For the audit log: a key's name, `operator`, or `key` where keys have no names. */
+  readonly actor: string
+  /** What goes to the upstream for calls of this caller; undefined: no key. */
+  readonly apiKey: string | undefined
+  readonly operator: boolean
+  readonly policy: TenantPolicy
+}
