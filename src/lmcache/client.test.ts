@@ -19,6 +19,8 @@ const server = {
   reachable: true,
   registered: true,
   engines: [keys],
+  backends: ['fs', 'resp'],
+  isolatedLru: false,
 }
 const salt = savedSalt()
 

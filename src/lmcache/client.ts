@@ -1,16 +1,20 @@
 // The client of LMCache's control plane: one face for coordinator and servers, whichever of them there are.
 
 import { CwmError } from '../base/errors.ts'
+import { type DeleteOptions, type DeleteResult, deleteChunks } from './delete.ts'
+import type { DeleteRequest } from './doomed.ts'
+import { type Fleet, type KnownServer, openFleet } from './fleet.ts'
 import { Endpoint, type Fetch, parseBaseUrl } from './http.ts'
 import { emptyLookup, type LookupResult, lookupChunks } from './lookup.ts'
 import { changePins, listPins, type PinFilter, type PinResult } from './pins.ts'
 import { type PrefetchOptions, type PrefetchResult, type PrefetchRoute, prefetchChunks } from './prefetch.ts'
+import { changeQuota, type QuotaResult } from './quotas.ts'
 import { countChunks, type Sequence } from './sequence.ts'
-import type { LmcacheServer, LmcacheTopology } from './topology.ts'
+import type { LmcacheTopology } from './topology.ts'
 
 /** What the client needs of a topology. */
 export type LmcacheTarget = Pick<LmcacheTopology, 'coordinatorUrl' | 'pins'> & {
-  readonly servers: readonly Pick<LmcacheServer, 'instanceId' | 'url' | 'reachable' | 'registered' | 'engines'>[]
+  readonly servers: readonly KnownServer[]
 }
 
 export interface LmcacheClientOptions {
@@ -23,13 +27,16 @@ export interface LmcacheClientOptions {
 }
 
 /**
- * Every method throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`, and on abort the signal's reason. Errors hold no salt.
+ * Methods throw `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`, and on abort the signal's reason. Errors hold no salt.
  * A sequence under one chunk makes no call and answers zero.
  */
 export class LmcacheClient {
   /** Whether `pin`, `unpin` and `listPins` work; without, they throw `NOT_SUPPORTED`. */
   readonly pins: boolean
+  /** Some server keeps only salts that have a quota: set one before a salt's first request. */
+  readonly demandsQuotas: boolean
   readonly #target: LmcacheTarget
+  readonly #fleet: Fleet
   readonly #coordinator: Endpoint | undefined
   readonly #open: (url: string) => Endpoint
 
@@ -38,6 +45,8 @@ export class LmcacheClient {
     this.#target = target
     this.#coordinator = target.coordinatorUrl === undefined ? undefined : this.#open(target.coordinatorUrl)
     this.pins = target.pins && this.#coordinator !== undefined
+    this.demandsQuotas = target.servers.some((server) => server.isolatedLru === true)
+    this.#fleet = openFleet(this.#coordinator, target.servers, this.#open)
   }
 
   /**
@@ -78,6 +87,25 @@ export class LmcacheClient {
   ): Promise<PrefetchResult> {
     if (countChunks(sequence) === 0) return { status: 'noop', foundKeys: 0, totalKeys: 0 }
     return prefetchChunks(this.#route(sequence, options.instanceId), sequence, options)
+  }
+
+  /**
+   * Deletes chunks from every server and every tier, and tells what is left. What is pinned goes too: unpin first. Throws only
+   * where the coordinator cannot name the chunks; what fails after that is a warning, and the residue then a number or null.
+   * Aborted, some may be gone. Asked again for what is gone already, it finds nothing and is as sure as before.
+   */
+  async deleteChunks(request: DeleteRequest, options: DeleteOptions): Promise<DeleteResult> {
+    return deleteChunks(this.#fleet, request, options)
+  }
+
+  /** Lets a salt hold `limitGb` GiB per adapter. Failures are told, not thrown; `NOT_SUPPORTED` for the salt `_default`. */
+  async setQuota(salt: string, limitGb: number, signal?: AbortSignal): Promise<QuotaResult> {
+    return changeQuota(this.#fleet, salt, limitGb, signal)
+  }
+
+  /** Takes a salt's quota away; where `IsolatedLRU` rules, all that it holds is wiped within a second. */
+  async removeQuota(salt: string, signal?: AbortSignal): Promise<QuotaResult> {
+    return changeQuota(this.#fleet, salt, undefined, signal)
   }
 
   #pinning(): Endpoint {

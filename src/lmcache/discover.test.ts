@@ -24,6 +24,7 @@ const serverA = {
   hashAlgorithm: 'blake3',
   backends: ['fs', 'resp'],
   engines: [{ engineName: './model', worldSize: 1 }],
+  isolatedLru: false,
   eventReporting: true,
 }
 const whole = {

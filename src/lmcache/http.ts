@@ -9,10 +9,12 @@ import { parseJson } from '../base/json.ts'
 /** The part of global `fetch` that is used, so that tests can put another in its place. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** One request. `path` begins with `/` and is named in errors; `query` and `body` never are. */
+/** One request. `path` begins with `/` and is named in errors, unless `shownPath` is; `query` and `body` never are. */
 export interface Call<T> {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
+  /** Stands for `path` in errors, where that holds a salt. */
+  readonly shownPath?: string
   readonly query?: Readonly<Record<string, string>>
   /** JSON text. */
   readonly body?: string
@@ -21,6 +23,8 @@ export interface Call<T> {
   /** Shortens the endpoint's own limit, never lengthens it. Milliseconds. */
   readonly timeoutMs?: number
 }
+
+type Named = Pick<Call<unknown>, 'method' | 'path' | 'shownPath'>
 
 /** A lookup over a million token ids of which the directory knows every one is some 10 MiB per rank. */
 const maxAnswerBytes = 64 * 1024 * 1024
@@ -87,8 +91,11 @@ export class Endpoint {
   }
 
   /** An `LMCACHE_BAD_ANSWER` that names the call. */
-  badAnswer(call: Pick<Call<unknown>, 'method' | 'path'>, what: string): CwmError {
-    return new CwmError('LMCACHE_BAD_ANSWER', `LMCache ${call.method} ${this.url}${call.path} ${what}`)
+  badAnswer(call: Named, what: string): CwmError {
+    return new CwmError(
+      'LMCACHE_BAD_ANSWER',
+      `LMCache ${call.method} ${this.url}${call.shownPath ?? call.path} ${what}`,
+    )
   }
 
   async #exchange<T>(call: Call<T>, signal: AbortSignal): Promise<T> {
@@ -117,10 +124,10 @@ export class Endpoint {
     throw this.badAnswer(call, `answered an unknown shape (${faults.join('; ')}); is it LMCache 0.5.6 or later?`)
   }
 
-  #unreachable(call: Pick<Call<unknown>, 'method' | 'path'>, what: string): CwmError {
+  #unreachable(call: Named, what: string): CwmError {
     return new CwmError(
       'LMCACHE_UNREACHABLE',
-      `LMCache at ${this.url} ${what} (${call.method} ${call.path}): check that it runs, and that cwm reaches this address`,
+      `LMCache at ${this.url} ${what} (${call.method} ${call.shownPath ?? call.path}): check that it runs, and that cwm reaches this address`,
     )
   }
 }

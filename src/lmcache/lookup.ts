@@ -39,6 +39,17 @@ export async function lookupChunks(
 ): Promise<LookupResult> {
   const total = countChunks(sequence)
   if (total === 0) return emptyLookup(0, true)
+  const chunks = placeChunks(await askDirectory(coordinator, sequence, signal), sequence.keys.worldSize)
+  return { counts: countTiers(chunks, total), chunks }
+}
+
+/** The directory's own answer for a sequence of at least one chunk. */
+export async function askDirectory(
+  coordinator: Endpoint,
+  sequence: Sequence,
+  signal?: AbortSignal,
+): Promise<LookupAnswer> {
+  const total = countChunks(sequence)
   const call = {
     method: 'POST',
     path: '/directory/lookup',
@@ -48,8 +59,7 @@ export async function lookupChunks(
   } as const satisfies Call<LookupAnswer>
   const answer = await coordinator.call(call)
   if (answer.chunks !== total) throw coordinator.badAnswer(call, chunkMismatch(answer.chunks, total))
-  const chunks = placeChunks(answer, sequence.keys.worldSize)
-  return { counts: countTiers(chunks, total), chunks }
+  return answer
 }
 
 /** Trap 13: with another chunk size the coordinator's hashes name nothing that a server has stored. */

@@ -13,7 +13,15 @@ afterAll(() => mock.close())
 const coordinatorUrl = 'http://coordinator.test:9300'
 const serverUrl = 'http://node-a.test:8080'
 const keys = { engineName: './model', worldSize: 1, chunkSize: 256 }
-const server = { instanceId: 'node-a', url: serverUrl, reachable: true, registered: true, engines: [keys] }
+const server = {
+  instanceId: 'node-a',
+  url: serverUrl,
+  reachable: true,
+  registered: true,
+  engines: [keys],
+  backends: ['fs', 'resp'],
+  isolatedLru: false,
+}
 const sequence = { tokenIds: new Uint32Array(1046), salt: 'a-salt', keys }
 
 const client = (target: Partial<LmcacheTarget> = {}) =>

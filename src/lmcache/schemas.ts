@@ -25,6 +25,24 @@ export const statusSchema = z.looseObject({
   hash_algorithm: z.string().nullish(),
   cache_context_meta: engineMeta.nullish(),
   non_cuda_context_meta: engineMeta.nullish(),
+  storage_manager: z
+    .looseObject({
+      // Only adapters that evict. `/config` says it too, but there as Python's repr of an object.
+      l2_eviction_controller: z
+        .looseObject({ adapters: z.array(z.looseObject({ eviction_policy: z.string() })) })
+        .nullish(),
+    })
+    .nullish(),
+})
+
+/** Server: `GET /status`, the part that tells how full L1 is. One manager per tag. */
+export const l1RoomSchema = z.looseObject({
+  storage_manager: z.looseObject({
+    l1_managers: z.record(
+      z.string(),
+      z.looseObject({ total_object_count: count, memory_used_bytes: count, memory_total_bytes: count }),
+    ),
+  }),
 })
 
 /** Server: `GET /config`. It also holds the adapters' passwords in the clear: keep nothing of it but these. */
@@ -49,18 +67,24 @@ const objectKey = z.looseObject({
   chunk_hash_hex: z.string(),
   model_name: z.string(),
   kv_rank: count,
+  object_group_id: count.default(0),
   cache_salt: z.string(),
 })
+
+const placements = z.array(
+  z.looseObject({ instance_id: z.string(), tier: z.string(), backend: z.string(), size_bytes: count.default(0) }),
+)
 
 /** Coordinator: `POST /directory/lookup`. One result per chunk, rank and object group. */
 export const lookupSchema = z.looseObject({
   chunks: count,
-  results: z.array(
-    z.looseObject({
-      key: objectKey,
-      placements: z.array(z.looseObject({ instance_id: z.string(), tier: z.string(), backend: z.string() })),
-    }),
-  ),
+  results: z.array(z.looseObject({ key: objectKey, placements })),
+})
+
+/** Coordinator: `GET /directory/keys`. */
+export const directoryKeysSchema = z.looseObject({
+  total: count,
+  keys: z.array(z.looseObject({ key: objectKey, placements })),
 })
 
 /** Coordinator: `POST` and `DELETE /cache/pins`. */
@@ -85,6 +109,16 @@ export const prefetchStatusSchema = z.discriminatedUnion('status', [
   z.looseObject({ status: z.literal('completed'), found_keys: count, total_keys: count }),
 ])
 
+/**
+ * Server: `DELETE /cache/objects`. `deleted` counts an adapter's whole batch, there or not, but L1's real removals; `skipped` is
+ * what L1 has locked; `ok` is false when the adapter raised.
+ */
+export const deleteSchema = z.looseObject({ deleted: count, skipped: count, ok: z.boolean() })
+
+/** Either: `PUT` and `DELETE /quota/{salt}`. */
+export const quotaSchema = z.looseObject({ status: z.string() })
+
+export type ObjectKeyAnswer = z.infer<typeof objectKey>
 export type LookupAnswer = z.infer<typeof lookupSchema>
 export type PinListAnswer = z.infer<typeof pinListSchema>
 export type StatusAnswer = z.infer<typeof statusSchema>

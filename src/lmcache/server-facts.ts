@@ -5,6 +5,9 @@ import type { Endpoint } from './http.ts'
 import { adaptersSchema, type ConfigAnswer, configSchema, type StatusAnswer, statusSchema } from './schemas.ts'
 import type { AttachedEngine, LmcacheServer } from './topology.ts'
 
+/** LMCache's eviction policy that keeps one list per salt, within the salt's quota. */
+const isolatedLru = 'IsolatedLRU'
+
 export interface ServerFacts {
   readonly server: Omit<LmcacheServer, 'registered'>
   /** As the server's configuration names it; empty when it has none. Unparsed. */
@@ -59,6 +62,8 @@ function describe({ status, config }: Known, listedAs: string | undefined) {
         .flatMap((meta) => Object.values(meta ?? {}))
         .map((meta) => ({ engineName: meta.model_name, worldSize: meta.world_size })),
     ),
+    isolatedLru:
+      status?.storage_manager?.l2_eviction_controller?.adapters.some((a) => a.eviction_policy === isolatedLru) ?? null,
     eventReporting: config?.coordinator?.event_reporting ?? null,
   }
 }

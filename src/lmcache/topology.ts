@@ -20,6 +20,10 @@ export interface LmcacheServer {
   /** L2 adapters (`fs`, `resp`, …), primary first; null where unknown. */
   readonly backends: readonly string[] | null
   readonly engines: readonly AttachedEngine[]
+  /**
+   * Some L2 adapter evicts by `IsolatedLRU`: a salt without a quota is wiped from it within a second. Null where unknown.
+   */
+  readonly isolatedLru: boolean | null
   /** Whether the server reports its chunks to the coordinator; null where unknown. */
   readonly eventReporting: boolean | null
 }
