@@ -90,8 +90,8 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const sessions = new SessionTracker({
       store,
       now,
-      maxSessions: settings.max_sessions,
-      maxBoundaries: settings.max_boundaries,
+      maxSessions: settings.sessions_in_memory,
+      maxBoundaries: settings.boundaries_in_memory,
       boundaryTtlMs: settings.boundary_ttl_ms,
     })
     const saltOf: WindowParts['saltOf'] = ({ tenant, lineage, model, clientSalt = '' }) =>

@@ -1,5 +1,6 @@
 // The API key of a request: from `Authorization: Bearer` (OpenAI's way) or `x-api-key` (Anthropic's).
 
+import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from './errors.ts'
 
@@ -20,4 +21,9 @@ export function readApiKey({
   }
   // Another scheme (Basic, say) is still someone's identity: it must not fall in with those who send no key at all.
   return bearer ?? plain ?? (headers.authorization === undefined ? undefined : headers.authorization)
+}
+
+/** How the settings know a key: SHA-256, lower-case hex. A key must be random and long, for this hides no weak one. */
+export function keyHash(apiKey: string): string {
+  return createHash('sha256').update(apiKey).digest('hex')
 }

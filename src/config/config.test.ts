@@ -39,7 +39,7 @@ async function faults(sources: Partial<SettingSources>): Promise<string> {
 
 describe('loadSettings', () => {
   it('takes a flag before a variable, a variable before the file, the file before the default', async () => {
-    const file = await fileOf('port: 1\nhost: file\nconnections: 11\nlog_level: warn\n')
+    const file = await fileOf('port: 1\nhost: file\nconnections: 11\nlog_level: warn\nany_key: true\n')
     const environment = { CWM_PORT: '2', CWM_HOST: 'variable', CWM_CONNECTIONS: '12' }
 
     const settings = await load({ file, environment, flags: { ...upstream, port: '3', host: undefined } })

@@ -44,7 +44,8 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
   const parsed = settingsSchema.safeParse(merged)
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') {
+    // Not for a tenant's keys: there, what is not known may be the key itself.
+    if (issue.code === 'unrecognized_keys' && !issue.path.includes('keys')) {
       return issue.keys.map((key) => `${[...issue.path, key].join('.')}: not a setting (${file ?? 'file'})`)
     }
     const name = String(issue.path[0] ?? '')

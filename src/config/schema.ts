@@ -2,64 +2,34 @@
 
 import { z } from 'zod'
 import { logLevels } from '../base/logger.ts'
+import {
+  bytes,
+  count,
+  countOrNone,
+  encryptionKey,
+  flag,
+  MIB,
+  ms,
+  names,
+  port,
+  routes,
+  storeAddress,
+  url,
+} from './fields.ts'
+import { faultsBetween } from './rules.ts'
+import { bounds, tenants } from './tenants.ts'
 
-const MIB = 1024 * 1024
+const DAY_MS = 24 * 3_600_000
 
-const url = z
-  .string()
-  .regex(/^https?:\/\/\S+$/, 'must begin with http:// or https://')
-  .refine((text) => URL.canParse(text), 'must be an address such as http://127.0.0.1:8000')
-/** Digits as a variable or a flag spells them. Not `Number()`, which makes 0 of nothing and 1 of `true`. */
-const whole = (number: z.ZodNumber) =>
-  z.preprocess(
-    (value) => (typeof value === 'string' && /^\d{1,15}$/.test(value.trim()) ? Number(value) : value),
-    number,
-  )
-const port = whole(z.number().int().min(0).max(65_535))
-const bytes = whole(z.number().int().min(1024))
-const ms = whole(z.number().int().min(0))
-const count = whole(z.number().int().min(1))
-/** `true` and `false` as an environment variable spells them. */
-const flag = z.union([
-  z.boolean(),
-  z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1'),
-])
-const names = z.union([
-  z.array(z.string().min(1)),
-  z.string().transform((text) =>
-    text
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
-  ),
-])
-
-const dialect = z.enum(['chat', 'completions', 'responses', 'messages'])
-const path = z
-  .string()
-  .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path beginning with /')
-  .regex(/^[^%\\;?#]*$/, 'must be a plain path, without a query and unescaped: another spelling is never matched')
-const routes = z.strictObject({
-  salted: z
-    .record(path, dialect)
-    .optional()
-    .describe('Further paths whose JSON body gets the salt, each with the dialect that it is in'),
-  plain: z
-    .record(path, z.array(z.enum(['GET', 'POST', 'PUT', 'DELETE', 'PATCH'])))
-    .optional()
-    .describe(
-      'Further paths that pass as they are, each with its methods. They must not touch KV: nothing isolates them',
-    ),
-})
-
-/** Names as in the file; the variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */
-export const settingsSchema = z.strictObject({
+const shape = {
   upstream: url.describe('The engine: its OpenAI-compatible server. Required'),
   upstream_api_key: z
     .string()
     .min(1)
     .optional()
-    .describe("Replaces the client's key towards the upstream. Without it the client's own key goes on"),
+    .describe(
+      "Key for the engine, in place of the client's own. Without it the client's goes on, or no key where tenants are listed",
+    ),
   coordinator: url.optional().describe("LMCache's coordinator. Without it, the one that the LMCache server names"),
   lmcache: url
     .optional()
@@ -67,13 +37,64 @@ export const settingsSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
   port: port.default(8787).describe('Port to listen on; 0 takes any free one'),
   data_dir: z.string().min(1).default('.cwm').describe('Folder of store and secret, made with mode 0700'),
+  store: storeAddress
+    .default('sqlite')
+    .describe(
+      'Where sessions and windows are kept: `sqlite`, a file in the data directory, or a Redis that several proxies share, ' +
+        'as `redis://`, `rediss://` or `redis-cluster://` address. One with a password belongs in the variable',
+    ),
   secret: z
     .string()
     .min(1)
     .optional()
     .describe('What all salts are derived from, 16 characters or more. Without it, one is made in the data directory'),
-  operator_key: z.string().min(16).optional().describe('Key for /cwm/metrics. Without it, only loopback may read them'),
-  kv_epoch: whole(z.number().int().min(0))
+  encryption_key: encryptionKey
+    .optional()
+    .describe(
+      'Seals messages and token ids in the store: 32 bytes as base64 or hex. Without it they lie in clear text',
+    ),
+  encryption_keys_old: names
+    .pipe(z.array(encryptionKey))
+    .default([])
+    .describe('Keys that sealed what was stored before encryption_key was changed; needed until all is sealed anew'),
+  operator_key: z
+    .string()
+    .min(16)
+    .optional()
+    .describe(
+      'Key of the operator: metrics, audit log, and REST for any tenant by the header x-cwm-tenant. Without it, only loopback may read metrics',
+    ),
+  tenants: tenants
+    .optional()
+    .describe('Who may use cwm, by which keys. Without them each key is a tenant of its own, and so is no key'),
+  any_key: flag
+    .default(false)
+    .describe('Without tenants, listen beyond loopback all the same: every key is let in, and is a tenant of its own'),
+  isolation: bounds.isolation
+    .default('session')
+    .describe(
+      "How far KV is shared within a tenant: session, user (one user's sessions share; without a user as session) or tenant",
+    ),
+  max_sessions: bounds.max_sessions.optional().describe('Sessions that a tenant may have. Without it, any number'),
+  max_windows: bounds.max_windows.optional().describe('Windows that a tenant may have. Without it, any number'),
+  max_window_bytes: bounds.max_window_bytes
+    .optional()
+    .describe("Bytes of messages and token ids in all of a tenant's windows. Without it, any number"),
+  max_pinned_tokens: bounds.max_pinned_tokens
+    .optional()
+    .describe("Tokens in all of a tenant's pinned windows. Without it, any number"),
+  when_pins_full: bounds.when_pins_full
+    .default('reject')
+    .describe('When a pin does not fit: reject it, or release the pins of the windows thawed longest ago'),
+  pin_ttl_ms: bounds.pin_ttl_ms
+    .default(0)
+    .describe(
+      'Time after its last thaw at which a window gives its pin back, milliseconds; 0 holds it until the window goes',
+    ),
+  kv_quota_gb: bounds.kv_quota_gb
+    .default(8)
+    .describe("Quota of each session's KV, GiB, registered where an LMCache server evicts per salt (IsolatedLRU)"),
+  kv_epoch: countOrNone
     .default(0)
     .describe("Raise it when dtype or weights change under the same model path: LMCache's keys do not hold them"),
   preserve_host: flag.default(false).describe("Send the client's Host to the upstream instead of the upstream's own"),
@@ -82,7 +103,7 @@ export const settingsSchema = z.strictObject({
     .describe(
       "Host names, beside loopback's own, that are answered while cwm listens on loopback (against DNS rebinding)",
     ),
-  allowed_fields: names
+  allowed_fields: bounds.allowed_fields
     .default([])
     .describe('Fields and headers that reach below the gateway and that tenants may set all the same'),
   routes: routes.default({}).describe('Paths beside those of vLLM that are forwarded'),
@@ -98,17 +119,29 @@ export const settingsSchema = z.strictObject({
   max_observed_bytes_in_all: bytes
     .default(256 * MIB)
     .describe('Bytes of all answers that are kept for reading at one moment'),
-  retain_bytes: bytes.default(256 * MIB).describe("Memory for sessions' last turns, so that REST can freeze them"),
+  retain: z
+    .enum(['memory', 'disk', 'off'])
+    .default('memory')
+    .describe("Where sessions' last turns are kept so that REST can freeze them: memory, disk (the store), or off"),
+  retain_bytes: bytes.default(256 * MIB).describe('Largest size of all retained turns, bytes; the oldest go first'),
   base_window_bytes: bytes.default(256 * MIB).describe('Memory for the messages of thawed windows'),
-  max_sessions: count.default(100_000).describe('Sessions kept in memory; the store has them all'),
-  max_boundaries: count
+  sessions_in_memory: count.default(100_000).describe('Sessions kept in memory; the store has them all'),
+  boundaries_in_memory: count
     .default(500_000)
     .describe('History boundaries kept in memory, about 200 bytes each; the store has them all'),
   boundary_ttl_ms: ms
-    .default(7 * 24 * 3_600_000)
+    .default(7 * DAY_MS)
     .describe(
-      'Time after which a history that nobody continued is no longer recognised, and its unnamed session is dropped, milliseconds',
+      'Time after which a history that nobody continued is no longer recognised, and its unnamed session is ended, milliseconds',
     ),
+  session_ttl_ms: ms
+    .default(30 * DAY_MS)
+    .describe('Time after its last turn at which a named or thawed session is ended, milliseconds; 0 never'),
+  response_ttl_ms: ms
+    .default(DAY_MS)
+    .describe('Time for which the id of a stored response leads to its session, milliseconds'),
+  deletion_keep_ms: ms.default(30 * DAY_MS).describe('Time for which the receipt of a delete is kept, milliseconds'),
+  audit_keep: count.default(100_000).describe('Entries that the audit log keeps, of all tenants together'),
   connections: count.default(512).describe('Sockets to the upstream'),
   connect_timeout_ms: ms.default(10_000).describe('Time to connect to the upstream, milliseconds'),
   headers_timeout_ms: ms
@@ -126,14 +159,28 @@ export const settingsSchema = z.strictObject({
   reconcile_interval_ms: ms.default(300_000).describe('Time between two runs of the reconciler, milliseconds'),
   drain_ms: ms.default(30_000).describe('Time for answers under way to end when cwm is told to stop, milliseconds'),
   log_level: z.enum(logLevels).default('info').describe('Least level that is logged, to standard error'),
-})
+}
+
+/** Names as in the file; the variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */
+export const settingsSchema = z.strictObject(shape).superRefine(
+  (settings, context) => {
+    for (const fault of faultsBetween(settings)) context.addIssue({ code: 'custom', ...fault })
+  },
+  // Told with the faults of single settings, not after them.
+  { when: () => true },
+)
 
 export type Settings = z.infer<typeof settingsSchema>
 export type SettingName = keyof Settings
 export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 
+/** Too large for a variable or a flag. */
+export const fileOnly: readonly SettingName[] = ['routes', 'tenants']
+
+const secrets: readonly SettingName[] = ['secret', 'operator_key', 'encryption_key', 'encryption_keys_old']
+
 /** Settings that are also flags. Secrets are not: every user of a machine can read another's command line. */
-export const flagNames = settingNames.filter((name) => !['routes', 'secret', 'operator_key'].includes(name))
+export const flagNames = settingNames.filter((name) => !fileOnly.includes(name) && !secrets.includes(name))
 
 /** Whether a setting is true or false, so that its flag alone means true. */
 export function isSwitch(name: SettingName): boolean {

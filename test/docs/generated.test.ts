@@ -4,7 +4,14 @@
 import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
 import { variableOf } from '../../src/config/load.ts'
-import { describeSetting, flagNames, type SettingName, settingNames, settingsSchema } from '../../src/config/schema.ts'
+import {
+  describeSetting,
+  fileOnly,
+  flagNames,
+  type SettingName,
+  settingNames,
+  settingsSchema,
+} from '../../src/config/schema.ts'
 import { meaningOf } from './error-meanings.ts'
 
 const defaults: Readonly<Record<string, unknown>> = settingsSchema.parse({ upstream: 'http://127.0.0.1:8000' })
@@ -19,7 +26,7 @@ function defaultOf(name: SettingName): string {
 function settingsPage(): string {
   const rows = settingNames.map((name) => {
     const flag = flagNames.includes(name) ? `\`--${name.replaceAll('_', '-')}\`` : 'none'
-    const variable = name === 'routes' ? 'none' : `\`${variableOf(name)}\``
+    const variable = fileOnly.includes(name) ? 'none' : `\`${variableOf(name)}\``
     return `| \`${name}\` | ${flag} | ${variable} | ${defaultOf(name)} | ${describeSetting(name)} |`
   })
   return [
@@ -35,11 +42,28 @@ function settingsPage(): string {
   ].join('\n')
 }
 
+const tenantsExample = `# tenants:
+#   - id: acme
+#     keys:  # made by: cwm key
+#       - { name: main, sha256: "the 64 digits that it tells" }
+#     # What follows may be left out; each that has a setting of its own name below or above is that one, for this tenant.
+#     models: [tiny]
+#     allowed_fields: [priority]
+#     isolation: session
+#     max_sessions: 1000
+#     max_windows: 100
+#     max_window_bytes: 1073741824
+#     max_pinned_tokens: 1000000
+#     when_pins_full: release
+#     pin_ttl_ms: 604800000
+#     kv_quota_gb: 8`
+
 function examplePage(): string {
   const blocks = settingNames.map((name) => {
     const value = defaultOf(name)
     if (name === 'upstream') return `# ${describeSetting(name)}.\nupstream: http://127.0.0.1:8000`
     if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/embeddings: [POST]`
+    if (name === 'tenants') return `# ${describeSetting(name)}.\n${tenantsExample}`
     return `# ${describeSetting(name)}.\n# ${name}: ${value === 'none' ? '' : value}`.trimEnd()
   })
   return `# Settings of cwm, each with its default; made by \`npm run docs\`. Use it with: cwm serve --config cwm.yaml\n\n${blocks.join('\n\n')}\n`

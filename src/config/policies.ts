@@ -1,0 +1,51 @@
+// From settings to what rooms take: the policy of each tenant, and the one of tenants that are not listed.
+
+import type { TenantPolicy } from '../base/tenants.ts'
+import type { TenantEntry } from '../sessions/tenants.ts'
+import type { Settings } from './schema.ts'
+import type { TenantSetting } from './tenants.ts'
+
+export interface Policies {
+  /** For tenants that are not listed. */
+  readonly defaults: TenantPolicy
+  /** Undefined where none are listed, and each key is a tenant. */
+  readonly tenants: readonly TenantEntry[] | undefined
+}
+
+/** What a tenant's own entry does not say, the settings say for all. */
+export function policiesOf(settings: Settings): Policies {
+  return {
+    defaults: policyOf(settings),
+    tenants: settings.tenants?.map((tenant) => ({
+      id: tenant.id,
+      keys: tenant.keys,
+      policy: policyOf({ ...settings, ...given(tenant) }),
+    })),
+  }
+}
+
+type PolicySettings = Pick<Settings, Exclude<keyof TenantSetting, 'id' | 'keys' | 'models'> & keyof Settings> &
+  Pick<TenantSetting, 'models'>
+
+function policyOf(settings: PolicySettings): TenantPolicy {
+  const { models, max_sessions, max_windows, max_window_bytes, max_pinned_tokens, pin_ttl_ms } = settings
+  return {
+    ...(models === undefined ? {} : { models: new Set(models) }),
+    allowedFields: new Set(settings.allowed_fields.map((name) => name.toLowerCase())),
+    isolation: settings.isolation,
+    ...(max_sessions === undefined ? {} : { maxSessions: max_sessions }),
+    ...(max_windows === undefined ? {} : { maxWindows: max_windows }),
+    ...(max_window_bytes === undefined ? {} : { maxWindowBytes: max_window_bytes }),
+    ...(max_pinned_tokens === undefined ? {} : { maxPinnedTokens: max_pinned_tokens }),
+    whenPinsFull: settings.when_pins_full,
+    ...(pin_ttl_ms === 0 ? {} : { pinTtlMs: pin_ttl_ms }),
+    kvQuotaGb: settings.kv_quota_gb,
+  }
+}
+
+/** Without the fields that are there and undefined: spread, they would hide the defaults. */
+function given(tenant: TenantSetting): {
+  readonly [name in keyof TenantSetting]: Exclude<TenantSetting[name], undefined>
+} {
+  return Object.fromEntries(Object.entries(tenant).filter(([, value]) => value !== undefined)) as never
+}

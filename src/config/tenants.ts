@@ -1,0 +1,70 @@
+// The tenants of the settings file: who they are, by which keys they are known, what they may do and hold.
+
+import { z } from 'zod'
+import { count, countOrNone, gigabytes, ms, names } from './fields.ts'
+
+/** Rights and bounds as settings: each is a default for all tenants, and may be another for one. */
+export const bounds = {
+  isolation: z.enum(['session', 'user', 'tenant']),
+  allowed_fields: names,
+  max_sessions: count,
+  max_windows: countOrNone,
+  max_window_bytes: countOrNone,
+  max_pinned_tokens: countOrNone,
+  when_pins_full: z.enum(['reject', 'release']),
+  pin_ttl_ms: ms,
+  kv_quota_gb: gigabytes,
+}
+
+const HASH_RULE = 'must be the SHA-256 of a key in hex; cwm key makes a key and tells its hash'
+const KEY_RULE = 'give each key as {name, sha256}, never the key itself; cwm key makes a key and tells its hash'
+
+const keySchema = z.strictObject(
+  {
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be a letter or digit, then letters, digits and ._-'),
+    sha256: z
+      .string(HASH_RULE)
+      .regex(/^[0-9a-fA-F]{64}$/, HASH_RULE)
+      .transform((text) => text.toLowerCase()),
+  },
+  KEY_RULE,
+)
+
+const tenantSchema = z
+  .strictObject({
+    id: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be a small letter or digit, then small letters, digits and ._-')
+      .refine((id) => !id.startsWith('k-') && id !== 'anonymous', 'is a name that cwm gives itself; choose another'),
+    keys: z.array(keySchema, KEY_RULE).min(1, 'a tenant without a key can do nothing; cwm key makes one'),
+    models: z
+      .array(z.string().min(1))
+      .min(1, 'list the served names that it may use, or leave it out for all')
+      .optional(),
+  })
+  .extend(z.object(bounds).partial().shape)
+
+export type TenantSetting = z.infer<typeof tenantSchema>
+
+/** Ids are unique, and so are keys over all tenants: one that two share would let each see the other's windows. */
+export const tenants = z
+  .array(tenantSchema, 'must be a list, in the settings file')
+  .min(1, 'lists nobody: give at least one, or leave it out')
+  .superRefine((list, context) => {
+    const fault = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const ids = new Set<string>()
+    const hashes = new Set<string>()
+    for (const [i, { id, keys }] of list.entries()) {
+      if (ids.has(id)) fault([i, 'id'], 'is there twice')
+      ids.add(id)
+      const keyNames = new Set<string>()
+      for (const [j, { name, sha256 }] of keys.entries()) {
+        if (keyNames.has(name)) fault([i, 'keys', j, 'name'], 'is there twice: the audit log could not tell which')
+        if (hashes.has(sha256)) fault([i, 'keys', j, 'sha256'], 'is there twice: one key is one tenant')
+        keyNames.add(name)
+        hashes.add(sha256)
+      }
+    }
+  })
