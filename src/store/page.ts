@@ -1,12 +1,15 @@
 // Keyset paging for every store: a cursor is where the last page ended, so inserts between two pages neither repeat nor skip
 // what was there. Opaque to clients, checked on the way in; it names nothing that its page did not show.
 
+import { createHash } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
 import { parseJson } from '../base/json.ts'
-import type { Page, PageRequest } from '../base/store.ts'
+import type { Page, PageRequest, WindowQuery } from '../base/store.ts'
 
-/** Where a page ended: the sorted time (milliseconds since the epoch) and what tells equals apart. */
-export type Position<Tie extends string | number> = readonly [at: number, tie: Tie]
+type Scalar = string | number
+
+/** Where a page ended: the value sorted by (a time in milliseconds since the epoch, a count, a name) and what tells equals apart. */
+export type Position<At extends Scalar = Scalar, Tie extends Scalar = Scalar> = readonly [at: At, tie: Tie]
 
 /** Throws `INVALID_FIELD` unless the limit is a whole number from 1 to 1,000. */
 export function checkLimit(limit: number): void {
@@ -15,21 +18,25 @@ export function checkLimit(limit: number): void {
   }
 }
 
-/** The position in `page.cursor`, or undefined on the first page. `list` keeps one list's cursor out of another; throws `INVALID_FIELD`. */
-export function textPosition(list: string, page: PageRequest): Position<string> | undefined {
+/**
+ * The position in `page.cursor`, or undefined on the first page. `list` keeps one list's cursor out of another, `at` and `tie` say what
+ * its positions are made of. Throws `INVALID_FIELD`.
+ */
+export function positionIn<At extends 'number' | 'string', Tie extends 'number' | 'string'>(
+  list: string,
+  page: PageRequest,
+  at: At,
+  tie: Tie,
+): Position<ScalarOf<At>, ScalarOf<Tie>> | undefined {
   if (page.cursor === undefined) return undefined
-  const [at, tie] = decode(list, page.cursor)
-  if (typeof tie !== 'string') throw badCursor()
-  return [at, tie]
+  const value = parseJson(Buffer.from(page.cursor, 'base64url').toString('utf8'))
+  if (!Array.isArray(value) || value.length !== 3) throw badCursor()
+  const [tag, ...position] = value as readonly unknown[]
+  if (tag !== list || !isScalar(position[0], at) || !isScalar(position[1], tie)) throw badCursor()
+  return position as unknown as Position<ScalarOf<At>, ScalarOf<Tie>>
 }
 
-/** As {@link textPosition}, for lists whose equals are told apart by a number. */
-export function numberPosition(list: string, page: PageRequest): Position<number> | undefined {
-  if (page.cursor === undefined) return undefined
-  const [at, tie] = decode(list, page.cursor)
-  if (typeof tie !== 'number' || !Number.isSafeInteger(tie)) throw badCursor()
-  return [at, tie]
-}
+type ScalarOf<Kind extends 'number' | 'string'> = Kind extends 'number' ? number : string
 
 /** The page out of up to `limit + 1` rows: the one too many says that there is a next page. */
 export function toPage<R, T>(
@@ -37,7 +44,7 @@ export function toPage<R, T>(
   rows: readonly R[],
   limit: number,
   item: (row: R) => T,
-  position: (row: R) => Position<string | number>,
+  position: (row: R) => Position,
 ): Page<T> {
   const items = rows.slice(0, limit).map(item)
   const last = rows[limit - 1]
@@ -46,12 +53,16 @@ export function toPage<R, T>(
   return { items, nextCursor }
 }
 
-function decode(list: string, cursor: string): readonly [at: number, tie: unknown] {
-  const value = parseJson(Buffer.from(cursor, 'base64url').toString('utf8'))
-  if (!Array.isArray(value) || value.length !== 3) throw badCursor()
-  const [tag, at, tie] = value as readonly unknown[]
-  if (tag !== list || typeof at !== 'number' || !Number.isSafeInteger(at)) throw badCursor()
-  return [at, tie]
+/** The `list` of a window query: another filter, sort or order is another list; another limit or cursor is not. */
+export function windowList(query: WindowQuery): string {
+  const { limit: _limit, cursor: _cursor, tags = [], sort = 'created', order = 'desc', ...filters } = query
+  const conditions = Object.entries(filters).filter(([, value]) => value !== undefined)
+  const text = JSON.stringify([sort, order, [...new Set(tags)].sort(), conditions.sort()])
+  return `windows:${createHash('sha256').update(text).digest('base64url').slice(0, 12)}`
+}
+
+function isScalar(value: unknown, kind: 'number' | 'string'): boolean {
+  return kind === 'number' ? Number.isSafeInteger(value) : typeof value === 'string'
 }
 
 function badCursor(): CwmError {

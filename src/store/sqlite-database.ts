@@ -92,6 +92,12 @@ export class SqliteDatabase {
     }
   }
 
+  /** Statements by name, prepared once. */
+  prepareAll<Name extends string>(sql: Readonly<Record<Name, string>>): Readonly<Record<Name, Query>> {
+    const entries = Object.entries<string>(sql).map(([name, text]) => [name, this.prepare(text)] as const)
+    return Object.fromEntries(entries) as Record<Name, Query>
+  }
+
   /**
    * Runs `work` at once, and again while another process holds the lock. Whatever fails becomes `STORE_UNAVAILABLE`.
    * `work` may run several times; between two runs nothing of it is kept.

@@ -63,6 +63,194 @@ export const migrations: readonly string[] = [
     token_ids BLOB NOT NULL
   ) STRICT;
   `,
+  // 2: what deletes, clones, tenants and encryption need. `key_id` tells which key a value is sealed with, 0 none; `words` are a
+  // window's reason and note, which may quote its messages; `used_at` is the last thaw, the freeze or the creation.
+  `
+  DROP INDEX sessions_forgotten;
+  ALTER TABLE sessions ADD COLUMN lineage TEXT NOT NULL DEFAULT '';
+  UPDATE sessions SET
+    lineage = record ->> '$.lineage',
+    record = json_set(record, '$.head', 0, '$.spaces', json_array());
+  CREATE INDEX sessions_idle ON sessions (last_turn_at);
+  CREATE INDEX sessions_of_lineage ON sessions (tenant, lineage);
+
+  CREATE TABLE responses (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX responses_of_session ON responses (tenant, session_id);
+  CREATE INDEX responses_expiry ON responses (expires_at);
+
+  CREATE TABLE shared_lineages (
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL,
+    lineage TEXT NOT NULL,
+    PRIMARY KEY (tenant, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX shared_lineages_by_lineage ON shared_lineages (tenant, lineage);
+  CREATE TABLE retired_lineages (
+    tenant TEXT NOT NULL,
+    lineage TEXT NOT NULL,
+    retired_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, lineage)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX retired_lineages_oldest ON retired_lineages (retired_at);
+
+  ALTER TABLE windows ADD COLUMN lineage TEXT NOT NULL DEFAULT '';
+  ALTER TABLE windows ADD COLUMN session_id TEXT;
+  ALTER TABLE windows ADD COLUMN parent TEXT;
+  ALTER TABLE windows ADD COLUMN model TEXT NOT NULL DEFAULT '';
+  ALTER TABLE windows ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE windows ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE windows ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE windows ADD COLUMN words BLOB;
+  ALTER TABLE windows ADD COLUMN key_id INTEGER NOT NULL DEFAULT 0;
+  UPDATE windows SET
+    lineage = record ->> '$.lineage',
+    session_id = record ->> '$.sessionId',
+    parent = record ->> '$.parent',
+    model = record ->> '$.model',
+    tokens = coalesce(record ->> '$.receipt.tokens', 0),
+    used_at = coalesce(record ->> '$.frozenAt', created_at),
+    bytes = (SELECT length(CAST(prompt AS BLOB)) FROM window_prompts WHERE window = seq)
+      + (SELECT length(token_ids) FROM window_tokens WHERE window = seq),
+    words = CAST('{"reason":' || (record -> '$.reason') || '}' AS BLOB);
+  UPDATE windows SET record = json_set(json_remove(record, '$.reason'),
+    '$.origin', 'session', '$.tags', json_array(), '$.kvEpoch', 0, '$.bytes', bytes);
+  DROP INDEX windows_newest;
+  DROP INDEX windows_repair;
+  CREATE INDEX windows_created ON windows (tenant, created_at, name);
+  CREATE INDEX windows_used ON windows (tenant, used_at, name);
+  CREATE INDEX windows_tokens ON windows (tenant, tokens, name);
+  CREATE INDEX windows_of_lineage ON windows (tenant, lineage);
+  CREATE INDEX windows_of_session ON windows (tenant, session_id) WHERE session_id IS NOT NULL;
+  CREATE INDEX windows_of_parent ON windows (tenant, parent) WHERE parent IS NOT NULL;
+  CREATE INDEX windows_repair ON windows (created_at, seq, state, pin);
+  CREATE INDEX windows_sealed ON windows (key_id) WHERE words IS NOT NULL;
+
+  CREATE TABLE window_tags (
+    tenant TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    window INTEGER NOT NULL REFERENCES windows (seq) ON DELETE CASCADE,
+    PRIMARY KEY (tenant, tag, window)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX window_tags_of_window ON window_tags (window);
+
+  ALTER TABLE window_prompts RENAME TO prompts_of_1;
+  CREATE TABLE window_prompts (
+    window INTEGER PRIMARY KEY REFERENCES windows (seq) ON DELETE CASCADE,
+    key_id INTEGER NOT NULL,
+    prompt BLOB NOT NULL
+  ) STRICT;
+  INSERT INTO window_prompts SELECT window, 0, CAST(prompt AS BLOB) FROM prompts_of_1;
+  DROP TABLE prompts_of_1;
+  CREATE INDEX window_prompts_sealed ON window_prompts (key_id);
+  ALTER TABLE window_tokens ADD COLUMN key_id INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX window_tokens_sealed ON window_tokens (key_id);
+
+  CREATE TABLE deletions (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    next_try_at INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (tenant, id)
+  ) STRICT;
+  CREATE INDEX deletions_newest ON deletions (tenant, at, id);
+  CREATE INDEX deletions_open ON deletions (at, id, next_try_at) WHERE state = 'open';
+  CREATE INDEX deletions_done ON deletions (at) WHERE state = 'done';
+  CREATE TABLE deletion_sequences (
+    tenant TEXT NOT NULL,
+    deletion TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    token_ids BLOB NOT NULL,
+    PRIMARY KEY (tenant, deletion, place)
+  ) STRICT;
+  CREATE INDEX deletion_sequences_sealed ON deletion_sequences (key_id);
+
+  CREATE TABLE retained (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    turn BLOB NOT NULL,
+    UNIQUE (tenant, session_id)
+  ) STRICT;
+  CREATE INDEX retained_sealed ON retained (key_id);
+
+  CREATE TABLE audit (
+    tenant TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (at, id)
+  ) STRICT;
+  CREATE INDEX audit_of_tenant ON audit (tenant, at, id);
+
+  CREATE TABLE totals (
+    of TEXT NOT NULL PRIMARY KEY,
+    total INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO totals VALUES ('audit_entries', 0), ('retained_bytes', 0);
+  CREATE TRIGGER audit_added AFTER INSERT ON audit BEGIN
+    UPDATE totals SET total = total + 1 WHERE of = 'audit_entries';
+  END;
+  CREATE TRIGGER audit_dropped AFTER DELETE ON audit BEGIN
+    UPDATE totals SET total = total - 1 WHERE of = 'audit_entries';
+  END;
+  CREATE TRIGGER retained_added AFTER INSERT ON retained BEGIN
+    UPDATE totals SET total = total + NEW.bytes WHERE of = 'retained_bytes';
+  END;
+  CREATE TRIGGER retained_dropped AFTER DELETE ON retained BEGIN
+    UPDATE totals SET total = total - OLD.bytes WHERE of = 'retained_bytes';
+  END;
+
+  CREATE TABLE usage (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    windows INTEGER NOT NULL DEFAULT 0,
+    window_bytes INTEGER NOT NULL DEFAULT 0,
+    sessions INTEGER NOT NULL DEFAULT 0,
+    pinned_tokens INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO usage (tenant, sessions) SELECT tenant, count(*) FROM sessions GROUP BY tenant;
+  INSERT INTO usage (tenant, windows, window_bytes, pinned_tokens)
+    SELECT tenant, count(*), sum(bytes), sum(iif(pin IN ('pinning', 'pinned'), tokens, 0))
+    FROM windows WHERE true GROUP BY tenant
+    ON CONFLICT (tenant) DO UPDATE SET windows = excluded.windows, window_bytes = excluded.window_bytes,
+      pinned_tokens = excluded.pinned_tokens;
+  CREATE TRIGGER session_added AFTER INSERT ON sessions BEGIN
+    INSERT INTO usage (tenant, sessions) VALUES (NEW.tenant, 1)
+      ON CONFLICT (tenant) DO UPDATE SET sessions = sessions + 1;
+  END;
+  CREATE TRIGGER session_dropped AFTER DELETE ON sessions BEGIN
+    UPDATE usage SET sessions = sessions - 1 WHERE tenant = OLD.tenant;
+    DELETE FROM usage WHERE tenant = OLD.tenant AND sessions = 0 AND windows = 0;
+  END;
+  CREATE TRIGGER window_added AFTER INSERT ON windows BEGIN
+    INSERT INTO usage (tenant, windows, window_bytes, pinned_tokens)
+      VALUES (NEW.tenant, 1, NEW.bytes, iif(NEW.pin IN ('pinning', 'pinned'), NEW.tokens, 0))
+      ON CONFLICT (tenant) DO UPDATE SET windows = windows + 1, window_bytes = window_bytes + excluded.window_bytes,
+        pinned_tokens = pinned_tokens + excluded.pinned_tokens;
+  END;
+  CREATE TRIGGER window_changed AFTER UPDATE OF bytes, tokens, pin ON windows BEGIN
+    UPDATE usage SET window_bytes = window_bytes + NEW.bytes - OLD.bytes,
+      pinned_tokens = pinned_tokens + iif(NEW.pin IN ('pinning', 'pinned'), NEW.tokens, 0)
+        - iif(OLD.pin IN ('pinning', 'pinned'), OLD.tokens, 0)
+      WHERE tenant = NEW.tenant;
+  END;
+  CREATE TRIGGER window_dropped AFTER DELETE ON windows BEGIN
+    UPDATE usage SET windows = windows - 1, window_bytes = window_bytes - OLD.bytes,
+      pinned_tokens = pinned_tokens - iif(OLD.pin IN ('pinning', 'pinned'), OLD.tokens, 0)
+      WHERE tenant = OLD.tenant;
+    DELETE FROM usage WHERE tenant = OLD.tenant AND sessions = 0 AND windows = 0;
+  END;
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

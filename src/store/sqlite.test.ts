@@ -18,7 +18,7 @@ import Libsql from 'libsql'
 import ts from 'typescript'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../base/store.ts'
-import { aBoundary, aSession, aWindow, noon, someContent } from './contract/sample-records.ts'
+import { aBoundary, aSession, aWindow, noon, putTurn, someContent } from './contract/sample-records.ts'
 import { describeStoreContract } from './contract/store-contract.ts'
 import { openSqliteStore, type SqliteOptions } from './sqlite.ts'
 import { schemaVersion } from './sqlite-schema.ts'
@@ -128,7 +128,7 @@ describe('the file', () => {
   it('can be left out: a store in memory works alike', async () => {
     const store = await open({ path: ':memory:' })
 
-    await store.saveTurn(aSession(), [aBoundary()], 4)
+    await putTurn(store, aSession(), [aBoundary()])
 
     expect(await store.findBoundaries('acme', ['digest-1'], noon)).toEqual(
       new Map([['digest-1', { sessionId: 'session-1' }]]),
@@ -163,7 +163,7 @@ describe('a lock that another process holds', () => {
     expect(await store.getSession('acme', 'session-1')).toEqual(aSession())
 
     holder.release()
-    expect(await store.reserveWindow(aWindow(), someContent())).toBe(true)
+    expect(await store.reserveWindow(aWindow(), someContent())).toBe('stored')
   })
 
   it('is waited for by close, which then has everything written', async () => {
@@ -271,7 +271,7 @@ const childText = `
   for (const id of names) {
     lineages.push((await store.getOrCreateSession({ ...session, id, lineage: own + id })).lineage)
     const ids = { prompt: content, tokenIds: Uint32Array.of(1) }
-    if (await store.reserveWindow({ ...window, name: id, id: own + id }, ids)) won.push(id)
+    if ((await store.reserveWindow({ ...window, name: id, id: own + id }, ids)) === 'stored') won.push(id)
   }
   await store.close()
   console.log(JSON.stringify({ lineages, won, names }))

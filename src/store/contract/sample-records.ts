@@ -1,8 +1,17 @@
 // Records for the store contract: complete in what a store must keep, small in what it need not care about.
 
-import type { Boundary, SessionRecord, WindowContent, WindowRecord } from '../../base/records.ts'
+import type {
+  AuditEntry,
+  Boundary,
+  DeletionRecord,
+  SessionRecord,
+  WindowContent,
+  WindowRecord,
+} from '../../base/records.ts'
+import type { SaveOutcome, Store } from '../../base/store.ts'
 
-export const noon = 1_790_000_000_000
+/** Far ahead (2096), so that nothing in the samples is over by the wall clock, which a store may let things expire by. */
+export const noon = 4_000_000_000_000
 
 export function aSession(change: Partial<SessionRecord> = {}): SessionRecord {
   return {
@@ -13,6 +22,8 @@ export function aSession(change: Partial<SessionRecord> = {}): SessionRecord {
     createdAt: noon,
     lastTurnAt: noon,
     turns: 0,
+    head: 0,
+    spaces: [],
     ...change,
   }
 }
@@ -27,6 +38,7 @@ export function aWindow(change: Partial<WindowRecord> = {}): WindowRecord {
     name: 'draft',
     id: 'window-1',
     state: 'freezing',
+    origin: 'session',
     sessionId: 'session-1',
     lineage: 'lineage-1',
     dialect: 'chat',
@@ -35,6 +47,9 @@ export function aWindow(change: Partial<WindowRecord> = {}): WindowRecord {
     replyAt: 1,
     createdAt: noon,
     pin: 'none',
+    tags: [],
+    kvEpoch: 0,
+    bytes: 100,
     ...change,
   }
 }
@@ -44,4 +59,47 @@ export function someContent(text = 'hello', tokenIds: readonly number[] = [1, 2,
     prompt: { dialect: 'chat', model: 'small', messages: [{ role: 'user', content: text }], shaping: {} },
     tokenIds: Uint32Array.from(tokenIds),
   }
+}
+
+/** A delete of {@link aWindow}, as it is ordered. */
+export function anOrder(change: Partial<DeletionRecord> = {}): DeletionRecord {
+  return {
+    tenant: 'acme',
+    id: 'deletion-1',
+    kind: 'window',
+    name: 'draft',
+    lineage: 'lineage-1',
+    spaces: [],
+    pin: 'none',
+    state: 'open',
+    at: noon,
+    tries: 0,
+    nextTryAt: noon,
+    ...change,
+  }
+}
+
+export function anEntry(change: Partial<AuditEntry> = {}): AuditEntry {
+  return {
+    id: 'entry-1',
+    at: noon,
+    tenant: 'acme',
+    actor: 'operator',
+    action: 'freeze',
+    target: 'window',
+    name: 'draft',
+    outcome: 'ok',
+    ...change,
+  }
+}
+
+/** Saves a turn, of a new session or of one that is stored. */
+export async function putTurn(
+  store: Store,
+  session: SessionRecord,
+  boundaries: readonly Boundary[] = [],
+  keepBoundaries = 4,
+): Promise<SaveOutcome> {
+  const isNew = (await store.getSession(session.tenant, session.id)) === undefined
+  return store.saveTurn(session, { boundaries, keepBoundaries }, isNew)
 }

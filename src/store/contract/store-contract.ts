@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SessionRecord, WindowContent, WindowRecord } from '../../base/records.ts'
 import type { Page, PageRequest, Store } from '../../base/store.ts'
-import { aBoundary, aSession, aWindow, noon, someContent } from './sample-records.ts'
+import { aBoundary, aSession, aWindow, noon, putTurn, someContent } from './sample-records.ts'
 
 /** A store with nothing in it, for one test. */
 export interface StoreUnderTest {
@@ -64,7 +64,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
 
       it('answers the stored session and leaves it as it is', async () => {
         const stored = aSession({ lineage: 'first', turns: 3 })
-        await store.saveTurn(stored, [], 4)
+        await putTurn(store, stored, [], 4)
 
         const answer = await store.getOrCreateSession(aSession({ lineage: 'second' }))
 
@@ -74,14 +74,14 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       it('keeps every field of a session', async () => {
         const full: SessionRecord = fullSession()
 
-        await store.saveTurn(full, [], 4)
+        await putTurn(store, full, [], 4)
 
         expect(await store.getSession('acme', 'session-1')).toEqual(full)
       })
 
       it('drops a field that the next turn no longer has', async () => {
-        await store.saveTurn(aSession({ baseWindow: 'draft' }), [], 4)
-        await store.saveTurn(aSession(), [], 4)
+        await putTurn(store, aSession({ baseWindow: 'draft' }), [], 4)
+        await putTurn(store, aSession(), [], 4)
 
         expect(await store.getSession('acme', 'session-1')).toEqual(aSession())
       })
@@ -103,10 +103,10 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('lists the newest last turn first', async () => {
-        await store.saveTurn(aSession({ id: 'old', lastTurnAt: noon }), [], 4)
-        await store.saveTurn(aSession({ id: 'new', lastTurnAt: noon + 2 }), [], 4)
-        await store.saveTurn(aSession({ id: 'mid', lastTurnAt: noon + 1 }), [], 4)
-        await store.saveTurn(aSession({ id: 'old', lastTurnAt: noon + 3 }), [], 4)
+        await putTurn(store, aSession({ id: 'old', lastTurnAt: noon }), [], 4)
+        await putTurn(store, aSession({ id: 'new', lastTurnAt: noon + 2 }), [], 4)
+        await putTurn(store, aSession({ id: 'mid', lastTurnAt: noon + 1 }), [], 4)
+        await putTurn(store, aSession({ id: 'old', lastTurnAt: noon + 3 }), [], 4)
 
         const page = await store.listSessions('acme', { limit: 10 })
 
@@ -117,7 +117,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
 
     describe('boundaries', () => {
       it('finds the boundaries that it holds, by digest, and leaves out the others', async () => {
-        await store.saveTurn(aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 4)
+        await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 4)
 
         const hits = await store.findBoundaries('acme', ['a', 'b', 'c'], noon)
 
@@ -131,7 +131,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('finds among a thousand digests', async () => {
-        await store.saveTurn(aSession(), [aBoundary({ digest: 'digest-700' })], 4)
+        await putTurn(store, aSession(), [aBoundary({ digest: 'digest-700' })], 4)
 
         const digests = Array.from({ length: 1000 }, (_, n) => `digest-${n}`)
 
@@ -139,20 +139,20 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('answers nothing to another tenant, and makes nobody ambiguous across tenants', async () => {
-        await store.saveTurn(aSession(), [aBoundary()], 4)
+        await putTurn(store, aSession(), [aBoundary()], 4)
         expect(await store.findBoundaries('globex', ['digest-1'], noon)).toEqual(new Map())
 
-        await store.saveTurn(aSession({ tenant: 'globex' }), [aBoundary({ tenant: 'globex' })], 4)
+        await putTurn(store, aSession({ tenant: 'globex' }), [aBoundary({ tenant: 'globex' })], 4)
         expect(await store.findBoundaries('acme', ['digest-1'], noon)).toEqual(
           new Map([['digest-1', { sessionId: 'session-1' }]]),
         )
       })
 
       it('stores nothing of a turn whose boundary belongs to another session', async () => {
-        await expect(store.saveTurn(aSession(), [aBoundary({ tenant: 'globex' })], 4)).rejects.toMatchObject({
+        await expect(putTurn(store, aSession(), [aBoundary({ tenant: 'globex' })], 4)).rejects.toMatchObject({
           code: 'INTERNAL',
         })
-        await expect(store.saveTurn(aSession(), [aBoundary({ sessionId: 'other' })], 4)).rejects.toMatchObject({
+        await expect(putTurn(store, aSession(), [aBoundary({ sessionId: 'other' })], 4)).rejects.toMatchObject({
           code: 'INTERNAL',
         })
 
@@ -160,10 +160,10 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('calls a boundary ambiguous once a second session holds it, whoever saves it then', async () => {
-        await store.saveTurn(aSession(), [aBoundary()], 4)
-        await store.saveTurn(aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 4)
+        await putTurn(store, aSession(), [aBoundary()], 4)
+        await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 4)
         const after = await store.findBoundaries('acme', ['digest-1'], noon)
-        await store.saveTurn(aSession(), [aBoundary()], 4)
+        await putTurn(store, aSession(), [aBoundary()], 4)
         const later = await store.findBoundaries('acme', ['digest-1'], noon)
 
         expect(after).toEqual(new Map([['digest-1', 'ambiguous']]))
@@ -171,10 +171,10 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('keeps a boundary ambiguous when one of its sessions has moved on', async () => {
-        await store.saveTurn(aSession(), [aBoundary()], 1)
-        await store.saveTurn(aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 1)
-        await store.saveTurn(aSession(), [aBoundary({ digest: 'next' })], 1)
-        await store.saveTurn(aSession({ id: 'two' }), [aBoundary({ digest: 'other', sessionId: 'two' })], 1)
+        await putTurn(store, aSession(), [aBoundary()], 1)
+        await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 1)
+        await putTurn(store, aSession(), [aBoundary({ digest: 'next' })], 1)
+        await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'other', sessionId: 'two' })], 1)
 
         expect((await store.findBoundaries('acme', ['digest-1'], noon)).get('digest-1')).not.toEqual({
           sessionId: 'two',
@@ -185,16 +185,16 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
         [10, 20],
         [20, 10],
       ])('keeps a boundary ambiguous until the later of its expiries (+%d, then +%d ms)', async (first, second) => {
-        await store.saveTurn(aSession(), [aBoundary({ expiresAt: noon + first })], 4)
-        await store.saveTurn(aSession({ id: 'two' }), [aBoundary({ sessionId: 'two', expiresAt: noon + second })], 4)
+        await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + first })], 4)
+        await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two', expiresAt: noon + second })], 4)
 
         expect((await store.findBoundaries('acme', ['digest-1'], noon + 15)).get('digest-1')).toBe('ambiguous')
         expect((await store.findBoundaries('acme', ['digest-1'], noon + 20)).size).toBe(0)
       })
 
       it('keeps its session when that one saves the boundary again, with the new expiry', async () => {
-        await store.saveTurn(aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
-        await store.saveTurn(aSession(), [aBoundary({ expiresAt: noon + 20 })], 4)
+        await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
+        await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 20 })], 4)
 
         expect((await store.findBoundaries('acme', ['digest-1'], noon + 15)).get('digest-1')).toEqual({
           sessionId: 'session-1',
@@ -203,8 +203,9 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
 
       // Expired boundaries are dropped in batches, so the old one may still lie there.
       it('gives a boundary that had expired by the turn to the session that saves it', async () => {
-        await store.saveTurn(aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
-        await store.saveTurn(
+        await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
+        await putTurn(
+          store,
           aSession({ id: 'two', lastTurnAt: noon + 11 }),
           [aBoundary({ sessionId: 'two', expiresAt: noon + 100 })],
           4,
@@ -216,17 +217,17 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('finds a boundary up to its expiry and not from then on', async () => {
-        await store.saveTurn(aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
+        await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
 
         expect((await store.findBoundaries('acme', ['digest-1'], noon + 9)).size).toBe(1)
         expect((await store.findBoundaries('acme', ['digest-1'], noon + 10)).size).toBe(0)
       })
 
       it('keeps the newest boundaries of each session; one saved again is new again', async () => {
-        await store.saveTurn(aSession({ id: 'two' }), [aBoundary({ digest: 'z', sessionId: 'two' })], 2)
-        await store.saveTurn(aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 2)
-        await store.saveTurn(aSession(), [aBoundary({ digest: 'a' })], 2)
-        await store.saveTurn(aSession(), [aBoundary({ digest: 'c' })], 2)
+        await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'z', sessionId: 'two' })], 2)
+        await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 2)
+        await putTurn(store, aSession(), [aBoundary({ digest: 'a' })], 2)
+        await putTurn(store, aSession(), [aBoundary({ digest: 'c' })], 2)
 
         const hits = await store.findBoundaries('acme', ['a', 'b', 'c', 'z'], noon)
 
@@ -235,7 +236,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
 
       it('drops what expired, at most as many as asked, and nothing else', async () => {
         const expired = ['a', 'b', 'c'].map((digest) => aBoundary({ digest, expiresAt: noon - 1 }))
-        await store.saveTurn(aSession(), [...expired, aBoundary({ digest: 'live' })], 10)
+        await putTurn(store, aSession(), [...expired, aBoundary({ digest: 'live' })], 10)
         await store.reserveWindow(aWindow({ createdAt: 1 }), someContent())
 
         const dropped = [await store.dropExpired(noon, 2), await store.dropExpired(noon, 2)]
@@ -249,25 +250,9 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
     })
 
-    describe('forgotten sessions', () => {
-      it('are dropped, and no session that was named, thawed or used since', async () => {
-        const old = { named: false, lastTurnAt: noon - 10 }
-        for (const id of ['a', 'b', 'c']) await store.saveTurn(aSession({ ...old, id }), [], 4)
-        await store.saveTurn(aSession({ ...old, id: 'named', named: true }), [], 4)
-        await store.saveTurn(aSession({ ...old, id: 'thawed', baseWindow: 'w', baseWindowId: 'w-1' }), [], 4)
-        await store.saveTurn(aSession({ ...old, id: 'used', lastTurnAt: noon }), [], 4)
-
-        const dropped = [await store.dropForgotten(noon, 2), await store.dropForgotten(noon, 2)]
-
-        const left = (await store.listSessions('acme', { limit: 10 })).items.map(({ id }) => id)
-        expect(dropped).toEqual([2, 1])
-        expect(left.sort()).toEqual(['named', 'thawed', 'used'])
-      })
-    })
-
     describe('windows', () => {
       it('reserves a free name with record and content', async () => {
-        expect(await store.reserveWindow(aWindow(), someContent())).toBe(true)
+        expect(await store.reserveWindow(aWindow(), someContent())).toBe('stored')
 
         expect(await store.getWindow('acme', 'draft')).toEqual(aWindow())
         expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
@@ -282,10 +267,12 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
           ),
         )
 
-        const winner = `window-${won.indexOf(true)}`
-        expect(won.filter(Boolean)).toHaveLength(1)
+        const winner = `window-${won.indexOf('stored')}`
+        expect(won.filter((outcome) => outcome === 'stored')).toHaveLength(1)
         expect((await other.getWindow('acme', 'draft'))?.id).toBe(winner)
-        expect(await store.getWindowContent('acme', 'draft', winner)).toEqual(someContent(`text-${won.indexOf(true)}`))
+        expect(await store.getWindowContent('acme', 'draft', winner)).toEqual(
+          someContent(`text-${won.indexOf('stored')}`),
+        )
       })
 
       const taken: readonly Partial<WindowRecord>[] = [
@@ -298,7 +285,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       it.each(taken)('refuses a name whose window is $state with pin $pin, and leaves it as it is', async (held) => {
         await store.reserveWindow(aWindow(held), someContent('first'))
 
-        expect(await store.reserveWindow(aWindow({ id: 'window-2' }), someContent('second'))).toBe(false)
+        expect(await store.reserveWindow(aWindow({ id: 'window-2' }), someContent('second'))).toBe('taken')
 
         expect(await store.getWindow('acme', 'draft')).toEqual(aWindow(held))
         expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent('first'))
@@ -309,7 +296,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
         await store.reserveWindow(aWindow({ name: 'between', id: 'window-3', createdAt: noon + 1 }), someContent())
 
         const again = aWindow({ id: 'window-2', createdAt: noon + 2 })
-        expect(await store.reserveWindow(again, someContent('second', []))).toBe(true)
+        expect(await store.reserveWindow(again, someContent('second', []))).toBe('stored')
 
         expect(await store.getWindow('acme', 'draft')).toEqual(again)
         expect(await store.getWindowContent('acme', 'draft', 'window-1')).toBeUndefined()
@@ -386,7 +373,7 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
         expect(await store.getWindowContent('globex', 'draft', 'window-1')).toBeUndefined()
         expect((await store.listWindows('globex', { limit: 10 })).items).toEqual([])
 
-        expect(await store.reserveWindow(aWindow({ tenant: 'globex' }), someContent('of globex'))).toBe(true)
+        expect(await store.reserveWindow(aWindow({ tenant: 'globex' }), someContent('of globex'))).toBe('stored')
         expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent('of acme'))
         expect(await store.getWindowContent('globex', 'draft', 'window-1')).toEqual(someContent('of globex'))
       })
@@ -531,8 +518,8 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
     describe('closing', () => {
       it('keeps everything for the next start', async () => {
         await store.claimMeta('check', 'one')
-        await store.saveTurn(aSession({ turns: 2 }), [aBoundary()], 4)
-        await store.saveTurn(aSession({ id: 'two' }), [aBoundary({ digest: 'own', sessionId: 'two' })], 4)
+        await putTurn(store, aSession({ turns: 2 }), [aBoundary()], 4)
+        await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'own', sessionId: 'two' })], 4)
         await store.reserveWindow(aWindow(), someContent())
         await store.changeWindow('acme', 'draft', 'window-1', { state: 'frozen', receipt: fullReceipt })
         await store.close()
@@ -547,10 +534,10 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
       })
 
       it('finishes what was asked before it closes', async () => {
-        const asked = store.saveTurn(aSession(), [aBoundary()], 4)
+        const asked = store.saveTurn(aSession(), { boundaries: [aBoundary()], keepBoundaries: 4 }, true)
         await store.close()
 
-        await expect(asked).resolves.toBeUndefined()
+        await expect(asked).resolves.toBe('saved')
         expect(await (await subject.reopen()).getSession('acme', 'session-1')).toEqual(aSession())
       })
 
@@ -578,10 +565,9 @@ export function describeStoreContract(name: string, open: () => Promise<StoreUnd
           () => store.getOrCreateSession(aSession()),
           () => store.getSession('acme', 'session-1'),
           () => store.listSessions('acme', page),
-          () => store.saveTurn(aSession(), [], 1),
+          () => putTurn(store, aSession(), [], 1),
           () => store.findBoundaries('acme', ['digest-1'], noon),
           () => store.dropExpired(noon, 1),
-          () => store.dropForgotten(noon, 1),
           () => store.reserveWindow(aWindow(), someContent()),
           () => store.changeWindow('acme', 'draft', 'window-1', { state: 'failed' }),
           () => store.getWindow('acme', 'draft'),

@@ -1,0 +1,71 @@
+// What SQLite keeps of tenants as a whole: usage (counted by triggers, see sqlite-schema.ts), the audit log, and forgetting one.
+
+import type { AuditEntry } from '../base/records.ts'
+import type { Store } from '../base/store.ts'
+import { checkLimit, positionIn, toPage } from './page.ts'
+import { end, type SqliteCore } from './sqlite-core.ts'
+import { numberAt, recordAt } from './sqlite-rows.ts'
+
+/** The tenant methods of the store. */
+export function tenantsIn({ db }: SqliteCore): Pick<Store, 'usageOf' | 'forgetTenant' | 'appendAudit' | 'listAudit'> {
+  const sql = db.prepareAll({
+    usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
+    addAudit: 'INSERT INTO audit (tenant, at, id, entry) VALUES (?, ?, ?, ?)',
+    countAudit: "SELECT total FROM totals WHERE of = 'audit_entries'",
+    dropAudit: 'DELETE FROM audit WHERE (at, id) IN (SELECT at, id FROM audit ORDER BY at, id LIMIT ?)',
+    listAudit: `SELECT entry FROM audit WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
+    listAuditOf: `SELECT entry FROM audit WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
+  })
+  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit'].map((table) =>
+    db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
+  )
+  return {
+    usageOf: (tenant) =>
+      db.run(() => {
+        const row = sql.usage.get(tenant) ?? [0, 0, 0, 0]
+        return {
+          windows: numberAt(row, 0),
+          windowBytes: numberAt(row, 1),
+          sessions: numberAt(row, 2),
+          pinnedTokens: numberAt(row, 3),
+        }
+      }),
+
+    forgetTenant: (tenant) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          for (const drop of forget) drop.run(tenant)
+        }),
+      ),
+
+    appendAudit: (entry, keep) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          sql.addAudit.run(entry.tenant, entry.at, entry.id, JSON.stringify(entry))
+          const count = sql.countAudit.get()
+          const tooMany = count === undefined ? 0 : numberAt(count, 0) - keep
+          if (tooMany > 0) sql.dropAudit.run(tooMany)
+        }),
+      ),
+
+    async listAudit(tenant, page) {
+      checkLimit(page.limit)
+      const list = tenant === undefined ? 'audit' : 'audit-of-tenant'
+      const [at, id] = positionIn(list, page, 'number', 'string') ?? [end, '']
+      return db.run(() => {
+        const rows =
+          tenant === undefined
+            ? sql.listAudit.all(at, id, page.limit + 1)
+            : sql.listAuditOf.all(tenant, at, id, page.limit + 1)
+        const entries = rows.map((row) => recordAt<AuditEntry>(row, 0))
+        return toPage(
+          list,
+          entries,
+          page.limit,
+          (entry) => entry,
+          (entry) => [entry.at, entry.id],
+        )
+      })
+    },
+  }
+}

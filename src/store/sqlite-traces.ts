@@ -1,0 +1,95 @@
+// What turns leave beside their sessions: boundaries (which history leads to which session) and the ids of stored responses.
+
+import type { Boundary, SessionRecord } from '../base/records.ts'
+import type { BoundaryHit, Store, TurnTrace } from '../base/store.ts'
+import type { SqliteCore } from './sqlite-core.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+import { numberAt, textAt } from './sqlite-rows.ts'
+
+/** How long a retired lineage is remembered: longer than any order to delete is tried, or any request runs. */
+const retiredForMs = 30 * 24 * 3_600_000
+
+/** Writes and drops traces. Only inside a transaction, which also holds the session. */
+export interface TraceWriter {
+  write(session: SessionRecord, trace: TurnTrace): void
+  dropOf(tenant: string, sessionId: string): void
+}
+
+/** Prepares a {@link TraceWriter}. */
+export function traceWriter(db: SqliteDatabase): TraceWriter {
+  const sql = db.prepareAll({
+    get: 'SELECT session_id, expires_at FROM boundaries WHERE tenant = ? AND digest = ?',
+    // REPLACE gives the row a new, higher `seq`: it becomes the session's newest.
+    put: 'INSERT OR REPLACE INTO boundaries (tenant, digest, session_id, expires_at) VALUES (?, ?, ?, ?)',
+    trim: `DELETE FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND seq <= (
+      SELECT seq FROM boundaries WHERE tenant = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)`,
+    dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ?',
+    putResponse: 'INSERT OR REPLACE INTO responses (tenant, id, session_id, expires_at) VALUES (?, ?, ?, ?)',
+    dropResponses: 'DELETE FROM responses WHERE tenant = ? AND session_id = ?',
+  })
+
+  /** `at` is the turn's own time: what had expired by then makes nobody ambiguous. */
+  function putBoundary({ tenant, digest, sessionId, expiresAt }: Boundary, at: number): void {
+    const row = sql.get.get(tenant, digest)
+    if (row === undefined || row[0] === sessionId || numberAt(row, 1) <= at) {
+      sql.put.run(tenant, digest, sessionId, expiresAt)
+    } else {
+      sql.put.run(tenant, digest, null, Math.max(numberAt(row, 1), expiresAt))
+    }
+  }
+
+  return {
+    write({ tenant, id, lastTurnAt }, { boundaries, keepBoundaries, responses = [] }) {
+      for (const boundary of boundaries) putBoundary(boundary, lastTurnAt)
+      sql.trim.run(tenant, id, keepBoundaries)
+      for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
+    },
+    dropOf(tenant, sessionId) {
+      sql.dropBoundaries.run(tenant, sessionId)
+      sql.dropResponses.run(tenant, sessionId)
+    },
+  }
+}
+
+/** The trace methods of the store. */
+export function tracesIn({ db }: SqliteCore): Pick<Store, 'findBoundaries' | 'findResponse' | 'dropExpired'> {
+  const sql = db.prepareAll({
+    find: `SELECT digest, session_id FROM boundaries
+      WHERE tenant = ? AND digest IN (SELECT value FROM json_each(?)) AND expires_at > ?`,
+    findResponse: 'SELECT session_id FROM responses WHERE tenant = ? AND id = ? AND expires_at > ?',
+    dropBoundaries: `DELETE FROM boundaries WHERE seq IN (
+      SELECT seq FROM boundaries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+    dropResponses: `DELETE FROM responses WHERE (tenant, id) IN (
+      SELECT tenant, id FROM responses WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+    dropRetired: `DELETE FROM retired_lineages WHERE (tenant, lineage) IN (
+      SELECT tenant, lineage FROM retired_lineages WHERE retired_at <= ? ORDER BY retired_at LIMIT ?)`,
+  })
+  return {
+    findBoundaries: (tenant, digests, now) =>
+      db.run(() => {
+        const rows = sql.find.all(tenant, JSON.stringify(digests), now)
+        return new Map(
+          rows.map((row): [string, BoundaryHit] => [
+            textAt(row, 0),
+            row[1] === null ? 'ambiguous' : { sessionId: textAt(row, 1) },
+          ]),
+        )
+      }),
+
+    findResponse: (tenant, responseId, now) =>
+      db.run(() => {
+        const row = sql.findResponse.get(tenant, responseId, now)
+        return row === undefined ? undefined : textAt(row, 0)
+      }),
+
+    dropExpired: (now, atMost) =>
+      db.run(() =>
+        db.transaction('crash', () => {
+          let dropped = sql.dropBoundaries.run(now, atMost)
+          if (dropped < atMost) dropped += sql.dropResponses.run(now, atMost - dropped)
+          if (dropped < atMost) dropped += sql.dropRetired.run(now - retiredForMs, atMost - dropped)
+          return dropped
+        }),
+      ),
+  }
+}
