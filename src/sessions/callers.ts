@@ -2,58 +2,118 @@
 
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { readApiKey } from '../base/auth.ts'
+import { keyHash, readApiKey } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
+import type { Caller } from '../base/tenants.ts'
 import type { KeyDeriver } from './salt.ts'
+import type { Tenants } from './tenants.ts'
 
-export interface Caller {
-  readonly tenant: string
-  readonly apiKey: string | undefined
+export interface CallerKeys {
+  readonly operatorKey: string | undefined
+  /** For the upstream, in place of the client's. */
+  readonly upstreamApiKey: string | undefined
 }
 
 /** By which a proxy on this machine tells that the request came from elsewhere. One that says nothing cannot be told apart. */
 const forwardingHeaders = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'] as const
 
-export class Callers {
-  readonly #deriver: KeyDeriver
-  readonly #operatorKey: string | undefined
+/** Names the tenant that the operator acts for. */
+const TENANT_HEADER = 'x-cwm-tenant'
+const TENANT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
-  constructor(deriver: KeyDeriver, operatorKey: string | undefined) {
+export class Callers {
+  readonly #deriver: Pick<KeyDeriver, 'tenant'>
+  readonly #tenants: Tenants
+  readonly #operatorHash: Buffer | undefined
+  readonly #upstreamApiKey: string | undefined
+
+  constructor(deriver: Pick<KeyDeriver, 'tenant'>, tenants: Tenants, { operatorKey, upstreamApiKey }: CallerKeys) {
     this.#deriver = deriver
-    this.#operatorKey = operatorKey
+    this.#tenants = tenants
+    this.#operatorHash = operatorKey === undefined ? undefined : Buffer.from(keyHash(operatorKey))
+    this.#upstreamApiKey = upstreamApiKey
   }
 
-  /** The tenant: each key is one, and so is no key. Throws `UNAUTHORIZED` for the operator's key, which must never go upstream. */
+  /**
+   * Whose request this is, on paths that are forwarded. Throws `UNAUTHORIZED` for a key that nobody has, for none where tenants are
+   * listed, and for the operator's, which must never go upstream; `INVALID_HEADER` for two different keys.
+   */
   identify(request: IncomingMessage): Caller {
     const apiKey = readApiKey(request)
-    if (apiKey !== undefined && this.#isOperator(apiKey)) {
-      throw new CwmError('UNAUTHORIZED', "the operator's key is for /cwm/metrics only; use a client's key here", {
-        param: 'authorization',
+    if (this.#isOperator(apiKey)) {
+      throw unauthorized("the operator's key is for paths under /cwm/ only; use a client's key here")
+    }
+    return this.#client(apiKey)
+  }
+
+  /** As `identify`, on REST, where the operator may act for the tenant that he names by `x-cwm-tenant`; nobody else may name one. */
+  forRest(request: IncomingMessage): Caller {
+    const apiKey = readApiKey(request)
+    const tenant = namedTenant(request)
+    if (!this.#isOperator(apiKey)) {
+      if (tenant !== undefined) throw onlyOperator()
+      return this.#client(apiKey)
+    }
+    if (tenant === undefined) {
+      throw new CwmError('INVALID_HEADER', `name the tenant that you act for: ${TENANT_HEADER}`, {
+        param: TENANT_HEADER,
       })
     }
-    return { tenant: this.#deriver.tenant(apiKey), apiKey }
+    const policy = this.#tenants.policyOf(tenant)
+    return { tenant, actor: 'operator', apiKey: this.#upstreamApiKey, operator: true, policy }
+  }
+
+  /** Whose records the caller may read: a tenant its own, the operator those of the tenant that he names; undefined: of all. */
+  tenantInView(request: IncomingMessage): string | undefined {
+    if (this.#isOperator(readApiKey(request)) && request.headers[TENANT_HEADER] === undefined) return undefined
+    return this.forRest(request).tenant
   }
 
   /** Throws `UNAUTHORIZED` unless the request has the operator's key; where none is set, unless it comes from this machine. */
   requireOperator(request: IncomingMessage): void {
-    if (this.#operatorKey === undefined) {
+    if (this.#operatorHash === undefined) {
       const forwarded = forwardingHeaders.some((name) => request.headers[name] !== undefined)
       if (isLoopback(request.socket.remoteAddress) && !forwarded) return
-      throw new CwmError('UNAUTHORIZED', 'set CWM_OPERATOR_KEY to read this from another machine', {
-        param: 'authorization',
-      })
+      throw unauthorized('set CWM_OPERATOR_KEY to read this from another machine')
     }
-    const apiKey = readApiKey(request)
-    if (apiKey !== undefined && this.#isOperator(apiKey)) return
-    throw new CwmError('UNAUTHORIZED', "this needs the operator's key", { param: 'authorization' })
+    if (!this.#isOperator(readApiKey(request))) throw unauthorized("this needs the operator's key")
   }
 
-  #isOperator(apiKey: string): boolean {
-    if (this.#operatorKey === undefined) return false
-    const given = Buffer.from(this.#deriver.tenant(apiKey))
-    const wanted = Buffer.from(this.#deriver.tenant(this.#operatorKey))
-    return given.length === wanted.length && timingSafeEqual(given, wanted)
+  #client(apiKey: string | undefined): Caller {
+    const tenants = this.#tenants
+    if (!tenants.areListed) {
+      const tenant = this.#deriver.tenant(apiKey)
+      const policy = tenants.policyOf(tenant)
+      return { tenant, actor: 'key', apiKey: this.#upstreamApiKey ?? apiKey, operator: false, policy }
+    }
+    if (apiKey === undefined)
+      throw unauthorized('send your API key, as "authorization: Bearer KEY" or as "x-api-key: KEY"')
+    const known = tenants.byKeyHash(keyHash(apiKey))
+    if (known === undefined) throw unauthorized('this API key is not known here; ask the operator of this cwm for one')
+    const { tenant, name, policy } = known
+    return { tenant, actor: name, apiKey: this.#upstreamApiKey, operator: false, policy }
   }
+
+  #isOperator(apiKey: string | undefined): boolean {
+    if (apiKey === undefined || this.#operatorHash === undefined) return false
+    return timingSafeEqual(Buffer.from(keyHash(apiKey)), this.#operatorHash)
+  }
+}
+
+function namedTenant({ headers }: IncomingMessage): string | undefined {
+  const tenant = headers[TENANT_HEADER]
+  if (tenant === undefined || (typeof tenant === 'string' && TENANT_ID.test(tenant))) return tenant
+  throw new CwmError('INVALID_HEADER', `${TENANT_HEADER} is no tenant's id`, { param: TENANT_HEADER })
+}
+
+function unauthorized(message: string): CwmError {
+  return new CwmError('UNAUTHORIZED', message, { param: 'authorization' })
+}
+
+function onlyOperator(): CwmError {
+  return new CwmError('UNAUTHORIZED', `only the operator names a tenant; leave ${TENANT_HEADER} out`, {
+    param: TENANT_HEADER,
+  })
 }
 
 /** Whether an address is this machine's own, in IPv4, IPv6 or IPv4 within IPv6. */

@@ -1,11 +1,9 @@
-// Who is asking, what their histories may be compared with, and under which salt their KV lies.
+// What histories may be compared with, under which salt their KV lies, and which turns are kept.
 
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
-import { Callers, isLoopback } from './callers.ts'
 import { RetainedTurns } from './retained.ts'
 import { KeyDeriver, type SaltParts } from './salt.ts'
 import { narrowingHeaders, scopeOf } from './scope.ts'
@@ -100,101 +98,6 @@ describe('KeyDeriver', () => {
     expect(deriver.checkValue()).toBe(new KeyDeriver(Buffer.from(secret)).checkValue())
     expect(deriver.checkValue()).not.toBe(new KeyDeriver(Buffer.from('another')).checkValue())
     expect(JSON.stringify(deriver)).toBe('{}')
-  })
-})
-
-describe('Callers', () => {
-  const operatorKey = 'operator-key-0123456789'
-  const deriver = new KeyDeriver(secret)
-  const request = (headers: Record<string, string>, remoteAddress = '127.0.0.1') =>
-    ({
-      headers,
-      headersDistinct: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
-      socket: { remoteAddress },
-    }) as unknown as IncomingMessage
-
-  function refused(run: () => unknown): string {
-    try {
-      run()
-      return ''
-    } catch (thrown) {
-      return thrown instanceof CwmError ? thrown.code : 'another error'
-    }
-  }
-
-  it('make one tenant of one key, in whichever header it comes', () => {
-    const callers = new Callers(deriver, operatorKey)
-    const bearer = callers.identify(request({ authorization: 'Bearer sk-1' }))
-
-    expect(callers.identify(request({ 'x-api-key': 'sk-1' }))).toEqual(bearer)
-    expect(callers.identify(request({ 'x-api-key': 'sk-1', authorization: 'bearer   sk-1 ' }))).toEqual(bearer)
-    expect(bearer).toEqual({ tenant: deriver.tenant('sk-1'), apiKey: 'sk-1' })
-    expect(callers.identify(request({}))).toEqual({ tenant: 'anonymous', apiKey: undefined })
-  })
-
-  it('do not take another kind of credentials for none', () => {
-    const callers = new Callers(deriver, undefined)
-
-    expect(callers.identify(request({ authorization: 'Basic dTpw' })).tenant).not.toBe('anonymous')
-    expect(callers.identify(request({ authorization: 'Basic dTpw' })).tenant).not.toBe(
-      callers.identify(request({ authorization: 'Basic dTpx' })).tenant,
-    )
-  })
-
-  it('refuse two different keys', () => {
-    const callers = new Callers(deriver, undefined)
-
-    expect(refused(() => callers.identify(request({ authorization: 'Bearer a', 'x-api-key': 'b' })))).toBe(
-      'INVALID_HEADER',
-    )
-    const twice = {
-      ...request({ authorization: 'Bearer a' }),
-      headersDistinct: { authorization: ['Bearer a', 'Bearer b'] },
-    }
-    expect(refused(() => callers.identify(twice as unknown as IncomingMessage))).toBe('INVALID_HEADER')
-  })
-
-  it("never let the operator's key go upstream", () => {
-    const callers = new Callers(deriver, operatorKey)
-
-    expect(refused(() => callers.identify(request({ authorization: `Bearer ${operatorKey}` })))).toBe('UNAUTHORIZED')
-    expect(refused(() => callers.identify(request({ 'x-api-key': operatorKey })))).toBe('UNAUTHORIZED')
-  })
-
-  it('let the operator in with his key alone, from anywhere', () => {
-    const callers = new Callers(deriver, operatorKey)
-    const open = (headers: Record<string, string>) =>
-      refused(() => callers.requireOperator(request(headers, '10.0.0.1')))
-
-    expect(open({ authorization: `Bearer ${operatorKey}` })).toBe('')
-    expect(open({})).toBe('UNAUTHORIZED')
-    expect(open({ authorization: `Bearer ${operatorKey}x` })).toBe('UNAUTHORIZED')
-    expect(refused(() => callers.requireOperator(request({})))).toBe('UNAUTHORIZED')
-  })
-
-  it.each(['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'])(
-    'without an operator key believe this machine, but not a proxy on it that says %s',
-    (name) => {
-      const callers = new Callers(deriver, undefined)
-
-      expect(refused(() => callers.requireOperator(request({})))).toBe('')
-      expect(refused(() => callers.requireOperator(request({}, '10.0.0.1')))).toBe('UNAUTHORIZED')
-      expect(refused(() => callers.requireOperator(request({ [name]: '1.2.3.4' })))).toBe('UNAUTHORIZED')
-    },
-  )
-
-  it.each([
-    ['127.0.0.1', true],
-    ['127.9.9.9', true],
-    ['::1', true],
-    ['::ffff:127.0.0.1', true],
-    ['10.127.0.1', false],
-    ['128.0.0.1', false],
-    ['::ffff:10.0.0.1', false],
-    ['::', false],
-    [undefined, false],
-  ])('takes %s for loopback: %s', (address, wanted) => {
-    expect(isLoopback(address)).toBe(wanted)
   })
 })
 
