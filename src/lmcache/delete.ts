@@ -29,7 +29,7 @@ export interface DeleteResult {
   readonly warnings: readonly string[]
 }
 
-/** The directory learns by events, once a second; an entry whose object was lost before never leaves it. */
+/** The directory learns by events, once a second; an entry whose object was lost before never leaves it (seen on fs and resp). */
 const settleMs = 2_500
 const settlePollMs = 100
 const passes = 3
@@ -159,7 +159,7 @@ class Deletion {
       ...whereabouts(believed),
     ]
     const unsure = failures.length > 0 || blind || !asked
-    return { residual, unsure, words, again: found > 0 || locked > 0 || believed.length > 0 }
+    return { residual, unsure, words, again: found > 0 || locked > 0 || failures.length > 0 }
   }
 
   #probes(): Probe[] {

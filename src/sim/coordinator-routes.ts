@@ -1,25 +1,18 @@
-// LMCache's coordinator over HTTP: directory, pins, quotas, and prefetch and delete passed on to the one instance there is.
+// LMCache's coordinator over HTTP: directory, pins, quotas, and prefetch and delete passed on to its instances.
 
 import type { JsonObject } from '../base/json.ts'
 import type { Directory, Placement } from './directory.ts'
 import { detailError, HttpError } from './errors.ts'
 import { bodyOf, pageOf, requireBodyFields, sequenceOf, tierOf } from './fastapi.ts'
 import { keysOf, type ObjectKey } from './kv-store.ts'
+import type { LmcacheNode } from './lmcache-node.ts'
 import { objectKeys } from './lmcache-routes.ts'
 import type { SimSettings } from './options.ts'
 import { quotaRoutes } from './quota-routes.ts'
 import type { Answer, Routes, SimRequest } from './routes.ts'
 
-/** The LMCache server as the coordinator reaches it. */
-export interface Instance {
-  readonly up: () => boolean
-  readonly url: () => string
-  readonly registeredAt: number
-  /** Calls one of its routes. */
-  readonly call: (method: string, path: string, body: unknown) => Promise<Answer>
-}
-
-export function coordinatorRoutes(settings: SimSettings, directory: Directory, instance: Instance): Routes {
+export function coordinatorRoutes(settings: SimSettings, directory: Directory, nodes: readonly LmcacheNode[]): Routes {
+  const usage = (id: string) => usageJson(settings, directory, id)
   const resolve = (body: JsonObject): { keys: ObjectKey[]; chunks: number } =>
     keysOf(sequenceOf(body), settings.chunkSize)
   const pins =
@@ -35,25 +28,27 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
     'GET /healthz': () => ({ status: 200, json: { status: 'healthy' } }),
     'GET /instances': () => ({
       status: 200,
-      json: { instances: instance.up() ? [instanceJson(settings, instance)] : [] },
+      json: { instances: nodes.filter((node) => node.up).map(instanceJson) },
     }),
     'GET /instances/usage': () => ({
       status: 200,
-      json: { instances: [usageJson(settings, directory)], shared_modules: [] },
+      json: { instances: nodes.map((node) => usage(node.id)), shared_modules: [] },
     }),
     'GET /instances/:id/usage': ({ params }) => {
-      if (params.id !== settings.instanceId) throw detailError(404, `unknown instance '${params.id}'`)
-      return { status: 200, json: usageJson(settings, directory) }
+      const known = nodes.find((node) => node.id === params.id)
+      if (known === undefined) throw detailError(404, `unknown instance '${params.id}'`)
+      return { status: 200, json: usage(known.id) }
     },
     'POST /directory/lookup': (request) => ({ status: 200, json: lookup(settings, directory, bodyOf(request)) }),
-    'GET /directory/stats': () => ({ status: 200, json: stats(settings, directory) }),
+    'GET /directory/stats': () => ({ status: 200, json: stats(settings, directory, nodes) }),
     'GET /directory/keys': ({ query }) => {
       const tier = tierOf(query.get('tier'), 'query', 'all')
-      const of = query.get('instance_id') || settings.instanceId
+      const of = query.get('instance_id')
       const backend = query.get('backend')
       const { offset, limit } = pageOf(query)
       const known = directory.list(
-        (p) => (tier === 'all' || p.tier === tier) && p.instance_id === of && (!backend || p.backend === backend),
+        (p) =>
+          (tier === 'all' || p.tier === tier) && (!of || p.instance_id === of) && (!backend || p.backend === backend),
       )
       const keys = known
         .slice(offset, offset + limit)
@@ -72,18 +67,18 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
       const page = all.slice(offset, offset + limit).map(({ key, count }) => ({ key, pin_count: count }))
       return { status: 200, json: { total: all.length, pins: page } }
     },
-    'POST /cache/prefetches': (request) => prefetch(settings, instance, bodyOf(request)),
+    'POST /cache/prefetches': (request) => prefetch(nodes, bodyOf(request)),
     'GET /cache/prefetches/:instance/:id': async ({ params }) => {
-      requireInstance(settings, params.instance)
-      return reach(instance, settings, 'prefetch status from', 'GET', `/cache/prefetches/${params.id}`, undefined)
+      const node = requireInstance(nodes, params.instance)
+      return reach(node, 'prefetch status from', 'GET', `/cache/prefetches/${params.id}`, undefined)
     },
     'POST /cache/delete': async (request): Promise<Answer> => {
       const body = bodyOf(request)
       requireBodyFields(body, ['instance_id', 'model_name', 'world_size'])
-      requireInstance(settings, body.instance_id)
+      const node = requireInstance(nodes, body.instance_id)
       const tier = tierOf(body.tier, 'body', 'all')
       const { keys, chunks } = resolve(body)
-      const answer = { instance_id: settings.instanceId, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
+      const answer = { instance_id: node.id, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
       if (chunks === 0) return { status: 200, json: answer }
       const force = body.force === true
       // Pins hold back unforced deletes that touch L2, and nothing else (trap 8).
@@ -91,7 +86,7 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
       const free = keys.filter((key) => !held.includes(key))
       let affected = 0
       if (free.length > 0) {
-        const deleted = await reach(instance, settings, 'delete to', 'DELETE', '/cache/objects', {
+        const deleted = await reach(node, 'delete to', 'DELETE', '/cache/objects', {
           keys: free,
           tier,
           force,
@@ -105,27 +100,22 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
   }
 }
 
-function requireInstance(settings: SimSettings, id: unknown): void {
-  if (id !== settings.instanceId) throw detailError(404, `no MP server registered with instance_id='${String(id)}'`)
+function requireInstance(nodes: readonly LmcacheNode[], id: unknown): LmcacheNode {
+  const node = nodes.find((one) => one.id === id)
+  if (node === undefined) throw detailError(404, `no MP server registered with instance_id='${String(id)}'`)
+  return node
 }
 
 /** Calls the instance; what it refuses is answered with 502, but for a poll, which is relayed. */
-async function reach(
-  instance: Instance,
-  settings: SimSettings,
-  what: string,
-  method: string,
-  path: string,
-  body: unknown,
-): Promise<Answer> {
-  const failed = (why: string) => detailError(502, `${what} '${settings.instanceId}' failed: ${why}`)
-  if (!instance.up()) throw failed('All connection attempts failed')
+async function reach(node: LmcacheNode, what: string, method: string, path: string, body: unknown): Promise<Answer> {
+  const failed = (why: string) => detailError(502, `${what} '${node.id}' failed: ${why}`)
+  if (!node.up) throw failed('All connection attempts failed')
   try {
-    return await instance.call(method, path, body)
+    return await node.call(method, path, body)
   } catch (error) {
     if (!(error instanceof HttpError)) throw error
     if (method === 'GET') return { status: error.status, json: error.json }
-    const url = `${instance.url()}${path}`
+    const url = `${node.urls.lmcache}${path}`
     const kind =
       error.status >= 500 ? `Server error '${error.status} Service Unavailable'` : `Client error '${error.status}'`
     const more = `For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/${error.status}`
@@ -133,15 +123,15 @@ async function reach(
   }
 }
 
-async function prefetch(settings: SimSettings, instance: Instance, body: JsonObject): Promise<Answer> {
+async function prefetch(nodes: readonly LmcacheNode[], body: JsonObject): Promise<Answer> {
   requireBodyFields(body, ['instance_id', 'model_name', 'world_size'])
-  requireInstance(settings, body.instance_id)
+  const node = requireInstance(nodes, body.instance_id)
   const { instance_id: _, ...rest } = body
   const request = { token_ids: [], ...rest }
-  const answer = await reach(instance, settings, 'prefetch submit to', 'POST', '/cache/prefetches', request)
+  const answer = await reach(node, 'prefetch submit to', 'POST', '/cache/prefetches', request)
   const json = 'json' in answer ? (answer.json as JsonObject) : {}
   const { request_id = '', chunks = 0, status = 'submitted' } = json
-  return { status: 200, json: { instance_id: settings.instanceId, request_id, chunks, status } }
+  return { status: 200, json: { instance_id: node.id, request_id, chunks, status } }
 }
 
 function lookup(settings: SimSettings, directory: Directory, body: JsonObject): unknown {
@@ -162,15 +152,18 @@ function lookup(settings: SimSettings, directory: Directory, body: JsonObject): 
   return { chunks, results }
 }
 
-function stats(settings: SimSettings, directory: Directory): unknown {
+function stats(settings: SimSettings, directory: Directory, nodes: readonly LmcacheNode[]): unknown {
   const known = directory.list(() => true)
   const placements = known.flatMap((entry) => entry.placements)
-  const l1 = placements.filter((placement) => placement.tier === 'l1').length
+  const l1Of = (id?: string) =>
+    placements.filter((p) => p.tier === 'l1' && (id === undefined || p.instance_id === id)).length
+  const byInstance = nodes.map((node) => [node.id, l1Of(node.id)] as const).filter(([, count]) => count > 0)
+  const l1 = l1Of()
   const l2 = placements.length - l1
   return {
     num_keys: known.length,
     num_placements: placements.length,
-    l1_keys_by_instance: l1 > 0 ? { [settings.instanceId]: l1 } : {},
+    l1_keys_by_instance: Object.fromEntries(byInstance),
     blend: { num_contents: 0, num_chunks: 0, num_claims: 0, num_namespaces: 0, table_size: 1024 },
     l1_count: l1,
     l1_size_bytes: l1 * settings.chunkBytes,
@@ -179,28 +172,28 @@ function stats(settings: SimSettings, directory: Directory): unknown {
   }
 }
 
-function instanceJson(settings: SimSettings, instance: Instance): unknown {
-  const { hostname, port } = new URL(instance.url())
+function instanceJson(node: LmcacheNode): unknown {
+  const { hostname, port } = new URL(node.urls.lmcache)
   return {
-    instance_id: settings.instanceId,
+    instance_id: node.id,
     ip: hostname,
     http_port: Number(port),
-    registration_time: instance.registeredAt,
+    registration_time: node.registeredAt,
     metadata: {},
     p2p_advertised_url: '',
     mq_port: 0,
   }
 }
 
-function usageJson(settings: SimSettings, directory: Directory): unknown {
-  const placements = directory.list(() => true).flatMap((entry) => entry.placements)
+function usageJson(settings: SimSettings, directory: Directory, id: string): unknown {
+  const placements = directory.list((p) => p.instance_id === id).flatMap((entry) => entry.placements)
   const module = (tier: Placement['tier'], backend: string, capacity: number) => {
     const used = placements.filter((p) => p.tier === tier && p.backend === backend).length * settings.chunkBytes
     const ratio = capacity > 0 ? used / capacity : null
     return { tier, backend, shared: false, used_bytes: used, capacity_bytes: capacity, usage_ratio: ratio }
   }
   return {
-    instance_id: settings.instanceId,
+    instance_id: id,
     registered: true,
     declared_capacity: true,
     modules: [module('l1', 'dram', settings.l1Bytes), ...settings.l2Adapters.map((name) => module('l2', name, 0))],

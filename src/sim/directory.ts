@@ -26,18 +26,21 @@ export class Directory {
   readonly #pins = new Map<string, { key: ObjectKey; count: number }>()
   readonly quotas = new Map<string, number>()
   defaultQuotaGb: number | null = null
-  readonly #source: { instanceId: string; chunkBytes: number }
-  #incarnation = Math.floor(Date.now() / 1000)
+  readonly #chunkBytes: number
+  /** The number of each server's life. */
+  readonly #incarnations = new Map<string, number>()
 
-  constructor(source: { instanceId: string; chunkBytes: number }) {
-    this.#source = source
+  constructor(chunkBytes: number) {
+    this.#chunkBytes = chunkBytes
   }
 
-  apply(event: PlacementEvent): void {
+  apply(instanceId: string, event: PlacementEvent): void {
     const id = idOf(event.key)
     const known = this.#known.get(id) ?? { key: event.key, placements: [], accesses: 0 }
-    const others = known.placements.filter((p) => p.tier !== event.tier || p.backend !== event.backend)
-    known.placements = event.added ? [...others, this.#placement(event)] : others
+    const others = known.placements.filter(
+      (p) => p.instance_id !== instanceId || p.tier !== event.tier || p.backend !== event.backend,
+    )
+    known.placements = event.added ? [...others, this.#placement(instanceId, event)] : others
     if (event.added) known.accesses++
     if (known.placements.length === 0) {
       this.#known.delete(id)
@@ -93,25 +96,31 @@ export class Directory {
     bound(this.quotas)
   }
 
-  /** A new life of the LMCache server: what it held in memory is gone, and it counts on under a new number. */
-  instanceRestarted(): void {
-    this.#incarnation++
-    for (const known of this.#known.values()) known.placements = known.placements.filter((p) => p.tier !== 'l1')
+  /** A new life of an LMCache server: what it held in memory is gone, and it counts on under a new number. */
+  instanceRestarted(instanceId: string): void {
+    this.#incarnations.set(instanceId, this.#incarnationOf(instanceId) + 1)
+    for (const known of this.#known.values()) {
+      known.placements = known.placements.filter((p) => p.instance_id !== instanceId || p.tier !== 'l1')
+    }
   }
 
   forgetPlacements(): void {
     this.#known.clear()
   }
 
-  #placement(event: PlacementEvent): Placement {
-    const { instanceId, chunkBytes } = this.#source
-    const { tier, backend } = event
+  #incarnationOf(instanceId: string): number {
+    const known = this.#incarnations.get(instanceId) ?? Math.floor(Date.now() / 1000)
+    this.#incarnations.set(instanceId, known)
+    return known
+  }
+
+  #placement(instanceId: string, { tier, backend }: PlacementEvent): Placement {
     return {
       instance_id: instanceId,
-      incarnation: this.#incarnation,
+      incarnation: this.#incarnationOf(instanceId),
       tier,
       backend,
-      size_bytes: chunkBytes,
+      size_bytes: this.#chunkBytes,
       shared: false,
     }
   }

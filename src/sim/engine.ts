@@ -55,14 +55,15 @@ export interface Prefill {
 export class Engine {
   readonly #settings: SimSettings
   readonly #cache: PrefixCache
-  readonly #store: KvStore
+  /** Of the LMCache server that it is attached to. */
+  store: KvStore
   /** Requests at work: what `/load` tells. */
   running = 0
 
   constructor(settings: SimSettings, cache: PrefixCache, store: KvStore) {
     this.#settings = settings
     this.#cache = cache
-    this.#store = store
+    this.store = store
   }
 
   /** Reads the prompt; waits as long as its uncached part takes, or until the client leaves. */
@@ -70,14 +71,14 @@ export class Engine {
     const { blockSize, prefillTokensPerSecond, loadTokensPerSecond, root, worldSize } = this.#settings
     const local = this.#cache.match(ids, space)
     const sequence = { token_ids: ids, model_name: root, world_size: worldSize, cache_salt: space.salt }
-    const restored = this.#store.restore(sequence)
+    const restored = this.store.restore(sequence)
     // A prompt restored whole computes its last token again (LMCacheMPConnector: get_num_new_matched_tokens).
     const external = restored === ids.length ? restored - 1 : restored
     const cached = Math.max(local, external)
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
     await wait(seconds * 1000, signal)
     this.#cache.insert(ids, space)
-    this.#store.store(sequence)
+    this.store.store(sequence)
     return { cached, created: Math.max(0, Math.floor(ids.length / blockSize) * blockSize - cached) }
   }
 

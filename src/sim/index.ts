@@ -7,12 +7,12 @@ import { Engine } from './engine.ts'
 import { engineRoutes } from './engine-routes.ts'
 import { type Fault, Faults } from './faults.ts'
 import { HttpServer } from './http-server.ts'
-import { KvStore, type PlacementEvent } from './kv-store.ts'
-import { lmcacheRoutes } from './lmcache-routes.ts'
+import { idOf, type PlacementEvent } from './kv-store.ts'
+import { LmcacheNode } from './lmcache-node.ts'
 import { type SimOptions, type SimSettings, settingsOf } from './options.ts'
 import { PrefixCache } from './prefix-cache.ts'
 import { RequestLog, type ServerName } from './request-log.ts'
-import { findRoute } from './routes.ts'
+import type { Routes } from './routes.ts'
 import { Script, type ScriptedReply } from './script.ts'
 import { wait } from './wait.ts'
 
@@ -30,6 +30,8 @@ export interface Restart {
 export interface Sim {
   readonly engineUrl: string
   readonly lmcacheUrl: string
+  /** Of the second LMCache server; nobody listens there unless `servers` is 2. */
+  readonly secondLmcacheUrl: string
   readonly coordinatorUrl: string
   /** Served name of the model. */
   readonly model: string
@@ -47,78 +49,74 @@ export interface Sim {
   setUp(server: ServerName, up: boolean): Promise<void>
   /** A new engine process: its prefix cache is empty, LMCache keeps all. Open streams break. */
   restartEngine(restart?: Restart): Promise<void>
-  /** A new LMCache server: L1 is lost, L2 is kept. */
+  /** A new (first) LMCache server: L1 and its quotas are lost, L2 is kept. */
   restartLmcache(restart?: Restart): Promise<void>
   /** A new coordinator: the directory forgets (unless `directoryCheckpoint`), pins and quotas survive. */
   restartCoordinator(restart?: Restart): Promise<void>
+  /** From now on the engine stores to this LMCache server and loads from it, as another replica of it would. */
+  attachEngine(server: 'lmcache' | 'lmcache-2'): void
+  /** Locks what every L1 holds, as a store or a load at work does; the function returned gives it free. */
+  lockL1(): () => void
+  /** An adapter loses what it holds on every server, and no event tells the directory. */
+  loseL2(adapter: string): void
   close(): Promise<void>
 }
 
 /** Starts the three servers, on free ports unless told otherwise. Throws, with none left running, if one cannot listen. */
 export async function startSim(options: SimOptions = {}): Promise<Sim> {
   const settings = settingsOf(options)
-  const directory = new Directory(settings)
+  const directory = new Directory(settings.chunkBytes)
   const pending = new Set<NodeJS.Timeout>()
-  const tell = (events: PlacementEvent[]): void => {
+  const tell = (instanceId: string, events: PlacementEvent[]): void => {
     const timer = setTimeout(() => {
       pending.delete(timer)
       // Events sent to a coordinator that is down are lost.
-      if (coordinator.listening) for (const event of events) directory.apply(event)
+      if (coordinator.listening) for (const event of events) directory.apply(instanceId, event)
     }, settings.eventFlushMs)
     pending.add(timer)
   }
-  const store = new KvStore(settings, tell)
-  store.up = settings.lmcache
+  const first = new LmcacheNode(settings, settings.instanceId, tell)
+  const second = new LmcacheNode(settings, 'node-b', tell)
+  const nodes = settings.servers === 2 ? [first, second] : [first]
+  first.attached = true
+  for (const node of nodes) node.store.up = settings.lmcache
   const cache = new PrefixCache(settings.blockSize, settings.cacheBlocks)
   const script = new Script()
   const requests = new RequestLog(settings.requestLog)
   const faults = new Faults()
-  const core = { settings, script, engine: new Engine(settings, cache, store) }
+  const model = new Engine(settings, cache, first.store)
+  const core = { settings, script, engine: model }
   const parts = { log: requests, faults }
 
-  const instanceRoutes = lmcacheRoutes(settings, store, () => ({ lmcache: lmcache.url, coordinator: coordinator.url }))
-  const instance = {
-    up: () => lmcache.listening,
-    url: () => lmcache.url,
-    registeredAt: Date.now() / 1000,
-    call: async (method: string, path: string, body: unknown) => {
-      const { handler, params } = findRoute(instanceRoutes, method, path)
-      const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body))
-      const signal = new AbortController().signal
-      return handler({ method, path, query: new URLSearchParams(), params, headers: {}, body: bytes, signal })
-    },
-  }
-  const engineRoutesOf = engineRoutes(core, () => cache.clear())
-  const engine = new HttpServer(settings.host, settings.enginePort, {
-    ...parts,
-    name: 'engine',
-    routes: engineRoutesOf,
-  })
-  const lmcache = new HttpServer(settings.host, settings.lmcachePort, {
-    ...parts,
-    name: 'lmcache',
-    routes: instanceRoutes,
-  })
-  const coordinator = new HttpServer(settings.host, settings.coordinatorPort, {
-    ...parts,
-    name: 'coordinator',
-    routes: coordinatorRoutes(settings, directory, instance),
-  })
-  const servers = { engine, lmcache, coordinator }
+  const listener = (name: ServerName, port: number, routes: Routes) =>
+    new HttpServer(settings.host, port, { ...parts, name, routes })
+  const engine = listener(
+    'engine',
+    settings.enginePort,
+    engineRoutes(core, () => cache.clear()),
+  )
+  const lmcache = listener('lmcache', settings.lmcachePort, first.routes)
+  const lmcache2 = listener('lmcache-2', 0, second.routes)
+  const coordinator = listener('coordinator', settings.coordinatorPort, coordinatorRoutes(settings, directory, nodes))
+  const servers = { engine, lmcache, 'lmcache-2': lmcache2, coordinator }
   const close = async (): Promise<void> => {
     for (const timer of pending) clearTimeout(timer)
     await Promise.all(Object.values(servers).map((server) => server.stop()))
   }
-  const wanted = settings.lmcache ? Object.values(servers) : [engine]
+  const fleet = [lmcache, ...(settings.servers === 2 ? [lmcache2] : []), coordinator]
+  const wanted = settings.lmcache ? [engine, ...fleet] : [engine]
   const started = await Promise.allSettled(wanted.map((server) => server.start()))
   const failed = started.find((result) => result.status === 'rejected')
   if (failed) {
     await close()
     throw failed.reason
   }
+  first.urls = { lmcache: lmcache.url, coordinator: coordinator.url }
+  second.urls = { lmcache: lmcache2.url, coordinator: coordinator.url }
 
   const setUp = async (name: ServerName, up: boolean): Promise<void> => {
-    if (name === 'lmcache') store.up = up
+    if (name === 'lmcache') first.store.up = up
+    if (name === 'lmcache-2') second.store.up = up
     await (up ? servers[name].start() : servers[name].stop())
   }
   const restart = async (name: ServerName, forget: () => void, { downMs = 0 }: Restart = {}): Promise<void> => {
@@ -130,6 +128,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
   return {
     engineUrl: engine.url,
     lmcacheUrl: lmcache.url,
+    secondLmcacheUrl: lmcache2.url,
     coordinatorUrl: coordinator.url,
     model: settings.model,
     root: settings.root,
@@ -144,13 +143,28 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
       restart(
         'lmcache',
         () => {
-          store.clearL1()
-          directory.instanceRestarted()
+          first.store.clearL1()
+          first.store.quotas.clear()
+          directory.instanceRestarted(first.id)
         },
         options,
       ),
     restartCoordinator: (options) =>
       restart('coordinator', () => settings.directoryCheckpoint || directory.forgetPlacements(), options),
+    attachEngine: (server) => {
+      const node = server === 'lmcache' ? first : second
+      node.attached = true
+      model.store = node.store
+    },
+    lockL1: () => {
+      for (const { store } of nodes) for (const key of store.l1Keys()) store.locked.add(idOf(key))
+      return () => {
+        for (const { store } of nodes) store.locked.clear()
+      }
+    },
+    loseL2: (adapter) => {
+      for (const { store } of nodes) store.loseL2(adapter)
+    },
     close,
   }
 }

@@ -40,7 +40,7 @@ describe("LMCache's store", () => {
     kv.store(ranked)
     const all = keysOf(ranked, 256).keys
 
-    kv.deleteL1(all.slice(3))
+    kv.deleteL1(all.slice(3), false)
 
     expect(all).toHaveLength(4)
     expect(kv.restore(ranked)).toBe(256)

@@ -52,10 +52,15 @@ export function keysOf(sequence: SequenceKey, chunkSize: number): { keys: Object
 export class KvStore {
   /** False while the server is down: the engine then neither finds nor stores anything. */
   up = true
+  /** L1 keys that a store or a load is at work on: they are deleted by force only. */
+  readonly locked = new Set<string>()
+  /** Bytes per salt in each adapter; without `isolatedLru` nobody looks. */
+  readonly quotas = new Map<string, number>()
   readonly #settings: SimSettings
   readonly #emit: (events: PlacementEvent[]) => void
   readonly #l1: Lru<ObjectKey>
   readonly #l2: Map<string, Lru<ObjectKey>>
+  #evicting: NodeJS.Timeout | undefined
 
   constructor(settings: SimSettings, emit: (events: PlacementEvent[]) => void) {
     this.#settings = settings
@@ -77,6 +82,7 @@ export class KvStore {
       this.#place('l1', 'dram', this.#l1, key)
       for (const [name, objects] of this.#l2) this.#place('l2', name, objects, key)
     }
+    this.evictSoon()
   }
 
   /** Tokens at the head of the sequence that some tier holds for every rank; they are in L1 afterwards. */
@@ -90,23 +96,59 @@ export class KvStore {
 
   /** Brings what L2 holds into L1; answers how many of the keys are in L1 then (all of them looked at, not only a prefix). */
   prefetch(keys: readonly ObjectKey[]): number {
-    for (const key of keys) this.#load(key)
-    // What did not fit, or was pushed out again by its neighbours, is not there: trap 11.
+    const missing = keys.filter((key) => !this.#l1.has(idOf(key)) && this.#inL2(key))
+    // L1 reserves the room for all of them at once or for none (L1Manager.reserve_write), and evicts nothing for it.
+    const fits = this.#l1.weight + missing.length * this.#settings.chunkBytes <= this.#settings.l1Bytes
+    for (const key of fits ? missing : []) this.#load(key)
     return keys.filter((key) => this.#l1.has(idOf(key))).length
   }
 
-  /** How many keys L1 held. */
-  deleteL1(keys: readonly ObjectKey[]): number {
-    return keys.filter((key) => this.#remove('l1', 'dram', this.#l1, key)).length
+  /** Keys that went from L1, and those refused because they are locked. */
+  deleteL1(keys: readonly ObjectKey[], force: boolean): { deleted: number; skipped: number } {
+    const locked = force ? [] : keys.filter((key) => this.locked.has(idOf(key)) && this.#l1.has(idOf(key)))
+    const free = keys.filter((key) => !locked.includes(key))
+    const deleted = free.filter((key) => this.#remove('l1', 'dram', this.#l1, key)).length
+    return { deleted, skipped: locked.length }
   }
 
-  /** Deletes from one adapter, the first if none is named; undefined if there is none of that type. */
+  /** Deletes from one adapter, the first if none is named; undefined if there is none of that type. Counts what was asked. */
   deleteL2(keys: readonly ObjectKey[], adapter: string | undefined): number | undefined {
     const name = adapter ?? this.#settings.l2Adapters[0]
     const objects = name === undefined ? undefined : this.#l2.get(name)
     if (name === undefined || objects === undefined) return undefined
-    for (const key of keys) this.#remove('l2', name, objects, key)
+    if (!this.#settings.keepingAdapters.includes(name)) {
+      for (const key of keys) this.#remove('l2', name, objects, key)
+    }
     return keys.length
+  }
+
+  /** Loses what an adapter holds without a word, as a Redis that is restarted without its data. */
+  loseL2(adapter: string): void {
+    this.#l2.get(adapter)?.clear()
+  }
+
+  /** The keys in L1. */
+  l1Keys(): ObjectKey[] {
+    return this.#l1.values()
+  }
+
+  /** Bytes under a salt, over all adapters. */
+  l2BytesOf(salt: string): number {
+    const objects = [...this.#l2.values()].flatMap((one) => one.values())
+    return objects.filter((key) => key.cache_salt === salt).length * this.#settings.chunkBytes
+  }
+
+  /** IsolatedLRU looks once in a while, not at each store: what has no quota stands until then. */
+  evictSoon(): void {
+    if (!this.#settings.isolatedLru || this.#evicting !== undefined) return
+    this.#evicting = setTimeout(() => {
+      this.#evicting = undefined
+      for (const [name, objects] of this.#l2) {
+        const unknown = objects.values().filter((key) => (this.quotas.get(key.cache_salt) ?? 0) === 0)
+        for (const key of unknown) this.#remove('l2', name, objects, key)
+      }
+    }, this.#settings.eventFlushMs)
+    this.#evicting.unref()
   }
 
   clearL1(): void {
@@ -117,11 +159,15 @@ export class KvStore {
 
   #load(key: ObjectKey | undefined): boolean {
     if (key === undefined) return false
-    const id = idOf(key)
-    if (this.#l1.get(id) !== undefined) return true
-    const found = [...this.#l2.values()].filter((objects) => objects.get(id) !== undefined).length > 0
+    if (this.#l1.get(idOf(key)) !== undefined) return true
+    const found = this.#inL2(key)
     if (found) this.#place('l1', 'dram', this.#l1, key)
     return found
+  }
+
+  #inL2(key: ObjectKey): boolean {
+    const id = idOf(key)
+    return [...this.#l2.values()].filter((objects) => objects.get(id) !== undefined).length > 0
   }
 
   #place(tier: 'l1' | 'l2', backend: string, objects: Lru<ObjectKey>, key: ObjectKey): void {

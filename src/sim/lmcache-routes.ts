@@ -5,6 +5,8 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { detailError } from './errors.ts'
 import { bodyOf, requireBodyFields, sequenceOf, tierOf } from './fastapi.ts'
 import { type KvStore, keysOf, type ObjectKey } from './kv-store.ts'
+import type { LmcacheNode } from './lmcache-node.ts'
+import { serverQuotaRoutes } from './lmcache-quotas.ts'
 import { configJson, statusJson } from './lmcache-status.ts'
 import type { SimSettings } from './options.ts'
 import type { Answer, Routes } from './routes.ts'
@@ -16,25 +18,23 @@ interface Job {
   readonly keys: readonly ObjectKey[]
 }
 
-export function lmcacheRoutes(
-  settings: SimSettings,
-  store: KvStore,
-  ports: () => { lmcache: string; coordinator: string },
-): Routes {
+/** `settings` with the node's own instance id. */
+export function lmcacheRoutes(settings: SimSettings, node: LmcacheNode): Routes {
+  const { store } = node
   const jobs = new Map<string, Job>()
   return {
     'GET /': () => ({ status: 200, json: { status: 'ok', service: 'LMCache HTTP API' } }),
     'GET /healthcheck': () => ({ status: 200, json: { status: 'healthy' } }),
     'GET /version': () => ({ status: 200, json: '0.5.6-g3e11e108' }),
-    'GET /status': () => ({ status: 200, json: statusJson(settings, store, jobs.size) }),
-    'GET /config': () => ({ status: 200, json: configJson(settings, ports()) }),
+    'GET /status': () => ({ status: 200, json: statusJson(settings, node, jobs.size) }),
+    'GET /config': () => ({ status: 200, json: configJson(settings, node.urls) }),
     'GET /config/adapters': () => ({ status: 200, json: { adapters: adapters(settings) } }),
     'POST /cache/prefetches': (request): Answer => {
       const body = bodyOf(request)
       requireBodyFields(body, ['model_name', 'world_size', 'token_ids'])
       const sequence = sequenceOf(body)
       const { model_name, world_size } = sequence
-      if (model_name !== settings.root || world_size !== settings.worldSize) {
+      if (!node.attached || model_name !== settings.root || world_size !== settings.worldSize) {
         const detail =
           `no layout registered for model_name='${model_name}' world_size=${world_size}; ` +
           'the model has not allocated KV cache on this node yet'
@@ -79,6 +79,7 @@ export function lmcacheRoutes(
       requireBodyFields(body, ['keys'])
       return { status: 200, json: deleteObjects(store, body) }
     },
+    ...serverQuotaRoutes(store),
   }
 }
 
@@ -96,7 +97,7 @@ function adapters(settings: SimSettings): unknown[] {
 function deleteObjects(store: KvStore, body: JsonObject): unknown {
   const tier = tierOf(body.tier, 'body', 'l2')
   const keys = objectKeys(body.keys)
-  const l1 = tier === 'l2' ? 0 : store.deleteL1(keys)
+  const l1 = tier === 'l2' ? { deleted: 0, skipped: 0 } : store.deleteL1(keys, body.force === true)
   const adapter = typeof body.adapter === 'string' ? body.adapter : undefined
   const l2 = tier === 'l1' ? 0 : store.deleteL2(keys, adapter)
   if (l2 === undefined) {
@@ -104,7 +105,7 @@ function deleteObjects(store: KvStore, body: JsonObject): unknown {
       ? detailError(503, 'no L2 adapters configured')
       : detailError(404, `no L2 adapter with type_name='${adapter}'`)
   }
-  return { deleted: l1 + l2, skipped: 0, ok: true }
+  return { deleted: l1.deleted + l2, skipped: l1.skipped, ok: true }
 }
 
 /** The keys of a body, as they go over the wire. */

@@ -1,11 +1,11 @@
 // GET /status and GET /config of the LMCache server, with every field that was recorded from 0.5.6.
 
-import type { KvStore } from './kv-store.ts'
+import type { LmcacheNode } from './lmcache-node.ts'
 import type { SimSettings } from './options.ts'
 
 const ENGINE_INSTANCE = '1514595694625312512'
 
-export function statusJson(settings: SimSettings, store: KvStore, jobs: number): unknown {
+export function statusJson(settings: SimSettings, { store, attached }: LmcacheNode, jobs: number): unknown {
   const { objects, bytes } = store.l1
   const capacity = { dram: settings.l1Bytes }
   const adapterCounts = {
@@ -17,7 +17,7 @@ export function statusJson(settings: SimSettings, store: KvStore, jobs: number):
     is_healthy: true,
     total_object_count: objects,
     write_locked_count: 0,
-    read_locked_count: 0,
+    read_locked_count: store.locked.size,
     temporary_count: 0,
     staging_object_count: 0,
     staging_bytes: 0,
@@ -66,7 +66,11 @@ export function statusJson(settings: SimSettings, store: KvStore, jobs: number):
         completed_results_count: jobs,
         ...adapterCounts,
       },
-      l2_eviction_controller: { is_healthy: true, thread_alive: true, adapters: [] },
+      l2_eviction_controller: {
+        is_healthy: true,
+        thread_alive: true,
+        adapters: settings.isolatedLru ? settings.l2Adapters.map(() => isolatedLruStatus) : [],
+      },
       l2_adapters: settings.l2Adapters.map(adapterStatus),
       num_l2_adapters: settings.l2Adapters.length,
       l1_usage: [bytes, settings.l1Bytes],
@@ -99,16 +103,24 @@ export function statusJson(settings: SimSettings, store: KvStore, jobs: number):
     },
     registered_gpu_ids: [],
     cache_context_meta: {},
-    registered_non_cuda_instance_ids: [Number(ENGINE_INSTANCE)],
-    non_cuda_context_meta: {
-      [ENGINE_INSTANCE]: {
-        model_name: settings.root,
-        world_size: settings.worldSize,
-        block_size: settings.blockSize,
-        use_mla: true,
-      },
-    },
+    registered_non_cuda_instance_ids: attached ? [Number(ENGINE_INSTANCE)] : [],
+    non_cuda_context_meta: attached ? { [ENGINE_INSTANCE]: engineMeta(settings) } : {},
   }
+}
+
+function engineMeta({ root, worldSize, blockSize }: SimSettings): unknown {
+  return { model_name: root, world_size: worldSize, block_size: blockSize, use_mla: true }
+}
+
+// Adapters without a capacity have a usage of -1; those that do not evict are not listed (recorded: status, IsolatedLRU).
+const isolatedLruStatus = {
+  eviction_policy: 'IsolatedLRU',
+  trigger_watermark: 0.8,
+  eviction_ratio: 0.2,
+  current_usage: -1,
+  total_bytes_used: 0,
+  total_capacity_bytes: 0,
+  num_cache_salt_buckets: 0,
 }
 
 function adapterStatus(type: string): unknown {

@@ -34,10 +34,16 @@ export interface SimOptions {
   readonly l2Bytes?: number
   /** Ranks; default 1. Each chunk has one key per rank. */
   readonly worldSize?: number
-  /** `instance_id` of the LMCache server; default `node-a`. */
+  /** `instance_id` of the first LMCache server; default `node-a`. */
   readonly instanceId?: string
+  /** LMCache servers, each with L1 and L2 of its own; the second is `node-b`. Default 1. The engine is attached to the first. */
+  readonly servers?: 1 | 2
   /** Types of the L2 adapters, first is primary; default `['fs', 'resp']`. */
   readonly l2Adapters?: readonly string[]
+  /** L2 adapters that answer a delete like any other and keep all, as LMCache's do that cannot delete; default none. */
+  readonly keepingAdapters?: readonly string[]
+  /** Every adapter evicts by IsolatedLRU: what a salt without a quota stores is wiped `eventFlushMs` later; default false. */
+  readonly isolatedLru?: boolean
   /** Prefill speed over tokens that no cache holds; default `Infinity`, no delay. */
   readonly prefillTokensPerSecond?: number
   /** Speed at which a restored chunk is loaded; default `Infinity`. */
@@ -81,7 +87,10 @@ const defaults: SimSettings = {
   l2Bytes: 16 * 1024 ** 3,
   worldSize: 1,
   instanceId: 'node-a',
+  servers: 1,
   l2Adapters: ['fs', 'resp'],
+  keepingAdapters: [],
+  isolatedLru: false,
   prefillTokensPerSecond: Number.POSITIVE_INFINITY,
   loadTokensPerSecond: Number.POSITIVE_INFINITY,
   decodeTokensPerSecond: Number.POSITIVE_INFINITY,

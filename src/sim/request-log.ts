@@ -4,7 +4,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024
 
-export type ServerName = 'engine' | 'lmcache' | 'coordinator'
+/** `lmcache-2`: the second LMCache server, where there are two. */
+export type ServerName = 'engine' | 'lmcache' | 'lmcache-2' | 'coordinator'
 
 export interface LoggedRequest {
   readonly server: ServerName
