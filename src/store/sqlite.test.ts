@@ -46,7 +46,12 @@ async function dispose(): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
 }
 
-describeStoreContract('sqlite', async () => ({ store: await open(), reopen: () => open(), dispose }))
+describeStoreContract('sqlite', async (sealer) => ({
+  store: await open(sealer === undefined ? {} : { sealer }),
+  reopen: () => open(sealer === undefined ? {} : { sealer }),
+  reopenWith: (other) => open(other === undefined ? {} : { sealer: other }),
+  dispose,
+}))
 
 describe('the file', () => {
   it('is for its owner alone, and so are its log and its shared memory', async () => {

@@ -8,7 +8,7 @@ import type {
   WindowContent,
   WindowRecord,
 } from '../../base/records.ts'
-import type { SaveOutcome, Store } from '../../base/store.ts'
+import type { Page, PageRequest, RetainedPrompt, SaveOutcome, Store } from '../../base/store.ts'
 
 /** Far ahead (2096), so that nothing in the samples is over by the wall clock, which a store may let things expire by. */
 export const noon = 4_000_000_000_000
@@ -93,6 +93,10 @@ export function anEntry(change: Partial<AuditEntry> = {}): AuditEntry {
   }
 }
 
+export function aTurn(text = 'hello', change: Partial<RetainedPrompt> = {}): RetainedPrompt {
+  return { prompt: someContent(text).prompt, replyAt: 1, lineage: 'lineage-1', ...change }
+}
+
 /** Saves a turn, of a new session or of one that is stored. */
 export async function putTurn(
   store: Store,
@@ -102,4 +106,86 @@ export async function putTurn(
 ): Promise<SaveOutcome> {
   const isNew = (await store.getSession(session.tenant, session.id)) === undefined
   return store.saveTurn(session, { boundaries, keepBoundaries }, isNew)
+}
+
+/** Every item of a list, page by page. */
+export async function readAll<T>(read: (page: PageRequest) => Promise<Page<T>>, limit: number): Promise<T[]> {
+  const items: T[] = []
+  let page = await read({ limit })
+  for (let pages = 1; pages < 1000; pages++) {
+    items.push(...page.items)
+    if (page.nextCursor === undefined) return items
+    page = await read({ limit, cursor: page.nextCursor })
+  }
+  throw new Error('the list does not end')
+}
+
+export const fullReceipt: NonNullable<WindowRecord['receipt']> = {
+  durability: 'l2',
+  tokens: 600,
+  chunkSize: 256,
+  chunks: 2,
+  restorableTokens: 512,
+  tiers: { total: 2, l1: null, l2: 2, backends: { fs: 2 } },
+  pinned: true,
+  cachedTokens: 0,
+  computedTokens: null,
+  ms: { warm: 12.5 },
+  warnings: ['l1 unknown — “slow”'],
+}
+
+export function fullWindow(): WindowRecord {
+  return aWindow({
+    state: 'failed',
+    origin: 'clone',
+    shared: 'user',
+    tags: ['a', 'b'],
+    note: 'as “agreed”',
+    kvEpoch: 3,
+    promptTokens: 500,
+    bytes: 2_500_000_000,
+    thawedAt: noon + 2,
+    thaws: 4,
+    pinUntil: noon + 3,
+    reason: 'the upstream is gone',
+    parent: 'before',
+    clientSalt: 'mine',
+    frozenAt: noon + 1,
+    checksum: 'sum',
+    pin: 'pinning',
+    keys: { engineName: '/models/small', worldSize: 2, chunkSize: 256 },
+    receipt: fullReceipt,
+  })
+}
+
+export function fullSession(): SessionRecord {
+  return aSession({
+    named: false,
+    shared: 'tenant',
+    head: 2,
+    spaces: [
+      { model: 'small', kvEpoch: 0 },
+      { model: 'large', clientSalt: 'mine', kvEpoch: 1 },
+    ],
+    spacesLost: true,
+    baseWindow: 'draft',
+    baseWindowId: 'window-1',
+    model: 'small',
+    dialect: 'responses',
+    turns: 7,
+    usage: { promptTokens: 10, completionTokens: 0, totalTokens: 10, cachedTokens: 0 },
+    limit: 4096,
+    thaw: {
+      window: 'draft',
+      sessionId: 'session-1',
+      tokens: 600,
+      restoredTokens: null,
+      recomputedTokens: 88,
+      tiersBefore: { total: 2, l1: 0, l2: 2, backends: {} },
+      drift: false,
+      ms: {},
+      at: noon,
+      warnings: [],
+    },
+  })
 }

@@ -1,0 +1,211 @@
+// The contract for what turns leave beside their sessions: boundaries, ambiguity, response ids, and their expiry.
+
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Store } from '../../base/store.ts'
+import { aBoundary, aSession, aWindow, noon, putTurn, someContent } from './sample-records.ts'
+import type { Subject } from './subject.ts'
+
+export function describeBoundaries(subject: Subject): void {
+  describe('boundaries', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    it('finds the boundaries that it holds, by digest, and leaves out the others', async () => {
+      await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 4)
+
+      const hits = await store.findBoundaries('acme', ['a', 'b', 'c'], noon)
+
+      expect(hits).toEqual(
+        new Map([
+          ['a', { sessionId: 'session-1' }],
+          ['b', { sessionId: 'session-1' }],
+        ]),
+      )
+      expect(await store.findBoundaries('acme', [], noon)).toEqual(new Map())
+    })
+
+    it('finds among a thousand digests', async () => {
+      await putTurn(store, aSession(), [aBoundary({ digest: 'digest-700' })], 4)
+
+      const digests = Array.from({ length: 1000 }, (_, n) => `digest-${n}`)
+
+      expect([...(await store.findBoundaries('acme', digests, noon)).keys()]).toEqual(['digest-700'])
+    })
+
+    it('answers nothing to another tenant, and makes nobody ambiguous across tenants', async () => {
+      await putTurn(store, aSession(), [aBoundary()], 4)
+      expect(await store.findBoundaries('globex', ['digest-1'], noon)).toEqual(new Map())
+
+      await putTurn(store, aSession({ tenant: 'globex' }), [aBoundary({ tenant: 'globex' })], 4)
+      expect(await store.findBoundaries('acme', ['digest-1'], noon)).toEqual(
+        new Map([['digest-1', { sessionId: 'session-1' }]]),
+      )
+    })
+
+    it('stores nothing of a turn whose boundary belongs to another session', async () => {
+      await expect(putTurn(store, aSession(), [aBoundary({ tenant: 'globex' })], 4)).rejects.toMatchObject({
+        code: 'INTERNAL',
+      })
+      await expect(putTurn(store, aSession(), [aBoundary({ sessionId: 'other' })], 4)).rejects.toMatchObject({
+        code: 'INTERNAL',
+      })
+
+      expect(await store.getSession('acme', 'session-1')).toBeUndefined()
+    })
+
+    it('calls a boundary ambiguous once a second session holds it, whoever saves it then', async () => {
+      await putTurn(store, aSession(), [aBoundary()], 4)
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 4)
+      const after = await store.findBoundaries('acme', ['digest-1'], noon)
+      await putTurn(store, aSession(), [aBoundary()], 4)
+      const later = await store.findBoundaries('acme', ['digest-1'], noon)
+
+      expect(after).toEqual(new Map([['digest-1', 'ambiguous']]))
+      expect(later).toEqual(new Map([['digest-1', 'ambiguous']]))
+    })
+
+    it('keeps a boundary ambiguous when one of its sessions has moved on', async () => {
+      await putTurn(store, aSession(), [aBoundary()], 1)
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 1)
+      await putTurn(store, aSession(), [aBoundary({ digest: 'next' })], 1)
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'other', sessionId: 'two' })], 1)
+
+      expect((await store.findBoundaries('acme', ['digest-1'], noon)).get('digest-1')).not.toEqual({
+        sessionId: 'two',
+      })
+    })
+
+    it.each([
+      [10, 20],
+      [20, 10],
+    ])('keeps a boundary ambiguous until the later of its expiries (+%d, then +%d ms)', async (first, second) => {
+      await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + first })], 4)
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two', expiresAt: noon + second })], 4)
+
+      expect((await store.findBoundaries('acme', ['digest-1'], noon + 15)).get('digest-1')).toBe('ambiguous')
+      expect((await store.findBoundaries('acme', ['digest-1'], noon + 20)).size).toBe(0)
+    })
+
+    it('keeps its session when that one saves the boundary again, with the new expiry', async () => {
+      await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
+      await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 20 })], 4)
+
+      expect((await store.findBoundaries('acme', ['digest-1'], noon + 15)).get('digest-1')).toEqual({
+        sessionId: 'session-1',
+      })
+    })
+
+    // Expired boundaries are dropped in batches, so the old one may still lie there.
+    it('gives a boundary that had expired by the turn to the session that saves it', async () => {
+      await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
+      await putTurn(
+        store,
+        aSession({ id: 'two', lastTurnAt: noon + 11 }),
+        [aBoundary({ sessionId: 'two', expiresAt: noon + 100 })],
+        4,
+      )
+
+      expect((await store.findBoundaries('acme', ['digest-1'], noon + 12)).get('digest-1')).toEqual({
+        sessionId: 'two',
+      })
+    })
+
+    it('finds a boundary up to its expiry and not from then on', async () => {
+      await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
+
+      expect((await store.findBoundaries('acme', ['digest-1'], noon + 9)).size).toBe(1)
+      expect((await store.findBoundaries('acme', ['digest-1'], noon + 10)).size).toBe(0)
+    })
+
+    it('keeps the newest boundaries of each session; one saved again is new again', async () => {
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'z', sessionId: 'two' })], 2)
+      await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 2)
+      await putTurn(store, aSession(), [aBoundary({ digest: 'a' })], 2)
+      await putTurn(store, aSession(), [aBoundary({ digest: 'c' })], 2)
+
+      const hits = await store.findBoundaries('acme', ['a', 'b', 'c', 'z'], noon)
+
+      expect([...hits.keys()].sort()).toEqual(['a', 'c', 'z'])
+    })
+  })
+}
+
+export function describeExpiry(subject: Subject): void {
+  describe('expiry', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    it('drops boundaries and responses that are over, few at a time, and nothing else', async () => {
+      const over = ['a', 'b', 'c'].map((digest) => aBoundary({ digest, expiresAt: noon - 1 }))
+      const responses = [
+        { id: 'resp-over', expiresAt: noon - 1 },
+        { id: 'resp-live', expiresAt: noon + 1 },
+      ]
+      const boundaries = [...over, aBoundary({ digest: 'live' })]
+      await store.saveTurn(aSession({ lastTurnAt: noon - 5 }), { boundaries, keepBoundaries: 10, responses }, true)
+      await store.reserveWindow(aWindow({ createdAt: 1 }), someContent())
+
+      const dropped: number[] = []
+      do dropped.push(await store.dropExpired(noon, 2))
+      while (dropped.at(-1) !== 0 && dropped.length < 10)
+
+      expect(dropped.at(-1)).toBe(0)
+      expect(Math.max(...dropped)).toBeLessThanOrEqual(2)
+      expect([...(await store.findBoundaries('acme', ['a', 'b', 'c', 'live'], noon - 2)).keys()]).toEqual(['live'])
+      expect(await store.findResponse('acme', 'resp-over', noon - 2)).toBeUndefined()
+      expect(await store.findResponse('acme', 'resp-live', noon)).toBe('session-1')
+      expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ lastTurnAt: noon - 5 }))
+      expect(await store.getWindow('acme', 'draft')).toEqual(aWindow({ createdAt: 1 }))
+    })
+
+    it('forgets no lineage that was retired within the month', async () => {
+      await store.retireLineage('acme', 'lineage-1')
+
+      await store.dropExpired(Date.now() + 29 * 24 * 3_600_000, 100)
+
+      expect(await store.isRetired('acme', 'lineage-1')).toBe(true)
+    })
+  })
+}
+
+export function describeResponses(subject: Subject): void {
+  describe('stored responses', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    const turnWith = (expiresAt: number) => ({
+      boundaries: [],
+      keepBoundaries: 4,
+      responses: [{ id: 'resp-1', expiresAt }],
+    })
+
+    it('lead to the session of the turn that made them, until they expire', async () => {
+      await store.saveTurn(aSession(), turnWith(noon + 10), true)
+
+      expect(await store.findResponse('acme', 'resp-1', noon + 9)).toBe('session-1')
+      expect(await store.findResponse('acme', 'resp-1', noon + 10)).toBeUndefined()
+      expect(await store.findResponse('acme', 'resp-2', noon)).toBeUndefined()
+    })
+
+    it('of another tenant are unknown, even under the same id', async () => {
+      await store.saveTurn(aSession(), turnWith(noon + 10), true)
+      expect(await store.findResponse('globex', 'resp-1', noon)).toBeUndefined()
+
+      await store.saveTurn(aSession({ tenant: 'globex', id: 'theirs' }), turnWith(noon + 10), true)
+      expect(await store.findResponse('acme', 'resp-1', noon)).toBe('session-1')
+      expect(await store.findResponse('globex', 'resp-1', noon)).toBe('theirs')
+    })
+
+    it('are not stored with a turn that is not', async () => {
+      await store.saveTurn(aSession(), turnWith(noon + 10), false)
+
+      expect(await store.findResponse('acme', 'resp-1', noon)).toBeUndefined()
+    })
+  })
+}
