@@ -1,0 +1,171 @@
+// Where everything lies in Redis. Each key of a tenant carries the hash tag `{t:TENANT}`, so that one transaction finds all it
+// touches in one slot of a cluster. What concerns all tenants is read tenant by tenant: `cwm:{tenants}` lists them, and a tenant
+// is listed before anything of it is written (`known` says so in its own slot, and every transaction demands it).
+//
+//   known                    the tenant is listed                       usage           hash: windows, bytes, pinned
+//   s:ID  sb:ID  sr:ID       session, its boundaries, its responses     sessions        sorted set by last turn
+//   b:DIGEST  r:ID           boundary, response: whose, until when      expiries        sorted set of both by expiry
+//   ls:LINEAGE  lw:LINEAGE   sets: its sessions, its windows            gone:LINEAGE    it is retired
+//   lc:KEY  lk:LINEAGE       a shared lineage, that it is shared        shared          set of the keys of shared lineages
+//   w:NAME  wp:NAME  wi:NAME window, its prompt, its token ids          by:SORT         sorted sets of all names
+//   in:FIELD:VALUE           set of the names that have that value      t:NAME  turns   a retained turn; set of those sessions
+//   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
+//
+// Elsewhere: `{meta}`, `{tenants}`, `{audit}`, `{turns}` (what all retained turns weigh), `{live}` (which proxies run).
+
+/** The names of one tenant's keys. */
+export class TenantKeys {
+  readonly #root: string
+
+  constructor(prefix: string, tenant: string) {
+    this.#root = `${prefix}:{t:${encodeTenant(tenant)}}:`
+  }
+
+  get known() {
+    return `${this.#root}known`
+  }
+  get usage() {
+    return `${this.#root}usage`
+  }
+  get sessions() {
+    return `${this.#root}sessions`
+  }
+  get expiries() {
+    return `${this.#root}expiries`
+  }
+  get shared() {
+    return `${this.#root}shared`
+  }
+  get turns() {
+    return `${this.#root}turns`
+  }
+  get deletions() {
+    return `${this.#root}deletions`
+  }
+  get openDeletions() {
+    return `${this.#root}open`
+  }
+  get doneDeletions() {
+    return `${this.#root}done`
+  }
+
+  session(id: string) {
+    return `${this.#root}s:${id}`
+  }
+  boundariesOf(sessionId: string) {
+    return `${this.#root}sb:${sessionId}`
+  }
+  responsesOf(sessionId: string) {
+    return `${this.#root}sr:${sessionId}`
+  }
+  boundary(digest: string) {
+    return `${this.#root}b:${digest}`
+  }
+  response(id: string) {
+    return `${this.#root}r:${id}`
+  }
+  /** The key behind a member of `expiries`: `b:DIGEST` or `r:ID`. */
+  expiring(member: string) {
+    return `${this.#root}${member}`
+  }
+  turn(sessionId: string) {
+    return `${this.#root}t:${sessionId}`
+  }
+
+  sessionsOf(lineage: string) {
+    return `${this.#root}ls:${lineage}`
+  }
+  windowsOf(lineage: string) {
+    return `${this.#root}lw:${lineage}`
+  }
+  retired(lineage: string) {
+    return `${this.#root}gone:${lineage}`
+  }
+  sharedLineage(key: string) {
+    return `${this.#root}lc:${key}`
+  }
+  isShared(lineage: string) {
+    return `${this.#root}lk:${lineage}`
+  }
+
+  window(name: string) {
+    return `${this.#root}w:${name}`
+  }
+  prompt(name: string) {
+    return `${this.#root}wp:${name}`
+  }
+  tokenIds(name: string) {
+    return `${this.#root}wi:${name}`
+  }
+  windowsBy(sort: 'created' | 'name' | 'thawed' | 'tokens') {
+    return `${this.#root}by:${sort}`
+  }
+  windowsIn(field: 'tag' | 'model' | 'state' | 'pin' | 'session' | 'parent', value: string) {
+    return `${this.#root}in:${field}:${value}`
+  }
+
+  deletion(id: string) {
+    return `${this.#root}d:${id}`
+  }
+  sequences(deletionId: string) {
+    return `${this.#root}ds:${deletionId}`
+  }
+}
+
+/** The names of the keys that belong to no tenant. */
+export class SharedKeys {
+  readonly #prefix: string
+
+  constructor(prefix: string) {
+    this.#prefix = prefix
+  }
+
+  get schema() {
+    return `${this.#prefix}:{meta}:schema`
+  }
+  meta(key: string) {
+    return `${this.#prefix}:{meta}:m:${key}`
+  }
+  get tenants() {
+    return `${this.#prefix}:{tenants}`
+  }
+  get processes() {
+    return `${this.#prefix}:{live}:processes`
+  }
+  get changes() {
+    return `${this.#prefix}:{live}:changes`
+  }
+  get turnOrder() {
+    return `${this.#prefix}:{turns}:order`
+  }
+  get turnBytes() {
+    return `${this.#prefix}:{turns}:bytes`
+  }
+  get turnTotals() {
+    return `${this.#prefix}:{turns}:totals`
+  }
+  get audit() {
+    return `${this.#prefix}:{audit}:all`
+  }
+  auditOf(tenant: string) {
+    return `${this.#prefix}:{audit}:t:${encodeTenant(tenant)}`
+  }
+  get auditEntries() {
+    return `${this.#prefix}:{audit}:entries`
+  }
+}
+
+/** A tenant's id without `{`, `}`, `/` and spaces: none may end a hash tag, and a member `TENANT/NAME` comes apart again. */
+export function encodeTenant(tenant: string): string {
+  return encodeURIComponent(tenant)
+}
+
+/** `TENANT/NAME`, for lists of all tenants. */
+export function memberOf(tenant: string, name: string): string {
+  return `${encodeTenant(tenant)}/${name}`
+}
+
+export function partsOf(member: string): readonly [tenant: string, name: string] {
+  const slash = member.indexOf('/')
+  return [decodeURIComponent(member.slice(0, slash)), member.slice(slash + 1)]
+}

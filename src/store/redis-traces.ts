@@ -1,0 +1,167 @@
+// What turns leave beside their sessions, in Redis: boundaries and the ids of stored responses. Both go by their expiry: dropExpired
+// finds them in `expiries`, and Redis drops by itself what no sweep came to.
+
+import type { Boundary, SessionRecord } from '../base/records.ts'
+import type { BoundaryHit, Store, TurnTrace } from '../base/store.ts'
+import type { TenantKeys } from './redis-keys.ts'
+import type { RedisRows } from './redis-rows.ts'
+import type { Transaction } from './redis-transaction.ts'
+import { fromJson, toJson } from './redis-values.ts'
+
+/** Whose a boundary or response is (null: several sessions'), and until when. */
+type Lead = readonly [sessionId: string | null, expiresAt: number]
+
+/** How much later than its expiry Redis drops a trace: it counts from the turn's own time, by its own clock. */
+const graceMs = 3_600_000
+const dropsAtOnce = 500
+
+/** Adds to `tx` what a turn leaves. `session` is the one that `tx` stores. */
+export async function writeTraces(rows: RedisRows, tx: Transaction, session: SessionRecord, trace: TurnTrace) {
+  const keys = rows.keysOf(session.tenant)
+  const at = session.lastTurnAt
+  const boundaries = [...new Map(trace.boundaries.map((boundary) => [boundary.digest, boundary])).values()]
+  const listKey = keys.boundariesOf(session.id)
+  const leadKeys = boundaries.map(({ digest }) => keys.boundary(digest))
+  const [list = null, ...leads] = await rows.getAll([listKey, ...leadKeys])
+
+  const own = new Set(list === null ? [] : fromJson<string[]>(list)) // oldest first
+  for (const [n, boundary] of boundaries.entries()) {
+    const held = leads[n] ?? null
+    const lead = leadAfter(held, boundary, at)
+    own.delete(boundary.digest)
+    if (lead[0] !== null) own.add(boundary.digest)
+    tx.expect(keys.boundary(boundary.digest), held)
+    writeLead(tx, keys, `b:${boundary.digest}`, lead, at)
+  }
+  const kept = [...own].slice(-trace.keepBoundaries)
+  const dropped = [...own].slice(0, own.size - kept.length)
+  await dropOwn(rows, tx, keys, session.id, dropped)
+  tx.expect(listKey, list)
+  tx.write('SET', listKey, toJson(kept))
+
+  for (const { id, expiresAt } of trace.responses ?? []) {
+    writeLead(tx, keys, `r:${id}`, [session.id, expiresAt], at)
+    tx.write('ZADD', keys.responsesOf(session.id), expiresAt, id)
+  }
+  if ((trace.responses ?? []).length > 0) tx.write('ZREMRANGEBYSCORE', keys.responsesOf(session.id), '-inf', at)
+}
+
+/** Adds to `tx` the end of all that leads to a session. */
+export async function dropTraces(rows: RedisRows, tx: Transaction, tenant: string, sessionId: string): Promise<void> {
+  const keys = rows.keysOf(tenant)
+  const list = await rows.get(keys.boundariesOf(sessionId))
+  const responses = await rows.texts('ZRANGE', keys.responsesOf(sessionId), 0, -1)
+  await dropOwn(rows, tx, keys, sessionId, list === null ? [] : fromJson<string[]>(list))
+  tx.expect(keys.boundariesOf(sessionId), list)
+  tx.write('DEL', keys.boundariesOf(sessionId))
+  for (const id of responses) {
+    tx.write('DEL', keys.response(id))
+    tx.write('ZREM', keys.expiries, `r:${id}`)
+  }
+  tx.write('DEL', keys.responsesOf(sessionId))
+}
+
+/** Drops boundaries that are still this session's alone: an ambiguous one stays, or it would lead to the other. */
+async function dropOwn(
+  rows: RedisRows,
+  tx: Transaction,
+  keys: TenantKeys,
+  sessionId: string,
+  digests: readonly string[],
+) {
+  const leads = await rows.getAll(digests.map((digest) => keys.boundary(digest)))
+  for (const [n, digest] of digests.entries()) {
+    const lead = leads[n] ?? null
+    if (lead === null || fromJson<Lead>(lead)[0] !== sessionId) continue
+    tx.expect(keys.boundary(digest), lead)
+    tx.write('DEL', keys.boundary(digest))
+    tx.write('ZREM', keys.expiries, `b:${digest}`)
+  }
+}
+
+/** `at` is the turn's own time: what had expired by then makes nobody ambiguous. */
+function leadAfter(held: Buffer | null, { sessionId, expiresAt }: Boundary, at: number): Lead {
+  if (held === null) return [sessionId, expiresAt]
+  const [holder, until] = fromJson<Lead>(held)
+  if (holder === sessionId || until <= at) return [sessionId, expiresAt]
+  return [null, Math.max(until, expiresAt)]
+}
+
+function writeLead(tx: Transaction, keys: TenantKeys, member: string, lead: Lead, at: number): void {
+  tx.write('SET', keys.expiring(member), toJson(lead), 'PX', Math.max(lead[1] - at, 0) + graceMs)
+  tx.write('ZADD', keys.expiries, lead[1], member)
+}
+
+/** The trace methods of the store. */
+export function tracesIn(rows: RedisRows): Pick<Store, 'findBoundaries' | 'findResponse' | 'dropExpired'> {
+  async function leadsAt(keys: readonly string[], now: number): Promise<(Lead | undefined)[]> {
+    const stored = await rows.getAll(keys)
+    return stored.map((value) => {
+      const lead = value === null ? undefined : fromJson<Lead>(value)
+      return lead !== undefined && lead[1] > now ? lead : undefined
+    })
+  }
+
+  function dropSome(tenant: string, now: number, atMost: number): Promise<number> {
+    const keys = rows.keysOf(tenant)
+    return rows.atomically(tenant, async (tx) => {
+      const members = await rows.texts('ZRANGE', keys.expiries, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost)
+      if (members.length === 0) return 0
+      const leads = await rows.getAll(members.map((member) => keys.expiring(member)))
+      for (const [n, member] of members.entries()) {
+        tx.expect(keys.expiring(member), leads[n])
+        tx.write('DEL', keys.expiring(member))
+      }
+      tx.write('ZREM', keys.expiries, ...members)
+      return members.length
+    })
+  }
+
+  return {
+    async findBoundaries(tenant, digests, now) {
+      const keys = rows.keysOf(tenant)
+      const leads = await leadsAt(
+        digests.map((digest) => keys.boundary(digest)),
+        now,
+      )
+      const hits = new Map<string, BoundaryHit>()
+      for (const [n, digest] of digests.entries()) {
+        const lead = leads[n]
+        if (lead !== undefined) hits.set(digest, lead[0] === null ? 'ambiguous' : { sessionId: lead[0] })
+      }
+      return hits
+    },
+
+    async findResponse(tenant, responseId, now) {
+      const [lead] = await leadsAt([rows.keysOf(tenant).response(responseId)], now)
+      return lead?.[0] ?? undefined
+    },
+
+    async dropExpired(now, atMost) {
+      let dropped = 0
+      for (const tenant of await rows.tenants()) {
+        for (;;) {
+          const some = Math.min(dropsAtOnce, atMost - dropped)
+          if (some === 0) return dropped
+          const done = await dropSome(tenant, now, some)
+          dropped += done
+          if (done < some) break
+        }
+      }
+      return dropped
+    },
+  }
+}
+
+/** Drops all traces of a tenant whose sessions are gone. */
+export async function dropAllTraces(rows: RedisRows, tenant: string): Promise<void> {
+  const keys = rows.keysOf(tenant)
+  for (;;) {
+    const members = await rows.texts('ZRANGE', keys.expiries, 0, dropsAtOnce - 1)
+    if (members.length === 0) return
+    await rows.atomically(tenant, async (tx) => {
+      for (const member of members) tx.write('DEL', keys.expiring(member))
+      tx.write('ZREM', keys.expiries, ...members)
+    })
+  }
+}

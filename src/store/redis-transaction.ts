@@ -1,0 +1,48 @@
+// A transaction as it is put together: what must still be so, and what to write then. Redis runs it whole or not at all
+// (commitScript); all its keys are one tenant's, so they lie in one slot.
+
+import type { Word } from './redis-link.ts'
+
+export class Transaction {
+  readonly #guards: { readonly key: string; readonly words: readonly [string, Word, Word] }[] = []
+  readonly #commands: { readonly key: string; readonly words: readonly Word[] }[] = []
+
+  /** `known`: the key that says that the tenant is listed; undefined where none needs to be. */
+  constructor(known: string | undefined) {
+    if (known !== undefined) this.#guards.push({ key: known, words: ['known', '', ''] })
+  }
+
+  /** The value of `key` must still be the one that was read; null: there must be none. */
+  expect(key: string, value: Buffer | null | undefined): void {
+    this.#guards.push({ key, words: value ? ['is', value, ''] : ['absent', '', ''] })
+  }
+
+  expectAbsent(key: string): void {
+    this.expect(key, null)
+  }
+
+  /** The number in a field of a hash must not be above `most`. */
+  expectAtMost(key: string, field: string, most: number): void {
+    this.#guards.push({ key, words: ['most', field, most] })
+  }
+
+  write(command: string, key: string, ...words: readonly Word[]): void {
+    this.#commands.push({ key, words: [command, ...words] })
+  }
+
+  get writes(): boolean {
+    return this.#commands.length > 0
+  }
+
+  get keys(): readonly string[] {
+    return [...this.#guards, ...this.#commands].map(({ key }) => key)
+  }
+
+  get args(): readonly Word[] {
+    return [
+      this.#guards.length,
+      ...this.#guards.flatMap(({ words }) => words),
+      ...this.#commands.flatMap(({ words }) => [words.length, ...words]),
+    ]
+  }
+}
