@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-// The command line: serve and demo. Reads settings, starts the app, prints what an operator needs, ends in order.
+// The command line: serve, key and demo. Reads settings, starts the app, prints what an operator needs, ends in order.
 
 import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
 import { describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
 import { version } from '../version.ts'
 import { runDemo } from './demo.ts'
+import { runKey } from './key.ts'
 import { runServe } from './serve.ts'
 
 const program = new Command('cwm')
@@ -28,6 +29,13 @@ program
   .description('Show the main job on a simulated engine: two sessions, freeze, restart, thaw, receipt')
   .option('--keep', 'leave it running afterwards, for your own SDK')
   .action((options: { keep?: boolean }) => run(() => runDemo(options.keep === true)))
+
+program
+  .command('key')
+  .description('Make an API key for a tenant, and its entry for the settings file')
+  .argument('[name]', 'what the audit log calls the key', 'main')
+  .option('--stdin', 'make the entry of a key that there is already, from standard input')
+  .action((name: string, options: { stdin?: boolean }) => run(() => runKey(name, options.stdin === true)))
 
 await program.parseAsync()
 

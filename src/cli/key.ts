@@ -1,0 +1,35 @@
+// `cwm key`: a new API key for a tenant, and the hash by which the settings know it. The key itself is stored nowhere.
+
+import { randomBytes } from 'node:crypto'
+import { text } from 'node:stream/consumers'
+import { keyHash } from '../base/auth.ts'
+import { CwmError } from '../base/errors.ts'
+
+/** 256 random bits behind a prefix that scanners for leaked keys can look for. */
+export function makeKey(): string {
+  return `cwm-${randomBytes(32).toString('base64url')}`
+}
+
+/** The entry of a key in the settings file. */
+export function keyEntry(name: string, apiKey: string): string {
+  return `- { name: ${name}, sha256: ${keyHash(apiKey)} }`
+}
+
+/**
+ * Prints a new key on standard output and its entry on standard error, so that either can be piped on; with `fromInput`, only the entry
+ * of the key on standard input, on standard output. Throws `CONFIG` when there is no key on it.
+ */
+export async function runKey(name: string, fromInput: boolean): Promise<void> {
+  if (fromInput) {
+    const apiKey = (await text(process.stdin)).trim()
+    if (!/^\S{16,}$/.test(apiKey)) {
+      throw new CwmError('CONFIG', 'give a key of 16 characters or more, without blanks, on standard input')
+    }
+    console.log(keyEntry(name, apiKey))
+    return
+  }
+  const apiKey = makeKey()
+  console.log(apiKey)
+  console.error(`\nGive this key to the tenant; it is stored nowhere. Among the tenant's keys in the settings file:`)
+  console.error(keyEntry(name, apiKey))
+}
