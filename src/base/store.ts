@@ -39,7 +39,7 @@ export interface WindowQuery extends PageRequest {
   /** Milliseconds since the epoch: created at or after, and before. */
   readonly createdFrom?: number
   readonly createdBefore?: number
-  /** Default `created`. `thawed`: by last thaw, the freeze where there was none. Ties by name. */
+  /** Default `created`. `thawed`: by last thaw, the freeze or else the creation where there was none. Ties by name. */
   readonly sort?: 'created' | 'name' | 'thawed' | 'tokens'
   /** Default `desc`. A cursor is good for the query that it came from. */
   readonly order?: 'asc' | 'desc'
@@ -81,17 +81,19 @@ export type WindowChange = Partial<
     | 'frozenAt'
     | 'checksum'
     | 'pin'
-    | 'pinUntil'
     | 'keys'
     | 'kvEpoch'
     | 'receipt'
     | 'tags'
-    | 'note'
     | 'thawedAt'
     | 'thaws'
     | 'bytes'
   >
-> & { readonly tokenIds?: Uint32Array }
+> & {
+  readonly tokenIds?: Uint32Array
+  readonly pinUntil?: number | undefined
+  readonly note?: string | undefined
+}
 
 export type DeletionChange = Partial<Pick<DeletionRecord, 'pin' | 'state' | 'tries' | 'nextTryAt' | 'receipt'>>
 
@@ -132,6 +134,7 @@ export interface Store {
 
   /**
    * Answers the stored session of that tenant and id, or stores `fresh` and answers it. Atomic: two callers get one lineage.
+   * Throws `BUSY` when the lineage of `fresh` is retired.
    */
   getOrCreateSession(fresh: SessionRecord): Promise<SessionRecord>
   getSession(tenant: string, id: string): Promise<SessionRecord | undefined>
@@ -158,7 +161,7 @@ export interface Store {
   listIdle(before: number, atMost: number): Promise<readonly SessionRecord[]>
   /**
    * Takes a session out, with its boundaries, response ids and retained turn, and writes the order to delete what it has left elsewhere;
-   * in one transaction. Answers false when it is gone, or has had a turn since `session.lastTurnAt`.
+   * in one transaction. Answers false when it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`.
    * `sequences`: token ids whose chunks are to go, as far as they are known.
    */
   removeSession(session: SessionRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
@@ -219,7 +222,10 @@ export interface Store {
 
   // Retained turns.
 
-  /** Replaces the session's retained turn, and drops those longest unwritten while all together are over `maxBytes`. */
+  /**
+   * Replaces the session's retained turn, and drops those longest unwritten while all together are over `maxBytes`.
+   * Keeps nothing of a session that is not stored: it was ended meanwhile.
+   */
   putRetained(tenant: string, sessionId: string, turn: RetainedPrompt, maxBytes: number): Promise<void>
   getRetained(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined>
 

@@ -74,21 +74,6 @@ export class Sealer {
   }
 }
 
-/**
- * A sealer from settings, undefined without `key`. A key is 32 bytes as base64, base64url or hex.
- * Throws `CONFIG`; the message names the setting and never the text.
- */
-export function sealerFrom(key: string | undefined, older: readonly string[] = []): Sealer | undefined {
-  if (key === undefined) {
-    if (older.length === 0) return undefined
-    throw new CwmError('CONFIG', 'encryption_keys_old is set without encryption_key: set the key that seals now')
-  }
-  return new Sealer(
-    parseKey(key, 'encryption_key'),
-    older.map((text) => parseKey(text, 'encryption_keys_old')),
-  )
-}
-
 /** What a store keeps of `plain`: sealed if there is a sealer. */
 export function keep(sealer: Sealer | undefined, plain: Uint8Array, place: Place): Kept {
   return sealer === undefined ? { bytes: plain, keyId: 0 } : { bytes: sealer.seal(plain, place), keyId: sealer.keyId }
@@ -112,17 +97,16 @@ export function sealCheck(sealer: Sealer): string {
 }
 
 /**
- * Proves that the keys fit the store: `stored` is its check value, undefined where nothing was ever sealed. Answers whether the
- * check is sealed with the current key. Throws `CONFIG` with words for whoever starts cwm.
+ * Proves that the keys fit the store: `stored` is its check value, undefined where nothing was ever sealed.
+ * Throws `CONFIG` with words for whoever starts cwm.
  */
-export function verifySealCheck(sealer: Sealer | undefined, stored: string | undefined): boolean {
-  if (stored === undefined) return false
+export function verifySealCheck(sealer: Sealer | undefined, stored: string | undefined): void {
+  if (stored === undefined) return
   if (sealer === undefined) {
     throw new CwmError('CONFIG', 'the store is encrypted: set encryption_key to the key that it was written with')
   }
-  const sealed = Buffer.from(stored, 'base64')
   try {
-    sealer.open(sealed, checkPlace)
+    sealer.open(Buffer.from(stored, 'base64'), checkPlace)
   } catch (thrown) {
     throw new CwmError(
       'CONFIG',
@@ -131,15 +115,6 @@ export function verifySealCheck(sealer: Sealer | undefined, stored: string | und
       { cause: thrown },
     )
   }
-  return sealed.readUInt32BE(1) === sealer.keyId
-}
-
-function parseKey(text: string, setting: string): Buffer {
-  const key = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
-  if (key.length !== 32 || !/^[\w+/-]+={0,2}$/.test(text)) {
-    throw new CwmError('CONFIG', `${setting} must hold 32 bytes as base64 or hex, e.g. from: openssl rand -base64 32`)
-  }
-  return key
 }
 
 /** Not 0, which means in clear. Tells nothing of the key but that it is this one. */
