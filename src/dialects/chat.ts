@@ -16,15 +16,15 @@ import {
 } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
-/** `content` as frames: a string and a list with one text part are the same words. Empty content is no content. */
+/** `content` as frames: a string and a list with one text part are the same words, and so is a refusal. Empty content is no content. */
 export function canonicalContent(content: JsonValue | undefined, textTypes: readonly string[]): string {
   if (typeof content === 'string') return content === '' ? '' : frame('t', content)
   if (!Array.isArray(content)) return content === null || content === undefined ? '' : frame('j', stableJson(content))
   return content
     .map((part: JsonValue) => {
       if (typeof part === 'string') return frame('t', part)
-      if (isObject(part) && textTypes.includes(textOf(part.type) ?? '')) {
-        const text = textOf(part.text) ?? ''
+      if (isObject(part) && (part.type === 'refusal' || textTypes.includes(textOf(part.type) ?? ''))) {
+        const text = textOf(part.type === 'refusal' ? part.refusal : part.text) ?? ''
         return text === '' ? '' : frame('t', text)
       }
       return canonicalPart(part)
@@ -63,18 +63,20 @@ function canonicalToolCall(call: JsonValue): string {
 }
 
 /**
- * Kept: role, content, name, tool_call_id, tool_calls (id, name, arguments), function_call, refusal. Dropped: all else, so
- * nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`, which most SDKs do not echo.
+ * Kept: role, content, refusal (as the text that it is: Vercel's SDK echoes it as content), name, tool_call_id, tool_calls (id, name,
+ * arguments), function_call. Dropped: all else, so nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`,
+ * which most SDKs do not echo.
  */
 function canonical(message: JsonValue): CanonicalMessage {
   if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
   const role = textOf(message.role) ?? ''
   const content = role === 'system' ? withoutBillingLine(message.content) : message.content
   let text = frame('r', role) + canonicalContent(content, ['text'])
+  const refusal = textOf(message.refusal) ?? ''
+  if (refusal !== '') text += frame('t', refusal)
   for (const [tag, field] of [
     ['n', 'name'],
     ['i', 'tool_call_id'],
-    ['f', 'refusal'],
   ] as const) {
     const value = textOf(message[field])
     if (value !== undefined && value !== '') text += frame(tag, value)

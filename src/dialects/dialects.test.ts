@@ -255,6 +255,18 @@ describe('the identity of a message', () => {
       { role: 'assistant', tool_calls: [] },
       { role: 'assistant', content: null, tool_calls: [] },
     ],
+    [
+      'a refusal and its words',
+      'chat',
+      { role: 'assistant', content: null, refusal: 'no' },
+      { role: 'assistant', content: 'no' },
+    ],
+    [
+      "a refusal and its words, in an item's parts",
+      'responses',
+      { role: 'assistant', content: [{ type: 'refusal', refusal: 'no' }] },
+      { role: 'assistant', content: [{ type: 'output_text', text: 'no' }] },
+    ],
     ['no content and empty text', 'chat', { role: 'assistant', content: '' }, { role: 'assistant', content: null }],
     [
       'an echo with nulls and one without',
@@ -431,7 +443,7 @@ describe('the identity of a message', () => {
         ],
       },
     ],
-    ['content and refusal', 'chat', { role: 'assistant', content: 'x' }, { role: 'assistant', refusal: 'x' }],
+    ['refusals', 'chat', { role: 'assistant', refusal: 'x' }, { role: 'assistant', refusal: 'y' }],
     [
       'text that looks like a frame',
       'chat',
@@ -533,7 +545,6 @@ describe('the identity of a message', () => {
               content: fc.array(fc.record({ type: fc.constant('text'), text: word }), { maxLength: 3 }),
               name: word,
               tool_call_id: word,
-              refusal: word,
               tool_calls: fc.array(
                 fc.record({
                   id: word,

@@ -17,7 +17,7 @@ import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
 const TEXT_TYPES = ['input_text', 'output_text', 'text']
 
 /**
- * Kept: role and text of messages, call id, name and arguments of calls, call id and output of results.
+ * Kept: role and text of messages (refusals are text), call id, name and arguments of calls, call id and output of results.
  * Dropped: reasoning items, and `id`, `status`, `phase`, annotations and nulls everywhere.
  */
 function canonical(item: JsonValue): CanonicalMessage {

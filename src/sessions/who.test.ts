@@ -27,15 +27,18 @@ describe('scopeOf', () => {
     expect(scope({ [name]: '' }, {})).toBe(scope({}, {}))
   })
 
-  it.each(['prompt_cache_key', 'session_id', 'safety_identifier', 'user'])('is narrowed by the field %s', (field) => {
-    const scopes = [{}, { [field]: 'a' }, { [field]: 'b' }, { metadata: { [field]: 'a' } }].map((body) =>
-      scope({}, body),
-    )
+  it.each(['prompt_cache_key', 'session_id', 'litellm_session_id', 'safety_identifier', 'user'])(
+    'is narrowed by the field %s',
+    (field) => {
+      const scopes = [{}, { [field]: 'a' }, { [field]: 'b' }, { metadata: { [field]: 'a' } }].map((body) =>
+        scope({}, body),
+      )
 
-    expect(new Set(scopes.slice(0, 3)).size).toBe(3)
-    expect(scope({}, { [field]: null })).toBe(scopes[0])
-    expect(scope({}, { [field]: { a: 1 } })).toBe(scopes[0])
-  })
+      expect(new Set(scopes.slice(0, 3)).size).toBe(3)
+      expect(scope({}, { [field]: null })).toBe(scopes[0])
+      expect(scope({}, { [field]: { a: 1 } })).toBe(scopes[0])
+    },
+  )
 
   it.each(['session_id', 'user_id'])('is narrowed by metadata.%s', (field) => {
     const scopes = ['a', 'b'].map((value) => scope({}, { metadata: { [field]: value } }))

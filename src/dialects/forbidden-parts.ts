@@ -1,0 +1,30 @@
+// Content parts that reach a cache which no salt covers: vLLM 0.32 takes a media part's `uuid` as the key of its processor and encoder
+// caches (renderers/chat_utils.py, multimodal/processing/inputs.py), so it would name another tenant's picture; and `prompt_embeds`
+// parts are KV of unknown origin, as the field of that name is.
+
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonValue } from '../base/json.ts'
+
+/** Throws `FORBIDDEN_FIELD` when a message holds such a part; `allowed` are the operator's exceptions, by name. */
+export function checkParts(messages: readonly JsonValue[], allowed: ReadonlySet<string>): void {
+  for (const message of messages) {
+    const content = isObject(message) ? message.content : undefined
+    if (Array.isArray(content)) for (const part of content as readonly JsonValue[]) checkPart(part, allowed)
+  }
+}
+
+function checkPart(part: JsonValue, allowed: ReadonlySet<string>): void {
+  if (!isObject(part)) return
+  if (part.uuid !== undefined && part.uuid !== null && !allowed.has('uuid')) {
+    throw new CwmError('FORBIDDEN_FIELD', '`uuid` of a content part names media across tenants; leave it out', {
+      param: 'messages',
+    })
+  }
+  if ((part.type === 'prompt_embeds' || part.prompt_embeds !== undefined) && !allowed.has('prompt_embeds')) {
+    throw new CwmError('FORBIDDEN_FIELD', 'content parts of `prompt_embeds` reach below the gateway; send text', {
+      param: 'messages',
+    })
+  }
+  // Anthropic's tool results hold parts of their own.
+  if (Array.isArray(part.content)) for (const inner of part.content as readonly JsonValue[]) checkPart(inner, allowed)
+}
