@@ -9,19 +9,28 @@ export interface DiscoveryParts {
   readonly settings: Settings
   readonly models: EngineModels
   readonly lmcache: LmcacheLink
-  readonly secretFrom: string
-  readonly storePath: string
+  /** Where the store is and where the secret came from. */
+  readonly store: string
 }
 
 /** Asks engine and LMCache once and words what they say. */
 export async function discoverUpstream(parts: DiscoveryParts): Promise<readonly string[]> {
-  const { settings, secretFrom, storePath } = parts
+  const { settings, store } = parts
   return [
     ...(await describeEngine(parts)),
     ...(await describeLmcache(parts)),
-    `store     ${storePath}; secret from ${secretFrom}`,
-    `keys      ${settings.upstream_api_key === undefined ? "the client's own key goes to the engine" : 'the engine gets its own key, whoever asks: who reaches this port uses it'}; each client key is a tenant`,
+    store,
+    `keys      ${describeKeys(settings)}`,
   ]
+}
+
+function describeKeys({ tenants, upstream_api_key: own }: Settings): string {
+  if (tenants !== undefined) {
+    const known = `${tenants.length} ${tenants.length === 1 ? 'tenant' : 'tenants'} in the settings; other keys are refused`
+    return `${known}; the engine gets ${own === undefined ? 'no key' : 'its own key'}`
+  }
+  if (own === undefined) return "the client's own key goes to the engine; each client key is a tenant"
+  return 'the engine gets its own key, whoever asks: who reaches this port uses it; each client key is a tenant'
 }
 
 async function describeEngine({ settings, models }: DiscoveryParts): Promise<string[]> {

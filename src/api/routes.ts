@@ -1,7 +1,15 @@
 // REST's routes as OpenAPI knows them: path, what goes in, what comes out. The handlers are in api.ts.
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { errorSchema, sessionSchema, thawReceiptSchema, windowSchema } from './wire.ts'
+import {
+  deletionSchema,
+  erasureSchema,
+  errorSchema,
+  labels,
+  sessionSchema,
+  thawReceiptSchema,
+  windowSchema,
+} from './wire.ts'
 
 const json = <T extends z.ZodType>(schema: T, description: string) => ({
   content: { 'application/json': { schema } },
@@ -15,8 +23,10 @@ const body = <T extends z.ZodType>(schema: T) => ({
 
 const failures = {
   400: json(errorSchema, 'The request is wrong; `param` names the field'),
+  401: json(errorSchema, 'The key is missing or not known'),
   404: json(errorSchema, 'There is no such session or window for this key'),
   409: json(errorSchema, 'The state of session or window does not allow it'),
+  429: json(errorSchema, 'A bound of the tenant is reached'),
   502: json(errorSchema, 'Engine or LMCache failed'),
   503: json(errorSchema, 'The store cannot be reached'),
 }
@@ -42,11 +52,28 @@ const wait = z.object({
     .openapi({ description: 'Wait this long for a window that is pending or freezing, milliseconds' }),
 })
 
+/** A list in a query: `tag=a&tag=b`, or one value. */
+const several = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string()).optional())
+const instant = z.iso.datetime({ offset: true }).optional()
+
+const windowQuery = page.extend({
+  tag: several.openapi({ description: 'Only windows with this tag; given several times, with each of them' }),
+  model: z.string().optional(),
+  state: z.enum(['freezing', 'frozen', 'failed']).optional(),
+  session_id: z.string().optional(),
+  parent: z.string().optional().openapi({ description: 'Only windows cloned or thawed-and-frozen from this one' }),
+  search: z.string().max(128).optional().openapi({ description: 'Text within the name, in either case' }),
+  created_from: instant.openapi({ description: 'Made at or after this time' }),
+  created_before: instant,
+  sort: z.enum(['created', 'name', 'thawed', 'tokens']).default('created'),
+  order: z.enum(['asc', 'desc']).default('desc'),
+})
+
 export const listWindows = createRoute({
   method: 'get',
   path: '/cwm/v1/windows',
-  summary: 'List windows, newest first',
-  request: { query: page },
+  summary: 'List windows, newest first unless asked otherwise',
+  request: { query: windowQuery },
   responses: { 200: json(pageOf(windowSchema), 'A page of windows'), ...failures },
 })
 
@@ -67,6 +94,7 @@ export const freezeWindow = createRoute({
       z.strictObject({
         name: z.string(),
         session_id: z.string(),
+        ...labels,
         wait: z
           .boolean()
           .default(true)
@@ -113,6 +141,140 @@ export const thawWindow = createRoute({
     ),
     ...failures,
   },
+})
+
+export const changeWindow = createRoute({
+  method: 'patch',
+  path: '/cwm/v1/windows/{name}',
+  summary: 'Change tags or note, give the pin back or ask for it again',
+  request: {
+    params: windowName,
+    body: body(
+      z.strictObject({
+        ...labels,
+        pinned: z.boolean().optional().openapi({ description: 'Whether LMCache shall keep its chunks' }),
+      }),
+    ),
+  },
+  responses: { 200: json(windowSchema, 'The window as it is now'), ...failures },
+})
+
+export const cloneWindow = createRoute({
+  method: 'post',
+  path: '/cwm/v1/windows/{name}/clone',
+  summary: 'Give a window, or its first messages, another name',
+  request: {
+    params: windowName,
+    body: body(
+      z.strictObject({
+        name: z.string().openapi({ description: "The clone's name" }),
+        at: z
+          .number()
+          .int()
+          .min(1)
+          .optional()
+          .openapi({ description: 'How many messages it holds; whole exchanges only. All when absent' }),
+        ...labels,
+      }),
+    ),
+  },
+  responses: { 201: json(windowSchema, 'The clone: see `state` and `receipt`'), ...failures },
+})
+
+export const createWindow = createRoute({
+  method: 'put',
+  path: '/cwm/v1/windows/{name}',
+  summary: 'Make a window from messages or a document, without a chat',
+  request: {
+    params: windowName,
+    body: body(
+      z
+        .looseObject({
+          model: z.string().min(1),
+          dialect: z.enum(['chat', 'responses', 'messages']).default('chat'),
+          document: z.string().min(1).optional().openapi({ description: 'Becomes one message, instead of `messages`' }),
+          document_role: z.enum(['system', 'user']).default('system'),
+          cache_salt: z.string().optional(),
+          ...labels,
+        })
+        .openapi({ description: 'Messages and shaping fields (`tools`, `system`, …) as the dialect has them' }),
+    ),
+  },
+  responses: {
+    200: json(windowSchema, 'There is a window of that name with just this content'),
+    201: json(windowSchema, 'Made: see `state` and `receipt`'),
+    ...failures,
+  },
+})
+
+export const exportWindow = createRoute({
+  method: 'get',
+  path: '/cwm/v1/windows/{name}/export',
+  summary: 'A window as one file: messages, ids, manifest and checksum; no KV',
+  request: { params: windowName },
+  responses: { 200: json(z.looseObject({ format: z.literal('cwm-window') }), 'The file'), ...failures },
+})
+
+export const importWindow = createRoute({
+  method: 'post',
+  path: '/cwm/v1/windows/import',
+  summary: 'Make a window from an exported file, rebuilt and checked by this engine',
+  request: {
+    query: z.object({ name: z.string().optional().openapi({ description: "The file's own name when absent" }) }),
+    body: body(z.looseObject({ format: z.string() })),
+  },
+  responses: {
+    201: json(
+      z.object({
+        window: windowSchema,
+        drift: z
+          .boolean()
+          .nullable()
+          .describe("Template or tokenizer here give other ids than the file's; null where that could not be told"),
+      }),
+      'Made: see `state` and `receipt`',
+    ),
+    ...failures,
+  },
+})
+
+export const deleteWindow = createRoute({
+  method: 'delete',
+  path: '/cwm/v1/windows/{name}',
+  summary: 'Delete a window and what only it holds, with a receipt',
+  request: { params: windowName },
+  responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
+})
+
+export const endSession = createRoute({
+  method: 'delete',
+  path: '/cwm/v1/sessions/{id}',
+  summary: 'End a session and delete what only it holds, with a receipt',
+  request: { params: sessionId },
+  responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
+})
+
+export const eraseTenant = createRoute({
+  method: 'delete',
+  path: '/cwm/v1/tenants/me',
+  summary: 'Erase everything of this tenant',
+  responses: { 200: json(erasureSchema, 'What was erased'), ...failures },
+})
+
+export const listDeletions = createRoute({
+  method: 'get',
+  path: '/cwm/v1/deletions',
+  summary: 'List deletes, newest first',
+  request: { query: page },
+  responses: { 200: json(pageOf(deletionSchema), 'A page of deletes'), ...failures },
+})
+
+export const showDeletion = createRoute({
+  method: 'get',
+  path: '/cwm/v1/deletions/{id}',
+  summary: 'What became of a delete',
+  request: { params: z.object({ id: z.string() }) },
+  responses: { 200: json(deletionSchema, 'The delete'), ...failures },
 })
 
 export const listSessions = createRoute({

@@ -1,7 +1,15 @@
 // REST's shapes: zod schemas with OpenAPI names, and the one translation from records to snake_case. Nothing else knows wire names.
 
 import { z } from '@hono/zod-openapi'
-import type { FreezeReceipt, SessionRecord, ThawReceipt, TierCounts, WindowRecord } from '../base/records.ts'
+import type {
+  DeletionRecord,
+  FreezeReceipt,
+  SessionRecord,
+  ThawReceipt,
+  TierCounts,
+  WindowRecord,
+} from '../base/records.ts'
+import type { Erasure } from '../windows/erase.ts'
 import type { WindowView } from '../windows/windows.ts'
 
 const time = z.iso.datetime()
@@ -60,8 +68,25 @@ export const windowSchema = z
     name: z.string(),
     state: z.enum(['pending', 'freezing', 'frozen', 'failed']),
     reason: z.string().optional().describe('Why the freeze failed'),
+    origin: z
+      .enum(['session', 'clone', 'content', 'import'])
+      .optional()
+      .describe('Frozen from a session, a clone of `parent`, made from given messages, or from an exported file'),
     session_id: z.string().optional(),
-    parent: z.string().optional().describe('The window that the session had been thawed from'),
+    parent: z
+      .string()
+      .optional()
+      .describe('The window that the session had been thawed from, or that this is a clone of'),
+    tags: z.array(z.string()).optional(),
+    note: z.string().optional(),
+    pin: z
+      .enum(['none', 'pinning', 'pinned', 'released'])
+      .optional()
+      .describe('`released`: given back, because its time was over or room was needed; a thaw pins it again'),
+    pin_until: time.optional(),
+    bytes: z.number().int().optional().describe('Of messages and ids in the store'),
+    thawed_at: time.optional(),
+    thaws: z.number().int().optional(),
     dialect: z.enum(['chat', 'responses', 'messages']).optional(),
     model: z.string().optional(),
     messages: z.number().int().optional().describe('How many messages it holds'),
@@ -96,6 +121,51 @@ export const sessionSchema = z
     thaw: thawReceiptSchema.optional().describe('Of the last thaw into it'),
   })
   .openapi('Session')
+
+const chunks = z.number().int().nonnegative()
+
+export const deletionSchema = z
+  .object({
+    id: z.string(),
+    kind: z.enum(['window', 'session']),
+    name: z.string().describe("The window's name, or the session's id"),
+    state: z.enum(['open', 'done']).describe('`open`: it is tried again in the background'),
+    at: time,
+    deleted_chunks: chunks,
+    residual_chunks: chunks.nullable().describe('Still there; null where nobody could tell'),
+    kept_chunks: chunks.describe('Of it that stay because others hold them'),
+    kept_for: z.array(z.enum(['session', 'window', 'isolation'])),
+    unpinned: z.boolean().nullable().describe('Its pin was given back; null where it held none'),
+    lineage_retired: z.boolean().describe('Nothing holds its KV space any more: its salt is never used again'),
+    engine: z
+      .literal('until_evicted')
+      .describe("The engine's own cache cannot be told to forget; nobody can reach what it holds without the salt"),
+    ms: z.record(z.string(), z.number()),
+    warnings: z.array(z.string()),
+  })
+  .openapi('Deletion')
+
+export const erasureSchema = z
+  .object({
+    windows: z.number().int(),
+    sessions: z.number().int(),
+    deleted_chunks: chunks,
+    residual_chunks: chunks.nullable(),
+    lineages_retired: z.number().int(),
+    open: z.array(z.string()).describe('Ids of deletes that are tried again in the background'),
+    engine: z.literal('until_evicted'),
+    ms: z.number(),
+  })
+  .openapi('Erasure')
+
+/** What people say of a window. */
+export const labels = {
+  tags: z
+    .array(z.string().regex(/^[\x21-\x7e]{1,64}$/, 'a tag is 1 to 64 visible ASCII characters'))
+    .max(32)
+    .optional(),
+  note: z.string().max(4096).optional(),
+}
 
 type Wire<T extends z.ZodType> = z.infer<T>
 
@@ -138,7 +208,7 @@ export function thawReceiptToWire(receipt: ThawReceipt): Wire<typeof thawReceipt
   }
 }
 
-/** Lineage, pin and keys stay inside: they are of no use to a tenant. */
+/** Lineage and keys stay inside: they are of no use to a tenant. */
 export function windowToWire(view: WindowView): Wire<typeof windowSchema> {
   if (view.state === 'pending') return { name: view.name, state: 'pending' }
   const record: WindowRecord = view
@@ -146,8 +216,16 @@ export function windowToWire(view: WindowView): Wire<typeof windowSchema> {
     name: record.name,
     state: record.state,
     ...(record.reason === undefined ? {} : { reason: record.reason }),
-    session_id: record.sessionId,
+    origin: record.origin,
+    ...(record.sessionId === undefined ? {} : { session_id: record.sessionId }),
     ...(record.parent === undefined ? {} : { parent: record.parent }),
+    tags: [...record.tags],
+    ...(record.note === undefined ? {} : { note: record.note }),
+    pin: record.pin,
+    ...(record.pinUntil === undefined ? {} : { pin_until: iso(record.pinUntil) }),
+    bytes: record.bytes,
+    ...(record.thawedAt === undefined ? {} : { thawed_at: iso(record.thawedAt) }),
+    ...(record.thaws === undefined ? {} : { thaws: record.thaws }),
     dialect: record.dialect,
     model: record.model,
     messages: record.messageCount,
@@ -183,4 +261,42 @@ export function sessionToWire(record: SessionRecord, freezable?: boolean): Wire<
     ...(freezable === undefined ? {} : { freezable }),
     ...(record.thaw === undefined ? {} : { thaw: thawReceiptToWire(record.thaw) }),
   }
+}
+
+export function deletionToWire(record: DeletionRecord): Wire<typeof deletionSchema> {
+  const { receipt } = record
+  return {
+    id: record.id,
+    kind: record.kind,
+    name: record.name,
+    state: record.state,
+    at: iso(record.at),
+    deleted_chunks: receipt?.deletedChunks ?? 0,
+    residual_chunks: receipt?.residualChunks ?? null,
+    kept_chunks: receipt?.keptChunks ?? 0,
+    kept_for: [...(receipt?.keptFor ?? [])],
+    unpinned: receipt?.unpinned ?? null,
+    lineage_retired: receipt?.lineageRetired ?? false,
+    engine: 'until_evicted',
+    ms: { ...receipt?.ms },
+    warnings: [...(receipt?.warnings ?? [])],
+  }
+}
+
+export function erasureToWire(erasure: Erasure): Wire<typeof erasureSchema> {
+  return {
+    windows: erasure.windows,
+    sessions: erasure.sessions,
+    deleted_chunks: erasure.deletedChunks,
+    residual_chunks: erasure.residualChunks,
+    lineages_retired: erasure.lineagesRetired,
+    open: [...erasure.open],
+    engine: 'until_evicted',
+    ms: erasure.ms,
+  }
+}
+
+/** A page of a list. */
+export function pageToWire<T>(data: T[], nextCursor: string | undefined): { data: T[]; next_cursor?: string } {
+  return nextCursor === undefined ? { data } : { data, next_cursor: nextCursor }
 }

@@ -18,3 +18,16 @@ export function parseJson(text: string): JsonValue | undefined {
     return undefined
   }
 }
+
+/** Whether objects and lists stand more than `levels` deep in one another. Walks without recursion: no input can exhaust the stack. */
+export function isDeeperThan(root: JsonObject, levels: number): boolean {
+  const open: { value: object; depth: number }[] = [{ value: root, depth: 1 }]
+  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
+    if (entry.depth > levels) return true
+    const depth = entry.depth + 1
+    // An array of ids has 100,000 numbers: its values are walked without making a list of them.
+    const values = Array.isArray(entry.value) ? (entry.value as unknown[]) : Object.values(entry.value)
+    for (const value of values) if (typeof value === 'object' && value !== null) open.push({ value, depth })
+  }
+  return false
+}

@@ -36,6 +36,16 @@ export function createMetrics() {
     thawSeconds: histogram('cwm_thaw_seconds', 'Duration of a thaw'),
     restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
     recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
+    pinsReleased: counter('cwm_pins_released_total', 'Pins given back: budget, expired, asked', ['why']),
+    deletions: counter('cwm_deletions_total', 'Deletes by outcome: clean, residue, unproved', ['outcome']),
+    deletedChunks: counter('cwm_deleted_chunks_total', 'Chunks that deletes removed'),
+    deletionsOpen: new Gauge({
+      name: 'cwm_deletions_open',
+      help: 'Deletes that left something behind, or could not tell, and are tried again',
+      registers,
+    }),
+    sessionsEnded: counter('cwm_sessions_ended_total', 'Sessions ended, by why: asked, idle, erased', ['why']),
+    auditErrors: counter('cwm_audit_errors_total', 'Audit entries that could not be stored'),
     repairs: counter('cwm_repairs_total', 'What the reconciler found and mended, by kind', ['kind']),
     repairsLeft: new Gauge({
       name: 'cwm_repairs_left',

@@ -263,7 +263,18 @@ export interface AuditEntry {
   readonly tenant: string
   /** By which key it was asked: a configured key's name, `operator`, or `cwm` itself. */
   readonly actor: string
-  readonly action: 'freeze' | 'thaw' | 'prefetch' | 'clone' | 'create' | 'import' | 'export' | 'update' | 'delete' | 'end' | 'erase'
+  readonly action:
+    | 'freeze'
+    | 'thaw'
+    | 'prefetch'
+    | 'clone'
+    | 'create'
+    | 'import'
+    | 'export'
+    | 'update'
+    | 'delete'
+    | 'end'
+    | 'erase'
   /** `window`, `session` or `tenant`, and its name. */
   readonly target: 'window' | 'session' | 'tenant'
   readonly name: string

@@ -6,7 +6,7 @@ import { type Readable, Transform } from 'node:stream'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { CwmError } from '../base/errors.ts'
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isDeeperThan, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 
 const decoders = {
   gzip: promisify(gunzip),
@@ -118,7 +118,9 @@ export function parseBody(bytes: Buffer): JsonObject {
     throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
   }
   if (!isObject(value)) throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
-  checkDepth(value)
+  if (isDeeperThan(value, MAX_DEPTH)) {
+    throw new CwmError('BODY_TOO_DEEP', `the request body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
+  }
   return value
 }
 
@@ -128,25 +130,4 @@ function placeOf(cause: unknown): string {
   const position = / at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(text)?.[1]
   if (position !== undefined) return `: something is wrong at character ${position}`
   return text.startsWith('Unexpected end') ? ': it ends too early' : ''
-}
-
-function checkDepth(root: JsonObject): void {
-  const open: { value: object; depth: number }[] = [{ value: root, depth: 1 }]
-  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
-    if (entry.depth > MAX_DEPTH) {
-      throw new CwmError('BODY_TOO_DEEP', `the request body is nested deeper than ${MAX_DEPTH} levels`, {
-        param: 'body',
-      })
-    }
-    const depth = entry.depth + 1
-    // An array of ids has 100,000 numbers: its values are walked without making a list of them.
-    if (Array.isArray(entry.value)) {
-      for (const value of entry.value as unknown[])
-        if (typeof value === 'object' && value !== null) open.push({ value, depth })
-    } else {
-      for (const value of Object.values(entry.value as Record<string, unknown>)) {
-        if (typeof value === 'object' && value !== null) open.push({ value, depth })
-      }
-    }
-  }
 }

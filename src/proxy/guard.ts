@@ -1,4 +1,4 @@
-// What a tenant may not say: fields that reach below the gateway, and stored responses, whose ids are open to anyone who knows them.
+// What a tenant may not say: fields that reach below the gateway, and ids of what a server keeps, which open it to anyone who knows them.
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
@@ -34,19 +34,50 @@ export function checkFields(body: JsonObject, dialect: Dialect, allowed: Readonl
   if (model !== undefined && model !== null && typeof model !== 'string') {
     throw new CwmError('INVALID_FIELD', '`model` must be text', { param: 'model' })
   }
-  if (dialect !== 'responses') return
-  if (body.previous_response_id !== undefined && body.previous_response_id !== null) {
-    throw new CwmError(
-      'NOT_SUPPORTED',
-      '`previous_response_id` is not supported: stored responses are not tied to a tenant. Send the earlier items in `input`',
-      { param: 'previous_response_id' },
-    )
+  if (dialect === 'responses') checkStored(body)
+  if (dialect === 'messages' && isObject(body.thread) && isSet(body.thread.previous_message_id)) {
+    throw leftWithServer('thread', 'messages')
   }
+}
+
+/**
+ * What a request may leave with the server. `previous_response_id` is looked up by cwm, so it is not refused here; a background response
+ * outlives its request: nobody could stop it with its session, and it would still put KV under a salt that a delete has vouched for.
+ */
+function checkStored(body: JsonObject): void {
   if (isTruthy(body.background)) {
-    throw new CwmError('NOT_SUPPORTED', '`background` is not supported: its result could not be fetched through cwm', {
+    throw new CwmError('NOT_SUPPORTED', '`background` is not supported: a response must end with its request', {
       param: 'background',
     })
   }
+  if (isSet(body.conversation)) throw leftWithServer('conversation', 'input')
+  const items = Array.isArray(body.input) ? (body.input as readonly JsonValue[]) : []
+  if (items.some((item) => isObject(item) && item.type === 'item_reference')) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      'items by reference (`item_reference`) are not supported; send them whole (with the AI SDK: `providerOptions.openai.store: false`)',
+      { param: 'input' },
+    )
+  }
+}
+
+/** Ids that an engine would follow without asking whose they are. */
+function leftWithServer(field: string, instead: string): CwmError {
+  return new CwmError('NOT_SUPPORTED', `\`${field}\` is not supported; send the earlier turns in \`${instead}\``, {
+    param: field,
+  })
+}
+
+/** The response that a request continues. Throws `INVALID_FIELD` for what is no text. */
+export function previousResponseOf(body: JsonObject, dialect: Dialect): string | undefined {
+  const id = body.previous_response_id
+  if (dialect !== 'responses' || !isSet(id)) return undefined
+  if (typeof id === 'string') return id
+  throw new CwmError('INVALID_FIELD', '`previous_response_id` must be text', { param: 'previous_response_id' })
+}
+
+function isSet(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null
 }
 
 /** Whether vLLM streams for this value of `stream`: its parser takes 1, "true", "yes" and their like for true as well. */

@@ -7,8 +7,10 @@ import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Dialect } from '../base/records.ts'
+import type { Caller } from '../base/tenants.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
 import type { EngineModels } from '../upstream/models.ts'
@@ -26,11 +28,9 @@ import { type MemoryParts, TurnMemory } from './turn-memory.ts'
 export interface ProxyOptions {
   readonly routes: RouteLists
   readonly maxBodyBytes: number
-  /** Fields and headers below the gateway that tenants may set nevertheless. */
-  readonly allowedFields: ReadonlySet<string>
   readonly preserveHost: boolean
-  /** Replaces the client's key towards the upstream. */
-  readonly upstreamApiKey: string | undefined
+  /** Replaces the client's key towards the upstream; null: no key goes there; undefined: the client's own does. */
+  readonly upstreamApiKey: string | null | undefined
   readonly answer: AnswerLimits
   /** Bytes of all answers kept for observation at one moment. */
   readonly maxObservedBytesInAll: number
@@ -48,12 +48,6 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly now: () => number
 }
 
-/** Who sends a request: found out before any path is looked at. */
-export interface Caller {
-  readonly tenant: string
-  readonly apiKey: string | undefined
-}
-
 /** What is noted of a request for its one log line. */
 interface Note {
   readonly requestId: string
@@ -68,6 +62,7 @@ interface Note {
   cachedTokens?: number
 }
 
+const noFields: ReadonlySet<string> = new Set()
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 export class ProxyHandler {
@@ -98,10 +93,7 @@ export class ProxyHandler {
       client = new ClientResponse(response, dialectOf(route), note.requestId)
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
       if (route.kind === 'salted') await this.#salted(request, response, route, client, note, identify(request))
-      else {
-        if (request.method !== 'OPTIONS') identify(request)
-        this.#plain(request, response, route, client, note)
-      }
+      else this.#plain(request, response, route, client, note, isPreflight(request) ? undefined : identify(request))
     } catch (thrown) {
       this.#refuse(client, note, toCwmError(thrown))
     }
@@ -113,16 +105,18 @@ export class ProxyHandler {
     route: PlainRoute,
     client: ClientResponse,
     note: Note,
+    caller: Caller | undefined,
   ): void {
     readControlHeaders(request.headers, {})
     const hasBody =
       request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
-    const headers = this.#outgoing(request, { identity: false, ownLength: false })
+    const headers = this.#outgoing(request, caller, { identity: false, ownLength: false })
     const length = Number(request.headers['content-length'] ?? 0)
     if (length > this.#options.maxBodyBytes) throw tooLarge(this.#options.maxBodyBytes)
     this.#dispatch(request, response, route, client, note, {
       headers,
       body: hasBody ? bounded(request, this.#options.maxBodyBytes) : undefined,
+      session: undefined,
       rules: undefined,
       ownUsage: false,
       observed: () => {},
@@ -141,20 +135,21 @@ export class ProxyHandler {
     const { windows, metrics, models } = this.#parts
     const rules = rulesOf(route.dialect)
     const control = readControlHeaders(request.headers, route)
-    const headers = this.#outgoing(request, { identity: true, ownLength: true })
+    const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
     const { bytes, json } = await this.#readBody(request)
-    checkFields(json, rules.dialect, this.#options.allowedFields)
+    checkFields(json, rules.dialect, caller.policy.allowedFields)
     checkControl(control, rules)
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
     try {
-      const apiKey = this.#options.upstreamApiKey ?? caller.apiKey
+      const { apiKey, actor } = caller
       // Only a thaw calls the upstream before the dispatch; it is for this client alone and ends with it.
-      const call = control.window === undefined ? { apiKey } : { apiKey, signal: departureOf(response) }
-      const turn = await prepareTurn(this.#parts, { tenant: caller.tenant, control, rules, request, bytes, json, call })
+      const call = control.window === undefined ? { apiKey, actor } : { apiKey, actor, signal: departureOf(response) }
+      const turn = await prepareTurn(this.#parts, { caller, control, rules, request, bytes, json, call })
       const { sessions } = this.#parts
       onClose(response, () => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc({ found: turn.found })
+      if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
       if (response.destroyed) throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
       const model = models.peek(turn.model, apiKey)
       if (model?.limit !== undefined) turn.session.change({ limit: model.limit })
@@ -163,12 +158,13 @@ export class ProxyHandler {
       if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))
       if (reservation !== undefined) client.promise('x-cwm-freeze', 'pending')
       client.set('x-cwm-context', contextHeader(turn.session.record))
-      const memory = new TurnMemory(this.#parts, turn, rules, reservation, apiKey)
+      const memory = new TurnMemory(this.#parts, turn, rules, reservation, caller)
       response.once('finish', () => memory.delivered())
       response.once('close', () => memory.closed())
       this.#dispatch(request, response, route, client, note, {
         headers,
         body: turn.body,
+        session: turn.session,
         rules,
         ownUsage: turn.ownUsage,
         observed: (observation, status) => {
@@ -197,14 +193,18 @@ export class ProxyHandler {
     return { bytes, json: parseBody(bytes) }
   }
 
-  #outgoing(request: IncomingMessage, kind: Pick<OutgoingOptions, 'identity' | 'ownLength'>): string[] {
-    const { preserveHost, upstreamApiKey, allowedFields } = this.#options
+  #outgoing(
+    request: IncomingMessage,
+    caller: Caller | undefined,
+    kind: Pick<OutgoingOptions, 'identity' | 'ownLength'>,
+  ): string[] {
+    const { preserveHost, upstreamApiKey } = this.#options
     return this.#parts.outgoingHeaders(request.rawHeaders, {
       preserveHost,
       apiKey: upstreamApiKey,
       clientAddress: request.socket.remoteAddress,
       clientProtocol: 'http',
-      allowed: allowedFields,
+      allowed: caller?.policy.allowedFields ?? noFields,
       ...kind,
     })
   }
@@ -218,6 +218,7 @@ export class ProxyHandler {
     turn: {
       readonly headers: string[]
       readonly body: Buffer | Readable | undefined
+      readonly session: LiveSession | undefined
       readonly rules: DialectRules | undefined
       readonly ownUsage: boolean
       readonly observed: (observation: Observation | undefined, status: number) => void
@@ -264,7 +265,9 @@ export class ProxyHandler {
       answer,
     )
     // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
+    const stopListening = turn.session?.onEnd(() => abort(sessionEnded()))
     response.once('close', () => {
+      stopListening?.()
       if (!response.writableFinished) abort()
     })
   }
@@ -296,6 +299,12 @@ export class ProxyHandler {
   }
 }
 
+function sessionEnded(): CwmError {
+  return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
+    param: 'x-cwm-session',
+  })
+}
+
 /** Calls back once, when the connection is closed or if it is already. */
 function onClose(response: ServerResponse, done: () => void): void {
   if (response.destroyed) done()
@@ -310,6 +319,11 @@ function departureOf(response: ServerResponse): AbortSignal {
   })
   if (response.destroyed) controller.abort()
   return controller.signal
+}
+
+/** Browsers send it before the request itself, without a key. */
+function isPreflight({ method }: IncomingMessage): boolean {
+  return method === 'OPTIONS'
 }
 
 function requestIdOf(request: IncomingMessage): string {

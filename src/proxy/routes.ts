@@ -51,7 +51,17 @@ export interface PlainRoute extends RouteBase {
   readonly kind: 'plain'
 }
 
-export type Route = SaltedRoute | PlainRoute
+/** A response that the engine keeps, by its id: passed on to whom it belongs. */
+export interface StoredRoute extends RouteBase {
+  readonly kind: 'stored'
+  readonly responseId: string
+  /** The path without the id, for logs and metrics. */
+  readonly label: string
+}
+
+export type Route = SaltedRoute | PlainRoute | StoredRoute
+
+const STORED = /^(\/v1\/responses)\/([A-Za-z0-9_-]{1,128})(\/cancel)?$/
 
 /** Spellings that some servers read as another path than we would. */
 const ODD = /[%\\;]|\/\/|\/\.|^[^/]|[^\x21-\x7e]/
@@ -74,6 +84,8 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
     )
   }
   const { path, ...named } = splitPrefix(rawPath)
+  const stored = storedRoute(lists, method, path)
+  if (stored !== undefined) return { ...stored, path, query, ...named }
   const dialect = Object.hasOwn(lists.salted, path) ? lists.salted[path] : undefined
   const methods = Object.hasOwn(lists.plain, path) ? lists.plain[path] : undefined
   if (dialect === undefined && methods === undefined) {
@@ -85,6 +97,16 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
     return { kind: 'plain', path, query, ...named }
   }
   throw new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${path}`, { param: 'method' })
+}
+
+/** vLLM 0.32 answers GET and cancel; where responses are not forwarded, there are none to be had. */
+function storedRoute(lists: RouteLists, method: string, path: string) {
+  const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []
+  if (!Object.hasOwn(lists.salted, list)) return undefined
+  const allowed = action === '' ? ['GET', 'HEAD'] : ['POST']
+  if (method === 'OPTIONS') return { kind: 'plain' as const }
+  if (allowed.includes(method)) return { kind: 'stored' as const, responseId, label: `${list}/{id}${action}` }
+  throw new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${list}/{id}${action}`, { param: 'method' })
 }
 
 function shown(path: string): string {

@@ -5,6 +5,7 @@ import type { JsonValue } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { SessionRecord } from '../base/records.ts'
+import type { Caller } from '../base/tenants.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
@@ -28,7 +29,7 @@ export class TurnMemory {
   readonly #turn: Turn
   readonly #rules: DialectRules
   readonly #reservation: NameReservation | undefined
-  readonly #apiKey: string | undefined
+  readonly #caller: Caller
   #digests: string[] = []
   #observation: Observation | undefined
   #usage: SessionRecord['usage']
@@ -41,13 +42,13 @@ export class TurnMemory {
     turn: Turn,
     rules: DialectRules,
     reservation: NameReservation | undefined,
-    apiKey: string | undefined,
+    caller: Caller,
   ) {
     this.#parts = parts
     this.#turn = turn
     this.#rules = rules
     this.#reservation = reservation
-    this.#apiKey = apiKey
+    this.#caller = caller
   }
 
   /** The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. Answers its usage. */
@@ -140,9 +141,10 @@ export class TurnMemory {
     const { tenant, id } = session.record
     const parent = base?.record.name
     const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt, lineage, parent }
-    retained.set(tenant, id, turn)
+    retained.keep(tenant, id, turn)
     if (this.#reservation === undefined) return
     const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt, lineage, parent }
-    windows.freezeLater(request, this.#reservation, { apiKey: this.#apiKey })
+    const { apiKey, actor } = this.#caller
+    windows.freezeLater(request, this.#reservation, { apiKey, actor })
   }
 }

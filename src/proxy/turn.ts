@@ -3,10 +3,13 @@
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { KvSpace } from '../base/records.ts'
+import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { Chain } from '../sessions/chain.ts'
-import type { LiveSession, SessionTracker } from '../sessions/tracker.ts'
-import type { CallOptions } from '../upstream/engine.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { Opener, SessionTracker } from '../sessions/tracker.ts'
+import type { OperationOptions } from '../windows/audited.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import { type Continuation, continueWindow } from '../windows/continuation.ts'
 import type { Windows } from '../windows/windows.ts'
@@ -20,7 +23,11 @@ export type Found = 'named' | 'prefix' | 'new'
 export interface TurnParts {
   readonly sessions: SessionTracker
   readonly windows: Windows
-  readonly saltOf: (key: { tenant: string; lineage: string; model: string; clientSalt?: string }) => string
+  readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
+  /** The epoch under which KV is made today. */
+  readonly kvEpoch: number
+  /** Whom of the tenant's users the body names. */
+  readonly userOf: (body: JsonObject) => string | undefined
   /** The chain over a body's history, within the scope of who sent it. */
   readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
   readonly behindWindowMark: (boundary: string) => string
@@ -28,14 +35,14 @@ export interface TurnParts {
 }
 
 export interface TurnRequest {
-  readonly tenant: string
+  readonly caller: Caller
   readonly control: ControlHeaders
   readonly rules: DialectRules
   readonly request: IncomingMessage
   readonly bytes: Buffer
   readonly json: JsonObject
-  /** For calls in the background that this request asks for. */
-  readonly call: CallOptions
+  /** For what this request asks of windows. */
+  readonly call: OperationOptions
 }
 
 export interface Turn {
@@ -63,10 +70,14 @@ export interface Turn {
  * throw, and `WINDOW_MISMATCH` for another model, dialect or client salt than the window's; then nothing is held.
  */
 export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
-  const { tenant, control, rules, json } = turn
+  const { caller, control, rules, json } = turn
+  const { tenant, policy } = caller
   const scope = parts.scopeOf(tenant, rules, turn.request, json)
   const chain = chainOfRequest(parts, scope, rules, json)
-  const found = await findSession(parts, tenant, control, chain)
+  const { isolation, maxSessions } = policy
+  const user = parts.userOf(json)
+  const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
+  const found = await findSession(parts, opener, control, chain)
   parts.sessions.hold(found.session)
   try {
     return await buildTurn(parts, turn, found, scope, chain)
@@ -78,7 +89,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
 
 async function buildTurn(
   parts: TurnParts,
-  { tenant, control, rules, json, bytes, call }: TurnRequest,
+  { caller: { tenant }, control, rules, json, bytes, call }: TurnRequest,
   { session, found, known }: FoundSession,
   scope: string,
   chain: Chain | undefined,
@@ -101,7 +112,6 @@ async function buildTurn(
     }
     continuation = continueWindow(base, json, rules, { known, bound: false })
     restored = (await parts.windows.thaw(session, base, call)).restoredTokens
-    if (session.stored) await parts.sessions.save(session, [])
   } else {
     base = await parts.windows.baseOf(session)
     if (base !== undefined) {
@@ -132,12 +142,10 @@ async function buildTurn(
   const ownUsage = askForUsage(rules, json, changes)
   // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
   const lineage = base?.record.lineage ?? session.record.lineage
-  const salt = parts.saltOf({
-    tenant,
-    lineage,
-    model,
-    ...(effectiveSalt === undefined ? {} : { clientSalt: effectiveSalt }),
-  })
+  const { kvEpoch } = parts
+  const space = effectiveSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt: effectiveSalt }
+  await parts.sessions.enter(session, space)
+  const salt = parts.saltOf({ tenant, lineage, ...space })
   changes.set('cache_salt', JSON.stringify(salt))
   const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
   return {
@@ -175,12 +183,13 @@ interface FoundSession {
 
 async function findSession(
   { sessions }: TurnParts,
-  tenant: string,
+  opener: Opener,
   control: ControlHeaders,
   chain: Chain | undefined,
 ): Promise<FoundSession> {
+  const { tenant } = opener
   if (control.session !== undefined) {
-    const session = await sessions.named(tenant, control.session)
+    const session = await sessions.named(opener, control.session)
     // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
     const behind = control.window !== undefined || session.record.baseWindow !== undefined
     const match = behind && chain !== undefined ? await sessions.byPrefix(tenant, chain) : undefined
@@ -199,7 +208,7 @@ async function findSession(
   const fits =
     match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
   if (fits) return { session: match.session, found: 'prefix', known: true }
-  return { session: sessions.unnamed(tenant), found: 'new', known: ambiguous }
+  return { session: await sessions.unnamed(opener), found: 'new', known: ambiguous }
 }
 
 function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): void {

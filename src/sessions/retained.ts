@@ -1,9 +1,11 @@
-// The last turn of each session, by value, so that REST can freeze what no header asked for in time.
-// In memory only, bounded by bytes; the newest sessions win.
+// The last turn of each session, so that REST can freeze what no header asked for in time: in memory, on disk, or not at all.
 
 import { LRUCache } from 'lru-cache'
+import { toCwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
+import type { Logger } from '../base/logger.ts'
 import type { Dialect } from '../base/records.ts'
+import type { RetainedPrompt, Store } from '../base/store.ts'
 
 /** A finished turn as it went to the upstream. The body holds the salt: it is parsed for its prompt and never shown. */
 export interface RetainedTurn {
@@ -18,11 +20,26 @@ export interface RetainedTurn {
   readonly parent: string | undefined
 }
 
+/** `memory`: lost with the process. `disk`: in the store. `off`: only the header `x-cwm-freeze` can freeze. */
+export type Retain = 'memory' | 'disk' | 'off'
+
+export interface RetainedOptions {
+  readonly retain: Retain
+  /** Of all turns together; those longest unwritten go first. */
+  readonly maxBytes: number
+  readonly store: Pick<Store, 'putRetained' | 'getRetained'>
+  /** Messages and shaping fields of a turn, without its salt. */
+  readonly promptOf: (turn: RetainedTurn) => RetainedPrompt
+  readonly log: Logger
+}
+
 export class RetainedTurns {
+  readonly #options: RetainedOptions
   readonly #turns: LRUCache<string, RetainedTurn>
 
-  /** `maxBytes` over all sessions; a turn larger than that is not kept. */
-  constructor(maxBytes: number) {
+  constructor(options: RetainedOptions) {
+    const { maxBytes } = options
+    this.#options = options
     this.#turns = new LRUCache({
       maxSize: maxBytes,
       maxEntrySize: maxBytes,
@@ -30,13 +47,32 @@ export class RetainedTurns {
     })
   }
 
-  get(tenant: string, sessionId: string): RetainedTurn | undefined {
-    return this.#turns.get(JSON.stringify([tenant, sessionId]))
+  /** Keeps a turn as its session's last. A store that cannot take it costs the turn, not the answer. */
+  keep(tenant: string, sessionId: string, turn: RetainedTurn): void {
+    const { retain, store, promptOf, maxBytes, log } = this.#options
+    if (retain === 'memory') this.#turns.set(keyOf(tenant, sessionId), turn)
+    if (retain !== 'disk') return
+    store.putRetained(tenant, sessionId, promptOf(turn), maxBytes).catch((thrown: unknown) => {
+      log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
+    })
   }
 
-  set(tenant: string, sessionId: string, turn: RetainedTurn): void {
-    this.#turns.set(JSON.stringify([tenant, sessionId]), turn)
+  /** The session's last turn; undefined when it is not at hand. Throws what the store throws. */
+  async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
+    const { retain, store, promptOf } = this.#options
+    if (retain === 'disk') return await store.getRetained(tenant, sessionId)
+    const turn = this.#turns.get(keyOf(tenant, sessionId))
+    return turn === undefined ? undefined : promptOf(turn)
   }
+
+  /** Forgets what this process holds of a session; the store forgets with the session itself. */
+  drop(tenant: string, sessionId: string): void {
+    this.#turns.delete(keyOf(tenant, sessionId))
+  }
+}
+
+function keyOf(tenant: string, sessionId: string): string {
+  return JSON.stringify([tenant, sessionId])
 }
 
 /** The reply was read from bytes that no longer exist; twice its JSON is an upper guess of what it holds. */

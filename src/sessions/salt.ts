@@ -13,8 +13,8 @@ export interface SaltParts {
   readonly model: string
   /** Raised by the operator when dtype or weights change under the same model path. */
   readonly kvEpoch: number
-  /** The client's own `cache_salt`; it splits the client's space and cannot leave it. '' for none. */
-  readonly clientSalt: string
+  /** The client's own `cache_salt`; it splits the client's space and cannot leave it. */
+  readonly clientSalt?: string
 }
 
 /** Derives salts and tenant ids from the one secret. Keeps no state and holds the secret privately. */
@@ -26,7 +26,7 @@ export class KeyDeriver {
   }
 
   /** 43 base64url characters: legal for vLLM (1 to 128, none of `@ / \ NUL`) and as a file name. */
-  salt({ tenant, lineage, model, kvEpoch, clientSalt }: SaltParts): string {
+  salt({ tenant, lineage, model, kvEpoch, clientSalt = '' }: SaltParts): string {
     return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
   }
 

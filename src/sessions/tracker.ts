@@ -1,11 +1,16 @@
 // Sessions as they live: found by name or by the prefix that their last answers left, kept in bounded memory, stored behind.
+// The store may have other writers: what was read of it is believed for `believeMs` and no longer.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
+import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
-import type { Boundary, SessionRecord } from '../base/records.ts'
-import type { BoundaryHit, Page, PageRequest, Store } from '../base/store.ts'
+import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
+import type { BoundaryHit, Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
+import type { Isolation } from '../base/tenants.ts'
 import { behindWindowMark, type Chain } from './chain.ts'
+import { Lineages } from './lineages.ts'
+import { LiveSession } from './live-session.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
@@ -20,26 +25,16 @@ export interface TrackerOptions {
   readonly maxBoundaries: number
   /** Milliseconds after which a history that nobody continued is no longer recognised. */
   readonly boundaryTtlMs: number
+  /** Milliseconds for which the id of a stored response leads to its session. */
+  readonly responseTtlMs: number
 }
 
-/** One session in this process. Turns that run at once change it one field at a time, so none undoes another. */
-export class LiveSession {
-  #record: SessionRecord
-  /** False until its first turn is stored: an unnamed session that never got an answer leaves no trace. */
-  stored: boolean
-
-  constructor(record: SessionRecord, stored: boolean) {
-    this.#record = record
-    this.stored = stored
-  }
-
-  get record(): SessionRecord {
-    return this.#record
-  }
-
-  change(change: Partial<SessionRecord>): void {
-    this.#record = { ...this.#record, ...change }
-  }
+/** Who begins a session: the tenant's rules for it, and whom the client named as its user. */
+export interface Opener {
+  readonly tenant: string
+  readonly isolation: Isolation
+  readonly maxSessions?: number
+  readonly user: string | undefined
 }
 
 interface KnownBoundary {
@@ -54,66 +49,98 @@ export type PrefixMatch =
 
 export class SessionTracker {
   readonly #options: TrackerOptions
+  readonly #lineages: Lineages
   readonly #sessions: LRUCache<string, LiveSession>
+  /** Named sessions of a time without a store. */
+  readonly #temporary: LRUCache<string, LiveSession>
   /** Sessions with a turn in flight: were one dropped, a second object of it would undo what the first one does. */
   readonly #inFlight = new Map<string, { readonly session: LiveSession; turns: number }>()
   /** What this process knows; the store knows what all have saved, and both are asked. */
   readonly #boundaries: LRUCache<string, KnownBoundary>
+  readonly #stopListening: () => void
 
   constructor(options: TrackerOptions) {
     this.#options = options
+    this.#lineages = new Lineages(options.store)
     this.#sessions = new LRUCache({ max: options.maxSessions })
+    this.#temporary = new LRUCache({ max: options.maxSessions })
     this.#boundaries = new LRUCache({ max: options.maxBoundaries })
+    this.#stopListening = options.store.onChange((change) => {
+      if (change.kind === 'lineage') this.#lineages.retire(change.tenant, change.lineage)
+      else this.#doubt(change.tenant, change.id)
+    })
   }
 
-  /** The session that a client named; made at its first use. Atomic in the store, so that its lineage is one for all proxies. */
-  async named(tenant: string, id: string): Promise<LiveSession> {
-    const live = this.#live(keyOf(tenant, id))
-    if (live !== undefined) {
-      if (!live.stored) await this.#store(live)
-      return live
-    }
-    const record = await this.#options.store.getOrCreateSession(this.#fresh(tenant, id, true))
-    return this.#keep(new LiveSession(record, true))
-  }
-
-  /** A session that no history leads to: a lineage of its own. */
-  unnamed(tenant: string): LiveSession {
-    return this.#keep(new LiveSession(this.#fresh(tenant, `s-${randomId()}`, false), false))
+  close(): void {
+    this.#stopListening()
   }
 
   /**
-   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none.
-   * `ambiguous` when two sessions came to hold that same history: then nobody can tell which is meant.
+   * The session that a client named; made at its first use. Atomic in the store, so that its lineage is one for all proxies.
+   * Without a store: a session of this process with a lineage of its own, unless it is known to stand behind a window, whose messages
+   * it would lose: then `STORE_UNAVAILABLE`. Throws `QUOTA_EXCEEDED`.
+   */
+  async named(opener: Opener, id: string): Promise<LiveSession> {
+    const key = keyOf(opener.tenant, id)
+    const live = this.#live(key)
+    try {
+      if (live !== undefined && (await this.#believe(live))) {
+        if (!live.stored) await this.#insert(live)
+        return live
+      }
+      const stored = await this.#options.store.getSession(opener.tenant, id)
+      if (stored === undefined) await this.#checkQuota(opener)
+      const record = stored ?? (await this.#options.store.getOrCreateSession(await this.#fresh(opener, id, true)))
+      this.#temporary.delete(key)
+      return this.#keep(new LiveSession(record, { stored: true }))
+    } catch (error) {
+      if (!storeIsAway(error) || live?.record.baseWindow !== undefined) throw error
+      return this.#withoutStore(opener, id)
+    }
+  }
+
+  /** A session that no history leads to: a lineage of its own, or its user's or tenant's where that is the rule. Throws `QUOTA_EXCEEDED`. */
+  async unnamed(opener: Opener): Promise<LiveSession> {
+    const id = `s-${randomId()}`
+    try {
+      await this.#checkQuota(opener)
+      return this.#keep(new LiveSession(await this.#fresh(opener, id, false), { stored: false }))
+    } catch (error) {
+      if (!storeIsAway(error)) throw error
+      return this.#withoutStore(opener, id)
+    }
+  }
+
+  /**
+   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none, or no store to say
+   * that nobody else holds it. `ambiguous` when two sessions came to hold that same history: then nobody can tell which is meant.
    */
   async byPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
     if (chain.candidates.length === 0) return undefined
-    const hits = await this.#hits(
-      tenant,
-      chain.candidates.map((candidate) => candidate.digest),
-    )
-    for (const { digest } of chain.candidates) {
-      const hit = hits.get(digest)
-      if (hit === undefined) continue
-      if (hit === 'ambiguous') {
-        const mark = behindWindowMark(digest)
-        return { kind: 'ambiguous', behindWindow: (await this.#hits(tenant, [mark])).has(mark) }
-      }
-      const session = await this.find(tenant, hit.sessionId)
-      if (session !== undefined) return { kind: 'one', session }
+    try {
+      return await this.#matchPrefix(tenant, chain)
+    } catch (error) {
+      if (!storeIsAway(error)) throw error
+      return undefined
     }
-    return undefined
   }
 
   /** The session of that tenant and id, wherever it is; undefined when there is none. */
   async find(tenant: string, id: string): Promise<LiveSession | undefined> {
-    const live = this.#live(keyOf(tenant, id))
-    if (live !== undefined) return live
+    const key = keyOf(tenant, id)
+    const live = this.#live(key)
+    if (live !== undefined && (await this.#believe(live))) return live
     const record = await this.#options.store.getSession(tenant, id)
     // Another call may have brought it in meanwhile: one object per session, or changes would be lost.
-    const raced = this.#live(keyOf(tenant, id))
+    const raced = this.#live(key)
     if (record === undefined || raced !== undefined) return raced
-    return this.#keep(new LiveSession(record, true))
+    return this.#keep(new LiveSession(record, { stored: true }))
+  }
+
+  /** The session of a stored response; undefined when the id is unknown, expired, or another tenant's. */
+  async byResponse(tenant: string, responseId: string): Promise<LiveSession | undefined> {
+    const id = await this.#options.store.findResponse(tenant, responseId, this.#options.now())
+    return id === undefined ? undefined : await this.find(tenant, id)
   }
 
   list(tenant: string, page: PageRequest): Promise<Page<SessionRecord>> {
@@ -136,6 +163,28 @@ export class SessionTracker {
     if (held.turns === 0) this.#inFlight.delete(key)
   }
 
+  /** Whether a turn of it is in flight in this process. */
+  isBusy(tenant: string, id: string): boolean {
+    return this.#inFlight.has(keyOf(tenant, id))
+  }
+
+  /** Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. */
+  async enter(session: LiveSession, space: KvSpace): Promise<void> {
+    if (session.enter(space) && session.stored && !session.temporary) await this.save(session, [])
+  }
+
+  /**
+   * Whether a turn may go out under that lineage, asked at the last moment: not when the session was ended or the lineage retired, here or,
+   * as far as the store tells, elsewhere.
+   */
+  async mayDispatch(session: LiveSession, lineage: string): Promise<boolean> {
+    const { tenant } = session.record
+    if (session.ended || this.#lineages.isRetired(tenant, lineage)) return false
+    if (session.temporary || session.believedUntil > this.#options.now()) return true
+    if (await this.#options.store.isRetired(tenant, lineage)) return false
+    return !session.ended && !this.#lineages.isRetired(tenant, lineage)
+  }
+
   /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
   announce(session: LiveSession, digests: readonly string[]): void {
     for (const digest of digests) this.#know(digest, bothOf(this.#known(digest), { sessionId: session.record.id }))
@@ -146,24 +195,75 @@ export class SessionTracker {
     for (const digest of digests) this.#boundaries.delete(digest)
   }
 
-  /** Stores a session after a turn, with the boundaries of that turn. */
-  async save(session: LiveSession, digests: readonly string[]): Promise<void> {
-    const { store, now, boundaryTtlMs } = this.#options
+  /** Stores a session after a turn, with the boundaries of that turn and the ids of responses that the engine keeps. */
+  async save(session: LiveSession, digests: readonly string[], responseIds: readonly string[] = []): Promise<void> {
+    const { store, now, boundaryTtlMs, responseTtlMs } = this.#options
+    if (session.ended || session.temporary) return
     const { tenant, id } = session.record
     const expiresAt = now() + boundaryTtlMs
-    const boundaries = digests.map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt }))
-    await store.saveTurn(session.record, boundaries, KEEP_BOUNDARIES)
-    session.stored = true
+    const trace = {
+      boundaries: digests.map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt })),
+      keepBoundaries: KEEP_BOUNDARIES,
+      responses: responseIds.map((response) => ({ id: response, expiresAt: now() + responseTtlMs })),
+    }
+    this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     // From now on the store answers for them, with what other processes saved; memory lives on as long.
     for (const digest of digests) this.#know(digest, bothOf(this.#known(digest), { sessionId: id }))
   }
 
+  /**
+   * Stores that a session stands behind a window from now on. Answers false when it was ended or thawed into by somebody else
+   * meanwhile: nothing is changed then.
+   */
+  async bind(session: LiveSession, change: Partial<SessionRecord>): Promise<boolean> {
+    const before = session.record
+    const bound = { ...before, ...change, head: before.head + 1 }
+    if (session.temporary || session.ended) return false
+    // It leaves a trace with its first answer, not before.
+    if (!session.stored && !before.named) {
+      session.change({ ...change, head: bound.head })
+      return true
+    }
+    const outcome = await this.#options.store.bindSession(bound, !session.stored)
+    this.#settle(session, outcome)
+    if (outcome !== 'saved') return false
+    session.change({ ...change, head: bound.head })
+    return true
+  }
+
+  /** Forgets a session that was taken out of the store; its turns in flight are told. */
+  ended(tenant: string, id: string): void {
+    const key = keyOf(tenant, id)
+    this.#live(key)?.end()
+    this.#inFlight.delete(key)
+    this.#sessions.delete(key)
+    this.#temporary.delete(key)
+  }
+
+  /** This process dispatches nothing under that lineage from now on. */
+  retired(tenant: string, lineage: string): void {
+    this.#lineages.retire(tenant, lineage)
+  }
+
   /** Drops what has expired in the store; answers how many. Call now and then. */
-  async sweep(): Promise<number> {
-    const { store, now, boundaryTtlMs } = this.#options
-    const boundaries = await store.dropExpired(now(), EXPIRED_PER_SWEEP)
-    // Without its boundaries no history leads to an unnamed session any more.
-    return boundaries + (await store.dropForgotten(now() - boundaryTtlMs, EXPIRED_PER_SWEEP))
+  sweep(): Promise<number> {
+    return this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
+  }
+
+  async #matchPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
+    const digests = chain.candidates.map((candidate) => candidate.digest)
+    const hits = await this.#hits(tenant, digests)
+    for (const digest of digests) {
+      const hit = hits.get(digest)
+      if (hit === undefined) continue
+      if (hit === 'ambiguous') {
+        const mark = behindWindowMark(digest)
+        return { kind: 'ambiguous', behindWindow: (await this.#hits(tenant, [mark])).has(mark) }
+      }
+      const session = await this.find(tenant, hit.sessionId)
+      if (session !== undefined) return { kind: 'one', session }
+    }
+    return undefined
   }
 
   /**
@@ -189,14 +289,67 @@ export class SessionTracker {
     this.#boundaries.set(digest, { hit, expiresAt: this.#options.now() + this.#options.boundaryTtlMs })
   }
 
-  async #store(session: LiveSession): Promise<void> {
-    await this.#options.store.saveTurn(session.record, [], KEEP_BOUNDARIES)
-    session.stored = true
+  /** Whether a session in memory is still the stored one; what another process changed is taken over. */
+  async #believe(live: LiveSession): Promise<boolean> {
+    const { store, now } = this.#options
+    if (live.ended) return false
+    if (!live.stored || live.believedUntil > now()) return true
+    const asked = now()
+    const record = await store.getSession(live.record.tenant, live.record.id)
+    if (record === undefined) {
+      this.ended(live.record.tenant, live.record.id)
+      return false
+    }
+    if (record.head !== live.record.head || record.turns > live.record.turns) live.adopt(record)
+    live.believedUntil = asked + store.believeMs
+    return true
   }
 
-  #fresh(tenant: string, id: string, named: boolean): SessionRecord {
+  #doubt(tenant: string, id: string): void {
+    const live = this.#live(keyOf(tenant, id))
+    if (live !== undefined) live.believedUntil = 0
+  }
+
+  #settle(session: LiveSession, outcome: SaveOutcome): void {
+    const { tenant, id } = session.record
+    if (outcome === 'saved') session.stored = true
+    else if (outcome === 'gone') this.ended(tenant, id)
+    else session.believedUntil = 0
+  }
+
+  async #insert(session: LiveSession): Promise<void> {
+    await this.save(session, [])
+  }
+
+  async #checkQuota({ tenant, maxSessions }: Opener): Promise<void> {
+    if (maxSessions === undefined) return
+    const { sessions } = await this.#options.store.usageOf(tenant)
+    if (sessions < maxSessions) return
+    throw new CwmError(
+      'QUOTA_EXCEEDED',
+      `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
+      { param: 'x-cwm-session' },
+    )
+  }
+
+  async #fresh(opener: Opener, id: string, named: boolean): Promise<SessionRecord> {
+    return this.#record(opener.tenant, id, named, await this.#lineages.begin(opener))
+  }
+
+  #record(tenant: string, id: string, named: boolean, lineage: Pick<SessionRecord, 'lineage' | 'shared'>) {
     const at = this.#options.now()
-    return { tenant, id, named, lineage: randomId(), createdAt: at, lastTurnAt: at, turns: 0 }
+    return { tenant, id, named, ...lineage, head: 0, spaces: [], createdAt: at, lastTurnAt: at, turns: 0 }
+  }
+
+  /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
+  #withoutStore({ tenant }: Opener, id: string): LiveSession {
+    const key = keyOf(tenant, id)
+    const known = this.#temporary.get(key)
+    if (known !== undefined) return known
+    const record = this.#record(tenant, id, true, { lineage: randomId() })
+    const session = new LiveSession(record, { stored: false, temporary: true })
+    this.#temporary.set(key, session)
+    return session
   }
 
   #live(key: string): LiveSession | undefined {
@@ -204,12 +357,18 @@ export class SessionTracker {
   }
 
   #keep(session: LiveSession): LiveSession {
+    const { store, now } = this.#options
     const key = keyOf(session.record.tenant, session.record.id)
     const raced = this.#live(key)
     if (raced !== undefined) return raced
+    session.believedUntil = now() + store.believeMs
     this.#sessions.set(key, session)
     return session
   }
+}
+
+function storeIsAway(error: unknown): boolean {
+  return error instanceof CwmError && error.code === 'STORE_UNAVAILABLE'
 }
 
 function keyOf(tenant: string, id: string): string {

@@ -35,8 +35,8 @@ function connectionNames(rawHeaders: readonly string[]): Set<string> {
 export interface OutgoingOptions {
   /** The client's `Host` goes on; otherwise the upstream's own. */
   readonly preserveHost: boolean
-  /** Replaces the client's credentials. */
-  readonly apiKey: string | undefined
+  /** Replaces the client's credentials; null: they are taken out; undefined: they go on. */
+  readonly apiKey: string | null | undefined
   /** The answer must come uncompressed, because cwm reads it. */
   readonly identity: boolean
   /** The body was read and goes out with a length of its own. */
@@ -82,7 +82,7 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
   }
   if (options.preserveHost && host !== undefined) out.push('host', host)
   if (options.identity) out.push('accept-encoding', 'identity')
-  if (options.apiKey !== undefined) {
+  if (options.apiKey !== undefined && options.apiKey !== null) {
     out.push('authorization', `Bearer ${options.apiKey}`)
     if (usesAnthropicKey) out.push('x-api-key', options.apiKey)
   }

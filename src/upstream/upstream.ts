@@ -70,8 +70,11 @@ export class Upstream {
     return this.origin + this.basePath
   }
 
-  /** Sends one request. Answers a function that aborts it in every phase, also while it waits for a connection. */
-  send(request: OutgoingRequest, sink: AnswerSink): () => void {
+  /**
+   * Sends one request. Answers a function that aborts it in every phase, also while it waits for a connection, for the reason given: that
+   * the client left, unless another is named.
+   */
+  send(request: OutgoingRequest, sink: AnswerSink): (reason?: CwmError) => void {
     const handler = new SinkHandler(sink, this.url)
     this.#pool.dispatch(
       {
@@ -82,7 +85,7 @@ export class Upstream {
       },
       handler,
     )
-    return () => handler.abort()
+    return (reason) => handler.abort(reason)
   }
 
   /** Ends all connections at once; what is under way fails. */
@@ -108,7 +111,7 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   readonly #sink: AnswerSink
   readonly #url: string
   #controller: Dispatcher.DispatchController | undefined
-  #aborted = false
+  #aborted: CwmError | undefined
   #ended = false
   /** Of a server error's body, when its length is known. */
   #missingBytes: number | undefined
@@ -118,22 +121,22 @@ class SinkHandler implements Dispatcher.DispatchHandler {
     this.#url = url
   }
 
-  abort(): void {
-    if (this.#ended || this.#aborted) return
-    this.#aborted = true
+  abort(reason: CwmError = clientGone()): void {
+    if (this.#ended || this.#aborted !== undefined) return
+    this.#aborted = reason
     if (this.#controller !== undefined) {
-      this.#controller.abort(abortReason())
+      this.#controller.abort(reason)
       return
     }
     // Still waiting for a connection: nobody waits for its turn any more.
     this.#ended = true
-    this.#sink.onError(abortReason())
+    this.#sink.onError(reason)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#aborted) {
-      controller.abort(abortReason())
+    if (this.#aborted !== undefined) {
+      controller.abort(this.#aborted)
       return
     }
     this.#sink.onStart({
@@ -170,7 +173,7 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
     if (this.#ended) return
     this.#ended = true
-    if (this.#aborted) this.#sink.onError(abortReason())
+    if (this.#aborted !== undefined) this.#sink.onError(this.#aborted)
     // A body of ours that broke off, with the reason that broke it.
     else this.#sink.onError(error instanceof CwmError ? error : upstreamError(error, this.#url))
   }
@@ -184,7 +187,7 @@ function lengthOf(rawHeaders: readonly Buffer[]): number | undefined {
   return undefined
 }
 
-function abortReason(): CwmError {
+function clientGone(): CwmError {
   return new CwmError('CLIENT_GONE', 'the client left before the answer was complete')
 }
 

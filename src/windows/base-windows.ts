@@ -48,7 +48,7 @@ export class BaseWindows {
       throw new CwmError(code, `window ${name} ${why}`, { param: 'x-cwm-window' })
     }
     const ready = this.#ready.get(record.id)
-    if (ready !== undefined) return ready
+    if (ready !== undefined) return { ...ready, record }
     const content = await this.#store.getWindowContent(tenant, name, record.id)
     if (content === undefined) throw notFound(name)
     if (checksumOf(content) !== record.checksum) {

@@ -1,4 +1,4 @@
-// The checksum of a window's content: what was frozen is what is thawed.
+// Checksum and size of a window's content: what was frozen is what is thawed.
 
 import { createHash } from 'node:crypto'
 import type { WindowContent } from '../base/records.ts'
@@ -14,4 +14,9 @@ export function checksumOf({ prompt, tokenIds }: WindowContent): string {
     .update(`${bytes.length}:`)
     .update(bytes)
     .digest('base64url')
+}
+
+/** Bytes that the content takes, as JSON and as ids of four bytes. */
+export function bytesOf({ prompt, tokenIds }: WindowContent): number {
+  return Buffer.byteLength(JSON.stringify(prompt)) + tokenIds.byteLength
 }

@@ -5,9 +5,10 @@ import type { ChunkKeys, FreezeReceipt, WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { Link } from '../lmcache/link.ts'
 import type { CallOptions } from '../upstream/engine.ts'
-import { checksumOf } from './checksum.ts'
+import { bytesOf, checksumOf } from './checksum.ts'
 import { findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
+import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 import { showPresence, unknownTiers } from './presence.ts'
 import { Steps } from './steps.ts'
@@ -28,7 +29,8 @@ export async function freezeReserved(
   try {
     const { receipt, tokenIds, keys } = await prove(parts, record, turn, steps, options)
     const checksum = checksumOf({ prompt: turn.prompt, tokenIds })
-    const change = { state: 'frozen', frozenAt: now(), checksum, receipt, tokenIds } as const
+    const bytes = bytesOf({ prompt: turn.prompt, tokenIds })
+    const change = { state: 'frozen', frozenAt: now(), checksum, receipt, tokenIds, bytes } as const
     await store.changeWindow(tenant, name, id, keys === undefined ? change : { ...change, keys })
     metrics.freezes.inc({ outcome: receipt.durability })
     metrics.freezeSeconds.observe((steps.ms.total ?? 0) / 1000)
@@ -71,6 +73,9 @@ export interface FreezeOptions extends CallOptions {
   /** An engine that does not answer leaves the window `freezing`, to be tried again, instead of `failed`. */
   readonly keepOnOutage?: boolean
 }
+
+/** What no freeze goes on after: nothing of the window could be relied on, or its tenant has no room for it. */
+const fatal: readonly string[] = ['STORE_UNAVAILABLE', 'INTERNAL', 'WINDOW_NOT_FOUND', 'PIN_BUDGET_FULL']
 
 const outages: readonly string[] = ['UPSTREAM_REFUSED', 'UPSTREAM_TIMEOUT', 'UPSTREAM_BROKEN']
 
@@ -178,11 +183,15 @@ async function tryPin(
   warnings: string[],
 ): Promise<boolean> {
   try {
+    const released = await makeRoomForPin(parts, link, record, tokenIds.length)
+    if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
     await pinWindow(parts, link, record, tokenIds, keys)
+    const pinUntil = pinEnd(parts, record.tenant)
+    if (pinUntil !== undefined) await parts.store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
     return true
   } catch (thrown) {
     const error = toCwmError(thrown)
-    if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error
+    if (fatal.includes(error.code)) throw error
     parts.lmcache.doubt()
     warnings.push(`not pinned yet: ${error.message}`)
     return false

@@ -3,11 +3,13 @@
 import type { Now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { Prompt, WindowRecord } from '../base/records.ts'
+import type { KvSpace, Prompt } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
+import type { TenantPolicy } from '../base/tenants.ts'
 import type { LmcacheLink } from '../lmcache/link.ts'
 import type { Engine } from '../upstream/engine.ts'
 import type { EngineModels } from '../upstream/models.ts'
+import type { AuditLog } from './audited.ts'
 
 export interface WindowParts {
   readonly store: Store
@@ -16,18 +18,37 @@ export interface WindowParts {
   readonly lmcache: LmcacheLink
   readonly log: Logger
   readonly metrics: Metrics
+  readonly audit: AuditLog
   readonly now: Now
-  /** The salt under which a window's KV lies. Never logged, never stored. */
-  readonly saltOf: (window: Pick<WindowRecord, 'tenant' | 'lineage' | 'model' | 'clientSalt'>) => string
+  /** The salt under which KV lies. Never logged, never stored. */
+  readonly saltOf: (space: SaltSpace) => string
+  /** The epoch under which KV is made today; a window that was frozen under another moves to it when it is thawed. */
+  readonly kvEpoch: number
+  readonly policyOf: (tenant: string) => TenantPolicy
   /** How long a freeze waits for its chunks to show in the directory, milliseconds. */
   readonly verifyDeadlineMs: number
   /** Bytes of thawed windows' messages kept ready for the turns that continue them. */
   readonly maxBaseBytes: number
 }
 
-/** The windows under the same salt share chunks, and so pins. */
-export function sameSalt(a: WindowRecord, b: WindowRecord): boolean {
-  return a.tenant === b.tenant && a.lineage === b.lineage && a.model === b.model && a.clientSalt === b.clientSalt
+/** All that a salt is derived from. */
+export interface SaltSpace extends KvSpace {
+  readonly tenant: string
+  readonly lineage: string
+}
+
+/** Windows under the same salt share chunks, and so pins. */
+export function sameSalt(a: SaltSpace, b: SaltSpace): boolean {
+  return a.tenant === b.tenant && a.lineage === b.lineage && sameSpace(a, b)
+}
+
+export function sameSpace(a: KvSpace, b: KvSpace): boolean {
+  return a.model === b.model && a.clientSalt === b.clientSalt && a.kvEpoch === b.kvEpoch
+}
+
+/** The space of a window or of anything else that has one, and nothing more. */
+export function spaceOf({ model, clientSalt, kvEpoch }: KvSpace): KvSpace {
+  return clientSalt === undefined ? { model, kvEpoch } : { model, clientSalt, kvEpoch }
 }
 
 /** Prompt and where its last reply begins: what came before was the prompt of a turn whose size the engine has told. */

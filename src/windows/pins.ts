@@ -5,9 +5,17 @@
 import { CwmError } from '../base/errors.ts'
 import type { ChunkKeys, PinState, WindowRecord } from '../base/records.ts'
 import type { Link } from '../lmcache/link.ts'
-import { sameSalt, type WindowParts } from './parts.ts'
+import { type SaltSpace, sameSalt, type WindowParts } from './parts.ts'
 
 type PinParts = Pick<WindowParts, 'store' | 'saltOf'>
+
+/** What a pin is held for: a window, or what is left of one in the order to delete it. */
+export interface Pinned extends SaltSpace {
+  /** Of the window. */
+  readonly id: string
+  readonly pin: PinState
+  readonly keys?: ChunkKeys
+}
 
 /** Pins the window's whole chunks and stores that it did. Throws what LMCache or the store throws; the state then is `pinning`. */
 export async function pinWindow(
@@ -18,26 +26,43 @@ export async function pinWindow(
   keys: ChunkKeys,
 ): Promise<void> {
   const { tenant, name, id } = record
-  await store.changeWindow(tenant, name, id, { pin: 'pinning', keys, tokenIds })
+  if (!(await store.changeWindow(tenant, name, id, { pin: 'pinning', keys, tokenIds }))) {
+    throw new CwmError('WINDOW_NOT_FOUND', `window ${name} was deleted meanwhile`)
+  }
   await client.pin({ tokenIds, salt: saltOf(record), keys })
   await store.changeWindow(tenant, name, id, { pin: 'pinned' })
 }
 
-/** Gives the window's pin back, if it has one, and stores that. */
-export async function unpinWindow(parts: PinParts, link: Link, record: WindowRecord): Promise<void> {
-  const { store, saltOf } = parts
+/** Gives the window's pin back, if it has one, and stores that it is `after` now. */
+export async function unpinWindow(
+  parts: PinParts,
+  link: Link,
+  record: WindowRecord,
+  after: 'none' | 'released' = 'none',
+): Promise<void> {
   const { tenant, name, id, keys } = record
-  if (keys !== undefined && record.pin !== 'none' && !link.client.pins) {
+  const content = keys === undefined ? undefined : await parts.store.getWindowContent(tenant, name, id)
+  if (content !== undefined) await givePinBack(parts, link, record, content.tokenIds)
+  await parts.store.changeWindow(tenant, name, id, { pin: after, pinUntil: undefined })
+}
+
+/** Gives a pin back if it is held; answers whether it was. Throws `LMCACHE_UNREACHABLE` when there is no coordinator now. */
+export async function givePinBack(
+  parts: PinParts,
+  link: Link,
+  pinned: Pinned,
+  tokenIds: Uint32Array,
+): Promise<boolean> {
+  const { keys, pin } = pinned
+  if (keys === undefined || pin === 'none' || pin === 'released') return false
+  if (!link.client.pins) {
     throw new CwmError('LMCACHE_UNREACHABLE', 'no coordinator takes the pin back now; it is given back when one does')
   }
-  const content = keys === undefined ? undefined : await store.getWindowContent(tenant, name, id)
-  if (keys !== undefined && content !== undefined && link.client.pins) {
-    // Asked even when the store says `pinned`: a crash may have come between the call and its record, and a second unpin would
-    // take the pin of another window with the same chunks.
-    if ((await settlePin(parts, link, record, content.tokenIds)) === 'pinned')
-      await link.client.unpin({ tokenIds: content.tokenIds, salt: saltOf(record), keys })
-  }
-  await store.changeWindow(tenant, name, id, { pin: 'none' })
+  // Asked even when the store says `pinned`: a crash may have come between the call and its record, and a second unpin would
+  // take the pin of another window with the same chunks.
+  if ((await settlePin(parts, link, pinned, tokenIds)) !== 'pinned') return false
+  await link.client.unpin({ tokenIds, salt: parts.saltOf(pinned), keys })
+  return true
 }
 
 /**
@@ -47,17 +72,16 @@ export async function unpinWindow(parts: PinParts, link: Link, record: WindowRec
 export async function settlePin(
   parts: PinParts,
   { client }: Link,
-  record: WindowRecord,
+  pinned: Pinned,
   tokenIds: Uint32Array,
-): Promise<PinState> {
-  const { keys } = record
+): Promise<'none' | 'pinned'> {
+  const { keys } = pinned
   if (keys === undefined || !client.pins) return 'none'
-  const salt = parts.saltOf(record)
-  const sequence = { tokenIds, salt, keys }
-  const last = (await client.lookup(sequence)).chunks.at(-1)
+  const salt = parts.saltOf(pinned)
+  const last = (await client.lookup({ tokenIds, salt, keys })).chunks.at(-1)
   if (last === undefined) return 'none'
   // In this order: a window that pins in between makes this one look pinned, which the next run mends; not one pin too many.
-  const others = await countOtherPins(parts, record, tokenIds, keys)
+  const others = await countOtherPins(parts, pinned, tokenIds, keys)
   const count = (await client.listPins({ salt, keys })).get(last.hash) ?? 0
   return count > others ? 'pinned' : 'none'
 }
@@ -65,21 +89,16 @@ export async function settlePin(
 /** Pins that other windows hold on the last whole chunk of this one: those whose ids begin with all of this one's chunks. */
 async function countOtherPins(
   { store }: PinParts,
-  record: WindowRecord,
+  pinned: Pinned,
   tokenIds: Uint32Array,
   { chunkSize }: ChunkKeys,
 ): Promise<number> {
   const whole = tokenIds.subarray(0, Math.floor(tokenIds.length / chunkSize) * chunkSize)
   let count = 0
-  let cursor: string | undefined
-  do {
-    const page = await store.listWindows(record.tenant, { limit: 500, ...(cursor === undefined ? {} : { cursor }) })
-    for (const other of page.items) {
-      if (other.id === record.id || other.pin !== 'pinned' || !sameSalt(other, record)) continue
-      const content = await store.getWindowContent(other.tenant, other.name, other.id)
-      if (content !== undefined && whole.every((token, i) => content.tokenIds[i] === token)) count++
-    }
-    cursor = page.nextCursor
-  } while (cursor !== undefined)
+  for (const other of (await store.holdersOf(pinned.tenant, pinned.lineage)).windows) {
+    if (other.id === pinned.id || other.pin !== 'pinned' || !sameSalt(other, pinned)) continue
+    const content = await store.getWindowContent(other.tenant, other.name, other.id)
+    if (content !== undefined && whole.every((token, i) => content.tokenIds[i] === token)) count++
+  }
   return count
 }

@@ -1,6 +1,7 @@
 // The prompt of a finished turn, from the bytes that went to the upstream and the reply that came back.
 
 import { isObject, type JsonValue, parseJson } from '../base/json.ts'
+import type { RetainedPrompt } from '../base/store.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import type { PromptOfTurn } from './parts.ts'
@@ -20,4 +21,18 @@ export function promptOfTurn({ dialect, body, reply, promptTokens }: RetainedTur
   const model = typeof json.model === 'string' ? json.model : ''
   const prompt = { dialect, model, messages: [...messages, ...reply], shaping }
   return { prompt, replyAt: messages.length, promptTokens }
+}
+
+/** The same with all that a later freeze must know. */
+export function retainedPrompt(turn: RetainedTurn): RetainedPrompt {
+  const { prompt, replyAt, promptTokens } = promptOfTurn(turn)
+  const { clientSalt, lineage, parent } = turn
+  return {
+    prompt,
+    replyAt,
+    ...(promptTokens === undefined ? {} : { promptTokens }),
+    ...(clientSalt === undefined ? {} : { clientSalt }),
+    lineage,
+    ...(parent === undefined ? {} : { parent }),
+  }
 }

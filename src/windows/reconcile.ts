@@ -6,11 +6,13 @@ import type { ChunkKeys, WindowRecord } from '../base/records.ts'
 import type { Link } from '../lmcache/link.ts'
 import { freezeReserved } from './freeze.ts'
 import type { WindowParts } from './parts.ts'
+import { releaseExpiredPin } from './pin-budget.ts'
 import { pinWindow, settlePin, unpinWindow } from './pins.ts'
 import type { Windows } from './windows.ts'
 
-/** `finished`: a cut-off freeze was completed. `undone`: it failed for good. `unpinned`: a pin of a failed window was given back. `repinned`: a lost pin was made again. */
-export type RepairKind = 'finished' | 'undone' | 'unpinned' | 'repinned'
+/** `finished`: a cut-off freeze was completed. `undone`: it failed for good. `unpinned`: a pin of a failed window was given back. `repinned`: a lost pin was made again.
+ * `released`: the time of a pin was over. */
+export type RepairKind = 'finished' | 'undone' | 'unpinned' | 'repinned' | 'released'
 
 export interface Repairs {
   readonly counts: Readonly<Record<RepairKind, number>>
@@ -39,7 +41,7 @@ export class Reconciler {
   /** One run over at most 1,000 windows. Throws only `STORE_UNAVAILABLE`. */
   async run(signal: AbortSignal): Promise<Repairs> {
     const { store, log, metrics } = this.#parts
-    const counts: Record<RepairKind, number> = { finished: 0, undone: 0, unpinned: 0, repinned: 0 }
+    const counts: Record<RepairKind, number> = { finished: 0, undone: 0, unpinned: 0, repinned: 0, released: 0 }
     let left = 0
     for (let seen = 0; seen < PER_RUN && !signal.aborted; ) {
       const cursor = this.#cursor
@@ -110,6 +112,7 @@ export class Reconciler {
   async #keepPinned(record: WindowRecord, link: Link): Promise<RepairKind | undefined> {
     const { tenant, name, id } = record
     if (!link.client.pins) return undefined
+    if (await releaseExpiredPin(this.#parts, link, record)) return 'released'
     const content = await this.#parts.store.getWindowContent(tenant, name, id)
     const keys = record.keys ?? (await this.#findKeys(record, link))
     if (content === undefined || keys === undefined) return undefined

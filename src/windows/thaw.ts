@@ -7,6 +7,7 @@ import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import type { BaseWindow } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
+import { noteThaw, prepareToWarm } from './keep-alive.ts'
 import type { WindowParts } from './parts.ts'
 import { unknownTiers } from './presence.ts'
 import { Steps } from './steps.ts'
@@ -19,19 +20,20 @@ export async function restoreWindow(
   options: CallOptions,
 ): Promise<ThawReceipt> {
   const { engine, models, now, saltOf, log, metrics } = parts
-  const { record, prompt } = base
+  const { prompt } = base
   const steps = new Steps(now)
   const warnings: string[] = []
-  const model = await models.find(record.model, options.apiKey)
+  const model = await models.find(prompt.model, options.apiKey)
   const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, model?.limit, warnings, options))
   const tiersBefore = await steps.time('lookup', () =>
     lookupTiers(parts, base, ids, model?.engineName, warnings, options),
   )
 
+  const record = await prepareToWarm(parts, base.record, ids, model?.engineName, warnings)
+  const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
   const warm =
-    ids.length === 0
-      ? undefined
-      : await steps.time('warm', () => engine.warm(prompt.model, ids, saltOf(record), options))
+    ids.length === 0 ? undefined : await steps.time('warm', () => engine.warm(prompt.model, ids, salt, options))
+  await noteThaw(parts, record)
   const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
   if (warm !== undefined && restored === null) {
     warnings.push(
@@ -131,7 +133,7 @@ async function lookupTiers(
 }
 
 async function askDirectory(
-  { lmcache, saltOf }: WindowParts,
+  { lmcache, saltOf, kvEpoch }: WindowParts,
   { record }: BaseWindow,
   tokenIds: Uint32Array,
   engineName: string,
@@ -140,7 +142,7 @@ async function askDirectory(
   const link = await lmcache.open()
   const keys = link?.keysOf(engineName)
   if (link === undefined || keys === undefined) return unknownTiers(0)
-  return (await link.client.lookup({ tokenIds, salt: saltOf(record), keys }, signal)).counts
+  return (await link.client.lookup({ tokenIds, salt: saltOf({ ...record, kvEpoch }), keys }, signal)).counts
 }
 
 /** Settles with the work or with the signal, whichever is first; work that comes too late is let go. */

@@ -4,16 +4,32 @@
 import { EventEmitter, once } from 'node:events'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { isReservedName, isWindowName, randomId, windowNameRule } from '../base/ids.ts'
-import type { ThawReceipt, WindowRecord } from '../base/records.ts'
-import type { Page, PageRequest } from '../base/store.ts'
-import type { LiveSession } from '../sessions/tracker.ts'
+import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
+import type { Page, ReserveOutcome, WindowQuery } from '../base/store.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
 import type { CallOptions } from '../upstream/engine.ts'
+import { audited, type OperationOptions, thawOutcome, windowOutcome } from './audited.ts'
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
+import { bytesOf } from './checksum.ts'
 import { freezeReserved } from './freeze.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
+import { changePin } from './pin-budget.ts'
 import { restoreWindow } from './thaw.ts'
 
-export interface FreezeRequest extends PromptOfTurn {
+/** What a client says of a window: for people and for lists, without meaning to cwm. */
+export interface Labels {
+  readonly tags?: readonly string[]
+  readonly note?: string
+}
+
+/** What of a window changes after its freeze. */
+export interface WindowUpdate extends Labels {
+  /** Whether its chunks are pinned at LMCache's coordinator. */
+  readonly pinned?: boolean
+}
+
+export interface FreezeRequest extends PromptOfTurn, Labels {
   readonly session: LiveSession
   readonly name: string
   readonly clientSalt: string | undefined
@@ -22,12 +38,30 @@ export interface FreezeRequest extends PromptOfTurn {
   readonly parent: string | undefined
 }
 
+/** A window that is to be: where it comes from and what it shares. */
+export interface NewWindow extends PromptOfTurn, Labels {
+  readonly tenant: string
+  readonly origin: WindowOrigin
+  readonly lineage: string
+  readonly shared: WindowRecord['shared']
+  readonly sessionId: string | undefined
+  readonly parent: string | undefined
+  readonly clientSalt: string | undefined
+}
+
 /** A freeze that the turn itself does not allow. */
 export interface RefusedFreeze {
   readonly session: LiveSession
   readonly model: string
   readonly dialect: WindowRecord['dialect']
   readonly reason: string
+}
+
+/** Chunks in LMCache's memory, of the window's whole ones; null where nobody could tell in time. */
+export interface Prefetched {
+  readonly foundChunks: number | null
+  readonly totalChunks: number
+  readonly ms: number
 }
 
 /** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
@@ -39,6 +73,8 @@ export interface NameReservation {
 /** What `show` answers: a stored window, or a name whose turn is still being answered. */
 export type WindowView = WindowRecord | { readonly state: 'pending'; readonly name: string; readonly tenant: string }
 
+const actions = { session: 'freeze', clone: 'clone', content: 'create', import: 'import' } as const
+
 /** Names held at once per process: more turns than that cannot be in flight. */
 const MAX_RESERVATIONS = 100_000
 /** How long a thaw waits for its window's freeze, which is a matter of a second or two. */
@@ -49,13 +85,15 @@ const MAX_BACKGROUND = 64
 export class Windows {
   readonly #parts: WindowParts
   readonly #bases: BaseWindows
+  readonly #sessions: Pick<SessionTracker, 'bind'>
   readonly #reserved = new Map<string, symbol>()
   readonly #freezing = new Set<string>()
   readonly #background = new Set<Promise<unknown>>()
   readonly #changed = new EventEmitter().setMaxListeners(0)
 
-  constructor(parts: WindowParts) {
+  constructor(parts: WindowParts, sessions: Pick<SessionTracker, 'bind'>) {
     this.#parts = parts
+    this.#sessions = sessions
     this.#bases = new BaseWindows(parts.store, parts.maxBaseBytes)
   }
 
@@ -70,6 +108,7 @@ export class Windows {
     }
     const key = keyOf(tenant, name)
     if (this.#reserved.has(key)) throw taken(name)
+    await this.#checkCount(tenant)
     if (this.#reserved.size >= MAX_RESERVATIONS || this.#background.size >= MAX_BACKGROUND) {
       throw new CwmError('BUSY', 'too many freezes are under way; try again when some are done')
     }
@@ -91,32 +130,40 @@ export class Windows {
   }
 
   /** Freezes a session under a held name. Answers the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN` or what the store throws. */
-  async freeze(request: FreezeRequest, reservation: NameReservation, options: CallOptions): Promise<WindowRecord> {
-    const { session, name, prompt, replyAt, promptTokens, clientSalt, lineage, parent } = request
-    const { tenant, id: sessionId } = session.record
-    const record: WindowRecord = {
+  async freeze(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): Promise<WindowRecord> {
+    const { tenant, id: sessionId, shared } = request.session.record
+    return await this.make({ ...request, tenant, origin: 'session', sessionId, shared }, reservation, options)
+  }
+
+  /** Makes a window under a held name, from whatever it comes. Answers and throws as `freeze`, and `QUOTA_EXCEEDED`. */
+  make(wanted: NewWindow, reservation: NameReservation, options: OperationOptions): Promise<WindowRecord> {
+    const { tenant, origin } = wanted
+    const operation = {
       tenant,
-      name,
-      id: randomId(),
-      state: 'freezing',
-      sessionId,
-      lineage,
-      ...(parent === undefined ? {} : { parent }),
-      dialect: prompt.dialect,
-      model: prompt.model,
-      ...(clientSalt === undefined ? {} : { clientSalt }),
-      messageCount: prompt.messages.length,
-      replyAt,
-      ...(promptTokens === undefined ? {} : { promptTokens }),
-      createdAt: this.#parts.now(),
-      pin: 'none',
-    }
+      actor: options.actor,
+      action: actions[origin],
+      target: 'window',
+      name: reservation.name,
+    } as const
+    const work = () => this.#make(wanted, reservation, options)
+    return audited(this.#parts.audit, operation, work, windowOutcome)
+  }
+
+  async #make(wanted: NewWindow, reservation: NameReservation, options: CallOptions): Promise<WindowRecord> {
+    const { tenant, prompt } = wanted
+    const { name } = reservation
+    const content = { prompt, tokenIds: new Uint32Array() }
+    const record = this.#newRecord(wanted, name, bytesOf(content))
     this.#freezing.add(record.id)
     try {
-      const stored = await this.#parts.store.reserveWindow(record, { prompt, tokenIds: new Uint32Array() })
+      const { maxWindows, maxWindowBytes } = this.#parts.policyOf(tenant)
+      const outcome = await this.#parts.store.reserveWindow(record, content, {
+        ...(maxWindows === undefined ? {} : { maxWindows }),
+        ...(maxWindowBytes === undefined ? {} : { maxBytes: maxWindowBytes }),
+      })
       reservation.release()
-      if (!stored) throw taken(name)
-      return await freezeReserved(this.#parts, record, request, options)
+      if (outcome !== 'stored') throw notStored(outcome, name)
+      return await freezeReserved(this.#parts, record, wanted, options)
     } finally {
       reservation.release()
       this.#freezing.delete(record.id)
@@ -126,25 +173,12 @@ export class Windows {
 
   /** Records under a held name why its turn is not frozen, in the background; the name can be tried again. */
   refuseLater({ session, model, dialect, reason }: RefusedFreeze, reservation: NameReservation): void {
-    const { tenant, id: sessionId, lineage } = session.record
+    const { tenant, id: sessionId, lineage, shared } = session.record
     const { name } = reservation
-    const at = this.#parts.now()
-    const record: WindowRecord = {
-      tenant,
-      name,
-      id: randomId(),
-      state: 'failed',
-      reason,
-      sessionId,
-      lineage,
-      dialect,
-      model,
-      messageCount: 0,
-      replyAt: 0,
-      createdAt: at,
-      pin: 'none',
-    }
     const prompt = { dialect, model, messages: [], shaping: {} }
+    const nothing = { prompt, replyAt: 0, promptTokens: undefined, parent: undefined, clientSalt: undefined }
+    const wanted = { ...nothing, tenant, origin: 'session' as const, sessionId, lineage, shared }
+    const record: WindowRecord = { ...this.#newRecord(wanted, name, 0), state: 'failed', reason }
     this.#parts.metrics.freezes.inc({ outcome: 'failed' })
     this.#parts.log.warn({ window: name, reason }, 'freeze refused')
     this.#inBackground(name, () =>
@@ -155,8 +189,43 @@ export class Windows {
   }
 
   /** The same in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log. */
-  freezeLater(request: FreezeRequest, reservation: NameReservation, options: CallOptions): void {
+  freezeLater(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): void {
     this.#inBackground(request.name, () => this.freeze(request, reservation, options))
+  }
+
+  #newRecord(wanted: NewWindow, name: string, bytes: number): WindowRecord {
+    const { tenant, origin, sessionId, lineage, shared, parent, prompt, clientSalt, replyAt, promptTokens, note } =
+      wanted
+    return {
+      tenant,
+      name,
+      id: randomId(),
+      state: 'freezing',
+      origin,
+      ...(sessionId === undefined ? {} : { sessionId }),
+      lineage,
+      ...(shared === undefined ? {} : { shared }),
+      ...(parent === undefined ? {} : { parent }),
+      tags: sortedTags(wanted.tags ?? []),
+      ...(note === undefined ? {} : { note }),
+      dialect: prompt.dialect,
+      model: prompt.model,
+      ...(clientSalt === undefined ? {} : { clientSalt }),
+      kvEpoch: this.#parts.kvEpoch,
+      messageCount: prompt.messages.length,
+      replyAt,
+      ...(promptTokens === undefined ? {} : { promptTokens }),
+      bytes,
+      createdAt: this.#parts.now(),
+      pin: 'none',
+    }
+  }
+
+  /** Before a turn is spent on a freeze that cannot be kept; what counts is the same question when the window is stored. */
+  async #checkCount(tenant: string): Promise<void> {
+    const { maxWindows } = this.#parts.policyOf(tenant)
+    if (maxWindows === undefined) return
+    if ((await this.#parts.store.usageOf(tenant)).windows >= maxWindows) throw notStored('too_many', '')
   }
 
   #inBackground(name: string, work: () => Promise<unknown>): void {
@@ -171,18 +240,32 @@ export class Windows {
   /**
    * Thaws a window into a session of its tenant: restores its KV, then binds the session to it, so that the window's messages stand
    * before the session's own from now on and both share a lineage. Throws what the engine throws; the session then is as it was.
+   * `SESSION_CHANGED`: the session was ended, or another window was thawed into it, meanwhile.
    */
-  async thaw(session: LiveSession, base: BaseWindow, options: CallOptions): Promise<ThawReceipt> {
+  thaw(session: LiveSession, base: BaseWindow, options: OperationOptions): Promise<ThawReceipt> {
+    const { tenant, name } = base.record
+    const operation = { tenant, actor: options.actor, action: 'thaw', target: 'window', name } as const
+    return audited(this.#parts.audit, operation, () => this.#thaw(session, base, options), thawOutcome)
+  }
+
+  async #thaw(session: LiveSession, base: BaseWindow, options: CallOptions): Promise<ThawReceipt> {
+    const { record } = base
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
-    session.change({
-      lineage: base.record.lineage,
-      baseWindow: base.record.name,
-      baseWindowId: base.record.id,
-      model: base.record.model,
-      dialect: base.record.dialect,
+    const bound = await this.#sessions.bind(session, {
+      lineage: record.lineage,
+      ...(record.shared === undefined ? {} : { shared: record.shared }),
+      baseWindow: record.name,
+      baseWindowId: record.id,
+      model: record.model,
+      dialect: record.dialect,
       thaw: receipt,
     })
-    return receipt
+    if (bound) return receipt
+    throw new CwmError(
+      'SESSION_CHANGED',
+      'the session was ended, or another window was thawed into it, while this one was being thawed; send it again',
+      { param: 'x-cwm-session' },
+    )
   }
 
   /** The window before a bound session's own messages; undefined when the session is not bound. Throws `WINDOW_NOT_FOUND` when it is gone. */
@@ -200,13 +283,38 @@ export class Windows {
     return await this.#bases.require(tenant, name)
   }
 
+  /** The frozen window of that name if it holds just this prompt: making it again is no conflict. */
+  async findSame(tenant: string, name: string, prompt: Prompt): Promise<WindowRecord | undefined> {
+    const record = await this.#parts.store.getWindow(tenant, name)
+    if (record?.state !== 'frozen') return undefined
+    const known = (await this.#bases.require(tenant, name)).prompt
+    return JSON.stringify(known) === JSON.stringify(prompt) ? record : undefined
+  }
+
+  /** A frozen window to be written into a file. Throws as `requireFrozen`. */
+  takeOut(tenant: string, name: string, { actor }: OperationOptions): Promise<BaseWindow> {
+    const operation = { tenant, actor, action: 'export', target: 'window', name } as const
+    return audited(
+      this.#parts.audit,
+      operation,
+      () => this.#bases.require(tenant, name),
+      () => ({}),
+    )
+  }
+
   /** Brings a window's chunks nearer, into LMCache's memory, without using the engine. Throws `NOT_SUPPORTED` without LMCache. */
-  async prefetch(
-    tenant: string,
-    name: string,
-    options: CallOptions,
-  ): Promise<{ foundChunks: number | null; totalChunks: number; ms: number }> {
-    const { lmcache, models, saltOf, now } = this.#parts
+  prefetch(tenant: string, name: string, options: OperationOptions): Promise<Prefetched> {
+    const operation = { tenant, actor: options.actor, action: 'prefetch', target: 'window', name } as const
+    return audited(
+      this.#parts.audit,
+      operation,
+      () => this.#prefetch(tenant, name, options),
+      () => ({}),
+    )
+  }
+
+  async #prefetch(tenant: string, name: string, options: CallOptions): Promise<Prefetched> {
+    const { lmcache, models, saltOf, now, kvEpoch } = this.#parts
     const base = await this.#bases.require(tenant, name)
     const start = now()
     const link = await lmcache.open()
@@ -221,7 +329,7 @@ export class Windows {
         },
       )
     }
-    const sequence = { tokenIds: base.tokenIds, salt: saltOf(base.record), keys }
+    const sequence = { tokenIds: base.tokenIds, salt: saltOf({ ...base.record, kvEpoch }), keys }
     const { foundKeys, totalKeys } = await link.client.prefetch(sequence, {
       deadlineMs: 60_000,
       signal: options.signal,
@@ -264,8 +372,31 @@ export class Windows {
     }
   }
 
-  list(tenant: string, page: PageRequest): Promise<Page<WindowRecord>> {
-    return this.#parts.store.listWindows(tenant, page)
+  list(tenant: string, query: WindowQuery): Promise<Page<WindowRecord>> {
+    return this.#parts.store.listWindows(tenant, query)
+  }
+
+  /** Changes what people say of a window, or gives its pin back or asks for it again. Throws `WINDOW_NOT_FOUND` and what LMCache throws. */
+  update(tenant: string, name: string, change: WindowUpdate, { actor }: OperationOptions): Promise<WindowRecord> {
+    const operation = { tenant, actor, action: 'update', target: 'window', name } as const
+    return audited(
+      this.#parts.audit,
+      operation,
+      () => this.#update(tenant, name, change),
+      () => ({}),
+    )
+  }
+
+  async #update(tenant: string, name: string, change: WindowUpdate): Promise<WindowRecord> {
+    const record = await this.#parts.store.getWindow(tenant, name)
+    if (record === undefined) throw notFound(name)
+    if (change.pinned !== undefined) await changePin(this.#parts, record, change.pinned)
+    const labels = {
+      ...(change.tags === undefined ? {} : { tags: sortedTags(change.tags) }),
+      ...(change.note === undefined ? {} : { note: change.note === '' ? undefined : change.note }),
+    }
+    if (Object.keys(labels).length > 0) await this.#parts.store.changeWindow(tenant, name, record.id, labels)
+    return (await this.#parts.store.getWindow(tenant, name)) ?? record
   }
 
   /** Wakes those who wait for a window, after somebody else has settled it. */
@@ -286,6 +417,33 @@ export class Windows {
 
 function wholeChunks(foundKeys: number, totalKeys: number, worldSize: number): number {
   return Math.max(0, totalKeys / worldSize - (totalKeys - foundKeys))
+}
+
+function sortedTags(tags: readonly string[]): readonly string[] {
+  return [...new Set(tags)].sort()
+}
+
+function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: string): CwmError {
+  switch (outcome) {
+    case 'taken':
+      return taken(name)
+    case 'retired':
+      return new CwmError('SESSION_NOT_FOUND', 'the session was ended meanwhile; nothing is frozen', { param: 'name' })
+    case 'too_many':
+      return new CwmError(
+        'QUOTA_EXCEEDED',
+        'this tenant has as many windows as it may (setting max_windows); delete some',
+        {
+          param: 'name',
+        },
+      )
+    case 'too_large':
+      return new CwmError(
+        'QUOTA_EXCEEDED',
+        'the window does not fit what this tenant may keep (setting max_window_bytes); delete some',
+        { param: 'name' },
+      )
+  }
 }
 
 function taken(name: string): CwmError {

@@ -1,0 +1,22 @@
+// What handlers know of a request beside its path and body: Node's own request, and who sent it.
+
+import type { IncomingMessage } from 'node:http'
+import type { Context } from 'hono'
+import type { TenantPolicy } from '../base/tenants.ts'
+import type { Opener } from '../sessions/tracker.ts'
+import type { OperationOptions } from '../windows/audited.ts'
+
+export interface Bindings {
+  readonly Bindings: { readonly incoming: IncomingMessage }
+}
+
+export interface ApiCaller {
+  readonly tenant: string
+  readonly policy: TenantPolicy
+  /** For sessions that this request begins. */
+  readonly opener: Opener
+  readonly operation: OperationOptions
+}
+
+/** Who sent the request. Throws `UNAUTHORIZED`. */
+export type CallerOf = (c: Context<Bindings>) => ApiCaller

@@ -1,0 +1,64 @@
+// The body of `PUT /cwm/v1/windows/NAME` as a prompt: the same fields as in a chat request of the dialect, and no others.
+
+import { CwmError } from '../base/errors.ts'
+import { isDeeperThan, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Prompt } from '../base/records.ts'
+import type { TenantPolicy } from '../base/tenants.ts'
+import { checkParts } from '../dialects/forbidden-parts.ts'
+import { rulesOf } from '../dialects/index.ts'
+import { checkContent } from '../windows/made.ts'
+
+/** As deep as a chat request may be. */
+const MAX_DEPTH = 128
+const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
+
+/**
+ * Throws `INVALID_FIELD` for a field that shapes no prompt, `FORBIDDEN_FIELD` for what no chat may say either, `FORBIDDEN_MODEL`,
+ * `BODY_TOO_DEEP`.
+ */
+export function readContent(
+  body: JsonObject,
+  { models, allowedFields }: TenantPolicy,
+): { prompt: Prompt; clientSalt: string | undefined } {
+  if (isDeeperThan(body, MAX_DEPTH)) {
+    throw new CwmError('BODY_TOO_DEEP', `the body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
+  }
+  const dialect = (body.dialect ?? 'chat') as Prompt['dialect']
+  const rules = rulesOf(dialect)
+  const field = rules.messagesField ?? 'messages'
+  const known = new Set([...own, field, ...rules.shapingFields])
+  const unknown = Object.keys(body).find((name) => !known.has(name))
+  if (unknown !== undefined) {
+    throw new CwmError('INVALID_FIELD', `\`${unknown}\` is not a field that shapes a prompt of ${dialect}`, {
+      param: unknown,
+    })
+  }
+  const model = String(body.model ?? '')
+  if (models !== undefined && !models.has(model)) {
+    throw new CwmError('FORBIDDEN_MODEL', `this key may not use the model ${model}`, { param: 'model' })
+  }
+  const messages = readMessages(body, field, rules.readMessages)
+  checkParts(messages, allowedFields)
+  const shaping: Record<string, JsonValue> = {}
+  for (const name of rules.shapingFields) {
+    const value = body[name]
+    if (value !== undefined && value !== null) shaping[name] = value
+  }
+  const prompt: Prompt = { dialect, model, messages, shaping }
+  checkContent(prompt)
+  const salt = body.cache_salt
+  return { prompt, clientSalt: typeof salt === 'string' && salt !== '' ? salt : undefined }
+}
+
+function readMessages(
+  body: JsonObject,
+  field: string,
+  read: (body: JsonObject) => readonly JsonValue[],
+): readonly JsonValue[] {
+  const { document, document_role: role = 'system' } = body
+  if (document === undefined) return body[field] === undefined ? [] : read(body)
+  if (body[field] !== undefined) {
+    throw new CwmError('INVALID_FIELD', `give \`document\` or \`${field}\`, not both`, { param: 'document' })
+  }
+  return [{ role, content: document }]
+}

@@ -1,0 +1,73 @@
+// REST's handlers for sessions, deletes and the tenant itself.
+
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { CwmError } from '../base/errors.ts'
+import type { Store } from '../base/store.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import type { AuditLog } from '../windows/audited.ts'
+import type { Deletions } from '../windows/deletions.ts'
+import { eraseTenant } from '../windows/erase.ts'
+import type { Bindings, CallerOf } from './bindings.ts'
+import * as routes from './routes.ts'
+import { requireSession } from './window-handlers.ts'
+import { deletionToWire, erasureToWire, pageToWire, sessionToWire } from './wire.ts'
+
+export interface SessionHandlerParts {
+  readonly sessions: SessionTracker
+  readonly retained: RetainedTurns
+  readonly deletions: Deletions
+  readonly store: Store
+  readonly audit: AuditLog
+  readonly now: () => number
+}
+
+/** A session may have a turn between being read and being ended; then it is read again. */
+const ATTEMPTS = 5
+
+export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerParts, callerOf: CallerOf): void {
+  const { sessions, retained, deletions } = parts
+
+  app.openapi(routes.listSessions, async (c) => {
+    const { limit, cursor } = c.req.valid('query')
+    const page = await sessions.list(callerOf(c).tenant, cursor === undefined ? { limit } : { limit, cursor })
+    const data = page.items.map((record) => sessionToWire(record))
+    return c.json(pageToWire(data, page.nextCursor), 200)
+  })
+
+  app.openapi(routes.showSession, async (c) => {
+    const { tenant } = callerOf(c)
+    const { id } = c.req.valid('param')
+    const { record } = await requireSession(sessions, tenant, id)
+    return c.json(sessionToWire(record, (await retained.find(tenant, id)) !== undefined), 200)
+  })
+
+  app.openapi(routes.endSession, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    const { id } = c.req.valid('param')
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      await requireSession(sessions, tenant, id)
+      const record = await parts.store.getSession(tenant, id)
+      const done = record === undefined ? undefined : await deletions.endSession(record, 'asked', operation.actor)
+      if (done !== undefined) return c.json(deletionToWire(done), 200)
+    }
+    throw new CwmError('SESSION_CHANGED', `session ${id} has turns without end; stop its client and try again`, {
+      param: 'session_id',
+    })
+  })
+
+  app.openapi(routes.listDeletions, async (c) => {
+    const { limit, cursor } = c.req.valid('query')
+    const page = await deletions.list(callerOf(c).tenant, cursor === undefined ? { limit } : { limit, cursor })
+    return c.json(pageToWire(page.items.map(deletionToWire), page.nextCursor), 200)
+  })
+
+  app.openapi(routes.showDeletion, async (c) => {
+    return c.json(deletionToWire(await deletions.show(callerOf(c).tenant, c.req.valid('param').id)), 200)
+  })
+
+  app.openapi(routes.eraseTenant, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    return c.json(erasureToWire(await eraseTenant(parts, deletions, tenant, operation.actor)), 200)
+  })
+}

@@ -1,0 +1,195 @@
+// REST's handlers for windows: from wire to the functions of windows/ and back. No rule of their own.
+
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { CwmError } from '../base/errors.ts'
+import { isSessionId, randomId, sessionIdRule } from '../base/ids.ts'
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { Sharing } from '../base/records.ts'
+import type { WindowQuery } from '../base/store.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import type { Deletions } from '../windows/deletions.ts'
+import { exportWindow, readExport } from '../windows/export.ts'
+import { cloneWindow, createWindow, importWindow } from '../windows/made.ts'
+import type { Labels, Windows } from '../windows/windows.ts'
+import type { Bindings, CallerOf } from './bindings.ts'
+import { readContent } from './content.ts'
+import * as routes from './routes.ts'
+import { deletionToWire, pageToWire, thawReceiptToWire, windowToWire } from './wire.ts'
+
+export interface WindowHandlerParts {
+  readonly windows: Windows
+  readonly deletions: Deletions
+  readonly sessions: SessionTracker
+  readonly retained: RetainedTurns
+  /** The lineage of a window that no session begins. */
+  readonly beginLineage: (tenant: string) => Promise<{ readonly lineage: string; readonly shared?: Sharing }>
+}
+
+export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerParts, callerOf: CallerOf): void {
+  const { windows, deletions, sessions, retained } = parts
+
+  app.openapi(routes.listWindows, async (c) => {
+    const page = await windows.list(callerOf(c).tenant, queryFromWire(c.req.valid('query')))
+    return c.json(pageToWire(page.items.map(windowToWire), page.nextCursor), 200)
+  })
+
+  app.openapi(routes.showWindow, async (c) => {
+    const { name } = c.req.valid('param')
+    const { wait_ms } = c.req.valid('query')
+    const { tenant } = callerOf(c)
+    const view = wait_ms === 0 ? await windows.show(tenant, name) : await windows.showSettled(tenant, name, wait_ms)
+    return c.json(windowToWire(view), 200)
+  })
+
+  app.openapi(routes.freezeWindow, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    const { name, session_id, wait, ...labels } = c.req.valid('json')
+    const session = await requireSession(sessions, tenant, session_id)
+    const turn = await retained.find(tenant, session.record.id)
+    if (turn === undefined) {
+      throw new CwmError(
+        'SESSION_EMPTY',
+        `the last turn of session ${session_id} is not at hand; send its next turn with the header x-cwm-freeze: ${name}`,
+        { param: 'session_id' },
+      )
+    }
+    const { prompt, replyAt, promptTokens, clientSalt, lineage, parent } = turn
+    const reservation = await windows.reserve(tenant, name)
+    const request = {
+      session,
+      name,
+      prompt,
+      replyAt,
+      promptTokens,
+      clientSalt,
+      lineage,
+      parent,
+      ...labelsFromWire(labels),
+    }
+    if (!wait) {
+      windows.freezeLater(request, reservation, operation)
+      return c.json(windowToWire(await windows.show(tenant, name)), 202)
+    }
+    return c.json(windowToWire(await windows.freeze(request, reservation, operation)), 201)
+  })
+
+  app.openapi(routes.changeWindow, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    const { pinned, ...labels } = c.req.valid('json')
+    const change = { ...labelsFromWire(labels), ...(pinned === undefined ? {} : { pinned }) }
+    return c.json(windowToWire(await windows.update(tenant, c.req.valid('param').name, change, operation)), 200)
+  })
+
+  app.openapi(routes.thawWindow, async (c) => {
+    const { tenant, opener, operation } = callerOf(c)
+    const { name } = c.req.valid('param')
+    const { session_id, to } = c.req.valid('json')
+    const { signal } = c.req.raw
+    if (to === 'l1') {
+      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, name, { ...operation, signal })
+      return c.json({ window: name, to, found_chunks: foundChunks, total_chunks: totalChunks, ms }, 200)
+    }
+    if (session_id !== undefined && !isSessionId(session_id)) {
+      throw new CwmError('INVALID_FIELD', `a session id is ${sessionIdRule}`, { param: 'session_id' })
+    }
+    const base = await windows.requireFrozen(tenant, name, signal)
+    const session = await sessions.named(opener, session_id ?? `s-${randomId()}`)
+    const receipt = await windows.thaw(session, base, { ...operation, signal })
+    return c.json(thawReceiptToWire(receipt), 200)
+  })
+
+  app.openapi(routes.cloneWindow, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    const { name, at, ...labels } = c.req.valid('json')
+    const request = { tenant, source: c.req.valid('param').name, name, at, ...labelsFromWire(labels) }
+    return c.json(windowToWire(await cloneWindow(windows, request, operation)), 201)
+  })
+
+  app.openapi(routes.createWindow, async (c) => {
+    const { tenant, operation, policy } = callerOf(c)
+    const { name } = c.req.valid('param')
+    const { tags, note, ...content } = c.req.valid('json')
+    const { prompt, clientSalt } = readContent(content as JsonObject, policy)
+    const same = await windows.findSame(tenant, name, prompt)
+    if (same !== undefined) return c.json(windowToWire(same), 200)
+    const { lineage, shared } = await parts.beginLineage(tenant)
+    const request = { tenant, name, prompt, clientSalt, lineage, shared, ...labelsFromWire({ tags, note }) }
+    return c.json(windowToWire(await createWindow(windows, request, operation)), 201)
+  })
+
+  app.openapi(routes.exportWindow, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    const { name } = c.req.valid('param')
+    const file = exportWindow(await windows.takeOut(tenant, name, operation))
+    const disposition = `attachment; filename="${name}.cwm.json"`
+    return c.json(file as never, 200, { 'content-disposition': disposition })
+  })
+
+  app.openapi(routes.importWindow, async (c) => {
+    const { tenant, operation, policy } = callerOf(c)
+    const file = readExport(c.req.valid('json') as JsonValue)
+    // What a client may not say in a chat it may not bring in by a file either.
+    readContent({ ...file.prompt.shaping, ...contentOf(file.prompt) }, policy)
+    const { lineage, shared } = await parts.beginLineage(tenant)
+    const name = c.req.valid('query').name ?? file.name
+    const { record, drift } = await importWindow(windows, { tenant, name, file, lineage, shared }, operation)
+    return c.json({ window: windowToWire(record), drift }, 201)
+  })
+
+  app.openapi(routes.deleteWindow, async (c) => {
+    const { tenant, operation } = callerOf(c)
+    return c.json(deletionToWire(await deletions.deleteWindow(tenant, c.req.valid('param').name, operation.actor)), 200)
+  })
+}
+
+function contentOf({ dialect, model, messages }: { dialect: string; model: string; messages: readonly JsonValue[] }) {
+  return { dialect, model, [dialect === 'responses' ? 'input' : 'messages']: messages }
+}
+
+/** The session of that id. Throws `SESSION_NOT_FOUND`. */
+export async function requireSession(sessions: SessionTracker, tenant: string, id: string) {
+  const session = isSessionId(id) ? await sessions.find(tenant, id) : undefined
+  if (session !== undefined) return session
+  throw new CwmError('SESSION_NOT_FOUND', `there is no session ${isSessionId(id) ? id : 'of that id'}`, {
+    param: 'session_id',
+  })
+}
+
+function labelsFromWire({ tags, note }: { tags?: string[] | undefined; note?: string | undefined }): Labels {
+  return { ...(tags === undefined ? {} : { tags }), ...(note === undefined ? {} : { note }) }
+}
+
+interface WireQuery {
+  readonly limit: number
+  readonly cursor?: string | undefined
+  readonly tag?: string[] | undefined
+  readonly model?: string | undefined
+  readonly state?: WindowQuery['state'] | undefined
+  readonly session_id?: string | undefined
+  readonly parent?: string | undefined
+  readonly search?: string | undefined
+  readonly created_from?: string | undefined
+  readonly created_before?: string | undefined
+  readonly sort: NonNullable<WindowQuery['sort']>
+  readonly order: NonNullable<WindowQuery['order']>
+}
+
+function queryFromWire(query: WireQuery): WindowQuery {
+  const { limit, cursor, tag, model, state, session_id, parent, search, created_from, created_before, sort, order } =
+    query
+  return {
+    limit,
+    sort,
+    order,
+    ...(cursor === undefined ? {} : { cursor }),
+    ...(tag === undefined ? {} : { tags: tag }),
+    ...(model === undefined ? {} : { model }),
+    ...(state === undefined ? {} : { state }),
+    ...(session_id === undefined ? {} : { sessionId: session_id }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(search === undefined ? {} : { text: search }),
+    ...(created_from === undefined ? {} : { createdFrom: Date.parse(created_from) }),
+    ...(created_before === undefined ? {} : { createdBefore: Date.parse(created_before) }),
+  }
+}

@@ -1,0 +1,35 @@
+// Whether engine, LMCache and store answer, for `/cwm/v1/health`.
+
+import { toCwmError } from './base/errors.ts'
+import type { LmcacheLink } from './lmcache/link.ts'
+import { callJson } from './upstream/json.ts'
+import type { Upstream } from './upstream/upstream.ts'
+import { version } from './version.ts'
+
+const HEALTH_DEADLINE_MS = 3_000
+
+/** Asks engine and LMCache; what does not answer is said, not thrown. */
+export async function readHealth(upstream: Upstream, lmcache: LmcacheLink, store: string) {
+  const engine = await callJson(upstream, {
+    method: 'GET',
+    path: '/v1/models',
+    apiKey: undefined,
+    deadlineMs: HEALTH_DEADLINE_MS,
+  }).then(
+    // 401 is an answer: the engine is there and wants a key.
+    ({ status }) => (status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }),
+    (thrown: unknown) => ({ ok: false, error: toCwmError(thrown).code.toLowerCase() }),
+  )
+  const link = await lmcache.open().then(
+    (found) => (found === undefined ? undefined : found.topology),
+    () => null,
+  )
+  const kv =
+    link === undefined
+      ? { ok: null, pins: false, warnings: [] }
+      : link === null
+        ? { ok: false, pins: false, warnings: ['LMCache does not answer'] }
+        : { ok: link.warnings.length === 0, pins: link.pins, warnings: [...link.warnings] }
+  const status = engine.ok && kv.ok !== false ? ('ok' as const) : ('degraded' as const)
+  return { status, version, store, upstream: engine, lmcache: kv }
+}

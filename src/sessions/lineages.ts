@@ -1,0 +1,53 @@
+// Which lineage a new session gets, and which lineages may no longer be dispatched.
+
+import { LRUCache } from 'lru-cache'
+import { randomId } from '../base/ids.ts'
+import type { Sharing } from '../base/records.ts'
+import type { Store } from '../base/store.ts'
+import type { Isolation } from '../base/tenants.ts'
+
+/** Retired lineages remembered here: more than can be in use between two questions to the store. */
+const MAX_RETIRED = 100_000
+
+export interface Origin {
+  readonly tenant: string
+  readonly isolation: Isolation
+  /** Whom the client named; undefined when it named nobody. */
+  readonly user: string | undefined
+}
+
+export class Lineages {
+  readonly #store: Pick<Store, 'claimLineage' | 'isRetired'>
+  readonly #retired = new LRUCache<string, true>({ max: MAX_RETIRED })
+
+  constructor(store: Pick<Store, 'claimLineage' | 'isRetired'>) {
+    this.#store = store
+  }
+
+  /** The lineage for a session that begins: its own, or the one that its user or tenant shares. */
+  async begin({ tenant, isolation, user }: Origin): Promise<{ readonly lineage: string; readonly shared?: Sharing }> {
+    const key = sharingKey(isolation, user)
+    if (key === undefined) return { lineage: randomId() }
+    const shared = isolation === 'user' ? 'user' : 'tenant'
+    return { lineage: await this.#store.claimLineage(tenant, key, randomId()), shared }
+  }
+
+  /** From now on this process dispatches nothing under it. */
+  retire(tenant: string, lineage: string): void {
+    this.#retired.set(keyOf(tenant, lineage), true)
+  }
+
+  isRetired(tenant: string, lineage: string): boolean {
+    return this.#retired.has(keyOf(tenant, lineage))
+  }
+}
+
+/** What a lineage is kept under in the store; undefined when nobody shares it. */
+function sharingKey(isolation: Isolation, user: string | undefined): string | undefined {
+  if (isolation === 'tenant') return 'tenant'
+  return isolation === 'user' && user !== undefined ? `user:${user}` : undefined
+}
+
+function keyOf(tenant: string, lineage: string): string {
+  return JSON.stringify([tenant, lineage])
+}

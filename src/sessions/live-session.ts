@@ -1,0 +1,69 @@
+// One session as this process holds it: its record, whether the store has it, and who must hear of its end.
+
+import type { KvSpace, SessionRecord } from '../base/records.ts'
+
+/** Spaces kept by name; a client that sends a new `cache_salt` with each turn must not grow its session without end. */
+const MAX_SPACES = 64
+
+/** Turns that run at once change it one field at a time, so none undoes another. */
+export class LiveSession {
+  #record: SessionRecord
+  readonly #onEnd = new Set<() => void>()
+  #ended = false
+  /** False until its first turn is stored: an unnamed session that never got an answer leaves no trace. */
+  stored: boolean
+  /** Made while the store was away: lives in this process alone and is never stored. */
+  readonly temporary: boolean
+  /** Until when the record may be used without asking the store, milliseconds since the epoch. */
+  believedUntil = Number.POSITIVE_INFINITY
+
+  constructor(record: SessionRecord, kind: { readonly stored: boolean; readonly temporary?: boolean }) {
+    this.#record = record
+    this.stored = kind.stored
+    this.temporary = kind.temporary ?? false
+  }
+
+  get record(): SessionRecord {
+    return this.#record
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  change(change: Partial<SessionRecord>): void {
+    this.#record = { ...this.#record, ...change }
+  }
+
+  /** Takes over what another process has stored. */
+  adopt(record: SessionRecord): void {
+    this.#record = record
+  }
+
+  /** Notes where a turn puts its KV; answers whether that is news. */
+  enter(space: KvSpace): boolean {
+    const { spaces } = this.#record
+    const known = spaces.some(
+      (other) =>
+        other.model === space.model && other.clientSalt === space.clientSalt && other.kvEpoch === space.kvEpoch,
+    )
+    if (known) return false
+    const all = [...spaces, space]
+    this.change(all.length > MAX_SPACES ? { spaces: all.slice(-MAX_SPACES), spacesLost: true } : { spaces: all })
+    return true
+  }
+
+  /** Calls back when the session is ended while its turn is in flight. Answers how to stop. */
+  onEnd(listener: () => void): () => void {
+    this.#onEnd.add(listener)
+    return () => this.#onEnd.delete(listener)
+  }
+
+  /** The session is no more: its turns in flight are told, and nothing of it is stored from now on. */
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    for (const tell of this.#onEnd) tell()
+    this.#onEnd.clear()
+  }
+}

@@ -1,0 +1,190 @@
+// Carries out one order to delete: gives the pin back, retires the lineage if nobody holds it any more, deletes what nobody else holds,
+// and counts what is left.
+
+import { toCwmError } from '../base/errors.ts'
+import type { ChunkKeys, DeletionReceipt, DeletionRecord, KeptFor, KvSpace, WindowRecord } from '../base/records.ts'
+import type { Link } from '../lmcache/link.ts'
+import type { Sequence } from '../lmcache/sequence.ts'
+import type { DeletionParts } from './deletions.ts'
+import { sameSpace } from './parts.ts'
+import { givePinBack } from './pins.ts'
+import { Steps } from './steps.ts'
+
+const PROBE_DEADLINE_MS = 15_000
+
+/**
+ * Answers what was proved, and whether the pin is given back (or there was none). What LMCache does is a warning and leaves the
+ * residue unknown. Throws what the store throws.
+ */
+export async function carryOut(
+  parts: DeletionParts,
+  order: DeletionRecord,
+  sequences: readonly Uint32Array[],
+): Promise<{ receipt: DeletionReceipt; unpinned: boolean }> {
+  const { store, lmcache, now, sessions } = parts
+  const steps = new Steps(now)
+  const warnings: string[] = []
+  const { tenant, lineage } = order
+  // First of all: once the chunks go, nothing may put new ones there.
+  const retired = await steps.time('retire', () => store.retireLineage(tenant, lineage))
+  if (retired) sessions.retired(tenant, lineage)
+  const holders = await store.holdersOf(tenant, lineage)
+  if (order.spacesLost === true) {
+    warnings.push(
+      'the session used more than 64 values of cache_salt: chunks under the oldest of them are left to eviction',
+    )
+  }
+
+  let link: Link | undefined
+  try {
+    link = await lmcache.open()
+  } catch (thrown) {
+    warnings.push(toCwmError(thrown).message)
+  }
+  const unpinned = await steps.time('unpin', () => unpin(parts, link, order, sequences, warnings))
+  const keptFor = new Set<KeptFor>()
+  if (order.shared !== undefined) keptFor.add('isolation')
+  else if (holders.sessions > 0) keptFor.add('session')
+  const before = order.receipt?.deletedChunks ?? 0
+  const held = { windows: holders.windows, all: keptFor.size > 0 }
+  const done = await steps.time('delete', () => deleteSpaces(parts, link, order, sequences, held, warnings))
+  if (!held.all && done.keptChunks > 0) keptFor.add('window')
+  return {
+    unpinned: unpinned !== undefined,
+    receipt: {
+      deletedChunks: before + done.deletedChunks,
+      residualChunks: done.residualChunks,
+      keptChunks: done.keptChunks,
+      keptFor: [...keptFor],
+      unpinned: order.receipt?.unpinned ?? unpinned ?? false,
+      lineageRetired: retired,
+      ms: { ...steps.ms },
+      warnings,
+    },
+  }
+}
+
+/** True: given back; null: there was none; undefined: not yet. */
+async function unpin(
+  parts: DeletionParts,
+  link: Link | undefined,
+  order: DeletionRecord,
+  sequences: readonly Uint32Array[],
+  warnings: string[],
+): Promise<boolean | null | undefined> {
+  const { pin, keys, spaces, tenant, lineage, id } = order
+  const [space] = spaces
+  const [tokenIds] = sequences
+  if (pin === 'none' || pin === 'released' || keys === undefined || space === undefined || tokenIds === undefined) {
+    return null
+  }
+  try {
+    if (link === undefined) return undefined
+    await givePinBack(parts, link, { ...space, tenant, lineage, id, pin, keys }, tokenIds)
+    return true
+  } catch (thrown) {
+    const error = toCwmError(thrown)
+    if (error.code === 'STORE_UNAVAILABLE') throw error
+    parts.lmcache.doubt()
+    warnings.push(`the pin is not given back yet: ${error.message}`)
+    return undefined
+  }
+}
+
+interface Deleted {
+  readonly deletedChunks: number
+  readonly residualChunks: number | null
+  readonly keptChunks: number
+}
+
+interface Holders {
+  readonly windows: readonly WindowRecord[]
+  /** Somebody holds all of it: nothing goes. */
+  readonly all: boolean
+}
+
+async function deleteSpaces(
+  parts: DeletionParts,
+  link: Link | undefined,
+  order: DeletionRecord,
+  sequences: readonly Uint32Array[],
+  holders: Holders,
+  warnings: string[],
+): Promise<Deleted> {
+  const nothing = { deletedChunks: 0, residualChunks: 0, keptChunks: 0 }
+  if (!parts.lmcache.configured || order.spaces.length === 0) return nothing
+  if (link === undefined) return { ...nothing, residualChunks: null }
+  const keysOf = await namesOfChunks(parts, link, order)
+  if (holders.all) {
+    const [first] = order.spaces
+    const keys = first === undefined ? undefined : keysOf(first)
+    const chunks = (ids: Uint32Array) => (keys === undefined ? 0 : Math.floor(ids.length / keys.chunkSize))
+    return { ...nothing, keptChunks: sequences.reduce((sum, ids) => sum + chunks(ids), 0) }
+  }
+  const go: Sequence[] = []
+  const keep: Sequence[] = []
+  const salts = new Set<string>()
+  for (const space of order.spaces) {
+    const salt = parts.saltOf({ tenant: order.tenant, lineage: order.lineage, ...space })
+    salts.add(salt)
+    const keys = keysOf(space)
+    if (keys === undefined) continue
+    go.push(...sequences.map((tokenIds) => ({ tokenIds, salt, keys })))
+    keep.push(...(await windowIds(parts, space, holders.windows)).map((tokenIds) => ({ tokenIds, salt, keys })))
+  }
+  try {
+    const request = {
+      sequences: go.map((sequence) => ({ sequence, from: 0 })),
+      keep,
+      // A window's chunks are all named by its ids; a session has left others, of turns that were edited or done again.
+      ...(order.kind === 'session' ? { salts } : {}),
+    }
+    const { warnings: words, ...done } = await link.client.deleteChunks(request, { deadlineMs: PROBE_DEADLINE_MS })
+    warnings.push(...words)
+    if (go.length < sequences.length || (order.kind === 'window' && go.length === 0 && sequences.length > 0)) {
+      warnings.push('the engine of these chunks is not attached to LMCache now: nobody can name them')
+      return { ...done, residualChunks: null }
+    }
+    return done
+  } catch (thrown) {
+    const error = toCwmError(thrown)
+    if (error.code === 'INTERNAL') throw error
+    parts.lmcache.doubt()
+    warnings.push(error.message)
+    return { ...nothing, residualChunks: null }
+  }
+}
+
+/** How LMCache names the chunks of a space: as they were pinned, or by the engine that serves the model; undefined when that is not known. */
+async function namesOfChunks(
+  { models }: DeletionParts,
+  { topology, keysOf }: Link,
+  order: DeletionRecord,
+): Promise<(space: KvSpace) => ChunkKeys | undefined> {
+  const names = new Map<string, string | undefined>()
+  for (const { model } of order.spaces) {
+    // An engine that does not answer, or wants its client's key: with one engine attached there is no doubt which it is.
+    const only = topology.engines.length === 1 ? topology.engines[0]?.engineName : undefined
+    const found = names.has(model) ? undefined : await models.find(model, undefined).catch(() => undefined)
+    names.set(model, names.get(model) ?? found?.engineName ?? only)
+  }
+  return ({ model }) => {
+    if (order.keys !== undefined) return order.keys
+    const engineName = names.get(model)
+    return engineName === undefined ? undefined : keysOf(engineName)
+  }
+}
+
+async function windowIds(
+  { store }: DeletionParts,
+  space: KvSpace,
+  windows: readonly WindowRecord[],
+): Promise<readonly Uint32Array[]> {
+  const ids: Uint32Array[] = []
+  for (const window of windows) {
+    if (!sameSpace(window, space)) continue
+    const content = await store.getWindowContent(window.tenant, window.name, window.id)
+    if (content !== undefined && content.tokenIds.length > 0) ids.push(content.tokenIds)
+  }
+  return ids
+}

@@ -1,0 +1,207 @@
+// Delete: remove, then prove. The thing itself goes out of the store at once, together with an order for what it left in LMCache; the order
+// is carried out now if it can be, and again in the background until nothing is left. What the engine's own cache holds goes by itself.
+
+import { CwmError, toCwmError } from '../base/errors.ts'
+import { randomId } from '../base/ids.ts'
+import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
+import type { Page, PageRequest } from '../base/store.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import { audited, deletionOutcome } from './audited.ts'
+import { notFound } from './base-windows.ts'
+import { carryOut } from './carry-out.ts'
+import { spaceOf, type WindowParts } from './parts.ts'
+import type { Windows } from './windows.ts'
+
+/** How long a delete waits for a freeze of the same window that is under way. */
+const SETTLE_MS = 20_000
+const FIRST_RETRY_MS = 5_000
+const SLOWEST_RETRY_MS = 3_600_000
+/** After a week what is left was evicted, or nobody can tell. */
+const GIVE_UP_MS = 7 * 24 * 3_600_000
+/** When turns were broken off, their last chunks may reach LMCache after the delete: it is looked at once more. */
+const LOOK_AGAIN_MS = 30_000
+const PER_RUN = 200
+/** Older epochs under which a window may have left KV. */
+const MAX_EPOCHS = 16
+
+export type EndedWhy = 'asked' | 'idle' | 'erased'
+
+export interface DeletionParts extends WindowParts {
+  readonly sessions: Pick<SessionTracker, 'ended' | 'retired' | 'isBusy'>
+  readonly retained: Pick<RetainedTurns, 'find' | 'drop'>
+  /** The upstream's own: what is deleted in the background has no client. */
+  readonly apiKey: string | undefined
+}
+
+export class Deletions {
+  readonly #parts: DeletionParts
+  readonly #windows: Windows
+  /** Orders that this process is at work on: a run must not take them up a second time. */
+  readonly #busy = new Set<string>()
+
+  constructor(parts: DeletionParts, windows: Windows) {
+    this.#parts = parts
+    this.#windows = windows
+  }
+
+  /** Deletes a window and says what that proved. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY` while it is being frozen, and what the store throws. */
+  deleteWindow(tenant: string, name: string, actor: string): Promise<DeletionRecord> {
+    const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
+    const work = () => this.#deleteWindow(tenant, name)
+    return audited(this.#parts.audit, operation, work, ({ receipt }) => deletionOutcome(receipt))
+  }
+
+  async #deleteWindow(tenant: string, name: string): Promise<DeletionRecord> {
+    const { store, now } = this.#parts
+    const view = await this.#windows.showSettled(tenant, name, SETTLE_MS)
+    if (view.state === 'pending' || (view.state === 'freezing' && this.#windows.isBusy(view.id))) {
+      throw new CwmError('WINDOW_NOT_READY', `window ${name} is still being frozen; delete it when that is done`, {
+        param: 'name',
+      })
+    }
+    const record = view
+    const content = await store.getWindowContent(tenant, name, record.id)
+    const order: DeletionRecord = {
+      ...this.#order('window', record, name),
+      // Of a pin that an older epoch still holds, the record's own epoch tells; chunks may lie under each.
+      spaces: epochsOf(record, this.#parts.kvEpoch),
+      pin: record.pin,
+      ...(record.keys === undefined ? {} : { keys: record.keys }),
+      at: now(),
+    }
+    const sequences = content === undefined || content.tokenIds.length === 0 ? [] : [content.tokenIds]
+    if (!(await store.removeWindow(record, order, sequences))) throw notFound(name)
+    this.#windows.announce(tenant, name)
+    return await this.#first(order, sequences, false)
+  }
+
+  /**
+   * Ends a session: its turns in flight are broken off, its chunks deleted but for those that windows hold. Undefined when it is gone, or
+   * has had a turn since it was read.
+   */
+  endSession(session: SessionRecord, why: EndedWhy, actor: string): Promise<DeletionRecord | undefined> {
+    const { tenant, id: name } = session
+    const operation = { tenant, actor, action: 'end', target: 'session', name } as const
+    const work = () => this.#endSession(session, why)
+    return audited(this.#parts.audit, operation, work, (done) => deletionOutcome(done?.receipt))
+  }
+
+  async #endSession(session: SessionRecord, why: EndedWhy): Promise<DeletionRecord | undefined> {
+    const { store, sessions, metrics, now } = this.#parts
+    const { tenant, id, spacesLost } = session
+    const inFlight = sessions.isBusy(tenant, id)
+    const sequences = await lastIds(this.#parts, session)
+    const order: DeletionRecord = {
+      ...this.#order('session', session, id),
+      spaces: session.spaces,
+      ...(spacesLost === true ? { spacesLost } : {}),
+      pin: 'none',
+      at: now(),
+    }
+    if (!(await store.removeSession(session, order, sequences))) return undefined
+    sessions.ended(tenant, id)
+    this.#parts.retained.drop(tenant, id)
+    metrics.sessionsEnded.inc({ why })
+    return await this.#first(order, sequences, inFlight)
+  }
+
+  /** Throws `DELETION_NOT_FOUND`. */
+  async show(tenant: string, id: string): Promise<DeletionRecord> {
+    const record = await this.#parts.store.getDeletion(tenant, id)
+    if (record !== undefined) return record
+    throw new CwmError('DELETION_NOT_FOUND', 'there is no delete of that id under this key', { param: 'id' })
+  }
+
+  list(tenant: string, page: PageRequest): Promise<Page<DeletionRecord>> {
+    return this.#parts.store.listDeletions(tenant, page)
+  }
+
+  /** Carries out what is still open and due. Throws only `STORE_UNAVAILABLE`. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { store, now, metrics } = this.#parts
+    const open = await store.listOpenDeletions(now(), PER_RUN)
+    metrics.deletionsOpen.set(open.length)
+    for (const order of open) {
+      if (signal.aborted) return
+      if (this.#busy.has(order.id)) continue
+      await this.#carryOut(order, await store.getDeletionSequences(order.tenant, order.id), undefined)
+    }
+  }
+
+  #order(kind: DeletionRecord['kind'], holder: WindowRecord | SessionRecord, name: string) {
+    const { tenant, lineage, shared } = holder
+    return {
+      tenant,
+      id: randomId(),
+      kind,
+      name,
+      lineage,
+      ...(shared === undefined ? {} : { shared }),
+      state: 'open' as const,
+      tries: 0,
+      // Should this process die now, the next run takes it up.
+      nextTryAt: this.#parts.now() + FIRST_RETRY_MS,
+    }
+  }
+
+  async #first(order: DeletionRecord, sequences: readonly Uint32Array[], again: boolean): Promise<DeletionRecord> {
+    return await this.#carryOut(order, sequences, again ? this.#parts.now() + LOOK_AGAIN_MS : undefined)
+  }
+
+  /** `again`: when to look once more although nothing is left now. */
+  async #carryOut(
+    order: DeletionRecord,
+    sequences: readonly Uint32Array[],
+    again: number | undefined,
+  ): Promise<DeletionRecord> {
+    const { store, now, log, metrics } = this.#parts
+    this.#busy.add(order.id)
+    try {
+      const { receipt, unpinned } = await carryOut(this.#parts, order, sequences)
+      const clean = receipt.residualChunks === 0 && unpinned
+      const over = now() - order.at > GIVE_UP_MS
+      const tries = order.tries + 1
+      const change = {
+        tries,
+        receipt,
+        ...(unpinned ? { pin: 'none' as const } : {}),
+        ...((clean && again === undefined) || over
+          ? { state: 'done' as const }
+          : { nextTryAt: again ?? now() + Math.min(FIRST_RETRY_MS * 2 ** order.tries, SLOWEST_RETRY_MS) }),
+      }
+      await store.changeDeletion(order.tenant, order.id, change)
+      metrics.deletions.inc({ outcome: clean ? 'clean' : receipt.residualChunks === null ? 'unproved' : 'residue' })
+      metrics.deletedChunks.inc(receipt.deletedChunks - (order.receipt?.deletedChunks ?? 0))
+      const { deletedChunks, residualChunks, lineageRetired } = receipt
+      log.info({ delete: order.id, kind: order.kind, deletedChunks, residualChunks, lineageRetired, tries }, 'deleted')
+      return { ...order, ...change }
+    } catch (thrown) {
+      const error = toCwmError(thrown)
+      if (error.code === 'STORE_UNAVAILABLE') throw error
+      log.error({ delete: order.id, err: error }, 'a delete failed; it is tried again')
+      return order
+    } finally {
+      this.#busy.delete(order.id)
+    }
+  }
+}
+
+/** The ids of a session's last prompt, as far as they can be had; otherwise the directory alone names its chunks. */
+async function lastIds(
+  { retained, engine, apiKey }: DeletionParts,
+  { tenant, id }: SessionRecord,
+): Promise<readonly Uint32Array[]> {
+  const turn = await retained.find(tenant, id)
+  if (turn === undefined) return []
+  const prompt = { ...turn.prompt, messages: turn.prompt.messages.slice(0, turn.replyAt) }
+  const ids = await engine.promptIds(prompt, { apiKey }).catch(() => undefined)
+  return ids === undefined || ids.length === 0 ? [] : [ids]
+}
+
+/** The spaces in which a window may have left chunks: that of its pin first. */
+function epochsOf(record: WindowRecord, current: number): readonly KvSpace[] {
+  const space = spaceOf(record)
+  const others = Array.from({ length: Math.min(current + 1, MAX_EPOCHS) }, (_, i) => current - i)
+  return [space, ...others.filter((kvEpoch) => kvEpoch !== space.kvEpoch).map((kvEpoch) => ({ ...space, kvEpoch }))]
+}

@@ -1,0 +1,57 @@
+// Where a conversation may be cut: behind a whole exchange, so that no tool call is parted from its results.
+
+import { CwmError } from '../base/errors.ts'
+import { isObject, type JsonValue } from '../base/json.ts'
+import type { Prompt } from '../base/records.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+
+/**
+ * Throws `INVALID_FIELD` unless the first `at` messages are whole exchanges: they end with the model's last word before the next turn, or with
+ * the leading system messages, or are all there are. Says which cuts are nearest.
+ */
+export function checkCut({ messages }: Prompt, at: number, rules: DialectRules): void {
+  if (isCut(messages, at, rules)) return
+  const cuts = messages.map((_, i) => i + 1).filter((i) => isCut(messages, i, rules))
+  const below = cuts.findLast((cut) => cut < at)
+  const above = cuts.find((cut) => cut > at)
+  const near = [below, above].filter((cut) => cut !== undefined).join(' and ')
+  throw new CwmError(
+    'INVALID_FIELD',
+    `\`at\`: message ${at} of ${messages.length} is not the end of an exchange; the nearest ends are ${near}`,
+    { param: 'at' },
+  )
+}
+
+function isCut(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
+  const last = messages[at - 1]
+  if (last === undefined || !Number.isInteger(at)) return false
+  if (at === messages.length) return true
+  const next = messages[at]
+  if (rules.isSystem(last)) return next !== undefined && !rules.isSystem(next) && onlySystem(messages, at, rules)
+  const { fromModel } = rules.canonical(last)
+  return fromModel && !callsTools(last) && next !== undefined && !rules.canonical(next).fromModel
+}
+
+function onlySystem(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
+  return messages.slice(0, at).every((message) => rules.isSystem(message))
+}
+
+/** Whether results must follow, in any of the dialects. */
+function callsTools(message: JsonValue): boolean {
+  if (!isObject(message)) return false
+  if (message.type === 'function_call') return true
+  if (Array.isArray(message.tool_calls) && message.tool_calls.length > 0) return true
+  const { content } = message
+  return Array.isArray(content) && content.some((part: JsonValue) => isObject(part) && part.type === 'tool_use')
+}
+
+/** Where the last run of the model's messages begins: what came before it was the prompt of the turn. */
+export function lastReplyAt({ messages }: Pick<Prompt, 'messages'>, rules: DialectRules): number {
+  let at = messages.length
+  while (at > 0) {
+    const message = messages[at - 1]
+    if (message === undefined || !rules.canonical(message).fromModel) break
+    at--
+  }
+  return at
+}

@@ -1,0 +1,138 @@
+// Windows that no freeze of a session made: clones, windows from given messages, and windows from an exported file. All of them are proved
+// as any freeze is: ids from the engine, pin, warm, look.
+
+import { CwmError } from '../base/errors.ts'
+import type { Prompt, Sharing, WindowRecord } from '../base/records.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { OperationOptions } from './audited.ts'
+import { checkCut, lastReplyAt } from './exchanges.ts'
+import type { ExportedWindow } from './export.ts'
+import { commonPrefix } from './frozen-ids.ts'
+import type { Labels, NewWindow, Windows } from './windows.ts'
+
+export interface CloneRequest extends Labels {
+  readonly tenant: string
+  /** Name of the window to clone. */
+  readonly source: string
+  readonly name: string
+  /** How many of its messages; absent: all. */
+  readonly at?: number | undefined
+}
+
+/**
+ * A new name for a window, or for its first messages. It stays in the lineage, so whatever both begin with is shared and nothing is computed
+ * twice. Throws as `Windows.make`, `INVALID_FIELD` for a cut within an exchange, and as `requireFrozen` for the source.
+ */
+export async function cloneWindow(
+  windows: Windows,
+  request: CloneRequest,
+  options: OperationOptions,
+): Promise<WindowRecord> {
+  const { tenant, source, name, at, tags, note } = request
+  const { record, prompt } = await windows.requireFrozen(tenant, source)
+  const rules = rulesOf(record.dialect)
+  if (at !== undefined) checkCut(prompt, at, rules)
+  const whole = at === undefined || at === prompt.messages.length
+  const messages = whole ? prompt.messages : prompt.messages.slice(0, at)
+  const wanted: NewWindow = {
+    tenant,
+    origin: 'clone',
+    sessionId: record.sessionId,
+    lineage: record.lineage,
+    shared: record.shared,
+    parent: source,
+    clientSalt: record.clientSalt,
+    tags: tags ?? record.tags,
+    ...((note ?? record.note) === undefined ? {} : { note: note ?? record.note }),
+    prompt: { ...prompt, messages },
+    replyAt: whole ? record.replyAt : lastReplyAt({ messages }, rules),
+    promptTokens: whole ? record.promptTokens : undefined,
+  }
+  return await windows.make(wanted, await windows.reserve(tenant, name), options)
+}
+
+export interface CreateRequest extends Labels {
+  readonly tenant: string
+  readonly name: string
+  readonly prompt: Prompt
+  readonly clientSalt: string | undefined
+  readonly lineage: string
+  readonly shared: Sharing | undefined
+}
+
+/** A window from messages that a client gave: loaded once, thawed into as many sessions as wanted. Throws as `Windows.make`. */
+export async function createWindow(
+  windows: Windows,
+  request: CreateRequest,
+  options: OperationOptions,
+): Promise<WindowRecord> {
+  const { tenant, name, prompt, ...rest } = request
+  const wanted: NewWindow = {
+    ...rest,
+    tenant,
+    origin: 'content',
+    sessionId: undefined,
+    parent: undefined,
+    prompt,
+    replyAt: lastReplyAt(prompt, rulesOf(prompt.dialect)),
+    promptTokens: undefined,
+  }
+  return await windows.make(wanted, await windows.reserve(tenant, name), options)
+}
+
+export interface ImportRequest extends Labels {
+  readonly tenant: string
+  readonly name: string
+  readonly file: ExportedWindow
+  readonly lineage: string
+  readonly shared: Sharing | undefined
+}
+
+/** What became of an import: the window, and whether its ids are those of the file. */
+export interface Imported {
+  readonly record: WindowRecord
+  /** Template or tokenizer of this engine give other ids than the file's. Null where none were in the file, or none could be had. */
+  readonly drift: boolean | null
+}
+
+/** A window from an exported file: rebuilt by this engine, under a lineage of its own, and compared with the file. Throws as `Windows.make`. */
+export async function importWindow(
+  windows: Windows,
+  request: ImportRequest,
+  options: OperationOptions,
+): Promise<Imported> {
+  const { tenant, name, file, lineage, shared, tags, note } = request
+  const labelled = note ?? file.note
+  const wanted: NewWindow = {
+    tenant,
+    origin: 'import',
+    sessionId: undefined,
+    lineage,
+    shared,
+    parent: undefined,
+    clientSalt: undefined,
+    tags: tags ?? file.tags,
+    ...(labelled === undefined ? {} : { note: labelled }),
+    prompt: file.prompt,
+    replyAt: file.replyAt,
+    // The size of the old prompt was another engine's count: this one's template is compared by its ids, below.
+    promptTokens: undefined,
+  }
+  const record = await windows.make(wanted, await windows.reserve(tenant, name), options)
+  if (record.state !== 'frozen' || file.tokenIds.length === 0 || (record.receipt?.tokens ?? 0) === 0) {
+    return { record, drift: null }
+  }
+  const { tokenIds } = await windows.requireFrozen(tenant, name)
+  const drift = tokenIds.length !== file.tokenIds.length || commonPrefix(tokenIds, file.tokenIds) !== tokenIds.length
+  return { record, drift }
+}
+
+/** Throws `INVALID_FIELD` for a prompt that no window can be made of. */
+export function checkContent(prompt: Prompt): void {
+  if (prompt.model === '') throw new CwmError('INVALID_FIELD', '`model` is missing', { param: 'model' })
+  if (prompt.messages.length === 0) {
+    throw new CwmError('INVALID_FIELD', 'give `messages` or a `document`: a window holds at least one message', {
+      param: 'messages',
+    })
+  }
+}

@@ -1,0 +1,106 @@
+// How many tokens a tenant may have pinned, and for how long. A pool of pins without a bound wedges the cache that it should serve.
+
+import { CwmError, toCwmError } from '../base/errors.ts'
+import type { WindowRecord } from '../base/records.ts'
+import type { Link } from '../lmcache/link.ts'
+import type { WindowParts } from './parts.ts'
+import { pinWindow, unpinWindow } from './pins.ts'
+
+type BudgetParts = Pick<WindowParts, 'store' | 'saltOf' | 'policyOf' | 'now' | 'log' | 'metrics'>
+
+const PAGE = 50
+
+/**
+ * Makes room for a pin of `tokens`: what is over the tenant's budget is released from the windows thawed longest ago, or the pin is refused,
+ * as the tenant's policy says. Throws `PIN_BUDGET_FULL`. Answers the names of the windows that gave their pin back.
+ * Two pins at once may both fit: the budget is kept to within what is being pinned at one moment.
+ */
+export async function makeRoomForPin(
+  parts: BudgetParts,
+  link: Link,
+  record: WindowRecord,
+  tokens: number,
+): Promise<readonly string[]> {
+  const { store, policyOf } = parts
+  const { maxPinnedTokens: budget, whenPinsFull } = policyOf(record.tenant)
+  if (budget === undefined) return []
+  const used = async () => (await store.usageOf(record.tenant)).pinnedTokens
+  let over = (await used()) + tokens - budget
+  if (over <= 0) return []
+  if (tokens > budget || whenPinsFull === 'reject') throw full(tokens, budget, await used())
+  const released: string[] = []
+  while (over > 0) {
+    const page = await store.listWindows(record.tenant, { limit: PAGE, pin: 'pinned', sort: 'thawed', order: 'asc' })
+    const others = page.items.filter((other) => other.id !== record.id)
+    if (others.length === 0) throw full(tokens, budget, await used())
+    for (const other of others) {
+      if (over <= 0) break
+      await unpinWindow(parts, link, other, 'released')
+      parts.metrics.pinsReleased.inc({ why: 'budget' })
+      released.push(other.name)
+      over -= other.receipt?.tokens ?? 0
+    }
+    // Counted anew, not added up: others pin and release meanwhile.
+    over = (await used()) + tokens - budget
+  }
+  return released
+}
+
+/** Until when a pin that is made now is held; undefined: without end. */
+export function pinEnd({ policyOf, now }: BudgetParts, tenant: string): number | undefined {
+  const { pinTtlMs } = policyOf(tenant)
+  return pinTtlMs === undefined ? undefined : now() + pinTtlMs
+}
+
+/** Releases the pin of a window whose time is over; answers whether it did. */
+export async function releaseExpiredPin(parts: BudgetParts, link: Link, record: WindowRecord): Promise<boolean> {
+  if (record.pinUntil === undefined || record.pinUntil > parts.now()) return false
+  try {
+    await unpinWindow(parts, link, record, 'released')
+  } catch (thrown) {
+    parts.log.warn({ window: record.name, err: toCwmError(thrown) }, 'the pin is not given back yet')
+    throw thrown
+  }
+  parts.metrics.pinsReleased.inc({ why: 'expired' })
+  return true
+}
+
+/** Gives a window's pin back, or pins it again, because somebody asks. Throws what LMCache throws, `NOT_SUPPORTED` without pins. */
+export async function changePin(parts: WindowParts, record: WindowRecord, pinned: boolean): Promise<void> {
+  const { store, lmcache, models } = parts
+  if (record.state !== 'frozen') {
+    throw new CwmError('WINDOW_NOT_READY', `window ${record.name} is not frozen, so there is nothing to pin`, {
+      param: 'pinned',
+    })
+  }
+  const link = await lmcache.open()
+  if (link === undefined || !link.client.pins) {
+    throw new CwmError('NOT_SUPPORTED', 'pins need an LMCache coordinator', { param: 'pinned' })
+  }
+  if (!pinned) {
+    await unpinWindow(parts, link, record, 'released')
+    parts.metrics.pinsReleased.inc({ why: 'asked' })
+    return
+  }
+  if (record.pin === 'pinned') return
+  const engineName = record.keys?.engineName ?? (await models.find(record.model, undefined))?.engineName
+  const keys = engineName === undefined ? undefined : link.keysOf(engineName)
+  const content = await store.getWindowContent(record.tenant, record.name, record.id)
+  if (keys === undefined || content === undefined || content.tokenIds.length < keys.chunkSize) {
+    throw new CwmError('NOT_SUPPORTED', `window ${record.name} has no whole chunk in LMCache to pin`, {
+      param: 'pinned',
+    })
+  }
+  await makeRoomForPin(parts, link, record, content.tokenIds.length)
+  await pinWindow(parts, link, record, content.tokenIds, keys)
+  const pinUntil = pinEnd(parts, record.tenant)
+  await store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
+}
+
+function full(tokens: number, budget: number, used: number): CwmError {
+  return new CwmError(
+    'PIN_BUDGET_FULL',
+    `${tokens} tokens do not fit this tenant's pins (${used} of ${budget} tokens are pinned, setting max_pinned_tokens): delete windows, or give their pins back with {"pinned": false}`,
+    { param: 'name' },
+  )
+}

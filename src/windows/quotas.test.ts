@@ -1,0 +1,133 @@
+// When LMCache is told the quota of a salt, and when it is left alone.
+
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import type { Link } from '../lmcache/link.ts'
+import { type QuotaParts, SaltQuotas } from './quotas.ts'
+
+interface Setup {
+  readonly demandsQuotas?: boolean
+  readonly setQuota?: () => Promise<{ failures: string[] }>
+}
+
+async function quotasOf({ demandsQuotas = true, setQuota = async () => ({ failures: [] }) }: Setup = {}) {
+  const told: string[] = []
+  const lines: string[] = []
+  const clock = { now: 0 }
+  const client = {
+    demandsQuotas,
+    setQuota: (salt: string, gb: number) => {
+      told.push(`${salt}=${gb}`)
+      return setQuota()
+    },
+    removeQuota: async (salt: string) => {
+      told.push(`-${salt}`)
+      return { failures: [] }
+    },
+  }
+  const lmcache = { configured: true, open: vi.fn(async () => ({ client }) as unknown as Link) }
+  const log = { warn: () => lines.push('warn'), info: () => lines.push('info') } as unknown as QuotaParts['log']
+  const quotas = new SaltQuotas({ lmcache, log, now: () => clock.now })
+  await Promise.resolve()
+  return { quotas, told, lines, clock, lmcache }
+}
+
+describe('SaltQuotas', () => {
+  it('leaves alone an LMCache that demands none, and does not make the request wait', async () => {
+    const { quotas, told } = await quotasOf({ demandsQuotas: false })
+
+    expect(quotas.ensure('a', 8)).toBeUndefined()
+    await quotas.remove('a')
+    expect(told).toEqual([])
+  })
+
+  it('does not ask LMCache anything on a request before it knows LMCache', () => {
+    const open = vi.fn(() => new Promise<never>(() => {}))
+    const quotas = new SaltQuotas({
+      lmcache: { configured: true, open },
+      log: {} as QuotaParts['log'],
+      now: () => 0,
+    })
+
+    expect(quotas.ensure('a', 8)).toBeUndefined()
+    expect(open).toHaveBeenCalledTimes(1)
+  })
+
+  it('tells the quota once per salt, and lets requests that come meanwhile wait for it too', async () => {
+    let taken = () => {}
+    const answer = new Promise<{ failures: string[] }>((resolve) => {
+      taken = () => resolve({ failures: [] })
+    })
+    const { quotas, told } = await quotasOf({ setQuota: () => answer })
+
+    const waiting = [quotas.ensure('a', 8), quotas.ensure('a', 8)]
+    expect(waiting.every((wait) => wait instanceof Promise)).toBe(true)
+    taken()
+    await Promise.all(waiting)
+
+    expect(quotas.ensure('a', 8)).toBeUndefined()
+    await quotas.ensure('b', 2)
+    expect(told).toEqual(['a=8', 'b=2'])
+  })
+
+  it('tells it again, behind the request, while the salt is in use: a server that restarts has forgotten it', async () => {
+    const { quotas, told, clock } = await quotasOf()
+    await quotas.ensure('a', 8)
+
+    clock.now = 60_000
+
+    expect(quotas.ensure('a', 8)).toBeUndefined()
+    expect(told).toEqual(['a=8', 'a=8'])
+  })
+
+  it('gives up waiting for an LMCache that hangs', async () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const { quotas } = await quotasOf({ setQuota: () => new Promise(() => {}) })
+    let over = false
+    const waiting = quotas.ensure('a', 8)?.then(() => {
+      over = true
+    })
+
+    await vi.advanceTimersByTimeAsync(999)
+    expect(over).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    await waiting
+    expect(over).toBe(true)
+  })
+
+  it.each([
+    ['refuses', async () => ({ failures: ['server a: 500'] })],
+    ['does not answer', () => Promise.reject(new CwmError('LMCACHE_UNREACHABLE', 'gone'))],
+  ])('lets the request go when LMCache %s, says so once, and tries again later', async (_, setQuota) => {
+    const { quotas, told, lines, clock } = await quotasOf({ setQuota })
+
+    await quotas.ensure('a', 8)
+    await quotas.ensure('b', 8)
+    expect(quotas.ensure('a', 8)).toBeUndefined()
+    clock.now = 5_000
+    expect(quotas.ensure('a', 8)).toBeUndefined()
+
+    expect(told).toEqual(['a=8', 'b=8', 'a=8'])
+    expect(lines).toEqual(['warn'])
+  })
+
+  it('takes the quota of a retired salt back', async () => {
+    const { quotas, told } = await quotasOf()
+    await quotas.ensure('a', 8)
+
+    await quotas.remove('a')
+
+    expect(told).toEqual(['a=8', '-a'])
+  })
+
+  it('looks at LMCache anew in a while, however many requests come', async () => {
+    const { quotas, lmcache, clock } = await quotasOf()
+    for (let i = 0; i < 100; i++) quotas.ensure('a', 8)
+    expect(lmcache.open).toHaveBeenCalledTimes(1)
+
+    clock.now = 10_000
+    for (let i = 0; i < 100; i++) quotas.ensure('a', 8)
+    expect(lmcache.open).toHaveBeenCalledTimes(2)
+  })
+})

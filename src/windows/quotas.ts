@@ -1,0 +1,121 @@
+// Quotas of salts at LMCache, where a server evicts per salt (IsolatedLRU) and wipes what has none: told before a salt's first dispatch.
+// Where no server does, this costs a request nothing.
+
+import { LRUCache } from 'lru-cache'
+import type { Now } from '../base/clock.ts'
+import { toCwmError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Link, LmcacheLink } from '../lmcache/link.ts'
+
+export interface QuotaParts {
+  readonly lmcache: Pick<LmcacheLink, 'configured' | 'open'>
+  readonly log: Logger
+  readonly now: Now
+}
+
+/** Salts remembered as told; one that fell out is told again. */
+const MAX_SALTS = 100_000
+/** How long a dispatch waits for the first quota of its salt. After that its KV may be wiped, and is computed again. */
+const PATIENCE_MS = 1_000
+/** Between two looks at what LMCache demands. */
+const LOOK_MS = 10_000
+/** A server that restarts forgets its quotas: each is told again while its salt is in use. */
+const RENEW_MS = 60_000
+const RETRY_MS = 5_000
+
+/** What was last told of one salt. */
+interface Told {
+  readonly over: Promise<void>
+  done: boolean
+  /** When it is to be told again, milliseconds since the epoch. */
+  dueAt: number
+}
+
+export class SaltQuotas {
+  readonly #parts: QuotaParts
+  readonly #told = new LRUCache<string, Told>({ max: MAX_SALTS })
+  #link: Link | undefined
+  #lookAt = 0
+  #failing = false
+
+  constructor(parts: QuotaParts) {
+    this.#parts = parts
+    this.#lookSoon()
+  }
+
+  /**
+   * To be awaited before the salt is dispatched, if there is anything to wait for: `undefined` when no server demands quotas or the salt
+   * has one. Waits for a second at most, and never rejects.
+   */
+  ensure(salt: string, limitGb: number): Promise<void> | undefined {
+    if (!this.#parts.lmcache.configured) return undefined
+    this.#lookSoon()
+    const link = this.#link
+    if (link === undefined || !link.client.demandsQuotas) return undefined
+    const told = this.#told.get(salt)
+    if (told === undefined) return atMost(PATIENCE_MS, this.#tell(link, salt, limitGb).over)
+    if (told.dueAt <= this.#parts.now()) this.#tell(link, salt, limitGb)
+    else if (!told.done) return atMost(PATIENCE_MS, told.over)
+    return undefined
+  }
+
+  /** Takes back what was told of a salt that is never dispatched again. Never rejects: a quota too many does no harm. */
+  async remove(salt: string): Promise<void> {
+    this.#told.delete(salt)
+    if (this.#link === undefined || !this.#link.client.demandsQuotas) return
+    try {
+      const { failures } = await this.#link.client.removeQuota(salt)
+      this.#report(failures)
+    } catch (thrown) {
+      this.#report([toCwmError(thrown).message])
+    }
+  }
+
+  #tell(link: Link, salt: string, limitGb: number): Told {
+    const { now } = this.#parts
+    const write = async () => {
+      const failures = await link.client.setQuota(salt, limitGb).then(
+        (result) => result.failures,
+        (thrown: unknown) => [toCwmError(thrown).message],
+      )
+      this.#report(failures)
+      told.done = true
+      told.dueAt = now() + (failures.length === 0 ? RENEW_MS : RETRY_MS)
+    }
+    const told: Told = { over: write(), done: false, dueAt: Number.POSITIVE_INFINITY }
+    this.#told.set(salt, told)
+    return told
+  }
+
+  #lookSoon(): void {
+    const { lmcache, now } = this.#parts
+    if (!lmcache.configured || now() < this.#lookAt) return
+    this.#lookAt = now() + LOOK_MS
+    lmcache.open().then(
+      (link) => {
+        this.#link = link
+      },
+      // What was known is believed until something else is: a server that is away keeps its rules.
+      () => {},
+    )
+  }
+
+  /** One line when it begins and one when it ends, not one per request. */
+  #report(failures: readonly string[]): void {
+    const { log } = this.#parts
+    if (failures.length > 0 && !this.#failing) {
+      log.warn({ failures }, 'LMCache does not take quotas: what these salts store may be evicted at once')
+    }
+    if (failures.length === 0 && this.#failing) log.info({}, 'LMCache takes quotas again')
+    this.#failing = failures.length > 0
+  }
+}
+
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, patience])
+  clearTimeout(timer)
+}
