@@ -24,6 +24,8 @@ export interface LmcacheClientOptions {
   readonly timeoutMs: number
   /** Global `fetch` unless given. */
   readonly fetch?: Fetch
+  /** Sizes of keys that an earlier client of the fleet has learnt, and this one will. */
+  readonly keyBytes?: Map<string, number>
 }
 
 /**
@@ -40,13 +42,13 @@ export class LmcacheClient {
   readonly #coordinator: Endpoint | undefined
   readonly #open: (url: string) => Endpoint
 
-  constructor({ target, timeoutMs, fetch }: LmcacheClientOptions) {
+  constructor({ target, timeoutMs, fetch, keyBytes = new Map() }: LmcacheClientOptions) {
     this.#open = (url) => new Endpoint(parseBaseUrl(url, 'LMCache URL'), timeoutMs, fetch)
     this.#target = target
     this.#coordinator = target.coordinatorUrl === undefined ? undefined : this.#open(target.coordinatorUrl)
     this.pins = target.pins && this.#coordinator !== undefined
     this.demandsQuotas = target.servers.some((server) => server.isolatedLru === true)
-    this.#fleet = openFleet(this.#coordinator, target.servers, this.#open)
+    this.#fleet = openFleet(this.#coordinator, target.servers, this.#open, keyBytes)
   }
 
   /**

@@ -106,6 +106,7 @@ class Deletion {
     this.#keys = doomed.keys.map(({ key }) => key)
     this.#left = left
     this.#signal = signal
+    this.#learnSizes()
     this.#keysPerChunk = this.#keys.length / new Set(this.#keys.map(chunkId)).size
   }
 
@@ -163,14 +164,19 @@ class Deletion {
   }
 
   #probes(): Probe[] {
-    const sizes = new Map(
-      this.#doomed.keys.map(({ key, placements }) => [keyId(key), Math.max(0, ...placements.map((p) => p.sizeBytes))]),
-    )
     return this.#doomed.sequences.map(({ sequence, keys }) => ({
       sequence,
       keys,
-      keyBytes: Math.max(0, ...keys.map((key) => sizes.get(keyId(key)) ?? 0)),
+      keyBytes: this.#fleet.keyBytes.get(sequence.keys.engineName) ?? 0,
     }))
+  }
+
+  /** All whole chunks of one engine are of one size; a changed dtype is told by the next that is seen. */
+  #learnSizes(): void {
+    for (const { key, placements } of this.#doomed.keys) {
+      const size = Math.max(0, ...placements.map(({ sizeBytes }) => sizeBytes))
+      if (size > 0) this.#fleet.keyBytes.set(key.engineName, size)
+    }
   }
 
   /** Only where an engine is attached does a server know how to load its chunks. */

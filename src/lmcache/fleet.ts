@@ -19,6 +19,8 @@ export interface Fleet {
   /** Absent: nobody can name keys. */
   readonly coordinator?: Endpoint
   readonly servers: readonly FleetServer[]
+  /** Bytes of one key by engine name, as last seen: what is gone cannot tell its size any more. */
+  readonly keyBytes: Map<string, number>
 }
 
 /** A fleet whose endpoints are opened by `open`. */
@@ -26,9 +28,11 @@ export function openFleet(
   coordinator: Endpoint | undefined,
   servers: readonly KnownServer[],
   open: (url: string) => Endpoint,
+  keyBytes: Map<string, number>,
 ): Fleet {
   return {
     ...(coordinator === undefined ? {} : { coordinator }),
+    keyBytes,
     servers: servers.map((server) => ({
       ...server,
       label: server.instanceId === undefined ? server.url : `${server.instanceId} (${server.url})`,

@@ -29,6 +29,8 @@ export class LmcacheLink {
   #foundAt = 0
   #finding: Promise<Link> | undefined
   #told = ''
+  /** One entry per engine. */
+  readonly #keyBytes = new Map<string, number>()
 
   constructor(options: LmcacheLinkOptions) {
     this.#options = options
@@ -67,6 +69,7 @@ export class LmcacheLink {
     const client = new LmcacheClient({
       target: topology,
       timeoutMs: discover.timeoutMs,
+      keyBytes: this.#keyBytes,
       ...(discover.fetch === undefined ? {} : { fetch: discover.fetch }),
     })
     const warnings = topology.warnings.join('; ')

@@ -9,9 +9,16 @@ import type { LmcacheNode } from './lmcache-node.ts'
 import { objectKeys } from './lmcache-routes.ts'
 import type { SimSettings } from './options.ts'
 import { quotaRoutes } from './quota-routes.ts'
-import type { Answer, Routes, SimRequest } from './routes.ts'
+import { type Answer, findRoute, type Routes, type SimRequest } from './routes.ts'
 
-export function coordinatorRoutes(settings: SimSettings, directory: Directory, nodes: readonly LmcacheNode[]): Routes {
+/** An LMCache server as the coordinator reaches it. */
+export interface Instance {
+  readonly node: LmcacheNode
+  readonly routes: Routes
+}
+
+export function coordinatorRoutes(settings: SimSettings, directory: Directory, instances: readonly Instance[]): Routes {
+  const nodes = instances.map(({ node }) => node)
   const usage = (id: string) => usageJson(settings, directory, id)
   const resolve = (body: JsonObject): { keys: ObjectKey[]; chunks: number } =>
     keysOf(sequenceOf(body), settings.chunkSize)
@@ -67,18 +74,18 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, n
       const page = all.slice(offset, offset + limit).map(({ key, count }) => ({ key, pin_count: count }))
       return { status: 200, json: { total: all.length, pins: page } }
     },
-    'POST /cache/prefetches': (request) => prefetch(nodes, bodyOf(request)),
+    'POST /cache/prefetches': (request) => prefetch(instances, bodyOf(request)),
     'GET /cache/prefetches/:instance/:id': async ({ params }) => {
-      const node = requireInstance(nodes, params.instance)
-      return reach(node, 'prefetch status from', 'GET', `/cache/prefetches/${params.id}`, undefined)
+      const instance = requireInstance(instances, params.instance)
+      return reach(instance, 'prefetch status from', 'GET', `/cache/prefetches/${params.id}`, undefined)
     },
     'POST /cache/delete': async (request): Promise<Answer> => {
       const body = bodyOf(request)
       requireBodyFields(body, ['instance_id', 'model_name', 'world_size'])
-      const node = requireInstance(nodes, body.instance_id)
+      const instance = requireInstance(instances, body.instance_id)
       const tier = tierOf(body.tier, 'body', 'all')
       const { keys, chunks } = resolve(body)
-      const answer = { instance_id: node.id, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
+      const answer = { instance_id: instance.node.id, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
       if (chunks === 0) return { status: 200, json: answer }
       const force = body.force === true
       // Pins hold back unforced deletes that touch L2, and nothing else (trap 8).
@@ -86,7 +93,7 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, n
       const free = keys.filter((key) => !held.includes(key))
       let affected = 0
       if (free.length > 0) {
-        const deleted = await reach(node, 'delete to', 'DELETE', '/cache/objects', {
+        const deleted = await reach(instance, 'delete to', 'DELETE', '/cache/objects', {
           keys: free,
           tier,
           force,
@@ -100,18 +107,24 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, n
   }
 }
 
-function requireInstance(nodes: readonly LmcacheNode[], id: unknown): LmcacheNode {
-  const node = nodes.find((one) => one.id === id)
-  if (node === undefined) throw detailError(404, `no MP server registered with instance_id='${String(id)}'`)
-  return node
+function requireInstance(instances: readonly Instance[], id: unknown): Instance {
+  const instance = instances.find(({ node }) => node.id === id)
+  if (instance === undefined) throw detailError(404, `no MP server registered with instance_id='${String(id)}'`)
+  return instance
 }
 
 /** Calls the instance; what it refuses is answered with 502, but for a poll, which is relayed. */
-async function reach(node: LmcacheNode, what: string, method: string, path: string, body: unknown): Promise<Answer> {
+async function reach(
+  { node, routes }: Instance,
+  what: string,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<Answer> {
   const failed = (why: string) => detailError(502, `${what} '${node.id}' failed: ${why}`)
   if (!node.up) throw failed('All connection attempts failed')
   try {
-    return await node.call(method, path, body)
+    return await callRoute(routes, method, path, body)
   } catch (error) {
     if (!(error instanceof HttpError)) throw error
     if (method === 'GET') return { status: error.status, json: error.json }
@@ -123,15 +136,23 @@ async function reach(node: LmcacheNode, what: string, method: string, path: stri
   }
 }
 
-async function prefetch(nodes: readonly LmcacheNode[], body: JsonObject): Promise<Answer> {
+/** One of the instance's routes, without a socket. */
+async function callRoute(routes: Routes, method: string, path: string, body: unknown): Promise<Answer> {
+  const { handler, params } = findRoute(routes, method, path)
+  const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body))
+  const signal = new AbortController().signal
+  return handler({ method, path, query: new URLSearchParams(), params, headers: {}, body: bytes, signal })
+}
+
+async function prefetch(instances: readonly Instance[], body: JsonObject): Promise<Answer> {
   requireBodyFields(body, ['instance_id', 'model_name', 'world_size'])
-  const node = requireInstance(nodes, body.instance_id)
+  const instance = requireInstance(instances, body.instance_id)
   const { instance_id: _, ...rest } = body
   const request = { token_ids: [], ...rest }
-  const answer = await reach(node, 'prefetch submit to', 'POST', '/cache/prefetches', request)
+  const answer = await reach(instance, 'prefetch submit to', 'POST', '/cache/prefetches', request)
   const json = 'json' in answer ? (answer.json as JsonObject) : {}
   const { request_id = '', chunks = 0, status = 'submitted' } = json
-  return { status: 200, json: { instance_id: node.id, request_id, chunks, status } }
+  return { status: 200, json: { instance_id: instance.node.id, request_id, chunks, status } }
 }
 
 function lookup(settings: SimSettings, directory: Directory, body: JsonObject): unknown {

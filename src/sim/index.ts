@@ -9,6 +9,7 @@ import { type Fault, Faults } from './faults.ts'
 import { HttpServer } from './http-server.ts'
 import { idOf, type PlacementEvent } from './kv-store.ts'
 import { LmcacheNode } from './lmcache-node.ts'
+import { lmcacheRoutes } from './lmcache-routes.ts'
 import { type SimOptions, type SimSettings, settingsOf } from './options.ts'
 import { PrefixCache } from './prefix-cache.ts'
 import { RequestLog, type ServerName } from './request-log.ts'
@@ -78,6 +79,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
   const first = new LmcacheNode(settings, settings.instanceId, tell)
   const second = new LmcacheNode(settings, 'node-b', tell)
   const nodes = settings.servers === 2 ? [first, second] : [first]
+  const instances = nodes.map((node) => ({ node, routes: lmcacheRoutes(settings, node) }))
   first.attached = true
   for (const node of nodes) node.store.up = settings.lmcache
   const cache = new PrefixCache(settings.blockSize, settings.cacheBlocks)
@@ -95,9 +97,13 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
     settings.enginePort,
     engineRoutes(core, () => cache.clear()),
   )
-  const lmcache = listener('lmcache', settings.lmcachePort, first.routes)
-  const lmcache2 = listener('lmcache-2', 0, second.routes)
-  const coordinator = listener('coordinator', settings.coordinatorPort, coordinatorRoutes(settings, directory, nodes))
+  const lmcache = listener('lmcache', settings.lmcachePort, instances[0]?.routes ?? {})
+  const lmcache2 = listener('lmcache-2', 0, instances[1]?.routes ?? {})
+  const coordinator = listener(
+    'coordinator',
+    settings.coordinatorPort,
+    coordinatorRoutes(settings, directory, instances),
+  )
   const servers = { engine, lmcache, 'lmcache-2': lmcache2, coordinator }
   const close = async (): Promise<void> => {
     for (const timer of pending) clearTimeout(timer)

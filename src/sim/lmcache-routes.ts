@@ -18,7 +18,6 @@ interface Job {
   readonly keys: readonly ObjectKey[]
 }
 
-/** `settings` with the node's own instance id. */
 export function lmcacheRoutes(settings: SimSettings, node: LmcacheNode): Routes {
   const { store } = node
   const jobs = new Map<string, Job>()
@@ -27,7 +26,7 @@ export function lmcacheRoutes(settings: SimSettings, node: LmcacheNode): Routes 
     'GET /healthcheck': () => ({ status: 200, json: { status: 'healthy' } }),
     'GET /version': () => ({ status: 200, json: '0.5.6-g3e11e108' }),
     'GET /status': () => ({ status: 200, json: statusJson(settings, node, jobs.size) }),
-    'GET /config': () => ({ status: 200, json: configJson(settings, node.urls) }),
+    'GET /config': () => ({ status: 200, json: configJson(settings, node) }),
     'GET /config/adapters': () => ({ status: 200, json: { adapters: adapters(settings) } }),
     'POST /cache/prefetches': (request): Answer => {
       const body = bodyOf(request)

@@ -131,7 +131,7 @@ function adapterStatus(type: string): unknown {
 }
 
 /** The parts of `/config` that say something about the simulated stack; the rest of the recorded file is left out. */
-export function configJson(settings: SimSettings, ports: { lmcache: string; coordinator: string }): unknown {
+export function configJson(settings: SimSettings, { id, urls: ports }: LmcacheNode): unknown {
   const eviction = {
     eviction_policy: 'LRU',
     trigger_watermark: 0.8,
@@ -148,7 +148,7 @@ export function configJson(settings: SimSettings, ports: { lmcache: string; coor
       hash_algorithm: 'blake3',
       engine_type: 'default',
       separate_object_groups: false,
-      instance_id: settings.instanceId,
+      instance_id: id,
     },
     storage_manager: {
       l1_manager_config: {

@@ -1,0 +1,51 @@
+// Quotas of a salt, which LMCache's servers and its coordinator keep apart from each other.
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { field, newSalt, openTarget, type Target } from './target.ts'
+
+let target: Target
+
+beforeAll(async () => {
+  target = await openTarget()
+})
+
+afterAll(() => target?.close())
+
+it.each(['lmcache', 'coordinator'] as const)('are set, read and removed at the %s', async (server) => {
+  const path = `/quota/${newSalt()}`
+
+  const set = await target.call(server, 'PUT', path, { limit_gb: 0.5 })
+  const read = await target.call(server, 'GET', path)
+  const removed = await target.call(server, 'DELETE', path)
+  const again = await target.call(server, 'DELETE', path)
+
+  expect(set.json).toMatchObject({ limit_gb: 0.5, status: 'ok' })
+  expect(field(read.json, server === 'lmcache' ? 'limit_gb' : 'quota_limit_gb')).toBe(0.5)
+  expect([field(removed.json, 'status'), field(again.json, 'status')]).toEqual(['removed', 'not_found'])
+})
+
+it("of a server are not the coordinator's", async () => {
+  const path = `/quota/${newSalt()}`
+
+  await target.call('lmcache', 'PUT', path, { limit_gb: 1 })
+  const read = await target.call('coordinator', 'GET', path)
+  await target.call('lmcache', 'DELETE', path)
+
+  expect(field(read.json, 'quota_exists')).toBe(false)
+})
+
+// The empty salt cannot stand in a path, so LMCache took a word for it that a salt may be as well.
+it('of the salt `_default` are those of the empty salt', async () => {
+  await target.call('lmcache', 'PUT', '/quota/_default', { limit_gb: 1 })
+  const listed = await target.call('lmcache', 'GET', '/quota')
+  await target.call('lmcache', 'DELETE', '/quota/_default')
+
+  expect(field(listed.json, 'users._default.limit_gb')).toBe(1)
+})
+
+it.each([{}, { limit_gb: 'x' }, { limit_gb: -1 }])('are refused by the server for the body %j', async (body) => {
+  const { status, json } = await target.call('lmcache', 'PUT', `/quota/${newSalt()}`, body)
+
+  expect(status).toBe(400)
+  expect(json).toEqual({ error: expect.stringContaining('limit_gb') })
+})
