@@ -123,11 +123,11 @@ describe('SaltQuotas', () => {
 
   it('looks at LMCache anew in a while, however many requests come', async () => {
     const { quotas, lmcache, clock } = await quotasOf()
-    for (let i = 0; i < 100; i++) quotas.ensure('a', 8)
+    for (let i = 0; i < 100; i++) void quotas.ensure('a', 8)
     expect(lmcache.open).toHaveBeenCalledTimes(1)
 
     clock.now = 10_000
-    for (let i = 0; i < 100; i++) quotas.ensure('a', 8)
+    for (let i = 0; i < 100; i++) void quotas.ensure('a', 8)
     expect(lmcache.open).toHaveBeenCalledTimes(2)
   })
 })
