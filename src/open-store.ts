@@ -9,7 +9,7 @@ import type { Store } from './base/store.ts'
 import type { Settings } from './config/schema.ts'
 import { KeyDeriver } from './sessions/salt.ts'
 import { loadSecret } from './sessions/secret.ts'
-import { lockDataDir } from './store/data-dir-lock.ts'
+import { type DataDirLock, lockDataDir } from './store/data-dir-lock.ts'
 import { openRedisStore } from './store/redis.ts'
 import { Sealer } from './store/seal.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -28,22 +28,26 @@ export async function openStore(settings: Settings, log: Logger): Promise<Opened
   const sealer = sealerOf(settings)
   if (settings.store !== 'sqlite') return await openShared(settings, settings.store, sealer, log)
   const lock = await lockDataDir(settings.data_dir)
-  try {
-    const path = join(settings.data_dir, 'cwm.sqlite')
-    requireSecretOf(path, settings)
-    const { secret, from } = await loadSecret(settings.secret, settings.data_dir)
-    const deriver = new KeyDeriver(secret)
-    const store = await openSqliteStore({ path, log, ...(sealer === undefined ? {} : { sealer }) })
-    const close = async () => {
-      await store.close()
-      await lock.release()
-    }
-    await checkSecret(store, deriver, path).catch(closing(() => store.close()))
-    return { store, deriver, finding: `store     ${path}${sealed(sealer)}; secret from ${from}`, close }
-  } catch (error) {
+  return await openOwn(settings, sealer, log, lock).catch(closing(() => lock.release()))
+}
+
+async function openOwn(
+  settings: Settings,
+  sealer: Sealer | undefined,
+  log: Logger,
+  lock: DataDirLock,
+): Promise<OpenedStore> {
+  const path = join(settings.data_dir, 'cwm.sqlite')
+  requireSecretOf(path, settings)
+  const { secret, from } = await loadSecret(settings.secret, settings.data_dir)
+  const deriver = new KeyDeriver(secret)
+  const store = await openSqliteStore({ path, log, ...(sealer === undefined ? {} : { sealer }) })
+  await checkSecret(store, deriver, path).catch(closing(() => store.close()))
+  const close = async () => {
+    await store.close()
     await lock.release()
-    throw error
   }
+  return { store, deriver, finding: `store     ${path}${sealed(sealer)}; secret from ${from}`, close }
 }
 
 async function openShared(

@@ -26,10 +26,15 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   METHOD_NOT_ALLOWED: 'The path is known, the method is not.',
   UNAUTHORIZED: "A key is missing, or the operator's key was used where a client's belongs.",
   FORBIDDEN_HOST: 'The `Host` or `Origin` is not one that is answered; see `allowed_hosts`.',
+  FORBIDDEN_MODEL: 'The model is not among those that this tenant may use (setting `tenants`).',
+  QUOTA_EXCEEDED: 'A bound of the tenant is reached; the message names the setting. Delete windows or end sessions.',
   SESSION_NOT_FOUND: 'No such session under this key.',
   SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
   SESSION_AMBIGUOUS:
     'Two sessions hold exactly this history, one of them behind a window. Name the session or the window: taking the wrong one would lose the window in silence.',
+  SESSION_CHANGED:
+    'The session was ended, or another window was thawed into it, while the request was at work on it. Send it again.',
+  SESSION_ENDED: 'The session was ended while its turn was in flight. Send the request again: it begins a new session.',
   WINDOW_NOT_FOUND: "No such window under this key. Another tenant's windows answer the same.",
   WINDOW_NAME_TAKEN: 'There is a window of that name. Choose another.',
   WINDOW_NOT_READY: 'The window is still being frozen. Send it again in a moment.',
@@ -37,6 +42,11 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   WINDOW_DIVERGES: 'The request neither extends the window nor goes behind it.',
   WINDOW_MISMATCH: 'The window was frozen with another model or another API.',
   WINDOW_CORRUPT: 'The stored window does not match its checksum. Restore the store from a backup.',
+  PIN_BUDGET_FULL:
+    'The chunks do not fit what the tenant may pin (`max_pinned_tokens`). Delete windows, or give their pins back.',
+  INVALID_IMPORT: 'The file is no exported window, or was changed since; the message names the field.',
+  DELETION_NOT_FOUND: 'No such delete under this key; what is done is kept for `deletion_keep_ms`.',
+  RESPONSE_NOT_FOUND: "No stored response of that id under this key. Another tenant's answer the same.",
   UPSTREAM_REFUSED: 'No connection to the engine. Nothing was sent: send it again when the engine is up.',
   UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',
   UPSTREAM_BROKEN: 'The engine broke the connection in mid-answer. The turn is not part of the session.',

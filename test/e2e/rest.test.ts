@@ -45,13 +45,23 @@ describe('the OpenAPI document', () => {
     expect(document.openapi).toMatch(/^3\.1/)
     expect(document.info.version).toMatch(/^\d+\.\d+\.\d+/)
     expect(listed.sort()).toEqual([
+      'delete /cwm/v1/sessions/{id}',
+      'delete /cwm/v1/tenants/me',
+      'delete /cwm/v1/windows/{name}',
+      'get /cwm/v1/deletions',
+      'get /cwm/v1/deletions/{id}',
       'get /cwm/v1/health',
       'get /cwm/v1/sessions',
       'get /cwm/v1/sessions/{id}',
       'get /cwm/v1/windows',
       'get /cwm/v1/windows/{name}',
+      'get /cwm/v1/windows/{name}/export',
+      'patch /cwm/v1/windows/{name}',
       'post /cwm/v1/windows',
+      'post /cwm/v1/windows/import',
+      'post /cwm/v1/windows/{name}/clone',
       'post /cwm/v1/windows/{name}/thaw',
+      'put /cwm/v1/windows/{name}',
     ])
     expect(Object.keys(document.components.schemas)).toEqual(
       expect.arrayContaining(['Error', 'Window', 'Session', 'FreezeReceipt', 'ThawReceipt', 'Health']),

@@ -376,7 +376,13 @@ describe('a thaw', () => {
     await chat(stack.url, [user('One?')], { headers: inWindow(name) })
     await chat(stack.url, [user('Two?')], { headers: inWindow(name) })
 
-    expect((await ask(stack.url, `/cwm/v1/windows/${name}`)).text).toBe(before.text)
+    const {
+      thaws,
+      thawed_at: _,
+      ...after
+    } = jsonOf<Record<string, unknown>>(await ask(stack.url, `/cwm/v1/windows/${name}`))
+    expect(after).toEqual(jsonOf(before))
+    expect(thaws).toBe(2)
   })
 
   it('into two sessions shares the window and keeps what follows apart in sessions', async () => {
