@@ -9,7 +9,8 @@ import type { JsonValue } from '../src/base/json.ts'
 import type { Store } from '../src/base/store.ts'
 import { rulesOf } from '../src/dialects/index.ts'
 import { chainOf } from '../src/sessions/chain.ts'
-import { type LiveSession, SessionTracker } from '../src/sessions/tracker.ts'
+import type { LiveSession } from '../src/sessions/live-session.ts'
+import { type Opener, SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite.ts'
 
 const DAY = 24 * 3_600_000
@@ -34,9 +35,13 @@ function trackerOn(store: Store, limits: { maxSessions?: number; maxBoundaries?:
     maxSessions: 100,
     maxBoundaries: 100,
     boundaryTtlMs: DAY,
+    responseTtlMs: DAY,
     ...limits,
   })
 }
+
+/** Whoever opens a session: no user named, no bound. */
+const by = (tenant: string): Opener => ({ tenant, isolation: 'session', user: undefined })
 
 const user = (content: string) => ({ role: 'user', content })
 const assistant = (content: string) => ({ role: 'assistant', content })
@@ -54,7 +59,7 @@ async function turn(
 ): Promise<{ session: LiveSession; found: boolean; digests: string[] }> {
   const asked = chain(messages, tenant)
   const known = await tracker.byPrefix(tenant, asked)
-  const session = known?.kind === 'one' ? known.session : tracker.unnamed(tenant)
+  const session = known?.kind === 'one' ? known.session : await tracker.unnamed(by(tenant))
   const digests = [asked.boundary([assistant(reply)]) ?? '']
   session.change({ turns: session.record.turns + 1, lastTurnAt: clock.at })
   tracker.announce(session, digests)
@@ -229,7 +234,7 @@ describe('two sessions with the same words', () => {
     const { session } = await turn(tracker, first, 'hello')
     const longer = chain([...second, assistant('fine'), user('x')])
     const digest = chain(second).boundary([assistant('fine')]) ?? ''
-    const [a, b] = [tracker.unnamed('t'), tracker.unnamed('t')]
+    const [a, b] = [await tracker.unnamed(by('t')), await tracker.unnamed(by('t'))]
     await tracker.save(a, [digest])
     await tracker.save(b, [digest])
 
@@ -285,7 +290,7 @@ describe('one session', () => {
     const found = await Promise.all([
       tracker.find('t', id),
       tracker.find('t', id),
-      tracker.named('t', id),
+      tracker.named(by('t'), id),
       tracker.byPrefix('t', chain(second)).then((hit) => (hit?.kind === 'one' ? hit.session : undefined)),
     ])
 
@@ -296,7 +301,7 @@ describe('one session', () => {
   it('keeps the changes of turns that run at once', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
-    const [a, b] = await Promise.all([tracker.named('t', 'x'), tracker.named('t', 'x')])
+    const [a, b] = await Promise.all([tracker.named(by('t'), 'x'), tracker.named(by('t'), 'x')])
 
     a.change({ turns: 1 })
     b.change({ limit: 4096 })
@@ -311,7 +316,7 @@ describe('one session', () => {
     const path = join(folder, 'cwm.sqlite')
     const [one, two] = [trackerOn(await openStore(path)), trackerOn(await openStore(path))]
 
-    const [a, b] = await Promise.all([one.named('t', 'x'), two.named('t', 'x')])
+    const [a, b] = await Promise.all([one.named(by('t'), 'x'), two.named(by('t'), 'x')])
 
     expect(a.record.lineage).toBe(b.record.lineage)
   })
@@ -319,7 +324,7 @@ describe('one session', () => {
   it('of one name is another in each tenant', async () => {
     const tracker = trackerOn(await openStore())
 
-    const [a, b] = [await tracker.named('a', 'x'), await tracker.named('b', 'x')]
+    const [a, b] = [await tracker.named(by('a'), 'x'), await tracker.named(by('b'), 'x')]
 
     expect(a.record.lineage).not.toBe(b.record.lineage)
     expect(await tracker.find('c', 'x')).toBeUndefined()
@@ -328,9 +333,9 @@ describe('one session', () => {
   it('is stored when a client names what was unnamed', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
-    const session = tracker.unnamed('t')
+    const session = await tracker.unnamed(by('t'))
 
-    expect(await tracker.named('t', session.record.id)).toBe(session)
+    expect(await tracker.named(by('t'), session.record.id)).toBe(session)
     expect(await store.getSession('t', session.record.id)).toEqual(session.record)
   })
 

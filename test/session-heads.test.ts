@@ -1,0 +1,103 @@
+// Ends of sessions and thaws into them, seen by the trackers of two proxies on one real store in memory: what was begun before is
+// not stored over it.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { DeletionRecord } from '../src/base/records.ts'
+import type { Store } from '../src/base/store.ts'
+import type { LiveSession } from '../src/sessions/live-session.ts'
+import { type Opener, SessionTracker } from '../src/sessions/tracker.ts'
+import { openSqliteStore } from '../src/store/sqlite.ts'
+
+const AT = 1_000_000
+let store: Store
+beforeEach(async () => {
+  store = await openSqliteStore({ path: ':memory:' })
+})
+afterEach(() => store.close())
+
+function trackerOn(on: Store): SessionTracker {
+  const limits = { maxSessions: 100, maxBoundaries: 100, boundaryTtlMs: 1000, responseTtlMs: 1000 }
+  return new SessionTracker({ store: on, now: () => AT, ...limits })
+}
+
+/** Whoever opens a session: no user named, no bound. */
+const by = (tenant: string): Opener => ({ tenant, isolation: 'session', user: undefined })
+
+const order = (session: LiveSession): DeletionRecord => ({
+  tenant: 't',
+  id: 'deletion-1',
+  kind: 'session',
+  name: session.record.id,
+  lineage: session.record.lineage,
+  spaces: session.record.spaces,
+  pin: 'none',
+  state: 'open',
+  at: AT,
+  tries: 0,
+  nextTryAt: AT,
+})
+
+describe('a session that was ended', () => {
+  it('is not stored again by a turn that was under way, and is told so', async () => {
+    const tracker = trackerOn(store)
+    const session = await tracker.named(by('t'), 'x')
+    await store.removeSession(session.record, order(session), [])
+
+    await tracker.save(session, ['digest'])
+
+    expect(session.ended).toBe(true)
+    expect(await store.getSession('t', session.record.id)).toBeUndefined()
+    expect((await store.findBoundaries('t', ['digest'], AT)).size).toBe(0)
+  })
+
+  it('begins anew under its name with another lineage', async () => {
+    const tracker = trackerOn(store)
+    const before = await tracker.named(by('t'), 'x')
+    await store.removeSession(before.record, order(before), [])
+    tracker.ended('t', 'x')
+
+    const after = await tracker.named(by('t'), 'x')
+
+    expect(after.record.lineage).not.toBe(before.record.lineage)
+  })
+
+  it('is dispatched no more once its lineage is retired', async () => {
+    const tracker = trackerOn(store)
+    const session = await tracker.named(by('t'), 'x')
+    const { lineage } = session.record
+    expect(await tracker.mayDispatch(session, lineage)).toBe(true)
+
+    await store.removeSession(session.record, order(session), [])
+    expect(await store.retireLineage('t', lineage)).toBe(true)
+    tracker.retired('t', lineage)
+
+    expect(await tracker.mayDispatch(session, lineage)).toBe(false)
+  })
+})
+
+describe('a thaw into a session', () => {
+  const behind = { lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' }
+
+  it('stands, whatever a turn that began before it stores', async () => {
+    const [one, two] = [trackerOn(store), trackerOn(store)]
+    const early = await one.named(by('t'), 'x')
+    const late = await two.named(by('t'), 'x')
+    expect(await two.bind(late, behind)).toBe(true)
+
+    early.change({ turns: 1 })
+    await one.save(early, ['digest'])
+
+    expect(await store.getSession('t', 'x')).toMatchObject({ ...behind, head: 1, turns: 0 })
+    expect((await one.named(by('t'), 'x')).record).toMatchObject({ ...behind, head: 1 })
+  })
+
+  it('is refused when somebody else has thawed into it meanwhile', async () => {
+    const [one, two] = [trackerOn(store), trackerOn(store)]
+    const [a, b] = [await one.named(by('t'), 'x'), await two.named(by('t'), 'x')]
+
+    const outcomes = [await one.bind(a, behind), await two.bind(b, { ...behind, lineage: 'of-another' })]
+
+    expect(outcomes).toEqual([true, false])
+    expect(await store.getSession('t', 'x')).toMatchObject({ lineage: 'of-the-window', head: 1 })
+  })
+})
