@@ -172,6 +172,8 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       beginLineage: (tenant) =>
         lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
       callerOf: (request) => callers.forRest(request),
+      tenantInView: (request) => callers.tenantInView(request),
+      listAudit: (tenant, page) => audit.list(tenant, page),
       requireOperator: (request) => callers.requireOperator(request),
       health: () => readHealth(upstream, lmcache, store.kind),
     })

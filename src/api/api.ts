@@ -10,12 +10,13 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Caller } from '../base/tenants.ts'
 import { errorBody } from '../dialects/errors.ts'
+import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type healthSchema, showHealth } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
-export interface ApiParts extends WindowHandlerParts, SessionHandlerParts {
+export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly version: string
@@ -68,6 +69,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   }
   mountWindows(app, parts, callerOf)
   mountSessions(app, parts, callerOf)
+  mountAdmin(app, parts, callerOf)
 
   app.openapi(showHealth, async (c) => {
     const health = await parts.health()

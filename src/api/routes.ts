@@ -11,7 +11,7 @@ import {
   windowSchema,
 } from './wire.ts'
 
-const json = <T extends z.ZodType>(schema: T, description: string) => ({
+export const json = <T extends z.ZodType>(schema: T, description: string) => ({
   content: { 'application/json': { schema } },
   description,
 })
@@ -21,7 +21,7 @@ const body = <T extends z.ZodType>(schema: T) => ({
   required: true,
 })
 
-const failures = {
+export const failures = {
   400: json(errorSchema, 'The request is wrong; `param` names the field'),
   401: json(errorSchema, 'The key is missing or not known'),
   404: json(errorSchema, 'There is no such session or window for this key'),
@@ -31,12 +31,13 @@ const failures = {
   503: json(errorSchema, 'The store cannot be reached'),
 }
 
-const page = z.object({
+export const page = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(100).openapi({ description: 'Items per page' }),
   cursor: z.string().optional().openapi({ description: 'The `next_cursor` of the page before' }),
 })
 
-const pageOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item), next_cursor: z.string().optional() })
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ data: z.array(item), next_cursor: z.string().optional() })
 
 const windowName = z.object({
   name: z.string().openapi({ param: { name: 'name', in: 'path' }, example: 'before-refactor' }),

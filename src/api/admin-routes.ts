@@ -1,0 +1,74 @@
+// REST's routes for who looks after a tenant: what it holds and may hold, and the audit log. Their shapes are here too; nobody else has them.
+
+import { createRoute, z } from '@hono/zod-openapi'
+import { failures, json, page, pageOf } from './routes.ts'
+
+const count = z.number().int().nonnegative()
+
+export const tenantSchema = z
+  .object({
+    id: z.string(),
+    usage: z.object({
+      sessions: count,
+      windows: count,
+      window_bytes: count.describe("Of all windows' messages and token ids"),
+      pinned_tokens: count,
+    }),
+    limits: z
+      .object({
+        models: z.array(z.string()).optional(),
+        max_sessions: count.optional(),
+        max_windows: count.optional(),
+        max_window_bytes: count.optional(),
+        max_pinned_tokens: count.optional(),
+        pin_ttl_ms: count.optional(),
+      })
+      .describe('What is absent has no limit'),
+    isolation: z.enum(['session', 'user', 'tenant']),
+    when_pins_full: z.enum(['reject', 'release']),
+  })
+  .openapi('Tenant')
+
+export const auditEntrySchema = z
+  .object({
+    id: z.string(),
+    at: z.iso.datetime(),
+    tenant: z.string(),
+    actor: z
+      .string()
+      .describe("By which key it was asked: a key's name, `operator`, `key` where keys have no names, or `cwm` itself"),
+    action: z.enum([
+      'freeze',
+      'thaw',
+      'prefetch',
+      'clone',
+      'create',
+      'import',
+      'export',
+      'update',
+      'delete',
+      'end',
+      'erase',
+    ]),
+    target: z.enum(['window', 'session', 'tenant']),
+    name: z.string(),
+    outcome: z.string().describe('`ok`, `failed`, or the code of an error'),
+    receipt: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+  })
+  .openapi('AuditEntry')
+
+export const showTenant = createRoute({
+  method: 'get',
+  path: '/cwm/v1/tenants/me',
+  summary: 'Show what this tenant holds, and what it may',
+  responses: { 200: json(tenantSchema, 'The tenant'), ...failures },
+})
+
+export const listAudit = createRoute({
+  method: 'get',
+  path: '/cwm/v1/audit',
+  summary: 'List operations on windows and sessions, newest first',
+  description: "A tenant reads its own entries; the operator's key all tenants', or with `x-cwm-tenant` one's.",
+  request: { query: page },
+  responses: { 200: json(pageOf(auditEntrySchema), 'A page of entries'), ...failures },
+})

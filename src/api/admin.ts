@@ -1,0 +1,61 @@
+// REST's handlers for who looks after a tenant: usage and limits, and the audit log.
+
+import type { IncomingMessage } from 'node:http'
+import type { OpenAPIHono, z } from '@hono/zod-openapi'
+import type { AuditEntry, TenantUsage } from '../base/records.ts'
+import type { Page, PageRequest, Store } from '../base/store.ts'
+import type { TenantPolicy } from '../base/tenants.ts'
+import { type auditEntrySchema, listAudit, showTenant, type tenantSchema } from './admin-routes.ts'
+import type { Bindings, CallerOf } from './bindings.ts'
+import { pageToWire } from './wire.ts'
+
+export interface AdminHandlerParts {
+  /** Newest first; of all tenants where none is named. */
+  readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
+  readonly store: Store
+  /** Whose records the caller may read; undefined: everybody's. Throws `UNAUTHORIZED`. */
+  readonly tenantInView: (request: IncomingMessage) => string | undefined
+}
+
+export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts, callerOf: CallerOf): void {
+  const { store, tenantInView } = parts
+
+  app.openapi(showTenant, async (c) => {
+    const { tenant, policy } = callerOf(c)
+    return c.json(tenantToWire(tenant, await store.usageOf(tenant), policy), 200)
+  })
+
+  app.openapi(listAudit, async (c) => {
+    const tenant = tenantInView(c.env.incoming)
+    const { limit, cursor } = c.req.valid('query')
+    const page = await parts.listAudit(tenant, cursor === undefined ? { limit } : { limit, cursor })
+    return c.json(pageToWire(page.items.map(entryToWire), page.nextCursor), 200)
+  })
+}
+
+function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): z.infer<typeof tenantSchema> {
+  const { models, maxSessions, maxWindows, maxWindowBytes, maxPinnedTokens, pinTtlMs } = policy
+  return {
+    id,
+    usage: {
+      sessions: usage.sessions,
+      windows: usage.windows,
+      window_bytes: usage.windowBytes,
+      pinned_tokens: usage.pinnedTokens,
+    },
+    limits: {
+      ...(models === undefined ? {} : { models: [...models].sort() }),
+      ...(maxSessions === undefined ? {} : { max_sessions: maxSessions }),
+      ...(maxWindows === undefined ? {} : { max_windows: maxWindows }),
+      ...(maxWindowBytes === undefined ? {} : { max_window_bytes: maxWindowBytes }),
+      ...(maxPinnedTokens === undefined ? {} : { max_pinned_tokens: maxPinnedTokens }),
+      ...(pinTtlMs === undefined ? {} : { pin_ttl_ms: pinTtlMs }),
+    },
+    isolation: policy.isolation,
+    when_pins_full: policy.whenPinsFull,
+  }
+}
+
+function entryToWire({ at, receipt, ...entry }: AuditEntry): z.infer<typeof auditEntrySchema> {
+  return { ...entry, at: new Date(at).toISOString(), ...(receipt === undefined ? {} : { receipt: { ...receipt } }) }
+}
