@@ -80,7 +80,9 @@ export async function deleteFromL1(
   const outcome = { removed: 0, locked: 0 }
   for (const batch of batches(keys)) {
     const body = JSON.stringify({ keys: batch.map(wireKey), tier: 'l1' })
-    const answer = await endpoint.call({ method: 'DELETE', path: '/cache/objects', body, schema: deleteSchema, signal })
+    const call = { method: 'DELETE', path: '/cache/objects', body, schema: deleteSchema, signal } as const
+    const answer = await endpoint.call(call)
+    if (!answer.ok) throw endpoint.badAnswer(call, 'could not delete from L1')
     outcome.removed += answer.deleted
     outcome.locked += answer.skipped
   }

@@ -1,0 +1,281 @@
+// Deletes on a fleet that is not whole: what stays behind must be counted, and what cannot be known must be said.
+
+import { afterEach, expect, it } from 'vitest'
+import { LmcacheClient } from '../src/lmcache/client.ts'
+import { discoverLmcache } from '../src/lmcache/discover.ts'
+import type { Sequence } from '../src/lmcache/sequence.ts'
+import { type Sim, type SimOptions, startSim } from '../src/sim/index.ts'
+import { until } from './support/deadline.ts'
+
+const CHUNK = 64
+const CHUNKS = 3
+const tokenIds = Array.from({ length: CHUNKS * CHUNK + 10 }, (_, i) => 100 + (i % 90))
+let sim: Sim
+
+afterEach(() => sim?.close())
+
+interface Fleet {
+  readonly client: LmcacheClient
+  readonly sequence: Sequence
+  /** Computes the sequence, under `salt` or its own, and waits until the directory shows `placements` of its chunks. */
+  store(placements: number, salt?: string): Promise<void>
+  remove(request?: Partial<Parameters<LmcacheClient['deleteChunks']>[0]>): ReturnType<LmcacheClient['deleteChunks']>
+}
+
+async function start(options: SimOptions = {}): Promise<Fleet> {
+  sim = await startSim({ chunkSize: CHUNK, chunkBytes: 1024, l1Bytes: 1024 * 1024, ...options })
+  const sequence = {
+    tokenIds,
+    salt: 'a-salt',
+    keys: { engineName: sim.root, worldSize: sim.settings.worldSize, chunkSize: CHUNK },
+  }
+  const client = await clientOf(sim)
+  return {
+    client,
+    sequence,
+    store: async (placements, salt = sequence.salt) => {
+      const body = { model: sim.model, prompt: tokenIds, max_tokens: 1, cache_salt: salt }
+      await post('/v1/completions', body)
+      await until('the directory shows it', async () => (await count(salt)) === placements)
+    },
+    remove: (request) => client.deleteChunks({ sequences: [{ sequence, from: 0 }], ...request }, { deadlineMs: 800 }),
+  }
+}
+
+async function clientOf({ coordinatorUrl }: Sim): Promise<LmcacheClient> {
+  const target = await discoverLmcache({ coordinatorUrl, timeoutMs: 5_000 })
+  return new LmcacheClient({ target, timeoutMs: 5_000 })
+}
+
+async function post(path: string, body: unknown): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  const answer = await fetch(sim.engineUrl + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  await answer.text()
+}
+
+/** Placements that the directory shows of the sequence under a salt. */
+async function count(cache_salt: string): Promise<number> {
+  const body = { token_ids: tokenIds, model_name: sim.root, world_size: sim.settings.worldSize, cache_salt }
+  const headers = { 'content-type': 'application/json' }
+  const url = `${sim.coordinatorUrl}/directory/lookup`
+  const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+  const { results } = (await answer.json()) as { results: { placements: unknown[] }[] }
+  return results.reduce((sum, { placements }) => sum + placements.length, 0)
+}
+
+const PLACES = 3 // l1, fs, resp
+const gone = { deletedChunks: CHUNKS, residualChunks: 0, keptChunks: 0, warnings: [] }
+
+it('reaches the second server as well', async () => {
+  const { store, sequence } = await start({ servers: 2 })
+  await store(CHUNKS * PLACES)
+  sim.attachEngine('lmcache-2')
+  await post('/reset_prefix_cache', {})
+  await store(2 * CHUNKS * PLACES)
+
+  // A fresh client: the second server had no engine when the first one looked.
+  const fresh = await clientOf(sim)
+  const remove = () => fresh.deleteChunks({ sequences: [{ sequence, from: 0 }] }, { deadlineMs: 800 })
+  const result = await remove()
+
+  expect(result).toEqual(gone)
+  expect(await count(sequence.salt)).toBe(0)
+  expect(await remove()).toEqual({ ...gone, deletedChunks: 0 })
+})
+
+it('names the server that did not answer, and what it still holds', async () => {
+  const { store, remove } = await start({ servers: 2 })
+  sim.attachEngine('lmcache-2')
+  await store(CHUNKS * PLACES)
+  await sim.setUp('lmcache-2', false)
+
+  const { deletedChunks, residualChunks, warnings } = await remove()
+
+  expect({ deletedChunks, residualChunks }).toEqual({ deletedChunks: 0, residualChunks: CHUNKS })
+  expect(warnings).toContainEqual(expect.stringMatching(/LMCache at .* refused the connection/))
+  expect(warnings).toContain(`the directory still shows ${CHUNKS} keys in node-b l2 fs`)
+})
+
+it('is not sure of a server that does not answer, even where the directory shows nothing there', async () => {
+  const { store, remove } = await start({ servers: 2 })
+  await store(CHUNKS * PLACES)
+  await sim.setUp('lmcache-2', false)
+
+  const { deletedChunks, residualChunks } = await remove()
+
+  expect({ deletedChunks, residualChunks }).toEqual({ deletedChunks: CHUNKS, residualChunks: null })
+})
+
+it('counts what an adapter keeps that answers a delete with yes', async () => {
+  const { store, remove } = await start({ keepingAdapters: ['resp'] })
+  await store(CHUNKS * PLACES)
+
+  const { deletedChunks, residualChunks, warnings } = await remove()
+
+  expect({ deletedChunks, residualChunks }).toEqual({ deletedChunks: 0, residualChunks: CHUNKS })
+  expect(warnings).toEqual([
+    `an L2 adapter still had ${CHUNKS} keys after they were deleted from it`,
+    `the directory still shows ${CHUNKS} keys in node-a l2 resp`,
+  ])
+})
+
+it('says that the second of two adapters of one type is out of reach', async () => {
+  const { store, remove } = await start({ l2Adapters: ['fs', 'fs'] })
+  await store(CHUNKS * 2)
+
+  const { warnings } = await remove()
+
+  expect(warnings).toEqual([expect.stringContaining('has several fs adapters: only the first was asked')])
+})
+
+it('goes on to the other adapters where one fails, and tries again', async () => {
+  const { store, remove } = await start()
+  await store(CHUNKS * PLACES)
+  const failure = { deleted: 0, skipped: 0, ok: false, error: 'timed out on a-salt' }
+  sim.fault({
+    server: 'lmcache',
+    method: 'DELETE',
+    path: '/cache/objects',
+    after: 1,
+    action: { kind: 'status', status: 200, body: failure },
+  })
+
+  expect(await remove()).toEqual(gone)
+})
+
+it('tells of an adapter that goes on failing, without its words', async () => {
+  const { store, remove } = await start({ l2Adapters: ['fs'] })
+  await store(CHUNKS * 2)
+  const failure = { deleted: 0, skipped: 0, ok: false, error: 'timed out on a-salt' }
+  const action = { kind: 'status', status: 200, body: failure } as const
+  sim.fault({ server: 'lmcache', method: 'DELETE', path: '/cache/objects', times: Infinity, action })
+
+  const { residualChunks, warnings } = await remove()
+
+  expect(residualChunks).toBe(CHUNKS)
+  expect(warnings).toContainEqual(expect.stringContaining('could not delete from its L2 adapter fs'))
+  expect(warnings.join()).not.toContain('a-salt')
+})
+
+it('counts what a store or a load is at work on', async () => {
+  const { store, remove } = await start()
+  await store(CHUNKS * PLACES)
+  const unlock = sim.lockL1()
+
+  const locked = await remove()
+  unlock()
+  const free = await remove()
+
+  expect(locked).toMatchObject({ deletedChunks: 0, residualChunks: CHUNKS })
+  expect(locked.warnings).toContain(`${CHUNKS} keys are in use by a store or a load`)
+  expect(free).toEqual(gone)
+})
+
+it('does not believe a probe when L1 has no room for it', async () => {
+  const { store, remove } = await start({ l1Bytes: CHUNKS * 1024 + 1024 })
+  await store(CHUNKS * PLACES)
+  await store(CHUNKS * PLACES, 'another-salt')
+
+  const { residualChunks, warnings } = await remove()
+
+  expect(residualChunks).toBeNull()
+  expect(warnings).toContainEqual(expect.stringContaining('could be asked what is left'))
+})
+
+it('finds what a directory that has forgotten does not show', async () => {
+  const { store, remove } = await start()
+  await store(CHUNKS * PLACES)
+  await sim.restartCoordinator()
+  // The first call on a connection that the restart has cut may fail.
+  await until('the coordinator is back', () =>
+    count('a-salt').then(
+      (n) => n === 0,
+      () => false,
+    ),
+  )
+
+  expect(await remove()).toEqual(gone)
+})
+
+it('does not count what the directory shows and no server has: it was lost without a word', async () => {
+  const { store, remove } = await start()
+  await store(CHUNKS * PLACES)
+  for (const adapter of ['fs', 'resp']) sim.loseL2(adapter)
+
+  expect(await remove()).toEqual(gone)
+})
+
+it('deletes every rank of a chunk and counts it once', async () => {
+  const { store, remove } = await start({ worldSize: 2 })
+  await store(2 * CHUNKS * PLACES)
+
+  expect(await remove()).toEqual(gone)
+})
+
+it('reads a directory of many pages for the keys of a salt', async () => {
+  const { store, remove, sequence } = await start()
+  await store(CHUNKS * PLACES)
+  await store(CHUNKS * PLACES, 'another-salt')
+
+  const result = await remove({ sequences: [], salts: new Set([sequence.salt]) })
+
+  expect(result).toEqual(gone)
+  expect(await count('another-salt')).toBe(CHUNKS * PLACES)
+})
+
+it('deletes nothing without a coordinator, and says so', async () => {
+  const { sequence } = await start()
+  const bare = new LmcacheClient({ target: { pins: false, servers: [] }, timeoutMs: 1_000 })
+
+  const result = await bare.deleteChunks({ sequences: [{ sequence, from: 0 }] }, { deadlineMs: 1_000 })
+
+  expect(result).toMatchObject({ deletedChunks: 0, residualChunks: null })
+  expect(result.warnings).toEqual([expect.stringContaining('no coordinator')])
+})
+
+it("rejects with the caller's reason on abort", async () => {
+  const { store, client, sequence } = await start()
+  await store(CHUNKS * PLACES)
+  const controller = new AbortController()
+  const reason = new Error('stop')
+  sim.fault({ server: 'lmcache', path: '/cache/objects', action: { kind: 'stall' } })
+  const result = client.deleteChunks(
+    { sequences: [{ sequence, from: 0 }] },
+    { deadlineMs: 800, signal: controller.signal },
+  )
+
+  controller.abort(reason)
+
+  await expect(result).rejects.toBe(reason)
+})
+
+it('wipes a salt that has no quota where IsolatedLRU rules, and keeps one that has', async () => {
+  const { store, client } = await start({ isolatedLru: true })
+  expect(client.demandsQuotas).toBe(true)
+  const set = await client.setQuota('a-salt', 1)
+  await store(CHUNKS * PLACES)
+  await store(CHUNKS, 'another-salt')
+
+  const removed = await client.removeQuota('a-salt')
+  await until('the salt is wiped', async () => (await count('a-salt')) === CHUNKS)
+
+  expect([set, removed]).toEqual(Array(2).fill({ complete: true, failures: [] }))
+})
+
+it("demands no quotas elsewhere, and refuses the salt whose quota is the empty salt's", async () => {
+  const { client } = await start()
+
+  expect(client.demandsQuotas).toBe(false)
+  await expect(client.setQuota('_default', 1)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+})
+
+it('tells which server has not taken a quota, without the salt', async () => {
+  const { client } = await start({ isolatedLru: true })
+  await sim.setUp('lmcache', false)
+
+  const { complete, failures } = await client.setQuota('a-salt', 1)
+
+  expect(complete).toBe(false)
+  expect(failures).toEqual([expect.stringContaining('(PUT /quota/…)')])
+  expect(failures.join()).not.toContain('a-salt')
+})
