@@ -13,6 +13,7 @@ import { LmcacheLink } from './lmcache/link.ts'
 import { openStore } from './open-store.ts'
 import { ProxyHandler } from './proxy/proxy.ts'
 import { defaultRoutes } from './proxy/routes.ts'
+import { StoredResponses } from './proxy/stored-responses.ts'
 import { closeServer, listen } from './server.ts'
 import { Audit } from './sessions/audit.ts'
 import { Callers } from './sessions/callers.ts'
@@ -128,9 +129,11 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const proxy = new ProxyHandler(
       {
         sessions,
+        responses: new StoredResponses(sessions),
         windows,
         retained,
         models,
+        listModels: (apiKey, signal) => models.page(apiKey, signal),
         metrics,
         log,
         now,

@@ -15,6 +15,8 @@ export interface Choice {
 export interface Observation {
   readonly usage?: Usage
   readonly choices: readonly Choice[]
+  /** By which a later request may refer to the answer, where the engine keeps it. */
+  readonly responseId?: string
   /** False when the answer broke off, or told of an error: such a turn is no one's history. */
   readonly complete: boolean
 }

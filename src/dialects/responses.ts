@@ -49,6 +49,7 @@ function canonical(item: JsonValue): CanonicalMessage {
 
 function observeJson(body: JsonObject): Observation {
   const usage = readOpenAiUsage(body.usage, responsesUsage)
+  const responseId = textOf(body.id)
   const status = textOf(body.status)
   const messages = Array.isArray(body.output) ? (body.output as readonly JsonValue[]) : []
   const incomplete = isObject(body.incomplete_details) ? textOf(body.incomplete_details.reason) : undefined
@@ -56,7 +57,12 @@ function observeJson(body: JsonObject): Observation {
   const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
   // vLLM answers no items at all when its tokens decode to no text; the turn is whole nevertheless.
   const complete = status === 'completed' || status === 'incomplete'
-  return usage === undefined ? { choices, complete } : { usage, choices, complete }
+  return {
+    choices,
+    complete,
+    ...(usage === undefined ? {} : { usage }),
+    ...(responseId === undefined ? {} : { responseId }),
+  }
 }
 
 /** The last event of a whole stream repeats the response in full. */

@@ -52,6 +52,26 @@ function gone(): CwmError {
   return new CwmError('CLIENT_GONE', 'the client left before its request was complete')
 }
 
+/** Whether a request says that it has a body; one of no bytes is none. */
+export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const length = headers['content-length']
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0)
+}
+
+/** Reads a body that is JSON, and must say so if it says anything. Throws as the functions below, and `UNSUPPORTED_MEDIA_TYPE`. */
+export async function readJson(
+  request: IncomingMessage,
+  maxBytes: number,
+): Promise<{ bytes: Buffer; json: JsonObject }> {
+  const type = request.headers['content-type']
+  if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
+    throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
+  }
+  const raw = await readBytes(request, maxBytes)
+  const bytes = await decodeBytes(raw, request.headers['content-encoding'], maxBytes)
+  return { bytes, json: parseBody(bytes) }
+}
+
 /** The error for a body over the bound. */
 export function tooLarge(maxBytes: number): CwmError {
   return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`)

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
-import { checkFields, isTruthy, steeringFields } from './guard.ts'
+import { checkFields, isTruthy, previousResponseOf, steeringFields } from './guard.ts'
 
 function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   try {
@@ -36,10 +36,19 @@ describe('checkFields', () => {
     for (const salt of [undefined, null, '', 'mine', '@/\\']) expect(refused({ cache_salt: salt })).toBe('')
   })
 
-  it('refuses stored responses as a history, in their own dialect', () => {
-    expect(refused({ previous_response_id: 'resp_1' }, 'responses')).toBe('NOT_SUPPORTED previous_response_id')
-    expect(refused({ previous_response_id: null }, 'responses')).toBe('')
-    expect(refused({ previous_response_id: 'resp_1' }, 'chat')).toBe('')
+  it.each([
+    ['responses', { conversation: 'conv_1' }, 'conversation'],
+    ['responses', { conversation: { id: 'conv_1' } }, 'conversation'],
+    ['responses', { input: [{ type: 'item_reference', id: 'msg_1' }] }, 'input'],
+    ['messages', { thread: { type: 'continue', previous_message_id: 'msg_1' } }, 'thread'],
+  ] as const)('refuses what a server would look up by an id alone: %s %j', (dialect, body, param) => {
+    expect(refused(body, dialect)).toBe(`NOT_SUPPORTED ${param}`)
+  })
+
+  it('takes a history by reference for what it is in its own dialect only', () => {
+    expect(refused({ conversation: null }, 'responses')).toBe('')
+    expect(refused({ conversation: 'c', thread: { previous_message_id: 'm' } }, 'chat')).toBe('')
+    expect(refused({ thread: { type: 'create' } }, 'messages')).toBe('')
   })
 
   // The engine's parser takes all of these for true.
@@ -50,5 +59,18 @@ describe('checkFields', () => {
   it.each([false, null, 0, 'false', 'no', 2, {}])('leaves background: %j to the engine', (background) => {
     expect(refused({ background }, 'responses')).toBe('')
     expect(isTruthy(background)).toBe(false)
+  })
+})
+
+describe('previousResponseOf', () => {
+  it('is text of a responses request, and nothing in any other', () => {
+    expect(previousResponseOf({ previous_response_id: 'resp_1' }, 'responses')).toBe('resp_1')
+    expect(previousResponseOf({ previous_response_id: '' }, 'responses')).toBe('')
+    expect(previousResponseOf({ previous_response_id: null }, 'responses')).toBeUndefined()
+    expect(previousResponseOf({ previous_response_id: 'resp_1' }, 'chat')).toBeUndefined()
+  })
+
+  it.each([5, true, {}, []])('refuses %j', (id) => {
+    expect(() => previousResponseOf({ previous_response_id: id }, 'responses')).toThrow(CwmError)
   })
 })

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import { isReservedName, isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
 import type { SessionRecord } from '../base/records.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
 
 /** Answer headers that browsers may read. */
 export const exposedHeaders =
@@ -66,4 +67,28 @@ function agree(name: string, header: string | string[] | undefined, path: string
 /** `used/limit` in tokens of the last finished turn; undefined before one, or when the upstream does not tell its limit. */
 export function contextHeader({ usage, limit }: SessionRecord): string | undefined {
   return usage === undefined || limit === undefined ? undefined : `${usage.totalTokens}/${limit}`
+}
+
+/**
+ * Throws `NOT_SUPPORTED` for a window where a request does not hold the whole conversation: completions have no messages, and what came
+ * before a continuation is the engine's, so that nothing can be put before it and no window could hold it.
+ */
+export function checkControl(control: ControlHeaders, rules: DialectRules, isContinuation: boolean): void {
+  const header =
+    control.freeze !== undefined ? 'x-cwm-freeze' : control.window !== undefined ? 'x-cwm-window' : undefined
+  if (header === undefined) return
+  if (rules.messagesField === undefined) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      '/v1/completions has no messages to freeze or thaw; use chat completions, responses or messages',
+      { param: header },
+    )
+  }
+  if (isContinuation) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      `${header} needs the whole conversation: send the earlier items in \`input\` instead of \`previous_response_id\``,
+      { param: header },
+    )
+  }
 }

@@ -7,7 +7,7 @@ import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Dialect } from '../base/records.ts'
-import type { Caller } from '../base/tenants.ts'
+import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
@@ -17,11 +17,19 @@ import type { EngineModels } from '../upstream/models.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Windows } from '../windows/windows.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
-import { bounded, decodeBytes, parseBody, readBytes, tooLarge } from './body.ts'
+import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import { ClientResponse } from './client-response.ts'
-import { checkFields } from './guard.ts'
-import { type ControlHeaders, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
-import { matchRoute, type PlainRoute, type Route, type RouteLists, type SaltedRoute } from './routes.ts'
+import { checkFields, previousResponseOf } from './guard.ts'
+import { checkControl, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
+import { type ListModels, sendOwnModels } from './own-models.ts'
+import {
+  matchRoute,
+  type PlainRoute,
+  type Route,
+  type RouteLists,
+  type SaltedRoute,
+  type StoredRoute,
+} from './routes.ts'
 import { prepareTurn, type TurnParts } from './turn.ts'
 import { type MemoryParts, TurnMemory } from './turn-memory.ts'
 
@@ -41,6 +49,7 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
   readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
   readonly models: EngineModels
+  readonly listModels: ListModels
   readonly windows: Windows
   readonly retained: RetainedTurns
   readonly log: Logger
@@ -89,33 +98,74 @@ export class ProxyHandler {
     let client = new ClientResponse(response, 'chat', note.requestId)
     try {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
-      note.route = route.path
+      note.route = route.kind === 'stored' ? route.label : route.path
       client = new ClientResponse(response, dialectOf(route), note.requestId)
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
       if (route.kind === 'salted') await this.#salted(request, response, route, client, note, identify(request))
-      else this.#plain(request, response, route, client, note, isPreflight(request) ? undefined : identify(request))
+      else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, identify(request))
+      else if (isPreflight(request)) this.#plain(request, response, route, client, note, undefined)
+      else await this.#plainOf(identify(request), request, response, route, client, note)
     } catch (thrown) {
       this.#refuse(client, note, toCwmError(thrown))
     }
   }
 
-  #plain(
+  /** Passed on as it is, once it is known to be this tenant's. */
+  async #stored(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: StoredRoute,
+    client: ClientResponse,
+    note: Note,
+    caller: Caller,
+  ): Promise<void> {
+    const { record } = await this.#parts.responses.require(caller.tenant, route.responseId)
+    note.session = record.id
+    if (response.destroyed) throw clientGone()
+    client.set('x-cwm-session', record.id)
+    this.#plain(request, response, route, client, note, caller)
+  }
+
+  /** For a tenant that may not use all models, the body is read to see which it names, and the list of models is its own. */
+  async #plainOf(
+    caller: Caller,
     request: IncomingMessage,
     response: ServerResponse,
     route: PlainRoute,
     client: ClientResponse,
     note: Note,
+  ): Promise<void> {
+    const { policy } = caller
+    if (policy.models !== undefined && route.path === '/v1/models') {
+      readControlHeaders(request.headers, {})
+      note.status = await sendOwnModels(client, this.#parts.listModels, caller, departureOf(response))
+      return
+    }
+    if (policy.models === undefined || !hasBody(request)) {
+      this.#plain(request, response, route, client, note, caller)
+      return
+    }
+    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes)
+    requireModel(policy, json.model)
+    this.#plain(request, response, route, client, note, caller, bytes)
+  }
+
+  #plain(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: PlainRoute | StoredRoute,
+    client: ClientResponse,
+    note: Note,
     caller: Caller | undefined,
+    read?: Buffer,
   ): void {
     readControlHeaders(request.headers, {})
-    const hasBody =
-      request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined
-    const headers = this.#outgoing(request, caller, { identity: false, ownLength: false })
+    const headers = this.#outgoing(request, caller, { identity: false, ownLength: read !== undefined })
     const length = Number(request.headers['content-length'] ?? 0)
     if (length > this.#options.maxBodyBytes) throw tooLarge(this.#options.maxBodyBytes)
     this.#dispatch(request, response, route, client, note, {
       headers,
-      body: hasBody ? bounded(request, this.#options.maxBodyBytes) : undefined,
+      body: read ?? (hasBody(request) ? bounded(request, this.#options.maxBodyBytes) : undefined),
       session: undefined,
       rules: undefined,
       ownUsage: false,
@@ -136,21 +186,32 @@ export class ProxyHandler {
     const rules = rulesOf(route.dialect)
     const control = readControlHeaders(request.headers, route)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const { bytes, json } = await this.#readBody(request)
+    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes)
+    requireModel(caller.policy, json.model)
     checkFields(json, rules.dialect, caller.policy.allowedFields)
-    checkControl(control, rules)
+    const previousResponse = previousResponseOf(json, rules.dialect)
+    checkControl(control, rules, previousResponse !== undefined)
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
     try {
       const { apiKey, actor } = caller
       // Only a thaw calls the upstream before the dispatch; it is for this client alone and ends with it.
       const call = control.window === undefined ? { apiKey, actor } : { apiKey, actor, signal: departureOf(response) }
-      const turn = await prepareTurn(this.#parts, { caller, control, rules, request, bytes, json, call })
+      const turn = await prepareTurn(this.#parts, {
+        caller,
+        control,
+        rules,
+        request,
+        bytes,
+        json,
+        previousResponse,
+        call,
+      })
       const { sessions } = this.#parts
       onClose(response, () => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc({ found: turn.found })
       if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
-      if (response.destroyed) throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
+      if (response.destroyed) throw clientGone()
       const model = models.peek(turn.model, apiKey)
       if (model?.limit !== undefined) turn.session.change({ limit: model.limit })
       client.set('x-cwm-session', turn.session.record.id)
@@ -180,17 +241,6 @@ export class ProxyHandler {
       reservation?.release()
       throw error
     }
-  }
-
-  async #readBody(request: IncomingMessage) {
-    const { maxBodyBytes } = this.#options
-    const type = request.headers['content-type']
-    if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
-      throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
-    }
-    const raw = await readBytes(request, maxBodyBytes)
-    const bytes = await decodeBytes(raw, request.headers['content-encoding'], maxBodyBytes)
-    return { bytes, json: parseBody(bytes) }
   }
 
   #outgoing(
@@ -299,6 +349,10 @@ export class ProxyHandler {
   }
 }
 
+function clientGone(): CwmError {
+  return new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
+}
+
 function sessionEnded(): CwmError {
   return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
     param: 'x-cwm-session',
@@ -335,21 +389,4 @@ function requestIdOf(request: IncomingMessage): string {
 function dialectOf(route: Route): Dialect {
   if (route.kind === 'salted') return route.dialect
   return route.path.startsWith('/v1/messages') ? 'messages' : 'chat'
-}
-
-function checkControl(control: ControlHeaders, rules: DialectRules): void {
-  if (rules.messagesField !== undefined) return
-  for (const [header, value] of [
-    ['x-cwm-freeze', control.freeze],
-    ['x-cwm-window', control.window],
-  ] as const) {
-    if (value === undefined) continue
-    throw new CwmError(
-      'NOT_SUPPORTED',
-      '/v1/completions has no messages to freeze or thaw; use chat completions, responses or messages',
-      {
-        param: header,
-      },
-    )
-  }
 }

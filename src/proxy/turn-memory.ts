@@ -11,10 +11,12 @@ import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import { promptOfTurn } from '../windows/prompt-of-turn.ts'
 import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { StoredResponses } from './stored-responses.ts'
 import type { Turn } from './turn.ts'
 
 export interface MemoryParts {
   readonly sessions: SessionTracker
+  readonly responses: StoredResponses
   readonly windows: Windows
   readonly retained: RetainedTurns
   readonly behindWindowMark: (boundary: string) => string
@@ -31,6 +33,7 @@ export class TurnMemory {
   readonly #reservation: NameReservation | undefined
   readonly #caller: Caller
   #digests: string[] = []
+  #responseId: string | undefined
   #observation: Observation | undefined
   #usage: SessionRecord['usage']
   /** A whole answer of status 200 came, read or not: its client was told that the freeze is pending. */
@@ -53,7 +56,7 @@ export class TurnMemory {
 
   /** The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. Answers its usage. */
   observe(observation: Observation | undefined, status: number): SessionRecord['usage'] {
-    const { sessions, metrics, now } = this.#parts
+    const { sessions, responses, metrics, now } = this.#parts
     const { session } = this.#turn
     if (status !== 200) return undefined
     this.#answered = true
@@ -67,6 +70,8 @@ export class TurnMemory {
     if (observation.complete) {
       this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
       sessions.announce(session, this.#digests)
+      this.#responseId = observation.responseId
+      if (this.#responseId !== undefined) responses.announce(session, this.#responseId)
     }
     const at = now()
     session.change({
@@ -96,10 +101,13 @@ export class TurnMemory {
       )
       return
     }
-    sessions.save(session, this.#digests).catch((thrown: unknown) => {
-      metrics.storeErrors.inc()
-      log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
-    })
+    sessions
+      .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId])
+      .catch((thrown: unknown) => {
+        metrics.storeErrors.inc()
+        log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
+      })
+      .finally(() => this.#settleResponse())
     if (this.#observation.complete) this.#keep()
     else this.#refuseFreeze('the answer was not complete')
   }
@@ -120,7 +128,12 @@ export class TurnMemory {
   closed(): void {
     if (this.#done) return
     this.#parts.sessions.retract(this.#digests)
+    this.#settleResponse()
     this.#reservation?.release()
+  }
+
+  #settleResponse(): void {
+    if (this.#responseId !== undefined) this.#parts.responses.settle(this.#turn.session, this.#responseId)
   }
 
   /** Where the next turn may begin: after the client's own words, and after the whole when a window stands before them. */

@@ -16,12 +16,14 @@ import type { Windows } from '../windows/windows.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
 import { findMember, itemsOf, setMembers } from './raw-json.ts'
+import type { StoredResponses } from './stored-responses.ts'
 
 /** How the session of a turn was found, for the metrics. */
-export type Found = 'named' | 'prefix' | 'new'
+export type Found = 'named' | 'prefix' | 'response' | 'new'
 
 export interface TurnParts {
   readonly sessions: SessionTracker
+  readonly responses: StoredResponses
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
   /** The epoch under which KV is made today. */
@@ -41,6 +43,8 @@ export interface TurnRequest {
   readonly request: IncomingMessage
   readonly bytes: Buffer
   readonly json: JsonObject
+  /** Its history is a response that the engine keeps. */
+  readonly previousResponse: string | undefined
   /** For what this request asks of windows. */
   readonly call: OperationOptions
 }
@@ -59,7 +63,7 @@ export interface Turn {
   readonly model: string
   /** cwm asked for the usage event; the client did not. */
   readonly ownUsage: boolean
-  /** The chain over what the client sent, to which the reply is added. Undefined for completions. */
+  /** The chain over what the client sent, to which the reply is added. Undefined for completions and continuations. */
   readonly chain: Chain | undefined
   /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
   readonly wholeChain: Chain | undefined
@@ -70,14 +74,17 @@ export interface Turn {
  * throw, and `WINDOW_MISMATCH` for another model, dialect or client salt than the window's; then nothing is held.
  */
 export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
-  const { caller, control, rules, json } = turn
+  const { caller, control, rules, json, previousResponse } = turn
   const { tenant, policy } = caller
   const scope = parts.scopeOf(tenant, rules, turn.request, json)
-  const chain = chainOfRequest(parts, scope, rules, json)
+  const chain = previousResponse === undefined ? chainOfRequest(parts, scope, rules, json) : undefined
   const { isolation, maxSessions } = policy
   const user = parts.userOf(json)
   const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
-  const found = await findSession(parts, opener, control, chain)
+  const found =
+    previousResponse === undefined
+      ? await findSession(parts, opener, control, chain)
+      : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {
     return await buildTurn(parts, turn, found, scope, chain)
@@ -209,6 +216,30 @@ async function findSession(
     match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
   if (fits) return { session: match.session, found: 'prefix', known: true }
   return { session: await sessions.unnamed(opener), found: 'new', known: ambiguous }
+}
+
+/** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window: nothing can be put before what the engine holds. */
+async function sessionOfResponse(
+  { responses }: TurnParts,
+  tenant: string,
+  control: ControlHeaders,
+  responseId: string,
+): Promise<FoundSession> {
+  const session = await responses.require(tenant, responseId)
+  const { id, baseWindow } = session.record
+  if (control.session !== undefined && control.session !== id) {
+    throw new CwmError('INVALID_HEADER', 'the response of `previous_response_id` belongs to another session', {
+      param: 'x-cwm-session',
+    })
+  }
+  if (baseWindow !== undefined) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      `session ${id} stands behind window ${baseWindow}, and nothing can be put before a stored response; send the earlier items in \`input\``,
+      { param: 'previous_response_id' },
+    )
+  }
+  return { session, found: 'response', known: true }
 }
 
 function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): void {

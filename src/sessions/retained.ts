@@ -57,12 +57,12 @@ export class RetainedTurns {
     })
   }
 
-  /** The session's last turn; undefined when it is not at hand. Throws what the store throws. */
+  /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
   async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
     const { retain, store, promptOf } = this.#options
-    if (retain === 'disk') return await store.getRetained(tenant, sessionId)
     const turn = this.#turns.get(keyOf(tenant, sessionId))
-    return turn === undefined ? undefined : promptOf(turn)
+    const kept = retain === 'disk' ? await store.getRetained(tenant, sessionId) : turn && promptOf(turn)
+    return kept === undefined || kept.prompt.messages.length === 0 ? undefined : kept
   }
 
   /** Forgets what this process holds of a session; the store forgets with the session itself. */

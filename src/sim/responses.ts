@@ -55,13 +55,19 @@ export function responsesRoutes(core: Core): Routes {
       keep(response)
       return { status: 200, json: response }
     },
-    'GET /v1/responses/:id': ({ params }) => ({ status: 200, json: find(params.id ?? '').response }),
+    'GET /v1/responses/:id': ({ params, query }) => {
+      const { response } = find(params.id ?? '')
+      // Events are kept of background responses alone, so a stream of any other has none (recorded).
+      return query.get('stream') === 'true' ? { status: 200, events: noEvents() } : { status: 200, json: response }
+    },
     'POST /v1/responses/:id/cancel': ({ params }) => {
       find(params.id ?? '')
       throw new EngineError(400, 'Cannot cancel a synchronous response.', 'response_id', 'invalid_request_error')
     },
   }
 }
+
+async function* noEvents(): AsyncGenerator<string> {}
 
 /** A responses body as the chat body that it stands for. */
 export function asChat(body: JsonObject, messages: readonly JsonObject[]): JsonObject {

@@ -6,20 +6,24 @@ import { rulesOf } from '../dialects/index.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import type { PromptOfTurn } from './parts.ts'
 
-/** Messages and shaping fields only: salt, sampling and whatever else the body held stay behind. Not for completions. */
+/**
+ * Messages and shaping fields only: salt, sampling and whatever else the body held stay behind. No messages at all for a turn that
+ * continues a stored response: the engine has what came before, so its own are no whole prompt. Not for completions.
+ */
 export function promptOfTurn({ dialect, body, reply, promptTokens }: RetainedTurn): PromptOfTurn {
   if (dialect === 'completions') throw new TypeError('completions have no messages')
   const rules = rulesOf(dialect)
   const parsed = parseJson(body.toString('utf8'))
   const json = isObject(parsed) ? parsed : {}
-  const messages = rules.readMessages(json)
+  const isContinuation = json.previous_response_id !== undefined && json.previous_response_id !== null
+  const messages = isContinuation ? [] : rules.readMessages(json)
   const shaping: Record<string, JsonValue> = {}
   for (const field of rules.shapingFields) {
     const value = json[field]
     if (value !== undefined && value !== null) shaping[field] = value
   }
   const model = typeof json.model === 'string' ? json.model : ''
-  const prompt = { dialect, model, messages: [...messages, ...reply], shaping }
+  const prompt = { dialect, model, messages: isContinuation ? [] : [...messages, ...reply], shaping }
   return { prompt, replyAt: messages.length, promptTokens }
 }
 
