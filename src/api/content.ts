@@ -3,7 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import { isDeeperThan, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
-import type { TenantPolicy } from '../base/tenants.ts'
+import { requireModel, type TenantPolicy } from '../base/tenants.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { checkContent } from '../windows/made.ts'
@@ -18,7 +18,7 @@ const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
  */
 export function readContent(
   body: JsonObject,
-  { models, allowedFields }: TenantPolicy,
+  policy: TenantPolicy,
 ): { prompt: Prompt; clientSalt: string | undefined } {
   if (isDeeperThan(body, MAX_DEPTH)) {
     throw new CwmError('BODY_TOO_DEEP', `the body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
@@ -34,11 +34,9 @@ export function readContent(
     })
   }
   const model = String(body.model ?? '')
-  if (models !== undefined && !models.has(model)) {
-    throw new CwmError('FORBIDDEN_MODEL', `this key may not use the model ${model}`, { param: 'model' })
-  }
+  requireModel(policy, model)
   const messages = readMessages(body, field, rules.readMessages)
-  checkParts(messages, allowedFields)
+  checkParts(messages, policy.allowedFields)
   const shaping: Record<string, JsonValue> = {}
   for (const name of rules.shapingFields) {
     const value = body[name]

@@ -1,5 +1,7 @@
 // What a tenant may do and hold. Made from the settings; rooms take it as it is.
 
+import { CwmError } from './errors.ts'
+
 /**
  * How far KV is shared. `session`: a lineage per session. `user`: all sessions of one user of the tenant share one (a request that
  * names no user is a session of its own). `tenant`: all of the tenant's.
@@ -37,4 +39,12 @@ export interface Caller {
   readonly apiKey: string | undefined
   readonly operator: boolean
   readonly policy: TenantPolicy
+}
+
+/** Throws `FORBIDDEN_MODEL` for a model that the tenant may not use. Naming none, it would get whichever the engine takes for that. */
+export function requireModel({ models }: TenantPolicy, model: unknown): void {
+  if (models === undefined || (typeof model === 'string' && models.has(model))) return
+  throw new CwmError('FORBIDDEN_MODEL', `this key may use ${[...models].sort().join(', ')}; name one of them`, {
+    param: 'model',
+  })
 }

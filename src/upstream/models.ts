@@ -2,7 +2,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
-import { callJson, rejectionOf } from './json.ts'
+import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
 import type { Upstream } from './upstream.ts'
 
 export interface EngineModel {
@@ -48,6 +48,11 @@ export class EngineModels {
   async list(apiKey: string | undefined): Promise<readonly EngineModel[]> {
     await this.#refresh(apiKey)
     return [...this.#models.values()]
+  }
+
+  /** The upstream's own answer to /v1/models, asked anew. Throws as `callJson`. */
+  page(apiKey: string | undefined, signal: AbortSignal): Promise<UpstreamAnswer> {
+    return callJson(this.#upstream, { method: 'GET', path: '/v1/models', apiKey, deadlineMs: DEADLINE_MS, signal })
   }
 
   #stale(): boolean {
