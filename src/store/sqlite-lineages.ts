@@ -15,7 +15,8 @@ export function lineagesIn(
     getShared: 'SELECT lineage FROM shared_lineages WHERE tenant = ? AND key = ?',
     addShared: 'INSERT INTO shared_lineages (tenant, key, lineage) VALUES (?, ?, ?)',
     countSessions: 'SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND lineage = ? LIMIT 1000)',
-    listWindows: `SELECT record, key_id, words FROM windows WHERE tenant = ? AND lineage = ? ORDER BY created_at, name`,
+    listWindows: `SELECT record, key_id, words FROM windows INDEXED BY windows_of_lineage
+      WHERE tenant = ? AND lineage = ? ORDER BY created_at, name`,
     isHeld: `SELECT EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND lineage = ?2)
       OR EXISTS (SELECT 1 FROM windows WHERE tenant = ?1 AND lineage = ?2)
       OR EXISTS (SELECT 1 FROM shared_lineages WHERE tenant = ?1 AND lineage = ?2)`,

@@ -1,11 +1,12 @@
-// The list of windows in SQLite: one statement per shape of query (which filters, which order), prepared when it is first asked for.
+// The list of windows in SQLite. Which index to begin with is decided here, not by SQLite, which knows no counts: where a tag, a session
+// or a parent has few windows, these are read and sorted; otherwise the list is walked in its order until the page is full.
 
 import type { WindowRecord } from '../base/records.ts'
 import type { Page, Store, WindowQuery } from '../base/store.ts'
 import { checkLimit, type Position, positionIn, toPage, windowList } from './page.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { Bindable, Query } from './sqlite-database.ts'
-import { windowAt } from './sqlite-rows.ts'
+import { numberAt, windowAt } from './sqlite-rows.ts'
 import { usedAt } from './sqlite-windows.ts'
 
 type Sort = NonNullable<WindowQuery['sort']>
@@ -17,11 +18,20 @@ const sorts: Readonly<Record<Sort, { readonly column: string; of(window: WindowR
   tokens: { column: 'tokens', of: (window) => window.receipt?.tokens ?? 0 },
 }
 
+/** With 10,000 windows, reading and sorting so many takes as long as walking until 100 of them are found. */
+const few = 500
+/** Statements kept prepared; each shape of query is one. */
 const maxPrepared = 256
 
 interface Condition {
   readonly sql: string
   readonly value: Bindable
+}
+
+/** A condition that an index finds windows by. `from`: all of it, as what to select from, then its values are tenant and `value`. */
+interface Finder extends Condition {
+  readonly count: string
+  readonly from: string
 }
 
 /** The window list of the store. */
@@ -37,6 +47,18 @@ export function windowListIn({ db, sealer }: SqliteCore): Pick<Store, 'listWindo
     return query
   }
 
+  /** The finder with the fewest windows, if these are few. */
+  function bestOf(finders: readonly Finder[], tenant: string): Finder | undefined {
+    let best: Finder | undefined
+    let least = few
+    for (const finder of finders) {
+      const row = statement(finder.count).get(tenant, finder.value, least + 1)
+      const count = row === undefined ? 0 : numberAt(row, 0)
+      if (count <= least) [best, least] = [finder, count]
+    }
+    return best
+  }
+
   return {
     async listWindows(tenant, query): Promise<Page<WindowRecord>> {
       const { limit, sort = 'created', order = 'desc' } = query
@@ -44,44 +66,58 @@ export function windowListIn({ db, sealer }: SqliteCore): Pick<Store, 'listWindo
       const list = windowList(query)
       const position = positionIn(list, query, sort === 'name' ? 'string' : 'number', 'string')
       const { column, of } = sorts[sort]
-      const conditions = [{ sql: 'tenant = ?', value: tenant }, ...filtersOf(query)]
-      const after = position === undefined ? '' : ` AND (${column}, name) ${order === 'desc' ? '<' : '>'} (?, ?)`
-      const text = `SELECT record, key_id, words FROM windows
-        WHERE ${conditions.map(({ sql }) => sql).join(' AND ')}${after}
-        ORDER BY ${column} ${order}, name ${order} LIMIT ?`
-      const values: Bindable[] = [...conditions.map(({ value }) => value), ...(position ?? []), limit + 1]
+      const finders = findersOf(query)
       return db.run(() => {
+        const best = bestOf(finders, tenant)
+        const conditions = [...finders.filter((finder) => finder !== best), ...filtersOf(query)]
+        const after = { sql: `(${column}, name) ${order === 'desc' ? '<' : '>'} (?, ?)`, values: position ?? [] }
+        const where = [...conditions.map(({ sql }) => sql), ...(position === undefined ? [] : [after.sql])]
+        const text = `SELECT record, key_id, words
+          FROM ${best?.from ?? `windows INDEXED BY windows_by_${sort} WHERE windows.tenant = ?`}
+          ${where.map((sql) => `AND ${sql}`).join(' ')}
+          ORDER BY ${column} ${order}, name ${order} LIMIT ?`
+        const begin = best === undefined ? [tenant] : [tenant, best.value]
+        const values = [...begin, ...conditions.map(({ value }) => value), ...after.values, limit + 1]
         const rows = statement(text)
           .all(...values)
           .map((row) => windowAt(row, 0, sealer))
-        return toPage(
-          list,
-          rows,
-          limit,
-          (window) => window,
-          (window): Position => [of(window), window.name],
-        )
+        const positionOf = (window: WindowRecord): Position => [of(window), window.name]
+        return toPage(list, rows, limit, (window) => window, positionOf)
       })
     },
   }
 }
 
-function filtersOf(query: WindowQuery): readonly Condition[] {
-  const { tags = [], model, state, pin, sessionId, parent, text, createdFrom, createdBefore } = query
+function findersOf({ tags = [], sessionId, parent }: WindowQuery): readonly Finder[] {
+  return [
+    ...[...new Set(tags)].map((value) => ({ ...byTag, value })),
+    ...(sessionId === undefined ? [] : [{ ...byColumn('session_id', 'windows_of_session'), value: sessionId }]),
+    ...(parent === undefined ? [] : [{ ...byColumn('parent', 'windows_of_parent'), value: parent }]),
+  ]
+}
+
+const byTag = {
+  sql: 'EXISTS (SELECT 1 FROM window_tags AS t WHERE t.tenant = windows.tenant AND t.tag = ? AND t.window = seq)',
+  count: 'SELECT count(*) FROM (SELECT 1 FROM window_tags WHERE tenant = ? AND tag = ? LIMIT ?)',
+  from: 'window_tags AS found CROSS JOIN windows ON seq = found.window WHERE found.tenant = ? AND found.tag = ?',
+}
+
+function byColumn(column: string, index: string): Omit<Finder, 'value'> {
+  return {
+    sql: `${column} = ?`,
+    count: `SELECT count(*) FROM (SELECT 1 FROM windows INDEXED BY ${index} WHERE tenant = ? AND ${column} = ? LIMIT ?)`,
+    from: `windows INDEXED BY ${index} WHERE windows.tenant = ? AND ${column} = ?`,
+  }
+}
+
+function filtersOf({ model, state, pin, text, createdFrom, createdBefore }: WindowQuery): readonly Condition[] {
   const all: readonly (readonly [sql: string, value: Bindable | undefined])[] = [
     ['model = ?', model],
     ['state = ?', state],
     ['pin = ?', pin],
-    ['session_id = ?', sessionId],
-    ['parent = ?', parent],
     ['instr(lower(name), lower(?)) > 0', text],
     ['created_at >= ?', createdFrom],
     ['created_at < ?', createdBefore],
   ]
-  const given = all.flatMap(([sql, value]) => (value === undefined ? [] : [{ sql, value }]))
-  const tagged = tags.map((tag) => ({
-    sql: `EXISTS (SELECT 1 FROM window_tags AS t WHERE t.tenant = windows.tenant AND t.tag = ? AND t.window = seq)`,
-    value: tag,
-  }))
-  return [...given, ...tagged]
+  return all.flatMap(([sql, value]) => (value === undefined ? [] : [{ sql, value }]))
 }
