@@ -6,6 +6,7 @@ import { discoverLmcache } from '../src/lmcache/discover.ts'
 import type { Sequence } from '../src/lmcache/sequence.ts'
 import { type Sim, type SimOptions, startSim } from '../src/sim/index.ts'
 import { until } from './support/deadline.ts'
+import { recorded } from './support/recorded.ts'
 
 const CHUNK = 64
 const CHUNKS = 3
@@ -212,7 +213,7 @@ it('deletes every rank of a chunk and counts it once', async () => {
   expect(await remove()).toEqual(gone)
 })
 
-it('reads a directory of many pages for the keys of a salt', async () => {
+it('finds the keys of a salt in the directory, and touches none of another', async () => {
   const { store, remove, sequence } = await start()
   await store(CHUNKS * PLACES)
   await store(CHUNKS * PLACES, 'another-salt')
@@ -261,6 +262,18 @@ it('wipes a salt that has no quota where IsolatedLRU rules, and keeps one that h
 
   expect([set, removed]).toEqual(Array(2).fill({ complete: true, failures: [] }))
 })
+
+// The real stack has no such adapter: this holds the simulator to what a server that has one said.
+it('knows IsolatedLRU by the status that was recorded of it', async () => {
+  await start({ isolatedLru: true, l2Adapters: ['fs'] })
+
+  const here = (await (await fetch(`${sim.lmcacheUrl}/status`)).json()) as unknown
+
+  expect(evictionOf(here)).toEqual(evictionOf(recorded('lmcache-quota', 'status, IsolatedLRU').response.body))
+})
+
+const evictionOf = (status: unknown) =>
+  (status as { storage_manager: { l2_eviction_controller: unknown } }).storage_manager.l2_eviction_controller
 
 it("demands no quotas elsewhere, and refuses the salt whose quota is the empty salt's", async () => {
   const { client } = await start()

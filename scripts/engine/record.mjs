@@ -1,6 +1,7 @@
 // Records what the running engine really answers into test/recorded/*.json: whole answers, streams as text, one per line.
 //   npm run engine:record        CWM_ENGINE_URL, CWM_LMCACHE_URL, CWM_COORDINATOR_URL name other servers than those of up.sh
 //   RENDER=1                     records the render endpoints only (an engine started with SCALE_OUT=1)
+//   QUOTA=1                      records quotas only, from an LMCache server whose L2 adapter evicts by IsolatedLRU
 // Salts are new each time, so that cold is cold, and are written as stable names. Nothing is reset but L1, once.
 
 import { randomBytes } from 'node:crypto'
@@ -495,12 +496,34 @@ async function recordRender() {
   await at('render chat, forbidden salt', 'chat/completions', { messages: spoken, cache_salt: 'a@b' })
 }
 
+async function recordQuotas() {
+  const g = 'lmcache-quota'
+  const at = (name, method, path, body) => record(g, name, method, LMCACHE, path, body)
+  const status = await at('status, IsolatedLRU', 'GET', '/status')
+  const policies = status.storage_manager.l2_eviction_controller.adapters.map((adapter) => adapter.eviction_policy)
+  check(policies.includes('IsolatedLRU'), 'an L2 adapter evicts by IsolatedLRU')
+  await at('quota set', 'PUT', `/quota/${A}`, { limit_gb: 0.5 })
+  await at('quota get', 'GET', `/quota/${A}`)
+  await at('quota of the empty salt set', 'PUT', '/quota/_default', { limit_gb: 1 })
+  await at('quotas', 'GET', '/quota')
+  await at('quota of the empty salt deleted', 'DELETE', '/quota/_default')
+  await at('quota delete', 'DELETE', `/quota/${A}`)
+  await at('quota delete again', 'DELETE', `/quota/${A}`)
+  await at('quota get, none', 'GET', `/quota/${A}`)
+  await at('quota set, empty body', 'PUT', `/quota/${A}`, {})
+  await at('quota set, not a number', 'PUT', `/quota/${A}`, { limit_gb: 'x' })
+  await at('quota set, negative', 'PUT', `/quota/${A}`, { limit_gb: -1 })
+  await at('quota set, bad JSON', 'PUT', `/quota/${A}`, '{')
+}
+
 const versions = {
   vllm: (await call('GET', ENGINE, '/version')).body.version,
   lmcache: String((await call('GET', LMCACHE, '/version')).body).replace(/-g.*/, ''),
 }
 if (process.env.RENDER === '1') {
   await recordRender()
+} else if (process.env.QUOTA === '1') {
+  await recordQuotas()
 } else {
   const ids = await recordEngine()
   await recordLmcache(await recordCoordinator(ids))

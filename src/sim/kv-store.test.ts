@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { KvStore, keysOf, type PlacementEvent } from './kv-store.ts'
+import { idOf, KvStore, keysOf, type PlacementEvent } from './kv-store.ts'
 import { settingsOf } from './options.ts'
 
 const sequence = {
@@ -59,5 +59,28 @@ describe("LMCache's store", () => {
 
     expect(other.map((key) => key.chunk_hash_hex)).toEqual(keys.map((key) => key.chunk_hash_hex))
     expect(other[0]).not.toEqual(keys[0])
+  })
+
+  // L1Manager.reserve_write takes the room for all that a prefetch has found at once.
+  it('prefetches nothing where L1 has no room for all of it', () => {
+    const { kv } = store({ chunkBytes: 10, l1Bytes: 20 })
+    kv.store({ ...sequence, cache_salt: 't' })
+    kv.store(sequence)
+    kv.deleteL1(keys.slice(0, 1), false)
+    kv.store({ ...sequence, token_ids: sequence.token_ids.slice(0, 256), cache_salt: 'u' })
+    kv.deleteL1(keys, false)
+
+    expect(kv.prefetch(keys)).toBe(0)
+    kv.clearL1()
+    expect(kv.prefetch(keys)).toBe(2)
+  })
+
+  it('deletes what is locked by force only', () => {
+    const { kv } = store()
+    kv.store(sequence)
+    for (const key of kv.l1Keys()) kv.locked.add(idOf(key))
+
+    expect(kv.deleteL1(keys, false)).toEqual({ deleted: 0, skipped: 2 })
+    expect(kv.deleteL1(keys, true)).toEqual({ deleted: 2, skipped: 0 })
   })
 })

@@ -1,6 +1,7 @@
 // Quotas of a salt, which LMCache's servers and its coordinator keep apart from each other.
 
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { recordedGroup } from '../support/recorded.ts'
 import { field, newSalt, openTarget, type Target } from './target.ts'
 
 let target: Target
@@ -43,9 +44,17 @@ it('of the salt `_default` are those of the empty salt', async () => {
   expect(field(listed.json, 'users._default.limit_gb')).toBe(1)
 })
 
-it.each([{}, { limit_gb: 'x' }, { limit_gb: -1 }])('are refused by the server for the body %j', async (body) => {
-  const { status, json } = await target.call('lmcache', 'PUT', `/quota/${newSalt()}`, body)
+describe('a server, as recorded', () => {
+  const salt = newSalt()
+  const exchanges = recordedGroup('lmcache-quota').filter(({ request }) => request.path.startsWith('/quota'))
 
-  expect(status).toBe(400)
-  expect(json).toEqual({ error: expect.stringContaining('limit_gb') })
+  it.for(exchanges.map((exchange) => [exchange.name, exchange] as const))('%s', async ([, { request, response }]) => {
+    const raw = typeof request.body === 'string' ? request.body : JSON.stringify(request.body)
+    const body = request.body === null ? undefined : raw
+
+    const reply = await target.call('lmcache', request.method, request.path.replace('saltA', salt), body)
+
+    const here = JSON.parse(reply.text.replaceAll(salt, 'saltA')) as unknown
+    expect([reply.status, reply.type, here]).toEqual([response.status, response.content_type, response.body])
+  })
 })

@@ -10,7 +10,7 @@ export interface Recorded {
   readonly response: { readonly status: number; readonly content_type: string | null; readonly body: unknown }
 }
 
-export type RecordedGroup = 'vllm' | 'vllm-render' | 'lmcache-server' | 'lmcache-coordinator'
+export type RecordedGroup = 'vllm' | 'vllm-render' | 'lmcache-server' | 'lmcache-quota' | 'lmcache-coordinator'
 
 const groups = new Map<RecordedGroup, readonly Recorded[]>()
 
