@@ -115,7 +115,7 @@ function filtersOf({ model, state, pin, text, createdFrom, createdBefore }: Wind
     ['model = ?', model],
     ['state = ?', state],
     ['pin = ?', pin],
-    ['instr(lower(name), lower(?)) > 0', text],
+    ["name LIKE ? ESCAPE '\\'", text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`],
     ['created_at >= ?', createdFrom],
     ['created_at < ?', createdBefore],
   ]

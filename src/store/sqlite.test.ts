@@ -141,6 +141,23 @@ describe('the file', () => {
   })
 })
 
+describe('expired things', () => {
+  it('are counted as they go; a lineage stays retired for thirty days', async () => {
+    const day = 24 * 3_600_000
+    const store = await open({ now: () => noon })
+    const boundaries = [aBoundary({ expiresAt: noon }), aBoundary({ digest: 'two', expiresAt: noon })]
+    const responses = [{ id: 'resp-1', expiresAt: noon }]
+    await store.saveTurn(aSession(), { boundaries, keepBoundaries: 4, responses }, true)
+    await store.retireLineage('acme', 'lineage-9')
+
+    expect([await store.dropExpired(noon, 2), await store.dropExpired(noon, 2)]).toEqual([2, 1])
+    expect(await store.dropExpired(noon + 30 * day - 1, 2)).toBe(0)
+    expect(await store.isRetired('acme', 'lineage-9')).toBe(true)
+    expect(await store.dropExpired(noon + 30 * day, 2)).toBe(1)
+    expect(await store.isRetired('acme', 'lineage-9')).toBe(false)
+  })
+})
+
 describe('a lock that another process holds', () => {
   it('is waited for while the event loop goes on', async () => {
     const store = await open()
