@@ -33,6 +33,7 @@ import { type DeletionParts, Deletions } from './windows/deletions.ts'
 import { endIdleSessions } from './windows/idle.ts'
 import type { WindowParts } from './windows/parts.ts'
 import { retainedPrompt } from './windows/prompt-of-turn.ts'
+import { SaltQuotas } from './windows/quotas.ts'
 import { Reconciler } from './windows/reconcile.ts'
 import { Windows } from './windows/windows.ts'
 
@@ -98,6 +99,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     })
     const kvEpoch = settings.kv_epoch
     const saltOf: WindowParts['saltOf'] = (space) => deriver.salt(space)
+    const quotas = new SaltQuotas({ lmcache, log, now })
     const engine = new Engine(upstream, WARM_DEADLINE_MS)
     const windowParts: WindowParts = {
       store,
@@ -109,6 +111,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       audit,
       now,
       saltOf,
+      quotas,
       kvEpoch,
       policyOf: (tenant) => tenants.policyOf(tenant),
       verifyDeadlineMs: settings.verify_deadline_ms,
@@ -141,6 +144,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
         outgoingHeaders,
         incomingHeaders,
         saltOf,
+        quotas,
         kvEpoch,
         userOf,
         chainOf: (scope, messages, rules) => chainOf(scope, messages, (message) => rules.canonical(message)),

@@ -12,6 +12,7 @@ import type { Opener, SessionTracker } from '../sessions/tracker.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import { type Continuation, continueWindow } from '../windows/continuation.ts'
+import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
@@ -26,6 +27,7 @@ export interface TurnParts {
   readonly responses: StoredResponses
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
+  readonly quotas: Pick<SaltQuotas, 'ensure'>
   /** The epoch under which KV is made today. */
   readonly kvEpoch: number
   /** Whom of the tenant's users the body names. */
@@ -96,7 +98,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
 
 async function buildTurn(
   parts: TurnParts,
-  { caller: { tenant }, control, rules, json, bytes, call }: TurnRequest,
+  { caller: { tenant, policy }, control, rules, json, bytes, call }: TurnRequest,
   { session, found, known }: FoundSession,
   scope: string,
   chain: Chain | undefined,
@@ -153,6 +155,7 @@ async function buildTurn(
   const space = effectiveSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt: effectiveSalt }
   await parts.sessions.enter(session, space)
   const salt = parts.saltOf({ tenant, lineage, ...space })
+  await parts.quotas.ensure(salt, policy.kvQuotaGb)
   changes.set('cache_salt', JSON.stringify(salt))
   const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
   return {

@@ -21,7 +21,7 @@ export async function carryOut(
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
 ): Promise<{ receipt: DeletionReceipt; unpinned: boolean }> {
-  const { store, lmcache, now, sessions } = parts
+  const { store, lmcache, now, sessions, quotas, saltOf } = parts
   const steps = new Steps(now)
   const warnings: string[] = []
   const { tenant, lineage } = order
@@ -49,6 +49,7 @@ export async function carryOut(
   const held = { windows: holders.windows, all: keptFor.size > 0 }
   const done = await steps.time('delete', () => deleteSpaces(parts, link, order, sequences, held, warnings))
   if (!held.all && done.keptChunks > 0) keptFor.add('window')
+  if (retired) await Promise.all(order.spaces.map((space) => quotas.remove(saltOf({ ...space, tenant, lineage }))))
   return {
     unpinned: unpinned !== undefined,
     receipt: {

@@ -103,7 +103,8 @@ async function prove(
   // An LMCache that does not answer may hold the chunks all the same: the engine stores them on a way of its own.
   const unknown = parts.lmcache.configured && link === undefined && tokenIds.length > 0
   const chunks = keys === undefined ? 0 : Math.floor(tokenIds.length / keys.chunkSize)
-  const sequence = keys === undefined || chunks === 0 ? undefined : { tokenIds, salt: saltOf(record), keys }
+  const salt = saltOf(record)
+  const sequence = keys === undefined || chunks === 0 ? undefined : { tokenIds, salt, keys }
 
   let pinned = false
   if (link !== undefined && sequence !== undefined) {
@@ -122,10 +123,11 @@ async function prove(
     )
   }
 
+  await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
     tokenIds.length === 0
       ? undefined
-      : await steps.time('warm', () => engine.warm(record.model, tokenIds, saltOf(record), options))
+      : await steps.time('warm', () => engine.warm(record.model, tokenIds, salt, options))
   const cachedTokens = warm?.cachedTokens ?? null
 
   const presence =

@@ -10,6 +10,7 @@ import type { LmcacheLink } from '../lmcache/link.ts'
 import type { Engine } from '../upstream/engine.ts'
 import type { EngineModels } from '../upstream/models.ts'
 import type { AuditLog } from './audited.ts'
+import type { SaltQuotas } from './quotas.ts'
 
 export interface WindowParts {
   readonly store: Store
@@ -22,6 +23,7 @@ export interface WindowParts {
   readonly now: Now
   /** The salt under which KV lies. Never logged, never stored. */
   readonly saltOf: (space: SaltSpace) => string
+  readonly quotas: Pick<SaltQuotas, 'ensure' | 'remove'>
   /** The epoch under which KV is made today; a window that was frozen under another moves to it when it is thawed. */
   readonly kvEpoch: number
   readonly policyOf: (tenant: string) => TenantPolicy

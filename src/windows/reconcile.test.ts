@@ -40,6 +40,7 @@ function parts(change: object = {}): WindowParts {
     metrics: createMetrics(),
     now: () => Date.now(),
     saltOf: () => 'salt',
+    quotas: { ensure: () => undefined, remove: async () => {} },
     verifyDeadlineMs: 0,
     maxBaseBytes: 1024,
     ...change,

@@ -31,6 +31,7 @@ export async function restoreWindow(
 
   const record = await prepareToWarm(parts, base.record, ids, model?.engineName, warnings)
   const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
+  await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
     ids.length === 0 ? undefined : await steps.time('warm', () => engine.warm(prompt.model, ids, salt, options))
   await noteThaw(parts, record)
