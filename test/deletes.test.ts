@@ -206,6 +206,17 @@ it('does not count what the directory shows and no server has: it was lost witho
   expect(await remove()).toEqual(gone)
 })
 
+it('has only the word of the directory for what a scan of the salt finds', async () => {
+  const { store, remove, sequence } = await start()
+  await store(CHUNKS * PLACES)
+  for (const adapter of ['fs', 'resp']) sim.loseL2(adapter)
+
+  const { residualChunks, warnings } = await remove({ sequences: [], salts: new Set([sequence.salt]) })
+
+  expect(residualChunks).toBe(CHUNKS)
+  expect(warnings.at(-1)).toContain('may have been lost before')
+})
+
 it('deletes every rank of a chunk and counts it once', async () => {
   const { store, remove } = await start({ worldSize: 2 })
   await store(2 * CHUNKS * PLACES)

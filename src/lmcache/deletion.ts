@@ -90,6 +90,11 @@ export class Deletion {
       ...(locked > 0 ? [`${locked} keys are in use by a store or a load`] : []),
       ...(found > 0 ? [`an L2 adapter still had ${found} keys after they were deleted from it`] : []),
       ...whereabouts(believed),
+      ...(believed.some(({ key }) => !this.#probable.has(keyId(key)))
+        ? [
+            'for keys that only the directory names no server can be asked: they may have been lost before, without an event',
+          ]
+        : []),
     ]
     const unsure = failures.length > 0 || blind || !asked
     return { residual, unsure, words, again: found > 0 }
