@@ -35,6 +35,13 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(sequences)
     })
 
+    it('are ordered alone where what left the chunks lives on', async () => {
+      await store.addDeletion(fullOrder, sequences)
+
+      expect(await store.listOpenDeletions(noon, 10)).toEqual([fullOrder])
+      expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(sequences)
+    })
+
     it('free the name of a window for the next', async () => {
       await store.reserveWindow(aWindow({ tags: ['old'] }), someContent('first'))
       await store.removeWindow(aWindow(), anOrder(), [])

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../base/store.ts'
-import { aBoundary, aSession, aWindow, noon, putTurn, someContent } from './sample-records.ts'
+import { aBoundary, anOrder, aSession, aWindow, noon, putTurn, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
 export function describeBoundaries(subject: Subject): void {
@@ -75,6 +75,16 @@ export function describeBoundaries(subject: Subject): void {
       expect((await store.findBoundaries('acme', ['digest-1'], noon)).get('digest-1')).not.toEqual({
         sessionId: 'two',
       })
+    })
+
+    it('keeps a boundary ambiguous when one of its sessions is ended: it must not lead to the other', async () => {
+      await putTurn(store, aSession(), [aBoundary()])
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })])
+      await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
+
+      await putTurn(store, aSession({ id: 'two', turns: 1 }), [aBoundary({ sessionId: 'two' })])
+
+      expect((await store.findBoundaries('acme', ['digest-1'], noon)).get('digest-1')).toBe('ambiguous')
     })
 
     it.each([
@@ -191,6 +201,13 @@ export function describeResponses(subject: Subject): void {
       expect(await store.findResponse('acme', 'resp-1', noon + 9)).toBe('session-1')
       expect(await store.findResponse('acme', 'resp-1', noon + 10)).toBeUndefined()
       expect(await store.findResponse('acme', 'resp-2', noon)).toBeUndefined()
+    })
+
+    it('lead to the session of the newest turn that names them', async () => {
+      await store.saveTurn(aSession(), turnWith(noon + 10), true)
+      await store.saveTurn(aSession({ id: 'two' }), turnWith(noon + 20), true)
+
+      expect(await store.findResponse('acme', 'resp-1', noon + 15)).toBe('two')
     })
 
     it('of another tenant are unknown, even under the same id', async () => {

@@ -91,6 +91,15 @@ export function describeWindows(subject: Subject): void {
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
     })
 
+    it('takes out a field that a change gives as undefined', async () => {
+      await store.reserveWindow(aWindow({ note: 'as agreed', pinUntil: noon + 9 }), someContent())
+
+      await store.changeWindow('acme', 'draft', 'window-1', { note: undefined, pinUntil: undefined, tags: ['a'] })
+
+      expect(await store.getWindow('acme', 'draft')).toEqual(aWindow({ tags: ['a'] }))
+      expect(Object.keys((await store.getWindow('acme', 'draft')) ?? {})).not.toContain('note')
+    })
+
     it('loses no change when many arrive at once', async () => {
       const other = await subject().reopen()
       await store.reserveWindow(aWindow(), someContent())
