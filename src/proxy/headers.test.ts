@@ -61,6 +61,8 @@ describe('answers', () => {
     id: 's',
     named: false,
     lineage: 'l',
+    head: 0,
+    spaces: [],
     createdAt: 0,
     lastTurnAt: 0,
     turns: 0,

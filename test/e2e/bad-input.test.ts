@@ -210,16 +210,27 @@ describe.each([
 })
 
 describe('responses and completions', () => {
-  it('refuse previous_response_id and background', async () => {
-    const previous = await ask(stack.url, '/v1/responses', {
-      body: { model: 'sim-model', input: 'x', previous_response_id: 'resp_1' },
+  it('refuse background, and histories that a server would look up by an id alone', async () => {
+    const responses = (body: object) =>
+      ask(stack.url, '/v1/responses', { body: { model: 'sim-model', input: 'x', ...body } })
+    const thread = await ask(stack.url, '/v1/messages', {
+      body: {
+        model: 'sim-model',
+        max_tokens: 5,
+        messages: [],
+        thread: { type: 'continue', previous_message_id: 'msg_1' },
+      },
     })
-    const background = await ask(stack.url, '/v1/responses', {
-      body: { model: 'sim-model', input: 'x', background: true },
-    })
+    const reference = await responses({ input: [{ type: 'item_reference', id: 'msg_1' }] })
 
-    expectOpenAi(previous, { status: 400, code: 'not_supported', param: 'previous_response_id' })
-    expectOpenAi(background, { status: 400, code: 'not_supported', param: 'background' })
+    expectOpenAi(await responses({ background: true }), { status: 400, code: 'not_supported', param: 'background' })
+    expectOpenAi(await responses({ conversation: 'conv_1' }), {
+      status: 400,
+      code: 'not_supported',
+      param: 'conversation',
+    })
+    expectOpenAi(reference, { status: 400, code: 'not_supported', param: 'input' })
+    expect([thread.status, jsonOf<{ error: { code: string } }>(thread).error.code]).toEqual([400, 'not_supported'])
   })
 
   it.each(['x-cwm-freeze', 'x-cwm-window'])('completions refuse %s', async (name) => {

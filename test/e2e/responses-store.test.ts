@@ -151,8 +151,9 @@ describe('previous_response_id', () => {
 })
 
 describe('a stored response', () => {
-  const get = (id: string, headers: Ask['headers'], query = '') => ask(stack.url, `${PATH}/${id}${query}`, { headers })
-  const cancel = (id: string, headers: Ask['headers']) =>
+  const get = (id: string, headers: Record<string, string>, query = '') =>
+    ask(stack.url, `${PATH}/${id}${query}`, { headers })
+  const cancel = (id: string, headers: Record<string, string>) =>
     ask(stack.url, `${PATH}/${id}/cancel`, { method: 'POST', headers })
 
   it("is its tenant's to read and to cancel, as the engine answers", async () => {

@@ -362,7 +362,7 @@ describe('nothing but the listed paths reaches the upstream', () => {
     )
 
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
-    expect(answer).toMatch(/"param":"(path|method)"/)
+    expect(answer).toMatch(/"param":"(path|method|response_id)"/)
     expect(upstream.received).toEqual([])
   })
 
