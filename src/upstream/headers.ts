@@ -22,6 +22,9 @@ const hopByHop = new Set([
  */
 const steering = ['x-data-parallel-rank', 'x-vllm-priority']
 
+/** By which clients send a key: OpenAI's, Anthropic's and Azure's way. */
+const credentials = ['authorization', 'x-api-key', 'api-key']
+
 /** Headers that `Connection` names are hop-by-hop too. */
 function connectionNames(rawHeaders: readonly string[]): Set<string> {
   const names = new Set<string>()
@@ -77,7 +80,7 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
     if (lower === 'content-encoding' && options.ownLength) continue
     if (lower === 'accept-encoding' && options.identity) continue
     if (lower === 'x-api-key') usesAnthropicKey = true
-    if (options.apiKey !== undefined && (lower === 'authorization' || lower === 'x-api-key')) continue
+    if (options.apiKey !== undefined && credentials.includes(lower)) continue
     out.push(name, value)
   }
   if (options.preserveHost && host !== undefined) out.push('host', host)

@@ -1,0 +1,144 @@
+// What a tenant may do and hold, by its own entry in the settings: models, fields, bounds.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keyHash } from '../../src/base/auth.ts'
+import type { Settings } from '../../src/config/schema.ts'
+import { ask, errorOf, jsonOf } from '../support/client.ts'
+import { askChat, chat, user } from '../support/conversation.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
+const narrow = bearer('sk-narrow-0123456')
+const wide = bearer('sk-wide-012345678')
+const small = bearer('sk-small-01234567')
+const keysOf = (headers: { authorization: string }) => [
+  { name: 'main', sha256: keyHash(headers.authorization.slice(7)) },
+]
+
+const tenants: NonNullable<Settings['tenants']> = [
+  { id: 'narrow', keys: keysOf(narrow), models: ['sim-model', 'gone'], allowed_fields: [] },
+  { id: 'wide', keys: keysOf(wide), allowed_fields: ['Priority', 'x-vllm-priority'] },
+  { id: 'small', keys: keysOf(small), max_windows: 1, max_sessions: 2, pin_ttl_ms: 60_000 },
+]
+
+let stack: Stack
+beforeAll(async () => {
+  const adapters = [{ name: 'other-model', path: './adapters/other' }]
+  stack = await startStack({ sim: { adapters }, settings: { tenants } })
+})
+afterAll(() => stack.close())
+
+const engineCalls = () => stack.sim.requests.all('engine').filter(({ path }) => path !== '/v1/models').length
+
+describe('a tenant that may not use all models', () => {
+  const prompt = { prompt: 'x' }
+  const messages = { messages: [user('hello')], max_tokens: 5 }
+  const input = { input: 'hello' }
+  const paths: [path: string, body: object][] = [
+    ['/v1/chat/completions', messages],
+    ['/v1/completions', prompt],
+    ['/v1/responses', input],
+    ['/v1/messages', messages],
+    ['/cwm/s/s1/v1/chat/completions', messages],
+    ['/tokenize', prompt],
+    ['/detokenize', { tokens: [1] }],
+    ['/v1/messages/count_tokens', messages],
+  ]
+
+  it.each(paths)('is refused another model on %s, or none, before anything goes upstream', async (path, body) => {
+    const before = engineCalls()
+
+    for (const model of ['other-model', undefined, null, ['sim-model'], 'sim-model ']) {
+      const got = await ask(stack.url, path, { headers: narrow, body: { ...body, model } })
+      expect([got.status, got.text]).toEqual([403, expect.stringContaining('gone, sim-model')])
+    }
+    expect(engineCalls()).toBe(before)
+  })
+
+  it('is told the field at fault, and which models there are', async () => {
+    const got = await askChat(stack.url, [user('hello')], { headers: narrow, body: { model: 'other-model' } })
+
+    expect(errorOf(got)).toEqual({
+      message: 'this key may use gone, sim-model; name one of them',
+      type: 'permission_error',
+      param: 'model',
+      code: 'forbidden_model',
+    })
+  })
+
+  it('makes no window of another model', async () => {
+    const body = { model: 'other-model', messages: [user('hello')] }
+    const got = await ask(stack.url, '/cwm/v1/windows/w', { method: 'PUT', headers: narrow, body })
+
+    expect([got.status, errorOf(got).code]).toEqual([403, 'forbidden_model'])
+  })
+
+  it('has its own models, and tokenizer paths with them', async () => {
+    expect((await chat(stack.url, [user('hello')], { headers: narrow })).got.status).toBe(200)
+    const got = await ask(stack.url, '/tokenize', { headers: narrow, body: { model: 'sim-model', ...prompt } })
+    expect(jsonOf<{ count: number }>(got).count).toBeGreaterThan(0)
+  })
+
+  it('lists those of its models that the engine serves; others get the list as it is', async () => {
+    const ids = async (headers: { authorization: string }) =>
+      jsonOf<{ data: { id: string }[] }>(await ask(stack.url, '/v1/models', { headers })).data.map(({ id }) => id)
+
+    expect(await ids(narrow)).toEqual(['sim-model'])
+    expect(await ids(wide)).toEqual(['sim-model', 'other-model'])
+    const head = await ask(stack.url, '/v1/models', { method: 'HEAD', headers: narrow })
+    expect([head.status, head.body.length]).toEqual([200, 0])
+  })
+
+  it('sends nothing on a plain path that cannot be read for its model', async () => {
+    const headers = { ...narrow, 'content-type': 'multipart/form-data; boundary=x' }
+    const got = await ask(stack.url, '/tokenize', { headers, body: '--x--' })
+
+    expect(got.status).toBe(415)
+  })
+})
+
+describe('fields below the gateway', () => {
+  it('are let through for the tenant whose entry allows them, and for no other', async () => {
+    const body = { priority: 3 }
+    const allowed = await askChat(stack.url, [user('hi')], { headers: { ...wide, 'x-vllm-priority': '1' }, body })
+    const byField = await askChat(stack.url, [user('hi')], { headers: narrow, body })
+    const byHeader = await askChat(stack.url, [user('hi')], { headers: { ...narrow, 'x-vllm-priority': '1' } })
+
+    expect([allowed.status, byField.status, byHeader.status]).toEqual([200, 400, 400])
+    expect([errorOf(byField).code, errorOf(byHeader).code]).toEqual(['forbidden_field', 'forbidden_header'])
+  })
+})
+
+describe('bounds', () => {
+  const put = (name: string) => {
+    const body = { model: 'sim-model', messages: [user(`this is ${name}`)] }
+    return ask(stack.url, `/cwm/v1/windows/${name}`, { method: 'PUT', headers: small, body })
+  }
+
+  it('of windows are refused with 429, and told with what is used', async () => {
+    const first = await put('one')
+    const second = await put('two')
+
+    expect(first.status).toBe(201)
+    expect([second.status, errorOf(second).code]).toEqual([429, 'quota_exceeded'])
+    const me = jsonOf(await ask(stack.url, '/cwm/v1/tenants/me', { headers: small }))
+    expect(me).toEqual({
+      id: 'small',
+      usage: expect.objectContaining({ windows: 1, window_bytes: expect.any(Number) }),
+      limits: { max_windows: 1, max_sessions: 2, pin_ttl_ms: 60_000 },
+      isolation: 'session',
+      when_pins_full: 'reject',
+    })
+  })
+
+  it('of sessions are refused with 429, for new ones alone', async () => {
+    const named = (id: string) => askChat(stack.url, [user('hello')], { headers: { ...small, 'x-cwm-session': id } })
+    const statuses = [await named('a'), await named('b'), await named('c'), await named('a')].map((got) => got.status)
+
+    expect(statuses).toEqual([200, 200, 429, 200])
+  })
+
+  it('of one tenant are not those of another', async () => {
+    expect((await chat(stack.url, [user('hello')], { headers: wide })).got.status).toBe(200)
+  })
+})
