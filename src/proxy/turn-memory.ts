@@ -70,7 +70,7 @@ export class TurnMemory {
     if (observation.complete) {
       this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
       sessions.announce(session, this.#digests)
-      this.#responseId = observation.responseId
+      if (this.#turn.keepsResponse) this.#responseId = observation.responseId
       if (this.#responseId !== undefined) responses.announce(session, this.#responseId)
     }
     const at = now()

@@ -65,6 +65,8 @@ export interface Turn {
   readonly model: string
   /** cwm asked for the usage event; the client did not. */
   readonly ownUsage: boolean
+  /** The engine may keep the response, under an id of its own. One that the client chose could be another tenant's. */
+  readonly keepsResponse: boolean
   /** The chain over what the client sent, to which the reply is added. Undefined for completions and continuations. */
   readonly chain: Chain | undefined
   /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
@@ -168,6 +170,7 @@ async function buildTurn(
     clientSalt: effectiveSalt,
     model,
     ownUsage,
+    keepsResponse: json.store !== false && (json.request_id === undefined || json.request_id === null),
     chain,
     wholeChain,
   }

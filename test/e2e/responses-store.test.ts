@@ -3,7 +3,8 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ask, ask, errorOf, type Got, jsonOf } from '../support/client.ts'
-import { type Stack, startStack } from '../support/stack.ts'
+import { sayJson, startFakeUpstream } from '../support/fake-upstream.ts'
+import { type Stack, startCwm, startStack } from '../support/stack.ts'
 
 const PATH = '/v1/responses'
 const model = 'sim-model'
@@ -201,5 +202,27 @@ describe('a stored response', () => {
     await stack.restart({ response_ttl_ms: 60_000 })
 
     expectNotFound(await say({ input: 'y', previous_response_id: id }), id)
+  })
+})
+
+// With `request_id` allowed a client names its own response: as it likes, also as another tenant's.
+describe('an id that the client chose', () => {
+  it('leads nowhere', async () => {
+    const answer = { id: 'resp_alice', object: 'response', status: 'completed', output: [], usage: null }
+    const upstream = await startFakeUpstream((_, response) => sayJson(response, JSON.stringify(answer)))
+    const cwm = await startCwm(upstream.url, { allowed_fields: ['request_id'] })
+    const tell = (body: object, headers: Record<string, string>) =>
+      ask(cwm.url, PATH, { body: { model: 'm', input: 'x', ...body }, headers })
+    const get = (headers: Record<string, string>) => ask(cwm.url, `${PATH}/resp_alice`, { headers })
+    await tell({}, alice)
+    const chosen = await tell({ request_id: 'resp_alice' }, bob)
+    const read = [await get(alice), await get(bob)]
+    const continued = await tell({ previous_response_id: 'resp_alice' }, bob)
+    await cwm.close()
+    await upstream.close()
+
+    expect(chosen.status).toBe(200)
+    expect(read.map(({ status }) => status)).toEqual([200, 404])
+    expectNotFound(continued, 'resp_alice')
   })
 })

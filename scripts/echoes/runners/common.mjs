@@ -9,7 +9,6 @@ export async function run(variants) {
     for (const one of cases) {
       if (one.dialect !== dialect || only?.(one) === false) continue
       try {
-        if (process.env.ECHOES_DEBUG) console.error(name, one.name)
         await echo({ ...one, nextQuestion, toolResult }, `${url}/${name}/${encodeURIComponent(one.name)}`)
       } catch (error) {
         unsent.push({ dialect, variant: name, case: one.name, why: String(error).split('\n')[0].slice(0, 200) })
