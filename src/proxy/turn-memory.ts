@@ -101,14 +101,14 @@ export class TurnMemory {
       )
       return
     }
-    sessions
+    const stored = sessions
       .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId])
       .catch((thrown: unknown) => {
         metrics.storeErrors.inc()
         log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
       })
       .finally(() => this.#settleResponse())
-    if (this.#observation.complete) this.#keep()
+    if (this.#observation.complete) this.#keep(stored)
     else this.#refuseFreeze('the answer was not complete')
   }
 
@@ -145,7 +145,7 @@ export class TurnMemory {
     return whole === undefined ? [own] : [own, this.#parts.behindWindowMark(own), whole]
   }
 
-  #keep(): void {
+  #keep(stored: Promise<void>): void {
     const { retained, windows } = this.#parts
     const { session, body, clientSalt, lineage, base } = this.#turn
     if (this.#rules.dialect === 'completions') return
@@ -154,7 +154,7 @@ export class TurnMemory {
     const { tenant, id } = session.record
     const parent = base?.record.name
     const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt, lineage, parent }
-    retained.keep(tenant, id, turn)
+    retained.keep(tenant, id, turn, stored)
     if (this.#reservation === undefined) return
     const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt, lineage, parent }
     const { apiKey, actor } = this.#caller

@@ -47,14 +47,19 @@ export class RetainedTurns {
     })
   }
 
-  /** Keeps a turn as its session's last. A store that cannot take it costs the turn, not the answer. */
-  keep(tenant: string, sessionId: string, turn: RetainedTurn): void {
+  /**
+   * Keeps a turn as its session's last; on disk once the session is stored, without which the store keeps none. A store that cannot take it
+   * costs the turn, not the answer.
+   */
+  keep(tenant: string, sessionId: string, turn: RetainedTurn, stored: Promise<unknown> = Promise.resolve()): void {
     const { retain, store, promptOf, maxBytes, log } = this.#options
     if (retain === 'memory') this.#turns.set(keyOf(tenant, sessionId), turn)
     if (retain !== 'disk') return
-    store.putRetained(tenant, sessionId, promptOf(turn), maxBytes).catch((thrown: unknown) => {
-      log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
-    })
+    stored
+      .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
+      .catch((thrown: unknown) => {
+        log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
+      })
   }
 
   /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
