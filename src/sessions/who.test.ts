@@ -4,7 +4,6 @@ import type { IncomingHttpHeaders } from 'node:http'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../base/json.ts'
-import { RetainedTurns } from './retained.ts'
 import { KeyDeriver, type SaltParts } from './salt.ts'
 import { narrowingHeaders, scopeOf } from './scope.ts'
 
@@ -101,49 +100,5 @@ describe('KeyDeriver', () => {
     expect(deriver.checkValue()).toBe(new KeyDeriver(Buffer.from(secret)).checkValue())
     expect(deriver.checkValue()).not.toBe(new KeyDeriver(Buffer.from('another')).checkValue())
     expect(JSON.stringify(deriver)).toBe('{}')
-  })
-})
-
-describe('RetainedTurns', () => {
-  const turn = (size: number, reply: unknown = []) =>
-    ({ dialect: 'chat', body: Buffer.alloc(size), reply, promptTokens: 1, clientSalt: undefined }) as Parameters<
-      RetainedTurns['set']
-    >[2]
-
-  it('keeps the last turn of each session of each tenant', () => {
-    const turns = new RetainedTurns(100_000)
-    turns.set('a', 's', turn(1))
-    turns.set('a', 's', turn(2))
-    turns.set('b', 's', turn(3))
-
-    expect([turns.get('a', 's')?.body.length, turns.get('b', 's')?.body.length, turns.get('c', 's')]).toEqual([
-      2,
-      3,
-      undefined,
-    ])
-  })
-
-  it('drops the sessions that were used least lately when it is full', () => {
-    const turns = new RetainedTurns(10_000)
-    for (const id of ['1', '2', '3']) turns.set('t', id, turn(3000))
-
-    expect(['1', '2', '3'].map((id) => turns.get('t', id) !== undefined)).toEqual([false, true, true])
-  })
-
-  it('forgets an earlier turn rather than give it out as the last, when the last is too large', () => {
-    const turns = new RetainedTurns(10_000)
-    turns.set('t', 's', turn(100))
-    turns.set('t', 's', turn(20_000))
-
-    expect(turns.get('t', 's')).toBeUndefined()
-  })
-
-  it('does not keep a reply that is nested deeper than the stack is high', () => {
-    const turns = new RetainedTurns(100_000_000)
-    turns.set('t', 's', turn(100))
-
-    turns.set('t', 's', turn(100, JSON.parse('['.repeat(200_000) + ']'.repeat(200_000))))
-
-    expect(turns.get('t', 's')).toBeUndefined()
   })
 })

@@ -1,0 +1,92 @@
+// The last turn of each session: kept in memory or in the store, bounded, and never an earlier one in its place.
+
+import { describe, expect, it } from 'vitest'
+import type { JsonValue } from '../base/json.ts'
+import { silentLogger } from '../base/logger.ts'
+import type { RetainedPrompt } from '../base/store.ts'
+import { type Retain, type RetainedTurn, RetainedTurns } from './retained.ts'
+
+const turn = (size: number, reply: readonly JsonValue[] = []): RetainedTurn => ({
+  dialect: 'chat',
+  body: Buffer.alloc(size),
+  reply,
+  promptTokens: size,
+  clientSalt: undefined,
+  lineage: 'l',
+  parent: undefined,
+})
+
+/** A body of one byte stands for a turn that is no whole prompt. */
+function promptOf({ body, lineage }: RetainedTurn): RetainedPrompt {
+  const messages = body.length === 1 ? [] : [{ role: 'user', content: 'x' }]
+  return {
+    prompt: { dialect: 'chat', model: 'm', messages, shaping: {} },
+    replyAt: 0,
+    promptTokens: body.length,
+    lineage,
+  }
+}
+
+function retaining(retain: Retain, maxBytes = 100_000) {
+  const stored = new Map<string, RetainedPrompt>()
+  const store = {
+    putRetained: async (tenant: string, id: string, prompt: RetainedPrompt) =>
+      void stored.set(`${tenant} ${id}`, prompt),
+    getRetained: async (tenant: string, id: string) => stored.get(`${tenant} ${id}`),
+  }
+  const turns = new RetainedTurns({ retain, maxBytes, store, promptOf, log: silentLogger })
+  return { turns, stored, sizeOf: async (tenant: string, id: string) => (await turns.find(tenant, id))?.promptTokens }
+}
+
+describe('RetainedTurns', () => {
+  it.each(['memory', 'disk'] as const)('keep the last turn of each session of each tenant (%s)', async (retain) => {
+    const { turns, sizeOf } = retaining(retain)
+    turns.keep('a', 's', turn(2))
+    turns.keep('a', 's', turn(3))
+    turns.keep('b', 's', turn(4))
+
+    expect([await sizeOf('a', 's'), await sizeOf('b', 's'), await sizeOf('c', 's')]).toEqual([3, 4, undefined])
+  })
+
+  it.each(['memory', 'disk'] as const)(
+    'give out no earlier turn for one that is no whole prompt (%s)',
+    async (retain) => {
+      const { turns, sizeOf } = retaining(retain)
+      turns.keep('a', 's', turn(2))
+      turns.keep('a', 's', turn(1))
+
+      expect(await sizeOf('a', 's')).toBeUndefined()
+    },
+  )
+
+  it('keep nothing anywhere when they are off, and nothing in the store when they are in memory', async () => {
+    const off = retaining('off')
+    const memory = retaining('memory')
+    for (const { turns } of [off, memory]) turns.keep('a', 's', turn(2))
+
+    expect([await off.sizeOf('a', 's'), off.stored.size, memory.stored.size]).toEqual([undefined, 0, 0])
+  })
+
+  it('drop the sessions that were used least lately when memory is full', async () => {
+    const { turns, sizeOf } = retaining('memory', 10_000)
+    for (const id of ['1', '2', '3']) turns.keep('t', id, turn(3000))
+
+    expect([await sizeOf('t', '1'), await sizeOf('t', '2'), await sizeOf('t', '3')]).toEqual([undefined, 3000, 3000])
+  })
+
+  it('forget an earlier turn rather than give it out as the last, when the last is too large', async () => {
+    const { turns, sizeOf } = retaining('memory', 10_000)
+    turns.keep('t', 's', turn(100))
+    turns.keep('t', 's', turn(20_000))
+
+    expect(await sizeOf('t', 's')).toBeUndefined()
+  })
+
+  it('do not keep a reply that is nested deeper than the stack is high', async () => {
+    const { turns, sizeOf } = retaining('memory', 100_000_000)
+    turns.keep('t', 's', turn(100))
+    turns.keep('t', 's', turn(100, JSON.parse('['.repeat(200_000) + ']'.repeat(200_000)) as JsonValue[]))
+
+    expect(await sizeOf('t', 's')).toBeUndefined()
+  })
+})
