@@ -1,0 +1,52 @@
+// Who may reach cwm from another machine: nobody by default, listed tenants, or everybody if that is said in so many words.
+
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { keyHash } from '../../src/base/auth.ts'
+import { loadSettings } from '../../src/config/load.ts'
+import { ask } from '../support/client.ts'
+import { startCwm } from '../support/stack.ts'
+
+/** Nothing listens there, and nothing needs to. */
+const upstream = 'http://127.0.0.1:9'
+const open = { host: '0.0.0.0' }
+
+describe('beyond loopback', () => {
+  it('cwm does not start for whoever reaches the port', async () => {
+    await expect(loadSettings({ flags: { upstream, ...open }, environment: {}, file: undefined })).rejects.toThrow(
+      /host: lets everybody in who reaches the port: list tenants .*any_key: true/,
+    )
+  })
+
+  it('starts with any_key, and lets every key in', async () => {
+    const cwm = await startCwm(upstream, { ...open, any_key: true })
+    onTestFinished(() => cwm.close())
+
+    const headers = { authorization: 'Bearer whatever' }
+    expect((await ask(localUrl(cwm.url), '/cwm/v1/windows', { headers })).status).toBe(200)
+  })
+
+  it('starts with tenants, and lets nobody else in', async () => {
+    const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash('sk-acme') }] }]
+    const cwm = await startCwm(upstream, { ...open, tenants })
+    onTestFinished(() => cwm.close())
+    const status = async (key: string) =>
+      (await ask(localUrl(cwm.url), '/cwm/v1/windows', { headers: { authorization: `Bearer ${key}` } })).status
+
+    expect([await status('sk-acme'), await status('sk-other')]).toEqual([200, 401])
+    expect(cwm.findings.join('\n')).toContain('1 tenant in the settings; other keys are refused')
+  })
+
+  // Health is open: a load balancer has no key.
+  it('tells its health to whoever asks, and no more', async () => {
+    const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash('sk-acme') }] }]
+    const cwm = await startCwm(upstream, { ...open, tenants })
+    onTestFinished(() => cwm.close())
+
+    expect((await ask(localUrl(cwm.url), '/cwm/v1/health')).status).toBe(503)
+    expect((await ask(localUrl(cwm.url), '/cwm/v1/sessions')).status).toBe(401)
+  })
+})
+
+function localUrl(url: string): string {
+  return url.replace('0.0.0.0', '127.0.0.1')
+}

@@ -1,0 +1,87 @@
+// Before an LMCache that evicts per salt (IsolatedLRU): each salt has a quota before its first dispatch, so what it stores stays.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { ask, jsonOf } from '../support/client.ts'
+import { chat, prose, saltsIn, user } from '../support/conversation.ts'
+import { until } from '../support/deadline.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+import { settled } from '../support/windows.ts'
+
+let stack: Stack
+beforeEach(() => stack.sim.requests.clear())
+
+/** What LMCache's first server was told of quotas: method and gigabytes. */
+const told = () =>
+  stack.sim.requests
+    .all('lmcache')
+    .filter(({ path }) => path.startsWith('/quota/'))
+    .map(({ method, path, body, at }) => ({
+      method,
+      path,
+      at,
+      gb: body.length === 0 ? undefined : JSON.parse(`${body}`).limit_gb,
+    }))
+
+describe('where a server evicts per salt', () => {
+  beforeAll(async () => {
+    stack = await startStack({ sim: { isolatedLru: true }, settings: { kv_quota_gb: 3 } })
+  })
+  afterAll(() => stack.close())
+
+  it('a salt has its quota before its first turn, once, and its chunks outlive the engine', async () => {
+    const headers = { 'x-cwm-session': 'kept' }
+    const first = await chat(stack.url, [user(prose(600))], { headers })
+    const history = [user(prose(600)), first.reply, user('go on')]
+    await chat(stack.url, history, { headers })
+
+    const [dispatch] = stack.sim.requests.all('engine').filter(({ path }) => path === '/v1/chat/completions')
+    const [salt] = saltsIn(dispatch?.body ?? Buffer.alloc(0))
+    expect(told()).toEqual([{ method: 'PUT', path: `/quota/${salt}`, at: expect.any(Number), gb: 3 }])
+    expect(told()[0]?.at).toBeLessThanOrEqual(dispatch?.at ?? 0)
+
+    await stack.sim.restartEngine()
+    await stack.sim.restartLmcache()
+    expect((await chat(stack.url, [...history, user('and on')], { headers })).cachedTokens).toBeGreaterThan(0)
+  })
+
+  it('a window made of messages has its quota before it is warmed, and keeps its chunks', async () => {
+    const body = { model: 'sim-model', messages: [user(prose(600, 'canal'))] }
+    await ask(stack.url, '/cwm/v1/windows/loaded', { method: 'PUT', body })
+    const window = await settled(stack.url, 'loaded')
+
+    expect(window.receipt).toMatchObject({ durability: 'l2' })
+    expect(told().map(({ method }) => method)).toEqual(['PUT'])
+  })
+
+  it('the quota is taken back when the last that held the lineage is gone', async () => {
+    const { session } = await chat(stack.url, [user(prose(600, 'ferry'))], { headers: { 'x-cwm-session': 'gone' } })
+    const ended = await ask(stack.url, `/cwm/v1/sessions/${session}`, { method: 'DELETE' })
+
+    expect(jsonOf(ended)).toMatchObject({ lineage_retired: true, residual_chunks: 0 })
+    await until('the quota is taken back', () => told().some(({ method }) => method === 'DELETE'))
+    const [put, taken] = [told()[0], told().at(-1)]
+    expect(taken).toMatchObject({ method: 'DELETE', path: put?.path })
+  })
+
+  it('a turn goes out though LMCache takes no quota', async () => {
+    stack.sim.fault({ server: 'lmcache', path: '/quota/*', times: Infinity, action: { kind: 'status', status: 500 } })
+
+    expect((await chat(stack.url, [user('hello')])).got.status).toBe(200)
+    stack.sim.clearFaults()
+  })
+})
+
+describe('where none does', () => {
+  let plain: Stack
+  beforeAll(async () => {
+    plain = await startStack()
+  })
+  afterAll(() => plain.close())
+
+  it('nothing is told to anybody', async () => {
+    await chat(plain.url, [user(prose(600))], { headers: { 'x-cwm-freeze': 'w' } })
+    await settled(plain.url, 'w')
+
+    expect(plain.sim.requests.all().filter(({ path }) => path.startsWith('/quota'))).toEqual([])
+  })
+})
