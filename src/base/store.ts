@@ -199,6 +199,8 @@ export interface Store {
 
   // Deletes.
 
+  /** Writes an order to delete what something has left that goes on living elsewhere, with the ids of its chunks. */
+  addDeletion(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<void>
   getDeletion(tenant: string, id: string): Promise<DeletionRecord | undefined>
   getDeletionSequences(tenant: string, id: string): Promise<readonly Uint32Array[]>
   /** Newest first. */
@@ -213,7 +215,10 @@ export interface Store {
   // Tenants.
 
   usageOf(tenant: string): Promise<TenantUsage>
-  /** Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns, audit entries. */
+  /**
+   * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
+   * audit entries, deletes that are done. Open deletes stay until they are done.
+   */
   forgetTenant(tenant: string): Promise<void>
   /** Keeps the newest `keep` entries in all. */
   appendAudit(entry: AuditEntry, keep: number): Promise<void>

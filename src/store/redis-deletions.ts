@@ -10,8 +10,16 @@ import type { Place } from './seal.ts'
 
 type Deletions = Pick<
   Store,
-  'getDeletion' | 'getDeletionSequences' | 'listDeletions' | 'listOpenDeletions' | 'changeDeletion' | 'dropDeletions'
+  | 'addDeletion'
+  | 'getDeletion'
+  | 'getDeletionSequences'
+  | 'listDeletions'
+  | 'listOpenDeletions'
+  | 'changeDeletion'
+  | 'dropDeletions'
 >
+
+const dropsAtOnce = 500
 
 /** Where the sequences of a delete are sealed. */
 export const sequencesPlace = (tenant: string, id: string): Place => ['deletion sequences', tenant, id]
@@ -53,6 +61,9 @@ export function deletionsIn(rows: RedisRows): Deletions {
   }
 
   return {
+    addDeletion: (order, sequences) =>
+      rows.atomically(order.tenant, async (tx) => writeOrder(rows, tx, order, sequences), rows.contents),
+
     getDeletion: async (tenant, id) => (await readAll(tenant, [id]))[0],
 
     async getDeletionSequences(tenant, id) {
@@ -97,22 +108,31 @@ export function deletionsIn(rows: RedisRows): Deletions {
       let dropped = 0
       for (const tenant of await rows.tenants()) {
         if (dropped === atMost) break
-        const keys = rows.keysOf(tenant)
-        dropped += await rows.atomically(tenant, async (tx) => {
-          const range = ['-inf', `(${before}`, 'BYSCORE', 'LIMIT', 0, atMost - dropped]
-          const ids = await rows.texts('ZRANGE', keys.doneDeletions, ...range)
-          const stored = await rows.getAll(ids.map((id) => keys.deletion(id)))
-          for (const [n, id] of ids.entries()) {
-            tx.expect(keys.deletion(id), stored[n])
-            tx.write('DEL', keys.deletion(id))
-            tx.write('ZREM', keys.deletions, id)
-            tx.write('ZREM', keys.doneDeletions, id)
-          }
-          return ids.length
-        })
+        dropped += await dropDone(rows, tenant, `(${before}`, atMost - dropped)
         await rows.unlistIfEmpty(tenant)
       }
       return dropped
     },
   }
+}
+
+/** Drops all deletes of a tenant that are done. */
+export async function dropDoneDeletions(rows: RedisRows, tenant: string): Promise<void> {
+  while ((await dropDone(rows, tenant, '+inf', dropsAtOnce)) > 0);
+}
+
+function dropDone(rows: RedisRows, tenant: string, upTo: string, atMost: number): Promise<number> {
+  const keys = rows.keysOf(tenant)
+  return rows.atomically(tenant, async (tx) => {
+    const range = ['-inf', upTo, 'BYSCORE', 'LIMIT', 0, atMost]
+    const ids = await rows.texts('ZRANGE', keys.doneDeletions, ...range)
+    const stored = await rows.getAll(ids.map((id) => keys.deletion(id)))
+    for (const [n, id] of ids.entries()) {
+      tx.expect(keys.deletion(id), stored[n])
+      tx.write('DEL', keys.deletion(id))
+      tx.write('ZREM', keys.deletions, id)
+      tx.write('ZREM', keys.doneDeletions, id)
+    }
+    return ids.length
+  })
 }

@@ -4,16 +4,24 @@ import type { DeletionRecord } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { reveal } from './seal.ts'
-import { end, type SqliteCore } from './sqlite-core.ts'
+import { end, orderWriter, type SqliteCore } from './sqlite-core.ts'
 import { keptAt, numberAt, recordAt, sequencePlace, tokenIdsIn } from './sqlite-rows.ts'
 
 type Deletions = Pick<
   Store,
-  'getDeletion' | 'getDeletionSequences' | 'listDeletions' | 'listOpenDeletions' | 'changeDeletion' | 'dropDeletions'
+  | 'addDeletion'
+  | 'getDeletion'
+  | 'getDeletionSequences'
+  | 'listDeletions'
+  | 'listOpenDeletions'
+  | 'changeDeletion'
+  | 'dropDeletions'
 >
 
 /** The deletion methods of the store. */
-export function deletionsIn({ db, sealer }: SqliteCore): Deletions {
+export function deletionsIn(core: SqliteCore): Deletions {
+  const { db, sealer } = core
+  const writeOrder = orderWriter(core)
   const sql = db.prepareAll({
     get: 'SELECT record FROM deletions WHERE tenant = ? AND id = ?',
     sequences: `SELECT place, key_id, token_ids FROM deletion_sequences WHERE tenant = ? AND deletion = ? ORDER BY place`,
@@ -31,6 +39,8 @@ export function deletionsIn({ db, sealer }: SqliteCore): Deletions {
   }
 
   return {
+    addDeletion: (order, sequences) => db.run(() => db.transaction('power', () => writeOrder(order, sequences))),
+
     getDeletion: (tenant, id) => db.run(() => read(tenant, id)),
 
     getDeletionSequences: (tenant, id) =>

@@ -19,6 +19,7 @@ export function tenantsIn({ db }: SqliteCore): Pick<Store, 'usageOf' | 'forgetTe
   const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
   )
+  forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
   return {
     usageOf: (tenant) =>
       db.run(() => {
