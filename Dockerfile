@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
 # Context Window Manager as a container: built from the lock file, run as a user without rights, state in /data.
+# It listens on all addresses, so it starts with tenants (CWM_CONFIG) or with CWM_ANY_KEY=true only.
 FROM node:22-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
