@@ -73,11 +73,24 @@ export class RedisLink {
     const link = new RedisLink(client, options)
     try {
       await deadline(client.connect(), openTimeoutMs)
-      await link.call('PING')
+      await link.#select(options.address)
       return link
     } catch (thrown) {
       client.disconnect()
-      throw describeFailure(link.#lastError ?? thrown)
+      throw thrown instanceof CwmError && thrown.code === 'CONFIG' ? thrown : describeFailure(link.#lastError ?? thrown)
+    }
+  }
+
+  /** Makes sure of the database: ioredis goes on in number 0 where it is refused another. */
+  async #select({ cluster, db }: RedisAddress): Promise<void> {
+    try {
+      await (cluster ? this.call('PING') : this.call('SELECT', db))
+    } catch (thrown) {
+      if (this.isAway || db === 0) throw thrown
+      throw new CwmError(
+        'CONFIG',
+        `Redis has no database ${db}, which the store's URL names, or does not let cwm use it`,
+      )
     }
   }
 

@@ -115,9 +115,7 @@ export class RedisRows {
       if (score === '' || found.length > limit) break
       after = { name: name ?? '', score: Number(score) }
     }
-    const sign = order === 'asc' ? 1 : -1
-    found.sort((a, b) => sign * (a.score - b.score || (a.name < b.name ? -1 : 1)))
-    return found.slice(0, limit + 1)
+    return found
   }
 
   /** What `read` answers for each tenant, flat, a few tenants at a time. */

@@ -42,9 +42,9 @@ return 'done'
 
 /**
  * One page of names out of a sorted set, those that are in at least one set of each group. KEYS: the sorted set, the one by creation, then
- * the groups' sets. ARGV: asc or desc; how many; score and name after which to begin ('' for the start); text within the name; created from;
- * created before; then the size of each group. Answers a score and a name to go on after ('' when that was all), then names and scores,
- * in no promised order. Names are compared by byte: Lua's own comparison follows the server's locale.
+ * the groups' sets. ARGV: asc or desc; how many; score and name after which to begin ('' for the start); text within the name, in lower
+ * case; created from; created before; then the size of each group. Answers a score and a name to go on after ('' when that was all), then
+ * names and scores, in order. Names are compared by byte: Lua's own comparison follows the server's locale.
  */
 export const pageScript = script(`
 local z, created = KEYS[1], KEYS[2]
@@ -52,7 +52,7 @@ local rev, want = ARGV[1] == 'desc', tonumber(ARGV[2])
 local at, tie = tonumber(ARGV[3]), ARGV[4]
 local text, from, before = ARGV[5], ARGV[6], ARGV[7]
 local dated = from ~= '-inf' or before ~= '+inf'
-local few, step, most = 1000, 500, 20000
+local few, most = 3000, 20000
 
 local groups, k = {}, 3
 for g = 8, #ARGV do
@@ -72,101 +72,113 @@ local function less(a, b)
   return #a < #b
 end
 
-local function comes_after(score, name)
+-- All names that the groups of one set let through, in ascending order, if one of these is small: then it is cheaper to intersect
+-- them in C than to ask name by name. These groups are done with then.
+local function intersected()
+  local size, keys, weights, rest = few + 1, { z }, { 1 }, {}
+  for _, sets in ipairs(groups) do
+    if #sets == 1 then
+      size = math.min(size, redis.call('SCARD', sets[1]))
+      keys[#keys + 1], weights[#weights + 1] = sets[1], 0
+    else
+      rest[#rest + 1] = sets
+    end
+  end
+  if size > few then return nil end
+  groups = rest
+  local words = { #keys, unpack(keys) }
+  words[#words + 1] = 'WEIGHTS'
+  for _, weight in ipairs(weights) do words[#words + 1] = weight end
+  return redis.call('ZINTER', unpack(words))
+end
+
+-- The same for a short span of days.
+local function within_dates()
+  if not dated or redis.call('ZCOUNT', created, from, '(' .. before) > 500 then return nil end
+  local names = redis.call('ZRANGE', created, from, '(' .. before, 'BYSCORE')
+  if #names == 0 then return names end
+  local scores, score_of = redis.call('ZMSCORE', z, unpack(names)), {}
+  for i = 1, #names do score_of[names[i]] = tonumber(scores[i] or 0) end
+  table.sort(names, function(a, b)
+    if score_of[a] ~= score_of[b] then return score_of[a] < score_of[b] end
+    return less(a, b)
+  end)
+  return names
+end
+
+local list = intersected() or within_dates()
+local all = list and #list or redis.call('ZCARD', z)
+
+-- Without scores: to write them out costs more than all else here.
+local function ranked(first, last)
+  if not list then
+    if rev then return redis.call('ZRANGE', z, first, last, 'REV') end
+    return redis.call('ZRANGE', z, first, last)
+  end
+  local names = {}
+  for rank = first, math.min(last, all - 1) do names[#names + 1] = rev and list[all - rank] or list[rank + 1] end
+  return names
+end
+
+local function comes_after(name)
+  local score = tonumber(redis.call('ZSCORE', z, name))
   if score ~= at then return (score > at) ~= rev end
   if rev then return less(name, tie) end
   return less(tie, name)
 end
 
-local function ranked(first, last)
-  if rev then return redis.call('ZRANGE', z, first, last, 'REV', 'WITHSCORES') end
-  return redis.call('ZRANGE', z, first, last, 'WITHSCORES')
-end
-
 local function matching(names)
   local keep = {}
-  for i, name in ipairs(names) do
-    keep[i] = text == '' or string.find(string.lower(name), text, 1, true) ~= nil
-  end
+  for i = 1, #names do keep[i] = text == '' or string.find(string.lower(names[i]), text, 1, true) ~= nil end
   for _, sets in ipairs(groups) do
     local hit = {}
     for _, key in ipairs(sets) do
-      for i, is in ipairs(redis.call('SMISMEMBER', key, unpack(names))) do hit[i] = hit[i] or is == 1 end
+      local is = redis.call('SMISMEMBER', key, unpack(names))
+      for i = 1, #names do hit[i] = hit[i] or is[i] == 1 end
     end
     for i = 1, #names do keep[i] = keep[i] and hit[i] end
   end
   if dated then
-    for i, score in ipairs(redis.call('ZMSCORE', created, unpack(names))) do
-      local ms = tonumber(score or '-inf')
+    local scores = redis.call('ZMSCORE', created, unpack(names))
+    for i = 1, #names do
+      local ms = tonumber(scores[i] or '-inf')
       keep[i] = keep[i] and ms >= tonumber(from) and ms < tonumber(before)
     end
   end
   return keep
 end
 
-local size, all, source = redis.call('ZCARD', z), nil, nil
-all = size
-for _, sets in ipairs(groups) do
-  local count = 0
-  for _, key in ipairs(sets) do count = count + redis.call('SCARD', key) end
-  if count < size then size, source = count, sets end
-end
-if dated and redis.call('ZCOUNT', created, from, '(' .. before) < size then
-  size, source = redis.call('ZCOUNT', created, from, '(' .. before), 'dates'
-end
-
-local out = { '', '' }
-if source and size <= few then
-  local names, seen = {}, {}
-  if source == 'dates' then
-    names = redis.call('ZRANGE', created, from, '(' .. before, 'BYSCORE')
-  else
-    for _, key in ipairs(source) do
-      for _, name in ipairs(redis.call('SMEMBERS', key)) do
-        if not seen[name] then names[#names + 1] = name end
-        seen[name] = true
-      end
-    end
-  end
-  if #names == 0 then return out end
-  local keep, scores = matching(names), redis.call('ZMSCORE', z, unpack(names))
-  for i, name in ipairs(names) do
-    if keep[i] and scores[i] and (not at or comes_after(tonumber(scores[i]), name)) then
-      out[#out + 1] = name
-      out[#out + 1] = scores[i]
-    end
-  end
-  return out
-end
-
 local low, high = 0, at and all or 0
 while low < high do
   local middle = math.floor((low + high) / 2)
-  local entry = ranked(middle, middle)
-  if comes_after(tonumber(entry[2]), entry[1]) then high = middle else low = middle + 1 end
+  if comes_after(ranked(middle, middle)[1]) then high = middle else low = middle + 1 end
 end
-if dated and z == created then
-  local outside = rev and redis.call('ZCOUNT', z, before, '+inf') or redis.call('ZCOUNT', z, '-inf', '(' .. from)
-  low = math.max(low, outside)
+if dated and z == created and not list then
+  low = math.max(low, rev and redis.call('ZCOUNT', z, before, '+inf') or redis.call('ZCOUNT', z, '-inf', '(' .. from))
+  all = all - (rev and redis.call('ZCOUNT', z, '-inf', '(' .. from) or redis.call('ZCOUNT', z, before, '+inf'))
 end
-local stop = low + most
-while low < all do
-  local rows = ranked(low, low + step - 1)
-  local names = {}
-  for i = 1, #rows, 2 do names[#names + 1] = rows[i] end
+
+local out, found = { '', '' }, {}
+local stop, step = low + most, want
+while low < all and #found < want do
+  local names = ranked(low, low + step - 1)
   local keep = matching(names)
-  for i, name in ipairs(names) do
-    if keep[i] then
-      out[#out + 1] = name
-      out[#out + 1] = rows[2 * i]
-      if #out == 2 + 2 * want then return out end
-    end
+  for i = 1, #names do
+    if keep[i] then found[#found + 1] = names[i] end
+    if #found == want then break end
   end
   low = low + step
-  if low >= stop then
-    out[1], out[2] = rows[#rows], rows[#rows - 1]
-    return out
+  step = math.min(2 * step, 1000)
+  if low >= stop and low < all and #found < want then
+    out = { redis.call('ZSCORE', z, names[#names]), names[#names] }
+    break
   end
+end
+if #found == 0 then return out end
+local scores = redis.call('ZMSCORE', z, unpack(found))
+for i = 1, #found do
+  out[#out + 1] = found[i]
+  out[#out + 1] = scores[i]
 end
 return out
 `)

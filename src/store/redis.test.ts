@@ -1,39 +1,223 @@
-// The Redis store on a real server: the contract, alone and in a cluster, and what is Redis' own (what is sealed, what expires,
-// how a list costs what it shows).
+// The Redis store on a real server: the contract, on one server and in a cluster, and what is Redis' own: what lies there in clear,
+// what goes by itself, and what proxies tell each other. Slow, absent and unfit servers are in test/redis-faults.test.ts.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { until, within } from '../../test/support/deadline.ts'
 import { RedisServer, skipsRedis } from '../../test/support/redis-server.ts'
 import { silentLogger } from '../base/logger.ts'
-import type { Store } from '../base/store.ts'
-import { aBoundary, aSession, aWindow, noon, someContent } from './contract/sample-records.ts'
+import type { Store, StoreChange } from '../base/store.ts'
+import { aBoundary, anOrder, aSession, aTurn, aWindow, noon, someContent } from './contract/sample-records.ts'
 import { describeStoreContract } from './contract/store-contract.ts'
 import { openRedisStore, type RedisOptions } from './redis.ts'
 import { Sealer } from './seal.ts'
 
+let handles: Store[] = []
+
+async function openAt(url: string, options: Partial<RedisOptions> = {}): Promise<Store> {
+  const store = await openRedisStore({ url, log: silentLogger, believeMs: 50, ...options })
+  handles.push(store)
+  return store
+}
+
+async function closeAll(server: RedisServer): Promise<void> {
+  await Promise.all(handles.map((store) => store.close()))
+  handles = []
+  await server.send('FLUSHALL')
+}
+
+function describeContractAt(name: string, server: () => RedisServer, url: () => string): void {
+  describeStoreContract(name, async (sealer) => ({
+    store: await openAt(url(), sealer === undefined ? {} : { sealer }),
+    reopen: () => openAt(url(), sealer === undefined ? {} : { sealer }),
+    reopenWith: (other) => openAt(url(), other === undefined ? {} : { sealer: other }),
+    dispose: () => closeAll(server()),
+  }))
+}
+
 describe.skipIf(skipsRedis)('on one server', () => {
   let server: RedisServer
-  let handles: Store[] = []
   beforeAll(async () => {
     server = await RedisServer.start()
   })
   afterAll(() => server.dispose())
+  afterEach(() => closeAll(server))
 
-  async function open(options: Partial<RedisOptions> = {}): Promise<Store> {
-    const store = await openRedisStore({ url: server.url, log: silentLogger, believeMs: 50, ...options })
-    handles.push(store)
-    return store
+  describeContractAt(
+    'redis',
+    () => server,
+    () => server.url,
+  )
+
+  /** Everything that the server holds, names and values. */
+  async function dump(): Promise<string> {
+    const client = new Redis({ port: server.port })
+    const keys = await client.keysBuffer('*')
+    const values = await Promise.all(
+      keys.map(async (key) => (String(await client.type(key)) === 'string' ? client.getBuffer(key) : Buffer.of())),
+    )
+    client.disconnect()
+    return [...keys, ...values].map((bytes) => bytes?.toString('latin1')).join('\n')
   }
 
-  async function dispose(): Promise<void> {
-    await Promise.all(handles.map((store) => store.close()))
-    handles = []
-    await server.send('FLUSHALL')
+  async function fillWith(store: Store, words: string): Promise<void> {
+    const { prompt } = someContent(words)
+    await store.reserveWindow(aWindow({ state: 'failed', reason: words, note: words }), someContent(words))
+    await store.getOrCreateSession(aSession())
+    await store.putRetained('acme', 'session-1', { ...aTurn(), prompt }, 1_000_000)
   }
 
-  describeStoreContract('redis', async (sealer) => ({
-    store: await open(sealer === undefined ? {} : { sealer }),
-    reopen: () => open(sealer === undefined ? {} : { sealer }),
-    reopenWith: (other) => open(other === undefined ? {} : { sealer: other }),
-    dispose,
-  }))
+  it('holds messages and words in clear without a key, and nowhere with one', async () => {
+    await fillWith(await openAt(server.url), 'the merger is on friday')
+    expect(await dump()).toContain('the merger is on friday')
+    await closeAll(server)
+
+    await fillWith(await openAt(server.url, { sealer: new Sealer(Buffer.alloc(32, 7)) }), 'the merger is on friday')
+
+    const held = await dump()
+    expect(held).not.toContain('the merger')
+    expect(held).not.toContain(Buffer.from('the merger').toString('base64').slice(0, 12))
+  })
+
+  it('leaves nothing of a session and a window that were removed, but their orders', async () => {
+    const store = await openAt(server.url)
+    const before = (await dump()).split('\n')
+    await store.saveTurn(
+      aSession(),
+      { boundaries: [aBoundary()], keepBoundaries: 4, responses: [{ id: 'r-1', expiresAt: noon + 10 }] },
+      true,
+    )
+    await store.reserveWindow(aWindow({ tags: ['a'], parent: 'before' }), someContent())
+
+    await store.removeSession(aSession(), anOrder({ id: 'one', kind: 'session' }), [])
+    await store.removeWindow(aWindow(), anOrder({ id: 'two' }), [])
+    for (const id of ['one', 'two']) await store.changeDeletion('acme', id, { state: 'done' })
+    await store.dropDeletions(noon * 2, 10)
+
+    const after = (await dump()).split('\n')
+    expect(after.filter((line) => line.includes('acme') && !before.includes(line))).toEqual(['cwm:{t:acme}:usage'])
+  })
+
+  it('has Redis drop boundaries and responses that no sweep came to, and sessions never', async () => {
+    const store = await openAt(server.url)
+    await store.saveTurn(
+      aSession(),
+      {
+        boundaries: [aBoundary({ expiresAt: noon + 60_000 })],
+        keepBoundaries: 4,
+        responses: [{ id: 'r-1', expiresAt: noon + 90_000 }],
+      },
+      true,
+    )
+
+    const left = async (key: string) => Number(await server.send('PTTL', `cwm:{t:acme}:${key}`))
+
+    // An hour more than the turn gave them, by Redis' own clock.
+    expect(await left('b:digest-1')).toBeGreaterThan(3_600_000)
+    expect(await left('b:digest-1')).toBeLessThanOrEqual(3_660_000)
+    expect(await left('r:r-1')).toBeGreaterThan(3_660_000)
+    expect(await left('s:session-1')).toBe(-1)
+  })
+
+  it('keeps two prefixes on one server apart', async () => {
+    const [one, two] = [await openAt(server.url), await openAt(server.url, { prefix: 'staging' })]
+    await one.getOrCreateSession(aSession())
+
+    expect(await two.getSession('acme', 'session-1')).toBeUndefined()
+    expect(await two.listIdle(noon * 2, 10)).toEqual([])
+  })
+
+  describe('between proxies', () => {
+    it('tells the others which session was thawed into or ended, and not the one that did it', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+      const [own, heard]: StoreChange[][] = [[], []]
+      store.onChange((change) => own?.push(change))
+      const stop = other.onChange((change) => heard?.push(change))
+      await store.getOrCreateSession(aSession())
+
+      await store.bindSession(aSession({ head: 1 }), false)
+      await store.removeSession(aSession({ head: 1 }), anOrder({ kind: 'session' }), [])
+      await store.retireLineage('acme', 'first') // resolves when the other has heard all that was said before
+      stop()
+      await store.retireLineage('acme', 'second')
+
+      const session = { kind: 'session', tenant: 'acme', id: 'session-1' }
+      const lineage = { kind: 'lineage', tenant: 'acme', lineage: 'first' }
+      expect(heard?.slice(0, 3)).toEqual([session, session, lineage])
+      expect(heard).not.toContainEqual({ ...lineage, lineage: 'second' })
+      expect(own).toEqual([])
+    })
+
+    it('retires a lineage once every other proxy has been told, long before belief would end', async () => {
+      const others = [await openAt(server.url, { believeMs: 60_000 }), await openAt(server.url, { believeMs: 60_000 })]
+      const store = await openAt(server.url, { believeMs: 60_000 })
+      const told = new Set<number>()
+      for (const [n, other] of others.entries()) other.onChange(() => told.add(n))
+
+      const retired = await within('retirement', store.retireLineage('acme', 'old'))
+
+      expect(retired).toBe(true)
+      expect(told).toEqual(new Set([0, 1]))
+    })
+
+    it('does not wait when it is alone', async () => {
+      const store = await openAt(server.url, { believeMs: 60_000 })
+
+      expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+    })
+
+    // As a proxy that was stopped, or that Redis cannot reach: it is among those who run, and says nothing.
+    it('waits as long as a proxy believes that does not answer', async () => {
+      const store = await openAt(server.url)
+      const seconds = Math.floor(Date.now() / 1000)
+      await server.send('ZADD', 'cwm:{live}:processes', String(seconds * 1000), 'silent 400')
+
+      const startedAt = performance.now()
+      expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+
+      expect(performance.now() - startedAt).toBeGreaterThanOrEqual(640)
+    })
+
+    it('does not wait for a proxy that ended long ago', async () => {
+      const store = await openAt(server.url)
+      await server.send('ZADD', 'cwm:{live}:processes', String(Date.now() - 60_000), 'ended 60000')
+
+      expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+    })
+
+    it('lets nobody store under a lineage that is being retired at the same moment', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+
+      const rounds = await Promise.all(
+        Array.from({ length: 30 }, async (_, n) => {
+          const session = aSession({ id: `s-${n}`, lineage: `l-${n}` })
+          const trace = { boundaries: [], keepBoundaries: 4 }
+          const [retired, saved] = await Promise.all([
+            store.retireLineage('acme', `l-${n}`),
+            other.saveTurn(session, trace, true),
+          ])
+          return { retired, saved }
+        }),
+      )
+
+      for (const { retired, saved } of rounds) expect(saved).toBe(retired ? 'gone' : 'saved')
+    })
+  })
+})
+
+describe.skipIf(skipsRedis)('in a cluster', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1')
+    await server.send('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await until('the cluster is up', async () => String(await server.send('CLUSTER', 'INFO')).includes('state:ok'))
+  })
+  afterAll(() => server.dispose())
+
+  // Redis refuses every script and command whose keys lie in more than one slot, also where one node holds all slots.
+  describeContractAt(
+    'redis',
+    () => server,
+    () => server.url.replace('redis://', 'redis-cluster://'),
+  )
 })

@@ -1,0 +1,218 @@
+// A Redis that is slow, gone, full or foreign, on a real server: calls fail soon and in words, nothing hangs, and all recovers by
+// itself. No message holds a password.
+
+import { afterEach, describe, expect, it } from 'vitest'
+import { silentLogger } from '../src/base/logger.ts'
+import type { Store } from '../src/base/store.ts'
+import { aSession, aWindow, someContent } from '../src/store/contract/sample-records.ts'
+import { openRedisStore, type RedisOptions } from '../src/store/redis.ts'
+import { until, within } from './support/deadline.ts'
+import { RedisServer, skipsRedis } from './support/redis-server.ts'
+
+const unavailable = { code: 'STORE_UNAVAILABLE' }
+
+describe.skipIf(skipsRedis)('the Redis store', () => {
+  let server: RedisServer
+  let stores: Store[] = []
+  const warnings: string[] = []
+  const log = { ...silentLogger, warn: (_fields: unknown, text?: string) => void warnings.push(text ?? '') }
+
+  afterEach(async () => {
+    server.goOn()
+    await Promise.all(stores.map((store) => store.close()))
+    stores = []
+    warnings.length = 0
+    await server.dispose()
+  })
+
+  async function open(options: Partial<RedisOptions> = {}): Promise<Store> {
+    const store = await openRedisStore({ url: server.url, log, believeMs: 50, ...options })
+    stores.push(store)
+    return store
+  }
+
+  /** Milliseconds until the call was refused. */
+  async function refusedAfter(call: () => Promise<unknown>): Promise<number> {
+    const startedAt = performance.now()
+    await expect(call()).rejects.toMatchObject(unavailable)
+    return performance.now() - startedAt
+  }
+
+  it('gives up on a call after its timeout, fails the next ones at once, and goes on when Redis does', async () => {
+    server = await RedisServer.start()
+    const store = await open({ commandTimeoutMs: 200 })
+    await store.getOrCreateSession(aSession())
+    server.pause()
+
+    const first = await refusedAfter(() => store.getSession('acme', 'session-1'))
+    const next = await refusedAfter(() => store.getSession('acme', 'session-1'))
+    server.goOn()
+
+    expect(first).toBeGreaterThanOrEqual(190)
+    expect(next).toBeLessThan(100)
+    const back = await until('the session is read again', () =>
+      store.getSession('acme', 'session-1').catch(() => false),
+    )
+    expect(back).toEqual(aSession())
+  })
+
+  it('answers STORE_UNAVAILABLE while Redis is gone, and has everything when it is back', async () => {
+    server = await RedisServer.start()
+    const store = await open()
+    await store.reserveWindow(aWindow(), someContent())
+    await server.kill()
+
+    await until('the connection is known to be gone', () =>
+      store.getWindow('acme', 'draft').then(
+        () => false,
+        () => true,
+      ),
+    )
+    expect(await refusedAfter(() => store.reserveWindow(aWindow({ name: 'two' }), someContent()))).toBeLessThan(500)
+
+    await server.startAgain()
+    const back = await until('the window is read again', () => store.getWindow('acme', 'draft').catch(() => false))
+    expect(back).toEqual(aWindow())
+    // The new process has never seen the scripts, and the contents have a connection of their own.
+    await until('a window is stored again', () =>
+      store.reserveWindow(aWindow({ name: 'two' }), someContent()).catch(() => false),
+    )
+  })
+
+  it('hears of changes again after Redis was gone', async () => {
+    server = await RedisServer.start()
+    const [store, other] = [await open(), await open()]
+    await store.getOrCreateSession(aSession())
+    await server.kill()
+    await server.startAgain()
+
+    let heard = 0
+    other.onChange(() => heard++)
+    let head = 0
+    await until('the other hears of a thaw', async () => {
+      const bound = await store.bindSession(aSession({ head: head + 1, turns: head }), false).catch(() => undefined)
+      if (bound === 'saved') head++
+      return heard > 0
+    })
+  })
+
+  it('closes while Redis does not answer', async () => {
+    server = await RedisServer.start()
+    const store = await open({ commandTimeoutMs: 200 })
+    server.pause()
+    const asked = store.getSession('acme', 'session-1')
+
+    await Promise.all([expect(asked).rejects.toMatchObject(unavailable), within('close', store.close(), 3000)])
+  })
+
+  it('is not opened where nobody listens', async () => {
+    server = await RedisServer.start()
+    await server.kill()
+
+    await expect(within('a refusal', open(), 3000)).rejects.toMatchObject({
+      ...unavailable,
+      message: expect.stringContaining('ECONNREFUSED'),
+    })
+  })
+
+  it('is opened with the right password only, and tells it to nobody', async () => {
+    server = await RedisServer.start('--requirepass', 'right-one')
+    const url = (password: string) => `redis://:${password}@127.0.0.1:${server.port}/3`
+
+    const wrong = await open({ url: url('wrong-one') }).catch((error: unknown) => error)
+    const without = await open().catch((error: unknown) => error)
+    const store = await open({ url: url('right-one') })
+    await store.getOrCreateSession(aSession())
+
+    expect(wrong).toMatchObject({ code: 'CONFIG', message: expect.stringContaining('user and password') })
+    expect(without).toMatchObject({ code: 'CONFIG', message: expect.stringContaining('password') })
+    expect(JSON.stringify([wrong, String(wrong), without, warnings])).not.toMatch(/wrong-one|right-one/)
+    expect(await store.getSession('acme', 'session-1')).toEqual(aSession())
+  })
+
+  it('is refused a database that the server does not have', async () => {
+    server = await RedisServer.start()
+
+    await expect(open({ url: `${server.url}/99` })).rejects.toMatchObject({ code: 'CONFIG' })
+  })
+
+  it('says that Redis is out of memory, and reads on', async () => {
+    server = await RedisServer.start()
+    const store = await open()
+    await store.getOrCreateSession(aSession())
+    await server.send('CONFIG', 'SET', 'maxmemory', '1')
+
+    await expect(store.getOrCreateSession(aSession({ id: 'two' }))).rejects.toMatchObject({
+      ...unavailable,
+      message: expect.stringContaining('out of memory'),
+    })
+    expect(await store.getSession('acme', 'session-1')).toEqual(aSession())
+  })
+
+  // What a client of the old address gets after a failover.
+  it('connects anew when it finds itself on a replica', async () => {
+    server = await RedisServer.start()
+    const store = await open()
+    await store.getOrCreateSession(aSession())
+    await server.send('REPLICAOF', '127.0.0.1', '1')
+    const seen = String(await server.send('INFO', 'stats')).match(/total_connections_received:(\d+)/)?.[1]
+
+    await expect(store.claimMeta('check', 'one')).rejects.toMatchObject(unavailable)
+
+    await server.send('REPLICAOF', 'NO', 'ONE')
+    await until('writes go on', () => store.claimMeta('check', 'one').catch(() => false))
+    const now = String(await server.send('INFO', 'stats')).match(/total_connections_received:(\d+)/)?.[1]
+    // One for each `send` since, and one that was made anew.
+    expect(Number(now) - Number(seen)).toBeGreaterThanOrEqual(3)
+  })
+
+  describe('at start', () => {
+    it.each([
+      ['an evicting memory policy', ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'], 'noeviction'],
+      ['a cluster node under the URL of one server', ['--cluster-enabled', 'yes'], 'redis-cluster://'],
+    ])('refuses %s', async (_what, settings, words) => {
+      server = await RedisServer.start(...settings)
+
+      await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining(words) })
+    })
+
+    it("refuses LMCache's L2", async () => {
+      server = await RedisServer.start()
+      await server.send('SET', `./model@01000100@0@${'ed41'.repeat(16)}@Ab3-_x`, 'kv')
+
+      await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('LMCache') })
+    })
+
+    it('does not take its own keys for chunks', async () => {
+      server = await RedisServer.start()
+      const store = await open()
+      await store.getOrCreateSession(aSession({ tenant: 'a@b', id: 'a@b@c@d' }))
+
+      await expect(open()).resolves.toMatchObject({ kind: 'redis' })
+    })
+
+    it('warns of a Redis that keeps no log', async () => {
+      server = await RedisServer.start('--appendonly', 'no')
+      await open()
+
+      expect(warnings).toEqual([expect.stringContaining('appendonly no')])
+    })
+
+    it('says what a server forbids to ask', async () => {
+      server = await RedisServer.start()
+      await server.send('ACL', 'SETUSER', 'app', 'on', '>pass', '~*', '&*', '+@all', '-config', '-info')
+
+      await open({ url: `redis://app:pass@127.0.0.1:${server.port}` })
+
+      expect(warnings.join()).toContain('unknown')
+    })
+
+    it('refuses what a later cwm wrote', async () => {
+      server = await RedisServer.start()
+      await (await open()).close()
+      await server.send('SET', 'cwm:{meta}:schema', '2')
+
+      await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('version 2') })
+    })
+  })
+})
