@@ -195,7 +195,7 @@ export const createWindow = createRoute({
           dialect: z.enum(['chat', 'responses', 'messages']).default('chat'),
           document: z.string().min(1).optional().openapi({ description: 'Becomes one message, instead of `messages`' }),
           document_role: z.enum(['system', 'user']).default('system'),
-          cache_salt: z.string().optional(),
+          cache_salt: z.string().max(128).optional(),
           ...labels,
         })
         .openapi({ description: 'Messages and shaping fields (`tools`, `system`, …) as the dialect has them' }),

@@ -8,7 +8,7 @@ import { checkFields, isTruthy, previousResponseOf, steeringFields } from './gua
 
 function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   try {
-    checkFields(body, dialect, new Set(allowed))
+    checkFields(Buffer.from(JSON.stringify(body)), body, dialect, new Set(allowed))
     return ''
   } catch (thrown) {
     return thrown instanceof CwmError ? `${thrown.code} ${thrown.param}` : 'another error'
@@ -32,8 +32,15 @@ describe('checkFields', () => {
     expect(refused({ model: value })).toBe('INVALID_FIELD model')
   })
 
-  it('takes no salt, null, and any text', () => {
-    for (const salt of [undefined, null, '', 'mine', '@/\\']) expect(refused({ cache_salt: salt })).toBe('')
+  it('takes no salt, null, and any text as long as the engine would', () => {
+    for (const salt of [undefined, null, '', 'mine', '@/\\', 's'.repeat(128)])
+      expect(refused({ cache_salt: salt })).toBe('')
+    expect(refused({ cache_salt: 's'.repeat(129) })).toBe('INVALID_FIELD cache_salt')
+  })
+
+  it('refuses a model that is longer than any name', () => {
+    expect(refused({ model: 'm'.repeat(1024) })).toBe('')
+    expect(refused({ model: 'm'.repeat(1025) })).toBe('INVALID_FIELD model')
   })
 
   it.each([

@@ -3,6 +3,8 @@
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
+import { checkParts } from '../dialects/forbidden-parts.ts'
+import { countMembers } from './raw-json.ts'
 
 /**
  * Fields by which vLLM 0.32 lets a router steer the engine or its KV transfer (read from its request classes; `vllm_xargs` ends
@@ -18,26 +20,38 @@ export const steeringFields: readonly string[] = [
   'prompt_embeds',
 ]
 
-/** Throws `FORBIDDEN_FIELD`, `NOT_SUPPORTED` or `INVALID_FIELD`; `allowed` are the operator's exceptions. */
-export function checkFields(body: JsonObject, dialect: Dialect, allowed: ReadonlySet<string>): void {
+/** vLLM's own bound for a `cache_salt`. Without one, each of a session's salts would be kept in the store whatever its size. */
+const MAX_SALT = 128
+/** Longer than any served name; kept in the store with each session as well. */
+const MAX_MODEL = 1024
+
+/**
+ * Throws `FORBIDDEN_FIELD`, `NOT_SUPPORTED` or `INVALID_FIELD`; `allowed` are the operator's exceptions. `bytes` are what `body` was
+ * parsed from.
+ */
+export function checkFields(bytes: Buffer, body: JsonObject, dialect: Dialect, allowed: ReadonlySet<string>): void {
   for (const field of steeringFields) {
     const value = body[field]
-    if (value === undefined || value === null || allowed.has(field)) continue
+    if (value === undefined || allowed.has(field)) continue
+    // A null says nothing, unless a parser that takes the first of two finds another value before it.
+    if (value === null && countMembers(bytes, field) === 1) continue
     throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
   }
-  checkParts(body, allowed)
-  const salt = body.cache_salt
-  if (salt !== undefined && salt !== null && typeof salt !== 'string') {
-    throw new CwmError('INVALID_FIELD', '`cache_salt` must be text', { param: 'cache_salt' })
+  for (const list of [body.messages, body.input]) {
+    if (Array.isArray(list)) checkParts(list as readonly JsonValue[], allowed)
   }
-  const { model } = body
-  if (model !== undefined && model !== null && typeof model !== 'string') {
-    throw new CwmError('INVALID_FIELD', '`model` must be text', { param: 'model' })
-  }
+  checkText(body, 'cache_salt', MAX_SALT)
+  checkText(body, 'model', MAX_MODEL)
   if (dialect === 'responses') checkStored(body)
   if (dialect === 'messages' && isObject(body.thread) && isSet(body.thread.previous_message_id)) {
     throw leftWithServer('thread', 'messages')
   }
+}
+
+function checkText(body: JsonObject, field: string, atMost: number): void {
+  const value = body[field]
+  if (value === undefined || value === null || (typeof value === 'string' && value.length <= atMost)) return
+  throw new CwmError('INVALID_FIELD', `\`${field}\` must be text of at most ${atMost} characters`, { param: field })
 }
 
 /**
@@ -84,35 +98,4 @@ function isSet(value: JsonValue | undefined): boolean {
 export function isTruthy(value: unknown): boolean {
   if (typeof value === 'string') return ['1', 'true', 't', 'yes', 'y', 'on'].includes(value.toLowerCase())
   return value === true || value === 1
-}
-
-/**
- * Content parts that reach a cache which no salt covers: vLLM 0.32 takes a media part's `uuid` as the key of its processor and encoder
- * caches (renderers/chat_utils.py, multimodal/processing/inputs.py), so it would name another tenant's picture; and `prompt_embeds`
- * parts are what the field of that name is.
- */
-function checkParts(body: JsonObject, allowed: ReadonlySet<string>): void {
-  for (const list of [body.messages, body.input]) {
-    if (!Array.isArray(list)) continue
-    for (const message of list as readonly JsonValue[]) {
-      const content = isObject(message) ? message.content : undefined
-      if (Array.isArray(content)) for (const part of content as readonly JsonValue[]) checkPart(part, allowed)
-    }
-  }
-}
-
-function checkPart(part: JsonValue, allowed: ReadonlySet<string>): void {
-  if (!isObject(part)) return
-  if (part.uuid !== undefined && part.uuid !== null && !allowed.has('uuid')) {
-    throw new CwmError('FORBIDDEN_FIELD', '`uuid` of a content part names media across tenants; leave it out', {
-      param: 'messages',
-    })
-  }
-  if ((part.type === 'prompt_embeds' || part.prompt_embeds !== undefined) && !allowed.has('prompt_embeds')) {
-    throw new CwmError('FORBIDDEN_FIELD', 'content parts of `prompt_embeds` reach below the gateway; send text', {
-      param: 'messages',
-    })
-  }
-  // Anthropic's tool results hold parts of their own.
-  if (Array.isArray(part.content)) for (const inner of part.content as readonly JsonValue[]) checkPart(inner, allowed)
 }

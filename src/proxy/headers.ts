@@ -1,14 +1,16 @@
 // The x-cwm-* headers of a request, checked, and those of an answer.
 
 import type { IncomingHttpHeaders } from 'node:http'
+import { readApiKey } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import { isReservedName, isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
+import { isForeignPage } from '../base/origin.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
 /** Answer headers that browsers may read. */
 export const exposedHeaders =
-  'x-cwm-session, x-cwm-request-id, x-cwm-context, x-cwm-window, x-cwm-restored, x-cwm-freeze'
+  'x-cwm-session, x-cwm-request-id, x-cwm-context, x-cwm-window, x-cwm-restored, x-cwm-freeze, x-cwm-degraded'
 
 /** What the client asks of cwm on this request. */
 export interface ControlHeaders {
@@ -43,6 +45,19 @@ export function readControlHeaders(
     ...(window === undefined ? {} : { window }),
     ...(freeze === undefined ? {} : { freeze }),
   }
+}
+
+/**
+ * Throws `FORBIDDEN_HOST` for a page of another origin that names a session or a window without a key: those without a key are one tenant,
+ * so the page would get at what the user of this machine keeps there. A page that has a key was given it.
+ */
+export function checkPage(request: Parameters<typeof readApiKey>[0], control: ControlHeaders): void {
+  if (Object.keys(control).length === 0 || !isForeignPage(request.headers) || readApiKey(request) !== undefined) return
+  throw new CwmError(
+    'FORBIDDEN_HOST',
+    'a page of another origin may name sessions and windows only with an API key; any text will do where no keys are set',
+    { param: 'origin' },
+  )
 }
 
 function checkNewName(param: string, name: string): void {

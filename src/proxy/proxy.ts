@@ -20,7 +20,7 @@ import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import { ClientResponse } from './client-response.ts'
 import { checkFields, previousResponseOf } from './guard.ts'
-import { checkControl, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
+import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
 import {
   matchRoute,
@@ -185,10 +185,11 @@ export class ProxyHandler {
     const { windows, metrics, models } = this.#parts
     const rules = rulesOf(route.dialect)
     const control = readControlHeaders(request.headers, route)
+    checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
     const { bytes, json } = await readJson(request, this.#options.maxBodyBytes)
     requireModel(caller.policy, json.model)
-    checkFields(json, rules.dialect, caller.policy.allowedFields)
+    checkFields(bytes, json, rules.dialect, caller.policy.allowedFields)
     const previousResponse = previousResponseOf(json, rules.dialect)
     checkControl(control, rules, previousResponse !== undefined)
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
@@ -210,6 +211,10 @@ export class ProxyHandler {
       onClose(response, () => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc({ found: turn.found })
+      if (turn.degraded) {
+        metrics.degradedTurns.inc()
+        client.set('x-cwm-degraded', 'store')
+      }
       if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
       if (response.destroyed) throw clientGone()
       const model = models.peek(turn.model, apiKey)

@@ -96,6 +96,11 @@ export function findMember(bytes: Buffer, key: string): Span | undefined {
   return membersOf(bytes).findLast((member) => member.key === key)
 }
 
+/** How often a top-level key stands there, however it is escaped. */
+export function countMembers(bytes: Buffer, key: string): number {
+  return membersOf(bytes).filter((member) => member.key === key).length
+}
+
 /**
  * Sets top-level members. `present` tells which keys the parsed object has: for the others no scan is needed, they go in right
  * after the opening brace. A present key is replaced where it stands, each time it stands there, however it is escaped.

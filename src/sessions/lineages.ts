@@ -1,5 +1,6 @@
 // Which lineage a new session gets, and which lineages may no longer be dispatched.
 
+import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { randomId } from '../base/ids.ts'
 import type { Sharing } from '../base/records.ts'
@@ -42,10 +43,14 @@ export class Lineages {
   }
 }
 
-/** What a lineage is kept under in the store; undefined when nobody shares it. */
+/**
+ * What a lineage is kept under in the store; undefined when nobody shares it. Users are hashed: whatever their length, the key is short;
+ * who they are is not in the store; and JSON tells two apart that differ in what UTF-8 cannot say (lone surrogates).
+ */
 function sharingKey(isolation: Isolation, user: string | undefined): string | undefined {
   if (isolation === 'tenant') return 'tenant'
-  return isolation === 'user' && user !== undefined ? `user:${user}` : undefined
+  if (isolation !== 'user' || user === undefined) return undefined
+  return `user:${createHash('sha256').update(JSON.stringify(user)).digest('base64url')}`
 }
 
 function keyOf(tenant: string, lineage: string): string {
