@@ -26,6 +26,7 @@ export function createMetrics() {
     upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
     clientGone: counter('cwm_client_gone_total', 'Requests whose client left before the end'),
     sessions: counter('cwm_sessions_total', 'Turns by the way their session was found', ['found']),
+    degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),
     promptTokens: counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),
     cachedTokens: counter('cwm_cached_tokens_total', 'Prompt tokens that the engine reported as cached'),
     completionTokens: counter('cwm_completion_tokens_total', 'Tokens produced in finished turns'),

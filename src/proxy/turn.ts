@@ -54,6 +54,8 @@ export interface TurnRequest {
 export interface Turn {
   readonly session: LiveSession
   readonly found: Found
+  /** The store did not answer: the turn is isolated, and cold, and its session may not be found again. */
+  readonly degraded: boolean
   /** Tokens that this request's thaw restored; undefined when it asked for none, null when the engine does not tell. */
   readonly restored: number | null | undefined
   readonly base: BaseWindow | undefined
@@ -91,7 +93,9 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
       : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {
-    return await buildTurn(parts, turn, found, scope, chain)
+    const built = await buildTurn(parts, turn, found, scope, chain)
+    if (built.session !== found.session) parts.sessions.release(found.session)
+    return built
   } catch (error) {
     parts.sessions.release(found.session)
     throw error
@@ -101,10 +105,11 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
 async function buildTurn(
   parts: TurnParts,
   { caller: { tenant, policy }, control, rules, json, bytes, call }: TurnRequest,
-  { session, found, known }: FoundSession,
+  resolved: FoundSession,
   scope: string,
   chain: Chain | undefined,
 ): Promise<Turn> {
+  const { found, known } = resolved
   const model = typeof json.model === 'string' ? json.model : ''
   const clientSalt = typeof json.cache_salt === 'string' && json.cache_salt !== '' ? json.cache_salt : undefined
 
@@ -112,7 +117,7 @@ async function buildTurn(
   let restored: number | null | undefined
   let base: BaseWindow | undefined
   let continuation: Continuation | undefined
-  if (wanted !== undefined && session.record.baseWindow !== wanted) {
+  if (wanted !== undefined && resolved.session.record.baseWindow !== wanted) {
     // Checked before anything is restored: a refused request must leave the session as it was.
     base = await parts.windows.requireFrozen(tenant, wanted, call.signal)
     checkFit(base, rules, model)
@@ -122,9 +127,9 @@ async function buildTurn(
       })
     }
     continuation = continueWindow(base, json, rules, { known, bound: false })
-    restored = (await parts.windows.thaw(session, base, call)).restoredTokens
+    restored = (await parts.windows.thaw(resolved.session, base, call)).restoredTokens
   } else {
-    base = await parts.windows.baseOf(session)
+    base = await parts.windows.baseOf(resolved.session)
     if (base !== undefined) {
       checkFit(base, rules, model)
       continuation = continueWindow(base, json, rules, { known, bound: true })
@@ -151,11 +156,11 @@ async function buildTurn(
     effectiveSalt ??= base.record.clientSalt
   }
   const ownUsage = askForUsage(rules, json, changes)
-  // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
-  const lineage = base?.record.lineage ?? session.record.lineage
   const { kvEpoch } = parts
   const space = effectiveSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt: effectiveSalt }
-  await parts.sessions.enter(session, space)
+  const session = await parts.sessions.enter(resolved.session, space)
+  // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
+  const lineage = base?.record.lineage ?? session.record.lineage
   const salt = parts.saltOf({ tenant, lineage, ...space })
   await parts.quotas.ensure(salt, policy.kvQuotaGb)
   changes.set('cache_salt', JSON.stringify(salt))
@@ -163,6 +168,7 @@ async function buildTurn(
   return {
     session,
     found,
+    degraded: session.temporary || resolved.unsure === true,
     restored,
     base,
     body,
@@ -192,6 +198,8 @@ interface FoundSession {
   readonly found: Found
   /** The request's history was delivered to this session, or to one that cannot be told from it. */
   readonly known: boolean
+  /** Nobody could say whether there is a session with this history. */
+  readonly unsure?: boolean
 }
 
 async function findSession(
@@ -206,7 +214,11 @@ async function findSession(
     // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
     const behind = control.window !== undefined || session.record.baseWindow !== undefined
     const match = behind && chain !== undefined ? await sessions.byPrefix(tenant, chain) : undefined
-    return { session, found: 'named', known: match?.kind === 'ambiguous' || match?.session === session }
+    return {
+      session,
+      found: 'named',
+      known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
+    }
   }
   const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
   const ambiguous = match?.kind === 'ambiguous'
@@ -221,7 +233,8 @@ async function findSession(
   const fits =
     match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
   if (fits) return { session: match.session, found: 'prefix', known: true }
-  return { session: await sessions.unnamed(opener), found: 'new', known: ambiguous }
+  const session = await sessions.unnamed(opener)
+  return { session, found: 'new', known: ambiguous, unsure: match?.kind === 'unknown' }
 }
 
 /** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window: nothing can be put before what the engine holds. */

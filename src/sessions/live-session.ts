@@ -43,14 +43,15 @@ export class LiveSession {
   /** Notes where a turn puts its KV; answers whether that is news. */
   enter(space: KvSpace): boolean {
     const { spaces } = this.#record
-    const known = spaces.some(
-      (other) =>
-        other.model === space.model && other.clientSalt === space.clientSalt && other.kvEpoch === space.kvEpoch,
-    )
-    if (known) return false
+    if (spaces.some((other) => sameSpace(other, space))) return false
     const all = [...spaces, space]
     this.change(all.length > MAX_SPACES ? { spaces: all.slice(-MAX_SPACES), spacesLost: true } : { spaces: all })
     return true
+  }
+
+  /** Takes that back: the turn goes elsewhere. */
+  leave(space: KvSpace): void {
+    this.change({ spaces: this.#record.spaces.filter((other) => !sameSpace(other, space)) })
   }
 
   /** Calls back when the session is ended while its turn is in flight. Answers how to stop. */
@@ -66,4 +67,8 @@ export class LiveSession {
     for (const tell of this.#onEnd) tell()
     this.#onEnd.clear()
   }
+}
+
+function sameSpace(a: KvSpace, b: KvSpace): boolean {
+  return a.model === b.model && a.clientSalt === b.clientSalt && a.kvEpoch === b.kvEpoch
 }

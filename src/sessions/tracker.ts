@@ -6,9 +6,10 @@ import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
-import type { BoundaryHit, Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
+import type { Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
 import type { Isolation } from '../base/tenants.ts'
 import { behindWindowMark, type Chain } from './chain.ts'
+import { Histories } from './histories.ts'
 import { Lineages } from './lineages.ts'
 import { LiveSession } from './live-session.ts'
 
@@ -37,15 +38,14 @@ export interface Opener {
   readonly user: string | undefined
 }
 
-interface KnownBoundary {
-  readonly hit: BoundaryHit
-  readonly expiresAt: number
-}
-
-/** Whose history a request extends. `behindWindow`: one of several holders stands behind a window. */
+/**
+ * Whose history a request extends. `behindWindow`: one of several holders stands behind a window. `unknown`: there is no store to say that
+ * nobody else holds it.
+ */
 export type PrefixMatch =
   | { readonly kind: 'one'; readonly session: LiveSession }
   | { readonly kind: 'ambiguous'; readonly behindWindow: boolean }
+  | { readonly kind: 'unknown' }
 
 export class SessionTracker {
   readonly #options: TrackerOptions
@@ -55,8 +55,7 @@ export class SessionTracker {
   readonly #temporary: LRUCache<string, LiveSession>
   /** Sessions with a turn in flight: were one dropped, a second object of it would undo what the first one does. */
   readonly #inFlight = new Map<string, { readonly session: LiveSession; turns: number }>()
-  /** What this process knows; the store knows what all have saved, and both are asked. */
-  readonly #boundaries: LRUCache<string, KnownBoundary>
+  readonly #histories: Histories
   readonly #stopListening: () => void
 
   constructor(options: TrackerOptions) {
@@ -64,9 +63,9 @@ export class SessionTracker {
     this.#lineages = new Lineages(options.store)
     this.#sessions = new LRUCache({ max: options.maxSessions })
     this.#temporary = new LRUCache({ max: options.maxSessions })
-    this.#boundaries = new LRUCache({ max: options.maxBoundaries })
+    this.#histories = new Histories(options)
     this.#stopListening = options.store.onChange((change) => {
-      if (change.kind === 'lineage') this.#lineages.retire(change.tenant, change.lineage)
+      if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
       else this.#doubt(change.tenant, change.id)
     })
   }
@@ -85,7 +84,8 @@ export class SessionTracker {
     const live = this.#live(key)
     try {
       if (live !== undefined && (await this.#believe(live))) {
-        if (!live.stored) await this.#insert(live)
+        if (!live.stored) await this.save(live, [])
+        this.#temporary.delete(key)
         return live
       }
       const stored = await this.#options.store.getSession(opener.tenant, id)
@@ -95,7 +95,7 @@ export class SessionTracker {
       return this.#keep(new LiveSession(record, { stored: true }))
     } catch (error) {
       if (!storeIsAway(error) || live?.record.baseWindow !== undefined) throw error
-      return this.#withoutStore(opener, id)
+      return this.#withoutStore(opener.tenant, id)
     }
   }
 
@@ -107,21 +107,22 @@ export class SessionTracker {
       return this.#keep(new LiveSession(await this.#fresh(opener, id, false), { stored: false }))
     } catch (error) {
       if (!storeIsAway(error)) throw error
-      return this.#withoutStore(opener, id)
+      return this.#withoutStore(opener.tenant, id)
     }
   }
 
   /**
-   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none, or no store to say
-   * that nobody else holds it. `ambiguous` when two sessions came to hold that same history: then nobody can tell which is meant.
+   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none. `ambiguous` when
+   * two sessions came to hold that same history: then nobody can tell which is meant. Without a store: `unknown`, or `STORE_UNAVAILABLE`
+   * for a history that is known here to stand behind a window.
    */
   async byPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
     if (chain.candidates.length === 0) return undefined
     try {
       return await this.#matchPrefix(tenant, chain)
     } catch (error) {
-      if (!storeIsAway(error)) throw error
-      return undefined
+      if (!storeIsAway(error) || this.#isBehindWindow(tenant, chain)) throw error
+      return { kind: 'unknown' }
     }
   }
 
@@ -149,6 +150,7 @@ export class SessionTracker {
 
   /** Keeps a session in memory while a turn of it is in flight. Each call needs its `release`. */
   hold(session: LiveSession): void {
+    if (session.temporary) return
     const key = keyOf(session.record.tenant, session.record.id)
     const held = this.#inFlight.get(key)
     if (held === undefined) this.#inFlight.set(key, { session, turns: 1 })
@@ -158,19 +160,30 @@ export class SessionTracker {
   release(session: LiveSession): void {
     const key = keyOf(session.record.tenant, session.record.id)
     const held = this.#inFlight.get(key)
-    if (held === undefined) return
+    if (held?.session !== session) return
     held.turns--
     if (held.turns === 0) this.#inFlight.delete(key)
   }
 
-  /** Whether a turn of it is in flight in this process. */
+  /** Whether a turn of it may be in flight: here, or in another process, of whose turns nobody knows. */
   isBusy(tenant: string, id: string): boolean {
-    return this.#inFlight.has(keyOf(tenant, id))
+    return this.#isShared || this.#inFlight.has(keyOf(tenant, id))
   }
 
-  /** Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. */
-  async enter(session: LiveSession, space: KvSpace): Promise<void> {
-    if (session.enter(space) && session.stored && !session.temporary) await this.save(session, [])
+  /**
+   * Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. Answers the session to go
+   * on with: without a store it is a temporary one, unless a window stands before it (`STORE_UNAVAILABLE`).
+   */
+  async enter(session: LiveSession, space: KvSpace): Promise<LiveSession> {
+    if (!session.enter(space) || !session.stored) return session
+    try {
+      await this.save(session, [])
+      return session
+    } catch (error) {
+      if (!storeIsAway(error) || session.record.baseWindow !== undefined) throw error
+      session.leave(space)
+      return this.#withoutStore(session.record.tenant, session.record.id)
+    }
   }
 
   /**
@@ -187,15 +200,18 @@ export class SessionTracker {
 
   /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
   announce(session: LiveSession, digests: readonly string[]): void {
-    for (const digest of digests) this.#know(digest, bothOf(this.#known(digest), { sessionId: session.record.id }))
+    this.#histories.note(digests, session.record.id)
   }
 
   /** Takes an announcement back: the answer did not reach the client. What the store has remains. */
   retract(digests: readonly string[]): void {
-    for (const digest of digests) this.#boundaries.delete(digest)
+    this.#histories.forget(digests)
   }
 
-  /** Stores a session after a turn, with the boundaries of that turn and the ids of responses that the engine keeps. */
+  /**
+   * Stores a session after a turn, with the boundaries of that turn and the ids of responses that the engine keeps. What a shared store
+   * could not take is forgotten here too: nobody could say whether another process delivered the same.
+   */
   async save(session: LiveSession, digests: readonly string[], responseIds: readonly string[] = []): Promise<void> {
     const { store, now, boundaryTtlMs, responseTtlMs } = this.#options
     if (session.ended || session.temporary) return
@@ -206,9 +222,14 @@ export class SessionTracker {
       keepBoundaries: KEEP_BOUNDARIES,
       responses: responseIds.map((response) => ({ id: response, expiresAt: now() + responseTtlMs })),
     }
-    this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
+    try {
+      this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
+    } catch (error) {
+      if (this.#isShared) this.retract(digests)
+      throw error
+    }
     // From now on the store answers for them, with what other processes saved; memory lives on as long.
-    for (const digest of digests) this.#know(digest, bothOf(this.#known(digest), { sessionId: id }))
+    this.#histories.note(digests, id)
   }
 
   /**
@@ -235,14 +256,19 @@ export class SessionTracker {
   ended(tenant: string, id: string): void {
     const key = keyOf(tenant, id)
     this.#live(key)?.end()
+    this.#temporary.get(key)?.end()
     this.#inFlight.delete(key)
     this.#sessions.delete(key)
     this.#temporary.delete(key)
   }
 
-  /** This process dispatches nothing under that lineage from now on. */
+  /** This process dispatches nothing under that lineage from now on, and breaks off what is in flight. */
   retired(tenant: string, lineage: string): void {
     this.#lineages.retire(tenant, lineage)
+    for (const { session } of [...this.#inFlight.values()]) {
+      const { record } = session
+      if (record.tenant === tenant && record.lineage === lineage) this.ended(tenant, record.id)
+    }
   }
 
   /** Drops what has expired in the store; answers how many. Call now and then. */
@@ -252,13 +278,13 @@ export class SessionTracker {
 
   async #matchPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
     const digests = chain.candidates.map((candidate) => candidate.digest)
-    const hits = await this.#hits(tenant, digests)
+    const hits = await this.#histories.find(tenant, digests)
     for (const digest of digests) {
       const hit = hits.get(digest)
       if (hit === undefined) continue
       if (hit === 'ambiguous') {
         const mark = behindWindowMark(digest)
-        return { kind: 'ambiguous', behindWindow: (await this.#hits(tenant, [mark])).has(mark) }
+        return { kind: 'ambiguous', behindWindow: (await this.#histories.find(tenant, [mark])).has(mark) }
       }
       const session = await this.find(tenant, hit.sessionId)
       if (session !== undefined) return { kind: 'one', session }
@@ -266,27 +292,13 @@ export class SessionTracker {
     return undefined
   }
 
-  /**
-   * Memory has what was announced and is not saved yet. The store is asked each time all the same: another process may have come to
-   * hold a history that this one knows as its own session's, and then nobody may have it.
-   */
-  async #hits(tenant: string, digests: readonly string[]): Promise<ReadonlyMap<string, BoundaryHit>> {
-    const { store, now } = this.#options
-    const hits = new Map(await store.findBoundaries(tenant, digests, now()))
-    for (const digest of digests) {
-      const known = this.#known(digest)
-      if (known !== undefined) hits.set(digest, bothOf(hits.get(digest), known))
-    }
-    return hits
-  }
-
-  #known(digest: string): BoundaryHit | undefined {
-    const known = this.#boundaries.get(digest)
-    return known === undefined || known.expiresAt <= this.#options.now() ? undefined : known.hit
-  }
-
-  #know(digest: string, hit: BoundaryHit): void {
-    this.#boundaries.set(digest, { hit, expiresAt: this.#options.now() + this.#options.boundaryTtlMs })
+  /** As far as this process knows. */
+  #isBehindWindow(tenant: string, chain: Chain): boolean {
+    return chain.candidates.some(({ digest }) => {
+      const hit = this.#histories.peek(digest)
+      if (hit === 'ambiguous') return this.#histories.peek(behindWindowMark(digest)) !== undefined
+      return hit !== undefined && this.#live(keyOf(tenant, hit.sessionId))?.record.baseWindow !== undefined
+    })
   }
 
   /** Whether a session in memory is still the stored one; what another process changed is taken over. */
@@ -296,7 +308,7 @@ export class SessionTracker {
     if (!live.stored || live.believedUntil > now()) return true
     const asked = now()
     const record = await store.getSession(live.record.tenant, live.record.id)
-    if (record === undefined) {
+    if (record === undefined || isAnother(record, live.record)) {
       this.ended(live.record.tenant, live.record.id)
       return false
     }
@@ -306,8 +318,12 @@ export class SessionTracker {
   }
 
   #doubt(tenant: string, id: string): void {
-    const live = this.#live(keyOf(tenant, id))
-    if (live !== undefined) live.believedUntil = 0
+    const key = keyOf(tenant, id)
+    const live = this.#live(key)
+    if (live === undefined) return
+    live.believedUntil = 0
+    // Its turns in flight would put KV where nobody looks any more, if it was ended.
+    if (this.#inFlight.has(key)) this.#believe(live).catch(() => {})
   }
 
   #settle(session: LiveSession, outcome: SaveOutcome): void {
@@ -315,10 +331,6 @@ export class SessionTracker {
     if (outcome === 'saved') session.stored = true
     else if (outcome === 'gone') this.ended(tenant, id)
     else session.believedUntil = 0
-  }
-
-  async #insert(session: LiveSession): Promise<void> {
-    await this.save(session, [])
   }
 
   async #checkQuota({ tenant, maxSessions }: Opener): Promise<void> {
@@ -342,7 +354,7 @@ export class SessionTracker {
   }
 
   /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
-  #withoutStore({ tenant }: Opener, id: string): LiveSession {
+  #withoutStore(tenant: string, id: string): LiveSession {
     const key = keyOf(tenant, id)
     const known = this.#temporary.get(key)
     if (known !== undefined) return known
@@ -350,6 +362,11 @@ export class SessionTracker {
     const session = new LiveSession(record, { stored: false, temporary: true })
     this.#temporary.set(key, session)
     return session
+  }
+
+  /** Other processes write to the store. */
+  get #isShared(): boolean {
+    return Number.isFinite(this.#options.store.believeMs)
   }
 
   #live(key: string): LiveSession | undefined {
@@ -371,13 +388,12 @@ function storeIsAway(error: unknown): boolean {
   return error instanceof CwmError && error.code === 'STORE_UNAVAILABLE'
 }
 
-function keyOf(tenant: string, id: string): string {
-  return JSON.stringify([tenant, id])
+/** A session that was ended and begun anew under the same name: within one life a lineage changes with its head alone. */
+function isAnother(stored: SessionRecord, known: SessionRecord): boolean {
+  if (stored.createdAt !== known.createdAt) return true
+  return stored.head === known.head && stored.lineage !== known.lineage
 }
 
-/** Two who came to hold the same words are ambiguous, and stay so. */
-function bothOf(known: BoundaryHit | undefined, hit: BoundaryHit): BoundaryHit {
-  if (known === undefined) return hit
-  if (known === 'ambiguous' || hit === 'ambiguous') return 'ambiguous'
-  return known.sessionId === hit.sessionId ? hit : 'ambiguous'
+function keyOf(tenant: string, id: string): string {
+  return JSON.stringify([tenant, id])
 }

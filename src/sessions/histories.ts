@@ -1,0 +1,69 @@
+// Which session a delivered history belongs to: the store knows what all processes have saved, memory what this one has announced and
+// not saved yet. Two sessions that came to hold the same words are ambiguous, and stay so.
+
+import { LRUCache } from 'lru-cache'
+import type { Now } from '../base/clock.ts'
+import type { BoundaryHit, Store } from '../base/store.ts'
+
+export interface HistoriesOptions {
+  readonly store: Pick<Store, 'findBoundaries'>
+  readonly now: Now
+  /** Boundaries kept in memory; about 200 bytes each. */
+  readonly maxBoundaries: number
+  /** Milliseconds after which a history that nobody continued is no longer recognised. */
+  readonly boundaryTtlMs: number
+}
+
+interface KnownBoundary {
+  readonly hit: BoundaryHit
+  readonly expiresAt: number
+}
+
+export class Histories {
+  readonly #options: HistoriesOptions
+  readonly #known: LRUCache<string, KnownBoundary>
+
+  constructor(options: HistoriesOptions) {
+    this.#options = options
+    this.#known = new LRUCache({ max: options.maxBoundaries })
+  }
+
+  /** A session holds these histories now, beside whoever did before. */
+  note(digests: readonly string[], sessionId: string): void {
+    const expiresAt = this.#options.now() + this.#options.boundaryTtlMs
+    for (const digest of digests) {
+      this.#known.set(digest, { hit: bothOf(this.peek(digest), { sessionId }), expiresAt })
+    }
+  }
+
+  /** Takes back what was noted. What the store has remains. */
+  forget(digests: readonly string[]): void {
+    for (const digest of digests) this.#known.delete(digest)
+  }
+
+  /** What this process knows of a history, without asking the store. */
+  peek(digest: string): BoundaryHit | undefined {
+    const known = this.#known.get(digest)
+    return known === undefined || known.expiresAt <= this.#options.now() ? undefined : known.hit
+  }
+
+  /**
+   * Who holds these histories, by digest. The store is asked each time: another process may have come to hold one that this process knows
+   * as its own session's, and then nobody may have it.
+   */
+  async find(tenant: string, digests: readonly string[]): Promise<ReadonlyMap<string, BoundaryHit>> {
+    const { store, now } = this.#options
+    const hits = new Map(await store.findBoundaries(tenant, digests, now()))
+    for (const digest of digests) {
+      const known = this.peek(digest)
+      if (known !== undefined) hits.set(digest, bothOf(hits.get(digest), known))
+    }
+    return hits
+  }
+}
+
+function bothOf(known: BoundaryHit | undefined, hit: BoundaryHit): BoundaryHit {
+  if (known === undefined) return hit
+  if (known === 'ambiguous' || hit === 'ambiguous') return 'ambiguous'
+  return known.sessionId === hit.sessionId ? hit : 'ambiguous'
+}
