@@ -120,7 +120,7 @@ export class RedisRows {
 
   /** What `read` answers for each tenant, flat, a few tenants at a time. */
   async ofAllTenants<T>(read: (tenant: string) => Promise<readonly T[]>): Promise<T[]> {
-    const tenants = (await this.texts('SMEMBERS', this.shared.tenants)).map(decodeURIComponent)
+    const tenants = await this.tenants()
     const all: T[] = []
     for (let n = 0; n < tenants.length; n += tenantsAtOnce) {
       all.push(...(await Promise.all(tenants.slice(n, n + tenantsAtOnce).map(read))).flat())

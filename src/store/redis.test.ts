@@ -15,7 +15,7 @@ import { Sealer } from './seal.ts'
 let handles: Store[] = []
 
 async function openAt(url: string, options: Partial<RedisOptions> = {}): Promise<Store> {
-  const store = await openRedisStore({ url, log: silentLogger, believeMs: 50, ...options })
+  const store = await openRedisStore({ url, log: silentLogger, believeMs: 50, commandTimeoutMs: 5000, ...options })
   handles.push(store)
   return store
 }
