@@ -3,9 +3,9 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
 import type { Store } from '../base/store.ts'
+import type { Audit } from '../sessions/audit.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
-import type { AuditLog } from '../windows/audited.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
@@ -18,7 +18,7 @@ export interface SessionHandlerParts {
   readonly retained: RetainedTurns
   readonly deletions: Deletions
   readonly store: Store
-  readonly audit: AuditLog
+  readonly audit: Pick<Audit, 'record' | 'settle'>
   readonly now: () => number
 }
 

@@ -4,7 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
 import { isSessionId, randomId, sessionIdRule } from '../base/ids.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
-import type { Sharing } from '../base/records.ts'
+import type { Sharing, WindowRecord } from '../base/records.ts'
 import type { WindowQuery } from '../base/store.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
@@ -15,7 +15,7 @@ import type { Labels, Windows } from '../windows/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { readContent } from './content.ts'
 import * as routes from './routes.ts'
-import { deletionToWire, pageToWire, thawReceiptToWire, windowToWire } from './wire.ts'
+import { deletionToWire, labelsSchema, pageToWire, thawReceiptToWire, windowToWire } from './wire.ts'
 
 export interface WindowHandlerParts {
   readonly windows: Windows
@@ -103,7 +103,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { tenant, operation } = callerOf(c)
     const { name, at, ...labels } = c.req.valid('json')
     const request = { tenant, source: c.req.valid('param').name, name, at, ...labelsFromWire(labels) }
-    return c.json(windowToWire(await cloneWindow(windows, request, operation)), 201)
+    return c.json(windowToWire(made(await cloneWindow(windows, request, operation))), 201)
   })
 
   app.openapi(routes.createWindow, async (c) => {
@@ -115,7 +115,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     if (same !== undefined) return c.json(windowToWire(same), 200)
     const { lineage, shared } = await parts.beginLineage(tenant)
     const request = { tenant, name, prompt, clientSalt, lineage, shared, ...labelsFromWire({ tags, note }) }
-    return c.json(windowToWire(await createWindow(windows, request, operation)), 201)
+    return c.json(windowToWire(made(await createWindow(windows, request, operation))), 201)
   })
 
   app.openapi(routes.exportWindow, async (c) => {
@@ -128,13 +128,14 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
 
   app.openapi(routes.importWindow, async (c) => {
     const { tenant, operation, policy } = callerOf(c)
-    const file = readExport(c.req.valid('json') as JsonValue)
+    const given = readExport(c.req.valid('json') as JsonValue)
     // What a client may not say in a chat it may not bring in by a file either.
-    readContent({ ...file.prompt.shaping, ...contentOf(file.prompt) }, policy)
+    const { prompt } = readContent({ ...given.prompt.shaping, ...contentOf(given.prompt) }, policy)
+    const file = { ...given, prompt, ...labelsOf(given) }
     const { lineage, shared } = await parts.beginLineage(tenant)
     const name = c.req.valid('query').name ?? file.name
     const { record, drift } = await importWindow(windows, { tenant, name, file, lineage, shared }, operation)
-    return c.json({ window: windowToWire(record), drift }, 201)
+    return c.json({ window: windowToWire(made(record)), drift }, 201)
   })
 
   app.openapi(routes.deleteWindow, async (c) => {
@@ -145,6 +146,24 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
 
 function contentOf({ dialect, model, messages }: { dialect: string; model: string; messages: readonly JsonValue[] }) {
   return { dialect, model, [dialect === 'responses' ? 'input' : 'messages']: messages }
+}
+
+/** Throws `WINDOW_FAILED`: who makes a window from what he has at hand wants it, or the reason; the name can be tried again. */
+function made(record: WindowRecord): WindowRecord {
+  if (record.state === 'frozen') return record
+  throw new CwmError('WINDOW_FAILED', `window ${record.name} could not be made: ${record.reason ?? record.state}`, {
+    param: 'name',
+  })
+}
+
+/** A file may come from anywhere. Throws `INVALID_IMPORT`. */
+function labelsOf({ tags, note }: Labels): Labels {
+  const read = labelsSchema.safeParse({ tags, note })
+  if (read.success) return labelsFromWire(read.data)
+  const [issue] = read.error.issues
+  throw new CwmError('INVALID_IMPORT', `\`${issue?.path.join('.')}\`: ${issue?.message}`, {
+    param: String(issue?.path[0] ?? 'tags'),
+  })
 }
 
 /** The session of that id. Throws `SESSION_NOT_FOUND`. */

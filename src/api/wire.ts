@@ -167,6 +167,8 @@ export const labels = {
   note: z.string().max(4096).optional(),
 }
 
+export const labelsSchema = z.object(labels)
+
 type Wire<T extends z.ZodType> = z.infer<T>
 
 function iso(ms: number): string {

@@ -41,7 +41,8 @@ export class BaseWindows {
    */
   async require(tenant: string, name: string, id?: string): Promise<BaseWindow> {
     const record = await this.#store.getWindow(tenant, name)
-    if (record === undefined || (id !== undefined && record.id !== id)) throw notFound(name)
+    if (id !== undefined && record?.id !== id) throw goneBefore(name)
+    if (record === undefined) throw notFound(name)
     if (record.state !== 'frozen') {
       const code = record.state === 'freezing' ? 'WINDOW_NOT_READY' : 'WINDOW_FAILED'
       const why = record.state === 'freezing' ? 'is still being frozen' : `could not be frozen: ${record.reason ?? ''}`
@@ -65,6 +66,14 @@ export class BaseWindows {
 
 export function notFound(name: string): CwmError {
   return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, { param: 'x-cwm-window' })
+}
+
+function goneBefore(name: string): CwmError {
+  return new CwmError(
+    'WINDOW_NOT_FOUND',
+    `window ${name}, whose messages stand before this session's own, was deleted; thaw another one into the session, or begin a new one`,
+    { param: 'x-cwm-window' },
+  )
 }
 
 function build(record: WindowRecord, prompt: Prompt, tokenIds: Uint32Array, rules: DialectRules): BaseWindow {

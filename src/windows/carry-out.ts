@@ -12,15 +12,20 @@ import { Steps } from './steps.ts'
 
 const PROBE_DEADLINE_MS = 15_000
 
-/**
- * Answers what was proved, and whether the pin is given back (or there was none). What LMCache does is a warning and leaves the
- * residue unknown. Throws what the store throws.
- */
+export interface CarriedOut {
+  readonly receipt: DeletionReceipt
+  /** The pin is given back, or there was none. */
+  readonly unpinned: boolean
+  /** Sessions of the lineage live on that may not know all its spaces: this order has to outlive them. */
+  readonly waits: boolean
+}
+
+/** Answers what was proved. What LMCache does is a warning and leaves the residue unknown. Throws what the store throws. */
 export async function carryOut(
   parts: DeletionParts,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
-): Promise<{ receipt: DeletionReceipt; unpinned: boolean }> {
+): Promise<CarriedOut> {
   const { store, lmcache, now, sessions, quotas, saltOf } = parts
   const steps = new Steps(now)
   const warnings: string[] = []
@@ -43,21 +48,23 @@ export async function carryOut(
   }
   const unpinned = await steps.time('unpin', () => unpin(parts, link, order, sequences, warnings))
   const keptFor = new Set<KeptFor>()
-  if (order.shared !== undefined) keptFor.add('isolation')
+  if (order.shared !== undefined && !retired) keptFor.add('isolation')
   else if (holders.sessions > 0) keptFor.add('session')
   const before = order.receipt?.deletedChunks ?? 0
-  const held = { windows: holders.windows, all: keptFor.size > 0 }
+  const held = { windows: holders.windows, all: keptFor.size > 0, none: retired }
   const done = await steps.time('delete', () => deleteSpaces(parts, link, order, sequences, held, warnings))
-  if (!held.all && done.keptChunks > 0) keptFor.add('window')
+  const windowsHold = order.kind === 'session' && holders.windows.some(({ receipt }) => (receipt?.chunks ?? 0) > 0)
+  if (!held.all && (done.keptChunks > 0 || windowsHold)) keptFor.add('window')
   if (retired) await Promise.all(order.spaces.map((space) => quotas.remove(saltOf({ ...space, tenant, lineage }))))
   return {
     unpinned: unpinned !== undefined,
+    waits: order.kind === 'session' && keptFor.has('session') && order.spaces.length > 1,
     receipt: {
       deletedChunks: before + done.deletedChunks,
       residualChunks: done.residualChunks,
       keptChunks: done.keptChunks,
       keptFor: [...keptFor],
-      unpinned: order.receipt?.unpinned ?? unpinned ?? false,
+      unpinned: unpinned === undefined ? false : (unpinned ?? order.receipt?.unpinned ?? null),
       lineageRetired: retired,
       ms: { ...steps.ms },
       warnings,
@@ -100,8 +107,10 @@ interface Deleted {
 
 interface Holders {
   readonly windows: readonly WindowRecord[]
-  /** Somebody holds all of it: nothing goes. */
+  /** Sessions hold all that is of today's epoch. What is older nobody can load any more but by a window's pin. */
   readonly all: boolean
+  /** The lineage is retired. */
+  readonly none: boolean
 }
 
 async function deleteSpaces(
@@ -114,45 +123,51 @@ async function deleteSpaces(
 ): Promise<Deleted> {
   const nothing = { deletedChunks: 0, residualChunks: 0, keptChunks: 0 }
   if (!parts.lmcache.configured || order.spaces.length === 0) return nothing
-  if (link === undefined) return { ...nothing, residualChunks: null }
+  const isHeld = ({ kvEpoch }: KvSpace) => holders.all && kvEpoch === parts.kvEpoch
+  const gone = order.spaces.filter((space) => !isHeld(space))
+  if (link === undefined) return { ...nothing, residualChunks: gone.length === 0 ? 0 : null }
   const keysOf = await namesOfChunks(parts, link, order)
-  if (holders.all) {
-    const [first] = order.spaces
-    const keys = first === undefined ? undefined : keysOf(first)
-    const chunks = (ids: Uint32Array) => (keys === undefined ? 0 : Math.floor(ids.length / keys.chunkSize))
-    return { ...nothing, keptChunks: sequences.reduce((sum, ids) => sum + chunks(ids), 0) }
-  }
+  const heldKeys = order.spaces.filter(isHeld).map(keysOf)
+  const chunksIn = (ids: Uint32Array) =>
+    Math.max(0, ...heldKeys.map((keys) => (keys === undefined ? 0 : Math.floor(ids.length / keys.chunkSize))))
+  const held = sequences.reduce((sum, ids) => sum + chunksIn(ids), 0)
+  if (gone.length === 0) return { ...nothing, keptChunks: held }
   const go: Sequence[] = []
   const keep: Sequence[] = []
   const salts = new Set<string>()
-  for (const space of order.spaces) {
+  let unnamed = false
+  for (const space of gone) {
     const salt = parts.saltOf({ tenant: order.tenant, lineage: order.lineage, ...space })
     salts.add(salt)
     const keys = keysOf(space)
-    if (keys === undefined) continue
-    go.push(...sequences.map((tokenIds) => ({ tokenIds, salt, keys })))
-    keep.push(...(await windowIds(parts, space, holders.windows)).map((tokenIds) => ({ tokenIds, salt, keys })))
+    if (keys === undefined) unnamed ||= sequences.length > 0
+    else {
+      go.push(...sequences.map((tokenIds) => ({ tokenIds, salt, keys })))
+      keep.push(...(await windowIds(parts, space, holders.windows)).map((tokenIds) => ({ tokenIds, salt, keys })))
+    }
   }
   try {
     const request = {
       sequences: go.map((sequence) => ({ sequence, from: 0 })),
       keep,
-      // A window's chunks are all named by its ids; a session has left others, of turns that were edited or done again.
-      ...(order.kind === 'session' ? { salts } : {}),
+      // A window's chunks are all named by its ids. A session has left others, of turns that were edited or done again; and once nobody
+      // holds the lineage, whatever is under its salts may go.
+      ...(order.kind === 'session' || holders.none ? { salts } : {}),
     }
     const { warnings: words, ...done } = await link.client.deleteChunks(request, { deadlineMs: PROBE_DEADLINE_MS })
     warnings.push(...words)
-    if (go.length < sequences.length || (order.kind === 'window' && go.length === 0 && sequences.length > 0)) {
-      warnings.push('the engine of these chunks is not attached to LMCache now: nobody can name them')
-      return { ...done, residualChunks: null }
+    if (unnamed) warnings.push('the engine of these chunks is not attached to LMCache now: nobody can name them')
+    return {
+      ...done,
+      keptChunks: done.keptChunks + held,
+      residualChunks: unnamed ? null : done.residualChunks,
     }
-    return done
   } catch (thrown) {
     const error = toCwmError(thrown)
     if (error.code === 'INTERNAL') throw error
     parts.lmcache.doubt()
     warnings.push(error.message)
-    return { ...nothing, residualChunks: null }
+    return { ...nothing, keptChunks: held, residualChunks: null }
   }
 }
 

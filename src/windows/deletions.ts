@@ -10,17 +10,15 @@ import type { SessionTracker } from '../sessions/tracker.ts'
 import { audited, deletionOutcome } from './audited.ts'
 import { notFound } from './base-windows.ts'
 import { carryOut } from './carry-out.ts'
+import { FIRST_RETRY_MS, LOOK_AGAIN_MS, newOrder, sessionOrder } from './orders.ts'
 import { spaceOf, type WindowParts } from './parts.ts'
 import type { Windows } from './windows.ts'
 
 /** How long a delete waits for a freeze of the same window that is under way. */
 const SETTLE_MS = 20_000
-const FIRST_RETRY_MS = 5_000
 const SLOWEST_RETRY_MS = 3_600_000
 /** After a week what is left was evicted, or nobody can tell. */
 const GIVE_UP_MS = 7 * 24 * 3_600_000
-/** When turns were broken off, their last chunks may reach LMCache after the delete: it is looked at once more. */
-const LOOK_AGAIN_MS = 30_000
 const PER_RUN = 200
 /** Older epochs under which a window may have left KV. */
 const MAX_EPOCHS = 16
@@ -63,12 +61,11 @@ export class Deletions {
     const record = view
     const content = await store.getWindowContent(tenant, name, record.id)
     const order: DeletionRecord = {
-      ...this.#order('window', record, name),
+      ...newOrder('window', record, name, now()),
       // Of a pin that an older epoch still holds, the record's own epoch tells; chunks may lie under each.
       spaces: epochsOf(record, this.#parts.kvEpoch),
       pin: record.pin,
       ...(record.keys === undefined ? {} : { keys: record.keys }),
-      at: now(),
     }
     const sequences = content === undefined || content.tokenIds.length === 0 ? [] : [content.tokenIds]
     if (!(await store.removeWindow(record, order, sequences))) throw notFound(name)
@@ -89,21 +86,23 @@ export class Deletions {
 
   async #endSession(session: SessionRecord, why: EndedWhy): Promise<DeletionRecord | undefined> {
     const { store, sessions, metrics, now } = this.#parts
-    const { tenant, id, spacesLost } = session
+    const { tenant, id } = session
     const inFlight = sessions.isBusy(tenant, id)
     const sequences = await lastIds(this.#parts, session)
-    const order: DeletionRecord = {
-      ...this.#order('session', session, id),
-      spaces: session.spaces,
-      ...(spacesLost === true ? { spacesLost } : {}),
-      pin: 'none',
-      at: now(),
-    }
+    const order = sessionOrder(session, now())
     if (!(await store.removeSession(session, order, sequences))) return undefined
     sessions.ended(tenant, id)
     this.#parts.retained.drop(tenant, id)
     metrics.sessionsEnded.inc({ why })
     return await this.#first(order, sequences, inFlight)
+  }
+
+  /** Orders anew, and carries out, what others held until now. Throws only `STORE_UNAVAILABLE`. */
+  async again(order: DeletionRecord): Promise<DeletionRecord> {
+    const { store, now } = this.#parts
+    const anew: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + FIRST_RETRY_MS }
+    await store.addDeletion(anew, [])
+    return await this.#carryOut(anew, [], undefined)
   }
 
   /** Throws `DELETION_NOT_FOUND`. */
@@ -129,22 +128,6 @@ export class Deletions {
     }
   }
 
-  #order(kind: DeletionRecord['kind'], holder: WindowRecord | SessionRecord, name: string) {
-    const { tenant, lineage, shared } = holder
-    return {
-      tenant,
-      id: randomId(),
-      kind,
-      name,
-      lineage,
-      ...(shared === undefined ? {} : { shared }),
-      state: 'open' as const,
-      tries: 0,
-      // Should this process die now, the next run takes it up.
-      nextTryAt: this.#parts.now() + FIRST_RETRY_MS,
-    }
-  }
-
   async #first(order: DeletionRecord, sequences: readonly Uint32Array[], again: boolean): Promise<DeletionRecord> {
     return await this.#carryOut(order, sequences, again ? this.#parts.now() + LOOK_AGAIN_MS : undefined)
   }
@@ -158,17 +141,20 @@ export class Deletions {
     const { store, now, log, metrics } = this.#parts
     this.#busy.add(order.id)
     try {
-      const { receipt, unpinned } = await carryOut(this.#parts, order, sequences)
+      const { receipt, unpinned, waits } = await carryOut(this.#parts, order, sequences)
       const clean = receipt.residualChunks === 0 && unpinned
-      const over = now() - order.at > GIVE_UP_MS
+      const over = !waits && now() - order.at > GIVE_UP_MS
       const tries = order.tries + 1
       const change = {
         tries,
         receipt,
         ...(unpinned ? { pin: 'none' as const } : {}),
-        ...((clean && again === undefined) || over
+        ...((clean && !waits && again === undefined) || over
           ? { state: 'done' as const }
-          : { nextTryAt: again ?? now() + Math.min(FIRST_RETRY_MS * 2 ** order.tries, SLOWEST_RETRY_MS) }),
+          : {
+              state: 'open' as const,
+              nextTryAt: again ?? now() + Math.min(FIRST_RETRY_MS * 2 ** order.tries, SLOWEST_RETRY_MS),
+            }),
       }
       await store.changeDeletion(order.tenant, order.id, change)
       metrics.deletions.inc({ outcome: clean ? 'clean' : receipt.residualChunks === null ? 'unproved' : 'residue' })

@@ -1,6 +1,8 @@
 // Erases a tenant whole: every window and session with its KV, then everything else that is stored of it.
 
-import type { DeletionRecord } from '../base/records.ts'
+import { CwmError } from '../base/errors.ts'
+import type { DeletionRecord, WindowRecord } from '../base/records.ts'
+import type { Audit } from '../sessions/audit.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
@@ -22,39 +24,36 @@ const MAX_NAMED = 1_000
 
 /**
  * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it. What others make for the tenant meanwhile is
- * taken too, as long as it is made before the last look. Throws what the store throws; what was erased by then stays so.
+ * taken too, as long as it is made before the last look. The audit entry of the erasure itself stays, and orders that are still open until they
+ * are done. Throws what the store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays so.
  */
 export async function eraseTenant(
-  { store, now, audit }: Pick<WindowParts, 'store' | 'now' | 'audit'>,
+  { store, now, audit }: Pick<WindowParts, 'store' | 'now'> & { readonly audit: Pick<Audit, 'record' | 'settle'> },
   deletions: Deletions,
   tenant: string,
   actor: string,
 ): Promise<Erasure> {
   const start = now()
-  const open: string[] = []
-  const retired = new Set<string>()
-  let sessions = 0
-  let windows = 0
-  let deletedChunks = 0
-  let residualChunks: number | null = 0
-  const count = (record: DeletionRecord | undefined) => {
-    if (record === undefined) return
-    if (record.kind === 'session') sessions++
-    else windows++
-    deletedChunks += record.receipt?.deletedChunks ?? 0
-    const residue = record.receipt?.residualChunks ?? null
-    residualChunks = residualChunks === null || residue === null ? null : residualChunks + residue
-    if (record.receipt?.lineageRetired === true) retired.add(record.lineage)
-    if (record.state === 'open' && open.length < MAX_NAMED) open.push(record.id)
+  const done = new Map<string, DeletionRecord>()
+  const note = (record: DeletionRecord | undefined) => {
+    if (record !== undefined) done.set(record.id, record)
   }
   for (;;) {
     const page = await store.listSessions(tenant, { limit: PAGE })
-    for (const session of page.items) count(await deletions.endSession(session, 'erased', actor))
+    for (const session of page.items) note(await deletions.endSession(session, 'erased', actor))
     const held = await store.listWindows(tenant, { limit: PAGE })
-    for (const window of held.items) count(await deletions.deleteWindow(tenant, window.name, actor))
+    for (const window of held.items) note(await deleteIfThere(deletions, window, actor))
     if (page.items.length === 0 && held.items.length === 0) break
   }
+  // What was shared by user or tenant stayed until now. Once nobody can claim it any more, it goes like all else.
+  const kept = [...done.values()].filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
+  await audit.settle()
   await store.forgetTenant(tenant)
+  const rest: DeletionRecord[] = []
+  for (const order of distinct(kept)) rest.push(await deletions.again(order))
+  const orders = [...done.values()]
+  const windows = orders.filter(({ kind }) => kind === 'window').length
+  const sessions = orders.length - windows
   audit.record({
     tenant,
     actor,
@@ -64,5 +63,45 @@ export async function eraseTenant(
     outcome: 'ok',
     receipt: { windows, sessions },
   })
-  return { sessions, windows, deletedChunks, residualChunks, lineagesRetired: retired.size, open, ms: now() - start }
+  return {
+    sessions,
+    windows,
+    ...sumOf([...orders.filter((order) => !kept.includes(order)), ...rest]),
+    ms: now() - start,
+  }
+}
+
+function sumOf(orders: readonly DeletionRecord[]) {
+  const residues = orders.map(({ receipt }) => receipt?.residualChunks ?? null)
+  const retired = orders.filter(({ receipt }) => receipt?.lineageRetired === true).map(({ lineage }) => lineage)
+  return {
+    deletedChunks: orders.reduce((sum, { receipt }) => sum + (receipt?.deletedChunks ?? 0), 0),
+    residualChunks: residues.some((residue) => residue === null)
+      ? null
+      : residues.reduce<number>((sum, residue) => sum + (residue ?? 0), 0),
+    lineagesRetired: new Set(retired).size,
+    open: orders
+      .filter(({ state }) => state === 'open')
+      .slice(0, MAX_NAMED)
+      .map(({ id }) => id),
+  }
+}
+
+/** Undefined when somebody else has deleted it meanwhile. */
+async function deleteIfThere(
+  deletions: Deletions,
+  { tenant, name }: WindowRecord,
+  actor: string,
+): Promise<DeletionRecord | undefined> {
+  try {
+    return await deletions.deleteWindow(tenant, name, actor)
+  } catch (thrown) {
+    if (thrown instanceof CwmError && thrown.code === 'WINDOW_NOT_FOUND') return undefined
+    throw thrown
+  }
+}
+
+/** One order for each lineage and what it was used with: the sessions of a lineage leave the same chunks under the same salts. */
+function distinct(orders: readonly DeletionRecord[]): readonly DeletionRecord[] {
+  return [...new Map(orders.map((order) => [JSON.stringify([order.lineage, order.spaces]), order])).values()]
 }

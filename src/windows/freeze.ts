@@ -1,12 +1,12 @@
 // Freeze: verify, then commit. From a reserved record to a proved window, or to a failed one that holds no pin.
 
-import { type CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ChunkKeys, FreezeReceipt, WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { Link } from '../lmcache/link.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import { bytesOf, checksumOf } from './checksum.ts'
-import { findFrozenIds, fitToLimit } from './frozen-ids.ts'
+import { type FrozenIds, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
 import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
@@ -94,9 +94,11 @@ async function prove(
 ): Promise<Proof> {
   const { engine, models, now, verifyDeadlineMs, saltOf } = parts
   const warnings: string[] = []
-  const { ids, warning } = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
+  const found = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
+  const { ids, warning } = found
   if (warning !== undefined) warnings.push(warning)
   const model = await models.find(record.model, options.apiKey)
+  if (record.origin === 'content' || record.origin === 'import') checkServable(found, model?.limit)
   const tokenIds = fitToLimit(ids, model?.limit)
   if (tokenIds.length < ids.length) warnings.push('the context is full: its last tokens are left out')
   const { link, keys } = await findKeys(parts, model?.engineName, warnings)
@@ -153,6 +155,16 @@ async function prove(
     warnings,
   }
   return { receipt, tokenIds, keys }
+}
+
+/** No turn has shown yet that the engine takes this prompt: a window that nobody can continue is none. */
+function checkServable({ ids, refusal }: FrozenIds, limit: number | undefined): void {
+  if (refusal !== undefined) {
+    throw new CwmError('UPSTREAM_REJECTED', 'the engine refused the prompt', { detail: refusal })
+  }
+  if (limit !== undefined && ids.length >= limit) {
+    throw new CwmError('UPSTREAM_REJECTED', `the prompt has ${ids.length} tokens, and the model's limit is ${limit}`)
+  }
 }
 
 async function findKeys(

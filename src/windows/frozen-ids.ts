@@ -1,8 +1,10 @@
 // The exact ids that every next prompt of a conversation begins with, whatever the template strips from its last messages.
 
 import { CwmError } from '../base/errors.ts'
+import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { CallOptions, Engine } from '../upstream/engine.ts'
+import { asText, firstMediaAt } from './media.ts'
 import type { PromptOfTurn } from './parts.ts'
 
 /** Two user turns that share no first character, so that what their prompts share is not of the probes' making. */
@@ -12,30 +14,37 @@ export interface FrozenIds {
   /** Empty when they could not be had. */
   readonly ids: Uint32Array
   readonly warning?: string
+  /** What the engine said to the prompt itself: it can serve none that begins with it. */
+  readonly refusal?: string
 }
 
 /**
- * Renders the conversation with two different next turns and takes the common prefix.
- * Where the engine told the size of the last prompt, that prompt is rendered as well: if the sizes differ, the endpoint does not
- * express everything that shapes this prompt, and no ids are better than wrong ones.
+ * Renders the conversation with two different next turns and takes the common prefix; where it holds a picture or the like, up to the
+ * message that holds the first one. Where the engine told the size of the last prompt, that prompt is rendered as well: if the sizes differ,
+ * the endpoint does not express everything that shapes this prompt, and no ids are better than wrong ones.
  */
 export async function findFrozenIds(
   engine: Engine,
   rules: DialectRules,
-  { prompt, replyAt, promptTokens }: PromptOfTurn,
+  turn: PromptOfTurn,
   options: CallOptions,
 ): Promise<FrozenIds> {
-  const last = prompt.messages.at(-1)
-  const next = (probe: string) =>
-    engine.promptIds({ ...prompt, messages: [...prompt.messages, ...rules.probe(probe, last)] }, options)
+  const { prompt, replyAt, promptTokens } = turn
+  const media = firstMediaAt(prompt.messages)
+  const known = media === -1 ? prompt.messages : prompt.messages.slice(0, media)
+  const last = known.at(-1)
+  const next = (probe: string): readonly JsonValue[] =>
+    media === -1 ? rules.probe(probe, last) : [asText(prompt.messages[media], probe)]
+  const render = (probe: string) => engine.promptIds({ ...prompt, messages: [...known, ...next(probe)] }, options)
   let first: Uint32Array | undefined
   let second: Uint32Array | undefined
   try {
-    first = await next(PROBES[0])
-    second = await next(PROBES[1])
+    first = await render(PROBES[0])
+    second = await render(PROBES[1])
   } catch (thrown) {
     if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
-    return await withoutProbes(engine, { prompt, replyAt, promptTokens }, thrown, options)
+    if (media === -1) return await withoutProbes(engine, turn, thrown, options)
+    return { ids: new Uint32Array(), warning: `the engine refused the text before the first image (${thrown.message})` }
   }
   if (first === undefined || second === undefined) {
     return {
@@ -43,16 +52,23 @@ export async function findFrozenIds(
       warning: 'the engine has no endpoint that gives the ids of this prompt (see --enable-scale-out)',
     }
   }
+  const ids = first.slice(0, commonPrefix(first, second))
+  if (media !== -1) {
+    return {
+      ids,
+      warning: `message ${media + 1} holds an image or other media: frozen up to it, computed from there on`,
+    }
+  }
   if (promptTokens !== undefined && replyAt > 0) {
-    const turn = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
-    if (turn !== undefined && turn.length !== promptTokens) {
+    const turnIds = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
+    if (turnIds !== undefined && turnIds.length !== promptTokens) {
       return {
         ids: new Uint32Array(),
-        warning: `the rendered prompt has ${turn.length} tokens where the engine counted ${promptTokens}: something shapes it that the endpoint does not express`,
+        warning: `the rendered prompt has ${turnIds.length} tokens where the engine counted ${promptTokens}: something shapes it that the endpoint does not express`,
       }
     }
   }
-  return { ids: first.slice(0, commonPrefix(first, second)) }
+  return { ids }
 }
 
 /**
@@ -74,7 +90,7 @@ async function withoutProbes(
   } catch (thrown) {
     if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
   }
-  return { ids: new Uint32Array(), warning: `${why}: only the text is kept` }
+  return { ids: new Uint32Array(), warning: `${why}: only the text is kept`, refusal: refused.told }
 }
 
 /** The ids that the engine can prefill: it wants room for one token behind them. All of them where the limit is not known. */

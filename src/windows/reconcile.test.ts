@@ -39,7 +39,10 @@ function parts(change: object = {}): WindowParts {
     log: createLogger('silent'),
     metrics: createMetrics(),
     now: () => Date.now(),
+    audit: { record: () => {} },
     saltOf: () => 'salt',
+    kvEpoch: 0,
+    policyOf: () => ({ kvQuotaGb: 8 }),
     quotas: { ensure: () => undefined, remove: async () => {} },
     verifyDeadlineMs: 0,
     maxBaseBytes: 1024,
@@ -51,7 +54,7 @@ function parts(change: object = {}): WindowParts {
 // Found on the real engine: after a kill -9 the freeze was finished in one second, and who waited for it was told after twenty.
 it('tells those who wait for a window that it has finished it', async () => {
   await store.reserveWindow(aWindow(), someContent())
-  const windows = new Windows(parts())
+  const windows = new Windows(parts(), { bind: async () => true })
   const waiting = windows.showSettled('acme', 'draft', 5_000)
 
   const start = performance.now()
@@ -72,7 +75,7 @@ it('leaves a window as it was when cwm stops before it is finished', async () =>
       return Promise.reject(new CwmError('CLIENT_GONE', 'the call was given up'))
     },
   }
-  const windows = new Windows(parts({ engine }))
+  const windows = new Windows(parts({ engine }), { bind: async () => true })
 
   const repairs = await new Reconciler(parts({ engine }), windows, undefined).run(stopping.signal)
 

@@ -5,7 +5,7 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../upstream/engine.ts'
-import type { BaseWindow } from './base-windows.ts'
+import { type BaseWindow, notFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import { noteThaw, prepareToWarm } from './keep-alive.ts'
 import type { WindowParts } from './parts.ts'
@@ -31,6 +31,8 @@ export async function restoreWindow(
 
   const record = await prepareToWarm(parts, base.record, ids, model?.engineName, warnings)
   const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
+  // Asked at the last moment: what were warmed after the window's delete would be nobody's to delete.
+  if (await parts.store.isRetired(record.tenant, record.lineage)) throw notFound(record.name)
   await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
     ids.length === 0 ? undefined : await steps.time('warm', () => engine.warm(prompt.model, ids, salt, options))

@@ -13,7 +13,8 @@ import { audited, type OperationOptions, thawOutcome, windowOutcome } from './au
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
 import { bytesOf } from './checksum.ts'
 import { freezeReserved } from './freeze.ts'
-import type { PromptOfTurn, WindowParts } from './parts.ts'
+import { leaveBehind } from './orders.ts'
+import { type PromptOfTurn, sameSpace, spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
 import { restoreWindow } from './thaw.ts'
 
@@ -251,9 +252,15 @@ export class Windows {
   async #thaw(session: LiveSession, base: BaseWindow, options: CallOptions): Promise<ThawReceipt> {
     const { record } = base
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
+    const { lineage, spaces } = session.record
+    const stays = lineage === record.lineage
+    if (!stays) await leaveBehind(this.#parts, session.record)
+    const space = spaceOf({ ...record, kvEpoch: this.#parts.kvEpoch })
     const bound = await this.#sessions.bind(session, {
       lineage: record.lineage,
       ...(record.shared === undefined ? {} : { shared: record.shared }),
+      // The warm call has put KV there already.
+      spaces: [...(stays ? spaces.filter((known) => !sameSpace(known, space)) : []), space],
       baseWindow: record.name,
       baseWindowId: record.id,
       model: record.model,

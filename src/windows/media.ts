@@ -1,0 +1,35 @@
+// Where a conversation holds pictures, sound or files. Their ids are placeholders, equal for different pictures: the engine tells these apart
+// by hashes of the media, which no call on ids alone can give, so no KV may be claimed or computed from the first of them on.
+
+import { isObject, type JsonValue } from '../base/json.ts'
+
+const TEXT_PARTS: readonly (JsonValue | undefined)[] = [
+  undefined,
+  'text',
+  'input_text',
+  'output_text',
+  'refusal',
+  'thinking',
+  'redacted_thinking',
+  'tool_use',
+  'tool_result',
+]
+
+/** Index of the first message that holds more than text; -1 when all are text. */
+export function firstMediaAt(messages: readonly JsonValue[]): number {
+  return messages.findIndex((message) => isObject(message) && [message.content, message.output].some(holdsMedia))
+}
+
+/** The same message with nothing but this text in it. */
+export function asText(message: JsonValue | undefined, text: string): JsonValue {
+  if (!isObject(message)) return { role: 'user', content: text }
+  return Array.isArray(message.output) ? { ...message, output: text } : { ...message, content: text }
+}
+
+/** A part of a kind that is not known is no text. */
+function holdsMedia(content: JsonValue | undefined): boolean {
+  if (!Array.isArray(content)) return false
+  return content.some(
+    (part: JsonValue) => isObject(part) && (!TEXT_PARTS.includes(part.type) || holdsMedia(part.content)),
+  )
+}
