@@ -1,6 +1,6 @@
 // Structured logs by pino. What is logged is named field by field by the caller: never bodies, salts, keys or prompts.
 
-import { type Logger as Pino, pino, stdSerializers } from 'pino'
+import { type DestinationStream, type Logger as Pino, pino, stdSerializers } from 'pino'
 
 export type Logger = Pick<Pino, 'debug' | 'info' | 'warn' | 'error'>
 
@@ -20,8 +20,8 @@ const secretFields = [
   'messages',
 ]
 
-/** One JSON object a line on standard error. An error is logged with code, message and causes' messages, without its properties. */
-export function createLogger(level: LogLevel): Logger {
+/** One JSON object a line, on standard error. An error is logged with code, message and causes' messages, without its properties. */
+export function createLogger(level: LogLevel, to: DestinationStream = pino.destination(2)): Logger {
   return pino(
     {
       level,
@@ -30,7 +30,7 @@ export function createLogger(level: LogLevel): Logger {
       redact: { paths: secretFields.flatMap((field) => [`["${field}"]`, `*["${field}"]`]), remove: true },
       serializers: { err: describeError },
     },
-    pino.destination(2),
+    to,
   )
 }
 
