@@ -193,7 +193,8 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const sweep = async () => {
       await sessions.sweep()
       await store.dropDeletions(now() - settings.deletion_keep_ms, DROPPED_PER_SWEEP)
-      await endIdleSessions(windowParts, deletions, settings.session_ttl_ms, signal)
+      const idle = { lastingMs: settings.session_ttl_ms, passingMs: settings.boundary_ttl_ms }
+      await endIdleSessions(windowParts, deletions, idle, signal)
       while (!signal.aborted && (await store.reseal(RESEALED_PER_RUN)) > 0);
     }
     const tasks = [

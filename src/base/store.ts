@@ -142,7 +142,8 @@ export interface Store {
   listSessions(tenant: string, page: PageRequest): Promise<Page<SessionRecord>>
   /**
    * Stores a session and the traces of its turn, in one transaction. `isNew`: it was never stored, and is inserted if its lineage is not
-   * retired; otherwise it replaces the stored one if that is still there with the same `head`.
+   * retired; otherwise it replaces the stored one if that is still there with the same `head`. Spaces that the stored one has stay in any
+   * case: turns of two processes may each have noted some.
    * A boundary whose digest another session holds already becomes ambiguous and stays so until it expires.
    */
   saveTurn(session: SessionRecord, trace: TurnTrace, isNew: boolean): Promise<SaveOutcome>
@@ -157,8 +158,11 @@ export interface Store {
   findResponse(tenant: string, responseId: string, now: number): Promise<string | undefined>
   /** Drops up to `atMost` boundaries and response ids that expired before `now`; answers how many. */
   dropExpired(now: number, atMost: number): Promise<number>
-  /** Of all tenants: up to `atMost` sessions whose last turn was before `before`, oldest first. */
-  listIdle(before: number, atMost: number): Promise<readonly SessionRecord[]>
+  /**
+   * Of all tenants: up to `atMost` sessions whose last turn was before `before`, oldest first. `lasting`: those with a name or behind a
+   * window; otherwise those to which nothing but their boundaries leads.
+   */
+  listIdle(before: number, lasting: boolean, atMost: number): Promise<readonly SessionRecord[]>
   /**
    * Takes a session out, with its boundaries, response ids and retained turn, and writes the order to delete what it has left elsewhere;
    * in one transaction. Answers false when it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`.
@@ -239,6 +243,14 @@ export interface Store {
    * Resolves to 0 without encryption.
    */
   reseal(atMost: number): Promise<number>
+
+  /**
+   * Takes a piece of work, or keeps it, for `ms` milliseconds; false while another process has it. Always true where no other process
+   * writes.
+   */
+  takeWork(work: string, ms: number): Promise<boolean>
+  /** Gives it back, if this process has it. */
+  dropWork(work: string): Promise<void>
 
   /** Ends with everything written. */
   close(): Promise<void>

@@ -1,9 +1,7 @@
 // One session as this process holds it: its record, whether the store has it, and who must hear of its end.
 
 import type { KvSpace, SessionRecord } from '../base/records.ts'
-
-/** Spaces kept by name; a client that sends a new `cache_salt` with each turn must not grow its session without end. */
-const MAX_SPACES = 64
+import { sameSpace, withSpaces } from '../base/spaces.ts'
 
 /** Turns that run at once change it one field at a time, so none undoes another. */
 export class LiveSession {
@@ -42,11 +40,9 @@ export class LiveSession {
 
   /** Notes where a turn puts its KV; answers whether that is news. */
   enter(space: KvSpace): boolean {
-    const { spaces } = this.#record
-    if (spaces.some((other) => sameSpace(other, space))) return false
-    const all = [...spaces, space]
-    this.change(all.length > MAX_SPACES ? { spaces: all.slice(-MAX_SPACES), spacesLost: true } : { spaces: all })
-    return true
+    const before = this.#record
+    this.#record = withSpaces(before, [space])
+    return this.#record !== before
   }
 
   /** Takes that back: the turn goes elsewhere. */
@@ -67,8 +63,4 @@ export class LiveSession {
     for (const tell of this.#onEnd) tell()
     this.#onEnd.clear()
   }
-}
-
-function sameSpace(a: KvSpace, b: KvSpace): boolean {
-  return a.model === b.model && a.clientSalt === b.clientSalt && a.kvEpoch === b.kvEpoch
 }

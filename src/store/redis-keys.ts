@@ -4,6 +4,7 @@
 //
 //   known                    the tenant is listed                       usage           hash: windows, bytes, pinned
 //   s:ID  sb:ID  sr:ID       session, its boundaries, its responses     sessions        sorted set by last turn
+//   idle:lasting  :passing   the same by what ends them: named or behind a window, and all others
 //   b:DIGEST  r:ID           boundary, response: whose, until when      expiries        sorted set of both by expiry
 //   ls:LINEAGE  lw:LINEAGE   sets: its sessions, its windows            gone:LINEAGE    it is retired
 //   lc:KEY  lk:LINEAGE       a shared lineage, that it is shared        shared          set of the keys of shared lineages
@@ -11,7 +12,8 @@
 //   in:FIELD:VALUE           set of the names that have that value      t:NAME  turns   a retained turn; set of those sessions
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
 //
-// Elsewhere: `{meta}`, `{tenants}`, `{audit}`, `{turns}` (what all retained turns weigh), `{live}` (which proxies run).
+// Elsewhere: `{meta}`, `{tenants}`, `{audit}`, `{turns}` (what all retained turns weigh), `{live}` (which proxies run),
+// `{work:…}` (which proxy does it, for a while).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -29,6 +31,9 @@ export class TenantKeys {
   }
   get sessions() {
     return `${this.#root}sessions`
+  }
+  idle(lasting: boolean) {
+    return `${this.#root}idle:${lasting ? 'lasting' : 'passing'}`
   }
   get expiries() {
     return `${this.#root}expiries`
@@ -143,6 +148,9 @@ export class SharedKeys {
   }
   get turnTotals() {
     return `${this.#prefix}:{turns}:totals`
+  }
+  work(work: string) {
+    return `${this.#prefix}:{work:${work}}`
   }
   get audit() {
     return `${this.#prefix}:{audit}:all`

@@ -1,4 +1,4 @@
-// The three scripts that run within Redis: Lua, because each must look and write in one moment. What to write is decided in
+// The larger scripts that run within Redis: Lua, because each must look and write in one moment. What to write is decided in
 // TypeScript (cjson would change empty arrays, large numbers and broken surrogates); every key is named in KEYS.
 
 import { createHash } from 'node:crypto'
@@ -8,7 +8,7 @@ export interface Script {
   readonly sha: string
 }
 
-function script(lua: string): Script {
+export function script(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
 
@@ -52,7 +52,7 @@ local rev, want = ARGV[1] == 'desc', tonumber(ARGV[2])
 local at, tie = tonumber(ARGV[3]), ARGV[4]
 local text, from, before = ARGV[5], ARGV[6], ARGV[7]
 local dated = from ~= '-inf' or before ~= '+inf'
-local few, most = 3000, 20000
+local most = 20000
 
 local groups, k = {}, 3
 for g = 8, #ARGV do
@@ -75,7 +75,7 @@ end
 -- All names that the groups of one set let through, in ascending order, if one of these is small: then it is cheaper to intersect
 -- them in C than to ask name by name. These groups are done with then.
 local function intersected()
-  local size, keys, weights, rest = few + 1, { z }, { 1 }, {}
+  local size, keys, weights, rest = math.huge, { z }, { 1 }, {}
   for _, sets in ipairs(groups) do
     if #sets == 1 then
       size = math.min(size, redis.call('SCARD', sets[1]))
@@ -84,7 +84,8 @@ local function intersected()
       rest[#rest + 1] = sets
     end
   end
-  if size > few then return nil end
+  -- One group that is not small fills a page soon; two may have little in common.
+  if size > (#keys > 2 and 3000 or 600) then return nil end
   groups = rest
   local words = { #keys, unpack(keys) }
   words[#words + 1] = 'WEIGHTS'

@@ -11,6 +11,7 @@ import type { Entry, RedisRows } from './redis-rows.ts'
 import { dropTraces, writeTraces } from './redis-traces.ts'
 import type { Transaction } from './redis-transaction.ts'
 import { fromJson, toJson } from './redis-values.ts'
+import { afterTurn, isLasting } from './session-rows.ts'
 
 type Sessions = Pick<
   Store,
@@ -42,6 +43,10 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
     tx.expect(keys.session(next.id), held.raw)
     tx.write('SET', keys.session(next.id), toJson(next))
     tx.write('ZADD', keys.sessions, next.lastTurnAt, next.id)
+    tx.write('ZADD', keys.idle(isLasting(next)), next.lastTurnAt, next.id)
+    if (held.session !== undefined && isLasting(held.session) !== isLasting(next)) {
+      tx.write('ZREM', keys.idle(isLasting(held.session)), next.id)
+    }
     return true
   }
 
@@ -83,16 +88,20 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
       if (trace.boundaries.some((boundary) => boundary.tenant !== tenant || boundary.sessionId !== id)) {
         throw new CwmError('INTERNAL', "a turn's boundaries must belong to its own session")
       }
-      return rows.atomically(tenant, async (tx): Promise<SaveOutcome> => {
+      const outcome = await rows.atomically(tenant, async (tx): Promise<SaveOutcome> => {
         const held = await read(tenant, id)
         if (held.session === undefined && !isNew) return 'gone'
         if (held.session !== undefined && held.session.head !== session.head) return 'moved'
         // Ended, and begun anew under the same name.
         if (held.session !== undefined && held.session.lineage !== session.lineage) return 'gone'
-        if (!(await put(tx, held, session))) return 'gone'
+        const next = held.session === undefined ? session : afterTurn(held.session, session)
+        if (!(await put(tx, held, next))) return 'gone'
         await writeTraces(rows, tx, session, trace)
         return 'saved'
       })
+      // Nobody knows a new session yet.
+      if (outcome === 'saved' && !isNew) changes.tell({ kind: 'session', tenant, id })
+      return outcome
     },
 
     async bindSession(session, isNew) {
@@ -106,11 +115,11 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
       return outcome
     },
 
-    async listIdle(before, atMost) {
+    async listIdle(before, lasting, atMost) {
       const entries = await rows.ofAllTenants(async (tenant) => {
         const found = await rows.texts(
           'ZRANGE',
-          rows.keysOf(tenant).sessions,
+          rows.keysOf(tenant).idle(lasting),
           '-inf',
           `(${before}`,
           'BYSCORE',
@@ -138,6 +147,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
           tx.expect(keys.session(id), raw)
           tx.write('DEL', keys.session(id))
           tx.write('ZREM', keys.sessions, id)
+          tx.write('ZREM', keys.idle(isLasting(session)), id)
           tx.write('SREM', keys.sessionsOf(lineage), id)
           await dropTraces(rows, tx, tenant, id)
           dropTurn(tx, keys, id)

@@ -124,7 +124,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
     await one.getOrCreateSession(aSession())
 
     expect(await two.getSession('acme', 'session-1')).toBeUndefined()
-    expect(await two.listIdle(noon * 2, 10)).toEqual([])
+    expect(await two.listIdle(noon * 2, true, 10)).toEqual([])
   })
 
   describe('between proxies', () => {
@@ -183,6 +183,34 @@ describe.skipIf(skipsRedis)('on one server', () => {
       await server.send('ZADD', 'cwm:{live}:processes', String(Date.now() - 60_000), 'ended 60000')
 
       expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+    })
+
+    it('tells the others of a turn, so that they count on from it', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+      const heard: StoreChange[] = []
+      other.onChange((change) => heard.push(change))
+      const trace = { boundaries: [], keepBoundaries: 4 }
+      await store.saveTurn(aSession(), trace, true)
+
+      await store.saveTurn(aSession({ turns: 1 }), trace, false)
+      await store.retireLineage('acme', 'old') // resolves when the other has heard all that was said before
+
+      expect(heard[0]).toEqual({ kind: 'session', tenant: 'acme', id: 'session-1' })
+    })
+
+    it('let one at a time do a piece of work: whoever took it keeps it, until it gives it back or is gone', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+
+      const taken = await Promise.all([store, other, store, other].map((one) => one.takeWork('sweep', 60_000)))
+      const [holder, idle] = taken[0] === true ? [store, other] : [other, store]
+      await idle.dropWork('sweep')
+      const still = [await holder.takeWork('sweep', 60_000), await idle.takeWork('sweep', 60_000)]
+      await holder.dropWork('sweep')
+      const then = await idle.takeWork('sweep', 20)
+      const at = await until('its time is over', () => holder.takeWork('sweep', 60_000))
+
+      expect(new Set([`${taken[0]}${taken[2]}`, `${taken[1]}${taken[3]}`])).toEqual(new Set(['truetrue', 'falsefalse']))
+      expect([still, then, at]).toEqual([[true, false], true, true])
     })
 
     it('lets nobody store under a lineage that is being retired at the same moment', async () => {

@@ -19,6 +19,7 @@ import { tracesIn } from './redis-traces.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { windowListsIn } from './redis-window-list.ts'
 import { windowsIn } from './redis-windows.ts'
+import { workIn } from './redis-work.ts'
 import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from './seal.ts'
 
 export interface RedisOptions {
@@ -85,6 +86,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges, believeMs: number): O
     ...deletionsIn(rows),
     ...tenantsIn(rows),
     ...retainedIn(rows),
+    ...workIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))
     }),

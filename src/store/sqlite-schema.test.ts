@@ -88,6 +88,8 @@ describe('a store of schema version 1', () => {
       new Map([['digest-1', { sessionId: 'session-1' }]]),
     )
     expect(await store.claimMeta('secret_check', 'another')).toBe('sum')
+    expect(await store.listIdle(noon + 1, true, 9)).toHaveLength(1)
+    expect(await store.listIdle(noon + 1, false, 9)).toHaveLength(0)
   })
 
   it('keeps its windows with their content, and why one failed', async () => {

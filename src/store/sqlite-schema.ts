@@ -253,6 +253,13 @@ export const migrations: readonly string[] = [
     DELETE FROM usage WHERE tenant = OLD.tenant AND sessions = 0 AND windows = 0;
   END;
   `,
+  // 3: sessions with a name or behind a window end by another clock than those to which nothing but their boundaries leads.
+  `
+  DROP INDEX sessions_idle;
+  ALTER TABLE sessions ADD COLUMN lasting INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET lasting = record ->> '$.named' OR record ->> '$.baseWindow' IS NOT NULL;
+  CREATE INDEX sessions_idle ON sessions (lasting, last_turn_at);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

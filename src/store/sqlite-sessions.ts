@@ -4,6 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { SaveOutcome, Store } from '../base/store.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
+import { afterTurn, isLasting } from './session-rows.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import { recordAt } from './sqlite-rows.ts'
 import { traceWriter } from './sqlite-traces.ts'
@@ -13,6 +14,11 @@ type Sessions = Pick<
   'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
 >
 
+function columnsOf(session: SessionRecord) {
+  const { tenant, id, lineage, lastTurnAt } = session
+  return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
+}
+
 /** The session methods of the store. */
 export function sessionsIn(core: SqliteCore): Sessions {
   const { db } = core
@@ -21,13 +27,13 @@ export function sessionsIn(core: SqliteCore): Sessions {
   const isRetired = retiredQuery(core)
   const sql = db.prepareAll({
     get: 'SELECT record FROM sessions WHERE tenant = ? AND id = ?',
-    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, record) VALUES (?, ?, ?, ?, ?)',
-    put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, record = ?5 WHERE tenant = ?1 AND id = ?2',
+    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
+    put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, lasting = ?5, record = ?6 WHERE tenant = ?1 AND id = ?2',
     drop: 'DELETE FROM sessions WHERE tenant = ? AND id = ?',
     dropRetained: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
     list: `SELECT record FROM sessions WHERE tenant = ? AND (last_turn_at, id) < (?, ?)
       ORDER BY last_turn_at DESC, id DESC LIMIT ?`,
-    idle: 'SELECT record FROM sessions WHERE last_turn_at < ? ORDER BY last_turn_at LIMIT ?',
+    idle: 'SELECT record FROM sessions WHERE lasting = ? AND last_turn_at < ? ORDER BY last_turn_at LIMIT ?',
   })
 
   function read(tenant: string, id: string): SessionRecord | undefined {
@@ -36,14 +42,13 @@ export function sessionsIn(core: SqliteCore): Sessions {
   }
 
   function add(session: SessionRecord): boolean {
-    const { tenant, id, lineage, lastTurnAt } = session
-    if (isRetired.get(tenant, lineage) !== undefined) return false
-    sql.add.run(tenant, id, lineage, lastTurnAt, JSON.stringify(session))
+    if (isRetired.get(session.tenant, session.lineage) !== undefined) return false
+    sql.add.run(...columnsOf(session))
     return true
   }
 
   function put(session: SessionRecord): void {
-    sql.put.run(session.tenant, session.id, session.lineage, session.lastTurnAt, JSON.stringify(session))
+    sql.put.run(...columnsOf(session))
   }
 
   return {
@@ -90,7 +95,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
           } else {
             if (stored.head !== session.head) return 'moved'
             if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
-            put(session)
+            put(afterTurn(stored, session))
           }
           traces.write(session, trace)
           return 'saved'
@@ -110,8 +115,8 @@ export function sessionsIn(core: SqliteCore): Sessions {
         }),
       ),
 
-    listIdle: (before, atMost) =>
-      db.run(() => sql.idle.all(before, atMost).map((row) => recordAt<SessionRecord>(row, 0))),
+    listIdle: (before, lasting, atMost) =>
+      db.run(() => sql.idle.all(Number(lasting), before, atMost).map((row) => recordAt<SessionRecord>(row, 0))),
 
     removeSession: ({ tenant, id, lineage, lastTurnAt }, order, sequences) =>
       db.run(() =>

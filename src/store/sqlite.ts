@@ -73,6 +73,8 @@ function storeIn(core: SqliteCore): Store {
     ...tenantsIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
+    takeWork: () => db.run(() => true), // nobody else is there to take it
+    dropWork: () => db.run(() => {}),
     close: () => db.close(),
   }
 }

@@ -3,10 +3,10 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { ChunkKeys, DeletionReceipt, DeletionRecord, KeptFor, KvSpace, WindowRecord } from '../base/records.ts'
+import { sameSpace } from '../base/spaces.ts'
 import type { Link } from '../lmcache/link.ts'
 import type { Sequence } from '../lmcache/sequence.ts'
 import type { DeletionParts } from './deletions.ts'
-import { sameSpace } from './parts.ts'
 import { givePinBack } from './pins.ts'
 import { Steps } from './steps.ts'
 

@@ -3,21 +3,31 @@
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
-/** Sessions ended in one run; the next run takes up where it ended. */
+/** Sessions of a kind ended in one run; the next run takes up where it ended. */
 const PER_RUN = 200
 
-/** Ends sessions whose last turn is longer ago than `ttlMs`, each with its KV; 0 ends none. Answers how many. Throws what the store throws. */
+/** Milliseconds after the last turn; 0 ends none. */
+export interface IdleTimes {
+  /** For sessions with a name or behind a window. */
+  readonly lastingMs: number
+  /** For all others: when their boundaries have expired, nothing leads to them any more. */
+  readonly passingMs: number
+}
+
+/** Ends sessions that are idle for longer than that, each with its KV. Answers how many. Throws what the store throws. */
 export async function endIdleSessions(
   { store, now }: Pick<WindowParts, 'store' | 'now'>,
-  deletions: Deletions,
-  ttlMs: number,
+  deletions: Pick<Deletions, 'endSession'>,
+  { lastingMs, passingMs }: IdleTimes,
   signal: AbortSignal,
 ): Promise<number> {
-  if (ttlMs === 0) return 0
   let ended = 0
-  for (const session of await store.listIdle(now() - ttlMs, PER_RUN)) {
-    if (signal.aborted) break
-    if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) ended++
+  for (const [lasting, ttlMs] of [[true, lastingMs] as const, [false, passingMs] as const]) {
+    if (ttlMs === 0) continue
+    for (const session of await store.listIdle(now() - ttlMs, lasting, PER_RUN)) {
+      if (signal.aborted) return ended
+      if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) ended++
+    }
   }
   return ended
 }

@@ -4,6 +4,7 @@ import type { Now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { KvSpace, Prompt } from '../base/records.ts'
+import { sameSpace } from '../base/spaces.ts'
 import type { Store } from '../base/store.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { LmcacheLink } from '../lmcache/link.ts'
@@ -42,10 +43,6 @@ export interface SaltSpace extends KvSpace {
 /** Windows under the same salt share chunks, and so pins. */
 export function sameSalt(a: SaltSpace, b: SaltSpace): boolean {
   return a.tenant === b.tenant && a.lineage === b.lineage && sameSpace(a, b)
-}
-
-export function sameSpace(a: KvSpace, b: KvSpace): boolean {
-  return a.model === b.model && a.clientSalt === b.clientSalt && a.kvEpoch === b.kvEpoch
 }
 
 /** The space of a window or of anything else that has one, and nothing more. */

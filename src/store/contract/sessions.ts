@@ -148,16 +148,62 @@ export function describeSessions(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ lineage: 'lineage-2' }))
     })
 
-    it('lists the idle of all tenants, the longest idle first, at most as many as asked', async () => {
-      await putTurn(store, aSession({ id: 'b', lastTurnAt: noon - 2 }))
-      await putTurn(store, aSession({ id: 'a', lastTurnAt: noon - 3, tenant: 'globex' }))
-      await putTurn(store, aSession({ id: 'c', lastTurnAt: noon - 1, baseWindow: 'draft' }))
-      await putTurn(store, aSession({ id: 'busy', lastTurnAt: noon }))
+    it('keeps the spaces that turns of two processes have noted, each once', async () => {
+      const [one, two, both] = ['small', 'large', 'common'].map((model) => ({ model, kvEpoch: 0 }))
+      if (one === undefined || two === undefined || both === undefined) throw new Error('three spaces')
+      await putTurn(store, aSession({ spaces: [both, one] }))
 
-      const ids = async (atMost: number) => (await store.listIdle(noon, atMost)).map(({ id }) => id)
+      await store.saveTurn(aSession({ spaces: [both, two] }), { boundaries: [], keepBoundaries: 4 }, false)
 
-      expect(await ids(10)).toEqual(['a', 'b', 'c'])
-      expect(await ids(2)).toEqual(['a', 'b'])
+      expect((await store.getSession('acme', 'session-1'))?.spaces).toEqual([both, one, two])
+    })
+
+    it('says of a session with too many spaces that some are lost', async () => {
+      const spaces = (from: number) => Array.from({ length: 40 }, (_, n) => ({ model: `m-${from + n}`, kvEpoch: 0 }))
+      await putTurn(store, aSession({ spaces: spaces(0) }))
+
+      await store.saveTurn(aSession({ spaces: spaces(40) }), { boundaries: [], keepBoundaries: 4 }, false)
+
+      const stored = await store.getSession('acme', 'session-1')
+      expect(stored).toMatchObject({ spacesLost: true })
+      expect(stored?.spaces.map(({ model }) => model)).toEqual(Array.from({ length: 64 }, (_, n) => `m-${n + 16}`))
+    })
+
+    describe('that nobody uses', () => {
+      const ids = async (lasting: boolean, atMost = 10) =>
+        (await store.listIdle(noon, lasting, atMost)).map(({ id }) => id)
+
+      it('are listed of all tenants, the longest idle first, at most as many as asked', async () => {
+        await putTurn(store, aSession({ id: 'b', lastTurnAt: noon - 2 }))
+        await putTurn(store, aSession({ id: 'a', lastTurnAt: noon - 3, tenant: 'globex' }))
+        await putTurn(store, aSession({ id: 'c', lastTurnAt: noon - 1 }))
+        await putTurn(store, aSession({ id: 'busy', lastTurnAt: noon }))
+
+        expect(await ids(true)).toEqual(['a', 'b', 'c'])
+        expect(await ids(true, 2)).toEqual(['a', 'b'])
+      })
+
+      it('are apart by whether a name or a window keeps them', async () => {
+        const at = { lastTurnAt: noon - 1, named: false }
+        await store.getOrCreateSession(aSession({ ...at, id: 'named', named: true }))
+        await putTurn(store, aSession({ ...at, id: 'behind', baseWindow: 'draft', lastTurnAt: noon - 2 }))
+        await putTurn(store, aSession({ ...at, id: 'passing' }))
+
+        expect(await ids(true)).toEqual(['behind', 'named'])
+        expect(await ids(false)).toEqual(['passing'])
+      })
+
+      it('change sides with a thaw, and go with their end', async () => {
+        const passing = aSession({ lastTurnAt: noon - 1, named: false })
+        await putTurn(store, passing)
+        const thawed = { ...passing, head: 1, lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' }
+
+        expect(await store.bindSession(thawed, false)).toBe('saved')
+        expect([await ids(false), await ids(true)]).toEqual([[], ['session-1']])
+
+        await store.removeSession(thawed, anOrder({ kind: 'session' }), [])
+        expect([await ids(false), await ids(true)]).toEqual([[], []])
+      })
     })
   })
 }

@@ -1,0 +1,16 @@
+// What both stores say of a session's record as they write it.
+
+import type { SessionRecord } from '../base/records.ts'
+import { withSpaces } from '../base/spaces.ts'
+
+/** Named or behind a window; to any other nothing but its boundaries leads. */
+export function isLasting({ named, baseWindow }: SessionRecord): boolean {
+  return named || baseWindow !== undefined
+}
+
+/** A turn's record in place of the stored one, which keeps the spaces that only it knows. */
+export function afterTurn(stored: SessionRecord, turn: SessionRecord): SessionRecord {
+  const lost = stored.spacesLost === true || turn.spacesLost === true
+  const { spaces, spacesLost = false } = withSpaces({ spaces: stored.spaces, spacesLost: lost }, turn.spaces)
+  return { ...turn, spaces, ...(spacesLost ? { spacesLost } : {}) }
+}
