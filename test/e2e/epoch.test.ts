@@ -1,0 +1,61 @@
+// A raised kv_epoch: old KV fits no more. A thaw computes anew under the new salt, and a delete finds what both epochs left.
+
+import { afterEach, expect, it } from 'vitest'
+import { chat, user } from '../support/conversation.ts'
+import { until } from '../support/deadline.ts'
+import { type DeletionJson, deleteWindow, endSession, frozenSession, placements, rest } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+import { pinsHeld, type ThawJson, type WindowJson } from '../support/windows.ts'
+
+let stack: Stack
+
+afterEach(() => stack.close())
+
+async function raised(): Promise<number> {
+  stack = await startStack({ settings: { reconcile_interval_ms: 50 } })
+  const { receipt } = await frozenSession(stack.url)
+  await stack.restart({ kv_epoch: 1 })
+  return receipt?.chunks ?? 0
+}
+
+it('makes the next thaw compute anew, pin there, and give the old pin back', async () => {
+  const chunks = await raised()
+
+  const first = await rest<ThawJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
+  await stack.sim.restartEngine()
+  const second = await rest<ThawJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'eve' })
+
+  expect(first).toMatchObject({ restored_tokens: 0, drift: false })
+  expect(first.warnings.join()).toContain('kv_epoch is 1 and was 0 at freeze')
+  expect(second.restored_tokens).toBeGreaterThanOrEqual(512)
+  expect(await pinsHeld(stack.sim)).toBe(chunks)
+  expect(
+    (await chat(stack.url, [user('What is the buoy called?')], { headers: { 'x-cwm-window': 'w' } })).reply.content,
+  ).toContain('Lomvi')
+})
+
+it('leaves windows that nobody thaws as they are: their pin lies where it was', async () => {
+  const chunks = await raised()
+  const seen = stack.sim.requests.all('coordinator').length
+  await until('the reconciler has run', () => stack.sim.requests.all('coordinator').length > seen + 8)
+
+  expect(await pinsHeld(stack.sim)).toBe(chunks)
+  expect(await rest<WindowJson>(stack.url, 'GET', '/windows/w')).toMatchObject({ state: 'frozen', pin: 'pinned' })
+})
+
+it('and a delete finds the chunks of both epochs', async () => {
+  const chunks = await raised()
+  await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
+  expect(await placements(stack.sim)).toBeGreaterThanOrEqual(2 * chunks * 3)
+
+  const deleted: DeletionJson[] = [
+    await deleteWindow(stack.url, 'w'),
+    await endSession(stack.url, 'ann'),
+    await endSession(stack.url, 'bob'),
+  ]
+
+  expect(deleted.map(({ residual_chunks }) => residual_chunks)).toEqual([0, 0, 0])
+  expect(deleted.at(-1)).toMatchObject({ state: 'done', lineage_retired: true })
+  expect(await placements(stack.sim)).toBe(0)
+  expect(await pinsHeld(stack.sim)).toBe(0)
+})
