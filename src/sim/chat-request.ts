@@ -68,6 +68,7 @@ export function chatIds(core: Core, body: JsonObject): number[] {
     continueFinalMessage: continues,
     kwargs:
       typeof kwargs === 'object' && kwargs !== null && !Array.isArray(kwargs) ? (kwargs as JsonObject) : undefined,
+    preamble: core.settings.preamble,
     images: core.settings.images,
     model: core.settings.model,
   })

@@ -50,6 +50,8 @@ export interface Sim {
   setUp(server: ServerName, up: boolean): Promise<void>
   /** A new engine process: its prefix cache is empty, LMCache keeps all. Open streams break. */
   restartEngine(restart?: Restart): Promise<void>
+  /** The same with another `--dtype`: what LMCache holds under the old one cannot be loaded, and is not written over either. */
+  changeDtype(dtype: string): Promise<void>
   /** A new (first) LMCache server: L1 and its quotas are lost, L2 is kept. */
   restartLmcache(restart?: Restart): Promise<void>
   /** A new coordinator: the directory forgets (unless `directoryCheckpoint`), pins and quotas survive. */
@@ -145,6 +147,10 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
     clearFaults: () => faults.clear(),
     setUp,
     restartEngine: (options) => restart('engine', () => cache.clear(), options),
+    changeDtype: async (dtype) => {
+      for (const { store } of nodes) store.dtype = dtype
+      await restart('engine', () => cache.clear())
+    },
     restartLmcache: (options) =>
       restart(
         'lmcache',

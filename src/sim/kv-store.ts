@@ -52,6 +52,8 @@ export function keysOf(sequence: SequenceKey, chunkSize: number): { keys: Object
 export class KvStore {
   /** False while the server is down: the engine then neither finds nor stores anything. */
   up = true
+  /** What the engine computes KV in now. */
+  dtype: string
   /** L1 keys that a store or a load is at work on: they are deleted by force only. */
   readonly locked = new Set<string>()
   /** Bytes per salt in each adapter; without `isolatedLru` nobody looks. */
@@ -60,10 +62,13 @@ export class KvStore {
   readonly #emit: (events: PlacementEvent[]) => void
   readonly #l1: Lru<ObjectKey>
   readonly #l2: Map<string, Lru<ObjectKey>>
+  /** What each object was written in, by the id of its key. */
+  readonly #writtenIn = new Map<string, string>()
   #evicting: NodeJS.Timeout | undefined
 
   constructor(settings: SimSettings, emit: (events: PlacementEvent[]) => void) {
     this.#settings = settings
+    this.dtype = settings.dtype
     this.#emit = emit
     const evicted = (tier: 'l1' | 'l2', backend: string) => (_: string, key: ObjectKey) =>
       this.#emit([{ added: false, key, tier, backend }])
@@ -75,10 +80,13 @@ export class KvStore {
     return { objects: this.#l1.size, bytes: this.#l1.weight }
   }
 
-  /** Whole chunks of a prompt go to L1 and through to every adapter. */
+  /** Whole chunks of a prompt go to L1 and through to every adapter. One of another dtype under the same key stays as it is. */
   store(sequence: SequenceKey): void {
     if (!this.up) return
     for (const key of keysOf(sequence, this.#settings.chunkSize).keys) {
+      const id = idOf(key)
+      if ((this.#l1.has(id) || this.#inL2(key)) && !this.#isReadable(id)) continue
+      this.#writtenIn.set(id, this.dtype)
       this.#place('l1', 'dram', this.#l1, key)
       for (const [name, objects] of this.#l2) this.#place('l2', name, objects, key)
     }
@@ -96,11 +104,12 @@ export class KvStore {
 
   /** Brings what L2 holds into L1; answers how many of the keys are in L1 then (all of them looked at, not only a prefix). */
   prefetch(keys: readonly ObjectKey[]): number {
-    const missing = keys.filter((key) => !this.#l1.has(idOf(key)) && this.#inL2(key))
+    const readable = keys.filter((key) => this.#isReadable(idOf(key)))
+    const missing = readable.filter((key) => !this.#l1.has(idOf(key)) && this.#inL2(key))
     // L1 reserves the room for all of them at once or for none (L1Manager.reserve_write), and evicts nothing for it.
     const fits = this.#l1.weight + missing.length * this.#settings.chunkBytes <= this.#settings.l1Bytes
     for (const key of fits ? missing : []) this.#load(key)
-    return keys.filter((key) => this.#l1.has(idOf(key))).length
+    return readable.filter((key) => this.#l1.has(idOf(key))).length
   }
 
   /** Keys that went from L1, and those refused because they are locked. */
@@ -158,11 +167,16 @@ export class KvStore {
   }
 
   #load(key: ObjectKey | undefined): boolean {
-    if (key === undefined) return false
+    if (key === undefined || !this.#isReadable(idOf(key))) return false
     if (this.#l1.get(idOf(key)) !== undefined) return true
     const found = this.#inL2(key)
     if (found) this.#place('l1', 'dram', this.#l1, key)
     return found
+  }
+
+  /** An object of another dtype is there for the directory, and for no look-up (recorded: `found_keys: 0`). */
+  #isReadable(id: string): boolean {
+    return this.#writtenIn.get(id) === this.dtype
   }
 
   #inL2(key: ObjectKey): boolean {

@@ -32,6 +32,10 @@ export interface SimOptions {
   readonly l1Bytes?: number
   /** Bytes of each L2 adapter; default 16 GiB. Least recently used chunks go first. */
   readonly l2Bytes?: number
+  /** What the engine computes KV in; default `float32`. LMCache's keys do not hold it: see `sim.changeDtype`. */
+  readonly dtype?: string
+  /** A system line that the chat template writes by itself, as another template might; default none. */
+  readonly preamble?: string
   /** Ranks; default 1. Each chunk has one key per rank. */
   readonly worldSize?: number
   /** `instance_id` of the first LMCache server; default `node-a`. */
@@ -85,6 +89,8 @@ const defaults: SimSettings = {
   chunkBytes: 2 * 1024 * 1024,
   l1Bytes: 1024 ** 3,
   l2Bytes: 16 * 1024 ** 3,
+  dtype: 'float32',
+  preamble: '',
   worldSize: 1,
   instanceId: 'node-a',
   servers: 1,

@@ -13,6 +13,8 @@ export interface TemplateOptions {
   readonly addGenerationPrompt: boolean
   readonly continueFinalMessage?: boolean
   readonly kwargs?: JsonObject | undefined
+  /** Written before all else; '' for none. */
+  readonly preamble?: string
   /** Whether the model reads images. */
   readonly images: boolean
   readonly model: string
@@ -40,6 +42,7 @@ export function renderChat(messages: readonly JsonObject[], options: TemplateOpt
     throw new EngineError(400, 'Cannot apply chat template to an empty conversation. Provide at least one message.')
   }
   const parts: Part[] = []
+  if (options.preamble) parts.push(IM_START, `system\n${options.preamble}`, IM_END, '\n')
   if (Array.isArray(options.tools) && options.tools.length > 0) {
     parts.push(IM_START, `system\n# Tools\n${pythonJson(options.tools.map(toolOf))}`, IM_END, '\n')
   }
