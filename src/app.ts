@@ -200,7 +200,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const tasks = [
       every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
       every({ intervalMs: DELETIONS_INTERVAL_MS, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
-      every({ intervalMs: SWEEP_INTERVAL_MS, run: sweep }, signal, log),
+      every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
     ]
     closers.push(async () => {
       stopping.abort()
