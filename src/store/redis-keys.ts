@@ -150,7 +150,7 @@ export class SharedKeys {
     return `${this.#prefix}:{turns}:totals`
   }
   work(work: string) {
-    return `${this.#prefix}:{work:${work}}`
+    return `${this.#prefix}:{work:${encodeURIComponent(work)}}`
   }
   get audit() {
     return `${this.#prefix}:{audit}:all`

@@ -7,6 +7,7 @@ import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../ba
 import type { Page, PageRequest } from '../base/store.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
+import { alone, workOn } from './alone.ts'
 import { audited, deletionOutcome } from './audited.ts'
 import { notFound } from './base-windows.ts'
 import { carryOut } from './carry-out.ts'
@@ -51,14 +52,17 @@ export class Deletions {
   }
 
   async #deleteWindow(tenant: string, name: string): Promise<DeletionRecord> {
-    const { store, now } = this.#parts
+    const { store } = this.#parts
     const view = await this.#windows.showSettled(tenant, name, SETTLE_MS)
-    if (view.state === 'pending' || (view.state === 'freezing' && this.#windows.isBusy(view.id))) {
-      throw new CwmError('WINDOW_NOT_READY', `window ${name} is still being frozen; delete it when that is done`, {
-        param: 'name',
-      })
-    }
-    const record = view
+    if (view.state === 'pending' || this.#windows.isBusy(view.id)) throw beingFrozen(name)
+    const done = await alone(store, workOn.window(view.id), () => this.#removeWindow(view))
+    if (done === undefined) throw beingFrozen(name)
+    return await this.#first(done.order, done.sequences, false)
+  }
+
+  async #removeWindow(record: WindowRecord) {
+    const { store, now } = this.#parts
+    const { tenant, name } = record
     const content = await store.getWindowContent(tenant, name, record.id)
     const order: DeletionRecord = {
       ...newOrder('window', record, name, now()),
@@ -70,7 +74,7 @@ export class Deletions {
     const sequences = content === undefined || content.tokenIds.length === 0 ? [] : [content.tokenIds]
     if (!(await store.removeWindow(record, order, sequences))) throw notFound(name)
     this.#windows.announce(tenant, name)
-    return await this.#first(order, sequences, false)
+    return { order, sequences }
   }
 
   /**
@@ -102,7 +106,7 @@ export class Deletions {
     const { store, now } = this.#parts
     const anew: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + FIRST_RETRY_MS }
     await store.addDeletion(anew, [])
-    return await this.#carryOut(anew, [], undefined)
+    return await this.#first(anew, [], false)
   }
 
   /** Throws `DELETION_NOT_FOUND`. */
@@ -124,12 +128,22 @@ export class Deletions {
     for (const order of open) {
       if (signal.aborted) return
       if (this.#busy.has(order.id)) continue
-      await this.#carryOut(order, await store.getDeletionSequences(order.tenant, order.id), undefined)
+      await alone(store, workOn.deletion(order.id), () => this.#takeUp(order))
     }
   }
 
+  /** The list is older than what others may have done since. */
+  async #takeUp({ tenant, id }: DeletionRecord): Promise<void> {
+    const { store, now } = this.#parts
+    const order = await store.getDeletion(tenant, id)
+    if (order === undefined || order.state === 'done' || order.nextTryAt > now() || this.#busy.has(id)) return
+    await this.#carryOut(order, await store.getDeletionSequences(tenant, id), undefined)
+  }
+
   async #first(order: DeletionRecord, sequences: readonly Uint32Array[], again: boolean): Promise<DeletionRecord> {
-    return await this.#carryOut(order, sequences, again ? this.#parts.now() + LOOK_AGAIN_MS : undefined)
+    const { store, now } = this.#parts
+    const work = () => this.#carryOut(order, sequences, again ? now() + LOOK_AGAIN_MS : undefined)
+    return (await alone(store, workOn.deletion(order.id), work)) ?? order
   }
 
   /** `again`: when to look once more although nothing is left now. */
@@ -171,6 +185,12 @@ export class Deletions {
       this.#busy.delete(order.id)
     }
   }
+}
+
+function beingFrozen(name: string): CwmError {
+  return new CwmError('WINDOW_NOT_READY', `window ${name} is still being frozen; delete it when that is done`, {
+    param: 'name',
+  })
 }
 
 /** The ids of a session's last prompt, as far as they can be had; otherwise the directory alone names its chunks. */

@@ -4,6 +4,7 @@
 import { toCwmError } from '../base/errors.ts'
 import type { ChunkKeys, WindowRecord } from '../base/records.ts'
 import type { Link } from '../lmcache/link.ts'
+import { alone, workOn } from './alone.ts'
 import { freezeReserved } from './freeze.ts'
 import type { WindowParts } from './parts.ts'
 import { releaseExpiredPin } from './pin-budget.ts'
@@ -52,9 +53,7 @@ export class Reconciler {
         try {
           // The page is older than the repairs before this one: what its owner has finished since is not ours to touch.
           if (this.#windows.isBusy(record.id)) continue
-          const current = await store.getWindow(record.tenant, record.name)
-          if (current === undefined || current.id !== record.id || this.#windows.isBusy(record.id)) continue
-          const kind = await this.#repair(current, signal)
+          const kind = await alone(store, workOn.window(record.id), () => this.#look(record, signal))
           if (kind === undefined) continue
           counts[kind]++
           metrics.repairs.inc({ kind })
@@ -71,6 +70,12 @@ export class Reconciler {
     }
     metrics.repairsLeft.set(left)
     return { counts, left }
+  }
+
+  async #look({ tenant, name, id }: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {
+    const current = await this.#parts.store.getWindow(tenant, name)
+    if (current === undefined || current.id !== id || this.#windows.isBusy(id)) return undefined
+    return await this.#repair(current, signal)
   }
 
   async #repair(record: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {

@@ -2,6 +2,7 @@
 // only the header under which a client knows a name, so that an error can say which.
 
 import { EventEmitter, once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { isReservedName, isWindowName, randomId, windowNameRule } from '../base/ids.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
@@ -10,6 +11,7 @@ import type { Page, ReserveOutcome, WindowQuery } from '../base/store.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { CallOptions } from '../upstream/engine.ts'
+import { type Hold, hold, workOn } from './alone.ts'
 import { audited, type OperationOptions, thawOutcome, windowOutcome } from './audited.ts'
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
 import { bytesOf } from './checksum.ts'
@@ -81,6 +83,8 @@ const actions = { session: 'freeze', clone: 'clone', content: 'create', import: 
 const MAX_RESERVATIONS = 100_000
 /** How long a thaw waits for its window's freeze, which is a matter of a second or two. */
 const THAW_WAIT_MS = 20_000
+/** How often somebody who waits looks, where another process may be freezing. */
+const LOOK_MS = 200
 /** Freezes in the background at once: each may prefill a whole window, beside the chats. */
 const MAX_BACKGROUND = 64
 
@@ -116,12 +120,16 @@ export class Windows {
     }
     const token = Symbol(name)
     this.#reserved.set(key, token)
+    let held: Hold | undefined
     const release = () => {
       if (this.#reserved.get(key) !== token) return
       this.#reserved.delete(key)
+      held?.release()
       this.#changed.emit(key)
     }
     try {
+      held = await hold(this.#parts.store, workOn.name(tenant, name))
+      if (held === undefined) throw taken(name)
       const known = await this.#parts.store.getWindow(tenant, name)
       if (known !== undefined && (known.state !== 'failed' || known.pin !== 'none')) throw taken(name)
     } catch (error) {
@@ -157,7 +165,10 @@ export class Windows {
     const content = { prompt, tokenIds: new Uint32Array() }
     const record = this.#newRecord(wanted, name, bytesOf(content))
     this.#freezing.add(record.id)
+    let held: Hold | undefined
     try {
+      // Before anybody can see the record.
+      held = await hold(this.#parts.store, workOn.window(record.id))
       const { maxWindows, maxWindowBytes } = this.#parts.policyOf(tenant)
       const outcome = await this.#parts.store.reserveWindow(record, content, {
         ...(maxWindows === undefined ? {} : { maxWindows }),
@@ -168,6 +179,7 @@ export class Windows {
       return await freezeReserved(this.#parts, record, wanted, options)
     } finally {
       reservation.release()
+      held?.release()
       this.#freezing.delete(record.id)
       this.#changed.emit(keyOf(tenant, name))
     }
@@ -360,6 +372,7 @@ export class Windows {
 
   /** As `show`, once the window is neither pending nor freezing, when `waitMs` is over, or when the signal says that nobody waits. */
   async showSettled(tenant: string, name: string, waitMs: number, signal?: AbortSignal): Promise<WindowView> {
+    const { store } = this.#parts
     const over = new AbortController()
     const end = () => over.abort()
     const timer = setTimeout(end, waitMs)
@@ -370,7 +383,7 @@ export class Windows {
         const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
         const view = await this.show(tenant, name)
         if (over.signal.aborted || (view.state !== 'pending' && view.state !== 'freezing')) return view
-        await change
+        await (Number.isFinite(store.believeMs) ? Promise.race([change, sleep(LOOK_MS)]) : change)
       }
     } finally {
       clearTimeout(timer)

@@ -1,0 +1,132 @@
+// Two proxies on one Redis: a client may come to either with every turn, and neither knows less than the other.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask, jsonOf } from '../../support/client.ts'
+import { askChat, chat, prose, user } from '../../support/conversation.ts'
+import { until, within } from '../../support/deadline.ts'
+import { skipsRedis } from '../../support/redis-server.ts'
+import { type Fleet, startFleet } from '../../support/redis-stack.ts'
+import { settled, thawByRest } from '../../support/windows.ts'
+
+const named = (id: string, more: Record<string, string> = {}) => ({ headers: { 'x-cwm-session': id, ...more } })
+
+/** A turn is stored behind its answer; what is listed comes from the store. */
+const stored = (url: string, session: string, turns = 1) =>
+  until(`${turns} turns are stored`, async () => {
+    const { data } = jsonOf<{ data: { id: string; turns: number }[] }>(await ask(url, '/cwm/v1/sessions'))
+    return data.some((listed) => listed.id === session && listed.turns === turns)
+  })
+
+describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
+  let fleet: Fleet
+  beforeEach(async () => {
+    fleet = await startFleet()
+  })
+  afterEach(() => fleet.close())
+
+  it('have one lineage for a session by name, whichever its turns come to', async () => {
+    const { a, b } = fleet
+    for (const { url } of [a, b, b, a, b]) await chat(url, [user('hi')], named('x'))
+
+    expect(new Set(fleet.salts()).size).toBe(1)
+    expect(fleet.salts()).toHaveLength(5)
+  })
+
+  it('have one lineage for a session by name that begins at both at once', async () => {
+    const { a, b } = fleet
+    await Promise.all(Array.from({ length: 10 }, (_, n) => chat((n % 2 ? a : b).url, [user(`hi ${n}`)], named('x'))))
+
+    expect(new Set(fleet.salts()).size).toBe(1)
+  })
+
+  it('know a chat by its history, whichever its turns come to', async () => {
+    const { a, b } = fleet
+    const messages = [user(prose(60))]
+    const sessions = new Set<string>()
+    for (const { url } of [a, b, a, b]) {
+      const turn = await chat(url, messages)
+      sessions.add(turn.session)
+      await stored(url, turn.session, (messages.length + 1) / 2)
+      messages.push(turn.reply as ReturnType<typeof user>, user('and then?'))
+    }
+
+    expect(sessions.size).toBe(1)
+    expect(new Set(fleet.salts()).size).toBe(1)
+  })
+
+  it('keep strangers apart who said the same and heard the same at different proxies', async () => {
+    const { a, b } = fleet
+    const first = [user('tell me a joke')]
+    const [one, two] = [await chat(a.url, first), await chat(b.url, first)]
+    const history = [...first, one.reply, user('another')]
+    expect(one.reply).toEqual(two.reply)
+    await stored(a.url, one.session)
+    await stored(a.url, two.session)
+
+    const next = [await chat(a.url, history), await chat(b.url, history)]
+
+    expect(new Set([one, two, ...next].map(({ session }) => session)).size).toBe(4)
+    expect(new Set(fleet.salts()).size).toBe(4)
+  })
+
+  it('put a window that was thawed at one before the next turn at the other', async () => {
+    const { a, b } = fleet
+    await chat(a.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': 'book' } })
+    await settled(a.url, 'book')
+    const before = await chat(b.url, [user('hello')], named('reader'))
+
+    const thawed = await thawByRest(a.url, 'book', { session_id: 'reader' })
+    // Word of it is on its way, which takes less than the second for which a proxy believes what it has read.
+    const turn = await until('the other stands behind the window', async () => {
+      const got = await chat(b.url, [user('What is the code word?')], named('reader'))
+      return got.got.headers['x-cwm-window'] === 'book' && got
+    })
+
+    expect(thawed.status).toBe(200)
+    expect(before.got.headers['x-cwm-window']).toBeUndefined()
+    expect(turn.promptTokens).toBeGreaterThan(before.promptTokens + 400)
+    expect(turn.reply.content).toContain('larch')
+  })
+
+  it('let one of two freezes have a name that both ask for at once', async () => {
+    const { a, b } = fleet
+    const session = await chat(a.url, [user(prose(300))])
+    await stored(a.url, session.session)
+    const other = await chat(b.url, [user(prose(300, 'hill'))])
+
+    const freezes = await Promise.all([
+      ask(a.url, '/cwm/v1/windows', { body: { name: 'book', session_id: session.session } }),
+      ask(b.url, '/cwm/v1/windows', { body: { name: 'book', session_id: other.session } }),
+    ])
+
+    expect(freezes.map(({ status }) => status).sort()).toEqual([201, 409])
+  })
+
+  it('refuse a session past the bound that all proxies share', async () => {
+    const { a, b } = fleet
+    await Promise.all([a.restart({ max_sessions: 2 }), b.restart({ max_sessions: 2 })])
+    await chat(a.url, [user('hi')], named('one'))
+    await chat(b.url, [user('hi')], named('two'))
+
+    expect((await askChat(a.url, [user('hi')], named('three'))).status).toBe(429)
+    expect((await askChat(b.url, [user('hi')], named('three'))).status).toBe(429)
+  })
+
+  it('leave the freeze that another has under way alone', async () => {
+    const { a, b, sim } = fleet
+    const { session } = await chat(a.url, [user(prose(400))])
+    await stored(a.url, session)
+    sim.fault({ path: '/v1/completions', action: { kind: 'delay', ms: 1_500 } })
+    const freeze = ask(a.url, '/cwm/v1/windows', { body: { name: 'book', session_id: session } })
+    await until('its warm call is under way', () =>
+      sim.requests.all('engine').some(({ path }) => path === '/v1/completions'),
+    )
+
+    // At its start it looks after windows that are being frozen.
+    await b.restart()
+    const done = await within('the freeze', freeze)
+
+    expect(jsonOf(done)).toMatchObject({ state: 'frozen' })
+    expect(sim.requests.all('engine').filter(({ path }) => path === '/v1/completions')).toHaveLength(1)
+  })
+})

@@ -1,0 +1,62 @@
+// Several cwm on one Redis before one simulated engine; each may have a network of its own between it and Redis.
+
+import type { Settings } from '../../src/config/schema.ts'
+import { type LoggedRequest, type Sim, type SimOptions, startSim } from '../../src/sim/index.ts'
+import { saltsIn } from './conversation.ts'
+import { RedisServer } from './redis-server.ts'
+import { SlowHop } from './slow-hop.ts'
+import { type Cwm, startCwm } from './stack.ts'
+
+const secret = 'a secret that all proxies on one store share, of some length'
+
+export interface Fleet {
+  readonly sim: Sim
+  readonly redis: RedisServer
+  readonly a: Cwm
+  readonly b: Cwm
+  /** Between `b` and Redis. */
+  readonly hop: SlowHop
+  /** Chats that reached the engine, oldest first: the salt of each. */
+  salts(): string[]
+  close(): Promise<void>
+}
+
+export interface FleetOptions {
+  readonly sim?: SimOptions
+  readonly settings?: Partial<Settings>
+}
+
+export async function startFleet({ sim: simOptions, settings = {} }: FleetOptions = {}): Promise<Fleet> {
+  const redis = await RedisServer.start()
+  const sim = await startSim({ eventFlushMs: 0, ...simOptions })
+  const hop = await SlowHop.before(redis.port)
+  const start = (port: number) =>
+    startCwm(sim.engineUrl, {
+      coordinator: sim.coordinatorUrl,
+      secret,
+      store: `redis://127.0.0.1:${port}`,
+      ...settings,
+    })
+  const [a, b] = await Promise.all([start(redis.port), start(hop.port)])
+  return {
+    sim,
+    redis,
+    a,
+    b,
+    hop,
+    salts: () => chatsOf(sim).flatMap(({ body }) => saltsIn(body)),
+    close: async () => {
+      redis.goOn()
+      hop.mend()
+      await Promise.all([a.close(), b.close()])
+      await hop.close()
+      await sim.close()
+      await redis.dispose()
+    },
+  }
+}
+
+/** The chats that reached the engine. */
+export function chatsOf(sim: Sim): LoggedRequest[] {
+  return sim.requests.all('engine').filter(({ path }) => path === '/v1/chat/completions')
+}

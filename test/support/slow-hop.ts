@@ -1,0 +1,68 @@
+// A network between cwm and Redis that can be slow or cut: bytes wait, connections stay, as behind a switch that has died.
+
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+export class SlowHop {
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #waiting: (() => void)[] = []
+  #cut = false
+  /** Milliseconds by which each byte comes later. */
+  delayMs = 0
+
+  private constructor(target: number) {
+    this.#server = createServer((client) => {
+      const server = connect(target, '127.0.0.1')
+      this.#join(client, server)
+      this.#join(server, client)
+    })
+  }
+
+  /** Stands before a port of this machine. */
+  static async before(port: number): Promise<SlowHop> {
+    const hop = new SlowHop(port)
+    hop.#server.listen(0, '127.0.0.1')
+    await once(hop.#server, 'listening')
+    return hop
+  }
+
+  get port(): number {
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the hop does not listen')
+    return address.port
+  }
+
+  /** From now on nothing comes through, and nobody is told. */
+  cut(): void {
+    this.#cut = true
+  }
+
+  /** What was held back goes through, in order, and all that follows. */
+  mend(): void {
+    this.#cut = false
+    for (const pass of this.#waiting.splice(0)) pass()
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  #join(from: Socket, to: Socket): void {
+    this.#sockets.add(from)
+    from.on('data', (bytes) => this.#pass(() => void to.write(bytes)))
+    from.on('error', () => {})
+    from.on('close', () => {
+      this.#sockets.delete(from)
+      this.#pass(() => to.destroy())
+    })
+  }
+
+  #pass(act: () => void): void {
+    if (this.#cut) this.#waiting.push(act)
+    else if (this.delayMs > 0) setTimeout(act, this.delayMs)
+    else act()
+  }
+}
