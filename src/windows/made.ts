@@ -8,7 +8,7 @@ import type { OperationOptions } from './audited.ts'
 import { checkCut, lastReplyAt } from './exchanges.ts'
 import type { ExportedWindow } from './export.ts'
 import { commonPrefix } from './frozen-ids.ts'
-import type { Labels, NewWindow, Windows } from './windows.ts'
+import type { Labels, Windows } from './windows.ts'
 
 export interface CloneRequest extends Labels {
   readonly tenant: string
@@ -29,26 +29,26 @@ export async function cloneWindow(
   options: OperationOptions,
 ): Promise<WindowRecord> {
   const { tenant, source, name, at, tags, note } = request
-  const { record, prompt } = await windows.requireFrozen(tenant, source)
-  const rules = rulesOf(record.dialect)
-  if (at !== undefined) checkCut(prompt, at, rules)
-  const whole = at === undefined || at === prompt.messages.length
-  const messages = whole ? prompt.messages : prompt.messages.slice(0, at)
-  const wanted: NewWindow = {
-    tenant,
-    origin: 'clone',
-    sessionId: record.sessionId,
-    lineage: record.lineage,
-    shared: record.shared,
-    parent: source,
-    clientSalt: record.clientSalt,
-    tags: tags ?? record.tags,
-    ...((note ?? record.note) === undefined ? {} : { note: note ?? record.note }),
-    prompt: { ...prompt, messages },
-    replyAt: whole ? record.replyAt : lastReplyAt({ messages }, rules),
-    promptTokens: whole ? record.promptTokens : undefined,
+  const prepare = async () => {
+    const { record, prompt } = await windows.requireFrozen(tenant, source)
+    const rules = rulesOf(record.dialect)
+    if (at !== undefined) checkCut(prompt, at, rules)
+    const whole = at === undefined || at === prompt.messages.length
+    const messages = whole ? prompt.messages : prompt.messages.slice(0, at)
+    return {
+      sessionId: record.sessionId,
+      lineage: record.lineage,
+      shared: record.shared,
+      parent: source,
+      clientSalt: record.clientSalt,
+      tags: tags ?? record.tags,
+      ...((note ?? record.note) === undefined ? {} : { note: note ?? record.note }),
+      prompt: { ...prompt, messages },
+      replyAt: whole ? record.replyAt : lastReplyAt({ messages }, rules),
+      promptTokens: whole ? record.promptTokens : undefined,
+    }
   }
-  return await windows.make(wanted, await windows.reserve(tenant, name), options)
+  return await windows.make({ tenant, name, origin: 'clone' }, prepare, options)
 }
 
 export interface CreateRequest extends Labels {
@@ -67,17 +67,15 @@ export async function createWindow(
   options: OperationOptions,
 ): Promise<WindowRecord> {
   const { tenant, name, prompt, ...rest } = request
-  const wanted: NewWindow = {
+  const prepare = async () => ({
     ...rest,
-    tenant,
-    origin: 'content',
     sessionId: undefined,
     parent: undefined,
     prompt,
     replyAt: lastReplyAt(prompt, rulesOf(prompt.dialect)),
     promptTokens: undefined,
-  }
-  return await windows.make(wanted, await windows.reserve(tenant, name), options)
+  })
+  return await windows.make({ tenant, name, origin: 'content' }, prepare, options)
 }
 
 export interface ImportRequest extends Labels {
@@ -103,9 +101,7 @@ export async function importWindow(
 ): Promise<Imported> {
   const { tenant, name, file, lineage, shared, tags, note } = request
   const labelled = note ?? file.note
-  const wanted: NewWindow = {
-    tenant,
-    origin: 'import',
+  const prepare = async () => ({
     sessionId: undefined,
     lineage,
     shared,
@@ -117,8 +113,8 @@ export async function importWindow(
     replyAt: file.replyAt,
     // The size of the old prompt was another engine's count: this one's template is compared by its ids, below.
     promptTokens: undefined,
-  }
-  const record = await windows.make(wanted, await windows.reserve(tenant, name), options)
+  })
+  const record = await windows.make({ tenant, name, origin: 'import' }, prepare, options)
   if (record.state !== 'frozen' || file.tokenIds.length === 0 || (record.receipt?.tokens ?? 0) === 0) {
     return { record, drift: null }
   }

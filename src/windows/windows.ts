@@ -140,22 +140,32 @@ export class Windows {
   }
 
   /** Freezes a session under a held name. Answers the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN` or what the store throws. */
-  async freeze(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): Promise<WindowRecord> {
+  freeze(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): Promise<WindowRecord> {
     const { tenant, id: sessionId, shared } = request.session.record
-    return await this.make({ ...request, tenant, origin: 'session', sessionId, shared }, reservation, options)
+    const wanted = { ...request, tenant, origin: 'session', sessionId, shared } as const
+    return this.#audited(tenant, reservation.name, 'session', options, () => this.#make(wanted, reservation, options))
   }
 
-  /** Makes a window under a held name, from whatever it comes. Answers and throws as `freeze`, and `QUOTA_EXCEEDED`. */
-  make(wanted: NewWindow, reservation: NameReservation, options: OperationOptions): Promise<WindowRecord> {
-    const { tenant, origin } = wanted
-    const operation = {
-      tenant,
-      actor: options.actor,
-      action: actions[origin],
-      target: 'window',
-      name: reservation.name,
-    } as const
-    const work = () => this.#make(wanted, reservation, options)
+  /** Makes a window that no session is frozen into, of what `prepare` gives. Answers as `freeze`; throws as `reserve`, `freeze` and `prepare`. */
+  make(
+    { tenant, name, origin }: { readonly tenant: string; readonly name: string; readonly origin: WindowOrigin },
+    prepare: () => Promise<Omit<NewWindow, 'tenant' | 'origin'>>,
+    options: OperationOptions,
+  ): Promise<WindowRecord> {
+    return this.#audited(tenant, name, origin, options, async () => {
+      const wanted = { ...(await prepare()), tenant, origin }
+      return await this.#make(wanted, await this.reserve(tenant, name), options)
+    })
+  }
+
+  #audited(
+    tenant: string,
+    name: string,
+    origin: WindowOrigin,
+    { actor }: OperationOptions,
+    work: () => Promise<WindowRecord>,
+  ): Promise<WindowRecord> {
+    const operation = { tenant, actor, action: actions[origin], target: 'window', name } as const
     return audited(this.#parts.audit, operation, work, windowOutcome)
   }
 

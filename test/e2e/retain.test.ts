@@ -1,0 +1,134 @@
+// Last turns in memory, on disk or nowhere; what lies in the data directory then; and sessions that nobody has used for long.
+
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { errorOf } from '../support/client.ts'
+import { chat, prose, user } from '../support/conversation.ts'
+import { until } from '../support/deadline.ts'
+import { call, endSession, placements, rest, saltsSeen } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+import type { WindowJson } from '../support/windows.ts'
+
+let stack: Stack
+
+afterEach(() => stack.close())
+
+const WORDS = 'Lomvi lies at anchor'
+const turn = (session = 'ann') =>
+  chat(stack.url, [user(`${prose(700)}. ${WORDS}.`)], { headers: { 'x-cwm-session': session } })
+const freeze = (name: string, more: object = {}) =>
+  call(stack.url, 'POST', '/windows', { name, session_id: 'ann', ...more })
+const freezable = async () => (await rest<{ freezable: boolean }>(stack.url, 'GET', '/sessions/ann')).freezable
+
+async function stored(): Promise<Buffer> {
+  const files = await readdir(stack.dataDir, { recursive: true, withFileTypes: true })
+  const reads = files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name)))
+  return Buffer.concat(await Promise.all(reads))
+}
+
+describe('the last turn of a session', () => {
+  it('in memory is frozen by REST until the process ends', async () => {
+    stack = await startStack()
+    await turn()
+    expect(await freezable()).toBe(true)
+
+    await stack.restart()
+
+    expect(await freezable()).toBe(false)
+    const got = await freeze('w')
+    expect([got.status, errorOf(got).code]).toEqual([409, 'session_empty'])
+    expect(errorOf(got).message).toContain('x-cwm-freeze: w')
+  })
+
+  it('on disk is frozen by REST after a restart, with the KV that is there', async () => {
+    stack = await startStack({ settings: { retain: 'disk' } })
+    await turn()
+    await until('the turn is on disk', freezable)
+
+    await stack.restart()
+    const window = await rest<WindowJson>(stack.url, 'POST', '/windows', { name: 'w', session_id: 'ann' })
+
+    expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'l2' } })
+    expect(window.receipt?.computed_tokens).toBeLessThan(64)
+  })
+
+  it('nowhere is frozen by its header alone', async () => {
+    stack = await startStack({ settings: { retain: 'off' } })
+    await turn()
+
+    const got = await freeze('w')
+
+    expect([got.status, errorOf(got).code]).toEqual([409, 'session_empty'])
+  })
+})
+
+describe('the data directory', () => {
+  async function fill(settings: object): Promise<Buffer> {
+    stack = await startStack({ settings: { retain: 'disk', ...settings } })
+    await turn()
+    await until('the turn is on disk', freezable)
+    await freeze('kept', { note: WORDS })
+    stack.sim.fault({
+      path: '/v1/completions',
+      action: { kind: 'status', status: 400, body: { error: { message: WORDS } } },
+    })
+    expect((await freeze('failed')).text).toContain('"failed"')
+    // An order that stays open, with the ids of its window.
+    await stack.sim.setUp('coordinator', false)
+    await stack.sim.setUp('lmcache', false)
+    await rest(stack.url, 'PUT', '/windows/doc', { model: 'sim-model', document: WORDS })
+    await call(stack.url, 'DELETE', '/windows/doc')
+    await endSession(stack.url, 'ann')
+    await stack.stop()
+    return await stored()
+  }
+
+  it('holds the text where no key is set, and no salt', async () => {
+    const bytes = await fill({})
+
+    expect(bytes.includes(WORDS)).toBe(true)
+    expect(saltsSeen(stack.sim).size).toBeGreaterThan(1)
+    for (const salt of saltsSeen(stack.sim)) expect(bytes.includes(salt)).toBe(false)
+  })
+
+  it('holds neither text nor ids nor salt where one is', async () => {
+    const bytes = await fill({ encryption_key: randomBytes(32).toString('base64') })
+
+    expect(bytes.includes(WORDS)).toBe(false)
+    expect(bytes.includes('Lomvi')).toBe(false)
+    for (const salt of saltsSeen(stack.sim)) expect(bytes.includes(salt)).toBe(false)
+    const warm = stack.sim.requests.all('engine').find(({ path }) => path === '/v1/completions')
+    const { prompt } = JSON.parse(String(warm?.body)) as { prompt: number[] }
+    expect(bytes.includes(Buffer.from(Uint32Array.from(prompt.slice(20, 40)).buffer))).toBe(false)
+  })
+})
+
+describe('a session that nobody uses', () => {
+  it('is ended when its time is over, with its KV, named and thawed ones too', async () => {
+    stack = await startStack()
+    await turn()
+    await freeze('w')
+    await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
+    await chat(stack.url, [user(prose(700, 'nameless'))])
+    await call(stack.url, 'DELETE', '/windows/w')
+
+    await stack.restart({ session_ttl_ms: 1, boundary_ttl_ms: 1 })
+
+    const ended = async () => (await rest<{ data: object[] }>(stack.url, 'GET', '/sessions')).data.length === 0
+    await until('all sessions are ended', ended)
+    await until('nothing is left of them', async () => (await placements(stack.sim)) === 0, 14_000)
+  })
+
+  it('is kept where its time is without end', async () => {
+    stack = await startStack({ settings: { session_ttl_ms: 0 } })
+    await turn()
+
+    await stack.restart()
+
+    expect((await rest<{ data: { id: string }[] }>(stack.url, 'GET', '/sessions')).data.map(({ id }) => id)).toEqual([
+      'ann',
+    ])
+  })
+})
