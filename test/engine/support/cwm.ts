@@ -17,6 +17,8 @@ export interface CwmOptions {
   readonly lmcache?: string
   /** Of an earlier life; a new one is made, and removed with `dispose`, when absent. */
   readonly dataDir?: string
+  /** Further flags, by name. */
+  readonly flags?: Readonly<Record<`--${string}`, string>>
 }
 
 /** A window as REST shows it, with the fields that tests read. */
@@ -147,6 +149,7 @@ export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
     '--lmcache': options.lmcache ?? lmcacheUrl,
     '--data-dir': dataDir,
     '--port': '0',
+    ...options.flags,
   }
   const child = spawn(process.execPath, [main, 'serve', ...Object.entries(flags).flat()], {
     stdio: ['ignore', 'ignore', 'pipe'],
