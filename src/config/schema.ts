@@ -177,7 +177,13 @@ export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 /** Too large for a variable or a flag. */
 export const fileOnly: readonly SettingName[] = ['routes', 'tenants']
 
-const secrets: readonly SettingName[] = ['secret', 'operator_key', 'encryption_key', 'encryption_keys_old']
+const secrets: readonly SettingName[] = [
+  'secret',
+  'operator_key',
+  'upstream_api_key',
+  'encryption_key',
+  'encryption_keys_old',
+]
 
 /** Settings that are also flags. Secrets are not: every user of a machine can read another's command line. */
 export const flagNames = settingNames.filter((name) => !fileOnly.includes(name) && !secrets.includes(name))

@@ -102,7 +102,7 @@ function parseUrl(text: string): URL {
     })
   }
   if (url.username !== '' || url.password !== '') {
-    throw new CwmError('CONFIG', 'upstream must not hold credentials; use --upstream-api-key', { param: 'upstream' })
+    throw new CwmError('CONFIG', 'upstream must not hold credentials; set CWM_UPSTREAM_API_KEY', { param: 'upstream' })
   }
   return url
 }

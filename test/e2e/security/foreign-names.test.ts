@@ -64,7 +64,7 @@ const requests: [what: string, ask: (names: Names) => readonly [path: string, op
 ]
 
 describe("another tenant's names and absent ones answer alike, to the byte", () => {
-  it.each(requests)('%s', async (what, asking) => {
+  it.each(requests)('when asked to: %s', async (what, asking) => {
     const absent = Object.fromEntries(
       Object.entries(theirs).map(([kind, name]) => [kind, `${name.slice(0, -5)}zzzzz`]),
     ) as unknown as Names
