@@ -30,10 +30,12 @@ export class Histories {
 
   /** A session holds these histories now, beside whoever did before. */
   note(digests: readonly string[], sessionId: string): void {
-    const expiresAt = this.#options.now() + this.#options.boundaryTtlMs
-    for (const digest of digests) {
-      this.#known.set(digest, { hit: bothOf(this.peek(digest), { sessionId }), expiresAt })
-    }
+    for (const digest of digests) this.#set(digest, bothOf(this.peek(digest), { sessionId }))
+  }
+
+  /** Nobody can say any more who holds these: from now on nobody does alone. */
+  doubt(digests: readonly string[]): void {
+    for (const digest of digests) this.#set(digest, 'ambiguous')
   }
 
   /** Takes back what was noted. What the store has remains. */
@@ -59,6 +61,10 @@ export class Histories {
       if (known !== undefined) hits.set(digest, bothOf(hits.get(digest), known))
     }
     return hits
+  }
+
+  #set(digest: string, hit: BoundaryHit): void {
+    this.#known.set(digest, { hit, expiresAt: this.#options.now() + this.#options.boundaryTtlMs })
   }
 }
 

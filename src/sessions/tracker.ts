@@ -210,7 +210,7 @@ export class SessionTracker {
 
   /**
    * Stores a session after a turn, with the boundaries of that turn and the ids of responses that the engine keeps. What a shared store
-   * could not take is forgotten here too: nobody could say whether another process delivered the same.
+   * could not take is ambiguous here: nobody could say whether another process delivered the same.
    */
   async save(session: LiveSession, digests: readonly string[], responseIds: readonly string[] = []): Promise<void> {
     const { store, now, boundaryTtlMs, responseTtlMs } = this.#options
@@ -225,7 +225,7 @@ export class SessionTracker {
     try {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     } catch (error) {
-      if (this.#isShared) this.retract(digests)
+      if (this.#isShared) this.#histories.doubt(digests)
       throw error
     }
     // From now on the store answers for them, with what other processes saved; memory lives on as long.

@@ -1,0 +1,144 @@
+// A session that is ended at one proxy while another has it in memory, or a turn of it under way: after the receipt that retires its
+// lineage nobody dispatches its salt, and what a broken-off turn leaves is found.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask, errorOf, jsonOf } from '../../support/client.ts'
+import { askChat, chat, prose, user } from '../../support/conversation.ts'
+import { until } from '../../support/deadline.ts'
+import { skipsRedis } from '../../support/redis-server.ts'
+import { chatsOf, type Fleet, startFleet } from '../../support/redis-stack.ts'
+import { settled } from '../../support/windows.ts'
+
+const named = { headers: { 'x-cwm-session': 'x' } }
+
+interface DeletionJson {
+  readonly id: string
+  readonly state: string
+  readonly lineage_retired: boolean
+  readonly residual_chunks: number | null
+}
+
+const end = async (url: string) => jsonOf<DeletionJson>(await ask(url, '/cwm/v1/sessions/x', { method: 'DELETE' }))
+
+/** Turns without end at one proxy, whatever they are answered; each takes the engine a while. */
+function turnsAt({ sim }: Fleet, url: string): { stop(): Promise<void> } {
+  sim.fault({ path: '/v1/chat/completions', times: Number.POSITIVE_INFINITY, action: { kind: 'delay', ms: 60 } })
+  let going = true
+  const turns = (async () => {
+    for (let turn = 0; going; turn++) await askChat(url, [user(`turn ${turn}`)], named)
+  })()
+  return {
+    stop: async () => {
+      going = false
+      await turns
+    },
+  }
+}
+
+describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
+  let fleet: Fleet
+  beforeEach(async () => {
+    fleet = await startFleet()
+  })
+  afterEach(() => fleet.close())
+
+  it('is dispatched no more by another that has it in memory, from the receipt on', async () => {
+    const { a, b } = fleet
+    await chat(b.url, [user('hi')], named)
+    const [salt] = fleet.salts()
+    const turns = turnsAt(fleet, b.url)
+    await until('turns are under way', () => fleet.salts().length > 3)
+
+    const receipt = await end(a.url)
+    const seen = fleet.salts().length
+    await until('the name is in use again', () => fleet.salts().slice(seen).length > 3)
+    await turns.stop()
+
+    expect(receipt).toMatchObject({ lineage_retired: true })
+    expect(fleet.salts().slice(0, seen)).toContain(salt)
+    expect(fleet.salts().slice(seen)).not.toContain(salt)
+  })
+
+  it('is dispatched no more by another that Redis cannot reach, whose belief the receipt has waited for', async () => {
+    const { a, b, hop } = fleet
+    await chat(b.url, [user('hi')], named)
+    const [salt] = fleet.salts()
+    const turns = turnsAt(fleet, b.url)
+    await until('turns are under way', () => fleet.salts().length > 3)
+
+    hop.cut()
+    const receipt = await end(a.url)
+    const seen = fleet.salts().length
+    await until('turns go on', () => fleet.salts().length > seen + 3)
+    hop.mend()
+    await until('the other proxy has its store again', async () => {
+      const got = await askChat(b.url, [user('back?')], named)
+      return got.status === 200 && got.headers['x-cwm-degraded'] === undefined
+    })
+    await turns.stop()
+
+    expect(receipt).toMatchObject({ lineage_retired: true })
+    expect(fleet.salts().slice(seen)).not.toContain(salt)
+  })
+
+  it('has its turn at another broken off in words, and what that has left is looked for again', async () => {
+    const { a, b, sim } = fleet
+    await chat(b.url, [user('hi')], named)
+    const undo = sim.fault({ path: '/v1/chat/completions', action: { kind: 'stall' } })
+    const broken = askChat(b.url, [user(prose(400))], named)
+    await until('its turn is under way', () => chatsOf(sim).length === 2)
+
+    const receipt = await end(a.url)
+    const got = await broken
+    undo()
+
+    expect(got.status).toBe(410)
+    expect(errorOf(got).code).toBe('session_ended')
+    expect(receipt).toMatchObject({ state: 'open', lineage_retired: true })
+  })
+
+  it('is told to another whose turn is under way even where a window keeps its lineage', async () => {
+    const { a, b, sim } = fleet
+    await chat(b.url, [user(prose(300))], { headers: { ...named.headers, 'x-cwm-freeze': 'book' } })
+    await settled(b.url, 'book')
+    const before = chatsOf(sim).length
+    const undo = sim.fault({ path: '/v1/chat/completions', action: { kind: 'stall' } })
+    const broken = askChat(b.url, [user('and?')], named)
+    await until('its turn is under way', () => chatsOf(sim).length > before)
+
+    const receipt = await end(a.url)
+    const got = await broken
+    undo()
+
+    expect(got.status).toBe(410)
+    expect(receipt).toMatchObject({ lineage_retired: false })
+  })
+
+  it('begins anew under its name at either, with one lineage that is another', async () => {
+    const { a, b } = fleet
+    await chat(a.url, [user('hi')], named)
+    await chat(b.url, [user('hi')], named)
+    const [salt] = fleet.salts()
+    await end(a.url)
+
+    await Promise.all([chat(a.url, [user('hi')], named), chat(b.url, [user('hi')], named)])
+
+    const salts = fleet.salts()
+    expect(salts.slice(0, 2)).toEqual([salt, salt])
+    expect(new Set(salts.slice(2)).size).toBe(1)
+    expect(salts.slice(2)).not.toContain(salt)
+  })
+
+  it('is refused a window that was deleted at another meanwhile', async () => {
+    const { a, b } = fleet
+    await chat(a.url, [user(prose(300))], { headers: { 'x-cwm-freeze': 'book' } })
+    await settled(a.url, 'book')
+    await chat(b.url, [user('hello')], { headers: { ...named.headers, 'x-cwm-window': 'book' } })
+    await ask(a.url, '/cwm/v1/windows/book', { method: 'DELETE' })
+
+    const got = await askChat(b.url, [user('still there?')], named)
+
+    expect(got.status).toBe(404)
+    expect(errorOf(got).code).toBe('window_not_found')
+  })
+})
