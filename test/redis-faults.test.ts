@@ -15,7 +15,8 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
   let server: RedisServer
   let stores: Store[] = []
   const warnings: string[] = []
-  const log = { ...silentLogger, warn: (_fields: unknown, text?: string) => void warnings.push(text ?? '') }
+  const note = (_fields: unknown, text?: string) => void warnings.push(text ?? '')
+  const log = { ...silentLogger, warn: note, info: note }
 
   afterEach(async () => {
     server.goOn()
@@ -54,6 +55,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
       store.getSession('acme', 'session-1').catch(() => false),
     )
     expect(back).toEqual(aSession())
+    expect(warnings).toEqual([expect.stringContaining('is away'), expect.stringContaining('is back')])
   })
 
   it('answers STORE_UNAVAILABLE while Redis is gone, and has everything when it is back', async () => {

@@ -3,6 +3,7 @@
 
 import { Cluster, Redis } from 'ioredis'
 import { CwmError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
 import { describeFailure, refusal, storeUnavailable } from './redis-errors.ts'
 import type { Script } from './redis-scripts.ts'
 import type { RedisAddress } from './redis-url.ts'
@@ -15,6 +16,8 @@ export interface LinkOptions {
   readonly timeoutMs: number
   /** How long to fail at once after a call that got no answer, milliseconds. */
   readonly restMs: number
+  /** Is told when Redis stops answering, and when it answers again. Absent: nobody is. */
+  readonly log?: Pick<Logger, 'info' | 'warn'>
 }
 
 const openTimeoutMs = 5000
@@ -62,9 +65,7 @@ export class RedisLink {
     client.on('error', (error) => {
       this.#lastError = error
     })
-    client.on('ready', () => {
-      this.#restsUntil = undefined
-    })
+    client.on('ready', () => this.#back())
   }
 
   /** Connects. Throws `CONFIG` for credentials that Redis refuses, else `STORE_UNAVAILABLE`. */
@@ -109,15 +110,28 @@ export class RedisLink {
     }
     try {
       const answer = await deadline(this.#client.callBuffer(command, [...words]), this.#options.timeoutMs)
-      if (trial) this.#restsUntil = undefined
+      if (trial) this.#back()
       return answer
     } catch (thrown) {
+      const failure = describeFailure(thrown)
       // A refusal is an answer: Redis is there.
-      this.#restsUntil = refusal(thrown) === undefined ? performance.now() + this.#options.restMs : undefined
-      throw describeFailure(thrown)
+      if (refusal(thrown) === undefined) this.#away(failure)
+      else this.#back()
+      throw failure
     } finally {
       if (trial) this.#trying = false
     }
+  }
+
+  #away({ message }: CwmError): void {
+    if (!this.isAway)
+      this.#options.log?.warn({ why: message }, 'the Redis store is away: turns go on isolated and cold')
+    this.#restsUntil = performance.now() + this.#options.restMs
+  }
+
+  #back(): void {
+    if (this.isAway) this.#options.log?.info({}, 'the Redis store is back')
+    this.#restsUntil = undefined
   }
 
   /** Runs a script, which Redis may have forgotten or never seen. */

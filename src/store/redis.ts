@@ -47,7 +47,7 @@ const restMs = 1000
 export async function openRedisStore(options: RedisOptions): Promise<Store> {
   const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 500, believeMs = 1000 } = options
   const address = parseRedisUrl(url)
-  const link = await RedisLink.open({ address, timeoutMs, restMs })
+  const link = await RedisLink.open({ address, timeoutMs, restMs, log })
   const opened: { close(): void }[] = [link]
   try {
     const findings = await inspectRedis(link, address.cluster)
