@@ -20,9 +20,7 @@ export function readContent(
   body: JsonObject,
   policy: TenantPolicy,
 ): { prompt: Prompt; clientSalt: string | undefined } {
-  if (isDeeperThan(body, MAX_DEPTH)) {
-    throw new CwmError('BODY_TOO_DEEP', `the body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
-  }
+  checkDepth(body)
   const dialect = (body.dialect ?? 'chat') as Prompt['dialect']
   const rules = rulesOf(dialect)
   const field = rules.messagesField ?? 'messages'
@@ -46,6 +44,12 @@ export function readContent(
   checkContent(prompt)
   const salt = body.cache_salt
   return { prompt, clientSalt: typeof salt === 'string' && salt !== '' ? salt : undefined }
+}
+
+/** Throws `BODY_TOO_DEEP` for what would exhaust the stack of whoever walks it. */
+export function checkDepth(body: JsonObject): void {
+  if (!isDeeperThan(body, MAX_DEPTH)) return
+  throw new CwmError('BODY_TOO_DEEP', `the body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
 }
 
 function readMessages(

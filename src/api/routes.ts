@@ -53,8 +53,11 @@ const wait = z.object({
     .openapi({ description: 'Wait this long for a window that is pending or freezing, milliseconds' }),
 })
 
-/** A list in a query: `tag=a&tag=b`, or one value. */
-const several = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string()).optional())
+/** A list in a query: `tag=a&tag=b`, or one value. No more than a window can have: each is a condition of the store's query. */
+const several = z.preprocess(
+  (value) => (typeof value === 'string' ? [value] : value),
+  z.array(z.string()).max(32).optional(),
+)
 const instant = z.iso.datetime({ offset: true }).optional()
 
 const windowQuery = page.extend({

@@ -11,9 +11,10 @@ import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { exportWindow, readExport } from '../windows/export.ts'
 import { cloneWindow, createWindow, importWindow } from '../windows/made.ts'
-import type { Labels, Windows } from '../windows/windows.ts'
+import type { Labels } from '../windows/new-window.ts'
+import type { Windows } from '../windows/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
-import { readContent } from './content.ts'
+import { checkDepth, readContent } from './content.ts'
 import * as routes from './routes.ts'
 import { deletionToWire, labelsSchema, pageToWire, thawReceiptToWire, windowToWire } from './wire.ts'
 
@@ -128,7 +129,9 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
 
   app.openapi(routes.importWindow, async (c) => {
     const { tenant, operation, policy } = callerOf(c)
-    const given = readExport(c.req.valid('json') as JsonValue)
+    const body = c.req.valid('json') as JsonObject
+    checkDepth(body)
+    const given = readExport(body)
     // What a client may not say in a chat it may not bring in by a file either.
     const { prompt } = readContent({ ...given.prompt.shaping, ...contentOf(given.prompt) }, policy)
     const file = { ...given, prompt, ...labelsOf(given) }

@@ -7,7 +7,7 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import { isReservedName, isWindowName, randomId, windowNameRule } from '../base/ids.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
-import type { Page, ReserveOutcome, WindowQuery } from '../base/store.ts'
+import type { Page, WindowQuery } from '../base/store.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { CallOptions } from '../upstream/engine.ts'
@@ -16,56 +16,26 @@ import { audited, type OperationOptions, thawOutcome, windowOutcome } from './au
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
 import { bytesOf } from './checksum.ts'
 import { freezeReserved } from './freeze.ts'
+import {
+  type FreezeRequest,
+  type Labels,
+  type NewWindow,
+  newRecord,
+  notStored,
+  type RefusedFreeze,
+  sortedTags,
+  taken,
+} from './new-window.ts'
 import { leaveBehind } from './orders.ts'
-import { type PromptOfTurn, spaceOf, type WindowParts } from './parts.ts'
+import { spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
+import { type Prefetched, prefetchWindow } from './prefetch.ts'
 import { restoreWindow } from './thaw.ts'
-
-/** What a client says of a window: for people and for lists, without meaning to cwm. */
-export interface Labels {
-  readonly tags?: readonly string[]
-  readonly note?: string
-}
 
 /** What of a window changes after its freeze. */
 export interface WindowUpdate extends Labels {
   /** Whether its chunks are pinned at LMCache's coordinator. */
   readonly pinned?: boolean
-}
-
-export interface FreezeRequest extends PromptOfTurn, Labels {
-  readonly session: LiveSession
-  readonly name: string
-  readonly clientSalt: string | undefined
-  /** Of the turn that is frozen. */
-  readonly lineage: string
-  readonly parent: string | undefined
-}
-
-/** A window that is to be: where it comes from and what it shares. */
-export interface NewWindow extends PromptOfTurn, Labels {
-  readonly tenant: string
-  readonly origin: WindowOrigin
-  readonly lineage: string
-  readonly shared: WindowRecord['shared']
-  readonly sessionId: string | undefined
-  readonly parent: string | undefined
-  readonly clientSalt: string | undefined
-}
-
-/** A freeze that the turn itself does not allow. */
-export interface RefusedFreeze {
-  readonly session: LiveSession
-  readonly model: string
-  readonly dialect: WindowRecord['dialect']
-  readonly reason: string
-}
-
-/** Chunks in LMCache's memory, of the window's whole ones; null where nobody could tell in time. */
-export interface Prefetched {
-  readonly foundChunks: number | null
-  readonly totalChunks: number
-  readonly ms: number
 }
 
 /** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
@@ -109,8 +79,10 @@ export class Windows {
    */
   async reserve(tenant: string, name: string): Promise<NameReservation> {
     if (!isWindowName(name) || isReservedName(name)) {
-      const rule = isReservedName(name) ? 'names that begin with "auto." are given by cwm itself' : windowNameRule
-      throw new CwmError('INVALID_FIELD', `a window's name must be ${rule}`, { param: 'name' })
+      const rule = isReservedName(name)
+        ? 'names that begin with "auto." are given by cwm itself'
+        : `a window's name must be ${windowNameRule}`
+      throw new CwmError('INVALID_FIELD', rule, { param: 'name' })
     }
     const key = keyOf(tenant, name)
     if (this.#reserved.has(key)) throw taken(name)
@@ -173,7 +145,7 @@ export class Windows {
     const { tenant, prompt } = wanted
     const { name } = reservation
     const content = { prompt, tokenIds: new Uint32Array() }
-    const record = this.#newRecord(wanted, name, bytesOf(content))
+    const record = newRecord(this.#parts, wanted, name, bytesOf(content))
     this.#freezing.add(record.id)
     let held: Hold | undefined
     try {
@@ -202,7 +174,7 @@ export class Windows {
     const prompt = { dialect, model, messages: [], shaping: {} }
     const nothing = { prompt, replyAt: 0, promptTokens: undefined, parent: undefined, clientSalt: undefined }
     const wanted = { ...nothing, tenant, origin: 'session' as const, sessionId, lineage, shared }
-    const record: WindowRecord = { ...this.#newRecord(wanted, name, 0), state: 'failed', reason }
+    const record: WindowRecord = { ...newRecord(this.#parts, wanted, name, 0), state: 'failed', reason }
     this.#parts.metrics.freezes.inc({ outcome: 'failed' })
     this.#parts.log.warn({ window: name, reason }, 'freeze refused')
     this.#inBackground(name, () =>
@@ -215,34 +187,6 @@ export class Windows {
   /** The same in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log. */
   freezeLater(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): void {
     this.#inBackground(request.name, () => this.freeze(request, reservation, options))
-  }
-
-  #newRecord(wanted: NewWindow, name: string, bytes: number): WindowRecord {
-    const { tenant, origin, sessionId, lineage, shared, parent, prompt, clientSalt, replyAt, promptTokens, note } =
-      wanted
-    return {
-      tenant,
-      name,
-      id: randomId(),
-      state: 'freezing',
-      origin,
-      ...(sessionId === undefined ? {} : { sessionId }),
-      lineage,
-      ...(shared === undefined ? {} : { shared }),
-      ...(parent === undefined ? {} : { parent }),
-      tags: sortedTags(wanted.tags ?? []),
-      ...(note === undefined ? {} : { note }),
-      dialect: prompt.dialect,
-      model: prompt.model,
-      ...(clientSalt === undefined ? {} : { clientSalt }),
-      kvEpoch: this.#parts.kvEpoch,
-      messageCount: prompt.messages.length,
-      replyAt,
-      ...(promptTokens === undefined ? {} : { promptTokens }),
-      bytes,
-      createdAt: this.#parts.now(),
-      pin: 'none',
-    }
   }
 
   /** Before a turn is spent on a freeze that cannot be kept; what counts is the same question when the window is stored. */
@@ -338,38 +282,9 @@ export class Windows {
     return audited(
       this.#parts.audit,
       operation,
-      () => this.#prefetch(tenant, name, options),
+      async () => prefetchWindow(this.#parts, await this.#bases.require(tenant, name), options),
       () => ({}),
     )
-  }
-
-  async #prefetch(tenant: string, name: string, options: CallOptions): Promise<Prefetched> {
-    const { lmcache, models, saltOf, now, kvEpoch } = this.#parts
-    const base = await this.#bases.require(tenant, name)
-    const start = now()
-    const link = await lmcache.open()
-    const model = await models.find(base.record.model, options.apiKey)
-    const keys = model === undefined ? undefined : link?.keysOf(model.engineName)
-    if (link === undefined || keys === undefined) {
-      throw new CwmError(
-        'NOT_SUPPORTED',
-        'no LMCache server with this engine attached: there is no L1 to bring the window to',
-        {
-          param: 'to',
-        },
-      )
-    }
-    const sequence = { tokenIds: base.tokenIds, salt: saltOf({ ...base.record, kvEpoch }), keys }
-    const { foundKeys, totalKeys } = await link.client.prefetch(sequence, {
-      deadlineMs: 60_000,
-      signal: options.signal,
-    })
-    return {
-      // With several ranks, half of two chunks would count as one: no chunk is promised that may lack a rank.
-      foundChunks: foundKeys === null ? null : wholeChunks(foundKeys, totalKeys ?? 0, keys.worldSize),
-      totalChunks: Math.floor(base.tokenIds.length / keys.chunkSize),
-      ms: now() - start,
-    }
   }
 
   /** The window, or `pending` while its turn is still being answered. Throws `WINDOW_NOT_FOUND`. */
@@ -444,43 +359,6 @@ export class Windows {
   async settle(): Promise<void> {
     await Promise.all(this.#background)
   }
-}
-
-function wholeChunks(foundKeys: number, totalKeys: number, worldSize: number): number {
-  return Math.max(0, totalKeys / worldSize - (totalKeys - foundKeys))
-}
-
-function sortedTags(tags: readonly string[]): readonly string[] {
-  return [...new Set(tags)].sort()
-}
-
-function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: string): CwmError {
-  switch (outcome) {
-    case 'taken':
-      return taken(name)
-    case 'retired':
-      return new CwmError('SESSION_NOT_FOUND', 'the session was ended meanwhile; nothing is frozen', { param: 'name' })
-    case 'too_many':
-      return new CwmError(
-        'QUOTA_EXCEEDED',
-        'this tenant has as many windows as it may (setting max_windows); delete some',
-        {
-          param: 'name',
-        },
-      )
-    case 'too_large':
-      return new CwmError(
-        'QUOTA_EXCEEDED',
-        'the window does not fit what this tenant may keep (setting max_window_bytes); delete some',
-        { param: 'name' },
-      )
-  }
-}
-
-function taken(name: string): CwmError {
-  return new CwmError('WINDOW_NAME_TAKEN', `there is a window ${name} already; choose another name`, {
-    param: 'x-cwm-freeze',
-  })
 }
 
 function keyOf(tenant: string, name: string): string {
