@@ -6,7 +6,7 @@ import type { ChunkKeys, DeletionReceipt, DeletionRecord, KeptFor, KvSpace, Wind
 import { sameSpace } from '../base/spaces.ts'
 import type { Link } from '../lmcache/link.ts'
 import type { Sequence } from '../lmcache/sequence.ts'
-import type { DeletionParts } from './deletions.ts'
+import type { DeletionParts } from './parts.ts'
 import { givePinBack } from './pins.ts'
 import { Steps } from './steps.ts'
 

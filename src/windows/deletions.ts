@@ -5,14 +5,12 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { Page, PageRequest } from '../base/store.ts'
-import type { RetainedTurns } from '../sessions/retained.ts'
-import type { SessionTracker } from '../sessions/tracker.ts'
 import { alone, workOn } from './alone.ts'
 import { audited, deletionOutcome } from './audited.ts'
 import { notFound } from './base-windows.ts'
 import { carryOut } from './carry-out.ts'
 import { FIRST_RETRY_MS, LOOK_AGAIN_MS, newOrder, sessionOrder } from './orders.ts'
-import { spaceOf, type WindowParts } from './parts.ts'
+import { type DeletionParts, spaceOf } from './parts.ts'
 import type { Windows } from './windows.ts'
 
 /** How long a delete waits for a freeze of the same window that is under way. */
@@ -25,13 +23,6 @@ const PER_RUN = 200
 const MAX_EPOCHS = 16
 
 export type EndedWhy = 'asked' | 'idle' | 'erased'
-
-export interface DeletionParts extends WindowParts {
-  readonly sessions: Pick<SessionTracker, 'ended' | 'retired' | 'isBusy'>
-  readonly retained: Pick<RetainedTurns, 'find' | 'drop'>
-  /** The upstream's own: what is deleted in the background has no client. */
-  readonly apiKey: string | undefined
-}
 
 export class Deletions {
   readonly #parts: DeletionParts

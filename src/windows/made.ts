@@ -8,7 +8,8 @@ import type { OperationOptions } from './audited.ts'
 import { checkCut, lastReplyAt } from './exchanges.ts'
 import type { ExportedWindow } from './export.ts'
 import { commonPrefix } from './frozen-ids.ts'
-import type { Labels, Windows } from './windows.ts'
+import type { Labels } from './new-window.ts'
+import type { Windows } from './windows.ts'
 
 export interface CloneRequest extends Labels {
   readonly tenant: string

@@ -8,6 +8,8 @@ import { sameSpace } from '../base/spaces.ts'
 import type { Store } from '../base/store.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { LmcacheLink } from '../lmcache/link.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Engine } from '../upstream/engine.ts'
 import type { EngineModels } from '../upstream/models.ts'
 import type { AuditLog } from './audited.ts'
@@ -32,6 +34,14 @@ export interface WindowParts {
   readonly verifyDeadlineMs: number
   /** Bytes of thawed windows' messages kept ready for the turns that continue them. */
   readonly maxBaseBytes: number
+}
+
+/** What deletes need beside. */
+export interface DeletionParts extends WindowParts {
+  readonly sessions: Pick<SessionTracker, 'ended' | 'retired' | 'isBusy'>
+  readonly retained: Pick<RetainedTurns, 'find' | 'drop'>
+  /** The upstream's own: what is deleted in the background has no client. */
+  readonly apiKey: string | undefined
 }
 
 /** All that a salt is derived from. */

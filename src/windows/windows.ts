@@ -4,7 +4,7 @@
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CwmError, toCwmError } from '../base/errors.ts'
-import { isReservedName, isWindowName, randomId, windowNameRule } from '../base/ids.ts'
+import { isReservedName, isWindowName, windowNameRule } from '../base/ids.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { Page, WindowQuery } from '../base/store.ts'

@@ -1,0 +1,109 @@
+// Windows that are to be: what a client asks for, the record that it becomes, and why it may not be stored.
+
+import { CwmError } from '../base/errors.ts'
+import { randomId } from '../base/ids.ts'
+import type { WindowOrigin, WindowRecord } from '../base/records.ts'
+import type { ReserveOutcome } from '../base/store.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { PromptOfTurn, WindowParts } from './parts.ts'
+
+/** What a client says of a window: for people and for lists, without meaning to cwm. */
+export interface Labels {
+  readonly tags?: readonly string[]
+  readonly note?: string
+}
+
+export interface FreezeRequest extends PromptOfTurn, Labels {
+  readonly session: LiveSession
+  readonly name: string
+  readonly clientSalt: string | undefined
+  /** Of the turn that is frozen. */
+  readonly lineage: string
+  readonly parent: string | undefined
+}
+
+/** A window that is to be: where it comes from and what it shares. */
+export interface NewWindow extends PromptOfTurn, Labels {
+  readonly tenant: string
+  readonly origin: WindowOrigin
+  readonly lineage: string
+  readonly shared: WindowRecord['shared']
+  readonly sessionId: string | undefined
+  readonly parent: string | undefined
+  readonly clientSalt: string | undefined
+}
+
+/** A freeze that the turn itself does not allow. */
+export interface RefusedFreeze {
+  readonly session: LiveSession
+  readonly model: string
+  readonly dialect: WindowRecord['dialect']
+  readonly reason: string
+}
+
+/** The record of a window that is about to be frozen. */
+export function newRecord(
+  { kvEpoch, now }: Pick<WindowParts, 'kvEpoch' | 'now'>,
+  wanted: NewWindow,
+  name: string,
+  bytes: number,
+): WindowRecord {
+  const { tenant, origin, sessionId, lineage, shared, parent, prompt, clientSalt, replyAt, promptTokens, note } = wanted
+  return {
+    tenant,
+    name,
+    id: randomId(),
+    state: 'freezing',
+    origin,
+    ...(sessionId === undefined ? {} : { sessionId }),
+    lineage,
+    ...(shared === undefined ? {} : { shared }),
+    ...(parent === undefined ? {} : { parent }),
+    tags: sortedTags(wanted.tags ?? []),
+    ...(note === undefined ? {} : { note }),
+    dialect: prompt.dialect,
+    model: prompt.model,
+    ...(clientSalt === undefined ? {} : { clientSalt }),
+    kvEpoch,
+    messageCount: prompt.messages.length,
+    replyAt,
+    ...(promptTokens === undefined ? {} : { promptTokens }),
+    bytes,
+    createdAt: now(),
+    pin: 'none',
+  }
+}
+
+export function sortedTags(tags: readonly string[]): readonly string[] {
+  return [...new Set(tags)].sort()
+}
+
+/** Why a name or a window was not taken, for its client. */
+export function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: string): CwmError {
+  switch (outcome) {
+    case 'taken':
+      return taken(name)
+    case 'retired':
+      return new CwmError('SESSION_NOT_FOUND', 'the session was ended meanwhile; nothing is frozen', { param: 'name' })
+    case 'too_many':
+      return new CwmError(
+        'QUOTA_EXCEEDED',
+        'this tenant has as many windows as it may (setting max_windows); delete some',
+        {
+          param: 'name',
+        },
+      )
+    case 'too_large':
+      return new CwmError(
+        'QUOTA_EXCEEDED',
+        'the window does not fit what this tenant may keep (setting max_window_bytes); delete some',
+        { param: 'name' },
+      )
+  }
+}
+
+export function taken(name: string): CwmError {
+  return new CwmError('WINDOW_NAME_TAKEN', `there is a window ${name} already; choose another name`, {
+    param: 'x-cwm-freeze',
+  })
+}
