@@ -25,7 +25,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'Not on the list of paths that are forwarded (`docs/http-api.md`); the operator can add it with `routes`.',
   METHOD_NOT_ALLOWED: 'The path is known, the method is not.',
   UNAUTHORIZED: "A key is missing, or the operator's key was used where a client's belongs.",
-  FORBIDDEN_HOST: 'The `Host` or `Origin` is not one that is answered; see `allowed_hosts`.',
+  FORBIDDEN_HOST:
+    'The `Host` is not one that is answered (see `allowed_hosts`), or the request is of a page from another origin: none may use REST, and without a key none may name a session or window.',
   FORBIDDEN_MODEL: 'The model is not among those that this tenant may use (setting `tenants`).',
   QUOTA_EXCEEDED: 'A bound of the tenant is reached; the message names the setting. Delete windows or end sessions.',
   SESSION_NOT_FOUND: 'No such session under this key.',

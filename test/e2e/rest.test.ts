@@ -48,11 +48,13 @@ describe('the OpenAPI document', () => {
       'delete /cwm/v1/sessions/{id}',
       'delete /cwm/v1/tenants/me',
       'delete /cwm/v1/windows/{name}',
+      'get /cwm/v1/audit',
       'get /cwm/v1/deletions',
       'get /cwm/v1/deletions/{id}',
       'get /cwm/v1/health',
       'get /cwm/v1/sessions',
       'get /cwm/v1/sessions/{id}',
+      'get /cwm/v1/tenants/me',
       'get /cwm/v1/windows',
       'get /cwm/v1/windows/{name}',
       'get /cwm/v1/windows/{name}/export',
@@ -176,7 +178,7 @@ describe('metrics', () => {
         headers: { authorization: 'Bearer the-operator-key-0' },
       })
 
-      expect([nobody.status, tenant.status, operator.status, windows.status]).toEqual([401, 401, 200, 401])
+      expect([nobody.status, tenant.status, operator.status, windows.status]).toEqual([401, 401, 200, 400])
     } finally {
       await other.close()
     }
