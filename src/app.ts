@@ -3,6 +3,7 @@
 import { getRequestListener } from '@hono/node-server'
 import { createApi } from './api/api.ts'
 import { every, sleep } from './background.ts'
+import { toCwmError } from './base/errors.ts'
 import type { Logger } from './base/logger.ts'
 import { createMetrics } from './base/metrics.ts'
 import { policiesOf } from './config/policies.ts'
@@ -31,6 +32,7 @@ import { Upstream } from './upstream/upstream.ts'
 import { version } from './version.ts'
 import { Deletions } from './windows/deletions.ts'
 import { endIdleSessions } from './windows/idle.ts'
+import { leaveBehind } from './windows/orders.ts'
 import type { DeletionParts, WindowParts } from './windows/parts.ts'
 import { retainedPrompt } from './windows/prompt-of-turn.ts'
 import { SaltQuotas } from './windows/quotas.ts'
@@ -86,6 +88,11 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       maxBoundaries: settings.boundaries_in_memory,
       boundaryTtlMs: settings.boundary_ttl_ms,
       responseTtlMs: settings.response_ttl_ms,
+      onLate: (session) => {
+        leaveBehind({ store, now }, session).catch((thrown: unknown) => {
+          log.error({ session: session.id, err: toCwmError(thrown) }, 'what a late turn left is not ordered to go')
+        })
+      },
     })
     closers.push(() => sessions.close())
     const { defaults, tenants: listed } = policiesOf(settings)

@@ -28,6 +28,8 @@ export interface TrackerOptions {
   readonly boundaryTtlMs: number
   /** Milliseconds for which the id of a stored response leads to its session. */
   readonly responseTtlMs: number
+  /** Is told of a session that was ended elsewhere and had a turn here all the same: its KV is nobody's. Absent: nobody is. */
+  readonly onLate?: (session: SessionRecord) => void
 }
 
 /** Who begins a session: the tenant's rules for it, and whom the client named as its user. */
@@ -327,10 +329,12 @@ export class SessionTracker {
   }
 
   #settle(session: LiveSession, outcome: SaveOutcome): void {
-    const { tenant, id } = session.record
+    const { record } = session
     if (outcome === 'saved') session.stored = true
-    else if (outcome === 'gone') this.ended(tenant, id)
-    else session.believedUntil = 0
+    else if (outcome === 'gone') {
+      this.ended(record.tenant, record.id)
+      this.#options.onLate?.(record)
+    } else session.believedUntil = 0
   }
 
   async #checkQuota({ tenant, maxSessions }: Opener): Promise<void> {

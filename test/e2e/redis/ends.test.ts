@@ -97,6 +97,26 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(receipt).toMatchObject({ state: 'open', lineage_retired: true })
   })
 
+  it('has what a turn at a proxy that could not be told has left deleted once that proxy is back', async () => {
+    const { a, b, hop, sim } = fleet
+    await chat(b.url, [user('hi')], named)
+    sim.fault({ path: '/v1/chat/completions', action: { kind: 'delay', ms: 1_500 } })
+    const late = askChat(b.url, [user(prose(600))], named)
+    await until('its turn is under way', () => chatsOf(sim).length === 2)
+
+    hop.cut()
+    const receipt = await end(a.url)
+    const got = await late
+    hop.mend()
+    const order = await until('what it left is ordered to go', async () => {
+      const { data } = jsonOf<{ data: DeletionJson[] }>(await ask(a.url, '/cwm/v1/deletions'))
+      return data.find(({ id }) => id !== receipt.id)
+    })
+
+    expect(got.status).toBe(200)
+    expect(order).toMatchObject({ kind: 'session', name: 'x', state: 'open' })
+  })
+
   it('is told to another whose turn is under way even where a window keeps its lineage', async () => {
     const { a, b, sim } = fleet
     await chat(b.url, [user(prose(300))], { headers: { ...named.headers, 'x-cwm-freeze': 'book' } })
