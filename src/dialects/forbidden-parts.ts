@@ -8,8 +8,11 @@ import { isObject, type JsonValue } from '../base/json.ts'
 /** Throws `FORBIDDEN_FIELD` when a message holds such a part; `allowed` are the operator's exceptions, by name. */
 export function checkParts(messages: readonly JsonValue[], allowed: ReadonlySet<string>): void {
   for (const message of messages) {
-    const content = isObject(message) ? message.content : undefined
-    if (Array.isArray(content)) for (const part of content as readonly JsonValue[]) checkPart(part, allowed)
+    if (!isObject(message)) continue
+    // What a tool put out stands in `output` on Responses, and becomes a message's content in vLLM, part by part.
+    for (const parts of [message.content, message.output]) {
+      if (Array.isArray(parts)) for (const part of parts as readonly JsonValue[]) checkPart(part, allowed)
+    }
   }
 }
 
