@@ -245,6 +245,22 @@ describe('on a fleet that is whole', () => {
     expect(await pinsHeld(stack.sim)).toBe(0)
   })
 
+  it('what only an ended session knew of is not forgotten when the last one of its lineage goes', async () => {
+    await frozenSession(stack.url)
+    await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
+    const body = { cache_salt: 'of my own' }
+    await chat(stack.url, [user(prose(700))], { headers: { 'x-cwm-session': 'ann' }, body })
+    const end = await endSession(stack.url, 'ann')
+    await deleteWindow(stack.url, 'w')
+
+    const last = await endSession(stack.url, 'bob')
+
+    expect([end.state, end.kept_for]).toEqual(['open', ['session']])
+    expect(last).toMatchObject({ state: 'done', lineage_retired: true })
+    expect(await doneOf(end.id)).toMatchObject({ residual_chunks: 0 })
+    expect(await placements(stack.sim)).toBe(0)
+  })
+
   it('what a session left under its own lineage before a thaw is deleted too', async () => {
     await frozenSession(stack.url)
     await chat(stack.url, [user(prose(700, 'mine'))], { headers: { 'x-cwm-session': 'bob' } })
