@@ -42,8 +42,8 @@ export const names = z.union([
 export const storeAddress = z
   .string()
   .regex(
-    /^(sqlite|(redis|rediss|redis-cluster):\/\/\S+)$/,
-    'must be sqlite, or an address that begins with redis://, rediss:// or redis-cluster://',
+    /^(sqlite|rediss?(-cluster)?:\/\/\S+)$/,
+    'must be sqlite, or an address that begins with redis://, rediss://, redis-cluster:// or rediss-cluster://',
   )
 
 export const encryptionKey = z

@@ -158,6 +158,10 @@ describe('settings together', () => {
     expect((await faults({ store: 'rediss//user:hunter2@redis' })).join()).not.toContain('hunter2')
   })
 
+  it.each(['redis', 'rediss', 'redis-cluster', 'rediss-cluster'])('take a store at %s://', async (scheme) => {
+    expect(await faults({ store: `${scheme}://redis:6379`, secret: 'a secret of sixteen' })).toEqual([])
+  })
+
   it('are judged though single ones are wrong', async () => {
     const told = await faults({ host: '0.0.0.0', port: 'many', store: 'redis://redis', tenants: 'acme' })
 
