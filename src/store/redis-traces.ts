@@ -25,17 +25,24 @@ export async function writeTraces(rows: RedisRows, tx: Transaction, session: Ses
   const [list = null, ...leads] = await rows.getAll([listKey, ...leadKeys])
 
   const own = new Set(list === null ? [] : fromJson<string[]>(list)) // oldest first
-  for (const [n, boundary] of boundaries.entries()) {
-    const held = leads[n] ?? null
-    const lead = leadAfter(held, boundary, at)
-    own.delete(boundary.digest)
-    if (lead[0] !== null) own.add(boundary.digest)
-    tx.expect(keys.boundary(boundary.digest), held)
-    writeLead(tx, keys, `b:${boundary.digest}`, lead, at)
+  const next = boundaries.map((boundary, n) => ({ ...boundary, lead: leadAfter(leads[n] ?? null, boundary, at) }))
+  for (const { digest, lead } of next) {
+    own.delete(digest)
+    if (lead[0] !== null) own.add(digest)
   }
   const kept = [...own].slice(-trace.keepBoundaries)
   const dropped = [...own].slice(0, own.size - kept.length)
-  await dropOwn(rows, tx, keys, session.id, dropped)
+  for (const [n, { digest, lead }] of next.entries()) {
+    tx.expect(keys.boundary(digest), leads[n])
+    if (!dropped.includes(digest)) writeLead(tx, keys, `b:${digest}`, lead, at)
+  }
+  await dropOwn(
+    rows,
+    tx,
+    keys,
+    session.id,
+    dropped.map((digest) => `b:${digest}`),
+  )
   tx.expect(listKey, list)
   tx.write('SET', listKey, toJson(kept))
 
@@ -51,31 +58,34 @@ export async function dropTraces(rows: RedisRows, tx: Transaction, tenant: strin
   const keys = rows.keysOf(tenant)
   const list = await rows.get(keys.boundariesOf(sessionId))
   const responses = await rows.texts('ZRANGE', keys.responsesOf(sessionId), 0, -1)
-  await dropOwn(rows, tx, keys, sessionId, list === null ? [] : fromJson<string[]>(list))
+  const digests = list === null ? [] : fromJson<string[]>(list)
+  await dropOwn(rows, tx, keys, sessionId, [
+    ...digests.map((digest) => `b:${digest}`),
+    ...responses.map((id) => `r:${id}`),
+  ])
   tx.expect(keys.boundariesOf(sessionId), list)
   tx.write('DEL', keys.boundariesOf(sessionId))
-  for (const id of responses) {
-    tx.write('DEL', keys.response(id))
-    tx.write('ZREM', keys.expiries, `r:${id}`)
-  }
   tx.write('DEL', keys.responsesOf(sessionId))
 }
 
-/** Drops boundaries that are still this session's alone: an ambiguous one stays, or it would lead to the other. */
+/**
+ * Drops what still leads to this session alone, by its members in `expiries`. An ambiguous boundary stays, or it would lead to the other
+ * session; so does a response that another session's turn has named since.
+ */
 async function dropOwn(
   rows: RedisRows,
   tx: Transaction,
   keys: TenantKeys,
   sessionId: string,
-  digests: readonly string[],
+  members: readonly string[],
 ) {
-  const leads = await rows.getAll(digests.map((digest) => keys.boundary(digest)))
-  for (const [n, digest] of digests.entries()) {
+  const leads = await rows.getAll(members.map((member) => keys.expiring(member)))
+  for (const [n, member] of members.entries()) {
     const lead = leads[n] ?? null
     if (lead === null || fromJson<Lead>(lead)[0] !== sessionId) continue
-    tx.expect(keys.boundary(digest), lead)
-    tx.write('DEL', keys.boundary(digest))
-    tx.write('ZREM', keys.expiries, `b:${digest}`)
+    tx.expect(keys.expiring(member), lead)
+    tx.write('DEL', keys.expiring(member))
+    tx.write('ZREM', keys.expiries, member)
   }
 }
 

@@ -139,6 +139,26 @@ export function describeBoundaries(subject: Subject): void {
 
       expect([...hits.keys()].sort()).toEqual(['a', 'c', 'z'])
     })
+
+    // A turn with several choices leaves boundaries for each.
+    it('keeps the newest of one turn that leaves more than a session keeps, and calls those that others hold ambiguous', async () => {
+      await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'b', sessionId: 'two' })], 2)
+
+      await putTurn(
+        store,
+        aSession(),
+        ['a', 'b', 'c', 'd'].map((digest) => aBoundary({ digest })),
+        2,
+      )
+
+      expect(await store.findBoundaries('acme', ['a', 'b', 'c', 'd'], noon)).toEqual(
+        new Map<string, unknown>([
+          ['b', 'ambiguous'],
+          ['c', { sessionId: 'session-1' }],
+          ['d', { sessionId: 'session-1' }],
+        ]),
+      )
+    })
   })
 }
 
@@ -208,6 +228,17 @@ export function describeResponses(subject: Subject): void {
       await store.saveTurn(aSession({ id: 'two' }), turnWith(noon + 20), true)
 
       expect(await store.findResponse('acme', 'resp-1', noon + 15)).toBe('two')
+    })
+
+    it('go with their session, but for those that another one has named since', async () => {
+      const responses = ['resp-1', 'resp-2'].map((id) => ({ id, expiresAt: noon + 10 }))
+      await store.saveTurn(aSession(), { boundaries: [], keepBoundaries: 4, responses }, true)
+      await store.saveTurn(aSession({ id: 'two' }), turnWith(noon + 20), true)
+
+      await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
+
+      expect(await store.findResponse('acme', 'resp-1', noon)).toBe('two')
+      expect(await store.findResponse('acme', 'resp-2', noon)).toBeUndefined()
     })
 
     it('of another tenant are unknown, even under the same id', async () => {
