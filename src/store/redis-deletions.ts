@@ -34,7 +34,6 @@ export function writeOrder(
   const keys = rows.keysOf(order.tenant)
   putRecord(rows, tx, order)
   tx.write('ZADD', keys.deletions, order.at, order.id)
-  if (order.state === 'done') return
   const bytes = toStored(rows.sealer, sequencesToBytes(sequences), sequencesPlace(order.tenant, order.id))
   tx.write('SET', keys.sequences(order.id), bytes)
 }

@@ -141,13 +141,17 @@ export class RedisRows {
     const tx = new Transaction(undefined)
     for (const key of rest) tx.expectAbsent(key)
     tx.write('DEL', keys.known)
+    tx.write('DEL', keys.usage)
     if (String(await this.link.run(commitScript, tx.keys, tx.args)) !== 'done') return
     await this.link.call('SREM', this.shared.tenants, encodeURIComponent(tenant))
     if ((await this.number('EXISTS', keys.known)) > 0) await this.#list(tenant)
   }
 
   async #list(tenant: string): Promise<void> {
-    await this.link.call('SADD', this.shared.tenants, encodeURIComponent(tenant))
+    const add = () => this.link.call('SADD', this.shared.tenants, encodeURIComponent(tenant))
+    await add()
     await this.link.call('SET', this.keysOf(tenant).known, '1')
+    // Whoever takes the tenant off the list looks for `known` after that: it may have looked just before this was written.
+    await add()
   }
 }
