@@ -29,6 +29,12 @@ export class LiveSession {
     return this.#ended
   }
 
+  /** Whether a stored record is this session's, and not one's that was begun anew under its name: a lineage changes with the head alone. */
+  isOf(stored: SessionRecord): boolean {
+    const { createdAt, head, lineage } = this.#record
+    return stored.createdAt === createdAt && (stored.head !== head || stored.lineage === lineage)
+  }
+
   change(change: Partial<SessionRecord>): void {
     this.#record = { ...this.#record, ...change }
   }

@@ -10,6 +10,7 @@ import type { Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
 import type { Isolation } from '../base/tenants.ts'
 import { behindWindowMark, type Chain } from './chain.ts'
 import { Histories } from './histories.ts'
+import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { LiveSession } from './live-session.ts'
 
@@ -55,8 +56,9 @@ export class SessionTracker {
   readonly #sessions: LRUCache<string, LiveSession>
   /** Named sessions of a time without a store. */
   readonly #temporary: LRUCache<string, LiveSession>
-  /** Sessions with a turn in flight: were one dropped, a second object of it would undo what the first one does. */
-  readonly #inFlight = new Map<string, { readonly session: LiveSession; turns: number }>()
+  readonly #inFlight = new InFlight()
+  /** Whose last turn the store could not take; each sweep tries again. */
+  readonly #unsaved: LRUCache<string, LiveSession>
   readonly #histories: Histories
   readonly #stopListening: () => void
 
@@ -65,6 +67,7 @@ export class SessionTracker {
     this.#lineages = new Lineages(options.store)
     this.#sessions = new LRUCache({ max: options.maxSessions })
     this.#temporary = new LRUCache({ max: options.maxSessions })
+    this.#unsaved = new LRUCache({ max: options.maxSessions })
     this.#histories = new Histories(options)
     this.#stopListening = options.store.onChange((change) => {
       if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
@@ -153,23 +156,16 @@ export class SessionTracker {
   /** Keeps a session in memory while a turn of it is in flight. Each call needs its `release`. */
   hold(session: LiveSession): void {
     if (session.temporary) return
-    const key = keyOf(session.record.tenant, session.record.id)
-    const held = this.#inFlight.get(key)
-    if (held === undefined) this.#inFlight.set(key, { session, turns: 1 })
-    else held.turns++
+    this.#inFlight.hold(keyOf(session.record.tenant, session.record.id), session)
   }
 
   release(session: LiveSession): void {
-    const key = keyOf(session.record.tenant, session.record.id)
-    const held = this.#inFlight.get(key)
-    if (held?.session !== session) return
-    held.turns--
-    if (held.turns === 0) this.#inFlight.delete(key)
+    this.#inFlight.release(keyOf(session.record.tenant, session.record.id), session)
   }
 
   /** Whether a turn of it may be in flight: here, or in another process, of whose turns nobody knows. */
   isBusy(tenant: string, id: string): boolean {
-    return this.#isShared || this.#inFlight.has(keyOf(tenant, id))
+    return this.#isShared || this.#inFlight.get(keyOf(tenant, id)) !== undefined
   }
 
   /**
@@ -228,6 +224,7 @@ export class SessionTracker {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     } catch (error) {
       if (this.#isShared) this.#histories.doubt(digests)
+      if (storeIsAway(error)) this.#unsaved.set(keyOf(tenant, id), session)
       throw error
     }
     // From now on the store answers for them, with what other processes saved; memory lives on as long.
@@ -259,7 +256,10 @@ export class SessionTracker {
     const key = keyOf(tenant, id)
     this.#live(key)?.end()
     this.#temporary.get(key)?.end()
-    this.#inFlight.delete(key)
+    const late = this.#unsaved.get(key)
+    if (late !== undefined) this.#options.onLate?.(late.record)
+    this.#unsaved.delete(key)
+    this.#inFlight.drop(key)
     this.#sessions.delete(key)
     this.#temporary.delete(key)
   }
@@ -267,15 +267,16 @@ export class SessionTracker {
   /** This process dispatches nothing under that lineage from now on, and breaks off what is in flight. */
   retired(tenant: string, lineage: string): void {
     this.#lineages.retire(tenant, lineage)
-    for (const { session } of [...this.#inFlight.values()]) {
-      const { record } = session
-      if (record.tenant === tenant && record.lineage === lineage) this.ended(tenant, record.id)
-    }
+    for (const { record } of this.#inFlight.under(tenant, lineage)) this.ended(tenant, record.id)
   }
 
-  /** Drops what has expired in the store; answers how many. Call now and then. */
-  sweep(): Promise<number> {
-    return this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
+  /** Stores what the store could not take before, and drops what has expired there; answers how many. Call now and then. */
+  async sweep(): Promise<number> {
+    for (const [key, session] of [...this.#unsaved.entries()]) {
+      await this.save(session, [])
+      this.#unsaved.delete(key)
+    }
+    return await this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
   }
 
   async #matchPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
@@ -310,7 +311,7 @@ export class SessionTracker {
     if (!live.stored || live.believedUntil > now()) return true
     const asked = now()
     const record = await store.getSession(live.record.tenant, live.record.id)
-    if (record === undefined || isAnother(record, live.record)) {
+    if (record === undefined || !live.isOf(record)) {
       this.ended(live.record.tenant, live.record.id)
       return false
     }
@@ -325,15 +326,15 @@ export class SessionTracker {
     if (live === undefined) return
     live.believedUntil = 0
     // Its turns in flight would put KV where nobody looks any more, if it was ended.
-    if (this.#inFlight.has(key)) this.#believe(live).catch(() => {})
+    if (this.#inFlight.get(key) !== undefined) this.#believe(live).catch(() => {})
   }
 
   #settle(session: LiveSession, outcome: SaveOutcome): void {
     const { record } = session
     if (outcome === 'saved') session.stored = true
     else if (outcome === 'gone') {
+      this.#unsaved.set(keyOf(record.tenant, record.id), session)
       this.ended(record.tenant, record.id)
-      this.#options.onLate?.(record)
     } else session.believedUntil = 0
   }
 
@@ -374,7 +375,7 @@ export class SessionTracker {
   }
 
   #live(key: string): LiveSession | undefined {
-    return this.#inFlight.get(key)?.session ?? this.#sessions.get(key)
+    return this.#inFlight.get(key) ?? this.#sessions.get(key)
   }
 
   #keep(session: LiveSession): LiveSession {
@@ -390,12 +391,6 @@ export class SessionTracker {
 
 function storeIsAway(error: unknown): boolean {
   return error instanceof CwmError && error.code === 'STORE_UNAVAILABLE'
-}
-
-/** A session that was ended and begun anew under the same name: within one life a lineage changes with its head alone. */
-function isAnother(stored: SessionRecord, known: SessionRecord): boolean {
-  if (stored.createdAt !== known.createdAt) return true
-  return stored.head === known.head && stored.lineage !== known.lineage
 }
 
 function keyOf(tenant: string, id: string): string {

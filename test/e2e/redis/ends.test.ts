@@ -40,7 +40,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
   beforeEach(async () => {
     fleet = await startFleet()
   })
-  afterEach(() => fleet.close())
+  afterEach(() => fleet?.close())
 
   it('is dispatched no more by another that has it in memory, from the receipt on', async () => {
     const { a, b } = fleet
@@ -107,7 +107,14 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     hop.cut()
     const receipt = await end(a.url)
     const got = await late
+    await until('its proxy has given up on storing it', async () => {
+      return !(await ask(b.url, '/cwm/metrics')).text.includes('cwm_store_errors_total 0')
+    })
     hop.mend()
+    // It hears of the end when its name is used again, or with its next sweep.
+    await until('the other proxy has its store again', async () => {
+      return (await askChat(b.url, [user('back?')], named)).headers['x-cwm-degraded'] === undefined
+    })
     const order = await until('what it left is ordered to go', async () => {
       const { data } = jsonOf<{ data: DeletionJson[] }>(await ask(a.url, '/cwm/v1/deletions'))
       return data.find(({ id }) => id !== receipt.id)

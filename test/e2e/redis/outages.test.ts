@@ -30,7 +30,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
   beforeEach(async () => {
     fleet = await startFleet()
   })
-  afterEach(() => fleet.close())
+  afterEach(() => fleet?.close())
 
   /** Away for the second proxy, or for both; how it comes back. */
   const outages: readonly (readonly [string, () => Promise<() => Promise<void> | void>])[] = [

@@ -22,7 +22,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
   beforeEach(async () => {
     fleet = await startFleet()
   })
-  afterEach(() => fleet.close())
+  afterEach(() => fleet?.close())
 
   it('have one lineage for a session by name, whichever its turns come to', async () => {
     const { a, b } = fleet

@@ -1,0 +1,172 @@
+// The tracker on a shared store that fails: what it keeps to itself, what it tries again, and what it must not believe.
+
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { CwmError } from '../src/base/errors.ts'
+import type { DeletionRecord, SessionRecord } from '../src/base/records.ts'
+import type { Store, StoreChange } from '../src/base/store.ts'
+import { rulesOf } from '../src/dialects/index.ts'
+import { chainOf } from '../src/sessions/chain.ts'
+import { SessionTracker } from '../src/sessions/tracker.ts'
+import { openSqliteStore } from '../src/store/sqlite.ts'
+
+const AT = 1_000_000
+const opener = { tenant: 't', isolation: 'session', user: undefined } as const
+const space = { model: 'm', kvEpoch: 0 }
+const clock = { at: AT }
+let sqlite: Store
+let listener: (change: StoreChange) => void
+let down: ReadonlySet<string>
+const late: SessionRecord[] = []
+
+beforeEach(async () => {
+  sqlite = await openSqliteStore({ path: ':memory:' })
+  clock.at = AT
+  down = new Set()
+  late.length = 0
+})
+afterEach(() => sqlite.close())
+
+/** The store as one of several proxies sees it: others write too, and the methods in `down` do not answer. */
+function shared(): Store {
+  const onChange = (listen: (change: StoreChange) => void) => {
+    listener = listen
+    return () => {}
+  }
+  return new Proxy(sqlite, {
+    get(target, name: keyof Store) {
+      if (name === 'believeMs') return 1_000
+      if (name === 'onChange') return onChange
+      if (down.has(name)) return () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away'))
+      return target[name]
+    },
+  })
+}
+
+function tracker(): SessionTracker {
+  const limits = { maxSessions: 100, maxBoundaries: 100, boundaryTtlMs: 60_000, responseTtlMs: 60_000 }
+  const onLate = (session: SessionRecord) => void late.push(session)
+  return new SessionTracker({ store: shared(), now: () => clock.at, onLate, ...limits })
+}
+
+const away: ReadonlySet<string> = new Set([
+  'getSession',
+  'saveTurn',
+  'findBoundaries',
+  'getOrCreateSession',
+  'isRetired',
+])
+const asked = chainOf('t', [{ role: 'user', content: 'hi' }], (message) => rulesOf('chat').canonical(message))
+const digest = asked.boundary([{ role: 'assistant', content: 'hello' }]) ?? ''
+const next = chainOf(
+  't',
+  [
+    { role: 'user', content: 'hi' },
+    { role: 'assistant', content: 'hello' },
+    { role: 'user', content: 'more' },
+  ],
+  (message) => rulesOf('chat').canonical(message),
+)
+
+async function endElsewhere(session: SessionRecord): Promise<void> {
+  const { tenant, id, lineage, spaces } = session
+  const order = { tenant, id: 'd', kind: 'session', name: id, lineage, spaces, pin: 'none', state: 'open' } as const
+  const times = { at: AT, tries: 0, nextTryAt: AT }
+  await sqlite.removeSession({ ...session, lastTurnAt: Infinity }, { ...order, ...times } satisfies DeletionRecord, [])
+}
+
+it('stores with the next sweep the turn that the store could not take', async () => {
+  const sessions = tracker()
+  const session = await sessions.named(opener, 'x')
+  session.change({ turns: 1 })
+  down = away
+  await expect(sessions.save(session, [digest])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+
+  down = new Set()
+  await sessions.sweep()
+
+  expect(await sqlite.getSession('t', 'x')).toMatchObject({ turns: 1 })
+})
+
+it('gives a history that it could not store to nobody: another process may have delivered the same', async () => {
+  const sessions = tracker()
+  const session = await sessions.unnamed(opener)
+  sessions.announce(session, [digest])
+  down = away
+  await expect(sessions.save(session, [digest])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+
+  const during = await sessions.byPrefix('t', next)
+  down = new Set()
+  const after = await sessions.byPrefix('t', next)
+
+  expect(during).toEqual({ kind: 'unknown' })
+  expect(after).toEqual({ kind: 'ambiguous', behindWindow: false })
+})
+
+it('tells of a session whose turn it could not store and which was ended elsewhere', async () => {
+  const sessions = tracker()
+  const session = await sessions.named(opener, 'x')
+  await sessions.enter(session, space)
+  down = away
+  await expect(sessions.save(session, [])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await endElsewhere(session.record)
+
+  down = new Set()
+  await sessions.sweep()
+
+  expect(late).toMatchObject([{ id: 'x', spaces: [space] }])
+})
+
+it('sends a turn elsewhere when the store cannot note where its KV will be, but not one behind a window', async () => {
+  const sessions = tracker()
+  const free = await sessions.named(opener, 'free')
+  const bound = await sessions.named(opener, 'bound')
+  await sessions.bind(bound, { lineage: 'w', baseWindow: 'draft', baseWindowId: 'window-1' })
+  down = new Set(['saveTurn'])
+
+  const went = await sessions.enter(free, space)
+
+  expect(went.temporary).toBe(true)
+  expect(went.record.lineage).not.toBe(free.record.lineage)
+  expect(free.record.spaces).toEqual([])
+  await expect(sessions.enter(bound, space)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+})
+
+it('has a named session its own again while a temporary turn of it is still under way', async () => {
+  const sessions = tracker()
+  const own = await sessions.named(opener, 'x')
+  clock.at += 1_001
+  down = away
+  const temporary = await sessions.named(opener, 'x')
+  sessions.hold(temporary)
+
+  down = new Set()
+  const after = await sessions.named(opener, 'x')
+  sessions.release(temporary)
+
+  expect([temporary.temporary, after]).toEqual([true, own])
+})
+
+it('takes a session that was ended and begun anew elsewhere for another', async () => {
+  const sessions = tracker()
+  const before = await sessions.named(opener, 'x')
+  await endElsewhere(before.record)
+  await sqlite.getOrCreateSession({ ...before.record, lineage: 'another' })
+  clock.at += 1_001
+
+  const after = await sessions.named(opener, 'x')
+
+  expect([before.ended, after.record.lineage]).toEqual([true, 'another'])
+})
+
+it('breaks off what is in flight under a lineage that was retired elsewhere', async () => {
+  const sessions = tracker()
+  const session = await sessions.named(opener, 'x')
+  sessions.hold(session)
+  let told = 0
+  session.onEnd(() => told++)
+
+  listener({ kind: 'lineage', tenant: 't', lineage: session.record.lineage })
+
+  expect([told, session.ended]).toEqual([1, true])
+  expect(await sessions.mayDispatch(session, session.record.lineage)).toBe(false)
+})
