@@ -121,7 +121,7 @@ export interface Store {
   readonly kind: string
   /**
    * How long what was read may be believed without asking again, milliseconds, unless `onChange` says otherwise before.
-   * Infinity where no other process writes.
+   * Infinity where no other process writes. Asked anew each time: a shared store takes it back while others may not know of this process.
    */
   readonly believeMs: number
   /** Calls back for changes by other processes. Answers how to stop. */

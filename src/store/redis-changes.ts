@@ -43,6 +43,8 @@ export class RedisChanges {
   /** Bounded by the retirements that run at once. */
   readonly #waiting = new Map<string, Waiting>()
   #beat: NodeJS.Timeout | undefined
+  /** From when Redis knows that this proxy runs, on `performance.now()`. */
+  #countedAt = 0
 
   private constructor(rows: RedisRows, address: RedisAddress, believeMs: number) {
     this.#rows = rows
@@ -66,6 +68,12 @@ export class RedisChanges {
     changes.#beat = setInterval(() => void changes.#sayAlive().catch(() => {}), beatMs)
     changes.#beat.unref()
     return changes
+  }
+
+  /** Whoever retires a lineage waits only for proxies that were heard of lately: cut off from Redis, this one soon may believe nothing. */
+  get believeMs(): number {
+    const countedUntil = this.#countedAt + silentAfterMs - marginMs
+    return Math.max(0, Math.min(this.#believeMs, countedUntil - performance.now()))
   }
 
   listen(listener: Listener): () => void {
@@ -152,8 +160,10 @@ export class RedisChanges {
   }
 
   async #sayAlive(): Promise<void> {
+    const at = performance.now()
     const now = await this.#now()
     await this.#rows.link.call('ZADD', this.#rows.shared.processes, now, this.#member())
+    this.#countedAt = at
     await this.#rows.link.call('ZREMRANGEBYSCORE', this.#rows.shared.processes, '-inf', now - silentAfterMs)
   }
 

@@ -19,8 +19,9 @@ const refusals: Readonly<Record<string, string>> = {
 
 const settings = new Set(['NOAUTH', 'WRONGPASS'])
 
-export function storeUnavailable(why: string): CwmError {
-  return new CwmError('STORE_UNAVAILABLE', `the Redis store cannot be read or written: ${why}`)
+/** `cause`: cwm's own, never Redis' words. */
+export function storeUnavailable(why: string, cause?: unknown): CwmError {
+  return new CwmError('STORE_UNAVAILABLE', `the Redis store cannot be read or written: ${why}`, { cause })
 }
 
 /** What to say of a failed call. Refused credentials are `CONFIG`, all else `STORE_UNAVAILABLE`. */

@@ -2,7 +2,7 @@
 // what goes by itself, and what proxies tell each other. Slow, absent and unfit servers are in test/redis-faults.test.ts.
 
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { until, within } from '../../test/support/deadline.ts'
 import { RedisServer, skipsRedis } from '../../test/support/redis-server.ts'
 import { silentLogger } from '../base/logger.ts'
@@ -183,6 +183,18 @@ describe.skipIf(skipsRedis)('on one server', () => {
       await server.send('ZADD', 'cwm:{live}:processes', String(Date.now() - 60_000), 'ended 60000')
 
       expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+    })
+
+    // After so long nobody waits for it any more, so what it reads then may be retired without a word to it.
+    it('believes nothing once Redis has not heard of it for as long as others wait for it', async () => {
+      const store = await openAt(server.url)
+      const before = store.believeMs
+      const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 15_000)
+
+      const cutOff = store.believeMs
+      clock.mockRestore()
+
+      expect([before, cutOff, store.believeMs]).toEqual([50, 0, 50])
     })
 
     it('tells the others of a turn, so that they count on from it', async () => {

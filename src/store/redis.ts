@@ -59,7 +59,7 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
     await checkSchema(rows)
     await proveKeys(rows)
     const changes = await RedisChanges.open(rows, address, believeMs)
-    return gated(methodsOf(rows, changes, believeMs), async () => {
+    return gated(methodsOf(rows, changes), async () => {
       await changes.close()
       for (const connection of opened) connection.close()
     })
@@ -69,10 +69,12 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
   }
 }
 
-function methodsOf(rows: RedisRows, changes: RedisChanges, believeMs: number): Omit<Store, 'close'> {
+function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'> {
   return {
     kind: 'redis',
-    believeMs,
+    get believeMs() {
+      return changes.believeMs
+    },
     onChange: (listener) => changes.listen(listener),
     async claimMeta(key, value) {
       await rows.link.call('SET', rows.shared.meta(key), value, 'NX')
@@ -105,19 +107,21 @@ function gated(methods: Omit<Store, 'close'>, end: () => Promise<void>): Store {
     try {
       return await task
     } catch (thrown) {
-      throw thrown instanceof CwmError ? thrown : storeUnavailable('what it holds cannot be read')
+      throw thrown instanceof CwmError ? thrown : storeUnavailable('what it holds cannot be read', thrown)
     } finally {
       running.delete(task)
     }
   }
-  const { kind, believeMs, onChange, ...calls } = methods
+  const { kind, believeMs: _, onChange, ...calls } = methods
   const doors = Object.entries(calls).map(([name, method]) => {
     const call = method as (...args: readonly unknown[]) => Promise<unknown>
     return [name, (...args: readonly unknown[]) => enter(() => call(...args))] as const
   })
   return {
     kind,
-    believeMs,
+    get believeMs() {
+      return methods.believeMs
+    },
     onChange,
     ...(Object.fromEntries(doors) as unknown as typeof calls),
     close() {
