@@ -5,8 +5,9 @@ import type { Store } from '../base/store.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
-import { bytesToSequences, fromJson, fromStored, sequencesToBytes, toJson, toStored } from './redis-values.ts'
+import { bytesToSequences, fromStored, sequencesToBytes, toJson, toStored } from './redis-values.ts'
 import type { Place } from './seal.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 type Deletions = Pick<
   Store,
@@ -56,7 +57,7 @@ export function deletionsIn(rows: RedisRows): Deletions {
   async function readAll(tenant: string, ids: readonly string[]): Promise<DeletionRecord[]> {
     const keys = rows.keysOf(tenant)
     const stored = await rows.getAll(ids.map((id) => keys.deletion(id)))
-    return stored.flatMap((raw) => (raw === null ? [] : [fromJson<DeletionRecord>(raw)]))
+    return stored.flatMap((raw) => (raw === null ? [] : [jsonInBytes<DeletionRecord>(raw)]))
   }
 
   return {
@@ -99,7 +100,7 @@ export function deletionsIn(rows: RedisRows): Deletions {
         const raw = await rows.get(rows.keysOf(tenant).deletion(id))
         if (raw === null) return false
         tx.expect(rows.keysOf(tenant).deletion(id), raw)
-        putRecord(rows, tx, { ...fromJson<DeletionRecord>(raw), ...change })
+        putRecord(rows, tx, { ...jsonInBytes<DeletionRecord>(raw), ...change })
         return true
       }),
 

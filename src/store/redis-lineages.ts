@@ -5,9 +5,7 @@ import type { Store } from '../base/store.ts'
 import type { RedisChanges } from './redis-changes.ts'
 import type { RedisRows } from './redis-rows.ts'
 import { readWindows } from './redis-window-list.ts'
-
-/** How long a retired lineage is remembered: longer than any order to delete is tried, or any request runs. */
-const retiredForMs = 30 * 24 * 3_600_000
+import { retiredForMs } from './session-rows.ts'
 
 /** The lineage methods of the store. */
 export function lineagesIn(

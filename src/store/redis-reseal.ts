@@ -5,17 +5,10 @@ import type { Store } from '../base/store.ts'
 import { sequencesPlace } from './redis-deletions.ts'
 import { turnPlace } from './redis-retained.ts'
 import type { RedisRows } from './redis-rows.ts'
-import {
-  fromJson,
-  fromStored,
-  keyIdOf,
-  toStored,
-  windowFromStored,
-  windowToStored,
-  wordsKeyId,
-} from './redis-values.ts'
+import { fromStored, keyIdOf, toStored, windowFromStored, windowToStored, wordsKeyId } from './redis-values.ts'
 import { idsPlace, promptPlace } from './redis-windows.ts'
 import type { Place, Sealer } from './seal.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 const headBytes = 5
 const namesAtOnce = 200
@@ -73,7 +66,7 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
     for (const [n, name] of names.entries()) {
       const stored = records[n]
       if (!stored) continue
-      const { id } = fromJson<{ record: { id: string } }>(stored).record
+      const { id } = jsonInBytes<{ record: { id: string } }>(stored).record
       values.push({ tenant, key: keys.prompt(name), place: promptPlace(tenant, name, id) })
       values.push({ tenant, key: keys.tokenIds(name), place: idsPlace(tenant, name, id) })
       if (done < atMost && ![undefined, current.keyId].includes(wordsKeyId(stored))) {

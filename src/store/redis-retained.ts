@@ -6,8 +6,9 @@ import { memberOf, partsOf, type TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'
 import { weighTurnScript } from './redis-scripts.ts'
 import type { Transaction } from './redis-transaction.ts'
-import { fromJson, fromStored, toJson, toStored } from './redis-values.ts'
+import { fromStored, toJson, toStored } from './redis-values.ts'
 import type { Place } from './seal.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 /** Where a retained turn is sealed. */
 export const turnPlace = (tenant: string, sessionId: string): Place => ['retained turn', tenant, sessionId]
@@ -62,7 +63,7 @@ export function retainedIn(rows: RedisRows): Pick<Store, 'putRetained' | 'getRet
     async getRetained(tenant, sessionId) {
       const stored = (await rows.contents.call('GET', rows.keysOf(tenant).turn(sessionId))) as Buffer | null
       if (stored === null) return undefined
-      return fromJson<RetainedPrompt>(fromStored(rows.sealer, stored, turnPlace(tenant, sessionId)))
+      return jsonInBytes<RetainedPrompt>(fromStored(rows.sealer, stored, turnPlace(tenant, sessionId)))
     },
   }
 }

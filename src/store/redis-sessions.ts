@@ -10,8 +10,9 @@ import { dropTurn, forgetTurn } from './redis-retained.ts'
 import type { Entry, RedisRows } from './redis-rows.ts'
 import { dropTraces, writeTraces } from './redis-traces.ts'
 import type { Transaction } from './redis-transaction.ts'
-import { fromJson, toJson } from './redis-values.ts'
+import { toJson } from './redis-values.ts'
 import { afterTurn, isLasting } from './session-rows.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 type Sessions = Pick<
   Store,
@@ -28,7 +29,7 @@ interface Held {
 export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
   async function read(tenant: string, id: string): Promise<Held> {
     const raw = await rows.get(rows.keysOf(tenant).session(id))
-    return { raw, session: raw === null ? undefined : fromJson<SessionRecord>(raw) }
+    return { raw, session: raw === null ? undefined : jsonInBytes<SessionRecord>(raw) }
   }
 
   /** Adds `next` in place of what was read; answers false, and adds nothing, where its lineage is retired. */
@@ -53,7 +54,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
   async function readEntries(tenant: string, entries: readonly Entry[]): Promise<SessionRecord[]> {
     const keys = rows.keysOf(tenant)
     const stored = await rows.getAll(entries.map(({ name }) => keys.session(name)))
-    return stored.flatMap((raw) => (raw === null ? [] : [fromJson<SessionRecord>(raw)]))
+    return stored.flatMap((raw) => (raw === null ? [] : [jsonInBytes<SessionRecord>(raw)]))
   }
 
   return {

@@ -12,8 +12,9 @@ import type { RedisRows } from './redis-rows.ts'
 import { commitScript } from './redis-scripts.ts'
 import { dropAllTraces } from './redis-traces.ts'
 import { Transaction } from './redis-transaction.ts'
-import { fromJson, toJson } from './redis-values.ts'
+import { toJson } from './redis-values.ts'
 import { counters } from './redis-windows.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 const dropsAtOnce = 500
 
@@ -96,7 +97,7 @@ export function tenantsIn(rows: RedisRows): Pick<Store, 'usageOf' | 'forgetTenan
         (entry) => [entry.score, entry.name],
       )
       const stored = items.length === 0 ? [] : await rows.link.call('HMGET', shared.auditEntries, ...items)
-      const read = (stored as (Buffer | null)[]).flatMap((raw) => (raw === null ? [] : [fromJson<AuditEntry>(raw)]))
+      const read = (stored as (Buffer | null)[]).flatMap((raw) => (raw === null ? [] : [jsonInBytes<AuditEntry>(raw)]))
       return nextCursor === undefined ? { items: read } : { items: read, nextCursor }
     },
   }

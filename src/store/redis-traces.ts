@@ -6,7 +6,8 @@ import type { BoundaryHit, Store, TurnTrace } from '../base/store.ts'
 import type { TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
-import { fromJson, toJson } from './redis-values.ts'
+import { toJson } from './redis-values.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 /** Whose a boundary or response is (null: several sessions'), and until when. */
 type Lead = readonly [sessionId: string | null, expiresAt: number]
@@ -24,7 +25,7 @@ export async function writeTraces(rows: RedisRows, tx: Transaction, session: Ses
   const leadKeys = boundaries.map(({ digest }) => keys.boundary(digest))
   const [list = null, ...leads] = await rows.getAll([listKey, ...leadKeys])
 
-  const own = new Set(list === null ? [] : fromJson<string[]>(list)) // oldest first
+  const own = new Set(list === null ? [] : jsonInBytes<string[]>(list)) // oldest first
   const next = boundaries.map((boundary, n) => ({ ...boundary, lead: leadAfter(leads[n] ?? null, boundary, at) }))
   for (const { digest, lead } of next) {
     own.delete(digest)
@@ -58,7 +59,7 @@ export async function dropTraces(rows: RedisRows, tx: Transaction, tenant: strin
   const keys = rows.keysOf(tenant)
   const list = await rows.get(keys.boundariesOf(sessionId))
   const responses = await rows.texts('ZRANGE', keys.responsesOf(sessionId), 0, -1)
-  const digests = list === null ? [] : fromJson<string[]>(list)
+  const digests = list === null ? [] : jsonInBytes<string[]>(list)
   await dropOwn(rows, tx, keys, sessionId, [
     ...digests.map((digest) => `b:${digest}`),
     ...responses.map((id) => `r:${id}`),
@@ -82,7 +83,7 @@ async function dropOwn(
   const leads = await rows.getAll(members.map((member) => keys.expiring(member)))
   for (const [n, member] of members.entries()) {
     const lead = leads[n] ?? null
-    if (lead === null || fromJson<Lead>(lead)[0] !== sessionId) continue
+    if (lead === null || jsonInBytes<Lead>(lead)[0] !== sessionId) continue
     tx.expect(keys.expiring(member), lead)
     tx.write('DEL', keys.expiring(member))
     tx.write('ZREM', keys.expiries, member)
@@ -92,7 +93,7 @@ async function dropOwn(
 /** `at` is the turn's own time: what had expired by then makes nobody ambiguous. */
 function leadAfter(held: Buffer | null, { sessionId, expiresAt }: Boundary, at: number): Lead {
   if (held === null) return [sessionId, expiresAt]
-  const [holder, until] = fromJson<Lead>(held)
+  const [holder, until] = jsonInBytes<Lead>(held)
   if (holder === sessionId || until <= at) return [sessionId, expiresAt]
   return [null, Math.max(until, expiresAt)]
 }
@@ -107,7 +108,7 @@ export function tracesIn(rows: RedisRows): Pick<Store, 'findBoundaries' | 'findR
   async function leadsAt(keys: readonly string[], now: number): Promise<(Lead | undefined)[]> {
     const stored = await rows.getAll(keys)
     return stored.map((value) => {
-      const lead = value === null ? undefined : fromJson<Lead>(value)
+      const lead = value === null ? undefined : jsonInBytes<Lead>(value)
       return lead !== undefined && lead[1] > now ? lead : undefined
     })
   }

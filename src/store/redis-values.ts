@@ -1,13 +1,11 @@
 // Values to bytes and back. The first byte tells clear (0) from sealed (a Sealer's version, never 0). Guards compare what is stored
 // byte by byte, so a value is read, judged and replaced as one.
 
-import { endianness } from 'node:os'
-import { parseJson } from '../base/json.ts'
 import type { WindowRecord } from '../base/records.ts'
 import { keep, type Place, reveal, type Sealer } from './seal.ts'
+import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from './stored-values.ts'
 
 const clear = Buffer.of(0)
-const bigEndian = endianness() === 'BE'
 
 /** What Redis keeps of `plain`. */
 export function toStored(sealer: Sealer | undefined, plain: Uint8Array, place: Place): Buffer {
@@ -29,13 +27,6 @@ export function toJson(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
-/** A record as it was written; anything else is damage, and its text is not told. */
-export function fromJson<T>(stored: Uint8Array): T {
-  const value = parseJson(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength).toString('utf8'))
-  if (typeof value !== 'object' || value === null) throw new Error('a stored record is not JSON')
-  return value as T
-}
-
 /** A window's record with its words (`reason`, `note`) apart, so that these can be sealed while the rest is read without a key. */
 interface StoredWindow {
   readonly record: WindowRecord
@@ -52,38 +43,25 @@ export function windowToStored(sealer: Sealer | undefined, window: WindowRecord)
 }
 
 export function windowFromStored(sealer: Sealer | undefined, stored: Buffer): WindowRecord {
-  const { record, words } = fromJson<StoredWindow>(stored)
+  const { record, words } = jsonInBytes<StoredWindow>(stored)
   if (words === undefined) return record
-  return { ...record, ...fromJson<object>(fromStored(sealer, Buffer.from(words, 'base64'), wordsOf(record))) }
+  return { ...record, ...jsonInBytes<object>(fromStored(sealer, Buffer.from(words, 'base64'), wordsOf(record))) }
 }
 
 /** The key that seals a stored window's words; undefined when it has none. */
 export function wordsKeyId(stored: Buffer): number | undefined {
-  const { words } = fromJson<StoredWindow>(stored)
+  const { words } = jsonInBytes<StoredWindow>(stored)
   return words === undefined ? undefined : keyIdOf(Buffer.from(words, 'base64'))
-}
-
-/** Four bytes per id, least significant first on every machine. */
-export function idsToBytes(tokenIds: Uint32Array): Uint8Array {
-  const bytes = Buffer.from(tokenIds.buffer, tokenIds.byteOffset, tokenIds.byteLength)
-  return bigEndian ? Buffer.from(bytes).swap32() : bytes
-}
-
-export function bytesToIds(stored: Uint8Array): Uint32Array {
-  const bytes = new Uint8Array(stored) // a copy: a Uint32Array needs an aligned start
-  if (bytes.byteLength % 4 !== 0) throw new Error('stored token ids are not whole')
-  if (bigEndian) Buffer.from(bytes.buffer).swap32()
-  return new Uint32Array(bytes.buffer)
 }
 
 /** Several sequences as one: how many, their lengths, then all ids. */
 export function sequencesToBytes(sequences: readonly Uint32Array[]): Uint8Array {
   const head = Uint32Array.of(sequences.length, ...sequences.map((ids) => ids.length))
-  return Buffer.concat([head, ...sequences].map(idsToBytes))
+  return Buffer.concat([head, ...sequences].map(tokenIdsToBytes))
 }
 
 export function bytesToSequences(stored: Uint8Array): readonly Uint32Array[] {
-  const all = bytesToIds(stored)
+  const all = tokenIdsIn(stored)
   const count = all[0] ?? 0
   let at = 1 + count
   return Array.from(all.subarray(1, at), (length) => {

@@ -2,17 +2,12 @@
 // in the transaction that changes the window, by the difference of before and after.
 
 import type { WindowRecord } from '../base/records.ts'
-import type { WindowQuery } from '../base/store.ts'
 import type { TenantKeys } from './redis-keys.ts'
 import type { Transaction } from './redis-transaction.ts'
+import { mayHoldPin, sortedBy } from './window-rows.ts'
 
-/** By what each order sorts; names sort themselves. `thawed`: the last thaw, the freeze or the creation. */
-export const sortScores: Readonly<Record<NonNullable<WindowQuery['sort']>, (window: WindowRecord) => number>> = {
-  created: (window) => window.createdAt,
-  name: () => 0,
-  thawed: ({ thawedAt, frozenAt, createdAt }) => thawedAt ?? frozenAt ?? createdAt,
-  tokens: (window) => window.receipt?.tokens ?? 0,
-}
+/** Of each order; names sort themselves. */
+const scores = { ...sortedBy, name: () => 0 }
 
 /** Adds to `tx` that `before` (undefined: nothing) gives way to `after` (undefined: nothing). Both have one name. */
 export function reindex(
@@ -25,19 +20,14 @@ export function reindex(
   const [had, has] = [setsOf(keys, before), setsOf(keys, after)]
   for (const key of had) if (!has.has(key)) tx.write('SREM', key, name)
   for (const key of has) if (!had.has(key)) tx.write('SADD', key, name)
-  for (const [sort, scoreOf] of Object.entries(sortScores)) {
-    const key = keys.windowsBy(sort as keyof typeof sortScores)
+  for (const [sort, scoreOf] of Object.entries(scores)) {
+    const key = keys.windowsBy(sort as keyof typeof scores)
     if (after === undefined) tx.write('ZREM', key, name)
     else if (before === undefined || scoreOf(before) !== scoreOf(after)) tx.write('ZADD', key, scoreOf(after), name)
   }
   count(tx, keys, 'windows', Number(after !== undefined) - Number(before !== undefined))
   count(tx, keys, 'bytes', (after?.bytes ?? 0) - (before?.bytes ?? 0))
   count(tx, keys, 'pinned', pinnedTokens(after) - pinnedTokens(before))
-}
-
-/** True for a window whose pin LMCache's coordinator may count. */
-export function mayHoldPin({ pin }: WindowRecord): boolean {
-  return pin === 'pinning' || pin === 'pinned'
 }
 
 function setsOf(keys: TenantKeys, window: WindowRecord | undefined): ReadonlySet<string> {
@@ -55,7 +45,7 @@ function setsOf(keys: TenantKeys, window: WindowRecord | undefined): ReadonlySet
 }
 
 function pinnedTokens(window: WindowRecord | undefined): number {
-  return window !== undefined && mayHoldPin(window) ? (window.receipt?.tokens ?? 0) : 0
+  return window !== undefined && mayHoldPin(window) ? sortedBy.tokens(window) : 0
 }
 
 function count(tx: Transaction, keys: TenantKeys, field: string, by: number): void {

@@ -6,18 +6,11 @@ import { writeOrder } from './redis-deletions.ts'
 import type { TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
-import {
-  bytesToIds,
-  fromJson,
-  fromStored,
-  idsToBytes,
-  toJson,
-  toStored,
-  windowFromStored,
-  windowToStored,
-} from './redis-values.ts'
-import { mayHoldPin, reindex } from './redis-window-index.ts'
+import { fromStored, toJson, toStored, windowFromStored, windowToStored } from './redis-values.ts'
+import { reindex } from './redis-window-index.ts'
 import type { Place } from './seal.ts'
+import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from './stored-values.ts'
+import { isFree } from './window-rows.ts'
 
 type Windows = Pick<Store, 'reserveWindow' | 'changeWindow' | 'getWindow' | 'getWindowContent' | 'removeWindow'>
 
@@ -37,7 +30,7 @@ export function windowsIn(rows: RedisRows): Windows {
   }
 
   function putIds(tx: Transaction, { tenant, name, id }: WindowRecord, tokenIds: Uint32Array): void {
-    const bytes = toStored(sealer, idsToBytes(tokenIds), idsPlace(tenant, name, id))
+    const bytes = toStored(sealer, tokenIdsToBytes(tokenIds), idsPlace(tenant, name, id))
     tx.write('SET', rows.keysOf(tenant).tokenIds(name), bytes)
   }
 
@@ -74,7 +67,7 @@ export function windowsIn(rows: RedisRows): Windows {
         async (tx) => {
           const keys = rows.keysOf(record.tenant)
           const held = await read(tx, record.tenant, record.name)
-          if (held !== undefined && (held.state !== 'failed' || mayHoldPin(held))) return 'taken'
+          if (held !== undefined && !isFree(held)) return 'taken'
           if ((await rows.get(keys.retired(record.lineage))) !== null) return 'retired'
           const outcome = await checkLimits(tx, keys, record, held, limits)
           if (outcome !== 'stored') return outcome
@@ -114,8 +107,8 @@ export function windowsIn(rows: RedisRows): Windows {
       const [raw, prompt, ids] = stored
       if (!raw || !prompt || !ids || windowFromStored(sealer, raw).id !== id) return undefined
       return {
-        prompt: fromJson<Prompt>(fromStored(sealer, prompt, promptPlace(tenant, name, id))),
-        tokenIds: bytesToIds(fromStored(sealer, ids, idsPlace(tenant, name, id))),
+        prompt: jsonInBytes<Prompt>(fromStored(sealer, prompt, promptPlace(tenant, name, id))),
+        tokenIds: tokenIdsIn(fromStored(sealer, ids, idsPlace(tenant, name, id))),
       }
     },
 

@@ -1,7 +1,10 @@
-// What both stores say of a session's record as they write it.
+// What both stores say of a session's record as they write it, and of its lineage.
 
 import type { SessionRecord } from '../base/records.ts'
 import { withSpaces } from '../base/spaces.ts'
+
+/** How long a retired lineage is remembered, milliseconds: longer than any order to delete is tried, or any request runs. */
+export const retiredForMs = 30 * 24 * 3_600_000
 
 /** Named or behind a window; to any other nothing but its boundaries leads. */
 export function isLasting({ named, baseWindow }: SessionRecord): boolean {

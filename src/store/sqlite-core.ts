@@ -4,7 +4,8 @@ import type { DeletionRecord } from '../base/records.ts'
 import type { Sealer } from './seal.ts'
 import { keep } from './seal.ts'
 import type { Query, SqliteDatabase } from './sqlite-database.ts'
-import { sequencePlace, tokenIdsToBytes } from './sqlite-rows.ts'
+import { sequencePlace } from './sqlite-rows.ts'
+import { tokenIdsToBytes } from './stored-values.ts'
 
 /** What each part is made of. */
 export interface SqliteCore {

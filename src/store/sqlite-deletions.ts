@@ -5,7 +5,8 @@ import type { Store } from '../base/store.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { reveal } from './seal.ts'
 import { end, orderWriter, type SqliteCore } from './sqlite-core.ts'
-import { keptAt, numberAt, recordAt, sequencePlace, tokenIdsIn } from './sqlite-rows.ts'
+import { keptAt, numberAt, recordAt, sequencePlace } from './sqlite-rows.ts'
+import { tokenIdsIn } from './stored-values.ts'
 
 type Deletions = Pick<
   Store,

@@ -3,7 +3,8 @@
 import type { RetainedPrompt, Store } from '../base/store.ts'
 import { keep, reveal } from './seal.ts'
 import type { SqliteCore } from './sqlite-core.ts'
-import { jsonIn, keptAt, numberAt, retainedPlace } from './sqlite-rows.ts'
+import { keptAt, numberAt, retainedPlace } from './sqlite-rows.ts'
+import { jsonInBytes } from './stored-values.ts'
 
 /** The methods of the store for retained turns. */
 export function retainedIn({ db, sealer }: SqliteCore): Pick<Store, 'putRetained' | 'getRetained'> {
@@ -44,7 +45,7 @@ export function retainedIn({ db, sealer }: SqliteCore): Pick<Store, 'putRetained
       db.run(() => {
         const row = sql.get.get(tenant, sessionId)
         if (row === undefined) return undefined
-        return jsonIn<RetainedPrompt>(reveal(sealer, keptAt(row, 0), retainedPlace(tenant, sessionId)))
+        return jsonInBytes<RetainedPrompt>(reveal(sealer, keptAt(row, 0), retainedPlace(tenant, sessionId)))
       }),
   }
 }

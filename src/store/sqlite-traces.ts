@@ -2,12 +2,10 @@
 
 import type { Boundary, SessionRecord } from '../base/records.ts'
 import type { BoundaryHit, Store, TurnTrace } from '../base/store.ts'
+import { retiredForMs } from './session-rows.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { numberAt, textAt } from './sqlite-rows.ts'
-
-/** How long a retired lineage is remembered: longer than any order to delete is tried, or any request runs. */
-const retiredForMs = 30 * 24 * 3_600_000
 
 /** Writes and drops traces. Only inside a transaction, which also holds the session. */
 export interface TraceWriter {

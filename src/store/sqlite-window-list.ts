@@ -7,15 +7,15 @@ import { checkLimit, type Position, positionIn, toPage, windowList } from './pag
 import type { SqliteCore } from './sqlite-core.ts'
 import type { Bindable, Query } from './sqlite-database.ts'
 import { numberAt, windowAt } from './sqlite-rows.ts'
-import { usedAt } from './sqlite-windows.ts'
+import { sortedBy } from './window-rows.ts'
 
 type Sort = NonNullable<WindowQuery['sort']>
 
 const sorts: Readonly<Record<Sort, { readonly column: string; of(window: WindowRecord): string | number }>> = {
-  created: { column: 'created_at', of: (window) => window.createdAt },
+  created: { column: 'created_at', of: sortedBy.created },
   name: { column: 'name', of: (window) => window.name },
-  thawed: { column: 'used_at', of: usedAt },
-  tokens: { column: 'tokens', of: (window) => window.receipt?.tokens ?? 0 },
+  thawed: { column: 'used_at', of: sortedBy.thawed },
+  tokens: { column: 'tokens', of: sortedBy.tokens },
 }
 
 /** With 10,000 windows, reading and sorting so many takes as long as walking until 100 of them are found. */

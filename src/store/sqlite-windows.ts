@@ -6,18 +6,9 @@ import { checkLimit, positionIn, toPage } from './page.ts'
 import { keep, reveal } from './seal.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import type { Bindable } from './sqlite-database.ts'
-import {
-  jsonIn,
-  keptAt,
-  numberAt,
-  promptPlace,
-  type Row,
-  tokenIdsIn,
-  tokenIdsPlace,
-  tokenIdsToBytes,
-  windowAt,
-  windowToColumns,
-} from './sqlite-rows.ts'
+import { keptAt, numberAt, promptPlace, type Row, tokenIdsPlace, windowAt, windowToColumns } from './sqlite-rows.ts'
+import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from './stored-values.ts'
+import { isFree, sortedBy } from './window-rows.ts'
 
 type Windows = Pick<
   Store,
@@ -55,8 +46,9 @@ export function windowsIn(core: SqliteCore): Windows {
   /** The columns of a window that can change. */
   function changing(window: WindowRecord): readonly Bindable[] {
     const { record, words } = windowToColumns(window, sealer)
-    const { state, pin, receipt, bytes } = window
-    return [state, pin, receipt?.tokens ?? 0, bytes, usedAt(window), record, words?.keyId ?? 0, words?.bytes ?? null]
+    const { state, pin, bytes } = window
+    const [tokens, usedAt] = [sortedBy.tokens(window), sortedBy.thawed(window)]
+    return [state, pin, tokens, bytes, usedAt, record, words?.keyId ?? 0, words?.bytes ?? null]
   }
 
   function putTags({ tenant, tags }: WindowRecord, seq: number): void {
@@ -132,7 +124,7 @@ export function windowsIn(core: SqliteCore): Windows {
         const row = sql.getContent.get(tenant, name, id)
         if (row === undefined) return undefined
         return {
-          prompt: jsonIn<Prompt>(reveal(sealer, keptAt(row, 0), promptPlace(tenant, name, id))),
+          prompt: jsonInBytes<Prompt>(reveal(sealer, keptAt(row, 0), promptPlace(tenant, name, id))),
           tokenIds: tokenIdsIn(reveal(sealer, keptAt(row, 2), tokenIdsPlace(tenant, name, id))),
         }
       }),
@@ -167,14 +159,4 @@ export function windowsIn(core: SqliteCore): Windows {
         }),
       ),
   }
-}
-
-/** A name can be taken anew when its last freeze failed and nothing has to be given back for it. */
-function isFree({ state, pin }: WindowRecord): boolean {
-  return state === 'failed' && pin !== 'pinning' && pin !== 'pinned'
-}
-
-/** What `sort: 'thawed'` sorts by. */
-export function usedAt({ thawedAt, frozenAt, createdAt }: WindowRecord): number {
-  return thawedAt ?? frozenAt ?? createdAt
 }

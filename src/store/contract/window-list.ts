@@ -29,6 +29,9 @@ const filters: readonly (readonly [Filters, string])[] = [
   [{ parent: 'Anna' }, 'd'],
   [{ text: 'ANN' }, 'anna-2 Anna'],
   [{ text: '_%' }, 'c_%'],
+  [{ text: '*' }, ''],
+  [{ text: '[a-z]' }, ''],
+  [{ text: '?\\' }, ''],
   [{ createdFrom: noon + 1, createdBefore: noon + 3 }, 'b anna-2'],
   [
     { tags: ['red'], text: 'anna', model: 'small', state: 'frozen', createdFrom: noon, createdBefore: noon + 9 },
