@@ -108,7 +108,6 @@ export class RedisRows {
         text.toLowerCase(),
         created?.from ?? '-inf',
         created?.before ?? '+inf',
-        patternOf(text),
         ...groups.map((sets) => sets.length),
       ])) as Buffer[]
       const [score, name, ...rows] = answer.map(String)
@@ -155,13 +154,4 @@ export class RedisRows {
     // Whoever takes the tenant off the list looks for `known` after that: it may have looked just before this was written.
     await add()
   }
-}
-
-/** Any name that holds the text, whatever the case of its ASCII letters. */
-function patternOf(text: string): string {
-  const letters = Array.from(text, (letter) => {
-    if (/[a-z]/i.test(letter)) return `[${letter.toLowerCase()}${letter.toUpperCase()}]`
-    return /[\\*?[\]^-]/.test(letter) ? `\\${letter}` : letter
-  })
-  return `*${letters.join('')}*`
 }

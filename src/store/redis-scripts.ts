@@ -43,7 +43,7 @@ return 'done'
 /**
  * One page of names out of a sorted set, those that are in at least one set of each group. KEYS: the sorted set, the one by creation, then
  * the groups' sets. ARGV: asc or desc; how many; score and name after which to begin ('' for the start); text within the name, in lower
- * case; created from; created before; the text as a pattern of Redis; then the size of each group. Answers a score and a name to go on after ('' when that was all), then
+ * case; created from; created before; then the size of each group. Answers a score and a name to go on after ('' when that was all), then
  * names and scores, in order. Names are compared by byte: Lua's own comparison follows the server's locale.
  */
 export const pageScript = script(`
@@ -55,7 +55,7 @@ local dated = from ~= '-inf' or before ~= '+inf'
 local most = 20000
 
 local groups, k = {}, 3
-for g = 9, #ARGV do
+for g = 8, #ARGV do
   local sets = {}
   for _ = 1, tonumber(ARGV[g]) do
     sets[#sets + 1] = KEYS[k]
@@ -93,31 +93,6 @@ local function intersected()
   return redis.call('ZINTER', unpack(words))
 end
 
-local function sorted(names, score_of)
-  table.sort(names, function(a, b)
-    if score_of[a] ~= score_of[b] then return score_of[a] < score_of[b] end
-    return less(a, b)
-  end)
-  return names
-end
-
--- The same for a text that few names hold: Redis finds these in C. A text of many fills a page soon.
-local function with_text()
-  if text == '' then return nil end
-  local cursor, names, score_of = '0', {}, {}
-  repeat
-    local part = redis.call('ZSCAN', z, cursor, 'MATCH', ARGV[8], 'COUNT', 20000)
-    cursor = part[1]
-    for i = 1, #part[2], 2 do
-      local name = part[2][i]
-      if not score_of[name] then names[#names + 1] = name end
-      score_of[name] = tonumber(part[2][i + 1])
-    end
-    if #names > 500 then return nil end
-  until cursor == '0'
-  return sorted(names, score_of)
-end
-
 -- The same for a short span of days.
 local function within_dates()
   if not dated or redis.call('ZCOUNT', created, from, '(' .. before) > 500 then return nil end
@@ -125,10 +100,14 @@ local function within_dates()
   if #names == 0 then return names end
   local scores, score_of = redis.call('ZMSCORE', z, unpack(names)), {}
   for i = 1, #names do score_of[names[i]] = tonumber(scores[i] or 0) end
-  return sorted(names, score_of)
+  table.sort(names, function(a, b)
+    if score_of[a] ~= score_of[b] then return score_of[a] < score_of[b] end
+    return less(a, b)
+  end)
+  return names
 end
 
-local list = intersected() or within_dates() or with_text()
+local list = intersected() or within_dates()
 local all = list and #list or redis.call('ZCARD', z)
 
 -- Without scores: to write them out costs more than all else here.
