@@ -147,6 +147,7 @@ export class ProxyHandler {
     }
     const { bytes, json } = await readJson(request, this.#options.maxBodyBytes)
     requireModel(policy, json.model)
+    if (response.destroyed) throw clientGone()
     this.#plain(request, response, route, client, note, caller, bytes)
   }
 
