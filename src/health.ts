@@ -1,4 +1,4 @@
-// Whether engine, LMCache and store answer, for `/cwm/v1/health`.
+// Whether engine and LMCache answer, for `/cwm/v1/health`. The store is named and not asked: chats go on without it.
 
 import { toCwmError } from './base/errors.ts'
 import type { LmcacheLink } from './lmcache/link.ts'

@@ -60,7 +60,7 @@ export function frame(tag: string, text: string): string {
 }
 
 /** Deeper values come in no request (the proxy refuses them), only in what a model makes up; they must not exhaust the stack. */
-export const MAX_STABLE_DEPTH = 200
+const MAX_STABLE_DEPTH = 200
 
 /** JSON with sorted keys and without nulls: equal for equal meaning, whatever order an SDK wrote it in. */
 export function stableJson(value: JsonValue | undefined): string {

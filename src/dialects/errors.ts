@@ -20,7 +20,7 @@ function anthropicType(status: number): string {
 }
 
 /** The codes that clients see are lower case, as OpenAI's are. */
-export function wireCode(error: CwmError): string {
+function wireCode(error: CwmError): string {
   return error.code.toLowerCase()
 }
 

@@ -37,7 +37,7 @@ export interface SaltScan {
 }
 
 /** Keys in one call, so that no server is kept from its work for long (LMCache refuses 10,000). */
-export const batchKeys = 500
+const batchKeys = 500
 const pageKeys = 10_000
 const defaultMaxKeys = 1_000_000
 

@@ -196,7 +196,7 @@ function codeOf(error: unknown): string {
 }
 
 /** undici's and the system's errors as ours: refused, timed out and broken are different codes. */
-export function upstreamError(error: Error, url: string): CwmError {
+function upstreamError(error: Error, url: string): CwmError {
   const inner = error instanceof AggregateError ? (error.errors[0] as unknown) : error
   const code = codeOf(error) || codeOf(inner)
   if (error instanceof errors.HeadersTimeoutError) {
