@@ -70,3 +70,12 @@ export class LiveSession {
     this.#onEnd.clear()
   }
 }
+
+/** What a thaw changes of a session. Who shares its new lineage is the window's to say: absent, nobody. */
+export type Binding = Partial<Omit<SessionRecord, 'shared'>> & { readonly shared?: SessionRecord['shared'] | undefined }
+
+/** The record of a session once it is bound. */
+export function boundRecord(before: SessionRecord, { shared, ...change }: Binding): SessionRecord {
+  const { shared: _, ...own } = before
+  return { ...own, ...change, ...(shared === undefined ? {} : { shared }) }
+}

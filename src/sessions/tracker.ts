@@ -12,7 +12,7 @@ import { behindWindowMark, type Chain } from './chain.ts'
 import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
-import { LiveSession } from './live-session.ts'
+import { type Binding, boundRecord, LiveSession } from './live-session.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
@@ -235,19 +235,16 @@ export class SessionTracker {
    * Stores that a session stands behind a window from now on. Answers false when it was ended or thawed into by somebody else
    * meanwhile: nothing is changed then.
    */
-  async bind(session: LiveSession, change: Partial<SessionRecord>): Promise<boolean> {
-    const before = session.record
-    const bound = { ...before, ...change, head: before.head + 1 }
+  async bind(session: LiveSession, binding: Binding): Promise<boolean> {
     if (session.temporary || session.ended) return false
+    const next = { ...binding, head: session.record.head + 1 }
     // It leaves a trace with its first answer, not before.
-    if (!session.stored && !before.named) {
-      session.change({ ...change, head: bound.head })
-      return true
+    if (session.stored || session.record.named) {
+      const outcome = await this.#options.store.bindSession(boundRecord(session.record, next), !session.stored)
+      this.#settle(session, outcome)
+      if (outcome !== 'saved') return false
     }
-    const outcome = await this.#options.store.bindSession(bound, !session.stored)
-    this.#settle(session, outcome)
-    if (outcome !== 'saved') return false
-    session.change({ ...change, head: bound.head })
+    session.adopt(boundRecord(session.record, next))
     return true
   }
 

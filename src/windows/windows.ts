@@ -225,7 +225,7 @@ export class Windows {
     const space = spaceOf({ ...record, kvEpoch: this.#parts.kvEpoch })
     const bound = await this.#sessions.bind(session, {
       lineage: record.lineage,
-      ...(record.shared === undefined ? {} : { shared: record.shared }),
+      shared: record.shared,
       // The warm call has put KV there already.
       spaces: [...(stays ? spaces.filter((known) => !sameSpace(known, space)) : []), space],
       baseWindow: record.name,
