@@ -52,7 +52,9 @@ const WARM_DEADLINE_MS = 1_800_000
 const SWEEP_INTERVAL_MS = 60_000
 const DELETIONS_INTERVAL_MS = 5_000
 const DROPPED_PER_SWEEP = 10_000
-const RESEALED_PER_RUN = 100
+/** Each look reads a Redis store through, and only a proxy that still has the key before can have left something since the last. */
+const RESEAL_INTERVAL_MS = 600_000
+const RESEALED_AT_ONCE = 100
 
 /** Starts cwm. Throws `CONFIG` for what an operator must mend, with the words to do it. */
 export async function startApp(settings: Settings, log: Logger): Promise<App> {
@@ -202,12 +204,15 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       await store.dropDeletions(now() - settings.deletion_keep_ms, DROPPED_PER_SWEEP)
       const idle = { lastingMs: settings.session_ttl_ms, passingMs: settings.boundary_ttl_ms }
       await endIdleSessions(windowParts, deletions, idle, signal)
-      while (!signal.aborted && (await store.reseal(RESEALED_PER_RUN)) > 0);
+    }
+    const reseal = async () => {
+      while (!signal.aborted && (await store.reseal(RESEALED_AT_ONCE)) > 0);
     }
     const tasks = [
       every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
       every({ intervalMs: DELETIONS_INTERVAL_MS, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
       every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
+      every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
     ]
     closers.push(async () => {
       stopping.abort()
