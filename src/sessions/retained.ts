@@ -36,6 +36,8 @@ export interface RetainedOptions {
 export class RetainedTurns {
   readonly #options: RetainedOptions
   readonly #turns: LRUCache<string, RetainedTurn>
+  /** By session, the last write to the store under way. */
+  readonly #writing = new Map<string, Promise<void>>()
 
   constructor(options: RetainedOptions) {
     const { maxBytes } = options
@@ -55,17 +57,25 @@ export class RetainedTurns {
     const { retain, store, promptOf, maxBytes, log } = this.#options
     if (retain === 'memory') this.#turns.set(keyOf(tenant, sessionId), turn)
     if (retain !== 'disk') return
-    stored
+    const key = keyOf(tenant, sessionId)
+    // One after the other, or an earlier turn could be written over a later one.
+    const written = Promise.all([stored, this.#writing.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
       .catch((thrown: unknown) => {
         log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
       })
+      .then(() => {
+        if (this.#writing.get(key) === written) this.#writing.delete(key)
+      })
+    this.#writing.set(key, written)
   }
 
   /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
   async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
     const { retain, store, promptOf } = this.#options
-    const turn = this.#turns.get(keyOf(tenant, sessionId))
+    const key = keyOf(tenant, sessionId)
+    const turn = this.#turns.get(key)
+    await this.#writing.get(key)
     const kept = retain === 'disk' ? await store.getRetained(tenant, sessionId) : turn && promptOf(turn)
     return kept === undefined || kept.prompt.messages.length === 0 ? undefined : kept
   }
