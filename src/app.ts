@@ -191,7 +191,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       tenantInView: (request) => callers.tenantInView(request),
       listAudit: (tenant, page) => audit.list(tenant, page),
       requireOperator: (request) => callers.requireOperator(request),
-      health: () => readHealth(upstream, lmcache, store.kind),
+      health: () => readHealth(upstream, lmcache, store),
     })
     const apiListener = getRequestListener(api.fetch)
 

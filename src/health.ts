@@ -1,15 +1,18 @@
-// Whether engine and LMCache answer, for `/cwm/v1/health`. The store is named and not asked: chats go on without it.
+// Whether engine, LMCache and store answer, for `/cwm/v1/health`. Without LMCache or store chats go on: that is degraded, not down.
 
 import { toCwmError } from './base/errors.ts'
+import type { Store } from './base/store.ts'
 import type { LmcacheLink } from './lmcache/link.ts'
 import { callJson } from './upstream/json.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { version } from './version.ts'
 
 const HEALTH_DEADLINE_MS = 3_000
+/** Any question will do. */
+const NOBODY = 'nobody'
 
-/** Asks engine and LMCache; what does not answer is said, not thrown. */
-export async function readHealth(upstream: Upstream, lmcache: LmcacheLink, store: string) {
+/** Asks all three; what does not answer is said, not thrown. */
+export async function readHealth(upstream: Upstream, lmcache: LmcacheLink, store: Pick<Store, 'kind' | 'getSession'>) {
   const engine = await callJson(upstream, {
     method: 'GET',
     path: '/v1/models',
@@ -30,6 +33,10 @@ export async function readHealth(upstream: Upstream, lmcache: LmcacheLink, store
       : link === null
         ? { ok: false, pins: false, warnings: ['LMCache does not answer'] }
         : { ok: link.warnings.length === 0, pins: link.pins, warnings: [...link.warnings] }
-  const status = engine.ok && kv.ok !== false ? ('ok' as const) : ('degraded' as const)
-  return { status, version, store, upstream: engine, lmcache: kv }
+  const stored = await store.getSession(NOBODY, NOBODY).then(
+    () => true,
+    () => false,
+  )
+  const status = engine.ok && kv.ok !== false && stored ? ('ok' as const) : ('degraded' as const)
+  return { status, version, store: { kind: store.kind, ok: stored }, upstream: engine, lmcache: kv }
 }

@@ -301,7 +301,7 @@ export const healthSchema = z
   .object({
     status: z.enum(['ok', 'degraded']),
     version: z.string(),
-    store: z.string(),
+    store: z.object({ kind: z.string(), ok: z.boolean() }),
     upstream: z.object({ ok: z.boolean(), error: z.string().optional() }),
     lmcache: z.object({ ok: z.boolean().nullable(), pins: z.boolean(), warnings: z.array(z.string()) }),
   })

@@ -93,11 +93,12 @@ export class SessionTracker {
         this.#temporary.delete(key)
         return live
       }
+      const asked = this.#options.now()
       const stored = await this.#options.store.getSession(opener.tenant, id)
       if (stored === undefined) await this.#checkQuota(opener)
       const record = stored ?? (await this.#options.store.getOrCreateSession(await this.#fresh(opener, id, true)))
       this.#temporary.delete(key)
-      return this.#keep(new LiveSession(record, { stored: true }))
+      return this.#keep(new LiveSession(record, { stored: true }), asked)
     } catch (error) {
       if (!storeIsAway(error) || live?.record.baseWindow !== undefined) throw error
       return this.#withoutStore(opener.tenant, id)
@@ -109,7 +110,8 @@ export class SessionTracker {
     const id = `s-${randomId()}`
     try {
       await this.#checkQuota(opener)
-      return this.#keep(new LiveSession(await this.#fresh(opener, id, false), { stored: false }))
+      const asked = this.#options.now()
+      return this.#keep(new LiveSession(await this.#fresh(opener, id, false), { stored: false }), asked)
     } catch (error) {
       if (!storeIsAway(error)) throw error
       return this.#withoutStore(opener.tenant, id)
@@ -136,11 +138,12 @@ export class SessionTracker {
     const key = keyOf(tenant, id)
     const live = this.#live(key)
     if (live !== undefined && (await this.#believe(live))) return live
+    const asked = this.#options.now()
     const record = await this.#options.store.getSession(tenant, id)
     // Another call may have brought it in meanwhile: one object per session, or changes would be lost.
     const raced = this.#live(key)
     if (record === undefined || raced !== undefined) return raced
-    return this.#keep(new LiveSession(record, { stored: true }))
+    return this.#keep(new LiveSession(record, { stored: true }), asked)
   }
 
   /** The session of a stored response; undefined when the id is unknown, expired, or another tenant's. */
@@ -375,12 +378,12 @@ export class SessionTracker {
     return this.#inFlight.get(key) ?? this.#sessions.get(key)
   }
 
-  #keep(session: LiveSession): LiveSession {
-    const { store, now } = this.#options
+  /** `asked`: when the store was; what it said is no younger than that. */
+  #keep(session: LiveSession, asked: number): LiveSession {
     const key = keyOf(session.record.tenant, session.record.id)
     const raced = this.#live(key)
     if (raced !== undefined) return raced
-    session.believedUntil = now() + store.believeMs
+    session.believedUntil = asked + this.#options.store.believeMs
     this.#sessions.set(key, session)
     return session
   }

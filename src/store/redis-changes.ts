@@ -7,7 +7,7 @@ import { randomId } from '../base/ids.ts'
 import { isObject, parseJson } from '../base/json.ts'
 import type { StoreChange } from '../base/store.ts'
 import { describeFailure } from './redis-errors.ts'
-import { connect } from './redis-link.ts'
+import { connect, deadline, openTimeoutMs } from './redis-link.ts'
 import type { RedisRows } from './redis-rows.ts'
 import type { RedisAddress } from './redis-url.ts'
 
@@ -58,8 +58,9 @@ export class RedisChanges {
   static async open(rows: RedisRows, address: RedisAddress, believeMs: number): Promise<RedisChanges> {
     const changes = new RedisChanges(rows, address, believeMs)
     try {
-      await changes.#subscriber.connect()
-      await changes.#subscriber.subscribe(rows.shared.changes)
+      // A server that takes the connection and says nothing must not hold the start for ever.
+      await deadline(changes.#subscriber.connect(), openTimeoutMs)
+      await deadline(changes.#subscriber.subscribe(rows.shared.changes), openTimeoutMs)
       await changes.#sayAlive()
     } catch (thrown) {
       changes.#subscriber.disconnect()

@@ -20,7 +20,8 @@ export interface LinkOptions {
   readonly log?: Pick<Logger, 'info' | 'warn'>
 }
 
-const openTimeoutMs = 5000
+/** How long a connection may take to be made, milliseconds. */
+export const openTimeoutMs = 5000
 const longestPauseMs = 1000
 
 /** The client with all that keeps it from waiting on its own: deadlines and retries are this file's and its callers'. */
@@ -155,7 +156,7 @@ function isUnknownScript(thrown: unknown): boolean {
 }
 
 /** The answer, or `STORE_UNAVAILABLE` when it takes longer; what comes later is dropped. */
-async function deadline<T>(answer: Promise<T>, ms: number): Promise<T> {
+export async function deadline<T>(answer: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(storeUnavailable(`it did not answer within ${ms} ms`)), ms)

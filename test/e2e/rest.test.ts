@@ -95,7 +95,7 @@ describe('health', () => {
   it('is ok when all is there', async () => {
     expect(jsonOf(await ask(stack.url, '/cwm/v1/health'))).toMatchObject({
       status: 'ok',
-      store: 'sqlite',
+      store: { kind: 'sqlite', ok: true },
       upstream: { ok: true },
       lmcache: { ok: true, pins: true, warnings: [] },
     })

@@ -155,13 +155,15 @@ describe.skipIf(skipsRedis)('without Redis', () => {
     })
   })
 
-  it('says so in its metrics', async () => {
+  it('says so in its metrics and its health', async () => {
     const { b, redis } = fleet
     await redis.kill()
 
     const got = await askChat(b.url, [user('hi')], named('x'))
     const metrics = await ask(b.url, '/cwm/metrics')
+    const health = await ask(b.url, '/cwm/v1/health')
 
+    expect([health.status, jsonOf(health)]).toMatchObject([200, { status: 'degraded', store: { ok: false } }])
     expect(got.headers['x-cwm-degraded']).toBe('store')
     expect(metrics.text).toContain('cwm_degraded_turns_total 1')
     await redis.startAgain()
