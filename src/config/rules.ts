@@ -10,6 +10,7 @@ export interface Judged {
   readonly secret?: unknown
   readonly any_key?: unknown
   readonly operator_key?: unknown
+  readonly upstream_api_key?: unknown
   readonly tenants?: unknown
 }
 
@@ -21,7 +22,8 @@ export interface Fault {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i
 
 /** What is wrong with the settings as a whole, in words for whoever starts cwm. */
-export function faultsBetween({ host, store, secret, any_key, operator_key, tenants }: Judged): Fault[] {
+export function faultsBetween(settings: Judged): Fault[] {
+  const { host, store, secret, any_key, operator_key, upstream_api_key, tenants } = settings
   const faults: Fault[] = []
   if (typeof host === 'string' && !LOOPBACK.test(host) && tenants === undefined && any_key !== true) {
     const message =
@@ -41,6 +43,10 @@ export function faultsBetween({ host, store, secret, any_key, operator_key, tena
   }
   if (typeof operator_key === 'string' && keysOf(tenants).includes(keyHash(operator_key))) {
     faults.push({ path: ['operator_key'], message: "is a tenant's key too: the operator needs one of its own" })
+  }
+  if (operator_key !== undefined && operator_key === upstream_api_key) {
+    const message = "is the engine's key too (upstream_api_key): whoever runs the engine would be the operator"
+    faults.push({ path: ['operator_key'], message })
   }
   return faults
 }

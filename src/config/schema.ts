@@ -132,7 +132,7 @@ const shape = {
   boundary_ttl_ms: ms
     .default(7 * DAY_MS)
     .describe(
-      'Time after which a history that nobody continued is no longer recognised, and its unnamed session is ended, milliseconds',
+      'Time after which a history that nobody continued is no longer recognised, and its unnamed session is ended, milliseconds; 0 recognises none, and ends none',
     ),
   session_ttl_ms: ms
     .default(30 * DAY_MS)

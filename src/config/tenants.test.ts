@@ -86,6 +86,14 @@ describe('a list of tenants', () => {
       expect.stringMatching(/^operator_key: is a tenant's key too/),
     ])
   })
+
+  it('refuse the engine’s own key as the operator’s', async () => {
+    const shared = 'one key for two who are not one'
+
+    expect(await faults({ operator_key: shared, upstream_api_key: shared })).toEqual([
+      expect.stringMatching(/^operator_key: is the engine's key too/),
+    ])
+  })
 })
 
 describe('policiesOf', () => {

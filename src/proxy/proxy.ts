@@ -257,7 +257,8 @@ export class ProxyHandler {
     const { preserveHost, upstreamApiKey } = this.#options
     return this.#parts.outgoingHeaders(request.rawHeaders, {
       preserveHost,
-      apiKey: upstreamApiKey,
+      // A preflight is nobody's: it takes no key along.
+      apiKey: caller === undefined ? null : upstreamApiKey,
       clientAddress: request.socket.remoteAddress,
       clientProtocol: 'http',
       allowed: caller?.policy.allowedFields ?? noFields,
