@@ -54,7 +54,14 @@ describe('a server, as recorded', () => {
 
     const reply = await target.call('lmcache', request.method, request.path.replace('saltA', salt), body)
 
-    const here = JSON.parse(reply.text.replaceAll(salt, 'saltA')) as unknown
-    expect([reply.status, reply.type, here]).toEqual([response.status, response.content_type, response.body])
+    // What the empty salt holds is of whoever has used this server before without one.
+    const said = reply.text
+      .replaceAll(salt, 'saltA')
+      .replace(/("_default":\s*\{[^}]*"current_usage_gb":\s*)[\d.e-]+/, '$10')
+    expect([reply.status, reply.type, JSON.parse(said)]).toEqual([
+      response.status,
+      response.content_type,
+      response.body,
+    ])
   })
 })
