@@ -43,6 +43,8 @@ try {
   await run('npm install of the tarball', 'npm', ['install', '--silent', '--no-audit', '--prefix', app, tarball])
   const told = await run('npx cwm --version', 'npx', ['--prefix', app, 'cwm', '--version'], { cwd: app })
   if (!told.includes(version)) failures.push(`npx cwm --version said ${told.trim()}`)
+  const byName = await run(`npx ${name} --version`, 'npx', ['--prefix', app, name, '--version'], { cwd: app })
+  if (!byName.includes(version)) failures.push(`npx ${name} --version said ${byName.trim()}`)
   for (const major of versions) {
     const home = join(folder, `node-${major}`)
     await run(`npm install node@${major}`, 'npm', [
