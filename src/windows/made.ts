@@ -61,21 +61,24 @@ export interface CreateRequest extends Labels {
   readonly shared: Sharing | undefined
 }
 
-/** A window from messages that a client gave: loaded once, thawed into as many sessions as wanted. Throws as `Windows.make`. */
+/** A window from messages that a client gave: loaded once, thawed into as many sessions as wanted. Throws as `Windows.make` and `checkFits`. */
 export async function createWindow(
   windows: Windows,
   request: CreateRequest,
   options: OperationOptions,
 ): Promise<WindowRecord> {
   const { tenant, name, prompt, ...rest } = request
-  const prepare = async () => ({
-    ...rest,
-    sessionId: undefined,
-    parent: undefined,
-    prompt,
-    replyAt: lastReplyAt(prompt, rulesOf(prompt.dialect)),
-    promptTokens: undefined,
-  })
+  const prepare = async () => {
+    await windows.checkFits(prompt, options)
+    return {
+      ...rest,
+      sessionId: undefined,
+      parent: undefined,
+      prompt,
+      replyAt: lastReplyAt(prompt, rulesOf(prompt.dialect)),
+      promptTokens: undefined,
+    }
+  }
   return await windows.make({ tenant, name, origin: 'content' }, prepare, options)
 }
 
@@ -94,7 +97,7 @@ export interface Imported {
   readonly drift: boolean | null
 }
 
-/** A window from an exported file: rebuilt by this engine, under a lineage of its own, and compared with the file. Throws as `Windows.make`. */
+/** A window from an exported file: rebuilt by this engine, under a lineage of its own, and compared with the file. Throws as `Windows.make` and `checkFits`. */
 export async function importWindow(
   windows: Windows,
   request: ImportRequest,
@@ -102,19 +105,22 @@ export async function importWindow(
 ): Promise<Imported> {
   const { tenant, name, file, lineage, shared, tags, note } = request
   const labelled = note ?? file.note
-  const prepare = async () => ({
-    sessionId: undefined,
-    lineage,
-    shared,
-    parent: undefined,
-    clientSalt: undefined,
-    tags: tags ?? file.tags,
-    ...(labelled === undefined ? {} : { note: labelled }),
-    prompt: file.prompt,
-    replyAt: file.replyAt,
-    // The size of the old prompt was another engine's count: this one's template is compared by its ids, below.
-    promptTokens: undefined,
-  })
+  const prepare = async () => {
+    await windows.checkFits(file.prompt, options)
+    return {
+      sessionId: undefined,
+      lineage,
+      shared,
+      parent: undefined,
+      clientSalt: undefined,
+      tags: tags ?? file.tags,
+      ...(labelled === undefined ? {} : { note: labelled }),
+      prompt: file.prompt,
+      replyAt: file.replyAt,
+      // The size of the old prompt was another engine's count: this one's template is compared by its ids, below.
+      promptTokens: undefined,
+    }
+  }
   const record = await windows.make({ tenant, name, origin: 'import' }, prepare, options)
   if (record.state !== 'frozen' || file.tokenIds.length === 0 || (record.receipt?.tokens ?? 0) === 0) {
     return { record, drift: null }

@@ -15,6 +15,7 @@ import { type Hold, hold, workOn } from './alone.ts'
 import { audited, type OperationOptions, thawOutcome, windowOutcome } from './audited.ts'
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
 import { bytesOf } from './checksum.ts'
+import { checkFits } from './fits.ts'
 import { freezeReserved } from './freeze.ts'
 import {
   type FreezeRequest,
@@ -255,6 +256,11 @@ export class Windows {
   async requireFrozen(tenant: string, name: string, signal?: AbortSignal): Promise<BaseWindow> {
     await this.showSettled(tenant, name, THAW_WAIT_MS, signal)
     return await this.#bases.require(tenant, name)
+  }
+
+  /** Throws for given content that no window can be made of; see fits.ts. */
+  checkFits(prompt: Prompt, options: CallOptions): Promise<void> {
+    return checkFits(this.#parts, prompt, options)
   }
 
   /** The frozen window of that name if it holds just this prompt: making it again is no conflict. */

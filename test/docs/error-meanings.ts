@@ -55,7 +55,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   LMCACHE_UNREACHABLE: "LMCache's control plane does not answer.",
   LMCACHE_BAD_ANSWER:
     'LMCache answered what cwm does not understand; compare its version with the one in `test/recorded`.',
-  STORE_UNAVAILABLE: 'The store cannot be read or written. Check the disk of `data_dir`.',
+  STORE_UNAVAILABLE:
+    'The store cannot be read or written. Check the disk of `data_dir`, or the Redis of the setting `store`; with the latter, chats go on.',
   BUSY: 'Too much is waiting. Send it again after `Retry-After`.',
   CLIENT_GONE: 'The client left before the end. Seen in logs and metrics only.',
   CONFIG: 'The settings are wrong. Seen at start only.',

@@ -68,6 +68,28 @@ describe('a document', () => {
     expect(errorOf(got).message).toMatch(/\d+ tokens|maximum context length/)
     expect((await put('book', { document })).status).toBe(201)
   })
+
+  // Two megabytes kept a real engine's tokenizer from everybody for six seconds, twenty for a minute and more.
+  it('that no tokenizer could fit is refused before the engine sees any of it', async () => {
+    const asked = () => stack.sim.requests.all('engine').filter(({ path }) => path === '/tokenize').length
+
+    expect(await refusal({ document: 'a'.repeat(8_192 * 64 + 1) })).toEqual([400, 'invalid_field', 'messages'])
+    expect(asked()).toBe(0)
+    expect((await put('w', { document })).status).toBe(201)
+  })
+
+  it('for a model that the engine does not list is refused, and leaves no window', async () => {
+    expect(await refusal({ model: 'nope', document })).toEqual([400, 'invalid_field', 'model'])
+    expect((await call(stack.url, 'GET', '/windows/w')).status).toBe(404)
+  })
+
+  it('is refused as the engine’s fault while it is away, and leaves no window', async () => {
+    await stack.restart()
+    await stack.sim.setUp('engine', false)
+
+    expect((await refusal({ document }))[0]).toBe(502)
+    expect((await call(stack.url, 'GET', '/windows/w')).status).toBe(404)
+  })
 })
 
 describe('messages', () => {

@@ -1,0 +1,49 @@
+// A look at given content before the engine's tokenizer gets it: megabytes of text would keep the tokenizer from everybody for a minute.
+
+import { CwmError } from '../base/errors.ts'
+import type { JsonValue } from '../base/json.ts'
+import type { Prompt } from '../base/records.ts'
+import type { CallOptions } from '../upstream/engine.ts'
+import type { WindowParts } from './parts.ts'
+
+/** Characters per token beyond which vLLM 0.32 does not tokenize a chat either. */
+const MAX_CHARACTERS_PER_TOKEN = 64
+
+/**
+ * Throws `INVALID_FIELD` for a model that the engine does not list, and for more text than its limit can hold whatever the tokenizer;
+ * and what asking the engine for its models throws.
+ */
+export async function checkFits(
+  { models }: Pick<WindowParts, 'models'>,
+  prompt: Prompt,
+  { apiKey }: CallOptions,
+): Promise<void> {
+  const model = await models.find(prompt.model, apiKey)
+  if (model === undefined) {
+    throw new CwmError('INVALID_FIELD', `the engine lists no model ${prompt.model}`, { param: 'model' })
+  }
+  if (model.limit === undefined) return
+  const most = model.limit * MAX_CHARACTERS_PER_TOKEN
+  const characters = countText([...prompt.messages, prompt.shaping])
+  if (characters <= most) return
+  throw new CwmError(
+    'INVALID_FIELD',
+    `${characters} characters cannot fit the ${model.limit} tokens of ${prompt.model} (${most} at the very most)`,
+    { param: 'messages' },
+  )
+}
+
+/** Characters of all text, media left out: these are not tokenized. */
+function countText(values: readonly (JsonValue | undefined)[]): number {
+  let characters = 0
+  const open: unknown[] = [...values]
+  while (open.length > 0) {
+    const value = open.pop()
+    if (typeof value === 'string') characters += value.startsWith('data:') ? 0 : value.length
+    else if (Array.isArray(value)) for (const item of value as unknown[]) open.push(item)
+    else if (typeof value === 'object' && value !== null) {
+      for (const [key, item] of Object.entries(value)) if (key !== 'data') open.push(item)
+    }
+  }
+  return characters
+}
