@@ -84,8 +84,9 @@ describe('a document', () => {
   })
 
   it('is refused as the engine’s fault while it is away, and leaves no window', async () => {
-    await stack.restart()
     await stack.sim.setUp('engine', false)
+    // What the engine serves is remembered for a minute.
+    await stack.restart()
 
     expect((await refusal({ document }))[0]).toBe(502)
     expect((await call(stack.url, 'GET', '/windows/w')).status).toBe(404)
