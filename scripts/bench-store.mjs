@@ -235,7 +235,7 @@ if (only !== 'sqlite') {
       const { server, url } = await startRedis(dir)
       try {
         const log = { debug() {}, info() {}, warn() {}, error() {} }
-        return await run(await openRedisStore({ url, log }))
+        return await run(await openRedisStore({ commandTimeoutMs: 10_000, url, log }))
       } finally {
         server.kill()
         await once(server, 'exit')
