@@ -11,6 +11,7 @@ const table = {
   INVALID_HEADER: [400, 'invalid_request_error'],
   INVALID_PATH: [400, 'invalid_request_error'],
   BODY_TOO_DEEP: [400, 'invalid_request_error'],
+  CONTEXT_LENGTH_EXCEEDED: [400, 'invalid_request_error'],
   BODY_TOO_LARGE: [413, 'invalid_request_error'],
   UNSUPPORTED_ENCODING: [415, 'invalid_request_error'],
   UNSUPPORTED_MEDIA_TYPE: [415, 'invalid_request_error'],

@@ -37,6 +37,24 @@ export function createMetrics() {
     thawSeconds: histogram('cwm_thaw_seconds', 'Duration of a thaw'),
     restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
     recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
+    truncations: counter('cwm_truncated_answers_total', 'Answers that the context limit cut', ['route']),
+    sizeChecks: counter('cwm_size_checks_total', 'Turns measured before their dispatch, by how: estimate, tokenize', [
+      'by',
+    ]),
+    overflows: counter(
+      'cwm_overflows_total',
+      'Turns that did not fit the context, by what was done: reject, rollover',
+      ['policy'],
+    ),
+    rollovers: counter('cwm_rollovers_total', 'New cuts of a context'),
+    autoFreezes: counter('cwm_auto_freezes_total', 'Automatic freezes by outcome: a durability, failed, or refused', [
+      'outcome',
+    ]),
+    autoThaws: counter('cwm_auto_thaws_total', 'Prefetches begun for sessions that came back'),
+    prefixBreaks: counter('cwm_prefix_breaks_total', 'Turns that were cold and should have been warm, by cause', [
+      'cause',
+    ]),
+    eventErrors: counter('cwm_event_errors_total', 'Events that could not be stored'),
     pinsReleased: counter('cwm_pins_released_total', 'Pins given back: budget, expired, asked', ['why']),
     deletions: counter('cwm_deletions_total', 'Deletes by outcome: clean, residue, unproved', ['outcome']),
     deletedChunks: counter('cwm_deleted_chunks_total', 'Chunks that deletes removed'),

@@ -66,6 +66,72 @@ export interface SessionRecord {
   readonly limit?: number
   /** The proof of the last thaw into this session. */
   readonly thaw?: ThawReceipt
+  /** What cwm has frozen of it by itself. */
+  readonly auto?: AutoFreezes
+  /** Where its prompts are cut at present; absent while they go out whole. */
+  readonly rollover?: Rollover
+  /** The last finished turn's answer was cut by the context limit. */
+  readonly truncation?: Truncation
+  /** Of the last turn that was cold and should not have been. */
+  readonly prefixBreak?: PrefixBreak
+}
+
+/** Automatic freezes of a session. */
+export interface AutoFreezes {
+  /** How many there were; the newest is called `auto.<hash of the session>.<count>`. */
+  readonly count: number
+  /** The newest one's name. */
+  readonly window: string
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** Total tokens at which the next one is due; absent: when the context fills to `freeze_at` again. */
+  readonly nextAtTokens?: number
+}
+
+/** A cut of what is sent to the engine, whose client goes on sending everything. */
+export interface Rollover {
+  /** Hash of the messages that are left out; the same on any proxy. */
+  readonly cut: string
+  /** The window that holds the whole. */
+  readonly window: string
+  /** How many messages are left out. */
+  readonly messages: number
+  /** When this cut was first made, milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** An answer that ended because the context was full, not because the model or the client said so. */
+export interface Truncation {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly promptTokens: number
+  readonly completionTokens: number
+  readonly limit: number
+  /** Its headers were out before anybody could know: the next answer tells. */
+  readonly streamed: boolean
+}
+
+/**
+ * Why a turn was cold that should have been warm. `message`: one differs from the last turn's. `tools`, `template`: what shapes the prompt
+ * beside the messages differs. `reply`: the template renders the last reply otherwise than the model wrote it (dropped reasoning, say).
+ * `model`: another model, adapter or salt. `evicted`: the same prompt, and its KV was gone. `unknown`: the last turn is not at hand.
+ */
+export type BreakCause = 'message' | 'tools' | 'template' | 'reply' | 'model' | 'evicted' | 'unknown'
+
+/** Where a prompt left the one before it. Places and numbers, never content. */
+export interface PrefixBreak {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly cause: BreakCause
+  /** Index of the first message that differs. */
+  readonly message?: number
+  /** The field of it, or of the body, that differs, as a path: `content[1].text`. */
+  readonly field?: string
+  /** Bytes of UTF-8 in that field up to the first difference. */
+  readonly offset?: number
+  readonly cachedTokens: number
+  /** Tokens that the two prompts would have shared. */
+  readonly expectedTokens: number
 }
 
 /** A digest of a message prefix that ended with a delivered reply, and the session that it belongs to. */

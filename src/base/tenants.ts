@@ -11,6 +11,26 @@ export type Isolation = 'session' | 'user' | 'tenant'
 /** What happens when a new pin does not fit the budget: refused, or the windows thawed longest ago give theirs back. */
 export type WhenPinsFull = 'reject' | 'release'
 
+/** What is done with a turn that does not fit the context: sent as it is, refused before any compute, or cut after the whole was frozen. */
+export const overflowPolicies = ['pass', 'reject', 'rollover'] as const
+export type Overflow = (typeof overflowPolicies)[number]
+
+/** What happens to a tenant's sessions near the model's limit. */
+export interface NearLimit {
+  readonly overflow: Overflow
+  /** Share of the limit at which a session is frozen by itself; 0 never. */
+  readonly freezeAt: number
+  /** Share of the limit that a rollover cuts down to. */
+  readonly rolloverTo: number
+  /** First exchanges that a rollover keeps beside the newest. */
+  readonly keepFirst: number
+  /** Whether the model is told that earlier turns are in a window. */
+  readonly rolloverNote: boolean
+  /** Automatic windows kept of one session, and of the tenant; the oldest go first. */
+  readonly maxAutoPerSession: number
+  readonly maxAutoWindows: number
+}
+
 /** Bounds and rights of one tenant. An absent bound is none. */
 export interface TenantPolicy {
   /** Served names that it may use; absent: all. */
@@ -28,6 +48,7 @@ export interface TenantPolicy {
   readonly pinTtlMs?: number
   /** LMCache quota of each salt, GiB, where a server evicts per salt (`IsolatedLRU`). */
   readonly kvQuotaGb: number
+  readonly nearLimit: NearLimit
 }
 
 /** Who sends a request. */

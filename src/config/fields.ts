@@ -20,6 +20,8 @@ export const bytes = whole(z.number().min(1024))
 export const ms = whole(z.number().min(0))
 export const count = whole(z.number().min(1))
 export const countOrNone = whole(z.number().min(0))
+/** Of a whole, 0 to 1. */
+export const share = spelt(/^(0|1|0?\.\d{1,6}|[01]\.\d{1,6})$/, z.number().min(0).max(1))
 export const gigabytes = spelt(/^\d{1,9}(\.\d{1,9})?$/, z.number().positive())
 
 /** `true` and `false` as an environment variable spells them. */
@@ -52,6 +54,9 @@ export const encryptionKey = z
     /^([0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/,
     'must be 32 bytes as base64 or hex, as openssl rand -hex 32 makes',
   )
+
+/** Tokens by served name. */
+export const limits = z.record(z.string().min(1), z.number('must be a number of tokens').int().min(16))
 
 const dialect = z.enum(['chat', 'completions', 'responses', 'messages'])
 const path = z

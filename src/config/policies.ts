@@ -40,6 +40,15 @@ function policyOf(settings: PolicySettings): TenantPolicy {
     whenPinsFull: settings.when_pins_full,
     ...(pin_ttl_ms === 0 ? {} : { pinTtlMs: pin_ttl_ms }),
     kvQuotaGb: settings.kv_quota_gb,
+    nearLimit: {
+      overflow: settings.overflow,
+      freezeAt: settings.freeze_at,
+      rolloverTo: settings.rollover_to,
+      keepFirst: settings.keep_first,
+      rolloverNote: settings.rollover_note,
+      maxAutoPerSession: settings.max_auto_windows_per_session,
+      maxAutoWindows: settings.max_auto_windows,
+    },
   }
 }
 

@@ -8,6 +8,7 @@ import {
   countOrNone,
   encryptionKey,
   flag,
+  limits,
   MIB,
   ms,
   names,
@@ -94,6 +95,38 @@ const shape = {
   kv_quota_gb: bounds.kv_quota_gb
     .default(8)
     .describe("Quota of each session's KV, GiB, registered where an LMCache server evicts per salt (IsolatedLRU)"),
+  limits: limits
+    .default({})
+    .describe(
+      "Context limits by served name, tokens, in place of the engine's max_model_len: for an engine that tells none, or to stay below it",
+    ),
+  overflow: bounds.overflow
+    .default('pass')
+    .describe(
+      'A turn that does not fit the context: pass it untouched, reject it before any compute, or rollover: freeze the whole, then send the newest exchanges',
+    ),
+  freeze_at: bounds.freeze_at
+    .default(0.75)
+    .describe('Share of the limit at which a session is frozen by itself, after the answer; 0 never'),
+  rollover_to: bounds.rollover_to.default(0.5).describe('Share of the limit that a rollover cuts down to'),
+  keep_first: bounds.keep_first
+    .default(0)
+    .describe('First exchanges that a rollover keeps, beside system messages and the newest exchanges'),
+  rollover_note: bounds.rollover_note
+    .default(false)
+    .describe('Tell the model, in its system prompt, that earlier turns are in a window'),
+  max_auto_windows_per_session: bounds.max_auto_windows_per_session
+    .default(8)
+    .describe('Automatic windows kept of one session; the oldest are deleted first, never one frozen by hand'),
+  max_auto_windows: bounds.max_auto_windows
+    .default(1000)
+    .describe('Automatic windows kept of a tenant; the oldest are deleted first, never one frozen by hand'),
+  thaw_after_ms: ms
+    .default(0)
+    .describe(
+      'Idle time after which a session that comes back has its newest window prefetched into LMCache, milliseconds; 0 never',
+    ),
+  events_keep: count.default(10_000).describe('Events kept for who connects again, of all tenants together'),
   kv_epoch: countOrNone
     .default(0)
     .describe("Raise it when dtype or weights change under the same model path: LMCache's keys do not hold them"),
@@ -175,7 +208,7 @@ export type SettingName = keyof Settings
 export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 
 /** Too large for a variable or a flag. */
-export const fileOnly: readonly SettingName[] = ['routes', 'tenants']
+export const fileOnly: readonly SettingName[] = ['routes', 'tenants', 'limits']
 
 const secrets: readonly SettingName[] = [
   'secret',

@@ -110,7 +110,16 @@ describe('policiesOf', () => {
       }),
     )
 
-    const shared = { whenPinsFull: 'reject', kvQuotaGb: 8 }
+    const nearLimit = {
+      overflow: 'pass',
+      freezeAt: 0.75,
+      rolloverTo: 0.5,
+      keepFirst: 0,
+      rolloverNote: false,
+      maxAutoPerSession: 8,
+      maxAutoWindows: 1000,
+    }
+    const shared = { whenPinsFull: 'reject', kvQuotaGb: 8, nearLimit }
     expect(defaults).toEqual({
       ...shared,
       allowedFields: new Set(['priority']),

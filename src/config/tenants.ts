@@ -1,7 +1,8 @@
 // The tenants of the settings file: who they are, by which keys they are known, what they may do and hold.
 
 import { z } from 'zod'
-import { count, countOrNone, gigabytes, ms, names } from './fields.ts'
+import { overflowPolicies } from '../base/tenants.ts'
+import { count, countOrNone, flag, gigabytes, ms, names, share } from './fields.ts'
 
 /** Rights and bounds as settings: each is a default for all tenants, and may be another for one. */
 export const bounds = {
@@ -14,6 +15,13 @@ export const bounds = {
   when_pins_full: z.enum(['reject', 'release']),
   pin_ttl_ms: ms,
   kv_quota_gb: gigabytes,
+  overflow: z.enum(overflowPolicies),
+  freeze_at: share,
+  rollover_to: share,
+  keep_first: countOrNone,
+  rollover_note: flag,
+  max_auto_windows_per_session: count,
+  max_auto_windows: count,
 }
 
 const HASH_RULE = 'must be the SHA-256 of a key in hex; cwm key makes a key and tells its hash'

@@ -16,6 +16,15 @@ const policy: TenantPolicy = {
   isolation: 'session',
   whenPinsFull: 'reject',
   kvQuotaGb: 8,
+  nearLimit: {
+    overflow: 'pass',
+    freezeAt: 0.75,
+    rolloverTo: 0.5,
+    keepFirst: 0,
+    rolloverNote: false,
+    maxAutoPerSession: 8,
+    maxAutoWindows: 1000,
+  },
 }
 
 interface Setup {

@@ -14,6 +14,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'An `x-cwm-*` header has the wrong form, is unknown, or is there twice; or two different keys were sent.',
   INVALID_PATH: 'The path is spelt in an odd way (escapes, dots, doubled slashes). Send it plain.',
   BODY_TOO_DEEP: 'The body is nested deeper than any engine reads.',
+  CONTEXT_LENGTH_EXCEEDED:
+    'The turn does not fit the context, and the policy is `reject`, or nothing of it can be cut. Send less, ask for fewer tokens, or go on with `x-cwm-overflow: rollover`.',
   BODY_TOO_LARGE: 'The body is over `max_body_bytes`.',
   UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain.',
   UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
