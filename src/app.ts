@@ -73,7 +73,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       bodyTimeoutMs: settings.stream_timeout_ms,
     })
     const metrics = createMetrics()
-    const models = new EngineModels(upstream, now)
+    const models = new EngineModels(upstream, now, settings.limits)
     const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
     closers.push(() => audit.settle())
     const lmcache = new LmcacheLink({

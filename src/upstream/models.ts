@@ -10,8 +10,10 @@ export interface EngineModel {
   readonly id: string
   /** The engine's own model path, which LMCache's keys hold; an adapter's is its parent's. */
   readonly engineName: string
-  /** `max_model_len`, in tokens; undefined when the upstream does not say. */
+  /** The engine's own limit, `max_model_len` in tokens; undefined when neither it nor the operator says. */
   readonly limit: number | undefined
+  /** What sessions are held to: the engine's limit, or less where the operator wants it so. */
+  readonly contextLimit: number | undefined
 }
 
 const FRESH_MS = 60_000
@@ -22,14 +24,17 @@ const MAX_MODELS = 10_000
 export class EngineModels {
   readonly #upstream: Upstream
   readonly #now: Now
+  /** The operator's, by served name. */
+  readonly #limits: Readonly<Record<string, number>>
   #models: ReadonlyMap<string, EngineModel> = new Map()
   #askedAt = Number.NEGATIVE_INFINITY
   /** By API key: one key's refusal is no answer for another. Bounded by the calls under way. */
   readonly #asking = new Map<string, Promise<void>>()
 
-  constructor(upstream: Upstream, now: Now) {
+  constructor(upstream: Upstream, now: Now, limits: Readonly<Record<string, number>> = {}) {
     this.#upstream = upstream
     this.#now = now
+    this.#limits = limits
   }
 
   /** What is known now, without asking; starts to ask, in the background, when it is old. */
@@ -76,24 +81,32 @@ export class EngineModels {
       deadlineMs: DEADLINE_MS,
     })
     if (answer.status !== 200) throw rejectionOf('/v1/models', answer)
-    this.#models = readModels(answer.body.data)
+    this.#models = readModels(answer.body.data, this.#limits)
     this.#askedAt = this.#now()
   }
 }
 
-function readModels(data: JsonValue | undefined): Map<string, EngineModel> {
+function readModels(
+  data: JsonValue | undefined,
+  limits: Readonly<Record<string, number>>,
+): Map<string, EngineModel> {
   const listed = Array.isArray(data) ? (data as readonly JsonValue[]).filter(isObject).slice(0, MAX_MODELS) : []
-  const roots = new Map<string, string>()
-  for (const { id, root } of listed) if (typeof id === 'string' && typeof root === 'string') roots.set(id, root)
+  const byId = new Map(listed.map((card) => [card.id, card]))
   const models = new Map<string, EngineModel>()
-  for (const { id, root, parent, max_model_len: limit } of listed) {
+  for (const card of listed) {
+    const { id, parent } = card
     if (typeof id !== 'string') continue
-    // An adapter lists its own path as root and the base model as parent; LMCache's keys hold the base model's path.
-    const base = typeof parent === 'string' ? (roots.get(parent) ?? parent) : root
+    // An adapter lists its own path as root and the base model as parent, whose limit is its own; LMCache's keys hold the base model's path.
+    const base = typeof parent === 'string' ? byId.get(parent) : card
+    const name = base?.root ?? parent
+    const told = card.max_model_len ?? base?.max_model_len
+    const given = Object.hasOwn(limits, id) ? limits[id] : undefined
+    const limit = typeof told === 'number' ? told : given
     models.set(id, {
       id,
-      engineName: typeof base === 'string' ? base : id,
-      limit: typeof limit === 'number' ? limit : undefined,
+      engineName: typeof name === 'string' ? name : id,
+      limit,
+      contextLimit: limit === undefined || given === undefined ? limit : Math.min(limit, given),
     })
   }
   return models

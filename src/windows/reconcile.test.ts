@@ -34,7 +34,7 @@ function parts(change: object = {}): WindowParts {
       promptIds: () => Promise.resolve(Uint32Array.of(1, 2, 3)),
       warm: () => Promise.resolve({ cachedTokens: 0, promptTokens: 3 }),
     },
-    models: { find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100 }) },
+    models: { find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }) },
     lmcache: { configured: false, open: () => Promise.resolve(undefined) },
     log: createLogger('silent'),
     metrics: createMetrics(),
