@@ -1,5 +1,6 @@
 // The durable store as cwm sees it. One contract suite (src/store/contract) holds every implementation to this text.
 
+import type { CwmEvent, StoredEvent } from './events.ts'
 import type {
   AuditEntry,
   Boundary,
@@ -107,10 +108,21 @@ export interface RetainedPrompt {
   readonly parent?: string
 }
 
-/** Something that another process changed: what was read of it before is not to be believed. */
+/** What comes behind an id in the order of all events. */
+export interface EventPage {
+  /** Oldest first. */
+  readonly events: readonly StoredEvent[]
+  /** Events behind the id may have been dropped before they were read, or the id is none of this store's. */
+  readonly missed: boolean
+  /** The id to go on behind: everything up to it has been looked at. */
+  readonly cursor: string
+}
+
+/** Something that another process changed: what was read of it before is not to be believed. `event`: one was appended. */
 export type StoreChange =
   | { readonly kind: 'session'; readonly tenant: string; readonly id: string }
   | { readonly kind: 'lineage'; readonly tenant: string; readonly lineage: string }
+  | { readonly kind: 'event'; readonly tenant: string }
 
 /**
  * Every method rejects with code `STORE_UNAVAILABLE` when the store cannot be reached or written.
@@ -221,13 +233,22 @@ export interface Store {
   usageOf(tenant: string): Promise<TenantUsage>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
-   * audit entries, deletes that are done. Open deletes stay until they are done.
+   * audit entries, events, deletes that are done. Open deletes stay until they are done.
    */
   forgetTenant(tenant: string): Promise<void>
   /** Keeps the newest `keep` entries in all. */
   appendAudit(entry: AuditEntry, keep: number): Promise<void>
   /** Newest first; of all tenants where none is named. */
   listAudit(tenant: string | undefined, page: PageRequest): Promise<Page<AuditEntry>>
+
+  // Events. Their ids tell times, so that nobody learns from them how much others do.
+
+  /** Stores an event behind all others, and keeps the newest `keep` in all; answers its id. */
+  appendEvent(event: CwmEvent, keep: number): Promise<string>
+  /** An id behind which comes what is stored from now on. */
+  eventIdNow(): Promise<string>
+  /** Up to `atMost` (1 to 1,000) events behind an id; of all tenants where none is named. Fewer than that: there are no more now. */
+  listEvents(tenant: string | undefined, after: string, atMost: number): Promise<EventPage>
 
   // Retained turns.
 

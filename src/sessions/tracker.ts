@@ -71,7 +71,7 @@ export class SessionTracker {
     this.#histories = new Histories(options)
     this.#stopListening = options.store.onChange((change) => {
       if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
-      else this.#doubt(change.tenant, change.id)
+      else if (change.kind === 'session') this.#doubt(change.tenant, change.id)
     })
   }
 

@@ -12,8 +12,8 @@
 //   in:FIELD:VALUE           set of the names that have that value      t:NAME  turns   a retained turn; set of those sessions
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
 //
-// Elsewhere: `{meta}`, `{tenants}`, `{audit}`, `{turns}` (what all retained turns weigh), `{live}` (which proxies run),
-// `{work:…}` (which proxy does it, for a while).
+// Elsewhere: `{meta}`, `{tenants}`, `{audit}`, `{events}` (a stream of all, and from where on it is whole), `{turns}` (what all
+// retained turns weigh), `{live}` (which proxies run), `{work:…}` (which proxy does it, for a while).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -160,6 +160,12 @@ export class SharedKeys {
   }
   get auditEntries() {
     return `${this.#prefix}:{audit}:entries`
+  }
+  get events() {
+    return `${this.#prefix}:{events}:all`
+  }
+  get eventsFrom() {
+    return `${this.#prefix}:{events}:from`
   }
 }
 

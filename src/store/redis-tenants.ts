@@ -5,6 +5,7 @@ import type { AuditEntry } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
+import { dropEventsOf } from './redis-events.ts'
 import { memberOf, partsOf } from './redis-keys.ts'
 import { dropShared } from './redis-lineages.ts'
 import { dropTurn, forgetTurn } from './redis-retained.ts'
@@ -64,6 +65,7 @@ export function tenantsIn(rows: RedisRows): Pick<Store, 'usageOf' | 'forgetTenan
       await dropShared(rows, tenant)
       await dropTurns(tenant)
       await dropAuditOf(tenant)
+      await dropEventsOf(rows, tenant)
       await dropDoneDeletions(rows, tenant)
       await rows.unlistIfEmpty(tenant)
     },

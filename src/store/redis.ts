@@ -8,6 +8,7 @@ import { RedisChanges } from './redis-changes.ts'
 import { inspectRedis, refuseFaults } from './redis-check.ts'
 import { deletionsIn } from './redis-deletions.ts'
 import { storeUnavailable } from './redis-errors.ts'
+import { eventsIn } from './redis-events.ts'
 import { lineagesIn } from './redis-lineages.ts'
 import { RedisLink } from './redis-link.ts'
 import { resealIn } from './redis-reseal.ts'
@@ -87,6 +88,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
     ...windowListsIn(rows),
     ...deletionsIn(rows),
     ...tenantsIn(rows),
+    ...eventsIn(rows, changes),
     ...retainedIn(rows),
     ...workIn(rows),
     ...resealIn(rows, async (sealer) => {

@@ -260,6 +260,23 @@ export const migrations: readonly string[] = [
   UPDATE sessions SET lasting = record ->> '$.named' OR record ->> '$.baseWindow' IS NOT NULL;
   CREATE INDEX sessions_idle ON sessions (lasting, last_turn_at);
   `,
+  // 4: events. `seq` is a time, or the next number (sqlite-events.ts). `events_from`: what came behind it is here, unless a tenant was
+  // forgotten; a file knows nothing of what was before it was made.
+  `
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    event TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX events_of_tenant ON events (tenant, seq);
+  INSERT INTO totals VALUES ('events', 0), ('events_from', unixepoch() * 1000000);
+  CREATE TRIGGER event_added AFTER INSERT ON events BEGIN
+    UPDATE totals SET total = total + 1 WHERE of = 'events';
+  END;
+  CREATE TRIGGER event_dropped AFTER DELETE ON events BEGIN
+    UPDATE totals SET total = total - 1 WHERE of = 'events';
+  END;
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

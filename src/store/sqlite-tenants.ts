@@ -16,7 +16,7 @@ export function tenantsIn({ db }: SqliteCore): Pick<Store, 'usageOf' | 'forgetTe
     listAudit: `SELECT entry FROM audit WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
     listAuditOf: `SELECT entry FROM audit WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
   })
-  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit'].map((table) =>
+  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
   )
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))

@@ -6,6 +6,7 @@ import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from './seal.ts
 import type { SqliteCore } from './sqlite-core.ts'
 import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-database.ts'
 import { deletionsIn } from './sqlite-deletions.ts'
+import { eventsIn } from './sqlite-events.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
 import { resealIn } from './sqlite-reseal.ts'
 import { retainedIn } from './sqlite-retained.ts'
@@ -71,6 +72,7 @@ function storeIn(core: SqliteCore): Store {
     ...windowListIn(core),
     ...deletionsIn(core),
     ...tenantsIn(core),
+    ...eventsIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
     takeWork: () => db.run(() => true), // nobody else is there to take it

@@ -1,5 +1,6 @@
 // Records for the store contract: complete in what a store must keep, small in what it need not care about.
 
+import type { CwmEvent } from '../../base/events.ts'
 import type {
   AuditEntry,
   Boundary,
@@ -91,6 +92,10 @@ export function anEntry(change: Partial<AuditEntry> = {}): AuditEntry {
     outcome: 'ok',
     ...change,
   }
+}
+
+export function anEvent(change: Partial<CwmEvent> = {}): CwmEvent {
+  return { tenant: 'acme', kind: 'frozen', at: noon, window: 'draft', details: { tokens: 600 }, ...change }
 }
 
 export function aTurn(text = 'hello', change: Partial<RetainedPrompt> = {}): RetainedPrompt {

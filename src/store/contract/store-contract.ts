@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Sealer } from '../seal.ts'
 import { describeDeletions } from './deletions.ts'
+import { describeEvents } from './events.ts'
 import { describeClosing, describeMeta } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
 import { describePaging } from './paging.ts'
@@ -45,6 +46,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeUsage,
     describeLimits,
     describeAudit,
+    describeEvents,
     describeForgetting,
     describeRetained,
     describeClosing,
