@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CwmError } from './base/errors.ts'
+import { isLoopback, loopbackNames } from './base/loopback.ts'
 import { errorBody } from './dialects/errors.ts'
 
 export interface ServerOptions {
@@ -18,15 +19,14 @@ export interface ServerOptions {
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
 }
 
-const LOOPBACK_NAMES = ['localhost', '127.0.0.1', '[::1]', '::1']
 /** How long a refused connection may take to read its answer and to close. */
 const LAST_WORDS_MS = 1_000
 const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
 /** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
 export async function listen(options: ServerOptions): Promise<{ server: Server; url: string }> {
-  const checksHost = LOOPBACK_NAMES.includes(options.host) || options.host.startsWith('127.')
-  const allowed = new Set([...LOOPBACK_NAMES, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
+  const checksHost = isLoopback(options.host)
+  const allowed = new Set([...loopbackNames, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
   const answers = new WeakMap<Duplex, ServerResponse>()
   const server = createServer(
     {

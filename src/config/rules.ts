@@ -1,6 +1,7 @@
 // Rules that hold between settings: what one of them demands of another.
 
 import { keyHash } from '../base/auth.ts'
+import { isLoopback } from '../base/loopback.ts'
 import type { TenantSetting } from './tenants.ts'
 
 /** The settings that such rules are about. Any of them may be missing, or wrong in itself. */
@@ -19,13 +20,11 @@ export interface Fault {
   readonly message: string
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i
-
 /** What is wrong with the settings as a whole, in words for whoever starts cwm. */
 export function faultsBetween(settings: Judged): Fault[] {
   const { host, store, secret, any_key, operator_key, upstream_api_key, tenants } = settings
   const faults: Fault[] = []
-  if (typeof host === 'string' && !LOOPBACK.test(host) && tenants === undefined && any_key !== true) {
+  if (typeof host === 'string' && !isLoopback(host) && tenants === undefined && any_key !== true) {
     const message =
       'lets everybody in who reaches the port: list tenants in the settings file, or say any_key: true ' +
       '(CWM_ANY_KEY=true), and every key is let in and is a tenant of its own'

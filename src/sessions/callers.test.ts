@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { keyHash } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
-import { Callers, isLoopback } from './callers.ts'
+import { Callers } from './callers.ts'
 import { KeyDeriver } from './salt.ts'
 import { type TenantEntry, Tenants } from './tenants.ts'
 
@@ -195,20 +195,4 @@ describe('the operator', () => {
       expect(refused(() => callers.requireOperator(request({ [name]: '1.2.3.4' })))).toMatch(/^UNAUTHORIZED/)
     },
   )
-})
-
-describe('isLoopback', () => {
-  it.each([
-    ['127.0.0.1', true],
-    ['127.9.9.9', true],
-    ['::1', true],
-    ['::ffff:127.0.0.1', true],
-    ['10.127.0.1', false],
-    ['128.0.0.1', false],
-    ['::ffff:10.0.0.1', false],
-    ['::', false],
-    [undefined, false],
-  ])('takes %s for loopback: %s', (address, wanted) => {
-    expect(isLoopback(address)).toBe(wanted)
-  })
 })

@@ -4,6 +4,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { keyHash, readApiKey } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
+import { isLoopback } from '../base/loopback.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { KeyDeriver } from './salt.ts'
 import type { Tenants } from './tenants.ts'
@@ -114,9 +115,4 @@ function onlyOperator(): CwmError {
   return new CwmError('UNAUTHORIZED', `only the operator names a tenant; leave ${TENANT_HEADER} out`, {
     param: TENANT_HEADER,
   })
-}
-
-/** Whether an address is this machine's own, in IPv4, IPv6 or IPv4 within IPv6. */
-export function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && (/^(::ffff:)?127\./.test(address) || address === '::1')
 }
