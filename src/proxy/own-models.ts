@@ -2,22 +2,25 @@
 // not passed on as it is.
 
 import { isObject, type JsonObject } from '../base/json.ts'
-import type { Caller } from '../base/tenants.ts'
 import type { UpstreamAnswer } from '../upstream/json.ts'
 import type { ClientResponse } from './client-response.ts'
 
 /** Asks the upstream for its models. */
 export type ListModels = (apiKey: string | undefined, signal: AbortSignal) => Promise<UpstreamAnswer>
 
-/** Answers the list; tells its status. Throws what the upstream's failing throws; a refusal of the upstream's is passed on. */
+/**
+ * Answers those of the upstream's models that are in `models`; tells the status. Throws what the upstream's failing throws; a refusal of the
+ * upstream's is passed on.
+ */
 export async function sendOwnModels(
   client: ClientResponse,
   listModels: ListModels,
-  { apiKey, policy }: Pick<Caller, 'apiKey' | 'policy'>,
+  apiKey: string | undefined,
+  models: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<number> {
   const { status, body } = await listModels(apiKey, signal)
-  const bytes = Buffer.from(JSON.stringify(policy.models === undefined ? body : ownModels(body, policy.models)))
+  const bytes = Buffer.from(JSON.stringify(ownModels(body, models)))
   client.head(status, '', ['content-type', 'application/json', 'content-length', String(bytes.length)])
   client.end(bytes)
   return status

@@ -138,7 +138,8 @@ export class ProxyHandler {
     const { policy } = caller
     if (policy.models !== undefined && route.path === '/v1/models') {
       readControlHeaders(request.headers, {})
-      note.status = await sendOwnModels(client, this.#parts.listModels, caller, departureOf(response))
+      const signal = departureOf(response)
+      note.status = await sendOwnModels(client, this.#parts.listModels, caller.apiKey, policy.models, signal)
       return
     }
     if (policy.models === undefined || !hasBody(request)) {
