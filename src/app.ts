@@ -19,6 +19,7 @@ import { closeServer, listen } from './server.ts'
 import { Audit } from './sessions/audit.ts'
 import { Callers } from './sessions/callers.ts'
 import { behindWindowMark, chainOf } from './sessions/chain.ts'
+import { EventLog } from './sessions/events.ts'
 import { Lineages } from './sessions/lineages.ts'
 import { RetainedTurns } from './sessions/retained.ts'
 import { scopeOf } from './sessions/scope.ts'
@@ -76,6 +77,8 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const models = new EngineModels(upstream, now, settings.limits)
     const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
     closers.push(() => audit.settle())
+    const events = new EventLog({ store, metrics, log, now, keep: settings.events_keep })
+    closers.push(() => events.settle())
     const lmcache = new LmcacheLink({
       coordinatorUrl: settings.coordinator,
       lmcacheUrl: settings.lmcache,
@@ -118,6 +121,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       log,
       metrics,
       audit,
+      events,
       now,
       saltOf,
       quotas,
@@ -180,6 +184,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       retained,
       store,
       audit,
+      events,
       metrics,
       log,
       now,
@@ -233,6 +238,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       api: (request, response) => void apiListener(request, response),
     })
     closers.push(() => closeServer(server, settings.drain_ms))
+    closers.push(() => events.endListening())
     return { url, findings, close: closeAll }
   } catch (error) {
     await closeAll()

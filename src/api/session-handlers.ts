@@ -4,6 +4,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
 import type { Store } from '../base/store.ts'
 import type { Audit } from '../sessions/audit.ts'
+import type { EventLog } from '../sessions/events.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Deletions } from '../windows/deletions.ts'
@@ -19,6 +20,7 @@ export interface SessionHandlerParts {
   readonly deletions: Deletions
   readonly store: Store
   readonly audit: Pick<Audit, 'record' | 'settle'>
+  readonly events: Pick<EventLog, 'settle'>
   readonly now: () => number
 }
 

@@ -1,7 +1,9 @@
-// Writes each operation on windows and sessions into the audit log, however it ends. Names and numbers only.
+// Writes each operation on windows and sessions into the audit log, however it ends, and tells as an event what it has changed. Names and
+// numbers only.
 
 import { toCwmError } from '../base/errors.ts'
-import type { AuditEntry, DeletionReceipt, ThawReceipt, WindowRecord } from '../base/records.ts'
+import type { CwmEvent, EventSink } from '../base/events.ts'
+import type { AuditEntry, DeletionRecord, ThawReceipt, WindowRecord } from '../base/records.ts'
 import type { AuditNote } from '../sessions/audit.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 
@@ -15,52 +17,103 @@ export interface AuditLog {
   record(note: AuditNote): void
 }
 
+/** Where operations are told of. */
+export interface OperationLogs {
+  readonly audit: AuditLog
+  readonly events: EventSink
+}
+
 interface Outcome {
   readonly outcome?: string
   readonly receipt?: Exclude<AuditEntry['receipt'], undefined>
+  readonly event?: Omit<CwmEvent, 'tenant' | 'at'>
 }
 
 type Operation = Omit<AuditNote, 'outcome' | 'receipt'>
 
 /** Does the work and records how it ended. What it throws goes on. */
 export async function audited<T>(
-  log: AuditLog,
+  { audit, events }: OperationLogs,
   operation: Operation,
   work: () => Promise<T>,
-  outcomeOf: (result: T) => Outcome,
+  outcomeOf: (result: T) => Outcome = () => ({}),
 ): Promise<T> {
   try {
     const result = await work()
-    log.record({ ...operation, outcome: 'ok', ...outcomeOf(result) })
+    const { event, ...outcome } = outcomeOf(result)
+    audit.record({ ...operation, outcome: 'ok', ...outcome })
+    if (event !== undefined) events.emit({ tenant: operation.tenant, ...event })
     return result
   } catch (thrown) {
-    log.record({ ...operation, outcome: toCwmError(thrown).code.toLowerCase() })
+    audit.record({ ...operation, outcome: toCwmError(thrown).code.toLowerCase() })
     throw thrown
   }
 }
 
-export function windowOutcome({ state, receipt }: WindowRecord): Outcome {
-  if (receipt === undefined) return { outcome: state }
+export function windowOutcome(record: WindowRecord): Outcome {
+  const { state, receipt } = record
+  const event = freezeEvent(record)
+  if (receipt === undefined) return { outcome: state, event }
   const { durability, tokens, restorableTokens, pinned } = receipt
   return {
     outcome: state === 'frozen' ? 'ok' : state,
     receipt: { durability, tokens, restorable_tokens: restorableTokens, pinned },
+    event,
   }
 }
 
-export function thawOutcome({ tokens, restoredTokens, recomputedTokens, drift }: ThawReceipt): Outcome {
-  return { receipt: { tokens, restored_tokens: restoredTokens, recomputed_tokens: recomputedTokens, drift } }
+/** What there is to tell of a freeze that is over, whether it came to `frozen` or to `failed`. */
+export function freezeEvent({
+  name,
+  sessionId,
+  state,
+  origin,
+  receipt,
+}: WindowRecord): Omit<CwmEvent, 'tenant' | 'at'> {
+  return {
+    kind: 'frozen',
+    window: name,
+    ...(sessionId === undefined ? {} : { session: sessionId }),
+    details: {
+      state,
+      origin,
+      ...(receipt === undefined
+        ? {}
+        : {
+            durability: receipt.durability,
+            tokens: receipt.tokens,
+            restorable_tokens: receipt.restorableTokens,
+            ms: receipt.ms.total ?? null,
+          }),
+    },
+  }
 }
 
-export function deletionOutcome(receipt: DeletionReceipt | undefined): Outcome {
-  if (receipt === undefined) return {}
-  const { deletedChunks, residualChunks, keptChunks, lineageRetired } = receipt
+export function thawOutcome(receipt: ThawReceipt): Outcome {
+  const { window, sessionId, tokens, restoredTokens, recomputedTokens, drift, ms } = receipt
+  const numbers = { tokens, restored_tokens: restoredTokens, recomputed_tokens: recomputedTokens, drift }
   return {
-    receipt: {
-      deleted_chunks: deletedChunks,
-      residual_chunks: residualChunks,
-      kept_chunks: keptChunks,
-      lineage_retired: lineageRetired,
+    receipt: numbers,
+    event: { kind: 'thawed', window, session: sessionId, details: { ...numbers, ms: ms.total ?? null } },
+  }
+}
+
+/** `done` undefined: it was gone already, or is still in use. `why`: of a session that ended. */
+export function deletionOutcome(done: DeletionRecord | undefined, why?: string): Outcome {
+  if (done === undefined) return {}
+  const { kind, id, name, state, receipt } = done
+  const numbers = receipt && {
+    deleted_chunks: receipt.deletedChunks,
+    residual_chunks: receipt.residualChunks,
+    kept_chunks: receipt.keptChunks,
+    lineage_retired: receipt.lineageRetired,
+  }
+  return {
+    ...(numbers && { receipt: numbers }),
+    event: {
+      kind: 'deleted',
+      [kind]: name,
+      details: { deletion_id: id, state, ...(why === undefined ? {} : { why }), ...numbers },
     },
   }
 }

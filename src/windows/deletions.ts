@@ -39,7 +39,7 @@ export class Deletions {
   deleteWindow(tenant: string, name: string, actor: string): Promise<DeletionRecord> {
     const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
     const work = () => this.#deleteWindow(tenant, name)
-    return audited(this.#parts.audit, operation, work, ({ receipt }) => deletionOutcome(receipt))
+    return audited(this.#parts, operation, work, (done) => deletionOutcome(done))
   }
 
   async #deleteWindow(tenant: string, name: string): Promise<DeletionRecord> {
@@ -76,7 +76,7 @@ export class Deletions {
     const { tenant, id: name } = session
     const operation = { tenant, actor, action: 'end', target: 'session', name } as const
     const work = () => this.#endSession(session, why)
-    return audited(this.#parts.audit, operation, work, (done) => deletionOutcome(done?.receipt))
+    return audited(this.#parts, operation, work, (done) => deletionOutcome(done, why))
   }
 
   async #endSession(session: SessionRecord, why: EndedWhy): Promise<DeletionRecord | undefined> {

@@ -3,6 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import type { DeletionRecord, WindowRecord } from '../base/records.ts'
 import type { Audit } from '../sessions/audit.ts'
+import type { EventLog } from '../sessions/events.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
@@ -18,6 +19,12 @@ export interface Erasure {
   readonly ms: number
 }
 
+export interface ErasureParts extends Pick<WindowParts, 'store' | 'now'> {
+  readonly audit: Pick<Audit, 'record' | 'settle'>
+  /** What was told of the tenant until then must be stored before all of it is dropped. */
+  readonly events: Pick<EventLog, 'settle'>
+}
+
 const PAGE = 100
 /** Of those still open, how many are named. */
 const MAX_NAMED = 1_000
@@ -28,7 +35,7 @@ const MAX_NAMED = 1_000
  * are done. Throws what the store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays so.
  */
 export async function eraseTenant(
-  { store, now, audit }: Pick<WindowParts, 'store' | 'now'> & { readonly audit: Pick<Audit, 'record' | 'settle'> },
+  { store, now, audit, events }: ErasureParts,
   deletions: Deletions,
   tenant: string,
   actor: string,
@@ -47,7 +54,7 @@ export async function eraseTenant(
   }
   // What was shared by user or tenant stayed until now. Once nobody can claim it any more, it goes like all else.
   const kept = [...done.values()].filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
-  await audit.settle()
+  await Promise.all([audit.settle(), events.settle()])
   await store.forgetTenant(tenant)
   const rest: DeletionRecord[] = []
   for (const order of distinct(kept)) rest.push(await deletions.again(order))

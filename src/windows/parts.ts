@@ -1,9 +1,10 @@
 // What the windows are built from. app.ts hands it in; nothing here is made by windows/ itself.
 
 import type { Now } from '../base/clock.ts'
+import type { EventSink } from '../base/events.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { KvSpace, Prompt } from '../base/records.ts'
+import type { KvSpace, Prompt, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { Store } from '../base/store.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
@@ -23,6 +24,7 @@ export interface WindowParts {
   readonly log: Logger
   readonly metrics: Metrics
   readonly audit: AuditLog
+  readonly events: EventSink
   readonly now: Now
   /** The salt under which KV lies. Never logged, never stored. */
   readonly saltOf: (space: SaltSpace) => string
@@ -67,4 +69,11 @@ export interface PromptOfTurn {
   readonly replyAt: number
   /** The engine's `prompt_tokens` of that turn; undefined when it did not tell. */
   readonly promptTokens: number | undefined
+  /** Index from which the messages are kept as text only; absent: none are. */
+  readonly textFrom?: number | undefined
+}
+
+/** The prompt of a window that is recorded already. */
+export function recordedTurn({ replyAt, promptTokens, textFrom }: WindowRecord, prompt: Prompt): PromptOfTurn {
+  return { prompt, replyAt, promptTokens, textFrom }
 }

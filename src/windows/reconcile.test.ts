@@ -40,6 +40,7 @@ function parts(change: object = {}): WindowParts {
     metrics: createMetrics(),
     now: () => Date.now(),
     audit: { record: () => {} },
+    events: { emit: () => {} },
     saltOf: () => 'salt',
     kvEpoch: 0,
     policyOf: () => ({ kvQuotaGb: 8 }),

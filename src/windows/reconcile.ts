@@ -5,8 +5,9 @@ import { toCwmError } from '../base/errors.ts'
 import type { ChunkKeys, WindowRecord } from '../base/records.ts'
 import type { Link } from '../lmcache/link.ts'
 import { alone, workOn } from './alone.ts'
+import { freezeEvent } from './audited.ts'
 import { freezeReserved } from './freeze.ts'
-import type { WindowParts } from './parts.ts'
+import { recordedTurn, type WindowParts } from './parts.ts'
 import { releaseExpiredPin } from './pin-budget.ts'
 import { pinWindow, settlePin, unpinWindow } from './pins.ts'
 import type { Windows } from './windows.ts'
@@ -104,14 +105,20 @@ export class Reconciler {
         state: 'failed',
         reason: 'its content is gone',
       })
+      this.#tell({ ...record, state: 'failed' })
       return 'undone'
     }
-    const turn = { prompt: content.prompt, replyAt: record.replyAt, promptTokens: record.promptTokens }
+    const turn = recordedTurn(record, content.prompt)
     // After a restart of the whole machine cwm is up before its engine: that is no reason to fail a freeze, for a day.
     const keepOnOutage = this.#parts.now() - record.createdAt < KEEP_ON_OUTAGE_MS
     const options = { apiKey: this.#apiKey, signal, keepOnOutage }
     const done = await freezeReserved(this.#parts, { ...record, pin: 'none' }, turn, options)
+    this.#tell(done)
     return done.state === 'frozen' ? 'finished' : 'undone'
+  }
+
+  #tell(record: WindowRecord): void {
+    this.#parts.events.emit({ tenant: record.tenant, ...freezeEvent(record) })
   }
 
   async #keepPinned(record: WindowRecord, link: Link): Promise<RepairKind | undefined> {

@@ -12,7 +12,7 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import { type Hold, hold, workOn } from './alone.ts'
-import { audited, type OperationOptions, thawOutcome, windowOutcome } from './audited.ts'
+import { audited, freezeEvent, type OperationOptions, thawOutcome, windowOutcome } from './audited.ts'
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
 import { bytesOf } from './checksum.ts'
 import { checkFits } from './fits.ts'
@@ -85,6 +85,11 @@ export class Windows {
         : `a window's name must be ${windowNameRule}`
       throw new CwmError('INVALID_FIELD', rule, { param: 'name' })
     }
+    return await this.reserveOwn(tenant, name)
+  }
+
+  /** The same for a name that cwm gives itself; it is known to be well formed. */
+  async reserveOwn(tenant: string, name: string): Promise<NameReservation> {
     const key = keyOf(tenant, name)
     if (this.#reserved.has(key)) throw taken(name)
     await this.#checkCount(tenant)
@@ -112,11 +117,21 @@ export class Windows {
     return { name, release }
   }
 
-  /** Freezes a session under a held name. Answers the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN` or what the store throws. */
-  freeze(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): Promise<WindowRecord> {
+  /**
+   * Freezes a session under a held name. Answers the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN`, `QUOTA_EXCEEDED` or
+   * what the store throws. `onRecorded` is called once its messages are stored, whatever becomes of the rest.
+   */
+  freeze(
+    request: FreezeRequest,
+    reservation: NameReservation,
+    options: OperationOptions,
+    onRecorded?: () => void,
+  ): Promise<WindowRecord> {
     const { tenant, id: sessionId, shared } = request.session.record
     const wanted = { ...request, tenant, origin: 'session', sessionId, shared } as const
-    return this.#audited(tenant, reservation.name, 'session', options, () => this.#make(wanted, reservation, options))
+    return this.#audited(tenant, reservation.name, 'session', options, () =>
+      this.#make(wanted, reservation, options, onRecorded),
+    )
   }
 
   /** Makes a window that no session is frozen into, of what `prepare` gives. Answers as `freeze`; throws as `reserve`, `freeze` and `prepare`. */
@@ -139,10 +154,15 @@ export class Windows {
     work: () => Promise<WindowRecord>,
   ): Promise<WindowRecord> {
     const operation = { tenant, actor, action: actions[origin], target: 'window', name } as const
-    return audited(this.#parts.audit, operation, work, windowOutcome)
+    return audited(this.#parts, operation, work, windowOutcome)
   }
 
-  async #make(wanted: NewWindow, reservation: NameReservation, options: CallOptions): Promise<WindowRecord> {
+  async #make(
+    wanted: NewWindow,
+    reservation: NameReservation,
+    options: CallOptions,
+    onRecorded?: () => void,
+  ): Promise<WindowRecord> {
     const { tenant, prompt } = wanted
     const { name } = reservation
     const content = { prompt, tokenIds: new Uint32Array() }
@@ -159,6 +179,7 @@ export class Windows {
       })
       reservation.release()
       if (outcome !== 'stored') throw notStored(outcome, name)
+      onRecorded?.()
       return await freezeReserved(this.#parts, record, wanted, options)
     } finally {
       reservation.release()
@@ -181,6 +202,7 @@ export class Windows {
     this.#inBackground(name, () =>
       this.#parts.store
         .reserveWindow(record, { prompt, tokenIds: new Uint32Array() })
+        .then(() => this.#parts.events.emit({ tenant, ...freezeEvent(record) }))
         .finally(() => reservation.release()),
     )
   }
@@ -214,7 +236,7 @@ export class Windows {
   thaw(session: LiveSession, base: BaseWindow, options: OperationOptions): Promise<ThawReceipt> {
     const { tenant, name } = base.record
     const operation = { tenant, actor: options.actor, action: 'thaw', target: 'window', name } as const
-    return audited(this.#parts.audit, operation, () => this.#thaw(session, base, options), thawOutcome)
+    return audited(this.#parts, operation, () => this.#thaw(session, base, options), thawOutcome)
   }
 
   async #thaw(session: LiveSession, base: BaseWindow, options: CallOptions): Promise<ThawReceipt> {
@@ -274,22 +296,14 @@ export class Windows {
   /** A frozen window to be written into a file. Throws as `requireFrozen`. */
   takeOut(tenant: string, name: string, { actor }: OperationOptions): Promise<BaseWindow> {
     const operation = { tenant, actor, action: 'export', target: 'window', name } as const
-    return audited(
-      this.#parts.audit,
-      operation,
-      () => this.#bases.require(tenant, name),
-      () => ({}),
-    )
+    return audited(this.#parts, operation, () => this.#bases.require(tenant, name))
   }
 
   /** Brings a window's chunks nearer, into LMCache's memory, without using the engine. Throws `NOT_SUPPORTED` without LMCache. */
   prefetch(tenant: string, name: string, options: OperationOptions): Promise<Prefetched> {
     const operation = { tenant, actor: options.actor, action: 'prefetch', target: 'window', name } as const
-    return audited(
-      this.#parts.audit,
-      operation,
-      async () => prefetchWindow(this.#parts, await this.#bases.require(tenant, name), options),
-      () => ({}),
+    return audited(this.#parts, operation, async () =>
+      prefetchWindow(this.#parts, await this.#bases.require(tenant, name), options),
     )
   }
 
@@ -331,12 +345,7 @@ export class Windows {
   /** Changes what people say of a window, or gives its pin back or asks for it again. Throws `WINDOW_NOT_FOUND` and what LMCache throws. */
   update(tenant: string, name: string, change: WindowUpdate, { actor }: OperationOptions): Promise<WindowRecord> {
     const operation = { tenant, actor, action: 'update', target: 'window', name } as const
-    return audited(
-      this.#parts.audit,
-      operation,
-      () => this.#update(tenant, name, change),
-      () => ({}),
-    )
+    return audited(this.#parts, operation, () => this.#update(tenant, name, change))
   }
 
   async #update(tenant: string, name: string, change: WindowUpdate): Promise<WindowRecord> {
