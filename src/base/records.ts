@@ -251,6 +251,8 @@ export interface WindowRecord {
   /** Where the last reply begins among the messages, and the size of the prompt before it as the engine counted it. */
   readonly replyAt: number
   readonly promptTokens?: number
+  /** Index from which its messages are text only: they were not answered, or nobody knows under what their KV lies. Absent: none are. */
+  readonly textFrom?: number
   /** Of messages, shaping fields and ids as they are stored, before encryption. */
   readonly bytes: number
   readonly createdAt: number

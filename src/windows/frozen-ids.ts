@@ -20,8 +20,9 @@ export interface FrozenIds {
 
 /**
  * Renders the conversation with two different next turns and takes the common prefix; where it holds a picture or the like, up to the
- * message that holds the first one. Where the engine told the size of the last prompt, that prompt is rendered as well: if the sizes differ,
- * the endpoint does not express everything that shapes this prompt, and no ids are better than wrong ones.
+ * message that holds the first one, and where it ends in messages that are text only, up to these. Where the engine told the size of the
+ * last prompt, that prompt is rendered as well: if the sizes differ, the endpoint does not express everything that shapes this prompt, and
+ * no ids are better than wrong ones.
  */
 export async function findFrozenIds(
   engine: Engine,
@@ -29,9 +30,12 @@ export async function findFrozenIds(
   turn: PromptOfTurn,
   options: CallOptions,
 ): Promise<FrozenIds> {
-  const { prompt, replyAt, promptTokens } = turn
-  const media = firstMediaAt(prompt.messages)
-  const known = media === -1 ? prompt.messages : prompt.messages.slice(0, media)
+  const { prompt, replyAt, promptTokens, textFrom = prompt.messages.length } = turn
+  const text = textWarning(prompt.messages.length, textFrom)
+  if (textFrom === 0) return { ids: new Uint32Array(), ...text }
+  const answered = prompt.messages.slice(0, textFrom)
+  const media = firstMediaAt(answered)
+  const known = media === -1 ? answered : answered.slice(0, media)
   const last = known.at(-1)
   const next = (probe: string): readonly JsonValue[] =>
     media === -1 ? rules.probe(probe, last) : [asText(prompt.messages[media], probe)]
@@ -68,7 +72,13 @@ export async function findFrozenIds(
       }
     }
   }
-  return { ids }
+  return { ids, ...text }
+}
+
+function textWarning(messages: number, textFrom: number): { warning?: string } {
+  if (textFrom === messages) return {}
+  if (textFrom === 0) return { warning: 'the last turn was not at hand: only its text is kept' }
+  return { warning: `messages ${textFrom + 1} to ${messages} were not answered yet: only their text is kept` }
 }
 
 /**

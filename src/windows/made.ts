@@ -47,6 +47,7 @@ export async function cloneWindow(
       prompt: { ...prompt, messages },
       replyAt: whole ? record.replyAt : lastReplyAt({ messages }, rules),
       promptTokens: whole ? record.promptTokens : undefined,
+      textFrom: whole ? record.textFrom : undefined,
     }
   }
   return await windows.make({ tenant, name, origin: 'clone' }, prepare, options)

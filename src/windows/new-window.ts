@@ -48,7 +48,20 @@ export function newRecord(
   name: string,
   bytes: number,
 ): WindowRecord {
-  const { tenant, origin, sessionId, lineage, shared, parent, prompt, clientSalt, replyAt, promptTokens, note } = wanted
+  const {
+    tenant,
+    origin,
+    sessionId,
+    lineage,
+    shared,
+    parent,
+    prompt,
+    clientSalt,
+    replyAt,
+    promptTokens,
+    textFrom,
+    note,
+  } = wanted
   return {
     tenant,
     name,
@@ -68,6 +81,7 @@ export function newRecord(
     messageCount: prompt.messages.length,
     replyAt,
     ...(promptTokens === undefined ? {} : { promptTokens }),
+    ...(textFrom === undefined ? {} : { textFrom }),
     bytes,
     createdAt: now(),
     pin: 'none',

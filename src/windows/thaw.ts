@@ -8,7 +8,7 @@ import type { CallOptions } from '../upstream/engine.ts'
 import { type BaseWindow, notFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import { noteThaw, prepareToWarm } from './keep-alive.ts'
-import type { WindowParts } from './parts.ts'
+import { recordedTurn, type WindowParts } from './parts.ts'
 import { unknownTiers } from './presence.ts'
 import { Steps } from './steps.ts'
 
@@ -90,7 +90,7 @@ async function currentIds(
   options: CallOptions,
 ): Promise<{ ids: Uint32Array; drift: boolean }> {
   if (tokenIds.length === 0) return { ids: tokenIds, drift: false }
-  const turn = { prompt, replyAt: record.replyAt, promptTokens: undefined }
+  const turn = { ...recordedTurn(record, prompt), promptTokens: undefined }
   const found = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
   const ids = fitToLimit(found.ids, limit)
   if (ids.length === 0) {
