@@ -3,7 +3,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { loadSettings, type SettingSources, unknownVariables, variableOf } from './load.ts'
 import { describeSetting, type Settings, settingNames } from './schema.ts'
@@ -90,13 +90,39 @@ describe('loadSettings', () => {
   })
 
   it.each([
-    ['port: [1', 'is not valid YAML'],
-    ['port: 1\nport: 2', 'is not valid YAML'],
+    ['port: [1', 'is not valid YAML: bad indent at line 1, column 9'],
+    ['port: 1\nport: 2', 'is not valid YAML: duplicate key at line 2, column 1'],
+    ['host: x\nallowed_hosts: [*.example]', 'is not valid YAML: alias without an anchor at line 2, column 17'],
     ['- port', 'must hold settings by name'],
     ['just text', 'must hold settings by name'],
     ['5', 'must hold settings by name'],
   ])('refuses the file %j', async (text, words) => {
     expect(await faults({ file: await fileOf(text) })).toContain(words)
+  })
+
+  it.each([
+    'secret: "hunter2\n',
+    'secret: *hunter2\n',
+    'secret: hunter2: hunter2\n',
+    'secret: "\\hunter2"\n',
+    'secret: [hunter2\nport: 5\n',
+    '{ secret: hunter2 } hunter2\n',
+  ])('tells the place of the fault in %j, and nothing that stands there', async (text) => {
+    const told = await faults({ file: await fileOf(text) })
+
+    expect(told).toMatch(/ at line [12], column \d+$/)
+    expect(told).not.toContain('hunter2')
+  })
+
+  // The parser would print the line.
+  it('does not warn of a tag that it does not know', async () => {
+    const warn = vi.spyOn(process, 'emitWarning')
+    onTestFinished(() => warn.mockRestore())
+
+    const settings = await load({ file: await fileOf('data_dir: !secret hunter2\n') })
+
+    expect(settings.data_dir).toBe('hunter2')
+    expect(warn).not.toHaveBeenCalled()
   })
 
   it('refuses a file that is not there', async () => {

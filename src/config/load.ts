@@ -1,9 +1,9 @@
 // Settings from three places, the nearer first: flags, CWM_… variables, file. Parsed once; all faults are told together.
 
 import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
 import { CwmError } from '../base/errors.ts'
 import { type SettingName, type Settings, settingNames, settingsSchema } from './schema.ts'
+import { parseYaml } from './yaml.ts'
 
 /** The variable of a setting: `CWM_` and its name in capitals. */
 export function variableOf(name: SettingName): string {
@@ -65,11 +65,9 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   } catch (cause) {
     throw new CwmError('CONFIG', `the settings file ${file} cannot be read`, { param: 'config', cause })
   }
-  let value: unknown
-  try {
-    value = parse(text)
-  } catch (cause) {
-    throw new CwmError('CONFIG', `the settings file ${file} is not valid YAML`, { param: 'config', cause })
+  const { value, fault } = parseYaml(text)
+  if (fault !== undefined) {
+    throw new CwmError('CONFIG', `the settings file ${file} is not valid YAML: ${fault}`, { param: 'config' })
   }
   if (value === null || value === undefined) return {}
   if (typeof value !== 'object' || Array.isArray(value)) {
