@@ -6,6 +6,7 @@ import {
   BILLING_HEADER,
   type CanonicalMessage,
   type Choice,
+  countOf,
   type DialectRules,
   frame,
   type Observation,
@@ -182,6 +183,19 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
     .map((call) => ({ role: 'tool', tool_call_id: textOf(call.id) ?? '', content: text }))
 }
 
+function callsIn(message: JsonValue): readonly string[] {
+  if (!isObject(message)) return []
+  const calls = Array.isArray(message.tool_calls) ? (message.tool_calls as readonly JsonValue[]) : []
+  const ids = calls.map((call) => (isObject(call) ? (textOf(call.id) ?? '') : ''))
+  return isObject(message.function_call) ? [...ids, ''] : ids
+}
+
+function answersIn(message: JsonValue): readonly string[] {
+  if (!isObject(message)) return []
+  if (message.role === 'tool') return [textOf(message.tool_call_id) ?? '']
+  return message.role === 'function' ? [''] : []
+}
+
 export const chatRules: DialectRules = {
   dialect: 'chat',
   messagesField: 'messages',
@@ -204,6 +218,10 @@ export const chatRules: DialectRules = {
   canonical,
   probe,
   isSystem: (message) => isObject(message) && (message.role === 'system' || message.role === 'developer'),
+  callsIn,
+  answersIn,
+  maxTokens: (body) => countOf(body.max_completion_tokens) ?? countOf(body.max_tokens),
+  cutReason: 'length',
   observeJson,
   observeEvents,
 }

@@ -2,25 +2,30 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
-import { type DialectRules, type Observation, textOf } from './dialect.ts'
+import { type Choice, countOf, type DialectRules, type Observation, textOf } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
+
+/** vLLM 0.32 takes this where a completion does not say (entrypoints/openai/completion/protocol.py); a null is no bound. */
+const DEFAULT_MAX_TOKENS = 16
 
 function observe(bodies: readonly JsonObject[]): Observation {
   let usage: Usage | undefined
-  let finished = 0
   let failed = false
-  const seen = new Set<JsonValue | undefined>()
+  const finishReasons = new Map<JsonValue | undefined, string | undefined>()
   for (const body of bodies) {
     if (body.error !== undefined && body.error !== null) failed = true
     usage = readOpenAiUsage(body.usage, chatUsage) ?? usage
-    const choices = Array.isArray(body.choices) ? (body.choices as readonly JsonValue[]) : []
-    for (const choice of choices.filter(isObject)) {
-      seen.add(choice.index)
-      if (textOf(choice.finish_reason) !== undefined) finished++
+    const listed = Array.isArray(body.choices) ? (body.choices as readonly JsonValue[]) : []
+    for (const { index, finish_reason: reason } of listed.filter(isObject)) {
+      finishReasons.set(index, textOf(reason) ?? finishReasons.get(index))
     }
   }
-  const complete = !failed && seen.size > 0 && finished >= seen.size
-  return usage === undefined ? { choices: [], complete } : { usage, choices: [], complete }
+  // Their text is nobody's history: no messages.
+  const choices = [...finishReasons.values()].map((finishReason): Choice => {
+    return finishReason === undefined ? { messages: [] } : { messages: [], finishReason }
+  })
+  const complete = !failed && choices.length > 0 && choices.every((choice) => choice.finishReason !== undefined)
+  return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 
 export const completionsRules: DialectRules = {
@@ -32,6 +37,10 @@ export const completionsRules: DialectRules = {
   canonical: () => ({ text: undefined, fromModel: false }),
   probe: () => [],
   isSystem: () => false,
+  callsIn: () => [],
+  answersIn: () => [],
+  maxTokens: (body) => (body.max_tokens === undefined ? DEFAULT_MAX_TOKENS : countOf(body.max_tokens)),
+  cutReason: 'length',
   observeJson: (body) => observe([body]),
   observeEvents: observe,
 }

@@ -44,6 +44,14 @@ export interface DialectRules {
   probe(text: string, previous: JsonValue | undefined): readonly JsonValue[]
   /** Whether this stands in the messages as a system prompt. */
   isSystem(message: JsonValue): boolean
+  /** Ids of the tool calls that the message opens; '' for one without an id. */
+  callsIn(message: JsonValue): readonly string[]
+  /** Ids of the tool calls whose results the message holds; '' for a result that does not say. */
+  answersIn(message: JsonValue): readonly string[]
+  /** Tokens that the client wants of the answer at most; undefined when it sets no bound. */
+  maxTokens(body: JsonObject): number | undefined
+  /** Finish reason of an answer that ran out of the tokens it was allowed. */
+  readonly cutReason: string
   observeJson(body: JsonObject): Observation
   observeEvents(events: readonly JsonObject[]): Observation
 }

@@ -152,6 +152,16 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
   return [{ role: 'user', content: results }]
 }
 
+/** The id that each block of this type says, '' where it says none. */
+function idsOf(message: JsonValue, type: string, field: string): readonly string[] {
+  const content = isObject(message) ? message.content : undefined
+  if (!Array.isArray(content)) return []
+  return (content as readonly JsonValue[])
+    .filter(isObject)
+    .filter((block) => block.type === type)
+    .map((block) => textOf(block[field]) ?? '')
+}
+
 export const messagesRules: DialectRules = {
   dialect: 'messages',
   messagesField: 'messages',
@@ -164,6 +174,10 @@ export const messagesRules: DialectRules = {
   canonical,
   probe,
   isSystem: (message) => isObject(message) && message.role === 'system',
+  callsIn: (message) => idsOf(message, 'tool_use', 'id'),
+  answersIn: (message) => idsOf(message, 'tool_result', 'tool_use_id'),
+  maxTokens: (body) => countOf(body.max_tokens),
+  cutReason: 'max_tokens',
   observeJson,
   observeEvents,
 }

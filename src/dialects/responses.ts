@@ -5,6 +5,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { canonicalContent } from './chat.ts'
 import {
   type CanonicalMessage,
+  countOf,
   type DialectRules,
   frame,
   type Observation,
@@ -13,6 +14,11 @@ import {
   textOf,
 } from './dialect.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
+
+/** Beside calls, what an engine that speaks MCP itself puts into its answers. */
+const ENGINE_ITEMS = ['mcp_list_tools', 'mcp_approval_request']
+/** Their results must follow; other calls (`web_search_call`, `mcp_call`) hold theirs. */
+const OPEN_CALLS = ['function_call', 'custom_tool_call']
 
 const TEXT_TYPES = ['input_text', 'output_text', 'text']
 
@@ -42,7 +48,7 @@ function canonical(item: JsonValue): CanonicalMessage {
       return { text: frame('x', textOf(item.id) ?? ''), fromModel: false }
     default: {
       const { id: _id, status: _status, ...rest } = item
-      return { text: frame('p', stableJson(rest)), fromModel: type.endsWith('_call') }
+      return { text: frame('p', stableJson(rest)), fromModel: type.endsWith('_call') || ENGINE_ITEMS.includes(type) }
     }
   }
 }
@@ -88,6 +94,25 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
   return [{ role: 'user', content: text }]
 }
 
+/** What a reference stands for nobody can see: it may be a call or a result. */
+function callsIn(item: JsonValue): readonly string[] {
+  if (!isObject(item)) return []
+  const type = textOf(item.type) ?? 'message'
+  if (type === 'item_reference') return ['']
+  if (type === 'mcp_approval_request') return [textOf(item.id) ?? '']
+  if (!type.endsWith('_call')) return []
+  const id = textOf(item.call_id)
+  return id === undefined && !OPEN_CALLS.includes(type) ? [] : [id ?? '']
+}
+
+function answersIn(item: JsonValue): readonly string[] {
+  if (!isObject(item)) return []
+  const type = textOf(item.type) ?? 'message'
+  if (type === 'item_reference') return ['']
+  if (type === 'mcp_approval_response') return [textOf(item.approval_request_id) ?? '']
+  return type.endsWith('_output') ? [textOf(item.call_id) ?? ''] : []
+}
+
 export const responsesRules: DialectRules = {
   dialect: 'responses',
   messagesField: 'input',
@@ -100,6 +125,10 @@ export const responsesRules: DialectRules = {
   canonical,
   probe,
   isSystem: (item) => isObject(item) && (item.role === 'system' || item.role === 'developer'),
+  callsIn,
+  answersIn,
+  maxTokens: (body) => countOf(body.max_output_tokens),
+  cutReason: 'max_output_tokens',
   observeJson,
   observeEvents,
 }

@@ -1,7 +1,7 @@
 // Where a conversation may be cut: behind a whole exchange, so that no tool call is parted from its results.
 
 import { CwmError } from '../base/errors.ts'
-import { isObject, type JsonValue } from '../base/json.ts'
+import type { JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
@@ -29,20 +29,11 @@ function isCut(messages: readonly JsonValue[], at: number, rules: DialectRules):
   const next = messages[at]
   if (rules.isSystem(last)) return next !== undefined && !rules.isSystem(next) && onlySystem(messages, at, rules)
   const { fromModel } = rules.canonical(last)
-  return fromModel && !callsTools(last) && next !== undefined && !rules.canonical(next).fromModel
+  return fromModel && rules.callsIn(last).length === 0 && next !== undefined && !rules.canonical(next).fromModel
 }
 
 function onlySystem(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
   return messages.slice(0, at).every((message) => rules.isSystem(message))
-}
-
-/** Whether results must follow, in any of the dialects. */
-function callsTools(message: JsonValue): boolean {
-  if (!isObject(message)) return false
-  if (message.type === 'function_call') return true
-  if (Array.isArray(message.tool_calls) && message.tool_calls.length > 0) return true
-  const { content } = message
-  return Array.isArray(content) && content.some((part: JsonValue) => isObject(part) && part.type === 'tool_use')
 }
 
 /** Where the last run of the model's messages begins: what came before it was the prompt of the turn. */
