@@ -226,6 +226,12 @@ export function isSwitch(name: SettingName): boolean {
   return typeof settingsSchema.shape[name].safeParse(undefined).data === 'boolean'
 }
 
+/** The default of a setting, as a flag spells it; undefined where it has none, or an empty list. */
+export function defaultOf(name: SettingName): string | undefined {
+  const { data } = settingsSchema.shape[name].safeParse(undefined)
+  return data === undefined || typeof data === 'object' ? undefined : String(data)
+}
+
 /** What the settings schema says of one setting. */
 export function describeSetting(name: SettingName): string {
   return settingsSchema.shape[name].description ?? ''

@@ -4,30 +4,15 @@
 import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
 import { variableOf } from '../../src/config/load.ts'
-import {
-  describeSetting,
-  fileOnly,
-  flagNames,
-  type SettingName,
-  settingNames,
-  settingsSchema,
-} from '../../src/config/schema.ts'
+import { defaultOf, describeSetting, fileOnly, flagNames, settingNames } from '../../src/config/schema.ts'
 import { meaningOf } from './error-meanings.ts'
-
-const defaults: Readonly<Record<string, unknown>> = settingsSchema.parse({ upstream: 'http://127.0.0.1:8000' })
-
-function defaultOf(name: SettingName): string {
-  if (name === 'upstream') return ''
-  const value = defaults[name]
-  if (value === undefined || (Array.isArray(value) && value.length === 0)) return 'none'
-  return typeof value === 'object' ? 'none' : String(value)
-}
 
 function settingsPage(): string {
   const rows = settingNames.map((name) => {
     const flag = flagNames.includes(name) ? `\`--${name.replaceAll('_', '-')}\`` : 'none'
     const variable = fileOnly.includes(name) ? 'none' : `\`${variableOf(name)}\``
-    return `| \`${name}\` | ${flag} | ${variable} | ${defaultOf(name)} | ${describeSetting(name)} |`
+    const value = name === 'upstream' ? '' : (defaultOf(name) ?? 'none')
+    return `| \`${name}\` | ${flag} | ${variable} | ${value} | ${describeSetting(name)} |`
   })
   return [
     '# Configuration',
@@ -60,11 +45,10 @@ const tenantsExample = `# tenants:
 
 function examplePage(): string {
   const blocks = settingNames.map((name) => {
-    const value = defaultOf(name)
     if (name === 'upstream') return `# ${describeSetting(name)}.\nupstream: http://127.0.0.1:8000`
     if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/embeddings: [POST]`
     if (name === 'tenants') return `# ${describeSetting(name)}.\n${tenantsExample}`
-    return `# ${describeSetting(name)}.\n# ${name}: ${value === 'none' ? '' : value}`.trimEnd()
+    return `# ${describeSetting(name)}.\n# ${name}: ${defaultOf(name) ?? ''}`.trimEnd()
   })
   return `# Settings of cwm, each with its default; made by \`npm run docs\`. Use it with: cwm serve --config cwm.yaml\n\n${blocks.join('\n\n')}\n`
 }

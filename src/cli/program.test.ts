@@ -1,0 +1,59 @@
+// What the command line says: of its options when asked, and of a fault without burying it under them.
+
+import type { CommanderError } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { flagNames } from '../config/schema.ts'
+import { createProgram } from './program.ts'
+
+interface Said {
+  readonly out: string
+  readonly err: string
+  readonly exitCode: number
+}
+
+/** Runs a command line that ends before any command begins its work. */
+async function said(...words: readonly string[]): Promise<Said> {
+  const program = createProgram()
+  let out = ''
+  let err = ''
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => {
+        out += text
+      },
+      writeErr: (text) => {
+        err += text
+      },
+      getOutHelpWidth: () => 1_000,
+    })
+  }
+  const exit = await program.parseAsync(words, { from: 'user' }).then(
+    () => expect.unreachable('the command was run'),
+    (thrown: CommanderError) => thrown,
+  )
+  return { out, err, exitCode: exit.exitCode }
+}
+
+describe('cwm serve --help', () => {
+  it('tells of every flag what it is, its default where it has one, and its variable', async () => {
+    const { out, exitCode } = await said('serve', '--help')
+
+    expect(exitCode).toBe(0)
+    for (const name of flagNames) expect(out).toContain(`--${name.replaceAll('_', '-')} `)
+    expect(out).toMatch(/--port <value> +Port to listen on; 0 takes any free one \(default: 8787; env: CWM_PORT\)\n/)
+    expect(out).toMatch(/--preserve-host \[true\|false] .*\(default: false; env: CWM_PRESERVE_HOST\)\n/)
+    expect(out).toMatch(/--coordinator <value> .*names \(env: CWM_COORDINATOR\)\n/)
+    expect(out).toMatch(/--allowed-hosts <value> .*rebinding\) \(env: CWM_ALLOWED_HOSTS\)\n/)
+  })
+})
+
+describe('a command line that is wrong', () => {
+  it.each([
+    [['serve', '--prot', '1'], "error: unknown option '--prot'\n(Did you mean --port?)\nsee cwm serve --help\n"],
+    [['serve', '--port'], "error: option '--port <value>' argument missing\nsee cwm serve --help\n"],
+    [['demo', '--kep'], "error: unknown option '--kep'\n(Did you mean --keep?)\nsee cwm demo --help\n"],
+    [['sevre'], "error: unknown command 'sevre'\n(Did you mean serve?)\nsee cwm --help\n"],
+  ])('%j is told its fault, and where to look', async (words, wanted) => {
+    expect(await said(...words)).toEqual({ out: '', err: wanted, exitCode: 1 })
+  })
+})
