@@ -11,13 +11,16 @@ import type { Metrics } from '../base/metrics.ts'
 import { isForeignPage } from '../base/origin.ts'
 import type { Caller } from '../base/tenants.ts'
 import { errorBody } from '../dialects/errors.ts'
+import type { EventLog } from '../sessions/events.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
+import { type EventHandlerParts, mountEvents } from './events.ts'
 import { type healthSchema, showHealth } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
-export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts {
+export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts, EventHandlerParts {
+  readonly events: EventLog
   readonly metrics: Metrics
   readonly log: Logger
   readonly version: string
@@ -71,6 +74,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   mountWindows(app, parts, callerOf)
   mountSessions(app, parts, callerOf)
   mountAdmin(app, parts, callerOf)
+  mountEvents(app, parts)
 
   app.openapi(showHealth, async (c) => {
     const health = await parts.health()

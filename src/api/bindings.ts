@@ -1,13 +1,13 @@
-// What handlers know of a request beside its path and body: Node's own request, and who sent it.
+// What handlers know of a request beside its path and body: Node's own request and answer, and who sent it.
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { Opener } from '../sessions/tracker.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 
 export interface Bindings {
-  readonly Bindings: { readonly incoming: IncomingMessage }
+  readonly Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse }
 }
 
 export interface ApiCaller {

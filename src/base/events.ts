@@ -1,6 +1,7 @@
 // What happens to sessions and windows, as it is told to whoever listens: ids and numbers, never content.
 
-export type EventKind = 'frozen' | 'thawed' | 'truncated' | 'rolled_over' | 'prefix_broken' | 'deleted'
+export const eventKinds = ['frozen', 'thawed', 'truncated', 'rolled_over', 'prefix_broken', 'deleted'] as const
+export type EventKind = (typeof eventKinds)[number]
 
 export interface CwmEvent {
   readonly tenant: string

@@ -1,0 +1,81 @@
+// REST's events: the store's as server-sent events, a page whenever the client has read what it got.
+
+import type { IncomingMessage } from 'node:http'
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { EventKind, StoredEvent } from '../base/events.ts'
+import type { EventPage } from '../base/store.ts'
+import type { EventLog } from '../sessions/events.ts'
+import type { Bindings } from './bindings.ts'
+import { listenToEvents } from './events-route.ts'
+
+export interface EventHandlerParts {
+  readonly events: Pick<EventLog, 'listen'>
+  /** Whose events the caller may hear; undefined: everybody's. Throws `UNAUTHORIZED`. */
+  readonly tenantInView: (request: IncomingMessage) => string | undefined
+}
+
+const headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+  // The answer ends when cwm stops: a connection left open behind it would be waited for.
+  connection: 'close',
+}
+
+export function mountEvents(app: OpenAPIHono<Bindings>, { events, tenantInView }: EventHandlerParts): void {
+  app.openapi(listenToEvents, async (c) => {
+    const { incoming, outgoing } = c.env
+    const tenant = tenantInView(incoming)
+    const { kinds, last_event_id } = c.req.valid('query')
+    const lastId = c.req.header('last-event-id') || last_event_id || undefined
+    const gone = new AbortController()
+    outgoing.once('close', () => gone.abort())
+    if (outgoing.destroyed) gone.abort()
+    const listening = await events.listen(tenant, lastId, gone.signal)
+    const told = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
+    const encoder = new TextEncoder()
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start(controller) {
+          // An id without data: whoever is cut off before the first event comes back to where this began.
+          const opening = lastId === undefined ? `: events from now on\nid: ${listening.cursor}\n\n` : ': events\n\n'
+          controller.enqueue(encoder.encode(opening))
+        },
+        async pull(controller) {
+          const page = await listening.next()
+          if (page === undefined) controller.close()
+          else controller.enqueue(encoder.encode(pageToText(page, told)))
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    return c.body(body, 200, headers)
+  })
+}
+
+interface Told {
+  /** Absent: all. */
+  readonly kinds: ReadonlySet<EventKind> | undefined
+  readonly withTenant: boolean
+}
+
+/** A comment where there is nothing to tell: it keeps the connection alive, and shows a client that has gone. */
+function pageToText({ events, missed }: EventPage, { kinds, withTenant }: Told): string {
+  const texts = events
+    .filter(({ kind }) => kinds === undefined || kinds.has(kind))
+    .map((event) => eventToText(event, withTenant))
+  if (missed) texts.unshift('event: missed\ndata: {"kind":"missed"}\n\n')
+  return texts.length === 0 ? ': nothing new\n\n' : texts.join('')
+}
+
+function eventToText({ id, kind, at, tenant, session, window, details }: StoredEvent, withTenant: boolean): string {
+  const data = {
+    at: new Date(at).toISOString(),
+    kind,
+    ...(withTenant ? { tenant } : {}),
+    ...(session === undefined ? {} : { session_id: session }),
+    ...(window === undefined ? {} : { window }),
+    ...details,
+  }
+  return `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`
+}
