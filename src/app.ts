@@ -51,7 +51,6 @@ export interface App {
 /** A warm call prefills a whole window. */
 const WARM_DEADLINE_MS = 1_800_000
 const SWEEP_INTERVAL_MS = 60_000
-const DELETIONS_INTERVAL_MS = 5_000
 const DROPPED_PER_SWEEP = 10_000
 /** Each look reads a Redis store through, and only a proxy that still has the key before can have left something since the last. */
 const RESEAL_INTERVAL_MS = 600_000
@@ -136,6 +135,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       sessions,
       retained,
       apiKey: settings.upstream_api_key,
+      retryMs: settings.deletion_retry_ms,
     }
     const deletions = new Deletions(deletionParts, windows)
     const callers = new Callers(deriver, tenants, {
@@ -215,7 +215,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     }
     const tasks = [
       every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
-      every({ intervalMs: DELETIONS_INTERVAL_MS, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
+      every({ intervalMs: settings.deletion_retry_ms, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
       every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
       every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
     ]

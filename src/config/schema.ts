@@ -173,6 +173,11 @@ const shape = {
   response_ttl_ms: ms
     .default(DAY_MS)
     .describe('Time for which the id of a stored response leads to its session, milliseconds'),
+  deletion_retry_ms: count
+    .default(5_000)
+    .describe(
+      'Time after which LMCache is asked again for what a delete could not do, twice as long after each try up to an hour, milliseconds',
+    ),
   deletion_keep_ms: ms.default(30 * DAY_MS).describe('Time for which the receipt of a delete is kept, milliseconds'),
   audit_keep: count.default(100_000).describe('Entries that the audit log keeps, of all tenants together'),
   connections: count.default(512).describe('Sockets to the upstream'),

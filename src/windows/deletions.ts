@@ -9,7 +9,7 @@ import { alone, workOn } from './alone.ts'
 import { audited, deletionOutcome } from './audited.ts'
 import { notFound } from './base-windows.ts'
 import { carryOut } from './carry-out.ts'
-import { FIRST_RETRY_MS, LOOK_AGAIN_MS, newOrder, sessionOrder } from './orders.ts'
+import { LOOK_AGAIN_MS, newOrder, sessionOrder } from './orders.ts'
 import { type DeletionParts, spaceOf } from './parts.ts'
 import type { Windows } from './windows.ts'
 
@@ -52,11 +52,11 @@ export class Deletions {
   }
 
   async #removeWindow(record: WindowRecord) {
-    const { store, now } = this.#parts
+    const { store, now, retryMs } = this.#parts
     const { tenant, name } = record
     const content = await store.getWindowContent(tenant, name, record.id)
     const order: DeletionRecord = {
-      ...newOrder('window', record, name, now()),
+      ...newOrder('window', record, name, now(), retryMs),
       // Of a pin that an older epoch still holds, the record's own epoch tells; chunks may lie under each.
       spaces: epochsOf(record, this.#parts.kvEpoch),
       pin: record.pin,
@@ -80,11 +80,11 @@ export class Deletions {
   }
 
   async #endSession(session: SessionRecord, why: EndedWhy): Promise<DeletionRecord | undefined> {
-    const { store, sessions, metrics, now } = this.#parts
+    const { store, sessions, metrics, now, retryMs } = this.#parts
     const { tenant, id } = session
     const inFlight = sessions.isBusy(tenant, id)
     const sequences = await lastIds(this.#parts, session)
-    const order = sessionOrder(session, now())
+    const order = sessionOrder(session, now(), retryMs)
     if (!(await store.removeSession(session, order, sequences))) return undefined
     sessions.ended(tenant, id)
     this.#parts.retained.drop(tenant, id)
@@ -94,8 +94,8 @@ export class Deletions {
 
   /** Orders anew, and carries out, what others held until now. Throws only `STORE_UNAVAILABLE`. */
   async again(order: DeletionRecord): Promise<DeletionRecord> {
-    const { store, now } = this.#parts
-    const anew: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + FIRST_RETRY_MS }
+    const { store, now, retryMs } = this.#parts
+    const anew: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + retryMs }
     await store.addDeletion(anew, [])
     return await this.#first(anew, [], false)
   }
@@ -143,7 +143,7 @@ export class Deletions {
     sequences: readonly Uint32Array[],
     again: number | undefined,
   ): Promise<DeletionRecord> {
-    const { store, now, log, metrics } = this.#parts
+    const { store, now, log, metrics, retryMs } = this.#parts
     this.#busy.add(order.id)
     try {
       const { receipt, unpinned, waits } = await carryOut(this.#parts, order, sequences)
@@ -158,7 +158,7 @@ export class Deletions {
           ? { state: 'done' as const }
           : {
               state: 'open' as const,
-              nextTryAt: again ?? now() + Math.min(FIRST_RETRY_MS * 2 ** order.tries, SLOWEST_RETRY_MS),
+              nextTryAt: again ?? now() + Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS),
             }),
       }
       await store.changeDeletion(order.tenant, order.id, change)

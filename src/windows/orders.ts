@@ -4,13 +4,17 @@ import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
 
-/** Until an order is tried, or tried again, for the first time; should this process die now, the next run takes it up. */
-export const FIRST_RETRY_MS = 5_000
 /** When turns were broken off, their last chunks may reach LMCache after the delete: it is looked at once more. */
 export const LOOK_AGAIN_MS = 30_000
 
-/** The part that all orders have in common. */
-export function newOrder(kind: DeletionRecord['kind'], holder: WindowRecord | SessionRecord, name: string, at: number) {
+/** The part that all orders have in common. Should this process die before it has tried one, another run takes it up after `retryMs`. */
+export function newOrder(
+  kind: DeletionRecord['kind'],
+  holder: WindowRecord | SessionRecord,
+  name: string,
+  at: number,
+  retryMs: number,
+) {
   const { tenant, lineage, shared } = holder
   return {
     tenant,
@@ -22,15 +26,15 @@ export function newOrder(kind: DeletionRecord['kind'], holder: WindowRecord | Se
     state: 'open' as const,
     at,
     tries: 0,
-    nextTryAt: at + FIRST_RETRY_MS,
+    nextTryAt: at + retryMs,
   }
 }
 
 /** For all that a session has put under its lineage. */
-export function sessionOrder(session: SessionRecord, at: number): DeletionRecord {
+export function sessionOrder(session: SessionRecord, at: number, retryMs: number): DeletionRecord {
   const { spaces, spacesLost } = session
   return {
-    ...newOrder('session', session, session.id, at),
+    ...newOrder('session', session, session.id, at, retryMs),
     spaces,
     ...(spacesLost === true ? { spacesLost } : {}),
     pin: 'none',
@@ -46,6 +50,5 @@ export async function leaveBehind(
   session: SessionRecord,
 ): Promise<void> {
   if (session.spaces.length === 0) return
-  const at = now()
-  await store.addDeletion({ ...sessionOrder(session, at), nextTryAt: at + LOOK_AGAIN_MS }, [])
+  await store.addDeletion(sessionOrder(session, now(), LOOK_AGAIN_MS), [])
 }

@@ -44,6 +44,8 @@ export interface DeletionParts extends WindowParts {
   readonly retained: Pick<RetainedTurns, 'find' | 'drop'>
   /** The upstream's own: what is deleted in the background has no client. */
   readonly apiKey: string | undefined
+  /** Until what a delete has left is tried for the first time again, milliseconds. */
+  readonly retryMs: number
 }
 
 /** All that a salt is derived from. */
