@@ -17,21 +17,16 @@ import {
 import { type Stack, startStack } from '../support/stack.ts'
 import { pinsHeld, settled } from '../support/windows.ts'
 
-/** Open deletes are tried again every five seconds. */
-const RETRIED_MS = 14_000
+const settings = { deletion_retry_ms: 500 }
 
 let stack: Stack
 
 const shown = (id: string) => rest<DeletionJson>(stack.url, 'GET', `/deletions/${id}`)
 const doneOf = (id: string) =>
-  until(
-    `delete ${id} is done`,
-    async () => {
-      const deletion = await shown(id)
-      return deletion.state === 'done' ? deletion : undefined
-    },
-    RETRIED_MS,
-  )
+  until(`delete ${id} is done`, async () => {
+    const deletion = await shown(id)
+    return deletion.state === 'done' ? deletion : undefined
+  })
 const code = async (method: string, path: string, body?: object, headers?: Record<string, string>) => {
   const got = await call(stack.url, method, path, body, headers)
   return [got.status, got.status < 300 ? undefined : errorOf(got).code]
@@ -41,7 +36,7 @@ afterEach(() => stack.close())
 
 describe('on a fleet that is whole', () => {
   beforeEach(async () => {
-    stack = await startStack()
+    stack = await startStack({ settings })
   })
 
   it('a window goes at once and its chunks stay for the session, which reads them with its next turn', async () => {
@@ -274,7 +269,7 @@ describe('on a fleet that is whole', () => {
 
 describe('on a fleet that is not whole', () => {
   it('with LMCache and coordinator down the window is gone at once, and its chunks once they are up', async () => {
-    stack = await startStack()
+    stack = await startStack({ settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
     await stack.sim.setUp('coordinator', false)
@@ -293,7 +288,7 @@ describe('on a fleet that is not whole', () => {
   })
 
   it('an adapter that keeps what it should delete is told as residue, and it stays open', async () => {
-    stack = await startStack({ sim: { keepingAdapters: ['resp'] } })
+    stack = await startStack({ sim: { keepingAdapters: ['resp'] }, settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
 
@@ -304,7 +299,7 @@ describe('on a fleet that is not whole', () => {
   })
 
   it('an adapter that failed once is asked again until nothing is left', async () => {
-    stack = await startStack()
+    stack = await startStack({ settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
     const heal = stack.sim.fault({
@@ -324,7 +319,7 @@ describe('on a fleet that is not whole', () => {
   })
 
   it('an order that a crash left is carried out at the next start', async () => {
-    stack = await startStack()
+    stack = await startStack({ settings })
     await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
     await stack.sim.setUp('coordinator', false)
