@@ -1,0 +1,121 @@
+// Where a conversation may begin anew without parting a tool call from its results: at a turn of its user, or at a step of the model within
+// one (an agent's task is one turn of hundreds of steps). It is read message by message and never ahead, so that a longer history has the
+// places of a shorter one, less those that a late result has closed.
+
+import type { JsonValue } from '../base/json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { Calls } from './calls.ts'
+
+/** What one message is to the order of a conversation. */
+export interface Said {
+  readonly by: 'system' | 'user' | 'model' | 'result'
+  readonly calls: readonly string[]
+  readonly answers: readonly string[]
+}
+
+/** A place to begin at. */
+interface Place {
+  readonly start: number
+  /** No call before it is answered at it or behind it, as far as the conversation was read. */
+  sound: boolean
+}
+
+/** What a user says, up to the model's next word or a result. System messages may stand in it. */
+export interface Turn extends Place {
+  readonly kind: 'turn'
+  end: number
+  /** How many turns stand before it. */
+  readonly ordinal: number
+}
+
+/** A run of the model's messages, with the results that follow. */
+export interface Step extends Place {
+  readonly kind: 'step'
+  /** The turn that it is part of; undefined when the model spoke before any user. */
+  readonly turn: Turn | undefined
+}
+
+export type Unit = Turn | Step
+
+export function readMessage(
+  message: JsonValue,
+  rules: Pick<DialectRules, 'canonical' | 'isSystem' | 'callsIn' | 'answersIn'>,
+): Said {
+  if (rules.isSystem(message)) return { by: 'system', calls: [], answers: [] }
+  const calls = rules.callsIn(message)
+  const answers = rules.answersIn(message)
+  if (answers.length > 0) return { by: 'result', calls, answers }
+  const fromModel = calls.length > 0 || rules.canonical(message).fromModel
+  return { by: fromModel ? 'model' : 'user', calls, answers }
+}
+
+/** The units of a conversation, read in order. */
+export class Units {
+  readonly #turns: Turn[] = []
+  readonly #soundTurns: Turn[] = []
+  readonly #soundSteps: Step[] = []
+  readonly #calls = new Calls()
+  #length = 0
+  #previous: Said['by'] | undefined
+  /** As `#previous`, past system messages. */
+  #speaker: Said['by'] | undefined
+
+  /** All turns, sound or not. */
+  get turns(): readonly Turn[] {
+    return this.#turns
+  }
+
+  get soundTurns(): readonly Turn[] {
+    return this.#soundTurns
+  }
+
+  get soundSteps(): readonly Step[] {
+    return this.#soundSteps
+  }
+
+  /** Whether the model begins to speak with this next message: a request has ended before it. */
+  beginsReply({ by }: Said): boolean {
+    return by === 'model' && this.#previous !== 'model' && this.#length > 0
+  }
+
+  add(said: Said): void {
+    const { by, calls, answers } = said
+    const at = this.#length++
+    for (const id of answers) this.#join(this.#calls.answer(id))
+    if (by === 'user') this.#addToTurn(at)
+    if (by === 'model' && this.#previous !== 'model') {
+      this.#soundSteps.push({ kind: 'step', start: at, sound: true, turn: this.#turns.at(-1) })
+    }
+    for (const id of calls) this.#calls.open(at, id)
+    this.#previous = by
+    if (by !== 'system') this.#speaker = by
+  }
+
+  #addToTurn(at: number): void {
+    const latest = this.#turns.at(-1)
+    if (latest !== undefined && this.#speaker === 'user') {
+      latest.end = at + 1
+      return
+    }
+    const turn: Turn = { kind: 'turn', start: at, end: at + 1, sound: true, ordinal: this.#turns.length }
+    this.#turns.push(turn)
+    this.#soundTurns.push(turn)
+    this.#calls.beginTurn()
+  }
+
+  /** A result was read whose call stands in message `call`: no place between them is sound any more. */
+  #join(call: number | undefined): void {
+    if (call === undefined) return
+    closeBehind(this.#soundTurns, call)
+    closeBehind(this.#soundSteps, call)
+  }
+}
+
+function closeBehind(places: Place[], call: number): void {
+  let last = places.at(-1)
+  while (last !== undefined && last.start > call) {
+    last.sound = false
+    places.pop()
+    last = places.at(-1)
+  }
+}
