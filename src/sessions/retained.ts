@@ -70,6 +70,11 @@ export class RetainedTurns {
     this.#writing.set(key, written)
   }
 
+  /** The session's last turn as memory has it, to be read later; undefined where it is not kept there. */
+  peek(tenant: string, sessionId: string): RetainedTurn | undefined {
+    return this.#turns.get(keyOf(tenant, sessionId))
+  }
+
   /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
   async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
     const { retain, store, promptOf } = this.#options

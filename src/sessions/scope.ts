@@ -57,3 +57,9 @@ export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpH
   }
   return JSON.stringify([SCHEME_VERSION, tenant, dialect, parts])
 }
+
+/** Whether some id of the client stands in the scope: it is not all that a tenant says in a dialect. */
+export function isNarrowed(scope: string): boolean {
+  const [, , , parts] = JSON.parse(scope) as [number, string, Dialect, readonly unknown[]]
+  return parts.length > 0
+}

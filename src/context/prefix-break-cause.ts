@@ -1,0 +1,125 @@
+// Whether a turn was cold that should have been warm, by the engine's own counts, and why. Conservative: a turn of which nobody can say
+// that it should have been warm is none.
+
+import { isObject, type JsonValue } from '../base/json.ts'
+import type { BreakCause, PrefixBreak, Usage } from '../base/records.ts'
+import { type ComparedTurn, compareTurns, type Difference, shareBefore } from './prefix-break.ts'
+import { reasoningOf } from './prefix-break-fields.ts'
+
+export type Explained = Omit<PrefixBreak, 'at' | 'cachedTokens'>
+
+export interface Circumstances {
+  /** Of the last turn. */
+  readonly before: Pick<Usage, 'promptTokens' | 'completionTokens'>
+  readonly now: Usage
+  /** Its session was not found by its history: only an edit of a message can be told, and the engine has nothing for it. */
+  readonly isNew: boolean
+  /** The last turn had several answers: which one the client went on from is not known, nor how many tokens it had. */
+  readonly several: boolean
+}
+
+/**
+ * A turn is held to be cold when more than these tokens are missing and more than this share of what was expected. An engine caches whole
+ * blocks (16 tokens on GPUs, 128 on CPUs) and LMCache restores whole chunks (256), so either may leave so much out of a prompt that is
+ * all there; and a template may write the last few tokens before a reply otherwise once the reply stands there.
+ */
+const MIN_MISSING_TOKENS = 320
+const MIN_MISSING_SHARE = 1 / 4
+/** A prompt's part is estimated by its bytes, of which one language needs twice as many for a token as another. */
+const ESTIMATE_FACTOR = 2
+/** The last whole block of a prompt ends no further than this before its end. */
+const BLOCK_TOKENS = 144
+/** LMCache has prompts only, not what was generated: what it restores ends with a chunk. */
+const CHUNK_TOKENS = 256
+
+/** Tokens that the prompt would have shared with the last one and its reply: no more than it has itself. */
+export function expectedTokens({ before, now, several }: Omit<Circumstances, 'isNew'>): number {
+  return Math.min(before.promptTokens + (several ? 0 : before.completionTokens), now.promptTokens)
+}
+
+/** Whether so few cached tokens are worth a look. Never where the engine does not tell. */
+export function isCold(expected: number, cachedTokens: number | undefined): boolean {
+  if (cachedTokens === undefined) return false
+  const missing = expected - cachedTokens
+  return missing > MIN_MISSING_TOKENS && missing > expected * MIN_MISSING_SHARE
+}
+
+/**
+ * Why a turn was cold; undefined when it was not, or was so by its client's own will: it went back, said its last words otherwise, or
+ * talks of something else.
+ */
+export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circumstances): Explained | undefined {
+  const { cachedTokens, promptTokens } = facts.now
+  const whole = expectedTokens(facts)
+  if (cachedTokens === undefined || !isCold(whole, cachedTokens)) return undefined
+  const compared = compareTurns(last, now)
+  const { difference, slight, forked } = compared
+  if (!compared.related) return undefined
+  if (facts.isNew) return isEdit(difference) && !forked ? told(difference, whole) : undefined
+  if (difference !== undefined) {
+    const shared = difference.share * facts.before.promptTokens
+    if (isColdBefore(shared, cachedTokens)) return { cause: 'evicted', expectedTokens: Math.round(shared) }
+    if (difference.cause === 'message' && (forked || (difference.inReply && facts.several))) return undefined
+    return told(difference, whole)
+  }
+  // Only a request that goes on from the whole reply can have had it cached.
+  const prompt = Math.min(facts.before.promptTokens, promptTokens)
+  const inPrompt = isCold(prompt, cachedTokens)
+  const atReply = cachedTokens % CHUNK_TOKENS !== 0 && cachedTokens > facts.before.promptTokens - BLOCK_TOKENS
+  if (slight !== undefined && isNear(slight, facts.before.promptTokens, cachedTokens)) {
+    if (!slight.inReply || atReply) return told(slight, whole)
+  }
+  const shorter =
+    compared.extends && !facts.several && promptTokens < facts.before.promptTokens + facts.before.completionTokens
+  if (inPrompt) {
+    const reasoned = last.prompt.messages.slice(0, last.replyAt).findIndex((sent) => reasoningOf(sent) !== undefined)
+    const dropped =
+      shorter && reasoned !== -1 && !isColdBefore(shareBefore(last, reasoned) * facts.before.promptTokens, cachedTokens)
+    return dropped ? { cause: 'reply', expectedTokens: whole } : { cause: 'evicted', expectedTokens: prompt }
+  }
+  const odd = last.prompt.messages.slice(last.replyAt).some(isRenderedOtherwise)
+  const byTemplate = shorter || (compared.extends && !facts.several && odd && atReply)
+  return byTemplate ? { cause: 'reply', expectedTokens: whole } : undefined
+}
+
+function told({ cause, message, field, offset }: Difference, tokens: number): Explained {
+  return {
+    cause,
+    ...(message === undefined ? {} : { message }),
+    ...(field === undefined ? {} : { field }),
+    ...(offset === undefined ? {} : { offset }),
+    expectedTokens: tokens,
+  }
+}
+
+/** A history that breaks at its first message is another one. */
+function isEdit(
+  difference: Difference | undefined,
+): difference is Difference & { cause: Extract<BreakCause, 'message'> } {
+  return difference?.cause === 'message' && difference.message !== undefined && difference.message > 0
+}
+
+/** Whether far less is cached than what lies before a difference: then that is not why. */
+function isColdBefore(shared: number, cachedTokens: number): boolean {
+  return cachedTokens < shared / ESTIMATE_FACTOR - MIN_MISSING_TOKENS
+}
+
+/** Whether the cached part may have ended there. */
+function isNear({ share }: Difference, promptTokens: number, cachedTokens: number): boolean {
+  const shared = share * promptTokens
+  return !isColdBefore(shared, cachedTokens) && cachedTokens <= shared * ESTIMATE_FACTOR + MIN_MISSING_TOKENS
+}
+
+/** Templates drop reasoning, trim text, and write tool calls anew. */
+function isRenderedOtherwise(message: JsonValue): boolean {
+  if (reasoningOf(message) !== undefined) return true
+  if (!isObject(message)) return false
+  const { content, tool_calls: calls, type } = message
+  if (type === 'function_call' || (Array.isArray(calls) && calls.length > 0)) return true
+  const parts = Array.isArray(content) ? (content as readonly JsonValue[]) : [content]
+  return parts.some((part) => {
+    if (isObject(part) && part.type === 'tool_use') return true
+    const text = isObject(part) ? part.text : part
+    return typeof text === 'string' && text !== text.trim()
+  })
+}

@@ -1,0 +1,207 @@
+// Looks at turns that came back cold and tells why, after their answers are out: in the session, the log, the metrics and an event.
+// Bodies are read of cold turns only, one turn at a time, and never told of. What a cause is, is said in context/prefix-break-cause.ts.
+
+import { LRUCache } from 'lru-cache'
+import { toCwmError } from '../base/errors.ts'
+import type { EventSink } from '../base/events.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { PrefixBreak, SessionRecord, Usage } from '../base/records.ts'
+import type { RetainedPrompt } from '../base/store.ts'
+import { type Explained, expectedTokens, explainBreak, isCold } from '../context/prefix-break-cause.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { NewestSessions } from '../sessions/newest.ts'
+import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
+import { retainedPrompt } from '../windows/prompt-of-turn.ts'
+import type { Found } from './find-session.ts'
+
+export interface BreakFinderParts {
+  readonly retained: Pick<RetainedTurns, 'peek' | 'find'>
+  readonly newest: NewestSessions
+  readonly events: EventSink
+  readonly log: Logger
+  readonly metrics: Pick<Metrics, 'prefixBreaks'>
+  readonly now: () => number
+}
+
+/** A turn whose answer was delivered. */
+export interface DeliveredTurn {
+  readonly session: LiveSession
+  /** The session's record when the turn was dispatched. */
+  readonly before: SessionRecord
+  readonly turn: RetainedTurn
+  readonly usage: Usage | undefined
+  /** How many answers the client got to choose from. */
+  readonly answers: number
+  readonly found: Found
+  /** In which its history was looked for. */
+  readonly scope: string
+  /** Whether the request holds a reply. */
+  readonly hasHistory: boolean
+  /** Where the last turn's messages were cut, and where this one's; undefined: not at all. */
+  readonly cutBefore: string | undefined
+  readonly cut: string | undefined
+  /** From an index into the messages that were sent to one into the client's own; undefined for what the client did not send. */
+  readonly clientIndex: (sent: number) => number | undefined
+}
+
+/** Larger bodies are not read for this: their turns' cause is `unknown`. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024
+/** Turns that wait to be looked at; further ones are not. */
+const MAX_WAITING = 16
+const MAX_SEVERAL = 10_000
+
+interface LastTurn {
+  /** Where the store has it: settles once it has been read. */
+  readonly stored: Promise<unknown>
+  read(): Promise<RetainedPrompt | undefined>
+}
+
+export class BreakFinder {
+  readonly #parts: BreakFinderParts
+  /** Sessions whose last turn had several answers. */
+  readonly #several = new LRUCache<string, true>({ max: MAX_SEVERAL })
+  #waiting = 0
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(parts: BreakFinderParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Call before the turn is kept as its session's last. What comes of it is told later; nothing waits for that. Resolves once the turn
+   * before it has been read from the store, where it is kept there: until then it must not be written over. Never rejects.
+   */
+  look(delivered: DeliveredTurn): Promise<unknown> {
+    const { session, before, usage, found, answers, scope } = delivered
+    const { tenant, id } = before
+    const key = JSON.stringify([tenant, id])
+    const several = this.#several.has(key)
+    if (answers > 1) this.#several.set(key, true)
+    else this.#several.delete(key)
+    const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
+    this.#parts.newest.note(scope, id)
+    if (session.record.prefixBreak !== undefined) session.change({ prefixBreak: undefined })
+    if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return Promise.resolve()
+    if (found === 'new') {
+      const turns = isCold(usage.promptTokens, usage.cachedTokens)
+        ? others.map((other) => this.#last(tenant, other))
+        : []
+      if (turns.length > 0) this.#enqueue(() => this.#explainNew(delivered, usage, turns))
+      return Promise.resolve()
+    }
+    if (before.usage === undefined || !isComparable(delivered)) return Promise.resolve()
+    const facts = { before: before.usage, now: usage, several }
+    if (!isCold(expectedTokens(facts), usage.cachedTokens)) return Promise.resolve()
+    const last = this.#last(tenant, id)
+    this.#enqueue(() => this.#explain(delivered, { ...facts, isNew: false }, last))
+    return last.stored
+  }
+
+  /** Resolves when all that was looked at so far has been told. */
+  settle(): Promise<void> {
+    return this.#queue
+  }
+
+  #enqueue(work: () => Promise<void>): void {
+    const { log } = this.#parts
+    this.#waiting++
+    this.#queue = this.#queue
+      .then(work)
+      .catch((thrown: unknown) => log.error({ err: toCwmError(thrown) }, 'a cold turn could not be looked at'))
+      .finally(() => {
+        this.#waiting--
+      })
+  }
+
+  /** Taken hold of now, read when it is wanted: the session's next turn takes its place at once. */
+  #last(tenant: string, id: string): LastTurn {
+    const { retained, log } = this.#parts
+    const held = retained.peek(tenant, id)
+    if (held !== undefined) {
+      const read = async () => (held.body.length > MAX_BODY_BYTES ? undefined : retainedPrompt(held))
+      return { stored: Promise.resolve(), read }
+    }
+    const stored = retained.find(tenant, id).catch((thrown: unknown) => {
+      log.error({ session: id, err: toCwmError(thrown) }, 'last turn not read')
+      return undefined
+    })
+    return { stored, read: () => stored }
+  }
+
+  async #explain(
+    delivered: DeliveredTurn,
+    facts: Parameters<typeof explainBreak>[2],
+    lastTurn: LastTurn,
+  ): Promise<void> {
+    const { turn, hasHistory } = delivered
+    const last = turn.body.length > MAX_BODY_BYTES ? undefined : await lastTurn.read()
+    // Another proxy had the turn between, or it is no longer kept.
+    if (last === undefined || last.promptTokens !== facts.before.promptTokens) {
+      if (hasHistory) this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
+      return
+    }
+    // A window was thawed between the two.
+    if (last.lineage !== turn.lineage || last.parent !== turn.parent) return
+    const explained = explainBreak(last, retainedPrompt(turn), facts)
+    if (explained !== undefined) this.#tell(delivered, explained)
+  }
+
+  /** Against the newest session that it has anything in common with. */
+  async #explainNew(delivered: DeliveredTurn, now: Usage, turns: readonly LastTurn[]): Promise<void> {
+    const { turn } = delivered
+    if (turn.body.length > MAX_BODY_BYTES) return
+    const prompt = retainedPrompt(turn)
+    for (const lastTurn of turns) {
+      const last = await lastTurn.read()
+      if (last?.promptTokens === undefined || last.parent !== turn.parent) continue
+      const before = { promptTokens: last.promptTokens, completionTokens: 0 }
+      const explained = explainBreak(last, prompt, { before, now, several: false, isNew: true })
+      if (explained === undefined) continue
+      this.#tell(delivered, explained)
+      return
+    }
+  }
+
+  #tell({ session, usage, clientIndex }: DeliveredTurn, { message: sent, ...explained }: Explained): void {
+    const { events, log, metrics, now } = this.#parts
+    const { tenant, id } = session.record
+    const message = sent === undefined ? undefined : clientIndex(sent)
+    const found: PrefixBreak = {
+      at: now(),
+      ...explained,
+      ...(message === undefined ? {} : { message }),
+      cachedTokens: usage?.cachedTokens ?? 0,
+    }
+    const { cause, field, offset, cachedTokens, expectedTokens: expected } = found
+    session.change({ prefixBreak: found })
+    metrics.prefixBreaks.inc({ cause })
+    log.info({ session: id, cause, message, field, offset, cachedTokens, expectedTokens: expected }, 'prefix broken')
+    events.emit({
+      tenant,
+      kind: 'prefix_broken',
+      session: id,
+      details: {
+        cause,
+        message: message ?? null,
+        field: field ?? null,
+        offset: offset ?? null,
+        cached_tokens: cachedTokens,
+        expected_tokens: expected,
+      },
+    })
+  }
+}
+
+/** Not the first turn, nor the first after a thaw or under another cut, nor one that another finished beside, nor one without a prompt. */
+function isComparable({ session, before, turn, found, cut, cutBefore }: DeliveredTurn): boolean {
+  const { record } = session
+  return (
+    found !== 'response' &&
+    turn.dialect !== 'completions' &&
+    cut === cutBefore &&
+    record.head === before.head &&
+    record.turns === before.turns + 1 &&
+    (before.thaw === undefined || before.thaw.at < before.lastTurnAt)
+  )
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest'
+import { NewestSessions } from './newest.ts'
+import { scopeOf } from './scope.ts'
+
+const chat = scopeOf('t', 'chat', { 'x-openwebui-chat-id': 'c1' }, {})
+
+describe('the newest sessions of a scope', () => {
+  it('come newest first, each once', () => {
+    const newest = new NewestSessions(10)
+
+    for (const id of ['a', 'b', 'a']) newest.note(chat, id)
+
+    expect(newest.of(chat)).toEqual(['a', 'b'])
+  })
+
+  it('are eight at most', () => {
+    const newest = new NewestSessions(10)
+
+    for (let i = 0; i < 9; i++) newest.note(chat, `s${i}`)
+
+    expect(newest.of(chat)).toEqual(['s8', 's7', 's6', 's5', 's4', 's3', 's2', 's1'])
+  })
+
+  it('are not kept where no id narrows the scope', () => {
+    const newest = new NewestSessions(10)
+    const wide = scopeOf('t', 'chat', {}, {})
+
+    newest.note(wide, 'a')
+
+    expect(newest.of(wide)).toEqual([])
+  })
+
+  it('are forgotten with the scope that was longest unused', () => {
+    const newest = new NewestSessions(1)
+    newest.note(chat, 'a')
+
+    newest.note(scopeOf('t', 'chat', {}, { user: 'u' }), 'b')
+
+    expect(newest.of(chat)).toEqual([])
+  })
+})
