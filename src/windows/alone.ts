@@ -17,6 +17,7 @@ export const workOn = {
   window: (id: string) => `window ${id}`,
   deletion: (id: string) => `deletion ${id}`,
   name: (tenant: string, name: string) => `name ${JSON.stringify([tenant, name])}`,
+  cut: (tenant: string, sessionId: string, digest: string) => `cut ${JSON.stringify([tenant, sessionId, digest])}`,
 }
 
 /** Takes the work, and keeps it until it is released; undefined while another process has it. Throws what the store throws. */

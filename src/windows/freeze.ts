@@ -5,6 +5,7 @@ import type { ChunkKeys, FreezeReceipt, WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { Link } from '../lmcache/link.ts'
 import type { CallOptions } from '../upstream/engine.ts'
+import { isAutomatic, isBeforeCut } from './auto-names.ts'
 import { bytesOf, checksumOf } from './checksum.ts'
 import { type FrozenIds, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
@@ -43,17 +44,62 @@ export async function freezeReserved(
     // Given up because cwm stops: the record still says `freezing`, so the next start goes on with it.
     if (error.code === 'STORE_UNAVAILABLE' || options.signal?.aborted === true) throw error
     if (options.keepOnOutage === true && outages.includes(error.code)) throw error
-    metrics.freezes.inc({ outcome: 'failed' })
     log.warn({ window: name, err: error }, 'freeze failed')
-    await undo(parts, record, error)
+    if (isBeforeCut(record)) await keepUnproved(parts, record, turn, error, steps)
+    else {
+      metrics.freezes.inc({ outcome: 'failed' })
+      await undo(parts, record, error)
+    }
   }
   return (await store.getWindow(tenant, name)) ?? record
+}
+
+/**
+ * The window before a cut is the only way back from it: what of it could not be proved is kept all the same, with its pin and its ids if it
+ * came to that.
+ */
+async function keepUnproved(
+  { store, metrics, now }: WindowParts,
+  record: WindowRecord,
+  { prompt }: PromptOfTurn,
+  error: CwmError,
+  { ms }: Steps,
+): Promise<void> {
+  const { tenant, name, id } = record
+  const tokenIds = (await store.getWindowContent(tenant, name, id))?.tokenIds ?? new Uint32Array()
+  const receipt: FreezeReceipt = {
+    durability: tokenIds.length === 0 ? 'text' : 'unverified',
+    tokens: tokenIds.length,
+    chunkSize: null,
+    chunks: 0,
+    restorableTokens: 0,
+    tiers: unknownTiers(0),
+    pinned: false,
+    cachedTokens: null,
+    computedTokens: null,
+    ms: { ...ms },
+    warnings: [`nothing is proved of its KV: ${reasonOf(error)}`],
+  }
+  const content = { prompt, tokenIds }
+  const change = {
+    state: 'frozen',
+    frozenAt: now(),
+    checksum: checksumOf(content),
+    receipt,
+    bytes: bytesOf(content),
+  } as const
+  await store.changeWindow(tenant, name, id, change)
+  metrics.freezes.inc({ outcome: receipt.durability })
+}
+
+function reasonOf(error: CwmError): string {
+  return error.code === 'INTERNAL' ? 'cwm failed; its log has the cause' : error.told
 }
 
 async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): Promise<void> {
   const { store, lmcache, log } = parts
   const { tenant, name, id } = record
-  const reason = error.code === 'INTERNAL' ? 'cwm failed; its log has the cause' : error.told
+  const reason = reasonOf(error)
   await store.changeWindow(tenant, name, id, { state: 'failed', reason })
   const current = await store.getWindow(tenant, name)
   if (current === undefined || current.id !== id || current.pin === 'none') return
@@ -108,13 +154,13 @@ async function prove(
   const salt = saltOf(record)
   const sequence = keys === undefined || chunks === 0 ? undefined : { tokenIds, salt, keys }
 
-  let pinned = false
+  let pin: Pinning = 'later'
   if (link !== undefined && sequence !== undefined) {
     if (link.client.pins) {
-      pinned = await steps.time('pin', () => tryPin(parts, link, record, tokenIds, sequence.keys, warnings))
+      pin = await steps.time('pin', () => tryPin(parts, link, record, tokenIds, sequence.keys, warnings))
     } else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
   }
-  if (!pinned && parts.lmcache.expectsPins && tokenIds.length > 0 && (keys === undefined || chunks > 0)) {
+  if (pin === 'later' && parts.lmcache.expectsPins && tokenIds.length > 0 && (keys === undefined || chunks > 0)) {
     // Whoever has a coordinator gets the pin as soon as it answers: the reconciler sees to it.
     const asked = { pin: 'pinning', tokenIds } as const
     await parts.store.changeWindow(
@@ -148,7 +194,7 @@ async function prove(
     chunks,
     restorableTokens: (presence?.leadingChunks ?? 0) * (keys?.chunkSize ?? 0),
     tiers: presence?.tiers ?? unknownTiers(chunks),
-    pinned,
+    pinned: pin === 'pinned',
     cachedTokens,
     computedTokens: cachedTokens === null ? null : tokenIds.length - cachedTokens,
     ms: { ...steps.ms },
@@ -187,7 +233,13 @@ async function findKeys(
   return { link, keys }
 }
 
-/** A coordinator that cannot be reached costs the pin, not the window: the reconciler pins it later. */
+/** `refused`: the tenant has no room for it. */
+type Pinning = 'pinned' | 'later' | 'refused'
+
+/**
+ * A coordinator that cannot be reached costs the pin, not the window: the reconciler pins it later. Nor does a full budget cost a window
+ * that nobody asked for: it goes without.
+ */
 async function tryPin(
   parts: WindowParts,
   link: Link,
@@ -195,20 +247,24 @@ async function tryPin(
   tokenIds: Uint32Array,
   keys: ChunkKeys,
   warnings: string[],
-): Promise<boolean> {
+): Promise<Pinning> {
   try {
     const released = await makeRoomForPin(parts, link, record, tokenIds.length)
     if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
     await pinWindow(parts, link, record, tokenIds, keys)
     const pinUntil = pinEnd(parts, record.tenant)
     if (pinUntil !== undefined) await parts.store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
-    return true
+    return 'pinned'
   } catch (thrown) {
     const error = toCwmError(thrown)
+    if (error.code === 'PIN_BUDGET_FULL' && isAutomatic(record)) {
+      warnings.push(`not pinned: ${error.message}`)
+      return 'refused'
+    }
     if (fatal.includes(error.code)) throw error
     parts.lmcache.doubt()
     warnings.push(`not pinned yet: ${error.message}`)
-    return false
+    return 'later'
   }
 }
 

@@ -1,0 +1,130 @@
+// Freezes a session by itself when its context fills: in the background, after the answer. What fails comes again with a later turn.
+
+import { LRUCache } from 'lru-cache'
+import type { Now } from '../base/clock.ts'
+import type { AutoFreezes, Usage, WindowRecord } from '../base/records.ts'
+import type { NearLimit } from '../base/tenants.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { RetainedTurn } from '../sessions/retained.ts'
+import type { CallOptions } from '../upstream/engine.ts'
+import { autoTag } from './auto-names.ts'
+import type { FreezeRequest } from './new-window.ts'
+import type { OwnFreezes } from './own-freezes.ts'
+import { promptOfTurn } from './prompt-of-turn.ts'
+import type { Windows } from './windows.ts'
+
+export interface AutoFreezeParts {
+  readonly freezes: OwnFreezes
+  readonly windows: Pick<Windows, 'freeze'>
+  readonly now: Now
+  /** Between two automatic freezes of a session, milliseconds. */
+  readonly cooldownMs: number
+}
+
+/** A turn whose client has its answer. */
+export interface FinishedTurn {
+  readonly session: LiveSession
+  readonly turn: RetainedTurn
+  readonly usage: Usage | undefined
+  readonly nearLimit: NearLimit
+  /** The window that the client itself has frozen with this turn. */
+  readonly frozenAs: string | undefined
+}
+
+/** Share of the limit by which a context grows from one automatic freeze to the next. */
+const STEP = 0.1
+/** Automatic freezes of full contexts under way at once: each may prefill a whole window, beside the chats. */
+const MAX_UNDER_WAY = 64
+/** Sessions whose last try is remembered. */
+const MAX_TRIED = 10_000
+
+export class AutoFreezer {
+  readonly #parts: AutoFreezeParts
+  readonly #filling = new Set<string>()
+  /** When a freeze was last tried, by session: one that is refused is not asked for again with each turn. */
+  readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED })
+
+  constructor(parts: AutoFreezeParts) {
+    this.#parts = parts
+  }
+
+  /** Freezes the session in the background if its context has filled far enough. Never throws. */
+  afterTurn(finished: FinishedTurn, { apiKey }: CallOptions): void {
+    const { session, usage, nearLimit, frozenAs } = finished
+    const { limit, auto } = session.record
+    if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
+    if (session.temporary || session.ended) return
+    const tokens = usage.totalTokens
+    if (tokens < nearLimit.freezeAt * limit) {
+      if (auto?.nextAtTokens !== undefined) session.change({ auto: rearmed(auto) })
+      return
+    }
+    const nextAtTokens = tokens + Math.floor(limit * STEP)
+    if (frozenAs !== undefined) {
+      session.change({ auto: { count: auto?.count ?? 0, window: frozenAs, at: this.#parts.now(), nextAtTokens } })
+      return
+    }
+    const key = keyOf(session)
+    if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_UNDER_WAY) return
+    this.#filling.add(key)
+    this.#tried.set(key, this.#parts.now())
+    this.#parts.freezes.run(session, nearLimit, async () => {
+      try {
+        return await this.#freezeFull(finished, nextAtTokens, { apiKey })
+      } finally {
+        this.#filling.delete(key)
+      }
+    })
+  }
+
+  #isDue(key: string, auto: AutoFreezes | undefined, tokens: number): boolean {
+    if (this.#filling.has(key)) return false
+    const last = Math.max(auto?.at ?? 0, this.#tried.get(key) ?? 0)
+    if (this.#parts.now() - last < this.#parts.cooldownMs) return false
+    return auto?.nextAtTokens === undefined || tokens >= auto.nextAtTokens
+  }
+
+  async #freezeFull(
+    finished: FinishedTurn,
+    nextAtTokens: number,
+    options: CallOptions,
+  ): Promise<WindowRecord | undefined> {
+    const { session, turn } = finished
+    const { freezes, windows, now } = this.#parts
+    const content = promptOfTurn(turn)
+    // What continues a response that the engine keeps is no whole prompt.
+    if (content.prompt.messages.length === 0) return undefined
+    const before = session.record.auto
+    const { count, reservation } = await freezes.reserve(session)
+    const { name } = reservation
+    const { clientSalt, lineage } = turn
+    const parent = session.record.rollover?.window ?? turn.parent
+    session.change({ auto: { count, window: name, at: now(), nextAtTokens } })
+    await freezes.save(session)
+    const request: FreezeRequest = { ...content, session, name, clientSalt, lineage, parent, tags: [autoTag] }
+    let done: WindowRecord | undefined
+    try {
+      done = await windows.freeze(request, reservation, { ...options, actor: 'cwm' })
+      return done
+    } finally {
+      const { auto } = session.record
+      // Tried again with the next turn that comes after the cooldown.
+      if (done?.state !== 'frozen' && auto?.window === name) {
+        session.change({ auto: withNext(auto, before?.nextAtTokens) })
+      }
+    }
+  }
+}
+
+function keyOf({ record: { tenant, id } }: LiveSession): string {
+  return JSON.stringify([tenant, id])
+}
+
+function rearmed(auto: AutoFreezes): AutoFreezes {
+  const { nextAtTokens: _, ...rest } = auto
+  return rest
+}
+
+function withNext(auto: AutoFreezes, nextAtTokens: number | undefined): AutoFreezes {
+  return nextAtTokens === undefined ? rearmed(auto) : { ...auto, nextAtTokens }
+}

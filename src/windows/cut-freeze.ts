@@ -1,0 +1,140 @@
+// The freeze before a cut: what the engine shall no longer see is recorded first, or it is not cut.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Now } from '../base/clock.ts'
+import { CwmError } from '../base/errors.ts'
+import type { EventSink } from '../base/events.ts'
+import type { Prompt, Rollover } from '../base/records.ts'
+import type { Store } from '../base/store.ts'
+import type { NearLimit } from '../base/tenants.ts'
+import { cutTag } from '../context/rollover.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { CallOptions } from '../upstream/engine.ts'
+import { hold, workOn } from './alone.ts'
+import { autoTag, isBeforeCut, rolloverTag } from './auto-names.ts'
+import { contentBeforeCut } from './cut-content.ts'
+import type { FreezeRequest } from './new-window.ts'
+import type { OwnFreezeParts, OwnFreezes } from './own-freezes.ts'
+
+export interface CutFreezeParts extends Omit<OwnFreezeParts, 'budget' | 'sessions'> {
+  readonly freezes: OwnFreezes
+  readonly retained: Pick<RetainedTurns, 'find'>
+  readonly store: Pick<Store, 'takeWork' | 'dropWork'>
+  readonly events: EventSink
+  readonly now: Now
+}
+
+/** A turn that is about to go out cut. */
+export interface TurnToCut {
+  readonly session: LiveSession
+  /** The whole, as it would go out uncut. */
+  readonly prompt: Prompt
+  readonly clientSalt: string | undefined
+  /** Under which the turn goes out, and the window that stands before it. */
+  readonly lineage: string
+  readonly parent: string | undefined
+  readonly cut: { readonly digest: string; readonly dropped: readonly number[] }
+  readonly nearLimit: NearLimit
+}
+
+/** How long a turn waits for another proxy that is recording the same cut. */
+const CUT_WAIT_MS = 10_000
+const CUT_LOOK_MS = 50
+
+export class CutFreezer {
+  readonly #parts: CutFreezeParts
+  readonly #cutting = new Map<string, Promise<Rollover>>()
+
+  constructor(parts: CutFreezeParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Freezes what a cut would lose. Resolves once the window with it is stored; its proof goes on in the background. Throws what keeps it
+   * from being stored (`QUOTA_EXCEEDED`, `STORE_UNAVAILABLE`, …): then the turn must not be cut. The same cut of a session has one window,
+   * whoever asks for it.
+   */
+  beforeCut(turn: TurnToCut, { apiKey }: CallOptions): Promise<Rollover> {
+    const { session, cut } = turn
+    const known = session.record.rollover
+    if (known?.cut === cut.digest) return Promise.resolve(known)
+    const { tenant, id } = session.record
+    const key = JSON.stringify([tenant, id, cut.digest])
+    const cutting = this.#cutting.get(key) ?? this.#recordCut(turn, { apiKey }).finally(() => this.#cutting.delete(key))
+    this.#cutting.set(key, cutting)
+    return cutting
+  }
+
+  async #recordCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
+    const { store, now } = this.#parts
+    const { session, cut } = turn
+    const { tenant, id } = session.record
+    for (const until = now() + CUT_WAIT_MS; ; await sleep(CUT_LOOK_MS)) {
+      const held = await hold(store, workOn.cut(tenant, id, cut.digest))
+      if (held !== undefined) {
+        try {
+          return (await this.#knownCut(turn)) ?? (await this.#newCut(turn, options))
+        } finally {
+          held.release()
+        }
+      }
+      if (now() > until) throw new CwmError('BUSY', 'another proxy is freezing this session; try again')
+    }
+  }
+
+  /** Another proxy, or this one before a restart, may have recorded it. */
+  async #knownCut({ session, cut }: TurnToCut): Promise<Rollover | undefined> {
+    const { tenant, id, createdAt } = session.record
+    const tags = [rolloverTag, cutTag(cut.digest)]
+    const { items } = await this.#parts.windows.list(tenant, { tags, sessionId: id, createdFrom: createdAt, limit: 10 })
+    const window = items.find((item) => isBeforeCut(item) && item.state !== 'failed')
+    if (window === undefined) return undefined
+    const rollover = {
+      cut: cut.digest,
+      window: window.name,
+      messages: cut.dropped.length,
+      at: window.createdAt,
+    }
+    session.change({ rollover })
+    return rollover
+  }
+
+  async #newCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
+    const { freezes, windows, retained, events, metrics, log, now } = this.#parts
+    const { session, prompt, cut, nearLimit } = turn
+    const { tenant, id, rollover: before } = session.record
+    const last = await retained.find(tenant, id)
+    const content = contentBeforeCut({ rules: rulesOf(prompt.dialect), prompt, dropped: cut.dropped, last, before })
+    // Under which its KV lies, if any of it is known to lie anywhere.
+    const { lineage, clientSalt } = last !== undefined && content.textFrom !== 0 ? last : turn
+    const { count, reservation } = await freezes.reserve(session)
+    const { name } = reservation
+    const request: FreezeRequest = {
+      ...content,
+      session,
+      name,
+      clientSalt,
+      lineage,
+      parent: before?.window ?? turn.parent,
+      tags: [autoTag, rolloverTag, cutTag(cut.digest)],
+    }
+    await new Promise<void>((resolve, reject) => {
+      freezes.run(session, nearLimit, async () => {
+        const frozen = windows.freeze(request, reservation, { ...options, actor: 'cwm' }, resolve)
+        // Once it is recorded this changes nothing.
+        frozen.catch(reject)
+        return await frozen
+      })
+    })
+    const at = now()
+    const rollover = { cut: cut.digest, window: name, messages: cut.dropped.length, at }
+    session.change({ rollover, auto: { count, window: name, at } })
+    await freezes.save(session)
+    metrics.rollovers.inc()
+    log.info({ session: id, window: name, messages: rollover.messages }, 'context rolled over')
+    events.emit({ tenant, kind: 'rolled_over', session: id, window: name, details: { messages: rollover.messages } })
+    return rollover
+  }
+}
