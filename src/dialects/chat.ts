@@ -214,6 +214,7 @@ export const chatRules: DialectRules = {
     'media_io_kwargs',
   ],
   readMessages: readMessageList,
+  systemField: undefined,
   outerSystem: () => undefined,
   canonical,
   probe,

@@ -33,6 +33,7 @@ export const completionsRules: DialectRules = {
   messagesField: undefined,
   shapingFields: [],
   readMessages: () => [],
+  systemField: undefined,
   outerSystem: () => undefined,
   canonical: () => ({ text: undefined, fromModel: false }),
   probe: () => [],

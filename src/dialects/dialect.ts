@@ -37,7 +37,9 @@ export interface DialectRules {
   readonly shapingFields: readonly string[]
   /** The body's messages as a list (a plain string input becomes one user message). Throws `INVALID_FIELD`. */
   readMessages(body: JsonObject): readonly JsonValue[]
-  /** The system prompt that stands outside the messages (Anthropic's `system`, Responses' `instructions`), as a message. */
+  /** Body field of a system prompt that stands outside the messages; undefined where there is none. */
+  readonly systemField: 'system' | 'instructions' | undefined
+  /** The system prompt that stands outside the messages, as a message. */
   outerSystem(body: JsonObject): JsonValue | undefined
   canonical(message: JsonValue): CanonicalMessage
   /** Body of a user message with this text, to probe what the next prompt begins with. */

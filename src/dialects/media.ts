@@ -33,3 +33,21 @@ function holdsMedia(content: JsonValue | undefined): boolean {
     (part: JsonValue) => isObject(part) && (!TEXT_PARTS.includes(part.type) || holdsMedia(part.content)),
   )
 }
+
+/** A message without its pictures and the like, and how many of them it held. */
+export function withoutMedia(message: JsonValue): { readonly text: JsonValue; readonly media: number } {
+  if (firstMediaAt([message]) === -1 || !isObject(message)) return { text: message, media: 0 }
+  let media = 0
+  const strip = (content: JsonValue | undefined): JsonValue | undefined => {
+    if (!Array.isArray(content)) return content
+    const parts = content as readonly JsonValue[]
+    const kept = parts.filter((part) => !isObject(part) || TEXT_PARTS.includes(part.type))
+    media += parts.length - kept.length
+    return kept.map((part) =>
+      isObject(part) && Array.isArray(part.content) ? { ...part, content: strip(part.content) } : part,
+    )
+  }
+  const { content, output, ...rest } = message
+  const text = { ...rest, content: strip(content), output: strip(output) }
+  return { text, media }
+}

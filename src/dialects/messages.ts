@@ -167,6 +167,7 @@ export const messagesRules: DialectRules = {
   messagesField: 'messages',
   shapingFields: ['system', 'tools', 'tool_choice', 'thinking', 'chat_template_kwargs', 'output_config'],
   readMessages: readMessageList,
+  systemField: 'system',
   outerSystem: (body) => {
     const system = body.system
     return system === undefined || system === null ? undefined : { role: 'system', content: system }

@@ -118,6 +118,7 @@ export const responsesRules: DialectRules = {
   messagesField: 'input',
   shapingFields: ['instructions', 'tools', 'tool_choice', 'reasoning', 'chat_template_kwargs', 'text'],
   readMessages,
+  systemField: 'instructions',
   outerSystem: (body) => {
     const instructions = body.instructions
     return typeof instructions === 'string' ? { role: 'system', content: instructions } : undefined
