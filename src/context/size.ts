@@ -1,0 +1,92 @@
+// How large a prompt is at most, in tokens, before any tokenizer has seen it. Tokenizers that fall back to bytes (byte-level BPE, and
+// SentencePiece with byte fallback) never make more tokens than the rendered text has bytes, so bytes are counted, and of whatever a
+// template may write in several ways the longest one. Media have no bound here: see dialects/media.ts.
+
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Prompt } from '../base/records.ts'
+import { mostBytesOfJson } from './size-of-json.ts'
+
+/** What a template writes by itself before all messages, at most, while no turn has told: a date, a default system prompt, how to call tools. */
+export const PREAMBLE_TOKENS = 1024
+/** What it writes behind the last message, so that the model answers. */
+export const GENERATION_PROMPT_TOKENS = 32
+
+/** Around a message, and around each of its parts: some dialects' parts become messages. */
+const MESSAGE = 32
+/** Around a call of a tool. */
+const CALL = 128
+/** Around a tool's result: some templates look up the name of the tool that was called. */
+const RESULT = 128 + MESSAGE
+/** Around a tool that is offered: vLLM fills its absent fields with nulls, and makes a schema for one that takes mere text. */
+const TOOL = 256
+/** A tool of the engine's own, which it describes itself. */
+const OWN_TOOL = 1024
+
+/** Fields of messages and parts that templates write as they are; all else may be written as JSON. */
+const TEXT_FIELDS = new Set(['content', 'text', 'refusal', 'reasoning', 'reasoning_content', 'thinking', 'summary'])
+const CALLS = new Set<JsonValue | undefined>(['tool_use', 'function_call', 'custom_tool_call'])
+const CLIENT_TOOLS = new Set<JsonValue | undefined>([undefined, 'function', 'custom', 'namespace'])
+const RESULTS = new Set<JsonValue | undefined>(['tool_result', 'function_call_output', 'custom_tool_call_output'])
+
+/**
+ * Never below the engine's own count, but for the template's preamble: callers add `PREAMBLE_TOKENS`, or what they have learnt of it.
+ * Infinite where there is no bound (a template of the client's own). Not for messages that hold media.
+ */
+export function upperTokens({ messages, shaping }: Pick<Prompt, 'messages' | 'shaping'>): number {
+  let tokens = GENERATION_PROMPT_TOKENS + upperTokensOfShaping(shaping)
+  for (const message of messages) tokens += upperTokensOfMessage(message)
+  return tokens
+}
+
+/** The text's bytes; those of its composed form (NFC), which some tokenizers read instead, where that has more. */
+export function upperTokensOfText(text: string): number {
+  const bytes = Buffer.byteLength(text)
+  return bytes === text.length ? bytes : Math.max(bytes, Buffer.byteLength(text.normalize('NFC')))
+}
+
+/** What one message or input item of any dialect adds to a prompt at most. */
+export function upperTokensOfMessage(message: JsonValue): number {
+  return isObject(message) && (message.role === 'tool' || message.role === 'function')
+    ? RESULT + mostBytesOfJson(message)
+    : ofPart(message)
+}
+
+/** What tools, system prompt, template arguments and all else beside the messages add at most. */
+export function upperTokensOfShaping(shaping: JsonObject): number {
+  let tokens = 0
+  for (const [field, value] of Object.entries(shaping)) {
+    if (field === 'system' || field === 'instructions') tokens += ofPart({ content: value })
+    else if (field === 'tools' || field === 'functions') tokens += ofTools(value)
+    else if (field === 'chat_template') return Number.POSITIVE_INFINITY
+    else tokens += MESSAGE + mostBytesOfJson({ [field]: value })
+  }
+  return tokens
+}
+
+/** A message or a part of one. */
+function ofPart(part: JsonValue): number {
+  if (typeof part === 'string') return MESSAGE + upperTokensOfText(part)
+  if (!isObject(part)) return MESSAGE + mostBytesOfJson(part)
+  if (CALLS.has(part.type)) return CALL + mostBytesOfJson(part)
+  if (RESULTS.has(part.type)) return RESULT + mostBytesOfJson(part)
+  let tokens = MESSAGE
+  for (const [field, value] of Object.entries(part)) {
+    if (TEXT_FIELDS.has(field) && typeof value === 'string') tokens += upperTokensOfText(value)
+    else if (TEXT_FIELDS.has(field) && Array.isArray(value)) for (const item of value) tokens += ofPart(item)
+    else tokens += mostBytesOfJson({ [field]: value }) + (Array.isArray(value) ? CALL * value.length : 0)
+  }
+  return tokens
+}
+
+function ofTools(tools: JsonValue | undefined): number {
+  if (!Array.isArray(tools)) return mostBytesOfJson(tools)
+  let tokens = 0
+  for (const tool of tools as readonly JsonValue[]) {
+    tokens += mostBytesOfJson(tool) + TOOL
+    if (!isObject(tool)) continue
+    if (!CLIENT_TOOLS.has(tool.type) && tool.input_schema === undefined) tokens += OWN_TOOL
+    // A namespace stands before the name of each tool in it.
+    if (Array.isArray(tool.tools)) tokens += tool.tools.length * (TOOL + mostBytesOfJson(tool.name))
+  }
+  return tokens
+}

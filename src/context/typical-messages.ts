@@ -1,0 +1,71 @@
+// How many tokens a message of any dialect is likely to add to a prompt: its words by typical.ts, a little around them for the template,
+// and nothing for what no template writes, so that an SDK's additions to an echo do not move a cut. Never above size.ts.
+
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { upperTokensOfMessage, upperTokensOfShaping } from './size.ts'
+import { typicalTokens } from './typical.ts'
+
+/** Role and marks around a message. */
+const MESSAGE = 6
+/** Marks around a part, or a call. */
+const PART = 2
+/** Quotes, colon and comma of a member, beside its words. */
+const MEMBER = 2
+/** What a template says of tools that are offered. */
+const TOOLS = 128
+
+/** Of a message and its parts: ids, and what engines and SDKs add beside the words. */
+const UNWRITTEN = new Set([
+  'type',
+  'id',
+  'call_id',
+  'tool_call_id',
+  'tool_use_id',
+  'index',
+  'status',
+  'phase',
+  'annotations',
+  'citations',
+  'logprobs',
+  'signature',
+  'encrypted_content',
+  'cache_control',
+])
+/** What holds parts. */
+const NESTED = new Set(['content', 'summary', 'output', 'tool_calls', 'function'])
+
+/** Tokens of one message or input item; at most `upperTokensOfMessage`. */
+export function typicalTokensOfMessage(message: JsonValue): number {
+  return Math.min(MESSAGE + ofPart(message), upperTokensOfMessage(message))
+}
+
+/** Tokens of all that stands beside the messages; at most `upperTokensOfShaping`. */
+export function typicalTokensOfShaping(shaping: JsonObject): number {
+  let tokens = 0
+  for (const [field, value] of Object.entries(shaping)) {
+    if (field === 'system' || field === 'instructions') tokens += MESSAGE + ofPart(value)
+    else tokens += ofJson(value) + (field === 'tools' ? TOOLS : 0)
+  }
+  return Math.min(tokens, upperTokensOfShaping(shaping))
+}
+
+function ofPart(part: JsonValue | undefined): number {
+  if (!isObject(part)) return Array.isArray(part) ? sum(part, (item) => PART + ofPart(item)) : ofJson(part)
+  return sum(Object.entries(part), ([key, member]) => {
+    if (member === null || UNWRITTEN.has(key)) return 0
+    return NESTED.has(key) ? ofPart(member) : ofJson(member)
+  })
+}
+
+function ofJson(value: JsonValue | undefined): number {
+  if (typeof value === 'string') return typicalTokens(value)
+  if (typeof value !== 'object' || value === null) return typicalTokens(String(value))
+  if (!isObject(value)) return sum(value, (item) => MEMBER + ofJson(item))
+  return sum(Object.entries(value), ([key, member]) => MEMBER + typicalTokens(key) + ofJson(member))
+}
+
+function sum<T>(items: readonly T[], tokensOf: (item: T) => number): number {
+  let tokens = 0
+  for (const item of items) tokens += tokensOf(item)
+  return tokens
+}
