@@ -1,7 +1,7 @@
 // A look at given content before the engine's tokenizer gets it: megabytes of text would keep the tokenizer from everybody for a minute.
 
 import { CwmError } from '../base/errors.ts'
-import type { JsonValue } from '../base/json.ts'
+import { isObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import type { WindowParts } from './parts.ts'
@@ -33,17 +33,38 @@ export async function checkFits(
   )
 }
 
+/** Parts of a message that hold a picture, sound or file. */
+const MEDIA_PARTS: readonly unknown[] = [
+  'image',
+  'image_url',
+  'input_image',
+  'image_embeds',
+  'input_audio',
+  'audio_url',
+  'audio_embeds',
+  'video_url',
+  'file',
+  'input_file',
+]
+
 /** Characters of all text, media left out: these are not tokenized. */
 function countText(values: readonly (JsonValue | undefined)[]): number {
   let characters = 0
   const open: unknown[] = [...values]
   while (open.length > 0) {
     const value = open.pop()
-    if (typeof value === 'string') characters += value.startsWith('data:') ? 0 : value.length
+    if (typeof value === 'string') characters += value.length
     else if (Array.isArray(value)) for (const item of value as unknown[]) open.push(item)
-    else if (typeof value === 'object' && value !== null) {
-      for (const [key, item] of Object.entries(value)) if (key !== 'data') open.push(item)
+    else if (isObject(value)) {
+      for (const [key, item] of Object.entries(value)) {
+        const holdsParts = (key === 'content' || key === 'output') && Array.isArray(item)
+        open.push(holdsParts ? item.filter((part: JsonValue) => !isMedia(part)) : item)
+      }
     }
   }
   return characters
+}
+
+function isMedia(part: JsonValue): boolean {
+  return isObject(part) && MEDIA_PARTS.includes(part.type)
 }

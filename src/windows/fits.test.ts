@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest'
+import type { JsonValue } from '../base/json.ts'
+import type { EngineModels } from '../upstream/models.ts'
+import { checkFits } from './fits.ts'
+
+const LIMIT = 10
+/** What no tokenizer brings into the limit. */
+const LONG = 'x'.repeat(64 * LIMIT)
+
+const models = {
+  find: async () => ({ id: 'm', engineName: './m', limit: LIMIT, contextLimit: LIMIT }),
+} as unknown as EngineModels
+
+const check = (content: JsonValue) =>
+  checkFits(
+    { models },
+    { dialect: 'chat', model: 'm', messages: [{ role: 'user', content }], shaping: {} },
+    { apiKey: undefined },
+  )
+
+it.each<[string, JsonValue]>([
+  ['text', LONG],
+  ['text that begins as a URL with data does', `data:${LONG}`],
+  ['such text in a part', [{ type: 'text', text: `data:text/plain,${LONG}` }]],
+  ['what a tool was given under the name data', [{ type: 'tool_use', id: 't', name: 'put', input: { data: LONG } }]],
+  ['what a tool answered', [{ type: 'tool_result', tool_use_id: 't', content: [{ type: 'text', text: LONG }] }]],
+])('counts %s', async (_, content) => {
+  await expect(check(content)).rejects.toMatchObject({ code: 'INVALID_FIELD' })
+})
+
+it.each<[string, JsonValue]>([
+  ['a picture of chat', [{ type: 'image_url', image_url: { url: `data:image/png;base64,${LONG}` } }]],
+  ['sound of chat', [{ type: 'input_audio', input_audio: { format: 'wav', data: LONG } }]],
+  ['a picture of messages', [{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: LONG } }]],
+  [
+    'a picture in a result',
+    [
+      {
+        type: 'tool_result',
+        tool_use_id: 't',
+        content: [{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: LONG } }],
+      },
+    ],
+  ],
+])('leaves out %s', async (_, content) => {
+  await expect(check(content)).resolves.toBeUndefined()
+})
