@@ -1,10 +1,11 @@
-// What windows need of the engine: the exact ids of a prompt, and a prefill of given ids under a salt.
+// What cwm itself needs of the engine: the exact ids of a prompt, its size, and a prefill of given ids under a salt.
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { anthropicAsChat } from './anthropic-as-chat.ts'
 import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
+import { responsesAsChat } from './responses-as-chat.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Body fields that `/tokenize` of vLLM 0.32 takes beside the messages (entrypoints/serve/tokenize/protocol.py). */
@@ -65,6 +66,39 @@ export class Engine {
     return rendered ?? (await this.#tokenize(prompt, options))
   }
 
+  /** Tokens of a prompt, as `promptIds` has them. Undefined where that is. Throws as it does. */
+  async countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
+    return (await this.promptIds(prompt, options))?.length
+  }
+
+  /**
+   * Tokens of the bare `prompt` of completions; of several prompts the longest one's, since each has the whole limit to itself.
+   * Undefined for what is no prompt, and where the engine has no `/tokenize`. Throws `UPSTREAM_REJECTED` when the engine refuses it.
+   */
+  async countText(model: string, prompt: JsonValue | undefined, options: CallOptions): Promise<number | undefined> {
+    if (typeof prompt === 'string') return (await this.textIds(model, prompt, options))?.length
+    if (!Array.isArray(prompt)) return undefined
+    const prompts = prompt as readonly JsonValue[]
+    if (prompts.every((id) => typeof id === 'number')) return prompts.length
+    let most = 0
+    for (const one of prompts) {
+      const tokens = await this.countText(model, one, options)
+      if (tokens === undefined) return undefined
+      most = Math.max(most, tokens)
+    }
+    return most
+  }
+
+  /** Ids of a bare text, with the marks that the tokenizer puts before it unless told not to. Undefined and throws as `countText`. */
+  async textIds(
+    model: string,
+    prompt: string,
+    options: CallOptions,
+    special: 'with marks' | 'text only' = 'with marks',
+  ): Promise<Uint32Array | undefined> {
+    return await this.#askIds({ model, prompt, add_special_tokens: special === 'with marks' }, options)
+  }
+
   /** Prefills `tokenIds` under `salt` and produces one token. What was missing from the KV store is computed and stored by it. */
   async warm(model: string, tokenIds: Uint32Array, salt: string, options: CallOptions): Promise<WarmResult> {
     const body = `{"model":${JSON.stringify(model)},"max_tokens":1,"temperature":0,"cache_salt":${JSON.stringify(salt)},"prompt":[${tokenIds.join(',')}]}`
@@ -103,6 +137,13 @@ export class Engine {
       chat_template_kwargs: templateArguments(prompt.shaping),
     }
     for (const field of TOKENIZE_FIELDS) if (prompt.shaping[field] !== undefined) body[field] = prompt.shaping[field]
+    return await this.#askIds(body, options)
+  }
+
+  async #askIds(
+    body: Readonly<Record<string, JsonValue | undefined>>,
+    options: CallOptions,
+  ): Promise<Uint32Array | undefined> {
     const answer = await this.#post('/tokenize', JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
     if (answer.status === 404 || answer.status === 405) return undefined
     if (answer.status !== 200) throw rejectionOf('/tokenize', answer)
@@ -126,7 +167,7 @@ function saysRenderIsOff({ status, body }: UpstreamAnswer): boolean {
 
 function asChat(prompt: Prompt): Prompt | undefined {
   if (prompt.dialect === 'chat') return prompt
-  return prompt.dialect === 'messages' ? anthropicAsChat(prompt) : undefined
+  return prompt.dialect === 'messages' ? anthropicAsChat(prompt) : responsesAsChat(prompt)
 }
 
 /** What the template is called with, as chat completions put it together. */

@@ -1,0 +1,65 @@
+// How an engine's tokenizer counts beside typicalTokens: a coarse factor per model, found once with texts of our own. It has to be the same
+// on every proxy and after every restart, since cuts of histories hang on it; so the texts are fixed, and the grid is wide.
+
+import { LRUCache } from 'lru-cache'
+import { typicalTokens } from '../context/typical.ts'
+import type { CallOptions, Engine } from './engine.ts'
+
+/** Changing a text, or the grid, moves the cuts of all running histories. */
+const TEXTS = [
+  'The harbour opens at six. Whoever brings fish weighs it first, writes the weight into the blue book and signs beside it; nobody is ' +
+    'paid from memory. Last winter three boats were late because of the ice, and their owners still argue about the difference.',
+  'export function widestGap(times: readonly number[]): number {\n  let widest = 0\n  for (let at = 1; at < times.length; at++) {\n' +
+    '    const gap = (times[at] ?? 0) - (times[at - 1] ?? 0)\n    if (gap > widest) widest = gap\n  }\n  return widest\n}\n',
+  '2026-03-14 09:26:53  14.75  1,208.00  +49 30 901820  0x7f3a  550  8080  31337  0.000125  99.98%  7 11 13 17 19',
+  'Лодки вернулись до рассвета, и рыбаки молча разгружали улов. 船在天亮之前回来了，渔民们默默地卸下当天的收获。',
+  '{"order": {"id": "A-1047", "items": [{"sku": "net-40", "count": 2, "price": 18.5}, {"sku": "rope", "count": 1}], "paid": false}}',
+]
+const GRID = [1, 1.25, 1.5, 2, 2.5, 3, 4, 6, 8] as const
+const LARGEST = 8
+const MAX_MODELS = 256
+/** How long a model is not asked for again where nothing could count; the engine may be restarted with what it lacks. */
+const UNKNOWN_MS = 60_000
+
+export class TokenScales {
+  readonly #engine: Pick<Engine, 'textIds'>
+  readonly #known = new LRUCache<string, number>({ max: MAX_MODELS })
+  /** By model and API key: one key's refusal is no answer for another. Bounded by the calls under way. */
+  readonly #asking = new Map<string, Promise<number>>()
+
+  constructor(engine: Pick<Engine, 'textIds'>) {
+    this.#engine = engine
+  }
+
+  /**
+   * The factor by which `typicalTokens` is to be multiplied for this model; 1 where the engine has no `/tokenize`.
+   * Asked once per model. Throws as `callJson`, and `UPSTREAM_REJECTED`; then the next call asks again.
+   */
+  async of(model: string, apiKey: string | undefined): Promise<number> {
+    const known = this.#known.get(model)
+    if (known !== undefined) return known
+    const key = JSON.stringify([model, apiKey])
+    const asking = this.#asking.get(key) ?? this.#ask(model, { apiKey }).finally(() => this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return await asking
+  }
+
+  async #ask(model: string, options: CallOptions): Promise<number> {
+    const ratios: number[] = []
+    for (const text of TEXTS) {
+      const ids = await this.#engine.textIds(model, text, options, 'text only')
+      if (ids === undefined) {
+        this.#known.set(model, 1, { ttl: UNKNOWN_MS })
+        return 1
+      }
+      ratios.push(ids.length / typicalTokens(text))
+    }
+    const scale = ontoGrid(Math.max(...ratios))
+    this.#known.set(model, scale)
+    return scale
+  }
+}
+
+function ontoGrid(ratio: number): number {
+  return GRID.find((step) => ratio <= step) ?? LARGEST
+}
