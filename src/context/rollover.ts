@@ -58,8 +58,11 @@ export function fold(request: FoldRequest): Fold {
 /** Hex SHA-256 of messages that are cut away. */
 export function digestOf(messages: readonly JsonValue[], rules: Pick<FoldRules, 'canonical'>): string {
   const hash = createHash('sha256')
-  // What clients may leave out of an echo must not make another cut of it.
-  for (const message of messages) hash.update(frame('m', rules.canonical(message).text ?? ''))
+  for (const message of messages) {
+    const { text } = rules.canonical(message)
+    // What clients may leave out of an echo must not make another cut of it.
+    if (text !== undefined) hash.update(frame('m', text))
+  }
   return hash.digest('hex')
 }
 
