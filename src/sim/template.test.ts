@@ -64,6 +64,13 @@ describe('the tokenizer', () => {
     expect(encodeParts(['assis', 'tant', IM_END])).toEqual([...encodeText('assistant'), IM_END])
   })
 
+  it('keeps nothing of a character that was not whole for the next text', () => {
+    const [first] = encodeText('🦜')
+
+    expect(decodeIds([first ?? 0])).toBe('�')
+    expect(decodeIds(encodeText('漢字'))).toBe('漢字')
+  })
+
   it('cuts text into pieces at whole characters', () => {
     const said = 'naïve 🦜 déjà vu 漢字'
     const pieces = textPieces(encodeText(said))

@@ -12,6 +12,9 @@ const MARKERS = new Map([
   [IMAGE, '<|image|>'],
 ])
 
+/** The two bytes of é, a token each. */
+const WHOLE = [127, 102]
+
 /** One part of a prompt: text, which is encoded, or a marker's id. */
 export type Part = string | number
 
@@ -45,11 +48,16 @@ export function decodeIds(ids: readonly number[]): string {
     if (marker === undefined) {
       run.push(id)
     } else {
-      text += decode(run) + marker
+      text += decodeRun(run) + marker
       run = []
     }
   }
-  return text + decode(run)
+  return text + decodeRun(run)
+}
+
+/** The library keeps the bytes of a character that a run has not finished, and puts them before the next text: a character after it ends that. */
+function decodeRun(run: readonly number[]): string {
+  return run.length === 0 ? '' : decode([...run, ...WHOLE]).slice(0, -1)
 }
 
 /** The first id that stands for nothing, if there is one. */
