@@ -16,6 +16,10 @@ const query = z.object({
     .openapi({ description: 'As the header `Last-Event-ID`, for a client that cannot send one; the header counts' }),
 })
 
+const headers = z.object({
+  'last-event-id': z.string().optional().openapi({ description: 'The id behind which to begin' }),
+})
+
 export const listenToEvents = createRoute({
   method: 'get',
   path: '/cwm/v1/events',
@@ -23,7 +27,7 @@ export const listenToEvents = createRoute({
   description:
     "A tenant hears its own; the operator's key all tenants', or with `x-cwm-tenant` one's. Begins with what happens from now on, or behind " +
     '`Last-Event-ID`. An event `missed` says that some may have been dropped before they could be told.',
-  request: { query },
+  request: { query, headers },
   responses: {
     200: {
       content: { 'text/event-stream': { schema: z.string() } },

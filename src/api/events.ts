@@ -27,7 +27,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, tenantInView }
     const { incoming, outgoing } = c.env
     const tenant = tenantInView(incoming)
     const { kinds, last_event_id } = c.req.valid('query')
-    const lastId = c.req.header('last-event-id') || last_event_id || undefined
+    const lastId = c.req.valid('header')['last-event-id'] || last_event_id || undefined
     const gone = new AbortController()
     outgoing.once('close', () => gone.abort())
     if (outgoing.destroyed) gone.abort()

@@ -51,6 +51,7 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/audit',
       'get /cwm/v1/deletions',
       'get /cwm/v1/deletions/{id}',
+      'get /cwm/v1/events',
       'get /cwm/v1/health',
       'get /cwm/v1/sessions',
       'get /cwm/v1/sessions/{id}',
