@@ -23,17 +23,23 @@ import { EventLog } from './sessions/events.ts'
 import { Lineages } from './sessions/lineages.ts'
 import { RetainedTurns } from './sessions/retained.ts'
 import { scopeOf } from './sessions/scope.ts'
+import { KnownSizes } from './sessions/sizes.ts'
 import { Tenants } from './sessions/tenants.ts'
 import { SessionTracker } from './sessions/tracker.ts'
 import { userOf } from './sessions/user.ts'
 import { Engine } from './upstream/engine.ts'
 import { incomingHeaders, outgoingHeaders } from './upstream/headers.ts'
 import { EngineModels } from './upstream/models.ts'
+import { TokenScales } from './upstream/token-scale.ts'
 import { Upstream } from './upstream/upstream.ts'
 import { version } from './version.ts'
+import { AutoBudget } from './windows/auto-budget.ts'
+import { AutoFreezer } from './windows/auto-freeze.ts'
+import { CutFreezer } from './windows/cut-freeze.ts'
 import { Deletions } from './windows/deletions.ts'
 import { endIdleSessions } from './windows/idle.ts'
 import { leaveBehind } from './windows/orders.ts'
+import { OwnFreezes } from './windows/own-freezes.ts'
 import type { DeletionParts, WindowParts } from './windows/parts.ts'
 import { retainedPrompt } from './windows/prompt-of-turn.ts'
 import { SaltQuotas } from './windows/quotas.ts'
@@ -138,6 +144,8 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       retryMs: settings.deletion_retry_ms,
     }
     const deletions = new Deletions(deletionParts, windows)
+    const budget = new AutoBudget({ store, deletions, log })
+    const freezes = new OwnFreezes({ windows, budget, sessions, metrics, log })
     const callers = new Callers(deriver, tenants, {
       operatorKey: settings.operator_key,
       upstreamApiKey: settings.upstream_api_key,
@@ -148,6 +156,12 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
         responses: new StoredResponses(sessions),
         windows,
         retained,
+        autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
+        cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
+        engine,
+        scales: new TokenScales(engine),
+        sizes: new KnownSizes(settings.sessions_in_memory),
+        events,
         models,
         listModels: (apiKey, signal) => models.page(apiKey, signal),
         metrics,
@@ -221,7 +235,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     ]
     closers.push(async () => {
       stopping.abort()
-      const over = Promise.all([...tasks, windows.settle()])
+      const over = Promise.all([...tasks, freezes.settle(), windows.settle()])
       await Promise.race([over, sleep(settings.drain_ms)])
       // A warm call may prefill for minutes: without its engine the freeze fails now, and gives back its pin and its name.
       await upstream.close()

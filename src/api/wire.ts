@@ -4,11 +4,13 @@ import { z } from '@hono/zod-openapi'
 import type {
   DeletionRecord,
   FreezeReceipt,
+  PrefixBreak,
   SessionRecord,
   ThawReceipt,
   TierCounts,
   WindowRecord,
 } from '../base/records.ts'
+import { cutTag } from '../context/rollover.ts'
 import type { Erasure } from '../windows/erase.ts'
 import type { WindowView } from '../windows/windows.ts'
 
@@ -117,6 +119,34 @@ export const sessionSchema = z
       .optional()
       .describe('Of the last finished turn'),
     limit: tokens.optional().describe("The model's context limit"),
+    auto_window: z.string().optional().describe('The newest window that cwm froze of it by itself'),
+    rollover: z
+      .object({
+        window: z.string().describe('Holds the whole'),
+        messages: z.number().int().describe('How many messages are left out'),
+        tag: z.string().describe('Tag of the window; the same for the same messages on any proxy'),
+        at: time,
+      })
+      .optional()
+      .describe('Its prompts are cut: where'),
+    truncation: z
+      .object({ prompt_tokens: tokens, completion_tokens: tokens, limit: tokens, streamed: z.boolean(), at: time })
+      .optional()
+      .describe("The last finished turn's answer was cut by the context limit"),
+    prefix_break: z
+      .object({
+        cause: z
+          .enum(['message', 'tools', 'template', 'reply', 'model', 'evicted', 'unknown'])
+          .describe('What of the prompt differs from the last one; `evicted`: nothing does'),
+        message: z.number().int().optional().describe('Index of the first message that differs'),
+        field: z.string().optional(),
+        offset: z.number().int().optional().describe('Bytes of that field up to the first difference'),
+        cached_tokens: tokens,
+        expected_tokens: tokens,
+        at: time,
+      })
+      .optional()
+      .describe('Why the last turn was cold that should have been warm'),
     freezable: z.boolean().optional().describe('Its last turn is at hand, so that it can be frozen now'),
     thaw: thawReceiptSchema.optional().describe('Of the last thaw into it'),
   })
@@ -260,9 +290,44 @@ export function sessionToWire(record: SessionRecord, freezable?: boolean): Wire<
           },
         }),
     ...(record.limit === undefined ? {} : { limit: record.limit }),
+    ...nearLimitToWire(record),
     ...(freezable === undefined ? {} : { freezable }),
     ...(record.thaw === undefined ? {} : { thaw: thawReceiptToWire(record.thaw) }),
   }
+}
+
+function nearLimitToWire({ auto, rollover, truncation, prefixBreak }: SessionRecord): NearLimitWire {
+  return {
+    ...(auto === undefined ? {} : { auto_window: auto.window }),
+    ...(rollover === undefined
+      ? {}
+      : {
+          rollover: {
+            window: rollover.window,
+            messages: rollover.messages,
+            tag: cutTag(rollover.cut),
+            at: iso(rollover.at),
+          },
+        }),
+    ...(truncation === undefined
+      ? {}
+      : {
+          truncation: {
+            prompt_tokens: truncation.promptTokens,
+            completion_tokens: truncation.completionTokens,
+            limit: truncation.limit,
+            streamed: truncation.streamed,
+            at: iso(truncation.at),
+          },
+        }),
+    ...(prefixBreak === undefined ? {} : { prefix_break: prefixBreakToWire(prefixBreak) }),
+  }
+}
+
+type NearLimitWire = Pick<Wire<typeof sessionSchema>, 'auto_window' | 'rollover' | 'truncation' | 'prefix_break'>
+
+function prefixBreakToWire({ at, cachedTokens, expectedTokens, ...where }: PrefixBreak) {
+  return { ...where, cached_tokens: cachedTokens, expected_tokens: expectedTokens, at: iso(at) }
 }
 
 export function deletionToWire(record: DeletionRecord): Wire<typeof deletionSchema> {

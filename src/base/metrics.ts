@@ -37,7 +37,7 @@ export function createMetrics() {
     thawSeconds: histogram('cwm_thaw_seconds', 'Duration of a thaw'),
     restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
     recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
-    truncations: counter('cwm_truncated_answers_total', 'Answers that the context limit cut', ['route']),
+    truncations: counter('cwm_truncated_answers_total', 'Answers that the context limit cut', ['dialect']),
     sizeChecks: counter('cwm_size_checks_total', 'Turns measured before their dispatch, by how: estimate, tokenize', [
       'by',
     ]),

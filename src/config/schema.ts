@@ -108,6 +108,9 @@ const shape = {
   freeze_at: bounds.freeze_at
     .default(0.75)
     .describe('Share of the limit at which a session is frozen by itself, after the answer; 0 never'),
+  freeze_cooldown_ms: ms
+    .default(60_000)
+    .describe('Between two such freezes of a session, milliseconds, however fast its context fills'),
   rollover_to: bounds.rollover_to.default(0.5).describe('Share of the limit that a rollover cuts down to'),
   keep_first: bounds.keep_first
     .default(0)

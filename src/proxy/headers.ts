@@ -6,11 +6,13 @@ import { CwmError } from '../base/errors.ts'
 import { isReservedName, isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
 import { isForeignPage } from '../base/origin.ts'
 import type { SessionRecord } from '../base/records.ts'
+import { type Overflow, overflowPolicies } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
 /** Answer headers that browsers may read. */
 export const exposedHeaders =
-  'x-cwm-session, x-cwm-request-id, x-cwm-context, x-cwm-window, x-cwm-restored, x-cwm-freeze, x-cwm-degraded'
+  'x-cwm-session, x-cwm-request-id, x-cwm-context, x-cwm-window, x-cwm-restored, x-cwm-freeze, x-cwm-degraded, ' +
+  'x-cwm-truncated, x-cwm-rollover'
 
 /** What the client asks of cwm on this request. */
 export interface ControlHeaders {
@@ -19,10 +21,12 @@ export interface ControlHeaders {
   readonly window?: string
   /** Name to freeze the session under when the answer is out. */
   readonly freeze?: string
+  /** What is done if this turn does not fit the context. */
+  readonly overflow?: Overflow
 }
 
 /** Header names that cwm understands; any other x-cwm-* is a misspelling, and silence would lose what was meant. */
-const known = new Set(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze'])
+const known = new Set(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze', 'x-cwm-overflow'])
 
 /** Throws `INVALID_HEADER` for names of the wrong form, unknown `x-cwm-*` headers, and a path that says otherwise. */
 export function readControlHeaders(
@@ -37,6 +41,7 @@ export function readControlHeaders(
   const session = agree('x-cwm-session', headers['x-cwm-session'], fromPath.session)
   const window = agree('x-cwm-window', headers['x-cwm-window'], fromPath.window)
   const freeze = agree('x-cwm-freeze', headers['x-cwm-freeze'], undefined)
+  const overflow = readOverflow(headers['x-cwm-overflow'])
   if (session !== undefined && !isSessionId(session)) throw badName('x-cwm-session', sessionIdRule)
   if (window !== undefined && !isWindowName(window)) throw badName('x-cwm-window', windowNameRule)
   if (freeze !== undefined) checkNewName('x-cwm-freeze', freeze)
@@ -44,7 +49,17 @@ export function readControlHeaders(
     ...(session === undefined ? {} : { session }),
     ...(window === undefined ? {} : { window }),
     ...(freeze === undefined ? {} : { freeze }),
+    ...(overflow === undefined ? {} : { overflow }),
   }
+}
+
+function readOverflow(value: string | string[] | undefined): Overflow | undefined {
+  const asked = agree('x-cwm-overflow', value, undefined)
+  const policy = overflowPolicies.find((name) => name === asked)
+  if (asked === undefined || policy !== undefined) return policy
+  throw new CwmError('INVALID_HEADER', `x-cwm-overflow must be one of ${overflowPolicies.join(', ')}`, {
+    param: 'x-cwm-overflow',
+  })
 }
 
 /**
@@ -52,7 +67,9 @@ export function readControlHeaders(
  * so the page would get at what the user of this machine keeps there. A page that has a key was given it.
  */
 export function checkPage(request: Parameters<typeof readApiKey>[0], control: ControlHeaders): void {
-  if (Object.keys(control).length === 0 || !isForeignPage(request.headers) || readApiKey(request) !== undefined) return
+  const { session, window, freeze } = control
+  const names = session ?? window ?? freeze
+  if (names === undefined || !isForeignPage(request.headers) || readApiKey(request) !== undefined) return
   throw new CwmError(
     'FORBIDDEN_HOST',
     'a page of another origin may name sessions and windows only with an API key; any text will do where no keys are set',

@@ -219,13 +219,15 @@ export class ProxyHandler {
       }
       if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
       if (response.destroyed) throw clientGone()
-      const model = models.peek(turn.model, apiKey)
-      if (model?.limit !== undefined) turn.session.change({ limit: model.limit })
+      const { contextLimit } = models.peek(turn.model, apiKey) ?? {}
+      if (contextLimit !== undefined) turn.session.change({ limit: contextLimit })
       client.set('x-cwm-session', turn.session.record.id)
       client.set('x-cwm-window', turn.base?.record.name)
       if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))
       if (reservation !== undefined) client.promise('x-cwm-freeze', 'pending')
       client.set('x-cwm-context', contextHeader(turn.session.record))
+      // A stream's headers were out before anybody could know.
+      if (turn.session.record.truncation?.streamed === true) client.set('x-cwm-truncated', 'context; turn=previous')
       const memory = new TurnMemory(this.#parts, turn, rules, reservation, caller)
       response.once('finish', () => memory.delivered())
       response.once('close', () => memory.closed())
@@ -236,7 +238,8 @@ export class ProxyHandler {
         rules,
         ownUsage: turn.ownUsage,
         observed: (observation, status) => {
-          const usage = memory.observe(observation, status)
+          const { usage, truncated } = memory.observe(observation, status, client.headersSent)
+          if (truncated) client.set('x-cwm-truncated', 'context')
           if (usage === undefined) return
           note.promptTokens = usage.promptTokens
           if (usage.cachedTokens !== undefined) note.cachedTokens = usage.cachedTokens

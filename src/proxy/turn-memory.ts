@@ -1,14 +1,19 @@
 // What is remembered of one turn: announced when its answer is whole, kept when the client has it, taken back when it has not.
 
 import { toCwmError } from '../base/errors.ts'
+import type { EventSink } from '../base/events.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { SessionRecord } from '../base/records.ts'
+import type { SessionRecord, Truncation, Usage } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
+import { upperTokens } from '../context/size.ts'
+import { isTruncated } from '../context/truncation.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
+import type { KnownSizes } from '../sessions/sizes.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
+import type { AutoFreezer } from '../windows/auto-freeze.ts'
 import { promptOfTurn } from '../windows/prompt-of-turn.ts'
 import type { NameReservation, Windows } from '../windows/windows.ts'
 import type { StoredResponses } from './stored-responses.ts'
@@ -19,11 +24,23 @@ export interface MemoryParts {
   readonly responses: StoredResponses
   readonly windows: Windows
   readonly retained: RetainedTurns
+  readonly autoFreezer: AutoFreezer
+  readonly sizes: KnownSizes
+  readonly events: EventSink
   readonly behindWindowMark: (boundary: string) => string
   readonly log: Logger
   readonly metrics: Metrics
   readonly now: () => number
 }
+
+/** What an answer's headers can say of it, if they are not out yet. */
+export interface Told {
+  readonly usage: SessionRecord['usage']
+  /** The context limit cut it. */
+  readonly truncated: boolean
+}
+
+const nothing: Told = { usage: undefined, truncated: false }
 
 /** One turn's memory. `observe` comes before `delivered`; `closed` ends it either way. */
 export class TurnMemory {
@@ -54,15 +71,18 @@ export class TurnMemory {
     this.#caller = caller
   }
 
-  /** The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. Answers its usage. */
-  observe(observation: Observation | undefined, status: number): SessionRecord['usage'] {
+  /**
+   * The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. `streamed`: its headers are.
+   * Answers what of it can still be told.
+   */
+  observe(observation: Observation | undefined, status: number, streamed: boolean): Told {
     const { sessions, responses, metrics, now } = this.#parts
     const { session } = this.#turn
-    if (status !== 200) return undefined
+    if (status !== 200) return nothing
     this.#answered = true
     if (observation === undefined) {
       metrics.unobserved.inc()
-      return undefined
+      return nothing
     }
     this.#observation = observation
     const { usage } = observation
@@ -74,19 +94,52 @@ export class TurnMemory {
       if (this.#responseId !== undefined) responses.announce(session, this.#responseId)
     }
     const at = now()
+    const truncation = this.#truncation(observation, at, streamed)
     session.change({
       lastTurnAt: at,
       turns: session.record.turns + 1,
       model: this.#turn.model,
       dialect: this.#rules.dialect,
       ...(usage === undefined ? {} : { usage }),
+      truncation,
     })
     if (usage !== undefined) {
+      this.#noteSize(observation, usage)
       metrics.promptTokens.inc(usage.promptTokens)
       metrics.cachedTokens.inc(usage.cachedTokens ?? 0)
       metrics.completionTokens.inc(usage.completionTokens)
     }
-    return usage
+    return { usage, truncated: truncation !== undefined }
+  }
+
+  /** Tells of an answer that the context limit cut, wherever one listens; undefined when it did not. */
+  #truncation(observation: Observation, at: number, streamed: boolean): Truncation | undefined {
+    const { log, metrics, events } = this.#parts
+    const { session, maxTokens, engineLimit: limit } = this.#turn
+    const { choices, usage } = observation
+    if (usage === undefined || limit === undefined) return undefined
+    if (!isTruncated({ choices, usage, maxTokens, limit }, this.#rules)) return undefined
+    const { promptTokens, completionTokens } = usage
+    const { tenant, id } = session.record
+    metrics.truncations.inc({ dialect: this.#rules.dialect })
+    log.warn({ session: id, promptTokens, completionTokens, limit }, 'an answer was cut by the context limit')
+    events.emit({
+      tenant,
+      kind: 'truncated',
+      session: id,
+      details: { prompt_tokens: promptTokens, completion_tokens: completionTokens, limit, streamed },
+    })
+    return { at, promptTokens, completionTokens, limit, streamed }
+  }
+
+  /** What the next turn of this history is measured from. */
+  #noteSize({ choices }: Observation, { promptTokens }: Usage): void {
+    const { sizes } = this.#parts
+    const { model, hasTools, shape } = this.#turn
+    sizes.notePrompt(model, hasTools, promptTokens)
+    if (shape === undefined) return
+    const replies = choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
+    sizes.note(this.#digests, { tokens: promptTokens + Math.max(0, ...replies), shape })
   }
 
   /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
@@ -146,7 +199,7 @@ export class TurnMemory {
   }
 
   #keep(stored: Promise<void>): void {
-    const { retained, windows } = this.#parts
+    const { retained, windows, autoFreezer } = this.#parts
     const { session, body, clientSalt, lineage, base } = this.#turn
     if (this.#rules.dialect === 'completions') return
     const reply = this.#observation?.choices[0]?.messages ?? []
@@ -154,10 +207,13 @@ export class TurnMemory {
     const { tenant, id } = session.record
     const parent = base?.record.name
     const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt, lineage, parent }
+    const { apiKey, actor, policy } = this.#caller
     retained.keep(tenant, id, turn, stored)
+    const frozenAs = this.#reservation?.name
+    const finished = { session, turn, usage: this.#usage, nearLimit: policy.nearLimit, frozenAs }
+    void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
     if (this.#reservation === undefined) return
     const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt, lineage, parent }
-    const { apiKey, actor } = this.#caller
     windows.freezeLater(request, this.#reservation, { apiKey, actor })
   }
 }

@@ -8,18 +8,24 @@ import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { Chain } from '../sessions/chain.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
+import type { EngineModels } from '../upstream/models.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import { type Continuation, continueWindow } from '../windows/continuation.ts'
+import type { CutFreezer } from '../windows/cut-freeze.ts'
 import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
-import { findMember, itemsOf, setMembers } from './raw-json.ts'
+import { listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
+import { type FitRequest, fitTurn, hasTools, type OverflowParts } from './overflow.ts'
+import { setMembers } from './raw-json.ts'
 
-export interface TurnParts extends FindParts {
+export interface TurnParts extends FindParts, OverflowParts {
+  readonly models: Pick<EngineModels, 'peek'>
   readonly windows: Windows
+  readonly cutFreezer: Pick<CutFreezer, 'beforeCut'>
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
   readonly quotas: Pick<SaltQuotas, 'ensure'>
   /** The epoch under which KV is made today. */
@@ -63,6 +69,13 @@ export interface Turn {
   readonly ownUsage: boolean
   /** The engine may keep the response, under an id of its own. One that the client chose could be another tenant's. */
   readonly keepsResponse: boolean
+  /** Tokens that the client wants of the answer at most; undefined when it set no bound. */
+  readonly maxTokens: number | undefined
+  /** The engine's own limit, tokens; undefined when it is not known. */
+  readonly engineLimit: number | undefined
+  readonly hasTools: boolean
+  /** What the prompt is made of beside its messages, where it was measured. */
+  readonly shape: string | undefined
   /** The chain over what the client sent, to which the reply is added. Undefined for completions and continuations. */
   readonly chain: Chain | undefined
   /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
@@ -98,60 +111,43 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
 
 async function buildTurn(
   parts: TurnParts,
-  { caller: { tenant, policy }, control, rules, json, bytes, call }: TurnRequest,
+  turn: TurnRequest,
   resolved: FoundSession,
   scope: string,
   chain: Chain | undefined,
 ): Promise<Turn> {
-  const { found, known } = resolved
+  const { caller, rules, json, bytes, call } = turn
+  const { tenant, policy } = caller
+  const { found } = resolved
   const model = typeof json.model === 'string' ? json.model : ''
-  const clientSalt = typeof json.cache_salt === 'string' && json.cache_salt !== '' ? json.cache_salt : undefined
-
-  const wanted = control.window
-  let restored: number | null | undefined
-  let base: BaseWindow | undefined
-  let continuation: Continuation | undefined
-  if (wanted !== undefined && resolved.session.record.baseWindow !== wanted) {
-    // Checked before anything is restored: a refused request must leave the session as it was.
-    base = await parts.windows.requireFrozen(tenant, wanted, call.signal)
-    checkFit(base, rules, model)
-    if (clientSalt !== undefined && clientSalt !== base.record.clientSalt) {
-      throw new CwmError('WINDOW_MISMATCH', `window ${wanted} was frozen under another cache_salt; leave it out`, {
-        param: 'cache_salt',
-      })
-    }
-    continuation = continueWindow(base, json, rules, { known, bound: false })
-    restored = (await parts.windows.thaw(resolved.session, base, call)).restoredTokens
-  } else {
-    base = await parts.windows.baseOf(resolved.session)
-    if (base !== undefined) {
-      checkFit(base, rules, model)
-      continuation = continueWindow(base, json, rules, { known, bound: true })
-    }
-  }
+  const { base, continuation, isNew } = await windowBefore(parts, turn, resolved.session, resolved.known)
+  const engineModel = parts.models.peek(model, call.apiKey)
+  // A continuation has its history at the engine, where nobody can measure or cut it.
+  const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, continuation) : undefined
+  // Before anything is restored: a refused request leaves the session as it was.
+  const fitted =
+    outgoing === undefined
+      ? {}
+      : await fitTurn(parts, fitRequest(turn, resolved.session, outgoing, base, chain, engineModel?.contextLimit))
+  const restored =
+    base !== undefined && isNew ? (await parts.windows.thaw(resolved.session, base, call)).restoredTokens : undefined
 
   const changes = new Map<string, Buffer | string>()
   let wholeChain: Chain | undefined
-  let effectiveSalt = clientSalt
-  if (base !== undefined) {
-    if (continuation?.kind === 'behind') {
-      const list = putBehind(base, rules, bytes, json, continuation.skip)
-      changes.set(list.field, list.value)
-      const whole = [
-        ...outer(base.prompt.shaping, rules),
-        ...base.prompt.messages,
-        ...rules.readMessages(json).slice(continuation.skip),
-      ]
-      wholeChain = parts.chainOf(scope, whole, rules)
+  if (outgoing !== undefined) {
+    if (outgoing.before > 0 || fitted.cut !== undefined) {
+      const items = messageBytes(outgoing, base, rules, bytes, json)
+      changes.set(rules.messagesField ?? 'messages', listOf(fitted.cut?.keep.flatMap((i) => items[i] ?? []) ?? items))
     }
-    for (const [field, value] of Object.entries(base.prompt.shaping)) {
-      if (json[field] === undefined || json[field] === null) changes.set(field, JSON.stringify(value))
+    if (base !== undefined && outgoing.before > 0) {
+      wholeChain = parts.chainOf(scope, [...outer(base.prompt.shaping, rules), ...outgoing.messages], rules)
     }
-    effectiveSalt ??= base.record.clientSalt
+    for (const [field, value] of Object.entries(outgoing.added)) changes.set(field, JSON.stringify(value))
   }
+  const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
   const ownUsage = askForUsage(rules, json, changes)
   const { kvEpoch } = parts
-  const space = effectiveSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt: effectiveSalt }
+  const space = clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
   const session = await parts.sessions.enter(resolved.session, space)
   // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
   const lineage = base?.record.lineage ?? session.record.lineage
@@ -167,12 +163,75 @@ async function buildTurn(
     base,
     body,
     lineage,
-    clientSalt: effectiveSalt,
+    clientSalt,
     model,
     ownUsage,
     keepsResponse: json.store !== false && (json.request_id === undefined || json.request_id === null),
+    maxTokens: rules.maxTokens(json),
+    engineLimit: engineModel?.limit,
+    hasTools: outgoing !== undefined && hasTools(outgoing.shaping),
+    shape: fitted.shape,
     chain,
     wholeChain,
+  }
+}
+
+interface WindowBefore {
+  readonly base: BaseWindow | undefined
+  readonly continuation: Continuation | undefined
+  /** The request asks for it, and the session is not bound to it yet. */
+  readonly isNew: boolean
+}
+
+/** The window that stands before a turn, and how the turn stands to it. Nothing is restored yet. */
+async function windowBefore(
+  parts: TurnParts,
+  { caller: { tenant }, control: { window: wanted }, rules, json, call }: TurnRequest,
+  session: LiveSession,
+  known: boolean,
+): Promise<WindowBefore> {
+  const isNew = wanted !== undefined && session.record.baseWindow !== wanted
+  const base = isNew
+    ? await parts.windows.requireFrozen(tenant, wanted, call.signal)
+    : await parts.windows.baseOf(session)
+  if (base === undefined) return { base, continuation: undefined, isNew }
+  checkFit(base, rules, typeof json.model === 'string' ? json.model : '')
+  const clientSalt = clientSaltOf(json)
+  if (isNew && clientSalt !== undefined && clientSalt !== base.record.clientSalt) {
+    throw new CwmError('WINDOW_MISMATCH', `window ${wanted} was frozen under another cache_salt; leave it out`, {
+      param: 'cache_salt',
+    })
+  }
+  return { base, continuation: continueWindow(base, json, rules, { known, bound: !isNew }), isNew }
+}
+
+function clientSaltOf({ cache_salt: salt }: JsonObject): string | undefined {
+  return typeof salt === 'string' && salt !== '' ? salt : undefined
+}
+
+/** What of a turn is held against the limit. */
+function fitRequest(
+  { caller, control, rules, json, call }: TurnRequest,
+  { record }: LiveSession,
+  outgoing: Outgoing,
+  base: BaseWindow | undefined,
+  chain: Chain | undefined,
+  limit: number | undefined,
+): FitRequest {
+  const { nearLimit } = caller.policy
+  // Its ids are the window's messages under what shapes the window: another system prompt or tools make another prompt.
+  const sameShape = JSON.stringify(base?.prompt.shaping) === JSON.stringify(outgoing.shaping)
+  return {
+    policy: control.overflow ?? nearLimit.overflow,
+    nearLimit,
+    rules,
+    json,
+    outgoing,
+    limit,
+    chain,
+    windowTokens: outgoing.before > 0 && sameShape ? (base?.tokenIds.length ?? 0) : 0,
+    window: record.auto?.window ?? record.baseWindow,
+    call,
   }
 }
 
@@ -206,32 +265,6 @@ function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): v
       },
     )
   }
-}
-
-/** The message list that goes out: the window's messages as JSON, then the request's own bytes from item `skip` on. */
-function putBehind(
-  base: BaseWindow,
-  rules: DialectRules,
-  bytes: Buffer,
-  json: JsonObject,
-  skip: number,
-): { field: string; value: Buffer } {
-  const field = rules.messagesField ?? 'messages'
-  const parts: (Buffer | string)[] = base.json.map((text) => text)
-  const own = json[field]
-  if (typeof own === 'string') parts.push(JSON.stringify({ role: 'user', content: own }))
-  else {
-    const span = findMember(bytes, field)
-    const items = span === undefined ? [] : itemsOf(bytes, span.start)
-    for (const { start, end } of items.slice(skip)) parts.push(bytes.subarray(start, end))
-  }
-  const joined: Buffer[] = [Buffer.from('[')]
-  for (const [i, part] of parts.entries()) {
-    if (i > 0) joined.push(Buffer.from(','))
-    joined.push(typeof part === 'string' ? Buffer.from(part) : part)
-  }
-  joined.push(Buffer.from(']'))
-  return { field, value: Buffer.concat(joined) }
 }
 
 /** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay. */

@@ -35,8 +35,11 @@ export class LiveSession {
     return stored.createdAt === createdAt && (stored.head !== head || stored.lineage === lineage)
   }
 
-  change(change: Partial<SessionRecord>): void {
-    this.#record = { ...this.#record, ...change }
+  /** A field given as undefined is taken out. */
+  change(change: SessionChange): void {
+    const next: Record<string, unknown> = { ...this.#record, ...change }
+    for (const [field, value] of Object.entries(change)) if (value === undefined) delete next[field]
+    this.#record = next as unknown as SessionRecord
   }
 
   /** Takes over what another process has stored. */
@@ -70,6 +73,13 @@ export class LiveSession {
     this.#onEnd.clear()
   }
 }
+
+/** What turns change of a session. */
+export type SessionChange = Partial<Omit<SessionRecord, Passing>> & {
+  readonly [field in Passing]?: SessionRecord[field] | undefined
+}
+/** What one turn finds and a later one takes back. */
+type Passing = 'auto' | 'rollover' | 'truncation' | 'prefixBreak'
 
 /** What a thaw changes of a session. Who shares its new lineage is the window's to say: absent, nobody. */
 export type Binding = Partial<Omit<SessionRecord, 'shared'>> & { readonly shared?: SessionRecord['shared'] | undefined }

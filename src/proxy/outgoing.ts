@@ -1,0 +1,82 @@
+// What a turn would send: the window before it and its own messages, as values to be measured and as the bytes that go out.
+
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import type { BaseWindow } from '../windows/base-windows.ts'
+import type { Continuation } from '../windows/continuation.ts'
+import { findMember, itemsOf } from './raw-json.ts'
+
+export interface Outgoing {
+  readonly model: string
+  readonly messages: readonly JsonValue[]
+  /** All else that shapes the prompt, the window's and the request's own together. */
+  readonly shaping: JsonObject
+  /** How many of the messages are put before the request's own. */
+  readonly before: number
+  /** How many of the request's own messages are left out, because the window has them. */
+  readonly skip: number
+  /** Fields that the request gets from the window. */
+  readonly added: JsonObject
+}
+
+/** The whole prompt of a request; behind a window, with the window's messages before it and whatever else the request does not say itself. */
+export function outgoingOf(
+  json: JsonObject,
+  rules: DialectRules,
+  base: BaseWindow | undefined,
+  continuation: Continuation | undefined,
+): Outgoing {
+  const own = rules.readMessages(json)
+  const behind = base !== undefined && continuation?.kind === 'behind'
+  const skip = behind ? continuation.skip : 0
+  const added: Record<string, JsonValue> = {}
+  for (const [field, value] of Object.entries(base?.prompt.shaping ?? {})) {
+    if (!isGiven(json[field]) && isGiven(value)) added[field] = value
+  }
+  const shaping: Record<string, JsonValue> = { ...added }
+  for (const field of rules.shapingFields) {
+    const value = json[field]
+    if (isGiven(value)) shaping[field] = value
+  }
+  return {
+    model: typeof json.model === 'string' ? json.model : '',
+    messages: behind ? [...base.prompt.messages, ...own.slice(skip)] : own,
+    shaping,
+    before: behind ? base.prompt.messages.length : 0,
+    skip,
+    added,
+  }
+}
+
+/** The JSON of each message that goes out: a window's as it was stored, the request's in its own bytes. */
+export function messageBytes(
+  { before, skip }: Outgoing,
+  base: BaseWindow | undefined,
+  rules: DialectRules,
+  bytes: Buffer,
+  json: JsonObject,
+): readonly (Buffer | string)[] {
+  const field = rules.messagesField ?? 'messages'
+  const parts: (Buffer | string)[] = before === 0 ? [] : [...(base?.json ?? [])]
+  const own = json[field]
+  if (typeof own === 'string') return [...parts, JSON.stringify({ role: 'user', content: own })]
+  const span = findMember(bytes, field)
+  const items = span === undefined ? [] : itemsOf(bytes, span.start)
+  for (const { start, end } of items.slice(skip)) parts.push(bytes.subarray(start, end))
+  return parts
+}
+
+/** A JSON list of these items. */
+export function listOf(items: readonly (Buffer | string)[]): Buffer {
+  const joined: Buffer[] = [Buffer.from('[')]
+  for (const [i, item] of items.entries()) {
+    if (i > 0) joined.push(Buffer.from(','))
+    joined.push(typeof item === 'string' ? Buffer.from(item) : item)
+  }
+  joined.push(Buffer.from(']'))
+  return Buffer.concat(joined)
+}
+
+function isGiven(value: JsonValue | undefined): value is JsonValue {
+  return value !== undefined && value !== null
+}

@@ -1,0 +1,252 @@
+// A turn held against the model's limit before it is dispatched: measured only where a policy asks for it, by what is known of its history
+// and an upper bound of what is new, and by the engine's tokenizer only where that comes near the limit.
+
+import { createHash } from 'node:crypto'
+import { CwmError } from '../base/errors.ts'
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { NearLimit, Overflow } from '../base/tenants.ts'
+import { contextExceeded } from '../context/overflow.ts'
+import { fold } from '../context/rollover.ts'
+import { reserveOf, roomFor } from '../context/room.ts'
+import { upperTokens, upperTokensOfMessage, upperTokensOfText } from '../context/size.ts'
+import { typicalTokensOfMessage, typicalTokensOfShaping } from '../context/typical-messages.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { firstMediaAt, withoutMedia } from '../dialects/media.ts'
+import type { Chain } from '../sessions/chain.ts'
+import type { KnownSizes } from '../sessions/sizes.ts'
+import type { CallOptions, Engine } from '../upstream/engine.ts'
+import type { TokenScales } from '../upstream/token-scale.ts'
+import type { Outgoing } from './outgoing.ts'
+
+export interface OverflowParts {
+  readonly engine: Pick<Engine, 'countTokens' | 'countText'>
+  readonly scales: Pick<TokenScales, 'of'>
+  readonly sizes: KnownSizes
+  readonly metrics: Pick<Metrics, 'sizeChecks' | 'overflows'>
+}
+
+export interface FitRequest {
+  readonly policy: Overflow
+  readonly nearLimit: NearLimit
+  readonly rules: DialectRules
+  readonly json: JsonObject
+  readonly outgoing: Outgoing
+  /** Tokens; undefined: nobody knows, so everything fits. */
+  readonly limit: number | undefined
+  /** Over what the client sent, its outer system prompt first. */
+  readonly chain: Chain | undefined
+  /** Exact size of the window's messages, where these stand before the request's and nothing else shapes the prompt; 0 otherwise. */
+  readonly windowTokens: number
+  /** For the words of a refusal: the session's newest window. */
+  readonly window: string | undefined
+  readonly call: CallOptions
+}
+
+/** What goes out of a turn's messages. */
+export interface Cut {
+  /** Of the messages that are left out: the same on any proxy, after any restart. */
+  readonly digest: string
+  /** Indices of what is kept, in the order in which it goes out. */
+  readonly keep: readonly number[]
+  readonly dropped: readonly number[]
+}
+
+export interface Fitted {
+  readonly cut?: Cut
+  /** What the prompt is made of beside its messages, so that the size that the engine tells of it can be used again. */
+  readonly shape?: string
+}
+
+/** Where the tokenizer counts more than the estimate, every message is taken for that much larger. */
+const LARGER = [1, 1.5, 2, 3, 4]
+/** Where by the estimate nothing can be cut, the tokenizer may still find that it fits. */
+const SMALLER = [0.8, 0.6]
+/** Tokens of the template around the messages, and of the note to the model. */
+const FRAME_TOKENS = 128
+/** A picture's share of a prompt in the estimate; the engine has the last word. */
+const MEDIA_TOKENS = 1024
+
+/**
+ * Holds a turn against the limit as the policy wants it. Answers what to send. Throws `CONTEXT_LENGTH_EXCEEDED` for what does not fit and
+ * must or can not be cut, and what asking the engine throws.
+ */
+export async function fitTurn(parts: OverflowParts, request: FitRequest): Promise<Fitted> {
+  const { policy, limit } = request
+  if (policy === 'pass' || limit === undefined) return {}
+  if (request.rules.messagesField === undefined) return await fitBarePrompt(parts, request, limit)
+  return policy === 'reject' ? await fitOrReject(parts, request, limit) : await fitOrCut(parts, request, limit)
+}
+
+async function fitOrReject(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
+  const { rules, json, outgoing } = request
+  const room = roomFor(rules.maxTokens(json), limit)
+  const shape = shapeOf(outgoing, undefined)
+  const size = await measure(parts, request, outgoing.messages, shape, limit - room)
+  if (size.fits) return { shape }
+  throw await refused(parts, request, limit, size.tokens)
+}
+
+/** Completions are one bare text, or several that the engine takes one by one: the largest of them decides. There is nothing to cut. */
+async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
+  const { rules, json, outgoing, call } = request
+  const room = roomFor(rules.maxTokens(json), limit)
+  for (const prompt of barePrompts(json.prompt)) {
+    if (typeof prompt === 'string' && upperTokensOfText(prompt) + FRAME_TOKENS <= limit - room) {
+      parts.metrics.sizeChecks.inc({ by: 'estimate' })
+      continue
+    }
+    const tokens =
+      typeof prompt === 'string'
+        ? await count(parts, () => parts.engine.countText(outgoing.model, prompt, call))
+        : prompt.length
+    if (tokens !== undefined && tokens + room > limit) throw await refused(parts, request, limit, tokens)
+  }
+  return {}
+}
+
+/** As vLLM takes `prompt`: a text, its ids, or a list of either. */
+function barePrompts(prompt: JsonValue | undefined): readonly (string | readonly JsonValue[])[] {
+  if (typeof prompt === 'string') return [prompt]
+  if (!Array.isArray(prompt)) return []
+  const items = prompt as readonly JsonValue[]
+  return typeof items[0] === 'number'
+    ? [items]
+    : items.filter((item) => typeof item === 'string' || Array.isArray(item))
+}
+
+async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
+  const { rules, outgoing, nearLimit, call } = request
+  const { messages, shaping } = outgoing
+  const reserve = reserveOf(limit)
+  const fixed = FRAME_TOKENS + typicalTokensOfShaping(shaping)
+  // Sizes are never taken for more than their upper bound, so what is below it in all is never cut.
+  const small = firstMediaAt(messages) === -1 && FRAME_TOKENS + upperTokens({ messages, shaping }) <= limit - reserve
+  const scale = small ? 1 : await parts.scales.of(outgoing.model, call.apiKey)
+  const foldBy = (factor: number) =>
+    fold({
+      messages,
+      rules,
+      sizeOf: (message) => sizeIn(message, scale * factor),
+      fixed: Math.ceil(fixed * scale * factor),
+      limit,
+      reserve,
+      to: nearLimit.rolloverTo,
+      keepFirst: nearLimit.keepFirst,
+    })
+  const first = foldBy(1)
+  let tokens: number | undefined
+  for (const factor of first.kind === 'impossible' ? SMALLER : LARGER) {
+    const folded = factor === 1 ? first : foldBy(factor)
+    if (folded.kind === 'impossible') continue
+    const cut = folded.kind === 'whole' ? undefined : folded
+    const kept = cut === undefined ? messages : cut.keep.flatMap((i) => messages[i] ?? [])
+    const shape = shapeOf(outgoing, cut?.digest)
+    // By the reserve, not by what this request asks for: the cut must be the same for all requests with this history.
+    const size = await measure(parts, request, kept, shape, limit - reserve)
+    if (size.fits) return cut === undefined ? { shape } : { shape, cut: { ...cut, dropped: cut.cut } }
+    tokens = size.tokens
+  }
+  throw await refused(parts, request, limit, tokens, 'What must stay of it does not fit, so nothing was cut.')
+}
+
+interface Size {
+  readonly fits: boolean
+  /** Exact, where it had to be asked for. */
+  readonly tokens?: number
+}
+
+/** Whether a prompt has at most so many tokens. Where nobody can tell it is taken to fit: the engine decides. */
+async function measure(
+  parts: OverflowParts,
+  request: FitRequest,
+  messages: readonly JsonValue[],
+  shape: string,
+  atMost: number,
+): Promise<Size> {
+  const estimate = estimateOf(parts, request, messages, shape)
+  if (estimate !== undefined && estimate <= atMost) {
+    parts.metrics.sizeChecks.inc({ by: 'estimate' })
+    return { fits: true }
+  }
+  const tokens = await countExactly(parts, request, messages)
+  return tokens === undefined ? { fits: true } : { fits: tokens <= atMost, tokens }
+}
+
+/** As the engine counts; undefined where it has no way to. */
+async function countExactly(
+  parts: OverflowParts,
+  { rules: { dialect }, outgoing: { model, shaping }, call }: FitRequest,
+  messages: readonly JsonValue[],
+): Promise<number | undefined> {
+  if (dialect === 'completions') return undefined
+  return await count(parts, () => parts.engine.countTokens({ dialect, model, messages, shaping }, call))
+}
+
+/** What the engine refuses to count it will refuse to answer, in its own words. */
+async function count({ metrics }: OverflowParts, ask: () => Promise<number | undefined>): Promise<number | undefined> {
+  metrics.sizeChecks.inc({ by: 'tokenize' })
+  try {
+    return await ask()
+  } catch (thrown) {
+    if (thrown instanceof CwmError && thrown.code === 'UPSTREAM_REJECTED') return undefined
+    throw thrown
+  }
+}
+
+/** Never below the engine's count; undefined for pictures and the like. */
+function estimateOf(
+  { sizes }: OverflowParts,
+  request: FitRequest,
+  messages: readonly JsonValue[],
+  shape: string,
+): number | undefined {
+  const { rules, json, outgoing, chain, windowTokens } = request
+  const own = rules.readMessages(json)
+  const outer = rules.outerSystem(json) === undefined ? 0 : 1
+  for (const { digest, messages: upTo } of chain?.candidates ?? []) {
+    const known = sizes.find(digest)
+    if (known?.shape === shape) return added(known.tokens, own.slice(upTo - outer))
+  }
+  if (windowTokens > 0) return added(windowTokens, own.slice(outgoing.skip))
+  if (firstMediaAt(messages) !== -1) return undefined
+  const { model, shaping } = outgoing
+  return sizes.preambleOf(model, hasTools(shaping)) + upperTokens({ messages, shaping })
+}
+
+function added(tokens: number, messages: readonly JsonValue[]): number | undefined {
+  if (firstMediaAt(messages) !== -1) return undefined
+  return messages.reduce<number>((sum, message) => sum + upperTokensOfMessage(message), tokens)
+}
+
+/** Deterministic, so that the cut is: nothing of usage goes into it. */
+function sizeIn(message: JsonValue, factor: number): number {
+  const { text, media } = withoutMedia(message)
+  return Math.min(Math.ceil(typicalTokensOfMessage(text) * factor), upperTokensOfMessage(text)) + media * MEDIA_TOKENS
+}
+
+/** The refusal, with exact numbers where the engine gives any. */
+async function refused(
+  parts: OverflowParts,
+  request: FitRequest,
+  limit: number,
+  known: number | undefined,
+  because?: string,
+): Promise<CwmError> {
+  const { rules, json, outgoing, window } = request
+  const room = roomFor(rules.maxTokens(json), limit)
+  const promptTokens = known ?? (await countExactly(parts, request, outgoing.messages))
+  parts.metrics.overflows.inc({ policy: 'reject' })
+  const words = because === undefined ? {} : { because }
+  return contextExceeded({ dialect: rules.dialect, limit, promptTokens, room, window, ...words })
+}
+
+function shapeOf({ model, shaping }: Outgoing, cut: string | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify([model, shaping, cut ?? null]))
+    .digest('base64url')
+}
+
+export function hasTools({ tools, functions }: JsonObject): boolean {
+  return tools !== undefined || functions !== undefined
+}

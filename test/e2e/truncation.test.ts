@@ -1,0 +1,90 @@
+// An answer that the context limit cut looks like a finished one: cwm says so wherever somebody can hear it.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask, jsonOf } from '../support/client.ts'
+import { prose } from '../support/conversation.ts'
+import { until } from '../support/deadline.ts'
+import { rest } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+
+const LIMIT = 1024
+/** About 900 tokens: the answer has room for some hundred. */
+const LONG = prose(450)
+
+let stack: Stack
+beforeEach(async () => {
+  stack = await startStack({ sim: { maxModelLen: LIMIT } })
+  stack.sim.script({ content: prose(200, 'bridge') })
+})
+afterEach(() => stack.close())
+
+interface SessionStatus {
+  readonly truncation?: {
+    readonly prompt_tokens: number
+    readonly completion_tokens: number
+    readonly limit: number
+    readonly streamed: boolean
+  }
+}
+
+const named = { 'x-cwm-session': 'ann' }
+const statusOf = (id: string) => rest<SessionStatus>(stack.url, 'GET', `/sessions/${id}`)
+const model = 'sim-model'
+const user = (content: string) => [{ role: 'user', content }]
+
+const dialects: readonly (readonly [string, string, object])[] = [
+  ['chat', '/v1/chat/completions', { model, messages: user(LONG) }],
+  ['responses', '/v1/responses', { model, input: LONG }],
+  ['messages', '/v1/messages', { model, max_tokens: 900, messages: user(LONG) }],
+  ['completions', '/v1/completions', { model, prompt: LONG, max_tokens: 900 }],
+]
+
+async function truncations(dialect: string): Promise<number> {
+  const { text } = await ask(stack.url, '/cwm/metrics')
+  return Number(new RegExp(`cwm_truncated_answers_total{dialect="${dialect}"} (\\d+)`).exec(text)?.[1] ?? 0)
+}
+
+describe.each(dialects)('an answer of %s that the limit cut', (dialect, path, body) => {
+  it('says so in a header, the metrics and the status of its session', async () => {
+    const got = await ask(stack.url, path, { body, headers: named })
+
+    expect(got.status).toBe(200)
+    expect(got.headers['x-cwm-truncated']).toBe('context')
+    expect(got.headers['x-cwm-context']).toBe(`${LIMIT}/${LIMIT}`)
+    expect(await truncations(dialect)).toBe(1)
+    const { truncation } = await statusOf('ann')
+    expect(truncation).toMatchObject({ limit: LIMIT, streamed: false })
+    expect((truncation?.prompt_tokens ?? 0) + (truncation?.completion_tokens ?? 0)).toBe(LIMIT)
+  })
+
+  it('as a stream is told by the status, and by the header of the next answer', async () => {
+    const streamed = await ask(stack.url, path, { body: { ...body, stream: true }, headers: named })
+    await until('the turn is told', async () => (await statusOf('ann')).truncation?.streamed === true)
+
+    const next = await ask(stack.url, '/v1/chat/completions', {
+      body: { model, messages: user('Short.') },
+      headers: named,
+    })
+
+    expect(streamed.clean).toBe(true)
+    expect(streamed.headers['x-cwm-truncated']).toBeUndefined()
+    expect(next.headers['x-cwm-truncated']).toBe('context; turn=previous')
+    expect(await truncations(dialect)).toBe(1)
+    expect((await statusOf('ann')).truncation).toBeUndefined()
+  })
+})
+
+describe('no answer is called cut', () => {
+  it.each([
+    ['that ended by itself', { messages: user('Where does it run?') }],
+    ['that the client bounded, and which reached that bound', { messages: user(LONG), max_tokens: 5 }],
+    ['of several choices that the client bounded', { messages: user('Tell.'), max_tokens: 5, n: 3 }],
+  ])('%s', async (_, body) => {
+    const got = await ask(stack.url, '/v1/chat/completions', { body: { model, ...body }, headers: named })
+
+    expect(got.status).toBe(200)
+    expect(jsonOf<{ usage: object }>(got).usage).toBeDefined()
+    expect(got.headers['x-cwm-truncated']).toBeUndefined()
+    expect(await truncations('chat')).toBe(0)
+  })
+})
