@@ -1,0 +1,33 @@
+// Errors in the words of each dialect.
+
+import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { decodeJsonEvents } from '../sse/decode.ts'
+import { errorBody, errorEvent } from './errors.ts'
+import { rulesOf } from './index.ts'
+
+describe('errors', () => {
+  const error = new CwmError('INVALID_FIELD', 'must be "text"\n', { param: 'model' })
+
+  it('are worded as OpenAI words them', () => {
+    expect(JSON.parse(errorBody('chat', error, 'r1'))).toEqual({
+      error: { message: 'must be "text"\n', type: 'invalid_request_error', param: 'model', code: 'invalid_field' },
+    })
+  })
+
+  it('are worded as Anthropic words them, with the field in the message', () => {
+    expect(JSON.parse(errorBody('messages', error, 'r1'))).toEqual({
+      type: 'error',
+      error: { type: 'invalid_request_error', message: 'model: must be "text"\n', code: 'invalid_field' },
+      request_id: 'r1',
+    })
+  })
+
+  it.each(['chat', 'completions', 'messages', 'responses'] as const)('%s: are one event in a stream', (dialect) => {
+    const text = errorEvent(dialect, error)
+
+    expect(text.endsWith('\n\n')).toBe(true)
+    expect(text.slice(0, -2)).not.toContain('\n\n')
+    expect(rulesOf(dialect).observeEvents(decodeJsonEvents(Buffer.from(text))).complete).toBe(false)
+  })
+})
