@@ -67,11 +67,41 @@ it('still asks to render after a model was unknown: that says nothing of the end
 it.each([
   ['are disabled', 403, DISABLED],
   ['do not exist', 404, { detail: 'Not Found' }],
-])('does not ask again where the render endpoints %s', async (_, status, body) => {
-  answer = () => [status, body]
+])('asks to tokenize alone where the render endpoints %s', async (_, status, body) => {
+  answer = (path) => (path === '/tokenize' ? [200, { tokens: [1, 2, 3] }] : [status, body])
 
-  const ids = [await engine.promptIds(prompt('tiny'), noKey), await engine.promptIds(prompt('tiny'), noKey)]
+  const ids = await engine.promptIds(prompt('tiny'), noKey)
+  const tokens = await engine.countTokens(prompt('tiny'), noKey)
 
-  expect(ids).toEqual([undefined, undefined])
-  expect(asked).toEqual(['/v1/responses/render'])
+  expect(ids).toEqual(Uint32Array.of(1, 2, 3))
+  expect(tokens).toBe(3)
+  expect(asked).toEqual(['/v1/responses/render', '/tokenize', '/tokenize'])
+})
+
+// The ids would be those of another order of members, and the number of tokens nearly the same.
+it('counts calls of responses by /tokenize, and takes no ids from it', async () => {
+  answer = (path) => (path === '/tokenize' ? [200, { tokens: [1, 2, 3] }] : [403, DISABLED])
+  const call = { type: 'function_call', call_id: 'c', name: 'look', arguments: '{}' }
+  const called = { ...prompt('tiny'), messages: [{ role: 'user', content: 'hi' }, call] }
+
+  expect(await engine.countTokens(called, noKey)).toBe(3)
+  expect(await engine.promptIds(called, noKey)).toBeUndefined()
+})
+
+it('counts a bare text by /tokenize, of several the longest, and given ids itself', async () => {
+  const sizes = [[7], [7, 7, 7], [7, 7]]
+  answer = () => [200, { tokens: sizes[asked.length - 1] }]
+
+  expect(await engine.countText('tiny', ['a', 'bbb', 'cc'], noKey)).toBe(3)
+  expect(asked).toEqual(['/tokenize', '/tokenize', '/tokenize'])
+  expect(await engine.countText('tiny', [5, 6], noKey)).toBe(2)
+  expect(await engine.countText('tiny', [[5, 6], [5]], noKey)).toBe(2)
+  expect(await engine.countText('tiny', { text: 'x' }, noKey)).toBeUndefined()
+  expect(asked.length).toBe(3)
+})
+
+it.each([404, 405])('counts no text where /tokenize answers %d', async (status) => {
+  answer = () => [status, { detail: 'no' }]
+
+  expect(await engine.countText('tiny', 'a', noKey)).toBeUndefined()
 })

@@ -5,7 +5,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { anthropicAsChat } from './anthropic-as-chat.ts'
 import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
-import { responsesAsChat } from './responses-as-chat.ts'
+import { responsesAsChat, type Wanted } from './responses-as-chat.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Body fields that `/tokenize` of vLLM 0.32 takes beside the messages (entrypoints/serve/tokenize/protocol.py). */
@@ -62,13 +62,15 @@ export class Engine {
    * Undefined when no endpoint of this engine can express the prompt. Throws `UPSTREAM_REJECTED` when the engine refuses it.
    */
   async promptIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const rendered = Date.now() >= this.#renderOffUntil ? await this.#render(prompt, options) : undefined
-    return rendered ?? (await this.#tokenize(prompt, options))
+    return await this.#idsOf(prompt, options, 'ids')
   }
 
-  /** Tokens of a prompt, as `promptIds` has them. Undefined where that is. Throws as it does. */
+  /**
+   * Tokens of a prompt as the engine would count them, generation prompt included. Without render endpoints the calls of a prompt of
+   * /v1/responses may count a token more or less each: see responses-as-chat.ts. Undefined and throws as `promptIds`.
+   */
   async countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
-    return (await this.promptIds(prompt, options))?.length
+    return (await this.#idsOf(prompt, options, 'count'))?.length
   }
 
   /**
@@ -111,6 +113,13 @@ export class Engine {
     return { cachedTokens: typeof cached === 'number' ? cached : undefined, promptTokens }
   }
 
+  async #idsOf(prompt: Prompt, options: CallOptions, wanted: Wanted): Promise<Uint32Array | undefined> {
+    const rendered = Date.now() >= this.#renderOffUntil ? await this.#render(prompt, options) : undefined
+    if (rendered !== undefined) return rendered
+    const chat = asChat(prompt, wanted)
+    return chat === undefined ? undefined : await this.#tokenize(chat, options)
+  }
+
   async #render(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
     const path = `${RENDER_PATHS[prompt.dialect]}/render`
     const messages = prompt.dialect === 'responses' ? { input: prompt.messages } : { messages: prompt.messages }
@@ -125,9 +134,7 @@ export class Engine {
     return readIds(answer.body.token_ids, path)
   }
 
-  async #tokenize(asked: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const prompt = asChat(asked)
-    if (prompt === undefined) return undefined
+  async #tokenize(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
     const known: readonly string[] = [...TOKENIZE_FIELDS, ...TEMPLATE_FIELDS, ...HARMLESS]
     if (Object.keys(prompt.shaping).some((field) => !known.includes(field))) return undefined
     const body: Record<string, JsonValue | undefined> = {
@@ -165,9 +172,9 @@ function saysRenderIsOff({ status, body }: UpstreamAnswer): boolean {
   return status === 403 ? words?.includes('Scale-out') === true : words === undefined
 }
 
-function asChat(prompt: Prompt): Prompt | undefined {
+function asChat(prompt: Prompt, wanted: Wanted): Prompt | undefined {
   if (prompt.dialect === 'chat') return prompt
-  return prompt.dialect === 'messages' ? anthropicAsChat(prompt) : responsesAsChat(prompt)
+  return prompt.dialect === 'messages' ? anthropicAsChat(prompt) : responsesAsChat(prompt, wanted)
 }
 
 /** What the template is called with, as chat completions put it together. */

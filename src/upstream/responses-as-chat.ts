@@ -15,13 +15,20 @@ interface Assistant {
 
 type Converted = Assistant | JsonObject
 
+/**
+ * What the chat is for. vLLM writes a call's name before its arguments here, and after them in whatever comes to chat or `/tokenize`: where a
+ * template dumps the call whole the ids differ and their number hardly, so calls have a counterpart for counting only.
+ */
+export type Wanted = 'ids' | 'count'
+
 const ITEM_FIELDS = ['type', 'id', 'status', 'phase', 'role', 'content']
 
 /** The same prompt in chat's dialect; undefined where an item or field has no sure counterpart (images, custom tools, a reply to be continued, …). */
-export function responsesAsChat({ model, messages, shaping }: Prompt): Prompt | undefined {
+export function responsesAsChat({ model, messages, shaping }: Prompt, wanted: Wanted): Prompt | undefined {
   const converted = convertShaping(shaping)
   const { instructions } = shaping
   if (converted === undefined || isUnfinished(messages.at(-1))) return undefined
+  if (wanted === 'ids' && messages.some((item) => isObject(item) && item.type === 'function_call')) return undefined
   if (instructions !== undefined && typeof instructions !== 'string') return undefined
   const chat: Converted[] = instructions ? [{ role: 'system', content: instructions }] : []
   for (const item of messages) if (!addItem(chat, item)) return undefined
