@@ -25,10 +25,14 @@ export class AutoBudget {
 
   /** Deletes what is beyond the bounds after a freeze of that session. Throws what the store throws. */
   async trim(session: SessionRecord, bounds: Pick<NearLimit, 'maxAutoPerSession' | 'maxAutoWindows'>): Promise<void> {
-    const ofSession = await this.#list(session.tenant, session.id)
-    await this.#drop(ofSession, ofSession.length - bounds.maxAutoPerSession, session)
-    const ofTenant = await this.#list(session.tenant)
-    await this.#drop(ofTenant, ofTenant.length - bounds.maxAutoWindows, session)
+    const { tenant, id, auto } = session
+    const trimTo = async (windows: readonly WindowRecord[], bound: number) => {
+      // The one that was just frozen goes last of all.
+      const older = windows.filter(({ name }) => name !== auto?.window)
+      await this.#drop(older, windows.length - bound, session)
+    }
+    await trimTo(await this.#list(tenant, id), bounds.maxAutoPerSession)
+    await trimTo(await this.#list(tenant), bounds.maxAutoWindows)
   }
 
   /** Deletes the session's oldest automatic window, to make room for another; false when there is none to spare. */
@@ -77,9 +81,9 @@ export class AutoBudget {
 
   /** Its session's way back from the present cut, or what a session stands behind: without it that session could not go on. */
   async #isNeeded(window: WindowRecord, session: SessionRecord): Promise<boolean> {
-    if (window.state === 'freezing') return true
     const { store } = this.#parts
     const { tenant, name, lineage, sessionId } = window
+    if (window.state === 'freezing') return true
     const owner = sessionId === session.id ? session : await store.getSession(tenant, sessionId ?? '')
     if (owner !== undefined && (owner.rollover?.window === name || owner.baseWindow === name)) return true
     // Whoever stands behind it has thawed it, and shares its lineage. Which window each of them has, their number does not tell.

@@ -62,6 +62,7 @@ export class AutoFreezer {
     const nextAtTokens = tokens + Math.floor(limit * STEP)
     if (frozenAs !== undefined) {
       session.change({ auto: { count: auto?.count ?? 0, window: frozenAs, at: this.#parts.now(), nextAtTokens } })
+      void this.#parts.freezes.save(session)
       return
     }
     const key = keyOf(session)

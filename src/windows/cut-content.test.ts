@@ -24,8 +24,8 @@ const cutOf = (messages: readonly JsonValue[]) => ({
   at: 0,
 })
 
-const history = [system, user('a'), assistant('A'), user('b'), assistant('B'), user('c'), assistant('C')]
-const [, a, A, b, B, c, C] = history as [JsonValue, JsonValue, JsonValue, JsonValue, JsonValue, JsonValue, JsonValue]
+const [a, A, b, B, c, C] = [user('a'), assistant('A'), user('b'), assistant('B'), user('c'), assistant('C')] as const
+const history = [system, a, A, b, B, c, C]
 const next = user('d')
 
 describe('the content of the window before a cut', () => {
