@@ -1,6 +1,7 @@
 // What a turn would send: the window before it and its own messages, as values to be measured and as the bytes that go out.
 
 import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { Note } from '../context/note.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import type { Continuation } from '../windows/continuation.ts'
@@ -17,6 +18,17 @@ export interface Outgoing {
   readonly skip: number
   /** Fields that the request gets from the window. */
   readonly added: JsonObject
+}
+
+/** What goes out of a turn's messages. */
+export interface Cut {
+  /** Of the messages that are left out: the same on any proxy, after any restart. */
+  readonly digest: string
+  /** Indices of what is kept, in the order in which it goes out. */
+  readonly keep: readonly number[]
+  readonly dropped: readonly number[]
+  /** What the model is told of it. */
+  readonly note?: Note
 }
 
 /** The whole prompt of a request; behind a window, with the window's messages before it and whatever else the request does not say itself. */
@@ -64,6 +76,15 @@ export function messageBytes(
   const items = span === undefined ? [] : itemsOf(bytes, span.start)
   for (const { start, end } of items.slice(skip)) parts.push(bytes.subarray(start, end))
   return parts
+}
+
+/** The JSON of what is left of them after a cut; a note to the model may stand in one of them, or before all. */
+export function cutItems(items: readonly (Buffer | string)[], cut: Cut | undefined): readonly (Buffer | string)[] {
+  if (cut === undefined) return items
+  const kept = cut.keep.flatMap((i) => items[i] ?? [])
+  const { note } = cut
+  if (note?.kind === 'message') return kept.with(note.at, JSON.stringify(note.message))
+  return note?.kind === 'front' ? [JSON.stringify(note.message), ...kept] : kept
 }
 
 /** A JSON list of these items. */

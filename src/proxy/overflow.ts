@@ -6,8 +6,9 @@ import { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { NearLimit, Overflow } from '../base/tenants.ts'
+import { noteCut } from '../context/note.ts'
 import { contextExceeded } from '../context/overflow.ts'
-import { fold } from '../context/rollover.ts'
+import { cutTag, type Fold, fold } from '../context/rollover.ts'
 import { reserveOf, roomFor } from '../context/room.ts'
 import { upperTokens, upperTokensOfMessage, upperTokensOfText } from '../context/size.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../context/typical-messages.ts'
@@ -17,7 +18,7 @@ import type { Chain } from '../sessions/chain.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
 import type { CallOptions, Engine } from '../upstream/engine.ts'
 import type { TokenScales } from '../upstream/token-scale.ts'
-import type { Outgoing } from './outgoing.ts'
+import type { Cut, Outgoing } from './outgoing.ts'
 
 export interface OverflowParts {
   readonly engine: Pick<Engine, 'countTokens' | 'countText'>
@@ -41,15 +42,6 @@ export interface FitRequest {
   /** For the words of a refusal: the session's newest window. */
   readonly window: string | undefined
   readonly call: CallOptions
-}
-
-/** What goes out of a turn's messages. */
-export interface Cut {
-  /** Of the messages that are left out: the same on any proxy, after any restart. */
-  readonly digest: string
-  /** Indices of what is kept, in the order in which it goes out. */
-  readonly keep: readonly number[]
-  readonly dropped: readonly number[]
 }
 
 export interface Fitted {
@@ -82,7 +74,7 @@ async function fitOrReject(parts: OverflowParts, request: FitRequest, limit: num
   const { rules, json, outgoing } = request
   const room = roomFor(rules.maxTokens(json), limit)
   const shape = shapeOf(outgoing, undefined)
-  const size = await measure(parts, request, outgoing.messages, shape, limit - room)
+  const size = await measure(parts, request, shape, limit - room)
   if (size.fits) return { shape }
   throw await refused(parts, request, limit, size.tokens)
 }
@@ -139,15 +131,42 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
   for (const factor of first.kind === 'impossible' ? SMALLER : LARGER) {
     const folded = factor === 1 ? first : foldBy(factor)
     if (folded.kind === 'impossible') continue
-    const cut = folded.kind === 'whole' ? undefined : folded
-    const kept = cut === undefined ? messages : cut.keep.flatMap((i) => messages[i] ?? [])
+    const cut = folded.kind === 'whole' ? undefined : cutOf(folded, request)
+    const kept = cut === undefined ? outgoing : afterCut(outgoing, cut)
     const shape = shapeOf(outgoing, cut?.digest)
     // By the reserve, not by what this request asks for: the cut must be the same for all requests with this history.
-    const size = await measure(parts, request, kept, shape, limit - reserve)
-    if (size.fits) return cut === undefined ? { shape } : { shape, cut: { ...cut, dropped: cut.cut } }
+    const size = await measure(parts, { ...request, outgoing: kept }, shape, limit - reserve)
+    if (size.fits && cut === undefined) return { shape }
+    if (size.fits && cut !== undefined) {
+      parts.metrics.overflows.inc({ policy: 'rollover' })
+      return { shape, cut }
+    }
     tokens = size.tokens
   }
   throw await refused(parts, request, limit, tokens, 'What must stay of it does not fit, so nothing was cut.')
+}
+
+function cutOf(folded: Extract<Fold, { kind: 'cut' }>, { rules, outgoing, nearLimit }: FitRequest): Cut {
+  const { keep, cut: dropped, digest } = folded
+  if (!nearLimit.rolloverNote) return { digest, keep, dropped }
+  const messages = keep.flatMap((i) => outgoing.messages[i] ?? [])
+  const note = noteCut({ rules, body: outgoing.shaping, messages, tag: cutTag(digest) })
+  return { digest, keep, dropped, note }
+}
+
+/** What goes out of a prompt once it is cut. */
+function afterCut(outgoing: Outgoing, { keep, note }: Cut): Outgoing {
+  const messages = keep.flatMap((i) => outgoing.messages[i] ?? [])
+  switch (note?.kind) {
+    case 'field':
+      return { ...outgoing, messages, shaping: { ...outgoing.shaping, [note.field]: note.value } }
+    case 'message':
+      return { ...outgoing, messages: messages.with(note.at, note.message) }
+    case 'front':
+      return { ...outgoing, messages: [note.message, ...messages] }
+    default:
+      return { ...outgoing, messages }
+  }
 }
 
 interface Size {
@@ -157,27 +176,20 @@ interface Size {
 }
 
 /** Whether a prompt has at most so many tokens. Where nobody can tell it is taken to fit: the engine decides. */
-async function measure(
-  parts: OverflowParts,
-  request: FitRequest,
-  messages: readonly JsonValue[],
-  shape: string,
-  atMost: number,
-): Promise<Size> {
-  const estimate = estimateOf(parts, request, messages, shape)
+async function measure(parts: OverflowParts, request: FitRequest, shape: string, atMost: number): Promise<Size> {
+  const estimate = estimateOf(parts, request, shape)
   if (estimate !== undefined && estimate <= atMost) {
     parts.metrics.sizeChecks.inc({ by: 'estimate' })
     return { fits: true }
   }
-  const tokens = await countExactly(parts, request, messages)
+  const tokens = await countExactly(parts, request)
   return tokens === undefined ? { fits: true } : { fits: tokens <= atMost, tokens }
 }
 
 /** As the engine counts; undefined where it has no way to. */
 async function countExactly(
   parts: OverflowParts,
-  { rules: { dialect }, outgoing: { model, shaping }, call }: FitRequest,
-  messages: readonly JsonValue[],
+  { rules: { dialect }, outgoing: { model, messages, shaping }, call }: FitRequest,
 ): Promise<number | undefined> {
   if (dialect === 'completions') return undefined
   return await count(parts, () => parts.engine.countTokens({ dialect, model, messages, shaping }, call))
@@ -195,12 +207,7 @@ async function count({ metrics }: OverflowParts, ask: () => Promise<number | und
 }
 
 /** Never below the engine's count; undefined for pictures and the like. */
-function estimateOf(
-  { sizes }: OverflowParts,
-  request: FitRequest,
-  messages: readonly JsonValue[],
-  shape: string,
-): number | undefined {
+function estimateOf({ sizes }: OverflowParts, request: FitRequest, shape: string): number | undefined {
   const { rules, json, outgoing, chain, windowTokens } = request
   const own = rules.readMessages(json)
   const outer = rules.outerSystem(json) === undefined ? 0 : 1
@@ -209,8 +216,8 @@ function estimateOf(
     if (known?.shape === shape) return added(known.tokens, own.slice(upTo - outer))
   }
   if (windowTokens > 0) return added(windowTokens, own.slice(outgoing.skip))
+  const { model, messages, shaping } = outgoing
   if (firstMediaAt(messages) !== -1) return undefined
-  const { model, shaping } = outgoing
   return sizes.preambleOf(model, hasTools(shaping)) + upperTokens({ messages, shaping })
 }
 
@@ -233,9 +240,9 @@ async function refused(
   known: number | undefined,
   because?: string,
 ): Promise<CwmError> {
-  const { rules, json, outgoing, window } = request
+  const { rules, json, window } = request
   const room = roomFor(rules.maxTokens(json), limit)
-  const promptTokens = known ?? (await countExactly(parts, request, outgoing.messages))
+  const promptTokens = known ?? (await countExactly(parts, request))
   parts.metrics.overflows.inc({ policy: 'reject' })
   const words = because === undefined ? {} : { because }
   return contextExceeded({ dialect: rules.dialect, limit, promptTokens, room, window, ...words })

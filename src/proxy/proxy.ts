@@ -226,6 +226,7 @@ export class ProxyHandler {
       if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))
       if (reservation !== undefined) client.promise('x-cwm-freeze', 'pending')
       client.set('x-cwm-context', contextHeader(turn.session.record))
+      client.set('x-cwm-rollover', turn.rollover?.window)
       // A stream's headers were out before anybody could know.
       if (turn.session.record.truncation?.streamed === true) client.set('x-cwm-truncated', 'context; turn=previous')
       const memory = new TurnMemory(this.#parts, turn, rules, reservation, caller)

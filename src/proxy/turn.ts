@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import type { KvSpace } from '../base/records.ts'
+import type { KvSpace, Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { Chain } from '../sessions/chain.ts'
@@ -12,20 +12,19 @@ import type { EngineModels } from '../upstream/models.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import { type Continuation, continueWindow } from '../windows/continuation.ts'
-import type { CutFreezer } from '../windows/cut-freeze.ts'
 import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
-import { listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
+import { type KeepParts, keepWhole } from './keep-whole.ts'
+import { cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
 import { type FitRequest, fitTurn, hasTools, type OverflowParts } from './overflow.ts'
 import { setMembers } from './raw-json.ts'
 
-export interface TurnParts extends FindParts, OverflowParts {
+export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly models: Pick<EngineModels, 'peek'>
   readonly windows: Windows
-  readonly cutFreezer: Pick<CutFreezer, 'beforeCut'>
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
   readonly quotas: Pick<SaltQuotas, 'ensure'>
   /** The epoch under which KV is made today. */
@@ -76,6 +75,8 @@ export interface Turn {
   readonly hasTools: boolean
   /** What the prompt is made of beside its messages, where it was measured. */
   readonly shape: string | undefined
+  /** Where the prompt is cut; undefined when it goes out whole. */
+  readonly rollover: Rollover | undefined
   /** The chain over what the client sent, to which the reply is added. Undefined for completions and continuations. */
   readonly chain: Chain | undefined
   /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
@@ -136,9 +137,11 @@ async function buildTurn(
   let wholeChain: Chain | undefined
   if (outgoing !== undefined) {
     if (outgoing.before > 0 || fitted.cut !== undefined) {
-      const items = messageBytes(outgoing, base, rules, bytes, json)
-      changes.set(rules.messagesField ?? 'messages', listOf(fitted.cut?.keep.flatMap((i) => items[i] ?? []) ?? items))
+      const items = cutItems(messageBytes(outgoing, base, rules, bytes, json), fitted.cut)
+      changes.set(rules.messagesField ?? 'messages', listOf(items))
     }
+    const note = fitted.cut?.note
+    if (note?.kind === 'field') changes.set(note.field, JSON.stringify(note.value))
     if (base !== undefined && outgoing.before > 0) {
       wholeChain = parts.chainOf(scope, [...outer(base.prompt.shaping, rules), ...outgoing.messages], rules)
     }
@@ -154,6 +157,10 @@ async function buildTurn(
   const salt = parts.saltOf({ tenant, lineage, ...space })
   await parts.quotas.ensure(salt, policy.kvQuotaGb)
   changes.set('cache_salt', JSON.stringify(salt))
+  const rollover =
+    outgoing === undefined || fitted.cut === undefined
+      ? undefined
+      : await keepWhole(parts, turn, { session, outgoing, base, cut: fitted.cut, clientSalt, lineage })
   const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
   return {
     session,
@@ -171,6 +178,7 @@ async function buildTurn(
     engineLimit: engineModel?.limit,
     hasTools: outgoing !== undefined && hasTools(outgoing.shaping),
     shape: fitted.shape,
+    rollover,
     chain,
     wholeChain,
   }

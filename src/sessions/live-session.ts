@@ -84,8 +84,8 @@ type Passing = 'auto' | 'rollover' | 'truncation' | 'prefixBreak'
 /** What a thaw changes of a session. Who shares its new lineage is the window's to say: absent, nobody. */
 export type Binding = Partial<Omit<SessionRecord, 'shared'>> & { readonly shared?: SessionRecord['shared'] | undefined }
 
-/** The record of a session once it is bound. */
+/** The record of a session once it is bound: what was found of the turns before is of another history. */
 export function boundRecord(before: SessionRecord, { shared, ...change }: Binding): SessionRecord {
-  const { shared: _, ...own } = before
+  const { shared: _shared, rollover: _rollover, truncation: _truncation, prefixBreak: _break, ...own } = before
   return { ...own, ...change, ...(shared === undefined ? {} : { shared }) }
 }

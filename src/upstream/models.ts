@@ -86,10 +86,7 @@ export class EngineModels {
   }
 }
 
-function readModels(
-  data: JsonValue | undefined,
-  limits: Readonly<Record<string, number>>,
-): Map<string, EngineModel> {
+function readModels(data: JsonValue | undefined, limits: Readonly<Record<string, number>>): Map<string, EngineModel> {
   const listed = Array.isArray(data) ? (data as readonly JsonValue[]).filter(isObject).slice(0, MAX_MODELS) : []
   const byId = new Map(listed.map((card) => [card.id, card]))
   const models = new Map<string, EngineModel>()
