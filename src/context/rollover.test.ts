@@ -162,6 +162,19 @@ describe('what the caller decides', () => {
     expect(cut([picture, model(20), user(20)], { sizeOf: sizes })).toMatchObject({ keep: [2], cut: [0, 1] })
   })
 
+  it('the size of each message is asked for once', () => {
+    const asked: JsonValue[] = []
+    const messages = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? user(i) : model(i)))
+    cut(messages, {
+      sizeOf: (message) => {
+        asked.push(message)
+        return sizeOf(message)
+      },
+    })
+
+    expect(asked).toEqual(messages)
+  })
+
   it('a share that is larger than the room means the room', () => {
     expect(cut([user(40), model(40), user(40), model(10), user(1)], { to: 1 })).toMatchObject({ keep: [2, 3, 4] })
   })

@@ -90,6 +90,18 @@ describe('no place stands between a call and its result', () => {
       { turns: [0], steps: [1, 5] },
     ],
     [
+      'that comes twice, behind another call',
+      'chat',
+      [user, calls('a'), result('a'), calls('b'), result('a')],
+      { turns: [0], steps: [1] },
+    ],
+    [
+      'that says no id, nor which of two calls',
+      'chat',
+      [user, calls(''), system, calls(''), result(''), result('')],
+      { turns: [0], steps: [1] },
+    ],
+    [
       'that says no id',
       'chat',
       [user, calls('', 'b'), model, result(''), result(''), calls(''), result('')],
