@@ -1,0 +1,205 @@
+// Where a rollover meets what is odd: restarts, notes, first exchanges, pictures, other dialects, a store that has no room.
+
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Settings } from '../../src/config/schema.ts'
+import type { SimOptions } from '../../src/sim/index.ts'
+import { ask, errorOf } from '../support/client.ts'
+import { assistant, type ChatMessage, chat, prose, system, user } from '../support/conversation.ts'
+import { rest } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+import { settled } from '../support/windows.ts'
+
+const LIMIT = 2048
+const model = 'sim-model'
+const CHAT = '/v1/chat/completions'
+
+let stack: Stack
+const start = async (settings: Partial<Settings> = {}, sim: SimOptions = {}) => {
+  stack = await startStack({
+    sim: { maxModelLen: LIMIT, ...sim },
+    settings: { overflow: 'rollover', freeze_at: 0, ...settings },
+  })
+}
+afterEach(() => stack.close())
+
+/** A chat of so many whole exchanges, of about 130 tokens each. */
+function exchanges(count: number): ChatMessage[] {
+  return Array.from({ length: count }, (_, i) => [
+    user(`Question ${i}: ${prose(40, `mill${i}`)}`),
+    assistant(`Answer ${i}: ${prose(20, `boat${i}`)}`),
+  ]).flat()
+}
+
+const named = { 'x-cwm-session': 'ann' }
+
+interface Sent {
+  readonly messages: readonly ChatMessage[]
+  readonly input: readonly unknown[]
+  readonly instructions: string
+  readonly system: unknown
+}
+
+function lastSent(path = CHAT): Sent {
+  const request = stack.sim.requests.all('engine').findLast((one) => one.path === path)
+  return JSON.parse(request?.body.toString('utf8') ?? '{}') as Sent
+}
+
+const windowOf = (got: { headers: Record<string, unknown> }) => String(got.headers['x-cwm-rollover'])
+const contentOf = (name: string) => rest<{ messages: ChatMessage[] }>(stack.url, 'GET', `/windows/${name}/export`)
+
+describe('a history that this cwm has not answered', () => {
+  it('is kept as text, and cut', async () => {
+    await start()
+    const history = exchanges(20)
+
+    const { got } = await chat(stack.url, [...history, user('And now?')], { headers: named })
+
+    const window = await settled(stack.url, windowOf(got))
+    expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'text' } })
+    expect((await contentOf(window.name)).messages).toEqual(history)
+    expect(lastSent().messages.length).toBeLessThan(20)
+  })
+
+  it('is cut at the same place after a restart, into the same window', async () => {
+    await start()
+    const history = exchanges(20)
+    const before = await chat(stack.url, [...history, user('And now?')], { headers: named })
+    const sent = lastSent().messages
+    await settled(stack.url, windowOf(before.got))
+
+    await stack.restart()
+    const after = await chat(stack.url, [...history, user('And now?')], { headers: named })
+
+    expect(lastSent().messages).toEqual(sent)
+    expect(windowOf(after.got)).toBe(windowOf(before.got))
+    const { data } = await rest<{ data: unknown[] }>(stack.url, 'GET', '/windows')
+    expect(data).toHaveLength(1)
+  })
+})
+
+describe('what a rollover keeps', () => {
+  it('holds the first exchanges, if that is set', async () => {
+    await start({ keep_first: 1 })
+    const history = exchanges(20)
+
+    await chat(stack.url, [system('Be brief.'), ...history, user('And now?')], { headers: named })
+
+    expect(lastSent().messages.slice(0, 3)).toEqual([system('Be brief.'), ...history.slice(0, 2)])
+    expect(lastSent().messages.at(-1)).toEqual(user('And now?'))
+  })
+
+  it('tells the model of the window by a tag that the window has', async () => {
+    await start({ rollover_note: true })
+
+    const { got } = await chat(stack.url, [system('Be brief.'), ...exchanges(20), user('And now?')], { headers: named })
+
+    const tag = /cut-[0-9a-f]{12}/.exec(lastSent().messages[0]?.content ?? '')?.[0] ?? ''
+    expect(lastSent().messages[0]?.content).toMatch(/^Be brief\.\n\n/)
+    const { data } = await rest<{ data: { name: string }[] }>(stack.url, 'GET', `/windows?tag=${tag}`)
+    expect(data.map(({ name }) => name)).toEqual([windowOf(got)])
+  })
+
+  it('has its note in front where there is no system prompt, and stays warm with it', async () => {
+    await start({ rollover_note: true })
+    const history = [...exchanges(20), user('And now?')]
+    const first = await chat(stack.url, history, { headers: named })
+
+    const next = await chat(stack.url, [...history, first.reply, user('And then?')], { headers: named })
+
+    expect(lastSent().messages[0]).toMatchObject({ role: 'system' })
+    expect(next.cachedTokens).toBeGreaterThan(0.8 * first.promptTokens)
+  })
+
+  it('counts pictures, and asks the tokenizer', async () => {
+    await start({}, { images: true })
+    const picture = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }
+    const history = [...exchanges(6), picture, assistant('A boat.'), ...exchanges(6)]
+
+    const { got } = await chat(stack.url, [...history, user('And now?')], { headers: named })
+
+    expect(got.headers['x-cwm-rollover']).toBeDefined()
+    expect(stack.sim.requests.all('engine').some(({ path }) => path === '/tokenize')).toBe(true)
+  })
+})
+
+describe('other dialects', () => {
+  it('responses are cut, their note in the instructions', async () => {
+    await start({ rollover_note: true })
+    const input = [...exchanges(20), user('And now?')]
+
+    const got = await ask(stack.url, '/v1/responses', {
+      body: { model, input, instructions: 'Be brief.' },
+      headers: named,
+    })
+
+    expect(got.status).toBe(200)
+    expect(got.headers['x-cwm-rollover']).toBeDefined()
+    expect(lastSent('/v1/responses').input.length).toBeLessThan(20)
+    expect(lastSent('/v1/responses').instructions).toMatch(/^Be brief\.\n\n.*cut-[0-9a-f]{12}/)
+  })
+
+  it('Anthropic’s messages are cut, streamed, their note in the system prompt', async () => {
+    await start({ rollover_note: true })
+    const messages = [...exchanges(20), user('And now?')]
+
+    const got = await ask(stack.url, '/v1/messages', {
+      body: { model, max_tokens: 50, messages, system: 'Be brief.', stream: true },
+      headers: named,
+    })
+
+    expect(got.text).toContain('message_stop')
+    expect(got.headers['x-cwm-rollover']).toBeDefined()
+    expect(lastSent('/v1/messages').system).toMatch(/^Be brief\.\n\n.*cut-[0-9a-f]{12}/)
+  })
+
+  it('completions, of which nothing can be cut, are refused', async () => {
+    await start()
+
+    const got = await ask(stack.url, '/v1/completions', { body: { model, prompt: prose(1100), max_tokens: 9 } })
+
+    expect(errorOf(got).code).toBe('context_length_exceeded')
+  })
+})
+
+describe('a turn that cannot be cut', () => {
+  it('because its result of a tool is too large is refused', async () => {
+    await start()
+    const messages = [
+      user('Read it.'),
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id: 'a', type: 'function', function: { name: 'read', arguments: '{}' } }],
+      },
+      { role: 'tool', tool_call_id: 'a', content: prose(1100) },
+    ]
+
+    const got = await ask(stack.url, CHAT, { body: { model, messages } })
+
+    expect(got.status).toBe(400)
+    expect(errorOf(got)).toMatchObject({ code: 'context_length_exceeded', param: 'messages' })
+    expect(stack.sim.requests.all('engine').some(({ path }) => path === CHAT)).toBe(false)
+  })
+
+  it('because its window could not be stored is refused, and the engine gets nothing', async () => {
+    await start({ max_windows: 0 })
+
+    const got = await ask(stack.url, CHAT, { body: { model, messages: [...exchanges(20), user('And now?')] } })
+
+    expect(errorOf(got).code).toBe('quota_exceeded')
+    expect(stack.sim.requests.all('engine').some(({ path }) => path === CHAT)).toBe(false)
+  })
+})
+
+describe('many turns at once', () => {
+  it('make one window of one cut', async () => {
+    await start()
+    const messages = [...exchanges(20), user('And now?')]
+
+    const turns = await Promise.all(Array.from({ length: 5 }, () => chat(stack.url, messages, { headers: named })))
+
+    expect(new Set(turns.map(({ got }) => windowOf(got))).size).toBe(1)
+    const { data } = await rest<{ data: unknown[] }>(stack.url, 'GET', '/windows')
+    expect(data).toHaveLength(1)
+  })
+})
