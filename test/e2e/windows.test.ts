@@ -621,10 +621,19 @@ describe('on another stack', () => {
     expect(got.text).toContain('larch')
   })
 
-  it('without scale-out a window of responses is text, and says so', async () => {
+  // `/tokenize` knows chat only, and there a call's members come in another order than /v1/responses gives them.
+  it('without scale-out a window of responses with calls is text, and says so', async () => {
     const [dialect, path, body] = talkOf('responses')
     other = await startStack()
-    const request: Ask = { body: body(`${prose(600)}. The code word is larch.`), headers: { 'x-cwm-freeze': 'w' } }
+    const called = [
+      user('What is the word?'),
+      { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{}' },
+      { type: 'function_call_output', call_id: 'c1', output: 'none yet' },
+    ]
+    const request: Ask = {
+      body: body(`${prose(600)}. The code word is larch.`, called),
+      headers: { 'x-cwm-freeze': 'w' },
+    }
     expect((await ask(other.url, path, request)).status).toBe(200)
     const window = await settled(other.url, 'w')
 
@@ -640,9 +649,9 @@ describe('on another stack', () => {
     expect(got.text).toContain('larch')
   })
 
-  // `/tokenize` knows chat only: cwm makes of Anthropic's messages the chat that vLLM makes of them.
-  it('without scale-out a window of messages is restorable all the same', async () => {
-    const [, path, body] = talkOf('messages')
+  // `/tokenize` knows chat only: cwm makes of these the chat that vLLM makes of them.
+  it.each(['messages', 'responses'])('without scale-out a window of %s is restorable all the same', async (dialect) => {
+    const [, path, body] = talkOf(dialect)
     other = await startStack()
     const request: Ask = { body: body(`${prose(600)}. The code word is larch.`), headers: { 'x-cwm-freeze': 'w' } }
     expect((await ask(other.url, path, request)).status).toBe(200)
