@@ -12,6 +12,7 @@ import { discoverUpstream } from './discovery.ts'
 import { readHealth } from './health.ts'
 import { LmcacheLink } from './lmcache/link.ts'
 import { openStore } from './open-store.ts'
+import { BreakFinder } from './proxy/break-finder.ts'
 import { ProxyHandler } from './proxy/proxy.ts'
 import { defaultRoutes } from './proxy/routes.ts'
 import { StoredResponses } from './proxy/stored-responses.ts'
@@ -21,6 +22,7 @@ import { Callers } from './sessions/callers.ts'
 import { behindWindowMark, chainOf } from './sessions/chain.ts'
 import { EventLog } from './sessions/events.ts'
 import { Lineages } from './sessions/lineages.ts'
+import { NewestSessions } from './sessions/newest.ts'
 import { RetainedTurns } from './sessions/retained.ts'
 import { scopeOf } from './sessions/scope.ts'
 import { KnownSizes } from './sessions/sizes.ts'
@@ -150,12 +152,16 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       operatorKey: settings.operator_key,
       upstreamApiKey: settings.upstream_api_key,
     })
+    const newest = new NewestSessions(settings.sessions_in_memory)
+    const breaks = new BreakFinder({ retained, newest, events, log, metrics, now })
+    closers.push(() => breaks.settle())
     const proxy = new ProxyHandler(
       {
         sessions,
         responses: new StoredResponses(sessions),
         windows,
         retained,
+        breaks,
         autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
         cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
         engine,

@@ -75,7 +75,6 @@ function cold(change: Partial<DeliveredTurn> = {}, after: Partial<SessionRecord>
     found: 'named',
     scope: '[2,"t","chat",[]]',
     hasHistory: true,
-    cutBefore: undefined,
     cut: undefined,
     clientIndex: (sent) => sent,
     ...change,
@@ -172,8 +171,7 @@ describe('nothing is told of', () => {
     ['the first turn after a thaw', cold({ before: { ...record, thaw } })],
     ['a turn behind another window', cold({ turn: { ...next, parent: 'w' } })],
     ['a turn of another lineage', cold({ turn: { ...next, lineage: 'm' } })],
-    ['a new cut', cold({ cut: 'new', cutBefore: 'old' })],
-    ['the end of a cut', cold({ cutBefore: 'old' })],
+    ['a new cut', cold({ cut: 'new' })],
     ['a continuation of a stored response', cold({ found: 'response' })],
     ['a completion', cold({ turn: { ...next, dialect: 'completions' } })],
     [
@@ -204,6 +202,15 @@ describe('nothing is told of', () => {
 
     expect(events).toHaveLength(16)
   })
+})
+
+it('tells of turns under one cut, and not of the first without it', async () => {
+  const both = finder()
+  const warm = { usage: usage(1_020, 1_008) }
+  await both.breaks.look(cold({ cut: 'one', ...warm }))
+
+  expect(await causeOf(cold({ cut: 'one' }), both)).toBe('evicted')
+  expect(await causeOf(cold(), both)).toBeUndefined()
 })
 
 it('goes on after a turn of several answers from any of them in silence', async () => {

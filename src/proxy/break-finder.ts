@@ -38,8 +38,7 @@ export interface DeliveredTurn {
   readonly scope: string
   /** Whether the request holds a reply. */
   readonly hasHistory: boolean
-  /** Where the last turn's messages were cut, and where this one's; undefined: not at all. */
-  readonly cutBefore: string | undefined
+  /** Where its messages were cut; undefined: not at all. */
   readonly cut: string | undefined
   /** From an index into the messages that were sent to one into the client's own; undefined for what the client did not send. */
   readonly clientIndex: (sent: number) => number | undefined
@@ -49,7 +48,14 @@ export interface DeliveredTurn {
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 /** Turns that wait to be looked at; further ones are not. */
 const MAX_WAITING = 16
-const MAX_SEVERAL = 10_000
+/** Sessions whose last turn is noted; of the others it is taken to have been a plain one. */
+const MAX_NOTED = 10_000
+
+/** What of a session's last turn is not kept with it. */
+interface Noted {
+  readonly several: boolean
+  readonly cut: string | undefined
+}
 
 interface LastTurn {
   /** Where the store has it: settles once it has been read. */
@@ -59,8 +65,7 @@ interface LastTurn {
 
 export class BreakFinder {
   readonly #parts: BreakFinderParts
-  /** Sessions whose last turn had several answers. */
-  readonly #several = new LRUCache<string, true>({ max: MAX_SEVERAL })
+  readonly #noted = new LRUCache<string, Noted>({ max: MAX_NOTED })
   #waiting = 0
   #queue: Promise<void> = Promise.resolve()
 
@@ -73,12 +78,11 @@ export class BreakFinder {
    * before it has been read from the store, where it is kept there: until then it must not be written over. Never rejects.
    */
   look(delivered: DeliveredTurn): Promise<unknown> {
-    const { session, before, usage, found, answers, scope } = delivered
+    const { session, before, usage, found, answers, scope, cut } = delivered
     const { tenant, id } = before
     const key = JSON.stringify([tenant, id])
-    const several = this.#several.has(key)
-    if (answers > 1) this.#several.set(key, true)
-    else this.#several.delete(key)
+    const { several, cut: cutBefore } = this.#noted.get(key) ?? { several: false, cut: undefined }
+    this.#noted.set(key, { several: answers > 1, cut })
     const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
     this.#parts.newest.note(scope, id)
     if (session.record.prefixBreak !== undefined) session.change({ prefixBreak: undefined })
@@ -90,7 +94,7 @@ export class BreakFinder {
       if (turns.length > 0) this.#enqueue(() => this.#explainNew(delivered, usage, turns))
       return Promise.resolve()
     }
-    if (before.usage === undefined || !isComparable(delivered)) return Promise.resolve()
+    if (before.usage === undefined || cut !== cutBefore || !isComparable(delivered)) return Promise.resolve()
     const facts = { before: before.usage, now: usage, several }
     if (!isCold(expectedTokens(facts), usage.cachedTokens)) return Promise.resolve()
     const last = this.#last(tenant, id)
@@ -193,13 +197,12 @@ export class BreakFinder {
   }
 }
 
-/** Not the first turn, nor the first after a thaw or under another cut, nor one that another finished beside, nor one without a prompt. */
-function isComparable({ session, before, turn, found, cut, cutBefore }: DeliveredTurn): boolean {
+/** Not the first turn, nor the first after a thaw, nor one that another finished beside, nor one without a prompt. */
+function isComparable({ session, before, turn, found }: DeliveredTurn): boolean {
   const { record } = session
   return (
     found !== 'response' &&
     turn.dialect !== 'completions' &&
-    cut === cutBefore &&
     record.head === before.head &&
     record.turns === before.turns + 1 &&
     (before.thaw === undefined || before.thaw.at < before.lastTurnAt)

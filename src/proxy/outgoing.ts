@@ -87,6 +87,14 @@ export function cutItems(items: readonly (Buffer | string)[], cut: Cut | undefin
   return note?.kind === 'front' ? [JSON.stringify(note.message), ...kept] : kept
 }
 
+/** From an index into what goes out to one into the client's own messages; undefined for what the client did not send. */
+export function clientIndexOf({ before, skip }: Outgoing, cut: Cut | undefined): (sent: number) => number | undefined {
+  return (sent) => {
+    const index = cut === undefined ? sent : cut.keep[cut.note?.kind === 'front' ? sent - 1 : sent]
+    return index === undefined || index < before ? undefined : index - before + skip
+  }
+}
+
 /** A JSON list of these items. */
 export function listOf(items: readonly (Buffer | string)[]): Buffer {
   const joined: Buffer[] = [Buffer.from('[')]

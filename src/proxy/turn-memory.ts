@@ -10,12 +10,13 @@ import type { Caller } from '../base/tenants.ts'
 import { upperTokens } from '../context/size.ts'
 import { isTruncated } from '../context/truncation.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
-import type { RetainedTurns } from '../sessions/retained.ts'
+import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { AutoFreezer } from '../windows/auto-freeze.ts'
 import { promptOfTurn } from '../windows/prompt-of-turn.ts'
 import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { BreakFinder } from './break-finder.ts'
 import type { StoredResponses } from './stored-responses.ts'
 import type { Turn } from './turn.ts'
 
@@ -24,6 +25,7 @@ export interface MemoryParts {
   readonly responses: StoredResponses
   readonly windows: Windows
   readonly retained: RetainedTurns
+  readonly breaks: Pick<BreakFinder, 'look'>
   readonly autoFreezer: AutoFreezer
   readonly sizes: KnownSizes
   readonly events: EventSink
@@ -49,6 +51,8 @@ export class TurnMemory {
   readonly #rules: DialectRules
   readonly #reservation: NameReservation | undefined
   readonly #caller: Caller
+  /** The session as it was when the turn was dispatched. */
+  readonly #before: SessionRecord
   #digests: string[] = []
   #responseId: string | undefined
   #observation: Observation | undefined
@@ -69,6 +73,7 @@ export class TurnMemory {
     this.#rules = rules
     this.#reservation = reservation
     this.#caller = caller
+    this.#before = turn.session.record
   }
 
   /**
@@ -154,6 +159,8 @@ export class TurnMemory {
       )
       return
     }
+    const turn = this.#observation.complete ? this.#retainable(this.#observation) : undefined
+    const looked = turn === undefined ? undefined : this.#look(turn, this.#observation)
     const stored = sessions
       .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId])
       .catch((thrown: unknown) => {
@@ -161,8 +168,8 @@ export class TurnMemory {
         log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
       })
       .finally(() => this.#settleResponse())
-    if (this.#observation.complete) this.#keep(stored)
-    else this.#refuseFreeze('the answer was not complete')
+    if (turn !== undefined) this.#keep(turn, stored, looked)
+    else if (!this.#observation.complete) this.#refuseFreeze('the answer was not complete')
   }
 
   /** The client was told that the freeze is pending: what became of it must be found under the name. */
@@ -198,17 +205,34 @@ export class TurnMemory {
     return whole === undefined ? [own] : [own, this.#parts.behindWindowMark(own), whole]
   }
 
-  #keep(stored: Promise<void>): void {
-    const { retained, windows, autoFreezer } = this.#parts
-    const { session, body, clientSalt, lineage, base } = this.#turn
-    if (this.#rules.dialect === 'completions') return
-    const reply = this.#observation?.choices[0]?.messages ?? []
+  /** As it is kept for REST; undefined for completions, which have no messages. */
+  #retainable({ choices }: Observation): RetainedTurn | undefined {
+    const { body, clientSalt, lineage, base } = this.#turn
+    const { dialect } = this.#rules
+    if (dialect === 'completions') return undefined
+    const reply = choices[0]?.messages ?? []
     const promptTokens = this.#usage?.promptTokens
+    return { dialect, body, reply, promptTokens, clientSalt, lineage, parent: base?.record.name }
+  }
+
+  /** Why it was cold, if it was; before it takes the last turn's place. */
+  #look(turn: RetainedTurn, { choices }: Observation): Promise<unknown> {
+    const { session, found, scope, chain, clientIndex, rollover } = this.#turn
+    const hasHistory = chain !== undefined && chain.candidates.length > 0
+    return this.#parts.breaks.look({
+      ...{ session, before: this.#before, turn, usage: this.#usage, answers: choices.length },
+      ...{ found, scope, hasHistory, cut: rollover?.cut, clientIndex },
+    })
+  }
+
+  /** `looked`: the last turn is no longer needed. */
+  #keep(turn: RetainedTurn, stored: Promise<void>, looked: Promise<unknown> | undefined): void {
+    const { retained, windows, autoFreezer } = this.#parts
+    const { session } = this.#turn
+    const { clientSalt, lineage, parent } = turn
     const { tenant, id } = session.record
-    const parent = base?.record.name
-    const turn = { dialect: this.#rules.dialect, body, reply, promptTokens, clientSalt, lineage, parent }
     const { apiKey, actor, policy } = this.#caller
-    retained.keep(tenant, id, turn, stored)
+    retained.keep(tenant, id, turn, Promise.all([stored, looked]))
     const frozenAs = this.#reservation?.name
     const finished = { session, turn, usage: this.#usage, nearLimit: policy.nearLimit, frozenAs }
     void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))

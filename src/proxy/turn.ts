@@ -18,7 +18,7 @@ import { type FindParts, type Found, type FoundSession, findSession, sessionOfRe
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
 import { type KeepParts, keepWhole } from './keep-whole.ts'
-import { cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
+import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
 import { type FitRequest, fitTurn, hasTools, type OverflowParts } from './overflow.ts'
 import { setMembers } from './raw-json.ts'
 
@@ -77,6 +77,10 @@ export interface Turn {
   readonly shape: string | undefined
   /** Where the prompt is cut; undefined when it goes out whole. */
   readonly rollover: Rollover | undefined
+  /** In which its history was looked for. */
+  readonly scope: string
+  /** From an index into the messages that go out to one into the client's own; undefined for what the client did not send. */
+  readonly clientIndex: (sent: number) => number | undefined
   /** The chain over what the client sent, to which the reply is added. Undefined for completions and continuations. */
   readonly chain: Chain | undefined
   /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
@@ -179,6 +183,8 @@ async function buildTurn(
     hasTools: outgoing !== undefined && hasTools(outgoing.shaping),
     shape: fitted.shape,
     rollover,
+    scope,
+    clientIndex: outgoing === undefined ? (sent) => sent : clientIndexOf(outgoing, fitted.cut),
     chain,
     wholeChain,
   }
