@@ -22,7 +22,7 @@ export function checkCut({ messages }: Prompt, at: number, rules: DialectRules):
   )
 }
 
-function isCut(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
+export function isCut(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
   const last = messages[at - 1]
   if (last === undefined || !Number.isInteger(at)) return false
   if (at === messages.length) return true
