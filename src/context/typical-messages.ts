@@ -3,7 +3,7 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { upperTokensOfMessage, upperTokensOfShaping } from './size.ts'
-import { typicalTokens } from './typical.ts'
+import { type TokenScale, typicalTokens, UNSCALED } from './typical.ts'
 
 /** Role and marks around a message. */
 const MESSAGE = 6
@@ -35,33 +35,34 @@ const UNWRITTEN = new Set([
 const NESTED = new Set(['content', 'summary', 'output', 'tool_calls', 'function'])
 
 /** Tokens of one message or input item; at most `upperTokensOfMessage`. */
-export function typicalTokensOfMessage(message: JsonValue): number {
-  return Math.min(MESSAGE + ofPart(message), upperTokensOfMessage(message))
+export function typicalTokensOfMessage(message: JsonValue, scale = UNSCALED): number {
+  return Math.min(MESSAGE + ofPart(message, scale), upperTokensOfMessage(message))
 }
 
 /** Tokens of all that stands beside the messages; at most `upperTokensOfShaping`. */
-export function typicalTokensOfShaping(shaping: JsonObject): number {
+export function typicalTokensOfShaping(shaping: JsonObject, scale = UNSCALED): number {
   let tokens = 0
   for (const [field, value] of Object.entries(shaping)) {
-    if (field === 'system' || field === 'instructions') tokens += MESSAGE + ofPart(value)
-    else tokens += ofJson(value) + (field === 'tools' ? TOOLS : 0)
+    if (field === 'system' || field === 'instructions') tokens += MESSAGE + ofPart(value, scale)
+    else tokens += ofJson(value, scale) + (field === 'tools' ? TOOLS : 0)
   }
   return Math.min(tokens, upperTokensOfShaping(shaping))
 }
 
-function ofPart(part: JsonValue | undefined): number {
-  if (!isObject(part)) return Array.isArray(part) ? sum(part, (item) => PART + ofPart(item)) : ofJson(part)
+function ofPart(part: JsonValue | undefined, scale: TokenScale): number {
+  if (!isObject(part))
+    return Array.isArray(part) ? sum(part, (item) => PART + ofPart(item, scale)) : ofJson(part, scale)
   return sum(Object.entries(part), ([key, member]) => {
     if (member === null || UNWRITTEN.has(key)) return 0
-    return NESTED.has(key) ? ofPart(member) : ofJson(member)
+    return NESTED.has(key) ? ofPart(member, scale) : ofJson(member, scale)
   })
 }
 
-function ofJson(value: JsonValue | undefined): number {
-  if (typeof value === 'string') return typicalTokens(value)
-  if (typeof value !== 'object' || value === null) return typicalTokens(String(value))
-  if (!isObject(value)) return sum(value, (item) => MEMBER + ofJson(item))
-  return sum(Object.entries(value), ([key, member]) => MEMBER + typicalTokens(key) + ofJson(member))
+function ofJson(value: JsonValue | undefined, scale: TokenScale): number {
+  if (typeof value === 'string') return typicalTokens(value, scale)
+  if (typeof value !== 'object' || value === null) return typicalTokens(String(value), scale)
+  if (!isObject(value)) return sum(value, (item) => MEMBER + ofJson(item, scale))
+  return sum(Object.entries(value), ([key, member]) => MEMBER + typicalTokens(key, scale) + ofJson(member, scale))
 }
 
 function sum<T>(items: readonly T[], tokensOf: (item: T) => number): number {

@@ -1,6 +1,6 @@
 // How many tokens a text is likely to be for today's tokenizers of large vocabulary (cl100k, Llama 3, Qwen), or somewhat more: by classes
 // of characters alone, so that it is the same on every proxy and after every restart. What an engine's own tokenizer makes of it is a
-// factor on top (upstream/token-scale.ts). Nothing is bounded here: see size.ts.
+// matter of factors (upstream/token-scale.ts). Nothing is bounded here: see size.ts.
 
 /** Costs are counted in eighths of a token: whole numbers, which add up alike everywhere. */
 const TOKEN = 8
@@ -35,6 +35,14 @@ const RANGES: readonly (readonly [end: number, cost: number])[] = [
 /** By the upper twelve bits of a unit: no range begins within such a block. */
 const COSTS = Uint8Array.from({ length: 0x1000 }, (_, block) => RANGES.find(([end]) => block * 16 < end)?.[1] ?? TOKEN)
 
+/** How many tokens an engine's tokenizer makes of one here: of ASCII, and of all else. */
+export interface TokenScale {
+  readonly ascii: number
+  readonly beyond: number
+}
+
+export const UNSCALED: TokenScale = { ascii: 1, beyond: 1 }
+
 /** Kinds of units: numbers, so that a table tells them. */
 const SMALL = 0
 const CAPITAL = 1
@@ -45,15 +53,16 @@ const OTHER = 5
 const KINDS = Uint8Array.from({ length: 0x80 }, (_, unit) => kindOf(String.fromCharCode(unit)))
 
 /** Tokens, rounded up; a pure function of the text, in one pass. */
-export function typicalTokens(text: string): number {
-  let eighths = 0
+export function typicalTokens(text: string, scale = UNSCALED): number {
+  let ascii = 0
+  let beyond = 0
   let before = OTHER
   /** Units since the word, or the white space, began. */
   let run = 0
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
     if (unit >= 0x80) {
-      eighths += COSTS[unit >> 4] as number
+      beyond += COSTS[unit >> 4] as number
       before = OTHER
       continue
     }
@@ -61,10 +70,10 @@ export function typicalTokens(text: string): number {
     // A capital behind a small letter begins a word, as in camelCase, and so does a small letter behind several capitals.
     const continues = kind === before || (kind === SMALL && before === CAPITAL && run === 1)
     run = continues ? run + 1 : 1
-    eighths += costOf(kind, before, run)
+    ascii += costOf(kind, before, run)
     before = kind
   }
-  return Math.ceil(eighths / TOKEN)
+  return Math.ceil((ascii * scale.ascii + beyond * scale.beyond) / TOKEN)
 }
 
 function costOf(kind: number, before: number, run: number): number {

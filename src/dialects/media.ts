@@ -10,6 +10,8 @@ const TEXT_PARTS: readonly (JsonValue | undefined)[] = [
   'output_text',
   'refusal',
   'thinking',
+  'reasoning_text',
+  'summary_text',
   'redacted_thinking',
   'tool_use',
   'tool_result',

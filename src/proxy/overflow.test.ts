@@ -7,6 +7,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { NearLimit, overflowPolicies } from '../base/tenants.ts'
 import { upperTokens } from '../context/size.ts'
+import { UNSCALED } from '../context/typical.ts'
 import { chatRules } from '../dialects/chat.ts'
 import { chainOf } from '../sessions/chain.ts'
 import { KnownSizes } from '../sessions/sizes.ts'
@@ -62,7 +63,7 @@ async function drive(
       },
       countText: (_model, text) => Promise.resolve(encodeText(String(text)).length),
     },
-    scales: { of: () => Promise.resolve(1) },
+    scales: { of: () => Promise.resolve(UNSCALED) },
     sizes,
     metrics: createMetrics(),
   }

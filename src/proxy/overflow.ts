@@ -11,6 +11,7 @@ import { contextExceeded } from '../context/overflow.ts'
 import { cutTag, type Fold, fold } from '../context/rollover.ts'
 import { reserveOf, roomFor } from '../context/room.ts'
 import { upperTokens, upperTokensOfMessage, upperTokensOfText } from '../context/size.ts'
+import { type TokenScale, UNSCALED } from '../context/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../context/typical-messages.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { firstMediaAt, withoutMedia } from '../dialects/media.ts'
@@ -111,21 +112,22 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
   const { rules, outgoing, nearLimit, call } = request
   const { messages, shaping } = outgoing
   const reserve = reserveOf(limit)
-  const fixed = FRAME_TOKENS + typicalTokensOfShaping(shaping)
   // Sizes are never taken for more than their upper bound, so what is below it in all is never cut.
   const small = firstMediaAt(messages) === -1 && FRAME_TOKENS + upperTokens({ messages, shaping }) <= limit - reserve
-  const scale = small ? 1 : await parts.scales.of(outgoing.model, call.apiKey)
-  const foldBy = (factor: number) =>
-    fold({
+  const scale = small ? UNSCALED : await parts.scales.of(outgoing.model, call.apiKey)
+  const foldBy = (factor: number) => {
+    const larger = { ascii: scale.ascii * factor, beyond: scale.beyond * factor }
+    return fold({
       messages,
       rules,
-      sizeOf: (message) => sizeIn(message, scale * factor),
-      fixed: Math.ceil(fixed * scale * factor),
+      sizeOf: (message) => sizeIn(message, larger),
+      fixed: FRAME_TOKENS + typicalTokensOfShaping(shaping, larger),
       limit,
       reserve,
       to: nearLimit.rolloverTo,
       keepFirst: nearLimit.keepFirst,
     })
+  }
   const first = foldBy(1)
   let tokens: number | undefined
   for (const factor of first.kind === 'impossible' ? SMALLER : LARGER) {
@@ -227,9 +229,9 @@ function added(tokens: number, messages: readonly JsonValue[]): number | undefin
 }
 
 /** Deterministic, so that the cut is: nothing of usage goes into it. */
-function sizeIn(message: JsonValue, factor: number): number {
+function sizeIn(message: JsonValue, scale: TokenScale): number {
   const { text, media } = withoutMedia(message)
-  return Math.min(Math.ceil(typicalTokensOfMessage(text) * factor), upperTokensOfMessage(text)) + media * MEDIA_TOKENS
+  return typicalTokensOfMessage(text, scale) + media * MEDIA_TOKENS
 }
 
 /** The refusal, with exact numbers where the engine gives any. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import { typicalTokens } from '../context/typical.ts'
+import { typicalTokens, UNSCALED } from '../context/typical.ts'
 import { TokenScales } from './token-scale.ts'
 
 const noKey = undefined
@@ -24,13 +24,13 @@ it.each([
   [3.4, 4],
   [11, 8],
 ])('a tokenizer that counts %d times as much has the scale %d', async (ratio, scale) => {
-  expect(await new TokenScales(engineOf(() => ratio)).of('m', noKey)).toBe(scale)
+  expect(await new TokenScales(engineOf(() => ratio)).of('m', noKey)).toEqual({ ascii: scale, beyond: scale })
 })
 
-it('the text that fares worst decides', async () => {
-  const engine = engineOf((text) => (text.startsWith('{') ? 1.9 : 0.8))
+it('the text that fares worst decides, apart for what is not ASCII', async () => {
+  const engine = engineOf((text) => (text.startsWith('{') ? 1.9 : text.startsWith('Л') ? 2.8 : 0.8))
 
-  expect(await new TokenScales(engine).of('m', noKey)).toBe(2)
+  expect(await new TokenScales(engine).of('m', noKey)).toEqual({ ascii: 2, beyond: 3 })
 })
 
 it('a model is asked for once, however many wait', async () => {
@@ -41,7 +41,7 @@ it('a model is asked for once, however many wait', async () => {
   const asked = engine.asked.length
   await scales.of('m', 'another key')
 
-  expect(together).toEqual([1, 1])
+  expect(together).toEqual([UNSCALED, UNSCALED])
   expect(engine.asked.length).toBe(asked)
   await scales.of('other', noKey)
   expect(engine.asked.length).toBe(2 * asked)
@@ -58,9 +58,9 @@ it('a failure is thrown, and the next call asks again', async () => {
   await expect(scales.of('m', noKey)).rejects.toMatchObject({ code: 'UPSTREAM_REFUSED' })
   fails = false
 
-  expect(await scales.of('m', noKey)).toBe(1.5)
+  expect(await scales.of('m', noKey)).toEqual({ ascii: 1.5, beyond: 1.5 })
 })
 
-it('an engine that cannot count has the scale 1', async () => {
-  expect(await new TokenScales(engineOf(() => undefined)).of('m', noKey)).toBe(1)
+it('an engine that cannot count is not scaled', async () => {
+  expect(await new TokenScales(engineOf(() => undefined)).of('m', noKey)).toEqual(UNSCALED)
 })

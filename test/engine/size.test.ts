@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../../src/base/json.ts'
 import type { Prompt } from '../../src/base/records.ts'
 import { PREAMBLE_TOKENS, upperTokens, upperTokensOfText } from '../../src/context/size.ts'
-import { typicalTokens } from '../../src/context/typical.ts'
+import { type TokenScale, typicalTokens } from '../../src/context/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../../src/context/typical-messages.ts'
 import { Engine } from '../../src/upstream/engine.ts'
 import { TokenScales } from '../../src/upstream/token-scale.ts'
@@ -22,7 +22,7 @@ let hop: Server
 /** With whatever endpoints the engine has, and with `/tokenize` alone. */
 let engine: Engine
 let plain: Engine
-let scale: number
+let scale: TokenScale
 
 function connect(url: string): Engine {
   const patience = { connectTimeoutMs: 5_000, headersTimeoutMs: 60_000, bodyTimeoutMs: 60_000 }
@@ -124,10 +124,12 @@ describe('before a tokenizer has seen it', () => {
     for (const text of Object.values(SAMPLES)) {
       const exact = (await engine.countText(MODEL, text, OPTIONS)) ?? Number.POSITIVE_INFINITY
       ofUpper.push(exact / upperTokensOfText(text))
-      ofTypical.push(exact / (typicalTokens(text) * scale))
+      ofTypical.push(exact / typicalTokens(text, scale))
     }
 
-    console.log(`texts, scale ${scale}: exact/upper ${spread(ofUpper)}, exact/(typical x scale) ${spread(ofTypical)}`)
+    console.log(
+      `texts, scale ${JSON.stringify(scale)}: exact/upper ${spread(ofUpper)}, exact/(typical x scale) ${spread(ofTypical)}`,
+    )
     expect(Math.max(...ofUpper)).toBeLessThanOrEqual(1)
     expect(Math.max(...ofTypical)).toBeLessThanOrEqual(1.1)
   })
@@ -139,11 +141,11 @@ describe('before a tokenizer has seen it', () => {
       const exact = await engine.countTokens({ dialect, model: MODEL, ...asked }, OPTIONS)
       const upper = upperTokens(asked) + PREAMBLE_TOKENS
       const typical = asked.messages.reduce<number>(
-        (sum, message) => sum + typicalTokensOfMessage(message),
-        typicalTokensOfShaping(asked.shaping),
+        (sum, message) => sum + typicalTokensOfMessage(message, scale),
+        typicalTokensOfShaping(asked.shaping, scale),
       )
       ofUpper.push((exact ?? Number.POSITIVE_INFINITY) / upper)
-      ofTypical.push((exact ?? Number.POSITIVE_INFINITY) / (typical * scale))
+      ofTypical.push((exact ?? Number.POSITIVE_INFINITY) / typical)
     }
 
     console.log(`${dialect}: exact/upper ${spread(ofUpper)}, exact/(typical x scale) ${spread(ofTypical)}`)
