@@ -131,7 +131,8 @@ describe('before a tokenizer has seen it', () => {
       `texts, scale ${JSON.stringify(scale)}: exact/upper ${spread(ofUpper)}, exact/(typical x scale) ${spread(ofTypical)}`,
     )
     expect(Math.max(...ofUpper)).toBeLessThanOrEqual(1)
-    expect(Math.max(...ofTypical)).toBeLessThanOrEqual(1.1)
+    // No bound: where a text is larger than its estimate, the tokenizer has the last word.
+    expect(Math.max(...ofTypical)).toBeLessThanOrEqual(1.2)
   })
 
   it.each(['chat', 'messages', 'responses'] as const)('a prompt of %s is under its bound', async (dialect) => {
