@@ -37,6 +37,7 @@ import { Upstream } from './upstream/upstream.ts'
 import { version } from './version.ts'
 import { AutoBudget } from './windows/auto-budget.ts'
 import { AutoFreezer } from './windows/auto-freeze.ts'
+import { AutoThaw } from './windows/auto-thaw.ts'
 import { CutFreezer } from './windows/cut-freeze.ts'
 import { Deletions } from './windows/deletions.ts'
 import { endIdleSessions } from './windows/idle.ts'
@@ -58,6 +59,8 @@ export interface App {
 
 /** A warm call prefills a whole window. */
 const WARM_DEADLINE_MS = 1_800_000
+/** LMCache answers in a tenth of a second, or has trouble of its own. */
+const AUTO_THAW_WAIT_MS = 2_000
 const SWEEP_INTERVAL_MS = 60_000
 const DROPPED_PER_SWEEP = 10_000
 /** Each look reads a Redis store through, and only a proxy that still has the key before can have left something since the last. */
@@ -163,6 +166,14 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
         retained,
         breaks,
         autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
+        autoThaw: new AutoThaw({
+          windows,
+          metrics,
+          log,
+          now,
+          afterMs: settings.thaw_after_ms,
+          waitMs: AUTO_THAW_WAIT_MS,
+        }),
         cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
         engine,
         scales: new TokenScales(engine),

@@ -15,6 +15,7 @@ import type { RetainedTurns } from '../sessions/retained.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
 import type { EngineModels } from '../upstream/models.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
@@ -52,6 +53,7 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly listModels: ListModels
   readonly windows: Windows
   readonly retained: RetainedTurns
+  readonly autoThaw: Pick<AutoThaw, 'onReturn'>
   readonly log: Logger
   readonly metrics: Metrics
   readonly now: () => number
@@ -209,7 +211,7 @@ export class ProxyHandler {
         previousResponse,
         call,
       })
-      const { sessions } = this.#parts
+      const { sessions, autoThaw } = this.#parts
       onClose(response, () => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc({ found: turn.found })
@@ -217,6 +219,7 @@ export class ProxyHandler {
         metrics.degradedTurns.inc()
         client.set('x-cwm-degraded', 'store')
       }
+      if (turn.restored === undefined) await autoThaw.onReturn(turn.session, { apiKey })
       if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
       if (response.destroyed) throw clientGone()
       const { contextLimit } = models.peek(turn.model, apiKey) ?? {}

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { silentLogger } from '../base/logger.ts'
+import { createMetrics } from '../base/metrics.ts'
+import type { SessionRecord } from '../base/records.ts'
+import { LiveSession } from '../sessions/live-session.ts'
+import { AutoThaw } from './auto-thaw.ts'
+
+const record: SessionRecord = {
+  tenant: 't',
+  id: 's',
+  named: true,
+  lineage: 'lineage',
+  head: 0,
+  spaces: [],
+  createdAt: 0,
+  lastTurnAt: 1_000,
+  turns: 1,
+  auto: { count: 1, window: 'auto.0.1', at: 1_000 },
+}
+const rollover = { cut: 'c', window: 'auto.0.1', messages: 4, at: 1_000 }
+type Change = Parameters<LiveSession['change']>[0]
+function sessionOf(change: Change = {}): LiveSession {
+  const session = new LiveSession(record, { stored: true })
+  session.change(change)
+  return session
+}
+const nobody = { apiKey: undefined }
+
+/** Prefetches that are noted, and over when `end` is called. */
+function setUp({ afterMs = 500, at = 2_000 } = {}) {
+  const asked: string[] = []
+  const { promise, resolve, reject } = withResolvers()
+  const prefetch = async (_: string, name: string) => {
+    asked.push(name)
+    await promise
+    return { foundChunks: 1, totalChunks: 1, ms: 1 }
+  }
+  const metrics = createMetrics()
+  const thaw = new AutoThaw({
+    windows: { prefetch },
+    metrics,
+    log: silentLogger,
+    now: () => at,
+    afterMs,
+    waitMs: 1_000,
+  })
+  return { thaw, asked, end: resolve, fail: reject }
+}
+
+function withResolvers() {
+  let resolve = () => {}
+  let reject: (error: Error) => void = () => {}
+  const promise = new Promise<void>((done, failed) => {
+    resolve = done
+    reject = failed
+  })
+  return { promise, resolve, reject }
+}
+
+describe('a session that comes back', () => {
+  it('waits for the prefetch of its newest window, once for all requests of that return', async () => {
+    const { thaw, asked, end } = setUp()
+    const session = sessionOf()
+    let over = 0
+
+    const first = thaw.onReturn(session, nobody).then(() => over++)
+    const second = thaw.onReturn(session, nobody).then(() => over++)
+    const before = over
+    end()
+    await Promise.all([first, second])
+
+    expect([asked, before, over]).toEqual([['auto.0.1'], 0, 2])
+  })
+
+  it('comes back again when it was idle again', async () => {
+    const { thaw, asked, end } = setUp()
+    const session = sessionOf()
+    end()
+    await thaw.onReturn(session, nobody)
+    session.change({ lastTurnAt: 1_200 })
+
+    await thaw.onReturn(session, nobody)
+
+    expect(asked).toHaveLength(2)
+  })
+
+  it('goes on without what could not be prefetched', async () => {
+    const { thaw, fail } = setUp()
+
+    const returned = thaw.onReturn(sessionOf(), nobody)
+    fail(new CwmError('LMCACHE_UNREACHABLE', 'away'))
+
+    await expect(returned).resolves.toBeUndefined()
+  })
+
+  it.each<[string, Change, string[]]>([
+    ['its base window where nothing was frozen since the thaw', { auto: undefined, baseWindow: 'base' }, ['base']],
+    ['nothing where it was never frozen', { auto: undefined }, []],
+    ['nothing while its prompts go out cut', { rollover }, []],
+    ['what was frozen since the cut', { rollover, auto: { count: 2, window: 'auto.0.2', at: 1_500 } }, ['auto.0.2']],
+    ['nothing that was no pause', { lastTurnAt: 1_900 }, []],
+  ])('gets %s', async (_, change, expected) => {
+    const { thaw, asked, end } = setUp()
+    end()
+
+    await thaw.onReturn(sessionOf(change), nobody)
+
+    expect(asked).toEqual(expected)
+  })
+
+  it('gets nothing where the time is 0', async () => {
+    const { thaw, asked } = setUp({ afterMs: 0 })
+
+    await thaw.onReturn(sessionOf(), nobody)
+
+    expect(asked).toEqual([])
+  })
+})
