@@ -172,6 +172,21 @@ describe('a session whose context fills', () => {
     expect([between, await names()]).toEqual([['1'], ['1', '2']])
   })
 
+  it('is frozen with a later turn when it could not be with the first', async () => {
+    await start()
+    const ann = new Client('ann')
+    await ann.turn(300)
+    stack.sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500 } })
+    await ann.fill(0.75)
+    const failed = await ann.window(1)
+    stack.sim.clearFaults()
+
+    await ann.turn(1)
+
+    expect(failed.state).toBe('failed')
+    expect((await ann.window(2)).state).toBe('frozen')
+  })
+
   it('gives its window back as it was', async () => {
     await start()
     const ann = new Client('ann')

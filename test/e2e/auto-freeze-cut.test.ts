@@ -1,0 +1,97 @@
+// The window before a cut is the only way back from it: it is kept whatever becomes of its proof, and says what of it is text alone.
+
+import { afterEach, expect, it } from 'vitest'
+import { assistant, type ChatMessage, chat, prose, system, user } from '../support/conversation.ts'
+import { rest } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+import { pinsHeld, settled, type ThawJson, type WindowJson } from '../support/windows.ts'
+
+const LIMIT = 2048
+
+let stack: Stack
+afterEach(() => stack.close())
+
+const start = async (settings: object = {}) => {
+  stack = await startStack({
+    sim: { maxModelLen: LIMIT },
+    settings: { overflow: 'rollover', freeze_at: 0, ...settings },
+  })
+}
+const headers = { 'x-cwm-session': 'ann' }
+const words = (i: number) => `Turn ${i}: ${prose(60, `mill${i}`)}`
+
+/** Turns until the first cut; answers the history up to the last turn before it, the window, and the turn that was cut. */
+async function untilCut(): Promise<{ answered: readonly ChatMessage[]; window: WindowJson }> {
+  const history: ChatMessage[] = [system('You answer briefly.')]
+  for (let i = 0; ; i++) {
+    const turn = await chat(stack.url, [...history, user(words(i))], { headers })
+    const name = turn.got.headers['x-cwm-rollover']
+    if (name !== undefined) return { answered: history, window: await settled(stack.url, String(name)) }
+    history.push(user(words(i)), turn.reply)
+  }
+}
+
+/** As a client would send them: the reply stands in a window with all the fields that the engine gave it. */
+async function messagesOf(name: string): Promise<readonly ChatMessage[]> {
+  const { messages } = await rest<{ messages: ChatMessage[] }>(stack.url, 'GET', `/windows/${name}/export`)
+  return messages.map(({ role, content }) => ({ role, content }))
+}
+const thaw = (name: string) => rest<ThawJson>(stack.url, 'POST', `/windows/${name}/thaw`, { session_id: 'ben' })
+
+it('holds the last answered turn, of which all whole chunks come back', async () => {
+  await start()
+  const { answered, window } = await untilCut()
+  await stack.sim.restartEngine()
+  await stack.sim.restartLmcache()
+
+  const receipt = await thaw(window.name)
+
+  expect(await messagesOf(window.name)).toEqual(answered)
+  expect(window.receipt).toMatchObject({ durability: 'l2', pinned: true, warnings: [] })
+  expect(receipt).toMatchObject({ restored_tokens: window.receipt?.restorable_tokens, drift: false })
+})
+
+it('is kept when nothing can be proved of it', async () => {
+  await start()
+  stack.sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500 } })
+  const { answered, window } = await untilCut()
+  stack.sim.clearFaults()
+
+  const receipt = await thaw(window.name)
+
+  expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'unverified', restorable_tokens: 0 } })
+  expect(window.receipt?.warnings.join()).toContain('nothing is proved of its KV')
+  expect(await messagesOf(window.name)).toEqual(answered)
+  expect(receipt.restored_tokens).toBeGreaterThan(0)
+})
+
+it('goes without a pin where the budget of pins is full', async () => {
+  await start({ max_pinned_tokens: 10 })
+
+  const { window } = await untilCut()
+
+  expect(window).toMatchObject({ state: 'frozen', pin: 'none', receipt: { durability: 'l2', pinned: false } })
+  expect(window.receipt?.warnings.join()).toContain('not pinned')
+  expect(await pinsHeld(stack.sim)).toBe(0)
+})
+
+it('holds as text what came since the last answered turn, and its ids stay those of what was answered', async () => {
+  await start()
+  const first = [user(`Begin. ${prose(250)}`)]
+  const { reply } = await chat(stack.url, first, { headers })
+  const answered = [...first, reply]
+  // The client brings exchanges along that this cwm has never seen.
+  const brought = [user(`One. ${prose(250)}`), assistant(`Two. ${prose(250)}`), user(words(0)), assistant('Three.')]
+
+  const turn = await chat(stack.url, [...answered, ...brought, user('Four?')], { headers })
+  const window = await settled(stack.url, String(turn.got.headers['x-cwm-rollover']))
+  const messages = await messagesOf(window.name)
+  const receipt = await thaw(window.name)
+  const clone = await rest<WindowJson>(stack.url, 'POST', `/windows/${window.name}/clone`, { name: 'first', at: 2 })
+
+  expect(messages).toEqual([...answered, ...brought.slice(0, messages.length - 2)])
+  expect(messages.length).toBeGreaterThan(2)
+  expect(window.receipt?.warnings.join()).toContain('only their text is kept')
+  expect(receipt).toMatchObject({ tokens: window.receipt?.tokens, drift: false })
+  expect(clone).toMatchObject({ state: 'frozen', messages: 2, receipt: { tokens: window.receipt?.tokens } })
+})
