@@ -70,7 +70,10 @@ export class Engine {
    * /v1/responses may count a token more or less each: see responses-as-chat.ts. Undefined and throws as `promptIds`.
    */
   async countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
-    return (await this.#idsOf(prompt, options, 'count'))?.length
+    // First, because render endpoints refuse what is over the limit, and that is when the number matters.
+    const chat = asChat(prompt, 'ids')
+    const counted = chat === undefined ? undefined : await this.#tokenize(chat, options)
+    return (counted ?? (await this.#idsOf(prompt, options, 'count')))?.length
   }
 
   /**

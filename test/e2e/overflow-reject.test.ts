@@ -99,6 +99,32 @@ describe('a prompt over the limit', () => {
   })
 })
 
+// Render endpoints refuse a prompt over the limit without a number (recorded: test/recorded/vllm-render.json).
+describe('before an engine with render endpoints', () => {
+  it('a prompt over the limit is refused with exact numbers all the same', async () => {
+    const other = await startStack({
+      sim: { maxModelLen: LIMIT, scaleOut: true },
+      settings: { overflow: 'reject', freeze_at: 0 },
+    })
+    try {
+      const messages = [user(TOO_LONG)]
+      const exact = await exactTokens({ messages })
+
+      for (const [path, body] of [
+        ['/v1/chat/completions', { messages }],
+        ['/v1/responses', { input: TOO_LONG }],
+      ] as const) {
+        const got = await ask(other.url, path, { body: { model, ...body } })
+
+        expect(errorOf(got)).toMatchObject({ code: 'context_length_exceeded' })
+        expect(errorOf(got).message).toContain(`${exact} tokens of prompt`)
+      }
+    } finally {
+      await other.close()
+    }
+  })
+})
+
 describe('a prompt near the limit', () => {
   it('is refused where it leaves less than the reserve, whatever the client asks for', async () => {
     const messages = [user(NEAR)]
