@@ -119,7 +119,7 @@ export const sessionSchema = z
       .optional()
       .describe('Of the last finished turn'),
     limit: tokens.optional().describe("The model's context limit"),
-    auto_window: z.string().optional().describe('The newest window that cwm froze of it by itself'),
+    auto_window: z.string().optional().describe('The newest window that was frozen of it near the limit'),
     rollover: z
       .object({
         window: z.string().describe('Holds the whole'),
