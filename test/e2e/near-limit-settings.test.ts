@@ -1,0 +1,70 @@
+// Whose limit and whose policy: the operator's below the engine's, a tenant's own before the one for all.
+
+import { createHash } from 'node:crypto'
+import { afterEach, describe, expect, it } from 'vitest'
+import { settingsSchema } from '../../src/config/schema.ts'
+import { ask, errorOf } from '../support/client.ts'
+import { chat, prose, user } from '../support/conversation.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+
+const model = 'sim-model'
+const CHAT = '/v1/chat/completions'
+
+let stack: Stack
+afterEach(() => stack.close())
+
+describe('a limit of the operator', () => {
+  it('takes the place of a larger one of the engine, and sessions are held to it', async () => {
+    stack = await startStack({
+      sim: { maxModelLen: 4096 },
+      settings: { limits: { [model]: 512 }, overflow: 'reject', freeze_at: 0 },
+    })
+
+    const short = await chat(stack.url, [user('Hi')], { headers: { 'x-cwm-session': 'ann' } })
+    const long = await ask(stack.url, CHAT, { body: { model, messages: [user(prose(400))] } })
+
+    expect(short.got.headers['x-cwm-context']).toMatch(/^\d+\/512$/)
+    expect(errorOf(long).message).toContain('maximum context length is 512 tokens')
+  })
+
+  it('is not believed where the engine has a smaller one', async () => {
+    stack = await startStack({ sim: { maxModelLen: 1024 }, settings: { limits: { [model]: 100_000 }, freeze_at: 0 } })
+
+    const { got } = await chat(stack.url, [user('Hi')])
+
+    expect(got.headers['x-cwm-context']).toMatch(/^\d+\/1024$/)
+  })
+
+  it('does not make an answer one that the context cut', async () => {
+    stack = await startStack({ sim: { maxModelLen: 4096 }, settings: { limits: { [model]: 64 }, freeze_at: 0 } })
+
+    const { got } = await chat(stack.url, [user(prose(60))], { body: { max_tokens: 5 } })
+
+    expect(got.headers['x-cwm-truncated']).toBeUndefined()
+  })
+})
+
+describe('a policy', () => {
+  it('of a tenant goes before the one for all', async () => {
+    const key = (name: string) => ({ name, sha256: createHash('sha256').update(name).digest('hex') })
+    const { tenants } = settingsSchema.parse({
+      upstream: 'http://127.0.0.1:1',
+      tenants: [
+        { id: 'strict', keys: [key('strict-key')], overflow: 'reject' },
+        { id: 'easy', keys: [key('easy-key')] },
+      ],
+    })
+    stack = await startStack({ sim: { maxModelLen: 1024 }, settings: { tenants, freeze_at: 0 } })
+    const send = (name: string) =>
+      ask(stack.url, CHAT, {
+        body: { model, messages: [user(prose(465))] },
+        headers: { authorization: `Bearer ${name}` },
+      })
+
+    const strict = await send('strict-key')
+    const easy = await send('easy-key')
+
+    expect(errorOf(strict).code).toBe('context_length_exceeded')
+    expect(easy.status).toBe(200)
+  })
+})
