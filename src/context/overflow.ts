@@ -6,8 +6,8 @@ import type { Dialect } from '../base/records.ts'
 export interface Overflowing {
   readonly dialect: Dialect
   readonly limit: number
-  /** Exact, as the engine counts; undefined where it has no way to. */
-  readonly promptTokens: number | undefined
+  /** Exact, as the engine counts. */
+  readonly promptTokens: number
   /** Room that the answer wants beside. */
   readonly room: number
   /** The newest window of the session, if there is one. */
@@ -36,13 +36,12 @@ export function contextExceeded(overflow: Overflowing): CwmError {
 
 function inOpenAisWords({ limit, promptTokens, room }: Overflowing): string {
   return (
-    `This model's maximum context length is ${limit} tokens. However, this request has ${promptTokens ?? 'more'} tokens of prompt ` +
+    `This model's maximum context length is ${limit} tokens. However, this request has ${promptTokens} tokens of prompt ` +
     `and wants room for ${room} of answer.`
   )
 }
 
 function inAnthropicsWords({ limit, promptTokens, room }: Overflowing): string {
-  if (promptTokens === undefined) return `prompt is too long: more than ${limit - room} tokens > ${limit} maximum.`
   if (promptTokens > limit) return `prompt is too long: ${promptTokens} tokens > ${limit} maximum.`
   return `input length and \`max_tokens\` exceed context limit: ${promptTokens} + ${room} > ${limit}, decrease input length or \`max_tokens\` and try again.`
 }

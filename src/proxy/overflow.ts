@@ -71,13 +71,18 @@ export async function fitTurn(parts: OverflowParts, request: FitRequest): Promis
   return policy === 'reject' ? await fitOrReject(parts, request, limit) : await fitOrCut(parts, request, limit)
 }
 
-async function fitOrReject(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
+async function fitOrReject(
+  parts: OverflowParts,
+  request: FitRequest,
+  limit: number,
+  because?: string,
+): Promise<Fitted> {
   const { rules, json, outgoing } = request
   const room = roomFor(rules.maxTokens(json), limit)
   const shape = shapeOf(outgoing, undefined)
   const size = await measure(parts, request, shape, limit - room)
   if (size.fits) return { shape }
-  throw await refused(parts, request, limit, size.tokens)
+  throw refused(parts, request, limit, size.tokens, because)
 }
 
 /** Completions are one bare text, or several that the engine takes one by one: the largest of them decides. There is nothing to cut. */
@@ -93,7 +98,7 @@ async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: n
       typeof prompt === 'string'
         ? await count(parts, () => parts.engine.countText(outgoing.model, prompt, call))
         : prompt.length
-    if (tokens !== undefined && tokens + room > limit) throw await refused(parts, request, limit, tokens)
+    if (tokens !== undefined && tokens + room > limit) throw refused(parts, request, limit, tokens)
   }
   return {}
 }
@@ -129,7 +134,6 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
     })
   }
   const first = foldBy(1)
-  let tokens: number | undefined
   for (const factor of first.kind === 'impossible' ? SMALLER : LARGER) {
     const folded = factor === 1 ? first : foldBy(factor)
     if (folded.kind === 'impossible') continue
@@ -143,9 +147,9 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
       parts.metrics.overflows.inc({ policy: 'rollover' })
       return { shape, cut }
     }
-    tokens = size.tokens
   }
-  throw await refused(parts, request, limit, tokens, 'What must stay of it does not fit, so nothing was cut.')
+  // A request that asks for little may fit where the reserve does not.
+  return await fitOrReject(parts, request, limit, 'What must stay of it does not fit, so nothing was cut.')
 }
 
 function cutOf(folded: Extract<Fold, { kind: 'cut' }>, { rules, outgoing, nearLimit }: FitRequest): Cut {
@@ -171,11 +175,8 @@ function afterCut(outgoing: Outgoing, { keep, note }: Cut): Outgoing {
   }
 }
 
-interface Size {
-  readonly fits: boolean
-  /** Exact, where it had to be asked for. */
-  readonly tokens?: number
-}
+/** What does not fit was counted by the engine. */
+type Size = { readonly fits: true } | { readonly fits: false; readonly tokens: number }
 
 /** Whether a prompt has at most so many tokens. Where nobody can tell it is taken to fit: the engine decides. */
 async function measure(parts: OverflowParts, request: FitRequest, shape: string, atMost: number): Promise<Size> {
@@ -185,7 +186,7 @@ async function measure(parts: OverflowParts, request: FitRequest, shape: string,
     return { fits: true }
   }
   const tokens = await countExactly(parts, request)
-  return tokens === undefined ? { fits: true } : { fits: tokens <= atMost, tokens }
+  return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
 }
 
 /** As the engine counts; undefined where it has no way to. */
@@ -234,18 +235,16 @@ function sizeIn(message: JsonValue, scale: TokenScale): number {
   return typicalTokensOfMessage(text, scale) + media * MEDIA_TOKENS
 }
 
-/** The refusal, with exact numbers where the engine gives any. */
-async function refused(
-  parts: OverflowParts,
-  request: FitRequest,
+/** The refusal, with the engine's own count. */
+function refused(
+  { metrics }: OverflowParts,
+  { rules, json, window }: FitRequest,
   limit: number,
-  known: number | undefined,
+  promptTokens: number,
   because?: string,
-): Promise<CwmError> {
-  const { rules, json, window } = request
+): CwmError {
   const room = roomFor(rules.maxTokens(json), limit)
-  const promptTokens = known ?? (await countExactly(parts, request))
-  parts.metrics.overflows.inc({ policy: 'reject' })
+  metrics.overflows.inc({ policy: 'reject' })
   const words = because === undefined ? {} : { because }
   return contextExceeded({ dialect: rules.dialect, limit, promptTokens, room, window, ...words })
 }

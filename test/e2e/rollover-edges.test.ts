@@ -181,6 +181,15 @@ describe('a turn that cannot be cut', () => {
     expect(stack.sim.requests.all('engine').some(({ path }) => path === CHAT)).toBe(false)
   })
 
+  it('but fits what it asks for goes out whole', async () => {
+    await start()
+
+    const { got } = await chat(stack.url, [user(prose(980))], { body: { max_tokens: 20 } })
+
+    expect(got.headers['x-cwm-rollover']).toBeUndefined()
+    expect(Number(got.headers['x-cwm-context']?.toString().split('/')[0])).toBeGreaterThan(LIMIT - 256)
+  })
+
   it('because its window could not be stored is refused, and the engine gets nothing', async () => {
     await start({ max_windows: 0 })
 
