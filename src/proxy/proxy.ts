@@ -20,6 +20,7 @@ import type { Windows } from '../windows/windows.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import { ClientResponse } from './client-response.ts'
+import { departureOf, onClose } from './departure.ts'
 import { checkFields, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
@@ -372,22 +373,6 @@ function sessionEnded(): CwmError {
   return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
     param: 'x-cwm-session',
   })
-}
-
-/** Calls back once, when the connection is closed or if it is already. */
-function onClose(response: ServerResponse, done: () => void): void {
-  if (response.destroyed) done()
-  else response.once('close', done)
-}
-
-/** Aborted when the client leaves before it has its answer. */
-function departureOf(response: ServerResponse): AbortSignal {
-  const controller = new AbortController()
-  response.once('close', () => {
-    if (!response.writableFinished) controller.abort()
-  })
-  if (response.destroyed) controller.abort()
-  return controller.signal
 }
 
 /** Browsers send it before the request itself, without a key. */
