@@ -18,6 +18,7 @@ import { defaultRoutes } from './proxy/routes.ts'
 import { StoredResponses } from './proxy/stored-responses.ts'
 import { closeServer, listen } from './server.ts'
 import { Audit } from './sessions/audit.ts'
+import { BlockScales } from './sessions/block-scales.ts'
 import { Callers } from './sessions/callers.ts'
 import { behindWindowMark, chainOf } from './sessions/chain.ts'
 import { EventLog } from './sessions/events.ts'
@@ -177,6 +178,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
         cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
         engine,
         scales: new TokenScales(engine),
+        blocks: new BlockScales(),
         sizes: new KnownSizes(settings.sessions_in_memory),
         events,
         models,

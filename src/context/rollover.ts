@@ -13,8 +13,8 @@ export type FoldRules = Pick<DialectRules, 'canonical' | 'isSystem' | 'callsIn' 
 export interface FoldRequest {
   readonly messages: readonly JsonValue[]
   readonly rules: FoldRules
-  /** Tokens of one message; must depend on nothing but the message. */
-  readonly sizeOf: (message: JsonValue) => number
+  /** Tokens of one message; must depend on nothing but the message and those before it. */
+  readonly sizeOf: (message: JsonValue, index: number) => number
   /** Tokens of all that goes out beside the messages. */
   readonly fixed: number
   readonly limit: number
@@ -51,7 +51,7 @@ export type Fold =
 export function fold(request: FoldRequest): Fold {
   const { messages, rules, sizeOf } = request
   const folding = new Folding(request)
-  for (const message of messages) folding.add(message, sizeOf(message), rules)
+  for (const [i, message] of messages.entries()) folding.add(message, sizeOf(message, i), rules)
   return folding.end(messages, rules)
 }
 

@@ -9,6 +9,7 @@ import type { NearLimit, overflowPolicies } from '../base/tenants.ts'
 import { upperTokens } from '../context/size.ts'
 import { UNSCALED } from '../context/typical.ts'
 import { chatRules } from '../dialects/chat.ts'
+import { BlockScales } from '../sessions/block-scales.ts'
 import { chainOf } from '../sessions/chain.ts'
 import { KnownSizes } from '../sessions/sizes.ts'
 import { renderChat } from '../sim/template.ts'
@@ -64,6 +65,7 @@ async function drive(
       countText: (_model, text) => Promise.resolve(encodeText(String(text)).length),
     },
     scales: { of: () => Promise.resolve(UNSCALED) },
+    blocks: new BlockScales(),
     sizes,
     metrics: createMetrics(),
   }

@@ -8,13 +8,14 @@ import type { Metrics } from '../base/metrics.ts'
 import type { NearLimit, Overflow } from '../base/tenants.ts'
 import { noteCut } from '../context/note.ts'
 import { contextExceeded } from '../context/overflow.ts'
-import { cutTag, type Fold, fold } from '../context/rollover.ts'
+import { cutTag, digestOf, type Fold, fold } from '../context/rollover.ts'
 import { reserveOf, roomFor } from '../context/room.ts'
 import { upperTokens, upperTokensOfMessage, upperTokensOfText } from '../context/size.ts'
 import { type TokenScale, UNSCALED } from '../context/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../context/typical-messages.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { firstMediaAt, withoutMedia } from '../dialects/media.ts'
+import type { BlockScales } from '../sessions/block-scales.ts'
 import type { Chain } from '../sessions/chain.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
 import type { CallOptions, Engine } from '../upstream/engine.ts'
@@ -24,6 +25,7 @@ import type { Cut, Outgoing } from './outgoing.ts'
 export interface OverflowParts {
   readonly engine: Pick<Engine, 'countTokens' | 'countText'>
   readonly scales: Pick<TokenScales, 'of'>
+  readonly blocks: BlockScales
   readonly sizes: KnownSizes
   readonly metrics: Pick<Metrics, 'sizeChecks' | 'overflows'>
 }
@@ -57,6 +59,8 @@ const LARGER = [1, 1.5, 2, 3, 4]
 const SMALLER = [0.8, 0.6]
 /** Tokens of the template around the messages, and of the note to the model. */
 const FRAME_TOKENS = 128
+/** A history is sized in blocks of this part of the limit. */
+const BLOCKS = 4
 /** A picture's share of a prompt in the estimate; the engine has the last word. */
 const MEDIA_TOKENS = 1024
 
@@ -120,19 +124,18 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
   // Sizes are never taken for more than their upper bound, so what is below it in all is never cut.
   const small = firstMediaAt(messages) === -1 && FRAME_TOKENS + upperTokens({ messages, shaping }) <= limit - reserve
   const scale = small ? UNSCALED : await parts.scales.of(outgoing.model, call.apiKey)
-  const foldBy = (factor: number) => {
-    const larger = { ascii: scale.ascii * factor, beyond: scale.beyond * factor }
-    return fold({
+  const factors = small ? [] : await blockFactors(parts, request, scale, limit)
+  const foldBy = (factor: number) =>
+    fold({
       messages,
       rules,
-      sizeOf: (message) => sizeIn(message, larger),
-      fixed: FRAME_TOKENS + typicalTokensOfShaping(shaping, larger),
+      sizeOf: (message, i) => sizeIn(message, times(scale, factor * (factors[i] ?? 1))),
+      fixed: FRAME_TOKENS + typicalTokensOfShaping(shaping, times(scale, factor)),
       limit,
       reserve,
       to: nearLimit.rolloverTo,
       keepFirst: nearLimit.keepFirst,
     })
-  }
   const first = foldBy(1)
   for (const factor of first.kind === 'impossible' ? SMALLER : LARGER) {
     const folded = factor === 1 ? first : foldBy(factor)
@@ -150,6 +153,30 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
   }
   // A request that asks for little may fit where the reserve does not.
   return await fitOrReject(parts, request, limit, 'What must stay of it does not fit, so nothing was cut.')
+}
+
+/** How the tokenizer counts this history's own words: it is asked once for each quarter of the limit. */
+async function blockFactors(
+  parts: OverflowParts,
+  request: FitRequest,
+  scale: TokenScale,
+  limit: number,
+): Promise<readonly number[]> {
+  const { rules, outgoing } = request
+  return await parts.blocks.of({
+    messages: outgoing.messages,
+    blockTokens: Math.floor(limit / BLOCKS),
+    estimate: (message) => sizeIn(message, scale),
+    keyOf: (block) => `${shapeOf({ ...outgoing, shaping: {} }, undefined)} ${digestOf(block, rules)}`,
+    count: async (messages) => {
+      if (firstMediaAt(messages) !== -1) return undefined
+      return await countExactly(parts, { ...request, outgoing: { ...outgoing, messages, shaping: {} } })
+    },
+  })
+}
+
+function times({ ascii, beyond }: TokenScale, factor: number): TokenScale {
+  return { ascii: ascii * factor, beyond: beyond * factor }
 }
 
 function cutOf(folded: Extract<Fold, { kind: 'cut' }>, { rules, outgoing, nearLimit }: FitRequest): Cut {

@@ -179,7 +179,11 @@ async function buildTurn(
     ownUsage,
     keepsResponse: json.store !== false && (json.request_id === undefined || json.request_id === null),
     maxTokens: rules.maxTokens(json),
-    engineLimit: engineModel?.limit,
+    // Of several prompts at once the usage is told in one sum, which says nothing of any of them.
+    engineLimit:
+      Array.isArray(json.prompt) && json.prompt.length > 1 && typeof json.prompt[0] !== 'number'
+        ? undefined
+        : engineModel?.limit,
     hasTools: outgoing !== undefined && hasTools(outgoing.shaping),
     shape: fitted.shape,
     rollover,

@@ -69,6 +69,10 @@ export class AutoBudget {
       try {
         await deletions.deleteWindow(window.tenant, window.name, 'cwm')
         dropped++
+        log.warn(
+          { session: window.sessionId, window: window.name },
+          'automatic window deleted: there are more than max_auto_windows_per_session or max_auto_windows',
+        )
       } catch (thrown) {
         const error = toCwmError(thrown)
         if (error.code === 'STORE_UNAVAILABLE') throw error

@@ -43,10 +43,15 @@ export function continueWindow(
     throw diverges(base, "its system prompt differs from the window's")
   }
   const own = entries.slice(leading)
-  if (own.some((entry) => entry.fromModel) && !known) {
-    const first = base.texts[windowSystem.length]
+  const first = base.texts[windowSystem.length]
+  const hasHistory = own.some((entry) => entry.fromModel)
+  if (hasHistory && !known) {
     const resends = first !== undefined && own[0]?.text === first
     if (!bound || resends) throw diverges(base, "its history is not the window's")
+  }
+  // A window of a cut begins in the middle of what its session's client sends: behind it all of that would stand there twice.
+  if (hasHistory && !bound && first !== undefined && own.some((entry) => entry.text === first)) {
+    throw diverges(base, 'it sends again what the window holds')
   }
   return { kind: 'behind', skip: leading }
 }

@@ -200,6 +200,24 @@ describe('a turn that cannot be cut', () => {
   })
 })
 
+describe('after a cut', () => {
+  it('its window is not put before a history that holds what the window holds: that would stand there twice', async () => {
+    await start()
+    const history = exchanges(20)
+    const first = await chat(stack.url, [...history, user('And now?')], { headers: named })
+    const all = [...history, user('And now?'), first.reply, user('Again?')]
+    await settled(stack.url, windowOf(first.got))
+
+    const got = await ask(stack.url, CHAT, {
+      body: { model, messages: all.slice(2) },
+      headers: { ...named, 'x-cwm-window': windowOf(first.got), 'x-cwm-overflow': 'pass' },
+    })
+
+    expect(got.status).toBe(409)
+    expect(errorOf(got).code).toBe('window_diverges')
+  })
+})
+
 describe('many turns at once', () => {
   it('make one window of one cut', async () => {
     await start()

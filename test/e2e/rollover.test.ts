@@ -137,6 +137,32 @@ describe('a chat that goes past the limit again and again', () => {
   })
 })
 
+/** Words of which a tokenizer makes three or four tokens each, and the local estimate one or two. */
+const gibberish = (seed: number) =>
+  Array.from({ length: 30 }, (_, i) =>
+    Array.from({ length: 7 }, (_, j) => 'bcdfghjklmnpqrstvwxz'[(seed * 31 + i * 17 + j * j * 7 + i * j) % 20]).join(''),
+  ).join(' ')
+
+describe('a chat in words that the estimate takes for far fewer tokens', () => {
+  it('is cold once for each cut, and no cut gives back what an earlier one left out', async () => {
+    const client = new Client('odd-words')
+    const steps: Step[] = []
+    for (let i = 0; i < 50; i++) steps.push(await client.turn(`${i} ${gibberish(i)}`))
+
+    const cut = steps.filter(({ rollover }) => rollover !== undefined)
+    expect(new Set(cut.map(({ rollover }) => rollover)).size).toBeGreaterThanOrEqual(2)
+    for (const [i, step] of steps.entries()) {
+      const [before, twoBefore] = [steps[i - 1], steps[i - 2]]
+      if (before === undefined || twoBefore === undefined) continue
+      const isNew = step.rollover !== before.rollover
+      expect(isNew && before.rollover !== twoBefore.rollover).toBe(false)
+      if (!isNew) expect(step.cachedTokens).toBeGreaterThan(0.8 * before.promptTokens)
+      const oldest = (one: Step) => Number(/^\d+/.exec(one.sent[1]?.content ?? '')?.[0])
+      expect(oldest(step)).toBeGreaterThanOrEqual(oldest(before))
+    }
+  })
+})
+
 describe('what cannot be cut', () => {
   it('a first message alone over the limit is refused, with exact numbers', async () => {
     const messages = [user(prose(2000))]

@@ -75,6 +75,16 @@ describe.each(dialects)('an answer of %s that the limit cut', (dialect, path, bo
 })
 
 describe('no answer is called cut', () => {
+  it('of several prompts at once, whose usage is told in one sum', async () => {
+    const body = { model, prompt: [prose(300), prose(310)], max_tokens: 4 }
+
+    const got = await ask(stack.url, '/v1/completions', { body, headers: named })
+
+    expect(got.status).toBe(200)
+    expect(got.headers['x-cwm-truncated']).toBeUndefined()
+    expect(await truncations('completions')).toBe(0)
+  })
+
   it.each([
     ['that ended by itself', { messages: user('Where does it run?') }],
     ['that the client bounded, and which reached that bound', { messages: user(LONG), max_tokens: 5 }],

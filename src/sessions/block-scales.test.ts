@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest'
+import type { JsonValue } from '../base/json.ts'
+import { BlockScales } from './block-scales.ts'
+
+/** Messages of ten estimated tokens each; the engine counts so many times as many in each block of three. */
+function ask(length: number, ratios: readonly (number | undefined)[], scales = new BlockScales()) {
+  const counted: number[] = []
+  const messages = Array.from({ length }, (_, i) => i)
+  const factors = scales.of({
+    messages,
+    blockTokens: 30,
+    estimate: () => 10,
+    keyOf: (block) => JSON.stringify(block),
+    count: (block: readonly JsonValue[]) => {
+      const at = Math.floor(Number(block[0]) / 3)
+      counted.push(at)
+      const ratio = ratios[at]
+      return Promise.resolve(ratio === undefined ? undefined : block.length * 10 * ratio)
+    },
+  })
+  return { factors, counted }
+}
+
+it('sizes each block by the one before it, and the first by its own', async () => {
+  expect(await ask(10, [2, 1, 4]).factors).toEqual([
+    ...[2.125, 2.125, 2.125],
+    ...[2.125, 2.125, 2.125],
+    ...[1.0625, 1.0625, 1.0625],
+    4.25,
+  ])
+})
+
+it('gives a longer history the factors of a shorter one', async () => {
+  const long = await ask(30, [2, 1, 4, 3, 2, 1, 1, 2, 3, 2]).factors
+
+  for (let length = 3; length < 30; length++) {
+    expect(await ask(length, [2, 1, 4, 3, 2, 1, 1, 2, 3, 2]).factors).toEqual(long.slice(0, length))
+  }
+})
+
+it('asks for each block once', async () => {
+  const scales = new BlockScales()
+  await ask(9, [1, 1, 1], scales).factors
+
+  const again = ask(12, [1, 1, 1, 1], scales)
+  await again.factors
+
+  expect(again.counted).toEqual([3])
+})
+
+it('goes on as before where nobody can count, and multiplies nothing where nobody ever could', async () => {
+  expect(await ask(9, [2, undefined, 1]).factors).toEqual(Array<number>(9).fill(2.125))
+  expect(await ask(9, [undefined, undefined, undefined]).factors).toEqual(Array<number>(9).fill(1))
+  expect(await ask(2, []).factors).toEqual([1, 1])
+})

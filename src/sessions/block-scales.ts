@@ -1,0 +1,61 @@
+// How an engine's tokenizer counts a history, block by block, beside the local estimate. Blocks are cut from the front, so a longer history
+// has those of a shorter one, and each message is sized by the block before its own: what was decided of it once stays decided. In this
+// process alone, but a pure function of messages and engine: whoever has forgotten asks again and hears the same.
+
+import { LRUCache } from 'lru-cache'
+import type { JsonValue } from '../base/json.ts'
+
+export interface BlockRequest {
+  readonly messages: readonly JsonValue[]
+  /** Estimated tokens that make a block. */
+  readonly blockTokens: number
+  /** The estimate of one message; must depend on nothing but the message. */
+  readonly estimate: (message: JsonValue) => number
+  /** What tells one block from another, the model included. */
+  readonly keyOf: (block: readonly JsonValue[]) => string
+  /** The engine's own count of a block as a prompt; undefined where it has none. */
+  readonly count: (block: readonly JsonValue[]) => Promise<number | undefined>
+}
+
+const MAX_BLOCKS = 100_000
+/** Texts of one conversation differ: a little more than the last block had. */
+const MARGIN = 1.05
+/** Factors are rounded up to sixteenths, within these. */
+const STEPS = 16
+const LEAST = 0.5
+const MOST = 8
+/** The engine has no way to count such a block. */
+const UNKNOWN = 0
+
+export class BlockScales {
+  readonly #known = new LRUCache<string, number>({ max: MAX_BLOCKS })
+
+  /** By how much each message's estimate is to be multiplied. Throws what counting throws. */
+  async of({ messages, blockTokens, estimate, keyOf, count }: BlockRequest): Promise<readonly number[]> {
+    const factors: number[] = []
+    let last: number | undefined
+    let start = 0
+    let tokens = 0
+    for (const [i, message] of messages.entries()) {
+      tokens += estimate(message)
+      if (tokens < blockTokens) continue
+      const block = messages.slice(start, i + 1)
+      const key = keyOf(block)
+      const told = this.#known.get(key) ?? factorOf(await count(block), tokens)
+      this.#known.set(key, told)
+      const own = told === UNKNOWN ? (last ?? 1) : told
+      // The first has none before it, and is complete before anything can be cut.
+      while (factors.length <= i) factors.push(last ?? own)
+      last = own
+      start = i + 1
+      tokens = 0
+    }
+    while (factors.length < messages.length) factors.push(last ?? 1)
+    return factors
+  }
+}
+
+function factorOf(counted: number | undefined, estimated: number): number {
+  if (counted === undefined) return UNKNOWN
+  return Math.min(MOST, Math.max(LEAST, Math.ceil((counted / estimated) * MARGIN * STEPS) / STEPS))
+}
