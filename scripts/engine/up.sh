@@ -40,6 +40,8 @@ start() { # name, command…
   say "starting $name"
   setsid "$@" > "$ENGINE_RUN/$name.log" 2>&1 < /dev/null &
   echo $! > "$ENGINE_RUN/$name.pid"
+  # The session begins a moment later: a look before that would take a server that is just starting for one that has ended.
+  until alive "$name" || ! kill -0 $! 2> /dev/null; do sleep 0.05; done
 }
 
 wait_for() { # name, url, seconds
