@@ -1,6 +1,7 @@
 // What operators can watch, in Prometheus' text format. Labels have few values: never a session, window, tenant or salt.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { addProcessMetrics } from './metrics-of-process.ts'
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
@@ -9,6 +10,7 @@ export type Metrics = ReturnType<typeof createMetrics>
 /** One registry per running cwm; nothing is global, so two in one process do not meet. */
 export function createMetrics() {
   const registry = new Registry()
+  addProcessMetrics(registry)
   const registers = [registry]
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter<L>({ name, help, labelNames, registers })
