@@ -1,7 +1,11 @@
 // Stages two and three of server-sent events: bytes of whole events to named events, and their data to JSON.
 
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
-import { endOfEvent } from './frame.ts'
+import { endOfEvent, endOfEventByLf } from './frame.ts'
+
+const CR = 0x0d
+/** A stream may begin with a byte order mark, which is no part of its first line. */
+const BOM = Buffer.from('\ufeff')
 
 export interface SseEvent {
   /** The `event:` field; absent when the stream does not name its events (chat completions). */
@@ -13,8 +17,9 @@ export interface SseEvent {
 /** The bytes of each whole event, terminator included; a trailing unfinished event is left out. */
 export function splitEvents(bytes: Buffer): Buffer[] {
   const events: Buffer[] = []
+  const endFrom = bytes.includes(CR) ? endOfEvent : endOfEventByLf
   let start = 0
-  for (let end = endOfEvent(bytes, 0); end !== -1; end = endOfEvent(bytes, start)) {
+  for (let end = endFrom(bytes, 0); end !== -1; end = endFrom(bytes, start)) {
     events.push(bytes.subarray(start, end))
     start = end
   }
@@ -25,7 +30,7 @@ export function splitEvents(bytes: Buffer): Buffer[] {
 export function decodeEvent(bytes: Buffer): SseEvent | undefined {
   let event: string | undefined
   const data: string[] = []
-  for (const line of bytes.toString('utf8').split(/\r?\n/)) {
+  for (const line of bytes.toString('utf8').split(/\r\n|\n|\r/)) {
     const colon = line.indexOf(':')
     const field = colon === -1 ? line : line.slice(0, colon)
     const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
@@ -39,7 +44,8 @@ export function decodeEvent(bytes: Buffer): SseEvent | undefined {
 /** The JSON objects of a whole stream, in order; `[DONE]`, comments and data that is not an object are left out. */
 export function decodeJsonEvents(bytes: Buffer): JsonObject[] {
   const objects: JsonObject[] = []
-  for (const raw of splitEvents(bytes)) {
+  const marked = bytes.subarray(0, BOM.length).equals(BOM)
+  for (const raw of splitEvents(marked ? bytes.subarray(BOM.length) : bytes)) {
     const event = decodeEvent(raw)
     const value = event === undefined ? undefined : parseJson(event.data)
     if (isObject(value)) objects.push(value)

@@ -141,6 +141,8 @@ describe('endOfEvent and endOfLastEvent', () => {
     ['data: a\n\n', 9],
     ['data: a\r\n\r\n', 11],
     ['data: a\n\r\n', 10],
+    ['data: a\r\r', 9],
+    ['data: a\r\r\n', 10],
     ['data: a\n', -1],
     ['data: a\r\n\r', -1],
     ['data: a', -1],

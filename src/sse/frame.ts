@@ -6,24 +6,42 @@ const CR = 0x0d
 /**
  * Offset just after the first event that ends at or after `from`, or -1 when no event ends in `bytes`.
  * An event ends with an empty line (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream);
- * lines end with LF or CRLF. A lone CR, which the standard allows and no engine sends, is not taken for a line end.
+ * lines end with LF or CRLF, or all with CR: that one stands beside LF in the same stream the standard allows, and nobody sends.
  */
 export function endOfEvent(bytes: Buffer, from: number): number {
+  for (let at = from; at < bytes.length; at++) {
+    const c = bytes[at]
+    const next = bytes[at + 1]
+    if (c === LF && next === LF) return at + 2
+    if ((c === LF || c === CR) && next === CR) {
+      if (bytes[at + 2] === LF) return at + 3
+      if (c === CR) return at + 2
+    }
+  }
+  return -1
+}
+
+/** As `endOfEvent`, for bytes in which there is no CR: engines send none, and the search is then the platform's. */
+export function endOfEventByLf(bytes: Buffer, from: number): number {
   for (let lf = bytes.indexOf(LF, from); lf !== -1; lf = bytes.indexOf(LF, lf + 1)) {
-    const next = bytes[lf + 1]
-    if (next === LF) return lf + 2
-    if (next === CR && bytes[lf + 2] === LF) return lf + 3
+    if (bytes[lf + 1] === LF) return lf + 2
   }
   return -1
 }
 
 /** Offset just after the last whole event in `bytes`; 0 when there is none. */
 export function endOfLastEvent(bytes: Buffer): number {
+  let last = 0
   for (let lf = bytes.lastIndexOf(LF); lf > 0; lf = bytes.lastIndexOf(LF, lf - 1)) {
     const before = bytes[lf - 1]
-    if (before === LF || (before === CR && bytes[lf - 2] === LF)) return lf + 1
+    if (before === LF || (before === CR && bytes[lf - 2] === LF)) {
+      last = lf + 1
+      break
+    }
   }
-  return 0
+  if (last === bytes.length || !bytes.includes(CR, last)) return last
+  for (let end = endOfEvent(bytes, last); end !== -1; end = endOfEvent(bytes, last)) last = end
+  return last
 }
 
 /**
