@@ -2,67 +2,20 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { anyText, gaps, memberOf, space, spelt, textOf, value } from '../../test/support/json-text.ts'
 import { findMember, itemsOf, setMembers } from './raw-json.ts'
-
-/** JSON text of one object member, as some client might spell it. */
-interface Spelt {
-  readonly key: string
-  readonly keyText: string
-  readonly valueText: string
-}
-
-const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\r', '\t'), maxLength: 3 })
-
-/** A string literal with some of its characters escaped as \uXXXX, as `"cache\u005fsalt"` is. */
-function literal(text: string, escapes: readonly boolean[]): string {
-  const units = [...Array(text.length).keys()].map((i) => {
-    const code = text.charCodeAt(i)
-    const lone = code >= 0xd800 && code <= 0xdfff
-    if (escapes[i % Math.max(1, escapes.length)] === true || lone) return `\\u${code.toString(16).padStart(4, '0')}`
-    return JSON.stringify(text[i]).slice(1, -1)
-  })
-  return `"${units.join('')}"`
-}
-
-const spelling = fc.array(fc.boolean(), { minLength: 1, maxLength: 5 })
-const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.constantFrom('\\', '"', '\\"', '{', '}]', ',:'))
-const spelt = fc.tuple(anyText, spelling).map(([text, escapes]) => literal(text, escapes))
-const oddNumber = fc.constantFrom('1e400', '1.0', '-0', '12345678901234567890', '1E-7', '0.10')
-const scalar = fc.oneof(spelt, oddNumber, fc.constantFrom('true', 'false', 'null'))
-
-const { value } = fc.letrec<{ value: string }>((tie) => ({
-  value: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
-    scalar,
-    fc
-      .tuple(fc.array(fc.tuple(tie('value'), space), { maxLength: 3 }), space)
-      .map(([items, gap]) => `[${gap}${items.map(([item, after]) => item + after).join(`,${gap}`)}]`),
-    fc
-      .tuple(
-        fc.array(fc.tuple(fc.oneof(spelt, fc.constant('"cache_salt"')), tie('value'), space), { maxLength: 3 }),
-        space,
-      )
-      .map(([members, gap]) => `{${gap}${members.map(([k, v, s]) => `${k}${s}:${gap}${v}${s}`).join(`,${gap}`)}}`),
-  ),
-}))
 
 const memberKey = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('cache_salt', 'stream_options', 'messages', 'model', '__proto__', '') },
   { weight: 1, arbitrary: anyText },
 )
-const member: fc.Arbitrary<Spelt> = fc
-  .tuple(memberKey, spelling, value)
-  .map(([key, escapes, valueText]) => ({ key, keyText: literal(key, escapes), valueText }))
 const body = fc.record({
-  members: fc.array(member, { maxLength: 6 }),
-  gaps: fc.array(space, { minLength: 5, maxLength: 5 }),
+  members: fc.array(
+    memberKey.chain((key) => memberOf(key, value)),
+    { maxLength: 6 },
+  ),
+  gaps,
 })
-
-function textOf({ members, gaps }: { members: readonly Spelt[]; gaps: readonly string[] }): string {
-  const [a = '', b = '', c = '', d = '', e = ''] = gaps
-  const inner = members.map(({ keyText, valueText }) => `${b}${keyText}${c}:${d}${valueText}${e}`).join(',')
-  return `${a}{${inner}${c}}${d}`
-}
 
 function parse(bytes: Buffer | string): Record<string, unknown> {
   return JSON.parse(bytes.toString()) as Record<string, unknown>

@@ -20,7 +20,7 @@ import type { ControlHeaders } from './headers.ts'
 import { type KeepParts, keepWhole } from './keep-whole.ts'
 import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
 import { type FitRequest, fitTurn, hasTools, type OverflowParts } from './overflow.ts'
-import { setMembers } from './raw-json.ts'
+import { findMember, setMembers } from './raw-json.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly models: Pick<EngineModels, 'peek'>
@@ -152,7 +152,7 @@ async function buildTurn(
     for (const [field, value] of Object.entries(outgoing.added)) changes.set(field, JSON.stringify(value))
   }
   const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
-  const ownUsage = askForUsage(rules, json, changes)
+  const ownUsage = askForUsage(rules, json, bytes, changes)
   const { kvEpoch } = parts
   const space = clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
   const session = await parts.sessions.enter(resolved.session, space)
@@ -285,15 +285,31 @@ function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): v
   }
 }
 
-/** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay. */
-function askForUsage(rules: DialectRules, json: JsonObject, changes: Map<string, Buffer | string>): boolean {
+/** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay as they are. */
+function askForUsage(
+  rules: DialectRules,
+  json: JsonObject,
+  bytes: Buffer,
+  changes: Map<string, Buffer | string>,
+): boolean {
   if (rules.dialect !== 'chat' && rules.dialect !== 'completions') return false
   if (!isTruthy(json.stream)) return false
   const options = json.stream_options
   if (options === undefined || options === null) changes.set('stream_options', '{"include_usage":true}')
   else if (isObject(options) && !isTruthy(options.include_usage)) {
-    // Without include_usage vLLM ignores continuous_usage_stats; with it, each event would change.
-    changes.set('stream_options', JSON.stringify({ ...options, include_usage: true, continuous_usage_stats: false }))
+    const span = findMember(bytes, 'stream_options')
+    if (span === undefined) return false
+    const own = bytes.subarray(span.start, span.end)
+    changes.set(
+      'stream_options',
+      setMembers(own, withUsage, (key) => Object.hasOwn(options, key)),
+    )
   } else return false
   return true
 }
+
+/** Without include_usage vLLM ignores continuous_usage_stats; with it, each event would change. */
+const withUsage = new Map([
+  ['include_usage', 'true'],
+  ['continuous_usage_stats', 'false'],
+])

@@ -1,0 +1,107 @@
+// What leaves cwm of any body: the bytes that came, with the salt put in, and with `stream_options` where the usage of a stream is asked for.
+// The splice alone is tried in src/proxy/raw-json.test.ts; here it is all that stands between a client and the engine.
+
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ask } from '../support/client.ts'
+import { chatAnswer, type FakeUpstream, sayJson, startFakeUpstream } from '../support/fake-upstream.ts'
+import { gaps, memberOf, type Spelt, type SpeltObject, spelt, textOf, value } from '../support/json-text.ts'
+import { RUNS_TIMEOUT_MS, runs } from '../support/runs.ts'
+import { type Cwm, startCwm } from '../support/stack.ts'
+
+let upstream: FakeUpstream
+let cwm: Cwm
+beforeAll(async () => {
+  upstream = await startFakeUpstream((_, response) => sayJson(response, chatAnswer('hello')))
+  cwm = await startCwm(upstream.url)
+})
+afterAll(async () => {
+  await cwm.close()
+  await upstream.close()
+})
+
+/** What a client may say of a stream's usage, and what the engine is told instead when the client did not ask for it. */
+const optionsAsked: Readonly<Record<string, string>> = {
+  null: '{"include_usage":true}',
+  '{ }': '{"include_usage":true,"continuous_usage_stats":false }',
+  '{"include_usage" :false, "x":12345678901234567890}':
+    '{"continuous_usage_stats":false,"include_usage" :true, "x":12345678901234567890}',
+  '{"include_\\u0075sage":null,"continuous_usage_stats":true,"x":1e400}':
+    '{"include_\\u0075sage":true,"continuous_usage_stats":false,"x":1e400}',
+  '{"include_usage":true,"x":1.0}': '{"include_usage":true,"x":1.0}',
+  '"nonsense"': '"nonsense"',
+}
+
+const message = fc
+  .tuple(fc.constantFrom('user', 'assistant', 'system'), value)
+  .map(([role, content]) => `{ "role":"${role}","content":${content}}`)
+const list = fc.array(message, { minLength: 1, maxLength: 3 }).map((items) => `[${items.join(' ,')} ]`)
+const salt = fc.oneof(spelt, fc.constant('null'))
+
+const paths = {
+  '/v1/chat/completions': memberOf('messages', list),
+  '/v1/messages': memberOf('messages', list),
+  '/v1/responses': memberOf('input', list),
+  '/v1/completions': memberOf('prompt', spelt),
+}
+
+/** A body that cwm takes: what it needs, in any order, among anything else. */
+const request = fc.constantFrom(...(Object.keys(paths) as (keyof typeof paths)[])).chain((path) =>
+  fc.record({
+    path: fc.constant(path),
+    gaps,
+    members: fc
+      .tuple(
+        memberOf('model', fc.constant('"m"')),
+        paths[path],
+        fc.array(memberOf('cache_salt', salt), { maxLength: 2 }),
+        fc.array(memberOf('stream', fc.constantFrom('true', '1', '"yes"', 'false', 'null')), { maxLength: 1 }),
+        fc.array(memberOf('stream_options', fc.constantFrom(...Object.keys(optionsAsked))), { maxLength: 2 }),
+        fc.array(
+          fc.constantFrom('temperature', 'tools', '__proto__', '', 'cache_salt ').chain((key) => memberOf(key, value)),
+          { maxLength: 3 },
+        ),
+      )
+      .chain((parts) => fc.shuffledSubarray(parts.flat(), { minLength: parts.flat().length })),
+  }),
+)
+
+function lastOf(members: readonly Spelt[], key: string): unknown {
+  const text = members.findLast((member) => member.key === key)?.valueText
+  return text === undefined ? undefined : (JSON.parse(text) as unknown)
+}
+
+/** The text that should leave: nothing here parses or edits what cwm parses and edits. */
+function outgoing(path: string, { members, gaps: around }: SpeltObject, ownSalt: string): string {
+  const streams = ['/v1/chat/completions', '/v1/completions'].includes(path)
+  const asksUsage = streams && [true, 1, 'yes'].includes(lastOf(members, 'stream') as never)
+  const last = members.findLast(({ key }) => key === 'stream_options')?.valueText ?? 'null'
+  const changes = new Map([['cache_salt', ownSalt]])
+  const options = optionsAsked[last]
+  if (asksUsage && options !== undefined && options !== last) changes.set('stream_options', options)
+  const changed = members.map((member) => ({ ...member, valueText: changes.get(member.key) ?? member.valueText }))
+  const added = ['stream_options', 'cache_salt']
+    .filter((key) => changes.has(key) && !members.some((member) => member.key === key))
+    .map((key) => `"${key}":${changes.get(key)},`)
+  return textOf({ members: changed, gaps: around }).replace('{', () => `{${added.join('')}`)
+}
+
+describe('any body', { timeout: RUNS_TIMEOUT_MS }, () => {
+  it('leaves as the bytes that came, but for the salt, and for the usage that cwm asks for itself', async () => {
+    await fc.assert(
+      fc.asyncProperty(request, async ({ path, ...body }) => {
+        upstream.received.length = 0
+
+        const got = await ask(cwm.url, path, { body: textOf(body), headers: { 'x-cwm-session': 's' } })
+
+        expect([got.status, got.text]).toEqual([200, chatAnswer('hello')])
+        const sent = upstream.received[0]?.body.toString() ?? ''
+        const { cache_salt: ownSalt } = JSON.parse(sent) as { cache_salt: string }
+        expect(ownSalt).toMatch(/^[\w-]{20,128}$/)
+        expect(lastOf(body.members, 'cache_salt')).not.toBe(ownSalt)
+        expect(sent).toBe(outgoing(path, body, JSON.stringify(ownSalt)))
+      }),
+      runs(80),
+    )
+  })
+})
