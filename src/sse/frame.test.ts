@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { cutAt } from '../../test/support/cuts.ts'
 import { decodeEvent, decodeJsonEvents, splitEvents } from './decode.ts'
 import { EventFramer, endOfEvent, endOfLastEvent } from './frame.ts'
 
@@ -31,11 +32,6 @@ function head(text: string): Buffer {
   return bytes.length <= 4000 ? bytes : bytes.subarray(0, endOfLastEvent(bytes.subarray(0, 4000)))
 }
 
-function cutAt(bytes: Buffer, ...places: readonly number[]): Buffer[] {
-  const edges = [0, ...[...places].sort((a, b) => a - b), bytes.length]
-  return edges.slice(1).map((end, i) => bytes.subarray(edges[i], end))
-}
-
 describe('a recorded stream', () => {
   it('is there in all four dialects', () => {
     expect(streams.length).toBeGreaterThanOrEqual(18)
@@ -45,7 +41,7 @@ describe('a recorded stream', () => {
     for (const bytes of [head(text), Buffer.from(head(text).toString().replaceAll('\n', '\r\n'))]) {
       const whole = splitEvents(bytes).map(String)
       for (let at = 0; at <= bytes.length; at++) {
-        const { out, rest } = pass(cutAt(bytes, at))
+        const { out, rest } = pass(cutAt(bytes, [at]))
         if (Buffer.concat([...out, ...rest]).compare(bytes) !== 0) expect.unreachable(`cut at ${at} changed the bytes`)
         const events = out.flatMap((part) => splitEvents(part).map(String))
         if (events.join('') !== whole.join('') || events.length !== whole.length || rest.length > 0) {
@@ -119,7 +115,7 @@ describe('EventFramer', () => {
           const bytes = Buffer.from(pieces.join(''))
           const framer = new EventFramer(maxHeld)
           const out: Buffer[] = []
-          for (const chunk of cutAt(bytes, ...cuts.map((cut) => Math.min(cut, bytes.length)))) {
+          for (const chunk of cutAt(bytes, cuts)) {
             out.push(...framer.push(chunk))
             expect(framer.heldBytes).toBeLessThanOrEqual(maxHeld)
           }

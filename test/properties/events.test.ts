@@ -7,6 +7,7 @@ import type { Dialect } from '../../src/base/records.ts'
 import { rulesOf } from '../../src/dialects/index.ts'
 import { decodeEvent, decodeJsonEvents, type SseEvent, splitEvents } from '../../src/sse/decode.ts'
 import { EventFramer, endOfLastEvent } from '../../src/sse/frame.ts'
+import { cutAt } from '../support/cuts.ts'
 import { RUNS_TIMEOUT_MS, runs } from '../support/runs.ts'
 
 interface Answers {
@@ -75,11 +76,6 @@ const stream = fc.record({
 function wire(events: readonly (readonly string[])[], ends: readonly string[], turns: readonly number[]): string {
   const lines = events.flatMap((event) => [...event, ''])
   return lines.map((line, i) => line + (ends[(turns[i % turns.length] ?? 0) % ends.length] ?? '')).join('')
-}
-
-function cutAt(bytes: Buffer, places: readonly number[]): Buffer[] {
-  const edges = [0, ...places.map((place) => Math.min(place, bytes.length)).sort((a, b) => a - b), bytes.length]
-  return edges.slice(1).map((end, i) => bytes.subarray(edges[i], end))
 }
 
 /** What the client gets of these byte chunks, part by part, and the unfinished rest. */
