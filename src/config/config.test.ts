@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { loadSettings, type SettingSources, unknownVariables, variableOf } from './load.ts'
-import { describeSetting, type Settings, settingNames } from './schema.ts'
+import { describeSetting, rangeOf, type Settings, settingNames } from './schema.ts'
 
 let folder = ''
 let files = 0
@@ -147,6 +147,30 @@ describe('loadSettings', () => {
     expect(await load({ environment: { CWM_PORT: '' } })).toMatchObject({ port: 8787 })
   })
 
+  it.each([
+    ['port', '70000', 'port: must be a whole number from 0 to 65535'],
+    ['port', '1.5', 'port: must be a whole number from 0 to 65535'],
+    ['freeze_at', '2', 'freeze_at: must be a number between 0 and 1'],
+    ['freeze_at', '-0.1', 'freeze_at: must be a number between 0 and 1'],
+    ['rollover_to', 'half', 'rollover_to: must be a number between 0 and 1'],
+    ['connections', '0', 'connections: must be a whole number, 1 or more'],
+    ['max_body_bytes', '12', 'max_body_bytes: must be a whole number of bytes, 1024 or more'],
+    ['drain_ms', '-1', 'drain_ms: must be a whole number of milliseconds, 0 or more'],
+    ['kv_quota_gb', '0', 'kv_quota_gb: must be a number above 0'],
+    ['any_key', 'perhaps', 'any_key: must be true or false'],
+    ['overflow', 'cut', 'overflow: must be one of pass, reject, rollover'],
+    ['operator_key', 'short', 'operator_key: must be text of 16 characters or more'],
+  ])('says which values %s takes when it is %s, from a flag as from a file', async (name, value, words) => {
+    expect(await faults({ flags: { ...upstream, [name]: value } })).toContain(`\n  ${words} (--`)
+    expect(await faults({ file: await fileOf(`${name}: ${value}`) })).toContain(`\n  ${words} (`)
+  })
+
+  it.each(['12', 'many', '[]'])('says how small a limit may be when one is %s', async (limit) => {
+    const words = 'limits.tiny: must be a whole number of tokens, 16 or more'
+
+    expect(await faults({ file: await fileOf(`limits: { tiny: ${limit} }`) })).toContain(words)
+  })
+
   it.each(['true', '[]', '[5]', '1.5', '-1', '"0x10"', '"1e3"', '" "', '"5 "', '.inf', '{}'])(
     'takes no number from %s',
     async (text) => {
@@ -211,6 +235,10 @@ describe('loadSettings', () => {
 describe('every setting', () => {
   it.each(settingNames)('%s is described', (name) => {
     expect(describeSetting(name).length).toBeGreaterThan(10)
+  })
+
+  it.each(settingNames)('%s tells which values it takes', (name) => {
+    expect(rangeOf(name)).toMatch(/^(an? |one of |true or |text|sqlite|32 bytes|tokens)/)
   })
 
   it.each(settingNames.filter((name) => /_ms$/.test(name)))('%s tells its unit', (name) => {

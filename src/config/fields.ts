@@ -5,74 +5,104 @@ import { z } from 'zod'
 export const MIB = 1024 * 1024
 
 export const url = z
-  .string()
+  .string('must be an http:// or https:// address')
   .regex(/^https?:\/\/\S+$/, 'must begin with http:// or https://')
-  .refine((text) => URL.canParse(text), 'must be an address such as http://127.0.0.1:8000')
+  .refine((address) => URL.canParse(address), 'must be an address such as http://127.0.0.1:8000')
 
-/** Numbers as a variable or a flag spells them. Not `Number()` alone, which makes 0 of nothing and 1 of `true`. */
-const spelt = (spelling: RegExp, schema: z.ZodNumber) =>
-  z.preprocess((value) => (typeof value === 'string' && spelling.test(value.trim()) ? Number(value) : value), schema)
+/**
+ * A number, also as a variable or a flag spells it. Not `Number()` alone, which makes 0 of nothing and 1 of `true`. `rule` is what is
+ * said of every value that is not taken, of whatever kind.
+ */
+function numberOf(rule: string, schema: (number: z.ZodNumber) => z.ZodNumber) {
+  return z.preprocess(
+    (value) =>
+      typeof value === 'string' && /^-?(\d{1,15}|\d{0,9}\.\d{1,9})$/.test(value.trim()) ? Number(value) : value,
+    schema(z.number(rule)),
+  )
+}
 
-const whole = (schema: z.ZodNumber) => spelt(/^\d{1,15}$/, schema.int())
+function whole(unit: string, least: number, most = Number.MAX_SAFE_INTEGER) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`
+  const rule = `must be a whole number${unit === '' ? '' : ` of ${unit}`}${range}`
+  return numberOf(rule, (number) => number.int(rule).min(least, rule).max(most, rule))
+}
 
-export const port = whole(z.number().min(0).max(65_535))
-export const bytes = whole(z.number().min(1024))
-export const ms = whole(z.number().min(0))
-export const count = whole(z.number().min(1))
-export const countOrNone = whole(z.number().min(0))
-/** Of a whole, 0 to 1. */
-export const share = spelt(/^(0|1|0?\.\d{1,6}|[01]\.\d{1,6})$/, z.number().min(0).max(1))
-export const gigabytes = spelt(/^\d{1,9}(\.\d{1,9})?$/, z.number().positive())
+export const port = whole('', 0, 65_535)
+export const bytes = whole('bytes', 1024)
+export const ms = whole('milliseconds', 0)
+export const count = whole('', 1)
+export const countOrNone = whole('', 0)
+const SHARE_RULE = 'must be a number between 0 and 1'
+/** Of a whole. */
+export const share = numberOf(SHARE_RULE, (number) => number.min(0, SHARE_RULE).max(1, SHARE_RULE))
+const GIGABYTES_RULE = 'must be a number above 0'
+export const gigabytes = numberOf(GIGABYTES_RULE, (number) => number.positive(GIGABYTES_RULE))
 
+/** Text of at least so many characters. */
+export function text(least = 1) {
+  const rule = least === 1 ? 'must be text' : `must be text of ${least} characters or more`
+  return z.string(rule).min(least, rule)
+}
+
+/** One of a few words. */
+export function oneOf<const Words extends readonly string[]>(words: Words) {
+  return z.enum(words, `must be one of ${words.join(', ')}`)
+}
+
+const FLAG_RULE = 'must be true or false'
 /** `true` and `false` as an environment variable spells them. */
-export const flag = z.union([
-  z.boolean(),
-  z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1'),
-])
+export const flag = z.union(
+  [z.boolean(), z.enum(['true', 'false', '1', '0']).transform((word) => word === 'true' || word === '1')],
+  FLAG_RULE,
+)
 
-export const names = z.union([
-  z.array(z.string().min(1)),
-  z.string().transform((text) =>
-    text
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
-  ),
-])
+export const names = z.union(
+  [
+    z.array(z.string().min(1)),
+    z.string().transform((list) =>
+      list
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== ''),
+    ),
+  ],
+  'must be a list of names, or text with commas between them',
+)
 
+const STORE_RULE =
+  'must be sqlite, or an address that begins with redis://, rediss://, redis-cluster:// or rediss-cluster://'
 /** May hold a password: never shown. */
-export const storeAddress = z
-  .string()
-  .regex(
-    /^(sqlite|rediss?(-cluster)?:\/\/\S+)$/,
-    'must be sqlite, or an address that begins with redis://, rediss://, redis-cluster:// or rediss-cluster://',
-  )
+export const storeAddress = z.string(STORE_RULE).regex(/^(sqlite|rediss?(-cluster)?:\/\/\S+)$/, STORE_RULE)
 
-export const encryptionKey = z
-  .string()
-  .regex(
-    /^([0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/,
-    'must be 32 bytes as base64 or hex, as openssl rand -hex 32 makes',
-  )
+const KEY_RULE = 'must be 32 bytes as base64 or hex, as openssl rand -hex 32 makes'
+export const encryptionKey = z.string(KEY_RULE).regex(/^([0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/, KEY_RULE)
 
+const LIMIT_RULE = 'must be a whole number of tokens, 16 or more'
 /** Tokens by served name. */
-export const limits = z.record(z.string().min(1), z.number('must be a number of tokens').int().min(16))
+export const limits = z.record(
+  z.string().min(1),
+  z.number(LIMIT_RULE).int(LIMIT_RULE).min(16, LIMIT_RULE),
+  'must be tokens by served name, each a whole number, 16 or more',
+)
 
-const dialect = z.enum(['chat', 'completions', 'responses', 'messages'])
+const dialect = oneOf(['chat', 'completions', 'responses', 'messages'])
 const path = z
   .string()
   .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path beginning with /')
   .regex(/^[^%\\;?#]*$/, 'must be a plain path, without a query and unescaped: another spelling is never matched')
 
-export const routes = z.strictObject({
-  salted: z
-    .record(path, dialect)
-    .optional()
-    .describe('Further paths whose JSON body gets the salt, each with the dialect that it is in'),
-  plain: z
-    .record(path, z.array(z.enum(['GET', 'POST', 'PUT', 'DELETE', 'PATCH'])))
-    .optional()
-    .describe(
-      'Further paths that pass as they are, each with its methods. They must not touch KV: nothing isolates them',
-    ),
-})
+export const routes = z.strictObject(
+  {
+    salted: z
+      .record(path, dialect)
+      .optional()
+      .describe('Further paths whose JSON body gets the salt, each with the dialect that it is in'),
+    plain: z
+      .record(path, z.array(oneOf(['GET', 'POST', 'PUT', 'DELETE', 'PATCH'])))
+      .optional()
+      .describe(
+        'Further paths that pass as they are, each with its methods. They must not touch KV: nothing isolates them',
+      ),
+  },
+  'must be a map of salted and plain, each of paths',
+)

@@ -12,9 +12,11 @@ import {
   MIB,
   ms,
   names,
+  oneOf,
   port,
   routes,
   storeAddress,
+  text,
   url,
 } from './fields.ts'
 import { faultsBetween } from './rules.ts'
@@ -24,9 +26,7 @@ const DAY_MS = 24 * 3_600_000
 
 const shape = {
   upstream: url.describe('The engine: its OpenAI-compatible server. Required'),
-  upstream_api_key: z
-    .string()
-    .min(1)
+  upstream_api_key: text()
     .optional()
     .describe(
       "Key for the engine, in place of the client's own. Without it the client's goes on, or no key where tenants are listed",
@@ -35,18 +35,16 @@ const shape = {
   lmcache: url
     .optional()
     .describe('HTTP side of one LMCache server. Without it, the servers that the coordinator lists'),
-  host: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
+  host: text().default('127.0.0.1').describe('Address to listen on'),
   port: port.default(8787).describe('Port to listen on; 0 takes any free one'),
-  data_dir: z.string().min(1).default('.cwm').describe('Folder of store and secret, made with mode 0700'),
+  data_dir: text().default('.cwm').describe('Folder of store and secret, made with mode 0700'),
   store: storeAddress
     .default('sqlite')
     .describe(
       'Where sessions and windows are kept: `sqlite`, a file in the data directory, or a Redis that several proxies share, ' +
         'as `redis://`, `rediss://` or `redis-cluster://` address. One with a password belongs in the variable',
     ),
-  secret: z
-    .string()
-    .min(1)
+  secret: text(16)
     .optional()
     .describe('What all salts are derived from, 16 characters or more. Without it, one is made in the data directory'),
   encryption_key: encryptionKey
@@ -58,9 +56,7 @@ const shape = {
     .pipe(z.array(encryptionKey))
     .default([])
     .describe('Keys that sealed what was stored before encryption_key was changed; needed until all is sealed anew'),
-  operator_key: z
-    .string()
-    .min(16)
+  operator_key: text(16)
     .optional()
     .describe(
       'Key of the operator: metrics, audit log, and REST for any tenant by the header x-cwm-tenant. Without it, only loopback may read metrics',
@@ -155,8 +151,7 @@ const shape = {
   max_observed_bytes_in_all: bytes
     .default(256 * MIB)
     .describe('Bytes of all answers that are kept for reading at one moment'),
-  retain: z
-    .enum(['memory', 'disk', 'off'])
+  retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
     .describe("Where sessions' last turns are kept so that REST can freeze them: memory, disk (the store), or off"),
   retain_bytes: bytes.default(256 * MIB).describe('Largest size of all retained turns, bytes; the oldest go first'),
@@ -199,7 +194,7 @@ const shape = {
     .describe('Time a freeze waits for its chunks to show in the directory, milliseconds'),
   reconcile_interval_ms: ms.default(300_000).describe('Time between two runs of the reconciler, milliseconds'),
   drain_ms: ms.default(30_000).describe('Time for answers under way to end when cwm is told to stop, milliseconds'),
-  log_level: z.enum(logLevels).default('info').describe('Least level that is logged, to standard error'),
+  log_level: oneOf(logLevels).default('info').describe('Least level that is logged, to standard error'),
 }
 
 /** Names as in the file; the variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */
@@ -238,6 +233,12 @@ export function isSwitch(name: SettingName): boolean {
 export function defaultOf(name: SettingName): string | undefined {
   const { data } = settingsSchema.shape[name].safeParse(undefined)
   return data === undefined || typeof data === 'object' ? undefined : String(data)
+}
+
+/** Which values a setting takes, in the words with which any other is refused. */
+export function rangeOf(name: SettingName): string {
+  const issue = settingsSchema.shape[name].safeParse(Symbol(name)).error?.issues[0]
+  return issue?.message.replace(/^must be /, '') ?? ''
 }
 
 /** What the settings schema says of one setting. */

@@ -2,20 +2,20 @@
 
 import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
-import { count, countOrNone, flag, gigabytes, ms, names, share } from './fields.ts'
+import { count, countOrNone, flag, gigabytes, ms, names, oneOf, share } from './fields.ts'
 
 /** Rights and bounds as settings: each is a default for all tenants, and may be another for one. */
 export const bounds = {
-  isolation: z.enum(['session', 'user', 'tenant']),
+  isolation: oneOf(['session', 'user', 'tenant']),
   allowed_fields: names,
   max_sessions: count,
   max_windows: countOrNone,
   max_window_bytes: countOrNone,
   max_pinned_tokens: countOrNone,
-  when_pins_full: z.enum(['reject', 'release']),
+  when_pins_full: oneOf(['reject', 'release']),
   pin_ttl_ms: ms,
   kv_quota_gb: gigabytes,
-  overflow: z.enum(overflowPolicies),
+  overflow: oneOf(overflowPolicies),
   freeze_at: share,
   rollover_to: share,
   keep_first: countOrNone,
@@ -58,7 +58,7 @@ export type TenantSetting = z.infer<typeof tenantSchema>
 
 /** Ids are unique, and so are keys over all tenants: one that two share would let each see the other's windows. */
 export const tenants = z
-  .array(tenantSchema, 'must be a list, in the settings file')
+  .array(tenantSchema, 'must be a list of tenants, in the settings file')
   .min(1, 'lists nobody: give at least one, or leave it out')
   .superRefine((list, context) => {
     const fault = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })

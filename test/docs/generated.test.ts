@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
 import { variableOf } from '../../src/config/load.ts'
-import { defaultOf, describeSetting, fileOnly, flagNames, settingNames } from '../../src/config/schema.ts'
+import { defaultOf, describeSetting, fileOnly, flagNames, rangeOf, settingNames } from '../../src/config/schema.ts'
 import { meaningOf } from './error-meanings.ts'
 
 function settingsPage(): string {
@@ -12,7 +12,7 @@ function settingsPage(): string {
     const flag = flagNames.includes(name) ? `\`--${name.replaceAll('_', '-')}\`` : 'none'
     const variable = fileOnly.includes(name) ? 'none' : `\`${variableOf(name)}\``
     const value = name === 'upstream' ? '' : (defaultOf(name) ?? 'none')
-    return `| \`${name}\` | ${flag} | ${variable} | ${value} | ${describeSetting(name)} |`
+    return `| \`${name}\` | ${flag} | ${variable} | ${value} | ${rangeOf(name)} | ${describeSetting(name)} |`
   })
   return [
     '# Configuration',
@@ -20,8 +20,8 @@ function settingsPage(): string {
     'Made from `src/config/schema.ts` by `npm run docs`. A flag goes before a variable, a variable before the file (`--config FILE`, YAML).',
     'All faults are told at start, together; a name in the file that is not in this list is one, a `CWM_…` variable of such a name is warned of. `config/cwm.example.yaml` is a file to begin with.',
     '',
-    '| setting | flag | variable | default | what it is |',
-    '|---|---|---|---|---|',
+    '| setting | flag | variable | default | values | what it is |',
+    '|---|---|---|---|---|---|',
     ...rows,
     '',
   ].join('\n')
