@@ -1,0 +1,58 @@
+// The soak is worth what its judges see: each is shown what it must not let pass.
+
+import { expect, it } from 'vitest'
+import { errorAnswer, jsonAnswer, streamEvents } from './answers.mjs'
+import { fates, truthful } from './fates.mjs'
+
+const turnOf = (name) => {
+  const fate = fates.find((one) => one.name === name)
+  return { fate, script: { id: 'soak-1.0', ...fate.script }, asksUsage: false }
+}
+const judge = (turn, outcome) => turn.fate.judge(turn, { status: 200, headers: {}, complete: true, ...outcome })
+const error = (code) => Buffer.from(JSON.stringify({ error: { message: 'words', code } }))
+
+it('lets pass what the upstream sent, and no byte less', () => {
+  const turn = turnOf('JSON answer')
+  const bytes = jsonAnswer(turn.script)
+
+  expect(judge(turn, { bytes })).toBeUndefined()
+  expect(judge(turn, { bytes: bytes.subarray(1) })).toContain('bytes that are not')
+  expect(judge(turn, { bytes, complete: false })).toContain('broken off')
+})
+
+it('takes a usage event that nobody asked for as wrong', () => {
+  const turn = turnOf('stream at once')
+
+  expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, false)) })).toBeUndefined()
+  expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, true)) })).toContain('bytes that are not')
+})
+
+it('takes a broken stream that ends cleanly as wrong', () => {
+  const turn = turnOf('dies between events')
+  const came = streamEvents(turn.script, false).slice(0, turn.script.at)
+  const told = Buffer.concat([...came, Buffer.from('data: '), error('upstream_broken'), Buffer.from('\n\n')])
+
+  expect(judge(turn, { bytes: told, complete: false })).toBeUndefined()
+  expect(judge(turn, { bytes: told })).toContain('as if it were whole')
+  expect(judge(turn, { bytes: Buffer.concat(came), complete: false })).toContain('in place of an event')
+  expect(judge(turn, { bytes: told.subarray(1), complete: false })).toContain('not the events')
+})
+
+it("wants the upstream's own error with its Retry-After", () => {
+  const turn = turnOf('error 429')
+  const answer = { status: 429, headers: { 'retry-after': '7' }, bytes: errorAnswer(turn.script) }
+
+  expect(judge(turn, answer)).toBeUndefined()
+  expect(judge(turn, { ...answer, headers: {} })).toContain('retry-after')
+  expect(judge(turn, { ...answer, status: 502 })).toContain('502 in place of 429')
+})
+
+it('lets a turn fail while the upstream is away, but not lie', () => {
+  const turn = turnOf('stream at once')
+  const refused = { status: 502, headers: {}, bytes: error('upstream_refused'), complete: true }
+
+  expect(truthful(turn, refused)).toBeUndefined()
+  expect(truthful(turn, { ...refused, status: 200, bytes: Buffer.from('data: {}\n\n') })).toContain(
+    'while the upstream was away',
+  )
+})

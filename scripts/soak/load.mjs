@@ -1,0 +1,129 @@
+// The load: new sessions at a steady rate, with few and large ones, slow readers, windows and absences of the upstream beside them.
+
+import { Agent } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bigPrompt, fateAt, slowReader } from './fates.mjs'
+import { Turns } from './turns.mjs'
+import { WindowRound } from './windows.mjs'
+
+const TICK_MS = 20
+/** Drawn from for each session: many end with their first turn. */
+const TURNS = [1, 1, 1, 1, 1, 2, 2, 2, 3, 3]
+/** Sessions at one moment; more wait, so that a machine that is too slow is not measured by its backlog. */
+const MAX_AT_ONCE = 500
+const BIG_EVERY_MS = 2_000
+const SLOW_EVERY_MS = 2_000
+const WINDOW_EVERY_MS = 2_000
+const AWAY_EVERY_MS = 60_000
+const AWAY_FIRST_MS = 20_000
+const AWAY_MS = 1_000
+
+/** A generator of numbers from 0 to 1, the same for the same seed (mulberry32). */
+export function randomFrom(seed) {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+export class Load {
+  #options
+  #agent = new Agent({ keepAlive: true })
+  #turns
+  #windows
+  #random
+  #stopping = new AbortController()
+  #active = new Set()
+  #lanes = []
+  /** Sessions begun so far, the special ones not counted. */
+  sessions = 0
+
+  /** `perSecond`: sessions begun. `aftermathMs`: how long an absence of the upstream may be felt when it is over. */
+  constructor(options) {
+    const { url, upstream, tally, seed } = options
+    this.#options = options
+    this.#turns = new Turns({ url, upstream, agent: this.#agent, tally })
+    this.#windows = new WindowRound({ url, agent: this.#agent })
+    this.#random = randomFrom(seed)
+  }
+
+  get active() {
+    return this.#active.size
+  }
+
+  start() {
+    const { upstream, aftermathMs } = this.#options
+    this.#lanes = [
+      this.#arrivals(),
+      this.#every(BIG_EVERY_MS, 0, (n) => {
+        this.#begin(this.#turns.session(`big-${n}`, { named: n % 2 === 0, big: true }, [bigPrompt, bigPrompt]))
+      }),
+      this.#every(SLOW_EVERY_MS, 0, (n) => {
+        this.#begin(this.#turns.session(`slow-${n}`, { named: n % 2 === 0 }, [slowReader]))
+      }),
+      this.#every(WINDOW_EVERY_MS, 0, (n) => this.#window(`window-${n}`)),
+      this.#every(AWAY_EVERY_MS, AWAY_FIRST_MS, () => upstream.beAway(AWAY_MS, aftermathMs)),
+    ]
+  }
+
+  /** No new sessions; resolves when those under way are over and no connection to the proxy is left. */
+  async stop() {
+    this.#stopping.abort()
+    await Promise.all(this.#lanes)
+    await Promise.all(this.#active)
+    this.#agent.destroy()
+  }
+
+  async #arrivals() {
+    const { perSecond } = this.#options
+    const began = performance.now()
+    while (await this.#sleep(TICK_MS)) {
+      const due = ((performance.now() - began) / 1000) * perSecond
+      while (this.sessions < due && this.active < MAX_AT_ONCE) this.#begin(this.#session(`soak-${this.sessions++}`))
+    }
+  }
+
+  #session(id) {
+    const random = this.#random
+    const fates = Array.from({ length: TURNS[Math.floor(random() * TURNS.length)] }, () => fateAt(random()))
+    return this.#turns.session(
+      id,
+      { named: random() < 0.5, asksUsage: random() < 0.3, thinkMs: Math.floor(random() * 300) },
+      fates,
+    )
+  }
+
+  async #window(id) {
+    const { upstream, tally } = this.#options
+    const from = performance.now()
+    const fault = await this.#windows.run(id).then(
+      () => undefined,
+      (error) => error.message,
+    )
+    const disturbed = upstream.wasAway(from, performance.now())
+    tally.count(disturbed ? 'window while the upstream was away' : 'window', disturbed ? undefined : fault)
+  }
+
+  #begin(session) {
+    const over = session.finally(() => this.#active.delete(over))
+    this.#active.add(over)
+  }
+
+  async #every(intervalMs, firstMs, work) {
+    await this.#sleep(firstMs)
+    for (let n = 0; !this.#stopping.signal.aborted; n++) {
+      await work(n)
+      await this.#sleep(intervalMs)
+    }
+  }
+
+  /** False when the load is to stop. */
+  async #sleep(ms) {
+    const { signal } = this.#stopping
+    await sleep(ms, undefined, { signal }).catch(() => {})
+    return !signal.aborted
+  }
+}

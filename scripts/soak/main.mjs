@@ -1,0 +1,165 @@
+// `npm run soak`: minutes of mixed load on `cwm serve`, every answer judged, memory and sockets watched. docs/soak.md says what for.
+//   npm run soak -- --minutes 2        a shorter run; 10 is the default
+//   --per-minute 10000                 sessions begun a minute
+//   --svg FILE  --seed N               where the plot goes; what is drawn by lot
+//   --node=--heap-prof                 flags for the Node of the proxy
+import { createReadStream } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { startSim } from '../../dist/sim/index.js'
+import { Load } from './load.mjs'
+import { plot } from './plot.mjs'
+import { ProxyProcess } from './proxy.mjs'
+import { Tally } from './tally.mjs'
+import { ScriptedUpstream } from './upstream.mjs'
+import { faultsOf, judgedOf, MIB, riseOf } from './verdict.mjs'
+
+const SAMPLE_MS = 1_000
+const PROGRESS_MS = 10_000
+/** The proxy's idle connections to the upstream are closed after four seconds, and its clients' after five. */
+const QUIET_MS = 7_000
+/** How many times as long as asked a run may last until all its sessions have begun. */
+const MOST_TIMES = 2
+const AFTERMATH_MS = 1_000
+const LOG_LEVEL_ERROR = 50
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    'per-minute': { type: 'string', default: '10000' },
+    svg: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    node: { type: 'string', default: '' },
+  },
+})
+const minutes = Number(values.minutes)
+const perMinute = Number(values['per-minute'])
+const planned = Math.round(minutes * perMinute)
+
+/** Bounds so small that everything is full within the first minutes: what rises after that is no cache. */
+const settings = (upstream, sim, folder) => ({
+  upstream: upstream.url,
+  coordinator: sim.coordinatorUrl,
+  'data-dir': folder,
+  'sessions-in-memory': 2_000,
+  'boundaries-in-memory': 8_000,
+  'retain-bytes': 8 * MIB,
+  'base-window-bytes': 4 * MIB,
+  'events-keep': 1_000,
+  'audit-keep': 1_000,
+  'headers-timeout-ms': 3_000,
+  'stream-timeout-ms': 2_000,
+})
+
+const mib = (bytes) => (bytes / MIB).toFixed(0).padStart(4)
+
+function progress(sample, last, load, tally) {
+  const seconds = (sample.minutes - last.minutes) * 60
+  const cpu = ((sample.cpuSeconds - last.cpuSeconds) / seconds) * 100
+  console.log(
+    `${sample.minutes.toFixed(1).padStart(5)} min  ${String(load.sessions).padStart(6)} sessions  ${String(tally.total).padStart(6)} answers, ` +
+      `${tally.wrong} wrong  rss ${mib(sample.rssBytes)} MiB  heap ${mib(sample.heapBytes)} MiB  sockets ${String(sample.sockets).padStart(4)}  ` +
+      `in flight ${String(sample.inFlight).padStart(3)}  lag ${sample.lagMs.toFixed(0).padStart(3)} ms  cpu ${cpu.toFixed(0).padStart(3)}%`,
+  )
+}
+
+async function watch(proxy, load, tally) {
+  const samples = []
+  const began = performance.now()
+  let shown = { minutes: 0, cpuSeconds: (await proxy.look()).cpuSeconds }
+  // A machine that is too slow takes longer for as many sessions.
+  const goesOn = (n) => n * SAMPLE_MS <= minutes * 60_000 * (load.sessions < planned ? MOST_TIMES : 1)
+  for (let n = 1; goesOn(n); n++) {
+    await sleep(Math.max(0, began + n * SAMPLE_MS - performance.now()))
+    const sample = { minutes: (performance.now() - began) / 60_000, ...(await proxy.look()) }
+    samples.push(sample)
+    if ((n * SAMPLE_MS) % PROGRESS_MS !== 0) continue
+    progress(sample, shown, load, tally)
+    shown = sample
+  }
+  return samples
+}
+
+async function errorsIn(logFile) {
+  const errors = []
+  for await (const line of createInterface({ input: createReadStream(logFile) })) {
+    if (!line.startsWith('{')) continue
+    if (JSON.parse(line).level >= LOG_LEVEL_ERROR) errors.push(line)
+  }
+  return errors
+}
+
+async function soak(folder) {
+  const sim = await startSim({ maxModelLen: 262_144, requestLog: 10 })
+  const upstream = new ScriptedUpstream(sim.engineUrl)
+  await upstream.start()
+  const logFile = join(folder, 'cwm.log')
+  const proxy = await ProxyProcess.start(settings(upstream, sim, folder), logFile, values.node)
+  const tally = new Tally()
+  try {
+    await sleep(QUIET_MS)
+    const before = await proxy.look()
+    const load = new Load({
+      ...{ url: proxy.url, upstream, tally, seed: Number(values.seed) },
+      ...{ perSecond: perMinute / 60, aftermathMs: AFTERMATH_MS },
+    })
+    load.start()
+    const samples = await Promise.race([watch(proxy, load, tally), proxy.ended.then(diedUnderLoad)])
+    await load.stop()
+    await sleep(QUIET_MS)
+    const after = await proxy.look()
+    const exit = await proxy.stop()
+    return { samples, before, after, exit, tally, sessions: load.sessions, errors: await errorsIn(logFile) }
+  } finally {
+    await proxy.stop()
+    await upstream.stop()
+    await sim.close()
+  }
+}
+
+function diedUnderLoad(code) {
+  throw new Error(`cwm died under load: ${code}`)
+}
+
+function report({ samples, before, after, exit, tally, sessions, errors }) {
+  const faults = faultsOf({
+    ...{ samples, before, after, exit, sessions },
+    ...{ wrong: tally.wrong, errors: errors.length, planned },
+  })
+  const judged = judgedOf(samples)
+  const worst = (read) => Math.max(...samples.map(read))
+  console.log(`\nanswers   ${tally.counts.map(([name, count]) => `${name} ${count}`).join(' · ')}`)
+  for (const words of tally.shown) console.log(`wrong     ${words}`)
+  for (const line of errors.slice(0, 5)) console.log(`log       ${line.slice(0, 500)}`)
+  const span = `${judged[0].minutes.toFixed(1)} to ${judged.at(-1).minutes.toFixed(1)}`
+  console.log(
+    `memory    ${mib(before.rssBytes)} MiB before, ${mib(worst(({ rssBytes }) => rssBytes))} at most, ${mib(after.rssBytes)} after; ` +
+      `rises by ${(riseOf(samples) / MIB).toFixed(2)} MiB a minute (minutes ${span})`,
+  )
+  console.log(`sockets   ${before.sockets} before, ${worst(({ sockets }) => sockets)} at most, ${after.sockets} after`)
+  const cpu = (samples.at(-1).cpuSeconds - samples[0].cpuSeconds) / ((samples.at(-1).minutes - samples[0].minutes) * 60)
+  console.log(
+    `load      ${sessions} sessions, ${tally.total} answers, ${(cpu * 100).toFixed(0)}% of a core; event loop late by ${worst(({ lagMs }) => lagMs).toFixed(0)} ms at most`,
+  )
+  console.log(faults.length === 0 ? 'verdict   good' : faults.map((words) => `FAILED    ${words}`).join('\n'))
+  return faults.length === 0
+}
+
+if (process.platform !== 'linux') {
+  console.error('the soak reads memory and sockets from /proc: it runs on Linux')
+  process.exit(2)
+}
+const folder = await mkdtemp(join(tmpdir(), 'cwm-soak-'))
+try {
+  const result = await soak(folder)
+  const file = values.svg ?? (minutes >= 10 ? 'docs/soak.svg' : join(tmpdir(), 'cwm-soak.svg'))
+  await writeFile(file, plot(result.samples))
+  process.exitCode = report(result) ? 0 : 1
+  console.log(`plot      ${file}`)
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}

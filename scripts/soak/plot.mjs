@@ -1,0 +1,108 @@
+// Memory, and sockets with requests in flight, over the minutes of a run: one SVG without any dependency, for light and dark pages.
+
+import { judgedOf, MIB, slopeOf } from './verdict.mjs'
+
+const WIDTH = 860
+const PANEL = 200
+const LEFT = 64
+const RIGHT = 120
+const TOP = 40
+const GAP = 56
+const MAX_POINTS = 300
+
+const style = `
+  text { font: 12px system-ui, sans-serif; fill: #333 }
+  .title { font-weight: 600 }
+  .grid { stroke: #ddd }
+  .judged { fill: #00000009 }
+  polyline { fill: none; stroke-width: 1.5 }
+  .a { stroke: #0a6cbd } .b { stroke: #c4560b } .c { stroke: #2e8540 } .trend { stroke: #333; stroke-dasharray: 5 4 }
+  text.a { fill: #0a6cbd; stroke: none } text.b { fill: #c4560b; stroke: none } text.c { fill: #2e8540; stroke: none }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #ccc } .grid { stroke: #444 } .judged { fill: #ffffff12 } .trend { stroke: #ccc }
+    .a { stroke: #6cb6ff } .b { stroke: #f0a060 } .c { stroke: #7ccf8a }
+    text.a { fill: #6cb6ff } text.b { fill: #f0a060 } text.c { fill: #7ccf8a }
+  }`
+
+/** The samples of a run as an SVG document. */
+export function plot(samples) {
+  const end = samples.at(-1).minutes
+  const x = (minutes) => LEFT + (minutes / end) * (WIDTH - LEFT - RIGHT)
+  const judged = judgedOf(samples)
+  const memory = [
+    { name: 'resident', css: 'a', read: ({ rssBytes }) => rssBytes / MIB },
+    { name: 'heap in use', css: 'b', read: ({ heapBytes }) => heapBytes / MIB },
+  ]
+  const sockets = [
+    { name: 'open sockets', css: 'a', read: (sample) => sample.sockets },
+    { name: 'in flight', css: 'c', read: ({ inFlight }) => inFlight },
+  ]
+  const height = TOP + 2 * PANEL + GAP + 44
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Memory and sockets of cwm during a soak">
+<style>${style}
+</style>
+${panel({ top: TOP, title: 'Memory, MiB', lines: memory, samples, judged, x, trend: trendOf(judged) })}
+${panel({ top: TOP + PANEL + GAP, title: 'Sockets and requests', lines: sockets, samples, judged, x })}
+${minuteMarks(end)
+  .map((minute) => text(x(minute), height - 26, minute, 'text-anchor="middle"'))
+  .join('\n')}
+${text(x(end / 2), height - 8, 'minutes of load (the shaded ones are judged)', 'text-anchor="middle"')}
+</svg>
+`
+}
+
+function panel({ top, title, lines, samples, judged, x, trend }) {
+  const most = Math.max(...samples.flatMap((sample) => lines.map(({ read }) => read(sample))))
+  const step = niceStep(most)
+  const highest = Math.ceil(most / step) * step
+  const y = (value) => top + PANEL - (value / highest) * PANEL
+  const shade = `<rect class="judged" x="${round(x(judged[0].minutes))}" y="${top}" width="${round(x(samples.at(-1).minutes) - x(judged[0].minutes))}" height="${PANEL}"/>`
+  const grid = []
+  for (let value = 0; value <= highest; value += step) {
+    grid.push(`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${round(y(value))}" y2="${round(y(value))}"/>`)
+    grid.push(text(LEFT - 8, y(value) + 4, value, 'text-anchor="end"'))
+  }
+  const every = Math.ceil(samples.length / MAX_POINTS)
+  const shown = samples.filter((_, n) => n % every === 0)
+  const drawn = lines.map(({ name, css, read }) => {
+    const points = shown.map((sample) => [x(sample.minutes), y(read(sample))])
+    return `${polyline(css, points)}\n${text(WIDTH - RIGHT + 8, points.at(-1)[1] + 4, name, `class="${css}"`)}`
+  })
+  if (trend !== undefined)
+    drawn.push(
+      polyline(
+        'trend',
+        trend.map(([minutes, value]) => [x(minutes), y(value)]),
+      ),
+    )
+  return [text(LEFT, top - 12, title, 'class="title"'), shade, ...grid, ...drawn].join('\n')
+}
+
+/** Both ends of the line whose slope is judged. */
+function trendOf(judged) {
+  const points = judged.map(({ minutes, rssBytes }) => [minutes, rssBytes / MIB])
+  const slope = slopeOf(points)
+  const mean = (n) => points.reduce((sum, point) => sum + point[n], 0) / points.length
+  return [points[0][0], points.at(-1)[0]].map((minutes) => [minutes, mean(1) + slope * (minutes - mean(0))])
+}
+
+function minuteMarks(end) {
+  const step = end > 4 ? 1 : 0.5
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, n) => n * step)
+}
+
+/** Of 1, 2 or 5 times a power of ten: about five of them reach `most`. */
+function niceStep(most) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, most / 5)))
+  return [1, 2, 5, 10].map((times) => times * power).find((step) => most / step <= 5) ?? 10 * power
+}
+
+const round = (value) => Math.round(value * 10) / 10
+
+function polyline(css, points) {
+  return `<polyline class="${css}" points="${points.map(([px, py]) => `${round(px)},${round(py)}`).join(' ')}"/>`
+}
+
+function text(px, py, words, attributes) {
+  return `<text x="${round(px)}" y="${round(py)}" ${attributes}>${words}</text>`
+}

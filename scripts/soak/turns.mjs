@@ -1,0 +1,94 @@
+// Sessions as clients have them: one to three turns, each with a fate, and never seen again. Every answer is judged.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MODEL, promptText, replyText } from './answers.mjs'
+import { exchange } from './exchange.mjs'
+import { truthful } from './fates.mjs'
+
+export const KEY = 'Bearer soak-client-key'
+/** In which the upstream must see that a client has left. */
+const DEPARTURE_MS = 5_000
+const SYSTEM = { role: 'system', content: promptText('You keep the log of a mountain station', 400) }
+const BIG_MESSAGES = 400
+const BIG_BYTES = 512 * 1024
+
+export class Turns {
+  #url
+  #upstream
+  #agent
+  #tally
+
+  constructor({ url, upstream, agent, tally }) {
+    this.#url = url
+    this.#upstream = upstream
+    this.#agent = agent
+    this.#tally = tally
+  }
+
+  /** A session with these fates, as many as it has turns; it ends early with one that leaves nothing to go on from. */
+  async session(id, { named, big = false, asksUsage = false, thinkMs = 0 }, fates) {
+    const messages = [SYSTEM, ...(big ? bigHistory(id) : [{ role: 'user', content: promptText(id, 600) }])]
+    let known
+    for (const [n, fate] of fates.entries()) {
+      const script = { id: `${id}.${n}`, ...fate.script }
+      const session = await this.#turn({ fate, script, messages, asksUsage, name: named ? id : undefined, known })
+      if (!fate.goesOn || session === undefined) return
+      known = session
+      messages.push({ role: 'assistant', content: replyText(script) }, { role: 'user', content: promptText(id, 200) })
+      await sleep(thinkMs)
+    }
+  }
+
+  /** Answers the session that cwm named, if the answer was right. `known`: the one that it must name. */
+  async #turn(turn) {
+    const { fate, script, messages, asksUsage, name, known } = turn
+    const stream = script.answer === 'stream' ? { stream: true } : {}
+    const usage = asksUsage && stream.stream ? { stream_options: { include_usage: true } } : {}
+    const request = {
+      agent: this.#agent,
+      headers: {
+        authorization: KEY,
+        'content-type': 'application/json',
+        'x-soak': JSON.stringify(script),
+        ...(name === undefined ? {} : { 'x-cwm-session': name }),
+      },
+      body: JSON.stringify({ model: MODEL, messages, ...stream, ...usage }),
+      slow: fate.slow,
+    }
+    const from = performance.now()
+    const { outcome, unseen } = await this.#send(request, fate, script)
+    const session = outcome.headers['x-cwm-session']
+    const disturbed = this.#upstream.wasAway(from, performance.now())
+    const fault = disturbed
+      ? truthful(turn, outcome)
+      : (fate.judge(turn, outcome) ?? unseen ?? otherSession(fate, known, session))
+    this.#tally.count(disturbed ? 'while the upstream was away' : fate.name, fault)
+    return fault === undefined && outcome.status === 200 && outcome.complete ? session : undefined
+  }
+
+  async #send(request, { leave }, { id }) {
+    const url = `${this.#url}/v1/chat/completions`
+    if (leave === undefined) return { outcome: await exchange(url, request) }
+    if (leave === 'sending') return { outcome: await exchange(url, { ...request, half: true }) }
+    const watched = this.#upstream.watch(id)
+    const gone = new AbortController()
+    if (leave === 'prefill') watched.arrived.then(() => gone.abort())
+    const leaving = { signal: gone.signal, leaveWhen: leave === 'stream' ? (parts) => parts.length > 0 : undefined }
+    const outcome = await exchange(url, { ...request, ...leaving })
+    const seen = await Promise.race([watched.left.then(() => true), sleep(DEPARTURE_MS, false, { ref: false })])
+    watched.forget()
+    return { outcome, unseen: seen ? undefined : 'the upstream did not see the client leave' }
+  }
+}
+
+function otherSession(fate, known, session) {
+  if (!fate.goesOn || known === undefined || session === known) return undefined
+  return 'the turn was taken for another session'
+}
+
+function bigHistory(id) {
+  return Array.from({ length: BIG_MESSAGES - 1 }, (_, n) => ({
+    role: n % 2 === 0 ? 'user' : 'assistant',
+    content: promptText(`${id}, message ${n}`, BIG_BYTES / BIG_MESSAGES - 100),
+  }))
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { plot } from './plot.mjs'
+import { faultsOf, judgedOf, MIB, riseOf, slopeOf } from './verdict.mjs'
+
+/** A sample a second, of memory as a function of the minute. */
+const run = (minutes, memory) =>
+  Array.from({ length: minutes * 60 }, (_, n) => {
+    const at = (n + 1) / 60
+    return { minutes: at, rssBytes: memory(at) * MIB, heapBytes: 50 * MIB, sockets: 40, inFlight: 3 }
+  })
+
+const good = {
+  samples: run(10, (minute) => Math.min(200, 100 + minute * 40)),
+  before: { sockets: 4, inFlight: 0 },
+  after: { sockets: 4, inFlight: 0 },
+  wrong: 0,
+  errors: 0,
+  exit: 0,
+  sessions: 100_000,
+  planned: 100_000,
+}
+
+describe('how fast memory rises', () => {
+  it('is the slope of the line with the least squares', () => {
+    expect(slopeOf([1, 2, 3, 4].map((x) => [x, 7 - 2 * x]))).toBe(-2)
+    // Worked by hand: sum of products 4, of squares 2.
+    expect(
+      slopeOf(
+        [
+          [0, 1],
+          [1, 0],
+          [2, 5],
+        ].map(([x, y]) => [x, y]),
+      ),
+    ).toBe(2)
+  })
+
+  it('is judged over the last five minutes, however caches filled before', () => {
+    expect(judgedOf(good.samples)[0].minutes).toBeCloseTo(5, 1)
+    expect(riseOf(good.samples)).toBeCloseTo(0)
+  })
+
+  it('is judged over the second half of a run under ten minutes', () => {
+    expect(judgedOf(run(4, () => 100))[0].minutes).toBeCloseTo(2, 1)
+  })
+
+  it('is not hidden by the teeth of garbage collection', () => {
+    const teeth = run(10, (minute) => 200 + 1.5 * minute + ((minute * 60) % 7) * 3)
+
+    expect(riseOf(teeth) / MIB).toBeCloseTo(1.5, 0)
+  })
+})
+
+describe('the verdict', () => {
+  it('has nothing against a run whose memory and sockets stay where they were', () => {
+    expect(faultsOf(good)).toEqual([])
+  })
+
+  it.each([
+    [
+      'memory that rises by 1.2 MiB a minute',
+      { samples: run(10, (minute) => 200 + 1.2 * minute) },
+      'memory rises by 1.20',
+    ],
+    ['six sockets that stay open', { after: { sockets: 10, inFlight: 0 } }, '6 sockets more'],
+    ['a request that never ends', { after: { sockets: 4, inFlight: 1 } }, '1 requests in flight'],
+    ['one wrong answer', { wrong: 1 }, '1 answers were wrong'],
+    ['an error in the log', { errors: 1 }, '1 lines of level error'],
+    ['an end that was none', { exit: 'SIGKILL' }, 'ended with SIGKILL'],
+    ['a load that was not laid on', { sessions: 80_000 }, '80000 sessions of 100000'],
+    ['samples that could not be read', { samples: run(10, () => Number.NaN) }, 'memory rises by NaN'],
+  ])('tells of %s', (_, change, words) => {
+    expect(faultsOf({ ...good, ...change })).toEqual([expect.stringContaining(words)])
+  })
+})
+
+it('plots without a number that is none', () => {
+  expect(plot(good.samples)).toMatch(/^<svg[\s\S]*<polyline[\s\S]*<\/svg>\n$/)
+  expect(plot(good.samples)).not.toMatch(/NaN|undefined|Infinity/)
+})
