@@ -4,6 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { methodNotAllowed } from 'hono/method-not-allowed'
+import { matchedRoutes } from 'hono/route'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
@@ -49,6 +51,18 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
       new CwmError('UNKNOWN_PATH', 'there is no such path under /cwm/; see /cwm/openapi.json', { param: 'path' }),
       c,
     ),
+  )
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        const allow = methods.join(', ')
+        const message = `${c.req.method} is not allowed on this path; there is ${allow}`
+        const answer = fail(parts, new CwmError('METHOD_NOT_ALLOWED', message, { param: 'method' }), c)
+        answer.headers.set('allow', allow)
+        return answer
+      },
+    }),
   )
   app.use(async (c, next) => {
     checkRequest(c)
@@ -109,6 +123,8 @@ function checkRequest(c: Context<Bindings>): void {
     throw new CwmError('FORBIDDEN_HOST', 'requests from pages of another origin are refused', { param: 'origin' })
   }
   if (['GET', 'HEAD', 'OPTIONS', 'DELETE'].includes(c.req.method)) return
+  // What no route takes changes nothing, and is better told that than what it would have had to send.
+  if (matchedRoutes(c).every(({ method }) => method === 'ALL')) return
   const type = c.req.header('content-type') ?? ''
   if (!/^application\/json\b/i.test(type)) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })

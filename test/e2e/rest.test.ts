@@ -259,6 +259,28 @@ describe('lists', () => {
   })
 })
 
+describe('a method that a path does not take', () => {
+  it.each([
+    ['POST', '/cwm/v1/events', 'GET, HEAD'],
+    ['DELETE', '/cwm/v1/events', 'GET, HEAD'],
+    ['PATCH', '/cwm/v1/windows', 'GET, HEAD, POST'],
+    ['POST', '/cwm/metrics', 'GET, HEAD'],
+    ['POST', '/cwm/v1/sessions/some-session', 'GET, HEAD, DELETE'],
+    ['OPTIONS', '/cwm/v1/health', 'GET, HEAD'],
+  ])('%s %s is answered 405, with those that it takes', async (method, path, allow) => {
+    const got = await ask(stack.url, path, { method, headers: { 'content-type': 'text/plain' } })
+
+    expect([got.status, got.headers.allow]).toEqual([405, allow])
+    expect(errorOf(got)).toMatchObject({ code: 'method_not_allowed', param: 'method' })
+  })
+
+  it('is no method that another path takes: what is not there is not found, whatever is sent to it', async () => {
+    const got = await ask(stack.url, '/cwm/v1/nothing', { method: 'POST', headers: { 'content-type': 'text/plain' } })
+
+    expect([got.status, got.headers.allow, errorOf(got).code]).toEqual([404, undefined, 'unknown_path'])
+  })
+})
+
 describe('pages of another origin', () => {
   it.each([
     ['another origin', { origin: 'http://evil.example' }, 403, 'origin'],
