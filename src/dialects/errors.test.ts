@@ -23,6 +23,15 @@ describe('errors', () => {
     })
   })
 
+  it.each([
+    ['x-cwm-overflow', 'x-cwm-overflow must be one of pass, reject, rollover'],
+    ['cache_salt', '`cache_salt` must be text'],
+  ])('name the field %s once where their words begin with it', (param, words) => {
+    const body = errorBody('messages', new CwmError('INVALID_FIELD', words, { param }), 'r1')
+
+    expect(JSON.parse(body)).toMatchObject({ error: { message: words } })
+  })
+
   it.each(['chat', 'completions', 'messages', 'responses'] as const)('%s: are one event in a stream', (dialect) => {
     const text = errorEvent(dialect, error)
 

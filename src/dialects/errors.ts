@@ -27,7 +27,9 @@ function wireCode(error: CwmError): string {
 /** The JSON text of an error answer. Anthropic's shape has no `param`, so the message names the field. */
 export function errorBody(dialect: Dialect, error: CwmError, requestId: string): string {
   if (dialect === 'messages') {
-    const message = error.param === undefined ? error.told : `${error.param}: ${error.told}`
+    const { param, told } = error
+    const named = param === undefined || told.startsWith(param) || told.startsWith(`\`${param}\``)
+    const message = named ? told : `${param}: ${told}`
     return JSON.stringify({
       type: 'error',
       error: { type: anthropicType(error.status), message, code: wireCode(error) },
