@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Now } from '../base/clock.ts'
 import type { EventKind, StoredEvent } from '../base/events.ts'
 import type { EventPage } from '../base/store.ts'
 import type { EventLog } from '../sessions/events.ts'
@@ -10,6 +11,7 @@ import { listenToEvents } from './events-route.ts'
 
 export interface EventHandlerParts {
   readonly events: Pick<EventLog, 'listen'>
+  readonly now: Now
   /** Whose events the caller may hear; undefined: everybody's. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
 }
@@ -22,7 +24,7 @@ const headers = {
   connection: 'close',
 }
 
-export function mountEvents(app: OpenAPIHono<Bindings>, { events, tenantInView }: EventHandlerParts): void {
+export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInView }: EventHandlerParts): void {
   app.openapi(listenToEvents, async (c) => {
     const { incoming, outgoing } = c.env
     const tenant = tenantInView(incoming)
@@ -44,7 +46,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, tenantInView }
         async pull(controller) {
           const page = await listening.next()
           if (page === undefined) controller.close()
-          else controller.enqueue(encoder.encode(pageToText(page, told)))
+          else controller.enqueue(encoder.encode(pageToText(page, told, now())))
         },
       },
       { highWaterMark: 0 },
@@ -60,11 +62,13 @@ interface Told {
 }
 
 /** A comment where there is nothing to tell: it keeps the connection alive, and shows a client that has gone. */
-function pageToText({ events, missed }: EventPage, { kinds, withTenant }: Told): string {
+function pageToText({ events, missed }: EventPage, { kinds, withTenant }: Told, now: number): string {
   const texts = events
     .filter(({ kind }) => kinds === undefined || kinds.has(kind))
     .map((event) => eventToText(event, withTenant))
-  if (missed) texts.unshift('event: missed\ndata: {"kind":"missed"}\n\n')
+  if (missed) {
+    texts.unshift(`event: missed\ndata: ${JSON.stringify({ at: new Date(now).toISOString(), kind: 'missed' })}\n\n`)
+  }
   return texts.length === 0 ? ': nothing new\n\n' : texts.join('')
 }
 

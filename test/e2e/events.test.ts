@@ -132,7 +132,11 @@ describe('a client that comes back', () => {
     const after = await hear({ 'last-event-id': before.lastId() ?? '' })
     const heard = await after.events(3)
 
-    expect(heard[0]).toEqual({ id: undefined, event: 'missed', data: { kind: 'missed' } })
+    expect(heard[0]).toEqual({
+      id: undefined,
+      event: 'missed',
+      data: { at: expect.stringMatching(/^\d{4}-.*Z$/), kind: 'missed' },
+    })
     expect(sessionsIn(after)).toEqual([undefined, 'b', 'c'])
   })
 
