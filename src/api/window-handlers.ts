@@ -143,7 +143,10 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
 
   app.openapi(routes.deleteWindow, async (c) => {
     const { tenant, operation } = callerOf(c)
-    return c.json(deletionToWire(await deletions.deleteWindow(tenant, c.req.valid('param').name, operation.actor)), 200)
+    return c.json(
+      deletionToWire(await deletions.deleteWindow(tenant, c.req.valid('param').name, 'asked', operation.actor)),
+      200,
+    )
   })
 }
 

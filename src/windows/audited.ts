@@ -98,8 +98,8 @@ export function thawOutcome(receipt: ThawReceipt): Outcome {
   }
 }
 
-/** `done` undefined: it was gone already, or is still in use. `why`: of a session that ended. */
-export function deletionOutcome(done: DeletionRecord | undefined, why?: string): Outcome {
+/** `done` undefined: it was gone already, or is still in use. `session`: that a window was frozen from. */
+export function deletionOutcome(done: DeletionRecord | undefined, why: string, session?: string): Outcome {
   if (done === undefined) return {}
   const { kind, id, name, state, receipt } = done
   const numbers = receipt && {
@@ -112,8 +112,9 @@ export function deletionOutcome(done: DeletionRecord | undefined, why?: string):
     ...(numbers && { receipt: numbers }),
     event: {
       kind: 'deleted',
+      ...(session === undefined ? {} : { session }),
       [kind]: name,
-      details: { deletion_id: id, state, ...(why === undefined ? {} : { why }), ...numbers },
+      details: { deletion_id: id, state, why, ...numbers },
     },
   }
 }

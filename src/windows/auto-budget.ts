@@ -67,7 +67,7 @@ export class AutoBudget {
       if (dropped >= count) break
       if (await this.#isNeeded(window, session)) continue
       try {
-        await deletions.deleteWindow(window.tenant, window.name, 'cwm')
+        await deletions.deleteWindow(window.tenant, window.name, 'budget', 'cwm')
         dropped++
         log.warn(
           { session: window.sessionId, window: window.name },

@@ -23,6 +23,14 @@ const PER_RUN = 200
 const MAX_EPOCHS = 16
 
 export type EndedWhy = 'asked' | 'idle' | 'erased'
+/** `budget`: an automatic window that was one too many. */
+export type DeletedWhy = 'asked' | 'budget' | 'erased'
+
+interface DeletedWindow {
+  readonly done: DeletionRecord
+  /** That it was frozen from. */
+  readonly session: string | undefined
+}
 
 export class Deletions {
   readonly #parts: DeletionParts
@@ -36,19 +44,20 @@ export class Deletions {
   }
 
   /** Deletes a window and says what that proved. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY` while it is being frozen, and what the store throws. */
-  deleteWindow(tenant: string, name: string, actor: string): Promise<DeletionRecord> {
+  async deleteWindow(tenant: string, name: string, why: DeletedWhy, actor: string): Promise<DeletionRecord> {
     const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
     const work = () => this.#deleteWindow(tenant, name)
-    return audited(this.#parts, operation, work, (done) => deletionOutcome(done))
+    const outcome = ({ done, session }: DeletedWindow) => deletionOutcome(done, why, session)
+    return (await audited(this.#parts, operation, work, outcome)).done
   }
 
-  async #deleteWindow(tenant: string, name: string): Promise<DeletionRecord> {
+  async #deleteWindow(tenant: string, name: string): Promise<DeletedWindow> {
     const { store } = this.#parts
     const view = await this.#windows.showSettled(tenant, name, SETTLE_MS)
     if (view.state === 'pending' || this.#windows.isBusy(view.id)) throw beingFrozen(name)
-    const done = await alone(store, workOn.window(view.id), () => this.#removeWindow(view))
-    if (done === undefined) throw beingFrozen(name)
-    return await this.#first(done.order, done.sequences, false)
+    const ordered = await alone(store, workOn.window(view.id), () => this.#removeWindow(view))
+    if (ordered === undefined) throw beingFrozen(name)
+    return { done: await this.#first(ordered.order, ordered.sequences, false), session: view.sessionId }
   }
 
   async #removeWindow(record: WindowRecord) {

@@ -101,7 +101,7 @@ async function deleteIfThere(
   actor: string,
 ): Promise<DeletionRecord | undefined> {
   try {
-    return await deletions.deleteWindow(tenant, name, actor)
+    return await deletions.deleteWindow(tenant, name, 'erased', actor)
   } catch (thrown) {
     if (thrown instanceof CwmError && thrown.code === 'WINDOW_NOT_FOUND') return undefined
     throw thrown

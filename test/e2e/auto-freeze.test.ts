@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ask, errorOf } from '../support/client.ts'
 import { assistant, type ChatMessage, type ChatTurn, chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
+import { listen } from '../support/event-stream.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, type StackOptions, startStack } from '../support/stack.ts'
 import { settled, type WindowJson } from '../support/windows.ts'
@@ -251,9 +252,12 @@ describe('the budget of automatic windows', () => {
     await ann.turn(300)
     const first = await ann.fill(0.75)
     await ann.window(1)
+    const ear = await listen(stack.url, {}, '?kinds=deleted')
 
     await ann.fill((first + 0.1 * LIMIT) / LIMIT)
 
+    const [told] = await ear.events(1)
+    expect(told?.data).toMatchObject({ session_id: 'ann', window: expect.stringMatching(/\.1$/), why: 'budget' })
     await until('the first one is dropped', async () => (await names()).join() === '2')
     expect(
       (await rest<{ data: { name: string; state: string }[] }>(stack.url, 'GET', '/deletions')).data,

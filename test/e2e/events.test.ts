@@ -65,7 +65,13 @@ it('tells freeze, thaw and deletes of a chat in order, with ids and numbers and 
   })
   expect(heard[1]?.data).toMatchObject({ session_id: 'bob', window: 'w', tokens: receipt?.tokens, drift: false })
   expect(heard[1]?.data.restored_tokens).toBeGreaterThan(0)
-  expect(heard[2]?.data).toMatchObject({ window: 'w', deletion_id: deleted.id, lineage_retired: false })
+  expect(heard[2]?.data).toMatchObject({
+    session_id: 'ann',
+    window: 'w',
+    why: 'asked',
+    deletion_id: deleted.id,
+    lineage_retired: false,
+  })
   expect(heard[3]?.data).toMatchObject({ session_id: 'bob', why: 'asked', deleted_chunks: expect.any(Number) })
   expect(JSON.stringify(heard)).not.toContain('Lomvi')
   expect(ear.headers).toMatchObject({
