@@ -3,7 +3,10 @@
 import { toCwmError } from './base/errors.ts'
 import type { Settings } from './config/schema.ts'
 import type { LmcacheLink } from './lmcache/link.ts'
-import type { EngineModels } from './upstream/models.ts'
+import type { EngineModel, EngineModels } from './upstream/models.ts'
+
+/** Lines of one kind, of an engine with many models or a file with many names. */
+const MAX_NAMED = 10
 
 export interface DiscoveryParts {
   readonly settings: Settings
@@ -36,16 +39,28 @@ function describeKeys({ tenants, upstream_api_key: own }: Settings): string {
 async function describeEngine({ settings, models }: DiscoveryParts): Promise<string[]> {
   try {
     const found = await models.list(settings.upstream_api_key)
-    if (found.length === 0) return [`engine    ${settings.upstream} answers, and lists no models`]
-    return found
-      .slice(0, 10)
-      .map(
-        ({ id, engineName, limit }) =>
-          `engine    ${settings.upstream} serves ${id} (${engineName}), limit ${limit ?? 'unknown'} tokens`,
-      )
+    const lines = found.slice(0, MAX_NAMED).map((model) => {
+      const { id, engineName } = model
+      const limit = describeLimit(model, Object.hasOwn(settings.limits, id) ? settings.limits[id] : undefined)
+      return `engine    ${settings.upstream} serves ${id} (${engineName}), limit ${limit}`
+    })
+    if (lines.length === 0) lines.push(`engine    ${settings.upstream} answers, and lists no models`)
+    // A misspelt name would leave its sessions at the engine's own limit.
+    const unknown = Object.keys(settings.limits).filter((name) => !found.some(({ id }) => id === name))
+    for (const name of unknown.slice(0, MAX_NAMED)) {
+      lines.push(`          warning: limits names ${name}, which the engine does not serve`)
+    }
+    return lines
   } catch (thrown) {
     return [`engine    not yet: ${toCwmError(thrown).message}`]
   }
+}
+
+/** What sessions are held to, and whose word it is. `given`: the operator's, in the setting `limits`. */
+function describeLimit({ limit, contextLimit }: EngineModel, given: number | undefined): string {
+  if (given === undefined || limit === undefined) return `${limit ?? 'unknown'} tokens`
+  if (given > limit) return `${limit} tokens (limits says ${given}, more than the engine takes)`
+  return `${contextLimit ?? given} tokens by limits${limit === given ? '' : ` (the engine's is ${limit})`}`
 }
 
 async function describeLmcache({ lmcache }: DiscoveryParts): Promise<string[]> {

@@ -35,6 +35,22 @@ describe('a limit of the operator', () => {
     expect(got.headers['x-cwm-context']).toMatch(/^\d+\/1024$/)
   })
 
+  it.each([
+    ['a smaller one', { [model]: 512 }, "limit 512 tokens by limits (the engine's is 4096)"],
+    ['a larger one', { [model]: 9999 }, 'limit 4096 tokens (limits says 9999, more than the engine takes)'],
+    ['none', {}, 'limit 4096 tokens'],
+  ])('is told at start beside the one of the engine: %s', async (_, limits, words) => {
+    stack = await startStack({ sim: { maxModelLen: 4096 }, settings: { limits } })
+
+    expect(stack.findings[0]?.endsWith(words)).toBe(true)
+  })
+
+  it('is warned of at start where the engine serves no model of that name', async () => {
+    stack = await startStack({ settings: { limits: { 'sim-modle': 512 } } })
+
+    expect(stack.findings[1]).toBe('          warning: limits names sim-modle, which the engine does not serve')
+  })
+
   it('does not make an answer one that the context cut', async () => {
     stack = await startStack({ sim: { maxModelLen: 4096 }, settings: { limits: { [model]: 64 }, freeze_at: 0 } })
 
