@@ -21,6 +21,8 @@ export interface Usage {
   readonly completionTokens: number
   readonly totalTokens: number
   readonly cachedTokens?: number
+  /** Of the prompt and its longest answer, where there are several and `totalTokens` is the sum of all. */
+  readonly contextTokens?: number
 }
 
 /** One space of KV within a lineage: what its salt is derived from beside tenant and lineage. */

@@ -98,7 +98,7 @@ function agree(name: string, header: string | string[] | undefined, path: string
 
 /** `used/limit` in tokens of the last finished turn; undefined before one, or when the upstream does not tell its limit. */
 export function contextHeader({ usage, limit }: SessionRecord): string | undefined {
-  return usage === undefined || limit === undefined ? undefined : `${usage.totalTokens}/${limit}`
+  return usage === undefined || limit === undefined ? undefined : `${usage.contextTokens ?? usage.totalTokens}/${limit}`
 }
 
 /**

@@ -9,6 +9,7 @@ import type { SessionRecord, Truncation, Usage } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import { upperTokens } from '../context/size.ts'
 import { isTruncated } from '../context/truncation.ts'
+import { contextTokens } from '../context/used.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
@@ -90,7 +91,7 @@ export class TurnMemory {
       return nothing
     }
     this.#observation = observation
-    const { usage } = observation
+    const usage = this.#usageOf(observation)
     this.#usage = usage
     if (observation.complete) {
       this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
@@ -115,6 +116,12 @@ export class TurnMemory {
       metrics.completionTokens.inc(usage.completionTokens)
     }
     return { usage, truncated: truncation !== undefined }
+  }
+
+  #usageOf({ choices, usage }: Observation): Usage | undefined {
+    if (usage === undefined || choices.length < 2) return usage
+    const { maxTokens, engineLimit: limit } = this.#turn
+    return { ...usage, contextTokens: contextTokens({ choices, maxTokens, limit }, usage, this.#rules) }
   }
 
   /** Tells of an answer that the context limit cut, wherever one listens; undefined when it did not. */

@@ -54,7 +54,7 @@ export class AutoFreezer {
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
     if (session.temporary || session.ended) return
-    const tokens = usage.totalTokens
+    const tokens = usage.contextTokens ?? usage.totalTokens
     if (tokens < nearLimit.freezeAt * limit) {
       if (auto?.nextAtTokens !== undefined) session.change({ auto: rearmed(auto) })
       return

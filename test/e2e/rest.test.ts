@@ -259,6 +259,26 @@ describe('lists', () => {
   })
 })
 
+describe('the context header of several choices', () => {
+  const several = async (fields: object) => {
+    const turn = await chat(stack.url, [user('one of several')], { body: { n: 3, temperature: 1, ...fields } })
+    const [used = ''] = String(turn.got.headers['x-cwm-context']).split('/')
+    return Number(used) - turn.promptTokens
+  }
+
+  it('counts the longest, where one ran out of its tokens', async () => {
+    await chat(stack.url, [user('warm the models list')])
+
+    expect(await several({ max_tokens: 2 })).toBe(2)
+  })
+
+  it('counts the prompt alone, where each ended by itself', async () => {
+    await chat(stack.url, [user('warm the models list')])
+
+    expect(await several({})).toBe(0)
+  })
+})
+
 describe('a method that a path does not take', () => {
   it.each([
     ['POST', '/cwm/v1/events', 'GET, HEAD'],
