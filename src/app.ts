@@ -68,6 +68,12 @@ const DROPPED_PER_SWEEP = 10_000
 const RESEAL_INTERVAL_MS = 600_000
 const RESEALED_AT_ONCE = 100
 
+/** What of `tracking_bytes` goes to what, by what is missed most: a session that is not in memory is read from the store. */
+function sharesOf(bytes: number) {
+  const part = Math.floor(bytes / 16)
+  return { sessions: 10 * part, histories: 4 * part, sizes: part, newest: part }
+}
+
 /** Starts cwm. Throws `CONFIG` for what an operator must mend, with the words to do it. */
 export async function startApp(settings: Settings, log: Logger): Promise<App> {
   const now = () => Date.now()
@@ -97,11 +103,12 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       now,
       log,
     })
+    const tracking = sharesOf(settings.tracking_bytes)
     const sessions = new SessionTracker({
       store,
       now,
-      maxSessions: settings.sessions_in_memory,
-      maxBoundaries: settings.boundaries_in_memory,
+      maxSessionBytes: tracking.sessions,
+      maxHistoryBytes: tracking.histories,
       boundaryTtlMs: settings.boundary_ttl_ms,
       responseTtlMs: settings.response_ttl_ms,
       onLate: (session) => {
@@ -156,7 +163,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       operatorKey: settings.operator_key,
       upstreamApiKey: settings.upstream_api_key,
     })
-    const newest = new NewestSessions(settings.sessions_in_memory)
+    const newest = new NewestSessions(tracking.newest)
     const breaks = new BreakFinder({ retained, newest, events, log, metrics, now })
     closers.push(() => breaks.settle())
     const proxy = new ProxyHandler(
@@ -179,7 +186,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
         engine,
         scales: new TokenScales(engine),
         blocks: new BlockScales(),
-        sizes: new KnownSizes(settings.sessions_in_memory),
+        sizes: new KnownSizes(tracking.sizes),
         events,
         models,
         listModels: (apiKey, signal) => models.page(apiKey, signal),

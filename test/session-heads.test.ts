@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => store.close())
 
 function trackerOn(on: Store): SessionTracker {
-  const limits = { maxSessions: 100, maxBoundaries: 100, boundaryTtlMs: 1000, responseTtlMs: 1000 }
+  const limits = { maxSessionBytes: 256 * 1024, maxHistoryBytes: 64 * 1024, boundaryTtlMs: 1000, responseTtlMs: 1000 }
   return new SessionTracker({ store: on, now: () => AT, ...limits })
 }
 

@@ -43,7 +43,12 @@ function shared(): Store {
 }
 
 function tracker(): SessionTracker {
-  const limits = { maxSessions: 100, maxBoundaries: 100, boundaryTtlMs: 60_000, responseTtlMs: 60_000 }
+  const limits = {
+    maxSessionBytes: 256 * 1024,
+    maxHistoryBytes: 64 * 1024,
+    boundaryTtlMs: 60_000,
+    responseTtlMs: 60_000,
+  }
   const onLate = (session: SessionRecord) => void late.push(session)
   return new SessionTracker({ store: shared(), now: () => clock.at, onLate, ...limits })
 }

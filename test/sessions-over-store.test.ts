@@ -28,12 +28,12 @@ async function openStore(path = ':memory:'): Promise<Store> {
   return store
 }
 
-function trackerOn(store: Store, limits: { maxSessions?: number; maxBoundaries?: number } = {}): SessionTracker {
+function trackerOn(store: Store, limits: { maxSessionBytes?: number; maxHistoryBytes?: number } = {}): SessionTracker {
   return new SessionTracker({
     store,
     now: () => clock.at,
-    maxSessions: 100,
-    maxBoundaries: 100,
+    maxSessionBytes: 256 * 1024,
+    maxHistoryBytes: 64 * 1024,
     boundaryTtlMs: DAY,
     responseTtlMs: DAY,
     ...limits,
@@ -340,7 +340,7 @@ describe('one session', () => {
   })
 
   it('is found in the store when memory is too small for it', async () => {
-    const tracker = trackerOn(await openStore(), { maxSessions: 1, maxBoundaries: 1 })
+    const tracker = trackerOn(await openStore(), { maxSessionBytes: 2048, maxHistoryBytes: 512 })
     const { session } = await turn(tracker, first, 'hello')
     await turn(tracker, [user('stranger')], 'hello')
 

@@ -29,6 +29,8 @@ function whole(unit: string, least: number, most = Number.MAX_SAFE_INTEGER) {
 
 export const port = whole('', 0, 65_535)
 export const bytes = whole('bytes', 1024)
+/** Of what must hold something to be of use. */
+export const cacheBytes = whole('bytes', MIB)
 export const ms = whole('milliseconds', 0)
 export const count = whole('', 1)
 export const countOrNone = whole('', 0)

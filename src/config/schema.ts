@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { logLevels } from '../base/logger.ts'
 import {
   bytes,
+  cacheBytes,
   count,
   countOrNone,
   encryptionKey,
@@ -156,10 +157,11 @@ const shape = {
     .describe("Where sessions' last turns are kept so that REST can freeze them: memory, disk (the store), or off"),
   retain_bytes: bytes.default(256 * MIB).describe('Largest size of all retained turns, bytes; the oldest go first'),
   base_window_bytes: bytes.default(256 * MIB).describe('Memory for the messages of thawed windows'),
-  sessions_in_memory: count.default(100_000).describe('Sessions kept in memory; the store has them all'),
-  boundaries_in_memory: count
-    .default(500_000)
-    .describe('History boundaries kept in memory, about 200 bytes each; the store has them all'),
+  tracking_bytes: cacheBytes
+    .default(96 * MIB)
+    .describe(
+      'Memory for sessions and the histories by which they are found again, bytes; the store has them all, and a session takes about 1,000',
+    ),
   boundary_ttl_ms: ms
     .default(7 * DAY_MS)
     .describe(

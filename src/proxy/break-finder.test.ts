@@ -54,7 +54,7 @@ function finder({ last, stored }: { last?: RetainedTurn; stored?: RetainedPrompt
   const events: Omit<CwmEvent, 'at'>[] = []
   const breaks = new BreakFinder({
     retained: { peek: () => last, find: () => Promise.resolve(stored) },
-    newest: new NewestSessions(10),
+    newest: new NewestSessions(10_000),
     events: { emit: (event) => void events.push(event) },
     log: silentLogger,
     metrics,

@@ -55,7 +55,7 @@ async function drive(
 ): Promise<Seen> {
   let tokenized = 0
   let refused = 0
-  const sizes = new KnownSizes(10_000)
+  const sizes = new KnownSizes(1024 * 1024)
   const parts: OverflowParts = {
     engine: {
       countTokens: ({ messages }) => {

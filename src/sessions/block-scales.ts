@@ -4,6 +4,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { JsonValue } from '../base/json.ts'
+import { ENTRY_BYTES, textBytes } from './weights.ts'
 
 export interface BlockRequest {
   readonly messages: readonly JsonValue[]
@@ -17,7 +18,8 @@ export interface BlockRequest {
   readonly count: (block: readonly JsonValue[]) => Promise<number | undefined>
 }
 
-const MAX_BLOCKS = 100_000
+/** Of all blocks, about 200 each. */
+const MAX_BYTES = 4 * 1024 * 1024
 /** Texts of one conversation differ: a little more than the last block had. */
 const MARGIN = 1.05
 /** Factors are rounded up to sixteenths, within these. */
@@ -28,7 +30,10 @@ const MOST = 8
 const UNKNOWN = 0
 
 export class BlockScales {
-  readonly #known = new LRUCache<string, number>({ max: MAX_BLOCKS })
+  readonly #known = new LRUCache<string, number>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: (_factor, key) => ENTRY_BYTES + textBytes(key),
+  })
 
   /** By how much each message's estimate is to be multiplied. Throws what counting throws. */
   async of({ messages, blockTokens, estimate, keyOf, count }: BlockRequest): Promise<readonly number[]> {

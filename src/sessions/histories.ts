@@ -4,12 +4,13 @@
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import type { BoundaryHit, Store } from '../base/store.ts'
+import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
 
 export interface HistoriesOptions {
   readonly store: Pick<Store, 'findBoundaries'>
   readonly now: Now
-  /** Boundaries kept in memory; about 200 bytes each. */
-  readonly maxBoundaries: number
+  /** Of all boundaries kept in memory, bytes; about 300 each. */
+  readonly maxHistoryBytes: number
   /** Milliseconds after which a history that nobody continued is no longer recognised. */
   readonly boundaryTtlMs: number
 }
@@ -25,12 +26,16 @@ export class Histories {
 
   constructor(options: HistoriesOptions) {
     this.#options = options
-    this.#known = new LRUCache({ max: options.maxBoundaries })
+    this.#known = new LRUCache({
+      maxSize: options.maxHistoryBytes,
+      sizeCalculation: (known, digest) => ENTRY_BYTES + textBytes(digest) + valueBytes(known),
+    })
   }
 
   /** A session holds these histories now, beside whoever did before. */
   note(digests: readonly string[], sessionId: string): void {
-    for (const digest of digests) this.#set(digest, bothOf(this.peek(digest), { sessionId }))
+    const hit = { sessionId }
+    for (const digest of digests) this.#set(digest, bothOf(this.peek(digest), hit))
   }
 
   /** Nobody can say any more who holds these: from now on nobody does alone. */

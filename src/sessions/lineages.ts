@@ -6,9 +6,10 @@ import { randomId } from '../base/ids.ts'
 import type { Sharing } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import type { Isolation } from '../base/tenants.ts'
+import { ENTRY_BYTES, textBytes } from './weights.ts'
 
-/** Retired lineages remembered here: more than can be in use between two questions to the store. */
-const MAX_RETIRED = 100_000
+/** Retired lineages remembered here, bytes; 20,000 and more: more than can be in use between two questions to the store. */
+const RETIRED_BYTES = 4 * 1024 * 1024
 
 export interface Origin {
   readonly tenant: string
@@ -19,7 +20,10 @@ export interface Origin {
 
 export class Lineages {
   readonly #store: Pick<Store, 'claimLineage' | 'isRetired'>
-  readonly #retired = new LRUCache<string, true>({ max: MAX_RETIRED })
+  readonly #retired = new LRUCache<string, true>({
+    maxSize: RETIRED_BYTES,
+    sizeCalculation: (_true, key) => ENTRY_BYTES + textBytes(key),
+  })
 
   constructor(store: Pick<Store, 'claimLineage' | 'isRetired'>) {
     this.#store = store

@@ -6,7 +6,7 @@ const chat = scopeOf('t', 'chat', { 'x-openwebui-chat-id': 'c1' }, {})
 
 describe('the newest sessions of a scope', () => {
   it('come newest first, each once', () => {
-    const newest = new NewestSessions(10)
+    const newest = new NewestSessions(10_000)
 
     for (const id of ['a', 'b', 'a']) newest.note(chat, id)
 
@@ -14,7 +14,7 @@ describe('the newest sessions of a scope', () => {
   })
 
   it('are eight at most', () => {
-    const newest = new NewestSessions(10)
+    const newest = new NewestSessions(10_000)
 
     for (let i = 0; i < 9; i++) newest.note(chat, `s${i}`)
 
@@ -22,7 +22,7 @@ describe('the newest sessions of a scope', () => {
   })
 
   it('are not kept where no id narrows the scope', () => {
-    const newest = new NewestSessions(10)
+    const newest = new NewestSessions(10_000)
     const wide = scopeOf('t', 'chat', {}, {})
 
     newest.note(wide, 'a')
@@ -31,11 +31,21 @@ describe('the newest sessions of a scope', () => {
   })
 
   it('are forgotten with the scope that was longest unused', () => {
-    const newest = new NewestSessions(1)
+    const newest = new NewestSessions(500)
     newest.note(chat, 'a')
 
     newest.note(scopeOf('t', 'chat', {}, { user: 'u' }), 'b')
 
     expect(newest.of(chat)).toEqual([])
+  })
+
+  it('are not noted under ids so long that they would push out all others', () => {
+    const newest = new NewestSessions(1024 * 1024)
+    newest.note(chat, 'a')
+    const long = scopeOf('t', 'chat', {}, { user: 'u'.repeat(100_000) })
+
+    newest.note(long, 'b')
+
+    expect([newest.of(long), newest.of(chat)]).toEqual([[], ['a']])
   })
 })

@@ -3,16 +3,23 @@
 
 import { LRUCache } from 'lru-cache'
 import { isNarrowed } from './scope.ts'
+import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
 
 /** Apps ask for titles, tags and questions beside each turn, each in a session of its own. */
 const PER_SCOPE = 8
+const MAX_SCOPE_BYTES = 16 * 1024
 
 export class NewestSessions {
   readonly #scopes: LRUCache<string, readonly string[]>
 
-  /** `maxScopes`: of about 500 bytes each. */
-  constructor(maxScopes: number) {
-    this.#scopes = new LRUCache({ max: maxScopes })
+  /** `maxBytes`: a scope takes 250 and as many as its ids are long, a session of it 50. One of more than 16 KB is not noted. */
+  constructor(maxBytes: number) {
+    this.#scopes = new LRUCache({
+      maxSize: maxBytes,
+      maxEntrySize: Math.min(maxBytes, MAX_SCOPE_BYTES),
+      // Whoever names a user beyond Latin-1 has two bytes a character, and may send megabytes.
+      sizeCalculation: (ids, scope) => ENTRY_BYTES + 2 * textBytes(scope) + valueBytes(ids),
+    })
   }
 
   /** A session has finished a turn in that scope. Nothing is kept of scopes that hold all of a tenant. */

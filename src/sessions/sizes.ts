@@ -3,6 +3,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { PREAMBLE_TOKENS } from '../context/size.ts'
+import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
 
 /** The prompt of a delivered turn with its reply. */
 export interface KnownSize {
@@ -14,15 +15,22 @@ export interface KnownSize {
 
 /** A template writes no more than this before all else. */
 const MAX_PREAMBLE = 4096
-const MAX_MODELS = 10_000
+/** For the smallest prompts, by model. */
+const MODELS_BYTES = 1024 * 1024
 
 export class KnownSizes {
   readonly #histories: LRUCache<string, KnownSize>
-  readonly #smallest = new LRUCache<string, number>({ max: MAX_MODELS })
+  readonly #smallest = new LRUCache<string, number>({
+    maxSize: MODELS_BYTES,
+    sizeCalculation: (_tokens, key) => ENTRY_BYTES + textBytes(key),
+  })
 
-  /** `maxHistories`: of about 200 bytes each. */
-  constructor(maxHistories: number) {
-    this.#histories = new LRUCache({ max: maxHistories })
+  /** `maxBytes`: of all histories, about 250 bytes each. */
+  constructor(maxBytes: number) {
+    this.#histories = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: (size, boundary) => ENTRY_BYTES + textBytes(boundary) + valueBytes(size),
+    })
   }
 
   /** The sizes are those of histories that end with this reply, under all the boundaries by which they are found again. */

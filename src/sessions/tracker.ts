@@ -1,7 +1,6 @@
 // Sessions as they live: found by name or by the prefix that their last answers left, kept in bounded memory, stored behind.
 // The store may have other writers: what was read of it is believed for `believeMs` and no longer.
 
-import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
@@ -13,6 +12,7 @@ import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { type Binding, boundRecord, LiveSession } from './live-session.ts'
+import { SessionCache, sessionKey } from './session-cache.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
@@ -21,10 +21,10 @@ const EXPIRED_PER_SWEEP = 10_000
 export interface TrackerOptions {
   readonly store: Store
   readonly now: Now
-  /** Sessions kept in memory; the store has them all. */
-  readonly maxSessions: number
-  /** Boundaries kept in memory; about 200 bytes each. */
-  readonly maxBoundaries: number
+  /** Of all sessions kept in memory, bytes; the store has them all. */
+  readonly maxSessionBytes: number
+  /** Of all boundaries kept in memory, bytes. */
+  readonly maxHistoryBytes: number
   /** Milliseconds after which a history that nobody continued is no longer recognised. */
   readonly boundaryTtlMs: number
   /** Milliseconds for which the id of a stored response leads to its session. */
@@ -53,21 +53,21 @@ export type PrefixMatch =
 export class SessionTracker {
   readonly #options: TrackerOptions
   readonly #lineages: Lineages
-  readonly #sessions: LRUCache<string, LiveSession>
+  readonly #sessions: SessionCache
   /** Named sessions of a time without a store. */
-  readonly #temporary: LRUCache<string, LiveSession>
+  readonly #temporary: SessionCache
   readonly #inFlight = new InFlight()
   /** Whose last turn the store could not take; each sweep tries again. */
-  readonly #unsaved: LRUCache<string, LiveSession>
+  readonly #unsaved: SessionCache
   readonly #histories: Histories
   readonly #stopListening: () => void
 
   constructor(options: TrackerOptions) {
     this.#options = options
     this.#lineages = new Lineages(options.store)
-    this.#sessions = new LRUCache({ max: options.maxSessions })
-    this.#temporary = new LRUCache({ max: options.maxSessions })
-    this.#unsaved = new LRUCache({ max: options.maxSessions })
+    this.#sessions = new SessionCache(options.maxSessionBytes / 2)
+    this.#temporary = new SessionCache(options.maxSessionBytes / 4)
+    this.#unsaved = new SessionCache(options.maxSessionBytes / 4)
     this.#histories = new Histories(options)
     this.#stopListening = options.store.onChange((change) => {
       if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
@@ -85,7 +85,7 @@ export class SessionTracker {
    * it would lose: then `STORE_UNAVAILABLE`. Throws `QUOTA_EXCEEDED`.
    */
   async named(opener: Opener, id: string): Promise<LiveSession> {
-    const key = keyOf(opener.tenant, id)
+    const key = sessionKey(opener.tenant, id)
     const live = this.#live(key)
     try {
       if (live !== undefined && (await this.#believe(live))) {
@@ -135,7 +135,7 @@ export class SessionTracker {
 
   /** The session of that tenant and id, wherever it is; undefined when there is none. */
   async find(tenant: string, id: string): Promise<LiveSession | undefined> {
-    const key = keyOf(tenant, id)
+    const key = sessionKey(tenant, id)
     const live = this.#live(key)
     if (live !== undefined && (await this.#believe(live))) return live
     const asked = this.#options.now()
@@ -159,16 +159,16 @@ export class SessionTracker {
   /** Keeps a session in memory while a turn of it is in flight. Each call needs its `release`. */
   hold(session: LiveSession): void {
     if (session.temporary) return
-    this.#inFlight.hold(keyOf(session.record.tenant, session.record.id), session)
+    this.#inFlight.hold(sessionKey(session.record.tenant, session.record.id), session)
   }
 
   release(session: LiveSession): void {
-    this.#inFlight.release(keyOf(session.record.tenant, session.record.id), session)
+    this.#inFlight.release(sessionKey(session.record.tenant, session.record.id), session)
   }
 
   /** Whether a turn of it may be in flight: here, or in another process, of whose turns nobody knows. */
   isBusy(tenant: string, id: string): boolean {
-    return this.#isShared || this.#inFlight.get(keyOf(tenant, id)) !== undefined
+    return this.#isShared || this.#inFlight.get(sessionKey(tenant, id)) !== undefined
   }
 
   /**
@@ -227,9 +227,10 @@ export class SessionTracker {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     } catch (error) {
       if (this.#isShared) this.#histories.doubt(digests)
-      if (storeIsAway(error)) this.#unsaved.set(keyOf(tenant, id), session)
+      if (storeIsAway(error)) this.#unsaved.set(sessionKey(tenant, id), session)
       throw error
     }
+    this.#sessions.weigh(sessionKey(tenant, id), session)
     // From now on the store answers for them, with what other processes saved; memory lives on as long.
     this.#histories.note(digests, id)
   }
@@ -253,7 +254,7 @@ export class SessionTracker {
 
   /** Forgets a session that was taken out of the store; its turns in flight are told. */
   ended(tenant: string, id: string): void {
-    const key = keyOf(tenant, id)
+    const key = sessionKey(tenant, id)
     this.#live(key)?.end()
     this.#temporary.get(key)?.end()
     const late = this.#unsaved.get(key)
@@ -272,7 +273,7 @@ export class SessionTracker {
 
   /** Stores what the store could not take before, and drops what has expired there; answers how many. Call now and then. */
   async sweep(): Promise<number> {
-    for (const [key, session] of [...this.#unsaved.entries()]) {
+    for (const [key, session] of this.#unsaved.entries()) {
       await this.save(session, [])
       this.#unsaved.delete(key)
     }
@@ -300,7 +301,7 @@ export class SessionTracker {
     return chain.candidates.some(({ digest }) => {
       const hit = this.#histories.peek(digest)
       if (hit === 'ambiguous') return this.#histories.peek(behindWindowMark(digest)) !== undefined
-      return hit !== undefined && this.#live(keyOf(tenant, hit.sessionId))?.record.baseWindow !== undefined
+      return hit !== undefined && this.#live(sessionKey(tenant, hit.sessionId))?.record.baseWindow !== undefined
     })
   }
 
@@ -321,7 +322,7 @@ export class SessionTracker {
   }
 
   #doubt(tenant: string, id: string): void {
-    const key = keyOf(tenant, id)
+    const key = sessionKey(tenant, id)
     const live = this.#live(key)
     if (live === undefined) return
     live.believedUntil = 0
@@ -333,7 +334,7 @@ export class SessionTracker {
     const { record } = session
     if (outcome === 'saved') session.stored = true
     else if (outcome === 'gone') {
-      this.#unsaved.set(keyOf(record.tenant, record.id), session)
+      this.#unsaved.set(sessionKey(record.tenant, record.id), session)
       this.ended(record.tenant, record.id)
     } else session.believedUntil = 0
   }
@@ -353,14 +354,16 @@ export class SessionTracker {
     return this.#record(opener.tenant, id, named, await this.#lineages.begin(opener))
   }
 
-  #record(tenant: string, id: string, named: boolean, lineage: Pick<SessionRecord, 'lineage' | 'shared'>) {
+  #record(tenant: string, name: string, named: boolean, lineage: Pick<SessionRecord, 'lineage' | 'shared'>) {
     const at = this.#options.now()
+    // A name from a path is a slice, by which V8 would keep the whole request target as long as the session.
+    const id = Buffer.from(name).toString()
     return { tenant, id, named, ...lineage, head: 0, spaces: [], createdAt: at, lastTurnAt: at, turns: 0 }
   }
 
   /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
   #withoutStore(tenant: string, id: string): LiveSession {
-    const key = keyOf(tenant, id)
+    const key = sessionKey(tenant, id)
     const known = this.#temporary.get(key)
     if (known !== undefined) return known
     const record = this.#record(tenant, id, true, { lineage: randomId() })
@@ -380,7 +383,7 @@ export class SessionTracker {
 
   /** `asked`: when the store was; what it said is no younger than that. */
   #keep(session: LiveSession, asked: number): LiveSession {
-    const key = keyOf(session.record.tenant, session.record.id)
+    const key = sessionKey(session.record.tenant, session.record.id)
     const raced = this.#live(key)
     if (raced !== undefined) return raced
     session.believedUntil = asked + this.#options.store.believeMs
@@ -391,8 +394,4 @@ export class SessionTracker {
 
 function storeIsAway(error: unknown): boolean {
   return error instanceof CwmError && error.code === 'STORE_UNAVAILABLE'
-}
-
-function keyOf(tenant: string, id: string): string {
-  return JSON.stringify([tenant, id])
 }

@@ -1,0 +1,233 @@
+// Measures what sessions cost in memory. First each cache is filled far past its bound, and what the heap has grown by is held against
+// the bound: over 20% more, or under half, exits with 1. Then a million sessions of ten tenants have a turn each over a SQLite store, under
+// the default bound: memory of the process, and the time that cwm's own part of a turn takes.
+// Run by `npm run bench:sessions`; CWM_BENCH_SCALE=0.1 begins a tenth as many. The last line is JSON.
+
+import { spawnSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { rulesOf } from '../dist/dialects/index.js'
+import { chainOf } from '../dist/sessions/chain.js'
+import { NewestSessions } from '../dist/sessions/newest.js'
+import { KnownSizes } from '../dist/sessions/sizes.js'
+import { SessionTracker } from '../dist/sessions/tracker.js'
+import { openSqliteStore } from '../dist/store/sqlite.js'
+
+const MIB = 1024 * 1024
+const BOUND = 64 * MIB
+const DAY = 24 * 3_600_000
+/** The shares that src/app.ts gives of the default of `tracking_bytes`. */
+const DEFAULT = { maxSessionBytes: 60 * MIB, maxHistoryBytes: 24 * MIB }
+const sessionCount = Math.round(1_000_000 * Number(process.env.CWM_BENCH_SCALE ?? 1))
+const inFlight = 32
+const RUNS = 2_000
+
+const tenantOf = (n) =>
+  `k-${createHash('sha256')
+    .update(`tenant ${n % 10}`)
+    .digest('base64url')
+    .slice(0, 22)}`
+const digestOf = (n) => createHash('sha256').update(`boundary ${n}`).digest('base64url')
+const openerOf = (n) => ({ tenant: tenantOf(n), isolation: 'session', user: undefined })
+const spread = (n, among) => (Math.imul(n + 1, 2_654_435_761) >>> 0) % among
+
+function trackerOn(store, bounds) {
+  return new SessionTracker({ store, now: Date.now, boundaryTtlMs: DAY, responseTtlMs: DAY, ...bounds })
+}
+
+/** What the proxy does of a turn in the tracker once the session is found. */
+async function finish(tracker, session, n, digests) {
+  tracker.hold(session)
+  await tracker.enter(session, { model: `model-${n % 4}`, kvEpoch: 0 })
+  tracker.announce(session, digests)
+  const usage = {
+    promptTokens: 900 + (n % 3000),
+    completionTokens: 80,
+    totalTokens: 980 + (n % 3000),
+    cachedTokens: 880,
+  }
+  const { turns } = session.record
+  session.change({
+    lastTurnAt: Date.now(),
+    turns: turns + 1,
+    model: `model-${n % 4}`,
+    dialect: 'chat',
+    usage,
+    limit: 4096,
+  })
+  await tracker.save(session, digests)
+  tracker.release(session)
+}
+
+const openings = { named: (n) => `chat-${n}`, unnamed: () => undefined }
+
+async function begin(tracker, n, id) {
+  const opener = openerOf(n)
+  const session = id === undefined ? await tracker.unnamed(opener) : await tracker.named(opener, id)
+  await finish(tracker, session, n, [digestOf(n)])
+  return session
+}
+
+/** A store that takes everything and has nothing. */
+const nowhere = {
+  believeMs: Number.POSITIVE_INFINITY,
+  onChange: () => () => {},
+  saveTurn: async () => 'saved',
+  getSession: async () => undefined,
+  getOrCreateSession: async (fresh) => fresh,
+  isRetired: async () => false,
+}
+
+/** `entry` puts the nth into one cache; `hold`, called last, keeps it from being collected meanwhile. */
+const caches = {
+  async sessions(bound) {
+    const tracker = trackerOn(nowhere, { maxSessionBytes: 2 * bound, maxHistoryBytes: MIB })
+    return { entry: (n) => begin(tracker, n, openings[n % 2 === 0 ? 'named' : 'unnamed'](n)), hold: () => tracker }
+  },
+  async histories(bound) {
+    const tracker = trackerOn(nowhere, { maxSessionBytes: MIB, maxHistoryBytes: bound })
+    return { entry: (n) => begin(tracker, n), hold: () => tracker }
+  },
+  async sizes(bound) {
+    const sizes = new KnownSizes(bound)
+    return { entry: (n) => sizes.note([digestOf(n)], { tokens: n, shape: digestOf(`shape ${n}`) }), hold: () => sizes }
+  },
+  async newest(bound) {
+    const newest = new NewestSessions(bound)
+    const scope = (n) =>
+      JSON.stringify([2, tenantOf(n), 'chat', [['x-openwebui-chat-id', randomBytes(16).toString('hex')]]])
+    return { entry: (n) => newest.note(scope(n), `s-${randomBytes(16).toString('base64url')}`), hold: () => newest }
+  },
+}
+
+function heapBytes() {
+  globalThis.gc()
+  globalThis.gc()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+async function weigh(name) {
+  const entries = 500_000
+  const few = 50_000 // fit within the bound
+  const warm = await caches[name](MIB)
+  for (let n = 0; n < 5000; n++) await warm.entry(n)
+  const before = heapBytes()
+  const cache = await caches[name](BOUND)
+  for (let n = 0; n < few; n++) await cache.entry(n)
+  const each = (heapBytes() - before) / few
+  for (let n = few; n < entries; n++) await cache.entry(n)
+  const grown = heapBytes() - before
+  warm.hold()
+  cache.hold()
+  return { cache: name, bound: BOUND, each, grown, share: grown / BOUND }
+}
+
+async function measure(work) {
+  for (let n = 0; n < 50; n++) await work(n)
+  const times = []
+  const from = process.cpuUsage()
+  for (let n = 0; n < RUNS; n++) {
+    const at = performance.now()
+    await work(n + 50)
+    times.push((performance.now() - at) * 1000)
+  }
+  const { user, system } = process.cpuUsage(from)
+  times.sort((a, b) => a - b)
+  return { p50: times[RUNS / 2], p99: times[Math.floor(RUNS * 0.99)], cpu: (user + system) / RUNS }
+}
+
+function memory() {
+  globalThis.gc()
+  const { rss, heapUsed } = process.memoryUsage()
+  return { rss, heapUsed }
+}
+
+const message = (role, content) => ({ role, content })
+const canonical = (said) => rulesOf('chat').canonical(said)
+
+async function million(dir) {
+  const atStart = memory()
+  const store = await openSqliteStore({ path: join(dir, 'cwm.sqlite') })
+  const tracker = trackerOn(store, DEFAULT)
+  const from = performance.now()
+  for (let first = 0; first < sessionCount; first += inFlight) {
+    const these = Array.from({ length: Math.min(inFlight, sessionCount - first) }, (_, n) => first + n)
+    await Promise.all(these.map((n) => begin(tracker, n, `chat-${n}`)))
+  }
+  const fillSeconds = (performance.now() - from) / 1000
+  const filled = memory()
+
+  // A history of its own for each look-up, stored by sessions that fell out of memory since, or that are in it still.
+  const asked = (n) => [message('user', `question ${n}`), message('assistant', `answer ${n}`), message('user', 'and?')]
+  const chains = Array.from({ length: RUNS + 50 }, (_, n) => chainOf('bench', asked(n), canonical))
+  const sessions = []
+  for (const [n, chain] of chains.entries()) {
+    const session = await tracker.named(openerOf(0), `known-${n}`)
+    await finish(
+      tracker,
+      session,
+      n,
+      chain.candidates.map(({ digest }) => digest),
+    )
+    sessions.push(session)
+  }
+  const other = trackerOn(store, { maxSessionBytes: MIB, maxHistoryBytes: MIB })
+  const rows = {
+    'find by name, in memory': (n) => tracker.named(openerOf(0), `known-${n}`),
+    'find by name, in the store': (n) =>
+      other.named(openerOf(spread(n, sessionCount)), `chat-${spread(n, sessionCount)}`),
+    'find by history, in memory': (n) => tracker.byPrefix(tenantOf(0), chains[n]),
+    'find by history, in the store': (n) => other.byPrefix(tenantOf(0), chains[n]),
+    'store a turn': (n) => finish(tracker, sessions[n], n, [digestOf(`later ${n}`)]),
+    'begin a session': (n) => begin(tracker, n, `new-${n}`),
+    'list 100 sessions': () => tracker.list(tenantOf(0), { limit: 100 }),
+    'sweep, nothing expired': () => tracker.sweep(),
+    'look for idle sessions': () => store.listIdle(Date.now() - DAY, true, 200),
+  }
+  const measured = []
+  for (const [name, work] of Object.entries(rows)) measured.push({ name, ...(await measure(work)) })
+  const after = memory()
+  await store.close()
+  return { sessions: sessionCount, fillSeconds, atStart, filled, after, measured }
+}
+
+const [part, argument] = process.argv.slice(2)
+if (part === 'weigh') console.log(JSON.stringify(await weigh(argument)))
+else if (part === 'million') console.log(JSON.stringify(await million(argument)))
+else {
+  /** Each in a process of its own: what one leaves in the heap is no other's. */
+  const run = (...args) => {
+    const child = spawnSync(process.execPath, ['--expose-gc', import.meta.filename, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    if (child.status !== 0) throw new Error(`${args.join(' ')} failed`)
+    return JSON.parse(child.stdout.toString())
+  }
+  const weights = Object.keys(caches).map((name) => run('weigh', name))
+  for (const { cache, each, grown, share } of weights) {
+    const verdict = share > 1.2 ? '  over its bound' : share < 0.5 ? '  holds too little' : ''
+    console.log(
+      `${cache.padEnd(10)} bound ${BOUND / MIB} MiB   heap ${(grown / MIB).toFixed(1)} MiB   ${each.toFixed(0)} bytes each${verdict}`,
+    )
+  }
+  const dir = mkdtempSync(join(tmpdir(), 'cwm-bench-'))
+  try {
+    const { measured, ...facts } = run('million', dir)
+    const mib = (bytes) => `${(bytes / MIB).toFixed(0)} MiB`
+    console.log(`${facts.sessions} sessions begun in ${facts.fillSeconds.toFixed(0)} s`)
+    for (const when of ['atStart', 'filled', 'after']) {
+      console.log(`${when.padEnd(10)} rss ${mib(facts[when].rss)}   heap ${mib(facts[when].heapUsed)}`)
+    }
+    for (const { name, p50, p99, cpu } of measured) {
+      const us = (value) => `${value.toFixed(0).padStart(7)} µs`
+      console.log(`${name.padEnd(30)} p50 ${us(p50)}   p99 ${us(p99)}   cpu ${us(cpu)}`)
+    }
+    console.log(JSON.stringify({ node: process.version, cores: cpus().length, weights, ...facts, measured }))
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+  process.exitCode = weights.some(({ share }) => share > 1.2 || share < 0.5) ? 1 : 0
+}
