@@ -184,6 +184,8 @@ export interface FreezeReceipt {
   readonly durability: Durability
   /** Length of the frozen id sequence. 0 when the ids could not be had. */
   readonly tokens: number
+  /** The ids cover every message. Absent: they end before some, or nobody knows. */
+  readonly whole?: true
   readonly chunkSize: number | null
   readonly chunks: number
   /** Tokens that a later thaw can load instead of computing: whole chunks that were shown to exist. */

@@ -12,8 +12,9 @@ export interface Outgoing {
   readonly messages: readonly JsonValue[]
   /** All else that shapes the prompt, the window's and the request's own together. */
   readonly shaping: JsonObject
-  /** How many of the messages are put before the request's own. */
+  /** How many of the messages are put before the request's own, and the `id` of the window that has them. */
   readonly before: number
+  readonly windowId: string | undefined
   /** How many of the request's own messages are left out, because the window has them. */
   readonly skip: number
   /** Fields that the request gets from the window. */
@@ -55,6 +56,7 @@ export function outgoingOf(
     messages: behind ? [...base.prompt.messages, ...own.slice(skip)] : own,
     shaping,
     before: behind ? base.prompt.messages.length : 0,
+    windowId: behind ? base.record.id : undefined,
     skip,
     added,
   }

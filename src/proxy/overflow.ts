@@ -10,7 +10,7 @@ import { noteCut } from '../context/note.ts'
 import { contextExceeded } from '../context/overflow.ts'
 import { cutTag, digestOf, type Fold, fold } from '../context/rollover.ts'
 import { reserveOf, roomFor } from '../context/room.ts'
-import { upperTokens, upperTokensOfMessage, upperTokensOfText } from '../context/size.ts'
+import { GENERATION_PROMPT_TOKENS, upperTokens, upperTokensOfMessage, upperTokensOfText } from '../context/size.ts'
 import { type TokenScale, UNSCALED } from '../context/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../context/typical-messages.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -40,7 +40,7 @@ export interface FitRequest {
   readonly limit: number | undefined
   /** Over what the client sent, its outer system prompt first. */
   readonly chain: Chain | undefined
-  /** Exact size of the window's messages, where these stand before the request's and nothing else shapes the prompt; 0 otherwise. */
+  /** Exact size of the window's messages, where these stand before the request's and nothing else shapes the prompt; 0: nobody knows it. */
   readonly windowTokens: number
   /** For the words of a refusal: the session's newest window. */
   readonly window: string | undefined
@@ -167,7 +167,7 @@ async function blockFactors(
     messages: outgoing.messages,
     blockTokens: Math.floor(limit / BLOCKS),
     estimate: (message) => sizeIn(message, scale),
-    keyOf: (block) => `${shapeOf({ ...outgoing, shaping: {} }, undefined)} ${digestOf(block, rules)}`,
+    keyOf: (block) => JSON.stringify([outgoing.model, digestOf(block, rules)]),
     count: async (messages) => {
       if (firstMediaAt(messages) !== -1) return undefined
       return await countExactly(parts, { ...request, outgoing: { ...outgoing, messages, shaping: {} } })
@@ -245,7 +245,7 @@ function estimateOf({ sizes }: OverflowParts, request: FitRequest, shape: string
     const known = sizes.find(digest)
     if (known?.shape === shape) return added(known.tokens, own.slice(upTo - outer))
   }
-  if (windowTokens > 0) return added(windowTokens, own.slice(outgoing.skip))
+  if (windowTokens > 0) return added(windowTokens + GENERATION_PROMPT_TOKENS, own.slice(outgoing.skip))
   const { model, messages, shaping } = outgoing
   if (firstMediaAt(messages) !== -1) return undefined
   return sizes.preambleOf(model, hasTools(shaping)) + upperTokens({ messages, shaping })
@@ -276,9 +276,9 @@ function refused(
   return contextExceeded({ dialect: rules.dialect, limit, promptTokens, room, window, ...words })
 }
 
-function shapeOf({ model, shaping }: Outgoing, cut: string | undefined): string {
+function shapeOf({ model, shaping, windowId }: Outgoing, cut: string | undefined): string {
   return createHash('sha256')
-    .update(JSON.stringify([model, shaping, cut ?? null]))
+    .update(JSON.stringify([model, shaping, windowId ?? null, cut ?? null]))
     .digest('base64url')
 }
 

@@ -10,7 +10,7 @@ import type { Chain } from '../sessions/chain.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { EngineModels } from '../upstream/models.ts'
 import type { OperationOptions } from '../windows/audited.ts'
-import type { BaseWindow } from '../windows/base-windows.ts'
+import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
 import { type Continuation, continueWindow } from '../windows/continuation.ts'
 import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
@@ -237,17 +237,19 @@ function fitRequest(
   limit: number | undefined,
 ): FitRequest {
   const { nearLimit } = caller.policy
+  const policy = control.overflow ?? nearLimit.overflow
   // Its ids are the window's messages under what shapes the window: another system prompt or tools make another prompt.
-  const sameShape = JSON.stringify(base?.prompt.shaping) === JSON.stringify(outgoing.shaping)
+  const isBehind = policy !== 'pass' && base !== undefined && outgoing.before > 0
+  const sameShape = isBehind && JSON.stringify(base.prompt.shaping) === JSON.stringify(outgoing.shaping)
   return {
-    policy: control.overflow ?? nearLimit.overflow,
+    policy,
     nearLimit,
     rules,
     json,
     outgoing,
     limit,
     chain,
-    windowTokens: outgoing.before > 0 && sameShape ? (base?.tokenIds.length ?? 0) : 0,
+    windowTokens: sameShape ? wholeTokens(base, record.thaw) : 0,
     window: record.auto?.window ?? record.baseWindow,
     call,
   }

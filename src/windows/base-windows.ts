@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
-import type { Prompt, WindowRecord } from '../base/records.ts'
+import type { Prompt, ThawReceipt, WindowRecord } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
@@ -62,6 +62,12 @@ export class BaseWindows {
     this.#ready.set(record.id, base)
     return base
   }
+}
+
+/** Exact size of all messages of a window, tokens; 0 unless its ids cover them, and its thaw has shown that they are still those. */
+export function wholeTokens({ record, tokenIds }: BaseWindow, thaw: ThawReceipt | undefined): number {
+  const isProved = record.receipt?.whole === true && thaw?.window === record.name && !thaw.drift
+  return isProved ? tokenIds.length : 0
 }
 
 export function notFound(name: string): CwmError {

@@ -147,6 +147,7 @@ async function prove(
   if (record.origin === 'content' || record.origin === 'import') checkServable(found, model?.limit)
   const tokenIds = fitToLimit(ids, model?.limit)
   if (tokenIds.length < ids.length) warnings.push('the context is full: its last tokens are left out')
+  const whole = found.whole === true && tokenIds.length === ids.length
   const { link, keys } = await findKeys(parts, model?.engineName, warnings)
   // An LMCache that does not answer may hold the chunks all the same: the engine stores them on a way of its own.
   const unknown = parts.lmcache.configured && link === undefined && tokenIds.length > 0
@@ -190,6 +191,7 @@ async function prove(
   const receipt: FreezeReceipt = {
     durability: sequence === undefined && !unknown ? 'text' : (presence?.durability ?? 'unverified'),
     tokens: tokenIds.length,
+    ...(whole ? { whole } : {}),
     chunkSize: keys?.chunkSize ?? null,
     chunks,
     restorableTokens: (presence?.leadingChunks ?? 0) * (keys?.chunkSize ?? 0),

@@ -13,6 +13,8 @@ const PROBES = ['0', 'What?'] as const
 export interface FrozenIds {
   /** Empty when they could not be had. */
   readonly ids: Uint32Array
+  /** They cover every message of the window. */
+  readonly whole?: true
   readonly warning?: string
   /** What the engine said to the prompt itself: it can serve none that begins with it. */
   readonly refusal?: string
@@ -72,7 +74,7 @@ export async function findFrozenIds(
       }
     }
   }
-  return { ids, ...text }
+  return text.warning === undefined ? { ids, whole: true } : { ids, ...text }
 }
 
 function textWarning(messages: number, textFrom: number): { warning?: string } {
