@@ -1,7 +1,6 @@
 // One turn on its way in: whose it is, which window stands before it, and the bytes that go to the upstream.
 
 import type { IncomingMessage } from 'node:http'
-import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -11,7 +10,6 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { EngineModels } from '../upstream/models.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
-import { type Continuation, continueWindow } from '../windows/continuation.ts'
 import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
@@ -21,6 +19,7 @@ import { type KeepParts, keepWhole } from './keep-whole.ts'
 import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
 import { type FitRequest, fitTurn, hasTools, type OverflowParts } from './overflow.ts'
 import { findMember, setMembers } from './raw-json.ts'
+import { clientSaltOf, outerSystemOf, windowBefore } from './window-before.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly models: Pick<EngineModels, 'peek'>
@@ -125,7 +124,7 @@ async function buildTurn(
   const { tenant, policy } = caller
   const { found } = resolved
   const model = typeof json.model === 'string' ? json.model : ''
-  const { base, continuation, isNew } = await windowBefore(parts, turn, resolved.session, resolved.known)
+  const { base, continuation, isNew } = await windowBefore(parts, turn, resolved, scope)
   const engineModel = parts.models.peek(model, call.apiKey)
   // A continuation has its history at the engine, where nobody can measure or cut it.
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, continuation) : undefined
@@ -147,7 +146,7 @@ async function buildTurn(
     const note = fitted.cut?.note
     if (note?.kind === 'field') changes.set(note.field, JSON.stringify(note.value))
     if (base !== undefined && outgoing.before > 0) {
-      wholeChain = parts.chainOf(scope, [...outer(base.prompt.shaping, rules), ...outgoing.messages], rules)
+      wholeChain = parts.chainOf(scope, [...outerSystemOf(base.prompt.shaping, rules), ...outgoing.messages], rules)
     }
     for (const [field, value] of Object.entries(outgoing.added)) changes.set(field, JSON.stringify(value))
   }
@@ -194,39 +193,6 @@ async function buildTurn(
   }
 }
 
-interface WindowBefore {
-  readonly base: BaseWindow | undefined
-  readonly continuation: Continuation | undefined
-  /** The request asks for it, and the session is not bound to it yet. */
-  readonly isNew: boolean
-}
-
-/** The window that stands before a turn, and how the turn stands to it. Nothing is restored yet. */
-async function windowBefore(
-  parts: TurnParts,
-  { caller: { tenant }, control: { window: wanted }, rules, json, call }: TurnRequest,
-  session: LiveSession,
-  known: boolean,
-): Promise<WindowBefore> {
-  const isNew = wanted !== undefined && session.record.baseWindow !== wanted
-  const base = isNew
-    ? await parts.windows.requireFrozen(tenant, wanted, call.signal)
-    : await parts.windows.baseOf(session)
-  if (base === undefined) return { base, continuation: undefined, isNew }
-  checkFit(base, rules, typeof json.model === 'string' ? json.model : '')
-  const clientSalt = clientSaltOf(json)
-  if (isNew && clientSalt !== undefined && clientSalt !== base.record.clientSalt) {
-    throw new CwmError('WINDOW_MISMATCH', `window ${wanted} was frozen under another cache_salt; leave it out`, {
-      param: 'cache_salt',
-    })
-  }
-  return { base, continuation: continueWindow(base, json, rules, { known, bound: !isNew }), isNew }
-}
-
-function clientSaltOf({ cache_salt: salt }: JsonObject): string | undefined {
-  return typeof salt === 'string' && salt !== '' ? salt : undefined
-}
-
 /** What of a turn is held against the limit. */
 function fitRequest(
   { caller, control, rules, json, call }: TurnRequest,
@@ -258,33 +224,7 @@ function fitRequest(
 /** Completions have no messages, so nothing but a name can tell their session. */
 function chainOfRequest(parts: TurnParts, scope: string, rules: DialectRules, json: JsonObject): Chain | undefined {
   if (rules.messagesField === undefined) return undefined
-  return parts.chainOf(scope, [...outer(json, rules), ...rules.readMessages(json)], rules)
-}
-
-function outer(body: JsonObject, rules: DialectRules): readonly JsonValue[] {
-  const system = rules.outerSystem(body)
-  return system === undefined ? [] : [system]
-}
-
-function checkFit({ record }: BaseWindow, rules: DialectRules, model: string): void {
-  if (record.dialect !== rules.dialect) {
-    throw new CwmError(
-      'WINDOW_MISMATCH',
-      `window ${record.name} was frozen from the ${record.dialect} API; continue it there`,
-      {
-        param: 'x-cwm-window',
-      },
-    )
-  }
-  if (record.model !== model) {
-    throw new CwmError(
-      'WINDOW_MISMATCH',
-      `window ${record.name} was frozen with model ${record.model}; its KV fits no other`,
-      {
-        param: 'model',
-      },
-    )
-  }
+  return parts.chainOf(scope, [...outerSystemOf(json, rules), ...rules.readMessages(json)], rules)
 }
 
 /** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay as they are. */

@@ -123,7 +123,7 @@ export class SessionTracker {
    * two sessions came to hold that same history: then nobody can tell which is meant. Without a store: `unknown`, or `STORE_UNAVAILABLE`
    * for a history that is known here to stand behind a window.
    */
-  async byPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
+  async byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     if (chain.candidates.length === 0) return undefined
     try {
       return await this.#matchPrefix(tenant, chain)
@@ -280,7 +280,7 @@ export class SessionTracker {
     return await this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
   }
 
-  async #matchPrefix(tenant: string, chain: Chain): Promise<PrefixMatch | undefined> {
+  async #matchPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     const digests = chain.candidates.map((candidate) => candidate.digest)
     const hits = await this.#histories.find(tenant, digests)
     for (const digest of digests) {
@@ -297,7 +297,7 @@ export class SessionTracker {
   }
 
   /** As far as this process knows. */
-  #isBehindWindow(tenant: string, chain: Chain): boolean {
+  #isBehindWindow(tenant: string, chain: Pick<Chain, 'candidates'>): boolean {
     return chain.candidates.some(({ digest }) => {
       const hit = this.#histories.peek(digest)
       if (hit === 'ambiguous') return this.#histories.peek(behindWindowMark(digest)) !== undefined

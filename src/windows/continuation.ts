@@ -5,8 +5,13 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { BaseWindow } from './base-windows.ts'
 
-/** `extends`: leave the messages as they are. `behind`: the window's messages go before `request.slice(skip)`. */
-export type Continuation = { readonly kind: 'extends' } | { readonly kind: 'behind'; readonly skip: number }
+/**
+ * `extends`: leave the messages as they are. `behind`: the window's messages go before `request.slice(skip)`. `repeats`: words of the window
+ * stand in its history, so unless that was delivered behind the window, they would stand in the prompt twice.
+ */
+export type Continuation =
+  | { readonly kind: 'extends' }
+  | { readonly kind: 'behind'; readonly skip: number; readonly repeats: boolean }
 
 export interface ContinuationOptions {
   /** The request's history, if it has one, is known to have been delivered in this session. */
@@ -43,17 +48,34 @@ export function continueWindow(
     throw diverges(base, "its system prompt differs from the window's")
   }
   const own = entries.slice(leading)
-  const first = base.texts[windowSystem.length]
   const hasHistory = own.some((entry) => entry.fromModel)
-  if (hasHistory && !known) {
-    const resends = first !== undefined && own[0]?.text === first
-    if (!bound || resends) throw diverges(base, "its history is not the window's")
+  if (hasHistory && !known && !bound) throw diverges(base, "its history is not the window's")
+  const texts = own.map((entry) => entry.text)
+  return { kind: 'behind', skip: leading, repeats: hasHistory && repeatsWindow(base, windowSystem.length, texts) }
+}
+
+/**
+ * Whether a history holds the window's first message, or two of its messages in a row. A window of a cut begins in the middle of what its
+ * session's client sends, and clients leave out what is old.
+ */
+function repeatsWindow(base: BaseWindow, start: number, texts: readonly (string | undefined)[]): boolean {
+  const held = withoutDropped(base.texts.slice(start))
+  const sent = withoutDropped(texts)
+  const followers = new Map<string, Set<string | undefined>>()
+  for (const [i, text] of held.entries()) {
+    const known = followers.get(text)
+    if (known === undefined) followers.set(text, new Set([held[i + 1]]))
+    else known.add(held[i + 1])
   }
-  // A window of a cut begins in the middle of what its session's client sends: behind it all of that would stand there twice.
-  if (hasHistory && !bound && first !== undefined && own.some((entry) => entry.text === first)) {
-    throw diverges(base, 'it sends again what the window holds')
-  }
-  return { kind: 'behind', skip: leading }
+  return sent.some((text, i) => {
+    const next = sent[i + 1]
+    return text === held[0] || (next !== undefined && followers.get(text)?.has(next) === true)
+  })
+}
+
+/** Messages that have an identity: dropped ones (reasoning, say) count on neither side. */
+function withoutDropped(texts: readonly (string | undefined)[]): readonly string[] {
+  return texts.filter((text) => text !== undefined)
 }
 
 function checkOuterSystem(base: BaseWindow, body: JsonObject, rules: DialectRules): void {
@@ -63,10 +85,9 @@ function checkOuterSystem(base: BaseWindow, body: JsonObject, rules: DialectRule
     throw diverges(base, "its system prompt differs from the window's")
 }
 
-/** Dropped messages (reasoning, say) count on neither side. */
 function holdsWindow(base: BaseWindow, texts: readonly (string | undefined)[]): boolean {
-  const held = texts.filter((text) => text !== undefined)
-  const wanted = base.texts.filter((text) => text !== undefined)
+  const held = withoutDropped(texts)
+  const wanted = withoutDropped(base.texts)
   return held.length >= wanted.length && wanted.every((text, i) => text === held[i])
 }
 
@@ -75,7 +96,8 @@ function leadingSystem(base: BaseWindow, rules: DialectRules): (string | undefin
   return base.texts.slice(0, end === -1 ? base.texts.length : end)
 }
 
-function diverges(base: BaseWindow, why: string): CwmError {
+/** The refusal of a request that the window can not stand before. */
+export function diverges(base: BaseWindow, why: string): CwmError {
   return new CwmError(
     'WINDOW_DIVERGES',
     `this request does not continue window ${base.record.name}: ${why}. Send only what comes after the window, or the window's messages unchanged and then more`,

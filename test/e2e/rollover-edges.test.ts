@@ -218,6 +218,52 @@ describe('after a cut', () => {
   })
 })
 
+describe('undo by REST into the same session, after a second cut', () => {
+  const history: ChatMessage[] = []
+  let window = ''
+  const undone = async () => {
+    await start()
+    history.length = 0
+    const windows = new Set<string>()
+    for (let i = 0; windows.size < 2; i++) {
+      history.push(user(`Turn ${i}: ${prose(60, `mill${i}`)}`))
+      const { got, reply } = await chat(stack.url, history, { headers: named })
+      history.push(reply)
+      if (got.headers['x-cwm-rollover'] !== undefined) windows.add(windowOf(got))
+    }
+    window = [...windows].at(-1) ?? ''
+    await settled(stack.url, window)
+    await rest(stack.url, 'POST', `/windows/${window}/thaw`, { session_id: 'ann' })
+  }
+
+  it.each([
+    ['everything', 0],
+    ['the newest half of it', 20],
+  ])('refuses %s: the window’s words would stand in it twice', async (_, from) => {
+    await undone()
+    const sent = stack.sim.requests.all('engine').length
+
+    const got = await ask(stack.url, CHAT, {
+      body: { model, messages: [...history.slice(from), user('And now?')] },
+      headers: { ...named, 'x-cwm-overflow': 'pass' },
+    })
+
+    expect(errorOf(got).code).toBe('window_diverges')
+    expect(stack.sim.requests.all('engine')).toHaveLength(sent)
+  })
+
+  it('takes what is new, and then its history behind the window, though that says again what the window says', async () => {
+    await undone()
+    const { messages } = await contentOf(window)
+    const again = { headers: { ...named, 'x-cwm-overflow': 'pass' } }
+    const first = await chat(stack.url, messages.slice(0, 1), again)
+    const second = await chat(stack.url, [...messages.slice(0, 1), first.reply, user('So?')], again)
+
+    expect(second.promptTokens).toBeGreaterThan(first.promptTokens)
+    expect(second.cachedTokens).toBeGreaterThan(0.8 * first.promptTokens)
+  })
+})
+
 describe('many turns at once', () => {
   it('make one window of one cut', async () => {
     await start()
