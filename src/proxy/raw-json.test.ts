@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { anyText, gaps, memberOf, space, spelt, textOf, value } from '../../test/support/json-text.ts'
+import { RUNS_TIMEOUT_MS, runs } from '../../test/support/runs.ts'
 import { findMember, itemsOf, setMembers } from './raw-json.ts'
 
 const memberKey = fc.oneof(
@@ -34,7 +35,7 @@ function entries(object: Record<string, unknown>): Map<string, unknown> {
   )
 }
 
-describe('setMembers', () => {
+describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
   it('puts a new member first and leaves every other byte', () => {
     expect(set('{ "model" : "m",\n"n":1.0 }', { cache_salt: '"S"' })).toBe(
       '{"cache_salt":"S", "model" : "m",\n"n":1.0 }',
@@ -94,7 +95,7 @@ describe('setMembers', () => {
         expect([...got.keys()].sort()).toEqual([...wanted.keys()].sort())
         for (const [key, expected] of wanted) expect(got.get(key)).toStrictEqual(expected)
       }),
-      { numRuns: 800, seed: 1 },
+      runs(800),
     )
   })
 
@@ -117,7 +118,7 @@ describe('setMembers', () => {
           : text.slice(0, brace + 1) + added + text.slice(brace + 1)
         expect(out.toString()).toBe(wanted)
       }),
-      { numRuns: 800, seed: 2 },
+      runs(800),
     )
   })
 
@@ -132,7 +133,7 @@ describe('setMembers', () => {
   })
 })
 
-describe('findMember and itemsOf', () => {
+describe('findMember and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
   it('finds the last of several members of one name, as parsers do', () => {
     const bytes = Buffer.from('{"messages":[1], "mess\\u0061ges" : [2, 3] }')
 
@@ -158,7 +159,7 @@ describe('findMember and itemsOf', () => {
 
         expect(found).toEqual(items)
       }),
-      { numRuns: 1000, seed: 3 },
+      runs(1000),
     )
   })
 

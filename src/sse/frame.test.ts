@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { cutAt } from '../../test/support/cuts.ts'
+import { RUNS_TIMEOUT_MS, runs } from '../../test/support/runs.ts'
 import { decodeEvent, decodeJsonEvents, splitEvents } from './decode.ts'
 import { EventFramer, endOfEvent, endOfLastEvent } from './frame.ts'
 
@@ -68,7 +69,7 @@ describe('a recorded stream', () => {
   })
 })
 
-describe('EventFramer', () => {
+describe('EventFramer', { timeout: RUNS_TIMEOUT_MS }, () => {
   it('passes whole events on as the very bytes that came', () => {
     const chunk = Buffer.from('data: a\n\ndata: b\n\n')
 
@@ -127,12 +128,12 @@ describe('EventFramer', () => {
           expect(Buffer.concat([whole, ...framer.takeRest()]).toString()).toBe(bytes.toString())
         },
       ),
-      { numRuns: 2000, seed: 1 },
+      runs(2000),
     )
   })
 })
 
-describe('endOfEvent and endOfLastEvent', () => {
+describe('endOfEvent and endOfLastEvent', { timeout: RUNS_TIMEOUT_MS }, () => {
   it.each([
     ['data: a\n\n', 9],
     ['data: a\r\n\r\n', 11],
@@ -161,7 +162,7 @@ describe('endOfEvent and endOfLastEvent', () => {
         )
         expect(left.toString().replace(/[\r\n]/g, '')).toBe('')
       }),
-      { numRuns: 1000, seed: 2 },
+      runs(1000),
     )
   })
 })

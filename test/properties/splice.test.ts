@@ -101,7 +101,7 @@ describe('any body', { timeout: RUNS_TIMEOUT_MS }, () => {
         expect(lastOf(body.members, 'cache_salt')).not.toBe(ownSalt)
         expect(sent).toBe(outgoing(path, body, JSON.stringify(ownSalt)))
       }),
-      runs(80),
+      runs(60),
     )
   })
 })
