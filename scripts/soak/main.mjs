@@ -20,6 +20,8 @@ import { faultsOf, judgedOf, MIB, riseOf } from './verdict.mjs'
 
 const SAMPLE_MS = 1_000
 const PROGRESS_MS = 10_000
+/** Samples from one collection of all garbage to the next. */
+const COLLECT_EVERY = 10
 /** The proxy's idle connections to the upstream are closed after four seconds, and its clients' after five. */
 const QUIET_MS = 7_000
 /** How many times as long as asked a run may last until all its sessions have begun. */
@@ -51,8 +53,8 @@ const settings = (upstream, sim, folder) => ({
   'base-window-bytes': 4 * MIB,
   'events-keep': 1_000,
   'audit-keep': 1_000,
-  'headers-timeout-ms': 3_000,
-  'stream-timeout-ms': 2_000,
+  'headers-timeout-ms': 10_000,
+  'stream-timeout-ms': 5_000,
 })
 
 const mib = (bytes) => (bytes / MIB).toFixed(0).padStart(4)
@@ -75,7 +77,8 @@ async function watch(proxy, load, tally) {
   const goesOn = (n) => n * SAMPLE_MS <= minutes * 60_000 * (load.sessions < planned ? MOST_TIMES : 1)
   for (let n = 1; goesOn(n); n++) {
     await sleep(Math.max(0, began + n * SAMPLE_MS - performance.now()))
-    const sample = { minutes: (performance.now() - began) / 60_000, ...(await proxy.look()) }
+    const look = n % COLLECT_EVERY === 0 ? await proxy.lookAtRest() : await proxy.look()
+    const sample = { minutes: (performance.now() - began) / 60_000, ...look }
     samples.push(sample)
     if ((n * SAMPLE_MS) % PROGRESS_MS !== 0) continue
     progress(sample, shown, load, tally)
@@ -102,7 +105,7 @@ async function soak(folder) {
   const tally = new Tally()
   try {
     await sleep(QUIET_MS)
-    const before = await proxy.look()
+    const before = await proxy.lookAtRest()
     const load = new Load({
       ...{ url: proxy.url, upstream, tally, seed: Number(values.seed) },
       ...{ perSecond: perMinute / 60, aftermathMs: AFTERMATH_MS },
@@ -111,7 +114,7 @@ async function soak(folder) {
     const samples = await Promise.race([watch(proxy, load, tally), proxy.ended.then(diedUnderLoad)])
     await load.stop()
     await sleep(QUIET_MS)
-    const after = await proxy.look()
+    const after = await proxy.lookAtRest()
     const exit = await proxy.stop()
     return { samples, before, after, exit, tally, sessions: load.sessions, errors: await errorsIn(logFile) }
   } finally {

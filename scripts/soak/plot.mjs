@@ -1,6 +1,6 @@
 // Memory, and sockets with requests in flight, over the minutes of a run: one SVG without any dependency, for light and dark pages.
 
-import { judgedOf, MIB, slopeOf } from './verdict.mjs'
+import { judgedOf, MIB, memoryOf, slopeOf } from './verdict.mjs'
 
 const WIDTH = 860
 const PANEL = 200
@@ -31,6 +31,7 @@ export function plot(samples) {
   const judged = judgedOf(samples)
   const memory = [
     { name: 'resident', css: 'a', read: ({ rssBytes }) => rssBytes / MIB },
+    { name: 'after collection', css: 'c', read: ({ rssBytes }) => rssBytes / MIB, only: ({ atRest }) => atRest },
     { name: 'heap in use', css: 'b', read: ({ heapBytes }) => heapBytes / MIB },
   ]
   const sockets = [
@@ -41,7 +42,7 @@ export function plot(samples) {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Memory and sockets of cwm during a soak">
 <style>${style}
 </style>
-${panel({ top: TOP, title: 'Memory, MiB', lines: memory, samples, judged, x, trend: trendOf(judged) })}
+${panel({ top: TOP, title: 'Memory, MiB', lines: memory, samples, judged, x, trend: trendOf(samples) })}
 ${panel({ top: TOP + PANEL + GAP, title: 'Sockets and requests', lines: sockets, samples, judged, x })}
 ${minuteMarks(end)
   .map((minute) => text(x(minute), height - 26, minute, 'text-anchor="middle"'))
@@ -64,8 +65,11 @@ function panel({ top, title, lines, samples, judged, x, trend }) {
   }
   const every = Math.ceil(samples.length / MAX_POINTS)
   const shown = samples.filter((_, n) => n % every === 0)
-  const drawn = lines.map(({ name, css, read }) => {
-    const points = shown.map((sample) => [x(sample.minutes), y(read(sample))])
+  const drawn = lines.map(({ name, css, read, only }) => {
+    const points = (only === undefined ? shown : samples.filter(only)).map((sample) => [
+      x(sample.minutes),
+      y(read(sample)),
+    ])
     return `${polyline(css, points)}\n${text(WIDTH - RIGHT + 8, points.at(-1)[1] + 4, name, `class="${css}"`)}`
   })
   if (trend !== undefined)
@@ -79,8 +83,8 @@ function panel({ top, title, lines, samples, judged, x, trend }) {
 }
 
 /** Both ends of the line whose slope is judged. */
-function trendOf(judged) {
-  const points = judged.map(({ minutes, rssBytes }) => [minutes, rssBytes / MIB])
+function trendOf(samples) {
+  const points = memoryOf(samples).map(([minutes, bytes]) => [minutes, bytes / MIB])
   const slope = slopeOf(points)
   const mean = (n) => points.reduce((sum, point) => sum + point[n], 0) / points.length
   return [points[0][0], points.at(-1)[0]].map((minutes) => [minutes, mean(1) + slope * (minutes - mean(0))])

@@ -13,6 +13,8 @@ const START_MS = 20_000
 /** Of the ticks in /proc/PID/stat: a second has a hundred on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
+const COLLECT = new URL('collect.mjs', import.meta.url).href
+
 export class ProxyProcess {
   // One connection for all looks: a busy Node accepts one new connection in each turn of its event loop.
   #agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -27,7 +29,8 @@ export class ProxyProcess {
     const flags = Object.entries({ ...settings, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
     const log = openSync(logFile, 'a')
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CWM_')))
-    const words = [...nodeFlags.split(' ').filter((flag) => flag !== ''), 'dist/cli/main.js', 'serve', ...flags]
+    const node = ['--expose-gc', '--import', COLLECT, ...nodeFlags.split(' ').filter((flag) => flag !== '')]
+    const words = [...node, 'dist/cli/main.js', 'serve', ...flags]
     proxy.#child = spawn(process.execPath, words, { env, stdio: ['ignore', 'ignore', log] })
     closeSync(log)
     proxy.#exit = once(proxy.#child, 'exit')
@@ -38,6 +41,15 @@ export class ProxyProcess {
   /** Resolves when the process ends, with its code or signal. */
   get ended() {
     return this.#exit.then(([code, signal]) => signal ?? code)
+  }
+
+  /** Like `look`, after all garbage was collected: what resident memory is left is in use, or not given back by the allocator. */
+  async lookAtRest() {
+    this.#child.kill('SIGUSR2')
+    // The first answer may overtake the signal within one turn of the event loop; the second cannot.
+    await this.#metrics()
+    await this.#metrics()
+    return { ...(await this.look()), atRest: true }
   }
 
   /** Memory, sockets, CPU seconds, and what the metrics tell. Throws when the process is gone. */

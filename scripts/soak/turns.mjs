@@ -7,7 +7,7 @@ import { truthful } from './fates.mjs'
 
 export const KEY = 'Bearer soak-client-key'
 /** In which the upstream must see that a client has left. */
-const DEPARTURE_MS = 5_000
+const DEPARTURE_MS = 10_000
 const SYSTEM = { role: 'system', content: promptText('You keep the log of a mountain station', 400) }
 const BIG_MESSAGES = 400
 const BIG_BYTES = 512 * 1024

@@ -25,9 +25,16 @@ export function judgedOf(samples) {
   return samples.filter(({ minutes }) => minutes >= from)
 }
 
-/** Bytes a minute by which resident memory rises over the judged samples. */
+/** [minutes, bytes]: resident memory as it was after collections, in the judged part. */
+export function memoryOf(samples) {
+  return judgedOf(samples)
+    .filter(({ atRest }) => atRest)
+    .map(({ minutes, rssBytes }) => [minutes, rssBytes])
+}
+
+/** Bytes a minute by which that memory rises. */
 export function riseOf(samples) {
-  return slopeOf(judgedOf(samples).map(({ minutes, rssBytes }) => [minutes, rssBytes]))
+  return slopeOf(memoryOf(samples))
 }
 
 /** What speaks against a run, in words; empty when nothing does. `before` and `after`: samples without any load. */
