@@ -45,11 +45,13 @@ export class ProxyProcess {
 
   /** Like `look`, after all garbage was collected: what resident memory is left is in use, or not given back by the allocator. */
   async lookAtRest() {
+    // Before the collection, which holds the event loop up itself.
+    const { lagMs } = await this.look()
     this.#child.kill('SIGUSR2')
     // The first answer may overtake the signal within one turn of the event loop; the second cannot.
     await this.#metrics()
     await this.#metrics()
-    return { ...(await this.look()), atRest: true }
+    return { ...(await this.look()), lagMs, atRest: true }
   }
 
   /** Memory, sockets, CPU seconds, and what the metrics tell. Throws when the process is gone. */
