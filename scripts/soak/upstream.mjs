@@ -6,6 +6,8 @@ import { createServer, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorAnswer, jsonAnswer, streamEvents } from './answers.mjs'
 
+const KEEP_ALIVE_MS = 60_000
+
 export class ScriptedUpstream {
   #engineUrl
   #server
@@ -27,6 +29,8 @@ export class ScriptedUpstream {
       if (script === undefined) this.#forward(request, response)
       else this.#play(JSON.parse(script), request, response).catch(() => response.destroy())
     })
+    // Far longer than cwm's own: on a starved machine a timer is late, and which side let go first is not what is asked here.
+    this.#server.keepAliveTimeout = KEEP_ALIVE_MS
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
     this.#port = this.#server.address().port
