@@ -8,6 +8,7 @@ const LEFT = 64
 const RIGHT = 120
 const TOP = 40
 const GAP = 56
+const LINE = 15
 const MAX_POINTS = 300
 
 const style = `
@@ -65,20 +66,18 @@ function panel({ top, title, lines, samples, judged, x, trend }) {
   }
   const every = Math.ceil(samples.length / MAX_POINTS)
   const shown = samples.filter((_, n) => n % every === 0)
+  let lowest = top
   const drawn = lines.map(({ name, css, read, only }) => {
     const points = (only === undefined ? shown : samples.filter(only)).map((sample) => [
       x(sample.minutes),
       y(read(sample)),
     ])
-    return `${polyline(css, points)}\n${text(WIDTH - RIGHT + 8, points.at(-1)[1] + 4, name, `class="${css}"`)}`
+    // Highest line first: a name gives way downwards to the one before.
+    lowest = Math.max(points.at(-1)[1] + 4, lowest + LINE)
+    return `${polyline(css, points)}\n${text(WIDTH - RIGHT + 8, lowest, name, `class="${css}"`)}`
   })
-  if (trend !== undefined)
-    drawn.push(
-      polyline(
-        'trend',
-        trend.map(([minutes, value]) => [x(minutes), y(value)]),
-      ),
-    )
+  const ends = trend?.map(([minutes, value]) => [x(minutes), y(value)])
+  if (ends !== undefined) drawn.push(polyline('trend', ends))
   return [text(LEFT, top - 12, title, 'class="title"'), shade, ...grid, ...drawn].join('\n')
 }
 
