@@ -105,7 +105,7 @@ describe('JSON', () => {
 describe('metrics', () => {
   it('are counted apart in two that run in one process', async () => {
     const [one, two] = [createMetrics(), createMetrics()]
-    one.requests.inc({ route: '/v1/models', status: '200' })
+    one.requests.inc('/v1/models', '200')
 
     expect(await one.text()).toContain('cwm_requests_total{route="/v1/models",status="200"} 1')
     expect(await two.text()).not.toContain('route="/v1/models"')

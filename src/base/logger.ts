@@ -8,7 +8,7 @@ export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
 /** Fields that no log line may hold, wherever a mistake would put them. */
-const secretFields = [
+const secretFields: ReadonlySet<string> = new Set([
   'authorization',
   'x-api-key',
   'cache_salt',
@@ -18,20 +18,53 @@ const secretFields = [
   'body',
   'prompt',
   'messages',
-]
+])
+
+/** What waits to be written is bounded, bytes: if nobody reads standard error, lines are lost and requests are not. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024
 
 /** One JSON object a line, on standard error. An error is logged with code, message and causes' messages, without its properties. */
-export function createLogger(level: LogLevel, to: DestinationStream = pino.destination(2)): Logger {
+export function createLogger(level: LogLevel, to: DestinationStream = standardError()): Logger {
   return pino(
     {
       level,
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      redact: { paths: secretFields.flatMap((field) => [`["${field}"]`, `*["${field}"]`]), remove: true },
+      // pino's own redaction copies each line's object, which cost a request more than all else of its line.
+      formatters: { log: withoutSecrets },
       serializers: { err: describeError },
     },
     to,
   )
+}
+
+/** Written beside the requests, several lines at once; what waits when the process ends is written then. */
+function standardError(): DestinationStream {
+  return pino.destination({ dest: 2, sync: false, maxLength: MAX_WAITING_BYTES })
+}
+
+/** Copies only what holds a secret, at the top or one level below. */
+function withoutSecrets(line: Record<string, unknown>): Record<string, unknown> {
+  let clean = line
+  for (const field in line) {
+    const value = line[field]
+    const kept = isPlainObject(value) ? withoutFields(value) : value
+    if (kept !== value) clean = { ...clean, [field]: kept }
+  }
+  return withoutFields(clean)
+}
+
+function withoutFields(object: Record<string, unknown>): Record<string, unknown> {
+  for (const field in object) {
+    if (secretFields.has(field))
+      return Object.fromEntries(Object.entries(object).filter(([key]) => !secretFields.has(key)))
+  }
+  return object
+}
+
+/** An error is described by its serializer, which takes nothing of its properties. */
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
 }
 
 function describeError(error: unknown): unknown {

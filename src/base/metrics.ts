@@ -2,8 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { addProcessMetrics } from './metrics-of-process.ts'
-
-const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+import { PlainCounter, plainMetrics, secondsBuckets } from './plain-metrics.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -15,24 +14,35 @@ export function createMetrics() {
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Counter<L>({ name, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
-    new Histogram<L>({ name, help, labelNames, buckets: SECONDS, registers })
+    new Histogram<L>({ name, help, labelNames, buckets: [...secondsBuckets], registers })
+  // Of every request: plain numbers.
+  const plain = plainMetrics(registry)
+  const inFlight = new PlainCounter()
+  new Gauge({
+    ...{ name: 'cwm_requests_in_flight', help: 'Requests being answered', registers },
+    collect() {
+      this.set(inFlight.value)
+    },
+  })
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
-    requests: counter('cwm_requests_total', 'Requests by route and status', ['route', 'status']),
-    requestSeconds: histogram('cwm_request_seconds', 'From the first byte of a request to the last of its answer', [
+    inFlight,
+    requests: plain.counters('cwm_requests_total', 'Requests by route and status', 'route', 'status'),
+    requestSeconds: plain.histogram(
+      'cwm_request_seconds',
+      'From the first byte of a request to the last of its answer',
       'route',
-    ]),
-    ttft: histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', ['route']),
-    inFlight: new Gauge({ name: 'cwm_requests_in_flight', help: 'Requests being answered', registers }),
+    ),
+    ttft: plain.histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', 'route'),
     upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
-    clientGone: counter('cwm_client_gone_total', 'Requests whose client left before the end'),
-    sessions: counter('cwm_sessions_total', 'Turns by the way their session was found', ['found']),
+    clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client left before the end'),
+    sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
     degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),
-    promptTokens: counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),
-    cachedTokens: counter('cwm_cached_tokens_total', 'Prompt tokens that the engine reported as cached'),
-    completionTokens: counter('cwm_completion_tokens_total', 'Tokens produced in finished turns'),
-    unobserved: counter('cwm_unobserved_answers_total', 'Answers that usage and reply could not be read from'),
+    promptTokens: plain.counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),
+    cachedTokens: plain.counter('cwm_cached_tokens_total', 'Prompt tokens that the engine reported as cached'),
+    completionTokens: plain.counter('cwm_completion_tokens_total', 'Tokens produced in finished turns'),
+    unobserved: plain.counter('cwm_unobserved_answers_total', 'Answers that usage and reply could not be read from'),
     freezes: counter('cwm_freezes_total', 'Freezes by outcome: a durability, or failed', ['outcome']),
     freezeSeconds: histogram('cwm_freeze_seconds', 'Duration of a freeze'),
     thaws: counter('cwm_thaws_total', 'Thaws by outcome', ['outcome']),
@@ -40,9 +50,11 @@ export function createMetrics() {
     restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
     recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
     truncations: counter('cwm_truncated_answers_total', 'Answers that the context limit cut', ['dialect']),
-    sizeChecks: counter('cwm_size_checks_total', 'Turns measured before their dispatch, by how: estimate, tokenize', [
+    sizeChecks: plain.counters(
+      'cwm_size_checks_total',
+      'Turns measured before their dispatch, by how: estimate, tokenize',
       'by',
-    ]),
+    ),
     overflows: counter(
       'cwm_overflows_total',
       'Turns that did not fit the context, by what was done: reject, rollover',

@@ -63,6 +63,8 @@ function canonicalToolCall(call: JsonValue): string {
   return frame('c', id + frame('n', textOf(fn.name) ?? '') + frame('a', stableArguments(fn.arguments)))
 }
 
+const textTypes = ['text']
+
 /**
  * Kept: role, content, refusal (as the text that it is: Vercel's SDK echoes it as content), name, tool_call_id, tool_calls (id, name,
  * arguments), function_call. Dropped: all else, so nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`,
@@ -72,16 +74,13 @@ function canonical(message: JsonValue): CanonicalMessage {
   if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
   const role = textOf(message.role) ?? ''
   const content = role === 'system' ? withoutBillingLine(message.content) : message.content
-  let text = frame('r', role) + canonicalContent(content, ['text'])
-  const refusal = textOf(message.refusal) ?? ''
-  if (refusal !== '') text += frame('t', refusal)
-  for (const [tag, field] of [
-    ['n', 'name'],
-    ['i', 'tool_call_id'],
-  ] as const) {
-    const value = textOf(message[field])
-    if (value !== undefined && value !== '') text += frame(tag, value)
-  }
+  let text = frame('r', role) + canonicalContent(content, textTypes)
+  const refusal = textOf(message.refusal)
+  if (refusal !== undefined && refusal !== '') text += frame('t', refusal)
+  const name = textOf(message.name)
+  if (name !== undefined && name !== '') text += frame('n', name)
+  const callId = textOf(message.tool_call_id)
+  if (callId !== undefined && callId !== '') text += frame('i', callId)
   const calls = message.tool_calls
   if (Array.isArray(calls)) text += calls.map((call: JsonValue) => canonicalToolCall(call)).join('')
   if (isObject(message.function_call)) text += frame('l', stableJson(message.function_call))

@@ -20,6 +20,8 @@ export interface FoundSession {
   readonly found: Found
   /** The request's history was delivered to this session, or to one that cannot be told from it. */
   readonly known: boolean
+  /** Its next turn is to be known by its history: always but for a named session that stands behind no window. */
+  readonly byHistory: boolean
   /** Nobody could say whether there is a session with this history. */
   readonly unsure?: boolean
 }
@@ -29,20 +31,23 @@ export async function findSession(
   { sessions }: FindParts,
   opener: Opener,
   control: ControlHeaders,
-  chain: Chain | undefined,
+  hashed: () => Chain | undefined,
 ): Promise<FoundSession> {
   const { tenant } = opener
   if (control.session !== undefined) {
     const session = await sessions.named(opener, control.session)
     // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
     const behind = control.window !== undefined || session.record.baseWindow !== undefined
-    const match = behind && chain !== undefined ? await sessions.byPrefix(tenant, chain) : undefined
+    const chain = behind ? hashed() : undefined
+    const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
     return {
       session,
       found: 'named',
+      byHistory: behind,
       known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
     }
   }
+  const chain = hashed()
   const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
   const ambiguous = match?.kind === 'ambiguous'
   if (ambiguous && match.behindWindow && control.window === undefined) {
@@ -55,9 +60,9 @@ export async function findSession(
   // A window that is asked for makes a session of its own, unless this history is already that window's.
   const fits =
     match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
-  if (fits) return { session: match.session, found: 'prefix', known: true }
+  if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
   const session = await sessions.unnamed(opener)
-  return { session, found: 'new', known: ambiguous, unsure: match?.kind === 'unknown' }
+  return { session, found: 'new', byHistory: true, known: ambiguous, unsure: match?.kind === 'unknown' }
 }
 
 /** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window: nothing can be put before what the engine holds. */
@@ -81,5 +86,5 @@ export async function sessionOfResponse(
       { param: 'previous_response_id' },
     )
   }
-  return { session, found: 'response', known: true }
+  return { session, found: 'response', byHistory: false, known: true }
 }

@@ -95,7 +95,7 @@ async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: n
   const room = roomFor(rules.maxTokens(json), limit)
   for (const prompt of barePrompts(json.prompt)) {
     if (typeof prompt === 'string' && upperTokensOfText(prompt) + FRAME_TOKENS <= limit - room) {
-      parts.metrics.sizeChecks.inc({ by: 'estimate' })
+      parts.metrics.sizeChecks.inc('estimate')
       continue
     }
     const tokens =
@@ -209,7 +209,7 @@ type Size = { readonly fits: true } | { readonly fits: false; readonly tokens: n
 async function measure(parts: OverflowParts, request: FitRequest, shape: string, atMost: number): Promise<Size> {
   const estimate = estimateOf(parts, request, shape)
   if (estimate !== undefined && estimate <= atMost) {
-    parts.metrics.sizeChecks.inc({ by: 'estimate' })
+    parts.metrics.sizeChecks.inc('estimate')
     return { fits: true }
   }
   const tokens = await countExactly(parts, request)
@@ -227,7 +227,7 @@ async function countExactly(
 
 /** What the engine refuses to count it will refuse to answer, in its own words. */
 async function count({ metrics }: OverflowParts, ask: () => Promise<number | undefined>): Promise<number | undefined> {
-  metrics.sizeChecks.inc({ by: 'tokenize' })
+  metrics.sizeChecks.inc('tokenize')
   try {
     return await ask()
   } catch (thrown) {

@@ -215,7 +215,7 @@ export class ProxyHandler {
       const { sessions, autoThaw } = this.#parts
       onClose(response, () => sessions.release(turn.session))
       note.session = turn.session.record.id
-      metrics.sessions.inc({ found: turn.found })
+      metrics.sessions.inc(turn.found)
       if (turn.degraded) {
         metrics.degradedTurns.inc()
         client.set('x-cwm-degraded', 'store')
@@ -308,7 +308,7 @@ export class ProxyHandler {
       hooks: {
         headers: (status) => {
           note.status = status
-          metrics.ttft.observe({ route: note.route }, (now() - dispatched) / 1000)
+          metrics.ttft.observe(note.route, (now() - dispatched) / 1000)
         },
         observed: turn.observed,
         delivered: () => {
@@ -352,10 +352,10 @@ export class ProxyHandler {
     const left =
       !response.writableFinished && note.delivered !== true && (note.code === undefined || note.code === 'CLIENT_GONE')
     const status = left ? 499 : note.status
-    metrics.inFlight.dec()
+    metrics.inFlight.inc(-1)
     if (left) metrics.clientGone.inc()
-    metrics.requests.inc({ route: note.route, status: String(status) })
-    metrics.requestSeconds.observe({ route: note.route }, ms / 1000)
+    metrics.requests.inc(note.route, String(status))
+    metrics.requestSeconds.observe(note.route, ms / 1000)
     const { requestId, route, session, promptTokens, cachedTokens } = note
     const code = note.code?.toLowerCase()
     log.info(

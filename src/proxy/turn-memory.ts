@@ -94,8 +94,10 @@ export class TurnMemory {
     const usage = this.#usageOf(observation)
     this.#usage = usage
     if (observation.complete) {
-      this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
-      sessions.announce(session, this.#digests)
+      if (this.#turn.byHistory) {
+        this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
+        sessions.announce(session, this.#digests)
+      }
       if (this.#turn.keepsResponse) this.#responseId = observation.responseId
       if (this.#responseId !== undefined) responses.announce(session, this.#responseId)
     }
@@ -151,7 +153,8 @@ export class TurnMemory {
     sizes.notePrompt(model, hasTools, promptTokens)
     if (shape === undefined) return
     const replies = choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
-    sizes.note(this.#digests, { tokens: promptTokens + Math.max(0, ...replies), shape })
+    const digests = choices.flatMap(({ messages }) => this.#boundaries(messages))
+    sizes.note(digests, { tokens: promptTokens + Math.max(0, ...replies), shape })
   }
 
   /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
@@ -224,8 +227,7 @@ export class TurnMemory {
 
   /** Why it was cold, if it was; before it takes the last turn's place. */
   #look(turn: RetainedTurn, { choices }: Observation): Promise<unknown> {
-    const { session, found, scope, chain, clientIndex, rollover } = this.#turn
-    const hasHistory = chain !== undefined && chain.candidates.length > 0
+    const { session, found, scope, hasHistory, clientIndex, rollover } = this.#turn
     return this.#parts.breaks.look({
       ...{ session, before: this.#before, turn, usage: this.#usage, answers: choices.length },
       ...{ found, scope, hasHistory, cut: rollover?.cut, clientIndex },

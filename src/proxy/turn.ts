@@ -80,8 +80,12 @@ export interface Turn {
   readonly scope: string
   /** From an index into the messages that go out to one into the client's own; undefined for what the client did not send. */
   readonly clientIndex: (sent: number) => number | undefined
-  /** The chain over what the client sent, to which the reply is added. Undefined for completions and continuations. */
+  /** The chain over what the client sent, to which the reply is added. Undefined for completions, continuations, and where nobody needs it. */
   readonly chain: Chain | undefined
+  /** Its history leads to its session: a name alone does not, so that of a named session need not be hashed. */
+  readonly byHistory: boolean
+  /** Whether the request holds a reply. */
+  readonly hasHistory: boolean
   /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
   readonly wholeChain: Chain | undefined
 }
@@ -94,16 +98,19 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   const { caller, control, rules, json, previousResponse } = turn
   const { tenant, policy } = caller
   const scope = parts.scopeOf(tenant, rules, turn.request, json)
-  const chain = previousResponse === undefined ? chainOfRequest(parts, scope, rules, json) : undefined
+  const hashed =
+    previousResponse === undefined ? once(() => chainOfRequest(parts, scope, rules, json)) : () => undefined
   const { isolation, maxSessions } = policy
   const user = parts.userOf(json)
   const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
   const found =
     previousResponse === undefined
-      ? await findSession(parts, opener, control, chain)
+      ? await findSession(parts, opener, control, hashed)
       : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {
+    const measured = (control.overflow ?? policy.nearLimit.overflow) !== 'pass'
+    const chain = measured || found.byHistory ? hashed() : undefined
     const built = await buildTurn(parts, turn, found, scope, chain)
     if (built.session !== found.session) parts.sessions.release(found.session)
     return built
@@ -190,6 +197,23 @@ async function buildTurn(
     clientIndex: outgoing === undefined ? (sent) => sent : clientIndexOf(outgoing, fitted.cut),
     chain,
     wholeChain,
+    byHistory: resolved.byHistory,
+    hasHistory:
+      chain === undefined ? outgoing !== undefined && holdsReply(outgoing, rules) : chain.candidates.length > 0,
+  }
+}
+
+/** Read from the end: the last reply stands near it. */
+function holdsReply({ messages }: Outgoing, rules: DialectRules): boolean {
+  return messages.findLast((message) => rules.canonical(message).fromModel) !== undefined
+}
+
+/** Hashing a long history costs more than all else of a turn, so it is done when somebody asks, and once. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
   }
 }
 

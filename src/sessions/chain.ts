@@ -6,9 +6,6 @@ import type { CanonicalMessage } from '../dialects/dialect.ts'
 
 /** How many of the newest places where a reply ends are looked at: enough for the edit or the regeneration of a late turn. */
 const MAX_CANDIDATES = 8
-/** The first is quick and rules nearly every text out. */
-const SURROGATE = /[\ud800-\udfff]/
-const LONE_SURROGATE = /\p{Surrogate}/u
 
 export interface ChainCandidate {
   readonly digest: string
@@ -36,7 +33,7 @@ export class Chain {
     for (const message of reply) {
       const { text } = this.#canonical(message)
       if (text === undefined) continue
-      state.update(frameMessage(text))
+      state.update(frameOne(text))
       any = true
     }
     return any ? state.digest('base64url') : undefined
@@ -51,36 +48,49 @@ export function behindWindowMark(boundary: string): string {
   return createHash('sha256').update(`behind-window:${boundary}`).digest('base64url')
 }
 
+/** The texts one after the other, each with its length before it. Joined once: the strings of a long history are copied once. */
+function frameAll(texts: readonly string[]): string {
+  const framed: string[] = []
+  for (const text of texts) framed.push(`m${text.length}:`, text)
+  const joined = framed.join('')
+  return joined.isWellFormed() ? joined : texts.map(frameOne).join('')
+}
+
 /** Lone surrogates are all one character in UTF-8, which is what is hashed: text that has them goes in escaped. */
-function frameMessage(text: string): string {
-  if (!SURROGATE.test(text) || !LONE_SURROGATE.test(text)) return `m${text.length}:${text}`
+function frameOne(text: string): string {
+  if (text.isWellFormed()) return `m${text.length}:${text}`
   const escaped = JSON.stringify(text)
   return `s${escaped.length}:${escaped}`
 }
 
-/** Hashes a history once. A boundary can stand after a message of the model that another's message, or nothing, follows. */
+/**
+ * Hashes a history once. A boundary can stand after a message of the model that another's message, or nothing, follows. What lies between
+ * two boundaries that are looked at goes into the hash at once: of 400 messages the last few are told apart, the rest is one text.
+ */
 export function chainOf(
   scope: string,
   messages: readonly JsonValue[],
   canonical: (message: JsonValue) => CanonicalMessage,
 ): Chain {
-  const entries: { text: string; fromModel: boolean; index: number }[] = []
+  const texts = [scope]
+  /** Where replies end: how many of `texts`, and of the messages, stand up to there. */
+  const ends: { texts: number; messages: number }[] = []
+  let reply: { texts: number; messages: number } | undefined
   for (const [index, message] of messages.entries()) {
     const { text, fromModel } = canonical(message)
-    if (text !== undefined) entries.push({ text, fromModel, index })
+    if (text === undefined) continue
+    if (reply !== undefined && !fromModel) ends.push(reply)
+    texts.push(text)
+    reply = fromModel ? { texts: texts.length, messages: index + 1 } : undefined
   }
-  const ends: number[] = []
-  for (let i = entries.length - 1; i >= 0 && ends.length < MAX_CANDIDATES; i--) {
-    if (entries[i]?.fromModel === true && entries[i + 1]?.fromModel !== true) ends.unshift(i)
-  }
-  const state = createHash('sha256').update(frameMessage(scope))
+  if (reply !== undefined) ends.push(reply)
+  const state = createHash('sha256')
   const candidates: ChainCandidate[] = []
-  for (const [i, entry] of entries.entries()) {
-    state.update(frameMessage(entry.text))
-    if (ends[0] === i) {
-      ends.shift()
-      candidates.unshift({ digest: state.copy().digest('base64url'), messages: entry.index + 1 })
-    }
+  let hashed = 0
+  for (const end of ends.slice(-MAX_CANDIDATES)) {
+    state.update(frameAll(texts.slice(hashed, end.texts)))
+    hashed = end.texts
+    candidates.unshift({ digest: state.copy().digest('base64url'), messages: end.messages })
   }
-  return new Chain(state, candidates, canonical)
+  return new Chain(state.update(frameAll(texts.slice(hashed))), candidates, canonical)
 }

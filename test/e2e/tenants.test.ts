@@ -93,7 +93,9 @@ describe('keys of one tenant', () => {
     })
     await settled(stack.url, 'shared-window', bearer(keys.new))
 
-    const second = await chat(stack.url, [user(prose(300)), first.reply, user('go on')], { headers: bearer(keys.new) })
+    const second = await chat(stack.url, [user(prose(300)), first.reply, user('go on')], {
+      headers: { ...bearer(keys.new), 'x-cwm-session': 'shared' },
+    })
 
     expect(second.session).toBe('shared')
     expect(second.cachedTokens).toBeGreaterThan(0)
