@@ -54,6 +54,8 @@ export interface TurnTrace {
   readonly boundaries: readonly Boundary[]
   /** Each session keeps its newest so many; older ones are dropped. */
   readonly keepBoundaries: number
+  /** It need not be written at once: it may go with the turns of others, some milliseconds later. */
+  readonly mayWait?: boolean
   /** Ids of stored responses (`/v1/responses`) that from now on lead to this session. */
   readonly responses?: readonly { readonly id: string; readonly expiresAt: number }[]
 }

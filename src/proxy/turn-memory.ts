@@ -172,7 +172,7 @@ export class TurnMemory {
     const turn = this.#observation.complete ? this.#retainable(this.#observation) : undefined
     const looked = turn === undefined ? undefined : this.#look(turn, this.#observation)
     const stored = sessions
-      .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId])
+      .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId], true)
       .catch((thrown: unknown) => {
         metrics.storeErrors.inc()
         log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')

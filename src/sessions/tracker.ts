@@ -211,9 +211,15 @@ export class SessionTracker {
 
   /**
    * Stores a session after a turn, with the boundaries of that turn and the ids of responses that the engine keeps. What a shared store
-   * could not take is ambiguous here: nobody could say whether another process delivered the same.
+   * could not take is ambiguous here: nobody could say whether another process delivered the same. `mayWait`: the store may write it some
+   * milliseconds later, with other turns.
    */
-  async save(session: LiveSession, digests: readonly string[], responseIds: readonly string[] = []): Promise<void> {
+  async save(
+    session: LiveSession,
+    digests: readonly string[],
+    responseIds: readonly string[] = [],
+    mayWait = false,
+  ): Promise<void> {
     const { store, now, boundaryTtlMs, responseTtlMs } = this.#options
     if (session.ended || session.temporary) return
     const { tenant, id } = session.record
@@ -221,6 +227,7 @@ export class SessionTracker {
     const trace = {
       boundaries: digests.map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt })),
       keepBoundaries: KEEP_BOUNDARIES,
+      mayWait,
       responses: responseIds.map((response) => ({ id: response, expiresAt: now() + responseTtlMs })),
     }
     try {

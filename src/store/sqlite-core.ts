@@ -13,6 +13,8 @@ export interface SqliteCore {
   readonly sealer: Sealer | undefined
   /** Milliseconds since the epoch: when a lineage was retired. */
   readonly now: () => number
+  /** How long a turn may wait to be written with others, milliseconds. */
+  readonly writeAfterMs: number
 }
 
 /** Later than every time and count: the first page of a descending list begins here. */

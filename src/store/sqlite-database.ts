@@ -52,6 +52,7 @@ export class SqliteDatabase {
   /** Bounded by the callers' own concurrency: each leaves after `lockTimeoutMs` at the latest. */
   readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
+  #before: () => Promise<void> | undefined = () => undefined
 
   private constructor(db: Libsql.Database, options: DatabaseOptions) {
     this.#db = db
@@ -103,6 +104,17 @@ export class SqliteDatabase {
    * `work` may run several times; between two runs nothing of it is kept.
    */
   run<T>(work: () => T): Promise<T> {
+    const waiting = this.#closing === undefined ? this.#before() : undefined
+    return waiting === undefined ? this.runBeside(work) : waiting.then(() => this.runBeside(work))
+  }
+
+  /** Has something done before each run, and before the file is closed; the run waits for what `work` answers, if it answers anything. */
+  beforeRuns(work: () => Promise<void> | undefined): void {
+    this.#before = work
+  }
+
+  /** As {@link run}, without what is to be done before: it may see the file as it was a moment ago. */
+  runBeside<T>(work: () => T): Promise<T> {
     if (this.#closing !== undefined) {
       return Promise.reject(new CwmError('STORE_UNAVAILABLE', 'the store is closed'))
     }
@@ -126,11 +138,12 @@ export class SqliteDatabase {
 
   /** Waits for what is running, then writes the log into the file. Calls after the first wait for the same. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= this.#close(this.#before())
     return this.#closing
   }
 
-  async #close(): Promise<void> {
+  async #close(before: Promise<void> | undefined): Promise<void> {
+    await before
     await Promise.allSettled(this.#running)
     try {
       // libsql leaves that to the last statement's garbage collection, and prepared statements work on until then.

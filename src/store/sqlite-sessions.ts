@@ -4,6 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { SaveOutcome, Store } from '../base/store.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
+import { type PendingTurn, PendingTurns } from './pending-turns.ts'
 import { afterTurn, isLasting } from './session-rows.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import { recordAt } from './sqlite-rows.ts'
@@ -17,6 +18,10 @@ type Sessions = Pick<
 function columnsOf(session: SessionRecord) {
   const { tenant, id, lineage, lastTurnAt } = session
   return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
+}
+
+function settle(turns: readonly PendingTurn[], how: (one: PendingTurn['settle'][number], index: number) => void): void {
+  for (const [i, turn] of turns.entries()) for (const one of turn.settle) how(one, i)
 }
 
 /** The session methods of the store. */
@@ -50,6 +55,42 @@ export function sessionsIn(core: SqliteCore): Sessions {
   function put(session: SessionRecord): void {
     sql.put.run(...columnsOf(session))
   }
+
+  function write({ session, isNew, traces: left }: PendingTurn): SaveOutcome {
+    const stored = read(session.tenant, session.id)
+    if (stored === undefined) {
+      if (!isNew || !add(session)) return 'gone'
+    } else {
+      if (stored.head !== session.head) return 'moved'
+      if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
+      put(afterTurn(stored, session))
+    }
+    for (const trace of left) traces.write(session, trace)
+    return 'saved'
+  }
+
+  /** Undefined when all is written already; else it settles when it is. Never rejects: each turn hears for itself. */
+  function writePending(): Promise<void> | undefined {
+    const turns = pending.take()
+    if (turns.length === 0) return undefined
+    let isWritten = false
+    // A new session is what later turns and windows rely on; the loss of one more turn costs one cold turn.
+    const survives = turns.some(({ isNew }) => isNew) ? 'power' : 'crash'
+    const written = db
+      .runBeside(() => {
+        const outcomes = db.transaction(survives, () => turns.map(write))
+        isWritten = true
+        return outcomes
+      })
+      .then(
+        (outcomes) => settle(turns, (turn, i) => turn.resolve(outcomes[i] ?? 'gone')),
+        (error: unknown) => settle(turns, (turn) => turn.reject(error)),
+      )
+    return isWritten ? undefined : written
+  }
+
+  const pending = new PendingTurns(() => void writePending(), core.writeAfterMs)
+  db.beforeRuns(writePending)
 
   return {
     getOrCreateSession: (fresh) =>
@@ -86,21 +127,9 @@ export function sessionsIn(core: SqliteCore): Sessions {
       if (trace.boundaries.some((boundary) => boundary.tenant !== tenant || boundary.sessionId !== id)) {
         throw new CwmError('INTERNAL', "a turn's boundaries must belong to its own session")
       }
-      // A new session is what later turns and windows rely on; the loss of one more turn costs one cold turn.
-      return db.run(() =>
-        db.transaction(isNew ? 'power' : 'crash', (): SaveOutcome => {
-          const stored = read(tenant, id)
-          if (stored === undefined) {
-            if (!isNew || !add(session)) return 'gone'
-          } else {
-            if (stored.head !== session.head) return 'moved'
-            if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
-            put(afterTurn(stored, session))
-          }
-          traces.write(session, trace)
-          return 'saved'
-        }),
-      )
+      const saved = pending.add(session, trace, isNew)
+      if (trace.mayWait !== true) void writePending()
+      return saved
     },
 
     bindSession: (session, isNew) =>

@@ -63,8 +63,9 @@ export function tracesIn({ db }: SqliteCore): Pick<Store, 'findBoundaries' | 'fi
       SELECT tenant, lineage FROM retired_lineages WHERE retired_at <= ? ORDER BY retired_at LIMIT ?)`,
   })
   return {
+    // A boundary that waits to be written is known to the process that waits (sessions/histories.ts).
     findBoundaries: (tenant, digests, now) =>
-      db.run(() => {
+      db.runBeside(() => {
         const rows = sql.find.all(tenant, JSON.stringify(digests), now)
         return new Map(
           rows.map((row): [string, BoundaryHit] => [

@@ -24,6 +24,8 @@ export interface SqliteOptions extends DatabaseOptions {
   readonly sealer?: Sealer
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number
+  /** How long a turn that may wait is kept to be written with others, milliseconds; what a kill of the process can lose. Default 50. */
+  readonly writeAfterMs?: number
 }
 
 /**
@@ -31,10 +33,10 @@ export interface SqliteOptions extends DatabaseOptions {
  * newer cwm's, or when the encryption key does not fit it; else `STORE_UNAVAILABLE`.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  const { sealer, now = Date.now } = options
+  const { sealer, now = Date.now, writeAfterMs = 50 } = options
   const db = await SqliteDatabase.open(options)
   try {
-    return await db.run(() => storeIn({ db, sealer, now }))
+    return await db.run(() => storeIn({ db, sealer, now, writeAfterMs }))
   } catch (thrown) {
     await db.close()
     throw thrown
