@@ -64,8 +64,7 @@ describe('names', () => {
 })
 
 describe('readApiKey', () => {
-  const read = (headers: Record<string, string>) =>
-    readApiKey({ headers, headersDistinct: Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, [v]])) })
+  const read = (headers: Record<string, string>) => readApiKey({ headers, rawHeaders: Object.entries(headers).flat() })
 
   it.each([
     [{}, undefined],

@@ -19,15 +19,18 @@ export function parseJson(text: string): JsonValue | undefined {
   }
 }
 
-/** Whether objects and lists stand more than `levels` deep in one another. Walks without recursion: no input can exhaust the stack. */
-export function isDeeperThan(root: JsonObject, levels: number): boolean {
-  const open: { value: object; depth: number }[] = [{ value: root, depth: 1 }]
-  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
-    if (entry.depth > levels) return true
-    const depth = entry.depth + 1
-    // An array of ids has 100,000 numbers: its values are walked without making a list of them.
-    const values = Array.isArray(entry.value) ? (entry.value as unknown[]) : Object.values(entry.value)
-    for (const value of values) if (typeof value === 'object' && value !== null) open.push({ value, depth })
+/** Whether objects and lists stand more than `levels` deep in one another. It goes no deeper itself, so no input can exhaust the stack. */
+export function isDeeperThan(value: JsonObject | readonly JsonValue[], levels: number): boolean {
+  if (levels === 0) return true
+  if (Array.isArray(value)) {
+    for (const item of value as readonly JsonValue[]) {
+      if (typeof item === 'object' && item !== null && isDeeperThan(item, levels - 1)) return true
+    }
+    return false
+  }
+  for (const key in value) {
+    const member = (value as JsonObject)[key]
+    if (typeof member === 'object' && member !== null && isDeeperThan(member, levels - 1)) return true
   }
   return false
 }

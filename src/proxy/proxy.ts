@@ -192,7 +192,7 @@ export class ProxyHandler {
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes)
+    const { bytes, json, room } = await readJson(request, this.#options.maxBodyBytes)
     requireModel(caller.policy, json.model)
     checkFields(bytes, json, rules.dialect, caller.policy.allowedFields)
     const previousResponse = previousResponseOf(json, rules.dialect)
@@ -209,6 +209,7 @@ export class ProxyHandler {
         request,
         bytes,
         json,
+        room,
         previousResponse,
         call,
       })

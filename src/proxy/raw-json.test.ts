@@ -99,6 +99,27 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
+  it('gives the same with room before the bytes, whatever there is of it, and touches no byte beyond', () => {
+    const changed = fc.array(fc.tuple(memberKey, value), { maxLength: 3 })
+    fc.assert(
+      fc.property(body, changed, fc.nat(80), (shape, pairs, room) => {
+        const text = textOf(shape)
+        const changes = new Map(pairs)
+        const parsed = parse(text)
+        const present = (key: string) => Object.hasOwn(parsed, key)
+        const guard = Buffer.from('before')
+        const whole = Buffer.concat([guard, Buffer.alloc(room), Buffer.from(text), Buffer.from('behind')])
+        const bytes = whole.subarray(guard.length + room, whole.length - 6)
+
+        const out = setMembers(bytes, changes, present, room)
+
+        expect(out.toString()).toBe(setMembers(Buffer.from(text), changes, present).toString())
+        expect([whole.toString('utf8', 0, 6), whole.toString('utf8', whole.length - 6)]).toEqual(['before', 'behind'])
+      }),
+      { numRuns: 400, seed: 2 },
+    )
+  })
+
   it('gives exactly the bytes that were sent, with only the changed values put in their place', () => {
     fc.assert(
       fc.property(body, spelt, (shape, salt) => {

@@ -104,23 +104,34 @@ export function countMembers(bytes: Buffer, key: string): number {
 /**
  * Sets top-level members. `present` tells which keys the parsed object has: for the others no scan is needed, they go in right
  * after the opening brace. A present key is replaced where it stands, each time it stands there, however it is escaped.
+ * What goes in uses up to `room` bytes that lie before `bytes` in their own buffer, if that is enough: then `bytes` are the caller's no more.
  */
 export function setMembers(
   bytes: Buffer,
   changes: ReadonlyMap<string, Buffer | string>,
   present: (key: string) => boolean,
+  room = 0,
 ): Buffer {
   const brace = bytes.indexOf(OPEN_OBJECT)
-  const added: (Buffer | string)[] = []
+  const rest = brace + 1
+  // `{}` has no member for the last comma to stand before.
+  const isEmpty = bytes[skipSpace(bytes, rest)] === CLOSE_OBJECT
   const replaced = new Set<string>()
+  const added: (Buffer | string)[] = []
   for (const [key, value] of changes) {
     if (present(key)) replaced.add(key)
-    else added.push(JSON.stringify(key), ':', value, ',')
+    else added.push(added.length === 0 ? '{' : ',', JSON.stringify(key), ':', value)
   }
-  // `{}` has no member for the last comma to stand before.
-  if (added.length > 0 && bytes[skipSpace(bytes, brace + 1)] === CLOSE_OBJECT) added.pop()
-  const parts: (Buffer | string)[] = [bytes.subarray(0, brace + 1), ...added]
-  let at = brace + 1
+  if (added.length === 0) added.push('{')
+  else if (!isEmpty) added.push(',')
+  const front = joinParts(added)
+  if (replaced.size === 0 && brace === 0 && front.length <= room + rest) {
+    const whole = Buffer.from(bytes.buffer, bytes.byteOffset + rest - front.length, front.length + bytes.length - rest)
+    front.copy(whole)
+    return whole
+  }
+  const parts: (Buffer | string)[] = [bytes.subarray(0, brace), front]
+  let at = rest
   if (replaced.size > 0) {
     for (const { key, start, end } of membersOf(bytes)) {
       const value = replaced.has(key) ? changes.get(key) : undefined
@@ -130,5 +141,10 @@ export function setMembers(
     }
   }
   parts.push(bytes.subarray(at))
+  return joinParts(parts)
+}
+
+function joinParts(parts: readonly (Buffer | string)[]): Buffer {
+  if (parts.every((part) => typeof part === 'string')) return Buffer.from(parts.join(''))
   return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))
 }

@@ -43,6 +43,8 @@ export interface TurnRequest {
   readonly request: IncomingMessage
   readonly bytes: Buffer
   readonly json: JsonObject
+  /** How many bytes before `bytes`, in their own buffer, are free. */
+  readonly room: number
   /** Its history is a response that the engine keeps. */
   readonly previousResponse: string | undefined
   /** For what this request asks of windows. */
@@ -164,14 +166,15 @@ async function buildTurn(
   const session = await parts.sessions.enter(resolved.session, space)
   // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
   const lineage = base?.record.lineage ?? session.record.lineage
-  const salt = parts.saltOf({ tenant, lineage, ...space })
-  await parts.quotas.ensure(salt, policy.kvQuotaGb)
+  const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant, lineage, ...space }))
+  const told = parts.quotas.ensure(salt, policy.kvQuotaGb)
+  if (told !== undefined) await told
   changes.set('cache_salt', JSON.stringify(salt))
   const rollover =
     outgoing === undefined || fitted.cut === undefined
       ? undefined
       : await keepWhole(parts, turn, { session, outgoing, base, cut: fitted.cut, clientSalt, lineage })
-  const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key))
+  const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key), turn.room)
   return {
     session,
     found,

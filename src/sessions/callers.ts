@@ -2,6 +2,7 @@
 
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { LRUCache } from 'lru-cache'
 import { keyHash, readApiKey } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
@@ -22,11 +23,15 @@ const forwardingHeaders = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'] a
 const TENANT_HEADER = 'x-cwm-tenant'
 const TENANT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
+/** Keys whose tenant is remembered: one that fell out is hashed again. */
+const MAX_CALLERS = 1_000
+
 export class Callers {
   readonly #deriver: Pick<KeyDeriver, 'tenant'>
   readonly #tenants: Tenants
   readonly #operatorHash: Buffer | undefined
   readonly #upstreamApiKey: string | undefined
+  readonly #callers = new LRUCache<string, Caller>({ max: MAX_CALLERS })
 
   constructor(deriver: Pick<KeyDeriver, 'tenant'>, tenants: Tenants, { operatorKey, upstreamApiKey }: CallerKeys) {
     this.#deriver = deriver
@@ -41,10 +46,16 @@ export class Callers {
    */
   identify(request: IncomingMessage): Caller {
     const apiKey = readApiKey(request)
+    if (apiKey === undefined) return this.#client(apiKey)
+    // A key has one meaning for as long as the process runs.
+    const known = this.#callers.get(apiKey)
+    if (known !== undefined) return known
     if (this.#isOperator(apiKey)) {
       throw unauthorized("the operator's key is for paths under /cwm/ only; use a client's key here")
     }
-    return this.#client(apiKey)
+    const caller = this.#client(apiKey)
+    this.#callers.set(apiKey, caller)
+    return caller
   }
 
   /** As `identify`, on REST, where the operator may act for the tenant that he names by `x-cwm-tenant`; nobody else may name one. */

@@ -19,6 +19,8 @@ export class LiveSession {
   readonly temporary: boolean
   /** Until when the record may be used without asking the store, milliseconds since the epoch. */
   believedUntil = Number.POSITIVE_INFINITY
+  /** Of its last turn. */
+  #salt: { readonly lineage: string; readonly space: KvSpace; readonly salt: string } | undefined
 
   constructor(record: SessionRecord, kind: { readonly stored: boolean; readonly temporary?: boolean }) {
     this.#record = record
@@ -63,6 +65,15 @@ export class LiveSession {
     const before = this.#record
     this.#record = withSpaces(before, [space])
     return this.#record !== before
+  }
+
+  /** The salt of a turn under that lineage and in that space, derived where the last turn had another. */
+  saltOf(lineage: string, space: KvSpace, derive: () => string): string {
+    const known = this.#salt
+    if (known !== undefined && known.lineage === lineage && sameSpace(known.space, space)) return known.salt
+    const salt = derive()
+    this.#salt = { lineage, space, salt }
+    return salt
   }
 
   /** Takes that back: the turn goes elsewhere. */

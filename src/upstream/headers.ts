@@ -20,19 +20,23 @@ const hopByHop = new Set([
  * Request headers by which vLLM 0.32 lets a router steer the engine (entrypoints/generate/base/serving.py reads
  * `X-data-parallel-rank`, and `X-Vllm-Priority` before the body's own `priority`). Tenants may not.
  */
-const steering = ['x-data-parallel-rank', 'x-vllm-priority']
+const steering: ReadonlySet<string> = new Set(['x-data-parallel-rank', 'x-vllm-priority'])
 
 /** By which clients send a key: OpenAI's, Anthropic's and Azure's way. */
-const credentials = ['authorization', 'x-api-key', 'api-key']
+const credentials: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 'api-key'])
 
-/** Headers that `Connection` names are hop-by-hop too. */
-function connectionNames(rawHeaders: readonly string[]): Set<string> {
-  const names = new Set<string>()
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() !== 'connection') continue
-    for (const name of (rawHeaders[i + 1] ?? '').split(',')) names.add(name.trim().toLowerCase())
+const nothing: ReadonlySet<string> = new Set()
+
+/** Headers that `Connection` names are hop-by-hop too. `lower`: the names in lower case. */
+function namedByConnection(lower: readonly string[], valueAt: (i: number) => string): ReadonlySet<string> {
+  let names: Set<string> | undefined
+  for (let i = lower.indexOf('connection'); i !== -1; i = lower.indexOf('connection', i + 1)) {
+    const value = valueAt(i)
+    if (value === 'keep-alive' || value === 'close') continue
+    names ??= new Set()
+    for (const name of value.split(',')) names.add(name.trim().toLowerCase())
   }
-  return names
+  return names ?? nothing
 }
 
 export interface OutgoingOptions {
@@ -55,51 +59,66 @@ export interface OutgoingOptions {
  * Throws `FORBIDDEN_HEADER` for headers that reach below the gateway.
  */
 export function outgoingHeaders(rawHeaders: readonly string[], options: OutgoingOptions): string[] {
-  const named = connectionNames(rawHeaders)
+  const { allowed, apiKey, identity, ownLength } = options
+  const names: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) names.push((rawHeaders[i] ?? '').toLowerCase())
+  const named = namedByConnection(names, (i) => rawHeaders[2 * i + 1] ?? '')
   const out: string[] = []
-  const forwardedFor: string[] = []
+  let forwardedFor: string | undefined
   let host: string | undefined
   let usesAnthropicKey = false
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] ?? ''
-    const value = rawHeaders[i + 1] ?? ''
-    const lower = name.toLowerCase()
-    if (steering.includes(lower) && !options.allowed.has(lower)) {
+  // A nearer proxy may have said these already: it saw the client, we did not.
+  let saysHost = false
+  let saysProtocol = false
+  for (const [i, lower] of names.entries()) {
+    const value = rawHeaders[2 * i + 1] ?? ''
+    if (steering.has(lower) && !allowed.has(lower)) {
       throw new CwmError('FORBIDDEN_HEADER', `${lower} reaches below the gateway; leave it out`, { param: lower })
     }
-    if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-') || lower === 'expect') continue
-    if (lower === 'host') {
-      host = value
-      continue
+    if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
+    switch (lower) {
+      case 'expect':
+        continue
+      case 'host':
+        host = value
+        continue
+      case 'x-forwarded-for':
+        forwardedFor = forwardedFor === undefined ? value : `${forwardedFor}, ${value}`
+        continue
+      case 'content-length':
+      case 'content-encoding':
+        if (ownLength) continue
+        break
+      case 'accept-encoding':
+        if (identity) continue
+        break
+      case 'x-forwarded-host':
+        saysHost = true
+        break
+      case 'x-forwarded-proto':
+        saysProtocol = true
+        break
+      case 'x-api-key':
+        usesAnthropicKey = true
+        break
     }
-    if (lower === 'x-forwarded-for') {
-      forwardedFor.push(value)
-      continue
-    }
-    if (lower === 'content-length' && options.ownLength) continue
-    if (lower === 'content-encoding' && options.ownLength) continue
-    if (lower === 'accept-encoding' && options.identity) continue
-    if (lower === 'x-api-key') usesAnthropicKey = true
-    if (options.apiKey !== undefined && credentials.includes(lower)) continue
-    out.push(name, value)
+    if (apiKey !== undefined && credentials.has(lower)) continue
+    out.push(rawHeaders[2 * i] ?? '', value)
   }
   if (options.preserveHost && host !== undefined) out.push('host', host)
-  if (options.identity) out.push('accept-encoding', 'identity')
-  if (options.apiKey !== undefined && options.apiKey !== null) {
-    out.push('authorization', `Bearer ${options.apiKey}`)
-    if (usesAnthropicKey) out.push('x-api-key', options.apiKey)
+  if (identity) out.push('accept-encoding', 'identity')
+  if (apiKey !== undefined && apiKey !== null) {
+    out.push('authorization', `Bearer ${apiKey}`)
+    if (usesAnthropicKey) out.push('x-api-key', apiKey)
   }
-  if (options.clientAddress !== undefined) forwardedFor.push(options.clientAddress)
-  if (forwardedFor.length > 0) out.push('x-forwarded-for', forwardedFor.join(', '))
-  if (host !== undefined) setDefault(out, 'x-forwarded-host', host)
-  setDefault(out, 'x-forwarded-proto', options.clientProtocol)
+  const { clientAddress } = options
+  if (clientAddress !== undefined) {
+    forwardedFor = forwardedFor === undefined ? clientAddress : `${forwardedFor}, ${clientAddress}`
+  }
+  if (forwardedFor !== undefined) out.push('x-forwarded-for', forwardedFor)
+  if (host !== undefined && !saysHost) out.push('x-forwarded-host', host)
+  if (!saysProtocol) out.push('x-forwarded-proto', options.clientProtocol)
   return out
-}
-
-/** A nearer proxy may have said it already: it saw the client, we did not. */
-function setDefault(headers: string[], name: string, value: string): void {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i]?.toLowerCase() === name) return
-  headers.push(name, value)
 }
 
 export interface IncomingOptions {
@@ -112,15 +131,20 @@ export interface IncomingOptions {
 
 /** The headers of the answer, flat as Node takes them. `x-cwm-*` from an upstream are dropped: only we speak under that name. */
 export function incomingHeaders(raw: readonly Buffer[], options: IncomingOptions): string[] {
-  const text = raw.map((part) => part.toString('latin1'))
-  const named = connectionNames(text)
+  const names: string[] = []
+  const lowers: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = textAt(raw, i)
+    names.push(name)
+    lowers.push(name.toLowerCase())
+  }
+  const named = namedByConnection(lowers, (i) => textAt(raw, 2 * i + 1))
   const out: string[] = []
   let crossOrigin = false
   let exposes = false
-  for (let i = 0; i + 1 < text.length; i += 2) {
-    const name = text[i] ?? ''
-    let value = text[i + 1] ?? ''
-    const lower = name.toLowerCase()
+  for (const [i, lower] of lowers.entries()) {
+    const name = names[i] ?? ''
+    let value = textAt(raw, 2 * i + 1)
     if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
     if (lower === 'location') value = ownLocation(value, options)
     if (lower === 'access-control-allow-origin') crossOrigin = true
@@ -132,6 +156,10 @@ export function incomingHeaders(raw: readonly Buffer[], options: IncomingOptions
   }
   if (crossOrigin && !exposes) out.push('access-control-expose-headers', options.exposed)
   return out
+}
+
+function textAt(raw: readonly Buffer[], i: number): string {
+  return raw[i]?.toString('latin1') ?? ''
 }
 
 function ownLocation(location: string, { upstreamOrigin, clientOrigin }: IncomingOptions): string {
