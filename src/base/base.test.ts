@@ -114,7 +114,7 @@ describe('metrics', () => {
     const text = await createMetrics().text()
 
     expect(text).not.toMatch(/\{[^}]*(session|window|tenant|salt|model|key)=/)
-    for (const name of text.matchAll(/^# HELP (\S+)/gm)) expect(name[1]).toMatch(/^cwm_[a-z_]+$/)
+    for (const name of text.matchAll(/^# HELP (\S+)/gm)) expect(name[1]).toMatch(/^(cwm|process|nodejs)_[a-z_]+$/)
   })
 })
 

@@ -2,7 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { addProcessMetrics } from './metrics-of-process.ts'
-import { PlainCounter, plainMetrics, secondsBuckets } from './plain-metrics.ts'
+import { PlainCounter, plainMetrics, secondsBuckets } from './metrics-plain.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 

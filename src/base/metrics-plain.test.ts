@@ -1,6 +1,6 @@
 import { Histogram, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
-import { plainMetrics, secondsBuckets } from './plain-metrics.ts'
+import { plainMetrics, secondsBuckets } from './metrics-plain.ts'
 
 describe('plain metrics', () => {
   it('tell of counts what was counted, by their labels', async () => {
