@@ -1,5 +1,5 @@
 // `npm run soak`: minutes of mixed load on `cwm serve`, every answer judged, memory and sockets watched. docs/soak.md says what for.
-//   npm run soak -- --minutes 2        a shorter run; 10 is the default
+//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 1 the least
 //   --per-minute 10000                 sessions begun a minute
 //   --svg FILE  --seed N               where the plot goes; what is drawn by lot
 //   --node=--heap-prof                 flags for the Node of the proxy
@@ -151,6 +151,11 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
   return faults.length === 0
 }
 
+// Of less than a minute, no line could be drawn through the second half.
+if (!(minutes >= 1 && perMinute > 0)) {
+  console.error('--minutes must be 1 or more, --per-minute more than 0')
+  process.exit(2)
+}
 if (process.platform !== 'linux') {
   console.error('the soak reads memory and sockets from /proc: it runs on Linux')
   process.exit(2)
