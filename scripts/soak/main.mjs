@@ -1,5 +1,5 @@
 // `npm run soak`: minutes of mixed load on `cwm serve`, every answer judged, memory and sockets watched. docs/soak.md says what for.
-//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 1 the least
+//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 2 the least
 //   --per-minute 10000                 sessions begun a minute
 //   --svg FILE  --seed N               where the plot goes; what is drawn by lot
 //   --node=--heap-prof                 flags for the Node of the proxy
@@ -21,7 +21,7 @@ import { faultsOf, judgedOf, MIB, riseOf } from './verdict.mjs'
 const SAMPLE_MS = 1_000
 const PROGRESS_MS = 10_000
 /** Samples from one collection of all garbage to the next. */
-const COLLECT_EVERY = 10
+const COLLECT_EVERY = 5
 /** The proxy's idle connections to the upstream are closed after four seconds, and its clients' after five. */
 const QUIET_MS = 7_000
 /** How many times as long as asked a run may last until all its sessions have begun. */
@@ -151,9 +151,9 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
   return faults.length === 0
 }
 
-// Of less than a minute, no line could be drawn through the second half.
-if (!(minutes >= 1 && perMinute > 0)) {
-  console.error('--minutes must be 1 or more, --per-minute more than 0')
+// Of less than two minutes, no line could be drawn through the second half.
+if (!(minutes >= 2 && perMinute > 0)) {
+  console.error('--minutes must be 2 or more, --per-minute more than 0')
   process.exit(2)
 }
 if (process.platform !== 'linux') {

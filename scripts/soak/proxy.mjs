@@ -13,6 +13,8 @@ const START_MS = 20_000
 /** Of the ticks in /proc/PID/stat: a second has a hundred on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
+/** V8 gives pages back beside the program, a little later than it has collected what was on them. */
+const GIVE_BACK_MS = 200
 const COLLECT = new URL('collect.mjs', import.meta.url).href
 
 export class ProxyProcess {
@@ -51,6 +53,7 @@ export class ProxyProcess {
     // The first answer may overtake the signal within one turn of the event loop; the second cannot.
     await this.#metrics()
     await this.#metrics()
+    await sleep(GIVE_BACK_MS)
     return { ...(await this.look()), lagMs, atRest: true }
   }
 

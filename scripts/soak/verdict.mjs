@@ -25,11 +25,17 @@ export function judgedOf(samples) {
   return samples.filter(({ minutes }) => minutes >= from)
 }
 
-/** [minutes, bytes]: resident memory as it was after collections, in the judged part. */
+/**
+ * [minutes, bytes]: the least resident memory of each half minute of the judged part, of the samples after a collection. What is under way at
+ * such a moment only adds to it; a leak raises the least as well.
+ */
 export function memoryOf(samples) {
-  return judgedOf(samples)
-    .filter(({ atRest }) => atRest)
-    .map(({ minutes, rssBytes }) => [minutes, rssBytes])
+  const least = new Map()
+  for (const { minutes, rssBytes, atRest } of judgedOf(samples)) {
+    const half = Math.floor(minutes * 2)
+    if (atRest && !(least.get(half)?.[1] <= rssBytes)) least.set(half, [minutes, rssBytes])
+  }
+  return [...least.values()]
 }
 
 /** Bytes a minute by which that memory rises. */

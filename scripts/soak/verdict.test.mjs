@@ -51,6 +51,15 @@ describe('how fast memory rises', () => {
     expect(judgedOf(run(4, () => 100))[0].minutes).toBeCloseTo(2, 1)
   })
 
+  it('is not moved by what is under way for a moment', () => {
+    const busy = run(10, (minute) => 200 + minute).map((sample, n) => ({
+      ...sample,
+      rssBytes: sample.rssBytes + (n > 500 && n % 30 === 0 ? 80 * MIB : 0),
+    }))
+
+    expect(riseOf(busy) / MIB).toBeCloseTo(1)
+  })
+
   it('is not moved by garbage, only by what is left after a collection', () => {
     const garbage = run(10, (minute) => 200 + minute).map((sample) => ({
       ...sample,
