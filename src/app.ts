@@ -83,14 +83,15 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     for (const close of closers.reverse()) await close()
   }
   try {
+    const metrics = createMetrics()
     const upstream = new Upstream({
       url: settings.upstream,
       connections: settings.connections,
       connectTimeoutMs: settings.connect_timeout_ms,
       headersTimeoutMs: settings.headers_timeout_ms,
       bodyTimeoutMs: settings.stream_timeout_ms,
+      onRetry: (cause) => metrics.upstreamRetries.inc({ cause }),
     })
-    const metrics = createMetrics()
     const models = new EngineModels(upstream, now, settings.limits)
     const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
     closers.push(() => audit.settle())

@@ -36,6 +36,11 @@ export function createMetrics() {
     ),
     ttft: plain.histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', 'route'),
     upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
+    upstreamRetries: counter(
+      'cwm_upstream_retries_total',
+      'Requests sent once more because none of their bytes was sent, by cause: refused, reset',
+      ['cause'],
+    ),
     clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client left before the end'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
     degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),

@@ -1,8 +1,9 @@
 // The upstream as a connection pool: one request dispatched, its answer handed over as it comes. The only undici of cwm.
 
 import type { Readable } from 'node:stream'
-import { type Dispatcher, errors, Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 import { CwmError } from '../base/errors.ts'
+import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
 export interface UpstreamOptions {
   /** `http://host:port`, with a base path or a trailing `/v1` if need be. */
@@ -14,6 +15,8 @@ export interface UpstreamOptions {
   readonly headersTimeoutMs: number
   /** Between two byte chunks of an answer; 0, the default, waits for ever. */
   readonly bodyTimeoutMs: number
+  /** A request of which nothing was sent is being sent once more. */
+  readonly onRetry?: (cause: RetryCause) => void
 }
 
 /** A request that goes out. `path` begins with `/` and is under the upstream's base path. */
@@ -41,20 +44,27 @@ export interface AnswerControl {
   abort(): void
 }
 
-/** uvicorn closes a connection that was idle for 5 s; ours must be the first to let go, or a request meets a closing socket. */
-const KEEP_ALIVE_MS = 4_000
+/**
+ * uvicorn closes a connection that was idle for 5 s; ours must be the first to let go, or a request meets a closing socket and may not
+ * be sent again. The idle time begins later here than there: by however long this process took to read the last answer.
+ */
+const KEEP_ALIVE_MS = 3_000
+/** What a listener that is being replaced may need. A dead engine is told of 100 ms later for it. */
+const REFUSED_RETRY_MS = 100
 
 export class Upstream {
   /** Scheme, host and port, lower case. */
   readonly origin: string
   readonly basePath: string
   readonly #pool: Pool
+  readonly #onRetry: ((cause: RetryCause) => void) | undefined
 
   /** Throws `CONFIG` when the URL is not an http(s) one. */
   constructor(options: UpstreamOptions) {
     const url = parseUrl(options.url)
     this.origin = url.origin
     this.basePath = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
+    this.#onRetry = options.onRetry
     this.#pool = new Pool(url.origin, {
       connections: options.connections,
       pipelining: 1,
@@ -71,21 +81,16 @@ export class Upstream {
   }
 
   /**
-   * Sends one request. Answers a function that aborts it in every phase, also while it waits for a connection, for the reason given: that
-   * the client left, unless another is named.
+   * Sends one request; once more, after a moment, if none of its bytes was sent (`retryCauseOf`) and its body is not a stream. Answers a
+   * function that aborts it in every phase, also while it waits for a connection, for the reason given: that the client left, unless
+   * another is named.
    */
   send(request: OutgoingRequest, sink: AnswerSink): (reason?: CwmError) => void {
-    const handler = new SinkHandler(sink, this.url)
-    this.#pool.dispatch(
-      {
-        method: request.method,
-        path: this.basePath + request.path,
-        headers: request.headers as string[],
-        body: request.body ?? null,
-      },
-      handler,
-    )
-    return (reason) => handler.abort(reason)
+    const { method, path, headers, body = null } = request
+    const options = { method, path: this.basePath + path, headers: headers as string[], body }
+    const exchange = new Exchange(this.#pool, options, sink, this.url, this.#onRetry)
+    exchange.dispatch()
+    return (reason) => exchange.abort(reason)
   }
 
   /** Ends all connections at once; what is under way fails. */
@@ -107,18 +112,37 @@ function parseUrl(text: string): URL {
   return url
 }
 
-class SinkHandler implements Dispatcher.DispatchHandler {
+/** One request, and how far it has come. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #pool: Pool
+  readonly #options: Dispatcher.DispatchOptions
   readonly #sink: AnswerSink
   readonly #url: string
+  readonly #onRetry: ((cause: RetryCause) => void) | undefined
+  /** Set right before the first byte of the request is written. */
   #controller: Dispatcher.DispatchController | undefined
+  #retry: NodeJS.Timeout | undefined
   #aborted: CwmError | undefined
   #ended = false
   /** Of a server error's body, when its length is known. */
   #missingBytes: number | undefined
 
-  constructor(sink: AnswerSink, url: string) {
+  constructor(
+    pool: Pool,
+    options: Dispatcher.DispatchOptions,
+    sink: AnswerSink,
+    url: string,
+    onRetry: ((cause: RetryCause) => void) | undefined,
+  ) {
+    this.#pool = pool
+    this.#options = options
     this.#sink = sink
     this.#url = url
+    this.#onRetry = onRetry
+  }
+
+  dispatch(): void {
+    this.#pool.dispatch(this.#options, this)
   }
 
   abort(reason: CwmError = clientGone()): void {
@@ -128,17 +152,17 @@ class SinkHandler implements Dispatcher.DispatchHandler {
       this.#controller.abort(reason)
       return
     }
-    // Still waiting for a connection: nobody waits for its turn any more.
+    // Nobody waits for its turn any more. It keeps its place among those that wait for a connection, but not its bytes.
     this.#ended = true
+    clearTimeout(this.#retry)
+    this.#options.body = null
     this.#sink.onError(reason)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Thrown, not aborted: nothing is written yet, and undici then keeps the connection for the next one that waits.
+    if (this.#aborted !== undefined) throw this.#aborted
     this.#controller = controller
-    if (this.#aborted !== undefined) {
-      controller.abort(this.#aborted)
-      return
-    }
     this.#sink.onStart({
       pause: () => controller.pause(),
       resume: () => controller.resume(),
@@ -171,11 +195,23 @@ class SinkHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    if (this.#ended) return
+    if (this.#ended || this.#sendsAgain(error)) return
     this.#ended = true
     if (this.#aborted !== undefined) this.#sink.onError(this.#aborted)
     // A body of ours that broke off, with the reason that broke it.
     else this.#sink.onError(error instanceof CwmError ? error : upstreamError(error, this.#url))
+  }
+
+  #sendsAgain(error: Error): boolean {
+    const { body } = this.#options
+    if (this.#controller !== undefined || this.#retry !== undefined) return false
+    if (body !== null && !Buffer.isBuffer(body)) return false
+    const cause = retryCauseOf(error)
+    if (cause === undefined) return false
+    this.#onRetry?.(cause)
+    // Never at once: undici is still clearing up after the connection that failed.
+    this.#retry = setTimeout(() => this.dispatch(), cause === 'refused' ? REFUSED_RETRY_MS : 0)
+    return true
   }
 }
 
@@ -189,40 +225,4 @@ function lengthOf(rawHeaders: readonly Buffer[]): number | undefined {
 
 function clientGone(): CwmError {
   return new CwmError('CLIENT_GONE', 'the client left before the answer was complete')
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-}
-
-/** undici's and the system's errors as ours: refused, timed out and broken are different codes. */
-function upstreamError(error: Error, url: string): CwmError {
-  const inner = error instanceof AggregateError ? (error.errors[0] as unknown) : error
-  const code = codeOf(error) || codeOf(inner)
-  if (error instanceof errors.HeadersTimeoutError) {
-    return new CwmError('UPSTREAM_TIMEOUT', `the upstream ${url} sent no answer in time (headers_timeout_ms)`, {
-      cause: error,
-    })
-  }
-  if (error instanceof errors.BodyTimeoutError) {
-    return new CwmError('UPSTREAM_TIMEOUT', `the upstream ${url} stopped in mid-answer (stream_timeout_ms)`, {
-      cause: error,
-    })
-  }
-  if (
-    error instanceof errors.ConnectTimeoutError ||
-    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ERR_TLS|CERT_)/.test(code)
-  ) {
-    const reason = code === '' ? 'connect timed out' : code
-    return new CwmError(
-      'UPSTREAM_REFUSED',
-      `no connection to the upstream ${url} (${reason}); is the engine running?`,
-      {
-        cause: error,
-      },
-    )
-  }
-  return new CwmError('UPSTREAM_BROKEN', `the upstream ${url} broke the connection (${code || error.name})`, {
-    cause: error,
-  })
 }
