@@ -12,6 +12,8 @@ import { discoverUpstream } from './discovery.ts'
 import { readHealth } from './health.ts'
 import { LmcacheLink } from './lmcache/link.ts'
 import { openStore } from './open-store.ts'
+import { Admission } from './proxy/admission.ts'
+import { BodyBudget } from './proxy/body-budget.ts'
 import { BreakFinder } from './proxy/break-finder.ts'
 import { ProxyHandler } from './proxy/proxy.ts'
 import { defaultRoutes } from './proxy/routes.ts'
@@ -167,12 +169,20 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const newest = new NewestSessions(tracking.newest)
     const breaks = new BreakFinder({ retained, newest, events, log, metrics, now })
     closers.push(() => breaks.settle())
+    const admission = new Admission(
+      { maxInFlight: settings.max_in_flight, maxQueued: settings.max_queued, queueMs: settings.queue_ms },
+      metrics,
+      now,
+    )
+    const bodies = new BodyBudget(settings.max_body_bytes_in_all, metrics)
     const proxy = new ProxyHandler(
       {
         sessions,
         responses: new StoredResponses(sessions),
         windows,
         retained,
+        admission,
+        bodies,
         breaks,
         autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
         autoThaw: new AutoThaw({

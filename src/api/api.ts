@@ -152,7 +152,7 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   return c.newResponse(errorBody('chat', error, requestId), error.status as 400, {
     'content-type': 'application/json',
     'x-cwm-request-id': requestId,
-    ...(error.status === 503 ? { 'retry-after': '1' } : {}),
+    ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(error.retryAfterS) }),
   })
 }
 

@@ -17,16 +17,21 @@ export function createMetrics() {
     new Histogram<L>({ name, help, labelNames, buckets: [...secondsBuckets], registers })
   // Of every request: plain numbers.
   const plain = plainMetrics(registry)
+  /** A gauge that is read when somebody asks for it, and costs nothing otherwise. */
+  const watch = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      ...{ name, help, registers },
+      collect() {
+        this.set(read())
+      },
+    })
+  }
   const inFlight = new PlainCounter()
-  new Gauge({
-    ...{ name: 'cwm_requests_in_flight', help: 'Requests being answered', registers },
-    collect() {
-      this.set(inFlight.value)
-    },
-  })
+  watch('cwm_requests_in_flight', 'Requests being answered', () => inFlight.value)
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
+    watch,
     inFlight,
     requests: plain.counters('cwm_requests_total', 'Requests by route and status', 'route', 'status'),
     requestSeconds: plain.histogram(
@@ -35,6 +40,14 @@ export function createMetrics() {
       'route',
     ),
     ttft: plain.histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', 'route'),
+    refused: counter('cwm_refused_requests_total', 'Requests refused for the load, by error code and reason', [
+      'code',
+      'reason',
+    ]),
+    queueSeconds: histogram(
+      'cwm_queue_seconds',
+      'Time that requests waited for a slot, of those that had to and got one',
+    ),
     upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
     upstreamRetries: counter(
       'cwm_upstream_retries_total',

@@ -31,6 +31,10 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'The `Host` is not one that is answered (see `allowed_hosts`), or the request is of a page from another origin: none may use REST, and without a key none may name a session or window.',
   FORBIDDEN_MODEL: 'The model is not among those that this tenant may use (setting `tenants`).',
   QUOTA_EXCEEDED: 'A bound of the tenant is reached; the message names the setting. Delete windows or end sessions.',
+  RATE_LIMIT_EXCEEDED:
+    'The tenant has as many requests in flight as it may (`max_in_flight_per_tenant`), and no place became free within `queue_ms`. Send it again after `Retry-After`.',
+  OVERLOADED:
+    'cwm has as many requests in flight (`max_in_flight`), waiting (`max_queued`) or in memory (`max_body_bytes_in_all`) as it may. Send it again after `Retry-After`.',
   SESSION_NOT_FOUND: 'No such session under this key.',
   SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
   SESSION_AMBIGUOUS:
