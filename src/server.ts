@@ -41,6 +41,7 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
       // A client that leaves in mid-request makes both of these err, at any time: nothing of it may end the process.
       request.on('error', () => {})
       response.on('error', () => {})
+      if (response.socket === null) tellOfClose(request, response)
       answers.set(request.socket, response)
       if (request.headers.host === undefined && request.httpVersion === '1.1') {
         refuse(response, new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' }))
@@ -108,6 +109,20 @@ function refuseSocket(socket: Duplex, error: CwmError): void {
   ]
   socket.resume()
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+/**
+ * An answer behind others on its connection (HTTP pipelining) has no socket yet, and Node closes it with none: whatever waits for its
+ * close, an engine at work or a slot, would wait for ever.
+ */
+function tellOfClose({ socket }: IncomingMessage, response: ServerResponse): void {
+  const close = () => {
+    response.destroy()
+    response.emit('close')
+  }
+  socket.once('close', close)
+  // Its turn has come, and with it a socket that tells of its end.
+  response.once('socket', () => socket.off('close', close))
 }
 
 function hostName(host: string | undefined): string {
