@@ -289,8 +289,11 @@ export class SessionTracker {
 
   async #matchPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     const digests = chain.candidates.map((candidate) => candidate.digest)
-    const hits = await this.#histories.find(tenant, digests)
-    for (const digest of digests) {
+    // Nearly always it is the newest; a store over a network is asked once for all.
+    const newest = this.#isShared ? digests.length : 1
+    let hits = await this.#histories.find(tenant, digests.slice(0, newest))
+    for (const [i, digest] of digests.entries()) {
+      if (i === newest) hits = await this.#histories.find(tenant, digests.slice(newest))
       const hit = hits.get(digest)
       if (hit === undefined) continue
       if (hit === 'ambiguous') {
