@@ -241,6 +241,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       now,
       version,
       maxBodyBytes: settings.max_body_bytes,
+      holdBody: (tenant, response, bytes) => bodies.open(tenant, response).set(bytes),
       beginLineage: (tenant) =>
         lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
       callerOf: (request) => callers.forRest(request),

@@ -1,6 +1,6 @@
 // REST under /cwm/: windows, sessions, health, metrics and their description. A thin face: every rule is in windows/ and sessions/.
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -28,6 +28,8 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly version: string
   /** Largest body of a request that brings a window's content, bytes. */
   readonly maxBodyBytes: number
+  /** Counts a body among all that are held, until the response is closed. Throws `OVERLOADED`. */
+  readonly holdBody: (tenant: string, response: ServerResponse, bytes: number) => void
   /** Who sends a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
   /** Throws `UNAUTHORIZED` unless the request is the operator's, or from loopback where no operator key is set. */
@@ -77,7 +79,14 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
       },
     })
   const [small, large] = [limited(MAX_BODY_BYTES), limited(parts.maxBodyBytes)]
-  app.use((c, next) => (bringsContent(c.req.method, c.req.path) ? large : small)(c, next))
+  app.use((c, next) => {
+    if (!bringsContent(c.req.method, c.req.path)) return small(c, next)
+    // Before it is read: a large body of nobody is not.
+    const { tenant } = parts.callerOf(c.env.incoming)
+    const announced = Number(c.req.header('content-length') ?? parts.maxBodyBytes)
+    parts.holdBody(tenant, c.env.outgoing, Math.min(announced, parts.maxBodyBytes))
+    return large(c, next)
+  })
 
   const callerOf = (c: Context<Bindings>): ApiCaller => {
     const { tenant, actor, apiKey, policy } = parts.callerOf(c.env.incoming)

@@ -1,5 +1,7 @@
 // Bytes of bodies at one moment: never more than the bound, never all for one tenant, none left over.
 
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
 import { BodyBudget } from './body-budget.ts'
@@ -12,9 +14,10 @@ beforeEach(() => {
 })
 
 function hold(tenant: string, bytes: number) {
-  const held = budget.open(tenant)
+  const response = new EventEmitter()
+  const held = budget.open(tenant, response as ServerResponse)
   held.set(bytes)
-  return held
+  return { set: (more: number) => held.set(more), close: () => response.emit('close') }
 }
 
 const overloaded = expect.objectContaining({ code: 'OVERLOADED', retryAfterS: expect.any(Number) as number }) as Error
@@ -24,7 +27,7 @@ describe('the bytes of bodies', () => {
     const first = hold('a', 60)
     expect(() => hold('b', 41)).toThrow(overloaded)
 
-    first.release()
+    first.close()
 
     hold('b', 41)
   })
@@ -54,8 +57,8 @@ describe('the bytes of bodies', () => {
 
   it('are given back once, and not taken again by what was under way', async () => {
     const held = hold('a', 10)
-    held.release()
-    held.release()
+    held.close()
+    held.close()
     held.set(90)
 
     expect(await metrics.text()).toMatch(/^cwm_body_bytes 0$/m)

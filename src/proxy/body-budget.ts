@@ -1,8 +1,10 @@
 // Bytes of request bodies that are held at one moment, of all requests together: a bound for each body alone is none for memory.
 
+import type { ServerResponse } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { retryAfter } from './admission.ts'
+import { onClose } from './departure.ts'
 
 export class BodyBudget {
   readonly #maxBytes: number
@@ -17,9 +19,11 @@ export class BodyBudget {
     metrics.watch('cwm_body_bytes', 'Bytes of request bodies that are held', () => this.#used)
   }
 
-  /** Begins the account of one request. It must be released. */
-  open(tenant: string): HeldBody {
-    return new HeldBody((from, to) => this.#change(tenant, from, to))
+  /** Begins the account of one request, which ends when its response is closed. */
+  open(tenant: string, response: ServerResponse): HeldBody {
+    const held = new HeldBody((from, to) => this.#change(tenant, from, to))
+    onClose(response, () => held.release())
+    return held
   }
 
   #change(tenant: string, from: number, to: number): void {

@@ -20,7 +20,7 @@ import type { Windows } from '../windows/windows.ts'
 import type { Admission } from './admission.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
-import type { BodyBudget, HeldBody } from './body-budget.ts'
+import type { BodyBudget } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { departureOf, onClose } from './departure.ts'
 import { checkFields, previousResponseOf } from './guard.ts'
@@ -107,7 +107,8 @@ export class ProxyHandler {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       note.route = route.kind === 'stored' ? route.label : route.path
       client = new ClientResponse(response, dialectOf(route), note.requestId)
-      if (route.kind === 'plain' && isPreflight(request)) {
+      // Browsers send it before the request itself, without a key.
+      if (route.kind === 'plain' && request.method === 'OPTIONS') {
         this.#plain(request, response, route, client, note, undefined)
         return
       }
@@ -160,7 +161,8 @@ export class ProxyHandler {
       this.#plain(request, response, route, client, note, caller)
       return
     }
-    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes, this.#held(caller, response))
+    const held = this.#parts.bodies.open(caller.tenant, response)
+    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes, held)
     requireModel(policy, json.model)
     if (response.destroyed) throw clientGone()
     this.#plain(request, response, route, client, note, caller, bytes)
@@ -203,8 +205,8 @@ export class ProxyHandler {
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const { maxBodyBytes } = this.#options
-    const { bytes, json, room } = await readJson(request, maxBodyBytes, this.#held(caller, response))
+    const held = this.#parts.bodies.open(caller.tenant, response)
+    const { bytes, json, room } = await readJson(request, this.#options.maxBodyBytes, held)
     requireModel(caller.policy, json.model)
     checkFields(bytes, json, rules.dialect, caller.policy.allowedFields)
     const previousResponse = previousResponseOf(json, rules.dialect)
@@ -269,13 +271,6 @@ export class ProxyHandler {
       reservation?.release()
       throw error
     }
-  }
-
-  /** What this request's body takes of memory, until its response is closed. */
-  #held({ tenant }: Caller, response: ServerResponse): HeldBody {
-    const held = this.#parts.bodies.open(tenant)
-    onClose(response, () => held.release())
-    return held
   }
 
   #outgoing(
@@ -393,11 +388,6 @@ function sessionEnded(): CwmError {
   return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
     param: 'x-cwm-session',
   })
-}
-
-/** Browsers send it before the request itself, without a key. */
-function isPreflight({ method }: IncomingMessage): boolean {
-  return method === 'OPTIONS'
 }
 
 function requestIdOf(request: IncomingMessage): string {

@@ -300,4 +300,17 @@ describe('over max_body_bytes_in_all', () => {
     expect((await again).status).toBe(200)
     await until('no bytes are held', async () => (await metric('cwm_body_bytes')) === 0)
   })
+
+  it('windows that bring their content count as well', async () => {
+    await start(bounds)
+    const first = send(`first ${large}`)
+    await until('the first is at the upstream', () => held.length === 1)
+
+    const refused = await ask(cwm.url, '/cwm/v1/windows/w', { method: 'PUT', body: { model: 'm', document: large } })
+
+    expect([refused.status, errorOf(refused).code]).toEqual([429, 'overloaded'])
+    expect(refused.headers['retry-after']).toMatch(/^[1-4]$/)
+    await answerNext()
+    await first
+  })
 })
