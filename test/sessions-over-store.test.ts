@@ -278,6 +278,20 @@ describe('expiry', () => {
     expect(await tracker.sweep()).toBe(2)
     expect(await tracker.sweep()).toBe(0)
   })
+
+  it('is swept whole, however much of it there is', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    const { session } = await turn(tracker, first, 'hello')
+    const { tenant, id } = session.record
+    const digests = Array.from({ length: 1200 }, (_, n) => `digest-${n}`)
+    const boundaries = digests.map((digest) => ({ digest, tenant, sessionId: id, expiresAt: clock.at + DAY }))
+    await store.saveTurn(session.record, { boundaries, keepBoundaries: 2000 }, false)
+
+    clock.at += DAY
+
+    expect(await tracker.sweep()).toBe(1201)
+  })
 })
 
 describe('one session', () => {

@@ -1,6 +1,6 @@
 // REST under /cwm/: windows, sessions, health, metrics and their description. A thin face: every rule is in windows/ and sessions/.
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -17,7 +17,7 @@ import type { EventLog } from '../sessions/events.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
-import { type healthSchema, type readinessSchema, showHealth, showLiveness, showReadiness } from './routes.ts'
+import { type healthSchema, showHealth } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
@@ -28,12 +28,13 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly version: string
   /** Largest body of a request that brings a window's content, bytes. */
   readonly maxBodyBytes: number
+  /** Counts a body among all that are held, until the response is closed. Throws `OVERLOADED`. */
+  readonly holdBody: (tenant: string, response: ServerResponse, bytes: number) => void
   /** Who sends a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
   /** Throws `UNAUTHORIZED` unless the request is the operator's, or from loopback where no operator key is set. */
   readonly requireOperator: (request: IncomingMessage) => void
   readonly health: () => Promise<z.infer<typeof healthSchema>>
-  readonly readiness: (leftOut: readonly ('store' | 'upstream')[]) => Promise<z.infer<typeof readinessSchema>>
 }
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -78,7 +79,14 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
       },
     })
   const [small, large] = [limited(MAX_BODY_BYTES), limited(parts.maxBodyBytes)]
-  app.use((c, next) => (bringsContent(c.req.method, c.req.path) ? large : small)(c, next))
+  app.use((c, next) => {
+    if (!bringsContent(c.req.method, c.req.path)) return small(c, next)
+    // Before it is read: a large body of nobody is not.
+    const { tenant } = parts.callerOf(c.env.incoming)
+    const announced = Number(c.req.header('content-length') ?? parts.maxBodyBytes)
+    parts.holdBody(tenant, c.env.outgoing, Math.min(announced, parts.maxBodyBytes))
+    return large(c, next)
+  })
 
   const callerOf = (c: Context<Bindings>): ApiCaller => {
     const { tenant, actor, apiKey, policy } = parts.callerOf(c.env.incoming)
@@ -94,12 +102,6 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   app.openapi(showHealth, async (c) => {
     const health = await parts.health()
     return health.upstream.ok ? c.json(health, 200) : c.json(health, 503)
-  })
-
-  app.openapi(showLiveness, (c) => c.json({ status: 'live' } as const, 200))
-  app.openapi(showReadiness, async (c) => {
-    const readiness = await parts.readiness(c.req.valid('query').exclude)
-    return readiness.status === 'ready' ? c.json(readiness, 200) : c.json(readiness, 503)
   })
 
   app.get('/cwm/metrics', async (c) => {
@@ -159,7 +161,7 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   return c.newResponse(errorBody('chat', error, requestId), error.status as 400, {
     'content-type': 'application/json',
     'x-cwm-request-id': requestId,
-    ...(error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) }),
+    ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(error.retryAfterS) }),
   })
 }
 

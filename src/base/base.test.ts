@@ -14,7 +14,11 @@ describe('errors', () => {
 
     expect([error.status, error.type, error.param, error.message]).toEqual([status, type, 'p', 'words'])
     expect(status).toBeGreaterThanOrEqual(400)
-    if (/^(invalid_request|not_found|conflict|authentication|permission|quota_exceeded|client)_error$/.test(type))
+    if (
+      /^(invalid_request|not_found|conflict|authentication|permission|quota_exceeded|rate_limit|client)_error$/.test(
+        type,
+      )
+    )
       expect(status).toBeLessThan(500)
     else expect(status).toBeGreaterThanOrEqual(500)
   })

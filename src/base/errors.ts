@@ -25,6 +25,9 @@ const table = {
   FORBIDDEN_HOST: [403, 'permission_error'],
   FORBIDDEN_MODEL: [403, 'permission_error'],
   QUOTA_EXCEEDED: [429, 'quota_exceeded_error'],
+  RATE_LIMIT_EXCEEDED: [429, 'rate_limit_error'],
+  // 429 too, not Anthropic's 529 or a 503: nothing is broken, and balancers take a server that answers 5xx out of service.
+  OVERLOADED: [429, 'rate_limit_error'],
   // Sessions and windows.
   SESSION_NOT_FOUND: [404, 'not_found_error'],
   SESSION_EMPTY: [409, 'conflict_error'],
@@ -47,12 +50,10 @@ const table = {
   UPSTREAM_TIMEOUT: [504, 'upstream_error'],
   UPSTREAM_BROKEN: [502, 'upstream_error'],
   UPSTREAM_REJECTED: [502, 'upstream_error'],
-  UPSTREAM_OPEN: [503, 'upstream_error'],
   LMCACHE_UNREACHABLE: [502, 'upstream_error'],
   LMCACHE_BAD_ANSWER: [502, 'upstream_error'],
   STORE_UNAVAILABLE: [503, 'server_error'],
   BUSY: [503, 'server_error'],
-  SHUTTING_DOWN: [503, 'server_error'],
   CLIENT_GONE: [499, 'client_error'],
   CONFIG: [500, 'server_error'],
   INTERNAL: [500, 'server_error'],
@@ -67,23 +68,19 @@ export class CwmError extends Error {
   readonly param: string | undefined
   /** Words of another server. They may quote the client's prompt, so they are told to the client and never logged. */
   readonly detail: string | undefined
-  readonly #retryAfterSeconds: number | undefined
+  /** Seconds after which to come again, for the header `Retry-After`; undefined: it would not help. */
+  readonly retryAfterS: number | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { param?: string; cause?: unknown; detail?: string; retryAfterSeconds?: number } = {},
+    options: { param?: string; cause?: unknown; detail?: string; retryAfterS?: number } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.param = options.param
     this.detail = options.detail
-    this.#retryAfterSeconds = options.retryAfterSeconds
-  }
-
-  /** What `Retry-After` says: whatever is asked for in vain for a moment only can be asked for again. Undefined: it is not sent. */
-  get retryAfterSeconds(): number | undefined {
-    return this.#retryAfterSeconds ?? (this.status === 503 ? 1 : undefined)
+    this.retryAfterS = options.retryAfterS ?? (this.status === 503 ? 1 : undefined)
   }
 
   get status(): number {

@@ -23,6 +23,10 @@ const secretFields: ReadonlySet<string> = new Set([
 /** What waits to be written is bounded, bytes: if nobody reads standard error, lines are lost and requests are not. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024
 
+/** Lines are written when there are so many bytes of them, or after so many milliseconds: a write for each line cost more than the line. */
+const WRITE_AT_BYTES = 8 * 1024
+const WRITE_AFTER_MS = 100
+
 /** One JSON object a line, on standard error. An error is logged with code, message and causes' messages, without its properties. */
 export function createLogger(level: LogLevel, to: DestinationStream = standardError()): Logger {
   return pino(
@@ -40,7 +44,13 @@ export function createLogger(level: LogLevel, to: DestinationStream = standardEr
 
 /** Written beside the requests, several lines at once; what waits when the process ends is written then. */
 function standardError(): DestinationStream {
-  return pino.destination({ dest: 2, sync: false, maxLength: MAX_WAITING_BYTES })
+  return pino.destination({
+    dest: 2,
+    sync: false,
+    minLength: WRITE_AT_BYTES,
+    periodicFlush: WRITE_AFTER_MS,
+    maxLength: MAX_WAITING_BYTES,
+  })
 }
 
 /** Copies only what holds a secret, at the top or one level below. */

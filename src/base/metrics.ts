@@ -17,16 +17,21 @@ export function createMetrics() {
     new Histogram<L>({ name, help, labelNames, buckets: [...secondsBuckets], registers })
   // Of every request: plain numbers.
   const plain = plainMetrics(registry)
+  /** A gauge that is read when somebody asks for it, and costs nothing otherwise. */
+  const watch = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      ...{ name, help, registers },
+      collect() {
+        this.set(read())
+      },
+    })
+  }
   const inFlight = new PlainCounter()
-  new Gauge({
-    ...{ name: 'cwm_requests_in_flight', help: 'Requests being answered', registers },
-    collect() {
-      this.set(inFlight.value)
-    },
-  })
+  watch('cwm_requests_in_flight', 'Requests being answered', () => inFlight.value)
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
+    watch,
     inFlight,
     requests: plain.counters('cwm_requests_total', 'Requests by route and status', 'route', 'status'),
     requestSeconds: plain.histogram(
@@ -35,17 +40,20 @@ export function createMetrics() {
       'route',
     ),
     ttft: plain.histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', 'route'),
+    refused: counter('cwm_refused_requests_total', 'Requests refused for the load, by error code and reason', [
+      'code',
+      'reason',
+    ]),
+    queueSeconds: histogram(
+      'cwm_queue_seconds',
+      'Time that requests waited for a slot, of those that had to and got one',
+    ),
     upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
     upstreamRetries: counter(
       'cwm_upstream_retries_total',
       'Requests sent once more because none of their bytes was sent, by cause: refused, reset',
       ['cause'],
     ),
-    breakerState: new Gauge({
-      name: 'cwm_upstream_breaker_state',
-      help: 'Whether the upstream is asked: 0 it is (closed), 1 one request shows whether it is back (half-open), 2 it is not (open)',
-      registers,
-    }),
     clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client left before the end'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
     degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),

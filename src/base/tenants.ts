@@ -38,6 +38,8 @@ export interface TenantPolicy {
   /** Fields and headers that reach below the gateway and that it may set all the same. */
   readonly allowedFields: ReadonlySet<string>
   readonly isolation: Isolation
+  /** Requests in flight at once. */
+  readonly maxInFlight?: number
   readonly maxSessions?: number
   readonly maxWindows?: number
   /** Of all its windows' messages and ids, bytes. */

@@ -28,11 +28,20 @@ type PolicySettings = Pick<Settings, Exclude<keyof TenantSetting, 'id' | 'keys' 
   Pick<TenantSetting, 'models'>
 
 function policyOf(settings: PolicySettings): TenantPolicy {
-  const { models, max_sessions, max_windows, max_window_bytes, max_pinned_tokens, pin_ttl_ms } = settings
+  const {
+    models,
+    max_in_flight_per_tenant,
+    max_sessions,
+    max_windows,
+    max_window_bytes,
+    max_pinned_tokens,
+    pin_ttl_ms,
+  } = settings
   return {
     ...(models === undefined ? {} : { models: new Set(models) }),
     allowedFields: new Set(settings.allowed_fields.map((name) => name.toLowerCase())),
     isolation: settings.isolation,
+    ...(max_in_flight_per_tenant === undefined ? {} : { maxInFlight: max_in_flight_per_tenant }),
     ...(max_sessions === undefined ? {} : { maxSessions: max_sessions }),
     ...(max_windows === undefined ? {} : { maxWindows: max_windows }),
     ...(max_window_bytes === undefined ? {} : { maxWindowBytes: max_window_bytes }),

@@ -13,6 +13,8 @@ export interface Judged {
   readonly operator_key?: unknown
   readonly upstream_api_key?: unknown
   readonly tenants?: unknown
+  readonly max_body_bytes?: unknown
+  readonly max_body_bytes_in_all?: unknown
 }
 
 export interface Fault {
@@ -46,6 +48,11 @@ export function faultsBetween(settings: Judged): Fault[] {
   if (operator_key !== undefined && operator_key === upstream_api_key) {
     const message = "is the engine's key too (upstream_api_key): whoever runs the engine would be the operator"
     faults.push({ path: ['operator_key'], message })
+  }
+  const { max_body_bytes: body, max_body_bytes_in_all: bodies } = settings
+  if (typeof body === 'number' && typeof bodies === 'number' && bodies < body) {
+    const message = `is less than max_body_bytes (${body}): the largest body would never be taken`
+    faults.push({ path: ['max_body_bytes_in_all'], message })
   }
   return faults
 }

@@ -73,6 +73,22 @@ const shape = {
     .describe(
       "How far KV is shared within a tenant: session, user (one user's sessions share; without a user as session) or tenant",
     ),
+  max_in_flight: count
+    .default(512)
+    .describe(
+      'Requests with a body that are in flight at once, of all tenants; more wait. No more than connections, or they wait there, where no tenant has a turn',
+    ),
+  max_in_flight_per_tenant: bounds.max_in_flight_per_tenant
+    .optional()
+    .describe('Requests with a body that a tenant may have in flight at once; more wait. Without it, any number'),
+  queue_ms: ms
+    .default(30_000)
+    .describe(
+      'Time that a request over one of these bounds waits for its turn, milliseconds, then it is refused (429); 0 refuses it at once',
+    ),
+  max_queued: count
+    .default(1024)
+    .describe('Requests of all tenants that wait at once; one more takes the place of the newest of the longest line'),
   max_sessions: bounds.max_sessions.optional().describe('Sessions that a tenant may have. Without it, any number'),
   max_windows: bounds.max_windows.optional().describe('Windows that a tenant may have. Without it, any number'),
   max_window_bytes: bounds.max_window_bytes
@@ -141,6 +157,11 @@ const shape = {
     .describe('Fields and headers that reach below the gateway and that tenants may set all the same'),
   routes: routes.default({}).describe('Paths beside those of vLLM that are forwarded'),
   max_body_bytes: bytes.default(64 * MIB).describe('Largest request body, bytes'),
+  max_body_bytes_in_all: bytes
+    .default(512 * MIB)
+    .describe(
+      'Bytes of all request bodies that are held at one moment, unpacked; over it a request is refused (429). A tenant with more than one body leaves as much free as it holds',
+    ),
   max_header_bytes: bytes.default(64 * 1024).describe('Largest request header section, bytes'),
   body_timeout_ms: ms.default(300_000).describe('Time for a request to arrive whole, milliseconds; 0 waits for ever'),
   max_held_bytes: bytes
@@ -190,29 +211,12 @@ const shape = {
   stream_timeout_ms: ms
     .default(0)
     .describe('Time between two byte chunks of an answer, milliseconds; 0, the default, waits for ever'),
-  breaker_failures: countOrNone
-    .default(5)
-    .describe(
-      'Connection failures in a row after which the upstream is not asked for a while: refused, timed out, or broken before an answer; 0 always asks',
-    ),
-  breaker_open_ms: count
-    .default(2_000)
-    .describe('That while, after which one request shows whether the upstream is back, milliseconds'),
   lmcache_timeout_ms: ms.default(10_000).describe("Time for one call of LMCache's control plane, milliseconds"),
   verify_deadline_ms: ms
     .default(10_000)
     .describe('Time a freeze waits for its chunks to show in the directory, milliseconds'),
   reconcile_interval_ms: ms.default(300_000).describe('Time between two runs of the reconciler, milliseconds'),
-  drain_delay_ms: ms
-    .default(0)
-    .describe(
-      'Time for which cwm, told to stop, still accepts connections while /cwm/readyz says 503, so that load balancers turn away first, milliseconds',
-    ),
-  drain_ms: ms
-    .default(30_000)
-    .describe(
-      'Time for answers and freezes under way to end once cwm accepts nothing any more; then they are broken, milliseconds',
-    ),
+  drain_ms: ms.default(30_000).describe('Time for answers under way to end when cwm is told to stop, milliseconds'),
   log_level: oneOf(logLevels).default('info').describe('Least level that is logged, to standard error'),
 }
 

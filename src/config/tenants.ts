@@ -8,6 +8,7 @@ import { count, countOrNone, flag, gigabytes, ms, names, oneOf, share } from './
 export const bounds = {
   isolation: oneOf(['session', 'user', 'tenant']),
   allowed_fields: names,
+  max_in_flight_per_tenant: count,
   max_sessions: count,
   max_windows: countOrNone,
   max_window_bytes: countOrNone,

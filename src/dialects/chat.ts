@@ -2,6 +2,7 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
+import type { DeltaRules } from '../sse/deltas.ts'
 import {
   BILLING_HEADER,
   type CanonicalMessage,
@@ -100,6 +101,8 @@ function observeJson(body: JsonObject): Observation {
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 
+const textFields = ['content', 'refusal', 'reasoning', 'reasoning_content']
+
 /** One choice of a stream, put together from its deltas. */
 class ChoiceBuilder {
   readonly #text = new Map<string, string>()
@@ -110,7 +113,7 @@ class ChoiceBuilder {
     this.finishReason = textOf(choice.finish_reason) ?? this.finishReason
     const delta = choice.delta
     if (!isObject(delta)) return
-    for (const field of ['content', 'refusal', 'reasoning', 'reasoning_content']) {
+    for (const field of textFields) {
       const piece = textOf(delta[field])
       if (piece !== undefined) this.#text.set(field, (this.#text.get(field) ?? '') + piece)
     }
@@ -173,6 +176,34 @@ function observeEvents(events: readonly JsonObject[]): Observation {
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 
+/** The one choice of an event that says nothing of its end, of usage, or of an error. */
+export function onlyChoice({ choices, usage, error }: JsonObject): JsonObject | undefined {
+  const said = (value: JsonValue | undefined) => value !== undefined && value !== null
+  if (!Array.isArray(choices) || choices.length !== 1 || said(usage) || said(error)) return undefined
+  const choice = (choices as readonly JsonValue[])[0]
+  return isObject(choice) && !said(choice.finish_reason) ? choice : undefined
+}
+
+/** The field of a delta that adds text and nothing else. */
+function deltaField(event: JsonObject): string | undefined {
+  const delta = onlyChoice(event)?.delta
+  if (!isObject(delta)) return undefined
+  const [field, ...others] = Object.keys(delta)
+  return others.length === 0 && field !== undefined && textFields.includes(field) ? field : undefined
+}
+
+const deltas: DeltaRules = {
+  textOf(event) {
+    const field = deltaField(event)
+    const delta = onlyChoice(event)?.delta
+    return field === undefined || !isObject(delta) ? undefined : textOf(delta[field])
+  },
+  withText: (event, text) => ({
+    ...event,
+    choices: [{ ...onlyChoice(event), delta: { [deltaField(event) ?? '']: text } }],
+  }),
+}
+
 /** A user turn; after an assistant message with open tool calls the results of these, since nothing else can follow. */
 function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
   const calls = isObject(previous) && previous.role === 'assistant' ? previous.tool_calls : undefined
@@ -224,4 +255,5 @@ export const chatRules: DialectRules = {
   cutReason: 'length',
   observeJson,
   observeEvents,
+  deltas,
 }

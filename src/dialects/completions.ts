@@ -2,6 +2,8 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
+import type { DeltaRules } from '../sse/deltas.ts'
+import { onlyChoice } from './chat.ts'
 import { type Choice, countOf, type DialectRules, type Observation, textOf } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
@@ -28,6 +30,11 @@ function observe(bodies: readonly JsonObject[]): Observation {
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 
+const deltas: DeltaRules = {
+  textOf: (event) => textOf(onlyChoice(event)?.text),
+  withText: (event, text) => ({ ...event, choices: [{ ...onlyChoice(event), text }] }),
+}
+
 export const completionsRules: DialectRules = {
   dialect: 'completions',
   messagesField: undefined,
@@ -44,4 +51,5 @@ export const completionsRules: DialectRules = {
   cutReason: 'length',
   observeJson: (body) => observe([body]),
   observeEvents: observe,
+  deltas,
 }

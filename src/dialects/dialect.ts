@@ -4,6 +4,7 @@
 import { CwmError } from '../base/errors.ts'
 import { type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Dialect, Usage } from '../base/records.ts'
+import type { DeltaRules } from '../sse/deltas.ts'
 
 /** One alternative of an answer (`n` > 1 gives several), as the messages that a client would send back. */
 export interface Choice {
@@ -55,7 +56,10 @@ export interface DialectRules {
   /** Finish reason of an answer that ran out of the tokens it was allowed. */
   readonly cutReason: string
   observeJson(body: JsonObject): Observation
+  /** Of neighbouring text deltas one may stand for all, with their texts together. */
   observeEvents(events: readonly JsonObject[]): Observation
+  /** Where a stream's events hold the text that they add; undefined where each of them differs in more than that. */
+  readonly deltas: DeltaRules | undefined
 }
 
 /** `messages` of chat and of Anthropic's messages. Throws `INVALID_FIELD` when it is not a list. */

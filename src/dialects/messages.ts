@@ -2,6 +2,7 @@
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
+import type { DeltaRules } from '../sse/deltas.ts'
 import { canonicalContent, canonicalPart } from './chat.ts'
 import {
   BILLING_HEADER,
@@ -162,6 +163,26 @@ function idsOf(message: JsonValue, type: string, field: string): readonly string
     .map((block) => textOf(block[field]) ?? '')
 }
 
+/** The field of a block's delta that adds text. */
+function deltaField({ type, delta }: JsonObject): 'text' | 'thinking' | undefined {
+  if (type !== 'content_block_delta' || !isObject(delta)) return undefined
+  if (delta.type === 'text_delta') return 'text'
+  return delta.type === 'thinking_delta' ? 'thinking' : undefined
+}
+
+const deltas: DeltaRules = {
+  textOf(event) {
+    const field = deltaField(event)
+    return field === undefined || !isObject(event.delta) ? undefined : textOf(event.delta[field])
+  },
+  withText(event, text) {
+    const field = deltaField(event)
+    return field === undefined || !isObject(event.delta)
+      ? event
+      : { ...event, delta: { ...event.delta, [field]: text } }
+  },
+}
+
 export const messagesRules: DialectRules = {
   dialect: 'messages',
   messagesField: 'messages',
@@ -181,4 +202,5 @@ export const messagesRules: DialectRules = {
   cutReason: 'max_tokens',
   observeJson,
   observeEvents,
+  deltas,
 }

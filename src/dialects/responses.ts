@@ -132,4 +132,6 @@ export const responsesRules: DialectRules = {
   cutReason: 'max_output_tokens',
   observeJson,
   observeEvents,
+  // Each event has a number of its own.
+  deltas: undefined,
 }

@@ -5,11 +5,12 @@ import type { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
-import { decodeJsonEvents, splitEvents } from '../sse/decode.ts'
+import { splitEvents } from '../sse/decode.ts'
 import { EventFramer, endOfLastEvent } from '../sse/frame.ts'
 import { UsageHold } from '../sse/usage-hold.ts'
 import type { AnswerControl, AnswerSink } from '../upstream/upstream.ts'
 import type { ClientResponse } from './client-response.ts'
+import { SeenEvents } from './seen-events.ts'
 
 /** Bytes of all answers that are being kept for observation at one moment. */
 export class ObservationBudget {
@@ -75,7 +76,9 @@ export class Answer implements AnswerSink {
   #status = 0
   #statusText = ''
   #headers: string[] = []
-  #seen: Buffer[] = []
+  /** A JSON answer, held until it is whole. */
+  #json: Buffer[] = []
+  readonly #events: SeenEvents
   #seenBytes = 0
   #unread = false
   #observed = false
@@ -84,6 +87,7 @@ export class Answer implements AnswerSink {
 
   constructor(options: AnswerOptions) {
     this.#options = options
+    this.#events = new SeenEvents(options.rules?.deltas)
     this.#hold = options.ownUsage ? new UsageHold(options.limits.maxHeldBytes) : undefined
   }
 
@@ -114,7 +118,7 @@ export class Answer implements AnswerSink {
   onData(bytes: Buffer): void {
     if (this.#mode === 'pass') this.#options.client.write(bytes)
     else if (this.#mode === 'json') this.#holdJson(bytes)
-    else this.#passEvents(this.#framer.push(bytes))
+    else if (!this.#passDelta(bytes)) this.#passEvents(this.#framer.push(bytes))
   }
 
   onEnd(): void {
@@ -128,7 +132,7 @@ export class Answer implements AnswerSink {
     } else if (this.#mode === 'json') {
       this.#observe()
       client.head(this.#status, this.#statusText, this.#headers)
-      client.end(Buffer.concat(this.#seen))
+      client.end(this.#wholeJson())
     } else client.end()
     this.#forget()
     hooks.ended({ status: this.#status })
@@ -146,6 +150,15 @@ export class Answer implements AnswerSink {
       else client.fail(error)
     }
     hooks.ended({ error, status: this.#status })
+  }
+
+  /** Most chunks are one token's event, like the one before but for its text: no end of anything, and nothing to hold back. */
+  #passDelta(bytes: Buffer): boolean {
+    const isAlone = this.#framer.heldBytes === 0 && !this.#inEvent && this.#hold?.holds !== true
+    if (!isAlone || this.#unread || this.#observed || !this.#events.addDelta(bytes)) return false
+    if (!this.#count(bytes.length)) this.#leaveUnread()
+    this.#options.client.write(bytes)
+    return true
   }
 
   #passEvents(whole: readonly Buffer[]): void {
@@ -175,27 +188,34 @@ export class Answer implements AnswerSink {
 
   #holdJson(bytes: Buffer): void {
     const { client, limits } = this.#options
-    this.#seen.push(bytes)
+    this.#json.push(bytes)
     this.#seenBytes += bytes.length
     if (this.#seenBytes <= limits.maxHeldBytes) return
     this.#mode = 'pass'
     this.#unread = true
     this.#observe()
     client.head(this.#status, this.#statusText, this.#headers)
-    for (const seen of this.#seen) client.write(seen)
-    this.#seen = []
+    for (const seen of this.#json) client.write(seen)
+    this.#json = []
   }
 
   #see(bytes: Buffer): void {
-    const { limits, budget } = this.#options
     if (this.#unread || this.#observed) return
-    if (this.#seenBytes + bytes.length > limits.maxObservedBytes || !budget.take(bytes.length)) {
-      this.#unread = true
-      this.#forget()
-      return
-    }
-    this.#seen.push(bytes)
-    this.#seenBytes += bytes.length
+    if (this.#count(bytes.length)) this.#events.add(bytes)
+    else this.#leaveUnread()
+  }
+
+  /** Whether so many more bytes may be kept. */
+  #count(bytes: number): boolean {
+    const { limits, budget } = this.#options
+    if (this.#seenBytes + bytes > limits.maxObservedBytes || !budget.take(bytes)) return false
+    this.#seenBytes += bytes
+    return true
+  }
+
+  #leaveUnread(): void {
+    this.#unread = true
+    this.#forget()
   }
 
   #observe(): void {
@@ -207,16 +227,21 @@ export class Answer implements AnswerSink {
   }
 
   #read(rules: DialectRules): Observation | undefined {
-    const bytes = this.#seen.length === 1 && this.#seen[0] !== undefined ? this.#seen[0] : Buffer.concat(this.#seen)
-    if (this.#mode === 'events') return rules.observeEvents(decodeJsonEvents(bytes))
-    const value = parseJson(bytes.toString('utf8'))
+    if (this.#mode === 'events') return rules.observeEvents(this.#events.read())
+    const value = parseJson(this.#wholeJson().toString('utf8'))
     return isObject(value) ? rules.observeJson(value as JsonObject) : undefined
+  }
+
+  #wholeJson(): Buffer {
+    const [first, ...others] = this.#json
+    return first !== undefined && others.length === 0 ? first : Buffer.concat(this.#json)
   }
 
   /** Gives back what was kept. JSON answers are bounded one by one and never counted in the budget. */
   #forget(): void {
     if (this.#mode === 'events') this.#options.budget.give(this.#seenBytes)
-    this.#seen = []
+    this.#json = []
+    this.#events.clear()
     this.#seenBytes = 0
   }
 }

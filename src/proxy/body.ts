@@ -3,16 +3,16 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { type Readable, Transform } from 'node:stream'
-import { promisify } from 'node:util'
-import { brotliDecompress, gunzip, inflate } from 'node:zlib'
-import { CwmError } from '../base/errors.ts'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { CwmError, toCwmError } from '../base/errors.ts'
 import { isDeeperThan, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { HeldBody } from './body-budget.ts'
 
 const decoders = {
-  gzip: promisify(gunzip),
-  'x-gzip': promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress),
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
 } as const
 
 /** Before each body: a salt and a request for usage fit, so that they go in without a copy of the rest. */
@@ -22,12 +22,14 @@ export const ROOM_BYTES = 256
 export const MAX_DEPTH = 128
 
 /**
- * Reads the body, into a buffer of its own that has `ROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as it is known to be (before reading, if the length says so),
- * `CLIENT_GONE` when the client leaves or its body ends before its announced length.
+ * Reads the body, into a buffer of its own that has `ROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as it is known to be
+ * (before reading, if the length says so), `OVERLOADED` when there is no room for it, `CLIENT_GONE` when the client leaves or its body
+ * ends before its announced length.
  */
-export async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export async function readBytes(request: IncomingMessage, maxBytes: number, held?: HeldBody): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > maxBytes) throw tooLarge(maxBytes)
+  held?.set(announced)
   const chunks: Buffer[] = []
   let length = 0
   return await new Promise<Buffer>((resolve, reject) => {
@@ -37,8 +39,13 @@ export async function readBytes(request: IncomingMessage, maxBytes: number): Pro
     }
     const onData = (chunk: Buffer) => {
       length += chunk.length
-      if (length > maxBytes) stop(tooLarge(maxBytes))
-      else chunks.push(chunk)
+      try {
+        if (length > maxBytes) throw tooLarge(maxBytes)
+        if (length > announced) held?.set(length)
+        chunks.push(chunk)
+      } catch (error) {
+        stop(toCwmError(error))
+      }
     }
     request.on('data', onData)
     request.once('end', () => resolve(joined(chunks, length)))
@@ -76,13 +83,13 @@ export interface ReadBody {
 }
 
 /** Reads a body that is JSON, and must say so if it says anything. Throws as the functions below, and `UNSUPPORTED_MEDIA_TYPE`. */
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<ReadBody> {
+export async function readJson(request: IncomingMessage, maxBytes: number, held: HeldBody): Promise<ReadBody> {
   const type = request.headers['content-type']
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
-  const raw = await readBytes(request, maxBytes)
-  const bytes = await decodeBytes(raw, request.headers['content-encoding'], maxBytes)
+  const raw = await readBytes(request, maxBytes, held)
+  const bytes = await decodeBytes(raw, request.headers['content-encoding'], maxBytes, held)
   return { bytes, json: parseBody(bytes), room: bytes === raw ? ROOM_BYTES : 0 }
 }
 
@@ -111,8 +118,13 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
   return request.pipe(counter)
 }
 
-/** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, or `BODY_TOO_LARGE` for what unpacks beyond the bound. */
-export async function decodeBytes(bytes: Buffer, encoding: string | undefined, maxBytes: number): Promise<Buffer> {
+/** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` for what unpacks beyond the bound, or `OVERLOADED`. */
+export async function decodeBytes(
+  bytes: Buffer,
+  encoding: string | undefined,
+  maxBytes: number,
+  held?: HeldBody,
+): Promise<Buffer> {
   if (encoding === undefined) return bytes
   let decoded = bytes
   const names = encoding
@@ -131,16 +143,31 @@ export async function decodeBytes(bytes: Buffer, encoding: string | undefined, m
       )
     }
     try {
-      decoded = await decode(decoded, { maxOutputLength: maxBytes })
+      decoded = await unpack(decode(), decoded, maxBytes, held)
     } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
+      if (cause instanceof CwmError) throw cause
       throw new CwmError('UNSUPPORTED_ENCODING', `the request body is not valid ${name}`, {
         param: 'content-encoding',
         cause,
       })
     }
   }
+  held?.set(decoded.length)
   return decoded
+}
+
+/** Counted as it grows: a thousandth of it may have been sent, and many may do that at once. */
+async function unpack(decoder: Transform, bytes: Buffer, maxBytes: number, held?: HeldBody): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  decoder.end(bytes)
+  for await (const chunk of decoder as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > maxBytes) throw tooLarge(maxBytes)
+    held?.set(bytes.length + length)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 /** Parses a body that must be one JSON object in strict UTF-8. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */

@@ -97,7 +97,7 @@ export class ClientResponse {
     }
     const body = Buffer.from(errorBody(this.#dialect, error, this.#requestId))
     const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
-    if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds))
+    if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS))
     const { req } = this.#response
     if (req.complete) {
       this.head(error.status, '', headers)

@@ -17,8 +17,10 @@ import type { EngineModels } from '../upstream/models.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
+import type { Admission } from './admission.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
+import type { BodyBudget } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { departureOf, onClose } from './departure.ts'
 import { checkFields, previousResponseOf } from './guard.ts'
@@ -55,6 +57,8 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly windows: Windows
   readonly retained: RetainedTurns
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
+  readonly admission: Pick<Admission, 'enter'>
+  readonly bodies: Pick<BodyBudget, 'open'>
   readonly log: Logger
   readonly metrics: Metrics
   readonly now: () => number
@@ -103,11 +107,19 @@ export class ProxyHandler {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       note.route = route.kind === 'stored' ? route.label : route.path
       client = new ClientResponse(response, dialectOf(route), note.requestId)
+      // Browsers send it before the request itself, without a key.
+      if (route.kind === 'plain' && request.method === 'OPTIONS') {
+        this.#plain(request, response, route, client, note, undefined)
+        return
+      }
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
-      if (route.kind === 'salted') await this.#salted(request, response, route, client, note, identify(request))
-      else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, identify(request))
-      else if (isPreflight(request)) this.#plain(request, response, route, client, note, undefined)
-      else await this.#plainOf(identify(request), request, response, route, client, note)
+      const caller = identify(request)
+      // Before the body is read, which waits in the client's socket. What has none is no work: a health check must not wait behind work.
+      const turn = hasBody(request) ? this.#parts.admission.enter(caller, response) : undefined
+      if (turn !== undefined) await turn
+      if (route.kind === 'salted') await this.#salted(request, response, route, client, note, caller)
+      else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, caller)
+      else await this.#plainOf(caller, request, response, route, client, note)
     } catch (thrown) {
       this.#refuse(client, note, toCwmError(thrown))
     }
@@ -149,7 +161,8 @@ export class ProxyHandler {
       this.#plain(request, response, route, client, note, caller)
       return
     }
-    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes)
+    const held = this.#parts.bodies.open(caller.tenant, response)
+    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes, held)
     requireModel(policy, json.model)
     if (response.destroyed) throw clientGone()
     this.#plain(request, response, route, client, note, caller, bytes)
@@ -192,7 +205,8 @@ export class ProxyHandler {
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const { bytes, json, room } = await readJson(request, this.#options.maxBodyBytes)
+    const held = this.#parts.bodies.open(caller.tenant, response)
+    const { bytes, json, room } = await readJson(request, this.#options.maxBodyBytes, held)
     requireModel(caller.policy, json.model)
     checkFields(bytes, json, rules.dialect, caller.policy.allowedFields)
     const previousResponse = previousResponseOf(json, rules.dialect)
@@ -374,11 +388,6 @@ function sessionEnded(): CwmError {
   return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
     param: 'x-cwm-session',
   })
-}
-
-/** Browsers send it before the request itself, without a key. */
-function isPreflight({ method }: IncomingMessage): boolean {
-  return method === 'OPTIONS'
 }
 
 function requestIdOf(request: IncomingMessage): string {

@@ -229,8 +229,16 @@ export class TurnMemory {
   #look(turn: RetainedTurn, { choices }: Observation): Promise<unknown> {
     const { session, found, scope, hasHistory, clientIndex, rollover } = this.#turn
     return this.#parts.breaks.look({
-      ...{ session, before: this.#before, turn, usage: this.#usage, answers: choices.length },
-      ...{ found, scope, hasHistory, cut: rollover?.cut, clientIndex },
+      session,
+      before: this.#before,
+      turn,
+      usage: this.#usage,
+      answers: choices.length,
+      found,
+      scope,
+      hasHistory,
+      cut: rollover?.cut,
+      clientIndex,
     })
   }
 

@@ -82,6 +82,26 @@ describe('RetainedTurns', () => {
     expect(await sizeOf('t', 's')).toBeUndefined()
   })
 
+  it('do not pile up before a store that hangs', () => {
+    let lost = 0
+    const log = { ...silentLogger, error: () => void lost++ }
+    const store = { putRetained: () => new Promise<never>(() => {}), getRetained: () => Promise.resolve(undefined) }
+    const turns = new RetainedTurns({ retain: 'disk', maxBytes: 10_000, store, promptOf, log })
+
+    for (const id of ['1', '2', '3', '4']) turns.keep('t', id, turn(4000))
+
+    expect(lost).toBe(2)
+  })
+
+  it('take up no more than their own bytes, however large the slab is that a body came in', () => {
+    const { turns } = retaining('memory')
+    const body = Buffer.alloc(8192).subarray(0, 100)
+
+    turns.keep('t', 's', { ...turn(0), body })
+
+    expect(turns.peek('t', 's')?.body.buffer.byteLength).toBe(100)
+  })
+
   it('do not keep a reply that is nested deeper than the stack is high', async () => {
     const { turns, sizeOf } = retaining('memory', 100_000_000)
     turns.keep('t', 's', turn(100))

@@ -25,7 +25,7 @@ export type Retain = 'memory' | 'disk' | 'off'
 
 export interface RetainedOptions {
   readonly retain: Retain
-  /** Of all turns together; those longest unwritten go first. */
+  /** Of all turns together, those longest unwritten going first; and of those that wait for the store. */
   readonly maxBytes: number
   readonly store: Pick<Store, 'putRetained' | 'getRetained'>
   /** Messages and shaping fields of a turn, without its salt. */
@@ -38,6 +38,7 @@ export class RetainedTurns {
   readonly #turns: LRUCache<string, RetainedTurn>
   /** By session, the last write to the store under way. */
   readonly #writing = new Map<string, Promise<void>>()
+  #writingBytes = 0
 
   constructor(options: RetainedOptions) {
     const { maxBytes } = options
@@ -45,7 +46,7 @@ export class RetainedTurns {
     this.#turns = new LRUCache({
       maxSize: maxBytes,
       maxEntrySize: maxBytes,
-      sizeCalculation: (turn) => turn.body.length + replyBytes(turn.reply) + 512,
+      sizeCalculation: bytesOf,
     })
   }
 
@@ -55,9 +56,15 @@ export class RetainedTurns {
    */
   keep(tenant: string, sessionId: string, turn: RetainedTurn, stored: Promise<unknown> = Promise.resolve()): void {
     const { retain, store, promptOf, maxBytes, log } = this.#options
-    if (retain === 'memory') this.#turns.set(keyOf(tenant, sessionId), turn)
-    if (retain !== 'disk') return
     const key = keyOf(tenant, sessionId)
+    if (retain === 'memory') this.#turns.set(key, withOwnBytes(turn))
+    if (retain !== 'disk') return
+    const bytes = bytesOf(turn)
+    if (this.#writingBytes + bytes > maxBytes) {
+      log.error({ session: sessionId }, 'last turn not retained: too many wait for the store')
+      return
+    }
+    this.#writingBytes += bytes
     // One after the other, or an earlier turn could be written over a later one.
     const written = Promise.all([stored, this.#writing.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
@@ -65,6 +72,7 @@ export class RetainedTurns {
         log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
       })
       .then(() => {
+        this.#writingBytes -= bytes
         if (this.#writing.get(key) === written) this.#writing.delete(key)
       })
     this.#writing.set(key, written)
@@ -93,6 +101,19 @@ export class RetainedTurns {
 
 function keyOf(tenant: string, sessionId: string): string {
   return JSON.stringify([tenant, sessionId])
+}
+
+/** A small body lies in a slab of Node's with what others left there, and would keep all of it. */
+function withOwnBytes(turn: RetainedTurn): RetainedTurn {
+  const { body } = turn
+  if (body.buffer.byteLength <= 2 * body.length) return turn
+  const own = Buffer.allocUnsafeSlow(body.length)
+  body.copy(own)
+  return { ...turn, body: own }
+}
+
+function bytesOf({ body, reply }: RetainedTurn): number {
+  return body.length + replyBytes(reply) + 512
 }
 
 /** The reply was read from bytes that no longer exist; twice its JSON is an upper guess of what it holds. */

@@ -1,6 +1,7 @@
 // Sessions as they live: found by name or by the prefix that their last answers left, kept in bounded memory, stored behind.
 // The store may have other writers: what was read of it is believed for `believeMs` and no longer.
 
+import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
@@ -16,7 +17,8 @@ import { SessionCache, sessionKey } from './session-cache.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
-const EXPIRED_PER_SWEEP = 10_000
+/** Traces dropped at once: others have their turn between. */
+const EXPIRED_AT_ONCE = 500
 
 export interface TrackerOptions {
   readonly store: Store
@@ -284,13 +286,21 @@ export class SessionTracker {
       await this.save(session, [])
       this.#unsaved.delete(key)
     }
-    return await this.#options.store.dropExpired(this.#options.now(), EXPIRED_PER_SWEEP)
+    const { store, now } = this.#options
+    for (let sum = 0; ; await nextRound()) {
+      const dropped = await store.dropExpired(now(), EXPIRED_AT_ONCE)
+      sum += dropped
+      if (dropped < EXPIRED_AT_ONCE) return sum
+    }
   }
 
   async #matchPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     const digests = chain.candidates.map((candidate) => candidate.digest)
-    const hits = await this.#histories.find(tenant, digests)
-    for (const digest of digests) {
+    // Nearly always it is the newest; a store over a network is asked once for all.
+    const newest = this.#isShared ? digests.length : 1
+    let hits = await this.#histories.find(tenant, digests.slice(0, newest))
+    for (const [i, digest] of digests.entries()) {
+      if (i === newest) hits = await this.#histories.find(tenant, digests.slice(newest))
       const hit = hits.get(digest)
       if (hit === undefined) continue
       if (hit === 'ambiguous') {

@@ -72,6 +72,11 @@ export class UsageHold {
     this.#maxHeldBytes = maxHeldBytes
   }
 
+  /** Whether something waits, so that nothing may overtake it. */
+  get holds(): boolean {
+    return this.#held !== undefined
+  }
+
   /** What may go to the client now that `event` has come. */
   push(event: Buffer): readonly Buffer[] {
     if (isUsageEvent(event)) return this.#release(fingerprintMember(event))

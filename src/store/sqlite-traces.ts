@@ -52,6 +52,7 @@ export function traceWriter(db: SqliteDatabase): TraceWriter {
 /** The trace methods of the store. */
 export function tracesIn({ db }: SqliteCore): Pick<Store, 'findBoundaries' | 'findResponse' | 'dropExpired'> {
   const sql = db.prepareAll({
+    findOne: 'SELECT digest, session_id FROM boundaries WHERE tenant = ? AND digest = ? AND expires_at > ?',
     find: `SELECT digest, session_id FROM boundaries
       WHERE tenant = ? AND digest IN (SELECT value FROM json_each(?)) AND expires_at > ?`,
     findResponse: 'SELECT session_id FROM responses WHERE tenant = ? AND id = ? AND expires_at > ?',
@@ -66,7 +67,11 @@ export function tracesIn({ db }: SqliteCore): Pick<Store, 'findBoundaries' | 'fi
     // A boundary that waits to be written is known to the process that waits (sessions/histories.ts).
     findBoundaries: (tenant, digests, now) =>
       db.runBeside(() => {
-        const rows = sql.find.all(tenant, JSON.stringify(digests), now)
+        const [first, ...others] = digests
+        const rows =
+          first !== undefined && others.length === 0
+            ? [sql.findOne.get(tenant, first, now)].filter((row) => row !== undefined)
+            : sql.find.all(tenant, JSON.stringify(digests), now)
         return new Map(
           rows.map((row): [string, BoundaryHit] => [
             textAt(row, 0),

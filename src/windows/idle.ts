@@ -3,8 +3,8 @@
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
-/** Sessions of a kind ended in one run; the next run takes up where it ended. */
-const PER_RUN = 200
+/** Sessions read at once. */
+const PAGE = 200
 
 /** Milliseconds after the last turn; 0 ends none. */
 export interface IdleTimes {
@@ -24,9 +24,13 @@ export async function endIdleSessions(
   let ended = 0
   for (const [lasting, ttlMs] of [[true, lastingMs] as const, [false, passingMs] as const]) {
     if (ttlMs === 0) continue
-    for (const session of await store.listIdle(now() - ttlMs, lasting, PER_RUN)) {
-      if (signal.aborted) return ended
-      if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) ended++
+    // One that cannot be ended now heads the next page again, so a page that was not ended whole is the last of this run.
+    for (let endedOfPage = PAGE; endedOfPage === PAGE; ended += endedOfPage) {
+      endedOfPage = 0
+      for (const session of await store.listIdle(now() - ttlMs, lasting, PAGE)) {
+        if (signal.aborted) return ended + endedOfPage
+        if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) endedOfPage++
+      }
     }
   }
   return ended

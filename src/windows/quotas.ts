@@ -13,7 +13,7 @@ export interface QuotaParts {
   readonly now: Now
 }
 
-/** Salts remembered as told; one that fell out is told again. */
+/** Salts remembered as told; one that fell out is told again. Not lru-cache's `max`, which takes all the room at once: few have such servers. */
 const MAX_SALTS = 100_000
 /** How long a dispatch waits for the first quota of its salt. After that its KV may be wiped, and is computed again. */
 const PATIENCE_MS = 1_000
@@ -33,7 +33,7 @@ interface Told {
 
 export class SaltQuotas {
   readonly #parts: QuotaParts
-  readonly #told = new LRUCache<string, Told>({ max: MAX_SALTS })
+  readonly #told = new LRUCache<string, Told>({ maxSize: MAX_SALTS, sizeCalculation: () => 1 })
   #link: Link | undefined
   #lookAt = 0
   #failing = false

@@ -35,6 +35,7 @@ const tenantsExample = `# tenants:
 #     models: [tiny]
 #     allowed_fields: [priority]
 #     isolation: session
+#     max_in_flight_per_tenant: 32
 #     max_sessions: 1000
 #     max_windows: 100
 #     max_window_bytes: 1073741824

@@ -1,0 +1,240 @@
+// Who may begin, who waits, whose turn comes, and that no slot is lost or given back twice.
+
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { createMetrics, type Metrics } from '../base/metrics.ts'
+import type { Caller } from '../base/tenants.ts'
+import { Admission, type AdmissionOptions } from './admission.ts'
+
+let metrics: Metrics
+let admission: Admission
+
+function open(options: Partial<AdmissionOptions> = {}): void {
+  metrics = createMetrics()
+  admission = new Admission({ maxInFlight: 1, maxQueued: 100, queueMs: 1_000, ...options }, metrics, Date.now)
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** One request: what became of it, and how it ends. */
+class Asked {
+  outcome: 'waits' | 'in flight' | CwmError = 'waits'
+  readonly #response = Object.assign(new EventEmitter(), { destroyed: false })
+
+  constructor(tenant: string, maxInFlight?: number) {
+    const policy = maxInFlight === undefined ? {} : { maxInFlight }
+    const refused = (error: unknown) => {
+      this.outcome = error instanceof CwmError ? error : expect.fail(String(error))
+    }
+    try {
+      const turn = admission.enter({ tenant, policy } as unknown as Caller, this.#response as unknown as ServerResponse)
+      if (turn === undefined) this.outcome = 'in flight'
+      else turn.then(() => (this.outcome = 'in flight'), refused)
+    } catch (error) {
+      refused(error)
+    }
+  }
+
+  get code(): string | undefined {
+    return this.outcome instanceof CwmError ? this.outcome.code : undefined
+  }
+
+  close(): void {
+    this.#response.destroyed = true
+    this.#response.emit('close')
+  }
+}
+
+/** What was promised has been told. */
+const told = () => vi.advanceTimersByTimeAsync(0)
+
+async function gauge(name: string): Promise<number> {
+  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await metrics.text())?.[1])
+}
+
+describe('a request', () => {
+  it('begins at once where there is a slot, and waits where there is none until one is given back', async () => {
+    open({ maxInFlight: 2 })
+    const [first, second, third] = [new Asked('a'), new Asked('a'), new Asked('a')]
+    await told()
+    expect([first.outcome, second.outcome, third.outcome]).toEqual(['in flight', 'in flight', 'waits'])
+
+    second.close()
+    await told()
+
+    expect(third.outcome).toBe('in flight')
+    expect([await gauge('cwm_slots_in_use'), await gauge('cwm_requests_queued')]).toEqual([2, 0])
+  })
+
+  it('is refused when queue_ms are over, with a Retry-After', async () => {
+    open()
+    new Asked('a')
+    const late = new Asked('b')
+
+    await vi.advanceTimersByTimeAsync(999)
+    expect(late.outcome).toBe('waits')
+    await vi.advanceTimersByTimeAsync(1)
+
+    expect(late.outcome).toMatchObject({ code: 'OVERLOADED', status: 429 })
+    expect([1, 2, 3, 4]).toContain((late.outcome as CwmError).retryAfterS)
+    expect(await metrics.text()).toContain('cwm_refused_requests_total{code="overloaded",reason="queue_deadline"} 1')
+    expect(await gauge('cwm_requests_queued')).toBe(0)
+  })
+
+  it('is refused at once where nothing waits', () => {
+    open({ queueMs: 0 })
+    new Asked('a')
+
+    expect(new Asked('b').code).toBe('OVERLOADED')
+  })
+
+  it('leaves the queue with its client, and its turn goes to the next', async () => {
+    open()
+    const first = new Asked('a')
+    const [gone, next] = [new Asked('a'), new Asked('a')]
+
+    gone.close()
+    first.close()
+    await told()
+
+    expect([gone.code, next.outcome]).toEqual(['CLIENT_GONE', 'in flight'])
+  })
+
+  it('whose client left before it asked has nothing', async () => {
+    open()
+    const gone = Object.assign(new EventEmitter(), { destroyed: true }) as unknown as ServerResponse
+
+    expect(() => admission.enter({ tenant: 'a', policy: {} } as unknown as Caller, gone)).toThrow('left')
+
+    expect(await gauge('cwm_slots_in_use')).toBe(0)
+  })
+
+  // Sockets that are closed together tell of it in one go, before any promise is heard.
+  it('that gets its slot and closes before it hears of it gives the slot back', async () => {
+    open()
+    const [first, second, third] = [new Asked('a'), new Asked('a'), new Asked('a')]
+
+    first.close()
+    second.close()
+    await told()
+
+    expect(third.outcome).toBe('in flight')
+    third.close()
+    expect(await gauge('cwm_slots_in_use')).toBe(0)
+  })
+})
+
+describe('tenants', () => {
+  it('take turns, however many requests of one wait', async () => {
+    open()
+    const order: string[] = []
+    const running = new Asked('a')
+    const waiting = ['a', 'a', 'a', 'b', 'c', 'b'].map((tenant, i) => ({
+      name: `${tenant}${i}`,
+      of: new Asked(tenant),
+    }))
+
+    let last = running
+    for (let i = 0; i < 6; i++) {
+      last.close()
+      await told()
+      const next = waiting.find(({ of, name }) => of.outcome === 'in flight' && !order.includes(name))
+      order.push(next?.name ?? '')
+      last = next?.of ?? last
+    }
+
+    expect(order).toEqual(['a0', 'b3', 'c4', 'a1', 'b5', 'a2'])
+  })
+
+  it('at their own bound wait alone: others begin at once', async () => {
+    open({ maxInFlight: 10 })
+    const first = new Asked('a', 1)
+    const second = new Asked('a', 1)
+    const other = new Asked('b', 1)
+    await told()
+
+    expect([first.outcome, second.outcome, other.outcome]).toEqual(['in flight', 'waits', 'in flight'])
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(second.outcome).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', status: 429 })
+  })
+
+  it('at their own bound let the slots that they may not take go to others', async () => {
+    open({ maxInFlight: 2 })
+    const [a, b] = [new Asked('a', 1), new Asked('b')]
+    const [second, other] = [new Asked('a', 1), new Asked('c')]
+
+    b.close()
+    await told()
+    expect([second.outcome, other.outcome]).toEqual(['waits', 'in flight'])
+    a.close()
+    await told()
+
+    expect(second.outcome).toBe('in flight')
+  })
+
+  it('that fill the queue fill it for themselves: the newest of the longest line goes', async () => {
+    open({ maxQueued: 3 })
+    new Asked('a')
+    const flood = [new Asked('a'), new Asked('a'), new Asked('a')]
+    const more = new Asked('a')
+    const other = new Asked('b')
+    await told()
+
+    expect(more.code).toBe('OVERLOADED')
+    expect(flood.map(({ code }) => code)).toEqual([undefined, undefined, 'OVERLOADED'])
+    expect(other.outcome).toBe('waits')
+    expect(await gauge('cwm_requests_queued')).toBe(3)
+  })
+})
+
+describe('slots', () => {
+  const step = fc.oneof(
+    fc.record({ ask: fc.constantFrom('a', 'b', 'c') }),
+    fc.record({ close: fc.nat(30) }),
+    fc.record({ pass: fc.constantFrom(1, 400, 1_000) }),
+  )
+
+  it('are never more than the bounds allow, never idle while somebody may have one, and all free in the end', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 4 }),
+        async (steps, maxInFlight) => {
+          open({ maxInFlight, maxQueued: 5 })
+          const all: { readonly tenant: string; readonly of: Asked }[] = []
+          const live = () => all.filter(({ of }) => of.outcome === 'in flight')
+          const closed = new Set<Asked>()
+          for (const what of steps) {
+            if ('ask' in what) all.push({ tenant: what.ask, of: new Asked(what.ask, 2) })
+            else if ('pass' in what) await vi.advanceTimersByTimeAsync(what.pass)
+            else {
+              const one = all[what.close]?.of
+              if (one !== undefined && !closed.has(one)) one.close()
+              if (one !== undefined) closed.add(one)
+            }
+            if (what !== steps.at(-1) && 'close' in what) continue
+            await told()
+            const running = live().filter(({ of }) => !closed.has(of))
+            const of = (tenant: string) => running.filter((one) => one.tenant === tenant).length
+            expect(running.length).toBeLessThanOrEqual(maxInFlight)
+            for (const tenant of ['a', 'b', 'c']) expect(of(tenant)).toBeLessThanOrEqual(2)
+            const able = all.filter((one) => one.of.outcome === 'waits' && of(one.tenant) < 2)
+            if (able.length > 0) expect(running.length).toBe(maxInFlight)
+          }
+          for (const { of } of all) if (!closed.has(of)) of.close()
+          expect([await gauge('cwm_slots_in_use'), await gauge('cwm_requests_queued')]).toEqual([0, 0])
+          expect(vi.getTimerCount()).toBe(0)
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+})

@@ -1,0 +1,55 @@
+// What has passed of an event stream, kept to be read when it is over: text deltas as their texts, all other events as their bytes.
+
+import type { JsonObject } from '../base/json.ts'
+import { decodeJsonEvents } from '../sse/decode.ts'
+import { type DeltaRules, DeltaTemplate } from '../sse/deltas.ts'
+
+/** A stream changes what its deltas look like when reasoning ends, or with each event where several choices take turns: that is not learnt. */
+const MAX_TEMPLATES = 8
+
+/** Neighbours of one kind. */
+type Run = { readonly template: DeltaTemplate; readonly texts: string[] } | { readonly bytes: Buffer[] }
+
+export class SeenEvents {
+  readonly #rules: DeltaRules | undefined
+  #template: DeltaTemplate | undefined
+  #tried = 0
+  #runs: Run[] = []
+
+  /** Without rules nothing is known for a delta. */
+  constructor(rules: DeltaRules | undefined) {
+    this.#rules = rules
+  }
+
+  /** Notes the bytes if they are one text delta like the ones before; answers whether they are. */
+  addDelta(bytes: Buffer): boolean {
+    const template = this.#template
+    const text = template?.match(bytes)
+    if (template === undefined || text === undefined) return false
+    const run = this.#runs.at(-1)
+    if (run !== undefined && 'texts' in run && run.template === template) run.texts.push(text)
+    else this.#runs.push({ template, texts: [text] })
+    return true
+  }
+
+  /** Notes any bytes. */
+  add(bytes: Buffer): void {
+    const run = this.#runs.at(-1)
+    if (run !== undefined && 'bytes' in run) run.bytes.push(bytes)
+    else this.#runs.push({ bytes: [bytes] })
+    if (this.#rules === undefined || this.#tried >= MAX_TEMPLATES) return
+    this.#tried++
+    this.#template = DeltaTemplate.of(bytes, this.#rules) ?? this.#template
+  }
+
+  /** All that was noted, in order; neighbouring deltas as one. */
+  read(): readonly JsonObject[] {
+    return this.#runs.flatMap((run) =>
+      'texts' in run ? run.template.eventsOf(run.texts) : decodeJsonEvents(Buffer.concat(run.bytes)),
+    )
+  }
+
+  clear(): void {
+    this.#runs = []
+  }
+}
