@@ -1,7 +1,7 @@
 // An answer on its way from the upstream to the client. Bytes go out first and are looked at second; three kinds of answers
 // differ: passed on unread, event streams, and JSON answers, which are held until they are whole so that headers can tell of them.
 
-import type { CwmError } from '../base/errors.ts'
+import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
@@ -84,6 +84,8 @@ export class Answer implements AnswerSink {
   #observed = false
   /** The client has got the beginning of an event that is too long to wait for, and not its end. */
   #inEvent = false
+  /** Of a stream. */
+  #rawHeaders: readonly Buffer[] = []
 
   constructor(options: AnswerOptions) {
     this.#options = options
@@ -104,7 +106,8 @@ export class Answer implements AnswerSink {
     const type = mediaType(this.#headers)
     if (rules !== undefined && type === 'text/event-stream') {
       this.#mode = 'events'
-      client.head(status, statusText, withoutLength(this.#headers, this.#hold !== undefined))
+      this.#rawHeaders = rawHeaders
+      client.head(status, statusText, withoutLength(this.#headers))
       client.flush()
     } else if (rules !== undefined && !this.#options.head) {
       this.#mode = 'json'
@@ -125,6 +128,12 @@ export class Answer implements AnswerSink {
     const { client, hooks } = this.#options
     if (this.#mode === 'events') {
       const rest = this.#framer.takeRest()
+      if (this.#isCut(rest)) {
+        this.onError(
+          new CwmError('UPSTREAM_BROKEN', 'the upstream closed the connection before the last event of its stream'),
+        )
+        return
+      }
       for (const bytes of this.#hold?.flush() ?? []) client.write(bytes)
       for (const bytes of rest) client.write(bytes)
       this.#observe()
@@ -159,6 +168,13 @@ export class Answer implements AnswerSink {
     if (!this.#count(bytes.length)) this.#leaveUnread()
     this.#options.client.write(bytes)
     return true
+  }
+
+  /** Ended by the end of its connection alone, and before its last event: a crash looks like that, even a reset does to undici. */
+  #isCut(rest: readonly Buffer[]): boolean {
+    const { rules } = this.#options
+    if (this.#observed || rules === undefined || tellsItsEnd(this.#rawHeaders)) return false
+    return !isLast(Buffer.concat(rest), rules.dialect)
   }
 
   #passEvents(whole: readonly Buffer[]): void {
@@ -271,8 +287,15 @@ function mediaType(headers: readonly string[]): string | undefined {
   return undefined
 }
 
-function withoutLength(headers: readonly string[], changed: boolean): readonly string[] {
-  if (!changed) return headers
+/** Whether length or chunks tell where an answer ends (RFC 9112, 6.3). */
+function tellsItsEnd(rawHeaders: readonly Buffer[]): boolean {
+  return rawHeaders.some(
+    (name, i) => i % 2 === 0 && /^(content-length|transfer-encoding)$/i.test(name.toString('latin1')),
+  )
+}
+
+/** A stream may come out shorter than its upstream said, without the usage event, or longer, with an event that tells how it broke. */
+function withoutLength(headers: readonly string[]): readonly string[] {
   const out: string[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
     if (headers[i]?.toLowerCase() !== 'content-length') out.push(headers[i] ?? '', headers[i + 1] ?? '')
