@@ -2,8 +2,8 @@
 
 import { getRequestListener } from '@hono/node-server'
 import { createApi } from './api/api.ts'
-import { every, sleep } from './background.ts'
-import { toCwmError } from './base/errors.ts'
+import { every } from './background.ts'
+import { CwmError, toCwmError } from './base/errors.ts'
 import type { Logger } from './base/logger.ts'
 import { createMetrics } from './base/metrics.ts'
 import { policiesOf } from './config/policies.ts'
@@ -12,13 +12,15 @@ import { discoverUpstream } from './discovery.ts'
 import { readHealth } from './health.ts'
 import { LmcacheLink } from './lmcache/link.ts'
 import { openStore } from './open-store.ts'
+import { openUpstream } from './open-upstream.ts'
 import { Admission } from './proxy/admission.ts'
 import { BodyBudget } from './proxy/body-budget.ts'
 import { BreakFinder } from './proxy/break-finder.ts'
 import { ProxyHandler } from './proxy/proxy.ts'
 import { defaultRoutes } from './proxy/routes.ts'
 import { StoredResponses } from './proxy/stored-responses.ts'
-import { closeServer, listen } from './server.ts'
+import { ReadinessCheck } from './readiness.ts'
+import { listen } from './server.ts'
 import { Audit } from './sessions/audit.ts'
 import { BlockScales } from './sessions/block-scales.ts'
 import { Callers } from './sessions/callers.ts'
@@ -32,11 +34,11 @@ import { KnownSizes } from './sessions/sizes.ts'
 import { Tenants } from './sessions/tenants.ts'
 import { SessionTracker } from './sessions/tracker.ts'
 import { userOf } from './sessions/user.ts'
+import { stopInOrder } from './stop.ts'
 import { Engine } from './upstream/engine.ts'
 import { incomingHeaders, outgoingHeaders } from './upstream/headers.ts'
 import { EngineModels } from './upstream/models.ts'
 import { TokenScales } from './upstream/token-scale.ts'
-import { Upstream } from './upstream/upstream.ts'
 import { version } from './version.ts'
 import { AutoBudget } from './windows/auto-budget.ts'
 import { AutoFreezer } from './windows/auto-freeze.ts'
@@ -56,7 +58,7 @@ export interface App {
   readonly url: string
   /** What was found at start, a line each, for whoever started it. */
   readonly findings: readonly string[]
-  /** Lets answers under way end for `drain_ms`, then ends everything and writes all that is to be written. */
+  /** Lets answers and freezes under way end for `drain_ms`, then ends everything and writes all that is to be written. */
   close(): Promise<void>
 }
 
@@ -70,30 +72,45 @@ const DROPPED_PER_SWEEP = 10_000
 const RESEAL_INTERVAL_MS = 600_000
 const RESEALED_AT_ONCE = 100
 
+/** Discovery may wait for many seconds for an engine that does not answer. */
+async function unlessStopped<T>(work: Promise<T>, stop: AbortSignal | undefined): Promise<T> {
+  if (stop === undefined) return await work
+  return await new Promise<T>((resolve, reject) => {
+    const end = () => reject(new CwmError('SHUTTING_DOWN', 'cwm was stopped while it started'))
+    if (stop.aborted) end()
+    else stop.addEventListener('abort', end, { once: true })
+    work.then(resolve, reject).finally(() => stop.removeEventListener('abort', end))
+  })
+}
+
 /** What of `tracking_bytes` goes to what, by what is missed most: a session that is not in memory is read from the store. */
 function sharesOf(bytes: number) {
   const part = Math.floor(bytes / 16)
   return { sessions: 10 * part, histories: 4 * part, sizes: part, newest: part }
 }
 
-/** Starts cwm. Throws `CONFIG` for what an operator must mend, with the words to do it. */
-export async function startApp(settings: Settings, log: Logger): Promise<App> {
+/**
+ * Starts cwm. Throws `CONFIG` for what an operator must mend, with the words to do it, and `SHUTTING_DOWN` once the signal aborts, with
+ * everything closed again.
+ */
+export async function startApp(settings: Settings, log: Logger, stop?: AbortSignal): Promise<App> {
   const now = () => Date.now()
   const { store, deriver, finding, close: closeStore } = await openStore(settings, log)
   const closers: (() => Promise<void> | void)[] = [closeStore]
   const closeAll = async () => {
-    for (const close of closers.reverse()) await close()
+    for (const close of closers.reverse()) {
+      // What cannot be closed keeps nothing else open, the store least of all.
+      try {
+        await close()
+      } catch (thrown) {
+        log.error({ err: toCwmError(thrown) }, 'something did not close as it should')
+      }
+    }
   }
   try {
     const metrics = createMetrics()
-    const upstream = new Upstream({
-      url: settings.upstream,
-      connections: settings.connections,
-      connectTimeoutMs: settings.connect_timeout_ms,
-      headersTimeoutMs: settings.headers_timeout_ms,
-      bodyTimeoutMs: settings.stream_timeout_ms,
-      onRetry: (cause) => metrics.upstreamRetries.inc({ cause }),
-    })
+    const upstream = openUpstream(settings, { metrics, log, now })
+    closers.push(() => upstream.close())
     const models = new EngineModels(upstream, now, settings.limits)
     const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
     closers.push(() => audit.settle())
@@ -228,6 +245,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       },
     )
     const lineages = new Lineages(store)
+    const readiness = new ReadinessCheck(store, upstream)
     const api = createApi({
       windows,
       deletions,
@@ -249,10 +267,11 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       listAudit: (tenant, page) => audit.list(tenant, page),
       requireOperator: (request) => callers.requireOperator(request),
       health: () => readHealth(upstream, lmcache, store),
+      readiness: (leftOut) => readiness.read(leftOut),
     })
     const apiListener = getRequestListener(api.fetch)
 
-    const findings = await discoverUpstream({ settings, models, lmcache, store: finding })
+    const findings = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
     const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)
     const stopping = new AbortController()
     const { signal } = stopping
@@ -265,22 +284,7 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
     const reseal = async () => {
       while (!signal.aborted && (await store.reseal(RESEALED_AT_ONCE)) > 0);
     }
-    const tasks = [
-      every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
-      every({ intervalMs: settings.deletion_retry_ms, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
-      every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
-      every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
-    ]
-    closers.push(async () => {
-      stopping.abort()
-      const over = Promise.all([...tasks, freezes.settle(), windows.settle()])
-      await Promise.race([over, sleep(settings.drain_ms)])
-      // A warm call may prefill for minutes: without its engine the freeze fails now, and gives back its pin and its name.
-      await upstream.close()
-      await Promise.race([over, sleep(settings.drain_ms)])
-    })
-
-    const { server, url } = await listen({
+    const door = await listen({
       host: settings.host,
       port: settings.port,
       allowedHosts: settings.allowed_hosts,
@@ -289,9 +293,29 @@ export async function startApp(settings: Settings, log: Logger): Promise<App> {
       proxy: (request, response) => void proxy.handle(request, response, (incoming) => callers.identify(incoming)),
       api: (request, response) => void apiListener(request, response),
     })
-    closers.push(() => closeServer(server, settings.drain_ms))
-    closers.push(() => events.endListening())
-    return { url, findings, close: closeAll }
+    const tasks = [
+      every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
+      every({ intervalMs: settings.deletion_retry_ms, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
+      every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
+      every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
+    ]
+    const close = async () => {
+      readiness.drain()
+      await stopInOrder({
+        door,
+        upstream,
+        drainDelayMs: settings.drain_delay_ms,
+        drainMs: settings.drain_ms,
+        endEndless: () => {
+          events.endListening()
+          stopping.abort()
+        },
+        settle: () => Promise.all([...tasks, freezes.settle(), windows.settle()]),
+        log,
+      })
+      await closeAll()
+    }
+    return { url: door.url, findings, close }
   } catch (error) {
     await closeAll()
     throw error

@@ -3,8 +3,8 @@
 import { toCwmError } from './base/errors.ts'
 import type { Store } from './base/store.ts'
 import type { LmcacheLink } from './lmcache/link.ts'
+import type { GuardedUpstream } from './upstream/guarded-upstream.ts'
 import { callJson } from './upstream/json.ts'
-import type { Upstream } from './upstream/upstream.ts'
 import { version } from './version.ts'
 
 const HEALTH_DEADLINE_MS = 3_000
@@ -12,8 +12,12 @@ const HEALTH_DEADLINE_MS = 3_000
 const NOBODY = 'nobody'
 
 /** Asks all three; what does not answer is said, not thrown. */
-export async function readHealth(upstream: Upstream, lmcache: LmcacheLink, store: Pick<Store, 'kind' | 'getSession'>) {
-  const engine = await callJson(upstream, {
+export async function readHealth(
+  upstream: Pick<GuardedUpstream, 'breaker' | 'health'>,
+  lmcache: LmcacheLink,
+  store: Pick<Store, 'kind' | 'getSession'>,
+) {
+  const engine = await callJson(upstream.health, {
     method: 'GET',
     path: '/v1/models',
     apiKey: undefined,
@@ -38,5 +42,11 @@ export async function readHealth(upstream: Upstream, lmcache: LmcacheLink, store
     () => false,
   )
   const status = engine.ok && kv.ok !== false && stored ? ('ok' as const) : ('degraded' as const)
-  return { status, version, store: { kind: store.kind, ok: stored }, upstream: engine, lmcache: kv }
+  return {
+    status,
+    version,
+    store: { kind: store.kind, ok: stored },
+    upstream: { ...engine, breaker: upstream.breaker },
+    lmcache: kv,
+  }
 }

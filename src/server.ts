@@ -1,10 +1,11 @@
 // The HTTP server: one door for the hot path and for /cwm/. What is checked here is checked for both.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import { isIP } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { isIP, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { CwmError } from './base/errors.ts'
 import { isLoopback, loopbackNames } from './base/loopback.ts'
+import { Connections } from './connections.ts'
 import { errorBody } from './dialects/errors.ts'
 
 export interface ServerOptions {
@@ -19,15 +20,26 @@ export interface ServerOptions {
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
 }
 
+/** The open door. It is closed in this order, a step skipped or not. */
+export interface Door {
+  readonly url: string
+  /** Each answer from now on is the last of its connection. New connections are still accepted. */
+  drain(): void
+  /** Accepts nothing any more and closes what is idle; resolves when the last answer has ended. */
+  close(): Promise<void>
+  /** Breaks the connections that are left. Answers how many that was. */
+  breakAll(): number
+}
+
 /** How long a refused connection may take to read its answer and to close. */
 const LAST_WORDS_MS = 1_000
 const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
 /** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
-export async function listen(options: ServerOptions): Promise<{ server: Server; url: string }> {
+export async function listen(options: ServerOptions): Promise<Door> {
   const checksHost = isLoopback(options.host)
   const allowed = new Set([...loopbackNames, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
-  const answers = new WeakMap<Duplex, ServerResponse>()
+  const connections = new Connections()
   const server = createServer(
     {
       maxHeaderSize: options.maxHeaderBytes,
@@ -42,7 +54,7 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
       request.on('error', () => {})
       response.on('error', () => {})
       if (response.socket === null) tellOfClose(request, response)
-      answers.set(request.socket, response)
+      connections.began(request.socket, response)
       if (request.headers.host === undefined && request.httpVersion === '1.1') {
         refuse(response, new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' }))
       } else if (checksHost && !allowed.has(hostName(request.headers.host))) {
@@ -54,9 +66,10 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
       else options.proxy(request, response)
     },
   )
+  server.on('connection', (socket) => connections.opened(socket))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // Bytes of ours in the middle of an answer would be taken for its own.
-    if (answers.get(socket)?.headersSent === true) socket.destroy()
+    if (connections.answerOf(socket)?.headersSent === true) socket.destroy()
     else refuseSocket(socket, unreadable(error))
   })
   // An upgraded connection could not be read, so nothing could be isolated on it.
@@ -77,7 +90,19 @@ export async function listen(options: ServerOptions): Promise<{ server: Server; 
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   const host = isIP(options.host) === 6 ? `[${options.host}]` : options.host
-  return { server, url: `http://${host}:${port}` }
+  return {
+    url: `http://${host}:${port}`,
+    drain: () => connections.drain(),
+    close: async () => {
+      connections.drain()
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      connections.closeIdle()
+      await closed
+      // For its timer, that looks after connections.
+      server.close()
+    },
+    breakAll: () => connections.breakAll(),
+  }
 }
 
 /** What Node's parser could not read, or gave up waiting for. */
@@ -137,13 +162,4 @@ function refuse(response: ServerResponse, error: CwmError): void {
     connection: 'close',
   })
   response.end(body)
-}
-
-/** Stops accepting, lets answers under way end until `drainMs`, then breaks what is left. */
-export async function closeServer(server: Server, drainMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), drainMs)
-  await closed
-  clearTimeout(timer)
 }

@@ -17,7 +17,7 @@ import type { EventLog } from '../sessions/events.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
-import { type healthSchema, showHealth } from './routes.ts'
+import { type healthSchema, type readinessSchema, showHealth, showLiveness, showReadiness } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
@@ -35,6 +35,7 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   /** Throws `UNAUTHORIZED` unless the request is the operator's, or from loopback where no operator key is set. */
   readonly requireOperator: (request: IncomingMessage) => void
   readonly health: () => Promise<z.infer<typeof healthSchema>>
+  readonly readiness: (leftOut: readonly ('store' | 'upstream')[]) => Promise<z.infer<typeof readinessSchema>>
 }
 
 const MAX_BODY_BYTES = 64 * 1024
@@ -102,6 +103,12 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   app.openapi(showHealth, async (c) => {
     const health = await parts.health()
     return health.upstream.ok ? c.json(health, 200) : c.json(health, 503)
+  })
+
+  app.openapi(showLiveness, (c) => c.json({ status: 'live' } as const, 200))
+  app.openapi(showReadiness, async (c) => {
+    const readiness = await parts.readiness(c.req.valid('query').exclude)
+    return readiness.status === 'ready' ? c.json(readiness, 200) : c.json(readiness, 503)
   })
 
   app.get('/cwm/metrics', async (c) => {

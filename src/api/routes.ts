@@ -297,12 +297,18 @@ export const showSession = createRoute({
   responses: { 200: json(sessionSchema, 'The session'), ...failures },
 })
 
+const breakerState = z
+  .enum(['closed', 'half_open', 'open'])
+  .describe(
+    '`open`: the upstream is not asked for a while, after connection failures; `half_open`: one request shows whether it is back',
+  )
+
 export const healthSchema = z
   .object({
     status: z.enum(['ok', 'degraded']),
     version: z.string(),
     store: z.object({ kind: z.string(), ok: z.boolean() }),
-    upstream: z.object({ ok: z.boolean(), error: z.string().optional() }),
+    upstream: z.object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState }),
     lmcache: z.object({ ok: z.boolean().nullable(), pins: z.boolean(), warnings: z.array(z.string()) }),
   })
   .openapi('Health')
@@ -314,5 +320,43 @@ export const showHealth = createRoute({
   responses: {
     200: json(healthSchema, 'They do, or what does not'),
     503: json(healthSchema, 'The upstream does not answer'),
+  },
+})
+
+export const livenessSchema = z.object({ status: z.literal('live') }).openapi('Liveness')
+
+export const showLiveness = createRoute({
+  method: 'get',
+  path: '/cwm/livez',
+  summary: 'Whether the process turns: restart it if this does not answer',
+  responses: { 200: json(livenessSchema, 'It does, also while cwm is being stopped') },
+})
+
+export const readinessSchema = z
+  .object({
+    status: z.enum(['ready', 'not_ready']),
+    draining: z.boolean().describe('cwm is being stopped'),
+    store: z.object({ ok: z.boolean() }),
+    upstream: z.object({ ok: z.boolean().describe('Its breaker is not open'), breaker: breakerState }),
+  })
+  .openapi('Readiness')
+
+const sharedPart = z.enum(['store', 'upstream'])
+
+export const showReadiness = createRoute({
+  method: 'get',
+  path: '/cwm/readyz',
+  summary: 'Whether requests should be sent here',
+  request: {
+    query: z.object({
+      exclude: z
+        .preprocess((one) => (typeof one === 'string' ? [one] : one), z.array(sharedPart).max(2).default([]))
+        .openapi({ description: 'Left out of the verdict, and still told; may be given twice' }),
+    }),
+  },
+  responses: {
+    200: json(readinessSchema, 'They should'),
+    503: json(readinessSchema, 'They should not; the body says why'),
+    400: json(errorSchema, '`exclude` names something else'),
   },
 })

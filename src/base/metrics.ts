@@ -54,6 +54,11 @@ export function createMetrics() {
       'Requests sent once more because none of their bytes was sent, by cause: refused, reset',
       ['cause'],
     ),
+    breakerState: new Gauge({
+      name: 'cwm_upstream_breaker_state',
+      help: 'Whether the upstream is asked: 0 it is (closed), 1 one request shows whether it is back (half-open), 2 it is not (open)',
+      registers,
+    }),
     clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client left before the end'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
     degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),

@@ -10,7 +10,7 @@ import { settingsSchema } from '../config/schema.ts'
 import { type Sim, startSim } from '../sim/index.ts'
 import { chat, demoKey, type MeasuredTurn, type Message } from './demo-client.ts'
 import { question, stationLog } from './demo-story.ts'
-import { untilSignal } from './serve.ts'
+import { aborted, stopSignal } from './signals.ts'
 
 const WINDOW = 'night-watch'
 const DAYS = 80
@@ -170,5 +170,5 @@ Still running, until Ctrl-C:
              -H 'x-cwm-session: me' -H 'x-cwm-window: ${WINDOW}' \\
              -d '{"model":"${sim.model}","messages":[{"role":"user","content":"What about the hare?"}]}'
    windows curl -H 'authorization: Bearer ${demoKey}' ${app.url}/cwm/v1/windows`)
-  await untilSignal()
+  await aborted(stopSignal())
 }

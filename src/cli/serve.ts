@@ -1,32 +1,48 @@
-// `cwm serve`: runs until it is told to stop.
+// `cwm serve`: runs until it is told to stop, in whichever phase it is.
 
-import { startApp } from '../app.ts'
-import { createLogger } from '../base/logger.ts'
+import { type App, startApp } from '../app.ts'
+import { CwmError } from '../base/errors.ts'
+import { createLogger, type Logger } from '../base/logger.ts'
 import { loadSettings, unknownVariables } from '../config/load.ts'
+import type { Settings } from '../config/schema.ts'
+import { aborted, exitOnFault, stopSignal } from './signals.ts'
+
+/** Beyond the settings' own times. What has not closed by then never will, and must not keep the next one from starting. */
+const CLOSE_GRACE_MS = 15_000
 
 export async function runServe(flags: Readonly<Record<string, unknown>>, file: string | undefined): Promise<void> {
+  const stop = stopSignal()
   const settings = await loadSettings({ flags, environment: process.env, file })
-  const app = await startApp(settings, createLogger(settings.log_level))
+  const log = createLogger(settings.log_level)
+  exitOnFault(log)
+  const app = await start(settings, log, stop)
+  if (app === undefined) process.exit()
   for (const line of app.findings) console.error(line)
   for (const name of unknownVariables(process.env))
     console.error(`warning   ${name} is not a setting of cwm; see cwm serve --help`)
   console.error(`ready     ${app.url}/v1  (point your OpenAI or Anthropic SDK's base URL here)`)
-  await untilSignal()
+  await aborted(stop)
   console.error('stopping: answers under way may end; a second signal stops at once')
-  process.once('SIGINT', () => process.exit(130))
-  process.once('SIGTERM', () => process.exit(143))
+  const late = setTimeout(
+    () => {
+      log.error('not all is closed in time; cwm ends all the same')
+      process.exit(1)
+    },
+    settings.drain_delay_ms + settings.drain_ms + CLOSE_GRACE_MS,
+  )
   await app.close()
+  clearTimeout(late)
+  // Nothing that lingers may keep it alive.
+  process.exit()
 }
 
-/** Resolves at the first SIGINT or SIGTERM. */
-export function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = () => {
-      process.off('SIGINT', stop)
-      process.off('SIGTERM', stop)
-      resolve()
-    }
-    process.on('SIGINT', stop)
-    process.on('SIGTERM', stop)
-  })
+/** Undefined when cwm was stopped before it was ready. */
+async function start(settings: Settings, log: Logger, stop: AbortSignal): Promise<App | undefined> {
+  try {
+    return await startApp(settings, log, stop)
+  } catch (thrown) {
+    if (!(thrown instanceof CwmError) || thrown.code !== 'SHUTTING_DOWN') throw thrown
+    console.error('stopped before it was ready')
+    return undefined
+  }
 }

@@ -211,12 +211,29 @@ const shape = {
   stream_timeout_ms: ms
     .default(0)
     .describe('Time between two byte chunks of an answer, milliseconds; 0, the default, waits for ever'),
+  breaker_failures: countOrNone
+    .default(5)
+    .describe(
+      'Connection failures in a row after which the upstream is not asked for a while: refused, timed out, or broken before an answer; 0 always asks',
+    ),
+  breaker_open_ms: count
+    .default(2_000)
+    .describe('That while, after which one request shows whether the upstream is back, milliseconds'),
   lmcache_timeout_ms: ms.default(10_000).describe("Time for one call of LMCache's control plane, milliseconds"),
   verify_deadline_ms: ms
     .default(10_000)
     .describe('Time a freeze waits for its chunks to show in the directory, milliseconds'),
   reconcile_interval_ms: ms.default(300_000).describe('Time between two runs of the reconciler, milliseconds'),
-  drain_ms: ms.default(30_000).describe('Time for answers under way to end when cwm is told to stop, milliseconds'),
+  drain_delay_ms: ms
+    .default(0)
+    .describe(
+      'Time for which cwm, told to stop, still accepts connections while /cwm/readyz says 503, so that load balancers turn away first, milliseconds',
+    ),
+  drain_ms: ms
+    .default(30_000)
+    .describe(
+      'Time for answers and freezes under way to end once cwm accepts nothing any more; then they are broken, milliseconds',
+    ),
   log_level: oneOf(logLevels).default('info').describe('Least level that is logged, to standard error'),
 }
 

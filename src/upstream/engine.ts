@@ -4,9 +4,8 @@ import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { anthropicAsChat } from './anthropic-as-chat.ts'
-import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
+import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from './json.ts'
 import { responsesAsChat, type Wanted } from './responses-as-chat.ts'
-import type { Upstream } from './upstream.ts'
 
 /** Body fields that `/tokenize` of vLLM 0.32 takes beside the messages (entrypoints/serve/tokenize/protocol.py). */
 const TOKENIZE_FIELDS = [
@@ -46,13 +45,13 @@ export interface WarmResult {
 }
 
 export class Engine {
-  readonly #upstream: Upstream
+  readonly #upstream: Sender
   /** Warm calls may prefill a whole window, milliseconds. */
   readonly #warmDeadlineMs: number
   /** vLLM's render endpoints are there only with `--enable-scale-out`. Milliseconds since the epoch. */
   #renderOffUntil = 0
 
-  constructor(upstream: Upstream, warmDeadlineMs: number) {
+  constructor(upstream: Sender, warmDeadlineMs: number) {
     this.#upstream = upstream
     this.#warmDeadlineMs = warmDeadlineMs
   }

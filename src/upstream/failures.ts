@@ -1,4 +1,5 @@
-// What a failure of undici or of the system means: in cwm's words, and whether the request may be sent once more.
+// What a failure of undici or of the system means: in cwm's words, whether the request may be sent once more, and whether it tells of
+// the upstream as a whole.
 
 import { errors } from 'undici'
 import { CwmError } from '../base/errors.ts'
@@ -37,6 +38,17 @@ export function upstreamError(cause: Error, url: string): CwmError {
     return new CwmError('UPSTREAM_REFUSED', message, { cause })
   }
   return new CwmError('UPSTREAM_BROKEN', `the upstream ${url} broke the connection (${code || cause.name})`, { cause })
+}
+
+/**
+ * Whether an error that came before the answer is the connection's: not a slow answer, and nothing that a client could bring about by the
+ * form of its own request or by leaving, which other tenants would suffer from.
+ */
+export function isConnectionFailure({ code, cause }: CwmError): boolean {
+  if (code === 'UPSTREAM_REFUSED') return true
+  if (code !== 'UPSTREAM_BROKEN' || !(cause instanceof Error)) return false
+  const name = systemCodeOf(cause)
+  return name === 'UND_ERR_SOCKET' || (name !== '' && !/^(UND_ERR_|HPE_|ERR_STREAM_|ERR_INVALID_)/.test(name))
 }
 
 /** Of several addresses that were tried, the first one's. */

@@ -19,14 +19,17 @@ export interface JsonCall {
   readonly signal?: AbortSignal
 }
 
+/** What sends as the upstream does. */
+export type Sender = Pick<Upstream, 'send'>
+
 /** Ids of a 1M-token prompt are about 8 MB of JSON. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /**
- * Answers status and body, whatever the status. Throws `UPSTREAM_REFUSED`, `UPSTREAM_TIMEOUT`, `UPSTREAM_BROKEN`, or
+ * Answers status and body, whatever the status. Throws `UPSTREAM_REFUSED`, `UPSTREAM_TIMEOUT`, `UPSTREAM_BROKEN`, `UPSTREAM_OPEN`, or
  * `UPSTREAM_REJECTED` when a 2xx answer is no JSON object. Aborting ends the call with `CLIENT_GONE`.
  */
-export function callJson(upstream: Upstream, call: JsonCall): Promise<UpstreamAnswer> {
+export function callJson(upstream: Sender, call: JsonCall): Promise<UpstreamAnswer> {
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   if (call.body !== undefined) headers.push('content-type', 'application/json')
   // Another scheme than Bearer is kept whole by readApiKey; a key never has a space.

@@ -2,8 +2,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
-import { callJson, rejectionOf, type UpstreamAnswer } from './json.ts'
-import type { Upstream } from './upstream.ts'
+import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from './json.ts'
 
 export interface EngineModel {
   /** The name that clients send: a served name, or an adapter's. */
@@ -22,7 +21,7 @@ const DEADLINE_MS = 10_000
 const MAX_MODELS = 10_000
 
 export class EngineModels {
-  readonly #upstream: Upstream
+  readonly #upstream: Sender
   readonly #now: Now
   /** The operator's, by served name. */
   readonly #limits: Readonly<Record<string, number>>
@@ -31,7 +30,7 @@ export class EngineModels {
   /** By API key: one key's refusal is no answer for another. Bounded by the calls under way. */
   readonly #asking = new Map<string, Promise<void>>()
 
-  constructor(upstream: Upstream, now: Now, limits: Readonly<Record<string, number>> = {}) {
+  constructor(upstream: Sender, now: Now, limits: Readonly<Record<string, number>> = {}) {
     this.#upstream = upstream
     this.#now = now
     this.#limits = limits

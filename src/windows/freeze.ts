@@ -123,7 +123,13 @@ export interface FreezeOptions extends CallOptions {
 /** What no freeze goes on after: nothing of the window could be relied on, or its tenant has no room for it. */
 const fatal: readonly string[] = ['STORE_UNAVAILABLE', 'INTERNAL', 'WINDOW_NOT_FOUND', 'PIN_BUDGET_FULL']
 
-const outages: readonly string[] = ['UPSTREAM_REFUSED', 'UPSTREAM_TIMEOUT', 'UPSTREAM_BROKEN']
+const outages: readonly string[] = [
+  'UPSTREAM_REFUSED',
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_BROKEN',
+  'UPSTREAM_OPEN',
+  'SHUTTING_DOWN',
+]
 
 interface Proof {
   readonly receipt: FreezeReceipt

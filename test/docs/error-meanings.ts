@@ -58,12 +58,16 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',
   UPSTREAM_BROKEN: 'The engine broke the connection in mid-answer. The turn is not part of the session.',
   UPSTREAM_REJECTED: 'The engine refused a call that cwm made for a freeze or a thaw; the message has its words.',
+  UPSTREAM_OPEN:
+    'The engine could not be connected to several times in a row (`breaker_failures`), so it is not asked again until `breaker_open_ms` is over. Nothing was sent: send it again after `Retry-After`. Operators: start the engine, or mend the way to it; nothing has to be reset.',
   LMCACHE_UNREACHABLE: "LMCache's control plane does not answer.",
   LMCACHE_BAD_ANSWER:
     'LMCache answered what cwm does not understand; compare its version with the one in `test/recorded`.',
   STORE_UNAVAILABLE:
     'The store cannot be read or written. Check the disk of `data_dir`, or the Redis of the setting `store`; with the latter, chats go on.',
   BUSY: 'Too much is waiting. Send it again after `Retry-After`.',
+  SHUTTING_DOWN:
+    'cwm is being stopped, and the answer did not end within `drain_ms`. The turn is not part of the session: send it again, to another cwm or in a moment.',
   CLIENT_GONE: 'The client left before the end. Seen in logs and metrics only.',
   CONFIG: 'The settings are wrong. Seen at start only.',
   INTERNAL: 'A fault of cwm. The log has the cause under the `x-cwm-request-id`.',

@@ -48,6 +48,8 @@ describe('the OpenAPI document', () => {
       'delete /cwm/v1/sessions/{id}',
       'delete /cwm/v1/tenants/me',
       'delete /cwm/v1/windows/{name}',
+      'get /cwm/livez',
+      'get /cwm/readyz',
       'get /cwm/v1/audit',
       'get /cwm/v1/deletions',
       'get /cwm/v1/deletions/{id}',

@@ -37,6 +37,8 @@ export async function startCwm(upstream: string, settings: Partial<Settings> = {
     port: 0,
     data_dir: dataDir,
     drain_ms: 100,
+    // Tests of failures make many in a row; the breaker has its own.
+    breaker_failures: 0,
     lmcache_timeout_ms: 1_000,
     verify_deadline_ms: 1_000,
     log_level: 'silent',

@@ -1,0 +1,151 @@
+// The breaker's states, on a clock that stands still.
+
+import { beforeEach, describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { Breaker } from './breaker.ts'
+
+const OPEN_MS = 2_000
+const refused = new CwmError('UPSTREAM_REFUSED', 'nobody there')
+
+let time: number
+let changes: string[]
+let breaker: Breaker
+
+beforeEach(() => {
+  time = 1_000
+  changes = []
+  breaker = make(3)
+})
+
+function make(failures: number): Breaker {
+  const onChange = (state: string, failure: CwmError | undefined) =>
+    changes.push(failure === undefined ? state : `${state}: ${failure.code}`)
+  return new Breaker({ failures, openMs: OPEN_MS, now: () => time, onChange })
+}
+
+function fail(times: number): void {
+  for (let n = 0; n < times; n++) breaker.failed(breaker.admit() === 'probe', refused)
+}
+
+/** Opens it, and waits until a probe may go. */
+function openAndWait(): void {
+  fail(3)
+  time += OPEN_MS
+}
+
+describe('a closed breaker', () => {
+  it('opens at so many failures in a row, and refuses until the time is over', () => {
+    fail(2)
+    expect(breaker.admit()).toBe('pass')
+
+    breaker.failed(false, refused)
+
+    expect(changes).toEqual(['open: UPSTREAM_REFUSED'])
+    expect([breaker.admit(), breaker.waitMs]).toEqual(['refuse', OPEN_MS])
+    time += OPEN_MS - 1
+    expect([breaker.admit(), breaker.waitMs]).toEqual(['refuse', 1])
+  })
+
+  it('counts failures in a row only: an answer between them begins anew', () => {
+    fail(2)
+    breaker.answered(false)
+    fail(2)
+
+    expect(breaker.state).toBe('closed')
+  })
+
+  it('takes a request that ended undecided for neither', () => {
+    fail(2)
+    breaker.undecided(false)
+    fail(1)
+
+    expect(breaker.state).toBe('open')
+  })
+
+  it('never opens where 0 failures are allowed', () => {
+    breaker = make(0)
+    fail(100)
+
+    expect(breaker.admit()).toBe('pass')
+  })
+})
+
+describe('an open breaker', () => {
+  it('lets one probe through once its time is over, and no other', () => {
+    openAndWait()
+
+    expect([breaker.admit(), breaker.admit(), breaker.admit()]).toEqual(['probe', 'refuse', 'refuse'])
+    expect(breaker.state).toBe('half_open')
+  })
+
+  it("closes at the probe's answer, with a count that begins anew", () => {
+    openAndWait()
+    breaker.admit()
+
+    breaker.answered(true)
+    fail(2)
+
+    expect(breaker.state).toBe('closed')
+    expect(changes).toEqual(['open: UPSTREAM_REFUSED', 'half_open', 'closed'])
+  })
+
+  it('opens again when the probe fails, for as long again', () => {
+    openAndWait()
+    breaker.admit()
+    time += 500
+
+    breaker.failed(true, refused)
+
+    expect([breaker.state, breaker.waitMs]).toEqual(['open', OPEN_MS])
+  })
+
+  it('does not believe requests from before it opened', () => {
+    openAndWait()
+    breaker.answered(false)
+    expect(breaker.state).toBe('open')
+    breaker.admit()
+
+    breaker.failed(false, refused)
+    breaker.answered(false)
+
+    expect(breaker.state).toBe('half_open')
+  })
+
+  it('lets the next request probe when the client of the probe leaves', () => {
+    openAndWait()
+    breaker.admit()
+
+    breaker.undecided(true)
+
+    expect(breaker.admit()).toBe('probe')
+  })
+
+  it('sends another probe when one has no connection after that time', () => {
+    openAndWait()
+    breaker.admit()
+
+    time += OPEN_MS
+
+    expect([breaker.admit(), breaker.admit()]).toEqual(['probe', 'refuse'])
+  })
+
+  it("closes when a probe's connection has held for that time: a long prefill keeps nobody waiting", () => {
+    openAndWait()
+    breaker.admit()
+    breaker.connected()
+    time += OPEN_MS - 1
+    expect(breaker.admit()).toBe('refuse')
+
+    time += 1
+
+    expect([breaker.admit(), breaker.admit(), breaker.state]).toEqual(['pass', 'pass', 'closed'])
+  })
+
+  it('closes at the answer to a question after its health', () => {
+    fail(3)
+
+    breaker.answered(true)
+
+    expect(breaker.admit()).toBe('pass')
+  })
+})

@@ -1,0 +1,123 @@
+// The upstream as the rest of cwm sees it: not asked while its breaker is open, nor once cwm is being stopped. Stands around `send` and tells
+// the breaker what became of each request; answers pass through as they come.
+
+import { CwmError } from '../base/errors.ts'
+import type { Breaker, BreakerState } from './breaker.ts'
+import { isConnectionFailure } from './failures.ts'
+import type { Sender } from './json.ts'
+import type { AnswerControl, AnswerSink, OutgoingRequest, Upstream } from './upstream.ts'
+
+type Abort = (reason?: CwmError) => void
+
+export class GuardedUpstream implements Sender {
+  readonly origin: string
+  readonly #upstream: Upstream
+  readonly #breaker: Breaker
+  /** Bounded by the requests under way. */
+  readonly #live = new Set<WatchedAnswer>()
+  #ended: CwmError | undefined
+  /** Asks also while the breaker is open; the answer closes it. For questions after the upstream's health. */
+  readonly health: Sender
+
+  constructor(upstream: Upstream, breaker: Breaker) {
+    this.origin = upstream.origin
+    this.#upstream = upstream
+    this.#breaker = breaker
+    this.health = { send: (request, sink) => this.#dispatch(request, sink, true) }
+  }
+
+  /** What the breaker says now. */
+  get breaker(): BreakerState {
+    return this.#breaker.state
+  }
+
+  /** As the upstream's own; while the breaker is open, `onError` comes at once with `UPSTREAM_OPEN`. */
+  send(request: OutgoingRequest, sink: AnswerSink): Abort {
+    const admission = this.#breaker.admit()
+    if (admission === 'refuse') return refuse(request, sink, this.#open())
+    return this.#dispatch(request, sink, admission === 'probe')
+  }
+
+  /** Ends what is under way with that error, and whatever is sent later. Answers how many requests it ended. */
+  end(reason: CwmError): number {
+    this.#ended = reason
+    const ending = [...this.#live]
+    for (const answer of ending) answer.abort?.(reason)
+    return ending.length
+  }
+
+  /** Ends all connections at once. */
+  close(): Promise<void> {
+    return this.#upstream.close()
+  }
+
+  #dispatch(request: OutgoingRequest, sink: AnswerSink, probe: boolean): Abort {
+    if (this.#ended !== undefined) return refuse(request, sink, this.#ended)
+    const answer = new WatchedAnswer(sink, this.#breaker, this.#live, probe)
+    this.#live.add(answer)
+    const abort = this.#upstream.send(request, answer)
+    answer.abort = abort
+    return abort
+  }
+
+  #open(): CwmError {
+    const retryAfterS = Math.max(1, Math.ceil(this.#breaker.waitMs / 1000))
+    return new CwmError(
+      'UPSTREAM_OPEN',
+      `the upstream ${this.#upstream.url} could not be connected to several times in a row, and is tried again every few seconds (breaker_open_ms); is the engine running?`,
+      { retryAfterS },
+    )
+  }
+}
+
+class WatchedAnswer implements AnswerSink {
+  abort: Abort | undefined
+  readonly #sink: AnswerSink
+  readonly #breaker: Breaker
+  readonly #live: Set<WatchedAnswer>
+  readonly #probe: boolean
+  #answered = false
+
+  constructor(sink: AnswerSink, breaker: Breaker, live: Set<WatchedAnswer>, probe: boolean) {
+    this.#sink = sink
+    this.#breaker = breaker
+    this.#live = live
+    this.#probe = probe
+  }
+
+  onStart(control: AnswerControl): void {
+    if (this.#probe) this.#breaker.connected()
+    this.#sink.onStart(control)
+  }
+
+  onHeaders(status: number, rawHeaders: readonly Buffer[], statusText: string): void {
+    this.#answered = true
+    this.#breaker.answered(this.#probe)
+    this.#sink.onHeaders(status, rawHeaders, statusText)
+  }
+
+  onData(bytes: Buffer): void {
+    this.#sink.onData(bytes)
+  }
+
+  onEnd(): void {
+    this.#live.delete(this)
+    this.#sink.onEnd()
+  }
+
+  onError(error: CwmError): void {
+    this.#live.delete(this)
+    if (!this.#answered) {
+      if (isConnectionFailure(error)) this.#breaker.failed(this.#probe, error)
+      else this.#breaker.undecided(this.#probe)
+    }
+    this.#sink.onError(error)
+  }
+}
+
+/** Answers nothing but that error. */
+function refuse({ body }: OutgoingRequest, sink: AnswerSink, error: CwmError): Abort {
+  if (body !== undefined && !Buffer.isBuffer(body)) body.destroy()
+  sink.onError(error)
+  return () => {}
+}

@@ -1,0 +1,201 @@
+// The circuit breaker, over real sockets: what opens it, what does not, what clients are told, and how it closes.
+
+import { connect, type Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Settings } from '../../src/config/schema.ts'
+import { ask, errorOf, type Got, jsonOf } from '../support/client.ts'
+import { askChat, user } from '../support/conversation.ts'
+import { until } from '../support/deadline.ts'
+import { chatAnswer } from '../support/fake-upstream.ts'
+import { answer, freePort, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
+import { type Cwm, startCwm } from '../support/stack.ts'
+
+/** Longer than any test: only an answer to a question after its health closes it. */
+const FOR_EVER = 600_000
+
+let cwm: Cwm | undefined
+let upstream: RawUpstream | undefined
+
+afterEach(async () => {
+  await cwm?.close()
+  await upstream?.close()
+  cwm = upstream = undefined
+})
+
+/** cwm before a port where nobody listens; `up` starts an engine there. */
+async function startBeforeNobody(settings: Partial<Settings> = {}): Promise<{ url: string; up: () => Promise<void> }> {
+  const port = await freePort()
+  cwm = await startCwm(`http://127.0.0.1:${port}`, { breaker_failures: 3, breaker_open_ms: FOR_EVER, ...settings })
+  return {
+    url: cwm.url,
+    up: async () => {
+      upstream = await startRawUpstream((socket) => socket.write(answer(200, chatAnswer('back'))), port)
+    },
+  }
+}
+
+/** cwm before an engine that does that with each request. */
+async function startBefore(
+  behave: (socket: Socket, request: string, count: number) => void,
+  settings: Partial<Settings> = {},
+): Promise<string> {
+  upstream = await startRawUpstream(behave)
+  cwm = await startCwm(upstream.url, { breaker_failures: 3, breaker_open_ms: FOR_EVER, ...settings })
+  return cwm.url
+}
+
+const turn = (url: string): Promise<Got> => askChat(url, [user('Are you there?')])
+
+async function stateOf(url: string): Promise<number> {
+  const { text } = await ask(url, '/cwm/metrics')
+  return Number(/^cwm_upstream_breaker_state (\d)$/m.exec(text)?.[1])
+}
+
+async function openByRefusals(url: string): Promise<void> {
+  await until('it is open', async () => (await turn(url)).status === 503)
+}
+
+describe('an upstream that refuses connections', () => {
+  it('is not asked any more: 503 at once, with Retry-After, in the dialect of the path', async () => {
+    const { url } = await startBeforeNobody()
+    const first = await turn(url)
+    await openByRefusals(url)
+
+    const chat = await turn(url)
+    const messages = await ask(url, '/v1/messages', { body: { model: 'm', messages: [user('?')], max_tokens: 5 } })
+    const plain = await ask(url, '/v1/messages/count_tokens', { body: { model: 'm', messages: [] } })
+
+    expect(errorOf(first).code).toBe('upstream_refused')
+    for (const got of [chat, messages]) {
+      expect(got.status).toBe(503)
+      expect(Number(got.headers['retry-after'])).toBeGreaterThan(FOR_EVER / 1_000 / 2)
+    }
+    expect(errorOf(chat)).toMatchObject({ code: 'upstream_open', type: 'upstream_error' })
+    expect(errorOf(chat).message).toContain('is the engine running?')
+    expect(jsonOf(messages)).toMatchObject({
+      type: 'error',
+      error: { type: 'overloaded_error', code: 'upstream_open' },
+    })
+    expect([plain.status, await stateOf(url)]).toEqual([503, 2])
+  })
+
+  it('is asked by one request once the time is over, and by all after its answer', async () => {
+    const { url, up } = await startBeforeNobody({ breaker_open_ms: 50 })
+    await openByRefusals(url)
+    await up()
+
+    const back = await until('a probe is answered', async () => {
+      const got = await turn(url)
+      return got.status === 200 && got
+    })
+
+    expect(back.text).toContain('back')
+    expect([await stateOf(url), (await turn(url)).status]).toEqual([0, 200])
+  })
+
+  it('can still be asked after its health, which closes it', async () => {
+    const { url, up } = await startBeforeNobody()
+    await openByRefusals(url)
+    const down = await ask(url, '/cwm/v1/health')
+    await up()
+
+    const health = await ask(url, '/cwm/v1/health')
+
+    expect([down.status, jsonOf(down).upstream]).toMatchObject([503, { ok: false, breaker: 'open' }])
+    expect([health.status, jsonOf(health).upstream]).toMatchObject([200, { ok: true, breaker: 'closed' }])
+    expect((await turn(url)).status).toBe(200)
+  })
+
+  it('makes cwm not ready, until it is back, without a request that would show it', async () => {
+    const { url, up } = await startBeforeNobody()
+    await openByRefusals(url)
+    const down = await ask(url, '/cwm/readyz')
+    const excluded = await ask(url, '/cwm/readyz?exclude=upstream')
+    await up()
+
+    const ready = await ask(url, '/cwm/readyz')
+
+    expect([down.status, jsonOf(down)]).toMatchObject([503, { status: 'not_ready', upstream: { ok: false } }])
+    expect([excluded.status, jsonOf(excluded)]).toMatchObject([200, { status: 'ready', upstream: { ok: false } }])
+    expect([ready.status, jsonOf(ready)]).toMatchObject([200, { status: 'ready', upstream: { breaker: 'closed' } }])
+  })
+
+  it('is asked each time where breaker_failures is 0', async () => {
+    const { url } = await startBeforeNobody({ breaker_failures: 0 })
+
+    for (let n = 0; n < 8; n++) expect((await turn(url)).status).toBe(502)
+
+    expect(await stateOf(url)).toBe(0)
+  })
+})
+
+describe('the breaker', () => {
+  it('opens for connections that are reset before an answer', async () => {
+    const url = await startBefore((socket) => socket.resetAndDestroy())
+
+    await openByRefusals(url)
+
+    expect(await stateOf(url)).toBe(2)
+  })
+
+  it.each([
+    ['server errors', (socket: Socket) => socket.write(answer(500, '{"error":{}}'))],
+    ['429', (socket: Socket) => socket.write(answer(429, '{"error":{}}', ['retry-after: 7']))],
+    [
+      'answers that break off',
+      (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', () => socket.destroy()),
+    ],
+    ['answers that are no HTTP', (socket: Socket) => socket.write('* OK IMAP ready\r\n')],
+  ] as const)('stays closed for %s', async (_, behave) => {
+    const url = await startBefore(behave, { breaker_failures: 1 })
+
+    for (let n = 0; n < 2; n++) expect((await turn(url)).status).not.toBe(503)
+
+    expect(await stateOf(url)).toBe(0)
+  })
+
+  it('stays closed for answers that are late', async () => {
+    const url = await startBefore(() => {}, { headers_timeout_ms: 20, breaker_failures: 1 })
+
+    expect((await turn(url)).status).toBe(504)
+
+    expect(await stateOf(url)).toBe(0)
+  })
+
+  it('stays closed for clients that leave before the answer', async () => {
+    const url = await startBefore(() => {}, { breaker_failures: 1 })
+    const gone = new AbortController()
+    const asked = ask(url, '/v1/chat/completions', { body: { model: 'm', messages: [] }, signal: gone.signal })
+    await until('the upstream has it', () => upstream?.requests.length === 1)
+
+    gone.abort()
+
+    await expect(asked).rejects.toThrow()
+    await until('the upstream sees it go', () => upstream?.sockets.some(({ destroyed }) => destroyed))
+    expect(await stateOf(url)).toBe(0)
+  })
+
+  it('stays closed for clients that leave in the middle of a body that is passed on while it comes', async () => {
+    const url = await startBefore(() => {}, { breaker_failures: 1 })
+    // One is there from the start, of the question after its models.
+    const before = new Map(upstream?.sockets.map((one) => [one, one.bytesRead]))
+    const { hostname, port } = new URL(url)
+    const begun = [
+      'POST /v1/messages/count_tokens HTTP/1.1',
+      'host: localhost',
+      'content-length: 99999',
+      '',
+      '{"model"',
+    ]
+    const client = connect(Number(port), hostname).on('error', () => {})
+    client.write(begun.join('\r\n'))
+    const socket = await until('the upstream has its beginning', () =>
+      upstream?.sockets.find((one) => one.bytesRead > (before.get(one) ?? 0)),
+    )
+
+    client.resetAndDestroy()
+
+    await until('the upstream sees it go', () => socket.destroyed)
+    expect(await stateOf(url)).toBe(0)
+  })
+})
