@@ -288,8 +288,15 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       host: settings.host,
       port: settings.port,
       allowedHosts: settings.allowed_hosts,
-      maxHeaderBytes: settings.max_header_bytes,
-      bodyTimeoutMs: settings.body_timeout_ms,
+      limits: {
+        maxHeaderBytes: settings.max_header_bytes,
+        maxHeaders: settings.max_headers,
+        requestHeadersTimeoutMs: settings.request_headers_timeout_ms,
+        bodyTimeoutMs: settings.body_timeout_ms,
+        keepAliveMs: settings.keep_alive_ms,
+        clientStallMs: settings.client_stall_ms,
+      },
+      stalled: () => metrics.stalledClients.inc(),
       proxy: (request, response) => void proxy.handle(request, response, (incoming) => callers.identify(incoming)),
       api: (request, response) => void apiListener(request, response),
     })

@@ -35,6 +35,7 @@ export function openUpstream(settings: Settings, { metrics, log, now }: Upstream
     connectTimeoutMs: settings.connect_timeout_ms,
     headersTimeoutMs: settings.headers_timeout_ms,
     bodyTimeoutMs: settings.stream_timeout_ms,
+    keepAliveMs: settings.upstream_keep_alive_ms,
     onRetry: (cause) => metrics.upstreamRetries.inc({ cause }),
   })
   return new GuardedUpstream(upstream, breaker)

@@ -6,14 +6,16 @@ import type { Duplex } from 'node:stream'
 import { CwmError } from './base/errors.ts'
 import { isLoopback, loopbackNames } from './base/loopback.ts'
 import { Connections } from './connections.ts'
-import { errorBody } from './dialects/errors.ts'
+import { errorBodyForAll } from './dialects/errors.ts'
+import { type ConnectionLimits, checkHeaderCount, serverOptions, watchConnections } from './server-limits.ts'
 
 export interface ServerOptions {
   readonly host: string
   readonly port: number
   readonly allowedHosts: readonly string[]
-  readonly maxHeaderBytes: number
-  readonly bodyTimeoutMs: number
+  readonly limits: ConnectionLimits
+  /** Called for each client whose connection is closed because it did not read. */
+  readonly stalled: () => void
   /** Everything that may be forwarded. */
   readonly proxy: (request: IncomingMessage, response: ServerResponse) => void
   /** `/cwm/…` but for `/cwm/s/…` and `/cwm/w/…`. */
@@ -42,8 +44,7 @@ export async function listen(options: ServerOptions): Promise<Door> {
   const connections = new Connections()
   const server = createServer(
     {
-      maxHeaderSize: options.maxHeaderBytes,
-      requestTimeout: options.bodyTimeoutMs,
+      ...serverOptions(options.limits),
       // Refused below, in words.
       requireHostHeader: false,
       keepAlive: true,
@@ -55,18 +56,14 @@ export async function listen(options: ServerOptions): Promise<Door> {
       response.on('error', () => {})
       if (response.socket === null) tellOfClose(request, response)
       connections.began(request.socket, response)
-      if (request.headers.host === undefined && request.httpVersion === '1.1') {
-        refuse(response, new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' }))
-      } else if (checksHost && !allowed.has(hostName(request.headers.host))) {
-        refuse(
-          response,
-          new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' }),
-        )
-      } else if (OWN.test(request.url ?? '')) options.api(request, response)
+      const refusal = checkHeaderCount(request, options.limits) ?? checkHost(request, checksHost ? allowed : undefined)
+      if (refusal !== undefined) refuse(response, refusal)
+      else if (OWN.test(request.url ?? '')) options.api(request, response)
       else options.proxy(request, response)
     },
   )
   server.on('connection', (socket) => connections.opened(socket))
+  watchConnections(server, options.limits, (socket) => connections.answerOf(socket), options.stalled)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // Bytes of ours in the middle of an answer would be taken for its own.
     if (connections.answerOf(socket)?.headersSent === true) socket.destroy()
@@ -110,7 +107,8 @@ function unreadable({ code }: NodeJS.ErrnoException): CwmError {
   if (code === 'HPE_HEADER_OVERFLOW')
     return new CwmError('HEADERS_TOO_LARGE', 'the headers are too large (setting max_header_bytes)')
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new CwmError('BODY_TIMEOUT', 'the request did not arrive whole in time (setting body_timeout_ms)')
+    const settings = 'settings request_headers_timeout_ms and body_timeout_ms'
+    return new CwmError('BODY_TIMEOUT', `the request did not arrive in time (${settings})`)
   }
   return new CwmError('INVALID_HTTP', 'this is not a request that can be read')
 }
@@ -125,7 +123,7 @@ function refuseSocket(socket: Duplex, error: CwmError): void {
   }
   const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
   socket.once('close', () => clearTimeout(timer))
-  const body = errorBody('chat', error, '')
+  const body = errorBodyForAll(error)
   const head = [
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`,
     'connection: close',
@@ -150,12 +148,21 @@ function tellOfClose({ socket }: IncomingMessage, response: ServerResponse): voi
   response.once('socket', () => socket.off('close', close))
 }
 
+/** `allowed`: names that are answered; undefined: all. */
+function checkHost({ headers, httpVersion }: IncomingMessage, allowed: ReadonlySet<string> | undefined) {
+  if (headers.host === undefined && httpVersion === '1.1') {
+    return new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' })
+  }
+  if (allowed === undefined || allowed.has(hostName(headers.host))) return undefined
+  return new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' })
+}
+
 function hostName(host: string | undefined): string {
   return (host ?? '').toLowerCase().replace(/:\d*$/, '')
 }
 
 function refuse(response: ServerResponse, error: CwmError): void {
-  const body = Buffer.from(errorBody('chat', error, ''))
+  const body = Buffer.from(errorBodyForAll(error))
   response.writeHead(error.status, {
     'content-type': 'application/json',
     'content-length': body.length,

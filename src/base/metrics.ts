@@ -60,6 +60,7 @@ export function createMetrics() {
       registers,
     }),
     clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client left before the end'),
+    stalledClients: plain.counter('cwm_stalled_clients_total', 'Clients cut off because they did not read'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
     degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),
     promptTokens: plain.counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),

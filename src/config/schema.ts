@@ -163,7 +163,21 @@ const shape = {
       'Bytes of all request bodies that are held at one moment, unpacked; over it a request is refused (429). A tenant with more than one body leaves as much free as it holds',
     ),
   max_header_bytes: bytes.default(64 * 1024).describe('Largest request header section, bytes'),
+  max_headers: count.default(256).describe('Most headers of a request'),
+  request_headers_timeout_ms: ms
+    .default(60_000)
+    .describe("Time for a request's headers to arrive, milliseconds; 0 waits for ever"),
   body_timeout_ms: ms.default(300_000).describe('Time for a request to arrive whole, milliseconds; 0 waits for ever'),
+  client_stall_ms: ms
+    .default(600_000)
+    .describe(
+      'Time for which a client may take nothing of an answer that waits for it, milliseconds; 0 waits for ever',
+    ),
+  keep_alive_ms: ms
+    .default(75_000)
+    .describe(
+      'Time for which a connection without a request stays open, milliseconds; longer than that of a balancer before cwm. 0 keeps it for ever',
+    ),
   max_held_bytes: bytes
     .default(16 * MIB)
     .describe('Largest JSON answer that is held until whole; a larger one passes unread'),
@@ -203,6 +217,11 @@ const shape = {
   audit_keep: count.default(100_000).describe('Entries that the audit log keeps, of all tenants together'),
   connections: count.default(512).describe('Sockets to the upstream'),
   connect_timeout_ms: ms.default(10_000).describe('Time to connect to the upstream, milliseconds'),
+  upstream_keep_alive_ms: count
+    .default(3_000)
+    .describe(
+      'Time for which a connection to the upstream stays open without a request, milliseconds; shorter than the upstream keeps it (uvicorn: 5 s)',
+    ),
   headers_timeout_ms: ms
     .default(1_800_000)
     .describe(

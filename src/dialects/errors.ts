@@ -36,9 +36,16 @@ export function errorBody(dialect: Dialect, error: CwmError, requestId: string):
       request_id: requestId,
     })
   }
-  return JSON.stringify({
-    error: { message: error.told, type: error.type, param: error.param ?? null, code: wireCode(error) },
-  })
+  return JSON.stringify(openaiError(error))
+}
+
+function openaiError(error: CwmError) {
+  return { error: { message: error.told, type: error.type, param: error.param ?? null, code: wireCode(error) } }
+}
+
+/** The JSON text of an error where the dialect is not known: clients of OpenAI's and of Anthropic's API both read it. */
+export function errorBodyForAll(error: CwmError): string {
+  return JSON.stringify({ type: 'error', ...openaiError(error) })
 }
 
 /** The event that tells a client of a stream that it broke. It is followed by a broken connection, never by a clean end. */

@@ -15,6 +15,8 @@ export interface UpstreamOptions {
   readonly headersTimeoutMs: number
   /** Between two byte chunks of an answer; 0, the default, waits for ever. */
   readonly bodyTimeoutMs: number
+  /** A connection that no request uses is closed after so long; `KEEP_ALIVE_MS` if absent. */
+  readonly keepAliveMs?: number
   /** A request of which nothing was sent is being sent once more. */
   readonly onRetry?: (cause: RetryCause) => void
 }
@@ -62,6 +64,7 @@ export class Upstream {
   /** Throws `CONFIG` when the URL is not an http(s) one. */
   constructor(options: UpstreamOptions) {
     const url = parseUrl(options.url)
+    const keepAliveTimeout = options.keepAliveMs ?? KEEP_ALIVE_MS
     this.origin = url.origin
     this.basePath = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
     this.#onRetry = options.onRetry
@@ -71,8 +74,8 @@ export class Upstream {
       connect: { timeout: options.connectTimeoutMs },
       headersTimeout: options.headersTimeoutMs,
       bodyTimeout: options.bodyTimeoutMs,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      keepAliveTimeout,
+      keepAliveMaxTimeout: keepAliveTimeout,
     })
   }
 
