@@ -19,7 +19,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   BODY_TOO_LARGE: 'The body is over `max_body_bytes`.',
   UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain.',
   UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
-  BODY_TIMEOUT: 'The request did not arrive whole within `body_timeout_ms`, or its headers within `request_headers_timeout_ms`.',
+  BODY_TIMEOUT:
+    'The request did not arrive whole within `body_timeout_ms`, or its headers within `request_headers_timeout_ms`.',
   HEADERS_TOO_LARGE: 'The header section is over `max_header_bytes`, or has more than `max_headers` lines.',
   INVALID_HTTP: 'The request is not HTTP that can be read; the connection is closed.',
   NOT_SUPPORTED: 'cwm does not do this; the message says what to do instead.',
