@@ -10,7 +10,6 @@ import type { Settings } from './config/schema.ts'
 import { KeyDeriver } from './sessions/salt.ts'
 import { loadSecret } from './sessions/secret.ts'
 import { type DataDirLock, lockDataDir } from './store/data-dir-lock.ts'
-import { openRedisStore } from './store/redis.ts'
 import { Sealer } from './store/seal.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 
@@ -66,6 +65,8 @@ async function openShared(
     )
   }
   const deriver = new KeyDeriver((await loadSecret(settings.secret, settings.data_dir)).secret)
+  // Its client takes 20 MB: only where it is used.
+  const { openRedisStore } = await import('./store/redis.ts')
   const store = await openRedisStore({ url, log, ...(sealer === undefined ? {} : { sealer }) })
   await checkSecret(store, deriver, 'the Redis store').catch(closing(() => store.close()))
   const { host } = new URL(url)

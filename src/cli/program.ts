@@ -5,7 +5,6 @@ import { CwmError } from '../base/errors.ts'
 import { variableOf } from '../config/load.ts'
 import { defaultOf, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
 import { version } from '../version.ts'
-import { runDemo } from './demo.ts'
 import { runKey } from './key.ts'
 import { runServe } from './serve.ts'
 
@@ -31,7 +30,13 @@ export function createProgram(): Command {
     .command('demo')
     .description('Show the main job on a simulated engine: two sessions, freeze, restart, thaw, receipt')
     .option('--keep', 'leave it running afterwards, for your own SDK')
-    .action((options: { keep?: boolean }) => run(() => runDemo(options.keep === true)))
+    .action((options: { keep?: boolean }) =>
+      run(async () => {
+        // The simulator and its tokenizer take 40 MB, which `serve` shall not.
+        const { runDemo } = await import('./demo.ts')
+        await runDemo(options.keep === true)
+      }),
+    )
 
   program
     .command('key')
