@@ -193,7 +193,7 @@ const shape = {
   retain_bytes: bytes.default(256 * MIB).describe('Largest size of all retained turns, bytes; the oldest go first'),
   base_window_bytes: bytes.default(256 * MIB).describe('Memory for the messages of thawed windows'),
   tracking_bytes: cacheBytes
-    .default(96 * MIB)
+    .default(64 * MIB)
     .describe(
       'Memory for sessions and the histories by which they are found again, bytes; the store has them all, and a session takes about 1,000',
     ),
