@@ -19,7 +19,7 @@ const MIB = 1024 * 1024
 const BOUND = 64 * MIB
 const DAY = 24 * 3_600_000
 /** The shares that src/app.ts gives of the default of `tracking_bytes`. */
-const DEFAULT = { maxSessionBytes: 60 * MIB, maxHistoryBytes: 24 * MIB }
+const DEFAULT = { maxSessionBytes: 40 * MIB, maxHistoryBytes: 16 * MIB }
 const sessionCount = Math.round(1_000_000 * Number(process.env.CWM_BENCH_SCALE ?? 1))
 const inFlight = 1_000
 const RUNS = 2_000
