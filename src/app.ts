@@ -213,7 +213,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
         engine,
         scales: new TokenScales(engine),
-        blocks: new BlockScales(),
+        blocks: new BlockScales(now),
         sizes: new KnownSizes(tracking.sizes),
         events,
         models,

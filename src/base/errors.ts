@@ -70,18 +70,21 @@ export class CwmError extends Error {
   readonly param: string | undefined
   /** Words of another server. They may quote the client's prompt, so they are told to the client and never logged. */
   readonly detail: string | undefined
+  /** The HTTP status of another server's refusal. */
+  readonly refusedWith: number | undefined
   /** Seconds after which to come again, for the header `Retry-After`; undefined: it would not help. */
   readonly retryAfterS: number | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { param?: string; cause?: unknown; detail?: string; retryAfterS?: number } = {},
+    options: { param?: string; cause?: unknown; detail?: string; refusedWith?: number; retryAfterS?: number } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.param = options.param
     this.detail = options.detail
+    this.refusedWith = options.refusedWith
     this.retryAfterS = options.retryAfterS ?? (this.status === 503 ? 1 : undefined)
   }
 
@@ -108,4 +111,13 @@ export function toCwmError(thrown: unknown): CwmError {
   return new CwmError('INTERNAL', 'cwm failed on this request; the log has the cause under its x-cwm-request-id', {
     cause: thrown,
   })
+}
+
+/** Statuses of a call that is not taken, and of an endpoint that is switched off or not there. */
+const FINAL: readonly number[] = [400, 403, 404, 405, 422, 501]
+
+/** Whether the upstream would refuse the same call again: not so a key, a call too many, or its own failure. What is no answer of an engine at all has no status, and stays so. */
+export function isFinalRefusal(thrown: unknown): boolean {
+  if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') return false
+  return thrown.refusedWith === undefined || FINAL.includes(thrown.refusedWith)
 }

@@ -76,7 +76,7 @@ export function createMetrics() {
     truncations: counter('cwm_truncated_answers_total', 'Answers that the context limit cut', ['dialect']),
     sizeChecks: plain.counters(
       'cwm_size_checks_total',
-      'Turns measured before their dispatch, by how: estimate, tokenize',
+      'How turns were measured before their dispatch: estimate, tokenize; of the latter nobody (no count: it goes out unmeasured), failed',
       'by',
     ),
     overflows: counter(

@@ -29,7 +29,7 @@ const CLIENT_TOOLS = new Set<JsonValue | undefined>([undefined, 'function', 'cus
 const RESULTS = new Set<JsonValue | undefined>(['tool_result', 'function_call_output', 'custom_tool_call_output'])
 
 /**
- * Never below the engine's own count, but for the template's preamble: callers add `PREAMBLE_TOKENS`, or what they have learnt of it.
+ * Never below the engine's own count, but for the template's preamble: callers add `PREAMBLE_TOKENS`.
  * Infinite where there is no bound (a template of the client's own). Not for messages that hold media.
  */
 export function upperTokens({ messages, shaping }: Pick<Prompt, 'messages' | 'shaping'>): number {

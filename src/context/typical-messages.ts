@@ -49,6 +49,14 @@ export function typicalTokensOfShaping(shaping: JsonObject, scale = UNSCALED): n
   return Math.min(tokens, upperTokensOfShaping(shaping))
 }
 
+/** The words of a message that count. */
+export function wordsOf(part: JsonValue | undefined): readonly string[] {
+  if (typeof part === 'string') return [part]
+  if (Array.isArray(part)) return part.flatMap((item: JsonValue) => wordsOf(item))
+  if (!isObject(part)) return []
+  return Object.entries(part).flatMap(([key, member]) => (UNWRITTEN.has(key) ? [] : wordsOf(member)))
+}
+
 function ofPart(part: JsonValue | undefined, scale: TokenScale): number {
   if (!isObject(part))
     return Array.isArray(part) ? sum(part, (item) => PART + ofPart(item, scale)) : ofJson(part, scale)

@@ -65,7 +65,7 @@ async function drive(
       countText: (_model, text) => Promise.resolve(encodeText(String(text)).length),
     },
     scales: { of: () => Promise.resolve(UNSCALED) },
-    blocks: new BlockScales(),
+    blocks: new BlockScales(Date.now),
     sizes,
     metrics: createMetrics(),
   }
@@ -94,7 +94,6 @@ async function drive(
       expect(promptTokens).toBeLessThanOrEqual(limit - Math.min(1024, limit / 8))
       const reply = { role: 'assistant', content: `${turn} ${prose(300, 'reply')}`.slice(0, replyBytes) }
       const boundary = chain.boundary([reply])
-      sizes.notePrompt('m', false, promptTokens)
       if (boundary !== undefined && shape !== undefined) {
         sizes.note([boundary], { tokens: promptTokens + upperTokens({ messages: [reply], shaping: {} }), shape })
       }

@@ -149,8 +149,7 @@ export class TurnMemory {
   /** What the next turn of this history is measured from. */
   #noteSize({ choices }: Observation, { promptTokens }: Usage): void {
     const { sizes } = this.#parts
-    const { model, hasTools, shape } = this.#turn
-    sizes.notePrompt(model, hasTools, promptTokens)
+    const { shape } = this.#turn
     if (shape === undefined) return
     const replies = choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
     const digests = choices.flatMap(({ messages }) => this.#boundaries(messages))

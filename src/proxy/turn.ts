@@ -17,7 +17,7 @@ import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
 import { type KeepParts, keepWhole } from './keep-whole.ts'
 import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
-import { type FitRequest, fitTurn, hasTools, type OverflowParts } from './overflow.ts'
+import { type FitRequest, fitTurn, type OverflowParts } from './overflow.ts'
 import { findMember, setMembers } from './raw-json.ts'
 import { clientSaltOf, outerSystemOf, windowBefore } from './window-before.ts'
 
@@ -73,7 +73,6 @@ export interface Turn {
   readonly maxTokens: number | undefined
   /** The engine's own limit, tokens; undefined when it is not known. */
   readonly engineLimit: number | undefined
-  readonly hasTools: boolean
   /** What the prompt is made of beside its messages, where it was measured. */
   readonly shape: string | undefined
   /** Where the prompt is cut; undefined when it goes out whole. */
@@ -193,7 +192,6 @@ async function buildTurn(
       Array.isArray(json.prompt) && json.prompt.length > 1 && typeof json.prompt[0] !== 'number'
         ? undefined
         : engineModel?.limit,
-    hasTools: outgoing !== undefined && hasTools(outgoing.shaping),
     shape: fitted.shape,
     rollover,
     scope,

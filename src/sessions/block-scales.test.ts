@@ -3,7 +3,7 @@ import type { JsonValue } from '../base/json.ts'
 import { BlockScales } from './block-scales.ts'
 
 /** Messages of ten estimated tokens each; the engine counts so many times as many in each block of three. */
-function ask(length: number, ratios: readonly (number | undefined)[], scales = new BlockScales()) {
+function ask(length: number, ratios: readonly (number | undefined)[], scales = new BlockScales(Date.now)) {
   const counted: number[] = []
   const messages = Array.from({ length }, (_, i) => i)
   const factors = scales.of({
@@ -11,11 +11,10 @@ function ask(length: number, ratios: readonly (number | undefined)[], scales = n
     blockTokens: 30,
     estimate: () => 10,
     keyOf: (block) => JSON.stringify(block),
-    count: (block: readonly JsonValue[]) => {
+    ratioOf: (block: readonly JsonValue[]) => {
       const at = Math.floor(Number(block[0]) / 3)
       counted.push(at)
-      const ratio = ratios[at]
-      return Promise.resolve(ratio === undefined ? undefined : block.length * 10 * ratio)
+      return Promise.resolve(ratios[at])
     },
   })
   return { factors, counted }
@@ -39,7 +38,7 @@ it('gives a longer history the factors of a shorter one', async () => {
 })
 
 it('asks for each block once', async () => {
-  const scales = new BlockScales()
+  const scales = new BlockScales(Date.now)
   await ask(9, [1, 1, 1], scales).factors
 
   const again = ask(12, [1, 1, 1, 1], scales)
@@ -52,4 +51,31 @@ it('goes on as before where nobody can count, and multiplies nothing where nobod
   expect(await ask(9, [2, undefined, 1]).factors).toEqual(Array<number>(9).fill(2.125))
   expect(await ask(9, [undefined, undefined, undefined]).factors).toEqual(Array<number>(9).fill(1))
   expect(await ask(2, []).factors).toEqual([1, 1])
+})
+
+it('remembers no failure: the next call asks again, and hears what others hear', async () => {
+  const scales = new BlockScales(Date.now)
+  const asked = {
+    messages: [0, 1, 2],
+    blockTokens: 30,
+    estimate: () => 10,
+    keyOf: (block: unknown) => JSON.stringify(block),
+  }
+
+  await expect(scales.of({ ...asked, ratioOf: () => Promise.reject(new Error('not now')) })).rejects.toThrow('not now')
+
+  expect(await scales.of({ ...asked, ratioOf: () => Promise.resolve(2) })).toEqual([2.125, 2.125, 2.125])
+})
+
+it('asks again after a minute where nobody could count: the engine may have been started anew', async () => {
+  let at = 1_000
+  const scales = new BlockScales(() => at)
+  const factors = (ratio: number | undefined) => ask(3, [ratio], scales).factors
+  await factors(undefined)
+  const soon = await factors(2)
+
+  at += 61_000
+
+  expect(soon).toEqual([1, 1, 1])
+  expect(await factors(2)).toEqual([2.125, 2.125, 2.125])
 })

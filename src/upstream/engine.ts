@@ -75,22 +75,9 @@ export class Engine {
     return (counted ?? (await this.#idsOf(prompt, options, 'count')))?.length
   }
 
-  /**
-   * Tokens of the bare `prompt` of completions; of several prompts the longest one's, since each has the whole limit to itself.
-   * Undefined for what is no prompt, and where the engine has no `/tokenize`. Throws `UPSTREAM_REJECTED` when the engine refuses it.
-   */
-  async countText(model: string, prompt: JsonValue | undefined, options: CallOptions): Promise<number | undefined> {
-    if (typeof prompt === 'string') return (await this.textIds(model, prompt, options))?.length
-    if (!Array.isArray(prompt)) return undefined
-    const prompts = prompt as readonly JsonValue[]
-    if (prompts.every((id) => typeof id === 'number')) return prompts.length
-    let most = 0
-    for (const one of prompts) {
-      const tokens = await this.countText(model, one, options)
-      if (tokens === undefined) return undefined
-      most = Math.max(most, tokens)
-    }
-    return most
+  /** Tokens of a bare text. Undefined where the engine has no `/tokenize`. Throws `UPSTREAM_REJECTED` when the engine refuses it. */
+  async countText(model: string, text: string, options: CallOptions): Promise<number | undefined> {
+    return (await this.textIds(model, text, options))?.length
   }
 
   /** Ids of a bare text, with the marks that the tokenizer puts before it unless told not to. Undefined and throws as `countText`. */

@@ -92,5 +92,8 @@ export function rejectionOf(path: string, { status, body }: UpstreamAnswer): Cwm
   const said =
     isObject(error) && typeof error.message === 'string' ? error.message.split('\n', 1)[0]?.slice(0, 200) : undefined
   const message = `${path} of the upstream answered ${status}`
-  return new CwmError('UPSTREAM_REJECTED', message, said === undefined ? {} : { detail: said })
+  return new CwmError('UPSTREAM_REJECTED', message, {
+    refusedWith: status,
+    ...(said === undefined ? {} : { detail: said }),
+  })
 }

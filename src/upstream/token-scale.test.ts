@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { typicalTokens, UNSCALED } from '../context/typical.ts'
+import { rejectionOf } from './json.ts'
 import { TokenScales } from './token-scale.ts'
 
 const noKey = undefined
@@ -64,3 +65,31 @@ it('a failure is thrown, and the next call asks again', async () => {
 it('an engine that cannot count is not scaled', async () => {
   expect(await new TokenScales(engineOf(() => undefined)).of('m', noKey)).toEqual(UNSCALED)
 })
+
+it.each([400, 403, 501])(
+  'an engine that answers %d to every text is not scaled: it would say so again',
+  async (status) => {
+    const engine = engineOf(() => {
+      throw rejectionOf('/tokenize', { status, body: {} })
+    })
+
+    expect(await new TokenScales(engine).of('m', noKey)).toEqual(UNSCALED)
+  },
+)
+
+it.each([401, 429, 500, 503])(
+  '%d is no word on the tokenizer: it is thrown, and the next call asks again',
+  async (status) => {
+    let fails = true
+    const engine = engineOf(() => {
+      if (fails) throw rejectionOf('/tokenize', { status, body: {} })
+      return 1.3
+    })
+    const scales = new TokenScales(engine)
+
+    await expect(scales.of('m', noKey)).rejects.toMatchObject({ code: 'UPSTREAM_REJECTED' })
+    fails = false
+
+    expect(await scales.of('m', noKey)).toEqual({ ascii: 1.5, beyond: 1.5 })
+  },
+)

@@ -2,6 +2,7 @@
 // same on every proxy and after every restart, since cuts of histories hang on it; so the texts are fixed, and the grid is wide.
 
 import { LRUCache } from 'lru-cache'
+import { isFinalRefusal } from '../base/errors.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from '../context/typical.ts'
 import type { CallOptions, Engine } from './engine.ts'
 
@@ -35,8 +36,8 @@ export class TokenScales {
   }
 
   /**
-   * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`.
-   * Asked once per model. Throws as `callJson`, and `UPSTREAM_REJECTED`; then the next call asks again.
+   * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`, or none for us.
+   * Asked once per model. Throws what `textIds` throws, but for a refusal that is final; then the next call asks again.
    */
   async of(model: string, apiKey: string | undefined): Promise<TokenScale> {
     const known = this.#known.get(model)
@@ -63,12 +64,16 @@ export class TokenScales {
   async #ratio(model: string, texts: readonly string[], options: CallOptions): Promise<number | undefined> {
     const ratios: number[] = []
     for (const text of texts) {
-      const ids = await this.#engine.textIds(model, text, options, 'text only')
+      const ids = await this.#engine.textIds(model, text, options, 'text only').catch(unlessFinal)
       if (ids === undefined) return undefined
       ratios.push(ids.length / typicalTokens(text))
     }
     return Math.max(...ratios)
   }
+}
+
+function unlessFinal(thrown: unknown): undefined {
+  if (!isFinalRefusal(thrown)) throw thrown
 }
 
 function ontoGrid(ratio: number): number {

@@ -216,9 +216,16 @@ describe('the policy', () => {
     expect(errorOf(got)).toMatchObject({ code: 'invalid_header', param: 'x-cwm-overflow' })
   })
 
-  it('asks the tokenizer for nothing that is surely small enough', async () => {
-    await chat(stack.url, [user('Where does it run?')])
+  it('asks the tokenizer for nothing that is surely small enough, whatever the template writes before it', async () => {
+    const larger = await startStack({ sim: { maxModelLen: 2048 }, settings: { overflow: 'reject', freeze_at: 0 } })
+    try {
+      larger.sim.requests.clear()
+      await chat(larger.url, [user('Where does it run?')])
 
-    expect(stack.sim.requests.all('engine').map(({ path }) => path)).toEqual(['/v1/chat/completions'])
+      const paths = larger.sim.requests.all('engine').map(({ path }) => path)
+      expect(paths.filter((path) => path !== '/v1/models')).toEqual(['/v1/chat/completions'])
+    } finally {
+      await larger.close()
+    }
   })
 })

@@ -39,7 +39,8 @@ describe('a window thawed before a history that is known without it', () => {
     expect(big.promptTokens + first.promptTokens).toBeGreaterThan(LIMIT - RESERVE)
     expect(big.promptTokens + first.promptTokens).toBeLessThan(LIMIT - 60)
 
-    const got = await askChat(stack.url, history, atLength('ann', { 'x-cwm-window': 'big' }))
+    await rest(stack.url, 'POST', '/windows/big/thaw', { session_id: 'ann' })
+    const got = await askChat(stack.url, history, atLength('ann'))
 
     expect(got.headers['x-cwm-context']).toBeUndefined()
     expect(errorOf(got).code).toBe('context_length_exceeded')
