@@ -36,3 +36,8 @@ export function isWindowName(text: string): boolean {
 export function isReservedName(name: string): boolean {
   return name.startsWith('auto.')
 }
+
+/** What names a session among those of all tenants. Neither part can hold a line break. */
+export function sessionKey(tenant: string, id: string): string {
+  return `${tenant}\n${id}`
+}

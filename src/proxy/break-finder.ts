@@ -4,6 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import { toCwmError } from '../base/errors.ts'
 import type { EventSink } from '../base/events.ts'
+import { sessionKey } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { PrefixBreak, SessionRecord, Usage } from '../base/records.ts'
@@ -80,7 +81,7 @@ export class BreakFinder {
   look(delivered: DeliveredTurn): Promise<unknown> {
     const { session, before, usage, found, answers, scope, cut } = delivered
     const { tenant, id } = before
-    const key = JSON.stringify([tenant, id])
+    const key = sessionKey(tenant, id)
     const { several, cut: cutBefore } = this.#noted.get(key) ?? { several: false, cut: undefined }
     this.#noted.set(key, { several: answers > 1, cut })
     const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []

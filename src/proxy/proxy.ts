@@ -22,7 +22,7 @@ import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import type { BodyBudget } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
-import { departureOf, onClose } from './departure.ts'
+import { departureOf } from './departure.ts'
 import { checkFields, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
@@ -74,6 +74,8 @@ interface Note {
   delivered?: boolean
   session?: string
   code?: string
+  /** Who must hear that the connection is closed. */
+  readonly onClose: (() => void)[]
   promptTokens?: number
   cachedTokens?: number
 }
@@ -99,9 +101,12 @@ export class ProxyHandler {
     identify: (request: IncomingMessage) => Caller,
   ): Promise<void> {
     const { metrics, now } = this.#parts
-    const note: Note = { requestId: requestIdOf(request), started: now(), route: 'other', status: 0 }
+    const note: Note = { requestId: requestIdOf(request), started: now(), route: 'other', status: 0, onClose: [] }
     metrics.inFlight.inc()
-    response.once('close', () => this.#log(request, response, note))
+    response.once('close', () => {
+      for (const tell of note.onClose) tell()
+      this.#log(request, response, note)
+    })
     let client = new ClientResponse(response, 'chat', note.requestId)
     try {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
@@ -228,7 +233,8 @@ export class ProxyHandler {
         call,
       })
       const { sessions, autoThaw } = this.#parts
-      onClose(response, () => sessions.release(turn.session))
+      if (response.destroyed) sessions.release(turn.session)
+      else note.onClose.push(() => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc(turn.found)
       if (turn.degraded) {
@@ -239,7 +245,7 @@ export class ProxyHandler {
       if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
       if (response.destroyed) throw clientGone()
       const { contextLimit } = models.peek(turn.model, apiKey) ?? {}
-      if (contextLimit !== undefined) turn.session.change({ limit: contextLimit })
+      if (contextLimit !== undefined) turn.session.limitTo(contextLimit)
       client.set('x-cwm-session', turn.session.record.id)
       client.set('x-cwm-window', turn.base?.record.name)
       if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))
@@ -250,7 +256,7 @@ export class ProxyHandler {
       if (turn.session.record.truncation?.streamed === true) client.set('x-cwm-truncated', 'context; turn=previous')
       const memory = new TurnMemory(this.#parts, turn, rules, reservation, caller)
       response.once('finish', () => memory.delivered())
-      response.once('close', () => memory.closed())
+      note.onClose.push(() => memory.closed())
       this.#dispatch(request, response, route, client, note, {
         headers,
         body: turn.body,
@@ -347,7 +353,7 @@ export class ProxyHandler {
     )
     // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
     const stopListening = turn.session?.onEnd(() => abort(sessionEnded()))
-    response.once('close', () => {
+    note.onClose.push(() => {
       stopListening?.()
       if (!response.writableFinished) abort()
     })

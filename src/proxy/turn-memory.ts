@@ -248,7 +248,7 @@ export class TurnMemory {
     const { clientSalt, lineage, parent } = turn
     const { tenant, id } = session.record
     const { apiKey, actor, policy } = this.#caller
-    retained.keep(tenant, id, turn, Promise.all([stored, looked]))
+    retained.keep(tenant, id, turn, [stored, looked])
     const frozenAs = this.#reservation?.name
     const finished = { session, turn, usage: this.#usage, nearLimit: policy.nearLimit, frozenAs }
     void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))

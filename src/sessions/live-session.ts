@@ -47,6 +47,11 @@ export class LiveSession {
     return stored.createdAt === createdAt && (stored.head !== head || stored.lineage === lineage)
   }
 
+  /** What the engine says of its model. */
+  limitTo(limit: number): void {
+    if (this.#record.limit !== limit) this.change({ limit })
+  }
+
   /** A field given as undefined is taken out. */
   change(change: SessionChange): void {
     // Not by spread: V8 (of Node 20) gives the first such copy a hidden class of its own, 400 bytes and more for each session.

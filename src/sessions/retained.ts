@@ -2,10 +2,12 @@
 
 import { LRUCache } from 'lru-cache'
 import { toCwmError } from '../base/errors.ts'
+import { sessionKey } from '../base/ids.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Dialect } from '../base/records.ts'
 import type { RetainedPrompt, Store } from '../base/store.ts'
+import { valueBytes } from './weights.ts'
 
 /** A finished turn as it went to the upstream. The body holds the salt: it is parsed for its prompt and never shown. */
 export interface RetainedTurn {
@@ -51,12 +53,17 @@ export class RetainedTurns {
   }
 
   /**
-   * Keeps a turn as its session's last; on disk once the session is stored, without which the store keeps none. A store that cannot take it
+   * Keeps a turn as its session's last; on disk once `after` has settled: the session must be stored, without which the store keeps none. A store that cannot take it
    * costs the turn, not the answer.
    */
-  keep(tenant: string, sessionId: string, turn: RetainedTurn, stored: Promise<unknown> = Promise.resolve()): void {
+  keep(
+    tenant: string,
+    sessionId: string,
+    turn: RetainedTurn,
+    after: readonly (Promise<unknown> | undefined)[] = [],
+  ): void {
     const { retain, store, promptOf, maxBytes, log } = this.#options
-    const key = keyOf(tenant, sessionId)
+    const key = sessionKey(tenant, sessionId)
     if (retain === 'memory') this.#turns.set(key, withOwnBytes(turn))
     if (retain !== 'disk') return
     const bytes = bytesOf(turn)
@@ -66,7 +73,7 @@ export class RetainedTurns {
     }
     this.#writingBytes += bytes
     // One after the other, or an earlier turn could be written over a later one.
-    const written = Promise.all([stored, this.#writing.get(key)])
+    const written = Promise.all([...after, this.#writing.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
       .catch((thrown: unknown) => {
         log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
@@ -80,13 +87,13 @@ export class RetainedTurns {
 
   /** The session's last turn as memory has it, to be read later; undefined where it is not kept there. */
   peek(tenant: string, sessionId: string): RetainedTurn | undefined {
-    return this.#turns.get(keyOf(tenant, sessionId))
+    return this.#turns.get(sessionKey(tenant, sessionId))
   }
 
   /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
   async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
     const { retain, store, promptOf } = this.#options
-    const key = keyOf(tenant, sessionId)
+    const key = sessionKey(tenant, sessionId)
     const turn = this.#turns.get(key)
     await this.#writing.get(key)
     const kept = retain === 'disk' ? await store.getRetained(tenant, sessionId) : turn && promptOf(turn)
@@ -95,12 +102,8 @@ export class RetainedTurns {
 
   /** Forgets what this process holds of a session; the store forgets with the session itself. */
   drop(tenant: string, sessionId: string): void {
-    this.#turns.delete(keyOf(tenant, sessionId))
+    this.#turns.delete(sessionKey(tenant, sessionId))
   }
-}
-
-function keyOf(tenant: string, sessionId: string): string {
-  return JSON.stringify([tenant, sessionId])
 }
 
 /** A small body lies in a slab of Node's with what others left there, and would keep all of it. */
@@ -116,10 +119,10 @@ function bytesOf({ body, reply }: RetainedTurn): number {
   return body.length + replyBytes(reply) + 512
 }
 
-/** The reply was read from bytes that no longer exist; twice its JSON is an upper guess of what it holds. */
+/** The reply was read from bytes that no longer exist; twice what it seems to weigh is an upper guess of what it holds. */
 function replyBytes(reply: readonly JsonValue[]): number {
   try {
-    return 2 * JSON.stringify(reply).length
+    return 2 * valueBytes(reply)
   } catch {
     // Nested deeper than the stack is high: no request could hold it, so it is not kept.
     return Number.MAX_SAFE_INTEGER / 2

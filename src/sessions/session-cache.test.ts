@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { sessionKey } from '../base/ids.ts'
 import { LiveSession } from './live-session.ts'
-import { SessionCache, sessionKey } from './session-cache.ts'
+import { SessionCache } from './session-cache.ts'
 
 function aSession(id: string) {
   const record = {

@@ -37,11 +37,6 @@ export class SessionCache {
   }
 }
 
-/** What names a session among those of all tenants. */
-export function sessionKey(tenant: string, id: string): string {
-  return JSON.stringify([tenant, id])
-}
-
 function weightOf(session: LiveSession, key: string): number {
   return ENTRY_BYTES + textBytes(key) + session.bytes
 }

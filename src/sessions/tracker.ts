@@ -4,7 +4,7 @@
 import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
-import { randomId } from '../base/ids.ts'
+import { randomId, sessionKey } from '../base/ids.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import type { Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
 import type { Isolation } from '../base/tenants.ts'
@@ -13,7 +13,7 @@ import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { type Binding, boundRecord, LiveSession } from './live-session.ts'
-import { SessionCache, sessionKey } from './session-cache.ts'
+import { SessionCache } from './session-cache.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
