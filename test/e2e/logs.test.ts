@@ -1,76 +1,41 @@
 // The real process: what `cwm serve` writes to its standard error holds no prompt, key, salt or secret, whatever goes wrong.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Sim, startSim } from '../../src/sim/index.ts'
 import { ask } from '../support/client.ts'
 import { askChat, prose, saltsIn, user } from '../support/conversation.ts'
-import { until, within } from '../support/deadline.ts'
+import { type BuiltCwm, buildCwm, type ServeProcess, startServe } from '../support/serve-process.ts'
 
-const root = new URL('../..', import.meta.url).pathname
 let sim: Sim
-let cwm: ChildProcess
-let dataDir: string
-let built: string
-let errors = ''
-let exit: Promise<unknown>
+let built: BuiltCwm
+let cwm: ServeProcess
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'cwm-logs-'))
-  // Built apart, so that what runs is this source and nobody else's dist.
-  built = join(root, 'node_modules', '.cache', `cwm-e2e-${process.pid}`)
-  await mkdir(built, { recursive: true })
-  await copyFile(join(root, 'package.json'), join(built, 'package.json'))
-  const tsc = join(root, 'node_modules', '.bin', 'tsc')
-  execFileSync(tsc, ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(built, 'dist')], { cwd: root })
+  built = await buildCwm()
   sim = await startSim({ eventFlushMs: 0 })
-  cwm = spawn(
-    process.execPath,
-    [
-      join(built, 'dist', 'cli', 'main.js'),
-      'serve',
-      '--upstream',
-      sim.engineUrl,
-      '--coordinator',
-      sim.coordinatorUrl,
-      '--port',
-      '0',
-      '--data-dir',
-      dataDir,
-    ],
-    {
-      cwd: dataDir,
-      env: {
-        PATH: process.env.PATH,
-        CWM_UPSTREAM_API_KEY: 'engine-key-9f3c',
-        CWM_OPERATOR_KEY: 'operator-key-77aa21',
-        CWM_LOG_LEVEL: 'debug',
-        CWM_DRAIN_MS: '500',
-      },
-      stdio: ['ignore', 'ignore', 'pipe'],
+  cwm = await startServe(built, {
+    upstream: sim.engineUrl,
+    flags: { coordinator: sim.coordinatorUrl },
+    env: {
+      CWM_UPSTREAM_API_KEY: 'engine-key-9f3c',
+      CWM_OPERATOR_KEY: 'operator-key-77aa21',
+      CWM_LOG_LEVEL: 'debug',
+      CWM_DRAIN_MS: '500',
     },
-  )
-  exit = once(cwm, 'exit')
-  cwm.stderr?.on('data', (chunk: Buffer) => {
-    errors += chunk.toString()
   })
 }, 60_000)
 
 afterAll(async () => {
-  if (cwm.exitCode === null) cwm.kill('SIGKILL')
-  await exit
+  await cwm.dispose()
   await sim.close()
-  await rm(dataDir, { recursive: true, force: true })
-  await rm(built, { recursive: true, force: true })
+  await built.dispose()
 })
 
 describe('cwm serve', () => {
   it('logs each request once and nothing that is secret, and ends with 0 on SIGTERM', async () => {
-    const url = await until('the ready line', () => /ready\s+(http:\/\/\S+)\/v1/.exec(errors)?.[1], 15_000)
+    const url = await cwm.ready()
     const key = { authorization: 'Bearer client-key-41d8' }
     const words = `Kittiwake ${prose(500)}. Kittiwakes nest here.`
     await askChat(url, [user(words)], {
@@ -96,10 +61,10 @@ describe('cwm serve', () => {
     const salts = sim.requests.all('engine').flatMap((entry) => saltsIn(entry.body))
 
     cwm.kill('SIGTERM')
-    await within('cwm ends', exit, 10_000)
+    const exitCode = await cwm.ended()
 
-    const secret = (await readFile(join(dataDir, 'secret'), 'utf8')).trim()
-    expect(cwm.exitCode).toBe(0)
+    const secret = (await readFile(join(cwm.dataDir, 'secret'), 'utf8')).trim()
+    expect(exitCode).toBe(0)
     expect(salts.length).toBeGreaterThan(3)
     for (const hidden of [
       ...new Set(salts),
@@ -111,13 +76,9 @@ describe('cwm serve', () => {
       'Kittiwake',
       'harbour',
     ]) {
-      expect(errors.includes(hidden), `the log holds ${hidden.slice(0, 12)}`).toBe(false)
+      expect(cwm.output.includes(hidden), `the log holds ${hidden.slice(0, 12)}`).toBe(false)
     }
-    const lines = errors
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-    const requests = lines.filter((line) => line.msg === 'request' && line.route === '/v1/chat/completions')
+    const requests = cwm.log.filter((line) => line.msg === 'request' && line.route === '/v1/chat/completions')
     expect(requests).toHaveLength(7)
     expect(requests[0]).toMatchObject({ method: 'POST', status: 200, session: expect.stringMatching(/^s-/) })
   }, 60_000)

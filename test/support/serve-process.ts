@@ -1,0 +1,104 @@
+// `cwm serve` as a process of its own, built from this source: for what only a process has, signals, exit codes and standard error.
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { until, within } from './deadline.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface BuiltCwm {
+  /** Path of the built `cli/main.js`. */
+  readonly main: string
+  dispose(): Promise<void>
+}
+
+/** Built apart, so that what runs is this source and nobody else's dist. Takes some seconds. */
+export async function buildCwm(): Promise<BuiltCwm> {
+  const built = join(root, 'node_modules', '.cache', `cwm-e2e-${process.pid}`)
+  await mkdir(built, { recursive: true })
+  await copyFile(join(root, 'package.json'), join(built, 'package.json'))
+  const tsc = join(root, 'node_modules', '.bin', 'tsc')
+  execFileSync(tsc, ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(built, 'dist')], { cwd: root })
+  return {
+    main: join(built, 'dist', 'cli', 'main.js'),
+    dispose: () => rm(built, { recursive: true, force: true }),
+  }
+}
+
+export interface ServeOptions {
+  readonly upstream: string
+  /** Flags by name, without their dashes. */
+  readonly flags?: Readonly<Record<string, string | number>>
+  readonly env?: Readonly<Record<string, string>>
+  /** Of an earlier life; a new one is made, and removed with `dispose`, when absent. */
+  readonly dataDir?: string
+  /** Options of node itself. */
+  readonly node?: readonly string[]
+}
+
+export class ServeProcess {
+  readonly dataDir: string
+  readonly child: ChildProcess
+  readonly #exit: Promise<unknown>
+  #output = ''
+
+  constructor(child: ChildProcess, dataDir: string) {
+    this.child = child
+    this.dataDir = dataDir
+    this.#exit = once(child, 'exit')
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#output += text
+    })
+  }
+
+  /** What it has written to standard error so far. */
+  get output(): string {
+    return this.#output
+  }
+
+  /** The lines of its log so far. */
+  get log(): readonly Record<string, unknown>[] {
+    const lines = this.#output.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+
+  /** Its address, once it is ready. */
+  ready(): Promise<string> {
+    return until('the ready line', () => /^ready\s+(http:\S+)\/v1/m.exec(this.#output)?.[1], 15_000)
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+
+  /** Its exit code, or the signal that ended it, once it has ended. */
+  async ended(ms = 10_000): Promise<number | NodeJS.Signals | null> {
+    await within('cwm ends', this.#exit, ms)
+    return this.child.exitCode ?? this.child.signalCode
+  }
+
+  /** Ends it if it runs, and removes its data. */
+  async dispose(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL')
+    await this.#exit
+    await rm(this.dataDir, { recursive: true, force: true })
+  }
+}
+
+/** Starts it on a free port. */
+export async function startServe({ main }: BuiltCwm, options: ServeOptions): Promise<ServeProcess> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cwm-serve-')))
+  const flags = { upstream: options.upstream, port: 0, 'data-dir': dataDir, ...options.flags }
+  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
+  const child = spawn(process.execPath, [...(options.node ?? []), main, 'serve', ...words], {
+    cwd: dataDir,
+    // A developer's own settings must not reach the process under test.
+    env: { PATH: process.env.PATH, ...options.env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  return new ServeProcess(child, dataDir)
+}
