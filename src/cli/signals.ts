@@ -25,10 +25,9 @@ export function aborted(signal: AbortSignal): Promise<void> {
 
 /**
  * Ends the process, with 1, at an exception or a rejection that nobody caught. It is not drained first: nobody knows what is still right
- * in it, and what it cut off the reconciler mends at the next start. A reader of standard error that left is no such fault.
+ * in it, and what it cut off the reconciler mends at the next start.
  */
 export function exitOnFault(log: Logger): void {
-  process.stderr.on('error', () => {})
   process.on('uncaughtException', (err, origin) => {
     log.error({ err, origin }, 'a fault that nobody caught: cwm ends, and is to be started again')
     process.exit(1)

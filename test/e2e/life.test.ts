@@ -182,14 +182,14 @@ describe('SIGTERM', () => {
 
     const ready = await ask(url, '/cwm/readyz')
     const live = await ask(url, '/cwm/livez')
-    const turn = ask(url, CHAT, { body })
+    const turn = askAndKeep(url)
     await arrived()
     finish()
 
     expect([before.status, jsonOf(before)]).toMatchObject([200, { status: 'ready', draining: false }])
     expect([ready.status, jsonOf(ready)]).toMatchObject([503, { status: 'not_ready', draining: true }])
     expect([live.status, jsonOf(live)]).toEqual([200, { status: 'live' }])
-    expect([(await turn).status, (await turn).headers.connection]).toEqual([200, 'close'])
+    expect([(await turn).statusCode, (await turn).headers.connection]).toEqual([200, 'close'])
   })
 
   it('closes a connection that waits once the delay is over', async () => {
