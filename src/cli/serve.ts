@@ -8,7 +8,7 @@ import type { Settings } from '../config/schema.ts'
 import { aborted, exitOnFault, stopSignal } from './signals.ts'
 
 /** Beyond the settings' own times. What has not closed by then never will, and must not keep the next one from starting. */
-const CLOSE_GRACE_MS = 15_000
+const CLOSE_GRACE_MS = 10_000
 
 export async function runServe(flags: Readonly<Record<string, unknown>>, file: string | undefined): Promise<void> {
   const stop = stopSignal()

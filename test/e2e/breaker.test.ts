@@ -110,12 +110,14 @@ describe('an upstream that refuses connections', () => {
     const { url, up } = await startBeforeNobody()
     await openByRefusals(url)
     const down = await ask(url, '/cwm/readyz')
-    const excluded = await ask(url, '/cwm/readyz?exclude=upstream')
+    const excluded = await ask(url, '/cwm/readyz?exclude=upstream&exclude=store')
+    const misspelt = await ask(url, '/cwm/readyz?exclude=engine')
     await up()
 
     const ready = await ask(url, '/cwm/readyz')
 
     expect([down.status, jsonOf(down)]).toMatchObject([503, { status: 'not_ready', upstream: { ok: false } }])
+    expect([misspelt.status, errorOf(misspelt).code]).toEqual([400, 'invalid_field'])
     expect([excluded.status, jsonOf(excluded)]).toMatchObject([200, { status: 'ready', upstream: { ok: false } }])
     expect([ready.status, jsonOf(ready)]).toMatchObject([200, { status: 'ready', upstream: { breaker: 'closed' } }])
   })

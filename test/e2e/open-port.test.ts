@@ -43,6 +43,8 @@ describe('beyond loopback', () => {
     onTestFinished(() => cwm.close())
 
     expect((await ask(localUrl(cwm.url), '/cwm/v1/health')).status).toBe(503)
+    expect((await ask(localUrl(cwm.url), '/cwm/livez')).status).toBe(200)
+    expect((await ask(localUrl(cwm.url), '/cwm/readyz')).status).toBe(200)
     expect((await ask(localUrl(cwm.url), '/cwm/v1/sessions')).status).toBe(401)
   })
 })

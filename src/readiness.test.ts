@@ -1,0 +1,69 @@
+// The verdict of `/cwm/readyz`, and how little it asks.
+
+import { describe, expect, it } from 'vitest'
+import { CwmError } from './base/errors.ts'
+import { ReadinessCheck } from './readiness.ts'
+import type { BreakerState } from './upstream/breaker.ts'
+import type { AnswerSink } from './upstream/upstream.ts'
+
+const fine = { getSession: () => Promise.resolve(undefined) }
+const away = { getSession: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away')) }
+
+/** An upstream that keeps whoever asks after its health waiting until told. */
+function anUpstream(breaker: BreakerState) {
+  const asked: AnswerSink[] = []
+  const health = {
+    send: (_: unknown, sink: AnswerSink) => {
+      asked.push(sink)
+      return () => {}
+    },
+  }
+  return { breaker, health, asked }
+}
+
+describe('cwm', () => {
+  it('is ready while its store answers and the breaker is closed, and asks the upstream nothing', async () => {
+    const upstream = anUpstream('closed')
+
+    const readiness = await new ReadinessCheck(fine, upstream).read()
+
+    expect(readiness).toEqual({
+      status: 'ready',
+      draining: false,
+      store: { ok: true },
+      upstream: { ok: true, breaker: 'closed' },
+    })
+    expect(upstream.asked).toEqual([])
+  })
+
+  it('is not ready without its store, unless that is left out, and says so either way', async () => {
+    const check = new ReadinessCheck(away, anUpstream('closed'))
+
+    expect(await check.read()).toMatchObject({ status: 'not_ready', store: { ok: false } })
+    expect(await check.read(['upstream'])).toMatchObject({ status: 'not_ready' })
+    expect(await check.read(['store'])).toMatchObject({ status: 'ready', store: { ok: false } })
+  })
+
+  it('is not ready once it drains, whatever is left out', async () => {
+    const check = new ReadinessCheck(fine, anUpstream('closed'))
+
+    check.drain()
+
+    expect(await check.read(['store', 'upstream'])).toMatchObject({ status: 'not_ready', draining: true })
+  })
+
+  it('asks an upstream whose breaker is open once, however many look, and again when that is over', async () => {
+    const upstream = anUpstream('open')
+    const check = new ReadinessCheck(fine, upstream)
+    const looks = [check.read(), check.read(), check.read()]
+    upstream.asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+
+    const verdicts = await Promise.all(looks)
+    const later = check.read()
+    upstream.asked[1]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+
+    expect(verdicts.map(({ status }) => status)).toEqual(['not_ready', 'not_ready', 'not_ready'])
+    expect(await later).toMatchObject({ status: 'not_ready', upstream: { ok: false, breaker: 'open' } })
+    expect(upstream.asked).toHaveLength(2)
+  })
+})
