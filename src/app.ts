@@ -16,6 +16,7 @@ import { openUpstream } from './open-upstream.ts'
 import { Admission } from './proxy/admission.ts'
 import { BodyBudget } from './proxy/body-budget.ts'
 import { BreakFinder } from './proxy/break-finder.ts'
+import { Heartbeats } from './proxy/heartbeats.ts'
 import { ProxyHandler } from './proxy/proxy.ts'
 import { defaultRoutes } from './proxy/routes.ts'
 import { StoredResponses } from './proxy/stored-responses.ts'
@@ -200,6 +201,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         retained,
         admission,
         bodies,
+        heartbeats: settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms),
         breaks,
         autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
         autoThaw: new AutoThaw({

@@ -227,6 +227,11 @@ const shape = {
     .describe(
       "Time until the upstream's answer begins, milliseconds; 0 waits for ever. A long prefill is not a dead engine",
     ),
+  heartbeat_ms: ms
+    .default(0)
+    .describe(
+      'Time between two comments to the client of a stream while its first token is awaited, milliseconds; 0, the default, sends none. Status 200 then goes out with the first of them',
+    ),
   stream_timeout_ms: ms
     .default(0)
     .describe('Time between two byte chunks of an answer, milliseconds; 0, the default, waits for ever'),

@@ -17,6 +17,8 @@ export class ClientResponse {
   readonly #requestId: string
   #control: AnswerControl | undefined
   #paused = false
+  /** Status 200 of an event stream went out before the upstream's answer was known. */
+  #begun = false
   /** Set with the headers of an answer: these go on every answer, errors included. */
   readonly #own = new Map<string, string>()
   /** These go on an answer of status 200 only. */
@@ -38,6 +40,11 @@ export class ClientResponse {
     return this.#response.destroyed
   }
 
+  /** The client has not read what it was sent. */
+  get isFull(): boolean {
+    return this.#response.writableNeedDrain
+  }
+
   /** Adds one of our own headers to the answer, if it has not begun. */
   set(name: string, value: string | undefined): void {
     if (value !== undefined) this.#own.set(name, value)
@@ -55,11 +62,18 @@ export class ClientResponse {
 
   /** Sends status and headers: the upstream's first, then our own. */
   head(status: number, statusText: string, headers: readonly string[]): void {
+    if (this.#begun) return
     const all = [...headers]
     for (const [name, value] of this.#own) all.push(name, value)
     if (status === 200) for (const [name, value] of this.#promises) all.push(name, value)
     if (statusText === '') this.#response.writeHead(status, all)
     else this.#response.writeHead(status, statusText, all)
+  }
+
+  /** Sends the headers of an event stream that the upstream has not begun yet. */
+  beginStream(): void {
+    this.head(200, '', ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'])
+    this.#begun = true
   }
 
   /** Sends the headers before there is a body to send: a stream's client waits for them. */
@@ -91,6 +105,10 @@ export class ClientResponse {
 
   /** Answers an error in the client's dialect; after headers it breaks the connection instead, so that nothing looks complete. */
   fail(error: CwmError): void {
+    if (this.#begun) {
+      this.breakStream(error, false)
+      return
+    }
     if (this.#response.headersSent) {
       this.#response.destroy()
       return

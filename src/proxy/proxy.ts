@@ -23,8 +23,9 @@ import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import type { BodyBudget } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { departureOf } from './departure.ts'
-import { checkFields, previousResponseOf } from './guard.ts'
+import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
+import type { Heartbeats } from './heartbeats.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
 import {
   matchRoute,
@@ -59,6 +60,8 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
+  /** Undefined: none are sent. */
+  readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
   readonly log: Logger
   readonly metrics: Metrics
   readonly now: () => number
@@ -191,6 +194,7 @@ export class ProxyHandler {
       body: read ?? (hasBody(request) ? bounded(request, this.#options.maxBodyBytes) : undefined),
       session: undefined,
       rules: undefined,
+      streams: false,
       ownUsage: false,
       observed: () => {},
       delivered: () => {},
@@ -262,6 +266,7 @@ export class ProxyHandler {
         body: turn.body,
         session: turn.session,
         rules,
+        streams: isTruthy(json.stream),
         ownUsage: turn.ownUsage,
         observed: (observation, status) => {
           const { usage, truncated } = memory.observe(observation, status, client.headersSent)
@@ -307,6 +312,7 @@ export class ProxyHandler {
       readonly body: Buffer | Readable | undefined
       readonly session: LiveSession | undefined
       readonly rules: DialectRules | undefined
+      readonly streams: boolean
       readonly ownUsage: boolean
       readonly observed: (observation: Observation | undefined, status: number) => void
       readonly delivered: () => void
@@ -340,16 +346,21 @@ export class ProxyHandler {
           if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
           note.code = error.code
           note.status = error.status
-          if (error.code !== 'CLIENT_GONE') metrics.upstreamErrors.inc({ code: error.code })
+          // An answer that refuses is no failure.
+          if (error.code !== 'CLIENT_GONE' && error.code !== 'UPSTREAM_REJECTED')
+            metrics.upstreamErrors.inc({ code: error.code })
         },
       },
       limits: this.#options.answer,
       budget: this.#budget,
     })
+    // A page of another origin could not read an answer whose headers are not the upstream's own.
+    const mayBegin = request.headers.origin === undefined
+    const sink = turn.streams ? (this.#parts.heartbeats?.over(answer, client, mayBegin) ?? answer) : answer
     if (turn.body instanceof Buffer) turn.headers.push('content-length', String(turn.body.length))
     const abort = upstream.send(
       { method: request.method ?? 'GET', path: route.path + route.query, headers: turn.headers, body: turn.body },
-      answer,
+      sink,
     )
     // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
     const stopListening = turn.session?.onEnd(() => abort(sessionEnded()))

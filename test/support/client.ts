@@ -10,6 +10,8 @@ export interface Ask {
   /** An object goes out as JSON. */
   readonly body?: Buffer | string | object
   readonly signal?: AbortSignal
+  /** Called with what comes of the answer's body, as it comes. */
+  readonly onText?: (text: string) => void
 }
 
 export interface Got {
@@ -44,7 +46,10 @@ export function ask(url: string, path: string, options: Ask = {}): Promise<Got> 
       { hostname, port, path, method, headers, agent: false, ...(signal === undefined ? {} : { signal }) },
       (response) => {
         const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('data', (chunk: Buffer) => {
+          chunks.push(chunk)
+          options.onText?.(chunk.toString('utf8'))
+        })
         response.on('error', () => {})
         response.on('close', () => {
           const whole = Buffer.concat(chunks)
