@@ -17,6 +17,7 @@ export const tenantSchema = z
     limits: z
       .object({
         models: z.array(z.string()).optional(),
+        max_in_flight_per_tenant: count.optional(),
         max_sessions: count.optional(),
         max_windows: count.optional(),
         max_window_bytes: count.optional(),

@@ -34,7 +34,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
 }
 
 function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): z.infer<typeof tenantSchema> {
-  const { models, maxSessions, maxWindows, maxWindowBytes, maxPinnedTokens, pinTtlMs } = policy
+  const { models, maxInFlight, maxSessions, maxWindows, maxWindowBytes, maxPinnedTokens, pinTtlMs } = policy
   return {
     id,
     usage: {
@@ -45,6 +45,7 @@ function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): z.i
     },
     limits: {
       ...(models === undefined ? {} : { models: [...models].sort() }),
+      ...(maxInFlight === undefined ? {} : { max_in_flight_per_tenant: maxInFlight }),
       ...(maxSessions === undefined ? {} : { max_sessions: maxSessions }),
       ...(maxWindows === undefined ? {} : { max_windows: maxWindows }),
       ...(maxWindowBytes === undefined ? {} : { max_window_bytes: maxWindowBytes }),

@@ -3,7 +3,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { CwmError, toCwmError } from '../base/errors.ts'
-import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Dialect } from '../base/records.ts'
@@ -26,6 +25,7 @@ import { departureOf } from './departure.ts'
 import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import type { Heartbeats } from './heartbeats.ts'
+import { closeNote, type Note, openNote } from './note.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
 import {
   matchRoute,
@@ -67,24 +67,7 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly now: () => number
 }
 
-/** What is noted of a request for its one log line. */
-interface Note {
-  readonly requestId: string
-  readonly started: number
-  route: string
-  status: number
-  /** The client has the end of its stream: it may close the connection as it likes. */
-  delivered?: boolean
-  session?: string
-  code?: string
-  /** Who must hear that the connection is closed. */
-  readonly onClose: (() => void)[]
-  promptTokens?: number
-  cachedTokens?: number
-}
-
 const noFields: ReadonlySet<string> = new Set()
-const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 export class ProxyHandler {
   readonly #parts: ProxyParts
@@ -103,13 +86,8 @@ export class ProxyHandler {
     response: ServerResponse,
     identify: (request: IncomingMessage) => Caller,
   ): Promise<void> {
-    const { metrics, now } = this.#parts
-    const note: Note = { requestId: requestIdOf(request), started: now(), route: 'other', status: 0, onClose: [] }
-    metrics.inFlight.inc()
-    response.once('close', () => {
-      for (const tell of note.onClose) tell()
-      this.#log(request, response, note)
-    })
+    const note = openNote(this.#parts, request)
+    response.once('close', () => closeNote(this.#parts, note, request, response))
     let client = new ClientResponse(response, 'chat', note.requestId)
     try {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
@@ -377,24 +355,6 @@ export class ProxyHandler {
       this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
     if (!client.gone) client.fail(error)
   }
-
-  #log(request: IncomingMessage, response: ServerResponse, note: Note): void {
-    const { metrics, log, now } = this.#parts
-    const ms = now() - note.started
-    const left =
-      !response.writableFinished && note.delivered !== true && (note.code === undefined || note.code === 'CLIENT_GONE')
-    const status = left ? 499 : note.status
-    metrics.inFlight.inc(-1)
-    if (left) metrics.clientGone.inc()
-    metrics.requests.inc(note.route, String(status))
-    metrics.requestSeconds.observe(note.route, ms / 1000)
-    const { requestId, route, session, promptTokens, cachedTokens } = note
-    const code = note.code?.toLowerCase()
-    log.info(
-      { request: requestId, method: request.method, route, status, ms, session, code, promptTokens, cachedTokens },
-      'request',
-    )
-  }
 }
 
 function clientGone(): CwmError {
@@ -405,11 +365,6 @@ function sessionEnded(): CwmError {
   return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
     param: 'x-cwm-session',
   })
-}
-
-function requestIdOf(request: IncomingMessage): string {
-  const given = request.headers['x-request-id']
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomId()
 }
 
 /** Errors on paths of no dialect are worded in OpenAI's way. */

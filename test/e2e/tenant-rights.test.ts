@@ -18,7 +18,14 @@ const keysOf = (headers: { authorization: string }) => [
 const tenants: NonNullable<Settings['tenants']> = [
   { id: 'narrow', keys: keysOf(narrow), models: ['sim-model', 'gone'], allowed_fields: [] },
   { id: 'wide', keys: keysOf(wide), allowed_fields: ['Priority', 'x-vllm-priority'] },
-  { id: 'small', keys: keysOf(small), max_windows: 1, max_sessions: 2, pin_ttl_ms: 60_000 },
+  {
+    id: 'small',
+    keys: keysOf(small),
+    max_windows: 1,
+    max_sessions: 2,
+    max_in_flight_per_tenant: 9,
+    pin_ttl_ms: 60_000,
+  },
 ]
 
 let stack: Stack
@@ -125,7 +132,7 @@ describe('bounds', () => {
     expect(me).toEqual({
       id: 'small',
       usage: expect.objectContaining({ windows: 1, window_bytes: expect.any(Number) }),
-      limits: { max_windows: 1, max_sessions: 2, pin_ttl_ms: 60_000 },
+      limits: { max_windows: 1, max_sessions: 2, max_in_flight_per_tenant: 9, pin_ttl_ms: 60_000 },
       isolation: 'session',
       when_pins_full: 'reject',
     })

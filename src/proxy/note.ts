@@ -1,0 +1,62 @@
+// What is noted of a request while it is answered, and what is made of it in the end: one log line and the counters of all requests.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { randomId } from '../base/ids.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+
+export interface Note {
+  readonly requestId: string
+  readonly started: number
+  route: string
+  status: number
+  /** The client has the end of its stream: it may close the connection as it likes. */
+  delivered?: boolean
+  session?: string
+  code?: string
+  /** Who must hear that the response is closed. */
+  readonly onClose: (() => void)[]
+  promptTokens?: number
+  cachedTokens?: number
+}
+
+export interface NoteParts {
+  readonly metrics: Pick<Metrics, 'inFlight' | 'clientGone' | 'requests' | 'requestSeconds'>
+  readonly log: Logger
+  readonly now: () => number
+}
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
+
+/** Begins a note, under the client's own request id if it has one. It needs its `closeNote`. */
+export function openNote({ metrics, now }: NoteParts, request: IncomingMessage): Note {
+  const given = request.headers['x-request-id']
+  metrics.inFlight.inc()
+  return {
+    requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : randomId(),
+    started: now(),
+    route: 'other',
+    status: 0,
+    onClose: [],
+  }
+}
+
+/** The response is closed: tells those who must hear of it, logs and counts the request. A client that left before its answer was whole is 499. */
+export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage, response: ServerResponse): void {
+  for (const tell of note.onClose) tell()
+  const { metrics, log, now } = parts
+  const ms = now() - note.started
+  const left =
+    !response.writableFinished && note.delivered !== true && (note.code === undefined || note.code === 'CLIENT_GONE')
+  const status = left ? 499 : note.status
+  metrics.inFlight.inc(-1)
+  if (left) metrics.clientGone.inc()
+  metrics.requests.inc(note.route, String(status))
+  metrics.requestSeconds.observe(note.route, ms / 1000)
+  const { requestId, route, session, promptTokens, cachedTokens } = note
+  const code = note.code?.toLowerCase()
+  log.info(
+    { request: requestId, method: request.method, route, status, ms, session, code, promptTokens, cachedTokens },
+    'request',
+  )
+}
