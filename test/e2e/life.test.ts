@@ -174,6 +174,20 @@ describe('SIGTERM', () => {
     expect(cwm.log).toContainEqual(expect.objectContaining({ msg: 'what did not end in time was broken', broken: 3 }))
   })
 
+  it('answers 503 to a request that still waits for its turn then', async () => {
+    const url = await start({ 'drain-ms': 200, 'max-in-flight': 1, 'queue-ms': 60_000 })
+    const first = ask(url, CHAT, { body })
+    await arrived()
+    const waiting = ask(url, CHAT, { body })
+    await until('it waits', async () => /^cwm_requests_queued 1$/m.test((await ask(url, '/cwm/metrics')).text))
+
+    cwm.kill('SIGTERM')
+
+    expect(errorOf(await first).code).toBe('shutting_down')
+    expect([(await waiting).status, errorOf(await waiting).code]).toEqual([503, 'shutting_down'])
+    expect([await cwm.ended(), upstream.received.length]).toEqual([0, 1])
+  })
+
   it('for drain_delay_ms still accepts, says that it is not ready, and keeps no connection', async () => {
     const url = await start({ 'drain-delay-ms': 60_000 })
     const before = await ask(url, '/cwm/readyz')
