@@ -20,6 +20,8 @@ export interface FakeUpstream {
   readonly received: Received[]
   /** Connections that were ever opened. */
   readonly connections: () => number
+  /** Calls back with each request as soon as its headers are in. */
+  onRequest(seen: (incoming: IncomingMessage) => void): void
   close(): Promise<void>
 }
 
@@ -68,6 +70,7 @@ export async function startFakeUpstream(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received,
     connections: () => connections,
+    onRequest: (seen) => void server.on('request', seen),
     close: async () => {
       server.close()
       server.closeAllConnections()
