@@ -192,6 +192,8 @@ describe('a client that leaves', () => {
 
     await until('no request in flight', async () => (await metric('cwm_requests_in_flight')) === 0)
     await within('all their connections close', Promise.all(upstream.received.map(({ closed }) => closed)))
+    const next = await ask(cwm.url, CHAT, { body: { ...body, messages: [user(NEXT)] } })
+    expect([next.status, await metric('cwm_upstream_errors_total')]).toEqual([200, 0])
   })
 })
 
