@@ -3,6 +3,7 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { settingsSchema } from '../../src/config/schema.ts'
 import type { FaultAction } from '../../src/sim/index.ts'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
 import { askChat, assistant, chat, user } from '../support/conversation.ts'
@@ -201,6 +202,13 @@ describe('before headers', () => {
     stack.sim.fault({ path: CHAT, action: { kind: 'delay', ms: 200 } })
 
     expect((await askChat(stack.url, messages)).status).toBe(200)
+  })
+
+  // undici would give up after 300 s, both before headers and between bytes.
+  it('by default, a first byte may be half an hour late, and a stream may pause for ever', () => {
+    const defaults = settingsSchema.parse({ upstream: 'http://127.0.0.1:8000' })
+
+    expect([defaults.headers_timeout_ms, defaults.stream_timeout_ms]).toEqual([1_800_000, 0])
   })
 })
 
