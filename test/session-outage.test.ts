@@ -175,3 +175,18 @@ it('breaks off what is in flight under a lineage that was retired elsewhere', as
   expect([told, session.ended]).toEqual([1, true])
   expect(await sessions.mayDispatch(session, session.record.lineage)).toBe(false)
 })
+
+it('hears of a freeze that another proxy has made of a session, though that proxy has had no turn of it', async () => {
+  const [here, there] = [tracker(), tracker()]
+  const opener = { tenant: 't', isolation: 'session', user: undefined } as const
+  const mine = await here.named(opener, 'ann')
+  const theirs = await there.named(opener, 'ann')
+  const auto = { count: 1, window: 'auto.1', at: AT }
+  theirs.change({ auto })
+  await there.save(theirs, [])
+
+  clock.at += 2_000
+  await here.named(opener, 'ann')
+
+  expect(mine.record.auto).toEqual(auto)
+})

@@ -11,8 +11,7 @@ import type { CutFreezer } from '../windows/cut-freeze.ts'
 import type { Cut, Outgoing } from './outgoing.ts'
 
 export interface KeepParts {
-  readonly cutFreezer: Pick<CutFreezer, 'beforeCut'>
-  readonly now: () => number
+  readonly cutFreezer: Pick<CutFreezer, 'kept' | 'noteKept' | 'beforeCut'>
 }
 
 interface Asked {
@@ -37,18 +36,16 @@ export interface TurnToKeep {
  * must not go out.
  */
 export async function keepWhole(
-  { cutFreezer, now }: KeepParts,
+  { cutFreezer }: KeepParts,
   { caller, rules: { dialect }, call }: Asked,
   { session, outgoing, base, cut, clientSalt, lineage }: TurnToKeep,
 ): Promise<Rollover> {
   const { digest, dropped } = cut
-  const known = session.record.rollover
+  const known = await cutFreezer.kept(session)
   if (known?.cut === digest) return known
   const held = base?.prompt.messages.length ?? 0
   if (base !== undefined && dropped.every((i) => i < held)) {
-    const rollover = { cut: digest, window: base.record.name, messages: dropped.length, at: now() }
-    session.change({ rollover })
-    return rollover
+    return cutFreezer.noteKept(session, cut, base.record.name)
   }
   if (session.temporary || dialect === 'completions') {
     throw new CwmError('STORE_UNAVAILABLE', 'the turn does not fit, and is not cut while its whole cannot be stored')

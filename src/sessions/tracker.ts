@@ -5,6 +5,7 @@ import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
+import { withNewestFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import type { Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
 import type { Isolation } from '../base/tenants.ts'
@@ -334,6 +335,7 @@ export class SessionTracker {
       return false
     }
     if (record.head !== live.record.head || record.turns > live.record.turns) live.adopt(record)
+    else live.adopt(withNewestFreezes(live.record, record))
     live.believedUntil = asked + store.believeMs
     return true
   }

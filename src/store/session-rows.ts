@@ -1,5 +1,6 @@
 // What both stores say of a session's record as they write it, and of its lineage.
 
+import { withNewestFreezes } from '../base/newest-freezes.ts'
 import type { SessionRecord } from '../base/records.ts'
 import { withSpaces } from '../base/spaces.ts'
 
@@ -11,9 +12,9 @@ export function isLasting({ named, baseWindow }: SessionRecord): boolean {
   return named || baseWindow !== undefined
 }
 
-/** A turn's record in place of the stored one, which keeps the spaces that only it knows. */
+/** A turn's record in place of the stored one, which keeps the spaces and the newer freezes that only it knows. */
 export function afterTurn(stored: SessionRecord, turn: SessionRecord): SessionRecord {
   const lost = stored.spacesLost === true || turn.spacesLost === true
   const { spaces, spacesLost = false } = withSpaces({ spaces: stored.spaces, spacesLost: lost }, turn.spaces)
-  return { ...turn, spaces, ...(spacesLost ? { spacesLost } : {}) }
+  return { ...withNewestFreezes(turn, stored), spaces, ...(spacesLost ? { spacesLost } : {}) }
 }

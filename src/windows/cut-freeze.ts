@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
-import { CwmError } from '../base/errors.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
 import type { EventSink } from '../base/events.ts'
 import type { Prompt, Rollover } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
@@ -21,7 +21,7 @@ import type { OwnFreezeParts, OwnFreezes } from './own-freezes.ts'
 export interface CutFreezeParts extends Omit<OwnFreezeParts, 'budget' | 'sessions'> {
   readonly freezes: OwnFreezes
   readonly retained: Pick<RetainedTurns, 'find'>
-  readonly store: Pick<Store, 'takeWork' | 'dropWork'>
+  readonly store: Pick<Store, 'takeWork' | 'dropWork' | 'getWindow'>
   readonly events: EventSink
   readonly now: Now
 }
@@ -43,6 +43,7 @@ export interface TurnToCut {
 const CUT_WAIT_MS = 10_000
 const CUT_LOOK_MS = 50
 
+/** Keeps the whole of what goes out cut. */
 export class CutFreezer {
   readonly #parts: CutFreezeParts
   readonly #cutting = new Map<string, Promise<Rollover>>()
@@ -51,15 +52,39 @@ export class CutFreezer {
     this.#parts = parts
   }
 
+  /** Where the session's prompts were cut last, as long as the window that holds the whole is there: who deletes that has nothing behind the cut. */
+  async kept(session: LiveSession): Promise<Rollover | undefined> {
+    const { tenant, rollover } = session.record
+    if (rollover === undefined) return undefined
+    const window = await this.#parts.store.getWindow(tenant, rollover.window).catch((thrown: unknown) => {
+      // Stored it was: a store that does not answer deletes nothing.
+      if (toCwmError(thrown).code === 'STORE_UNAVAILABLE') return 'unknown' as const
+      throw thrown
+    })
+    if (window === 'unknown' || (window !== undefined && window.state !== 'failed')) return rollover
+    if (session.record.rollover === rollover) session.change({ rollover: undefined })
+    return undefined
+  }
+
+  /** Notes a cut whose whole is in that window, and tells of it. */
+  noteKept(session: LiveSession, cut: TurnToCut['cut'], window: string): Rollover {
+    const { events, metrics, log, now } = this.#parts
+    const { tenant, id } = session.record
+    const rollover = { cut: cut.digest, window, messages: cut.dropped.length, at: now() }
+    session.change({ rollover })
+    metrics.rollovers.inc()
+    log.info({ session: id, window, messages: rollover.messages }, 'context rolled over')
+    events.emit({ tenant, kind: 'rolled_over', session: id, window, details: { messages: rollover.messages } })
+    return rollover
+  }
+
   /**
    * Freezes what a cut would lose. Resolves once the window with it is stored; its proof goes on in the background. Throws what keeps it
    * from being stored (`QUOTA_EXCEEDED`, `STORE_UNAVAILABLE`, …): then the turn must not be cut. The same cut of a session has one window,
-   * whoever asks for it.
+   * whoever asks for it. Ask `kept` first.
    */
   beforeCut(turn: TurnToCut, { apiKey }: CallOptions): Promise<Rollover> {
     const { session, cut } = turn
-    const known = session.record.rollover
-    if (known?.cut === cut.digest) return Promise.resolve(known)
     const { tenant, id } = session.record
     const key = JSON.stringify([tenant, id, cut.digest])
     const cutting = this.#cutting.get(key) ?? this.#recordCut(turn, { apiKey }).finally(() => this.#cutting.delete(key))
@@ -102,7 +127,7 @@ export class CutFreezer {
   }
 
   async #newCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
-    const { freezes, windows, retained, events, metrics, log, now } = this.#parts
+    const { freezes, windows, retained } = this.#parts
     const { session, prompt, cut, nearLimit } = turn
     const { tenant, id, rollover: before } = session.record
     const last = await retained.find(tenant, id)
@@ -128,13 +153,9 @@ export class CutFreezer {
         return await frozen
       })
     })
-    const at = now()
-    const rollover = { cut: cut.digest, window: name, messages: cut.dropped.length, at }
-    session.change({ rollover, auto: { count, window: name, at } })
+    const rollover = this.noteKept(session, cut, name)
+    session.change({ auto: { count, window: name, at: rollover.at } })
     await freezes.save(session)
-    metrics.rollovers.inc()
-    log.info({ session: id, window: name, messages: rollover.messages }, 'context rolled over')
-    events.emit({ tenant, kind: 'rolled_over', session: id, window: name, details: { messages: rollover.messages } })
     return rollover
   }
 }

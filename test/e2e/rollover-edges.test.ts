@@ -264,6 +264,27 @@ describe('undo by REST into the same session, after a second cut', () => {
   })
 })
 
+describe('a cut whose window was deleted', () => {
+  it('is kept anew, whole, before the next turn goes out', async () => {
+    await start()
+    const history = exchanges(20)
+    const first = await chat(stack.url, [...history, user('And now?')], { headers: named })
+    await settled(stack.url, windowOf(first.got))
+    const second = await chat(stack.url, [...history, user('And now?'), first.reply, user('So?')], { headers: named })
+    await rest(stack.url, 'DELETE', `/windows/${windowOf(second.got)}`)
+
+    const all = [...history, user('And now?'), first.reply, user('So?'), second.reply, user('And then?')]
+    const third = await chat(stack.url, all, { headers: named })
+
+    expect(windowOf(third.got)).not.toBe(windowOf(second.got))
+    await settled(stack.url, windowOf(third.got))
+    const kept = (await contentOf(windowOf(third.got))).messages.map(({ content }) => content)
+    const sent = lastSent().messages.map(({ content }) => content)
+    expect(sent.length).toBeLessThan(all.length)
+    expect(all.filter(({ content }) => !kept.includes(content) && !sent.includes(content))).toEqual([])
+  })
+})
+
 describe('many turns at once', () => {
   it('make one window of one cut', async () => {
     await start()

@@ -158,6 +158,29 @@ export function describeSessions(subject: Subject): void {
       expect((await store.getSession('acme', 'session-1'))?.spaces).toEqual([both, one, two])
     })
 
+    it('keeps the newer freeze and cut, whichever of two processes stores its turn last', async () => {
+      const save = (session: SessionRecord) => store.saveTurn(session, { boundaries: [], keepBoundaries: 4 }, false)
+      const first = { auto: { count: 1, window: 'auto.1', at: noon } }
+      const auto = { count: 2, window: 'auto.2', at: noon + 5 }
+      const rollover = { cut: 'c', window: 'auto.2', messages: 8, at: noon + 5 }
+      await putTurn(store, aSession(first))
+      await save(aSession({ ...first, auto, rollover }))
+
+      await save(aSession({ ...first, turns: 1 }))
+
+      expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ turns: 1, auto, rollover }))
+    })
+
+    it('forgets a cut that the newest freeze knows of no more', async () => {
+      const auto = { count: 2, window: 'auto.2', at: noon }
+      const rollover = { cut: 'c', window: 'auto.2', messages: 8, at: noon }
+      await putTurn(store, aSession({ auto, rollover }))
+
+      await putTurn(store, aSession({ auto }))
+
+      expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ auto }))
+    })
+
     it('says of a session with too many spaces that some are lost', async () => {
       const spaces = (from: number) => Array.from({ length: 40 }, (_, n) => ({ model: `m-${from + n}`, kvEpoch: 0 }))
       await putTurn(store, aSession({ spaces: spaces(0) }))
