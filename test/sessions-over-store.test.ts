@@ -95,6 +95,19 @@ describe('an unnamed session', () => {
     })
   })
 
+  it('is found by a history that goes on in a hundred ways, also by another process', async () => {
+    const store = await openStore()
+    const tracker = trackerOn(store)
+    const { session } = await turn(tracker, first, 'hello')
+
+    for (let branch = 0; branch < 100; branch++) {
+      const next = await turn(tracker, [...first, assistant('hello'), user(`way ${branch}`)], `reply ${branch}`)
+      expect(next.session).toBe(session)
+    }
+
+    expect(await trackerOn(store).byPrefix('t', chain(second))).toMatchObject({ kind: 'one' })
+  })
+
   it('is not found by a reply that nobody gave', async () => {
     const tracker = trackerOn(await openStore())
     await turn(tracker, first, 'hello')

@@ -19,6 +19,9 @@ export class LiveSession {
   readonly temporary: boolean
   /** Until when the record may be used without asking the store, milliseconds since the epoch. */
   believedUntil = Number.POSITIVE_INFINITY
+  /** Boundaries of its last turn, and one from before that a turn went on from since. */
+  #newest: readonly string[] = []
+  #branch: string | undefined
   /** Of its last turn. */
   #salt: { readonly lineage: string; readonly space: KvSpace; readonly salt: string } | undefined
 
@@ -70,6 +73,19 @@ export class LiveSession {
     const before = this.#record
     this.#record = withSpaces(before, [space])
     return this.#record !== before
+  }
+
+  /** A turn goes on from that boundary. Where it is not the newest, others may go on from there too, as often as they like. */
+  continuedFrom(digest: string): void {
+    if (!this.#newest.includes(digest)) this.#branch = digest
+  }
+
+  /** The boundary that must be kept beside the newest ones, which these are now; undefined when they are all there is to keep. */
+  takeBranch(newest: readonly string[]): string | undefined {
+    const branch = this.#branch
+    this.#branch = undefined
+    if (newest.length > 0) this.#newest = newest
+    return branch
   }
 
   /** The salt of a turn under that lineage and in that space, derived where the last turn had another. */

@@ -225,10 +225,13 @@ export class SessionTracker {
   ): Promise<void> {
     const { store, now, boundaryTtlMs, responseTtlMs } = this.#options
     if (session.ended || session.temporary) return
-    const { tenant, id } = session.record
+    const { tenant, id, baseWindow } = session.record
     const expiresAt = now() + boundaryTtlMs
+    const branch = session.takeBranch(digests)
+    const branches =
+      branch === undefined ? [] : baseWindow === undefined ? [branch] : [branch, behindWindowMark(branch)]
     const trace = {
-      boundaries: digests.map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt })),
+      boundaries: [...branches, ...digests].map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt })),
       keepBoundaries: KEEP_BOUNDARIES,
       mayWait,
       responses: responseIds.map((response) => ({ id: response, expiresAt: now() + responseTtlMs })),
@@ -309,7 +312,9 @@ export class SessionTracker {
         return { kind: 'ambiguous', behindWindow: (await this.#histories.find(tenant, [mark])).has(mark) }
       }
       const session = await this.find(tenant, hit.sessionId)
-      if (session !== undefined) return { kind: 'one', session }
+      if (session === undefined) continue
+      session.continuedFrom(digest)
+      return { kind: 'one', session }
     }
     return undefined
   }
