@@ -261,7 +261,10 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       now,
       version,
       maxBodyBytes: settings.max_body_bytes,
-      holdBody: (tenant, response, bytes) => bodies.open(tenant, response).set(bytes),
+      holdBody: (tenant, response, bytes) => {
+        const closing = { push: (done: () => void) => response.once('close', done) }
+        bodies.open(tenant, response, closing).set(bytes)
+      },
       beginLineage: (tenant) =>
         lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
       callerOf: (request) => callers.forRest(request),

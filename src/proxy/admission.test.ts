@@ -1,7 +1,5 @@
 // Who may begin, who waits, whose turn comes, and that no slot is lost or given back twice.
 
-import { EventEmitter } from 'node:events'
-import type { ServerResponse } from 'node:http'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -27,7 +25,8 @@ afterEach(() => {
 /** One request: what became of it, and how it ends. */
 class Asked {
   outcome: 'waits' | 'in flight' | CwmError = 'waits'
-  readonly #response = Object.assign(new EventEmitter(), { destroyed: false })
+  readonly #response = { destroyed: false }
+  readonly #closing: (() => void)[] = []
 
   constructor(tenant: string, maxInFlight?: number) {
     const policy = maxInFlight === undefined ? {} : { maxInFlight }
@@ -35,7 +34,7 @@ class Asked {
       this.outcome = error instanceof CwmError ? error : expect.fail(String(error))
     }
     try {
-      const turn = admission.enter({ tenant, policy } as unknown as Caller, this.#response as unknown as ServerResponse)
+      const turn = admission.enter({ tenant, policy } as unknown as Caller, this.#response, this.#closing)
       if (turn === undefined) this.outcome = 'in flight'
       else turn.then(() => (this.outcome = 'in flight'), refused)
     } catch (error) {
@@ -49,7 +48,7 @@ class Asked {
 
   close(): void {
     this.#response.destroyed = true
-    this.#response.emit('close')
+    for (const tell of this.#closing) tell()
   }
 }
 
@@ -110,9 +109,9 @@ describe('a request', () => {
 
   it('whose client left before it asked has nothing', async () => {
     open()
-    const gone = Object.assign(new EventEmitter(), { destroyed: true }) as unknown as ServerResponse
+    const gone = { destroyed: true }
 
-    expect(() => admission.enter({ tenant: 'a', policy: {} } as unknown as Caller, gone)).toThrow('left')
+    expect(() => admission.enter({ tenant: 'a', policy: {} } as unknown as Caller, gone, [])).toThrow('left')
 
     expect(await gauge('cwm_slots_in_use')).toBe(0)
   })

@@ -6,6 +6,7 @@ import type { ServerResponse } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Caller } from '../base/tenants.ts'
+import type { Closing } from './departure.ts'
 
 export interface AdmissionOptions {
   /** Requests in flight of all tenants. */
@@ -27,6 +28,7 @@ interface Line {
 interface Waiter {
   readonly since: number
   readonly timer: NodeJS.Timeout
+  admitted: boolean
   readonly admit: () => void
   readonly refuse: (error: CwmError) => void
 }
@@ -63,12 +65,16 @@ export class Admission {
    * Takes a slot until the response is closed, however that comes; a promise where it has to be waited for. Throws, or rejects with,
    * `RATE_LIMIT_EXCEEDED` at the tenant's own bound, `OVERLOADED` at the one of all, `CLIENT_GONE` when the client leaves first.
    */
-  enter({ tenant, policy }: Caller, response: ServerResponse): Promise<void> | undefined {
-    if (response.destroyed) throw clientGone()
+  enter(
+    { tenant, policy }: Caller,
+    { destroyed }: Pick<ServerResponse, 'destroyed'>,
+    closing: Closing,
+  ): Promise<void> | undefined {
+    if (destroyed) throw clientGone()
     const line = this.#lineOf(tenant, policy.maxInFlight)
-    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#wait(line, response)
+    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#wait(line, closing)
     this.#take(line)
-    response.once('close', () => this.#giveBack(line))
+    closing.push(() => this.#giveBack(line))
     return undefined
   }
 
@@ -97,37 +103,29 @@ export class Admission {
       this.#ready.delete(next)
       this.#leave(next, waiter)
       this.#metrics.queueSeconds.observe((this.#now() - waiter.since) / 1000)
+      waiter.admitted = true
       waiter.admit()
     }
   }
 
-  #wait(line: Line, response: ServerResponse): Promise<void> {
+  #wait(line: Line, closing: Closing): Promise<void> {
     const { queueMs, maxQueued } = this.#options
     if (queueMs === 0) throw this.#refusal(line, 'no_queue')
     if (this.#queued >= maxQueued) this.#makeRoom(line)
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        since: this.#now(),
-        timer: setTimeout(() => {
-          this.#leave(line, waiter)
-          waiter.refuse(this.#refusal(line, 'queue_deadline'))
-        }, queueMs),
-        admit: () => {
-          // From here on the slot is this response's, also if it closes before whoever waits for the promise hears of it.
-          response.off('close', onClose)
-          response.once('close', () => this.#giveBack(line))
-          resolve()
-        },
-        refuse: (error) => {
-          response.off('close', onClose)
-          reject(error)
-        },
-      }
-      const onClose = () => {
+      const timer = setTimeout(() => {
         this.#leave(line, waiter)
-        reject(clientGone())
-      }
-      response.once('close', onClose)
+        reject(this.#refusal(line, 'queue_deadline'))
+      }, queueMs)
+      const waiter: Waiter = { since: this.#now(), timer, admitted: false, admit: resolve, refuse: reject }
+      // The slot is the response's as soon as it is given, also if that closes before whoever waits for the promise hears of it.
+      closing.push(() => {
+        if (waiter.admitted) this.#giveBack(line)
+        else if (line.waiting.has(waiter)) {
+          this.#leave(line, waiter)
+          reject(clientGone())
+        }
+      })
       line.waiting.add(waiter)
       this.#queued++
       this.#place(line)

@@ -1,7 +1,5 @@
 // Bytes of bodies at one moment: never more than the bound, never all for one tenant, none left over.
 
-import { EventEmitter } from 'node:events'
-import type { ServerResponse } from 'node:http'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
 import { BodyBudget } from './body-budget.ts'
@@ -14,10 +12,13 @@ beforeEach(() => {
 })
 
 function hold(tenant: string, bytes: number) {
-  const response = new EventEmitter()
-  const held = budget.open(tenant, response as ServerResponse)
+  const closing: (() => void)[] = []
+  const held = budget.open(tenant, { destroyed: false }, closing)
   held.set(bytes)
-  return { set: (more: number) => held.set(more), close: () => response.emit('close') }
+  const close = () => {
+    for (const tell of closing) tell()
+  }
+  return { set: (more: number) => held.set(more), close }
 }
 
 const overloaded = expect.objectContaining({ code: 'OVERLOADED', retryAfterS: expect.any(Number) as number }) as Error
@@ -53,6 +54,12 @@ describe('the bytes of bodies', () => {
 
     expect(await metrics.text()).toMatch(/^cwm_body_bytes 100$/m)
     expect(await metrics.text()).toContain('cwm_refused_requests_total{code="overloaded",reason="body_bytes"} 1')
+  })
+
+  it('are not taken for a response that is closed already', async () => {
+    budget.open('a', { destroyed: true }, []).set(10)
+
+    expect(await metrics.text()).toMatch(/^cwm_body_bytes 0$/m)
   })
 
   it('are given back once, and not taken again by what was under way', async () => {

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { retryAfter } from './admission.ts'
-import { onClose } from './departure.ts'
+import type { Closing } from './departure.ts'
 
 export class BodyBudget {
   readonly #maxBytes: number
@@ -20,9 +20,10 @@ export class BodyBudget {
   }
 
   /** Begins the account of one request, which ends when its response is closed. */
-  open(tenant: string, response: ServerResponse): HeldBody {
+  open(tenant: string, { destroyed }: Pick<ServerResponse, 'destroyed'>, closing: Closing): HeldBody {
     const held = new HeldBody((from, to) => this.#change(tenant, from, to))
-    onClose(response, () => held.release())
+    if (destroyed) held.release()
+    else closing.push(() => held.release())
     return held
   }
 

@@ -101,7 +101,7 @@ export class ProxyHandler {
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
       const caller = identify(request)
       // Before the body is read, which waits in the client's socket. What has none is no work: a health check must not wait behind work.
-      const turn = hasBody(request) ? this.#parts.admission.enter(caller, response) : undefined
+      const turn = hasBody(request) ? this.#parts.admission.enter(caller, response, note.onClose) : undefined
       if (turn !== undefined) await turn
       if (route.kind === 'salted') await this.#salted(request, response, route, client, note, caller)
       else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, caller)
@@ -147,7 +147,7 @@ export class ProxyHandler {
       this.#plain(request, response, route, client, note, caller)
       return
     }
-    const held = this.#parts.bodies.open(caller.tenant, response)
+    const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
     const { bytes, json } = await readJson(request, this.#options.maxBodyBytes, held)
     requireModel(policy, json.model)
     if (response.destroyed) throw clientGone()
@@ -192,7 +192,7 @@ export class ProxyHandler {
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const held = this.#parts.bodies.open(caller.tenant, response)
+    const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
     const { bytes, json, room } = await readJson(request, this.#options.maxBodyBytes, held)
     requireModel(caller.policy, json.model)
     checkFields(bytes, json, rules.dialect, caller.policy.allowedFields)
