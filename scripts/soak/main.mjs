@@ -26,7 +26,8 @@ const COLLECT_EVERY = 5
 const QUIET_MS = 7_000
 /** How many times as long as asked a run may last until all its sessions have begun. */
 const MOST_TIMES = 2
-const AFTERMATH_MS = 1_000
+/** The breaker asks again after two seconds (breaker_open_ms), and closes with the answer. */
+const AFTERMATH_MS = 3_500
 const LOG_LEVEL_ERROR = 50
 
 const { values } = parseArgs({
