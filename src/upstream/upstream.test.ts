@@ -2,6 +2,7 @@
 
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
+import { collectGarbage } from '../../test/support/collect-garbage.ts'
 import { until, within } from '../../test/support/deadline.ts'
 import { answer, freePort, type RawUpstream, startRawUpstream } from '../../test/support/raw-upstream.ts'
 import type { CwmError } from '../base/errors.ts'
@@ -204,5 +205,34 @@ describe('a request that is aborted while it waits', () => {
     ])
     expect(server.requests.map((request) => request.split('\r\n\r\n')[1])).toEqual(['first', 'next'])
     expect(server.sockets).toHaveLength(1)
+  })
+
+  it('lets go of its bytes and of its client while others still wait', async () => {
+    server = await startRawUpstream(() => {})
+    connectTo(server.url)
+    send(post('first'))
+    await until('the first is there', () => server?.requests.length === 1)
+    const gone = (() => {
+      const request = post('x'.repeat(1_000_000))
+      const client = { told: '' }
+      const abort = upstream.send(request, {
+        onStart: () => {},
+        onHeaders: () => {},
+        onData: () => {},
+        onEnd: () => {},
+        onError: ({ code }) => {
+          client.told = code
+        },
+      })
+      abort()
+      return [new WeakRef(request.body as Buffer), new WeakRef(client)]
+    })()
+
+    await until('both are collected', () => {
+      collectGarbage()
+      return gone.every((held) => held.deref() === undefined)
+    })
+
+    expect(server.requests).toHaveLength(1)
   })
 })

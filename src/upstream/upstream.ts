@@ -115,11 +115,13 @@ function parseUrl(text: string): URL {
   return url
 }
 
+const nobody: AnswerSink = { onStart() {}, onHeaders() {}, onData() {}, onEnd() {}, onError() {} }
+
 /** One request, and how far it has come. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #pool: Pool
   readonly #options: Dispatcher.DispatchOptions
-  readonly #sink: AnswerSink
+  #sink: AnswerSink
   readonly #url: string
   readonly #onRetry: ((cause: RetryCause) => void) | undefined
   /** Set right before the first byte of the request is written. */
@@ -155,11 +157,13 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#controller.abort(reason)
       return
     }
-    // Nobody waits for its turn any more. It keeps its place among those that wait for a connection, but not its bytes.
+    // It keeps its place among those that wait for a connection, but neither its bytes nor what an answer would need.
+    const sink = this.#sink
     this.#ended = true
     clearTimeout(this.#retry)
     this.#options.body = null
-    this.#sink.onError(reason)
+    this.#sink = nobody
+    sink.onError(reason)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -55,9 +55,11 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   INVALID_IMPORT: 'The file is no exported window, or was changed since; the message names the field.',
   DELETION_NOT_FOUND: 'No such delete under this key; what is done is kept for `deletion_keep_ms`.',
   RESPONSE_NOT_FOUND: "No stored response of that id under this key. Another tenant's answer the same.",
-  UPSTREAM_REFUSED: 'No connection to the engine. Nothing was sent: send it again when the engine is up.',
+  UPSTREAM_REFUSED:
+    'No connection to the engine; where it was refused, twice. Nothing was sent: send it again when the engine is up.',
   UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',
-  UPSTREAM_BROKEN: 'The engine broke the connection in mid-answer. The turn is not part of the session.',
+  UPSTREAM_BROKEN:
+    'The engine broke the connection, before its answer or within it. It may have begun to work, so cwm does not send the request again. The turn is not part of the session.',
   UPSTREAM_REJECTED: 'The engine refused a call that cwm made for a freeze or a thaw; the message has its words.',
   UPSTREAM_OPEN:
     'The engine could not be connected to several times in a row (`breaker_failures`), so it is not asked again until `breaker_open_ms` is over. Nothing was sent: send it again after `Retry-After`. Operators: start the engine, or mend the way to it; nothing has to be reset.',

@@ -3,18 +3,14 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/config/schema.ts'
+import { collectGarbage } from '../support/collect-garbage.ts'
 import { user } from '../support/conversation.ts'
 import { until, within } from '../support/deadline.ts'
 import { metricOf, post, sendOn } from '../support/departing-client.ts'
 import { type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts'
 import { type Cwm, startCwm } from '../support/stack.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 let upstream: FakeUpstream
 let cwm: Cwm
