@@ -1,0 +1,90 @@
+// The mock upstream, a process of its own: answers chats with precomputed bytes, and what else cwm and peers ask of an engine.
+// Started as `node upstream.mjs PORT`. Each event of a stream is a write of its own: as fast as it goes, or one per 2 ms.
+
+import { createServer } from 'node:http'
+import { deltaEvents, doneEvent, jsonAnswer, MODEL, PACED_MODEL, usageEvent } from './answers.mjs'
+
+const PACE_MS = 2
+/** Larger bodies are never streams here, and are not searched. */
+const MAX_SEARCHED_BYTES = 64 * 1024
+
+/** Streams that go on in step, as those of one engine do: each step writes one event to each of them. */
+class Steps {
+  #streams = new Set()
+  #schedule
+  #running = false
+
+  constructor(schedule) {
+    this.#schedule = schedule
+  }
+
+  add(response, withUsage) {
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
+    response.write(deltaEvents[0])
+    const stream = { response, withUsage, next: 1, full: false }
+    this.#streams.add(stream)
+    response.on('drain', () => (stream.full = false))
+    response.once('close', () => this.#streams.delete(stream))
+    if (!this.#running) this.#go()
+  }
+
+  #go = () => {
+    for (const stream of this.#streams) this.#step(stream)
+    this.#running = this.#streams.size > 0
+    if (this.#running) this.#schedule(this.#go)
+  }
+
+  #step(stream) {
+    if (stream.full) return
+    if (stream.next < deltaEvents.length) {
+      stream.full = !stream.response.write(deltaEvents[stream.next++])
+      return
+    }
+    this.#streams.delete(stream)
+    if (stream.withUsage) stream.response.write(usageEvent)
+    stream.response.end(doneEvent)
+  }
+}
+
+const atOnce = new Steps((go) => setImmediate(go))
+const paced = new Steps((go) => setTimeout(go, PACE_MS))
+
+function answerChat(body, response) {
+  const isSearched = body.length <= MAX_SEARCHED_BYTES
+  // Both as JavaScript and as Python write it. In a message's text the quotes would be escaped.
+  if (isSearched && (body.includes('"stream":true') || body.includes('"stream": true'))) {
+    const steps = body.includes(`"${PACED_MODEL}"`) ? paced : atOnce
+    steps.add(response, body.includes('"include_usage"'))
+    return
+  }
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': jsonAnswer.length })
+  response.end(jsonAnswer)
+}
+
+const model = (id) => ({ id, object: 'model', created: 1, owned_by: 'vllm', root: id, max_model_len: 1_048_576 })
+const facts = {
+  '/v1/models': JSON.stringify({ object: 'list', data: [model(MODEL), model(PACED_MODEL)] }),
+  '/version': '{"version":"0.32.0"}',
+  '/health': '',
+  '/metrics': '',
+}
+
+function answerFact(url, response) {
+  const body = facts[url]
+  response.writeHead(body === undefined ? 404 : 200, {
+    'content-type': url === '/metrics' ? 'text/plain' : 'application/json',
+  })
+  response.end(body ?? '{"detail":"Not Found"}')
+}
+
+const server = createServer((request, response) => {
+  const parts = []
+  request.on('data', (bytes) => parts.push(bytes))
+  request.on('end', () => {
+    if (request.url !== '/v1/chat/completions') answerFact(request.url, response)
+    else answerChat(parts.length === 1 ? parts[0] : Buffer.concat(parts), response)
+  })
+})
+// A proxy's idle connection is closed by the proxy, never in the moment in which it is used again.
+server.keepAliveTimeout = 600_000
+server.listen(Number(process.argv[2]), '127.0.0.1')
