@@ -182,7 +182,11 @@ describe('a session whose context fills', () => {
     const failed = await ann.window(1)
     stack.sim.clearFaults()
 
-    await ann.turn(1)
+    // The failure shows a moment before the session may be frozen again.
+    await until('a second automatic window', async () => {
+      await ann.turn(1)
+      return (await automatic())[1]
+    })
 
     expect(failed.state).toBe('failed')
     expect((await ann.window(2)).state).toBe('frozen')
