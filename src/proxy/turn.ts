@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
-import type { Caller } from '../base/tenants.ts'
+import type { Caller, Overflow } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { Chain } from '../sessions/chain.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
@@ -17,9 +17,9 @@ import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
 import { type KeepParts, keepWhole } from './keep-whole.ts'
 import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
-import { type FitRequest, fitTurn, type OverflowParts } from './overflow.ts'
+import { type FitRequest, type Fitted, fitTurn, type OverflowParts } from './overflow.ts'
 import { findMember, setMembers } from './raw-json.ts'
-import { clientSaltOf, outerSystemOf, windowBefore } from './window-before.ts'
+import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly models: Pick<EngineModels, 'peek'>
@@ -110,8 +110,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
       : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {
-    const measured = (control.overflow ?? policy.nearLimit.overflow) !== 'pass'
-    const chain = measured || found.byHistory ? hashed() : undefined
+    const chain = overflowOf(turn) !== 'pass' || found.byHistory ? hashed() : undefined
     const built = await buildTurn(parts, turn, found, scope, chain)
     if (built.session !== found.session) parts.sessions.release(found.session)
     return built
@@ -132,13 +131,15 @@ async function buildTurn(
   const { tenant, policy } = caller
   const { found } = resolved
   const model = typeof json.model === 'string' ? json.model : ''
-  const { base, continuation, isNew } = await windowBefore(parts, turn, resolved, scope)
+  const { base, continuation, isNew } = hasWindow(turn, resolved)
+    ? await windowBefore(parts, turn, resolved, scope)
+    : noWindow
   const engineModel = parts.models.peek(model, call.apiKey)
   // A continuation has its history at the engine, where nobody can measure or cut it.
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, continuation) : undefined
   // Before anything is restored: a refused request leaves the session as it was.
-  const fitted =
-    outgoing === undefined
+  const fitted: Fitted =
+    outgoing === undefined || overflowOf(turn) === 'pass'
       ? {}
       : await fitTurn(parts, fitRequest(turn, resolved.session, outgoing, base, chain, engineModel?.contextLimit))
   const restored =
@@ -202,6 +203,16 @@ async function buildTurn(
     hasHistory:
       chain === undefined ? outgoing !== undefined && holdsReply(outgoing, rules) : chain.candidates.length > 0,
   }
+}
+
+const noWindow: WindowBefore = { base: undefined, continuation: undefined, isNew: false }
+
+function hasWindow({ control }: TurnRequest, { session }: FoundSession): boolean {
+  return control.window !== undefined || session.record.baseWindow !== undefined
+}
+
+function overflowOf({ control, caller }: TurnRequest): Overflow {
+  return control.overflow ?? caller.policy.nearLimit.overflow
 }
 
 /** Read from the end: the last reply stands near it. */
