@@ -70,7 +70,7 @@ export interface SessionRecord {
   readonly thaw?: ThawReceipt
   /** What cwm has frozen of it by itself. */
   readonly auto?: AutoFreezes
-  /** Where its prompts are cut at present; absent while they go out whole. */
+  /** Where its prompts were cut last; absent once a history of more messages than were left out has gone out whole. */
   readonly rollover?: Rollover
   /** The last finished turn's answer was cut by the context limit. */
   readonly truncation?: Truncation

@@ -7,6 +7,11 @@ export interface Closing {
   push(done: () => void): unknown
 }
 
+/** Resolves once the connection is closed; never rejects. */
+export function closed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => onClose(response, resolve))
+}
+
 /** Aborted when the client leaves before it has its answer. */
 export function departureOf(response: ServerResponse): AbortSignal {
   const controller = new AbortController()

@@ -41,6 +41,9 @@ export async function keepWhole(
   { session, outgoing, base, cut, clientSalt, lineage }: TurnToKeep,
 ): Promise<Rollover> {
   const { digest, dropped } = cut
+  if (call.signal?.aborted === true) {
+    throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
+  }
   const known = await cutFreezer.kept(session)
   if (known?.cut === digest) return known
   const held = base?.prompt.messages.length ?? 0

@@ -2,7 +2,7 @@
 // not tell.
 
 import { createHash } from 'node:crypto'
-import { isFinalRefusal } from '../base/errors.ts'
+import { isFinalRefusal, toCwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { GENERATION_PROMPT_TOKENS, PREAMBLE_TOKENS, upperTokens, upperTokensOfMessage } from '../context/size.ts'
@@ -68,8 +68,11 @@ export async function count(
     if (tokens === undefined) metrics.sizeChecks.inc('nobody')
     return tokens
   } catch (thrown) {
-    metrics.sizeChecks.inc(isFinalRefusal(thrown) ? 'nobody' : 'failed')
-    if (isFinalRefusal(thrown)) return undefined
+    if (isFinalRefusal(thrown)) {
+      metrics.sizeChecks.inc('nobody')
+      return undefined
+    }
+    if (toCwmError(thrown).code !== 'CLIENT_GONE') metrics.sizeChecks.inc('failed')
     throw thrown
   }
 }

@@ -3,7 +3,7 @@
 import type { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { NearLimit, Overflow } from '../base/tenants.ts'
+import type { Caller, NearLimit, Overflow } from '../base/tenants.ts'
 import { noteCut } from '../context/note.ts'
 import { contextExceeded } from '../context/refusal.ts'
 import { cutTag, type Fold, fold } from '../context/rollover.ts'
@@ -13,6 +13,7 @@ import { type TokenScale, UNSCALED } from '../context/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../context/typical-messages.ts'
 import { firstMediaAt, withoutMedia } from '../dialects/media.ts'
 import type { TokenScales } from '../upstream/token-scale.ts'
+import type { ControlHeaders } from './headers.ts'
 import { factorsOf, type HistoryScaleParts } from './history-scale.ts'
 import { count, type MeasureParts, type MeasureRequest, measure, type Size, shapeOf } from './measure.ts'
 import type { Cut, Outgoing } from './outgoing.ts'
@@ -30,6 +31,14 @@ export interface FitRequest extends MeasureRequest {
   readonly limit: number | undefined
   /** For the words of a refusal: the session's newest window. */
   readonly window: string | undefined
+}
+
+/** The policy of a turn: its own before its tenant's. */
+export function overflowOf(
+  { policy }: Pick<Caller, 'policy'>,
+  { overflow }: Pick<ControlHeaders, 'overflow'>,
+): Overflow {
+  return overflow ?? policy.nearLimit.overflow
 }
 
 /** What goes out of a turn that fits. */

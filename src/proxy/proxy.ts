@@ -12,7 +12,6 @@ import { rulesOf } from '../dialects/index.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
-import type { EngineModels } from '../upstream/models.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
@@ -21,11 +20,12 @@ import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import type { BodyBudget } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
-import { departureOf } from './departure.ts'
+import { closed, departureOf } from './departure.ts'
 import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { closeNote, type Note, openNote } from './note.ts'
+import { overflowOf } from './overflow.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
 import {
   matchRoute,
@@ -53,7 +53,6 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly upstream: Pick<Upstream, 'send' | 'origin'>
   readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
   readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
-  readonly models: EngineModels
   readonly listModels: ListModels
   readonly windows: Windows
   readonly retained: RetainedTurns
@@ -187,7 +186,7 @@ export class ProxyHandler {
     note: Note,
     caller: Caller,
   ): Promise<void> {
-    const { windows, metrics, models } = this.#parts
+    const { windows, metrics } = this.#parts
     const rules = rulesOf(route.dialect)
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
@@ -201,8 +200,9 @@ export class ProxyHandler {
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
     try {
       const { apiKey, actor } = caller
-      // Only a thaw calls the upstream before the dispatch; it is for this client alone and ends with it.
-      const call = control.window === undefined ? { apiKey, actor } : { apiKey, actor, signal: departureOf(response) }
+      // A thaw and a count call the upstream before the dispatch: for this client alone, so they end with it.
+      const calls = control.window !== undefined || overflowOf(caller, control) !== 'pass'
+      const call = calls ? { apiKey, actor, signal: departureOf(response) } : { apiKey, actor }
       const turn = await prepareTurn(this.#parts, {
         caller,
         control,
@@ -223,11 +223,11 @@ export class ProxyHandler {
         metrics.degradedTurns.inc()
         client.set('x-cwm-degraded', 'store')
       }
-      if (turn.restored === undefined) await autoThaw.onReturn(turn.session, { apiKey })
+      const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, { apiKey }) : undefined
+      if (back !== undefined) await Promise.race([back, closed(response)])
       if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
       if (response.destroyed) throw clientGone()
-      const { contextLimit } = models.peek(turn.model, apiKey) ?? {}
-      if (contextLimit !== undefined) turn.session.limitTo(contextLimit)
+      if (turn.contextLimit !== undefined) turn.session.limitTo(turn.contextLimit)
       client.set('x-cwm-session', turn.session.record.id)
       client.set('x-cwm-window', turn.base?.record.name)
       if (turn.restored !== undefined && turn.restored !== null) client.set('x-cwm-restored', String(turn.restored))

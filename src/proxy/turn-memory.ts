@@ -103,13 +103,17 @@ export class TurnMemory {
     }
     const at = now()
     const truncation = this.#truncation(observation, at, streamed)
+    const { record } = session
+    // Of a turn that ran beside this one nothing is taken back.
+    const stays = record.truncation?.at === this.#before.truncation?.at ? undefined : record.truncation
     session.change({
       lastTurnAt: at,
       turns: session.record.turns + 1,
       model: this.#turn.model,
       dialect: this.#rules.dialect,
       ...(usage === undefined ? {} : { usage }),
-      truncation,
+      truncation: truncation ?? stays,
+      ...(this.#endsCut(record) ? { rollover: undefined } : {}),
     })
     if (usage !== undefined) {
       this.#noteSize(observation, usage)
@@ -118,6 +122,11 @@ export class TurnMemory {
       metrics.completionTokens.inc(usage.completionTokens)
     }
     return { usage, truncated: truncation !== undefined }
+  }
+
+  /** The history went out whole that was cut before. Not an aside under the same name, which is shorter than what was left out. */
+  #endsCut({ rollover }: SessionRecord): boolean {
+    return rollover !== undefined && this.#turn.rollover === undefined && this.#turn.messages > rollover.messages
   }
 
   #usageOf({ choices, usage }: Observation): Usage | undefined {

@@ -17,12 +17,12 @@ import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
 import { type KeepParts, keepWhole } from './keep-whole.ts'
 import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
-import { type FitRequest, type Fitted, fitTurn, type OverflowParts } from './overflow.ts'
+import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf } from './overflow.ts'
 import { findMember, setMembers } from './raw-json.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, KeepParts {
-  readonly models: Pick<EngineModels, 'peek'>
+  readonly models: Pick<EngineModels, 'limitsOf' | 'limitsToHold'>
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
   readonly quotas: Pick<SaltQuotas, 'ensure'>
@@ -73,6 +73,10 @@ export interface Turn {
   readonly maxTokens: number | undefined
   /** The engine's own limit, tokens; undefined when it is not known. */
   readonly engineLimit: number | undefined
+  /** What the session is held to, tokens; undefined when it is not known. */
+  readonly contextLimit: number | undefined
+  /** How many messages its prompt has before any cut, those of the window before it included; 0 where the engine has its history. */
+  readonly messages: number
   /** What the prompt is made of beside its messages, where it was measured. */
   readonly shape: string | undefined
   /** Where the prompt is cut; undefined when it goes out whole. */
@@ -110,7 +114,8 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
       : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {
-    const chain = overflowOf(turn) !== 'pass' || found.byHistory ? hashed() : undefined
+    const isMeasured = overflowOf(caller, control) !== 'pass'
+    const chain = isMeasured || found.byHistory ? hashed() : undefined
     const built = await buildTurn(parts, turn, found, scope, chain)
     if (built.session !== found.session) parts.sessions.release(found.session)
     return built
@@ -134,14 +139,16 @@ async function buildTurn(
   const { base, continuation, isNew } = hasWindow(turn, resolved)
     ? await windowBefore(parts, turn, resolved, scope)
     : noWindow
-  const engineModel = parts.models.peek(model, call.apiKey)
+  const { models } = parts
+  const isMeasured = overflowOf(caller, turn.control) !== 'pass'
+  const limits = isMeasured ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   // A continuation has its history at the engine, where nobody can measure or cut it.
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, continuation) : undefined
   // Before anything is restored: a refused request leaves the session as it was.
   const fitted: Fitted =
-    outgoing === undefined || overflowOf(turn) === 'pass'
+    outgoing === undefined || !isMeasured
       ? {}
-      : await fitTurn(parts, fitRequest(turn, resolved.session, outgoing, base, chain, engineModel?.contextLimit))
+      : await fitTurn(parts, fitRequest(turn, resolved.session, outgoing, base, chain, limits.contextLimit))
   const restored =
     base !== undefined && isNew ? (await parts.windows.thaw(resolved.session, base, call)).restoredTokens : undefined
 
@@ -192,7 +199,9 @@ async function buildTurn(
     engineLimit:
       Array.isArray(json.prompt) && json.prompt.length > 1 && typeof json.prompt[0] !== 'number'
         ? undefined
-        : engineModel?.limit,
+        : limits.limit,
+    contextLimit: limits.contextLimit,
+    messages: outgoing?.messages.length ?? 0,
     shape: fitted.shape,
     rollover,
     scope,
@@ -209,10 +218,6 @@ const noWindow: WindowBefore = { base: undefined, continuation: undefined, isNew
 
 function hasWindow({ control }: TurnRequest, { session }: FoundSession): boolean {
   return control.window !== undefined || session.record.baseWindow !== undefined
-}
-
-function overflowOf({ control, caller }: TurnRequest): Overflow {
-  return control.overflow ?? caller.policy.nearLimit.overflow
 }
 
 /** Read from the end: the last reply stands near it. */
@@ -239,9 +244,9 @@ function fitRequest(
   limit: number | undefined,
 ): FitRequest {
   const { nearLimit } = caller.policy
-  const policy = control.overflow ?? nearLimit.overflow
+  const policy = overflowOf(caller, control)
   // Its ids are the window's messages under what shapes the window: another system prompt or tools make another prompt.
-  const isBehind = policy !== 'pass' && base !== undefined && outgoing.before > 0
+  const isBehind = base !== undefined && outgoing.before > 0
   const sameShape = isBehind && JSON.stringify(base.prompt.shaping) === JSON.stringify(outgoing.shaping)
   return {
     policy,

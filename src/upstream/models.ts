@@ -15,6 +15,9 @@ export interface EngineModel {
   readonly contextLimit: number | undefined
 }
 
+/** What turns of a model are held to, as far as anybody says. */
+export type ModelLimits = Pick<EngineModel, 'limit' | 'contextLimit'>
+
 const FRESH_MS = 60_000
 const RETRY_MS = 5_000
 const DEADLINE_MS = 10_000
@@ -40,6 +43,20 @@ export class EngineModels {
   peek(name: string, apiKey: string | undefined): EngineModel | undefined {
     if (this.#stale()) this.#refresh(apiKey).catch(() => {})
     return this.#models.get(name)
+  }
+
+  /** The limits of that served name, without asking: the operator's for a model that the upstream does not list. */
+  limitsOf(name: string, apiKey: string | undefined): ModelLimits {
+    const given = Object.hasOwn(this.#limits, name) ? this.#limits[name] : undefined
+    return this.peek(name, apiKey) ?? { limit: given, contextLimit: given }
+  }
+
+  /** The same for a turn that must not go out unmeasured: asks where nobody has said anything yet. A failure leaves it unknown. */
+  async limitsToHold(name: string, apiKey: string | undefined): Promise<ModelLimits> {
+    const known = this.limitsOf(name, apiKey)
+    if (known.contextLimit !== undefined || this.#models.size > 0) return known
+    await this.#refresh(apiKey).catch(() => {})
+    return this.limitsOf(name, apiKey)
   }
 
   /** The model of that served name, asking if need be; undefined when the upstream does not list it. Throws as `callJson`. */

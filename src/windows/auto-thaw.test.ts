@@ -64,8 +64,9 @@ describe('a session that comes back', () => {
     const session = sessionOf()
     let over = 0
 
-    const first = thaw.onReturn(session, nobody).then(() => over++)
-    const second = thaw.onReturn(session, nobody).then(() => over++)
+    const first = thaw.onReturn(session, nobody)?.then(() => over++)
+    const second = thaw.onReturn(session, nobody)?.then(() => over++)
+    await new Promise((resolve) => setImmediate(resolve))
     const before = over
     end()
     await Promise.all([first, second])

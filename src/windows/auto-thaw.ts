@@ -43,19 +43,22 @@ export class AutoThaw {
     this.#parts = parts
   }
 
-  /** Prefetches the session's newest window if it was idle for long. Resolves when its turn may go out; never rejects. */
-  async onReturn({ record, stored }: LiveSession, { apiKey }: CallOptions): Promise<void> {
+  /**
+   * Prefetches the session's newest window if it was idle for long. Undefined where there is nothing to wait for; otherwise resolves when its
+   * turn may go out, and never rejects. Whoever waits no longer may leave: others may be waiting for the same.
+   */
+  onReturn({ record, stored }: LiveSession, { apiKey }: CallOptions): Promise<void> | undefined {
     const { now, afterMs } = this.#parts
     const { tenant, id, lastTurnAt } = record
-    if (afterMs === 0 || !stored || now() - lastTurnAt < afterMs) return
+    if (afterMs === 0 || !stored || now() - lastTurnAt < afterMs) return undefined
     const key = JSON.stringify([tenant, id])
     const seen = this.#seen.get(key)
-    if (seen?.lastTurnAt === lastTurnAt) return await seen.done
+    if (seen?.lastTurnAt === lastTurnAt) return seen.done
     const window = windowOfNextTurn(record)
-    if (window === undefined || this.#underWay >= MAX_UNDER_WAY) return
+    if (window === undefined || this.#underWay >= MAX_UNDER_WAY) return undefined
     const done = this.#prefetch(record, window, apiKey)
     this.#seen.set(key, { lastTurnAt, done })
-    await done
+    return done
   }
 
   async #prefetch({ tenant, id }: SessionRecord, window: string, apiKey: string | undefined): Promise<void> {

@@ -14,7 +14,7 @@ const prefetches = () => stack.sim.requests.all('coordinator').filter(({ path })
 
 /** A session that was frozen with its first turn, and then forgotten by all but L2. */
 async function comeBack(settings: object): Promise<number | undefined> {
-  stack = await startStack({ settings: { freeze_at: 0.01, ...settings } })
+  stack = await startStack({ sim: { prefetchMs: 150 }, settings: { freeze_at: 0.01, ...settings } })
   const history: ChatMessage[] = [user(`${prose(600)}. The buoy is called Lomvi.`)]
   const { reply } = await chat(stack.url, history, { headers: { ...headers, 'x-cwm-freeze': 'w' } })
   await settled(stack.url, 'w')
@@ -27,7 +27,9 @@ async function comeBack(settings: object): Promise<number | undefined> {
 it('prefetches the newest window, and the turn is warm', async () => {
   const cached = await comeBack({ thaw_after_ms: 1 })
 
-  expect(prefetches()).not.toEqual([])
+  const order = stack.sim.requests.all().map(({ path }) => path)
+  expect(prefetches().length).toBeGreaterThan(1)
+  expect(order.findLastIndex((path) => path.includes('prefetch'))).toBeLessThan(order.indexOf('/v1/chat/completions'))
   expect(cached).toBeGreaterThan(512)
   expect((await ask(stack.url, '/cwm/metrics')).text).toContain('cwm_auto_thaws_total 1')
 })

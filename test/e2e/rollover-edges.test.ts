@@ -264,6 +264,24 @@ describe('undo by REST into the same session, after a second cut', () => {
   })
 })
 
+describe('a cut in the status of its session', () => {
+  it('is gone once the whole went out, and not by an aside under the same name', async () => {
+    await start({ limits: { [model]: 2048 } }, { maxModelLen: 8192 })
+    const rollover = async () =>
+      (await rest<{ rollover?: { window: string } }>(stack.url, 'GET', '/sessions/ann')).rollover?.window
+    const history = exchanges(20)
+    const { got, reply } = await chat(stack.url, [...history, user('And now?')], { headers: named })
+
+    await chat(stack.url, [user('A title for this chat?')], { headers: named })
+    const afterAside = await rollover()
+    const all = [...history, user('And now?'), reply, user('And then?')]
+    await chat(stack.url, all, { headers: { ...named, 'x-cwm-overflow': 'pass' } })
+
+    expect(afterAside).toBe(windowOf(got))
+    expect(await rollover()).toBeUndefined()
+  })
+})
+
 describe('a cut whose window was deleted', () => {
   it('is kept anew, whole, before the next turn goes out', async () => {
     await start()

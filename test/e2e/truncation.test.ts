@@ -74,6 +74,20 @@ describe.each(dialects)('an answer of %s that the limit cut', (dialect, path, bo
   })
 })
 
+it('stays told when a turn that was already under way beside it ends later', async () => {
+  const path = '/v1/chat/completions'
+  stack.sim.fault({ path, action: { kind: 'delay', ms: 600 } })
+  const slow = ask(stack.url, path, { body: { model, messages: user('Slowly.') }, headers: named })
+  await until('the slow turn is at the engine', () => stack.sim.requests.last('engine')?.path === path)
+  stack.sim.script({ content: prose(200, 'bridge') })
+  const cut = await ask(stack.url, path, { body: { model, messages: user(LONG) }, headers: named })
+
+  await slow
+
+  expect(cut.headers['x-cwm-truncated']).toBe('context')
+  expect((await statusOf('ann')).truncation).toBeDefined()
+})
+
 describe('no answer is called cut', () => {
   it('of several prompts at once, whose usage is told in one sum', async () => {
     const body = { model, prompt: [prose(300), prose(310)], max_tokens: 4 }

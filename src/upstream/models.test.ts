@@ -1,0 +1,52 @@
+// Limits of models: the engine's, the operator's, and what is known of them before anybody was asked.
+
+import { expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import { EngineModels } from './models.ts'
+import type { Upstream } from './upstream.ts'
+
+/** An upstream that lists these models; undefined: it cannot be reached. */
+function modelsOf(lists: readonly (readonly object[] | undefined)[], limits: Record<string, number> = {}) {
+  const seen = { asked: 0 }
+  const send: Upstream['send'] = (_, answer) => {
+    const list = lists[Math.min(seen.asked++, lists.length - 1)]
+    queueMicrotask(() => {
+      if (list === undefined) return answer.onError(new CwmError('UPSTREAM_REFUSED', 'away'))
+      answer.onHeaders(200, [], 'OK')
+      answer.onData(Buffer.from(JSON.stringify({ data: list })))
+      answer.onEnd()
+    })
+    return () => {}
+  }
+  return { models: new EngineModels({ send } as Upstream, () => 1_000_000, limits), seen }
+}
+
+const small = { id: 'small', max_model_len: 4096 }
+
+it('are waited for where nothing is known yet', async () => {
+  const { models } = modelsOf([[small]])
+
+  expect(await models.limitsToHold('small', undefined)).toMatchObject({ limit: 4096, contextLimit: 4096 })
+})
+
+it('are asked for again after a failure, by the next turn that must be held to them', async () => {
+  const { models, seen } = modelsOf([undefined, [small]])
+
+  expect(await models.limitsToHold('small', undefined)).toEqual({ limit: undefined, contextLimit: undefined })
+  expect(await models.limitsToHold('small', undefined)).toMatchObject({ contextLimit: 4096 })
+  expect(seen.asked).toBe(2)
+})
+
+it('of a model that the upstream does not list are the operator’s, and nobody is asked', async () => {
+  const { models } = modelsOf([[small]], { alias: 2048 })
+  await models.limitsToHold('small', undefined)
+
+  expect(models.limitsOf('alias', undefined)).toEqual({ limit: 2048, contextLimit: 2048 })
+  expect(models.limitsOf('other', undefined)).toEqual({ limit: undefined, contextLimit: undefined })
+})
+
+it('of the operator stand alone while the upstream says nothing', async () => {
+  const { models } = modelsOf([undefined], { small: 2048 })
+
+  expect(await models.limitsToHold('small', undefined)).toEqual({ limit: 2048, contextLimit: 2048 })
+})
