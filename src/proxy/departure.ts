@@ -9,7 +9,7 @@ export interface Closing {
 
 /** Resolves once the connection is closed; never rejects. */
 export function closed(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => onClose(response, resolve))
+  return response.destroyed ? Promise.resolve() : new Promise((resolve) => response.once('close', resolve))
 }
 
 /** Aborted when the client leaves before it has its answer. */
