@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
-import type { Caller, Overflow } from '../base/tenants.ts'
+import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { Chain } from '../sessions/chain.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
