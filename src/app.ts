@@ -185,7 +185,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       upstreamApiKey: settings.upstream_api_key,
     })
     const newest = new NewestSessions(tracking.newest)
-    const breaks = new BreakFinder({ retained, newest, events, log, metrics, now })
+    const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
     closers.push(() => breaks.settle())
     const admission = new Admission(
       { maxInFlight: settings.max_in_flight, maxQueued: settings.max_queued, queueMs: settings.queue_ms },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { collectGarbage } from '../../test/support/collect-garbage.ts'
 import type { CwmEvent } from '../base/events.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
@@ -49,18 +50,29 @@ const lastTurn = retained([words(LONG)], 1_000)
 /** Goes on from the last turn; nothing of it was cached. */
 const next = retained([words(LONG), { role: 'assistant', content: 'yes' }, words('more')], 1_020)
 
-function finder({ last, stored }: { last?: RetainedTurn; stored?: RetainedPrompt } = { last: lastTurn }) {
+interface AtHand {
+  readonly last?: RetainedTurn
+  readonly stored?: RetainedPrompt
+  readonly peek?: () => RetainedTurn | undefined
+  readonly find?: (tenant: string, id: string) => Promise<RetainedPrompt | undefined>
+}
+
+function finder(atHand: AtHand = { last: lastTurn }) {
+  const { last, stored, peek = () => last, find = () => Promise.resolve(stored) } = atHand
   const metrics = createMetrics()
   const events: Omit<CwmEvent, 'at'>[] = []
+  const saved: SessionRecord[] = []
+  const newest = new NewestSessions(10_000)
   const breaks = new BreakFinder({
-    retained: { peek: () => last, find: () => Promise.resolve(stored) },
-    newest: new NewestSessions(10_000),
+    retained: { peek, find },
+    newest,
+    sessions: { save: async (session) => void saved.push(session.record) },
     events: { emit: (event) => void events.push(event) },
     log: silentLogger,
     metrics,
     now: () => 9,
   })
-  return { breaks, events }
+  return { breaks, events, saved, newest }
 }
 
 /** A second turn that came back cold. */
@@ -70,6 +82,7 @@ function cold(change: Partial<DeliveredTurn> = {}, after: Partial<SessionRecord>
     session: new LiveSession({ ...before, turns: before.turns + 1, lastTurnAt: 8, ...after }, { stored: true }),
     before,
     turn: next,
+    stored: Promise.resolve(),
     usage: usage(1_020, 0),
     answers: 1,
     found: 'named',
@@ -81,7 +94,10 @@ function cold(change: Partial<DeliveredTurn> = {}, after: Partial<SessionRecord>
   }
 }
 
-async function causeOf(delivered: DeliveredTurn, { breaks } = finder()): Promise<string | undefined> {
+async function causeOf(
+  delivered: DeliveredTurn,
+  { breaks }: Pick<ReturnType<typeof finder>, 'breaks'> = finder(),
+): Promise<string | undefined> {
   await breaks.look(delivered)
   await breaks.settle()
   return delivered.session.record.prefixBreak?.cause
@@ -92,7 +108,7 @@ describe('a cold turn', () => {
     const { breaks, events } = finder()
     const delivered = cold()
 
-    expect(await causeOf(delivered, { breaks, events })).toBe('evicted')
+    expect(await causeOf(delivered, { breaks })).toBe('evicted')
 
     expect(delivered.session.record.prefixBreak).toEqual({
       at: 9,
@@ -153,11 +169,99 @@ describe('a cold turn', () => {
     expect(await causeOf(cold({ turn: { ...next, body: huge } }))).toBe('unknown')
   })
 
-  it('is told no longer once a turn was warm', async () => {
-    const delivered = cold({ usage: usage(1_020, 1_008) })
-    delivered.session.change({ prefixBreak: { at: 1, cause: 'evicted', cachedTokens: 0, expectedTokens: 1_000 } })
+  it('is not told in the session once another turn was answered while it waited, but as an event', async () => {
+    const { breaks, events, saved } = finder()
+    const delivered = cold()
 
-    expect(await causeOf(delivered)).toBeUndefined()
+    await breaks.look(delivered)
+    delivered.session.change({ turns: delivered.session.record.turns + 1 })
+    await breaks.settle()
+
+    expect(delivered.session.record.prefixBreak).toBeUndefined()
+    expect([events.length, saved]).toEqual([1, []])
+  })
+
+  it('is stored with its session, once the turn is', async () => {
+    let settle = () => {}
+    const stored = new Promise<void>((resolve) => {
+      settle = resolve
+    })
+    const { breaks, saved } = finder()
+    const delivered = cold({ stored })
+    await breaks.look(delivered)
+    await new Promise((resolve) => setImmediate(resolve))
+    const before = saved.length
+
+    settle()
+    await breaks.settle()
+
+    expect([before, saved]).toEqual([0, [delivered.session.record]])
+    expect(saved[0]?.prefixBreak?.cause).toBe('evicted')
+  })
+
+  it('holds no body while it waits that is too large to be read', async () => {
+    let release = () => {}
+    const released = new Promise<undefined>((resolve) => {
+      release = () => resolve(undefined)
+    })
+    const huge = () => Buffer.alloc(4 * 1024 * 1024 + 1)
+    let held: RetainedTurn | undefined
+    const { breaks } = finder({ peek: () => held, find: () => released })
+    const lookAtLarge = () => {
+      const own = { ...next, body: huge() }
+      void breaks.look(cold({ turn: own }))
+      held = { ...lastTurn, body: huge() }
+      void breaks.look(cold())
+      const bodies = [new WeakRef(own.body), new WeakRef(held.body)]
+      held = undefined
+      return bodies
+    }
+
+    void breaks.look(cold())
+    const bodies = lookAtLarge()
+    await new Promise((resolve) => setImmediate(resolve))
+    collectGarbage()
+
+    expect(bodies.map((body) => body.deref()?.length)).toEqual([undefined, undefined])
+    release()
+    await breaks.settle()
+  })
+})
+
+describe('a history that nobody knows', () => {
+  const scope = '[2,"t","chat",["u"]]'
+
+  it('is held against the last turns of its scope one by one, until one explains it', async () => {
+    const asked: string[] = []
+    let reading = 0
+    const { breaks, newest } = finder({
+      find: async (_, id) => {
+        asked.push(id)
+        expect(++reading).toBe(1)
+        await new Promise((resolve) => setImmediate(resolve))
+        reading--
+        return retainedPrompt(
+          retained(id === 'b' ? [words('hello'), words(LONG)] : [words('of something else')], 1_000),
+        )
+      },
+    })
+    for (const id of ['a', 'b', 'c', 'd']) newest.note(scope, id)
+    const edited = retained(
+      [words('hello'), words(`!${LONG}`), { role: 'assistant', content: 'yes' }, words('more')],
+      1_020,
+    )
+    const delivered = cold({
+      before: { ...record, turns: 0, usage: undefined as never },
+      found: 'new',
+      scope,
+      turn: edited,
+    })
+
+    await breaks.look(delivered)
+    await breaks.settle()
+
+    expect(asked).toEqual(['d', 'c', 'b'])
+    expect(delivered.session.record.prefixBreak?.cause).toBe('message')
   })
 })
 

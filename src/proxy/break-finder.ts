@@ -13,12 +13,14 @@ import { type Explained, expectedTokens, explainBreak, isCold } from '../context
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { NewestSessions } from '../sessions/newest.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
 import { retainedPrompt } from '../windows/prompt-of-turn.ts'
 import type { Found } from './find-session.ts'
 
 export interface BreakFinderParts {
   readonly retained: Pick<RetainedTurns, 'peek' | 'find'>
   readonly newest: NewestSessions
+  readonly sessions: Pick<SessionTracker, 'save'>
   readonly events: EventSink
   readonly log: Logger
   readonly metrics: Pick<Metrics, 'prefixBreaks'>
@@ -31,6 +33,8 @@ export interface DeliveredTurn {
   /** The session's record when the turn was dispatched. */
   readonly before: SessionRecord
   readonly turn: RetainedTurn
+  /** Settles once its session is stored with it, or cannot be; never rejects. */
+  readonly stored: Promise<unknown>
   readonly usage: Usage | undefined
   /** How many answers the client got to choose from. */
   readonly answers: number
@@ -79,25 +83,28 @@ export class BreakFinder {
    * before it has been read from the store, where it is kept there: until then it must not be written over. Never rejects.
    */
   look(delivered: DeliveredTurn): Promise<unknown> {
-    const { session, before, usage, found, answers, scope, cut } = delivered
+    const { before, turn, usage, found, answers, scope, cut } = delivered
     const { tenant, id } = before
     const key = sessionKey(tenant, id)
     const { several, cut: cutBefore } = this.#noted.get(key) ?? { several: false, cut: undefined }
     this.#noted.set(key, { several: answers > 1, cut })
     const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
     this.#parts.newest.note(scope, id)
-    if (session.record.prefixBreak !== undefined) session.change({ prefixBreak: undefined })
     if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return Promise.resolve()
+    const isReadable = turn.body.length <= MAX_BODY_BYTES
     if (found === 'new') {
-      const turns = isCold(usage.promptTokens, usage.cachedTokens)
-        ? others.map((other) => this.#last(tenant, other))
-        : []
-      if (turns.length > 0) this.#enqueue(() => this.#explainNew(delivered, usage, turns))
+      if (isReadable && others.length > 0 && isCold(usage.promptTokens, usage.cachedTokens)) {
+        this.#enqueue(() => this.#explainNew(delivered, usage, others))
+      }
       return Promise.resolve()
     }
     if (before.usage === undefined || cut !== cutBefore || !isComparable(delivered)) return Promise.resolve()
     const facts = { before: before.usage, now: usage, several }
     if (!isCold(expectedTokens(facts), usage.cachedTokens)) return Promise.resolve()
+    if (!isReadable) {
+      this.#leaveUnknown(delivered, expectedTokens(facts))
+      return Promise.resolve()
+    }
     const last = this.#last(tenant, id)
     this.#enqueue(() => this.#explain(delivered, { ...facts, isNew: false }, last))
     return last.stored
@@ -119,19 +126,28 @@ export class BreakFinder {
       })
   }
 
+  /** Without the turn, whose body is too large to be kept for this. */
+  #leaveUnknown({ turn: _, ...told }: DeliveredTurn, expected: number): void {
+    if (told.hasHistory) this.#enqueue(() => this.#tell(told, { cause: 'unknown', expectedTokens: expected }))
+  }
+
   /** Taken hold of now, read when it is wanted: the session's next turn takes its place at once. */
   #last(tenant: string, id: string): LastTurn {
-    const { retained, log } = this.#parts
-    const held = retained.peek(tenant, id)
-    if (held !== undefined) {
-      const read = async () => (held.body.length > MAX_BODY_BYTES ? undefined : retainedPrompt(held))
-      return { stored: Promise.resolve(), read }
+    const held = this.#parts.retained.peek(tenant, id)
+    if (held === undefined) {
+      const stored = this.#find(tenant, id)
+      return { stored, read: () => stored }
     }
-    const stored = retained.find(tenant, id).catch((thrown: unknown) => {
+    const kept = held.body.length > MAX_BODY_BYTES ? undefined : held
+    return { stored: Promise.resolve(), read: async () => kept && retainedPrompt(kept) }
+  }
+
+  #find(tenant: string, id: string): Promise<RetainedPrompt | undefined> {
+    const { retained, log } = this.#parts
+    return retained.find(tenant, id).catch((thrown: unknown) => {
       log.error({ session: id, err: toCwmError(thrown) }, 'last turn not read')
       return undefined
     })
-    return { stored, read: () => stored }
   }
 
   async #explain(
@@ -140,37 +156,37 @@ export class BreakFinder {
     lastTurn: LastTurn,
   ): Promise<void> {
     const { turn, hasHistory } = delivered
-    const last = turn.body.length > MAX_BODY_BYTES ? undefined : await lastTurn.read()
+    const last = await lastTurn.read()
     // Another proxy had the turn between, or it is no longer kept.
     if (last === undefined || last.promptTokens !== facts.before.promptTokens) {
-      if (hasHistory) this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
+      if (hasHistory) await this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
       return
     }
     // A window was thawed between the two.
     if (last.lineage !== turn.lineage || last.parent !== turn.parent) return
     const explained = explainBreak(last, retainedPrompt(turn), facts)
-    if (explained !== undefined) this.#tell(delivered, explained)
+    if (explained !== undefined) await this.#tell(delivered, explained)
   }
 
-  /** Against the newest session that it has anything in common with. */
-  async #explainNew(delivered: DeliveredTurn, now: Usage, turns: readonly LastTurn[]): Promise<void> {
+  /** Against the newest session that it has anything in common with: each read when it is its turn, or all would be held at once. */
+  async #explainNew(delivered: DeliveredTurn, now: Usage, others: readonly string[]): Promise<void> {
     const { turn } = delivered
-    if (turn.body.length > MAX_BODY_BYTES) return
     const prompt = retainedPrompt(turn)
-    for (const lastTurn of turns) {
-      const last = await lastTurn.read()
+    for (const other of others) {
+      const last = await this.#last(delivered.before.tenant, other).read()
       if (last?.promptTokens === undefined || last.parent !== turn.parent) continue
       const before = { promptTokens: last.promptTokens, completionTokens: 0 }
       const explained = explainBreak(last, prompt, { before, now, several: false, isNew: true })
       if (explained === undefined) continue
-      this.#tell(delivered, explained)
+      await this.#tell(delivered, explained)
       return
     }
   }
 
-  #tell({ session, usage, clientIndex }: DeliveredTurn, { message: sent, ...explained }: Explained): void {
+  async #tell(told: Omit<DeliveredTurn, 'turn'>, { message: sent, ...explained }: Explained): Promise<void> {
     const { events, log, metrics, now } = this.#parts
-    const { tenant, id } = session.record
+    const { before, usage, clientIndex } = told
+    const { tenant, id } = before
     const message = sent === undefined ? undefined : clientIndex(sent)
     const found: PrefixBreak = {
       at: now(),
@@ -179,7 +195,6 @@ export class BreakFinder {
       cachedTokens: usage?.cachedTokens ?? 0,
     }
     const { cause, field, offset, cachedTokens, expectedTokens: expected } = found
-    session.change({ prefixBreak: found })
     metrics.prefixBreaks.inc({ cause })
     log.info({ session: id, cause, message, field, offset, cachedTokens, expectedTokens: expected }, 'prefix broken')
     events.emit({
@@ -194,6 +209,20 @@ export class BreakFinder {
         cached_tokens: cachedTokens,
         expected_tokens: expected,
       },
+    })
+    await this.#note(told, found)
+  }
+
+  /** In the session's status, for as long as that turn is its last. */
+  async #note({ session, before, stored }: Omit<DeliveredTurn, 'turn'>, prefixBreak: PrefixBreak): Promise<void> {
+    const { sessions, log } = this.#parts
+    const { turns, head } = session.record
+    if (turns !== before.turns + 1 || head !== before.head) return
+    session.change({ prefixBreak })
+    await stored
+    if (!session.stored || session.record.prefixBreak !== prefixBreak) return
+    await sessions.save(session, [], [], true).catch((thrown: unknown) => {
+      log.warn({ session: before.id, err: toCwmError(thrown) }, 'prefix break not stored')
     })
   }
 }

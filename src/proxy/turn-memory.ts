@@ -178,7 +178,7 @@ export class TurnMemory {
       return
     }
     const turn = this.#observation.complete ? this.#retainable(this.#observation) : undefined
-    const looked = turn === undefined ? undefined : this.#look(turn, this.#observation)
+    if (turn !== undefined && session.record.prefixBreak !== undefined) session.change({ prefixBreak: undefined })
     const stored = sessions
       .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId], true)
       .catch((thrown: unknown) => {
@@ -186,7 +186,7 @@ export class TurnMemory {
         log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
       })
       .finally(() => this.#settleResponse())
-    if (turn !== undefined) this.#keep(turn, stored, looked)
+    if (turn !== undefined) this.#keep(turn, stored, this.#look(turn, stored, this.#observation))
     else if (!this.#observation.complete) this.#refuseFreeze('the answer was not complete')
   }
 
@@ -234,12 +234,13 @@ export class TurnMemory {
   }
 
   /** Why it was cold, if it was; before it takes the last turn's place. */
-  #look(turn: RetainedTurn, { choices }: Observation): Promise<unknown> {
+  #look(turn: RetainedTurn, stored: Promise<void>, { choices }: Observation): Promise<unknown> {
     const { session, found, scope, hasHistory, clientIndex, rollover } = this.#turn
     return this.#parts.breaks.look({
       session,
       before: this.#before,
       turn,
+      stored,
       usage: this.#usage,
       answers: choices.length,
       found,
@@ -251,7 +252,7 @@ export class TurnMemory {
   }
 
   /** `looked`: the last turn is no longer needed. */
-  #keep(turn: RetainedTurn, stored: Promise<void>, looked: Promise<unknown> | undefined): void {
+  #keep(turn: RetainedTurn, stored: Promise<void>, looked: Promise<unknown>): void {
     const { retained, windows, autoFreezer } = this.#parts
     const { session } = this.#turn
     const { clientSalt, lineage, parent } = turn

@@ -110,8 +110,9 @@ export async function dropEventsOf({ link, shared }: RedisRows, tenant: string):
   }
 }
 
+/** Redis refuses a number within the millisecond of more than 64 bits. */
 function isId(text: string): boolean {
-  return /^\d{1,16}-\d{1,20}$/.test(text)
+  return /^\d{1,16}-\d{1,20}$/.test(text) && BigInt(text.slice(text.indexOf('-') + 1)) < 2n ** 64n
 }
 
 function isBefore(a: string, b: string): boolean {

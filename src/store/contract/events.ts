@@ -111,7 +111,7 @@ export function describeEvents(subject: Subject): void {
       expect(await read('acme', late.cursor)).toMatchObject({ sessions: [], missed: false })
     })
 
-    it.each(['', 'nonsense', '-1', '9999999999999999', '9999999999999999-0'])(
+    it.each(['', 'nonsense', '-1', '9999999999999999', '9999999999999999-0', '1-99999999999999999999'])(
       'behind an id that this store never gave (%j) are all that are kept, and that is told',
       async (id) => {
         await append('a')
