@@ -1,8 +1,9 @@
 // `npm run soak`: minutes of mixed load on `cwm serve`, every answer judged, memory and sockets watched. docs/soak.md says what for.
-//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 2 the least
+//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 1 the least
 //   --per-minute 10000                 sessions begun a minute
 //   --svg FILE  --seed N               where the plot goes; what is drawn by lot
 //   --node=--heap-prof                 flags for the Node of the proxy
+//   --leak 2                           has the proxy leak so many MiB a minute: the run must fail
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,7 +22,7 @@ import { faultsOf, judgedOf, MIB, riseOf } from './verdict.mjs'
 const SAMPLE_MS = 1_000
 const PROGRESS_MS = 10_000
 /** Samples from one collection of all garbage to the next. */
-const COLLECT_EVERY = 5
+const COLLECT_EVERY = 2
 /** The proxy's idle connections to the upstream are closed after four seconds, and its clients' after five. */
 const QUIET_MS = 7_000
 /** How many times as long as asked a run may last until all its sessions have begun. */
@@ -37,10 +38,12 @@ const { values } = parseArgs({
     svg: { type: 'string' },
     seed: { type: 'string', default: '1' },
     node: { type: 'string', default: '' },
+    leak: { type: 'string', default: '0' },
   },
 })
 const minutes = Number(values.minutes)
 const perMinute = Number(values['per-minute'])
+const leak = Number(values.leak)
 const planned = Math.round(minutes * perMinute)
 
 /** Bounds so small that everything is full within the first minutes: what rises after that is no cache. */
@@ -56,6 +59,11 @@ const settings = (upstream, sim, folder) => ({
   'headers-timeout-ms': 10_000,
   'stream-timeout-ms': 5_000,
 })
+
+const nodeFlags = [
+  ...values.node.split(' ').filter((flag) => flag !== ''),
+  ...(leak > 0 ? ['--import', new URL(`leak.mjs?${leak}`, import.meta.url).href] : []),
+]
 
 const mib = (bytes) => (bytes / MIB).toFixed(0).padStart(4)
 
@@ -101,7 +109,7 @@ async function soak(folder) {
   const upstream = new ScriptedUpstream(sim.engineUrl)
   await upstream.start()
   const logFile = join(folder, 'cwm.log')
-  const proxy = await ProxyProcess.start(settings(upstream, sim, folder), logFile, values.node)
+  const proxy = await ProxyProcess.start(settings(upstream, sim, folder), logFile, nodeFlags)
   const tally = new Tally()
   try {
     await sleep(QUIET_MS)
@@ -134,6 +142,7 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
     ...{ wrong: tally.wrong, errors: errors.length, planned },
   })
   const judged = judgedOf(samples)
+  const rise = (field) => (riseOf(samples, field) / MIB).toFixed(2)
   const worst = (read) => Math.max(...samples.map(read))
   console.log(`\nanswers   ${tally.counts.map(([name, count]) => `${name} ${count}`).join(' · ')}`)
   for (const words of tally.shown) console.log(`wrong     ${words}`)
@@ -141,7 +150,11 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
   const span = `${judged[0].minutes.toFixed(1)} to ${judged.at(-1).minutes.toFixed(1)}`
   console.log(
     `memory    ${mib(before.rssBytes)} MiB before, ${mib(worst(({ rssBytes }) => rssBytes))} at most, ${mib(after.rssBytes)} after; ` +
-      `rises by ${(riseOf(samples) / MIB).toFixed(2)} MiB a minute (minutes ${span})`,
+      `rises by ${rise('rssBytes')} MiB a minute (minutes ${span})`,
+  )
+  console.log(
+    `of it     heap in use ${mib(after.heapBytes)} MiB after, rises by ${rise('heapBytes')}; buffers and other external ${mib(after.externalBytes)} MiB, ` +
+      `by ${rise('externalBytes')}; pages of files ${mib(after.fileBytes)} MiB, by ${rise('fileBytes')}`,
   )
   console.log(`sockets   ${before.sockets} before, ${worst(({ sockets }) => sockets)} at most, ${after.sockets} after`)
   const cpu = (samples.at(-1).cpuSeconds - samples[0].cpuSeconds) / ((samples.at(-1).minutes - samples[0].minutes) * 60)
@@ -152,9 +165,9 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
   return faults.length === 0
 }
 
-// Of less than two minutes, no line could be drawn through the second half.
-if (!(minutes >= 2 && perMinute > 0)) {
-  console.error('--minutes must be 2 or more, --per-minute more than 0')
+// Of less than a minute, no line could be drawn through the second half.
+if (!(minutes >= 1 && perMinute > 0 && leak >= 0)) {
+  console.error('--minutes must be 1 or more, --per-minute more than 0, --leak 0 or more')
   process.exit(2)
 }
 if (process.platform !== 'linux') {

@@ -1,6 +1,6 @@
 // Memory, and sockets with requests in flight, over the minutes of a run: one SVG without any dependency, for light and dark pages.
 
-import { judgedOf, MIB, memoryOf, slopeOf } from './verdict.mjs'
+import { judgedOf, MIB, medianOf, memoryOf, slopeOf } from './verdict.mjs'
 
 const WIDTH = 860
 const PANEL = 200
@@ -81,12 +81,12 @@ function panel({ top, title, lines, samples, judged, x, trend }) {
   return [text(LEFT, top - 12, title, 'class="title"'), shade, ...grid, ...drawn].join('\n')
 }
 
-/** Both ends of the line whose slope is judged. */
+/** Both ends of the line whose slope is judged, laid through the medians. */
 function trendOf(samples) {
   const points = memoryOf(samples).map(([minutes, bytes]) => [minutes, bytes / MIB])
   const slope = slopeOf(points)
-  const mean = (n) => points.reduce((sum, point) => sum + point[n], 0) / points.length
-  return [points[0][0], points.at(-1)[0]].map((minutes) => [minutes, mean(1) + slope * (minutes - mean(0))])
+  const height = medianOf(points.map(([minutes, value]) => value - slope * minutes))
+  return [points[0][0], points.at(-1)[0]].map((minutes) => [minutes, height + slope * minutes])
 }
 
 function minuteMarks(end) {

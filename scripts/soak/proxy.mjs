@@ -23,7 +23,7 @@ export class ProxyProcess {
   #child
   #exit
 
-  /** `settings`: flags of `cwm serve`; its log goes to `logFile`. `nodeFlags`: for its Node, apart by spaces. */
+  /** `settings`: flags of `cwm serve`; its log goes to `logFile`. `nodeFlags`: for its Node. */
   static async start(settings, logFile, nodeFlags) {
     const proxy = new ProxyProcess()
     const port = await freePort()
@@ -31,8 +31,7 @@ export class ProxyProcess {
     const flags = Object.entries({ ...settings, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
     const log = openSync(logFile, 'a')
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CWM_')))
-    const node = ['--expose-gc', '--import', COLLECT, ...nodeFlags.split(' ').filter((flag) => flag !== '')]
-    const words = [...node, 'dist/cli/main.js', 'serve', ...flags]
+    const words = ['--expose-gc', '--import', COLLECT, ...nodeFlags, 'dist/cli/main.js', 'serve', ...flags]
     proxy.#child = spawn(process.execPath, words, { env, stdio: ['ignore', 'ignore', log] })
     closeSync(log)
     proxy.#exit = once(proxy.#child, 'exit')
@@ -70,8 +69,10 @@ export class ProxyProcess {
     const metric = (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
     // utime and stime, counted from behind the command's name, which may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024
     return {
-      rssBytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024,
+      rssBytes: bytes('VmRSS'),
+      fileBytes: bytes('RssFile'),
       heapBytes: metric('nodejs_heap_size_used_bytes'),
       externalBytes: metric('nodejs_external_memory_bytes'),
       sockets,

@@ -5,17 +5,27 @@ const MAX_RISE_PER_MINUTE = MIB
 const MAX_MORE_SOCKETS = 5
 /** Minutes at the end that are judged; of a shorter run its second half, for the first fills the caches. */
 const JUDGED_MINUTES = 5
+const PART_SECONDS = 10
 /** Of the sessions that were to begin. */
 const MIN_SHARE_OF_SESSIONS = 0.9
 
-/** Slope of the line through `points`, each [x, y], that has the least squares of distances in y. NaN for fewer than two. */
+/**
+ * Slope of `points`, each [x, y]: the median of the slopes between any two (Theil-Sen), which nearly a third of wild points does not move.
+ * NaN for fewer than two.
+ */
 export function slopeOf(points) {
-  const n = points.length
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / n
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n
-  const products = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0)
-  const squares = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
-  return products / squares
+  const slopes = points.flatMap(([x, y], n) =>
+    points.slice(n + 1).map(([laterX, laterY]) => (laterY - y) / (laterX - x)),
+  )
+  return medianOf(slopes)
+}
+
+/** The middle value, or the mean of both. NaN of none, and where any is NaN. */
+export function medianOf(values) {
+  if (values.length === 0 || values.some(Number.isNaN)) return Number.NaN
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
 /** The samples that the verdict is about: the last five minutes, or the second half of a run under ten. */
@@ -26,21 +36,21 @@ export function judgedOf(samples) {
 }
 
 /**
- * [minutes, bytes]: the least resident memory of each half minute of the judged part, of the samples after a collection. What is under way at
- * such a moment only adds to it; a leak raises the least as well.
+ * [minutes, bytes]: the least memory of each ten seconds of the judged part, of the samples after a collection. What is under way at such a
+ * moment only adds to it; a leak raises the least as well. `field`: resident memory unless told.
  */
-export function memoryOf(samples) {
+export function memoryOf(samples, field = 'rssBytes') {
   const least = new Map()
-  for (const { minutes, rssBytes, atRest } of judgedOf(samples)) {
-    const half = Math.floor(minutes * 2)
-    if (atRest && !(least.get(half)?.[1] <= rssBytes)) least.set(half, [minutes, rssBytes])
+  for (const sample of judgedOf(samples)) {
+    const part = Math.floor((sample.minutes * 60) / PART_SECONDS)
+    if (sample.atRest && !(least.get(part)?.[1] <= sample[field])) least.set(part, [sample.minutes, sample[field]])
   }
   return [...least.values()]
 }
 
 /** Bytes a minute by which that memory rises. */
-export function riseOf(samples) {
-  return slopeOf(memoryOf(samples))
+export function riseOf(samples, field = 'rssBytes') {
+  return slopeOf(memoryOf(samples, field))
 }
 
 /** What speaks against a run, in words; empty when nothing does. `before` and `after`: samples without any load. */
