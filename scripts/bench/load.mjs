@@ -1,142 +1,88 @@
-// The clients, a process of their own: closed loops, one per connection, each with a conversation of its own. The parent sends one job at a
-// time over IPC and hears `warm`, `measured`, and the result.
+// The load client, a process of its own: it is sent a cell, runs it, and sends back what it measured. It reads everybody's CPU time
+// itself, at the very moments between which it counts.
 
-import { Agent, request } from 'node:http'
-import { jsonAnswer, STREAM_EVENTS, streamAnswer } from './answers.mjs'
-import { conversationOf } from './conversation.mjs'
-import { isStream, scenarios } from './scenarios.mjs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from './client.mjs'
+import { isStream } from './scenarios.mjs'
 import { percentile } from './stats.mjs'
+import { cpuBetween, cpuOf } from './system.mjs'
 
-/** As openai's SDK sends them. */
-const SDK_HEADERS = {
-  accept: 'application/json',
-  'user-agent': 'OpenAI/JS 6.1.0',
-  'x-stainless-lang': 'js',
-  'x-stainless-package-version': '6.1.0',
-  'x-stainless-os': 'Linux',
-  'x-stainless-arch': 'x64',
-  'x-stainless-runtime': 'node',
-  'x-stainless-retry-count': '0',
-  authorization: 'Bearer sk-bench',
-  'content-type': 'application/json',
-}
+const SHOWN_FAULTS = 3
+const POLL_MS = 10
 
-class Job {
-  #scenario
-  #target
-  #agent = new Agent({ keepAlive: true, maxSockets: 1_000 })
-  #isOver = false
-  #measures = false
-  #latencies = []
-  #firstBytes = []
-  #events = 0
-  #done = 0
-  #failures = 0
-  #isNoticed = false
-  #run
+class Tally {
+  isCounting = false
+  finished = 0
+  answers = 0
+  failed = 0
+  latencies = []
+  firsts = []
+  faults = new Set()
 
-  constructor({ scenario, target, run }) {
-    this.#run = run
-    this.#scenario = scenarios.find(({ name }) => name === scenario)
-    this.#target = target
+  /** A share of an answer came: streams end in batches, and a count of ends would depend on where it is cut off. */
+  see(share) {
+    if (this.isCounting) this.answers += share
   }
 
-  /** Warms up until every connection has had `warm` answers, or for `warmMs`; then measures for `ms`. */
-  async run({ warm, warmMs, ms }) {
-    const clients = Array.from({ length: this.#scenario.connections }, (_, connection) => this.#client(connection))
-    const until = performance.now() + warmMs
-    while (this.#done < warm && performance.now() < until) await pause(20)
-    await tell({ kind: 'warm' })
-    this.#measures = true
-    const [cpuBefore, start] = [process.cpuUsage(), performance.now()]
-    await pause(ms)
-    const seconds = (performance.now() - start) / 1000
-    this.#measures = false
-    await tell({ kind: 'measured' })
-    const { user, system } = process.cpuUsage(cpuBefore)
-    this.#isOver = true
-    await Promise.all(clients)
-    this.#agent.destroy()
-    return {
-      requests: this.#latencies.length,
-      requestsPerSecond: this.#latencies.length / seconds,
-      eventsPerSecond: this.#events / seconds,
-      events: this.#events,
-      p50: percentile(this.#latencies, 0.5),
-      p99: percentile(this.#latencies, 0.99),
-      ttft50: percentile(this.#firstBytes, 0.5),
-      ttft99: percentile(this.#firstBytes, 0.99),
-      failures: this.#failures,
-      clientShare: (user + system) / 1e6 / seconds,
-    }
+  add(latencyMs, firstMs) {
+    this.finished++
+    if (!this.isCounting) return
+    this.latencies.push(latencyMs)
+    this.firsts.push(firstMs)
   }
 
-  async #client(connection) {
-    const { isNamed, isCwm } = this.#target
-    const conversation = conversationOf(this.#scenario, connection, this.#run)
-    const headers = isNamed ? { ...SDK_HEADERS, 'x-cwm-session': `bench-${connection}` } : SDK_HEADERS
-    const begun = await this.#ask(conversation.first, headers)
-    while (!this.#isOver) {
-      const { session } = await this.#ask(conversation.next(), headers)
-      // A turn that is not recognised would be another thing to measure.
-      if (isCwm && session !== begun.session) this.#fail(`session ${session} instead of ${begun.session}`)
-    }
-  }
-
-  #ask(body, headers) {
-    const streams = isStream(this.#scenario)
-    const wanted = streams ? streamAnswer.length : jsonAnswer.length
-    return new Promise((resolve) => {
-      const start = performance.now()
-      const sent = request(
-        {
-          ...{ host: '127.0.0.1', port: this.#target.port, method: 'POST', path: '/v1/chat/completions' },
-          ...{ agent: this.#agent, headers: { ...headers, 'content-length': body.length } },
-        },
-        (answer) => {
-          let bytes = 0
-          let firstByte
-          answer.on('data', (chunk) => {
-            firstByte ??= performance.now()
-            bytes += chunk.length
-          })
-          answer.on('end', () => {
-            if (answer.statusCode !== 200 || bytes !== wanted) this.#fail(`status ${answer.statusCode}, ${bytes} bytes`)
-            this.#done++
-            if (this.#measures) {
-              const end = performance.now()
-              this.#latencies.push(end - start)
-              this.#firstBytes.push((firstByte ?? end) - start)
-              if (streams) this.#events += STREAM_EVENTS
-            }
-            resolve({ session: answer.headers['x-cwm-session'] })
-          })
-          answer.on('error', (error) => {
-            this.#fail(error.message)
-            resolve({})
-          })
-        },
-      )
-      sent.on('error', (error) => {
-        this.#fail(error.message)
-        setTimeout(() => resolve({}), 10)
-      })
-      sent.end(body)
-    })
-  }
-
-  #fail(why) {
-    this.#failures++
-    if (this.#isNoticed) return
-    this.#isNoticed = true
-    console.error(`  ${this.#target.name}, ${this.#scenario.name}: ${why}`)
+  fail(fault) {
+    this.failed++
+    if (this.faults.size < SHOWN_FAULTS) this.faults.add(fault)
   }
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-const tell = (message) => new Promise((resolve) => process.send(message, resolve))
+async function warm(tally, { spreadMs, warmRequests, maxWarmMs }) {
+  const began = performance.now()
+  await sleep(spreadMs)
+  while (tally.finished < warmRequests && performance.now() - began < maxWarmMs) await sleep(POLL_MS)
+}
+
+const look = (watch) => ({
+  at: performance.now(),
+  cpu: Object.fromEntries(Object.entries(watch).map(([name, pids]) => [name, cpuOf(pids)])),
+})
+
+async function count(tally, { countMs, watch }) {
+  const before = look(watch)
+  tally.isCounting = true
+  await sleep(countMs)
+  const after = look(watch)
+  tally.isCounting = false
+  const cpu = Object.entries(after.cpu).map(([name, had]) => [name, cpuBetween(before.cpu[name], had)])
+  return { ms: after.at - before.at, cpuUs: Object.fromEntries(cpu) }
+}
+
+async function run(job) {
+  const { scenario } = job
+  const tally = new Tally()
+  const clients = Array.from({ length: scenario.connections }, (_, n) => new Client(job, n, tally))
+  for (const client of clients) await client.deliver()
+  const starts = clients.map((client, n) => setTimeout(() => client.start(), (n * job.spreadMs) / clients.length))
+  await warm(tally, job)
+  const { ms, cpuUs } = await count(tally, job)
+  for (const start of starts) clearTimeout(start)
+  await Promise.all(clients.map((client) => client.stop()))
+  const ascending = (values) => values.sort((a, b) => a - b)
+  const [latencies, firsts] = [ascending(tally.latencies), ascending(tally.firsts)]
+  return {
+    ...{ ms, cpuUs, answers: tally.answers, timed: latencies.length, failed: tally.failed, faults: [...tally.faults] },
+    ...{ p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) },
+    ...(isStream(scenario) ? { ttftP50: percentile(firsts, 0.5), ttftP99: percentile(firsts, 0.99) } : {}),
+  }
+}
 
 process.on('message', async (job) => {
-  await tell({ kind: 'result', ...(await new Job(job).run(job)) })
+  try {
+    process.send({ result: await run(job) })
+  } catch (error) {
+    process.send({ error: error.message })
+  }
 })
 process.on('disconnect', () => process.exit())
+process.send('ready')

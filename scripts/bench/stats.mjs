@@ -1,20 +1,26 @@
-// Arithmetic of the benchmark.
+// The arithmetic of the figures: percentiles within a cell, medians and ratios over the rounds.
 
-/** The value below which that share of the values lies, by nearest rank; null of none. */
-export function percentile(values, share) {
-  if (values.length === 0) return null
-  const sorted = Float64Array.from(values).sort()
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))]
+/** The smallest value that at least `share` of all are not above; `sorted` ascending. Undefined of none. */
+export function percentile(sorted, share) {
+  return sorted.length === 0 ? undefined : sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
 }
 
-/** Of what rounds measured; null where none did. */
+/** Of what was measured: undefined is left out. Undefined of none. */
 export function median(values) {
-  return percentile(
-    values.filter((value) => value !== null && value !== undefined),
-    0.5,
-  )
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b)
+  if (sorted.length === 0) return undefined
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-export function ratio(value, base) {
-  return value === null || value === undefined || !base ? null : value / base
+/** The median of the rounds' own ratios: what slows a whole round down is in both numbers. Lists by round. */
+export function ratioOf(values, base) {
+  return median(values.map((value, n) => (value === undefined || !base?.[n] ? undefined : value / base[n])))
+}
+
+/** As `ratioOf`, of differences. */
+export function differenceOf(values, base) {
+  return median(
+    values.map((value, n) => (value === undefined || base?.[n] === undefined ? undefined : value - base[n])),
+  )
 }

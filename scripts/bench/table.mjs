@@ -1,57 +1,102 @@
 // What is printed of the results: Markdown, a table for each scenario and one of the aims.
 
-import { ratio } from './stats.mjs'
+import { fastestOf } from './report.mjs'
+import { isStream } from './scenarios.mjs'
 
-const number = (value, digits = 0) => (value === null || value === undefined ? '–' : value.toFixed(digits))
+/** What share of their core mock upstream and load client may take before they, and not the proxy, may be what limits a cell. */
+const BUSY = 0.9
+const MARK = '¹'
 
-function row(cells) {
-  return `| ${cells.join(' | ')} |`
+const number = (value, digits = 0) => (value === undefined ? '–' : value.toFixed(digits))
+const percent = (value) => (value === undefined ? '–' : `${(value * 100).toFixed(0)}%`)
+const row = (cells) => `| ${cells.join(' | ')} |`
+
+const columns = (unit) => [
+  `${unit}s/s`,
+  ...['p50 ms', 'p99 ms', 'TTFT p50', 'TTFT p99', `CPU µs/${unit}`, 'CPU to bare', 'CPU to parse'],
+  ...['rate to direct', 'rate to bare', 'rate to parse', 'proxy', 'mock', 'load'],
+]
+
+/** Whether mock upstream and load client may have been what limited a cell. */
+const isBusy = ({ upstreamShare, loadShare }, together) =>
+  together ? upstreamShare + loadShare > BUSY : upstreamShare > BUSY || loadShare > BUSY
+
+function lineOf(results, scenario, { name, title }, together) {
+  const figures = results.figures(scenario.name, name)
+  const to = (base, field) => number(results.ratio(scenario.name, name, base, field), 2)
+  if (figures.perSecond === undefined) return []
+  const streams = isStream(scenario)
+  const known = results.hasP99(scenario.name, name) ? figures : { ...figures, p99: undefined, ttftP99: undefined }
+  return row([
+    title,
+    number(streams ? figures.eventsPerSecond : figures.perSecond) + (isBusy(figures, together) ? MARK : ''),
+    ...['p50', 'p99', 'ttftP50', 'ttftP99'].map((field) => number(known[field], 2)),
+    number(figures.cpu, streams ? 1 : 0),
+    ...[to('bare', 'cpu'), to('parse', 'cpu')],
+    ...['direct', 'bare', 'parse'].map((base) => to(base, 'perSecond')),
+    ...[figures.proxyShare, figures.upstreamShare, figures.loadShare].map(percent),
+  ])
 }
 
-function scenarioTable({ title, kind }, cells, targets) {
-  const streams = kind !== 'json'
-  const heads = [
+function fastestLine(results, scenario, targets) {
+  const { all, proxy } = fastestOf(results, scenario.name, targets)
+  const words = [all, ...(proxy?.target === all?.target ? [] : [proxy])].map(
+    (one) =>
+      one &&
+      `with ${one.target} the mock upstream had ${percent(one.upstreamShare)} of its core, the load client ${percent(one.loadShare)}`,
+  )
+  return `Fastest: ${words.filter(Boolean).join('; ')}.`
+}
+
+function scenarioTable(results, scenario, targets, together) {
+  const lines = targets.flatMap((target) => lineOf(results, scenario, target, together))
+  if (lines.length === 0) return []
+  const heads = ['', ...columns(isStream(scenario) ? 'event' : 'request')]
+  const rule = row(heads.map((_, n) => (n === 0 ? '---' : '--:')))
+  return [
+    `**${scenario.name}: ${scenario.title}**`,
     '',
-    streams ? 'events/s' : 'requests/s',
-    'p50 ms',
-    'p99 ms',
-    'TTFT p50',
-    'TTFT p99',
-    streams ? 'µs CPU / event' : 'µs CPU / request',
-    'to bare',
-    'to parse',
-    'requests/s to direct',
+    row(heads),
+    rule,
+    ...lines,
+    '',
+    fastestLine(results, scenario, targets),
+    '',
   ]
-  const lines = targets.flatMap(({ name, title: of }) => {
-    const cell = cells[name]
-    if (cell === undefined) return []
-    return row([
-      of,
-      number(streams ? cell.eventsPerSecond : cell.requestsPerSecond),
-      ...[cell.p50, cell.p99, cell.ttft50, cell.ttft99].map((ms) => number(ms, 2)),
-      number(cell.cpu, streams ? 1 : 0),
-      number(ratio(cell.cpu, cells.bare?.cpu), 2),
-      number(ratio(cell.cpu, cells.parse?.cpu), 2),
-      number(ratio(cell.requestsPerSecond, cells.direct?.requestsPerSecond), 2),
-    ])
+}
+
+function memoryTable({ memory }, targets) {
+  const lines = targets.flatMap(({ name, title }) => {
+    const used = memory[name]
+    return used === undefined ? [] : [row([title, number(used.peakBytes / 1e6), number(used.bytes / 1e6)])]
   })
-  return [`**${title}**`, '', row(heads), row(heads.map((_, n) => (n === 0 ? '---' : '--:'))), ...lines, ''].join('\n')
+  return [row(['', 'peak memory, MB', 'after the run, MB']), row(['---', '--:', '--:']), ...lines, '']
+}
+
+const verdict = (isReached) => (isReached === undefined ? 'not measured' : isReached ? 'reached' : '**missed**')
+
+function machineLine({ cpu, cores, node, pinned, besideEngine }) {
+  const where =
+    pinned === undefined
+      ? ''
+      : `, the proxy on core ${pinned.proxy}, mock on ${pinned.upstream}, load on ${pinned.load}`
+  return `${cpu}, ${cores} cores, Node ${node}${where}${besideEngine ? ' (`--force`: perhaps beside an engine)' : ''}`
 }
 
 /** All of it, as it stands in docs/performance.md. */
-export function markdown({ results, memory, judged, scenarios, targets }) {
-  const tables = scenarios.flatMap((scenario) => {
-    const cells = results[scenario.name]
-    return cells === undefined ? [] : [scenarioTable(scenario, cells, targets)]
-  })
-  const peaks = targets.flatMap(({ name, title }) => (memory[name] ? [`${title} ${number(memory[name])} MiB`] : []))
+export function markdown({ results, judged, machine, scenarios, targets }) {
+  const { pinned } = machine
+  const together = pinned !== undefined && pinned.upstream === pinned.load
   const aims = judged.map(({ title, bound, value, isReached }) =>
-    row([title, bound, number(value, 2), isReached === null ? 'not measured' : isReached ? 'reached' : '**missed**']),
+    row([title, bound, number(value, 2), verdict(isReached)]),
   )
   return [
-    ...tables,
-    `Peak memory: ${peaks.join(', ')}.`,
+    machineLine(machine),
     '',
+    ...scenarios.flatMap((scenario) => scenarioTable(results, scenario, targets, together)),
+    `${MARK} Mock upstream and load client had more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}: the target may be faster than that. The last three columns are shares of a core.`,
+    '',
+    ...memoryTable(results, targets),
     row(['aim', 'bound', 'measured', '']),
     row(['---', '---', '--:', '---']),
     ...aims,

@@ -1,54 +1,70 @@
-// What is measured, in the order of each round. Each is a process of its own on the proxy's core; a further peer is a further entry.
+// What is measured: how each target is started before the mock upstream, and how it is asked. Peers: peers.mjs.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { start } from './process.mjs'
+import { here } from './processes.mjs'
 
-const here = (file) => fileURLToPath(new URL(file, import.meta.url))
-const isInstalled = (program) => spawnSync('which', [program]).status === 0
-
-function pass(mode) {
-  return (port, upstream, options) => start(process.execPath, [here('pass.mjs'), port, upstream, mode], options)
-}
-
-function cwm(port, upstream, { dir, ...options }) {
-  const data = join(dir, `data-${port}`)
-  mkdirSync(data, { mode: 0o700 })
-  const args = ['serve', '--upstream', upstream, '--port', port, '--data-dir', data]
-  return start(process.execPath, [here('../../dist/cli/main.js'), ...args], options)
-}
-
-function nginx(port, upstream, { dir, ...options }) {
-  const home = join(dir, 'nginx')
-  mkdirSync(join(home, 'logs'), { recursive: true })
-  writeFileSync(
-    join(home, 'nginx.conf'),
-    `daemon off; worker_processes 1; pid ${home}/nginx.pid; error_log ${home}/error.log;
-events { worker_connections 1024; }
+/** nginx as a reverse proxy of one worker: connections to the upstream kept, answers passed on as they come. */
+const nginxConf = (port, upstream, folder) => `
+daemon off;
+worker_processes 1;
+pid ${folder}/nginx.pid;
+error_log stderr warn;
+events { worker_connections 2048; }
 http {
-  access_log off; client_max_body_size 64m; client_body_buffer_size 1m; keepalive_requests 1000000000;
-  client_body_temp_path ${home}/body; proxy_temp_path ${home}/proxy; fastcgi_temp_path ${home}/f; uwsgi_temp_path ${home}/u; scgi_temp_path ${home}/s;
-  upstream engine { server ${new URL(upstream).host}; keepalive 512; keepalive_requests 1000000000; }
-  server { listen 127.0.0.1:${port}; location / { proxy_pass http://engine; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; } }
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  client_max_body_size 64m;
+  client_body_buffer_size 1m;
+  keepalive_requests 1000000000;
+  upstream mock { server ${new URL(upstream).host}; keepalive 512; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://mock;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+    }
+  }
 }
-`,
-  )
-  return start('nginx', ['-p', home, '-c', join(home, 'nginx.conf')], options)
+`
+
+const node = (args) => ({ command: process.execPath, args })
+const pass =
+  (mode) =>
+  ({ port, upstream }) =>
+    node([here('pass.mjs'), String(port), upstream, mode])
+// BENCH_CWM: the main.js of another build.
+const builtCwm = process.env.BENCH_CWM ?? here('../../dist/cli/main.js')
+// As a user runs it: the build, SQLite, the default log.
+const cwm = ({ port, upstream, folder }) => {
+  const words = [builtCwm, 'serve', '--upstream', upstream, '--port', String(port)]
+  return node([...words, '--data-dir', join(folder, 'data')])
 }
 
-/** `why`: what must be installed first, where it is not. */
+/**
+ * In the order of each round. `start`: what to run, which answers `readyPath` (`/v1/models` unless told) when it is ready; without it, the mock
+ * itself is asked. `session`: how cwm is to find sessions. `missing`: how to get what is not there.
+ */
 export const targets = [
   { name: 'direct', title: 'direct' },
   {
     name: 'nginx',
     title: 'nginx `proxy_pass`',
-    run: nginx,
-    why: isInstalled('nginx') ? undefined : 'apt-get install nginx',
+    missing: () => spawnSync('nginx', ['-v']).error && 'apt-get install nginx-light',
+    start: ({ port, upstream, folder }) => {
+      writeFileSync(join(folder, 'nginx.conf'), nginxConf(port, upstream, folder))
+      return { command: 'nginx', args: ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')] }
+    },
   },
-  { name: 'bare', title: 'node:http + undici', run: pass('bare') },
-  { name: 'parse', title: 'the same with `JSON.parse`', run: pass('parse') },
-  { name: 'cwm-named', title: 'cwm, named', run: cwm, isCwm: true, isNamed: true },
-  { name: 'cwm-prefix', title: 'cwm, by prefix', run: cwm, isCwm: true, isNamed: false },
+  { name: 'bare', title: 'node:http + undici', start: pass('bare') },
+  { name: 'parse', title: 'the same with `JSON.parse`', start: pass('parse') },
+  { name: 'cwm-named', title: 'cwm, named', session: 'named', start: cwm },
+  { name: 'cwm-prefix', title: 'cwm, by prefix', session: 'prefix', start: cwm },
 ]

@@ -1,0 +1,150 @@
+// One run: mock upstream, load client and targets are started, and every cell is measured once in each round, the targets in turn.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePorts, here, Process } from './processes.mjs'
+
+const START_MS = 30_000
+const MAX_WARM_MS = 20_000
+/** Over which the connections of a cell begin: streams in step would all end at one moment. */
+const SPREAD_MS = 400
+/** In the first round everything is warmed up so many times as long: the compiler takes thousands of calls. */
+const FIRST_WARM_TIMES = 4
+
+class Running {
+  constructor(target, process, url, upstream) {
+    const { name, session, rewrites, headersTo } = target
+    this.target = target
+    this.process = process
+    this.url = url
+    /** What the load client has to know of it. */
+    this.asked = { name, session, rewrites, headers: headersTo?.(upstream), url }
+  }
+}
+
+/**
+ * `options`: cores, rounds, countMs, `quick` (hardly warms up), folder for logs and data; `tell` is handed lines of progress. `run` answers
+ * cells, memory by target, and how each cwm found its sessions.
+ */
+export class Bench {
+  #options
+  #tell
+  #started = []
+  #upstream
+  #load
+  #runs = 0
+
+  constructor(options, tell) {
+    this.#options = options
+    this.#tell = tell
+  }
+
+  async run(targets, scenarios) {
+    try {
+      const upstreamUrl = await this.#startUpstream()
+      const running = await this.#startTargets(targets, upstreamUrl)
+      const cells = []
+      for (let round = 1; round <= this.#options.rounds; round++) {
+        // There and back: what drifts over a round favours nobody.
+        const order = round % 2 === 1 ? running : running.toReversed()
+        for (const scenario of scenarios) {
+          for (const one of order) cells.push(...(await this.#measure(one, scenario, round)))
+        }
+      }
+      const memory = running.flatMap(({ target, process }) =>
+        process === undefined ? [] : [[target.name, process.memory]],
+      )
+      return { cells, memory: Object.fromEntries(memory), found: await foundOf(running) }
+    } finally {
+      await Promise.all(this.#started.map((one) => one.stop()))
+    }
+  }
+
+  async #startUpstream() {
+    const { cores } = this.#options
+    const [port] = await freePorts(1)
+    const url = `http://127.0.0.1:${port}`
+    this.#upstream = this.#start({
+      args: [here('upstream.mjs'), String(port)],
+      core: cores?.upstream,
+      name: 'upstream',
+    })
+    await this.#upstream.answers(`${url}/health`, START_MS)
+    this.#load = this.#start({ args: [here('load.mjs')], core: cores?.load, name: 'load', ipc: true })
+    await this.#load.ask()
+    return url
+  }
+
+  #start({ name, command = process.execPath, ...rest }) {
+    const started = new Process({ command, logFile: join(this.#options.folder, `${name}.log`), ...rest })
+    this.#started.push(started)
+    return started
+  }
+
+  /** A peer that does not start is told of and left out; of ours, each must. */
+  async #startTargets(targets, upstream) {
+    const ports = await freePorts(targets.length)
+    const started = targets.map(async (target, n) => {
+      if (target.start === undefined) return new Running(target, undefined, upstream, upstream)
+      try {
+        return await this.#startTarget(target, ports[n], upstream)
+      } catch (error) {
+        const words = `${target.name}: it did not start: ${error.message}`
+        if (!target.isPeer) throw new Error(words, { cause: error })
+        this.#tell(`without ${words}`)
+      }
+    })
+    const running = await Promise.all(started)
+    return running.filter((one) => one !== undefined)
+  }
+
+  async #startTarget(target, port, upstream) {
+    const folder = join(this.#options.folder, target.name)
+    mkdirSync(folder)
+    const { command, args, env } = target.start({ port, upstream, folder })
+    const process = this.#start({ name: target.name, core: this.#options.cores?.proxy, command, args, env })
+    const url = `http://127.0.0.1:${port}`
+    await process.answers(url + (target.readyPath ?? '/v1/models'), target.readyMs ?? START_MS)
+    return new Running(target, process, url, upstream)
+  }
+
+  /** The cell, or none of a peer that does not answer as it should. */
+  async #measure({ target, process, asked }, scenario, round) {
+    const { countMs, rounds, quick } = this.#options
+    const watch = { upstream: this.#upstream.pids, load: this.#load.pids, ...(process && { proxy: process.pids }) }
+    const warmRequests = quick ? scenario.connections : scenario.warm * (round === 1 ? FIRST_WARM_TIMES : 1)
+    const run = this.#runs++
+    const spreadMs = quick ? 0 : SPREAD_MS
+    const job = { target: asked, scenario, run, spreadMs, warmRequests, maxWarmMs: MAX_WARM_MS, countMs, watch }
+    const answer = await this.#load.ask(job)
+    if (answer.error !== undefined) {
+      const words = `${target.name}, ${scenario.name}: ${answer.error}`
+      if (!target.isPeer) throw new Error(words)
+      this.#tell(`without ${words}`)
+      return []
+    }
+    const cell = { target: target.name, scenario: scenario.name, round, ...answer.result }
+    this.#tell(`round ${round}/${rounds}  ${scenario.name.padEnd(9)} ${target.name.padEnd(11)} ${inBrief(cell)}`)
+    return [cell]
+  }
+}
+
+function inBrief({ answers, ms, p50, cpuUs, failed, faults }) {
+  const rate = `${((answers / ms) * 1000).toFixed(0).padStart(6)}/s`
+  const cpu = cpuUs.proxy === undefined ? '' : `  ${(cpuUs.proxy / answers).toFixed(0).padStart(6)} µs`
+  const failures = failed === 0 ? '' : `  ${failed} FAILED: ${faults.join(', ')}`
+  return `${rate}  p50 ${p50?.toFixed(2).padStart(7) ?? '-'} ms${cpu}${failures}`
+}
+
+/** How each cwm found the sessions of its turns, by its own count. */
+async function foundOf(running) {
+  const counts = running.flatMap(({ target, url }) => (target.session === undefined ? [] : [[target.name, url]]))
+  const found = await Promise.all(
+    counts.map(async ([name, url]) => {
+      const metrics = await (await fetch(`${url}/cwm/metrics`)).text()
+      const lines = metrics.matchAll(/^cwm_sessions_total\{found="(\w+)"\} (\d+)$/gm)
+      return [name, Object.fromEntries([...lines].map(([, way, turns]) => [way, Number(turns)]))]
+    }),
+  )
+  return Object.fromEntries(found)
+}

@@ -1,0 +1,139 @@
+// One connection's closed loop: the next turn of its conversation goes out when the last one is answered, and every answer is judged.
+
+import { jsonAnswer, streamAnswer } from './answers.mjs'
+import { Connection, headerOf } from './connection.mjs'
+import { conversationOf } from './conversation.mjs'
+import { isStream } from './scenarios.mjs'
+
+const PATH = '/v1/chat/completions'
+const RECONNECT_MS = 100
+const DELIVERY_MS = 60_000
+
+// What an SDK sends beside its body.
+const USUAL = {
+  accept: 'application/json',
+  'content-type': 'application/json',
+  'user-agent': 'OpenAI/JS 6.49.0',
+  'x-stainless-lang': 'js',
+  'x-stainless-package-version': '6.49.0',
+  'x-stainless-os': 'Linux',
+  'x-stainless-arch': 'x64',
+  'x-stainless-runtime': 'node',
+  'x-stainless-runtime-version': 'v22.0.0',
+  'x-stainless-retry-count': '0',
+  authorization: 'Bearer sk-of-the-benchmark',
+}
+
+/**
+ * `target`: its url, headers that it wants, whether it rewrites answers, and how it finds sessions (`named`, `prefix`), if it does.
+ * `run`: another one has other conversations.
+ */
+export class Client {
+  #target
+  #headers
+  #conversation
+  #expected
+  #answerBytes
+  #tally
+  #connection
+  #head
+  #session
+  #sentAt = 0
+  #firstAt
+  #isUnderWay = false
+  #isStopped = false
+  #onIdle = () => {}
+
+  constructor({ target, scenario, run }, index, tally) {
+    const name = target.session === 'named' ? { 'x-cwm-session': `bench-${run}-${index}` } : {}
+    this.#target = target
+    this.#headers = { ...USUAL, ...target.headers, ...name }
+    this.#conversation = conversationOf(scenario, index, run)
+    this.#expected = isStream(scenario) ? streamAnswer : jsonAnswer
+    this.#tally = tally
+  }
+
+  /**
+   * Has the history answered that all turns go on from, and notes the session that it was given. Throws when the answer is not the
+   * upstream's, byte for byte.
+   */
+  async deliver() {
+    const { first } = this.#conversation
+    const signal = AbortSignal.timeout(DELIVERY_MS)
+    const answer = await fetch(this.#target.url + PATH, { method: 'POST', headers: this.#headers, body: first, signal })
+    const bytes = Buffer.from(await answer.arrayBuffer())
+    if (answer.status !== 200) throw new Error(`status ${answer.status}: ${bytes.subarray(0, 300)}`)
+    if (!this.#target.rewrites && !bytes.equals(this.#expected)) {
+      throw new Error('the answer is not what the upstream sent')
+    }
+    this.#answerBytes = bytes.length
+    this.#session = sessionOf(answer.headers.get('x-cwm-session'))
+  }
+
+  start() {
+    if (this.#isStopped) return
+    this.#connection = new Connection(this.#target.url, {
+      onBody: (bytes) => this.#look(bytes),
+      onEnd: (status, head, bytes) => this.#finish(status, head, bytes),
+      onError: (error) => this.#lose(error),
+    })
+    this.#next()
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop() {
+    this.#isStopped = true
+    if (this.#isUnderWay) await new Promise((resolve) => (this.#onIdle = resolve))
+    this.#connection?.close()
+  }
+
+  #next() {
+    const body = this.#conversation.next()
+    this.#head ??= this.#headOf(body)
+    this.#isUnderWay = true
+    this.#firstAt = undefined
+    this.#sentAt = performance.now()
+    this.#connection.send(this.#head, body)
+  }
+
+  #look(bytes) {
+    this.#firstAt ??= performance.now()
+    this.#tally.see(bytes / this.#answerBytes)
+  }
+
+  /** Bodies of one connection are all of one size, so this is made once. */
+  #headOf(body) {
+    const all = { host: new URL(this.#target.url).host, ...this.#headers, 'content-length': body.length }
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+    return `POST ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`
+  }
+
+  #finish(status, head, bytes) {
+    const at = performance.now()
+    const fault = this.#faultOf(status, head, bytes)
+    if (fault === undefined) this.#tally.add(at - this.#sentAt, this.#firstAt - this.#sentAt)
+    else this.#tally.fail(fault)
+    this.#isUnderWay = false
+    if (this.#isStopped) this.#onIdle()
+    else this.#next()
+  }
+
+  #faultOf(status, head, bytes) {
+    if (status !== 200) return `status ${status}`
+    if (this.#target.rewrites ? bytes === 0 : bytes !== this.#expected.length) {
+      return `${bytes} bytes of body in place of ${this.#expected.length}`
+    }
+    const session = sessionOf(headerOf(head, 'x-cwm-session'))
+    return session === this.#session ? undefined : `session ${session} in place of ${this.#session}`
+  }
+
+  #lose(error) {
+    if (this.#isUnderWay) this.#tally.fail(error.message)
+    this.#isUnderWay = false
+    this.#onIdle()
+    setTimeout(() => this.start(), RECONNECT_MS)
+  }
+}
+
+/** Heads are read in lower case. */
+const sessionOf = (header) => header?.toLowerCase() ?? 'none'

@@ -1,0 +1,91 @@
+// Other gateways to measure beside cwm, asked for by `--peers`. Each is installed once, into a folder of its own in the user's cache, in the
+// version below; what installs it may run no script of the packages.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { MODEL, PACED_MODEL } from './answers.mjs'
+
+/** LiteLLM takes that long to begin with on a core that is shared. */
+const READY_MS = 180_000
+
+const fromNpm = (name) => (folder) => [
+  ['npm', 'install', '--prefix', folder, '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error', name],
+]
+/** Wheels only: a build would run code of the package, and want a compiler. */
+const fromPip = (name) => (folder) => [
+  ['python3', '-m', 'venv', folder],
+  [join(folder, 'bin/pip'), 'install', '--disable-pip-version-check', '--only-binary', ':all:', name],
+]
+
+const litellmConfig = (upstream) =>
+  JSON.stringify({
+    model_list: [MODEL, PACED_MODEL].map((model) => ({
+      model_name: model,
+      litellm_params: { model: `openai/${model}`, api_base: `${upstream}/v1`, api_key: 'none' },
+    })),
+  })
+
+/**
+ * `install`: commands that fill a folder. `start`: what to run, given that folder as `home`. `headers`: what a client must send.
+ * `rewrites`: answers are not the upstream's bytes, so their lengths are not compared.
+ */
+export const peers = [
+  {
+    name: 'portkey',
+    title: "Portkey's gateway",
+    version: '1.15.2',
+    install: fromNpm('@portkey-ai/gateway@1.15.2'),
+    readyPath: '/',
+    rewrites: true,
+    headersTo: (upstream) => ({ 'x-portkey-provider': 'openai', 'x-portkey-custom-host': `${upstream}/v1` }),
+    start: ({ port, home }) => ({
+      command: process.execPath,
+      args: [join(home, 'node_modules/@portkey-ai/gateway/build/start-server.js'), `--port=${port}`, '--headless'],
+    }),
+  },
+  {
+    name: 'litellm',
+    title: 'LiteLLM',
+    version: '1.106.2',
+    install: fromPip('litellm[proxy]==1.106.2'),
+    readyPath: '/health/liveliness',
+    rewrites: true,
+    start: ({ port, upstream, folder, home }) => {
+      const config = join(folder, 'config.yaml')
+      writeFileSync(config, litellmConfig(upstream))
+      const args = ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--telemetry', 'False']
+      return { command: join(home, 'bin/litellm'), args, env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True' } }
+    },
+  },
+  {
+    name: 'vllm-router',
+    title: "vLLM's router",
+    version: '0.1.17',
+    install: fromPip('vllm-router==0.1.17'),
+    start: ({ port, upstream, home }) => ({
+      command: join(home, 'bin/vllm-router'),
+      args: ['--host', '127.0.0.1', '--port', String(port), '--worker-urls', upstream, '--policy', 'round_robin'],
+    }),
+  },
+].map((peer) => ({ ...peer, isPeer: true, readyMs: READY_MS }))
+
+/** The peer as a target, installed if it was not. Throws when it cannot be; why is on standard error. */
+export function installPeer(peer, tell) {
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cwm-bench')
+  const home = join(cache, `${peer.name}-${peer.version}`)
+  const mark = join(home, '.installed')
+  if (!existsSync(mark)) {
+    tell(`installing ${peer.title} ${peer.version} into ${home}`)
+    rmSync(home, { recursive: true, force: true })
+    mkdirSync(home, { recursive: true })
+    for (const [command, ...args] of peer.install(home)) {
+      // Its own words are the progress that is shown; standard output is for the tables.
+      const { status, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2] })
+      if (status !== 0) throw new Error(`${command} ${error?.message ?? `ended with ${status}`}`)
+    }
+    writeFileSync(mark, '')
+  }
+  return { ...peer, start: (place) => peer.start({ ...place, home }) }
+}

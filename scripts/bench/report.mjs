@@ -1,0 +1,42 @@
+// A run as JSON: every figure by scenario and target, and what the mock upstream and the load client took of their core meanwhile.
+
+const bases = ['direct', 'bare', 'parse']
+
+function figuresOf(results, scenario, target) {
+  const to = (field) =>
+    Object.fromEntries(
+      bases.flatMap((base) => {
+        const ratio = results.ratio(scenario, target, base, field)
+        return ratio === undefined ? [] : [[base, ratio]]
+      }),
+    )
+  return { ...results.figures(scenario, target), rateTo: to('perSecond'), cpuTo: to('cpu') }
+}
+
+/**
+ * Who answered most per second of a scenario, all and proxies alone, and the shares of a core that mock upstream and load client had with it.
+ */
+export function fastestOf(results, scenario, targets) {
+  const shares = (name) => {
+    const { upstreamShare, loadShare } = results.figures(scenario, name)
+    return { target: name, upstreamShare, loadShare }
+  }
+  const [all, proxy] = [targets, targets.filter(({ start }) => start !== undefined)].map((some) =>
+    results.fastest(scenario, some),
+  )
+  return { all: all && shares(all), proxy: proxy && shares(proxy) }
+}
+
+export function reportOf({ results, judged, machine, scenarios, targets }) {
+  const byScenario = (read) => Object.fromEntries(scenarios.map(({ name }) => [name, read(name)]))
+  return {
+    machine,
+    results: byScenario((scenario) =>
+      Object.fromEntries(targets.map(({ name }) => [name, figuresOf(results, scenario, name)])),
+    ),
+    fastest: byScenario((scenario) => fastestOf(results, scenario, targets)),
+    memory: results.memory,
+    aims: judged,
+    failed: results.failed,
+  }
+}

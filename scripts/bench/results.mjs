@@ -1,0 +1,90 @@
+// What the cells of a run come to: one value per round and field, medians of them, and ratios within the same round.
+
+import { STREAM_EVENTS } from './answers.mjs'
+import { isStream, scenarios } from './scenarios.mjs'
+import { differenceOf, median, ratioOf } from './stats.mjs'
+
+/** Below so many answers in a cell, what is said of one in a hundred is said of one. */
+const ENOUGH_FOR_P99 = 100
+
+const fields = [
+  ...['perSecond', 'eventsPerSecond', 'p50', 'p99', 'ttftP50', 'ttftP99', 'cpu'],
+  ...['proxyShare', 'upstreamShare', 'loadShare'],
+]
+
+/**
+ * Of one cell: requests and events per second; latency in milliseconds; CPU of the proxy in microseconds per request, of streams per event;
+ * the shares of a core that the proxy, the mock upstream and the load client had.
+ */
+function figuresOf({ scenario, answers, ms, cpuUs, p50, p99, ttftP50, ttftP99 }) {
+  const streams = isStream(scenarios.find(({ name }) => name === scenario))
+  const units = streams ? answers * STREAM_EVENTS : answers
+  const share = (us) => (us === undefined ? undefined : us / 1000 / ms)
+  return {
+    ...{ p50, p99, ttftP50, ttftP99 },
+    perSecond: (answers / ms) * 1000,
+    eventsPerSecond: streams ? (units / ms) * 1000 : undefined,
+    cpu: units > 0 && cpuUs.proxy !== undefined ? cpuUs.proxy / units : undefined,
+    ...{ proxyShare: share(cpuUs.proxy), upstreamShare: share(cpuUs.upstream), loadShare: share(cpuUs.load) },
+  }
+}
+
+export class Results {
+  #values = new Map()
+  #timed = new Map()
+  memory
+  failed
+
+  /** `cells` as `Bench` measures them, `memory` by target. */
+  constructor(cells, memory) {
+    this.memory = memory
+    this.failed = cells.reduce((sum, cell) => sum + cell.failed, 0)
+    for (const cell of cells) {
+      const place = `${cell.scenario} ${cell.target}`
+      this.#timed.set(place, Math.min(cell.timed, this.#timed.get(place) ?? cell.timed))
+      for (const [field, value] of Object.entries(figuresOf(cell))) {
+        this.#of(cell.scenario, cell.target, field)[cell.round - 1] = value
+      }
+    }
+  }
+
+  median(scenario, target, field) {
+    return median(this.#of(scenario, target, field))
+  }
+
+  /** The median over the rounds of `target` to `base`. Undefined where either was not measured. */
+  ratio(scenario, target, base, field) {
+    return ratioOf(this.#of(scenario, target, field), this.#of(scenario, base, field))
+  }
+
+  difference(scenario, target, base, field) {
+    return differenceOf(this.#of(scenario, target, field), this.#of(scenario, base, field))
+  }
+
+  /** Whether each round timed enough answers for a p99. */
+  hasP99(scenario, target) {
+    return this.#timed.get(`${scenario} ${target}`) >= ENOUGH_FOR_P99
+  }
+
+  /** All medians of one cell; what was not measured is left out. */
+  figures(scenario, target) {
+    const known = fields.map((field) => [field, this.median(scenario, target, field)])
+    return Object.fromEntries(known.filter(([, value]) => value !== undefined))
+  }
+
+  /** Of `targets`, the name of the one that answered most per second. Undefined where none was measured. */
+  fastest(scenario, targets) {
+    const rate = (name) => this.median(scenario, name, 'perSecond') ?? 0
+    return targets.reduce(
+      (best, { name }) => (rate(name) > (best === undefined ? 0 : rate(best)) ? name : best),
+      undefined,
+    )
+  }
+
+  #of(scenario, target, field) {
+    const key = `${scenario} ${target} ${field}`
+    const values = this.#values.get(key) ?? []
+    this.#values.set(key, values)
+    return values
+  }
+}

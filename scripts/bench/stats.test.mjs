@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest'
+import { differenceOf, median, percentile, ratioOf } from './stats.mjs'
+
+const hundred = Array.from({ length: 100 }, (_, n) => n + 1)
+
+it('takes a percentile by nearest rank', () => {
+  expect(percentile(hundred, 0.5)).toBe(50)
+  expect(percentile(hundred, 0.99)).toBe(99)
+  expect(percentile([7], 0.99)).toBe(7)
+  expect(percentile([], 0.5)).toBeUndefined()
+})
+
+it('takes the middle of an odd number of rounds, and the mean of the middle two of an even one', () => {
+  expect(median([10, 1, 3])).toBe(3)
+  expect(median([4, 1, 3, 2])).toBe(2.5)
+  expect(median([undefined, 5])).toBe(5)
+  expect(median([])).toBeUndefined()
+})
+
+it('takes ratios and differences within rounds, and leaves out a round that has one side only', () => {
+  expect(ratioOf([2, 40, 9], [1, 10, undefined])).toBe(3)
+  expect(differenceOf([2, 40, 9], [1, 10, undefined])).toBe(15.5)
+})

@@ -1,0 +1,126 @@
+// The benchmark as a user runs it, so short that its figures mean nothing: that they are all there, and when it refuses.
+
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
+
+const main = fileURLToPath(new URL('../../scripts/bench/main.mjs', import.meta.url))
+const RUN_MS = 60_000
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function bench(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const options = { timeout: RUN_MS, env: { ...process.env, ...env } }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+let built: BuiltCwm
+let folder: string
+
+beforeAll(async () => {
+  built = await buildCwm()
+  folder = await mkdtemp(join(tmpdir(), 'cwm-bench-test-'))
+})
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+  await built.dispose()
+})
+
+const ofAll = ['perSecond', 'p50', 'p99']
+const ofStreams = ['eventsPerSecond', 'ttftP50', 'ttftP99']
+const ofProxies = ['cpu', 'proxyShare']
+const shares = ['upstreamShare', 'loadShare']
+const proxies = ['bare', 'parse', 'cwm-named', 'cwm-prefix']
+
+// /proc is Linux's.
+it.runIf(process.platform === 'linux')(
+  'measures every figure of every target, and prints them',
+  async () => {
+    const json = join(folder, 'bench.json')
+    const targets = ['direct', ...proxies]
+
+    const ended = await bench(
+      [
+        ...['--quick', '--force', '--no-pin', '--seconds', '0.2', '--json', json],
+        ...['--only', '4k-32,stream-16', '--targets', targets.join(',')],
+      ],
+      { BENCH_CWM: built.main },
+    )
+
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+    const { results, fastest, memory, aims, failed, found } = JSON.parse(await readFile(json, 'utf8'))
+    for (const scenario of ['4k-32', 'stream-16']) {
+      for (const target of targets) {
+        const figures = results[scenario][target]
+        const wanted = [
+          ...ofAll,
+          ...shares,
+          ...(scenario === 'stream-16' ? ofStreams : []),
+          ...(target === 'direct' ? [] : ofProxies),
+        ]
+        for (const name of wanted) expect(figures[name], `${scenario} ${target} ${name}`).toBeGreaterThan(0)
+        expect(figures.rateTo.direct).toBeGreaterThan(0)
+        if (target !== 'direct') expect(figures.cpuTo.parse).toBeGreaterThan(0)
+      }
+      expect(proxies).toContain(fastest[scenario].proxy.target)
+      for (const name of shares) expect(fastest[scenario].proxy[name]).toBeGreaterThan(0)
+      expect(ended.stdout).toContain(`**${scenario}: `)
+    }
+    expect(failed).toBe(0)
+    expect(
+      aims.filter(({ value }: { value?: number }) => (value ?? 0) > 0).map(({ title }: { title: string }) => title),
+    ).toEqual([
+      'CPU per request, 4k-32, cwm-named, to parse',
+      'CPU per request, 4k-32, cwm-prefix, to parse',
+      'CPU per event, stream-16, cwm-named, to parse',
+      'CPU per event, stream-16, cwm-prefix, to parse',
+      'requests/s, 4k-32, cwm-named, to parse',
+      'requests/s, 4k-32, cwm-prefix, to parse',
+      'memory after the run, cwm-named, MB',
+      'memory after the run, cwm-prefix, MB',
+    ])
+    for (const target of proxies) expect(memory[target].peakBytes).toBeGreaterThanOrEqual(memory[target].bytes)
+    // A session that is not found as it should be would be another thing to measure.
+    expect(found['cwm-named'].named).toBeGreaterThan(0)
+    expect(found['cwm-prefix'].prefix).toBeGreaterThan(0)
+    expect(ended.stdout).toMatch(/\| cwm, by prefix \| \d+/)
+    expect(ended.stdout).toContain('| memory after the run, cwm-named, MB | at most 200 |')
+  },
+  RUN_MS,
+)
+
+it('refuses while something listens where the engine would, even if it answers nothing', async () => {
+  const engine = createServer().listen(0, '127.0.0.1')
+  await once(engine, 'listening')
+  const { port } = engine.address() as AddressInfo
+
+  const ended = await bench(['--quick'], { VLLM_PORT: String(port) })
+
+  engine.close()
+  expect(ended).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('npm run engine:down') })
+})
+
+it('refuses options that make no sense, each in a line', async () => {
+  const ended = await bench(['--only', '4k-2', '--rounds', 'many'])
+
+  expect(ended).toMatchObject({ code: 2, stdout: '' })
+  expect(ended.stderr.trimEnd().split('\n')).toEqual([
+    'bench: --rounds: a whole number from 1 to 100',
+    'bench: --only: no "4k-2"; there are 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64',
+  ])
+})
