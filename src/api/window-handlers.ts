@@ -69,7 +69,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
       ...labelsFromWire(labels),
     }
     if (!wait) {
-      windows.freezeLater(request, reservation, operation)
+      void windows.freezeLater(request, reservation, operation)
       return c.json(windowToWire(await windows.show(tenant, name)), 202)
     }
     return c.json(windowToWire(await windows.freeze(request, reservation, operation)), 201)

@@ -5,7 +5,7 @@ import type { EventSink } from '../base/events.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { SessionRecord, Truncation, Usage } from '../base/records.ts'
+import type { SessionRecord, Truncation, Usage, WindowRecord } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import { upperTokens } from '../context/size.ts'
 import { isTruncated } from '../context/truncation.ts'
@@ -253,17 +253,22 @@ export class TurnMemory {
 
   /** `looked`: the last turn is no longer needed. */
   #keep(turn: RetainedTurn, stored: Promise<void>, looked: Promise<unknown>): void {
-    const { retained, windows, autoFreezer } = this.#parts
+    const { retained, autoFreezer } = this.#parts
+    const { session } = this.#turn
+    const { tenant, id } = session.record
+    const { apiKey, policy } = this.#caller
+    retained.keep(tenant, id, turn, [stored, looked])
+    const ownWindow = this.#reservation && this.#freeze(turn, this.#reservation)
+    const finished = { session, turn, usage: this.#usage, nearLimit: policy.nearLimit, ownWindow }
+    void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
+  }
+
+  /** As the client has asked. */
+  #freeze(turn: RetainedTurn, reservation: NameReservation): Promise<WindowRecord | undefined> {
+    const { apiKey, actor } = this.#caller
     const { session } = this.#turn
     const { clientSalt, lineage, parent } = turn
-    const { tenant, id } = session.record
-    const { apiKey, actor, policy } = this.#caller
-    retained.keep(tenant, id, turn, [stored, looked])
-    const frozenAs = this.#reservation?.name
-    const finished = { session, turn, usage: this.#usage, nearLimit: policy.nearLimit, frozenAs }
-    void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
-    if (this.#reservation === undefined) return
-    const request = { ...promptOfTurn(turn), session, name: this.#reservation.name, clientSalt, lineage, parent }
-    windows.freezeLater(request, this.#reservation, { apiKey, actor })
+    const request = { ...promptOfTurn(turn), session, name: reservation.name, clientSalt, lineage, parent }
+    return this.#parts.windows.freezeLater(request, reservation, { apiKey, actor })
   }
 }

@@ -9,8 +9,9 @@ import type { RetainedTurn } from '../sessions/retained.ts'
 import type { CallOptions } from '../upstream/engine.ts'
 import { autoTag } from './auto-names.ts'
 import type { FreezeRequest } from './new-window.ts'
-import type { OwnFreezes } from './own-freezes.ts'
+import { type OwnFreezes, rearmed } from './own-freezes.ts'
 import { promptOfTurn } from './prompt-of-turn.ts'
+import { SmallTurns } from './small-turns.ts'
 import type { Windows } from './windows.ts'
 
 export interface AutoFreezeParts {
@@ -27,8 +28,8 @@ export interface FinishedTurn {
   readonly turn: RetainedTurn
   readonly usage: Usage | undefined
   readonly nearLimit: NearLimit
-  /** The window that the client itself has frozen with this turn. */
-  readonly frozenAs: string | undefined
+  /** The window that the client itself freezes with this turn, once that is over; undefined when it freezes none. */
+  readonly ownWindow: Promise<WindowRecord | undefined> | undefined
 }
 
 /** Share of the limit by which a context grows from one automatic freeze to the next. */
@@ -38,11 +39,14 @@ const MAX_UNDER_WAY = 64
 /** Sessions whose last try is remembered. */
 const MAX_TRIED = 10_000
 
+/** Watches how full sessions are. */
 export class AutoFreezer {
   readonly #parts: AutoFreezeParts
+  /** Of whose full contexts a freeze is under way, the client's own too. */
   readonly #filling = new Set<string>()
   /** When a freeze was last tried, by session: one that is refused is not asked for again with each turn. */
   readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED })
+  readonly #small = new SmallTurns()
 
   constructor(parts: AutoFreezeParts) {
     this.#parts = parts
@@ -50,32 +54,48 @@ export class AutoFreezer {
 
   /** Freezes the session in the background if its context has filled far enough. Never throws. */
   afterTurn(finished: FinishedTurn, { apiKey }: CallOptions): void {
-    const { session, usage, nearLimit, frozenAs } = finished
+    const { session, turn, usage, nearLimit, ownWindow } = finished
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
     if (session.temporary || session.ended) return
+    const key = keyOf(session)
     const tokens = usage.contextTokens ?? usage.totalTokens
     if (tokens < nearLimit.freezeAt * limit) {
-      if (auto?.nextAtTokens !== undefined) session.change({ auto: rearmed(auto) })
+      if (auto?.nextAtTokens !== undefined && this.#hasShrunk(key, turn)) session.change({ auto: rearmed(auto) })
       return
     }
     const nextAtTokens = tokens + Math.floor(limit * STEP)
-    if (frozenAs !== undefined) {
-      session.change({ auto: { count: auto?.count ?? 0, window: frozenAs, at: this.#parts.now(), nextAtTokens } })
-      void this.#parts.freezes.save(session)
-      return
+    if (ownWindow === undefined) {
+      if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_UNDER_WAY) return
+      this.#tried.set(key, this.#parts.now())
     }
-    const key = keyOf(session)
-    if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_UNDER_WAY) return
     this.#filling.add(key)
-    this.#tried.set(key, this.#parts.now())
     this.#parts.freezes.run(session, nearLimit, async () => {
       try {
-        return await this.#freezeFull(finished, nextAtTokens, { apiKey })
+        if (ownWindow === undefined) return await this.#freezeFull(finished, nextAtTokens, { apiKey })
+        await this.#noteOwn(session, await ownWindow, nextAtTokens)
+        return undefined
       } finally {
         this.#filling.delete(key)
       }
     })
+  }
+
+  /** What continues a response that the engine keeps tells nothing. */
+  #hasShrunk(key: string, turn: RetainedTurn): boolean {
+    const { prompt, replyAt } = promptOfTurn(turn)
+    if (prompt.messages.length === 0 || !this.#small.note(key, prompt.messages.slice(0, replyAt))) return false
+    this.#small.forget(key)
+    return true
+  }
+
+  /** One that failed leaves the session to be frozen with its next turn. */
+  async #noteOwn(session: LiveSession, window: WindowRecord | undefined, nextAtTokens: number): Promise<void> {
+    const { freezes, now } = this.#parts
+    if (window?.state !== 'frozen') return
+    const count = session.record.auto?.count ?? 0
+    session.change({ auto: { count, window: window.name, at: now(), nextAtTokens } })
+    await freezes.save(session)
   }
 
   #isDue(key: string, auto: AutoFreezes | undefined, tokens: number): boolean {
@@ -119,11 +139,6 @@ export class AutoFreezer {
 
 function keyOf({ record: { tenant, id } }: LiveSession): string {
   return JSON.stringify([tenant, id])
-}
-
-function rearmed(auto: AutoFreezes): AutoFreezes {
-  const { nextAtTokens: _, ...rest } = auto
-  return rest
 }
 
 function withNext(auto: AutoFreezes, nextAtTokens: number | undefined): AutoFreezes {

@@ -16,7 +16,7 @@ import { hold, workOn } from './alone.ts'
 import { autoTag, isBeforeCut, rolloverTag } from './auto-names.ts'
 import { contentBeforeCut } from './cut-content.ts'
 import type { FreezeRequest } from './new-window.ts'
-import type { OwnFreezeParts, OwnFreezes } from './own-freezes.ts'
+import { type OwnFreezeParts, type OwnFreezes, rearmed } from './own-freezes.ts'
 
 export interface CutFreezeParts extends Omit<OwnFreezeParts, 'budget' | 'sessions'> {
   readonly freezes: OwnFreezes
@@ -69,9 +69,9 @@ export class CutFreezer {
   /** Notes a cut whose whole is in that window, and tells of it. */
   noteKept(session: LiveSession, cut: TurnToCut['cut'], window: string): Rollover {
     const { events, metrics, log, now } = this.#parts
-    const { tenant, id } = session.record
+    const { tenant, id, auto } = session.record
     const rollover = { cut: cut.digest, window, messages: cut.dropped.length, at: now() }
-    session.change({ rollover })
+    session.change({ rollover, ...(auto === undefined ? {} : { auto: rearmed(auto) }) })
     metrics.rollovers.inc()
     log.info({ session: id, window, messages: rollover.messages }, 'context rolled over')
     events.emit({ tenant, kind: 'rolled_over', session: id, window, details: { messages: rollover.messages } })
@@ -111,7 +111,7 @@ export class CutFreezer {
 
   /** Another proxy, or this one before a restart, may have recorded it. */
   async #knownCut({ session, cut }: TurnToCut): Promise<Rollover | undefined> {
-    const { tenant, id, createdAt } = session.record
+    const { tenant, id, createdAt, auto } = session.record
     const tags = [rolloverTag, cutTag(cut.digest)]
     const { items } = await this.#parts.windows.list(tenant, { tags, sessionId: id, createdFrom: createdAt, limit: 10 })
     const window = items.find((item) => isBeforeCut(item) && item.state !== 'failed')
@@ -122,7 +122,7 @@ export class CutFreezer {
       messages: cut.dropped.length,
       at: window.createdAt,
     }
-    session.change({ rollover })
+    session.change({ rollover, ...(auto === undefined ? {} : { auto: rearmed(auto) }) })
     return rollover
   }
 

@@ -3,7 +3,7 @@
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { WindowRecord } from '../base/records.ts'
+import type { AutoFreezes, WindowRecord } from '../base/records.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
@@ -13,7 +13,7 @@ import type { NameReservation, Windows } from './windows.ts'
 
 export interface OwnFreezeParts {
   readonly windows: Pick<Windows, 'reserveOwn' | 'freeze' | 'list'>
-  readonly budget: AutoBudget
+  readonly budget: Pick<AutoBudget, 'makeRoom' | 'trim'>
   readonly sessions: Pick<SessionTracker, 'save'>
   readonly metrics: Pick<Metrics, 'autoFreezes' | 'rollovers'>
   readonly log: Logger
@@ -28,6 +28,7 @@ export interface OwnName {
 /** Names tried, each behind the newest that is taken. */
 const NAME_TRIES = 8
 
+/** Names, counts and outlives the freezes that nobody asked for. */
 export class OwnFreezes {
   readonly #parts: OwnFreezeParts
   readonly #background = new Set<Promise<unknown>>()
@@ -100,4 +101,10 @@ export class OwnFreezes {
   async settle(): Promise<void> {
     await Promise.all(this.#background)
   }
+}
+
+/** The same, with the next one due as soon as the context has filled again. */
+export function rearmed(auto: AutoFreezes): AutoFreezes {
+  const { nextAtTokens: _, ...rest } = auto
+  return rest
 }

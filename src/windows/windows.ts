@@ -199,7 +199,7 @@ export class Windows {
     const record: WindowRecord = { ...newRecord(this.#parts, wanted, name, 0), state: 'failed', reason }
     this.#parts.metrics.freezes.inc({ outcome: 'failed' })
     this.#parts.log.warn({ window: name, reason }, 'freeze refused')
-    this.#inBackground(name, () =>
+    void this.#inBackground(name, () =>
       this.#parts.store
         .reserveWindow(record, { prompt, tokenIds: new Uint32Array() })
         .then(() => this.#parts.events.emit({ tenant, ...freezeEvent(record) }))
@@ -207,9 +207,16 @@ export class Windows {
     )
   }
 
-  /** The same in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log. */
-  freezeLater(request: FreezeRequest, reservation: NameReservation, options: OperationOptions): void {
-    this.#inBackground(request.name, () => this.freeze(request, reservation, options))
+  /**
+   * As `freeze`, in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log: the promise
+   * never rejects, and answers undefined where nothing could be recorded.
+   */
+  freezeLater(
+    request: FreezeRequest,
+    reservation: NameReservation,
+    options: OperationOptions,
+  ): Promise<WindowRecord | undefined> {
+    return this.#inBackground(request.name, () => this.freeze(request, reservation, options))
   }
 
   /** Before a turn is spent on a freeze that cannot be kept; what counts is the same question when the window is stored. */
@@ -219,13 +226,15 @@ export class Windows {
     if ((await this.#parts.store.usageOf(tenant)).windows >= maxWindows) throw notStored('too_many', '')
   }
 
-  #inBackground(name: string, work: () => Promise<unknown>): void {
+  #inBackground<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
     const done = work().catch((thrown: unknown) => {
       this.#parts.metrics.freezes.inc({ outcome: 'failed' })
       this.#parts.log.error({ window: name, err: toCwmError(thrown) }, 'freeze could not be recorded')
+      return undefined
     })
     this.#background.add(done)
     void done.finally(() => this.#background.delete(done))
+    return done
   }
 
   /**

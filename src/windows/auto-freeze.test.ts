@@ -1,0 +1,142 @@
+// When a session that fills its context is frozen, turn by turn. What a freeze does is not seen here.
+
+import { describe, expect, it } from 'vitest'
+import { silentLogger } from '../base/logger.ts'
+import { createMetrics } from '../base/metrics.ts'
+import type { SessionRecord, WindowRecord } from '../base/records.ts'
+import type { NearLimit } from '../base/tenants.ts'
+import { LiveSession } from '../sessions/live-session.ts'
+import { AutoFreezer } from './auto-freeze.ts'
+import { OwnFreezes } from './own-freezes.ts'
+
+const LIMIT = 1_000
+const record: SessionRecord = {
+  tenant: 't',
+  id: 's',
+  named: true,
+  lineage: 'l',
+  head: 0,
+  spaces: [],
+  createdAt: 1,
+  lastTurnAt: 1,
+  turns: 1,
+  limit: LIMIT,
+}
+const nearLimit: NearLimit = {
+  overflow: 'pass',
+  freezeAt: 0.75,
+  rolloverTo: 0.5,
+  keepFirst: 0,
+  rolloverNote: false,
+  maxAutoPerSession: 8,
+  maxAutoWindows: 1_000,
+}
+
+const windowOf = (name: string, state: WindowRecord['state']) => ({ name, state }) as WindowRecord
+const say = (...words: readonly string[]) => words.map((content) => ({ role: 'user', content }))
+
+/** Turns of one session. */
+function setUp() {
+  const frozen: string[] = []
+  const session = new LiveSession(record, { stored: true })
+  const windows = {
+    reserveOwn: async (_: string, name: string) => ({ name, release: () => {} }),
+    list: async () => ({ items: [] }),
+    freeze: async (_: unknown, { name }: { readonly name: string }) => {
+      frozen.push(name.slice(name.lastIndexOf('.') + 1))
+      return windowOf(name, 'frozen')
+    },
+  }
+  const freezes = new OwnFreezes({
+    windows,
+    budget: { trim: async () => {}, makeRoom: async () => false },
+    sessions: { save: async () => {} },
+    metrics: createMetrics(),
+    log: silentLogger,
+  })
+  let at = 0
+  const freezer = new AutoFreezer({ freezes, windows, now: () => ++at, cooldownMs: 0 })
+
+  const begin = (tokens: number, messages: readonly object[], ownWindow?: Promise<WindowRecord | undefined>) => {
+    const body = Buffer.from(JSON.stringify({ model: 'm', messages }))
+    const reply = [{ role: 'assistant', content: 'yes' }]
+    const kept = { promptTokens: tokens - 1, clientSalt: undefined, lineage: 'l', parent: undefined }
+    const usage = { promptTokens: tokens - 1, completionTokens: 1, totalTokens: tokens }
+    const turn = { dialect: 'chat', body, reply, ...kept } as const
+    freezer.afterTurn({ session, turn, usage, nearLimit, ownWindow }, { apiKey: undefined })
+  }
+  const over = () => freezes.settle()
+  const turn = async (...given: Parameters<typeof begin>) => {
+    begin(...given)
+    await over()
+  }
+  return { session, frozen, begin, over, turn }
+}
+
+describe('a full session', () => {
+  it('is frozen once, and again a tenth of the limit later', async () => {
+    const { frozen, turn } = setUp()
+
+    for (const tokens of [700, 760, 800, 850, 870]) await turn(tokens, say('a'))
+
+    expect(frozen).toEqual(['1', '2'])
+  })
+
+  it('counts as frozen by its client once that window is frozen, and not before', async () => {
+    const { session, frozen, begin, over, turn } = setUp()
+    let done: (window: WindowRecord) => void = () => {}
+    const own = new Promise<WindowRecord>((resolve) => {
+      done = resolve
+    })
+
+    begin(800, say('a'), own)
+    await new Promise((resolve) => setImmediate(resolve))
+    const before = session.record.auto
+    begin(810, say('a'))
+    done(windowOf('by-hand', 'frozen'))
+    await over()
+    await turn(820, say('a'))
+
+    expect([before, session.record.auto?.window, frozen]).toEqual([undefined, 'by-hand', []])
+  })
+
+  it.each([
+    ['failed', windowOf('by-hand', 'failed')],
+    ['could not be recorded', undefined],
+  ])('is frozen with its next turn where its client’s own freeze %s', async (_, window) => {
+    const { session, frozen, turn } = setUp()
+
+    await turn(800, say('a'), Promise.resolve(window))
+    const before = session.record.auto
+    await turn(810, say('a'))
+
+    expect([before, frozen]).toEqual([undefined, ['1']])
+  })
+})
+
+describe('a session that was frozen', () => {
+  it('is not frozen anew for what is asked beside it under its name: titles, tags, the same thing twice', async () => {
+    const { frozen, turn } = setUp()
+
+    for (const tokens of [800, 810, 820, 830]) {
+      await turn(tokens, say('the', 'whole', 'chat'))
+      await turn(50, say(`a title for ${tokens}?`))
+      await turn(60, say('you write tags', `tags for ${tokens}?`))
+      await turn(60, say('you write tags', `tags for ${tokens}?`))
+    }
+
+    expect(frozen).toEqual(['1'])
+  })
+
+  it('is frozen on its way up again once it has become smaller, whatever is asked beside it', async () => {
+    const { frozen, turn } = setUp()
+
+    await turn(800, say('a', 'b', 'c', 'd'))
+    await turn(300, say('a', 'B'))
+    await turn(50, say('a title?'))
+    await turn(400, say('a', 'B', 'c'))
+    await turn(760, say('a', 'B', 'c', 'd'))
+
+    expect(frozen).toEqual(['1', '2'])
+  })
+})
