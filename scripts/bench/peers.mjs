@@ -2,17 +2,22 @@
 // version below; what installs it may run no script of the packages.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { MODEL, PACED_MODEL } from './answers.mjs'
+import { API_KEY } from './client.mjs'
 
 /** LiteLLM takes that long to begin with on a core that is shared. */
 const READY_MS = 180_000
 
-const fromNpm = (name) => (folder) => [
-  ['npm', 'install', '--prefix', folder, '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error', name],
-]
+const fromNpm =
+  (...names) =>
+  (folder) => {
+    // What their peers would rather have is not put beside the versions that are named here.
+    const flags = ['--ignore-scripts', '--legacy-peer-deps', '--no-fund', '--no-audit', '--loglevel=error']
+    return [['npm', 'install', '--prefix', folder, ...flags, ...names]]
+  }
 /** Wheels only: a build would run code of the package, and want a compiler. */
 const fromPip = (name) => (folder) => [
   ['python3', '-m', 'venv', folder],
@@ -36,7 +41,8 @@ export const peers = [
     name: 'portkey',
     title: "Portkey's gateway",
     version: '1.15.2',
-    install: fromNpm('@portkey-ai/gateway@1.15.2'),
+    // With node-server 1.14.2 and 1.19.19 it answers each stream with 500: https://github.com/Portkey-AI/gateway/issues/1389
+    install: fromNpm('@portkey-ai/gateway@1.15.2', '@hono/node-server@1.13.8'),
     readyPath: '/',
     rewrites: true,
     headersTo: (upstream) => ({ 'x-portkey-provider': 'openai', 'x-portkey-custom-host': `${upstream}/v1` }),
@@ -56,7 +62,11 @@ export const peers = [
       const config = join(folder, 'config.yaml')
       writeFileSync(config, litellmConfig(upstream))
       const args = ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--telemetry', 'False']
-      return { command: join(home, 'bin/litellm'), args, env: { LITELLM_LOCAL_MODEL_COST_MAP: 'True' } }
+      return {
+        command: join(home, 'bin/litellm'),
+        args,
+        env: { LITELLM_MASTER_KEY: API_KEY, LITELLM_LOCAL_MODEL_COST_MAP: 'True' },
+      }
     },
   },
   {
@@ -76,16 +86,18 @@ export function installPeer(peer, tell) {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cwm-bench')
   const home = join(cache, `${peer.name}-${peer.version}`)
   const mark = join(home, '.installed')
-  if (!existsSync(mark)) {
+  const commands = peer.install(home)
+  const words = JSON.stringify(commands)
+  if (!existsSync(mark) || readFileSync(mark, 'utf8') !== words) {
     tell(`installing ${peer.title} ${peer.version} into ${home}`)
     rmSync(home, { recursive: true, force: true })
     mkdirSync(home, { recursive: true })
-    for (const [command, ...args] of peer.install(home)) {
+    for (const [command, ...args] of commands) {
       // Its own words are the progress that is shown; standard output is for the tables.
       const { status, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2] })
       if (status !== 0) throw new Error(`${command} ${error?.message ?? `ended with ${status}`}`)
     }
-    writeFileSync(mark, '')
+    writeFileSync(mark, words)
   }
   return { ...peer, start: (place) => peer.start({ ...place, home }) }
 }

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 
 const main = fileURLToPath(new URL('../../scripts/bench/main.mjs', import.meta.url))
+const BUILD_MS = 60_000
 const RUN_MS = 60_000
 
 interface Ended {
@@ -34,7 +35,7 @@ let folder: string
 beforeAll(async () => {
   built = await buildCwm()
   folder = await mkdtemp(join(tmpdir(), 'cwm-bench-test-'))
-})
+}, BUILD_MS)
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
