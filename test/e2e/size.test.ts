@@ -3,12 +3,24 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../../src/base/json.ts'
+import { createMetrics } from '../../src/base/metrics.ts'
 import type { Prompt } from '../../src/base/records.ts'
-import { PREAMBLE_TOKENS, upperTokens, upperTokensOfText } from '../../src/context/size.ts'
+import type { NearLimit } from '../../src/base/tenants.ts'
+import { upperTokens, upperTokensOfText } from '../../src/context/size.ts'
+import { UNSCALED } from '../../src/context/typical.ts'
+import { chatRules } from '../../src/dialects/chat.ts'
+import { shapeOf } from '../../src/proxy/measure.ts'
+import { outgoingOf } from '../../src/proxy/outgoing.ts'
+import { type FitRequest, fitTurn, type OverflowParts } from '../../src/proxy/overflow.ts'
+import { BlockScales } from '../../src/sessions/block-scales.ts'
+import { chainOf } from '../../src/sessions/chain.ts'
+import { KnownSizes } from '../../src/sessions/sizes.ts'
 import { type Sim, startSim } from '../../src/sim/index.ts'
-import { encodeText } from '../../src/sim/tokenizer.ts'
+import { decodeIds, encodeText, IM_START } from '../../src/sim/tokenizer.ts'
 import { Engine } from '../../src/upstream/engine.ts'
 import { Upstream } from '../../src/upstream/upstream.ts'
+import type { BaseWindow } from '../../src/windows/base-windows.ts'
+import { findFrozenIds } from '../../src/windows/frozen-ids.ts'
 import { SAMPLES } from '../support/languages.ts'
 
 const PREAMBLE = 'Today is the second of March. You answer briefly, and you call tools where that helps.'
@@ -127,32 +139,26 @@ const responses = fc.record({
   ),
 })
 
+const countOf = async (prompt: Prompt) => (await engine.countTokens(prompt, OPTIONS)) ?? Number.POSITIVE_INFINITY
+
+/** What a tokenizer without any merges would make of it: a token for each byte, and one for each of the template's marks. */
+const bytesOf = (ids: readonly number[]) =>
+  Buffer.byteLength(decodeIds(ids.filter((id) => id < IM_START))) + ids.filter((id) => id >= IM_START).length
+/** What the simulator's template writes by itself, in such tokens: the bound has no more slack than that. */
+const OWN_PREAMBLE = Buffer.byteLength(`system\n${PREAMBLE}\n`) + 2
+
 describe('the upper bound', () => {
   it.each<[Prompt['dialect'], fc.Arbitrary<unknown>]>([
     ['chat', chat],
     ['messages', anthropic],
     ['responses', responses],
-  ])('is never below the count of a prompt of %s, whatever it holds', async (dialect, prompts) => {
+  ])('is never below the size of a prompt of %s, whatever it holds, in bytes', async (dialect, prompts) => {
     await fc.assert(
       fc.asyncProperty(prompts as fc.Arbitrary<Pick<Prompt, 'messages' | 'shaping'>>, async (asked) => {
-        const exact = await engine.countTokens({ dialect, model: sim.model, ...asked }, OPTIONS)
+        const ids = await engine.promptIds({ dialect, model: sim.model, ...asked }, OPTIONS)
 
-        expect(upperTokens(asked) + PREAMBLE_TOKENS).toBeGreaterThanOrEqual(exact ?? Number.POSITIVE_INFINITY)
-      }),
-      { numRuns: RUNS },
-    )
-  })
-
-  // The template has none of its own here, so there is nothing to hide behind.
-  it('is not below the count of a message alone', async () => {
-    await fc.assert(
-      fc.asyncProperty(chat, async (asked) => {
-        const bare = await engine.countTokens({ dialect: 'chat', model: sim.model, ...asked, shaping: {} }, OPTIONS)
-        const preamble = encodeText(`system\n${PREAMBLE}`).length + 3
-
-        expect(upperTokens({ ...asked, shaping: {} }) + preamble).toBeGreaterThanOrEqual(
-          bare ?? Number.POSITIVE_INFINITY,
-        )
+        expect(ids).toBeDefined()
+        expect(upperTokens(asked) + OWN_PREAMBLE).toBeGreaterThanOrEqual(bytesOf([...(ids ?? [])]))
       }),
       { numRuns: RUNS },
     )
@@ -160,5 +166,94 @@ describe('the upper bound', () => {
 
   it('of a text is not below its count', () => {
     fc.assert(fc.property(text, (given) => upperTokensOfText(given) >= encodeText(given).length))
+  })
+})
+
+describe('a turn that the limit leaves no room for', () => {
+  /** Its prompt has as many tokens as the limit, and it wants one more. */
+  const holdTo = (
+    limit: number,
+    turn: Pick<FitRequest, 'outgoing' | 'json' | 'chain' | 'windowTokens'>,
+    sizes: KnownSizes,
+  ) => {
+    const metrics = createMetrics()
+    const parts: OverflowParts = {
+      engine,
+      sizes,
+      scales: { of: () => Promise.resolve(UNSCALED) },
+      blocks: new BlockScales(Date.now),
+      metrics,
+    }
+    const fixed = {
+      policy: 'reject',
+      nearLimit: {} as NearLimit,
+      rules: chatRules,
+      window: undefined,
+      call: OPTIONS,
+    } as const
+    return fitTurn(parts, { ...fixed, ...turn, limit })
+  }
+  const bodyOf = (messages: readonly JsonValue[], shaping: JsonObject): JsonObject => ({
+    model: sim.model,
+    messages,
+    ...shaping,
+    max_tokens: 1,
+  })
+  const reply = fc.oneof(
+    fc.record({ role: fc.constant('assistant'), content: text, reasoning: text }),
+    fc.record({ role: fc.constant('assistant'), content: fc.constant('Yes.') }),
+  )
+  /** Long enough that nothing else makes up for it, if it were left out. */
+  const long = fc.record({
+    role: fc.constant('user'),
+    content: fc.array(text, { minLength: 10, maxLength: 20 }).map((texts) => texts.join(' ')),
+  })
+  const conversation = fc.record({ before: chat, reply, own: some(fc.oneof(chatMessage, long)) })
+
+  it('is refused where its history is known by the size of the last turn, and fits with one token more', async () => {
+    await fc.assert(
+      fc.asyncProperty(conversation, async ({ before: { messages, shaping }, reply: answer, own }) => {
+        const prompt = { dialect: 'chat', model: sim.model, shaping } as const
+        const sizes = new KnownSizes(1024 * 1024)
+        const turnOf = (all: readonly JsonValue[]) => {
+          const json = bodyOf(all, shaping)
+          const chain = chainOf('scope', all, (message) => chatRules.canonical(message))
+          return { json, chain, outgoing: outgoingOf(json, chatRules, undefined, undefined), windowTokens: 0 }
+        }
+        const first = turnOf(messages)
+        const boundary = first.chain.boundary([answer])
+        const tokens = (await countOf({ ...prompt, messages })) + upperTokens({ messages: [answer], shaping: {} })
+        sizes.note(boundary === undefined ? [] : [boundary], { tokens, shape: shapeOf(first.outgoing, undefined) })
+        const all = [...messages, answer, ...own]
+        const exact = await countOf({ ...prompt, messages: all })
+
+        await expect(holdTo(exact, turnOf(all), sizes)).rejects.toMatchObject({ code: 'CONTEXT_LENGTH_EXCEEDED' })
+        await expect(holdTo(exact + 1, turnOf(all), sizes)).resolves.toBeDefined()
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('is refused where a window stands before it whose ids are known, and fits with one token more', async () => {
+    let known = 0
+    await fc.assert(
+      fc.asyncProperty(conversation, async ({ before: { messages, shaping }, reply: answer, own }) => {
+        const prompt: Prompt = { dialect: 'chat', model: sim.model, messages: [...messages, answer], shaping }
+        const turn = { prompt, replyAt: messages.length, promptTokens: undefined }
+        const { ids, whole } = await findFrozenIds(engine, chatRules, turn, OPTIONS)
+        const base = { record: { id: 'w' }, prompt } as BaseWindow
+        const json = bodyOf(own, shaping)
+        const outgoing = outgoingOf(json, chatRules, base, { kind: 'behind', skip: 0, repeats: false })
+        const exact = await countOf({ ...prompt, messages: outgoing.messages })
+        const behind = { json, outgoing, chain: undefined, windowTokens: whole === true ? ids.length : 0 }
+        if (behind.windowTokens > 0) known++
+
+        const sizes = new KnownSizes(1024)
+        await expect(holdTo(exact, behind, sizes)).rejects.toMatchObject({ code: 'CONTEXT_LENGTH_EXCEEDED' })
+        await expect(holdTo(exact + 1, behind, sizes)).resolves.toBeDefined()
+      }),
+      { numRuns: RUNS },
+    )
+    expect(known).toBeGreaterThan(RUNS / 2)
   })
 })
