@@ -1,7 +1,8 @@
 // One connection's closed loop: the next turn of its conversation goes out when the last one is answered, and every answer is judged.
 
+import { headerOf } from './answer-reader.mjs'
 import { jsonAnswer, streamAnswer } from './answers.mjs'
-import { Connection, headerOf } from './connection.mjs'
+import { Connection } from './connection.mjs'
 import { conversationOf } from './conversation.mjs'
 import { isStream } from './scenarios.mjs'
 

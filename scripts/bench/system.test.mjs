@@ -1,0 +1,37 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { describe, expect, it } from 'vitest'
+import { cpuBetween, cpuOf } from './system.mjs'
+
+describe('CPU time between two looks', () => {
+  it('is what each thread had more, all of one that began meanwhile, and none of one that ended', () => {
+    const before = new Map([
+      ['main', 5_000],
+      ['ended', 90_000],
+    ])
+    const after = new Map([
+      ['main', 7_000],
+      ['began', 1_000],
+    ])
+
+    expect(cpuBetween(before, after)).toBe(3)
+  })
+
+  it('is not known where the system tells nothing', () => {
+    expect(cpuBetween(new Map(), new Map())).toBeUndefined()
+  })
+
+  it.runIf(process.platform === 'linux')('holds that of worker threads', async () => {
+    const before = cpuOf([process.pid])
+    const until = 'const end = process.hrtime.bigint() + 100_000_000n; while (process.hrtime.bigint() < end);'
+    const burns = `${until} require('node:worker_threads').parentPort.once('message', () => {}).postMessage('done')`
+    const worker = new Worker(burns, { eval: true })
+    await once(worker, 'message')
+    const after = cpuOf([process.pid])
+    await worker.terminate()
+
+    const began = [...after].filter(([thread]) => !before.has(thread)).map(([, nanoseconds]) => nanoseconds)
+    expect(Math.max(...began)).toBeGreaterThan(10_000_000)
+    expect(cpuBetween(before, after)).toBeGreaterThan(10_000)
+  })
+})
