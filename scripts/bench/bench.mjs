@@ -56,8 +56,13 @@ export class Bench {
       )
       return { cells, memory: Object.fromEntries(memory), found: await foundOf(running) }
     } finally {
-      await Promise.all(this.#started.map((one) => one.stop()))
+      await this.stop()
     }
+  }
+
+  /** Ends all that was started; a run under way fails by it. */
+  async stop() {
+    await Promise.all(this.#started.map((one) => one.stop()))
   }
 
   async #startUpstream() {

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { cpus, tmpdir } from 'node:os'
+import { constants, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exitCodeOf, judge } from './aims.mjs'
 import { Bench } from './bench.mjs'
@@ -30,6 +30,12 @@ async function engineListens() {
   socket.destroy()
   return isOpen
 }
+
+/** Resolves with the signal that ends this process. */
+const signalled = () =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, resolve)
+  })
 
 /** What was asked for and can be had; the rest is told of. */
 function obtain(options) {
@@ -73,7 +79,13 @@ async function main() {
   const cores = options.pins ? chooseCores() : undefined
   const folder = mkdtempSync(join(tmpdir(), 'cwm-bench-'))
   try {
-    const measured = await new Bench({ ...options, cores, folder }, tell).run(chosen, options.scenarios)
+    const bench = new Bench({ ...options, cores, folder }, tell)
+    const measured = await Promise.race([bench.run(chosen, options.scenarios), signalled()])
+    if (typeof measured === 'string') {
+      // What it started would go on, on the cores that the next run is pinned to.
+      await bench.stop()
+      return 128 + constants.signals[measured]
+    }
     const results = new Results(measured.cells, measured.memory)
     const judged = judge(results)
     const machine = {

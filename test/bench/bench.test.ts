@@ -1,8 +1,8 @@
 // The benchmark as a user runs it, so short that its figures mean nothing: that they are all there, and when it refuses.
 
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -125,3 +125,31 @@ it('refuses options that make no sense, each in a line', async () => {
     'bench: --only: no "4k-2"; there are 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64',
   ])
 })
+
+it.runIf(process.platform === 'linux')('leaves no process and no file behind when it is ended', async () => {
+  const own = join(folder, 'ended')
+  await mkdir(own)
+  const env = { ...process.env, TMPDIR: own, BENCH_CWM: built.main }
+  const short = ['--quick', '--seconds', '0.2', '--rounds', '100', '--only', '4k-32', '--targets', 'direct,cwm-named']
+  const child = spawn(process.execPath, [main, '--force', '--no-pin', ...short], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const exit = once(child, 'exit')
+  await Promise.race([once(child.stderr, 'data'), exit])
+  const running = await commandsWith(own)
+
+  child.kill('SIGTERM')
+
+  expect(await exit).toEqual([143, null])
+  expect(running).toHaveLength(1)
+  expect(await commandsWith(own)).toEqual([])
+  expect(await readdir(own)).toEqual([])
+})
+
+/** Command lines of the processes that were started with `words`. */
+async function commandsWith(words: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+  return commands.filter((command) => command.includes(words))
+}
