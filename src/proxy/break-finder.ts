@@ -68,6 +68,7 @@ interface LastTurn {
   read(): Promise<RetainedPrompt | undefined>
 }
 
+/** Tells why turns came back cold, one after the other. */
 export class BreakFinder {
   readonly #parts: BreakFinderParts
   readonly #noted = new LRUCache<string, Noted>({ max: MAX_NOTED })

@@ -16,6 +16,7 @@ export interface AutoBudgetParts {
 
 const PAGE = 1_000
 
+/** Holds the automatic windows of a session and of a tenant to their bounds. */
 export class AutoBudget {
   readonly #parts: AutoBudgetParts
 

@@ -33,6 +33,7 @@ interface Return {
   readonly done: Promise<void>
 }
 
+/** Warms what sessions need that come back. */
 export class AutoThaw {
   readonly #parts: AutoThawParts
   #underWay = 0

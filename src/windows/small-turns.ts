@@ -15,6 +15,7 @@ interface SmallTurn {
   readonly digest: string
 }
 
+/** The smaller turns of sessions, newest few of each. */
 export class SmallTurns {
   readonly #turns = new LRUCache<string, readonly SmallTurn[]>({ max: MAX_SESSIONS })
 
