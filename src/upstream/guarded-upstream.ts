@@ -13,8 +13,7 @@ export class GuardedUpstream implements Sender {
   readonly origin: string
   readonly #upstream: Upstream
   readonly #breaker: Breaker
-  /** Bounded by the requests under way. */
-  readonly #live = new Set<WatchedAnswer>()
+  readonly #live = new Live()
   #ended: CwmError | undefined
   /** Asks also while the breaker is open; the answer closes it. For questions after the upstream's health. */
   readonly health: Sender
@@ -41,7 +40,7 @@ export class GuardedUpstream implements Sender {
   /** Ends what is under way with that error, and whatever is sent later. Answers how many requests it ended. */
   end(reason: CwmError): number {
     this.#ended = reason
-    const ending = [...this.#live]
+    const ending = this.#live.all()
     for (const answer of ending) answer.abort?.(reason)
     return ending.length
   }
@@ -70,15 +69,41 @@ export class GuardedUpstream implements Sender {
   }
 }
 
+/**
+ * What is under way; bounded by it. No Set: V8's points from each table that it has left to the next, so that the first one to reach the
+ * old generation keeps all later ones, with the requests in them, from being collected young. That was a quarter of a request's time.
+ */
+class Live {
+  readonly #answers: WatchedAnswer[] = []
+
+  all(): readonly WatchedAnswer[] {
+    return [...this.#answers]
+  }
+
+  add(answer: WatchedAnswer): void {
+    answer.place = this.#answers.push(answer) - 1
+  }
+
+  /** Once for each that was added. */
+  delete({ place }: WatchedAnswer): void {
+    const last = this.#answers.pop()
+    if (last === undefined || last.place === place) return
+    this.#answers[place] = last
+    last.place = place
+  }
+}
+
 class WatchedAnswer implements AnswerSink {
   abort: Abort | undefined
+  /** Among those under way. */
+  place = 0
   readonly #sink: AnswerSink
   readonly #breaker: Breaker
-  readonly #live: Set<WatchedAnswer>
+  readonly #live: Live
   readonly #probe: boolean
   #answered = false
 
-  constructor(sink: AnswerSink, breaker: Breaker, live: Set<WatchedAnswer>, probe: boolean) {
+  constructor(sink: AnswerSink, breaker: Breaker, live: Live, probe: boolean) {
     this.#sink = sink
     this.#breaker = breaker
     this.#live = live
