@@ -6,6 +6,7 @@ import { type Readable, Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { isDeeperThan, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { textOf } from '../base/utf8.ts'
 import type { HeldBody } from './body-budget.ts'
 
 const decoders = {
@@ -175,7 +176,7 @@ export function parseBody(bytes: Buffer): JsonObject {
   if (!isUtf8(bytes)) throw new CwmError('INVALID_UTF8', 'the request body is not valid UTF-8', { param: 'body' })
   let value: JsonValue
   try {
-    value = JSON.parse(bytes.toString('utf8')) as JsonValue
+    value = JSON.parse(textOf(bytes)) as JsonValue
   } catch (cause) {
     throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
   }

@@ -1,0 +1,20 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { textOf } from './utf8.ts'
+
+describe('textOf', () => {
+  it('gives what toString gives, whatever is in the text and however long it is', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 2_000 })
+    fc.assert(
+      fc.property(text, fc.nat(300), (some, ascii) => {
+        const bytes = Buffer.from(some + 'a'.repeat(ascii))
+        expect(textOf(bytes)).toBe(bytes.toString('utf8'))
+      }),
+    )
+  })
+
+  it('keeps a byte order mark, letters of four bytes and bytes of zero', () => {
+    const text = `\ufeff${'\u{1f980}é\0'.repeat(200)}`
+    expect(textOf(Buffer.from(text))).toBe(text)
+  })
+})
