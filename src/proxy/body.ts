@@ -90,7 +90,8 @@ export async function readJson(request: IncomingMessage, maxBytes: number, held:
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
   const raw = await readBytes(request, maxBytes, held)
-  const bytes = await decodeBytes(raw, request.headers['content-encoding'], maxBytes, held)
+  const encoding = request.headers['content-encoding']
+  const bytes = encoding === undefined ? raw : await decodeBytes(raw, encoding, maxBytes, held)
   return { bytes, json: parseBody(bytes), room: bytes === raw ? ROOM_BYTES : 0 }
 }
 
@@ -122,11 +123,10 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
 /** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` for what unpacks beyond the bound, or `OVERLOADED`. */
 export async function decodeBytes(
   bytes: Buffer,
-  encoding: string | undefined,
+  encoding: string,
   maxBytes: number,
   held?: HeldBody,
 ): Promise<Buffer> {
-  if (encoding === undefined) return bytes
   let decoded = bytes
   const names = encoding
     .split(',')

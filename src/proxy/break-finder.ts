@@ -88,7 +88,8 @@ export class BreakFinder {
     const { tenant, id } = before
     const key = sessionKey(tenant, id)
     const { several, cut: cutBefore } = this.#noted.get(key) ?? { several: false, cut: undefined }
-    this.#noted.set(key, { several: answers > 1, cut })
+    if (answers > 1 || cut !== undefined) this.#noted.set(key, { several: answers > 1, cut })
+    else this.#noted.delete(key)
     const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
     this.#parts.newest.note(scope, id)
     if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return Promise.resolve()

@@ -13,22 +13,22 @@ const DISCARD_MS = 5_000
 
 export class ClientResponse {
   readonly #response: ServerResponse
-  readonly #dialect: Dialect
   readonly #requestId: string
+  /** In which errors are answered. */
+  dialect: Dialect = 'chat'
   #control: AnswerControl | undefined
   #paused = false
   /** Status 200 of an event stream went out before the upstream's answer was known. */
   #begun = false
-  /** Set with the headers of an answer: these go on every answer, errors included. */
-  readonly #own = new Map<string, string>()
+  /** Names and values in turn, set with the headers of an answer: these go on every answer, errors included. */
+  readonly #own: string[]
   /** These go on an answer of status 200 only. */
-  readonly #promises = new Map<string, string>()
+  readonly #promises: string[] = []
 
-  constructor(response: ServerResponse, dialect: Dialect, requestId: string) {
+  constructor(response: ServerResponse, requestId: string) {
     this.#response = response
-    this.#dialect = dialect
     this.#requestId = requestId
-    this.set('x-cwm-request-id', requestId)
+    this.#own = ['x-cwm-request-id', requestId]
   }
 
   get headersSent(): boolean {
@@ -47,12 +47,15 @@ export class ClientResponse {
 
   /** Adds one of our own headers to the answer, if it has not begun. */
   set(name: string, value: string | undefined): void {
-    if (value !== undefined) this.#own.set(name, value)
+    if (value === undefined) return
+    const at = this.#own.indexOf(name)
+    if (at === -1) this.#own.push(name, value)
+    else this.#own[at + 1] = value
   }
 
   /** Adds a header that tells what will be done with the turn: an answer of another status is no turn. */
   promise(name: string, value: string): void {
-    this.#promises.set(name, value)
+    this.#promises.push(name, value)
   }
 
   /** From now on a full socket stops the upstream. */
@@ -63,9 +66,8 @@ export class ClientResponse {
   /** Sends status and headers: the upstream's first, then our own. */
   head(status: number, statusText: string, headers: readonly string[]): void {
     if (this.#begun) return
-    const all = [...headers]
-    for (const [name, value] of this.#own) all.push(name, value)
-    if (status === 200) for (const [name, value] of this.#promises) all.push(name, value)
+    const all = [...headers, ...this.#own]
+    if (status === 200) all.push(...this.#promises)
     if (statusText === '') this.#response.writeHead(status, all)
     else this.#response.writeHead(status, statusText, all)
   }
@@ -113,7 +115,7 @@ export class ClientResponse {
       this.#response.destroy()
       return
     }
-    const body = Buffer.from(errorBody(this.#dialect, error, this.#requestId))
+    const body = Buffer.from(errorBody(this.dialect, error, this.#requestId))
     const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
     if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS))
     const { req } = this.#response
@@ -142,7 +144,7 @@ export class ClientResponse {
     const { socket } = this.#response
     const timer = setTimeout(() => socket?.destroy(), LAST_WORDS_MS)
     this.#response.once('close', () => clearTimeout(timer))
-    this.#response.write((inEvent ? '\n\n' : '') + errorEvent(this.#dialect, error), () => socket?.destroy())
+    this.#response.write((inEvent ? '\n\n' : '') + errorEvent(this.dialect, error), () => socket?.destroy())
   }
 
   /** Breaks the connection in mid-answer. */

@@ -87,11 +87,11 @@ export class ProxyHandler {
   ): Promise<void> {
     const note = openNote(this.#parts, request)
     response.once('close', () => closeNote(this.#parts, note, request, response))
-    let client = new ClientResponse(response, 'chat', note.requestId)
+    const client = new ClientResponse(response, note.requestId)
     try {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       note.route = route.kind === 'stored' ? route.label : route.path
-      client = new ClientResponse(response, dialectOf(route), note.requestId)
+      client.dialect = dialectOf(route)
       // Browsers send it before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
         this.#plain(request, response, route, client, note, undefined)
@@ -225,7 +225,8 @@ export class ProxyHandler {
       }
       const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, { apiKey }) : undefined
       if (back !== undefined) await Promise.race([back, closed(response)])
-      if (!(await sessions.mayDispatch(turn.session, turn.lineage))) throw sessionEnded()
+      const may = sessions.mayDispatch(turn.session, turn.lineage)
+      if (!(typeof may === 'boolean' ? may : await may)) throw sessionEnded()
       if (response.destroyed) throw clientGone()
       if (turn.contextLimit !== undefined) turn.session.limitTo(turn.contextLimit)
       client.set('x-cwm-session', turn.session.record.id)

@@ -185,7 +185,7 @@ export class TurnMemory {
         metrics.storeErrors.inc()
         log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
       })
-      .finally(() => this.#settleResponse())
+    if (this.#responseId !== undefined) void stored.then(() => this.#settleResponse())
     if (turn !== undefined) this.#keep(turn, stored, this.#look(turn, stored, this.#observation))
     else if (!this.#observation.complete) this.#refuseFreeze('the answer was not complete')
   }
@@ -260,7 +260,7 @@ export class TurnMemory {
     retained.keep(tenant, id, turn, [stored, looked])
     const ownWindow = this.#reservation && this.#freeze(turn, this.#reservation)
     const finished = { session, turn, usage: this.#usage, nearLimit: policy.nearLimit, ownWindow }
-    void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
+    if (autoFreezer.isFor(finished)) void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
   }
 
   /** As the client has asked. */

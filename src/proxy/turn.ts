@@ -170,7 +170,8 @@ async function buildTurn(
   const ownUsage = askForUsage(rules, json, bytes, changes)
   const { kvEpoch } = parts
   const space = clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
-  const session = await parts.sessions.enter(resolved.session, space)
+  const entered = parts.sessions.enter(resolved.session, space)
+  const session = entered instanceof Promise ? await entered : entered
   // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
   const lineage = base?.record.lineage ?? session.record.lineage
   const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant, lineage, ...space }))

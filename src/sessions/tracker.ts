@@ -91,7 +91,7 @@ export class SessionTracker {
     const key = sessionKey(opener.tenant, id)
     const live = this.#live(key)
     try {
-      if (live !== undefined && (await this.#believe(live))) {
+      if (live !== undefined && (this.#isBelieved(live) || (await this.#believe(live)))) {
         if (!live.stored) await this.save(live, [])
         this.#temporary.delete(key)
         return live
@@ -178,8 +178,11 @@ export class SessionTracker {
    * Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. Answers the session to go
    * on with: without a store it is a temporary one, unless a window stands before it (`STORE_UNAVAILABLE`).
    */
-  async enter(session: LiveSession, space: KvSpace): Promise<LiveSession> {
-    if (!session.enter(space) || !session.stored) return session
+  enter(session: LiveSession, space: KvSpace): LiveSession | Promise<LiveSession> {
+    return session.enter(space) && session.stored ? this.#storeSpaces(session, space) : session
+  }
+
+  async #storeSpaces(session: LiveSession, space: KvSpace): Promise<LiveSession> {
     try {
       await this.save(session, [])
       return session
@@ -194,12 +197,17 @@ export class SessionTracker {
    * Whether a turn may go out under that lineage, asked at the last moment: not when the session was ended or the lineage retired, here or,
    * as far as the store tells, elsewhere.
    */
-  async mayDispatch(session: LiveSession, lineage: string): Promise<boolean> {
-    const { tenant } = session.record
-    if (session.ended || this.#lineages.isRetired(tenant, lineage)) return false
+  mayDispatch(session: LiveSession, lineage: string): boolean | Promise<boolean> {
+    if (this.#isOver(session, lineage)) return false
     if (session.temporary || session.believedUntil > this.#options.now()) return true
-    if (await this.#options.store.isRetired(tenant, lineage)) return false
-    return !session.ended && !this.#lineages.isRetired(tenant, lineage)
+    return this.#options.store
+      .isRetired(session.record.tenant, lineage)
+      .then((retired) => !retired && !this.#isOver(session, lineage))
+  }
+
+  /** As far as this process knows. */
+  #isOver(session: LiveSession, lineage: string): boolean {
+    return session.ended || this.#lineages.isRetired(session.record.tenant, lineage)
   }
 
   /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
@@ -328,11 +336,15 @@ export class SessionTracker {
     })
   }
 
+  #isBelieved({ ended, stored, believedUntil }: LiveSession): boolean {
+    return !ended && (!stored || believedUntil > this.#options.now())
+  }
+
   /** Whether a session in memory is still the stored one; what another process changed is taken over. */
   async #believe(live: LiveSession): Promise<boolean> {
     const { store, now } = this.#options
+    if (this.#isBelieved(live)) return true
     if (live.ended) return false
-    if (!live.stored || live.believedUntil > now()) return true
     const asked = now()
     const record = await store.getSession(live.record.tenant, live.record.id)
     if (record === undefined || !live.isOf(record)) {

@@ -52,14 +52,21 @@ export class AutoFreezer {
     this.#parts = parts
   }
 
-  /** Freezes the session in the background if its context has filled far enough. Never throws. */
+  /** Whether `afterTurn` may have anything to do. */
+  isFor({ session, usage, nearLimit }: FinishedTurn): boolean {
+    const { limit, auto } = session.record
+    if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return false
+    return auto?.nextAtTokens !== undefined || tokensOf(usage) >= nearLimit.freezeAt * limit
+  }
+
+  /** Freezes the session, which is stored, in the background if its context has filled far enough. Never throws. */
   afterTurn(finished: FinishedTurn, { apiKey }: CallOptions): void {
     const { session, turn, usage, nearLimit, ownWindow } = finished
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
     if (session.temporary || session.ended) return
     const key = keyOf(session)
-    const tokens = usage.contextTokens ?? usage.totalTokens
+    const tokens = tokensOf(usage)
     if (tokens < nearLimit.freezeAt * limit) {
       if (auto?.nextAtTokens !== undefined && this.#hasShrunk(key, turn)) session.change({ auto: rearmed(auto) })
       return
@@ -135,6 +142,10 @@ export class AutoFreezer {
       }
     }
   }
+}
+
+function tokensOf({ contextTokens, totalTokens }: Usage): number {
+  return contextTokens ?? totalTokens
 }
 
 function keyOf({ record: { tenant, id } }: LiveSession): string {
