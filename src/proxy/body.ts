@@ -121,12 +121,7 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
 }
 
 /** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` for what unpacks beyond the bound, or `OVERLOADED`. */
-export async function decodeBytes(
-  bytes: Buffer,
-  encoding: string,
-  maxBytes: number,
-  held?: HeldBody,
-): Promise<Buffer> {
+export async function decodeBytes(bytes: Buffer, encoding: string, maxBytes: number, held?: HeldBody): Promise<Buffer> {
   let decoded = bytes
   const names = encoding
     .split(',')
