@@ -1,11 +1,11 @@
 // What turns leave beside their sessions: boundaries (which history leads to which session) and the ids of stored responses.
 
-import type { Boundary, SessionRecord } from '../base/records.ts'
+import type { SessionRecord } from '../base/records.ts'
 import type { BoundaryHit, Store, TurnTrace } from '../base/store.ts'
 import { retiredForMs } from './session-rows.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
-import { numberAt, textAt } from './sqlite-rows.ts'
+import { textAt } from './sqlite-rows.ts'
 
 /** Writes and drops traces. Only inside a transaction, which also holds the session. */
 export interface TraceWriter {
@@ -16,9 +16,12 @@ export interface TraceWriter {
 /** Prepares a {@link TraceWriter}. */
 export function traceWriter(db: SqliteDatabase): TraceWriter {
   const sql = db.prepareAll({
-    get: 'SELECT session_id, expires_at FROM boundaries WHERE tenant = ? AND digest = ?',
-    // REPLACE gives the row a new, higher `seq`: it becomes the session's newest.
-    put: 'INSERT OR REPLACE INTO boundaries (tenant, digest, session_id, expires_at) VALUES (?, ?, ?, ?)',
+    // By a higher `seq` it becomes the session's newest. What another session holds, or nobody alone, is nobody's alone until it expires.
+    put: `INSERT INTO boundaries (tenant, digest, session_id, expires_at) VALUES (?1, ?2, ?3, ?4)
+      ON CONFLICT (tenant, digest) DO UPDATE SET
+        seq = (SELECT max(seq) + 1 FROM boundaries),
+        session_id = CASE WHEN session_id = ?3 OR expires_at <= ?5 THEN ?3 END,
+        expires_at = CASE WHEN session_id = ?3 OR expires_at <= ?5 THEN ?4 ELSE max(expires_at, ?4) END`,
     trim: `DELETE FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND seq <= (
       SELECT seq FROM boundaries WHERE tenant = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)`,
     dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ?',
@@ -26,20 +29,13 @@ export function traceWriter(db: SqliteDatabase): TraceWriter {
     dropResponses: 'DELETE FROM responses WHERE tenant = ? AND session_id = ?',
   })
 
-  /** `at` is the turn's own time: what had expired by then makes nobody ambiguous. */
-  function putBoundary({ tenant, digest, sessionId, expiresAt }: Boundary, at: number): void {
-    const row = sql.get.get(tenant, digest)
-    if (row === undefined || row[0] === sessionId || numberAt(row, 1) <= at) {
-      sql.put.run(tenant, digest, sessionId, expiresAt)
-    } else {
-      sql.put.run(tenant, digest, null, Math.max(numberAt(row, 1), expiresAt))
-    }
-  }
-
   return {
     write({ tenant, id, lastTurnAt }, { boundaries, keepBoundaries, responses = [] }) {
-      for (const boundary of boundaries) putBoundary(boundary, lastTurnAt)
-      sql.trim.run(tenant, id, keepBoundaries)
+      for (const { digest, expiresAt } of boundaries) {
+        // The turn's own time: what had expired by then makes nobody ambiguous.
+        sql.put.run(tenant, digest, id, expiresAt, lastTurnAt)
+      }
+      if (boundaries.length > 0) sql.trim.run(tenant, id, keepBoundaries)
       for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
     },
     dropOf(tenant, sessionId) {
