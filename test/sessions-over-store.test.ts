@@ -10,7 +10,8 @@ import type { Store } from '../src/base/store.ts'
 import { rulesOf } from '../src/dialects/index.ts'
 import { chainOf } from '../src/sessions/chain.ts'
 import type { LiveSession } from '../src/sessions/live-session.ts'
-import { type Opener, SessionTracker } from '../src/sessions/tracker.ts'
+import type { Opener } from '../src/sessions/new-sessions.ts'
+import { SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite.ts'
 
 const DAY = 24 * 3_600_000

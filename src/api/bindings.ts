@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { TenantPolicy } from '../base/tenants.ts'
-import type { Opener } from '../sessions/tracker.ts'
+import type { Opener } from '../sessions/new-sessions.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 
 export interface Bindings {

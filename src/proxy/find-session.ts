@@ -3,7 +3,8 @@
 import { CwmError } from '../base/errors.ts'
 import type { Chain } from '../sessions/chain.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
-import type { Opener, SessionTracker } from '../sessions/tracker.ts'
+import type { Opener } from '../sessions/new-sessions.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
 import type { ControlHeaders } from './headers.ts'
 import type { StoredResponses } from './stored-responses.ts'
 

@@ -8,12 +8,12 @@ import { randomId, sessionKey } from '../base/ids.ts'
 import { withNewestFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import type { Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
-import type { Isolation } from '../base/tenants.ts'
 import { behindWindowMark, type Chain } from './chain.ts'
 import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { type Binding, boundRecord, LiveSession } from './live-session.ts'
+import { NewSessions, type Opener } from './new-sessions.ts'
 import { SessionCache } from './session-cache.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
@@ -36,14 +36,6 @@ export interface TrackerOptions {
   readonly onLate?: (session: SessionRecord) => void
 }
 
-/** Who begins a session: the tenant's rules for it, and whom the client named as its user. */
-export interface Opener {
-  readonly tenant: string
-  readonly isolation: Isolation
-  readonly maxSessions?: number
-  readonly user: string | undefined
-}
-
 /**
  * Whose history a request extends. `behindWindow`: one of several holders stands behind a window. `unknown`: there is no store to say that
  * nobody else holds it.
@@ -56,9 +48,8 @@ export type PrefixMatch =
 export class SessionTracker {
   readonly #options: TrackerOptions
   readonly #lineages: Lineages
+  readonly #new: NewSessions
   readonly #sessions: SessionCache
-  /** Named sessions of a time without a store. */
-  readonly #temporary: SessionCache
   readonly #inFlight = new InFlight()
   /** Whose last turn the store could not take; each sweep tries again. */
   readonly #unsaved: SessionCache
@@ -68,8 +59,12 @@ export class SessionTracker {
   constructor(options: TrackerOptions) {
     this.#options = options
     this.#lineages = new Lineages(options.store)
+    this.#new = new NewSessions({
+      ...options,
+      lineages: this.#lineages,
+      maxTemporaryBytes: options.maxSessionBytes / 4,
+    })
     this.#sessions = new SessionCache(options.maxSessionBytes / 2)
-    this.#temporary = new SessionCache(options.maxSessionBytes / 4)
     this.#unsaved = new SessionCache(options.maxSessionBytes / 4)
     this.#histories = new Histories(options)
     this.#stopListening = options.store.onChange((change) => {
@@ -93,18 +88,18 @@ export class SessionTracker {
     try {
       if (live !== undefined && (this.#isBelieved(live) || (await this.#believe(live)))) {
         if (!live.stored) await this.save(live, [])
-        this.#temporary.delete(key)
+        this.#new.temporary.delete(key)
         return live
       }
       const asked = this.#options.now()
       const stored = await this.#options.store.getSession(opener.tenant, id)
-      if (stored === undefined) await this.#checkQuota(opener)
-      const record = stored ?? (await this.#options.store.getOrCreateSession(await this.#fresh(opener, id, true)))
-      this.#temporary.delete(key)
+      if (stored === undefined) await this.#new.checkQuota(opener)
+      const record = stored ?? (await this.#options.store.getOrCreateSession(await this.#new.record(opener, id, true)))
+      this.#new.temporary.delete(key)
       return this.#keep(new LiveSession(record, { stored: true }), asked)
     } catch (error) {
       if (!storeIsAway(error) || live?.record.baseWindow !== undefined) throw error
-      return this.#withoutStore(opener.tenant, id)
+      return this.#new.withoutStore(opener.tenant, id)
     }
   }
 
@@ -112,12 +107,12 @@ export class SessionTracker {
   async unnamed(opener: Opener): Promise<LiveSession> {
     const id = `s-${randomId()}`
     try {
-      await this.#checkQuota(opener)
+      await this.#new.checkQuota(opener)
       const asked = this.#options.now()
-      return this.#keep(new LiveSession(await this.#fresh(opener, id, false), { stored: false }), asked)
+      return this.#keep(new LiveSession(await this.#new.record(opener, id, false), { stored: false }), asked)
     } catch (error) {
       if (!storeIsAway(error)) throw error
-      return this.#withoutStore(opener.tenant, id)
+      return this.#new.withoutStore(opener.tenant, id)
     }
   }
 
@@ -189,7 +184,7 @@ export class SessionTracker {
     } catch (error) {
       if (!storeIsAway(error) || session.record.baseWindow !== undefined) throw error
       session.leave(space)
-      return this.#withoutStore(session.record.tenant, session.record.id)
+      return this.#new.withoutStore(session.record.tenant, session.record.id)
     }
   }
 
@@ -277,13 +272,13 @@ export class SessionTracker {
   ended(tenant: string, id: string): void {
     const key = sessionKey(tenant, id)
     this.#live(key)?.end()
-    this.#temporary.get(key)?.end()
+    this.#new.temporary.get(key)?.end()
     const late = this.#unsaved.get(key)
     if (late !== undefined) this.#options.onLate?.(late.record)
     this.#unsaved.delete(key)
     this.#inFlight.drop(key)
     this.#sessions.delete(key)
-    this.#temporary.delete(key)
+    this.#new.temporary.delete(key)
   }
 
   /** This process dispatches nothing under that lineage from now on, and breaks off what is in flight. */
@@ -373,39 +368,6 @@ export class SessionTracker {
       this.#unsaved.set(sessionKey(record.tenant, record.id), session)
       this.ended(record.tenant, record.id)
     } else session.believedUntil = 0
-  }
-
-  async #checkQuota({ tenant, maxSessions }: Opener): Promise<void> {
-    if (maxSessions === undefined) return
-    const { sessions } = await this.#options.store.usageOf(tenant)
-    if (sessions < maxSessions) return
-    throw new CwmError(
-      'QUOTA_EXCEEDED',
-      `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
-      { param: 'x-cwm-session' },
-    )
-  }
-
-  async #fresh(opener: Opener, id: string, named: boolean): Promise<SessionRecord> {
-    return this.#record(opener.tenant, id, named, await this.#lineages.begin(opener))
-  }
-
-  #record(tenant: string, name: string, named: boolean, lineage: Pick<SessionRecord, 'lineage' | 'shared'>) {
-    const at = this.#options.now()
-    // A name from a path is a slice, by which V8 would keep the whole request target as long as the session.
-    const id = Buffer.from(name).toString()
-    return { tenant, id, named, ...lineage, head: 0, spaces: [], createdAt: at, lastTurnAt: at, turns: 0 }
-  }
-
-  /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
-  #withoutStore(tenant: string, id: string): LiveSession {
-    const key = sessionKey(tenant, id)
-    const known = this.#temporary.get(key)
-    if (known !== undefined) return known
-    const record = this.#record(tenant, id, true, { lineage: randomId() })
-    const session = new LiveSession(record, { stored: false, temporary: true })
-    this.#temporary.set(key, session)
-    return session
   }
 
   /** Other processes write to the store. */
