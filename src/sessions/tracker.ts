@@ -14,6 +14,7 @@ import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { type Binding, boundRecord, LiveSession } from './live-session.ts'
 import { NewSessions, type Opener } from './new-sessions.ts'
+import { type PrefixMatch, PrefixSearch } from './prefix-search.ts'
 import { SessionCache } from './session-cache.ts'
 
 /** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
@@ -36,15 +37,6 @@ export interface TrackerOptions {
   readonly onLate?: (session: SessionRecord) => void
 }
 
-/**
- * Whose history a request extends. `behindWindow`: one of several holders stands behind a window. `unknown`: there is no store to say that
- * nobody else holds it.
- */
-export type PrefixMatch =
-  | { readonly kind: 'one'; readonly session: LiveSession }
-  | { readonly kind: 'ambiguous'; readonly behindWindow: boolean }
-  | { readonly kind: 'unknown' }
-
 export class SessionTracker {
   readonly #options: TrackerOptions
   readonly #lineages: Lineages
@@ -54,6 +46,7 @@ export class SessionTracker {
   /** Whose last turn the store could not take; each sweep tries again. */
   readonly #unsaved: SessionCache
   readonly #histories: Histories
+  readonly #prefixes: PrefixSearch
   readonly #stopListening: () => void
 
   constructor(options: TrackerOptions) {
@@ -67,6 +60,12 @@ export class SessionTracker {
     this.#sessions = new SessionCache(options.maxSessionBytes / 2)
     this.#unsaved = new SessionCache(options.maxSessionBytes / 4)
     this.#histories = new Histories(options)
+    this.#prefixes = new PrefixSearch({
+      histories: this.#histories,
+      isShared: this.#isShared,
+      find: (tenant, id) => this.find(tenant, id),
+      live: (tenant, id) => this.#live(sessionKey(tenant, id)),
+    })
     this.#stopListening = options.store.onChange((change) => {
       if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
       else if (change.kind === 'session') this.#doubt(change.tenant, change.id)
@@ -124,9 +123,9 @@ export class SessionTracker {
   async byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     if (chain.candidates.length === 0) return undefined
     try {
-      return await this.#matchPrefix(tenant, chain)
+      return await this.#prefixes.match(tenant, chain)
     } catch (error) {
-      if (!storeIsAway(error) || this.#isBehindWindow(tenant, chain)) throw error
+      if (!storeIsAway(error) || this.#prefixes.isBehindWindow(tenant, chain)) throw error
       return { kind: 'unknown' }
     }
   }
@@ -299,36 +298,6 @@ export class SessionTracker {
       sum += dropped
       if (dropped < EXPIRED_AT_ONCE) return sum
     }
-  }
-
-  async #matchPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
-    const digests = chain.candidates.map((candidate) => candidate.digest)
-    // Nearly always it is the newest; a store over a network is asked once for all.
-    const newest = this.#isShared ? digests.length : 1
-    let hits = await this.#histories.find(tenant, digests.slice(0, newest))
-    for (const [i, digest] of digests.entries()) {
-      if (i === newest) hits = await this.#histories.find(tenant, digests.slice(newest))
-      const hit = hits.get(digest)
-      if (hit === undefined) continue
-      if (hit === 'ambiguous') {
-        const mark = behindWindowMark(digest)
-        return { kind: 'ambiguous', behindWindow: (await this.#histories.find(tenant, [mark])).has(mark) }
-      }
-      const session = await this.find(tenant, hit.sessionId)
-      if (session === undefined) continue
-      session.continuedFrom(digest)
-      return { kind: 'one', session }
-    }
-    return undefined
-  }
-
-  /** As far as this process knows. */
-  #isBehindWindow(tenant: string, chain: Pick<Chain, 'candidates'>): boolean {
-    return chain.candidates.some(({ digest }) => {
-      const hit = this.#histories.peek(digest)
-      if (hit === 'ambiguous') return this.#histories.peek(behindWindowMark(digest)) !== undefined
-      return hit !== undefined && this.#live(sessionKey(tenant, hit.sessionId))?.record.baseWindow !== undefined
-    })
   }
 
   #isBelieved({ ended, stored, believedUntil }: LiveSession): boolean {

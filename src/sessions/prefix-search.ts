@@ -1,0 +1,68 @@
+// Whose session a history belongs to, by the longest part of it that somebody was delivered.
+
+import { behindWindowMark, type Chain } from './chain.ts'
+import type { Histories } from './histories.ts'
+import type { LiveSession } from './live-session.ts'
+
+/**
+ * Whose history a request extends. `behindWindow`: one of several holders stands behind a window. `unknown`: there is no store to say that
+ * nobody else holds it.
+ */
+export type PrefixMatch =
+  | { readonly kind: 'one'; readonly session: LiveSession }
+  | { readonly kind: 'ambiguous'; readonly behindWindow: boolean }
+  | { readonly kind: 'unknown' }
+
+export interface PrefixSearchParts {
+  readonly histories: Pick<Histories, 'find' | 'peek'>
+  /** Other processes write to the store. */
+  readonly isShared: boolean
+  readonly find: (tenant: string, id: string) => Promise<LiveSession | undefined>
+  /** As this process has it in memory. */
+  readonly live: (tenant: string, id: string) => LiveSession | undefined
+}
+
+/** Looks histories up by their chains. */
+export class PrefixSearch {
+  readonly #parts: PrefixSearchParts
+
+  constructor(parts: PrefixSearchParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none. Throws what the
+   * store throws.
+   */
+  async match(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
+    const { histories, isShared, find } = this.#parts
+    const digests = chain.candidates.map((candidate) => candidate.digest)
+    // Nearly always it is the newest; a store over a network is asked once for all.
+    const newest = isShared ? digests.length : 1
+    let hits = await histories.find(tenant, digests.slice(0, newest))
+    for (const [i, digest] of digests.entries()) {
+      if (i === newest) hits = await histories.find(tenant, digests.slice(newest))
+      const hit = hits.get(digest)
+      if (hit === undefined) continue
+      if (hit === 'ambiguous') {
+        const mark = behindWindowMark(digest)
+        return { kind: 'ambiguous', behindWindow: (await histories.find(tenant, [mark])).has(mark) }
+      }
+      const session = await find(tenant, hit.sessionId)
+      if (session === undefined) continue
+      session.continuedFrom(digest)
+      return { kind: 'one', session }
+    }
+    return undefined
+  }
+
+  /** Whether a session that stands behind a window holds the history, as far as this process knows. */
+  isBehindWindow(tenant: string, chain: Pick<Chain, 'candidates'>): boolean {
+    const { histories, live } = this.#parts
+    return chain.candidates.some(({ digest }) => {
+      const hit = histories.peek(digest)
+      if (hit === 'ambiguous') return histories.peek(behindWindowMark(digest)) !== undefined
+      return hit !== undefined && live(tenant, hit.sessionId)?.record.baseWindow !== undefined
+    })
+  }
+}
