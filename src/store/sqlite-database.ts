@@ -118,7 +118,13 @@ export class SqliteDatabase {
     if (this.#closing !== undefined) {
       return Promise.reject(new CwmError('STORE_UNAVAILABLE', 'the store is closed'))
     }
-    const task = this.#attempt(work)
+    try {
+      return Promise.resolve(work())
+    } catch (thrown) {
+      if (thrown instanceof CwmError) return Promise.reject(thrown)
+      if (!locked(thrown)) return Promise.reject(unavailable(thrown))
+    }
+    const task = this.#again(work)
     this.#running.add(task)
     const done = () => this.#running.delete(task)
     task.then(done, done)
@@ -155,19 +161,19 @@ export class SqliteDatabase {
     this.#db.close()
   }
 
-  async #attempt<T>(work: () => T): Promise<T> {
+  /** Another process holds the lock. */
+  async #again<T>(work: () => T): Promise<T> {
     const startedAt = performance.now()
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 2; ; attempt++) {
+      await sleep(lockPauseMs)
       try {
         const result = work()
-        if (attempt > 1)
-          this.#log?.warn({ attempt, ms: performance.now() - startedAt }, 'store was locked by another process')
+        this.#log?.warn({ attempt, ms: performance.now() - startedAt }, 'store was locked by another process')
         return result
       } catch (thrown) {
         if (thrown instanceof CwmError) throw thrown
         if (!locked(thrown) || performance.now() - startedAt >= this.#lockTimeoutMs) throw unavailable(thrown)
       }
-      await sleep(lockPauseMs)
     }
   }
 
@@ -185,7 +191,7 @@ export class SqliteDatabase {
   }
 
   #prepareFile(path: string): void {
-    // Two processes meet for a millisecond: that is waited for here. Longer locks are waited for in #attempt.
+    // Two processes meet for a millisecond: that is waited for here. Longer locks are waited for in #again.
     this.#db.exec('PRAGMA busy_timeout = 20')
     const found = this.#version(path) // before anything is written: a newer cwm's file stays as it is
     if (path !== ':memory:') {
