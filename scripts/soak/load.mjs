@@ -14,7 +14,7 @@ const MAX_AT_ONCE = 500
 const BIG_EVERY_MS = 2_000
 const SLOW_EVERY_MS = 2_000
 const WINDOW_EVERY_MS = 2_000
-const AWAY_EVERY_MS = 60_000
+const AWAY_EVERY_MS = 30_000
 const AWAY_FIRST_MS = 20_000
 const AWAY_MS = 1_000
 
@@ -41,7 +41,10 @@ export class Load {
   /** Sessions begun so far, the special ones not counted. */
   sessions = 0
 
-  /** `perSecond`: sessions begun. `aftermathMs`: how long an absence of the upstream may be felt when it is over. */
+  /**
+   * `perSecond`: sessions begun. `aftermathMs`: how long an absence of the upstream may be felt when it is over. `whileAway`: called
+   * during each, when all that was under way has failed.
+   */
   constructor(options) {
     const { url, upstream, tally, seed } = options
     this.#options = options
@@ -55,7 +58,7 @@ export class Load {
   }
 
   start() {
-    const { upstream, aftermathMs } = this.#options
+    const { upstream, aftermathMs, whileAway } = this.#options
     this.#lanes = [
       this.#arrivals(),
       this.#every(BIG_EVERY_MS, 0, (n) => {
@@ -65,7 +68,7 @@ export class Load {
         this.#begin(this.#turns.session(`slow-${n}`, { named: n % 2 === 0 }, [slowReader]))
       }),
       this.#every(WINDOW_EVERY_MS, 0, (n) => this.#window(`window-${n}`)),
-      this.#every(AWAY_EVERY_MS, AWAY_FIRST_MS, () => upstream.beAway(AWAY_MS, aftermathMs)),
+      this.#every(AWAY_EVERY_MS, AWAY_FIRST_MS, () => upstream.beAway(AWAY_MS, aftermathMs, whileAway)),
     ]
   }
 

@@ -1,5 +1,5 @@
 // `npm run soak`: minutes of mixed load on `cwm serve`, every answer judged, memory and sockets watched. docs/soak.md says what for.
-//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 1 the least
+//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 2 the least
 //   --per-minute 10000                 sessions begun a minute
 //   --svg FILE  --seed N               where the plot goes; what is drawn by lot
 //   --node=--heap-prof                 flags for the Node of the proxy
@@ -21,7 +21,7 @@ import { faultsOf, judgedOf, MIB, riseOf } from './verdict.mjs'
 
 const SAMPLE_MS = 1_000
 const PROGRESS_MS = 10_000
-/** Samples from one collection of all garbage to the next. */
+/** Samples from one collection of all garbage to the next: a heap that grows between two readings hides what is left in it. */
 const COLLECT_EVERY = 2
 /** The proxy's idle connections to the upstream are closed after four seconds, and its clients' after five. */
 const QUIET_MS = 7_000
@@ -77,16 +77,17 @@ function progress(sample, last, load, tally) {
   )
 }
 
-async function watch(proxy, load, tally) {
+const minutesSince = (began) => (performance.now() - began) / 60_000
+
+async function watch(proxy, load, tally, began) {
   const samples = []
-  const began = performance.now()
   let shown = { minutes: 0, cpuSeconds: (await proxy.look()).cpuSeconds }
   // A machine that is too slow takes longer for as many sessions.
   const goesOn = (n) => n * SAMPLE_MS <= minutes * 60_000 * (load.sessions < planned ? MOST_TIMES : 1)
   for (let n = 1; goesOn(n); n++) {
     await sleep(Math.max(0, began + n * SAMPLE_MS - performance.now()))
-    const look = n % COLLECT_EVERY === 0 ? await proxy.lookAtRest() : await proxy.look()
-    const sample = { minutes: (performance.now() - began) / 60_000, ...look }
+    const look = n % COLLECT_EVERY === 0 ? await proxy.lookCollected() : await proxy.look()
+    const sample = { minutes: minutesSince(began), ...look }
     samples.push(sample)
     if ((n * SAMPLE_MS) % PROGRESS_MS !== 0) continue
     progress(sample, shown, load, tally)
@@ -113,16 +114,24 @@ async function soak(folder) {
   const tally = new Tally()
   try {
     await sleep(QUIET_MS)
-    const before = await proxy.lookAtRest()
+    const before = await proxy.lookCollected()
+    const began = performance.now()
+    const atRest = []
     const load = new Load({
       ...{ url: proxy.url, upstream, tally, seed: Number(values.seed) },
       ...{ perSecond: perMinute / 60, aftermathMs: AFTERMATH_MS },
+      whileAway: async () => {
+        const sample = await proxy.lookCollected().catch(() => undefined)
+        // A proxy that is gone ends the run below.
+        if (sample !== undefined) atRest.push({ minutes: minutesSince(began), ...sample, atRest: true })
+      },
     })
     load.start()
-    const samples = await Promise.race([watch(proxy, load, tally), proxy.ended.then(diedUnderLoad)])
+    const watched = await Promise.race([watch(proxy, load, tally, began), proxy.ended.then(diedUnderLoad)])
     await load.stop()
+    const samples = [...watched, ...atRest].sort((a, b) => a.minutes - b.minutes)
     await sleep(QUIET_MS)
-    const after = await proxy.lookAtRest()
+    const after = await proxy.lookCollected()
     const exit = await proxy.stop()
     return { samples, before, after, exit, tally, sessions: load.sessions, errors: await errorsIn(logFile) }
   } finally {
@@ -165,9 +174,9 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
   return faults.length === 0
 }
 
-// Of less than a minute, no line could be drawn through the second half.
-if (!(minutes >= 1 && perMinute > 0 && leak >= 0)) {
-  console.error('--minutes must be 1 or more, --per-minute more than 0, --leak 0 or more')
+// Of less than two minutes, no line could be drawn through the second half.
+if (!(minutes >= 2 && perMinute > 0 && leak >= 0)) {
+  console.error('--minutes must be 2 or more, --per-minute more than 0, --leak 0 or more')
   process.exit(2)
 }
 if (process.platform !== 'linux') {

@@ -32,7 +32,7 @@ export function plot(samples) {
   const judged = judgedOf(samples)
   const memory = [
     { name: 'resident', css: 'a', read: ({ rssBytes }) => rssBytes / MIB },
-    { name: 'after collection', css: 'c', read: ({ rssBytes }) => rssBytes / MIB, only: ({ atRest }) => atRest },
+    { name: 'after collection', css: 'c', read: ({ rssBytes }) => rssBytes / MIB, only: ({ collected }) => collected },
     { name: 'heap in use', css: 'b', read: ({ heapBytes }) => heapBytes / MIB },
   ]
   const sockets = [

@@ -45,7 +45,7 @@ export class ProxyProcess {
   }
 
   /** Like `look`, after all garbage was collected: what resident memory is left is in use, or not given back by the allocator. */
-  async lookAtRest() {
+  async lookCollected() {
     // Before the collection, which holds the event loop up itself.
     const { lagMs } = await this.look()
     this.#child.kill('SIGUSR2')
@@ -53,7 +53,7 @@ export class ProxyProcess {
     await this.#metrics()
     await this.#metrics()
     await sleep(GIVE_BACK_MS)
-    return { ...(await this.look()), lagMs, atRest: true }
+    return { ...(await this.look()), lagMs, collected: true }
   }
 
   /** Memory, sockets, CPU seconds, and what the metrics tell. Throws when the process is gone. */

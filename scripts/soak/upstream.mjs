@@ -43,12 +43,16 @@ export class ScriptedUpstream {
     await closed
   }
 
-  /** Away for so long. What is under way meanwhile, and for `aftermathMs` more, may fail, if it fails truthfully. */
-  async beAway(ms, aftermathMs) {
+  /**
+   * Away for so long, and until `meanwhile`, called halfway, has done. What is under way, and for `aftermathMs` more, may fail, if it
+   * fails truthfully.
+   */
+  async beAway(ms, aftermathMs, meanwhile) {
     const outage = { from: performance.now(), to: Number.POSITIVE_INFINITY }
     this.#outages.push(outage)
     await this.stop()
-    await sleep(ms)
+    await sleep(ms / 2)
+    await Promise.all([sleep(ms / 2), meanwhile()])
     await this.start()
     outage.to = performance.now() + aftermathMs
   }

@@ -5,7 +5,6 @@ const MAX_RISE_PER_MINUTE = MIB
 const MAX_MORE_SOCKETS = 5
 /** Minutes at the end that are judged; of a shorter run its second half, for the first fills the caches. */
 const JUDGED_MINUTES = 5
-const PART_SECONDS = 10
 /** Of the sessions that were to begin. */
 const MIN_SHARE_OF_SESSIONS = 0.9
 
@@ -35,17 +34,11 @@ export function judgedOf(samples) {
   return samples.filter(({ minutes }) => minutes >= from)
 }
 
-/**
- * [minutes, bytes]: the least memory of each ten seconds of the judged part, of the samples after a collection. What is under way at such a
- * moment only adds to it; a leak raises the least as well. `field`: resident memory unless told.
- */
+/** [minutes, bytes] of the judged samples at rest: nothing under way, and all garbage collected. `field`: resident memory unless told. */
 export function memoryOf(samples, field = 'rssBytes') {
-  const least = new Map()
-  for (const sample of judgedOf(samples)) {
-    const part = Math.floor((sample.minutes * 60) / PART_SECONDS)
-    if (sample.atRest && !(least.get(part)?.[1] <= sample[field])) least.set(part, [sample.minutes, sample[field]])
-  }
-  return [...least.values()]
+  return judgedOf(samples)
+    .filter(({ atRest }) => atRest)
+    .map((sample) => [sample.minutes, sample[field]])
 }
 
 /** Bytes a minute by which that memory rises. */
