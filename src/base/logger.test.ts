@@ -1,35 +1,48 @@
 // Log lines as they leave the process: the logger writes to standard error, so a process of its own is asked.
 
-import { execFile } from 'node:child_process'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { within } from '../../test/support/deadline.ts'
 
-// Where its imports are found and nobody looks for sources.
-const compiled = new URL(`../../node_modules/.cwm-logger-${process.pid}.mjs`, import.meta.url)
+// Where their imports are found and nobody looks for sources.
+const compiled = new URL(`../../node_modules/.cwm-logger-${process.pid}/`, import.meta.url)
 
 beforeAll(async () => {
-  const source = await readFile(new URL('./logger.ts', import.meta.url), 'utf8')
-  const { outputText } = ts.transpileModule(source, {
-    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 },
-  })
-  await writeFile(compiled, outputText)
+  await mkdir(compiled)
+  for (const name of ['logger', 'log-stream']) {
+    const source = await readFile(new URL(`./${name}.ts`, import.meta.url), 'utf8')
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: {
+        module: ts.ModuleKind.ESNext,
+        target: ts.ScriptTarget.ES2023,
+        rewriteRelativeImportExtensions: true,
+      },
+    })
+    await writeFile(new URL(`${name}.js`, compiled), outputText)
+  }
 })
-afterAll(() => rm(compiled))
+afterAll(() => rm(compiled, { recursive: true }))
+
+/** The script, in a process of its own that can make loggers. */
+const codeOf = (script: string) =>
+  `import { createLogger } from ${JSON.stringify(new URL('logger.js', compiled).href)}; ${script}`
+
+const parsed = (text: string): Record<string, unknown>[] =>
+  text
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
 
 function lines(script: string): Promise<Record<string, unknown>[]> {
-  const code = `import { createLogger } from ${JSON.stringify(compiled.href)}; ${script}`
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, ['--input-type=module', '-e', code], (error, _, stderr) => {
+    execFile(process.execPath, ['--input-type=module', '-e', codeOf(script)], (error, _, stderr) => {
       if (error !== null) reject(error)
-      else
-        resolve(
-          stderr
-            .trim()
-            .split('\n')
-            .filter((line) => line !== '')
-            .map((line) => JSON.parse(line) as Record<string, unknown>),
-        )
+      else resolve(parsed(stderr))
     })
   })
 }
@@ -64,5 +77,56 @@ describe('createLogger', () => {
 
     expect((await lines(script('warn'))).map(({ msg }) => msg)).toEqual(['w', 'e'])
     expect(await lines(script('silent'))).toEqual([])
+  })
+})
+
+describe('standard error', () => {
+  const run = (script: string, stderr: 'pipe' | number) =>
+    spawn(process.execPath, ['--input-type=module', '-e', codeOf(script)], { stdio: ['pipe', 'inherit', stderr] })
+  const ended = async (child: ChildProcess) => {
+    const [code, signal] = await within('the process ends', once(child, 'close'))
+    return code ?? signal
+  }
+
+  it('that nobody reads any more does not keep the process from ending', async () => {
+    // What is logged just before the end is written as the process exits.
+    const child = run(
+      `const log = createLogger('info'); process.stdin.once('data', () => { log.info({}, 'late'); process.exit(7) })`,
+      'pipe',
+    )
+    child.stderr?.destroy()
+    child.stdin?.write('go')
+
+    expect(await ended(child)).toBe(7)
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('on a full disk costs lines, and nothing else', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = run(
+      `const log = createLogger('info'); log.info({}, 'x'.repeat(20_000)); setTimeout(() => { log.info({}, 'y'); process.exit(7) }, 200)`,
+      full,
+    )
+
+    expect(await ended(child)).toBe(7)
+    closeSync(full)
+  })
+
+  it('that takes less than is logged gets what was kept for it, and is told how much was not', async () => {
+    const child = run(
+      `const log = createLogger('info'); for (let n = 0; n < 2_000; n++) log.info({ n }, 'x'.repeat(10_000)); setImmediate(() => process.exit(0))`,
+      'pipe',
+    )
+    let text = ''
+    child.stderr?.setEncoding('utf8')
+    child.stderr?.on('data', (chunk: string) => {
+      text += chunk
+    })
+    expect(await ended(child)).toBe(0)
+
+    const all = parsed(text)
+    const told = all.find(({ msg }) => String(msg).startsWith('log lines are lost'))
+    expect(all.length - 1 + Number(told?.lines)).toBe(2_000)
+    expect(all.length).toBeGreaterThan(700)
+    expect(all.length).toBeLessThan(900)
   })
 })

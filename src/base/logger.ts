@@ -1,6 +1,7 @@
 // Structured logs by pino. What is logged is named field by field by the caller: never bodies, salts, keys or prompts.
 
 import { type DestinationStream, type Logger as Pino, pino, stdSerializers } from 'pino'
+import { LogStream } from './log-stream.ts'
 
 export type Logger = Pick<Pino, 'debug' | 'info' | 'warn' | 'error'>
 
@@ -20,15 +21,10 @@ const secretFields: ReadonlySet<string> = new Set([
   'messages',
 ])
 
-/** What waits to be written is bounded, bytes: if nobody reads standard error, lines are lost and requests are not. */
-const MAX_WAITING_BYTES = 8 * 1024 * 1024
-
-/** Lines are written when there are so many bytes of them (pino takes less than 16 KB), or after so many milliseconds: a write for each line cost more than the line. */
-const WRITE_AT_BYTES = 15 * 1024
-const WRITE_AFTER_MS = 100
+const STANDARD_ERROR = 2
 
 /** One JSON object a line, on standard error. An error is logged with code, message and causes' messages, without its properties. */
-export function createLogger(level: LogLevel, to: DestinationStream = standardError()): Logger {
+export function createLogger(level: LogLevel, to: DestinationStream = new LogStream(STANDARD_ERROR)): Logger {
   return pino(
     {
       level,
@@ -40,17 +36,6 @@ export function createLogger(level: LogLevel, to: DestinationStream = standardEr
     },
     to,
   )
-}
-
-/** Written beside the requests, several lines at once; what waits when the process ends is written then. */
-function standardError(): DestinationStream {
-  return pino.destination({
-    dest: 2,
-    sync: false,
-    minLength: WRITE_AT_BYTES,
-    periodicFlush: WRITE_AFTER_MS,
-    maxLength: MAX_WAITING_BYTES,
-  })
 }
 
 /** Writes the time of a line; the whole date is made anew once a second. */

@@ -89,10 +89,10 @@ describe('a client that does not read', () => {
 
     await heldBack(sockets.length)
 
-    const taken = bufferedBytes() - before
+    // What is let go of is collected at the first collection or at a later one.
+    await until('they take under a megabyte each', () => bufferedBytes() - before < sockets.length * MB)
     // Most of what was written lies in the system's own buffers, two sockets' to an answer.
     expect(Math.max(...flows.map(({ written }) => written))).toBeLessThan(30 * MB)
-    expect(taken).toBeLessThan(sockets.length * MB)
     for (const socket of sockets) socket.destroy()
     await within('the connections close', Promise.all(upstream.received.map(({ closed }) => closed)))
     expect(await metricOf(cwm.url, 'cwm_upstream_errors_total')).toBe(0)
