@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stops what up.sh started, by the pids it wrote, workers included: vLLM's engine is a process of its own that a plain
-# kill of the server can leave behind. For ENGINE_RUN see common.sh.
+# kill of the server can leave behind. With --forget, what LMCache stored is removed too. For ENGINE_RUN see common.sh.
 set -euo pipefail
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
 PATIENCE=20 # seconds for an orderly end
@@ -33,3 +33,8 @@ for name in vllm lmcache coordinator redis; do
   stop "$name"
 done
 if [ -n "$found" ]; then say "down"; else say "nothing was running from $ENGINE_RUN"; fi
+
+if [ "${1:-}" = --forget ]; then
+  rm -rf "$ENGINE_RUN/l2" "$ENGINE_RUN/coordinator.ckpt" "$ENGINE_RUN/coordinator.meta"
+  say "what LMCache stored is removed"
+fi

@@ -4,6 +4,9 @@ import { readdir } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import { ask, coordinatorUrl, lmcacheUrl } from './stack.ts'
 
+/** The coordinator lists no more at once. */
+const PAGE = 10_000
+
 interface Adapter {
   readonly base_path?: string
   readonly host?: string
@@ -30,18 +33,26 @@ export async function readTiers(): Promise<Tiers> {
   if (folder === undefined || server?.port === undefined) throw new Error('this engine needs fs and Redis attached')
   const redis = new Redis({ port: server.port, host: server.host ?? '127.0.0.1' })
   try {
-    const { keys } = (await ask('GET', `${coordinatorUrl}/directory/keys?limit=10000`)) as {
-      keys: { key: { cache_salt: string }; placements: unknown[] }[]
-    }
     return {
       fs: countSalts(await readdir(folder)),
       redis: countSalts(await redis.keys('*')),
-      directory: countSalts(
-        keys.filter(({ placements }) => placements.length > 0).map(({ key }) => `@${key.cache_salt}`),
-      ),
+      directory: countSalts(await readDirectory()),
     }
   } finally {
     redis.disconnect()
+  }
+}
+
+/** The salt of each key that lies anywhere, after an `@` as in the other tiers' names. */
+async function readDirectory(): Promise<string[]> {
+  const names: string[] = []
+  for (let offset = 0; ; offset += PAGE) {
+    const { total, keys } = (await ask('GET', `${coordinatorUrl}/directory/keys?limit=${PAGE}&offset=${offset}`)) as {
+      total: number
+      keys: { key: { cache_salt: string }; placements: unknown[] }[]
+    }
+    for (const { key, placements } of keys) if (placements.length > 0) names.push(`@${key.cache_salt}`)
+    if (offset + PAGE >= total) return names
   }
 }
 
