@@ -5,38 +5,49 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 export class Connections {
-  /** With the last answer that each began. Bounded by the open sockets. */
-  readonly #answers = new Map<Duplex, ServerResponse | undefined>()
+  /** With the answers that each has open, oldest first, or its last one: a client may send before it is answered (HTTP pipelining). */
+  readonly #answers = new Map<Duplex, ServerResponse[]>()
   #draining = false
 
   opened(socket: Duplex): void {
-    this.#answers.set(socket, undefined)
+    this.#answers.set(socket, [])
     socket.once('close', () => this.#answers.delete(socket))
   }
 
   began(socket: Duplex, answer: ServerResponse): void {
-    this.#answers.set(socket, answer)
+    const answers = this.#answers.get(socket)
+    if (answers === undefined) return
+    while (answers[0]?.closed === true) answers.shift()
+    answers.push(answer)
     if (this.#draining) answer.shouldKeepAlive = false
   }
 
-  answerOf(socket: Duplex): ServerResponse | undefined {
-    return this.#answers.get(socket)
+  /** The answer whose turn it is to go out; undefined: none is open. */
+  openAnswer(socket: Duplex): ServerResponse | undefined {
+    return this.#answers.get(socket)?.find(isOpen)
+  }
+
+  /** Between two requests. One that has not sent its first is not. */
+  isIdle(socket: Duplex): boolean {
+    const last = this.#answers.get(socket)?.at(-1)
+    return last !== undefined && !isOpen(last)
   }
 
   /** From now on an answer is the last of its connection, and says so if its headers are not out yet. */
   drain(): void {
     if (this.#draining) return
     this.#draining = true
-    for (const [socket, answer] of this.#answers) {
-      if (answer === undefined || answer.destroyed) continue
-      answer.shouldKeepAlive = false
-      answer.once('close', () => socket.destroy())
+    for (const [socket, answers] of this.#answers) {
+      const last = answers.at(-1)
+      if (last === undefined || !isOpen(last)) continue
+      last.shouldKeepAlive = false
+      last.once('close', () => socket.destroy())
     }
   }
 
   /** Closes those that wait for a request. */
   closeIdle(): void {
-    for (const [socket, answer] of this.#answers) if (answer === undefined || answer.destroyed) socket.destroy()
+    for (const socket of this.#answers.keys()) if (this.openAnswer(socket) === undefined) socket.destroy()
   }
 
   /** Breaks what is left. Answers how many that was. */
@@ -45,4 +56,9 @@ export class Connections {
     for (const socket of left) socket.destroy()
     return left.length
   }
+}
+
+/** Not `destroyed`: that an answer is, before its turn, when it is to break the connection, behind others that are whole. */
+function isOpen(answer: ServerResponse): boolean {
+  return !answer.closed
 }

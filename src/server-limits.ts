@@ -1,8 +1,9 @@
 // How much and how long a client's connection may take in each phase before and after its answer: Node's own server keeps the times.
 
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import { CwmError } from './base/errors.ts'
+import type { Connections } from './connections.ts'
 
 export interface ConnectionLimits {
   readonly maxHeaderBytes: number
@@ -35,24 +36,24 @@ export function serverOptions(limits: ConnectionLimits): ServerOptions {
 }
 
 /**
- * Closes connections that are idle, or whose client does not read; one whose answer has not come yet is left alone. `answerOf` tells the
- * last answer that a connection began; `stalled` is called for each client that did not read.
+ * Closes connections that are idle, or whose client does not read; one whose request or answer has not come yet is left alone.
+ * `stalled` is called for each client that did not read.
  */
 export function watchConnections(
   server: Server,
-  limits: Pick<ConnectionLimits, 'clientStallMs'>,
-  answerOf: (socket: Socket) => ServerResponse | undefined,
+  limits: Pick<ConnectionLimits, 'clientStallMs' | 'keepAliveMs'>,
+  connections: Pick<Connections, 'isIdle'>,
   stalled: () => void,
 ): void {
   // Node would leave out the headers over its own bound in silence, and a key or a session with them.
   server.maxHeadersCount = 0
   server.timeout = limits.clientStallMs
-  // Of keep-alive as well. Node counts bytes that the client took as activity, and has no other way to tell who does not read.
+  // Node counts bytes that the client took as activity, and has no other way to tell who does not read. The same event comes after
+  // `keepAliveMs`, and where that is 0 after the time that was meant for who does not read.
   server.on('timeout', (socket: Socket) => {
     const waits = socket.writableLength > 0
-    if (!waits && answerOf(socket)?.closed === false) return
     if (waits) stalled()
-    socket.destroy()
+    if (waits || (limits.keepAliveMs > 0 && connections.isIdle(socket))) socket.destroy()
   })
 }
 

@@ -63,10 +63,10 @@ export async function listen(options: ServerOptions): Promise<Door> {
     },
   )
   server.on('connection', (socket) => connections.opened(socket))
-  watchConnections(server, options.limits, (socket) => connections.answerOf(socket), options.stalled)
+  watchConnections(server, options.limits, connections, options.stalled)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // Bytes of ours in the middle of an answer would be taken for its own.
-    if (connections.answerOf(socket)?.headersSent === true) socket.destroy()
+    if (connections.openAnswer(socket)?.headersSent === true) socket.destroy()
     else refuseSocket(socket, unreadable(error))
   })
   // An upgraded connection could not be read, so nothing could be isolated on it.

@@ -141,10 +141,15 @@ export class ClientResponse {
 
   /** Ends a broken event stream: an error event, at an event boundary, then a broken connection. `inEvent`: one is unfinished. */
   breakStream(error: CwmError, inEvent: boolean): void {
-    const { socket } = this.#response
-    const timer = setTimeout(() => socket?.destroy(), LAST_WORDS_MS)
-    this.#response.once('close', () => clearTimeout(timer))
-    this.#response.write((inEvent ? '\n\n' : '') + errorEvent(this.dialect, error), () => socket?.destroy())
+    const response = this.#response
+    const limit = () => {
+      const timer = setTimeout(() => response.destroy(), LAST_WORDS_MS)
+      response.once('close', () => clearTimeout(timer))
+    }
+    // Behind another answer on its connection it has no socket yet, and no client who could be reading it.
+    if (response.socket === null) response.once('socket', limit)
+    else limit()
+    response.write((inEvent ? '\n\n' : '') + errorEvent(this.dialect, error), () => response.destroy())
   }
 
   /** Breaks the connection in mid-answer. */

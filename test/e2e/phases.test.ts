@@ -14,6 +14,7 @@ import { type Cwm, startCwm } from '../support/stack.ts'
 
 const CHAT = '/v1/chat/completions'
 const body = JSON.stringify({ model: 'm', messages: [user('hi')], stream: true })
+const MODELS = 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const head = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n`
 
 let upstream: FakeUpstream
@@ -26,6 +27,16 @@ async function start(
 ) {
   upstream = await startFakeUpstream(behave)
   cwm = await startCwm(upstream.url, settings)
+}
+
+const endless = (_: Received, response: ServerResponse) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  const event = `data: {"choices":[{"index":0,"delta":{"content":"${'x'.repeat(64_000)}"}}]}\n\n`
+  const more = () => {
+    while (!response.destroyed && response.write(event));
+  }
+  response.on('drain', more)
+  more()
 }
 
 afterEach(async () => {
@@ -62,20 +73,48 @@ describe('a request that does not arrive', () => {
     expect(upstream.received).toEqual([])
   })
 
-  it('may take as long as it likes where a timeout is 0', async () => {
+  it.each([
+    ['headers', head, `\r\n${body}`],
+    ['body', `${head}\r\n{`, body.slice(1)],
+  ])('may take as long as it likes where a timeout is 0: %s', async (_, begin, rest) => {
     await start({ request_headers_timeout_ms: 0, body_timeout_ms: 0 })
+    const other = await startCwm(upstream.url, { request_headers_timeout_ms: 100 })
+    const socket = await open(begin)
 
-    expect((await ask(cwm.url, CHAT, { body })).status).toBe(200)
+    // As long as another client may take elsewhere, who began later.
+    await rawExchange(other.url, head)
+    await other.close()
+    socket.write(rest)
+
+    const [answer] = (await within('an answer', once(socket, 'data'))) as [Buffer]
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /)
   })
 })
 
 describe('a connection without a request', () => {
   it('is closed after keep_alive_ms', async () => {
     await start({ keep_alive_ms: 100 })
-    const socket = await open('GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const socket = await open(MODELS)
     await once(socket, 'data')
 
     await within('cwm closes the idle connection', once(socket, 'close'))
+  })
+
+  it('stays where keep_alive_ms is 0, also for longer than a client may not read', async () => {
+    await start({ keep_alive_ms: 0, client_stall_ms: 100 }, endless)
+    const idle = await open('')
+    const used = await open(MODELS)
+    await once(used, 'data')
+    // Its time begins when theirs has begun, and is as long.
+    const stalled = await open(`${head}\r\n${body}`)
+    stalled.pause()
+    await until('one is cut off', async () => (await metric('cwm_stalled_clients_total')) === 1)
+
+    for (const socket of [idle, used]) {
+      socket.write(MODELS)
+      const [answer] = (await within('an answer', once(socket, 'data'))) as [Buffer]
+      expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /)
+    }
   })
 
   it('to the upstream is closed after upstream_keep_alive_ms', async () => {
@@ -87,15 +126,6 @@ describe('a connection without a request', () => {
 })
 
 describe('a client that does not read', () => {
-  const endless = (_: Received, response: ServerResponse) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    const event = `data: {"choices":[{"index":0,"delta":{"content":"${'x'.repeat(64_000)}"}}]}\n\n`
-    const more = () => {
-      while (!response.destroyed && response.write(event));
-    }
-    response.on('drain', more)
-    more()
-  }
   const whole = (_: Received, response: ServerResponse) => sayJson(response, chatAnswer('x'.repeat(15 * 1024 * 1024)))
 
   it.each([
