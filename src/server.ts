@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { isIP, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { DISCARD_MS, endAfterRequest } from './base/end-after-request.ts'
 import { CwmError } from './base/errors.ts'
 import { isLoopback, loopbackNames } from './base/loopback.ts'
 import { Connections } from './connections.ts'
@@ -33,8 +34,6 @@ export interface Door {
   breakAll(): number
 }
 
-/** How long a refused connection may take to read its answer and to close. */
-const LAST_WORDS_MS = 1_000
 const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
 /** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
@@ -115,13 +114,11 @@ function unreadable({ code }: NodeJS.ErrnoException): CwmError {
 
 /** Answers on a bare socket and closes it. */
 function refuseSocket(socket: Duplex, error: CwmError): void {
+  // Refused before, and its client sends on.
+  if (!socket.writable) return
   // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
   socket.on('error', () => {})
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
+  const timer = setTimeout(() => socket.destroy(), DISCARD_MS)
   socket.once('close', () => clearTimeout(timer))
   const body = errorBodyForAll(error)
   const head = [
@@ -168,5 +165,6 @@ function refuse(response: ServerResponse, error: CwmError): void {
     'content-length': body.length,
     connection: 'close',
   })
-  response.end(body)
+  response.write(body)
+  endAfterRequest(response)
 }

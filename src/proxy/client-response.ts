@@ -1,6 +1,7 @@
 // The way back to the client: bytes with backpressure, failures told truthfully, departure noticed in every phase.
 
 import type { ServerResponse } from 'node:http'
+import { endAfterRequest } from '../base/end-after-request.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { Dialect } from '../base/records.ts'
 import { errorBody, errorEvent } from '../dialects/errors.ts'
@@ -8,8 +9,6 @@ import type { AnswerControl } from '../upstream/upstream.ts'
 
 /** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
 const LAST_WORDS_MS = 2_000
-/** How long the rest of a refused request is read and thrown away, so that its client gets to read the answer. */
-const DISCARD_MS = 5_000
 
 export class ClientResponse {
   readonly #response: ServerResponse
@@ -127,16 +126,7 @@ export class ClientResponse {
     headers.push('connection', 'close')
     this.head(error.status, '', headers)
     this.#response.write(body)
-    // Node closes the connection at the end of this answer. Under a client that is still writing that would be a reset, which
-    // takes the answer along.
-    const end = () => {
-      clearTimeout(timer)
-      this.#response.end()
-    }
-    const timer = setTimeout(end, DISCARD_MS)
-    req.once('end', end)
-    req.once('close', end)
-    req.resume()
+    endAfterRequest(this.#response)
   }
 
   /** Ends a broken event stream: an error event, at an event boundary, then a broken connection. `inEvent`: one is unfinished. */

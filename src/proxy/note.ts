@@ -14,7 +14,7 @@ export interface Note {
   delivered?: boolean
   session?: string
   code?: string
-  /** Who must hear that the response is closed. */
+  /** Who must hear that the response is closed, or that its request is refused before it is whole. */
   readonly onClose: (() => void)[]
   promptTokens?: number
   cachedTokens?: number
@@ -41,9 +41,14 @@ export function openNote({ metrics, now }: NoteParts, request: IncomingMessage):
   }
 }
 
+/** Tells all who must hear of the end, once. */
+export function tellOfEnd(note: Note): void {
+  for (const tell of note.onClose.splice(0)) tell()
+}
+
 /** The response is closed: tells those who must hear of it, logs and counts the request. A client that left before its answer was whole is 499. */
 export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage, response: ServerResponse): void {
-  for (const tell of note.onClose) tell()
+  tellOfEnd(note)
   const { metrics, log, now } = parts
   const ms = now() - note.started
   const left =

@@ -24,7 +24,7 @@ import { closed, departureOf } from './departure.ts'
 import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import { closeNote, type Note, openNote } from './note.ts'
+import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
 import { overflowOf } from './overflow.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
 import {
@@ -106,7 +106,7 @@ export class ProxyHandler {
       else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, caller)
       else await this.#plainOf(caller, request, response, route, client, note)
     } catch (thrown) {
-      this.#refuse(client, note, toCwmError(thrown))
+      this.#refuse(request, client, note, toCwmError(thrown))
     }
   }
 
@@ -325,6 +325,7 @@ export class ProxyHandler {
           if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
           note.code = error.code
           note.status = error.status
+          if (!request.complete) tellOfEnd(note)
           // An answer that refuses is no failure.
           if (error.code !== 'CLIENT_GONE' && error.code !== 'UPSTREAM_REJECTED')
             metrics.upstreamErrors.inc({ code: error.code })
@@ -349,12 +350,14 @@ export class ProxyHandler {
     })
   }
 
-  #refuse(client: ClientResponse, note: Note, error: CwmError): void {
+  #refuse(request: IncomingMessage, client: ClientResponse, note: Note, error: CwmError): void {
     note.status = error.status
     note.code = error.code
     if (error.code === 'INTERNAL')
       this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
     if (!client.gone) client.fail(error)
+    // What is still to come of it is thrown away, and needs neither slot nor room.
+    if (!request.complete) tellOfEnd(note)
   }
 }
 
