@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { isIP, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { DISCARD_MS, endAfterRequest } from './base/end-after-request.ts'
+import { endAfterRequest } from './base/end-after-request.ts'
 import { CwmError } from './base/errors.ts'
 import { isLoopback, loopbackNames } from './base/loopback.ts'
 import { Connections } from './connections.ts'
@@ -34,6 +34,8 @@ export interface Door {
   breakAll(): number
 }
 
+/** How long a connection without a request that could be read may take to read its answer and to close. */
+const LAST_WORDS_MS = 1_000
 const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
 /** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
@@ -118,7 +120,7 @@ function refuseSocket(socket: Duplex, error: CwmError): void {
   if (!socket.writable) return
   // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
   socket.on('error', () => {})
-  const timer = setTimeout(() => socket.destroy(), DISCARD_MS)
+  const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
   socket.once('close', () => clearTimeout(timer))
   const body = errorBodyForAll(error)
   const head = [

@@ -3,10 +3,10 @@
 import type { ServerResponse } from 'node:http'
 
 /** How long what a refused client still sends is read and thrown away, so that it gets to read the answer. */
-export const DISCARD_MS = 5_000
+const DISCARD_MS = 5_000
 
 /**
- * Ends an answer whose body is written once its request is read to the end, or after `DISCARD_MS`. At the end Node closes the
+ * Ends an answer whose body is written once its request is read to the end, or was for 5 s. At the end Node closes the
  * connection: under a client that still sends that would be a reset, which takes the answer along.
  */
 export function endAfterRequest(response: ServerResponse): void {
