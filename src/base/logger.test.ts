@@ -48,7 +48,7 @@ function lines(script: string): Promise<Record<string, unknown>[]> {
 }
 
 describe('createLogger', () => {
-  it('lets no prompt, salt or credential out, wherever a mistake would put it', async () => {
+  it('lets no prompt, salt or credential out, at the top of a line or one level below', async () => {
     const [line] = await lines(`
       const secrets = { authorization: 'S', 'x-api-key': 'S', cache_salt: 'S', salt: 'S', apiKey: 'S', secret: 'S', body: 'S', prompt: 'S', messages: ['S'] }
       createLogger('info').info({ ...secrets, turn: { ...secrets, ok: 1 }, session: 'x' }, 'words')`)

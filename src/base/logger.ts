@@ -8,7 +8,7 @@ export type Logger = Pick<Pino, 'debug' | 'info' | 'warn' | 'error'>
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** Fields that no log line may hold, wherever a mistake would put them. */
+/** Fields that no log line may hold, at its top or one level below: deeper is not looked, so nothing else that is nested is logged. */
 const secretFields: ReadonlySet<string> = new Set([
   'authorization',
   'x-api-key',

@@ -30,3 +30,17 @@ it('tells how long the event loop stood still since it was last asked', async ()
   expect(blocked).toBeGreaterThan(0.1)
   expect(blocked).toBeLessThan(5)
 })
+
+it('tells CPU time as a counter, which does not begin anew when it is asked for again', async () => {
+  const registry = new Registry()
+  addProcessMetrics(registry)
+  const spent = () => process.cpuUsage().user + process.cpuUsage().system
+
+  const before = spent() / 1e6
+  await registry.metrics()
+  const told = await valueIn(registry, 'process_cpu_seconds_total')
+
+  expect(await registry.metrics()).toContain('# TYPE process_cpu_seconds_total counter')
+  expect(told).toBeGreaterThanOrEqual(before)
+  expect(told).toBeLessThanOrEqual(spent() / 1e6)
+})

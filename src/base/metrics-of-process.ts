@@ -3,7 +3,7 @@
 
 import { readdirSync } from 'node:fs'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import { Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 
 /** Delays are measured from the first time that somebody asks for them; each answer tells of the time since the last. */
 const RESOLUTION_MS = 20
@@ -26,9 +26,15 @@ export function addProcessMetrics(registry: Registry): void {
     'Buffers and other memory beside the heap',
     () => process.memoryUsage().external,
   )
-  gauge('process_cpu_seconds_total', 'CPU time, user and system', () => {
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1e6
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'CPU time, user and system',
+    registers: [registry],
+    collect() {
+      const { user, system } = process.cpuUsage()
+      this.reset()
+      this.inc((user + system) / 1e6)
+    },
   })
   if (process.platform === 'linux') {
     gauge('process_open_fds', 'Open file descriptors', () => readdirSync('/proc/self/fd').length)

@@ -36,10 +36,14 @@ export function createMetrics() {
     requests: plain.counters('cwm_requests_total', 'Requests by route and status', 'route', 'status'),
     requestSeconds: plain.histogram(
       'cwm_request_seconds',
-      'From the first byte of a request to the last of its answer',
+      'From the headers of a request to the close of its answer',
       'route',
     ),
-    ttft: plain.histogram('cwm_ttft_seconds', 'From dispatch to the first byte of the answer', 'route'),
+    ttft: plain.histogram(
+      'cwm_ttft_seconds',
+      "From dispatch to the first byte of the answer's body: of a stream its first event",
+      'route',
+    ),
     refused: counter('cwm_refused_requests_total', 'Requests refused for the load, by error code and reason', [
       'code',
       'reason',
@@ -48,7 +52,9 @@ export function createMetrics() {
       'cwm_queue_seconds',
       'Time that requests waited for a slot, of those that had to and got one',
     ),
-    upstreamErrors: counter('cwm_upstream_errors_total', 'Failures of the upstream by code', ['code']),
+    upstreamErrors: counter('cwm_upstream_errors_total', 'Requests that failed by the upstream, by error code', [
+      'code',
+    ]),
     upstreamRetries: counter(
       'cwm_upstream_retries_total',
       'Requests sent once more because none of their bytes was sent, by cause: refused, reset',

@@ -35,6 +35,8 @@ export class ObservationBudget {
 export interface AnswerHooks {
   /** Before the headers go out. */
   headers(status: number): void
+  /** The first byte of the body is here. Not of a body without any. */
+  began(): void
   /** The whole answer is known, and its last bytes have not gone out yet. Undefined when it was too large to be read. */
   observed(observation: Observation | undefined, status: number): void
   /** The end of a stream went to the client's socket: it has its answer, however the connection ends. */
@@ -73,6 +75,7 @@ export class Answer implements AnswerSink {
   readonly #framer = new EventFramer(MAX_EVENT_BYTES)
   readonly #hold: UsageHold | undefined
   #mode: Mode = 'waiting'
+  #hasBegun = false
   #status = 0
   #statusText = ''
   #headers: string[] = []
@@ -119,6 +122,10 @@ export class Answer implements AnswerSink {
   }
 
   onData(bytes: Buffer): void {
+    if (!this.#hasBegun) {
+      this.#hasBegun = true
+      this.#options.hooks.began()
+    }
     if (this.#mode === 'pass') this.#options.client.write(bytes)
     else if (this.#mode === 'json') this.#holdJson(bytes)
     else if (!this.#passDelta(bytes)) this.#passEvents(this.#framer.push(bytes))

@@ -314,8 +314,8 @@ export class ProxyHandler {
       hooks: {
         headers: (status) => {
           note.status = status
-          metrics.ttft.observe(note.route, (now() - dispatched) / 1000)
         },
+        began: () => metrics.ttft.observe(note.route, (now() - dispatched) / 1000),
         observed: turn.observed,
         delivered: () => {
           note.delivered = true
@@ -326,9 +326,7 @@ export class ProxyHandler {
           note.code = error.code
           note.status = error.status
           if (!request.complete) tellOfEnd(note)
-          // An answer that refuses is no failure.
-          if (error.code !== 'CLIENT_GONE' && error.code !== 'UPSTREAM_REJECTED')
-            metrics.upstreamErrors.inc({ code: error.code })
+          if (isOfUpstream(error)) metrics.upstreamErrors.inc({ code: error.code.toLowerCase() })
         },
       },
       limits: this.#options.answer,
@@ -359,6 +357,11 @@ export class ProxyHandler {
     // What is still to come of it is thrown away, and needs neither slot nor room.
     if (!request.complete) tellOfEnd(note)
   }
+}
+
+/** Not a session that was ended, a body that is too large, or cwm's own end. An answer that refuses is no failure. */
+function isOfUpstream({ code }: CwmError): boolean {
+  return code.startsWith('UPSTREAM_') && code !== 'UPSTREAM_REJECTED'
 }
 
 function clientGone(): CwmError {

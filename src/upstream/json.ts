@@ -40,7 +40,9 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<UpstreamAnsw
     let bytes = 0
     let status = 0
     let failure: CwmError | undefined
+    let isOver = false
     const finish = (settle: () => void) => {
+      isOver = true
       clearTimeout(timer)
       call.signal?.removeEventListener('abort', onAbort)
       settle()
@@ -81,6 +83,8 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<UpstreamAnsw
         },
       },
     )
+    // Refused at once: nothing would take the listener away again.
+    if (isOver) return
     if (call.signal?.aborted === true) onAbort()
     else call.signal?.addEventListener('abort', onAbort, { once: true })
   })

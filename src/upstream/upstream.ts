@@ -1,4 +1,5 @@
-// The upstream as a connection pool: one request dispatched, its answer handed over as it comes. The only undici of cwm.
+// The upstream as a connection pool of undici: a request goes out, a second time where nothing of it did, and its answer is handed over
+// as it comes.
 
 import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'

@@ -322,6 +322,6 @@ describe('a broken turn', () => {
 
     const metrics = await ask(stack.url, '/cwm/metrics')
 
-    expect(metrics.text).toMatch(/cwm_upstream_errors_total\{code="UPSTREAM_BROKEN"\} [1-9]/)
+    expect(metrics.text).toMatch(/cwm_upstream_errors_total\{code="upstream_broken"\} [1-9]/)
   })
 })
