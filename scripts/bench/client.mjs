@@ -11,7 +11,9 @@ export const API_KEY = 'sk-of-the-benchmark-0c6f1d7a94e84b5f'
 
 const PATH = '/v1/chat/completions'
 const RECONNECT_MS = 100
-const DELIVERY_MS = 60_000
+/** For each answer: a target that swallows one would hold the run for ever. */
+const ANSWER_MS = 60_000
+const LOOK_EVERY_MS = 1_000
 
 // What an SDK sends beside its body.
 const USUAL = {
@@ -30,7 +32,7 @@ const USUAL = {
 
 /**
  * `target`: its url, headers that it wants, whether it rewrites answers, and how it finds sessions (`named`, `prefix`), if it does.
- * `run`: another one has other conversations.
+ * `run`: another one has other conversations. `answerMs`: for each answer, a minute unless told.
  */
 export class Client {
   #target
@@ -47,10 +49,13 @@ export class Client {
   #isUnderWay = false
   #isStopped = false
   #onIdle = () => {}
+  #answerMs
+  #looks
 
-  constructor({ target, scenario, run }, index, tally) {
+  constructor({ target, scenario, run, answerMs = ANSWER_MS }, index, tally) {
     const name = target.session === 'named' ? { 'x-cwm-session': `bench-${run}-${index}` } : {}
     this.#target = target
+    this.#answerMs = answerMs
     this.#headers = { ...USUAL, ...target.headers, ...name }
     this.#conversation = conversationOf(scenario, index, run)
     this.#expected = isStream(scenario) ? streamAnswer : jsonAnswer
@@ -63,7 +68,7 @@ export class Client {
    */
   async deliver() {
     const { first } = this.#conversation
-    const signal = AbortSignal.timeout(DELIVERY_MS)
+    const signal = AbortSignal.timeout(ANSWER_MS)
     const answer = await fetch(this.#target.url + PATH, { method: 'POST', headers: this.#headers, body: first, signal })
     const bytes = Buffer.from(await answer.arrayBuffer())
     if (answer.status !== 200) throw new Error(`status ${answer.status}: ${bytes.subarray(0, 300)}`)
@@ -81,6 +86,8 @@ export class Client {
       onEnd: (status, head, bytes) => this.#finish(status, head, bytes),
       onError: (error) => this.#lose(error),
     })
+    // No timer for each request: it would be paid for by the load client.
+    this.#looks ??= setInterval(() => this.#giveUp(), Math.min(LOOK_EVERY_MS, this.#answerMs))
     this.#next()
   }
 
@@ -88,7 +95,15 @@ export class Client {
   async stop() {
     this.#isStopped = true
     if (this.#isUnderWay) await new Promise((resolve) => (this.#onIdle = resolve))
+    clearInterval(this.#looks)
     this.#connection?.close()
+  }
+
+  /** Loses an answer that is overdue. */
+  #giveUp() {
+    if (!this.#isUnderWay || performance.now() - this.#sentAt < this.#answerMs) return
+    this.#connection.close()
+    this.#lose(new Error(`no answer within ${this.#answerMs} ms`))
   }
 
   #next() {

@@ -8,6 +8,8 @@ import { truthful } from './fates.mjs'
 export const KEY = 'Bearer soak-client-key'
 /** In which the upstream must see that a client has left. */
 const DEPARTURE_MS = 10_000
+/** In which a request that is not whole would have reached it. */
+const FORWARD_MS = 1_000
 const SYSTEM = { role: 'system', content: promptText('You keep the log of a mountain station', 400) }
 const BIG_MESSAGES = 400
 const BIG_BYTES = 512 * 1024
@@ -56,12 +58,12 @@ export class Turns {
       slow: fate.slow,
     }
     const from = performance.now()
-    const { outcome, unseen } = await this.#send(request, fate, script)
+    const { outcome, wrong } = await this.#send(request, fate, script)
     const session = outcome.headers['x-cwm-session']
     const disturbed = this.#upstream.wasAway(from, performance.now())
     const fault = disturbed
       ? truthful(turn, outcome)
-      : (fate.judge(turn, outcome) ?? unseen ?? otherSession(fate, known, session))
+      : (fate.judge(turn, outcome) ?? wrong ?? otherSession(fate, known, session))
     this.#tally.count(disturbed ? 'while the upstream was away' : fate.name, fault)
     return fault === undefined && outcome.status === 200 && outcome.complete ? session : undefined
   }
@@ -69,15 +71,20 @@ export class Turns {
   async #send(request, { leave }, { id }) {
     const url = `${this.#url}/v1/chat/completions`
     if (leave === undefined) return { outcome: await exchange(url, request) }
-    if (leave === 'sending') return { outcome: await exchange(url, { ...request, half: true }) }
     const watched = this.#upstream.watch(id)
+    if (leave === 'sending') {
+      const outcome = await exchange(url, { ...request, half: true })
+      const sent = await Promise.race([watched.began.then(() => true), sleep(FORWARD_MS, false, { ref: false })])
+      watched.forget()
+      return { outcome, wrong: sent ? 'the upstream was sent half a request' : undefined }
+    }
     const gone = new AbortController()
     if (leave === 'prefill') watched.arrived.then(() => gone.abort())
     const leaving = { signal: gone.signal, leaveWhen: leave === 'stream' ? (parts) => parts.length > 0 : undefined }
     const outcome = await exchange(url, { ...request, ...leaving })
     const seen = await Promise.race([watched.left.then(() => true), sleep(DEPARTURE_MS, false, { ref: false })])
     watched.forget()
-    return { outcome, unseen: seen ? undefined : 'the upstream did not see the client leave' }
+    return { outcome, wrong: seen ? undefined : 'the upstream did not see the client leave' }
   }
 }
 

@@ -61,18 +61,23 @@ export class ScriptedUpstream {
     return this.#outages.some((outage) => from <= outage.to && to >= outage.from)
   }
 
-  /** Promises of what becomes of the request with this script here: it came whole; its connection was closed before its end. */
+  /**
+   * Promises of what becomes of the request with this script here: it began to come; it came whole; its connection was closed before the
+   * end of its answer.
+   */
   watch(id) {
     const seen = new EventEmitter()
     this.#watched.set(id, seen)
-    return { arrived: once(seen, 'arrived'), left: once(seen, 'left'), forget: () => this.#watched.delete(id) }
+    const [began, arrived, left] = ['began', 'arrived', 'left'].map((name) => once(seen, name))
+    return { began, arrived, left, forget: () => this.#watched.delete(id) }
   }
 
   async #play(script, request, response) {
+    const watched = this.#watched.get(script.id)
+    watched?.emit('began')
     const parts = []
     for await (const bytes of request) parts.push(bytes)
     const withUsage = parts.length > 0 && Buffer.concat(parts).includes('"include_usage"')
-    const watched = this.#watched.get(script.id)
     response.once('close', () => {
       if (!response.writableFinished) watched?.emit('left')
     })

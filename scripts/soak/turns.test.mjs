@@ -1,0 +1,49 @@
+// What the upstream sees of a client that leaves is judged: shown here with proxies that do it right and wrong.
+
+import { once } from 'node:events'
+import { Agent, createServer } from 'node:http'
+import { expect, it, onTestFinished } from 'vitest'
+import { fates } from './fates.mjs'
+import { Tally } from './tally.mjs'
+import { Turns } from './turns.mjs'
+import { ScriptedUpstream } from './upstream.mjs'
+
+const fateOf = (name) => fates.find((fate) => fate.name === name)
+
+/** What was wrong with one turn of that fate, through the proxy at the url that `proxyOf` tells. */
+async function wrongWith(name, proxyOf) {
+  const upstream = new ScriptedUpstream('http://127.0.0.1:9')
+  await upstream.start()
+  const agent = new Agent()
+  onTestFinished(async () => {
+    agent.destroy()
+    await upstream.stop()
+  })
+  const tally = new Tally()
+  const turns = new Turns({ url: await proxyOf(upstream), upstream, agent, tally })
+  await turns.session('soak-1', {}, [fateOf(name)])
+  expect(tally.total).toBe(1)
+  return tally.shown
+}
+
+/** Passes on what comes as it comes: here, by not being there. */
+const passThrough = (upstream) => upstream.url
+
+/** Sends nothing on before it has all of it. */
+async function waitsForAll() {
+  const server = createServer((request) => request.on('error', () => {}).resume()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => server.close())
+  return `http://127.0.0.1:${server.address().port}`
+}
+
+it('takes half a request that is passed on as wrong', async () => {
+  const name = 'client leaves while sending'
+
+  expect(await wrongWith(name, waitsForAll)).toEqual([])
+  expect(await wrongWith(name, passThrough)).toEqual([`${name}: the upstream was sent half a request`])
+})
+
+it('wants the upstream to see who leaves in mid-stream', async () => {
+  expect(await wrongWith('client leaves in mid-stream', passThrough)).toEqual([])
+})
