@@ -41,7 +41,9 @@ function trackerOn(store, bounds) {
 /** What the proxy does of a turn in the tracker once the session is found. */
 async function finish(tracker, session, n, digests) {
   tracker.hold(session)
-  await tracker.enter(session, { model: `model-${n % 4}`, kvEpoch: 0 })
+  const space = { model: `model-${n % 4}`, kvEpoch: 0 }
+  await tracker.enter(session, space)
+  session.saltOf(session.record.lineage, space, () => randomBytes(32).toString('base64url'))
   tracker.announce(session, digests)
   const usage = {
     promptTokens: 900 + (n % 3000),

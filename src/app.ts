@@ -148,6 +148,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       promptOf: retainedPrompt,
       log,
     })
+    closers.push(() => retained.settle())
     const kvEpoch = settings.kv_epoch
     const saltOf: WindowParts['saltOf'] = (space) => deriver.salt(space)
     const quotas = new SaltQuotas({ lmcache, log, now })

@@ -92,6 +92,19 @@ it('stores with the next sweep the turn that the store could not take', async ()
   expect(await sqlite.getSession('t', 'x')).toMatchObject({ turns: 1 })
 })
 
+it('stores it at the end, if no sweep came before', async () => {
+  const sessions = tracker()
+  const session = await sessions.named(opener, 'x')
+  session.change({ turns: 1 })
+  down = away
+  await expect(sessions.save(session, [digest])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+
+  down = new Set()
+  await sessions.close()
+
+  expect(await sqlite.getSession('t', 'x')).toMatchObject({ turns: 1 })
+})
+
 it('gives a history that it could not store to nobody: another process may have delivered the same', async () => {
   const sessions = tracker()
   const session = await sessions.unnamed(opener)

@@ -116,7 +116,7 @@ export function toCwmError(thrown: unknown): CwmError {
 /** Statuses of a call that is not taken, and of an endpoint that is switched off or not there. */
 const FINAL: readonly number[] = [400, 403, 404, 405, 422, 501]
 
-/** Whether the upstream would refuse the same call again: not so a key, a call too many, or its own failure. What is no answer of an engine at all has no status, and stays so. */
+/** Whether the upstream would refuse the same call again: not so a key, a call too many, or its own failure; so what is no answer of an engine at all. */
 export function isFinalRefusal(thrown: unknown): boolean {
   if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') return false
   return thrown.refusedWith === undefined || FINAL.includes(thrown.refusedWith)

@@ -2,10 +2,11 @@
 
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
-import { valueBytes } from './weights.ts'
+import { textBytes, valueBytes } from './weights.ts'
 
-/** The object below, without its record. */
+/** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88
+const SALT_BYTES = 160
 
 /** Turns that run at once change it one field at a time, so none undoes another. */
 export class LiveSession {
@@ -35,9 +36,16 @@ export class LiveSession {
     return this.#record
   }
 
-  /** What it weighs in memory; only a field more or less of its record changes that. */
+  /** What it weighs in memory. */
   get bytes(): number {
-    return LIVE_BYTES + valueBytes(this.#record)
+    const branch = this.#branch === undefined ? 0 : textBytes(this.#branch)
+    return (
+      LIVE_BYTES +
+      valueBytes(this.#record) +
+      valueBytes(this.#newest) +
+      branch +
+      (this.#salt === undefined ? 0 : SALT_BYTES)
+    )
   }
 
   get ended(): boolean {

@@ -38,7 +38,7 @@ export interface RetainedOptions {
 export class RetainedTurns {
   readonly #options: RetainedOptions
   readonly #turns: LRUCache<string, RetainedTurn>
-  /** By session, the last write to the store under way. */
+  /** By session, the last write to the store under way: of turns of `maxBytes` in all, half a kilobyte each at least. */
   readonly #writing = new Map<string, Promise<void>>()
   #writingBytes = 0
 
@@ -52,10 +52,7 @@ export class RetainedTurns {
     })
   }
 
-  /**
-   * Keeps a turn as its session's last; on disk once `after` has settled: the session must be stored, without which the store keeps none. A store that cannot take it
-   * costs the turn, not the answer.
-   */
+  /** Keeps a turn as its session's last; on disk once `after` has settled, for the store keeps none of a session that it does not have. Never throws. */
   keep(
     tenant: string,
     sessionId: string,
@@ -98,6 +95,11 @@ export class RetainedTurns {
     await this.#writing.get(key)
     const kept = retain === 'disk' ? await store.getRetained(tenant, sessionId) : turn && promptOf(turn)
     return kept === undefined || kept.prompt.messages.length === 0 ? undefined : kept
+  }
+
+  /** Resolves when all turns that were kept on disk are there. */
+  async settle(): Promise<void> {
+    while (this.#writing.size > 0) await Promise.all(this.#writing.values())
   }
 
   /** Forgets what this process holds of a session; the store forgets with the session itself. */

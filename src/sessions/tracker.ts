@@ -72,8 +72,10 @@ export class SessionTracker {
     })
   }
 
-  close(): void {
+  /** Tries once more to store what the store could not take before. Never throws: without a store it is lost. */
+  async close(): Promise<void> {
     this.#stopListening()
+    await this.#saveUnsaved().catch(() => {})
   }
 
   /**
@@ -288,15 +290,20 @@ export class SessionTracker {
 
   /** Stores what the store could not take before, and drops what has expired there; answers how many. Call now and then. */
   async sweep(): Promise<number> {
-    for (const [key, session] of this.#unsaved.entries()) {
-      await this.save(session, [])
-      this.#unsaved.delete(key)
-    }
+    await this.#saveUnsaved()
     const { store, now } = this.#options
     for (let sum = 0; ; await nextRound()) {
       const dropped = await store.dropExpired(now(), EXPIRED_AT_ONCE)
       sum += dropped
       if (dropped < EXPIRED_AT_ONCE) return sum
+    }
+  }
+
+  /** Ends with the first that the store cannot take either. */
+  async #saveUnsaved(): Promise<void> {
+    for (const [key, session] of this.#unsaved.entries()) {
+      await this.save(session, [])
+      this.#unsaved.delete(key)
     }
   }
 

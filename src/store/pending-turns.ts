@@ -1,6 +1,7 @@
-// Turns that wait to be written: many go into one transaction, and of one session the newest record alone. Whoever reads the file has them
-// written first, so nobody can tell; a kill of the process costs the last of them one cold turn each.
+// Turns that wait to be written: many go into one transaction, and of one session the newest record alone. Whoever reads the file
+// through the store has them written first; a kill of the process costs the last of them one cold turn each.
 
+import { sessionKey } from '../base/ids.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { SaveOutcome, TurnTrace } from '../base/store.ts'
 
@@ -35,7 +36,7 @@ export class PendingTurns {
 
   /** Resolves when the turn is written; rejects with what the write threw. */
   add(session: SessionRecord, trace: TurnTrace, isNew: boolean): Promise<SaveOutcome> {
-    const key = `${session.tenant}\n${session.id}`
+    const key = sessionKey(session.tenant, session.id)
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.get(key)
       if (waiting === undefined) {

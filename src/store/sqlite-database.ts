@@ -52,6 +52,7 @@ export class SqliteDatabase {
   /** Bounded by the callers' own concurrency: each leaves after `lockTimeoutMs` at the latest. */
   readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
+  #isClosed = false
   #before: () => Promise<void> | undefined = () => undefined
 
   private constructor(db: Libsql.Database, options: DatabaseOptions) {
@@ -104,7 +105,8 @@ export class SqliteDatabase {
    * `work` may run several times; between two runs nothing of it is kept.
    */
   run<T>(work: () => T): Promise<T> {
-    const waiting = this.#closing === undefined ? this.#before() : undefined
+    if (this.#closing !== undefined) return Promise.reject(closed())
+    const waiting = this.#before()
     return waiting === undefined ? this.runBeside(work) : waiting.then(() => this.runBeside(work))
   }
 
@@ -115,9 +117,7 @@ export class SqliteDatabase {
 
   /** As {@link run}, without what is to be done before: it may see the file as it was a moment ago. */
   runBeside<T>(work: () => T): Promise<T> {
-    if (this.#closing !== undefined) {
-      return Promise.reject(new CwmError('STORE_UNAVAILABLE', 'the store is closed'))
-    }
+    if (this.#isClosed) return Promise.reject(closed())
     try {
       return Promise.resolve(work())
     } catch (thrown) {
@@ -150,6 +150,7 @@ export class SqliteDatabase {
 
   async #close(before: Promise<void> | undefined): Promise<void> {
     await before
+    this.#isClosed = true
     await Promise.allSettled(this.#running)
     try {
       // libsql leaves that to the last statement's garbage collection, and prepared statements work on until then.
@@ -283,6 +284,10 @@ function damaged(path: string, thrown: unknown): CwmError {
       'or move it away and cwm begins an empty one',
     { cause: thrown instanceof CwmError ? thrown.cause : thrown },
   )
+}
+
+function closed(): CwmError {
+  return new CwmError('STORE_UNAVAILABLE', 'the store is closed')
 }
 
 function unavailable(thrown: unknown): CwmError {

@@ -69,8 +69,12 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return 'saved'
   }
 
+  /** Of a batch that met another process's lock: what comes later waits for it, or an older record would be written over a newer one. */
+  let underWay: Promise<void> | undefined
+
   /** Undefined when all is written already; else it settles when it is. Never rejects: each turn hears for itself. */
   function writePending(): Promise<void> | undefined {
+    if (underWay !== undefined) return pending.size === 0 ? underWay : underWay.then(writePending)
     const turns = pending.take()
     if (turns.length === 0) return undefined
     let isWritten = false
@@ -86,7 +90,11 @@ export function sessionsIn(core: SqliteCore): Sessions {
         (outcomes) => settle(turns, (turn, i) => turn.resolve(outcomes[i] ?? 'gone')),
         (error: unknown) => settle(turns, (turn) => turn.reject(error)),
       )
-    return isWritten ? undefined : written
+    if (isWritten) return undefined
+    underWay = written.finally(() => {
+      underWay = undefined
+    })
+    return underWay
   }
 
   const pending = new PendingTurns(() => void writePending(), core.writeAfterMs)

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Libsql from 'libsql'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SaveOutcome, Store } from '../base/store.ts'
 import { aBoundary, aSession, noon } from './contract/sample-records.ts'
@@ -88,6 +89,21 @@ describe('a turn that may wait', () => {
 
     expect(await saved).toBe('saved')
     expect(await written()).toBe(1)
+  })
+
+  it('is written after an earlier one that waits for another process’s lock, and when the store closes meanwhile', async () => {
+    await turn(1, [], 'session-1', false)
+    const holder = new Libsql(join(folder, 'cwm.db'))
+    holder.exec('BEGIN IMMEDIATE')
+    const saves = [turn(2, ['a'], 'session-1', false)]
+    holder.exec('COMMIT')
+    holder.close()
+
+    saves.push(turn(3, ['b'], 'session-1', false))
+    await store.close()
+
+    expect(await Promise.all(saves)).toEqual(['saved', 'saved'])
+    expect(await written()).toBe(3)
   })
 
   it('of a session that was ended meanwhile is told so, and takes no other along', async () => {

@@ -36,7 +36,7 @@ const windowOf = (name: string, state: WindowRecord['state']) => ({ name, state 
 const say = (...words: readonly string[]) => words.map((content) => ({ role: 'user', content }))
 
 /** Turns of one session. */
-function setUp() {
+function setUp(proof?: Promise<void>) {
   const frozen: string[] = []
   const session = new LiveSession(record, { stored: true })
   const windows = {
@@ -44,6 +44,7 @@ function setUp() {
     list: async () => ({ items: [] }),
     freeze: async (_: unknown, { name }: { readonly name: string }) => {
       frozen.push(name.slice(name.lastIndexOf('.') + 1))
+      await proof
       return windowOf(name, 'frozen')
     },
   }
@@ -111,6 +112,22 @@ describe('a full session', () => {
     await turn(810, say('a'))
 
     expect([before, frozen]).toEqual([undefined, ['1']])
+  })
+})
+
+describe('a session of which a freeze is under way', () => {
+  it('is not frozen once more beside it, also when a freeze by its client has ended meanwhile', async () => {
+    let prove = () => {}
+    const { frozen, begin, over } = setUp(new Promise<void>((resolve) => (prove = resolve)))
+
+    begin(760, say('a'))
+    begin(770, say('a'), Promise.resolve(windowOf('by-hand', 'frozen')))
+    await new Promise((resolve) => setImmediate(resolve))
+    begin(900, say('a'))
+    prove()
+    await over()
+
+    expect(frozen).toEqual(['1'])
   })
 })
 

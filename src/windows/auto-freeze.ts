@@ -2,6 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
+import { sessionKey } from '../base/ids.ts'
 import type { AutoFreezes, Usage, WindowRecord } from '../base/records.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
@@ -42,8 +43,8 @@ const MAX_TRIED = 10_000
 /** Watches how full sessions are. */
 export class AutoFreezer {
   readonly #parts: AutoFreezeParts
-  /** Of whose full contexts a freeze is under way, the client's own too. */
-  readonly #filling = new Set<string>()
+  /** Of whose full contexts freezes are under way, the client's own too, and how many: one that ends is not the end of another. */
+  readonly #filling = new Map<string, number>()
   /** When a freeze was last tried, by session: one that is refused is not asked for again with each turn. */
   readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED })
   readonly #small = new SmallTurns()
@@ -65,7 +66,7 @@ export class AutoFreezer {
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
     if (session.temporary || session.ended) return
-    const key = keyOf(session)
+    const key = sessionKey(session.record.tenant, session.record.id)
     const tokens = tokensOf(usage)
     if (tokens < nearLimit.freezeAt * limit) {
       if (auto?.nextAtTokens !== undefined && this.#hasShrunk(key, turn)) session.change({ auto: rearmed(auto) })
@@ -76,16 +77,22 @@ export class AutoFreezer {
       if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_UNDER_WAY) return
       this.#tried.set(key, this.#parts.now())
     }
-    this.#filling.add(key)
+    this.#filling.set(key, (this.#filling.get(key) ?? 0) + 1)
     this.#parts.freezes.run(session, nearLimit, async () => {
       try {
         if (ownWindow === undefined) return await this.#freezeFull(finished, nextAtTokens, { apiKey })
         await this.#noteOwn(session, await ownWindow, nextAtTokens)
         return undefined
       } finally {
-        this.#filling.delete(key)
+        this.#leave(key)
       }
     })
+  }
+
+  #leave(key: string): void {
+    const left = (this.#filling.get(key) ?? 0) - 1
+    if (left > 0) this.#filling.set(key, left)
+    else this.#filling.delete(key)
   }
 
   /** What continues a response that the engine keeps tells nothing. */
@@ -146,10 +153,6 @@ export class AutoFreezer {
 
 function tokensOf({ contextTokens, totalTokens }: Usage): number {
   return contextTokens ?? totalTokens
-}
-
-function keyOf({ record: { tenant, id } }: LiveSession): string {
-  return JSON.stringify([tenant, id])
 }
 
 function withNext(auto: AutoFreezes, nextAtTokens: number | undefined): AutoFreezes {

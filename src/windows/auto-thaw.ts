@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
+import { sessionKey } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { SessionRecord } from '../base/records.ts'
@@ -52,7 +53,7 @@ export class AutoThaw {
     const { now, afterMs } = this.#parts
     const { tenant, id, lastTurnAt } = record
     if (afterMs === 0 || !stored || now() - lastTurnAt < afterMs) return undefined
-    const key = JSON.stringify([tenant, id])
+    const key = sessionKey(tenant, id)
     const seen = this.#seen.get(key)
     if (seen?.lastTurnAt === lastTurnAt) return seen.done
     const window = windowOfNextTurn(record)

@@ -46,6 +46,7 @@ const CUT_LOOK_MS = 50
 /** Keeps the whole of what goes out cut. */
 export class CutFreezer {
   readonly #parts: CutFreezeParts
+  /** By session and cut; bounded by the requests that may be in flight, for each waits for its own. */
   readonly #cutting = new Map<string, Promise<Rollover>>()
 
   constructor(parts: CutFreezeParts) {

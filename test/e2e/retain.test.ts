@@ -54,6 +54,15 @@ describe('the last turn of a session', () => {
     expect(window.receipt?.computed_tokens).toBeLessThan(64)
   })
 
+  it('on disk is there although cwm was stopped right behind its answer', async () => {
+    stack = await startStack({ settings: { retain: 'disk' } })
+    await turn()
+
+    await stack.restart()
+
+    expect(await freezable()).toBe(true)
+  })
+
   it('nowhere is frozen by its header alone', async () => {
     stack = await startStack({ settings: { retain: 'off' } })
     await turn()
