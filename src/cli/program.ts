@@ -5,8 +5,11 @@ import { CwmError } from '../base/errors.ts'
 import { variableOf } from '../config/load.ts'
 import { defaultOf, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
 import { version } from '../version.ts'
+import { addChat } from './chat.ts'
+import { exitCodes } from './client/command.ts'
 import { runKey } from './key.ts'
-import { runServe } from './serve.ts'
+import { addSessions } from './sessions.ts'
+import { addWindows } from './windows.ts'
 
 /** The command line of cwm. A fault in it ends the process with the fault and where to look: the help of `serve` is pages long. */
 export function createProgram(): Command {
@@ -15,6 +18,8 @@ export function createProgram(): Command {
       'Context Window Manager: a proxy that gives each session a KV cache of its own, and its context a name',
     )
     .version(version)
+    // Commands that are added from here on inherit it.
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.usage))
 
   const serve = program
     .command('serve')
@@ -24,7 +29,12 @@ export function createProgram(): Command {
     const value = isSwitch(name) ? '[true|false]' : '<value>'
     serve.option(`--${name.replaceAll('_', '-')} ${value}`, describeFlag(name))
   }
-  serve.action((options: Record<string, unknown>) => run(() => runServe(flagsOf(options), fileOf(options))))
+  serve.action((options: Record<string, unknown>) =>
+    run(async () => {
+      const { runServe } = await import('./serve.ts')
+      await runServe(flagsOf(options), fileOf(options))
+    }),
+  )
 
   program
     .command('demo')
@@ -45,8 +55,15 @@ export function createProgram(): Command {
     .option('--stdin', 'make the entry of a key that there is already, from standard input')
     .action((name: string, options: { stdin?: boolean }) => run(() => runKey(name, options.stdin === true)))
 
+  addWindows(program)
+  addSessions(program)
+  addChat(program)
+
   program.showHelpAfterError('see cwm --help')
-  for (const command of program.commands) command.showHelpAfterError(`see cwm ${command.name()} --help`)
+  for (const command of program.commands) {
+    command.showHelpAfterError(`see cwm ${command.name()} --help`)
+    for (const sub of command.commands) sub.showHelpAfterError(`see cwm ${command.name()} ${sub.name()} --help`)
+  }
   return program
 }
 

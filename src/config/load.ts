@@ -10,9 +10,12 @@ export function variableOf(name: SettingName): string {
   return `CWM_${name.toUpperCase()}`
 }
 
+/** Those of the commands that call a running cwm. */
+const clientVariables = ['CWM_URL', 'CWM_API_KEY']
+
 /** Variables that look like settings and are none: misspelt ones, or those that Kubernetes makes for a Service named `cwm`. */
 export function unknownVariables(environment: Readonly<Record<string, string | undefined>>): readonly string[] {
-  const known = new Set(['CWM_CONFIG', ...settingNames.map(variableOf)])
+  const known = new Set(['CWM_CONFIG', ...clientVariables, ...settingNames.map(variableOf)])
   return Object.keys(environment).filter((name) => name.startsWith('CWM_') && !known.has(name))
 }
 

@@ -1,0 +1,169 @@
+// The chat's slash commands. Each is a call of REST and a line or two of what came of it.
+
+import type { Running } from '../client/command.ts'
+import { listAll } from '../client/lists.ts'
+import { windowPath } from '../client/paths.ts'
+import { madeInWords, thawInWords } from '../client/receipts.ts'
+import type { SessionAnswer, ThawAnswer, WindowAnswer } from '../client/shapes.ts'
+import { tableOf } from '../terminal/table.ts'
+import { sessionColumns, sessionInWords, windowColumns } from '../windows-text.ts'
+import { type Conversation, newSession } from './state.ts'
+
+export interface CommandContext {
+  readonly running: Running
+  readonly conversation: Conversation
+  readonly signal: AbortSignal
+}
+
+interface SlashCommand {
+  readonly usage: string
+  readonly does: string
+  /** How many words must follow, and how many may. */
+  readonly words: readonly [least: number, most: number]
+  /** Window names complete the words behind it. */
+  readonly takesWindow?: boolean
+  run(context: CommandContext, words: readonly string[]): Promise<readonly string[]>
+}
+
+const commands: Readonly<Record<string, SlashCommand>> = {
+  freeze: {
+    usage: '/freeze NAME',
+    does: 'freeze this chat, its last answer included, as window NAME',
+    words: [1, 1],
+    run: async ({ running: { rest, screen }, conversation, signal }, [name = '']) => {
+      const body = { name, session_id: conversation.session }
+      return madeInWords(screen, await rest.json<WindowAnswer>('/cwm/v1/windows', { method: 'POST', body, signal }))
+    },
+  },
+  thaw: {
+    usage: '/thaw NAME',
+    does: 'go on from window NAME, in a new session',
+    words: [1, 1],
+    takesWindow: true,
+    run: async ({ running: { rest, screen }, conversation, signal }, [name = '']) => {
+      const session = newSession()
+      const path = `${windowPath(name)}/thaw`
+      const receipt = await rest.json<ThawAnswer>(path, { method: 'POST', body: { session_id: session }, signal })
+      conversation.enter(session)
+      await conversation.refresh(signal)
+      return thawInWords(screen, receipt)
+    },
+  },
+  clone: {
+    usage: '/clone SOURCE NAME [MESSAGES]',
+    does: 'give a window, or its first MESSAGES, another name',
+    words: [2, 3],
+    takesWindow: true,
+    run: async ({ running: { rest, screen }, signal }, [source = '', name = '', at]) => {
+      const body = { name, ...(at === undefined ? {} : { at: Number(at) }) }
+      return madeInWords(
+        screen,
+        await rest.json<WindowAnswer>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
+      )
+    },
+  },
+  windows: {
+    usage: '/windows [TEXT]',
+    does: 'list windows, with TEXT in their names',
+    words: [0, 1],
+    run: async ({ running: { rest, screen }, signal }, [search]) => {
+      const { data } = await listAll<WindowAnswer>(
+        rest,
+        '/cwm/v1/windows',
+        { limit: 20 },
+        { query: { search }, signal },
+      )
+      return data.length === 0 ? ['no windows'] : tableOf(screen, windowColumns(screen.now()), data)
+    },
+  },
+  sessions: {
+    usage: '/sessions',
+    does: 'list sessions, last turn first',
+    words: [0, 0],
+    run: async ({ running: { rest, screen }, signal }) => {
+      const { data } = await listAll<SessionAnswer>(rest, '/cwm/v1/sessions', { limit: 20 }, { signal })
+      return data.length === 0 ? ['no sessions'] : tableOf(screen, sessionColumns(screen.now()), data)
+    },
+  },
+  status: {
+    usage: '/status',
+    does: 'show this session: how full, how much was cached',
+    words: [0, 0],
+    run: async ({ running: { screen }, conversation, signal }) => {
+      const status = await conversation.refresh(signal)
+      return status === undefined
+        ? [`session ${conversation.session}: nothing was said yet`]
+        : sessionInWords(screen, status)
+    },
+  },
+  model: {
+    usage: '/model [NAME]',
+    does: 'show the models, or go on with another one',
+    words: [0, 1],
+    run: async ({ running: { rest }, conversation, signal }, [name]) => {
+      const models = await listModels(rest, signal)
+      if (name === undefined) return models.map((model) => `${model === conversation.model ? '*' : ' '} ${model}`)
+      if (!models.includes(name)) return [`there is no model ${name}; there is ${models.join(', ')}`]
+      conversation.model = name
+      return [`model ${name}`]
+    },
+  },
+  new: {
+    usage: '/new',
+    does: 'begin anew, in a new session',
+    words: [0, 0],
+    run: async ({ conversation }) => {
+      conversation.enter(newSession())
+      return [`session ${conversation.session}`]
+    },
+  },
+}
+
+const others = [
+  ['/help', 'this list'],
+  ['/quit', 'leave; the session stays, and can be frozen for as long as cwm keeps its last turn'],
+] as const
+
+/** Runs a line that begins with a slash; answers what to show. Throws as REST does. */
+export async function runSlash(context: CommandContext, line: string): Promise<readonly string[]> {
+  const [name = '', ...words] = line.slice(1).trim().split(/\s+/)
+  if (name === 'help') return help()
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command === undefined) return [`there is no /${name}; /help lists what there is`]
+  const [least, most] = command.words
+  if (words.length < least || words.length > most) return [`use: ${command.usage}`]
+  return await command.run(context, words)
+}
+
+function help(): string[] {
+  const all = [...Object.values(commands).map(({ usage, does }) => [usage, does] as const), ...others]
+  const width = Math.max(...all.map(([usage]) => usage.length))
+  return [
+    ...all.map(([usage, does]) => `${usage.padEnd(width)}  ${does}`),
+    'A line that ends in \\ goes on in the next one. Ctrl-C stops an answer; in an empty line it leaves.',
+  ]
+}
+
+/** What the line could go on as, for readline's completer. */
+export async function completionsOf(
+  line: string,
+  windowNames: () => Promise<readonly string[]>,
+): Promise<[string[], string]> {
+  const words = line.split(/\s+/)
+  const last = words.at(-1) ?? ''
+  if (!line.startsWith('/')) return [[], line]
+  if (words.length === 1) {
+    const names = [...Object.keys(commands), 'help', 'quit'].map((name) => `/${name}`)
+    return [names.filter((name) => name.startsWith(last)).map((name) => `${name} `), last]
+  }
+  const command = commands[(words[0] ?? '').slice(1)]
+  if (command?.takesWindow !== true || words.length > 2) return [[], last]
+  const names = await windowNames()
+  return [names.filter((name) => name.startsWith(last)).map((name) => `${name} `), last]
+}
+
+/** Ids of the models that may be used. */
+export async function listModels(rest: Running['rest'], signal: AbortSignal): Promise<string[]> {
+  const { data } = await rest.json<{ readonly data: readonly { readonly id: string }[] }>('/v1/models', { signal })
+  return data.map(({ id }) => id)
+}

@@ -1,0 +1,21 @@
+// How full the context is, as the chat's prompt shows it.
+
+import type { SessionAnswer } from '../client/shapes.ts'
+import type { Screen, Style } from '../terminal/screen.ts'
+import { count, percent } from '../terminal/text.ts'
+
+const CELLS = 10
+const NEAR = 0.75
+const FULL = 0.9
+
+/** `▕███       ▏ 31% of 16,384`; nothing where size or limit are not known. */
+export function gaugeOf(screen: Screen, status: SessionAnswer | undefined): string {
+  const used = status?.usage?.total_tokens
+  const limit = status?.limit
+  if (used === undefined || limit === undefined || limit === 0) return ''
+  const share = Math.min(1, used / limit)
+  const filled = Math.round(share * CELLS)
+  const style: Style = share >= FULL ? 'red' : share >= NEAR ? 'yellow' : 'green'
+  const bar = screen.style(style, '█'.repeat(filled)) + ' '.repeat(CELLS - filled)
+  return `▕${bar}▏ ${percent(used, limit)} of ${count(limit)}`
+}

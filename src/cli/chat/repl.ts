@@ -1,0 +1,98 @@
+// The loop of `cwm chat`: reads a line, sends it or obeys it, tells what came of it.
+
+import { faultAsText, type Running } from '../client/command.ts'
+import { listAll } from '../client/lists.ts'
+import { RefusedError, UnreachableError } from '../client/rest.ts'
+import type { WindowAnswer } from '../client/shapes.ts'
+import { withProgress } from '../terminal/progress.ts'
+import { harmless } from '../terminal/text.ts'
+import { completionsOf, runSlash } from './commands.ts'
+import { gaugeOf } from './gauge.ts'
+import { Lines } from './input.ts'
+import type { Conversation } from './state.ts'
+import { toldOf } from './told.ts'
+import { BrokenAnswerError } from './turn.ts'
+
+/** Runs until the user leaves or the input ends. Answers whether every line of it went well. */
+export async function runChat(running: Running, conversation: Conversation): Promise<boolean> {
+  const { rest, screen } = running
+  running.ownInterrupt()
+  /** Of what is under way. */
+  let stop = new AbortController()
+  let allWell = true
+  const lines = new Lines({
+    complete: (line) =>
+      completionsOf(line, async () => {
+        const { data } = await listAll<WindowAnswer>(rest, '/cwm/v1/windows', { limit: 1_000 })
+        return data.map(({ name }) => name)
+      }),
+    onInterrupt: () => stop.abort(),
+  })
+  try {
+    for (;;) {
+      const text = await readText(running, lines, gaugeOf(screen, conversation.status))
+      if (text === undefined) return allWell
+      if (text.trim() === '') continue
+      if (/^\/(quit|exit)\s*$/.test(text)) return allWell
+      stop = new AbortController()
+      allWell = (await obey(running, conversation, text, stop.signal)) && allWell
+    }
+  } finally {
+    lines.close()
+  }
+}
+
+/** What the user says next, over several lines if they say so; undefined when they leave. */
+async function readText({ screen }: Running, lines: Lines, gauge: string): Promise<string | undefined> {
+  let text = ''
+  let warned = false
+  for (;;) {
+    const prompt = text === '' ? `${gauge === '' ? '' : `${gauge} `}> ` : '… '
+    const input = await lines.next(prompt)
+    if (input === 'ended') return text === '' ? undefined : text
+    if (input === 'interrupted') {
+      if (!lines.isTerminal || (warned && lines.typed === '' && text === '')) return undefined
+      warned = lines.typed === '' && text === ''
+      screen.tell(warned ? '\nCtrl-C again, or /quit, leaves' : '')
+      lines.clear()
+      text = ''
+      continue
+    }
+    if (!input.line.endsWith('\\')) return text + input.line
+    text += `${input.line.slice(0, -1)}\n`
+  }
+}
+
+/** A slash command or a turn; whether it went well. What went wrong is told, and the chat goes on. */
+async function obey(running: Running, conversation: Conversation, text: string, signal: AbortSignal): Promise<boolean> {
+  const { screen } = running
+  try {
+    if (text.startsWith('/')) {
+      const context = { running, conversation, signal }
+      for (const line of await withProgress(text, () => runSlash(context, text))) screen.print(line)
+    } else await say(running, conversation, text, signal)
+    return true
+  } catch (thrown) {
+    if (signal.aborted) screen.tell('stopped; this turn is taken back')
+    else if (thrown instanceof RefusedError || thrown instanceof UnreachableError) screen.tell(faultAsText(thrown))
+    else if (thrown instanceof BrokenAnswerError) screen.tell(`cwm: ${thrown.message}; this turn is taken back`)
+    else throw thrown
+    return false
+  }
+}
+
+async function say(running: Running, conversation: Conversation, text: string, signal: AbortSignal): Promise<void> {
+  const { screen } = running
+  const before = conversation.status
+  let began = false
+  const answer = await conversation
+    .say(text, signal, (piece) => {
+      began = true
+      process.stdout.write(harmless(piece))
+    })
+    .finally(() => {
+      if (began) process.stdout.write('\n')
+    })
+  const after = await conversation.refresh(signal)
+  for (const line of toldOf(answer, before, after)) screen.tell(screen.style('dim', `(${line})`))
+}

@@ -1,0 +1,86 @@
+// One turn of the chat: sent as any SDK would, its answer told piece by piece.
+
+import { isObject, type JsonObject, parseJson } from '../../base/json.ts'
+import { decodeEvent, splitEvents } from '../../sse/decode.ts'
+import type { Rest } from '../client/rest.ts'
+
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string
+}
+
+export interface TurnRequest {
+  readonly model: string
+  readonly session: string
+  /** Thawed into the session by this turn. */
+  readonly window?: string | undefined
+  readonly messages: readonly Message[]
+  readonly signal: AbortSignal
+}
+
+export interface TurnAnswer {
+  readonly text: string
+  /** As the engine says it: `stop`, `length`, … */
+  readonly finish: string | undefined
+  readonly headers: Headers
+}
+
+/** The answer ended before it was whole. */
+export class BrokenAnswerError extends Error {
+  override readonly name = 'BrokenAnswerError'
+}
+
+/**
+ * Sends the turn; `onText` gets each piece of the answer. Throws `RefusedError` and `UnreachableError` as `Rest` does, `BrokenAnswerError`
+ * for an answer that breaks off, and the signal's reason.
+ */
+export async function sendTurn(rest: Rest, request: TurnRequest, onText: (piece: string) => void): Promise<TurnAnswer> {
+  const { model, session, window, messages, signal } = request
+  const response = await rest.send('/v1/chat/completions', {
+    method: 'POST',
+    body: { model, messages, stream: true },
+    headers: { 'x-cwm-session': session, ...(window === undefined ? {} : { 'x-cwm-window': window }) },
+    signal,
+  })
+  let text = ''
+  let finish: string | undefined
+  let isWhole = false
+  try {
+    for await (const data of eventsOf(response)) {
+      if (data === '[DONE]') isWhole = true
+      const event = parseJson(data)
+      if (!isObject(event)) continue
+      if (isObject(event.error)) throw new BrokenAnswerError(String(event.error.message ?? 'the answer was broken off'))
+      const choice = Array.isArray(event.choices) ? event.choices[0] : undefined
+      if (!isObject(choice)) continue
+      const piece = textOf(choice)
+      if (piece !== '') onText(piece)
+      text += piece
+      if (typeof choice.finish_reason === 'string') finish = choice.finish_reason
+    }
+  } catch (thrown) {
+    signal.throwIfAborted()
+    if (thrown instanceof BrokenAnswerError) throw thrown
+    throw new BrokenAnswerError('the connection broke before the answer was whole', { cause: thrown })
+  }
+  if (!isWhole) throw new BrokenAnswerError('the answer ended before it was whole')
+  return { text, finish, headers: response.headers }
+}
+
+async function* eventsOf(response: Response): AsyncGenerator<string> {
+  let rest = Buffer.alloc(0)
+  for await (const bytes of response.body ?? []) {
+    rest = Buffer.concat([rest, bytes])
+    let used = 0
+    for (const event of splitEvents(rest)) {
+      used += event.length
+      const data = decodeEvent(event)?.data
+      if (data !== undefined) yield data
+    }
+    rest = rest.subarray(used)
+  }
+}
+
+function textOf({ delta }: JsonObject): string {
+  return isObject(delta) && typeof delta.content === 'string' ? delta.content : ''
+}

@@ -1,0 +1,5 @@
+// Where REST has what the commands are about.
+
+export const windowPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
+export const sessionPath = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
+export const deletionPath = (id: string) => `/cwm/v1/deletions/${encodeURIComponent(id)}`

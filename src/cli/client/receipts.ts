@@ -1,0 +1,75 @@
+// Receipts in words: what was asked for, what was proved, what is still open.
+
+import type { Screen } from '../terminal/screen.ts'
+import { count, duration, inline, percent, plural } from '../terminal/text.ts'
+import type { DeletionAnswer, FreezeReceiptAnswer, PrefetchAnswer, ThawAnswer, WindowAnswer } from './shapes.ts'
+
+const durabilities: Readonly<Record<FreezeReceiptAnswer['durability'], string>> = {
+  l2: 'behind memory: it outlives a restart of engine and LMCache',
+  l1: "in LMCache's memory",
+  unverified: 'computed, but not shown to be stored',
+  text: 'messages only, no KV',
+}
+
+export function durabilityInWords(durability: FreezeReceiptAnswer['durability']): string {
+  return `${durability} (${durabilities[durability]})`
+}
+
+/** A window that was just made, or could not be. */
+export function madeInWords(screen: Screen, window: WindowAnswer): string[] {
+  const { name, state, reason, receipt } = window
+  if (state === 'failed') return [screen.style('red', `${name} failed: ${inline(reason ?? 'no reason is known')}`)]
+  if (receipt === undefined) return [`${name} is ${state}; cwm windows show ${name} --wait tells how it ends`]
+  const { tokens, restorable_tokens, durability, pinned, ms } = receipt
+  return [
+    `${screen.style('green', 'frozen')} ${screen.style('bold', name)}: ${plural(tokens, 'token')}, ${count(restorable_tokens)} restorable` +
+      `${pinned ? ', pinned' : ''}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
+    `stored: ${durabilityInWords(durability)}`,
+    ...warnings(screen, receipt.warnings),
+  ]
+}
+
+export function thawInWords(screen: Screen, receipt: ThawAnswer): string[] {
+  const { window, session_id, tokens, restored_tokens, recomputed_tokens, drift, ms } = receipt
+  const restored =
+    restored_tokens === null
+      ? 'how many tokens were restored is not known: the engine does not report them (--enable-prompt-tokens-details)'
+      : `${count(restored_tokens)} of ${plural(tokens, 'token')} restored (${percent(restored_tokens, tokens)}), ${count(recomputed_tokens ?? 0)} computed`
+  return [
+    `${screen.style('green', 'thawed')} ${screen.style('bold', window)} into session ${screen.style('bold', session_id)}: ${restored}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
+    ...(drift
+      ? [screen.style('yellow', 'template or tokenizer give other tokens than at the freeze: the new ones are used')]
+      : []),
+    ...warnings(screen, receipt.warnings),
+  ]
+}
+
+export function prefetchInWords(screen: Screen, { window, found_chunks, total_chunks, ms }: PrefetchAnswer): string[] {
+  const found = found_chunks === null ? 'nobody could tell how many' : count(found_chunks)
+  return [
+    `${screen.style('green', 'loaded')} ${window}: ${found} of ${plural(total_chunks, 'chunk')} in LMCache's memory, in ${duration(ms)}`,
+  ]
+}
+
+const keepers = { session: 'a living session', window: 'another window', isolation: 'others of the tenant' } as const
+
+export function deletionInWords(screen: Screen, receipt: DeletionAnswer): string[] {
+  const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, lineage_retired } = receipt
+  const left = residual_chunks === null ? 'nobody could tell what is left' : `${count(residual_chunks)} left`
+  const kept =
+    kept_chunks === 0
+      ? ''
+      : `, ${count(kept_chunks)} kept for ${kept_for.map((holder) => keepers[holder]).join(' and ')}`
+  return [
+    `${screen.style('green', kind === 'window' ? 'deleted' : 'ended')} ${screen.style('bold', name)}: ${plural(deleted_chunks, 'chunk')} deleted, ${left}${kept}`,
+    ...(lineage_retired ? ['nothing holds its KV space any more: its salt is never used again'] : []),
+    ...(state === 'open'
+      ? [screen.style('yellow', `not all is gone yet: cwm tries again by itself (delete ${id}; --wait waits for it)`)]
+      : []),
+    ...warnings(screen, receipt.warnings),
+  ]
+}
+
+export function warnings(screen: Screen, texts: readonly string[]): string[] {
+  return texts.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`)
+}

@@ -1,0 +1,53 @@
+// An exported window as a file. It holds a conversation, so it is its owner's to read only.
+
+import { access, open, rename, rm } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream } from 'node:stream/web'
+import type { Running } from './client/command.ts'
+import { windowPath } from './client/paths.ts'
+import { RefusedError, UsageError } from './client/rest.ts'
+
+/** Writes to `output`, or to NAME.cwm.json. A file appears whole or not at all, and replaces another only with `force`. */
+export async function saveExport(
+  { rest, screen, progress, show, signal }: Running,
+  name: string,
+  { output = `${name}.cwm.json`, force }: { readonly output?: string; readonly force?: boolean },
+): Promise<void> {
+  const isFile = output !== '-'
+  if (isFile && force !== true && (await exists(output)))
+    throw new UsageError(`${output} is there already: --force replaces it`)
+  await progress(`exporting ${name}`, async () => {
+    const { body } = await rest.send(`${windowPath(name)}/export`, { signal })
+    if (body === null) throw new RefusedError(502, '')
+    const source = Readable.fromWeb(body as ReadableStream<Uint8Array>)
+    if (isFile) await writeWhole(output, source)
+    else await pipeline(source, process.stdout, { end: false })
+  })
+  if (isFile)
+    show({ window: name, file: output }, () => [
+      `${screen.style('green', 'exported')} ${screen.style('bold', name)} to ${output}`,
+    ])
+}
+
+async function writeWhole(file: string, source: Readable): Promise<void> {
+  const part = `${file}.part-${process.pid}`
+  const handle = await open(part, 'wx', 0o600).catch((thrown: NodeJS.ErrnoException) => {
+    source.destroy()
+    throw new UsageError(`${file} cannot be written: ${thrown.code}`)
+  })
+  try {
+    await pipeline(source, handle.createWriteStream())
+    await rename(part, file)
+  } catch (thrown) {
+    await rm(part, { force: true })
+    throw thrown
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return await access(file).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,52 @@
+// `cwm sessions`: lists, shows and ends sessions of a running cwm.
+
+import type { Command } from 'commander'
+import { type CommonOptions, runCommand, withConnection } from './client/command.ts'
+import { confirm } from './client/confirm.ts'
+import { waitForDeletion } from './client/deletion.ts'
+import { type ListOptions, listAll, showPage, withPaging } from './client/lists.ts'
+import { sessionPath } from './client/paths.ts'
+import { deletionInWords } from './client/receipts.ts'
+import type { DeletionAnswer, SessionAnswer } from './client/shapes.ts'
+import { sessionColumns, sessionInWords } from './windows-text.ts'
+
+/** Adds the command and what is below it. */
+export function addSessions(program: Command): void {
+  const sessions = program
+    .command('sessions')
+    .description('Sessions of a running cwm: conversations with a KV cache of their own')
+
+  withPaging(withConnection(sessions.command('list')))
+    .description('List sessions, last turn first')
+    .action((options: CommonOptions & ListOptions) =>
+      runCommand(options, async (running) => {
+        const { rest, screen, signal } = running
+        const page = await listAll<SessionAnswer>(rest, '/cwm/v1/sessions', options, { signal })
+        showPage(running, page, sessionColumns(screen.now()), 'sessions')
+      }),
+    )
+
+  withConnection(sessions.command('show <id>'))
+    .description('Show a session: how full its context is, and what became of its last turn')
+    .action((id: string, options: CommonOptions) =>
+      runCommand(options, async ({ rest, screen, show, signal }) => {
+        show(await rest.json<SessionAnswer>(sessionPath(id), { signal }), (session) => sessionInWords(screen, session))
+      }),
+    )
+
+  withConnection(sessions.command('end <id>'))
+    .description('End a session and delete what only it holds, with a receipt')
+    .option('--yes', 'do not ask')
+    .option('--wait', 'wait until nothing is left')
+    .action((id: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
+      runCommand(options, async (running) => {
+        const { rest, screen, show, progress, signal } = running
+        if (!(await confirm(running, options, `End session ${id} and delete what only it holds?`))) return
+        const first = await progress(`ending ${id}`, () =>
+          rest.json<DeletionAnswer>(sessionPath(id), { method: 'DELETE', signal }),
+        )
+        const answer = options.wait === true ? await waitForDeletion(running, first) : first
+        show(answer, (receipt) => deletionInWords(screen, receipt))
+      }),
+    )
+}

@@ -1,0 +1,37 @@
+// That something takes its time is told on standard error: on one line of a terminal, and elsewhere by a line now and then.
+
+import { duration } from './text.ts'
+
+const FIRST_MS = 1_000
+const TERMINAL_EVERY_MS = 250
+const ELSEWHERE_EVERY_MS = 10_000
+
+export interface ProgressOutput {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** Does the work; tells `what` and how long it has taken, from the first second on. */
+export async function withProgress<T>(
+  what: string,
+  work: () => Promise<T>,
+  output: ProgressOutput = process.stderr,
+): Promise<T> {
+  const started = performance.now()
+  const onTerminal = output.isTTY === true
+  let timer: NodeJS.Timeout | undefined
+  let told = false
+  const tell = () => {
+    const line = `${what}: ${duration(Math.floor((performance.now() - started) / 1_000) * 1_000)}`
+    output.write(onTerminal ? `\r\u001b[K${line}` : `${line}\n`)
+    told = true
+    timer = setTimeout(tell, onTerminal ? TERMINAL_EVERY_MS : ELSEWHERE_EVERY_MS)
+  }
+  timer = setTimeout(tell, FIRST_MS)
+  try {
+    return await work()
+  } finally {
+    clearTimeout(timer)
+    if (told && onTerminal) output.write('\r\u001b[K')
+  }
+}

@@ -1,0 +1,49 @@
+// Where a command writes: standard output for what was asked, standard error for what is told beside it. Colours and columns only on a terminal.
+
+import { WriteStream } from 'node:tty'
+
+export interface Screen {
+  /** Standard output is a terminal: align, cut, and tell times as ages. */
+  readonly isTerminal: boolean
+  /** Somebody is there who can answer a question. */
+  readonly isInteractive: boolean
+  /** Columns of standard output. */
+  readonly columns: number
+  readonly now: () => number
+  print(text: string): void
+  /** Told beside the result. */
+  tell(text: string): void
+  style(style: Style, text: string): string
+}
+
+const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39] } as const
+
+export type Style = keyof typeof codes
+
+/**
+ * The process's own. `NO_COLOR` (https://no-color.org) turns colours off, `FORCE_COLOR` turns them on where there is no terminal.
+ * A reader of standard output that goes away (`| head`) ends the process quietly, as it ends other programs.
+ */
+export function processScreen(): Screen {
+  const { stdout, stderr, stdin, env } = process
+  const coloured = wantsColour(env, stdout)
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit()
+    throw error
+  })
+  return {
+    isTerminal: stdout.isTTY === true,
+    isInteractive: stdin.isTTY === true && stderr.isTTY === true,
+    columns: stdout.columns || 80,
+    now: Date.now,
+    print: (text) => void stdout.write(`${text}\n`),
+    tell: (text) => void stderr.write(`${text}\n`),
+    style: (style, text) => (coloured ? `\u001b[${codes[style][0]}m${text}\u001b[${codes[style][1]}m` : text),
+  }
+}
+
+function wantsColour(env: NodeJS.ProcessEnv, stdout: NodeJS.WriteStream): boolean {
+  if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
+  if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0' && env.FORCE_COLOR !== 'false'
+  return stdout instanceof WriteStream && stdout.hasColors()
+}

@@ -1,0 +1,71 @@
+// Lists: aligned columns on a terminal; elsewhere one item a line with tabs between whole values and no header, for cut, awk and sort.
+
+import type { Screen } from './screen.ts'
+import { cut, inline, widthOf } from './text.ts'
+
+export interface Column<T> {
+  readonly title: string
+  /** The whole value, for programs. */
+  readonly value: (item: T) => string | number | undefined
+  /** As people read it. Default: the value. */
+  readonly shown?: (item: T) => string
+  readonly align?: 'right'
+  /** May be cut where the terminal is too narrow, widest first. */
+  readonly elastic?: boolean
+}
+
+const GAP = 2
+const MIN_ELASTIC = 8
+
+/** The lines of the list. */
+export function tableOf<T>(screen: Screen, columns: readonly Column<T>[], items: readonly T[]): string[] {
+  if (!screen.isTerminal) return items.map((item) => columns.map(({ value }) => inline(text(value(item)))).join('\t'))
+  const rows = items.map((item) => columns.map(({ value, shown }) => inline(shown?.(item) ?? text(value(item)))))
+  // A column that says nothing of any item is left out.
+  const used = columns.flatMap((column, index) => (rows.some((row) => row[index] !== '') ? [{ column, index }] : []))
+  const widths = used.map(({ column, index }) =>
+    Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[index] ?? ''))),
+  )
+  narrow(
+    widths,
+    used.map(({ column }) => column.elastic === true),
+    screen.columns,
+  )
+  const line = (cells: readonly string[]) =>
+    used
+      .map(({ column }, at) => pad(cut(cells[at] ?? '', widths[at] ?? 0), widths[at] ?? 0, column.align))
+      .join(' '.repeat(GAP))
+      .trimEnd()
+  const header = screen.style('dim', line(used.map(({ column }) => column.title)))
+  return [header, ...rows.map((row) => line(used.map(({ index }) => row[index] ?? '')))]
+}
+
+/** Takes from the widest elastic column until the line fits, or nothing more can be taken. */
+function narrow(widths: number[], elastic: readonly boolean[], columns: number): void {
+  for (;;) {
+    const total = widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
+    const candidates = widths.map((width, at) => (elastic[at] === true && width > MIN_ELASTIC ? width : 0))
+    const widest = Math.max(0, ...candidates)
+    if (total <= columns || widest === 0) return
+    widths[candidates.indexOf(widest)] = Math.max(MIN_ELASTIC, widest - Math.max(1, Math.min(widest, total - columns)))
+  }
+}
+
+function pad(cell: string, width: number, align: 'right' | undefined): string {
+  const blanks = ' '.repeat(Math.max(0, width - widthOf(cell)))
+  return align === 'right' ? blanks + cell : cell + blanks
+}
+
+function text(value: string | number | undefined): string {
+  return value === undefined ? '' : String(value)
+}
+
+/** Names and what belongs to them, one a line; entries without a value are left out. */
+export function factsOf(
+  screen: Screen,
+  facts: readonly (readonly [name: string, value: string | undefined])[],
+): string[] {
+  const told = facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
+  const width = Math.max(0, ...told.map(([name]) => name.length))
+  return told.map(([name, value]) => `${screen.style('dim', name.padEnd(width))}  ${inline(value)}`)
+}

@@ -1,0 +1,130 @@
+// What people read on a terminal: aligned, cut where it is too narrow, harmless whatever it holds.
+
+import { describe, expect, it } from 'vitest'
+import { gaugeOf } from '../chat/gauge.ts'
+import type { SessionAnswer } from '../client/shapes.ts'
+import { withProgress } from './progress.ts'
+import type { Screen } from './screen.ts'
+import { type Column, factsOf, tableOf } from './table.ts'
+import { age, cut, duration, harmless, percent, widthOf } from './text.ts'
+
+const screen = (change: Partial<Screen> = {}): Screen => ({
+  isTerminal: true,
+  isInteractive: true,
+  columns: 80,
+  now: () => 0,
+  print: () => {},
+  tell: () => {},
+  style: (_, text) => text,
+  ...change,
+})
+
+interface Item {
+  readonly name: string
+  readonly tokens?: number
+}
+
+const columns: readonly Column<Item>[] = [
+  { title: 'NAME', value: ({ name }) => name, elastic: true },
+  {
+    title: 'TOKENS',
+    value: ({ tokens }) => tokens,
+    shown: ({ tokens }) => (tokens ?? 0).toLocaleString('en-US'),
+    align: 'right',
+  },
+]
+
+describe('tableOf', () => {
+  it('aligns columns, numbers to the right', () => {
+    const lines = tableOf(screen(), columns, [
+      { name: 'a', tokens: 12_345 },
+      { name: 'longer', tokens: 7 },
+    ])
+
+    expect(lines).toEqual(['NAME    TOKENS', 'a       12,345', 'longer       7'])
+  })
+
+  it('counts the columns of wide letters, not the letters', () => {
+    const lines = tableOf(screen(), columns, [
+      { name: '会議', tokens: 1 },
+      { name: 'abc', tokens: 2 },
+    ])
+
+    expect(lines.map(widthOf)).toEqual([12, 12, 12])
+  })
+
+  it('cuts what may be cut until the line fits', () => {
+    const [, row] = tableOf(screen({ columns: 20 }), columns, [{ name: 'a-very-long-name-indeed', tokens: 5 }])
+
+    expect(row).toBe('a-very-long…       5')
+  })
+
+  it('leaves out a column that says nothing', () => {
+    const [header] = tableOf(screen(), [{ title: 'NOTE', value: () => undefined }, ...columns], [{ name: 'a' }])
+
+    expect(header).toBe('NAME  TOKENS')
+  })
+
+  it('gives programs whole values with tabs between them, also where a value has tabs', () => {
+    expect(tableOf(screen({ isTerminal: false, columns: 5 }), columns, [{ name: 'a\tb\nc', tokens: 12_345 }])).toEqual([
+      'a b c\t12345',
+    ])
+  })
+})
+
+describe('texts', () => {
+  it('shows what a terminal would obey instead of sending it there', () => {
+    expect(harmless('a\u001b]0;x\u0007b\r\nc\td\u202ee')).toBe('a\ufffd]0;x\ufffdb\ufffd\nc\td\ufffde')
+    expect(factsOf(screen(), [['note', 'one\ntwo\u001b[2J']])).toEqual(['note  one two\ufffd[2J'])
+  })
+
+  it('never parts a letter from its accents when it cuts', () => {
+    expect(cut('e\u0301e\u0301e\u0301e\u0301', 3)).toBe('e\u0301e\u0301…')
+  })
+
+  it.each([
+    [999, '999 ms'],
+    [1_500, '1.5 s'],
+    [190_000, '3 min 10 s'],
+  ])('says %i ms as %s', (ms, words) => {
+    expect(duration(ms)).toBe(words)
+  })
+
+  it.each([
+    [59_000, '59 s'],
+    [61_000, '1 min'],
+    [7_200_000, '2 h'],
+    [259_200_000, '3 d'],
+  ])('says how long ago %i ms are: %s', (ms, words) => {
+    expect(age(new Date(0).toISOString(), ms)).toBe(words)
+  })
+
+  it('calls a part whole only when it is', () => {
+    expect([percent(3_999, 4_000), percent(4_000, 4_000), percent(0, 0)]).toEqual(['99%', '100%', '0%'])
+  })
+})
+
+describe('gaugeOf', () => {
+  const status = (total: number, limit = 1_000) => ({ usage: { total_tokens: total }, limit }) as SessionAnswer
+  const styled = screen({ style: (style, text) => `<${style}>${text}` })
+
+  it('fills with the context, and changes its colour near the limit', () => {
+    expect(gaugeOf(styled, status(310))).toBe('▕<green>███       ▏ 31% of 1,000')
+    expect(gaugeOf(styled, status(760))).toContain('<yellow>')
+    expect(gaugeOf(styled, status(1_200))).toBe('▕<red>██████████▏ 120% of 1,000')
+  })
+
+  it('says nothing where size or limit are not known', () => {
+    expect(gaugeOf(styled, undefined)).toBe('')
+  })
+})
+
+describe('withProgress', () => {
+  it('says nothing of work that is done within a second', async () => {
+    let told = ''
+
+    const done = await withProgress('freezing', async () => 7, { write: (text) => (told += text) })
+
+    expect({ done, told }).toEqual({ done: 7, told: '' })
+  })
+})

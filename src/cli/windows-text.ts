@@ -1,0 +1,191 @@
+// Windows as people and scripts read them.
+
+import { durabilityInWords, thawInWords, warnings } from './client/receipts.ts'
+import type { SessionAnswer, WindowAnswer } from './client/shapes.ts'
+import type { Screen } from './terminal/screen.ts'
+import { type Column, factsOf } from './terminal/table.ts'
+import { age, count, duration, percent, plural } from './terminal/text.ts'
+
+export function windowColumns(now: number): readonly Column<WindowAnswer>[] {
+  return [
+    { title: 'NAME', value: ({ name }) => name, elastic: true },
+    { title: 'STATE', value: ({ state }) => state },
+    {
+      title: 'TOKENS',
+      value: ({ receipt }) => receipt?.tokens,
+      shown: ({ receipt }) => thousands(receipt?.tokens),
+      align: 'right',
+    },
+    {
+      title: 'RESTORABLE',
+      value: ({ receipt }) => receipt?.restorable_tokens,
+      shown: ({ receipt }) => thousands(receipt?.restorable_tokens),
+      align: 'right',
+    },
+    { title: 'STORED', value: ({ receipt }) => receipt?.durability },
+    { title: 'PIN', value: ({ pin }) => pin, shown: ({ pin }) => (pin === 'none' ? '' : (pin ?? '')) },
+    { title: 'MODEL', value: ({ model }) => model, elastic: true },
+    { title: 'PARENT', value: ({ parent }) => parent, elastic: true },
+    { title: 'TAGS', value: ({ tags }) => tags?.join(','), elastic: true },
+    {
+      title: 'AGE',
+      value: ({ created_at }) => created_at,
+      shown: ({ created_at }) => age(created_at, now),
+      align: 'right',
+    },
+  ]
+}
+
+export function windowInWords(screen: Screen, window: WindowAnswer): string[] {
+  const { receipt } = window
+  const { now } = screen
+  return [
+    ...factsOf(screen, [
+      ['window', window.name],
+      ['state', window.state],
+      ['reason', window.reason],
+      ['model', window.model],
+      ['dialect', window.dialect],
+      ['messages', thousands(window.messages)],
+      ['tokens', thousands(receipt?.tokens)],
+      [
+        'restorable',
+        receipt &&
+          `${count(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens, receipt.tokens)}), ${plural(receipt.chunks, 'chunk')}`,
+      ],
+      ['stored', receipt && durabilityInWords(receipt.durability)],
+      ['tiers', receipt && tiersInWords(receipt.tiers)],
+      ['pin', window.pin && `${window.pin}${window.pin_until === undefined ? '' : ` until ${window.pin_until}`}`],
+      ['made', window.origin && madeOf(window)],
+      ['tags', window.tags?.join(', ')],
+      ['note', window.note],
+      ['frozen', window.frozen_at && `${window.frozen_at} (${age(window.frozen_at, now())} ago)`],
+      ['took', receipt?.ms.total === undefined ? undefined : duration(receipt.ms.total)],
+      [
+        'thaws',
+        window.thaws === undefined
+          ? undefined
+          : `${count(window.thaws)}${window.thawed_at === undefined ? '' : `, the last ${age(window.thawed_at, now())} ago`}`,
+      ],
+      ['checksum', window.checksum],
+    ]),
+    ...warnings(screen, receipt?.warnings ?? []),
+  ]
+}
+
+function madeOf({ origin, session_id, parent }: WindowAnswer): string {
+  const from = {
+    session: `from session ${session_id ?? '?'}`,
+    clone: `a clone of ${parent ?? '?'}`,
+    content: 'from content',
+    import: 'from a file',
+  }
+  const words = from[origin ?? 'session']
+  return origin === 'session' && parent !== undefined ? `${words}, which had thawed ${parent}` : words
+}
+
+function tiersInWords({ total, l1, l2, backends }: NonNullable<WindowAnswer['receipt']>['tiers']): string {
+  const seen = (value: number | null) => (value === null ? '?' : count(value))
+  const behind = Object.entries(backends).map(([name, chunks]) => `${name} ${count(chunks)}`)
+  return `of ${plural(total, 'chunk')}: memory ${seen(l1)}, behind it ${seen(l2)}${behind.length === 0 ? '' : ` (${behind.join(', ')})`}`
+}
+
+export function sessionColumns(now: number): readonly Column<SessionAnswer>[] {
+  return [
+    { title: 'SESSION', value: ({ id }) => id, elastic: true },
+    { title: 'TURNS', value: ({ turns }) => turns, align: 'right' },
+    {
+      title: 'USED',
+      value: ({ usage }) => usage?.total_tokens,
+      shown: ({ usage }) => thousands(usage?.total_tokens),
+      align: 'right',
+    },
+    { title: 'LIMIT', value: ({ limit }) => limit, shown: ({ limit }) => thousands(limit), align: 'right' },
+    {
+      title: 'FULL',
+      value: ({ usage, limit }) =>
+        usage === undefined || limit === undefined ? undefined : percent(usage.total_tokens, limit),
+      align: 'right',
+    },
+    {
+      title: 'CACHED',
+      value: ({ usage }) => usage?.cached_tokens ?? undefined,
+      shown: ({ usage }) => thousands(usage?.cached_tokens ?? undefined),
+      align: 'right',
+    },
+    { title: 'MODEL', value: ({ model }) => model, elastic: true },
+    { title: 'WINDOW', value: ({ base_window }) => base_window, elastic: true },
+    {
+      title: 'LAST',
+      value: ({ last_turn_at }) => last_turn_at,
+      shown: ({ last_turn_at }) => age(last_turn_at, now),
+      align: 'right',
+    },
+  ]
+}
+
+export function sessionInWords(screen: Screen, session: SessionAnswer): string[] {
+  const { usage, limit, rollover, truncation, prefix_break, thaw, freezable } = session
+  return [
+    ...factsOf(screen, [
+      ['session', session.id],
+      ['model', session.model],
+      ['dialect', session.dialect],
+      ['turns', count(session.turns)],
+      [
+        'context',
+        usage &&
+          `${count(usage.total_tokens)}${limit === undefined ? '' : ` of ${count(limit)} (${percent(usage.total_tokens, limit)})`}`,
+      ],
+      [
+        'last turn',
+        usage &&
+          `${plural(usage.prompt_tokens, 'prompt token')}, ${cachedInWords(usage.cached_tokens)}, ${count(usage.completion_tokens)} answered`,
+      ],
+      ['window', session.base_window],
+      ['frozen near the limit', session.auto_window],
+      ['freezable', freezable === undefined ? undefined : freezable ? 'yes' : 'not now: send a turn with x-cwm-freeze'],
+      ['begun', session.created_at],
+      ['last turn at', `${session.last_turn_at} (${age(session.last_turn_at, screen.now())} ago)`],
+    ]),
+    ...(rollover === undefined
+      ? []
+      : [
+          screen.style(
+            'yellow',
+            `its prompts are cut: ${plural(rollover.messages, 'message')} are left out; the whole is in window ${rollover.window}`,
+          ),
+        ]),
+    ...(truncation === undefined
+      ? []
+      : [screen.style('yellow', `its last answer was cut by the context limit of ${count(truncation.limit)} tokens`)]),
+    ...(prefix_break === undefined ? [] : [screen.style('yellow', prefixBreakInWords(prefix_break))]),
+    ...(thaw === undefined ? [] : thawInWords(screen, thaw)),
+  ]
+}
+
+function cachedInWords(cached: number | null): string {
+  return cached === null ? 'cached unknown' : `${count(cached)} cached`
+}
+
+/** Why a turn was cold that should have been warm. */
+export function prefixBreakInWords({
+  cause,
+  message,
+  field,
+  offset,
+  cached_tokens,
+  expected_tokens,
+}: NonNullable<SessionAnswer['prefix_break']>): string {
+  const where = [
+    message === undefined ? undefined : `message ${message}`,
+    field === undefined ? undefined : `field ${field}`,
+    offset === undefined ? undefined : `byte ${offset}`,
+  ].filter((part) => part !== undefined)
+  const place = where.length === 0 ? '' : ` (${where.join(', ')})`
+  return `its last turn was cold: ${count(cached_tokens)} tokens cached where ${count(expected_tokens)} were expected; cause: ${cause}${place}`
+}
+
+function thousands(value: number | undefined): string {
+  return value === undefined ? '' : count(value)
+}

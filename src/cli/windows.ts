@@ -1,0 +1,196 @@
+// `cwm windows`: lists, shows, freezes, thaws, clones, deletes, exports and imports windows of a running cwm.
+
+import { readFile } from 'node:fs/promises'
+import { addAbortSignal } from 'node:stream'
+import { text as textOf } from 'node:stream/consumers'
+import { type Command, Option } from 'commander'
+import { type CommonOptions, type Running, runCommand, withConnection } from './client/command.ts'
+import { confirm } from './client/confirm.ts'
+import { waitForDeletion } from './client/deletion.ts'
+import { type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
+import { windowPath } from './client/paths.ts'
+import { deletionInWords, madeInWords, prefetchInWords, thawInWords } from './client/receipts.ts'
+import { UsageError } from './client/rest.ts'
+import type { DeletionAnswer, ImportAnswer, PrefetchAnswer, ThawAnswer, WindowAnswer } from './client/shapes.ts'
+import { saveExport } from './save-export.ts'
+import { windowColumns, windowInWords } from './windows-text.ts'
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value]
+
+interface LabelOptions {
+  readonly tag?: readonly string[]
+  readonly note?: string
+}
+
+const labelsOf = ({ tag, note }: LabelOptions) => ({
+  ...(tag === undefined ? {} : { tags: tag }),
+  ...(note === undefined ? {} : { note }),
+})
+
+function withLabels(command: Command): Command {
+  return command.option('--tag <tag>', 'a tag; may be given several times', collect).option('--note <text>', 'a note')
+}
+
+interface WindowListOptions extends CommonOptions, ListOptions {
+  readonly tag?: readonly string[]
+  readonly model?: string
+  readonly state?: string
+  readonly session?: string
+  readonly parent?: string
+  readonly search?: string
+  readonly sort?: string
+  readonly order?: string
+}
+
+/** Adds the command and what is below it. */
+export function addWindows(program: Command): void {
+  const windows = program.command('windows').description('Windows of a running cwm: contexts with a name')
+
+  withPaging(withConnection(windows.command('list')))
+    .description('List windows, newest first')
+    .option('--tag <tag>', 'only with this tag; several times: with each of them', collect)
+    .option('--model <model>', 'only of this model')
+    .addOption(new Option('--state <state>', 'only in this state').choices(['freezing', 'frozen', 'failed']))
+    .option('--session <id>', 'only frozen from this session')
+    .option('--parent <name>', 'only cloned from this window, or frozen behind it')
+    .option('--search <text>', 'only with this text in the name')
+    .addOption(new Option('--sort <by>', 'order by').choices(['created', 'name', 'thawed', 'tokens']))
+    .addOption(new Option('--order <order>', 'direction').choices(['asc', 'desc']))
+    .action((options: WindowListOptions) => runCommand(options, (running) => list(running, options)))
+
+  withConnection(windows.command('show <name>'))
+    .description('Show a window and the receipt of its freeze')
+    .option('--wait', 'wait up to a minute for a freeze that goes on')
+    .action((name: string, options: CommonOptions & { wait?: boolean }) =>
+      runCommand(options, async ({ rest, screen, show, progress, signal }) => {
+        const query = { wait_ms: options.wait === true ? 60_000 : undefined }
+        const answer = await progress(`waiting for ${name}`, () =>
+          rest.json<WindowAnswer>(windowPath(name), { query, signal }),
+        )
+        show(answer, (window) => windowInWords(screen, window))
+      }),
+    )
+
+  withLabels(withConnection(windows.command('freeze <name>')))
+    .description('Freeze a session under a name: its last turn and all before it')
+    .requiredOption('--session <id>', 'the session')
+    .option('--no-wait', 'do not wait until the freeze is done')
+    .action((name: string, options: CommonOptions & LabelOptions & { session: string; wait: boolean }) =>
+      runCommand(options, (running) => freeze(running, name, options)),
+    )
+
+  withConnection(windows.command('thaw <name>'))
+    .description('Thaw a window into a session, a new one unless named')
+    .option('--session <id>', 'the session to thaw into')
+    .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(['engine', 'l1']))
+    .action((name: string, options: CommonOptions & { session?: string; to?: 'engine' | 'l1' }) =>
+      runCommand(options, (running) => thaw(running, name, options)),
+    )
+
+  withLabels(withConnection(windows.command('clone <source> <name>')))
+    .description('Give a window, or its first messages, another name')
+    .option('--at <n>', 'how many messages it holds; whole exchanges only', positive)
+    .action((source: string, name: string, options: CommonOptions & LabelOptions & { at?: number }) =>
+      runCommand(options, async ({ rest, screen, show, progress, signal }) => {
+        const body = { name, ...(options.at === undefined ? {} : { at: options.at }), ...labelsOf(options) }
+        const answer = await progress(`cloning ${source}`, () =>
+          rest.json<WindowAnswer>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
+        )
+        show(answer, (window) => madeInWords(screen, window))
+      }),
+    )
+
+  withConnection(windows.command('delete <name>'))
+    .description('Delete a window and what only it holds, with a receipt')
+    .option('--yes', 'do not ask')
+    .option('--wait', 'wait until nothing is left')
+    .action((name: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
+      runCommand(options, (running) => remove(running, name, options)),
+    )
+
+  withConnection(windows.command('export <name>'))
+    .description('Save a window as one file: messages, ids, checksum; no KV')
+    .option('--output <file>', 'where to; - is standard output (default: NAME.cwm.json)')
+    .option('--force', 'replace a file that is there')
+    .action((name: string, options: CommonOptions & { output?: string; force?: boolean }) =>
+      runCommand(options, (running) => saveExport(running, name, options)),
+    )
+
+  withConnection(windows.command('import <file>'))
+    .description('Make a window from an exported file (- is standard input); this engine rebuilds and checks it')
+    .option('--name <name>', "its name (default: the file's)")
+    .action((file: string, options: CommonOptions & { name?: string }) =>
+      runCommand(options, (running) => load(running, file, options)),
+    )
+}
+
+async function list(running: Running, options: WindowListOptions): Promise<void> {
+  const { tag, model, state, session, parent, search, sort, order } = options
+  const query = { tag, model, state, session_id: session, parent, search, sort, order }
+  const { rest, screen, signal } = running
+  const page = await listAll<WindowAnswer>(rest, '/cwm/v1/windows', options, { query, signal })
+  showPage(running, page, windowColumns(screen.now()), 'windows')
+}
+
+async function freeze(
+  { rest, screen, show, progress, signal }: Running,
+  name: string,
+  options: LabelOptions & { session: string; wait: boolean },
+): Promise<void> {
+  const body = { name, session_id: options.session, wait: options.wait, ...labelsOf(options) }
+  const answer = await progress(`freezing ${name}`, () =>
+    rest.json<WindowAnswer>('/cwm/v1/windows', { method: 'POST', body, signal }),
+  )
+  show(answer, (window) => madeInWords(screen, window))
+  if (answer.state === 'failed') process.exitCode = 1
+}
+
+async function thaw(
+  { rest, screen, show, progress, signal }: Running,
+  name: string,
+  options: { session?: string; to?: 'engine' | 'l1' },
+): Promise<void> {
+  if (options.to === 'l1' && options.session !== undefined)
+    throw new UsageError('--to l1 binds no session: leave --session out')
+  const body = {
+    ...(options.session === undefined ? {} : { session_id: options.session }),
+    ...(options.to === undefined ? {} : { to: options.to }),
+  }
+  const answer = await progress(`thawing ${name}`, () =>
+    rest.json<ThawAnswer | PrefetchAnswer>(`${windowPath(name)}/thaw`, { method: 'POST', body, signal }),
+  )
+  show(answer, (receipt) => ('to' in receipt ? prefetchInWords(screen, receipt) : thawInWords(screen, receipt)))
+}
+
+async function remove(running: Running, name: string, options: { yes?: boolean; wait?: boolean }): Promise<void> {
+  const { rest, screen, show, progress, signal } = running
+  if (!(await confirm(running, options, `Delete window ${name} and what only it holds?`))) return
+  const first = await progress(`deleting ${name}`, () =>
+    rest.json<DeletionAnswer>(windowPath(name), { method: 'DELETE', signal }),
+  )
+  const answer = options.wait === true ? await waitForDeletion(running, first) : first
+  show(answer, (receipt) => deletionInWords(screen, receipt))
+}
+
+async function load(
+  { rest, screen, show, progress, signal }: Running,
+  file: string,
+  { name }: { name?: string },
+): Promise<void> {
+  const rawBody = file === '-' ? await textOf(addAbortSignal(signal, process.stdin)) : await contentOf(file)
+  const answer = await progress(`importing ${file}`, () =>
+    rest.json<ImportAnswer>('/cwm/v1/windows/import', { method: 'POST', query: { name }, rawBody, signal }),
+  )
+  show(answer, ({ window, drift }) => [
+    ...madeInWords(screen, window),
+    ...(drift === true
+      ? [screen.style('yellow', "template or tokenizer here give other tokens than the file's: the new ones are used")]
+      : []),
+  ])
+}
+
+async function contentOf(file: string): Promise<string> {
+  return await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
+    throw new UsageError(`${file} cannot be read: ${thrown.code}`)
+  })
+}

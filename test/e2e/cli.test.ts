@@ -1,0 +1,231 @@
+// The commands that call a running cwm, as processes: what they print for people, for programs, and when they are refused.
+
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type CliOptions, CliProcess, type CliResult } from '../support/cli-process.ts'
+import { frozenSession, rest } from '../support/rest.ts'
+import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+import type { WindowJson } from '../support/windows.ts'
+
+let built: BuiltCwm
+let stack: Stack
+let folder: string
+
+beforeAll(async () => {
+  ;[built, stack, folder] = await Promise.all([buildCwm(), startStack(), mkdtemp(join(tmpdir(), 'cwm-cli-'))])
+  await frozenSession(stack.url, { session: 'ann', window: 'first' })
+}, 60_000)
+
+afterAll(async () => {
+  await stack.close()
+  await built.dispose()
+  await rm(folder, { recursive: true, force: true })
+})
+
+function cwm(words: string, options: CliOptions = {}): Promise<CliResult> {
+  const env = { CWM_URL: stack.url, ...options.env }
+  return new CliProcess(built, words.split(' '), { cwd: folder, input: '', ...options, env }).result()
+}
+
+/** As on a terminal's screen: aligned columns, colours. util-linux has the program. */
+const coloured = { FORCE_COLOR: '1' }
+
+describe('cwm windows', () => {
+  it('lists for programs: one window a line, tabs between whole values, no header', async () => {
+    const { out, err, ended } = await cwm('windows list --search first')
+
+    const cells = out.trimEnd().split('\t')
+    expect(cells.slice(0, 2)).toEqual(['first', 'frozen'])
+    expect(cells.at(-1)).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+    expect({ err, ended }).toEqual({ err: '', ended: 0 })
+  })
+
+  it('prints with --json what REST answers', async () => {
+    const { out } = await cwm('windows show first --json')
+
+    expect(JSON.parse(out)).toEqual(await rest<WindowJson>(stack.url, 'GET', '/windows/first'))
+  })
+
+  it('shows a window in words, without colours where nobody sees them', async () => {
+    const { out, ended } = await cwm('windows show first')
+
+    expect(out).toMatch(/^window +first\nstate +frozen\n/)
+    expect(out).toMatch(/\nstored +l2 \(behind memory: it outlives a restart of engine and LMCache\)\n/)
+    expect(out).not.toContain('\u001b')
+    expect(ended).toBe(0)
+  })
+
+  it.each([
+    [{ FORCE_COLOR: '1' }, true],
+    [{ FORCE_COLOR: '1', NO_COLOR: '1' }, false],
+    [{ FORCE_COLOR: '0' }, false],
+  ])('has colours by %j: %s', async (env, wanted) => {
+    expect((await cwm('windows show first', { env })).out.includes('\u001b[')).toBe(wanted)
+  })
+
+  it('freezes, clones, thaws and deletes, with receipts', async () => {
+    const frozen = await cwm('windows freeze by-hand --session ann --tag law --tag old --note kept')
+    const shown = JSON.parse((await cwm('windows show by-hand --json')).out) as WindowJson & {
+      tags: string[]
+      note: string
+    }
+    const cloned = await cwm('windows clone by-hand branch --at 2')
+    const thawed = await cwm('windows thaw branch --session eve')
+    const session = await cwm('sessions show eve')
+    const kept = await cwm('windows delete branch --yes')
+    const ended = await cwm('sessions end eve --yes --wait')
+
+    expect(frozen.out).toMatch(/^frozen by-hand: [\d,]+ tokens, [\d,]+ restorable, pinned, in /)
+    expect(shown).toMatchObject({ tags: ['law', 'old'], note: 'kept' })
+    expect(cloned.out).toMatch(/^frozen branch: /)
+    expect(thawed.out).toMatch(
+      /^thawed branch into session eve: [\d,]+ of [\d,]+ tokens restored \(\d+%\), \d+ computed, in /,
+    )
+    expect(session.out).toMatch(/\nwindow +branch\n/)
+    expect(kept.out).toMatch(/^deleted branch: 0 chunks deleted, 0 left, \d+ kept for a living session/)
+    expect(ended.out).toMatch(/^ended eve: /)
+  })
+
+  it('loads into memory only with --to l1, and binds no session then', async () => {
+    const loaded = await cwm('windows thaw first --to l1')
+    const wrong = await cwm('windows thaw first --to l1 --session eve')
+
+    expect(loaded.out).toMatch(/^loaded first: \d+ of \d+ chunks in LMCache's memory, in /)
+    expect(wrong).toMatchObject({ ended: 2, err: 'cwm: --to l1 binds no session: leave --session out\n' })
+  })
+
+  it('answers a failed freeze with its reason and 1', async () => {
+    const { out, err, ended } = await cwm('windows freeze void --session nobody')
+
+    expect({ out, err, ended }).toEqual({ out: '', err: 'cwm: there is no session nobody\n', ended: 1 })
+  })
+
+  it('asks before it deletes, and deletes nothing where nobody can be asked', async () => {
+    const { err, ended } = await cwm('windows delete first')
+
+    expect({ err, ended }).toEqual({
+      err: 'cwm: this cannot be undone: give --yes where nobody can be asked\n',
+      ended: 2,
+    })
+    expect((await rest<WindowJson>(stack.url, 'GET', '/windows/first')).state).toBe('frozen')
+  })
+
+  it('exports to a file that only its owner reads, replaces none unasked, and imports it again', async () => {
+    const exported = await cwm('windows export first')
+    const again = await cwm('windows export first')
+    const forced = await cwm('windows export first --force')
+    const { mode } = await stat(join(folder, 'first.cwm.json'))
+    const imported = await cwm('windows import first.cwm.json --name copied')
+    const piped = await cwm('windows export first --output -')
+    const through = await cwm('windows import - --name piped', { input: piped.out })
+
+    expect(exported.out).toBe('exported first to first.cwm.json\n')
+    expect(again).toMatchObject({ ended: 2, err: 'cwm: first.cwm.json is there already: --force replaces it\n' })
+    expect(forced.ended).toBe(0)
+    expect(mode & 0o777).toBe(0o600)
+    expect(imported.out).toMatch(/^frozen copied: /)
+    expect(piped.out).toBe(await readFile(join(folder, 'first.cwm.json'), 'utf8'))
+    expect(through.out).toMatch(/^frozen piped: /)
+  })
+
+  it('leaves no half file where the export is refused', async () => {
+    const { ended } = await cwm('windows export nothing')
+
+    expect(ended).toBe(1)
+    await expect(stat(join(folder, 'nothing.cwm.json'))).rejects.toThrow('ENOENT')
+  })
+
+  it('goes through all pages with --all, and says where it stopped otherwise', async () => {
+    for (const name of ['p1', 'p2', 'p3']) await rest(stack.url, 'POST', '/windows/first/clone', { name })
+
+    const some = await cwm('windows list --search p --sort name --order asc --limit 2')
+    const cursor = /--cursor (\S+)/.exec(some.err)?.[1] ?? ''
+    const others = await cwm(`windows list --search p --sort name --order asc --cursor ${cursor}`)
+    const names = (text: string) =>
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('\t')[0])
+
+    expect(names(some.out)).toHaveLength(2)
+    expect([...names(some.out), ...names(others.out)]).toEqual(
+      names((await cwm('windows list --all --search p --sort name --order asc')).out),
+    )
+  })
+
+  it('ends quietly when its reader has enough', async () => {
+    const command = new CliProcess(built, ['windows', 'list', '--json'], { env: { CWM_URL: stack.url }, input: '' })
+    command.child.stdout?.destroy()
+
+    expect(await command.result()).toMatchObject({ err: '', ended: 0 })
+  })
+})
+
+describe('cwm sessions', () => {
+  it('lists how full each is', async () => {
+    const { out } = await cwm('sessions list')
+
+    const line = out.split('\n').find((one) => one.startsWith('ann\t'))
+    expect(line).toMatch(/^ann\t1\t\d+\t8192\t\d+%\t/)
+  })
+})
+
+describe('a command that cannot do its work', () => {
+  it('says how to start cwm where nothing answers, and ends with 3', async () => {
+    const { err, ended } = await cwm('windows list', { env: { CWM_URL: 'http://127.0.0.1:9' } })
+
+    expect(err).toMatch(
+      /^cwm: nothing answers at http:\/\/127\.0\.0\.1:9 \(.+\)\nis it running\? cwm serve --upstream URL; elsewhere\? --url or CWM_URL\n$/,
+    )
+    expect(ended).toBe(3)
+  })
+
+  it('says the same as JSON with --json', async () => {
+    const { err, ended } = await cwm('windows list --json', { env: { CWM_URL: 'http://127.0.0.1:9' } })
+    const refused = await cwm('windows show nothing --json')
+
+    expect(JSON.parse(err)).toMatchObject({ error: { code: 'unreachable', param: null } })
+    expect(ended).toBe(3)
+    expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'window_not_found', param: 'name' } })
+  })
+
+  it('names the variable of the key where one is needed, and takes it from variable or file', async () => {
+    const tenants = [
+      {
+        id: 'acme',
+        keys: [{ name: 'main', sha256: '3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0' }],
+      },
+    ]
+    const guarded = await startStack({ settings: { tenants } as never })
+    await writeFile(join(folder, 'key'), 'token\n')
+    const env = { CWM_URL: guarded.url }
+
+    const without = await cwm('windows list', { env })
+    const byFile = await cwm('windows list --api-key-file key', { env })
+    const byVariable = await cwm('windows list', { env: { ...env, CWM_API_KEY: 'token' } })
+    await guarded.close()
+
+    expect(without).toMatchObject({ ended: 1, out: '' })
+    expect(without.err).toMatch(/set CWM_API_KEY, or give --api-key-file\n$/)
+    expect(byFile).toMatchObject({ ended: 0, err: 'no windows\n' })
+    expect(byVariable).toMatchObject({ ended: 0, err: 'no windows\n' })
+  })
+
+  it.each([
+    ['windows lst', /unknown command 'lst'\n\(Did you mean list\?\)\nsee cwm windows --help/],
+    ['windows list --limit none', /It is a whole number from 1\.\nsee cwm windows list --help/],
+    ['windows freeze x', /required option '--session <id>' not specified/],
+    ['windows list --url nonsense', /--url \(or CWM_URL\) is a URL like/],
+    ['windows list --api-key-file nowhere', /the key's file nowhere cannot be read: ENOENT/],
+    ['windows import nowhere', /nowhere cannot be read: ENOENT/],
+    ['chat --json', /a chat has no JSON/],
+  ])('is told its fault and ends with 2: %s', async (words, fault) => {
+    const { out, err, ended } = await cwm(words, { env: coloured })
+
+    expect(err).toMatch(fault)
+    expect({ out, ended }).toEqual({ out: '', ended: 2 })
+  })
+})
