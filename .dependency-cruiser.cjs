@@ -7,7 +7,7 @@ const levels = {
   3: ['context'],
   4: ['upstream', 'lmcache', 'store', 'sessions', 'sim'],
   5: ['windows'],
-  6: ['proxy', 'api', 'config'],
+  6: ['proxy', 'api', 'config', 'doctor'],
 }
 const rooms = Object.values(levels).flat()
 const inRooms = (names) => `^src/(${names.join('|')})/`

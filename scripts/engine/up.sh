@@ -4,6 +4,8 @@
 #   MAX_LEN      the model's limit in tokens (default 4096)
 #   SCALE_OUT=1  vLLM with --enable-scale-out: the /v1/*/render endpoints
 #   KV_GIB       memory of vLLM's own cache (default 1)
+#   FAULT        starts it wrongly in one thing, for cwm doctor to find: chunk-size, no-usage-details, no-event-reporting or
+#                in-process-connector (npm run test:engine:faults)
 # For ENGINE_HOME, ENGINE_RUN and the ports see common.sh.
 set -euo pipefail
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
@@ -55,6 +57,17 @@ wait_for() { # name, url, seconds
   done
 }
 
+coordinator_fault=()
+reporting=(--coordinator-event-reporting)
+details=(--enable-prompt-tokens-details)
+case ${FAULT:-} in
+  '' | in-process-connector) ;;
+  chunk-size) coordinator_fault=(--chunk-size 128) ;;
+  no-event-reporting) reporting=() ;;
+  no-usage-details) details=() ;;
+  *) fail "there is no fault $FAULT" ;;
+esac
+
 adapters=(--l2-adapter "{\"type\":\"fs\",\"base_path\":\"$ENGINE_RUN/l2\"}")
 if command -v redis-server > /dev/null; then
   start redis redis-server --port "$REDIS_PORT" --save '' --bind 127.0.0.1 --dir "$ENGINE_RUN"
@@ -64,14 +77,14 @@ else
 fi
 
 start coordinator "$bin/lmcache" coordinator --host 127.0.0.1 --port "$COORDINATOR_PORT" \
-  --metadata-path "$ENGINE_RUN/coordinator.meta" --checkpoint-path "$ENGINE_RUN/coordinator.ckpt" --checkpoint-interval 5
+  --metadata-path "$ENGINE_RUN/coordinator.meta" --checkpoint-path "$ENGINE_RUN/coordinator.ckpt" --checkpoint-interval 5 "${coordinator_fault[@]}"
 wait_for coordinator "$coordinator_url/healthz" 180
 
 # Coordinator URL, event reporting and joint object groups: without all three the directory stays empty or cannot match.
 start lmcache "$bin/lmcache" server --instance-id node-a --port "$LMCACHE_PORT" \
   --http-host 127.0.0.1 --http-port "$LMCACHE_HTTP_PORT" --l1-size-gb 1 --l1-init-size-gb 1 --eviction-policy LRU \
   --supported-transfer-mode auto --no-separate-object-groups --coordinator-url "$coordinator_url" \
-  --coordinator-advertise-ip 127.0.0.1 --coordinator-event-reporting "${adapters[@]}"
+  --coordinator-advertise-ip 127.0.0.1 "${reporting[@]}" "${adapters[@]}"
 wait_for lmcache "$lmcache_url/healthcheck" 180
 
 # The multiprocess connector: the in-process one ignores cache_salt (LMCache issue 2878).
@@ -81,10 +94,12 @@ connector=$(
  "kv_role": "kv_both", "kv_connector_extra_config": {"lmcache.mp.host": "tcp://localhost", "lmcache.mp.port": $LMCACHE_PORT}}
 JSON
 )
+# It starts, logs "No supported cpu connector found" and stores nothing, while vLLM answers as ever.
+if [ "${FAULT:-}" = in-process-connector ]; then connector='{"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}'; fi
 scale_out=()
 if [ "${SCALE_OUT:-0}" = 1 ]; then scale_out=(--enable-scale-out); fi
 start vllm "$bin/vllm" serve ./model --served-model-name tiny --host 127.0.0.1 --port "$VLLM_PORT" \
-  --max-model-len "${MAX_LEN:-4096}" --dtype float32 --enable-prefix-caching --enable-prompt-tokens-details \
+  --max-model-len "${MAX_LEN:-4096}" --dtype float32 --enable-prefix-caching "${details[@]}" \
   --enable-auto-tool-choice --tool-call-parser hermes --disable-hybrid-kv-cache-manager \
   --kv-transfer-config "$connector" "${scale_out[@]}"
 wait_for vllm "$vllm_url/health" 900

@@ -7,6 +7,7 @@ import { defaultOf, describeSetting, flagNames, isSwitch, type SettingName } fro
 import { version } from '../version.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
+import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { runKey } from './key.ts'
 import { addSessions } from './sessions.ts'
 import { addWindows } from './windows.ts'
@@ -33,6 +34,18 @@ export function createProgram(): Command {
     run(async () => {
       const { runServe } = await import('./serve.ts')
       await runServe(flagsOf(options), fileOf(options))
+    }),
+  )
+
+  const doctor = program
+    .command('doctor')
+    .description('Prove what cwm stands on, line by line, with a remedy for each fault; needs no running cwm')
+    .option('--config <file>', 'settings in YAML, as for serve (env: CWM_CONFIG)')
+  for (const name of doctorSettings) doctor.option(`--${name.replaceAll('_', '-')} <value>`, describeFlag(name))
+  withDoctorFlags(doctor).action((options: Record<string, unknown>) =>
+    run(async () => {
+      const { runDoctor } = await import('./doctor.ts')
+      await runDoctor(flagsOf(options), fileOf(options), options)
     }),
   )
 

@@ -56,6 +56,19 @@ export const configSchema = z.object({
     })
     .nullish(),
   coordinator: z.object({ url: z.string().nullish(), event_reporting: z.boolean().nullish() }).nullish(),
+  storage_manager: z
+    .object({
+      // Of adapters that have an address: a Redis. An address that is none counts as absent.
+      l2_adapter_config: z
+        .object({
+          adapters: z.array(
+            z.object({ host: z.string().nullish().catch(null), port: z.number().int().nullish().catch(null) }),
+          ),
+        })
+        .nullish(),
+    })
+    .nullish()
+    .catch(null),
 })
 
 /** Server: `GET /config/adapters`. */

@@ -65,6 +65,10 @@ function describe({ status, config }: Known, listedAs: string | undefined) {
     isolatedLru:
       status?.storage_manager?.l2_eviction_controller?.adapters.some((a) => a.eviction_policy === isolatedLru) ?? null,
     eventReporting: config?.coordinator?.event_reporting ?? null,
+    separateObjectGroups: config?.mp?.separate_object_groups ?? null,
+    adapterAddresses: (config?.storage_manager?.l2_adapter_config?.adapters ?? []).flatMap(({ host, port }) =>
+      host == null || port == null ? [] : [`${host}:${port}`],
+    ),
   }
 }
 

@@ -24,6 +24,10 @@ export interface LmcacheServer {
    * Some L2 adapter evicts by `IsolatedLRU`: a salt without a quota is wiped from it within a second. Null where unknown.
    */
   readonly isolatedLru: boolean | null
+  /** Its object groups are kept apart, so that a key names one of several; null where unknown. */
+  readonly separateObjectGroups: boolean | null
+  /** Addresses of L2 adapters that have one (Redis), `host:port` as the server sees them. */
+  readonly adapterAddresses: readonly string[]
   /** Whether the server reports its chunks to the coordinator; null where unknown. */
   readonly eventReporting: boolean | null
 }

@@ -21,7 +21,7 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
   const nodes = instances.map(({ node }) => node)
   const usage = (id: string) => usageJson(settings, directory, id)
   const resolve = (body: JsonObject): { keys: ObjectKey[]; chunks: number } =>
-    keysOf(sequenceOf(body), settings.chunkSize)
+    keysOf(sequenceOf(body), settings.coordinatorChunkSize)
   const pins =
     (change: (keys: readonly ObjectKey[]) => void, status: string) =>
     (request: SimRequest): Answer => {
@@ -165,7 +165,7 @@ function lookup(settings: SimSettings, directory: Directory, body: JsonObject): 
   if (given.length > 0 === sequence.token_ids.length > 0) throw complaint("supply exactly one of 'keys' or 'token_ids'")
   if (given.length === 0 && sequence.model_name === '') throw complaint("'model_name' is required with 'token_ids'")
   const { keys, chunks } =
-    given.length > 0 ? { keys: given, chunks: given.length } : keysOf(sequence, settings.chunkSize)
+    given.length > 0 ? { keys: given, chunks: given.length } : keysOf(sequence, settings.coordinatorChunkSize)
   const results = keys.map((key) => {
     const { placements, accesses } = directory.lookup(key)
     return { key, placements, token_ids: [], access_count: accesses }

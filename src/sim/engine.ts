@@ -2,7 +2,7 @@
 
 import type { KvStore } from './kv-store.ts'
 import type { SimSettings } from './options.ts'
-import type { CacheSpace, PrefixCache } from './prefix-cache.ts'
+import { type CacheSpace, PrefixCache } from './prefix-cache.ts'
 import { callText } from './template.ts'
 import { encodeText, IM_END, textPieces } from './tokenizer.ts'
 import { wait } from './wait.ts'
@@ -52,9 +52,14 @@ export interface Prefill {
   readonly created: number
 }
 
+/** One for all salts. */
+const ANY_SPACE: CacheSpace = { salt: '', adapter: '' }
+
 export class Engine {
   readonly #settings: SimSettings
   readonly #cache: PrefixCache
+  /** What the in-process connector keeps, whose keys hold no salt. */
+  readonly #inProcess: PrefixCache
   /** Of the LMCache server that it is attached to. */
   store: KvStore
   /** Requests at work: what `/load` tells. */
@@ -63,22 +68,25 @@ export class Engine {
   constructor(settings: SimSettings, cache: PrefixCache, store: KvStore) {
     this.#settings = settings
     this.#cache = cache
+    this.#inProcess = new PrefixCache(settings.chunkSize, settings.cacheBlocks)
     this.store = store
   }
 
   /** Reads the prompt; waits as long as its uncached part takes, or until the client leaves. */
   async prefill(ids: readonly number[], space: CacheSpace, signal: AbortSignal): Promise<Prefill> {
     const { blockSize, prefillTokensPerSecond, loadTokensPerSecond, root, worldSize } = this.#settings
-    const local = this.#cache.match(ids, space)
+    const { prefixCaching, connector } = this.#settings
+    const local = prefixCaching ? this.#cache.match(ids, space) : 0
     const sequence = { token_ids: ids, model_name: root, world_size: worldSize, cache_salt: space.salt }
-    const restored = this.store.restore(sequence)
+    const restored = connector === 'multiprocess' ? this.store.restore(sequence) : this.#inProcess.match(ids, ANY_SPACE)
     // A prompt restored whole computes its last token again (LMCacheMPConnector: get_num_new_matched_tokens).
     const external = restored === ids.length ? restored - 1 : restored
     const cached = Math.max(local, external)
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
     await wait(seconds * 1000, signal)
     this.#cache.insert(ids, space)
-    this.store.store(sequence)
+    if (connector === 'multiprocess') this.store.store(sequence)
+    else if (connector === 'in-process') this.#inProcess.insert(ids, ANY_SPACE)
     return { cached, created: Math.max(0, Math.floor(ids.length / blockSize) * blockSize - cached) }
   }
 

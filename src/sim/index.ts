@@ -71,6 +71,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
   const directory = new Directory(settings.chunkBytes)
   const pending = new Set<NodeJS.Timeout>()
   const tell = (instanceId: string, events: PlacementEvent[]): void => {
+    if (!settings.eventReporting) return
     const timer = setTimeout(() => {
       pending.delete(timer)
       // Events sent to a coordinator that is down are lost.
@@ -82,7 +83,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
   const second = new LmcacheNode(settings, 'node-b', tell)
   const nodes = settings.servers === 2 ? [first, second] : [first]
   const instances = nodes.map((node) => ({ node, routes: lmcacheRoutes(settings, node) }))
-  first.attached = true
+  first.attached = settings.connector === 'multiprocess'
   for (const node of nodes) node.store.up = settings.lmcache
   const cache = new PrefixCache(settings.blockSize, settings.cacheBlocks)
   const script = new Script()

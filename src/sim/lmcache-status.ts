@@ -147,7 +147,7 @@ export function configJson(settings: SimSettings, { id, urls: ports }: LmcacheNo
       chunk_size: settings.chunkSize,
       hash_algorithm: 'blake3',
       engine_type: 'default',
-      separate_object_groups: false,
+      separate_object_groups: settings.separateObjectGroups,
       instance_id: id,
     },
     storage_manager: {
@@ -176,7 +176,7 @@ export function configJson(settings: SimSettings, { id, urls: ports }: LmcacheNo
       url: ports.coordinator,
       advertise_ip: hostname,
       heartbeat_interval: 5,
-      event_reporting: true,
+      event_reporting: settings.eventReporting,
       event_flush_interval: settings.eventFlushMs / 1000,
     },
   }

@@ -60,6 +60,19 @@ export interface SimOptions {
   readonly prefetchMs?: number
   /** `--enable-prompt-tokens-details`; default true. Without it no answer says `cached_tokens`. */
   readonly promptTokensDetails?: boolean
+  /** `--enable-prefix-caching`; default true. Without it the engine keeps nothing itself, and LMCache alone gives back whole chunks. */
+  readonly prefixCaching?: boolean
+  /**
+   * How the engine is tied to LMCache; default `multiprocess`. `in-process` is `LMCacheConnectorV1` on a GPU: it ignores salts
+   * (LMCache issue 2878) and no server knows of it. `in-process on CPU` starts like it and stores nothing (seen on 0.5.6).
+   */
+  readonly connector?: 'multiprocess' | 'in-process' | 'in-process on CPU'
+  /** The coordinator's own `--chunk-size`; default that of the servers. */
+  readonly coordinatorChunkSize?: number
+  /** `--coordinator-event-reporting`; default true. Without it the directory stays empty. */
+  readonly eventReporting?: boolean
+  /** Servers keep object groups apart, as they do without `--no-separate-object-groups`; default false. */
+  readonly separateObjectGroups?: boolean
   /** `--enable-scale-out`: the render endpoints; default false, as in vLLM. */
   readonly scaleOut?: boolean
   /** A multimodal model: images become 64 placeholder tokens each; default false (400, as a text model does). */
@@ -103,6 +116,11 @@ const defaults: SimSettings = {
   eventFlushMs: 10,
   prefetchMs: 0,
   promptTokensDetails: true,
+  prefixCaching: true,
+  connector: 'multiprocess',
+  coordinatorChunkSize: 256,
+  eventReporting: true,
+  separateObjectGroups: false,
   scaleOut: false,
   images: false,
   lmcache: true,
@@ -112,5 +130,5 @@ const defaults: SimSettings = {
 
 /** The options with every default filled in. */
 export function settingsOf(options: SimOptions): SimSettings {
-  return { ...defaults, ...options }
+  return { ...defaults, coordinatorChunkSize: options.chunkSize ?? defaults.chunkSize, ...options }
 }

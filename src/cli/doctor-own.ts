@@ -1,0 +1,95 @@
+// What the doctor sees of cwm's own store and secret. It makes nothing that is not there: who runs it may not be who runs cwm.
+
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { CwmError } from '../base/errors.ts'
+import { silentLogger } from '../base/logger.ts'
+import type { Settings } from '../config/schema.ts'
+import { type Finding, failed, ok, skipped, warning } from '../doctor/finding.ts'
+import { openStore } from '../open-store.ts'
+
+/** Opens the store as `cwm serve` would, and closes it again. */
+export async function findStore(settings: Settings): Promise<Finding> {
+  const { store: kind, data_dir: dir } = settings
+  if (kind === 'sqlite') {
+    const path = join(dir, 'cwm.sqlite')
+    if ((await modeOf(path)) === undefined) return await roomFor(dir)
+    const mode = (await modeOf(path)) ?? 0
+    // Windows has no such modes.
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
+      return warning(`others can read ${path} (mode ${mode.toString(8)})`, `chmod 600 ${path}`)
+    }
+  }
+  try {
+    const opened = await openStore(settings, silentLogger)
+    await opened.store.getSession('nobody', 'nobody')
+    await opened.close()
+    return ok(opened.finding.replace(/^store\s+/, ''))
+  } catch (thrown) {
+    if (!(thrown instanceof CwmError)) throw thrown
+    if (isInUse(thrown)) return ok(`a running cwm has ${dir} open`)
+    if (thrown.param === 'secret') return skipped('it was made with another secret: see below')
+    return failed(
+      thrown.message,
+      kind === 'sqlite'
+        ? 'see that the user of cwm may write there, or choose another --data-dir'
+        : 'see that --store names a Redis that answers, with user and password',
+    )
+  }
+}
+
+/** Where the secret comes from, and who may read it. With a Redis store the settings demand that it is given. */
+export async function findSecret(settings: Settings): Promise<Finding> {
+  const { secret, data_dir: dir } = settings
+  const path = join(dir, 'secret')
+  if (secret !== undefined) return await agreesWithStore(settings, 'given (CWM_SECRET)')
+  const mode = await modeOf(path)
+  if (mode === undefined) {
+    if ((await modeOf(join(dir, 'cwm.sqlite'))) === undefined)
+      return skipped(`cwm serve makes one at its first start: ${path}, mode 0600`)
+    return failed(
+      `${dir} holds a store and no secret`,
+      'give the secret back (that file, or CWM_SECRET): without it everything is cold',
+    )
+  }
+  if (process.platform !== 'win32' && (mode & 0o077) !== 0)
+    return failed(`${path} can be read by others (mode ${mode.toString(8)})`, `chmod 600 ${path}`)
+  return await agreesWithStore(settings, `${path}, mode ${mode.toString(8).padStart(4, '0')}`)
+}
+
+async function agreesWithStore(settings: Settings, where: string): Promise<Finding> {
+  if (settings.store === 'sqlite' && (await modeOf(join(settings.data_dir, 'cwm.sqlite'))) === undefined)
+    return ok(where)
+  try {
+    await (await openStore(settings, silentLogger)).close()
+    return ok(`${where}; the store was made with it`)
+  } catch (thrown) {
+    if (!(thrown instanceof CwmError)) throw thrown
+    if (isInUse(thrown)) return ok(`${where}; a running cwm has the store open`)
+    if (thrown.param === 'secret') return failed(thrown.message, 'give the old secret back, or choose another store')
+    return skipped(`${where}; the store cannot be opened`)
+  }
+}
+
+function isInUse({ cause, param }: CwmError): boolean {
+  return param === 'data_dir' && cause instanceof Error && 'code' in cause && cause.code === 'SQLITE_BUSY'
+}
+
+/** Permission bits; undefined where there is nothing. */
+async function modeOf(path: string): Promise<number | undefined> {
+  return await stat(path).then(
+    ({ mode }) => mode & 0o777,
+    () => undefined,
+  )
+}
+
+async function roomFor(dir: string): Promise<Finding> {
+  for (let at = resolve(dir); ; at = dirname(at)) {
+    if ((await modeOf(at)) === undefined) continue
+    return await access(at, constants.W_OK | constants.X_OK).then(
+      () => ok(`cwm serve makes it at its first start in ${dir}`),
+      () => failed(`${dir} cannot be written`, 'let the user of cwm write there, or choose another --data-dir'),
+    )
+  }
+}

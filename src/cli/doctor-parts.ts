@@ -1,0 +1,71 @@
+// What the doctor looks through: engine, LMCache, Redis, store, as the settings name them.
+
+import { CwmError } from '../base/errors.ts'
+import { silentLogger } from '../base/logger.ts'
+import type { Settings } from '../config/schema.ts'
+import type { DoctorParts, PlainAnswer } from '../doctor/facts.ts'
+import { LmcacheLink } from '../lmcache/link.ts'
+import { readRedisMemory } from '../store/redis-memory.ts'
+import { Engine } from '../upstream/engine.ts'
+import type { Sender } from '../upstream/json.ts'
+import { EngineModels } from '../upstream/models.ts'
+import type { DoctorFlags } from './doctor-flags.ts'
+import { findSecret, findStore } from './doctor-own.ts'
+
+const WARM_DEADLINE_MS = 20_000
+const REDIS_TIMEOUT_MS = 2_000
+/** LMCache reports once a second, and stores while the engine goes on. */
+const SETTLE_WITHIN_MS = 8_000
+
+/** Connects to nothing yet. */
+export function doctorParts(
+  settings: Settings,
+  { model, resetEngineCache }: Pick<DoctorFlags, 'model' | 'resetEngineCache'>,
+  upstream: Sender,
+): DoctorParts {
+  const apiKey = settings.upstream_api_key
+  const lmcache = new LmcacheLink({
+    coordinatorUrl: settings.coordinator,
+    lmcacheUrl: settings.lmcache,
+    timeoutMs: settings.lmcache_timeout_ms,
+    now: Date.now,
+    log: silentLogger,
+  })
+  return {
+    engine: new Engine(upstream, WARM_DEADLINE_MS),
+    models: new EngineModels(upstream, Date.now, settings.limits),
+    openLmcache: () => lmcache.open(),
+    ask: (method, path, signal) => askPlain(settings.upstream, method, path, apiKey, signal),
+    redisMemory: (address) => readRedisMemory(address, REDIS_TIMEOUT_MS),
+    findStore: () => findStore(settings),
+    findSecret: () => findSecret(settings),
+    apiKey,
+    model,
+    mayResetEngineCache: resetEngineCache === true,
+    settleWithinMs: SETTLE_WITHIN_MS,
+    now: Date.now,
+  }
+}
+
+async function askPlain(
+  base: string,
+  method: 'GET' | 'POST',
+  path: string,
+  apiKey: string | undefined,
+  signal: AbortSignal,
+): Promise<PlainAnswer> {
+  const sent = performance.now()
+  try {
+    const response = await fetch(base.replace(/\/+$/, '') + path, {
+      method,
+      redirect: 'manual',
+      signal,
+      ...(apiKey === undefined ? {} : { headers: { authorization: `Bearer ${apiKey}` } }),
+    })
+    const text = await response.text()
+    return { status: response.status, text, headers: response.headers, ms: performance.now() - sent }
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw new CwmError('UPSTREAM_REFUSED', `the engine at ${base} does not answer`, { cause })
+  }
+}

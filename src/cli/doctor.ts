@@ -1,0 +1,78 @@
+// `cwm doctor`: looks at a deployment as `cwm serve` would find it, needs no running cwm, and leaves nothing behind.
+
+import { writeFile } from 'node:fs/promises'
+import { CwmError } from '../base/errors.ts'
+import { silentLogger } from '../base/logger.ts'
+import { createMetrics } from '../base/metrics.ts'
+import { loadSettings } from '../config/load.ts'
+import type { Settings } from '../config/schema.ts'
+import { type Diagnosis, diagnose } from '../doctor/doctor.ts'
+import { type ReportHead, reportOf, resultInLines, summaryOf } from '../doctor/report.ts'
+import { openUpstream } from '../open-upstream.ts'
+import { version } from '../version.ts'
+import type { DoctorFlags } from './doctor-flags.ts'
+import { doctorParts } from './doctor-parts.ts'
+import { aborted, stopSignal } from './signals.ts'
+import { processScreen } from './terminal/screen.ts'
+
+const LIMITS = { checkMs: 20_000, allMs: 55_000 }
+
+/** Ends with 0 when nothing has failed, else 1. Throws `CONFIG` for settings that are wrong. */
+export async function runDoctor(
+  settingFlags: Readonly<Record<string, unknown>>,
+  file: string | undefined,
+  flags: DoctorFlags,
+): Promise<void> {
+  const stop = stopSignal()
+  const screen = processScreen()
+  const settings = await loadSettings({ flags: settingFlags, environment: process.env, file })
+  const upstream = openUpstream(settings, { metrics: createMetrics(), log: silentLogger, now: Date.now })
+  const show = (line: string) => (flags.json === true ? undefined : screen.print(line))
+  for (const [what, address] of Object.entries(addressesOf(settings))) show(screen.style('dim', `${what} ${address}`))
+  try {
+    const parts = doctorParts(settings, flags, upstream)
+    const work = diagnose(parts, LIMITS, (result) => resultInLines(result, screen.style).forEach(show), stop)
+    const diagnosis = await Promise.race([work, aborted(stop)])
+    if (diagnosis === undefined) {
+      process.exitCode = 130
+      return
+    }
+    await tell(settings, flags, diagnosis, screen.print)
+    process.exitCode = diagnosis.verdict === 'failed' ? 1 : 0
+  } finally {
+    await upstream.close()
+  }
+  // What hangs must not keep the answer waiting.
+  process.exit()
+}
+
+async function tell(
+  settings: Settings,
+  { json, report }: DoctorFlags,
+  diagnosis: Diagnosis,
+  print: (text: string) => void,
+): Promise<void> {
+  const head: ReportHead = { version, at: new Date().toISOString(), addresses: addressesOf(settings) }
+  if (json === true) print(JSON.stringify({ ...head, ...diagnosis }, null, 2))
+  else print(summaryOf(diagnosis))
+  if (report === undefined) return
+  try {
+    await writeFile(report, reportOf(head, diagnosis), { mode: 0o600 })
+  } catch (cause) {
+    throw new CwmError('CONFIG', `the report ${report} cannot be written`, { param: 'report', cause })
+  }
+}
+
+/** Without user, password and query. */
+function addressesOf({ upstream, coordinator, lmcache, store, data_dir }: Settings): Record<string, string> {
+  const bare = (text: string) => {
+    const url = new URL(text)
+    return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`
+  }
+  return {
+    upstream: bare(upstream),
+    ...(coordinator === undefined ? {} : { coordinator: bare(coordinator) }),
+    ...(lmcache === undefined ? {} : { lmcache: bare(lmcache) }),
+    store: store === 'sqlite' ? `SQLite in ${data_dir}` : bare(store),
+  }
+}

@@ -1,0 +1,114 @@
+// Runs the checks one after the other, each within its time: the live proofs share one engine.
+
+import { type CwmError, toCwmError } from '../base/errors.ts'
+import type { Check } from './check.ts'
+import { engineChecks } from './engine-checks.ts'
+import { type DoctorParts, Facts } from './facts.ts'
+import { type Finding, failed, skipped, type Verdict } from './finding.ts'
+import { lmcacheChecks } from './lmcache-checks.ts'
+import { ownChecks } from './own-checks.ts'
+import { proofChecks } from './proof-checks.ts'
+
+export interface CheckResult extends Finding {
+  readonly id: string
+  readonly title: string
+  readonly proves: string
+  readonly ms: number
+}
+
+export interface Diagnosis {
+  /** The worst of all. */
+  readonly verdict: Exclude<Verdict, 'skipped'>
+  readonly checks: readonly CheckResult[]
+  readonly ms: number
+}
+
+export interface DoctorLimits {
+  /** Each check, and all of them, milliseconds. */
+  readonly checkMs: number
+  readonly allMs: number
+}
+
+export const checks: readonly Check[] = [...engineChecks, ...lmcacheChecks, ...proofChecks, ...ownChecks]
+
+/** `onResult` hears each as it is found. Never throws, but on abort by `stop`. */
+export async function diagnose(
+  parts: DoctorParts,
+  { checkMs, allMs }: DoctorLimits,
+  onResult: (result: CheckResult) => void = () => {},
+  stop?: AbortSignal,
+): Promise<Diagnosis> {
+  const started = performance.now()
+  const whole = AbortSignal.any([AbortSignal.timeout(allMs), ...(stop === undefined ? [] : [stop])])
+  const facts = new Facts(parts, whole)
+  /** The same fault is told by the check that met it first. */
+  const told = new Map<unknown, string>()
+  const results: CheckResult[] = []
+  for (const check of checks) {
+    stop?.throwIfAborted()
+    const { id, title, proves } = check
+    const began = performance.now()
+    const finding = whole.aborted
+      ? skipped('there was no time left for it')
+      : await within(check, facts, whole, checkMs, told)
+    const result = { id, title, proves, ...finding, ms: Math.round(performance.now() - began) }
+    results.push(result)
+    onResult(result)
+  }
+  return { verdict: worst(results), checks: results, ms: Math.round(performance.now() - started) }
+}
+
+async function within(
+  check: Check,
+  facts: Facts,
+  whole: AbortSignal,
+  ms: number,
+  told: Map<unknown, string>,
+): Promise<Finding> {
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(), ms)
+  facts.signal = AbortSignal.any([whole, limit.signal])
+  try {
+    return await Promise.race([check.find(facts), rejectOn(facts.signal)])
+  } catch (thrown) {
+    if (facts.signal.aborted) {
+      return failed(
+        `no answer within ${ms / 1_000} s`,
+        'engine or LMCache hangs or is very busy: look at their logs, and ask again',
+      )
+    }
+    const known = told.get(thrown)
+    if (known !== undefined) return skipped(`it stands on “${known}”, which has failed`)
+    told.set(thrown, check.title)
+    return failed(wordsOf(thrown), remedyOf(toCwmError(thrown)))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function rejectOn(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = () => reject(signal.reason)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+}
+
+function wordsOf(thrown: unknown): string {
+  const { code, message } = toCwmError(thrown)
+  return code === 'INTERNAL' && thrown instanceof Error ? thrown.message : message
+}
+
+function remedyOf({ code, refusedWith }: CwmError): string {
+  if (code === 'UPSTREAM_REJECTED' && refusedWith === 401) return 'give cwm the engine’s key: CWM_UPSTREAM_API_KEY'
+  if (code.startsWith('UPSTREAM_')) return 'see that the engine runs, and that --upstream is its base URL without /v1'
+  if (code.startsWith('LMCACHE_'))
+    return 'see that coordinator and servers run, and that --coordinator (or --lmcache) is reached from here'
+  return 'see the message'
+}
+
+const order: readonly Diagnosis['verdict'][] = ['failed', 'warning', 'ok']
+
+function worst(results: readonly CheckResult[]): Diagnosis['verdict'] {
+  return order.find((verdict) => results.some((result) => result.verdict === verdict)) ?? 'ok'
+}

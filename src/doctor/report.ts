@@ -1,0 +1,51 @@
+// A diagnosis in words: lines for a terminal, and a report that an auditor can keep.
+
+import type { CheckResult, Diagnosis } from './doctor.ts'
+
+export interface ReportHead {
+  readonly version: string
+  /** ISO. */
+  readonly at: string
+  /** Without credentials. */
+  readonly addresses: Readonly<Record<string, string>>
+}
+
+export type Style = (style: 'green' | 'yellow' | 'red' | 'dim' | 'bold', text: string) => string
+
+const marks = { ok: 'ok', warning: 'warning', failed: 'FAILED', skipped: 'skipped' } as const
+const colours = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'dim' } as const
+const WIDTH = 8
+
+export function resultInLines({ verdict, title, evidence, remedy }: CheckResult, style: Style): string[] {
+  const indent = ' '.repeat(WIDTH)
+  return [
+    `${style(colours[verdict], marks[verdict].padEnd(WIDTH))}${style('bold', title)}`,
+    `${indent}${style('dim', evidence)}`,
+    ...(remedy === undefined ? [] : [`${indent}→ ${remedy}`]),
+  ]
+}
+
+export function summaryOf({ checks, ms }: Diagnosis): string {
+  const count = (verdict: CheckResult['verdict']) => checks.filter((check) => check.verdict === verdict).length
+  return `${count('ok')} ok, ${count('warning')} warnings, ${count('failed')} failed, ${count('skipped')} skipped, in ${(ms / 1_000).toFixed(1)} s`
+}
+
+/** Markdown, with the proof of each line. */
+export function reportOf({ version, at, addresses }: ReportHead, diagnosis: Diagnosis): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+  return [
+    '# cwm doctor',
+    '',
+    `${at}, cwm ${version}: **${marks[diagnosis.verdict]}** (${summaryOf(diagnosis)})`,
+    '',
+    ...Object.entries(addresses).map(([what, address]) => `- ${what}: ${address}`),
+    '',
+    '| | claim | what was seen | what to do |',
+    '|---|---|---|---|',
+    ...diagnosis.checks.map(
+      ({ verdict, title, proves, evidence, remedy }) =>
+        `| ${marks[verdict]} | **${cell(title)}**: ${cell(proves)} | ${cell(evidence)} | ${cell(remedy ?? '')} |`,
+    ),
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,287 @@
+// The doctor before simulated deployments, right and wrong in one thing each: the right line is red, and its remedy names the flag.
+
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { silentLogger } from '../../src/base/logger.ts'
+import { createMetrics } from '../../src/base/metrics.ts'
+import type { DoctorFlags } from '../../src/cli/doctor-flags.ts'
+import { doctorParts } from '../../src/cli/doctor-parts.ts'
+import { type Settings, settingsSchema } from '../../src/config/schema.ts'
+import { type Diagnosis, diagnose } from '../../src/doctor/doctor.ts'
+import { openUpstream } from '../../src/open-upstream.ts'
+import { type Sim, type SimOptions, startSim } from '../../src/sim/index.ts'
+import { placements, saltsSeen } from '../support/rest.ts'
+import { startCwm } from '../support/stack.ts'
+
+let sim: Sim
+let dataDir: string
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'cwm-doctor-'))
+})
+
+afterEach(async () => {
+  await sim.close()
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+interface Given {
+  readonly sim?: SimOptions
+  readonly settings?: Partial<Settings>
+  readonly flags?: DoctorFlags
+  readonly limits?: { readonly checkMs: number; readonly allMs: number }
+}
+
+async function examine({ sim: options = {}, settings = {}, flags = {}, limits }: Given = {}): Promise<Diagnosis> {
+  sim = await startSim({ eventFlushMs: 0, ...options })
+  return await look(settings, flags, limits)
+}
+
+async function look(
+  settings: Partial<Settings> = {},
+  flags: DoctorFlags = {},
+  limits = { checkMs: 5_000, allMs: 15_000 },
+): Promise<Diagnosis> {
+  const lmcache = sim.settings.lmcache ? { coordinator: sim.coordinatorUrl } : {}
+  const all = settingsSchema.parse({
+    upstream: sim.engineUrl,
+    data_dir: dataDir,
+    lmcache_timeout_ms: 1_000,
+    ...lmcache,
+    ...settings,
+  })
+  const upstream = openUpstream(all, { metrics: createMetrics(), log: silentLogger, now: Date.now })
+  try {
+    return await diagnose({ ...doctorParts(all, flags, upstream), settleWithinMs: 300 }, limits)
+  } finally {
+    await upstream.close()
+  }
+}
+
+const checkOf = ({ checks }: Diagnosis, id: string) => checks.find((check) => check.id === id)
+const withVerdict = ({ checks }: Diagnosis, verdict: string) =>
+  checks.filter((check) => check.verdict === verdict).map(({ id }) => id)
+
+describe('the doctor before a deployment that is right', () => {
+  it('finds nothing wrong, and leaves nothing behind', async () => {
+    const diagnosis = await examine({ flags: { resetEngineCache: true } })
+
+    expect(withVerdict(diagnosis, 'failed')).toEqual([])
+    expect(withVerdict(diagnosis, 'warning')).toEqual([])
+    expect(withVerdict(diagnosis, 'skipped')).toEqual(['quotas', 'secret'])
+    expect(diagnosis.verdict).toBe('ok')
+    expect(await placements(sim)).toBe(0)
+    await expect(stat(join(dataDir, 'secret'))).rejects.toThrow('ENOENT')
+  })
+
+  it('never says a salt', async () => {
+    const diagnosis = await examine({ flags: { resetEngineCache: true } })
+
+    const salts = saltsSeen(sim)
+    expect(salts.size).toBe(3)
+    for (const salt of salts) expect(JSON.stringify(diagnosis)).not.toContain(salt)
+  })
+
+  it("does not empty the engine's cache unless it may", async () => {
+    const diagnosis = await examine()
+
+    expect(sim.requests.all('engine').map(({ path }) => path)).not.toContain('/reset_prefix_cache')
+    expect(checkOf(diagnosis, 'restored')).toMatchObject({ verdict: 'skipped' })
+  })
+
+  it('tells of an engine without LMCache what cannot be proved', async () => {
+    const diagnosis = await examine({ sim: { lmcache: false } })
+
+    expect(diagnosis.verdict).toBe('ok')
+    expect(checkOf(diagnosis, 'salt-engine')?.verdict).toBe('ok')
+    expect(checkOf(diagnosis, 'stored')?.verdict).toBe('skipped')
+  })
+
+  it('sets a quota where IsolatedLRU rules, and takes it away', async () => {
+    expect(checkOf(await examine({ sim: { isolatedLru: true } }), 'quotas')).toMatchObject({ verdict: 'ok' })
+  })
+
+  it('proves what a limit under one chunk leaves to prove', async () => {
+    const diagnosis = await examine({ sim: { maxModelLen: 200 } })
+
+    expect(withVerdict(diagnosis, 'failed')).toEqual([])
+    expect(checkOf(diagnosis, 'salt-engine')?.verdict).toBe('ok')
+    expect(checkOf(diagnosis, 'stored')?.evidence).toMatch(/less than a chunk of 256/)
+  })
+})
+
+describe('the doctor before a deployment that is wrong', () => {
+  it.each<[string, SimOptions, string[], string, RegExp]>([
+    [
+      'usage has no details',
+      { promptTokensDetails: false },
+      ['usage-details'],
+      'usage-details',
+      /--enable-prompt-tokens-details/,
+    ],
+    [
+      'prefix caching and LMCache are off',
+      { prefixCaching: false, lmcache: false },
+      ['prefix-caching'],
+      'prefix-caching',
+      /--enable-prefix-caching/,
+    ],
+    [
+      'the coordinator cuts other chunks',
+      { coordinatorChunkSize: 128 },
+      ['chunk-size'],
+      'chunk-size',
+      /same --chunk-size/,
+    ],
+    [
+      'servers do not report',
+      { eventReporting: false },
+      ['event-reporting', 'stored'],
+      'event-reporting',
+      /--coordinator-event-reporting/,
+    ],
+    [
+      'object groups are apart',
+      { separateObjectGroups: true },
+      ['object-groups'],
+      'object-groups',
+      /--no-separate-object-groups/,
+    ],
+    [
+      'the in-process connector ignores salts',
+      { connector: 'in-process' },
+      ['salt-engine', 'attached'],
+      'salt-engine',
+      /LMCacheMPConnector/,
+    ],
+    [
+      'the in-process connector on CPU stores nothing',
+      { connector: 'in-process on CPU' },
+      ['attached'],
+      'attached',
+      /LMCacheMPConnector/,
+    ],
+    ['an adapter keeps what is deleted', { keepingAdapters: ['resp'] }, ['delete'], 'delete', /adapter keeps/],
+  ])('%s', async (_, options, red, id, remedy) => {
+    const diagnosis = await examine({ sim: options })
+
+    expect(withVerdict(diagnosis, 'failed').sort()).toEqual([...red].sort())
+    expect(checkOf(diagnosis, id)?.remedy).toMatch(remedy)
+    expect(diagnosis.verdict).toBe('failed')
+  })
+
+  it('calls a salt that leaks unsafe, with the numbers', async () => {
+    const diagnosis = await examine({ sim: { connector: 'in-process' } })
+
+    expect(checkOf(diagnosis, 'salt-engine')?.evidence).toBe(
+      'salt A: 0 then 640 of 641 tokens cached; salt B: 512: UNSAFE, KV crosses from one salt to another, and tenants can tell what others have sent',
+    )
+  })
+
+  it("tells LMCache's whole chunks from the engine's own cache", async () => {
+    const diagnosis = await examine({ sim: { prefixCaching: false } })
+
+    expect(checkOf(diagnosis, 'prefix-caching')).toMatchObject({ verdict: 'warning' })
+    expect(diagnosis.verdict).toBe('warning')
+  })
+
+  it('warns of servers without anything behind memory', async () => {
+    const diagnosis = await examine({ sim: { l2Adapters: [] } })
+
+    expect(withVerdict(diagnosis, 'warning')).toEqual(['adapters'])
+    expect(checkOf(diagnosis, 'adapters')?.remedy).toMatch(/--l2-adapter/)
+  })
+
+  it('says once that nothing answers, and skips what stands on it', async () => {
+    sim = await startSim()
+    await sim.setUp('engine', false)
+
+    const diagnosis = await look()
+
+    expect(withVerdict(diagnosis, 'failed')).toContain('upstream')
+    expect(checkOf(diagnosis, 'salt-engine')?.verdict).not.toBe('ok')
+    expect(withVerdict(diagnosis, 'ok')).not.toContain('limit')
+  })
+
+  it('says that the coordinator does not answer, and goes on with what does', async () => {
+    sim = await startSim()
+    await sim.setUp('coordinator', false)
+
+    const diagnosis = await look()
+
+    expect(checkOf(diagnosis, 'lmcache')).toMatchObject({
+      verdict: 'failed',
+      remedy: expect.stringMatching(/--coordinator/),
+    })
+    expect(checkOf(diagnosis, 'salt-engine')?.verdict).toBe('ok')
+    expect(checkOf(diagnosis, 'stored')).toMatchObject({
+      verdict: 'skipped',
+      evidence: expect.stringMatching(/LMCache answers/),
+    })
+  })
+
+  it('ends in time before an engine that accepts and never answers', async () => {
+    sim = await startSim()
+    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const started = performance.now()
+
+    const diagnosis = await look({ upstream: `http://127.0.0.1:${port}` }, {}, { checkMs: 200, allMs: 1_000 })
+    silent.close()
+
+    expect(diagnosis.verdict).toBe('failed')
+    expect(checkOf(diagnosis, 'upstream')?.evidence).toBe('no answer within 0.2 s')
+    expect(performance.now() - started).toBeLessThan(3_000)
+  })
+
+  it('names the model that is not there', async () => {
+    const diagnosis = await examine({ flags: { model: 'other' } })
+
+    expect(checkOf(diagnosis, 'upstream')?.evidence).toBe('the engine lists no model other')
+  })
+})
+
+describe("cwm's own store and secret", () => {
+  it('are in order beside a cwm that runs', async () => {
+    sim = await startSim()
+    const cwm = await startCwm(sim.engineUrl, { data_dir: dataDir })
+
+    const diagnosis = await look()
+    await cwm.close()
+
+    expect(checkOf(diagnosis, 'store')?.evidence).toBe(`a running cwm has ${dataDir} open`)
+    expect(checkOf(diagnosis, 'secret')?.evidence).toMatch(/secret, mode 0600; a running cwm has the store open$/)
+  })
+
+  it('are opened when nobody else has them', async () => {
+    sim = await startSim()
+    const cwm = await startCwm(sim.engineUrl, { data_dir: dataDir })
+    await cwm.stop()
+
+    const diagnosis = await look()
+
+    expect(checkOf(diagnosis, 'store')?.evidence).toMatch(/cwm\.sqlite; secret from /)
+    expect(checkOf(diagnosis, 'secret')?.evidence).toMatch(/the store was made with it$/)
+    expect(checkOf(await look({ secret: 'another secret altogether' }), 'secret')).toMatchObject({ verdict: 'failed' })
+  })
+
+  it('are red where others can read the secret, or where there is none for a store that has one', async () => {
+    sim = await startSim()
+    await mkdir(dataDir, { recursive: true })
+    await writeFile(join(dataDir, 'secret'), 'x', { mode: 0o644 })
+    expect(checkOf(await look(), 'secret')).toMatchObject({
+      verdict: 'failed',
+      remedy: `chmod 600 ${join(dataDir, 'secret')}`,
+    })
+
+    await rm(join(dataDir, 'secret'))
+    await writeFile(join(dataDir, 'cwm.sqlite'), '', { mode: 0o600 })
+    expect(checkOf(await look(), 'secret')).toMatchObject({ verdict: 'failed' })
+  })
+})
