@@ -26,6 +26,8 @@ const serverA = {
   engines: [{ engineName: './model', worldSize: 1 }],
   isolatedLru: false,
   eventReporting: true,
+  separateObjectGroups: false,
+  adapterAddresses: ['127.0.0.1:6390'],
 }
 const whole = {
   coordinatorUrl,
