@@ -168,7 +168,7 @@ describe('the doctor before a deployment that is wrong', () => {
     ],
     ['an adapter keeps what is deleted', { keepingAdapters: ['resp'] }, ['delete'], 'delete', /adapter keeps/],
   ])('%s', async (_, options, red, id, remedy) => {
-    const diagnosis = await examine({ sim: options })
+    const diagnosis = await examine({ sim: options, flags: { resetEngineCache: true } })
 
     expect(withVerdict(diagnosis, 'failed').sort()).toEqual([...red].sort())
     expect(checkOf(diagnosis, id)?.remedy).toMatch(remedy)
