@@ -7,7 +7,7 @@ const levels = {
   3: ['context'],
   4: ['upstream', 'lmcache', 'store', 'sessions', 'sim'],
   5: ['windows'],
-  6: ['proxy', 'api', 'config', 'doctor'],
+  6: ['proxy', 'api', 'config', 'doctor', 'mcp'],
 }
 const rooms = Object.values(levels).flat()
 const inRooms = (names) => `^src/(${names.join('|')})/`
@@ -72,6 +72,7 @@ module.exports = {
     onlyIn('prom-client', 'prom-client', '^src/base/metrics'),
     onlyIn('commander', 'commander', '^src/cli/'),
     onlyIn('gpt-tokenizer', 'gpt-tokenizer', '^src/sim/'),
+    onlyIn('mcp', '@modelcontextprotocol', '^src/mcp/'),
     onlyIn('yaml', 'yaml', '^src/config/'),
   ],
   options: {

@@ -11,6 +11,7 @@ import type { Settings } from './config/schema.ts'
 import { discoverUpstream } from './discovery.ts'
 import { readHealth } from './health.ts'
 import { LmcacheLink } from './lmcache/link.ts'
+import { createMcp } from './mcp/http.ts'
 import { openStore } from './open-store.ts'
 import { openUpstream } from './open-upstream.ts'
 import { Admission } from './proxy/admission.ts'
@@ -26,9 +27,11 @@ import { Audit } from './sessions/audit.ts'
 import { BlockScales } from './sessions/block-scales.ts'
 import { Callers } from './sessions/callers.ts'
 import { behindWindowMark, chainOf } from './sessions/chain.ts'
+import { Choices } from './sessions/choices.ts'
 import { EventLog } from './sessions/events.ts'
 import { Lineages } from './sessions/lineages.ts'
 import { NewestSessions } from './sessions/newest.ts'
+import { RecentCalls } from './sessions/recent-calls.ts'
 import { RetainedTurns } from './sessions/retained.ts'
 import { scopeOf } from './sessions/scope.ts'
 import { KnownSizes } from './sessions/sizes.ts'
@@ -186,6 +189,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       upstreamApiKey: settings.upstream_api_key,
     })
     const newest = new NewestSessions(tracking.newest)
+    const calls = new RecentCalls(now)
+    const choices = new Choices(store, now)
     const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
     closers.push(() => breaks.settle())
     const admission = new Admission(
@@ -218,6 +223,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         scales: new TokenScales(engine),
         blocks: new BlockScales(now),
         sizes: new KnownSizes(tracking.sizes),
+        calls,
+        choices,
         events,
         models,
         listModels: (apiKey, signal) => models.page(apiKey, signal),
@@ -249,6 +256,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     )
     const lineages = new Lineages(store)
     const readiness = new ReadinessCheck(store, upstream)
+    const mcp = createMcp(version)
     const api = createApi({
       windows,
       deletions,
@@ -257,6 +265,9 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       store,
       audit,
       events,
+      calls,
+      choices,
+      mcp: (request, rest) => mcp.handle(request, rest),
       metrics,
       log,
       now,
@@ -321,6 +332,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         drainMs: settings.drain_ms,
         endEndless: () => {
           events.endListening()
+          mcp.close()
           stopping.abort()
         },
         settle: () => Promise.all([...tasks, freezes.settle(), windows.settle()]),

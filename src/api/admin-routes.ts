@@ -1,6 +1,7 @@
 // REST's routes for who looks after a tenant: what it holds and may hold, and the audit log. Their shapes are here too; nobody else has them.
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { overflowPolicies } from '../base/tenants.ts'
 import { failures, json, page, pageOf } from './routes.ts'
 
 const count = z.number().int().nonnegative()
@@ -63,6 +64,45 @@ export const showTenant = createRoute({
   path: '/cwm/v1/tenants/me',
   summary: 'Show what this tenant holds, and what it may',
   responses: { 200: json(tenantSchema, 'The tenant'), ...failures },
+})
+
+const share = z.number().min(0).max(1)
+
+export const nearLimitSchema = z
+  .object({
+    freeze_at: share.describe('Share of the limit at which a session is frozen by itself; 0 never'),
+    overflow: z.enum(overflowPolicies).describe('What is done with a turn that does not fit'),
+    chosen: z
+      .object({ freeze_at: share.optional(), overflow: z.enum(overflowPolicies).optional() })
+      .describe("What of it is this tenant's own choice; the rest is the operator's"),
+  })
+  .openapi('NearLimit')
+
+export const showNearLimit = createRoute({
+  method: 'get',
+  path: '/cwm/v1/tenants/me/near-limit',
+  summary: 'Show what happens to sessions of this tenant near the limit',
+  responses: { 200: json(nearLimitSchema, 'What holds now'), ...failures },
+})
+
+export const chooseNearLimit = createRoute({
+  method: 'put',
+  path: '/cwm/v1/tenants/me/near-limit',
+  summary: "Choose what happens to sessions of this tenant near the limit; what is left out is the operator's to say",
+  request: {
+    body: {
+      content: {
+        'application/json': {
+          schema: z.strictObject({ freeze_at: share.optional(), overflow: z.enum(overflowPolicies).optional() }),
+        },
+      },
+      required: true,
+    },
+  },
+  responses: {
+    200: json(nearLimitSchema, 'What holds from the next turn on; at other proxies within five seconds'),
+    ...failures,
+  },
 })
 
 export const listAudit = createRoute({

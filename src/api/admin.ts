@@ -4,8 +4,17 @@ import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { Page, PageRequest, Store } from '../base/store.ts'
-import type { TenantPolicy } from '../base/tenants.ts'
-import { type auditEntrySchema, listAudit, showTenant, type tenantSchema } from './admin-routes.ts'
+import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
+import type { Choices } from '../sessions/choices.ts'
+import {
+  type auditEntrySchema,
+  chooseNearLimit,
+  listAudit,
+  type nearLimitSchema,
+  showNearLimit,
+  showTenant,
+  type tenantSchema,
+} from './admin-routes.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { pageToWire } from './wire.ts'
 
@@ -13,16 +22,33 @@ export interface AdminHandlerParts {
   /** Newest first; of all tenants where none is named. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
+  readonly choices: Pick<Choices, 'forget' | 'get' | 'put'>
   /** Whose records the caller may read; undefined: everybody's. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
 }
 
 export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts, callerOf: CallerOf): void {
-  const { store, tenantInView } = parts
+  const { store, choices, tenantInView } = parts
 
   app.openapi(showTenant, async (c) => {
     const { tenant, policy } = callerOf(c)
     return c.json(tenantToWire(tenant, await store.usageOf(tenant), policy), 200)
+  })
+
+  app.openapi(showNearLimit, async (c) => {
+    const { tenant, policy } = callerOf(c)
+    return c.json(nearLimitToWire(policy, await choices.get(tenant)), 200)
+  })
+
+  app.openapi(chooseNearLimit, async (c) => {
+    const { tenant, policy } = callerOf(c)
+    const { freeze_at, overflow } = c.req.valid('json')
+    const chosen = {
+      ...(freeze_at === undefined ? {} : { freezeAt: freeze_at }),
+      ...(overflow === undefined ? {} : { overflow }),
+    }
+    await choices.put(tenant, chosen)
+    return c.json(nearLimitToWire(policy, chosen), 200)
   })
 
   app.openapi(listAudit, async (c) => {
@@ -31,6 +57,18 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
     const page = await parts.listAudit(tenant, cursor === undefined ? { limit } : { limit, cursor })
     return c.json(pageToWire(page.items.map(entryToWire), page.nextCursor), 200)
   })
+}
+
+function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoices): z.infer<typeof nearLimitSchema> {
+  const { freezeAt, overflow } = { ...nearLimit, ...chosen }
+  return {
+    freeze_at: freezeAt,
+    overflow,
+    chosen: {
+      ...(chosen.freezeAt === undefined ? {} : { freeze_at: chosen.freezeAt }),
+      ...(chosen.overflow === undefined ? {} : { overflow: chosen.overflow }),
+    },
+  }
 }
 
 function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): z.infer<typeof tenantSchema> {

@@ -6,6 +6,7 @@ import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
+import type { CallRest } from '../base/call-rest.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
@@ -22,6 +23,8 @@ import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
 export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts, EventHandlerParts {
+  /** Answers a request of the Model Context Protocol; `rest` acts for whoever sent it. */
+  readonly mcp: (request: Request, rest: CallRest) => Promise<Response>
   readonly events: EventLog
   readonly metrics: Metrics
   readonly log: Logger
@@ -39,6 +42,7 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
 }
 
 const MAX_BODY_BYTES = 64 * 1024
+const jsonType = { 'content-type': 'application/json' }
 
 /** The Hono app for everything under `/cwm/` that is not forwarded. */
 export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
@@ -114,6 +118,16 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   app.get('/cwm/metrics', async (c) => {
     parts.requireOperator(c.env.incoming)
     return c.body(await parts.metrics.text(), 200, { 'content-type': parts.metrics.contentType })
+  })
+
+  app.all('/cwm/mcp', async (c) => {
+    // Also for what asks nothing of a tenant: who has no key learns nothing here.
+    parts.callerOf(c.env.incoming)
+    return await parts.mcp(c.req.raw, async (method, path, body, signal) => {
+      const init = { method, signal, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: jsonType }) }
+      const answer = await app.fetch(new Request(new URL(path, 'http://cwm'), init), c.env)
+      return { status: answer.status, body: await answer.json() }
+    })
   })
 
   app.doc31('/cwm/openapi.json', {

@@ -1,6 +1,7 @@
 // REST's routes as OpenAPI knows them: path, what goes in, what comes out. The handlers are in api.ts.
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { toolNames } from '../base/tool-names.ts'
 import {
   deletionSchema,
   erasureSchema,
@@ -287,6 +288,24 @@ export const listSessions = createRoute({
   summary: 'List sessions, last turn first',
   request: { query: page },
   responses: { 200: json(pageOf(sessionSchema), 'A page of sessions'), ...failures },
+})
+
+export const matchSession = createRoute({
+  method: 'post',
+  path: '/cwm/v1/sessions/match',
+  summary: 'Find the session whose reply has just called one of the MCP tools',
+  description:
+    'For agents whose tool calls reach cwm by another way than their turns: name and arguments as the model gave them.',
+  request: {
+    body: body(z.strictObject({ tool: z.enum(toolNames), arguments: z.looseObject({}).default({}) })),
+  },
+  responses: {
+    200: json(
+      z.object({ session_ids: z.array(z.string()) }),
+      'Sessions whose replies held the call in the last ten minutes, newest first',
+    ),
+    ...failures,
+  },
 })
 
 export const showSession = createRoute({

@@ -2,9 +2,12 @@
 
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { Store } from '../base/store.ts'
 import type { Audit } from '../sessions/audit.ts'
+import type { Choices } from '../sessions/choices.ts'
 import type { EventLog } from '../sessions/events.ts'
+import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Deletions } from '../windows/deletions.ts'
@@ -21,6 +24,8 @@ export interface SessionHandlerParts {
   readonly store: Store
   readonly audit: Pick<Audit, 'record' | 'settle'>
   readonly events: Pick<EventLog, 'settle'>
+  readonly calls: Pick<RecentCalls, 'find'>
+  readonly choices: Pick<Choices, 'forget' | 'get' | 'put'>
   readonly now: () => number
 }
 
@@ -35,6 +40,11 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
     const page = await sessions.list(callerOf(c).tenant, cursor === undefined ? { limit } : { limit, cursor })
     const data = page.items.map((record) => sessionToWire(record))
     return c.json(pageToWire(data, page.nextCursor), 200)
+  })
+
+  app.openapi(routes.matchSession, (c) => {
+    const { tool, arguments: args } = c.req.valid('json')
+    return c.json({ session_ids: [...parts.calls.find(callerOf(c).tenant, tool, args as JsonObject)] }, 200)
   })
 
   app.openapi(routes.showSession, async (c) => {
@@ -70,6 +80,8 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
 
   app.openapi(routes.eraseTenant, async (c) => {
     const { tenant, operation } = callerOf(c)
-    return c.json(erasureToWire(await eraseTenant(parts, deletions, tenant, operation.actor)), 200)
+    const erasure = await eraseTenant(parts, deletions, tenant, operation.actor)
+    parts.choices.forget(tenant)
+    return c.json(erasureToWire(erasure), 200)
   })
 }

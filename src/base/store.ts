@@ -13,6 +13,7 @@ import type {
   WindowRecord,
   WindowState,
 } from './records.ts'
+import type { TenantChoices } from './tenants.ts'
 
 export interface Page<T> {
   readonly items: readonly T[]
@@ -233,9 +234,13 @@ export interface Store {
   // Tenants.
 
   usageOf(tenant: string): Promise<TenantUsage>
+  /** Empty for a tenant that has chosen nothing. */
+  getChoices(tenant: string): Promise<TenantChoices>
+  /** Replaces them; empty ones are dropped. */
+  putChoices(tenant: string, choices: TenantChoices): Promise<void>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
-   * audit entries, events, deletes that are done. Open deletes stay until they are done.
+   * audit entries, events, choices, deletes that are done. Open deletes stay until they are done.
    */
   forgetTenant(tenant: string): Promise<void>
   /** Keeps the newest `keep` entries in all. */

@@ -31,6 +31,9 @@ export interface NearLimit {
   readonly maxAutoWindows: number
 }
 
+/** What a tenant has chosen for itself near the limit, in place of the operator's word. What is absent it leaves to him. */
+export type TenantChoices = Partial<Pick<NearLimit, 'freezeAt' | 'overflow'>>
+
 /** Bounds and rights of one tenant. An absent bound is none. */
 export interface TenantPolicy {
   /** Served names that it may use; absent: all. */

@@ -9,6 +9,7 @@ import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { runKey } from './key.ts'
+import { addMcp } from './mcp.ts'
 import { addSessions } from './sessions.ts'
 import { addWindows } from './windows.ts'
 
@@ -71,6 +72,7 @@ export function createProgram(): Command {
   addWindows(program)
   addSessions(program)
   addChat(program)
+  addMcp(program)
 
   program.showHelpAfterError('see cwm --help')
   for (const command of program.commands) {

@@ -9,6 +9,7 @@ import type { Dialect } from '../base/records.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
+import type { Choices } from '../sessions/choices.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
@@ -59,6 +60,7 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
+  readonly choices: Pick<Choices, 'applyTo'>
   /** Undefined: none are sent. */
   readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
   readonly log: Logger
@@ -184,10 +186,12 @@ export class ProxyHandler {
     route: SaltedRoute,
     client: ClientResponse,
     note: Note,
-    caller: Caller,
+    given: Caller,
   ): Promise<void> {
     const { windows, metrics } = this.#parts
     const rules = rulesOf(route.dialect)
+    const chosen = this.#parts.choices.applyTo(given)
+    const caller = chosen instanceof Promise ? await chosen : chosen
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })

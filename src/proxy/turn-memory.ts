@@ -11,6 +11,7 @@ import { upperTokens } from '../context/size.ts'
 import { isTruncated } from '../context/truncation.ts'
 import { contextTokens } from '../context/used.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
@@ -29,6 +30,7 @@ export interface MemoryParts {
   readonly breaks: Pick<BreakFinder, 'look'>
   readonly autoFreezer: AutoFreezer
   readonly sizes: KnownSizes
+  readonly calls: Pick<RecentCalls, 'note'>
   readonly events: EventSink
   readonly behindWindowMark: (boundary: string) => string
   readonly log: Logger
@@ -94,6 +96,9 @@ export class TurnMemory {
     const usage = this.#usageOf(observation)
     this.#usage = usage
     if (observation.complete) {
+      // The agent may make the call before the last bytes are out.
+      for (const { messages } of observation.choices)
+        this.#parts.calls.note(this.#caller.tenant, session.record.id, messages)
       if (this.#turn.byHistory) {
         this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
         sessions.announce(session, this.#digests)

@@ -3,6 +3,7 @@
 // is listed before anything of it is written (`known` says so in its own slot, and every transaction demands it).
 //
 //   known                    the tenant is listed                       usage           hash: windows, bytes, pinned
+//   choices                  what it has chosen for itself
 //   s:ID  sb:ID  sr:ID       session, its boundaries, its responses     sessions        sorted set by last turn
 //   idle:lasting  :passing   the same by what ends them: named or behind a window, and all others
 //   b:DIGEST  r:ID           boundary, response: whose, until when      expiries        sorted set of both by expiry
@@ -28,6 +29,9 @@ export class TenantKeys {
   }
   get usage() {
     return `${this.#root}usage`
+  }
+  get choices() {
+    return `${this.#root}choices`
   }
   get sessions() {
     return `${this.#root}sessions`

@@ -3,6 +3,7 @@
 
 import type { AuditEntry } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
+import type { TenantChoices } from '../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
 import { dropEventsOf } from './redis-events.ts'
@@ -19,8 +20,10 @@ import { jsonInBytes } from './stored-values.ts'
 
 const dropsAtOnce = 500
 
+type TenantMethod = 'usageOf' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'
+
 /** The tenant methods of the store. */
-export function tenantsIn(rows: RedisRows): Pick<Store, 'usageOf' | 'forgetTenant' | 'appendAudit' | 'listAudit'> {
+export function tenantsIn(rows: RedisRows): Pick<Store, TenantMethod> {
   const { shared } = rows
 
   async function dropAudit(members: readonly string[]): Promise<void> {
@@ -60,7 +63,15 @@ export function tenantsIn(rows: RedisRows): Pick<Store, 'usageOf' | 'forgetTenan
       return { windows, windowBytes, sessions, pinnedTokens }
     },
 
+    async getChoices(tenant) {
+      const stored = await rows.get(rows.keysOf(tenant).choices)
+      return stored === null ? {} : (JSON.parse(String(stored)) as TenantChoices)
+    },
+
+    putChoices: (tenant, choices) => writeChoices(rows, tenant, choices),
+
     async forgetTenant(tenant) {
+      await writeChoices(rows, tenant, {})
       await dropAllTraces(rows, tenant)
       await dropShared(rows, tenant)
       await dropTurns(tenant)
@@ -103,4 +114,12 @@ export function tenantsIn(rows: RedisRows): Pick<Store, 'usageOf' | 'forgetTenan
       return nextCursor === undefined ? { items: read } : { items: read, nextCursor }
     },
   }
+}
+
+async function writeChoices(rows: RedisRows, tenant: string, choices: TenantChoices): Promise<void> {
+  const key = rows.keysOf(tenant).choices
+  await rows.atomically(tenant, async (tx) => {
+    if (Object.keys(choices).length === 0) tx.write('DEL', key)
+    else tx.write('SET', key, JSON.stringify(choices))
+  })
 }

@@ -277,6 +277,13 @@ export const migrations: readonly string[] = [
     UPDATE totals SET total = total - 1 WHERE of = 'events';
   END;
   `,
+  // 5: what tenants have chosen for themselves.
+  `
+  CREATE TABLE choices (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    choices TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

@@ -2,21 +2,27 @@
 
 import type { AuditEntry } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
+import type { TenantChoices } from '../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, recordAt } from './sqlite-rows.ts'
 
+type TenantMethod = 'usageOf' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'
+
 /** The tenant methods of the store. */
-export function tenantsIn({ db }: SqliteCore): Pick<Store, 'usageOf' | 'forgetTenant' | 'appendAudit' | 'listAudit'> {
+export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
+    choices: 'SELECT choices FROM choices WHERE tenant = ?',
+    choose: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
+    choseNothing: 'DELETE FROM choices WHERE tenant = ?',
     addAudit: 'INSERT INTO audit (tenant, at, id, entry) VALUES (?, ?, ?, ?)',
     countAudit: "SELECT total FROM totals WHERE of = 'audit_entries'",
     dropAudit: 'DELETE FROM audit WHERE (at, id) IN (SELECT at, id FROM audit ORDER BY at, id LIMIT ?)',
     listAudit: `SELECT entry FROM audit WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
     listAuditOf: `SELECT entry FROM audit WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
   })
-  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events'].map((table) =>
+  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events', 'choices'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
   )
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
@@ -31,6 +37,20 @@ export function tenantsIn({ db }: SqliteCore): Pick<Store, 'usageOf' | 'forgetTe
           pinnedTokens: numberAt(row, 3),
         }
       }),
+
+    getChoices: (tenant) =>
+      db.run(() => {
+        const row = sql.choices.get(tenant)
+        return row === undefined ? {} : recordAt<TenantChoices>(row, 0)
+      }),
+
+    putChoices: (tenant, choices) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          if (Object.keys(choices).length === 0) sql.choseNothing.run(tenant)
+          else sql.choose.run(tenant, JSON.stringify(choices))
+        }),
+      ),
 
     forgetTenant: (tenant) =>
       db.run(() =>

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { settingsSchema } from '../../src/config/schema.ts'
 import { ask, errorOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
+import { call, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
 const model = 'sim-model'
@@ -82,5 +83,33 @@ describe('a policy', () => {
 
     expect(errorOf(strict).code).toBe('context_length_exceeded')
     expect(easy.status).toBe(200)
+  })
+
+  it('that a tenant has chosen for itself goes before both, survives a restart, and ends when it is taken back', async () => {
+    stack = await startStack({ sim: { maxModelLen: 1024 }, settings: { freeze_at: 0 } })
+    const send = () => ask(stack.url, CHAT, { body: { model, messages: [user(prose(465))] } })
+    const before = await send()
+    await rest(stack.url, 'PUT', '/tenants/me/near-limit', { overflow: 'reject' })
+    const chosen = await send()
+    await stack.restart()
+    const restarted = await send()
+    const header = await ask(stack.url, CHAT, {
+      body: { model, messages: [user(prose(465))] },
+      headers: { 'x-cwm-overflow': 'pass' },
+    })
+    const left = await rest(stack.url, 'PUT', '/tenants/me/near-limit', {})
+    const after = await send()
+
+    expect([before, chosen, restarted, header, after].map(({ status }) => status)).toEqual([200, 400, 400, 200, 200])
+    expect(left).toEqual({ freeze_at: 0, overflow: 'pass', chosen: {} })
+  })
+
+  it.each([{ freeze_at: 1.5 }, { overflow: 'never' }, { freeze: 0.5 }])('%j is refused', async (body) => {
+    stack = await startStack()
+
+    const got = await call(stack.url, 'PUT', '/tenants/me/near-limit', body)
+
+    expect(got.status).toBe(400)
+    expect(errorOf(got).message).toContain(Object.keys(body)[0])
   })
 })

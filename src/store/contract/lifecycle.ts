@@ -125,6 +125,8 @@ export function describeClosing(subject: Subject): void {
         () => store.changeDeletion('acme', 'deletion-1', { tries: 1 }),
         () => store.dropDeletions(noon, 1),
         () => store.usageOf('acme'),
+        () => store.getChoices('acme'),
+        () => store.putChoices('acme', { freezeAt: 0.5 }),
         () => store.forgetTenant('acme'),
         () => store.appendAudit(anEntry(), 10),
         () => store.listAudit(undefined, page),

@@ -11,7 +11,7 @@ import { describeRetained } from './retained.ts'
 import { contractSealer, describeSealing, describeTurningSealingOn } from './sealing.ts'
 import { describeSessions } from './sessions.ts'
 import type { StoreUnderTest, Subject } from './subject.ts'
-import { describeAudit, describeForgetting, describeLimits, describeUsage } from './tenants.ts'
+import { describeAudit, describeChoices, describeForgetting, describeLimits, describeUsage } from './tenants.ts'
 import { describeBoundaries, describeExpiry, describeResponses } from './traces.ts'
 import { describeWindowList } from './window-list.ts'
 import { describeContent, describeWindows } from './windows.ts'
@@ -44,6 +44,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describePaging,
     describeDeletions,
     describeUsage,
+    describeChoices,
     describeLimits,
     describeAudit,
     describeEvents,

@@ -167,6 +167,22 @@ export function describeAudit(subject: Subject): void {
   })
 }
 
+export function describeChoices(subject: Subject): void {
+  describe('what a tenant has chosen', () => {
+    it('is nothing at first, then what was put last, and nothing again', async () => {
+      const { store } = subject()
+
+      expect(await store.getChoices('acme')).toEqual({})
+      await store.putChoices('acme', { freezeAt: 0, overflow: 'reject' })
+      await store.putChoices('acme', { overflow: 'rollover' })
+      expect(await store.getChoices('acme')).toEqual({ overflow: 'rollover' })
+      expect(await store.getChoices('globex')).toEqual({})
+      await store.putChoices('acme', {})
+      expect(await store.getChoices('acme')).toEqual({})
+    })
+  })
+}
+
 export function describeForgetting(subject: Subject): void {
   describe('a tenant that is forgotten', () => {
     it('leaves nothing but the deletes that are still open, and other tenants are as they were', async () => {
@@ -181,6 +197,7 @@ export function describeForgetting(subject: Subject): void {
         await store.putRetained(tenant, 'session-1', aTurn(), 10_000)
         await store.claimLineage(tenant, 'ann', `of-${tenant}`)
         await store.appendAudit(anEntry({ tenant, id: tenant }), 10)
+        await store.putChoices(tenant, { freezeAt: 0.5 })
       }
       await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
       await store.removeSession(aSession({ id: 'two' }), anOrder({ id: 'deletion-2', kind: 'session' }), [])
@@ -196,6 +213,8 @@ export function describeForgetting(subject: Subject): void {
       expect((await store.listAudit('acme', { limit: 10 })).items).toEqual([])
       expect((await store.listDeletions('acme', { limit: 10 })).items.map(({ id }) => id)).toEqual(['deletion-1'])
       expect(await store.usageOf('acme')).toEqual(none)
+      expect(await store.getChoices('acme')).toEqual({})
+      expect(await store.getChoices('globex')).toEqual({ freezeAt: 0.5 })
       expect((await store.findBoundaries('globex', digests, noon)).size).toBe(2)
       expect(await store.findResponse('globex', 'resp-1', noon)).toBe('session-1')
       expect(await store.getRetained('globex', 'session-1')).toEqual(aTurn())

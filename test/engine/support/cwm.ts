@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { coordinatorUrl, engineUrl, eventually, lmcacheUrl } from './stack.ts'
 
-const main = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
+export const main = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url))
 const READY_MS = 20_000
 
 export interface CwmOptions {

@@ -1,0 +1,23 @@
+// The tools by which agents steer cwm: what the MCP server calls them, and how an agent's own name for one is told.
+
+export const toolNames = [
+  'window_freeze',
+  'window_thaw',
+  'window_list',
+  'window_status',
+  'window_clone',
+  'window_delete',
+  'session_list',
+  'cache_stats',
+  'health_check',
+  'auto_freeze_config',
+] as const
+
+export type ToolName = (typeof toolNames)[number]
+
+/** Agents put the server's name before the tool's: `mcp__cwm__window_freeze`, `cwm_window_freeze`, `cwm.window_freeze`. */
+export function toolOf(name: string): ToolName | undefined {
+  return toolNames.find(
+    (tool) => name === tool || (name.endsWith(tool) && /[_.:/-]/.test(name.at(-tool.length - 1) ?? '')),
+  )
+}

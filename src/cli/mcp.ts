@@ -1,0 +1,49 @@
+// `cwm mcp`: the tools of a running cwm over standard input and output. Needs cwm only when a tool is called, and outlives its restarts.
+
+import type { Command } from 'commander'
+import type { CallRest } from '../base/call-rest.ts'
+import { parseJson } from '../base/json.ts'
+import { version } from '../version.ts'
+import { faultAsText } from './client/command.ts'
+import {
+  type ConnectionOptions,
+  connect,
+  RefusedError,
+  type Rest,
+  UnreachableError,
+  UsageError,
+} from './client/rest.ts'
+
+/** Adds the command. Standard output is the protocol's: everything else goes to standard error. */
+export function addMcp(program: Command): void {
+  program
+    .command('mcp')
+    .description('Serve the tools of a running cwm over standard input and output, for agents')
+    .option('--url <url>', 'where cwm runs (env: CWM_URL; default: http://127.0.0.1:8787)')
+    .option('--api-key-file <file>', 'file with the API key (default: the variable CWM_API_KEY)')
+    .option('--tenant <id>', "tenant to act for, with the operator's key")
+    .action(async (options: ConnectionOptions) => {
+      try {
+        const rest = await connect(options, process.env)
+        const { serveOnStdio } = await import('../mcp/stdio.ts')
+        serveOnStdio(version, callsOf(rest))
+      } catch (thrown) {
+        if (!(thrown instanceof UsageError)) throw thrown
+        console.error(faultAsText(thrown))
+        process.exitCode = 2
+      }
+    })
+}
+
+function callsOf(rest: Rest): CallRest {
+  return async (method, path, body, signal) => {
+    try {
+      const response = await rest.send(path, { method, signal, ...(body === undefined ? {} : { body }) })
+      return { status: response.status, body: parseJson(await response.text()) }
+    } catch (thrown) {
+      if (thrown instanceof RefusedError) return { status: thrown.status, body: parseJson(thrown.body) }
+      if (thrown instanceof UnreachableError) throw new Error(faultAsText(thrown), { cause: thrown })
+      throw thrown
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// Tools for what is around windows: sessions, what the cache has spared, health, and automatic freezing.
+
+import { z } from 'zod'
+import { overflowPolicies } from '../base/tenants.ts'
+import { additive, readOnly, type Tool, tool } from './tool.ts'
+
+interface SessionAnswer {
+  readonly id: string
+  readonly model?: string
+  readonly turns: number
+  readonly last_turn_at: string
+  readonly base_window?: string
+  readonly limit?: number
+  readonly usage?: {
+    readonly prompt_tokens: number
+    readonly total_tokens: number
+    readonly cached_tokens: number | null
+  }
+}
+
+interface Page {
+  readonly data: readonly SessionAnswer[]
+  readonly next_cursor?: string
+}
+
+interface NearLimit {
+  readonly chosen: { readonly freeze_at?: number; readonly overflow?: string }
+}
+
+const LIST_LIMIT = 20
+/** Sessions whose last turns tell how much was cached. */
+const COUNTED = 100
+const NEAR_LIMIT = '/cwm/v1/tenants/me/near-limit'
+
+export const cacheTools: readonly Tool[] = [
+  tool({
+    name: 'session_list',
+    description: 'List sessions and how full each context is',
+    input: z.strictObject({ limit: z.int().min(1).max(100).optional(), cursor: z.string().optional() }),
+    annotations: readOnly,
+    run: async ({ limit = LIST_LIMIT, cursor }, call) => {
+      const query = new URLSearchParams({ limit: String(limit), ...(cursor === undefined ? {} : { cursor }) })
+      const { data, next_cursor } = await call.ask<Page>('GET', `/cwm/v1/sessions?${query}`)
+      return { sessions: data.map(brief), ...(next_cursor === undefined ? {} : { next_cursor }) }
+    },
+  }),
+  tool({
+    name: 'cache_stats',
+    description: 'Show what you hold, and what share of the last prompts was cached',
+    input: z.strictObject({}),
+    annotations: readOnly,
+    run: async (_, call) => {
+      const [tenant, { data }] = await Promise.all([
+        call.ask<{ usage: object; limits: object }>('GET', '/cwm/v1/tenants/me'),
+        call.ask<Page>('GET', `/cwm/v1/sessions?limit=${COUNTED}`),
+      ])
+      const told = data.flatMap(({ usage }) => (usage === undefined || usage.cached_tokens === null ? [] : [usage]))
+      const prompts = told.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0)
+      const cached = told.reduce((sum, { cached_tokens }) => sum + (cached_tokens ?? 0), 0)
+      return {
+        ...tenant.usage,
+        limits: tenant.limits,
+        last_turns: {
+          sessions: told.length,
+          prompt_tokens: prompts,
+          cached_tokens: cached,
+          cached_share: prompts === 0 ? null : Math.round((1_000 * cached) / prompts) / 1_000,
+        },
+      }
+    },
+  }),
+  tool({
+    name: 'health_check',
+    description: 'Show whether engine, LMCache and store answer',
+    input: z.strictObject({}),
+    annotations: readOnly,
+    run: async (_, call) => await call.ask<object>('GET', '/cwm/v1/health'),
+  }),
+  tool({
+    name: 'auto_freeze_config',
+    description: 'Show or change what happens near the context limit',
+    input: z.strictObject({
+      enabled: z.boolean().optional(),
+      freeze_at: z.number().min(0).max(1).optional().describe('Share of the limit'),
+      overflow: z.enum(overflowPolicies).optional(),
+    }),
+    annotations: { ...additive, idempotentHint: true },
+    run: async ({ enabled, freeze_at, overflow }, call) => {
+      const now = await call.ask<NearLimit>('GET', NEAR_LIMIT)
+      if (enabled === undefined && freeze_at === undefined && overflow === undefined) return now
+      // Switched on without a share: the operator's.
+      const { freeze_at: before, ...rest } = now.chosen
+      const kept = enabled === true && before === 0 ? undefined : before
+      const share = enabled === false ? 0 : (freeze_at ?? kept)
+      const body = {
+        ...rest,
+        ...(share === undefined ? {} : { freeze_at: share }),
+        ...(overflow === undefined ? {} : { overflow }),
+      }
+      return await call.ask<object>('PUT', NEAR_LIMIT, body)
+    },
+  }),
+]
+
+function brief({ id, model, turns, last_turn_at, base_window, limit, usage }: SessionAnswer) {
+  return {
+    id,
+    turns,
+    last_turn_at,
+    ...(model === undefined ? {} : { model }),
+    ...(base_window === undefined ? {} : { window: base_window }),
+    ...(usage === undefined ? {} : { used: usage.total_tokens, cached: usage.cached_tokens }),
+    ...(limit === undefined ? {} : { limit }),
+  }
+}

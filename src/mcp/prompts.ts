@@ -1,0 +1,32 @@
+// A prompt by which a person has an agent go on from a window.
+
+import type { McpServer } from '@modelcontextprotocol/server'
+import { z } from 'zod'
+import { ask, type ToolParts } from './tool.ts'
+
+interface Window {
+  readonly name: string
+  readonly note?: string
+  readonly messages?: number
+  readonly receipt?: { readonly tokens: number; readonly restorable_tokens: number }
+}
+
+export function addPrompts(server: McpServer, { rest }: ToolParts): void {
+  const about = {
+    title: 'Continue a window',
+    description: 'Go on from a frozen context',
+    argsSchema: z.object({ window_name: z.string(), task: z.string().optional() }),
+  }
+  server.registerPrompt('continue_window', about, async ({ window_name: name, task }, ctx) => {
+    const path = `/cwm/v1/windows/${encodeURIComponent(name)}`
+    const { note, messages, receipt } = await ask<Window>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
+    const size =
+      receipt === undefined ? '' : `, ${receipt.tokens} tokens of which ${receipt.restorable_tokens} can be restored`
+    const text = [
+      `Call window_thaw with window_name "${name}"${task === undefined ? '' : ' and this task as continuation_prompt'}.`,
+      `The window holds ${messages ?? 'some'} messages${size}.${note === undefined ? '' : ` Its note: ${note}`}`,
+      ...(task === undefined ? [] : [`Task: ${task}`]),
+    ].join('\n')
+    return { messages: [{ role: 'user', content: { type: 'text', text } }] }
+  })
+}

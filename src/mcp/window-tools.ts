@@ -1,0 +1,150 @@
+// Tools for windows: freeze, thaw, list, status, clone, delete.
+
+import { z } from 'zod'
+import { sessionOf } from './session.ts'
+import { additive, destructive, readOnly, type Tool, tool } from './tool.ts'
+
+interface WindowAnswer {
+  readonly name: string
+  readonly state: string
+  readonly tags?: readonly string[]
+  readonly note?: string
+  readonly model?: string
+  readonly parent?: string
+  readonly session_id?: string
+  readonly created_at?: string
+  readonly receipt?: { readonly tokens: number; readonly restorable_tokens: number; readonly durability: string }
+}
+
+const tags = z.array(z.string()).optional()
+const text = z.string().optional()
+const session = text.describe('Found by itself through the proxy')
+const limit = z.int().min(1).max(100).optional()
+const LIST_LIMIT = 20
+
+const windowPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
+
+export const windowTools: readonly Tool[] = [
+  tool({
+    name: 'window_freeze',
+    description: 'Save a session as a named window: messages and KV cache',
+    input: z.strictObject({ session_id: session, window_name: z.string(), description: text, tags }),
+    annotations: additive,
+    run: async ({ session_id, window_name: name, description, tags }, call) => {
+      const id = await sessionOf('window_freeze', session_id, call)
+      const body = { name, session_id: id, ...labels(description, tags) }
+      return await call.progress(`freezing ${name}`, () => call.ask<WindowAnswer>('POST', '/cwm/v1/windows', body))
+    },
+  }),
+  tool({
+    name: 'window_thaw',
+    description: 'Bring a window back into a new session; tells how many tokens were restored',
+    input: z.strictObject({
+      window_name: z.string(),
+      new_session_id: text,
+      continuation_prompt: text.describe('To be sent as the next message'),
+    }),
+    annotations: additive,
+    run: async ({ window_name: name, new_session_id, continuation_prompt }, call) => {
+      const body = new_session_id === undefined ? {} : { session_id: new_session_id }
+      const receipt = await call.progress(`thawing ${name}`, () =>
+        call.ask<{ session_id: string }>('POST', `${windowPath(name)}/thaw`, body),
+      )
+      const { session_id: id } = receipt
+      // Nobody but the agent can speak for its user: the turn is its own to send.
+      return {
+        ...receipt,
+        next: {
+          send: continuation_prompt ?? 'only what is new: the window stands before it',
+          header: `x-cwm-session: ${id}`,
+          base_url: `/cwm/s/${id}/v1`,
+        },
+      }
+    },
+  }),
+  tool({
+    name: 'window_list',
+    description: 'List windows',
+    input: z.strictObject({
+      tags,
+      model: text,
+      session_id: text,
+      search: text.describe('In the name'),
+      sort_by: z.enum(['created', 'name', 'thawed', 'tokens']).optional(),
+      sort_order: z.enum(['asc', 'desc']).optional(),
+      limit,
+      cursor: text,
+    }),
+    annotations: readOnly,
+    run: async ({ tags = [], sort_by: sort, sort_order: order, limit = LIST_LIMIT, ...filters }, call) => {
+      const query = new URLSearchParams(tags.map((tag): [string, string] => ['tag', tag]))
+      for (const [name, value] of Object.entries({ ...filters, sort, order, limit })) {
+        if (value !== undefined) query.append(name, String(value))
+      }
+      const page = await call.ask<{ data: readonly WindowAnswer[]; next_cursor?: string }>(
+        'GET',
+        `/cwm/v1/windows?${query}`,
+      )
+      const { data, next_cursor } = page
+      return { windows: data.map(brief), ...(next_cursor === undefined ? {} : { next_cursor }) }
+    },
+  }),
+  tool({
+    name: 'window_status',
+    description: 'Show a window and its receipt, or a session and how full it is',
+    input: z.strictObject({ window_name: text, session_id: session }),
+    annotations: readOnly,
+    run: async ({ window_name: name, session_id }, call) => {
+      if (name !== undefined) return await call.ask<WindowAnswer>('GET', windowPath(name))
+      const id = await sessionOf('window_status', session_id, call)
+      return await call.ask<object>('GET', `/cwm/v1/sessions/${encodeURIComponent(id)}`)
+    },
+  }),
+  tool({
+    name: 'window_clone',
+    description: 'Give a window, or its first messages, another name',
+    input: z.strictObject({
+      source_window: z.string(),
+      new_window_name: z.string(),
+      at: z.int().min(1).optional().describe('How many messages'),
+      description: text,
+      tags,
+    }),
+    annotations: additive,
+    run: async ({ source_window: source, new_window_name: name, at, description, tags }, call) => {
+      const body = { name, ...(at === undefined ? {} : { at }), ...labels(description, tags) }
+      return await call.progress(`cloning ${source}`, () =>
+        call.ask<WindowAnswer>('POST', `${windowPath(source)}/clone`, body),
+      )
+    },
+  }),
+  tool({
+    name: 'window_delete',
+    description: 'Delete a window and its KV for good; answers what is left',
+    input: z.strictObject({ window_name: z.string() }),
+    annotations: destructive,
+    run: async ({ window_name: name }, call) =>
+      await call.progress(`deleting ${name}`, () => call.ask<object>('DELETE', windowPath(name))),
+  }),
+]
+
+function labels(note: string | undefined, tags: string[] | undefined) {
+  return { ...(note === undefined ? {} : { note }), ...(tags === undefined ? {} : { tags }) }
+}
+
+/** What tells windows apart, in few tokens. */
+function brief({ name, state, tags, note, model, parent, session_id, created_at, receipt }: WindowAnswer) {
+  return {
+    name,
+    state,
+    ...(receipt === undefined
+      ? {}
+      : { tokens: receipt.tokens, restorable: receipt.restorable_tokens, stored: receipt.durability }),
+    ...(tags === undefined || tags.length === 0 ? {} : { tags }),
+    ...(note === undefined ? {} : { note }),
+    ...(model === undefined ? {} : { model }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(session_id === undefined ? {} : { session_id }),
+    ...(created_at === undefined ? {} : { created_at }),
+  }
+}

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest'
+import type { Caller, TenantChoices } from '../base/tenants.ts'
+import { Choices } from './choices.ts'
+
+const caller = { tenant: 'acme', policy: { nearLimit: { freezeAt: 0.75, overflow: 'pass' } } } as Caller
+const chosen = async (choices: Choices) => {
+  const { freezeAt, overflow } = (await choices.applyTo(caller)).policy.nearLimit
+  return { freezeAt, overflow }
+}
+
+/** A store of one tenant's choices, and how often it was read. */
+function aStore(initial: TenantChoices = {}) {
+  const store = {
+    choices: initial,
+    reads: 0,
+    away: false,
+    getChoices: async () => {
+      store.reads++
+      if (store.away) throw new Error('away')
+      return store.choices
+    },
+    putChoices: async (_: string, choices: TenantChoices) => {
+      store.choices = choices
+    },
+  }
+  return store
+}
+
+describe('Choices', () => {
+  it('lie over the policy, and are read once', async () => {
+    const store = aStore({ overflow: 'reject' })
+    const choices = new Choices(store, () => 0)
+
+    const all = await Promise.all([chosen(choices), chosen(choices)])
+    const later = choices.applyTo(caller)
+
+    expect(all).toEqual(Array(2).fill({ freezeAt: 0.75, overflow: 'reject' }))
+    expect(later).not.toBeInstanceOf(Promise)
+    expect(store.reads).toBe(1)
+  })
+
+  it('are the same object’s policy where nothing was chosen', async () => {
+    expect(await new Choices(aStore(), () => 0).applyTo(caller)).toBe(caller)
+  })
+
+  it('hold at once where they were put, and elsewhere after five seconds', async () => {
+    let now = 0
+    const store = aStore()
+    const [here, there] = [new Choices(store, () => now), new Choices(store, () => now)]
+    await chosen(there)
+
+    await here.put('acme', { freezeAt: 0 })
+
+    expect((await chosen(here)).freezeAt).toBe(0)
+    expect((await chosen(there)).freezeAt).toBe(0.75)
+    now = 5_001
+    await chosen(there)
+    await new Promise(setImmediate)
+    expect((await chosen(there)).freezeAt).toBe(0)
+  })
+
+  it('are what they were while the store is away, and the operator’s where nothing is known', async () => {
+    let now = 0
+    const store = aStore({ overflow: 'reject' })
+    const [knows, knowsNot] = [new Choices(store, () => now), new Choices(store, () => now)]
+    await chosen(knows)
+    store.away = true
+    now = 10_000
+
+    expect((await chosen(knows)).overflow).toBe('reject')
+    expect((await chosen(knowsNot)).overflow).toBe('pass')
+    await expect(knows.get('acme')).rejects.toThrow('away')
+    store.away = false
+    await chosen(knowsNot)
+    await new Promise(setImmediate)
+    expect((await chosen(knowsNot)).overflow).toBe('reject')
+  })
+
+  it('are not what was read before they were put', async () => {
+    const store = aStore()
+    const choices = new Choices(store, () => Date.now())
+    let answer: (choices: TenantChoices) => void = () => {}
+    store.getChoices = () =>
+      new Promise((resolve) => {
+        answer = resolve
+      })
+    const reading = choices.get('acme')
+
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    await choices.put('acme', { freezeAt: 0.5 })
+    answer({})
+
+    expect(await reading).toEqual({ freezeAt: 0.5 })
+    expect((await chosen(choices)).freezeAt).toBe(0.5)
+  })
+})

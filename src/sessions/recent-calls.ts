@@ -1,0 +1,84 @@
+// Which session has just called one of cwm's tools. A model does not know its session: the call that arrives here is the one that was
+// seen in a reply, if only one session's had it.
+
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import type { Now } from '../base/clock.ts'
+import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
+import { type ToolName, toolOf } from '../base/tool-names.ts'
+
+/** Calls that are remembered, of all tenants. */
+const MAX_CALLS = 10_000
+/** A person may be asked before an agent's call is made. */
+const REMEMBERED_MS = 600_000
+/** Sessions of one call: two are one too many already. */
+const MAX_SESSIONS = 8
+
+export class RecentCalls {
+  readonly #calls: LRUCache<string, readonly string[]>
+
+  constructor(now: Now) {
+    this.#calls = new LRUCache({ max: MAX_CALLS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now } })
+  }
+
+  /** Looks through a reply, in any dialect. */
+  note(tenant: string, session: string, messages: readonly JsonValue[]): void {
+    for (const { name, args } of messages.flatMap(callsIn)) {
+      const tool = toolOf(name)
+      if (tool === undefined) continue
+      const key = keyOf(tenant, tool, args)
+      const others = (this.#calls.get(key) ?? []).filter((id) => id !== session)
+      this.#calls.set(key, [session, ...others].slice(0, MAX_SESSIONS))
+    }
+  }
+
+  /** Ids of the tenant's sessions whose replies held this call in the last ten minutes, newest first. */
+  find(tenant: string, tool: ToolName, args: JsonObject): readonly string[] {
+    return this.#calls.get(keyOf(tenant, tool, args)) ?? []
+  }
+}
+
+interface SeenCall {
+  readonly name: string
+  readonly args: JsonValue | undefined
+}
+
+/** Calls of chat completions (`tool_calls`), responses (`function_call`) and messages (`tool_use`). */
+function callsIn(message: JsonValue): SeenCall[] {
+  if (!isObject(message)) return []
+  const found: SeenCall[] = []
+  for (const call of objectsIn(message.tool_calls)) {
+    if (isObject(call.function)) found.push(...callOf(call.function.name, call.function.arguments))
+  }
+  for (const block of objectsIn(message.content)) {
+    if (block.type === 'tool_use') found.push(...callOf(block.name, block.input))
+  }
+  if (message.type === 'function_call') found.push(...callOf(message.name, message.arguments))
+  return found
+}
+
+function callOf(name: JsonValue | undefined, args: JsonValue | undefined): SeenCall[] {
+  if (typeof name !== 'string') return []
+  return [{ name, args: typeof args === 'string' ? parseJson(args) : args }]
+}
+
+function objectsIn(value: JsonValue | undefined): JsonObject[] {
+  return Array.isArray(value) ? (value as readonly JsonValue[]).filter(isObject) : []
+}
+
+function keyOf(tenant: string, tool: ToolName, args: JsonValue | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify([tenant, tool, sorted(isObject(args) ? args : {})]))
+    .digest('base64url')
+}
+
+/** The same arguments in the same order, whoever wrote them. */
+function sorted(value: JsonValue | undefined): JsonValue | undefined {
+  if (Array.isArray(value)) return (value as readonly JsonValue[]).map((one) => sorted(one) ?? null)
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((name) => [name, sorted(value[name]) ?? null]),
+  )
+}
