@@ -7,7 +7,7 @@ const levels = {
   3: ['context'],
   4: ['upstream', 'lmcache', 'store', 'sessions', 'sim'],
   5: ['windows'],
-  6: ['proxy', 'api', 'config', 'doctor', 'mcp'],
+  6: ['proxy', 'api', 'config', 'doctor', 'mcp', 'dashboard'],
 }
 const rooms = Object.values(levels).flat()
 const inRooms = (names) => `^src/(${names.join('|')})/`
@@ -67,7 +67,7 @@ module.exports = {
     onlyIn('undici', 'undici', '^src/upstream/'),
     onlyIn('libsql', 'libsql', '^src/store/(sqlite|data-dir-lock)'),
     onlyIn('ioredis', 'ioredis', '^src/store/redis'),
-    onlyIn('hono', '(hono|@hono)', '^src/(api/|app\\.ts)'),
+    onlyIn('hono', '(hono|@hono)', '^src/(api/|dashboard/|app\\.ts)'),
     onlyIn('pino', 'pino', '^src/base/logger'),
     onlyIn('prom-client', 'prom-client', '^src/base/metrics'),
     onlyIn('commander', 'commander', '^src/cli/'),
@@ -82,7 +82,7 @@ module.exports = {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],
-      extensions: ['.ts', '.js'],
+      extensions: ['.ts', '.tsx', '.js'],
     },
   },
 }

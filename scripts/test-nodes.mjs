@@ -61,6 +61,14 @@ try {
     const found = (await run(`node ${major}`, node, ['--version'])).trim()
     const main = join(app, 'node_modules', name, 'dist', 'cli', 'main.js')
     await run(`${found}: cwm demo, as installed`, node, [main, 'demo'], { env, cwd: app })
+    const pages = [
+      `import { Assets } from '${name}/dist/dashboard/assets.js'`,
+      "if (!(await new Assets().root()).startsWith('/cwm/ui/assets/')) process.exit(1)",
+    ].join('\n')
+    await run(`${found}: the files of the dashboard, as installed`, node, ['--input-type=module', '-e', pages], {
+      env,
+      cwd: app,
+    })
     if (!quick) await run(`${found}: all tests`, node, ['node_modules/vitest/vitest.mjs', 'run'], { env })
   }
 } finally {

@@ -2,12 +2,15 @@
 
 import { getRequestListener } from '@hono/node-server'
 import { createApi } from './api/api.ts'
+import type { Bindings } from './api/bindings.ts'
+import { callInProcess } from './api/in-process.ts'
 import { every } from './background.ts'
 import { CwmError, toCwmError } from './base/errors.ts'
 import type { Logger } from './base/logger.ts'
 import { createMetrics } from './base/metrics.ts'
 import { policiesOf } from './config/policies.ts'
 import type { Settings } from './config/schema.ts'
+import { createDashboard } from './dashboard/dashboard.tsx'
 import { discoverUpstream } from './discovery.ts'
 import { readHealth } from './health.ts'
 import { LmcacheLink } from './lmcache/link.ts'
@@ -36,6 +39,7 @@ import { RetainedTurns } from './sessions/retained.ts'
 import { scopeOf } from './sessions/scope.ts'
 import { KnownSizes } from './sessions/sizes.ts'
 import { Tenants } from './sessions/tenants.ts'
+import { BUCKET_MS, Timeline } from './sessions/timeline.ts'
 import { SessionTracker } from './sessions/tracker.ts'
 import { userOf } from './sessions/user.ts'
 import { stopInOrder } from './stop.ts'
@@ -191,6 +195,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     const newest = new NewestSessions(tracking.newest)
     const calls = new RecentCalls(now)
     const choices = new Choices(store, now)
+    const timeline = new Timeline(now)
     const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
     closers.push(() => breaks.settle())
     const admission = new Admission(
@@ -225,6 +230,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         sizes: new KnownSizes(tracking.sizes),
         calls,
         choices,
+        timeline,
         events,
         models,
         listModels: (apiKey, signal) => models.page(apiKey, signal),
@@ -267,6 +273,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       events,
       calls,
       choices,
+      timeline,
+      bucketMs: BUCKET_MS,
       mcp: (request, rest) => mcp.handle(request, rest),
       metrics,
       log,
@@ -286,6 +294,12 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       health: () => readHealth(upstream, lmcache, store),
       readiness: (leftOut) => readiness.read(leftOut),
     })
+    if (settings.dashboard) {
+      const callRest = (env: Bindings['Bindings']) => callInProcess(api.fetch, env)
+      const loginKey = deriver.key('dashboard login')
+      api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, now, log }))
+      for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
+    }
     const apiListener = getRequestListener(api.fetch)
 
     const findings = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)

@@ -105,6 +105,33 @@ export const chooseNearLimit = createRoute({
   },
 })
 
+export const timelineSchema = z
+  .object({
+    bucket_ms: count,
+    buckets: z.array(
+      z.object({
+        at: z.iso.datetime(),
+        turns: count,
+        prompt_tokens: count,
+        cached_tokens: count,
+        streams: count,
+        mean_ttft_ms: z.number().nullable().describe('From dispatch to the first byte; null without streams'),
+        max_ttft_ms: z.number().nullable(),
+      }),
+    ),
+  })
+  .openapi('Timeline')
+
+export const showTimeline = createRoute({
+  method: 'get',
+  path: '/cwm/v1/tenants/me/timeline',
+  summary: 'The last hour of this tenant on this proxy: cached share and time to first token',
+  responses: {
+    200: json(timelineSchema, 'Buckets that hold anything, oldest first; a restart begins anew'),
+    ...failures,
+  },
+})
+
 export const listAudit = createRoute({
   method: 'get',
   path: '/cwm/v1/audit',

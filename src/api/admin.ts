@@ -6,6 +6,7 @@ import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { Page, PageRequest, Store } from '../base/store.ts'
 import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
 import type { Choices } from '../sessions/choices.ts'
+import type { Timeline } from '../sessions/timeline.ts'
 import {
   type auditEntrySchema,
   chooseNearLimit,
@@ -13,7 +14,9 @@ import {
   type nearLimitSchema,
   showNearLimit,
   showTenant,
+  showTimeline,
   type tenantSchema,
+  type timelineSchema,
 } from './admin-routes.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { pageToWire } from './wire.ts'
@@ -23,6 +26,9 @@ export interface AdminHandlerParts {
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
   readonly choices: Pick<Choices, 'forget' | 'get' | 'put'>
+  readonly timeline: Pick<Timeline, 'forget' | 'of'>
+  /** Length of its buckets. */
+  readonly bucketMs: number
   /** Whose records the caller may read; undefined: everybody's. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
 }
@@ -51,6 +57,8 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
     return c.json(nearLimitToWire(policy, chosen), 200)
   })
 
+  app.openapi(showTimeline, (c) => c.json(timelineToWire(parts.timeline.of(callerOf(c).tenant), parts.bucketMs), 200))
+
   app.openapi(listAudit, async (c) => {
     const tenant = tenantInView(c.env.incoming)
     const { limit, cursor } = c.req.valid('query')
@@ -68,6 +76,21 @@ function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoices): z.
       ...(chosen.freezeAt === undefined ? {} : { freeze_at: chosen.freezeAt }),
       ...(chosen.overflow === undefined ? {} : { overflow: chosen.overflow }),
     },
+  }
+}
+
+function timelineToWire(buckets: ReturnType<Timeline['of']>, bucketMs: number): z.infer<typeof timelineSchema> {
+  return {
+    bucket_ms: bucketMs,
+    buckets: buckets.map(({ at, turns, promptTokens, cachedTokens, streams, ttftMs, slowestMs }) => ({
+      at: new Date(at).toISOString(),
+      turns,
+      prompt_tokens: promptTokens,
+      cached_tokens: cachedTokens,
+      streams,
+      mean_ttft_ms: streams === 0 ? null : Math.round(ttftMs / streams),
+      max_ttft_ms: streams === 0 ? null : Math.round(slowestMs),
+    })),
   }
 }
 

@@ -18,6 +18,7 @@ import type { EventLog } from '../sessions/events.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
+import { callInProcess } from './in-process.ts'
 import { type healthSchema, type readinessSchema, showHealth, showLiveness, showReadiness } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
@@ -42,7 +43,7 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
 }
 
 const MAX_BODY_BYTES = 64 * 1024
-const jsonType = { 'content-type': 'application/json' }
+const PAGES = '/cwm/ui/'
 
 /** The Hono app for everything under `/cwm/` that is not forwarded. */
 export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
@@ -123,11 +124,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   app.all('/cwm/mcp', async (c) => {
     // Also for what asks nothing of a tenant: who has no key learns nothing here.
     parts.callerOf(c.env.incoming)
-    return await parts.mcp(c.req.raw, async (method, path, body, signal) => {
-      const init = { method, signal, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: jsonType }) }
-      const answer = await app.fetch(new Request(new URL(path, 'http://cwm'), init), c.env)
-      return { status: answer.status, body: await answer.json() }
-    })
+    return await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
   })
 
   app.doc31('/cwm/openapi.json', {
@@ -153,6 +150,8 @@ function checkRequest(c: Context<Bindings>): void {
     throw new CwmError('FORBIDDEN_HOST', 'requests from pages of another origin are refused', { param: 'origin' })
   }
   if (['GET', 'HEAD', 'OPTIONS', 'DELETE'].includes(c.req.method)) return
+  // The dashboard's forms. Browsers tell the origin of every form that is posted, and that was looked at.
+  if (c.req.path.startsWith(PAGES)) return
   // What no route takes changes nothing, and is better told that than what it would have had to send.
   if (matchedRoutes(c).every(({ method }) => method === 'ALL')) return
   const type = c.req.header('content-type') ?? ''

@@ -9,6 +9,7 @@ import type { Choices } from '../sessions/choices.ts'
 import type { EventLog } from '../sessions/events.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
+import type { Timeline } from '../sessions/timeline.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase.ts'
@@ -26,6 +27,7 @@ export interface SessionHandlerParts {
   readonly events: Pick<EventLog, 'settle'>
   readonly calls: Pick<RecentCalls, 'find'>
   readonly choices: Pick<Choices, 'forget' | 'get' | 'put'>
+  readonly timeline: Pick<Timeline, 'forget' | 'of'>
   readonly now: () => number
 }
 
@@ -82,6 +84,7 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
     const { tenant, operation } = callerOf(c)
     const erasure = await eraseTenant(parts, deletions, tenant, operation.actor)
     parts.choices.forget(tenant)
+    parts.timeline.forget(tenant)
     return c.json(erasureToWire(erasure), 200)
   })
 }

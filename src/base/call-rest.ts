@@ -1,5 +1,7 @@
 // REST as another face of cwm calls it: the rules, the checks and the words of refusal are REST's.
 
+import { isObject } from './json.ts'
+
 /** Answers status and JSON, whatever the status. Rejects where nobody answers, and on abort. */
 export type CallRest = (
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
@@ -7,3 +9,34 @@ export type CallRest = (
   body: object | undefined,
   signal: AbortSignal,
 ) => Promise<{ readonly status: number; readonly body: unknown }>
+
+/** Refused by REST, in its words; or nobody answered, with status 0. */
+export class RestError extends Error {
+  override readonly name = 'RestError'
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** The JSON of a success. Throws `RestError`, and what aborted it. */
+export async function askRest<T>(
+  rest: CallRest,
+  method: Parameters<CallRest>[0],
+  path: string,
+  body: object | undefined,
+  signal: AbortSignal,
+): Promise<T> {
+  const answer = await rest(method, path, body, signal).catch((thrown: unknown) => {
+    signal.throwIfAborted()
+    throw new RestError(0, thrown instanceof Error ? thrown.message : 'cwm does not answer')
+  })
+  // A sick upstream is an answer too, and says what does not work.
+  const isHealth = path === '/cwm/v1/health' && isObject(answer.body) && answer.body.status !== undefined
+  if (answer.status < 300 || isHealth) return answer.body as T
+  const error = isObject(answer.body) ? answer.body.error : undefined
+  const words = isObject(error) && typeof error.message === 'string' ? error.message : `cwm answered ${answer.status}`
+  throw new RestError(answer.status, words)
+}

@@ -258,6 +258,7 @@ const shape = {
     .describe(
       'Time for answers and freezes under way to end once cwm accepts nothing any more; then they are broken, milliseconds',
     ),
+  dashboard: flag.default(true).describe('Whether the pages under `/cwm/` are there'),
   log_level: oneOf(logLevels).default('info').describe('Least level that is logged, to standard error'),
 }
 

@@ -2,7 +2,8 @@
 
 import type { McpServer } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { ask, type ToolParts } from './tool.ts'
+import { askRest } from '../base/call-rest.ts'
+import type { ToolParts } from './tool.ts'
 
 interface Window {
   readonly name: string
@@ -19,7 +20,7 @@ export function addPrompts(server: McpServer, { rest }: ToolParts): void {
   }
   server.registerPrompt('continue_window', about, async ({ window_name: name, task }, ctx) => {
     const path = `/cwm/v1/windows/${encodeURIComponent(name)}`
-    const { note, messages, receipt } = await ask<Window>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
+    const { note, messages, receipt } = await askRest<Window>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
     const size =
       receipt === undefined ? '' : `, ${receipt.tokens} tokens of which ${receipt.restorable_tokens} can be restored`
     const text = [

@@ -1,7 +1,8 @@
 // Windows as resources: what is known of each, as JSON. Messages stay behind: they may be megabytes, and a thaw brings them where they belong.
 
 import { type McpServer, ResourceTemplate } from '@modelcontextprotocol/server'
-import { ask, type ToolParts } from './tool.ts'
+import { askRest } from '../base/call-rest.ts'
+import type { ToolParts } from './tool.ts'
 
 interface Page {
   readonly data: readonly { readonly name: string; readonly note?: string }[]
@@ -13,7 +14,7 @@ const uriOf = (name: string) => `cwm://windows/${encodeURIComponent(name)}`
 export function addResources(server: McpServer, { rest }: ToolParts): void {
   const template = new ResourceTemplate('cwm://windows/{name}', {
     list: async (ctx) => {
-      const { data } = await ask<Page>(rest, 'GET', `/cwm/v1/windows?limit=${LISTED}`, undefined, ctx.mcpReq.signal)
+      const { data } = await askRest<Page>(rest, 'GET', `/cwm/v1/windows?limit=${LISTED}`, undefined, ctx.mcpReq.signal)
       const resources = data.map(({ name, note }) => ({
         uri: uriOf(name),
         name,
@@ -26,7 +27,7 @@ export function addResources(server: McpServer, { rest }: ToolParts): void {
   const about = { title: 'Windows', description: 'Frozen contexts, newest first', mimeType: 'application/json' }
   server.registerResource('windows', template, about, async (uri, { name }, ctx) => {
     const path = `/cwm/v1/windows/${encodeURIComponent(decodeURIComponent(String(name)))}`
-    const window = await ask<object>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
+    const window = await askRest<object>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
     return { contents: [{ uri: uri.href, mimeType: 'application/json', text: JSON.stringify(window) }] }
   })
 }

@@ -2,8 +2,8 @@
 
 import type { CallToolResult, McpServer, ServerContext, ToolAnnotations } from '@modelcontextprotocol/server'
 import type { z } from 'zod'
-import type { CallRest } from '../base/call-rest.ts'
-import { isObject, type JsonObject } from '../base/json.ts'
+import { askRest, type CallRest, RestError } from '../base/call-rest.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { ToolName } from '../base/tool-names.ts'
 
 export interface ToolParts {
@@ -15,7 +15,7 @@ export interface ToolCall {
   /** As they came, before they were parsed: a session is found by them. */
   readonly given: JsonObject
   readonly signal: AbortSignal
-  /** The JSON of a success. Throws `ToolError` with REST's words. */
+  /** The JSON of a success. Throws `RestError` with REST's words. */
   ask<T>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T>
   /** Does what may take long, and says so each second to an agent that asked for progress. */
   progress<T>(what: string, work: () => Promise<T>): Promise<T>
@@ -32,7 +32,7 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject> {
 /** For its types alone. */
 export const tool = <Input extends z.ZodObject>(given: Tool<Input>): Tool => given as unknown as Tool
 
-/** Refused, in words for the agent. */
+/** Refused by the tool itself, in words for the agent. */
 export class ToolError extends Error {
   override readonly name = 'ToolError'
 }
@@ -55,38 +55,18 @@ export function addTool(
       const call: ToolCall = {
         given: args as JsonObject,
         signal: ctx.mcpReq.signal,
-        ask: (method, path, body) => ask(rest, method, path, body, ctx.mcpReq.signal),
+        ask: (method, path, body) => askRest(rest, method, path, body, ctx.mcpReq.signal),
         progress: (what, work) => withProgress(ctx, what, work),
       }
       try {
         const result = await run(args, call)
         return { content: [{ type: 'text', text: JSON.stringify(result) }], structuredContent: { ...result } }
       } catch (thrown) {
-        if (!(thrown instanceof ToolError)) throw thrown
+        if (!(thrown instanceof ToolError || thrown instanceof RestError)) throw thrown
         return { content: [{ type: 'text', text: thrown.message }], isError: true }
       }
     },
   )
-}
-
-/** Throws `ToolError` for a refusal, and where nobody answers. */
-export async function ask<T>(
-  rest: CallRest,
-  method: Parameters<CallRest>[0],
-  path: string,
-  body: object | undefined,
-  signal: AbortSignal,
-): Promise<T> {
-  const answer = await rest(method, path, body, signal).catch((thrown: unknown) => {
-    signal.throwIfAborted()
-    throw new ToolError(thrown instanceof Error ? thrown.message : 'cwm does not answer')
-  })
-  // A sick upstream is an answer too, and says what does not work.
-  const isHealth = path === '/cwm/v1/health' && isObject(answer.body) && answer.body.status !== undefined
-  if (answer.status < 300 || isHealth) return answer.body as T
-  const error = isObject(answer.body) ? answer.body.error : undefined
-  const words = isObject(error) && typeof error.message === 'string' ? error.message : `cwm answered ${answer.status}`
-  throw new ToolError(words)
 }
 
 async function withProgress<T>(ctx: ServerContext, what: string, work: () => Promise<T>): Promise<T> {

@@ -12,6 +12,7 @@ import { rulesOf } from '../dialects/index.ts'
 import type { Choices } from '../sessions/choices.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
+import type { Timeline } from '../sessions/timeline.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
@@ -61,6 +62,7 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
   readonly choices: Pick<Choices, 'applyTo'>
+  readonly timeline: Pick<Timeline, 'began' | 'used'>
   /** Undefined: none are sent. */
   readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
   readonly log: Logger
@@ -176,6 +178,7 @@ export class ProxyHandler {
       streams: false,
       ownUsage: false,
       observed: () => {},
+      began: undefined,
       delivered: () => {},
     })
   }
@@ -260,6 +263,7 @@ export class ProxyHandler {
           client.set('x-cwm-context', contextHeader(turn.session.record))
         },
         delivered: () => memory.delivered(),
+        began: isTruthy(json.stream) ? (ms) => this.#parts.timeline.began(caller.tenant, ms) : undefined,
       })
     } catch (error) {
       reservation?.release()
@@ -299,6 +303,7 @@ export class ProxyHandler {
       readonly ownUsage: boolean
       readonly observed: (observation: Observation | undefined, status: number) => void
       readonly delivered: () => void
+      readonly began: ((ms: number) => void) | undefined
     },
   ): void {
     const { upstream, metrics, now, incomingHeaders } = this.#parts
@@ -319,7 +324,11 @@ export class ProxyHandler {
         headers: (status) => {
           note.status = status
         },
-        began: () => metrics.ttft.observe(note.route, (now() - dispatched) / 1000),
+        began: () => {
+          const ms = now() - dispatched
+          metrics.ttft.observe(note.route, ms / 1000)
+          turn.began?.(ms)
+        },
         observed: turn.observed,
         delivered: () => {
           note.delivered = true

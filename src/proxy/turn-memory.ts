@@ -14,6 +14,7 @@ import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
+import type { Timeline } from '../sessions/timeline.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { AutoFreezer } from '../windows/auto-freeze.ts'
 import { promptOfTurn } from '../windows/prompt-of-turn.ts'
@@ -31,6 +32,7 @@ export interface MemoryParts {
   readonly autoFreezer: AutoFreezer
   readonly sizes: KnownSizes
   readonly calls: Pick<RecentCalls, 'note'>
+  readonly timeline: Pick<Timeline, 'used'>
   readonly events: EventSink
   readonly behindWindowMark: (boundary: string) => string
   readonly log: Logger
@@ -125,6 +127,7 @@ export class TurnMemory {
       metrics.promptTokens.inc(usage.promptTokens)
       metrics.cachedTokens.inc(usage.cachedTokens ?? 0)
       metrics.completionTokens.inc(usage.completionTokens)
+      this.#parts.timeline.used(this.#caller.tenant, usage.promptTokens, usage.cachedTokens)
     }
     return { usage, truncated: truncation !== undefined }
   }

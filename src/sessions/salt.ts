@@ -41,6 +41,11 @@ export class KeyDeriver {
     return this.#hmac(['check', 1])
   }
 
+  /** 32 bytes for another use of the secret; of one use nothing of another can be told. */
+  key(purpose: string): Buffer {
+    return Buffer.from(this.#hmac(['key', purpose]), 'base64url')
+  }
+
   #hmac(parts: readonly (string | number)[]): string {
     return createHmac('sha256', this.#secret).update(JSON.stringify(parts)).digest('base64url')
   }

@@ -58,14 +58,18 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/sessions',
       'get /cwm/v1/sessions/{id}',
       'get /cwm/v1/tenants/me',
+      'get /cwm/v1/tenants/me/near-limit',
+      'get /cwm/v1/tenants/me/timeline',
       'get /cwm/v1/windows',
       'get /cwm/v1/windows/{name}',
       'get /cwm/v1/windows/{name}/export',
       'patch /cwm/v1/windows/{name}',
+      'post /cwm/v1/sessions/match',
       'post /cwm/v1/windows',
       'post /cwm/v1/windows/import',
       'post /cwm/v1/windows/{name}/clone',
       'post /cwm/v1/windows/{name}/thaw',
+      'put /cwm/v1/tenants/me/near-limit',
       'put /cwm/v1/windows/{name}',
     ])
     expect(Object.keys(document.components.schemas)).toEqual(

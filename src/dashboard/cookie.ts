@@ -1,0 +1,58 @@
+// Who is logged in, sealed in a cookie: nothing is kept here, so any proxy of the same secret reads it and a restart logs nobody out.
+// The key itself is looked at again with each request: one that is taken from the settings is out at once.
+
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { Now } from '../base/clock.ts'
+import { isObject, parseJson } from '../base/json.ts'
+
+/** Whose key acts, and for which tenant if it is the operator's. */
+export interface Identity {
+  readonly apiKey: string
+  readonly tenant?: string
+}
+
+/** A working day. */
+const LASTS_MS = 8 * 3_600_000
+const ALGORITHM = 'aes-256-gcm'
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+export class LoginCookie {
+  readonly maxAgeS = LASTS_MS / 1_000
+  readonly #key: Buffer
+  readonly #now: Now
+
+  /** `key`: 32 bytes. */
+  constructor(key: Buffer, now: Now) {
+    this.#key = key
+    this.#now = now
+  }
+
+  seal({ apiKey, tenant }: Identity): string {
+    const nonce = randomBytes(NONCE_BYTES)
+    const cipher = createCipheriv(ALGORITHM, this.#key, nonce, { authTagLength: TAG_BYTES })
+    const text = JSON.stringify({ apiKey, tenant, until: this.#now() + LASTS_MS })
+    return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
+      'base64url',
+    )
+  }
+
+  /** Undefined for what this secret has not sealed, and for what is over. */
+  open(value: string): Identity | undefined {
+    const bytes = Buffer.from(value, 'base64url')
+    if (bytes.length <= NONCE_BYTES + TAG_BYTES) return undefined
+    const decipher = createDecipheriv(ALGORITHM, this.#key, bytes.subarray(0, NONCE_BYTES), {
+      authTagLength: TAG_BYTES,
+    })
+    decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
+    try {
+      const text = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+      const told = parseJson(text.toString('utf8'))
+      if (!isObject(told) || typeof told.apiKey !== 'string' || typeof told.until !== 'number') return undefined
+      if (told.until <= this.#now()) return undefined
+      return { apiKey: told.apiKey, ...(typeof told.tenant === 'string' ? { tenant: told.tenant } : {}) }
+    } catch {
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,336 @@
+// The dashboard's addresses. All it shows and does goes through REST, as whoever is logged in: no rule of its own.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Context, Hono } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { secureHeaders } from 'hono/secure-headers'
+import { askRest, type CallRest, RestError } from '../base/call-rest.ts'
+import type { Now } from '../base/clock.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { Assets } from './assets.ts'
+import { type Identity, LoginCookie } from './cookie.ts'
+import { Dashboard, HealthState, Login, Summary } from './page.tsx'
+import { ConfirmDelete, ConfirmEnd, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
+import { SessionDetail, Sessions, type ShownSession } from './sessions.tsx'
+import type { Deletion, Health, Page, Session, Tenant, ThawReceipt, Window } from './shapes.ts'
+import { type Family, WindowDetail, type WindowFilter, Windows } from './windows.tsx'
+
+interface Env {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+type Bindings = { Bindings: Env }
+type Ctx = Context<Bindings>
+
+export interface DashboardParts {
+  /** Seals logins: 32 bytes. */
+  readonly loginKey: Buffer
+  /** The REST app: a call acts for whoever sent `env.incoming`. */
+  readonly callRest: (env: Env) => CallRest
+  /** The same, with its answer as it is. */
+  readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
+  readonly now: Now
+  readonly log: Logger
+}
+
+const COOKIE = 'cwm_login'
+const PATH = '/cwm/ui'
+const PAGE_SIZE = 25
+/** Windows of one session that its gauge shows. */
+const POINTS = 20
+/** Generations and children that a family shows. */
+const ANCESTORS = 10
+const CHILDREN = 50
+const MAX_KEY_CHARACTERS = 1_024
+
+export function createDashboard({ loginKey, callRest, fetch, now, log }: DashboardParts): Hono<Bindings> {
+  const app = new Hono<Bindings>().basePath(PATH)
+  const assets = new Assets()
+  const cookie = new LoginCookie(loginKey, now)
+
+  const identityOf = (c: Ctx): Identity | undefined => {
+    const value = getCookie(c, COOKIE)
+    return value === undefined ? undefined : cookie.open(value)
+  }
+  const envOf = (c: Ctx) => actingAs(c.env, identityOf(c))
+  const asker = (c: Ctx) => {
+    const rest = callRest(envOf(c))
+    return <T,>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T> =>
+      askRest<T>(rest, method, path, body, c.req.raw.signal)
+  }
+
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+      },
+      xFrameOptions: 'DENY',
+      // With less, browsers tell no origin of the forms that are posted.
+      referrerPolicy: 'same-origin',
+      // TLS is whoever stands before cwm.
+      strictTransportSecurity: false,
+    }),
+  )
+  app.use(async (c, next) => {
+    await next()
+    if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
+  })
+  app.onError(async (thrown, c) => {
+    const refusal = refusalOf(thrown)
+    if (refusal.status === 500) log.error({ err: toCwmError(thrown) }, 'dashboard')
+    if (refusal.status === 401) {
+      if (c.req.header('hx-request') === undefined) return c.redirect(`${PATH}/login`, 303)
+      return c.body(null, 401, { 'hx-redirect': `${PATH}/login` })
+    }
+    const above = c.req.method === 'POST'
+    const headers = above ? { 'hx-retarget': '#dialog-error' } : undefined
+    return c.html(<Refused message={refusal.message} above={above} />, refusal.status as 400, headers)
+  })
+
+  app.get('/assets/:hash/:name', async (c) => {
+    const asset = await assets.get(c.req.param('name'))
+    if (asset === undefined) return c.notFound()
+    return c.body(asset.bytes, 200, {
+      'content-type': asset.type,
+      'cache-control': 'public, max-age=31536000, immutable',
+    })
+  })
+
+  app.get('/login', async (c) => c.html(<Login assets={await assets.root()} />))
+  app.post('/login', async (c) => {
+    const form = await c.req.parseBody()
+    const [apiKey, tenant] = [textOf(form.api_key), textOf(form.tenant)]
+    const identity = { apiKey, ...(tenant === '' ? {} : { tenant }) }
+    const refusal =
+      apiKey === '' || apiKey.length > MAX_KEY_CHARACTERS || !/^[\x21-\x7e]+$/.test(apiKey)
+        ? 'This is no API key.'
+        : await refusalOfKey(callRest(actingAs(c.env, identity)), c.req.raw.signal)
+    if (refusal !== undefined) return c.html(<Login assets={await assets.root()} refusal={refusal} />, 401)
+    setCookie(c, COOKIE, cookie.seal(identity), {
+      path: PATH,
+      httpOnly: true,
+      sameSite: 'Strict',
+      secure: c.req.header('x-forwarded-proto') === 'https',
+      maxAge: cookie.maxAgeS,
+    })
+    return c.redirect(PATH, 303)
+  })
+  app.post('/logout', (c) => {
+    deleteCookie(c, COOKIE, { path: PATH })
+    return c.redirect(`${PATH}/login`, 303)
+  })
+
+  app.get('/', async (c) => {
+    const ask = asker(c)
+    const filter = filterOf(c)
+    const [tenant, sessions, windows, root] = await Promise.all([
+      ask<Tenant>('GET', '/cwm/v1/tenants/me'),
+      readSessions(ask, undefined),
+      readWindows(ask, filter, undefined),
+      assets.root(),
+    ])
+    return c.html(
+      <Dashboard
+        assets={root}
+        tenant={tenant}
+        loggedIn={identityOf(c) !== undefined}
+        filter={filter}
+        sessions={{ ...sessions, cursor: undefined, now: now() }}
+        windows={{ page: windows, cursor: undefined, filtered: isFiltered(filter), now: now() }}
+      />,
+    )
+  })
+  app.get('/summary', async (c) => c.html(<Summary tenant={await asker(c)<Tenant>('GET', '/cwm/v1/tenants/me')} />))
+  app.get('/health', async (c) => c.html(<HealthState health={await asker(c)<Health>('GET', '/cwm/v1/health')} />))
+  app.get('/timeline', async (c) => c.json(await asker(c)<object>('GET', '/cwm/v1/tenants/me/timeline')))
+  app.get('/events', async (c) => {
+    // The operator hears the tenant that is looked at, not all.
+    const headers = { 'last-event-id': c.req.header('last-event-id') ?? '' }
+    const answer = await fetch(new Request('http://cwm/cwm/v1/events', { headers }), envOf(c))
+    return new Response(answer.body, answer)
+  })
+
+  app.get('/sessions', async (c) => {
+    const cursor = cursorOf(c)
+    const sessions = await readSessions(asker(c), cursor)
+    return c.html(<Sessions {...sessions} cursor={cursor} now={now()} />)
+  })
+  app.get('/sessions/:id', async (c) => {
+    const ask = asker(c)
+    const id = c.req.param('id')
+    const [session, windows, freezeAt] = await Promise.all([
+      ask<Session>('GET', sessionAt(id)),
+      readWindowsOf(ask, id),
+      readFreezeAt(ask),
+    ])
+    return c.html(<SessionDetail session={session} windows={windows} freezeAt={freezeAt} now={now()} />)
+  })
+  app.get('/sessions/:id/end', (c) => c.html(<ConfirmEnd id={c.req.param('id')} />))
+  app.post('/sessions/:id/end', async (c) => {
+    const deletion = await asker(c)<Deletion>('DELETE', sessionAt(c.req.param('id')))
+    return c.html(<Deleted deletion={deletion} />, 200, changed)
+  })
+
+  app.get('/windows', async (c) => {
+    const [filter, cursor] = [filterOf(c), cursorOf(c)]
+    const page = await readWindows(asker(c), filter, cursor)
+    return c.html(<Windows page={page} cursor={cursor} filtered={isFiltered(filter)} now={now()} />)
+  })
+  app.post('/windows', async (c) => {
+    const form = await c.req.parseBody()
+    const [note, tags] = [textOf(form.note), textOf(form.tags).split(/[\s,]+/)]
+    const body = {
+      name: textOf(form.name),
+      session_id: textOf(form.session_id),
+      tags: tags.filter((tag) => tag !== ''),
+      ...(note === '' ? {} : { note }),
+    }
+    return c.html(<Frozen window={await asker(c)<Window>('POST', '/cwm/v1/windows', body)} />, 200, changed)
+  })
+  app.get('/windows/:name', async (c) => {
+    const ask = asker(c)
+    const window = await ask<Window>('GET', windowAt(c.req.param('name')))
+    return c.html(<WindowDetail window={window} family={await readFamily(ask, window)} now={now()} />)
+  })
+  app.post('/windows/:name/thaw', async (c) => {
+    const id = textOf((await c.req.parseBody()).session_id)
+    const path = `${windowAt(c.req.param('name'))}/thaw`
+    const receipt = await asker(c)<ThawReceipt>('POST', path, id === '' ? {} : { session_id: id })
+    return c.html(<Thawed receipt={receipt} />, 200, changed)
+  })
+  app.post('/windows/:name/clone', async (c) => {
+    const form = await c.req.parseBody()
+    const at = textOf(form.at)
+    const body = { name: textOf(form.name), ...(at === '' ? {} : { at: Number(at) }) }
+    const clone = await asker(c)<Window>('POST', `${windowAt(c.req.param('name'))}/clone`, body)
+    return c.html(<Frozen window={clone} />, 200, changed)
+  })
+  app.get('/windows/:name/delete', async (c) =>
+    c.html(<ConfirmDelete window={await asker(c)<Window>('GET', windowAt(c.req.param('name')))} />),
+  )
+  app.post('/windows/:name/delete', async (c) => {
+    const deletion = await asker(c)<Deletion>('DELETE', windowAt(c.req.param('name')))
+    return c.html(<Deleted deletion={deletion} />, 200, changed)
+  })
+  return app
+}
+
+/** The lists behind the dialog are read anew. */
+const changed = { 'hx-trigger-after-settle': 'refresh' }
+
+type Ask = <T>(method: Parameters<CallRest>[0], path: string, body?: object) => Promise<T>
+
+const sessionAt = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
+const windowAt = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
+
+async function readSessions(ask: Ask, cursor: string | undefined) {
+  const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
+  const [{ data, next_cursor }, freezeAt] = await Promise.all([
+    ask<Page<Session>>('GET', `/cwm/v1/sessions?${query}`),
+    readFreezeAt(ask),
+  ])
+  const shown = data.map(
+    async (session): Promise<ShownSession> => ({
+      session,
+      windows: await readWindowsOf(ask, session.id),
+    }),
+  )
+  const page: Page<ShownSession> = {
+    data: await Promise.all(shown),
+    ...(next_cursor === undefined ? {} : { next_cursor }),
+  }
+  return { page, freezeAt }
+}
+
+async function readWindowsOf(ask: Ask, session: string): Promise<readonly Window[]> {
+  const query = new URLSearchParams({ session_id: session, limit: String(POINTS) })
+  return (await ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)).data
+}
+
+async function readFreezeAt(ask: Ask): Promise<number> {
+  return (await ask<{ freeze_at: number }>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
+}
+
+function readWindows(ask: Ask, filter: WindowFilter, cursor: string | undefined): Promise<Page<Window>> {
+  const query = new URLSearchParams({ limit: String(PAGE_SIZE) })
+  for (const [name, value] of Object.entries({ ...filter, cursor })) {
+    if (value !== undefined && value !== '') query.set(name, value)
+  }
+  return ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
+}
+
+async function readFamily(ask: Ask, window: Window): Promise<Family> {
+  const query = new URLSearchParams({ parent: window.name, limit: String(CHILDREN), sort: 'name', order: 'asc' })
+  const children = ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
+  const ancestors: string[] = []
+  for (let parent = window.parent; parent !== undefined && ancestors.length < ANCESTORS; ) {
+    const above = await ask<Window>('GET', windowAt(parent)).catch(gone)
+    // A parent that was deleted is no longer a place to go to.
+    if (above === undefined || ancestors.includes(parent)) break
+    ancestors.push(parent)
+    parent = above.parent
+  }
+  return { ancestors, children: (await children).data.map(({ name }) => name) }
+}
+
+function gone(thrown: unknown): undefined {
+  if (!(thrown instanceof RestError) || thrown.status !== 404) throw thrown
+}
+
+function filterOf(c: Ctx): WindowFilter {
+  const of = (name: string, otherwise = '') => c.req.query(name) ?? otherwise
+  return {
+    search: of('search').trim(),
+    tag: of('tag').trim(),
+    state: of('state'),
+    sort: of('sort', 'created'),
+    order: of('order', 'desc'),
+  }
+}
+
+const isFiltered = ({ search, tag, state }: WindowFilter) => `${search}${tag}${state}` !== ''
+
+function cursorOf(c: Ctx): string | undefined {
+  return c.req.query('cursor') || undefined
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value.trim() : ''
+}
+
+async function refusalOfKey(rest: CallRest, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await askRest(rest, 'GET', '/cwm/v1/tenants/me', undefined, signal)
+    return undefined
+  } catch (thrown) {
+    if (thrown instanceof RestError && thrown.status < 500) return thrown.message
+    throw thrown
+  }
+}
+
+function refusalOf(thrown: unknown): { readonly status: number; readonly message: string } {
+  if (thrown instanceof RestError) return { status: thrown.status === 0 ? 503 : thrown.status, message: thrown.message }
+  if (thrown instanceof CwmError) return thrown
+  return { status: 500, message: 'cwm failed at this; its log says why' }
+}
+
+/** The same request with the key of whoever is logged in; what the browser sent as one counts for nothing. */
+function actingAs({ incoming, outgoing }: Env, identity: Identity | undefined): Env {
+  const { authorization: _, 'x-api-key': __, 'x-cwm-tenant': ___, ...others } = incoming.headers
+  const own = {
+    ...(identity === undefined ? {} : { authorization: `Bearer ${identity.apiKey}` }),
+    ...(identity?.tenant === undefined ? {} : { 'x-cwm-tenant': identity.tenant }),
+  }
+  const headers = { ...others, ...own }
+  const rawHeaders = Object.entries(own).flat()
+  const acting = Object.create(incoming, { headers: { value: headers }, rawHeaders: { value: rawHeaders } })
+  return { incoming: acting as IncomingMessage, outgoing }
+}

@@ -1,0 +1,211 @@
+// The pages whole: the dashboard, and the login.
+
+import type { Child } from 'hono/jsx'
+import { GaugeLegend } from './gauge.tsx'
+import { Field, Note } from './parts.tsx'
+import { Sessions, type SessionsParts } from './sessions.tsx'
+import type { Health, Tenant } from './shapes.ts'
+import { FilterForm, type WindowFilter, Windows, type WindowsParts } from './windows.tsx'
+import { number } from './words.ts'
+
+/** No style is written into the page, nothing is evaluated, refusals are shown where the answer would have been. */
+const htmxConfig = JSON.stringify({
+  includeIndicatorStyles: false,
+  allowEval: false,
+  selfRequestsOnly: true,
+  historyEnabled: false,
+  disableInheritance: true,
+  responseHandling: [
+    { code: '204', swap: false },
+    { code: '...', swap: true },
+  ],
+})
+
+function Document({
+  title,
+  assets,
+  children,
+}: {
+  readonly title: string
+  readonly assets: string
+  readonly children?: Child
+}) {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="htmx-config" content={htmxConfig} />
+        <title>{title}</title>
+        <link rel="icon" href={`${assets}/icon.svg`} type="image/svg+xml" />
+        <link rel="stylesheet" href={`${assets}/uplot.css`} />
+        <link rel="stylesheet" href={`${assets}/dashboard.css`} />
+        <script src={`${assets}/htmx.js`} defer />
+        <script src={`${assets}/uplot.js`} defer />
+        <script src={`${assets}/dashboard.js`} defer />
+      </head>
+      <body>{children}</body>
+    </html>
+  )
+}
+
+export interface DashboardParts {
+  readonly assets: string
+  readonly tenant: Tenant
+  readonly loggedIn: boolean
+  readonly filter: WindowFilter
+  readonly sessions: SessionsParts
+  readonly windows: WindowsParts
+}
+
+export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows }: DashboardParts) {
+  return (
+    <Document title="cwm" assets={assets}>
+      <a class="skip" href="#sessions-title">
+        To the sessions
+      </a>
+      <header>
+        <h1>
+          cwm <span class="quiet tenant">{tenant.id}</span>
+        </h1>
+        <span id="health" role="status" hx-get="/cwm/ui/health" hx-trigger="load, every 30s">
+          <span class="state busy">asking…</span>
+        </span>
+        {loggedIn ? (
+          <form method="post" action="/cwm/ui/logout">
+            <button type="submit">Log out</button>
+          </form>
+        ) : (
+          <a class="button" href="/cwm/ui/login">
+            Use an API key
+          </a>
+        )}
+      </header>
+      <div id="offline" role="alert" hidden>
+        cwm does not answer. What you see is what it said last; it is asked again every ten seconds.
+      </div>
+      <main>
+        <section id="summary" aria-label="What is held" hx-get="/cwm/ui/summary" hx-trigger="refresh from:body">
+          <Summary tenant={tenant} />
+        </section>
+        <section class="charts" aria-label="The last hour">
+          <figure>
+            <figcaption>
+              Cached share of prompts <output id="cached-now" />
+            </figcaption>
+            <div id="cached-chart" class="chart" role="img" aria-label="Cached share of prompts over the last hour" />
+          </figure>
+          <figure>
+            <figcaption>
+              Time to first token of streams, mean and slowest <output id="ttft-now" />
+            </figcaption>
+            <div id="ttft-chart" class="chart" role="img" aria-label="Time to first token over the last hour" />
+          </figure>
+        </section>
+        <section aria-labelledby="sessions-title">
+          <h2 id="sessions-title" tabindex={-1}>
+            Sessions
+          </h2>
+          <GaugeLegend />
+          <div
+            id="sessions"
+            hx-get="/cwm/ui/sessions"
+            hx-trigger="refresh from:body"
+            hx-include="#sessions [name=cursor]"
+            hx-target="this"
+          >
+            <Sessions {...sessions} />
+          </div>
+        </section>
+        <section aria-labelledby="windows-title">
+          <h2 id="windows-title">Windows</h2>
+          <FilterForm filter={filter} />
+          <div
+            id="windows"
+            hx-get="/cwm/ui/windows"
+            hx-trigger="refresh from:body"
+            hx-include="#filter, #windows [name=cursor]"
+            hx-target="this"
+          >
+            <Windows {...windows} />
+          </div>
+        </section>
+        <section aria-labelledby="events-title">
+          <h2 id="events-title">
+            Events <span id="live" class="state busy" role="status" />
+          </h2>
+          <ol id="events" class="plain" />
+          <p id="no-events" class="empty">
+            Nothing since this page was opened.
+          </p>
+        </section>
+      </main>
+      <dialog id="dialog" aria-label="Details">
+        <form method="dialog" class="close">
+          <button type="submit" aria-label="Close">
+            ×
+          </button>
+        </form>
+        <div id="dialog-error" />
+        <div id="dialog-body" aria-live="polite" />
+      </dialog>
+    </Document>
+  )
+}
+
+export function Summary({ tenant: { usage } }: { readonly tenant: Tenant }) {
+  const held = [
+    ['Sessions', number(usage.sessions)],
+    ['Windows', number(usage.windows)],
+    ['Pinned tokens', number(usage.pinned_tokens)],
+    ['Stored text and ids', bytes(usage.window_bytes)],
+  ] as const
+  return (
+    <dl class="cards">
+      {held.map(([name, value]) => (
+        <div>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+function bytes(value: number): string {
+  if (value < 1_024) return `${value} B`
+  const units = ['KiB', 'MiB', 'GiB', 'TiB']
+  const step = Math.min(units.length, Math.floor(Math.log2(value) / 10))
+  return `${(value / 1_024 ** step).toFixed(1)} ${units[step - 1]}`
+}
+
+export function HealthState({ health }: { readonly health: Health }) {
+  const sick = [
+    ...(health.upstream.ok ? [] : ['the engine does not answer']),
+    ...(health.store.ok ? [] : ['the store does not answer']),
+    ...(health.lmcache.ok === false ? ['LMCache does not answer'] : []),
+    ...health.lmcache.warnings,
+  ]
+  if (sick.length === 0) return <span class="state good">all well</span>
+  return <span class={`state ${health.upstream.ok && health.store.ok ? 'weak' : 'bad'}`}>{sick.join('; ')}</span>
+}
+
+export function Login({ assets, refusal }: { readonly assets: string; readonly refusal?: string | undefined }) {
+  return (
+    <Document title="cwm: log in" assets={assets}>
+      <main class="login">
+        <h1>cwm</h1>
+        {refusal === undefined ? null : <Note kind="bad">{refusal}</Note>}
+        <form method="post" action="/cwm/ui/login">
+          <Field name="api_key" label="API key" type="password" required />
+          <Field name="tenant" label="Tenant" hint="only with the operator’s key" />
+          <button type="submit" class="primary">
+            Log in
+          </button>
+        </form>
+        <p class="quiet">The key goes into a sealed cookie that only these pages get, for eight hours.</p>
+      </main>
+    </Document>
+  )
+}

@@ -1,0 +1,82 @@
+// Small parts that several views share.
+
+import type { Child } from 'hono/jsx'
+
+type Fact = readonly [name: string, value: Child | undefined]
+
+/** Names and values; what has no value is left out. */
+export function Facts({ of }: { readonly of: readonly Fact[] }) {
+  return (
+    <dl class="facts">
+      {of.map(([name, value]) =>
+        value === undefined || value === '' ? null : (
+          <div>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ),
+      )}
+    </dl>
+  )
+}
+
+export function Note({ kind, children }: { readonly kind: 'bad' | 'weak' | 'quiet'; readonly children?: Child }) {
+  return (
+    <p class={`note ${kind}`} role={kind === 'bad' ? 'alert' : undefined}>
+      {children}
+    </p>
+  )
+}
+
+interface FieldParts {
+  readonly name: string
+  readonly label: string
+  readonly hint?: string
+  readonly type?: 'text' | 'number' | 'password' | 'search'
+  readonly required?: boolean
+}
+
+export function Field({ name, label, hint, type = 'text', required = false }: FieldParts) {
+  const id = `field-${name}`
+  return (
+    <p class="field">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        name={name}
+        type={type}
+        required={required}
+        min={type === 'number' ? 1 : undefined}
+        autocomplete="off"
+        autocapitalize="none"
+        spellcheck={false}
+        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
+      />
+      {hint === undefined ? null : (
+        <small id={`${id}-hint`} class="quiet">
+          {hint}
+        </small>
+      )}
+    </p>
+  )
+}
+
+/** A button that says while its request runs that it does. */
+export function Submit({ danger = false, children }: { readonly danger?: boolean; readonly children?: Child }) {
+  return (
+    <button type="submit" class={danger ? 'danger' : 'primary'}>
+      <span class="idle">{children}</span>
+      <span class="busy">Working…</span>
+    </button>
+  )
+}
+
+export function Warnings({ of }: { readonly of: readonly string[] }) {
+  return (
+    <>
+      {of.map((text) => (
+        <Note kind="weak">{text}</Note>
+      ))}
+    </>
+  )
+}

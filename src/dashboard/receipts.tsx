@@ -1,0 +1,143 @@
+// What was done, and what was proved of it: the answers to actions, in the dialog. And the questions before what cannot be undone.
+
+import type { Child } from 'hono/jsx'
+import { Facts, Note, Submit, Warnings } from './parts.tsx'
+import { sessionPath } from './sessions.tsx'
+import type { Deletion, ThawReceipt, Window } from './shapes.ts'
+import { windowPath } from './windows.tsx'
+import { durabilities, milliseconds, number, plural } from './words.ts'
+
+function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
+  return (
+    <article>
+      <h2 tabindex={-1}>{title}</h2>
+      {children}
+      <form method="dialog">
+        <button type="submit" class="primary">
+          Done
+        </button>
+      </form>
+    </article>
+  )
+}
+
+export function Frozen({ window: { name, state, reason, receipt } }: { readonly window: Window }) {
+  if (state === 'failed' || receipt === undefined) {
+    return (
+      <Receipt title={state === 'failed' ? `${name} could not be frozen` : `${name} is being frozen`}>
+        {reason === undefined ? null : <Note kind="bad">{reason}</Note>}
+      </Receipt>
+    )
+  }
+  return (
+    <Receipt title={`Frozen: ${name}`}>
+      <Facts
+        of={[
+          ['Tokens', number(receipt.tokens)],
+          ['Restorable', `${number(receipt.restorable_tokens)} in ${plural(receipt.chunks, 'chunk')}`],
+          ['Stored', durabilities[receipt.durability]],
+          ['Pinned', receipt.pinned ? 'yes' : 'no'],
+        ]}
+      />
+      <Warnings of={receipt.warnings} />
+    </Receipt>
+  )
+}
+
+export function Thawed({ receipt }: { readonly receipt: ThawReceipt }) {
+  const { total, l1, l2 } = receipt.tiers_before
+  return (
+    <Receipt title={`Thawed: ${receipt.window}`}>
+      <Facts
+        of={[
+          ['Session', <code>{receipt.session_id}</code>],
+          [
+            'Restored',
+            receipt.restored_tokens === null
+              ? 'the engine does not tell'
+              : `${number(receipt.restored_tokens)} of ${plural(receipt.tokens, 'token')}`,
+          ],
+          ['Computed anew', receipt.recomputed_tokens === null ? undefined : number(receipt.recomputed_tokens)],
+          ['Chunks before', `${total} in all; L1 ${l1 ?? '?'}, L2 ${l2 ?? '?'}`],
+          ['Took', receipt.ms.total === undefined ? undefined : milliseconds(receipt.ms.total)],
+        ]}
+      />
+      {receipt.drift ? <Note kind="bad">Template or tokenizer have changed since the freeze.</Note> : null}
+      <Warnings of={receipt.warnings} />
+      <Note kind="quiet">
+        Send only what is new, with <code>x-cwm-session: {receipt.session_id}</code>.
+      </Note>
+    </Receipt>
+  )
+}
+
+export function Deleted({ deletion }: { readonly deletion: Deletion }) {
+  const { kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for } = deletion
+  return (
+    <Receipt title={`${kind === 'window' ? 'Deleted' : 'Ended'}: ${name}`}>
+      <Facts
+        of={[
+          ['Chunks deleted', number(deleted_chunks)],
+          ['Chunks left', residual_chunks === null ? 'nobody could tell' : number(residual_chunks)],
+          ['Chunks kept', kept_chunks === 0 ? undefined : `${number(kept_chunks)} for a living ${kept_for.join(', ')}`],
+          ['Its salt', deletion.lineage_retired ? 'never used again' : 'still in use'],
+        ]}
+      />
+      {state === 'open' ? <Note kind="bad">Not all is gone yet: it is tried again in the background.</Note> : null}
+      <Warnings of={deletion.warnings} />
+    </Receipt>
+  )
+}
+
+export function ConfirmDelete({ window: { name, receipt } }: { readonly window: Window }) {
+  return (
+    <article>
+      <h2 tabindex={-1}>Delete {name}?</h2>
+      <p>
+        {receipt === undefined
+          ? 'Its messages and its KV'
+          : `Its messages and the KV of ${plural(receipt.tokens, 'token')}`}{' '}
+        go from every tier, but for what a session or another window still holds. This cannot be undone.
+      </p>
+      <div class="choice">
+        <form hx-post={`${windowPath(name)}/delete`} hx-target="#dialog-body" hx-disabled-elt="find button">
+          <Submit danger>Delete</Submit>
+        </form>
+        <Keep />
+      </div>
+    </article>
+  )
+}
+
+export function ConfirmEnd({ id }: { readonly id: string }) {
+  return (
+    <article>
+      <h2 tabindex={-1}>End {id}?</h2>
+      <p>The session and its KV go, but for what a window holds. Its windows stay. This cannot be undone.</p>
+      <div class="choice">
+        <form hx-post={`${sessionPath(id)}/end`} hx-target="#dialog-body" hx-disabled-elt="find button">
+          <Submit danger>End</Submit>
+        </form>
+        <Keep />
+      </div>
+    </article>
+  )
+}
+
+function Keep() {
+  return (
+    <form method="dialog">
+      <button type="submit">Keep it</button>
+    </form>
+  )
+}
+
+/** In the dialog's stead where there is nothing to show, above its form where what was typed shall stay. */
+export function Refused({ message, above }: { readonly message: string; readonly above: boolean }) {
+  if (above) return <Note kind="bad">{message}</Note>
+  return (
+    <Receipt title="That did not work">
+      <Note kind="bad">{message}</Note>
+    </Receipt>
+  )
+}

@@ -1,0 +1,35 @@
+// Numbers, times and states in words.
+
+const thousands = new Intl.NumberFormat('en-US')
+
+export const number = (value: number): string => thousands.format(value)
+
+export const plural = (value: number, one: string): string => `${number(value)} ${one}${value === 1 ? '' : 's'}`
+
+/** `0.834` is 83%. */
+export const percent = (share: number): string => `${Math.round(share * 100)}%`
+
+const steps: readonly (readonly [seconds: number, unit: string])[] = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'min'],
+]
+
+/** How long ago, in the largest unit that fits. */
+export function age(iso: string, now: number): string {
+  const seconds = Math.max(0, (now - Date.parse(iso)) / 1_000)
+  for (const [size, unit] of steps) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`
+  return 'just now'
+}
+
+export function milliseconds(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
+}
+
+/** What each durability promises. */
+export const durabilities = {
+  l2: 'stored behind memory: outlives a restart',
+  l1: 'in LMCache’s memory only',
+  unverified: 'stored, but nobody could look',
+  text: 'text only: a thaw computes it anew',
+} as const

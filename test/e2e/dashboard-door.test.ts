@@ -1,0 +1,168 @@
+// The dashboard's addresses without a browser: who gets in, what a page of another origin can do, what is escaped, and how it is left out.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keyHash } from '../../src/base/auth.ts'
+import { ask, type Got } from '../support/client.ts'
+import { call, frozenSession, rest } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+
+const form = (url: string, path: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+  fetch(`${url}${path}`, { method: 'POST', body: new URLSearchParams(fields), headers, redirect: 'manual' })
+
+describe('without keys', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack()
+    await frozenSession(stack.url, { session: 'ann', window: 'first' })
+  })
+  afterAll(() => stack.close())
+
+  const html = (path: string): Promise<Got> => ask(stack.url, path)
+
+  it.each([
+    ['/cwm', '/cwm/ui'],
+    ['/cwm/', '/cwm/ui'],
+    ['/cwm/ui/', '/cwm/ui'],
+  ])('%s leads to the page', async (path, location) => {
+    expect((await html(path)).headers.location).toBe(location)
+  })
+
+  it('answers pages with a policy that lets in nothing foreign and nothing inline, and keeps none', async () => {
+    const { headers, text } = await html('/cwm/ui')
+
+    expect(headers['content-security-policy']).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    )
+    expect(headers).toMatchObject({
+      'cache-control': 'no-store',
+      'x-frame-options': 'DENY',
+      'x-content-type-options': 'nosniff',
+    })
+    expect(text).not.toMatch(/<script>|style=|https?:\/\//)
+  })
+
+  it('escapes what people wrote', async () => {
+    await rest(stack.url, 'PATCH', '/windows/first', { note: '<script>alert(1)</script>', tags: ['"><img/src=x>'] })
+    const [detail, list, search] = await Promise.all([
+      html('/cwm/ui/windows/first'),
+      html('/cwm/ui/windows'),
+      html(`/cwm/ui?search=${encodeURIComponent('"><script>x</script>')}`),
+    ])
+    await rest(stack.url, 'PATCH', '/windows/first', { note: '', tags: [] })
+
+    expect(detail.text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;')
+    for (const { text } of [detail, list, search]) expect(text).not.toMatch(/<script>|<img/)
+  })
+
+  it.each([
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' },
+  ] as Record<string, string>[])('refuses forms of a page elsewhere: %j', async (headers) => {
+    const deleted = await form(stack.url, '/cwm/ui/windows/first/delete', {}, headers)
+    const login = await form(stack.url, '/cwm/ui/login', { api_key: 'sk-1' }, headers)
+
+    expect([deleted.status, login.status]).toEqual([403, 403])
+    expect((await call(stack.url, 'GET', '/windows/first')).status).toBe(200)
+  })
+
+  it('takes forms of its own origin', async () => {
+    const answer = await form(stack.url, '/cwm/ui/windows/first/clone', { name: 'second' }, { origin: stack.url })
+
+    expect(answer.status).toBe(200)
+    expect(await answer.text()).toContain('Frozen: second')
+  })
+
+  it.each([
+    ['/cwm/ui/windows/none', 404, 'there is no window none'],
+    ['/cwm/ui/sessions/none', 404, 'there is no session none'],
+    ['/cwm/ui/windows?sort=age', 400, 'sort'],
+    ['/cwm/ui/windows?cursor=nonsense', 400, 'cursor'],
+    ['/cwm/ui/nothing', 404, 'there is no such path'],
+    ['/cwm/ui/assets/x/..%2fpackage.json', 404, ''],
+    ['/cwm/ui/assets/x/package.json', 404, ''],
+  ])('%s is %i', async (path, status, words) => {
+    const got = await html(path)
+
+    expect(got.status).toBe(status)
+    expect(got.text).toContain(words)
+  })
+
+  it('keeps assets for ever, under an address that changes with them', async () => {
+    const [path] = /\/cwm\/ui\/assets\/[0-9a-f]{12}\/htmx\.js/.exec((await html('/cwm/ui')).text) ?? []
+    const { headers, status } = await html(String(path))
+
+    expect(status).toBe(200)
+    expect(headers).toMatchObject({
+      'content-type': 'text/javascript; charset=utf-8',
+      'cache-control': 'public, max-age=31536000, immutable',
+    })
+  })
+
+  it('acts for the tenant of the key that is logged in, whatever else the request says', async () => {
+    const login = await form(stack.url, '/cwm/ui/login', { api_key: 'sk-of-somebody' }, { origin: stack.url })
+    const cookie = String(login.headers.get('set-cookie')).split(';')[0] ?? ''
+    const mine = await ask(stack.url, '/cwm/ui/windows', { headers: { cookie, authorization: 'Bearer other' } })
+    const nobodys = await ask(stack.url, '/cwm/ui/windows', { headers: { authorization: 'Bearer other' } })
+
+    expect(login.status).toBe(303)
+    expect(login.headers.get('set-cookie')).toMatch(
+      /^cwm_login=[\w-]+; Max-Age=28800; Path=\/cwm\/ui; HttpOnly; SameSite=Strict$/,
+    )
+    expect(mine.text).toContain('Nothing is frozen yet')
+    expect(nobodys.text).toContain('first')
+  })
+})
+
+describe('with keys', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash('sk-acme-0123456789') }] }]
+    stack = await startStack({ settings: { tenants } })
+  })
+  afterAll(() => stack.close())
+
+  it.each(['/cwm/ui', '/cwm/ui/windows', '/cwm/ui/windows/x', '/cwm/ui/timeline'])(
+    '%s leads who is not logged in to the login',
+    async (path) => {
+      const page = await ask(stack.url, path)
+      const part = await ask(stack.url, path, { headers: { 'hx-request': 'true' } })
+      const forged = await ask(stack.url, path, {
+        headers: { cookie: 'cwm_login=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' },
+      })
+
+      for (const got of [page, forged]) expect([got.status, got.headers.location]).toEqual([303, '/cwm/ui/login'])
+      expect([part.status, part.headers['hx-redirect'], part.text]).toEqual([401, '/cwm/ui/login', ''])
+    },
+  )
+
+  it('hears no events', async () => {
+    expect((await ask(stack.url, '/cwm/ui/events')).status).toBe(401)
+  })
+
+  it.each(['', 'two words', 'ä', 'x'.repeat(2_000)])('%j is no key', async (api_key) => {
+    const answer = await form(stack.url, '/cwm/ui/login', { api_key }, { origin: stack.url })
+
+    expect([answer.status, answer.headers.get('set-cookie')]).toEqual([401, null])
+  })
+
+  it('lets the cookie over TLS only where TLS is told', async () => {
+    const answer = await form(
+      stack.url,
+      '/cwm/ui/login',
+      { api_key: 'sk-acme-0123456789' },
+      { 'x-forwarded-proto': 'https' },
+    )
+
+    expect(answer.headers.get('set-cookie')).toMatch(/; Secure/)
+  })
+})
+
+it('is not there with dashboard: false', async () => {
+  const stack = await startStack({ settings: { dashboard: false } })
+  const got = await Promise.all(['/cwm/', '/cwm/ui', '/cwm/ui/login'].map((path) => ask(stack.url, path)))
+  await stack.close()
+
+  expect(got.map(({ status }) => status)).toEqual([404, 404, 404])
+})

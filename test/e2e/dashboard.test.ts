@@ -1,0 +1,370 @@
+// The dashboard in a real Chromium: what it shows, what it does, as people do it; and that nothing of it breaks its own policy.
+
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { keyHash } from '../../src/base/auth.ts'
+import type { Settings } from '../../src/config/schema.ts'
+import { launchBrowser, noBrowser, openPage, type Watched } from '../support/browser.ts'
+import { chat, user } from '../support/conversation.ts'
+import { frozenSession, rest } from '../support/rest.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+let browser: Browser
+beforeAll(async () => {
+  if (!noBrowser) browser = await launchBrowser()
+}, 30_000)
+afterAll(() => browser?.close())
+
+/** The rules that the page breaks, with what breaks them. Run in a world of its own: the page's policy lets no other script in. */
+async function axeViolations(page: Page): Promise<string[]> {
+  const session = await page.context().newCDPSession(page)
+  const { frameTree } = await session.send('Page.getFrameTree')
+  const { executionContextId: contextId } = await session.send('Page.createIsolatedWorld', {
+    frameId: frameTree.frame.id,
+  })
+  await session.send('Runtime.evaluate', { expression: `${axeSource};0`, contextId })
+  const { result } = await session.send('Runtime.evaluate', {
+    expression:
+      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ": " + nodes.map(({ html }) => html).join(" ")))',
+    contextId,
+    awaitPromise: true,
+    returnByValue: true,
+  })
+  return result.value as string[]
+}
+
+describe.skipIf(noBrowser)('the dashboard', () => {
+  let stack: Stack
+  let watched: Watched
+  let page: Page
+  beforeAll(async () => {
+    stack = await startStack()
+    await frozenSession(stack.url, { session: 'ann', window: 'first' })
+    await rest(stack.url, 'POST', '/windows/first/clone', { name: 'child', tags: ['law'] })
+    await rest(stack.url, 'POST', '/windows/child/clone', { name: 'grandchild' })
+  })
+  afterAll(() => stack.close())
+  beforeEach(async () => {
+    watched = await openPage(browser)
+    page = watched.page
+    await page.goto(`${stack.url}/cwm/`)
+  })
+  afterEach(async () => {
+    expect(watched.faults).toEqual([])
+    await watched.context.close()
+  })
+
+  const open = async (name: string) => {
+    await page.getByRole('button', { name, exact: true }).first().click()
+    await page.getByRole('heading', { name, exact: true }).waitFor()
+  }
+  const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('button', { name, exact: true }) })
+  const dialog = () => page.getByRole('dialog')
+
+  it('shows sessions with a gauge of their context and its freeze points, windows with their health', async () => {
+    const gauge = row('ann').getByRole('img')
+
+    expect(await gauge.getAttribute('aria-label')).toMatch(
+      /^[\d,]+ of 8,192 tokens, \d+%; 0 cached; frozen by itself at 75%; frozen: .*first at [\d,]+/,
+    )
+    expect(await row('first').innerText()).toMatch(/frozen\s+[\d,]+ \(\d+%\)\s+L1 \d\/\d\s*L2 \d\/\d\s*pinned/)
+    expect(await row('child').innerText()).toContain('of first')
+    await page.getByText('all well').waitFor()
+    await page.getByText('live', { exact: true }).waitFor()
+  })
+
+  it('draws the last hour', async () => {
+    await page.locator('#cached-now').filter({ hasText: '% in the last hour' }).waitFor()
+
+    expect(await page.locator('#cached-chart canvas').count()).toBe(1)
+    expect(await page.locator('#ttft-chart canvas').count()).toBe(1)
+  })
+
+  it('freezes a session, with tags and a note, and shows the receipt', async () => {
+    await open('ann')
+    await dialog().getByLabel('Name of the window').fill('by-hand')
+    await dialog().getByLabel('Tags').fill('law, old')
+    await dialog().getByLabel('Note').fill('<b>kept</b>')
+    await dialog().getByRole('button', { name: 'Freeze' }).click()
+    await dialog().getByRole('heading', { name: 'Frozen: by-hand' }).waitFor()
+    const receipt = await dialog().innerText()
+    await dialog().getByRole('button', { name: 'Done' }).click()
+    await row('by-hand').waitFor()
+    await open('by-hand')
+
+    expect(receipt).toMatch(/Tokens\s+[\d,]+\s+Restorable\s+[\d,]+ in \d+ chunks\s+Stored\s+stored behind memory/)
+    expect(await dialog().innerText()).toContain('<b>kept</b>')
+    expect(await rest(stack.url, 'GET', '/windows/by-hand')).toMatchObject({
+      tags: ['law', 'old'],
+      note: '<b>kept</b>',
+    })
+  })
+
+  it('thaws into a session, and shows what was restored', async () => {
+    await open('first')
+    await dialog().getByLabel('Into session').fill('eve')
+    await dialog().getByRole('button', { name: 'Thaw' }).click()
+    await dialog().getByRole('heading', { name: 'Thawed: first' }).waitFor()
+
+    expect(await dialog().innerText()).toMatch(/Session\s+eve\s+Restored\s+[\d,]+ of [\d,]+ tokens/)
+    await row('eve').waitFor()
+  })
+
+  it('clones a window, and shows its family', async () => {
+    await open('child')
+    const family = await dialog().locator('.family').innerText()
+    await dialog().getByLabel('Name of the clone').fill('branch')
+    await dialog().getByRole('button', { name: 'Clone' }).click()
+    await dialog().getByRole('heading', { name: 'Frozen: branch' }).waitFor()
+
+    expect(family.split('\n')).toEqual(['first', 'child', 'grandchild'])
+    expect(await rest(stack.url, 'GET', '/windows/branch')).toMatchObject({ parent: 'child' })
+  })
+
+  it('deletes only after it was asked again, and shows what is left', async () => {
+    await rest(stack.url, 'POST', '/windows', { name: 'to-go', session_id: 'ann' })
+    await row('to-go').waitFor()
+    await open('to-go')
+    await dialog().getByRole('button', { name: 'Delete window…' }).click()
+    await dialog().getByRole('heading', { name: 'Delete to-go?' }).waitFor()
+    await dialog().getByRole('button', { name: 'Keep it' }).click()
+    await rest(stack.url, 'GET', '/windows/to-go')
+    await open('to-go')
+    await dialog().getByRole('button', { name: 'Delete window…' }).click()
+    await dialog().getByRole('button', { name: 'Delete', exact: true }).click()
+    await dialog().getByRole('heading', { name: 'Deleted: to-go' }).waitFor()
+    const receipt = await dialog().innerText()
+    await dialog().getByRole('button', { name: 'Done' }).click()
+    await row('to-go').waitFor({ state: 'detached' })
+
+    expect(receipt).toMatch(/Chunks deleted\s+0\s+Chunks left\s+0\s+Chunks kept\s+\d for a living session/)
+  })
+
+  it('ends a session', async () => {
+    await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': 'short' } })
+    await page.reload()
+    await open('short')
+    await dialog().getByRole('button', { name: 'End session…' }).click()
+    await dialog().getByRole('button', { name: 'End', exact: true }).click()
+    await dialog().getByRole('heading', { name: 'Ended: short' }).waitFor()
+    await dialog().getByRole('button', { name: 'Done' }).click()
+
+    await row('short').waitFor({ state: 'detached' })
+  })
+
+  it('shows a refusal beside what was typed, which stays', async () => {
+    await open('first')
+    await dialog().getByLabel('Name of the clone').fill('child')
+    await dialog().getByRole('button', { name: 'Clone' }).click()
+    const refusal = dialog().getByRole('alert')
+    await refusal.waitFor()
+
+    expect(await refusal.innerText()).toBe('there is a window child already; choose another name')
+    expect(await dialog().getByLabel('Name of the clone').inputValue()).toBe('child')
+  })
+
+  it('shows what happens elsewhere, as it happens', async () => {
+    await page.getByText('live', { exact: true }).waitFor()
+    await rest(stack.url, 'POST', '/windows', { name: 'elsewhere', session_id: 'ann' })
+
+    await row('elsewhere').waitFor()
+    await page
+      .locator('#events li')
+      .filter({ hasText: /frozen elsewhere · session ann/ })
+      .waitFor()
+  })
+
+  it('looks for windows by name, tag and state, and sorts them', async () => {
+    const names = () => page.locator('#windows tbody th .link').allInnerTexts()
+    const shows = (wanted: string[]) => expect.poll(names, { timeout: 5_000 }).toEqual(wanted)
+
+    await page.getByLabel('Search').fill('child')
+    await shows(['grandchild', 'child'])
+    await page.getByLabel('Sort by').selectOption('name')
+    await page.getByLabel('Order').selectOption('asc')
+    await shows(['child', 'grandchild'])
+    await page.getByLabel('Search').fill('')
+    await page.getByLabel('Tag').fill('law')
+    await page.getByLabel('Search').fill('child')
+    await shows(['child', 'grandchild'])
+    await page.getByLabel('State').selectOption('failed')
+    await page.getByText('No window fits.').waitFor()
+  })
+
+  it('is used by keyboard alone', async () => {
+    await row('first').getByRole('button').focus()
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'first', exact: true }).waitFor()
+    await expect.poll(() => page.evaluate('document.activeElement?.tagName')).toBe('H2')
+    for (let i = 0; i < 12; i++) {
+      await page.keyboard.press('Tab')
+      if ((await page.evaluate('document.activeElement?.id')) === 'field-name') break
+    }
+    await page.keyboard.type('by-keyboard')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Frozen: by-keyboard' }).waitFor()
+    await page.keyboard.press('Escape')
+
+    await dialog().waitFor({ state: 'hidden' })
+    await row('by-keyboard').waitFor()
+    expect(await page.evaluate('document.activeElement?.id')).toBe('window-first')
+  })
+
+  it('says when cwm is away, and when it is back', async () => {
+    await page.getByText('all well').waitFor()
+    await watched.context.setOffline(true)
+    await page.getByRole('button', { name: 'first', exact: true }).click()
+    await page.getByText('cwm does not answer.').waitFor()
+    await watched.context.setOffline(false)
+    await open('first')
+
+    await page.getByText('cwm does not answer.').waitFor({ state: 'hidden' })
+  })
+
+  it.each([
+    ['light', 1280],
+    ['dark', 1280],
+    ['light', 390],
+    ['dark', 390],
+  ] as const)(
+    'has nothing that axe finds, %s at %i pixels, and nothing wider than the screen',
+    async (colorScheme, width) => {
+      const other = await openPage(browser, { colorScheme, viewport: { width, height: 844 } })
+      await other.page.goto(`${stack.url}/cwm/`)
+      await other.page.getByText('all well').waitFor()
+      const found: Record<string, string[]> = { page: await axeViolations(other.page) }
+      const wide = await other.page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
+      const states = { session: 'ann', window: 'child' }
+      for (const [state, name] of Object.entries(states)) {
+        await other.page.getByRole('button', { name, exact: true }).first().click()
+        await other.page.getByRole('heading', { name, exact: true }).waitFor()
+        found[state] = await axeViolations(other.page)
+        await other.page.keyboard.press('Escape')
+      }
+      await other.page.goto(`${stack.url}/cwm/ui/login`)
+      found.login = await axeViolations(other.page)
+
+      expect(found).toEqual({ page: [], session: [], window: [], login: [] })
+      expect(wide).toBeLessThanOrEqual(0)
+      expect(other.faults).toEqual([])
+      await other.context.close()
+    },
+  )
+})
+
+describe.skipIf(noBrowser)('the dashboard with many windows', () => {
+  it('shows a thousand of them in pages, each soon', async () => {
+    // Without LMCache: clones are text then, and made soon.
+    const stack = await startStack({ sim: { lmcache: false } })
+    await frozenSession(stack.url, { session: 'ann', window: 'w-000', words: 30 })
+    const clones = Array.from({ length: 999 }, (_, i) => `w-${String(i + 1).padStart(3, '0')}`)
+    for (let i = 0; i < clones.length; i += 20) {
+      await Promise.all(
+        clones.slice(i, i + 20).map((name) => rest(stack.url, 'POST', '/windows/w-000/clone', { name })),
+      )
+    }
+    const { page, context, faults } = await openPage(browser)
+    const began = performance.now()
+    await page.goto(`${stack.url}/cwm/ui?sort=name&order=asc`)
+    console.log(`page with a thousand windows: ${Math.round(performance.now() - began)} ms`)
+    const names = () => page.locator('#windows tbody th .link').allInnerTexts()
+
+    expect(await page.locator('.cards').innerText()).toContain('1,000')
+    expect(await names()).toHaveLength(25)
+    await page.getByRole('button', { name: 'Next page' }).click()
+    await expect.poll(async () => (await names())[0]).toBe('w-025')
+    // A refresh stays on the page.
+    await rest(stack.url, 'PATCH', '/windows/w-026', { note: 'x' })
+    await rest(stack.url, 'POST', '/windows', { name: 'a-new-one', session_id: 'ann' })
+    await page.locator('#events li').filter({ hasText: 'a-new-one' }).waitFor()
+    expect((await names())[0]).toBe('w-025')
+    await page.getByRole('button', { name: 'First page' }).click()
+    await expect.poll(async () => (await names())[0]).toBe('a-new-one')
+    expect(faults).toEqual([])
+    await context.close()
+    await stack.close()
+  }, 60_000)
+})
+
+describe.skipIf(noBrowser)('the login', () => {
+  const keys = { acme: 'sk-acme-0123456789', other: 'sk-other-0123456789', operator: 'operator-0123456789' }
+  const tenants: NonNullable<Settings['tenants']> = [
+    { id: 'acme', keys: [{ name: 'main', sha256: keyHash(keys.acme) }] },
+    { id: 'other', keys: [{ name: 'main', sha256: keyHash(keys.other) }] },
+  ]
+  let stack: Stack
+  let watched: Watched
+  beforeAll(async () => {
+    stack = await startStack({ settings: { tenants, operator_key: keys.operator } })
+    await frozenSession(stack.url, {
+      session: 'mine',
+      window: 'mine',
+      headers: { authorization: `Bearer ${keys.acme}` },
+    })
+  })
+  afterAll(() => stack.close())
+  beforeEach(async () => {
+    watched = await openPage(browser)
+    await watched.page.goto(`${stack.url}/cwm/`)
+  })
+  afterEach(() => watched.context.close())
+
+  const logIn = async (key: string, tenant = '') => {
+    await watched.page.getByLabel('API key').fill(key)
+    await watched.page.getByLabel('Tenant').fill(tenant)
+    await watched.page.getByRole('button', { name: 'Log in' }).click()
+  }
+
+  it('comes first, and refuses a key that nobody has', async () => {
+    expect(watched.page.url()).toBe(`${stack.url}/cwm/ui/login`)
+    await logIn('sk-nobody')
+    await watched.page.getByRole('alert').waitFor()
+
+    expect(await watched.page.getByRole('alert').innerText()).toContain('not known here')
+    expect(await watched.context.cookies()).toEqual([])
+  })
+
+  it('shows a tenant its own, keeps the key out of the cookie, and ends', async () => {
+    await logIn(keys.acme)
+    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    const [cookie] = await watched.context.cookies()
+    const sent = Buffer.from(String(cookie?.value), 'base64url').toString('latin1')
+    await watched.page.getByRole('button', { name: 'Log out' }).click()
+    await watched.page.getByLabel('API key').waitFor()
+
+    expect(cookie).toMatchObject({ httpOnly: true, sameSite: 'Strict', path: '/cwm/ui' })
+    expect(sent).not.toContain(keys.acme)
+    expect(await watched.context.cookies()).toEqual([])
+  })
+
+  it('shows another tenant nothing of it', async () => {
+    await logIn(keys.other)
+    await watched.page.getByText('Nothing is frozen yet.').waitFor()
+
+    expect(await watched.page.getByRole('button', { name: 'mine', exact: true }).count()).toBe(0)
+  })
+
+  it('lets the operator act for a tenant that he names', async () => {
+    await logIn(keys.operator, 'acme')
+
+    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+  })
+
+  it('outlives a restart, and is over when its key is', async () => {
+    await logIn(keys.acme)
+    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    const port = Number(new URL(stack.url).port)
+    await stack.restart({ port })
+    await watched.page.reload()
+    await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
+    await stack.restart({ port, tenants: tenants.slice(1) })
+    await watched.page.reload()
+
+    await watched.page.getByLabel('API key').waitFor()
+    await stack.restart({ port, tenants })
+  })
+})

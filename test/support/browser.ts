@@ -1,0 +1,39 @@
+// Debian's Chromium, driven by playwright-core. Where there is none its tests are skipped, on CI they fail.
+
+import { existsSync } from 'node:fs'
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+
+const path = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const INSTALL = 'Chromium is missing: apt-get install chromium (or set CHROMIUM to its path)'
+
+/** For `describe.skipIf`. Says once what is missing. */
+export const noBrowser = !existsSync(path) && process.env.CI !== 'true'
+if (noBrowser) console.warn(`${INSTALL}; the tests of pages are skipped`)
+
+export function launchBrowser(): Promise<Browser> {
+  if (!existsSync(path)) throw new Error(INSTALL)
+  return chromium.launch({ executablePath: path, args: ['--no-sandbox'] })
+}
+
+export interface Watched {
+  readonly page: Page
+  readonly context: BrowserContext
+  /** Errors of the page: uncaught ones, and what its Content-Security-Policy refused. */
+  readonly faults: string[]
+}
+
+export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Watched> {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    reducedMotion: 'reduce',
+    ...options,
+  })
+  const page = await context.newPage()
+  page.setDefaultTimeout(10_000)
+  const faults: string[] = []
+  page.on('pageerror', (error) => faults.push(error.message))
+  page.on('console', (message) => {
+    if (/Content.Security.Policy|Refused to/i.test(message.text())) faults.push(message.text())
+  })
+  return { page, context, faults }
+}
