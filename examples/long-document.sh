@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# A long document is loaded once, without a chat, and asked by several people: each sends a question only.
+set -euo pipefail
+
+cwm=${CWM_URL:-http://127.0.0.1:8787}
+auth="authorization: Bearer ${API_KEY:-whatever the engine wants}"
+json='content-type: application/json'
+model=${MODEL:-tiny}
+document=${1:-LICENSE}
+
+jq -n --rawfile text "$document" --arg model "$model" '{model: $model, document: ($text + $text), tags: ["law"]}' |
+  curl -sf -X PUT "$cwm/cwm/v1/windows/document" -H "$auth" -H "$json" -d @- | jq '{state, receipt: .receipt | {tokens, durability}}'
+
+for reader in ann bo eve; do
+  jq -n --arg model "$model" '{model: $model, max_tokens: 16, messages: [{role: "user", content: "May I sell copies?"}]}' |
+    curl -sf "$cwm/v1/chat/completions" -H "$auth" -H "$json" -d @- \
+      -H "x-cwm-session: document-$reader" -H 'x-cwm-window: document' |
+    jq -r --arg reader "$reader" '"\($reader): \(.usage.prompt_tokens_details.cached_tokens) of \(.usage.prompt_tokens) tokens did not have to be computed"'
+done

@@ -1,0 +1,30 @@
+// A chat through the openai SDK: one context is frozen under a name, and another session goes on from it, sending only its question.
+
+import OpenAI from 'openai'
+
+const {
+  CWM_URL = 'http://127.0.0.1:8787',
+  MODEL: model = 'tiny',
+  API_KEY: apiKey = 'whatever the engine wants',
+} = process.env
+const client = new OpenAI({ baseURL: `${CWM_URL}/v1`, apiKey })
+const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
+
+// Today: the model reads the contract. When the answer is out, the context is frozen.
+await client.chat.completions.create(
+  { model, max_tokens: 16, messages: [{ role: 'user', content: `${contract}\nSum this up.` }] },
+  { headers: { 'x-cwm-session': 'openai-node', 'x-cwm-freeze': 'openai-node' } },
+)
+
+// Tomorrow: a new session stands behind the window. The first request waits until the freeze is done.
+const { data, response } = await client.chat.completions
+  .create(
+    { model, max_tokens: 16, messages: [{ role: 'user', content: 'What does clause 7 say?' }] },
+    { headers: { 'x-cwm-session': 'openai-node-2', 'x-cwm-window': 'openai-node' } },
+  )
+  .withResponse()
+
+console.log(data.choices[0].message.content)
+console.log(
+  `${response.headers.get('x-cwm-restored')} of ${data.usage.prompt_tokens} tokens did not have to be computed`,
+)

@@ -1,0 +1,46 @@
+// The examples, run as they are before the simulator.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keyHash } from '../../src/base/auth.ts'
+import { examples, examplesLeftOut, runExample, sparedIn } from '../support/examples.ts'
+import { type Stack, startStack } from '../support/stack.ts'
+
+const leftOut = await examplesLeftOut()
+
+describe('an example', () => {
+  let stack: Stack
+  beforeAll(async () => {
+    stack = await startStack()
+  })
+  afterAll(() => stack.close())
+
+  for (const example of examples) {
+    it.skipIf(leftOut.has(example.name))(`${example.name} goes on from its window`, async () => {
+      const output = await runExample(example, { CWM_URL: stack.url, MODEL: 'sim-model' })
+      const spared = sparedIn(output)
+
+      expect(spared).toHaveLength(example.name === 'long-document.sh' ? 3 : 1)
+      for (const [cached, prompt] of spared) expect(cached / prompt).toBeGreaterThan(0.8)
+    })
+  }
+})
+
+it('examples/tenants.mjs shares nothing between its customers', async () => {
+  const keys = { KEY_A: 'sk-customer-a-0123', KEY_B: 'sk-customer-b-0123' }
+  const tenants = Object.entries(keys).map(([id, key]) => ({
+    id: id.toLowerCase(),
+    keys: [{ name: 'main', sha256: keyHash(key) }],
+  }))
+  const stack = await startStack({ settings: { tenants } })
+  const [first] = examples
+  if (first === undefined) throw new Error('no example')
+  const command = [process.execPath, 'examples/tenants.mjs'] as const
+  const output = await runExample({ ...first, command }, { CWM_URL: stack.url, MODEL: 'sim-model', ...keys })
+  await stack.close()
+
+  expect(output).toMatch(/customer a, turn 1: 0 of \d+/)
+  expect(output).toMatch(/customer a, turn 2: [1-9]\d+ of \d+/)
+  expect(output).toMatch(/customer a sees 1 session/)
+  expect(output).toMatch(/customer b, turn 1: 0 of \d+/)
+  expect(output).toMatch(/customer b sees 1 session/)
+})

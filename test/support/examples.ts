@@ -1,0 +1,69 @@
+// The files of examples/, run as a reader would run them.
+
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const exec = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const DEADLINE_MS = 60_000
+
+export interface Example {
+  readonly name: string
+  readonly command: readonly [program: string, ...words: string[]]
+  /** What it needs beside Node. */
+  readonly needs?: 'python' | 'jq'
+}
+
+const python = process.env.CWM_TEST_PYTHON ?? 'python3'
+
+export const examples: readonly Example[] = [
+  { name: 'openai-node.mjs', command: [process.execPath, 'examples/openai-node.mjs'] },
+  { name: 'openai_python.py', command: [python, 'examples/openai_python.py'], needs: 'python' },
+  { name: 'vercel-ai.mjs', command: [process.execPath, 'examples/vercel-ai.mjs'] },
+  { name: 'langchain.mjs', command: [process.execPath, 'examples/langchain.mjs'] },
+  { name: 'curl.sh', command: ['examples/curl.sh'], needs: 'jq' },
+  { name: 'long-document.sh', command: ['examples/long-document.sh'], needs: 'jq' },
+]
+
+const wanted = {
+  python: ['pip install openai (CWM_TEST_PYTHON names another python3)', [python, '-c', 'import openai']],
+  jq: ['apt-get install jq', ['jq', '--version']],
+} as const
+
+/** Names of those that must be left out here: what they need is missing, and this is no CI. Says how to get it. */
+export async function examplesLeftOut(): Promise<ReadonlySet<string>> {
+  const missing = await Promise.all(examples.map(isMissing))
+  return new Set(examples.filter((_, i) => missing[i]).map(({ name }) => name))
+}
+
+async function isMissing({ name, needs }: Example): Promise<boolean> {
+  if (needs === undefined || process.env.CI === 'true') return false
+  const [install, [program, ...words]] = wanted[needs]
+  try {
+    await exec(program, words)
+    return false
+  } catch {
+    console.warn(`examples/${name} is skipped: ${install}`)
+    return true
+  }
+}
+
+/** What it prints. Throws with what it wrote to standard error when it fails. */
+export async function runExample({ command }: Example, env: Record<string, string>): Promise<string> {
+  const [program, ...words] = command
+  const file = existsSync(`${root}/${program}`) ? `${root}/${program}` : program
+  const { stdout } = await exec(file, words, {
+    cwd: root,
+    env: { PATH: process.env.PATH, ...env },
+    timeout: DEADLINE_MS,
+  })
+  return stdout
+}
+
+/** Of the line that all examples end with or repeat: tokens that were cached, of those prompted. */
+export function sparedIn(output: string): readonly (readonly [spared: number, prompt: number])[] {
+  const lines = output.matchAll(/(\d+) of (\d+) tokens did not have to be computed/g)
+  return [...lines].map(([, spared, prompt]) => [Number(spared), Number(prompt)])
+}
