@@ -169,6 +169,7 @@ Still running, until Ctrl-C:
    try     curl ${app.url}/v1/chat/completions -H 'authorization: Bearer ${demoKey}' -H 'content-type: application/json' \\
              -H 'x-cwm-session: me' -H 'x-cwm-window: ${WINDOW}' \\
              -d '{"model":"${sim.model}","messages":[{"role":"user","content":"What about the hare?"}]}'
+   pages   ${app.url}/cwm/   (there: "Use an API key")
    windows curl -H 'authorization: Bearer ${demoKey}' ${app.url}/cwm/v1/windows`)
   await aborted(stopSignal())
 }

@@ -21,6 +21,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>, file: s
   for (const name of unknownVariables(process.env))
     console.error(`warning   ${name} is not a setting of cwm; see cwm serve --help`)
   console.error(`ready     ${app.url}/v1  (point your OpenAI or Anthropic SDK's base URL here)`)
+  if (settings.dashboard) console.error(`dashboard ${app.url}/cwm/`)
   await aborted(stop)
   console.error('stopping: answers under way may end; a second signal stops at once')
   const late = setTimeout(

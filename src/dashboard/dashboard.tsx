@@ -7,11 +7,14 @@ import { secureHeaders } from 'hono/secure-headers'
 import { askRest, type CallRest, RestError } from '../base/call-rest.ts'
 import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
 import { ConfirmDelete, ConfirmEnd, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
+import { restModel } from './rest-model.ts'
+import { RestPage } from './rest-page.tsx'
 import { SessionDetail, Sessions, type ShownSession } from './sessions.tsx'
 import type { Deletion, Health, Page, Session, Tenant, ThawReceipt, Window } from './shapes.ts'
 import { type Family, WindowDetail, type WindowFilter, Windows } from './windows.tsx'
@@ -102,6 +105,11 @@ export function createDashboard({ loginKey, callRest, fetch, now, log }: Dashboa
       'content-type': asset.type,
       'cache-control': 'public, max-age=31536000, immutable',
     })
+  })
+
+  app.get('/rest', async (c) => {
+    const document = await (await fetch(new Request('http://cwm/cwm/openapi.json'), c.env)).json()
+    return c.html(<RestPage assets={await assets.root()} model={restModel(document as JsonObject)} />)
   })
 
   app.get('/login', async (c) => c.html(<Login assets={await assets.root()} />))

@@ -1,54 +1,12 @@
 // The pages whole: the dashboard, and the login.
 
-import type { Child } from 'hono/jsx'
+import { Document } from './document.tsx'
 import { GaugeLegend } from './gauge.tsx'
 import { Field, Note } from './parts.tsx'
 import { Sessions, type SessionsParts } from './sessions.tsx'
 import type { Health, Tenant } from './shapes.ts'
 import { FilterForm, type WindowFilter, Windows, type WindowsParts } from './windows.tsx'
 import { number } from './words.ts'
-
-/** No style is written into the page, nothing is evaluated, refusals are shown where the answer would have been. */
-const htmxConfig = JSON.stringify({
-  includeIndicatorStyles: false,
-  allowEval: false,
-  selfRequestsOnly: true,
-  historyEnabled: false,
-  disableInheritance: true,
-  responseHandling: [
-    { code: '204', swap: false },
-    { code: '...', swap: true },
-  ],
-})
-
-function Document({
-  title,
-  assets,
-  children,
-}: {
-  readonly title: string
-  readonly assets: string
-  readonly children?: Child
-}) {
-  return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <meta name="htmx-config" content={htmxConfig} />
-        <title>{title}</title>
-        <link rel="icon" href={`${assets}/icon.svg`} type="image/svg+xml" />
-        <link rel="stylesheet" href={`${assets}/uplot.css`} />
-        <link rel="stylesheet" href={`${assets}/dashboard.css`} />
-        <script src={`${assets}/htmx.js`} defer />
-        <script src={`${assets}/uplot.js`} defer />
-        <script src={`${assets}/dashboard.js`} defer />
-      </head>
-      <body>{children}</body>
-    </html>
-  )
-}
 
 export interface DashboardParts {
   readonly assets: string
@@ -72,6 +30,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
         <span id="health" role="status" hx-get="/cwm/ui/health" hx-trigger="load, every 30s">
           <span class="state busy">asking…</span>
         </span>
+        <a href="/cwm/ui/rest">REST</a>
         {loggedIn ? (
           <form method="post" action="/cwm/ui/logout">
             <button type="submit">Log out</button>

@@ -3,8 +3,12 @@
 
 import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
+import type { JsonObject } from '../../src/base/json.ts'
 import { variableOf } from '../../src/config/load.ts'
 import { defaultOf, describeSetting, fileOnly, flagNames, rangeOf, settingNames } from '../../src/config/schema.ts'
+import { type RestField, type RestModel, type RestParameter, restModel } from '../../src/dashboard/rest-model.ts'
+import { ask } from '../support/client.ts'
+import { startStack } from '../support/stack.ts'
 import { meaningOf } from './error-meanings.ts'
 
 function settingsPage(): string {
@@ -74,6 +78,52 @@ function errorsPage(): string {
   ].join('\n')
 }
 
+function restPage({ version, operations, shapes }: RestModel): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+  const names = new Set(shapes.map(({ name }) => name))
+  const type = (text: string) =>
+    cell(
+      text.replaceAll(/\b[A-Z][A-Za-z]+\b/g, (name) => (names.has(name) ? `[${name}](#${name.toLowerCase()})` : name)),
+    )
+  const fields = (of: readonly (RestField | RestParameter)[]) => [
+    '| field | type | |',
+    '|---|---|---|',
+    ...of.map((field) => {
+      const marks = ['in' in field ? `in the ${field.in}` : '', field.required ? 'required' : ''].filter(
+        (mark) => mark !== '',
+      )
+      const words = [marks.join(', '), field.description].filter((word) => word !== '').join('. ')
+      return `| \`${field.name}\` | ${type(field.type)} | ${cell(words)} |`
+    }),
+    '',
+  ]
+  const common =
+    '400, 401, 404, 409, 429, 502 and 503 are an [Error](#error), whose codes are in [errors.md](errors.md)'
+  return [
+    '# REST',
+    '',
+    `Made from \`/cwm/openapi.json\` of cwm ${version} by \`npm run docs\`; every cwm shows the same at \`/cwm/ui/rest\`. What the calls mean together is in [http-api.md](http-api.md). ${common}.`,
+    '',
+    ...operations.flatMap(({ method, path, summary, description, parameters, body, answers }) => [
+      `## ${method} ${path}`,
+      '',
+      `${summary}.${description === '' ? '' : ` ${description}`}`,
+      '',
+      ...(parameters.length === 0 ? [] : fields(parameters)),
+      ...(body.length === 0 ? [] : ['The body:', '', ...fields(body)]),
+      '| answer | body | |',
+      '|---|---|---|',
+      ...answers
+        .filter((answer) => answer.type !== 'Error')
+        .map((answer) => `| ${answer.status} | ${type(answer.type)} | ${cell(answer.description)} |`),
+      '',
+    ]),
+    '# Shapes',
+    '',
+    ...shapes.flatMap(({ name, fields: of }) => [`## ${name}`, '', ...fields(of)]),
+  ].join('\n')
+}
+
 describe('the pages made from the code', () => {
   it('describe every setting as the schema does', async () => {
     await expect(settingsPage()).toMatchFileSnapshot('../../docs/configuration.md')
@@ -85,5 +135,13 @@ describe('the pages made from the code', () => {
 
   it('describe every error code', async () => {
     await expect(errorsPage()).toMatchFileSnapshot('../../docs/errors.md')
+  })
+
+  it('describe REST as its OpenAPI document does', async () => {
+    const stack = await startStack({ sim: { lmcache: false } })
+    const { text } = await ask(stack.url, '/cwm/openapi.json')
+    await stack.close()
+
+    await expect(restPage(restModel(JSON.parse(text) as JsonObject))).toMatchFileSnapshot('../../docs/rest.md')
   })
 })

@@ -38,6 +38,11 @@ export async function examplesLeftOut(): Promise<ReadonlySet<string>> {
   return new Set(examples.filter((_, i) => missing[i]).map(({ name }) => name))
 }
 
+/** Where it is missing on CI, what needs it fails. */
+export async function hasJq(): Promise<boolean> {
+  return !(await isMissing({ name: 'docs/guides', command: ['jq'], needs: 'jq' }))
+}
+
 async function isMissing({ name, needs }: Example): Promise<boolean> {
   if (needs === undefined || process.env.CI === 'true') return false
   const [install, [program, ...words]] = wanted[needs]
@@ -45,7 +50,7 @@ async function isMissing({ name, needs }: Example): Promise<boolean> {
     await exec(program, words)
     return false
   } catch {
-    console.warn(`examples/${name} is skipped: ${install}`)
+    console.warn(`${name} is skipped: ${install}`)
     return true
   }
 }

@@ -1,0 +1,140 @@
+// REST, to be read: each operation with what goes in and what comes out, made from the OpenAPI document of this very cwm.
+
+import { Document } from './document.tsx'
+import type { RestField, RestModel, RestOperation, RestParameter } from './rest-model.ts'
+
+const anchorOf = ({ method, path }: RestOperation) =>
+  `${method}-${path}`
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/-$/, '')
+
+export function RestPage({ assets, model }: { readonly assets: string; readonly model: RestModel }) {
+  const names = new Set(model.shapes.map(({ name }) => name))
+  return (
+    <Document title="cwm: REST" assets={assets}>
+      <main class="reading">
+        <h1>
+          REST <span class="quiet tenant">cwm {model.version}</span>
+        </h1>
+        <p>
+          Keys as on the forwarded paths, <code>authorization: Bearer KEY</code>; a key sees what is its own and nothing
+          else. The same as a document: <a href="/cwm/openapi.json">openapi.json</a>.
+        </p>
+        <nav aria-label="Operations">
+          <ul class="plain">
+            {model.operations.map((one) => (
+              <li>
+                <a href={`#${anchorOf(one)}`}>
+                  <code>
+                    {one.method} {one.path}
+                  </code>
+                </a>{' '}
+                <span class="quiet">{one.summary}</span>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        {model.operations.map((one) => (
+          <Operation operation={one} names={names} />
+        ))}
+        <h2>Shapes</h2>
+        {model.shapes.map(({ name, fields }) => (
+          <section aria-labelledby={`shape-${name}`}>
+            <h3 id={`shape-${name}`}>{name}</h3>
+            <Fields of={fields} names={names} />
+          </section>
+        ))}
+      </main>
+    </Document>
+  )
+}
+
+function Operation({ operation, names }: { readonly operation: RestOperation; readonly names: ReadonlySet<string> }) {
+  const { method, path, summary, description, parameters, body, answers } = operation
+  const id = anchorOf(operation)
+  return (
+    <section aria-labelledby={id}>
+      <h2 id={id}>
+        <code>
+          {method} {path}
+        </code>
+      </h2>
+      <p>{summary}.</p>
+      {description === '' ? null : (
+        <p class="quiet">
+          <Words text={description} />
+        </p>
+      )}
+      {parameters.length === 0 ? null : (
+        <>
+          <h3>Parameters</h3>
+          <Fields of={parameters} names={names} />
+        </>
+      )}
+      {body.length === 0 ? null : (
+        <>
+          <h3>Body</h3>
+          <Fields of={body} names={names} />
+        </>
+      )}
+      <h3>Answers</h3>
+      <table>
+        <tbody>
+          {answers.map(({ status, type, description: words }) => (
+            <tr>
+              <th scope="row">{status}</th>
+              <td>
+                <Type type={type} names={names} />
+              </td>
+              <td>
+                <Words text={words} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+function Fields({
+  of,
+  names,
+}: {
+  readonly of: readonly (RestField | RestParameter)[]
+  readonly names: ReadonlySet<string>
+}) {
+  return (
+    <table>
+      <tbody>
+        {of.map((field) => (
+          <tr>
+            <th scope="row">
+              <code>{field.name}</code>
+              {'in' in field ? <small class="quiet parent">{field.in}</small> : null}
+              {field.required ? <small class="quiet parent">required</small> : null}
+            </th>
+            <td>
+              <Type type={field.type} names={names} />
+            </td>
+            <td>
+              <Words text={field.description} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+/** Names of shapes lead to them. */
+function Type({ type, names }: { readonly type: string; readonly names: ReadonlySet<string> }) {
+  const pieces = type.split(/\b([A-Z][A-Za-z]+)\b/)
+  return <code>{pieces.map((piece) => (names.has(piece) ? <a href={`#shape-${piece}`}>{piece}</a> : piece))}</code>
+}
+
+/** What stands in backticks is code. */
+function Words({ text }: { readonly text: string }) {
+  return <>{text.split('`').map((piece, i) => (i % 2 === 1 ? <code>{piece}</code> : piece))}</>
+}
