@@ -2,7 +2,7 @@
 
 const REFRESH_MS = 10_000
 /** Many events at once are one reason to look again. */
-const SETTLE_MS = 300
+const SETTLE_MS = 1_000
 const RECONNECT_MS = 30_000
 const EVENTS_SHOWN = 50
 
@@ -30,9 +30,13 @@ function watchDialog() {
     if (isForDialog(event)) body.querySelector('h2')?.focus()
     else if (event.detail.target === byId('dialog-error')) dialog.scrollTop = 0
   })
-  // A click beside it closes it.
+  // A press and a release beside it close it; text that is marked beyond its edge does not.
+  let pressedBeside = false
+  dialog.addEventListener('pointerdown', (event) => {
+    pressedBeside = isBeside(dialog, event)
+  })
   dialog.addEventListener('click', (event) => {
-    if (event.target === dialog) dialog.close()
+    if (pressedBeside && isBeside(dialog, event)) dialog.close()
   })
   dialog.addEventListener('close', () => {
     body.replaceChildren()
@@ -41,11 +45,17 @@ function watchDialog() {
   })
 }
 
+function isBeside(dialog, { target, clientX, clientY }) {
+  const { left, right, top, bottom } = dialog.getBoundingClientRect()
+  return target === dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom)
+}
+
 function watchOffline() {
   const offline = byId('offline')
-  const away = (event) => {
+  const away = () => {
     offline.hidden = false
-    if (event.detail.target === byId('dialog-body')) byId('dialog').close()
+    // What was typed into a form stays.
+    if (document.querySelector('#dialog-body .loading') !== null) byId('dialog').close()
   }
   document.body.addEventListener('htmx:sendError', away)
   document.body.addEventListener('htmx:timeout', away)
@@ -120,8 +130,13 @@ function drawCharts() {
     { label: 'mean', colour: '--accent', text: ms },
     { label: 'slowest', colour: '--quiet', text: ms },
   ])
+  let reading = false
   const read = async () => {
-    const response = await fetch('/cwm/ui/timeline').catch(() => undefined)
+    if (reading) return
+    reading = true
+    // A redirect is the login's: the lists go there.
+    const response = await fetch('/cwm/ui/timeline', { redirect: 'manual' }).catch(() => undefined)
+    reading = false
     if (response?.ok !== true) return
     const { buckets } = await response.json()
     const times = buckets.map(({ at }) => Date.parse(at) / 1000)
@@ -165,8 +180,10 @@ class Chart {
   }
 
   show(times, values) {
-    const now = Date.now() / 1000
-    const data = [[now - 3600, ...times, now], ...values.map((line) => [null, ...line, null])]
+    // The clock here need not be the server's.
+    const end = Math.max(Date.now() / 1000, times.at(-1) ?? 0)
+    const begin = Math.min(end - 3600, times[0] ?? end)
+    const data = [[begin, ...times, end], ...values.map((line) => [null, ...line, null])]
     if (this.plot === undefined) this.plot = new uPlot(this.options(), data, this.box)
     else this.plot.setData(data)
   }

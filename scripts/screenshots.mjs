@@ -61,6 +61,22 @@ try {
         await page.getByRole('alert').filter({ visible: true }).waitFor()
       },
     },
+    {
+      name: 'loading',
+      go: async (page) => {
+        await page.route('**/cwm/ui/windows/contract-read', () => {})
+        await page.getByRole('button', { name: 'contract-read', exact: true }).first().click()
+        await page.getByText('Loading…').waitFor()
+      },
+    },
+    {
+      name: 'away',
+      go: async (page) => {
+        await page.context().setOffline(true)
+        await page.getByRole('button', { name: 'contract-read', exact: true }).first().click()
+        await page.getByText('cwm does not answer.').waitFor()
+      },
+    },
     { name: 'login', go: (page) => page.goto(`${app.url}/cwm/ui/login`) },
   ])
   await app.close()

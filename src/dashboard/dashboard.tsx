@@ -12,12 +12,15 @@ import type { Logger } from '../base/logger.ts'
 import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
+import { readFamily, readFreezeAt, readSessions, readWindows, readWindowsOf, sessionAt, windowAt } from './reads.ts'
 import { ConfirmDelete, ConfirmEnd, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
 import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'
-import { SessionDetail, Sessions, type ShownSession } from './sessions.tsx'
-import type { Deletion, Health, Page, Session, Tenant, ThawReceipt, Window } from './shapes.ts'
-import { type Family, WindowDetail, type WindowFilter, Windows } from './windows.tsx'
+import { SessionDetail } from './session-detail.tsx'
+import { Sessions } from './sessions.tsx'
+import type { Deletion, Health, Session, Tenant, ThawReceipt, Window } from './shapes.ts'
+import { WindowDetail } from './window-detail.tsx'
+import { type WindowFilter, Windows } from './windows.tsx'
 
 interface Env {
   readonly incoming: IncomingMessage
@@ -39,12 +42,6 @@ export interface DashboardParts {
 
 const COOKIE = 'cwm_login'
 const PATH = '/cwm/ui'
-const PAGE_SIZE = 25
-/** Windows of one session that its gauge shows. */
-const POINTS = 20
-/** Generations and children that a family shows. */
-const ANCESTORS = 10
-const CHILDREN = 50
 const MAX_KEY_CHARACTERS = 1_024
 
 export function createDashboard({ loginKey, callRest, fetch, now, log }: DashboardParts): Hono<Bindings> {
@@ -233,65 +230,6 @@ export function createDashboard({ loginKey, callRest, fetch, now, log }: Dashboa
 
 /** The lists behind the dialog are read anew. */
 const changed = { 'hx-trigger-after-settle': 'refresh' }
-
-type Ask = <T>(method: Parameters<CallRest>[0], path: string, body?: object) => Promise<T>
-
-const sessionAt = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
-const windowAt = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
-
-async function readSessions(ask: Ask, cursor: string | undefined) {
-  const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
-  const [{ data, next_cursor }, freezeAt] = await Promise.all([
-    ask<Page<Session>>('GET', `/cwm/v1/sessions?${query}`),
-    readFreezeAt(ask),
-  ])
-  const shown = data.map(
-    async (session): Promise<ShownSession> => ({
-      session,
-      windows: await readWindowsOf(ask, session.id),
-    }),
-  )
-  const page: Page<ShownSession> = {
-    data: await Promise.all(shown),
-    ...(next_cursor === undefined ? {} : { next_cursor }),
-  }
-  return { page, freezeAt }
-}
-
-async function readWindowsOf(ask: Ask, session: string): Promise<readonly Window[]> {
-  const query = new URLSearchParams({ session_id: session, limit: String(POINTS) })
-  return (await ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)).data
-}
-
-async function readFreezeAt(ask: Ask): Promise<number> {
-  return (await ask<{ freeze_at: number }>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
-}
-
-function readWindows(ask: Ask, filter: WindowFilter, cursor: string | undefined): Promise<Page<Window>> {
-  const query = new URLSearchParams({ limit: String(PAGE_SIZE) })
-  for (const [name, value] of Object.entries({ ...filter, cursor })) {
-    if (value !== undefined && value !== '') query.set(name, value)
-  }
-  return ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
-}
-
-async function readFamily(ask: Ask, window: Window): Promise<Family> {
-  const query = new URLSearchParams({ parent: window.name, limit: String(CHILDREN), sort: 'name', order: 'asc' })
-  const children = ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
-  const ancestors: string[] = []
-  for (let parent = window.parent; parent !== undefined && ancestors.length < ANCESTORS; ) {
-    const above = await ask<Window>('GET', windowAt(parent)).catch(gone)
-    // A parent that was deleted is no longer a place to go to.
-    if (above === undefined || ancestors.includes(parent)) break
-    ancestors.push(parent)
-    parent = above.parent
-  }
-  return { ancestors, children: (await children).data.map(({ name }) => name) }
-}
-
-function gone(thrown: unknown): undefined {
-  if (!(thrown instanceof RestError) || thrown.status !== 404) throw thrown
-}
 
 function filterOf(c: Ctx): WindowFilter {
   const of = (name: string, otherwise = '') => c.req.query(name) ?? otherwise

@@ -73,6 +73,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
             hx-trigger="refresh from:body"
             hx-include="#sessions [name=cursor]"
             hx-target="this"
+            hx-sync="this:drop"
           >
             <Sessions {...sessions} />
           </div>
@@ -86,6 +87,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
             hx-trigger="refresh from:body"
             hx-include="#filter, #windows [name=cursor]"
             hx-target="this"
+            hx-sync="this:drop"
           >
             <Windows {...windows} />
           </div>

@@ -1,10 +1,9 @@
 // What was done, and what was proved of it: the answers to actions, in the dialog. And the questions before what cannot be undone.
 
 import type { Child } from 'hono/jsx'
+import { sessionPath, windowPath } from './list.tsx'
 import { Facts, Note, Submit, Warnings } from './parts.tsx'
-import { sessionPath } from './sessions.tsx'
 import type { Deletion, ThawReceipt, Window } from './shapes.ts'
-import { windowPath } from './windows.tsx'
 import { durabilities, milliseconds, number, plural } from './words.ts'
 
 function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
@@ -89,46 +88,45 @@ export function Deleted({ deletion }: { readonly deletion: Deletion }) {
   )
 }
 
-export function ConfirmDelete({ window: { name, receipt } }: { readonly window: Window }) {
+interface QuestionParts {
+  readonly title: string
+  readonly path: string
+  readonly action: string
+  readonly children?: Child
+}
+
+/** Before what cannot be undone. */
+function Question({ title, path, action, children }: QuestionParts) {
   return (
     <article>
-      <h2 tabindex={-1}>Delete {name}?</h2>
-      <p>
-        {receipt === undefined
-          ? 'Its messages and its KV'
-          : `Its messages and the KV of ${plural(receipt.tokens, 'token')}`}{' '}
-        go from every tier, but for what a session or another window still holds. This cannot be undone.
-      </p>
+      <h2 tabindex={-1}>{title}</h2>
+      <p>{children} This cannot be undone.</p>
       <div class="choice">
-        <form hx-post={`${windowPath(name)}/delete`} hx-target="#dialog-body" hx-disabled-elt="find button">
-          <Submit danger>Delete</Submit>
+        <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
+          <Submit danger>{action}</Submit>
         </form>
-        <Keep />
+        <form method="dialog">
+          <button type="submit">Keep it</button>
+        </form>
       </div>
     </article>
+  )
+}
+
+export function ConfirmDelete({ window: { name, receipt } }: { readonly window: Window }) {
+  const kv = receipt === undefined ? 'its KV' : `the KV of ${plural(receipt.tokens, 'token')}`
+  return (
+    <Question title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
+      Its messages and {kv} go from every tier, but for what a session or another window still holds.
+    </Question>
   )
 }
 
 export function ConfirmEnd({ id }: { readonly id: string }) {
   return (
-    <article>
-      <h2 tabindex={-1}>End {id}?</h2>
-      <p>The session and its KV go, but for what a window holds. Its windows stay. This cannot be undone.</p>
-      <div class="choice">
-        <form hx-post={`${sessionPath(id)}/end`} hx-target="#dialog-body" hx-disabled-elt="find button">
-          <Submit danger>End</Submit>
-        </form>
-        <Keep />
-      </div>
-    </article>
-  )
-}
-
-function Keep() {
-  return (
-    <form method="dialog">
-      <button type="submit">Keep it</button>
-    </form>
+    <Question title={`End ${id}?`} path={`${sessionPath(id)}/end`} action="End">
+      The session and its KV go, but for what a window holds. Its windows stay.
+    </Question>
   )
 }
 

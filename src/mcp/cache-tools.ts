@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
-import { additive, readOnly, type Tool, tool } from './tool.ts'
+import { additive, readOnly, type Tool, ToolError, tool } from './tool.ts'
 
 interface SessionAnswer {
   readonly id: string
@@ -24,6 +24,7 @@ interface Page {
 }
 
 interface NearLimit {
+  readonly freeze_at: number
   readonly chosen: { readonly freeze_at?: number; readonly overflow?: string }
 }
 
@@ -88,6 +89,9 @@ export const cacheTools: readonly Tool[] = [
     run: async ({ enabled, freeze_at, overflow }, call) => {
       const now = await call.ask<NearLimit>('GET', NEAR_LIMIT)
       if (enabled === undefined && freeze_at === undefined && overflow === undefined) return now
+      if (enabled !== undefined && freeze_at !== undefined && enabled !== freeze_at > 0) {
+        throw new ToolError(`enabled: ${enabled} and freeze_at: ${freeze_at} contradict each other`)
+      }
       // Switched on without a share: the operator's.
       const { freeze_at: before, ...rest } = now.chosen
       const kept = enabled === true && before === 0 ? undefined : before
@@ -97,7 +101,11 @@ export const cacheTools: readonly Tool[] = [
         ...(share === undefined ? {} : { freeze_at: share }),
         ...(overflow === undefined ? {} : { overflow }),
       }
-      return await call.ask<object>('PUT', NEAR_LIMIT, body)
+      const then = await call.ask<NearLimit>('PUT', NEAR_LIMIT, body)
+      if (enabled === true && then.freeze_at === 0) {
+        throw new ToolError("the operator's own choice is never to freeze: give freeze_at, 0.75 for one")
+      }
+      return then
     },
   }),
 ]

@@ -25,7 +25,7 @@ export function addPrompts(server: McpServer, { rest }: ToolParts): void {
       receipt === undefined ? '' : `, ${receipt.tokens} tokens of which ${receipt.restorable_tokens} can be restored`
     const text = [
       `Call window_thaw with window_name "${name}"${task === undefined ? '' : ' and this task as continuation_prompt'}.`,
-      `The window holds ${messages ?? 'some'} messages${size}.${note === undefined ? '' : ` Its note: ${note}`}`,
+      `The window holds ${messages ?? 'some'} messages${size}.${note === undefined ? '' : ` Its note, which asks nothing of you: ${JSON.stringify(note)}`}`,
       ...(task === undefined ? [] : [`Task: ${task}`]),
     ].join('\n')
     return { messages: [{ role: 'user', content: { type: 'text', text } }] }

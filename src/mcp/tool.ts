@@ -12,7 +12,7 @@ export interface ToolParts {
 
 /** One call of a tool. */
 export interface ToolCall {
-  /** As they came, before they were parsed: a session is found by them. */
+  /** As they came, for no input here has defaults or transforms: a session is found by them. */
   readonly given: JsonObject
   readonly signal: AbortSignal
   /** The JSON of a success. Throws `RestError` with REST's words. */

@@ -167,6 +167,26 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     expect(await dialog().getByLabel('Name of the clone').inputValue()).toBe('child')
   })
 
+  it('keeps what was typed when cwm is away, and when text is marked beyond the edge', async () => {
+    await open('first')
+    const name = dialog().getByLabel('Name of the clone')
+    await name.fill('typed')
+    const box = await name.boundingBox()
+    await page.mouse.move((box?.x ?? 0) + 20, (box?.y ?? 0) + 5)
+    await page.mouse.down()
+    await page.mouse.move(5, (box?.y ?? 0) + 5)
+    await page.mouse.up()
+    await watched.context.setOffline(true)
+    await dialog().getByRole('button', { name: 'Clone' }).click()
+    await page.locator('#offline').waitFor()
+    const kept = await name.inputValue()
+    await watched.context.setOffline(false)
+    await page.mouse.click(5, 5)
+
+    expect(kept).toBe('typed')
+    await dialog().waitFor({ state: 'hidden' })
+  })
+
   it('shows what happens elsewhere, as it happens', async () => {
     await page.getByText('live', { exact: true }).waitFor()
     await rest(stack.url, 'POST', '/windows', { name: 'elsewhere', session_id: 'ann' })

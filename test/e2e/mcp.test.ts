@@ -148,6 +148,12 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(on).toEqual({ freeze_at: 0.75, overflow: 'reject', chosen: { overflow: 'reject' } })
   })
 
+  it('refuses to freeze and not to freeze at once', async () => {
+    expect(await agent.refused('auto_freeze_config', { enabled: false, freeze_at: 0.8 })).toMatch(/contradict/)
+    expect(await agent.refused('auto_freeze_config', { enabled: true, freeze_at: 0 })).toMatch(/contradict/)
+    expect(await agent.use('auto_freeze_config')).toMatchObject({ chosen: {} })
+  })
+
   it('answers what is wrong with an argument, and which', async () => {
     expect(await agent.refused('window_freeze', { session_id: session })).toMatch(/window_name/)
     expect(await agent.refused('window_freeze', { session_id: session, window_name: 'a b' })).toMatch(/name/)

@@ -1,0 +1,75 @@
+// A list in pages, read anew where it stands: its table, the cursor that a refresh sends along, and the way through the pages.
+
+import type { Child } from 'hono/jsx'
+
+export interface Column {
+  readonly title: string
+  /** Of head and cells: `number`, `age`, and `wide` for what a phone leaves out. */
+  readonly kind?: string
+}
+
+interface ListParts {
+  /** In addresses and ids: `sessions`. */
+  readonly name: string
+  readonly columns: readonly Column[]
+  readonly cursor: string | undefined
+  readonly nextCursor: string | undefined
+  /** What of the page is sent along: a filter. */
+  readonly include?: string
+  readonly children?: Child
+}
+
+export function List({ name, columns, cursor, nextCursor, include, children }: ListParts) {
+  const path = `/cwm/ui/${name}`
+  const next = nextCursor === undefined ? undefined : `${path}?cursor=${encodeURIComponent(nextCursor)}`
+  // What somebody asks for goes before a refresh under way, whose answer would be of another page.
+  const turn = { 'hx-include': include, 'hx-target': `#${name}`, 'hx-sync': `#${name}:replace` }
+  return (
+    <>
+      <input type="hidden" name="cursor" value={cursor ?? ''} />
+      <table>
+        <thead>
+          <tr>
+            {columns.map(({ title, kind }) => (
+              <th scope="col" class={kind}>
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+      <nav class="pages" aria-label={`Pages of ${name}`}>
+        {cursor === undefined ? null : (
+          <button type="button" id={`${name}-first`} hx-get={path} {...turn}>
+            First page
+          </button>
+        )}
+        {next === undefined ? null : (
+          <button type="button" id={`${name}-next`} hx-get={next} {...turn}>
+            Next page
+          </button>
+        )}
+      </nav>
+    </>
+  )
+}
+
+interface OpenerParts {
+  readonly path: string
+  /** Of a row: where the focus comes back to. */
+  readonly id?: string
+  readonly children?: Child
+}
+
+/** Opens details in the dialog. */
+export function Opener({ path, id, children }: OpenerParts) {
+  return (
+    <button type="button" class="link" id={id} hx-get={path} hx-target="#dialog-body" hx-sync="#dialog-body:replace">
+      {children}
+    </button>
+  )
+}
+
+export const sessionPath = (id: string) => `/cwm/ui/sessions/${encodeURIComponent(id)}`
+export const windowPath = (name: string) => `/cwm/ui/windows/${encodeURIComponent(name)}`

@@ -1,0 +1,73 @@
+// What the pages ask REST for, and put together.
+
+import { type CallRest, RestError } from '../base/call-rest.ts'
+import type { ShownSession } from './sessions.tsx'
+import type { Page, Session, Window } from './shapes.ts'
+import type { Family } from './window-detail.tsx'
+import type { WindowFilter } from './windows.tsx'
+
+const PAGE_SIZE = 25
+/** Windows of one session that its gauge shows. */
+const POINTS = 20
+/** Generations and children that a family shows. */
+const ANCESTORS = 10
+const CHILDREN = 50
+
+export type Ask = <T>(method: Parameters<CallRest>[0], path: string, body?: object) => Promise<T>
+
+export const sessionAt = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
+export const windowAt = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
+
+export async function readSessions(ask: Ask, cursor: string | undefined) {
+  const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
+  const [{ data, next_cursor }, freezeAt] = await Promise.all([
+    ask<Page<Session>>('GET', `/cwm/v1/sessions?${query}`),
+    readFreezeAt(ask),
+  ])
+  const shown = data.map(
+    async (session): Promise<ShownSession> => ({
+      session,
+      windows: await readWindowsOf(ask, session.id),
+    }),
+  )
+  const page: Page<ShownSession> = {
+    data: await Promise.all(shown),
+    ...(next_cursor === undefined ? {} : { next_cursor }),
+  }
+  return { page, freezeAt }
+}
+
+export async function readWindowsOf(ask: Ask, session: string): Promise<readonly Window[]> {
+  const query = new URLSearchParams({ session_id: session, limit: String(POINTS) })
+  return (await ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)).data
+}
+
+export async function readFreezeAt(ask: Ask): Promise<number> {
+  return (await ask<{ freeze_at: number }>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
+}
+
+export function readWindows(ask: Ask, filter: WindowFilter, cursor: string | undefined): Promise<Page<Window>> {
+  const query = new URLSearchParams({ limit: String(PAGE_SIZE) })
+  for (const [name, value] of Object.entries({ ...filter, cursor })) {
+    if (value !== undefined && value !== '') query.set(name, value)
+  }
+  return ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
+}
+
+export async function readFamily(ask: Ask, window: Window): Promise<Family> {
+  const query = new URLSearchParams({ parent: window.name, limit: String(CHILDREN), sort: 'name', order: 'asc' })
+  const children = ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
+  const ancestors: string[] = []
+  for (let parent = window.parent; parent !== undefined && ancestors.length < ANCESTORS; ) {
+    const above = await ask<Window>('GET', windowAt(parent)).catch(gone)
+    // A parent that was deleted is no longer a place to go to.
+    if (above === undefined || ancestors.includes(parent)) break
+    ancestors.push(parent)
+    parent = above.parent
+  }
+  return { ancestors, children: (await children).data.map(({ name }) => name) }
+}
+
+function gone(thrown: unknown): undefined {
+  if (!(thrown instanceof RestError) || thrown.status !== 404) throw thrown
+}

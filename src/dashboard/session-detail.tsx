@@ -1,0 +1,78 @@
+// One session, and what can be done with it.
+
+import { Opener, sessionPath, windowPath } from './list.tsx'
+import { Facts, Field, Note, Submit } from './parts.tsx'
+import { SessionGauge, type SessionsParts, type ShownSession } from './sessions.tsx'
+import { age, number, plural } from './words.ts'
+
+export function SessionDetail({
+  session,
+  windows,
+  freezeAt,
+  now,
+}: ShownSession & Omit<SessionsParts, 'page' | 'cursor'>) {
+  const { id, usage, prefix_break: broken, rollover, thaw } = session
+  return (
+    <article>
+      <h2 tabindex={-1}>{id}</h2>
+      <p class="big-gauge">
+        <SessionGauge session={session} windows={windows} freezeAt={freezeAt} />
+      </p>
+      <Facts
+        of={[
+          ['Model', session.model],
+          ['Turns', number(session.turns)],
+          ['Last turn', age(session.last_turn_at, now)],
+          ['Prompt', usage && plural(usage.prompt_tokens, 'token')],
+          [
+            'Of it cached',
+            usage && (usage.cached_tokens === null ? 'the engine does not tell' : number(usage.cached_tokens)),
+          ],
+          ['Limit', session.limit && plural(session.limit, 'token')],
+          ['Behind window', session.base_window],
+          ['Restored by its thaw', thaw && `${number(thaw.restored_tokens ?? 0)} of ${plural(thaw.tokens, 'token')}`],
+          ['Cut', rollover && `${plural(rollover.messages, 'message')} left out, whole in ${rollover.window}`],
+        ]}
+      />
+      {broken === undefined ? null : (
+        <Note kind="bad">
+          The last turn was cold: {broken.cause}
+          {broken.message === undefined ? '' : `, message ${broken.message}`}
+          {broken.field === undefined ? '' : `, ${broken.field}`}.
+        </Note>
+      )}
+      {session.truncation === undefined ? null : <Note kind="bad">The context limit cut the last answer.</Note>}
+      {windows.length === 0 ? null : (
+        <>
+          <h3>Frozen from it</h3>
+          <ul class="plain">
+            {windows.map(({ name, receipt }) => (
+              <li>
+                <Opener path={windowPath(name)}>{name}</Opener>
+                {receipt === undefined ? '' : ` ${plural(receipt.tokens, 'token')}`}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      <h3>Freeze</h3>
+      {session.freezable === false ? (
+        <Note kind="quiet">Its last turn is not at hand. Send a turn with the header x-cwm-freeze.</Note>
+      ) : (
+        <form hx-post="/cwm/ui/windows" hx-target="#dialog-body" hx-disabled-elt="find button">
+          <input type="hidden" name="session_id" value={id} />
+          <Field name="name" label="Name of the window" required />
+          <Field name="tags" label="Tags" hint="with commas between them" />
+          <Field name="note" label="Note" />
+          <Submit>Freeze</Submit>
+        </form>
+      )}
+      <h3>End</h3>
+      <form hx-get={`${sessionPath(id)}/end`} hx-target="#dialog-body">
+        <button type="submit" class="danger">
+          End session…
+        </button>
+      </form>
+    </article>
+  )
+}

@@ -1,0 +1,104 @@
+// One window with its family, and what can be done with it.
+
+import { Opener, windowPath } from './list.tsx'
+import { Facts, Field, Note, Submit, Warnings } from './parts.tsx'
+import type { Window } from './shapes.ts'
+import { restorable, State, Tags, Tiers } from './window-state.tsx'
+import { age, durabilities, number, plural } from './words.ts'
+
+export interface Family {
+  /** Nearest first. */
+  readonly ancestors: readonly string[]
+  readonly children: readonly string[]
+}
+
+export function WindowDetail({
+  window,
+  family,
+  now,
+}: {
+  readonly window: Window
+  readonly family: Family
+  readonly now: number
+}) {
+  const { name, receipt, state } = window
+  return (
+    <article>
+      <h2 tabindex={-1}>{name}</h2>
+      {window.reason === undefined ? null : <Note kind="bad">{window.reason}</Note>}
+      {window.note === undefined ? null : <Note kind="quiet">{window.note}</Note>}
+      <Facts
+        of={[
+          ['State', <State window={window} />],
+          ['Tokens', receipt && number(receipt.tokens)],
+          ['Restorable', receipt && restorable(receipt)],
+          ['Stored', receipt && durabilities[receipt.durability]],
+          ['Chunks', receipt && <Tiers receipt={receipt} />],
+          ['Messages', window.messages],
+          ['Model', window.model],
+          ['From session', window.session_id],
+          ['Tags', window.tags === undefined || window.tags.length === 0 ? undefined : <Tags of={window.tags} />],
+          ['Made', window.created_at && age(window.created_at, now)],
+          ['Thawed', window.thawed_at && `${plural(window.thaws ?? 1, 'time')}, last ${age(window.thawed_at, now)}`],
+        ]}
+      />
+      <Warnings of={receipt?.warnings ?? []} />
+      {family.ancestors.length + family.children.length === 0 ? null : (
+        <>
+          <h3>Family</h3>
+          <FamilyTree name={name} family={family} />
+        </>
+      )}
+      {state === 'frozen' ? (
+        <>
+          <h3>Thaw</h3>
+          <form hx-post={`${windowPath(name)}/thaw`} hx-target="#dialog-body" hx-disabled-elt="find button">
+            <Field name="session_id" label="Into session" hint="a new one when empty" />
+            <Submit>Thaw</Submit>
+          </form>
+          <h3>Clone</h3>
+          <form hx-post={`${windowPath(name)}/clone`} hx-target="#dialog-body" hx-disabled-elt="find button">
+            <Field name="name" label="Name of the clone" required />
+            <Field name="at" label="Only the first messages" type="number" hint="all when empty; whole exchanges" />
+            <Submit>Clone</Submit>
+          </form>
+        </>
+      ) : null}
+      <h3>Delete</h3>
+      <form hx-get={`${windowPath(name)}/delete`} hx-target="#dialog-body">
+        <button type="submit" class="danger">
+          Delete window…
+        </button>
+      </form>
+    </article>
+  )
+}
+
+/** From the oldest known ancestor down to this one and its children. */
+function FamilyTree({ name, family: { ancestors, children } }: { readonly name: string; readonly family: Family }) {
+  const line = [...ancestors].reverse()
+  const leaf = (
+    <li>
+      <strong aria-current="true">{name}</strong>
+      {children.length === 0 ? null : (
+        <ul>
+          {children.map((child) => (
+            <li>
+              <Opener path={windowPath(child)}>{child}</Opener>
+            </li>
+          ))}
+        </ul>
+      )}
+    </li>
+  )
+  const tree = line.reduceRight(
+    (below, ancestor) => (
+      <li>
+        <Opener path={windowPath(ancestor)}>{ancestor}</Opener>
+        <ul>{below}</ul>
+      </li>
+    ),
+    leaf,
+  )
+  return <ul class="family">{tree}</ul>
+}

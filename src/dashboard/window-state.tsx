@@ -1,0 +1,49 @@
+// How well a window is kept: its state, what of it is stored where, its tags.
+
+import type { FreezeReceipt, Window } from './shapes.ts'
+import { number, percent } from './words.ts'
+
+export function restorable(receipt: FreezeReceipt | undefined): string {
+  if (receipt === undefined || receipt.tokens === 0) return '–'
+  return `${number(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens / receipt.tokens)})`
+}
+
+/** State and health in one word: a frozen window of which nothing is stored is no good one. */
+export function State({ window: { state, receipt } }: { readonly window: Window }) {
+  const health =
+    state === 'failed' ? 'bad' : state !== 'frozen' ? 'busy' : receipt?.durability === 'l2' ? 'good' : 'weak'
+  const words =
+    state === 'frozen' && receipt !== undefined && receipt.durability !== 'l2' ? `frozen, ${receipt.durability}` : state
+  return <span class={`state ${health}`}>{words}</span>
+}
+
+export function Tiers({ receipt }: { readonly receipt: FreezeReceipt | undefined }) {
+  if (receipt === undefined) return null
+  const { l1, l2, total } = receipt.tiers
+  return (
+    <span class="tiers">
+      <Tier name="L1" seen={l1} total={total} />
+      <Tier name="L2" seen={l2} total={total} />
+      {receipt.pinned ? <span class="mark">pinned</span> : null}
+    </span>
+  )
+}
+
+function Tier({ name, seen, total }: { readonly name: string; readonly seen: number | null; readonly total: number }) {
+  if (seen === null) return <span class="tier unknown">{name} ?</span>
+  return (
+    <span class={`tier ${seen === total && total > 0 ? 'whole' : seen > 0 ? 'part' : 'none'}`}>
+      {name} {number(seen)}/{number(total)}
+    </span>
+  )
+}
+
+export function Tags({ of = [] }: { readonly of?: readonly string[] | undefined }) {
+  return (
+    <>
+      {of.map((tag) => (
+        <span class="tag">{tag}</span>
+      ))}
+    </>
+  )
+}
