@@ -54,8 +54,14 @@ function watchOffline() {
   const offline = byId('offline')
   const away = () => {
     offline.hidden = false
-    // What was typed into a form stays.
     if (document.querySelector('#dialog-body .loading') !== null) byId('dialog').close()
+    // What was typed into a form stays, and the word is said where it can be seen.
+    const words = {
+      className: 'note bad',
+      role: 'alert',
+      textContent: 'cwm does not answer. Nothing of this is lost: try again.',
+    }
+    if (byId('dialog').open) byId('dialog-error').replaceChildren(Object.assign(document.createElement('p'), words))
   }
   document.body.addEventListener('htmx:sendError', away)
   document.body.addEventListener('htmx:timeout', away)

@@ -2,10 +2,13 @@
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
+import { aWindow, someContent } from '../../src/store/contract/sample-records.ts'
+import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../support/browser.ts'
 import { chat, user } from '../support/conversation.ts'
 import { frozenSession, rest } from '../support/rest.ts'
@@ -178,7 +181,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await page.mouse.up()
     await watched.context.setOffline(true)
     await dialog().getByRole('button', { name: 'Clone' }).click()
-    await page.locator('#offline').waitFor()
+    await dialog().getByRole('alert').filter({ hasText: 'cwm does not answer.' }).waitFor()
     const kept = await name.inputValue()
     await watched.context.setOffline(false)
     await page.mouse.click(5, 5)
@@ -278,15 +281,17 @@ describe.skipIf(noBrowser)('the dashboard', () => {
 
 describe.skipIf(noBrowser)('the dashboard with many windows', () => {
   it('shows a thousand of them in pages, each soon', async () => {
-    // Without LMCache: clones are text then, and made soon.
-    const stack = await startStack({ sim: { lmcache: false } })
-    await frozenSession(stack.url, { session: 'ann', window: 'w-000', words: 30 })
-    const clones = Array.from({ length: 999 }, (_, i) => `w-${String(i + 1).padStart(3, '0')}`)
-    for (let i = 0; i < clones.length; i += 20) {
-      await Promise.all(
-        clones.slice(i, i + 20).map((name) => rest(stack.url, 'POST', '/windows/w-000/clone', { name })),
-      )
+    const stack = await startStack()
+    await frozenSession(stack.url, { session: 'ann', window: 'w-000', words: 300 })
+    await stack.stop()
+    const store = await openSqliteStore({ path: join(stack.dataDir, 'cwm.sqlite') })
+    for (let i = 1; i < 1_000; i++) {
+      const name = `w-${String(i).padStart(3, '0')}`
+      const record = aWindow({ tenant: 'anonymous', name, id: name, state: 'frozen', lineage: `of-${name}` })
+      await store.reserveWindow(record, someContent())
     }
+    await store.close()
+    await stack.restart()
     const { page, context, faults } = await openPage(browser)
     const began = performance.now()
     await page.goto(`${stack.url}/cwm/ui?sort=name&order=asc`)
@@ -299,7 +304,7 @@ describe.skipIf(noBrowser)('the dashboard with many windows', () => {
     await expect.poll(async () => (await names())[0]).toBe('w-025')
     // A refresh stays on the page.
     await rest(stack.url, 'PATCH', '/windows/w-026', { note: 'x' })
-    await rest(stack.url, 'POST', '/windows', { name: 'a-new-one', session_id: 'ann' })
+    await frozenSession(stack.url, { session: 'bo', window: 'a-new-one', words: 300 })
     await page.locator('#events li').filter({ hasText: 'a-new-one' }).waitFor()
     expect((await names())[0]).toBe('w-025')
     await page.getByRole('button', { name: 'First page' }).click()
