@@ -3,7 +3,7 @@
 set -euo pipefail
 
 cwm=${CWM_URL:-http://127.0.0.1:8787}
-auth="authorization: Bearer ${API_KEY:-whatever the engine wants}"
+auth="authorization: Bearer ${CWM_API_KEY:-whatever the engine wants}"
 json='content-type: application/json'
 contract=$(printf 'Clause 7: either party may end this contract with thirty days of notice. %.0s' {1..60})
 

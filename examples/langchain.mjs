@@ -6,7 +6,7 @@ import { ChatOpenAI } from '@langchain/openai'
 const {
   CWM_URL = 'http://127.0.0.1:8787',
   MODEL: model = 'tiny',
-  API_KEY: apiKey = 'whatever the engine wants',
+  CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const chatAt = (baseURL) => new ChatOpenAI({ model, apiKey, maxTokens: 16, configuration: { baseURL } })
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)

@@ -5,7 +5,7 @@ import OpenAI from 'openai'
 const {
   CWM_URL = 'http://127.0.0.1:8787',
   MODEL: model = 'tiny',
-  API_KEY: apiKey = 'whatever the engine wants',
+  CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const client = new OpenAI({ baseURL: `${CWM_URL}/v1`, apiKey })
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)

@@ -7,7 +7,7 @@ from openai import OpenAI
 model = os.environ.get("MODEL", "tiny")
 client = OpenAI(
     base_url=os.environ.get("CWM_URL", "http://127.0.0.1:8787") + "/v1",
-    api_key=os.environ.get("API_KEY", "whatever the engine wants"),
+    api_key=os.environ.get("CWM_API_KEY", "whatever the engine wants"),
 )
 contract = "Clause 7: either party may end this contract with thirty days of notice. " * 60
 

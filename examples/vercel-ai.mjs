@@ -3,7 +3,11 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { generateText, streamText } from 'ai'
 
-const { CWM_URL = 'http://127.0.0.1:8787', MODEL = 'tiny', API_KEY: apiKey = 'whatever the engine wants' } = process.env
+const {
+  CWM_URL = 'http://127.0.0.1:8787',
+  MODEL = 'tiny',
+  CWM_API_KEY: apiKey = 'whatever the engine wants',
+} = process.env
 const cwm = createOpenAICompatible({ name: 'cwm', baseURL: `${CWM_URL}/v1`, apiKey, includeUsage: true })
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
 

@@ -15,7 +15,7 @@ afterAll(() => cwm.dispose())
 const leftOut = await examplesLeftOut()
 for (const example of examples) {
   it.skipIf(leftOut.has(example.name))(`${example.name} goes on from its window`, async () => {
-    const output = await runExample(example, { CWM_URL: cwm.url, MODEL, API_KEY: KEY })
+    const output = await runExample(example, { CWM_URL: cwm.url, MODEL, CWM_API_KEY: KEY })
     const spared = sparedIn(output)
 
     measured(example.name, { spared: JSON.stringify(spared) })
