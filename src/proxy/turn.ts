@@ -28,8 +28,8 @@ export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly quotas: Pick<SaltQuotas, 'ensure'>
   /** The epoch under which KV is made today. */
   readonly kvEpoch: number
-  /** Whom of the tenant's users the body names. */
-  readonly userOf: (body: JsonObject) => string | undefined
+  /** Whom of the tenant's users the request names. */
+  readonly userOf: (headers: IncomingMessage['headers'], body: JsonObject) => string | undefined
   /** The chain over a body's history, within the scope of who sent it. */
   readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
   readonly behindWindowMark: (boundary: string) => string
@@ -106,7 +106,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   const hashed =
     previousResponse === undefined ? once(() => chainOfRequest(parts, scope, rules, json)) : () => undefined
   const { isolation, maxSessions } = policy
-  const user = parts.userOf(json)
+  const user = parts.userOf(turn.request.headers, json)
   const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
   const found =
     previousResponse === undefined

@@ -1,12 +1,42 @@
 // The user of a tenant's app, where the request names one: by whom KV is shared in the isolation mode `user`.
 
-import { isObject, type JsonObject } from '../base/json.ts'
+import type { IncomingHttpHeaders } from 'node:http'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { canonicalJson, isUnsaid } from './identity-text.ts'
+import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
 
-/** OpenAI's `user` or its successor `safety_identifier`, Anthropic's `metadata.user_id`; undefined when none is given. */
-export function userOf(body: JsonObject): string | undefined {
-  const metadata = isObject(body.metadata) ? body.metadata.user_id : undefined
-  for (const value of [body.safety_identifier, body.user, metadata]) {
-    if (typeof value === 'string' && value !== '') return value
+/** Before every user that is not the client's own text, so that no text can be mistaken for one. */
+const TAG = '\u0000'
+
+/**
+ * OpenAI's `safety_identifier` or its forerunner `user`, Anthropic's `metadata.user_id`, in this order, and the headers by which a known
+ * client names its user; undefined when none is given. Of Claude Code the account (or device), which stays the same over conversations.
+ */
+export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string | undefined {
+  const named = userOfBody(body)
+  let parts: [string, string][] | undefined
+  for (const name of userHeaders) {
+    const value = headers[name]
+    if (typeof value !== 'string' || value === '') continue
+    parts ??= []
+    parts.push([name, value])
   }
-  return undefined
+  if (parts === undefined) return named
+  // An app may send one constant `user` for everybody and name the person in a header: both count.
+  if (named !== undefined) parts.push(['body', named])
+  return `${TAG}headers:${JSON.stringify(parts)}`
+}
+
+function userOfBody({ safety_identifier, user, metadata }: JsonObject): string | undefined {
+  const own = [safety_identifier, user].find((value) => !isUnsaid(value))
+  if (own !== undefined && own !== null) return userText(own)
+  const userId = isObject(metadata) ? metadata.user_id : undefined
+  if (userId === undefined || userId === null || userId === '') return undefined
+  const claudeCode = typeof userId === 'string' ? readClaudeCodeUser(userId)?.user : undefined
+  return claudeCode === undefined ? userText(userId) : `${TAG}claude-code:${claudeCode}`
+}
+
+function userText(value: JsonValue): string {
+  if (typeof value !== 'string') return `${TAG}json:${canonicalJson(value)}`
+  return value.startsWith(TAG) ? `${TAG}text:${value}` : value
 }

@@ -1,0 +1,13 @@
+// The members of a body that say whose conversation it is: read for the scope and the user, and checked where the body comes in.
+
+/** At the top level. Their order is part of stored boundaries: add at the end. */
+export const identityFields = [
+  'prompt_cache_key',
+  'session_id',
+  'litellm_session_id',
+  'safety_identifier',
+  'user',
+] as const
+
+/** In `metadata`, with the same rule. */
+export const identityMetadata = ['session_id', 'user_id'] as const

@@ -1,0 +1,31 @@
+// One text for each value by which a client names a user or a conversation, whatever its JSON type: distinct values, distinct texts.
+
+import { createHash } from 'node:crypto'
+import type { JsonObject, JsonValue } from '../base/json.ts'
+
+/** Longer texts are hashed: they are compared, never shown. */
+const MAX_TEXT = 512
+
+/** Whether the value says nothing: absent, null, or an empty text. */
+export function isUnsaid(value: JsonValue | undefined): value is undefined | null | '' {
+  return value === undefined || value === null || value === ''
+}
+
+/**
+ * JSON with sorted keys and without spaces; SHA-256 where that is long. For values that are no text: a text stands for itself.
+ * Numbers are told apart as far as JavaScript does; `checkIdentity` of the proxy refuses the others.
+ */
+export function canonicalJson(value: JsonValue): string {
+  const text = sortedJson(value)
+  return text.length <= MAX_TEXT ? text : `sha256:${createHash('sha256').update(text).digest('base64url')}`
+}
+
+function sortedJson(value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${(value as readonly JsonValue[]).map(sortedJson).join(',')}]`
+  const object = value as JsonObject
+  const members = Object.keys(object)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${sortedJson(object[key] ?? null)}`)
+  return `{${members.join(',')}}`
+}

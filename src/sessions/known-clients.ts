@@ -1,0 +1,169 @@
+// What known clients say about whose conversation a request belongs to: one table, with the source of each entry.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { isObject, type JsonObject, parseJson } from '../base/json.ts'
+
+/**
+ * What a header carries: the person behind a client, the same over conversations; one conversation; a sub-agent within one; or a group of
+ * requests that is no single conversation. All of them stay the same from turn to turn, so all of them narrow a scope.
+ */
+type Carries = 'user' | 'conversation' | 'agent' | 'group'
+
+interface KnownClient {
+  readonly name: string
+  /** Where the names were read, so that the next version of a client can be compared. */
+  readonly source: string
+  readonly headers: Readonly<Record<string, Carries>>
+}
+
+/**
+ * Left out is what changes with each request (message, request and trace ids), which would make every turn a first one, and Codex's
+ * `x-openai-subagent`: what its compacting agent reads is the main agent's history. The order is part of stored boundaries: add at the end.
+ */
+const knownClients: readonly KnownClient[] = [
+  {
+    name: 'open-webui',
+    // Sent with ENABLE_FORWARD_USER_INFO_HEADERS. The names can be changed by the environment; these are the defaults.
+    source: 'open-webui/open-webui: backend/open_webui/env.py, utils/headers.py, routers/openai.py',
+    headers: { 'x-openwebui-chat-id': 'conversation', 'x-openwebui-user-id': 'user' },
+  },
+  {
+    name: 'claude-code',
+    source: 'requests of Claude Code 2.1.197, recorded by cwm; code.claude.com/docs, LLM gateways',
+    headers: {
+      'x-claude-code-session-id': 'conversation',
+      'x-claude-code-agent-id': 'agent',
+      'x-claude-code-parent-agent-id': 'agent',
+    },
+  },
+  {
+    name: 'codex',
+    // In the spellings of its versions; sub-agents have threads of their own. Its `prompt_cache_key` is its conversation id as well.
+    source: 'openai/codex: codex-rs/codex-api/src/requests/headers.rs, codex-rs/core/src/client.rs',
+    headers: {
+      'session-id': 'conversation',
+      session_id: 'conversation',
+      conversation_id: 'conversation',
+      'thread-id': 'conversation',
+      thread_id: 'conversation',
+    },
+  },
+  {
+    name: 'opencode',
+    // The first for providers named "opencode…", the other two for all others; a sub-agent has a session of its own.
+    source: 'anomalyco/opencode: packages/opencode/src/session/llm/request.ts, pull request 20744',
+    headers: {
+      'x-opencode-session': 'conversation',
+      'x-session-affinity': 'conversation',
+      'x-session-id': 'conversation',
+    },
+  },
+  {
+    name: 'litellm',
+    // A session groups related requests; customer and end user are two names of one thing. They pass where client headers are forwarded.
+    source: 'docs.litellm.ai: proxy/ui_logs_sessions, proxy/request_headers, proxy/forward_client_headers',
+    headers: {
+      'x-litellm-session-id': 'group',
+      'x-litellm-customer-id': 'user',
+      'x-litellm-end-user-id': 'user',
+    },
+  },
+]
+
+const headersThatCarry = (...kinds: Carries[]): string[] =>
+  knownClients.flatMap(({ headers }) => Object.keys(headers).filter((name) => kinds.some((k) => k === headers[name])))
+
+/** Every header that narrows a scope, lower case, in the order in which boundaries were stored. */
+export const narrowingHeaders: readonly string[] = headersThatCarry('user', 'conversation', 'agent', 'group')
+
+/** The headers that name a user, lower case. */
+export const userHeaders: readonly string[] = headersThatCarry('user')
+
+/** What Claude Code says in `metadata.user_id`. */
+export interface ClaudeCodeUser {
+  /** The account, or the device where nobody is logged in; tagged with which of the two. Undefined where both are empty. */
+  readonly user: string | undefined
+  readonly session: string
+}
+
+/** Longer than what Claude Code sends (about 200 characters): anything above is another client's, and is not parsed. */
+const MAX_CLAUDE_CODE_ID = 2_000
+const legacyClaudeCodeUser = /^user_([0-9a-f]+)_account_([0-9a-f-]*)_session_([0-9a-f-]{36})$/
+
+/**
+ * Reads a `metadata.user_id` of Claude Code: a JSON text with `device_id`, `account_uuid` and `session_id` (seen in 2.1.197), before
+ * 2.1.78 `user_<device>_account_<uuid>_session_<uuid>` (ding113/claude-code-hub, pull request 939). Undefined for any other text.
+ */
+export function readClaudeCodeUser(text: string): ClaudeCodeUser | undefined {
+  if (text.length > MAX_CLAUDE_CODE_ID) return undefined
+  const [, device, account, session] = legacyClaudeCodeUser.exec(text) ?? []
+  if (session !== undefined) return { user: accountOrDevice(account, device), session }
+  if (!text.startsWith('{')) return undefined
+  const said = parseJson(text)
+  if (!isObject(said) || typeof said.device_id !== 'string' || typeof said.session_id !== 'string') return undefined
+  return { user: accountOrDevice(said.account_uuid, said.device_id), session: said.session_id }
+}
+
+function accountOrDevice(account: unknown, device: unknown): string | undefined {
+  if (typeof account === 'string' && account !== '') return `account:${account}`
+  return typeof device === 'string' && device !== '' ? `device:${device}` : undefined
+}
+
+/**
+ * A known client's own id of the conversation, tagged with the client: two requests with equal ids are of one conversation (or of one
+ * sub-agent's part of it). Undefined where none is sent, or where the id looks like a constant that many conversations share.
+ */
+export function conversationIdOf(headers: IncomingHttpHeaders, body: JsonObject): string | undefined {
+  for (const client of knownClients) {
+    const id = conversationOfClient(client, headers, body)
+    if (id !== undefined) return id
+  }
+  const key = body.prompt_cache_key
+  return typeof key === 'string' && looksLikeId(key) ? JSON.stringify(['prompt_cache_key', key]) : undefined
+}
+
+function conversationOfClient(
+  { name, headers: carriers }: KnownClient,
+  headers: IncomingHttpHeaders,
+  body: JsonObject,
+): string | undefined {
+  const parts: (readonly [string, string])[] = []
+  let isNamed = false
+  for (const header in carriers) {
+    const carries = carriers[header]
+    const value = headers[header]
+    if ((carries !== 'conversation' && carries !== 'agent') || typeof value !== 'string' || value === '') continue
+    parts.push([header, value])
+    if (carries === 'conversation' && looksLikeId(value)) isNamed = true
+  }
+  if (!isNamed && name === 'claude-code') {
+    const userId = isObject(body.metadata) ? body.metadata.user_id : undefined
+    const session = typeof userId === 'string' ? readClaudeCodeUser(userId)?.session : undefined
+    if (session !== undefined && looksLikeId(session)) {
+      isNamed = true
+      parts.push(['metadata.user_id', session])
+    }
+  }
+  return isNamed ? JSON.stringify([name, ...parts]) : undefined
+}
+
+const uuid = /(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])/i
+/** Longer than any id that a client makes: nothing beyond it is looked at. */
+const MAX_ID = 256
+const MIN_RANDOM = 16
+/** How often a random id changes between letters and digits at least. `production2026assistant` does so twice. */
+const MIN_SWITCHES = 4
+
+/**
+ * Whether a text is a UUID or holds a long random token, as ids of one conversation do. What people write (`local`, which Open WebUI
+ * sends for all temporary chats, `my-app-production-2026`) is none: it may be the same for all that an app sends.
+ */
+export function looksLikeId(text: string): boolean {
+  if (text.length > MAX_ID) return false
+  if (uuid.test(text)) return true
+  return text.split(/[^A-Za-z0-9]+/).some((run) => {
+    if (run.length < MIN_RANDOM) return false
+    const switches = run.match(/[A-Za-z][0-9]|[0-9](?=[A-Za-z])/g)?.length ?? 0
+    return switches >= MIN_SWITCHES
+  })
+}
