@@ -25,9 +25,10 @@ const body = <T extends z.ZodType>(schema: T) => ({
 export const failures = {
   400: json(errorSchema, 'The request is wrong; `param` names the field'),
   401: json(errorSchema, 'The key is missing or not known'),
+  403: json(errorSchema, 'A quota of the tenant is used up, or the tenant may not do this'),
   404: json(errorSchema, 'There is no such session or window for this key'),
   409: json(errorSchema, 'The state of session or window does not allow it'),
-  429: json(errorSchema, 'A bound of the tenant is reached'),
+  429: json(errorSchema, 'cwm is busy; retry after `Retry-After`'),
   502: json(errorSchema, 'Engine or LMCache failed'),
   503: json(errorSchema, 'The store cannot be reached'),
 }

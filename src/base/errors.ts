@@ -24,7 +24,8 @@ const table = {
   UNAUTHORIZED: [401, 'authentication_error'],
   FORBIDDEN_HOST: [403, 'permission_error'],
   FORBIDDEN_MODEL: [403, 'permission_error'],
-  QUOTA_EXCEEDED: [429, 'quota_exceeded_error'],
+  // 403, not 429: SDKs of OpenAI and Anthropic retry 408, 409, 429, and 5xx, and no retry frees a quota.
+  QUOTA_EXCEEDED: [403, 'quota_exceeded_error'],
   RATE_LIMIT_EXCEEDED: [429, 'rate_limit_error'],
   // 429 too, not Anthropic's 529 or a 503: nothing is broken, and balancers take a server that answers 5xx out of service.
   OVERLOADED: [429, 'rate_limit_error'],
@@ -41,7 +42,7 @@ const table = {
   WINDOW_DIVERGES: [409, 'conflict_error'],
   WINDOW_MISMATCH: [409, 'conflict_error'],
   WINDOW_CORRUPT: [500, 'server_error'],
-  PIN_BUDGET_FULL: [409, 'conflict_error'],
+  PIN_BUDGET_FULL: [403, 'quota_exceeded_error'],
   INVALID_IMPORT: [400, 'invalid_request_error'],
   DELETION_NOT_FOUND: [404, 'not_found_error'],
   RESPONSE_NOT_FOUND: [404, 'not_found_error'],

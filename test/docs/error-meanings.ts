@@ -31,7 +31,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   FORBIDDEN_HOST:
     'The `Host` is not one that is answered (see `allowed_hosts`), or the request is of a page from another origin: none may use REST, and without a key none may name a session or window.',
   FORBIDDEN_MODEL: 'The model is not among those that this tenant may use (setting `tenants`).',
-  QUOTA_EXCEEDED: 'A bound of the tenant is reached; the message names the setting. Delete windows or end sessions.',
+  QUOTA_EXCEEDED:
+    'The tenant has used up a quota; the message names the setting. Retrying does not help: delete windows or end sessions.',
   RATE_LIMIT_EXCEEDED:
     'The tenant has as many requests in flight as it may (`max_in_flight_per_tenant`), and no place became free within `queue_ms`. Send it again after `Retry-After`.',
   OVERLOADED:

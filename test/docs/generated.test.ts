@@ -98,7 +98,7 @@ function restPage({ version, operations, shapes }: RestModel): string {
     '',
   ]
   const common =
-    '400, 401, 404, 409, 429, 502 and 503 are an [Error](#error), whose codes are in [errors.md](errors.md)'
+    '400, 401, 403, 404, 409, 429, 502 and 503 are an [Error](#error), whose codes are in [errors.md](errors.md)'
   return [
     '# REST',
     '',

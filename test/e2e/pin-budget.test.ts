@@ -67,7 +67,7 @@ describe('a full budget that rejects', () => {
     expect((await show('b')).pin).toBe('released')
     expect(await pinned()).toBe(await tokensOf('c', 'd'))
     const back = await call(stack.url, 'PATCH', '/windows/b', { pinned: true })
-    expect([back.status, errorOf(back).code]).toEqual([409, 'pin_budget_full'])
+    expect([back.status, errorOf(back).code]).toEqual([403, 'pin_budget_full'])
   })
 
   it('leaves a thaw its restore, and says why it is not pinned', async () => {

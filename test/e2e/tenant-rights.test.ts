@@ -1,5 +1,7 @@
 // What a tenant may do and hold, by its own entry in the settings: models, fields, bounds.
 
+import Anthropic from '@anthropic-ai/sdk'
+import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
@@ -122,12 +124,12 @@ describe('bounds', () => {
     return ask(stack.url, `/cwm/v1/windows/${name}`, { method: 'PUT', headers: small, body })
   }
 
-  it('of windows are refused with 429, and told with what is used', async () => {
+  it('of windows are refused with 403, and told with what is used', async () => {
     const first = await put('one')
     const second = await put('two')
 
     expect(first.status).toBe(201)
-    expect([second.status, errorOf(second).code]).toEqual([429, 'quota_exceeded'])
+    expect([second.status, errorOf(second).code]).toEqual([403, 'quota_exceeded'])
     const me = jsonOf(await ask(stack.url, '/cwm/v1/tenants/me', { headers: small }))
     expect(me).toEqual({
       id: 'small',
@@ -138,11 +140,31 @@ describe('bounds', () => {
     })
   })
 
-  it('of sessions are refused with 429, for new ones alone', async () => {
+  it('of sessions are refused with 403, for new ones alone', async () => {
     const named = (id: string) => askChat(stack.url, [user('hello')], { headers: { ...small, 'x-cwm-session': id } })
     const statuses = [await named('a'), await named('b'), await named('c'), await named('a')].map((got) => got.status)
 
-    expect(statuses).toEqual([200, 200, 429, 200])
+    expect(statuses).toEqual([200, 200, 403, 200])
+  })
+
+  // Both retry 408, 409, 429 and 5xx on their own.
+  it('are not retried by the SDKs of OpenAI and Anthropic', async () => {
+    for (const id of ['a', 'b'])
+      await askChat(stack.url, [user('hello')], { headers: { ...small, 'x-cwm-session': id } })
+    let calls = 0
+    const counted: typeof fetch = (...request) => {
+      calls += 1
+      return fetch(...request)
+    }
+    const apiKey = small.authorization.slice(7)
+    const options = { fetch: counted, defaultHeaders: { 'x-cwm-session': 'one-too-many' } }
+    const turn = { model: 'sim-model', max_tokens: 5, messages: [{ role: 'user' as const, content: 'hello' }] }
+
+    const openai = new OpenAI({ ...options, apiKey, baseURL: `${stack.url}/v1` }).chat.completions.create(turn)
+    await expect(openai).rejects.toMatchObject({ status: 403, code: 'quota_exceeded', type: 'quota_exceeded_error' })
+    const anthropic = new Anthropic({ ...options, apiKey, baseURL: stack.url }).messages.create(turn)
+    await expect(anthropic).rejects.toMatchObject({ status: 403, error: { error: { code: 'quota_exceeded' } } })
+    expect(calls).toBe(2)
   })
 
   it('of one tenant are not those of another', async () => {
