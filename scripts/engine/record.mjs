@@ -1,11 +1,12 @@
 // Records what the running engine really answers into test/recorded/*.json: whole answers, streams as text, one per line.
 //   npm run engine:record        CWM_ENGINE_URL, CWM_LMCACHE_URL, CWM_COORDINATOR_URL name other servers than those of up.sh
 //   RENDER=1                     records the render endpoints only (an engine started with SCALE_OUT=1)
+//   MESSAGES=1                   records /v1/messages only: new answers take the place of their namesakes, all others stay
 //   QUOTA=1                      records quotas only, from an LMCache server whose L2 adapter evicts by IsolatedLRU
 // Salts are new each time, so that cold is cold, and are written as stable names. Nothing is reset but L1, once.
 
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 
 const ENGINE = process.env.CWM_ENGINE_URL ?? 'http://127.0.0.1:8000'
@@ -54,8 +55,19 @@ function check(holds, what) {
   if (!holds) throw new Error(`not as expected, nothing was written: ${what}`)
 }
 
-async function write(versions) {
-  for (const [group, answers] of Object.entries(groups)) {
+/** The answers of a file with these in them: in the place of their namesakes, new ones behind the last of those. */
+function merged(file, versions, answers) {
+  const known = JSON.parse(readFileSync(file, 'utf8'))
+  check(JSON.stringify(known.versions) === JSON.stringify(versions), 'the versions are those of the recorded file')
+  const names = new Set(answers.map(({ name }) => name))
+  const at = known.answers.findIndex(({ name }) => names.has(name))
+  const rest = (part) => part.filter(({ name }) => !names.has(name))
+  return [...known.answers.slice(0, at), ...answers, ...rest(known.answers.slice(at))]
+}
+
+async function write(versions, merge) {
+  for (const [group, recorded] of Object.entries(groups)) {
+    const answers = merge ? merged(new URL(`${group}.json`, OUT), versions, recorded) : recorded
     const lines = answers.map((answer) => JSON.stringify(answer)).join(',\n')
     writeFileSync(new URL(`${group}.json`, OUT), `{"versions":${JSON.stringify(versions)},"answers":[\n${lines}\n]}\n`)
   }
@@ -100,6 +112,54 @@ const tokenize = (name, body) => record('vllm', name, 'POST', ENGINE, '/tokenize
 const sentence = 'The harbour master wrote down the name of every ship, its cargo and the hour of its tide. '
 const long = [{ role: 'system', content: 'You are helpful.' }, user(sentence.repeat(30))]
 const cachedTokens = (answer) => answer.usage.prompt_tokens_details.cached_tokens
+
+async function recordMessages() {
+  const hi = { max_tokens: 3, messages: [user('hi')], cache_salt: A, temperature: 0 }
+  const anthropicTool = {
+    name: 'weather',
+    description: 'The weather of a city',
+    input_schema: tool.function.parameters,
+  }
+  await messages('anthropic messages', hi)
+  await messages('anthropic messages, stream', { ...hi, stream: true })
+  const known = { ...hi, system: 'You are helpful.', messages: [long[1]] }
+  await call('POST', ENGINE, '/v1/messages', { model: 'tiny', ...known })
+  await messages('anthropic messages, long, cached', known)
+  await messages('anthropic messages, stream, long, cached', { ...known, stream: true })
+  const use = {
+    ...hi,
+    system: 'be good',
+    max_tokens: 60,
+    tools: [anthropicTool],
+    tool_choice: { type: 'tool', name: 'weather' },
+  }
+  await messages('anthropic messages, stream, tool used', { ...use, stream: true })
+  await messages('anthropic messages, max_tokens over the limit', { ...hi, max_tokens: 20_000 })
+  await messages('anthropic messages, unknown model', { ...hi, model: 'nope' })
+  await messages('anthropic messages, no messages', { max_tokens: 3 })
+  await messages('anthropic messages, salt with a forbidden character', { ...hi, cache_salt: 'a@b' })
+  await messages('anthropic messages, empty salt', { ...hi, cache_salt: '' })
+  await record('vllm', 'anthropic count_tokens', 'POST', ENGINE, '/v1/messages/count_tokens', {
+    model: 'tiny',
+    messages: [user('hi')],
+  })
+  // Claude Code's first system block differs with each request: vLLM leaves it out, or every turn would be cold.
+  const attributed = (hash) => ({
+    ...hi,
+    cache_salt: B,
+    system: [
+      { type: 'text', text: `x-anthropic-billing-header: cc_version=2.1; cc_entrypoint=cli; cch=${hash};` },
+      { type: 'text', text: long[1].content },
+    ],
+  })
+  const read = (answer) => answer.usage.cache_read_input_tokens
+  check(
+    read(await messages('anthropic messages, billing header, cold', attributed('00000'))) === 0,
+    'a new salt is cold',
+  )
+  const second = await messages('anthropic messages, another billing header: cached', attributed('11111'))
+  check(read(second) > 0, 'a billing header is left out of the prompt')
+}
 
 async function recordEngine() {
   const g = 'vllm'
@@ -242,38 +302,7 @@ async function recordEngine() {
   await completion('completions, an id outside the vocabulary', { prompt: [1, 300_000], max_tokens: 2 })
   await completion('completions, max_tokens over the limit', { prompt: 'x', max_tokens: 20_000 })
 
-  const hi = { max_tokens: 3, messages: [user('hi')], cache_salt: A, temperature: 0 }
-  const anthropicTool = {
-    name: 'weather',
-    description: 'The weather of a city',
-    input_schema: tool.function.parameters,
-  }
-  await messages('anthropic messages', hi)
-  await messages('anthropic messages, stream', { ...hi, stream: true })
-  await messages('anthropic messages, long, cached', { ...hi, system: 'You are helpful.', messages: [long[1]] })
-  await messages('anthropic messages, stream, long, cached', {
-    ...hi,
-    system: 'You are helpful.',
-    messages: [long[1]],
-    stream: true,
-  })
-  const use = {
-    ...hi,
-    system: 'be good',
-    max_tokens: 60,
-    tools: [anthropicTool],
-    tool_choice: { type: 'tool', name: 'weather' },
-  }
-  await messages('anthropic messages, stream, tool used', { ...use, stream: true })
-  await messages('anthropic messages, max_tokens over the limit', { ...hi, max_tokens: 20_000 })
-  await messages('anthropic messages, unknown model', { ...hi, model: 'nope' })
-  await messages('anthropic messages, no messages', { max_tokens: 3 })
-  await messages('anthropic messages, salt with a forbidden character', { ...hi, cache_salt: 'a@b' })
-  await messages('anthropic messages, empty salt', { ...hi, cache_salt: '' })
-  await record(g, 'anthropic count_tokens', 'POST', ENGINE, '/v1/messages/count_tokens', {
-    model: 'tiny',
-    messages: [user('hi')],
-  })
+  await recordMessages()
 
   const ask = { max_output_tokens: 3, cache_salt: A, input: 'hi', temperature: 0 }
   const responsesTool = { type: 'function', ...terse }
@@ -522,10 +551,12 @@ const versions = {
 }
 if (process.env.RENDER === '1') {
   await recordRender()
+} else if (process.env.MESSAGES === '1') {
+  await recordMessages()
 } else if (process.env.QUOTA === '1') {
   await recordQuotas()
 } else {
   const ids = await recordEngine()
   await recordLmcache(await recordCoordinator(ids))
 }
-await write(versions)
+await write(versions, process.env.MESSAGES === '1')

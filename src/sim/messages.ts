@@ -70,7 +70,7 @@ export function countTokensRoute(core: Core): Handler {
 
 /** An Anthropic body as the chat body that vLLM makes of it. */
 export function asChat(body: JsonObject): JsonObject {
-  const system = textOf(body.system)
+  const system = systemText(body.system)
   const messages = Array.isArray(body.messages) ? (body.messages as readonly JsonValue[]).filter(isObject) : []
   const tools = Array.isArray(body.tools) ? (body.tools as readonly JsonValue[]).filter(isObject) : []
   const { type: choice, name } = isObject(body.tool_choice) ? body.tool_choice : { type: undefined, name: undefined }
@@ -93,6 +93,24 @@ export function asChat(body: JsonObject): JsonObject {
   }
 }
 
+/** Claude Code's attribution differs with each request. vLLM 0.32 drops such blocks (entrypoints/anthropic/serving.py). */
+const BILLING_HEADER = 'x-anthropic-billing-header'
+
+const isAttribution = (text: JsonValue | undefined): boolean =>
+  typeof text === 'string' && text.startsWith(BILLING_HEADER)
+
+/** A system prompt without attribution blocks. One that is a single text is kept whole. */
+function systemText(content: JsonValue | undefined): string {
+  if (!Array.isArray(content)) return textOf(content)
+  return textOf((content as readonly JsonValue[]).filter((block) => !(isObject(block) && isAttribution(block.text))))
+}
+
+/** A system message among the others: its text without attribution, or no message where nothing else is in it. */
+function inlineSystem({ content }: JsonObject): JsonObject[] {
+  const text = isAttribution(content) ? '' : systemText(content)
+  return text === '' ? [] : [{ role: 'system', content: text }]
+}
+
 function textOf(content: JsonValue | undefined): string {
   if (typeof content === 'string') return content
   if (!Array.isArray(content)) return ''
@@ -100,6 +118,7 @@ function textOf(content: JsonValue | undefined): string {
 }
 
 function chatMessages(message: JsonObject): JsonObject[] {
+  if (message.role === 'system') return inlineSystem(message)
   if (!Array.isArray(message.content)) return [message]
   const blocks = (message.content as readonly JsonValue[]).filter(isObject)
   const results = blocks

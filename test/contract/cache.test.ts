@@ -109,3 +109,53 @@ describe('usage', () => {
     }
   })
 })
+
+// Claude Code's first system block holds a hash of each request. vLLM 0.32 leaves such blocks out (entrypoints/anthropic/serving.py).
+describe("Claude Code's billing header", () => {
+  const header = (hash: string) => ({
+    type: 'text',
+    text: `x-anthropic-billing-header: cc_version=2.1; cch=${hash};`,
+  })
+  const count = async (body: object): Promise<unknown> => {
+    const whole = { model: target.model, messages: [{ role: 'user', content: 'hi' }], ...body }
+    return field((await target.call('engine', 'POST', '/v1/messages/count_tokens', whole)).json, 'input_tokens')
+  }
+
+  it('changes with each turn and leaves the next one warm', async () => {
+    const cache_salt = newSalt()
+    const instructions = { type: 'text', text: longText(PROMPT) }
+    const turn = async (hash: string): Promise<number> => {
+      const system = [header(hash), instructions]
+      const body = { max_tokens: 2, cache_salt, system, messages: [{ role: 'user', content: 'hi' }] }
+      const { json } = await target.call('engine', 'POST', '/v1/messages', { model: target.model, ...body })
+      return Number(field(json, 'usage.cache_read_input_tokens'))
+    }
+
+    const [cold, warm] = [await turn('0a1b2'), await turn('9f8e7')]
+
+    expect(cold).toBe(0)
+    expect(warm).toBeGreaterThanOrEqual(PROMPT / 2)
+  })
+
+  it('is no part of the prompt wherever it is a system block', async () => {
+    const block = { type: 'text', text: 'Be brief.' }
+    const hi = { role: 'user', content: 'hi' }
+    const plain = await count({ system: [block] })
+
+    expect(await count({ system: [header('1'), block] })).toBe(plain)
+    expect(await count({ system: [block, header('1')] })).toBe(plain)
+    expect(await count({ system: [header('1')] })).toBe(await count({}))
+    const none = { system: [block], messages: [hi, { role: 'system', content: header('1').text }] }
+    expect(await count(none)).toBe(plain)
+    const one = { system: [block], messages: [hi, { role: 'system', content: [header('1'), block] }] }
+    expect(await count(one)).toBe(await count({ ...one, messages: [hi, { role: 'system', content: 'Be brief.' }] }))
+  })
+
+  it('is part of the prompt where the system prompt is one text, or where a user says it', async () => {
+    const { text } = header('1')
+
+    expect(await count({ system: text })).toBeGreaterThan(Number(await count({})))
+    const user = (content: unknown) => ({ messages: [{ role: 'user', content }] })
+    expect(await count(user([header('1')]))).toBe(await count(user(text)))
+  })
+})
