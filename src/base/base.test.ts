@@ -68,7 +68,7 @@ describe('names', () => {
 })
 
 describe('readApiKey', () => {
-  const read = (headers: Record<string, string>) => readApiKey({ headers, rawHeaders: Object.entries(headers).flat() })
+  const read = (headers: Record<string, string>) => readApiKey({ rawHeaders: Object.entries(headers).flat() })
 
   it.each([
     [{}, undefined],
@@ -78,7 +78,9 @@ describe('readApiKey', () => {
     [{ 'x-api-key': '' }, undefined],
     [{ authorization: 'Bearer k', 'x-api-key': 'k' }, 'k'],
     [{ authorization: 'Basic dTpw' }, 'Basic dTpw'],
-    [{ authorization: 'Bearer' }, 'Bearer'],
+    [{ authorization: 'Bearer' }, undefined],
+    [{ authorization: 'sk-bare' }, 'sk-bare'],
+    [{ 'api-key': 'k' }, 'k'],
     [{ authorization: 'Bearer a b' }, 'Bearer a b'],
     [{ authorization: 'Basic dTpw', 'x-api-key': 'k' }, 'k'],
   ])('finds in %j the key %j', (headers, key) => {

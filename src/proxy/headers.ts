@@ -1,6 +1,6 @@
 // The x-cwm-* headers of a request, checked, and those of an answer.
 
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { readApiKey } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import { isReservedName, isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
@@ -66,7 +66,7 @@ function readOverflow(value: string | string[] | undefined): Overflow | undefine
  * Throws `FORBIDDEN_HOST` for a page of another origin that names a session or a window without a key: those without a key are one tenant,
  * so the page would get at what the user of this machine keeps there. A page that has a key was given it.
  */
-export function checkPage(request: Parameters<typeof readApiKey>[0], control: ControlHeaders): void {
+export function checkPage(request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>, control: ControlHeaders): void {
   const { session, window, freeze } = control
   const names = session ?? window ?? freeze
   if (names === undefined || !isForeignPage(request.headers) || readApiKey(request) !== undefined) return

@@ -1,8 +1,9 @@
 // Who is asking: by key alone, by a list of tenants, or as the operator.
 
 import type { IncomingMessage } from 'node:http'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { keyHash } from '../base/auth.ts'
+import { credentialHeaders, keyHash } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import { Callers } from './callers.ts'
@@ -76,12 +77,76 @@ describe('without listed tenants', () => {
     expect(new Set([...tenants, 'anonymous']).size).toBe(3)
   })
 
-  it('two different keys are refused', () => {
-    const twice = { ...bearer('a'), rawHeaders: ['Authorization', 'Bearer a', 'authorization', 'Bearer b'] }
+  it.each<[string, string[], string]>([
+    ['Bearer and x-api-key', ['Authorization', 'Bearer a', 'X-Api-Key', 'b'], 'x-api-key'],
+    ['x-api-key and api-key', ['x-api-key', 'a', 'api-key', 'b'], 'api-key'],
+    ['api-key and Bearer', ['api-key', 'a', 'authorization', 'Bearer b'], 'authorization'],
+    ['three of them', ['authorization', 'Bearer a', 'x-api-key', 'a', 'api-key', 'b'], 'api-key'],
+    ['Bearer twice', ['Authorization', 'Bearer a', 'authorization', 'Bearer b'], 'authorization'],
+    ['x-api-key twice, the same', ['x-api-key', 'a', 'X-API-KEY', 'a'], 'x-api-key'],
+    ['api-key twice', ['api-key', 'a', 'API-Key', ''], 'api-key'],
+  ])('%s are refused', (_, rawHeaders, param) => {
+    const sent = { ...request({}), rawHeaders } as unknown as IncomingMessage
 
-    for (const two of [bearer('a', { 'x-api-key': 'b' }), twice as unknown as IncomingMessage]) {
-      expect(refused(() => callersOf().identify(two))).toMatch(/^INVALID_HEADER/)
-    }
+    expect(refused(() => callersOf().identify(sent))).toBe(`INVALID_HEADER ${param}`)
+    expect(refused(() => callersOf().forRest(sent))).toBe(`INVALID_HEADER ${param}`)
+  })
+
+  it.each<[string, Record<string, string>]>([
+    ['nothing at all', {}],
+    ['empty values', { authorization: '', 'x-api-key': '', 'api-key': '' }],
+    ['a Bearer without a key', { authorization: 'Bearer' }],
+    ['a Bearer with spaces', { authorization: 'Bearer  ' }],
+  ])('%s is no key', (_, headers) => {
+    expect(callersOf().identify(request(headers)).tenant).toBe('anonymous')
+    expect(callersOf().identify(request({ ...headers, 'api-key': 'a' })).tenant).toBe(deriver.tenant('a'))
+  })
+
+  it('a key of Azure’s header is a tenant, and the same one as by any other header', () => {
+    expect(callersOf().identify(request({ 'api-key': 'A' })).tenant).toBe(deriver.tenant('A'))
+    expect(callersOf().identify(request({ 'api-key': 'A', authorization: 'Bearer A' })).tenant).toBe(
+      deriver.tenant('A'),
+    )
+    expect(callersOf().identify(request({ 'api-key': 'B' })).tenant).not.toBe(deriver.tenant('A'))
+  })
+
+  it('requests that differ in any credential are of different tenants', () => {
+    const text = fc.constantFrom('', 'a', 'b', '["a"]', 'a,b')
+    const scheme = fc.constantFrom('', 'Basic a', 'Basic b', 'Bearer a', 'Bearer b', 'Digest a', 'Bearer a b', 'a')
+    const seen = new Map<string, string>()
+    const callers = callersOf()
+    fc.assert(
+      fc.property(scheme, text, text, (authorization, xApiKey, apiKey) => {
+        const sent = request({ authorization, 'x-api-key': xApiKey, 'api-key': apiKey })
+        if (refused(() => callers.identify(sent)) !== '') return
+        const { tenant } = callers.identify(sent)
+        const bearer = /^(?:Bearer )?(\S+)$/.exec(authorization)?.[1]
+        const keys = new Set([bearer, xApiKey, apiKey].filter((key) => key !== undefined && key !== ''))
+        const spelt = JSON.stringify([[...keys], bearer === undefined ? authorization : ''])
+        expect(seen.get(tenant) ?? spelt).toBe(spelt)
+        expect(callers.forRest(sent).tenant).toBe(tenant)
+        seen.set(tenant, spelt)
+      }),
+      { seed: 4, numRuns: 500 },
+    )
+    expect(seen.size).toBeGreaterThan(10)
+  })
+
+  // The tenant ids of data that is already stored.
+  it('keeps the tenant of a single key, or of another scheme alone', () => {
+    expect(deriver.tenant('sk-1')).toBe('k-o5zn2Qpe5f0dtb9IeILR4q')
+    expect(callersOf().identify(bearer('sk-1')).tenant).toBe('k-o5zn2Qpe5f0dtb9IeILR4q')
+    expect(callersOf().identify(request({ 'x-api-key': 'sk-1' })).tenant).toBe('k-o5zn2Qpe5f0dtb9IeILR4q')
+    expect(callersOf().identify(request({ authorization: 'Basic dTpw' })).tenant).toBe('k-O1JVAqbPZ35Mjp6IzaHFS1')
+  })
+
+  it('what a front proxy says in another scheme beside a key is part of who asks', () => {
+    const by = (authorization: string, key: string) =>
+      callersOf().identify(request({ authorization, 'x-api-key': key })).tenant
+
+    const tenants = [by('Basic a', 'k'), by('Basic b', 'k'), by('Basic a', 'l'), deriver.tenant('k')]
+
+    expect(new Set(tenants).size).toBe(4)
   })
 })
 
@@ -126,6 +191,14 @@ describe('with listed tenants', () => {
     }
   })
 
+  it('the listed key alone decides, whatever a front proxy says beside it', () => {
+    const callers = callersOf({ listed })
+
+    for (const name of ['x-api-key', 'api-key']) {
+      expect(callers.identify(request({ [name]: 'sk-old', authorization: 'Basic dTpw' })).tenant).toBe('acme')
+    }
+  })
+
   it("the upstream gets its own key or none, never the client's", () => {
     expect(callersOf({ listed }).forRest(bearer('sk-old')).apiKey).toBeUndefined()
     expect(callersOf({ listed, upstreamApiKey: 'engine' }).identify(bearer('sk-old')).apiKey).toBe('engine')
@@ -133,7 +206,7 @@ describe('with listed tenants', () => {
 })
 
 describe('the operator', () => {
-  it.each(['authorization', 'x-api-key'])('never goes upstream with his key as %s', (name) => {
+  it.each(credentialHeaders)('never goes upstream with his key as %s', (name) => {
     const key = name === 'authorization' ? `Bearer ${operatorKey}` : operatorKey
 
     expect(refused(() => callersOf({ operatorKey }).identify(request({ [name]: key })))).toMatch(/^UNAUTHORIZED/)

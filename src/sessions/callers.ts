@@ -3,7 +3,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import { keyHash, readApiKey } from '../base/auth.ts'
+import { type Credentials, keyHash, readApiKey, readCredentials } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -45,26 +45,29 @@ export class Callers {
    * listed, and for the operator's, which must never go upstream; `INVALID_HEADER` for two different keys.
    */
   identify(request: IncomingMessage): Caller {
-    const apiKey = readApiKey(request)
-    if (apiKey === undefined) return this.#client(apiKey)
-    // A key has one meaning for as long as the process runs.
-    const known = this.#callers.get(apiKey)
+    const credentials = readCredentials(request)
+    const { key, otherScheme } = credentials
+    const apiKey = key ?? otherScheme
+    if (apiKey === undefined) return this.#client(credentials)
+    // Credentials have one meaning for as long as the process runs. No header holds a line break.
+    const remembered = key === undefined || otherScheme === undefined ? apiKey : `${key}\n${otherScheme}`
+    const known = this.#callers.get(remembered)
     if (known !== undefined) return known
     if (this.#isOperator(apiKey)) {
       throw unauthorized("the operator's key is for paths under /cwm/ only; use a client's key here")
     }
-    const caller = this.#client(apiKey)
-    this.#callers.set(apiKey, caller)
+    const caller = this.#client(credentials)
+    this.#callers.set(remembered, caller)
     return caller
   }
 
   /** As `identify`, on REST, where the operator may act for the tenant that he names by `x-cwm-tenant`; nobody else may name one. */
   forRest(request: IncomingMessage): Caller {
-    const apiKey = readApiKey(request)
+    const credentials = readCredentials(request)
     const tenant = namedTenant(request)
-    if (!this.#isOperator(apiKey)) {
+    if (!this.#isOperator(credentials.key ?? credentials.otherScheme)) {
       if (tenant !== undefined) throw onlyOperator()
-      return this.#client(apiKey)
+      return this.#client(credentials)
     }
     if (tenant === undefined) {
       throw new CwmError('INVALID_HEADER', `name the tenant that you act for: ${TENANT_HEADER}`, {
@@ -91,15 +94,17 @@ export class Callers {
     if (!this.#isOperator(readApiKey(request))) throw unauthorized("this needs the operator's key")
   }
 
-  #client(apiKey: string | undefined): Caller {
+  /** Where tenants are listed the key alone decides: what a front proxy's scheme says beside it is no tenant's business. */
+  #client({ key, otherScheme }: Credentials): Caller {
+    const apiKey = key ?? otherScheme
     const tenants = this.#tenants
     if (!tenants.areListed) {
-      const tenant = this.#deriver.tenant(apiKey)
+      const tenant = this.#deriver.tenant(apiKey, key === undefined ? undefined : otherScheme)
       const policy = tenants.policyOf(tenant)
       return { tenant, actor: 'key', apiKey: this.#upstreamApiKey ?? apiKey, operator: false, policy }
     }
     if (apiKey === undefined)
-      throw unauthorized('send your API key, as "authorization: Bearer KEY" or as "x-api-key: KEY"')
+      throw unauthorized('send your API key, as "authorization: Bearer KEY", "x-api-key: KEY" or "api-key: KEY"')
     const known = tenants.byKeyHash(keyHash(apiKey))
     if (known === undefined) throw unauthorized('this API key is not known here; ask the operator of this cwm for one')
     const { tenant, name, policy } = known

@@ -30,10 +30,14 @@ export class KeyDeriver {
     return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
   }
 
-  /** A tenant id from an API key, one way: the store holds no key and nothing to guess one by without the secret. */
-  tenant(apiKey: string | undefined): string {
+  /**
+   * A tenant id from an API key, and from what another scheme of `Authorization` says beside it; one way: the store holds no key and
+   * nothing to guess one by without the secret.
+   */
+  tenant(apiKey: string | undefined, otherScheme?: string): string {
     if (apiKey === undefined) return 'anonymous'
-    return `k-${this.#hmac(['tenant', TENANT_VERSION, apiKey]).slice(0, 22)}`
+    const parts = otherScheme === undefined ? [apiKey] : [apiKey, otherScheme]
+    return `k-${this.#hmac(['tenant', TENANT_VERSION, ...parts]).slice(0, 22)}`
   }
 
   /** Equal for equal secrets; kept in the store so that a wrong secret stops the start. */

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { credentialHeaders, readCredentials } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import { type IncomingOptions, incomingHeaders, type OutgoingOptions, outgoingHeaders } from './headers.ts'
 
@@ -26,6 +27,20 @@ function pairs(flat: readonly string[]): [string, string][] {
   for (let i = 0; i < flat.length; i += 2) list.push([flat[i] ?? '', flat[i + 1] ?? ''])
   return list
 }
+
+describe('what says who a request is from', () => {
+  // Read by one list, forwarded by another, they would drift, and one person's credential would be nobody's.
+  const names = [...credentialHeaders, 'X-Auth-Token', 'Cookie', 'X-Other-Key', 'x-goog-api-key']
+
+  it.each(names)('is exactly what is taken out where the upstream has a key of its own: %s', (name) => {
+    const raw = [name, 'a-key']
+    const isRead = readCredentials({ rawHeaders: raw }).key !== undefined
+
+    expect(out(raw, { apiKey: null }).includes(name)).toBe(!isRead)
+    expect(out(raw, { apiKey: 'own' }).includes('a-key')).toBe(!isRead)
+    expect(out(raw).includes(name)).toBe(true)
+  })
+})
 
 describe('headers that go out', () => {
   it('are those that came, spelling and duplicates kept', () => {

@@ -1,5 +1,6 @@
 // Which headers go on to the upstream, and which come back. Hop-by-hop headers are taken out first, our own go in last.
 
+import { credentialHeaders } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 
 // RFC 9110, 7.6.1, and the older names that proxies strip as well (golang/go net/http/httputil).
@@ -22,8 +23,8 @@ const hopByHop = new Set([
  */
 const steering: ReadonlySet<string> = new Set(['x-data-parallel-rank', 'x-vllm-priority'])
 
-/** By which clients send a key: OpenAI's, Anthropic's and Azure's way. */
-const credentials: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 'api-key'])
+/** What says who a request is from, and nothing else, goes upstream as a credential. */
+const credentials: ReadonlySet<string> = new Set(credentialHeaders)
 
 const nothing: ReadonlySet<string> = new Set()
 
