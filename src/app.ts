@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server'
 import { createApi } from './api/api.ts'
 import type { Bindings } from './api/bindings.ts'
 import { callInProcess } from './api/in-process.ts'
+import { openApiText } from './api/openapi.ts'
 import { every } from './background.ts'
 import { CwmError, toCwmError } from './base/errors.ts'
 import type { Logger } from './base/logger.ts'
@@ -297,7 +298,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     if (settings.dashboard) {
       const callRest = (env: Bindings['Bindings']) => callInProcess(api.fetch, env)
       const loginKey = deriver.key('dashboard login')
-      api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, now, log }))
+      const openApi = () => openApiText(api, version)
+      api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, openApi, now, log }))
       for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
     }
     const apiListener = getRequestListener(api.fetch)

@@ -12,6 +12,7 @@ import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { isForeignPage } from '../base/origin.ts'
+import { StaticDocument } from '../base/static-document.ts'
 import type { Caller } from '../base/tenants.ts'
 import { errorBody } from '../dialects/errors.ts'
 import type { EventLog } from '../sessions/events.ts'
@@ -19,6 +20,7 @@ import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
 import { callInProcess } from './in-process.ts'
+import { openApiText } from './openapi.ts'
 import { type healthSchema, type readinessSchema, showHealth, showLiveness, showReadiness } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
@@ -130,14 +132,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     return answer
   })
 
-  app.doc31('/cwm/openapi.json', {
-    openapi: '3.1.0',
-    info: {
-      title: 'Context Window Manager',
-      version: parts.version,
-      description: 'Sessions and context windows on vLLM and LMCache. A key sees what is its own and nothing else.',
-    },
-    security: [{ bearer: [] }],
+  const openApi = new StaticDocument('application/json', () => openApiText(app, parts.version))
+  app.get('/cwm/openapi.json', async (c) => {
+    const { status, body, headers } = await openApi.answer(c.req.header('if-none-match'))
+    return c.newResponse(body, status, headers)
   })
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   return app

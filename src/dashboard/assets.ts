@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { StaticDocument } from '../base/static-document.ts'
 
 const { resolve } = createRequire(import.meta.url)
 const own = (name: string) => fileURLToPath(new URL(`../../assets/${name}`, import.meta.url))
@@ -26,20 +27,18 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-export interface Asset {
-  readonly bytes: Uint8Array<ArrayBuffer>
-  readonly type: string
-}
+/** The address changes with the content. */
+const FOR_EVER = 'public, max-age=31536000, immutable'
 
 export class Assets {
-  #loaded: Promise<{ readonly hash: string; readonly all: ReadonlyMap<string, Asset> }> | undefined
+  #loaded: Promise<{ readonly hash: string; readonly all: ReadonlyMap<string, StaticDocument> }> | undefined
 
   /** Where a page finds them: `…/` and a name behind it. */
   async root(): Promise<string> {
     return `/cwm/ui/assets/${(await this.#load()).hash}`
   }
 
-  async get(name: string): Promise<Asset | undefined> {
+  async get(name: string): Promise<StaticDocument | undefined> {
     return (await this.#load()).all.get(name)
   }
 
@@ -54,11 +53,12 @@ export class Assets {
 
 async function load() {
   const hash = createHash('sha256')
-  const all = new Map<string, Asset>()
+  const all = new Map<string, StaticDocument>()
   for (const [name, path] of Object.entries(files)) {
-    const bytes = new Uint8Array(await readFile(path()))
+    const bytes = await readFile(path())
     hash.update(name).update(bytes)
-    all.set(name, { bytes, type: types[extname(name)] ?? 'application/octet-stream' })
+    const type = types[extname(name)] ?? 'application/octet-stream'
+    all.set(name, new StaticDocument(type, () => bytes, FOR_EVER))
   }
   return { hash: hash.digest('hex').slice(0, 12), all }
 }

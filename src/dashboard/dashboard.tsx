@@ -9,6 +9,7 @@ import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
+import { StaticDocument } from '../base/static-document.ts'
 import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
@@ -36,15 +37,18 @@ export interface DashboardParts {
   readonly callRest: (env: Env) => CallRest
   /** The same, with its answer as it is. */
   readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
+  /** REST's OpenAPI document, as JSON. */
+  readonly openApi: () => string
   readonly now: Now
   readonly log: Logger
 }
 
+const HTML = 'text/html; charset=UTF-8'
 const COOKIE = 'cwm_login'
 const PATH = '/cwm/ui'
 const MAX_KEY_CHARACTERS = 1_024
 
-export function createDashboard({ loginKey, callRest, fetch, now, log }: DashboardParts): Hono<Bindings> {
+export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }: DashboardParts): Hono<Bindings> {
   const app = new Hono<Bindings>().basePath(PATH)
   const assets = new Assets()
   const cookie = new LoginCookie(loginKey, now)
@@ -97,19 +101,17 @@ export function createDashboard({ loginKey, callRest, fetch, now, log }: Dashboa
 
   app.get('/assets/:hash/:name', async (c) => {
     const asset = await assets.get(c.req.param('name'))
-    if (asset === undefined) return c.notFound()
-    return c.body(asset.bytes, 200, {
-      'content-type': asset.type,
-      'cache-control': 'public, max-age=31536000, immutable',
-    })
+    return asset === undefined ? c.notFound() : await send(c, asset)
   })
 
-  app.get('/rest', async (c) => {
-    const document = await (await fetch(new Request('http://cwm/cwm/openapi.json'), c.env)).json()
-    return c.html(<RestPage assets={await assets.root()} model={restModel(document as JsonObject)} />)
+  const rest = new StaticDocument(HTML, async () => {
+    const model = restModel(JSON.parse(openApi()) as JsonObject)
+    return await htmlOf(<RestPage assets={await assets.root()} model={model} />)
   })
+  app.get('/rest', (c) => send(c, rest))
 
-  app.get('/login', async (c) => c.html(<Login assets={await assets.root()} />))
+  const login = new StaticDocument(HTML, async () => await htmlOf(<Login assets={await assets.root()} />))
+  app.get('/login', (c) => send(c, login))
   app.post('/login', async (c) => {
     const form = await c.req.parseBody()
     const [apiKey, tenant] = [textOf(form.api_key), textOf(form.tenant)]
@@ -226,6 +228,15 @@ export function createDashboard({ loginKey, callRest, fetch, now, log }: Dashboa
     return c.html(<Deleted deletion={deletion} />, 200, changed)
   })
   return app
+}
+
+async function htmlOf(page: ReturnType<typeof Login>): Promise<string> {
+  return String(await (await page).toString())
+}
+
+async function send(c: Ctx, document: StaticDocument): Promise<Response> {
+  const { status, body, headers } = await document.answer(c.req.header('if-none-match'))
+  return c.newResponse(body, status, headers)
 }
 
 /** The lists behind the dialog are read anew. */
