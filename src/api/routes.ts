@@ -128,6 +128,10 @@ export const thawWindow = createRoute({
           .enum(['engine', 'l1'])
           .default('engine')
           .openapi({ description: "`l1` only loads the chunks into LMCache's memory and binds no session" }),
+        replace: z.boolean().default(false).openapi({
+          description:
+            'Thaw into a session that has turns of its own: its next turn starts from this window. Without it, such a session answers 409',
+        }),
       }),
     ),
   },

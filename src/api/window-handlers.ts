@@ -85,7 +85,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   app.openapi(routes.thawWindow, async (c) => {
     const { tenant, opener, operation } = callerOf(c)
     const { name } = c.req.valid('param')
-    const { session_id, to } = c.req.valid('json')
+    const { session_id, to, replace } = c.req.valid('json')
     const { signal } = c.req.raw
     if (to === 'l1') {
       const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, name, { ...operation, signal })
@@ -96,7 +96,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     }
     const base = await windows.requireFrozen(tenant, name, signal)
     const session = await sessions.named(opener, session_id ?? `s-${randomId()}`)
-    const receipt = await windows.thaw(session, base, { ...operation, signal })
+    const receipt = await windows.thaw(session, base, { ...operation, signal, keepTurns: !replace })
     return c.json(thawReceiptToWire(receipt), 200)
   })
 

@@ -14,10 +14,13 @@ export type CallRest = (
 export class RestError extends Error {
   override readonly name = 'RestError'
   readonly status: number
+  /** REST's error code; undefined where nobody answered. */
+  readonly code: string | undefined
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, code?: string) {
     super(message)
     this.status = status
+    this.code = code
   }
 }
 
@@ -38,5 +41,6 @@ export async function askRest<T>(
   if (answer.status < 300 || isHealth) return answer.body as T
   const error = isObject(answer.body) ? answer.body.error : undefined
   const words = isObject(error) && typeof error.message === 'string' ? error.message : `cwm answered ${answer.status}`
-  throw new RestError(answer.status, words)
+  const code = isObject(error) && typeof error.code === 'string' ? error.code : undefined
+  throw new RestError(answer.status, words, code)
 }

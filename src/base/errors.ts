@@ -34,6 +34,7 @@ const table = {
   SESSION_NOT_FOUND: [404, 'not_found_error'],
   SESSION_EMPTY: [409, 'conflict_error'],
   SESSION_AMBIGUOUS: [409, 'conflict_error'],
+  SESSION_HAS_TURNS: [409, 'conflict_error'],
   SESSION_CHANGED: [409, 'conflict_error'],
   SESSION_ENDED: [410, 'conflict_error'],
   WINDOW_NOT_FOUND: [404, 'not_found_error'],

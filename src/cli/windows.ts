@@ -31,6 +31,12 @@ function withLabels(command: Command): Command {
   return command.option('--tag <tag>', 'a tag; may be given several times', collect).option('--note <text>', 'a note')
 }
 
+interface ThawFlags {
+  readonly session?: string
+  readonly to?: 'engine' | 'l1'
+  readonly replace?: boolean
+}
+
 interface WindowListOptions extends CommonOptions, ListOptions {
   readonly tag?: readonly string[]
   readonly model?: string
@@ -82,8 +88,9 @@ export function addWindows(program: Command): void {
   withConnection(windows.command('thaw <name>'))
     .description('Thaw a window into a session, a new one unless named')
     .option('--session <id>', 'the session to thaw into')
+    .option('--replace', 'also where the session has turns of its own, which the window then takes the place of')
     .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(['engine', 'l1']))
-    .action((name: string, options: CommonOptions & { session?: string; to?: 'engine' | 'l1' }) =>
+    .action((name: string, options: CommonOptions & ThawFlags) =>
       runCommand(options, (running) => thaw(running, name, options)),
     )
 
@@ -148,13 +155,14 @@ async function freeze(
 async function thaw(
   { rest, screen, show, progress, signal }: Running,
   name: string,
-  options: { session?: string; to?: 'engine' | 'l1' },
+  options: ThawFlags,
 ): Promise<void> {
   if (options.to === 'l1' && options.session !== undefined)
     throw new UsageError('--to l1 binds no session: leave --session out')
   const body = {
     ...(options.session === undefined ? {} : { session_id: options.session }),
     ...(options.to === undefined ? {} : { to: options.to }),
+    ...(options.replace === true ? { replace: true } : {}),
   }
   const answer = await progress(`thawing ${name}`, () =>
     rest.json<ThawAnswer | PrefetchAnswer>(`${windowPath(name)}/thaw`, { method: 'POST', body, signal }),

@@ -14,7 +14,7 @@ import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
 import { readFamily, readFreezeAt, readSessions, readWindows, readWindowsOf, sessionAt, windowAt } from './reads.ts'
-import { ConfirmDelete, ConfirmEnd, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
+import { ConfirmDelete, ConfirmEnd, ConfirmReplace, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
 import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'
 import { SessionDetail } from './session-detail.tsx'
@@ -208,10 +208,17 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     return c.html(<WindowDetail window={window} family={await readFamily(ask, window)} now={now()} />)
   })
   app.post('/windows/:name/thaw', async (c) => {
-    const id = textOf((await c.req.parseBody()).session_id)
-    const path = `${windowAt(c.req.param('name'))}/thaw`
-    const receipt = await asker(c)<ThawReceipt>('POST', path, id === '' ? {} : { session_id: id })
-    return c.html(<Thawed receipt={receipt} />, 200, changed)
+    const form = await c.req.parseBody()
+    const [id, name] = [textOf(form.session_id), c.req.param('name')]
+    const body = { ...(id === '' ? {} : { session_id: id }), ...(form.replace === 'true' ? { replace: true } : {}) }
+    try {
+      const receipt = await asker(c)<ThawReceipt>('POST', `${windowAt(name)}/thaw`, body)
+      return c.html(<Thawed receipt={receipt} />, 200, changed)
+    } catch (thrown) {
+      if (!(thrown instanceof RestError) || thrown.code !== 'session_has_turns') throw thrown
+      const session = await asker(c)<Session>('GET', sessionAt(id))
+      return c.html(<ConfirmReplace window={name} session={session} />)
+    }
   })
   app.post('/windows/:name/clone', async (c) => {
     const form = await c.req.parseBody()

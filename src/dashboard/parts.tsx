@@ -62,9 +62,15 @@ export function Field({ name, label, hint, type = 'text', required = false }: Fi
 }
 
 /** A button that says while its request runs that it does. */
-export function Submit({ danger = false, children }: { readonly danger?: boolean; readonly children?: Child }) {
+export function Submit({
+  kind = 'primary',
+  children,
+}: {
+  readonly kind?: 'primary' | 'secondary' | 'danger'
+  readonly children?: Child
+}) {
   return (
-    <button type="submit" class={danger ? 'danger' : 'primary'}>
+    <button type="submit" class={kind === 'secondary' ? undefined : kind}>
       <span class="idle">{children}</span>
       <span class="busy">Working…</span>
     </button>

@@ -3,7 +3,7 @@
 import type { Child } from 'hono/jsx'
 import { sessionPath, windowPath } from './list.tsx'
 import { Facts, Note, Submit, Warnings } from './parts.tsx'
-import type { Deletion, ThawReceipt, Window } from './shapes.ts'
+import type { Deletion, Session, ThawReceipt, Window } from './shapes.ts'
 import { durabilities, milliseconds, number, plural } from './words.ts'
 
 function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
@@ -92,18 +92,23 @@ interface QuestionParts {
   readonly title: string
   readonly path: string
   readonly action: string
+  /** Sent along: a hidden field each. */
+  readonly fields?: Readonly<Record<string, string>>
   readonly children?: Child
 }
 
 /** Before what cannot be undone. */
-function Question({ title, path, action, children }: QuestionParts) {
+function Question({ title, path, action, fields = {}, children }: QuestionParts) {
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>
       <p>{children} This cannot be undone.</p>
       <div class="choice">
         <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
-          <Submit danger>{action}</Submit>
+          {Object.entries(fields).map(([name, value]) => (
+            <input type="hidden" name={name} value={value} />
+          ))}
+          <Submit kind="danger">{action}</Submit>
         </form>
         <form method="dialog">
           <button type="submit">Keep it</button>
@@ -126,6 +131,24 @@ export function ConfirmEnd({ id }: { readonly id: string }) {
   return (
     <Question title={`End ${id}?`} path={`${sessionPath(id)}/end`} action="End">
       The session and its KV go, but for what a window holds. Its windows stay.
+    </Question>
+  )
+}
+
+/** Before a thaw into a session with turns of its own. */
+export function ConfirmReplace({ window, session }: { readonly window: string; readonly session: Session }) {
+  const { id, turns, usage, base_window } = session
+  return (
+    <Question
+      title={`Replace the context of ${id}?`}
+      path={`${windowPath(window)}/thaw`}
+      action="Replace"
+      fields={{ session_id: id, replace: 'true' }}
+    >
+      {id} has {plural(turns, 'turn')}
+      {usage === undefined ? '' : ` (${plural(usage.total_tokens, 'token')})`}
+      {base_window === undefined ? '' : ` behind window ${base_window}`}. Its next turn would start from {window}{' '}
+      instead. To keep it, thaw into a new session.
     </Question>
   )
 }

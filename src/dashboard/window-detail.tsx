@@ -53,8 +53,16 @@ export function WindowDetail({
         <>
           <h3>Thaw</h3>
           <form hx-post={`${windowPath(name)}/thaw`} hx-target="#dialog-body" hx-disabled-elt="find button">
-            <Field name="session_id" label="Into session" hint="a new one when empty" />
-            <Submit>Thaw</Submit>
+            <Submit>Thaw into a new session</Submit>
+          </form>
+          <form hx-post={`${windowPath(name)}/thaw`} hx-target="#dialog-body" hx-disabled-elt="find button">
+            <Field
+              name="session_id"
+              label="Into session"
+              hint="its name; you are asked before an old one changes"
+              required
+            />
+            <Submit kind="secondary">Thaw into this session</Submit>
           </form>
           <h3>Clone</h3>
           <form hx-post={`${windowPath(name)}/clone`} hx-target="#dialog-body" hx-disabled-elt="find button">

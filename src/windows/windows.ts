@@ -31,6 +31,7 @@ import { leaveBehind } from './orders.ts'
 import { spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
 import { type Prefetched, prefetchWindow } from './prefetch.ts'
+import { checkReplacesNothing, type ThawOptions } from './replaced.ts'
 import { restoreWindow } from './thaw.ts'
 
 /** What of a window changes after its freeze. */
@@ -240,17 +241,24 @@ export class Windows {
   /**
    * Thaws a window into a session of its tenant: restores its KV, then binds the session to it, so that the window's messages stand
    * before the session's own from now on and both share a lineage. Throws what the engine throws; the session then is as it was.
-   * `SESSION_CHANGED`: the session was ended, or another window was thawed into it, meanwhile.
+   * `SESSION_CHANGED`: it was ended, or another window was thawed into it, meanwhile. `SESSION_HAS_TURNS`, with `keepTurns`.
    */
-  thaw(session: LiveSession, base: BaseWindow, options: OperationOptions): Promise<ThawReceipt> {
+  thaw(session: LiveSession, base: BaseWindow, options: ThawOptions): Promise<ThawReceipt> {
     const { tenant, name } = base.record
     const operation = { tenant, actor: options.actor, action: 'thaw', target: 'window', name } as const
     return audited(this.#parts, operation, () => this.#thaw(session, base, options), thawOutcome)
   }
 
-  async #thaw(session: LiveSession, base: BaseWindow, options: CallOptions): Promise<ThawReceipt> {
+  async #thaw(
+    session: LiveSession,
+    base: BaseWindow,
+    { keepTurns = false, ...options }: ThawOptions,
+  ): Promise<ThawReceipt> {
     const { record } = base
+    if (keepTurns) checkReplacesNothing(session.record, record)
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
+    // A turn may have ended meanwhile.
+    if (keepTurns) checkReplacesNothing(session.record, record)
     const { lineage, spaces } = session.record
     const stays = lineage === record.lineage
     if (!stays) await leaveBehind(this.#parts, session.record)

@@ -44,6 +44,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
     'Two sessions hold exactly this history, one of them behind a window. Name the session or the window: taking the wrong one would lose the window in silence.',
   SESSION_CHANGED:
     'The session was ended, or another window was thawed into it, while the request was at work on it. Send it again.',
+  SESSION_HAS_TURNS:
+    'A thaw by REST would replace what the session has; the message says what. Thaw into a new session, or send `"replace": true`.',
   SESSION_ENDED: 'The session was ended while its turn was in flight. Send the request again: it begins a new session.',
   WINDOW_NOT_FOUND: "No such window under this key. Another tenant's windows answer the same.",
   WINDOW_NAME_TAKEN: 'There is a window of that name. Choose another.',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CliOptions, CliProcess, type CliResult } from '../support/cli-process.ts'
+import { chat, user } from '../support/conversation.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 import { type Stack, startStack } from '../support/stack.ts'
@@ -87,6 +88,17 @@ describe('cwm windows', () => {
     expect(session.out).toMatch(/\nwindow +branch\n/)
     expect(kept.out).toMatch(/^deleted branch: 0 chunks deleted, 0 left, \d+ kept for a living session/)
     expect(ended.out).toMatch(/^ended eve: /)
+  })
+
+  it('thaws into a session with turns of its own only with --replace', async () => {
+    await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': 'busy' } })
+
+    const refused = await cwm('windows thaw first --session busy')
+    const replaced = await cwm('windows thaw first --session busy --replace')
+
+    expect(refused).toMatchObject({ out: '', ended: 1 })
+    expect(refused.err).toMatch(/^cwm: session busy would lose its context \(1 turn, \d+ tokens\): .* --replace\)\n$/)
+    expect(replaced.out).toMatch(/^thawed first into session busy: /)
   })
 
   it('loads into memory only with --to l1, and binds no session then', async () => {

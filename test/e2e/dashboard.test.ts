@@ -110,11 +110,29 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   it('thaws into a session, and shows what was restored', async () => {
     await open('first')
     await dialog().getByLabel('Into session').fill('eve')
-    await dialog().getByRole('button', { name: 'Thaw' }).click()
+    await dialog().getByRole('button', { name: 'Thaw into this session' }).click()
     await dialog().getByRole('heading', { name: 'Thawed: first' }).waitFor()
 
     expect(await dialog().innerText()).toMatch(/Session\s+eve\s+Restored\s+[\d,]+ of [\d,]+ tokens/)
     await row('eve').waitFor()
+  })
+
+  it('offers a new session first, and asks again before it replaces one with turns of its own', async () => {
+    await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': 'busy' } })
+    await open('first')
+    const offers = await dialog().getByRole('button', { name: /^Thaw/ }).allInnerTexts()
+    await dialog().getByLabel('Into session').fill('busy')
+    await dialog().getByRole('button', { name: 'Thaw into this session' }).click()
+    await dialog().getByRole('heading', { name: 'Replace the context of busy?' }).waitFor()
+    const question = await dialog().innerText()
+    const before = await rest<{ base_window?: string }>(stack.url, 'GET', '/sessions/busy')
+    await dialog().getByRole('button', { name: 'Replace', exact: true }).click()
+    await dialog().getByRole('heading', { name: 'Thawed: first' }).waitFor()
+
+    expect(offers).toEqual(['Thaw into a new session', 'Thaw into this session'])
+    expect(question).toMatch(/busy has 1 turn \(\d+ tokens\)\. Its next turn would start from first instead\./)
+    expect(before.base_window).toBeUndefined()
+    expect(await rest(stack.url, 'GET', '/sessions/busy')).toMatchObject({ base_window: 'first' })
   })
 
   it('clones a window, and shows its family', async () => {

@@ -159,7 +159,7 @@ describe('a refusal', () => {
     const headers = { 'x-cwm-session': 'with-window' }
     await chat(stack.url, [user(prose(100))], { headers })
     await rest(stack.url, 'POST', '/windows', { name: 'kept', session_id: 'with-window' })
-    await rest(stack.url, 'POST', '/windows/kept/thaw', { session_id: 'with-window' })
+    await rest(stack.url, 'POST', '/windows/kept/thaw', { session_id: 'with-window', replace: true })
 
     const got = await ask(stack.url, '/v1/chat/completions', { body: { model, messages: [user(TOO_LONG)] }, headers })
 

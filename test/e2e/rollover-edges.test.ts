@@ -234,7 +234,7 @@ describe('undo by REST into the same session, after a second cut', () => {
     }
     window = [...windows].at(-1) ?? ''
     await settled(stack.url, window)
-    await rest(stack.url, 'POST', `/windows/${window}/thaw`, { session_id: 'ann' })
+    await rest(stack.url, 'POST', `/windows/${window}/thaw`, { session_id: 'ann', replace: true })
   }
 
   it.each([

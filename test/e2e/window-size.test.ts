@@ -39,7 +39,7 @@ describe('a window thawed before a history that is known without it', () => {
     expect(big.promptTokens + first.promptTokens).toBeGreaterThan(LIMIT - RESERVE)
     expect(big.promptTokens + first.promptTokens).toBeLessThan(LIMIT - 60)
 
-    await rest(stack.url, 'POST', '/windows/big/thaw', { session_id: 'ann' })
+    await rest(stack.url, 'POST', '/windows/big/thaw', { session_id: 'ann', replace: true })
     const got = await askChat(stack.url, history, atLength('ann'))
 
     expect(got.headers['x-cwm-context']).toBeUndefined()

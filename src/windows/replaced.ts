@@ -1,0 +1,30 @@
+// What a thaw into a session with turns of its own would replace. A turn that names a window is asked by its client; elsewhere it takes a word.
+
+import { CwmError } from '../base/errors.ts'
+import type { SessionRecord, WindowRecord } from '../base/records.ts'
+import type { OperationOptions } from './audited.ts'
+
+export interface ThawOptions extends OperationOptions {
+  /** Refuse a session that has turns of its own, instead of replacing what they were based on. */
+  readonly keepTurns?: boolean
+}
+
+/**
+ * Throws `SESSION_HAS_TURNS` where thawing the window would replace what the session's own turns were based on. Thawing the same window
+ * again replaces nothing.
+ */
+export function checkReplacesNothing(session: SessionRecord, window: WindowRecord): void {
+  const { id, turns, usage, baseWindow, baseWindowId } = session
+  if (turns === 0 || baseWindowId === window.id) return
+  const held = [
+    `${turns} ${turns === 1 ? 'turn' : 'turns'}`,
+    ...(usage === undefined ? [] : [`${usage.totalTokens} tokens`]),
+    ...(baseWindow === undefined ? [] : [`base window ${baseWindow}`]),
+  ]
+  throw new CwmError(
+    'SESSION_HAS_TURNS',
+    `session ${id} would lose its context (${held.join(', ')}): its next turn would start from window ${window.name}. ` +
+      'Nothing was changed. Thaw into a new session (leave the session id out), or replace this one with `"replace": true` (CLI: --replace)',
+    { param: 'session_id' },
+  )
+}
