@@ -113,7 +113,8 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
   // undici hears of an error while it reads. When it has done with the body nobody listens any more, and a client that leaves then
   // would end the process.
   counter.on('error', () => {})
-  request.once('error', (error) => counter.destroy(error))
+  // By whatever cause: Node's own word for it, an aborted socket, would be taken for a failure of cwm's.
+  request.once('error', () => counter.destroy(gone()))
   request.once('close', () => {
     if (!request.complete) counter.destroy(gone())
   })
