@@ -60,12 +60,7 @@ async function finish(tracker, session, n, digests) {
     usage,
     limit: 4096,
   })
-  await tracker.save(
-    session,
-    digests.map((digest) => ({ digest, rank: 0 })),
-    [],
-    true,
-  )
+  await tracker.save(session, digests, [], true)
   tracker.release(session)
 }
 

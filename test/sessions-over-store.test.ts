@@ -61,11 +61,10 @@ async function turn(
   const asked = chain(messages, tenant)
   const known = await tracker.byPrefix(tenant, asked)
   const session = known?.kind === 'one' ? known.session : await tracker.unnamed(by(tenant))
-  const boundaries = [asked.boundary([assistant(reply)])].filter((boundary) => boundary !== undefined)
-  const digests = boundaries.map(({ digest }) => digest)
+  const digests = [asked.boundary([assistant(reply)]) ?? '']
   session.change({ turns: session.record.turns + 1, lastTurnAt: clock.at })
   tracker.announce(session, digests)
-  if (save) await tracker.save(session, boundaries)
+  if (save) await tracker.save(session, digests)
   return { session, found: known?.kind === 'one', digests }
 }
 
@@ -248,10 +247,10 @@ describe('two sessions with the same words', () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello')
     const longer = chain([...second, assistant('fine'), user('x')])
-    const boundary = chain(second).boundary([assistant('fine')]) ?? { digest: '', rank: 0 }
+    const digest = chain(second).boundary([assistant('fine')]) ?? ''
     const [a, b] = [await tracker.unnamed(by('t')), await tracker.unnamed(by('t'))]
-    await tracker.save(a, [boundary])
-    await tracker.save(b, [boundary])
+    await tracker.save(a, [digest])
+    await tracker.save(b, [digest])
 
     expect(await tracker.byPrefix('t', longer)).toEqual(nobodys)
     expect(await tracker.byPrefix('t', chain(second))).toEqual({ kind: 'one', session })

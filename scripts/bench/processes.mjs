@@ -50,6 +50,11 @@ export class Process {
     })
   }
 
+  /** Resolves with the words for how it ended, once it has. */
+  get ended() {
+    return this.#end
+  }
+
   /** The process and those that it started. */
   get pids() {
     return treeOf(this.#child.pid)
@@ -81,11 +86,13 @@ export class Process {
     return answer[0]
   }
 
+  /** Ends it, by force where it takes too long. Resolves with the words for how it ended. */
   async stop() {
     if (this.#ended === undefined) this.#child.kill('SIGTERM')
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
-    await this.#end
+    const how = await this.#end
     clearTimeout(kill)
+    return how
   }
 
   lastWords() {

@@ -2,6 +2,7 @@
 
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { randomFrom } from '../random.mjs'
 import { bigPrompt, fateAt, slowReader } from './fates.mjs'
 import { Turns } from './turns.mjs'
 import { WindowRound } from './windows.mjs'
@@ -17,17 +18,6 @@ const WINDOW_EVERY_MS = 2_000
 const AWAY_EVERY_MS = 30_000
 const AWAY_FIRST_MS = 20_000
 const AWAY_MS = 1_000
-
-/** A generator of numbers from 0 to 1, the same for the same seed (mulberry32). */
-export function randomFrom(seed) {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 export class Load {
   #options

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { randomFrom } from './load.mjs'
+import { randomFrom } from '../random.mjs'
 import { plot } from './plot.mjs'
 import { faultsOf, judgedOf, MIB, riseOf, slopeOf } from './verdict.mjs'
 

@@ -21,7 +21,6 @@ const table = {
   NOT_SUPPORTED: [400, 'invalid_request_error'],
   UNKNOWN_PATH: [404, 'not_found_error'],
   METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
-  UPGRADE_REQUIRED: [426, 'invalid_request_error'],
   UNAUTHORIZED: [401, 'authentication_error'],
   FORBIDDEN_HOST: [403, 'permission_error'],
   FORBIDDEN_MODEL: [403, 'permission_error'],
@@ -77,27 +76,17 @@ export class CwmError extends Error {
   readonly refusedWith: number | undefined
   /** Seconds after which to come again, for the header `Retry-After`; undefined: it would not help. */
   readonly retryAfterS: number | undefined
-  /** Headers that HTTP demands beside this status, by lower-case name. */
-  readonly headers: Readonly<Record<string, string>> | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: {
-      param?: string
-      cause?: unknown
-      detail?: string
-      refusedWith?: number
-      retryAfterS?: number
-      headers?: Readonly<Record<string, string>>
-    } = {},
+    options: { param?: string; cause?: unknown; detail?: string; refusedWith?: number; retryAfterS?: number } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.param = options.param
     this.detail = options.detail
     this.refusedWith = options.refusedWith
-    this.headers = options.headers
     this.retryAfterS = options.retryAfterS ?? (this.status === 503 ? 1 : undefined)
   }
 

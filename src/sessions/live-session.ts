@@ -2,8 +2,7 @@
 
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
-import type { ReplyBoundary } from './chain.ts'
-import { valueBytes } from './weights.ts'
+import { textBytes, valueBytes } from './weights.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88
@@ -23,7 +22,7 @@ export class LiveSession {
   believedUntil = Number.POSITIVE_INFINITY
   /** Boundaries of its last turn, and one from before that a turn went on from since. */
   #newest: readonly string[] = []
-  #branch: ReplyBoundary | undefined
+  #branch: string | undefined
   /** Of its last turn. */
   #salt: { readonly lineage: string; readonly space: KvSpace; readonly salt: string } | undefined
 
@@ -39,7 +38,7 @@ export class LiveSession {
 
   /** What it weighs in memory. */
   get bytes(): number {
-    const branch = this.#branch === undefined ? 0 : valueBytes(this.#branch)
+    const branch = this.#branch === undefined ? 0 : textBytes(this.#branch)
     return (
       LIVE_BYTES +
       valueBytes(this.#record) +
@@ -89,12 +88,12 @@ export class LiveSession {
   }
 
   /** A turn goes on from that boundary. Where it is not the newest, others may go on from there too, as often as they like. */
-  continuedFrom({ digest, rank }: ReplyBoundary): void {
-    if (!this.#newest.includes(digest)) this.#branch = { digest, rank }
+  continuedFrom(digest: string): void {
+    if (!this.#newest.includes(digest)) this.#branch = digest
   }
 
   /** The boundary that must be kept beside the newest ones, which these are now; undefined when they are all there is to keep. */
-  takeBranch(newest: readonly string[]): ReplyBoundary | undefined {
+  takeBranch(newest: readonly string[]): string | undefined {
     const branch = this.#branch
     this.#branch = undefined
     if (newest.length > 0) this.#newest = newest

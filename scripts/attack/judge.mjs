@@ -1,0 +1,105 @@
+// The oracle at the client's end: whether what came back is an answer that this request may have.
+
+import { HONEST_MARK, ownersIn } from './tag.mjs'
+
+/** cwm's own codes that say it failed, or that the engine did: none of an attack's making may lead there. */
+const FAILURES = new Set([
+  'internal',
+  'window_corrupt',
+  'config',
+  'upstream_refused',
+  'upstream_timeout',
+  'upstream_broken',
+  'upstream_open',
+  'store_unavailable',
+])
+/** What a stream in each dialect ends with, and what it ends with after an error. */
+const STREAM_ENDS = [
+  'data: [DONE]',
+  'event: message_stop',
+  'event: response.completed',
+  'event: response.incomplete',
+  'event: response.failed',
+  'event: error',
+]
+
+/** What is wrong with the outcome of a plan, in words; empty when nothing is. */
+export function faultsOf(plan, outcome) {
+  const faults = []
+  const { answers, closed, timedOut, fault } = outcome
+  if (fault !== undefined) faults.push(`bytes that are no answer: ${fault}`)
+  if (timedOut) faults.push(plan.leaves ? 'the client could not leave' : 'no answer in time')
+  if (answers.length === 0 && closed && !plan.broken && !plan.leaves) faults.push('closed without an answer')
+  if (answers.length > plan.answers) faults.push(`${answers.length} answers to ${plan.answers} requests`)
+  for (const answer of answers) faults.push(...faultsOfAnswer(plan, answer))
+  const [first] = answers
+  if (first !== undefined && plan.expect !== undefined) faults.push(...faultsOfExpected(plan.expect, first))
+  return faults
+}
+
+function faultsOfAnswer(plan, answer) {
+  const { status, headers, body } = answer
+  const faults = []
+  const text = body.toString('utf8')
+  const code = codeOf(answer)
+  if (status < 200 || status > 599) faults.push(`status ${status}`)
+  if (FAILURES.has(code)) faults.push(`${status} ${code}: ${text.slice(0, 300)}`)
+  else if (status >= 500 && code !== 'busy') faults.push(`status ${status}: ${text.slice(0, 300)}`)
+  if (plan.refused && status < 400) faults.push(`status ${status} for what is to be refused: ${text.slice(0, 200)}`)
+  if (status === 405 && headers.allow === undefined) faults.push('405 without Allow')
+  if (plan.method !== 'HEAD') faults.push(...faultsOfBody(answer, text))
+  if (text.includes(HONEST_MARK)) faults.push("an honest tenant's words")
+  for (const owner of ownersIn(text)) if (owner !== plan.who.owner) faults.push(`the words of ${owner}`)
+  const id = headers['x-cwm-request-id']
+  const sent = plan.headers.some(([name]) => name.toLowerCase() === 'x-request-id')
+  const own = [plan.who.id, plan.twin?.who.id]
+  // REST gives each request an id of its own.
+  const isOfAttack = /^[al]\d+(-2)?$/.test(id)
+  if (isOfAttack && !sent && !plan.broken && !own.includes(id)) faults.push(`the answer of another request: ${id}`)
+  return faults
+}
+
+function faultsOfBody({ status, headers }, text) {
+  const type = String(headers['content-type'] ?? '')
+  if (type.startsWith('text/event-stream')) {
+    const ends = STREAM_ENDS.some((end) => text.includes(end)) || text.includes('"error"')
+    return ends || text === '' ? [] : [`a stream without an end: ${text.slice(-200)}`]
+  }
+  if (!type.startsWith('application/json')) return []
+  let json
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return [`status ${status} with a body that is no JSON: ${text.slice(0, 200)}`]
+  }
+  // FastAPI's own errors are a `detail`, JSON-RPC's have an error beside their id.
+  const isError = typeof json?.error?.message === 'string' || json?.detail !== undefined || json?.message !== undefined
+  return status < 400 || isError ? [] : [`status ${status} without an error: ${text.slice(0, 200)}`]
+}
+
+/** The code of an error of cwm, or of whoever gives one; undefined: there is none. */
+export function codeOf({ body, headers }) {
+  if (!String(headers['content-type'] ?? '').startsWith('application/json')) return undefined
+  try {
+    return JSON.parse(body.toString('utf8'))?.error?.code ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** `expect`: `{ status, code, header: [name, pattern], message: pattern }`, lists where several are right. */
+function faultsOfExpected({ status, code, header, message }, answer) {
+  const faults = []
+  const said = answer.body.toString('utf8').slice(0, 300)
+  if (status !== undefined && ![status].flat().includes(answer.status)) {
+    faults.push(`status ${answer.status}, not ${[status].flat().join(' or ')}: ${said}`)
+  }
+  if (code !== undefined && ![code].flat().includes(codeOf(answer))) {
+    faults.push(`code ${codeOf(answer)}, not ${[code].flat().join(' or ')}`)
+  }
+  if (header !== undefined && !header[1].test(String(answer.headers[header[0]] ?? ''))) {
+    faults.push(`header ${header[0]} is ${answer.headers[header[0]]}`)
+  }
+  if (message !== undefined && !message.test(said)) faults.push(`no ${message} in: ${said}`)
+  return faults
+}

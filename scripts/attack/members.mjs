@@ -1,0 +1,54 @@
+// The top-level members of a JSON object, each time they stand there, in its bytes. Written apart from cwm's own scanner, whose work it judges.
+
+const STRING = /"(?:[^"\\]|\\.)*"/y
+const SPACE = /[ \t\r\n]*/y
+const PLAIN = /[^[\]{}",]*/y
+
+function match(pattern, text, at) {
+  pattern.lastIndex = at
+  return pattern.exec(text)?.[0] ?? ''
+}
+
+/** Offset behind the value at `at`. */
+function behindValue(text, at) {
+  let depth = 0
+  let end = at
+  while (end < text.length) {
+    const c = text[end]
+    if (c === '"') end += match(STRING, text, end).length || 1
+    else if (c === '{' || c === '[') {
+      depth++
+      end++
+    } else if (c === '}' || c === ']') {
+      if (depth === 0) return end
+      depth--
+      end++
+    } else if (c === ',') {
+      if (depth === 0) return end
+      end++
+    } else end += match(PLAIN, text, end).length
+    if (depth === 0 && (c === '"' || c === '}' || c === ']')) return end
+  }
+  return end
+}
+
+/** `[key, text of the value]` of each top-level member, in order, keys unescaped. Throws for what is no JSON object. */
+export function topLevelMembers(text) {
+  const members = []
+  let at = match(SPACE, text, 0).length
+  if (text[at] !== '{') throw new Error('not an object')
+  at++
+  at += match(SPACE, text, at).length
+  while (text[at] === '"') {
+    const key = match(STRING, text, at)
+    at += key.length
+    at += match(SPACE, text, at).length + 1
+    at += match(SPACE, text, at).length
+    const end = behindValue(text, at)
+    members.push([JSON.parse(key), text.slice(at, end).trim()])
+    at = end + match(SPACE, text, end).length
+    if (text[at] === ',') at += 1 + match(SPACE, text, at + 1).length
+  }
+  if (text[at] !== '}') throw new Error('not an object')
+  return members
+}

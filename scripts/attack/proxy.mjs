@@ -1,0 +1,97 @@
+// The cwm under attack, a process of its own: started, asked for its metrics and its longest stall, read for what it logged, ended.
+
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { Process } from '../bench/processes.mjs'
+
+const START_MS = 30_000
+const PROBE = new URL('probe.mjs', import.meta.url).href
+const LEVEL_WARN = 40
+const LEVEL_ERROR = 50
+const LEVELS = { warn: LEVEL_WARN, error: LEVEL_ERROR, fatal: 60 }
+const SHOWN = 5
+
+export class AttackedCwm {
+  #process
+  #logFile
+
+  /** `main`: the built `cli/main.js`. `flags`: of `cwm serve`, by name. `core`: undefined for any. */
+  static async start({ main, flags, port, core, logFile, env }) {
+    const cwm = new AttackedCwm()
+    const words = Object.entries({ ...flags, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
+    cwm.url = `http://127.0.0.1:${port}`
+    cwm.port = port
+    cwm.#logFile = logFile
+    cwm.#process = new Process({
+      ...{ command: process.execPath, args: ['--import', PROBE, main, 'serve', ...words] },
+      ...{ core, logFile, env, ipc: true },
+    })
+    await cwm.#process.answers(`${cwm.url}/cwm/livez`, START_MS)
+    return cwm
+  }
+
+  /** Milliseconds of the longest stall since this was last asked. */
+  async stallMs() {
+    const { stallMs } = await this.#process.ask({ want: 'stall' })
+    return stallMs
+  }
+
+  /** The metrics in Prometheus' text format. */
+  async metrics() {
+    const answer = await fetch(`${this.url}/cwm/metrics`)
+    return answer.text()
+  }
+
+  /** Resolves, with the words for how, when it ends. */
+  get ended() {
+    return this.#process.ended
+  }
+
+  /** Ends it; resolves with how it ended. */
+  async stop() {
+    return await this.#process.stop()
+  }
+
+  lastWords() {
+    return this.#process.lastWords()
+  }
+
+  /** What its log says: request lines by status, and every line that speaks of a failure of its own. */
+  async readLog() {
+    return await readLog(createInterface({ input: createReadStream(this.#logFile) }))
+  }
+}
+
+/** `lines`: of standard output and error, in any order. */
+export async function readLog(lines) {
+  const byStatus = new Map()
+  const errors = []
+  let errorCount = 0
+  let warnings = 0
+  const error = (line) => {
+    errorCount++
+    if (errors.length < SHOWN) errors.push(line.slice(0, 600))
+  }
+  for await (const line of lines) {
+    const entry = jsonOf(line)
+    if (entry === undefined) {
+      if (/uncaught|unhandled|^\s+at |Error:/i.test(line)) error(line)
+      continue
+    }
+    const level = LEVELS[entry.level] ?? Number(entry.level)
+    if (level >= LEVEL_ERROR || entry.code === 'internal') error(line)
+    else if (level >= LEVEL_WARN) warnings++
+    if (entry.msg === 'request' && entry.route !== undefined)
+      byStatus.set(String(entry.status), (byStatus.get(String(entry.status)) ?? 0) + 1)
+  }
+  return { byStatus, errors, errorCount, warnings }
+}
+
+function jsonOf(line) {
+  if (!line.startsWith('{')) return undefined
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

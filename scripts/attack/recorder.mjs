@@ -1,0 +1,143 @@
+// The oracle at the engine's door: looks at every request that arrives there, and names what cwm must never have forwarded.
+
+import { topLevelMembers } from './members.mjs'
+import { ATTACK_WORD, STEERING, STEERING_HEADERS } from './names.mjs'
+import { readTag, TAG_HEADER } from './tag.mjs'
+
+/** Requests that put KV under a salt. */
+const SALTED = new Set(['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/messages'])
+const SALT = /^[A-Za-z0-9_-]{43}$/
+const TWICE = /-2$/
+const FORBIDDEN_HEADERS = [
+  ...STEERING_HEADERS.map((name) => name.toLowerCase()),
+  'upgrade',
+  'http2-settings',
+  'proxy-authorization',
+  'proxy-connection',
+  'trailer',
+  'expect',
+]
+const SHOWN = 20
+/** Requests kept for scenarios to ask about. */
+const KEPT = 500
+
+export class Recorder {
+  #mode
+  /** What each salt was used by: `{ owner, links }`. */
+  #salts = new Map()
+  #paths = new Map()
+  #kept = []
+  #faults = []
+  #faultCount = 0
+  #salted = 0
+
+  /** `mode`: how far KV is shared within a tenant, `session` or `user`. */
+  constructor(mode) {
+    this.#mode = mode
+  }
+
+  /** Looks at one request: `{ method, path, headers, body }` as they arrived. */
+  see({ method, path, headers, body }) {
+    const bare = path.split('?')[0]
+    this.#paths.set(bare, (this.#paths.get(bare) ?? 0) + 1)
+    const tag = readTag(headers[TAG_HEADER])
+    if (tag?.owner === 'reference') return
+    const fault = (words) => this.#fault(`${tag?.id ?? 'a request without a tag'} (${method} ${bare}): ${words}`)
+    if (tag?.refused === true) fault('was to be refused and arrived')
+    this.#checkHeaders(headers, fault)
+    if (!SALTED.has(bare) || method !== 'POST') return
+    this.#salted++
+    if (tag === undefined && bare !== '/v1/completions') fault('nobody sent it')
+    const seen = this.#checkBody(headers, body, fault)
+    if (seen === undefined) return
+    this.#kept.push({ id: tag?.id, ...seen })
+    if (this.#kept.length > KEPT) this.#kept.shift()
+    // Warm calls of freezes and thaws are cwm's own.
+    if (tag !== undefined) this.#checkSharing(tag, seen, fault)
+  }
+
+  report() {
+    return { salted: this.#salted, salts: this.#salts.size, faults: this.#faults, faultCount: this.#faultCount }
+  }
+
+  /** How many requests arrived on a path. */
+  countOf(path) {
+    return this.#paths.get(path) ?? 0
+  }
+
+  /** What is kept of the request with this id: salt, user fields, session ids as they arrived. */
+  find(id) {
+    return this.#kept.findLast((one) => one.id === id)
+  }
+
+  /** Some salts of an owner's requests. */
+  saltsOf(owner) {
+    return [...this.#salts].filter(([, used]) => used.owner === owner).map(([salt]) => salt)
+  }
+
+  #checkHeaders(headers, fault) {
+    for (const name of FORBIDDEN_HEADERS) if (headers[name] !== undefined) fault(`header ${name} arrived`)
+    for (const name of Object.keys(headers)) if (name.startsWith('x-cwm-')) fault(`header ${name} arrived`)
+    const connection = headers.connection ?? 'keep-alive'
+    if (!/^(keep-alive|close)$/.test(connection)) fault(`a Connection header that cwm did not write: ${connection}`)
+    if (String(headers['x-session-id'] ?? '').includes(ATTACK_WORD)) fault('X-Session-ID arrived as the client sent it')
+  }
+
+  #checkBody(headers, body, fault) {
+    if (headers['content-encoding'] !== undefined) return fault('the body is still encoded')
+    let members
+    try {
+      members = topLevelMembers(body.toString('utf8'))
+    } catch {
+      return fault('the body is not a JSON object')
+    }
+    const salts = members.filter(([key]) => key === 'cache_salt')
+    if (salts.length !== 1) return fault(`cache_salt stands there ${salts.length} times`)
+    const json = Object.fromEntries(members.map(([key, text]) => [key, text]))
+    const salt = parsed(json.cache_salt)
+    if (typeof salt !== 'string' || !SALT.test(salt))
+      return fault(`a salt that cwm did not make: ${json.cache_salt.slice(0, 60)}`)
+    for (const [key, text] of members) {
+      if (STEERING.includes(key) && text !== 'null') fault(`field ${key} arrived`)
+      if (key === 'session_id' && text.includes(ATTACK_WORD)) fault('session_id arrived as the client sent it')
+    }
+    return { salt, user: userOf(json), sessionId: json.session_id, sessionHeader: headers['x-session-id'] }
+  }
+
+  #checkSharing({ id, owner, session }, { salt, user }, fault) {
+    // The same words sent twice may be the same conversation sent again.
+    const links = [session === '-' ? `request ${id.replace(TWICE, '')}` : `session ${session}`]
+    if (this.#mode === 'user' && user !== undefined) links.push(`user ${user}`)
+    const used = this.#salts.get(salt)
+    if (used === undefined) {
+      this.#salts.set(salt, { owner, links: new Set(links) })
+      return
+    }
+    if (used.owner !== owner) fault(`shares a salt with ${used.owner}: ${[...used.links].slice(0, 3)}`)
+    else if (!links.some((link) => used.links.has(link))) {
+      fault(`shares a salt of its tenant with ${[...used.links].slice(0, 3)}`)
+    }
+    for (const link of links) used.links.add(link)
+  }
+
+  #fault(words) {
+    this.#faultCount++
+    if (this.#faults.length < SHOWN) this.#faults.push(words)
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Who a request says its user is, types kept apart; undefined when it says nothing. */
+function userOf(json) {
+  const metadata = parsed(json.metadata ?? 'null')
+  const said = [json.safety_identifier, json.user, metadata === null ? undefined : JSON.stringify(metadata?.user_id)]
+  const given = said.map((text) => (text === undefined || text === 'null' || text === '""' ? null : text))
+  return given.every((text) => text === null) ? undefined : JSON.stringify(given)
+}

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest'
+import { topLevelMembers } from './members.mjs'
+import { Recorder } from './recorder.mjs'
+import { tagOf } from './tag.mjs'
+
+const salt = (n) => `${n}`.padStart(43, 's')
+const CHAT = '/v1/chat/completions'
+
+/** A request as a right cwm forwards it, of one tenant, under salt number `n`. */
+function forwarded(
+  n,
+  { owner = 'k1', session = '-', id = `a${n}`, refused = false, headers = {}, body, path = CHAT } = {},
+) {
+  const text = body ?? `{"cache_salt":"${salt(n)}","messages":[]}`
+  return {
+    ...{ method: 'POST', path, body: Buffer.from(text) },
+    headers: { connection: 'keep-alive', 'x-attack': tagOf({ id, owner, session, refused }), ...headers },
+  }
+}
+
+function faultsAfter(...requests) {
+  const recorder = new Recorder('session')
+  for (const request of requests) recorder.see(request)
+  return recorder.report().faults
+}
+
+const withBody = (members) => `{"cache_salt":"${salt(1)}",${members}}`
+
+describe('the recorder at the engine', () => {
+  it('finds nothing in what a right cwm forwards', () => {
+    expect(
+      faultsAfter(
+        forwarded(1),
+        forwarded(2, { owner: 'k2' }),
+        forwarded(3, { session: 'mine' }),
+        forwarded(3, { session: 'mine', id: 'a4' }),
+        forwarded(5, { body: `{"priority":null,"tools":[{"cache_salt":"a"}],"cache_salt":"${salt(5)}"}` }),
+      ),
+    ).toEqual([])
+  })
+
+  it.each([
+    ['a request that was to be refused', forwarded(1, { refused: true }), 'was to be refused and arrived'],
+    ['two salts', forwarded(1, { body: withBody('"cache_s\\u0061lt":"attack-1"') }), 'stands there 2 times'],
+    ['no salt', forwarded(1, { body: '{"messages":[{"cache_salt":"x"}]}' }), 'stands there 0 times'],
+    ["an attacker's salt", forwarded(1, { body: '{"cache_salt":"attack-1"}' }), 'a salt that cwm did not make'],
+    ['a salt that is no text', forwarded(1, { body: '{"cache_salt":7}' }), 'a salt that cwm did not make'],
+    ['a steering field', forwarded(1, { body: withBody('"kv_h\\u0069nts":{}') }), 'field kv_hints arrived'],
+    ['a session id', forwarded(1, { body: withBody('"session_id":"attack-x"') }), 'session_id arrived'],
+    ['a session id in a header', forwarded(1, { headers: { 'x-session-id': 'attack-x' } }), 'X-Session-ID arrived'],
+    ['a header of ours', forwarded(1, { headers: { 'x-cwm-session': 'a' } }), 'header x-cwm-session arrived'],
+    ['a steering header', forwarded(1, { headers: { 'x-vllm-priority': '0' } }), 'header x-vllm-priority arrived'],
+    ['an upgrade', forwarded(1, { headers: { upgrade: 'h2c' } }), 'header upgrade arrived'],
+    ["a client's Connection", forwarded(1, { headers: { connection: 'upgrade' } }), 'a Connection header'],
+    ['a coded body', forwarded(1, { headers: { 'content-encoding': 'gzip' } }), 'still encoded'],
+    ['a body that is no object', forwarded(1, { body: '[]' }), 'not a JSON object'],
+    ['a chat that nobody sent', { ...forwarded(1), headers: {} }, 'nobody sent it'],
+  ])('finds %s', (_, request, words) => {
+    expect(faultsAfter(request)).toContainEqual(expect.stringContaining(words))
+  })
+
+  it('finds a salt that two tenants share, even in a session of the same name', () => {
+    const faults = faultsAfter(forwarded(1, { session: 's' }), forwarded(1, { session: 's', owner: 'k2', id: 'a2' }))
+
+    expect(faults).toEqual([`a2 (POST ${CHAT}): shares a salt with k1: session s`])
+  })
+
+  it('finds a salt that two sessions of a tenant share', () => {
+    expect(faultsAfter(forwarded(1), forwarded(1, { id: 'a2' }))).toEqual([
+      `a2 (POST ${CHAT}): shares a salt of its tenant with request a1`,
+    ])
+  })
+
+  it('lets requests of one user share where users do, and not where the id has another type', () => {
+    const recorder = new Recorder('user')
+    const of = (user, id) => forwarded(1, { id, body: withBody(`"user":${user}`) })
+    recorder.see(of('1', 'a1'))
+    recorder.see(of('1', 'a2'))
+    expect(recorder.report().faultCount).toBe(0)
+
+    recorder.see(of('"1"', 'a3'))
+
+    expect(recorder.report().faults).toEqual([expect.stringContaining('a3')])
+  })
+})
+
+describe('the members of an object', () => {
+  it('are all there, however they are escaped, repeated or nested', () => {
+    const text = ' {"a":[{"x":"}"},1] , "\\u0061" : "\\"," ,"b":{"a":{}}, "c":-1.5e3}'
+
+    expect(topLevelMembers(text)).toEqual([
+      ['a', '[{"x":"}"},1]'],
+      ['a', '"\\","'],
+      ['b', '{"a":{}}'],
+      ['c', '-1.5e3'],
+    ])
+    expect(topLevelMembers('{}')).toEqual([])
+  })
+
+  it.each(['[]', '', '{"a":1', '"{}"'])('are none of %j', (text) => {
+    expect(() => topLevelMembers(text)).toThrow('not an object')
+  })
+})
