@@ -242,6 +242,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         outgoingHeaders,
         incomingHeaders,
         saltOf,
+        engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
         quotas,
         kvEpoch,
         userOf,

@@ -1,5 +1,7 @@
 // The members of a body that say whose conversation it is: read for the scope and the user, and checked where the body comes in.
 
+import type { JsonValue } from './json.ts'
+
 /** At the top level. Their order is part of stored boundaries: add at the end. */
 export const identityFields = [
   'prompt_cache_key',
@@ -11,3 +13,8 @@ export const identityFields = [
 
 /** In `metadata`, with the same rule. */
 export const identityMetadata = ['session_id', 'user_id'] as const
+
+/** Whether the value says nothing: absent, null, or an empty text. */
+export function isUnsaid(value: JsonValue | undefined): value is undefined | null | '' {
+  return value === undefined || value === null || value === ''
+}

@@ -7,8 +7,12 @@ import type { Dialect } from '../base/records.ts'
 import { checkFields, isTruthy, previousResponseOf, steeringFields } from './guard.ts'
 
 function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
+  return refusedText(JSON.stringify(body), dialect, allowed)
+}
+
+function refusedText(text: string, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   try {
-    checkFields(Buffer.from(JSON.stringify(body)), body, dialect, new Set(allowed))
+    checkFields(Buffer.from(text), JSON.parse(text) as JsonObject, dialect, new Set(allowed))
     return ''
   } catch (thrown) {
     return thrown instanceof CwmError ? `${thrown.code} ${thrown.param}` : 'another error'
@@ -36,6 +40,28 @@ describe('checkFields', () => {
     for (const salt of [undefined, null, '', 'mine', '@/\\', 's'.repeat(128)])
       expect(refused({ cache_salt: salt })).toBe('')
     expect(refused({ cache_salt: 's'.repeat(129) })).toBe('INVALID_FIELD cache_salt')
+  })
+
+  it.each([
+    ['{"user":9007199254740993}', 'user'],
+    ['{"user":[1,{"id":9007199254740993}]}', 'user'],
+    ['{"user":{"id":1.0}}', 'user'],
+    ['{"session_id":1e400}', 'session_id'],
+    ['{"user":1,"\\u0075ser":10000000000000000001}', 'user'],
+    ['{"metadata":{"user_id":0.1000000000000000001}}', 'metadata.user_id'],
+    ['{"metadata":{"a":"}"},"metadata":{"user_id":-0}}', 'metadata.user_id'],
+    [`{"user":["${'x'.repeat(17_000)}"]}`, 'user'],
+  ])('refuses an id that a neighbor could be taken for: %s', (text, param) => {
+    expect(refusedText(text)).toBe(`INVALID_FIELD ${param}`)
+  })
+
+  it.each([
+    '{"user":1,"metadata":{"user_id":9007199254740991}}',
+    '{"user":{"id":-1,"score":0.5,"text":"9007199254740993 \\" 1.0"}}',
+    '{"user":"9007199254740993","prompt_cache_key":true,"session_id":null}',
+    '{"seed":9007199254740993,"temperature":1.0,"metadata":{"other":1.0}}',
+  ])('takes any other id, and any other number: %s', (text) => {
+    expect(refusedText(text)).toBe('')
   })
 
   it('refuses a model that is longer than any name', () => {

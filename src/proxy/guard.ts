@@ -4,11 +4,13 @@ import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
+import { checkIdentity } from './identity-check.ts'
 import { countMembers } from './raw-json.ts'
 
 /**
  * Fields by which vLLM 0.32 lets a router steer the engine or its KV transfer (read from its request classes; `vllm_xargs` ends
- * in the same `extra_args` as `kv_transfer_params`, and `prompt_embeds` is KV that no salt covers the origin of).
+ * in the same `extra_args` as `kv_transfer_params`, and `prompt_embeds` is KV that no salt covers the origin of). The last three are
+ * hints of routers about sessions and KV: the engine has `kv_hints` (v1/kv_hints), vLLM's proposal 52113 `agent_hint`, Dynamo `nvext`.
  */
 export const steeringFields: readonly string[] = [
   'kv_transfer_params',
@@ -18,6 +20,9 @@ export const steeringFields: readonly string[] = [
   'data_parallel_rank',
   'vllm_xargs',
   'prompt_embeds',
+  'agent_hint',
+  'nvext',
+  'kv_hints',
 ]
 
 /** vLLM's own bound for a `cache_salt`. Without one, each of a session's salts would be kept in the store whatever its size. */
@@ -40,6 +45,7 @@ export function checkFields(bytes: Buffer, body: JsonObject, dialect: Dialect, a
   for (const list of [body.messages, body.input]) {
     if (Array.isArray(list)) checkParts(list as readonly JsonValue[], allowed)
   }
+  checkIdentity(bytes, body)
   checkText(body, 'cache_salt', MAX_SALT)
   checkText(body, 'model', MAX_MODEL)
   if (dialect === 'responses') checkStored(body)

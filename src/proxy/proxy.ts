@@ -23,6 +23,7 @@ import { bounded, hasBody, readJson, tooLarge } from './body.ts'
 import type { BodyBudget } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { closed, departureOf } from './departure.ts'
+import { setEngineSession } from './engine-session.ts'
 import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import type { Heartbeats } from './heartbeats.ts'
@@ -248,7 +249,7 @@ export class ProxyHandler {
       response.once('finish', () => memory.delivered())
       note.onClose.push(() => memory.closed())
       this.#dispatch(request, response, route, client, note, {
-        headers,
+        headers: setEngineSession(headers, turn.engineSession),
         body: turn.body,
         session: turn.session,
         rules,

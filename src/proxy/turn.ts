@@ -1,6 +1,7 @@
 // One turn on its way in: whose it is, which window stands before it, and the bytes that go to the upstream.
 
 import type { IncomingMessage } from 'node:http'
+import { isUnsaid } from '../base/identity-fields.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -12,6 +13,7 @@ import type { OperationOptions } from '../windows/audited.ts'
 import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
 import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
+import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
@@ -25,6 +27,8 @@ export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly models: Pick<EngineModels, 'limitsOf' | 'limitsToHold'>
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
+  /** The session id for the engine, in place of the client's. */
+  readonly engineSessionOf: (tenant: string, lineage: string) => string
   readonly quotas: Pick<SaltQuotas, 'ensure'>
   /** The epoch under which KV is made today. */
   readonly kvEpoch: number
@@ -62,6 +66,8 @@ export interface Turn {
   /** Bytes for the upstream, salt included. */
   readonly body: Buffer
   readonly clientSalt: string | undefined
+  /** What stands for the client's own session id, in the body and in `x-session-id`; undefined where it sent none. */
+  readonly engineSession: string | undefined
   /** What the salt was derived from. The session may be bound to another window before this turn is over. */
   readonly lineage: string
   readonly model: string
@@ -178,6 +184,12 @@ async function buildTurn(
   const told = parts.quotas.ensure(salt, policy.kvQuotaGb)
   if (told !== undefined) await told
   changes.set('cache_salt', JSON.stringify(salt))
+  const names = namesEngineSession(turn.request.headers, json)
+  const engineSession = names ? parts.engineSessionOf(tenant, lineage) : undefined
+  // Null and the empty text say nothing, and stay: but wherever the key stands, what goes out is what was read here.
+  if (json.session_id !== undefined) {
+    changes.set('session_id', JSON.stringify(isUnsaid(json.session_id) ? json.session_id : engineSession))
+  }
   const rollover =
     outgoing === undefined || fitted.cut === undefined
       ? undefined
@@ -192,6 +204,7 @@ async function buildTurn(
     body,
     lineage,
     clientSalt,
+    engineSession,
     model,
     ownUsage,
     keepsResponse: json.store !== false && (json.request_id === undefined || json.request_id === null),

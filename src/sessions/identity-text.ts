@@ -6,14 +6,9 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 /** Longer texts are hashed: they are compared, never shown. */
 const MAX_TEXT = 512
 
-/** Whether the value says nothing: absent, null, or an empty text. */
-export function isUnsaid(value: JsonValue | undefined): value is undefined | null | '' {
-  return value === undefined || value === null || value === ''
-}
-
 /**
  * JSON with sorted keys and without spaces; SHA-256 where that is long. For values that are no text: a text stands for itself.
- * Numbers are told apart as far as JavaScript does; `checkIdentity` of the proxy refuses the others.
+ * Numbers are told apart as far as JavaScript does; the proxy refuses the others.
  */
 export function canonicalJson(value: JsonValue): string {
   const text = sortedJson(value)

@@ -5,6 +5,7 @@ import { createHmac } from 'node:crypto'
 /** Raised when the derivation changes: old KV then is cold, never wrongly shared. */
 const SALT_VERSION = 1
 const TENANT_VERSION = 1
+const SESSION_VERSION = 1
 
 export interface SaltParts {
   readonly tenant: string
@@ -28,6 +29,11 @@ export class KeyDeriver {
   /** 43 base64url characters: legal for vLLM (1 to 128, none of `@ / \ NUL`) and as a file name. */
   salt({ tenant, lineage, model, kvEpoch, clientSalt = '' }: SaltParts): string {
     return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
+  }
+
+  /** What the engine is told as its session id: one for each lineage, and nothing of what the client calls it. */
+  engineSession(tenant: string, lineage: string): string {
+    return this.#hmac(['session', SESSION_VERSION, tenant, lineage])
   }
 
   /**

@@ -2,10 +2,10 @@
 // Such an id never names a session (one chat id stands for the chat and its title call): it only narrows the scope.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import { identityFields, identityMetadata } from '../base/identity-fields.ts'
+import { identityFields, identityMetadata, isUnsaid } from '../base/identity-fields.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
-import { canonicalJson, isUnsaid } from './identity-text.ts'
+import { canonicalJson } from './identity-text.ts'
 import { narrowingHeaders } from './known-clients.ts'
 
 /** Raised when the canonical form of messages changes: old boundaries are then never matched. */

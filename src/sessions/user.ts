@@ -1,8 +1,9 @@
 // The user of a tenant's app, where the request names one: by whom KV is shared in the isolation mode `user`.
 
 import type { IncomingHttpHeaders } from 'node:http'
+import { isUnsaid } from '../base/identity-fields.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { canonicalJson, isUnsaid } from './identity-text.ts'
+import { canonicalJson } from './identity-text.ts'
 import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
 
 /** Before every user that is not the client's own text, so that no text can be mistaken for one. */
