@@ -13,7 +13,7 @@ import { policiesOf } from './config/policies.ts'
 import type { Settings } from './config/schema.ts'
 import { createDashboard } from './dashboard/dashboard.tsx'
 import { discoverUpstream } from './discovery.ts'
-import { readHealth } from './health.ts'
+import { HealthCheck } from './health.ts'
 import { LmcacheLink } from './lmcache/link.ts'
 import { createMcp } from './mcp/http.ts'
 import { openStore } from './open-store.ts'
@@ -264,6 +264,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     )
     const lineages = new Lineages(store)
     const readiness = new ReadinessCheck(store, upstream)
+    const health = new HealthCheck({ upstream, lmcache, store, now })
     const mcp = createMcp(version)
     const api = createApi({
       windows,
@@ -293,7 +294,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       tenantInView: (request) => callers.tenantInView(request),
       listAudit: (tenant, page) => audit.list(tenant, page),
       requireOperator: (request) => callers.requireOperator(request),
-      health: () => readHealth(upstream, lmcache, store),
+      health: () => health.read(),
       readiness: (leftOut) => readiness.read(leftOut),
     })
     if (settings.dashboard) {

@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { CwmError } from './base/errors.ts'
 import { ReadinessCheck } from './readiness.ts'
 import type { BreakerState } from './upstream/breaker.ts'
+import type { Sighting } from './upstream/guarded-upstream.ts'
 import type { AnswerSink } from './upstream/upstream.ts'
 
 const fine = { getSession: () => Promise.resolve(undefined) }
 const away = { getSession: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away')) }
 
 /** An upstream that keeps whoever asks after its health waiting until told. */
-function anUpstream(breaker: BreakerState) {
+function anUpstream(breaker: BreakerState, lastSeen?: Sighting) {
   const asked: AnswerSink[] = []
   const health = {
     send: (_: unknown, sink: AnswerSink) => {
@@ -18,7 +19,7 @@ function anUpstream(breaker: BreakerState) {
       return () => {}
     },
   }
-  return { breaker, health, asked }
+  return { breaker, health, lastSeen, asked }
 }
 
 describe('cwm', () => {
@@ -31,9 +32,25 @@ describe('cwm', () => {
       status: 'ready',
       draining: false,
       store: { ok: true },
-      upstream: { ok: true, breaker: 'closed' },
+      upstream: { ok: null, state: 'unknown', breaker: 'closed' },
     })
     expect(upstream.asked).toEqual([])
+  })
+
+  it.each([
+    [undefined, 'closed', { ok: null, state: 'unknown' }],
+    [{ ok: true }, 'closed', { ok: true, state: 'answered' }],
+    [{ ok: false, error: 'upstream_refused' }, 'closed', { ok: false, state: 'failed' }],
+    [{ ok: true }, 'open', { ok: false, state: 'failed' }],
+  ] as const)('says of the upstream what was last seen of it: %j, breaker %s', async (lastSeen, breaker, said) => {
+    const upstream = anUpstream(breaker, lastSeen)
+    const reading = new ReadinessCheck(fine, upstream).read()
+    upstream.asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+
+    const readiness = await reading
+
+    expect(readiness.upstream).toEqual({ ...said, breaker })
+    expect(readiness.status).toBe(breaker === 'open' ? 'not_ready' : 'ready')
   })
 
   it('is not ready without its store, unless that is left out, and says so either way', async () => {

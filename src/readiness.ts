@@ -9,11 +9,14 @@ import { callJson } from './upstream/json.ts'
 export const sharedParts = ['store', 'upstream'] as const
 export type SharedPart = (typeof sharedParts)[number]
 
+export type UpstreamState = 'answered' | 'failed' | 'unknown'
+
 export interface Readiness {
   readonly status: 'ready' | 'not_ready'
   readonly draining: boolean
   readonly store: { readonly ok: boolean }
-  readonly upstream: { readonly ok: boolean; readonly breaker: BreakerState }
+  /** `ok`: what was last seen of it, by turns and probes alike; null: nothing yet. */
+  readonly upstream: { readonly ok: boolean | null; readonly state: UpstreamState; readonly breaker: BreakerState }
 }
 
 /** Probes of load balancers give up after a second. */
@@ -23,11 +26,11 @@ const NOBODY = 'nobody'
 
 export class ReadinessCheck {
   readonly #store: Pick<Store, 'getSession'>
-  readonly #upstream: Pick<GuardedUpstream, 'breaker' | 'health'>
+  readonly #upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
   #asking: Promise<void> | undefined
   #draining = false
 
-  constructor(store: Pick<Store, 'getSession'>, upstream: Pick<GuardedUpstream, 'breaker' | 'health'>) {
+  constructor(store: Pick<Store, 'getSession'>, upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>) {
     this.#store = store
     this.#upstream = upstream
   }
@@ -53,7 +56,7 @@ export class ReadinessCheck {
       status: ready ? 'ready' : 'not_ready',
       draining: this.#draining,
       store: { ok: stored },
-      upstream: { ok: reached, breaker },
+      upstream: { ...seen(this.#upstream), breaker },
     }
   }
 
@@ -71,4 +74,9 @@ export class ReadinessCheck {
       })
     return this.#asking
   }
+}
+
+function seen({ breaker, lastSeen }: Pick<GuardedUpstream, 'breaker' | 'lastSeen'>) {
+  if (breaker === 'open' || lastSeen?.ok === false) return { ok: false, state: 'failed' } as const
+  return lastSeen === undefined ? ({ ok: null, state: 'unknown' } as const) : ({ ok: true, state: 'answered' } as const)
 }

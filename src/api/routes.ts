@@ -333,7 +333,18 @@ export const healthSchema = z
     version: z.string(),
     store: z.object({ kind: z.string(), ok: z.boolean() }),
     upstream: z.object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState }),
-    lmcache: z.object({ ok: z.boolean().nullable(), pins: z.boolean(), warnings: z.array(z.string()) }),
+    lmcache: z.object({
+      ok: z.boolean().nullable().describe('Null: no LMCache is configured'),
+      pins: z.boolean(),
+      warnings: z.array(z.string()),
+      coordinator: z
+        .object({ url: z.string(), ok: z.boolean() })
+        .optional()
+        .describe('Absent where LMCache runs without one'),
+      servers: z
+        .array(z.object({ instance_id: z.string().optional(), url: z.string(), ok: z.boolean() }))
+        .describe('Every server that is listed now, or was within the last ten minutes'),
+    }),
   })
   .openapi('Health')
 
@@ -341,6 +352,8 @@ export const showHealth = createRoute({
   method: 'get',
   path: '/cwm/v1/health',
   summary: 'Whether engine, LMCache and store answer',
+  description:
+    'They are asked once a second at most, however many requests come; what turns and the breaker show in between counts.',
   responses: {
     200: json(healthSchema, 'They do, or what does not'),
     503: json(healthSchema, 'The upstream does not answer'),
@@ -361,7 +374,16 @@ export const readinessSchema = z
     status: z.enum(['ready', 'not_ready']),
     draining: z.boolean().describe('cwm is being stopped'),
     store: z.object({ ok: z.boolean() }),
-    upstream: z.object({ ok: z.boolean().describe('Its breaker is not open'), breaker: breakerState }),
+    upstream: z.object({
+      ok: z
+        .boolean()
+        .nullable()
+        .describe(
+          'What the last turn or probe showed: it was answered, or its connection failed. Null: `unknown`, nothing was sent yet',
+        ),
+      state: z.enum(['answered', 'failed', 'unknown']).describe('`ok` in a word'),
+      breaker: breakerState,
+    }),
   })
   .openapi('Readiness')
 

@@ -145,7 +145,8 @@ export function HealthState({ health }: { readonly health: Health }) {
   const sick = [
     ...(health.upstream.ok ? [] : ['the engine does not answer']),
     ...(health.store.ok ? [] : ['the store does not answer']),
-    ...(health.lmcache.ok === false ? ['LMCache does not answer'] : []),
+    // Its warnings say what; without any, it is not whole for a server that was just lost.
+    ...(health.lmcache.ok === false && health.lmcache.warnings.length === 0 ? ['LMCache does not answer'] : []),
     ...health.lmcache.warnings,
   ]
   if (sick.length === 0) return <span class="state good">all well</span>

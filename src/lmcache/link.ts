@@ -5,6 +5,7 @@ import type { Logger } from '../base/logger.ts'
 import type { ChunkKeys } from '../base/records.ts'
 import { LmcacheClient } from './client.ts'
 import { type DiscoverOptions, discoverLmcache } from './discover.ts'
+import { KnownServers, type ServerHealth } from './known-servers.ts'
 import type { LmcacheTopology } from './topology.ts'
 
 export interface Link {
@@ -12,6 +13,16 @@ export interface Link {
   readonly topology: LmcacheTopology
   /** How LMCache names the chunks of an engine; undefined when no server has it attached, or chunk sizes are unknown. */
   keysOf(engineName: string): ChunkKeys | undefined
+}
+
+/** For health: who answers now. Names are those of the wire. */
+export interface LmcacheHealth {
+  /** Null: none is configured. */
+  readonly ok: boolean | null
+  readonly pins: boolean
+  readonly warnings: string[]
+  readonly coordinator?: { readonly url: string; readonly ok: boolean }
+  readonly servers: ServerHealth[]
 }
 
 export interface LmcacheLinkOptions extends Omit<DiscoverOptions, 'signal'> {
@@ -31,9 +42,11 @@ export class LmcacheLink {
   #told = ''
   /** One entry per engine. */
   readonly #keyBytes = new Map<string, number>()
+  readonly #servers: KnownServers
 
   constructor(options: LmcacheLinkOptions) {
     this.#options = options
+    this.#servers = new KnownServers(options)
   }
 
   /** False when neither URL was given: the engine is alone. */
@@ -56,6 +69,42 @@ export class LmcacheLink {
       this.#finding = undefined
     })
     return await this.#finding
+  }
+
+  /**
+   * Asks the coordinator and each server that is known whether it answers, and discovers anew where that differs from what was believed.
+   * Never throws.
+   */
+  async health(): Promise<LmcacheHealth> {
+    if (!this.configured) return { ok: null, pins: false, warnings: [], servers: [] }
+    let link = await this.#openOrNot()
+    if (link !== undefined && (await this.#servers.differFrom(link.topology))) {
+      this.doubt()
+      link = await this.#openOrNot()
+    }
+    const servers = this.#servers.healthOf(link?.topology)
+    if (link === undefined) return { ok: false, pins: false, warnings: ['LMCache does not answer'], servers }
+    const { topology } = link
+    const lost = servers.filter(({ ok }) => !ok)
+    const unlisted = lost.filter(({ url }) => !topology.servers.some((server) => server.url === url))
+    const warnings = [
+      ...topology.warnings,
+      ...unlisted.map(
+        ({ instance_id, url }) => `LMCache server ${instance_id ?? url} is gone from the coordinator's list`,
+      ),
+    ]
+    const url = topology.coordinatorUrl ?? this.#options.coordinatorUrl
+    return {
+      ok: warnings.length === 0 && lost.length === 0,
+      pins: topology.pins,
+      warnings,
+      ...(url === undefined ? {} : { coordinator: { url, ok: topology.coordinatorUrl !== undefined } }),
+      servers,
+    }
+  }
+
+  #openOrNot(): Promise<Link | undefined> {
+    return this.open().catch(() => undefined)
   }
 
   /** Forgets what was found, after a call failed: the next one looks anew. */

@@ -9,11 +9,17 @@ import type { AnswerControl, AnswerSink, OutgoingRequest, Upstream } from './ups
 
 type Abort = (reason?: CwmError) => void
 
+/** What the newest request that told anything of the upstream showed: it was answered, with whatever status, or its connection failed. */
+export type Sighting = { readonly ok: true } | { readonly ok: false; readonly error: string }
+
+const answered: Sighting = { ok: true }
+
 export class GuardedUpstream implements Sender {
   readonly origin: string
   readonly #upstream: Upstream
   readonly #breaker: Breaker
   readonly #live = new Live()
+  readonly #watch: Watch
   #ended: CwmError | undefined
   /** Asks also while the breaker is open; the answer closes it. For questions after the upstream's health. */
   readonly health: Sender
@@ -22,12 +28,18 @@ export class GuardedUpstream implements Sender {
     this.origin = upstream.origin
     this.#upstream = upstream
     this.#breaker = breaker
+    this.#watch = { breaker, live: this.#live, lastSeen: undefined }
     this.health = { send: (request, sink) => this.#dispatch(request, sink, true) }
   }
 
   /** What the breaker says now. */
   get breaker(): BreakerState {
     return this.#breaker.state
+  }
+
+  /** Of turns, probes and cwm's own calls alike; undefined until the first of them is over. */
+  get lastSeen(): Sighting | undefined {
+    return this.#watch.lastSeen
   }
 
   /** As the upstream's own; while the breaker is open, `onError` comes at once with `UPSTREAM_OPEN`. */
@@ -52,7 +64,7 @@ export class GuardedUpstream implements Sender {
 
   #dispatch(request: OutgoingRequest, sink: AnswerSink, probe: boolean): Abort {
     if (this.#ended !== undefined) return refuse(request, sink, this.#ended)
-    const answer = new WatchedAnswer(sink, this.#breaker, this.#live, probe)
+    const answer = new WatchedAnswer(sink, this.#watch, probe)
     this.#live.add(answer)
     const abort = this.#upstream.send(request, answer)
     answer.abort = abort
@@ -93,31 +105,37 @@ class Live {
   }
 }
 
+/** What answers report to. */
+interface Watch {
+  readonly breaker: Breaker
+  readonly live: Live
+  lastSeen: Sighting | undefined
+}
+
 class WatchedAnswer implements AnswerSink {
   abort: Abort | undefined
   /** Among those under way. */
   place = 0
   readonly #sink: AnswerSink
-  readonly #breaker: Breaker
-  readonly #live: Live
+  readonly #watch: Watch
   readonly #probe: boolean
   #answered = false
 
-  constructor(sink: AnswerSink, breaker: Breaker, live: Live, probe: boolean) {
+  constructor(sink: AnswerSink, watch: Watch, probe: boolean) {
     this.#sink = sink
-    this.#breaker = breaker
-    this.#live = live
+    this.#watch = watch
     this.#probe = probe
   }
 
   onStart(control: AnswerControl): void {
-    if (this.#probe) this.#breaker.connected()
+    if (this.#probe) this.#watch.breaker.connected()
     this.#sink.onStart(control)
   }
 
   onHeaders(status: number, rawHeaders: readonly Buffer[], statusText: string): void {
     this.#answered = true
-    this.#breaker.answered(this.#probe)
+    this.#watch.lastSeen = answered
+    this.#watch.breaker.answered(this.#probe)
     this.#sink.onHeaders(status, rawHeaders, statusText)
   }
 
@@ -126,15 +144,17 @@ class WatchedAnswer implements AnswerSink {
   }
 
   onEnd(): void {
-    this.#live.delete(this)
+    this.#watch.live.delete(this)
     this.#sink.onEnd()
   }
 
   onError(error: CwmError): void {
-    this.#live.delete(this)
+    this.#watch.live.delete(this)
     if (!this.#answered) {
-      if (isConnectionFailure(error)) this.#breaker.failed(this.#probe, error)
-      else this.#breaker.undecided(this.#probe)
+      if (isConnectionFailure(error)) {
+        this.#watch.lastSeen = { ok: false, error: error.code.toLowerCase() }
+        this.#watch.breaker.failed(this.#probe, error)
+      } else this.#watch.breaker.undecided(this.#probe)
     }
     this.#sink.onError(error)
   }

@@ -1,7 +1,7 @@
 // The circuit breaker, over real sockets: what opens it, what does not, what clients are told, and how it closes.
 
 import { connect, type Socket } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Settings } from '../../src/config/schema.ts'
 import { ask, errorOf, type Got, jsonOf } from '../support/client.ts'
 import { askChat, user } from '../support/conversation.ts'
@@ -98,12 +98,27 @@ describe('an upstream that refuses connections', () => {
     await openByRefusals(url)
     const down = await ask(url, '/cwm/v1/health')
     await up()
+    // Probes are a second apart.
+    const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000)
 
     const health = await ask(url, '/cwm/v1/health')
+    later.mockRestore()
 
     expect([down.status, jsonOf(down).upstream]).toMatchObject([503, { ok: false, breaker: 'open' }])
     expect([health.status, jsonOf(health).upstream]).toMatchObject([200, { ok: true, breaker: 'closed' }])
     expect((await turn(url)).status).toBe(200)
+  })
+
+  it('is not called reached after a turn that failed, before the breaker opens', async () => {
+    const { url } = await startBeforeNobody({ breaker_failures: 5 })
+
+    const before = jsonOf(await ask(url, '/cwm/readyz'))
+    await turn(url)
+    const after = jsonOf(await ask(url, '/cwm/readyz'))
+
+    expect(after).toMatchObject({ status: 'ready', upstream: { ok: false, state: 'failed', breaker: 'closed' } })
+    // Discovery asked at the start and failed, too.
+    expect(before).toMatchObject({ upstream: { ok: false } })
   })
 
   it('makes cwm not ready, until it is back, without a request that would show it', async () => {

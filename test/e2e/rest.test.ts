@@ -1,7 +1,7 @@
 // REST, health, metrics and who may read them.
 
 import { request as httpRequest } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
 import { chat, user } from '../support/conversation.ts'
 import { type Stack, startCwm, startStack } from '../support/stack.ts'
@@ -110,7 +110,10 @@ describe('health', () => {
 
   it('is 503 without the engine, and says why', async () => {
     await stack.sim.setUp('engine', false)
+    // Probes are a second apart.
+    const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000)
     const got = await ask(stack.url, '/cwm/v1/health')
+    later.mockRestore()
     await stack.sim.setUp('engine', true)
 
     expect(got.status).toBe(503)
@@ -129,6 +132,39 @@ describe('health', () => {
       expect([got.status, jsonOf(got)]).toMatchObject([200, { status: 'degraded', lmcache: { ok: false } }])
       expect(other.findings.join('\n')).toContain('lmcache   not yet')
     } finally {
+      await other.close()
+    }
+  })
+
+  it('names the LMCache server that died while its coordinator lives, and knows when it is back', async () => {
+    const other = await startStack({ sim: { servers: 2 } })
+    let seconds = 0
+    const clock = vi.spyOn(Date, 'now')
+    const start = performance.timeOrigin + performance.now()
+    clock.mockImplementation(() => Math.floor(start) + seconds * 1_000)
+    const health = async () => {
+      seconds++
+      return jsonOf(await ask(other.url, '/cwm/v1/health'))
+    }
+    try {
+      const well = await health()
+      await other.sim.setUp('lmcache-2', false)
+      const sick = await health()
+      await other.sim.setUp('lmcache-2', true)
+      const again = await health()
+
+      const both = (ok: boolean) => [{ ok: true }, { instance_id: 'node-b', url: other.sim.secondLmcacheUrl, ok }]
+      expect(well).toMatchObject({
+        status: 'ok',
+        lmcache: { ok: true, coordinator: { ok: true }, servers: both(true) },
+      })
+      expect(sick).toMatchObject({
+        status: 'degraded',
+        lmcache: { ok: false, coordinator: { ok: true }, servers: both(false) },
+      })
+      expect(again).toMatchObject({ status: 'ok', lmcache: { ok: true, servers: both(true) } })
+    } finally {
+      clock.mockRestore()
       await other.close()
     }
   })

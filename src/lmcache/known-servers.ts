@@ -1,0 +1,111 @@
+// Which LMCache servers there are and were, and which of them answer now. A coordinator drops a server that died from its list: without a
+// memory of its own cwm would call a fleet whole that has lost a member.
+
+import type { Now } from '../base/clock.ts'
+import { CwmError } from '../base/errors.ts'
+import { Endpoint, type Fetch } from './http.ts'
+import { instancesSchema, statusSchema } from './schemas.ts'
+import { failureOr } from './server-facts.ts'
+import type { LmcacheServer, LmcacheTopology } from './topology.ts'
+
+/** As health shows it. */
+export interface ServerHealth {
+  readonly instance_id?: string
+  readonly url: string
+  readonly ok: boolean
+}
+
+export interface KnownServersOptions {
+  readonly timeoutMs: number
+  readonly now: Now
+  readonly fetch?: Fetch
+}
+
+/** A server that is not listed any more and silent is remembered for so long: it died, or was taken away on purpose. */
+const REMEMBERED_MS = 600_000
+const MAX_REMEMBERED = 256
+
+interface Known {
+  readonly server: Pick<LmcacheServer, 'instanceId' | 'url'>
+  ok: boolean
+  /** When it was last listed or answered, milliseconds. */
+  seenAt: number
+}
+
+export class KnownServers {
+  readonly #options: KnownServersOptions
+  /** By address. Bounded: the one seen longest ago goes first. */
+  readonly #known = new Map<string, Known>()
+
+  constructor(options: KnownServersOptions) {
+    this.#options = options
+  }
+
+  /** Asks them all whether they answer. True where that, or the coordinator's list, is not what the topology says. Never throws. */
+  async differFrom(topology: LmcacheTopology): Promise<boolean> {
+    this.#learn(topology)
+    const { coordinatorUrl } = topology
+    const [answers, listed] = await Promise.all([
+      Promise.all([...this.#known.values()].map((one) => this.#isUp(one.server.url))),
+      coordinatorUrl === undefined ? undefined : this.#listed(coordinatorUrl),
+    ])
+    const { now } = this.#options
+    ;[...this.#known.values()].forEach((one, i) => {
+      one.ok = answers[i] === true
+      if (one.ok) one.seenAt = now()
+    })
+    const believed = topology.servers.filter(({ registered }) => registered).map(({ instanceId }) => instanceId)
+    const sameList = coordinatorUrl === undefined || (listed !== undefined && sameNames(believed, listed))
+    return !sameList || topology.servers.some(({ url, reachable }) => this.#known.get(url)?.ok !== reachable)
+  }
+
+  /** What is known of each, after a new discovery where there was one. */
+  healthOf(topology: LmcacheTopology | undefined): ServerHealth[] {
+    if (topology === undefined) for (const one of this.#known.values()) one.ok = false
+    else this.#learn(topology)
+    const health = [...this.#known.values()].map(({ server: { instanceId, url }, ok }) => ({
+      ...(instanceId === undefined ? {} : { instance_id: instanceId }),
+      url,
+      ok,
+    }))
+    const nameOf = ({ instance_id, url }: ServerHealth) => instance_id ?? url
+    return health.sort((one, other) => nameOf(one).localeCompare(nameOf(other)))
+  }
+
+  #learn({ servers }: LmcacheTopology): void {
+    const now = this.#options.now()
+    for (const { instanceId, url, reachable } of servers) {
+      const ok = this.#known.get(url)?.ok ?? reachable
+      this.#known.delete(url)
+      this.#known.set(url, { server: { ...(instanceId === undefined ? {} : { instanceId }), url }, ok, seenAt: now })
+    }
+    for (const [url, { server, seenAt }] of this.#known) {
+      const isListed = servers.some((one) => one.url === url)
+      // It has come back under another address.
+      const moved = servers.some(({ instanceId }) => instanceId !== undefined && instanceId === server.instanceId)
+      const isOld = now - seenAt > REMEMBERED_MS || this.#known.size > MAX_REMEMBERED
+      if (!isListed && (moved || isOld)) this.#known.delete(url)
+    }
+  }
+
+  async #isUp(url: string): Promise<boolean> {
+    const answer = await failureOr(this.#endpoint(url).call({ method: 'GET', path: '/status', schema: statusSchema }))
+    // One that answers otherwise is there: discovery says what is wrong with it.
+    return !(answer instanceof CwmError) || answer.code !== 'LMCACHE_UNREACHABLE'
+  }
+
+  async #listed(url: string): Promise<readonly string[] | undefined> {
+    const call = { method: 'GET', path: '/instances', schema: instancesSchema } as const
+    const answer = await failureOr(this.#endpoint(url).call(call))
+    return answer instanceof CwmError ? undefined : answer.instances.map(({ instance_id }) => instance_id)
+  }
+
+  #endpoint(url: string): Endpoint {
+    const { timeoutMs, fetch } = this.#options
+    return new Endpoint(url, timeoutMs, fetch)
+  }
+}
+
+function sameNames(some: readonly (string | undefined)[], others: readonly string[]): boolean {
+  return some.length === others.length && others.every((name) => some.includes(name))
+}
