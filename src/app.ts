@@ -7,6 +7,7 @@ import { callInProcess } from './api/in-process.ts'
 import { openApiText } from './api/openapi.ts'
 import { every } from './background.ts'
 import { CwmError, toCwmError } from './base/errors.ts'
+import { JsonBodies } from './base/json-bodies.ts'
 import type { Logger } from './base/logger.ts'
 import { createMetrics } from './base/metrics.ts'
 import { policiesOf } from './config/policies.ts'
@@ -204,6 +205,11 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       metrics,
       now,
     )
+    const json = new JsonBodies({
+      maxValues: settings.max_body_values,
+      maxMembers: settings.max_object_members,
+      maxMessages: settings.max_messages,
+    })
     const bodies = new BodyBudget(settings.max_body_bytes_in_all, metrics)
     const proxy = new ProxyHandler(
       {
@@ -213,6 +219,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         retained,
         admission,
         bodies,
+        json,
         heartbeats: settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms),
         breaks,
         autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
@@ -256,6 +263,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
           plain: { ...defaultRoutes.plain, ...settings.routes.plain },
         },
         maxBodyBytes: settings.max_body_bytes,
+        maxUnpackedRatio: settings.max_unpacked_ratio,
         preserveHost: settings.preserve_host,
         upstreamApiKey: settings.upstream_api_key ?? (tenants.areListed ? null : undefined),
         answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
@@ -284,6 +292,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       now,
       version,
       maxBodyBytes: settings.max_body_bytes,
+      json,
       holdBody: (tenant, response, bytes) => {
         const closing = { push: (done: () => void) => response.once('close', done) }
         bodies.open(tenant, response, closing).set(bytes)

@@ -3,12 +3,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
 import type { CallRest } from '../base/call-rest.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
+import type { Asker } from '../base/fair-turns.ts'
 import { randomId } from '../base/ids.ts'
+import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { isForeignPage } from '../base/origin.ts'
@@ -21,6 +22,7 @@ import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
 import { callInProcess } from './in-process.ts'
 import { openApiText } from './openapi.ts'
+import { limitBytes, readBody } from './read-body.ts'
 import { type healthSchema, type readinessSchema, showHealth, showLiveness, showReadiness } from './routes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
@@ -34,6 +36,8 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly version: string
   /** Largest body of a request that brings a window's content, bytes. */
   readonly maxBodyBytes: number
+  /** Bounds the work that bodies make. */
+  readonly json: JsonBodies
   /** Counts a body among all that are held, until the response is closed. Throws `OVERLOADED`. */
   readonly holdBody: (tenant: string, response: ServerResponse, bytes: number) => void
   /** Who sends a request. Throws `UNAUTHORIZED`. */
@@ -46,6 +50,7 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
 
 const MAX_BODY_BYTES = 64 * 1024
 const PAGES = '/cwm/ui/'
+const MCP = '/cwm/mcp'
 
 /** The Hono app for everything under `/cwm/` that is not forwarded. */
 export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
@@ -79,14 +84,8 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     await next()
   })
 
-  const limited = (maxSize: number) =>
-    bodyLimit({
-      maxSize,
-      onError: () => {
-        throw new CwmError('BODY_TOO_LARGE', `the body is larger than ${maxSize} bytes`, { param: 'body' })
-      },
-    })
-  const [small, large] = [limited(MAX_BODY_BYTES), limited(parts.maxBodyBytes)]
+  const small = limitBytes(MAX_BODY_BYTES)
+  const large = limitBytes(parts.maxBodyBytes, 'max_body_bytes')
   app.use((c, next) => {
     if (!bringsContent(c.req.method, c.req.path)) return small(c, next)
     // Before it is read: a large body of nobody is not.
@@ -94,6 +93,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     const announced = Number(c.req.header('content-length') ?? parts.maxBodyBytes)
     parts.holdBody(tenant, c.env.outgoing, Math.min(announced, parts.maxBodyBytes))
     return large(c, next)
+  })
+  app.use(async (c, next) => {
+    await readBody(c, parts.json, askerOf(parts, c), c.req.path === MCP)
+    await next()
   })
 
   const callerOf = (c: Context<Bindings>): ApiCaller => {
@@ -123,7 +126,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     return c.body(await parts.metrics.text(), 200, { 'content-type': parts.metrics.contentType })
   })
 
-  app.all('/cwm/mcp', async (c) => {
+  app.all(MCP, async (c) => {
     // Also for what asks nothing of a tenant: who has no key learns nothing here.
     parts.callerOf(c.env.incoming)
     return await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
@@ -136,6 +139,13 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   })
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   return app
+}
+
+/** Only bodies that bring content can be so large that they wait for one another. */
+function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
+  const { incoming, outgoing } = c.env
+  const tenant = bringsContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
+  return { tenant, isGone: () => outgoing.destroyed, onGone: (told) => outgoing.once('close', told) }
 }
 
 function bringsContent(method: string, path: string): boolean {
@@ -174,6 +184,7 @@ function invalid(issues: readonly Issue[]): CwmError {
 
 function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response {
   const error = asApiError(thrown)
+  if (error.bound !== undefined) parts.metrics.refusedBodies.inc({ bound: error.bound })
   const requestId = randomId()
   if (error.code === 'INTERNAL') parts.log.error({ request: requestId, err: error.cause ?? error }, 'request failed')
   return c.newResponse(errorBody('chat', error, requestId), error.status as 400, {

@@ -1,26 +1,22 @@
 // The body of `PUT /cwm/v1/windows/NAME` as a prompt: the same fields as in a chat request of the dialect, and no others.
 
 import { CwmError } from '../base/errors.ts'
-import { isDeeperThan, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { requireModel, type TenantPolicy } from '../base/tenants.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { checkContent } from '../windows/made.ts'
 
-/** As deep as a chat request may be. */
-const MAX_DEPTH = 128
 const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
 
 /**
- * Throws `INVALID_FIELD` for a field that shapes no prompt, `FORBIDDEN_FIELD` for what no chat may say either, `FORBIDDEN_MODEL`,
- * `BODY_TOO_DEEP`.
+ * Throws `INVALID_FIELD` for a field that shapes no prompt, `FORBIDDEN_FIELD` for what no chat may say either, `FORBIDDEN_MODEL`.
  */
 export function readContent(
   body: JsonObject,
   policy: TenantPolicy,
 ): { prompt: Prompt; clientSalt: string | undefined } {
-  checkDepth(body)
   const dialect = (body.dialect ?? 'chat') as Prompt['dialect']
   const rules = rulesOf(dialect)
   const field = rules.messagesField ?? 'messages'
@@ -44,12 +40,6 @@ export function readContent(
   checkContent(prompt)
   const salt = body.cache_salt
   return { prompt, clientSalt: typeof salt === 'string' && salt !== '' ? salt : undefined }
-}
-
-/** Throws `BODY_TOO_DEEP` for what would exhaust the stack of whoever walks it. */
-export function checkDepth(body: JsonObject): void {
-  if (!isDeeperThan(body, MAX_DEPTH)) return
-  throw new CwmError('BODY_TOO_DEEP', `the body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
 }
 
 function readMessages(

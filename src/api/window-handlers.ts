@@ -14,7 +14,7 @@ import { cloneWindow, createWindow, importWindow } from '../windows/made.ts'
 import type { Labels } from '../windows/new-window.ts'
 import type { Windows } from '../windows/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
-import { checkDepth, readContent } from './content.ts'
+import { readContent } from './content.ts'
 import * as routes from './routes.ts'
 import { deletionToWire, labelsSchema, pageToWire, thawReceiptToWire, windowToWire } from './wire.ts'
 
@@ -130,7 +130,6 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   app.openapi(routes.importWindow, async (c) => {
     const { tenant, operation, policy } = callerOf(c)
     const body = c.req.valid('json') as JsonObject
-    checkDepth(body)
     const given = readExport(body)
     // What a client may not say in a chat it may not bring in by a file either.
     const { prompt } = readContent({ ...given.prompt.shaping, ...contentOf(given.prompt) }, policy)

@@ -11,6 +11,7 @@ const table = {
   INVALID_HEADER: [400, 'invalid_request_error'],
   INVALID_PATH: [400, 'invalid_request_error'],
   BODY_TOO_DEEP: [400, 'invalid_request_error'],
+  BODY_TOO_COMPLEX: [400, 'invalid_request_error'],
   CONTEXT_LENGTH_EXCEEDED: [400, 'invalid_request_error'],
   BODY_TOO_LARGE: [413, 'invalid_request_error'],
   UNSUPPORTED_ENCODING: [415, 'invalid_request_error'],
@@ -65,6 +66,16 @@ const table = {
 
 export type ErrorCode = keyof typeof table
 
+/** What a refused body had too much of: the label of `cwm_refused_total`. */
+export type Bound =
+  | 'body_bytes'
+  | 'unpacked_ratio'
+  | 'body_values'
+  | 'object_members'
+  | 'messages'
+  | 'depth'
+  | 'repeated_member'
+
 /** An error with a stable code. `param` names the field, header or path at fault. */
 export class CwmError extends Error {
   override readonly name = 'CwmError'
@@ -76,17 +87,27 @@ export class CwmError extends Error {
   readonly refusedWith: number | undefined
   /** Seconds after which to come again, for the header `Retry-After`; undefined: it would not help. */
   readonly retryAfterS: number | undefined
+  /** The bound that the request's body was over. */
+  readonly bound: Bound | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { param?: string; cause?: unknown; detail?: string; refusedWith?: number; retryAfterS?: number } = {},
+    options: {
+      param?: string
+      cause?: unknown
+      detail?: string
+      refusedWith?: number
+      retryAfterS?: number
+      bound?: Bound
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.param = options.param
     this.detail = options.detail
     this.refusedWith = options.refusedWith
+    this.bound = options.bound
     this.retryAfterS = options.retryAfterS ?? (this.status === 503 ? 1 : undefined)
   }
 

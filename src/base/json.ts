@@ -5,6 +5,12 @@ export interface JsonObject {
   readonly [key: string]: JsonValue | undefined
 }
 
+/**
+ * Levels of objects and lists that a body may have: whoever walks one may recurse. No setting: Python's own parser, and so the engine behind,
+ * ends near 1,000, and no tool schema comes near.
+ */
+export const MAX_DEPTH = 512
+
 /** Tells an object from an array, null and the scalars. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

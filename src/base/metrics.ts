@@ -48,6 +48,9 @@ export function createMetrics() {
       'code',
       'reason',
     ]),
+    refusedBodies: counter('cwm_refused_total', 'Requests refused for what their bodies would cost, by bound', [
+      'bound',
+    ]),
     queueSeconds: histogram(
       'cwm_queue_seconds',
       'Time that requests waited for a slot, of those that had to and got one',

@@ -162,6 +162,16 @@ const shape = {
     .describe(
       'Bytes of all request bodies that are held at one moment, unpacked; over it a request is refused (429). A tenant with more than one body leaves as much free as it holds',
     ),
+  max_unpacked_ratio: count
+    .default(200)
+    .describe('Bytes that one byte of a compressed body may unpack to, beyond the first 4 MiB'),
+  max_body_values: count
+    .default(100_000)
+    .describe(
+      'Objects, lists and strings of a body of JSON, keys included; numbers count for nothing but their bytes, so that a prompt of a million token ids passes',
+    ),
+  max_object_members: count.default(20_000).describe('Members of one object in a body of JSON'),
+  max_messages: count.default(10_000).describe('Messages, or items of `input`, of a body'),
   max_header_bytes: bytes.default(64 * 1024).describe('Largest request header section, bytes'),
   max_headers: count.default(256).describe('Most headers of a request'),
   request_headers_timeout_ms: ms

@@ -1,7 +1,7 @@
 // How many bytes a chat template writes for a JSON value at most: indented, escaped down to ASCII, and escaped once more where it stands
 // within a string. Templates differ in all of that, and what is counted here must be above each of them.
 
-import { isObject, type JsonValue, parseJson } from '../base/json.ts'
+import { isObject, type JsonValue, MAX_DEPTH, parseJson } from '../base/json.ts'
 
 /** A value's own quotes, escaped. */
 const QUOTES = 4
@@ -19,8 +19,6 @@ const EXPONENT_FROM = 1e21
 const MOST_DIGITS = 310
 /** Python reads integers of so many digits at most (`sys.set_int_max_str_digits`); JavaScript takes those for infinite. */
 const ENDLESS_DIGITS = 4301
-/** What lies deeper came in a string of arguments, and no engine reads it: there is no bound for it. */
-const MAX_DEPTH = 256
 
 /** Bytes of `\\u00e9`, which any UTF-16 unit takes at most. */
 const UNICODE_ESCAPE = 7
@@ -31,6 +29,7 @@ export function mostBytesOfJson(value: JsonValue | undefined, depth = 0): number
   if (typeof value === 'string') return QUOTES + mostBytesEscaped(value)
   if (typeof value === 'number') return mostBytesOfNumber(value)
   if (typeof value !== 'object' || value === null) return 'false'.length
+  // What lies deeper came in a string of arguments, and no engine reads it: there is no bound for it.
   if (depth > MAX_DEPTH) return Number.POSITIVE_INFINITY
   const inner = INDENT * (depth + 1)
   let bytes = ITEM + inner

@@ -2,7 +2,7 @@
 // One file per dialect holds the rest; nothing here or there knows of HTTP, sessions or windows.
 
 import { CwmError } from '../base/errors.ts'
-import { type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
+import { type JsonObject, type JsonValue, MAX_DEPTH, parseJson } from '../base/json.ts'
 import type { Dialect, Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 
@@ -73,9 +73,6 @@ export function frame(tag: string, text: string): string {
   return `${tag}${text.length}:${text}`
 }
 
-/** Deeper values come in no request (the proxy refuses them), only in what a model makes up; they must not exhaust the stack. */
-const MAX_STABLE_DEPTH = 200
-
 /** JSON with sorted keys and without nulls: equal for equal meaning, whatever order an SDK wrote it in. */
 export function stableJson(value: JsonValue | undefined): string {
   return write(value, false, 0) ?? '"too deep"'
@@ -96,7 +93,8 @@ export function stableArguments(value: JsonValue | undefined): string {
 /** Undefined when the value is nested too deep. */
 function write(value: JsonValue | undefined, keepNulls: boolean, depth: number): string | undefined {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
-  if (depth > MAX_STABLE_DEPTH) return undefined
+  // Deeper values come in no request (the proxy refuses them), only in what a model makes up; they must not exhaust the stack.
+  if (depth > MAX_DEPTH) return undefined
   const isList = Array.isArray(value)
   const members = Object.entries(value as JsonObject)
   if (!isList) members.sort(([a], [b]) => (a < b ? -1 : 1))

@@ -1,12 +1,12 @@
 // A request body, read whole and bounded, decoded and parsed: strict, because what cwm and the engine understand must be the same.
 
-import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { type Readable, Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { CwmError, toCwmError } from '../base/errors.ts'
-import { isDeeperThan, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { textOf } from '../base/utf8.ts'
+import type { Asker } from '../base/fair-turns.ts'
+import type { JsonObject } from '../base/json.ts'
+import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
 import type { HeldBody } from './body-budget.ts'
 
 const decoders = {
@@ -19,8 +19,15 @@ const decoders = {
 /** Before each body: a salt and a request for usage fit, so that they go in without a copy of the rest. */
 export const ROOM_BYTES = 256
 
-/** Engines' parsers give up at about 200 levels (jiter, which pydantic uses); no tool schema comes near. */
-export const MAX_DEPTH = 128
+/** Up to here a body may be packed as densely as it likes: runs of the same few bytes are common in short ones. */
+const ANY_RATIO_BYTES = 4 * 1024 * 1024
+
+/** What bodies are held to. */
+export interface BodyLimits {
+  readonly maxBodyBytes: number
+  /** Bytes that one byte of a packed body may become, beyond the first 4 MiB. */
+  readonly maxUnpackedRatio: number
+}
 
 /**
  * Reads the body, into a buffer of its own that has `ROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as it is known to be
@@ -83,21 +90,31 @@ export interface ReadBody {
   readonly room: number
 }
 
-/** Reads a body that is JSON, and must say so if it says anything. Throws as the functions below, and `UNSUPPORTED_MEDIA_TYPE`. */
-export async function readJson(request: IncomingMessage, maxBytes: number, held: HeldBody): Promise<ReadBody> {
+/** Reads a body that is JSON, and must say so if it says anything. Throws as the functions below and `JsonBodies.parse`, and `UNSUPPORTED_MEDIA_TYPE`. */
+export async function readJson(
+  request: IncomingMessage,
+  limits: BodyLimits,
+  bodies: Pick<JsonBodies, 'parse'>,
+  held: HeldBody,
+  asker: Asker,
+): Promise<ReadBody> {
   const type = request.headers['content-type']
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
-  const raw = await readBytes(request, maxBytes, held)
+  const raw = await readBytes(request, limits.maxBodyBytes, held)
   const encoding = request.headers['content-encoding']
-  const bytes = encoding === undefined ? raw : await decodeBytes(raw, encoding, maxBytes, held)
-  return { bytes, json: parseBody(bytes), room: bytes === raw ? ROOM_BYTES : 0 }
+  const bytes = encoding === undefined ? raw : await decodeBytes(raw, encoding, limits, held)
+  const parsed = bodies.parse(bytes, asker)
+  const json = requireObject(parsed instanceof Promise ? await parsed : parsed)
+  return { bytes, json, room: bytes === raw ? ROOM_BYTES : 0 }
 }
 
 /** The error for a body over the bound. */
 export function tooLarge(maxBytes: number): CwmError {
-  return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`)
+  return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`, {
+    bound: 'body_bytes',
+  })
 }
 
 /** A body that passes unread, and breaks with `BODY_TOO_LARGE` where it goes over the bound. */
@@ -121,72 +138,70 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
   return request.pipe(counter)
 }
 
-/** Undoes `Content-Encoding`. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` for what unpacks beyond the bound, or `OVERLOADED`. */
-export async function decodeBytes(bytes: Buffer, encoding: string, maxBytes: number, held?: HeldBody): Promise<Buffer> {
-  let decoded = bytes
+/**
+ * Undoes `Content-Encoding`, one coding at most: each further one multiplies what a byte can become. Throws `UNSUPPORTED_ENCODING`,
+ * `BODY_TOO_LARGE` for what unpacks beyond a bound, or `OVERLOADED`.
+ */
+export async function decodeBytes(
+  bytes: Buffer,
+  encoding: string,
+  limits: BodyLimits,
+  held?: HeldBody,
+): Promise<Buffer> {
   const names = encoding
     .split(',')
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== '' && name !== 'identity')
-  for (const name of names.reverse()) {
-    const decode = Object.hasOwn(decoders, name) ? decoders[name as keyof typeof decoders] : undefined
-    if (decode === undefined || names.length > 2) {
-      throw new CwmError(
-        'UNSUPPORTED_ENCODING',
-        'this content-encoding is not supported; send gzip, deflate, br or none, two of them at most',
-        {
-          param: 'content-encoding',
-        },
-      )
-    }
-    try {
-      decoded = await unpack(decode(), decoded, maxBytes, held)
-    } catch (cause) {
-      if (cause instanceof CwmError) throw cause
-      throw new CwmError('UNSUPPORTED_ENCODING', `the request body is not valid ${name}`, {
-        param: 'content-encoding',
-        cause,
-      })
-    }
+  const [name, ...others] = names
+  if (name === undefined) return bytes
+  const decode = Object.hasOwn(decoders, name) ? decoders[name as keyof typeof decoders] : undefined
+  if (decode === undefined || others.length > 0) {
+    throw new CwmError(
+      'UNSUPPORTED_ENCODING',
+      others.length > 0
+        ? `${names.length} content-encodings are given; send one of gzip, deflate, br, or none`
+        : 'this content-encoding is not supported; send gzip, deflate, br or none',
+      { param: 'content-encoding' },
+    )
   }
-  held?.set(decoded.length)
-  return decoded
+  try {
+    const decoded = await unpack(decode(), bytes, limits, held)
+    held?.set(decoded.length)
+    return decoded
+  } catch (cause) {
+    if (cause instanceof CwmError) throw cause
+    throw new CwmError('UNSUPPORTED_ENCODING', `the request body is not valid ${name}`, {
+      param: 'content-encoding',
+      cause,
+    })
+  }
 }
 
 /** Counted as it grows: a thousandth of it may have been sent, and many may do that at once. */
-async function unpack(decoder: Transform, bytes: Buffer, maxBytes: number, held?: HeldBody): Promise<Buffer> {
+async function unpack(
+  decoder: Transform,
+  bytes: Buffer,
+  { maxBodyBytes, maxUnpackedRatio }: BodyLimits,
+  held?: HeldBody,
+): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
+  const densest = Math.max(ANY_RATIO_BYTES, bytes.length * maxUnpackedRatio)
   decoder.end(bytes)
   for await (const chunk of decoder as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > maxBytes) throw tooLarge(maxBytes)
+    if (length > maxBodyBytes) throw tooLarge(maxBodyBytes)
+    if (length > densest) throw tooDense(bytes.length, length, maxUnpackedRatio)
     held?.set(bytes.length + length)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-/** Parses a body that must be one JSON object in strict UTF-8. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
-export function parseBody(bytes: Buffer): JsonObject {
-  if (!isUtf8(bytes)) throw new CwmError('INVALID_UTF8', 'the request body is not valid UTF-8', { param: 'body' })
-  let value: JsonValue
-  try {
-    value = JSON.parse(textOf(bytes)) as JsonValue
-  } catch (cause) {
-    throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
-  }
-  if (!isObject(value)) throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
-  if (isDeeperThan(value, MAX_DEPTH)) {
-    throw new CwmError('BODY_TOO_DEEP', `the request body is nested deeper than ${MAX_DEPTH} levels`, { param: 'body' })
-  }
-  return value
-}
-
-/** V8's message may quote the input, which is the client's prompt; only a position at the message's own end is taken from it. */
-function placeOf(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : ''
-  const position = / at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(text)?.[1]
-  if (position !== undefined) return `: something is wrong at character ${position}`
-  return text.startsWith('Unexpected end') ? ': it ends too early' : ''
+function tooDense(sent: number, unpacked: number, maxRatio: number): CwmError {
+  return new CwmError(
+    'BODY_TOO_LARGE',
+    `${sent} bytes of the request body unpack to ${unpacked} and more; beyond 4 MiB a byte may become ${maxRatio} (setting max_unpacked_ratio)`,
+    { param: 'content-encoding', bound: 'unpacked_ratio' },
+  )
 }

@@ -5,6 +5,7 @@ import { CwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { checkFields, isTruthy, previousResponseOf, steeringFields } from './guard.ts'
+import { RawObject } from './raw-json.ts'
 
 function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   return refusedText(JSON.stringify(body), dialect, allowed)
@@ -12,7 +13,7 @@ function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly 
 
 function refusedText(text: string, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   try {
-    checkFields(Buffer.from(text), JSON.parse(text) as JsonObject, dialect, new Set(allowed))
+    checkFields(new RawObject(Buffer.from(text)), JSON.parse(text) as JsonObject, dialect, new Set(allowed))
     return ''
   } catch (thrown) {
     return thrown instanceof CwmError ? `${thrown.code} ${thrown.param}` : 'another error'

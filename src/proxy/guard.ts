@@ -5,7 +5,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
 import { checkIdentity } from './identity-check.ts'
-import { countMembers } from './raw-json.ts'
+import type { RawObject } from './raw-json.ts'
 
 /**
  * Fields by which vLLM 0.32 lets a router steer the engine or its KV transfer (read from its request classes; `vllm_xargs` ends
@@ -25,27 +25,31 @@ export const steeringFields: readonly string[] = [
   'kv_hints',
 ]
 
+/** What no request keeps as its client wrote it. */
+const alwaysReplaced = ['cache_salt', 'session_id']
+
 /** vLLM's own bound for a `cache_salt`. Without one, each of a session's salts would be kept in the store whatever its size. */
 const MAX_SALT = 128
 /** Longer than any served name; kept in the store with each session as well. */
 const MAX_MODEL = 1024
 
 /**
- * Throws `FORBIDDEN_FIELD`, `NOT_SUPPORTED` or `INVALID_FIELD`; `allowed` are the operator's exceptions. `bytes` are what `body` was
+ * Throws `FORBIDDEN_FIELD`, `NOT_SUPPORTED` or `INVALID_FIELD`; `allowed` are the operator's exceptions. `raw` is what `body` was
  * parsed from.
  */
-export function checkFields(bytes: Buffer, body: JsonObject, dialect: Dialect, allowed: ReadonlySet<string>): void {
+export function checkFields(raw: RawObject, body: JsonObject, dialect: Dialect, allowed: ReadonlySet<string>): void {
   for (const field of steeringFields) {
     const value = body[field]
     if (value === undefined || allowed.has(field)) continue
     // A null says nothing, unless a parser that takes the first of two finds another value before it.
-    if (value === null && countMembers(bytes, field) === 1) continue
+    if (value === null && raw.count(field) === 1) continue
     throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
   }
   for (const list of [body.messages, body.input]) {
     if (Array.isArray(list)) checkParts(list as readonly JsonValue[], allowed)
   }
-  checkIdentity(bytes, body)
+  checkIdentity(raw, body)
+  for (const field of alwaysReplaced) if (body[field] !== undefined) raw.requireOnce([field])
   checkText(body, 'cache_salt', MAX_SALT)
   checkText(body, 'model', MAX_MODEL)
   if (dialect === 'responses') checkStored(body)

@@ -3,7 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import { identityFields, identityMetadata } from '../base/identity-fields.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { findMember } from './raw-json.ts'
+import { RawObject } from './raw-json.ts'
 
 /** Bytes of an id that is no text: a list or an object that names somebody is small. */
 const MAX_ID_BYTES = 16 * 1024
@@ -11,18 +11,18 @@ const MAX_ID_BYTES = 16 * 1024
 /**
  * Throws `INVALID_FIELD` for a user or session id with a number that JavaScript rounds (9007199254740993, say: the neighbor's id after
  * rounding) or that is not written as JSON writers do (`1.0`, `1e3`), and for one that is no text and too long. Most ids are text, and
- * cost a look at their type. `bytes` are what `body` was parsed from.
+ * cost a look at their type. `raw` is what `body` was parsed from.
  */
-export function checkIdentity(bytes: Buffer, body: JsonObject): void {
+export function checkIdentity(raw: RawObject, body: JsonObject): void {
   for (const field of identityFields) {
-    if (needsLook(body[field])) checkId(bytes, field, field)
+    if (needsLook(body[field])) checkId(raw, field, field)
   }
   const { metadata } = body
   if (!isObject(metadata)) return
   for (const field of identityMetadata) {
     if (!needsLook(metadata[field])) continue
-    const span = findMember(bytes, 'metadata')
-    if (span !== undefined) checkId(bytes.subarray(span.start, span.end), field, `metadata.${field}`)
+    const span = raw.find('metadata')
+    if (span !== undefined) checkId(new RawObject(raw.bytes.subarray(span.start, span.end)), field, `metadata.${field}`)
   }
 }
 
@@ -30,16 +30,16 @@ function needsLook(value: JsonValue | undefined): boolean {
   return typeof value === 'number' || (typeof value === 'object' && value !== null)
 }
 
-function checkId(bytes: Buffer, field: string, param: string): void {
-  const span = findMember(bytes, field)
+function checkId(raw: RawObject, field: string, param: string): void {
+  const span = raw.find(field)
   if (span === undefined) return
   if (span.end - span.start > MAX_ID_BYTES) {
     throw new CwmError('INVALID_FIELD', `\`${param}\` that is no text must be of at most ${MAX_ID_BYTES} bytes`, {
       param,
     })
   }
-  const raw = bytes.toString('utf8', span.start, span.end)
-  for (const [token] of raw.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*/g)) {
+  const text = raw.bytes.toString('utf8', span.start, span.end)
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*/g)) {
     if (token.startsWith('"') || JSON.stringify(Number(token)) === token) continue
     throw new CwmError(
       'INVALID_FIELD',

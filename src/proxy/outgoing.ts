@@ -5,7 +5,7 @@ import type { Note } from '../context/note.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import type { Continuation } from '../windows/continuation.ts'
-import { findMember, itemsOf } from './raw-json.ts'
+import { itemsOf, type RawObject } from './raw-json.ts'
 
 export interface Outgoing {
   readonly model: string
@@ -67,16 +67,16 @@ export function messageBytes(
   { before, skip }: Outgoing,
   base: BaseWindow | undefined,
   rules: DialectRules,
-  bytes: Buffer,
+  raw: RawObject,
   json: JsonObject,
 ): readonly (Buffer | string)[] {
   const field = rules.messagesField ?? 'messages'
   const parts: (Buffer | string)[] = before === 0 ? [] : [...(base?.json ?? [])]
   const own = json[field]
   if (typeof own === 'string') return [...parts, JSON.stringify({ role: 'user', content: own })]
-  const span = findMember(bytes, field)
-  const items = span === undefined ? [] : itemsOf(bytes, span.start)
-  for (const { start, end } of items.slice(skip)) parts.push(bytes.subarray(start, end))
+  const span = raw.find(field)
+  const items = span === undefined ? [] : itemsOf(raw.bytes, span.start)
+  for (const { start, end } of items.slice(skip)) parts.push(raw.bytes.subarray(start, end))
   return parts
 }
 
@@ -95,6 +95,13 @@ export function clientIndexOf({ before, skip }: Outgoing, cut: Cut | undefined):
     const index = cut === undefined ? sent : cut.keep[cut.note?.kind === 'front' ? sent - 1 : sent]
     return index === undefined || index < before ? undefined : index - before + skip
   }
+}
+
+/** Bytes of parts that are to be joined. */
+export function bytesOf(parts: Iterable<Buffer | string>): number {
+  let bytes = 0
+  for (const part of parts) bytes += typeof part === 'string' ? Buffer.byteLength(part) : part.length
+  return bytes
 }
 
 /** A JSON list of these items. */

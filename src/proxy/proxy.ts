@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { CwmError, toCwmError } from '../base/errors.ts'
+import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Dialect } from '../base/records.ts'
@@ -19,8 +20,8 @@ import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import type { Admission } from './admission.ts'
 import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
-import { bounded, hasBody, readJson, tooLarge } from './body.ts'
-import type { BodyBudget } from './body-budget.ts'
+import { type BodyLimits, bounded, hasBody, type ReadBody, readJson, tooLarge } from './body.ts'
+import type { BodyBudget, HeldBody } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { closed, departureOf } from './departure.ts'
 import { setEngineSession } from './engine-session.ts'
@@ -30,6 +31,7 @@ import type { Heartbeats } from './heartbeats.ts'
 import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
 import { overflowOf } from './overflow.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
+import { RawObject } from './raw-json.ts'
 import {
   matchRoute,
   type PlainRoute,
@@ -41,9 +43,8 @@ import {
 import { prepareTurn, type TurnParts } from './turn.ts'
 import { type MemoryParts, TurnMemory } from './turn-memory.ts'
 
-export interface ProxyOptions {
+export interface ProxyOptions extends BodyLimits {
   readonly routes: RouteLists
-  readonly maxBodyBytes: number
   readonly preserveHost: boolean
   /** Replaces the client's key towards the upstream; null: no key goes there; undefined: the client's own does. */
   readonly upstreamApiKey: string | null | undefined
@@ -62,6 +63,7 @@ export interface ProxyParts extends TurnParts, MemoryParts {
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
+  readonly json: Pick<JsonBodies, 'parse' | 'checkMessages'>
   readonly choices: Pick<Choices, 'applyTo'>
   readonly timeline: Pick<Timeline, 'began' | 'used'>
   /** Undefined: none are sent. */
@@ -152,7 +154,7 @@ export class ProxyHandler {
       return
     }
     const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
-    const { bytes, json } = await readJson(request, this.#options.maxBodyBytes, held)
+    const { bytes, json } = await this.#readJson(request, response, note, caller, held)
     requireModel(policy, json.model)
     if (response.destroyed) throw clientGone()
     this.#plain(request, response, route, client, note, caller, bytes)
@@ -200,9 +202,11 @@ export class ProxyHandler {
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
     const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
-    const { bytes, json, room } = await readJson(request, this.#options.maxBodyBytes, held)
+    const { bytes, json, room } = await this.#readJson(request, response, note, caller, held)
     requireModel(caller.policy, json.model)
-    checkFields(bytes, json, rules.dialect, caller.policy.allowedFields)
+    this.#parts.json.checkMessages(json)
+    const raw = new RawObject(bytes)
+    checkFields(raw, json, rules.dialect, caller.policy.allowedFields)
     const previousResponse = previousResponseOf(json, rules.dialect)
     checkControl(control, rules, previousResponse !== undefined)
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
@@ -216,8 +220,9 @@ export class ProxyHandler {
         control,
         rules,
         request,
-        bytes,
+        raw,
         json,
+        held,
         room,
         previousResponse,
         call,
@@ -270,6 +275,20 @@ export class ProxyHandler {
       reservation?.release()
       throw error
     }
+  }
+
+  #readJson(
+    request: IncomingMessage,
+    response: ServerResponse,
+    note: Note,
+    { tenant }: Caller,
+    held: HeldBody,
+  ): Promise<ReadBody> {
+    return readJson(request, this.#options, this.#parts.json, held, {
+      tenant,
+      isGone: () => response.destroyed,
+      onGone: (told) => note.onClose.push(told),
+    })
   }
 
   #outgoing(
@@ -365,6 +384,7 @@ export class ProxyHandler {
   #refuse(request: IncomingMessage, client: ClientResponse, note: Note, error: CwmError): void {
     note.status = error.status
     note.code = error.code
+    if (error.bound !== undefined) this.#parts.metrics.refusedBodies.inc({ bound: error.bound })
     if (error.code === 'INTERNAL')
       this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
     if (!client.gone) client.fail(error)

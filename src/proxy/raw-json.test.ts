@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { anyText, gaps, memberOf, space, spelt, textOf, value } from '../../test/support/json-text.ts'
 import { RUNS_TIMEOUT_MS, runs } from '../../test/support/runs.ts'
-import { findMember, itemsOf, setMembers } from './raw-json.ts'
+import { CwmError } from '../base/errors.ts'
+import { itemsOf, RawObject, setMembers } from './raw-json.ts'
 
 const memberKey = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('cache_salt', 'stream_options', 'messages', 'model', '__proto__', '') },
@@ -25,7 +26,12 @@ function parse(bytes: Buffer | string): Record<string, unknown> {
 function set(text: string, changes: Readonly<Record<string, string>>): string {
   const parsed = parse(text)
   const map = new Map(Object.entries(changes))
-  return setMembers(Buffer.from(text), map, (key) => Object.hasOwn(parsed, key)).toString()
+  return setMembers(new RawObject(Buffer.from(text)), map, (key) => Object.hasOwn(parsed, key)).toString()
+}
+
+/** What is replaced may not be there twice. */
+function isThereOnce({ members }: { members: readonly { key: string }[] }, keys: Iterable<string>): boolean {
+  return [...keys].every((key) => members.filter((member) => member.key === key).length < 2)
 }
 
 /** Own members as a map: `__proto__` is a key like any other. */
@@ -53,10 +59,20 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('replaces every duplicate, however its key is escaped', () => {
-    expect(set('{"cache_salt":"a","cache\\u005fsalt":{"x":[1]},"\\u0063ache_salt":null}', { cache_salt: '"S"' })).toBe(
-      '{"cache_salt":"S","cache\\u005fsalt":"S","\\u0063ache_salt":"S"}',
-    )
+  it.each([
+    '{"cache_salt":"a","cache_salt":"b"}',
+    '{"cache_salt":"a","cache\\u005fsalt":{"x":[1]}}',
+    '{"\\u0063ache_salt":null,"model":"m","cache_salt":null}',
+  ])('refuses to replace what is there twice, however its key is escaped: %s', (text) => {
+    let thrown: unknown
+    try {
+      set(text, { cache_salt: '"S"' })
+    } catch (error) {
+      thrown = error
+    }
+
+    expect(thrown).toBeInstanceOf(CwmError)
+    expect(thrown).toMatchObject({ code: 'INVALID_FIELD', param: 'cache_salt', bound: 'repeated_member' })
   })
 
   it('never touches a cache_salt inside a tool schema', () => {
@@ -85,9 +101,10 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
       fc.property(body, fc.array(fc.tuple(memberKey, value), { minLength: 1, maxLength: 3 }), (shape, changed) => {
         const text = textOf(shape)
         const changes = new Map(changed)
+        fc.pre(isThereOnce(shape, changes.keys()))
         const parsed = parse(text)
 
-        const out = setMembers(Buffer.from(text), changes, (key) => Object.hasOwn(parsed, key))
+        const out = setMembers(new RawObject(Buffer.from(text)), changes, (key) => Object.hasOwn(parsed, key))
 
         const wanted = entries(parsed)
         for (const [key, valueText] of changes) wanted.set(key, JSON.parse(valueText))
@@ -105,15 +122,16 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
       fc.property(body, changed, fc.nat(80), (shape, pairs, room) => {
         const text = textOf(shape)
         const changes = new Map(pairs)
+        fc.pre(isThereOnce(shape, changes.keys()))
         const parsed = parse(text)
         const present = (key: string) => Object.hasOwn(parsed, key)
         const guard = Buffer.from('before')
         const whole = Buffer.concat([guard, Buffer.alloc(room), Buffer.from(text), Buffer.from('behind')])
         const bytes = whole.subarray(guard.length + room, whole.length - 6)
 
-        const out = setMembers(bytes, changes, present, room)
+        const out = setMembers(new RawObject(bytes), changes, present, room)
 
-        expect(out.toString()).toBe(setMembers(Buffer.from(text), changes, present).toString())
+        expect(out.toString()).toBe(setMembers(new RawObject(Buffer.from(text)), changes, present).toString())
         expect([whole.toString('utf8', 0, 6), whole.toString('utf8', whole.length - 6)]).toEqual(['before', 'behind'])
       }),
       { numRuns: 400, seed: 2 },
@@ -123,10 +141,13 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
   it('gives exactly the bytes that were sent, with only the changed values put in their place', () => {
     fc.assert(
       fc.property(body, spelt, (shape, salt) => {
+        fc.pre(isThereOnce(shape, ['cache_salt']))
         const text = textOf(shape)
         const parsed = parse(text)
 
-        const out = setMembers(Buffer.from(text), new Map([['cache_salt', salt]]), (key) => Object.hasOwn(parsed, key))
+        const out = setMembers(new RawObject(Buffer.from(text)), new Map([['cache_salt', salt]]), (key) =>
+          Object.hasOwn(parsed, key),
+        )
 
         const replaced = {
           gaps: shape.gaps,
@@ -154,18 +175,18 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
   })
 })
 
-describe('findMember and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
+describe('RawObject and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
   it('finds the last of several members of one name, as parsers do', () => {
     const bytes = Buffer.from('{"messages":[1], "mess\\u0061ges" : [2, 3] }')
 
-    const span = findMember(bytes, 'messages')
+    const span = new RawObject(bytes).find('messages')
 
     expect(span === undefined ? undefined : bytes.toString('utf8', span.start, span.end)).toBe('[2, 3]')
-    expect(findMember(bytes, 'input')).toBeUndefined()
+    expect(new RawObject(bytes).find('input')).toBeUndefined()
   })
 
   it('finds nothing in a nested object', () => {
-    expect(findMember(Buffer.from('{"a":{"messages":[1]}}'), 'messages')).toBeUndefined()
+    expect(new RawObject(Buffer.from('{"a":{"messages":[1]}}')).find('messages')).toBeUndefined()
   })
 
   it('cuts a list into slices that equal its items', () => {
@@ -175,7 +196,7 @@ describe('findMember and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
           `{"x":"[", "messages"${before}:${after}[${items.map((i) => before + i + after).join(',')}${before}]}`,
         )
 
-        const span = findMember(bytes, 'messages')
+        const span = new RawObject(bytes).find('messages')
         const found = itemsOf(bytes, span?.start ?? 0).map(({ start, end }) => bytes.toString('utf8', start, end))
 
         expect(found).toEqual(items)

@@ -1,13 +1,9 @@
 // Edits of a JSON object in its own bytes: one member set, the rest untouched, so that numbers, escapes and order stay as sent.
 // The bytes have been parsed before (strict UTF-8, one object), so the scanner only has to find its way, not to judge.
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const OPEN_OBJECT = 0x7b
-const CLOSE_OBJECT = 0x7d
-const OPEN_LIST = 0x5b
-const CLOSE_LIST = 0x5d
-const COMMA = 0x2c
+import { CwmError } from '../base/errors.ts'
+import { CLOSE_LIST, CLOSE_OBJECT, COMMA, endOfString, OPEN_LIST, OPEN_OBJECT, QUOTE } from '../base/json-scan.ts'
+
 const COLON = 0x3a
 
 /** Offsets of one value in the bytes. */
@@ -25,16 +21,6 @@ function skipSpace(bytes: Buffer, from: number): number {
   let at = from
   for (let c = bytes[at]; c === 0x20 || c === 0x0a || c === 0x0d || c === 0x09; c = bytes[at]) at++
   return at
-}
-
-/** Offset just after the string whose opening quote is at `from`. */
-function endOfString(bytes: Buffer, from: number): number {
-  for (let at = bytes.indexOf(QUOTE, from + 1); at !== -1; at = bytes.indexOf(QUOTE, at + 1)) {
-    let slashes = 0
-    while (bytes[at - 1 - slashes] === BACKSLASH) slashes++
-    if (slashes % 2 === 0) return at + 1
-  }
-  return bytes.length
 }
 
 /** Offset just after the value that begins at `from`. */
@@ -91,27 +77,65 @@ export function itemsOf(bytes: Buffer, start: number): Span[] {
   return items
 }
 
-/** Where the value of a top-level member stands: of the last one, as parsers take it, if the key is there more than once. */
-export function findMember(bytes: Buffer, key: string): Span | undefined {
-  return membersOf(bytes).findLast((member) => member.key === key)
-}
+/** An object in its bytes. Where its members stand is looked up once, and only if somebody asks. */
+export class RawObject {
+  readonly bytes: Buffer
+  #members: readonly Member[] | undefined
 
-/** How often a top-level key stands there, however it is escaped. */
-export function countMembers(bytes: Buffer, key: string): number {
-  return membersOf(bytes).filter((member) => member.key === key).length
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  get members(): readonly Member[] {
+    this.#members ??= membersOf(this.bytes)
+    return this.#members
+  }
+
+  /** Where the value of a top-level member stands: of the last one, as parsers take it, if the key is there more than once. */
+  find(key: string): Span | undefined {
+    return this.members.findLast((member) => member.key === key)
+  }
+
+  /** How often a top-level key stands there, however it is escaped. */
+  count(key: string): number {
+    let count = 0
+    for (const member of this.members) if (member.key === key) count++
+    return count
+  }
+
+  /**
+   * Throws `INVALID_FIELD` for a key that stands there more than once. For what cwm replaces: each time it stood there the outgoing body
+   * would grow, and no client means it.
+   */
+  requireOnce(keys: Iterable<string>): void {
+    const seen = new Map<string, boolean>()
+    for (const key of keys) seen.set(key, false)
+    for (const { key } of this.members) {
+      const before = seen.get(key)
+      if (before === undefined) continue
+      if (before) {
+        throw new CwmError('INVALID_FIELD', `\`${key}\` is given more than once; cwm sets it, so give it once`, {
+          param: key,
+          bound: 'repeated_member',
+        })
+      }
+      seen.set(key, true)
+    }
+  }
 }
 
 /**
  * Sets top-level members. `present` tells which keys the parsed object has: for the others no scan is needed, they go in right
- * after the opening brace. A present key is replaced where it stands, each time it stands there, however it is escaped.
+ * after the opening brace. A present key is replaced where it stands, however it is escaped; one that is there twice throws `INVALID_FIELD`.
  * What goes in uses up to `room` bytes that lie before `bytes` in their own buffer, if that is enough: then `bytes` are the caller's no more.
  */
 export function setMembers(
-  bytes: Buffer,
+  raw: RawObject,
   changes: ReadonlyMap<string, Buffer | string>,
   present: (key: string) => boolean,
   room = 0,
 ): Buffer {
+  const { bytes } = raw
   const brace = bytes.indexOf(OPEN_OBJECT)
   const rest = brace + 1
   // `{}` has no member for the last comma to stand before.
@@ -133,7 +157,8 @@ export function setMembers(
   const parts: (Buffer | string)[] = [bytes.subarray(0, brace), front]
   let at = rest
   if (replaced.size > 0) {
-    for (const { key, start, end } of membersOf(bytes)) {
+    raw.requireOnce(replaced)
+    for (const { key, start, end } of raw.members) {
       const value = replaced.has(key) ? changes.get(key) : undefined
       if (value === undefined) continue
       parts.push(bytes.subarray(at, start), value)

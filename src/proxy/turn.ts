@@ -13,14 +13,15 @@ import type { OperationOptions } from '../windows/audited.ts'
 import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
 import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
+import type { HeldBody } from './body-budget.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { isTruthy } from './guard.ts'
 import type { ControlHeaders } from './headers.ts'
 import { type KeepParts, keepWhole } from './keep-whole.ts'
-import { clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
+import { bytesOf, clientIndexOf, cutItems, listOf, messageBytes, type Outgoing, outgoingOf } from './outgoing.ts'
 import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf } from './overflow.ts'
-import { findMember, setMembers } from './raw-json.ts'
+import { RawObject, setMembers } from './raw-json.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, KeepParts {
@@ -45,9 +46,12 @@ export interface TurnRequest {
   readonly control: ControlHeaders
   readonly rules: DialectRules
   readonly request: IncomingMessage
-  readonly bytes: Buffer
+  /** What `json` was parsed from. */
+  readonly raw: RawObject
   readonly json: JsonObject
-  /** How many bytes before `bytes`, in their own buffer, are free. */
+  /** Its account of bytes, to which the body that goes out is added where that is another one. */
+  readonly held: Pick<HeldBody, 'set'>
+  /** How many bytes before those of `raw`, in their own buffer, are free. */
   readonly room: number
   /** Its history is a response that the engine keeps. */
   readonly previousResponse: string | undefined
@@ -138,7 +142,7 @@ async function buildTurn(
   scope: string,
   chain: Chain | undefined,
 ): Promise<Turn> {
-  const { caller, rules, json, bytes, call } = turn
+  const { caller, rules, json, raw, call } = turn
   const { tenant, policy } = caller
   const { found } = resolved
   const model = typeof json.model === 'string' ? json.model : ''
@@ -155,14 +159,12 @@ async function buildTurn(
     outgoing === undefined || !isMeasured
       ? {}
       : await fitTurn(parts, fitRequest(turn, resolved.session, outgoing, base, chain, limits.contextLimit))
-  const restored =
-    base !== undefined && isNew ? (await parts.windows.thaw(resolved.session, base, call)).restoredTokens : undefined
-
   const changes = new Map<string, Buffer | string>()
   let wholeChain: Chain | undefined
   if (outgoing !== undefined) {
     if (outgoing.before > 0 || fitted.cut !== undefined) {
-      const items = cutItems(messageBytes(outgoing, base, rules, bytes, json), fitted.cut)
+      const items = cutItems(messageBytes(outgoing, base, rules, raw, json), fitted.cut)
+      turn.held.set(raw.bytes.length + bytesOf(items))
       changes.set(rules.messagesField ?? 'messages', listOf(items))
     }
     const note = fitted.cut?.note
@@ -172,8 +174,11 @@ async function buildTurn(
     }
     for (const [field, value] of Object.entries(outgoing.added)) changes.set(field, JSON.stringify(value))
   }
+  const ownUsage = askForUsage(rules, json, raw, changes)
+  checkChanges(turn, changes)
+  const restored =
+    base !== undefined && isNew ? (await parts.windows.thaw(resolved.session, base, call)).restoredTokens : undefined
   const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
-  const ownUsage = askForUsage(rules, json, bytes, changes)
   const { kvEpoch } = parts
   const space = clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
   const entered = parts.sessions.enter(resolved.session, space)
@@ -194,7 +199,7 @@ async function buildTurn(
     outgoing === undefined || fitted.cut === undefined
       ? undefined
       : await keepWhole(parts, turn, { session, outgoing, base, cut: fitted.cut, clientSalt, lineage })
-  const body = setMembers(bytes, changes, (key) => Object.hasOwn(json, key), turn.room)
+  const body = setMembers(raw, changes, (key) => Object.hasOwn(json, key), turn.room)
   return {
     session,
     found,
@@ -226,6 +231,19 @@ async function buildTurn(
     hasHistory:
       chain === undefined ? outgoing !== undefined && holdsReply(outgoing, rules) : chain.candidates.length > 0,
   }
+}
+
+/**
+ * Before anything is restored or put together: what is replaced must be there once, and a body that goes out beside the one that came
+ * counts with it. Throws `INVALID_FIELD` or `OVERLOADED`.
+ */
+function checkChanges({ raw, json, room, held }: TurnRequest, changes: ReadonlyMap<string, Buffer | string>): void {
+  const salted = Object.hasOwn(json, 'cache_salt')
+  if (changes.size === 0 && room > 0 && !salted) return
+  const replaced = [...changes.keys()].filter((key) => Object.hasOwn(json, key))
+  if (replaced.length > 0) raw.requireOnce(replaced)
+  const added = bytesOf(changes.values())
+  if (salted || replaced.length > 0 || added >= room / 2) held.set(2 * raw.bytes.length + added)
 }
 
 const noWindow: WindowBefore = { base: undefined, continuation: undefined, isNew: false }
@@ -286,7 +304,7 @@ function chainOfRequest(parts: TurnParts, scope: string, rules: DialectRules, js
 function askForUsage(
   rules: DialectRules,
   json: JsonObject,
-  bytes: Buffer,
+  raw: RawObject,
   changes: Map<string, Buffer | string>,
 ): boolean {
   if (rules.dialect !== 'chat' && rules.dialect !== 'completions') return false
@@ -294,9 +312,9 @@ function askForUsage(
   const options = json.stream_options
   if (options === undefined || options === null) changes.set('stream_options', '{"include_usage":true}')
   else if (isObject(options) && !isTruthy(options.include_usage)) {
-    const span = findMember(bytes, 'stream_options')
+    const span = raw.find('stream_options')
     if (span === undefined) return false
-    const own = bytes.subarray(span.start, span.end)
+    const own = new RawObject(raw.bytes.subarray(span.start, span.end))
     changes.set(
       'stream_options',
       setMembers(own, withUsage, (key) => Object.hasOwn(options, key)),

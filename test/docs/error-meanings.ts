@@ -13,11 +13,14 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   INVALID_HEADER:
     'An `x-cwm-*` header has the wrong form, is unknown, or is there twice; or two different keys were sent.',
   INVALID_PATH: 'The path is spelt in an odd way (escapes, dots, doubled slashes). Send it plain.',
-  BODY_TOO_DEEP: 'The body is nested deeper than any engine reads.',
+  BODY_TOO_DEEP: 'The body is nested deeper than 512 levels.',
+  BODY_TOO_COMPLEX:
+    'The body holds more values, members of one object or messages than it may: `max_body_values`, `max_object_members`, `max_messages`.',
   CONTEXT_LENGTH_EXCEEDED:
     'The turn does not fit the context, and the policy is `reject`, or nothing of it can be cut. Send less, ask for fewer tokens, or go on with `x-cwm-overflow: rollover`.',
-  BODY_TOO_LARGE: 'The body is over `max_body_bytes`.',
-  UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain.',
+  BODY_TOO_LARGE:
+    'The body is over `max_body_bytes`, or unpacks to more than `max_unpacked_ratio` times what was sent.',
+  UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain; one of them.',
   UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
   BODY_TIMEOUT:
     'The request did not arrive whole within `body_timeout_ms`, or its headers within `request_headers_timeout_ms`.',

@@ -47,8 +47,6 @@ describe('exactly one salt, and ours', () => {
     ['a salt in front', `{"cache_salt":"theirs",${rest}}`],
     ['an empty salt', `{${rest},"cache_salt":""}`],
     ['null', `{${rest},"cache_salt":null}`],
-    ['the key twice', `{"cache_salt":"a",${rest},"cache_salt":"b"}`],
-    ['the key three times, one escaped', `{"cache_salt":"a",${rest},"cache\\u005fsalt":"b","cache_salt":null}`],
     ['the key escaped', `{${rest},"\\u0063ache_salt":"theirs"}`],
     [
       'a tool with a parameter of that name',
@@ -61,10 +59,19 @@ describe('exactly one salt, and ours', () => {
     expect(got.status).toBe(200)
     const sent = stack.sim.requests.last('engine')?.body ?? Buffer.alloc(0)
     const salts = saltsIn(sent)
-    // A key that the client wrote twice stays there twice, with our value each time: whichever a parser takes, it is ours.
-    expect(new Set(salts).size).toBe(1)
+    expect(salts.length).toBe(1)
     expect(salts[0]).toMatch(/^[A-Za-z0-9_-]{43}$/)
     expect(JSON.parse(sent.toString()).cache_salt).toBe(salts[0])
+  })
+
+  it.each([
+    ['twice', `{"cache_salt":"a",${rest},"cache_salt":"b"}`],
+    ['three times, one escaped', `{"cache_salt":"a",${rest},"cache\\u005fsalt":"b","cache_salt":null}`],
+  ])('the key %s is refused', async (_, body) => {
+    const got = await ask(stack.url, CHAT, { body })
+
+    expect([got.status, errorOf(got).param]).toEqual([400, 'cache_salt'])
+    expect(stack.sim.requests.all('engine').filter((entry) => entry.path === CHAT)).toEqual([])
   })
 
   it.each([

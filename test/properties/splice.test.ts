@@ -54,9 +54,9 @@ const request = fc.constantFrom(...(Object.keys(paths) as (keyof typeof paths)[]
       .tuple(
         memberOf('model', fc.constant('"m"')),
         paths[path],
-        fc.array(memberOf('cache_salt', salt), { maxLength: 2 }),
+        fc.array(memberOf('cache_salt', salt), { maxLength: 1 }),
         fc.array(memberOf('stream', fc.constantFrom('true', '1', '"yes"', 'false', 'null')), { maxLength: 1 }),
-        fc.array(memberOf('stream_options', fc.constantFrom(...Object.keys(optionsAsked))), { maxLength: 2 }),
+        fc.array(memberOf('stream_options', fc.constantFrom(...Object.keys(optionsAsked))), { maxLength: 1 }),
         fc.array(
           fc.constantFrom('temperature', 'tools', '__proto__', '', 'cache_salt ').chain((key) => memberOf(key, value)),
           { maxLength: 3 },

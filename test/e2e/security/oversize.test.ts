@@ -27,7 +27,7 @@ it.each<[what: string, path: string, options: Ask, code: string]>([
     'a name that is a list',
     '/cwm/v1/windows/w/clone',
     { body: `{"name":${deep.slice(170_000, 230_000)}}` },
-    'invalid_field',
+    'body_too_deep',
   ],
   ['thousands of tags', `/cwm/v1/windows?${tags}`, {}, 'invalid_field'],
   ['a wait of years', '/cwm/v1/windows/w?wait_ms=99999999999', {}, 'invalid_field'],

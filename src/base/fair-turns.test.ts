@@ -1,0 +1,70 @@
+// Turns at what blocks the process: fair between tenants, and ended with the client.
+
+import { expect, it } from 'vitest'
+import { CwmError } from './errors.ts'
+import { type Asker, FairTurns } from './fair-turns.ts'
+
+interface Client extends Asker {
+  leave(): void
+}
+
+function client(tenant: string): Client {
+  const told: (() => void)[] = []
+  let gone = false
+  return {
+    tenant,
+    isGone: () => gone,
+    onGone: (tell) => told.push(tell),
+    leave: () => {
+      gone = true
+      for (const tell of told.splice(0)) tell()
+    },
+  }
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return await promise.then(
+    () => 'done',
+    (thrown: unknown) => (thrown instanceof CwmError ? thrown.code : 'another error'),
+  )
+}
+
+it('a flood of one tenant waits in its own line', async () => {
+  const turns = new FairTurns(10)
+  const order: string[] = []
+  const run = (tenant: string) => turns.run(client(tenant), () => order.push(tenant))
+
+  await Promise.all([run('a'), run('a'), run('a'), run('b'), run('c'), run('b')])
+
+  expect(order).toEqual(['a', 'a', 'b', 'c', 'a', 'b'])
+  expect(turns.waiting).toBe(0)
+})
+
+it('who leaves while waiting is out of the line, and the next one has its turn', async () => {
+  const turns = new FairTurns(10)
+  const [first, leaving, last] = [client('a'), client('a'), client('a')]
+  const running = [first, leaving, last].map((asker) => codeOf(turns.run(asker, () => {})))
+
+  leaving.leave()
+
+  expect(await Promise.all(running)).toEqual(['done', 'CLIENT_GONE', 'done'])
+  expect(await codeOf(turns.run(leaving, () => {}))).toBe('CLIENT_GONE')
+})
+
+it('more than may wait are refused', async () => {
+  const turns = new FairTurns(1)
+  const running = ['a', 'b', 'c'].map((tenant) => codeOf(turns.run(client(tenant), () => {})))
+
+  expect(await Promise.all(running)).toEqual(['done', 'done', 'OVERLOADED'])
+})
+
+it('work that throws gives its turn on', async () => {
+  const turns = new FairTurns(10)
+  const failing = codeOf(
+    turns.run(client('a'), () => {
+      throw new CwmError('INVALID_JSON', 'x')
+    }),
+  )
+
+  expect(await Promise.all([failing, codeOf(turns.run(client('b'), () => {}))])).toEqual(['INVALID_JSON', 'done'])
+})

@@ -1,0 +1,136 @@
+// Bodies of JSON, of forwarded requests, REST, MCP and imported files alike: bounded by the work that they make before any of it is done.
+// `JSON.parse` cannot be sliced, and half a million keys in one object stop the process for 743 ms.
+
+import { isUtf8 } from 'node:buffer'
+import { CwmError } from './errors.ts'
+import { type Asker, FairTurns } from './fair-turns.ts'
+import { isDeeperThan, isObject, type JsonObject, type JsonValue, MAX_DEPTH } from './json.ts'
+import { countByte, type Exceeded, OPEN_LIST, OPEN_OBJECT, QUOTE, scanJson } from './json-scan.ts'
+import { textOf } from './utf8.ts'
+
+export interface BodyBounds {
+  /** Objects, lists and strings of a body, keys included; numbers, true, false and null are bounded by bytes alone. */
+  readonly maxValues: number
+  /** Members of one object. */
+  readonly maxMembers: number
+  /** Items of `messages` or `input`. */
+  readonly maxMessages: number
+}
+
+/** From here on bodies are parsed one at a time. */
+export const LARGE_BYTES = 4 * 1024 * 1024
+/** The budget for bodies that are held has room for fewer of them; this is for those who raised it. */
+const MAX_WAITING = 256
+/** `[]`; a list within a list needs no comma. */
+const VALUE_BYTES = 2
+/** `"":0,` */
+const MEMBER_BYTES = 5
+
+/** Reads bodies, and bounds the work that they make. One for a process, whose large bodies then take turns. */
+export class JsonBodies {
+  readonly #bounds: BodyBounds
+  readonly #turns = new FairTurns(MAX_WAITING)
+
+  constructor(bounds: BodyBounds) {
+    this.#bounds = bounds
+  }
+
+  /**
+   * The value of a body in strict UTF-8; a promise where it is large, or may hold too much. Throws `INVALID_UTF8`, `INVALID_JSON`,
+   * `BODY_TOO_COMPLEX`, `BODY_TOO_DEEP`; of large bodies also `OVERLOADED` and, when the asker's client leaves first, `CLIENT_GONE`.
+   */
+  parse(bytes: Buffer, asker: Asker): JsonValue | Promise<JsonValue> {
+    if (bytes.length > LARGE_BYTES || this.#mayExceed(bytes)) return this.#parseSlowly(bytes, asker)
+    return parseStrictly(bytes)
+  }
+
+  /** Throws `BODY_TOO_COMPLEX` for a list of messages that is too long. */
+  checkMessages(body: JsonObject): void {
+    const { maxMessages } = this.#bounds
+    for (const field of ['messages', 'input']) {
+      const list = body[field]
+      if (!Array.isArray(list) || list.length <= maxMessages) continue
+      throw new CwmError(
+        'BODY_TOO_COMPLEX',
+        `\`${field}\` holds ${list.length} items, and may hold ${maxMessages} (setting max_messages)`,
+        { param: field, bound: 'messages' },
+      )
+    }
+  }
+
+  async #parseSlowly(bytes: Buffer, asker: Asker): Promise<JsonValue> {
+    if (this.#mayExceed(bytes)) {
+      const exceeded = await scanJson(bytes, { ...this.#bounds, maxDepth: MAX_DEPTH })
+      if (exceeded !== undefined) throw this.#refusal(exceeded)
+    }
+    if (bytes.length <= LARGE_BYTES) return parseStrictly(bytes)
+    return await this.#turns.run(asker, () => parseStrictly(bytes))
+  }
+
+  /**
+   * An upper bound by native searches: each string has two quotes, each object and list a bracket, and what of these stands within strings
+   * counts as well. Most bodies are too short to need even that.
+   */
+  #mayExceed(bytes: Buffer): boolean {
+    const { maxValues, maxMembers } = this.#bounds
+    if (bytes.length <= VALUE_BYTES * maxValues && bytes.length <= MEMBER_BYTES * maxMembers) return false
+    let left = maxValues
+    const strings = countByte(bytes, QUOTE, 2 * Math.min(maxValues, maxMembers)) / 2
+    if (strings > maxMembers) return true
+    left -= strings
+    if (left < 0) return true
+    left -= countByte(bytes, OPEN_OBJECT, left)
+    return left < 0 || countByte(bytes, OPEN_LIST, left) > left
+  }
+
+  #refusal(exceeded: Exceeded): CwmError {
+    if (exceeded === 'depth') return tooDeep()
+    const { maxValues, maxMembers } = this.#bounds
+    return exceeded === 'values'
+      ? new CwmError(
+          'BODY_TOO_COMPLEX',
+          `the request body holds more than ${maxValues} objects, lists and strings, keys included (setting max_body_values)`,
+          { param: 'body', bound: 'body_values' },
+        )
+      : new CwmError(
+          'BODY_TOO_COMPLEX',
+          `an object in the request body has more than ${maxMembers} members (setting max_object_members)`,
+          { param: 'body', bound: 'object_members' },
+        )
+  }
+}
+
+/** Throws `INVALID_JSON` for what is not one JSON object. */
+export function requireObject(value: JsonValue): JsonObject {
+  if (isObject(value)) return value
+  throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
+}
+
+/** A body of one JSON value in strict UTF-8, its work unbounded. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
+export function parseStrictly(bytes: Buffer): JsonValue {
+  if (!isUtf8(bytes)) throw new CwmError('INVALID_UTF8', 'the request body is not valid UTF-8', { param: 'body' })
+  let value: JsonValue
+  try {
+    value = JSON.parse(textOf(bytes)) as JsonValue
+  } catch (cause) {
+    throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
+  }
+  // Whoever walks it later may go down as deep as it goes.
+  if (typeof value === 'object' && value !== null && isDeeperThan(value, MAX_DEPTH)) throw tooDeep()
+  return value
+}
+
+function tooDeep(): CwmError {
+  return new CwmError('BODY_TOO_DEEP', `the request body is nested deeper than ${MAX_DEPTH} levels`, {
+    param: 'body',
+    bound: 'depth',
+  })
+}
+
+/** V8's message may quote the input, which is the client's prompt; only a position at the message's own end is taken from it. */
+function placeOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : ''
+  const position = / at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(text)?.[1]
+  if (position !== undefined) return `: something is wrong at character ${position}`
+  return text.startsWith('Unexpected end') ? ': it ends too early' : ''
+}

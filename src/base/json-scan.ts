@@ -1,0 +1,123 @@
+// JSON's structure in its bytes: how many values there are, without making any of them. The text need not be valid: what comes first in it
+// is counted as a parser would meet it.
+
+export const QUOTE = 0x22
+const BACKSLASH = 0x5c
+export const OPEN_OBJECT = 0x7b
+export const CLOSE_OBJECT = 0x7d
+export const OPEN_LIST = 0x5b
+export const CLOSE_LIST = 0x5d
+export const COMMA = 0x2c
+
+/** Most strings of a body are shorter, and a native search costs as much as this many bytes. */
+const LOOK_BYTES = 24
+/** A slice of the exact count takes some milliseconds. */
+const SLICE_BYTES = 1024 * 1024
+
+/** Offset just after the string whose opening quote is at `from`; the length of the bytes for one that never ends. */
+export function endOfString(bytes: Buffer, from: number): number {
+  let at = from + 1
+  while (at < bytes.length) {
+    for (const look = Math.min(bytes.length, at + LOOK_BYTES); at < look; at++) {
+      const c = bytes[at]
+      if (c === QUOTE) return at + 1
+      if (c === BACKSLASH) at++
+    }
+    if (at >= bytes.length) break
+    const quote = bytes.indexOf(QUOTE, at)
+    if (quote === -1) break
+    let slashes = 0
+    while (quote - slashes > at && bytes[quote - 1 - slashes] === BACKSLASH) slashes++
+    at = quote + 1
+    if (slashes % 2 === 0) return at
+  }
+  return bytes.length
+}
+
+/** How often a byte stands there; one more than `most` as soon as it is more. */
+export function countByte(bytes: Buffer, byte: number, most: number): number {
+  let count = 0
+  for (let at = bytes.indexOf(byte); at !== -1; at = bytes.indexOf(byte, at + 1)) {
+    count++
+    if (count > most) return count
+  }
+  return count
+}
+
+export interface ScanBounds {
+  /** Objects, lists and strings, keys included. */
+  readonly maxValues: number
+  /** Members of one object. */
+  readonly maxMembers: number
+  /** Objects and lists in one another. */
+  readonly maxDepth: number
+}
+
+/** The bound that a text is over, by the name of its setting's job. */
+export type Exceeded = 'values' | 'members' | 'depth'
+
+/** Counts exactly, a slice at a time: others have their turn in between. Ends as soon as one bound is exceeded. */
+export async function scanJson(bytes: Buffer, bounds: ScanBounds): Promise<Exceeded | undefined> {
+  const scan = new Scan(bytes, bounds)
+  while (!scan.next()) await new Promise((resolve) => setImmediate(resolve))
+  return scan.exceeded
+}
+
+class Scan {
+  readonly #bytes: Buffer
+  readonly #bounds: ScanBounds
+  /** By depth: members so far of an object, -1 for a list. */
+  readonly #open: Int32Array
+  #at = 0
+  #depth = 0
+  #values = 0
+  exceeded: Exceeded | undefined
+
+  constructor(bytes: Buffer, bounds: ScanBounds) {
+    this.#bytes = bytes
+    this.#bounds = bounds
+    this.#open = new Int32Array(bounds.maxDepth + 2)
+    // Outside of everything there is no member to count.
+    this.#open[0] = -1
+  }
+
+  /** Counts a slice; answers whether it was the last. */
+  next(): boolean {
+    const bytes = this.#bytes
+    const end = Math.min(bytes.length, this.#at + SLICE_BYTES)
+    let at = this.#at
+    while (at < end && this.exceeded === undefined) {
+      const c = bytes[at]
+      if (c === QUOTE) {
+        this.#count()
+        at = endOfString(bytes, at)
+        continue
+      }
+      if (c === COMMA) this.#comma()
+      else if (c === OPEN_OBJECT || c === OPEN_LIST) this.#begin(c === OPEN_OBJECT)
+      else if ((c === CLOSE_OBJECT || c === CLOSE_LIST) && this.#depth > 0) this.#depth--
+      at++
+    }
+    this.#at = at
+    return at >= bytes.length || this.exceeded !== undefined
+  }
+
+  #count(): void {
+    this.#values++
+    if (this.#values > this.#bounds.maxValues) this.exceeded = 'values'
+  }
+
+  #begin(isObject: boolean): void {
+    this.#count()
+    this.#depth++
+    this.#open[this.#depth] = isObject ? 1 : -1
+    if (this.#depth > this.#bounds.maxDepth) this.exceeded = 'depth'
+  }
+
+  #comma(): void {
+    const members = this.#open[this.#depth] ?? -1
+    if (members === -1) return
+    this.#open[this.#depth] = members + 1
+    if (members + 1 > this.#bounds.maxMembers) this.exceeded = 'members'
+  }
+}
