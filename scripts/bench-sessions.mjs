@@ -60,7 +60,12 @@ async function finish(tracker, session, n, digests) {
     usage,
     limit: 4096,
   })
-  await tracker.save(session, digests, [], true)
+  await tracker.save(
+    session,
+    digests.map((digest) => ({ digest, rank: 0 })),
+    [],
+    true,
+  )
   tracker.release(session)
 }
 

@@ -44,7 +44,7 @@ describe('a session that was ended', () => {
     const session = await tracker.named(by('t'), 'x')
     await store.removeSession(session.record, order(session), [])
 
-    await tracker.save(session, ['digest'])
+    await tracker.save(session, [{ digest: 'digest', rank: 0 }])
 
     expect(session.ended).toBe(true)
     expect(await store.getSession('t', session.record.id)).toBeUndefined()
@@ -86,7 +86,7 @@ describe('a thaw into a session', () => {
     expect(await two.bind(late, behind)).toBe(true)
 
     early.change({ turns: 1 })
-    await one.save(early, ['digest'])
+    await one.save(early, [{ digest: 'digest', rank: 0 }])
 
     expect(await store.getSession('t', 'x')).toMatchObject({ ...behind, head: 1, turns: 0 })
     expect((await one.named(by('t'), 'x')).record).toMatchObject({ ...behind, head: 1 })

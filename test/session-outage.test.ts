@@ -61,7 +61,7 @@ const away: ReadonlySet<string> = new Set([
   'isRetired',
 ])
 const asked = chainOf('t', [{ role: 'user', content: 'hi' }], (message) => rulesOf('chat').canonical(message))
-const digest = asked.boundary([{ role: 'assistant', content: 'hello' }]) ?? ''
+const boundary = asked.boundary([{ role: 'assistant', content: 'hello' }]) ?? { digest: '', rank: 0 }
 const next = chainOf(
   't',
   [
@@ -84,7 +84,7 @@ it('stores with the next sweep the turn that the store could not take', async ()
   const session = await sessions.named(opener, 'x')
   session.change({ turns: 1 })
   down = away
-  await expect(sessions.save(session, [digest])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
   down = new Set()
   await sessions.sweep()
@@ -97,7 +97,7 @@ it('stores it at the end, if no sweep came before', async () => {
   const session = await sessions.named(opener, 'x')
   session.change({ turns: 1 })
   down = away
-  await expect(sessions.save(session, [digest])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
   down = new Set()
   await sessions.close()
@@ -108,9 +108,9 @@ it('stores it at the end, if no sweep came before', async () => {
 it('gives a history that it could not store to nobody: another process may have delivered the same', async () => {
   const sessions = tracker()
   const session = await sessions.unnamed(opener)
-  sessions.announce(session, [digest])
+  sessions.announce(session, [boundary.digest])
   down = away
-  await expect(sessions.save(session, [digest])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 
   const during = await sessions.byPrefix('t', next)
   down = new Set()

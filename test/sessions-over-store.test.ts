@@ -61,10 +61,11 @@ async function turn(
   const asked = chain(messages, tenant)
   const known = await tracker.byPrefix(tenant, asked)
   const session = known?.kind === 'one' ? known.session : await tracker.unnamed(by(tenant))
-  const digests = [asked.boundary([assistant(reply)]) ?? '']
+  const boundaries = [asked.boundary([assistant(reply)])].filter((boundary) => boundary !== undefined)
+  const digests = boundaries.map(({ digest }) => digest)
   session.change({ turns: session.record.turns + 1, lastTurnAt: clock.at })
   tracker.announce(session, digests)
-  if (save) await tracker.save(session, digests)
+  if (save) await tracker.save(session, boundaries)
   return { session, found: known?.kind === 'one', digests }
 }
 
@@ -247,10 +248,10 @@ describe('two sessions with the same words', () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello')
     const longer = chain([...second, assistant('fine'), user('x')])
-    const digest = chain(second).boundary([assistant('fine')]) ?? ''
+    const boundary = chain(second).boundary([assistant('fine')]) ?? { digest: '', rank: 0 }
     const [a, b] = [await tracker.unnamed(by('t')), await tracker.unnamed(by('t'))]
-    await tracker.save(a, [digest])
-    await tracker.save(b, [digest])
+    await tracker.save(a, [boundary])
+    await tracker.save(b, [boundary])
 
     expect(await tracker.byPrefix('t', longer)).toEqual(nobodys)
     expect(await tracker.byPrefix('t', chain(second))).toEqual({ kind: 'one', session })

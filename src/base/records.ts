@@ -144,6 +144,8 @@ export interface Boundary {
   readonly sessionId: string
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
+  /** Boundaries of one rank make room for each other alone; 0 where absent, and most have it. Those above 0 are to live on. */
+  readonly rank?: number
 }
 
 /** `session`: frozen from one. `clone`: of `parent`. `content`: made from messages that a client gave. `import`: from an exported file. */

@@ -53,7 +53,10 @@ export type BoundaryHit = { readonly sessionId: string } | 'ambiguous'
 /** What a turn leaves beside its session. */
 export interface TurnTrace {
   readonly boundaries: readonly Boundary[]
-  /** Each session keeps its newest so many; older ones are dropped. */
+  /**
+   * Each session keeps its newest so many of each rank; older ones are dropped. A turn that leaves one of a rank above 0 puts off the expiry
+   * of all that the session has of such ranks: what came of them was continued.
+   */
   readonly keepBoundaries: number
   /** It need not be written at once: it may go with the turns of others, some milliseconds later. */
   readonly mayWait?: boolean

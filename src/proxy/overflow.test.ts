@@ -93,7 +93,7 @@ async function drive(
       const promptTokens = exact(sent)
       expect(promptTokens).toBeLessThanOrEqual(limit - Math.min(1024, limit / 8))
       const reply = { role: 'assistant', content: `${turn} ${prose(300, 'reply')}`.slice(0, replyBytes) }
-      const boundary = chain.boundary([reply])
+      const boundary = chain.boundary([reply])?.digest
       if (boundary !== undefined && shape !== undefined) {
         sizes.note([boundary], { tokens: promptTokens + upperTokens({ messages: [reply], shaping: {} }), shape })
       }

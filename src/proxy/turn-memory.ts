@@ -11,6 +11,7 @@ import { upperTokens } from '../context/size.ts'
 import { isTruncated } from '../context/truncation.ts'
 import { contextTokens } from '../context/used.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import type { ReplyBoundary } from '../sessions/chain.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { KnownSizes } from '../sessions/sizes.ts'
@@ -58,7 +59,7 @@ export class TurnMemory {
   readonly #caller: Caller
   /** The session as it was when the turn was dispatched. */
   readonly #before: SessionRecord
-  #digests: string[] = []
+  #boundaries: readonly ReplyBoundary[] = []
   #responseId: string | undefined
   #observation: Observation | undefined
   #usage: SessionRecord['usage']
@@ -102,8 +103,8 @@ export class TurnMemory {
       for (const { messages } of observation.choices)
         this.#parts.calls.note(this.#caller.tenant, session.record.id, messages)
       if (this.#turn.byHistory) {
-        this.#digests = observation.choices.flatMap(({ messages }) => this.#boundaries(messages))
-        sessions.announce(session, this.#digests)
+        this.#boundaries = observation.choices.flatMap(({ messages }) => this.#boundariesOf(messages))
+        sessions.announce(session, digestsOf(this.#boundaries))
       }
       if (this.#turn.keepsResponse) this.#responseId = observation.responseId
       if (this.#responseId !== undefined) responses.announce(session, this.#responseId)
@@ -169,8 +170,8 @@ export class TurnMemory {
     const { shape } = this.#turn
     if (shape === undefined) return
     const replies = choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
-    const digests = choices.flatMap(({ messages }) => this.#boundaries(messages))
-    sizes.note(digests, { tokens: promptTokens + Math.max(0, ...replies), shape })
+    const boundaries = choices.flatMap(({ messages }) => this.#boundariesOf(messages))
+    sizes.note(digestsOf(boundaries), { tokens: promptTokens + Math.max(0, ...replies), shape })
   }
 
   /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
@@ -188,7 +189,7 @@ export class TurnMemory {
     const turn = this.#observation.complete ? this.#retainable(this.#observation) : undefined
     if (turn !== undefined && session.record.prefixBreak !== undefined) session.change({ prefixBreak: undefined })
     const stored = sessions
-      .save(session, this.#digests, this.#responseId === undefined ? [] : [this.#responseId], true)
+      .save(session, this.#boundaries, this.#responseId === undefined ? [] : [this.#responseId], true)
       .catch((thrown: unknown) => {
         metrics.storeErrors.inc()
         log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
@@ -213,7 +214,7 @@ export class TurnMemory {
   /** The connection is closed. Without `delivered` the client has not got its answer: nobody's history, and not frozen. */
   closed(): void {
     if (this.#done) return
-    this.#parts.sessions.retract(this.#digests)
+    this.#parts.sessions.retract(digestsOf(this.#boundaries))
     this.#settleResponse()
     this.#reservation?.release()
   }
@@ -223,12 +224,12 @@ export class TurnMemory {
   }
 
   /** Where the next turn may begin: after the client's own words, and after the whole when a window stands before them. */
-  #boundaries(reply: readonly JsonValue[]): string[] {
+  #boundariesOf(reply: readonly JsonValue[]): ReplyBoundary[] {
     const { chain, wholeChain } = this.#turn
     const own = chain?.boundary(reply)
     if (own === undefined) return []
     const whole = wholeChain?.boundary(reply)
-    return whole === undefined ? [own] : [own, this.#parts.behindWindowMark(own), whole]
+    return whole === undefined ? [own] : [own, { ...own, digest: this.#parts.behindWindowMark(own.digest) }, whole]
   }
 
   /** As it is kept for REST; undefined for completions, which have no messages. */
@@ -279,4 +280,8 @@ export class TurnMemory {
     const request = { ...promptOfTurn(turn), session, name: reservation.name, clientSalt, lineage, parent }
     return this.#parts.windows.freezeLater(request, reservation, { apiKey, actor })
   }
+}
+
+function digestsOf(boundaries: readonly ReplyBoundary[]): string[] {
+  return boundaries.map(({ digest }) => digest)
 }

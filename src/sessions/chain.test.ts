@@ -39,7 +39,7 @@ function boundaryAfter(dialect: Dialect, request: readonly unknown[], name: stri
     ? rules.observeJson(JSON.parse(text) as JsonObject)
     : rules.observeEvents(decodeJsonEvents(Buffer.from(text)))
   expect(observation.complete).toBe(true)
-  return chain(dialect, request).boundary(observation.choices[0]?.messages ?? [])
+  return chain(dialect, request).boundary(observation.choices[0]?.messages ?? [])?.digest
 }
 
 /** What an SDK would send: everything that JSON keeps of its objects. */
@@ -160,8 +160,14 @@ describe('candidates', () => {
     expect(places([user('a'), assistant('1'), user('b'), assistant('2'), user('c')])).toEqual([4, 2])
   })
 
-  it('stand once behind several replies in a row, and behind a reply that nothing follows', () => {
-    expect(places([user('a'), assistant('1'), assistant('2'), user('b'), assistant('3')])).toEqual([5, 3])
+  it('stand behind each of several messages of the model in a row, and behind one that nothing follows', () => {
+    expect(places([user('a'), assistant('1'), assistant('2'), user('b'), assistant('3')])).toEqual([5, 3, 2])
+  })
+
+  it('are, of forty messages of the model in a row, the first eight, the eight before the last, and the last', () => {
+    const row = Array.from({ length: 40 }, (_, i) => assistant(`${i}`))
+
+    expect(places([user('a'), ...row, user('b')])).toEqual([41, 40, 39, 38, 37, 36, 35, 34, 33, 9, 8, 7, 6, 5, 4, 3, 2])
   })
 
   it('stand behind the call, not behind the result, of a tool', () => {
@@ -172,10 +178,29 @@ describe('candidates', () => {
     expect(places([user('a'), call, result, assistant('four'), user('b')])).toEqual([4, 2])
   })
 
-  it('are at most eight, the newest', () => {
-    const turns = Array.from({ length: 20 }, (_, i) => [user(`q${i}`), assistant(`a${i}`)]).flat()
+  const turns = (count: number) => Array.from({ length: count }, (_, i) => [user(`q${i}`), assistant(`a${i}`)]).flat()
 
-    expect(places(turns)).toEqual([40, 38, 36, 34, 32, 30, 28, 26])
+  it('are the newest eight replies, and before them the first, second, fourth, and the multiples of eight', () => {
+    expect(places(turns(20)).map((messages) => messages / 2)).toEqual([20, 19, 18, 17, 16, 15, 14, 13, 8, 4, 2, 1])
+  })
+
+  it('are some thirty of a thousand replies, at growing distances', () => {
+    expect(places(turns(1000)).map((messages) => messages / 2)).toEqual([
+      ...[1000, 999, 998, 997, 996, 995, 994, 993],
+      ...[992, 984, 976, 968, 960, 952, 944, 936],
+      ...[896, 832, 768, 704, 640, 576, 512],
+      ...[4, 2, 1],
+    ])
+  })
+
+  it('have the rank under which the reply was kept, whatever the length of the history since', () => {
+    for (const length of [1, 2, 4, 7, 8, 9, 16, 64, 100, 512]) {
+      const rank = chain('chat', turns(length).slice(0, -1)).boundary([assistant(`a${length - 1}`)])?.rank
+
+      expect(chain('chat', turns(length + 3)).candidates.find(({ messages }) => messages === 2 * length)?.rank).toBe(
+        rank,
+      )
+    }
   })
 
   it('count reasoning items, which clients may leave out, as not there', () => {
@@ -189,7 +214,7 @@ describe('candidates', () => {
       bare.candidates.map((candidate) => candidate.digest),
     )
     expect(places([user('a'), reasoning, call, output], 'responses')).toEqual([3])
-    expect(chain('responses', [user('a')]).boundary([reasoning, call])).toBe(bare.candidates[0]?.digest)
+    expect(chain('responses', [user('a')]).boundary([reasoning, call])?.digest).toBe(bare.candidates[0]?.digest)
   })
 })
 
@@ -205,7 +230,7 @@ describe('boundary', () => {
     const two = { role: 'assistant', content: '2' }
     const asked = chain('chat', request)
 
-    expect([asked.boundary([one]), asked.boundary([two]), asked.boundary([one])]).toEqual(
+    expect([one, two, one].map((reply) => asked.boundary([reply])?.digest)).toEqual(
       [one, two, one].map((reply) => chain('chat', [...request, reply]).candidates[0]?.digest),
     )
   })
@@ -219,7 +244,7 @@ describe('boundary', () => {
         const request = [...history, { role: 'user', content: 'q' }]
         const answer = { role: 'assistant', content: reply }
 
-        const boundary = chain('chat', request).boundary([answer]) ?? ''
+        const boundary = chain('chat', request).boundary([answer])?.digest ?? ''
 
         expect(chain('chat', [...request, answer, { role: 'user', content: 'next' }]).candidates[0]?.digest).toBe(
           boundary,
@@ -236,13 +261,15 @@ describe('boundary', () => {
     const request = [{ role: 'user', content: 'a' }]
     const reply = [{ role: 'assistant', content: '1' }]
 
-    expect(chain('chat', request, 'one').boundary(reply)).not.toBe(chain('chat', request, 'two').boundary(reply))
+    expect(chain('chat', request, 'one').boundary(reply)?.digest).not.toBe(
+      chain('chat', request, 'two').boundary(reply)?.digest,
+    )
   })
 
   // UTF-8 knows no lone surrogates: all of them became the same three bytes.
   it('tells lone surrogates apart, from each other and from the replacement character', () => {
-    const digests = ['\ud800', '\ud801', '\ufffd', '\\ud800', '"\\ud800"'].map((content) =>
-      chain('chat', [{ role: 'user', content }]).boundary([{ role: 'assistant', content: 'x' }]),
+    const digests = ['\ud800', '\ud801', '\ufffd', '\\ud800', '"\\ud800"'].map(
+      (content) => chain('chat', [{ role: 'user', content }]).boundary([{ role: 'assistant', content: 'x' }])?.digest,
     )
 
     expect(new Set(digests).size).toBe(5)

@@ -3,12 +3,19 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
+import { rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
-/** How many of the newest places where a reply ends are looked at: enough for the edit or the regeneration of a late turn. */
-const MAX_CANDIDATES = 8
+/** Of places within a run of several messages of the model: so many of the first and of the last are looked at. */
+const MAX_INNER_EACH = 8
 
-export interface ChainCandidate {
+/** A place in a history where a reply ends, and what is kept of it. */
+export interface ReplyBoundary {
   readonly digest: string
+  /** See `rankOfReply`. */
+  readonly rank: number
+}
+
+export interface ChainCandidate extends ReplyBoundary {
   /** How many messages stand up to and with this boundary. */
   readonly messages: number
 }
@@ -19,15 +26,23 @@ export class Chain {
   readonly #canonical: (message: JsonValue) => CanonicalMessage
   /** Newest first. */
   readonly candidates: readonly ChainCandidate[]
+  readonly #replyRank: number
 
-  constructor(state: Hash, candidates: readonly ChainCandidate[], canonical: (message: JsonValue) => CanonicalMessage) {
+  /** `ordinal`: of the reply to come, among the replies of the history. */
+  constructor(
+    state: Hash,
+    candidates: readonly ChainCandidate[],
+    ordinal: number,
+    canonical: (message: JsonValue) => CanonicalMessage,
+  ) {
     this.#state = state
     this.candidates = candidates
+    this.#replyRank = rankOfReply(ordinal)
     this.#canonical = canonical
   }
 
   /** The boundary over the request's messages and this reply; undefined when the reply holds nothing that identifies it. */
-  boundary(reply: readonly JsonValue[]): string | undefined {
+  boundary(reply: readonly JsonValue[]): ReplyBoundary | undefined {
     const state = this.#state.copy()
     let any = false
     for (const message of reply) {
@@ -36,7 +51,7 @@ export class Chain {
       state.update(frameOne(text))
       any = true
     }
-    return any ? state.digest('base64url') : undefined
+    return any ? { digest: state.digest('base64url'), rank: this.#replyRank } : undefined
   }
 }
 
@@ -63,9 +78,18 @@ function frameOne(text: string): string {
   return `s${escaped.length}:${escaped}`
 }
 
+/** A message of the model: how many texts, and messages, stand up to and with it, and the ordinal of its run. */
+interface Stop {
+  readonly texts: number
+  readonly messages: number
+  readonly ordinal: number
+  /** Nothing of the model follows at once: the reply ends here. */
+  isEnd: boolean
+}
+
 /**
- * Hashes a history once. A boundary can stand after a message of the model that another's message, or nothing, follows. What lies between
- * two boundaries that are looked at goes into the hash at once: of 400 messages the last few are told apart, the rest is one text.
+ * Hashes a history once. A boundary can stand after a message of the model. What lies between two boundaries that are looked at goes into
+ * the hash at once: of 400 messages a few are told apart, the rest is a handful of texts.
  */
 export function chainOf(
   scope: string,
@@ -73,24 +97,44 @@ export function chainOf(
   canonical: (message: JsonValue) => CanonicalMessage,
 ): Chain {
   const texts = [scope]
-  /** Where replies end: how many of `texts`, and of the messages, stand up to there. */
-  const ends: { texts: number; messages: number }[] = []
-  let reply: { texts: number; messages: number } | undefined
+  const stops: Stop[] = []
+  let replies = 0
+  let last: Stop | undefined
   for (const [index, message] of messages.entries()) {
     const { text, fromModel } = canonical(message)
     if (text === undefined) continue
-    if (reply !== undefined && !fromModel) ends.push(reply)
     texts.push(text)
-    reply = fromModel ? { texts: texts.length, messages: index + 1 } : undefined
+    if (!fromModel) {
+      last = undefined
+      continue
+    }
+    if (last === undefined) replies++
+    else last.isEnd = false
+    last = { texts: texts.length, messages: index + 1, ordinal: replies, isEnd: true }
+    stops.push(last)
   }
-  if (reply !== undefined) ends.push(reply)
   const state = createHash('sha256')
   const candidates: ChainCandidate[] = []
   let hashed = 0
-  for (const end of ends.slice(-MAX_CANDIDATES)) {
-    state.update(frameAll(texts.slice(hashed, end.texts)))
-    hashed = end.texts
-    candidates.unshift({ digest: state.copy().digest('base64url'), messages: end.messages })
+  for (const { texts: end, messages: count, ordinal } of lookedAt(stops, replies)) {
+    state.update(frameAll(texts.slice(hashed, end)))
+    hashed = end
+    candidates.push({ digest: state.copy().digest('base64url'), messages: count, rank: rankOfReply(ordinal) })
   }
-  return new Chain(state.update(frameAll(texts.slice(hashed))), candidates, canonical)
+  // A reply to a request that ends with the model's own words goes on with them.
+  const ordinal = last === undefined ? replies + 1 : replies
+  return new Chain(state.update(frameAll(texts.slice(hashed))), candidates.reverse(), ordinal, canonical)
+}
+
+/**
+ * The ends of some replies, and places within a reply of several messages: each may have been one of its own, before its client left out
+ * what stood between (Claude Code's `--continue`).
+ */
+function lookedAt(stops: readonly Stop[], replies: number): readonly Stop[] {
+  const isLookedFor = repliesLookedFor(replies)
+  const looked = stops.filter(({ ordinal }) => isLookedFor(ordinal))
+  const inner = looked.filter(({ isEnd }) => !isEnd)
+  if (inner.length <= 2 * MAX_INNER_EACH) return looked
+  const dropped = new Set(inner.slice(MAX_INNER_EACH, -MAX_INNER_EACH))
+  return looked.filter((stop) => !dropped.has(stop))
 }

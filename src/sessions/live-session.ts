@@ -2,7 +2,8 @@
 
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
-import { textBytes, valueBytes } from './weights.ts'
+import type { ReplyBoundary } from './chain.ts'
+import { valueBytes } from './weights.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88
@@ -22,7 +23,7 @@ export class LiveSession {
   believedUntil = Number.POSITIVE_INFINITY
   /** Boundaries of its last turn, and one from before that a turn went on from since. */
   #newest: readonly string[] = []
-  #branch: string | undefined
+  #branch: ReplyBoundary | undefined
   /** Of its last turn. */
   #salt: { readonly lineage: string; readonly space: KvSpace; readonly salt: string } | undefined
 
@@ -38,7 +39,7 @@ export class LiveSession {
 
   /** What it weighs in memory. */
   get bytes(): number {
-    const branch = this.#branch === undefined ? 0 : textBytes(this.#branch)
+    const branch = this.#branch === undefined ? 0 : valueBytes(this.#branch)
     return (
       LIVE_BYTES +
       valueBytes(this.#record) +
@@ -88,12 +89,12 @@ export class LiveSession {
   }
 
   /** A turn goes on from that boundary. Where it is not the newest, others may go on from there too, as often as they like. */
-  continuedFrom(digest: string): void {
-    if (!this.#newest.includes(digest)) this.#branch = digest
+  continuedFrom({ digest, rank }: ReplyBoundary): void {
+    if (!this.#newest.includes(digest)) this.#branch = { digest, rank }
   }
 
   /** The boundary that must be kept beside the newest ones, which these are now; undefined when they are all there is to keep. */
-  takeBranch(newest: readonly string[]): string | undefined {
+  takeBranch(newest: readonly string[]): ReplyBoundary | undefined {
     const branch = this.#branch
     this.#branch = undefined
     if (newest.length > 0) this.#newest = newest

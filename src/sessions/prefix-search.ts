@@ -40,7 +40,8 @@ export class PrefixSearch {
     // Nearly always it is the newest; a store over a network is asked once for all.
     const newest = isShared ? digests.length : 1
     let hits = await histories.find(tenant, digests.slice(0, newest))
-    for (const [i, digest] of digests.entries()) {
+    for (const [i, candidate] of chain.candidates.entries()) {
+      const { digest } = candidate
       if (i === newest) hits = await histories.find(tenant, digests.slice(newest))
       const hit = hits.get(digest)
       if (hit === undefined) continue
@@ -50,7 +51,7 @@ export class PrefixSearch {
       }
       const session = await find(tenant, hit.sessionId)
       if (session === undefined) continue
-      session.continuedFrom(digest)
+      session.continuedFrom(candidate)
       return { kind: 'one', session }
     }
     return undefined

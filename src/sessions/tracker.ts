@@ -8,7 +8,7 @@ import { randomId, sessionKey } from '../base/ids.ts'
 import { withNewestFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import type { Page, PageRequest, SaveOutcome, Store } from '../base/store.ts'
-import { behindWindowMark, type Chain } from './chain.ts'
+import { behindWindowMark, type Chain, type ReplyBoundary } from './chain.ts'
 import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
@@ -17,7 +17,7 @@ import { NewSessions, type Opener } from './new-sessions.ts'
 import { type PrefixMatch, PrefixSearch } from './prefix-search.ts'
 import { SessionCache } from './session-cache.ts'
 
-/** Boundaries kept per session, up to three a turn (see TurnMemory): a regenerated or edited late turn still finds its branch. */
+/** Boundaries kept per session of each rank, up to three a turn (see TurnMemory): an edited or regenerated turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
 /** Traces dropped at once: others have their turn between. */
 const EXPIRED_AT_ONCE = 500
@@ -223,7 +223,7 @@ export class SessionTracker {
    */
   async save(
     session: LiveSession,
-    digests: readonly string[],
+    replies: readonly ReplyBoundary[],
     responseIds: readonly string[] = [],
     mayWait = false,
   ): Promise<void> {
@@ -231,11 +231,11 @@ export class SessionTracker {
     if (session.ended || session.temporary) return
     const { tenant, id, baseWindow } = session.record
     const expiresAt = now() + boundaryTtlMs
+    const digests = replies.map(({ digest }) => digest)
     const branch = session.takeBranch(digests)
-    const branches =
-      branch === undefined ? [] : baseWindow === undefined ? [branch] : [branch, behindWindowMark(branch)]
+    const kept = [...branchOf(branch, baseWindow !== undefined), ...replies]
     const trace = {
-      boundaries: [...branches, ...digests].map((digest): Boundary => ({ digest, tenant, sessionId: id, expiresAt })),
+      boundaries: kept.map(({ digest, rank }): Boundary => ({ digest, tenant, sessionId: id, expiresAt, rank })),
       keepBoundaries: KEEP_BOUNDARIES,
       mayWait,
       responses: responseIds.map((response) => ({ id: response, expiresAt: now() + responseTtlMs })),
@@ -364,6 +364,12 @@ export class SessionTracker {
     this.#sessions.set(key, session)
     return session
   }
+}
+
+/** What is kept beside the newest: where a turn went on from, and that its session stands behind a window. */
+function branchOf(branch: ReplyBoundary | undefined, isBehindWindow: boolean): readonly ReplyBoundary[] {
+  if (branch === undefined) return []
+  return isBehindWindow ? [branch, { ...branch, digest: behindWindowMark(branch.digest) }] : [branch]
 }
 
 function storeIsAway(error: unknown): boolean {

@@ -5,6 +5,7 @@
 //   known                    the tenant is listed                       usage           hash: windows, bytes, pinned
 //   choices                  what it has chosen for itself
 //   s:ID  sb:ID  sr:ID       session, its boundaries, its responses     sessions        sorted set by last turn
+//   sk:ID                    its boundaries of the ranks above 0: apart, since a cwm before them keeps to its own list and trims that
 //   idle:lasting  :passing   the same by what ends them: named or behind a window, and all others
 //   b:DIGEST  r:ID           boundary, response: whose, until when      expiries        sorted set of both by expiry
 //   ls:LINEAGE  lw:LINEAGE   sets: its sessions, its windows            gone:LINEAGE    it is retired
@@ -63,6 +64,9 @@ export class TenantKeys {
   }
   boundariesOf(sessionId: string) {
     return `${this.#root}sb:${sessionId}`
+  }
+  rankedBoundariesOf(sessionId: string) {
+    return `${this.#root}sk:${sessionId}`
   }
   responsesOf(sessionId: string) {
     return `${this.#root}sr:${sessionId}`

@@ -16,23 +16,25 @@ type Lead = readonly [sessionId: string | null, expiresAt: number]
 const graceMs = 3_600_000
 const dropsAtOnce = 500
 
+/** The boundaries of a session by rank, oldest first. */
+type ByRank = Map<number, string[]>
+
 /** Adds to `tx` what a turn leaves. `session` is the one that `tx` stores. */
 export async function writeTraces(rows: RedisRows, tx: Transaction, session: SessionRecord, trace: TurnTrace) {
   const keys = rows.keysOf(session.tenant)
   const at = session.lastTurnAt
   const boundaries = [...new Map(trace.boundaries.map((boundary) => [boundary.digest, boundary])).values()]
-  const listKey = keys.boundariesOf(session.id)
   const leadKeys = boundaries.map(({ digest }) => keys.boundary(digest))
-  const [list = null, ...leads] = await rows.getAll([listKey, ...leadKeys])
+  const [list = null, ranked = null, ...leads] = await rows.getAll([
+    keys.boundariesOf(session.id),
+    keys.rankedBoundariesOf(session.id),
+    ...leadKeys,
+  ])
 
-  const own = new Set(list === null ? [] : jsonInBytes<string[]>(list)) // oldest first
+  const own = byRank(list, ranked)
   const next = boundaries.map((boundary, n) => ({ ...boundary, lead: leadAfter(leads[n] ?? null, boundary, at) }))
-  for (const { digest, lead } of next) {
-    own.delete(digest)
-    if (lead[0] !== null) own.add(digest)
-  }
-  const kept = [...own].slice(-trace.keepBoundaries)
-  const dropped = [...own].slice(0, own.size - kept.length)
+  const rankOf = new Map(next.map(({ digest, lead, rank = 0 }) => [digest, lead[0] === null ? undefined : rank]))
+  const { kept, dropped } = trimmed(own, rankOf, trace.keepBoundaries)
   for (const [n, { digest, lead }] of next.entries()) {
     tx.expect(keys.boundary(digest), leads[n])
     if (!dropped.includes(digest)) writeLead(tx, keys, `b:${digest}`, lead, at)
@@ -44,8 +46,18 @@ export async function writeTraces(rows: RedisRows, tx: Transaction, session: Ses
     session.id,
     dropped.map((digest) => `b:${digest}`),
   )
-  tx.expect(listKey, list)
-  tx.write('SET', listKey, toJson(kept))
+  tx.expect(keys.boundariesOf(session.id), list)
+  tx.write('SET', keys.boundariesOf(session.id), toJson(kept.get(0) ?? []))
+  const higher = [...kept].filter(([rank]) => rank > 0)
+  const expiresAt = Math.max(0, ...boundaries.map((boundary) => ((boundary.rank ?? 0) > 0 ? boundary.expiresAt : 0)))
+  // Few turns leave any, and no other turn touches them.
+  if (expiresAt > 0) {
+    tx.expect(keys.rankedBoundariesOf(session.id), ranked)
+    const lives = Math.max(expiresAt - at, 0) + graceMs
+    tx.write('SET', keys.rankedBoundariesOf(session.id), toJson(higher), 'PX', lives)
+    const others = higher.flatMap(([, digests]) => digests.filter((digest) => !rankOf.has(digest)))
+    await putOff(rows, tx, keys, session.id, others, expiresAt, at)
+  }
 
   for (const { id, expiresAt } of trace.responses ?? []) {
     writeLead(tx, keys, `r:${id}`, [session.id, expiresAt], at)
@@ -54,18 +66,68 @@ export async function writeTraces(rows: RedisRows, tx: Transaction, session: Ses
   if ((trace.responses ?? []).length > 0) tx.write('ZREMRANGEBYSCORE', keys.responsesOf(session.id), '-inf', at)
 }
 
+function byRank(list: Buffer | null, ranked: Buffer | null): ByRank {
+  const held: ByRank = new Map(ranked === null ? [] : jsonInBytes<[number, string[]][]>(ranked))
+  return held.set(0, list === null ? [] : jsonInBytes<string[]>(list))
+}
+
+/** `rankOf`: the digests that are the newest now, and their rank; undefined: nobody's alone. */
+function trimmed(own: ByRank, rankOf: ReadonlyMap<string, number | undefined>, keep: number) {
+  const kept: ByRank = new Map()
+  for (const [rank, digests] of own) {
+    const others = digests.filter((digest) => !rankOf.has(digest))
+    kept.set(rank, others)
+  }
+  for (const [digest, rank] of rankOf) {
+    if (rank !== undefined) kept.set(rank, [...(kept.get(rank) ?? []), digest])
+  }
+  const over: string[] = []
+  for (const [rank, digests] of kept) {
+    over.push(...digests.slice(0, Math.max(0, digests.length - keep)))
+    kept.set(rank, digests.slice(-keep))
+  }
+  // A cwm that knows no ranks may have listed one of a higher rank among the others.
+  const stays = new Set([...kept.values()].flat())
+  return { kept, dropped: over.filter((digest) => !stays.has(digest)) }
+}
+
+/** Puts off the expiry of boundaries that still lead to this session alone. */
+async function putOff(
+  rows: RedisRows,
+  tx: Transaction,
+  keys: TenantKeys,
+  sessionId: string,
+  digests: readonly string[],
+  expiresAt: number,
+  at: number,
+) {
+  const leads = await rows.getAll(digests.map((digest) => keys.boundary(digest)))
+  for (const [n, digest] of digests.entries()) {
+    const raw = leads[n] ?? null
+    const lead = raw === null ? undefined : jsonInBytes<Lead>(raw)
+    if (lead === undefined || lead[0] !== sessionId || lead[1] <= at || lead[1] >= expiresAt) continue
+    tx.expect(keys.boundary(digest), raw)
+    writeLead(tx, keys, `b:${digest}`, [sessionId, expiresAt], at)
+  }
+}
+
 /** Adds to `tx` the end of all that leads to a session. */
 export async function dropTraces(rows: RedisRows, tx: Transaction, tenant: string, sessionId: string): Promise<void> {
   const keys = rows.keysOf(tenant)
-  const list = await rows.get(keys.boundariesOf(sessionId))
+  const [list = null, ranked = null] = await rows.getAll([
+    keys.boundariesOf(sessionId),
+    keys.rankedBoundariesOf(sessionId),
+  ])
   const responses = await rows.texts('ZRANGE', keys.responsesOf(sessionId), 0, -1)
-  const digests = list === null ? [] : jsonInBytes<string[]>(list)
+  const digests = [...byRank(list, ranked).values()].flat()
   await dropOwn(rows, tx, keys, sessionId, [
     ...digests.map((digest) => `b:${digest}`),
     ...responses.map((id) => `r:${id}`),
   ])
   tx.expect(keys.boundariesOf(sessionId), list)
   tx.write('DEL', keys.boundariesOf(sessionId))
+  tx.expect(keys.rankedBoundariesOf(sessionId), ranked)
+  tx.write('DEL', keys.rankedBoundariesOf(sessionId))
   tx.write('DEL', keys.responsesOf(sessionId))
 }
 

@@ -6,8 +6,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { until, within } from '../../test/support/deadline.ts'
 import { RedisServer, skipsRedis } from '../../test/support/redis-server.ts'
 import { silentLogger } from '../base/logger.ts'
+import type { Boundary } from '../base/records.ts'
 import type { Store, StoreChange } from '../base/store.ts'
-import { aBoundary, anOrder, aSession, aTurn, aWindow, noon, someContent } from './contract/sample-records.ts'
+import { aBoundary, anOrder, aSession, aTurn, aWindow, noon, putTurn, someContent } from './contract/sample-records.ts'
 import { describeStoreContract } from './contract/store-contract.ts'
 import { openRedisStore, type RedisOptions } from './redis.ts'
 import { Sealer } from './seal.ts'
@@ -84,7 +85,11 @@ describe.skipIf(skipsRedis)('on one server', () => {
     const before = (await dump()).split('\n')
     await store.saveTurn(
       aSession(),
-      { boundaries: [aBoundary()], keepBoundaries: 4, responses: [{ id: 'r-1', expiresAt: noon + 10 }] },
+      {
+        boundaries: [aBoundary(), aBoundary({ digest: 'digest-8', rank: 1 })],
+        keepBoundaries: 4,
+        responses: [{ id: 'r-1', expiresAt: noon + 10 }],
+      },
       true,
     )
     await store.reserveWindow(aWindow({ tags: ['a'], parent: 'before' }), someContent())
@@ -96,6 +101,27 @@ describe.skipIf(skipsRedis)('on one server', () => {
 
     const after = (await dump()).split('\n')
     expect(after.filter((line) => line.includes('acme') && !before.includes(line))).toEqual([])
+  })
+
+  // A proxy of the version before reads `sb:ID` alone, keeps its newest 24 digests, and drops those that fall out of it.
+  it('keeps boundaries of the ranks above 0 where a proxy that knows no ranks neither looks nor trims', async () => {
+    const store = await openAt(server.url)
+    const save = (boundaries: Boundary[]) => putTurn(store, aSession(), boundaries, 2)
+    await save([aBoundary({ digest: 'first', rank: 9 }), aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })])
+    const client = new Redis({ port: server.port })
+    const list = 'cwm:{t:acme}:sb:session-1'
+    expect(JSON.parse((await client.get(list)) ?? '')).toEqual(['a', 'b'])
+
+    // As that version lists a reply that it was told of again.
+    await client.set(list, JSON.stringify(['first', 'a', 'b']))
+    client.disconnect()
+    await save([aBoundary({ digest: 'c' })])
+
+    expect([...(await store.findBoundaries('acme', ['first', 'a', 'b', 'c'], noon)).keys()].sort()).toEqual([
+      'b',
+      'c',
+      'first',
+    ])
   })
 
   it('has Redis drop boundaries and responses that no sweep came to, and sessions never', async () => {

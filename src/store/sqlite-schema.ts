@@ -284,6 +284,12 @@ export const migrations: readonly string[] = [
     choices TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // 6: boundaries of a long history make room for those of their own rank alone. A column that is added comes last, so nothing is rewritten.
+  `
+  ALTER TABLE boundaries ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX boundaries_of_session;
+  CREATE INDEX boundaries_of_session ON boundaries (tenant, session_id, rank, seq);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

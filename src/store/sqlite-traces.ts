@@ -17,13 +17,17 @@ export interface TraceWriter {
 export function traceWriter(db: SqliteDatabase): TraceWriter {
   const sql = db.prepareAll({
     // By a higher `seq` it becomes the session's newest. What another session holds, or nobody alone, is nobody's alone until it expires.
-    put: `INSERT INTO boundaries (tenant, digest, session_id, expires_at) VALUES (?1, ?2, ?3, ?4)
+    put: `INSERT INTO boundaries (tenant, digest, session_id, expires_at, rank) VALUES (?1, ?2, ?3, ?4, ?6)
       ON CONFLICT (tenant, digest) DO UPDATE SET
         seq = (SELECT max(seq) + 1 FROM boundaries),
+        rank = ?6,
         session_id = CASE WHEN session_id = ?3 OR expires_at <= ?5 THEN ?3 END,
         expires_at = CASE WHEN session_id = ?3 OR expires_at <= ?5 THEN ?4 ELSE max(expires_at, ?4) END`,
-    trim: `DELETE FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND seq <= (
-      SELECT seq FROM boundaries WHERE tenant = ?1 AND session_id = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)`,
+    trim: `DELETE FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND rank = ?4 AND seq <= (
+      SELECT seq FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND rank = ?4
+      ORDER BY seq DESC LIMIT 1 OFFSET ?3)`,
+    putOff: `UPDATE boundaries SET expires_at = ?3
+      WHERE tenant = ?1 AND session_id = ?2 AND rank > 0 AND expires_at < ?3 AND expires_at > ?4`,
     dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ?',
     putResponse: 'INSERT OR REPLACE INTO responses (tenant, id, session_id, expires_at) VALUES (?, ?, ?, ?)',
     dropResponses: 'DELETE FROM responses WHERE tenant = ? AND session_id = ?',
@@ -31,11 +35,14 @@ export function traceWriter(db: SqliteDatabase): TraceWriter {
 
   return {
     write({ tenant, id, lastTurnAt }, { boundaries, keepBoundaries, responses = [] }) {
-      for (const { digest, expiresAt } of boundaries) {
+      const ranks = new Set<number>()
+      for (const { digest, expiresAt, rank = 0 } of boundaries) {
         // The turn's own time: what had expired by then makes nobody ambiguous.
-        sql.put.run(tenant, digest, id, expiresAt, lastTurnAt)
+        sql.put.run(tenant, digest, id, expiresAt, lastTurnAt, rank)
+        if (rank > 0) sql.putOff.run(tenant, id, expiresAt, lastTurnAt)
+        ranks.add(rank)
       }
-      if (boundaries.length > 0) sql.trim.run(tenant, id, keepBoundaries)
+      for (const rank of ranks) sql.trim.run(tenant, id, keepBoundaries, rank)
       for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
     },
     dropOf(tenant, sessionId) {

@@ -60,7 +60,7 @@ function replyOf(exchange: Exchange): Reply {
 /** Whether the next request is found to continue what was delivered before it. */
 function isRecognised(exchange: Exchange, text = replyOf(exchange)[exchange.stream ? 'streamed' : 'whole']): boolean {
   const { dialect, requests } = exchange
-  const boundary = chain(dialect, requests[0]).boundary(observed(dialect, text))
+  const boundary = chain(dialect, requests[0]).boundary(observed(dialect, text))?.digest
   return chain(dialect, requests[1]).candidates.some(({ digest }) => digest === boundary)
 }
 

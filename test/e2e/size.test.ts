@@ -221,7 +221,7 @@ describe('a turn that the limit leaves no room for', () => {
           return { json, chain, outgoing: outgoingOf(json, chatRules, undefined, undefined), windowTokens: 0 }
         }
         const first = turnOf(messages)
-        const boundary = first.chain.boundary([answer])
+        const boundary = first.chain.boundary([answer])?.digest
         const tokens = (await countOf({ ...prompt, messages })) + upperTokens({ messages: [answer], shaping: {} })
         sizes.note(boundary === undefined ? [] : [boundary], { tokens, shape: shapeOf(first.outgoing, undefined) })
         const all = [...messages, answer, ...own]

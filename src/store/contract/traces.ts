@@ -159,6 +159,59 @@ export function describeBoundaries(subject: Subject): void {
         ]),
       )
     })
+
+    it('keeps the newest of each rank, none of which makes room for another rank', async () => {
+      const leave = (digest: string, rank: number) => putTurn(store, aSession(), [aBoundary({ digest, rank })], 2)
+      for (const [digest, rank] of [
+        ...[
+          ['first', 9],
+          ['8', 1],
+          ['16', 1],
+          ['24', 1],
+        ],
+        ...[
+          ['a', 0],
+          ['64', 2],
+          ['b', 0],
+          ['c', 0],
+        ],
+      ] as [string, number][]) {
+        await leave(digest, rank)
+      }
+
+      const hits = await store.findBoundaries('acme', ['first', '8', '16', '24', '64', 'a', 'b', 'c'], noon)
+
+      expect([...hits.keys()].sort()).toEqual(['16', '24', '64', 'b', 'c', 'first'])
+    })
+
+    it('moves a boundary to the rank under which it is saved again', async () => {
+      await putTurn(store, aSession(), [aBoundary({ digest: 'a' })], 1)
+      await putTurn(store, aSession(), [aBoundary({ digest: 'a', rank: 1 })], 1)
+      await putTurn(store, aSession(), [aBoundary({ digest: 'b' }), aBoundary({ digest: 'c', rank: 2 })], 1)
+
+      expect([...(await store.findBoundaries('acme', ['a', 'b', 'c'], noon)).keys()].sort()).toEqual(['a', 'b', 'c'])
+    })
+
+    it('puts off the expiry of all ranks above 0 with each turn that leaves one, but revives nothing', async () => {
+      const leave = (digest: string, rank: number, expiresAt: number, lastTurnAt = noon) =>
+        putTurn(store, aSession({ lastTurnAt }), [aBoundary({ digest, rank, expiresAt })], 4)
+      await leave('first', 9, noon + 10)
+      await leave('plain', 0, noon + 10)
+      await leave('over', 2, noon + 2)
+
+      await leave('next', 1, noon + 30, noon + 5)
+
+      const hits = await store.findBoundaries('acme', ['first', 'plain', 'over', 'next'], noon + 20)
+      expect([...hits.keys()].sort()).toEqual(['first', 'next'])
+    })
+
+    it('drops the boundaries of every rank with their session', async () => {
+      await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b', rank: 1 })])
+
+      await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
+
+      expect((await store.findBoundaries('acme', ['a', 'b'], noon)).size).toBe(0)
+    })
   })
 }
 
