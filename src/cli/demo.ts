@@ -1,7 +1,8 @@
 // `cwm demo`: the main job on a simulated engine, in one go. Two sessions, freeze, restart of everything, thaw, receipt.
 // Every figure that it prints was measured in this run.
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, startApp } from '../app.ts'
@@ -22,6 +23,8 @@ export async function runDemo(keep: boolean): Promise<void> {
     'The engine of this demo is a SIMULATOR of vLLM + LMCache: no model, no GPU. Proxy, store and protocol are the real ones; every figure is measured now.',
   )
   const dataDir = await mkdtemp(join(tmpdir(), 'cwm-demo-'))
+  // Also where the reader of standard output leaves in between, which ends the process.
+  process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
   const sim = await startSim({ ...SPEEDS, maxModelLen: 16_384 })
   let app: App | undefined
   try {
@@ -40,7 +43,6 @@ export async function runDemo(keep: boolean): Promise<void> {
   } finally {
     await app?.close()
     await sim.close()
-    await rm(dataDir, { recursive: true, force: true })
   }
 }
 

@@ -2,14 +2,16 @@
 
 import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
-import { variableOf } from '../config/load.ts'
+import { SettingsError, variableOf } from '../config/load.ts'
 import { defaultOf, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
 import { version } from '../version.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
+import { UsageError } from './client/rest.ts'
 import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { runKey } from './key.ts'
 import { addMcp } from './mcp.ts'
+import { endQuietlyWithReader } from './quiet-end.ts'
 import { addSessions } from './sessions.ts'
 import { addWindows } from './windows.ts'
 
@@ -22,6 +24,9 @@ export function createProgram(): Command {
     .version(version)
     // Commands that are added from here on inherit it.
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.usage))
+    .hook('preAction', (_, command) => {
+      if (command.name() !== 'serve') endQuietlyWithReader()
+    })
 
   const serve = program
     .command('serve')
@@ -105,8 +110,9 @@ async function run(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    if (!(error instanceof CwmError)) throw error
+    if (!(error instanceof CwmError || error instanceof UsageError)) throw error
     console.error(`cwm: ${error.message}`)
-    process.exitCode = 1
+    const isUsage = error instanceof UsageError || error instanceof SettingsError
+    process.exitCode = isUsage ? exitCodes.usage : exitCodes.refused
   }
 }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
 import type { Running } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
-import { RefusedError, UsageError } from './client/rest.ts'
+import { UsageError } from './client/rest.ts'
 
 /** Writes to `output`, or to NAME.cwm.json. A file appears whole or not at all, and replaces another only with `force`. */
 export async function saveExport(
@@ -18,8 +18,8 @@ export async function saveExport(
   if (isFile && force !== true && (await exists(output)))
     throw new UsageError(`${output} is there already: --force replaces it`)
   await progress(`exporting ${name}`, async () => {
-    const { body } = await rest.send(`${windowPath(name)}/export`, { signal })
-    if (body === null) throw new RefusedError(502, '')
+    const { body, headers, status } = await rest.send(`${windowPath(name)}/export`, { signal })
+    if (body === null || headers.get('content-disposition')?.includes('.cwm.json') !== true) throw rest.isNotCwm(status)
     const source = Readable.fromWeb(body as ReadableStream<Uint8Array>)
     if (isFile) await writeWhole(output, source)
     else await pipeline(source, process.stdout, { end: false })

@@ -19,6 +19,13 @@ export function unknownVariables(environment: Readonly<Record<string, string | u
   return Object.keys(environment).filter((name) => name.startsWith('CWM_') && !known.has(name))
 }
 
+/** What a setting's value is was wrong, wherever it came from. */
+export class SettingsError extends CwmError {
+  constructor(message: string, options: { param?: string; cause?: unknown } = {}) {
+    super('CONFIG', message, options)
+  }
+}
+
 export interface SettingSources {
   /** By setting name, from the command line; undefined ones do not count. */
   readonly flags: Readonly<Record<string, unknown>>
@@ -27,7 +34,7 @@ export interface SettingSources {
   readonly file: string | undefined
 }
 
-/** Throws `CONFIG`, with every fault in its message: which setting, where it came from, what it must be. */
+/** Throws `SettingsError` (`CONFIG`), with every fault in its message: which setting, where it came from, what it must be. */
 export async function loadSettings({ flags, environment, file }: SettingSources): Promise<Settings> {
   const fromFile = file === undefined ? {} : await readSettingsFile(file)
   const merged: Record<string, unknown> = { ...fromFile }
@@ -58,7 +65,7 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
     const from = origin.get(name)
     return [`${issue.path.join('.')}: ${issue.message}${from === undefined ? '' : ` (${from})`}`]
   })
-  throw new CwmError('CONFIG', `the settings are wrong:\n  ${faults.join('\n  ')}`)
+  throw new SettingsError(`the settings are wrong:\n  ${faults.join('\n  ')}`)
 }
 
 async function readSettingsFile(file: string): Promise<Record<string, unknown>> {
@@ -66,15 +73,15 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new CwmError('CONFIG', `the settings file ${file} cannot be read`, { param: 'config', cause })
+    throw new SettingsError(`the settings file ${file} cannot be read`, { param: 'config', cause })
   }
   const { value, fault } = parseYaml(text)
   if (fault !== undefined) {
-    throw new CwmError('CONFIG', `the settings file ${file} is not valid YAML: ${fault}`, { param: 'config' })
+    throw new SettingsError(`the settings file ${file} is not valid YAML: ${fault}`, { param: 'config' })
   }
   if (value === null || value === undefined) return {}
   if (typeof value !== 'object' || Array.isArray(value)) {
-    throw new CwmError('CONFIG', `the settings file ${file} must hold settings by name`, { param: 'config' })
+    throw new SettingsError(`the settings file ${file} must hold settings by name`, { param: 'config' })
   }
   // `port:` with nothing behind it is not given, as an empty variable is not.
   return Object.fromEntries(Object.entries(value).filter(([, setting]) => setting !== null))

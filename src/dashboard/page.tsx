@@ -45,6 +45,11 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
         cwm does not answer. What you see is what it said last; it is asked again every ten seconds.
       </div>
       <main>
+        {loggedIn ? null : (
+          <p class="quiet">
+            You see the sessions and windows of requests without an API key. Those of a key: <q>Use an API key</q>.
+          </p>
+        )}
         <section id="summary" aria-label="What is held" hx-get="/cwm/ui/summary" hx-trigger="refresh from:body">
           <Summary tenant={tenant} />
         </section>

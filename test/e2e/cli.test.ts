@@ -1,6 +1,9 @@
 // The commands that call a running cwm, as processes: what they print for people, for programs, and when they are refused.
 
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -176,6 +179,26 @@ describe('cwm windows', () => {
   })
 })
 
+describe('a list without a key', () => {
+  const whose = (things: string) =>
+    `showing ${things} of requests without an API key; give a key with CWM_API_KEY or --api-key-file\n`
+
+  it.each(['windows', 'sessions'])('says whose %s these are where there are none', async (things) => {
+    const elsewhere = await startStack()
+    await frozenSession(elsewhere.url, { headers: { authorization: 'Bearer somebody' } })
+    const env = { CWM_URL: elsewhere.url }
+
+    const without = await cwm(`${things} list`, { env })
+    const asJson = await cwm(`${things} list --json`, { env })
+    const withKey = await cwm(`${things} list`, { env: { ...env, CWM_API_KEY: 'nobody' } })
+    await elsewhere.close()
+
+    expect(without).toMatchObject({ out: '', err: `${whose(things)}no ${things}\n`, ended: 0 })
+    expect(asJson).toMatchObject({ err: '', ended: 0 })
+    expect(withKey.err).toBe(`no ${things}\n`)
+  })
+})
+
 describe('cwm sessions', () => {
   it('lists how full each is', async () => {
     const { out } = await cwm('sessions list')
@@ -183,6 +206,66 @@ describe('cwm sessions', () => {
     const line = out.split('\n').find((one) => one.startsWith('ann\t'))
     expect(line).toMatch(/^ann\t1\t\d+\t8192\t\d+%\t/)
   })
+})
+
+describe('a reader that goes away', () => {
+  it.each(['demo', 'key', 'serve --help', 'windows list', 'windows show first', 'sessions list'])(
+    'ends cwm %s quietly',
+    async (words) => {
+      const command = new CliProcess(built, words.split(' '), { env: { CWM_URL: stack.url }, input: '' })
+      command.child.stdout?.destroy()
+
+      const { err, ended } = await command.result(30_000)
+
+      expect(err).not.toMatch(/EPIPE|^\s+at /m)
+      expect(ended).toBe(0)
+    },
+  )
+})
+
+describe('what answers but is not cwm', () => {
+  const answers: [what: string, status: number, type: string, body: string][] = [
+    ['a page', 404, 'text/html', '<h1>Not Found</h1>'],
+    ['an engine', 404, 'application/json', '{"detail":"Not Found"}'],
+    ['an API with errors like ours', 401, 'application/json', '{"error":{"message":"no","code":"invalid_api_key"}}'],
+    ['a page for every path', 200, 'text/html', '<h1>Hello</h1>'],
+    ['JSON for every path', 200, 'application/json', '{"status":"ok"}'],
+  ]
+  const commands = [
+    'windows list',
+    'windows show x',
+    'windows freeze x --session s',
+    'windows thaw x',
+    'windows clone x y',
+    'windows delete x --yes',
+    'windows export x --output -',
+    'sessions list',
+    'sessions show x',
+    'sessions end x --yes',
+    'chat',
+  ]
+
+  it.each(answers)(
+    'is told, with 3: %s',
+    async (_, status, type, body) => {
+      const other = createServer((_request, response) => {
+        response.writeHead(status, { 'content-type': type }).end(body)
+      }).listen(0, '127.0.0.1')
+      await once(other, 'listening')
+      const { port } = other.address() as AddressInfo
+      const env = { CWM_URL: `http://127.0.0.1:${port}` }
+
+      const asked = status === 200 ? commands : commands.slice(0, 1)
+      const ends = await Promise.all(asked.map((words) => cwm(words, { env })))
+      other.close()
+
+      for (const [index, { out, err, ended }] of ends.entries()) {
+        expect([asked[index], ended, out]).toEqual([asked[index], 3, ''])
+        expect(err).toContain(`what answers at ${env.CWM_URL} is not cwm (HTTP ${status})`)
+      }
+    },
+    60_000,
+  )
 })
 
 describe('a command that cannot do its work', () => {
@@ -234,6 +317,12 @@ describe('a command that cannot do its work', () => {
     ['windows list --api-key-file nowhere', /the key's file nowhere cannot be read: ENOENT/],
     ['windows import nowhere', /nowhere cannot be read: ENOENT/],
     ['chat --json', /a chat has no JSON/],
+    ['key bad/name', /a key's name is a letter or digit/],
+    // One fault, one line.
+    ['serve --upstream 127.0.0.1:8000', /^cwm: the settings are wrong:\n {2}upstream: must begin with .*\n$/],
+    ['serve --upstream nonsense', /^cwm: the settings are wrong:\n {2}upstream: must begin with .*\n$/],
+    ['doctor --upstream http://', /^cwm: the settings are wrong:\n {2}upstream: .*\n$/],
+    ['serve --config nowhere', /the settings file nowhere cannot be read/],
   ])('is told its fault and ends with 2: %s', async (words, fault) => {
     const { out, err, ended } = await cwm(words, { env: coloured })
 

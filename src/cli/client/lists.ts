@@ -51,15 +51,22 @@ export async function listAll<T>(
   }
 }
 
-/** Shows it as a table; beside it, that there is nothing or that there is more. */
+/**
+ * Shows it as a table; beside it, that there is nothing or that there is more. Without a key it says whose list this is, but not to a
+ * program that reads a list with something in it.
+ */
 export function showPage<T>(
-  { screen, show, json }: Running,
+  { rest, screen, show, json }: Running,
   page: Page<T>,
   columns: readonly Column<T>[],
   things: string,
 ): void {
   show(page, ({ data }) => (data.length === 0 ? [] : tableOf(screen, columns, data)))
   if (json) return
-  if (page.data.length === 0) screen.tell(`no ${things}`)
+  const isEmpty = page.data.length === 0
+  if (!rest.hasKey && (isEmpty || screen.isTerminal)) {
+    screen.tell(`showing ${things} of requests without an API key; give a key with CWM_API_KEY or --api-key-file`)
+  }
+  if (isEmpty) screen.tell(`no ${things}`)
   else if (page.next_cursor !== undefined) screen.tell(`there are more: --all, or --cursor ${page.next_cursor}`)
 }

@@ -1,7 +1,8 @@
 // REST of a running cwm, as the commands call it: where it is, who asks, and what its refusals say. Shapes of answers are those of api/wire.ts.
 
 import { readFile } from 'node:fs/promises'
-import { isObject, parseJson } from '../../base/json.ts'
+import { errorTable } from '../../base/errors.ts'
+import { isObject, type JsonObject, parseJson } from '../../base/json.ts'
 
 export interface ConnectionOptions {
   /** Base URL of the running cwm; a trailing `/v1`, as SDKs have it, is taken off. Default: `CWM_URL`, then `http://127.0.0.1:8787`. */
@@ -26,7 +27,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** Nobody answered at the address. */
+/** Nobody answered at the address, or something that is not cwm. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError'
 }
@@ -53,6 +54,11 @@ export interface Call {
 export class Rest {
   readonly url: string
   readonly #headers: Readonly<Record<string, string>>
+
+  /** Whether it asks with an API key: without one it sees what was done without one. */
+  get hasKey(): boolean {
+    return this.#headers.authorization !== undefined
+  }
 
   constructor(url: string, headers: Readonly<Record<string, string>>) {
     this.url = url
@@ -83,16 +89,23 @@ export class Rest {
       call.signal?.throwIfAborted()
       throw new UnreachableError(`nothing answers at ${this.url} (${causeOf(thrown)})`, { cause: thrown })
     }
-    if (!response.ok) throw new RefusedError(response.status, await response.text())
-    return response
+    if (response.ok) return response
+    const text = await response.text()
+    if (isRefusalOfCwm(response, text)) throw new RefusedError(response.status, text)
+    throw this.isNotCwm(response.status)
   }
 
-  /** The answer's JSON. Throws as `send`, and `UnreachableError` for an answer that is not JSON: something else than cwm is there. */
+  /** The answer's JSON. Throws as `send`, and `UnreachableError` for an answer of something else than cwm. */
   async json<T>(path: string, call: Call = {}): Promise<T> {
     const response = await this.send(path, call)
     const value = parseJson(await response.text())
-    if (isObject(value)) return value as T
-    throw new UnreachableError(`what answers at ${this.url} is not cwm`)
+    if (isObject(value) && isAnswerOfCwm(value)) return value as T
+    throw this.isNotCwm(response.status)
+  }
+
+  /** For an answer that cwm would not give. */
+  isNotCwm(status: number): UnreachableError {
+    return new UnreachableError(`what answers at ${this.url} is not cwm (HTTP ${status})`)
   }
 }
 
@@ -120,6 +133,22 @@ async function keyIn(file: string): Promise<string> {
   const key = text.trim()
   if (/^\S+$/.test(key)) return key
   throw new UsageError(`${file} must hold one API key and nothing else`)
+}
+
+const codes = new Set(Object.keys(errorTable).map((code) => code.toLowerCase()))
+
+/** By its headers, which a turn's refusal by the engine has too, or by its code. */
+function isRefusalOfCwm({ headers }: Response, body: string): boolean {
+  if (headers.has('x-cwm-request-id')) return true
+  const value = parseJson(body)
+  const error = isObject(value) ? value.error : undefined
+  return isObject(error) && typeof error.code === 'string' && codes.has(error.code)
+}
+
+/** Whether it has what every answer that a command asks for has: a list, or a thing with a name. */
+function isAnswerOfCwm(answer: JsonObject): boolean {
+  const { data, name, id, window } = answer
+  return Array.isArray(data) || [name, id].some((text) => typeof text === 'string') || window !== undefined
 }
 
 function causeOf(thrown: unknown): string {

@@ -20,17 +20,10 @@ const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yel
 
 export type Style = keyof typeof codes
 
-/**
- * The process's own. `NO_COLOR` (https://no-color.org) turns colours off, `FORCE_COLOR` turns them on where there is no terminal.
- * A reader of standard output that goes away (`| head`) ends the process quietly, as it ends other programs.
- */
+/** The process's own. `NO_COLOR` (https://no-color.org) turns colours off, `FORCE_COLOR` turns them on where there is no terminal. */
 export function processScreen(): Screen {
   const { stdout, stderr, stdin, env } = process
   const coloured = wantsColour(env, stdout)
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit()
-    throw error
-  })
   return {
     isTerminal: stdout.isTTY === true,
     isInteractive: stdin.isTTY === true && stderr.isTTY === true,
