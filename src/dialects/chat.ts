@@ -18,10 +18,14 @@ import {
 } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
+/** More parts than a body may hold values by default are numbers, which no engine takes: they are not worth a frame each. */
+export const MANY_PARTS = 100_000
+
 /** `content` as frames: a string and a list with one text part are the same words, and so is a refusal. Empty content is no content. */
 export function canonicalContent(content: JsonValue | undefined, textTypes: readonly string[]): string {
   if (typeof content === 'string') return content === '' ? '' : frame('t', content)
   if (!Array.isArray(content)) return content === null || content === undefined ? '' : frame('j', stableJson(content))
+  if (content.length > MANY_PARTS) return frame('j', stableJson(content))
   return content
     .map((part: JsonValue) => {
       if (typeof part === 'string') return frame('t', part)

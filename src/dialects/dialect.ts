@@ -86,8 +86,22 @@ export function stableArguments(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return '{}'
   if (typeof value !== 'string') return write(value, true, 0) ?? '"too deep"'
   if (value.trim() === '') return '{}'
+  if (isIntricate(value)) return value
   const parsed = parseJson(value)
   return (parsed === undefined ? undefined : write(parsed, true, 0)) ?? value
+}
+
+const INTRICATE_CHARACTERS = 32 * 1024
+const INTRICATE_LISTS = 5_000
+
+/** What stands in a string is no value of the body, so nothing has counted it: text with so many objects and lists is compared as it is. */
+function isIntricate(text: string): boolean {
+  if (text.length < INTRICATE_CHARACTERS) return false
+  let left = INTRICATE_LISTS
+  for (const mark of ['{', '[', ':']) {
+    for (let at = text.indexOf(mark); at !== -1 && left >= 0; at = text.indexOf(mark, at + 1)) left--
+  }
+  return left < 0
 }
 
 /** Undefined when the value is nested too deep. */
@@ -95,17 +109,28 @@ function write(value: JsonValue | undefined, keepNulls: boolean, depth: number):
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
   // Deeper values come in no request (the proxy refuses them), only in what a model makes up; they must not exhaust the stack.
   if (depth > MAX_DEPTH) return undefined
-  const isList = Array.isArray(value)
-  const members = Object.entries(value as JsonObject)
-  if (!isList) members.sort(([a], [b]) => (a < b ? -1 : 1))
-  const parts: string[] = []
-  for (const [key, member] of members) {
-    if (!isList && !keepNulls && (member === null || member === undefined)) continue
-    const text = write(member, keepNulls, depth + 1)
-    if (text === undefined) return undefined
-    parts.push(isList ? text : `${JSON.stringify(key)}:${text}`)
+  if (Array.isArray(value)) return writeList(value as readonly JsonValue[], keepNulls, depth)
+  let text = ''
+  for (const key of Object.keys(value).sort()) {
+    const member = (value as JsonObject)[key]
+    if (!keepNulls && (member === null || member === undefined)) continue
+    const written = write(member, keepNulls, depth + 1)
+    if (written === undefined) return undefined
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${written}`
   }
-  return isList ? `[${parts.join(',')}]` : `{${parts.join(',')}}`
+  return `{${text}}`
+}
+
+/** A list may hold millions of numbers, which no bound counts: it is written natively where it holds neither list nor object. */
+function writeList(list: readonly JsonValue[], keepNulls: boolean, depth: number): string | undefined {
+  if (!list.some((item) => typeof item === 'object' && item !== null)) return JSON.stringify(list)
+  let text = ''
+  for (const [i, item] of list.entries()) {
+    const written = write(item, keepNulls, depth + 1)
+    if (written === undefined) return undefined
+    text += i === 0 ? written : `,${written}`
+  }
+  return `[${text}]`
 }
 
 /** Claude Code opens its system prompt with a line that changes with each request, and so do gateways that translate it. */

@@ -3,7 +3,7 @@
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
-import { canonicalContent, canonicalPart } from './chat.ts'
+import { canonicalContent, canonicalPart, MANY_PARTS } from './chat.ts'
 import {
   BILLING_HEADER,
   type CanonicalMessage,
@@ -52,9 +52,10 @@ function canonical(message: JsonValue): CanonicalMessage {
   if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
   const role = textOf(message.role) ?? ''
   const content = message.content
-  const text = Array.isArray(content)
-    ? content.map((block: JsonValue) => canonicalBlock(block, role)).join('')
-    : canonicalContent(content, ['text'])
+  const text =
+    Array.isArray(content) && content.length <= MANY_PARTS
+      ? content.map((block: JsonValue) => canonicalBlock(block, role)).join('')
+      : canonicalContent(content, ['text'])
   return { text: frame('r', role) + text, fromModel: role === 'assistant' }
 }
 
