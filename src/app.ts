@@ -300,6 +300,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       beginLineage: (tenant) =>
         lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
       callerOf: (request) => callers.forRest(request),
+      tenants,
       tenantInView: (request) => callers.tenantInView(request),
       listAudit: (tenant, page) => audit.list(tenant, page),
       requireOperator: (request) => callers.requireOperator(request),
@@ -341,6 +342,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         clientStallMs: settings.client_stall_ms,
       },
       stalled: () => metrics.stalledClients.inc(),
+      hasDashboard: settings.dashboard,
       proxy: (request, response) => void proxy.handle(request, response, (incoming) => callers.identify(incoming)),
       api: (request, response) => void apiListener(request, response),
     })

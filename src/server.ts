@@ -8,6 +8,7 @@ import { CwmError } from './base/errors.ts'
 import { isLoopback, loopbackNames } from './base/loopback.ts'
 import { Connections } from './connections.ts'
 import { errorBodyForAll } from './dialects/errors.ts'
+import { isBrowserAtHome, sendHome } from './home.ts'
 import { type ConnectionLimits, checkHeaderCount, serverOptions, watchConnections } from './server-limits.ts'
 
 export interface ServerOptions {
@@ -19,6 +20,8 @@ export interface ServerOptions {
   readonly stalled: () => void
   /** Everything that may be forwarded. */
   readonly proxy: (request: IncomingMessage, response: ServerResponse) => void
+  /** A browser that asks for `/` is sent there. */
+  readonly hasDashboard: boolean
   /** `/cwm/…` but for `/cwm/s/…` and `/cwm/w/…`. */
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
 }
@@ -60,6 +63,7 @@ export async function listen(options: ServerOptions): Promise<Door> {
       const refusal = checkHeaderCount(request, options.limits) ?? checkHost(request, checksHost ? allowed : undefined)
       if (refusal !== undefined) refuse(response, refusal)
       else if (OWN.test(request.url ?? '')) options.api(request, response)
+      else if (options.hasDashboard && isBrowserAtHome(request)) sendHome(response)
       else options.proxy(request, response)
     },
   )

@@ -59,6 +59,19 @@ export const auditEntrySchema = z
   })
   .openapi('AuditEntry')
 
+export const listedTenantSchema = tenantSchema
+  .extend({ listed: z.boolean().describe('It stands in the settings; otherwise it was seen in the store alone') })
+  .openapi('ListedTenant')
+
+export const listTenants = createRoute({
+  method: 'get',
+  path: '/cwm/v1/tenants',
+  summary: 'List tenants, in order of their ids: those in the settings, and those that hold a session or a window',
+  description: "Needs the operator's key, without `x-cwm-tenant`. Keys and their hashes are never shown.",
+  request: { query: page },
+  responses: { 200: json(pageOf(listedTenantSchema), 'A page of tenants'), ...failures },
+})
+
 export const showTenant = createRoute({
   method: 'get',
   path: '/cwm/v1/tenants/me',

@@ -2,15 +2,18 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono, z } from '@hono/zod-openapi'
+import { CwmError } from '../base/errors.ts'
 import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { Page, PageRequest, Store } from '../base/store.ts'
 import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
 import type { Choices } from '../sessions/choices.ts'
+import type { Tenants } from '../sessions/tenants.ts'
 import type { Timeline } from '../sessions/timeline.ts'
 import {
   type auditEntrySchema,
   chooseNearLimit,
   listAudit,
+  listTenants,
   type nearLimitSchema,
   showNearLimit,
   showTenant,
@@ -29,12 +32,27 @@ export interface AdminHandlerParts {
   readonly timeline: Pick<Timeline, 'forget' | 'of'>
   /** Length of its buckets. */
   readonly bucketMs: number
+  /** The tenants in the settings, and what holds for any. */
+  readonly tenants: Pick<Tenants, 'ids' | 'policyOf'>
   /** Whose records the caller may read; undefined: everybody's. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
 }
 
 export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts, callerOf: CallerOf): void {
   const { store, choices, tenantInView } = parts
+
+  app.openapi(listTenants, async (c) => {
+    if (tenantInView(c.env.incoming) !== undefined) {
+      throw new CwmError('UNAUTHORIZED', "this needs the operator's key (setting operator_key), without x-cwm-tenant")
+    }
+    const { limit, cursor = '' } = c.req.valid('query')
+    const { ids, next } = await tenantsBehind(parts, Buffer.from(cursor, 'base64url').toString(), limit)
+    const data = ids.map(async (id) => ({
+      ...tenantToWire(id, await store.usageOf(id), parts.tenants.policyOf(id)),
+      listed: parts.tenants.ids.includes(id),
+    }))
+    return c.json(pageToWire(await Promise.all(data), next), 200)
+  })
 
   app.openapi(showTenant, async (c) => {
     const { tenant, policy } = callerOf(c)
@@ -65,6 +83,15 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
     const page = await parts.listAudit(tenant, cursor === undefined ? { limit } : { limit, cursor })
     return c.json(pageToWire(page.items.map(entryToWire), page.nextCursor), 200)
   })
+}
+
+/** Of the settings and of the store, each once. */
+async function tenantsBehind({ tenants, store }: AdminHandlerParts, after: string, limit: number) {
+  const listed = tenants.ids.filter((id) => id > after)
+  const all = [...new Set([...listed, ...(await store.listTenants(after, limit + 1))])].sort()
+  const ids = all.slice(0, limit)
+  const next = all.length > limit ? Buffer.from(ids.at(-1) ?? '').toString('base64url') : undefined
+  return { ids, next }
 }
 
 function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoices): z.infer<typeof nearLimitSchema> {

@@ -17,12 +17,15 @@ export interface KnownKey {
 }
 
 export class Tenants {
+  /** Of the listed ones. */
+  readonly ids: readonly string[]
   readonly #defaults: TenantPolicy
   readonly #policies: ReadonlyMap<string, TenantPolicy>
   readonly #keys: ReadonlyMap<string, KnownKey> | undefined
 
   /** `listed` undefined: each key is a tenant of its own, under `defaults`. */
   constructor(defaults: TenantPolicy, listed: readonly TenantEntry[] | undefined) {
+    this.ids = listed?.map(({ id }) => id) ?? []
     this.#defaults = defaults
     this.#policies = new Map(listed?.map(({ id, policy }) => [id, policy]))
     this.#keys =

@@ -20,7 +20,14 @@ import { jsonInBytes } from './stored-values.ts'
 
 const dropsAtOnce = 500
 
-type TenantMethod = 'usageOf' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'
+type TenantMethod =
+  | 'usageOf'
+  | 'listTenants'
+  | 'getChoices'
+  | 'putChoices'
+  | 'forgetTenant'
+  | 'appendAudit'
+  | 'listAudit'
 
 /** The tenant methods of the store. */
 export function tenantsIn(rows: RedisRows): Pick<Store, TenantMethod> {
@@ -61,6 +68,11 @@ export function tenantsIn(rows: RedisRows): Pick<Store, TenantMethod> {
         rows.number('ZCARD', keys.sessions),
       ])
       return { windows, windowBytes, sessions, pinnedTokens }
+    },
+
+    async listTenants(after, atMost) {
+      const tenants = (await rows.tenants()).filter((tenant) => tenant > after)
+      return tenants.sort().slice(0, atMost)
     },
 
     async getChoices(tenant) {

@@ -5,14 +5,22 @@ import type { Store } from '../base/store.ts'
 import type { TenantChoices } from '../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
-import { numberAt, recordAt } from './sqlite-rows.ts'
+import { numberAt, recordAt, textAt } from './sqlite-rows.ts'
 
-type TenantMethod = 'usageOf' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'
+type TenantMethod =
+  | 'usageOf'
+  | 'listTenants'
+  | 'getChoices'
+  | 'putChoices'
+  | 'forgetTenant'
+  | 'appendAudit'
+  | 'listAudit'
 
 /** The tenant methods of the store. */
 export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
+    listTenants: 'SELECT tenant FROM usage WHERE tenant > ? ORDER BY tenant LIMIT ?',
     choices: 'SELECT choices FROM choices WHERE tenant = ?',
     choose: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
     choseNothing: 'DELETE FROM choices WHERE tenant = ?',
@@ -37,6 +45,8 @@ export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
           pinnedTokens: numberAt(row, 3),
         }
       }),
+
+    listTenants: (after, atMost) => db.run(() => sql.listTenants.all(after, atMost).map((row) => textAt(row, 0))),
 
     getChoices: (tenant) =>
       db.run(() => {

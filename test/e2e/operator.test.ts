@@ -62,6 +62,52 @@ async function freezeWindow(name: string, headers: Record<string, string>): Prom
   await settled(stack.url, name, headers)
 }
 
+describe('the list of tenants', () => {
+  interface Listed {
+    readonly id: string
+    readonly listed: boolean
+    readonly usage: { readonly sessions: number; readonly windows: number }
+  }
+  const list = (headers: Record<string, string>, query = '') => ask(stack.url, `/cwm/v1/tenants${query}`, { headers })
+
+  it('has those of the settings and what each holds, in pages, and no key', async () => {
+    await freezeWindow('counted', acme)
+
+    const got = await list(operator)
+    const first = jsonOf<{ data: Listed[]; next_cursor: string }>(await list(operator, '?limit=1'))
+    const second = jsonOf<{ data: Listed[]; next_cursor?: string }>(
+      await list(operator, `?limit=1&cursor=${first.next_cursor}`),
+    )
+
+    const [one, two] = jsonOf<{ data: Listed[] }>(got).data
+    expect([one?.id, one?.listed, two?.id, two?.listed]).toEqual(['acme', true, 'other', true])
+    expect(one?.usage.windows).toBeGreaterThan(0)
+    expect(two?.usage).toMatchObject({ sessions: 0, windows: 0 })
+    expect([first.data, second.data].map(([tenant]) => tenant?.id)).toEqual(['acme', 'other'])
+    expect(second.next_cursor).toBeUndefined()
+    for (const { authorization } of [acme, other]) expect(got.text).not.toContain(keyHash(authorization.slice(7)))
+  })
+
+  it('is the operator’s alone', async () => {
+    const refused = [await list(acme), await list({}), await list({ ...operator, 'x-cwm-tenant': 'acme' })]
+
+    expect(refused.map(({ status }) => status)).toEqual([401, 401, 401])
+  })
+
+  it('has tenants that the store alone knows, where none are listed, and needs an operator’s key there too', async () => {
+    const open = await startStack({ settings: { operator_key: operator.authorization.slice(7) } })
+    await chat(open.url, [user('hello')], { headers: { ...acme, 'x-cwm-session': 'a' } })
+    const me = jsonOf<Listed>(await ask(open.url, '/cwm/v1/tenants/me', { headers: acme }))
+
+    const seen = jsonOf<{ data: Listed[] }>(await ask(open.url, '/cwm/v1/tenants', { headers: operator })).data
+    const stranger = await ask(open.url, '/cwm/v1/tenants')
+    await open.close()
+
+    expect(seen).toEqual([{ ...me, listed: false }])
+    expect(stranger.status).toBe(401)
+  })
+})
+
 describe('the operator', () => {
   it('sees and deletes what a tenant has, when the tenant is named', async () => {
     await freezeWindow('for-the-operator', acme)

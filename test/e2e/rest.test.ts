@@ -57,6 +57,7 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/health',
       'get /cwm/v1/sessions',
       'get /cwm/v1/sessions/{id}',
+      'get /cwm/v1/tenants',
       'get /cwm/v1/tenants/me',
       'get /cwm/v1/tenants/me/near-limit',
       'get /cwm/v1/tenants/me/timeline',

@@ -28,6 +28,15 @@ export function describeUsage(subject: Subject): void {
       store = subject().store
     })
 
+    it('lists who has a session or a window, in order and in parts', async () => {
+      for (const tenant of ['globex', 'acme']) await store.reserveWindow(aWindow({ tenant }), someContent())
+      await store.getOrCreateSession(aSession({ tenant: 'initech' }))
+
+      expect(await store.listTenants('', 10)).toEqual(['acme', 'globex', 'initech'])
+      expect(await store.listTenants('', 2)).toEqual(['acme', 'globex'])
+      expect(await store.listTenants('globex', 2)).toEqual(['initech'])
+    })
+
     it('is nothing for a tenant that nobody knows', async () => {
       expect(await store.usageOf('acme')).toEqual(none)
     })
