@@ -256,7 +256,9 @@ describe('what answers but is not cwm', () => {
       const env = { CWM_URL: `http://127.0.0.1:${port}` }
 
       const asked = status === 200 ? commands : commands.slice(0, 1)
-      const ends = await Promise.all(asked.map((words) => cwm(words, { env })))
+      const ends: CliResult[] = []
+      // One after the other: each is a process.
+      for (const words of asked) ends.push(await cwm(words, { env }))
       other.close()
 
       for (const [index, { out, err, ended }] of ends.entries()) {
