@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Starts Redis (if installed), the LMCache coordinator, one LMCache server and vLLM on loopback, and returns when vLLM
 # answers. That takes three to four minutes on two cores, nearly all of it imports: start it once and leave it running.
-#   MAX_LEN      the model's limit in tokens (default 4096)
+#   MAX_LEN      the model's context limit in tokens (default 4096); a coding agent such as Claude Code needs 40000
+#   MAX_OUTPUT   no answer has more tokens than this (default: no bound but the context); the model's noise hardly ever ends
 #   SCALE_OUT=1  vLLM with --enable-scale-out: the /v1/*/render endpoints
 #   KV_GIB       memory of vLLM's own cache (default 1)
 #   FAULT        starts it wrongly in one thing, for cwm doctor to find: chunk-size, no-usage-details, no-event-reporting or
@@ -96,11 +97,16 @@ JSON
 )
 # It starts, logs "No supported cpu connector found" and stores nothing, while vLLM answers as ever.
 if [ "${FAULT:-}" = in-process-connector ]; then connector='{"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}'; fi
+# make_model.py gives the model 16,384 positions. A random one has no fewer at a multiple of them; without this, vLLM dies there.
+positions=()
+if [ "${MAX_LEN:-0}" -gt 16384 ]; then positions=(--hf-overrides "{\"max_position_embeddings\": $MAX_LEN}"); fi
+answers_cut=()
+if [ -n "${MAX_OUTPUT:-}" ]; then answers_cut=(--override-generation-config "{\"max_new_tokens\": $MAX_OUTPUT}"); fi
 scale_out=()
 if [ "${SCALE_OUT:-0}" = 1 ]; then scale_out=(--enable-scale-out); fi
 start vllm "$bin/vllm" serve ./model --served-model-name tiny --host 127.0.0.1 --port "$VLLM_PORT" \
   --max-model-len "${MAX_LEN:-4096}" --dtype float32 --enable-prefix-caching "${details[@]}" \
   --enable-auto-tool-choice --tool-call-parser hermes --disable-hybrid-kv-cache-manager \
-  --kv-transfer-config "$connector" "${scale_out[@]}"
+  --kv-transfer-config "$connector" "${positions[@]}" "${answers_cut[@]}" "${scale_out[@]}"
 wait_for vllm "$vllm_url/health" 900
 say "up: vLLM $vllm_url  LMCache $lmcache_url  coordinator $coordinator_url"

@@ -1,0 +1,5 @@
+// Before any test: the agents are installed.
+
+import { installAgents } from './install.ts'
+
+export default installAgents
