@@ -65,8 +65,8 @@ class Maker {
     key = keyOf('k0'),
     type = JSON_TYPE,
   }) {
-    const credentials = key === undefined ? [] : [['Authorization', `Bearer ${key}`]]
-    const given = body === undefined || body === null ? undefined : Buffer.from(body)
+    const credentials = key === null ? [] : [['Authorization', `Bearer ${key}`]]
+    const given = body === null ? undefined : Buffer.from(body)
     const types = given === undefined ? [] : [type]
     return newPlan(this.#who, {
       method,
@@ -154,7 +154,7 @@ function paths(add) {
     ['Origin', 'https://app.example'],
     ['Access-Control-Request-Method', 'POST'],
   ]
-  add('a preflight with a body', (m) => m.plan({ method: 'OPTIONS', headers: preflight, key: undefined }), {
+  add('a preflight with a body', (m) => m.plan({ method: 'OPTIONS', headers: preflight, key: null }), {
     status: [400, 413],
   })
 }
@@ -172,14 +172,14 @@ function identity(add, { isListed }) {
     ['x-api-key', keyOf('k0')],
   ]
   const behindFront = (m) => {
-    const plan = m.plan({ headers: front, key: undefined })
+    const plan = m.plan({ headers: front, key: null })
     plan.who.owner = isListed ? 'k0' : 'front-k0'
     return plan
   }
   add('a key behind a front proxy', behindFront, { status: 200 })
-  add('a key as api-key', (m) => m.plan({ headers: [['api-key', keyOf('k0')]], key: undefined }), { status: 200 })
+  add('a key as api-key', (m) => m.plan({ headers: [['api-key', keyOf('k0')]], key: null }), { status: 200 })
   if (isListed) {
-    add('no key', (m) => m.plan({ key: undefined }), { status: 401 })
+    add('no key', (m) => m.plan({ key: null }), { status: 401 })
     add('an unknown key', (m) => m.plan({ key: 'nobody' }), { status: 401 })
   }
 }
