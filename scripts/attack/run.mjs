@@ -14,7 +14,7 @@ const SAMPLE_MS = 200
 const QUIET_MS = 1_500
 /** cwm's idle connections to the upstream close after three seconds, those of its clients after three more. */
 const SETTLE_MS = 8_000
-const SHOWN = 60
+const SHOWN = 200
 
 /** What is found, the first of it in words. */
 export class Findings {

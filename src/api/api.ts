@@ -183,7 +183,7 @@ function invalid(issues: readonly Issue[]): CwmError {
 }
 
 function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response {
-  const error = asApiError(thrown)
+  const error = asApiError(thrown, c.env.incoming)
   if (error.bound !== undefined) parts.metrics.refusedBodies.inc({ bound: error.bound })
   const requestId = randomId()
   if (error.code === 'INTERNAL') parts.log.error({ request: requestId, err: error.cause ?? error }, 'request failed')
@@ -198,13 +198,17 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
 const nameHeaders = ['x-cwm-freeze', 'x-cwm-window']
 
 /** Hono throws its own error for a body that is not JSON. */
-function asApiError(thrown: unknown): CwmError {
+function asApiError(thrown: unknown, incoming: IncomingMessage): CwmError {
   if (thrown instanceof CwmError) {
     if (thrown.param === undefined || !nameHeaders.includes(thrown.param)) return thrown
     return new CwmError(thrown.code, thrown.message, { param: 'name', cause: thrown.cause })
   }
   if (thrown instanceof Error && 'status' in thrown && thrown.status === 400) {
     return new CwmError('INVALID_JSON', 'the request body is not valid JSON', { param: 'body' })
+  }
+  // Whoever reads the body is told by an error of Node's own, which would be taken for a failure of cwm's.
+  if (incoming.destroyed && !incoming.complete) {
+    return new CwmError('CLIENT_GONE', 'the request ended before its body was whole')
   }
   return toCwmError(thrown)
 }
