@@ -22,8 +22,7 @@ export function sumsBy(text, name, label) {
 }
 
 /**
- * What speaks against the books, in words. `before` and `after`: metrics without any load; `byStatus`: request lines of the log;
- * `answered`: forwarded requests of which a client saw a whole answer.
+ * What speaks against the books, in words. `before` and `after`: metrics without any load; `byStatus`: request lines of the log.
  */
 export function faultsOfBooks({ before, after, byStatus }) {
   const faults = []
@@ -35,6 +34,12 @@ export function faultsOfBooks({ before, after, byStatus }) {
   const total = sumOf(after, 'cwm_requests_total')
   const timed = sumOf(after, 'cwm_request_seconds_count')
   if (total !== timed) faults.push(`cwm_requests_total counts ${total}, cwm_request_seconds_count ${timed}`)
+  return [...faults, ...faultsOfLeft({ before, after })]
+}
+
+/** What is still open or held. */
+export function faultsOfLeft({ before, after }) {
+  const faults = []
   for (const name of ['cwm_requests_in_flight', 'cwm_body_bytes', 'cwm_slots_in_use', 'cwm_requests_queued']) {
     const left = sumOf(after, name)
     if (left !== 0) faults.push(`${name} is ${left} at the end`)

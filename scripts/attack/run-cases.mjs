@@ -6,14 +6,14 @@ import { faultsOf } from './judge.mjs'
 import { lastScenariosOf, scenariosOf } from './scenarios.mjs'
 import { modes } from './stack.mjs'
 
-/** `found(words)` for each that is not answered as it should be. Resolves with how many there were. */
-export async function runCases(stack, { mode, large, huge }, found) {
+/** `exchange(client, plan)` sends; `found(words)` is told of each that is not answered as it should be. Resolves with how many there were. */
+export async function runCases(stack, { mode, large, huge, exchange, found }) {
   const { isListed } = modes[mode]
   const context = { model: stack.engine.model, isListed, port: stack.cwm.port }
   const cases = casesOf(context).filter(({ plan }) => huge > 0 || large > 0 || plan.bodyBytes < 1_000_000)
   for (const { name, plan } of cases) {
     const client = new Client(stack.cwm.port)
-    const outcome = await client.exchange(plan)
+    const outcome = await exchange(client, plan)
     client.close()
     for (const words of faultsOf(plan, outcome)) found(`listed: ${name}: ${words}`)
   }

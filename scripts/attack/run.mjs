@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { faultsOfBooks, sumsBy } from './books.mjs'
+import { faultsOfBooks, faultsOfLeft, sumsBy } from './books.mjs'
 import { Client } from './client.mjs'
 import { attackOf } from './generator.mjs'
 import { faultsOf } from './judge.mjs'
@@ -12,9 +12,10 @@ import { Stalls } from './stalls.mjs'
 
 const SAMPLE_MS = 200
 const QUIET_MS = 1_500
-/** cwm's idle connections to the upstream close after three seconds, those of its clients after three more. */
-const SETTLE_MS = 8_000
-const SHOWN = 200
+/** cwm's idle connections to the upstream close after three seconds; a client that stalls is ended after four. */
+const SETTLE_MS = 10_000
+const POLL_MS = 250
+const SHOWN = 60
 
 /** What is found, the first of it in words. */
 export class Findings {
@@ -75,17 +76,20 @@ class Attack {
     const before = await cwm.metrics()
     await cwm.stallMs()
     const sampling = this.#sample()
-    const listed = await runCases(this.#stack, this.#options, (words) => this.#findings.add(words))
+    const listed = await runCases(this.#stack, {
+      ...this.#options,
+      exchange: (client, plan) => this.#exchange(client, plan),
+      found: (words) => this.#findings.add(words),
+    })
     const began = performance.now()
     await this.#generate()
     const seconds = (performance.now() - began) / 1000
     const told = await honest.ask({ want: 'stop' })
     const last = await runLastCases(this.#stack, (words) => this.#findings.add(words))
-    await sleep(SETTLE_MS)
+    const after = await this.#settled(before)
     this.#sampling = false
     await sampling
     const recorded = await upstream.ask({ want: 'report' })
-    const after = await cwm.metrics()
     const ended = await cwm.stop()
     const log = await cwm.readLog()
     this.#judgeEnd({ told, recorded, before, after, ended, log })
@@ -112,14 +116,23 @@ class Attack {
     if (ended !== 'ended with 0') add(`cwm ${ended}`)
   }
 
+  /** The metrics once nothing is left open, or when it should long have been. */
+  async #settled(before) {
+    for (const end = performance.now() + SETTLE_MS; ; await sleep(POLL_MS)) {
+      const after = await this.#stack.cwm.metrics()
+      if (performance.now() > end || faultsOfLeft({ before, after }).length === 0) return after
+    }
+  }
+
   #sampling = true
 
   async #sample() {
     while (this.#sampling) {
       await sleep(SAMPLE_MS)
-      const bytes = this.#largest
+      const stallMs = await this.#stack.cwm.stallMs()
+      // Also what came while cwm could not answer.
+      this.#stalls.add(stallMs, this.#largest)
       this.#largest = Math.max(0, ...[...this.#underWay].map((plan) => plan.bodyBytes))
-      this.#stalls.add(await this.#stack.cwm.stallMs(), bytes)
     }
   }
 
@@ -157,11 +170,17 @@ class Attack {
     return { seed, large, huge, stolen, model: this.#stack.engine.model, isListed: modes[mode].isListed }
   }
 
-  async #sendOne(client, plan) {
+  /** The size of a body is known while it is under way: it decides for how long cwm may stand still. */
+  async #exchange(client, plan) {
     this.#underWay.add(plan)
     this.#largest = Math.max(this.#largest, plan.bodyBytes)
     const outcome = await client.exchange(plan)
     this.#underWay.delete(plan)
+    return outcome
+  }
+
+  async #sendOne(client, plan) {
+    const outcome = await this.#exchange(client, plan)
     this.#sent++
     if (outcome.answers.length === 0) this.#unanswered++
     for (const { status } of outcome.answers) this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1)

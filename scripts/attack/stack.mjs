@@ -25,7 +25,7 @@ const flagsOf = (upstream, { isolation }, folder) => ({
     'request-headers-timeout-ms': 2_000,
     'body-timeout-ms': 3_000,
     'client-stall-ms': 4_000,
-    'keep-alive-ms': 3_000,
+    'keep-alive-ms': 15_000,
   },
   ...{
     'max-body-bytes': 32 * MIB,
