@@ -101,13 +101,13 @@ export class Recorder {
       if (STEERING.includes(key) && text !== 'null') fault(`field ${key} arrived`)
       if (key === 'session_id' && text.includes(ATTACK_WORD)) fault('session_id arrived as the client sent it')
     }
-    return { salt, user: userOf(json), sessionId: json.session_id, sessionHeader: headers['x-session-id'] }
+    return { salt, users: usersOf(json, headers), sessionId: json.session_id, sessionHeader: headers['x-session-id'] }
   }
 
-  #checkSharing({ id, owner, session }, { salt, user }, fault) {
+  #checkSharing({ id, owner, session }, { salt, users }, fault) {
     // The same words sent twice may be the same conversation sent again.
     const links = [session === '-' ? `request ${id.replace(TWICE, '')}` : `session ${session}`]
-    if (this.#mode === 'user' && user !== undefined) links.push(`user ${user}`)
+    if (this.#mode === 'user') links.push(...users.map((user) => `user ${user}`))
     const used = this.#salts.get(salt)
     if (used === undefined) {
       this.#salts.set(salt, { owner, links: new Set(links) })
@@ -134,10 +134,10 @@ function parsed(text) {
   }
 }
 
-/** Who a request says its user is, types kept apart; undefined when it says nothing. */
-function userOf(json) {
-  const metadata = parsed(json.metadata ?? 'null')
-  const said = [json.safety_identifier, json.user, metadata === null ? undefined : JSON.stringify(metadata?.user_id)]
-  const given = said.map((text) => (text === undefined || text === 'null' || text === '""' ? null : text))
-  return given.every((text) => text === null) ? undefined : JSON.stringify(given)
+/** Everybody whom a request names as its user, types kept apart: which of them counts is cwm's to say. */
+function usersOf(json, headers) {
+  const said = [json.safety_identifier, json.user, JSON.stringify(parsed(json.metadata ?? 'null')?.user_id)]
+  const named = headers['x-openwebui-user-id']
+  const texts = [...said, named === undefined ? undefined : JSON.stringify(named)].filter((text) => text !== undefined)
+  return texts.map((text) => JSON.stringify(parsed(text))).filter((text) => text !== 'null' && text !== '""')
 }
