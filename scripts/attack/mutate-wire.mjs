@@ -19,7 +19,7 @@ function chunks(plan, draw) {
   // Thousands of tiny chunks are tried on small bodies.
   if (plan.body.length > 100_000) plan.chunk.sizes = [65_536]
   // Some of these are not as RFC 9112 has them.
-  if (plan.chunk.extension === ' ') plan.broken = true
+  if (plan.chunk.extension === ' ' || plan.chunk.trailers.length === 2) plan.broken = true
 }
 
 /** No longer one request that can be read: it may be answered or its connection closed, and nothing of it goes on. */
