@@ -34,6 +34,7 @@ import { Callers } from './sessions/callers.ts'
 import { behindWindowMark, chainOf } from './sessions/chain.ts'
 import { Choices } from './sessions/choices.ts'
 import { EventLog } from './sessions/events.ts'
+import { conversationIdOf } from './sessions/known-clients.ts'
 import { Lineages } from './sessions/lineages.ts'
 import { NewestSessions } from './sessions/newest.ts'
 import { RecentCalls } from './sessions/recent-calls.ts'
@@ -255,6 +256,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         userOf,
         chainOf: (scope, messages, rules) => chainOf(scope, messages, (message) => rules.canonical(message)),
         behindWindowMark,
+        conversationOf: (request, body) => conversationIdOf(request.headers, body),
         scopeOf: (tenant, rules, request, body) => scopeOf(tenant, rules.dialect, request.headers, body),
       },
       {

@@ -33,6 +33,8 @@ export async function findSession(
   opener: Opener,
   control: ControlHeaders,
   hashed: () => Chain | undefined,
+  /** A known client's own id of the conversation. */
+  conversation: () => string | undefined,
 ): Promise<FoundSession> {
   const { tenant } = opener
   if (control.session !== undefined) {
@@ -49,6 +51,13 @@ export async function findSession(
     }
   }
   const chain = hashed()
+  if (chain?.candidates.length === 0 && control.window === undefined) {
+    const id = conversation()
+    if (id !== undefined) {
+      const { session, isNew, unsure } = await sessions.opened(opener, chain.opening(id))
+      return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
+    }
+  }
   const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
   const ambiguous = match?.kind === 'ambiguous'
   if (ambiguous && match.behindWindow && control.window === undefined) {

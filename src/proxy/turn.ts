@@ -38,6 +38,8 @@ export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   /** The chain over a body's history, within the scope of who sent it. */
   readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
   readonly behindWindowMark: (boundary: string) => string
+  /** A known client's own id of the conversation; undefined where none is sent, or where many conversations may share it. */
+  readonly conversationOf: (request: IncomingMessage, body: JsonObject) => string | undefined
   readonly scopeOf: (tenant: string, rules: DialectRules, request: IncomingMessage, body: JsonObject) => string
 }
 
@@ -120,7 +122,7 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
   const found =
     previousResponse === undefined
-      ? await findSession(parts, opener, control, hashed)
+      ? await findSession(parts, opener, control, hashed, () => parts.conversationOf(turn.request, json))
       : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {

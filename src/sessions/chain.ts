@@ -3,7 +3,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
-import { rankOfReply, repliesLookedFor } from './reply-ranks.ts'
+import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
 /** Of places within a run of several messages of the model: so many of the first and of the last are looked at. */
 const MAX_INNER_EACH = 8
@@ -52,6 +52,12 @@ export class Chain {
       any = true
     }
     return any ? { digest: state.digest('base64url'), rank: this.#replyRank } : undefined
+  }
+
+  /** Over the request's messages and the client's own id of its conversation; no reply's boundary is framed so. */
+  opening(conversation: string): ReplyBoundary {
+    const state = this.#state.copy().update(`opens${frameOne(conversation)}`)
+    return { digest: state.digest('base64url'), rank: OPENING_RANK }
   }
 }
 

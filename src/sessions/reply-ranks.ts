@@ -13,6 +13,8 @@ const EARLY = [4, 2, 1]
 /** The rank of the first reply, and that of the others before the first step. */
 const FIRST_RANK = 9
 const EARLY_RANK = 8
+/** The rank of a first turn by itself, before any reply: see openings.ts. */
+export const OPENING_RANK = 10
 
 /**
  * The rank of the reply with that ordinal (1: the first): 0 for most, 1 for multiples of 8, 2 for multiples of 64, and so on; the first

@@ -14,6 +14,7 @@ import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { type Binding, boundRecord, LiveSession } from './live-session.ts'
 import { NewSessions, type Opener } from './new-sessions.ts'
+import { type Opened, Openings } from './openings.ts'
 import { type PrefixMatch, PrefixSearch } from './prefix-search.ts'
 import { SessionCache } from './session-cache.ts'
 
@@ -47,6 +48,7 @@ export class SessionTracker {
   readonly #unsaved: SessionCache
   readonly #histories: Histories
   readonly #prefixes: PrefixSearch
+  readonly #openings: Openings
   readonly #stopListening: () => void
 
   constructor(options: TrackerOptions) {
@@ -65,6 +67,14 @@ export class SessionTracker {
       isShared: this.#isShared,
       find: (tenant, id) => this.find(tenant, id),
       live: (tenant, id) => this.#live(sessionKey(tenant, id)),
+    })
+    this.#openings = new Openings({
+      find: (tenant, opening) => this.byPrefix(tenant, { candidates: [{ ...opening, messages: 0 }] }),
+      make: (opener) => this.unnamed(opener),
+      note: (opening, session) => {
+        session.continuedFrom(opening)
+        this.#histories.note([opening.digest], session.record.id)
+      },
     })
     this.#stopListening = options.store.onChange((change) => {
       if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
@@ -115,6 +125,11 @@ export class SessionTracker {
       if (!storeIsAway(error)) throw error
       return this.#new.withoutStore(opener.tenant, id)
     }
+  }
+
+  /** The session of a first turn, known by its client's own conversation id too. Throws `QUOTA_EXCEEDED`. */
+  opened(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
+    return this.#openings.sessionOf(opener, opening)
   }
 
   /**
