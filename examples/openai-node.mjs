@@ -8,19 +8,21 @@ const {
   CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const client = new OpenAI({ baseURL: `${CWM_URL}/v1`, apiKey })
+// A name is taken once: each run makes its own.
+const name = `openai-node-${Date.now()}`
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
 
 // Today: the model reads the contract. When the answer is out, the context is frozen.
 await client.chat.completions.create(
   { model, max_tokens: 16, messages: [{ role: 'user', content: `${contract}\nSum this up.` }] },
-  { headers: { 'x-cwm-session': 'openai-node', 'x-cwm-freeze': 'openai-node' } },
+  { headers: { 'x-cwm-session': name, 'x-cwm-freeze': name } },
 )
 
 // Tomorrow: a new session stands behind the window. The first request waits until the freeze is done.
 const { data, response } = await client.chat.completions
   .create(
     { model, max_tokens: 16, messages: [{ role: 'user', content: 'What does clause 7 say?' }] },
-    { headers: { 'x-cwm-session': 'openai-node-2', 'x-cwm-window': 'openai-node' } },
+    { headers: { 'x-cwm-session': `${name}-2`, 'x-cwm-window': name } },
   )
   .withResponse()
 

@@ -1,6 +1,7 @@
 # A chat through the openai SDK: one context is frozen under a name, and another session goes on from it, sending only its question.
 
 import os
+import time
 
 from openai import OpenAI
 
@@ -9,6 +10,8 @@ client = OpenAI(
     base_url=os.environ.get("CWM_URL", "http://127.0.0.1:8787") + "/v1",
     api_key=os.environ.get("CWM_API_KEY", "whatever the engine wants"),
 )
+# A name is taken once: each run makes its own.
+name = f"openai-python-{time.time_ns()}"
 contract = "Clause 7: either party may end this contract with thirty days of notice. " * 60
 
 # Today: the model reads the contract. When the answer is out, the context is frozen.
@@ -16,7 +19,7 @@ client.chat.completions.create(
     model=model,
     max_tokens=16,
     messages=[{"role": "user", "content": contract + "\nSum this up."}],
-    extra_headers={"x-cwm-session": "openai-python", "x-cwm-freeze": "openai-python"},
+    extra_headers={"x-cwm-session": name, "x-cwm-freeze": name},
 )
 
 # Tomorrow: a new session stands behind the window. The first request waits until the freeze is done.
@@ -24,7 +27,7 @@ raw = client.chat.completions.with_raw_response.create(
     model=model,
     max_tokens=16,
     messages=[{"role": "user", "content": "What does clause 7 say?"}],
-    extra_headers={"x-cwm-session": "openai-python-2", "x-cwm-window": "openai-python"},
+    extra_headers={"x-cwm-session": name + "-2", "x-cwm-window": name},
 )
 answer = raw.parse()
 

@@ -9,20 +9,22 @@ const {
   CWM_API_KEY: apiKey = 'whatever the engine wants',
 } = process.env
 const cwm = createOpenAICompatible({ name: 'cwm', baseURL: `${CWM_URL}/v1`, apiKey, includeUsage: true })
+// A name is taken once: each run makes its own.
+const name = `vercel-ai-${Date.now()}`
 const contract = 'Clause 7: either party may end this contract with thirty days of notice. '.repeat(60)
 
 await generateText({
   model: cwm(MODEL),
   maxOutputTokens: 16,
   prompt: `${contract}\nSum this up.`,
-  headers: { 'x-cwm-session': 'vercel-ai', 'x-cwm-freeze': 'vercel-ai' },
+  headers: { 'x-cwm-session': name, 'x-cwm-freeze': name },
 })
 
 const { textStream, usage, response } = streamText({
   model: cwm(MODEL),
   maxOutputTokens: 16,
   prompt: 'What does clause 7 say?',
-  headers: { 'x-cwm-session': 'vercel-ai-2', 'x-cwm-window': 'vercel-ai' },
+  headers: { 'x-cwm-session': `${name}-2`, 'x-cwm-window': name },
 })
 for await (const text of textStream) process.stdout.write(text)
 const restored = (await response).headers?.['x-cwm-restored']

@@ -107,23 +107,27 @@ async function secondLife(url: string, { model }: Sim, history: readonly Message
   say('\nReceipt of the thaw')
   table([
     ['window', String(receipt.window)],
-    ['tokens', String(receipt.tokens)],
-    ["restored (the warm call's cached_tokens)", String(receipt.restored_tokens)],
-    ['recomputed', String(receipt.recomputed_tokens)],
+    ['tokens of the window', String(receipt.tokens)],
+    ['restored: loaded, in whole chunks of 256 tokens', String(receipt.restored_tokens)],
+    ['recomputed: the rest of the window', String(receipt.recomputed_tokens)],
     [
       'chunks seen before, memory / behind it',
       `${String(before.l1)} / ${String(before.l2)} of ${String(before.total)}`,
     ],
     ['time to first token, cold', milliseconds(cold.ttftMs)],
     ['time to first token, thawed (thaw included)', milliseconds(thawed.ttftMs)],
+    ['of the prompt cached at the turn after it', `${thawed.cachedTokens} of ${thawed.promptTokens}`],
     ['ratio', `${(cold.ttftMs / thawed.ttftMs).toFixed(1)} times sooner`],
   ])
+  say(
+    '   Restored and recomputed add up to the window. The turn then finds both cached, in whole blocks of 16 tokens, and computes what is left: a part of a block, and the question.',
+  )
 }
 
 function show(who: string, turn: MeasuredTurn, note = ''): void {
   row(
     who,
-    `prompt ${turn.promptTokens}, cached ${turn.cachedTokens}, first token after ${milliseconds(turn.ttftMs)}${note === '' ? '' : `   (${note})`}`,
+    `prompt ${turn.promptTokens} tokens, ${turn.cachedTokens} of them cached, first token after ${milliseconds(turn.ttftMs)}${note === '' ? '' : `   (${note})`}`,
   )
 }
 
