@@ -10,6 +10,7 @@ import { Connections } from './connections.ts'
 import { errorBodyForAll } from './dialects/errors.ts'
 import { isBrowserAtHome, sendHome } from './home.ts'
 import { type ConnectionLimits, checkHeaderCount, serverOptions, watchConnections } from './server-limits.ts'
+import { checkHandshake, UpgradeRequests } from './upgrades.ts'
 
 export interface ServerOptions {
   readonly host: string
@@ -46,6 +47,23 @@ export async function listen(options: ServerOptions): Promise<Door> {
   const checksHost = isLoopback(options.host)
   const allowed = new Set([...loopbackNames, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
   const connections = new Connections()
+  const upgrades = new UpgradeRequests()
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    // A client that leaves in mid-request makes both of these err, at any time: nothing of it may end the process.
+    request.on('error', () => {})
+    response.on('error', () => {})
+    if (!upgrades.admit(request, response)) return
+    if (response.socket === null) tellOfClose(request, response)
+    connections.began(request.socket, response)
+    const refusal =
+      checkHeaderCount(request, options.limits) ??
+      checkHost(request, checksHost ? allowed : undefined) ??
+      checkHandshake(request)
+    if (refusal !== undefined) refuse(response, refusal)
+    else if (OWN.test(request.url ?? '')) options.api(request, response)
+    else if (options.hasDashboard && isBrowserAtHome(request)) sendHome(response)
+    else options.proxy(request, response)
+  }
   const server = createServer(
     {
       ...serverOptions(options.limits),
@@ -54,29 +72,26 @@ export async function listen(options: ServerOptions): Promise<Door> {
       keepAlive: true,
       noDelay: true,
     },
-    (request, response) => {
-      // A client that leaves in mid-request makes both of these err, at any time: nothing of it may end the process.
-      request.on('error', () => {})
-      response.on('error', () => {})
-      if (response.socket === null) tellOfClose(request, response)
-      connections.began(request.socket, response)
-      const refusal = checkHeaderCount(request, options.limits) ?? checkHost(request, checksHost ? allowed : undefined)
-      if (refusal !== undefined) refuse(response, refusal)
-      else if (OWN.test(request.url ?? '')) options.api(request, response)
-      else if (options.hasDashboard && isBrowserAtHome(request)) sendHome(response)
-      else options.proxy(request, response)
-    },
+    serve,
   )
   server.on('connection', (socket) => connections.opened(socket))
   watchConnections(server, options.limits, connections, options.stalled)
+  // Without a listener Node answers such a request itself, unseen by anything above. RFC 9110, 10.1.1: it may be served.
+  server.on('checkExpectation', serve)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (upgrades.isOver(socket)) {
+      // The answer under way is still owed, unless its client has left.
+      if (socket.readableEnded) socket.destroy()
+      return
+    }
     // Bytes of ours in the middle of an answer would be taken for its own.
     if (connections.openAnswer(socket)?.headersSent === true) socket.destroy()
     else refuseSocket(socket, unreadable(error))
   })
-  // An upgraded connection could not be read, so nothing could be isolated on it.
-  server.on('upgrade', (_, socket) => {
-    refuseSocket(socket, new CwmError('INVALID_HEADER', 'upgrades are refused', { param: 'upgrade' }))
+  // A tunnel could not be read, so nothing could be isolated in it. Node gives up the connection to whoever listens.
+  server.on('connect', (_, socket) => {
+    if (connections.openAnswer(socket) === undefined) refuseSocket(socket, noTunnel())
+    else socket.destroy()
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
@@ -118,6 +133,18 @@ function unreadable({ code }: NodeJS.ErrnoException): CwmError {
   return new CwmError('INVALID_HTTP', 'this is not a request that can be read')
 }
 
+function noTunnel(): CwmError {
+  return new CwmError(
+    'METHOD_NOT_ALLOWED',
+    'CONNECT is not supported: cwm is a gateway for its own paths, not a tunnel',
+    {
+      param: 'method',
+      // RFC 9110, 10.2.1: empty means that the target allows no method. A host and port is no resource here.
+      headers: { allow: '' },
+    },
+  )
+}
+
 /** Answers on a bare socket and closes it. */
 function refuseSocket(socket: Duplex, error: CwmError): void {
   // Refused before, and its client sends on.
@@ -132,6 +159,7 @@ function refuseSocket(socket: Duplex, error: CwmError): void {
     'connection: close',
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(error.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.resume()
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
@@ -170,6 +198,7 @@ function refuse(response: ServerResponse, error: CwmError): void {
     'content-type': 'application/json',
     'content-length': body.length,
     connection: 'close',
+    ...error.headers,
   })
   response.write(body)
   endAfterRequest(response)

@@ -129,7 +129,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   app.all(MCP, async (c) => {
     // Also for what asks nothing of a tenant: who has no key learns nothing here.
     parts.callerOf(c.env.incoming)
-    return await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
+    const answer = await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
+    // The SDK's streams say keep-alive, and would have it where this answer is the last of its connection. The server decides that.
+    answer.headers.delete('connection')
+    return answer
   })
 
   const openApi = new StaticDocument('application/json', () => openApiText(app, parts.version))

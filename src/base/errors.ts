@@ -22,6 +22,7 @@ const table = {
   NOT_SUPPORTED: [400, 'invalid_request_error'],
   UNKNOWN_PATH: [404, 'not_found_error'],
   METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
+  UPGRADE_REQUIRED: [426, 'invalid_request_error'],
   UNAUTHORIZED: [401, 'authentication_error'],
   FORBIDDEN_HOST: [403, 'permission_error'],
   FORBIDDEN_MODEL: [403, 'permission_error'],
@@ -89,6 +90,8 @@ export class CwmError extends Error {
   readonly retryAfterS: number | undefined
   /** The bound that the request's body was over. */
   readonly bound: Bound | undefined
+  /** Headers that HTTP demands beside this status, by lower-case name. */
+  readonly headers: Readonly<Record<string, string>> | undefined
 
   constructor(
     code: ErrorCode,
@@ -100,6 +103,7 @@ export class CwmError extends Error {
       refusedWith?: number
       retryAfterS?: number
       bound?: Bound
+      headers?: Readonly<Record<string, string>>
     } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -108,6 +112,7 @@ export class CwmError extends Error {
     this.detail = options.detail
     this.refusedWith = options.refusedWith
     this.bound = options.bound
+    this.headers = options.headers
     this.retryAfterS = options.retryAfterS ?? (this.status === 503 ? 1 : undefined)
   }
 

@@ -29,7 +29,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   NOT_SUPPORTED: 'cwm does not do this; the message says what to do instead.',
   UNKNOWN_PATH:
     'Not on the list of paths that are forwarded (`docs/http-api.md`); the operator can add it with `routes`.',
-  METHOD_NOT_ALLOWED: 'The path is known, the method is not.',
+  METHOD_NOT_ALLOWED: 'The path is known, the method is not; `Allow` lists those that are.',
+  UPGRADE_REQUIRED: 'WebSocket is not supported. Send the request as POST over HTTP/1.1.',
   UNAUTHORIZED: "A key is missing, or the operator's key was used where a client's belongs.",
   FORBIDDEN_HOST:
     'The `Host` is not one that is answered (see `allowed_hosts`), or the request is of a page from another origin: none may use REST, and without a key none may name a session or window.',

@@ -84,7 +84,11 @@ describe('a client that sends on after it was refused reads why', () => {
     ['too many headers', 431, head(CHAT, `${'x: y\r\n'.repeat(300)}${length(rest.length)}`) + rest],
     ['a header too large', 431, head(CHAT, `x: ${rest}`)],
     ['no HTTP', 400, `what is this?\r\n${rest}`],
-    ['an upgrade', 400, head(CHAT, 'Connection: upgrade\r\nUpgrade: websocket') + rest],
+    [
+      'an upgrade, of another host',
+      403,
+      head(CHAT, `Connection: upgrade\r\nUpgrade: h2c\r\n${length(rest.length)}`, 'elsewhere') + rest,
+    ],
   ])('%s', async (_, status, sent) => {
     await start()
 

@@ -372,11 +372,6 @@ describe('nothing but the listed paths reaches the upstream', () => {
       'GET http://localhost/v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
     ],
     ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'],
-    ['an upgrade', 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
-    [
-      'an upgrade to HTTP/2',
-      `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\nContent-Length: 2\r\n\r\n{}`,
-    ],
   ])('%s is refused with 400', async (_, bytes) => {
     expect(await rawExchange(cwm.url, bytes)).toMatch(/^HTTP\/1\.1 400 /)
     expect(upstream.received).toEqual([])
