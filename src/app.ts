@@ -270,6 +270,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         upstreamApiKey: settings.upstream_api_key ?? (tenants.areListed ? null : undefined),
         answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
         maxObservedBytesInAll: settings.max_observed_bytes_in_all,
+        maxPreflights: settings.max_preflights,
       },
     )
     const lineages = new Lineages(store)
@@ -316,7 +317,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, openApi, now, log }))
       for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
     }
-    const apiListener = getRequestListener(api.fetch)
+    const apiListener = getRequestListener(api.fetch, { hostname: 'localhost' })
 
     const findings = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
     const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)

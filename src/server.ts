@@ -9,6 +9,7 @@ import { isLoopback, loopbackNames } from './base/loopback.ts'
 import { Connections } from './connections.ts'
 import { errorBodyForAll } from './dialects/errors.ts'
 import { isBrowserAtHome, sendHome } from './home.ts'
+import { checkTarget } from './request-target.ts'
 import { type ConnectionLimits, checkHeaderCount, serverOptions, watchConnections } from './server-limits.ts'
 import { checkHandshake, UpgradeRequests } from './upgrades.ts'
 
@@ -57,7 +58,7 @@ export async function listen(options: ServerOptions): Promise<Door> {
     connections.began(request.socket, response)
     const refusal =
       checkHeaderCount(request, options.limits) ??
-      checkHost(request, checksHost ? allowed : undefined) ??
+      checkTarget(request, checksHost ? allowed : undefined) ??
       checkHandshake(request)
     if (refusal !== undefined) refuse(response, refusal)
     else if (OWN.test(request.url ?? '')) options.api(request, response)
@@ -177,19 +178,6 @@ function tellOfClose({ socket }: IncomingMessage, response: ServerResponse): voi
   socket.once('close', close)
   // Its turn has come, and with it a socket that tells of its end.
   response.once('socket', () => socket.off('close', close))
-}
-
-/** `allowed`: names that are answered; undefined: all. */
-function checkHost({ headers, httpVersion }: IncomingMessage, allowed: ReadonlySet<string> | undefined) {
-  if (headers.host === undefined && httpVersion === '1.1') {
-    return new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' })
-  }
-  if (allowed === undefined || allowed.has(hostName(headers.host))) return undefined
-  return new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' })
-}
-
-function hostName(host: string | undefined): string {
-  return (host ?? '').toLowerCase().replace(/:\d*$/, '')
 }
 
 function refuse(response: ServerResponse, error: CwmError): void {

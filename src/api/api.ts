@@ -12,6 +12,7 @@ import { randomId } from '../base/ids.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
+import { nearestPath } from '../base/nearest-path.ts'
 import { isForeignPage } from '../base/origin.ts'
 import { StaticDocument } from '../base/static-document.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -60,22 +61,14 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     },
   })
   app.onError((thrown, c) => fail(parts, thrown, c))
-  app.notFound((c) =>
-    fail(
-      parts,
-      new CwmError('UNKNOWN_PATH', 'there is no such path under /cwm/; see /cwm/openapi.json', { param: 'path' }),
-      c,
-    ),
-  )
+  app.notFound((c) => fail(parts, unknownPath(app, c), c))
   app.use(
     methodNotAllowed({
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(', ')
         const message = `${c.req.method} is not allowed on this path; there is ${allow}`
-        const answer = fail(parts, new CwmError('METHOD_NOT_ALLOWED', message, { param: 'method' }), c)
-        answer.headers.set('allow', allow)
-        return answer
+        return fail(parts, new CwmError('METHOD_NOT_ALLOWED', message, { param: 'method', headers: { allow } }), c)
       },
     }),
   )
@@ -132,6 +125,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     const answer = await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
     // The SDK's streams say keep-alive, and would have it where this answer is the last of its connection. The server decides that.
     answer.headers.delete('connection')
+    if (answer.status === 405 && !answer.headers.has('allow')) answer.headers.set('allow', 'POST')
     return answer
   })
 
@@ -149,6 +143,15 @@ function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
   const { incoming, outgoing } = c.env
   const tenant = bringsContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
   return { tenant, isGone: () => outgoing.destroyed, onGone: (told) => outgoing.once('close', told) }
+}
+
+function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError {
+  const known = new Set(app.routes.map(({ path }) => path).filter((path) => !/[:*{]/.test(path)))
+  const near = nearestPath(c.req.path, [...known])
+  const hint = near === undefined ? '' : `did you mean ${near}? Otherwise `
+  return new CwmError('UNKNOWN_PATH', `there is no such path under /cwm/; ${hint}see /cwm/openapi.json`, {
+    param: 'path',
+  })
 }
 
 function bringsContent(method: string, path: string): boolean {
@@ -193,6 +196,7 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   return c.newResponse(errorBody('chat', error, requestId), error.status as 400, {
     'content-type': 'application/json',
     'x-cwm-request-id': requestId,
+    ...error.headers,
     ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(error.retryAfterS) }),
   })
 }

@@ -20,6 +20,7 @@ const table = {
   HEADERS_TOO_LARGE: [431, 'invalid_request_error'],
   INVALID_HTTP: [400, 'invalid_request_error'],
   NOT_SUPPORTED: [400, 'invalid_request_error'],
+  MISDIRECTED_REQUEST: [421, 'invalid_request_error'],
   UNKNOWN_PATH: [404, 'not_found_error'],
   METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
   UPGRADE_REQUIRED: [426, 'invalid_request_error'],

@@ -89,6 +89,11 @@ const shape = {
   max_queued: count
     .default(1024)
     .describe('Requests of all tenants that wait at once; one more takes the place of the newest of the longest line'),
+  max_preflights: count
+    .default(64)
+    .describe(
+      'OPTIONS requests that are in flight at once; one more is refused (429). Browsers send them without a key, so they count for no tenant. Fewer than connections',
+    ),
   max_sessions: bounds.max_sessions.optional().describe('Sessions that a tenant may have. Without it, any number'),
   max_windows: bounds.max_windows.optional().describe('Windows that a tenant may have. Without it, any number'),
   max_window_bytes: bounds.max_window_bytes

@@ -6,6 +6,7 @@ import type { CwmError } from '../base/errors.ts'
 import type { Dialect } from '../base/records.ts'
 import { errorBody, errorEvent } from '../dialects/errors.ts'
 import type { AnswerControl } from '../upstream/upstream.ts'
+import { hasBody } from './body.ts'
 
 /** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
 const LAST_WORDS_MS = 2_000
@@ -13,6 +14,7 @@ const LAST_WORDS_MS = 2_000
 export class ClientResponse {
   readonly #response: ServerResponse
   readonly #requestId: string
+  readonly #forPage: readonly string[]
   /** In which errors are answered. */
   dialect: Dialect = 'chat'
   #control: AnswerControl | undefined
@@ -24,7 +26,9 @@ export class ClientResponse {
   /** These go on an answer of status 200 only. */
   readonly #promises: string[] = []
 
-  constructor(response: ServerResponse, requestId: string) {
+  /** `forPage`: headers that let a page read an answer that is not the upstream's. */
+  constructor(response: ServerResponse, requestId: string, forPage: readonly string[] = []) {
+    this.#forPage = forPage
     this.#response = response
     this.#requestId = requestId
     this.#own = ['x-cwm-request-id', requestId]
@@ -69,6 +73,11 @@ export class ClientResponse {
     if (status === 200) all.push(...this.#promises)
     if (statusText === '') this.#response.writeHead(status, all)
     else this.#response.writeHead(status, statusText, all)
+  }
+
+  /** Sends status and headers of an answer of cwm's own. */
+  ownHead(status: number, headers: readonly string[]): void {
+    this.head(status, '', [...headers, ...this.#forPage])
   }
 
   /** Sends the headers of an event stream that the upstream has not begun yet. */
@@ -117,14 +126,15 @@ export class ClientResponse {
     const body = Buffer.from(errorBody(this.dialect, error, this.#requestId))
     const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
     if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS))
+    if (error.headers !== undefined) headers.push(...Object.entries(error.headers).flat())
     const { req } = this.#response
-    if (req.complete) {
-      this.head(error.status, '', headers)
+    if (req.complete || !hasBody(req)) {
+      this.ownHead(error.status, headers)
       this.#response.end(body)
       return
     }
     headers.push('connection', 'close')
-    this.head(error.status, '', headers)
+    this.ownHead(error.status, headers)
     this.#response.write(body)
     endAfterRequest(this.#response)
   }

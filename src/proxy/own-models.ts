@@ -21,7 +21,7 @@ export async function sendOwnModels(
 ): Promise<number> {
   const { status, body } = await listModels(apiKey, signal)
   const bytes = Buffer.from(JSON.stringify(ownModels(body, models)))
-  client.head(status, '', ['content-type', 'application/json', 'content-length', String(bytes.length)])
+  client.ownHead(status, ['content-type', 'application/json', 'content-length', String(bytes.length)])
   client.end(bytes)
   return status
 }

@@ -31,6 +31,7 @@ import type { Heartbeats } from './heartbeats.ts'
 import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
 import { overflowOf } from './overflow.ts'
 import { type ListModels, sendOwnModels } from './own-models.ts'
+import { Preflights } from './preflights.ts'
 import { RawObject } from './raw-json.ts'
 import {
   matchRoute,
@@ -51,6 +52,7 @@ export interface ProxyOptions extends BodyLimits {
   readonly answer: AnswerLimits
   /** Bytes of all answers kept for observation at one moment. */
   readonly maxObservedBytesInAll: number
+  readonly maxPreflights: number
 }
 
 export interface ProxyParts extends TurnParts, MemoryParts {
@@ -79,11 +81,13 @@ export class ProxyHandler {
   readonly #parts: ProxyParts
   readonly #options: ProxyOptions
   readonly #budget: ObservationBudget
+  readonly #preflights: Preflights
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
     this.#budget = new ObservationBudget(options.maxObservedBytesInAll)
+    this.#preflights = new Preflights(options.maxPreflights, parts.metrics)
   }
 
   /** Answers one request. Never throws: what goes wrong is answered in the client's dialect and logged. */
@@ -94,13 +98,14 @@ export class ProxyHandler {
   ): Promise<void> {
     const note = openNote(this.#parts, request)
     response.once('close', () => closeNote(this.#parts, note, request, response))
-    const client = new ClientResponse(response, note.requestId)
+    const client = new ClientResponse(response, note.requestId, this.#preflights.headersFor(request))
     try {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       note.route = route.kind === 'stored' ? route.label : route.path
       client.dialect = dialectOf(route)
       // Browsers send it before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
+        this.#preflights.enter(request, note.onClose)
         this.#plain(request, response, route, client, note, undefined)
         return
       }
@@ -339,7 +344,7 @@ export class ProxyHandler {
       rules: turn.rules,
       ownUsage: turn.ownUsage,
       head: request.method === 'HEAD',
-      incoming: (raw) => incomingHeaders(raw, incoming),
+      incoming: (raw) => this.#preflights.learn(request, incomingHeaders(raw, incoming)),
       hooks: {
         headers: (status) => {
           note.status = status

@@ -66,14 +66,12 @@ describe('matchRoute', () => {
     '',
     '/v1',
     '/v1/',
-    '/v1/chat/completions/',
     '/v1/chat/completionsx',
     '/V1/chat/completions',
     '/metrics',
     '/sleep',
     '/reset_prefix_cache',
     '/collective_rpc',
-    '/v1/responses/resp_1/',
     '/v1/responses/resp_1/input_items',
     '/v1/responses/resp_1/cancel/x',
     '/v1/responses/resp.1',
@@ -146,7 +144,7 @@ describe('matchRoute', () => {
         let target = upper ? path.toUpperCase() : path
         for (const [at, text, drop] of edits) target = target.slice(0, at) + text + target.slice(at + drop)
         const raw = target.split('?', 1)[0] ?? ''
-        const behind = raw.replace(/^\/cwm\/s\/x(?=\/)/, '')
+        const behind = raw.replace(/^\/cwm\/s\/x(?=\/)/, '').replace(/(?<=.)\/$/, '')
 
         for (const method of ['GET', 'POST', 'OPTIONS']) {
           const got = code(method, target)
@@ -192,6 +190,55 @@ describe('matchRoute', () => {
     ['/cwm/s/constructor/v1/models', 'plain'],
   ])('answers GET %s with %s', (path, wanted) => {
     expect(code('GET', path)).toBe(wanted)
+  })
+
+  it.each([
+    ['POST', '/v1/chat/completions/', { kind: 'salted', path: '/v1/chat/completions' }],
+    ['POST', '/cwm/s/a/v1/messages/?beta=true', { kind: 'salted', path: '/v1/messages', query: '?beta=true' }],
+    ['GET', '/v1/models/', { kind: 'plain', path: '/v1/models' }],
+    ['GET', '/v1/responses/resp_1/', { kind: 'stored', path: '/v1/responses/resp_1' }],
+  ])('forwards %s %s without the slash at its end', (method, target, route) => {
+    expect(matchRoute(defaultRoutes, method, target)).toMatchObject(route)
+  })
+
+  it.each([
+    ['/chat/completions', '/v1/chat/completions'],
+    ['/completions', '/v1/completions'],
+    ['/v1/v1/chat/completions', '/v1/chat/completions'],
+    ['/api/v1/messages', '/v1/messages'],
+    ['/api/chat/completions', '/v1/chat/completions'],
+    ['/V1/Chat/Completions/', '/v1/chat/completions'],
+    ['/v1/chat/completion', '/v1/chat/completions'],
+    ['/v1/chat', '/v1/chat/completions'],
+    ['//v1/chat/completions', '/v1/chat/completions'],
+    ['/cwm/s/my.chat/chat/completions', '/cwm/s/my.chat/v1/chat/completions'],
+    ['/models', '/v1/models'],
+    ['/metrics', '/cwm/metrics'],
+    ['/v1/mcp', '/cwm/mcp'],
+  ])('of %s says that %s was meant', (target, meant) => {
+    expect(() => matchRoute(defaultRoutes, 'POST', target)).toThrow(`; did you mean ${meant}?`)
+  })
+
+  it.each(['/', '/v1/embeddings', '/sleep', '/v1/audio/speech', `/${'x/'.repeat(5_000)}v1/models`, '/%2f'])(
+    'makes no guess where nothing is near: %s',
+    (target) => {
+      expect(() => matchRoute(defaultRoutes, 'POST', target)).toThrow(/^(?!.*did you mean)/)
+    },
+  )
+
+  it.each([
+    ['GET', '/v1/chat/completions', 'POST, OPTIONS', 'use POST'],
+    ['POST', '/v1/models/', 'GET, HEAD, OPTIONS', 'use GET'],
+    ['PUT', '/ping', 'GET, POST, HEAD, OPTIONS', 'use GET or POST'],
+    ['DELETE', '/v1/responses/resp_1', 'GET, HEAD, OPTIONS', 'use GET'],
+  ])('tells who sends %s %s what is allowed: %s', (method, target, allow, words) => {
+    try {
+      matchRoute(defaultRoutes, method, target)
+      expect.unreachable()
+    } catch (thrown) {
+      expect(thrown).toMatchObject({ code: 'METHOD_NOT_ALLOWED', headers: { allow } })
+      expect(String(thrown)).toContain(words)
+    }
   })
 
   it('shows no more of an unknown path than its beginning', () => {

@@ -2,6 +2,7 @@
 
 import { CwmError } from '../base/errors.ts'
 import { isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
+import { nearestPath } from '../base/nearest-path.ts'
 import type { Dialect } from '../base/records.ts'
 
 export interface RouteLists {
@@ -63,6 +64,10 @@ export type Route = SaltedRoute | PlainRoute | StoredRoute
 
 const STORED = /^(\/v1\/responses)\/([A-Za-z0-9_-]{1,128})(\/cancel)?$/
 
+/** Paths of cwm's own that are asked for where the engine has such: named to whoever looks for them, not forwarded. */
+const OWN_PATHS = ['/cwm/mcp', '/cwm/metrics', '/cwm/openapi.json', '/cwm/livez', '/cwm/readyz', '/cwm/v1/health']
+const MAX_HINTED = 300
+
 /** Spellings that some servers read as another path than we would. */
 const ODD = /[%\\;]|\/\/|\/\.|^[^/]|[^\x21-\x7e]/
 
@@ -77,36 +82,64 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
   if (ODD.test(rawPath) || target.includes('#')) {
     throw new CwmError(
       'INVALID_PATH',
-      'this spelling of a path is refused; send it plain, unescaped and without dots',
+      `this spelling of a path is refused; send it plain, unescaped and without dots${hintFor(lists, rawPath)}`,
       {
         param: 'path',
       },
     )
   }
-  const { path, ...named } = splitPrefix(rawPath)
+  const { path: given, ...named } = splitPrefix(rawPath)
+  const path = withoutSlash(lists, given)
   const stored = storedRoute(lists, method, path)
   if (stored !== undefined) return { ...stored, path, query, ...named }
   const dialect = Object.hasOwn(lists.salted, path) ? lists.salted[path] : undefined
   const methods = Object.hasOwn(lists.plain, path) ? lists.plain[path] : undefined
   if (dialect === undefined && methods === undefined) {
-    throw new CwmError('UNKNOWN_PATH', `${method} ${shown(path)} is not a path that cwm forwards`, { param: 'path' })
+    const message = `unknown path ${method} ${shown(rawPath)}${hintFor(lists, rawPath) || '; cwm does not forward it'}`
+    throw new CwmError('UNKNOWN_PATH', message, { param: 'path' })
   }
   if (method === 'OPTIONS') return { kind: 'plain', path, query, ...named }
   if (dialect !== undefined && method === 'POST') return { kind: 'salted', dialect, path, query, ...named }
   if (methods?.includes(method) === true || (method === 'HEAD' && methods?.includes('GET') === true)) {
     return { kind: 'plain', path, query, ...named }
   }
-  throw new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${path}`, { param: 'method' })
+  throw wrongMethod(method, path, [...(dialect === undefined ? [] : ['POST']), ...(methods ?? [])])
 }
 
 /** vLLM 0.32 answers GET and cancel; where responses are not forwarded, there are none to be had. */
 function storedRoute(lists: RouteLists, method: string, path: string) {
   const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []
   if (!Object.hasOwn(lists.salted, list)) return undefined
-  const allowed = action === '' ? ['GET', 'HEAD'] : ['POST']
+  const allowed = action === '' ? ['GET'] : ['POST']
   if (method === 'OPTIONS') return { kind: 'plain' as const }
-  if (allowed.includes(method)) return { kind: 'stored' as const, responseId, label: `${list}/{id}${action}` }
-  throw new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${list}/{id}${action}`, { param: 'method' })
+  if (allowed.includes(method === 'HEAD' ? 'GET' : method))
+    return { kind: 'stored' as const, responseId, label: `${list}/{id}${action}` }
+  throw wrongMethod(method, `${list}/{id}${action}`, allowed)
+}
+
+/** With the `Allow` that RFC 9110, 15.5.6 demands. */
+function wrongMethod(method: string, path: string, methods: readonly string[]): CwmError {
+  const all = new Set([...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])
+  return new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${path}; use ${methods.join(' or ')}`, {
+    param: 'method',
+    headers: { allow: [...all].join(', ') },
+  })
+}
+
+/** Some clients end a path with a slash; the engine would answer that with a redirect. */
+function withoutSlash({ salted, plain }: RouteLists, path: string): string {
+  if (path.length < 2 || !path.endsWith('/') || Object.hasOwn(salted, path) || Object.hasOwn(plain, path)) return path
+  return path.slice(0, -1)
+}
+
+/** Names the path that was probably meant, under the same prefix; '' where none is near. */
+function hintFor({ salted, plain }: RouteLists, rawPath: string): string {
+  const tidy = rawPath.slice(0, MAX_HINTED).replace(/\/{2,}/g, '/')
+  if (ODD.test(tidy)) return ''
+  const [prefix = ''] = /^\/cwm\/[sw]\/[^/]+(?=\/)/.exec(tidy) ?? []
+  const own = prefix === '' ? OWN_PATHS : []
+  const near = nearestPath(tidy.slice(prefix.length), [...Object.keys(salted), ...Object.keys(plain), ...own])
+  return near === undefined ? '' : `; did you mean ${prefix}${near}?`
 }
 
 function shown(path: string): string {

@@ -27,6 +27,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   HEADERS_TOO_LARGE: 'The header section is over `max_header_bytes`, or has more than `max_headers` lines.',
   INVALID_HTTP: 'The request is not HTTP that can be read; the connection is closed.',
   NOT_SUPPORTED: 'cwm does not do this; the message says what to do instead.',
+  MISDIRECTED_REQUEST: 'The request target names a scheme other than `http`. Send the path alone.',
   UNKNOWN_PATH:
     'Not on the list of paths that are forwarded (`docs/http-api.md`); the operator can add it with `routes`.',
   METHOD_NOT_ALLOWED: 'The path is known, the method is not; `Allow` lists those that are.',
@@ -40,7 +41,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   RATE_LIMIT_EXCEEDED:
     'The tenant has as many requests in flight as it may (`max_in_flight_per_tenant`), and no place became free within `queue_ms`. Send it again after `Retry-After`.',
   OVERLOADED:
-    'cwm has as many requests in flight (`max_in_flight`), waiting (`max_queued`) or in memory (`max_body_bytes_in_all`) as it may. Send it again after `Retry-After`.',
+    'cwm has as many requests in flight (`max_in_flight`), waiting (`max_queued`), asked by browsers (`max_preflights`) or in memory (`max_body_bytes_in_all`) as it may. Send it again after `Retry-After`.',
   SESSION_NOT_FOUND: 'No such session under this key.',
   SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
   SESSION_AMBIGUOUS:

@@ -337,7 +337,6 @@ describe('nothing but the listed paths reaches the upstream', () => {
     ['GET', '/v1/responses', 405],
     ['GET', CHAT, 405],
     ['DELETE', '/v1/models', 405],
-    ['POST', '/v1/chat/completions/', 404],
     ['POST', '/V1/chat/completions', 404],
     ['POST', '/v1/chat%2fcompletions', 400],
     ['POST', '/v1/%63hat/completions', 400],
@@ -366,16 +365,13 @@ describe('nothing but the listed paths reaches the upstream', () => {
     expect(upstream.received).toEqual([])
   })
 
-  it.each([
-    [
-      'an absolute-form target',
-      'GET http://localhost/v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
-    ],
-    ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'],
-  ])('%s is refused with 400', async (_, bytes) => {
-    expect(await rawExchange(cwm.url, bytes)).toMatch(/^HTTP\/1\.1 400 /)
-    expect(upstream.received).toEqual([])
-  })
+  it.each([['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n']])(
+    '%s is refused with 400',
+    async (_, bytes) => {
+      expect(await rawExchange(cwm.url, bytes)).toMatch(/^HTTP\/1\.1 400 /)
+      expect(upstream.received).toEqual([])
+    },
+  )
 
   it('CONNECT makes no tunnel', async () => {
     const answer = await rawExchange(cwm.url, 'CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n')
