@@ -120,6 +120,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
   }
   try {
     const metrics = createMetrics()
+    metrics.build.set({ version, node: process.versions.node }, 1)
     const upstream = openUpstream(settings, { metrics, log, now })
     closers.push(() => upstream.close())
     const models = new EngineModels(upstream, now, settings.limits)

@@ -29,7 +29,6 @@ const QUIET_MS = 7_000
 const MOST_TIMES = 2
 /** The breaker asks again after two seconds (breaker_open_ms), and closes with the answer. */
 const AFTERMATH_MS = 3_500
-const LOG_LEVEL_ERROR = 50
 
 const { values } = parseArgs({
   options: {
@@ -100,7 +99,7 @@ async function errorsIn(logFile) {
   const errors = []
   for await (const line of createInterface({ input: createReadStream(logFile) })) {
     if (!line.startsWith('{')) continue
-    if (JSON.parse(line).level >= LOG_LEVEL_ERROR) errors.push(line)
+    if (['error', 'fatal'].includes(JSON.parse(line).level)) errors.push(line)
   }
   return errors
 }

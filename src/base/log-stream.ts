@@ -134,5 +134,5 @@ const hasNoRoom = ({ code }: NodeJS.ErrnoException): boolean => code === 'EAGAIN
 /** In the form of pino's lines, at its level of a warning. */
 function lostLine(lines: number): string {
   const msg = 'log lines are lost: standard error could not take them'
-  return `${JSON.stringify({ level: 40, time: new Date().toISOString(), lines, msg })}\n`
+  return `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), lines, msg })}\n`
 }

@@ -31,7 +31,7 @@ export function createLogger(level: LogLevel, to: DestinationStream = new LogStr
       base: null,
       timestamp: timeField(),
       // pino's own redaction copies each line's object, which cost a request more than all else of its line.
-      formatters: { log: withoutSecrets },
+      formatters: { log: withoutSecrets, level: (level) => ({ level }) },
       serializers: { err: describeError },
     },
     to,

@@ -26,12 +26,19 @@ export function createMetrics() {
       },
     })
   }
+  const build = new Gauge({
+    name: 'cwm_build_info',
+    help: 'Always 1; its labels are the version of cwm and of Node',
+    labelNames: ['version', 'node'],
+    registers,
+  })
   const inFlight = new PlainCounter()
   watch('cwm_requests_in_flight', 'Requests being answered', () => inFlight.value)
   return {
     text: () => registry.metrics(),
     contentType: registry.contentType,
     watch,
+    build,
     inFlight,
     requests: plain.counters('cwm_requests_total', 'Requests by route and status', 'route', 'status'),
     requestSeconds: plain.histogram(

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { Caller } from '../base/tenants.ts'
 
 export interface Note {
   readonly requestId: string
@@ -16,6 +17,12 @@ export interface Note {
   code?: string
   /** Who must hear that the response is closed, or that its request is refused before it is whole. */
   readonly onClose: (() => void)[]
+  /** Whose request it is, once its key is known. */
+  caller?: Caller
+  /** As the client names it. */
+  model?: string
+  /** From dispatch to the first byte of the answer's body. */
+  ttftMs?: number
   promptTokens?: number
   cachedTokens?: number
 }
@@ -26,6 +33,8 @@ export interface NoteParts {
   readonly now: () => number
 }
 
+/** Characters of a model's name in the log: it is the client's own words. */
+const MAX_MODEL_NAME = 128
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 /** Begins a note, under the client's own request id if it has one. It needs its `closeNote`. */
@@ -58,10 +67,28 @@ export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage
   if (left) metrics.clientGone.inc()
   metrics.requests.inc(note.route, String(status))
   metrics.requestSeconds.observe(note.route, ms / 1000)
-  const { requestId, route, session, promptTokens, cachedTokens } = note
+  const { requestId, route, session, ttftMs, promptTokens, cachedTokens } = note
+  const tenant = note.caller?.tenant
+  const key = note.caller?.actor
+  const model = note.model?.slice(0, MAX_MODEL_NAME)
   const code = note.code?.toLowerCase()
+  const { method } = request
   log.info(
-    { request: requestId, method: request.method, route, status, ms, session, code, promptTokens, cachedTokens },
+    {
+      request: requestId,
+      method,
+      route,
+      status,
+      ms,
+      tenant,
+      key,
+      model,
+      session,
+      code,
+      ttftMs,
+      promptTokens,
+      cachedTokens,
+    },
     'request',
   )
 }

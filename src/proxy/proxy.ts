@@ -111,6 +111,7 @@ export class ProxyHandler {
       }
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
       const caller = identify(request)
+      note.caller = caller
       // Before the body is read, which waits in the client's socket. What has none is no work: a health check must not wait behind work.
       const turn = hasBody(request) ? this.#parts.admission.enter(caller, response, note.onClose) : undefined
       if (turn !== undefined) await turn
@@ -208,6 +209,7 @@ export class ProxyHandler {
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
     const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
     const { bytes, json, room } = await this.#readJson(request, response, note, caller, held)
+    if (typeof json.model === 'string') note.model = json.model
     requireModel(caller.policy, json.model)
     this.#parts.json.checkMessages(json)
     const raw = new RawObject(bytes)
@@ -351,6 +353,7 @@ export class ProxyHandler {
         },
         began: () => {
           const ms = now() - dispatched
+          note.ttftMs = ms
           metrics.ttft.observe(note.route, ms / 1000)
           turn.began?.(ms)
         },

@@ -296,7 +296,7 @@ describe('a fault that nobody caught', () => {
     cwm.kill('SIGUSR2')
 
     expect(await cwm.ended()).toBe(1)
-    const line = cwm.log.find(({ level }) => level === 50)
+    const line = cwm.log.find(({ level }) => level === 'error')
     expect(line).toMatchObject({ origin, err: { message: expect.stringContaining('planted') } })
   })
 })

@@ -1,0 +1,87 @@
+// The line that each request leaves in the log: who asked what, of which model, how fast it began, and how much of it was cached.
+
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type App, startApp } from '../../src/app.ts'
+import { createLogger } from '../../src/base/logger.ts'
+import { settingsSchema } from '../../src/config/schema.ts'
+
+import { type Sim, startSim } from '../../src/sim/index.ts'
+import { version } from '../../src/version.ts'
+import { ask } from '../support/client.ts'
+import { until } from '../support/deadline.ts'
+
+const lines: Record<string, unknown>[] = []
+const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
+const requestLines = () => lines.filter(({ msg }) => msg === 'request')
+
+let sim: Sim
+let app: App
+let dataDir: string
+beforeAll(async () => {
+  sim = await startSim({ lmcache: false })
+  dataDir = await mkdtemp(join(tmpdir(), 'cwm-e2e-'))
+  const tenants = [
+    { id: 'acme', keys: [{ name: 'laptop', sha256: createHash('sha256').update('key-of-acme').digest('hex') }] },
+  ]
+  const settings = { upstream: sim.engineUrl, port: 0, data_dir: dataDir, drain_ms: 100, tenants }
+  app = await startApp(settingsSchema.parse(settings), createLogger('info', { write }))
+})
+afterAll(async () => {
+  await app.close()
+  await sim.close()
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+describe('the line of a request', () => {
+  it.each([true, false])(
+    'names tenant, key and model, and tells the first token and what was cached (stream: %s)',
+    async (stream) => {
+      const before = requestLines().length
+      const body = { model: sim.model, stream, messages: [{ role: 'user', content: 'a word' }] }
+
+      await ask(app.url, '/v1/chat/completions', { body, headers: { authorization: 'Bearer key-of-acme' } })
+      const line = await until('its line', () => requestLines()[before])
+
+      expect(line).toMatchObject({
+        level: 'info',
+        tenant: 'acme',
+        key: 'laptop',
+        model: sim.model,
+        status: 200,
+        ttftMs: expect.any(Number),
+        promptTokens: expect.any(Number),
+        cachedTokens: expect.any(Number),
+      })
+      expect(JSON.stringify(lines)).not.toMatch(/key-of-acme|a word/)
+    },
+  )
+
+  it('holds no more of a model name than a name has', async () => {
+    const before = requestLines().length
+    const body = { model: 'm'.repeat(10_000), messages: [] }
+
+    await ask(app.url, '/v1/chat/completions', { body, headers: { authorization: 'Bearer key-of-acme' } })
+    const line = await until('its line', () => requestLines()[before])
+
+    expect(String(line.model)).toBe('m'.repeat(128))
+  })
+
+  it('names nobody where no key is known', async () => {
+    const before = requestLines().length
+
+    await ask(app.url, '/v1/chat/completions', { body: {}, headers: { authorization: 'Bearer unknown' } })
+    const line = await until('its line', () => requestLines()[before])
+
+    expect([line.status, line.tenant, line.key]).toEqual([401, undefined, undefined])
+  })
+})
+
+it('cwm says in its metrics which version it is, and on which Node it runs', async () => {
+  const { text } = await ask(app.url, '/cwm/metrics')
+
+  expect(text).toContain(`cwm_build_info{version="${version}",node="${process.versions.node}"} 1`)
+})
