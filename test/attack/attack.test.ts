@@ -1,0 +1,49 @@
+// `npm run attack` in short: answers, isolation and counters hold under what the generator makes of one seed. No times are asserted.
+
+import { execFile } from 'node:child_process'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
+
+const main = fileURLToPath(new URL('../../scripts/attack/main.mjs', import.meta.url))
+const BUILD_MS = 60_000
+const RUN_MS = 180_000
+
+let built: BuiltCwm
+
+beforeAll(async () => {
+  built = await buildCwm()
+}, BUILD_MS)
+
+afterAll(() => built.dispose())
+
+function attack(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { ...process.env, ATTACK_DIST: dirname(dirname(built.main)) }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], { timeout: RUN_MS, env }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+// /proc, by which open sockets are counted, is Linux's.
+it.runIf(process.platform === 'linux')(
+  'finds nothing in a short attack of either mode',
+  async () => {
+    const ended = await attack(['--requests', '300', '--seconds', '60', '--seed', '15', '--huge', '0', '--no-pin'])
+
+    expect(ended, ended.stdout + ended.stderr).toMatchObject({ code: 0, stderr: '' })
+    expect(ended.stdout).toContain('seed 15: nothing found')
+    expect(ended.stdout.match(/ {2}attacks {3}\d+ listed, 300 generated/g)).toHaveLength(2)
+  },
+  RUN_MS,
+)
+
+it('refuses options that make no sense, each in a line', async () => {
+  expect(await attack(['--requests', '0', '--repeat', 'x'])).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: 'attack: --requests: a whole number, 1 or more\nattack: --repeat: the number of an attack\n',
+  })
+})
