@@ -1,6 +1,5 @@
 // The top-level members of a JSON object, each time they stand there, in its bytes. Written apart from cwm's own scanner, whose work it judges.
 
-const STRING = /"(?:[^"\\]|\\.)*"/y
 const SPACE = /[ \t\r\n]*/y
 const PLAIN = /[^[\]{}",]*/y
 
@@ -9,13 +8,23 @@ function match(pattern, text, at) {
   return pattern.exec(text)?.[0] ?? ''
 }
 
+/** The string whose quote is at `at`; by hand, for a pattern gives up on strings of megabytes. */
+function stringAt(text, at) {
+  for (let end = text.indexOf('"', at + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let slashes = 0
+    while (text[end - 1 - slashes] === '\\') slashes++
+    if (slashes % 2 === 0) return text.slice(at, end + 1)
+  }
+  return ''
+}
+
 /** Offset behind the value at `at`. */
 function behindValue(text, at) {
   let depth = 0
   let end = at
   while (end < text.length) {
     const c = text[end]
-    if (c === '"') end += match(STRING, text, end).length || 1
+    if (c === '"') end += stringAt(text, end).length || text.length
     else if (c === '{' || c === '[') {
       depth++
       end++
@@ -40,7 +49,7 @@ export function topLevelMembers(text) {
   at++
   at += match(SPACE, text, at).length
   while (text[at] === '"') {
-    const key = match(STRING, text, at)
+    const key = stringAt(text, at)
     at += key.length
     at += match(SPACE, text, at).length + 1
     at += match(SPACE, text, at).length

@@ -74,7 +74,6 @@ function oddField(members, draw) {
   const fields = [
     'stream',
     'stream_options',
-    'n',
     'max_tokens',
     'temperature',
     'tools',
@@ -82,7 +81,6 @@ function oddField(members, draw) {
     'model',
     'messages',
     'input',
-    'prompt',
     'system',
     'metadata',
     'previous_response_id',

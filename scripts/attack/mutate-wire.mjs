@@ -25,7 +25,8 @@ function chunks(plan, draw) {
 /** No longer one request that can be read: it may be answered or its connection closed, and nothing of it goes on. */
 function breakWith(plan, change) {
   plan.broken = true
-  plan.refused = true
+  // What needs no body may be answered before its bytes turn out to be wrong.
+  plan.refused ||= plan.salted
   plan.answers = 2
   change(plan)
   // What is behind a broken request may be taken for another, or waited for: the client closes its side, so that it ends.
@@ -84,6 +85,8 @@ const BREAKS = [
   (plan) => {
     plan.headers.push(['x-split', 'a\r\n\r\nGET / HTTP/1.1\r\n'])
     plan.framing = 'none'
+    // What stands before the split is a whole request without a body.
+    plan.refused = false
   },
 ]
 
@@ -122,7 +125,7 @@ function leave(plan, draw) {
 function stall(plan, draw) {
   plan.delivery = { kind: 'stall', share: draw.pick([0, 0.02, 0.4, 0.9]) }
   plan.broken = true
-  plan.refused = true
+  plan.refused ||= plan.salted
 }
 
 /** Closes its side when it has sent all, as some HTTP/1.0 clients do. */

@@ -97,6 +97,12 @@ describe('the members of an object', () => {
     expect(topLevelMembers('{}')).toEqual([])
   })
 
+  it('are found behind a string of megabytes', () => {
+    const long = `"${'\\"'.repeat(1_000_000)}x"`
+
+    expect(topLevelMembers(`{"a":${long},"b":1}`).map(([key]) => key)).toEqual(['a', 'b'])
+  })
+
   it.each(['[]', '', '{"a":1', '"{}"'])('are none of %j', (text) => {
     expect(() => topLevelMembers(text)).toThrow('not an object')
   })
