@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,7 @@ export async function buildCwm(): Promise<BuiltCwm> {
   const built = join(root, 'node_modules', '.cache', `cwm-e2e-${process.pid}`)
   await mkdir(built, { recursive: true })
   await copyFile(join(root, 'package.json'), join(built, 'package.json'))
+  await cp(join(root, 'assets'), join(built, 'assets'), { recursive: true })
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
   execFileSync(tsc, ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(built, 'dist')], { cwd: root })
   return {
