@@ -58,7 +58,7 @@ describe.skipIf(javaIsMissing())('the client of the JDK', () => {
       const input = JSON.stringify({ model: stack.model, max_tokens: 64, stream, messages })
       return home.run('java', ['Ask', `${stack.url}/v1`], { input, env: { CWM_API_KEY: key } })
     }
-    const question = { role: 'user', content: `${prose(900)} The buoy is called Lomvi.` }
+    const question = { role: 'user', content: `${prose(900)}. The buoy is called Lomvi.` }
     let reply = ''
 
     await expectWarmSecond(

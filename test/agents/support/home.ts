@@ -18,6 +18,8 @@ const quiet = {
   HTTPS_PROXY: NOWHERE,
   http_proxy: NOWHERE,
   https_proxy: NOWHERE,
+  // Without one, Java writes what is not ASCII as question marks.
+  LC_ALL: 'C.UTF-8',
   NO_PROXY: '127.0.0.1,localhost',
   no_proxy: '127.0.0.1,localhost',
   // Telemetry, updates and lists of models.
