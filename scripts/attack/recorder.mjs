@@ -23,8 +23,10 @@ const KEPT = 500
 
 export class Recorder {
   #mode
-  /** What each salt was used by: `{ owner, links }`. */
+  /** Who first used each salt: `{ owner, group, link }`. */
   #salts = new Map()
+  /** Sessions and users that are one, each by another of its group. */
+  #groups = new Map()
   #paths = new Map()
   #kept = []
   #faults = []
@@ -109,16 +111,24 @@ export class Recorder {
     // The same words sent twice may be the same conversation sent again.
     const links = [session === '-' ? `request ${id.replace(TWICE, '')}` : `session ${session}`]
     if (this.#mode === 'user') links.push(...users.map((user) => `user ${user}`))
+    // A session stays in the space of the user who opened it, whoever names it later: links seen together are one.
+    for (const link of links) this.#join(`${owner} ${links[0]}`, `${owner} ${link}`)
+    const group = this.#groupOf(`${owner} ${links[0]}`)
     const used = this.#salts.get(salt)
-    if (used === undefined) {
-      this.#salts.set(salt, { owner, links: new Set(links) })
-      return
-    }
-    if (used.owner !== owner) fault(`shares a salt with ${used.owner}: ${[...used.links].slice(0, 3)}`)
-    else if (!links.some((link) => used.links.has(link))) {
-      fault(`shares a salt of its tenant with ${[...used.links].slice(0, 3)}`)
-    }
-    for (const link of links) used.links.add(link)
+    if (used === undefined) this.#salts.set(salt, { owner, group, link: links[0] })
+    else if (used.owner !== owner) fault(`shares a salt with ${used.owner}: ${used.link}`)
+    else if (this.#groupOf(used.group) !== group) fault(`shares a salt of its tenant with ${used.link}`)
+  }
+
+  #groupOf(link) {
+    let group = link
+    for (let next = this.#groups.get(group); next !== undefined; next = this.#groups.get(group)) group = next
+    return group
+  }
+
+  #join(one, other) {
+    const [a, b] = [this.#groupOf(one), this.#groupOf(other)]
+    if (a !== b) this.#groups.set(b, a)
   }
 
   #fault(words) {
