@@ -23,6 +23,7 @@ interface Batch {
 
 export class LogStream {
   readonly #fd: number
+  readonly #render: (line: string) => string
   #lines: string[] = []
   /** Characters in `#lines`. */
   #waiting = 0
@@ -34,14 +35,23 @@ export class LogStream {
   #lost = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** @param fd The descriptor of a file, a pipe or a terminal. Stays open. */
-  constructor(fd: number) {
+  /**
+   * @param fd The descriptor of a file, a pipe or a terminal. Stays open.
+   * @param render Makes what is written out of a logger's JSON line.
+   */
+  constructor(fd: number, render: (line: string) => string = (line) => line) {
     this.#fd = fd
+    this.#render = render
     process.once('exit', () => this.#writeAtExit())
   }
 
-  /** @param line With its line feed. */
+  /** @param line A JSON object, with its line feed. */
   write(line: string): void {
+    if (!this.#isBroken) this.print(this.#render(line))
+  }
+
+  /** Writes what is no log line, in its turn among those. @param line With its line feed. */
+  print(line: string): void {
     if (this.#isBroken) return
     if (this.#waiting + line.length > MAX_WAITING) {
       this.#lost++
@@ -68,7 +78,7 @@ export class LogStream {
   }
 
   #takeAll(): Batch {
-    const told = this.#lost > 0 ? lostLine(this.#lost) : ''
+    const told = this.#lost > 0 ? this.#render(lostLine(this.#lost)) : ''
     const batch = { rest: Buffer.from(told + this.#lines.join('')), lines: this.#lost + this.#lines.length }
     this.#lost = 0
     this.#lines = []

@@ -8,6 +8,9 @@ export type Logger = Pick<Pino, 'debug' | 'info' | 'warn' | 'error'>
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+export const logFormats = ['json', 'text'] as const
+export type LogFormat = (typeof logFormats)[number]
+
 /** Fields that no log line may hold, at its top or one level below: deeper is not looked, so nothing else that is nested is logged. */
 const secretFields: ReadonlySet<string> = new Set([
   'authorization',
@@ -21,7 +24,7 @@ const secretFields: ReadonlySet<string> = new Set([
   'messages',
 ])
 
-const STANDARD_ERROR = 2
+export const STANDARD_ERROR = 2
 
 /** One JSON object a line, on standard error. An error is logged with code, message and causes' messages, without its properties. */
 export function createLogger(level: LogLevel, to: DestinationStream = new LogStream(STANDARD_ERROR)): Logger {

@@ -2,9 +2,10 @@
 
 import { type App, startApp } from '../app.ts'
 import { CwmError } from '../base/errors.ts'
-import { createLogger, type Logger } from '../base/logger.ts'
 import { loadSettings, unknownVariables } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
+import { exitCodes } from './client/command.ts'
+import { type ServeOutput, serveOutput } from './serve-output.ts'
 import { aborted, exitOnFault, stopSignal } from './signals.ts'
 
 /** Beyond the settings' own times. What has not closed by then never will, and must not keep the next one from starting. */
@@ -13,20 +14,18 @@ const CLOSE_GRACE_MS = 10_000
 export async function runServe(flags: Readonly<Record<string, unknown>>, file: string | undefined): Promise<void> {
   const stop = stopSignal()
   const settings = await loadSettings({ flags, environment: process.env, file })
-  const log = createLogger(settings.log_level)
-  exitOnFault(log)
-  const app = await start(settings, log, stop)
+  const output = serveOutput(settings)
+  exitOnFault(output.log)
+  const app = await start(settings, output, stop)
   if (app === undefined) process.exit()
-  for (const line of app.findings) console.error(line)
-  for (const name of unknownVariables(process.env))
-    console.error(`warning   ${name} is not a setting of cwm; see cwm serve --help`)
-  console.error(`ready     ${app.url}/v1  (point your OpenAI or Anthropic SDK's base URL here)`)
-  if (settings.dashboard) console.error(`dashboard ${app.url}/cwm/`)
+  output.findings(app.findings)
+  for (const name of unknownVariables(process.env)) output.unknownVariable(name)
+  output.ready(app.url, settings.dashboard)
   await aborted(stop)
-  console.error('stopping: answers under way may end; a second signal stops at once')
+  output.stopping()
   const late = setTimeout(
     () => {
-      log.error('not all is closed in time; cwm ends all the same')
+      output.log.error('not all is closed in time; cwm ends all the same')
       process.exit(1)
     },
     settings.drain_delay_ms + settings.drain_ms + CLOSE_GRACE_MS,
@@ -37,13 +36,18 @@ export async function runServe(flags: Readonly<Record<string, unknown>>, file: s
   process.exit()
 }
 
-/** Undefined when cwm was stopped before it was ready. */
-async function start(settings: Settings, log: Logger, stop: AbortSignal): Promise<App | undefined> {
+/** Undefined when cwm was stopped before it was ready, or could not start: then the exit code says so. */
+async function start(settings: Settings, output: ServeOutput, stop: AbortSignal): Promise<App | undefined> {
   try {
-    return await startApp(settings, log, stop)
+    return await startApp(settings, output.log, stop)
   } catch (thrown) {
-    if (!(thrown instanceof CwmError) || thrown.code !== 'SHUTTING_DOWN') throw thrown
-    console.error('stopped before it was ready')
+    if (!(thrown instanceof CwmError)) throw thrown
+    if (thrown.code === 'SHUTTING_DOWN') {
+      output.stoppedEarly()
+    } else {
+      output.failed(thrown)
+      process.exitCode = exitCodes.refused
+    }
     return undefined
   }
 }

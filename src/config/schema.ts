@@ -1,7 +1,7 @@
 // Every setting of cwm: unit, default, and what absence means. The only place where settings are described.
 
 import { z } from 'zod'
-import { logLevels } from '../base/logger.ts'
+import { logFormats, logLevels } from '../base/logger.ts'
 import {
   bytes,
   cacheBytes,
@@ -275,6 +275,11 @@ const shape = {
     ),
   dashboard: flag.default(true).describe('Whether the pages under `/cwm/` are there'),
   log_level: oneOf(logLevels).default('info').describe('Least level that is logged, to standard error'),
+  log_format: oneOf(logFormats)
+    .optional()
+    .describe(
+      'Form of all that is written to standard error: `json`, one object a line, or `text`. Without it, `text` on a terminal and `json` elsewhere',
+    ),
 }
 
 /** Names as in the file; the variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */

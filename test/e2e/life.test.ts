@@ -62,7 +62,7 @@ async function start(
 }
 
 const arrived = (count = 1) => until('the upstream has it', () => upstream.received.length >= count)
-const stopping = () => until('it says that it stops', () => cwm.output.includes('\nstopping'))
+const stopping = () => until('it says that it stops', () => cwm.output.includes('"msg":"stopping'))
 
 async function isRefused(url: string): Promise<boolean> {
   return await ask(url, '/cwm/livez').then(
@@ -226,7 +226,7 @@ describe('SIGTERM', () => {
 
     expect(await cwm.ended(5_000)).toBe(0)
     expect(cwm.output).toContain('stopped before it was ready')
-    expect(cwm.output).not.toContain('ready     http')
+    expect(cwm.log.map(({ msg }) => msg)).not.toContain('ready')
     await silent.close()
     await start({}, { dataDir: cwm.dataDir })
   })

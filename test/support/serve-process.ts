@@ -69,7 +69,13 @@ export class ServeProcess {
 
   /** Its address, once it is ready. */
   ready(): Promise<string> {
-    return until('the ready line', () => /^ready\s+(http:\S+)\/v1/m.exec(this.#output)?.[1], 15_000)
+    return until('the ready line', () => this.#url(), 15_000)
+  }
+
+  /** From its line in whichever format. */
+  #url(): string | undefined {
+    const { url } = this.log.find(({ msg }) => msg === 'ready') ?? {}
+    return typeof url === 'string' ? url.slice(0, -'/v1'.length) : /^ready\s+(http:\S+)\/v1/m.exec(this.#output)?.[1]
   }
 
   kill(signal: NodeJS.Signals): void {

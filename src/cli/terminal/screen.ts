@@ -35,8 +35,9 @@ export function processScreen(): Screen {
   }
 }
 
-function wantsColour(env: NodeJS.ProcessEnv, stdout: NodeJS.WriteStream): boolean {
+/** Whether what goes there may be colored. */
+export function wantsColour(env: NodeJS.ProcessEnv, to: NodeJS.WriteStream): boolean {
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
   if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0' && env.FORCE_COLOR !== 'false'
-  return stdout instanceof WriteStream && stdout.hasColors()
+  return to instanceof WriteStream && to.hasColors()
 }

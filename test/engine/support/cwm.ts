@@ -149,6 +149,7 @@ export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
     '--lmcache': options.lmcache ?? lmcacheUrl,
     '--data-dir': dataDir,
     '--port': '0',
+    '--log-format': 'text',
     ...options.flags,
   }
   const child = spawn(process.execPath, [main, 'serve', ...Object.entries(flags).flat()], {

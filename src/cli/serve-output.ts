@@ -1,0 +1,98 @@
+// What `cwm serve` writes to standard error: its log, and what it tells whoever started it. All of it has one format, or no tool could parse it.
+
+import { format } from 'node:util'
+import type { CwmError } from '../base/errors.ts'
+import { LogStream } from '../base/log-stream.ts'
+import { textLine } from '../base/log-text.ts'
+import { createLogger, type Logger, STANDARD_ERROR } from '../base/logger.ts'
+import type { Settings } from '../config/schema.ts'
+import { wantsColour } from './terminal/screen.ts'
+
+export interface ServeOutput {
+  readonly log: Logger
+  /** @param lines As `App.findings`. */
+  findings(lines: readonly string[]): void
+  unknownVariable(name: string): void
+  /** @param url The origin that it listens at. */
+  ready(url: string, hasDashboard: boolean): void
+  stopping(): void
+  stoppedEarly(): void
+  /** It could not start. Written at every level. */
+  failed(error: CwmError): void
+}
+
+const STOPPING = 'stopping: answers under way may end; a second signal stops at once'
+const STOPPED_EARLY = 'stopped before it was ready'
+
+/** What is told is text as ever on a terminal, and log lines of level info and warn where lines are JSON. */
+export function serveOutput({ log_level: level, log_format: wanted }: Settings): ServeOutput {
+  const isText = (wanted ?? (process.stderr.isTTY ? 'text' : 'json')) === 'text'
+  return isText ? textOutput(level) : jsonOutput(level)
+}
+
+function textOutput(level: Settings['log_level']): ServeOutput {
+  const isColored = wantsColour(process.env, process.stderr)
+  const stream = new LogStream(STANDARD_ERROR, (line) => textLine(line, isColored))
+  // By the same stream as the log, so that lines keep their order.
+  const print = (text: string) => stream.print(`${text}\n`)
+  return {
+    log: createLogger(level, stream),
+    findings: (lines) => lines.forEach(print),
+    unknownVariable: (name) => print(`warning   ${notASetting(name)}`),
+    ready(url, hasDashboard) {
+      print(`ready     ${url}/v1  (point your OpenAI or Anthropic SDK's base URL here)`)
+      if (hasDashboard) print(`dashboard ${url}/cwm/`)
+    },
+    stopping: () => print(STOPPING),
+    stoppedEarly: () => print(STOPPED_EARLY),
+    failed: ({ message }) => print(`cwm: ${message}`),
+  }
+}
+
+function jsonOutput(level: Settings['log_level']): ServeOutput {
+  const stream = new LogStream(STANDARD_ERROR)
+  const log = createLogger(level, stream)
+  logWhatOthersWrite(log)
+  return {
+    log,
+    findings(lines) {
+      for (const { about, isWarning, text } of entriesOf(lines)) log[isWarning ? 'warn' : 'info']({ about }, text)
+    },
+    unknownVariable: (variable) => log.warn({ variable }, notASetting(variable)),
+    ready(url, hasDashboard) {
+      log.info({ url: `${url}/v1`, ...(hasDashboard ? { dashboard: `${url}/cwm/` } : {}) }, 'ready')
+    },
+    stopping: () => log.info(STOPPING),
+    stoppedEarly: () => log.info(STOPPED_EARLY),
+    failed: ({ code, message }) =>
+      createLogger(level === 'silent' ? 'error' : level, stream).error({ code: code.toLowerCase() }, message),
+  }
+}
+
+const notASetting = (name: string): string => `${name} is not a setting of cwm; see cwm serve --help`
+
+/** Warnings of Node's own, and what a library tells the console, would be text among JSON. */
+function logWhatOthersWrite(log: Logger): void {
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => log.warn({ name: warning.name }, warning.message))
+  console.error = (...words: unknown[]) => log.error(format(...words))
+  console.warn = (...words: unknown[]) => log.warn(format(...words))
+}
+
+interface Entry {
+  readonly about: string
+  readonly isWarning: boolean
+  readonly text: string
+}
+
+const FINDING = /^(\w*)\s+(warning: )?(.*)$/s
+
+/** What lines say, each with the subject in the first column: one that has none is about that of the line above. */
+export function entriesOf(lines: readonly string[]): readonly Entry[] {
+  let about = ''
+  return lines.map((line) => {
+    const [, subject = '', warning, text = line] = FINDING.exec(line) ?? []
+    if (subject !== '') about = subject
+    return { about, isWarning: warning !== undefined, text }
+  })
+}
