@@ -196,8 +196,7 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   return c.newResponse(errorBody('chat', error, requestId), error.status as 400, {
     'content-type': 'application/json',
     'x-cwm-request-id': requestId,
-    ...error.headers,
-    ...(error.retryAfterS === undefined ? {} : { 'retry-after': String(error.retryAfterS) }),
+    ...error.answerHeaders,
   })
 }
 

@@ -68,6 +68,20 @@ const table = {
 
 export type ErrorCode = keyof typeof table
 
+/**
+ * Codes with a status that SDKs of OpenAI and Anthropic send again (408, 409, 429, 5xx), though the same request is refused again: what has
+ * to change is the request or the store. The other codes of such a status pass with time.
+ */
+const hopeless: ReadonlySet<ErrorCode> = new Set([
+  'SESSION_EMPTY',
+  'SESSION_AMBIGUOUS',
+  'SESSION_HAS_TURNS',
+  'WINDOW_NAME_TAKEN',
+  'WINDOW_DIVERGES',
+  'WINDOW_MISMATCH',
+  'WINDOW_CORRUPT',
+])
+
 /** What a refused body had too much of: the label of `cwm_refused_total`. */
 export type Bound =
   | 'body_bytes'
@@ -128,6 +142,22 @@ export class CwmError extends Error {
 
   get type(): string {
     return table[this.code][1]
+  }
+
+  get #isHopeless(): boolean {
+    return hopeless.has(this.code) || (this.refusedWith !== undefined && isFinalRefusal(this))
+  }
+
+  /**
+   * Headers of the answer beside those of its body, by lower-case name: what HTTP demands, `retry-after`, and `x-should-retry: false` where
+   * sending the same again is of no use. SDKs of OpenAI and Anthropic obey it (`shouldRetry` in `client.js` of `openai` and `@anthropic-ai/sdk`).
+   */
+  get answerHeaders(): Readonly<Record<string, string>> {
+    return {
+      ...this.headers,
+      ...(this.retryAfterS === undefined ? {} : { 'retry-after': String(this.retryAfterS) }),
+      ...(this.#isHopeless ? { 'x-should-retry': 'false' } : {}),
+    }
   }
 }
 

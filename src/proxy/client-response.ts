@@ -125,8 +125,7 @@ export class ClientResponse {
     }
     const body = Buffer.from(errorBody(this.dialect, error, this.#requestId))
     const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
-    if (error.retryAfterS !== undefined) headers.push('retry-after', String(error.retryAfterS))
-    if (error.headers !== undefined) headers.push(...Object.entries(error.headers).flat())
+    headers.push(...Object.entries(error.answerHeaders).flat())
     const { req } = this.#response
     if (req.complete || !hasBody(req)) {
       this.ownHead(error.status, headers)

@@ -57,7 +57,7 @@ export class Preflights {
       own.push('access-control-allow-credentials', 'true')
     }
     if (allowed !== '*') own.push('vary', 'Origin')
-    own.push('access-control-expose-headers', `${exposedHeaders}, retry-after, allow`)
+    own.push('access-control-expose-headers', `${exposedHeaders}, retry-after, x-should-retry, allow`)
     this.#origins.set(origin, own)
     if (this.#origins.size > MAX_ORIGINS) {
       for (const oldest of this.#origins.keys()) {
