@@ -244,6 +244,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         events,
         models,
         listModels: (apiKey, signal) => models.page(apiKey, signal),
+        inputLimits: (cards) => models.inputLimits(cards),
         metrics,
         log,
         now,

@@ -1,12 +1,18 @@
-// The list of models for a tenant that may not use all: the upstream's, without the others. The one answer on a plain path that is
-// not passed on as it is.
+// The list of models for a tenant that may not use all: the upstream's, without the others. Each with its
+// context limit, as in the list that others get.
 
-import { isObject, type JsonObject } from '../base/json.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { UpstreamAnswer } from '../upstream/json.ts'
 import type { ClientResponse } from './client-response.ts'
+import type { InputLimits } from './model-limits.ts'
 
 /** Asks the upstream for its models. */
 export type ListModels = (apiKey: string | undefined, signal: AbortSignal) => Promise<UpstreamAnswer>
+
+export interface OwnModelsParts {
+  readonly listModels: ListModels
+  readonly inputLimits: InputLimits
+}
 
 /**
  * Answers those of the upstream's models that are in `models`; tells the status. Throws what the upstream's failing throws; a refusal of the
@@ -14,20 +20,28 @@ export type ListModels = (apiKey: string | undefined, signal: AbortSignal) => Pr
  */
 export async function sendOwnModels(
   client: ClientResponse,
-  listModels: ListModels,
+  { listModels, inputLimits }: OwnModelsParts,
   apiKey: string | undefined,
   models: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<number> {
   const { status, body } = await listModels(apiKey, signal)
-  const bytes = Buffer.from(JSON.stringify(ownModels(body, models)))
+  const bytes = Buffer.from(JSON.stringify(ownModels(body, models, inputLimits)))
   client.ownHead(status, ['content-type', 'application/json', 'content-length', String(bytes.length)])
   client.end(bytes)
   return status
 }
 
-function ownModels(body: JsonObject, models: ReadonlySet<string>): JsonObject {
+function ownModels(body: JsonObject, models: ReadonlySet<string>, inputLimits: InputLimits): JsonObject {
   if (!Array.isArray(body.data)) return body
-  const mayUse = (entry: unknown) => isObject(entry) && typeof entry.id === 'string' && models.has(entry.id)
-  return { ...body, data: body.data.filter(mayUse) }
+  const cards = body.data as readonly JsonValue[]
+  // Of all, since an adapter has the limit of its base model, which this tenant may not use.
+  const limitOf = inputLimits(cards)
+  const own: JsonObject[] = []
+  for (const card of cards) {
+    if (!isObject(card) || typeof card.id !== 'string' || !models.has(card.id)) continue
+    const limit = limitOf(card)
+    own.push(limit === undefined ? card : { ...card, max_input_tokens: limit })
+  }
+  return { ...body, data: own }
 }

@@ -15,7 +15,7 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { Timeline } from '../sessions/timeline.ts'
 import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
-import type { Upstream } from '../upstream/upstream.ts'
+import type { AnswerSink, Upstream } from '../upstream/upstream.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import type { Admission } from './admission.ts'
@@ -28,9 +28,10 @@ import { setEngineSession } from './engine-session.ts'
 import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
 import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
 import type { Heartbeats } from './heartbeats.ts'
+import { askedWhole, asksForModels, ModelLimits } from './model-limits.ts'
 import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
 import { overflowOf } from './overflow.ts'
-import { type ListModels, sendOwnModels } from './own-models.ts'
+import { type OwnModelsParts, sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
 import { RawObject } from './raw-json.ts'
 import {
@@ -55,11 +56,10 @@ export interface ProxyOptions extends BodyLimits {
   readonly maxPreflights: number
 }
 
-export interface ProxyParts extends TurnParts, MemoryParts {
+export interface ProxyParts extends TurnParts, MemoryParts, OwnModelsParts {
   readonly upstream: Pick<Upstream, 'send' | 'origin'>
   readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
   readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
-  readonly listModels: ListModels
   readonly windows: Windows
   readonly retained: RetainedTurns
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
@@ -152,7 +152,7 @@ export class ProxyHandler {
     if (policy.models !== undefined && route.path === '/v1/models') {
       readControlHeaders(request.headers, {})
       const signal = departureOf(response)
-      note.status = await sendOwnModels(client, this.#parts.listModels, caller.apiKey, policy.models, signal)
+      note.status = await sendOwnModels(client, this.#parts, caller.apiKey, policy.models, signal)
       return
     }
     if (policy.models === undefined || !hasBody(request)) {
@@ -176,14 +176,16 @@ export class ProxyHandler {
     read?: Buffer,
   ): void {
     readControlHeaders(request.headers, {})
-    const headers = this.#outgoing(request, caller, { identity: false, ownLength: read !== undefined })
+    const models = asksForModels(request.method, route.path)
+    const headers = this.#outgoing(request, caller, { identity: models, ownLength: read !== undefined })
     const length = Number(request.headers['content-length'] ?? 0)
     if (length > this.#options.maxBodyBytes) throw tooLarge(this.#options.maxBodyBytes)
     this.#dispatch(request, response, route, client, note, {
-      headers,
+      headers: models ? askedWhole(headers) : headers,
       body: read ?? (hasBody(request) ? bounded(request, this.#options.maxBodyBytes) : undefined),
       session: undefined,
       rules: undefined,
+      models,
       streams: false,
       ownUsage: false,
       observed: () => {},
@@ -265,6 +267,7 @@ export class ProxyHandler {
         body: turn.body,
         session: turn.session,
         rules,
+        models: false,
         streams: isTruthy(json.stream),
         ownUsage: turn.ownUsage,
         observed: (observation, status) => {
@@ -326,6 +329,8 @@ export class ProxyHandler {
       readonly body: Buffer | Readable | undefined
       readonly session: LiveSession | undefined
       readonly rules: DialectRules | undefined
+      /** The answer is the list of models, which gets their limits. */
+      readonly models: boolean
       readonly streams: boolean
       readonly ownUsage: boolean
       readonly observed: (observation: Observation | undefined, status: number) => void
@@ -375,7 +380,9 @@ export class ProxyHandler {
     })
     // A page of another origin could not read an answer whose headers are not the upstream's own.
     const mayBegin = request.headers.origin === undefined
-    const sink = turn.streams ? (this.#parts.heartbeats?.over(answer, client, mayBegin) ?? answer) : answer
+    let sink: AnswerSink = answer
+    if (turn.streams) sink = this.#parts.heartbeats?.over(answer, client, mayBegin) ?? answer
+    else if (turn.models) sink = new ModelLimits(answer, this.#parts.inputLimits, request.method === 'HEAD')
     if (turn.body instanceof Buffer) turn.headers.push('content-length', String(turn.body.length))
     const abort = upstream.send(
       { method: request.method ?? 'GET', path: route.path + route.query, headers: turn.headers, body: turn.body },

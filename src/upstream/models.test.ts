@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
 import { EngineModels } from './models.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -49,4 +50,24 @@ it('of the operator stand alone while the upstream says nothing', async () => {
   const { models } = modelsOf([undefined], { small: 2048 })
 
   expect(await models.limitsToHold('small', undefined)).toEqual({ limit: 2048, contextLimit: 2048 })
+})
+
+it.each<[what: string, card: object, given: number | undefined, shown: number | undefined]>([
+  ['the engine’s limit', { max_model_len: 4096 }, undefined, 4096],
+  ['the operator’s where it is lower', { max_model_len: 4096 }, 2048, 2048],
+  ['the engine’s where the operator’s is higher', { max_model_len: 4096 }, 8192, 4096],
+  ['the operator’s alone', {}, 2048, 2048],
+  ['nothing where nobody knows', {}, undefined, undefined],
+  ['nothing for a limit that is none', { max_model_len: 0.5 }, undefined, undefined],
+  ['nothing where the engine shows one itself', { max_model_len: 4096, max_input_tokens: 3000 }, undefined, undefined],
+  ['nothing where it shows less than the operator', { max_model_len: 4096, max_input_tokens: 1000 }, 2048, undefined],
+  ['the operator’s where that is less', { max_model_len: 4096, max_input_tokens: 3000 }, 2048, 2048],
+  ['the limit in place of null', { max_model_len: 4096, max_input_tokens: null }, undefined, 4096],
+  ['nothing where it shows words', { max_model_len: 4096, max_input_tokens: '3000' }, 2048, undefined],
+])('to be shown are %s', (_, members, given, shown) => {
+  const card = { id: 'small', ...members } as JsonObject
+  const { models, seen } = modelsOf([], given === undefined ? {} : { small: given })
+
+  expect(models.inputLimits([card])(card)).toBe(shown)
+  expect(seen.asked).toBe(0)
 })

@@ -1,7 +1,7 @@
 // What the engine says of its models: limit and engine name per served name. Asked once a minute at most.
 
 import type { Now } from '../base/clock.ts'
-import { isObject, type JsonValue } from '../base/json.ts'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from './json.ts'
 
 export interface EngineModel {
@@ -47,7 +47,7 @@ export class EngineModels {
 
   /** The limits of that served name, without asking: the operator's for a model that the upstream does not list. */
   limitsOf(name: string, apiKey: string | undefined): ModelLimits {
-    const given = Object.hasOwn(this.#limits, name) ? this.#limits[name] : undefined
+    const given = this.#given(name)
     return this.peek(name, apiKey) ?? { limit: given, contextLimit: given }
   }
 
@@ -74,6 +74,26 @@ export class EngineModels {
   /** The upstream's own answer to /v1/models, asked anew. Throws as `callJson`. */
   page(apiKey: string | undefined, signal: AbortSignal): Promise<UpstreamAnswer> {
     return callJson(this.#upstream, { method: 'GET', path: '/v1/models', apiKey, deadlineMs: DEADLINE_MS, signal })
+  }
+
+  /**
+   * Given the models of one answer to /v1/models, returns what to show for each as `max_input_tokens`: the limit that turns are held to,
+   * or undefined where nobody knows one. What the upstream shows itself stands, unless the operator holds the model below it.
+   */
+  inputLimits(cards: readonly JsonValue[]): (card: JsonObject) => number | undefined {
+    const models = readModels(cards, this.#limits)
+    return ({ id, max_input_tokens: shown = null }) => {
+      if (typeof id !== 'string') return undefined
+      const limit = models.get(id)?.contextLimit
+      if (limit === undefined || !Number.isSafeInteger(limit) || limit < 1) return undefined
+      if (shown === null) return limit
+      const given = this.#given(id)
+      return typeof shown === 'number' && given !== undefined && given < shown ? limit : undefined
+    }
+  }
+
+  #given(name: string): number | undefined {
+    return Object.hasOwn(this.#limits, name) ? this.#limits[name] : undefined
   }
 
   #stale(): boolean {
