@@ -1,23 +1,12 @@
 // The list: every attack and every wrongly treated request that was ever seen, each with the answer that is right.
 
 import { gzipSync } from 'node:zlib'
-import { deepValue, manyMembers, PATHS, wideValue } from './grammar.mjs'
+import { deepValue, H2C, HANDSHAKE, manyMembers, PATHS, wideValue } from './grammar.mjs'
 import { keyOf } from './identities.mjs'
 import { newPlan } from './plan.mjs'
 
 const MIB = 1024 * 1024
 const JSON_TYPE = ['Content-Type', 'application/json']
-const H2C = [
-  ['Connection', 'Upgrade, HTTP2-Settings'],
-  ['Upgrade', 'h2c'],
-  ['HTTP2-Settings', 'AAMAAABkAAQAAP__'],
-]
-const HANDSHAKE = [
-  ['Connection', 'Upgrade'],
-  ['Upgrade', 'websocket'],
-  ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
-  ['Sec-WebSocket-Version', '13'],
-]
 const TOO_MUCH = { status: [400, 413], header: ['content-type', /json/] }
 
 /** `{ name, plan }` of each. `context`: `{ model, isListed, port }`. */

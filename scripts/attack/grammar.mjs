@@ -8,6 +8,19 @@ export const PATHS = {
   responses: '/v1/responses',
   messages: '/v1/messages',
 }
+/** Headers of an offer of HTTP/2, as Java's client sends it. */
+export const H2C = [
+  ['Connection', 'Upgrade, HTTP2-Settings'],
+  ['Upgrade', 'h2c'],
+  ['HTTP2-Settings', 'AAMAAABkAAQAAP__'],
+]
+/** Headers of a WebSocket handshake. */
+export const HANDSHAKE = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+  ['Sec-WebSocket-Version', '13'],
+]
 const WORDS = 'tide river letter copper window morning harbor lantern paper stone garden winter'.split(' ')
 
 /** Some words, with the request's own among them. */

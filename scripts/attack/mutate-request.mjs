@@ -1,6 +1,6 @@
 // What an attack does to a request around its body: headers, paths, methods, upgrades. Each changes the plan in place.
 
-import { PATHS } from './grammar.mjs'
+import { H2C, HANDSHAKE, PATHS } from './grammar.mjs'
 import { STEERING_HEADERS } from './names.mjs'
 
 const add = (plan, ...headers) => plan.headers.push(...headers)
@@ -209,18 +209,6 @@ export function changeMethod(plan, draw) {
   // A preflight with a body is refused; no other method is known on these paths.
   if (known.includes(plan.target)) refuse(plan)
 }
-
-const H2C = [
-  ['Connection', 'Upgrade, HTTP2-Settings'],
-  ['Upgrade', 'h2c'],
-  ['HTTP2-Settings', 'AAMAAABkAAQAAP__'],
-]
-const HANDSHAKE = [
-  ['Connection', 'Upgrade'],
-  ['Upgrade', 'websocket'],
-  ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
-  ['Sec-WebSocket-Version', '13'],
-]
 
 /** An offer of another protocol; with bytes behind it, none of which may reach anybody. */
 export function upgrade(plan, draw) {

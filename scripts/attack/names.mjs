@@ -1,4 +1,5 @@
-// Names that attack and oracle must agree on: fields and headers by which a client would steer the engine.
+// Names that attack and oracle must agree on: fields and headers by which a client would steer the engine. Written out, not imported from
+// src/: an oracle that shared the list would not notice a name that was dropped from it.
 
 export const STEERING = [
   'kv_transfer_params',

@@ -1,5 +1,6 @@
 // Work that blocks the process, one piece at a time: tenants take turns, and everybody else is answered in between.
 
+import { setImmediate as nextRound } from 'node:timers/promises'
 import { CwmError } from './errors.ts'
 
 /** On whose behalf work is done. */
@@ -42,7 +43,7 @@ export class FairTurns {
     try {
       return work()
     } finally {
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextRound()
       setImmediate(() => this.#next())
     }
   }

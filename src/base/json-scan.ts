@@ -1,6 +1,8 @@
 // JSON's structure in its bytes: how many values there are, without making any of them. The text need not be valid: what comes first in it
 // is counted as a parser would meet it.
 
+import { setImmediate as nextRound } from 'node:timers/promises'
+
 export const QUOTE = 0x22
 const BACKSLASH = 0x5c
 export const OPEN_OBJECT = 0x7b
@@ -59,7 +61,7 @@ export type Exceeded = 'values' | 'members' | 'depth'
 /** Counts exactly, a slice at a time: others have their turn in between. Ends as soon as one bound is exceeded. */
 export async function scanJson(bytes: Buffer, bounds: ScanBounds): Promise<Exceeded | undefined> {
   const scan = new Scan(bytes, bounds)
-  while (!scan.next()) await new Promise((resolve) => setImmediate(resolve))
+  while (!scan.next()) await nextRound()
   return scan.exceeded
 }
 

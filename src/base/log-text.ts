@@ -1,5 +1,7 @@
 // A log line for a person to read: time, level, message, and its fields as key=value.
 
+import { isObject } from './json.ts'
+
 /** Escape sequences of the terminal, by level. */
 const colors: Readonly<Record<string, number>> = { debug: 90, warn: 33, error: 31 }
 const DIM = 2
@@ -42,9 +44,6 @@ function errorFields(error: unknown): Record<string, unknown> {
   for (let at: unknown = error; isObject(at); at = at.cause) messages.push(at.message)
   return { ...(error.code === undefined ? {} : { code: error.code }), err: messages.join(': ') }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function valueText(value: unknown): string {
   if (typeof value === 'string' && WORD.test(value) && value.search(UNPRINTABLE) < 0) return value

@@ -6,7 +6,7 @@ import { LogStream } from '../base/log-stream.ts'
 import { textLine } from '../base/log-text.ts'
 import { createLogger, type Logger, STANDARD_ERROR } from '../base/logger.ts'
 import type { Settings } from '../config/schema.ts'
-import { wantsColour } from './terminal/screen.ts'
+import { wantsColor } from './terminal/screen.ts'
 
 export interface ServeOutput {
   readonly log: Logger
@@ -31,7 +31,7 @@ export function serveOutput({ log_level: level, log_format: wanted }: Settings):
 }
 
 function textOutput(level: Settings['log_level']): ServeOutput {
-  const isColored = wantsColour(process.env, process.stderr)
+  const isColored = wantsColor(process.env, process.stderr)
   const stream = new LogStream(STANDARD_ERROR, (line) => textLine(line, isColored))
   // By the same stream as the log, so that lines keep their order.
   const print = (text: string) => stream.print(`${text}\n`)

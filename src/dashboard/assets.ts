@@ -28,7 +28,7 @@ const types: Readonly<Record<string, string>> = {
 }
 
 /** The address changes with the content. */
-const FOR_EVER = 'public, max-age=31536000, immutable'
+const IMMUTABLE = 'public, max-age=31536000, immutable'
 
 export class Assets {
   #loaded: Promise<{ readonly hash: string; readonly all: ReadonlyMap<string, StaticDocument> }> | undefined
@@ -58,7 +58,7 @@ async function load() {
     const bytes = await readFile(path())
     hash.update(name).update(bytes)
     const type = types[extname(name)] ?? 'application/octet-stream'
-    all.set(name, new StaticDocument(type, () => bytes, FOR_EVER))
+    all.set(name, new StaticDocument(type, () => bytes, IMMUTABLE))
   }
   return { hash: hash.digest('hex').slice(0, 12), all }
 }

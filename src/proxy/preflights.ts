@@ -1,7 +1,8 @@
-// What browsers ask before a request of a page, OPTIONS without a key: how many may be under way, and what the engine's answers say of
-// the pages that may read answers. cwm's own errors say the same to such a page, or it could not read why its request failed.
+// CORS preflights: OPTIONS requests that browsers send without a key. Bounds how many are in flight, and remembers which origins the engine
+// allows. cwm's own errors carry the same CORS headers, because a page could not read them otherwise.
 
 import type { IncomingMessage } from 'node:http'
+import { LRUCache } from 'lru-cache'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { retryAfter } from './admission.ts'
@@ -10,18 +11,18 @@ import type { Closing } from './departure.ts'
 import { exposedHeaders } from './headers.ts'
 
 const MAX_ORIGINS = 100
-/** Longer ones are no host name with a scheme and a port. */
+/** No scheme, host name and port are longer. */
 const MAX_ORIGIN_LENGTH = 300
 const NONE: readonly string[] = []
 
 export class Preflights {
   readonly #max: number
   readonly #metrics: Pick<Metrics, 'refused'>
-  /** Headers for answers to each origin, flat; the least recently used first. */
-  readonly #origins = new Map<string, readonly string[]>()
+  /** By allowed origin: the headers for cwm's own answers to its pages, flat. */
+  readonly #origins = new LRUCache<string, readonly string[]>({ max: MAX_ORIGINS })
   #inFlight = 0
 
-  /** `max`: how many are under way at once. */
+  /** `max`: how many may be in flight at once. */
   constructor(max: number, metrics: Pick<Metrics, 'refused'>) {
     this.#max = max
     this.#metrics = metrics
@@ -29,15 +30,15 @@ export class Preflights {
 
   /** Takes a place until the response is closed. Throws `NOT_SUPPORTED` for a body, `OVERLOADED` over the bound. */
   enter(request: IncomingMessage, closing: Closing): void {
-    // It would go to the engine without a key, outside of all bounds on bodies.
+    // Nothing bounds such a body: it would reach the engine without a key.
     if (hasBody(request)) {
-      throw new CwmError('NOT_SUPPORTED', 'OPTIONS requests with a body are refused; leave the body out', {
+      throw new CwmError('NOT_SUPPORTED', 'OPTIONS requests with a body are refused; send it without one', {
         param: 'body',
       })
     }
     if (this.#inFlight >= this.#max) {
       this.#metrics.refused.inc({ code: 'overloaded', reason: 'preflights' })
-      const message = `there are ${this.#max} OPTIONS requests under way already (setting max_preflights); send it again later`
+      const message = `${this.#max} OPTIONS requests are already in flight, the most allowed (setting max_preflights); retry later`
       throw new CwmError('OVERLOADED', message, { retryAfterS: retryAfter() })
     }
     this.#inFlight++
@@ -46,7 +47,7 @@ export class Preflights {
     })
   }
 
-  /** Remembers what the engine's answer to a preflight allows its origin, and answers the headers as they are. */
+  /** Remembers what the engine's answer to a preflight allows its origin. Returns `headers` unchanged. */
   learn({ method, headers: { origin } }: IncomingMessage, headers: string[]): string[] {
     if (method !== 'OPTIONS' || origin === undefined || origin.length > MAX_ORIGIN_LENGTH) return headers
     this.#origins.delete(origin)
@@ -59,23 +60,12 @@ export class Preflights {
     if (allowed !== '*') own.push('vary', 'Origin')
     own.push('access-control-expose-headers', `${exposedHeaders}, retry-after, x-should-retry, allow`)
     this.#origins.set(origin, own)
-    if (this.#origins.size > MAX_ORIGINS) {
-      for (const oldest of this.#origins.keys()) {
-        this.#origins.delete(oldest)
-        break
-      }
-    }
     return headers
   }
 
-  /** The headers that let the page of a request read an answer of cwm's own, flat; none unless the engine allowed its origin. */
+  /** The headers that let a page of the request's origin read cwm's own answer, flat; none unless the engine allowed that origin. */
   headersFor({ headers: { origin } }: IncomingMessage): readonly string[] {
-    if (origin === undefined) return NONE
-    const own = this.#origins.get(origin)
-    if (own === undefined) return NONE
-    this.#origins.delete(origin)
-    this.#origins.set(origin, own)
-    return own
+    return (origin === undefined ? undefined : this.#origins.get(origin)) ?? NONE
   }
 }
 

@@ -30,9 +30,9 @@ export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string |
 
 function userOfBody({ safety_identifier, user, metadata }: JsonObject): string | undefined {
   const own = [safety_identifier, user].find((value) => !isUnsaid(value))
-  if (own !== undefined && own !== null) return userText(own)
+  if (!isUnsaid(own)) return userText(own)
   const userId = isObject(metadata) ? metadata.user_id : undefined
-  if (userId === undefined || userId === null || userId === '') return undefined
+  if (isUnsaid(userId)) return undefined
   const claudeCode = typeof userId === 'string' ? readClaudeCodeUser(userId)?.user : undefined
   return claudeCode === undefined ? userText(userId) : `${TAG}claude-code:${claudeCode}`
 }

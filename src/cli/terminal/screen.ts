@@ -1,4 +1,4 @@
-// Where a command writes: standard output for what was asked, standard error for what is told beside it. Colours and columns only on a terminal.
+// Where a command writes: standard output for what was asked, standard error for what is told beside it. Colors and columns only on a terminal.
 
 import { WriteStream } from 'node:tty'
 
@@ -20,10 +20,10 @@ const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yel
 
 export type Style = keyof typeof codes
 
-/** The process's own. `NO_COLOR` (https://no-color.org) turns colours off, `FORCE_COLOR` turns them on where there is no terminal. */
+/** The process's own. `NO_COLOR` (https://no-color.org) turns colors off, `FORCE_COLOR` turns them on where there is no terminal. */
 export function processScreen(): Screen {
   const { stdout, stderr, stdin, env } = process
-  const coloured = wantsColour(env, stdout)
+  const isColored = wantsColor(env, stdout)
   return {
     isTerminal: stdout.isTTY === true,
     isInteractive: stdin.isTTY === true && stderr.isTTY === true,
@@ -31,12 +31,12 @@ export function processScreen(): Screen {
     now: Date.now,
     print: (text) => void stdout.write(`${text}\n`),
     tell: (text) => void stderr.write(`${text}\n`),
-    style: (style, text) => (coloured ? `\u001b[${codes[style][0]}m${text}\u001b[${codes[style][1]}m` : text),
+    style: (style, text) => (isColored ? `\u001b[${codes[style][0]}m${text}\u001b[${codes[style][1]}m` : text),
   }
 }
 
-/** Whether what goes there may be colored. */
-export function wantsColour(env: NodeJS.ProcessEnv, to: NodeJS.WriteStream): boolean {
+/** Whether output to that stream may be colored. */
+export function wantsColor(env: NodeJS.ProcessEnv, to: NodeJS.WriteStream): boolean {
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
   if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0' && env.FORCE_COLOR !== 'false'
   return to instanceof WriteStream && to.hasColors()
