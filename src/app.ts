@@ -46,6 +46,7 @@ import { BUCKET_MS, Timeline } from './sessions/timeline.ts'
 import { SessionTracker } from './sessions/tracker.ts'
 import { userOf } from './sessions/user.ts'
 import { stopInOrder } from './stop.ts'
+import { TotalUsage } from './total-usage.ts'
 import { Engine } from './upstream/engine.ts'
 import { incomingHeaders, outgoingHeaders } from './upstream/headers.ts'
 import { EngineModels } from './upstream/models.ts'
@@ -119,8 +120,10 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     }
   }
   try {
-    const metrics = createMetrics()
+    const metrics = createMetrics((model) => models.isServed(model))
     metrics.build.set({ version, node: process.versions.node }, 1)
+    const totalUsage = new TotalUsage(store, now)
+    metrics.watchUsage(() => totalUsage.read())
     const upstream = openUpstream(settings, { metrics, log, now })
     closers.push(() => upstream.close())
     const models = new EngineModels(upstream, now, settings.limits)

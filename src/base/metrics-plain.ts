@@ -12,28 +12,67 @@ export class PlainCounter {
   }
 }
 
-/** Counts by one or two labels of few values each. */
-export class PlainCounters {
-  readonly #byFirst = new Map<string, Map<string, PlainCounter>>()
+/** Something for each combination of up to three label values. Made by lookups alone: a joined key would be a new string with each request. */
+class ByLabels<T> {
+  readonly #make: () => T
+  readonly #all = new Map<string, Map<string, Map<string, T>>>()
 
-  inc(first: string, second = ''): void {
-    let bySecond = this.#byFirst.get(first)
-    if (bySecond === undefined) {
-      bySecond = new Map()
-      this.#byFirst.set(first, bySecond)
-    }
-    let counter = bySecond.get(second)
-    if (counter === undefined) {
-      counter = new PlainCounter()
-      bySecond.set(second, counter)
-    }
-    counter.value++
+  constructor(make: () => T) {
+    this.#make = make
   }
 
-  *entries(): Generator<readonly [string, string, number]> {
-    for (const [first, bySecond] of this.#byFirst) {
-      for (const [second, { value }] of bySecond) yield [first, second, value]
+  at(first: string, second: string, third: string): T {
+    let bySecond = this.#all.get(first)
+    if (bySecond === undefined) {
+      bySecond = new Map()
+      this.#all.set(first, bySecond)
     }
+    let byThird = bySecond.get(second)
+    if (byThird === undefined) {
+      byThird = new Map()
+      bySecond.set(second, byThird)
+    }
+    let one = byThird.get(third)
+    if (one === undefined) {
+      one = this.#make()
+      byThird.set(third, one)
+    }
+    return one
+  }
+
+  /** A label without a value is left out, which is the same to Prometheus. */
+  *entries(names: readonly string[]): Generator<readonly [Readonly<Record<string, string>>, T]> {
+    for (const [first, bySecond] of this.#all) {
+      for (const [second, byThird] of bySecond) {
+        for (const [third, one] of byThird) yield [labelsOf(names, [first, second, third]), one]
+      }
+    }
+  }
+}
+
+function labelsOf(names: readonly string[], values: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {}
+  for (const [i, name] of names.entries()) {
+    const value = values[i]
+    if (value !== undefined && value !== '') labels[name] = value
+  }
+  return labels
+}
+
+/** Counts by one to three labels of few values each. */
+export class PlainCounters {
+  readonly #counters = new ByLabels(() => new PlainCounter())
+
+  inc(first: string, second = '', third = ''): void {
+    this.#counters.at(first, second, third).value++
+  }
+
+  add(by: number, first: string): void {
+    this.#counters.at(first, '', '').value += by
+  }
+
+  *entries(names: readonly string[]): Generator<readonly [Readonly<Record<string, string>>, number]> {
+    for (const [labels, { value }] of this.#counters.entries(names)) yield [labels, value]
   }
 }
 
@@ -46,27 +85,25 @@ interface Series {
   sum: number
 }
 
-/** Durations by one label of few values. */
+/** Durations by one or two labels of few values. */
 export class PlainHistogram {
-  readonly #series = new Map<string, Series>()
+  readonly #series = new ByLabels<Series>(() => ({
+    counts: new Array<number>(secondsBuckets.length + 1).fill(0),
+    sum: 0,
+  }))
 
-  observe(label: string, seconds: number): void {
-    let series = this.#series.get(label)
-    if (series === undefined) {
-      series = { counts: new Array<number>(secondsBuckets.length + 1).fill(0), sum: 0 }
-      this.#series.set(label, series)
-    }
+  observe(label: string, seconds: number, second = ''): void {
+    const series = this.#series.at(label, second, '')
     let i = 0
     while (i < secondsBuckets.length && seconds > (secondsBuckets[i] ?? 0)) i++
     series.counts[i] = (series.counts[i] ?? 0) + 1
     series.sum += seconds
   }
 
-  /** In prom-client's form: cumulative buckets, sum and count of each label. */
-  valuesOf(name: string, labelName: string): readonly Sample[] {
+  /** In prom-client's form: cumulative buckets, sum and count of each label combination. */
+  valuesOf(name: string, labelNames: readonly string[]): readonly Sample[] {
     const samples: Sample[] = []
-    for (const [label, { counts, sum }] of this.#series) {
-      const labels = { [labelName]: label }
+    for (const [labels, { counts, sum }] of this.#series.entries(labelNames)) {
       let count = 0
       for (const [i, n] of counts.entries()) {
         count += n
@@ -106,22 +143,23 @@ export function plainMetrics(registry: Registry) {
       })
       return counter
     },
-    counters(name: string, help: string, first: string, second?: string): PlainCounters {
+    counters(name: string, help: string, ...labelNames: readonly string[]): PlainCounters {
       const counters = new PlainCounters()
       new Counter({
-        ...{ name, help, registers, labelNames: second === undefined ? [first] : [first, second] },
+        ...{ name, help, registers, labelNames },
         collect() {
           this.reset()
-          for (const [a, b, value] of counters.entries()) {
-            this.inc(second === undefined ? { [first]: a } : { [first]: a, [second]: b }, value)
-          }
+          for (const [labels, value] of counters.entries(labelNames)) this.inc(labels, value)
         },
       })
       return counters
     },
-    histogram(name: string, help: string, label: string): PlainHistogram {
+    histogram(name: string, help: string, ...labelNames: readonly string[]): PlainHistogram {
       const histogram = new PlainHistogram()
-      const get = () => ({ name, help, type: 'histogram', aggregator: 'sum', values: histogram.valuesOf(name, label) })
+      const get = () => ({
+        ...{ name, help, type: 'histogram', aggregator: 'sum' },
+        values: histogram.valuesOf(name, labelNames),
+      })
       // What a registry asks of a metric; prom-client's own histogram cannot be set.
       registry.registerMetric({ name, get, reset() {} } as unknown as Metric)
       return histogram

@@ -3,11 +3,17 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { addProcessMetrics } from './metrics-of-process.ts'
 import { PlainCounter, plainMetrics, secondsBuckets } from './metrics-plain.ts'
+import { modelLabeler } from './model-label.ts'
+import type { TenantUsage } from './records.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** One registry per running cwm; nothing is global, so two in one process do not meet. */
-export function createMetrics() {
+/**
+ * One registry per running cwm; nothing is global, so two in one process do not meet.
+ *
+ * @param isServed Whether the engine lists that model: only then its name is a label.
+ */
+export function createMetrics(isServed: (model: string) => boolean = () => false) {
   const registry = new Registry()
   addProcessMetrics(registry)
   const registers = [registry]
@@ -26,6 +32,21 @@ export function createMetrics() {
       },
     })
   }
+  /** Gauges of what the store holds. Without an answer they have no value: 0 would be one. */
+  const watchUsage = (read: () => Promise<TenantUsage | undefined>): void => {
+    const gauge = (name: string, help: string, field: keyof TenantUsage) =>
+      new Gauge({
+        ...{ name, help, registers },
+        async collect() {
+          const usage = await read()
+          if (usage === undefined) this.remove()
+          else this.set(usage[field])
+        },
+      })
+    gauge('cwm_sessions', 'Sessions in the store, of all tenants', 'sessions')
+    gauge('cwm_windows', 'Windows in the store, of all tenants', 'windows')
+    gauge('cwm_pinned_tokens', 'Tokens that windows in the store keep pinned, of all tenants', 'pinnedTokens')
+  }
   const build = new Gauge({
     name: 'cwm_build_info',
     help: 'Always 1; its labels are the version of cwm and of Node',
@@ -38,18 +59,23 @@ export function createMetrics() {
     text: () => registry.metrics(),
     contentType: registry.contentType,
     watch,
+    watchUsage,
+    /** The label `model`; empty, which is none, where the client named no model. */
+    modelLabel: modelLabeler(isServed),
     build,
     inFlight,
-    requests: plain.counters('cwm_requests_total', 'Requests by route and status', 'route', 'status'),
+    requests: plain.counters('cwm_requests_total', 'Requests by route, status and model', 'route', 'status', 'model'),
     requestSeconds: plain.histogram(
       'cwm_request_seconds',
       'From the headers of a request to the close of its answer',
       'route',
+      'model',
     ),
     ttft: plain.histogram(
       'cwm_ttft_seconds',
       "From dispatch to the first byte of the answer's body: of a stream its first event",
       'route',
+      'model',
     ),
     refused: counter('cwm_refused_requests_total', 'Requests refused for the load, by error code and reason', [
       'code',
@@ -79,9 +105,13 @@ export function createMetrics() {
     stalledClients: plain.counter('cwm_stalled_clients_total', 'Clients cut off because they did not read'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
     degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),
-    promptTokens: plain.counter('cwm_prompt_tokens_total', 'Prompt tokens of finished turns'),
-    cachedTokens: plain.counter('cwm_cached_tokens_total', 'Prompt tokens that the engine reported as cached'),
-    completionTokens: plain.counter('cwm_completion_tokens_total', 'Tokens produced in finished turns'),
+    promptTokens: plain.counters('cwm_prompt_tokens_total', 'Prompt tokens of finished turns', 'model'),
+    cachedTokens: plain.counters(
+      'cwm_cached_tokens_total',
+      'Prompt tokens that the engine reported as cached',
+      'model',
+    ),
+    completionTokens: plain.counters('cwm_completion_tokens_total', 'Tokens produced in finished turns', 'model'),
     unobserved: plain.counter('cwm_unobserved_answers_total', 'Answers that usage and reply could not be read from'),
     freezes: counter('cwm_freezes_total', 'Freezes by outcome: a durability, or failed', ['outcome']),
     freezeSeconds: histogram('cwm_freeze_seconds', 'Duration of a freeze'),

@@ -237,6 +237,8 @@ export interface Store {
   // Tenants.
 
   usageOf(tenant: string): Promise<TenantUsage>
+  /** The sums over all tenants. */
+  usageOfAll(): Promise<TenantUsage>
   /** Up to `atMost` (1 to 1,001) tenants behind `after` that have a session or a window, in order of their ids, which are ASCII. Others may be among them. */
   listTenants(after: string, atMost: number): Promise<readonly string[]>
   /** Empty for a tenant that has chosen nothing. */

@@ -28,7 +28,7 @@ export interface Note {
 }
 
 export interface NoteParts {
-  readonly metrics: Pick<Metrics, 'inFlight' | 'clientGone' | 'requests' | 'requestSeconds'>
+  readonly metrics: Pick<Metrics, 'inFlight' | 'clientGone' | 'requests' | 'requestSeconds' | 'modelLabel'>
   readonly log: Logger
   readonly now: () => number
 }
@@ -65,8 +65,9 @@ export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage
   const status = left ? 499 : note.status
   metrics.inFlight.inc(-1)
   if (left) metrics.clientGone.inc()
-  metrics.requests.inc(note.route, String(status))
-  metrics.requestSeconds.observe(note.route, ms / 1000)
+  const modelLabel = metrics.modelLabel(note.model)
+  metrics.requests.inc(note.route, String(status), modelLabel)
+  metrics.requestSeconds.observe(note.route, ms / 1000, modelLabel)
   const { requestId, route, session, ttftMs, promptTokens, cachedTokens } = note
   const tenant = note.caller?.tenant
   const key = note.caller?.actor

@@ -359,7 +359,7 @@ export class ProxyHandler {
         began: () => {
           const ms = now() - dispatched
           note.ttftMs = ms
-          metrics.ttft.observe(note.route, ms / 1000)
+          metrics.ttft.observe(note.route, ms / 1000, metrics.modelLabel(note.model))
           turn.began?.(ms)
         },
         observed: turn.observed,

@@ -125,9 +125,10 @@ export class TurnMemory {
     })
     if (usage !== undefined) {
       this.#noteSize(observation, usage)
-      metrics.promptTokens.inc(usage.promptTokens)
-      metrics.cachedTokens.inc(usage.cachedTokens ?? 0)
-      metrics.completionTokens.inc(usage.completionTokens)
+      const model = metrics.modelLabel(this.#turn.model)
+      metrics.promptTokens.add(usage.promptTokens, model)
+      metrics.cachedTokens.add(usage.cachedTokens ?? 0, model)
+      metrics.completionTokens.add(usage.completionTokens, model)
       this.#parts.timeline.used(this.#caller.tenant, usage.promptTokens, usage.cachedTokens)
     }
     return { usage, truncated: truncation !== undefined }

@@ -1,7 +1,7 @@
 // What Redis keeps of tenants as a whole: usage (counted with each change of a window), the audit log, and forgetting one. The audit
 // log lies in a slot of its own, since it is bounded over all tenants.
 
-import type { AuditEntry } from '../base/records.ts'
+import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import type { TenantChoices } from '../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
@@ -22,6 +22,7 @@ const dropsAtOnce = 500
 
 type TenantMethod =
   | 'usageOf'
+  | 'usageOfAll'
   | 'listTenants'
   | 'getChoices'
   | 'putChoices'
@@ -60,14 +61,29 @@ export function tenantsIn(rows: RedisRows): Pick<Store, TenantMethod> {
     }
   }
 
+  async function usageOf(tenant: string): Promise<TenantUsage> {
+    const keys = rows.keysOf(tenant)
+    const [[windows, windowBytes, pinnedTokens], sessions] = await Promise.all([
+      counters(rows, keys),
+      rows.number('ZCARD', keys.sessions),
+    ])
+    return { windows, windowBytes, sessions, pinnedTokens }
+  }
+
   return {
-    async usageOf(tenant) {
-      const keys = rows.keysOf(tenant)
-      const [[windows, windowBytes, pinnedTokens], sessions] = await Promise.all([
-        counters(rows, keys),
-        rows.number('ZCARD', keys.sessions),
-      ])
-      return { windows, windowBytes, sessions, pinnedTokens }
+    usageOf,
+
+    async usageOfAll() {
+      const all = await rows.ofAllTenants(async (tenant) => [await usageOf(tenant)])
+      return all.reduce(
+        (sum, { windows, windowBytes, sessions, pinnedTokens }) => ({
+          windows: sum.windows + windows,
+          windowBytes: sum.windowBytes + windowBytes,
+          sessions: sum.sessions + sessions,
+          pinnedTokens: sum.pinnedTokens + pinnedTokens,
+        }),
+        { windows: 0, windowBytes: 0, sessions: 0, pinnedTokens: 0 },
+      )
     },
 
     async listTenants(after, atMost) {

@@ -1,14 +1,15 @@
 // What SQLite keeps of tenants as a whole: usage (counted by triggers, see sqlite-schema.ts), the audit log, and forgetting one.
 
-import type { AuditEntry } from '../base/records.ts'
+import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { Store } from '../base/store.ts'
 import type { TenantChoices } from '../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from './page.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
-import { numberAt, recordAt, textAt } from './sqlite-rows.ts'
+import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
 
 type TenantMethod =
   | 'usageOf'
+  | 'usageOfAll'
   | 'listTenants'
   | 'getChoices'
   | 'putChoices'
@@ -20,6 +21,7 @@ type TenantMethod =
 export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
+    usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
     listTenants: 'SELECT tenant FROM usage WHERE tenant > ? ORDER BY tenant LIMIT ?',
     choices: 'SELECT choices FROM choices WHERE tenant = ?',
     choose: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
@@ -35,16 +37,9 @@ export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
   )
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
   return {
-    usageOf: (tenant) =>
-      db.run(() => {
-        const row = sql.usage.get(tenant) ?? [0, 0, 0, 0]
-        return {
-          windows: numberAt(row, 0),
-          windowBytes: numberAt(row, 1),
-          sessions: numberAt(row, 2),
-          pinnedTokens: numberAt(row, 3),
-        }
-      }),
+    usageOf: (tenant) => db.run(() => usageIn(sql.usage.get(tenant))),
+
+    usageOfAll: () => db.run(() => usageIn(sql.usageOfAll.get())),
 
     listTenants: (after, atMost) => db.run(() => sql.listTenants.all(after, atMost).map((row) => textAt(row, 0))),
 
@@ -98,5 +93,14 @@ export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
         )
       })
     },
+  }
+}
+
+function usageIn(row: Row = [0, 0, 0, 0]): TenantUsage {
+  return {
+    windows: numberAt(row, 0),
+    windowBytes: numberAt(row, 1),
+    sessions: numberAt(row, 2),
+    pinnedTokens: numberAt(row, 3),
   }
 }

@@ -45,6 +45,11 @@ export class EngineModels {
     return this.#models.get(name)
   }
 
+  /** Whether the upstream lists it, as far as is known now. Asks nothing. */
+  isServed(name: string): boolean {
+    return this.#models.has(name)
+  }
+
   /** The limits of that served name, without asking: the operator's for a model that the upstream does not list. */
   limitsOf(name: string, apiKey: string | undefined): ModelLimits {
     const given = this.#given(name)

@@ -202,7 +202,9 @@ describe('metrics', () => {
     const got = await ask(stack.url, '/cwm/metrics')
 
     expect(got.headers['content-type']).toContain('text/plain')
-    expect(got.text).toMatch(/cwm_requests_total\{route="\/v1\/chat\/completions",status="200"\} [1-9]/)
+    expect(got.text).toMatch(
+      /cwm_requests_total\{route="\/v1\/chat\/completions",status="200",model="sim-model"\} [1-9]/,
+    )
     expect(got.text).toMatch(/cwm_sessions_total\{found="new"\} [1-9]/)
   })
 

@@ -41,6 +41,21 @@ export function describeUsage(subject: Subject): void {
       expect(await store.usageOf('acme')).toEqual(none)
     })
 
+    it('is summed up over all tenants', async () => {
+      const before = await store.usageOfAll()
+      await store.reserveWindow(aWindow({ bytes: 10, receipt: receiptOf(600), pin: 'pinned' }), someContent())
+      await store.reserveWindow(aWindow({ tenant: 'globex', bytes: 2_500_000_000 }), someContent())
+      await store.getOrCreateSession(aSession({ tenant: 'initech' }))
+
+      expect(before).toEqual(none)
+      expect(await store.usageOfAll()).toEqual({
+        windows: 2,
+        windowBytes: 2_500_000_010,
+        sessions: 1,
+        pinnedTokens: 600,
+      })
+    })
+
     it('counts windows, bytes, sessions and pinned tokens, and takes back what goes', async () => {
       await store.reserveWindow(aWindow({ bytes: 10, receipt: receiptOf(600), pin: 'pinned' }), someContent())
       await store.reserveWindow(aWindow({ name: 'b', bytes: 2_500_000_000 }), someContent())
