@@ -32,6 +32,12 @@ const tiersSchema = z
   })
   .openapi('Tiers')
 
+const warningsSchema = z.array(z.string()).describe('What fell short: an operator should look at it')
+const notesSchema = z
+  .array(z.string())
+  .optional()
+  .describe('What is normal and explains the figures; versions before this field had it in `warnings`')
+
 export const freezeReceiptSchema = z
   .object({
     durability: z.enum(['l2', 'l1', 'unverified', 'text']),
@@ -44,7 +50,8 @@ export const freezeReceiptSchema = z
     cached_tokens: tokens.nullable().describe('What the warm call found in the cache'),
     computed_tokens: tokens.nullable().describe('What it had to compute'),
     ms: z.record(z.string(), z.number()),
-    warnings: z.array(z.string()),
+    warnings: warningsSchema,
+    notes: notesSchema,
   })
   .openapi('FreezeReceipt')
 
@@ -61,7 +68,8 @@ export const thawReceiptSchema = z
     drift: z.boolean().describe('Template or tokenizer give other ids than at freeze'),
     ms: z.record(z.string(), z.number()),
     at: time,
-    warnings: z.array(z.string()),
+    warnings: warningsSchema,
+    notes: notesSchema,
   })
   .openapi('ThawReceipt')
 
@@ -222,6 +230,7 @@ export function freezeReceiptToWire(receipt: FreezeReceipt): Wire<typeof freezeR
     computed_tokens: receipt.computedTokens,
     ms: { ...receipt.ms },
     warnings: [...receipt.warnings],
+    notes: [...(receipt.notes ?? [])],
   }
 }
 
@@ -237,6 +246,7 @@ export function thawReceiptToWire(receipt: ThawReceipt): Wire<typeof thawReceipt
     ms: { ...receipt.ms },
     at: iso(receipt.at),
     warnings: [...receipt.warnings],
+    notes: [...(receipt.notes ?? [])],
   }
 }
 

@@ -200,6 +200,8 @@ export interface FreezeReceipt {
   readonly ms: StepMs
   /** What fell short, in words for an operator. */
   readonly warnings: readonly string[]
+  /** What is normal and explains the figures. Absent in receipts of versions that put it among the warnings. */
+  readonly notes?: readonly string[]
 }
 
 /** What a thaw proved. `restoredTokens` is the warm call's own `cached_tokens`. */
@@ -217,6 +219,8 @@ export interface ThawReceipt {
   /** Milliseconds since the epoch. */
   readonly at: number
   readonly warnings: readonly string[]
+  /** As in `FreezeReceipt`. */
+  readonly notes?: readonly string[]
 }
 
 /** What LMCache's chunk keys hold beside token ids and salt. */

@@ -1,6 +1,6 @@
 // Windows as people and scripts read them.
 
-import { durabilityInWords, thawInWords, warnings } from './client/receipts.ts'
+import { durabilityInWords, remarks, thawInWords } from './client/receipts.ts'
 import type { SessionAnswer, WindowAnswer } from './client/shapes.ts'
 import type { Screen } from './terminal/screen.ts'
 import { type Column, factsOf } from './terminal/table.ts'
@@ -69,7 +69,7 @@ export function windowInWords(screen: Screen, window: WindowAnswer): string[] {
       ],
       ['checksum', window.checksum],
     ]),
-    ...warnings(screen, receipt?.warnings ?? []),
+    ...(receipt === undefined ? [] : remarks(screen, receipt)),
   ]
 }
 

@@ -77,11 +77,20 @@ export function Submit({
   )
 }
 
-export function Warnings({ of }: { readonly of: readonly string[] }) {
+interface RemarksParts {
+  readonly warnings: readonly string[]
+  readonly notes?: readonly string[]
+}
+
+/** What a receipt says in words: what an operator should look at stands out, what is normal does not. */
+export function Remarks({ of: { warnings, notes = [] } }: { readonly of: RemarksParts }) {
   return (
     <>
-      {of.map((text) => (
+      {warnings.map((text) => (
         <Note kind="weak">{text}</Note>
+      ))}
+      {notes.map((text) => (
+        <Note kind="quiet">{text}</Note>
       ))}
     </>
   )

@@ -2,7 +2,7 @@
 
 import type { Child } from 'hono/jsx'
 import { sessionPath, windowPath } from './list.tsx'
-import { Facts, Note, Submit, Warnings } from './parts.tsx'
+import { Facts, Note, Remarks, Submit } from './parts.tsx'
 import type { Deletion, Session, ThawReceipt, Window } from './shapes.ts'
 import { durabilities, milliseconds, number, plural } from './words.ts'
 
@@ -38,7 +38,7 @@ export function Frozen({ window: { name, state, reason, receipt } }: { readonly 
           ['Pinned', receipt.pinned ? 'yes' : 'no'],
         ]}
       />
-      <Warnings of={receipt.warnings} />
+      <Remarks of={receipt} />
     </Receipt>
   )
 }
@@ -62,7 +62,7 @@ export function Thawed({ receipt }: { readonly receipt: ThawReceipt }) {
         ]}
       />
       {receipt.drift ? <Note kind="bad">Template or tokenizer have changed since the freeze.</Note> : null}
-      <Warnings of={receipt.warnings} />
+      <Remarks of={receipt} />
       <Note kind="quiet">
         Send only what is new, with <code>x-cwm-session: {receipt.session_id}</code>.
       </Note>
@@ -83,7 +83,7 @@ export function Deleted({ deletion }: { readonly deletion: Deletion }) {
         ]}
       />
       {state === 'open' ? <Note kind="bad">Not all is gone yet: it is tried again in the background.</Note> : null}
-      <Warnings of={deletion.warnings} />
+      <Remarks of={deletion} />
     </Receipt>
   )
 }

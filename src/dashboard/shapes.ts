@@ -20,6 +20,7 @@ export interface FreezeReceipt {
   readonly tiers: Tiers
   readonly pinned: boolean
   readonly warnings: readonly string[]
+  readonly notes?: readonly string[]
 }
 
 export interface ThawReceipt {
@@ -33,6 +34,7 @@ export interface ThawReceipt {
   readonly ms: Readonly<Record<string, number>>
   readonly at: string
   readonly warnings: readonly string[]
+  readonly notes?: readonly string[]
 }
 
 export interface Window {

@@ -1,7 +1,7 @@
 // One window with its family, and what can be done with it.
 
 import { Opener, windowPath } from './list.tsx'
-import { Facts, Field, Note, Submit, Warnings } from './parts.tsx'
+import { Facts, Field, Note, Remarks, Submit } from './parts.tsx'
 import type { Window } from './shapes.ts'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 import { age, durabilities, number, plural } from './words.ts'
@@ -42,7 +42,7 @@ export function WindowDetail({
           ['Thawed', window.thawed_at && `${plural(window.thaws ?? 1, 'time')}, last ${age(window.thawed_at, now)}`],
         ]}
       />
-      <Warnings of={receipt?.warnings ?? []} />
+      {receipt === undefined ? null : <Remarks of={receipt} />}
       {family.ancestors.length + family.children.length === 0 ? null : (
         <>
           <h3>Family</h3>

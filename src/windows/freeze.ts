@@ -12,6 +12,7 @@ import type { PromptOfTurn, WindowParts } from './parts.ts'
 import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 import { showPresence, unknownTiers } from './presence.ts'
+import { noRemarks, type Remarks } from './remarks.ts'
 import { Steps } from './steps.ts'
 
 /**
@@ -145,16 +146,18 @@ async function prove(
   options: CallOptions,
 ): Promise<Proof> {
   const { engine, models, now, verifyDeadlineMs, saltOf } = parts
-  const warnings: string[] = []
+  const remarks = noRemarks()
+  const { warnings, notes } = remarks
   const found = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
-  const { ids, warning } = found
+  const { ids, warning, note } = found
   if (warning !== undefined) warnings.push(warning)
+  if (note !== undefined) notes.push(note)
   const model = await models.find(record.model, options.apiKey)
   if (record.origin === 'content' || record.origin === 'import') checkServable(found, model?.limit)
   const tokenIds = fitToLimit(ids, model?.limit)
-  if (tokenIds.length < ids.length) warnings.push('the context is full: its last tokens are left out')
+  if (tokenIds.length < ids.length) notes.push('the context is full: its last tokens are left out')
   const whole = found.whole === true && tokenIds.length === ids.length
-  const { link, keys } = await findKeys(parts, model?.engineName, warnings)
+  const { link, keys } = await findKeys(parts, model?.engineName, remarks)
   // An LMCache that does not answer may hold the chunks all the same: the engine stores them on a way of its own.
   const unknown = parts.lmcache.configured && link === undefined && tokenIds.length > 0
   const chunks = keys === undefined ? 0 : Math.floor(tokenIds.length / keys.chunkSize)
@@ -192,7 +195,7 @@ async function prove(
           tryPresence(parts, link, sequence, warnings, { deadlineMs: verifyDeadlineMs, now, signal: options.signal }),
         )
   if (keys !== undefined && chunks === 0 && tokenIds.length > 0) {
-    warnings.push(`under one chunk of ${keys.chunkSize} tokens: LMCache stores nothing`)
+    notes.push(`under one chunk of ${keys.chunkSize} tokens: LMCache stores nothing`)
   }
   const receipt: FreezeReceipt = {
     durability: sequence === undefined && !unknown ? 'text' : (presence?.durability ?? 'unverified'),
@@ -207,6 +210,7 @@ async function prove(
     computedTokens: cachedTokens === null ? null : tokenIds.length - cachedTokens,
     ms: { ...steps.ms },
     warnings,
+    notes,
   }
   return { receipt, tokenIds, keys }
 }
@@ -224,7 +228,7 @@ function checkServable({ ids, refusal }: FrozenIds, limit: number | undefined): 
 async function findKeys(
   { lmcache }: WindowParts,
   engineName: string | undefined,
-  warnings: string[],
+  { warnings, notes }: Remarks,
 ): Promise<{ link: Link | undefined; keys: ChunkKeys | undefined }> {
   if (engineName === undefined)
     warnings.push('the engine does not list this model, so LMCache cannot be asked for its chunks')
@@ -234,7 +238,7 @@ async function findKeys(
   } catch (thrown) {
     warnings.push(toCwmError(thrown).message)
   }
-  if (!lmcache.configured) warnings.push("no LMCache is configured: only the engine's own cache holds this window")
+  if (!lmcache.configured) notes.push("no LMCache is configured: only the engine's own cache holds this window")
   if (link === undefined || engineName === undefined) return { link: undefined, keys: undefined }
   const keys = link.keysOf(engineName)
   if (keys === undefined) warnings.push(`no LMCache server has the engine ${engineName} attached`)

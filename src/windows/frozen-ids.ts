@@ -15,7 +15,10 @@ export interface FrozenIds {
   readonly ids: Uint32Array
   /** They cover every message of the window. */
   readonly whole?: true
+  /** What the ids leave out: a fault, … */
   readonly warning?: string
+  /** … or by the nature of the conversation. */
+  readonly note?: string
   /** What the engine said to the prompt itself: it can serve none that begins with it. */
   readonly refusal?: string
 }
@@ -33,7 +36,7 @@ export async function findFrozenIds(
   options: CallOptions,
 ): Promise<FrozenIds> {
   const { prompt, replyAt, promptTokens, textFrom = prompt.messages.length } = turn
-  const text = textWarning(prompt.messages.length, textFrom)
+  const text = textRemark(prompt.messages.length, textFrom)
   if (textFrom === 0) return { ids: new Uint32Array(), ...text }
   const answered = prompt.messages.slice(0, textFrom)
   const media = firstMediaAt(answered)
@@ -62,7 +65,7 @@ export async function findFrozenIds(
   if (media !== -1) {
     return {
       ids,
-      warning: `message ${media + 1} holds an image or other media: frozen up to it, computed from there on`,
+      note: `message ${media + 1} holds an image or other media: frozen up to it, computed from there on`,
     }
   }
   if (promptTokens !== undefined && replyAt > 0) {
@@ -74,13 +77,13 @@ export async function findFrozenIds(
       }
     }
   }
-  return text.warning === undefined ? { ids, whole: true } : { ids, ...text }
+  return text.note === undefined ? { ids, whole: true } : { ids, ...text }
 }
 
-function textWarning(messages: number, textFrom: number): { warning?: string } {
+function textRemark(messages: number, textFrom: number): { warning?: string; note?: string } {
   if (textFrom === messages) return {}
   if (textFrom === 0) return { warning: 'the last turn was not at hand: only its text is kept' }
-  return { warning: `messages ${textFrom + 1} to ${messages} were not answered yet: only their text is kept` }
+  return { note: `messages ${textFrom + 1} to ${messages} were not answered yet: only their text is kept` }
 }
 
 /**
@@ -97,7 +100,7 @@ async function withoutProbes(
   try {
     const ids = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
     if (ids !== undefined && (promptTokens === undefined || ids.length === promptTokens)) {
-      return { ids, warning: `${why}: frozen up to the last reply` }
+      return { ids, note: `${why}: frozen up to the last reply` }
     }
   } catch (thrown) {
     if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown

@@ -5,6 +5,7 @@ import type { WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
 import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
+import type { Remarks } from './remarks.ts'
 
 /**
  * Before the warm call. Answers the record as it is then; what LMCache refuses is a warning, and the reconciler's to mend.
@@ -15,13 +16,13 @@ export async function prepareToWarm(
   record: WindowRecord,
   ids: Uint32Array,
   engineName: string | undefined,
-  warnings: string[],
+  { warnings, notes }: Remarks,
 ): Promise<WindowRecord> {
   const { store, lmcache, kvEpoch } = parts
   const { tenant, name, id } = record
   const moved = record.kvEpoch !== kvEpoch
   if (moved) {
-    warnings.push(`kv_epoch is ${kvEpoch} and was ${record.kvEpoch} at freeze: the KV is computed anew`)
+    notes.push(`kv_epoch is ${kvEpoch} and was ${record.kvEpoch} at freeze: the KV is computed anew`)
   }
   if (!moved && record.pin !== 'released') return record
   let current = record

@@ -10,6 +10,7 @@ import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import { noteThaw, prepareToWarm } from './keep-alive.ts'
 import { recordedTurn, type WindowParts } from './parts.ts'
 import { unknownTiers } from './presence.ts'
+import { noRemarks } from './remarks.ts'
 import { Steps } from './steps.ts'
 
 /** Restores a window's KV and says what that took. Throws what the engine throws; LMCache's failures become warnings. */
@@ -22,14 +23,15 @@ export async function restoreWindow(
   const { engine, models, now, saltOf, log, metrics } = parts
   const { prompt } = base
   const steps = new Steps(now)
-  const warnings: string[] = []
+  const remarks = noRemarks()
+  const { warnings, notes } = remarks
   const model = await models.find(prompt.model, options.apiKey)
   const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, model?.limit, warnings, options))
   const tiersBefore = await steps.time('lookup', () =>
     lookupTiers(parts, base, ids, model?.engineName, warnings, options),
   )
 
-  const record = await prepareToWarm(parts, base.record, ids, model?.engineName, warnings)
+  const record = await prepareToWarm(parts, base.record, ids, model?.engineName, remarks)
   const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
   // Asked at the last moment: what were warmed after the window's delete would be nobody's to delete.
   if (await parts.store.isRetired(record.tenant, record.lineage)) throw notFound(record.name)
@@ -47,7 +49,7 @@ export async function restoreWindow(
     warnings.push('this window has no ids: its text is restored, its KV is computed with the next turn')
   const provable = record.receipt?.restorableTokens ?? 0
   if (restored !== null && restored > provable) {
-    warnings.push(
+    notes.push(
       `${restored} tokens were cached where the freeze proved ${provable} to be restorable: the rest was still in the engine's own cache, or stored since`,
     )
   }
@@ -62,6 +64,7 @@ export async function restoreWindow(
     ms: { ...steps.ms },
     at: now(),
     warnings,
+    notes,
   }
   metrics.thaws.inc({ outcome: restored === null ? 'unproved' : restored > 0 ? 'restored' : 'recomputed' })
   metrics.thawSeconds.observe((steps.ms.total ?? 0) / 1000)
@@ -94,7 +97,7 @@ async function currentIds(
   const found = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
   const ids = fitToLimit(found.ids, limit)
   if (ids.length === 0) {
-    warnings.push(`the ids of the freeze are used: ${found.warning ?? 'the engine gave none'}`)
+    warnings.push(`the ids of the freeze are used: ${found.warning ?? found.note ?? 'the engine gave none'}`)
     return { ids: tokenIds, drift: false }
   }
   const drift = ids.length !== tokenIds.length || commonPrefix(ids, tokenIds) !== ids.length

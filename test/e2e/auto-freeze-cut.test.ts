@@ -91,7 +91,7 @@ it('holds as text what came since the last answered turn, and its ids stay those
 
   expect(messages).toEqual([...answered, ...brought.slice(0, messages.length - 2)])
   expect(messages.length).toBeGreaterThan(2)
-  expect(window.receipt?.warnings.join()).toContain('only their text is kept')
+  expect(window.receipt?.notes?.join()).toContain('only their text is kept')
   expect(receipt).toMatchObject({ tokens: window.receipt?.tokens, drift: false })
   expect(clone).toMatchObject({ state: 'frozen', messages: 2, receipt: { tokens: window.receipt?.tokens } })
 })

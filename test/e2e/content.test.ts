@@ -170,7 +170,7 @@ describe('pictures', () => {
     const beforePicture = text.receipt?.tokens ?? 0
     expect(window.receipt?.tokens).toBeGreaterThanOrEqual(beforePicture)
     expect(window.receipt?.tokens).toBeLessThan(beforePicture + 12)
-    expect(window.receipt?.warnings).toContain(
+    expect(window.receipt?.notes).toContain(
       'message 2 holds an image or other media: frozen up to it, computed from there on',
     )
     const turn = await chat(stack.url, [user('What is the buoy called?')], { headers: { 'x-cwm-window': 'w' } })
@@ -195,7 +195,7 @@ describe('pictures', () => {
     const window = await rest<WindowJson>(stack.url, 'POST', '/windows', { name: 'w', session_id: 'ann' })
 
     expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'l2' } })
-    expect(window.receipt?.warnings.join()).toContain('message 3 holds an image')
+    expect(window.receipt?.notes?.join()).toContain('message 3 holds an image')
   })
 })
 

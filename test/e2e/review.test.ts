@@ -92,7 +92,7 @@ describe('a conversation that fills its context', () => {
     const window = await settled(stack.url, 'full')
 
     expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'l2', pinned: true } })
-    expect(window.receipt?.warnings.join()).toContain('the context is full')
+    expect(window.receipt?.notes?.join()).toContain('the context is full')
   })
 })
 
@@ -110,7 +110,7 @@ describe('an engine that refuses a further turn', () => {
     const window = await settled(stack.url, 'w')
 
     expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'l2', pinned: true } })
-    expect(window.receipt?.warnings.join()).toContain('up to the last reply')
+    expect(window.receipt?.notes?.join()).toContain('up to the last reply')
   })
 })
 

@@ -126,7 +126,7 @@ describe('a freeze', () => {
     const { window } = await freeze(stack, { words: 20 })
 
     expect(window.receipt).toMatchObject({ durability: 'text', pinned: false, restorable_tokens: 0 })
-    expect(window.receipt?.warnings.join()).toContain('under one chunk')
+    expect(window.receipt?.notes?.join()).toContain('under one chunk')
   })
 
   it('with tool calls pending keeps them', async () => {
@@ -543,7 +543,7 @@ describe('on another stack', () => {
     const cold = jsonOf<ThawJson>(await thawByRest(other.url, name))
 
     expect(window.receipt).toMatchObject({ durability: 'text', pinned: false })
-    expect(window.receipt?.warnings.join()).toContain('no LMCache')
+    expect(window.receipt?.notes?.join()).toContain('no LMCache')
     expect(warm.restored_tokens).toBeGreaterThan(500)
     expect(cold.restored_tokens).toBe(0)
     expect((await thawByRest(other.url, name, { to: 'l1' })).status).toBe(400)

@@ -21,6 +21,7 @@ export interface WindowJson {
     readonly cached_tokens: number | null
     readonly computed_tokens: number | null
     readonly warnings: readonly string[]
+    readonly notes?: readonly string[]
   }
 }
 
@@ -33,6 +34,7 @@ export interface ThawJson {
   readonly drift: boolean
   readonly tiers_before: { readonly total: number; readonly l1: number | null; readonly l2: number | null }
   readonly warnings: readonly string[]
+  readonly notes?: readonly string[]
 }
 
 /** The window once it is frozen or failed. */

@@ -25,7 +25,7 @@ export function madeInWords(screen: Screen, window: WindowAnswer): string[] {
     `${screen.style('green', 'frozen')} ${screen.style('bold', name)}: ${plural(tokens, 'token')}, ${count(restorable_tokens)} restorable` +
       `${pinned ? ', pinned' : ''}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
     `stored: ${durabilityInWords(durability)}`,
-    ...warnings(screen, receipt.warnings),
+    ...remarks(screen, receipt),
   ]
 }
 
@@ -40,7 +40,7 @@ export function thawInWords(screen: Screen, receipt: ThawAnswer): string[] {
     ...(drift
       ? [screen.style('yellow', 'template or tokenizer give other tokens than at the freeze: the new ones are used')]
       : []),
-    ...warnings(screen, receipt.warnings),
+    ...remarks(screen, receipt),
   ]
 }
 
@@ -66,10 +66,19 @@ export function deletionInWords(screen: Screen, receipt: DeletionAnswer): string
     ...(state === 'open'
       ? [screen.style('yellow', `not all is gone yet: cwm tries again by itself (delete ${id}; --wait waits for it)`)]
       : []),
-    ...warnings(screen, receipt.warnings),
+    ...remarks(screen, receipt),
   ]
 }
 
-export function warnings(screen: Screen, texts: readonly string[]): string[] {
-  return texts.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`)
+interface Remarks {
+  readonly warnings: readonly string[]
+  readonly notes?: readonly string[] | undefined
+}
+
+/** What an operator should look at, in yellow, and then what is normal. */
+export function remarks(screen: Screen, { warnings, notes = [] }: Remarks): string[] {
+  return [
+    ...warnings.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`),
+    ...notes.map((text) => `${screen.style('dim', 'note')} ${inline(text)}`),
+  ]
 }

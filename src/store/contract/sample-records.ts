@@ -137,6 +137,7 @@ export const fullReceipt: NonNullable<WindowRecord['receipt']> = {
   computedTokens: null,
   ms: { warm: 12.5 },
   warnings: ['l1 unknown — “slow”'],
+  notes: ['under one “chunk”'],
 }
 
 export function fullWindow(): WindowRecord {
