@@ -48,7 +48,7 @@ try {
       name: 'thawed',
       go: async (page) => {
         await open(page, 'contract-read')
-        await page.getByRole('button', { name: 'Thaw' }).click()
+        await page.getByRole('button', { name: 'Thaw into a new session' }).click()
         await page.getByRole('heading', { name: /^Thawed/ }).waitFor()
       },
     },
