@@ -10,7 +10,7 @@ const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:\d*)?$/i
 
 /**
  * Checks for which host a request is, and leaves it with a target that is a path alone and the `Host` that counts. Answers
- * `INVALID_HTTP` without a Host where HTTP/1.1 demands one, `INVALID_PATH` for an absolute target that cannot be read,
+ * `INVALID_HTTP` without a Host where HTTP/1.1 demands one and for two of them, `INVALID_PATH` for an absolute target that cannot be read,
  * `MISDIRECTED_REQUEST` for one of another scheme, `FORBIDDEN_HOST` for a name that is not in `allowed`; undefined allows all.
  */
 export function checkTarget(request: IncomingMessage, allowed: ReadonlySet<string> | undefined): CwmError | undefined {
@@ -19,11 +19,24 @@ export function checkTarget(request: IncomingMessage, allowed: ReadonlySet<strin
   if (headers.host === undefined && httpVersion !== '1.0') {
     return new CwmError('INVALID_HTTP', 'HTTP/1.1 requests need a Host header', { param: 'host' })
   }
+  // RFC 9112, 3.2. Node reads the first, and the last might go on to the engine.
+  if (hasTwoHosts(request)) return new CwmError('INVALID_HTTP', 'Host is there twice; send one', { param: 'host' })
   const unreadable = url.startsWith('/') ? undefined : takeAuthority(request, url)
   if (unreadable !== undefined) return unreadable
   const { host } = headers
   if (allowed === undefined || host === undefined || allowed.has(hostName(host))) return undefined
   return new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' })
+}
+
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let seen = false
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]
+    if (name?.length !== 4 || name.toLowerCase() !== 'host') continue
+    if (seen) return true
+    seen = true
+  }
+  return false
 }
 
 /** The authority of an absolute target overrides the Host header, wherever that is read. */

@@ -77,6 +77,28 @@ describe('an absolute target', () => {
   })
 })
 
+describe('two Host headers', () => {
+  it.each([
+    ['the foreign one last', 'localhost', 'evil.example'],
+    ['the foreign one first', 'evil.example', 'localhost'],
+    ['both alike', 'localhost', 'localhost'],
+  ])('are refused, whichever would count: %s', async (_, first, second) => {
+    const got = await send(`POST ${CHAT} HTTP/1.1\r\nHost: ${first}\r\nhOST: ${second}`, text)
+
+    expect(got).toMatch(/^HTTP\/1\.1 400 /)
+    expect(got).toContain('"invalid_http"')
+    expect(upstream.received).toEqual([])
+  })
+
+  it('are refused beside an absolute target and in HTTP/1.0 too', async () => {
+    const hosts = 'Host: localhost\r\nHost: localhost'
+    for (const line of [`POST http://localhost${CHAT} HTTP/1.1`, `POST ${CHAT} HTTP/1.0`]) {
+      expect(await send(`${line}\r\n${hosts}`, text)).toMatch(/^HTTP\/1\.1 400 /)
+    }
+    expect(upstream.received).toEqual([])
+  })
+})
+
 describe('HTTP/1.0 without a Host header', () => {
   it.each(['/v1/models', '/cwm/livez', '/cwm/v1/windows', 'http://localhost/v1/models'])(
     'is served: %s',
