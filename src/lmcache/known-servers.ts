@@ -45,24 +45,34 @@ export class KnownServers {
   async differFrom(topology: LmcacheTopology): Promise<boolean> {
     this.#learn(topology)
     const { coordinatorUrl } = topology
-    const [answers, listed] = await Promise.all([
-      Promise.all([...this.#known.values()].map((one) => this.#isUp(one.server.url))),
+    const [listed] = await Promise.all([
       coordinatorUrl === undefined ? undefined : this.#listed(coordinatorUrl),
+      this.askEach(),
     ])
-    const { now } = this.#options
-    ;[...this.#known.values()].forEach((one, i) => {
-      one.ok = answers[i] === true
-      if (one.ok) one.seenAt = now()
-    })
     const believed = topology.servers.filter(({ registered }) => registered).map(({ instanceId }) => instanceId)
     const sameList = coordinatorUrl === undefined || (listed !== undefined && sameNames(believed, listed))
     return !sameList || topology.servers.some(({ url, reachable }) => this.#known.get(url)?.ok !== reachable)
   }
 
-  /** What is known of each, after a new discovery where there was one. */
-  healthOf(topology: LmcacheTopology | undefined): ServerHealth[] {
-    if (topology === undefined) for (const one of this.#known.values()) one.ok = false
-    else this.#learn(topology)
+  /** Asks each server that is known whether it answers. Never throws. */
+  async askEach(): Promise<void> {
+    const { now } = this.#options
+    await Promise.all(
+      [...this.#known.values()].map(async (one) => {
+        one.ok = await this.#isUp(one.server.url)
+        if (one.ok) one.seenAt = now()
+      }),
+    )
+  }
+
+  /** What is known of each after a discovery. */
+  healthOf(topology: LmcacheTopology): ServerHealth[] {
+    this.#learn(topology)
+    return this.health()
+  }
+
+  /** What is known of each. */
+  health(): ServerHealth[] {
     const health = [...this.#known.values()].map(({ server: { instanceId, url }, ok }) => ({
       ...(instanceId === undefined ? {} : { instance_id: instanceId }),
       url,

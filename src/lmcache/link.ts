@@ -82,9 +82,9 @@ export class LmcacheLink {
       this.doubt()
       link = await this.#openOrNot()
     }
-    const servers = this.#servers.healthOf(link?.topology)
-    if (link === undefined) return { ok: false, pins: false, warnings: ['LMCache does not answer'], servers }
+    if (link === undefined) return await this.#healthUnlinked()
     const { topology } = link
+    const servers = this.#servers.healthOf(topology)
     const lost = servers.filter(({ ok }) => !ok)
     const unlisted = lost.filter(({ url }) => !topology.servers.some((server) => server.url === url))
     const warnings = [
@@ -99,6 +99,21 @@ export class LmcacheLink {
       pins: topology.pins,
       warnings,
       ...(url === undefined ? {} : { coordinator: { url, ok: topology.coordinatorUrl !== undefined } }),
+      servers,
+    }
+  }
+
+  /** Nothing could be discovered: a coordinator alone may be dead, while its servers are there. */
+  async #healthUnlinked(): Promise<LmcacheHealth> {
+    await this.#servers.askEach()
+    const servers = this.#servers.health()
+    const { coordinatorUrl: url } = this.#options
+    const silent = url === undefined ? 'LMCache does not answer' : `LMCache's coordinator at ${url} does not answer`
+    return {
+      ok: false,
+      pins: false,
+      warnings: [silent],
+      ...(url === undefined ? {} : { coordinator: { url, ok: false } }),
       servers,
     }
   }

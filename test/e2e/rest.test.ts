@@ -170,6 +170,47 @@ describe('health', () => {
     }
   })
 
+  it('names the coordinator that died while its LMCache servers live, and the server that dies after it', async () => {
+    const other = await startStack()
+    let seconds = 0
+    const clock = vi.spyOn(Date, 'now')
+    const start = performance.timeOrigin + performance.now()
+    clock.mockImplementation(() => Math.floor(start) + seconds * 1_000)
+    const health = async () => {
+      seconds++
+      return jsonOf(await ask(other.url, '/cwm/v1/health'))
+    }
+    const { coordinatorUrl, lmcacheUrl } = other.sim
+    const found = (ok: boolean) => ({
+      status: 'degraded',
+      lmcache: {
+        ok: false,
+        pins: false,
+        warnings: [`LMCache's coordinator at ${coordinatorUrl} does not answer`],
+        coordinator: { url: coordinatorUrl, ok: false },
+        servers: [{ url: lmcacheUrl, ok }],
+      },
+    })
+    try {
+      await health()
+      await other.sim.setUp('coordinator', false)
+      const [first, second] = [await health(), await health()]
+      await other.sim.setUp('lmcache', false)
+      const both = await health()
+      await other.sim.setUp('lmcache', true)
+      await other.sim.setUp('coordinator', true)
+      const again = await health()
+
+      expect(first).toMatchObject(found(true))
+      expect(second).toMatchObject(found(true))
+      expect(both).toMatchObject(found(false))
+      expect(again).toMatchObject({ lmcache: { coordinator: { ok: true }, servers: [{ ok: true }] } })
+    } finally {
+      clock.mockRestore()
+      await other.close()
+    }
+  })
+
   it('is ok without an LMCache where none was named', async () => {
     const other = await startStack({ sim: { lmcache: false } })
     try {
