@@ -28,6 +28,8 @@ describe('readClaudeCodeUser', () => {
     'user_1',
     '{"a":1}',
     '{"device_id":1,"session_id":"s"}',
+    '{"device_id":"d","account_uuid":1,"session_id":"s"}',
+    '{"device_id":"d","account_uuid":{"id":"a"},"session_id":"s"}',
     '{"device_id":',
     `{"device_id":"${'x'.repeat(3000)}`,
   ])('takes %j for no id of Claude Code', (text) => {

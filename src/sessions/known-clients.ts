@@ -101,12 +101,15 @@ export function readClaudeCodeUser(text: string): ClaudeCodeUser | undefined {
   if (!text.startsWith('{')) return undefined
   const said = parseJson(text)
   if (!isObject(said) || typeof said.device_id !== 'string' || typeof said.session_id !== 'string') return undefined
-  return { user: accountOrDevice(said.account_uuid, said.device_id), session: said.session_id }
+  const { account_uuid } = said
+  // An account that is no text still tells two people of one device apart: the whole id then stands for the user.
+  if (account_uuid !== undefined && account_uuid !== null && typeof account_uuid !== 'string') return undefined
+  return { user: accountOrDevice(account_uuid, said.device_id), session: said.session_id }
 }
 
-function accountOrDevice(account: unknown, device: unknown): string | undefined {
-  if (typeof account === 'string' && account !== '') return `account:${account}`
-  return typeof device === 'string' && device !== '' ? `device:${device}` : undefined
+function accountOrDevice(account: string | null | undefined, device: string | undefined): string | undefined {
+  if (account) return `account:${account}`
+  return device ? `device:${device}` : undefined
 }
 
 /**
