@@ -1,34 +1,29 @@
 // The hot path: a request in, one dispatch, an answer out, and what is remembered of it. Works on Node's own request and response.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Dialect } from '../base/records.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
-import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { Choices } from '../sessions/choices.ts'
-import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { Timeline } from '../sessions/timeline.ts'
-import type { IncomingOptions, OutgoingOptions } from '../upstream/headers.ts'
-import type { AnswerSink, Upstream } from '../upstream/upstream.ts'
+import type { OutgoingOptions } from '../upstream/headers.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import type { Admission } from './admission.ts'
-import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import { type BodyLimits, bounded, hasBody, type ReadBody, readJson, tooLarge } from './body.ts'
 import type { BodyBudget, HeldBody } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { closed, departureOf } from './departure.ts'
+import { Dispatcher, type DispatchOptions, type DispatchParts, sessionEnded } from './dispatch.ts'
 import { setEngineSession } from './engine-session.ts'
 import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
-import { checkControl, checkPage, contextHeader, exposedHeaders, readControlHeaders } from './headers.ts'
-import type { Heartbeats } from './heartbeats.ts'
-import { askedWhole, asksForModels, ModelLimits } from './model-limits.ts'
+import { checkControl, checkPage, contextHeader, readControlHeaders } from './headers.ts'
+import { askedWhole, asksForModels } from './model-limits.ts'
 import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
 import { overflowOf } from './overflow.ts'
 import { type OwnModelsParts, sendOwnModels } from './own-models.ts'
@@ -45,21 +40,16 @@ import {
 import { prepareTurn, type TurnParts } from './turn.ts'
 import { type MemoryParts, TurnMemory } from './turn-memory.ts'
 
-export interface ProxyOptions extends BodyLimits {
+export interface ProxyOptions extends BodyLimits, DispatchOptions {
   readonly routes: RouteLists
   readonly preserveHost: boolean
   /** Replaces the client's key towards the upstream; null: no key goes there; undefined: the client's own does. */
   readonly upstreamApiKey: string | null | undefined
-  readonly answer: AnswerLimits
-  /** Bytes of all answers kept for observation at one moment. */
-  readonly maxObservedBytesInAll: number
   readonly maxPreflights: number
 }
 
-export interface ProxyParts extends TurnParts, MemoryParts, OwnModelsParts {
-  readonly upstream: Pick<Upstream, 'send' | 'origin'>
+export interface ProxyParts extends TurnParts, MemoryParts, OwnModelsParts, DispatchParts {
   readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
-  readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
   readonly windows: Windows
   readonly retained: RetainedTurns
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
@@ -68,8 +58,6 @@ export interface ProxyParts extends TurnParts, MemoryParts, OwnModelsParts {
   readonly json: Pick<JsonBodies, 'parse' | 'checkMessages'>
   readonly choices: Pick<Choices, 'applyTo'>
   readonly timeline: Pick<Timeline, 'began' | 'used'>
-  /** Undefined: none are sent. */
-  readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
   readonly log: Logger
   readonly metrics: Metrics
   readonly now: () => number
@@ -80,14 +68,14 @@ const noFields: ReadonlySet<string> = new Set()
 export class ProxyHandler {
   readonly #parts: ProxyParts
   readonly #options: ProxyOptions
-  readonly #budget: ObservationBudget
+  readonly #dispatcher: Dispatcher
   readonly #preflights: Preflights
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
-    this.#budget = new ObservationBudget(options.maxObservedBytesInAll)
     this.#preflights = new Preflights(options.maxPreflights, parts.metrics)
+    this.#dispatcher = new Dispatcher(parts, options, this.#preflights)
   }
 
   /** Answers one request. Never throws: what goes wrong is answered in the client's dialect and logged. */
@@ -180,7 +168,7 @@ export class ProxyHandler {
     const headers = this.#outgoing(request, caller, { identity: models, ownLength: read !== undefined })
     const length = Number(request.headers['content-length'] ?? 0)
     if (length > this.#options.maxBodyBytes) throw tooLarge(this.#options.maxBodyBytes)
-    this.#dispatch(request, response, route, client, note, {
+    this.#dispatcher.send(request, response, route, client, note, {
       headers: models ? askedWhole(headers) : headers,
       body: read ?? (hasBody(request) ? bounded(request, this.#options.maxBodyBytes) : undefined),
       session: undefined,
@@ -262,7 +250,7 @@ export class ProxyHandler {
       const memory = new TurnMemory(this.#parts, turn, rules, reservation, caller)
       response.once('finish', () => memory.delivered())
       note.onClose.push(() => memory.closed())
-      this.#dispatch(request, response, route, client, note, {
+      this.#dispatcher.send(request, response, route, client, note, {
         headers: setEngineSession(headers, turn.engineSession),
         body: turn.body,
         session: turn.session,
@@ -318,84 +306,6 @@ export class ProxyHandler {
     })
   }
 
-  #dispatch(
-    request: IncomingMessage,
-    response: ServerResponse,
-    route: Route,
-    client: ClientResponse,
-    note: Note,
-    turn: {
-      readonly headers: string[]
-      readonly body: Buffer | Readable | undefined
-      readonly session: LiveSession | undefined
-      readonly rules: DialectRules | undefined
-      /** The answer is the list of models, which gets their limits. */
-      readonly models: boolean
-      readonly streams: boolean
-      readonly ownUsage: boolean
-      readonly observed: (observation: Observation | undefined, status: number) => void
-      readonly delivered: () => void
-      readonly began: ((ms: number) => void) | undefined
-    },
-  ): void {
-    const { upstream, metrics, now, incomingHeaders } = this.#parts
-    const dispatched = now()
-    const { host } = request.headers
-    const incoming: IncomingOptions = {
-      upstreamOrigin: upstream.origin,
-      clientOrigin: host === undefined ? undefined : `http://${host}`,
-      exposed: exposedHeaders,
-    }
-    const answer = new Answer({
-      client,
-      rules: turn.rules,
-      ownUsage: turn.ownUsage,
-      head: request.method === 'HEAD',
-      incoming: (raw) => this.#preflights.learn(request, incomingHeaders(raw, incoming)),
-      hooks: {
-        headers: (status) => {
-          note.status = status
-        },
-        began: () => {
-          const ms = now() - dispatched
-          note.ttftMs = ms
-          metrics.ttft.observe(note.route, ms / 1000, metrics.modelLabel(note.model))
-          turn.began?.(ms)
-        },
-        observed: turn.observed,
-        delivered: () => {
-          note.delivered = true
-          turn.delivered()
-        },
-        ended: ({ error }) => {
-          if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
-          note.code = error.code
-          note.status = error.status
-          if (!request.complete) tellOfEnd(note)
-          if (isOfUpstream(error)) metrics.upstreamErrors.inc({ code: error.code.toLowerCase() })
-        },
-      },
-      limits: this.#options.answer,
-      budget: this.#budget,
-    })
-    // A page of another origin could not read an answer whose headers are not the upstream's own.
-    const mayBegin = request.headers.origin === undefined
-    let sink: AnswerSink = answer
-    if (turn.streams) sink = this.#parts.heartbeats?.over(answer, client, mayBegin) ?? answer
-    else if (turn.models) sink = new ModelLimits(answer, this.#parts.inputLimits, request.method === 'HEAD')
-    if (turn.body instanceof Buffer) turn.headers.push('content-length', String(turn.body.length))
-    const abort = upstream.send(
-      { method: request.method ?? 'GET', path: route.path + route.query, headers: turn.headers, body: turn.body },
-      sink,
-    )
-    // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
-    const stopListening = turn.session?.onEnd(() => abort(sessionEnded()))
-    note.onClose.push(() => {
-      stopListening?.()
-      if (!response.writableFinished) abort()
-    })
-  }
-
   #refuse(request: IncomingMessage, client: ClientResponse, note: Note, error: CwmError): void {
     note.status = error.status
     note.code = error.code
@@ -408,19 +318,8 @@ export class ProxyHandler {
   }
 }
 
-/** Not a session that was ended, a body that is too large, or cwm's own end. An answer that refuses is no failure. */
-function isOfUpstream({ code }: CwmError): boolean {
-  return code.startsWith('UPSTREAM_') && code !== 'UPSTREAM_REJECTED'
-}
-
 function clientGone(): CwmError {
   return new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
-}
-
-function sessionEnded(): CwmError {
-  return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
-    param: 'x-cwm-session',
-  })
 }
 
 /** Errors on paths of no dialect are worded in OpenAI's way. */
