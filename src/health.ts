@@ -1,5 +1,5 @@
 // Whether engine, LMCache and store answer, for `/cwm/v1/health`. Without LMCache or store chats go on: that is degraded, not down.
-// Whoever reaches the port may ask, without a key, so what is asked behind it is bounded here: one probe at a time, one a second.
+// Anyone may ask without a key, so probes are limited here: one at a time, and one a second.
 
 import type { Now } from './base/clock.ts'
 import { toCwmError } from './base/errors.ts'
@@ -10,7 +10,7 @@ import { callJson } from './upstream/json.ts'
 import { version } from './version.ts'
 
 const HEALTH_DEADLINE_MS = 3_000
-/** Between the beginnings of two probes. */
+/** From the start of one probe to the start of the next. */
 const PROBE_INTERVAL_MS = 1_000
 /** Any question will do. */
 const NOBODY = 'nobody'
@@ -38,7 +38,7 @@ export class HealthCheck {
     this.#parts = parts
   }
 
-  /** What the last probe found, a new one where that is a second old, and what turns and the breaker have shown since. Never throws. */
+  /** Combines the last probe (a new one if it is a second old) with what turns and the breaker have shown since. Never throws. */
   async read() {
     const { engine, lmcache, stored } = await this.#lastProbe()
     const { upstream, store } = this.#parts
@@ -78,7 +78,7 @@ export class HealthCheck {
   }
 }
 
-/** A probe that was answered is seen like any request: a failure that is seen now came after it. */
+/** An answered probe updates `lastSeen` like any request, so a failure there is newer than the probe. */
 function stillReached(probed: Probe['engine'], { breaker, lastSeen }: HealthParts['upstream']): Probe['engine'] {
   if (!probed.ok) return probed
   if (lastSeen !== undefined && !lastSeen.ok) return { ok: false, error: lastSeen.error }

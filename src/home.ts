@@ -1,19 +1,20 @@
-// What a browser gets at `/`: the way to the dashboard. Everybody else gets what the proxy answers there.
+// Redirects a browser that opens `/` to the dashboard. Other clients get the proxy's answer for that path.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const DASHBOARD = '/cwm/ui'
 
-/** Whether a browser opens the bare address. Others send any type or no `Accept` at all. */
+/** Whether the request is a browser's for the bare address. Other clients accept any type or send no `Accept`. */
 export function isBrowserAtHome({ method, url, headers }: IncomingMessage): boolean {
   return url === '/' && method === 'GET' && prefersHtml(headers.accept ?? '')
 }
 
+/** Answers 302 to the dashboard. */
 export function sendHome(response: ServerResponse): void {
   response.writeHead(302, { location: DASHBOARD, vary: 'accept', 'content-length': 0 }).end()
 }
 
-/** By the qualities of RFC 9110 12.5.1; of `text/html` and JSON as they are named, for a wildcard is no wish for a page. */
+/** Compares the qualities (RFC 9110, 12.5.1) of `text/html` and JSON. Wildcards do not count as a preference for a page. */
 function prefersHtml(accept: string): boolean {
   let [html, json] = [0, 0]
   for (const range of accept.toLowerCase().split(',')) {

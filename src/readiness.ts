@@ -15,7 +15,7 @@ export interface Readiness {
   readonly status: 'ready' | 'not_ready'
   readonly draining: boolean
   readonly store: { readonly ok: boolean }
-  /** `ok`: what was last seen of it, by turns and probes alike; null: nothing yet. */
+  /** `ok`: whether the last turn or probe was answered; null if nothing was sent yet. */
   readonly upstream: { readonly ok: boolean | null; readonly state: UpstreamState; readonly breaker: BreakerState }
 }
 

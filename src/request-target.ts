@@ -1,15 +1,17 @@
-// For which host and path a request is. The absolute form of a target (RFC 9112, 3.2.2) is turned into the usual one here, so that all
-// behind it match one spelling.
+// Determines the host and path of a request. Turns the absolute form of a target (RFC 9112, 3.2.2) into a path here, so that all later code
+// sees one form.
 
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from './base/errors.ts'
 
+/** Most characters of a host in an error. */
+const MAX_SHOWN = 100
 const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i
-/** A host name or address with a port, and no user before it (RFC 9110, 4.2.4: that is an error). */
+/** A host name or address, with or without a port. A user before it is an error (RFC 9110, 4.2.4). */
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:\d*)?$/i
 
 /**
- * Checks for which host a request is, and leaves it with a target that is a path alone and the `Host` that counts. Answers
+ * Checks the host of a request, and rewrites an absolute target to a path and the `Host` header to its authority. Returns
  * `INVALID_HTTP` without a Host where HTTP/1.1 demands one and for two of them, `INVALID_PATH` for an absolute target that cannot be read,
  * `MISDIRECTED_REQUEST` for one of another scheme, `FORBIDDEN_HOST` for a name that is not in `allowed`; undefined allows all.
  */
@@ -25,7 +27,11 @@ export function checkTarget(request: IncomingMessage, allowed: ReadonlySet<strin
   if (unreadable !== undefined) return unreadable
   const { host } = headers
   if (allowed === undefined || host === undefined || allowed.has(hostName(host))) return undefined
-  return new CwmError('FORBIDDEN_HOST', 'this host name is not answered (setting allowed_hosts)', { param: 'host' })
+  return new CwmError(
+    'FORBIDDEN_HOST',
+    `the host ${hostName(host).slice(0, MAX_SHOWN)} is not allowed here; the operator can add it to the setting allowed_hosts`,
+    { param: 'host' },
+  )
 }
 
 function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
@@ -42,7 +48,7 @@ function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
 /** The authority of an absolute target overrides the Host header, wherever that is read. */
 function takeAuthority(request: IncomingMessage, url: string): CwmError | undefined {
   const [, scheme, authority = '', rest = ''] = ABSOLUTE.exec(url) ?? []
-  // No absolute target: whoever matches the path refuses it.
+  // Not an absolute target: the code that matches paths rejects it.
   if (scheme === undefined) return undefined
   if (scheme.toLowerCase() !== 'http') {
     // RFC 9110, 7.4: one for https must be rejected where the connection was not secured for its host.

@@ -22,7 +22,7 @@ export interface ServerOptions {
   readonly stalled: () => void
   /** Everything that may be forwarded. */
   readonly proxy: (request: IncomingMessage, response: ServerResponse) => void
-  /** A browser that asks for `/` is sent there. */
+  /** Whether to redirect browsers from `/` to the dashboard. */
   readonly hasDashboard: boolean
   /** `/cwm/…` but for `/cwm/s/…` and `/cwm/w/…`. */
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
@@ -77,7 +77,7 @@ export async function listen(options: ServerOptions): Promise<Door> {
   )
   server.on('connection', (socket) => connections.opened(socket))
   watchConnections(server, options.limits, connections, options.stalled)
-  // Without a listener Node answers such a request itself, unseen by anything above. RFC 9110, 10.1.1: it may be served.
+  // Without a listener Node answers unknown expectations itself, past all checks above. Serving them is allowed (RFC 9110, 10.1.1).
   server.on('checkExpectation', serve)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (upgrades.isOver(socket)) {
@@ -89,7 +89,7 @@ export async function listen(options: ServerOptions): Promise<Door> {
     if (connections.openAnswer(socket)?.headersSent === true) socket.destroy()
     else refuseSocket(socket, unreadable(error))
   })
-  // A tunnel could not be read, so nothing could be isolated in it. Node gives up the connection to whoever listens.
+  // cwm could not read a tunnel, so it could isolate nothing in it. Node hands the raw connection to this listener.
   server.on('connect', (_, socket) => {
     if (connections.openAnswer(socket) === undefined) refuseSocket(socket, noTunnel())
     else socket.destroy()

@@ -1,13 +1,13 @@
-// Requests that ask for another protocol (RFC 9110, 7.8). cwm speaks HTTP/1.1 only: it ignores the wish and serves the request.
+// Handles requests that ask for another protocol (RFC 9110, 7.8). cwm speaks only HTTP/1.1: it ignores the offer and serves the request.
 // There is no `upgrade` listener on the server: with one, Node would leave the body unparsed. Without one Node parses the request, but
-// drops what stands behind it in the same read, so what comes next begins in the middle of something (seen on Node 20.20, 22.23 and
-// 24.21, wherever both `Upgrade` and `Connection: upgrade` are there). Such a request is therefore the last of its connection.
+// drops the bytes behind it in the same read, so the next read may start in the middle of a request (seen on Node 20.20, 22.23, and
+// 24.21, if both `Upgrade` and `Connection: upgrade` are present). Such a request is therefore the last of its connection.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { CwmError } from './base/errors.ts'
 
-/** Requests behind one that asked for an upgrade that are dropped before the connection is broken: Node keeps an answer for each. */
+/** How many later requests are dropped before the connection is destroyed, because Node keeps a response object for each. */
 const MAX_BEHIND = 100
 
 interface LastRequest {
@@ -20,37 +20,37 @@ export class UpgradeRequests {
   readonly #last = new WeakMap<Duplex, LastRequest>()
 
   /**
-   * Whether a request may be served. One that asks for an upgrade becomes the last of its connection, and its answer says so. What
-   * comes behind it may be a fragment of anything: it is read and dropped.
+   * Whether a request may be served. One that asks for an upgrade becomes the last of its connection, and its answer says so. Everything
+   * after it may be a fragment, and is read and dropped.
    */
   admit(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request
     const last = this.#last.get(socket)
     if (last !== undefined) {
-      // Unread, its body would stop the connection, and nobody would notice that the client left.
+      // An unread body would stall the connection and hide the client's departure.
       request.resume()
       last.behind++
       if (last.behind > MAX_BEHIND) socket.destroy()
       return false
     }
-    // By the header alone, whatever `Connection` says: no parser's reading of that list has to be guessed.
+    // Only `Upgrade` is checked, so that it does not matter how a parser reads the `Connection` list.
     if (request.headers.upgrade === undefined) return true
     this.#last.set(socket, { request, behind: 0 })
     response.shouldKeepAlive = false
-    // Whatever the answer itself says of its connection.
+    // Even if the answer's own headers say keep-alive.
     response.once('finish', () => socket.destroySoon())
     return true
   }
 
-  /** Whether what the parser reads on this connection no longer belongs to any request that is served. */
+  /** Whether the connection's last request is complete, so that whatever the parser reads now belongs to none that is served. */
   isOver(socket: Duplex): boolean {
     return this.#last.get(socket)?.request.complete === true
   }
 }
 
 /**
- * `UPGRADE_REQUIRED` for a WebSocket handshake: served as a plain GET, it would be an answer to something else. Clients that can do without
- * take 426 as a request to use HTTP (Codex sends its POST then), and 400 as fatal.
+ * `UPGRADE_REQUIRED` for a WebSocket handshake, which must not be answered as a plain GET. Codex then sends its POST over HTTP; it treats 400
+ * as fatal.
  */
 export function checkHandshake({ method, headers }: IncomingMessage): CwmError | undefined {
   if (headers.upgrade === undefined || method !== 'GET' || headers['sec-websocket-key'] === undefined) return undefined

@@ -60,7 +60,7 @@ export const auditEntrySchema = z
   .openapi('AuditEntry')
 
 export const listedTenantSchema = tenantSchema
-  .extend({ listed: z.boolean().describe('It stands in the settings; otherwise it was seen in the store alone') })
+  .extend({ listed: z.boolean().describe('Whether the settings list it; if not, it only appears in the store') })
   .openapi('ListedTenant')
 
 export const listTenants = createRoute({

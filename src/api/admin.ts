@@ -32,7 +32,7 @@ export interface AdminHandlerParts {
   readonly timeline: Pick<Timeline, 'forget' | 'of'>
   /** Length of its buckets. */
   readonly bucketMs: number
-  /** The tenants in the settings, and what holds for any. */
+  /** The tenants in the settings, and the policy of any tenant. */
   readonly tenants: Pick<Tenants, 'ids' | 'policyOf'>
   /** Whose records the caller may read; undefined: everybody's. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
@@ -46,7 +46,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
       throw new CwmError('UNAUTHORIZED', "this needs the operator's key (setting operator_key), without x-cwm-tenant")
     }
     const { limit, cursor = '' } = c.req.valid('query')
-    const { ids, next } = await tenantsBehind(parts, Buffer.from(cursor, 'base64url').toString(), limit)
+    const { ids, next } = await tenantsAfter(parts, Buffer.from(cursor, 'base64url').toString(), limit)
     const data = ids.map(async (id) => ({
       ...tenantToWire(id, await store.usageOf(id), parts.tenants.policyOf(id)),
       listed: parts.tenants.ids.includes(id),
@@ -85,8 +85,8 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
   })
 }
 
-/** Of the settings and of the store, each once. */
-async function tenantsBehind({ tenants, store }: AdminHandlerParts, after: string, limit: number) {
+/** A page of the tenants in the settings or the store, each once, after the id `after`. */
+async function tenantsAfter({ tenants, store }: AdminHandlerParts, after: string, limit: number) {
   const listed = tenants.ids.filter((id) => id > after)
   const all = [...new Set([...listed, ...(await store.listTenants(after, limit + 1))])].sort()
   const ids = all.slice(0, limit)

@@ -37,7 +37,7 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly version: string
   /** Largest body of a request that brings a window's content, bytes. */
   readonly maxBodyBytes: number
-  /** Bounds the work that bodies make. */
+  /** Parses JSON bodies and bounds their cost. */
   readonly json: JsonBodies
   /** Counts a body among all that are held, until the response is closed. Throws `OVERLOADED`. */
   readonly holdBody: (tenant: string, response: ServerResponse, bytes: number) => void
@@ -123,7 +123,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     // Also for what asks nothing of a tenant: who has no key learns nothing here.
     parts.callerOf(c.env.incoming)
     const answer = await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
-    // The SDK's streams say keep-alive, and would have it where this answer is the last of its connection. The server decides that.
+    // The SDK's streams set keep-alive, also where this answer is the connection's last. The server decides that.
     answer.headers.delete('connection')
     if (answer.status === 405 && !answer.headers.has('allow')) answer.headers.set('allow', 'POST')
     return answer
@@ -138,11 +138,11 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   return app
 }
 
-/** Only bodies that bring content can be so large that they wait for one another. */
+/** Only bodies with content can be large enough to wait for their turn, so only they need a tenant. */
 function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
   const { incoming, outgoing } = c.env
   const tenant = bringsContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
-  return { tenant, isGone: () => outgoing.destroyed, onGone: (told) => outgoing.once('close', told) }
+  return { tenant, isGone: () => outgoing.destroyed, onGone: (listener) => outgoing.once('close', listener) }
 }
 
 function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError {
@@ -212,9 +212,9 @@ function asApiError(thrown: unknown, incoming: IncomingMessage): CwmError {
   if (thrown instanceof Error && 'status' in thrown && thrown.status === 400) {
     return new CwmError('INVALID_JSON', 'the request body is not valid JSON', { param: 'body' })
   }
-  // Whoever reads the body is told by an error of Node's own, which would be taken for a failure of cwm's.
+  // Node reports a departed client with an error of its own, which would count as a failure of cwm.
   if (incoming.destroyed && !incoming.complete) {
-    return new CwmError('CLIENT_GONE', 'the request ended before its body was whole')
+    return new CwmError('CLIENT_GONE', 'the client left before its request body was complete')
   }
   return toCwmError(thrown)
 }

@@ -26,7 +26,7 @@ export const healthSchema = z
         .describe('Absent where LMCache runs without one'),
       servers: z
         .array(z.object({ instance_id: z.string().optional(), url: z.string(), ok: z.boolean() }))
-        .describe('Every server that is listed now, or was within the last ten minutes'),
+        .describe('Every server that is listed now or was listed within the last ten minutes'),
     }),
   })
   .openapi('Health')
@@ -36,7 +36,7 @@ export const showHealth = createRoute({
   path: '/cwm/v1/health',
   summary: 'Whether engine, LMCache and store answer',
   description:
-    'They are asked once a second at most, however many requests come; what turns and the breaker show in between counts.',
+    'Each is probed at most once a second, however many requests arrive. What turns and the breaker show between probes counts too.',
   responses: {
     200: json(healthSchema, 'They do, or what does not'),
     503: json(healthSchema, 'The upstream does not answer'),
@@ -62,9 +62,9 @@ export const readinessSchema = z
         .boolean()
         .nullable()
         .describe(
-          'What the last turn or probe showed: it was answered, or its connection failed. Null: `unknown`, nothing was sent yet',
+          'Whether the last turn or probe was answered; false if its connection failed. Null (`unknown`): nothing was sent yet',
         ),
-      state: z.enum(['answered', 'failed', 'unknown']).describe('`ok` in a word'),
+      state: z.enum(['answered', 'failed', 'unknown']).describe('The same as a word'),
       breaker: breakerState,
     }),
   })

@@ -1,9 +1,9 @@
-// The OpenAPI document of REST, made from its routes.
+// The OpenAPI document of the REST API, generated from its routes.
 
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Bindings } from './bindings.ts'
 
-/** The document as JSON text. Reads every route and shape anew, which takes many milliseconds: keep what it answers. */
+/** The document as JSON text. Each call walks all routes and schemas, which takes many milliseconds: cache the result. */
 export function openApiText(app: OpenAPIHono<Bindings>, version: string): string {
   const document = app.getOpenAPI31Document({
     openapi: '3.1.0',

@@ -1,4 +1,4 @@
-// Bodies of REST and MCP: read once and whole, bounded as those of forwarded requests are, before any route looks at them.
+// Reads bodies of REST and MCP requests before any route sees them, within the same bounds as bodies of forwarded requests.
 
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -8,13 +8,13 @@ import { isObject, type JsonValue } from '../base/json.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Bindings } from './bindings.ts'
 
-/** Refuses a body of more bytes with `BODY_TOO_LARGE`. */
+/** Middleware that rejects a larger body with `BODY_TOO_LARGE`. `setting`: its name, for the error message. */
 export function limitBytes(maxSize: number, setting?: string) {
-  const told = setting === undefined ? '' : ` (setting ${setting})`
+  const hint = setting === undefined ? '' : ` (setting ${setting})`
   return bodyLimit({
     maxSize,
     onError: () => {
-      throw new CwmError('BODY_TOO_LARGE', `the body is larger than ${maxSize} bytes${told}`, {
+      throw new CwmError('BODY_TOO_LARGE', `the body is larger than ${maxSize} bytes${hint}`, {
         param: 'body',
         bound: 'body_bytes',
       })
@@ -23,7 +23,7 @@ export function limitBytes(maxSize: number, setting?: string) {
 }
 
 /**
- * Reads and checks a body of JSON; the routes get what was parsed, and MCP, which parses by itself, the bytes. Throws as `JsonBodies` does.
+ * Reads and checks a JSON body. Routes receive the parsed value; MCP, which parses for itself, receives the bytes. Throws as `JsonBodies`.
  */
 export async function readBody(c: Context<Bindings>, bodies: JsonBodies, asker: Asker, forMcp: boolean): Promise<void> {
   if (c.req.raw.body === null || !/^application\/json\b/i.test(c.req.header('content-type') ?? '')) return
@@ -38,7 +38,7 @@ async function parse(bytes: Buffer, bodies: JsonBodies, asker: Asker, forMcp: bo
   try {
     return await bodies.parse(bytes, asker)
   } catch (thrown) {
-    // MCP says in its own words that something is no JSON.
+    // MCP reports invalid JSON in its own format.
     if (forMcp && thrown instanceof CwmError && ['INVALID_JSON', 'INVALID_UTF8'].includes(thrown.code)) return undefined
     throw thrown
   }

@@ -1,25 +1,25 @@
-// By which credentials a request is sent: every header that goes on to the upstream as a credential is read here, and no other.
+// Reads a request's credentials: from every header that is forwarded to the upstream as a credential, and from no other.
 
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from './errors.ts'
 
-/** By which clients send a key, lower case: OpenAI's, Anthropic's and Azure's way. The forwarder takes the same list. */
+/** The headers in which clients send a key (OpenAI's, Anthropic's, and Azure's), lower case. The forwarder uses the same list. */
 export const credentialHeaders = ['authorization', 'x-api-key', 'api-key'] as const
 type CredentialHeader = (typeof credentialHeaders)[number]
 
 export interface Credentials {
-  /** The API key: of `Authorization: Bearer`, of `x-api-key` or of `api-key`. */
+  /** The API key, from `Authorization: Bearer`, `x-api-key`, or `api-key`. */
   readonly key: string | undefined
-  /** An `Authorization` of another scheme (a front proxy's Basic, say), whole. It goes upstream, so it is part of who asks. */
+  /** The whole `Authorization` value if it has another scheme, such as a front proxy's Basic. It goes upstream, so it is part of the identity. */
   readonly otherScheme: string | undefined
 }
 
 const noCredentials: Credentials = { key: undefined, otherScheme: undefined }
 
 /**
- * The credentials of a request; an empty value is none. Throws `INVALID_HEADER` when one of the headers is there twice (Node would
- * read the first, the upstream perhaps the last), and when two different keys are sent: nobody can say who asks.
+ * The credentials of a request; an empty value counts as none. Throws `INVALID_HEADER` if one of the headers is sent twice (Node would
+ * read the first, the upstream perhaps the last), or if two different keys are sent, because the caller is then ambiguous.
  */
 export function readCredentials({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): Credentials {
   let seen: Map<CredentialHeader, string> | undefined
@@ -27,7 +27,7 @@ export function readCredentials({ rawHeaders }: Pick<IncomingMessage, 'rawHeader
     const name = credentialHeaderOf(rawHeaders[i] ?? '')
     if (name === undefined) continue
     seen ??= new Map()
-    if (seen.has(name)) throw invalid(`${name} is there twice; send one`, name)
+    if (seen.has(name)) throw invalid(`the header ${name} is sent twice; send it once`, name)
     seen.set(name, rawHeaders[i + 1] ?? '')
   }
   if (seen === undefined) return noCredentials
@@ -48,13 +48,13 @@ export function readCredentials({ rawHeaders }: Pick<IncomingMessage, 'rawHeader
   return { key, otherScheme }
 }
 
-/** One text by which somebody is known, where only one is wanted: the key, else what another scheme says. */
+/** The key, or without one the value of another scheme. Throws as `readCredentials`. */
 export function readApiKey(request: Pick<IncomingMessage, 'rawHeaders'>): string | undefined {
   const { key, otherScheme } = readCredentials(request)
   return key ?? otherScheme
 }
 
-/** The lengths are compared first: most headers of a request are none of these. */
+/** Compares lengths first, because most headers are none of these. */
 function credentialHeaderOf(raw: string): CredentialHeader | undefined {
   for (const name of credentialHeaders) {
     if (raw.length === name.length && raw.toLowerCase() === name) return name
@@ -62,7 +62,7 @@ function credentialHeaderOf(raw: string): CredentialHeader | undefined {
   return undefined
 }
 
-/** The key of a Bearer, or of a value without a scheme; empty where there is none; undefined for another scheme. */
+/** The key in a Bearer value or a value without a scheme, possibly empty; undefined for another scheme. */
 function keyOfAuthorization(value: string): string | undefined {
   if (/^Bearer *$/i.test(value)) return ''
   const bearer = /^Bearer +(\S+) *$/i.exec(value)?.[1]

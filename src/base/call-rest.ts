@@ -14,7 +14,7 @@ export type CallRest = (
 export class RestError extends Error {
   override readonly name = 'RestError'
   readonly status: number
-  /** REST's error code; undefined where nobody answered. */
+  /** REST's error code; undefined if the answer had none, or there was no answer. */
   readonly code: string | undefined
 
   constructor(status: number, message: string, code?: string) {

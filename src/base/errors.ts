@@ -82,7 +82,7 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
   'WINDOW_CORRUPT',
 ])
 
-/** What a refused body had too much of: the label of `cwm_refused_total`. */
+/** The bound that a refused body exceeds: the label of `cwm_refused_total`. */
 export type Bound =
   | 'body_bytes'
   | 'unpacked_ratio'
@@ -103,9 +103,9 @@ export class CwmError extends Error {
   readonly refusedWith: number | undefined
   /** Seconds after which to come again, for the header `Retry-After`; undefined: it would not help. */
   readonly retryAfterS: number | undefined
-  /** The bound that the request's body was over. */
+  /** The bound that the request's body exceeds. */
   readonly bound: Bound | undefined
-  /** Headers that HTTP demands beside this status, by lower-case name. */
+  /** Headers that HTTP requires with this status, by lower-case name. */
   readonly headers: Readonly<Record<string, string>> | undefined
 
   constructor(

@@ -1,15 +1,15 @@
-// Work that blocks the process, one piece at a time: tenants take turns, and everybody else is answered in between.
+// Runs work that blocks the event loop, one piece at a time. Tenants take turns, and other requests are answered in between.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 import { CwmError } from './errors.ts'
 
-/** On whose behalf work is done. */
+/** The client that work is done for. */
 export interface Asker {
   readonly tenant: string
   /** Whether its client has left. */
   readonly isGone: () => boolean
-  /** Tells when its client leaves, or its connection is closed by the end of cwm. */
-  readonly onGone: (told: () => void) => void
+  /** Calls the listener when the client leaves, or when cwm closes its connection at shutdown. */
+  readonly onGone: (listener: () => void) => void
 }
 
 interface Waiter {
@@ -18,7 +18,7 @@ interface Waiter {
 
 export class FairTurns {
   readonly #maxWaiting: number
-  /** By tenant, who waits, oldest first; the first line has the next turn. */
+  /** The waiting work of each tenant, oldest first. The first tenant has the next turn. */
   readonly #lines = new Map<string, Set<Waiter>>()
   #waiting = 0
   #busy = false
@@ -27,14 +27,14 @@ export class FairTurns {
     this.#maxWaiting = maxWaiting
   }
 
-  /** How many wait. */
+  /** How many pieces of work wait. */
   get waiting(): number {
     return this.#waiting
   }
 
   /**
-   * Does the work when its turn has come. Resolves one round of the event loop later, and the next turn is one more round away, so that what
-   * the caller goes on with stands alone too. Throws `OVERLOADED` where too many wait, `CLIENT_GONE`, and what the work throws.
+   * Does the work when its turn comes, and resolves one round of the event loop later. The next turn starts another round later, so that
+   * the caller's own continuation has a round to itself. Throws `OVERLOADED` if too many wait, `CLIENT_GONE`, and what the work throws.
    */
   async run<T>(asker: Asker, work: () => T): Promise<T> {
     if (asker.isGone()) throw gone()
@@ -50,9 +50,13 @@ export class FairTurns {
 
   #wait(asker: Asker): Promise<void> {
     if (this.#waiting >= this.#maxWaiting) {
-      throw new CwmError('OVERLOADED', `${this.#waiting} large request bodies wait to be read; send it again later`, {
-        retryAfterS: 1,
-      })
+      throw new CwmError(
+        'OVERLOADED',
+        `${this.#waiting} large request bodies are already waiting to be parsed; retry later`,
+        {
+          retryAfterS: 1,
+        },
+      )
     }
     const { tenant } = asker
     return new Promise((resolve, reject) => {
@@ -75,7 +79,7 @@ export class FairTurns {
     if (line.size === 0) this.#lines.delete(tenant)
   }
 
-  /** The line whose turn it was goes behind all others. */
+  /** Starts the next waiting work, and moves its tenant behind all others. */
   #next(): void {
     const [first] = this.#lines
     if (first === undefined) {
@@ -93,5 +97,5 @@ export class FairTurns {
 }
 
 function gone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before its request body was read')
+  return new CwmError('CLIENT_GONE', 'the client left before its request body was parsed')
 }

@@ -1,4 +1,4 @@
-// The members of a body that say whose conversation it is: read for the scope and the user, and checked where the body comes in.
+// The body fields that say whose conversation a request belongs to. They decide scope and user, and are checked when the body arrives.
 
 import type { JsonValue } from './json.ts'
 
@@ -11,10 +11,10 @@ export const identityFields = [
   'user',
 ] as const
 
-/** In `metadata`, with the same rule. */
+/** In `metadata`; the same rule applies. */
 export const identityMetadata = ['session_id', 'user_id'] as const
 
-/** Whether the value says nothing: absent, null, or an empty text. */
+/** Whether the value names nobody: absent, null, or an empty string. */
 export function isUnsaid(value: JsonValue | undefined): value is undefined | null | '' {
   return value === undefined || value === null || value === ''
 }

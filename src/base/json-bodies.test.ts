@@ -223,7 +223,7 @@ describe('JsonBodies', () => {
 
     expect(failure(() => check({ messages: [1, 2, 3] }))).toEqual({
       code: 'BODY_TOO_COMPLEX',
-      message: '`messages` holds 3 items, and may hold 2 (setting max_messages)',
+      message: '`messages` has 3 items; at most 2 are allowed (setting max_messages)',
     })
     expect(failure(() => check({ input: [1, 2, 3] })).code).toBe('BODY_TOO_COMPLEX')
     expect(() => check({ messages: [1, 2], prompt: [1, 2, 3], input: 'abc' })).not.toThrow()

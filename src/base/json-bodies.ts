@@ -1,5 +1,5 @@
-// Bodies of JSON, of forwarded requests, REST, MCP and imported files alike: bounded by the work that they make before any of it is done.
-// `JSON.parse` cannot be sliced, and half a million keys in one object stop the process for 743 ms.
+// JSON bodies of forwarded requests, REST, MCP, and imports. Their cost is bounded before they are parsed: `JSON.parse` cannot be sliced,
+// and an object with half a million keys blocks the process for 743 ms.
 
 import { isUtf8 } from 'node:buffer'
 import { CwmError } from './errors.ts'
@@ -9,7 +9,7 @@ import { countByte, type Exceeded, OPEN_LIST, OPEN_OBJECT, QUOTE, scanJson } fro
 import { textOf } from './utf8.ts'
 
 export interface BodyBounds {
-  /** Objects, lists and strings of a body, keys included; numbers, true, false and null are bounded by bytes alone. */
+  /** Objects, lists, and strings in a body, keys included. Numbers, true, false, and null are bounded only by the size in bytes. */
   readonly maxValues: number
   /** Members of one object. */
   readonly maxMembers: number
@@ -17,16 +17,16 @@ export interface BodyBounds {
   readonly maxMessages: number
 }
 
-/** From here on bodies are parsed one at a time. */
+/** Larger bodies are parsed one at a time. */
 export const LARGE_BYTES = 4 * 1024 * 1024
-/** The budget for bodies that are held has room for fewer of them; this is for those who raised it. */
+/** The default `max_body_bytes_in_all` allows fewer; this bound matters if it is raised. */
 const MAX_WAITING = 256
-/** `[]`; a list within a list needs no comma. */
+/** Least bytes of a value: `[]`. A list within a list needs no comma. */
 const VALUE_BYTES = 2
-/** `"":0,` */
+/** Least bytes of a member: `"":0,`. */
 const MEMBER_BYTES = 5
 
-/** Reads bodies, and bounds the work that they make. One for a process, whose large bodies then take turns. */
+/** Parses bodies and bounds their cost. One instance per process, so that all large bodies take turns. */
 export class JsonBodies {
   readonly #bounds: BodyBounds
   readonly #turns = new FairTurns(MAX_WAITING)
@@ -36,7 +36,7 @@ export class JsonBodies {
   }
 
   /**
-   * The value of a body in strict UTF-8; a promise where it is large, or may hold too much. Throws `INVALID_UTF8`, `INVALID_JSON`,
+   * The value of a body in strict UTF-8; a promise if the body is large or may exceed a bound. Throws `INVALID_UTF8`, `INVALID_JSON`,
    * `BODY_TOO_COMPLEX`, `BODY_TOO_DEEP`; of large bodies also `OVERLOADED` and, when the asker's client leaves first, `CLIENT_GONE`.
    */
   parse(bytes: Buffer, asker: Asker): JsonValue | Promise<JsonValue> {
@@ -44,7 +44,7 @@ export class JsonBodies {
     return parseStrictly(bytes)
   }
 
-  /** Throws `BODY_TOO_COMPLEX` for a list of messages that is too long. */
+  /** Throws `BODY_TOO_COMPLEX` if the list of messages is too long. */
   checkMessages(body: JsonObject): void {
     const { maxMessages } = this.#bounds
     for (const field of ['messages', 'input']) {
@@ -52,7 +52,7 @@ export class JsonBodies {
       if (!Array.isArray(list) || list.length <= maxMessages) continue
       throw new CwmError(
         'BODY_TOO_COMPLEX',
-        `\`${field}\` holds ${list.length} items, and may hold ${maxMessages} (setting max_messages)`,
+        `\`${field}\` has ${list.length} items; at most ${maxMessages} are allowed (setting max_messages)`,
         { param: field, bound: 'messages' },
       )
     }
@@ -68,8 +68,8 @@ export class JsonBodies {
   }
 
   /**
-   * An upper bound by native searches: each string has two quotes, each object and list a bracket, and what of these stands within strings
-   * counts as well. Most bodies are too short to need even that.
+   * Compares an upper bound, found by native searches: each string has two quotes, each object and list a bracket. Quotes and brackets
+   * inside strings count as well. Most bodies are too short to need the searches.
    */
   #mayExceed(bytes: Buffer): boolean {
     const { maxValues, maxMembers } = this.#bounds
@@ -100,13 +100,13 @@ export class JsonBodies {
   }
 }
 
-/** Throws `INVALID_JSON` for what is not one JSON object. */
+/** Returns the value as an object. Throws `INVALID_JSON` for any other value. */
 export function requireObject(value: JsonValue): JsonObject {
   if (isObject(value)) return value
   throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
 }
 
-/** A body of one JSON value in strict UTF-8, its work unbounded. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
+/** Parses one JSON value in strict UTF-8, without bounding the cost. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
 export function parseStrictly(bytes: Buffer): JsonValue {
   if (!isUtf8(bytes)) throw new CwmError('INVALID_UTF8', 'the request body is not valid UTF-8', { param: 'body' })
   let value: JsonValue
@@ -115,7 +115,7 @@ export function parseStrictly(bytes: Buffer): JsonValue {
   } catch (cause) {
     throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
   }
-  // Whoever walks it later may go down as deep as it goes.
+  // Code that walks the value later may recurse.
   if (typeof value === 'object' && value !== null && isDeeperThan(value, MAX_DEPTH)) throw tooDeep()
   return value
 }

@@ -1,5 +1,5 @@
-// JSON's structure in its bytes: how many values there are, without making any of them. The text need not be valid: what comes first in it
-// is counted as a parser would meet it.
+// Counts the values in JSON bytes without creating any of them. The text need not be valid; up to its first fault it is counted as a
+// parser would read it.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 
@@ -11,12 +11,12 @@ export const OPEN_LIST = 0x5b
 export const CLOSE_LIST = 0x5d
 export const COMMA = 0x2c
 
-/** Most strings of a body are shorter, and a native search costs as much as this many bytes. */
+/** Most strings are shorter, and a native search costs as much as looking at this many bytes. */
 const LOOK_BYTES = 24
-/** A slice of the exact count takes some milliseconds. */
+/** Counting one slice exactly takes a few milliseconds. */
 const SLICE_BYTES = 1024 * 1024
 
-/** Offset just after the string whose opening quote is at `from`; the length of the bytes for one that never ends. */
+/** Offset just after the string whose opening quote is at `from`; the length of the bytes if the string never ends. */
 export function endOfString(bytes: Buffer, from: number): number {
   let at = from + 1
   while (at < bytes.length) {
@@ -36,7 +36,7 @@ export function endOfString(bytes: Buffer, from: number): number {
   return bytes.length
 }
 
-/** How often a byte stands there; one more than `most` as soon as it is more. */
+/** How often a byte occurs; stops at `most` + 1. */
 export function countByte(bytes: Buffer, byte: number, most: number): number {
   let count = 0
   for (let at = bytes.indexOf(byte); at !== -1; at = bytes.indexOf(byte, at + 1)) {
@@ -51,14 +51,14 @@ export interface ScanBounds {
   readonly maxValues: number
   /** Members of one object. */
   readonly maxMembers: number
-  /** Objects and lists in one another. */
+  /** Levels of nested objects and lists. */
   readonly maxDepth: number
 }
 
-/** The bound that a text is over, by the name of its setting's job. */
+/** The bound that a text exceeds. */
 export type Exceeded = 'values' | 'members' | 'depth'
 
-/** Counts exactly, a slice at a time: others have their turn in between. Ends as soon as one bound is exceeded. */
+/** Counts exactly, one slice per round of the event loop. Stops as soon as a bound is exceeded. */
 export async function scanJson(bytes: Buffer, bounds: ScanBounds): Promise<Exceeded | undefined> {
   const scan = new Scan(bytes, bounds)
   while (!scan.next()) await nextRound()
@@ -79,11 +79,11 @@ class Scan {
     this.#bytes = bytes
     this.#bounds = bounds
     this.#open = new Int32Array(bounds.maxDepth + 2)
-    // Outside of everything there is no member to count.
+    // Top level: there is no object whose members to count.
     this.#open[0] = -1
   }
 
-  /** Counts a slice; answers whether it was the last. */
+  /** Counts a slice; returns whether it was the last. */
   next(): boolean {
     const bytes = this.#bytes
     const end = Math.min(bytes.length, this.#at + SLICE_BYTES)

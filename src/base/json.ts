@@ -6,8 +6,8 @@ export interface JsonObject {
 }
 
 /**
- * Levels of objects and lists that a body may have: whoever walks one may recurse. No setting: Python's own parser, and so the engine behind,
- * ends near 1,000, and no tool schema comes near.
+ * Most levels of nested objects and lists in a body, so that code may walk one recursively. Not a setting: Python's parser, which engines
+ * use, fails near 1,000 levels, and no tool schema comes close.
  */
 export const MAX_DEPTH = 512
 

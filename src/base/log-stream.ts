@@ -37,7 +37,7 @@ export class LogStream {
 
   /**
    * @param fd The descriptor of a file, a pipe or a terminal. Stays open.
-   * @param render Makes what is written out of a logger's JSON line.
+   * @param render Turns a logger's JSON line into the text to write.
    */
   constructor(fd: number, render: (line: string) => string = (line) => line) {
     this.#fd = fd
@@ -50,7 +50,7 @@ export class LogStream {
     if (!this.#isBroken) this.print(this.#render(line))
   }
 
-  /** Writes what is no log line, in its turn among those. @param line With its line feed. */
+  /** Writes text that is not a log line, in order with the log lines. @param line With its line feed. */
   print(line: string): void {
     if (this.#isBroken) return
     if (this.#waiting + line.length > MAX_WAITING) {

@@ -1,19 +1,20 @@
-// A log line for a person to read: time, level, message, and its fields as key=value.
+// Formats a log line for people: time, level, message, and fields as key=value.
 
 import { isObject } from './json.ts'
 
 /** Escape sequences of the terminal, by level. */
 const colors: Readonly<Record<string, number>> = { debug: 90, warn: 33, error: 31 }
 const DIM = 2
-/** Would move the cursor, color the rest, or reverse the order of what follows: field values come from clients and the engine. */
+/** These could move the cursor, change colors, or reverse the text that follows. Field values come from clients and the engine. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
-/** Needs no quotes. */
+/** Values that need no quotes. */
 const WORD = /^[^\s"=\\]+$/u
 
 /**
- * One of the logger's JSON lines as text, one line; only an error's stack takes further lines, indented. What is no JSON object is returned as it is.
+ * Formats one of the logger's JSON lines as one line of text; an error's stack follows on indented lines. A line that is not a JSON
+ * object is returned unchanged.
  *
- * @param isColored Whether it goes to a terminal that may be colored.
+ * @param isColored Whether to add terminal colors.
  */
 export function textLine(line: string, isColored: boolean): string {
   const entry = entryOf(line)
@@ -37,7 +38,7 @@ function entryOf(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The messages of its causes are joined: each alone says half. */
+/** Joins the messages of the error and its causes. */
 function errorFields(error: unknown): Record<string, unknown> {
   if (!isObject(error)) return {}
   const messages: unknown[] = []

@@ -1,6 +1,6 @@
-// Which known path a wrong one probably meant: a base URL with a part too many or too few, or a slip of the pen.
+// Suggests the known path that a wrong one probably meant: the base URL has a part too many or too few, or the path has a typo.
 
-/** Longer paths are no slip of the pen, and comparing them would be work for nothing. */
+/** Longer paths are not typos, and comparing them would cost time. */
 const MAX_LENGTH = 100
 
 /** The known path that is nearest to `path`; undefined where none is near. */
@@ -16,7 +16,7 @@ function byEnding(asked: string, known: readonly string[]): string | undefined {
   let matched = 0
   for (const path of known) {
     const second = path.indexOf('/', 1)
-    // Without its first part, which is what base URLs get wrong.
+    // Without the first part, which base URLs often omit or repeat.
     const tail = second === -1 ? path : path.slice(second)
     const length = [path, tail].find((end) => asked.endsWith(end))?.length ?? 0
     if (length > matched) {
@@ -27,7 +27,7 @@ function byEnding(asked: string, known: readonly string[]): string | undefined {
   return best
 }
 
-/** `/v1/chat` can only mean one. */
+/** A prefix counts if only one known path continues it, as `/v1/chat` does. */
 function byBeginning(asked: string, known: readonly string[]): string | undefined {
   const longer = known.filter((path) => path.startsWith(`${asked}/`))
   return longer.length === 1 ? longer[0] : undefined
@@ -47,7 +47,7 @@ function bySpelling(asked: string, known: readonly string[]): string | undefined
   return best
 }
 
-/** Levenshtein's: how many characters are added, dropped or replaced. */
+/** The Levenshtein distance: how many characters are added, removed, or replaced. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {

@@ -144,7 +144,7 @@ export interface Boundary {
   readonly sessionId: string
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
-  /** Boundaries of one rank make room for each other alone; 0 where absent, and most have it. Those above 0 are to live on. */
+  /** A boundary displaces only older ones of its own rank. Absent: 0, as most are. Ranks above 0 are for boundaries that must last. */
   readonly rank?: number
 }
 

@@ -1,5 +1,5 @@
-// A document that is the same for everybody while this process runs: built once, sent as bytes, and not sent again to who has it already.
-// Nobody needs a key for such documents, so what one costs must not depend on how often it is asked for.
+// A document that is the same for every client of this process: built once, sent as bytes, and not resent to a client that has it.
+// Such documents need no key, so their cost must not grow with the number of requests.
 
 import { createHash } from 'node:crypto'
 
@@ -16,8 +16,8 @@ interface Built {
 }
 
 const ETAG_CHARACTERS = 22
-/** Kept by whoever got it, and asked after each time: another version of cwm may answer the next request. */
-const ASK_EACH_TIME = 'no-cache'
+/** Clients keep it and revalidate each time, because another version of cwm may answer the next request. */
+const REVALIDATE = 'no-cache'
 
 export class StaticDocument {
   readonly #type: string
@@ -25,18 +25,21 @@ export class StaticDocument {
   readonly #cacheControl: string
   #built: Promise<Built> | undefined
 
-  /** @param build Called by the first request, and again only after it failed. */
+  /**
+   * @param build Called on the first request, and again only after it failed.
+   * @param cacheControl The value of the `Cache-Control` header.
+   */
   constructor(
     type: string,
     build: () => Promise<string | Uint8Array> | string | Uint8Array,
-    cacheControl = ASK_EACH_TIME,
+    cacheControl = REVALIDATE,
   ) {
     this.#type = type
     this.#build = build
     this.#cacheControl = cacheControl
   }
 
-  /** What to answer to a request with this `If-None-Match` (RFC 9110 13.1.2). Throws what the build threw. */
+  /** The response to a request with this `If-None-Match` (RFC 9110, 13.1.2). Throws what `build` throws. */
   async answer(ifNoneMatch: string | undefined): Promise<StaticAnswer> {
     this.#built ??= this.#buildOnce().catch((thrown: unknown) => {
       this.#built = undefined
@@ -44,7 +47,7 @@ export class StaticDocument {
     })
     const { bytes, etag } = await this.#built
     const headers = { etag, 'cache-control': this.#cacheControl }
-    if (ifNoneMatch !== undefined && names(ifNoneMatch, etag)) return { status: 304, body: null, headers }
+    if (ifNoneMatch !== undefined && matches(ifNoneMatch, etag)) return { status: 304, body: null, headers }
     return {
       status: 200,
       body: bytes,
@@ -59,8 +62,8 @@ export class StaticDocument {
   }
 }
 
-/** Compared weakly: a proxy in between may have marked it so when it compressed the body. */
-function names(ifNoneMatch: string, etag: string): boolean {
+/** Weak comparison, because a proxy in between may weaken the ETag when it compresses the body. */
+function matches(ifNoneMatch: string, etag: string): boolean {
   return ifNoneMatch.split(',').some((one) => {
     const tag = one.trim()
     return tag === '*' || tag.replace(/^W\//, '') === etag

@@ -54,8 +54,8 @@ export type BoundaryHit = { readonly sessionId: string } | 'ambiguous'
 export interface TurnTrace {
   readonly boundaries: readonly Boundary[]
   /**
-   * Each session keeps its newest so many of each rank; older ones are dropped. A turn that leaves one of a rank above 0 puts off the expiry
-   * of all that the session has of such ranks: what came of them was continued.
+   * How many boundaries of each rank a session keeps; older ones are dropped. A turn that leaves one of a rank above 0 extends the expiry
+   * of all the session's boundaries above rank 0, because the conversation behind them continues.
    */
   readonly keepBoundaries: number
   /** It need not be written at once: it may go with the turns of others, some milliseconds later. */
@@ -239,7 +239,10 @@ export interface Store {
   usageOf(tenant: string): Promise<TenantUsage>
   /** The sums over all tenants. */
   usageOfAll(): Promise<TenantUsage>
-  /** Up to `atMost` (1 to 1,001) tenants behind `after` that have a session or a window, in order of their ids, which are ASCII. Others may be among them. */
+  /**
+   * Up to `atMost` (1 to 1,001) tenants after the id `after` that have a session or a window, ordered by their ASCII ids. Tenants that hold
+   * nothing any more may be among them.
+   */
   listTenants(after: string, atMost: number): Promise<readonly string[]>
   /** Empty for a tenant that has chosen nothing. */
   getChoices(tenant: string): Promise<TenantChoices>

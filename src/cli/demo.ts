@@ -23,7 +23,7 @@ export async function runDemo(keep: boolean): Promise<void> {
     'The engine of this demo is a SIMULATOR of vLLM + LMCache: no model, no GPU. Proxy, store and protocol are the real ones; every figure is measured now.',
   )
   const dataDir = await mkdtemp(join(tmpdir(), 'cwm-demo-'))
-  // Also where the reader of standard output leaves in between, which ends the process.
+  // At exit, because a closed standard output ends the process at any point.
   process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
   const sim = await startSim({ ...SPEEDS, maxModelLen: 16_384 })
   let app: App | undefined

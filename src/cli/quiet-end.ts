@@ -1,8 +1,8 @@
-// A reader of standard output that goes away (`| head`) ends the process quietly, as it ends other programs.
+// Ends the process quietly when the reader of standard output goes away (`| head`), as other programs do.
 
 /**
- * For every command but `serve`, whose log may lose its reader while it serves. Exits with the code set so far: what was printed until
- * then was right.
+ * For every command except `serve`, which must survive losing the reader of its log. Exits with the code set so far, because everything
+ * printed until then was correct.
  */
 export function endQuietlyWithReader(stdout: NodeJS.WriteStream = process.stdout): void {
   stdout.on('error', (error: NodeJS.ErrnoException) => {

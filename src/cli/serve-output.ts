@@ -1,4 +1,4 @@
-// What `cwm serve` writes to standard error: its log, and what it tells whoever started it. All of it has one format, or no tool could parse it.
+// What `cwm serve` writes to standard error: its log, and messages for whoever started it. All of it has one format, so that tools can parse it.
 
 import { format } from 'node:util'
 import type { CwmError } from '../base/errors.ts'
@@ -17,14 +17,14 @@ export interface ServeOutput {
   ready(url: string, hasDashboard: boolean): void
   stopping(): void
   stoppedEarly(): void
-  /** It could not start. Written at every level. */
+  /** cwm could not start. Written at every log level, also `silent`. */
   failed(error: CwmError): void
 }
 
 const STOPPING = 'stopping: answers under way may end; a second signal stops at once'
 const STOPPED_EARLY = 'stopped before it was ready'
 
-/** What is told is text as ever on a terminal, and log lines of level info and warn where lines are JSON. */
+/** Messages are plain text in the format `text`, and log lines of level info or warn in the format `json`. */
 export function serveOutput({ log_level: level, log_format: wanted }: Settings): ServeOutput {
   const isText = (wanted ?? (process.stderr.isTTY ? 'text' : 'json')) === 'text'
   return isText ? textOutput(level) : jsonOutput(level)
@@ -33,7 +33,7 @@ export function serveOutput({ log_level: level, log_format: wanted }: Settings):
 function textOutput(level: Settings['log_level']): ServeOutput {
   const isColored = wantsColor(process.env, process.stderr)
   const stream = new LogStream(STANDARD_ERROR, (line) => textLine(line, isColored))
-  // By the same stream as the log, so that lines keep their order.
+  // Through the log's stream, so that lines keep their order.
   const print = (text: string) => stream.print(`${text}\n`)
   return {
     log: createLogger(level, stream),
@@ -71,7 +71,7 @@ function jsonOutput(level: Settings['log_level']): ServeOutput {
 
 const notASetting = (name: string): string => `${name} is not a setting of cwm; see cwm serve --help`
 
-/** Warnings of Node's own, and what a library tells the console, would be text among JSON. */
+/** Logs Node's warnings and what libraries print to the console; as text they would break the JSON stream. */
 function logWhatOthersWrite(log: Logger): void {
   process.removeAllListeners('warning')
   process.on('warning', (warning) => log.warn({ name: warning.name }, warning.message))
@@ -87,7 +87,7 @@ interface Entry {
 
 const FINDING = /^(\w*)\s+(warning: )?(.*)$/s
 
-/** What lines say, each with the subject in the first column: one that has none is about that of the line above. */
+/** Parses findings, which have their subject in the first column; a line without one continues the subject above. */
 export function entriesOf(lines: readonly string[]): readonly Entry[] {
   let about = ''
   return lines.map((line) => {

@@ -36,7 +36,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>, file: s
   process.exit()
 }
 
-/** Undefined when cwm was stopped before it was ready, or could not start: then the exit code says so. */
+/** Undefined if cwm was stopped before it was ready, or could not start; the latter sets the exit code. */
 async function start(settings: Settings, output: ServeOutput, stop: AbortSignal): Promise<App | undefined> {
   try {
     return await startApp(settings, output.log, stop)

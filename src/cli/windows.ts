@@ -88,7 +88,7 @@ export function addWindows(program: Command): void {
   withConnection(windows.command('thaw <name>'))
     .description('Thaw a window into a session, a new one unless named')
     .option('--session <id>', 'the session to thaw into')
-    .option('--replace', 'also where the session has turns of its own, which the window then takes the place of')
+    .option('--replace', 'replace the context of a session that has turns of its own')
     .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(['engine', 'l1']))
     .action((name: string, options: CommonOptions & ThawFlags) =>
       runCommand(options, (running) => thaw(running, name, options)),

@@ -6,7 +6,7 @@ export const MIB = 1024 * 1024
 
 export const url = z
   .string('must be an http:// or https:// address')
-  // The first fault is enough: what begins wrongly is often no URL at all either.
+  // Abort, or one wrong value would be reported twice.
   .regex(/^https?:\/\/\S+$/, { error: 'must begin with http:// or https://', abort: true })
   .refine((address) => URL.canParse(address), 'must be an address such as http://127.0.0.1:8000')
 

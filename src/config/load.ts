@@ -19,7 +19,7 @@ export function unknownVariables(environment: Readonly<Record<string, string | u
   return Object.keys(environment).filter((name) => name.startsWith('CWM_') && !known.has(name))
 }
 
-/** What a setting's value is was wrong, wherever it came from. */
+/** A setting or the settings file is invalid: a usage error, unlike the other faults with code `CONFIG`. */
 export class SettingsError extends CwmError {
   constructor(message: string, options: { param?: string; cause?: unknown } = {}) {
     super('CONFIG', message, options)

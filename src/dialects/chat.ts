@@ -18,7 +18,10 @@ import {
 } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
-/** More parts than a body may hold values by default are numbers, which no engine takes: they are not worth a frame each. */
+/**
+ * By default a body may hold fewer values than this, so a longer list consists of numbers, which no engine accepts as parts. Such a list is
+ * framed as a whole.
+ */
 export const MANY_PARTS = 100_000
 
 /** `content` as frames: a string and a list with one text part are the same words, and so is a refusal. Empty content is no content. */

@@ -94,7 +94,7 @@ export function stableArguments(value: JsonValue | undefined): string {
 const INTRICATE_CHARACTERS = 32 * 1024
 const INTRICATE_LISTS = 5_000
 
-/** What stands in a string is no value of the body, so nothing has counted it: text with so many objects and lists is compared as it is. */
+/** Values inside a string were not counted against the body's bounds. Text with many objects and lists is therefore compared unparsed. */
 function isIntricate(text: string): boolean {
   if (text.length < INTRICATE_CHARACTERS) return false
   let left = INTRICATE_LISTS
@@ -107,7 +107,7 @@ function isIntricate(text: string): boolean {
 /** Undefined when the value is nested too deep. */
 function write(value: JsonValue | undefined, keepNulls: boolean, depth: number): string | undefined {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
-  // Deeper values come in no request (the proxy refuses them), only in what a model makes up; they must not exhaust the stack.
+  // The proxy rejects deeper requests, but a model may write such arguments; they must not exhaust the stack.
   if (depth > MAX_DEPTH) return undefined
   if (Array.isArray(value)) return writeList(value as readonly JsonValue[], keepNulls, depth)
   let text = ''
@@ -121,7 +121,7 @@ function write(value: JsonValue | undefined, keepNulls: boolean, depth: number):
   return `{${text}}`
 }
 
-/** A list may hold millions of numbers, which no bound counts: it is written natively where it holds neither list nor object. */
+/** A list of scalars is written natively, because it may hold millions of numbers, which no bound counts. */
 function writeList(list: readonly JsonValue[], keepNulls: boolean, depth: number): string | undefined {
   if (!list.some((item) => typeof item === 'object' && item !== null)) return JSON.stringify(list)
   let text = ''

@@ -1,5 +1,5 @@
-// Which LMCache servers there are and were, and which of them answer now. A coordinator drops a server that died from its list: without a
-// memory of its own cwm would call a fleet whole that has lost a member.
+// Remembers which LMCache servers exist, and which of them answer now. A coordinator drops a dead server from its list, so without this
+// memory cwm would report a fleet as healthy that has lost a member.
 
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
@@ -8,7 +8,7 @@ import { instancesSchema, statusSchema } from './schemas.ts'
 import { failureOr } from './server-facts.ts'
 import type { LmcacheServer, LmcacheTopology } from './topology.ts'
 
-/** As health shows it. */
+/** A server as `/cwm/v1/health` shows it. */
 export interface ServerHealth {
   readonly instance_id?: string
   readonly url: string
@@ -21,7 +21,7 @@ export interface KnownServersOptions {
   readonly fetch?: Fetch
 }
 
-/** A server that is not listed any more and silent is remembered for so long: it died, or was taken away on purpose. */
+/** How long a silent server that is no longer listed is remembered: it may have died, or have been removed on purpose. */
 const REMEMBERED_MS = 600_000
 const MAX_REMEMBERED = 256
 
@@ -34,14 +34,14 @@ interface Known {
 
 export class KnownServers {
   readonly #options: KnownServersOptions
-  /** By address. Bounded: the one seen longest ago goes first. */
+  /** By URL. Bounded; unlisted servers that were seen longest ago are dropped first. */
   readonly #known = new Map<string, Known>()
 
   constructor(options: KnownServersOptions) {
     this.#options = options
   }
 
-  /** Asks them all whether they answer. True where that, or the coordinator's list, is not what the topology says. Never throws. */
+  /** Probes all known servers. True if an answer, or the coordinator's list, contradicts the topology. Never throws. */
   async differFrom(topology: LmcacheTopology): Promise<boolean> {
     this.#learn(topology)
     const { coordinatorUrl } = topology
@@ -54,7 +54,7 @@ export class KnownServers {
     return !sameList || topology.servers.some(({ url, reachable }) => this.#known.get(url)?.ok !== reachable)
   }
 
-  /** Asks each server that is known whether it answers. Never throws. */
+  /** Probes each known server. Never throws. */
   async askEach(): Promise<void> {
     const { now } = this.#options
     await Promise.all(
@@ -65,13 +65,13 @@ export class KnownServers {
     )
   }
 
-  /** What is known of each after a discovery. */
+  /** The health of each known server, after a discovery. */
   healthOf(topology: LmcacheTopology): ServerHealth[] {
     this.#learn(topology)
     return this.health()
   }
 
-  /** What is known of each. */
+  /** The health of each known server. */
   health(): ServerHealth[] {
     const health = [...this.#known.values()].map(({ server: { instanceId, url }, ok }) => ({
       ...(instanceId === undefined ? {} : { instance_id: instanceId }),
@@ -91,7 +91,7 @@ export class KnownServers {
     }
     for (const [url, { server, seenAt }] of this.#known) {
       const isListed = servers.some((one) => one.url === url)
-      // It has come back under another address.
+      // It came back under another URL.
       const moved = servers.some(({ instanceId }) => instanceId !== undefined && instanceId === server.instanceId)
       const isOld = now - seenAt > REMEMBERED_MS || this.#known.size > MAX_REMEMBERED
       if (!isListed && (moved || isOld)) this.#known.delete(url)
@@ -100,7 +100,7 @@ export class KnownServers {
 
   async #isUp(url: string): Promise<boolean> {
     const answer = await failureOr(this.#endpoint(url).call({ method: 'GET', path: '/status', schema: statusSchema }))
-    // One that answers otherwise is there: discovery says what is wrong with it.
+    // Any other error is an answer; discovery reports what is wrong with it.
     return !(answer instanceof CwmError) || answer.code !== 'LMCACHE_UNREACHABLE'
   }
 

@@ -15,9 +15,9 @@ export interface Link {
   keysOf(engineName: string): ChunkKeys | undefined
 }
 
-/** For health: who answers now. Names are those of the wire. */
+/** LMCache in `/cwm/v1/health`, with the field names of the wire. */
 export interface LmcacheHealth {
-  /** Null: none is configured. */
+  /** Null: no LMCache is configured. */
   readonly ok: boolean | null
   readonly pins: boolean
   readonly warnings: string[]
@@ -72,7 +72,7 @@ export class LmcacheLink {
   }
 
   /**
-   * Asks the coordinator and each server that is known whether it answers, and discovers anew where that differs from what was believed.
+   * Probes the coordinator and each known server, and repeats the discovery if the result contradicts the last one.
    * Never throws.
    */
   async health(): Promise<LmcacheHealth> {

@@ -85,7 +85,7 @@ describe('decodeBytes', () => {
 
     expect(await rejection(decodeBytes(twice, 'gzip, gzip', upTo(1024)))).toEqual({
       code: 'UNSUPPORTED_ENCODING',
-      message: '2 content-encodings are given; send one of gzip, deflate, br, or none',
+      message: 'the body has 2 content-encodings; send one of gzip, deflate, br, or none',
     })
   })
 
@@ -97,7 +97,7 @@ describe('decodeBytes', () => {
     const { code, message } = await rejection(decodeBytes(large, 'gzip', limits))
     expect(code).toBe('BODY_TOO_LARGE')
     expect(message).toMatch(
-      /^\d+ bytes of the request body unpack to \d+ and more; beyond 4 MiB a byte may become 200 \(setting max_unpacked_ratio\)$/,
+      /^the request body unpacks from \d+ bytes to at least \d+; beyond 4 MiB the ratio may be at most 200 \(setting max_unpacked_ratio\)$/,
     )
     expect((await decodeBytes(large, 'gzip', { ...limits, maxUnpackedRatio: 2000 })).length).toBe(5 * 1024 * 1024)
   })

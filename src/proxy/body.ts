@@ -19,13 +19,13 @@ const decoders = {
 /** Before each body: a salt and a request for usage fit, so that they go in without a copy of the rest. */
 export const ROOM_BYTES = 256
 
-/** Up to here a body may be packed as densely as it likes: runs of the same few bytes are common in short ones. */
+/** Up to this unpacked size any ratio is allowed, because short bodies often repeat the same few bytes. */
 const ANY_RATIO_BYTES = 4 * 1024 * 1024
 
-/** What bodies are held to. */
+/** The bounds of request bodies. */
 export interface BodyLimits {
   readonly maxBodyBytes: number
-  /** Bytes that one byte of a packed body may become, beyond the first 4 MiB. */
+  /** Unpacked bytes allowed per compressed byte, beyond the first 4 MiB. */
   readonly maxUnpackedRatio: number
 }
 
@@ -90,7 +90,10 @@ export interface ReadBody {
   readonly room: number
 }
 
-/** Reads a body that is JSON, and must say so if it says anything. Throws as the functions below and `JsonBodies.parse`, and `UNSUPPORTED_MEDIA_TYPE`. */
+/**
+ * Reads a JSON body; its `Content-Type` must be JSON if there is one. Throws `UNSUPPORTED_MEDIA_TYPE`, and as the functions below and
+ * `JsonBodies.parse`.
+ */
 export async function readJson(
   request: IncomingMessage,
   limits: BodyLimits,
@@ -130,7 +133,7 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
   // undici hears of an error while it reads. When it has done with the body nobody listens any more, and a client that leaves then
   // would end the process.
   counter.on('error', () => {})
-  // By whatever cause: Node's own word for it, an aborted socket, would be taken for a failure of cwm's.
+  // Whatever the cause: Node's own error for an aborted socket would count as a failure of cwm.
   request.once('error', () => counter.destroy(gone()))
   request.once('close', () => {
     if (!request.complete) counter.destroy(gone())
@@ -139,8 +142,8 @@ export function bounded(request: IncomingMessage, maxBytes: number): Readable {
 }
 
 /**
- * Undoes `Content-Encoding`, one coding at most: each further one multiplies what a byte can become. Throws `UNSUPPORTED_ENCODING`,
- * `BODY_TOO_LARGE` for what unpacks beyond a bound, or `OVERLOADED`.
+ * Undoes one `Content-Encoding`; a second would multiply the ratio of the first. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` if the
+ * body unpacks beyond a bound, or `OVERLOADED`.
  */
 export async function decodeBytes(
   bytes: Buffer,
@@ -159,7 +162,7 @@ export async function decodeBytes(
     throw new CwmError(
       'UNSUPPORTED_ENCODING',
       others.length > 0
-        ? `${names.length} content-encodings are given; send one of gzip, deflate, br, or none`
+        ? `the body has ${names.length} content-encodings; send one of gzip, deflate, br, or none`
         : 'this content-encoding is not supported; send gzip, deflate, br or none',
       { param: 'content-encoding' },
     )
@@ -201,7 +204,7 @@ async function unpack(
 function tooDense(sent: number, unpacked: number, maxRatio: number): CwmError {
   return new CwmError(
     'BODY_TOO_LARGE',
-    `${sent} bytes of the request body unpack to ${unpacked} and more; beyond 4 MiB a byte may become ${maxRatio} (setting max_unpacked_ratio)`,
+    `the request body unpacks from ${sent} bytes to at least ${unpacked}; beyond 4 MiB the ratio may be at most ${maxRatio} (setting max_unpacked_ratio)`,
     { param: 'content-encoding', bound: 'unpacked_ratio' },
   )
 }

@@ -26,7 +26,7 @@ export class ClientResponse {
   /** These go on an answer of status 200 only. */
   readonly #promises: string[] = []
 
-  /** `forPage`: headers that let a page read an answer that is not the upstream's. */
+  /** `forPage`: CORS headers that let a page read cwm's own answers, flat. */
   constructor(response: ServerResponse, requestId: string, forPage: readonly string[] = []) {
     this.#forPage = forPage
     this.#response = response
@@ -75,7 +75,7 @@ export class ClientResponse {
     else this.#response.writeHead(status, statusText, all)
   }
 
-  /** Sends status and headers of an answer of cwm's own. */
+  /** Sends status and headers of cwm's own answer, with the CORS headers for the page. */
   ownHead(status: number, headers: readonly string[]): void {
     this.head(status, '', [...headers, ...this.#forPage])
   }

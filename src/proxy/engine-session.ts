@@ -1,6 +1,6 @@
-// The client's own session id on its way to the engine: vLLM 0.32 reads `session_id` of a body, else the header `X-Session-ID`
-// (entrypoints/generate/base/serving.py), and stamps it on its KV events (v1/core/block_pool.py). As sent, one tenant could pass for
-// another's session there, so it is replaced. It still narrows the scope by what the client sent.
+// Replaces the client's session id on its way to the engine. vLLM 0.32 reads `session_id` from the body, else the header `X-Session-ID`
+// (entrypoints/generate/base/serving.py), and stamps it on its KV events (v1/core/block_pool.py), where a tenant could otherwise pose as
+// another's session. The client's own value still narrows the scope.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isUnsaid } from '../base/identity-fields.ts'
@@ -13,7 +13,7 @@ export function namesEngineSession(headers: IncomingHttpHeaders, body: JsonObjec
   return !isUnsaid(body.session_id) || (headers[SESSION_HEADER] ?? '') !== ''
 }
 
-/** Replaces the header's value wherever it stands; `headers` are flat, and the caller's own to change. */
+/** Replaces each value of the header in place, and returns `headers` (flat). Does nothing if `session` is undefined. */
 export function setEngineSession(headers: string[], session: string | undefined): string[] {
   if (session === undefined) return headers
   for (let i = 0; i + 1 < headers.length; i += 2) {

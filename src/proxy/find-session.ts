@@ -33,7 +33,7 @@ export async function findSession(
   opener: Opener,
   control: ControlHeaders,
   hashed: () => Chain | undefined,
-  /** A known client's own id of the conversation. */
+  /** A known client's own conversation id, if the request has one. */
   conversation: () => string | undefined,
 ): Promise<FoundSession> {
   const { tenant } = opener

@@ -25,7 +25,7 @@ export const steeringFields: readonly string[] = [
   'kv_hints',
 ]
 
-/** What no request keeps as its client wrote it. */
+/** Fields that cwm replaces in every request that has them. */
 const alwaysReplaced = ['cache_salt', 'session_id']
 
 /** vLLM's own bound for a `cache_salt`. Without one, each of a session's salts would be kept in the store whatever its size. */

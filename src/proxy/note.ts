@@ -19,7 +19,7 @@ export interface Note {
   readonly onClose: (() => void)[]
   /** Whose request it is, once its key is known. */
   caller?: Caller
-  /** As the client names it. */
+  /** The model as the client named it. */
   model?: string
   /** From dispatch to the first byte of the answer's body. */
   ttftMs?: number
@@ -33,7 +33,7 @@ export interface NoteParts {
   readonly now: () => number
 }
 
-/** Characters of a model's name in the log: it is the client's own words. */
+/** Most characters of a model's name in the log, because clients choose it. */
 const MAX_MODEL_NAME = 128
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 

@@ -97,7 +97,7 @@ export function clientIndexOf({ before, skip }: Outgoing, cut: Cut | undefined):
   }
 }
 
-/** Bytes of parts that are to be joined. */
+/** How many bytes the parts have in total. */
 export function bytesOf(parts: Iterable<Buffer | string>): number {
   let bytes = 0
   for (const part of parts) bytes += typeof part === 'string' ? Buffer.byteLength(part) : part.length

@@ -77,7 +77,7 @@ export function itemsOf(bytes: Buffer, start: number): Span[] {
   return items
 }
 
-/** An object in its bytes. Where its members stand is looked up once, and only if somebody asks. */
+/** A JSON object in its bytes. Finds its members once, on first use. */
 export class RawObject {
   readonly bytes: Buffer
   #members: readonly Member[] | undefined
@@ -91,12 +91,12 @@ export class RawObject {
     return this.#members
   }
 
-  /** Where the value of a top-level member stands: of the last one, as parsers take it, if the key is there more than once. */
+  /** Where the value of a top-level member is; of the last one if the key is repeated, as parsers read it. */
   find(key: string): Span | undefined {
     return this.members.findLast((member) => member.key === key)
   }
 
-  /** How often a top-level key stands there, however it is escaped. */
+  /** How often a top-level key occurs, however it is escaped. */
   count(key: string): number {
     let count = 0
     for (const member of this.members) if (member.key === key) count++
@@ -104,8 +104,8 @@ export class RawObject {
   }
 
   /**
-   * Throws `INVALID_FIELD` for a key that stands there more than once. For what cwm replaces: each time it stood there the outgoing body
-   * would grow, and no client means it.
+   * Throws `INVALID_FIELD` if one of the keys occurs more than once. For members that cwm replaces: each repetition would make the outgoing
+   * body longer, and no honest client sends one.
    */
   requireOnce(keys: Iterable<string>): void {
     const seen = new Map<string, boolean>()
@@ -114,7 +114,7 @@ export class RawObject {
       const before = seen.get(key)
       if (before === undefined) continue
       if (before) {
-        throw new CwmError('INVALID_FIELD', `\`${key}\` is given more than once; cwm sets it, so give it once`, {
+        throw new CwmError('INVALID_FIELD', `\`${key}\` occurs more than once; cwm sets this field, so send it once`, {
           param: key,
           bound: 'repeated_member',
         })
@@ -126,7 +126,7 @@ export class RawObject {
 
 /**
  * Sets top-level members. `present` tells which keys the parsed object has: for the others no scan is needed, they go in right
- * after the opening brace. A present key is replaced where it stands, however it is escaped; one that is there twice throws `INVALID_FIELD`.
+ * after the opening brace. A present key is replaced in place, however it is escaped; one that occurs twice throws `INVALID_FIELD`.
  * What goes in uses up to `room` bytes that lie before `bytes` in their own buffer, if that is enough: then `bytes` are the caller's no more.
  */
 export function setMembers(

@@ -64,7 +64,7 @@ export type Route = SaltedRoute | PlainRoute | StoredRoute
 
 const STORED = /^(\/v1\/responses)\/([A-Za-z0-9_-]{1,128})(\/cancel)?$/
 
-/** Paths of cwm's own that are asked for where the engine has such: named to whoever looks for them, not forwarded. */
+/** cwm's own paths, which clients often request without `/cwm/`. Only suggested in errors, never forwarded. */
 const OWN_PATHS = ['/cwm/mcp', '/cwm/metrics', '/cwm/openapi.json', '/cwm/livez', '/cwm/readyz', '/cwm/v1/health']
 const MAX_HINTED = 300
 
@@ -117,7 +117,7 @@ function storedRoute(lists: RouteLists, method: string, path: string) {
   throw wrongMethod(method, `${list}/{id}${action}`, allowed)
 }
 
-/** With the `Allow` that RFC 9110, 15.5.6 demands. */
+/** With the `Allow` header that RFC 9110, 15.5.6 requires. */
 function wrongMethod(method: string, path: string, methods: readonly string[]): CwmError {
   const all = new Set([...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])
   return new CwmError('METHOD_NOT_ALLOWED', `${method} is not allowed on ${path}; use ${methods.join(' or ')}`, {
@@ -126,13 +126,13 @@ function wrongMethod(method: string, path: string, methods: readonly string[]): 
   })
 }
 
-/** Some clients end a path with a slash; the engine would answer that with a redirect. */
+/** Removes a trailing slash, which some clients send; the engine would answer with a redirect. */
 function withoutSlash({ salted, plain }: RouteLists, path: string): string {
   if (path.length < 2 || !path.endsWith('/') || Object.hasOwn(salted, path) || Object.hasOwn(plain, path)) return path
   return path.slice(0, -1)
 }
 
-/** Names the path that was probably meant, under the same prefix; '' where none is near. */
+/** Suggests the path that was probably meant, under the same prefix; '' if none is near. */
 function hintFor({ salted, plain }: RouteLists, rawPath: string): string {
   const tidy = rawPath.slice(0, MAX_HINTED).replace(/\/{2,}/g, '/')
   if (ODD.test(tidy)) return ''

@@ -38,7 +38,7 @@ export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   /** The chain over a body's history, within the scope of who sent it. */
   readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
   readonly behindWindowMark: (boundary: string) => string
-  /** A known client's own id of the conversation; undefined where none is sent, or where many conversations may share it. */
+  /** A known client's own conversation id; undefined if none is sent, or if many conversations may share it. */
   readonly conversationOf: (request: IncomingMessage, body: JsonObject) => string | undefined
   readonly scopeOf: (tenant: string, rules: DialectRules, request: IncomingMessage, body: JsonObject) => string
 }
@@ -51,7 +51,7 @@ export interface TurnRequest {
   /** What `json` was parsed from. */
   readonly raw: RawObject
   readonly json: JsonObject
-  /** Its account of bytes, to which the body that goes out is added where that is another one. */
+  /** The bytes that the request holds. The outgoing body is added if it is not the incoming one. */
   readonly held: Pick<HeldBody, 'set'>
   /** How many bytes before those of `raw`, in their own buffer, are free. */
   readonly room: number
@@ -72,7 +72,7 @@ export interface Turn {
   /** Bytes for the upstream, salt included. */
   readonly body: Buffer
   readonly clientSalt: string | undefined
-  /** What stands for the client's own session id, in the body and in `x-session-id`; undefined where it sent none. */
+  /** Replaces the client's session id, in the body and in `x-session-id`; undefined if it sent none. */
   readonly engineSession: string | undefined
   /** What the salt was derived from. The session may be bound to another window before this turn is over. */
   readonly lineage: string
@@ -193,7 +193,7 @@ async function buildTurn(
   changes.set('cache_salt', JSON.stringify(salt))
   const names = namesEngineSession(turn.request.headers, json)
   const engineSession = names ? parts.engineSessionOf(tenant, lineage) : undefined
-  // Null and the empty text say nothing, and stay: but wherever the key stands, what goes out is what was read here.
+  // Null and the empty string name no session and stay. They are written too, so that the engine reads the value that was read here.
   if (json.session_id !== undefined) {
     changes.set('session_id', JSON.stringify(isUnsaid(json.session_id) ? json.session_id : engineSession))
   }
@@ -236,8 +236,8 @@ async function buildTurn(
 }
 
 /**
- * Before anything is restored or put together: what is replaced must be there once, and a body that goes out beside the one that came
- * counts with it. Throws `INVALID_FIELD` or `OVERLOADED`.
+ * Runs before anything is restored or assembled: a replaced member must occur once, and an outgoing body that is a copy counts beside the
+ * incoming one. Throws `INVALID_FIELD` or `OVERLOADED`.
  */
 function checkChanges({ raw, json, room, held }: TurnRequest, changes: ReadonlyMap<string, Buffer | string>): void {
   const salted = Object.hasOwn(json, 'cache_salt')

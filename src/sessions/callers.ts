@@ -49,7 +49,7 @@ export class Callers {
     const { key, otherScheme } = credentials
     const apiKey = key ?? otherScheme
     if (apiKey === undefined) return this.#client(credentials)
-    // Credentials have one meaning for as long as the process runs. No header holds a line break.
+    // The meaning of credentials never changes while the process runs. No header contains a line break, so it separates safely.
     const remembered = key === undefined || otherScheme === undefined ? apiKey : `${key}\n${otherScheme}`
     const known = this.#callers.get(remembered)
     if (known !== undefined) return known
@@ -94,7 +94,7 @@ export class Callers {
     if (!this.#isOperator(readApiKey(request))) throw unauthorized("this needs the operator's key")
   }
 
-  /** Where tenants are listed the key alone decides: what a front proxy's scheme says beside it is no tenant's business. */
+  /** Where tenants are listed, the key alone decides; a front proxy's scheme beside it is ignored. */
   #client({ key, otherScheme }: Credentials): Caller {
     const apiKey = key ?? otherScheme
     const tenants = this.#tenants

@@ -5,10 +5,10 @@ import type { JsonValue } from '../base/json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
 import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
-/** Of places within a run of several messages of the model: so many of the first and of the last are looked at. */
+/** Within runs of several model messages, only so many of the first and of the last places are looked at. */
 const MAX_INNER_EACH = 8
 
-/** A place in a history where a reply ends, and what is kept of it. */
+/** The end of a reply in a history, as it is stored. */
 export interface ReplyBoundary {
   readonly digest: string
   /** See `rankOfReply`. */
@@ -28,7 +28,7 @@ export class Chain {
   readonly candidates: readonly ChainCandidate[]
   readonly #replyRank: number
 
-  /** `ordinal`: of the reply to come, among the replies of the history. */
+  /** `ordinal`: the place of the coming reply among the history's replies; the first is 1. */
   constructor(
     state: Hash,
     candidates: readonly ChainCandidate[],
@@ -54,7 +54,7 @@ export class Chain {
     return any ? { digest: state.digest('base64url'), rank: this.#replyRank } : undefined
   }
 
-  /** Over the request's messages and the client's own id of its conversation; no reply's boundary is framed so. */
+  /** The boundary over the request's messages and the client's own conversation id. Its frame differs from that of every reply. */
   opening(conversation: string): ReplyBoundary {
     const state = this.#state.copy().update(`opens${frameOne(conversation)}`)
     return { digest: state.digest('base64url'), rank: OPENING_RANK }
@@ -84,12 +84,12 @@ function frameOne(text: string): string {
   return `s${escaped.length}:${escaped}`
 }
 
-/** A message of the model: how many texts, and messages, stand up to and with it, and the ordinal of its run. */
+/** A model message: how many texts and messages there are up to and including it, and the ordinal of its reply. */
 interface Stop {
   readonly texts: number
   readonly messages: number
   readonly ordinal: number
-  /** Nothing of the model follows at once: the reply ends here. */
+  /** Whether the reply ends here, because no model message follows directly. */
   isEnd: boolean
 }
 
@@ -127,14 +127,14 @@ export function chainOf(
     hashed = end
     candidates.push({ digest: state.copy().digest('base64url'), messages: count, rank: rankOfReply(ordinal) })
   }
-  // A reply to a request that ends with the model's own words goes on with them.
+  // If the request ends with a model message, the reply continues that one.
   const ordinal = last === undefined ? replies + 1 : replies
   return new Chain(state.update(frameAll(texts.slice(hashed))), candidates.reverse(), ordinal, canonical)
 }
 
 /**
- * The ends of some replies, and places within a reply of several messages: each may have been one of its own, before its client left out
- * what stood between (Claude Code's `--continue`).
+ * Where boundaries are looked for: at the ends of some replies, and within replies of several messages. Each of those may have been a reply
+ * of its own before the client dropped what stood between them (Claude Code's `--continue`).
  */
 function lookedAt(stops: readonly Stop[], replies: number): readonly Stop[] {
   const isLookedFor = repliesLookedFor(replies)

@@ -1,4 +1,4 @@
-// One text for each value by which a client names a user or a conversation, whatever its JSON type: distinct values, distinct texts.
+// Turns a value by which a client names a user or a conversation into text, whatever its JSON type. Distinct values give distinct texts.
 
 import { createHash } from 'node:crypto'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -7,8 +7,8 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 const MAX_TEXT = 512
 
 /**
- * JSON with sorted keys and without spaces; SHA-256 where that is long. For values that are no text: a text stands for itself.
- * Numbers are told apart as far as JavaScript does; the proxy refuses the others.
+ * JSON with sorted keys and without spaces; its SHA-256 if that is long. For values other than strings, which are used as they are.
+ * Numbers are distinguished as JavaScript does; the proxy rejects those that JavaScript rounds.
  */
 export function canonicalJson(value: JsonValue): string {
   const text = sortedJson(value)

@@ -1,11 +1,11 @@
-// What known clients say about whose conversation a request belongs to: one table, with the source of each entry.
+// Which headers of known clients name a user or a conversation: one table, with the source of each entry.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 
 /**
- * What a header carries: the person behind a client, the same over conversations; one conversation; a sub-agent within one; or a group of
- * requests that is no single conversation. All of them stay the same from turn to turn, so all of them narrow a scope.
+ * What a header identifies: a person, across conversations; one conversation; a sub-agent within a conversation; or a group of requests
+ * that may span conversations. All of them stay the same from turn to turn, so all of them narrow a scope.
  */
 type Carries = 'user' | 'conversation' | 'agent' | 'group'
 
@@ -79,14 +79,14 @@ export const narrowingHeaders: readonly string[] = headersThatCarry('user', 'con
 /** The headers that name a user, lower case. */
 export const userHeaders: readonly string[] = headersThatCarry('user')
 
-/** What Claude Code says in `metadata.user_id`. */
+/** The parts of Claude Code's `metadata.user_id`. */
 export interface ClaudeCodeUser {
-  /** The account, or the device where nobody is logged in; tagged with which of the two. Undefined where both are empty. */
+  /** The account, or the device if nobody is logged in, tagged with which of the two it is. Undefined if both are empty. */
   readonly user: string | undefined
   readonly session: string
 }
 
-/** Longer than what Claude Code sends (about 200 characters): anything above is another client's, and is not parsed. */
+/** Claude Code sends about 200 characters. Anything longer than this is another client's and is not parsed. */
 const MAX_CLAUDE_CODE_ID = 2_000
 const legacyClaudeCodeUser = /^user_([0-9a-f]+)_account_([0-9a-f-]*)_session_([0-9a-f-]{36})$/
 
@@ -151,15 +151,15 @@ function conversationOfClient(
 }
 
 const uuid = /(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])/i
-/** Longer than any id that a client makes: nothing beyond it is looked at. */
+/** No client makes a longer id. */
 const MAX_ID = 256
 const MIN_RANDOM = 16
-/** How often a random id changes between letters and digits at least. `production2026assistant` does so twice. */
+/** Least changes between letters and digits in a random id. `production2026assistant` has two. */
 const MIN_SWITCHES = 4
 
 /**
- * Whether a text is a UUID or holds a long random token, as ids of one conversation do. What people write (`local`, which Open WebUI
- * sends for all temporary chats, `my-app-production-2026`) is none: it may be the same for all that an app sends.
+ * Whether a text contains a UUID or a long random token, as ids of single conversations do. Names that people write are not ids, because
+ * one name may cover everything an app sends: `my-app-production-2026`, or `local`, which Open WebUI sends for all temporary chats.
  */
 export function looksLikeId(text: string): boolean {
   if (text.length > MAX_ID) return false

@@ -1,5 +1,5 @@
-// First turns that are sent again (a regeneration, an SDK's own retry): no reply tells whose they are, and strangers share words. Where a
-// known client's own conversation id stands beside the same words, it is the same session.
+// Recognizes first turns that are sent again (a regeneration, or an SDK's retry). They contain no reply to recognize, and strangers may send
+// the same words. If a known client's own conversation id comes with the same words, it is the same session.
 
 import type { ReplyBoundary } from './chain.ts'
 import type { LiveSession } from './live-session.ts'
@@ -7,30 +7,33 @@ import type { Opener } from './new-sessions.ts'
 import type { PrefixMatch } from './prefix-search.ts'
 
 export interface OpeningsParts {
-  /** The session that was opened so; throws what the store throws. */
+  /** Finds the session with this opening. Throws what the store throws. */
   readonly find: (tenant: string, opening: ReplyBoundary) => Promise<PrefixMatch | undefined>
   readonly make: (opener: Opener) => Promise<LiveSession>
-  /** From now on the opening leads to the session, though it has had no answer yet. */
+  /** Makes the opening lead to the session, before its first answer is delivered. */
   readonly note: (opening: ReplyBoundary, session: LiveSession) => void
 }
 
 export interface Opened {
   readonly session: LiveSession
   readonly isNew: boolean
-  /** Nobody could say whether there is a session that was opened so. */
+  /** Whether the store was unavailable, so that an existing session may have been missed. */
   readonly unsure: boolean
 }
 
 export class Openings {
   readonly #parts: OpeningsParts
-  /** First turns that look for their session just now: those that come at once are of one. Bounded by the requests in flight. */
+  /** Searches in progress, so that concurrent copies of one first turn share a session. Bounded by the requests in flight. */
   readonly #running = new Map<string, Promise<Opened>>()
 
   constructor(parts: OpeningsParts) {
     this.#parts = parts
   }
 
-  /** The session of a first turn; made where there is none, where two were opened so, and where a window came before it since. */
+  /**
+   * The session of a first turn. Creates one if there is none, if two sessions share the opening, or if the session was bound to a window
+   * since.
+   */
   sessionOf(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
     const { digest } = opening
     const running = this.#running.get(digest)

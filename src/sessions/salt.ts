@@ -31,14 +31,14 @@ export class KeyDeriver {
     return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
   }
 
-  /** What the engine is told as its session id: one for each lineage, and nothing of what the client calls it. */
+  /** The session id for the engine: one per lineage, and independent of the client's own id. */
   engineSession(tenant: string, lineage: string): string {
     return this.#hmac(['session', SESSION_VERSION, tenant, lineage])
   }
 
   /**
-   * A tenant id from an API key, and from what another scheme of `Authorization` says beside it; one way: the store holds no key and
-   * nothing to guess one by without the secret.
+   * A tenant id, derived one way from an API key and from an `Authorization` of another scheme beside it. The store holds no key, and
+   * nothing to guess one from without the secret.
    */
   tenant(apiKey: string | undefined, otherScheme?: string): string {
     if (apiKey === undefined) return 'anonymous'

@@ -34,7 +34,7 @@ export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpH
   return parts.length === 0 ? `${begin}[]]` : `${begin}${JSON.stringify(parts)}]`
 }
 
-/** A text stands as it was sent, two to a part; any other value is three, so that `1` is not `"1"`. */
+/** A string is kept as sent, in a part of two; any other value makes a part of three, so that `1` differs from `"1"`. */
 type Part = readonly [name: string, text: string] | readonly [name: string, kind: 'json', canonical: string]
 
 function partOf(name: string, value: JsonValue): Part {

@@ -17,7 +17,7 @@ export interface KnownKey {
 }
 
 export class Tenants {
-  /** Of the listed ones. */
+  /** The ids of the listed tenants. */
   readonly ids: readonly string[]
   readonly #defaults: TenantPolicy
   readonly #policies: ReadonlyMap<string, TenantPolicy>

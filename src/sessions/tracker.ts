@@ -127,7 +127,7 @@ export class SessionTracker {
     }
   }
 
-  /** The session of a first turn, known by its client's own conversation id too. Throws `QUOTA_EXCEEDED`. */
+  /** The session of a first turn whose client sends its own conversation id. Throws `QUOTA_EXCEEDED`, and what the store throws. */
   opened(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
     return this.#openings.sessionOf(opener, opening)
   }
@@ -381,7 +381,7 @@ export class SessionTracker {
   }
 }
 
-/** What is kept beside the newest: where a turn went on from, and that its session stands behind a window. */
+/** Boundaries kept beside the newest: the one that a turn continued from, and its mark if the session is behind a window. */
 function branchOf(branch: ReplyBoundary | undefined, isBehindWindow: boolean): readonly ReplyBoundary[] {
   if (branch === undefined) return []
   return isBehindWindow ? [branch, { ...branch, digest: behindWindowMark(branch.digest) }] : [branch]

@@ -6,7 +6,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { canonicalJson } from './identity-text.ts'
 import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
 
-/** Before every user that is not the client's own text, so that no text can be mistaken for one. */
+/** Prefix of every user that is not the client's own string, so that no string can be mistaken for one. */
 const TAG = '\u0000'
 
 /**
@@ -23,7 +23,7 @@ export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string |
     parts.push([name, value])
   }
   if (parts === undefined) return named
-  // An app may send one constant `user` for everybody and name the person in a header: both count.
+  // An app may send one constant `user` for everybody and name the person in a header, so both count.
   if (named !== undefined) parts.push(['body', named])
   return `${TAG}headers:${JSON.stringify(parts)}`
 }

@@ -9,7 +9,7 @@ import type { AnswerControl, AnswerSink, OutgoingRequest, Upstream } from './ups
 
 type Abort = (reason?: CwmError) => void
 
-/** What the newest request that told anything of the upstream showed: it was answered, with whatever status, or its connection failed. */
+/** The newest evidence about the upstream: a request was answered, with any status, or its connection failed. */
 export type Sighting = { readonly ok: true } | { readonly ok: false; readonly error: string }
 
 const answered: Sighting = { ok: true }
@@ -37,7 +37,7 @@ export class GuardedUpstream implements Sender {
     return this.#breaker.state
   }
 
-  /** Of turns, probes and cwm's own calls alike; undefined until the first of them is over. */
+  /** From turns, probes, and cwm's own calls; undefined until the first one ends. */
   get lastSeen(): Sighting | undefined {
     return this.#watch.lastSeen
   }
@@ -105,7 +105,7 @@ class Live {
   }
 }
 
-/** What answers report to. */
+/** State that all answers report to. */
 interface Watch {
   readonly breaker: Breaker
   readonly live: Live

@@ -23,7 +23,7 @@ const hopByHop = new Set([
  */
 const steering: ReadonlySet<string> = new Set(['x-data-parallel-rank', 'x-vllm-priority'])
 
-/** What says who a request is from, and nothing else, goes upstream as a credential. */
+/** Exactly the headers that identify the caller are forwarded as credentials. */
 const credentials: ReadonlySet<string> = new Set(credentialHeaders)
 
 const nothing: ReadonlySet<string> = new Set()

@@ -1,17 +1,18 @@
-// What a thaw into a session with turns of its own would replace. A turn that names a window is asked by its client; elsewhere it takes a word.
+// Protects a session that has turns of its own from a thaw by REST, and so by the CLI, the dashboard, and MCP: replacing its context takes
+// `replace`. A turn that names a window needs no confirmation, because the client itself asks for it.
 
 import { CwmError } from '../base/errors.ts'
 import type { SessionRecord, WindowRecord } from '../base/records.ts'
 import type { OperationOptions } from './audited.ts'
 
 export interface ThawOptions extends OperationOptions {
-  /** Refuse a session that has turns of its own, instead of replacing what they were based on. */
+  /** Reject a session that has turns of its own, instead of replacing its context. */
   readonly keepTurns?: boolean
 }
 
 /**
- * Throws `SESSION_HAS_TURNS` where thawing the window would replace what the session's own turns were based on. Thawing the same window
- * again replaces nothing.
+ * Throws `SESSION_HAS_TURNS` if thawing the window would replace the context of the session's own turns. Thawing the same window again
+ * replaces nothing.
  */
 export function checkReplacesNothing(session: SessionRecord, window: WindowRecord): void {
   const { id, turns, usage, baseWindow, baseWindowId } = session

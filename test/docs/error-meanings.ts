@@ -15,12 +15,12 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   INVALID_PATH: 'The path is spelt in an odd way (escapes, dots, doubled slashes). Send it plain.',
   BODY_TOO_DEEP: 'The body is nested deeper than 512 levels.',
   BODY_TOO_COMPLEX:
-    'The body holds more values, members of one object or messages than it may: `max_body_values`, `max_object_members`, `max_messages`.',
+    'The body has too many values (`max_body_values`), members in one object (`max_object_members`), or messages (`max_messages`).',
   CONTEXT_LENGTH_EXCEEDED:
     'The turn does not fit the context, and the policy is `reject`, or nothing of it can be cut. Send less, ask for fewer tokens, or go on with `x-cwm-overflow: rollover`.',
   BODY_TOO_LARGE:
     'The body is over `max_body_bytes`, or unpacks to more than `max_unpacked_ratio` times what was sent.',
-  UNSUPPORTED_ENCODING: 'Send the body as gzip, deflate, br or plain; one of them.',
+  UNSUPPORTED_ENCODING: 'Send the body plain, or in one of gzip, deflate, and br.',
   UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
   BODY_TIMEOUT:
     'The request did not arrive whole within `body_timeout_ms`, or its headers within `request_headers_timeout_ms`.',
@@ -30,7 +30,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   MISDIRECTED_REQUEST: 'The request target names a scheme other than `http`. Send the path alone.',
   UNKNOWN_PATH:
     'Not on the list of paths that are forwarded (`docs/http-api.md`); the operator can add it with `routes`.',
-  METHOD_NOT_ALLOWED: 'The path is known, the method is not; `Allow` lists those that are.',
+  METHOD_NOT_ALLOWED: 'The path does not accept this method; `Allow` lists those that it accepts.',
   UPGRADE_REQUIRED: 'WebSocket is not supported. Send the request as POST over HTTP/1.1.',
   UNAUTHORIZED: "A key is missing, or the operator's key was used where a client's belongs.",
   FORBIDDEN_HOST:
@@ -41,7 +41,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   RATE_LIMIT_EXCEEDED:
     'The tenant has as many requests in flight as it may (`max_in_flight_per_tenant`), and no place became free within `queue_ms`. Send it again after `Retry-After`.',
   OVERLOADED:
-    'cwm has as many requests in flight (`max_in_flight`), waiting (`max_queued`), asked by browsers (`max_preflights`) or in memory (`max_body_bytes_in_all`) as it may. Send it again after `Retry-After`.',
+    'cwm is at a limit: requests in flight (`max_in_flight`), waiting (`max_queued`), or in memory (`max_body_bytes_in_all`), or preflights (`max_preflights`). Retry after `Retry-After`.',
   SESSION_NOT_FOUND: 'No such session under this key.',
   SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
   SESSION_AMBIGUOUS:
@@ -49,7 +49,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   SESSION_CHANGED:
     'The session was ended, or another window was thawed into it, while the request was at work on it. Send it again.',
   SESSION_HAS_TURNS:
-    'A thaw by REST would replace what the session has; the message says what. Thaw into a new session, or send `"replace": true`.',
+    'A thaw by REST would replace the context of a session that has turns; the message says what would be lost. Thaw into a new session, or send `"replace": true`.',
   SESSION_ENDED: 'The session was ended while its turn was in flight. Send the request again: it begins a new session.',
   WINDOW_NOT_FOUND: "No such window under this key. Another tenant's windows answer the same.",
   WINDOW_NAME_TAKEN: 'There is a window of that name. Choose another.',

@@ -52,8 +52,8 @@ export async function listAll<T>(
 }
 
 /**
- * Shows it as a table; beside it, that there is nothing or that there is more. Without a key it says whose list this is, but not to a
- * program that reads a list with something in it.
+ * Prints the page as a table, and says beside it if it is empty or if there is more. Without a key it also says whose list this is: on a
+ * terminal, and wherever the list is empty.
  */
 export function showPage<T>(
   { rest, screen, show, json }: Running,

@@ -55,7 +55,7 @@ export class Rest {
   readonly url: string
   readonly #headers: Readonly<Record<string, string>>
 
-  /** Whether it asks with an API key: without one it sees what was done without one. */
+  /** Whether requests carry an API key. Without one, only what was made without a key is visible. */
   get hasKey(): boolean {
     return this.#headers.authorization !== undefined
   }
@@ -103,7 +103,7 @@ export class Rest {
     throw this.isNotCwm(response.status)
   }
 
-  /** For an answer that cwm would not give. */
+  /** The error for an answer that cannot come from cwm. */
   isNotCwm(status: number): UnreachableError {
     return new UnreachableError(`what answers at ${this.url} is not cwm (HTTP ${status})`)
   }
@@ -137,7 +137,7 @@ async function keyIn(file: string): Promise<string> {
 
 const codes = new Set(Object.keys(errorTable).map((code) => code.toLowerCase()))
 
-/** By its headers, which a turn's refusal by the engine has too, or by its code. */
+/** Recognized by cwm's request id, which forwarded refusals of the engine have too, or by an error code of cwm. */
 function isRefusalOfCwm({ headers }: Response, body: string): boolean {
   if (headers.has('x-cwm-request-id')) return true
   const value = parseJson(body)
@@ -145,7 +145,7 @@ function isRefusalOfCwm({ headers }: Response, body: string): boolean {
   return isObject(error) && typeof error.code === 'string' && codes.has(error.code)
 }
 
-/** Whether it has what every answer that a command asks for has: a list, or a thing with a name. */
+/** Whether it looks like an answer that commands request: a list, or an object with a name or id. */
 function isAnswerOfCwm(answer: JsonObject): boolean {
   const { data, name, id, window } = answer
   return Array.isArray(data) || [name, id].some((text) => typeof text === 'string') || window !== undefined

@@ -74,7 +74,7 @@ describe('a body that would make more work than it may', () => {
     })
 
     expect([got.status, errorOf(got).param]).toEqual([400, field])
-    expect(errorOf(got).message).toBe(`\`${field}\` is given more than once; cwm sets it, so give it once`)
+    expect(errorOf(got).message).toBe(`\`${field}\` occurs more than once; cwm sets this field, so send it once`)
     expect(await refused(stack, 'repeated_member')).toBe(before + 1)
     expect(asked()).toBe(0)
   })
