@@ -259,7 +259,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         quotas,
         kvEpoch,
         userOf,
-        chainOf: (scope, messages, rules) => chainOf(scope, messages, (message) => rules.canonical(message)),
+        chainOf: (scope, messages, rules) =>
+          chainOf(scope, messages, (message, budget) => rules.canonical(message, budget)),
         behindWindowMark,
         conversationOf: (request, body) => conversationIdOf(request.headers, body),
         scopeOf: (tenant, rules, request, body) => scopeOf(tenant, rules.dialect, request.headers, body),

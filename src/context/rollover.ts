@@ -4,11 +4,11 @@
 
 import { createHash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
-import { type DialectRules, frame } from '../dialects/dialect.ts'
+import { ArgumentsBudget, type DialectRules, frame } from '../dialects/dialect.ts'
 import { KeptSizes, type Start } from './kept-sizes.ts'
 import { readMessage, type Unit, Units } from './units.ts'
 
-export type FoldRules = Pick<DialectRules, 'canonical' | 'isSystem' | 'callsIn' | 'answersIn'>
+export type FoldRules = Pick<DialectRules, 'canonical' | 'isFromModel' | 'isSystem' | 'callsIn' | 'answersIn'>
 
 export interface FoldRequest {
   readonly messages: readonly JsonValue[]
@@ -58,8 +58,9 @@ export function fold(request: FoldRequest): Fold {
 /** Hex SHA-256 of messages that are cut away. */
 export function digestOf(messages: readonly JsonValue[], rules: Pick<FoldRules, 'canonical'>): string {
   const hash = createHash('sha256')
+  const budget = new ArgumentsBudget()
   for (const message of messages) {
-    const { text } = rules.canonical(message)
+    const { text } = rules.canonical(message, budget)
     // What clients may leave out of an echo must not make another cut of it.
     if (text !== undefined) hash.update(frame('m', text))
   }

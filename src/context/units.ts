@@ -39,13 +39,13 @@ export type Unit = Turn | Step
 
 export function readMessage(
   message: JsonValue,
-  rules: Pick<DialectRules, 'canonical' | 'isSystem' | 'callsIn' | 'answersIn'>,
+  rules: Pick<DialectRules, 'isFromModel' | 'isSystem' | 'callsIn' | 'answersIn'>,
 ): Said {
   if (rules.isSystem(message)) return { by: 'system', calls: [], answers: [] }
   const calls = rules.callsIn(message)
   const answers = rules.answersIn(message)
   if (answers.length > 0) return { by: 'result', calls, answers }
-  const fromModel = calls.length > 0 || rules.canonical(message).fromModel
+  const fromModel = calls.length > 0 || rules.isFromModel(message)
   return { by: fromModel ? 'model' : 'user', calls, answers }
 }
 

@@ -4,6 +4,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 import {
+  type ArgumentsBudget,
   BILLING_HEADER,
   type CanonicalMessage,
   type Choice,
@@ -14,6 +15,7 @@ import {
   readMessageList,
   stableArguments,
   stableJson,
+  stableJsonWithout,
   textOf,
 } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
@@ -44,8 +46,7 @@ export function canonicalContent(content: JsonValue | undefined, textTypes: read
 /** Any part that is not text. `cache_control` moves from turn to turn, and no engine puts it into the prompt. */
 export function canonicalPart(part: JsonValue): string {
   if (!isObject(part)) return frame('p', stableJson(part))
-  const { cache_control: _, ...rest } = part
-  return frame('p', stableJson(rest))
+  return frame('p', stableJsonWithout(part, ['cache_control']))
 }
 
 /** vLLM 0.32 takes Claude Code's line out of a system prompt (renderers/chat_utils.py), so it is no part of the identity either. */
@@ -63,22 +64,32 @@ function withoutBillingLine(content: JsonValue | undefined): JsonValue | undefin
   })
 }
 
-function canonicalToolCall(call: JsonValue): string {
+function canonicalToolCall(call: JsonValue, budget: ArgumentsBudget | undefined): string {
   if (!isObject(call)) return frame('c', stableJson(call))
   const id = frame('i', textOf(call.id) ?? '')
   const fn = call.function
   if (!isObject(fn)) return frame('c', id + stableJson(call))
-  return frame('c', id + frame('n', textOf(fn.name) ?? '') + frame('a', stableArguments(fn.arguments)))
+  return frame('c', id + frame('n', textOf(fn.name) ?? '') + frame('a', stableArguments(fn.arguments, budget)))
+}
+
+function canonicalCalls(calls: readonly JsonValue[], budget: ArgumentsBudget | undefined): string {
+  if (calls.length > MANY_PARTS) return frame('c', stableJson(calls))
+  return calls.map((call) => canonicalToolCall(call, budget)).join('')
 }
 
 const textTypes = ['text']
+
+/** Whether the model said it. */
+export function isFromModel(message: JsonValue): boolean {
+  return isObject(message) && message.role === 'assistant'
+}
 
 /**
  * Kept: role, content, refusal (as the text that it is: Vercel's SDK echoes it as content), name, tool_call_id, tool_calls (id, name,
  * arguments), function_call. Dropped: all else, so nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`,
  * which most SDKs do not echo.
  */
-function canonical(message: JsonValue): CanonicalMessage {
+function canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessage {
   if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
   const role = textOf(message.role) ?? ''
   const content = role === 'system' ? withoutBillingLine(message.content) : message.content
@@ -90,9 +101,9 @@ function canonical(message: JsonValue): CanonicalMessage {
   const callId = textOf(message.tool_call_id)
   if (callId !== undefined && callId !== '') text += frame('i', callId)
   const calls = message.tool_calls
-  if (Array.isArray(calls)) text += calls.map((call: JsonValue) => canonicalToolCall(call)).join('')
+  if (Array.isArray(calls)) text += canonicalCalls(calls, budget)
   if (isObject(message.function_call)) text += frame('l', stableJson(message.function_call))
-  return { text, fromModel: role === 'assistant' }
+  return { text, fromModel: isFromModel(message) }
 }
 
 function observeJson(body: JsonObject): Observation {
@@ -254,6 +265,7 @@ export const chatRules: DialectRules = {
   systemField: undefined,
   outerSystem: () => undefined,
   canonical,
+  isFromModel,
   probe,
   isSystem: (message) => isObject(message) && (message.role === 'system' || message.role === 'developer'),
   callsIn,

@@ -43,6 +43,7 @@ export const completionsRules: DialectRules = {
   systemField: undefined,
   outerSystem: () => undefined,
   canonical: () => ({ text: undefined, fromModel: false }),
+  isFromModel: () => false,
   probe: () => [],
   isSystem: () => false,
   callsIn: () => [],

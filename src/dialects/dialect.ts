@@ -42,7 +42,9 @@ export interface DialectRules {
   readonly systemField: 'system' | 'instructions' | undefined
   /** The system prompt that stands outside the messages, as a message. */
   outerSystem(body: JsonObject): JsonValue | undefined
-  canonical(message: JsonValue): CanonicalMessage
+  canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessage
+  /** As `canonical` says it, without the work of the text. */
+  isFromModel(message: JsonValue): boolean
   /** Body of a user message with this text, to probe what the next prompt begins with. */
   probe(text: string, previous: JsonValue | undefined): readonly JsonValue[]
   /** Whether this stands in the messages as a system prompt. */
@@ -78,15 +80,54 @@ export function stableJson(value: JsonValue | undefined): string {
   return write(value, false, 0) ?? '"too deep"'
 }
 
+/** The same of an object without some members: an object of many keys is expensive to copy. */
+export function stableJsonWithout(value: JsonObject, left: readonly string[]): string {
+  return writeObject(value, false, 0, left) ?? '"too deep"'
+}
+
+const BUDGET_CHARACTERS = 256 * 1024
+/** As many as a body may hold values by default. A chat that has more in its arguments holds some hundred thousand tokens of them. */
+const BUDGET_MARKS = 100_000
+
+/**
+ * How much of the arguments in one history is read as JSON: they stand in strings, so nothing has counted their values. What goes beyond
+ * it is compared as it is. Spent in the history's order, so that a history that grows is read as it was before.
+ */
+export class ArgumentsBudget {
+  #characters: number
+  #marks: number
+
+  constructor(characters = BUDGET_CHARACTERS, marks = BUDGET_MARKS) {
+    this.#characters = characters
+    this.#marks = marks
+  }
+
+  /** What is left of it, to be spent anew: by each reply to the same history. */
+  copy(): ArgumentsBudget {
+    return new ArgumentsBudget(this.#characters, this.#marks)
+  }
+
+  /** Whether this text may be read. */
+  take(text: string): boolean {
+    if (this.#characters > 0) {
+      this.#characters -= text.length
+      return true
+    }
+    if (this.#marks > 0) this.#marks -= marksIn(text, ['{', '[', ':', ','], this.#marks)
+    return this.#marks > 0
+  }
+}
+
 /**
  * A tool call's arguments with white space and key order evened out: SDKs parse and write them anew. A null in them was said by the
  * model, so it stays. No arguments and `{}` are one: engines send the first, SDKs echo the second, templates see no difference.
+ * Text that is intricate, or beyond the budget of its history, is left as it is.
  */
-export function stableArguments(value: JsonValue | undefined): string {
+export function stableArguments(value: JsonValue | undefined, budget?: ArgumentsBudget): string {
   if (value === undefined || value === null) return '{}'
   if (typeof value !== 'string') return write(value, true, 0) ?? '"too deep"'
   if (value.trim() === '') return '{}'
-  if (isIntricate(value)) return value
+  if (isIntricate(value) || budget?.take(value) === false) return value
   const parsed = parseJson(value)
   return (parsed === undefined ? undefined : write(parsed, true, 0)) ?? value
 }
@@ -97,11 +138,19 @@ const INTRICATE_LISTS = 5_000
 /** Values inside a string were not counted against the body's bounds. Text with many objects and lists is therefore compared unparsed. */
 function isIntricate(text: string): boolean {
   if (text.length < INTRICATE_CHARACTERS) return false
-  let left = INTRICATE_LISTS
-  for (const mark of ['{', '[', ':']) {
-    for (let at = text.indexOf(mark); at !== -1 && left >= 0; at = text.indexOf(mark, at + 1)) left--
+  return marksIn(text, ['{', '[', ':'], INTRICATE_LISTS) > INTRICATE_LISTS
+}
+
+/** How often any of the marks stands there; one more than `most` as soon as it is more. */
+function marksIn(text: string, marks: readonly string[], most: number): number {
+  let count = 0
+  for (const mark of marks) {
+    for (let at = text.indexOf(mark); at !== -1; at = text.indexOf(mark, at + 1)) {
+      count++
+      if (count > most) return count
+    }
   }
-  return left < 0
+  return count
 }
 
 /** Undefined when the value is nested too deep. */
@@ -110,9 +159,19 @@ function write(value: JsonValue | undefined, keepNulls: boolean, depth: number):
   // The proxy rejects deeper requests, but a model may write such arguments; they must not exhaust the stack.
   if (depth > MAX_DEPTH) return undefined
   if (Array.isArray(value)) return writeList(value as readonly JsonValue[], keepNulls, depth)
+  return writeObject(value as JsonObject, keepNulls, depth, [])
+}
+
+function writeObject(
+  value: JsonObject,
+  keepNulls: boolean,
+  depth: number,
+  left: readonly string[],
+): string | undefined {
   let text = ''
   for (const key of Object.keys(value).sort()) {
-    const member = (value as JsonObject)[key]
+    const member = value[key]
+    if (left.includes(key)) continue
     if (!keepNulls && (member === null || member === undefined)) continue
     const written = write(member, keepNulls, depth + 1)
     if (written === undefined) return undefined
@@ -121,14 +180,25 @@ function write(value: JsonValue | undefined, keepNulls: boolean, depth: number):
   return `{${text}}`
 }
 
-/** A list of scalars is written natively, because it may hold millions of numbers, which no bound counts. */
+const isNested = (item: JsonValue) => typeof item === 'object' && item !== null
+
+function endOfScalars(list: readonly JsonValue[], from: number): number {
+  let end = from
+  while (end < list.length && !isNested(list[end] ?? null)) end++
+  return end
+}
+
+/** Runs of scalars are written natively, because a list may hold millions of numbers, which no bound counts. */
 function writeList(list: readonly JsonValue[], keepNulls: boolean, depth: number): string | undefined {
-  if (!list.some((item) => typeof item === 'object' && item !== null)) return JSON.stringify(list)
   let text = ''
-  for (const [i, item] of list.entries()) {
-    const written = write(item, keepNulls, depth + 1)
+  for (let from = 0; from < list.length; ) {
+    const item = list[from] ?? null
+    const end = isNested(item) ? from + 1 : endOfScalars(list, from)
+    const written =
+      end === from + 1 ? write(item, keepNulls, depth + 1) : JSON.stringify(list.slice(from, end)).slice(1, -1)
     if (written === undefined) return undefined
-    text += i === 0 ? written : `,${written}`
+    text += from === 0 ? written : `,${written}`
+    from = end
   }
   return `[${text}]`
 }

@@ -3,8 +3,9 @@
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
-import { canonicalContent, canonicalPart, MANY_PARTS } from './chat.ts'
+import { canonicalContent, canonicalPart, isFromModel, MANY_PARTS } from './chat.ts'
 import {
+  type ArgumentsBudget,
   BILLING_HEADER,
   type CanonicalMessage,
   countOf,
@@ -17,7 +18,7 @@ import {
   textOf,
 } from './dialect.ts'
 
-function canonicalBlock(block: JsonValue, role: string): string {
+function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget | undefined): string {
   if (!isObject(block)) return frame('j', stableJson(block))
   switch (block.type) {
     case 'text': {
@@ -30,7 +31,7 @@ function canonicalBlock(block: JsonValue, role: string): string {
         'c',
         frame('i', textOf(block.id) ?? '') +
           frame('n', textOf(block.name) ?? '') +
-          frame('a', stableArguments(block.input)),
+          frame('a', stableArguments(block.input, budget)),
       )
     case 'tool_result': {
       const failed = block.is_error === true ? frame('e', '') : ''
@@ -48,15 +49,15 @@ function canonicalBlock(block: JsonValue, role: string): string {
 }
 
 /** Kept: role, text, tool use (id, name, input), tool results, images. Dropped: thinking, `cache_control`, citations, nulls. */
-function canonical(message: JsonValue): CanonicalMessage {
+function canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessage {
   if (!isObject(message)) return { text: frame('j', stableJson(message)), fromModel: false }
   const role = textOf(message.role) ?? ''
   const content = message.content
   const text =
     Array.isArray(content) && content.length <= MANY_PARTS
-      ? content.map((block: JsonValue) => canonicalBlock(block, role)).join('')
+      ? content.map((block: JsonValue) => canonicalBlock(block, role, budget)).join('')
       : canonicalContent(content, ['text'])
-  return { text: frame('r', role) + text, fromModel: role === 'assistant' }
+  return { text: frame('r', role) + text, fromModel: isFromModel(message) }
 }
 
 /**
@@ -195,6 +196,7 @@ export const messagesRules: DialectRules = {
     return system === undefined || system === null ? undefined : { role: 'system', content: system }
   },
   canonical,
+  isFromModel,
   probe,
   isSystem: (message) => isObject(message) && message.role === 'system',
   callsIn: (message) => idsOf(message, 'tool_use', 'id'),

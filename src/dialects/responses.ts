@@ -4,6 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { canonicalContent } from './chat.ts'
 import {
+  type ArgumentsBudget,
   type CanonicalMessage,
   countOf,
   type DialectRules,
@@ -11,6 +12,7 @@ import {
   type Observation,
   stableArguments,
   stableJson,
+  stableJsonWithout,
   textOf,
 } from './dialect.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
@@ -26,31 +28,40 @@ const TEXT_TYPES = ['input_text', 'output_text', 'text']
  * Kept: role and text of messages (refusals are text), call id, name and arguments of calls, call id and output of results.
  * Dropped: reasoning items, and `id`, `status`, `phase`, annotations and nulls everywhere.
  */
-function canonical(item: JsonValue): CanonicalMessage {
-  if (!isObject(item)) return { text: frame('j', stableJson(item)), fromModel: false }
+function canonical(item: JsonValue, budget?: ArgumentsBudget): CanonicalMessage {
+  return { text: canonicalText(item, budget), fromModel: isFromModel(item) }
+}
+
+function canonicalText(item: JsonValue, budget: ArgumentsBudget | undefined): string | undefined {
+  if (!isObject(item)) return frame('j', stableJson(item))
   const type = textOf(item.type) ?? 'message'
   const call = frame('i', textOf(item.call_id) ?? '')
   switch (type) {
     case 'message': {
       const role = textOf(item.role) ?? ''
-      return { text: frame('r', role) + canonicalContent(item.content, TEXT_TYPES), fromModel: role === 'assistant' }
+      return frame('r', role) + canonicalContent(item.content, TEXT_TYPES)
     }
     case 'function_call': {
-      const text = call + frame('n', textOf(item.name) ?? '') + frame('a', stableArguments(item.arguments))
-      return { text: frame('c', text), fromModel: true }
+      const text = call + frame('n', textOf(item.name) ?? '') + frame('a', stableArguments(item.arguments, budget))
+      return frame('c', text)
     }
     case 'function_call_output':
-      return { text: frame('o', call + canonicalContent(item.output, TEXT_TYPES)), fromModel: false }
+      return frame('o', call + canonicalContent(item.output, TEXT_TYPES))
     case 'reasoning':
-      return { text: undefined, fromModel: true }
+      return undefined
     case 'item_reference':
       // Its id is all it says.
-      return { text: frame('x', textOf(item.id) ?? ''), fromModel: false }
-    default: {
-      const { id: _id, status: _status, ...rest } = item
-      return { text: frame('p', stableJson(rest)), fromModel: type.endsWith('_call') || ENGINE_ITEMS.includes(type) }
-    }
+      return frame('x', textOf(item.id) ?? '')
+    default:
+      return frame('p', stableJsonWithout(item, ['id', 'status']))
   }
+}
+
+function isFromModel(item: JsonValue): boolean {
+  if (!isObject(item)) return false
+  const type = textOf(item.type) ?? 'message'
+  if (type === 'message') return item.role === 'assistant'
+  return type === 'reasoning' || type.endsWith('_call') || ENGINE_ITEMS.includes(type)
 }
 
 function observeJson(body: JsonObject): Observation {
@@ -124,6 +135,7 @@ export const responsesRules: DialectRules = {
     return typeof instructions === 'string' ? { role: 'system', content: instructions } : undefined
   },
   canonical,
+  isFromModel,
   probe,
   isSystem: (item) => isObject(item) && (item.role === 'system' || item.role === 'developer'),
   callsIn,

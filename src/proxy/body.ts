@@ -7,6 +7,7 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
+import { nextRoundAfter } from '../base/next-round.ts'
 import type { HeldBody } from './body-budget.ts'
 
 const decoders = {
@@ -110,6 +111,8 @@ export async function readJson(
   const bytes = encoding === undefined ? raw : await decodeBytes(raw, encoding, limits, held)
   const parsed = bodies.parse(bytes, asker)
   const json = requireObject(parsed instanceof Promise ? await parsed : parsed)
+  const round = nextRoundAfter(bytes)
+  if (round !== undefined) await round
   return { bytes, json, room: bytes === raw ? ROOM_BYTES : 0 }
 }
 

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isUnsaid } from '../base/identity-fields.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { nextRoundAfter } from '../base/next-round.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -114,6 +115,8 @@ export interface Turn {
 export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
   const { caller, control, rules, json, previousResponse } = turn
   const { tenant, policy } = caller
+  const checked = nextRoundAfter(turn.raw.bytes)
+  if (checked !== undefined) await checked
   const scope = parts.scopeOf(tenant, rules, turn.request, json)
   const hashed =
     previousResponse === undefined ? once(() => chainOfRequest(parts, scope, rules, json)) : () => undefined
@@ -128,6 +131,8 @@ export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<
   try {
     const isMeasured = overflowOf(caller, control) !== 'pass'
     const chain = isMeasured || found.byHistory ? hashed() : undefined
+    const round = nextRoundAfter(turn.raw.bytes)
+    if (round !== undefined) await round
     const built = await buildTurn(parts, turn, found, scope, chain)
     if (built.session !== found.session) parts.sessions.release(found.session)
     return built
@@ -256,7 +261,7 @@ function hasWindow({ control }: TurnRequest, { session }: FoundSession): boolean
 
 /** Read from the end: the last reply stands near it. */
 function holdsReply({ messages }: Outgoing, rules: DialectRules): boolean {
-  return messages.findLast((message) => rules.canonical(message).fromModel) !== undefined
+  return messages.findLast((message) => rules.isFromModel(message)) !== undefined
 }
 
 /** Hashing a long history costs more than all else of a turn, so it is done when somebody asks, and once. */

@@ -2,7 +2,7 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
-import type { CanonicalMessage } from '../dialects/dialect.ts'
+import { ArgumentsBudget, type CanonicalMessage } from '../dialects/dialect.ts'
 import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
 /** Within runs of several model messages, only so many of the first and of the last places are looked at. */
@@ -20,21 +20,26 @@ export interface ChainCandidate extends ReplyBoundary {
   readonly messages: number
 }
 
+type Canonical = (message: JsonValue, budget: ArgumentsBudget) => CanonicalMessage
+
 /** The state after a whole request, to which the reply is added later. */
 export class Chain {
   readonly #state: Hash
-  readonly #canonical: (message: JsonValue) => CanonicalMessage
+  readonly #canonical: Canonical
+  readonly #budget: ArgumentsBudget
   /** Newest first. */
   readonly candidates: readonly ChainCandidate[]
   readonly #replyRank: number
 
-  /** `ordinal`: the place of the coming reply among the history's replies; the first is 1. */
+  /** `ordinal`: the place of the coming reply among the history's replies; the first is 1. `budget`: what the history has left of it. */
   constructor(
     state: Hash,
     candidates: readonly ChainCandidate[],
     ordinal: number,
-    canonical: (message: JsonValue) => CanonicalMessage,
+    canonical: Canonical,
+    budget: ArgumentsBudget,
   ) {
+    this.#budget = budget
     this.#state = state
     this.candidates = candidates
     this.#replyRank = rankOfReply(ordinal)
@@ -44,9 +49,10 @@ export class Chain {
   /** The boundary over the request's messages and this reply; undefined when the reply holds nothing that identifies it. */
   boundary(reply: readonly JsonValue[]): ReplyBoundary | undefined {
     const state = this.#state.copy()
+    const budget = this.#budget.copy()
     let any = false
     for (const message of reply) {
-      const { text } = this.#canonical(message)
+      const { text } = this.#canonical(message, budget)
       if (text === undefined) continue
       state.update(frameOne(text))
       any = true
@@ -97,17 +103,14 @@ interface Stop {
  * Hashes a history once. A boundary can stand after a message of the model. What lies between two boundaries that are looked at goes into
  * the hash at once: of 400 messages a few are told apart, the rest is a handful of texts.
  */
-export function chainOf(
-  scope: string,
-  messages: readonly JsonValue[],
-  canonical: (message: JsonValue) => CanonicalMessage,
-): Chain {
+export function chainOf(scope: string, messages: readonly JsonValue[], canonical: Canonical): Chain {
+  const budget = new ArgumentsBudget()
   const texts = [scope]
   const stops: Stop[] = []
   let replies = 0
   let last: Stop | undefined
   for (const [index, message] of messages.entries()) {
-    const { text, fromModel } = canonical(message)
+    const { text, fromModel } = canonical(message, budget)
     if (text === undefined) continue
     texts.push(text)
     if (!fromModel) {
@@ -129,7 +132,7 @@ export function chainOf(
   }
   // If the request ends with a model message, the reply continues that one.
   const ordinal = last === undefined ? replies + 1 : replies
-  return new Chain(state.update(frameAll(texts.slice(hashed))), candidates.reverse(), ordinal, canonical)
+  return new Chain(state.update(frameAll(texts.slice(hashed))), candidates.reverse(), ordinal, canonical, budget)
 }
 
 /**

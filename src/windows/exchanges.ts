@@ -28,8 +28,7 @@ export function isCut(messages: readonly JsonValue[], at: number, rules: Dialect
   if (at === messages.length) return true
   const next = messages[at]
   if (rules.isSystem(last)) return next !== undefined && !rules.isSystem(next) && onlySystem(messages, at, rules)
-  const { fromModel } = rules.canonical(last)
-  return fromModel && rules.callsIn(last).length === 0 && next !== undefined && !rules.canonical(next).fromModel
+  return rules.isFromModel(last) && rules.callsIn(last).length === 0 && next !== undefined && !rules.isFromModel(next)
 }
 
 function onlySystem(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
@@ -41,7 +40,7 @@ export function lastReplyAt({ messages }: Pick<Prompt, 'messages'>, rules: Diale
   let at = messages.length
   while (at > 0) {
     const message = messages[at - 1]
-    if (message === undefined || !rules.canonical(message).fromModel) break
+    if (message === undefined || !rules.isFromModel(message)) break
     at--
   }
   return at
