@@ -137,7 +137,7 @@ function send(origin, { method, path, headers }, body) {
       answer.resume()
       answer.once('close', () => resolve(answer.statusCode))
     })
-    sent.once('error', (error) => resolve(error.code))
+    sent.on('error', (error) => resolve(error.code))
     sent.setTimeout(REQUEST_MS, () => sent.destroy(Object.assign(new Error('no answer'), { code: 'ECONNRESET' })))
     sent.end(body)
   })

@@ -1,7 +1,7 @@
 // A request body, read whole and bounded, decoded and parsed: strict, because what cwm and the engine understand must be the same.
 
 import type { IncomingMessage } from 'node:http'
-import { type Readable, Transform } from 'node:stream'
+import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
@@ -106,14 +106,19 @@ export async function readJson(
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
-  const raw = await readBytes(request, limits.maxBodyBytes, held)
-  const encoding = request.headers['content-encoding']
-  const bytes = encoding === undefined ? raw : await decodeBytes(raw, encoding, limits, held)
+  const bytes = await readWhole(request, limits, held)
   const parsed = bodies.parse(bytes, asker)
   const json = requireObject(parsed instanceof Promise ? await parsed : parsed)
   const round = nextRoundAfter(bytes)
   if (round !== undefined) await round
-  return { bytes, json, room: bytes === raw ? ROOM_BYTES : 0 }
+  return { bytes, json, room: request.headers['content-encoding'] === undefined ? ROOM_BYTES : 0 }
+}
+
+/** Reads a body whole and undoes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */
+export async function readWhole(request: IncomingMessage, limits: BodyLimits, held: HeldBody): Promise<Buffer> {
+  const raw = await readBytes(request, limits.maxBodyBytes, held)
+  const encoding = request.headers['content-encoding']
+  return encoding === undefined ? raw : await decodeBytes(raw, encoding, limits, held)
 }
 
 /** The error for a body over the bound. */
@@ -121,27 +126,6 @@ export function tooLarge(maxBytes: number): CwmError {
   return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`, {
     bound: 'body_bytes',
   })
-}
-
-/** A body that passes unread, and breaks with `BODY_TOO_LARGE` where it goes over the bound. */
-export function bounded(request: IncomingMessage, maxBytes: number): Readable {
-  let length = 0
-  const counter = new Transform({
-    transform(chunk: Buffer, _, done) {
-      length += chunk.length
-      if (length > maxBytes) done(tooLarge(maxBytes))
-      else done(null, chunk)
-    },
-  })
-  // undici hears of an error while it reads. When it has done with the body nobody listens any more, and a client that leaves then
-  // would end the process.
-  counter.on('error', () => {})
-  // Whatever the cause: Node's own error for an aborted socket would count as a failure of cwm.
-  request.once('error', () => counter.destroy(gone()))
-  request.once('close', () => {
-    if (!request.complete) counter.destroy(gone())
-  })
-  return request.pipe(counter)
 }
 
 /**

@@ -1,7 +1,6 @@
 // One dispatch: the request goes to the upstream, its answer to the client, and one signal ends both, whoever ends first.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
@@ -36,7 +35,7 @@ export interface DispatchOptions {
 /** What goes out, and who hears of its answer. */
 export interface Dispatch {
   readonly headers: string[]
-  readonly body: Buffer | Readable | undefined
+  readonly body: Buffer | undefined
   readonly session: LiveSession | undefined
   readonly rules: DialectRules | undefined
   /** The answer is the list of models, which gets their limits. */
@@ -115,7 +114,7 @@ export class Dispatcher {
     let sink: AnswerSink = answer
     if (turn.streams) sink = this.#parts.heartbeats?.over(answer, client, mayBegin) ?? answer
     else if (turn.models) sink = new ModelLimits(answer, this.#parts.inputLimits, request.method === 'HEAD')
-    if (turn.body instanceof Buffer) turn.headers.push('content-length', String(turn.body.length))
+    if (turn.body !== undefined) turn.headers.push('content-length', String(turn.body.length))
     const abort = upstream.send(
       { method: request.method ?? 'GET', path: route.path + route.query, headers: turn.headers, body: turn.body },
       sink,

@@ -33,8 +33,6 @@ export interface NoteParts {
   readonly now: () => number
 }
 
-/** Most characters of a model's name in the log, because clients choose it. */
-const MAX_MODEL_NAME = 128
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 /** Begins a note, under the client's own request id if it has one. It needs its `closeNote`. */
@@ -71,7 +69,8 @@ export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage
   const { requestId, route, session, ttftMs, promptTokens, cachedTokens } = note
   const tenant = note.caller?.tenant
   const key = note.caller?.actor
-  const model = note.model?.slice(0, MAX_MODEL_NAME)
+  // A name that no model has may be any text of the client's: the log gets the label, which is `other` then.
+  const model = modelLabel === '' ? undefined : modelLabel
   const code = note.code?.toLowerCase()
   const { method } = request
   log.info(

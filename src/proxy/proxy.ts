@@ -15,7 +15,7 @@ import type { OutgoingOptions } from '../upstream/headers.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
 import type { Admission } from './admission.ts'
-import { type BodyLimits, bounded, hasBody, type ReadBody, readJson, tooLarge } from './body.ts'
+import { type BodyLimits, hasBody, type ReadBody, readJson, readWhole } from './body.ts'
 import type { BodyBudget, HeldBody } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
 import { closed, departureOf } from './departure.ts'
@@ -122,12 +122,13 @@ export class ProxyHandler {
   ): Promise<void> {
     const { record } = await this.#parts.responses.require(caller.tenant, route.responseId)
     note.session = record.id
+    const read = await this.#readPlain(request, response, note, caller)
     if (response.destroyed) throw clientGone()
     client.set('x-cwm-session', record.id)
-    this.#plain(request, response, route, client, note, caller)
+    this.#plain(request, response, route, client, note, caller, read)
   }
 
-  /** For a tenant that may not use all models, the body is read to see which it names, and the list of models is its own. */
+  /** For a tenant that may not use all models, the list of models is its own. */
   async #plainOf(
     caller: Caller,
     request: IncomingMessage,
@@ -143,15 +144,27 @@ export class ProxyHandler {
       note.status = await sendOwnModels(client, this.#parts, caller.apiKey, policy.models, signal)
       return
     }
-    if (policy.models === undefined || !hasBody(request)) {
-      this.#plain(request, response, route, client, note, caller)
-      return
-    }
-    const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
-    const { bytes, json } = await this.#readJson(request, response, note, caller, held)
-    requireModel(policy, json.model)
+    const read = await this.#readPlain(request, response, note, caller)
     if (response.destroyed) throw clientGone()
-    this.#plain(request, response, route, client, note, caller, bytes)
+    this.#plain(request, response, route, client, note, caller, read)
+  }
+
+  /**
+   * The body for a path that is passed on, read whole first: one that never ends would hold a connection of the engine. A tenant that may
+   * not use all models is held to those that the body names.
+   */
+  async #readPlain(
+    request: IncomingMessage,
+    response: ServerResponse,
+    note: Note,
+    caller: Caller,
+  ): Promise<Buffer | undefined> {
+    if (!hasBody(request)) return undefined
+    const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
+    if (caller.policy.models === undefined) return await readWhole(request, this.#options, held)
+    const { bytes, json } = await this.#readJson(request, response, note, caller, held)
+    requireModel(caller.policy, json.model)
+    return bytes
   }
 
   #plain(
@@ -166,11 +179,9 @@ export class ProxyHandler {
     readControlHeaders(request.headers, {})
     const models = asksForModels(request.method, route.path)
     const headers = this.#outgoing(request, caller, { identity: models, ownLength: read !== undefined })
-    const length = Number(request.headers['content-length'] ?? 0)
-    if (length > this.#options.maxBodyBytes) throw tooLarge(this.#options.maxBodyBytes)
     this.#dispatcher.send(request, response, route, client, note, {
       headers: models ? askedWhole(headers) : headers,
-      body: read ?? (hasBody(request) ? bounded(request, this.#options.maxBodyBytes) : undefined),
+      body: read,
       session: undefined,
       rules: undefined,
       models,

@@ -10,11 +10,16 @@ const claudeCode = (session: string, account = '', device = 'd1') => ({
 })
 
 describe('userOf', () => {
-  it('is the text that the client sent, in one order of fields', () => {
+  it('is the text that the client sent, and all of it where several fields name one', () => {
     const metadata = { user_id: 'c' }
+    const bodies = [{ user: 'b', metadata }, { user: 'b', metadata: { user_id: 'd' } }, { user: 'b' }, { metadata }]
 
-    expect(userOf({}, { safety_identifier: 'a', user: 'b', metadata })).toBe('a')
-    expect(userOf({}, { user: 'b', metadata })).toBe('b')
+    expect(new Set(bodies.map((body) => userOf({}, body))).size).toBe(4)
+    expect(userOf({}, { safety_identifier: 'a', user: 'b' })).not.toBe(
+      userOf({}, { safety_identifier: 'b', user: 'a' }),
+    )
+    expect(userOf({}, { safety_identifier: 'a' })).toBe('a')
+    expect(userOf({}, { user: 'b' })).toBe('b')
     expect(userOf({}, { safety_identifier: '', user: null, metadata })).toBe('c')
     expect(userOf({}, {})).toBeUndefined()
   })

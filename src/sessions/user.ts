@@ -10,8 +10,8 @@ import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
 const TAG = '\u0000'
 
 /**
- * OpenAI's `safety_identifier` or its forerunner `user`, Anthropic's `metadata.user_id`, in this order, and the headers by which a known
- * client names its user; undefined when none is given. Of Claude Code the account (or device), which stays the same over conversations.
+ * What OpenAI's `safety_identifier` or its forerunner `user`, Anthropic's `metadata.user_id`, and the headers of known clients say; undefined
+ * when none says anything. Of Claude Code the account (or device), which stays the same over conversations.
  */
 export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string | undefined {
   const named = userOfBody(body)
@@ -29,10 +29,16 @@ export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string |
 }
 
 function userOfBody({ safety_identifier, user, metadata }: JsonObject): string | undefined {
-  const own = [safety_identifier, user].find((value) => !isUnsaid(value))
-  if (!isUnsaid(own)) return userText(own)
   const userId = isObject(metadata) ? metadata.user_id : undefined
-  if (isUnsaid(userId)) return undefined
+  const said: [string, string][] = []
+  if (!isUnsaid(safety_identifier)) said.push(['safety_identifier', userText(safety_identifier)])
+  if (!isUnsaid(user)) said.push(['user', userText(user)])
+  if (!isUnsaid(userId)) said.push(['metadata.user_id', userOfMetadata(userId)])
+  // An app may send one constant in one field and name the person in another, so all of them count.
+  return said.length > 1 ? `${TAG}fields:${JSON.stringify(said)}` : said[0]?.[1]
+}
+
+function userOfMetadata(userId: JsonValue): string {
   const claudeCode = typeof userId === 'string' ? readClaudeCodeUser(userId)?.user : undefined
   return claudeCode === undefined ? userText(userId) : `${TAG}claude-code:${claudeCode}`
 }

@@ -140,18 +140,17 @@ describe('a client that leaves', () => {
     await settled()
   })
 
-  it('on a plain path, while it sends its body: the upstream sees the connection close', async () => {
+  it('on a plain path, while it sends its body: the upstream is not asked', async () => {
     upstream = await startFakeUpstream((_, response) => sayJson(response, chatAnswer('yours')))
     cwm = await startCwm(upstream.url, { connections: 1 })
-    const reading = new Promise<IncomingMessage>((resolve) => upstream.onRequest(resolve))
+    const asked: IncomingMessage[] = []
+    upstream.onRequest((incoming) => asked.push(incoming))
     const socket = await open(request(body, '/tokenize').slice(0, -5))
-    const { socket: connection } = await within('the request begins', reading)
-    const closed = new Promise((resolve) => connection.once('close', resolve))
 
     socket.destroy()
 
-    await within('the upstream connection closes', closed)
     await settled()
+    expect(asked.map(({ url }) => url)).not.toContain('/tokenize')
   })
 
   // Most clients that go away close() and are seen as half-closed until they are written to; waiting for that is a prefill for nobody.

@@ -60,14 +60,14 @@ describe('the line of a request', () => {
     },
   )
 
-  it('holds no more of a model name than a name has', async () => {
+  it('holds no name of a model that is not served, since that may be any text', async () => {
     const before = requestLines().length
-    const body = { model: 'm'.repeat(10_000), messages: [] }
+    const body = { model: 'a word of the prompt', messages: [] }
 
     await ask(app.url, '/v1/chat/completions', { body, headers: { authorization: 'Bearer key-of-acme' } })
     const line = await until('its line', () => requestLines()[before])
 
-    expect(String(line.model)).toBe('m'.repeat(128))
+    expect(line.model).toBe('other')
   })
 
   it('names nobody where no key is known', async () => {

@@ -61,8 +61,8 @@ const whoIs = (sender: Sender): string => credentialsOf(sender) + spelt(sender.h
 /** The user, as docs/isolation.md says: undefined where none is named. */
 function userIn({ headers, body }: Sender): string | undefined {
   const metadata = body.metadata as JsonObject | undefined
-  const named = body.safety_identifier ?? body.user ?? metadata?.user_id
-  const said = [headers['x-openwebui-user-id'], headers['x-litellm-end-user-id'], named]
+  const named = [body.safety_identifier, body.user, metadata?.user_id]
+  const said = [headers['x-openwebui-user-id'], headers['x-litellm-end-user-id'], ...named]
   return said.every((part) => part === undefined) ? undefined : JSON.stringify(said)
 }
 
