@@ -259,7 +259,7 @@ describe('on a fleet that is whole', () => {
   it('what a session left under its own lineage before a thaw is deleted too', async () => {
     await frozenSession(stack.url)
     await chat(stack.url, [user(prose(700, 'mine'))], { headers: { 'x-cwm-session': 'bob' } })
-    await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
+    await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob', replace: true })
 
     const { data } = await rest<{ data: DeletionJson[] }>(stack.url, 'GET', '/deletions')
 
