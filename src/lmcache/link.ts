@@ -72,13 +72,14 @@ export class LmcacheLink {
   }
 
   /**
-   * Probes the coordinator and each known server, and repeats the discovery if the result contradicts the last one.
-   * Never throws.
+   * Probes the coordinator and each known server, and repeats the discovery if the result contradicts the last one, or if that had
+   * warnings, which may be over. Never throws.
    */
   async health(): Promise<LmcacheHealth> {
     if (!this.configured) return { ok: null, pins: false, warnings: [], servers: [] }
     let link = await this.#openOrNot()
-    if (link !== undefined && (await this.#servers.differFrom(link.topology))) {
+    const wasWhole = link?.topology.warnings.length === 0
+    if (link !== undefined && ((await this.#servers.differFrom(link.topology)) || !wasWhole)) {
       this.doubt()
       link = await this.#openOrNot()
     }
