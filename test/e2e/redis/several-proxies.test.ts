@@ -75,7 +75,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     await settled(a.url, 'book')
     const before = await chat(b.url, [user('hello')], named('reader'))
 
-    const thawed = await thawByRest(a.url, 'book', { session_id: 'reader' })
+    const thawed = await thawByRest(a.url, 'book', { session_id: 'reader', replace: true })
     // Word of it is on its way, which takes less than the second for which a proxy believes what it has read.
     const turn = await until('the other stands behind the window', async () => {
       const got = await chat(b.url, [user('What is the code word?')], named('reader'))
