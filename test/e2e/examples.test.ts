@@ -7,7 +7,10 @@ import { type Stack, startStack } from '../support/stack.ts'
 
 const leftOut = await examplesLeftOut()
 
-describe('an example', () => {
+/** Two runs of a program, each of which starts anew. */
+const TWO_RUNS_MS = 120_000
+
+describe('an example', { timeout: TWO_RUNS_MS }, () => {
   let stack: Stack
   beforeAll(async () => {
     stack = await startStack()
