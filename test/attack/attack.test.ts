@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 
 const main = fileURLToPath(new URL('../../scripts/attack/main.mjs', import.meta.url))
-const BUILD_MS = 60_000
-const RUN_MS = 180_000
+const BUILD_MS = 240_000
+const RUN_MS = 300_000
 
 let built: BuiltCwm
 
