@@ -28,10 +28,22 @@ export function limitBytes(maxSize: number, setting?: string) {
 export async function readBody(c: Context<Bindings>, bodies: JsonBodies, asker: Asker, forMcp: boolean): Promise<void> {
   if (c.req.raw.body === null || !/^application\/json\b/i.test(c.req.header('content-type') ?? '')) return
   const bytes = Buffer.from(await c.req.raw.arrayBuffer())
+  if (bytes.length === 0 && !forMcp) {
+    withoutBody(c)
+    return
+  }
   const value = await parse(bytes, bodies, asker, forMcp)
   if (isObject(value)) bodies.checkMessages(value)
   if (forMcp) c.req.raw = new Request(c.req.raw, { body: bytes })
   else c.req.json = <T>() => Promise.resolve(value as unknown as T)
+}
+
+/** Many clients send the type of a body with every request, a DELETE too. Without it, a route takes the request as one without a body. */
+function withoutBody(c: Context<Bindings>): void {
+  const { url, method, headers, signal } = c.req.raw
+  const kept = new Headers(headers)
+  kept.delete('content-type')
+  c.req.raw = new Request(url, { method, headers: kept, signal })
 }
 
 async function parse(bytes: Buffer, bodies: JsonBodies, asker: Asker, forMcp: boolean): Promise<JsonValue | undefined> {

@@ -387,6 +387,30 @@ describe('a method that a path does not take', () => {
   })
 })
 
+describe('the type of a body that is not there', () => {
+  const json = { 'content-type': 'application/json' }
+
+  it.each([
+    ['GET', '/windows', 200, undefined],
+    ['DELETE', '/windows/nobody', 404, 'window_not_found'],
+    ['DELETE', '/sessions/nobody', 404, 'session_not_found'],
+  ])('is no fault: %s %s', async (method, path, status, code) => {
+    const got = await ask(stack.url, `/cwm/v1${path}`, { method, headers: json })
+
+    expect(got.status).toBe(status)
+    if (code !== undefined) expect(errorOf(got).code).toBe(code)
+  })
+
+  it.each([
+    ['POST', '/windows'],
+    ['POST', '/sessions/match'],
+  ])('does not excuse a route from the body that it needs: %s %s', async (method, path) => {
+    const got = await ask(stack.url, `/cwm/v1${path}`, { method, headers: json })
+
+    expect([got.status, errorOf(got).code]).toEqual([400, 'invalid_field'])
+  })
+})
+
 describe('pages of another origin', () => {
   it.each([
     ['another origin', { origin: 'http://evil.example' }, 403, 'origin'],
