@@ -40,12 +40,21 @@ const pass =
   (mode) =>
   ({ port, upstream }) =>
     node([here('pass.mjs'), String(port), upstream, mode])
-// BENCH_CWM: the main.js of another build.
-const builtCwm = process.env.BENCH_CWM ?? here('../../dist/cli/main.js')
-// As a user runs it: the build, SQLite, the default log.
-const cwm = ({ port, upstream, folder }) => {
-  const words = [builtCwm, 'serve', '--upstream', upstream, '--port', String(port)]
-  return node([...words, '--data-dir', join(folder, 'data')])
+/** As a user runs it: a build (the path of its main.js), SQLite, the default log. */
+const cwm =
+  (build) =>
+  ({ port, upstream, folder }) =>
+    node([build, 'serve', '--upstream', upstream, '--port', String(port), '--data-dir', join(folder, 'data')])
+
+const start = cwm(process.env.BENCH_CWM ?? here('../../dist/cli/main.js'))
+
+/** The build that `BENCH_BEFORE` names, in the same rounds: runs of one build differ by more than most changes cost. */
+const before = (build) => {
+  const started = { start: cwm(build) }
+  return [
+    { name: 'before-named', title: 'cwm before, named', session: 'named', ...started },
+    { name: 'before-prefix', title: 'cwm before, by prefix', session: 'prefix', ...started },
+  ]
 }
 
 /**
@@ -65,6 +74,7 @@ export const targets = [
   },
   { name: 'bare', title: 'node:http + undici', start: pass('bare') },
   { name: 'parse', title: 'the same with `JSON.parse`', start: pass('parse') },
-  { name: 'cwm-named', title: 'cwm, named', session: 'named', start: cwm },
-  { name: 'cwm-prefix', title: 'cwm, by prefix', session: 'prefix', start: cwm },
+  { name: 'cwm-named', title: 'cwm, named', session: 'named', start },
+  { name: 'cwm-prefix', title: 'cwm, by prefix', session: 'prefix', start },
+  ...(process.env.BENCH_BEFORE === undefined ? [] : before(process.env.BENCH_BEFORE)),
 ]
