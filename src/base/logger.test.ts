@@ -57,6 +57,19 @@ describe('createLogger', () => {
     expect(JSON.stringify(line)).not.toContain('"S"')
   })
 
+  it('writes a request as it writes all else, without what has no value', async () => {
+    const [line, warned] = await lines(`
+      const fields = { request: 'a"b\\u2028', method: 'POST', route: '/v1/x', status: 200, ms: 1.5, tenant: undefined, model: 'm\\n' }
+      for (const level of ['info', 'warn']) createLogger(level).request(fields)
+      createLogger('warn').warn({}, 'after')`)
+
+    expect(line).toEqual({
+      ...{ level: 'info', time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/), msg: 'request' },
+      ...{ request: 'a"b\u2028', method: 'POST', route: '/v1/x', status: 200, ms: 1.5, model: 'm\n' },
+    })
+    expect(warned?.msg).toBe('after')
+  })
+
   it('tells of an error its code, message and cause, and none of its properties', async () => {
     const [line] = await lines(`
       const cause = Object.assign(new Error('inner'), { code: 'ECONNREFUSED', headers: { authorization: 'S' } })

@@ -66,29 +66,21 @@ export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage
   const modelLabel = metrics.modelLabel(note.model)
   metrics.requests.inc(note.route, String(status), modelLabel)
   metrics.requestSeconds.observe(note.route, ms / 1000, modelLabel)
-  const { requestId, route, session, ttftMs, promptTokens, cachedTokens } = note
-  const tenant = note.caller?.tenant
-  const key = note.caller?.actor
-  // A name that no model has may be any text of the client's: the log gets the label, which is `other` then.
-  const model = modelLabel === '' ? undefined : modelLabel
-  const code = note.code?.toLowerCase()
-  const { method } = request
-  log.info(
-    {
-      request: requestId,
-      method,
-      route,
-      status,
-      ms,
-      tenant,
-      key,
-      model,
-      session,
-      code,
-      ttftMs,
-      promptTokens,
-      cachedTokens,
-    },
-    'request',
-  )
+  const { requestId, route, session, ttftMs, promptTokens, cachedTokens, caller } = note
+  log.request({
+    request: requestId,
+    method: request.method,
+    route,
+    status,
+    ms,
+    tenant: caller?.tenant,
+    key: caller?.actor,
+    // A name that no model has may be any text of the client's: the log gets the label, which is `other` then.
+    model: modelLabel === '' ? undefined : modelLabel,
+    session,
+    code: note.code?.toLowerCase(),
+    ttftMs,
+    promptTokens,
+    cachedTokens,
+  })
 }
