@@ -55,7 +55,8 @@ export interface TurnTrace {
   readonly boundaries: readonly Boundary[]
   /**
    * How many boundaries of each rank a session keeps; older ones are dropped. A turn that leaves one of a rank above 0 extends the expiry
-   * of all the session's boundaries above rank 0, because the conversation behind them continues.
+   * of all the session's boundaries above rank 0, because the conversation behind them continues. A store may leave out an extension by
+   * less than a thirty-second of their time.
    */
   readonly keepBoundaries: number
   /** It need not be written at once: it may go with the turns of others, some milliseconds later. */
