@@ -9,16 +9,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rulesOf } from '../dist/dialects/index.js'
-import { chainOf } from '../dist/sessions/chain.js'
+import { chainOf } from '../dist/identity/chain.js'
+import { KnownSizes } from '../dist/near-limit/sizes.js'
 import { NewestSessions } from '../dist/sessions/newest.js'
-import { KnownSizes } from '../dist/sessions/sizes.js'
 import { SessionTracker } from '../dist/sessions/tracker.js'
-import { openSqliteStore } from '../dist/store/sqlite.js'
+import { openSqliteStore } from '../dist/store/sqlite/sqlite.js'
 
 const MIB = 1024 * 1024
 const BOUND = 64 * MIB
 const DAY = 24 * 3_600_000
-/** The shares that src/app.ts gives of the default of `tracking_bytes`. */
+/** The shares that src/compose/app.ts gives of the default of `tracking_bytes`. */
 const DEFAULT = { maxSessionBytes: 40 * MIB, maxHistoryBytes: 16 * MIB }
 const sessionCount = Math.round(1_000_000 * Number(process.env.CWM_BENCH_SCALE ?? 1))
 const inFlight = 1_000

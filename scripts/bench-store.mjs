@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openRedisStore } from '../dist/store/redis.js'
-import { openSqliteStore } from '../dist/store/sqlite.js'
+import { openRedisStore } from '../dist/store/redis/redis.js'
+import { openSqliteStore } from '../dist/store/sqlite/sqlite.js'
 
 const LIST_MS = 5
 const SHOW_MS = 2

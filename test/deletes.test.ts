@@ -1,9 +1,9 @@
 // Deletes on a fleet that is not whole: what stays behind must be counted, and what cannot be known must be said.
 
 import { afterEach, expect, it } from 'vitest'
-import { LmcacheClient } from '../src/lmcache/client.ts'
-import { discoverLmcache } from '../src/lmcache/discover.ts'
-import type { Sequence } from '../src/lmcache/sequence.ts'
+import { LmcacheClient } from '../src/kv/lmcache/client.ts'
+import { discoverLmcache } from '../src/kv/lmcache/discover.ts'
+import type { Sequence } from '../src/kv/lmcache/sequence.ts'
 import { type Sim, type SimOptions, startSim } from '../src/sim/index.ts'
 import { until } from './support/deadline.ts'
 import { recorded } from './support/recorded.ts'

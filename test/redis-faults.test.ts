@@ -3,9 +3,9 @@
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../src/base/logger.ts'
-import type { Store } from '../src/base/store.ts'
-import { aSession, aWindow, someContent } from '../src/store/contract/sample-records.ts'
-import { openRedisStore, type RedisOptions } from '../src/store/redis.ts'
+import { openRedisStore, type RedisOptions } from '../src/store/redis/redis.ts'
+import type { Store } from '../src/store/store.ts'
+import { aSession, aWindow, someContent } from './contracts/store/sample-records.ts'
 import { until, within } from './support/deadline.ts'
 import { RedisServer, skipsRedis } from './support/redis-server.ts'
 

@@ -3,11 +3,11 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionRecord } from '../src/base/records.ts'
-import type { Store } from '../src/base/store.ts'
 import type { LiveSession } from '../src/sessions/live-session.ts'
 import type { Opener } from '../src/sessions/new-sessions.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
-import { openSqliteStore } from '../src/store/sqlite.ts'
+import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
+import type { Store } from '../src/store/store.ts'
 
 const AT = 1_000_000
 let store: Store

@@ -3,11 +3,11 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { CwmError } from '../src/base/errors.ts'
 import type { DeletionRecord, SessionRecord } from '../src/base/records.ts'
-import type { Store, StoreChange } from '../src/base/store.ts'
 import { rulesOf } from '../src/dialects/index.ts'
-import { chainOf } from '../src/sessions/chain.ts'
+import { chainOf } from '../src/identity/chain.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
-import { openSqliteStore } from '../src/store/sqlite.ts'
+import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
+import type { Store, StoreChange } from '../src/store/store.ts'
 
 const AT = 1_000_000
 const opener = { tenant: 't', isolation: 'session', user: undefined } as const

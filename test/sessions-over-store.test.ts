@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { JsonValue } from '../src/base/json.ts'
-import type { Store } from '../src/base/store.ts'
 import { rulesOf } from '../src/dialects/index.ts'
-import { chainOf } from '../src/sessions/chain.ts'
+import { chainOf } from '../src/identity/chain.ts'
 import type { LiveSession } from '../src/sessions/live-session.ts'
 import type { Opener } from '../src/sessions/new-sessions.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
-import { openSqliteStore } from '../src/store/sqlite.ts'
+import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
+import type { Store } from '../src/store/store.ts'
 
 const DAY = 24 * 3_600_000
 const closers: (() => Promise<void>)[] = []

@@ -6,7 +6,7 @@ import { Pool } from 'undici'
 
 const [port, upstream, mode] = process.argv.slice(2)
 const parses = mode === 'parse'
-// As cwm's own: src/upstream/upstream.ts.
+// As cwm's own: src/engines/upstream.ts.
 const pool = new Pool(upstream, { connections: 512, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 })
 
 const ONE_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length'])

@@ -4,11 +4,11 @@ import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono, z } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
 import type { AuditEntry, TenantUsage } from '../base/records.ts'
-import type { Page, PageRequest, Store } from '../base/store.ts'
 import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
-import type { Choices } from '../sessions/choices.ts'
-import type { Tenants } from '../sessions/tenants.ts'
-import type { Timeline } from '../sessions/timeline.ts'
+import type { Timeline } from '../journal/timeline.ts'
+import type { Page, PageRequest, Store } from '../store/store.ts'
+import type { Choices } from '../tenants/choices.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import {
   type auditEntrySchema,
   chooseNearLimit,

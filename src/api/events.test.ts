@@ -9,7 +9,7 @@ import { expect, it } from 'vitest'
 import { until } from '../../test/support/deadline.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
-import { EventLog, type EventLogParts } from '../sessions/events.ts'
+import { EventLog, type EventLogParts } from '../journal/events.ts'
 import type { Bindings } from './bindings.ts'
 import { mountEvents } from './events.ts'
 

@@ -10,7 +10,7 @@ import type {
   TierCounts,
   WindowRecord,
 } from '../base/records.ts'
-import { cutTag } from '../context/rollover.ts'
+import { cutTag } from '../limits/rollover.ts'
 import type { Erasure } from '../windows/erase.ts'
 import type { WindowView } from '../windows/windows.ts'
 

@@ -5,9 +5,9 @@ import { access, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { CwmError } from '../base/errors.ts'
 import { silentLogger } from '../base/logger.ts'
+import { openStore } from '../compose/open-store.ts'
 import type { Settings } from '../config/schema.ts'
 import { type Finding, failed, ok, skipped, warning } from '../doctor/finding.ts'
-import { openStore } from '../open-store.ts'
 
 /** Opens the store as `cwm serve` would, and closes it again. */
 export async function findStore(settings: Settings): Promise<Finding> {

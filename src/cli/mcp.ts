@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { CallRest } from '../base/call-rest.ts'
 import { parseJson } from '../base/json.ts'
-import { version } from '../version.ts'
+import { version } from '../base/version.ts'
 import { faultAsText } from './client/command.ts'
 import {
   type ConnectionOptions,

@@ -2,9 +2,9 @@
 
 import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
+import { version } from '../base/version.ts'
 import { SettingsError, variableOf } from '../config/load.ts'
 import { defaultOf, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
-import { version } from '../version.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'

@@ -1,7 +1,7 @@
 // `cwm serve`: runs until it is told to stop, in whichever phase it is.
 
-import { type App, startApp } from '../app.ts'
 import { CwmError } from '../base/errors.ts'
+import { type App, startApp } from '../compose/app.ts'
 import { loadSettings, unknownVariables } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
 import { exitCodes } from './client/command.ts'

@@ -1,7 +1,7 @@
 // From settings to what rooms take: the policy of each tenant, and the one of tenants that are not listed.
 
 import type { TenantPolicy } from '../base/tenants.ts'
-import type { TenantEntry } from '../sessions/tenants.ts'
+import type { TenantEntry } from '../tenants/tenants.ts'
 import type { Settings } from './schema.ts'
 import type { TenantSetting } from './tenants.ts'
 

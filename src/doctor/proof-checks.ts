@@ -1,8 +1,8 @@
 // Live proofs on LMCache: that the probe's KV was stored, is found under its own salt only, comes back, can be pinned and deleted.
 
 import { setTimeout as after } from 'node:timers/promises'
-import type { Link } from '../lmcache/link.ts'
-import type { Sequence } from '../lmcache/sequence.ts'
+import type { Link } from '../kv/lmcache/link.ts'
+import type { Sequence } from '../kv/lmcache/sequence.ts'
 import type { Check } from './check.ts'
 import { cutDifferently, type Facts } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'

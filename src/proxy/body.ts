@@ -3,12 +3,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import type { HeldBody } from '../admission/body-budget.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
 import { nextRoundAfter } from '../base/next-round.ts'
-import type { HeldBody } from './body-budget.ts'
 
 const decoders = {
   gzip: createGunzip,

@@ -5,7 +5,7 @@ import { endAfterRequest } from '../base/end-after-request.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { Dialect } from '../base/records.ts'
 import { errorBody, errorEvent } from '../dialects/errors.ts'
-import type { AnswerControl } from '../upstream/upstream.ts'
+import type { AnswerControl } from '../engines/upstream.ts'
 import { hasBody } from './body.ts'
 
 /** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */

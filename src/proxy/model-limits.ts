@@ -2,8 +2,8 @@
 // came; whatever is not such an answer passes as it is.
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
-import type { AnswerControl, AnswerSink } from '../upstream/upstream.ts'
-import { itemsOf, RawObject, type Span } from './raw-json.ts'
+import { itemsOf, RawObject, type Span } from '../dialects/raw-json.ts'
+import type { AnswerControl, AnswerSink } from '../engines/upstream.ts'
 
 /**
  * Given the models of one answer, returns what to show for each of them: the tokens that turns are held to, or undefined where its

@@ -2,7 +2,7 @@
 // context limit, as in the list that others get.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import type { UpstreamAnswer } from '../upstream/json.ts'
+import type { UpstreamAnswer } from '../engines/json.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { InputLimits } from './model-limits.ts'
 

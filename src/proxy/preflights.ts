@@ -3,12 +3,12 @@
 
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import { retryAfter } from '../admission/admission.ts'
+import type { Closing } from '../admission/departure.ts'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
-import { retryAfter } from './admission.ts'
+import { exposedHeaders } from '../identity/control-headers.ts'
 import { hasBody } from './body.ts'
-import type { Closing } from './departure.ts'
-import { exposedHeaders } from './headers.ts'
 
 const MAX_ORIGINS = 100
 /** No scheme, host name and port are longer. */

@@ -1,6 +1,9 @@
 // The hot path: a request in, one dispatch, an answer out, and what is remembered of it. Works on Node's own request and response.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Admission } from '../admission/admission.ts'
+import type { BodyBudget, HeldBody } from '../admission/body-budget.ts'
+import { closed, departureOf } from '../admission/departure.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
@@ -8,27 +11,26 @@ import type { Metrics } from '../base/metrics.ts'
 import type { Dialect } from '../base/records.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { rulesOf } from '../dialects/index.ts'
-import type { Choices } from '../sessions/choices.ts'
+import { RawObject } from '../dialects/raw-json.ts'
+import type { OutgoingOptions } from '../engines/headers.ts'
+import { checkControl, checkPage, contextHeader, readControlHeaders } from '../identity/control-headers.ts'
+import type { Timeline } from '../journal/timeline.ts'
+import { overflowOf } from '../near-limit/overflow.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
-import type { Timeline } from '../sessions/timeline.ts'
-import type { OutgoingOptions } from '../upstream/headers.ts'
+import type { Choices } from '../tenants/choices.ts'
+import { setEngineSession } from '../turn/engine-session.ts'
+import { checkFields, isTruthy, previousResponseOf } from '../turn/guard.ts'
+import { prepareTurn, type TurnParts } from '../turn/turn.ts'
+import { type MemoryParts, TurnMemory } from '../turn/turn-memory.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
 import type { Windows } from '../windows/windows.ts'
-import type { Admission } from './admission.ts'
 import { type BodyLimits, hasBody, type ReadBody, readJson, readWhole } from './body.ts'
-import type { BodyBudget, HeldBody } from './body-budget.ts'
 import { ClientResponse } from './client-response.ts'
-import { closed, departureOf } from './departure.ts'
 import { Dispatcher, type DispatchOptions, type DispatchParts, sessionEnded } from './dispatch.ts'
-import { setEngineSession } from './engine-session.ts'
-import { checkFields, isTruthy, previousResponseOf } from './guard.ts'
-import { checkControl, checkPage, contextHeader, readControlHeaders } from './headers.ts'
 import { askedWhole, asksForModels } from './model-limits.ts'
 import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
-import { overflowOf } from './overflow.ts'
 import { type OwnModelsParts, sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
-import { RawObject } from './raw-json.ts'
 import {
   matchRoute,
   type PlainRoute,
@@ -37,8 +39,6 @@ import {
   type SaltedRoute,
   type StoredRoute,
 } from './routes.ts'
-import { prepareTurn, type TurnParts } from './turn.ts'
-import { type MemoryParts, TurnMemory } from './turn-memory.ts'
 
 export interface ProxyOptions extends BodyLimits, DispatchOptions {
   readonly routes: RouteLists

@@ -3,7 +3,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
-import type { BoundaryHit, Store } from '../base/store.ts'
+import type { BoundaryHit, Store } from '../store/store.ts'
 import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
 
 export interface HistoriesOptions {

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { randomId } from '../base/ids.ts'
 import type { Sharing } from '../base/records.ts'
-import type { Store } from '../base/store.ts'
 import type { Isolation } from '../base/tenants.ts'
+import type { Store } from '../store/store.ts'
 import { ENTRY_BYTES, textBytes } from './weights.ts'
 
 /** Retired lineages remembered here, bytes; 20,000 and more: more than can be in use between two questions to the store. */

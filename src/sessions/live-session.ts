@@ -2,7 +2,7 @@
 
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
-import type { ReplyBoundary } from './chain.ts'
+import type { ReplyBoundary } from '../identity/chain.ts'
 import { valueBytes } from './weights.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { scopeOf } from '../identity/scope.ts'
 import { NewestSessions } from './newest.ts'
-import { scopeOf } from './scope.ts'
 
 const chat = scopeOf('t', 'chat', { 'x-openwebui-chat-id': 'c1' }, {})
 

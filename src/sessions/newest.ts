@@ -2,7 +2,7 @@
 // In this process alone, and bounded: it serves an explanation, never the choice of a session.
 
 import { LRUCache } from 'lru-cache'
-import { isNarrowed } from './scope.ts'
+import { isNarrowed } from '../identity/scope.ts'
 import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
 
 /** Apps ask for titles, tags and questions beside each turn, each in a session of its own. */

@@ -1,7 +1,7 @@
 // Recognizes first turns that are sent again (a regeneration, or an SDK's retry). They contain no reply to recognize, and strangers may send
 // the same words. If a known client's own conversation id comes with the same words, it is the same session.
 
-import type { ReplyBoundary } from './chain.ts'
+import type { ReplyBoundary } from '../identity/chain.ts'
 import type { LiveSession } from './live-session.ts'
 import type { Opener } from './new-sessions.ts'
 import type { PrefixMatch } from './prefix-search.ts'

@@ -1,6 +1,6 @@
 // Whose session a history belongs to, by the longest part of it that somebody was delivered.
 
-import { behindWindowMark, type Chain } from './chain.ts'
+import { behindWindowMark, type Chain } from '../identity/chain.ts'
 import type { Histories } from './histories.ts'
 import type { LiveSession } from './live-session.ts'
 

@@ -6,7 +6,7 @@ import { sessionKey } from '../base/ids.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Dialect } from '../base/records.ts'
-import type { RetainedPrompt, Store } from '../base/store.ts'
+import type { RetainedPrompt, Store } from '../store/store.ts'
 import { valueBytes } from './weights.ts'
 
 /** A finished turn as it went to the upstream. The body holds the salt: it is parsed for its prompt and never shown. */

@@ -1,5 +1,5 @@
 // A simulated vLLM with LMCache and its coordinator, over real sockets: for `cwm demo`, and for tests that need speed or
-// faults. What it answers is held to the real servers by test/contract.
+// faults. What it answers is held to the real servers by test/contracts/engine.
 
 import { coordinatorRoutes } from './coordinator-routes.ts'
 import { Directory } from './directory.ts'

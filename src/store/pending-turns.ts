@@ -3,7 +3,7 @@
 
 import { sessionKey } from '../base/ids.ts'
 import type { SessionRecord } from '../base/records.ts'
-import type { SaveOutcome, TurnTrace } from '../base/store.ts'
+import type { SaveOutcome, TurnTrace } from './store.ts'
 
 /** More sessions than this are not kept waiting. */
 const MAX_WAITING = 1_000

@@ -1,7 +1,7 @@
 // What both stores say of a window's record: when its name is free, and by what lists are sorted.
 
 import type { WindowRecord } from '../base/records.ts'
-import type { WindowQuery } from '../base/store.ts'
+import type { WindowQuery } from './store.ts'
 
 /** Whether LMCache's coordinator may count a pin of it. */
 export function mayHoldPin({ pin }: WindowRecord): boolean {

@@ -1,7 +1,7 @@
 // Work that one process at a time may do where several share a store: what another proxy has under way is not abandoned, and a pin
 // that two would give back at once would be somebody else's. A process that dies is free of its work half a minute later.
 
-import type { Store } from '../base/store.ts'
+import type { Store } from '../store/store.ts'
 
 const HELD_MS = 30_000
 const RENEW_MS = 10_000

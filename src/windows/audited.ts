@@ -4,8 +4,8 @@
 import { toCwmError } from '../base/errors.ts'
 import type { CwmEvent, EventSink } from '../base/events.ts'
 import type { AuditEntry, DeletionRecord, ThawReceipt, WindowRecord } from '../base/records.ts'
-import type { AuditNote } from '../sessions/audit.ts'
-import type { CallOptions } from '../upstream/engine.ts'
+import type { CallOptions } from '../engines/engine.ts'
+import type { AuditNote } from '../journal/audit.ts'
 
 /** Credentials, patience, and who asks. */
 export interface OperationOptions extends CallOptions {

@@ -9,8 +9,8 @@ import { sessionKey } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { SessionRecord } from '../base/records.ts'
+import type { CallOptions } from '../engines/engine.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
-import type { CallOptions } from '../upstream/engine.ts'
 import type { Windows } from './windows.ts'
 
 export interface AutoThawParts {

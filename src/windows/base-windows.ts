@@ -4,9 +4,9 @@ import { LRUCache } from 'lru-cache'
 import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { Prompt, ThawReceipt, WindowRecord } from '../base/records.ts'
-import type { Store } from '../base/store.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
+import type { Store } from '../store/store.ts'
 import { checksumOf } from './checksum.ts'
 
 /** A frozen window, ready to be put before a request. */

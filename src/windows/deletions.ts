@@ -4,7 +4,7 @@
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
-import type { Page, PageRequest } from '../base/store.ts'
+import type { Page, PageRequest } from '../store/store.ts'
 import { alone, workOn } from './alone.ts'
 import { audited, deletionOutcome } from './audited.ts'
 import { notFound } from './base-windows.ts'

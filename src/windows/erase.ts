@@ -2,8 +2,8 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { DeletionRecord, WindowRecord } from '../base/records.ts'
-import type { Audit } from '../sessions/audit.ts'
-import type { EventLog } from '../sessions/events.ts'
+import type { Audit } from '../journal/audit.ts'
+import type { EventLog } from '../journal/events.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 

@@ -3,7 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
-import type { CallOptions } from '../upstream/engine.ts'
+import type { CallOptions } from '../engines/engine.ts'
 import type { WindowParts } from './parts.ts'
 
 /** Characters per token beyond which vLLM 0.32 does not tokenize a chat either. */

@@ -4,7 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { asText, firstMediaAt } from '../dialects/media.ts'
-import type { CallOptions, Engine } from '../upstream/engine.ts'
+import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { PromptOfTurn } from './parts.ts'
 
 /** Two user turns that share no first character, so that what their prompts share is not of the probes' making. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { SessionRecord } from '../base/records.ts'
-import type { Store } from '../base/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Deletions } from './deletions.ts'
 import { endIdleSessions } from './idle.ts'
 

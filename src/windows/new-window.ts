@@ -3,8 +3,8 @@
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { WindowOrigin, WindowRecord } from '../base/records.ts'
-import type { ReserveOutcome } from '../base/store.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
+import type { ReserveOutcome } from '../store/store.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
 
 /** What a client says of a window: for people and for lists, without meaning to cwm. */

@@ -1,4 +1,4 @@
-// What the windows are built from. app.ts hands it in; nothing here is made by windows/ itself.
+// What the windows are built from. compose/app.ts hands it in; nothing here is made by windows/ itself.
 
 import type { Now } from '../base/clock.ts'
 import type { EventSink } from '../base/events.ts'
@@ -6,13 +6,13 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { KvSpace, Prompt, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
-import type { Store } from '../base/store.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
-import type { LmcacheLink } from '../lmcache/link.ts'
+import type { Engine } from '../engines/engine.ts'
+import type { EngineModels } from '../engines/models.ts'
+import type { LmcacheLink } from '../kv/lmcache/link.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
-import type { Engine } from '../upstream/engine.ts'
-import type { EngineModels } from '../upstream/models.ts'
+import type { Store } from '../store/store.ts'
 import type { AuditLog } from './audited.ts'
 import type { SaltQuotas } from './quotas.ts'
 

@@ -2,7 +2,7 @@
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
-import type { Link } from '../lmcache/link.ts'
+import type { Link } from '../kv/lmcache/link.ts'
 import type { WindowParts } from './parts.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 

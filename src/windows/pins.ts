@@ -4,7 +4,7 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { ChunkKeys, PinState, WindowRecord } from '../base/records.ts'
-import type { Link } from '../lmcache/link.ts'
+import type { Link } from '../kv/lmcache/link.ts'
 import { type SaltSpace, sameSalt, type WindowParts } from './parts.ts'
 
 type PinParts = Pick<WindowParts, 'store' | 'saltOf'>

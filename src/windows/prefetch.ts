@@ -1,7 +1,7 @@
 // Brings a window nearer: its chunks from behind LMCache into its memory.
 
 import { CwmError } from '../base/errors.ts'
-import type { CallOptions } from '../upstream/engine.ts'
+import type { CallOptions } from '../engines/engine.ts'
 import type { BaseWindow } from './base-windows.ts'
 import type { WindowParts } from './parts.ts'
 

@@ -3,9 +3,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import type { Durability, TierCounts } from '../base/records.ts'
-import type { Link } from '../lmcache/link.ts'
-import type { LookupResult } from '../lmcache/lookup.ts'
-import type { Sequence } from '../lmcache/sequence.ts'
+import type { Link } from '../kv/lmcache/link.ts'
+import type { LookupResult } from '../kv/lmcache/lookup.ts'
+import type { Sequence } from '../kv/lmcache/sequence.ts'
 
 export interface Presence {
   readonly durability: Exclude<Durability, 'text'>

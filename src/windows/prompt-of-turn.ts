@@ -1,9 +1,9 @@
 // The prompt of a finished turn, from the bytes that went to the upstream and the reply that came back.
 
 import { isObject, type JsonValue, parseJson } from '../base/json.ts'
-import type { RetainedPrompt } from '../base/store.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
+import type { RetainedPrompt } from '../store/store.ts'
 import type { PromptOfTurn } from './parts.ts'
 
 /**

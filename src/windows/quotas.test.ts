@@ -2,7 +2,7 @@
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import type { Link } from '../lmcache/link.ts'
+import type { Link } from '../kv/lmcache/link.ts'
 import { type QuotaParts, SaltQuotas } from './quotas.ts'
 
 interface Setup {

@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Link, LmcacheLink } from '../lmcache/link.ts'
+import type { Link, LmcacheLink } from '../kv/lmcache/link.ts'
 
 export interface QuotaParts {
   readonly lmcache: Pick<LmcacheLink, 'configured' | 'open'>

@@ -3,7 +3,7 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { ChunkKeys, WindowRecord } from '../base/records.ts'
-import type { Link } from '../lmcache/link.ts'
+import type { Link } from '../kv/lmcache/link.ts'
 import { alone, workOn } from './alone.ts'
 import { freezeEvent } from './audited.ts'
 import { freezeReserved } from './freeze.ts'

@@ -4,7 +4,7 @@
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import type { CallOptions } from '../upstream/engine.ts'
+import type { CallOptions } from '../engines/engine.ts'
 import { type BaseWindow, notFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import { noteThaw, prepareToWarm } from './keep-alive.ts'

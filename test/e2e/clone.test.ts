@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/logger.ts'
-import { openSqliteStore } from '../../src/store/sqlite.ts'
+import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import { errorOf } from '../support/client.ts'
 import { assistant, chat, prose, system, user } from '../support/conversation.ts'
 import { call, rest } from '../support/rest.ts'

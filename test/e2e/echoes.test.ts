@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { isObject, type JsonObject, type JsonValue } from '../../src/base/json.ts'
 import type { Dialect } from '../../src/base/records.ts'
 import { rulesOf } from '../../src/dialects/index.ts'
-import { type Chain, chainOf } from '../../src/sessions/chain.ts'
-import { scopeOf } from '../../src/sessions/scope.ts'
+import { type Chain, chainOf } from '../../src/identity/chain.ts'
+import { scopeOf } from '../../src/identity/scope.ts'
 import { decodeJsonEvents } from '../../src/sse/decode.ts'
 
 interface Exchange {

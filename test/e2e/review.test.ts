@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/logger.ts'
-import { openSqliteStore } from '../../src/store/sqlite.ts'
+import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import { ask, errorOf } from '../support/client.ts'
 import { askChat, chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'

@@ -1,5 +1,5 @@
 // What leaves cwm of any body: the bytes that came, with the salt put in, and with `stream_options` where the usage of a stream is asked for.
-// The splice alone is tried in src/proxy/raw-json.test.ts; here it is all that stands between a client and the engine.
+// The splice alone is tried in src/dialects/raw-json.test.ts; here it is all that stands between a client and the engine.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

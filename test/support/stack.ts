@@ -3,8 +3,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type App, startApp } from '../../src/app.ts'
 import { silentLogger } from '../../src/base/logger.ts'
+import { type App, startApp } from '../../src/compose/app.ts'
 import { type Settings, settingsSchema } from '../../src/config/schema.ts'
 import { type Sim, type SimOptions, startSim } from '../../src/sim/index.ts'
 

@@ -1,0 +1,386 @@
+// Wires everything once: from settings to a running cwm, and back to nothing in order.
+
+import { getRequestListener } from '@hono/node-server'
+import { Admission } from '../admission/admission.ts'
+import { BodyBudget } from '../admission/body-budget.ts'
+import { createApi } from '../api/api.ts'
+import type { Bindings } from '../api/bindings.ts'
+import { callInProcess } from '../api/in-process.ts'
+import { openApiText } from '../api/openapi.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
+import { JsonBodies } from '../base/json-bodies.ts'
+import type { Logger } from '../base/logger.ts'
+import { createMetrics } from '../base/metrics.ts'
+import { version } from '../base/version.ts'
+import { policiesOf } from '../config/policies.ts'
+import type { Settings } from '../config/schema.ts'
+import { createDashboard } from '../dashboard/dashboard.tsx'
+import { Engine } from '../engines/engine.ts'
+import { incomingHeaders, outgoingHeaders } from '../engines/headers.ts'
+import { EngineModels } from '../engines/models.ts'
+import { TokenScales } from '../engines/token-scale.ts'
+import { behindWindowMark, chainOf } from '../identity/chain.ts'
+import { conversationIdOf } from '../identity/known-clients.ts'
+import { scopeOf } from '../identity/scope.ts'
+import { userOf } from '../identity/user.ts'
+import { Audit } from '../journal/audit.ts'
+import { EventLog } from '../journal/events.ts'
+import { BUCKET_MS, Timeline } from '../journal/timeline.ts'
+import { LmcacheLink } from '../kv/lmcache/link.ts'
+import { createMcp } from '../mcp/http.ts'
+import { AutoBudget } from '../near-limit/auto-budget.ts'
+import { AutoFreezer } from '../near-limit/auto-freeze.ts'
+import { BlockScales } from '../near-limit/block-scales.ts'
+import { CutFreezer } from '../near-limit/cut-freeze.ts'
+import { OwnFreezes } from '../near-limit/own-freezes.ts'
+import { KnownSizes } from '../near-limit/sizes.ts'
+import { Heartbeats } from '../proxy/heartbeats.ts'
+import { ProxyHandler } from '../proxy/proxy.ts'
+import { defaultRoutes } from '../proxy/routes.ts'
+import { HealthCheck } from '../server/health.ts'
+import { ReadinessCheck } from '../server/readiness.ts'
+import { listen } from '../server/server.ts'
+import { stopInOrder } from '../server/stop.ts'
+import { Lineages } from '../sessions/lineages.ts'
+import { NewestSessions } from '../sessions/newest.ts'
+import { RecentCalls } from '../sessions/recent-calls.ts'
+import { RetainedTurns } from '../sessions/retained.ts'
+import { SessionTracker } from '../sessions/tracker.ts'
+import { Callers } from '../tenants/callers.ts'
+import { Choices } from '../tenants/choices.ts'
+import { Tenants } from '../tenants/tenants.ts'
+import { BreakFinder } from '../turn/break-finder.ts'
+import { StoredResponses } from '../turn/stored-responses.ts'
+import { AutoThaw } from '../windows/auto-thaw.ts'
+import { Deletions } from '../windows/deletions.ts'
+import { endIdleSessions } from '../windows/idle.ts'
+import { leaveBehind } from '../windows/orders.ts'
+import type { DeletionParts, WindowParts } from '../windows/parts.ts'
+import { retainedPrompt } from '../windows/prompt-of-turn.ts'
+import { SaltQuotas } from '../windows/quotas.ts'
+import { Reconciler } from '../windows/reconcile.ts'
+import { Windows } from '../windows/windows.ts'
+import { every } from './background.ts'
+import { discoverUpstream } from './discovery.ts'
+import { openStore } from './open-store.ts'
+import { openUpstream } from './open-upstream.ts'
+import { TotalUsage } from './total-usage.ts'
+
+export interface App {
+  readonly url: string
+  /** What was found at start, a line each, for whoever started it. */
+  readonly findings: readonly string[]
+  /** Lets answers and freezes under way end for `drain_ms`, then ends everything and writes all that is to be written. */
+  close(): Promise<void>
+}
+
+/** A warm call prefills a whole window. */
+const WARM_DEADLINE_MS = 1_800_000
+/** LMCache answers in a tenth of a second, or has trouble of its own. */
+const AUTO_THAW_WAIT_MS = 2_000
+const SWEEP_INTERVAL_MS = 60_000
+const DROPPED_PER_SWEEP = 10_000
+/** Each look reads a Redis store through, and only a proxy that still has the key before can have left something since the last. */
+const RESEAL_INTERVAL_MS = 600_000
+const RESEALED_AT_ONCE = 100
+
+/** Discovery may wait for many seconds for an engine that does not answer. */
+async function unlessStopped<T>(work: Promise<T>, stop: AbortSignal | undefined): Promise<T> {
+  if (stop === undefined) return await work
+  return await new Promise<T>((resolve, reject) => {
+    const end = () => reject(new CwmError('SHUTTING_DOWN', 'cwm was stopped while it started'))
+    if (stop.aborted) end()
+    else stop.addEventListener('abort', end, { once: true })
+    work.then(resolve, reject).finally(() => stop.removeEventListener('abort', end))
+  })
+}
+
+/** What of `tracking_bytes` goes to what, by what is missed most: a session that is not in memory is read from the store. */
+function sharesOf(bytes: number) {
+  const part = Math.floor(bytes / 16)
+  return { sessions: 10 * part, histories: 4 * part, sizes: part, newest: part }
+}
+
+/**
+ * Starts cwm. Throws `CONFIG` for what an operator must mend, with the words to do it, and `SHUTTING_DOWN` once the signal aborts, with
+ * everything closed again.
+ */
+export async function startApp(settings: Settings, log: Logger, stop?: AbortSignal): Promise<App> {
+  const now = () => Date.now()
+  const { store, deriver, finding, close: closeStore } = await openStore(settings, log)
+  const closers: (() => Promise<void> | void)[] = [closeStore]
+  const closeAll = async () => {
+    for (const close of closers.reverse()) {
+      // What cannot be closed keeps nothing else open, the store least of all.
+      try {
+        await close()
+      } catch (thrown) {
+        log.error({ err: toCwmError(thrown) }, 'something did not close as it should')
+      }
+    }
+  }
+  try {
+    const metrics = createMetrics((model) => models.isServed(model))
+    metrics.build.set({ version, node: process.versions.node }, 1)
+    const totalUsage = new TotalUsage(store, now)
+    metrics.watchUsage(() => totalUsage.read())
+    const upstream = openUpstream(settings, { metrics, log, now })
+    closers.push(() => upstream.close())
+    const models = new EngineModels(upstream, now, settings.limits)
+    const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
+    closers.push(() => audit.settle())
+    const events = new EventLog({ store, metrics, log, now, keep: settings.events_keep })
+    closers.push(() => events.settle())
+    const lmcache = new LmcacheLink({
+      coordinatorUrl: settings.coordinator,
+      lmcacheUrl: settings.lmcache,
+      timeoutMs: settings.lmcache_timeout_ms,
+      now,
+      log,
+    })
+    const tracking = sharesOf(settings.tracking_bytes)
+    const sessions = new SessionTracker({
+      store,
+      now,
+      maxSessionBytes: tracking.sessions,
+      maxHistoryBytes: tracking.histories,
+      boundaryTtlMs: settings.boundary_ttl_ms,
+      responseTtlMs: settings.response_ttl_ms,
+      onLate: (session) => {
+        leaveBehind({ store, now }, session).catch((thrown: unknown) => {
+          log.error({ session: session.id, err: toCwmError(thrown) }, 'what a late turn left is not ordered to go')
+        })
+      },
+    })
+    closers.push(() => sessions.close())
+    const { defaults, tenants: listed } = policiesOf(settings)
+    const tenants = new Tenants(defaults, listed)
+    const retained = new RetainedTurns({
+      retain: settings.retain,
+      maxBytes: settings.retain_bytes,
+      store,
+      promptOf: retainedPrompt,
+      log,
+    })
+    closers.push(() => retained.settle())
+    const kvEpoch = settings.kv_epoch
+    const saltOf: WindowParts['saltOf'] = (space) => deriver.salt(space)
+    const quotas = new SaltQuotas({ lmcache, log, now })
+    const engine = new Engine(upstream, WARM_DEADLINE_MS)
+    const windowParts: WindowParts = {
+      store,
+      engine,
+      models,
+      lmcache,
+      log,
+      metrics,
+      audit,
+      events,
+      now,
+      saltOf,
+      quotas,
+      kvEpoch,
+      policyOf: (tenant) => tenants.policyOf(tenant),
+      verifyDeadlineMs: settings.verify_deadline_ms,
+      maxBaseBytes: settings.base_window_bytes,
+    }
+    const windows = new Windows(windowParts, sessions)
+    const deletionParts: DeletionParts = {
+      ...windowParts,
+      sessions,
+      retained,
+      apiKey: settings.upstream_api_key,
+      retryMs: settings.deletion_retry_ms,
+    }
+    const deletions = new Deletions(deletionParts, windows)
+    const budget = new AutoBudget({ store, deletions, log })
+    const freezes = new OwnFreezes({ windows, budget, sessions, metrics, log })
+    const callers = new Callers(deriver, tenants, {
+      operatorKey: settings.operator_key,
+      upstreamApiKey: settings.upstream_api_key,
+    })
+    const newest = new NewestSessions(tracking.newest)
+    const calls = new RecentCalls(now)
+    const choices = new Choices(store, now)
+    const timeline = new Timeline(now)
+    const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
+    closers.push(() => breaks.settle())
+    const admission = new Admission(
+      { maxInFlight: settings.max_in_flight, maxQueued: settings.max_queued, queueMs: settings.queue_ms },
+      metrics,
+      now,
+    )
+    const json = new JsonBodies({
+      maxValues: settings.max_body_values,
+      maxMembers: settings.max_object_members,
+      maxMessages: settings.max_messages,
+    })
+    const bodies = new BodyBudget(settings.max_body_bytes_in_all, metrics)
+    const proxy = new ProxyHandler(
+      {
+        sessions,
+        responses: new StoredResponses(sessions),
+        windows,
+        retained,
+        admission,
+        bodies,
+        json,
+        heartbeats: settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms),
+        breaks,
+        autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
+        autoThaw: new AutoThaw({
+          windows,
+          metrics,
+          log,
+          now,
+          afterMs: settings.thaw_after_ms,
+          waitMs: AUTO_THAW_WAIT_MS,
+        }),
+        cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
+        engine,
+        scales: new TokenScales(engine),
+        blocks: new BlockScales(now),
+        sizes: new KnownSizes(tracking.sizes),
+        calls,
+        choices,
+        timeline,
+        events,
+        models,
+        listModels: (apiKey, signal) => models.page(apiKey, signal),
+        inputLimits: (cards) => models.inputLimits(cards),
+        metrics,
+        log,
+        now,
+        upstream,
+        outgoingHeaders,
+        incomingHeaders,
+        saltOf,
+        engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
+        quotas,
+        kvEpoch,
+        userOf,
+        chainOf: (scope, messages, rules) =>
+          chainOf(scope, messages, (message, budget) => rules.canonical(message, budget)),
+        behindWindowMark,
+        conversationOf: (request, body) => conversationIdOf(request.headers, body),
+        scopeOf: (tenant, rules, request, body) => scopeOf(tenant, rules.dialect, request.headers, body),
+      },
+      {
+        routes: {
+          salted: { ...defaultRoutes.salted, ...settings.routes.salted },
+          plain: { ...defaultRoutes.plain, ...settings.routes.plain },
+        },
+        maxBodyBytes: settings.max_body_bytes,
+        maxUnpackedRatio: settings.max_unpacked_ratio,
+        preserveHost: settings.preserve_host,
+        upstreamApiKey: settings.upstream_api_key ?? (tenants.areListed ? null : undefined),
+        answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
+        maxObservedBytesInAll: settings.max_observed_bytes_in_all,
+        maxPreflights: settings.max_preflights,
+      },
+    )
+    const lineages = new Lineages(store)
+    const readiness = new ReadinessCheck(store, upstream)
+    const health = new HealthCheck({ upstream, lmcache, store, now })
+    const mcp = createMcp(version)
+    const api = createApi({
+      windows,
+      deletions,
+      sessions,
+      retained,
+      store,
+      audit,
+      events,
+      calls,
+      choices,
+      timeline,
+      bucketMs: BUCKET_MS,
+      mcp: (request, rest) => mcp.handle(request, rest),
+      metrics,
+      log,
+      now,
+      version,
+      maxBodyBytes: settings.max_body_bytes,
+      json,
+      holdBody: (tenant, response, bytes) => {
+        const closing = { push: (done: () => void) => response.once('close', done) }
+        bodies.open(tenant, response, closing).set(bytes)
+      },
+      beginLineage: (tenant) =>
+        lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
+      callerOf: (request) => callers.forRest(request),
+      tenants,
+      tenantInView: (request) => callers.tenantInView(request),
+      listAudit: (tenant, page) => audit.list(tenant, page),
+      requireOperator: (request) => callers.requireOperator(request),
+      health: () => health.read(),
+      readiness: (leftOut) => readiness.read(leftOut),
+    })
+    if (settings.dashboard) {
+      const callRest = (env: Bindings['Bindings']) => callInProcess(api.fetch, env)
+      const loginKey = deriver.key('dashboard login')
+      const openApi = () => openApiText(api, version)
+      api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, openApi, now, log }))
+      for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
+    }
+    const apiListener = getRequestListener(api.fetch, { hostname: 'localhost' })
+
+    const findings = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
+    const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)
+    const stopping = new AbortController()
+    const { signal } = stopping
+    const sweep = async () => {
+      await sessions.sweep()
+      await store.dropDeletions(now() - settings.deletion_keep_ms, DROPPED_PER_SWEEP)
+      const idle = { lastingMs: settings.session_ttl_ms, passingMs: settings.boundary_ttl_ms }
+      await endIdleSessions(windowParts, deletions, idle, signal)
+    }
+    const reseal = async () => {
+      while (!signal.aborted && (await store.reseal(RESEALED_AT_ONCE)) > 0);
+    }
+    const door = await listen({
+      host: settings.host,
+      port: settings.port,
+      allowedHosts: settings.allowed_hosts,
+      limits: {
+        maxHeaderBytes: settings.max_header_bytes,
+        maxHeaders: settings.max_headers,
+        requestHeadersTimeoutMs: settings.request_headers_timeout_ms,
+        bodyTimeoutMs: settings.body_timeout_ms,
+        keepAliveMs: settings.keep_alive_ms,
+        clientStallMs: settings.client_stall_ms,
+      },
+      stalled: () => metrics.stalledClients.inc(),
+      hasDashboard: settings.dashboard,
+      proxy: (request, response) => void proxy.handle(request, response, (incoming) => callers.identify(incoming)),
+      api: (request, response) => void apiListener(request, response),
+    })
+    const tasks = [
+      every({ intervalMs: settings.reconcile_interval_ms, atOnce: true, run: (s) => reconciler.run(s) }, signal, log),
+      every({ intervalMs: settings.deletion_retry_ms, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
+      every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
+      every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
+    ]
+    const close = async () => {
+      readiness.drain()
+      await stopInOrder({
+        door,
+        upstream,
+        drainDelayMs: settings.drain_delay_ms,
+        drainMs: settings.drain_ms,
+        endEndless: () => {
+          events.endListening()
+          mcp.close()
+          stopping.abort()
+        },
+        settle: () => Promise.all([...tasks, freezes.settle(), windows.settle()]),
+        log,
+      })
+      await closeAll()
+    }
+    return { url: door.url, findings, close }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}

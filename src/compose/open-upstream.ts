@@ -1,0 +1,42 @@
+// Opens the upstream behind its breaker, whose changes are logged and shown in the metrics.
+
+import type { Now } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { Settings } from '../config/schema.ts'
+import { Breaker, type BreakerState } from '../engines/breaker.ts'
+import { GuardedUpstream } from '../engines/guarded-upstream.ts'
+import { Upstream } from '../engines/upstream.ts'
+
+export interface UpstreamWatchers {
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly now: Now
+}
+
+const gauges: Readonly<Record<BreakerState, number>> = { closed: 0, half_open: 1, open: 2 }
+
+/** Connects to nothing yet. Throws `CONFIG` when the URL is not an http(s) one. */
+export function openUpstream(settings: Settings, { metrics, log, now }: UpstreamWatchers): GuardedUpstream {
+  const breaker = new Breaker({
+    failures: settings.breaker_failures,
+    openMs: settings.breaker_open_ms,
+    now,
+    onChange: (state, failure) => {
+      metrics.breakerState.set(gauges[state])
+      if (state === 'open') log.warn({ err: failure }, 'the upstream is not asked for a while (breaker_open_ms)')
+      else if (state === 'half_open') log.info('one request shows whether the upstream is back')
+      else log.info('the upstream is back')
+    },
+  })
+  const upstream = new Upstream({
+    url: settings.upstream,
+    connections: settings.connections,
+    connectTimeoutMs: settings.connect_timeout_ms,
+    headersTimeoutMs: settings.headers_timeout_ms,
+    bodyTimeoutMs: settings.stream_timeout_ms,
+    keepAliveMs: settings.upstream_keep_alive_ms,
+    onRetry: (cause) => metrics.upstreamRetries.inc({ cause }),
+  })
+  return new GuardedUpstream(upstream, breaker)
+}

@@ -1,0 +1,81 @@
+// How an engine's tokenizer counts beside typicalTokens: coarse factors per model, found once with texts of our own. They have to be the
+// same on every proxy and after every restart, since cuts of histories hang on it; so the texts are fixed, and the grid is wide.
+
+import { LRUCache } from 'lru-cache'
+import { isFinalRefusal } from '../base/errors.ts'
+import { type TokenScale, typicalTokens, UNSCALED } from '../limits/typical.ts'
+import type { CallOptions, Engine } from './engine.ts'
+
+/** Changing a text, or the grid, moves the cuts of all running histories. */
+const ASCII_TEXTS = [
+  'The harbour opens at six. Whoever brings fish weighs it first, writes the weight into the blue book and signs beside it; nobody is ' +
+    'paid from memory. Last winter three boats were late because of the ice, and their owners still argue about the difference.',
+  'export function widestGap(times: readonly number[]): number {\n  let widest = 0\n  for (let at = 1; at < times.length; at++) {\n' +
+    '    const gap = (times[at] ?? 0) - (times[at - 1] ?? 0)\n    if (gap > widest) widest = gap\n  }\n  return widest\n}\n',
+  '2026-03-14 09:26:53  14.75  1,208.00  +49 30 901820  0x7f3a  550  8080  31337  0.000125  99.98%  7 11 13 17 19',
+  '{"order": {"id": "A-1047", "items": [{"sku": "net-40", "count": 2, "price": 18.5}, {"sku": "rope", "count": 1}], "paid": false}}',
+]
+const OTHER_TEXTS = [
+  'Лодки вернулись до рассвета, и рыбаки молча разгружали улов.',
+  '船在天亮之前回来了，渔民们默默地卸下当天的收获。',
+]
+const GRID = [1, 1.25, 1.5, 2, 2.5, 3, 4, 6, 8] as const
+const LARGEST = 8
+const MAX_MODELS = 256
+/** How long a model is not asked for again where nothing could count; the engine may be restarted with what it lacks. */
+const UNKNOWN_MS = 60_000
+
+export class TokenScales {
+  readonly #engine: Pick<Engine, 'textIds'>
+  readonly #known = new LRUCache<string, TokenScale>({ max: MAX_MODELS })
+  /** By model and API key: one key's refusal is no answer for another. Bounded by the calls under way. */
+  readonly #asking = new Map<string, Promise<TokenScale>>()
+
+  constructor(engine: Pick<Engine, 'textIds'>) {
+    this.#engine = engine
+  }
+
+  /**
+   * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`, or none for us.
+   * Asked once per model. Throws what `textIds` throws, but for a refusal that is final; then the next call asks again.
+   */
+  async of(model: string, apiKey: string | undefined): Promise<TokenScale> {
+    const known = this.#known.get(model)
+    if (known !== undefined) return known
+    const key = JSON.stringify([model, apiKey])
+    const asking = this.#asking.get(key) ?? this.#ask(model, { apiKey }).finally(() => this.#asking.delete(key))
+    this.#asking.set(key, asking)
+    return await asking
+  }
+
+  async #ask(model: string, options: CallOptions): Promise<TokenScale> {
+    const ascii = await this.#ratio(model, ASCII_TEXTS, options)
+    const beyond = await this.#ratio(model, OTHER_TEXTS, options)
+    if (ascii === undefined || beyond === undefined) {
+      this.#known.set(model, UNSCALED, { ttl: UNKNOWN_MS })
+      return UNSCALED
+    }
+    const scale = { ascii: ontoGrid(ascii), beyond: ontoGrid(beyond) }
+    this.#known.set(model, scale)
+    return scale
+  }
+
+  /** Of the text that fares worst; undefined where nobody counts. */
+  async #ratio(model: string, texts: readonly string[], options: CallOptions): Promise<number | undefined> {
+    const ratios: number[] = []
+    for (const text of texts) {
+      const ids = await this.#engine.textIds(model, text, options, 'text only').catch(unlessFinal)
+      if (ids === undefined) return undefined
+      ratios.push(ids.length / typicalTokens(text))
+    }
+    return Math.max(...ratios)
+  }
+}
+
+function unlessFinal(thrown: unknown): undefined {
+  if (!isFinalRefusal(thrown)) throw thrown
+}
+
+function ontoGrid(ratio: number): number {
+  return GRID.find((step) => ratio <= step) ?? LARGEST
+}

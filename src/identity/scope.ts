@@ -1,0 +1,47 @@
+// The scope in which a message prefix decides who is speaking: tenant, dialect, and every coarser id that the client sent.
+// Such an id never names a session (one chat id stands for the chat and its title call): it only narrows the scope.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { Dialect } from '../base/records.ts'
+import { identityFields, identityMetadata, isUnsaid } from './identity-fields.ts'
+import { canonicalJson } from './identity-text.ts'
+import { narrowingHeaders } from './known-clients.ts'
+
+/** Raised when the canonical form of messages changes: old boundaries are then never matched. */
+const SCHEME_VERSION = 2
+
+/** Text that two requests share exactly if their histories may be compared. JSON, so its parts cannot run into each other. */
+export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpHeaders, body: JsonObject): string {
+  const parts: Part[] = []
+  for (const name of narrowingHeaders) {
+    const value = headers[name]
+    if (typeof value === 'string' && value !== '') parts.push([name, value])
+  }
+  for (const field of identityFields) {
+    const value = body[field]
+    if (!isUnsaid(value)) parts.push(partOf(`body.${field}`, value))
+  }
+  const metadata = body.metadata
+  if (isObject(metadata)) {
+    for (const field of identityMetadata) {
+      const value = metadata[field]
+      if (!isUnsaid(value)) parts.push(partOf(`metadata.${field}`, value))
+    }
+  }
+  // Most clients send none, and to put the same few words together costs less than to serialize them.
+  const begin = `[${SCHEME_VERSION},${JSON.stringify(tenant)},"${dialect}",`
+  return parts.length === 0 ? `${begin}[]]` : `${begin}${JSON.stringify(parts)}]`
+}
+
+/** A string is kept as sent, in a part of two; any other value makes a part of three, so that `1` differs from `"1"`. */
+type Part = readonly [name: string, text: string] | readonly [name: string, kind: 'json', canonical: string]
+
+function partOf(name: string, value: JsonValue): Part {
+  return typeof value === 'string' ? [name, value] : [name, 'json', canonicalJson(value)]
+}
+
+/** Whether some id of the client stands in the scope: it is not all that a tenant says in a dialect. */
+export function isNarrowed(scope: string): boolean {
+  return !scope.endsWith(',[]]')
+}

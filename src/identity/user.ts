@@ -1,0 +1,49 @@
+// The user of a tenant's app, where the request names one: by whom KV is shared in the isolation mode `user`.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isUnsaid } from './identity-fields.ts'
+import { canonicalJson } from './identity-text.ts'
+import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
+
+/** Prefix of every user that is not the client's own string, so that no string can be mistaken for one. */
+const TAG = '\u0000'
+
+/**
+ * What OpenAI's `safety_identifier` or its forerunner `user`, Anthropic's `metadata.user_id`, and the headers of known clients say; undefined
+ * when none says anything. Of Claude Code the account (or device), which stays the same over conversations.
+ */
+export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string | undefined {
+  const named = userOfBody(body)
+  let parts: [string, string][] | undefined
+  for (const name of userHeaders) {
+    const value = headers[name]
+    if (typeof value !== 'string' || value === '') continue
+    parts ??= []
+    parts.push([name, value])
+  }
+  if (parts === undefined) return named
+  // An app may send one constant `user` for everybody and name the person in a header, so both count.
+  if (named !== undefined) parts.push(['body', named])
+  return `${TAG}headers:${JSON.stringify(parts)}`
+}
+
+function userOfBody({ safety_identifier, user, metadata }: JsonObject): string | undefined {
+  const userId = isObject(metadata) ? metadata.user_id : undefined
+  const said: [string, string][] = []
+  if (!isUnsaid(safety_identifier)) said.push(['safety_identifier', userText(safety_identifier)])
+  if (!isUnsaid(user)) said.push(['user', userText(user)])
+  if (!isUnsaid(userId)) said.push(['metadata.user_id', userOfMetadata(userId)])
+  // An app may send one constant in one field and name the person in another, so all of them count.
+  return said.length > 1 ? `${TAG}fields:${JSON.stringify(said)}` : said[0]?.[1]
+}
+
+function userOfMetadata(userId: JsonValue): string {
+  const claudeCode = typeof userId === 'string' ? readClaudeCodeUser(userId)?.user : undefined
+  return claudeCode === undefined ? userText(userId) : `${TAG}claude-code:${claudeCode}`
+}
+
+function userText(value: JsonValue): string {
+  if (typeof value !== 'string') return `${TAG}json:${canonicalJson(value)}`
+  return value.startsWith(TAG) ? `${TAG}text:${value}` : value
+}

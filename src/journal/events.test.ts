@@ -1,0 +1,261 @@
+// The log of events beside a store that works, fails, hangs and comes back.
+
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import type { CwmEvent } from '../base/events.ts'
+import { silentLogger } from '../base/logger.ts'
+import { createMetrics } from '../base/metrics.ts'
+import type { EventPage, StoreChange } from '../store/store.ts'
+import { EventLog, type EventLogParts } from './events.ts'
+
+const event = (session: string, tenant = 'acme') =>
+  ({ tenant, kind: 'truncated', session, details: { tokens: 4096 } }) as const
+
+/** A store of numbered events; what others do to it is done by hand. */
+function aStore() {
+  const events: CwmEvent[] = []
+  const listeners = new Set<(change: StoreChange) => void>()
+  let away = false
+  const check = () => {
+    if (away) throw new CwmError('STORE_UNAVAILABLE', 'away')
+  }
+  const store: EventLogParts['store'] = {
+    appendEvent: async (stored) => {
+      check()
+      return String(events.push(stored))
+    },
+    eventIdNow: async () => {
+      check()
+      return String(events.length)
+    },
+    listEvents: async (tenant, after, atMost) => {
+      check()
+      const page = events
+        .map((stored, n) => ({ ...stored, id: String(n + 1) }))
+        .filter((stored) => Number(stored.id) > Number(after) && (tenant ?? stored.tenant) === stored.tenant)
+        .slice(0, atMost)
+      return { events: page, missed: false, cursor: page.at(-1)?.id ?? after }
+    },
+    onChange: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+  return {
+    store,
+    events,
+    listeners,
+    goAway: (is: boolean) => {
+      away = is
+    },
+    byAnother: (stored: CwmEvent) => {
+      events.push(stored)
+      for (const listener of listeners) listener({ kind: 'event', tenant: stored.tenant })
+    },
+  }
+}
+
+function logOver(store: EventLogParts['store']) {
+  const lines: unknown[] = []
+  const metrics = createMetrics()
+  const log = { ...silentLogger, warn: (line: unknown) => lines.push(line) } as unknown as EventLogParts['log']
+  const eventLog = new EventLog({ store, metrics, log, now: () => 1_000, keep: 7 })
+  const lost = async () => (await metrics.eventErrors.get()).values[0]?.value
+  return { log: eventLog, lines, lost }
+}
+
+const never = () => new AbortController().signal
+
+describe('emitting', () => {
+  it('stores events in the order of the calls, each with the time', async () => {
+    const { store, events } = aStore()
+    const slow = { ...store, appendEvent: vi.fn(store.appendEvent) }
+    // The first is the slowest.
+    slow.appendEvent.mockImplementationOnce(async (stored, keep) => {
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+      return store.appendEvent(stored, keep)
+    })
+    const { log } = logOver(slow)
+
+    for (const session of ['a', 'b', 'c']) log.emit(event(session))
+    await log.settle()
+
+    expect(events.map(({ session, at }) => [session, at])).toEqual([
+      ['a', 1_000],
+      ['b', 1_000],
+      ['c', 1_000],
+    ])
+    expect(slow.appendEvent).toHaveBeenCalledWith(expect.anything(), 7)
+  })
+
+  it('fails nothing when the store does: the event is counted and stands in the log', async () => {
+    const { store, goAway } = aStore()
+    const { log, lines, lost } = logOver(store)
+    goAway(true)
+
+    log.emit(event('a'))
+    await log.settle()
+
+    expect(lines).toEqual([{ event: { ...event('a'), at: 1_000 }, why: 'store_unavailable' }])
+    expect(await lost()).toBe(1)
+  })
+
+  it('keeps no more than its bound waiting for a store that hangs', async () => {
+    let release = () => {}
+    const hanging = new Promise<string>((resolve) => {
+      release = () => resolve('1')
+    })
+    const { log, lost } = logOver({ ...aStore().store, appendEvent: () => hanging })
+
+    for (let i = 0; i < 10_005; i++) log.emit(event(`s${i}`))
+
+    expect(await lost()).toBe(5)
+    release()
+    await log.settle()
+  })
+})
+
+describe('listening', () => {
+  const sessions = (page: EventPage | undefined) => page?.events.map(({ session }) => session)
+
+  beforeEach(() => {
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('hears what comes from now on, its tenant’s alone, from here and from other processes', async () => {
+    const { store, byAnother } = aStore()
+    const { log } = logOver(store)
+    log.emit(event('earlier'))
+    await log.settle()
+    const ear = await log.listen('acme', undefined, never())
+    expect(sessions(await ear.next())).toEqual([])
+
+    const first = ear.next()
+    log.emit(event('theirs', 'globex'))
+    log.emit(event('own'))
+    expect(sessions(await first)).toEqual(['own'])
+
+    const second = ear.next()
+    byAnother({ ...event('elsewhere'), at: 2 })
+    expect(sessions(await second)).toEqual(['elsewhere'])
+    log.endListening()
+  })
+
+  it('misses nothing that comes while nobody asks', async () => {
+    const { store } = aStore()
+    const { log } = logOver(store)
+    const ear = await log.listen('acme', undefined, never())
+    await ear.next()
+
+    for (let n = 0; n < 250; n++) log.emit(event(`s${n}`))
+    await log.settle()
+    const pages = [await ear.next(), await ear.next(), await ear.next()]
+
+    expect(pages.map((page) => page?.events.length)).toEqual([100, 100, 50])
+    log.endListening()
+  })
+
+  it('has an empty page after 15 seconds, and looks for what nobody told of', async () => {
+    const { store, events } = aStore()
+    const { log } = logOver(store)
+    const ear = await log.listen('acme', undefined, never())
+    await ear.next()
+
+    const quiet = ear.next()
+    await vi.advanceTimersByTimeAsync(15_000)
+    expect(sessions(await quiet)).toEqual([])
+    const untold = ear.next()
+    events.push({ ...event('untold'), at: 2 })
+    await vi.advanceTimersByTimeAsync(15_000)
+
+    expect(sessions(await untold)).toEqual(['untold'])
+    log.endListening()
+  })
+
+  it('goes on when a store that was away is back, and says so once in the log', async () => {
+    const { store, goAway, events } = aStore()
+    const { log, lines } = logOver(store)
+    const ear = await log.listen('acme', '0', never())
+    goAway(true)
+    expect(sessions(await ear.next())).toEqual([])
+    const still = ear.next()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(sessions(await still)).toEqual([])
+
+    goAway(false)
+    events.push({ ...event('later'), at: 2 })
+    const back = ear.next()
+    await vi.advanceTimersByTimeAsync(1_000)
+
+    expect(sessions(await back)).toEqual(['later'])
+    expect(lines).toHaveLength(1)
+    log.endListening()
+  })
+
+  it('ends with its signal, and leaves no timer and no place behind', async () => {
+    const { log } = logOver(aStore().store)
+    const gone = new AbortController()
+    const ear = await log.listen('acme', undefined, gone.signal)
+    for (let n = 1; n < 16; n++) await log.listen('acme', undefined, never())
+    await ear.next()
+    const waiting = ear.next()
+
+    gone.abort()
+
+    expect(await waiting).toBeUndefined()
+    expect(vi.getTimerCount()).toBe(0)
+    await expect(log.listen('acme', undefined, never())).resolves.toBeDefined()
+    log.endListening()
+  })
+
+  it('has room for sixteen of a tenant and 512 in all', async () => {
+    const { log } = logOver(aStore().store)
+    for (let tenant = 0; tenant < 32; tenant++) {
+      for (let n = 0; n < 16; n++) await log.listen(`t-${tenant}`, undefined, never())
+      await expect(log.listen(`t-${tenant}`, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+    }
+
+    await expect(log.listen('one more', undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+    log.endListening()
+  })
+
+  it('counts those that begin at the same time', async () => {
+    const { log } = logOver(aStore().store)
+
+    const begun = await Promise.allSettled(Array.from({ length: 20 }, () => log.listen('acme', undefined, never())))
+
+    expect(begun.filter(({ status }) => status === 'fulfilled')).toHaveLength(16)
+    log.endListening()
+  })
+
+  it('keeps no place when the store did not answer at its beginning', async () => {
+    const { store, goAway } = aStore()
+    const { log } = logOver(store)
+    goAway(true)
+    for (let n = 0; n < 16; n++) {
+      await expect(log.listen('acme', undefined, never())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    }
+
+    goAway(false)
+
+    await expect(log.listen('acme', undefined, never())).resolves.toBeDefined()
+    log.endListening()
+  })
+
+  it('is over, for those who wait and those who come, when cwm stops', async () => {
+    const { store, listeners } = aStore()
+    const { log } = logOver(store)
+    const ear = await log.listen(undefined, undefined, never())
+    await ear.next()
+    const waiting = ear.next()
+
+    log.endListening()
+
+    expect(await waiting).toBeUndefined()
+    expect(listeners.size).toBe(0)
+    await expect(log.listen(undefined, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+  })
+})

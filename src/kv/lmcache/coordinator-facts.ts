@@ -1,0 +1,81 @@
+// Asks a coordinator which servers it knows, whether it takes pins, and whether it hashes as the servers do.
+
+import { CwmError } from '../../base/errors.ts'
+import { type Endpoint, urlOfHost } from './http.ts'
+import { instancesSchema, lookupSchema, pinListSchema } from './schemas.ts'
+import { sequenceBody } from './sequence.ts'
+import { failureOr } from './server-facts.ts'
+
+/** A server as the coordinator lists it. */
+export interface Listed {
+  readonly instanceId: string
+  readonly url: string
+}
+
+export interface CoordinatorFacts {
+  readonly url: string
+  readonly pins: boolean
+  readonly listed: readonly Listed[]
+  readonly warnings: readonly string[]
+  /** Why there is no coordinator to speak with. */
+  readonly failure?: CwmError
+}
+
+/** Never throws, but on abort. */
+export async function askCoordinator(endpoint: Endpoint, signal?: AbortSignal): Promise<CoordinatorFacts> {
+  const ask = { method: 'GET', signal } as const
+  const [instances, pins] = await Promise.all([
+    failureOr(endpoint.call({ ...ask, path: '/instances', schema: instancesSchema }), signal),
+    // `offset` beyond all: the total is enough, no key of anybody's needs to cross the wire.
+    failureOr(
+      endpoint.call({
+        ...ask,
+        path: '/cache/pins',
+        query: { offset: '1000000000', limit: '1' },
+        schema: pinListSchema,
+      }),
+      signal,
+    ),
+  ])
+  const { url } = endpoint
+  if (instances instanceof CwmError) {
+    const warnings = [`${instances.message}; until it answers there are no pins and no directory`]
+    return { url, pins: false, listed: [], warnings, failure: instances }
+  }
+  const warnings: string[] = []
+  if (pins instanceof CwmError) warnings.push(`the coordinator takes no pins: ${pins.message}`)
+  const listed = instances.instances.flatMap(({ instance_id, ip, http_port }) => {
+    try {
+      return [{ instanceId: instance_id, url: urlOfHost(ip, http_port) }]
+    } catch {
+      warnings.push(
+        `LMCache server ${instance_id} registered with an address that is none; set its --coordinator-advertise-ip`,
+      )
+      return []
+    }
+  })
+  return { url, pins: !(pins instanceof CwmError), listed, warnings }
+}
+
+/**
+ * Whether the coordinator cuts chunks as the servers do (trap 13); it tells its chunk size nowhere, so two lookups count:
+ * only a size of exactly `chunkSize` makes one chunk of `chunkSize` ids and one of `2 * chunkSize - 1`.
+ */
+export async function probeChunkSize(endpoint: Endpoint, chunkSize: number, signal?: AbortSignal): Promise<string[]> {
+  const keys = { engineName: 'cwm-probe', worldSize: 1, chunkSize: 1 }
+  const counts = await Promise.all(
+    [chunkSize, 2 * chunkSize - 1].map((length) => {
+      const body = sequenceBody({ tokenIds: new Uint32Array(length), salt: '', keys })
+      return failureOr(
+        endpoint.call({ method: 'POST', path: '/directory/lookup', body, schema: lookupSchema, signal }),
+        signal,
+      )
+    }),
+  )
+  const failure = counts.find((count) => count instanceof CwmError)
+  if (failure !== undefined) return [`the coordinator's directory cannot be asked: ${failure.message}`]
+  if (counts.every((count) => !(count instanceof CwmError) && count.chunks === 1)) return []
+  return [
+    `the coordinator's --chunk-size is not the servers' ${chunkSize}: lookups and pins will fail until it is the same`,
+  ]
+}

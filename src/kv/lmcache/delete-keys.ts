@@ -1,0 +1,108 @@
+// Deletes keys from everything that a fleet's servers hold: L1 and each L2 adapter, by the servers' own route. The coordinator's
+// reaches the first adapter only (trap 11). Pins are the coordinator's and unknown to this route: whoever asks has unpinned.
+
+import { CwmError } from '../../base/errors.ts'
+import type { Fleet, FleetServer } from './fleet.ts'
+import { batches, type ObjectKey, wireKey } from './keys.ts'
+import { deleteSchema } from './schemas.ts'
+import { failureOr } from './server-facts.ts'
+
+/** What the servers said. Their counts prove nothing for L2: see residue.ts. */
+export interface DeleteOutcome {
+  /** Keys that some L1 holds locked: a store or a load is at work on them. They stay; asked again later they go. */
+  readonly locked: number
+  /** Per server or adapter that did not do it, in words. What it holds may still be there. */
+  readonly failures: readonly string[]
+  /** What cannot be reached in a fleet like this, in words. */
+  readonly warnings: readonly string[]
+}
+
+/** Deletes on every server at once, and goes on where one fails. Throws on abort only. */
+export async function deleteKeys(
+  { servers }: Fleet,
+  keys: readonly ObjectKey[],
+  signal?: AbortSignal,
+): Promise<DeleteOutcome> {
+  if (keys.length === 0) return { locked: 0, failures: [], warnings: [] }
+  const outcomes = await Promise.all(servers.map((server) => deleteOn(server, keys, signal)))
+  return {
+    locked: outcomes.reduce((sum, { locked }) => sum + locked, 0),
+    failures: outcomes.flatMap(({ failures }) => failures),
+    warnings: outcomes.flatMap(({ warnings }) => warnings),
+  }
+}
+
+/** L1 both times: before, so that no store is on its way to L2 unseen; after, for what was loaded in between. */
+async function deleteOn(
+  server: FleetServer,
+  keys: readonly ObjectKey[],
+  signal: AbortSignal | undefined,
+): Promise<DeleteOutcome> {
+  const { label, reachable, backends } = server
+  if (!reachable) return { locked: 0, failures: [`LMCache server ${label} is not reachable`], warnings: [] }
+  const failures: string[] = []
+  const note = (outcome: L1Outcome | CwmError | undefined): number => {
+    if (outcome instanceof CwmError) failures.push(outcome.message)
+    return outcome === undefined || outcome instanceof CwmError ? 0 : outcome.locked
+  }
+  const first = await failureOr(deleteFromL1(server, keys, signal), signal)
+  note(first)
+  if (first instanceof CwmError && first.code === 'LMCACHE_UNREACHABLE') return { locked: 0, failures, warnings: [] }
+  if (backends === null) failures.push(`LMCache server ${label} did not tell its L2 adapters`)
+  for (const backend of new Set(backends)) note(await failureOr(deleteFromL2(server, backend, keys, signal), signal))
+  const locked = note(await failureOr(deleteFromL1(server, keys, signal), signal))
+  return { locked, failures: [...new Set(failures)], warnings: unaddressable(server) }
+}
+
+/** Two adapters of one type answer to one name, and the first takes it all. */
+function unaddressable({ label, backends }: FleetServer): string[] {
+  const twice = new Set(backends?.filter((backend, i) => backends.indexOf(backend) !== i))
+  return [...twice].map(
+    (backend) => `LMCache server ${label} has several ${backend} adapters: only the first was asked`,
+  )
+}
+
+/** Keys that went from L1, and keys that stayed locked. */
+export interface L1Outcome {
+  readonly removed: number
+  readonly locked: number
+}
+
+/**
+ * Deletes from the L1 of one server. Unlike an adapter's, the count is true: only what was there. Never forced: that frees
+ * memory which a store or a load still uses. Throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`.
+ */
+export async function deleteFromL1(
+  { endpoint }: FleetServer,
+  keys: readonly ObjectKey[],
+  signal?: AbortSignal,
+): Promise<L1Outcome> {
+  const outcome = { removed: 0, locked: 0 }
+  for (const batch of batches(keys)) {
+    const body = JSON.stringify({ keys: batch.map(wireKey), tier: 'l1' })
+    const call = { method: 'DELETE', path: '/cache/objects', body, schema: deleteSchema, signal } as const
+    const answer = await endpoint.call(call)
+    if (!answer.ok) throw endpoint.badAnswer(call, 'could not delete from L1')
+    outcome.removed += answer.deleted
+    outcome.locked += answer.skipped
+  }
+  return outcome
+}
+
+async function deleteFromL2(
+  { endpoint, label }: FleetServer,
+  adapter: string,
+  keys: readonly ObjectKey[],
+  signal: AbortSignal | undefined,
+): Promise<undefined> {
+  for (const batch of batches(keys)) {
+    const body = JSON.stringify({ keys: batch.map(wireKey), tier: 'l2', adapter })
+    const call = { method: 'DELETE', path: '/cache/objects', body, schema: deleteSchema, signal } as const
+    const failure = `could not delete from its L2 adapter ${adapter}`
+    const answer = await failureOr(endpoint.call(call), signal)
+    if (answer instanceof CwmError)
+      throw new CwmError(answer.code, `LMCache server ${label} ${failure}: ${answer.message}`)
+    // The adapter's own words are left out: they may name keys.
+    if (!answer.ok) throw endpoint.badAnswer(call, failure)
+  }
+}

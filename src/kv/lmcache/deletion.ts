@@ -1,0 +1,181 @@
+// The passes of one delete: everything is deleted everywhere, then the directory and the servers are asked what is left.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { CwmError } from '../../base/errors.ts'
+import { type DeleteOutcome, deleteKeys } from './delete-keys.ts'
+import type { Doomed } from './doomed.ts'
+import type { Fleet, FleetServer } from './fleet.ts'
+import type { Endpoint } from './http.ts'
+import { chunkId, findPlaced, keyId, type ObjectKey, type PlacedKey } from './keys.ts'
+import { type Probe, probeKeys } from './residue.ts'
+import { failureOr } from './server-facts.ts'
+
+/** The directory learns by events, once a second; an entry whose object was lost before never leaves it (seen on fs and resp). */
+const settleMs = 2_500
+const settlePollMs = 100
+/** Of one pass, and what lies between them. */
+const attempts = 3
+const retryMs = 250
+
+/** What one pass left. */
+export interface Pass {
+  /** Chunks known to be there. */
+  readonly residual: number
+  /** Not everybody could be asked. */
+  readonly unsure: boolean
+  readonly words: readonly string[]
+  /** Another pass may do better. */
+  readonly again: boolean
+}
+
+/** One delete on its way; a pass may be made again. */
+export class Deletion {
+  readonly #fleet: Fleet & { readonly coordinator: Endpoint }
+  readonly #doomed: Doomed
+  readonly #keys: readonly ObjectKey[]
+  readonly #left: () => number
+  readonly #signal: AbortSignal | undefined
+  readonly #keysPerChunk: number
+  /** Keys that a prefetch can ask for; those of a scan alone have no token ids. */
+  readonly #probable: ReadonlySet<string>
+
+  constructor(
+    fleet: Fleet & { readonly coordinator: Endpoint },
+    doomed: Doomed,
+    left: () => number,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#fleet = fleet
+    this.#doomed = doomed
+    this.#keys = doomed.keys.map(({ key }) => key)
+    this.#left = left
+    this.#signal = signal
+    this.#probable = new Set(doomed.sequences.flatMap(({ keys }) => keys.map(keyId)))
+    this.#learnSizes()
+    this.#keysPerChunk = this.#keys.length / new Set(this.#keys.map(chunkId)).size
+  }
+
+  /** Chunks that the directory does not show and a probe finds: it forgets on a restart (trap 9). They go with that. */
+  async findHidden(): Promise<number> {
+    const shown = new Set(this.#doomed.keys.filter((k) => k.placements.length > 0).map(({ key }) => keyId(key)))
+    const hidden = this.#doomed.sequences.filter(({ keys }) => keys.some((key) => !shown.has(keyId(key))))
+    const unseen = this.#keys.filter((key) => !shown.has(keyId(key)))
+    let found = 0
+    for (const probe of hidden) {
+      const keys = probe.keys.filter((key) => !shown.has(keyId(key)))
+      for (const server of this.#probersOf(probe.sequence.keys.engineName)) {
+        found += (await this.#probe(server, { ...probe, keys })) ?? 0
+      }
+    }
+    return Math.min(Math.ceil(found / this.#keysPerChunk), Math.ceil(unseen.length / this.#keysPerChunk))
+  }
+
+  /** Deletes everything once, everywhere, and counts what is left. */
+  async pass(): Promise<Pass> {
+    const { locked, failures, warnings } = await this.#deleteAll()
+    const answer = await failureOr(this.#settled(), this.#signal)
+    const blind = answer instanceof CwmError
+    const shown = blind ? [] : answer
+    const { found, asked, clean } = await this.#probeAll()
+    const believed = shown.filter((placed) => !this.#refuted(placed, clean))
+    const chunks = Math.ceil(Math.max(found, locked) / this.#keysPerChunk)
+    const residual = Math.max(new Set(believed.map(({ key }) => chunkId(key))).size, chunks)
+    const words = [
+      ...warnings,
+      ...failures,
+      ...(blind ? [answer.message] : []),
+      ...(asked || found > 0
+        ? []
+        : ['no LMCache server could be asked what is left: its memory is too full, or it failed']),
+      ...(locked > 0 ? [`${locked} keys are in use by a store or a load`] : []),
+      ...(found > 0 ? [`an L2 adapter still had ${found} keys after they were deleted from it`] : []),
+      ...whereabouts(believed),
+      ...(believed.some(({ key }) => !this.#probable.has(keyId(key)))
+        ? [
+            'for keys that only the directory names no server can be asked: they may have been lost before, without an event',
+          ]
+        : []),
+    ]
+    const unsure = failures.length > 0 || blind || !asked
+    return { residual, unsure, words, again: found > 0 }
+  }
+
+  /** `clean`: servers that have none of what they could be asked for. */
+  async #probeAll(): Promise<{ found: number; asked: boolean; clean: ReadonlySet<string | undefined> }> {
+    const clean = new Set(this.#fleet.servers.map(({ instanceId }) => instanceId))
+    let found = 0
+    let asked = true
+    for (const probe of this.#doomed.sequences) {
+      const probers = this.#probersOf(probe.sequence.keys.engineName)
+      if (probers.length === 0) asked = false
+      for (const server of probers) {
+        const count = await this.#probe(server, probe)
+        if (count === null) asked = false
+        if (count !== 0) clean.delete(server.instanceId)
+        found += count ?? 0
+      }
+    }
+    return { found, asked, clean }
+  }
+
+  /** A lock or a failure may be over in a moment. */
+  async #deleteAll(): Promise<DeleteOutcome> {
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await deleteKeys(this.#fleet, this.#keys, this.#signal)
+      const done = outcome.locked === 0 && outcome.failures.length === 0
+      if (done || attempt === attempts || this.#left() < retryMs) return outcome
+      await this.#pause(retryMs)
+    }
+  }
+
+  /** All whole chunks of one engine are of one size; a changed dtype is told by the next that is seen. */
+  #learnSizes(): void {
+    for (const { key, placements } of this.#doomed.keys) {
+      const size = Math.max(0, ...placements.map(({ sizeBytes }) => sizeBytes))
+      if (size > 0) this.#fleet.keyBytes.set(key.engineName, size)
+    }
+  }
+
+  /** Only where the engine is attached does a server know how to load its chunks. */
+  #probersOf(engineName: string): FleetServer[] {
+    return this.#fleet.servers.filter(
+      (s) => s.reachable && s.engines.some((engine) => engine.engineName === engineName),
+    )
+  }
+
+  async #probe(server: FleetServer, probe: Probe): Promise<number | null> {
+    // The last pass may begin at the deadline; its proof is worth a moment more.
+    const deadlineMs = Math.max(this.#left(), settleMs)
+    return probe.keys.length === 0
+      ? 0
+      : probeKeys(server, probe, { deadlineMs, keyBytes: this.#fleet.keyBytes, signal: this.#signal })
+  }
+
+  /** What the directory shows once it shows nothing, or will not change any more. */
+  async #settled(): Promise<readonly PlacedKey[]> {
+    const endsAt = performance.now() + Math.min(settleMs, this.#left())
+    for (;;) {
+      const shown = await findPlaced(this.#fleet.coordinator, this.#keys, this.#signal)
+      if (shown.length === 0 || performance.now() >= endsAt) return shown
+      await this.#pause(settlePollMs)
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return delay(ms, undefined, this.#signal === undefined ? {} : { signal: this.#signal })
+  }
+
+  /** An entry of the directory that the server itself contradicts: the object was lost before, and no event told of it. */
+  #refuted({ key, placements }: PlacedKey, clean: ReadonlySet<string | undefined>): boolean {
+    if (!this.#probable.has(keyId(key))) return false
+    const probers = new Set(this.#probersOf(key.engineName).map(({ instanceId }) => instanceId))
+    return placements.every(({ instanceId }) => probers.has(instanceId) && clean.has(instanceId))
+  }
+}
+
+function whereabouts(shown: readonly PlacedKey[]): string[] {
+  const places = shown.flatMap(({ placements }) => placements.map((p) => `${p.instanceId} ${p.tier} ${p.backend}`))
+  const counts = new Map<string, number>()
+  for (const place of places) counts.set(place, (counts.get(place) ?? 0) + 1)
+  return [...counts].map(([place, count]) => `the directory still shows ${count} keys in ${place}`)
+}

@@ -1,0 +1,153 @@
+// The link to LMCache over a process's life: discovered when first needed, again when it has changed or was not whole.
+
+import type { Now } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { ChunkKeys } from '../../base/records.ts'
+import { LmcacheClient } from './client.ts'
+import { type DiscoverOptions, discoverLmcache } from './discover.ts'
+import { KnownServers, type ServerHealth } from './known-servers.ts'
+import type { LmcacheTopology } from './topology.ts'
+
+export interface Link {
+  readonly client: LmcacheClient
+  readonly topology: LmcacheTopology
+  /** How LMCache names the chunks of an engine; undefined when no server has it attached, or chunk sizes are unknown. */
+  keysOf(engineName: string): ChunkKeys | undefined
+}
+
+/** LMCache in `/cwm/v1/health`, with the field names of the wire. */
+export interface LmcacheHealth {
+  /** Null: no LMCache is configured. */
+  readonly ok: boolean | null
+  readonly pins: boolean
+  readonly warnings: string[]
+  readonly coordinator?: { readonly url: string; readonly ok: boolean }
+  readonly servers: ServerHealth[]
+}
+
+export interface LmcacheLinkOptions extends Omit<DiscoverOptions, 'signal'> {
+  readonly now: Now
+  readonly log: Logger
+}
+
+/** Milliseconds for which a discovery without warnings is believed, and one with. */
+const FRESH_MS = 60_000
+const FRESH_WITH_WARNINGS_MS = 5_000
+
+export class LmcacheLink {
+  readonly #options: LmcacheLinkOptions
+  #link: Link | undefined
+  #foundAt = 0
+  #finding: Promise<Link> | undefined
+  #told = ''
+  /** One entry per engine. */
+  readonly #keyBytes = new Map<string, number>()
+  readonly #servers: KnownServers
+
+  constructor(options: LmcacheLinkOptions) {
+    this.#options = options
+    this.#servers = new KnownServers(options)
+  }
+
+  /** False when neither URL was given: the engine is alone. */
+  get configured(): boolean {
+    return this.#options.coordinatorUrl !== undefined || this.#options.lmcacheUrl !== undefined
+  }
+
+  /** A coordinator was named, so pins are wanted even while it does not answer. */
+  get expectsPins(): boolean {
+    return this.#options.coordinatorUrl !== undefined
+  }
+
+  /** What answers now; undefined when nothing is configured. Throws `LMCACHE_UNREACHABLE` when nothing that was named answers. */
+  async open(): Promise<Link | undefined> {
+    if (!this.configured) return undefined
+    const age = this.#options.now() - this.#foundAt
+    const fresh = this.#link?.topology.warnings.length === 0 ? FRESH_MS : FRESH_WITH_WARNINGS_MS
+    if (this.#link !== undefined && age < fresh) return this.#link
+    this.#finding ??= this.#find().finally(() => {
+      this.#finding = undefined
+    })
+    return await this.#finding
+  }
+
+  /**
+   * Probes the coordinator and each known server, and repeats the discovery if the result contradicts the last one, or if that had
+   * warnings, which may be over. Never throws.
+   */
+  async health(): Promise<LmcacheHealth> {
+    if (!this.configured) return { ok: null, pins: false, warnings: [], servers: [] }
+    let link = await this.#openOrNot()
+    const wasWhole = link?.topology.warnings.length === 0
+    if (link !== undefined && ((await this.#servers.differFrom(link.topology)) || !wasWhole)) {
+      this.doubt()
+      link = await this.#openOrNot()
+    }
+    if (link === undefined) return await this.#healthUnlinked()
+    const { topology } = link
+    const servers = this.#servers.healthOf(topology)
+    const lost = servers.filter(({ ok }) => !ok)
+    const unlisted = lost.filter(({ url }) => !topology.servers.some((server) => server.url === url))
+    const warnings = [
+      ...topology.warnings,
+      ...unlisted.map(
+        ({ instance_id, url }) => `LMCache server ${instance_id ?? url} is gone from the coordinator's list`,
+      ),
+    ]
+    const url = topology.coordinatorUrl ?? this.#options.coordinatorUrl
+    return {
+      ok: warnings.length === 0 && lost.length === 0,
+      pins: topology.pins,
+      warnings,
+      ...(url === undefined ? {} : { coordinator: { url, ok: topology.coordinatorUrl !== undefined } }),
+      servers,
+    }
+  }
+
+  /** Nothing could be discovered: a coordinator alone may be dead, while its servers are there. */
+  async #healthUnlinked(): Promise<LmcacheHealth> {
+    await this.#servers.askEach()
+    const servers = this.#servers.health()
+    const { coordinatorUrl: url } = this.#options
+    const silent = url === undefined ? 'LMCache does not answer' : `LMCache's coordinator at ${url} does not answer`
+    return {
+      ok: false,
+      pins: false,
+      warnings: [silent],
+      ...(url === undefined ? {} : { coordinator: { url, ok: false } }),
+      servers,
+    }
+  }
+
+  #openOrNot(): Promise<Link | undefined> {
+    return this.open().catch(() => undefined)
+  }
+
+  /** Forgets what was found, after a call failed: the next one looks anew. */
+  doubt(): void {
+    this.#foundAt = 0
+  }
+
+  async #find(): Promise<Link> {
+    const { now, log, ...discover } = this.#options
+    const topology = await discoverLmcache(discover)
+    const client = new LmcacheClient({
+      target: topology,
+      timeoutMs: discover.timeoutMs,
+      keyBytes: this.#keyBytes,
+      ...(discover.fetch === undefined ? {} : { fetch: discover.fetch }),
+    })
+    const warnings = topology.warnings.join('; ')
+    if (warnings !== this.#told && warnings !== '') log.warn({ warnings: topology.warnings }, 'LMCache is not whole')
+    this.#told = warnings
+    this.#link = { client, topology, keysOf: (engineName) => keysOf(topology, engineName) }
+    this.#foundAt = now()
+    return this.#link
+  }
+}
+
+function keysOf({ engines, chunkSize }: LmcacheTopology, engineName: string): ChunkKeys | undefined {
+  const engine = engines.find((attached) => attached.engineName === engineName)
+  if (engine === undefined || chunkSize === null) return undefined
+  return { engineName, worldSize: engine.worldSize, chunkSize }
+}

@@ -1,0 +1,105 @@
+// Asks the coordinator's directory where the chunks of a sequence lie. Whether they are there at all is not decided here.
+
+import type { TierCounts } from '../../base/records.ts'
+import type { Call, Endpoint } from './http.ts'
+import { type LookupAnswer, lookupSchema } from './schemas.ts'
+import { countChunks, type Sequence, sequenceBody } from './sequence.ts'
+
+/** `l1`: memory of an LMCache server. `l2`: an adapter behind it. */
+export type Tier = 'l1' | 'l2'
+
+/** Where one whole chunk lies with all its ranks. */
+export interface ChunkPlacement {
+  /** Hex, as LMCache writes it. */
+  readonly hash: string
+  readonly tiers: readonly Tier[]
+  /** L2 adapters that hold every rank of it (`fs`, `resp`, …), sorted. */
+  readonly backends: readonly string[]
+}
+
+export interface LookupResult {
+  readonly counts: TierCounts
+  /** In order of the sequence; empty when there is nothing to ask or nobody to ask. */
+  readonly chunks: readonly ChunkPlacement[]
+}
+
+/** The answer for a sequence under one chunk, or for an LMCache without a coordinator (`known` false). */
+export function emptyLookup(total: number, known: boolean): LookupResult {
+  return { counts: { total, l1: known ? 0 : null, l2: known ? 0 : null, backends: {} }, chunks: [] }
+}
+
+/**
+ * Looks the whole chunks of a sequence up in the directory. The directory forgets on a restart and lags behind stores by
+ * the servers' flush interval, so zero is not absence: only a prefetch, or a warm call's `cached_tokens`, can tell.
+ */
+export async function lookupChunks(
+  coordinator: Endpoint,
+  sequence: Sequence,
+  signal?: AbortSignal,
+): Promise<LookupResult> {
+  const total = countChunks(sequence)
+  if (total === 0) return emptyLookup(0, true)
+  const chunks = placeChunks(await askDirectory(coordinator, sequence, signal), sequence.keys.worldSize)
+  return { counts: countTiers(chunks, total), chunks }
+}
+
+/** The directory's own answer for a sequence of at least one chunk. */
+export async function askDirectory(
+  coordinator: Endpoint,
+  sequence: Sequence,
+  signal?: AbortSignal,
+): Promise<LookupAnswer> {
+  const total = countChunks(sequence)
+  const call = {
+    method: 'POST',
+    path: '/directory/lookup',
+    body: sequenceBody(sequence),
+    schema: lookupSchema,
+    signal,
+  } as const satisfies Call<LookupAnswer>
+  const answer = await coordinator.call(call)
+  if (answer.chunks !== total) throw coordinator.badAnswer(call, chunkMismatch(answer.chunks, total))
+  return answer
+}
+
+/** Trap 13: with another chunk size the coordinator's hashes name nothing that a server has stored. */
+export function chunkMismatch(counted: number, expected: number): string {
+  return (
+    `counted ${counted} chunks where ${expected} were sent: ` +
+    "the coordinator's --chunk-size must equal the servers'; discover again if theirs has changed"
+  )
+}
+
+function placeChunks(answer: LookupAnswer, worldSize: number): ChunkPlacement[] {
+  const byHash = new Map<string, LookupAnswer['results']>()
+  for (const result of answer.results) {
+    const known = byHash.get(result.key.chunk_hash_hex)
+    if (known === undefined) byHash.set(result.key.chunk_hash_hex, [result])
+    else known.push(result)
+  }
+  return [...byHash].map(([hash, keys]) => placeChunk(hash, keys, worldSize))
+}
+
+/** A chunk is loaded only whole: a tier or backend counts if every one of the chunk's keys (rank, object group) is in it. */
+function placeChunk(hash: string, keys: LookupAnswer['results'], worldSize: number): ChunkPlacement {
+  if (new Set(keys.map((result) => result.key.kv_rank)).size < worldSize) return { hash, tiers: [], backends: [] }
+  const inAll = (of: (p: { tier: string; backend: string }) => string | undefined): string[] => {
+    const perKey = keys.map((result) => new Set(result.placements.map(of)))
+    return [...(perKey[0] ?? [])].filter(
+      (name) => name !== undefined && perKey.every((names) => names.has(name)),
+    ) as string[]
+  }
+  const tiers = inAll((p) => p.tier)
+  return {
+    hash,
+    tiers: (['l1', 'l2'] as const).filter((tier) => tiers.includes(tier)),
+    backends: inAll((p) => (p.tier === 'l2' ? p.backend : undefined)).sort(),
+  }
+}
+
+function countTiers(chunks: readonly ChunkPlacement[], total: number): TierCounts {
+  const backends: Record<string, number> = {}
+  for (const name of chunks.flatMap((chunk) => chunk.backends)) backends[name] = (backends[name] ?? 0) + 1
+  const within = (tier: Tier) => chunks.filter((chunk) => chunk.tiers.includes(tier)).length
+  return { total, l1: within('l1'), l2: within('l2'), backends }
+}

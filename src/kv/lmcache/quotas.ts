@@ -1,0 +1,61 @@
+// Quotas of salts: an L2 adapter that evicts by IsolatedLRU keeps only salts that have one. They are written to every server
+// that demands them, and to the coordinator, which accounts for the fleet.
+
+import { CwmError } from '../../base/errors.ts'
+import type { Fleet } from './fleet.ts'
+import type { Call, Endpoint } from './http.ts'
+import { quotaSchema } from './schemas.ts'
+import { failureOr } from './server-facts.ts'
+
+export interface QuotaResult {
+  /** Everybody who had to be told has taken it. */
+  readonly complete: boolean
+  /** Who has not, in words without the salt. */
+  readonly failures: readonly string[]
+}
+
+/** In LMCache's paths this word stands for the empty salt. */
+const emptySalt = '_default'
+
+/**
+ * Sets the bytes a salt may hold, in GiB, or takes its quota away (`undefined`). Throws `NOT_SUPPORTED` for a salt that the
+ * quota API cannot name (`_default` and the empty one are the same to it), and on abort.
+ */
+export async function changeQuota(
+  { coordinator, servers }: Fleet,
+  salt: string,
+  limitGb: number | undefined,
+  signal?: AbortSignal,
+): Promise<QuotaResult> {
+  if (salt === '' || salt === emptySalt)
+    throw new CwmError('NOT_SUPPORTED', 'LMCache cannot hold a quota for this salt')
+  const failures: string[] = []
+  const tell = async (endpoint: Endpoint) => {
+    const answer = await failureOr(endpoint.call(quotaCall(salt, limitGb, signal)), signal)
+    if (answer instanceof CwmError) failures.push(answer.message)
+  }
+  // Unknown counts as demanding: a quota too many does no harm, one too few wipes the salt.
+  const demanding = servers.filter((server) => server.isolatedLru !== false)
+  const silent = demanding.filter((server) => !server.reachable)
+  failures.push(...silent.map(({ label }) => `LMCache server ${label} is not reachable`))
+  await Promise.all([
+    ...(coordinator === undefined ? [] : [tell(coordinator)]),
+    ...demanding.filter((server) => server.reachable).map((server) => tell(server.endpoint)),
+  ])
+  return { complete: failures.length === 0, failures }
+}
+
+function quotaCall(
+  salt: string,
+  limitGb: number | undefined,
+  signal: AbortSignal | undefined,
+): Call<{ status: string }> {
+  return {
+    method: limitGb === undefined ? 'DELETE' : 'PUT',
+    path: `/quota/${encodeURIComponent(salt)}`,
+    shownPath: '/quota/…',
+    ...(limitGb === undefined ? {} : { body: JSON.stringify({ limit_gb: limitGb }) }),
+    schema: quotaSchema,
+    signal,
+  }
+}

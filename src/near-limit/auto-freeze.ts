@@ -1,0 +1,160 @@
+// Freezes a session by itself when its context fills: in the background, after the answer. What fails comes again with a later turn.
+
+import { LRUCache } from 'lru-cache'
+import type { Now } from '../base/clock.ts'
+import { sessionKey } from '../base/ids.ts'
+import type { AutoFreezes, Usage, WindowRecord } from '../base/records.ts'
+import type { NearLimit } from '../base/tenants.ts'
+import type { CallOptions } from '../engines/engine.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { RetainedTurn } from '../sessions/retained.ts'
+import { autoTag } from '../windows/auto-names.ts'
+import type { FreezeRequest } from '../windows/new-window.ts'
+import { promptOfTurn } from '../windows/prompt-of-turn.ts'
+import type { Windows } from '../windows/windows.ts'
+import { type OwnFreezes, rearmed } from './own-freezes.ts'
+import { SmallTurns } from './small-turns.ts'
+
+export interface AutoFreezeParts {
+  readonly freezes: OwnFreezes
+  readonly windows: Pick<Windows, 'freeze'>
+  readonly now: Now
+  /** Between two automatic freezes of a session, milliseconds. */
+  readonly cooldownMs: number
+}
+
+/** A turn whose client has its answer. */
+export interface FinishedTurn {
+  readonly session: LiveSession
+  readonly turn: RetainedTurn
+  readonly usage: Usage | undefined
+  readonly nearLimit: NearLimit
+  /** The window that the client itself freezes with this turn, once that is over; undefined when it freezes none. */
+  readonly ownWindow: Promise<WindowRecord | undefined> | undefined
+}
+
+/** Share of the limit by which a context grows from one automatic freeze to the next. */
+const STEP = 0.1
+/** Automatic freezes of full contexts under way at once: each may prefill a whole window, beside the chats. */
+const MAX_UNDER_WAY = 64
+/** Sessions whose last try is remembered. */
+const MAX_TRIED = 10_000
+
+/** Watches how full sessions are. */
+export class AutoFreezer {
+  readonly #parts: AutoFreezeParts
+  /** Of whose full contexts freezes are under way, the client's own too, and how many: one that ends is not the end of another. */
+  readonly #filling = new Map<string, number>()
+  /** When a freeze was last tried, by session: one that is refused is not asked for again with each turn. */
+  readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED })
+  readonly #small = new SmallTurns()
+
+  constructor(parts: AutoFreezeParts) {
+    this.#parts = parts
+  }
+
+  /** Whether `afterTurn` may have anything to do. */
+  isFor({ session, usage, nearLimit }: FinishedTurn): boolean {
+    const { limit, auto } = session.record
+    if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return false
+    return auto?.nextAtTokens !== undefined || tokensOf(usage) >= nearLimit.freezeAt * limit
+  }
+
+  /** Freezes the session, which is stored, in the background if its context has filled far enough. Never throws. */
+  afterTurn(finished: FinishedTurn, { apiKey }: CallOptions): void {
+    const { session, turn, usage, nearLimit, ownWindow } = finished
+    const { limit, auto } = session.record
+    if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
+    if (session.temporary || session.ended) return
+    const key = sessionKey(session.record.tenant, session.record.id)
+    const tokens = tokensOf(usage)
+    if (tokens < nearLimit.freezeAt * limit) {
+      if (auto?.nextAtTokens !== undefined && this.#hasShrunk(key, turn)) session.change({ auto: rearmed(auto) })
+      return
+    }
+    const nextAtTokens = tokens + Math.floor(limit * STEP)
+    if (ownWindow === undefined) {
+      if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_UNDER_WAY) return
+      this.#tried.set(key, this.#parts.now())
+    }
+    this.#filling.set(key, (this.#filling.get(key) ?? 0) + 1)
+    this.#parts.freezes.run(session, nearLimit, async () => {
+      try {
+        if (ownWindow === undefined) return await this.#freezeFull(finished, nextAtTokens, { apiKey })
+        await this.#noteOwn(session, await ownWindow, nextAtTokens)
+        return undefined
+      } finally {
+        this.#leave(key)
+      }
+    })
+  }
+
+  #leave(key: string): void {
+    const left = (this.#filling.get(key) ?? 0) - 1
+    if (left > 0) this.#filling.set(key, left)
+    else this.#filling.delete(key)
+  }
+
+  /** What continues a response that the engine keeps tells nothing. */
+  #hasShrunk(key: string, turn: RetainedTurn): boolean {
+    const { prompt, replyAt } = promptOfTurn(turn)
+    if (prompt.messages.length === 0 || !this.#small.note(key, prompt.messages.slice(0, replyAt))) return false
+    this.#small.forget(key)
+    return true
+  }
+
+  /** One that failed leaves the session to be frozen with its next turn. */
+  async #noteOwn(session: LiveSession, window: WindowRecord | undefined, nextAtTokens: number): Promise<void> {
+    const { freezes, now } = this.#parts
+    if (window?.state !== 'frozen') return
+    const count = session.record.auto?.count ?? 0
+    session.change({ auto: { count, window: window.name, at: now(), nextAtTokens } })
+    await freezes.save(session)
+  }
+
+  #isDue(key: string, auto: AutoFreezes | undefined, tokens: number): boolean {
+    if (this.#filling.has(key)) return false
+    const last = Math.max(auto?.at ?? 0, this.#tried.get(key) ?? 0)
+    if (this.#parts.now() - last < this.#parts.cooldownMs) return false
+    return auto?.nextAtTokens === undefined || tokens >= auto.nextAtTokens
+  }
+
+  async #freezeFull(
+    finished: FinishedTurn,
+    nextAtTokens: number,
+    options: CallOptions,
+  ): Promise<WindowRecord | undefined> {
+    const { session, turn } = finished
+    const { freezes, windows, now } = this.#parts
+    const content = promptOfTurn(turn)
+    // What continues a response that the engine keeps is no whole prompt.
+    if (content.prompt.messages.length === 0) return undefined
+    const before = session.record.auto
+    const { count, reservation } = await freezes.reserve(session)
+    const { name } = reservation
+    const { clientSalt, lineage } = turn
+    const parent = session.record.rollover?.window ?? turn.parent
+    session.change({ auto: { count, window: name, at: now(), nextAtTokens } })
+    await freezes.save(session)
+    const request: FreezeRequest = { ...content, session, name, clientSalt, lineage, parent, tags: [autoTag] }
+    let done: WindowRecord | undefined
+    try {
+      done = await windows.freeze(request, reservation, { ...options, actor: 'cwm' })
+      return done
+    } finally {
+      const { auto } = session.record
+      // Tried again with the next turn that comes after the cooldown.
+      if (done?.state !== 'frozen' && auto?.window === name) {
+        session.change({ auto: withNext(auto, before?.nextAtTokens) })
+      }
+    }
+  }
+}
+
+function tokensOf({ contextTokens, totalTokens }: Usage): number {
+  return contextTokens ?? totalTokens
+}
+
+function withNext(auto: AutoFreezes, nextAtTokens: number | undefined): AutoFreezes {
+  return nextAtTokens === undefined ? rearmed(auto) : { ...auto, nextAtTokens }
+}

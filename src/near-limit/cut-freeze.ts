@@ -1,0 +1,162 @@
+// The freeze before a cut: what the engine shall no longer see is recorded first, or it is not cut.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Now } from '../base/clock.ts'
+import { CwmError, toCwmError } from '../base/errors.ts'
+import type { EventSink } from '../base/events.ts'
+import type { Prompt, Rollover } from '../base/records.ts'
+import type { NearLimit } from '../base/tenants.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { CallOptions } from '../engines/engine.ts'
+import { cutTag } from '../limits/rollover.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { Store } from '../store/store.ts'
+import { hold, workOn } from '../windows/alone.ts'
+import { autoTag, isBeforeCut, rolloverTag } from '../windows/auto-names.ts'
+import type { FreezeRequest } from '../windows/new-window.ts'
+import { contentBeforeCut } from './cut-content.ts'
+import { type OwnFreezeParts, type OwnFreezes, rearmed } from './own-freezes.ts'
+
+export interface CutFreezeParts extends Omit<OwnFreezeParts, 'budget' | 'sessions'> {
+  readonly freezes: OwnFreezes
+  readonly retained: Pick<RetainedTurns, 'find'>
+  readonly store: Pick<Store, 'takeWork' | 'dropWork' | 'getWindow'>
+  readonly events: EventSink
+  readonly now: Now
+}
+
+/** A turn that is about to go out cut. */
+export interface TurnToCut {
+  readonly session: LiveSession
+  /** The whole, as it would go out uncut. */
+  readonly prompt: Prompt
+  readonly clientSalt: string | undefined
+  /** Under which the turn goes out, and the window that stands before it. */
+  readonly lineage: string
+  readonly parent: string | undefined
+  readonly cut: { readonly digest: string; readonly dropped: readonly number[] }
+  readonly nearLimit: NearLimit
+}
+
+/** How long a turn waits for another proxy that is recording the same cut. */
+const CUT_WAIT_MS = 10_000
+const CUT_LOOK_MS = 50
+
+/** Keeps the whole of what goes out cut. */
+export class CutFreezer {
+  readonly #parts: CutFreezeParts
+  /** By session and cut; bounded by the requests that may be in flight, for each waits for its own. */
+  readonly #cutting = new Map<string, Promise<Rollover>>()
+
+  constructor(parts: CutFreezeParts) {
+    this.#parts = parts
+  }
+
+  /** Where the session's prompts were cut last, as long as the window that holds the whole is there: who deletes that has nothing behind the cut. */
+  async kept(session: LiveSession): Promise<Rollover | undefined> {
+    const { tenant, rollover } = session.record
+    if (rollover === undefined) return undefined
+    const window = await this.#parts.store.getWindow(tenant, rollover.window).catch((thrown: unknown) => {
+      // Stored it was: a store that does not answer deletes nothing.
+      if (toCwmError(thrown).code === 'STORE_UNAVAILABLE') return 'unknown' as const
+      throw thrown
+    })
+    if (window === 'unknown' || (window !== undefined && window.state !== 'failed')) return rollover
+    if (session.record.rollover === rollover) session.change({ rollover: undefined })
+    return undefined
+  }
+
+  /** Notes a cut whose whole is in that window, and tells of it. */
+  noteKept(session: LiveSession, cut: TurnToCut['cut'], window: string): Rollover {
+    const { events, metrics, log, now } = this.#parts
+    const { tenant, id, auto } = session.record
+    const rollover = { cut: cut.digest, window, messages: cut.dropped.length, at: now() }
+    session.change({ rollover, ...(auto === undefined ? {} : { auto: rearmed(auto) }) })
+    metrics.rollovers.inc()
+    log.info({ session: id, window, messages: rollover.messages }, 'context rolled over')
+    events.emit({ tenant, kind: 'rolled_over', session: id, window, details: { messages: rollover.messages } })
+    return rollover
+  }
+
+  /**
+   * Freezes what a cut would lose. Resolves once the window with it is stored; its proof goes on in the background. Throws what keeps it
+   * from being stored (`QUOTA_EXCEEDED`, `STORE_UNAVAILABLE`, …): then the turn must not be cut. The same cut of a session has one window,
+   * whoever asks for it. Ask `kept` first.
+   */
+  beforeCut(turn: TurnToCut, { apiKey }: CallOptions): Promise<Rollover> {
+    const { session, cut } = turn
+    const { tenant, id } = session.record
+    const key = JSON.stringify([tenant, id, cut.digest])
+    const cutting = this.#cutting.get(key) ?? this.#recordCut(turn, { apiKey }).finally(() => this.#cutting.delete(key))
+    this.#cutting.set(key, cutting)
+    return cutting
+  }
+
+  async #recordCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
+    const { store, now } = this.#parts
+    const { session, cut } = turn
+    const { tenant, id } = session.record
+    for (const until = now() + CUT_WAIT_MS; ; await sleep(CUT_LOOK_MS)) {
+      const held = await hold(store, workOn.cut(tenant, id, cut.digest))
+      if (held !== undefined) {
+        try {
+          return (await this.#knownCut(turn)) ?? (await this.#newCut(turn, options))
+        } finally {
+          held.release()
+        }
+      }
+      if (now() > until) throw new CwmError('BUSY', 'another proxy is freezing this session; try again')
+    }
+  }
+
+  /** Another proxy, or this one before a restart, may have recorded it. */
+  async #knownCut({ session, cut }: TurnToCut): Promise<Rollover | undefined> {
+    const { tenant, id, createdAt, auto } = session.record
+    const tags = [rolloverTag, cutTag(cut.digest)]
+    const { items } = await this.#parts.windows.list(tenant, { tags, sessionId: id, createdFrom: createdAt, limit: 10 })
+    const window = items.find((item) => isBeforeCut(item) && item.state !== 'failed')
+    if (window === undefined) return undefined
+    const rollover = {
+      cut: cut.digest,
+      window: window.name,
+      messages: cut.dropped.length,
+      at: window.createdAt,
+    }
+    session.change({ rollover, ...(auto === undefined ? {} : { auto: rearmed(auto) }) })
+    return rollover
+  }
+
+  async #newCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
+    const { freezes, windows, retained } = this.#parts
+    const { session, prompt, cut, nearLimit } = turn
+    const { tenant, id, rollover: before } = session.record
+    const last = await retained.find(tenant, id)
+    const content = contentBeforeCut({ rules: rulesOf(prompt.dialect), prompt, dropped: cut.dropped, last, before })
+    // Under which its KV lies, if any of it is known to lie anywhere.
+    const { lineage, clientSalt } = last !== undefined && content.textFrom !== 0 ? last : turn
+    const { count, reservation } = await freezes.reserve(session)
+    const { name } = reservation
+    const request: FreezeRequest = {
+      ...content,
+      session,
+      name,
+      clientSalt,
+      lineage,
+      parent: before?.window ?? turn.parent,
+      tags: [autoTag, rolloverTag, cutTag(cut.digest)],
+    }
+    await new Promise<void>((resolve, reject) => {
+      freezes.run(session, nearLimit, async () => {
+        const frozen = windows.freeze(request, reservation, { ...options, actor: 'cwm' }, resolve)
+        // Once it is recorded this changes nothing.
+        frozen.catch(reject)
+        return await frozen
+      })
+    })
+    const rollover = this.noteKept(session, cut, name)
+    session.change({ auto: { count, window: name, at: rollover.at } })
+    await freezes.save(session)
+    return rollover
+  }
+}

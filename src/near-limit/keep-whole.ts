@@ -1,0 +1,67 @@
+// Nothing is cut from a prompt that does not stand in a window.
+
+import { CwmError } from '../base/errors.ts'
+import type { Rollover } from '../base/records.ts'
+import type { Caller } from '../base/tenants.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import type { CallOptions } from '../engines/engine.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { BaseWindow } from '../windows/base-windows.ts'
+import type { CutFreezer } from './cut-freeze.ts'
+import type { Cut, Outgoing } from './outgoing.ts'
+
+export interface KeepParts {
+  readonly cutFreezer: Pick<CutFreezer, 'kept' | 'noteKept' | 'beforeCut'>
+}
+
+interface Asked {
+  readonly caller: Caller
+  readonly rules: DialectRules
+  readonly call: CallOptions
+}
+
+/** A turn that is about to go out cut. */
+export interface TurnToKeep {
+  readonly session: LiveSession
+  readonly outgoing: Outgoing
+  readonly base: BaseWindow | undefined
+  readonly cut: Cut
+  readonly clientSalt: string | undefined
+  /** Under which it goes out. */
+  readonly lineage: string
+}
+
+/**
+ * Answers the window that holds the whole, where there is none yet once one is stored. Throws what keeps it from being stored: then the turn
+ * must not go out.
+ */
+export async function keepWhole(
+  { cutFreezer }: KeepParts,
+  { caller, rules: { dialect }, call }: Asked,
+  { session, outgoing, base, cut, clientSalt, lineage }: TurnToKeep,
+): Promise<Rollover> {
+  const { digest, dropped } = cut
+  if (call.signal?.aborted === true) {
+    throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
+  }
+  const known = await cutFreezer.kept(session)
+  if (known?.cut === digest) return known
+  const held = base?.prompt.messages.length ?? 0
+  if (base !== undefined && dropped.every((i) => i < held)) {
+    return cutFreezer.noteKept(session, cut, base.record.name)
+  }
+  if (session.temporary || dialect === 'completions') {
+    throw new CwmError('STORE_UNAVAILABLE', 'the turn does not fit, and is not cut while its whole cannot be stored')
+  }
+  const { model, messages, shaping } = outgoing
+  const turn = {
+    session,
+    prompt: { dialect, model, messages, shaping },
+    clientSalt,
+    lineage,
+    parent: base?.record.name,
+    cut: { digest, dropped },
+    nearLimit: caller.policy.nearLimit,
+  }
+  return await cutFreezer.beforeCut(turn, call)
+}

@@ -1,0 +1,45 @@
+// What an engine's refusal to count means: it will refuse the turn too, or nobody knows and the turn must not go out.
+
+import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../base/json.ts'
+import { createMetrics, type Metrics } from '../base/metrics.ts'
+import { chatRules } from '../dialects/chat.ts'
+import { rejectionOf } from '../engines/json.ts'
+import { measure } from './measure.ts'
+import { outgoingOf } from './outgoing.ts'
+import { KnownSizes } from './sizes.ts'
+
+/** Measures a prompt of which no estimate fits, before an engine that refuses to count it. */
+async function measured(status: number, metrics: Metrics): Promise<unknown> {
+  const refuse = () => Promise.reject(rejectionOf('/tokenize', { status, body: {} }))
+  const parts = { engine: { countTokens: refuse, countText: refuse }, sizes: new KnownSizes(1024), metrics }
+  const json: JsonObject = { model: 'm', messages: [{ role: 'user', content: 'How deep is the harbour?' }] }
+  const outgoing = outgoingOf(json, chatRules, undefined, undefined)
+  const request = { rules: chatRules, json, outgoing, chain: undefined, windowTokens: 0, call: { apiKey: undefined } }
+  return await measure(parts, request, 'shape', 10)
+}
+
+const checksBy = async (metrics: Metrics, by: string) =>
+  new RegExp(`cwm_size_checks_total\\{by="${by}"\\} 1$`, 'm').test(await metrics.text())
+
+describe('an engine that refuses to count', () => {
+  it.each([400, 403, 404, 405, 422, 501])(
+    'with %d will say so again: the turn goes out, and it is counted',
+    async (status) => {
+      const metrics = createMetrics()
+
+      expect(await measured(status, metrics)).toEqual({ fits: true })
+      expect(await checksBy(metrics, 'nobody')).toBe(true)
+    },
+  )
+
+  it.each([401, 408, 429, 500, 502, 503])(
+    'with %d says nothing of the prompt: the turn fails, and it is counted',
+    async (status) => {
+      const metrics = createMetrics()
+
+      await expect(measured(status, metrics)).rejects.toMatchObject({ code: 'UPSTREAM_REJECTED', refusedWith: status })
+      expect(await checksBy(metrics, 'failed')).toBe(true)
+    },
+  )
+})

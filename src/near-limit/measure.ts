@@ -1,0 +1,105 @@
+// How large a prompt is: by what is known of its history and an upper bound of what is new, and by the engine's tokenizer where that does
+// not tell.
+
+import { createHash } from 'node:crypto'
+import { isFinalRefusal, toCwmError } from '../base/errors.ts'
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { firstMediaAt } from '../dialects/media.ts'
+import type { CallOptions, Engine } from '../engines/engine.ts'
+import type { Chain } from '../identity/chain.ts'
+import { GENERATION_PROMPT_TOKENS, PREAMBLE_TOKENS, upperTokens, upperTokensOfMessage } from '../limits/size.ts'
+import type { Outgoing } from './outgoing.ts'
+import type { KnownSizes } from './sizes.ts'
+
+export interface MeasureParts {
+  readonly engine: Pick<Engine, 'countTokens' | 'countText'>
+  readonly sizes: KnownSizes
+  readonly metrics: Pick<Metrics, 'sizeChecks'>
+}
+
+/** A prompt that is to be measured, and the request that it comes from. */
+export interface MeasureRequest {
+  readonly rules: DialectRules
+  readonly json: JsonObject
+  readonly outgoing: Outgoing
+  /** Over what the client sent, its outer system prompt first. */
+  readonly chain: Chain | undefined
+  /** Exact size of the window's messages, where these stand before the request's and nothing else shapes the prompt; 0: nobody knows it. */
+  readonly windowTokens: number
+  readonly call: CallOptions
+}
+
+/** What does not fit was counted by the engine. */
+export type Size = { readonly fits: true } | { readonly fits: false; readonly tokens: number }
+
+/**
+ * Whether a prompt has at most so many tokens. Where nobody can tell it is taken to fit: the engine decides. Throws what asking the engine
+ * throws, but for a refusal that is final.
+ */
+export async function measure(
+  parts: MeasureParts,
+  request: MeasureRequest,
+  shape: string,
+  atMost: number,
+): Promise<Size> {
+  const estimate = estimateOf(parts.sizes, request, shape)
+  if (estimate !== undefined && estimate <= atMost) {
+    parts.metrics.sizeChecks.inc('estimate')
+    return { fits: true }
+  }
+  const { rules, outgoing, call } = request
+  const { dialect } = rules
+  const { model, messages, shaping } = outgoing
+  if (dialect === 'completions') return { fits: true }
+  const tokens = await count(parts, () => parts.engine.countTokens({ dialect, model, messages, shaping }, call))
+  return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
+}
+
+/** Counts by the engine's tokenizer; undefined where it has no way to, and where it will never take this: it will say so in its own words. */
+export async function count(
+  { metrics }: Pick<MeasureParts, 'metrics'>,
+  ask: () => Promise<number | undefined>,
+): Promise<number | undefined> {
+  metrics.sizeChecks.inc('tokenize')
+  try {
+    const tokens = await ask()
+    if (tokens === undefined) metrics.sizeChecks.inc('nobody')
+    return tokens
+  } catch (thrown) {
+    if (isFinalRefusal(thrown)) {
+      metrics.sizeChecks.inc('nobody')
+      return undefined
+    }
+    if (toCwmError(thrown).code !== 'CLIENT_GONE') metrics.sizeChecks.inc('failed')
+    throw thrown
+  }
+}
+
+/** What a prompt is made of beside the client's own messages: what was counted of one says nothing of another. `cut`: digest of its cut. */
+export function shapeOf({ model, shaping, windowId }: Outgoing, cut: string | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify([model, shaping, windowId ?? null, cut ?? null]))
+    .digest('base64url')
+}
+
+/** Never below the engine's count; undefined for pictures and the like. */
+function estimateOf(sizes: KnownSizes, request: MeasureRequest, shape: string): number | undefined {
+  const { rules, json, outgoing, chain, windowTokens } = request
+  const own = rules.readMessages(json)
+  const outer = rules.outerSystem(json) === undefined ? 0 : 1
+  for (const { digest, messages: upTo } of chain?.candidates ?? []) {
+    const known = sizes.find(digest)
+    if (known?.shape === shape) return added(known.tokens, own.slice(upTo - outer))
+  }
+  if (windowTokens > 0) return added(windowTokens + GENERATION_PROMPT_TOKENS, own.slice(outgoing.skip))
+  const { messages, shaping } = outgoing
+  if (firstMediaAt(messages) !== -1) return undefined
+  return PREAMBLE_TOKENS + upperTokens({ messages, shaping })
+}
+
+function added(tokens: number, messages: readonly JsonValue[]): number | undefined {
+  if (firstMediaAt(messages) !== -1) return undefined
+  return messages.reduce<number>((sum, message) => sum + upperTokensOfMessage(message), tokens)
+}

@@ -1,0 +1,120 @@
+// What a turn would send: the window before it and its own messages, as values to be measured and as the bytes that go out.
+
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { itemsOf, type RawObject } from '../dialects/raw-json.ts'
+import type { Note } from '../limits/note.ts'
+import type { BaseWindow } from '../windows/base-windows.ts'
+import type { Continuation } from '../windows/continuation.ts'
+
+export interface Outgoing {
+  readonly model: string
+  readonly messages: readonly JsonValue[]
+  /** All else that shapes the prompt, the window's and the request's own together. */
+  readonly shaping: JsonObject
+  /** How many of the messages are put before the request's own, and the `id` of the window that has them. */
+  readonly before: number
+  readonly windowId: string | undefined
+  /** How many of the request's own messages are left out, because the window has them. */
+  readonly skip: number
+  /** Fields that the request gets from the window. */
+  readonly added: JsonObject
+}
+
+/** What goes out of a turn's messages. */
+export interface Cut {
+  /** Of the messages that are left out: the same on any proxy, after any restart. */
+  readonly digest: string
+  /** Indices of what is kept, in the order in which it goes out. */
+  readonly keep: readonly number[]
+  readonly dropped: readonly number[]
+  /** What the model is told of it. */
+  readonly note?: Note
+}
+
+/** The whole prompt of a request; behind a window, with the window's messages before it and whatever else the request does not say itself. */
+export function outgoingOf(
+  json: JsonObject,
+  rules: DialectRules,
+  base: BaseWindow | undefined,
+  continuation: Continuation | undefined,
+): Outgoing {
+  const own = rules.readMessages(json)
+  const behind = base !== undefined && continuation?.kind === 'behind'
+  const skip = behind ? continuation.skip : 0
+  const added: Record<string, JsonValue> = {}
+  for (const [field, value] of Object.entries(base?.prompt.shaping ?? {})) {
+    if (!isGiven(json[field]) && isGiven(value)) added[field] = value
+  }
+  const shaping: Record<string, JsonValue> = { ...added }
+  for (const field of rules.shapingFields) {
+    const value = json[field]
+    if (isGiven(value)) shaping[field] = value
+  }
+  return {
+    model: typeof json.model === 'string' ? json.model : '',
+    messages: behind ? [...base.prompt.messages, ...own.slice(skip)] : own,
+    shaping,
+    before: behind ? base.prompt.messages.length : 0,
+    windowId: behind ? base.record.id : undefined,
+    skip,
+    added,
+  }
+}
+
+/** The JSON of each message that goes out: a window's as it was stored, the request's in its own bytes. */
+export function messageBytes(
+  { before, skip }: Outgoing,
+  base: BaseWindow | undefined,
+  rules: DialectRules,
+  raw: RawObject,
+  json: JsonObject,
+): readonly (Buffer | string)[] {
+  const field = rules.messagesField ?? 'messages'
+  const parts: (Buffer | string)[] = before === 0 ? [] : [...(base?.json ?? [])]
+  const own = json[field]
+  if (typeof own === 'string') return [...parts, JSON.stringify({ role: 'user', content: own })]
+  const span = raw.find(field)
+  const items = span === undefined ? [] : itemsOf(raw.bytes, span.start)
+  for (const { start, end } of items.slice(skip)) parts.push(raw.bytes.subarray(start, end))
+  return parts
+}
+
+/** The JSON of what is left of them after a cut; a note to the model may stand in one of them, or before all. */
+export function cutItems(items: readonly (Buffer | string)[], cut: Cut | undefined): readonly (Buffer | string)[] {
+  if (cut === undefined) return items
+  const kept = cut.keep.flatMap((i) => items[i] ?? [])
+  const { note } = cut
+  if (note?.kind === 'message') return kept.with(note.at, JSON.stringify(note.message))
+  return note?.kind === 'front' ? [JSON.stringify(note.message), ...kept] : kept
+}
+
+/** From an index into what goes out to one into the client's own messages; undefined for what the client did not send. */
+export function clientIndexOf({ before, skip }: Outgoing, cut: Cut | undefined): (sent: number) => number | undefined {
+  return (sent) => {
+    const index = cut === undefined ? sent : cut.keep[cut.note?.kind === 'front' ? sent - 1 : sent]
+    return index === undefined || index < before ? undefined : index - before + skip
+  }
+}
+
+/** How many bytes the parts have in total. */
+export function bytesOf(parts: Iterable<Buffer | string>): number {
+  let bytes = 0
+  for (const part of parts) bytes += typeof part === 'string' ? Buffer.byteLength(part) : part.length
+  return bytes
+}
+
+/** A JSON list of these items. */
+export function listOf(items: readonly (Buffer | string)[]): Buffer {
+  const joined: Buffer[] = [Buffer.from('[')]
+  for (const [i, item] of items.entries()) {
+    if (i > 0) joined.push(Buffer.from(','))
+    joined.push(typeof item === 'string' ? Buffer.from(item) : item)
+  }
+  joined.push(Buffer.from(']'))
+  return Buffer.concat(joined)
+}
+
+function isGiven(value: JsonValue | undefined): value is JsonValue {
+  return value !== undefined && value !== null
+}

@@ -1,0 +1,110 @@
+// What all freezes that cwm makes by itself have in common: their names, what is counted of them, and that they are waited for at the end.
+
+import { toCwmError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { AutoFreezes, WindowRecord } from '../base/records.ts'
+import type { NearLimit } from '../base/tenants.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import { autoName, autoTag, isAutomatic, numberOf } from '../windows/auto-names.ts'
+import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { AutoBudget } from './auto-budget.ts'
+
+export interface OwnFreezeParts {
+  readonly windows: Pick<Windows, 'reserveOwn' | 'freeze' | 'list'>
+  readonly budget: Pick<AutoBudget, 'makeRoom' | 'trim'>
+  readonly sessions: Pick<SessionTracker, 'save'>
+  readonly metrics: Pick<Metrics, 'autoFreezes' | 'rollovers'>
+  readonly log: Logger
+}
+
+export interface OwnName {
+  /** The session's n-th. */
+  readonly count: number
+  readonly reservation: NameReservation
+}
+
+/** Names tried, each behind the newest that is taken. */
+const NAME_TRIES = 8
+
+/** Names, counts and outlives the freezes that nobody asked for. */
+export class OwnFreezes {
+  readonly #parts: OwnFreezeParts
+  readonly #background = new Set<Promise<unknown>>()
+
+  constructor(parts: OwnFreezeParts) {
+    this.#parts = parts
+  }
+
+  /** Holds the next free name of the session. At the bound on windows its oldest automatic one goes for it. Throws as `Windows.reserve`. */
+  async reserve(session: LiveSession): Promise<OwnName> {
+    try {
+      return await this.#reserveNext(session)
+    } catch (thrown) {
+      if (toCwmError(thrown).code !== 'QUOTA_EXCEEDED') throw thrown
+      if (!(await this.#parts.budget.makeRoom(session.record))) throw thrown
+      return await this.#reserveNext(session)
+    }
+  }
+
+  async #reserveNext({ record }: LiveSession): Promise<OwnName> {
+    const { windows } = this.#parts
+    const { tenant, id } = record
+    let count = (record.auto?.count ?? 0) + 1
+    for (let left = NAME_TRIES; ; left--) {
+      try {
+        return { count, reservation: await windows.reserveOwn(tenant, autoName(tenant, id, count)) }
+      } catch (thrown) {
+        if (left === 0 || toCwmError(thrown).code !== 'WINDOW_NAME_TAKEN') throw thrown
+      }
+      // Another proxy took it, or a session that had this name before.
+      const { items } = await windows.list(tenant, { tags: [autoTag], sessionId: id, limit: NAME_TRIES })
+      count = Math.max(count, ...items.filter(isAutomatic).map(({ name }) => numberOf(name))) + 1
+    }
+  }
+
+  /** Stores what was noted of a freeze, so that it outlives a restart. A session that has no answer yet is stored with its first, or never. */
+  async save(session: LiveSession): Promise<void> {
+    if (!session.stored) return
+    try {
+      await this.#parts.sessions.save(session, [])
+    } catch (thrown) {
+      this.#parts.log.warn({ session: session.record.id, err: toCwmError(thrown) }, 'automatic freeze not noted')
+    }
+  }
+
+  /** Counts what becomes of a freeze, and holds the budget after it. `work` answers undefined for what was none. Never throws. */
+  run(session: LiveSession, nearLimit: NearLimit, work: () => Promise<WindowRecord | undefined>): void {
+    const { budget, metrics, log } = this.#parts
+    const freeze = async () => {
+      try {
+        const done = await work()
+        if (done === undefined) return
+        metrics.autoFreezes.inc({ outcome: done.receipt?.durability ?? 'failed' })
+      } catch (thrown) {
+        const error = toCwmError(thrown)
+        metrics.autoFreezes.inc({ outcome: error.code === 'QUOTA_EXCEEDED' ? 'refused' : 'failed' })
+        log.warn({ session: session.record.id, err: error }, 'automatic freeze failed')
+        return
+      }
+      await budget.trim(session.record, nearLimit)
+    }
+    const over = freeze().catch((thrown: unknown) => {
+      log.warn({ session: session.record.id, err: toCwmError(thrown) }, 'automatic windows not held to their budget')
+    })
+    this.#background.add(over)
+    void over.finally(() => this.#background.delete(over))
+  }
+
+  /** Resolves when all of them are done. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#background)
+  }
+}
+
+/** The same, with the next one due as soon as the context has filled again. */
+export function rearmed(auto: AutoFreezes): AutoFreezes {
+  const { nextAtTokens: _, ...rest } = auto
+  return rest
+}

@@ -1,0 +1,197 @@
+// Where a turn's prompt leaves the prompt and reply of the turn before it. What of a message counts is the dialect's canonical form, as for
+// the history by which a session is found. Whether that made the turn cold is not said here: see prefix-break-cause.ts.
+
+import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import type { BreakCause } from '../base/records.ts'
+import { type DialectRules, stableJson } from '../dialects/dialect.ts'
+import { rulesOf } from '../dialects/index.ts'
+import type { RetainedPrompt } from '../store/store.ts'
+import { commonBytes, firstDifference, firstRewriting, type Place, weightOf } from './prefix-break-fields.ts'
+
+/** A turn with its reply: `replyAt` is where that begins. */
+export type ComparedTurn = Pick<RetainedPrompt, 'prompt' | 'replyAt' | 'clientSalt'>
+
+export interface Difference {
+  readonly cause: Extract<BreakCause, 'model' | 'tools' | 'template' | 'message'>
+  /** Index into this turn's messages as they were sent. Absent for a system prompt outside the messages, which is told by its field. */
+  readonly message?: number
+  readonly field?: string
+  /** See `Place`. */
+  readonly offset?: number
+  /** In the reply of the last turn, as this turn's client sent it back. */
+  readonly inReply: boolean
+  /** Share of the last turn's prompt that lies before it, by bytes; 0 for what shapes the prompt. An estimate. */
+  readonly share: number
+}
+
+export interface Comparison {
+  /** The two share more than system prompts: a message of somebody, or a reply. Otherwise they are two conversations. */
+  readonly related: boolean
+  /** This turn goes on from the whole of the last one, reply included. */
+  readonly extends: boolean
+  /** What differs lies behind the newest reply of this turn: its client said something else, on purpose. */
+  readonly forked: boolean
+  readonly difference?: Difference
+  /** Without a difference: what is only written otherwise, or shapes the prompt of few templates. */
+  readonly slight?: Difference
+}
+
+const TOOLS = ['tools', 'functions']
+const OUTER = ['system', 'instructions']
+/** Templates seldom look at them. */
+const SLIGHT = ['tool_choice', 'function_call', 'include_reasoning', 'text', 'output_config']
+
+/** Compares this turn's request with the last turn and its reply. Null and absent are equal. Two dialects are two conversations. */
+export function compareTurns(last: ComparedTurn, now: ComparedTurn): Comparison {
+  const rules = rulesOf(now.prompt.dialect)
+  const before = itemsOf(last.prompt.messages, rules)
+  const after = itemsOf(now.prompt.messages.slice(0, now.replyAt), rules)
+  let same = 0
+  while (same < before.length && before[same]?.text === after[same]?.text) same++
+  const extendsLast = same === before.length
+  const goesOn = after.slice(same).some(({ fromModel }) => fromModel)
+  const related = last.prompt.dialect === now.prompt.dialect && isRelated(before, after, same, rules)
+  const difference = shapingDifference(last, now, rules) ?? messageDifference(last, before[same], after[same])
+  const facts = { related, extends: extendsLast, forked: !goesOn && !extendsLast && same < after.length }
+  if (difference !== undefined) return { ...facts, difference }
+  const slight = slightDifference(last, now, before.slice(0, same), after)
+  return slight === undefined ? facts : { ...facts, slight }
+}
+
+/** Share of a turn's prompt that lies before one of its messages, by bytes. */
+export function shareBefore({ prompt, replyAt }: ComparedTurn, message: number, offset = 0): number {
+  const { messages, shaping } = prompt
+  const shapes = Object.entries(shaping).filter(([field]) => !SLIGHT.includes(field))
+  let weight = Buffer.byteLength(JSON.stringify(shapes.map(([, value]) => value)))
+  let before = weight
+  for (const [i, sent] of messages.slice(0, replyAt).entries()) {
+    const own = weightOf(sent)
+    weight += own
+    if (i < message) before += own
+  }
+  if (message < replyAt) before += offset
+  return weight === 0 ? 0 : Math.min(1, before / weight)
+}
+
+interface Item {
+  readonly index: number
+  readonly message: JsonValue
+  readonly text: string
+  readonly fromModel: boolean
+}
+
+/** Messages that identify a history; what clients may leave out of an echo is none. */
+function itemsOf(messages: readonly JsonValue[], rules: DialectRules): Item[] {
+  return messages.flatMap((message, index) => {
+    const { text, fromModel } = rules.canonical(message)
+    return text === undefined ? [] : [{ index, message, text, fromModel }]
+  })
+}
+
+function isRelated(before: readonly Item[], after: readonly Item[], same: number, rules: DialectRules): boolean {
+  if (before.slice(0, same).some(({ message }) => !rules.isSystem(message))) return true
+  const replies = new Set(before.filter(({ fromModel }) => fromModel).map(({ text }) => text))
+  return after.some(({ text, fromModel }) => fromModel && replies.has(text))
+}
+
+function shapingDifference(last: ComparedTurn, now: ComparedTurn, rules: DialectRules): Difference | undefined {
+  const a = last.prompt.shaping
+  const b = now.prompt.shaping
+  const inFront = { inReply: false, share: 0 }
+  if (last.prompt.model !== now.prompt.model) return { cause: 'model', field: 'model', ...inFront }
+  if (last.clientSalt !== now.clientSalt) return { cause: 'model', field: 'cache_salt', ...inFront }
+  for (const field of TOOLS) {
+    const place = toolDifference(a[field], b[field], field)
+    if (place !== undefined) return { cause: 'tools', ...place, ...inFront }
+  }
+  if (outerText(a, rules) !== outerText(b, rules)) {
+    const field = OUTER.find((name) => rules.shapingFields.includes(name)) ?? 'system'
+    return { cause: 'message', ...placeIn(a[field], b[field], field), ...inFront }
+  }
+  const field = rules.shapingFields.find(
+    (name) => ![...TOOLS, ...OUTER, ...SLIGHT].includes(name) && stableJson(a[name]) !== stableJson(b[name]),
+  )
+  return field === undefined ? undefined : { cause: 'template', ...textPlace(a[field], b[field], field), ...inFront }
+}
+
+/** The order of the tools counts; that of one tool's members by `text` alone. */
+function toolDifference(
+  last: JsonValue | undefined,
+  now: JsonValue | undefined,
+  field: string,
+  by: 'meaning' | 'text' = 'meaning',
+): Place | undefined {
+  const write = by === 'meaning' ? stableJson : writtenOut
+  const before = Array.isArray(last) ? (last as readonly JsonValue[]) : []
+  const after = Array.isArray(now) ? (now as readonly JsonValue[]) : []
+  for (let i = 0; i < Math.max(before.length, after.length); i++) {
+    const a = before[i]
+    const b = after[i]
+    const path = `${field}[${i}]`
+    if (a === undefined || b === undefined) return { field: path }
+    if (write(a) !== write(b)) return firstDifference(a, b, by, path) ?? { field: path }
+  }
+  return undefined
+}
+
+function messageDifference(last: ComparedTurn, a: Item | undefined, b: Item | undefined): Difference | undefined {
+  if (a === undefined || b === undefined) return undefined
+  const place = firstDifference(a.message, b.message, 'meaning') ?? { field: 'other' }
+  return {
+    cause: 'message',
+    message: b.index,
+    ...place,
+    inReply: a.index >= last.replyAt,
+    share: shareBefore(last, a.index, place.offset),
+  }
+}
+
+function slightDifference(
+  last: ComparedTurn,
+  now: ComparedTurn,
+  before: readonly Item[],
+  after: readonly Item[],
+): Difference | undefined {
+  const a = last.prompt.shaping
+  const b = now.prompt.shaping
+  for (const field of TOOLS) {
+    const place = toolDifference(a[field], b[field], field, 'text')
+    if (place !== undefined) return { cause: 'tools', ...place, inReply: false, share: 0 }
+  }
+  const field = SLIGHT.find((name) => stableJson(a[name]) !== stableJson(b[name]))
+  if (field !== undefined) {
+    return { cause: 'template', ...textPlace(a[field], b[field], field), inReply: false, share: 0 }
+  }
+  for (const [i, { message, index }] of before.entries()) {
+    const echoed = after[i]
+    const place = echoed === undefined ? undefined : firstRewriting(message, echoed.message)
+    if (echoed === undefined || place === undefined) continue
+    const share = shareBefore(last, index, place.offset)
+    return { cause: 'message', message: echoed.index, ...place, inReply: index >= last.replyAt, share }
+  }
+  return undefined
+}
+
+function outerText(shaping: JsonObject, rules: DialectRules): string | undefined {
+  const system = rules.outerSystem(shaping)
+  return system === undefined ? undefined : rules.canonical(system).text
+}
+
+function placeIn(last: JsonValue | undefined, now: JsonValue | undefined, field: string): Place {
+  return firstDifference(last ?? null, now ?? null, 'meaning', field) ?? { field }
+}
+
+function textPlace(last: JsonValue | undefined, now: JsonValue | undefined, field: string): Place {
+  if (last === undefined || now === undefined) return { field }
+  return { field, offset: commonBytes(writtenOut(last), writtenOut(now)) }
+}
+
+function writtenOut(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(withoutNulls(value))
+}
+
+function withoutNulls(value: JsonValue | undefined): unknown {
+  if (Array.isArray(value)) return (value as readonly JsonValue[]).map(withoutNulls)
+  if (!isObject(value)) return value ?? undefined
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutNulls(member)]))
+}

@@ -1,0 +1,96 @@
+// What `/cwm/v1/health` asks behind it: counted, with a clock of the test's own.
+
+import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
+import type { AnswerSink } from '../engines/upstream.ts'
+import { HealthCheck, type HealthParts } from './health.ts'
+
+function aCheck() {
+  const asked: AnswerSink[] = []
+  let lmcacheAsked = 0
+  const state = { now: 0, breaker: 'closed' as HealthParts['upstream']['breaker'] }
+  const upstream = {
+    get breaker() {
+      return state.breaker
+    },
+    lastSeen: undefined as HealthParts['upstream']['lastSeen'],
+    health: {
+      send: (_: unknown, sink: AnswerSink) => {
+        asked.push(sink)
+        return () => {}
+      },
+    },
+  }
+  const lmcache = {
+    health: () => {
+      lmcacheAsked++
+      return Promise.resolve({ ok: true, pins: true, warnings: [], servers: [] })
+    },
+  }
+  const store = { kind: 'sqlite', getSession: () => Promise.resolve(undefined) } as const
+  const check = new HealthCheck({ upstream, lmcache, store, now: () => state.now })
+  const answer = (status = 200) => {
+    const sink = asked.at(-1)
+    sink?.onHeaders(status, [], '')
+    sink?.onData(Buffer.from('{}'))
+    sink?.onEnd()
+  }
+  return { check, asked, answer, state, upstream, lmcacheAsks: () => lmcacheAsked }
+}
+
+describe('health', () => {
+  it('is one probe, however many ask together and however long it takes', async () => {
+    const { check, asked, answer, state, lmcacheAsks } = aCheck()
+    const together = Array.from({ length: 50 }, () => check.read())
+    state.now = 2_500
+    const later = check.read()
+    answer()
+
+    const all = await Promise.all([...together, later])
+
+    expect(new Set(all.map(({ status }) => status))).toEqual(new Set(['ok']))
+    expect([asked.length, lmcacheAsks()]).toEqual([1, 1])
+  })
+
+  it('is one probe a second, however many ask one after another', async () => {
+    const { check, asked, answer, state, lmcacheAsks } = aCheck()
+    for (let ms = 0; ms < 3_000; ms += 100) {
+      state.now = ms
+      const reading = check.read()
+      answer()
+      await reading
+    }
+
+    expect([asked.length, lmcacheAsks()]).toEqual([3, 3])
+  })
+
+  it('follows what turns and the breaker show between two probes', async () => {
+    const { check, asked, answer, state, upstream } = aCheck()
+    const first = check.read()
+    answer()
+    await first
+
+    upstream.lastSeen = { ok: false, error: 'upstream_refused' }
+    const failed = await check.read()
+    upstream.lastSeen = undefined
+    state.breaker = 'open'
+    const open = await check.read()
+
+    expect(failed).toMatchObject({ status: 'degraded', upstream: { ok: false, error: 'upstream_refused' } })
+    expect(open).toMatchObject({ status: 'degraded', upstream: { ok: false, error: 'upstream_open', breaker: 'open' } })
+    expect(asked).toHaveLength(1)
+  })
+
+  it('asks again after a probe that failed', async () => {
+    const { check, asked, answer, state } = aCheck()
+    const first = check.read()
+    asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+    expect(await first).toMatchObject({ status: 'degraded', upstream: { ok: false, error: 'upstream_refused' } })
+    state.now = 1_000
+
+    const second = check.read()
+    answer()
+
+    expect(await second).toMatchObject({ status: 'ok', upstream: { ok: true } })
+  })
+})

@@ -1,0 +1,86 @@
+// Whether engine, LMCache and store answer, for `/cwm/v1/health`. Without LMCache or store chats go on: that is degraded, not down.
+// Anyone may ask without a key, so probes are limited here: one at a time, and one a second.
+
+import type { Now } from '../base/clock.ts'
+import { toCwmError } from '../base/errors.ts'
+import { version } from '../base/version.ts'
+import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
+import { callJson } from '../engines/json.ts'
+import type { LmcacheHealth, LmcacheLink } from '../kv/lmcache/link.ts'
+import type { Store } from '../store/store.ts'
+
+const HEALTH_DEADLINE_MS = 3_000
+/** From the start of one probe to the start of the next. */
+const PROBE_INTERVAL_MS = 1_000
+/** Any question will do. */
+const NOBODY = 'nobody'
+
+export interface HealthParts {
+  readonly upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
+  readonly lmcache: Pick<LmcacheLink, 'health'>
+  readonly store: Pick<Store, 'kind' | 'getSession'>
+  readonly now: Now
+}
+
+interface Probe {
+  readonly engine: { readonly ok: boolean; readonly error?: string }
+  readonly lmcache: LmcacheHealth
+  readonly stored: boolean
+}
+
+export class HealthCheck {
+  readonly #parts: HealthParts
+  #probe: Promise<Probe> | undefined
+  #isRunning = false
+  #begunAt = 0
+
+  constructor(parts: HealthParts) {
+    this.#parts = parts
+  }
+
+  /** Combines the last probe (a new one if it is a second old) with what turns and the breaker have shown since. Never throws. */
+  async read() {
+    const { engine, lmcache, stored } = await this.#lastProbe()
+    const { upstream, store } = this.#parts
+    const { breaker } = upstream
+    const reached = stillReached(engine, upstream)
+    const status = reached.ok && lmcache.ok !== false && stored ? ('ok' as const) : ('degraded' as const)
+    return { status, version, store: { kind: store.kind, ok: stored }, upstream: { ...reached, breaker }, lmcache }
+  }
+
+  #lastProbe(): Promise<Probe> {
+    const now = this.#parts.now()
+    if (this.#probe !== undefined && (this.#isRunning || now - this.#begunAt < PROBE_INTERVAL_MS)) return this.#probe
+    this.#begunAt = now
+    this.#isRunning = true
+    this.#probe = this.#ask().finally(() => {
+      this.#isRunning = false
+    })
+    return this.#probe
+  }
+
+  async #ask(): Promise<Probe> {
+    const { upstream, lmcache, store } = this.#parts
+    const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: HEALTH_DEADLINE_MS } as const
+    const [engine, kv, stored] = await Promise.all([
+      callJson(upstream.health, call).then(
+        // 401 is an answer: the engine is there and wants a key.
+        ({ status }) => (status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }),
+        (thrown: unknown) => ({ ok: false, error: toCwmError(thrown).code.toLowerCase() }),
+      ),
+      lmcache.health(),
+      store.getSession(NOBODY, NOBODY).then(
+        () => true,
+        () => false,
+      ),
+    ])
+    return { engine, lmcache: kv, stored }
+  }
+}
+
+/** An answered probe updates `lastSeen` like any request, so a failure there is newer than the probe. */
+function stillReached(probed: Probe['engine'], { breaker, lastSeen }: HealthParts['upstream']): Probe['engine'] {
+  if (!probed.ok) return probed
+  if (lastSeen !== undefined && !lastSeen.ok) return { ok: false, error: lastSeen.error }
+  return breaker === 'open' ? { ok: false, error: 'upstream_open' } : probed
+}

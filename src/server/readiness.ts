@@ -1,0 +1,82 @@
+// Whether cwm should be sent requests, for `/cwm/readyz`. Asks as little as it can: load balancers ask every few seconds, and need no key.
+
+import type { BreakerState } from '../engines/breaker.ts'
+import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
+import { callJson } from '../engines/json.ts'
+import type { Store } from '../store/store.ts'
+
+/** What may be left out of the verdict: what all proxies share, and no other one is better off without. */
+export const sharedParts = ['store', 'upstream'] as const
+export type SharedPart = (typeof sharedParts)[number]
+
+export type UpstreamState = 'answered' | 'failed' | 'unknown'
+
+export interface Readiness {
+  readonly status: 'ready' | 'not_ready'
+  readonly draining: boolean
+  readonly store: { readonly ok: boolean }
+  /** `ok`: whether the last turn or probe was answered; null if nothing was sent yet. */
+  readonly upstream: { readonly ok: boolean | null; readonly state: UpstreamState; readonly breaker: BreakerState }
+}
+
+/** Probes of load balancers give up after a second. */
+const DEADLINE_MS = 800
+/** Any question will do. */
+const NOBODY = 'nobody'
+
+export class ReadinessCheck {
+  readonly #store: Pick<Store, 'getSession'>
+  readonly #upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
+  #asking: Promise<void> | undefined
+  #draining = false
+
+  constructor(store: Pick<Store, 'getSession'>, upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>) {
+    this.#store = store
+    this.#upstream = upstream
+  }
+
+  /** Not ready from now on. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Never throws: what does not answer is said. */
+  async read(leftOut: readonly SharedPart[] = []): Promise<Readiness> {
+    const [stored] = await Promise.all([
+      this.#store.getSession(NOBODY, NOBODY).then(
+        () => true,
+        () => false,
+      ),
+      this.#tryUpstream(),
+    ])
+    const { breaker } = this.#upstream
+    const reached = breaker !== 'open'
+    const ready = !this.#draining && (stored || leftOut.includes('store')) && (reached || leftOut.includes('upstream'))
+    return {
+      status: ready ? 'ready' : 'not_ready',
+      draining: this.#draining,
+      store: { ok: stored },
+      upstream: { ...seen(this.#upstream), breaker },
+    }
+  }
+
+  /** Who is not ready gets no requests, so none would show that the upstream is back. One question at a time, however many look. */
+  #tryUpstream(): Promise<void> {
+    if (this.#upstream.breaker === 'closed') return Promise.resolve()
+    const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: DEADLINE_MS } as const
+    this.#asking ??= callJson(this.#upstream.health, call)
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#asking = undefined
+      })
+    return this.#asking
+  }
+}
+
+function seen({ breaker, lastSeen }: Pick<GuardedUpstream, 'breaker' | 'lastSeen'>) {
+  if (breaker === 'open' || lastSeen?.ok === false) return { ok: false, state: 'failed' } as const
+  return lastSeen === undefined ? ({ ok: null, state: 'unknown' } as const) : ({ ok: true, state: 'answered' } as const)
+}

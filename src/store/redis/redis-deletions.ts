@@ -1,0 +1,138 @@
+// Deletes in Redis: the orders and what came of them. An order is written in the transaction that takes the thing itself out.
+
+import type { DeletionRecord } from '../../base/records.ts'
+import { checkLimit, positionIn, toPage } from '../page.ts'
+import type { Place } from '../seal.ts'
+import type { Store } from '../store.ts'
+import { jsonInBytes } from '../stored-values.ts'
+import type { RedisRows } from './redis-rows.ts'
+import type { Transaction } from './redis-transaction.ts'
+import { bytesToSequences, fromStored, sequencesToBytes, toJson, toStored } from './redis-values.ts'
+
+type Deletions = Pick<
+  Store,
+  | 'addDeletion'
+  | 'getDeletion'
+  | 'getDeletionSequences'
+  | 'listDeletions'
+  | 'listOpenDeletions'
+  | 'changeDeletion'
+  | 'dropDeletions'
+>
+
+const dropsAtOnce = 500
+
+/** Where the sequences of a delete are sealed. */
+export const sequencesPlace = (tenant: string, id: string): Place => ['deletion sequences', tenant, id]
+
+/** Adds an order to `tx`, which takes out the thing itself. */
+export function writeOrder(
+  rows: RedisRows,
+  tx: Transaction,
+  order: DeletionRecord,
+  sequences: readonly Uint32Array[],
+): void {
+  const keys = rows.keysOf(order.tenant)
+  putRecord(rows, tx, order)
+  tx.write('ZADD', keys.deletions, order.at, order.id)
+  const bytes = toStored(rows.sealer, sequencesToBytes(sequences), sequencesPlace(order.tenant, order.id))
+  tx.write('SET', keys.sequences(order.id), bytes)
+}
+
+function putRecord(rows: RedisRows, tx: Transaction, deletion: DeletionRecord): void {
+  const keys = rows.keysOf(deletion.tenant)
+  tx.write('SET', keys.deletion(deletion.id), toJson(deletion))
+  if (deletion.state === 'open') {
+    tx.write('ZADD', keys.openDeletions, deletion.nextTryAt, deletion.id)
+    tx.write('ZREM', keys.doneDeletions, deletion.id)
+  } else {
+    tx.write('ZREM', keys.openDeletions, deletion.id)
+    tx.write('ZADD', keys.doneDeletions, deletion.at, deletion.id)
+    tx.write('DEL', keys.sequences(deletion.id))
+  }
+}
+
+/** The deletion methods of the store. */
+export function deletionsIn(rows: RedisRows): Deletions {
+  async function readAll(tenant: string, ids: readonly string[]): Promise<DeletionRecord[]> {
+    const keys = rows.keysOf(tenant)
+    const stored = await rows.getAll(ids.map((id) => keys.deletion(id)))
+    return stored.flatMap((raw) => (raw === null ? [] : [jsonInBytes<DeletionRecord>(raw)]))
+  }
+
+  return {
+    addDeletion: (order, sequences) =>
+      rows.atomically(order.tenant, async (tx) => writeOrder(rows, tx, order, sequences), rows.contents),
+
+    getDeletion: async (tenant, id) => (await readAll(tenant, [id]))[0],
+
+    async getDeletionSequences(tenant, id) {
+      const stored = (await rows.contents.call('GET', rows.keysOf(tenant).sequences(id))) as Buffer | null
+      return stored === null ? [] : bytesToSequences(fromStored(rows.sealer, stored, sequencesPlace(tenant, id)))
+    },
+
+    async listDeletions(tenant, page) {
+      checkLimit(page.limit)
+      const position = positionIn('deletions', page, 'number', 'string')
+      const after = position && { score: position[0], name: position[1] }
+      const entries = await rows.page(rows.keysOf(tenant).deletions, { order: 'desc', limit: page.limit, after })
+      const { items, nextCursor } = toPage(
+        'deletions',
+        entries,
+        page.limit,
+        (entry) => entry.name,
+        (entry) => [entry.score, entry.name],
+      )
+      const deletions = await readAll(tenant, items)
+      return nextCursor === undefined ? { items: deletions } : { items: deletions, nextCursor }
+    },
+
+    async listOpenDeletions(now, atMost) {
+      const open = await rows.ofAllTenants(async (tenant) => {
+        const key = rows.keysOf(tenant).openDeletions
+        return readAll(tenant, await rows.texts('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost))
+      })
+      return open.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).slice(0, atMost)
+    },
+
+    changeDeletion: (tenant, id, change) =>
+      rows.atomically(tenant, async (tx) => {
+        const raw = await rows.get(rows.keysOf(tenant).deletion(id))
+        if (raw === null) return false
+        tx.expect(rows.keysOf(tenant).deletion(id), raw)
+        putRecord(rows, tx, { ...jsonInBytes<DeletionRecord>(raw), ...change })
+        return true
+      }),
+
+    async dropDeletions(before, atMost) {
+      let dropped = 0
+      for (const tenant of await rows.tenants()) {
+        if (dropped === atMost) break
+        dropped += await dropDone(rows, tenant, `(${before}`, atMost - dropped)
+        await rows.unlistIfEmpty(tenant)
+      }
+      return dropped
+    },
+  }
+}
+
+/** Drops all deletes of a tenant that are done. */
+export async function dropDoneDeletions(rows: RedisRows, tenant: string): Promise<void> {
+  while ((await dropDone(rows, tenant, '+inf', dropsAtOnce)) > 0);
+}
+
+function dropDone(rows: RedisRows, tenant: string, upTo: string, atMost: number): Promise<number> {
+  const keys = rows.keysOf(tenant)
+  return rows.atomically(tenant, async (tx) => {
+    const range = ['-inf', upTo, 'BYSCORE', 'LIMIT', 0, atMost]
+    const ids = await rows.texts('ZRANGE', keys.doneDeletions, ...range)
+    const stored = await rows.getAll(ids.map((id) => keys.deletion(id)))
+    for (const [n, id] of ids.entries()) {
+      tx.expect(keys.deletion(id), stored[n])
+      tx.write('DEL', keys.deletion(id))
+      tx.write('ZREM', keys.deletions, id)
+      tx.write('ZREM', keys.doneDeletions, id)
+    }
+    return ids.length
+  })
+}

@@ -1,0 +1,69 @@
+// Retained turns in Redis: each lies with its tenant; what all weigh together is kept in a slot of its own, where the oldest are
+// named that have to go. A crash between the two leaves a turn that nobody counts; it goes with its session.
+
+import type { Place } from '../seal.ts'
+import type { RetainedPrompt, Store } from '../store.ts'
+import { jsonInBytes } from '../stored-values.ts'
+import { memberOf, partsOf, type TenantKeys } from './redis-keys.ts'
+import type { RedisRows } from './redis-rows.ts'
+import { weighTurnScript } from './redis-scripts.ts'
+import type { Transaction } from './redis-transaction.ts'
+import { fromStored, toJson, toStored } from './redis-values.ts'
+
+/** Where a retained turn is sealed. */
+export const turnPlace = (tenant: string, sessionId: string): Place => ['retained turn', tenant, sessionId]
+
+/** Adds the end of a session's retained turn to `tx`; {@link forgetTurn} is to follow. */
+export function dropTurn(tx: Transaction, keys: TenantKeys, sessionId: string): void {
+  tx.write('DEL', keys.turn(sessionId))
+  tx.write('SREM', keys.turns, sessionId)
+}
+
+/** Takes a turn that was dropped out of what all weigh. */
+export async function forgetTurn(rows: RedisRows, tenant: string, sessionId: string): Promise<void> {
+  await weigh(rows, tenant, sessionId, 0, Number.MAX_SAFE_INTEGER)
+}
+
+async function weigh(rows: RedisRows, tenant: string, sessionId: string, bytes: number, mostBytes: number) {
+  const { turnOrder, turnBytes, turnTotals } = rows.shared
+  const args = [memberOf(tenant, sessionId), bytes, mostBytes]
+  return (await rows.link.run(weighTurnScript, [turnOrder, turnBytes, turnTotals], args)) as Buffer[]
+}
+
+/** The methods of the store for retained turns. */
+export function retainedIn(rows: RedisRows): Pick<Store, 'putRetained' | 'getRetained'> {
+  function drop(tenant: string, sessionId: string): Promise<void> {
+    return rows.atomically(tenant, async (tx) => dropTurn(tx, rows.keysOf(tenant), sessionId))
+  }
+
+  return {
+    async putRetained(tenant, sessionId, turn, maxBytes) {
+      const keys = rows.keysOf(tenant)
+      const plain = toJson(turn)
+      const kept = await rows.atomically(
+        tenant,
+        async (tx) => {
+          const session = await rows.get(keys.session(sessionId))
+          if (session === null) return false // nothing is kept of a session that has been ended meanwhile
+          tx.expect(keys.session(sessionId), session)
+          tx.write('SET', keys.turn(sessionId), toStored(rows.sealer, plain, turnPlace(tenant, sessionId)))
+          tx.write('SADD', keys.turns, sessionId)
+          return true
+        },
+        rows.contents,
+      )
+      if (!kept) return
+      for (const member of await weigh(rows, tenant, sessionId, plain.length, maxBytes)) {
+        await drop(...partsOf(String(member)))
+      }
+      // Ended between the two writes: its turn is gone and must not be counted.
+      if ((await rows.number('EXISTS', keys.turn(sessionId))) === 0) await forgetTurn(rows, tenant, sessionId)
+    },
+
+    async getRetained(tenant, sessionId) {
+      const stored = (await rows.contents.call('GET', rows.keysOf(tenant).turn(sessionId))) as Buffer | null
+      if (stored === null) return undefined
+      return jsonInBytes<RetainedPrompt>(fromStored(rows.sealer, stored, turnPlace(tenant, sessionId)))
+    },
+  }
+}

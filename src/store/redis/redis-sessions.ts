@@ -1,0 +1,166 @@
+// Sessions in Redis: get-or-create, turns, heads, and their end. What a turn leaves beside its session is redis-traces.ts's.
+
+import { CwmError } from '../../base/errors.ts'
+import type { SessionRecord } from '../../base/records.ts'
+import { checkLimit, positionIn, toPage } from '../page.ts'
+import { afterTurn, isLasting } from '../session-rows.ts'
+import type { SaveOutcome, Store } from '../store.ts'
+import { jsonInBytes } from '../stored-values.ts'
+import type { RedisChanges } from './redis-changes.ts'
+import { writeOrder } from './redis-deletions.ts'
+import { dropTurn, forgetTurn } from './redis-retained.ts'
+import type { Entry, RedisRows } from './redis-rows.ts'
+import { dropTraces, writeTraces } from './redis-traces.ts'
+import type { Transaction } from './redis-transaction.ts'
+import { toJson } from './redis-values.ts'
+
+type Sessions = Pick<
+  Store,
+  'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
+>
+
+/** A session as it was read, and the bytes by which to tell that it is still so. */
+interface Held {
+  readonly raw: Buffer | null
+  readonly session: SessionRecord | undefined
+}
+
+/** The session methods of the store. */
+export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
+  async function read(tenant: string, id: string): Promise<Held> {
+    const raw = await rows.get(rows.keysOf(tenant).session(id))
+    return { raw, session: raw === null ? undefined : jsonInBytes<SessionRecord>(raw) }
+  }
+
+  /** Adds `next` in place of what was read; answers false, and adds nothing, where its lineage is retired. */
+  async function put(tx: Transaction, held: Held, next: SessionRecord): Promise<boolean> {
+    const keys = rows.keysOf(next.tenant)
+    if (held.session?.lineage !== next.lineage) {
+      if ((await rows.get(keys.retired(next.lineage))) !== null) return false
+      tx.expectAbsent(keys.retired(next.lineage))
+      if (held.session !== undefined) tx.write('SREM', keys.sessionsOf(held.session.lineage), next.id)
+      tx.write('SADD', keys.sessionsOf(next.lineage), next.id)
+    }
+    tx.expect(keys.session(next.id), held.raw)
+    tx.write('SET', keys.session(next.id), toJson(next))
+    tx.write('ZADD', keys.sessions, next.lastTurnAt, next.id)
+    tx.write('ZADD', keys.idle(isLasting(next)), next.lastTurnAt, next.id)
+    if (held.session !== undefined && isLasting(held.session) !== isLasting(next)) {
+      tx.write('ZREM', keys.idle(isLasting(held.session)), next.id)
+    }
+    return true
+  }
+
+  async function readEntries(tenant: string, entries: readonly Entry[]): Promise<SessionRecord[]> {
+    const keys = rows.keysOf(tenant)
+    const stored = await rows.getAll(entries.map(({ name }) => keys.session(name)))
+    return stored.flatMap((raw) => (raw === null ? [] : [jsonInBytes<SessionRecord>(raw)]))
+  }
+
+  return {
+    getOrCreateSession: (fresh) =>
+      rows.atomically(fresh.tenant, async (tx) => {
+        const held = await read(fresh.tenant, fresh.id)
+        if (held.session !== undefined) return held.session
+        if (await put(tx, held, fresh)) return fresh
+        throw new CwmError('BUSY', 'the session was ended just now: send the request again')
+      }),
+
+    getSession: async (tenant, id) => (await read(tenant, id)).session,
+
+    async listSessions(tenant, page) {
+      checkLimit(page.limit)
+      const position = positionIn('sessions', page, 'number', 'string')
+      const after = position && { score: position[0], name: position[1] }
+      const entries = await rows.page(rows.keysOf(tenant).sessions, { order: 'desc', limit: page.limit, after })
+      const { items, nextCursor } = toPage(
+        'sessions',
+        entries,
+        page.limit,
+        (entry) => entry,
+        (entry) => [entry.score, entry.name],
+      )
+      const sessions = await readEntries(tenant, items)
+      return nextCursor === undefined ? { items: sessions } : { items: sessions, nextCursor }
+    },
+
+    async saveTurn(session, trace, isNew) {
+      const { tenant, id } = session
+      if (trace.boundaries.some((boundary) => boundary.tenant !== tenant || boundary.sessionId !== id)) {
+        throw new CwmError('INTERNAL', "a turn's boundaries must belong to its own session")
+      }
+      const outcome = await rows.atomically(tenant, async (tx): Promise<SaveOutcome> => {
+        const held = await read(tenant, id)
+        if (held.session === undefined && !isNew) return 'gone'
+        if (held.session !== undefined && held.session.head !== session.head) return 'moved'
+        // Ended, and begun anew under the same name.
+        if (held.session !== undefined && held.session.lineage !== session.lineage) return 'gone'
+        const next = held.session === undefined ? session : afterTurn(held.session, session)
+        if (!(await put(tx, held, next))) return 'gone'
+        await writeTraces(rows, tx, session, trace)
+        return 'saved'
+      })
+      // Nobody knows a new session yet.
+      if (outcome === 'saved' && !isNew) changes.tell({ kind: 'session', tenant, id })
+      return outcome
+    },
+
+    async bindSession(session, isNew) {
+      const outcome = await rows.atomically(session.tenant, async (tx): Promise<SaveOutcome> => {
+        const held = await read(session.tenant, session.id)
+        if (held.session === undefined && !isNew) return 'gone'
+        if (held.session !== undefined && held.session.head !== session.head - 1) return 'moved'
+        return (await put(tx, held, session)) ? 'saved' : 'gone'
+      })
+      if (outcome === 'saved') changes.tell({ kind: 'session', tenant: session.tenant, id: session.id })
+      return outcome
+    },
+
+    async listIdle(before, lasting, atMost) {
+      const entries = await rows.ofAllTenants(async (tenant) => {
+        const found = await rows.texts(
+          'ZRANGE',
+          rows.keysOf(tenant).idle(lasting),
+          '-inf',
+          `(${before}`,
+          'BYSCORE',
+          'LIMIT',
+          0,
+          atMost,
+          'WITHSCORES',
+        )
+        return Array.from({ length: found.length / 2 }, (_, n) => {
+          return { tenant, name: found[2 * n] ?? '', score: Number(found[2 * n + 1]) }
+        })
+      })
+      const oldest = entries.sort((a, b) => a.score - b.score).slice(0, atMost)
+      const sessions = await Promise.all(oldest.map((entry) => readEntries(entry.tenant, [entry])))
+      return sessions.flat()
+    },
+
+    async removeSession({ tenant, id, lineage, lastTurnAt }, order, sequences) {
+      const keys = rows.keysOf(tenant)
+      const removed = await rows.atomically(
+        tenant,
+        async (tx) => {
+          const { raw, session } = await read(tenant, id)
+          if (session === undefined || session.lineage !== lineage || session.lastTurnAt > lastTurnAt) return false
+          tx.expect(keys.session(id), raw)
+          tx.write('DEL', keys.session(id))
+          tx.write('ZREM', keys.sessions, id)
+          tx.write('ZREM', keys.idle(isLasting(session)), id)
+          tx.write('SREM', keys.sessionsOf(lineage), id)
+          await dropTraces(rows, tx, tenant, id)
+          dropTurn(tx, keys, id)
+          writeOrder(rows, tx, order, sequences)
+          return true
+        },
+        rows.contents,
+      )
+      if (!removed) return false
+      changes.tell({ kind: 'session', tenant, id })
+      await forgetTurn(rows, tenant, id)
+      return true
+    },
+  }
+}

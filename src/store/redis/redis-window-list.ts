@@ -1,0 +1,108 @@
+// The lists of windows in Redis: one tenant's by any filter and order, and all tenants' for the reconciler. Which names are on a page
+// is found out within Redis (pageScript); the records are read then, so one that went in between leaves a page one shorter.
+
+import type { WindowRecord, WindowState } from '../../base/records.ts'
+import { checkLimit, positionIn, toPage, windowList } from '../page.ts'
+import type { Page, Store, WindowQuery } from '../store.ts'
+import { encodeTenant, memberOf, type TenantKeys } from './redis-keys.ts'
+import type { Entry, RedisRows } from './redis-rows.ts'
+import { windowFromStored } from './redis-values.ts'
+
+/** Later than every name. */
+const lastName = '~'
+
+/** The window lists of the store. */
+export function windowListsIn(rows: RedisRows): Pick<Store, 'listWindows' | 'listForRepair'> {
+  return {
+    async listWindows(tenant, query) {
+      const { limit, sort = 'created', order = 'desc' } = query
+      checkLimit(limit)
+      const keys = rows.keysOf(tenant)
+      const list = windowList(query)
+      const entries = await rows.page(keys.windowsBy(sort), {
+        order,
+        limit,
+        after: positionOf(list, query),
+        groups: filtersOf(keys, query),
+        text: query.text,
+        created: { key: keys.windowsBy('created'), from: query.createdFrom, before: query.createdBefore },
+      })
+      const page = toPage(
+        list,
+        entries,
+        limit,
+        (entry) => entry.name,
+        (entry) => (sort === 'name' ? [entry.name, entry.name] : [entry.score, entry.name]),
+      )
+      return withItems(page, await readWindows(rows, tenant, page.items))
+    },
+
+    async listForRepair(states, page) {
+      checkLimit(page.limit)
+      const position = positionIn('repair', page, 'number', 'string')
+      const entries = await rows.ofAllTenants(async (tenant) => {
+        const found = await rows.page(rows.keysOf(tenant).windowsBy('created'), {
+          order: 'asc',
+          limit: page.limit,
+          after: position && startWithin(tenant, ...position),
+          groups: [toRepair(rows.keysOf(tenant), states)],
+        })
+        return found.map((entry) => ({ ...entry, tenant, member: memberOf(tenant, entry.name) }))
+      })
+      entries.sort((a, b) => a.score - b.score || (a.member < b.member ? -1 : 1))
+      const merged = toPage(
+        'repair',
+        entries,
+        page.limit,
+        (entry) => entry,
+        (entry) => [entry.score, entry.member],
+      )
+      const windows = await Promise.all(merged.items.map(({ tenant, name }) => readWindows(rows, tenant, [name])))
+      return withItems(merged, windows.flat())
+    },
+  }
+}
+
+/** The windows that are still there under these names. */
+export async function readWindows(rows: RedisRows, tenant: string, names: readonly string[]): Promise<WindowRecord[]> {
+  const keys = rows.keysOf(tenant)
+  const stored = await rows.getAll(names.map((name) => keys.window(name)))
+  return stored.flatMap((raw) => (raw === null ? [] : [windowFromStored(rows.sealer, raw)]))
+}
+
+function positionOf(list: string, query: WindowQuery): Entry | undefined {
+  if (query.sort === 'name') {
+    const position = positionIn(list, query, 'string', 'string')
+    return position && { score: 0, name: position[1] }
+  }
+  const position = positionIn(list, query, 'number', 'string')
+  return position && { score: position[0], name: position[1] }
+}
+
+function filtersOf(keys: TenantKeys, query: WindowQuery): readonly (readonly string[])[] {
+  const { tags = [], model, state, pin, sessionId, parent } = query
+  const given = (['model', 'state', 'pin', 'session', 'parent'] as const).flatMap((field, n) => {
+    const value = [model, state, pin, sessionId, parent][n]
+    return value === undefined ? [] : [[keys.windowsIn(field, value)]]
+  })
+  return [...tags.map((tag) => [keys.windowsIn('tag', tag)]), ...given]
+}
+
+function toRepair(keys: TenantKeys, states: readonly WindowState[]): readonly string[] {
+  return [
+    ...states.map((state) => keys.windowsIn('state', state)),
+    keys.windowsIn('pin', 'pinning'),
+    keys.windowsIn('pin', 'pinned'),
+  ]
+}
+
+/** Where a list of all tenants goes on within one of them: at one time, tenants come in the order of their encoded ids. */
+function startWithin(tenant: string, at: number, member: string): Entry {
+  const own = `${encodeTenant(tenant)}/`
+  if (member.startsWith(own)) return { score: at, name: member.slice(own.length) }
+  return { score: at, name: own < member ? lastName : '' }
+}
+
+function withItems<T>({ nextCursor }: Page<unknown>, items: readonly T[]): Page<T> {
+  return nextCursor === undefined ? { items } : { items, nextCursor }
+}

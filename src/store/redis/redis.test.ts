@@ -1,0 +1,298 @@
+// The Redis store on a real server: the contract, on one server and in a cluster, and what is Redis' own: what lies there in clear,
+// what goes by itself, and what proxies tell each other. Slow, absent and unfit servers are in test/redis-faults.test.ts.
+
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import {
+  aBoundary,
+  anOrder,
+  aSession,
+  aTurn,
+  aWindow,
+  noon,
+  putTurn,
+  someContent,
+} from '../../../test/contracts/store/sample-records.ts'
+import { describeStoreContract } from '../../../test/contracts/store/store-contract.ts'
+import { until, within } from '../../../test/support/deadline.ts'
+import { RedisServer, skipsRedis } from '../../../test/support/redis-server.ts'
+import { silentLogger } from '../../base/logger.ts'
+import type { Boundary } from '../../base/records.ts'
+import { Sealer } from '../seal.ts'
+import type { Store, StoreChange } from '../store.ts'
+import { openRedisStore, type RedisOptions } from './redis.ts'
+
+let handles: Store[] = []
+
+async function openAt(url: string, options: Partial<RedisOptions> = {}): Promise<Store> {
+  const store = await openRedisStore({ url, log: silentLogger, believeMs: 50, commandTimeoutMs: 5000, ...options })
+  handles.push(store)
+  return store
+}
+
+async function closeAll(server: RedisServer): Promise<void> {
+  await Promise.all(handles.map((store) => store.close()))
+  handles = []
+  await server.send('FLUSHALL')
+}
+
+function describeContractAt(name: string, server: () => RedisServer, url: () => string): void {
+  describeStoreContract(name, async (sealer) => ({
+    store: await openAt(url(), sealer === undefined ? {} : { sealer }),
+    reopen: () => openAt(url(), sealer === undefined ? {} : { sealer }),
+    reopenWith: (other) => openAt(url(), other === undefined ? {} : { sealer: other }),
+    dispose: () => closeAll(server()),
+  }))
+}
+
+describe.skipIf(skipsRedis)('on one server', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await RedisServer.start()
+  })
+  afterAll(() => server.dispose())
+  afterEach(() => closeAll(server))
+
+  describeContractAt(
+    'redis',
+    () => server,
+    () => server.url,
+  )
+
+  /** Everything that the server holds, names and values. */
+  async function dump(): Promise<string> {
+    const client = new Redis({ port: server.port })
+    const keys = await client.keysBuffer('*')
+    const values = await Promise.all(
+      keys.map(async (key) => (String(await client.type(key)) === 'string' ? client.getBuffer(key) : Buffer.of())),
+    )
+    client.disconnect()
+    return [...keys, ...values].map((bytes) => bytes?.toString('latin1')).join('\n')
+  }
+
+  async function fillWith(store: Store, words: string): Promise<void> {
+    const { prompt } = someContent(words)
+    await store.reserveWindow(aWindow({ state: 'failed', reason: words, note: words }), someContent(words))
+    await store.getOrCreateSession(aSession())
+    await store.putRetained('acme', 'session-1', { ...aTurn(), prompt }, 1_000_000)
+  }
+
+  it('holds messages and words in clear without a key, and nowhere with one', async () => {
+    await fillWith(await openAt(server.url), 'the merger is on friday')
+    expect(await dump()).toContain('the merger is on friday')
+    await closeAll(server)
+
+    await fillWith(await openAt(server.url, { sealer: new Sealer(Buffer.alloc(32, 7)) }), 'the merger is on friday')
+
+    const held = await dump()
+    expect(held).not.toContain('the merger')
+    expect(held).not.toContain(Buffer.from('the merger').toString('base64').slice(0, 12))
+  })
+
+  it('leaves nothing of a session and a window that were removed, but their orders', async () => {
+    const store = await openAt(server.url)
+    const before = (await dump()).split('\n')
+    await store.saveTurn(
+      aSession(),
+      {
+        boundaries: [aBoundary(), aBoundary({ digest: 'digest-8', rank: 1 })],
+        keepBoundaries: 4,
+        responses: [{ id: 'r-1', expiresAt: noon + 10 }],
+      },
+      true,
+    )
+    await store.reserveWindow(aWindow({ tags: ['a'], parent: 'before' }), someContent())
+
+    await store.removeSession(aSession(), anOrder({ id: 'one', kind: 'session' }), [])
+    await store.removeWindow(aWindow(), anOrder({ id: 'two' }), [])
+    for (const id of ['one', 'two']) await store.changeDeletion('acme', id, { state: 'done' })
+    await store.dropDeletions(noon * 2, 10)
+
+    const after = (await dump()).split('\n')
+    expect(after.filter((line) => line.includes('acme') && !before.includes(line))).toEqual([])
+  })
+
+  // A proxy of the version before reads `sb:ID` alone, keeps its newest 24 digests, and drops those that fall out of it.
+  it('keeps boundaries of the ranks above 0 where a proxy that knows no ranks neither looks nor trims', async () => {
+    const store = await openAt(server.url)
+    const save = (boundaries: Boundary[]) => putTurn(store, aSession(), boundaries, 2)
+    await save([aBoundary({ digest: 'first', rank: 9 }), aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })])
+    const client = new Redis({ port: server.port })
+    const list = 'cwm:{t:acme}:sb:session-1'
+    expect(JSON.parse((await client.get(list)) ?? '')).toEqual(['a', 'b'])
+
+    // As that version lists a reply that it was told of again.
+    await client.set(list, JSON.stringify(['first', 'a', 'b']))
+    client.disconnect()
+    await save([aBoundary({ digest: 'c' })])
+
+    expect([...(await store.findBoundaries('acme', ['first', 'a', 'b', 'c'], noon)).keys()].sort()).toEqual([
+      'b',
+      'c',
+      'first',
+    ])
+  })
+
+  it('has Redis drop boundaries and responses that no sweep came to, and sessions never', async () => {
+    const store = await openAt(server.url)
+    await store.saveTurn(
+      aSession(),
+      {
+        boundaries: [aBoundary({ expiresAt: noon + 60_000 })],
+        keepBoundaries: 4,
+        responses: [{ id: 'r-1', expiresAt: noon + 90_000 }],
+      },
+      true,
+    )
+
+    const left = async (key: string) => Number(await server.send('PTTL', `cwm:{t:acme}:${key}`))
+
+    // An hour more than the turn gave them, by Redis' own clock.
+    expect(await left('b:digest-1')).toBeGreaterThan(3_600_000)
+    expect(await left('b:digest-1')).toBeLessThanOrEqual(3_660_000)
+    expect(await left('r:r-1')).toBeGreaterThan(3_660_000)
+    expect(await left('s:session-1')).toBe(-1)
+  })
+
+  it('keeps two prefixes on one server apart', async () => {
+    const [one, two] = [await openAt(server.url), await openAt(server.url, { prefix: 'staging' })]
+    await one.getOrCreateSession(aSession())
+
+    expect(await two.getSession('acme', 'session-1')).toBeUndefined()
+    expect(await two.listIdle(noon * 2, true, 10)).toEqual([])
+  })
+
+  describe('between proxies', () => {
+    it('tells the others which session was thawed into or ended, and not the one that did it', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+      const [own, heard]: StoreChange[][] = [[], []]
+      store.onChange((change) => own?.push(change))
+      const stop = other.onChange((change) => heard?.push(change))
+      await store.getOrCreateSession(aSession())
+
+      await store.bindSession(aSession({ head: 1 }), false)
+      await store.removeSession(aSession({ head: 1 }), anOrder({ kind: 'session' }), [])
+      await store.retireLineage('acme', 'first') // resolves when the other has heard all that was said before
+      stop()
+      await store.retireLineage('acme', 'second')
+
+      const session = { kind: 'session', tenant: 'acme', id: 'session-1' }
+      const lineage = { kind: 'lineage', tenant: 'acme', lineage: 'first' }
+      expect(heard?.slice(0, 3)).toEqual([session, session, lineage])
+      expect(heard).not.toContainEqual({ ...lineage, lineage: 'second' })
+      expect(own).toEqual([])
+    })
+
+    it('retires a lineage once every other proxy has been told, long before belief would end', async () => {
+      const others = [await openAt(server.url, { believeMs: 60_000 }), await openAt(server.url, { believeMs: 60_000 })]
+      const store = await openAt(server.url, { believeMs: 60_000 })
+      const told = new Set<number>()
+      for (const [n, other] of others.entries()) other.onChange(() => told.add(n))
+
+      const retired = await within('retirement', store.retireLineage('acme', 'old'))
+
+      expect(retired).toBe(true)
+      expect(told).toEqual(new Set([0, 1]))
+    })
+
+    it('does not wait when it is alone', async () => {
+      const store = await openAt(server.url, { believeMs: 60_000 })
+
+      expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+    })
+
+    // As a proxy that was stopped, or that Redis cannot reach: it is among those who run, and says nothing.
+    it('waits as long as a proxy believes that does not answer', async () => {
+      const store = await openAt(server.url)
+      const seconds = Math.floor(Date.now() / 1000)
+      await server.send('ZADD', 'cwm:{live}:processes', String(seconds * 1000), 'silent 400')
+
+      const startedAt = performance.now()
+      expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+
+      expect(performance.now() - startedAt).toBeGreaterThanOrEqual(640)
+    })
+
+    it('does not wait for a proxy that ended long ago', async () => {
+      const store = await openAt(server.url)
+      await server.send('ZADD', 'cwm:{live}:processes', String(Date.now() - 60_000), 'ended 60000')
+
+      expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
+    })
+
+    // After so long nobody waits for it any more, so what it reads then may be retired without a word to it.
+    it('believes nothing once Redis has not heard of it for as long as others wait for it', async () => {
+      const store = await openAt(server.url)
+      const before = store.believeMs
+      const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 15_000)
+
+      const cutOff = store.believeMs
+      clock.mockRestore()
+
+      expect([before, cutOff, store.believeMs]).toEqual([50, 0, 50])
+    })
+
+    it('tells the others of a turn, so that they count on from it', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+      const heard: StoreChange[] = []
+      other.onChange((change) => heard.push(change))
+      const trace = { boundaries: [], keepBoundaries: 4 }
+      await store.saveTurn(aSession(), trace, true)
+
+      await store.saveTurn(aSession({ turns: 1 }), trace, false)
+      await store.retireLineage('acme', 'old') // resolves when the other has heard all that was said before
+
+      expect(heard[0]).toEqual({ kind: 'session', tenant: 'acme', id: 'session-1' })
+    })
+
+    it('let one at a time do a piece of work: whoever took it keeps it, until it gives it back or is gone', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+
+      const taken = await Promise.all([store, other, store, other].map((one) => one.takeWork('sweep', 60_000)))
+      const [holder, idle] = taken[0] === true ? [store, other] : [other, store]
+      await idle.dropWork('sweep')
+      const still = [await holder.takeWork('sweep', 60_000), await idle.takeWork('sweep', 60_000)]
+      await holder.dropWork('sweep')
+      const then = await idle.takeWork('sweep', 20)
+      const at = await until('its time is over', () => holder.takeWork('sweep', 60_000))
+
+      expect(new Set([`${taken[0]}${taken[2]}`, `${taken[1]}${taken[3]}`])).toEqual(new Set(['truetrue', 'falsefalse']))
+      expect([still, then, at]).toEqual([[true, false], true, true])
+    })
+
+    it('lets nobody store under a lineage that is being retired at the same moment', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+
+      const rounds = await Promise.all(
+        Array.from({ length: 30 }, async (_, n) => {
+          const session = aSession({ id: `s-${n}`, lineage: `l-${n}` })
+          const trace = { boundaries: [], keepBoundaries: 4 }
+          const [retired, saved] = await Promise.all([
+            store.retireLineage('acme', `l-${n}`),
+            other.saveTurn(session, trace, true),
+          ])
+          return { retired, saved }
+        }),
+      )
+
+      for (const { retired, saved } of rounds) expect(saved).toBe(retired ? 'gone' : 'saved')
+    })
+  })
+})
+
+describe.skipIf(skipsRedis)('in a cluster', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await RedisServer.start('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1')
+    await server.send('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await until('the cluster is up', async () => String(await server.send('CLUSTER', 'INFO')).includes('state:ok'))
+  })
+  afterAll(() => server.dispose())
+
+  // Redis refuses every script and command whose keys lie in more than one slot, also where one node holds all slots.
+  describeContractAt(
+    'redis',
+    () => server,
+    () => server.url.replace('redis://', 'redis-cluster://'),
+  )
+})

@@ -1,0 +1,154 @@
+// The store in Redis, for several proxies: every write is one transaction in its tenant's slot. How it opens, and how it ends; the
+// methods are in the redis-*.ts files by subject, the layout is redis-keys.ts's.
+
+import { CwmError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
+import type { Store } from '../store.ts'
+import { RedisChanges } from './redis-changes.ts'
+import { inspectRedis, refuseFaults } from './redis-check.ts'
+import { deletionsIn } from './redis-deletions.ts'
+import { storeUnavailable } from './redis-errors.ts'
+import { eventsIn } from './redis-events.ts'
+import { lineagesIn } from './redis-lineages.ts'
+import { RedisLink } from './redis-link.ts'
+import { resealIn } from './redis-reseal.ts'
+import { retainedIn } from './redis-retained.ts'
+import { RedisRows } from './redis-rows.ts'
+import { sessionsIn } from './redis-sessions.ts'
+import { tenantsIn } from './redis-tenants.ts'
+import { tracesIn } from './redis-traces.ts'
+import { parseRedisUrl } from './redis-url.ts'
+import { windowListsIn } from './redis-window-list.ts'
+import { windowsIn } from './redis-windows.ts'
+import { workIn } from './redis-work.ts'
+
+export interface RedisOptions {
+  /** `redis[s][-cluster]://[[user]:password@]host[:port][/database]`. */
+  readonly url: string
+  readonly log: Pick<Logger, 'info' | 'warn'>
+  /** Seals messages, ids and words. Absent: they lie in clear. */
+  readonly sealer?: Sealer
+  /** What all keys begin with. Default `cwm`. */
+  readonly prefix?: string
+  /** How long a call may wait for Redis, milliseconds. Default 500; contents may take twenty times as long. */
+  readonly commandTimeoutMs?: number
+  /** See {@link Store.believeMs}. Default 1,000. */
+  readonly believeMs?: number
+}
+
+/** The layout of redis-keys.ts. */
+const schemaVersion = 1
+const restMs = 1000
+
+/**
+ * Connects and checks the server. Throws `CONFIG` for a URL, credentials, a server or keys that will not do, `STORE_UNAVAILABLE` when
+ * it cannot be reached.
+ */
+export async function openRedisStore(options: RedisOptions): Promise<Store> {
+  const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 500, believeMs = 1000 } = options
+  const address = parseRedisUrl(url)
+  const link = await RedisLink.open({ address, timeoutMs, restMs, log })
+  const opened: { close(): void }[] = [link]
+  try {
+    const findings = await inspectRedis(link, address.cluster)
+    for (const warning of findings.warnings) log.warn({ redis: findings.version }, warning)
+    refuseFaults(findings)
+    const contents = await RedisLink.open({ address, timeoutMs: timeoutMs * 20, restMs })
+    opened.push(contents)
+    const rows = new RedisRows({ prefix, sealer, link, contents })
+    await checkSchema(rows)
+    await proveKeys(rows)
+    const changes = await RedisChanges.open(rows, address, believeMs)
+    return gated(methodsOf(rows, changes), async () => {
+      await changes.close()
+      for (const connection of opened) connection.close()
+    })
+  } catch (thrown) {
+    for (const connection of opened) connection.close()
+    throw thrown
+  }
+}
+
+function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'> {
+  return {
+    kind: 'redis',
+    get believeMs() {
+      return changes.believeMs
+    },
+    onChange: (listener) => changes.listen(listener),
+    async claimMeta(key, value) {
+      await rows.link.call('SET', rows.shared.meta(key), value, 'NX')
+      return String(await rows.get(rows.shared.meta(key)))
+    },
+    ...sessionsIn(rows, changes),
+    ...tracesIn(rows),
+    ...lineagesIn(rows, changes),
+    ...windowsIn(rows),
+    ...windowListsIn(rows),
+    ...deletionsIn(rows),
+    ...tenantsIn(rows),
+    ...eventsIn(rows, changes),
+    ...retainedIn(rows),
+    ...workIn(rows),
+    ...resealIn(rows, async (sealer) => {
+      await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))
+    }),
+  }
+}
+
+/** The store with a door: once it is closed nobody comes in, and it shuts when all who were in are out. */
+function gated(methods: Omit<Store, 'close'>, end: () => Promise<void>): Store {
+  /** Bounded by the callers' own concurrency: each call ends by its deadlines. */
+  const running = new Set<Promise<unknown>>()
+  let closing: Promise<void> | undefined
+  const enter = async (work: () => Promise<unknown>): Promise<unknown> => {
+    if (closing !== undefined) throw new CwmError('STORE_UNAVAILABLE', 'the store is closed')
+    const task = work()
+    running.add(task)
+    try {
+      return await task
+    } catch (thrown) {
+      throw thrown instanceof CwmError ? thrown : storeUnavailable('what it holds cannot be read', thrown)
+    } finally {
+      running.delete(task)
+    }
+  }
+  const { kind, believeMs: _, onChange, ...calls } = methods
+  const doors = Object.entries(calls).map(([name, method]) => {
+    const call = method as (...args: readonly unknown[]) => Promise<unknown>
+    return [name, (...args: readonly unknown[]) => enter(() => call(...args))] as const
+  })
+  return {
+    kind,
+    get believeMs() {
+      return methods.believeMs
+    },
+    onChange,
+    ...(Object.fromEntries(doors) as unknown as typeof calls),
+    close() {
+      closing ??= Promise.allSettled(running).then(end)
+      return closing
+    },
+  }
+}
+
+async function checkSchema(rows: RedisRows): Promise<void> {
+  await rows.link.call('SET', rows.shared.schema, schemaVersion, 'NX')
+  const version = Number(await rows.get(rows.shared.schema))
+  if (version === schemaVersion) return
+  throw new CwmError(
+    'CONFIG',
+    `the Redis store has schema version ${version} and this cwm knows ${schemaVersion}: run the cwm that wrote it, or give ` +
+      'this one another database',
+  )
+}
+
+/** Stops the start when the keys do not fit what is sealed, and leaves a check value where there was none. */
+async function proveKeys(rows: RedisRows): Promise<void> {
+  const { link, sealer } = rows
+  const key = rows.shared.meta(sealCheckKey)
+  if (sealer !== undefined) await link.call('SET', key, sealCheck(sealer), 'NX')
+  const stored = await rows.get(key)
+  verifySealCheck(sealer, stored === null ? undefined : String(stored))
+}

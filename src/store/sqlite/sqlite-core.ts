@@ -1,0 +1,45 @@
+// What the parts of the SQLite store have in common: the file, the keys, and how values get into rows.
+
+import type { DeletionRecord } from '../../base/records.ts'
+import type { Sealer } from '../seal.ts'
+import { keep } from '../seal.ts'
+import { tokenIdsToBytes } from '../stored-values.ts'
+import type { Query, SqliteDatabase } from './sqlite-database.ts'
+import { sequencePlace } from './sqlite-rows.ts'
+
+/** What each part is made of. */
+export interface SqliteCore {
+  readonly db: SqliteDatabase
+  readonly sealer: Sealer | undefined
+  /** Milliseconds since the epoch: when a lineage was retired. */
+  readonly now: () => number
+  /** How long a turn may wait to be written with others, milliseconds. */
+  readonly writeAfterMs: number
+}
+
+/** Later than every time and count: the first page of a descending list begins here. */
+export const end = Number.MAX_SAFE_INTEGER
+
+/** Writes the order for a delete. Only inside a transaction: the thing itself goes in the same one. */
+export type OrderWriter = (order: DeletionRecord, sequences: readonly Uint32Array[]) => void
+
+/** Prepares an {@link OrderWriter}. */
+export function orderWriter({ db, sealer }: SqliteCore): OrderWriter {
+  const sql = db.prepareAll({
+    add: 'INSERT INTO deletions (tenant, id, state, at, next_try_at, record) VALUES (?, ?, ?, ?, ?, ?)',
+    addSequence: `INSERT INTO deletion_sequences (tenant, deletion, place, key_id, token_ids) VALUES (?, ?, ?, ?, ?)`,
+  })
+  return (order, sequences) => {
+    const { tenant, id, state, at, nextTryAt } = order
+    sql.add.run(tenant, id, state, at, nextTryAt, JSON.stringify(order))
+    for (const [place, tokenIds] of sequences.entries()) {
+      const kept = keep(sealer, tokenIdsToBytes(tokenIds), sequencePlace(tenant, id, place))
+      sql.addSequence.run(tenant, id, place, kept.keyId, kept.bytes)
+    }
+  }
+}
+
+/** Whether a lineage is retired; a statement to be used inside transactions too. */
+export function retiredQuery({ db }: SqliteCore): Query {
+  return db.prepare('SELECT 1 FROM retired_lineages WHERE tenant = ? AND lineage = ?')
+}

@@ -1,0 +1,56 @@
+// Lineages in SQLite: who shares one, who holds one, and which are retired. Every write that stores something under a lineage asks
+// for its retirement in its own transaction (sessions, windows), so nothing slips in between.
+
+import type { Store } from '../store.ts'
+import { retiredQuery, type SqliteCore } from './sqlite-core.ts'
+import { numberAt, textAt, windowAt } from './sqlite-rows.ts'
+
+/** The lineage methods of the store. */
+export function lineagesIn(
+  core: SqliteCore,
+): Pick<Store, 'claimLineage' | 'holdersOf' | 'retireLineage' | 'isRetired'> {
+  const { db, sealer, now } = core
+  const isRetired = retiredQuery(core)
+  const sql = db.prepareAll({
+    getShared: 'SELECT lineage FROM shared_lineages WHERE tenant = ? AND key = ?',
+    addShared: 'INSERT INTO shared_lineages (tenant, key, lineage) VALUES (?, ?, ?)',
+    countSessions: 'SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND lineage = ? LIMIT 1000)',
+    listWindows: `SELECT record, key_id, words FROM windows INDEXED BY windows_of_lineage
+      WHERE tenant = ? AND lineage = ? ORDER BY created_at, name`,
+    isHeld: `SELECT EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND lineage = ?2)
+      OR EXISTS (SELECT 1 FROM windows WHERE tenant = ?1 AND lineage = ?2)
+      OR EXISTS (SELECT 1 FROM shared_lineages WHERE tenant = ?1 AND lineage = ?2)`,
+    retire: 'INSERT OR IGNORE INTO retired_lineages (tenant, lineage, retired_at) VALUES (?, ?, ?)',
+  })
+  return {
+    claimLineage: (tenant, key, fresh) =>
+      db.run(() => {
+        const seen = sql.getShared.get(tenant, key)
+        if (seen !== undefined) return textAt(seen, 0)
+        return db.transaction('power', () => {
+          const stored = sql.getShared.get(tenant, key)
+          if (stored !== undefined) return textAt(stored, 0)
+          sql.addShared.run(tenant, key, fresh)
+          return fresh
+        })
+      }),
+
+    holdersOf: (tenant, lineage) =>
+      db.run(() => {
+        const count = sql.countSessions.get(tenant, lineage)
+        const windows = sql.listWindows.all(tenant, lineage).map((row) => windowAt(row, 0, sealer))
+        return { sessions: count === undefined ? 0 : numberAt(count, 0), windows }
+      }),
+
+    retireLineage: (tenant, lineage) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          if (sql.isHeld.get(tenant, lineage)?.[0] === 1) return false
+          sql.retire.run(tenant, lineage, now())
+          return true
+        }),
+      ),
+
+    isRetired: (tenant, lineage) => db.run(() => isRetired.get(tenant, lineage) !== undefined),
+  }
+}

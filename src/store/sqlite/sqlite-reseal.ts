@@ -1,0 +1,79 @@
+// Seals what lies in SQLite anew: after encryption was turned on, and after its key was changed.
+
+import { type Place, reveal, type Sealer } from '../seal.ts'
+import type { Store } from '../store.ts'
+import type { SqliteCore } from './sqlite-core.ts'
+import {
+  keptAt,
+  numberAt,
+  promptPlace,
+  type Row,
+  retainedPlace,
+  sequencePlace,
+  textAt,
+  tokenIdsPlace,
+  wordsPlace,
+} from './sqlite-rows.ts'
+
+/** One sealed column. `find`: rows under another key as [rowid, key_id, value, …names]. */
+interface SealedColumn {
+  readonly find: string
+  readonly put: string
+  place(row: Row): Place
+}
+
+const names = (row: Row) => [textAt(row, 3), textAt(row, 4), textAt(row, 5)] as const
+
+const columns: readonly SealedColumn[] = [
+  {
+    find: `SELECT seq, key_id, words, tenant, name, id FROM windows WHERE words IS NOT NULL AND key_id <> ? LIMIT ?`,
+    put: 'UPDATE windows SET key_id = ?, words = ? WHERE seq = ?',
+    place: (row) => wordsPlace({ tenant: textAt(row, 3), name: textAt(row, 4), id: textAt(row, 5) }),
+  },
+  {
+    find: `SELECT window, p.key_id, prompt, tenant, name, id FROM window_prompts AS p JOIN windows ON seq = window
+      WHERE p.key_id <> ? LIMIT ?`,
+    put: 'UPDATE window_prompts SET key_id = ?, prompt = ? WHERE window = ?',
+    place: (row) => promptPlace(...names(row)),
+  },
+  {
+    find: `SELECT window, t.key_id, token_ids, tenant, name, id FROM window_tokens AS t JOIN windows ON seq = window
+      WHERE t.key_id <> ? LIMIT ?`,
+    put: 'UPDATE window_tokens SET key_id = ?, token_ids = ? WHERE window = ?',
+    place: (row) => tokenIdsPlace(...names(row)),
+  },
+  {
+    find: `SELECT rowid, key_id, token_ids, tenant, deletion, place FROM deletion_sequences WHERE key_id <> ? LIMIT ?`,
+    put: 'UPDATE deletion_sequences SET key_id = ?, token_ids = ? WHERE rowid = ?',
+    place: (row) => sequencePlace(textAt(row, 3), textAt(row, 4), numberAt(row, 5)),
+  },
+  {
+    find: 'SELECT seq, key_id, turn, tenant, session_id FROM retained WHERE key_id <> ? LIMIT ?',
+    put: 'UPDATE retained SET key_id = ?, turn = ? WHERE seq = ?',
+    place: (row) => retainedPlace(textAt(row, 3), textAt(row, 4)),
+  },
+]
+
+/** `reseal` of the store. `allSealed` is called in the transaction that finds nothing more to seal. */
+export function resealIn({ db, sealer }: SqliteCore, allSealed: (sealer: Sealer) => void): Pick<Store, 'reseal'> {
+  const statements = columns.map(({ find, put, place }) => ({ find: db.prepare(find), put: db.prepare(put), place }))
+  return {
+    async reseal(atMost) {
+      if (sealer === undefined) return 0
+      return db.run(() =>
+        db.transaction('power', () => {
+          let sealed = 0
+          for (const { find, put, place } of statements) {
+            for (const row of find.all(sealer.keyId, atMost - sealed)) {
+              const plain = reveal(sealer, keptAt(row, 1), place(row))
+              put.run(sealer.keyId, sealer.seal(plain, place(row)), numberAt(row, 0))
+              sealed++
+            }
+          }
+          if (sealed === 0) allSealed(sealer)
+          return sealed
+        }),
+      )
+    },
+  }
+}

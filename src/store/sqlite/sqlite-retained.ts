@@ -1,0 +1,51 @@
+// Retained turns in SQLite: one per session, bounded in all by bytes; those longest unwritten go first.
+
+import { keep, reveal } from '../seal.ts'
+import type { RetainedPrompt, Store } from '../store.ts'
+import { jsonInBytes } from '../stored-values.ts'
+import type { SqliteCore } from './sqlite-core.ts'
+import { keptAt, numberAt, retainedPlace } from './sqlite-rows.ts'
+
+/** The methods of the store for retained turns. */
+export function retainedIn({ db, sealer }: SqliteCore): Pick<Store, 'putRetained' | 'getRetained'> {
+  const sql = db.prepareAll({
+    get: 'SELECT key_id, turn FROM retained WHERE tenant = ? AND session_id = ?',
+    drop: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
+    // Nothing is kept of a session that has been ended meanwhile.
+    add: `INSERT INTO retained (tenant, session_id, bytes, key_id, turn) SELECT ?1, ?2, ?3, ?4, ?5
+      WHERE EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND id = ?2)`,
+    total: "SELECT total FROM totals WHERE of = 'retained_bytes'",
+    oldest: 'SELECT seq FROM retained ORDER BY seq LIMIT 1',
+    dropOldest: 'DELETE FROM retained WHERE seq = ?',
+  })
+
+  function dropOver(maxBytes: number): void {
+    for (;;) {
+      const total = sql.total.get()
+      if (total === undefined || numberAt(total, 0) <= maxBytes) return
+      const oldest = sql.oldest.get()
+      if (oldest === undefined) return
+      sql.dropOldest.run(numberAt(oldest, 0))
+    }
+  }
+
+  return {
+    putRetained: (tenant, sessionId, turn, maxBytes) =>
+      db.run(() => {
+        const plain = Buffer.from(JSON.stringify(turn))
+        const kept = keep(sealer, plain, retainedPlace(tenant, sessionId))
+        db.transaction('crash', () => {
+          sql.drop.run(tenant, sessionId)
+          sql.add.run(tenant, sessionId, plain.length, kept.keyId, kept.bytes)
+          dropOver(maxBytes)
+        })
+      }),
+
+    getRetained: (tenant, sessionId) =>
+      db.run(() => {
+        const row = sql.get.get(tenant, sessionId)
+        if (row === undefined) return undefined
+        return jsonInBytes<RetainedPrompt>(reveal(sealer, keptAt(row, 0), retainedPlace(tenant, sessionId)))
+      }),
+  }
+}

@@ -1,0 +1,75 @@
+// Values to columns and back. What is read was written here, so records are checked for shape only as far as a damaged file
+// would show; errors name no content.
+
+import type { WindowRecord } from '../../base/records.ts'
+import { type Kept, keep, type Place, reveal, type Sealer } from '../seal.ts'
+import { jsonIn, jsonInBytes } from '../stored-values.ts'
+
+/** A row as libsql's raw mode gives it: text, number, null, or a Buffer. */
+export type Row = readonly unknown[]
+
+export function textAt(row: Row, column: number): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw new Error(`column ${column} holds no text`)
+  return value
+}
+
+export function numberAt(row: Row, column: number): number {
+  const value = row[column]
+  if (typeof value !== 'number') throw new Error(`column ${column} holds no number`)
+  return value
+}
+
+/** A key id and the bytes beside it. */
+export function keptAt(row: Row, column: number): Kept {
+  const bytes = row[column + 1]
+  if (!(bytes instanceof Uint8Array)) throw new Error(`column ${column + 1} holds no blob`)
+  return { keyId: numberAt(row, column), bytes }
+}
+
+/** A record that was stored as JSON text. */
+export function recordAt<T extends object>(row: Row, column: number): T {
+  return jsonIn<T>(textAt(row, column))
+}
+
+/** A window as two columns: the record without its words, and the words (reason and note), which may quote its messages. */
+export interface WindowColumns {
+  readonly record: string
+  readonly words: Kept | undefined
+}
+
+export function windowToColumns(window: WindowRecord, sealer: Sealer | undefined): WindowColumns {
+  const { reason, note, ...record } = window
+  const spoken = reason !== undefined || note !== undefined
+  return {
+    record: JSON.stringify(record),
+    words: spoken ? keep(sealer, Buffer.from(JSON.stringify({ reason, note })), wordsPlace(window)) : undefined,
+  }
+}
+
+/** From the columns record, key_id, words, which stand beside each other. */
+export function windowAt(row: Row, column: number, sealer: Sealer | undefined): WindowRecord {
+  const record = recordAt<WindowRecord>(row, column)
+  if (row[column + 2] === null) return record
+  return { ...record, ...jsonInBytes<object>(reveal(sealer, keptAt(row, column + 1), wordsPlace(record))) }
+}
+
+export function wordsPlace({ tenant, name, id }: Pick<WindowRecord, 'tenant' | 'name' | 'id'>): Place {
+  return ['words', tenant, name, id]
+}
+
+export function promptPlace(tenant: string, name: string, id: string): Place {
+  return ['prompt', tenant, name, id]
+}
+
+export function tokenIdsPlace(tenant: string, name: string, id: string): Place {
+  return ['token_ids', tenant, name, id]
+}
+
+export function sequencePlace(tenant: string, deletion: string, place: number): Place {
+  return ['sequence', tenant, deletion, String(place)]
+}
+
+export function retainedPlace(tenant: string, sessionId: string): Place {
+  return ['retained', tenant, sessionId]
+}

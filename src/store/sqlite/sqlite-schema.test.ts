@@ -1,0 +1,117 @@
+// A file of an older cwm, brought up to date: everything in it is found again, with what its records did not have yet.
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Libsql from 'libsql'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { fullReceipt, noon, someContent } from '../../../test/contracts/store/sample-records.ts'
+import type { Store } from '../store.ts'
+import { openSqliteStore } from './sqlite.ts'
+import { applicationId, migrations } from './sqlite-schema.ts'
+
+const quote = 'as he said: "é \u0000 \ud800"'
+const session = {
+  tenant: 'acme',
+  id: 'session-1',
+  named: true,
+  lineage: 'lineage-1',
+  createdAt: noon,
+  lastTurnAt: noon,
+  turns: 2,
+}
+const window = {
+  tenant: 'acme',
+  name: 'draft',
+  id: 'window-1',
+  state: 'frozen',
+  sessionId: 'session-1',
+  lineage: 'lineage-1',
+  parent: 'before',
+  dialect: 'chat',
+  model: 'small',
+  messageCount: 1,
+  replyAt: 1,
+  createdAt: noon,
+  frozenAt: noon + 5,
+  pin: 'pinned',
+  receipt: { ...fullReceipt, tokens: 600 },
+}
+const failed = {
+  ...window,
+  name: 'broken',
+  id: 'window-2',
+  state: 'failed',
+  reason: quote,
+  pin: 'none',
+  receipt: undefined,
+}
+const content = someContent(quote, [1, 2, 0xffffffff])
+
+let folder: string
+let store: Store
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'cwm-schema-'))
+  const path = join(folder, 'cwm.db')
+  const db = new Libsql(path)
+  db.exec(migrations[0] ?? '')
+  db.exec(`PRAGMA application_id = ${applicationId}`)
+  db.exec('PRAGMA user_version = 1')
+  const run = (sql: string, ...values: unknown[]) => db.prepare<[unknown[]]>(sql).run(values)
+  run('INSERT INTO meta VALUES (?, ?)', 'secret_check', 'sum')
+  run('INSERT INTO sessions VALUES (?, ?, ?, ?)', 'acme', 'session-1', noon, JSON.stringify(session))
+  run('INSERT INTO boundaries VALUES (?, ?, ?, ?, ?)', 1, 'acme', 'digest-1', 'session-1', noon + 9)
+  for (const [n, held] of [window, failed].entries()) {
+    const { tenant, name, id, state, pin, createdAt } = held
+    const columns = [n + 1, tenant, name, id, state, pin, createdAt, JSON.stringify(held)]
+    run('INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)', ...columns)
+    run('INSERT INTO window_prompts VALUES (?, ?)', n + 1, JSON.stringify(content.prompt))
+    run('INSERT INTO window_tokens VALUES (?, ?)', n + 1, Buffer.from(content.tokenIds.buffer))
+  }
+  db.close()
+  store = await openSqliteStore({ path })
+})
+
+afterEach(async () => {
+  await store.close()
+  rmSync(folder, { recursive: true })
+})
+
+const bytes = Buffer.byteLength(JSON.stringify(content.prompt)) + 12
+const added = { origin: 'session', tags: [], kvEpoch: 0, bytes }
+
+describe('a store of schema version 1', () => {
+  it('keeps its sessions, with the head and the spaces that they had: none', async () => {
+    expect(await store.getSession('acme', 'session-1')).toEqual({ ...session, head: 0, spaces: [] })
+    expect(await store.findBoundaries('acme', ['digest-1'], noon)).toEqual(
+      new Map([['digest-1', { sessionId: 'session-1' }]]),
+    )
+    expect(await store.claimMeta('secret_check', 'another')).toBe('sum')
+    expect(await store.listIdle(noon + 1, true, 9)).toHaveLength(1)
+    expect(await store.listIdle(noon + 1, false, 9)).toHaveLength(0)
+  })
+
+  it('keeps its windows with their content, and why one failed', async () => {
+    const { receipt: _none, ...broken } = failed
+
+    expect(await store.getWindow('acme', 'draft')).toEqual({ ...window, ...added })
+    expect(await store.getWindow('acme', 'broken')).toEqual({ ...broken, ...added })
+    expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(content)
+    expect(await store.getWindowContent('acme', 'broken', 'window-2')).toEqual(content)
+  })
+
+  it('finds them by what is new: usage, filters, sorts, holders', async () => {
+    const names = async (query: Parameters<Store['listWindows']>[1]) =>
+      (await store.listWindows('acme', query)).items.map(({ name }) => name)
+
+    expect(await store.usageOf('acme')).toEqual({ windows: 2, windowBytes: 2 * bytes, sessions: 1, pinnedTokens: 600 })
+    expect(await names({ limit: 5, parent: 'before', sessionId: 'session-1', model: 'small', pin: 'pinned' })).toEqual([
+      'draft',
+    ])
+    expect(await names({ limit: 5, sort: 'tokens' })).toEqual(['draft', 'broken'])
+    expect(await names({ limit: 5, sort: 'thawed', order: 'asc' })).toEqual(['broken', 'draft'])
+    expect(await store.retireLineage('acme', 'lineage-1')).toBe(false)
+    expect((await store.holdersOf('acme', 'lineage-1')).windows).toHaveLength(2)
+  })
+})

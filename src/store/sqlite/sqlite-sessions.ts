@@ -1,0 +1,171 @@
+// Sessions in SQLite: get-or-create, turns, heads, and their end. What a turn leaves beside its session is sqlite-traces.ts's.
+
+import { CwmError } from '../../base/errors.ts'
+import type { SessionRecord } from '../../base/records.ts'
+import { checkLimit, positionIn, toPage } from '../page.ts'
+import { type PendingTurn, PendingTurns } from '../pending-turns.ts'
+import { afterTurn, isLasting } from '../session-rows.ts'
+import type { SaveOutcome, Store } from '../store.ts'
+import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
+import { recordAt } from './sqlite-rows.ts'
+import { traceWriter } from './sqlite-traces.ts'
+
+type Sessions = Pick<
+  Store,
+  'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
+>
+
+function columnsOf(session: SessionRecord) {
+  const { tenant, id, lineage, lastTurnAt } = session
+  return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
+}
+
+function settle(turns: readonly PendingTurn[], how: (one: PendingTurn['settle'][number], index: number) => void): void {
+  for (const [i, turn] of turns.entries()) for (const one of turn.settle) how(one, i)
+}
+
+/** The session methods of the store. */
+export function sessionsIn(core: SqliteCore): Sessions {
+  const { db } = core
+  const traces = traceWriter(db)
+  const writeOrder = orderWriter(core)
+  const isRetired = retiredQuery(core)
+  const sql = db.prepareAll({
+    get: 'SELECT record FROM sessions WHERE tenant = ? AND id = ?',
+    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
+    put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, lasting = ?5, record = ?6 WHERE tenant = ?1 AND id = ?2',
+    drop: 'DELETE FROM sessions WHERE tenant = ? AND id = ?',
+    dropRetained: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
+    list: `SELECT record FROM sessions WHERE tenant = ? AND (last_turn_at, id) < (?, ?)
+      ORDER BY last_turn_at DESC, id DESC LIMIT ?`,
+    idle: 'SELECT record FROM sessions WHERE lasting = ? AND last_turn_at < ? ORDER BY last_turn_at LIMIT ?',
+  })
+
+  function read(tenant: string, id: string): SessionRecord | undefined {
+    const row = sql.get.get(tenant, id)
+    return row === undefined ? undefined : recordAt<SessionRecord>(row, 0)
+  }
+
+  function add(session: SessionRecord): boolean {
+    if (isRetired.get(session.tenant, session.lineage) !== undefined) return false
+    sql.add.run(...columnsOf(session))
+    return true
+  }
+
+  function put(session: SessionRecord): void {
+    sql.put.run(...columnsOf(session))
+  }
+
+  function write({ session, isNew, traces: left }: PendingTurn): SaveOutcome {
+    const stored = read(session.tenant, session.id)
+    if (stored === undefined) {
+      if (!isNew || !add(session)) return 'gone'
+    } else {
+      if (stored.head !== session.head) return 'moved'
+      if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
+      put(afterTurn(stored, session))
+    }
+    for (const trace of left) traces.write(session, trace)
+    return 'saved'
+  }
+
+  /** Of a batch that met another process's lock: what comes later waits for it, or an older record would be written over a newer one. */
+  let underWay: Promise<void> | undefined
+
+  /** Undefined when all is written already; else it settles when it is. Never rejects: each turn hears for itself. */
+  function writePending(): Promise<void> | undefined {
+    if (underWay !== undefined) return pending.size === 0 ? underWay : underWay.then(writePending)
+    const turns = pending.take()
+    if (turns.length === 0) return undefined
+    let isWritten = false
+    // A new session is what later turns and windows rely on; the loss of one more turn costs one cold turn.
+    const survives = turns.some(({ isNew }) => isNew) ? 'power' : 'crash'
+    const written = db
+      .runBeside(() => {
+        const outcomes = db.transaction(survives, () => turns.map(write))
+        isWritten = true
+        return outcomes
+      })
+      .then(
+        (outcomes) => settle(turns, (turn, i) => turn.resolve(outcomes[i] ?? 'gone')),
+        (error: unknown) => settle(turns, (turn) => turn.reject(error)),
+      )
+    if (isWritten) return undefined
+    underWay = written.finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
+
+  const pending = new PendingTurns(() => void writePending(), core.writeAfterMs)
+  db.beforeRuns(writePending)
+
+  return {
+    getOrCreateSession: (fresh) =>
+      db.run(() => {
+        const seen = read(fresh.tenant, fresh.id) // most calls end here, without the writers' lock
+        if (seen !== undefined) return seen
+        return db.transaction('power', () => {
+          const stored = read(fresh.tenant, fresh.id)
+          if (stored !== undefined) return stored
+          if (!add(fresh)) throw new CwmError('BUSY', 'the session was ended just now: send the request again')
+          return fresh
+        })
+      }),
+
+    getSession: (tenant, id) => db.run(() => read(tenant, id)),
+
+    async listSessions(tenant, page) {
+      checkLimit(page.limit)
+      const [at, id] = positionIn('sessions', page, 'number', 'string') ?? [end, '']
+      return db.run(() => {
+        const rows = sql.list.all(tenant, at, id, page.limit + 1).map((row) => recordAt<SessionRecord>(row, 0))
+        return toPage(
+          'sessions',
+          rows,
+          page.limit,
+          (session) => session,
+          (session) => [session.lastTurnAt, session.id],
+        )
+      })
+    },
+
+    async saveTurn(session, trace, isNew) {
+      const { tenant, id } = session
+      if (trace.boundaries.some((boundary) => boundary.tenant !== tenant || boundary.sessionId !== id)) {
+        throw new CwmError('INTERNAL', "a turn's boundaries must belong to its own session")
+      }
+      const saved = pending.add(session, trace, isNew)
+      if (trace.mayWait !== true) void writePending()
+      return saved
+    },
+
+    bindSession: (session, isNew) =>
+      db.run(() =>
+        db.transaction('power', (): SaveOutcome => {
+          const stored = read(session.tenant, session.id)
+          if (stored === undefined) return isNew && add(session) ? 'saved' : 'gone'
+          if (stored.head !== session.head - 1) return 'moved'
+          if (isRetired.get(session.tenant, session.lineage) !== undefined) return 'gone'
+          put(session)
+          return 'saved'
+        }),
+      ),
+
+    listIdle: (before, lasting, atMost) =>
+      db.run(() => sql.idle.all(Number(lasting), before, atMost).map((row) => recordAt<SessionRecord>(row, 0))),
+
+    removeSession: ({ tenant, id, lineage, lastTurnAt }, order, sequences) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          const stored = read(tenant, id)
+          if (stored === undefined || stored.lineage !== lineage || stored.lastTurnAt > lastTurnAt) return false
+          sql.drop.run(tenant, id)
+          sql.dropRetained.run(tenant, id)
+          traces.dropOf(tenant, id)
+          writeOrder(order, sequences)
+          return true
+        }),
+      ),
+  }
+}

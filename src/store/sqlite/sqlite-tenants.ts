@@ -1,0 +1,106 @@
+// What SQLite keeps of tenants as a whole: usage (counted by triggers, see sqlite-schema.ts), the audit log, and forgetting one.
+
+import type { AuditEntry, TenantUsage } from '../../base/records.ts'
+import type { TenantChoices } from '../../base/tenants.ts'
+import { checkLimit, positionIn, toPage } from '../page.ts'
+import type { Store } from '../store.ts'
+import { end, type SqliteCore } from './sqlite-core.ts'
+import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
+
+type TenantMethod =
+  | 'usageOf'
+  | 'usageOfAll'
+  | 'listTenants'
+  | 'getChoices'
+  | 'putChoices'
+  | 'forgetTenant'
+  | 'appendAudit'
+  | 'listAudit'
+
+/** The tenant methods of the store. */
+export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
+  const sql = db.prepareAll({
+    usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
+    usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
+    listTenants: 'SELECT tenant FROM usage WHERE tenant > ? ORDER BY tenant LIMIT ?',
+    choices: 'SELECT choices FROM choices WHERE tenant = ?',
+    choose: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
+    choseNothing: 'DELETE FROM choices WHERE tenant = ?',
+    addAudit: 'INSERT INTO audit (tenant, at, id, entry) VALUES (?, ?, ?, ?)',
+    countAudit: "SELECT total FROM totals WHERE of = 'audit_entries'",
+    dropAudit: 'DELETE FROM audit WHERE (at, id) IN (SELECT at, id FROM audit ORDER BY at, id LIMIT ?)',
+    listAudit: `SELECT entry FROM audit WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
+    listAuditOf: `SELECT entry FROM audit WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
+  })
+  const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events', 'choices'].map((table) =>
+    db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
+  )
+  forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
+  return {
+    usageOf: (tenant) => db.run(() => usageIn(sql.usage.get(tenant))),
+
+    usageOfAll: () => db.run(() => usageIn(sql.usageOfAll.get())),
+
+    listTenants: (after, atMost) => db.run(() => sql.listTenants.all(after, atMost).map((row) => textAt(row, 0))),
+
+    getChoices: (tenant) =>
+      db.run(() => {
+        const row = sql.choices.get(tenant)
+        return row === undefined ? {} : recordAt<TenantChoices>(row, 0)
+      }),
+
+    putChoices: (tenant, choices) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          if (Object.keys(choices).length === 0) sql.choseNothing.run(tenant)
+          else sql.choose.run(tenant, JSON.stringify(choices))
+        }),
+      ),
+
+    forgetTenant: (tenant) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          for (const drop of forget) drop.run(tenant)
+        }),
+      ),
+
+    appendAudit: (entry, keep) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          sql.addAudit.run(entry.tenant, entry.at, entry.id, JSON.stringify(entry))
+          const count = sql.countAudit.get()
+          const tooMany = count === undefined ? 0 : numberAt(count, 0) - keep
+          if (tooMany > 0) sql.dropAudit.run(tooMany)
+        }),
+      ),
+
+    async listAudit(tenant, page) {
+      checkLimit(page.limit)
+      const list = tenant === undefined ? 'audit' : 'audit-of-tenant'
+      const [at, id] = positionIn(list, page, 'number', 'string') ?? [end, '']
+      return db.run(() => {
+        const rows =
+          tenant === undefined
+            ? sql.listAudit.all(at, id, page.limit + 1)
+            : sql.listAuditOf.all(tenant, at, id, page.limit + 1)
+        const entries = rows.map((row) => recordAt<AuditEntry>(row, 0))
+        return toPage(
+          list,
+          entries,
+          page.limit,
+          (entry) => entry,
+          (entry) => [entry.at, entry.id],
+        )
+      })
+    },
+  }
+}
+
+function usageIn(row: Row = [0, 0, 0, 0]): TenantUsage {
+  return {
+    windows: numberAt(row, 0),
+    windowBytes: numberAt(row, 1),
+    sessions: numberAt(row, 2),
+    pinnedTokens: numberAt(row, 3),
+  }
+}

@@ -1,0 +1,104 @@
+// The store in one SQLite file, for one machine: every method is one statement or one transaction. Put together here from its
+// parts; the file itself (opening, locks, durability) is sqlite-database.ts's, the tables are sqlite-schema.ts's.
+
+import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
+import type { Store } from '../store.ts'
+import type { SqliteCore } from './sqlite-core.ts'
+import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-database.ts'
+import { deletionsIn } from './sqlite-deletions.ts'
+import { eventsIn } from './sqlite-events.ts'
+import { lineagesIn } from './sqlite-lineages.ts'
+import { resealIn } from './sqlite-reseal.ts'
+import { retainedIn } from './sqlite-retained.ts'
+import { textAt } from './sqlite-rows.ts'
+import { sessionsIn } from './sqlite-sessions.ts'
+import { tenantsIn } from './sqlite-tenants.ts'
+import { tracesIn } from './sqlite-traces.ts'
+import { windowListIn } from './sqlite-window-list.ts'
+import { windowsIn } from './sqlite-windows.ts'
+
+export type { StoreLog } from './sqlite-database.ts'
+
+export interface SqliteOptions extends DatabaseOptions {
+  /** Encrypts messages and ids. Absent: they lie in clear. */
+  readonly sealer?: Sealer
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: () => number
+  /** How long a turn that may wait is kept to be written with others, milliseconds; what a kill of the process can lose. Default 50. */
+  readonly writeAfterMs?: number
+}
+
+/**
+ * Opens the file, or makes it, and brings its schema up to date. Throws `CONFIG` when the file is damaged, another program's or a
+ * newer cwm's, or when the encryption key does not fit it; else `STORE_UNAVAILABLE`.
+ */
+export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  const { sealer, now = Date.now, writeAfterMs = 50 } = options
+  const db = await SqliteDatabase.open(options)
+  try {
+    return await db.run(() => storeIn({ db, sealer, now, writeAfterMs }))
+  } catch (thrown) {
+    await db.close()
+    throw thrown
+  }
+}
+
+function storeIn(core: SqliteCore): Store {
+  const { db, sealer } = core
+  const meta = db.prepareAll({
+    get: 'SELECT value FROM meta WHERE key = ?',
+    add: 'INSERT INTO meta (key, value) VALUES (?, ?)',
+    put: 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)',
+  })
+  const putCheck = (by: Sealer) => meta.put.run(sealCheckKey, sealCheck(by))
+  proveKeys(db, sealer, meta.get, putCheck)
+  return {
+    kind: 'sqlite',
+    believeMs: Number.POSITIVE_INFINITY, // one cwm to a folder: data-dir-lock.ts
+    onChange: () => () => {},
+    claimMeta: (key, value) =>
+      db.run(() => {
+        const seen = meta.get.get(key)
+        if (seen !== undefined) return textAt(seen, 0)
+        return db.transaction('power', () => {
+          const stored = meta.get.get(key)
+          if (stored !== undefined) return textAt(stored, 0)
+          meta.add.run(key, value)
+          return value
+        })
+      }),
+    ...sessionsIn(core),
+    ...tracesIn(core),
+    ...lineagesIn(core),
+    ...windowsIn(core),
+    ...windowListIn(core),
+    ...deletionsIn(core),
+    ...tenantsIn(core),
+    ...eventsIn(core),
+    ...retainedIn(core),
+    ...resealIn(core, putCheck),
+    takeWork: () => db.run(() => true), // nobody else is there to take it
+    dropWork: () => db.run(() => {}),
+    close: () => db.close(),
+  }
+}
+
+/** From the first start with a key on, no start without one that fits: what is sealed would be lost to it in silence. */
+function proveKeys(
+  db: SqliteDatabase,
+  sealer: Sealer | undefined,
+  getMeta: Query,
+  putCheck: (sealer: Sealer) => void,
+): void {
+  const check = () => {
+    const row = getMeta.get(sealCheckKey)
+    return row === undefined ? undefined : textAt(row, 0)
+  }
+  verifySealCheck(sealer, check())
+  if (sealer === undefined || check() !== undefined) return
+  db.transaction('power', () => {
+    const stored = check() // another process may have been here first
+    if (stored === undefined) putCheck(sealer)
+    else verifySealCheck(sealer, stored)
+  })
+}

@@ -1,0 +1,242 @@
+// Looks at turns that came back cold and tells why, after their answers are out: in the session, the log, the metrics and an event.
+// Bodies are read of cold turns only, one turn at a time, and never told of. What a cause is, is said in prefix-break/prefix-break-cause.ts.
+
+import { LRUCache } from 'lru-cache'
+import { toCwmError } from '../base/errors.ts'
+import type { EventSink } from '../base/events.ts'
+import { sessionKey } from '../base/ids.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { PrefixBreak, SessionRecord, Usage } from '../base/records.ts'
+import { type Explained, expectedTokens, explainBreak, isCold } from '../prefix-break/prefix-break-cause.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { NewestSessions } from '../sessions/newest.ts'
+import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import type { RetainedPrompt } from '../store/store.ts'
+import { retainedPrompt } from '../windows/prompt-of-turn.ts'
+import type { Found } from './find-session.ts'
+
+export interface BreakFinderParts {
+  readonly retained: Pick<RetainedTurns, 'peek' | 'find'>
+  readonly newest: NewestSessions
+  readonly sessions: Pick<SessionTracker, 'save'>
+  readonly events: EventSink
+  readonly log: Logger
+  readonly metrics: Pick<Metrics, 'prefixBreaks'>
+  readonly now: () => number
+}
+
+/** A turn whose answer was delivered. */
+export interface DeliveredTurn {
+  readonly session: LiveSession
+  /** The session's record when the turn was dispatched. */
+  readonly before: SessionRecord
+  readonly turn: RetainedTurn
+  /** Settles once its session is stored with it, or cannot be; never rejects. */
+  readonly stored: Promise<unknown>
+  readonly usage: Usage | undefined
+  /** How many answers the client got to choose from. */
+  readonly answers: number
+  readonly found: Found
+  /** In which its history was looked for. */
+  readonly scope: string
+  /** Whether the request holds a reply. */
+  readonly hasHistory: boolean
+  /** Where its messages were cut; undefined: not at all. */
+  readonly cut: string | undefined
+  /** From an index into the messages that were sent to one into the client's own; undefined for what the client did not send. */
+  readonly clientIndex: (sent: number) => number | undefined
+}
+
+/** Larger bodies are not read for this: their turns' cause is `unknown`. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024
+/** Turns that wait to be looked at; further ones are not. */
+const MAX_WAITING = 16
+/** Sessions whose last turn is noted; of the others it is taken to have been a plain one. */
+const MAX_NOTED = 10_000
+
+/** What of a session's last turn is not kept with it. */
+interface Noted {
+  readonly several: boolean
+  readonly cut: string | undefined
+}
+
+interface LastTurn {
+  /** Where the store has it: settles once it has been read. */
+  readonly stored: Promise<unknown>
+  read(): Promise<RetainedPrompt | undefined>
+}
+
+/** Tells why turns came back cold, one after the other. */
+export class BreakFinder {
+  readonly #parts: BreakFinderParts
+  readonly #noted = new LRUCache<string, Noted>({ max: MAX_NOTED })
+  #waiting = 0
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(parts: BreakFinderParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Call before the turn is kept as its session's last. What comes of it is told later; nothing waits for that. Resolves once the turn
+   * before it has been read from the store, where it is kept there: until then it must not be written over. Never rejects.
+   */
+  look(delivered: DeliveredTurn): Promise<unknown> {
+    const { before, turn, usage, found, answers, scope, cut } = delivered
+    const { tenant, id } = before
+    const key = sessionKey(tenant, id)
+    const { several, cut: cutBefore } = this.#noted.get(key) ?? { several: false, cut: undefined }
+    if (answers > 1 || cut !== undefined) this.#noted.set(key, { several: answers > 1, cut })
+    else this.#noted.delete(key)
+    const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
+    this.#parts.newest.note(scope, id)
+    if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return Promise.resolve()
+    const isReadable = turn.body.length <= MAX_BODY_BYTES
+    if (found === 'new') {
+      if (isReadable && others.length > 0 && isCold(usage.promptTokens, usage.cachedTokens)) {
+        this.#enqueue(() => this.#explainNew(delivered, usage, others))
+      }
+      return Promise.resolve()
+    }
+    if (before.usage === undefined || cut !== cutBefore || !isComparable(delivered)) return Promise.resolve()
+    const facts = { before: before.usage, now: usage, several }
+    if (!isCold(expectedTokens(facts), usage.cachedTokens)) return Promise.resolve()
+    if (!isReadable) {
+      this.#leaveUnknown(delivered, expectedTokens(facts))
+      return Promise.resolve()
+    }
+    const last = this.#last(tenant, id)
+    this.#enqueue(() => this.#explain(delivered, { ...facts, isNew: false }, last))
+    return last.stored
+  }
+
+  /** Resolves when all that was looked at so far has been told. */
+  settle(): Promise<void> {
+    return this.#queue
+  }
+
+  #enqueue(work: () => Promise<void>): void {
+    const { log } = this.#parts
+    this.#waiting++
+    this.#queue = this.#queue
+      .then(work)
+      .catch((thrown: unknown) => log.error({ err: toCwmError(thrown) }, 'a cold turn could not be looked at'))
+      .finally(() => {
+        this.#waiting--
+      })
+  }
+
+  /** Without the turn, whose body is too large to be kept for this. */
+  #leaveUnknown({ turn: _, ...told }: DeliveredTurn, expected: number): void {
+    if (told.hasHistory) this.#enqueue(() => this.#tell(told, { cause: 'unknown', expectedTokens: expected }))
+  }
+
+  /** Taken hold of now, read when it is wanted: the session's next turn takes its place at once. */
+  #last(tenant: string, id: string): LastTurn {
+    const held = this.#parts.retained.peek(tenant, id)
+    if (held === undefined) {
+      const stored = this.#find(tenant, id)
+      return { stored, read: () => stored }
+    }
+    const kept = held.body.length > MAX_BODY_BYTES ? undefined : held
+    return { stored: Promise.resolve(), read: async () => kept && retainedPrompt(kept) }
+  }
+
+  #find(tenant: string, id: string): Promise<RetainedPrompt | undefined> {
+    const { retained, log } = this.#parts
+    return retained.find(tenant, id).catch((thrown: unknown) => {
+      log.error({ session: id, err: toCwmError(thrown) }, 'last turn not read')
+      return undefined
+    })
+  }
+
+  async #explain(
+    delivered: DeliveredTurn,
+    facts: Parameters<typeof explainBreak>[2],
+    lastTurn: LastTurn,
+  ): Promise<void> {
+    const { turn, hasHistory } = delivered
+    const last = await lastTurn.read()
+    // Another proxy had the turn between, or it is no longer kept.
+    if (last === undefined || last.promptTokens !== facts.before.promptTokens) {
+      if (hasHistory) await this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
+      return
+    }
+    // A window was thawed between the two.
+    if (last.lineage !== turn.lineage || last.parent !== turn.parent) return
+    const explained = explainBreak(last, retainedPrompt(turn), facts)
+    if (explained !== undefined) await this.#tell(delivered, explained)
+  }
+
+  /** Against the newest session that it has anything in common with: each read when it is its turn, or all would be held at once. */
+  async #explainNew(delivered: DeliveredTurn, now: Usage, others: readonly string[]): Promise<void> {
+    const { turn } = delivered
+    const prompt = retainedPrompt(turn)
+    for (const other of others) {
+      const last = await this.#last(delivered.before.tenant, other).read()
+      if (last?.promptTokens === undefined || last.parent !== turn.parent) continue
+      const before = { promptTokens: last.promptTokens, completionTokens: 0 }
+      const explained = explainBreak(last, prompt, { before, now, several: false, isNew: true })
+      if (explained === undefined) continue
+      await this.#tell(delivered, explained)
+      return
+    }
+  }
+
+  async #tell(told: Omit<DeliveredTurn, 'turn'>, { message: sent, ...explained }: Explained): Promise<void> {
+    const { events, log, metrics, now } = this.#parts
+    const { before, usage, clientIndex } = told
+    const { tenant, id } = before
+    const message = sent === undefined ? undefined : clientIndex(sent)
+    const found: PrefixBreak = {
+      at: now(),
+      ...explained,
+      ...(message === undefined ? {} : { message }),
+      cachedTokens: usage?.cachedTokens ?? 0,
+    }
+    const { cause, field, offset, cachedTokens, expectedTokens: expected } = found
+    metrics.prefixBreaks.inc({ cause })
+    log.info({ session: id, cause, message, field, offset, cachedTokens, expectedTokens: expected }, 'prefix broken')
+    events.emit({
+      tenant,
+      kind: 'prefix_broken',
+      session: id,
+      details: {
+        cause,
+        message: message ?? null,
+        field: field ?? null,
+        offset: offset ?? null,
+        cached_tokens: cachedTokens,
+        expected_tokens: expected,
+      },
+    })
+    await this.#note(told, found)
+  }
+
+  /** In the session's status, for as long as that turn is its last. */
+  async #note({ session, before, stored }: Omit<DeliveredTurn, 'turn'>, prefixBreak: PrefixBreak): Promise<void> {
+    const { sessions, log } = this.#parts
+    const { turns, head } = session.record
+    if (turns !== before.turns + 1 || head !== before.head) return
+    session.change({ prefixBreak })
+    await stored
+    if (!session.stored || session.record.prefixBreak !== prefixBreak) return
+    await sessions.save(session, [], [], true).catch((thrown: unknown) => {
+      log.warn({ session: before.id, err: toCwmError(thrown) }, 'prefix break not stored')
+    })
+  }
+}
+
+/** Not the first turn, nor the first after a thaw, nor one that another finished beside, nor one without a prompt. */
+function isComparable({ session, before, turn, found }: DeliveredTurn): boolean {
+  const { record } = session
+  return (
+    found !== 'response' &&
+    turn.dialect !== 'completions' &&
+    record.head === before.head &&
+    record.turns === before.turns + 1 &&
+    (before.thaw === undefined || before.thaw.at < before.lastTurnAt)
+  )
+}

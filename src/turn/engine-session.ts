@@ -1,0 +1,24 @@
+// Replaces the client's session id on its way to the engine. vLLM 0.32 reads `session_id` from the body, else the header `X-Session-ID`
+// (entrypoints/generate/base/serving.py), and stamps it on its KV events (v1/core/block_pool.py), where a tenant could otherwise pose as
+// another's session. The client's own value still narrows the scope.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import type { JsonObject } from '../base/json.ts'
+import { isUnsaid } from '../identity/identity-fields.ts'
+
+const SESSION_HEADER = 'x-session-id'
+
+/** Whether the request names a session to the engine, by body or header. */
+export function namesEngineSession(headers: IncomingHttpHeaders, body: JsonObject): boolean {
+  return !isUnsaid(body.session_id) || (headers[SESSION_HEADER] ?? '') !== ''
+}
+
+/** Replaces each value of the header in place, and returns `headers` (flat). Does nothing if `session` is undefined. */
+export function setEngineSession(headers: string[], session: string | undefined): string[] {
+  if (session === undefined) return headers
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i]
+    if (name?.length === SESSION_HEADER.length && name.toLowerCase() === SESSION_HEADER) headers[i + 1] = session
+  }
+  return headers
+}

@@ -1,0 +1,100 @@
+// Whose turn it is: by name, by the history that it extends, or by the stored response that it continues; otherwise a new session.
+
+import { CwmError } from '../base/errors.ts'
+import type { Chain } from '../identity/chain.ts'
+import type { ControlHeaders } from '../identity/control-headers.ts'
+import type { LiveSession } from '../sessions/live-session.ts'
+import type { Opener } from '../sessions/new-sessions.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import type { StoredResponses } from './stored-responses.ts'
+
+/** How the session of a turn was found, for the metrics. */
+export type Found = 'named' | 'prefix' | 'response' | 'new'
+
+export interface FindParts {
+  readonly sessions: SessionTracker
+  readonly responses: StoredResponses
+}
+
+export interface FoundSession {
+  readonly session: LiveSession
+  readonly found: Found
+  /** The request's history was delivered to this session, or to one that cannot be told from it. */
+  readonly known: boolean
+  /** Its next turn is to be known by its history: always but for a named session that stands behind no window. */
+  readonly byHistory: boolean
+  /** Nobody could say whether there is a session with this history. */
+  readonly unsure?: boolean
+}
+
+/** Throws `SESSION_AMBIGUOUS` where the wrong guess would lose a window, `QUOTA_EXCEEDED`, and what the store throws. */
+export async function findSession(
+  { sessions }: FindParts,
+  opener: Opener,
+  control: ControlHeaders,
+  hashed: () => Chain | undefined,
+  /** A known client's own conversation id, if the request has one. */
+  conversation: () => string | undefined,
+): Promise<FoundSession> {
+  const { tenant } = opener
+  if (control.session !== undefined) {
+    const session = await sessions.named(opener, control.session)
+    // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
+    const behind = control.window !== undefined || session.record.baseWindow !== undefined
+    const chain = behind ? hashed() : undefined
+    const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+    return {
+      session,
+      found: 'named',
+      byHistory: behind,
+      known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
+    }
+  }
+  const chain = hashed()
+  if (chain?.candidates.length === 0 && control.window === undefined) {
+    const id = conversation()
+    if (id !== undefined) {
+      const { session, isNew, unsure } = await sessions.opened(opener, chain.opening(id))
+      return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
+    }
+  }
+  const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+  const ambiguous = match?.kind === 'ambiguous'
+  if (ambiguous && match.behindWindow && control.window === undefined) {
+    throw new CwmError(
+      'SESSION_AMBIGUOUS',
+      'two sessions hold exactly this history, one of them behind a window; say which is meant with x-cwm-session or x-cwm-window',
+      { param: 'x-cwm-session' },
+    )
+  }
+  // A window that is asked for makes a session of its own, unless this history is already that window's.
+  const fits =
+    match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
+  if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
+  const session = await sessions.unnamed(opener)
+  return { session, found: 'new', byHistory: true, known: ambiguous, unsure: match?.kind === 'unknown' }
+}
+
+/** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window: nothing can be put before what the engine holds. */
+export async function sessionOfResponse(
+  { responses }: FindParts,
+  tenant: string,
+  control: ControlHeaders,
+  responseId: string,
+): Promise<FoundSession> {
+  const session = await responses.require(tenant, responseId)
+  const { id, baseWindow } = session.record
+  if (control.session !== undefined && control.session !== id) {
+    throw new CwmError('INVALID_HEADER', 'the response of `previous_response_id` belongs to another session', {
+      param: 'x-cwm-session',
+    })
+  }
+  if (baseWindow !== undefined) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      `session ${id} stands behind window ${baseWindow}, and nothing can be put before a stored response; send the earlier items in \`input\``,
+      { param: 'previous_response_id' },
+    )
+  }
+  return { session, found: 'response', byHistory: false, known: true }
+}

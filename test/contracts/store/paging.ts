@@ -1,0 +1,92 @@
+// The contract for pages: nothing twice, nothing skipped, and no cursor that is not this list's own.
+
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Store } from '../../../src/store/store.ts'
+import { aSession, aWindow, noon, readAll, someContent } from './sample-records.ts'
+import type { Subject } from './subject.ts'
+
+export function describePaging(subject: Subject): void {
+  describe('paging', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    it('shows each window once while others are inserted, also where times are equal', async () => {
+      const names = Array.from({ length: 25 }, (_, n) => `window-${n}`)
+      for (const [n, name] of names.entries()) {
+        await store.reserveWindow(aWindow({ name, createdAt: noon + Math.floor(n / 10) }), someContent())
+      }
+
+      let inserted = 0
+      const seen = await readAll(async (page) => {
+        const answer = await store.listWindows('acme', page)
+        await store.reserveWindow(aWindow({ name: `late-${inserted++}`, createdAt: noon + 100 }), someContent())
+        return answer
+      }, 7)
+
+      expect(seen.map((window) => window.name).sort()).toEqual([...names].sort())
+      expect(seen.map((window) => window.createdAt)).toEqual(seen.map((w) => w.createdAt).sort((a, b) => b - a))
+    })
+
+    it('shows each session once while others are inserted, also where times are equal', async () => {
+      const ids = Array.from({ length: 25 }, (_, n) => `session-${n}`)
+      for (const [n, id] of ids.entries()) {
+        await store.getOrCreateSession(aSession({ id, lastTurnAt: noon + Math.floor(n / 10) }))
+      }
+
+      let inserted = 0
+      const seen = await readAll(async (page) => {
+        const answer = await store.listSessions('acme', page)
+        await store.getOrCreateSession(aSession({ id: `late-${inserted++}`, lastTurnAt: noon + 100 }))
+        return answer
+      }, 7)
+
+      expect(seen.map((session) => session.id).sort()).toEqual([...ids].sort())
+    })
+
+    it('gives no cursor with a last page that is full', async () => {
+      await store.getOrCreateSession(aSession({ id: 'a' }))
+      await store.getOrCreateSession(aSession({ id: 'b' }))
+
+      expect(await readAll((page) => store.listSessions('acme', page), 1)).toHaveLength(2)
+      expect((await store.listSessions('acme', { limit: 2 })).nextCursor).toBeUndefined()
+    })
+
+    it('makes cursors that can stand in a URL as they are', async () => {
+      await store.getOrCreateSession(aSession({ id: 'a' }))
+      await store.getOrCreateSession(aSession({ id: 'b' }))
+
+      expect((await store.listSessions('acme', { limit: 1 })).nextCursor).toMatch(/^[A-Za-z0-9_-]+$/)
+    })
+
+    it.each(['', 'x', '%%', 'bnVsbA', 'W10', 'eyJhIjoxfQ', 'WyJzZXNzaW9ucyIsIngiLDFd'])(
+      'refuses the cursor %j in every list',
+      async (cursor) => {
+        const fault = { code: 'INVALID_FIELD', param: 'cursor' }
+
+        await expect(store.listSessions('acme', { limit: 1, cursor })).rejects.toMatchObject(fault)
+        await expect(store.listWindows('acme', { limit: 1, cursor })).rejects.toMatchObject(fault)
+        await expect(store.listForRepair([], { limit: 1, cursor })).rejects.toMatchObject(fault)
+      },
+    )
+
+    it('refuses the cursor of another list', async () => {
+      await store.getOrCreateSession(aSession({ id: 'a' }))
+      await store.getOrCreateSession(aSession({ id: 'b' }))
+      const { nextCursor = '' } = await store.listSessions('acme', { limit: 1 })
+
+      await expect(store.listWindows('acme', { limit: 1, cursor: nextCursor })).rejects.toMatchObject({
+        code: 'INVALID_FIELD',
+        param: 'cursor',
+      })
+    })
+
+    it.each([0, -1, 1.5, 1001, Number.NaN])('refuses a limit of %d', async (limit) => {
+      await expect(store.listSessions('acme', { limit })).rejects.toMatchObject({
+        code: 'INVALID_FIELD',
+        param: 'limit',
+      })
+    })
+  })
+}

@@ -1,0 +1,103 @@
+// The contract for encryption at rest, on a store that was opened with a key: keys are demanded, changed, and known by their store.
+// That nothing lies in clear is searched for by each store's own test, which knows where its bytes are.
+
+import { describe, expect, it } from 'vitest'
+import { Sealer } from '../../../src/store/seal.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { anOrder, aSession, aTurn, aWindow, someContent } from './sample-records.ts'
+import type { Subject } from './subject.ts'
+
+const oldKey = Buffer.alloc(32, 1)
+const newKey = Buffer.alloc(32, 2)
+
+/** The key that a sealed store under test is opened with. */
+export const contractSealer = new Sealer(oldKey)
+
+const noted = aWindow({ state: 'failed', reason: 'as he said', note: 'keep' })
+
+/** Something of everything that is sealed. */
+async function fill(store: Store): Promise<void> {
+  await store.getOrCreateSession(aSession())
+  await store.putRetained('acme', 'session-1', aTurn(), 10_000)
+  await store.getOrCreateSession(aSession({ id: 'ended' }))
+  await store.removeSession(aSession({ id: 'ended' }), anOrder({ kind: 'session' }), [Uint32Array.of(4, 5)])
+  await store.reserveWindow(noted, someContent())
+}
+
+async function expectAll(store: Store): Promise<void> {
+  expect(await store.getWindow('acme', 'draft')).toEqual(noted)
+  expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
+  expect(await store.getRetained('acme', 'session-1')).toEqual(aTurn())
+  expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual([Uint32Array.of(4, 5)])
+}
+
+async function resealAll(store: Store): Promise<number> {
+  for (let sealed = 0; ; ) {
+    const more = await store.reseal(2)
+    expect(more).toBeLessThanOrEqual(2)
+    if (more === 0) return sealed
+    sealed += more
+  }
+}
+
+/** For stores that were opened with {@link contractSealer}. */
+export function describeSealing(subject: Subject): void {
+  describe('encryption', () => {
+    it('has nothing to seal anew while the key is the same', async () => {
+      const { store } = subject()
+      await fill(store)
+
+      expect(await store.reseal(100)).toBe(0)
+    })
+
+    it('is not opened without its key, or with another', async () => {
+      await fill(subject().store)
+
+      await expect(subject().reopenWith(undefined)).rejects.toMatchObject({
+        code: 'CONFIG',
+        message: expect.stringContaining('encryption_key'),
+      })
+      await expect(subject().reopenWith(new Sealer(newKey))).rejects.toMatchObject({
+        code: 'CONFIG',
+        message: expect.stringContaining('encryption_keys_old'),
+      })
+    })
+
+    it('changes its key: the old one reads until all is sealed anew, then it is not needed', async () => {
+      await fill(subject().store)
+
+      const both = await subject().reopenWith(new Sealer(newKey, [oldKey]))
+      await expectAll(both)
+      expect(await resealAll(both)).toBe(5)
+      await expectAll(both)
+
+      await expectAll(await subject().reopenWith(new Sealer(newKey)))
+      await expect(subject().reopenWith(contractSealer)).rejects.toMatchObject({ code: 'CONFIG' })
+    })
+
+    it('does not let the old key go before all is sealed anew', async () => {
+      await fill(subject().store)
+      const both = await subject().reopenWith(new Sealer(newKey, [oldKey]))
+      await both.reseal(2)
+
+      await expect(subject().reopenWith(new Sealer(newKey))).rejects.toMatchObject({ code: 'CONFIG' })
+    })
+  })
+}
+
+/** For stores that were opened without a key. */
+export function describeTurningSealingOn(subject: Subject): void {
+  describe('encryption that is turned on later', () => {
+    it('reads what lies in clear and seals it', async () => {
+      await fill(subject().store)
+      expect(await subject().store.reseal(100)).toBe(0)
+
+      const sealed = await subject().reopenWith(contractSealer)
+      await expectAll(sealed)
+      expect(await resealAll(sealed)).toBe(5)
+
+      await expectAll(sealed)
+      await expect(subject().reopenWith(undefined)).rejects.toMatchObject({ code: 'CONFIG' })
+    })
+  })
+}

@@ -1,0 +1,73 @@
+// What every store must do, held to the text of store/store.ts. A store's own test calls this and adds what is its own.
+
+import { afterEach, beforeEach, describe } from 'vitest'
+import type { Sealer } from '../../../src/store/seal.ts'
+import { describeDeletions } from './deletions.ts'
+import { describeEvents } from './events.ts'
+import { describeClosing, describeMeta } from './lifecycle.ts'
+import { describeLineages } from './lineages.ts'
+import { describePaging } from './paging.ts'
+import { describeRetained } from './retained.ts'
+import { contractSealer, describeSealing, describeTurningSealingOn } from './sealing.ts'
+import { describeSessions } from './sessions.ts'
+import type { StoreUnderTest, Subject } from './subject.ts'
+import { describeAudit, describeChoices, describeForgetting, describeLimits, describeUsage } from './tenants.ts'
+import { describeBoundaries, describeExpiry, describeResponses } from './traces.ts'
+import { describeWindowList } from './window-list.ts'
+import { describeContent, describeWindows } from './windows.ts'
+
+export type { StoreUnderTest } from './subject.ts'
+
+/** Opens an empty store; with a sealer it is encrypted. */
+export type OpenStore = (sealer?: Sealer) => Promise<StoreUnderTest>
+
+/** Declares the contract's tests for the store that `open` makes: all of them in clear, and sealed what is sealed. */
+export function describeStoreContract(name: string, open: OpenStore): void {
+  const sealed = [
+    describeWindows,
+    describeContent,
+    describeDeletions,
+    describeRetained,
+    describeClosing,
+    describeSealing,
+  ]
+  declare(`${name} keeps the store contract`, open, [
+    describeMeta,
+    describeSessions,
+    describeBoundaries,
+    describeResponses,
+    describeExpiry,
+    describeLineages,
+    describeWindows,
+    describeContent,
+    describeWindowList,
+    describePaging,
+    describeDeletions,
+    describeUsage,
+    describeChoices,
+    describeLimits,
+    describeAudit,
+    describeEvents,
+    describeForgetting,
+    describeRetained,
+    describeClosing,
+    describeTurningSealingOn,
+  ])
+  declare(`${name} keeps the store contract with encryption`, () => open(contractSealer), sealed)
+}
+
+function declare(
+  name: string,
+  open: () => Promise<StoreUnderTest>,
+  parts: readonly ((subject: Subject) => void)[],
+): void {
+  describe(name, () => {
+    let current: StoreUnderTest
+    beforeEach(async () => {
+      current = await open()
+    })
+    afterEach(() => current.dispose())
+
+    for (const describePart of parts) describePart(() => current)
+  })
+}

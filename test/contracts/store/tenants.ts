@@ -1,0 +1,250 @@
+// The contract for what a store keeps of tenants: what they hold, what they may hold, what was done, and how one is forgotten.
+
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { FreezeReceipt, TenantUsage } from '../../../src/base/records.ts'
+import type { Store } from '../../../src/store/store.ts'
+import {
+  aBoundary,
+  anEntry,
+  anOrder,
+  aSession,
+  aTurn,
+  aWindow,
+  fullReceipt,
+  noon,
+  putTurn,
+  readAll,
+  someContent,
+} from './sample-records.ts'
+import type { Subject } from './subject.ts'
+
+const receiptOf = (tokens: number): FreezeReceipt => ({ ...fullReceipt, tokens })
+const none: TenantUsage = { windows: 0, windowBytes: 0, sessions: 0, pinnedTokens: 0 }
+
+export function describeUsage(subject: Subject): void {
+  describe('usage', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    it('lists who has a session or a window, in order and in parts', async () => {
+      for (const tenant of ['globex', 'acme']) await store.reserveWindow(aWindow({ tenant }), someContent())
+      await store.getOrCreateSession(aSession({ tenant: 'initech' }))
+
+      expect(await store.listTenants('', 10)).toEqual(['acme', 'globex', 'initech'])
+      expect(await store.listTenants('', 2)).toEqual(['acme', 'globex'])
+      expect(await store.listTenants('globex', 2)).toEqual(['initech'])
+    })
+
+    it('is nothing for a tenant that nobody knows', async () => {
+      expect(await store.usageOf('acme')).toEqual(none)
+    })
+
+    it('is summed up over all tenants', async () => {
+      const before = await store.usageOfAll()
+      await store.reserveWindow(aWindow({ bytes: 10, receipt: receiptOf(600), pin: 'pinned' }), someContent())
+      await store.reserveWindow(aWindow({ tenant: 'globex', bytes: 2_500_000_000 }), someContent())
+      await store.getOrCreateSession(aSession({ tenant: 'initech' }))
+
+      expect(before).toEqual(none)
+      expect(await store.usageOfAll()).toEqual({
+        windows: 2,
+        windowBytes: 2_500_000_010,
+        sessions: 1,
+        pinnedTokens: 600,
+      })
+    })
+
+    it('counts windows, bytes, sessions and pinned tokens, and takes back what goes', async () => {
+      await store.reserveWindow(aWindow({ bytes: 10, receipt: receiptOf(600), pin: 'pinned' }), someContent())
+      await store.reserveWindow(aWindow({ name: 'b', bytes: 2_500_000_000 }), someContent())
+      await putTurn(store, aSession())
+      await putTurn(store, aSession({ turns: 1 }))
+      await store.getOrCreateSession(aSession({ id: 'two' }))
+      await store.reserveWindow(aWindow({ tenant: 'globex' }), someContent())
+      const full = await store.usageOf('acme')
+
+      await store.removeWindow(aWindow(), anOrder({ id: 'first' }), [])
+      await store.removeSession(aSession(), anOrder({ id: 'second', kind: 'session' }), [])
+
+      expect(full).toEqual({ windows: 2, windowBytes: 2_500_000_010, sessions: 2, pinnedTokens: 600 })
+      expect(await store.usageOf('acme')).toEqual({
+        windows: 1,
+        windowBytes: 2_500_000_000,
+        sessions: 1,
+        pinnedTokens: 0,
+      })
+    })
+
+    it('follows pin, receipt and bytes of a window', async () => {
+      await store.reserveWindow(aWindow({ bytes: 10 }), someContent())
+      const change = (fields: Parameters<Store['changeWindow']>[3]) =>
+        store.changeWindow('acme', 'draft', 'window-1', fields)
+      const tokens = async () => (await store.usageOf('acme')).pinnedTokens
+
+      await change({ pin: 'pinning', receipt: receiptOf(600) })
+      expect(await tokens()).toBe(600)
+      await change({ pin: 'pinned', receipt: receiptOf(700), bytes: 30 })
+      expect(await store.usageOf('acme')).toEqual({ ...none, windows: 1, windowBytes: 30, pinnedTokens: 700 })
+      await change({ pin: 'released' })
+      expect(await tokens()).toBe(0)
+    })
+
+    it('counts a failed window that is replaced once', async () => {
+      await store.reserveWindow(aWindow({ state: 'failed', bytes: 10 }), someContent())
+      await store.reserveWindow(aWindow({ id: 'window-2', bytes: 30 }), someContent())
+
+      expect(await store.usageOf('acme')).toEqual({ ...none, windows: 1, windowBytes: 30 })
+    })
+  })
+}
+
+export function describeLimits(subject: Subject): void {
+  describe('limits of a tenant', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    it('hold for windows, and count no other tenant', async () => {
+      const limits = { maxWindows: 1 }
+      await store.reserveWindow(aWindow({ tenant: 'globex' }), someContent())
+
+      expect(await store.reserveWindow(aWindow(), someContent(), limits)).toBe('stored')
+      expect(await store.reserveWindow(aWindow({ name: 'b' }), someContent(), limits)).toBe('too_many')
+
+      expect(await store.getWindow('acme', 'b')).toBeUndefined()
+      expect(await store.reserveWindow(aWindow(), someContent(), limits)).toBe('taken')
+    })
+
+    it('hold for bytes, to the byte', async () => {
+      const limits = { maxBytes: 100 }
+      expect(await store.reserveWindow(aWindow({ bytes: 60 }), someContent(), limits)).toBe('stored')
+
+      expect(await store.reserveWindow(aWindow({ name: 'b', bytes: 41 }), someContent(), limits)).toBe('too_large')
+      expect(await store.reserveWindow(aWindow({ name: 'b', bytes: 40 }), someContent(), limits)).toBe('stored')
+    })
+
+    it('leave room for a name that is tried again after a failure', async () => {
+      const limits = { maxWindows: 1, maxBytes: 100 }
+      await store.reserveWindow(aWindow({ state: 'failed', bytes: 100 }), someContent(), limits)
+
+      const again = aWindow({ id: 'window-2', bytes: 100 })
+      expect(await store.reserveWindow(again, someContent(), limits)).toBe('stored')
+    })
+
+    it('leave a failed window where it is when the next does not fit', async () => {
+      await store.reserveWindow(aWindow({ state: 'failed', bytes: 10 }), someContent('first'))
+
+      const again = aWindow({ id: 'window-2', bytes: 101 })
+      expect(await store.reserveWindow(again, someContent(), { maxBytes: 100 })).toBe('too_large')
+
+      expect((await store.getWindow('acme', 'draft'))?.id).toBe('window-1')
+    })
+
+    it('are not overrun by many at once on two handles', async () => {
+      const other = await subject().reopen()
+
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, n) =>
+          (n % 2 === 0 ? store : other).reserveWindow(aWindow({ name: `w-${n}`, bytes: 10 }), someContent(), {
+            maxWindows: 5,
+            maxBytes: 1000,
+          }),
+        ),
+      )
+
+      expect(outcomes.filter((outcome) => outcome === 'stored')).toHaveLength(5)
+      expect(outcomes.filter((outcome) => outcome === 'too_many')).toHaveLength(15)
+      expect(await other.usageOf('acme')).toEqual({ ...none, windows: 5, windowBytes: 50 })
+    })
+  })
+}
+
+export function describeAudit(subject: Subject): void {
+  describe('the audit log', () => {
+    let store: Store
+    beforeEach(() => {
+      store = subject().store
+    })
+
+    it('keeps every field, newest first, of one tenant or of all', async () => {
+      const full = anEntry({ id: 'b', at: noon + 1, receipt: { tokens: 5, durability: 'l2', drift: false, at: null } })
+      await store.appendAudit(anEntry({ id: 'a' }), 10)
+      await store.appendAudit(full, 10)
+      await store.appendAudit(anEntry({ id: 'c', at: noon + 2, tenant: 'globex' }), 10)
+
+      expect((await store.listAudit('acme', { limit: 10 })).items).toEqual([full, anEntry({ id: 'a' })])
+      const all = await readAll((page) => store.listAudit(undefined, page), 1)
+      expect(all.map(({ id }) => id)).toEqual(['c', 'b', 'a'])
+    })
+
+    it('keeps the newest entries in all', async () => {
+      for (let n = 0; n < 6; n++) {
+        await store.appendAudit(anEntry({ id: `e-${n}`, at: noon + n, tenant: n % 2 === 0 ? 'acme' : 'globex' }), 3)
+      }
+
+      expect((await store.listAudit(undefined, { limit: 10 })).items.map(({ id }) => id)).toEqual(['e-5', 'e-4', 'e-3'])
+      expect((await store.listAudit('acme', { limit: 10 })).items.map(({ id }) => id)).toEqual(['e-4'])
+    })
+  })
+}
+
+export function describeChoices(subject: Subject): void {
+  describe('what a tenant has chosen', () => {
+    it('is nothing at first, then what was put last, and nothing again', async () => {
+      const { store } = subject()
+
+      expect(await store.getChoices('acme')).toEqual({})
+      await store.putChoices('acme', { freezeAt: 0, overflow: 'reject' })
+      await store.putChoices('acme', { overflow: 'rollover' })
+      expect(await store.getChoices('acme')).toEqual({ overflow: 'rollover' })
+      expect(await store.getChoices('globex')).toEqual({})
+      await store.putChoices('acme', {})
+      expect(await store.getChoices('acme')).toEqual({})
+    })
+  })
+}
+
+export function describeForgetting(subject: Subject): void {
+  describe('a tenant that is forgotten', () => {
+    it('leaves nothing but the deletes that are still open, and other tenants are as they were', async () => {
+      const { store } = subject()
+      for (const tenant of ['acme', 'globex']) {
+        const session = aSession({ tenant })
+        const responses = [{ id: 'resp-1', expiresAt: noon + 10 }]
+        const boundaries = [aBoundary({ tenant }), aBoundary({ tenant, digest: 'both' })]
+        await store.saveTurn(session, { boundaries, keepBoundaries: 4, responses }, true)
+        const two = { boundaries: [aBoundary({ tenant, digest: 'both', sessionId: 'two' })], keepBoundaries: 4 }
+        await store.saveTurn(aSession({ tenant, id: 'two' }), two, true)
+        await store.putRetained(tenant, 'session-1', aTurn(), 10_000)
+        await store.claimLineage(tenant, 'ann', `of-${tenant}`)
+        await store.appendAudit(anEntry({ tenant, id: tenant }), 10)
+        await store.putChoices(tenant, { freezeAt: 0.5 })
+      }
+      await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
+      await store.removeSession(aSession({ id: 'two' }), anOrder({ id: 'deletion-2', kind: 'session' }), [])
+      await store.changeDeletion('acme', 'deletion-2', { state: 'done' })
+
+      await store.forgetTenant('acme')
+
+      const digests = ['digest-1', 'both']
+      expect((await store.findBoundaries('acme', digests, noon)).size).toBe(0)
+      expect(await store.findResponse('acme', 'resp-1', noon)).toBeUndefined()
+      expect(await store.claimLineage('acme', 'ann', 'fresh')).toBe('fresh')
+      expect(await store.retireLineage('acme', 'of-acme')).toBe(true)
+      expect((await store.listAudit('acme', { limit: 10 })).items).toEqual([])
+      expect((await store.listDeletions('acme', { limit: 10 })).items.map(({ id }) => id)).toEqual(['deletion-1'])
+      expect(await store.usageOf('acme')).toEqual(none)
+      expect(await store.getChoices('acme')).toEqual({})
+      expect(await store.getChoices('globex')).toEqual({ freezeAt: 0.5 })
+      expect((await store.findBoundaries('globex', digests, noon)).size).toBe(2)
+      expect(await store.findResponse('globex', 'resp-1', noon)).toBe('session-1')
+      expect(await store.getRetained('globex', 'session-1')).toEqual(aTurn())
+      expect(await store.claimLineage('globex', 'ann', 'fresh')).toBe('of-globex')
+      expect((await store.listAudit(undefined, { limit: 10 })).items.map(({ id }) => id)).toEqual(['globex'])
+      expect((await store.usageOf('globex')).sessions).toBe(2)
+    })
+  })
+}
