@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
 import { SettingsError, variableOf } from '../config/load.ts'
-import { defaultOf, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
+import { describeDefault, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
@@ -88,7 +88,7 @@ export function createProgram(): Command {
 }
 
 function describeFlag(name: SettingName): string {
-  const value = defaultOf(name)
+  const value = describeDefault(name)
   return `${describeSetting(name)} (${value === undefined ? '' : `default: ${value}; `}env: ${variableOf(name)})`
 }
 

@@ -12,6 +12,7 @@ import { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import { version } from '../base/version.ts'
+import { describeMemory, memoryBudgets, readMemoryLimits } from '../config/memory.ts'
 import { policiesOf } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
@@ -107,6 +108,8 @@ function sharesOf(bytes: number) {
  */
 export async function startApp(settings: Settings, log: Logger, stop?: AbortSignal): Promise<App> {
   const now = () => Date.now()
+  const memoryLimits = readMemoryLimits()
+  const memory = memoryBudgets(settings, memoryLimits)
   const { store, deriver, finding, close: closeStore } = await openStore(settings, log)
   const closers: (() => Promise<void> | void)[] = [closeStore]
   const closeAll = async () => {
@@ -138,7 +141,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       now,
       log,
     })
-    const tracking = sharesOf(settings.tracking_bytes)
+    const tracking = sharesOf(memory.tracking_bytes)
     const sessions = new SessionTracker({
       store,
       now,
@@ -157,7 +160,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     const tenants = new Tenants(defaults, listed)
     const retained = new RetainedTurns({
       retain: settings.retain,
-      maxBytes: settings.retain_bytes,
+      maxBytes: memory.retain_bytes,
       store,
       promptOf: retainedPrompt,
       log,
@@ -182,7 +185,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       kvEpoch,
       policyOf: (tenant) => tenants.policyOf(tenant),
       verifyDeadlineMs: settings.verify_deadline_ms,
-      maxBaseBytes: settings.base_window_bytes,
+      maxBaseBytes: memory.base_window_bytes,
     }
     const windows = new Windows(windowParts, sessions)
     const deletionParts: DeletionParts = {
@@ -215,7 +218,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       maxMembers: settings.max_object_members,
       maxMessages: settings.max_messages,
     })
-    const bodies = new BodyBudget(settings.max_body_bytes_in_all, metrics)
+    const bodies = new BodyBudget(memory.max_body_bytes_in_all, metrics)
     const proxy = new ProxyHandler(
       {
         sessions,
@@ -270,12 +273,12 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
           salted: { ...defaultRoutes.salted, ...settings.routes.salted },
           plain: { ...defaultRoutes.plain, ...settings.routes.plain },
         },
-        maxBodyBytes: settings.max_body_bytes,
+        maxBodyBytes: memory.max_body_bytes,
         maxUnpackedRatio: settings.max_unpacked_ratio,
         preserveHost: settings.preserve_host,
         upstreamApiKey: settings.upstream_api_key ?? (tenants.areListed ? null : undefined),
         answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
-        maxObservedBytesInAll: settings.max_observed_bytes_in_all,
+        maxObservedBytesInAll: memory.max_observed_bytes_in_all,
         maxPreflights: settings.max_preflights,
       },
     )
@@ -300,7 +303,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       log,
       now,
       version,
-      maxBodyBytes: settings.max_body_bytes,
+      maxBodyBytes: memory.max_body_bytes,
       json,
       holdBody: (tenant, response, bytes) => {
         const closing = { push: (done: () => void) => response.once('close', done) }
@@ -325,7 +328,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     }
     const apiListener = getRequestListener(api.fetch, { hostname: 'localhost' })
 
-    const findings = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
+    const found = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
+    const findings = [...found, describeMemory(settings, memoryLimits)]
     const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)
     const stopping = new AbortController()
     const { signal } = stopping

@@ -20,6 +20,7 @@ import {
   text,
   url,
 } from './fields.ts'
+import { describeShare, type MemorySetting, memoryRules } from './memory.ts'
 import { faultsBetween } from './rules.ts'
 import { bounds, tenants } from './tenants.ts'
 
@@ -161,9 +162,9 @@ const shape = {
     .default([])
     .describe('Fields and headers that reach below the gateway and that tenants may set all the same'),
   routes: routes.default({}).describe('Paths beside those of vLLM that are forwarded'),
-  max_body_bytes: bytes.default(64 * MIB).describe('Largest request body, bytes'),
+  max_body_bytes: bytes.optional().describe('Largest request body, bytes'),
   max_body_bytes_in_all: bytes
-    .default(512 * MIB)
+    .optional()
     .describe(
       'Bytes of all request bodies that are held at one moment, unpacked; over it a request is refused (429). A tenant with more than one body leaves as much free as it holds',
     ),
@@ -200,15 +201,17 @@ const shape = {
     .default(16 * MIB)
     .describe('Longest stream whose reply is read; after a longer one the history is not recognised'),
   max_observed_bytes_in_all: bytes
-    .default(256 * MIB)
-    .describe('Bytes of all answers that are kept for reading at one moment'),
+    .optional()
+    .describe(
+      'Bytes of all answers that are kept for reading at one moment; further ones pass unread, as longer ones do',
+    ),
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
     .describe("Where sessions' last turns are kept so that REST can freeze them: memory, disk (the store), or off"),
-  retain_bytes: bytes.default(256 * MIB).describe('Largest size of all retained turns, bytes; the oldest go first'),
-  base_window_bytes: bytes.default(256 * MIB).describe('Memory for the messages of thawed windows'),
+  retain_bytes: bytes.optional().describe('Largest size of all retained turns, bytes; the oldest go first'),
+  base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
   tracking_bytes: cacheBytes
-    .default(64 * MIB)
+    .optional()
     .describe(
       'Memory for sessions and the histories by which they are found again, bytes; the store has them all, and a session takes about 1,000',
     ),
@@ -314,7 +317,12 @@ export function isSwitch(name: SettingName): boolean {
   return typeof settingsSchema.shape[name].safeParse(undefined).data === 'boolean'
 }
 
-/** The default of a setting, as a flag spells it; undefined where it has none, or an empty list. */
+/** The default of a setting in words: its value, or for a share of memory how large it is. Undefined where it has none, or an empty list. */
+export function describeDefault(name: SettingName): string | undefined {
+  return Object.hasOwn(memoryRules, name) ? describeShare(name as MemorySetting) : defaultOf(name)
+}
+
+/** The default of a setting, as a flag spells it; undefined where it has none, an empty list, or a share of memory. */
 export function defaultOf(name: SettingName): string | undefined {
   const { data } = settingsSchema.shape[name].safeParse(undefined)
   return data === undefined || typeof data === 'object' ? undefined : String(data)

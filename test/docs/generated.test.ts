@@ -5,7 +5,16 @@ import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
 import type { JsonObject } from '../../src/base/json.ts'
 import { variableOf } from '../../src/config/load.ts'
-import { defaultOf, describeSetting, fileOnly, flagNames, rangeOf, settingNames } from '../../src/config/schema.ts'
+import { describeShare, memoryBudgets, memoryRules, memorySettings } from '../../src/config/memory.ts'
+import {
+  defaultOf,
+  describeDefault,
+  describeSetting,
+  fileOnly,
+  flagNames,
+  rangeOf,
+  settingNames,
+} from '../../src/config/schema.ts'
 import { type RestField, type RestModel, type RestParameter, restModel } from '../../src/dashboard/rest-model.ts'
 import { ask } from '../support/client.ts'
 import { startStack } from '../support/stack.ts'
@@ -15,7 +24,7 @@ function settingsPage(): string {
   const rows = settingNames.map((name) => {
     const flag = flagNames.includes(name) ? `\`--${name.replaceAll('_', '-')}\`` : 'none'
     const variable = fileOnly.includes(name) ? 'none' : `\`${variableOf(name)}\``
-    const value = name === 'upstream' ? '' : (defaultOf(name) ?? 'none')
+    const value = name === 'upstream' ? '' : (describeDefault(name) ?? 'none')
     return `| \`${name}\` | ${flag} | ${variable} | ${value} | ${rangeOf(name)} | ${describeSetting(name)} |`
   })
   return [
@@ -28,7 +37,35 @@ function settingsPage(): string {
     '|---|---|---|---|---|---|',
     ...rows,
     '',
+    ...memorySection(),
   ].join('\n')
+}
+
+const MIB = 1024 * 1024
+
+function memorySection(): string[] {
+  const inContainer = (mib: number) =>
+    memoryBudgets({}, { memoryBytes: mib * MIB, source: 'container', heapBytes: (mib * MIB) / 2 })
+  const [small, large] = [inContainer(512), inContainer(2048)]
+  return [
+    '## Memory',
+    '',
+    "These settings have a share of memory as their default: of the container's limit (cgroup v1 or v2), or of the machine's memory if there is none. An explicit value wins.",
+    "What ends up as strings and objects counts against Node's heap limit too (`--max-old-space-size`): if twice that limit is less than the memory, the share is of that.",
+    'Shares are rounded down to whole MiB, at least 1. If only one of `max_body_bytes` and `max_body_bytes_in_all` is set, the default of the other follows it, so that the largest body fits.',
+    '`cwm serve` reports the limits it found and the values in force when it starts (`memory`). The values below are MiB.',
+    '',
+    '| setting | default | 512 MiB | 2 GiB | at most | where | what it bounds |',
+    '|---|---|--:|--:|--:|---|---|',
+    ...memorySettings.map((name) => {
+      const { divisor, mostBytes, inHeap } = memoryRules[name]
+      const values = [small[name], large[name], mostBytes].map((bytes) => bytes / MIB).join(' | ')
+      return `| \`${name}\` | 1/${divisor} | ${values} | ${inHeap ? 'heap' : 'buffers'} | ${describeSetting(name)} |`
+    }),
+    '',
+    'The budgets together are about a third of a 512 MiB container. The rest is for the process itself (about 80 MiB), for parsed bodies (a body takes about three times its bytes while its turn runs), and for garbage that V8 has not collected yet.',
+    '',
+  ]
 }
 
 const tenantsExample = `# tenants:
@@ -53,7 +90,9 @@ function examplePage(): string {
     if (name === 'upstream') return `# ${describeSetting(name)}.\nupstream: http://127.0.0.1:8000`
     if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/embeddings: [POST]`
     if (name === 'tenants') return `# ${describeSetting(name)}.\n${tenantsExample}`
-    return `# ${describeSetting(name)}.\n# ${name}: ${defaultOf(name) ?? ''}`.trimEnd()
+    const share = memorySettings.find((setting) => setting === name)
+    const value = share === undefined ? (defaultOf(name) ?? '') : ` # ${describeShare(share)}`
+    return `# ${describeSetting(name)}.\n# ${name}: ${value}`.trimEnd()
   })
   return `# Settings of cwm, each with its default; made by \`npm run docs\`. Use it with: cwm serve --config cwm.yaml\n\n${blocks.join('\n\n')}\n`
 }

@@ -1,0 +1,101 @@
+// Default budgets as shares of a memory limit: no machine is asked but in the last test.
+
+import { describe, expect, it } from 'vitest'
+import { MIB } from './fields.ts'
+import { describeMemory, type MemoryBudgets, memoryBudgets, memoryRules, readMemoryLimits } from './memory.ts'
+
+const GIB = 1024 * MIB
+
+/** As Node limits its heap by default in a container of that size (Node 20 and 22). */
+const container = (memoryBytes: number, heapBytes: number) => ({ memoryBytes, source: 'container', heapBytes }) as const
+const machine = { memoryBytes: 64 * GIB, source: 'machine', heapBytes: 4144 * MIB } as const
+
+const inMib = (budgets: MemoryBudgets) =>
+  Object.fromEntries(Object.entries(budgets).map(([name, bytes]) => [name, bytes / MIB]))
+
+describe('memoryBudgets', () => {
+  it.each([
+    [256 * MIB, 259 * MIB, [16, 32, 16, 16, 16, 8]],
+    [512 * MIB, 259 * MIB, [32, 64, 32, 32, 32, 16]],
+    [2 * GIB, 1048 * MIB, [64, 256, 128, 128, 128, 64]],
+    [8 * GIB, 2096 * MIB, [64, 512, 256, 256, 256, 64]],
+  ])('are shares of a container of %i bytes with a heap of %i', (memoryBytes, heapBytes, expected) => {
+    const [body, bodies, observed, retained, bases, tracking] = expected
+
+    expect(inMib(memoryBudgets({}, container(memoryBytes, heapBytes)))).toEqual({
+      max_body_bytes: body,
+      max_body_bytes_in_all: bodies,
+      max_observed_bytes_in_all: observed,
+      retain_bytes: retained,
+      base_window_bytes: bases,
+      tracking_bytes: tracking,
+    })
+  })
+
+  it('are at their most on a large machine', () => {
+    const most = Object.fromEntries(Object.entries(memoryRules).map(([name, { mostBytes }]) => [name, mostBytes]))
+
+    expect(memoryBudgets({}, machine)).toEqual(most)
+  })
+
+  it('of what lies in the heap follow a smaller heap, those of buffers do not', () => {
+    expect(inMib(memoryBudgets({}, { ...machine, heapBytes: 256 * MIB }))).toEqual({
+      max_body_bytes: 32,
+      max_body_bytes_in_all: 64,
+      max_observed_bytes_in_all: 256,
+      retain_bytes: 256,
+      base_window_bytes: 32,
+      tracking_bytes: 16,
+    })
+  })
+
+  it('take up a third of a small container, so that parsed bodies and the process itself fit beside them', () => {
+    const { max_body_bytes: _, ...held } = memoryBudgets({}, container(512 * MIB, 259 * MIB))
+    const sum = Object.values(held).reduce((all, bytes) => all + bytes, 0)
+
+    expect(sum).toBeLessThanOrEqual((512 * MIB * 3) / 8)
+  })
+
+  it('are at least one MiB, and whole ones', () => {
+    expect(inMib(memoryBudgets({}, container(10 * MIB, 259 * MIB)))).toMatchObject({
+      retain_bytes: 1,
+      tracking_bytes: 1,
+    })
+  })
+
+  it('are what is given, however small the container is', () => {
+    const given = { retain_bytes: GIB, tracking_bytes: 3 * MIB }
+
+    expect(memoryBudgets(given, container(256 * MIB, 259 * MIB))).toMatchObject(given)
+  })
+
+  it('have room for the largest body that is given', () => {
+    const budgets = memoryBudgets({ max_body_bytes: 100 * MIB }, container(512 * MIB, 259 * MIB))
+
+    expect(inMib(budgets)).toMatchObject({ max_body_bytes: 100, max_body_bytes_in_all: 100 })
+  })
+
+  it('take no body that would not fit the given bytes of all', () => {
+    const budgets = memoryBudgets({ max_body_bytes_in_all: 8 * MIB }, machine)
+
+    expect(inMib(budgets)).toMatchObject({ max_body_bytes: 8, max_body_bytes_in_all: 8 })
+  })
+})
+
+describe('describeMemory', () => {
+  it('says which limit was found, and marks what was given', () => {
+    expect(describeMemory({ retain_bytes: MIB }, container(512 * MIB, 259 * MIB))).toBe(
+      'memory    512 MiB (container), JavaScript heap 259 MiB: max_body_bytes 32 MiB, max_body_bytes_in_all 64 MiB, ' +
+        'max_observed_bytes_in_all 32 MiB, retain_bytes 1 MiB (set), base_window_bytes 32 MiB, tracking_bytes 16 MiB',
+    )
+  })
+})
+
+describe('readMemoryLimits', () => {
+  it('finds limits that a process can live with, whatever Node reports where there is no container', () => {
+    const { memoryBytes, heapBytes } = readMemoryLimits()
+
+    expect(Number.isSafeInteger(memoryBytes) && memoryBytes > 0).toBe(true)
+    expect(heapBytes).toBeGreaterThan(0)
+  })
+})
