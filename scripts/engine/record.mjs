@@ -143,7 +143,7 @@ async function recordMessages() {
     model: 'tiny',
     messages: [user('hi')],
   })
-  // Claude Code's first system block differs with each request: vLLM leaves it out, or every turn would be cold.
+  // See docs/engine-behavior.md#billing-header.
   const attributed = (hash) => ({
     ...hi,
     cache_salt: B,

@@ -52,7 +52,7 @@ if [ ! -e "$stamp" ]; then
   "$python" -m uv pip install -q --python "$python" -r "$wheels/requirements.txt"
   "$python" -m uv pip install -q --python "$python" --no-deps "$wheels"/*.whl
 
-  # `vllm` reads its version from a distribution of that very name, and takes '+cpu' in it for the platform.
+  # The distribution that `vllm` takes its version and platform from: docs/engine-behavior.md#packages.
   site=$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
   alias_info=$site/vllm-$VLLM_VERSION+cpu.dist-info
   rm -rf "$alias_info"

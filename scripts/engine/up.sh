@@ -81,21 +81,21 @@ start coordinator "$bin/lmcache" coordinator --host 127.0.0.1 --port "$COORDINAT
   --metadata-path "$ENGINE_RUN/coordinator.meta" --checkpoint-path "$ENGINE_RUN/coordinator.ckpt" --checkpoint-interval 5 "${coordinator_fault[@]}"
 wait_for coordinator "$coordinator_url/healthz" 180
 
-# Coordinator URL, event reporting and joint object groups: without all three the directory stays empty or cannot match.
+# Coordinator URL, event reporting and joint object groups: docs/engine-behavior.md#server-flags.
 start lmcache "$bin/lmcache" server --instance-id node-a --port "$LMCACHE_PORT" \
   --http-host 127.0.0.1 --http-port "$LMCACHE_HTTP_PORT" --l1-size-gb 1 --l1-init-size-gb 1 --eviction-policy LRU \
   --supported-transfer-mode auto --no-separate-object-groups --coordinator-url "$coordinator_url" \
   --coordinator-advertise-ip 127.0.0.1 "${reporting[@]}" "${adapters[@]}"
 wait_for lmcache "$lmcache_url/healthcheck" 180
 
-# The multiprocess connector: the in-process one ignores cache_salt (LMCache issue 2878).
+# The multiprocess connector, because the in-process one does not isolate: docs/engine-behavior.md#connector.
 connector=$(
   cat << JSON
 {"kv_connector": "LMCacheMPConnector", "kv_connector_module_path": "lmcache.integration.vllm.lmcache_mp_connector",
  "kv_role": "kv_both", "kv_connector_extra_config": {"lmcache.mp.host": "tcp://localhost", "lmcache.mp.port": $LMCACHE_PORT}}
 JSON
 )
-# It starts, logs "No supported cpu connector found" and stores nothing, while vLLM answers as ever.
+# It stores nothing on a CPU, without an error: docs/engine-behavior.md#connector.
 if [ "${FAULT:-}" = in-process-connector ]; then connector='{"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}'; fi
 # make_model.py gives the model 16,384 positions. A random one has no fewer at a multiple of them; without this, vLLM dies there.
 positions=()

@@ -1,4 +1,4 @@
-// The expected messages are those that vLLM 0.32 makes (entrypoints/anthropic/serving.py); test/engine/messages.test.ts holds the
+// The expected messages are those that vLLM 0.32 makes (docs/engine-behavior.md#other-dialects-as-chat); test/engine/messages.test.ts holds the
 // lengths of such prompts to the real engine's own counts.
 
 import { describe, expect, it } from 'vitest'

@@ -1,6 +1,6 @@
-// An Anthropic prompt as the chat prompt that vLLM itself makes of it, for engines whose render endpoints are off: `/tokenize`
-// knows chat alone. Follows vLLM 0.32, entrypoints/anthropic/serving.py. Whatever it cannot follow it refuses, and the freeze
-// compares the length of what comes out with the engine's own count.
+// An Anthropic prompt as the chat prompt that vLLM itself makes of it, for engines whose render endpoints are off
+// (docs/engine-behavior.md#other-dialects-as-chat). Whatever it cannot follow it refuses, and the freeze compares the length of what comes
+// out with the engine's own count.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'

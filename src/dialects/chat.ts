@@ -49,7 +49,7 @@ export function canonicalPart(part: JsonValue): string {
   return frame('p', stableJsonWithout(part, ['cache_control']))
 }
 
-/** vLLM 0.32 takes Claude Code's line out of a system prompt (renderers/chat_utils.py), so it is no part of the identity either. */
+/** The engine drops this line from system prompts, so it is no part of the identity either: docs/engine-behavior.md#billing-header. */
 function withoutBillingLine(content: JsonValue | undefined): JsonValue | undefined {
   if (typeof content === 'string') {
     if (!content.startsWith(BILLING_HEADER)) return content

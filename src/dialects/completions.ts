@@ -7,7 +7,7 @@ import { onlyChoice } from './chat.ts'
 import { type Choice, countOf, type DialectRules, type Observation, textOf } from './dialect.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
-/** vLLM 0.32 takes this where a completion does not say (entrypoints/openai/completion/protocol.py); a null is no bound. */
+/** Where a completion does not say; a null is no bound: docs/engine-behavior.md#default-answer-length. */
 const DEFAULT_MAX_TOKENS = 16
 
 function observe(bodies: readonly JsonObject[]): Observation {

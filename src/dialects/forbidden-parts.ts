@@ -1,6 +1,5 @@
-// Content parts that reach a cache which no salt covers: vLLM 0.32 takes a media part's `uuid` as the key of its processor and encoder
-// caches (renderers/chat_utils.py, multimodal/processing/inputs.py), so it would name another tenant's picture; and `prompt_embeds`
-// parts are KV of unknown origin, as the field of that name is.
+// Content parts that reach a cache which no salt covers: `uuid` of media (docs/engine-behavior.md#media-ids), and `prompt_embeds`, which
+// are KV of unknown origin, as the field of that name is.
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonValue } from '../base/json.ts'

@@ -1,5 +1,5 @@
-// Where a conversation holds pictures, sound or files. Their ids are placeholders, equal for different pictures: the engine tells these apart
-// by hashes of the media, which no call on ids alone can give, so no KV may be claimed or computed from the first of them on.
+// Where a conversation holds pictures, sound or files. Their ids are placeholders (docs/engine-behavior.md#placeholder-ids), so no KV may
+// be claimed or computed from the first of them on.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 

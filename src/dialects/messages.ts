@@ -23,7 +23,7 @@ function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget 
   switch (block.type) {
     case 'text': {
       const text = textOf(block.text) ?? ''
-      // vLLM 0.32 leaves the whole block out of a system prompt (entrypoints/anthropic/serving.py), and of nothing else.
+      // The engine drops the whole block from a system prompt, and from nothing else: docs/engine-behavior.md#billing-header.
       return text === '' || (role === 'system' && text.startsWith(BILLING_HEADER)) ? '' : frame('t', text)
     }
     case 'tool_use':
@@ -61,8 +61,7 @@ function canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessa
 }
 
 /**
- * Anthropic's `input_tokens` leaves cached tokens out, so the prompt is the sum of three (vLLM 0.32 answers alike).
- * Its cached share is `cache_read_input_tokens`.
+ * The prompt is the sum of three (docs/engine-behavior.md#anthropic-usage). Its cached share is `cache_read_input_tokens`.
  */
 function readUsage(value: JsonValue | undefined): Usage | undefined {
   if (!isObject(value)) return undefined

@@ -1,6 +1,6 @@
-// A prompt of /v1/responses as the chat prompt that vLLM itself makes of it, for engines whose render endpoints are off. Follows vLLM 0.32,
-// entrypoints/openai/responses (utils.py, protocol.py). Whatever has no sure counterpart is refused, and the freeze compares the length
-// of what comes out with the engine's own count.
+// A prompt of /v1/responses as the chat prompt that vLLM itself makes of it, for engines whose render endpoints are off
+// (docs/engine-behavior.md#other-dialects-as-chat). Whatever has no sure counterpart is refused, and the freeze compares the length of
+// what comes out with the engine's own count.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
@@ -16,8 +16,8 @@ interface Assistant {
 type Converted = Assistant | JsonObject
 
 /**
- * What the chat is for. vLLM writes a call's name before its arguments here, and after them in whatever comes to chat or `/tokenize`: where a
- * template dumps the call whole the ids differ and their number hardly, so calls have a counterpart for counting only.
+ * What the chat is for. Calls have a counterpart for counting only, because their members come in another order than in chat
+ * (docs/engine-behavior.md#other-dialects-as-chat).
  */
 export type Wanted = 'ids' | 'count'
 

@@ -72,7 +72,7 @@ function observeJson(body: JsonObject): Observation {
   const incomplete = isObject(body.incomplete_details) ? textOf(body.incomplete_details.reason) : undefined
   const finishReason = incomplete ?? status
   const choices = [finishReason === undefined ? { messages } : { messages, finishReason }]
-  // vLLM answers no items at all when its tokens decode to no text; the turn is whole nevertheless.
+  // By status, because a whole turn may have no items: docs/engine-behavior.md#empty-responses.
   const complete = status === 'completed' || status === 'incomplete'
   return {
     choices,

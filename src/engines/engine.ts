@@ -7,7 +7,7 @@ import { anthropicAsChat } from '../dialects/anthropic-as-chat.ts'
 import { responsesAsChat, type Wanted } from '../dialects/responses-as-chat.ts'
 import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from './json.ts'
 
-/** Body fields that `/tokenize` of vLLM 0.32 takes beside the messages (entrypoints/serve/tokenize/protocol.py). */
+/** Body fields that `/tokenize` takes beside the messages: docs/engine-behavior.md#tokenize. */
 const TOKENIZE_FIELDS = [
   'tools',
   'chat_template',
@@ -16,7 +16,7 @@ const TOKENIZE_FIELDS = [
   'media_io_kwargs',
 ] as const
 
-/** Fields that chat completions hand to the template as arguments (openai/chat_completion/protocol.py, build_chat_params). */
+/** Fields that chat completions hand to the template as arguments: docs/engine-behavior.md#tokenize. */
 const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'] as const
 
 /**
@@ -48,7 +48,7 @@ export class Engine {
   readonly #upstream: Sender
   /** Warm calls may prefill a whole window, milliseconds. */
   readonly #warmDeadlineMs: number
-  /** vLLM's render endpoints are there only with `--enable-scale-out`. Milliseconds since the epoch. */
+  /** Until when the engine counts as one without render endpoints (docs/engine-behavior.md#render-endpoints). Milliseconds since the epoch. */
   #renderOffUntil = 0
 
   constructor(upstream: Sender, warmDeadlineMs: number) {

@@ -17,10 +17,7 @@ const hopByHop = new Set([
   'http2-settings',
 ])
 
-/**
- * Request headers by which vLLM 0.32 lets a router steer the engine (entrypoints/generate/base/serving.py reads
- * `X-data-parallel-rank`, and `X-Vllm-Priority` before the body's own `priority`). Tenants may not.
- */
+/** Request headers by which a router may steer the engine, and tenants may not: docs/engine-behavior.md#steering-fields. */
 const steering: ReadonlySet<string> = new Set(['x-data-parallel-rank', 'x-vllm-priority'])
 
 /** Exactly the headers that identify the caller are forwarded as credentials. */

@@ -134,7 +134,7 @@ function readModels(data: JsonValue | undefined, limits: Readonly<Record<string,
   for (const card of listed) {
     const { id, parent } = card
     if (typeof id !== 'string') continue
-    // An adapter lists its own path as root and the base model as parent, whose limit is its own; LMCache's keys hold the base model's path.
+    // An adapter's card lacks a limit, and its root is not in LMCache's keys: docs/engine-behavior.md#adapter-cards.
     const base = typeof parent === 'string' ? byId.get(parent) : card
     const name = base?.root ?? parent
     const told = card.max_model_len ?? base?.max_model_len

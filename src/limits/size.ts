@@ -17,7 +17,7 @@ const MESSAGE = 32
 const CALL = 128
 /** Around a tool's result: some templates look up the name of the tool that was called. */
 const RESULT = 128 + MESSAGE
-/** Around a tool that is offered: vLLM fills its absent fields with nulls, and makes a schema for one that takes mere text. */
+/** Around a tool that is offered: docs/engine-behavior.md#tools-in-the-prompt. */
 const TOOL = 256
 /** A tool of the engine's own, which it describes itself. */
 const OWN_TOOL = 1024

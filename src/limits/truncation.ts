@@ -1,5 +1,4 @@
-// Answers that the context limit cut. vLLM answers 200 for them, with the finish reason of an answer that ran out of the tokens it was
-// allowed: a cut answer looks like a finished one.
+// Answers that the context limit cut. They look like finished ones: docs/engine-behavior.md#context-limit.
 
 import type { Usage } from '../base/records.ts'
 import type { Choice, DialectRules } from '../dialects/dialect.ts'

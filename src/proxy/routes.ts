@@ -12,7 +12,7 @@ export interface RouteLists {
   readonly plain: Readonly<Record<string, readonly string[]>>
 }
 
-/** vLLM 0.32's paths. Administration, metrics and all that is not listed answer 404 here. */
+/** vLLM's paths. What is not listed answers 404 here, administration first of all: docs/engine-behavior.md#administration-routes. */
 export const defaultRoutes: RouteLists = {
   salted: {
     '/v1/chat/completions': 'chat',

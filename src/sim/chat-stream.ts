@@ -8,7 +8,7 @@ import { booleanField } from './request-body.ts'
 import { DONE, dataEvent } from './sse.ts'
 import { type Core, completionTokens, runSteps } from './turn.ts'
 
-/** The events; usage, if asked for, on one of its own before the end, and then the fingerprint there alone (trap 20). */
+/** The events; usage, if asked for, on one of its own before the end, and then the fingerprint there alone (docs/engine-behavior.md#stream-fingerprint). */
 export async function* chatEvents(
   core: Core,
   { body, turn, tools }: ChatRequest,

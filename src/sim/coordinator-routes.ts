@@ -88,7 +88,7 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
       const answer = { instance_id: instance.node.id, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
       if (chunks === 0) return { status: 200, json: answer }
       const force = body.force === true
-      // Pins hold back unforced deletes that touch L2, and nothing else (trap 8).
+      // Pins hold back unforced deletes that touch L2, and no other delete: docs/engine-behavior.md#pins.
       const held = tier !== 'l1' && !force ? keys.filter((key) => directory.pinned(key)) : []
       const free = keys.filter((key) => !held.includes(key))
       let affected = 0

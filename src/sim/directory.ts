@@ -1,5 +1,5 @@
-// What the coordinator knows: placements, told by events; pins and quotas, told by the operator. A restart forgets the
-// first and keeps the others (trap 9).
+// What the coordinator knows: placements, from events; pins and quotas, from the operator. A restart forgets the first and
+// keeps the others (docs/engine-behavior.md#directory).
 
 import { idOf, type ObjectKey, type PlacementEvent } from './kv-store.ts'
 

@@ -65,7 +65,7 @@ function models({ settings }: Core): unknown {
       },
     ],
   })
-  // An adapter's card has no limit of its own (vLLM: openai/models/serving.py).
+  // docs/engine-behavior.md#adapter-cards
   const adapters = settings.adapters.map(({ name, path }) => card(name, path, settings.model, null))
   return { object: 'list', data: [card(settings.model, settings.root, null, settings.maxModelLen), ...adapters] }
 }

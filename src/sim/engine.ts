@@ -79,7 +79,7 @@ export class Engine {
     const local = prefixCaching ? this.#cache.match(ids, space) : 0
     const sequence = { token_ids: ids, model_name: root, world_size: worldSize, cache_salt: space.salt }
     const restored = connector === 'multiprocess' ? this.store.restore(sequence) : this.#inProcess.match(ids, ANY_SPACE)
-    // A prompt restored whole computes its last token again (LMCacheMPConnector: get_num_new_matched_tokens).
+    // A prompt restored whole computes its last token again: docs/engine-behavior.md#last-token.
     const external = restored === ids.length ? restored - 1 : restored
     const cached = Math.max(local, external)
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
@@ -95,7 +95,7 @@ export class Engine {
     return wait((tokens / this.#settings.decodeTokensPerSecond) * 1000, signal)
   }
 
-  /** Keeps the answer's blocks too, but for its last token, which was never read. LMCache stores prompts only (seen on 0.5.6). */
+  /** Keeps the answer's blocks too, but for its last token, which was never read. LMCache stores prompts only (docs/engine-behavior.md#prompts-only). */
   keep(prompt: readonly number[], answer: readonly number[], space: CacheSpace): void {
     this.#cache.insert([...prompt, ...answer.slice(0, -1)], space)
   }

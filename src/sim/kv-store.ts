@@ -1,5 +1,5 @@
 // What one LMCache server holds: chunks in L1 and in each L2 adapter, and the events that tell the coordinator of them.
-// Keys know model, rank, chunk and salt, neither adapter nor dtype, as LMCache's do.
+// Keys hold what LMCache's hold: docs/engine-behavior.md#chunk-keys.
 
 import { chainHashes } from './hashes.ts'
 import { Lru } from './lru.ts'
@@ -34,7 +34,7 @@ export const idOf = (key: ObjectKey): string =>
 
 /** The keys of every whole chunk, rank by rank within each chunk. */
 export function keysOf(sequence: SequenceKey, chunkSize: number): { keys: ObjectKey[]; chunks: number } {
-  // The hash itself does not know the salt (recorded: the same hashes under two salts).
+  // Without the salt: docs/engine-behavior.md#chunk-keys.
   const hashes = chainHashes(sequence.token_ids, chunkSize, '')
   const world = sequence.world_size
   const keys = hashes.flatMap((hash) =>
@@ -174,7 +174,7 @@ export class KvStore {
     return found
   }
 
-  /** An object of another dtype is there for the directory, and for no look-up (recorded: `found_keys: 0`). */
+  /** The directory shows an object of another dtype, and no look-up loads it: docs/engine-behavior.md#dtype. */
   #isReadable(id: string): boolean {
     return this.#writtenIn.get(id) === this.dtype
   }

@@ -1,5 +1,4 @@
-// The LMCache server's own quotas per salt, which IsolatedLRU obeys: a salt without one may hold nothing. Unlike the
-// coordinator's, they are soft, per adapter, and end with the process.
+// The LMCache server's own quotas per salt, which IsolatedLRU obeys: docs/engine-behavior.md#quotas.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { KvStore } from './kv-store.ts'
@@ -7,7 +6,7 @@ import type { Answer, Routes } from './routes.ts'
 
 const GIB = 1024 ** 3
 
-/** The empty salt stands in a path as `_default`, and so does the salt of that very name: the collision is LMCache's. */
+/** Both stand in a path as `_default`; the collision is LMCache's: docs/engine-behavior.md#empty-salt. */
 const saltOf = (part: string | undefined): string => (part === '_default' ? '' : (part ?? ''))
 const shown = (salt: string): string => (salt === '' ? '_default' : salt)
 const complaint = (error: string): Answer => ({ status: 400, json: { error } })

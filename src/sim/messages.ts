@@ -93,7 +93,7 @@ export function asChat(body: JsonObject): JsonObject {
   }
 }
 
-/** Claude Code's attribution differs with each request. vLLM 0.32 drops such blocks (entrypoints/anthropic/serving.py). */
+/** The engine drops such blocks: docs/engine-behavior.md#billing-header. */
 const BILLING_HEADER = 'x-anthropic-billing-header'
 
 const isAttribution = (text: JsonValue | undefined): boolean =>
@@ -161,7 +161,7 @@ function stopReason(generation: Generation): string {
   return callsIn(generation).length > 0 ? 'tool_use' : 'end_turn'
 }
 
-/** Trap 19: `input_tokens` leaves out what was cached and what was newly cached. */
+/** `input_tokens` leaves out cached and newly cached tokens: docs/engine-behavior.md#anthropic-usage. */
 function usageOf(core: Core, turn: Turn, { cached, created }: Prefill): object {
   const output_tokens = completionTokens(turn)
   if (!core.settings.promptTokensDetails) return { input_tokens: turn.ids.length, output_tokens }

@@ -1,6 +1,6 @@
 // What a simulated stack can be told. Every default is chosen for tests: no delays, a small limit, everything switched on.
 
-/** A LoRA adapter served beside the base model. LMCache's keys do not know it: see the design's note on the salt. */
+/** A LoRA adapter served beside the base model. LMCache's keys do not know it: see docs/engine-behavior.md#chunk-keys. */
 export interface SimAdapter {
   readonly name: string
   readonly path: string
@@ -63,8 +63,8 @@ export interface SimOptions {
   /** `--enable-prefix-caching`; default true. Without it the engine keeps nothing itself, and LMCache alone gives back whole chunks. */
   readonly prefixCaching?: boolean
   /**
-   * How the engine is tied to LMCache; default `multiprocess`. `in-process` is `LMCacheConnectorV1` on a GPU: it ignores salts
-   * (LMCache issue 2878) and no server knows of it. `in-process on CPU` starts like it and stores nothing (seen on 0.5.6).
+   * How the engine is tied to LMCache; default `multiprocess`. `in-process` is `LMCacheConnectorV1` on a GPU: it ignores salts and
+   * no server knows of it. `in-process on CPU` starts like it and stores nothing. See docs/engine-behavior.md#connector.
    */
   readonly connector?: 'multiprocess' | 'in-process' | 'in-process on CPU'
   /** The coordinator's own `--chunk-size`; default that of the servers. */

@@ -1,6 +1,5 @@
 // The engine's own prefix cache: whole blocks under hashes that chain over salt, adapter and tokens, the oldest dropped
-// first. A request always computes its last token, so at most floor((n - 1) / block) blocks hit (vLLM: kv_cache_manager.py,
-// max_cache_hit_length).
+// first. A request always computes its last token: docs/engine-behavior.md#last-token.
 
 import { chainHashes } from './hashes.ts'
 import { Lru } from './lru.ts'

@@ -53,7 +53,7 @@ export function objectList(body: JsonObject, name: string): JsonObject[] {
   throw new ValidationError([{ type: 'list_type', loc: `body.${name}`, msg: 'Input should be a valid list', input }])
 }
 
-/** A boolean as pydantic reads one: 1 and "true" are true (trap 21). Null and absent are false. */
+/** A boolean as pydantic reads one (docs/engine-behavior.md#stream-flag). Null and absent are false. */
 export function booleanField(body: JsonObject, name: string): boolean {
   const value = body[name]
   if (value === undefined || value === null) return false
@@ -91,7 +91,7 @@ export function adapterOf(body: JsonObject, settings: SimSettings): string {
   throw new EngineError(404, message, 'model')
 }
 
-/** How many tokens may be answered: what was asked for, and never past the limit (trap 3). Throws the three recorded 400s. */
+/** How many tokens may be answered (docs/engine-behavior.md#context-limit). Throws the three recorded 400s. */
 export function tokensAllowed(asked: number | undefined, promptTokens: number, field: string, limit: number): number {
   if (promptTokens > limit) {
     throw parameterError(

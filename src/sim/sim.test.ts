@@ -237,7 +237,7 @@ describe('what the real stack does not have here', () => {
     await cached(ids(600))
     await sim.restartEngine()
 
-    // The danger that the design's salt answers: LMCache hands the base model's KV to the adapter.
+    // Why the served name is part of cwm's salt (docs/engine-behavior.md#chunk-keys).
     expect(await cached(ids(600), { model: 'lora' })).toBe(512)
   })
 

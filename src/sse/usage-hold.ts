@@ -1,6 +1,5 @@
 // Takes out of a stream the usage event that cwm itself asked for, so that the client gets the bytes it would have got.
-// vLLM 0.32 puts `system_fingerprint` on each event with a `finish_reason`, but on the usage event instead when usage is
-// asked for (recorded: "chat, stream with usage" and "… without usage"). So the first event with a finish_reason, and all
+// That event carries the fingerprint (docs/engine-behavior.md#stream-fingerprint). So the first event with a finish_reason, and all
 // that follow, wait for the usage event, get its fingerprint, and go on in their order; the usage event itself is dropped.
 
 const FINISH = Buffer.from('"finish_reason"')

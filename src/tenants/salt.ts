@@ -10,7 +10,7 @@ const SESSION_VERSION = 1
 export interface SaltParts {
   readonly tenant: string
   readonly lineage: string
-  /** Served model or adapter name: LMCache's keys know no adapter. */
+  /** Served model or adapter name, which LMCache's keys lack: docs/engine-behavior.md#chunk-keys. */
   readonly model: string
   /** Raised by the operator when dtype or weights change under the same model path. */
   readonly kvEpoch: number
@@ -26,7 +26,7 @@ export class KeyDeriver {
     this.#secret = secret
   }
 
-  /** 43 base64url characters: legal for vLLM (1 to 128, none of `@ / \ NUL`) and as a file name. */
+  /** 43 base64url characters: see docs/engine-behavior.md#salt-format. */
   salt({ tenant, lineage, model, kvEpoch, clientSalt = '' }: SaltParts): string {
     return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
   }

@@ -1,6 +1,5 @@
-// Replaces the client's session id on its way to the engine. vLLM 0.32 reads `session_id` from the body, else the header `X-Session-ID`
-// (entrypoints/generate/base/serving.py), and stamps it on its KV events (v1/core/block_pool.py), where a tenant could otherwise pose as
-// another's session. The client's own value still narrows the scope.
+// Replaces the client's session id on its way to the engine, where a tenant could otherwise pose as another's session
+// (docs/engine-behavior.md#session-ids). The client's own value still narrows the scope.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { JsonObject } from '../base/json.ts'

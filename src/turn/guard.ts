@@ -7,11 +7,7 @@ import { checkParts } from '../dialects/forbidden-parts.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import { checkIdentity } from '../identity/identity-check.ts'
 
-/**
- * Fields by which vLLM 0.32 lets a router steer the engine or its KV transfer (read from its request classes; `vllm_xargs` ends
- * in the same `extra_args` as `kv_transfer_params`, and `prompt_embeds` is KV that no salt covers the origin of). The last three are
- * hints of routers about sessions and KV: the engine has `kv_hints` (v1/kv_hints), vLLM's proposal 52113 `agent_hint`, Dynamo `nvext`.
- */
+/** Fields by which a router may steer the engine or its KV transfer, and tenants may not: docs/engine-behavior.md#steering-fields. */
 export const steeringFields: readonly string[] = [
   'kv_transfer_params',
   'ec_transfer_params',
@@ -28,7 +24,7 @@ export const steeringFields: readonly string[] = [
 /** Fields that cwm replaces in every request that has them. */
 const alwaysReplaced = ['cache_salt', 'session_id']
 
-/** vLLM's own bound for a `cache_salt`. Without one, each of a session's salts would be kept in the store whatever its size. */
+/** The engine's own bound (docs/engine-behavior.md#salt-format). The store keeps each of a session's salts, so it needs one. */
 const MAX_SALT = 128
 /** Longer than any served name; kept in the store with each session as well. */
 const MAX_MODEL = 1024
@@ -104,7 +100,7 @@ function isSet(value: JsonValue | undefined): boolean {
   return value !== undefined && value !== null
 }
 
-/** Whether vLLM streams for this value of `stream`: its parser takes 1, "true", "yes" and their like for true as well. */
+/** Whether vLLM streams for this value of `stream`: docs/engine-behavior.md#stream-flag. */
 export function isTruthy(value: unknown): boolean {
   if (typeof value === 'string') return ['1', 'true', 't', 'yes', 'y', 'on'].includes(value.toLowerCase())
   return value === true || value === 1

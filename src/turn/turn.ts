@@ -338,7 +338,7 @@ function askForUsage(
   return true
 }
 
-/** Without include_usage vLLM ignores continuous_usage_stats; with it, each event would change. */
+/** Without `continuous_usage_stats: false` each event would change: docs/engine-behavior.md#stream-usage. */
 const withUsage = new Map([
   ['include_usage', 'true'],
   ['continuous_usage_stats', 'false'],

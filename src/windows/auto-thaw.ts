@@ -1,6 +1,5 @@
 // Sessions that come back after a while: their newest window is brought into LMCache's memory before their turn goes to the engine.
-// Not beside it: a look-up of the engine that meets the prefetch of the same chunks finds none of them, and the turn is cold
-// (LMCache 0.5.6, four turns of ten; docs/near-limit.md).
+// Not beside it, which makes turns cold: docs/engine-behavior.md#prefetch-beside-a-turn.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'

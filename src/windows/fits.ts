@@ -6,7 +6,7 @@ import type { Prompt } from '../base/records.ts'
 import type { CallOptions } from '../engines/engine.ts'
 import type { WindowParts } from './parts.ts'
 
-/** Characters per token beyond which vLLM 0.32 does not tokenize a chat either. */
+/** See docs/engine-behavior.md#tokenizer-bound. */
 const MAX_CHARACTERS_PER_TOKEN = 64
 
 /**

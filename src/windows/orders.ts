@@ -4,7 +4,7 @@ import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
 
-/** When turns were broken off, their last chunks may reach LMCache after the delete: it is looked at once more. */
+/** Until a delete is carried out once more, for chunks that arrive late: docs/engine-behavior.md#late-stores. */
 export const LOOK_AGAIN_MS = 30_000
 
 /** The part that all orders have in common. Should this process die before it has tried one, another run takes it up after `retryMs`. */

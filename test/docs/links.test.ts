@@ -1,42 +1,12 @@
 // Every link between the project's own pages leads somewhere: to a file that is there, and to a heading that is in it.
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
-function pagesIn(folder: string): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    if (entry.name === 'node_modules' || entry.name.startsWith('.')) return []
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) return pagesIn(path)
-    return entry.name.endsWith('.md') ? [path] : []
-  })
-}
-
-const pages = ['README.md', ...['docs', 'examples', 'scripts'].flatMap(pagesIn)]
+import { anchorsOf, filesIn, pages, root, textOf } from './pages.ts'
 
 /** Without what stands in code. */
-const proseOf = (page: string) =>
-  readFileSync(join(root, page), 'utf8')
-    .replaceAll(/^```.*?^```/gms, '')
-    .replaceAll(/`[^`\n]*`/g, 'code')
-
-/** As GitHub makes them. */
-function anchorsOf(page: string): Set<string> {
-  const text = readFileSync(join(root, page), 'utf8').replaceAll(/^```.*?^```/gms, '')
-  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-    heading
-      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-      .trim()
-      .replaceAll(/\s/g, '-'),
-  )
-  return new Set(headings)
-}
+const proseOf = (page: string) => textOf(page).replaceAll(/`[^`\n]*`/g, 'code')
 
 interface Link {
   readonly target: string
@@ -67,7 +37,7 @@ describe('links', () => {
         linksOf(page).map(({ target }) => relative(root, resolve(root, dirname(page), target.split('#')[0] ?? ''))),
       ),
     )
-    const lonely = pagesIn('docs').filter((page) => !linked.has(page) && !page.includes('decisions'))
+    const lonely = filesIn('docs', ['.md']).filter((page) => !linked.has(page))
 
     expect(lonely).toEqual([])
   })

@@ -155,7 +155,7 @@ describe('a changed template', () => {
   })
 })
 
-// Trap 12 of the engine's README: LMCache's keys do not hold the dtype, old objects cannot be loaded and are not written over.
+// docs/engine-behavior.md#dtype
 describe('a changed dtype', () => {
   it('under the old epoch stays cold for ever, and each thaw says so', async () => {
     await start()

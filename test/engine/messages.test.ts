@@ -26,7 +26,7 @@ async function ask(messages: Anthropic.MessageParam[], headers: Record<string, s
   return {
     reply: { role: 'assistant' as const, content: data.content },
     text: data.content.map((block) => (block.type === 'text' ? block.text : '')).join(''),
-    // Trap 19: what is cached stands beside `input_tokens`, not in it.
+    // Cached tokens are not in `input_tokens`: docs/engine-behavior.md#anthropic-usage.
     promptTokens: input_tokens + (cache_read_input_tokens ?? 0) + (cache_creation_input_tokens ?? 0),
     cachedTokens: cache_read_input_tokens ?? 0,
     cwm: cwmHeaders(response.headers),

@@ -154,7 +154,7 @@ describe('an answer that is not streamed', () => {
 
 const eventsOf = (stream: string): string[] => stream.split('\n\n').filter((event) => event !== '')
 
-/** Trap 20 the other way round, on the text alone: the usage event goes, its fingerprint becomes the last key of each finish event. */
+/** Undoes docs/engine-behavior.md#stream-fingerprint on the text: the usage event goes, its fingerprint ends each finish event. */
 function withoutUsageEvent(stream: string): string {
   const events = eventsOf(stream)
   const usage = events.find((event) => event.includes('"choices":[]')) ?? ''

@@ -52,15 +52,15 @@ export class LmcacheClient {
   }
 
   /**
-   * Where the directory has seen the chunks; without a coordinator all counts are null. An empty answer is not absence:
-   * the directory forgets on a restart (trap 9), and learns of a store a second or so later. A prefetch can tell.
+   * Where the directory has seen the chunks; without a coordinator all counts are null. An empty answer is not absence
+   * (docs/engine-behavior.md#directory); a prefetch shows what is there.
    */
   async lookup(sequence: Sequence, signal?: AbortSignal): Promise<LookupResult> {
     if (this.#coordinator === undefined) return emptyLookup(countChunks(sequence), countChunks(sequence) === 0)
     return lookupChunks(this.#coordinator, sequence, signal)
   }
 
-  /** Pins every whole chunk, counted; the answer proves nothing about presence (trap 8). Aborted, the pin may be made. */
+  /** Pins every whole chunk, counted; proves no presence (docs/engine-behavior.md#pins). Aborted, the pin may be made. */
   async pin(sequence: Sequence, signal?: AbortSignal): Promise<PinResult> {
     return changePins(this.#pinning(), 'POST', sequence, signal)
   }

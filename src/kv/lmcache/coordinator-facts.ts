@@ -58,8 +58,8 @@ export async function askCoordinator(endpoint: Endpoint, signal?: AbortSignal): 
 }
 
 /**
- * Whether the coordinator cuts chunks as the servers do (trap 13); it tells its chunk size nowhere, so two lookups count:
- * only a size of exactly `chunkSize` makes one chunk of `chunkSize` ids and one of `2 * chunkSize - 1`.
+ * Whether the coordinator cuts chunks as the servers do (docs/engine-behavior.md#one-chunk-size). Two lookups count, because only a
+ * size of exactly `chunkSize` makes one chunk of `chunkSize` ids and one of `2 * chunkSize - 1`.
  */
 export async function probeChunkSize(endpoint: Endpoint, chunkSize: number, signal?: AbortSignal): Promise<string[]> {
   const keys = { engineName: 'cwm-probe', worldSize: 1, chunkSize: 1 }

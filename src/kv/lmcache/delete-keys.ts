@@ -1,5 +1,5 @@
-// Deletes keys from everything that a fleet's servers hold: L1 and each L2 adapter, by the servers' own route. The coordinator's
-// reaches the first adapter only (trap 11). Pins are the coordinator's and unknown to this route: whoever asks has unpinned.
+// Deletes keys from everything that a fleet's servers hold: L1 and each L2 adapter, by the servers' own route, because the coordinator's
+// reaches the first adapter only (docs/engine-behavior.md#coordinator-delete). That route knows no pins: callers unpin first.
 
 import { CwmError } from '../../base/errors.ts'
 import type { Fleet, FleetServer } from './fleet.ts'

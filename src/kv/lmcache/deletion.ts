@@ -55,7 +55,7 @@ export class Deletion {
     this.#keysPerChunk = this.#keys.length / new Set(this.#keys.map(chunkId)).size
   }
 
-  /** Chunks that the directory does not show and a probe finds: it forgets on a restart (trap 9). They go with that. */
+  /** Deletes what a probe finds and the directory does not show, because it forgets: docs/engine-behavior.md#directory. */
   async findHidden(): Promise<number> {
     const shown = new Set(this.#doomed.keys.filter((k) => k.placements.length > 0).map(({ key }) => keyId(key)))
     const hidden = this.#doomed.sequences.filter(({ keys }) => keys.some((key) => !shown.has(keyId(key))))

@@ -110,7 +110,7 @@ function strangers(servers: readonly LmcacheServer[]): string[] {
     .map((server) => `LMCache server ${server.url} is not registered with the coordinator (--coordinator-url)`)
 }
 
-/** The fleet's one chunk size and hash: LMCache's keys are comparable only where both are equal (trap 13). */
+/** The fleet's one chunk size and hash: docs/engine-behavior.md#one-chunk-size. */
 function agree(
   servers: readonly LmcacheServer[],
   warnings: string[],

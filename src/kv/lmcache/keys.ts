@@ -36,7 +36,7 @@ export interface SaltScan {
   readonly complete: boolean
 }
 
-/** Keys in one call, so that no server is kept from its work for long (LMCache refuses 10,000). */
+/** Keys in one call, so that no server is kept from its work for long; far below LMCache's own bound. */
 const batchKeys = 500
 const pageKeys = 10_000
 const defaultMaxKeys = 1_000_000
@@ -84,8 +84,8 @@ export async function findPlaced(
 }
 
 /**
- * Every placed key under one of these salts, read from the whole directory: also finds what no known sequence names. LMCache
- * filters by nothing that helps, so all keys cross the wire in pages, at most `maxKeys` (1,000,000).
+ * Every placed key under one of these salts, read from the whole directory: also finds what no known sequence names. All keys
+ * cross the wire in pages (docs/engine-behavior.md#listing-keys), at most `maxKeys` (1,000,000).
  */
 export async function findKeysOfSalts(
   coordinator: Endpoint,

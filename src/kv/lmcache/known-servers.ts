@@ -1,5 +1,5 @@
-// Remembers which LMCache servers exist, and which of them answer now. A coordinator drops a dead server from its list, so without this
-// memory cwm would report a fleet as healthy that has lost a member.
+// Remembers which LMCache servers exist, and which of them answer now. A coordinator forgets dead servers
+// (docs/engine-behavior.md#dead-servers), so without this memory a fleet that has lost a member would look healthy.
 
 import type { Now } from '../../base/clock.ts'
 import { CwmError } from '../../base/errors.ts'

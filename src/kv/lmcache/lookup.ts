@@ -29,8 +29,8 @@ export function emptyLookup(total: number, known: boolean): LookupResult {
 }
 
 /**
- * Looks the whole chunks of a sequence up in the directory. The directory forgets on a restart and lags behind stores by
- * the servers' flush interval, so zero is not absence: only a prefetch, or a warm call's `cached_tokens`, can tell.
+ * Looks the whole chunks of a sequence up in the directory. Zero is not absence (docs/engine-behavior.md#directory): only a
+ * prefetch, or a warm call's `cached_tokens`, proves that.
  */
 export async function lookupChunks(
   coordinator: Endpoint,
@@ -62,7 +62,7 @@ export async function askDirectory(
   return answer
 }
 
-/** Trap 13: with another chunk size the coordinator's hashes name nothing that a server has stored. */
+/** See docs/engine-behavior.md#one-chunk-size. */
 export function chunkMismatch(counted: number, expected: number): string {
   return (
     `counted ${counted} chunks where ${expected} were sent: ` +

@@ -17,7 +17,7 @@ const defaultMaxKeys = 1_000_000
 
 /**
  * Pins (`POST`) or unpins (`DELETE`) every whole chunk. Pins are counted: each call needs its own opposite, and a call
- * whose answer was lost may have counted. The answer is the same for chunks never stored (trap 8): it proves nothing.
+ * whose answer was lost may have counted. The answer proves nothing about presence: docs/engine-behavior.md#pins.
  */
 export async function changePins(
   coordinator: Endpoint,
@@ -41,7 +41,7 @@ export interface PinFilter {
 /**
  * Pins held under one salt: chunk hash to count, which is the least over the chunk's ranks; chunks that lack a rank are
  * left out. Read in pages; pins that change meanwhile may be missed. Throws `LMCACHE_BAD_ANSWER` over `maxKeys` keys
- * (default 1,000,000). The salt goes into the query, for LMCache filters by nothing else: it shows in the coordinator's access log.
+ * (default 1,000,000). The salt goes into the query: docs/engine-behavior.md#pin-listing.
  */
 export async function listPins(
   coordinator: Endpoint,

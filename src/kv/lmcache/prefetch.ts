@@ -47,7 +47,7 @@ export async function prefetchChunks(
     const path = await submit(route, sequence, left(), signal)
     if (path === undefined) return { status: 'noop', foundKeys: 0, totalKeys: 0 }
     for (let pauseMs = firstPollMs; left() > 0; pauseMs = Math.min(pauseMs * 2, slowestPollMs)) {
-      // `completed` is told once, then 404 (trap 10): a poll whose answer is lost cannot be repeated, so errors pass through.
+      // `completed` is reported once (docs/engine-behavior.md#prefetch). A poll whose answer is lost cannot be repeated, so errors pass through.
       const call = { method: 'GET', path, schema: prefetchStatusSchema, signal, timeoutMs: left() } as const
       const answer = await route.endpoint.call(call)
       if (answer.status === 'completed') {

@@ -14,7 +14,7 @@ export interface QuotaResult {
   readonly failures: readonly string[]
 }
 
-/** In LMCache's paths this word stands for the empty salt. */
+/** Stands for the empty salt in paths: docs/engine-behavior.md#empty-salt. */
 const emptySalt = '_default'
 
 /**

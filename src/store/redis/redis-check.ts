@@ -15,7 +15,7 @@ const oldest = [6, 2] as const
 const scansAtMost = 100
 const keysPerScan = 1000
 
-/** `model@world size and rank@group@hash@salt`: how LMCache's resp adapter names a chunk (0.5.6, seen in its Redis). */
+/** How LMCache's resp adapter names a chunk: docs/engine-behavior.md#chunk-keys. */
 const chunkKey = /@[0-9a-f]{8}@\d+@[0-9a-f]{16,64}@/
 
 /** Looks at the server behind `link`; `cluster`: it was addressed as one. Rejects with `STORE_UNAVAILABLE` only. */

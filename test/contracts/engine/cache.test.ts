@@ -91,7 +91,7 @@ describe('restoring whole chunks', () => {
 })
 
 describe('usage', () => {
-  // Trap 19: Anthropic's input_tokens leaves cached and newly cached tokens out.
+  // docs/engine-behavior.md#anthropic-usage
   it("adds up to the prompt in Anthropic's dialect", async () => {
     const cache_salt = newSalt()
     const messages = [{ role: 'user', content: longText(PROMPT) }]
@@ -110,7 +110,7 @@ describe('usage', () => {
   })
 })
 
-// Claude Code's first system block holds a hash of each request. vLLM 0.32 leaves such blocks out (entrypoints/anthropic/serving.py).
+// docs/engine-behavior.md#billing-header
 describe("Claude Code's billing header", () => {
   const header = (hash: string) => ({
     type: 'text',

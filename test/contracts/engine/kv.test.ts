@@ -1,4 +1,4 @@
-// LMCache's control plane: directory, pins, prefetches and deletion, with its traps.
+// LMCache's control plane: directory, pins, prefetches and deletion, and what in them surprises.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { everywhere, idsOf, keysOf, placed, placements, prefetch, type Sequence, sequence, warm } from './asks.ts'
@@ -38,7 +38,7 @@ describe('the directory', () => {
     expect(await placements(target, key)).toHaveLength(CHUNKS * target.worldSize)
   })
 
-  // Trap 7: LMCache's model_name is the engine's own.
+  // docs/engine-behavior.md#model-name
   it('shows no placement under the served name', async () => {
     const key = await stored()
 
@@ -61,7 +61,7 @@ describe('the directory', () => {
     await placed(target, key, l2)
   })
 
-  // Trap 15: a sequence is hashed from position 0.
+  // docs/engine-behavior.md#from-position-0
   it('does not find a slice from the middle', async () => {
     const key = await stored()
 
@@ -88,7 +88,7 @@ describe('pins', () => {
     expect(await pinCounts(key)).toEqual([])
   })
 
-  // Trap 8: a pin proves nothing.
+  // docs/engine-behavior.md#pins
   it('are given to a sequence that was never stored', async () => {
     const key = never()
 
@@ -179,7 +179,7 @@ describe('deleting', () => {
     expect((await prefetch(target, key)).found).toBe(others.length)
   })
 
-  // Trap 11: the coordinator's delete reaches the first L2 adapter only.
+  // docs/engine-behavior.md#coordinator-delete
   it('by the coordinator leaves what other adapters hold', async () => {
     const key = await stored()
 

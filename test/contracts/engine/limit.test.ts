@@ -1,4 +1,4 @@
-// Near the limit vLLM does not fail, it cuts (trap 3); over it, it refuses before any work.
+// Near the limit vLLM cuts, over it, it refuses before any work: docs/engine-behavior.md#context-limit.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { idsOf } from './asks.ts'

@@ -1,4 +1,4 @@
-// Order and ends of event streams: who carries the finish reasons, the usage and the fingerprint (trap 20).
+// Order and ends of event streams: who carries the finish reasons, the usage and the fingerprint (docs/engine-behavior.md#stream-fingerprint).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { field, list, newSalt, openTarget, payloads, type Target } from './target.ts'
@@ -55,7 +55,7 @@ describe.each([
     expect(Object.keys(all.find(finishes) as object).at(-1)).toBe('system_fingerprint')
   })
 
-  // Trap 21
+  // docs/engine-behavior.md#stream-flag
   it.each([[1], ['true']])('comes for "stream": %j too', async (stream) => {
     expect((await events(path, { ...body, stream })).at(-1)).toBe('[DONE]')
   })

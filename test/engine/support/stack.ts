@@ -53,7 +53,7 @@ export async function countIn(tier: 'l1' | 'l2', stored: Stored): Promise<number
   return chunks.filter(({ placements }) => placements.some((placement) => placement.tier === tier)).length
 }
 
-/** Deletes the chunks from every adapter, one by one (trap 11), from L1 and from the engine: nothing is left to restore. */
+/** Deletes the chunks from every adapter, one by one (docs/engine-behavior.md#coordinator-delete), from L1 and from the engine. */
 export async function emptyTiers(stored: Stored): Promise<void> {
   const keys = (await lookup(stored)).map(({ key }) => key)
   const { adapters } = (await ask('GET', `${lmcacheUrl}/config/adapters`)) as { adapters: { type_name: string }[] }
