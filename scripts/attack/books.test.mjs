@@ -81,11 +81,13 @@ describe('stalls', () => {
       [160, 1],
       [20, 0],
     ])
-      stalls.add(ms, mib * MIB)
+      stalls.add({ stallMs: ms, cpuMs: ms }, mib * MIB)
+    // The machine's other work.
+    stalls.add({ stallMs: 290, cpuMs: 9 }, 0)
 
     expect(stalls).toEqual({
-      longest: { stallMs: 300, bytes: 14 * MIB },
-      nearest: { stallMs: 160, bytes: MIB },
+      longest: { stallMs: 300, cpuMs: 300, bytes: 14 * MIB },
+      nearest: { stallMs: 160, cpuMs: 160, bytes: MIB },
       over: 1,
     })
   })

@@ -1,18 +1,29 @@
 // Loaded into cwm before all else: measures how long its event loop stands still, and says so when asked over IPC.
 
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-
-/** Milliseconds between two looks of the timer that measures; what it is late by is the stall. */
+/** Milliseconds between two looks at the clock; what a look is late by is a stall. */
 const RESOLUTION_MS = 5
-const NANOSECONDS = 1e6
+const MICROSECONDS = 1e3
 
-const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-delays.enable()
+let last = performance.now()
+let lastCpu = process.cpuUsage()
+/** `cpuMs`: CPU time of the process in that span, which tells a stall of cwm's own from a wait for the processor or the disk. */
+let longest = { stallMs: 0, cpuMs: 0 }
+
+function look() {
+  const now = performance.now()
+  const cpu = process.cpuUsage()
+  const stallMs = now - last - RESOLUTION_MS
+  if (stallMs > longest.stallMs) {
+    longest = { stallMs, cpuMs: (cpu.user + cpu.system - lastCpu.user - lastCpu.system) / MICROSECONDS }
+  }
+  last = now
+  lastCpu = cpu
+}
+setInterval(look, RESOLUTION_MS).unref()
 
 process.on('message', () => {
-  const longest = delays.max / NANOSECONDS - RESOLUTION_MS
-  delays.reset()
-  process.send({ stallMs: Math.max(0, longest) })
+  process.send(longest)
+  longest = { stallMs: 0, cpuMs: 0 }
 })
 // cwm ends by its own signals, not by whether somebody listens.
 process.channel?.unref()

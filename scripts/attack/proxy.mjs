@@ -30,10 +30,9 @@ export class AttackedCwm {
     return cwm
   }
 
-  /** Milliseconds of the longest stall since this was last asked. */
-  async stallMs() {
-    const { stallMs } = await this.#process.ask({ want: 'stall' })
-    return stallMs
+  /** The longest stall since this was last asked: `stallMs`, and the CPU time in it, `cpuMs`. */
+  async longestStall() {
+    return await this.#process.ask({ want: 'stall' })
   }
 
   /** The metrics in Prometheus' text format. */

@@ -13,8 +13,8 @@ const counts = (map) =>
 const spread = (sorted) =>
   `median ${ms(at(sorted, 0.5))}, 99 of 100 within ${ms(at(sorted, 0.99))}, at most ${ms(sorted.at(-1) ?? Number.NaN)} (${sorted.length} turns)`
 
-function stallWords({ stallMs, bytes }) {
-  return `${ms(stallMs)} beside a body of ${(bytes / MIB).toFixed(1)} MiB, ${ms(allowedStallMs(bytes))} are allowed`
+function stallWords({ stallMs, cpuMs, bytes }) {
+  return `${ms(stallMs)}, ${ms(cpuMs)} of them on the CPU, beside a body of ${(bytes / MIB).toFixed(1)} MiB, ${ms(allowedStallMs(bytes))} are allowed`
 }
 
 /** Lines about one run. */

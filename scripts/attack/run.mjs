@@ -74,7 +74,7 @@ class Attack {
     await sleep(QUIET_MS)
     const quiet = (await honest.ask({ want: 'latencies' })).latencies
     const before = await cwm.metrics()
-    await cwm.stallMs()
+    await cwm.longestStall()
     const sampling = this.#sample()
     const listed = await runCases(this.#stack, {
       ...this.#options,
@@ -129,9 +129,9 @@ class Attack {
   async #sample() {
     while (this.#sampling) {
       await sleep(SAMPLE_MS)
-      const stallMs = await this.#stack.cwm.stallMs()
+      const stall = await this.#stack.cwm.longestStall()
       // Also what came while cwm could not answer.
-      this.#stalls.add(stallMs, this.#largest)
+      this.#stalls.add(stall, this.#largest)
       this.#largest = Math.max(0, ...[...this.#underWay].map((plan) => plan.bodyBytes))
     }
   }

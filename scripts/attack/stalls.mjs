@@ -13,17 +13,18 @@ export function allowedStallMs(bytes) {
 /** The longest stalls of a run. */
 export class Stalls {
   /** The longest of all, and the one that comes nearest to its bound or is furthest over it. */
-  longest = { stallMs: 0, bytes: 0 }
-  nearest = { stallMs: 0, bytes: 0 }
+  longest = { stallMs: 0, cpuMs: 0, bytes: 0 }
+  nearest = { stallMs: 0, cpuMs: 0, bytes: 0 }
   over = 0
 
-  /** `stallMs`: the longest of a span of time; `bytes`: the largest body that was under way in it. */
-  add(stallMs, bytes) {
-    const stall = { stallMs, bytes }
+  /** The longest stall of a span of time, and the largest body that was under way in it. */
+  add({ stallMs, cpuMs }, bytes) {
+    const stall = { stallMs, cpuMs, bytes }
     if (stallMs > this.longest.stallMs) this.longest = stall
     if (shareOf(stall) > shareOf(this.nearest)) this.nearest = stall
     if (shareOf(stall) > 1) this.over++
   }
 }
 
-const shareOf = ({ stallMs, bytes }) => stallMs / allowedStallMs(bytes)
+/** By what of it was on the CPU: on a busy machine the rest is a wait for the processor. */
+const shareOf = ({ stallMs, cpuMs, bytes }) => Math.min(stallMs, cpuMs) / allowedStallMs(bytes)
