@@ -42,11 +42,15 @@ export const windowTools: readonly Tool[] = [
     input: z.strictObject({
       window_name: z.string(),
       new_session_id: text,
+      replace: z.boolean().optional().describe('A session that has turns loses them'),
       continuation_prompt: text.describe('To be sent as the next message'),
     }),
     annotations: additive,
-    run: async ({ window_name: name, new_session_id, continuation_prompt }, call) => {
-      const body = new_session_id === undefined ? {} : { session_id: new_session_id }
+    run: async ({ window_name: name, new_session_id, replace, continuation_prompt }, call) => {
+      const body = {
+        ...(new_session_id === undefined ? {} : { session_id: new_session_id }),
+        ...(replace === undefined ? {} : { replace }),
+      }
       const receipt = await call.progress(`thawing ${name}`, () =>
         call.ask<{ session_id: string }>('POST', `${windowPath(name)}/thaw`, body),
       )

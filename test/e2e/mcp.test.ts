@@ -97,6 +97,15 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(turn.cachedTokens).toBeGreaterThan(500)
   })
 
+  it('thaws into a session that has turns only where it is told to replace them', async () => {
+    const busy = `busy-${transport}`
+    await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': busy } })
+    const asked = { window_name: first, new_session_id: busy }
+
+    expect(await agent.refused('window_thaw', asked)).toContain(`session ${busy} would lose its context`)
+    expect(await agent.use('window_thaw', { ...asked, replace: true })).toMatchObject({ session_id: busy })
+  })
+
   it('lists windows by tag, text and session, sorted and in pages', async () => {
     for (const name of ['b', 'a', 'c']) {
       await rest(stack.url, 'POST', '/windows', { name: `${name}-${transport}`, session_id: session, tags: ['row'] })
