@@ -164,6 +164,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       store,
       promptOf: retainedPrompt,
       log,
+      now,
     })
     closers.push(() => retained.settle())
     const kvEpoch = settings.kv_epoch

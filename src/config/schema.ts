@@ -208,7 +208,11 @@ const shape = {
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
     .describe("Where sessions' last turns are kept so that REST can freeze them: memory, disk (the store), or off"),
-  retain_bytes: bytes.optional().describe('Largest size of all retained turns, bytes; the oldest go first'),
+  retain_bytes: bytes
+    .optional()
+    .describe(
+      'Bytes of all retained turns; the oldest are dropped first. In memory, older ones are compressed once a quarter of it is full',
+    ),
   base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
   tracking_bytes: cacheBytes
     .optional()

@@ -6,7 +6,7 @@ import { createMetrics } from '../base/metrics.ts'
 import type { SessionRecord, Usage } from '../base/records.ts'
 import { LiveSession } from '../sessions/live-session.ts'
 import { NewestSessions } from '../sessions/newest.ts'
-import type { RetainedTurn } from '../sessions/retained.ts'
+import { HeldTurn, type RetainedTurn } from '../sessions/retained-turn.ts'
 import type { RetainedPrompt } from '../store/store.ts'
 import { retainedPrompt } from '../windows/prompt-of-turn.ts'
 import { BreakFinder, type DeliveredTurn } from './break-finder.ts'
@@ -50,6 +50,8 @@ const lastTurn = retained([words(LONG)], 1_000)
 /** Goes on from the last turn; nothing of it was cached. */
 const next = retained([words(LONG), { role: 'assistant', content: 'yes' }, words('more')], 1_020)
 
+const heldOf = (turn: RetainedTurn | undefined) => turn && new HeldTurn(turn)
+
 interface AtHand {
   readonly last?: RetainedTurn
   readonly stored?: RetainedPrompt
@@ -64,7 +66,7 @@ function finder(atHand: AtHand = { last: lastTurn }) {
   const saved: SessionRecord[] = []
   const newest = new NewestSessions(10_000)
   const breaks = new BreakFinder({
-    retained: { peek, find },
+    retained: { peek: () => heldOf(peek()), find },
     newest,
     sessions: { save: async (session) => void saved.push(session.record) },
     events: { emit: (event) => void events.push(event) },

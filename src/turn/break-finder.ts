@@ -140,8 +140,8 @@ export class BreakFinder {
       const stored = this.#find(tenant, id)
       return { stored, read: () => stored }
     }
-    const kept = held.body.length > MAX_BODY_BYTES ? undefined : held
-    return { stored: Promise.resolve(), read: async () => kept && retainedPrompt(kept) }
+    const kept = held.bodyBytes > MAX_BODY_BYTES ? undefined : held
+    return { stored: Promise.resolve(), read: async () => kept && retainedPrompt(await kept.read()) }
   }
 
   #find(tenant: string, id: string): Promise<RetainedPrompt | undefined> {
