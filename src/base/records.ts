@@ -223,13 +223,13 @@ export interface ThawReceipt {
   readonly notes?: readonly string[]
 }
 
-/** What LMCache's chunk keys hold beside token ids and salt. */
-export interface ChunkKeys {
+/**
+ * What a KV backend needs beside ids and salt to find a sequence again, even after the engine has changed. Everything but the engine's name
+ * is the backend's own (LMCache's: kv/lmcache/sequence.ts). It is stored, so it holds no secret, and each backend reads all that it ever wrote.
+ */
+export interface KvHandle extends JsonObject {
   /** The engine's own model path (`root` of /v1/models), not the served name. */
   readonly engineName: string
-  readonly worldSize: number
-  /** Tokens per chunk. */
-  readonly chunkSize: number
 }
 
 /** An immutable snapshot of a session under a name: everything but its content. */
@@ -275,8 +275,8 @@ export interface WindowRecord {
   /** SHA-256 over prompt and ids, base64url; set when frozen. */
   readonly checksum?: string
   readonly pin: PinState
-  /** How LMCache's keys name this window's chunks: needed to give the pin back after the engine has changed. */
-  readonly keys?: ChunkKeys
+  /** What the pin was asked for under: needed to give it back after the engine has changed. */
+  readonly keys?: KvHandle
   readonly receipt?: FreezeReceipt
 }
 
@@ -324,7 +324,7 @@ export interface DeletionRecord {
   readonly spacesLost?: boolean
   /** The pin to give back, with the names under which it was made. */
   readonly pin: PinState
-  readonly keys?: ChunkKeys
+  readonly keys?: KvHandle
   readonly state: 'open' | 'done'
   readonly at: number
   readonly tries: number

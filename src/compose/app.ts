@@ -27,7 +27,10 @@ import { userOf } from '../identity/user.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { BUCKET_MS, Timeline } from '../journal/timeline.ts'
+import { LmcacheBackend } from '../kv/lmcache/backend.ts'
 import { LmcacheLink } from '../kv/lmcache/link.ts'
+import { noKv } from '../kv/none/none.ts'
+import { SaltQuotas } from '../kv/quotas.ts'
 import { createMcp } from '../mcp/http.ts'
 import { AutoBudget } from '../near-limit/auto-budget.ts'
 import { AutoFreezer } from '../near-limit/auto-freeze.ts'
@@ -58,7 +61,6 @@ import { endIdleSessions } from '../windows/idle.ts'
 import { leaveBehind } from '../windows/orders.ts'
 import type { DeletionParts, WindowParts } from '../windows/parts.ts'
 import { retainedPrompt } from '../windows/prompt-of-turn.ts'
-import { SaltQuotas } from '../windows/quotas.ts'
 import { Reconciler } from '../windows/reconcile.ts'
 import { Windows } from '../windows/windows.ts'
 import { every } from './background.ts'
@@ -141,6 +143,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       now,
       log,
     })
+    const kv = lmcache.configured ? new LmcacheBackend(lmcache, now) : noKv
     const tracking = sharesOf(memory.tracking_bytes)
     const sessions = new SessionTracker({
       store,
@@ -169,13 +172,13 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     closers.push(() => retained.settle())
     const kvEpoch = settings.kv_epoch
     const saltOf: WindowParts['saltOf'] = (space) => deriver.salt(space)
-    const quotas = new SaltQuotas({ lmcache, log, now })
+    const quotas = new SaltQuotas({ kv, log, now })
     const engine = new Engine(upstream, WARM_DEADLINE_MS)
     const windowParts: WindowParts = {
       store,
       engine,
       models,
-      lmcache,
+      kv,
       log,
       metrics,
       audit,
@@ -285,7 +288,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     )
     const lineages = new Lineages(store)
     const readiness = new ReadinessCheck(store, upstream)
-    const health = new HealthCheck({ upstream, lmcache, store, now })
+    const health = new HealthCheck({ upstream, lmcache: kv, store, now })
     const mcp = createMcp(version)
     const api = createApi({
       windows,

@@ -2,12 +2,11 @@
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
-import type { ChunkKeys } from '../base/records.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { EngineModel, EngineModels } from '../engines/models.ts'
 import type { Link } from '../kv/lmcache/link.ts'
 import type { PrefetchResult } from '../kv/lmcache/prefetch.ts'
-import type { Sequence } from '../kv/lmcache/sequence.ts'
+import type { ChunkKeys, Sequence } from '../kv/lmcache/sequence.ts'
 import type { LmcacheTopology } from '../kv/lmcache/topology.ts'
 import type { RedisMemory } from '../store/redis/redis-memory.ts'
 import type { Finding } from './finding.ts'

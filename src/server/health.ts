@@ -6,7 +6,7 @@ import { toCwmError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
 import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
 import { callJson } from '../engines/json.ts'
-import type { LmcacheHealth, LmcacheLink } from '../kv/lmcache/link.ts'
+import type { KvBackend, KvHealth } from '../kv/kv.ts'
 import type { Store } from '../store/store.ts'
 
 const HEALTH_DEADLINE_MS = 3_000
@@ -17,14 +17,14 @@ const NOBODY = 'nobody'
 
 export interface HealthParts {
   readonly upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
-  readonly lmcache: Pick<LmcacheLink, 'health'>
+  readonly lmcache: Pick<KvBackend, 'health'>
   readonly store: Pick<Store, 'kind' | 'getSession'>
   readonly now: Now
 }
 
 interface Probe {
   readonly engine: { readonly ok: boolean; readonly error?: string }
-  readonly lmcache: LmcacheHealth
+  readonly lmcache: KvHealth
   readonly stored: boolean
 }
 

@@ -12,6 +12,7 @@ import type { EngineModels } from '../engines/models.ts'
 import type { Chain } from '../identity/chain.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import { isUnsaid } from '../identity/identity-fields.ts'
+import type { SaltQuotas } from '../kv/quotas.ts'
 import { type KeepParts, keepWhole } from '../near-limit/keep-whole.ts'
 import {
   bytesOf,
@@ -26,7 +27,6 @@ import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf }
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { OperationOptions } from '../windows/audited.ts'
 import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
-import type { SaltQuotas } from '../windows/quotas.ts'
 import type { Windows } from '../windows/windows.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'

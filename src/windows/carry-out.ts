@@ -2,10 +2,10 @@
 // and counts what is left.
 
 import { toCwmError } from '../base/errors.ts'
-import type { ChunkKeys, DeletionReceipt, DeletionRecord, KeptFor, KvSpace, WindowRecord } from '../base/records.ts'
+import type { DeletionReceipt, DeletionRecord, KeptFor, KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
-import type { Link } from '../kv/lmcache/link.ts'
-import type { Sequence } from '../kv/lmcache/sequence.ts'
+import type { EraseReceipt, KvLink, KvSequence } from '../kv/kv.ts'
+import { openOrAway } from '../kv/open.ts'
 import type { DeletionParts } from './parts.ts'
 import { givePinBack } from './pins.ts'
 import { Steps } from './steps.ts'
@@ -20,13 +20,13 @@ export interface CarriedOut {
   readonly waits: boolean
 }
 
-/** Answers what was proved. What LMCache does is a warning and leaves the residue unknown. Throws what the store throws. */
+/** Returns what was proved. What the KV layer does is a warning and leaves the residue unknown. Throws what the store throws. */
 export async function carryOut(
   parts: DeletionParts,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
 ): Promise<CarriedOut> {
-  const { store, lmcache, now, sessions, quotas, saltOf } = parts
+  const { store, kv, now, sessions, quotas, saltOf } = parts
   const steps = new Steps(now)
   const warnings: string[] = []
   const { tenant, lineage } = order
@@ -40,12 +40,7 @@ export async function carryOut(
     )
   }
 
-  let link: Link | undefined
-  try {
-    link = await lmcache.open()
-  } catch (thrown) {
-    warnings.push(toCwmError(thrown).message)
-  }
+  const link = await openOrAway(kv, warnings)
   const unpinned = await steps.time('unpin', () => unpin(parts, link, order, sequences, warnings))
   const keptFor = new Set<KeptFor>()
   if (order.shared !== undefined && !retired) keptFor.add('isolation')
@@ -75,7 +70,7 @@ export async function carryOut(
 /** True: given back; null: there was none; undefined: not yet. */
 async function unpin(
   parts: DeletionParts,
-  link: Link | undefined,
+  link: KvLink | 'away' | undefined,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
   warnings: string[],
@@ -87,23 +82,19 @@ async function unpin(
     return null
   }
   try {
-    if (link === undefined) return undefined
+    if (link === undefined || link === 'away') return undefined
     await givePinBack(parts, link, { ...space, tenant, lineage, id, pin, keys }, tokenIds)
     return true
   } catch (thrown) {
     const error = toCwmError(thrown)
     if (error.code === 'STORE_UNAVAILABLE') throw error
-    parts.lmcache.doubt()
+    parts.kv.invalidate()
     warnings.push(`the pin is not given back yet: ${error.message}`)
     return undefined
   }
 }
 
-interface Deleted {
-  readonly deletedChunks: number
-  readonly residualChunks: number | null
-  readonly keptChunks: number
-}
+type Deleted = Omit<EraseReceipt, 'warnings'>
 
 interface Holders {
   readonly windows: readonly WindowRecord[]
@@ -115,46 +106,50 @@ interface Holders {
 
 async function deleteSpaces(
   parts: DeletionParts,
-  link: Link | undefined,
+  link: KvLink | 'away' | undefined,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
   holders: Holders,
   warnings: string[],
 ): Promise<Deleted> {
   const nothing = { deletedChunks: 0, residualChunks: 0, keptChunks: 0 }
-  if (!parts.lmcache.configured || order.spaces.length === 0) return nothing
+  if (link === undefined || order.spaces.length === 0) return nothing
   const isHeld = ({ kvEpoch }: KvSpace) => holders.all && kvEpoch === parts.kvEpoch
   const gone = order.spaces.filter((space) => !isHeld(space))
-  if (link === undefined) return { ...nothing, residualChunks: gone.length === 0 ? 0 : null }
-  const keysOf = await namesOfChunks(parts, link, order)
-  const heldKeys = order.spaces.filter(isHeld).map(keysOf)
-  const chunksIn = (ids: Uint32Array) =>
-    Math.max(0, ...heldKeys.map((keys) => (keys === undefined ? 0 : Math.floor(ids.length / keys.chunkSize))))
+  if (link === 'away') return { ...nothing, residualChunks: gone.length === 0 ? 0 : null }
+  const handleOf = await plansOf(parts, link, order)
+  const heldSpaces = order.spaces.filter(isHeld)
+  const chunksIn = ({ length }: Uint32Array) =>
+    Math.max(0, ...heldSpaces.map((space) => chunksOf(link, handleOf(space, length), length)))
   const held = sequences.reduce((sum, ids) => sum + chunksIn(ids), 0)
   if (gone.length === 0) return { ...nothing, keptChunks: held }
-  const go: Sequence[] = []
-  const keep: Sequence[] = []
+  const go: KvSequence[] = []
+  const keep: KvSequence[] = []
   const salts = new Set<string>()
   let unnamed = false
   for (const space of gone) {
     const salt = parts.saltOf({ tenant: order.tenant, lineage: order.lineage, ...space })
     salts.add(salt)
-    const keys = keysOf(space)
-    if (keys === undefined) unnamed ||= sequences.length > 0
-    else {
-      go.push(...sequences.map((tokenIds) => ({ tokenIds, salt, keys })))
-      keep.push(...(await windowIds(parts, space, holders.windows)).map((tokenIds) => ({ tokenIds, salt, keys })))
+    for (const tokenIds of sequences) {
+      const handle = handleOf(space, tokenIds.length)
+      if (handle === undefined) unnamed = true
+      else go.push({ tokenIds, salt, handle })
+    }
+    for (const tokenIds of await windowIds(parts, space, holders.windows)) {
+      const handle = handleOf(space, tokenIds.length)
+      if (handle !== undefined) keep.push({ tokenIds, salt, handle })
     }
   }
   try {
     const request = {
-      sequences: go.map((sequence) => ({ sequence, from: 0 })),
+      sequences: go,
       keep,
+      deadlineMs: PROBE_DEADLINE_MS,
       // A window's chunks are all named by its ids. A session has left others, of turns that were edited or done again; and once nobody
       // holds the lineage, whatever is under its salts may go.
       ...(order.kind === 'session' || holders.none ? { salts } : {}),
     }
-    const { warnings: words, ...done } = await link.client.deleteChunks(request, { deadlineMs: PROBE_DEADLINE_MS })
+    const { warnings: words, ...done } = await link.erase(request)
     warnings.push(...words)
     if (unnamed) warnings.push('the engine of these chunks is not attached to LMCache now: nobody can name them')
     return {
@@ -165,29 +160,32 @@ async function deleteSpaces(
   } catch (thrown) {
     const error = toCwmError(thrown)
     if (error.code === 'INTERNAL') throw error
-    parts.lmcache.doubt()
+    parts.kv.invalidate()
     warnings.push(error.message)
     return { ...nothing, keptChunks: held, residualChunks: null }
   }
 }
 
-/** How LMCache names the chunks of a space: as they were pinned, or by the engine that serves the model; undefined when that is not known. */
-async function namesOfChunks(
+function chunksOf(link: KvLink, handle: KvHandle | undefined, tokens: number): number {
+  return handle === undefined ? 0 : link.extentOf(handle, tokens).chunks
+}
+
+/** Handles for what lies in a space: that under which it was pinned, or one for the engine that serves the model; undefined when that is not known. */
+async function plansOf(
   { models }: DeletionParts,
-  { topology, keysOf }: Link,
+  link: KvLink,
   order: DeletionRecord,
-): Promise<(space: KvSpace) => ChunkKeys | undefined> {
+): Promise<(space: KvSpace, tokens: number) => KvHandle | undefined> {
   const names = new Map<string, string | undefined>()
   for (const { model } of order.spaces) {
     // An engine that does not answer, or wants its client's key: with one engine attached there is no doubt which it is.
-    const only = topology.engines.length === 1 ? topology.engines[0]?.engineName : undefined
     const found = names.has(model) ? undefined : await models.find(model, undefined).catch(() => undefined)
-    names.set(model, names.get(model) ?? found?.engineName ?? only)
+    names.set(model, names.get(model) ?? found?.engineName ?? link.onlyEngine)
   }
-  return ({ model }) => {
+  return ({ model }, tokens) => {
     if (order.keys !== undefined) return order.keys
     const engineName = names.get(model)
-    return engineName === undefined ? undefined : keysOf(engineName)
+    return engineName === undefined ? undefined : link.plan(engineName, tokens)
   }
 }
 

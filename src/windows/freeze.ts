@@ -1,23 +1,30 @@
 // Freeze: verify, then commit. From a reserved record to a proved window, or to a failed one that holds no pin.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
-import type { ChunkKeys, FreezeReceipt, WindowRecord } from '../base/records.ts'
+import type { FreezeReceipt, KvHandle, WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../engines/engine.ts'
-import type { Link } from '../kv/lmcache/link.ts'
+import {
+  type KvExtent,
+  type KvLink,
+  type KvSequence,
+  type KvWait,
+  unknownTiers,
+  type VerifiedPlacement,
+} from '../kv/kv.ts'
+import { openOrAway } from '../kv/open.ts'
 import { isAutomatic, isBeforeCut } from './auto-names.ts'
 import { bytesOf, checksumOf } from './checksum.ts'
 import { type FrozenIds, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import type { PromptOfTurn, WindowParts } from './parts.ts'
 import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
-import { showPresence, unknownTiers } from './presence.ts'
 import { noRemarks, type Remarks } from './remarks.ts'
 import { Steps } from './steps.ts'
 
 /**
  * Proves and commits a window whose name is reserved. Answers its final record: `frozen` with a receipt, or `failed` with a reason.
- * Never throws for what engine or LMCache do; throws what the store throws, and when `options.signal` aborts: then nothing is decided.
+ * Never throws for what engine or KV layer do; throws what the store throws, and when `options.signal` aborts: then nothing is decided.
  */
 export async function freezeReserved(
   parts: WindowParts,
@@ -29,11 +36,11 @@ export async function freezeReserved(
   const { tenant, name, id } = record
   const steps = new Steps(now)
   try {
-    const { receipt, tokenIds, keys } = await prove(parts, record, turn, steps, options)
+    const { receipt, tokenIds, handle } = await prove(parts, record, turn, steps, options)
     const checksum = checksumOf({ prompt: turn.prompt, tokenIds })
     const bytes = bytesOf({ prompt: turn.prompt, tokenIds })
     const change = { state: 'frozen', frozenAt: now(), checksum, receipt, tokenIds, bytes } as const
-    await store.changeWindow(tenant, name, id, keys === undefined ? change : { ...change, keys })
+    await store.changeWindow(tenant, name, id, handle === undefined ? change : { ...change, keys: handle })
     metrics.freezes.inc({ outcome: receipt.durability })
     metrics.freezeSeconds.observe((steps.ms.total ?? 0) / 1000)
     log.info(
@@ -98,14 +105,14 @@ function reasonOf(error: CwmError): string {
 }
 
 async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): Promise<void> {
-  const { store, lmcache, log } = parts
+  const { store, kv, log } = parts
   const { tenant, name, id } = record
   const reason = reasonOf(error)
   await store.changeWindow(tenant, name, id, { state: 'failed', reason })
   const current = await store.getWindow(tenant, name)
   if (current === undefined || current.id !== id || current.pin === 'none') return
   try {
-    const link = await lmcache.open()
+    const link = await kv.open()
     if (link !== undefined) await unpinWindow(parts, link, current)
   } catch (thrown) {
     log.warn(
@@ -135,7 +142,7 @@ const outages: readonly string[] = [
 interface Proof {
   readonly receipt: FreezeReceipt
   readonly tokenIds: Uint32Array
-  readonly keys: ChunkKeys | undefined
+  readonly handle: KvHandle | undefined
 }
 
 async function prove(
@@ -145,7 +152,7 @@ async function prove(
   steps: Steps,
   options: CallOptions,
 ): Promise<Proof> {
-  const { engine, models, now, verifyDeadlineMs, saltOf } = parts
+  const { engine, models, verifyDeadlineMs, saltOf } = parts
   const remarks = noRemarks()
   const { warnings, notes } = remarks
   const found = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
@@ -157,62 +164,44 @@ async function prove(
   const tokenIds = fitToLimit(ids, model?.limit)
   if (tokenIds.length < ids.length) notes.push('the context is full: its last tokens are left out')
   const whole = found.whole === true && tokenIds.length === ids.length
-  const { link, keys } = await findKeys(parts, model?.engineName, remarks)
-  // An LMCache that does not answer may hold the chunks all the same: the engine stores them on a way of its own.
-  const unknown = parts.lmcache.configured && link === undefined && tokenIds.length > 0
-  const chunks = keys === undefined ? 0 : Math.floor(tokenIds.length / keys.chunkSize)
-  const salt = saltOf(record)
-  const sequence = keys === undefined || chunks === 0 ? undefined : { tokenIds, salt, keys }
+  const plan = await planKv(parts, model?.engineName, tokenIds, saltOf(record), remarks)
+  const { link, sequence, extent } = plan
+  const step: PinStep = { parts, record, tokenIds, plan, steps, warnings }
 
-  let pin: Pinning = 'later'
-  if (link !== undefined && sequence !== undefined) {
-    if (link.client.pins) {
-      pin = await steps.time('pin', () => tryPin(parts, link, record, tokenIds, sequence.keys, warnings))
-    } else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
-  }
-  if (pin === 'later' && parts.lmcache.expectsPins && tokenIds.length > 0 && (keys === undefined || chunks > 0)) {
-    // Whoever has a coordinator gets the pin as soon as it answers: the reconciler sees to it.
-    const asked = { pin: 'pinning', tokenIds } as const
-    await parts.store.changeWindow(
-      record.tenant,
-      record.name,
-      record.id,
-      keys === undefined ? asked : { ...asked, keys },
-    )
-  }
-
-  await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
+  const pinned = parts.kv.holds === 'before-warm' && (await pinOrPostpone(step))
+  await parts.quotas.ensure(saltOf(record), parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
     tokenIds.length === 0
       ? undefined
-      : await steps.time('warm', () => engine.warm(record.model, tokenIds, salt, options))
+      : await steps.time('warm', () => engine.warm(record.model, tokenIds, saltOf(record), options))
+  const pinnedNow = pinned || (parts.kv.holds === 'after-warm' && (await pinOrPostpone(step)))
   const cachedTokens = warm?.cachedTokens ?? null
 
-  const presence =
+  const wait = { deadlineMs: verifyDeadlineMs, signal: options.signal }
+  const placement =
     link === undefined || sequence === undefined
       ? undefined
-      : await steps.time('verify', () =>
-          tryPresence(parts, link, sequence, warnings, { deadlineMs: verifyDeadlineMs, now, signal: options.signal }),
-        )
-  if (keys !== undefined && chunks === 0 && tokenIds.length > 0) {
-    notes.push(`under one chunk of ${keys.chunkSize} tokens: LMCache stores nothing`)
+      : await steps.time('verify', () => tryVerify(parts, link, sequence, warnings, wait))
+  if (extent?.chunks === 0 && tokenIds.length > 0) {
+    notes.push(`under one chunk of ${extent.chunkSize} tokens: LMCache stores nothing`)
   }
+  const chunks = extent?.chunks ?? 0
   const receipt: FreezeReceipt = {
-    durability: sequence === undefined && !unknown ? 'text' : (presence?.durability ?? 'unverified'),
+    durability: sequence === undefined && !plan.isHidden ? 'text' : (placement?.durability ?? 'unverified'),
     tokens: tokenIds.length,
     ...(whole ? { whole } : {}),
-    chunkSize: keys?.chunkSize ?? null,
+    chunkSize: extent?.chunkSize ?? null,
     chunks,
-    restorableTokens: (presence?.leadingChunks ?? 0) * (keys?.chunkSize ?? 0),
-    tiers: presence?.tiers ?? unknownTiers(chunks),
-    pinned: pin === 'pinned',
+    restorableTokens: placement?.restorableTokens ?? 0,
+    tiers: placement?.tiers ?? unknownTiers(chunks),
+    pinned: pinnedNow,
     cachedTokens,
     computedTokens: cachedTokens === null ? null : tokenIds.length - cachedTokens,
     ms: { ...steps.ms },
     warnings,
     notes,
   }
-  return { receipt, tokenIds, keys }
+  return { receipt, tokenIds, handle: plan.handle }
 }
 
 /** No turn has shown yet that the engine takes this prompt: a window that nobody can continue is none. */
@@ -225,45 +214,84 @@ function checkServable({ ids, refusal }: FrozenIds, limit: number | undefined): 
   }
 }
 
-async function findKeys(
-  { lmcache }: WindowParts,
+/** What the KV layer can do for a window. */
+interface KvPlan {
+  readonly link?: KvLink
+  readonly handle?: KvHandle | undefined
+  readonly extent?: KvExtent
+  /** Absent: nothing of it is kept, or nobody can name it. */
+  readonly sequence?: KvSequence
+  /** The KV layer may keep the window all the same: the engine stores its chunks without us. */
+  readonly isHidden: boolean
+}
+
+async function planKv(
+  { kv }: WindowParts,
   engineName: string | undefined,
+  tokenIds: Uint32Array,
+  salt: string,
   { warnings, notes }: Remarks,
-): Promise<{ link: Link | undefined; keys: ChunkKeys | undefined }> {
+): Promise<KvPlan> {
   if (engineName === undefined)
     warnings.push('the engine does not list this model, so LMCache cannot be asked for its chunks')
-  let link: Link | undefined
-  try {
-    link = await lmcache.open()
-  } catch (thrown) {
-    warnings.push(toCwmError(thrown).message)
+  const link = await openOrAway(kv, warnings)
+  if (link === undefined) {
+    notes.push("no LMCache is configured: only the engine's own cache holds this window")
+    return { isHidden: false }
   }
-  if (!lmcache.configured) notes.push("no LMCache is configured: only the engine's own cache holds this window")
-  if (link === undefined || engineName === undefined) return { link: undefined, keys: undefined }
-  const keys = link.keysOf(engineName)
-  if (keys === undefined) warnings.push(`no LMCache server has the engine ${engineName} attached`)
-  return { link, keys }
+  if (link === 'away' || engineName === undefined) return { isHidden: tokenIds.length > 0 }
+  const handle = link.plan(engineName, tokenIds.length)
+  if (handle === undefined) {
+    warnings.push(`no LMCache server has the engine ${engineName} attached`)
+    return { link, isHidden: false }
+  }
+  const extent = link.extentOf(handle, tokenIds.length)
+  const planned = { link, handle, extent, isHidden: false }
+  return extent.chunks === 0 ? planned : { ...planned, sequence: { tokenIds, salt, handle } }
+}
+
+interface PinStep {
+  readonly parts: WindowParts
+  readonly record: WindowRecord
+  readonly tokenIds: Uint32Array
+  readonly plan: KvPlan
+  readonly steps: Steps
+  readonly warnings: string[]
+}
+
+/** Pins what can be pinned now; returns whether it is. What is to be pinned and cannot be yet is left to the reconciler. */
+async function pinOrPostpone(step: PinStep): Promise<boolean> {
+  const { parts, record, tokenIds, plan, steps, warnings } = step
+  const { link, handle, extent, sequence } = plan
+  let pin: Pinning = 'later'
+  if (link !== undefined && sequence !== undefined) {
+    if (link.capabilities.pin) pin = await steps.time('pin', () => tryPin(step, link, sequence.handle))
+    else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
+  }
+  if (pin !== 'later') return pin === 'pinned'
+  if (parts.kv.expects.pin && tokenIds.length > 0 && extent?.chunks !== 0) {
+    const asked = { pin: 'pinning', tokenIds, ...(handle === undefined ? {} : { keys: handle }) } as const
+    await parts.store.changeWindow(record.tenant, record.name, record.id, asked)
+  }
+  return false
 }
 
 /** `refused`: the tenant has no room for it. */
 type Pinning = 'pinned' | 'later' | 'refused'
 
 /**
- * A coordinator that cannot be reached costs the pin, not the window: the reconciler pins it later. Nor does a full budget cost a window
+ * A KV layer that cannot be reached costs the pin, not the window: the reconciler pins it later. Nor does a full budget cost a window
  * that nobody asked for: it goes without.
  */
 async function tryPin(
-  parts: WindowParts,
-  link: Link,
-  record: WindowRecord,
-  tokenIds: Uint32Array,
-  keys: ChunkKeys,
-  warnings: string[],
+  { parts, record, tokenIds, warnings }: PinStep,
+  link: KvLink,
+  handle: KvHandle,
 ): Promise<Pinning> {
   try {
     const released = await makeRoomForPin(parts, link, record, tokenIds.length)
     if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
-    await pinWindow(parts, link, record, tokenIds, keys)
+    await pinWindow(parts, link, record, tokenIds, handle)
     const pinUntil = pinEnd(parts, record.tenant)
     if (pinUntil !== undefined) await parts.store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
     return 'pinned'
@@ -274,27 +302,27 @@ async function tryPin(
       return 'refused'
     }
     if (fatal.includes(error.code)) throw error
-    parts.lmcache.doubt()
+    parts.kv.invalidate()
     warnings.push(`not pinned yet: ${error.message}`)
     return 'later'
   }
 }
 
-async function tryPresence(
-  parts: WindowParts,
-  link: Link,
-  sequence: Parameters<typeof showPresence>[1],
+async function tryVerify(
+  { kv }: WindowParts,
+  link: KvLink,
+  sequence: KvSequence,
   warnings: string[],
-  options: Parameters<typeof showPresence>[2],
-) {
+  wait: KvWait,
+): Promise<VerifiedPlacement | undefined> {
   try {
-    const presence = await showPresence(link, sequence, options)
-    warnings.push(...presence.warnings)
-    return presence
+    const placement = await link.verify(sequence, wait)
+    warnings.push(...placement.warnings)
+    return placement
   } catch (thrown) {
     const error = toCwmError(thrown)
     if (error.code === 'INTERNAL') throw error
-    parts.lmcache.doubt()
+    kv.invalidate()
     warnings.push(`not verified: ${error.message}`)
     return undefined
   }

@@ -8,7 +8,7 @@ import { pinWindow, unpinWindow } from './pins.ts'
 import type { Remarks } from './remarks.ts'
 
 /**
- * Before the warm call. Answers the record as it is then; what LMCache refuses is a warning, and the reconciler's to mend.
+ * Before the warm call. Answers the record as it is then; what the KV layer refuses is a warning, and the reconciler's to mend.
  * Chunks of an older epoch are left to eviction: nothing can load them (LMCache's keys hold no dtype, so they are not even replaced).
  */
 export async function prepareToWarm(
@@ -18,7 +18,7 @@ export async function prepareToWarm(
   engineName: string | undefined,
   { warnings, notes }: Remarks,
 ): Promise<WindowRecord> {
-  const { store, lmcache, kvEpoch } = parts
+  const { store, kv, kvEpoch } = parts
   const { tenant, name, id } = record
   const moved = record.kvEpoch !== kvEpoch
   if (moved) {
@@ -27,19 +27,20 @@ export async function prepareToWarm(
   if (!moved && record.pin !== 'released') return record
   let current = record
   try {
-    const link = await lmcache.open()
+    const link = await kv.open()
     if (moved && link !== undefined) await unpinWindow(parts, link, record)
     if (moved) {
       const change = { kvEpoch, pin: 'none' as const }
       await store.changeWindow(tenant, name, id, change)
       current = { ...record, ...change }
     }
-    const keys = engineName === undefined ? undefined : link?.keysOf(engineName)
-    if (link?.client.pins !== true || keys === undefined || ids.length < keys.chunkSize) return current
+    const handle = engineName === undefined ? undefined : link?.plan(engineName, ids.length)
+    if (link?.capabilities.pin !== true || handle === undefined) return current
+    if (link.extentOf(handle, ids.length).chunks === 0) return current
     const released = await makeRoomForPin(parts, link, current, ids.length)
     if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
-    await pinWindow(parts, link, current, ids, keys)
-    return { ...current, pin: 'pinned', keys }
+    await pinWindow(parts, link, current, ids, handle)
+    return { ...current, pin: 'pinned', keys: handle }
   } catch (thrown) {
     const error = toCwmError(thrown)
     if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error

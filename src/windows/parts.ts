@@ -9,18 +9,18 @@ import { sameSpace } from '../base/spaces.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { EngineModels } from '../engines/models.ts'
-import type { LmcacheLink } from '../kv/lmcache/link.ts'
+import type { KvBackend } from '../kv/kv.ts'
+import type { SaltQuotas } from '../kv/quotas.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
 import type { AuditLog } from './audited.ts'
-import type { SaltQuotas } from './quotas.ts'
 
 export interface WindowParts {
   readonly store: Store
   readonly engine: Engine
   readonly models: EngineModels
-  readonly lmcache: LmcacheLink
+  readonly kv: KvBackend
   readonly log: Logger
   readonly metrics: Metrics
   readonly audit: AuditLog
@@ -32,7 +32,7 @@ export interface WindowParts {
   /** The epoch under which KV is made today; a window that was frozen under another moves to it when it is thawed. */
   readonly kvEpoch: number
   readonly policyOf: (tenant: string) => TenantPolicy
-  /** How long a freeze waits for its chunks to show in the directory, milliseconds. */
+  /** How long a freeze waits for its chunks to be seen where they outlive memory, milliseconds. */
   readonly verifyDeadlineMs: number
   /** Bytes of thawed windows' messages kept ready for the turns that continue them. */
   readonly maxBaseBytes: number

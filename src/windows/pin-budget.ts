@@ -2,7 +2,7 @@
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
-import type { Link } from '../kv/lmcache/link.ts'
+import type { KvLink } from '../kv/kv.ts'
 import type { WindowParts } from './parts.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 
@@ -17,7 +17,7 @@ const PAGE = 50
  */
 export async function makeRoomForPin(
   parts: BudgetParts,
-  link: Link,
+  link: KvLink,
   record: WindowRecord,
   tokens: number,
 ): Promise<readonly string[]> {
@@ -53,7 +53,7 @@ export function pinEnd({ policyOf, now }: BudgetParts, tenant: string): number |
 }
 
 /** Releases the pin of a window whose time is over; answers whether it did. */
-export async function releaseExpiredPin(parts: BudgetParts, link: Link, record: WindowRecord): Promise<boolean> {
+export async function releaseExpiredPin(parts: BudgetParts, link: KvLink, record: WindowRecord): Promise<boolean> {
   if (record.pinUntil === undefined || record.pinUntil > parts.now()) return false
   try {
     await unpinWindow(parts, link, record, 'released')
@@ -65,16 +65,16 @@ export async function releaseExpiredPin(parts: BudgetParts, link: Link, record: 
   return true
 }
 
-/** Gives a window's pin back, or pins it again, because somebody asks. Throws what LMCache throws, `NOT_SUPPORTED` without pins. */
+/** Gives a window's pin back, or pins it again, because somebody asks. Throws what the KV layer throws, `NOT_SUPPORTED` without pins. */
 export async function changePin(parts: WindowParts, record: WindowRecord, pinned: boolean): Promise<void> {
-  const { store, lmcache, models } = parts
+  const { store, kv, models } = parts
   if (record.state !== 'frozen') {
     throw new CwmError('WINDOW_NOT_READY', `window ${record.name} is not frozen, so there is nothing to pin`, {
       param: 'pinned',
     })
   }
-  const link = await lmcache.open()
-  if (link === undefined || !link.client.pins) {
+  const link = await kv.open()
+  if (link === undefined || !link.capabilities.pin) {
     throw new CwmError('NOT_SUPPORTED', 'pins need an LMCache coordinator', { param: 'pinned' })
   }
   if (!pinned) {
@@ -84,15 +84,16 @@ export async function changePin(parts: WindowParts, record: WindowRecord, pinned
   }
   if (record.pin === 'pinned') return
   const engineName = record.keys?.engineName ?? (await models.find(record.model, undefined))?.engineName
-  const keys = engineName === undefined ? undefined : link.keysOf(engineName)
   const content = await store.getWindowContent(record.tenant, record.name, record.id)
-  if (keys === undefined || content === undefined || content.tokenIds.length < keys.chunkSize) {
+  const tokens = content?.tokenIds.length ?? 0
+  const handle = engineName === undefined ? undefined : link.plan(engineName, tokens)
+  if (handle === undefined || content === undefined || link.extentOf(handle, tokens).chunks === 0) {
     throw new CwmError('NOT_SUPPORTED', `window ${record.name} has no whole chunk in LMCache to pin`, {
       param: 'pinned',
     })
   }
-  await makeRoomForPin(parts, link, record, content.tokenIds.length)
-  await pinWindow(parts, link, record, content.tokenIds, keys)
+  await makeRoomForPin(parts, link, record, tokens)
+  await pinWindow(parts, link, record, content.tokenIds, handle)
   const pinUntil = pinEnd(parts, record.tenant)
   await store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
 }

@@ -1,30 +1,30 @@
-// Brings a window nearer: its chunks from behind LMCache into its memory.
+// Brings a window nearer: its chunks from a KV layer's slower tiers into its memory.
 
 import { CwmError } from '../base/errors.ts'
 import type { CallOptions } from '../engines/engine.ts'
+import type { PrefetchReceipt } from '../kv/kv.ts'
 import type { BaseWindow } from './base-windows.ts'
 import type { WindowParts } from './parts.ts'
 
 const DEADLINE_MS = 60_000
 
-/** Chunks in LMCache's memory, of the window's whole ones; null where nobody could tell in time. */
-export interface Prefetched {
-  readonly foundChunks: number | null
-  readonly totalChunks: number
+/** The window's whole chunks that are in the KV layer's memory now. */
+export interface Prefetched extends PrefetchReceipt {
   readonly ms: number
 }
 
 /** Loads a window's chunks into LMCache's memory without using the engine. Throws `NOT_SUPPORTED` without LMCache, and what LMCache throws. */
 export async function prefetchWindow(
-  { lmcache, models, saltOf, now, kvEpoch }: WindowParts,
+  { kv, models, saltOf, now, kvEpoch }: WindowParts,
   base: BaseWindow,
   options: CallOptions,
 ): Promise<Prefetched> {
   const start = now()
-  const link = await lmcache.open()
+  const link = await kv.open()
   const model = await models.find(base.record.model, options.apiKey)
-  const keys = model === undefined ? undefined : link?.keysOf(model.engineName)
-  if (link === undefined || keys === undefined) {
+  const { record, tokenIds } = base
+  const handle = model === undefined ? undefined : link?.plan(model.engineName, tokenIds.length)
+  if (link === undefined || handle === undefined) {
     throw new CwmError(
       'NOT_SUPPORTED',
       'no LMCache server with this engine attached: there is no L1 to bring the window to',
@@ -33,19 +33,7 @@ export async function prefetchWindow(
       },
     )
   }
-  const sequence = { tokenIds: base.tokenIds, salt: saltOf({ ...base.record, kvEpoch }), keys }
-  const { foundKeys, totalKeys } = await link.client.prefetch(sequence, {
-    deadlineMs: DEADLINE_MS,
-    signal: options.signal,
-  })
-  return {
-    // With several ranks, half of two chunks would count as one: no chunk is promised that may lack a rank.
-    foundChunks: foundKeys === null ? null : wholeChunks(foundKeys, totalKeys ?? 0, keys.worldSize),
-    totalChunks: Math.floor(base.tokenIds.length / keys.chunkSize),
-    ms: now() - start,
-  }
-}
-
-function wholeChunks(foundKeys: number, totalKeys: number, worldSize: number): number {
-  return Math.max(0, totalKeys / worldSize - (totalKeys - foundKeys))
+  const sequence = { tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }
+  const receipt = await link.prefetch(sequence, { deadlineMs: DEADLINE_MS, signal: options.signal })
+  return { ...receipt, ms: now() - start }
 }

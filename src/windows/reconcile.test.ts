@@ -8,6 +8,7 @@ import { aWindow, someContent } from '../../test/contracts/store/sample-records.
 import { CwmError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
+import { noKv } from '../kv/none/none.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import type { WindowParts } from './parts.ts'
@@ -35,7 +36,7 @@ function parts(change: object = {}): WindowParts {
       warm: () => Promise.resolve({ cachedTokens: 0, promptTokens: 3 }),
     },
     models: { find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }) },
-    lmcache: { configured: false, open: () => Promise.resolve(undefined) },
+    kv: noKv,
     log: createLogger('silent'),
     metrics: createMetrics(),
     now: () => Date.now(),

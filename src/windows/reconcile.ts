@@ -1,15 +1,15 @@
-// The reconciler: at start and now and then it compares the store with the coordinator, finishes or undoes what a crash cut off, and
+// The reconciler: at start and now and then it compares the store with the KV layer, finishes or undoes what a crash cut off, and
 // reports what it mended. So no pin outlives its window, and no window says "freezing" for ever.
 
 import { toCwmError } from '../base/errors.ts'
-import type { ChunkKeys, WindowRecord } from '../base/records.ts'
-import type { Link } from '../kv/lmcache/link.ts'
+import type { KvHandle, WindowRecord } from '../base/records.ts'
+import type { KvLink } from '../kv/kv.ts'
 import { alone, workOn } from './alone.ts'
 import { freezeEvent } from './audited.ts'
 import { freezeReserved } from './freeze.ts'
 import { recordedTurn, type WindowParts } from './parts.ts'
 import { releaseExpiredPin } from './pin-budget.ts'
-import { pinWindow, settlePin, unpinWindow } from './pins.ts'
+import { isPinHeld, pinWindow, unpinWindow } from './pins.ts'
 import type { Windows } from './windows.ts'
 
 /** `finished`: a cut-off freeze was completed. `undone`: it failed for good. `unpinned`: a pin of a failed window was given back. `repinned`: a lost pin was made again.
@@ -80,7 +80,7 @@ export class Reconciler {
   }
 
   async #repair(record: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {
-    const link = await this.#parts.lmcache.open()
+    const link = await this.#parts.kv.open()
     switch (record.state) {
       case 'freezing':
         return await this.#finish(record, link, signal).finally(() =>
@@ -96,7 +96,7 @@ export class Reconciler {
   }
 
   /** The crash may have come at any step: the pin is settled first, then all steps run again. */
-  async #finish(record: WindowRecord, link: Link | undefined, signal: AbortSignal): Promise<RepairKind> {
+  async #finish(record: WindowRecord, link: KvLink | undefined, signal: AbortSignal): Promise<RepairKind> {
     const { store } = this.#parts
     const content = await store.getWindowContent(record.tenant, record.name, record.id)
     if (record.pin !== 'none' && link !== undefined) await unpinWindow(this.#parts, link, record)
@@ -121,28 +121,30 @@ export class Reconciler {
     this.#parts.events.emit({ tenant: record.tenant, ...freezeEvent(record) })
   }
 
-  async #keepPinned(record: WindowRecord, link: Link): Promise<RepairKind | undefined> {
+  async #keepPinned(record: WindowRecord, link: KvLink): Promise<RepairKind | undefined> {
     const { tenant, name, id } = record
-    if (!link.client.pins) return undefined
+    if (!link.capabilities.pin) return undefined
     if (await releaseExpiredPin(this.#parts, link, record)) return 'released'
     const content = await this.#parts.store.getWindowContent(tenant, name, id)
-    const keys = record.keys ?? (await this.#findKeys(record, link))
-    if (content === undefined || keys === undefined) return undefined
-    if (content.tokenIds.length < keys.chunkSize) {
+    if (content === undefined) return undefined
+    const tokens = content.tokenIds.length
+    const handle = record.keys ?? (await this.#plan(record, link, tokens))
+    if (handle === undefined) return undefined
+    if (link.extentOf(handle, tokens).chunks === 0) {
       await this.#parts.store.changeWindow(tenant, name, id, { pin: 'none' })
       return undefined
     }
-    if ((await settlePin(this.#parts, link, record, content.tokenIds)) === 'pinned') {
+    if (await isPinHeld(this.#parts, link, record, content.tokenIds)) {
       if (record.pin !== 'pinned') await this.#parts.store.changeWindow(tenant, name, id, { pin: 'pinned' })
       return undefined
     }
-    await pinWindow(this.#parts, link, record, content.tokenIds, keys)
+    await pinWindow(this.#parts, link, record, content.tokenIds, handle)
     return 'repinned'
   }
 
-  /** LMCache did not answer when the window was frozen, so its names for the chunks were not known. */
-  async #findKeys(record: WindowRecord, link: Link): Promise<ChunkKeys | undefined> {
+  /** The KV layer did not answer when the window was frozen, so there was nothing to plan with. */
+  async #plan(record: WindowRecord, link: KvLink, tokens: number): Promise<KvHandle | undefined> {
     const model = await this.#parts.models.find(record.model, this.#apiKey)
-    return model === undefined ? undefined : link.keysOf(model.engineName)
+    return model === undefined ? undefined : link.plan(model.engineName, tokens)
   }
 }

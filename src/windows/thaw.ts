@@ -1,19 +1,19 @@
-// Thaw: restore, and let the engine prove it. One warm call loads what LMCache holds and computes the rest; its own
+// Thaw: restore, and let the engine prove it. One warm call loads what the KV layer holds and computes the rest; its own
 // `cached_tokens` is the proof, since for any later call everything is cached, whoever computed it.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../engines/engine.ts'
+import { type Placement, unknownTiers } from '../kv/kv.ts'
 import { type BaseWindow, notFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
 import { noteThaw, prepareToWarm } from './keep-alive.ts'
 import { recordedTurn, type WindowParts } from './parts.ts'
-import { unknownTiers } from './presence.ts'
 import { noRemarks } from './remarks.ts'
 import { Steps } from './steps.ts'
 
-/** Restores a window's KV and says what that took. Throws what the engine throws; LMCache's failures become warnings. */
+/** Restores a window's KV and says what that took. Throws what the engine throws; failures of the KV layer become warnings. */
 export async function restoreWindow(
   parts: WindowParts,
   base: BaseWindow,
@@ -108,7 +108,7 @@ async function currentIds(
   return { ids, drift }
 }
 
-/** The look-up only decorates the receipt: an LMCache that does not answer must not hold the client's first token back for long. */
+/** The look-up only decorates the receipt: a KV layer that does not answer must not hold the client's first token back for long. */
 const LOOKUP_DEADLINE_MS = 3_000
 
 async function lookupTiers(
@@ -119,15 +119,14 @@ async function lookupTiers(
   warnings: string[],
   options: CallOptions,
 ): Promise<TierCounts> {
-  const { lmcache } = parts
-  if (!lmcache.configured || engineName === undefined) return unknownTiers(0)
+  if (engineName === undefined) return unknownTiers(0)
   const deadline = AbortSignal.timeout(LOOKUP_DEADLINE_MS)
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline])
   try {
-    return await abortable(askDirectory(parts, base, ids, engineName, signal), signal)
+    return (await abortable(locateNow(parts, base, ids, engineName, signal), signal))?.tiers ?? unknownTiers(0)
   } catch (thrown) {
     if (options.signal?.aborted === true) throw new CwmError('CLIENT_GONE', 'the client left during the thaw')
-    lmcache.doubt()
+    parts.kv.invalidate()
     if (deadline.aborted) warnings.push(`LMCache did not answer the look-up within ${LOOKUP_DEADLINE_MS} ms`)
     else {
       const error = toCwmError(thrown)
@@ -138,17 +137,18 @@ async function lookupTiers(
   }
 }
 
-async function askDirectory(
-  { lmcache, saltOf, kvEpoch }: WindowParts,
+/** Undefined: nobody can be asked. */
+async function locateNow(
+  { kv, saltOf, kvEpoch }: WindowParts,
   { record }: BaseWindow,
   tokenIds: Uint32Array,
   engineName: string,
   signal: AbortSignal,
-): Promise<TierCounts> {
-  const link = await lmcache.open()
-  const keys = link?.keysOf(engineName)
-  if (link === undefined || keys === undefined) return unknownTiers(0)
-  return (await link.client.lookup({ tokenIds, salt: saltOf({ ...record, kvEpoch }), keys }, signal)).counts
+): Promise<Placement | undefined> {
+  const link = await kv.open()
+  const handle = link?.plan(engineName, tokenIds.length)
+  if (handle === undefined) return undefined
+  return await link?.locate({ tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }, signal)
 }
 
 /** Settles with the work or with the signal, whichever is first; work that comes too late is let go. */

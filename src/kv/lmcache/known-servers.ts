@@ -3,17 +3,11 @@
 
 import type { Now } from '../../base/clock.ts'
 import { CwmError } from '../../base/errors.ts'
+import type { KvServerHealth } from '../kv.ts'
 import { Endpoint, type Fetch } from './http.ts'
 import { instancesSchema, statusSchema } from './schemas.ts'
 import { failureOr } from './server-facts.ts'
 import type { LmcacheServer, LmcacheTopology } from './topology.ts'
-
-/** A server as `/cwm/v1/health` shows it. */
-export interface ServerHealth {
-  readonly instance_id?: string
-  readonly url: string
-  readonly ok: boolean
-}
 
 export interface KnownServersOptions {
   readonly timeoutMs: number
@@ -66,19 +60,19 @@ export class KnownServers {
   }
 
   /** The health of each known server, after a discovery. */
-  healthOf(topology: LmcacheTopology): ServerHealth[] {
+  healthOf(topology: LmcacheTopology): KvServerHealth[] {
     this.#learn(topology)
     return this.health()
   }
 
   /** The health of each known server. */
-  health(): ServerHealth[] {
+  health(): KvServerHealth[] {
     const health = [...this.#known.values()].map(({ server: { instanceId, url }, ok }) => ({
       ...(instanceId === undefined ? {} : { instance_id: instanceId }),
       url,
       ok,
     }))
-    const nameOf = ({ instance_id, url }: ServerHealth) => instance_id ?? url
+    const nameOf = ({ instance_id, url }: KvServerHealth) => instance_id ?? url
     return health.sort((one, other) => nameOf(one).localeCompare(nameOf(other)))
   }
 

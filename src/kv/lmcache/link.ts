@@ -2,10 +2,11 @@
 
 import type { Now } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
-import type { ChunkKeys } from '../../base/records.ts'
+import type { KvHealth } from '../kv.ts'
 import { LmcacheClient } from './client.ts'
 import { type DiscoverOptions, discoverLmcache } from './discover.ts'
-import { KnownServers, type ServerHealth } from './known-servers.ts'
+import { KnownServers } from './known-servers.ts'
+import type { ChunkKeys } from './sequence.ts'
 import type { LmcacheTopology } from './topology.ts'
 
 export interface Link {
@@ -13,16 +14,6 @@ export interface Link {
   readonly topology: LmcacheTopology
   /** How LMCache names the chunks of an engine; undefined when no server has it attached, or chunk sizes are unknown. */
   keysOf(engineName: string): ChunkKeys | undefined
-}
-
-/** LMCache in `/cwm/v1/health`, with the field names of the wire. */
-export interface LmcacheHealth {
-  /** Null: no LMCache is configured. */
-  readonly ok: boolean | null
-  readonly pins: boolean
-  readonly warnings: string[]
-  readonly coordinator?: { readonly url: string; readonly ok: boolean }
-  readonly servers: ServerHealth[]
 }
 
 export interface LmcacheLinkOptions extends Omit<DiscoverOptions, 'signal'> {
@@ -75,7 +66,7 @@ export class LmcacheLink {
    * Probes the coordinator and each known server, and repeats the discovery if the result contradicts the last one, or if that had
    * warnings, which may be over. Never throws.
    */
-  async health(): Promise<LmcacheHealth> {
+  async health(): Promise<KvHealth> {
     if (!this.configured) return { ok: null, pins: false, warnings: [], servers: [] }
     let link = await this.#openOrNot()
     const wasWhole = link?.topology.warnings.length === 0
@@ -105,7 +96,7 @@ export class LmcacheLink {
   }
 
   /** Nothing could be discovered: a coordinator alone may be dead, while its servers are there. */
-  async #healthUnlinked(): Promise<LmcacheHealth> {
+  async #healthUnlinked(): Promise<KvHealth> {
     await this.#servers.askEach()
     const servers = this.#servers.health()
     const { coordinatorUrl: url } = this.#options

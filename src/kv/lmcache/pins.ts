@@ -1,10 +1,9 @@
 // Pins, gives back and lists the chunks of a sequence at the coordinator. A pin says nothing about presence: see lookup.ts.
 
-import type { ChunkKeys } from '../../base/records.ts'
 import type { Call, Endpoint } from './http.ts'
 import { chunkMismatch } from './lookup.ts'
 import { type PinListAnswer, pinListSchema, pinSchema } from './schemas.ts'
-import { countChunks, type Sequence, sequenceBody } from './sequence.ts'
+import { type ChunkKeys, countChunks, type Sequence, sequenceBody } from './sequence.ts'
 
 /** `requested` counts chunks, `affected` keys (one per chunk and rank), stored or not. */
 export interface PinResult {

@@ -1,6 +1,13 @@
 // A token sequence as LMCache addresses it: the ids from position 0, the salt, and what else its keys hold.
 
-import type { ChunkKeys } from '../../base/records.ts'
+/** What LMCache's chunk keys hold beside token ids and salt. Windows and deletes store it as their `KvHandle`, so its form stays. */
+export interface ChunkKeys {
+  /** The engine's own model path (`root` of /v1/models), not the served name. */
+  readonly engineName: string
+  readonly worldSize: number
+  /** Tokens per chunk. */
+  readonly chunkSize: number
+}
 
 /** What to look up, pin or prefetch. Token ids count from position 0: a slice from the middle has other chunk hashes. */
 export interface Sequence {

@@ -1,71 +1,70 @@
-// Where the chunks of a sequence are: asked of the directory until a deadline, and of a prefetch where the directory is blind.
+// Verifies where the chunks of a sequence are: asks the directory until a deadline, and a prefetch where the directory is blind.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Now } from '../base/clock.ts'
-import type { Durability, TierCounts } from '../base/records.ts'
-import type { Link } from '../kv/lmcache/link.ts'
-import type { LookupResult } from '../kv/lmcache/lookup.ts'
-import type { Sequence } from '../kv/lmcache/sequence.ts'
-
-export interface Presence {
-  readonly durability: Exclude<Durability, 'text'>
-  /** Leading whole chunks that were shown to exist: only a prefix can be loaded. */
-  readonly leadingChunks: number
-  readonly tiers: TierCounts
-  readonly warnings: readonly string[]
-}
+import type { Now } from '../../base/clock.ts'
+import type { KvWait, Placement, VerifiedPlacement } from '../kv.ts'
+import type { Link } from './link.ts'
+import type { LookupResult } from './lookup.ts'
+import type { Sequence } from './sequence.ts'
 
 const FIRST_POLL_MS = 50
 const SLOWEST_POLL_MS = 500
 const PROBE_DEADLINE_MS = 10_000
 
-/** Tier counts when nobody can be asked. */
-export function unknownTiers(total: number): TierCounts {
-  return { total, l1: null, l2: null, backends: {} }
-}
-
 /** Polls until every chunk is behind memory (or in memory, where nothing is behind it), or the deadline; then probes. */
-export async function showPresence(
-  { client, topology }: Link,
+export async function verifyPlacement(
+  { client, topology }: Pick<Link, 'client' | 'topology'>,
   sequence: Sequence,
-  options: { readonly deadlineMs: number; readonly now: Now; readonly signal?: AbortSignal | undefined },
-): Promise<Presence> {
+  { deadlineMs, signal }: KvWait,
+  now: Now,
+): Promise<VerifiedPlacement> {
   const hasL2 = topology.servers.some((server) => server.backends === null || server.backends.length > 0)
-  const until = options.now() + options.deadlineMs
-  let found = await client.lookup(sequence, options.signal)
+  const until = now() + deadlineMs
+  let found = await client.lookup(sequence, signal)
   for (
     let wait = FIRST_POLL_MS;
     topology.directory && !settled(found, hasL2);
     wait = Math.min(2 * wait, SLOWEST_POLL_MS)
   ) {
-    if (options.now() + wait > until) break
-    await delay(wait, undefined, options.signal === undefined ? {} : { signal: options.signal })
-    found = await client.lookup(sequence, options.signal)
+    if (now() + wait > until) break
+    await delay(wait, undefined, signal === undefined ? {} : { signal })
+    found = await client.lookup(sequence, signal)
   }
   const { total } = found.counts
+  const { chunkSize } = sequence.keys
   const leading = leadingChunks(found)
   if (leading === total) {
     const durability = found.counts.l2 === total ? 'l2' : 'l1'
     const warnings = durability === 'l1' && hasL2 ? ['not all chunks were seen behind memory in time'] : []
-    return { durability, leadingChunks: total, tiers: found.counts, warnings }
+    return { durability, restorableTokens: total * chunkSize, tiers: found.counts, warnings }
   }
   // A prefetch counts all keys that it found, also behind a hole, and the engine loads only up to the hole: so it proves the
   // whole, and of a part no more than the directory has shown.
-  const probe = await client.prefetch(sequence, { deadlineMs: PROBE_DEADLINE_MS, signal: options.signal })
+  const probe = await client.prefetch(sequence, { deadlineMs: PROBE_DEADLINE_MS, signal })
   if (
     probe.foundKeys !== null &&
     probe.foundKeys === probe.totalKeys &&
     probe.foundKeys >= total * sequence.keys.worldSize
   ) {
-    return { durability: 'l1', leadingChunks: total, tiers: found.counts, warnings: [] }
+    return { durability: 'l1', restorableTokens: total * chunkSize, tiers: found.counts, warnings: [] }
   }
   const probed = probe.foundKeys === null ? 'no answer in time' : `${probe.foundKeys} of ${probe.totalKeys} keys`
   return {
     durability: 'unverified',
-    leadingChunks: leading,
+    restorableTokens: leading * chunkSize,
     tiers: found.counts,
     warnings: [`the directory shows the first ${leading} of ${total} chunks, a prefetch probe ${probed}`],
   }
+}
+
+/** A single look into the directory. */
+export async function locate(
+  { client }: Pick<Link, 'client'>,
+  sequence: Sequence,
+  signal?: AbortSignal,
+): Promise<Placement> {
+  const found = await client.lookup(sequence, signal)
+  return { tiers: found.counts, restorableTokens: leadingChunks(found) * sequence.keys.chunkSize }
 }
 
 function settled({ counts }: LookupResult, hasL2: boolean): boolean {

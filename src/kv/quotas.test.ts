@@ -2,34 +2,36 @@
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import type { Link } from '../kv/lmcache/link.ts'
+import type { KvLink } from './kv.ts'
 import { type QuotaParts, SaltQuotas } from './quotas.ts'
 
 interface Setup {
   readonly demandsQuotas?: boolean
-  readonly setQuota?: () => Promise<{ failures: string[] }>
+  readonly ensureSpace?: () => Promise<string[]>
 }
 
-async function quotasOf({ demandsQuotas = true, setQuota = async () => ({ failures: [] }) }: Setup = {}) {
+const expects = { pin: true, erase: true, quota: true }
+
+async function quotasOf({ demandsQuotas = true, ensureSpace = async () => [] }: Setup = {}) {
   const told: string[] = []
   const lines: string[] = []
   const clock = { now: 0 }
-  const client = {
-    demandsQuotas,
-    setQuota: (salt: string, gb: number) => {
+  const link = {
+    capabilities: { quota: demandsQuotas },
+    ensureSpace: (salt: string, gb: number) => {
       told.push(`${salt}=${gb}`)
-      return setQuota()
+      return ensureSpace()
     },
-    removeQuota: async (salt: string) => {
+    dropSpace: async (salt: string) => {
       told.push(`-${salt}`)
-      return { failures: [] }
+      return []
     },
   }
-  const lmcache = { configured: true, open: vi.fn(async () => ({ client }) as unknown as Link) }
+  const kv = { expects, open: vi.fn(async () => link as unknown as KvLink) }
   const log = { warn: () => lines.push('warn'), info: () => lines.push('info') } as unknown as QuotaParts['log']
-  const quotas = new SaltQuotas({ lmcache, log, now: () => clock.now })
+  const quotas = new SaltQuotas({ kv, log, now: () => clock.now })
   await Promise.resolve()
-  return { quotas, told, lines, clock, lmcache }
+  return { quotas, told, lines, clock, kv }
 }
 
 describe('SaltQuotas', () => {
@@ -44,7 +46,7 @@ describe('SaltQuotas', () => {
   it('does not ask LMCache anything on a request before it knows LMCache', () => {
     const open = vi.fn(() => new Promise<never>(() => {}))
     const quotas = new SaltQuotas({
-      lmcache: { configured: true, open },
+      kv: { expects, open },
       log: {} as QuotaParts['log'],
       now: () => 0,
     })
@@ -55,10 +57,10 @@ describe('SaltQuotas', () => {
 
   it('tells the quota once per salt, and lets requests that come meanwhile wait for it too', async () => {
     let taken = () => {}
-    const answer = new Promise<{ failures: string[] }>((resolve) => {
-      taken = () => resolve({ failures: [] })
+    const answer = new Promise<string[]>((resolve) => {
+      taken = () => resolve([])
     })
-    const { quotas, told } = await quotasOf({ setQuota: () => answer })
+    const { quotas, told } = await quotasOf({ ensureSpace: () => answer })
 
     const waiting = [quotas.ensure('a', 8), quotas.ensure('a', 8)]
     expect(waiting.every((wait) => wait instanceof Promise)).toBe(true)
@@ -83,7 +85,7 @@ describe('SaltQuotas', () => {
   it('gives up waiting for an LMCache that hangs', async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
-    const { quotas } = await quotasOf({ setQuota: () => new Promise(() => {}) })
+    const { quotas } = await quotasOf({ ensureSpace: () => new Promise(() => {}) })
     let over = false
     const waiting = quotas.ensure('a', 8)?.then(() => {
       over = true
@@ -97,10 +99,10 @@ describe('SaltQuotas', () => {
   })
 
   it.each([
-    ['refuses', async () => ({ failures: ['server a: 500'] })],
+    ['refuses', async () => ['server a: 500']],
     ['does not answer', () => Promise.reject(new CwmError('LMCACHE_UNREACHABLE', 'gone'))],
-  ])('lets the request go when LMCache %s, says so once, and tries again later', async (_, setQuota) => {
-    const { quotas, told, lines, clock } = await quotasOf({ setQuota })
+  ])('lets the request go when LMCache %s, says so once, and tries again later', async (_, ensureSpace) => {
+    const { quotas, told, lines, clock } = await quotasOf({ ensureSpace })
 
     await quotas.ensure('a', 8)
     await quotas.ensure('b', 8)
@@ -122,12 +124,12 @@ describe('SaltQuotas', () => {
   })
 
   it('looks at LMCache anew in a while, however many requests come', async () => {
-    const { quotas, lmcache, clock } = await quotasOf()
+    const { quotas, kv, clock } = await quotasOf()
     for (let i = 0; i < 100; i++) void quotas.ensure('a', 8)
-    expect(lmcache.open).toHaveBeenCalledTimes(1)
+    expect(kv.open).toHaveBeenCalledTimes(1)
 
     clock.now = 10_000
     for (let i = 0; i < 100; i++) void quotas.ensure('a', 8)
-    expect(lmcache.open).toHaveBeenCalledTimes(2)
+    expect(kv.open).toHaveBeenCalledTimes(2)
   })
 })

@@ -1,14 +1,14 @@
-// Quotas of salts at LMCache, where a server evicts per salt (IsolatedLRU) and wipes what has none: told before a salt's first dispatch.
-// Where no server does, this costs a request nothing.
+// Gives each salt its space before its first dispatch, where the backend evicts per salt and wipes what has none (LMCache's IsolatedLRU).
+// Where it does not, this costs a request nothing.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Link, LmcacheLink } from '../kv/lmcache/link.ts'
+import type { KvBackend, KvLink } from './kv.ts'
 
 export interface QuotaParts {
-  readonly lmcache: Pick<LmcacheLink, 'configured' | 'open'>
+  readonly kv: Pick<KvBackend, 'expects' | 'open'>
   readonly log: Logger
   readonly now: Now
 }
@@ -17,7 +17,7 @@ export interface QuotaParts {
 const MAX_SALTS = 100_000
 /** How long a dispatch waits for the first quota of its salt. After that its KV may be wiped, and is computed again. */
 const PATIENCE_MS = 1_000
-/** Between two looks at what LMCache demands. */
+/** Between two looks at what the backend demands. */
 const LOOK_MS = 10_000
 /** A server that restarts forgets its quotas: each is told again while its salt is in use. */
 const RENEW_MS = 60_000
@@ -34,7 +34,7 @@ interface Told {
 export class SaltQuotas {
   readonly #parts: QuotaParts
   readonly #told = new LRUCache<string, Told>({ maxSize: MAX_SALTS, sizeCalculation: () => 1 })
-  #link: Link | undefined
+  #link: KvLink | undefined
   #lookAt = 0
   #failing = false
 
@@ -48,10 +48,10 @@ export class SaltQuotas {
    * has one. Waits for a second at most, and never rejects.
    */
   ensure(salt: string, limitGb: number): Promise<void> | undefined {
-    if (!this.#parts.lmcache.configured) return undefined
+    if (!this.#parts.kv.expects.quota) return undefined
     this.#lookSoon()
     const link = this.#link
-    if (link === undefined || !link.client.demandsQuotas) return undefined
+    if (link === undefined || !link.capabilities.quota) return undefined
     const told = this.#told.get(salt)
     if (told === undefined) return atMost(PATIENCE_MS, this.#tell(link, salt, limitGb).over)
     if (told.dueAt <= this.#parts.now()) this.#tell(link, salt, limitGb)
@@ -62,22 +62,18 @@ export class SaltQuotas {
   /** Takes back what was told of a salt that is never dispatched again. Never rejects: a quota too many does no harm. */
   async remove(salt: string): Promise<void> {
     this.#told.delete(salt)
-    if (this.#link === undefined || !this.#link.client.demandsQuotas) return
+    if (this.#link === undefined || !this.#link.capabilities.quota) return
     try {
-      const { failures } = await this.#link.client.removeQuota(salt)
-      this.#report(failures)
+      this.#report(await this.#link.dropSpace(salt))
     } catch (thrown) {
       this.#report([toCwmError(thrown).message])
     }
   }
 
-  #tell(link: Link, salt: string, limitGb: number): Told {
+  #tell(link: KvLink, salt: string, limitGb: number): Told {
     const { now } = this.#parts
     const write = async () => {
-      const failures = await link.client.setQuota(salt, limitGb).then(
-        (result) => result.failures,
-        (thrown: unknown) => [toCwmError(thrown).message],
-      )
+      const failures = await link.ensureSpace(salt, limitGb).catch((thrown: unknown) => [toCwmError(thrown).message])
       this.#report(failures)
       told.done = true
       told.dueAt = now() + (failures.length === 0 ? RENEW_MS : RETRY_MS)
@@ -88,10 +84,10 @@ export class SaltQuotas {
   }
 
   #lookSoon(): void {
-    const { lmcache, now } = this.#parts
-    if (!lmcache.configured || now() < this.#lookAt) return
+    const { kv, now } = this.#parts
+    if (!kv.expects.quota || now() < this.#lookAt) return
     this.#lookAt = now() + LOOK_MS
-    lmcache.open().then(
+    kv.open().then(
       (link) => {
         this.#link = link
       },

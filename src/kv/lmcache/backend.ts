@@ -1,0 +1,33 @@
+// LMCache behind the port: a link that is discovered anew when it has changed, and health.
+
+import type { Now } from '../../base/clock.ts'
+import type { KvBackend, KvCapabilities, KvHealth, KvLink } from '../kv.ts'
+import { LmcacheKvLink } from './kv-link.ts'
+import type { LmcacheLink } from './link.ts'
+
+export class LmcacheBackend implements KvBackend {
+  /** LMCache pins chunks that are not there yet, and a chunk stored without a pin may be evicted at once. */
+  readonly holds = 'before-warm'
+  readonly expects: KvCapabilities
+  readonly #link: LmcacheLink
+  readonly #now: Now
+
+  constructor(link: LmcacheLink, now: Now) {
+    this.#link = link
+    this.#now = now
+    this.expects = { pin: link.expectsPins, erase: true, quota: true }
+  }
+
+  async open(): Promise<KvLink | undefined> {
+    const link = await this.#link.open()
+    return link === undefined ? undefined : new LmcacheKvLink(link, this.#now)
+  }
+
+  invalidate(): void {
+    this.#link.doubt()
+  }
+
+  health(): Promise<KvHealth> {
+    return this.#link.health()
+  }
+}

@@ -1,0 +1,121 @@
+// One discovered LMCache behind the port: handles are the names that its chunk keys use, holds are pins at the coordinator.
+
+import type { Now } from '../../base/clock.ts'
+import { CwmError } from '../../base/errors.ts'
+import type { KvHandle } from '../../base/records.ts'
+import type {
+  CountHolds,
+  EraseOrder,
+  EraseReceipt,
+  KvCapabilities,
+  KvExtent,
+  KvLink,
+  KvSequence,
+  KvWait,
+  Placement,
+  PrefetchReceipt,
+  VerifiedPlacement,
+} from '../kv.ts'
+import { isPinned } from './is-pinned.ts'
+import type { Link } from './link.ts'
+import { type ChunkKeys, countChunks, type Sequence } from './sequence.ts'
+import { locate, verifyPlacement } from './verify.ts'
+
+export class LmcacheKvLink implements KvLink {
+  readonly capabilities: KvCapabilities
+  readonly #link: Link
+  readonly #now: Now
+
+  constructor(link: Link, now: Now) {
+    const { client } = link
+    this.#link = link
+    this.#now = now
+    this.capabilities = { pin: client.pins, erase: true, quota: client.demandsQuotas }
+  }
+
+  get onlyEngine(): string | undefined {
+    const { engines } = this.#link.topology
+    return engines.length === 1 ? engines[0]?.engineName : undefined
+  }
+
+  plan(engineName: string): KvHandle | undefined {
+    const keys = this.#link.keysOf(engineName)
+    return keys === undefined ? undefined : { ...keys }
+  }
+
+  extentOf(handle: KvHandle, tokens: number): KvExtent {
+    const { chunkSize } = keysOf(handle)
+    return { chunkSize, chunks: Math.floor(tokens / chunkSize) }
+  }
+
+  locate(sequence: KvSequence, signal?: AbortSignal): Promise<Placement> {
+    return locate(this.#link, named(sequence), signal)
+  }
+
+  verify(sequence: KvSequence, wait: KvWait): Promise<VerifiedPlacement> {
+    return verifyPlacement(this.#link, named(sequence), wait, this.#now)
+  }
+
+  async hold(sequence: KvSequence): Promise<void> {
+    await this.#link.client.pin(named(sequence))
+  }
+
+  async isHeld(sequence: KvSequence, countOthers: CountHolds): Promise<boolean | undefined> {
+    return this.capabilities.pin ? await isPinned(this.#link.client, named(sequence), countOthers) : undefined
+  }
+
+  async release(sequence: KvSequence, countOthers: CountHolds): Promise<boolean> {
+    if (!this.capabilities.pin) {
+      throw new CwmError('LMCACHE_UNREACHABLE', 'no coordinator takes the pin back now; it is given back when one does')
+    }
+    // Asked even where the store says that it is pinned: a crash may have come between the call and its record, and a second unpin
+    // would take the pin of another window with the same chunks.
+    if (!(await isPinned(this.#link.client, named(sequence), countOthers))) return false
+    await this.#link.client.unpin(named(sequence))
+    return true
+  }
+
+  async prefetch(sequence: KvSequence, wait: KvWait): Promise<PrefetchReceipt> {
+    const target = named(sequence)
+    const { foundKeys, totalKeys } = await this.#link.client.prefetch(target, wait)
+    return {
+      // With several ranks, half of two chunks would count as one: no chunk is promised that may lack a rank.
+      foundChunks: foundKeys === null ? null : wholeChunks(foundKeys, totalKeys ?? 0, target.keys.worldSize),
+      totalChunks: countChunks(target),
+    }
+  }
+
+  erase({ sequences, keep, salts, deadlineMs }: EraseOrder): Promise<EraseReceipt> {
+    const request = {
+      sequences: sequences.map((sequence) => ({ sequence: named(sequence), from: 0 })),
+      keep: keep.map(named),
+      ...(salts === undefined ? {} : { salts }),
+    }
+    return this.#link.client.deleteChunks(request, { deadlineMs })
+  }
+
+  async ensureSpace(salt: string, gigabytes: number): Promise<readonly string[]> {
+    return (await this.#link.client.setQuota(salt, gigabytes)).failures
+  }
+
+  async dropSpace(salt: string): Promise<readonly string[]> {
+    return (await this.#link.client.removeQuota(salt)).failures
+  }
+}
+
+function named({ tokenIds, salt, handle }: KvSequence): Sequence & { readonly tokenIds: Uint32Array } {
+  return { tokenIds, salt, keys: keysOf(handle) }
+}
+
+/** Throws `NOT_SUPPORTED` for a handle that another backend has planned. */
+function keysOf({ engineName, worldSize, chunkSize }: KvHandle): ChunkKeys {
+  if (typeof worldSize === 'number' && typeof chunkSize === 'number') return { engineName, worldSize, chunkSize }
+  throw new CwmError(
+    'NOT_SUPPORTED',
+    `the KV of ${engineName} was held by another KV backend, and LMCache cannot name it`,
+  )
+}
+
+function wholeChunks(foundKeys: number, totalKeys: number, worldSize: number): number {
+  return Math.max(0, totalKeys / worldSize - (totalKeys - foundKeys))
+}

@@ -1,0 +1,11 @@
+// No KV layer: KV lives in the engine's own cache, as long as that keeps it, and windows are text.
+
+import type { KvBackend, KvHealth } from '../kv.ts'
+
+export const noKv: KvBackend = {
+  expects: { pin: false, erase: false, quota: false },
+  holds: 'before-warm',
+  open: () => Promise.resolve(undefined),
+  invalidate: () => {},
+  health: (): Promise<KvHealth> => Promise.resolve({ ok: null, pins: false, warnings: [], servers: [] }),
+}

@@ -1,0 +1,20 @@
+// Opens a KV layer for work that goes on without it.
+
+import { toCwmError } from '../base/errors.ts'
+import type { KvBackend, KvLink } from './kv.ts'
+
+/**
+ * A link. `away`: a KV layer is configured and does not answer, so its KV is unknown, not absent; `warnings` gets the reason. Undefined:
+ * there is no KV layer. Never throws.
+ */
+export async function openOrAway(
+  kv: Pick<KvBackend, 'open'>,
+  warnings: string[],
+): Promise<KvLink | 'away' | undefined> {
+  try {
+    return await kv.open()
+  } catch (thrown) {
+    warnings.push(toCwmError(thrown).message)
+    return 'away'
+  }
+}
