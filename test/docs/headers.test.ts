@@ -1,8 +1,9 @@
-// docs/headers.md names the headers that the code knows, and no other.
+// docs/headers.md names the headers that the code knows, and no other. Browsers may read those of answers.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { exposedHeaders } from '../../src/identity/control-headers.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -16,4 +17,11 @@ it('docs/headers.md names every header of the code, and no other', () => {
   const known = named(sources.map((file) => readFileSync(`${root}/src/${file}`, 'utf8')).join('\n'))
 
   expect([...named(readFileSync(`${root}/docs/headers.md`, 'utf8'))].sort()).toEqual([...known].sort())
+})
+
+it('browsers may read every x-cwm header that docs/headers.md lists for answers', () => {
+  const [, ofAnswers = ''] = readFileSync(`${root}/docs/headers.md`, 'utf8').split('## Of answers')
+  const listed = [...ofAnswers.matchAll(/^\| `(x-cwm-[a-z-]+)`/gm)].map(([, name]) => name)
+
+  expect(listed.toSorted()).toEqual(exposedHeaders.split(', ').toSorted())
 })

@@ -18,6 +18,7 @@ export function filesIn(folder: string, endings: readonly string[]): string[] {
 
 export const pages = [
   'README.md',
+  'CONTRIBUTING.md',
   ...['docs', 'examples', 'scripts', 'test/recorded'].flatMap((folder) => filesIn(folder, ['.md'])),
 ]
 
