@@ -16,7 +16,7 @@ import { nearestPath } from '../base/nearest-path.ts'
 import { isForeignPage } from '../base/origin.ts'
 import { StaticDocument } from '../base/static-document.ts'
 import type { Caller } from '../base/tenants.ts'
-import { errorBody } from '../dialects/errors.ts'
+import { openAiErrorBody } from '../dialects/errors.ts'
 import type { EventLog } from '../journal/events.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
@@ -193,7 +193,7 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   if (error.bound !== undefined) parts.metrics.refusedBodies.inc({ bound: error.bound })
   const requestId = randomId()
   if (error.code === 'INTERNAL') parts.log.error({ request: requestId, err: error.cause ?? error }, 'request failed')
-  return c.newResponse(errorBody('chat', error, requestId), error.status as 400, {
+  return c.newResponse(openAiErrorBody(error), error.status as 400, {
     'content-type': 'application/json',
     'x-cwm-request-id': requestId,
     ...error.answerHeaders,

@@ -16,6 +16,11 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Tells a value from an absent member and from null, which says as little. */
+export function isGiven(value: JsonValue | undefined): value is JsonValue {
+  return value !== undefined && value !== null
+}
+
 /** `JSON.parse` that answers undefined instead of throwing. */
 export function parseJson(text: string): JsonValue | undefined {
   try {

@@ -4,7 +4,7 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
-import { BILLING_HEADER } from './dialect.ts'
+import { BILLING_HEADER } from './fields.ts'
 
 /** The same prompt in chat's dialect; undefined where a block or field has no sure counterpart (images, inline system prompts, …). */
 export function anthropicAsChat(prompt: Prompt): Prompt | undefined {

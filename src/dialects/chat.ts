@@ -3,21 +3,10 @@
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
-import {
-  type ArgumentsBudget,
-  BILLING_HEADER,
-  type CanonicalMessage,
-  type Choice,
-  countOf,
-  type DialectRules,
-  frame,
-  type Observation,
-  readMessageList,
-  stableArguments,
-  stableJson,
-  stableJsonWithout,
-  textOf,
-} from './dialect.ts'
+import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
+import type { CanonicalMessage, Choice, DialectRules, Observation } from './dialect.ts'
+import { openAiErrors } from './errors.ts'
+import { BILLING_HEADER, countOf, readMessageList, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
 /**
@@ -244,8 +233,16 @@ function answersIn(message: JsonValue): readonly string[] {
   return message.role === 'function' ? [''] : []
 }
 
+/** Behind the last event of a stream; completions end alike. */
+export const DONE: readonly Buffer[] = [Buffer.from('\ndata: [DONE]')]
+
 export const chatRules: DialectRules = {
   dialect: 'chat',
+  path: '/v1/chat/completions',
+  plainPaths: {},
+  errors: openAiErrors('messages'),
+  stored: undefined,
+  checkServerState: () => {},
   messagesField: 'messages',
   shapingFields: [
     'tools',
@@ -263,6 +260,8 @@ export const chatRules: DialectRules = {
   ],
   readMessages: readMessageList,
   systemField: undefined,
+  systemPartType: 'text',
+  newSystem: 'message',
   outerSystem: () => undefined,
   canonical,
   isFromModel,
@@ -272,7 +271,11 @@ export const chatRules: DialectRules = {
   answersIn,
   maxTokens: (body) => countOf(body.max_completion_tokens) ?? countOf(body.max_tokens),
   cutReason: 'length',
+  renderFields: {},
+  toChat: (prompt) => prompt,
+  usageOnRequest: true,
   observeJson,
   observeEvents,
   deltas,
+  terminalLines: DONE,
 }

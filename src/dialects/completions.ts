@@ -3,8 +3,10 @@
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
-import { onlyChoice } from './chat.ts'
-import { type Choice, countOf, type DialectRules, type Observation, textOf } from './dialect.ts'
+import { DONE, onlyChoice } from './chat.ts'
+import type { Choice, DialectRules, Observation } from './dialect.ts'
+import { openAiErrors } from './errors.ts'
+import { countOf, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
 /** Where a completion does not say; a null is no bound: docs/engine-behavior.md#default-answer-length. */
@@ -37,10 +39,17 @@ const deltas: DeltaRules = {
 
 export const completionsRules: DialectRules = {
   dialect: 'completions',
+  path: '/v1/completions',
+  plainPaths: {},
+  errors: openAiErrors('prompt'),
+  stored: undefined,
+  checkServerState: () => {},
   messagesField: undefined,
   shapingFields: [],
   readMessages: () => [],
   systemField: undefined,
+  systemPartType: 'text',
+  newSystem: 'message',
   outerSystem: () => undefined,
   canonical: () => ({ text: undefined, fromModel: false }),
   isFromModel: () => false,
@@ -50,7 +59,11 @@ export const completionsRules: DialectRules = {
   answersIn: () => [],
   maxTokens: (body) => (body.max_tokens === undefined ? DEFAULT_MAX_TOKENS : countOf(body.max_tokens)),
   cutReason: 'length',
+  renderFields: undefined,
+  toChat: () => undefined,
+  usageOnRequest: true,
   observeJson: (body) => observe([body]),
   observeEvents: observe,
   deltas,
+  terminalLines: DONE,
 }

@@ -1,10 +1,11 @@
-// What the four request shapes have in common: a history of messages, an answer to read, an error to word.
-// One file per dialect holds the rest; nothing here or there knows of HTTP, sessions or windows.
+// What the request shapes have in common: a history of messages, an answer to read, an error to word. Each dialect's file holds the rest, so
+// that no code outside this room asks which dialect it has; nothing here or there knows of HTTP, sessions or windows.
 
-import { CwmError } from '../base/errors.ts'
-import { type JsonObject, type JsonValue, MAX_DEPTH, parseJson } from '../base/json.ts'
-import type { Dialect, Usage } from '../base/records.ts'
+import type { CwmError } from '../base/errors.ts'
+import type { JsonObject, JsonValue } from '../base/json.ts'
+import type { Dialect, Prompt, Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
+import type { ArgumentsBudget } from './canonical-json.ts'
 
 /** One alternative of an answer (`n` > 1 gives several), as the messages that a client would send back. */
 export interface Choice {
@@ -30,8 +31,49 @@ export interface CanonicalMessage {
   readonly fromModel: boolean
 }
 
+/** A turn that does not fit, in tokens. */
+export interface Overflow {
+  readonly limit: number
+  /** Exact, as the engine counts. */
+  readonly promptTokens: number
+  /** Room that the answer wants beside the prompt. */
+  readonly room: number
+}
+
+/** The shape and the words of an error as clients of the API expect them. */
+export interface ErrorShape {
+  /** The JSON text of an error answer. */
+  body(error: CwmError, requestId: string): string
+  /** The event that tells a client of a stream that it broke. A broken connection follows it, never a clean end. */
+  event(error: CwmError): string
+  /** The message of `CONTEXT_LENGTH_EXCEEDED`, by which SDKs and agents recognize it. */
+  contextExceeded(overflow: Overflow): string
+  /** The field that `CONTEXT_LENGTH_EXCEEDED` names; undefined where its name would stand before words that clients match. */
+  readonly contextParam: string | undefined
+}
+
+/** Answers that the engine keeps for later requests, each under an id: `path`/ID. */
+export interface StoredAnswers {
+  /** Id of the answer that a request continues; undefined when it continues none. Throws `INVALID_FIELD` for what is no text. */
+  continued(body: JsonObject): string | undefined
+  /** Whether the engine may keep this request's answer, under an id of its own. */
+  keeps(body: JsonObject): boolean
+}
+
+/** What a chat prompt is made for: its exact ids, or their number alone. */
+export type ChatPurpose = 'ids' | 'count'
+
 export interface DialectRules {
   readonly dialect: Dialect
+  /** Path of its requests at the upstream. */
+  readonly path: string
+  /** Paths beside it that touch no KV, such as a token count, each with its methods: they are passed on as they are. */
+  readonly plainPaths: Readonly<Record<string, readonly string[]>>
+  readonly errors: ErrorShape
+  /** Undefined where the engine keeps no answers. */
+  readonly stored: StoredAnswers | undefined
+  /** Throws `NOT_SUPPORTED` for a request that relies on what a server keeps, other than an answer that it continues (see `stored`). */
+  checkServerState(body: JsonObject): void
   /** Body field that holds the messages; undefined where there are none. */
   readonly messagesField: 'messages' | 'input' | undefined
   /** Body fields beside the messages that shape the prompt. A window keeps them. */
@@ -40,6 +82,10 @@ export interface DialectRules {
   readMessages(body: JsonObject): readonly JsonValue[]
   /** Body field of a system prompt that stands outside the messages; undefined where there is none. */
   readonly systemField: 'system' | 'instructions' | undefined
+  /** Type of a text part in a system message. */
+  readonly systemPartType: 'text' | 'input_text'
+  /** Where a system prompt is put that a conversation does not have yet: into `systemField`, or before all messages. */
+  readonly newSystem: 'field' | 'message'
   /** The system prompt that stands outside the messages, as a message. */
   outerSystem(body: JsonObject): JsonValue | undefined
   canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessage
@@ -57,161 +103,17 @@ export interface DialectRules {
   maxTokens(body: JsonObject): number | undefined
   /** Finish reason of an answer that ran out of the tokens it was allowed. */
   readonly cutReason: string
+  /** What vLLM's render endpoint (`path`/render) requires beside the prompt; undefined where there is no such endpoint. */
+  readonly renderFields: JsonObject | undefined
+  /** The same prompt as chat, which is all that `/tokenize` takes; undefined where it cannot be said in chat for that purpose. */
+  toChat(prompt: Prompt, purpose: ChatPurpose): Prompt | undefined
+  /** Whether a stream reports usage only when `stream_options.include_usage` asks for it. */
+  readonly usageOnRequest: boolean
   observeJson(body: JsonObject): Observation
   /** Of neighbouring text deltas one may stand for all, with their texts together. */
   observeEvents(events: readonly JsonObject[]): Observation
   /** Where a stream's events hold the text that they add; undefined where each of them differs in more than that. */
   readonly deltas: DeltaRules | undefined
-}
-
-/** `messages` of chat and of Anthropic's messages. Throws `INVALID_FIELD` when it is not a list. */
-export function readMessageList({ messages }: JsonObject): readonly JsonValue[] {
-  if (Array.isArray(messages)) return messages
-  throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
-}
-
-/** A frame that cannot be confused with its neighbours: a tag, the length in UTF-16 units, the text. */
-export function frame(tag: string, text: string): string {
-  return `${tag}${text.length}:${text}`
-}
-
-/** JSON with sorted keys and without nulls: equal for equal meaning, whatever order an SDK wrote it in. */
-export function stableJson(value: JsonValue | undefined): string {
-  return write(value, false, 0) ?? '"too deep"'
-}
-
-/** The same of an object without some members: an object of many keys is expensive to copy. */
-export function stableJsonWithout(value: JsonObject, left: readonly string[]): string {
-  return writeObject(value, false, 0, left) ?? '"too deep"'
-}
-
-const BUDGET_CHARACTERS = 256 * 1024
-/** As many as a body may hold values by default. A chat that has more in its arguments holds some hundred thousand tokens of them. */
-const BUDGET_MARKS = 100_000
-
-/**
- * How much of the arguments in one history is read as JSON: they stand in strings, so nothing has counted their values. What goes beyond
- * it is compared as it is. Spent in the history's order, so that a history that grows is read as it was before.
- */
-export class ArgumentsBudget {
-  #characters: number
-  #marks: number
-
-  constructor(characters = BUDGET_CHARACTERS, marks = BUDGET_MARKS) {
-    this.#characters = characters
-    this.#marks = marks
-  }
-
-  /** What is left of it, to be spent anew: by each reply to the same history. */
-  copy(): ArgumentsBudget {
-    return new ArgumentsBudget(this.#characters, this.#marks)
-  }
-
-  /** Whether this text may be read. */
-  take(text: string): boolean {
-    if (this.#characters > 0) {
-      this.#characters -= text.length
-      return true
-    }
-    if (this.#marks > 0) this.#marks -= marksIn(text, ['{', '[', ':', ','], this.#marks)
-    return this.#marks > 0
-  }
-}
-
-/**
- * A tool call's arguments with white space and key order evened out: SDKs parse and write them anew. A null in them was said by the
- * model, so it stays. No arguments and `{}` are one: engines send the first, SDKs echo the second, templates see no difference.
- * Text that is intricate, or beyond the budget of its history, is left as it is.
- */
-export function stableArguments(value: JsonValue | undefined, budget?: ArgumentsBudget): string {
-  if (value === undefined || value === null) return '{}'
-  if (typeof value !== 'string') return write(value, true, 0) ?? '"too deep"'
-  if (value.trim() === '') return '{}'
-  if (isIntricate(value) || budget?.take(value) === false) return value
-  const parsed = parseJson(value)
-  return (parsed === undefined ? undefined : write(parsed, true, 0)) ?? value
-}
-
-const INTRICATE_CHARACTERS = 32 * 1024
-const INTRICATE_LISTS = 5_000
-
-/** Values inside a string were not counted against the body's bounds. Text with many objects and lists is therefore compared unparsed. */
-function isIntricate(text: string): boolean {
-  if (text.length < INTRICATE_CHARACTERS) return false
-  return marksIn(text, ['{', '[', ':'], INTRICATE_LISTS) > INTRICATE_LISTS
-}
-
-/** How often any of the marks stands there; one more than `most` as soon as it is more. */
-function marksIn(text: string, marks: readonly string[], most: number): number {
-  let count = 0
-  for (const mark of marks) {
-    for (let at = text.indexOf(mark); at !== -1; at = text.indexOf(mark, at + 1)) {
-      count++
-      if (count > most) return count
-    }
-  }
-  return count
-}
-
-/** Undefined when the value is nested too deep. */
-function write(value: JsonValue | undefined, keepNulls: boolean, depth: number): string | undefined {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
-  // The proxy rejects deeper requests, but a model may write such arguments; they must not exhaust the stack.
-  if (depth > MAX_DEPTH) return undefined
-  if (Array.isArray(value)) return writeList(value as readonly JsonValue[], keepNulls, depth)
-  return writeObject(value as JsonObject, keepNulls, depth, [])
-}
-
-function writeObject(
-  value: JsonObject,
-  keepNulls: boolean,
-  depth: number,
-  left: readonly string[],
-): string | undefined {
-  let text = ''
-  for (const key of Object.keys(value).sort()) {
-    const member = value[key]
-    if (left.includes(key)) continue
-    if (!keepNulls && (member === null || member === undefined)) continue
-    const written = write(member, keepNulls, depth + 1)
-    if (written === undefined) return undefined
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${written}`
-  }
-  return `{${text}}`
-}
-
-const isNested = (item: JsonValue) => typeof item === 'object' && item !== null
-
-function endOfScalars(list: readonly JsonValue[], from: number): number {
-  let end = from
-  while (end < list.length && !isNested(list[end] ?? null)) end++
-  return end
-}
-
-/** Runs of scalars are written natively, because a list may hold millions of numbers, which no bound counts. */
-function writeList(list: readonly JsonValue[], keepNulls: boolean, depth: number): string | undefined {
-  let text = ''
-  for (let from = 0; from < list.length; ) {
-    const item = list[from] ?? null
-    const end = isNested(item) ? from + 1 : endOfScalars(list, from)
-    const written =
-      end === from + 1 ? write(item, keepNulls, depth + 1) : JSON.stringify(list.slice(from, end)).slice(1, -1)
-    if (written === undefined) return undefined
-    text += from === 0 ? written : `,${written}`
-    from = end
-  }
-  return `[${text}]`
-}
-
-/** Claude Code opens its system prompt with a line that changes with each request, and so do gateways that translate it. */
-export const BILLING_HEADER = 'x-anthropic-billing-header'
-
-/** A field of a JSON object as text; undefined when it is absent, null or not text. */
-export function textOf(value: JsonValue | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
-
-/** A field of a JSON object as a whole number of tokens; undefined when it is not one. 0 is a value. */
-export function countOf(value: JsonValue | undefined): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+  /** What the line that ends a stream begins with, the line break before it included. Any of them ends it. */
+  readonly terminalLines: readonly Buffer[]
 }

@@ -3,20 +3,19 @@
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { decodeJsonEvents } from '../sse/decode.ts'
-import { errorBody, errorEvent } from './errors.ts'
 import { rulesOf } from './index.ts'
 
 describe('errors', () => {
   const error = new CwmError('INVALID_FIELD', 'must be "text"\n', { param: 'model' })
 
   it('are worded as OpenAI words them', () => {
-    expect(JSON.parse(errorBody('chat', error, 'r1'))).toEqual({
+    expect(JSON.parse(rulesOf('chat').errors.body(error, 'r1'))).toEqual({
       error: { message: 'must be "text"\n', type: 'invalid_request_error', param: 'model', code: 'invalid_field' },
     })
   })
 
   it('are worded as Anthropic words them, with the field in the message', () => {
-    expect(JSON.parse(errorBody('messages', error, 'r1'))).toEqual({
+    expect(JSON.parse(rulesOf('messages').errors.body(error, 'r1'))).toEqual({
       type: 'error',
       error: { type: 'invalid_request_error', message: 'model: must be "text"\n', code: 'invalid_field' },
       request_id: 'r1',
@@ -27,13 +26,13 @@ describe('errors', () => {
     ['x-cwm-overflow', 'x-cwm-overflow must be one of pass, reject, rollover'],
     ['cache_salt', '`cache_salt` must be text'],
   ])('name the field %s once where their words begin with it', (param, words) => {
-    const body = errorBody('messages', new CwmError('INVALID_FIELD', words, { param }), 'r1')
+    const body = rulesOf('messages').errors.body(new CwmError('INVALID_FIELD', words, { param }), 'r1')
 
     expect(JSON.parse(body)).toMatchObject({ error: { message: words } })
   })
 
   it.each(['chat', 'completions', 'messages', 'responses'] as const)('%s: are one event in a stream', (dialect) => {
-    const text = errorEvent(dialect, error)
+    const text = rulesOf(dialect).errors.event(error)
 
     expect(text.endsWith('\n\n')).toBe(true)
     expect(text.slice(0, -2)).not.toContain('\n\n')

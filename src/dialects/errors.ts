@@ -1,69 +1,41 @@
-// An error in the words of the dialect that the client speaks: as a JSON body before headers, as an event within a stream.
+// An error in OpenAI's words, as most dialects have it: as a JSON body before headers, as an event within a stream.
 
 import type { CwmError } from '../base/errors.ts'
-import type { Dialect } from '../base/records.ts'
-
-// https://docs.anthropic.com/en/api/errors (types by status)
-const anthropicTypes: Readonly<Record<number, string>> = {
-  400: 'invalid_request_error',
-  401: 'authentication_error',
-  403: 'permission_error',
-  404: 'not_found_error',
-  413: 'request_too_large',
-  429: 'rate_limit_error',
-  503: 'overloaded_error',
-  504: 'timeout_error',
-}
-
-function anthropicType(status: number): string {
-  return anthropicTypes[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
-}
+import type { ErrorShape, Overflow } from './dialect.ts'
 
 /** The codes that clients see are lower case, as OpenAI's are. */
-function wireCode(error: CwmError): string {
+export function wireCode(error: CwmError): string {
   return error.code.toLowerCase()
 }
 
-/** The JSON text of an error answer. Anthropic's shape has no `param`, so the message names the field. */
-export function errorBody(dialect: Dialect, error: CwmError, requestId: string): string {
-  if (dialect === 'messages') {
-    const { param, told } = error
-    const named = param === undefined || told.startsWith(param) || told.startsWith(`\`${param}\``)
-    const message = named ? told : `${param}: ${told}`
-    return JSON.stringify({
-      type: 'error',
-      error: { type: anthropicType(error.status), message, code: wireCode(error) },
-      request_id: requestId,
-    })
+/** OpenAI's shape. `promptField`: where the dialect has its prompt. */
+export function openAiErrors(promptField: string): ErrorShape {
+  return {
+    body: openAiErrorBody,
+    event: (error) => `data: ${openAiErrorBody(error)}\n\n`,
+    contextExceeded,
+    contextParam: promptField,
   }
-  return JSON.stringify(openaiError(error))
 }
 
-function openaiError(error: CwmError) {
+/** The JSON text of an error answer on a path of no dialect, and of most. */
+export function openAiErrorBody(error: CwmError): string {
+  return JSON.stringify(openAiError(error))
+}
+
+function openAiError(error: CwmError) {
   return { error: { message: error.told, type: error.type, param: error.param ?? null, code: wireCode(error) } }
 }
 
 /** The JSON text of an error where the dialect is not known: clients of OpenAI's and of Anthropic's API both read it. */
 export function errorBodyForAll(error: CwmError): string {
-  return JSON.stringify({ type: 'error', ...openaiError(error) })
+  return JSON.stringify({ type: 'error', ...openAiError(error) })
 }
 
-/** The event that tells a client of a stream that it broke. It is followed by a broken connection, never by a clean end. */
-export function errorEvent(dialect: Dialect, error: CwmError): string {
-  switch (dialect) {
-    case 'messages':
-      return `event: error\ndata: ${JSON.stringify({
-        type: 'error',
-        error: { type: anthropicType(error.status), message: error.told },
-      })}\n\n`
-    case 'responses':
-      return `event: error\ndata: ${JSON.stringify({
-        type: 'error',
-        code: wireCode(error),
-        message: error.told,
-        param: null,
-      })}\n\n`
-    default:
-      return `data: ${errorBody(dialect, error, '')}\n\n`
-  }
+/** OpenAI's clients match the code, others the first words of this message (LiteLLM's and OpenCode's lists of overflow errors). */
+function contextExceeded({ limit, promptTokens, room }: Overflow): string {
+  return (
+    `This model's maximum context length is ${limit} tokens. However, this request has ${promptTokens} tokens of prompt ` +
+    `and wants room for ${room} of answer.`
+  )
 }

@@ -1,22 +1,14 @@
 // POST /v1/messages (Anthropic's shape): its messages, their identity, and what its answers hold.
 
-import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
+import { isGiven, isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
+import { anthropicAsChat } from './anthropic-as-chat.ts'
+import { anthropicErrors } from './anthropic-errors.ts'
+import { type ArgumentsBudget, frame, stableArguments, stableJson } from './canonical-json.ts'
 import { canonicalContent, canonicalPart, isFromModel, MANY_PARTS } from './chat.ts'
-import {
-  type ArgumentsBudget,
-  BILLING_HEADER,
-  type CanonicalMessage,
-  countOf,
-  type DialectRules,
-  frame,
-  type Observation,
-  readMessageList,
-  stableArguments,
-  stableJson,
-  textOf,
-} from './dialect.ts'
+import type { CanonicalMessage, DialectRules, Observation } from './dialect.ts'
+import { BILLING_HEADER, countOf, leftWithServer, readMessageList, textOf } from './fields.ts'
 
 function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget | undefined): string {
   if (!isObject(block)) return frame('j', stableJson(block))
@@ -184,12 +176,24 @@ const deltas: DeltaRules = {
   },
 }
 
+function checkServerState({ thread }: JsonObject): void {
+  if (isObject(thread) && isGiven(thread.previous_message_id)) throw leftWithServer('thread', 'messages')
+}
+
 export const messagesRules: DialectRules = {
   dialect: 'messages',
+  path: '/v1/messages',
+  plainPaths: { '/v1/messages/count_tokens': ['POST'] },
+  errors: anthropicErrors,
+  stored: undefined,
+  checkServerState,
   messagesField: 'messages',
   shapingFields: ['system', 'tools', 'tool_choice', 'thinking', 'chat_template_kwargs', 'output_config'],
   readMessages: readMessageList,
   systemField: 'system',
+  systemPartType: 'text',
+  // Anthropic's shape has no system messages.
+  newSystem: 'field',
   outerSystem: (body) => {
     const system = body.system
     return system === undefined || system === null ? undefined : { role: 'system', content: system }
@@ -202,7 +206,11 @@ export const messagesRules: DialectRules = {
   answersIn: (message) => idsOf(message, 'tool_result', 'tool_use_id'),
   maxTokens: (body) => countOf(body.max_tokens),
   cutReason: 'max_tokens',
+  renderFields: { max_tokens: 1 },
+  toChat: anthropicAsChat,
+  usageOnRequest: false,
   observeJson,
   observeEvents,
   deltas,
+  terminalLines: [Buffer.from('\nevent: message_stop')],
 }

@@ -2,7 +2,7 @@
 
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
-import { countOf } from './dialect.ts'
+import { countOf } from './fields.ts'
 
 interface UsageNames {
   readonly prompt: string

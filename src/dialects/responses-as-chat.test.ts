@@ -2,10 +2,11 @@
 
 import { describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../base/json.ts'
-import { responsesAsChat, type Wanted } from './responses-as-chat.ts'
+import type { ChatPurpose } from './dialect.ts'
+import { responsesAsChat } from './responses-as-chat.ts'
 
-const convert = (messages: readonly JsonValue[], shaping: JsonObject = {}, wanted: Wanted = 'count') =>
-  responsesAsChat({ dialect: 'responses', model: 'm', messages, shaping }, wanted)
+const convert = (messages: readonly JsonValue[], shaping: JsonObject = {}, purpose: ChatPurpose = 'count') =>
+  responsesAsChat({ dialect: 'responses', model: 'm', messages, shaping }, purpose)
 const chatOf = (...messages: JsonValue[]) => convert(messages)?.messages
 
 const question = { role: 'user', content: 'how cold?' }

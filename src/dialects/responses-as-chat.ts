@@ -4,6 +4,7 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
+import type { ChatPurpose } from './dialect.ts'
 
 /** An assistant's message, to which the items that follow may add. */
 interface Assistant {
@@ -15,20 +16,18 @@ interface Assistant {
 
 type Converted = Assistant | JsonObject
 
-/**
- * What the chat is for. Calls have a counterpart for counting only, because their members come in another order than in chat
- * (docs/engine-behavior.md#other-dialects-as-chat).
- */
-export type Wanted = 'ids' | 'count'
-
 const ITEM_FIELDS = ['type', 'id', 'status', 'phase', 'role', 'content']
 
-/** The same prompt in chat's dialect; undefined where an item or field has no sure counterpart (images, custom tools, a reply to be continued, …). */
-export function responsesAsChat({ model, messages, shaping }: Prompt, wanted: Wanted): Prompt | undefined {
+/**
+ * The same prompt in chat's dialect; undefined where an item or field has no sure counterpart (images, custom tools, a reply to be continued, …).
+ * Calls have a counterpart for counting only, because their members come in another order than in chat
+ * (docs/engine-behavior.md#other-dialects-as-chat).
+ */
+export function responsesAsChat({ model, messages, shaping }: Prompt, purpose: ChatPurpose): Prompt | undefined {
   const converted = convertShaping(shaping)
   const { instructions } = shaping
   if (converted === undefined || isUnfinished(messages.at(-1))) return undefined
-  if (wanted === 'ids' && messages.some((item) => isObject(item) && item.type === 'function_call')) return undefined
+  if (purpose === 'ids' && messages.some((item) => isObject(item) && item.type === 'function_call')) return undefined
   if (instructions !== undefined && typeof instructions !== 'string') return undefined
   const chat: Converted[] = instructions ? [{ role: 'system', content: instructions }] : []
   for (const item of messages) if (!addItem(chat, item)) return undefined

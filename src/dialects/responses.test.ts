@@ -195,3 +195,24 @@ it('says of an answer that it ran out of tokens', () => {
 
   expect(rulesOf('responses').observeJson(answer).choices[0]?.finishReason).toBe(rulesOf('responses').cutReason)
 })
+
+describe('a response that a request continues', () => {
+  const { stored } = rulesOf('responses')
+
+  it('is told by its id, as text', () => {
+    expect(stored?.continued({ previous_response_id: 'resp_1' })).toBe('resp_1')
+    expect(stored?.continued({ previous_response_id: '' })).toBe('')
+    expect(stored?.continued({ previous_response_id: null })).toBeUndefined()
+  })
+
+  it.each([5, true, {}, []])('is never %j', (id) => {
+    expect(() => stored?.continued({ previous_response_id: id })).toThrow(CwmError)
+  })
+
+  it('is kept unless the client says otherwise, or chose its id itself', () => {
+    expect(stored?.keeps({})).toBe(true)
+    expect(stored?.keeps({ store: true, request_id: null })).toBe(true)
+    expect(stored?.keeps({ store: false })).toBe(false)
+    expect(stored?.keeps({ request_id: 'mine' })).toBe(false)
+  })
+})

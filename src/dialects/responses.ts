@@ -1,21 +1,14 @@
 // POST /v1/responses: its input items, their identity, and what its answers hold.
 
 import { CwmError } from '../base/errors.ts'
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
 import { canonicalContent } from './chat.ts'
-import {
-  type ArgumentsBudget,
-  type CanonicalMessage,
-  countOf,
-  type DialectRules,
-  frame,
-  type Observation,
-  stableArguments,
-  stableJson,
-  stableJsonWithout,
-  textOf,
-} from './dialect.ts'
+import type { CanonicalMessage, DialectRules, ErrorShape, Observation, StoredAnswers } from './dialect.ts'
+import { openAiErrors, wireCode } from './errors.ts'
+import { countOf, isTruthy, leftWithServer, textOf } from './fields.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
+import { responsesAsChat } from './responses-as-chat.ts'
 
 /** Beside calls, what an engine that speaks MCP itself puts into its answers. */
 const ENGINE_ITEMS = ['mcp_list_tools', 'mcp_approval_request']
@@ -124,12 +117,62 @@ function answersIn(item: JsonValue): readonly string[] {
   return type.endsWith('_output') ? [textOf(item.call_id) ?? ''] : []
 }
 
+/**
+ * `previous_response_id` is looked up by cwm, so it is not refused here. A background response outlives its request: nobody could stop it
+ * with its session, and it would still put KV under a salt that a delete has vouched for.
+ */
+function checkServerState({ background, conversation, input }: JsonObject): void {
+  if (isTruthy(background)) {
+    throw new CwmError('NOT_SUPPORTED', '`background` is not supported: a response must end with its request', {
+      param: 'background',
+    })
+  }
+  if (isGiven(conversation)) throw leftWithServer('conversation', 'input')
+  const items = Array.isArray(input) ? (input as readonly JsonValue[]) : []
+  if (items.some((item) => isObject(item) && item.type === 'item_reference')) {
+    throw new CwmError(
+      'NOT_SUPPORTED',
+      'items by reference (`item_reference`) are not supported; send them whole (with the AI SDK: `providerOptions.openai.store: false`)',
+      { param: 'input' },
+    )
+  }
+}
+
+const stored: StoredAnswers = {
+  continued({ previous_response_id: id }) {
+    if (!isGiven(id)) return undefined
+    if (typeof id === 'string') return id
+    throw new CwmError('INVALID_FIELD', '`previous_response_id` must be text', { param: 'previous_response_id' })
+  },
+  // An id that the client chose could be another tenant's.
+  keeps: ({ store, request_id: id }) => store !== false && !isGiven(id),
+}
+
+const errors: ErrorShape = {
+  ...openAiErrors('input'),
+  event: (error) =>
+    `event: error\ndata: ${JSON.stringify({
+      type: 'error',
+      code: wireCode(error),
+      message: error.told,
+      param: null,
+    })}\n\n`,
+}
+
 export const responsesRules: DialectRules = {
   dialect: 'responses',
+  path: '/v1/responses',
+  plainPaths: {},
+  errors,
+  stored,
+  checkServerState,
   messagesField: 'input',
   shapingFields: ['instructions', 'tools', 'tool_choice', 'reasoning', 'chat_template_kwargs', 'text'],
   readMessages,
   systemField: 'instructions',
+  systemPartType: 'input_text',
+  // It has system messages too, and `instructions` are the client's own.
+  newSystem: 'message',
   outerSystem: (body) => {
     const instructions = body.instructions
     return typeof instructions === 'string' ? { role: 'system', content: instructions } : undefined
@@ -142,8 +185,12 @@ export const responsesRules: DialectRules = {
   answersIn,
   maxTokens: (body) => countOf(body.max_output_tokens),
   cutReason: 'max_output_tokens',
+  renderFields: {},
+  toChat: responsesAsChat,
+  usageOnRequest: false,
   observeJson,
   observeEvents,
   // Each event has a number of its own.
   deltas: undefined,
+  terminalLines: [Buffer.from('\nevent: response.completed'), Buffer.from('\nevent: response.incomplete')],
 }

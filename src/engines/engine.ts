@@ -3,8 +3,8 @@
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
-import { anthropicAsChat } from '../dialects/anthropic-as-chat.ts'
-import { responsesAsChat, type Wanted } from '../dialects/responses-as-chat.ts'
+import type { ChatPurpose } from '../dialects/dialect.ts'
+import { rulesOf } from '../dialects/index.ts'
 import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from './json.ts'
 
 /** Body fields that `/tokenize` takes beside the messages: docs/engine-behavior.md#tokenize. */
@@ -25,7 +25,6 @@ const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'
  */
 const HARMLESS = ['tool_choice', 'function_call', 'include_reasoning'] as const
 
-const RENDER_PATHS = { chat: '/v1/chat/completions', messages: '/v1/messages', responses: '/v1/responses' } as const
 /** How an engine says that an endpoint is switched off (403), or that there is none. */
 const NOT_THERE = [403, 404, 405, 501]
 /** How long an engine that has none is not asked again; it may be restarted with them. */
@@ -70,7 +69,7 @@ export class Engine {
    */
   async countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
     // First, because render endpoints refuse what is over the limit, and that is when the number matters.
-    const chat = asChat(prompt, 'ids')
+    const chat = rulesOf(prompt.dialect).toChat(prompt, 'ids')
     const counted = chat === undefined ? undefined : await this.#tokenize(chat, options)
     return (counted ?? (await this.#idsOf(prompt, options, 'count')))?.length
   }
@@ -102,18 +101,18 @@ export class Engine {
     return { cachedTokens: typeof cached === 'number' ? cached : undefined, promptTokens }
   }
 
-  async #idsOf(prompt: Prompt, options: CallOptions, wanted: Wanted): Promise<Uint32Array | undefined> {
+  async #idsOf(prompt: Prompt, options: CallOptions, purpose: ChatPurpose): Promise<Uint32Array | undefined> {
     const rendered = Date.now() >= this.#renderOffUntil ? await this.#render(prompt, options) : undefined
     if (rendered !== undefined) return rendered
-    const chat = asChat(prompt, wanted)
+    const chat = rulesOf(prompt.dialect).toChat(prompt, purpose)
     return chat === undefined ? undefined : await this.#tokenize(chat, options)
   }
 
   async #render(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const path = `${RENDER_PATHS[prompt.dialect]}/render`
-    const messages = prompt.dialect === 'responses' ? { input: prompt.messages } : { messages: prompt.messages }
-    const body: Record<string, JsonValue | undefined> = { ...prompt.shaping, model: prompt.model, ...messages }
-    if (prompt.dialect === 'messages') body.max_tokens = 1
+    const { path: dialectPath, messagesField, renderFields } = rulesOf(prompt.dialect)
+    if (messagesField === undefined || renderFields === undefined) return undefined
+    const path = `${dialectPath}/render`
+    const body = { ...prompt.shaping, model: prompt.model, [messagesField]: prompt.messages, ...renderFields }
     const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
     if (NOT_THERE.includes(answer.status)) {
       if (saysRenderIsOff(answer)) this.#renderOffUntil = Date.now() + RENDER_OFF_MS
@@ -159,11 +158,6 @@ export class Engine {
 function saysRenderIsOff({ status, body }: UpstreamAnswer): boolean {
   const words = isObject(body.error) && typeof body.error.message === 'string' ? body.error.message : undefined
   return status === 403 ? words?.includes('Scale-out') === true : words === undefined
-}
-
-function asChat(prompt: Prompt, wanted: Wanted): Prompt | undefined {
-  if (prompt.dialect === 'chat') return prompt
-  return prompt.dialect === 'messages' ? anthropicAsChat(prompt) : responsesAsChat(prompt, wanted)
 }
 
 /** What the template is called with, as chat completions put it together. */

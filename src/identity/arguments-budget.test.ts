@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
-import { ArgumentsBudget, stableArguments, stableJson } from '../dialects/dialect.ts'
+import { ArgumentsBudget, stableArguments, stableJson } from '../dialects/canonical-json.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { chainOf } from './chain.ts'
 

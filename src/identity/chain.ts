@@ -2,7 +2,8 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
-import { ArgumentsBudget, type CanonicalMessage } from '../dialects/dialect.ts'
+import { ArgumentsBudget } from '../dialects/canonical-json.ts'
+import type { CanonicalMessage } from '../dialects/dialect.ts'
 import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
 /** Within runs of several model messages, only so many of the first and of the last places are looked at. */

@@ -1,11 +1,11 @@
 // What a model may be told of a cut: a sentence at the end of the system prompt, wherever this dialect has it. The same cut gives the same
 // words in the same place, so that the prefix stays cached.
 
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
 export interface NoteRequest {
-  readonly rules: Pick<DialectRules, 'dialect' | 'systemField' | 'isSystem'>
+  readonly rules: Pick<DialectRules, 'systemField' | 'systemPartType' | 'newSystem' | 'isSystem'>
   /** The fields beside the messages that go out. */
   readonly body: JsonObject
   /** The messages that go out. */
@@ -24,17 +24,16 @@ export function noteCut({ rules, body, messages, tag }: NoteRequest): Note {
   const text =
     'Earlier turns of this conversation are not shown here. ' +
     `They are kept in a saved context window with the tag ${tag}.`
-  const { dialect, systemField: field } = rules
+  const { systemField: field } = rules
   const outer = field === undefined ? undefined : body[field]
   if (field !== undefined && isGiven(outer)) return { kind: 'field', field, value: append(outer, text, 'text') }
   const at = messages.findIndex((message) => rules.isSystem(message))
   const system = messages[at]
   if (isObject(system)) {
-    const content = append(system.content, text, dialect === 'responses' ? 'input_text' : 'text')
+    const content = append(system.content, text, rules.systemPartType)
     return { kind: 'message', at, message: { ...system, content } }
   }
-  // Anthropic's shape has no system messages; Responses' has both.
-  if (dialect === 'messages') return { kind: 'field', field: 'system', value: text }
+  if (field !== undefined && rules.newSystem === 'field') return { kind: 'field', field, value: text }
   return { kind: 'front', message: { role: 'system', content: text } }
 }
 
@@ -42,8 +41,4 @@ export function noteCut({ rules, body, messages, tag }: NoteRequest): Note {
 function append(content: JsonValue | undefined, text: string, type: string): JsonValue {
   if (Array.isArray(content)) return [...(content as readonly JsonValue[]), { type, text }]
   return typeof content === 'string' && content !== '' ? `${content}\n\n${text}` : text
-}
-
-function isGiven(value: JsonValue | undefined): value is JsonValue {
-  return value !== undefined && value !== null
 }

@@ -4,7 +4,8 @@
 
 import { createHash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
-import { ArgumentsBudget, type DialectRules, frame } from '../dialects/dialect.ts'
+import { ArgumentsBudget, frame } from '../dialects/canonical-json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
 import { KeptSizes, type Start } from './kept-sizes.ts'
 import { readMessage, type Unit, Units } from './units.ts'
 

@@ -1,6 +1,6 @@
 // What a turn would send: the window before it and its own messages, as values to be measured and as the bytes that go out.
 
-import type { JsonObject, JsonValue } from '../base/json.ts'
+import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { itemsOf, type RawObject } from '../dialects/raw-json.ts'
 import type { Note } from '../limits/note.ts'
@@ -113,8 +113,4 @@ export function listOf(items: readonly (Buffer | string)[]): Buffer {
   }
   joined.push(Buffer.from(']'))
   return Buffer.concat(joined)
-}
-
-function isGiven(value: JsonValue | undefined): value is JsonValue {
-  return value !== undefined && value !== null
 }

@@ -207,5 +207,5 @@ function refused(
   const room = roomFor(rules.maxTokens(json), limit)
   metrics.overflows.inc({ policy: 'reject' })
   const words = because === undefined ? {} : { because }
-  return contextExceeded({ dialect: rules.dialect, limit, promptTokens, room, window, ...words })
+  return contextExceeded({ rules, limit, promptTokens, room, window, ...words })
 }

@@ -2,7 +2,8 @@
 // Paths are made of names that the APIs define; a name that a client chose may be content, so it is told as `other`.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { BILLING_HEADER, stableArguments, stableJson } from '../dialects/dialect.ts'
+import { stableArguments, stableJson } from '../dialects/canonical-json.ts'
+import { BILLING_HEADER } from '../dialects/fields.ts'
 
 /** A place in one message or body. */
 export interface Place {

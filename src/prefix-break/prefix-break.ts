@@ -3,7 +3,8 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { BreakCause } from '../base/records.ts'
-import { type DialectRules, stableJson } from '../dialects/dialect.ts'
+import { stableJson } from '../dialects/canonical-json.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { RetainedPrompt } from '../store/store.ts'
 import { commonBytes, firstDifference, firstRewriting, type Place, weightOf } from './prefix-break-fields.ts'

@@ -3,7 +3,6 @@
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
-import type { Dialect } from '../base/records.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { AnswerControl, AnswerSink } from '../engines/upstream.ts'
 import { splitEvents } from '../sse/decode.ts'
@@ -181,7 +180,7 @@ export class Answer implements AnswerSink {
   #isCut(rest: readonly Buffer[]): boolean {
     const { rules } = this.#options
     if (this.#observed || rules === undefined || tellsItsEnd(this.#rawHeaders)) return false
-    return !isLast(Buffer.concat(rest), rules.dialect)
+    return !isLast(Buffer.concat(rest), rules)
   }
 
   #passEvents(whole: readonly Buffer[]): void {
@@ -189,7 +188,7 @@ export class Answer implements AnswerSink {
     for (const bytes of whole) {
       this.#inEvent = endOfLastEvent(bytes) !== bytes.length
       this.#see(bytes)
-      const ends = !this.#observed && rules !== undefined && isLast(bytes, rules.dialect)
+      const ends = !this.#observed && rules !== undefined && isLast(bytes, rules)
       if (ends) this.#observe()
       if (this.#hold === undefined) client.write(bytes)
       else for (const event of this.#held(bytes)) client.write(event)
@@ -269,19 +268,12 @@ export class Answer implements AnswerSink {
   }
 }
 
-const LAST_LINES: Readonly<Record<Dialect, readonly Buffer[]>> = {
-  chat: [Buffer.from('\ndata: [DONE]')],
-  completions: [Buffer.from('\ndata: [DONE]')],
-  messages: [Buffer.from('\nevent: message_stop')],
-  responses: [Buffer.from('\nevent: response.completed'), Buffer.from('\nevent: response.incomplete')],
-}
-
 /**
  * Whether these bytes end a stream: after them the client may close its connection, or send its next turn. Only a line of its own
  * counts: within JSON a line break is escaped, so no text of the model can pass for one.
  */
-function isLast(bytes: Buffer, dialect: Dialect): boolean {
-  return LAST_LINES[dialect].some(
+function isLast(bytes: Buffer, { terminalLines }: DialectRules): boolean {
+  return terminalLines.some(
     (line) => bytes.includes(line) || bytes.subarray(0, line.length - 1).equals(line.subarray(1)),
   )
 }

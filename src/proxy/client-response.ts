@@ -3,20 +3,22 @@
 import type { ServerResponse } from 'node:http'
 import { endAfterRequest } from '../base/end-after-request.ts'
 import type { CwmError } from '../base/errors.ts'
-import type { Dialect } from '../base/records.ts'
-import { errorBody, errorEvent } from '../dialects/errors.ts'
+import type { ErrorShape } from '../dialects/dialect.ts'
+import { openAiErrors } from '../dialects/errors.ts'
 import type { AnswerControl } from '../engines/upstream.ts'
 import { hasBody } from './body.ts'
 
 /** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
 const LAST_WORDS_MS = 2_000
+/** On paths of no dialect. */
+const DEFAULT_ERRORS = openAiErrors('messages')
 
 export class ClientResponse {
   readonly #response: ServerResponse
   readonly #requestId: string
   readonly #forPage: readonly string[]
-  /** In which errors are answered. */
-  dialect: Dialect = 'chat'
+  /** How errors are worded. */
+  errors: ErrorShape = DEFAULT_ERRORS
   #control: AnswerControl | undefined
   #paused = false
   /** Status 200 of an event stream went out before the upstream's answer was known. */
@@ -123,7 +125,7 @@ export class ClientResponse {
       this.#response.destroy()
       return
     }
-    const body = Buffer.from(errorBody(this.dialect, error, this.#requestId))
+    const body = Buffer.from(this.errors.body(error, this.#requestId))
     const headers = ['content-type', 'application/json', 'content-length', String(body.length)]
     headers.push(...Object.entries(error.answerHeaders).flat())
     const { req } = this.#response
@@ -148,7 +150,7 @@ export class ClientResponse {
     // Behind another answer on its connection it has no socket yet, and no client who could be reading it.
     if (response.socket === null) response.once('socket', limit)
     else limit()
-    response.write((inEvent ? '\n\n' : '') + errorEvent(this.dialect, error), () => response.destroy())
+    response.write((inEvent ? '\n\n' : '') + this.errors.event(error), () => response.destroy())
   }
 
   /** Breaks the connection in mid-answer. */

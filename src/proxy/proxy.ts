@@ -8,9 +8,10 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { Dialect } from '../base/records.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
-import { rulesOf } from '../dialects/index.ts'
+import type { DialectRules } from '../dialects/dialect.ts'
+import { isTruthy } from '../dialects/fields.ts'
+import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
 import type { OutgoingOptions } from '../engines/headers.ts'
 import { checkControl, checkPage, contextHeader, readControlHeaders } from '../identity/control-headers.ts'
@@ -19,7 +20,7 @@ import { overflowOf } from '../near-limit/overflow.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { Choices } from '../tenants/choices.ts'
 import { setEngineSession } from '../turn/engine-session.ts'
-import { checkFields, isTruthy, previousResponseOf } from '../turn/guard.ts'
+import { checkFields } from '../turn/guard.ts'
 import { prepareTurn, type TurnParts } from '../turn/turn.ts'
 import { type MemoryParts, TurnMemory } from '../turn/turn-memory.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
@@ -90,7 +91,8 @@ export class ProxyHandler {
     try {
       const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       note.route = route.kind === 'stored' ? route.label : route.path
-      client.dialect = dialectOf(route)
+      const rules = rulesOfRoute(route)
+      if (rules !== undefined) client.errors = rules.errors
       // Browsers send it before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
         this.#preflights.enter(request, note.onClose)
@@ -214,8 +216,8 @@ export class ProxyHandler {
     requireModel(caller.policy, json.model)
     this.#parts.json.checkMessages(json)
     const raw = new RawObject(bytes)
-    checkFields(raw, json, rules.dialect, caller.policy.allowedFields)
-    const previousResponse = previousResponseOf(json, rules.dialect)
+    checkFields(raw, json, rules, caller.policy.allowedFields)
+    const previousResponse = rules.stored?.continued(json)
     checkControl(control, rules, previousResponse !== undefined)
     const reservation = control.freeze === undefined ? undefined : await windows.reserve(caller.tenant, control.freeze)
     try {
@@ -333,8 +335,7 @@ function clientGone(): CwmError {
   return new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
 }
 
-/** Errors on paths of no dialect are worded in OpenAI's way. */
-function dialectOf(route: Route): Dialect {
-  if (route.kind === 'salted') return route.dialect
-  return route.path.startsWith('/v1/messages') ? 'messages' : 'chat'
+/** Undefined on paths of no dialect. */
+function rulesOfRoute(route: Route): DialectRules | undefined {
+  return route.kind === 'salted' ? rulesOf(route.dialect) : rulesAt(route.path)
 }

@@ -4,6 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import { isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
 import { nearestPath } from '../base/nearest-path.ts'
 import type { Dialect } from '../base/records.ts'
+import { dialects } from '../dialects/index.ts'
 
 export interface RouteLists {
   /** Paths whose JSON body gets the salt, with the dialect that it is in. POST only. */
@@ -12,17 +13,15 @@ export interface RouteLists {
   readonly plain: Readonly<Record<string, readonly string[]>>
 }
 
-/** vLLM's paths. What is not listed answers 404 here, administration first of all: docs/engine-behavior.md#administration-routes. */
+/**
+ * vLLM's paths, a dialect's own as its rules name them. What is not listed answers 404 here, administration first of all:
+ * docs/engine-behavior.md#administration-routes.
+ */
 export const defaultRoutes: RouteLists = {
-  salted: {
-    '/v1/chat/completions': 'chat',
-    '/v1/completions': 'completions',
-    '/v1/responses': 'responses',
-    '/v1/messages': 'messages',
-  },
+  salted: Object.fromEntries(dialects.map(({ path, dialect }) => [path, dialect])),
   plain: {
     '/v1/models': ['GET'],
-    '/v1/messages/count_tokens': ['POST'],
+    ...Object.assign({}, ...dialects.map(({ plainPaths }) => plainPaths)),
     '/tokenize': ['POST'],
     '/detokenize': ['POST'],
     '/health': ['GET'],
@@ -52,7 +51,7 @@ export interface PlainRoute extends RouteBase {
   readonly kind: 'plain'
 }
 
-/** A response that the engine keeps, by its id: passed on to whom it belongs. */
+/** An answer that the engine keeps, by its id: passed on to whom it belongs. */
 export interface StoredRoute extends RouteBase {
   readonly kind: 'stored'
   readonly responseId: string
@@ -62,7 +61,8 @@ export interface StoredRoute extends RouteBase {
 
 export type Route = SaltedRoute | PlainRoute | StoredRoute
 
-const STORED = /^(\/v1\/responses)\/([A-Za-z0-9_-]{1,128})(\/cancel)?$/
+const storingPaths = dialects.filter(({ stored }) => stored !== undefined).map(({ path }) => path)
+const STORED = new RegExp(`^(${storingPaths.join('|')})/([A-Za-z0-9_-]{1,128})(/cancel)?$`)
 
 /** cwm's own paths, which clients often request without `/cwm/`. Only suggested in errors, never forwarded. */
 const OWN_PATHS = ['/cwm/mcp', '/cwm/metrics', '/cwm/openapi.json', '/cwm/livez', '/cwm/readyz', '/cwm/v1/health']

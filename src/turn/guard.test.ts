@@ -4,8 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
+import { isTruthy } from '../dialects/fields.ts'
+import { rulesOf } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
-import { checkFields, isTruthy, previousResponseOf, steeringFields } from './guard.ts'
+import { checkFields, steeringFields } from './guard.ts'
 
 function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   return refusedText(JSON.stringify(body), dialect, allowed)
@@ -13,7 +15,7 @@ function refused(body: JsonObject, dialect: Dialect = 'chat', allowed: readonly 
 
 function refusedText(text: string, dialect: Dialect = 'chat', allowed: readonly string[] = []): string {
   try {
-    checkFields(new RawObject(Buffer.from(text)), JSON.parse(text) as JsonObject, dialect, new Set(allowed))
+    checkFields(new RawObject(Buffer.from(text)), JSON.parse(text) as JsonObject, rulesOf(dialect), new Set(allowed))
     return ''
   } catch (thrown) {
     return thrown instanceof CwmError ? `${thrown.code} ${thrown.param}` : 'another error'
@@ -93,18 +95,5 @@ describe('checkFields', () => {
   it.each([false, null, 0, 'false', 'no', 2, {}])('leaves background: %j to the engine', (background) => {
     expect(refused({ background }, 'responses')).toBe('')
     expect(isTruthy(background)).toBe(false)
-  })
-})
-
-describe('previousResponseOf', () => {
-  it('is text of a responses request, and nothing in any other', () => {
-    expect(previousResponseOf({ previous_response_id: 'resp_1' }, 'responses')).toBe('resp_1')
-    expect(previousResponseOf({ previous_response_id: '' }, 'responses')).toBe('')
-    expect(previousResponseOf({ previous_response_id: null }, 'responses')).toBeUndefined()
-    expect(previousResponseOf({ previous_response_id: 'resp_1' }, 'chat')).toBeUndefined()
-  })
-
-  it.each([5, true, {}, []])('refuses %j', (id) => {
-    expect(() => previousResponseOf({ previous_response_id: id }, 'responses')).toThrow(CwmError)
   })
 })

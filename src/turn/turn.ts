@@ -7,6 +7,7 @@ import { nextRoundAfter } from '../base/next-round.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
+import { isTruthy } from '../dialects/fields.ts'
 import { RawObject, setMembers } from '../dialects/raw-json.ts'
 import type { EngineModels } from '../engines/models.ts'
 import type { Chain } from '../identity/chain.ts'
@@ -30,7 +31,6 @@ import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
 import type { Windows } from '../windows/windows.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
-import { isTruthy } from './guard.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, KeepParts {
@@ -88,7 +88,7 @@ export interface Turn {
   readonly model: string
   /** cwm asked for the usage event; the client did not. */
   readonly ownUsage: boolean
-  /** The engine may keep the response, under an id of its own. One that the client chose could be another tenant's. */
+  /** The engine may keep the answer, under an id of its own. */
   readonly keepsResponse: boolean
   /** Tokens that the client wants of the answer at most; undefined when it set no bound. */
   readonly maxTokens: number | undefined
@@ -227,7 +227,7 @@ async function buildTurn(
     engineSession,
     model,
     ownUsage,
-    keepsResponse: json.store !== false && (json.request_id === undefined || json.request_id === null),
+    keepsResponse: rules.stored?.keeps(json) === true,
     maxTokens: rules.maxTokens(json),
     // Of several prompts at once the usage is told in one sum, which says nothing of any of them.
     engineLimit:
@@ -322,8 +322,7 @@ function askForUsage(
   raw: RawObject,
   changes: Map<string, Buffer | string>,
 ): boolean {
-  if (rules.dialect !== 'chat' && rules.dialect !== 'completions') return false
-  if (!isTruthy(json.stream)) return false
+  if (!rules.usageOnRequest || !isTruthy(json.stream)) return false
   const options = json.stream_options
   if (options === undefined || options === null) changes.set('stream_options', '{"include_usage":true}')
   else if (isObject(options) && !isTruthy(options.include_usage)) {
