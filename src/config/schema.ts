@@ -203,7 +203,7 @@ const shape = {
   max_observed_bytes_in_all: bytes
     .optional()
     .describe(
-      'Bytes of all answers that are kept for reading at one moment; further ones pass unread, as longer ones do',
+      'Bytes of all answers that are held or kept for reading at one moment; further ones pass unread, as longer ones do',
     ),
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')

@@ -11,7 +11,7 @@ import { UsageHold } from '../sse/usage-hold.ts'
 import type { ClientResponse } from './client-response.ts'
 import { SeenEvents } from './seen-events.ts'
 
-/** Bytes of all answers that are being kept for observation at one moment. */
+/** Bytes of all answers that are being kept for observation at one moment, streams and JSON answers alike. */
 export class ObservationBudget {
   readonly #maxBytes: number
   #used = 0
@@ -45,7 +45,7 @@ export interface AnswerHooks {
 }
 
 export interface AnswerLimits {
-  /** A JSON answer up to this size is held until it is whole; a larger one is passed on unread. */
+  /** A JSON answer up to this size is held until it is whole; a larger one is passed on unread, and one that finds no room in the budget. */
   readonly maxHeldBytes: number
   /** A stream is read afterwards if it is no longer than this. */
   readonly maxObservedBytes: number
@@ -171,7 +171,7 @@ export class Answer implements AnswerSink {
   #passDelta(bytes: Buffer): boolean {
     const isAlone = this.#framer.heldBytes === 0 && !this.#inEvent && this.#hold?.holds !== true
     if (!isAlone || this.#unread || this.#observed || !this.#events.addDelta(bytes)) return false
-    if (!this.#count(bytes.length)) this.#leaveUnread()
+    if (!this.#count(bytes.length, this.#options.limits.maxObservedBytes)) this.#leaveUnread()
     this.#options.client.write(bytes)
     return true
   }
@@ -211,26 +211,24 @@ export class Answer implements AnswerSink {
   #holdJson(bytes: Buffer): void {
     const { client, limits } = this.#options
     this.#json.push(bytes)
-    this.#seenBytes += bytes.length
-    if (this.#seenBytes <= limits.maxHeldBytes) return
+    if (this.#count(bytes.length, limits.maxHeldBytes)) return
     this.#mode = 'pass'
     this.#unread = true
     this.#observe()
     client.head(this.#status, this.#statusText, this.#headers)
     for (const seen of this.#json) client.write(seen)
-    this.#json = []
+    this.#forget()
   }
 
   #see(bytes: Buffer): void {
     if (this.#unread || this.#observed) return
-    if (this.#count(bytes.length)) this.#events.add(bytes)
+    if (this.#count(bytes.length, this.#options.limits.maxObservedBytes)) this.#events.add(bytes)
     else this.#leaveUnread()
   }
 
-  /** Whether so many more bytes may be kept. */
-  #count(bytes: number): boolean {
-    const { limits, budget } = this.#options
-    if (this.#seenBytes + bytes > limits.maxObservedBytes || !budget.take(bytes)) return false
+  /** Whether so many more bytes may be kept, of this answer and of all. */
+  #count(bytes: number, mostBytes: number): boolean {
+    if (this.#seenBytes + bytes > mostBytes || !this.#options.budget.take(bytes)) return false
     this.#seenBytes += bytes
     return true
   }
@@ -254,14 +252,18 @@ export class Answer implements AnswerSink {
     return isObject(value) ? rules.observeJson(value as JsonObject) : undefined
   }
 
+  /** It is wanted twice: to be read, and to be sent. */
   #wholeJson(): Buffer {
     const [first, ...others] = this.#json
-    return first !== undefined && others.length === 0 ? first : Buffer.concat(this.#json)
+    if (first !== undefined && others.length === 0) return first
+    const whole = Buffer.concat(this.#json)
+    this.#json = [whole]
+    return whole
   }
 
-  /** Gives back what was kept. JSON answers are bounded one by one and never counted in the budget. */
+  /** Gives back what was kept. */
   #forget(): void {
-    if (this.#mode === 'events') this.#options.budget.give(this.#seenBytes)
+    this.#options.budget.give(this.#seenBytes)
     this.#json = []
     this.#events.clear()
     this.#seenBytes = 0

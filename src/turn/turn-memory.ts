@@ -183,7 +183,7 @@ export class TurnMemory {
     const { session } = this.#turn
     if (this.#observation === undefined) {
       this.#refuseFreeze(
-        'the answer could not be read: it was too large (settings max_held_bytes and max_observed_bytes) or not what its type says',
+        'the answer could not be read: it was too large (settings max_held_bytes, max_observed_bytes and max_observed_bytes_in_all) or not what its type says',
       )
       return
     }
