@@ -48,6 +48,21 @@ module.exports = {
       from: { path: '^src/', pathNot: '\\.test\\.ts$' },
       to: { path: '\\.test\\.ts$|^test/' },
     },
+    {
+      name: 'kv-port',
+      comment:
+        'the KV port is all that others know of a KV layer; the doctor examines LMCache itself, and compose chooses the backend',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/(kv|doctor|compose)/', '\\.test\\.ts$'] },
+      to: { path: '^src/kv/[^/]+/' },
+    },
+    {
+      name: 'kv-port-knows-no-backend',
+      comment: 'a backend depends on the port, never the other way',
+      severity: 'error',
+      from: { path: '^src/kv/[^/]+\\.ts$', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/kv/[^/]+/' },
+    },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-orphans',

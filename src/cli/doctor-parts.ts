@@ -1,13 +1,12 @@
 // What the doctor looks through: engine, LMCache, Redis, store, as the settings name them.
 
 import { CwmError } from '../base/errors.ts'
-import { silentLogger } from '../base/logger.ts'
 import type { Settings } from '../config/schema.ts'
 import type { DoctorParts, PlainAnswer } from '../doctor/facts.ts'
+import { lmcacheOpener } from '../doctor/open-lmcache.ts'
 import { Engine } from '../engines/engine.ts'
 import type { Sender } from '../engines/json.ts'
 import { EngineModels } from '../engines/models.ts'
-import { LmcacheLink } from '../kv/lmcache/link.ts'
 import { readRedisMemory } from '../store/redis/redis-memory.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
 import { findSecret, findStore } from './doctor-own.ts'
@@ -24,17 +23,15 @@ export function doctorParts(
   upstream: Sender,
 ): DoctorParts {
   const apiKey = settings.upstream_api_key
-  const lmcache = new LmcacheLink({
+  const lmcache = {
     coordinatorUrl: settings.coordinator,
     lmcacheUrl: settings.lmcache,
     timeoutMs: settings.lmcache_timeout_ms,
-    now: Date.now,
-    log: silentLogger,
-  })
+  }
   return {
     engine: new Engine(upstream, WARM_DEADLINE_MS),
     models: new EngineModels(upstream, Date.now, settings.limits),
-    openLmcache: () => lmcache.open(),
+    openLmcache: lmcacheOpener(lmcache, Date.now),
     ask: (method, path, signal) => askPlain(settings.upstream, method, path, apiKey, signal),
     redisMemory: (address) => readRedisMemory(address, REDIS_TIMEOUT_MS),
     findStore: () => findStore(settings),

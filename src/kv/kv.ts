@@ -7,8 +7,6 @@ import type { Durability, KvHandle, TierCounts } from '../base/records.ts'
 export interface KvCapabilities {
   /** Holds sequences against its own eviction: `hold`, `isHeld`, `release`. */
   readonly pin: boolean
-  /** Deletes on demand, and counts what is left. */
-  readonly erase: boolean
   /** Keeps only salts that were given space: see `ensureSpace`. */
   readonly quota: boolean
 }

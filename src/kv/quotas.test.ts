@@ -10,7 +10,7 @@ interface Setup {
   readonly ensureSpace?: () => Promise<string[]>
 }
 
-const expects = { pin: true, erase: true, quota: true }
+const expects = { pin: true, quota: true }
 
 async function quotasOf({ demandsQuotas = true, ensureSpace = async () => [] }: Setup = {}) {
   const told: string[] = []

@@ -15,7 +15,7 @@ export class LmcacheBackend implements KvBackend {
   constructor(link: LmcacheLink, now: Now) {
     this.#link = link
     this.#now = now
-    this.expects = { pin: link.expectsPins, erase: true, quota: true }
+    this.expects = { pin: link.expectsPins, quota: true }
   }
 
   async open(): Promise<KvLink | undefined> {

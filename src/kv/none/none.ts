@@ -3,7 +3,7 @@
 import type { KvBackend, KvHealth } from '../kv.ts'
 
 export const noKv: KvBackend = {
-  expects: { pin: false, erase: false, quota: false },
+  expects: { pin: false, quota: false },
   holds: 'before-warm',
   open: () => Promise.resolve(undefined),
   invalidate: () => {},

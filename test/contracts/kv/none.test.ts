@@ -1,0 +1,20 @@
+// cwm without a KV layer.
+
+import { expect, it } from 'vitest'
+import { noKv } from '../../../src/kv/none/none.ts'
+import { openOrAway } from '../../../src/kv/open.ts'
+
+it('has no link and promises nothing', async () => {
+  const warnings: string[] = []
+
+  expect(noKv.expects).toEqual({ pin: false, quota: false })
+  expect(await noKv.open()).toBeUndefined()
+  expect(await openOrAway(noKv, warnings)).toBeUndefined()
+  expect(warnings).toEqual([])
+})
+
+it('is neither well nor ill', async () => {
+  noKv.invalidate()
+
+  expect(await noKv.health()).toEqual({ ok: null, pins: false, warnings: [], servers: [] })
+})
