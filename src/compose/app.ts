@@ -17,13 +17,8 @@ import { policiesOf } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
 import { Engine } from '../engines/engine.ts'
-import { incomingHeaders, outgoingHeaders } from '../engines/headers.ts'
 import { EngineModels } from '../engines/models.ts'
 import { TokenScales } from '../engines/token-scale.ts'
-import { behindWindowMark, chainOf } from '../identity/chain.ts'
-import { conversationIdOf } from '../identity/known-clients.ts'
-import { scopeOf } from '../identity/scope.ts'
-import { userOf } from '../identity/user.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { BUCKET_MS, Timeline } from '../journal/timeline.ts'
@@ -259,18 +254,10 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         log,
         now,
         upstream,
-        outgoingHeaders,
-        incomingHeaders,
         saltOf,
         engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
         quotas,
         kvEpoch,
-        userOf,
-        chainOf: (scope, messages, rules) =>
-          chainOf(scope, messages, (message, budget) => rules.canonical(message, budget)),
-        behindWindowMark,
-        conversationOf: (request, body) => conversationIdOf(request.headers, body),
-        scopeOf: (tenant, rules, request, body) => scopeOf(tenant, rules.dialect, request.headers, body),
       },
       {
         routes: {

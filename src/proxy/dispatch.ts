@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
-import type { IncomingOptions } from '../engines/headers.ts'
+import { type IncomingOptions, incomingHeaders } from '../engines/headers.ts'
 import type { AnswerSink, Upstream } from '../engines/upstream.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
@@ -18,7 +18,6 @@ import type { Route } from './routes.ts'
 
 export interface DispatchParts {
   readonly upstream: Pick<Upstream, 'send' | 'origin'>
-  readonly incomingHeaders: (raw: readonly Buffer[], options: IncomingOptions) => string[]
   readonly inputLimits: InputLimits
   /** Undefined: none are sent. */
   readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
@@ -69,7 +68,7 @@ export class Dispatcher {
     note: Note,
     turn: Dispatch,
   ): void {
-    const { upstream, metrics, now, incomingHeaders } = this.#parts
+    const { upstream, metrics, now } = this.#parts
     const dispatched = now()
     const { host } = request.headers
     const incoming: IncomingOptions = {

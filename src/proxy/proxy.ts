@@ -13,7 +13,7 @@ import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
-import type { OutgoingOptions } from '../engines/headers.ts'
+import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import { checkControl, checkPage, contextHeader, readControlHeaders } from '../identity/control-headers.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import { overflowOf } from '../near-limit/overflow.ts'
@@ -50,7 +50,6 @@ export interface ProxyOptions extends BodyLimits, DispatchOptions {
 }
 
 export interface ProxyParts extends TurnParts, MemoryParts, OwnModelsParts, DispatchParts {
-  readonly outgoingHeaders: (raw: readonly string[], options: OutgoingOptions) => string[]
   readonly windows: Windows
   readonly retained: RetainedTurns
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
@@ -308,7 +307,7 @@ export class ProxyHandler {
     kind: Pick<OutgoingOptions, 'identity' | 'ownLength'>,
   ): string[] {
     const { preserveHost, upstreamApiKey } = this.#options
-    return this.#parts.outgoingHeaders(request.rawHeaders, {
+    return outgoingHeaders(request.rawHeaders, {
       preserveHost,
       // A preflight is nobody's: it takes no key along.
       apiKey: caller === undefined ? null : upstreamApiKey,

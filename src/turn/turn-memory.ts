@@ -8,7 +8,7 @@ import type { Metrics } from '../base/metrics.ts'
 import type { SessionRecord, Truncation, Usage, WindowRecord } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
-import type { ReplyBoundary } from '../identity/chain.ts'
+import { behindWindowMark, type ReplyBoundary } from '../identity/chain.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import { upperTokens } from '../limits/size.ts'
 import { isTruncated } from '../limits/truncation.ts'
@@ -35,7 +35,6 @@ export interface MemoryParts {
   readonly calls: Pick<RecentCalls, 'note'>
   readonly timeline: Pick<Timeline, 'used'>
   readonly events: EventSink
-  readonly behindWindowMark: (boundary: string) => string
   readonly log: Logger
   readonly metrics: Metrics
   readonly now: () => number
@@ -230,7 +229,7 @@ export class TurnMemory {
     const own = chain?.boundary(reply)
     if (own === undefined) return []
     const whole = wholeChain?.boundary(reply)
-    return whole === undefined ? [own] : [own, { ...own, digest: this.#parts.behindWindowMark(own.digest) }, whole]
+    return whole === undefined ? [own] : [own, { ...own, digest: behindWindowMark(own.digest) }, whole]
   }
 
   /** As it is kept for REST; undefined for completions, which have no messages. */

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { HeldBody } from '../admission/body-budget.ts'
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isObject, type JsonObject } from '../base/json.ts'
 import { nextRoundAfter } from '../base/next-round.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -10,9 +10,12 @@ import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { RawObject, setMembers } from '../dialects/raw-json.ts'
 import type { EngineModels } from '../engines/models.ts'
-import type { Chain } from '../identity/chain.ts'
+import { type Chain, chainOf } from '../identity/chain.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import { isUnsaid } from '../identity/identity-fields.ts'
+import { conversationIdOf } from '../identity/known-clients.ts'
+import { scopeOf } from '../identity/scope.ts'
+import { userOf } from '../identity/user.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
 import { type KeepParts, keepWhole } from '../near-limit/keep-whole.ts'
 import {
@@ -42,14 +45,6 @@ export interface TurnParts extends FindParts, OverflowParts, KeepParts {
   readonly quotas: Pick<SaltQuotas, 'ensure'>
   /** The epoch under which KV is made today. */
   readonly kvEpoch: number
-  /** Whom of the tenant's users the request names. */
-  readonly userOf: (headers: IncomingMessage['headers'], body: JsonObject) => string | undefined
-  /** The chain over a body's history, within the scope of who sent it. */
-  readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
-  readonly behindWindowMark: (boundary: string) => string
-  /** A known client's own conversation id; undefined if none is sent, or if many conversations may share it. */
-  readonly conversationOf: (request: IncomingMessage, body: JsonObject) => string | undefined
-  readonly scopeOf: (tenant: string, rules: DialectRules, request: IncomingMessage, body: JsonObject) => string
 }
 
 export interface TurnRequest {
@@ -122,18 +117,18 @@ export interface Turn {
  */
 export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
   const { caller, control, rules, json, previousResponse } = turn
+  const { headers } = turn.request
   const { tenant, policy } = caller
   const checked = nextRoundAfter(turn.raw.bytes)
   if (checked !== undefined) await checked
-  const scope = parts.scopeOf(tenant, rules, turn.request, json)
-  const hashed =
-    previousResponse === undefined ? once(() => chainOfRequest(parts, scope, rules, json)) : () => undefined
+  const scope = scopeOf(tenant, rules.dialect, headers, json)
+  const hashed = previousResponse === undefined ? once(() => chainOfRequest(scope, rules, json)) : () => undefined
   const { isolation, maxSessions } = policy
-  const user = parts.userOf(turn.request.headers, json)
+  const user = userOf(headers, json)
   const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
   const found =
     previousResponse === undefined
-      ? await findSession(parts, opener, control, hashed, () => parts.conversationOf(turn.request, json))
+      ? await findSession(parts, opener, control, hashed, () => conversationIdOf(headers, json))
       : await sessionOfResponse(parts, tenant, control, previousResponse)
   parts.sessions.hold(found.session)
   try {
@@ -185,7 +180,7 @@ async function buildTurn(
     const note = fitted.cut?.note
     if (note?.kind === 'field') changes.set(note.field, JSON.stringify(note.value))
     if (base !== undefined && outgoing.before > 0) {
-      wholeChain = parts.chainOf(scope, [...outerSystemOf(base.prompt.shaping, rules), ...outgoing.messages], rules)
+      wholeChain = chainOf(scope, [...outerSystemOf(base.prompt.shaping, rules), ...outgoing.messages], rules.canonical)
     }
     for (const [field, value] of Object.entries(outgoing.added)) changes.set(field, JSON.stringify(value))
   }
@@ -310,9 +305,9 @@ function fitRequest(
 }
 
 /** Completions have no messages, so nothing but a name can tell their session. */
-function chainOfRequest(parts: TurnParts, scope: string, rules: DialectRules, json: JsonObject): Chain | undefined {
+function chainOfRequest(scope: string, rules: DialectRules, json: JsonObject): Chain | undefined {
   if (rules.messagesField === undefined) return undefined
-  return parts.chainOf(scope, [...outerSystemOf(json, rules), ...rules.readMessages(json)], rules)
+  return chainOf(scope, [...outerSystemOf(json, rules), ...rules.readMessages(json)], rules.canonical)
 }
 
 /** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay as they are. */

@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { CallOptions } from '../engines/engine.ts'
-import type { Chain } from '../identity/chain.ts'
+import { chainOf } from '../identity/chain.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
@@ -15,8 +15,6 @@ import type { Windows } from '../windows/windows.ts'
 export interface WindowBeforeParts {
   readonly sessions: Pick<SessionTracker, 'byPrefix'>
   readonly windows: Pick<Windows, 'requireFrozen' | 'baseOf'>
-  /** The chain over a body's history, within the scope of who sent it. */
-  readonly chainOf: (scope: string, messages: readonly JsonValue[], rules: DialectRules) => Chain
 }
 
 interface Asked {
@@ -70,7 +68,7 @@ export async function windowBefore(
 
 /** Whether this history was delivered to the session behind this window. */
 async function isDelivered(
-  { sessions, chainOf }: WindowBeforeParts,
+  { sessions }: WindowBeforeParts,
   session: LiveSession,
   { prompt }: BaseWindow,
   own: readonly JsonValue[],
@@ -78,7 +76,7 @@ async function isDelivered(
   scope: string,
 ): Promise<boolean> {
   const window = [...outerSystemOf(prompt.shaping, rules), ...prompt.messages]
-  const { candidates } = chainOf(scope, [...window, ...own], rules)
+  const { candidates } = chainOf(scope, [...window, ...own], rules.canonical)
   const behind = candidates.filter(({ messages }) => messages > window.length)
   const match = await sessions.byPrefix(session.record.tenant, { candidates: behind })
   return match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session)
