@@ -9,10 +9,22 @@ import type { SessionRecord } from '../base/records.ts'
 import { type Overflow, overflowPolicies } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
-/** Answer headers that browsers may read. */
-export const exposedHeaders =
-  'x-cwm-session, x-cwm-request-id, x-cwm-context, x-cwm-window, x-cwm-restored, x-cwm-freeze, x-cwm-degraded, ' +
-  'x-cwm-truncated, x-cwm-rollover'
+/** What cwm adds to an answer: see docs/headers.md. */
+export const answerHeaders = [
+  'x-cwm-session',
+  'x-cwm-request-id',
+  'x-cwm-context',
+  'x-cwm-window',
+  'x-cwm-restored',
+  'x-cwm-freeze',
+  'x-cwm-degraded',
+  'x-cwm-truncated',
+  'x-cwm-rollover',
+] as const
+export type AnswerHeader = (typeof answerHeaders)[number]
+
+/** Answer headers that browsers may read: a list as HTTP writes it. */
+export const exposedHeaders = answerHeaders.join(', ')
 
 /** What the client asks of cwm on this request. */
 export interface ControlHeaders {

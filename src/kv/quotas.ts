@@ -1,4 +1,4 @@
-// Gives each salt its space before its first dispatch, where the backend evicts per salt and wipes what has none (LMCache's IsolatedLRU).
+// Gives each salt its space before its first dispatch, where the backend evicts per salt and wipes what has none (docs/engine-behavior.md#quotas).
 // Where it does not, this costs a request nothing.
 
 import { LRUCache } from 'lru-cache'

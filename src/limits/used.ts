@@ -1,4 +1,5 @@
-// How much of the context a turn takes: its prompt and one answer. The engine's usage counts all choices of a turn in one sum.
+// How much of the context a turn takes: its prompt and one answer. The engine's usage counts all choices of a turn in one sum
+// (docs/engine-behavior.md#usage-of-several).
 
 import type { Usage } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'

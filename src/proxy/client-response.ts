@@ -6,6 +6,7 @@ import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape } from '../dialects/dialect.ts'
 import { openAiErrors } from '../dialects/errors.ts'
 import type { AnswerControl } from '../engines/upstream.ts'
+import type { AnswerHeader } from '../identity/control-headers.ts'
 import { hasBody } from './body.ts'
 
 /** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
@@ -51,7 +52,7 @@ export class ClientResponse {
   }
 
   /** Adds one of our own headers to the answer, if it has not begun. */
-  set(name: string, value: string | undefined): void {
+  set(name: AnswerHeader, value: string | undefined): void {
     if (value === undefined) return
     const at = this.#own.indexOf(name)
     if (at === -1) this.#own.push(name, value)
@@ -59,7 +60,7 @@ export class ClientResponse {
   }
 
   /** Adds a header that tells what will be done with the turn: an answer of another status is no turn. */
-  promise(name: string, value: string): void {
+  promise(name: AnswerHeader, value: string): void {
     this.#promises.push(name, value)
   }
 

@@ -95,7 +95,7 @@ function wholeAnswer(
 ): unknown {
   const withIds = booleanField(body, 'return_token_ids')
   const choices = turns.flatMap((turn) => turn.generations.map((generation) => ({ turn, generation })))
-  // Several prompts share one usage; the details are the last one's (vLLM: completion/serving.py).
+  // docs/engine-behavior.md#usage-of-several
   const all: Turn = {
     ids: turns.flatMap((turn) => turn.ids),
     space: { salt: '', adapter: '' },

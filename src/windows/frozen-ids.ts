@@ -1,4 +1,5 @@
-// The exact ids that every next prompt of a conversation begins with, whatever the template strips from its last messages.
+// The exact ids that every next prompt of a conversation begins with, whatever the template strips from its last messages
+// (docs/engine-behavior.md#next-turn-prefix).
 
 import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
