@@ -7,7 +7,7 @@ import { openRedisStore, type RedisOptions } from '../src/store/redis/redis.ts'
 import type { Store } from '../src/store/store.ts'
 import { aSession, aWindow, someContent } from './contracts/store/sample-records.ts'
 import { until, within } from './support/deadline.ts'
-import { RedisServer, skipsRedis } from './support/redis-server.ts'
+import { KEEPS_EVERY_WRITE, RedisServer, skipsRedis } from './support/redis-server.ts'
 
 const unavailable = { code: 'STORE_UNAVAILABLE' }
 
@@ -59,7 +59,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
   })
 
   it('answers STORE_UNAVAILABLE while Redis is gone, and has everything when it is back', async () => {
-    server = await RedisServer.start()
+    server = await RedisServer.start(...KEEPS_EVERY_WRITE)
     const store = await open()
     await store.reserveWindow(aWindow(), someContent())
     await server.kill()
@@ -82,7 +82,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
   })
 
   it('hears of changes again after Redis was gone', async () => {
-    server = await RedisServer.start()
+    server = await RedisServer.start(...KEEPS_EVERY_WRITE)
     const [store, other] = [await open(), await open()]
     await store.getOrCreateSession(aSession())
     await server.kill()

@@ -2,8 +2,8 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/config/schema.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { rest } from '../support/rest.ts'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 import { blockOf } from './support/docs.ts'
 import { AgentHome } from './support/home.ts'
 import { agentProgram } from './support/install.ts'

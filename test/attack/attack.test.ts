@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 
 const main = fileURLToPath(new URL('../../scripts/attack/main.mjs', import.meta.url))
 const BUILD_MS = 240_000

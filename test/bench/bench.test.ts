@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 
 const main = fileURLToPath(new URL('../../scripts/bench/main.mjs', import.meta.url))
 const BUILD_MS = 60_000

@@ -1,10 +1,10 @@
 // `cwm chat` with its input from a pipe: turns, slash commands, a stopped answer, what is told of the context.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { CliProcess } from '../support/cli-process.ts'
 import { prose } from '../support/conversation.ts'
 import { frozenSession, rest } from '../support/rest.ts'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 import { type Stack, type StackOptions, startStack } from '../support/stack.ts'
 
 interface SessionsJson {

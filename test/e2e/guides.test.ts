@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { hasJq } from '../support/examples.ts'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

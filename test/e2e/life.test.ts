@@ -4,11 +4,12 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startSim } from '../../src/sim/index.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
 import { askChat, prose, user } from '../support/conversation.ts'
 import { until, within } from '../support/deadline.ts'
 import { chatAnswer, type FakeUpstream, type Received, sayJson, startFakeUpstream } from '../support/fake-upstream.ts'
-import { type BuiltCwm, buildCwm, type ServeOptions, type ServeProcess, startServe } from '../support/serve-process.ts'
+import { type ServeOptions, type ServeProcess, startServe } from '../support/serve-process.ts'
 
 const CHAT = '/v1/chat/completions'
 const body = { model: 'm', messages: [user('Are you there?')] }

@@ -3,8 +3,9 @@
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Sim, startSim } from '../../src/sim/index.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { ask } from '../support/client.ts'
-import { type BuiltCwm, buildCwm, type ServeOptions, type ServeProcess, startServe } from '../support/serve-process.ts'
+import { type ServeOptions, type ServeProcess, startServe } from '../support/serve-process.ts'
 
 let sim: Sim
 let built: BuiltCwm

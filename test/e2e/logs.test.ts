@@ -4,9 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Sim, startSim } from '../../src/sim/index.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { ask } from '../support/client.ts'
 import { askChat, prose, saltsIn, user } from '../support/conversation.ts'
-import { type BuiltCwm, buildCwm, type ServeProcess, startServe } from '../support/serve-process.ts'
+import { type ServeProcess, startServe } from '../support/serve-process.ts'
 
 let sim: Sim
 let built: BuiltCwm

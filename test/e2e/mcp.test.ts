@@ -3,10 +3,10 @@
 import { encode } from 'gpt-tokenizer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { toolNames } from '../../src/base/tool-names.ts'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { type Agent, overHttp, overStdio } from '../support/mcp.ts'
 import { frozenSession, rest } from '../support/rest.ts'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 import type { WindowJson } from '../support/windows.ts'
 

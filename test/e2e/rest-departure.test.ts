@@ -2,9 +2,10 @@
 
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { sendOn } from '../support/departing-client.ts'
 import { type FakeUpstream, startFakeUpstream } from '../support/fake-upstream.ts'
-import { type BuiltCwm, buildCwm, type ServeProcess, startServe } from '../support/serve-process.ts'
+import { type ServeProcess, startServe } from '../support/serve-process.ts'
 
 let built: BuiltCwm
 let upstream: FakeUpstream

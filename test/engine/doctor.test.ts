@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { CliProcess } from '../support/cli-process.ts'
-import { type BuiltCwm, buildCwm } from '../support/serve-process.ts'
 import { coordinatorUrl, engineUrl } from './support/stack.ts'
 
 interface DiagnosisJson {

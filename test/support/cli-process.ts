@@ -2,8 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import type { BuiltCwm } from './built-cwm.ts'
 import { until, within } from './deadline.ts'
-import type { BuiltCwm } from './serve-process.ts'
 
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
@@ -53,7 +53,7 @@ export class CliProcess {
     })
   }
 
-  async result(ms = 15_000): Promise<CliResult> {
+  async result(ms = 30_000): Promise<CliResult> {
     await within('the command ends', this.#exit, ms)
     return { out: this.out, err: this.err, ended: this.child.exitCode ?? this.child.signalCode }
   }

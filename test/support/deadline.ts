@@ -1,8 +1,9 @@
-// Waiting in tests: on a promise, or until something is so; always with a deadline that says what did not come.
+// Waiting in tests: on a promise, or until something is so; always with a deadline that says what did not come. It is long, since it
+// costs time only where a test fails, and processors that have more to do than one test are no failure.
 
 import { setTimeout as delay } from 'node:timers/promises'
 
-const DEFAULT_MS = 5_000
+const DEFAULT_MS = 20_000
 
 /** The promise's value; rejects, naming what was waited for, when it does not settle in time. */
 export async function within<T>(label: string, promise: Promise<T>, ms = DEFAULT_MS): Promise<T> {

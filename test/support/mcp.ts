@@ -7,7 +7,7 @@ import {
   StreamableHTTPClientTransport,
 } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
-import type { BuiltCwm } from './serve-process.ts'
+import type { BuiltCwm } from './built-cwm.ts'
 
 export interface Agent {
   readonly client: Client

@@ -25,10 +25,13 @@ export interface Fleet {
 export interface FleetOptions {
   readonly sim?: SimOptions
   readonly settings?: Partial<Settings>
+  /** Of the Redis server, as on its command line. */
+  readonly redis?: readonly string[]
 }
 
-export async function startFleet({ sim: simOptions, settings = {} }: FleetOptions = {}): Promise<Fleet> {
-  const redis = await RedisServer.start()
+export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const { sim: simOptions, settings = {} } = options
+  const redis = await RedisServer.start(...(options.redis ?? []))
   const sim = await startSim({ eventFlushMs: 0, ...simOptions })
   const hop = await SlowHop.before(redis.port)
   const start = (port: number) =>

@@ -10,4 +10,4 @@ export function runs(usual: number): Pick<Parameters, 'numRuns' | 'seed'> {
 }
 
 /** For so many runs as were asked for, milliseconds; a failure is told by the property itself, long before. */
-export const RUNS_TIMEOUT_MS = Number(process.env.FC_RUNS) > 0 ? 3_600_000 : 20_000
+export const RUNS_TIMEOUT_MS = Number(process.env.FC_RUNS) > 0 ? 3_600_000 : 60_000

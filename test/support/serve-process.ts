@@ -1,34 +1,12 @@
 // `cwm serve` as a process of its own, built from this source: for what only a process has, signals, exit codes and standard error.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import type { BuiltCwm } from './built-cwm.ts'
 import { until, within } from './deadline.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
-export interface BuiltCwm {
-  /** Path of the built `cli/main.js`. */
-  readonly main: string
-  dispose(): Promise<void>
-}
-
-/** Built apart, so that what runs is this source and nobody else's dist. Takes some seconds. */
-export async function buildCwm(): Promise<BuiltCwm> {
-  const built = join(root, 'node_modules', '.cache', `cwm-e2e-${process.pid}`)
-  await mkdir(built, { recursive: true })
-  await copyFile(join(root, 'package.json'), join(built, 'package.json'))
-  await cp(join(root, 'assets'), join(built, 'assets'), { recursive: true })
-  const tsc = join(root, 'node_modules', '.bin', 'tsc')
-  execFileSync(tsc, ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(built, 'dist')], { cwd: root })
-  return {
-    main: join(built, 'dist', 'cli', 'main.js'),
-    dispose: () => rm(built, { recursive: true, force: true }),
-  }
-}
 
 export interface ServeOptions {
   readonly upstream: string
@@ -69,7 +47,7 @@ export class ServeProcess {
 
   /** Its address, once it is ready. */
   ready(): Promise<string> {
-    return until('the ready line', () => this.#url(), 15_000)
+    return until('the ready line', () => this.#url(), 30_000)
   }
 
   /** From its line in whichever format. */
@@ -83,7 +61,7 @@ export class ServeProcess {
   }
 
   /** Its exit code, or the signal that ended it, once it has ended. */
-  async ended(ms = 10_000): Promise<number | NodeJS.Signals | null> {
+  async ended(ms = 30_000): Promise<number | NodeJS.Signals | null> {
     await within('cwm ends', this.#exit, ms)
     return this.child.exitCode ?? this.child.signalCode
   }

@@ -5,7 +5,7 @@ import { ask } from '../../support/client.ts'
 import { chat, user } from '../../support/conversation.ts'
 import { until } from '../../support/deadline.ts'
 import { type Ear, listen } from '../../support/event-stream.ts'
-import { skipsRedis } from '../../support/redis-server.ts'
+import { KEEPS_EVERY_WRITE, skipsRedis } from '../../support/redis-server.ts'
 import { type Fleet, startFleet } from '../../support/redis-stack.ts'
 import { endSession } from '../../support/rest.ts'
 
@@ -13,7 +13,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
   let fleet: Fleet
   const ears: Ear[] = []
   beforeEach(async () => {
-    fleet = await startFleet()
+    fleet = await startFleet({ redis: KEEPS_EVERY_WRITE })
   })
   afterEach(async () => {
     for (const ear of ears.splice(0)) ear.leave()

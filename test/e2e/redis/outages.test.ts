@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, errorOf, type Got, jsonOf } from '../../support/client.ts'
 import { askChat, type ChatMessage, chat, prose, user } from '../../support/conversation.ts'
 import { until } from '../../support/deadline.ts'
-import { RedisServer, skipsRedis } from '../../support/redis-server.ts'
+import { KEEPS_EVERY_WRITE, RedisServer, skipsRedis } from '../../support/redis-server.ts'
 import { type Fleet, startFleet } from '../../support/redis-stack.ts'
 import { startCwm } from '../../support/stack.ts'
 import { settled } from '../../support/windows.ts'
@@ -28,7 +28,7 @@ const degraded = (got: Got) => got.headers['x-cwm-degraded']
 describe.skipIf(skipsRedis)('without Redis', () => {
   let fleet: Fleet
   beforeEach(async () => {
-    fleet = await startFleet()
+    fleet = await startFleet({ redis: KEEPS_EVERY_WRITE })
   })
   afterEach(() => fleet?.close())
 
