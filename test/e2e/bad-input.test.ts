@@ -366,7 +366,7 @@ describe('REST bodies and queries', () => {
   it.each([
     ['POST', '/cwm/v1/windows', 'no json', 400, 'body'],
     ['POST', '/cwm/v1/windows', '{"name":', 400, 'body'],
-    ['POST', '/cwm/v1/windows', '', 400, 'body'],
+    ['POST', '/cwm/v1/windows', '', 400, 'name'],
     ['POST', '/cwm/v1/windows', '[]', 400, 'body'],
     ['POST', '/cwm/v1/windows', '{}', 400, 'name'],
     ['POST', '/cwm/v1/windows', '{"name":7,"session_id":"a"}', 400, 'name'],
