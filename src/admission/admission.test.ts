@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 import { Admission, type AdmissionOptions } from './admission.ts'
 
@@ -25,8 +26,8 @@ afterEach(() => {
 /** One request: what became of it, and how it ends. */
 class Asked {
   outcome: 'waits' | 'in flight' | CwmError = 'waits'
-  readonly #response = { destroyed: false }
-  readonly #closing: (() => void)[] = []
+  readonly #response = { destroyed: false, writableFinished: false }
+  readonly #scope = new RequestScope(this.#response)
 
   constructor(tenant: string, maxInFlight?: number) {
     const policy = maxInFlight === undefined ? {} : { maxInFlight }
@@ -34,7 +35,7 @@ class Asked {
       this.outcome = error instanceof CwmError ? error : expect.fail(String(error))
     }
     try {
-      const turn = admission.enter({ tenant, policy } as unknown as Caller, this.#response, this.#closing)
+      const turn = admission.enter({ tenant, policy } as unknown as Caller, this.#scope)
       if (turn === undefined) this.outcome = 'in flight'
       else turn.then(() => (this.outcome = 'in flight'), refused)
     } catch (error) {
@@ -48,7 +49,7 @@ class Asked {
 
   close(): void {
     this.#response.destroyed = true
-    for (const tell of this.#closing) tell()
+    this.#scope.close()
   }
 }
 
@@ -109,9 +110,9 @@ describe('a request', () => {
 
   it('whose client left before it asked has nothing', async () => {
     open()
-    const gone = { destroyed: true }
+    const gone = new RequestScope({ destroyed: true, writableFinished: false })
 
-    expect(() => admission.enter({ tenant: 'a', policy: {} } as unknown as Caller, gone, [])).toThrow('left')
+    expect(() => admission.enter({ tenant: 'a', policy: {} } as unknown as Caller, gone)).toThrow('left')
 
     expect(await gauge('cwm_slots_in_use')).toBe(0)
   })

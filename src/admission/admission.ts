@@ -2,11 +2,10 @@
 // in a line of its own, and the lines take turns. Ours because p-queue and p-limit have one line for all, cost a promise where
 // nothing waits, and keep the place of a caller who left.
 
-import type { ServerResponse } from 'node:http'
-import { CwmError } from '../base/errors.ts'
+import { CwmError, clientGone } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
-import type { Closing } from './departure.ts'
 
 export interface AdmissionOptions {
   /** Requests in flight of all tenants. */
@@ -62,19 +61,15 @@ export class Admission {
   }
 
   /**
-   * Takes a slot until the response is closed, however that comes; a promise where it has to be waited for. Throws, or rejects with,
+   * Takes a slot until the scope closes, however that comes; a promise where it has to be waited for. Throws, or rejects with,
    * `RATE_LIMIT_EXCEEDED` at the tenant's own bound, `OVERLOADED` at the one of all, `CLIENT_GONE` when the client leaves first.
    */
-  enter(
-    { tenant, policy }: Caller,
-    { destroyed }: Pick<ServerResponse, 'destroyed'>,
-    closing: Closing,
-  ): Promise<void> | undefined {
-    if (destroyed) throw clientGone()
+  enter({ tenant, policy }: Caller, scope: RequestScope): Promise<void> | undefined {
+    if (scope.isGone) throw left()
     const line = this.#lineOf(tenant, policy.maxInFlight)
-    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#wait(line, closing)
+    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#wait(line, scope)
     this.#take(line)
-    closing.push(() => this.#giveBack(line))
+    scope.onClose(() => this.#giveBack(line))
     return undefined
   }
 
@@ -108,7 +103,7 @@ export class Admission {
     }
   }
 
-  #wait(line: Line, closing: Closing): Promise<void> {
+  #wait(line: Line, scope: RequestScope): Promise<void> {
     const { queueMs, maxQueued } = this.#options
     if (queueMs === 0) throw this.#refusal(line, 'no_queue')
     if (this.#queued >= maxQueued) this.#makeRoom(line)
@@ -118,12 +113,12 @@ export class Admission {
         reject(this.#refusal(line, 'queue_deadline'))
       }, queueMs)
       const waiter: Waiter = { since: this.#now(), timer, admitted: false, admit: resolve, refuse: reject }
-      // The slot is the response's as soon as it is given, also if that closes before whoever waits for the promise hears of it.
-      closing.push(() => {
+      // The slot is the scope's as soon as it is given, also if that closes before whoever waits for the promise hears of it.
+      scope.onClose(() => {
         if (waiter.admitted) this.#giveBack(line)
         else if (line.waiting.has(waiter)) {
           this.#leave(line, waiter)
-          reject(clientGone())
+          reject(left())
         }
       })
       line.waiting.add(waiter)
@@ -182,6 +177,6 @@ export function retryAfter(): number {
   return 1 + Math.floor(Math.random() * RETRY_WITHIN_S)
 }
 
-function clientGone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before its request had its turn')
+function left(): CwmError {
+  return clientGone('its request had its turn')
 }

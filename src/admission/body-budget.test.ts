@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import { BodyBudget } from './body-budget.ts'
 
 let metrics: Metrics
@@ -12,13 +13,10 @@ beforeEach(() => {
 })
 
 function hold(tenant: string, bytes: number) {
-  const closing: (() => void)[] = []
-  const held = budget.open(tenant, { destroyed: false }, closing)
+  const scope = new RequestScope({ destroyed: false, writableFinished: false })
+  const held = budget.open(tenant, scope)
   held.set(bytes)
-  const close = () => {
-    for (const tell of closing) tell()
-  }
-  return { set: (more: number) => held.set(more), close }
+  return { set: (more: number) => held.set(more), close: () => scope.close() }
 }
 
 const overloaded = expect.objectContaining({ code: 'OVERLOADED', retryAfterS: expect.any(Number) as number }) as Error
@@ -57,7 +55,7 @@ describe('the bytes of bodies', () => {
   })
 
   it('are not taken for a response that is closed already', async () => {
-    budget.open('a', { destroyed: true }, []).set(10)
+    budget.open('a', new RequestScope({ destroyed: true, writableFinished: false })).set(10)
 
     expect(await metrics.text()).toMatch(/^cwm_body_bytes 0$/m)
   })

@@ -1,10 +1,9 @@
 // Bytes of request bodies that are held at one moment, of all requests together: a bound for each body alone is none for memory.
 
-import type { ServerResponse } from 'node:http'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { RequestScope } from '../base/request-scope.ts'
 import { retryAfter } from './admission.ts'
-import type { Closing } from './departure.ts'
 
 export class BodyBudget {
   readonly #maxBytes: number
@@ -19,11 +18,11 @@ export class BodyBudget {
     metrics.watch('cwm_body_bytes', 'Bytes of request bodies that are held', () => this.#used)
   }
 
-  /** Begins the account of one request, which ends when its response is closed. */
-  open(tenant: string, { destroyed }: Pick<ServerResponse, 'destroyed'>, closing: Closing): HeldBody {
+  /** Begins the account of one request, which ends with its scope. */
+  open(tenant: string, scope: RequestScope): HeldBody {
     const held = new HeldBody((from, to) => this.#change(tenant, from, to))
-    if (destroyed) held.release()
-    else closing.push(() => held.release())
+    if (scope.isGone) held.release()
+    else scope.onClose(() => held.release())
     return held
   }
 

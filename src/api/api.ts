@@ -6,7 +6,7 @@ import type { Context } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
 import type { CallRest } from '../base/call-rest.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
 import { randomId } from '../base/ids.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
@@ -14,6 +14,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { nearestPath } from '../base/nearest-path.ts'
 import { isForeignPage } from '../base/origin.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import { StaticDocument } from '../base/static-document.ts'
 import type { Caller } from '../base/tenants.ts'
 import { openAiErrorBody } from '../dialects/errors.ts'
@@ -142,7 +143,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
 function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
   const { incoming, outgoing } = c.env
   const tenant = bringsContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
-  return { tenant, isGone: () => outgoing.destroyed, onGone: (listener) => outgoing.once('close', listener) }
+  return { tenant, scope: RequestScope.of(outgoing) }
 }
 
 function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError {
@@ -214,7 +215,7 @@ function asApiError(thrown: unknown, incoming: IncomingMessage): CwmError {
   }
   // Node reports a departed client with an error of its own, which would count as a failure of cwm.
   if (incoming.destroyed && !incoming.complete) {
-    return new CwmError('CLIENT_GONE', 'the client left before its request body was complete')
+    return clientGone('its request body was complete')
   }
   return toCwmError(thrown)
 }

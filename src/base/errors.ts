@@ -161,6 +161,11 @@ export class CwmError extends Error {
   }
 }
 
+/** The client has left: nobody gets the answer. `before`: what it did not wait for. */
+export function clientGone(before: string): CwmError {
+  return new CwmError('CLIENT_GONE', `the client left before ${before}`)
+}
+
 /** All codes with status and type, for the docs and for tests. */
 export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, type: string]>> = table
 

@@ -13,8 +13,12 @@ function client(tenant: string): Client {
   let gone = false
   return {
     tenant,
-    isGone: () => gone,
-    onGone: (tell) => told.push(tell),
+    scope: {
+      get isGone() {
+        return gone
+      },
+      onClose: (tell) => void told.push(tell),
+    },
     leave: () => {
       gone = true
       for (const tell of told.splice(0)) tell()

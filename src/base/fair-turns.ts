@@ -1,15 +1,14 @@
 // Runs work that blocks the event loop, one piece at a time. Tenants take turns, and other requests are answered in between.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
-import { CwmError } from './errors.ts'
+import { CwmError, clientGone } from './errors.ts'
+import type { RequestScope } from './request-scope.ts'
 
 /** The client that work is done for. */
 export interface Asker {
   readonly tenant: string
-  /** Whether its client has left. */
-  readonly isGone: () => boolean
-  /** Calls the listener when the client leaves, or when cwm closes its connection at shutdown. */
-  readonly onGone: (listener: () => void) => void
+  /** Closes when the client leaves, or when cwm closes its connection at shutdown. */
+  readonly scope: Pick<RequestScope, 'isGone' | 'onClose'>
 }
 
 interface Waiter {
@@ -37,7 +36,7 @@ export class FairTurns {
    * the caller's own continuation has a round to itself. Throws `OVERLOADED` if too many wait, `CLIENT_GONE`, and what the work throws.
    */
   async run<T>(asker: Asker, work: () => T): Promise<T> {
-    if (asker.isGone()) throw gone()
+    if (asker.scope.isGone) throw unparsed()
     if (this.#busy) await this.#wait(asker)
     this.#busy = true
     try {
@@ -65,10 +64,10 @@ export class FairTurns {
       line.add(waiter)
       this.#lines.set(tenant, line)
       this.#waiting++
-      asker.onGone(() => {
+      asker.scope.onClose(() => {
         if (!line.has(waiter)) return
         this.#leave(tenant, line, waiter)
-        reject(gone())
+        reject(unparsed())
       })
     })
   }
@@ -96,6 +95,6 @@ export class FairTurns {
   }
 }
 
-function gone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before its request body was parsed')
+function unparsed(): CwmError {
+  return clientGone('its request body was parsed')
 }

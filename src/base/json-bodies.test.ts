@@ -128,7 +128,7 @@ describe('parseStrictly', () => {
   })
 })
 
-const asker: Asker = { tenant: 't', isGone: () => false, onGone: () => {} }
+const asker: Asker = { tenant: 't', scope: { isGone: false, onClose: () => {} } }
 const BOUNDS: BodyBounds = { maxValues: 100_000, maxMembers: 20_000, maxMessages: 10_000 }
 
 /** What becomes of a body under bounds: parsed at once, parsed later, or the error's words. */

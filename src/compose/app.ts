@@ -11,6 +11,7 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import { version } from '../base/version.ts'
 import { describeMemory, memoryBudgets, readMemoryLimits } from '../config/memory.ts'
 import { policiesOf } from '../config/policies.ts'
@@ -296,10 +297,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       version,
       maxBodyBytes: memory.max_body_bytes,
       json,
-      holdBody: (tenant, response, bytes) => {
-        const closing = { push: (done: () => void) => response.once('close', done) }
-        bodies.open(tenant, response, closing).set(bytes)
-      },
+      holdBody: (tenant, response, bytes) => bodies.open(tenant, RequestScope.of(response)).set(bytes),
       beginLineage: (tenant) =>
         lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
       callerOf: (request) => callers.forRest(request),

@@ -3,7 +3,7 @@
 
 import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
-import { CwmError } from '../base/errors.ts'
+import { CwmError, clientGone } from '../base/errors.ts'
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
 export interface UpstreamOptions {
@@ -151,7 +151,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#pool.dispatch(this.#options, this)
   }
 
-  abort(reason: CwmError = clientGone()): void {
+  abort(reason: CwmError = clientGone('the answer was complete')): void {
     if (this.#ended || this.#aborted !== undefined) return
     this.#aborted = reason
     if (this.#controller !== undefined) {
@@ -229,8 +229,4 @@ function lengthOf(rawHeaders: readonly Buffer[]): number | undefined {
     return Number(rawHeaders[i + 1]?.toString('latin1'))
   }
   return undefined
-}
-
-function clientGone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before the answer was complete')
 }

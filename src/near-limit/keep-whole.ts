@@ -1,6 +1,6 @@
 // Nothing is cut from a prompt that does not stand in a window.
 
-import { CwmError } from '../base/errors.ts'
+import { CwmError, clientGone } from '../base/errors.ts'
 import type { Rollover } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -41,9 +41,7 @@ export async function keepWhole(
   { session, outgoing, base, cut, clientSalt, lineage }: TurnToKeep,
 ): Promise<Rollover> {
   const { digest, dropped } = cut
-  if (call.signal?.aborted === true) {
-    throw new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
-  }
+  if (call.signal?.aborted === true) throw clientGone('its request was dispatched')
   const known = await cutFreezer.kept(session)
   if (known?.cut === digest) return known
   const held = base?.prompt.messages.length ?? 0

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { HeldBody } from '../admission/body-budget.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
@@ -74,7 +74,7 @@ function joined(chunks: readonly Buffer[], length: number): Buffer {
 }
 
 function gone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before its request was complete')
+  return clientGone('its request was complete')
 }
 
 /** Whether a request says that it has a body; one of no bytes is none. */

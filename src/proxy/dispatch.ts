@@ -12,7 +12,7 @@ import { Answer, type AnswerLimits, ObservationBudget } from './answer.ts'
 import type { ClientResponse } from './client-response.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { type InputLimits, ModelLimits } from './model-limits.ts'
-import { type Note, tellOfEnd } from './note.ts'
+import type { Note } from './note.ts'
 import type { Preflights } from './preflights.ts'
 import type { Route } from './routes.ts'
 
@@ -101,7 +101,7 @@ export class Dispatcher {
           if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
           note.code = error.code
           note.status = error.status
-          if (!request.complete) tellOfEnd(note)
+          if (!request.complete) note.scope.close()
           if (isOfUpstream(error)) metrics.upstreamErrors.inc({ code: error.code.toLowerCase() })
         },
       },
@@ -120,7 +120,7 @@ export class Dispatcher {
     )
     // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
     const stopListening = turn.session?.onEnd(() => abort(sessionEnded()))
-    note.onClose.push(() => {
+    note.scope.onClose(() => {
       stopListening?.()
       if (!response.writableFinished) abort()
     })

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 
 export interface Note {
@@ -15,8 +16,8 @@ export interface Note {
   delivered?: boolean
   session?: string
   code?: string
-  /** Who must hear that the response is closed, or that its request is refused before it is whole. */
-  readonly onClose: (() => void)[]
+  /** Closes with the response, or when the request is refused before it is whole. */
+  readonly scope: RequestScope
   /** Whose request it is, once its key is known. */
   caller?: Caller
   /** The model as the client named it. */
@@ -36,7 +37,7 @@ export interface NoteParts {
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 
 /** Begins a note, under the client's own request id if it has one. It needs its `closeNote`. */
-export function openNote({ metrics, now }: NoteParts, request: IncomingMessage): Note {
+export function openNote({ metrics, now }: NoteParts, request: IncomingMessage, scope: RequestScope): Note {
   const given = request.headers['x-request-id']
   metrics.inFlight.inc()
   return {
@@ -44,18 +45,13 @@ export function openNote({ metrics, now }: NoteParts, request: IncomingMessage):
     started: now(),
     route: 'other',
     status: 0,
-    onClose: [],
+    scope,
   }
 }
 
-/** Tells all who must hear of the end, once. */
-export function tellOfEnd(note: Note): void {
-  for (const tell of note.onClose.splice(0)) tell()
-}
-
-/** The response is closed: tells those who must hear of it, logs and counts the request. A client that left before its answer was whole is 499. */
+/** The response is closed: closes the scope, logs and counts the request. A client that left before its answer was whole is 499. */
 export function closeNote(parts: NoteParts, note: Note, request: IncomingMessage, response: ServerResponse): void {
-  tellOfEnd(note)
+  note.scope.close()
   const { metrics, log, now } = parts
   const ms = now() - note.started
   const left =

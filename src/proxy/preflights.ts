@@ -4,9 +4,9 @@
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { retryAfter } from '../admission/admission.ts'
-import type { Closing } from '../admission/departure.ts'
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
+import type { RequestScope } from '../base/request-scope.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
 import { hasBody } from './body.ts'
 
@@ -28,8 +28,8 @@ export class Preflights {
     this.#metrics = metrics
   }
 
-  /** Takes a place until the response is closed. Throws `NOT_SUPPORTED` for a body, `OVERLOADED` over the bound. */
-  enter(request: IncomingMessage, closing: Closing): void {
+  /** Takes a place until the scope closes. Throws `NOT_SUPPORTED` for a body, `OVERLOADED` over the bound. */
+  enter(request: IncomingMessage, scope: RequestScope): void {
     // Nothing bounds such a body: it would reach the engine without a key.
     if (hasBody(request)) {
       throw new CwmError('NOT_SUPPORTED', 'OPTIONS requests with a body are refused; send it without one', {
@@ -42,7 +42,7 @@ export class Preflights {
       throw new CwmError('OVERLOADED', message, { retryAfterS: retryAfter() })
     }
     this.#inFlight++
-    closing.push(() => {
+    scope.onClose(() => {
       this.#inFlight--
     })
   }

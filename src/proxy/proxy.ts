@@ -3,11 +3,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission } from '../admission/admission.ts'
 import type { BodyBudget, HeldBody } from '../admission/body-budget.ts'
-import { closed, departureOf } from '../admission/departure.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
@@ -29,7 +29,7 @@ import { type BodyLimits, hasBody, type ReadBody, readJson, readWhole } from './
 import { ClientResponse } from './client-response.ts'
 import { Dispatcher, type DispatchOptions, type DispatchParts, sessionEnded } from './dispatch.ts'
 import { askedWhole, asksForModels } from './model-limits.ts'
-import { closeNote, type Note, openNote, tellOfEnd } from './note.ts'
+import { closeNote, type Note, openNote } from './note.ts'
 import { type OwnModelsParts, sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
 import {
@@ -64,6 +64,7 @@ export interface ProxyParts extends TurnParts, MemoryParts, OwnModelsParts, Disp
 }
 
 const noFields: ReadonlySet<string> = new Set()
+const DISPATCH = 'its request was dispatched'
 
 export class ProxyHandler {
   readonly #parts: ProxyParts
@@ -84,7 +85,7 @@ export class ProxyHandler {
     response: ServerResponse,
     identify: (request: IncomingMessage) => Caller,
   ): Promise<void> {
-    const note = openNote(this.#parts, request)
+    const note = openNote(this.#parts, request, new RequestScope(response))
     response.once('close', () => closeNote(this.#parts, note, request, response))
     const client = new ClientResponse(response, note.requestId, this.#preflights.headersFor(request))
     try {
@@ -94,7 +95,7 @@ export class ProxyHandler {
       if (rules !== undefined) client.errors = rules.errors
       // Browsers send it before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
-        this.#preflights.enter(request, note.onClose)
+        this.#preflights.enter(request, note.scope)
         this.#plain(request, response, route, client, note, undefined)
         return
       }
@@ -102,7 +103,7 @@ export class ProxyHandler {
       const caller = identify(request)
       note.caller = caller
       // Before the body is read, which waits in the client's socket. What has none is no work: a health check must not wait behind work.
-      const turn = hasBody(request) ? this.#parts.admission.enter(caller, response, note.onClose) : undefined
+      const turn = hasBody(request) ? this.#parts.admission.enter(caller, note.scope) : undefined
       if (turn !== undefined) await turn
       if (route.kind === 'salted') await this.#salted(request, response, route, client, note, caller)
       else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, caller)
@@ -123,8 +124,8 @@ export class ProxyHandler {
   ): Promise<void> {
     const { record } = await this.#parts.responses.require(caller.tenant, route.responseId)
     note.session = record.id
-    const read = await this.#readPlain(request, response, note, caller)
-    if (response.destroyed) throw clientGone()
+    const read = await this.#readPlain(request, note, caller)
+    if (note.scope.isGone) throw clientGone(DISPATCH)
     client.set('x-cwm-session', record.id)
     this.#plain(request, response, route, client, note, caller, read)
   }
@@ -141,12 +142,11 @@ export class ProxyHandler {
     const { policy } = caller
     if (policy.models !== undefined && route.path === '/v1/models') {
       readControlHeaders(request.headers, {})
-      const signal = departureOf(response)
-      note.status = await sendOwnModels(client, this.#parts, caller.apiKey, policy.models, signal)
+      note.status = await sendOwnModels(client, this.#parts, caller.apiKey, policy.models, note.scope.signal)
       return
     }
-    const read = await this.#readPlain(request, response, note, caller)
-    if (response.destroyed) throw clientGone()
+    const read = await this.#readPlain(request, note, caller)
+    if (note.scope.isGone) throw clientGone(DISPATCH)
     this.#plain(request, response, route, client, note, caller, read)
   }
 
@@ -154,16 +154,11 @@ export class ProxyHandler {
    * The body for a path that is passed on, read whole first: one that never ends would hold a connection of the engine. A tenant that may
    * not use all models is held to those that the body names.
    */
-  async #readPlain(
-    request: IncomingMessage,
-    response: ServerResponse,
-    note: Note,
-    caller: Caller,
-  ): Promise<Buffer | undefined> {
+  async #readPlain(request: IncomingMessage, note: Note, caller: Caller): Promise<Buffer | undefined> {
     if (!hasBody(request)) return undefined
-    const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
+    const held = this.#parts.bodies.open(caller.tenant, note.scope)
     if (caller.policy.models === undefined) return await readWhole(request, this.#options, held)
-    const { bytes, json } = await this.#readJson(request, response, note, caller, held)
+    const { bytes, json } = await this.#readJson(request, note, caller, held)
     requireModel(caller.policy, json.model)
     return bytes
   }
@@ -209,8 +204,8 @@ export class ProxyHandler {
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const headers = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const held = this.#parts.bodies.open(caller.tenant, response, note.onClose)
-    const { bytes, json, room } = await this.#readJson(request, response, note, caller, held)
+    const held = this.#parts.bodies.open(caller.tenant, note.scope)
+    const { bytes, json, room } = await this.#readJson(request, note, caller, held)
     if (typeof json.model === 'string') note.model = json.model
     requireModel(caller.policy, json.model)
     this.#parts.json.checkMessages(json)
@@ -223,7 +218,7 @@ export class ProxyHandler {
       const { apiKey, actor } = caller
       // A thaw and a count call the upstream before the dispatch: for this client alone, so they end with it.
       const calls = control.window !== undefined || overflowOf(caller, control) !== 'pass'
-      const call = calls ? { apiKey, actor, signal: departureOf(response) } : { apiKey, actor }
+      const call = calls ? { apiKey, actor, signal: note.scope.signal } : { apiKey, actor }
       const turn = await prepareTurn(this.#parts, {
         caller,
         control,
@@ -237,8 +232,7 @@ export class ProxyHandler {
         call,
       })
       const { sessions, autoThaw } = this.#parts
-      if (response.destroyed) sessions.release(turn.session)
-      else note.onClose.push(() => sessions.release(turn.session))
+      note.scope.onClose(() => sessions.release(turn.session))
       note.session = turn.session.record.id
       metrics.sessions.inc(turn.found)
       if (turn.degraded) {
@@ -246,10 +240,10 @@ export class ProxyHandler {
         client.set('x-cwm-degraded', 'store')
       }
       const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, { apiKey }) : undefined
-      if (back !== undefined) await Promise.race([back, closed(response)])
+      if (back !== undefined) await Promise.race([back, note.scope.whenGone()])
       const may = sessions.mayDispatch(turn.session, turn.lineage)
       if (!(typeof may === 'boolean' ? may : await may)) throw sessionEnded()
-      if (response.destroyed) throw clientGone()
+      if (note.scope.isGone) throw clientGone(DISPATCH)
       if (turn.contextLimit !== undefined) turn.session.limitTo(turn.contextLimit)
       client.set('x-cwm-session', turn.session.record.id)
       client.set('x-cwm-window', turn.base?.record.name)
@@ -261,7 +255,7 @@ export class ProxyHandler {
       if (turn.session.record.truncation?.streamed === true) client.set('x-cwm-truncated', 'context; turn=previous')
       const memory = new TurnMemory(this.#parts, turn, rules, reservation, caller)
       response.once('finish', () => memory.delivered())
-      note.onClose.push(() => memory.closed())
+      note.scope.onClose(() => memory.closed())
       this.#dispatcher.send(request, response, route, client, note, {
         headers: setEngineSession(headers, turn.engineSession),
         body: turn.body,
@@ -287,18 +281,8 @@ export class ProxyHandler {
     }
   }
 
-  #readJson(
-    request: IncomingMessage,
-    response: ServerResponse,
-    note: Note,
-    { tenant }: Caller,
-    held: HeldBody,
-  ): Promise<ReadBody> {
-    return readJson(request, this.#options, this.#parts.json, held, {
-      tenant,
-      isGone: () => response.destroyed,
-      onGone: (told) => note.onClose.push(told),
-    })
+  #readJson(request: IncomingMessage, { scope }: Note, { tenant }: Caller, held: HeldBody): Promise<ReadBody> {
+    return readJson(request, this.#options, this.#parts.json, held, { tenant, scope })
   }
 
   #outgoing(
@@ -326,12 +310,8 @@ export class ProxyHandler {
       this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
     if (!client.gone) client.fail(error)
     // What is still to come of it is thrown away, and needs neither slot nor room.
-    if (!request.complete) tellOfEnd(note)
+    if (!request.complete) note.scope.close()
   }
-}
-
-function clientGone(): CwmError {
-  return new CwmError('CLIENT_GONE', 'the client left before its request was dispatched')
 }
 
 /** Undefined on paths of no dialect. */

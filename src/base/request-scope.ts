@@ -1,0 +1,61 @@
+// What must end with a request, in one place: slots, bytes, sessions in memory, calls made for it. Whoever takes something for a request
+// says here how to give it back.
+
+import type { ServerResponse } from 'node:http'
+
+/** The answer to the request, or whatever stands for one. `destroyed`: nobody can get it any more. `writableFinished`: it is all out. */
+type Answering = Pick<ServerResponse, 'destroyed' | 'writableFinished'>
+
+export class RequestScope {
+  readonly #answer: Answering
+  #callbacks: (() => void)[] | undefined
+  #controller: AbortController | undefined
+  #closed = false
+
+  constructor(answer: Answering) {
+    this.#answer = answer
+  }
+
+  /** A scope that closes with the response. */
+  static of(response: ServerResponse): RequestScope {
+    const scope = new RequestScope(response)
+    response.once('close', () => scope.close())
+    return scope
+  }
+
+  /** Nobody waits for the answer any more. */
+  get isGone(): boolean {
+    return this.#closed || this.#answer.destroyed
+  }
+
+  /** Aborts when the client leaves before it has its answer. Made at its first use: few requests call anybody before their dispatch. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.isGone) this.#controller.abort()
+    }
+    return this.#controller.signal
+  }
+
+  /** Runs the callback once, when the scope closes; at once if it has. It must not throw. */
+  onClose(run: () => void): void {
+    if (this.#closed) run()
+    else if (this.#callbacks === undefined) this.#callbacks = [run]
+    else this.#callbacks.push(run)
+  }
+
+  /** Resolves once nobody waits for the answer any more; never rejects. */
+  whenGone(): Promise<void> {
+    return this.isGone ? Promise.resolve() : new Promise((resolve) => this.onClose(resolve))
+  }
+
+  /** Runs the callbacks, in the order in which they were given, and aborts calls under way unless the answer is all out. Again: nothing. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    const callbacks = this.#callbacks
+    this.#callbacks = undefined
+    if (callbacks !== undefined) for (const run of callbacks) run()
+    if (!this.#answer.writableFinished) this.#controller?.abort()
+  }
+}
