@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { requireModel, type TenantPolicy } from '../base/tenants.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
-import { rulesOf } from '../dialects/index.ts'
+import { messageRulesOf } from '../dialects/index.ts'
 import { checkContent } from '../windows/made.ts'
 
 const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
@@ -17,9 +17,9 @@ export function readContent(
   body: JsonObject,
   policy: TenantPolicy,
 ): { prompt: Prompt; clientSalt: string | undefined } {
-  const dialect = (body.dialect ?? 'chat') as Prompt['dialect']
-  const rules = rulesOf(dialect)
-  const field = rules.messagesField ?? 'messages'
+  const dialect = String(body.dialect ?? 'chat')
+  const rules = messageRulesOf(dialect)
+  const field = rules.messagesField
   const known = new Set([...own, field, ...rules.shapingFields])
   const unknown = Object.keys(body).find((name) => !known.has(name))
   if (unknown !== undefined) {

@@ -6,6 +6,7 @@ import { CwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
+import { messageFields } from '../dialects/index.ts'
 import type { Bindings } from './bindings.ts'
 
 /** Middleware that rejects a larger body with `BODY_TOO_LARGE`. `setting`: its name, for the error message. */
@@ -33,7 +34,7 @@ export async function readBody(c: Context<Bindings>, bodies: JsonBodies, asker: 
     return
   }
   const value = await parse(bytes, bodies, asker, forMcp)
-  if (isObject(value)) bodies.checkMessages(value)
+  if (isObject(value)) bodies.checkMessages(value, messageFields)
   if (forMcp) c.req.raw = new Request(c.req.raw, { body: bytes })
   else c.req.json = <T>() => Promise.resolve(value as unknown as T)
 }

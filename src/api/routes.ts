@@ -2,6 +2,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { toolNames } from '../base/tool-names.ts'
+import { messageDialects } from '../dialects/index.ts'
 import {
   deletionSchema,
   erasureSchema,
@@ -201,7 +202,7 @@ export const createWindow = createRoute({
       z
         .looseObject({
           model: z.string().min(1),
-          dialect: z.enum(['chat', 'responses', 'messages']).default('chat'),
+          dialect: z.enum(messageDialects).default('chat'),
           document: z.string().min(1).optional().openapi({ description: 'Becomes one message, instead of `messages`' }),
           document_role: z.enum(['system', 'user']).default('system'),
           cache_salt: z.string().max(128).optional(),

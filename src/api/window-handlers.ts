@@ -3,8 +3,9 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
 import { isSessionId, randomId, sessionIdRule } from '../base/ids.ts'
-import type { JsonObject, JsonValue } from '../base/json.ts'
-import type { Sharing, WindowRecord } from '../base/records.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { Prompt, Sharing, WindowRecord } from '../base/records.ts'
+import { messageRulesOf } from '../dialects/index.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { WindowQuery } from '../store/store.ts'
@@ -149,8 +150,8 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   })
 }
 
-function contentOf({ dialect, model, messages }: { dialect: string; model: string; messages: readonly JsonValue[] }) {
-  return { dialect, model, [dialect === 'responses' ? 'input' : 'messages']: messages }
+function contentOf({ dialect, model, messages }: Prompt) {
+  return { dialect, model, [messageRulesOf(dialect).messagesField]: messages }
 }
 
 /** Throws `WINDOW_FAILED`: who makes a window from what he has at hand wants it, or the reason; the name can be tried again. */

@@ -10,6 +10,7 @@ import type {
   TierCounts,
   WindowRecord,
 } from '../base/records.ts'
+import { dialectNames, messageDialects } from '../dialects/index.ts'
 import { cutTag } from '../limits/rollover.ts'
 import type { Erasure } from '../windows/erase.ts'
 import type { WindowView } from '../windows/windows.ts'
@@ -97,7 +98,7 @@ export const windowSchema = z
     bytes: z.number().int().optional().describe('Of messages and ids in the store'),
     thawed_at: time.optional(),
     thaws: z.number().int().optional(),
-    dialect: z.enum(['chat', 'responses', 'messages']).optional(),
+    dialect: z.enum(messageDialects).optional(),
     model: z.string().optional(),
     messages: z.number().int().optional().describe('How many messages it holds'),
     created_at: time.optional(),
@@ -113,7 +114,7 @@ export const sessionSchema = z
     named: z.boolean().describe('A client named it; otherwise the message prefix decides'),
     base_window: z.string().optional().describe("The window whose messages stand before the session's own"),
     model: z.string().optional(),
-    dialect: z.enum(['chat', 'completions', 'responses', 'messages']).optional(),
+    dialect: z.enum(dialectNames).optional(),
     created_at: time,
     last_turn_at: time,
     turns: z.number().int(),

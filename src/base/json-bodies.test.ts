@@ -219,7 +219,8 @@ describe('JsonBodies', () => {
   })
 
   it('says which list of messages is too long', () => {
-    const check = (body: JsonObject) => new JsonBodies({ ...BOUNDS, maxMessages: 2 }).checkMessages(body)
+    const check = (body: JsonObject) =>
+      new JsonBodies({ ...BOUNDS, maxMessages: 2 }).checkMessages(body, ['messages', 'input'])
 
     expect(failure(() => check({ messages: [1, 2, 3] }))).toEqual({
       code: 'BODY_TOO_COMPLEX',

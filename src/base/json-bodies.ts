@@ -13,7 +13,7 @@ export interface BodyBounds {
   readonly maxValues: number
   /** Members of one object. */
   readonly maxMembers: number
-  /** Items of `messages` or `input`. */
+  /** Items of a list of messages. */
   readonly maxMessages: number
 }
 
@@ -44,10 +44,10 @@ export class JsonBodies {
     return parseStrictly(bytes)
   }
 
-  /** Throws `BODY_TOO_COMPLEX` if the list of messages is too long. */
-  checkMessages(body: JsonObject): void {
+  /** Throws `BODY_TOO_COMPLEX` if one of these fields, which hold messages, is too long a list. */
+  checkMessages(body: JsonObject, fields: Iterable<string>): void {
     const { maxMessages } = this.#bounds
-    for (const field of ['messages', 'input']) {
+    for (const field of fields) {
       const list = body[field]
       if (!Array.isArray(list) || list.length <= maxMessages) continue
       throw new CwmError(

@@ -2,12 +2,16 @@
 
 import type { JsonObject, JsonValue } from './json.ts'
 
-/** Which of the upstream's request shapes a conversation uses. Windows keep the dialect they were frozen from. */
-export type Dialect = 'chat' | 'completions' | 'responses' | 'messages'
+/**
+ * Which of the upstream's request shapes a conversation uses: a name in the table of `src/dialects/index.ts`, which alone says what differs.
+ * Windows keep the dialect they were frozen from.
+ */
+export type Dialect = string
 
 /** A prompt before it is rendered to token ids: messages (or input items) and every other body field that shapes it. */
 export interface Prompt {
-  readonly dialect: Exclude<Dialect, 'completions'>
+  /** One that has messages. */
+  readonly dialect: Dialect
   /** The served model or adapter name that the client sent. */
   readonly model: string
   readonly messages: readonly JsonValue[]
@@ -251,7 +255,7 @@ export interface WindowRecord {
   /** Sorted, each once. */
   readonly tags: readonly string[]
   readonly note?: string
-  readonly dialect: Prompt['dialect']
+  readonly dialect: Dialect
   readonly model: string
   /** The client's own `cache_salt` at freeze: it is part of the salt under which the KV lies. */
   readonly clientSalt?: string

@@ -1,6 +1,7 @@
 // The forms that settings take: numbers, sizes, names and addresses as a file, a variable and a flag spell them.
 
 import { z } from 'zod'
+import { dialectNames } from '../dialects/index.ts'
 
 export const MIB = 1024 * 1024
 
@@ -88,7 +89,7 @@ export const limits = z.record(
   'must be tokens by served name, each a whole number, 16 or more',
 )
 
-const dialect = oneOf(['chat', 'completions', 'responses', 'messages'])
+const dialect = oneOf(dialectNames)
 const path = z
   .string()
   .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path beginning with /')

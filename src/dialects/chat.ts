@@ -4,7 +4,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
-import type { CanonicalMessage, Choice, DialectRules, Observation } from './dialect.ts'
+import type { CanonicalMessage, Choice, DialectRules, Observation, ToolCall } from './dialect.ts'
 import { openAiErrors } from './errors.ts'
 import { BILLING_HEADER, countOf, readMessageList, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
@@ -233,11 +233,21 @@ function answersIn(message: JsonValue): readonly string[] {
   return message.role === 'function' ? [''] : []
 }
 
+function toolCalls(message: JsonValue): readonly ToolCall[] {
+  const calls = isObject(message) ? message.tool_calls : undefined
+  if (!Array.isArray(calls)) return []
+  return (calls as readonly JsonValue[]).flatMap((call) => {
+    const fn = isObject(call) ? call.function : undefined
+    return isObject(fn) && typeof fn.name === 'string' ? [{ name: fn.name, arguments: fn.arguments }] : []
+  })
+}
+
 /** Behind the last event of a stream; completions end alike. */
 export const DONE: readonly Buffer[] = [Buffer.from('\ndata: [DONE]')]
 
 export const chatRules: DialectRules = {
   dialect: 'chat',
+  title: 'chat completions',
   path: '/v1/chat/completions',
   plainPaths: {},
   errors: openAiErrors('messages'),
@@ -258,6 +268,15 @@ export const chatRules: DialectRules = {
     'mm_processor_kwargs',
     'media_io_kwargs',
   ],
+  slightFields: ['tool_choice', 'function_call', 'include_reasoning'],
+  vocabulary: {
+    partFields: ['content'],
+    textParts: ['text', 'refusal'],
+    mediaParts: ['image_url', 'image_embeds', 'input_audio', 'audio_url', 'audio_embeds', 'video_url', 'file'],
+    calls: [],
+    results: [],
+    toolFields: ['tools', 'functions'],
+  },
   readMessages: readMessageList,
   systemField: undefined,
   systemPartType: 'text',
@@ -269,6 +288,7 @@ export const chatRules: DialectRules = {
   isSystem: (message) => isObject(message) && (message.role === 'system' || message.role === 'developer'),
   callsIn,
   answersIn,
+  toolCalls,
   maxTokens: (body) => countOf(body.max_completion_tokens) ?? countOf(body.max_tokens),
   cutReason: 'length',
   renderFields: {},

@@ -39,6 +39,7 @@ const deltas: DeltaRules = {
 
 export const completionsRules: DialectRules = {
   dialect: 'completions',
+  title: 'completions',
   path: '/v1/completions',
   plainPaths: {},
   errors: openAiErrors('prompt'),
@@ -46,6 +47,8 @@ export const completionsRules: DialectRules = {
   checkServerState: () => {},
   messagesField: undefined,
   shapingFields: [],
+  slightFields: [],
+  vocabulary: { partFields: [], textParts: [], mediaParts: [], calls: [], results: [], toolFields: [] },
   readMessages: () => [],
   systemField: undefined,
   systemPartType: 'text',
@@ -57,6 +60,7 @@ export const completionsRules: DialectRules = {
   isSystem: () => false,
   callsIn: () => [],
   answersIn: () => [],
+  toolCalls: () => [],
   maxTokens: (body) => (body.max_tokens === undefined ? DEFAULT_MAX_TOKENS : countOf(body.max_tokens)),
   cutReason: 'length',
   renderFields: undefined,

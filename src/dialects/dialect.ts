@@ -60,11 +60,36 @@ export interface StoredAnswers {
   keeps(body: JsonObject): boolean
 }
 
+/** A call of a tool in a reply. */
+export interface ToolCall {
+  readonly name: string
+  /** As the dialect has them: a value, or its JSON as text. */
+  readonly arguments: JsonValue | undefined
+}
+
+/** The words of a dialect's bodies, for code that reads messages of all dialects alike. */
+export interface Vocabulary {
+  /** Fields of a message that hold its parts. */
+  readonly partFields: readonly string[]
+  /** Types of parts that are text and no media. */
+  readonly textParts: readonly string[]
+  /** Types of parts that hold a picture, sound or file. */
+  readonly mediaParts: readonly string[]
+  /** Types of parts or messages that call a tool. */
+  readonly calls: readonly string[]
+  /** Types of parts or messages that hold a tool's result. */
+  readonly results: readonly string[]
+  /** Fields beside the messages that offer tools. */
+  readonly toolFields: readonly string[]
+}
+
 /** What a chat prompt is made for: its exact ids, or their number alone. */
 export type ChatPurpose = 'ids' | 'count'
 
 export interface DialectRules {
   readonly dialect: Dialect
+  /** What error messages call its API. */
+  readonly title: string
   /** Path of its requests at the upstream. */
   readonly path: string
   /** Paths beside it that touch no KV, such as a token count, each with its methods: they are passed on as they are. */
@@ -75,15 +100,18 @@ export interface DialectRules {
   /** Throws `NOT_SUPPORTED` for a request that relies on what a server keeps, other than an answer that it continues (see `stored`). */
   checkServerState(body: JsonObject): void
   /** Body field that holds the messages; undefined where there are none. */
-  readonly messagesField: 'messages' | 'input' | undefined
+  readonly messagesField: string | undefined
   /** Body fields beside the messages that shape the prompt. A window keeps them. */
   readonly shapingFields: readonly string[]
+  /** Those of them that templates seldom look at. */
+  readonly slightFields: readonly string[]
+  readonly vocabulary: Vocabulary
   /** The body's messages as a list (a plain string input becomes one user message). Throws `INVALID_FIELD`. */
   readMessages(body: JsonObject): readonly JsonValue[]
   /** Body field of a system prompt that stands outside the messages; undefined where there is none. */
-  readonly systemField: 'system' | 'instructions' | undefined
+  readonly systemField: string | undefined
   /** Type of a text part in a system message. */
-  readonly systemPartType: 'text' | 'input_text'
+  readonly systemPartType: string
   /** Where a system prompt is put that a conversation does not have yet: into `systemField`, or before all messages. */
   readonly newSystem: 'field' | 'message'
   /** The system prompt that stands outside the messages, as a message. */
@@ -99,6 +127,8 @@ export interface DialectRules {
   callsIn(message: JsonValue): readonly string[]
   /** Ids of the tool calls whose results the message holds; '' for a result that does not say. */
   answersIn(message: JsonValue): readonly string[]
+  /** The calls in a message that say which tool they call. */
+  toolCalls(message: JsonValue): readonly ToolCall[]
   /** Tokens that the client wants of the answer at most; undefined when it sets no bound. */
   maxTokens(body: JsonObject): number | undefined
   /** Finish reason of an answer that ran out of the tokens it was allowed. */

@@ -3,13 +3,15 @@
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
+import { vocabulary } from './index.ts'
 
 /** Throws `FORBIDDEN_FIELD` when a message holds such a part; `allowed` are the operator's exceptions, by name. */
 export function checkParts(messages: readonly JsonValue[], allowed: ReadonlySet<string>): void {
   for (const message of messages) {
     if (!isObject(message)) continue
     // What a tool put out stands in `output` on Responses, and becomes a message's content in vLLM, part by part.
-    for (const parts of [message.content, message.output]) {
+    for (const field of vocabulary.partFields) {
+      const parts = message[field]
       if (Array.isArray(parts)) for (const part of parts as readonly JsonValue[]) checkPart(part, allowed)
     }
   }

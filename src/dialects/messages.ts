@@ -7,7 +7,7 @@ import { anthropicAsChat } from './anthropic-as-chat.ts'
 import { anthropicErrors } from './anthropic-errors.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson } from './canonical-json.ts'
 import { canonicalContent, canonicalPart, isFromModel, MANY_PARTS } from './chat.ts'
-import type { CanonicalMessage, DialectRules, Observation } from './dialect.ts'
+import type { CanonicalMessage, DialectRules, Observation, ToolCall } from './dialect.ts'
 import { BILLING_HEADER, countOf, leftWithServer, readMessageList, textOf } from './fields.ts'
 
 function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget | undefined): string {
@@ -156,6 +156,15 @@ function idsOf(message: JsonValue, type: string, field: string): readonly string
     .map((block) => textOf(block[field]) ?? '')
 }
 
+function toolCalls(message: JsonValue): readonly ToolCall[] {
+  const content = isObject(message) ? message.content : undefined
+  if (!Array.isArray(content)) return []
+  return (content as readonly JsonValue[]).flatMap((block) => {
+    const isCall = isObject(block) && block.type === 'tool_use' && typeof block.name === 'string'
+    return isCall ? [{ name: block.name as string, arguments: block.input }] : []
+  })
+}
+
 /** The field of a block's delta that adds text. */
 function deltaField({ type, delta }: JsonObject): 'text' | 'thinking' | undefined {
   if (type !== 'content_block_delta' || !isObject(delta)) return undefined
@@ -182,6 +191,7 @@ function checkServerState({ thread }: JsonObject): void {
 
 export const messagesRules: DialectRules = {
   dialect: 'messages',
+  title: 'messages',
   path: '/v1/messages',
   plainPaths: { '/v1/messages/count_tokens': ['POST'] },
   errors: anthropicErrors,
@@ -189,6 +199,15 @@ export const messagesRules: DialectRules = {
   checkServerState,
   messagesField: 'messages',
   shapingFields: ['system', 'tools', 'tool_choice', 'thinking', 'chat_template_kwargs', 'output_config'],
+  slightFields: ['tool_choice', 'output_config'],
+  vocabulary: {
+    partFields: ['content'],
+    textParts: ['text', 'thinking', 'redacted_thinking', 'tool_use', 'tool_result'],
+    mediaParts: ['image'],
+    calls: ['tool_use'],
+    results: ['tool_result'],
+    toolFields: ['tools'],
+  },
   readMessages: readMessageList,
   systemField: 'system',
   systemPartType: 'text',
@@ -204,6 +223,7 @@ export const messagesRules: DialectRules = {
   isSystem: (message) => isObject(message) && message.role === 'system',
   callsIn: (message) => idsOf(message, 'tool_use', 'id'),
   answersIn: (message) => idsOf(message, 'tool_result', 'tool_use_id'),
+  toolCalls,
   maxTokens: (body) => countOf(body.max_tokens),
   cutReason: 'max_tokens',
   renderFields: { max_tokens: 1 },

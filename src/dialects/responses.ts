@@ -4,7 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
 import { canonicalContent } from './chat.ts'
-import type { CanonicalMessage, DialectRules, ErrorShape, Observation, StoredAnswers } from './dialect.ts'
+import type { CanonicalMessage, DialectRules, ErrorShape, Observation, StoredAnswers, ToolCall } from './dialect.ts'
 import { openAiErrors, wireCode } from './errors.ts'
 import { countOf, isTruthy, leftWithServer, textOf } from './fields.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
@@ -117,6 +117,11 @@ function answersIn(item: JsonValue): readonly string[] {
   return type.endsWith('_output') ? [textOf(item.call_id) ?? ''] : []
 }
 
+function toolCalls(item: JsonValue): readonly ToolCall[] {
+  if (!isObject(item) || item.type !== 'function_call' || typeof item.name !== 'string') return []
+  return [{ name: item.name, arguments: item.arguments }]
+}
+
 /**
  * `previous_response_id` is looked up by cwm, so it is not refused here. A background response outlives its request: nobody could stop it
  * with its session, and it would still put KV under a salt that a delete has vouched for.
@@ -161,6 +166,7 @@ const errors: ErrorShape = {
 
 export const responsesRules: DialectRules = {
   dialect: 'responses',
+  title: 'responses',
   path: '/v1/responses',
   plainPaths: {},
   errors,
@@ -168,6 +174,15 @@ export const responsesRules: DialectRules = {
   checkServerState,
   messagesField: 'input',
   shapingFields: ['instructions', 'tools', 'tool_choice', 'reasoning', 'chat_template_kwargs', 'text'],
+  slightFields: ['tool_choice', 'text'],
+  vocabulary: {
+    partFields: ['content', 'output'],
+    textParts: ['input_text', 'output_text', 'refusal', 'reasoning_text', 'summary_text'],
+    mediaParts: ['input_image', 'input_audio', 'input_file'],
+    calls: ['function_call', 'custom_tool_call'],
+    results: ['function_call_output', 'custom_tool_call_output'],
+    toolFields: ['tools'],
+  },
   readMessages,
   systemField: 'instructions',
   systemPartType: 'input_text',
@@ -183,6 +198,7 @@ export const responsesRules: DialectRules = {
   isSystem: (item) => isObject(item) && (item.role === 'system' || item.role === 'developer'),
   callsIn,
   answersIn,
+  toolCalls,
   maxTokens: (body) => countOf(body.max_output_tokens),
   cutReason: 'max_output_tokens',
   renderFields: {},

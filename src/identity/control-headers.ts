@@ -8,6 +8,7 @@ import { isForeignPage } from '../base/origin.ts'
 import type { SessionRecord } from '../base/records.ts'
 import { type Overflow, overflowPolicies } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
+import { messageTitles } from '../dialects/index.ts'
 
 /** What cwm adds to an answer: see docs/headers.md. */
 export const answerHeaders = [
@@ -124,7 +125,7 @@ export function checkControl(control: ControlHeaders, rules: DialectRules, isCon
   if (rules.messagesField === undefined) {
     throw new CwmError(
       'NOT_SUPPORTED',
-      '/v1/completions has no messages to freeze or thaw; use chat completions, responses or messages',
+      `${rules.path} has no messages to freeze or thaw; use ${messageTitles.slice(0, -1).join(', ')} or ${messageTitles.at(-1)}`,
       { param: header },
     )
   }

@@ -16,7 +16,7 @@ export interface NoteRequest {
 
 /** The change that puts the note in: another value of a body field, or of the message at an index, or a new message in front of all. */
 export type Note =
-  | { readonly kind: 'field'; readonly field: 'system' | 'instructions'; readonly value: JsonValue }
+  | { readonly kind: 'field'; readonly field: string; readonly value: JsonValue }
   | { readonly kind: 'message'; readonly at: number; readonly message: JsonValue }
   | { readonly kind: 'front'; readonly message: JsonValue }
 

@@ -3,11 +3,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
-import type { Dialect } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { type Fold, fold } from './rollover.ts'
 
-type Shape = Exclude<Dialect, 'completions'>
+type Shape = 'chat' | 'messages' | 'responses'
 type Ids = 'unique' | 'again' | 'none'
 
 interface Exchange {

@@ -4,6 +4,7 @@
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
+import { systemFields, vocabulary } from '../dialects/index.ts'
 import { mostBytesOfJson } from './size-of-json.ts'
 
 /** What a template writes by itself before all messages, at most, while no turn has told: a date, a default system prompt, how to call tools. */
@@ -24,9 +25,8 @@ const OWN_TOOL = 1024
 
 /** Fields of messages and parts that templates write as they are; all else may be written as JSON. */
 const TEXT_FIELDS = new Set(['content', 'text', 'refusal', 'reasoning', 'reasoning_content', 'thinking', 'summary'])
-const CALLS = new Set<JsonValue | undefined>(['tool_use', 'function_call', 'custom_tool_call'])
 const CLIENT_TOOLS = new Set<JsonValue | undefined>([undefined, 'function', 'custom', 'namespace'])
-const RESULTS = new Set<JsonValue | undefined>(['tool_result', 'function_call_output', 'custom_tool_call_output'])
+const { calls, results, toolFields } = vocabulary
 
 /**
  * Never below the engine's own count, but for the template's preamble: callers add `PREAMBLE_TOKENS`.
@@ -55,8 +55,8 @@ export function upperTokensOfMessage(message: JsonValue): number {
 export function upperTokensOfShaping(shaping: JsonObject): number {
   let tokens = 0
   for (const [field, value] of Object.entries(shaping)) {
-    if (field === 'system' || field === 'instructions') tokens += ofPart({ content: value })
-    else if (field === 'tools' || field === 'functions') tokens += ofTools(value)
+    if (systemFields.has(field)) tokens += ofPart({ content: value })
+    else if (toolFields.includes(field)) tokens += ofTools(value)
     else if (field === 'chat_template') return Number.POSITIVE_INFINITY
     else tokens += MESSAGE + mostBytesOfJson({ [field]: value })
   }
@@ -67,8 +67,8 @@ export function upperTokensOfShaping(shaping: JsonObject): number {
 function ofPart(part: JsonValue): number {
   if (typeof part === 'string') return MESSAGE + upperTokensOfText(part)
   if (!isObject(part)) return MESSAGE + mostBytesOfJson(part)
-  if (CALLS.has(part.type)) return CALL + mostBytesOfJson(part)
-  if (RESULTS.has(part.type)) return RESULT + mostBytesOfJson(part)
+  if (calls.has(part.type)) return CALL + mostBytesOfJson(part)
+  if (results.has(part.type)) return RESULT + mostBytesOfJson(part)
   let tokens = MESSAGE
   for (const [field, value] of Object.entries(part)) {
     if (TEXT_FIELDS.has(field) && typeof value === 'string') tokens += upperTokensOfText(value)

@@ -2,6 +2,7 @@
 // and nothing for what no template writes, so that an SDK's additions to an echo do not move a cut. Never above size.ts.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { systemFields } from '../dialects/index.ts'
 import { upperTokensOfMessage, upperTokensOfShaping } from './size.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from './typical.ts'
 
@@ -43,7 +44,7 @@ export function typicalTokensOfMessage(message: JsonValue, scale = UNSCALED): nu
 export function typicalTokensOfShaping(shaping: JsonObject, scale = UNSCALED): number {
   let tokens = 0
   for (const [field, value] of Object.entries(shaping)) {
-    if (field === 'system' || field === 'instructions') tokens += MESSAGE + ofPart(value, scale)
+    if (systemFields.has(field)) tokens += MESSAGE + ofPart(value, scale)
     else tokens += ofJson(value, scale) + (field === 'tools' ? TOOLS : 0)
   }
   return Math.min(tokens, upperTokensOfShaping(shaping))

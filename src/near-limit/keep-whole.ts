@@ -48,7 +48,7 @@ export async function keepWhole(
   if (base !== undefined && dropped.every((i) => i < held)) {
     return cutFreezer.noteKept(session, cut, base.record.name)
   }
-  if (session.temporary || dialect === 'completions') {
+  if (session.temporary) {
     throw new CwmError('STORE_UNAVAILABLE', 'the turn does not fit, and is not cut while its whole cannot be stored')
   }
   const { model, messages, shaping } = outgoing

@@ -52,7 +52,6 @@ export async function measure(
   const { rules, outgoing, call } = request
   const { dialect } = rules
   const { model, messages, shaping } = outgoing
-  if (dialect === 'completions') return { fits: true }
   const tokens = await count(parts, () => parts.engine.countTokens({ dialect, model, messages, shaping }, call))
   return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
 }

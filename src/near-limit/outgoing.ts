@@ -70,8 +70,9 @@ export function messageBytes(
   raw: RawObject,
   json: JsonObject,
 ): readonly (Buffer | string)[] {
-  const field = rules.messagesField ?? 'messages'
+  const field = rules.messagesField
   const parts: (Buffer | string)[] = before === 0 ? [] : [...(base?.json ?? [])]
+  if (field === undefined) return parts
   const own = json[field]
   if (typeof own === 'string') return [...parts, JSON.stringify({ role: 'user', content: own })]
   const span = raw.find(field)

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { type ComparedTurn, compareTurns } from './prefix-break.ts'
 
-const dialects: readonly Prompt['dialect'][] = ['chat', 'responses', 'messages']
+const dialects = ['chat', 'responses', 'messages'] as const
 
 /** A turn of so many messages; its last one is the reply unless the turn is still to be answered. */
 function turn(

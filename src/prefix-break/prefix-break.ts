@@ -37,11 +37,6 @@ export interface Comparison {
   readonly slight?: Difference
 }
 
-const TOOLS = ['tools', 'functions']
-const OUTER = ['system', 'instructions']
-/** Templates seldom look at them. */
-const SLIGHT = ['tool_choice', 'function_call', 'include_reasoning', 'text', 'output_config']
-
 /** Compares this turn's request with the last turn and its reply. Null and absent are equal. Two dialects are two conversations. */
 export function compareTurns(last: ComparedTurn, now: ComparedTurn): Comparison {
   const rules = rulesOf(now.prompt.dialect)
@@ -55,14 +50,15 @@ export function compareTurns(last: ComparedTurn, now: ComparedTurn): Comparison 
   const difference = shapingDifference(last, now, rules) ?? messageDifference(last, before[same], after[same])
   const facts = { related, extends: extendsLast, forked: !goesOn && !extendsLast && same < after.length }
   if (difference !== undefined) return { ...facts, difference }
-  const slight = slightDifference(last, now, before.slice(0, same), after)
+  const slight = slightDifference(last, now, before.slice(0, same), after, rules)
   return slight === undefined ? facts : { ...facts, slight }
 }
 
 /** Share of a turn's prompt that lies before one of its messages, by bytes. */
 export function shareBefore({ prompt, replyAt }: ComparedTurn, message: number, offset = 0): number {
   const { messages, shaping } = prompt
-  const shapes = Object.entries(shaping).filter(([field]) => !SLIGHT.includes(field))
+  const { slightFields } = rulesOf(prompt.dialect)
+  const shapes = Object.entries(shaping).filter(([field]) => !slightFields.includes(field))
   let weight = Buffer.byteLength(JSON.stringify(shapes.map(([, value]) => value)))
   let before = weight
   for (const [i, sent] of messages.slice(0, replyAt).entries()) {
@@ -98,20 +94,20 @@ function isRelated(before: readonly Item[], after: readonly Item[], same: number
 function shapingDifference(last: ComparedTurn, now: ComparedTurn, rules: DialectRules): Difference | undefined {
   const a = last.prompt.shaping
   const b = now.prompt.shaping
+  const { toolFields } = rules.vocabulary
   const inFront = { inReply: false, share: 0 }
   if (last.prompt.model !== now.prompt.model) return { cause: 'model', field: 'model', ...inFront }
   if (last.clientSalt !== now.clientSalt) return { cause: 'model', field: 'cache_salt', ...inFront }
-  for (const field of TOOLS) {
+  for (const field of toolFields) {
     const place = toolDifference(a[field], b[field], field)
     if (place !== undefined) return { cause: 'tools', ...place, ...inFront }
   }
   if (outerText(a, rules) !== outerText(b, rules)) {
-    const field = OUTER.find((name) => rules.shapingFields.includes(name)) ?? 'system'
+    const field = rules.systemField ?? 'system'
     return { cause: 'message', ...placeIn(a[field], b[field], field), ...inFront }
   }
-  const field = rules.shapingFields.find(
-    (name) => ![...TOOLS, ...OUTER, ...SLIGHT].includes(name) && stableJson(a[name]) !== stableJson(b[name]),
-  )
+  const told = [...toolFields, ...rules.slightFields, rules.systemField]
+  const field = rules.shapingFields.find((name) => !told.includes(name) && stableJson(a[name]) !== stableJson(b[name]))
   return field === undefined ? undefined : { cause: 'template', ...textPlace(a[field], b[field], field), ...inFront }
 }
 
@@ -152,14 +148,15 @@ function slightDifference(
   now: ComparedTurn,
   before: readonly Item[],
   after: readonly Item[],
+  rules: DialectRules,
 ): Difference | undefined {
   const a = last.prompt.shaping
   const b = now.prompt.shaping
-  for (const field of TOOLS) {
+  for (const field of rules.vocabulary.toolFields) {
     const place = toolDifference(a[field], b[field], field, 'text')
     if (place !== undefined) return { cause: 'tools', ...place, inReply: false, share: 0 }
   }
-  const field = SLIGHT.find((name) => stableJson(a[name]) !== stableJson(b[name]))
+  const field = rules.slightFields.find((name) => stableJson(a[name]) !== stableJson(b[name]))
   if (field !== undefined) {
     return { cause: 'template', ...textPlace(a[field], b[field], field), inReply: false, share: 0 }
   }

@@ -11,7 +11,7 @@ import { RequestScope } from '../base/request-scope.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
-import { rulesAt, rulesOf } from '../dialects/index.ts'
+import { messageFields, rulesAt, rulesOf } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import { checkControl, checkPage, contextHeader, readControlHeaders } from '../identity/control-headers.ts'
@@ -208,7 +208,7 @@ export class ProxyHandler {
     const { bytes, json, room } = await this.#readJson(request, note, caller, held)
     if (typeof json.model === 'string') note.model = json.model
     requireModel(caller.policy, json.model)
-    this.#parts.json.checkMessages(json)
+    this.#parts.json.checkMessages(json, messageFields)
     const raw = new RawObject(bytes)
     checkFields(raw, json, rules, caller.policy.allowedFields)
     const previousResponse = rules.stored?.continued(json)

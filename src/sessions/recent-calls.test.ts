@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { JsonValue } from '../base/json.ts'
 import { toolOf } from '../base/tool-names.ts'
+import { dialects, rulesOf } from '../dialects/index.ts'
 import { RecentCalls } from './recent-calls.ts'
 
 const args = { window_name: 'w', tags: ['a', 'b'] }
@@ -10,10 +12,7 @@ const noon = 1_800_000_000_000
 
 describe('RecentCalls', () => {
   it.each([
-    [
-      'chat completions',
-      { role: 'assistant', tool_calls: [{ type: 'function', function: { name, arguments: text } }] },
-    ],
+    ['chat', { role: 'assistant', tool_calls: [{ type: 'function', function: { name, arguments: text } }] }],
     [
       'messages',
       {
@@ -25,10 +24,10 @@ describe('RecentCalls', () => {
       },
     ],
     ['responses', { type: 'function_call', name, arguments: text }],
-  ])('knows a call of %s, its arguments in any order', (_, message) => {
+  ])('knows a call of %s, its arguments in any order', (dialect, message) => {
     const calls = new RecentCalls(() => noon)
 
-    calls.note('acme', 'ann', [message])
+    calls.note('acme', 'ann', rulesOf(dialect).toolCalls(message))
 
     expect(calls.find('acme', 'window_freeze', { tags: ['a', 'b'], window_name: 'w' })).toEqual(['ann'])
     expect(calls.find('acme', 'window_freeze', { tags: ['b', 'a'], window_name: 'w' })).toEqual([])
@@ -38,18 +37,18 @@ describe('RecentCalls', () => {
 
   it('names each session once, newest first, and no more than eight', () => {
     const calls = new RecentCalls(() => noon)
-    const message = { type: 'function_call', name, arguments: text }
+    const call = { name, arguments: text }
 
-    for (const session of ['a', 'b', 'a']) calls.note('acme', session, [message])
+    for (const session of ['a', 'b', 'a']) calls.note('acme', session, [call])
     expect(calls.find('acme', 'window_freeze', args)).toEqual(['a', 'b'])
-    for (let i = 0; i < 20; i++) calls.note('acme', `s${i}`, [message])
+    for (let i = 0; i < 20; i++) calls.note('acme', `s${i}`, [call])
     expect(calls.find('acme', 'window_freeze', args)).toHaveLength(8)
   })
 
   it('forgets a call after ten minutes', () => {
     let now = noon
     const calls = new RecentCalls(() => now)
-    calls.note('acme', 'ann', [{ type: 'function_call', name, arguments: text }])
+    calls.note('acme', 'ann', [{ name, arguments: text }])
 
     now += 600_001
 
@@ -65,7 +64,11 @@ describe('RecentCalls', () => {
   ])('lets %s pass', (_, message) => {
     const calls = new RecentCalls(() => noon)
 
-    calls.note('acme', 'ann', [message as never])
+    calls.note(
+      'acme',
+      'ann',
+      dialects.flatMap(({ toolCalls }) => toolCalls(message as JsonValue)),
+    )
 
     expect(calls.find('acme', 'window_freeze', args)).toEqual([])
   })

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import { type ToolName, toolOf } from '../base/tool-names.ts'
+import type { ToolCall } from '../dialects/dialect.ts'
 
 /** Calls that are remembered, of all tenants. */
 const MAX_CALLS = 10_000
@@ -21,11 +22,12 @@ export class RecentCalls {
     this.#calls = new LRUCache({ max: MAX_CALLS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now } })
   }
 
-  /** Looks through a reply, in any dialect. */
-  note(tenant: string, session: string, messages: readonly JsonValue[]): void {
-    for (const { name, args } of messages.flatMap(callsIn)) {
+  /** Notes the calls of a reply. Tools that are not cwm's are left out. */
+  note(tenant: string, session: string, calls: readonly ToolCall[]): void {
+    for (const { name, arguments: said } of calls) {
       const tool = toolOf(name)
       if (tool === undefined) continue
+      const args = typeof said === 'string' ? parseJson(said) : said
       const key = keyOf(tenant, tool, args)
       const others = (this.#calls.get(key) ?? []).filter((id) => id !== session)
       this.#calls.set(key, [session, ...others].slice(0, MAX_SESSIONS))
@@ -36,34 +38,6 @@ export class RecentCalls {
   find(tenant: string, tool: ToolName, args: JsonObject): readonly string[] {
     return this.#calls.get(keyOf(tenant, tool, args)) ?? []
   }
-}
-
-interface SeenCall {
-  readonly name: string
-  readonly args: JsonValue | undefined
-}
-
-/** Calls of chat completions (`tool_calls`), responses (`function_call`) and messages (`tool_use`). */
-function callsIn(message: JsonValue): SeenCall[] {
-  if (!isObject(message)) return []
-  const found: SeenCall[] = []
-  for (const call of objectsIn(message.tool_calls)) {
-    if (isObject(call.function)) found.push(...callOf(call.function.name, call.function.arguments))
-  }
-  for (const block of objectsIn(message.content)) {
-    if (block.type === 'tool_use') found.push(...callOf(block.name, block.input))
-  }
-  if (message.type === 'function_call') found.push(...callOf(message.name, message.arguments))
-  return found
-}
-
-function callOf(name: JsonValue | undefined, args: JsonValue | undefined): SeenCall[] {
-  if (typeof name !== 'string') return []
-  return [{ name, args: typeof args === 'string' ? parseJson(args) : args }]
-}
-
-function objectsIn(value: JsonValue | undefined): JsonObject[] {
-  return Array.isArray(value) ? (value as readonly JsonValue[]).filter(isObject) : []
 }
 
 function keyOf(tenant: string, tool: ToolName, args: JsonValue | undefined): string {

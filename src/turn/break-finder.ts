@@ -229,12 +229,11 @@ export class BreakFinder {
   }
 }
 
-/** Not the first turn, nor the first after a thaw, nor one that another finished beside, nor one without a prompt. */
-function isComparable({ session, before, turn, found }: DeliveredTurn): boolean {
+/** Not the first turn, nor the first after a thaw, nor one that another finished beside. */
+function isComparable({ session, before, found }: DeliveredTurn): boolean {
   const { record } = session
   return (
     found !== 'response' &&
-    turn.dialect !== 'completions' &&
     record.head === before.head &&
     record.turns === before.turns + 1 &&
     (before.thaw === undefined || before.thaw.at < before.lastTurnAt)

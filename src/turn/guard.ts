@@ -4,6 +4,7 @@ import { CwmError } from '../base/errors.ts'
 import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
+import { messageFields } from '../dialects/index.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import { checkIdentity } from '../identity/identity-check.ts'
 
@@ -46,7 +47,8 @@ export function checkFields(
     if (value === null && raw.count(field) === 1) continue
     throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
   }
-  for (const list of [body.messages, body.input]) {
+  for (const field of messageFields) {
+    const list = body[field]
     if (Array.isArray(list)) checkParts(list as readonly JsonValue[], allowed)
   }
   checkIdentity(raw, body)

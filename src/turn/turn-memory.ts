@@ -100,7 +100,7 @@ export class TurnMemory {
     if (observation.complete) {
       // The agent may make the call before the last bytes are out.
       for (const { messages } of observation.choices)
-        this.#parts.calls.note(this.#caller.tenant, session.record.id, messages)
+        this.#parts.calls.note(this.#caller.tenant, session.record.id, messages.flatMap(this.#rules.toolCalls))
       if (this.#turn.byHistory) {
         this.#boundaries = observation.choices.flatMap(({ messages }) => this.#boundariesOf(messages))
         sessions.announce(session, digestsOf(this.#boundaries))
@@ -202,9 +202,9 @@ export class TurnMemory {
   /** The client was told that the freeze is pending: what became of it must be found under the name. */
   #refuseFreeze(reason: string): void {
     const { session, model } = this.#turn
-    const { dialect } = this.#rules
+    const { dialect, messagesField } = this.#rules
     if (this.#reservation === undefined) return
-    if (!this.#answered || dialect === 'completions') {
+    if (!this.#answered || messagesField === undefined) {
       this.#reservation.release()
       return
     }
@@ -235,8 +235,8 @@ export class TurnMemory {
   /** As it is kept for REST; undefined for completions, which have no messages. */
   #retainable({ choices }: Observation): RetainedTurn | undefined {
     const { body, clientSalt, lineage, base } = this.#turn
-    const { dialect } = this.#rules
-    if (dialect === 'completions') return undefined
+    const { dialect, messagesField } = this.#rules
+    if (messagesField === undefined) return undefined
     const reply = choices[0]?.messages ?? []
     const promptTokens = this.#usage?.promptTokens
     return { dialect, body, reply, promptTokens, clientSalt, lineage, parent: base?.record.name }

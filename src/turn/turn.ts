@@ -172,10 +172,11 @@ async function buildTurn(
   const changes = new Map<string, Buffer | string>()
   let wholeChain: Chain | undefined
   if (outgoing !== undefined) {
-    if (outgoing.before > 0 || fitted.cut !== undefined) {
+    const { messagesField } = rules
+    if (messagesField !== undefined && (outgoing.before > 0 || fitted.cut !== undefined)) {
       const items = cutItems(messageBytes(outgoing, base, rules, raw, json), fitted.cut)
       turn.held.set(raw.bytes.length + bytesOf(items))
-      changes.set(rules.messagesField ?? 'messages', listOf(items))
+      changes.set(messagesField, listOf(items))
     }
     const note = fitted.cut?.note
     if (note?.kind === 'field') changes.set(note.field, JSON.stringify(note.value))

@@ -5,12 +5,12 @@ import { endianness } from 'node:os'
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
+import { messageDialects } from '../dialects/index.ts'
 import type { BaseWindow } from './base-windows.ts'
 import { checksumOf } from './checksum.ts'
 
 const FORMAT = 'cwm-window'
 const VERSION = 1
-const dialects = ['chat', 'responses', 'messages'] as const
 
 /** What an import takes from a file. */
 export interface ExportedWindow {
@@ -48,8 +48,8 @@ export function exportWindow({ record, prompt, tokenIds }: BaseWindow): JsonObje
 export function readExport(file: JsonValue): ExportedWindow {
   if (!isObject(file) || file.format !== FORMAT) throw invalid('format', `this is no exported window (${FORMAT})`)
   if (file.version !== VERSION) throw invalid('version', `version ${VERSION} is what this cwm reads`)
-  const dialect = dialects.find((known) => known === file.dialect)
-  if (dialect === undefined) throw invalid('dialect', `must be one of ${dialects.join(', ')}`)
+  const dialect = messageDialects.find((known) => known === file.dialect)
+  if (dialect === undefined) throw invalid('dialect', `must be one of ${messageDialects.join(', ')}`)
   const { model, messages, shaping, name, note, tags, reply_at: replyAt } = file
   if (typeof model !== 'string' || model === '') throw invalid('model', 'must be text')
   if (!Array.isArray(messages) || messages.length === 0) throw invalid('messages', 'must be a list of messages')

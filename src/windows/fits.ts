@@ -3,6 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
+import { vocabulary } from '../dialects/index.ts'
 import type { CallOptions } from '../engines/engine.ts'
 import type { WindowParts } from './parts.ts'
 
@@ -33,20 +34,6 @@ export async function checkFits(
   )
 }
 
-/** Parts of a message that hold a picture, sound or file. */
-const MEDIA_PARTS: readonly unknown[] = [
-  'image',
-  'image_url',
-  'input_image',
-  'image_embeds',
-  'input_audio',
-  'audio_url',
-  'audio_embeds',
-  'video_url',
-  'file',
-  'input_file',
-]
-
 /** Characters of all text, media left out: these are not tokenized. */
 function countText(values: readonly (JsonValue | undefined)[]): number {
   let characters = 0
@@ -57,7 +44,7 @@ function countText(values: readonly (JsonValue | undefined)[]): number {
     else if (Array.isArray(value)) for (const item of value as unknown[]) open.push(item)
     else if (isObject(value)) {
       for (const [key, item] of Object.entries(value)) {
-        const holdsParts = (key === 'content' || key === 'output') && Array.isArray(item)
+        const holdsParts = vocabulary.partFields.includes(key) && Array.isArray(item)
         open.push(holdsParts ? item.filter((part: JsonValue) => !isMedia(part)) : item)
       }
     }
@@ -66,5 +53,5 @@ function countText(values: readonly (JsonValue | undefined)[]): number {
 }
 
 function isMedia(part: JsonValue): boolean {
-  return isObject(part) && MEDIA_PARTS.includes(part.type)
+  return isObject(part) && vocabulary.mediaParts.has(part.type)
 }

@@ -1,21 +1,20 @@
 // The prompt of a finished turn, from the bytes that went to the upstream and the reply that came back.
 
 import { isObject, type JsonValue, parseJson } from '../base/json.ts'
-import { rulesOf } from '../dialects/index.ts'
+import { messageRulesOf } from '../dialects/index.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import type { RetainedPrompt } from '../store/store.ts'
 import type { PromptOfTurn } from './parts.ts'
 
 /**
  * Messages and shaping fields only: salt, sampling and whatever else the body held stay behind. No messages at all for a turn that
- * continues a stored response: the engine has what came before, so its own are no whole prompt. Not for completions.
+ * continues a stored answer: the engine has what came before, so its own are no whole prompt. Not for a dialect without messages.
  */
 export function promptOfTurn({ dialect, body, reply, promptTokens }: RetainedTurn): PromptOfTurn {
-  if (dialect === 'completions') throw new TypeError('completions have no messages')
-  const rules = rulesOf(dialect)
+  const rules = messageRulesOf(dialect)
   const parsed = parseJson(body.toString('utf8'))
   const json = isObject(parsed) ? parsed : {}
-  const isContinuation = json.previous_response_id !== undefined && json.previous_response_id !== null
+  const isContinuation = rules.stored?.continued(json) !== undefined
   const messages = isContinuation ? [] : rules.readMessages(json)
   const shaping: Record<string, JsonValue> = {}
   for (const field of rules.shapingFields) {

@@ -11,7 +11,7 @@ import { scopeOf } from '../../src/identity/scope.ts'
 import { decodeJsonEvents } from '../../src/sse/decode.ts'
 
 interface Exchange {
-  readonly dialect: Exclude<Dialect, 'completions'>
+  readonly dialect: Dialect
   readonly variant: string
   readonly case: string
   readonly stream: boolean

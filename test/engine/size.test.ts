@@ -69,7 +69,9 @@ const schema = (name: string, text: string) => ({
 const args = (text: string) => ({ path: '/a/b', note: text, nested: { list: [1, 2.5, 1e15, null, true] } })
 
 /** One prompt of each dialect with calls, results and tools around a text. */
-const prompts: Readonly<Record<Prompt['dialect'], (text: string) => { messages: JsonValue[]; shaping: JsonObject }>> = {
+const prompts: Readonly<
+  Record<'chat' | 'messages' | 'responses', (text: string) => { messages: JsonValue[]; shaping: JsonObject }>
+> = {
   chat: (text) => ({
     messages: [
       { role: 'system', content: text },
