@@ -4,11 +4,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonical } from '../../test/support/dialects.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
-import { rulesOf } from './index.ts'
+import { dialectNames, rulesOf } from './index.ts'
 
 describe('an answer', () => {
   it('is not complete when nothing came, in any dialect', () => {
-    for (const dialect of ['chat', 'completions', 'messages', 'responses'] as const) {
+    for (const dialect of dialectNames) {
       expect(rulesOf(dialect).observeEvents([]).complete).toBe(false)
       expect(rulesOf(dialect).observeJson({}).complete).toBe(false)
       expect(rulesOf(dialect).observeJson({ error: { message: 'x' } }).complete).toBe(false)
@@ -39,7 +39,7 @@ describe('an answer', () => {
     })).value
     fc.assert(
       fc.property(fc.array(fc.dictionary(names, value), { maxLength: 4 }), (events) => {
-        for (const dialect of ['chat', 'completions', 'messages', 'responses'] as const) {
+        for (const dialect of dialectNames) {
           const { choices } = rulesOf(dialect).observeEvents(events as JsonObject[])
           for (const { messages } of choices) for (const message of messages) canonical(dialect, message)
         }

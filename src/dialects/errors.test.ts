@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { decodeJsonEvents } from '../sse/decode.ts'
-import { rulesOf } from './index.ts'
+import { dialectNames, rulesOf } from './index.ts'
 
 describe('errors', () => {
   const error = new CwmError('INVALID_FIELD', 'must be "text"\n', { param: 'model' })
@@ -31,7 +31,7 @@ describe('errors', () => {
     expect(JSON.parse(body)).toMatchObject({ error: { message: words } })
   })
 
-  it.each(['chat', 'completions', 'messages', 'responses'] as const)('%s: are one event in a stream', (dialect) => {
+  it.each(dialectNames)('%s: are one event in a stream', (dialect) => {
     const text = rulesOf(dialect).errors.event(error)
 
     expect(text.endsWith('\n\n')).toBe(true)

@@ -3,8 +3,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Dialect } from '../../src/base/records.ts'
-import { rulesOf } from '../../src/dialects/index.ts'
+import { dialects, rulesOf } from '../../src/dialects/index.ts'
 import { decodeEvent, decodeJsonEvents, type SseEvent, splitEvents } from '../../src/sse/decode.ts'
 import { EventFramer, endOfLastEvent } from '../../src/sse/frame.ts'
 import { cutAt } from '../support/cuts.ts'
@@ -17,15 +16,9 @@ interface Answers {
   }[]
 }
 
-const dialects: Readonly<Record<string, Dialect>> = {
-  '/v1/chat/completions': 'chat',
-  '/v1/completions': 'completions',
-  '/v1/responses': 'responses',
-  '/v1/messages': 'messages',
-}
 const recorded = JSON.parse(readFileSync(new URL('../recorded/vllm.json', import.meta.url), 'utf8')) as Answers
 const streams = recorded.answers.flatMap(({ request: { path }, response: { body, content_type: type } }) => {
-  const dialect = dialects[path]
+  const dialect = dialects.find((rules) => rules.path === path)?.dialect
   return dialect !== undefined && type?.startsWith('text/event-stream') === true && typeof body === 'string'
     ? [{ dialect, bytes: Buffer.from(body) }]
     : []
