@@ -6,14 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Settings } from '../src/config/schema.ts'
+import type { DeletionJson } from '../src/wire/deletions.ts'
+import type { ThawReceiptJson } from '../src/wire/receipts.ts'
 import { jsonOf } from './support/client.ts'
 import { type ChatMessage, chat, user } from './support/conversation.ts'
 import { until } from './support/deadline.ts'
 import { fillRedis, type Held, layFile, olderStores, readStores } from './support/older-stores.ts'
 import { RedisServer, skipsRedis } from './support/redis-server.ts'
-import { call, type DeletionJson, rest } from './support/rest.ts'
+import { call, rest } from './support/rest.ts'
 import { type Stack, startStack } from './support/stack.ts'
-import { settled, type ThawJson } from './support/windows.ts'
+import { settled } from './support/windows.ts'
 
 /** As the older cwm was told when it made them: nothing of them expires. */
 const CENTURY_MS = 100 * 365 * 24 * 3_600_000
@@ -84,7 +86,7 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
 
     it('thaws them, with the ids that they were frozen with', async () => {
       for (const { name, tokens } of held.windows) {
-        const thaw = await rest<ThawJson>(
+        const thaw = await rest<ThawReceiptJson>(
           stack.url,
           'POST',
           `/windows/${name}/thaw`,

@@ -1,28 +1,17 @@
 // REST's handlers for who looks after a tenant: usage and limits, and the audit log.
 
 import type { IncomingMessage } from 'node:http'
-import type { OpenAPIHono, z } from '@hono/zod-openapi'
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
-import type { AuditEntry, TenantUsage } from '../base/records.ts'
-import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
+import type { AuditEntry } from '../base/records.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import type { Page, PageRequest, Store } from '../store/store.ts'
 import type { Choices } from '../tenants/choices.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import {
-  type auditEntrySchema,
-  chooseNearLimit,
-  listAudit,
-  listTenants,
-  type nearLimitSchema,
-  showNearLimit,
-  showTenant,
-  showTimeline,
-  type tenantSchema,
-  type timelineSchema,
-} from './admin-routes.ts'
+import { chooseNearLimit, listAudit, listTenants, showNearLimit, showTenant, showTimeline } from './admin-routes.ts'
+import { auditEntryToWire, nearLimitToWire, tenantToWire, timelineToWire } from './admin-to-wire.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
-import { pageToWire } from './wire.ts'
+import { pageToWire } from './to-wire.ts'
 
 export interface AdminHandlerParts {
   /** Newest first; of all tenants where none is named. */
@@ -81,7 +70,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
     const tenant = tenantInView(c.env.incoming)
     const { limit, cursor } = c.req.valid('query')
     const page = await parts.listAudit(tenant, cursor === undefined ? { limit } : { limit, cursor })
-    return c.json(pageToWire(page.items.map(entryToWire), page.nextCursor), 200)
+    return c.json(pageToWire(page.items.map(auditEntryToWire), page.nextCursor), 200)
   })
 }
 
@@ -92,59 +81,4 @@ async function tenantsAfter({ tenants, store }: AdminHandlerParts, after: string
   const ids = all.slice(0, limit)
   const next = all.length > limit ? Buffer.from(ids.at(-1) ?? '').toString('base64url') : undefined
   return { ids, next }
-}
-
-function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoices): z.infer<typeof nearLimitSchema> {
-  const { freezeAt, overflow } = { ...nearLimit, ...chosen }
-  return {
-    freeze_at: freezeAt,
-    overflow,
-    chosen: {
-      ...(chosen.freezeAt === undefined ? {} : { freeze_at: chosen.freezeAt }),
-      ...(chosen.overflow === undefined ? {} : { overflow: chosen.overflow }),
-    },
-  }
-}
-
-function timelineToWire(buckets: ReturnType<Timeline['of']>, bucketMs: number): z.infer<typeof timelineSchema> {
-  return {
-    bucket_ms: bucketMs,
-    buckets: buckets.map(({ at, turns, promptTokens, cachedTokens, streams, ttftMs, slowestMs }) => ({
-      at: new Date(at).toISOString(),
-      turns,
-      prompt_tokens: promptTokens,
-      cached_tokens: cachedTokens,
-      streams,
-      mean_ttft_ms: streams === 0 ? null : Math.round(ttftMs / streams),
-      max_ttft_ms: streams === 0 ? null : Math.round(slowestMs),
-    })),
-  }
-}
-
-function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): z.infer<typeof tenantSchema> {
-  const { models, maxInFlight, maxSessions, maxWindows, maxWindowBytes, maxPinnedTokens, pinTtlMs } = policy
-  return {
-    id,
-    usage: {
-      sessions: usage.sessions,
-      windows: usage.windows,
-      window_bytes: usage.windowBytes,
-      pinned_tokens: usage.pinnedTokens,
-    },
-    limits: {
-      ...(models === undefined ? {} : { models: [...models].sort() }),
-      ...(maxInFlight === undefined ? {} : { max_in_flight_per_tenant: maxInFlight }),
-      ...(maxSessions === undefined ? {} : { max_sessions: maxSessions }),
-      ...(maxWindows === undefined ? {} : { max_windows: maxWindows }),
-      ...(maxWindowBytes === undefined ? {} : { max_window_bytes: maxWindowBytes }),
-      ...(maxPinnedTokens === undefined ? {} : { max_pinned_tokens: maxPinnedTokens }),
-      ...(pinTtlMs === undefined ? {} : { pin_ttl_ms: pinTtlMs }),
-    },
-    isolation: policy.isolation,
-    when_pins_full: policy.whenPinsFull,
-  }
-}
-
-function entryToWire({ at, receipt, ...entry }: AuditEntry): z.infer<typeof auditEntrySchema> {
-  return { ...entry, at: new Date(at).toISOString(), ...(receipt === undefined ? {} : { receipt: { ...receipt } }) }
 }

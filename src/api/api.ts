@@ -1,7 +1,7 @@
 // REST under /cwm/: windows, sessions, health, metrics and their description. A thin face: every rule is in windows/ and sessions/.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { OpenAPIHono, type z } from '@hono/zod-openapi'
+import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
@@ -19,10 +19,11 @@ import { StaticDocument } from '../base/static-document.ts'
 import type { Caller } from '../base/tenants.ts'
 import { openAiErrorBody } from '../dialects/errors.ts'
 import type { EventLog } from '../journal/events.ts'
+import type { HealthJson, ReadinessJson, SharedPart } from '../wire/health.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
-import { type healthSchema, type readinessSchema, showHealth, showLiveness, showReadiness } from './health-routes.ts'
+import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
 import { callInProcess } from './in-process.ts'
 import { openApiText } from './openapi.ts'
 import { limitBytes, readBody } from './read-body.ts'
@@ -46,8 +47,8 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly callerOf: (request: IncomingMessage) => Caller
   /** Throws `UNAUTHORIZED` unless the request is the operator's, or from loopback where no operator key is set. */
   readonly requireOperator: (request: IncomingMessage) => void
-  readonly health: () => Promise<z.infer<typeof healthSchema>>
-  readonly readiness: (leftOut: readonly ('store' | 'upstream')[]) => Promise<z.infer<typeof readinessSchema>>
+  readonly health: () => Promise<HealthJson>
+  readonly readiness: (leftOut: readonly SharedPart[]) => Promise<ReadinessJson>
 }
 
 const MAX_BODY_BYTES = 64 * 1024

@@ -6,8 +6,10 @@ import type { Now } from '../base/clock.ts'
 import type { EventKind, StoredEvent } from '../base/events.ts'
 import type { EventLog } from '../journal/events.ts'
 import type { EventPage } from '../store/store.ts'
+import type { EventJson } from '../wire/events.ts'
 import type { Bindings } from './bindings.ts'
 import { listenToEvents } from './events-route.ts'
+import { iso } from './to-wire.ts'
 
 export interface EventHandlerParts {
   readonly events: Pick<EventLog, 'listen'>
@@ -67,18 +69,19 @@ function pageToText({ events, missed }: EventPage, { kinds, withTenant }: Told, 
     .filter(({ kind }) => kinds === undefined || kinds.has(kind))
     .map((event) => eventToText(event, withTenant))
   if (missed) {
-    texts.unshift(`event: missed\ndata: ${JSON.stringify({ at: new Date(now).toISOString(), kind: 'missed' })}\n\n`)
+    const data: EventJson = { at: iso(now), kind: 'missed' }
+    texts.unshift(`event: missed\ndata: ${JSON.stringify(data)}\n\n`)
   }
   return texts.length === 0 ? ': nothing new\n\n' : texts.join('')
 }
 
 function eventToText({ id, kind, at, tenant, session, window, details }: StoredEvent, withTenant: boolean): string {
-  const data = {
-    at: new Date(at).toISOString(),
+  const data: EventJson = {
+    at: iso(at),
     kind,
-    ...(withTenant ? { tenant } : {}),
-    ...(session === undefined ? {} : { session_id: session }),
-    ...(window === undefined ? {} : { window }),
+    tenant: withTenant ? tenant : undefined,
+    session_id: session,
+    window,
     ...details,
   }
   return `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data)}\n\n`

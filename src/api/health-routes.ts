@@ -1,35 +1,9 @@
 // REST's routes for probes and monitoring: health, liveness and readiness. Anyone may ask, without a key.
 
-import { createRoute, z } from '@hono/zod-openapi'
+import { createRoute } from '@hono/zod-openapi'
+import { errorSchema } from '../wire/error.ts'
+import { healthSchema, livenessSchema, readinessQuery, readinessSchema } from '../wire/health.ts'
 import { json } from './routes.ts'
-import { errorSchema } from './wire.ts'
-
-const breakerState = z
-  .enum(['closed', 'half_open', 'open'])
-  .describe(
-    '`open`: the upstream is not asked for a while, after connection failures; `half_open`: one request shows whether it is back',
-  )
-
-export const healthSchema = z
-  .object({
-    status: z.enum(['ok', 'degraded']),
-    version: z.string(),
-    store: z.object({ kind: z.string(), ok: z.boolean() }),
-    upstream: z.object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState }),
-    lmcache: z.object({
-      ok: z.boolean().nullable().describe('Null: no LMCache is configured'),
-      pins: z.boolean(),
-      warnings: z.array(z.string()),
-      coordinator: z
-        .object({ url: z.string(), ok: z.boolean() })
-        .optional()
-        .describe('Absent where LMCache runs without one'),
-      servers: z
-        .array(z.object({ instance_id: z.string().optional(), url: z.string(), ok: z.boolean() }))
-        .describe('Every server that is listed now or was listed within the last ten minutes'),
-    }),
-  })
-  .openapi('Health')
 
 export const showHealth = createRoute({
   method: 'get',
@@ -43,8 +17,6 @@ export const showHealth = createRoute({
   },
 })
 
-export const livenessSchema = z.object({ status: z.literal('live') }).openapi('Liveness')
-
 export const showLiveness = createRoute({
   method: 'get',
   path: '/cwm/livez',
@@ -52,37 +24,11 @@ export const showLiveness = createRoute({
   responses: { 200: json(livenessSchema, 'It does, also while cwm is being stopped') },
 })
 
-export const readinessSchema = z
-  .object({
-    status: z.enum(['ready', 'not_ready']),
-    draining: z.boolean().describe('cwm is being stopped'),
-    store: z.object({ ok: z.boolean() }),
-    upstream: z.object({
-      ok: z
-        .boolean()
-        .nullable()
-        .describe(
-          'Whether the last turn or probe was answered; false if its connection failed. Null (`unknown`): nothing was sent yet',
-        ),
-      state: z.enum(['answered', 'failed', 'unknown']).describe('The same as a word'),
-      breaker: breakerState,
-    }),
-  })
-  .openapi('Readiness')
-
-const sharedPart = z.enum(['store', 'upstream'])
-
 export const showReadiness = createRoute({
   method: 'get',
   path: '/cwm/readyz',
   summary: 'Whether requests should be sent here',
-  request: {
-    query: z.object({
-      exclude: z
-        .preprocess((one) => (typeof one === 'string' ? [one] : one), z.array(sharedPart).max(2).default([]))
-        .openapi({ description: 'Left out of the verdict, and still told; may be given twice' }),
-    }),
-  },
+  request: { query: readinessQuery },
   responses: {
     200: json(readinessSchema, 'They should'),
     503: json(readinessSchema, 'They should not; the body says why'),

@@ -1,24 +1,32 @@
 // REST's routes as OpenAPI knows them: path, what goes in, what comes out. The handlers are in api.ts.
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { toolNames } from '../base/tool-names.ts'
-import { messageDialects } from '../dialects/index.ts'
+import { deletionSchema, erasureSchema } from '../wire/deletions.ts'
+import { errorSchema } from '../wire/error.ts'
+import { pageOf, pageQuery } from '../wire/lists.ts'
+import { prefetchReceiptSchema, thawReceiptSchema } from '../wire/receipts.ts'
+import { matchBody, matchSchema, sessionSchema } from '../wire/sessions.ts'
 import {
-  deletionSchema,
-  erasureSchema,
-  errorSchema,
-  labels,
-  sessionSchema,
-  thawReceiptSchema,
+  changeWindowBody,
+  cloneBody,
+  contentBody,
+  exportSchema,
+  freezeBody,
+  importBody,
+  importQuery,
+  importSchema,
+  showWindowQuery,
+  thawBody,
+  windowListQuery,
   windowSchema,
-} from './wire.ts'
+} from '../wire/windows.ts'
 
 export const json = <T extends z.ZodType>(schema: T, description: string) => ({
   content: { 'application/json': { schema } },
   description,
 })
 
-const body = <T extends z.ZodType>(schema: T) => ({
+export const body = <T extends z.ZodType>(schema: T) => ({
   content: { 'application/json': { schema } },
   required: true,
 })
@@ -34,53 +42,16 @@ export const failures = {
   503: json(errorSchema, 'The store cannot be reached'),
 }
 
-export const page = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).default(100).openapi({ description: 'Items per page' }),
-  cursor: z.string().optional().openapi({ description: 'The `next_cursor` of the page before' }),
-})
-
-export const pageOf = <T extends z.ZodType>(item: T) =>
-  z.object({ data: z.array(item), next_cursor: z.string().optional() })
-
 const windowName = z.object({
   name: z.string().openapi({ param: { name: 'name', in: 'path' }, example: 'before-refactor' }),
 })
 const sessionId = z.object({ id: z.string().openapi({ param: { name: 'id', in: 'path' }, example: 'support-42' }) })
-const wait = z.object({
-  wait_ms: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(60_000)
-    .default(0)
-    .openapi({ description: 'Wait this long for a window that is pending or freezing, milliseconds' }),
-})
-
-/** A list in a query: `tag=a&tag=b`, or one value. No more than a window can have: each is a condition of the store's query. */
-const several = z.preprocess(
-  (value) => (typeof value === 'string' ? [value] : value),
-  z.array(z.string()).max(32).optional(),
-)
-const instant = z.iso.datetime({ offset: true }).optional()
-
-const windowQuery = page.extend({
-  tag: several.openapi({ description: 'Only windows with this tag; given several times, with each of them' }),
-  model: z.string().optional(),
-  state: z.enum(['freezing', 'frozen', 'failed']).optional(),
-  session_id: z.string().optional(),
-  parent: z.string().optional().openapi({ description: 'Only windows cloned or thawed-and-frozen from this one' }),
-  search: z.string().max(128).optional().openapi({ description: 'Text within the name, in either case' }),
-  created_from: instant.openapi({ description: 'Made at or after this time' }),
-  created_before: instant,
-  sort: z.enum(['created', 'name', 'thawed', 'tokens']).default('created'),
-  order: z.enum(['asc', 'desc']).default('desc'),
-})
 
 export const listWindows = createRoute({
   method: 'get',
   path: '/cwm/v1/windows',
   summary: 'List windows, newest first unless asked otherwise',
-  request: { query: windowQuery },
+  request: { query: windowListQuery },
   responses: { 200: json(pageOf(windowSchema), 'A page of windows'), ...failures },
 })
 
@@ -88,7 +59,7 @@ export const showWindow = createRoute({
   method: 'get',
   path: '/cwm/v1/windows/{name}',
   summary: 'Show a window and the receipt of its freeze',
-  request: { params: windowName, query: wait },
+  request: { params: windowName, query: showWindowQuery },
   responses: { 200: json(windowSchema, 'The window'), ...failures },
 })
 
@@ -96,19 +67,7 @@ export const freezeWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows',
   summary: 'Freeze a session under a name',
-  request: {
-    body: body(
-      z.strictObject({
-        name: z.string(),
-        session_id: z.string(),
-        ...labels,
-        wait: z
-          .boolean()
-          .default(true)
-          .openapi({ description: 'Answer when the freeze is done; otherwise at once, with 202' }),
-      }),
-    ),
-  },
+  request: { body: body(freezeBody) },
   responses: {
     201: json(windowSchema, 'The freeze is done: see `state` and `receipt`'),
     202: json(windowSchema, 'The freeze goes on'),
@@ -120,53 +79,15 @@ export const thawWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/{name}/thaw',
   summary: 'Thaw a window into a session, or bring it nearer',
-  request: {
-    params: windowName,
-    body: body(
-      z.strictObject({
-        session_id: z.string().optional().openapi({ description: 'The session to thaw into; a new one when absent' }),
-        to: z
-          .enum(['engine', 'l1'])
-          .default('engine')
-          .openapi({ description: "`l1` only loads the chunks into LMCache's memory and binds no session" }),
-        replace: z.boolean().default(false).openapi({
-          description:
-            'Thaw into a session that has turns of its own: its next turn starts from this window. Without it, such a session answers 409',
-        }),
-      }),
-    ),
-  },
-  responses: {
-    200: json(
-      z.union([
-        thawReceiptSchema,
-        z.object({
-          window: z.string(),
-          to: z.literal('l1'),
-          found_chunks: z.number().int().nullable(),
-          total_chunks: z.number().int(),
-          ms: z.number(),
-        }),
-      ]),
-      'What was proved',
-    ),
-    ...failures,
-  },
+  request: { params: windowName, body: body(thawBody) },
+  responses: { 200: json(z.union([thawReceiptSchema, prefetchReceiptSchema]), 'What was proved'), ...failures },
 })
 
 export const changeWindow = createRoute({
   method: 'patch',
   path: '/cwm/v1/windows/{name}',
   summary: 'Change tags or note, give the pin back or ask for it again',
-  request: {
-    params: windowName,
-    body: body(
-      z.strictObject({
-        ...labels,
-        pinned: z.boolean().optional().openapi({ description: 'Whether LMCache shall keep its chunks' }),
-      }),
-    ),
-  },
+  request: { params: windowName, body: body(changeWindowBody) },
   responses: { 200: json(windowSchema, 'The window as it is now'), ...failures },
 })
 
@@ -174,21 +95,7 @@ export const cloneWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/{name}/clone',
   summary: 'Give a window, or its first messages, another name',
-  request: {
-    params: windowName,
-    body: body(
-      z.strictObject({
-        name: z.string().openapi({ description: "The clone's name" }),
-        at: z
-          .number()
-          .int()
-          .min(1)
-          .optional()
-          .openapi({ description: 'How many messages it holds; whole exchanges only. All when absent' }),
-        ...labels,
-      }),
-    ),
-  },
+  request: { params: windowName, body: body(cloneBody) },
   responses: { 201: json(windowSchema, 'The clone: see `state` and `receipt`'), ...failures },
 })
 
@@ -196,21 +103,7 @@ export const createWindow = createRoute({
   method: 'put',
   path: '/cwm/v1/windows/{name}',
   summary: 'Make a window from messages or a document, without a chat',
-  request: {
-    params: windowName,
-    body: body(
-      z
-        .looseObject({
-          model: z.string().min(1),
-          dialect: z.enum(messageDialects).default('chat'),
-          document: z.string().min(1).optional().openapi({ description: 'Becomes one message, instead of `messages`' }),
-          document_role: z.enum(['system', 'user']).default('system'),
-          cache_salt: z.string().max(128).optional(),
-          ...labels,
-        })
-        .openapi({ description: 'Messages and shaping fields (`tools`, `system`, …) as the dialect has them' }),
-    ),
-  },
+  request: { params: windowName, body: body(contentBody) },
   responses: {
     200: json(windowSchema, 'There is a window of that name with just this content'),
     201: json(windowSchema, 'Made: see `state` and `receipt`'),
@@ -223,30 +116,15 @@ export const exportWindow = createRoute({
   path: '/cwm/v1/windows/{name}/export',
   summary: 'A window as one file: messages, ids, manifest and checksum; no KV',
   request: { params: windowName },
-  responses: { 200: json(z.looseObject({ format: z.literal('cwm-window') }), 'The file'), ...failures },
+  responses: { 200: json(exportSchema, 'The file'), ...failures },
 })
 
 export const importWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/import',
   summary: 'Make a window from an exported file, rebuilt and checked by this engine',
-  request: {
-    query: z.object({ name: z.string().optional().openapi({ description: "The file's own name when absent" }) }),
-    body: body(z.looseObject({ format: z.string() })),
-  },
-  responses: {
-    201: json(
-      z.object({
-        window: windowSchema,
-        drift: z
-          .boolean()
-          .nullable()
-          .describe("Template or tokenizer here give other ids than the file's; null where that could not be told"),
-      }),
-      'Made: see `state` and `receipt`',
-    ),
-    ...failures,
-  },
+  request: { query: importQuery, body: body(importBody) },
+  responses: { 201: json(importSchema, 'Made: see `state` and `receipt`'), ...failures },
 })
 
 export const deleteWindow = createRoute({
@@ -276,7 +154,7 @@ export const listDeletions = createRoute({
   method: 'get',
   path: '/cwm/v1/deletions',
   summary: 'List deletes, newest first',
-  request: { query: page },
+  request: { query: pageQuery },
   responses: { 200: json(pageOf(deletionSchema), 'A page of deletes'), ...failures },
 })
 
@@ -292,7 +170,7 @@ export const listSessions = createRoute({
   method: 'get',
   path: '/cwm/v1/sessions',
   summary: 'List sessions, last turn first',
-  request: { query: page },
+  request: { query: pageQuery },
   responses: { 200: json(pageOf(sessionSchema), 'A page of sessions'), ...failures },
 })
 
@@ -302,14 +180,9 @@ export const matchSession = createRoute({
   summary: 'Find the session whose reply has just called one of the MCP tools',
   description:
     'For agents whose tool calls reach cwm by another way than their turns: name and arguments as the model gave them.',
-  request: {
-    body: body(z.strictObject({ tool: z.enum(toolNames), arguments: z.looseObject({}).default({}) })),
-  },
+  request: { body: body(matchBody) },
   responses: {
-    200: json(
-      z.object({ session_ids: z.array(z.string()) }),
-      'Sessions whose replies held the call in the last ten minutes, newest first',
-    ),
+    200: json(matchSchema, 'Sessions whose replies held the call in the last ten minutes, newest first'),
     ...failures,
   },
 })

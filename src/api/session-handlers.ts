@@ -15,8 +15,8 @@ import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import * as routes from './routes.ts'
+import { deletionToWire, erasureToWire, pageToWire, sessionToWire } from './to-wire.ts'
 import { requireSession } from './window-handlers.ts'
-import { deletionToWire, erasureToWire, pageToWire, sessionToWire } from './wire.ts'
 
 export interface SessionHandlerParts {
   readonly sessions: SessionTracker

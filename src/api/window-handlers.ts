@@ -14,10 +14,11 @@ import { exportWindow, readExport } from '../windows/export.ts'
 import { cloneWindow, createWindow, importWindow } from '../windows/made.ts'
 import type { Labels } from '../windows/new-window.ts'
 import type { Windows } from '../windows/windows.ts'
+import { type LabelsJson, labelsSchema, type WindowListQuery } from '../wire/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { readContent } from './content.ts'
 import * as routes from './routes.ts'
-import { deletionToWire, labelsSchema, pageToWire, thawReceiptToWire, windowToWire } from './wire.ts'
+import { deletionToWire, pageToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
 
 export interface WindowHandlerParts {
   readonly windows: Windows
@@ -181,26 +182,11 @@ export async function requireSession(sessions: SessionTracker, tenant: string, i
   })
 }
 
-function labelsFromWire({ tags, note }: { tags?: string[] | undefined; note?: string | undefined }): Labels {
+function labelsFromWire({ tags, note }: LabelsJson): Labels {
   return { ...(tags === undefined ? {} : { tags }), ...(note === undefined ? {} : { note }) }
 }
 
-interface WireQuery {
-  readonly limit: number
-  readonly cursor?: string | undefined
-  readonly tag?: string[] | undefined
-  readonly model?: string | undefined
-  readonly state?: WindowQuery['state'] | undefined
-  readonly session_id?: string | undefined
-  readonly parent?: string | undefined
-  readonly search?: string | undefined
-  readonly created_from?: string | undefined
-  readonly created_before?: string | undefined
-  readonly sort: NonNullable<WindowQuery['sort']>
-  readonly order: NonNullable<WindowQuery['order']>
-}
-
-function queryFromWire(query: WireQuery): WindowQuery {
+function queryFromWire(query: WindowListQuery): WindowQuery {
   const { limit, cursor, tag, model, state, session_id, parent, search, created_from, created_before, sort, order } =
     query
   return {

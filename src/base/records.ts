@@ -1,4 +1,4 @@
-// The nouns of cwm as values: sessions, windows, receipts. No behaviour, no wire names (api/wire.ts translates).
+// The nouns of cwm as values: sessions, windows, receipts. No behaviour, no wire names (api/to-wire.ts translates).
 
 import type { JsonObject, JsonValue } from './json.ts'
 

@@ -1,13 +1,13 @@
 // `cwm chat`: a conversation through a running cwm, whose context is shown, frozen and thawed where it happens.
 
 import type { Command } from 'commander'
+import type { WindowJson } from '../wire/windows.ts'
 import { listModels } from './chat/commands.ts'
 import { runChat } from './chat/repl.ts'
 import { Conversation } from './chat/state.ts'
 import { type CommonOptions, type Running, runCommand, withConnection } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
-import type { WindowAnswer } from './client/shapes.ts'
 import { count } from './terminal/text.ts'
 
 interface ChatFlags extends CommonOptions {
@@ -33,7 +33,7 @@ async function chat(running: Running, { window, session, model, system }: ChatFl
   if (window !== undefined && system !== undefined)
     throw new UsageError('a window has its own system message: leave --system out')
   const { rest, screen, signal } = running
-  const frozen = window === undefined ? undefined : await rest.json<WindowAnswer>(windowPath(window), { signal })
+  const frozen = window === undefined ? undefined : await rest.json<WindowJson>(windowPath(window), { signal })
   const [first] = model === undefined && frozen?.model === undefined ? await listModels(rest, signal) : []
   const chosen = model ?? frozen?.model ?? first
   if (chosen === undefined) throw new UsageError('the engine lists no model: give --model')

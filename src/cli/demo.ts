@@ -9,6 +9,8 @@ import { silentLogger } from '../base/logger.ts'
 import { type App, startApp } from '../compose/app.ts'
 import { settingsSchema } from '../config/schema.ts'
 import { type Sim, startSim } from '../sim/index.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import { chat, demoKey, type MeasuredTurn, type Message } from './demo-client.ts'
 import { question, stationLog } from './demo-story.ts'
 import { aborted, stopSignal } from './signals.ts'
@@ -82,12 +84,11 @@ async function firstLife(url: string, { model }: Sim): Promise<readonly Message[
   show('alice, second turn', warm)
 
   say(`\n3  That turn had the header  x-cwm-freeze: ${WINDOW}`)
-  const window = await getJson(`${url}/cwm/v1/windows/${WINDOW}?wait_ms=10000`)
-  const receipt = field(window, 'receipt')
-  if (window.state !== 'frozen') throw new Error(`the window is ${String(window.state)}: ${String(window.reason)}`)
+  const { state, reason, receipt } = await getJson<WindowJson>(`${url}/cwm/v1/windows/${WINDOW}?wait_ms=10000`)
+  if (state !== 'frozen' || receipt === undefined) throw new Error(`the window is ${state}: ${reason}`)
   row(
     'frozen',
-    `${String(receipt.tokens)} tokens in ${String(receipt.chunks)} chunks, durability ${String(receipt.durability)}, pinned: ${String(receipt.pinned)}`,
+    `${receipt.tokens} tokens in ${receipt.chunks} chunks, durability ${receipt.durability}, pinned: ${receipt.pinned}`,
   )
   return [...second, { role: 'assistant', content: warm.text }]
 }
@@ -102,18 +103,16 @@ async function secondLife(url: string, { model }: Sim, history: readonly Message
   row('question', question)
   row('answer', thawed.text)
 
-  const receipt = field(await getJson(`${url}/cwm/v1/sessions/alice-tonight`), 'thaw')
-  const before = field(receipt, 'tiers_before')
+  const { thaw: receipt } = await getJson<SessionJson>(`${url}/cwm/v1/sessions/alice-tonight`)
+  if (receipt === undefined) throw new Error('the session shows no thaw')
+  const { tiers_before: before } = receipt
   say('\nReceipt of the thaw')
   table([
-    ['window', String(receipt.window)],
+    ['window', receipt.window],
     ['tokens of the window', String(receipt.tokens)],
     ['restored: loaded, in whole chunks of 256 tokens', String(receipt.restored_tokens)],
     ['recomputed: the rest of the window', String(receipt.recomputed_tokens)],
-    [
-      'chunks seen before, memory / behind it',
-      `${String(before.l1)} / ${String(before.l2)} of ${String(before.total)}`,
-    ],
+    ['chunks seen before, memory / behind it', `${before.l1} / ${before.l2} of ${before.total}`],
     ['time to first token, cold', milliseconds(cold.ttftMs)],
     ['time to first token, thawed (thaw included)', milliseconds(thawed.ttftMs)],
     ['of the prompt cached at the turn after it', `${thawed.cachedTokens} of ${thawed.promptTokens}`],
@@ -148,16 +147,10 @@ function say(line: string): void {
   console.log(line)
 }
 
-async function getJson(url: string): Promise<Record<string, unknown>> {
+async function getJson<T>(url: string): Promise<T> {
   const response = await fetch(url, { headers: { authorization: `Bearer ${demoKey}` } })
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`)
-  return (await response.json()) as Record<string, unknown>
-}
-
-function field(object: Record<string, unknown>, name: string): Record<string, unknown> {
-  const value = object[name]
-  if (typeof value !== 'object' || value === null) throw new Error(`the answer has no ${name}`)
-  return value as Record<string, unknown>
+  return (await response.json()) as T
 }
 
 function printNextSteps(): void {

@@ -1,13 +1,14 @@
 // `cwm sessions`: lists, shows and ends sessions of a running cwm.
 
 import type { Command } from 'commander'
+import type { DeletionJson } from '../wire/deletions.ts'
+import type { SessionJson } from '../wire/sessions.ts'
 import { type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
 import { type ListOptions, listAll, showPage, withPaging } from './client/lists.ts'
 import { sessionPath } from './client/paths.ts'
 import { deletionInWords } from './client/receipts.ts'
-import type { DeletionAnswer, SessionAnswer } from './client/shapes.ts'
 import { sessionColumns, sessionInWords } from './windows-text.ts'
 
 /** Adds the command and what is below it. */
@@ -21,7 +22,7 @@ export function addSessions(program: Command): void {
     .action((options: CommonOptions & ListOptions) =>
       runCommand(options, async (running) => {
         const { rest, screen, signal } = running
-        const page = await listAll<SessionAnswer>(rest, '/cwm/v1/sessions', options, { signal })
+        const page = await listAll<SessionJson>(rest, '/cwm/v1/sessions', options, { signal })
         showPage(running, page, sessionColumns(screen.now()), 'sessions')
       }),
     )
@@ -30,7 +31,7 @@ export function addSessions(program: Command): void {
     .description('Show a session: how full its context is, and what became of its last turn')
     .action((id: string, options: CommonOptions) =>
       runCommand(options, async ({ rest, screen, show, signal }) => {
-        show(await rest.json<SessionAnswer>(sessionPath(id), { signal }), (session) => sessionInWords(screen, session))
+        show(await rest.json<SessionJson>(sessionPath(id), { signal }), (session) => sessionInWords(screen, session))
       }),
     )
 
@@ -43,7 +44,7 @@ export function addSessions(program: Command): void {
         const { rest, screen, show, progress, signal } = running
         if (!(await confirm(running, options, `End session ${id} and delete what only it holds?`))) return
         const first = await progress(`ending ${id}`, () =>
-          rest.json<DeletionAnswer>(sessionPath(id), { method: 'DELETE', signal }),
+          rest.json<DeletionJson>(sessionPath(id), { method: 'DELETE', signal }),
         )
         const answer = options.wait === true ? await waitForDeletion(running, first) : first
         show(answer, (receipt) => deletionInWords(screen, receipt))

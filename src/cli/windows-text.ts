@@ -1,12 +1,13 @@
 // Windows as people and scripts read them.
 
+import type { SessionJson } from '../wire/sessions.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import { durabilityInWords, remarks, thawInWords } from './client/receipts.ts'
-import type { SessionAnswer, WindowAnswer } from './client/shapes.ts'
 import type { Screen } from './terminal/screen.ts'
 import { type Column, factsOf } from './terminal/table.ts'
 import { age, count, duration, percent, plural } from './terminal/text.ts'
 
-export function windowColumns(now: number): readonly Column<WindowAnswer>[] {
+export function windowColumns(now: number): readonly Column<WindowJson>[] {
   return [
     { title: 'NAME', value: ({ name }) => name, elastic: true },
     { title: 'STATE', value: ({ state }) => state },
@@ -36,7 +37,7 @@ export function windowColumns(now: number): readonly Column<WindowAnswer>[] {
   ]
 }
 
-export function windowInWords(screen: Screen, window: WindowAnswer): string[] {
+export function windowInWords(screen: Screen, window: WindowJson): string[] {
   const { receipt } = window
   const { now } = screen
   return [
@@ -73,7 +74,7 @@ export function windowInWords(screen: Screen, window: WindowAnswer): string[] {
   ]
 }
 
-function madeOf({ origin, session_id, parent }: WindowAnswer): string {
+function madeOf({ origin, session_id, parent }: WindowJson): string {
   const from = {
     session: `from session ${session_id ?? '?'}`,
     clone: `a clone of ${parent ?? '?'}`,
@@ -84,13 +85,13 @@ function madeOf({ origin, session_id, parent }: WindowAnswer): string {
   return origin === 'session' && parent !== undefined ? `${words}, which had thawed ${parent}` : words
 }
 
-function tiersInWords({ total, l1, l2, backends }: NonNullable<WindowAnswer['receipt']>['tiers']): string {
+function tiersInWords({ total, l1, l2, backends }: NonNullable<WindowJson['receipt']>['tiers']): string {
   const seen = (value: number | null) => (value === null ? '?' : count(value))
   const behind = Object.entries(backends).map(([name, chunks]) => `${name} ${count(chunks)}`)
   return `of ${plural(total, 'chunk')}: memory ${seen(l1)}, behind it ${seen(l2)}${behind.length === 0 ? '' : ` (${behind.join(', ')})`}`
 }
 
-export function sessionColumns(now: number): readonly Column<SessionAnswer>[] {
+export function sessionColumns(now: number): readonly Column<SessionJson>[] {
   return [
     { title: 'SESSION', value: ({ id }) => id, elastic: true },
     { title: 'TURNS', value: ({ turns }) => turns, align: 'right' },
@@ -124,7 +125,7 @@ export function sessionColumns(now: number): readonly Column<SessionAnswer>[] {
   ]
 }
 
-export function sessionInWords(screen: Screen, session: SessionAnswer): string[] {
+export function sessionInWords(screen: Screen, session: SessionJson): string[] {
   const { usage, limit, rollover, truncation, prefix_break, thaw, freezable } = session
   return [
     ...factsOf(screen, [
@@ -176,7 +177,7 @@ export function prefixBreakInWords({
   offset,
   cached_tokens,
   expected_tokens,
-}: NonNullable<SessionAnswer['prefix_break']>): string {
+}: NonNullable<SessionJson['prefix_break']>): string {
   const where = [
     message === undefined ? undefined : `message ${message}`,
     field === undefined ? undefined : `field ${field}`,

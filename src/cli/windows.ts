@@ -4,6 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { addAbortSignal } from 'node:stream'
 import { text as textOf } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
+import type { DeletionJson } from '../wire/deletions.ts'
+import { sortOrders, storedWindowStates, thawTargets, windowSorts } from '../wire/enums.ts'
+import type { PrefetchReceiptJson, ThawReceiptJson } from '../wire/receipts.ts'
+import type { CloneBody, FreezeBody, ImportJson, LabelsJson, ThawBody, WindowJson } from '../wire/windows.ts'
 import { type CommonOptions, type Running, runCommand, withConnection } from './client/command.ts'
 import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
@@ -11,7 +15,6 @@ import { type ListOptions, listAll, positive, showPage, withPaging } from './cli
 import { windowPath } from './client/paths.ts'
 import { deletionInWords, madeInWords, prefetchInWords, thawInWords } from './client/receipts.ts'
 import { UsageError } from './client/rest.ts'
-import type { DeletionAnswer, ImportAnswer, PrefetchAnswer, ThawAnswer, WindowAnswer } from './client/shapes.ts'
 import { saveExport } from './save-export.ts'
 import { windowColumns, windowInWords } from './windows-text.ts'
 
@@ -22,8 +25,8 @@ interface LabelOptions {
   readonly note?: string
 }
 
-const labelsOf = ({ tag, note }: LabelOptions) => ({
-  ...(tag === undefined ? {} : { tags: tag }),
+const labelsOf = ({ tag, note }: LabelOptions): LabelsJson => ({
+  ...(tag === undefined ? {} : { tags: [...tag] }),
   ...(note === undefined ? {} : { note }),
 })
 
@@ -33,7 +36,7 @@ function withLabels(command: Command): Command {
 
 interface ThawFlags {
   readonly session?: string
-  readonly to?: 'engine' | 'l1'
+  readonly to?: ThawBody['to']
   readonly replace?: boolean
 }
 
@@ -56,12 +59,12 @@ export function addWindows(program: Command): void {
     .description('List windows, newest first')
     .option('--tag <tag>', 'only with this tag; several times: with each of them', collect)
     .option('--model <model>', 'only of this model')
-    .addOption(new Option('--state <state>', 'only in this state').choices(['freezing', 'frozen', 'failed']))
+    .addOption(new Option('--state <state>', 'only in this state').choices(storedWindowStates))
     .option('--session <id>', 'only frozen from this session')
     .option('--parent <name>', 'only cloned from this window, or frozen behind it')
     .option('--search <text>', 'only with this text in the name')
-    .addOption(new Option('--sort <by>', 'order by').choices(['created', 'name', 'thawed', 'tokens']))
-    .addOption(new Option('--order <order>', 'direction').choices(['asc', 'desc']))
+    .addOption(new Option('--sort <by>', 'order by').choices(windowSorts))
+    .addOption(new Option('--order <order>', 'direction').choices(sortOrders))
     .action((options: WindowListOptions) => runCommand(options, (running) => list(running, options)))
 
   withConnection(windows.command('show <name>'))
@@ -71,7 +74,7 @@ export function addWindows(program: Command): void {
       runCommand(options, async ({ rest, screen, show, progress, signal }) => {
         const query = { wait_ms: options.wait === true ? 60_000 : undefined }
         const answer = await progress(`waiting for ${name}`, () =>
-          rest.json<WindowAnswer>(windowPath(name), { query, signal }),
+          rest.json<WindowJson>(windowPath(name), { query, signal }),
         )
         show(answer, (window) => windowInWords(screen, window))
       }),
@@ -89,7 +92,7 @@ export function addWindows(program: Command): void {
     .description('Thaw a window into a session, a new one unless named')
     .option('--session <id>', 'the session to thaw into')
     .option('--replace', 'replace the context of a session that has turns of its own')
-    .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(['engine', 'l1']))
+    .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(thawTargets))
     .action((name: string, options: CommonOptions & ThawFlags) =>
       runCommand(options, (running) => thaw(running, name, options)),
     )
@@ -99,9 +102,9 @@ export function addWindows(program: Command): void {
     .option('--at <n>', 'how many messages it holds; whole exchanges only', positive)
     .action((source: string, name: string, options: CommonOptions & LabelOptions & { at?: number }) =>
       runCommand(options, async ({ rest, screen, show, progress, signal }) => {
-        const body = { name, ...(options.at === undefined ? {} : { at: options.at }), ...labelsOf(options) }
+        const body: CloneBody = { name, ...(options.at === undefined ? {} : { at: options.at }), ...labelsOf(options) }
         const answer = await progress(`cloning ${source}`, () =>
-          rest.json<WindowAnswer>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
+          rest.json<WindowJson>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
         )
         show(answer, (window) => madeInWords(screen, window))
       }),
@@ -135,7 +138,7 @@ async function list(running: Running, options: WindowListOptions): Promise<void>
   const { tag, model, state, session, parent, search, sort, order } = options
   const query = { tag, model, state, session_id: session, parent, search, sort, order }
   const { rest, screen, signal } = running
-  const page = await listAll<WindowAnswer>(rest, '/cwm/v1/windows', options, { query, signal })
+  const page = await listAll<WindowJson>(rest, '/cwm/v1/windows', options, { query, signal })
   showPage(running, page, windowColumns(screen.now()), 'windows')
 }
 
@@ -144,9 +147,9 @@ async function freeze(
   name: string,
   options: LabelOptions & { session: string; wait: boolean },
 ): Promise<void> {
-  const body = { name, session_id: options.session, wait: options.wait, ...labelsOf(options) }
+  const body: FreezeBody = { name, session_id: options.session, wait: options.wait, ...labelsOf(options) }
   const answer = await progress(`freezing ${name}`, () =>
-    rest.json<WindowAnswer>('/cwm/v1/windows', { method: 'POST', body, signal }),
+    rest.json<WindowJson>('/cwm/v1/windows', { method: 'POST', body, signal }),
   )
   show(answer, (window) => madeInWords(screen, window))
   if (answer.state === 'failed') process.exitCode = 1
@@ -159,13 +162,13 @@ async function thaw(
 ): Promise<void> {
   if (options.to === 'l1' && options.session !== undefined)
     throw new UsageError('--to l1 binds no session: leave --session out')
-  const body = {
+  const body: ThawBody = {
     ...(options.session === undefined ? {} : { session_id: options.session }),
     ...(options.to === undefined ? {} : { to: options.to }),
     ...(options.replace === true ? { replace: true } : {}),
   }
   const answer = await progress(`thawing ${name}`, () =>
-    rest.json<ThawAnswer | PrefetchAnswer>(`${windowPath(name)}/thaw`, { method: 'POST', body, signal }),
+    rest.json<ThawReceiptJson | PrefetchReceiptJson>(`${windowPath(name)}/thaw`, { method: 'POST', body, signal }),
   )
   show(answer, (receipt) => ('to' in receipt ? prefetchInWords(screen, receipt) : thawInWords(screen, receipt)))
 }
@@ -174,7 +177,7 @@ async function remove(running: Running, name: string, options: { yes?: boolean; 
   const { rest, screen, show, progress, signal } = running
   if (!(await confirm(running, options, `Delete window ${name} and what only it holds?`))) return
   const first = await progress(`deleting ${name}`, () =>
-    rest.json<DeletionAnswer>(windowPath(name), { method: 'DELETE', signal }),
+    rest.json<DeletionJson>(windowPath(name), { method: 'DELETE', signal }),
   )
   const answer = options.wait === true ? await waitForDeletion(running, first) : first
   show(answer, (receipt) => deletionInWords(screen, receipt))
@@ -187,7 +190,7 @@ async function load(
 ): Promise<void> {
   const rawBody = file === '-' ? await textOf(addAbortSignal(signal, process.stdin)) : await contentOf(file)
   const answer = await progress(`importing ${file}`, () =>
-    rest.json<ImportAnswer>('/cwm/v1/windows/import', { method: 'POST', query: { name }, rawBody, signal }),
+    rest.json<ImportJson>('/cwm/v1/windows/import', { method: 'POST', query: { name }, rawBody, signal }),
   )
   show(answer, ({ window, drift }) => [
     ...madeInWords(screen, window),

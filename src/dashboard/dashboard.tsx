@@ -10,6 +10,12 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
 import { StaticDocument } from '../base/static-document.ts'
+import type { DeletionJson } from '../wire/deletions.ts'
+import type { HealthJson } from '../wire/health.ts'
+import type { ThawReceiptJson } from '../wire/receipts.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { TenantJson, TimelineJson } from '../wire/tenants.ts'
+import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../wire/windows.ts'
 import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
@@ -19,7 +25,6 @@ import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'
 import { SessionDetail } from './session-detail.tsx'
 import { Sessions } from './sessions.tsx'
-import type { Deletion, Health, Session, Tenant, ThawReceipt, Window } from './shapes.ts'
 import { WindowDetail } from './window-detail.tsx'
 import { type WindowFilter, Windows } from './windows.tsx'
 
@@ -139,7 +144,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const ask = asker(c)
     const filter = filterOf(c)
     const [tenant, sessions, windows, root] = await Promise.all([
-      ask<Tenant>('GET', '/cwm/v1/tenants/me'),
+      ask<TenantJson>('GET', '/cwm/v1/tenants/me'),
       readSessions(ask, undefined),
       readWindows(ask, filter, undefined),
       assets.root(),
@@ -155,9 +160,9 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
       />,
     )
   })
-  app.get('/summary', async (c) => c.html(<Summary tenant={await asker(c)<Tenant>('GET', '/cwm/v1/tenants/me')} />))
-  app.get('/health', async (c) => c.html(<HealthState health={await asker(c)<Health>('GET', '/cwm/v1/health')} />))
-  app.get('/timeline', async (c) => c.json(await asker(c)<object>('GET', '/cwm/v1/tenants/me/timeline')))
+  app.get('/summary', async (c) => c.html(<Summary tenant={await asker(c)<TenantJson>('GET', '/cwm/v1/tenants/me')} />))
+  app.get('/health', async (c) => c.html(<HealthState health={await asker(c)<HealthJson>('GET', '/cwm/v1/health')} />))
+  app.get('/timeline', async (c) => c.json(await asker(c)<TimelineJson>('GET', '/cwm/v1/tenants/me/timeline')))
   app.get('/events', async (c) => {
     // The operator hears the tenant that is looked at, not all.
     const headers = { 'last-event-id': c.req.header('last-event-id') ?? '' }
@@ -174,7 +179,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const ask = asker(c)
     const id = c.req.param('id')
     const [session, windows, freezeAt] = await Promise.all([
-      ask<Session>('GET', sessionAt(id)),
+      ask<SessionJson>('GET', sessionAt(id)),
       readWindowsOf(ask, id),
       readFreezeAt(ask),
     ])
@@ -182,7 +187,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   })
   app.get('/sessions/:id/end', (c) => c.html(<ConfirmEnd id={c.req.param('id')} />))
   app.post('/sessions/:id/end', async (c) => {
-    const deletion = await asker(c)<Deletion>('DELETE', sessionAt(c.req.param('id')))
+    const deletion = await asker(c)<DeletionJson>('DELETE', sessionAt(c.req.param('id')))
     return c.html(<Deleted deletion={deletion} />, 200, changed)
   })
 
@@ -194,44 +199,47 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   app.post('/windows', async (c) => {
     const form = await c.req.parseBody()
     const [note, tags] = [textOf(form.note), textOf(form.tags).split(/[\s,]+/)]
-    const body = {
+    const body: FreezeBody = {
       name: textOf(form.name),
       session_id: textOf(form.session_id),
       tags: tags.filter((tag) => tag !== ''),
       ...(note === '' ? {} : { note }),
     }
-    return c.html(<Frozen window={await asker(c)<Window>('POST', '/cwm/v1/windows', body)} />, 200, changed)
+    return c.html(<Frozen window={await asker(c)<WindowJson>('POST', '/cwm/v1/windows', body)} />, 200, changed)
   })
   app.get('/windows/:name', async (c) => {
     const ask = asker(c)
-    const window = await ask<Window>('GET', windowAt(c.req.param('name')))
+    const window = await ask<WindowJson>('GET', windowAt(c.req.param('name')))
     return c.html(<WindowDetail window={window} family={await readFamily(ask, window)} now={now()} />)
   })
   app.post('/windows/:name/thaw', async (c) => {
     const form = await c.req.parseBody()
     const [id, name] = [textOf(form.session_id), c.req.param('name')]
-    const body = { ...(id === '' ? {} : { session_id: id }), ...(form.replace === 'true' ? { replace: true } : {}) }
+    const body: ThawBody = {
+      ...(id === '' ? {} : { session_id: id }),
+      ...(form.replace === 'true' ? { replace: true } : {}),
+    }
     try {
-      const receipt = await asker(c)<ThawReceipt>('POST', `${windowAt(name)}/thaw`, body)
+      const receipt = await asker(c)<ThawReceiptJson>('POST', `${windowAt(name)}/thaw`, body)
       return c.html(<Thawed receipt={receipt} />, 200, changed)
     } catch (thrown) {
       if (!(thrown instanceof RestError) || thrown.code !== 'session_has_turns') throw thrown
-      const session = await asker(c)<Session>('GET', sessionAt(id))
+      const session = await asker(c)<SessionJson>('GET', sessionAt(id))
       return c.html(<ConfirmReplace window={name} session={session} />)
     }
   })
   app.post('/windows/:name/clone', async (c) => {
     const form = await c.req.parseBody()
     const at = textOf(form.at)
-    const body = { name: textOf(form.name), ...(at === '' ? {} : { at: Number(at) }) }
-    const clone = await asker(c)<Window>('POST', `${windowAt(c.req.param('name'))}/clone`, body)
+    const body: CloneBody = { name: textOf(form.name), ...(at === '' ? {} : { at: Number(at) }) }
+    const clone = await asker(c)<WindowJson>('POST', `${windowAt(c.req.param('name'))}/clone`, body)
     return c.html(<Frozen window={clone} />, 200, changed)
   })
   app.get('/windows/:name/delete', async (c) =>
-    c.html(<ConfirmDelete window={await asker(c)<Window>('GET', windowAt(c.req.param('name')))} />),
+    c.html(<ConfirmDelete window={await asker(c)<WindowJson>('GET', windowAt(c.req.param('name')))} />),
   )
   app.post('/windows/:name/delete', async (c) => {
-    const deletion = await asker(c)<Deletion>('DELETE', windowAt(c.req.param('name')))
+    const deletion = await asker(c)<DeletionJson>('DELETE', windowAt(c.req.param('name')))
     return c.html(<Deleted deletion={deletion} />, 200, changed)
   })
   return app

@@ -1,16 +1,17 @@
 // The pages whole: the dashboard, and the login.
 
+import type { HealthJson } from '../wire/health.ts'
+import type { TenantJson } from '../wire/tenants.ts'
 import { Document } from './document.tsx'
 import { GaugeLegend } from './gauge.tsx'
 import { Field, Note } from './parts.tsx'
 import { Sessions, type SessionsParts } from './sessions.tsx'
-import type { Health, Tenant } from './shapes.ts'
 import { FilterForm, type WindowFilter, Windows, type WindowsParts } from './windows.tsx'
 import { number } from './words.ts'
 
 export interface DashboardParts {
   readonly assets: string
-  readonly tenant: Tenant
+  readonly tenant: TenantJson
   readonly loggedIn: boolean
   readonly filter: WindowFilter
   readonly sessions: SessionsParts
@@ -120,7 +121,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
   )
 }
 
-export function Summary({ tenant: { usage } }: { readonly tenant: Tenant }) {
+export function Summary({ tenant: { usage } }: { readonly tenant: TenantJson }) {
   const held = [
     ['Sessions', number(usage.sessions)],
     ['Windows', number(usage.windows)],
@@ -146,7 +147,7 @@ function bytes(value: number): string {
   return `${(value / 1_024 ** step).toFixed(1)} ${units[step - 1]}`
 }
 
-export function HealthState({ health }: { readonly health: Health }) {
+export function HealthState({ health }: { readonly health: HealthJson }) {
   const sick = [
     ...(health.upstream.ok ? [] : ['the engine does not answer']),
     ...(health.store.ok ? [] : ['the store does not answer']),

@@ -1,6 +1,7 @@
 // Small parts that several views share.
 
 import type { Child } from 'hono/jsx'
+import type { RemarksJson } from '../wire/receipts.ts'
 
 type Fact = readonly [name: string, value: Child | undefined]
 
@@ -77,13 +78,8 @@ export function Submit({
   )
 }
 
-interface RemarksParts {
-  readonly warnings: readonly string[]
-  readonly notes?: readonly string[]
-}
-
 /** What a receipt says in words: what an operator should look at stands out, what is normal does not. */
-export function Remarks({ of: { warnings, notes = [] } }: { readonly of: RemarksParts }) {
+export function Remarks({ of: { warnings, notes = [] } }: { readonly of: RemarksJson }) {
   return (
     <>
       {warnings.map((text) => (

@@ -1,8 +1,11 @@
 // What the pages ask REST for, and put together.
 
 import { type CallRest, RestError } from '../base/call-rest.ts'
+import type { PageJson } from '../wire/lists.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { NearLimitJson } from '../wire/tenants.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import type { ShownSession } from './sessions.tsx'
-import type { Page, Session, Window } from './shapes.ts'
 import type { Family } from './window-detail.tsx'
 import type { WindowFilter } from './windows.tsx'
 
@@ -21,7 +24,7 @@ export const windowAt = (name: string) => `/cwm/v1/windows/${encodeURIComponent(
 export async function readSessions(ask: Ask, cursor: string | undefined) {
   const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
   const [{ data, next_cursor }, freezeAt] = await Promise.all([
-    ask<Page<Session>>('GET', `/cwm/v1/sessions?${query}`),
+    ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?${query}`),
     readFreezeAt(ask),
   ])
   const shown = data.map(
@@ -30,36 +33,36 @@ export async function readSessions(ask: Ask, cursor: string | undefined) {
       windows: await readWindowsOf(ask, session.id),
     }),
   )
-  const page: Page<ShownSession> = {
+  const page: PageJson<ShownSession> = {
     data: await Promise.all(shown),
     ...(next_cursor === undefined ? {} : { next_cursor }),
   }
   return { page, freezeAt }
 }
 
-export async function readWindowsOf(ask: Ask, session: string): Promise<readonly Window[]> {
+export async function readWindowsOf(ask: Ask, session: string): Promise<readonly WindowJson[]> {
   const query = new URLSearchParams({ session_id: session, limit: String(POINTS) })
-  return (await ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)).data
+  return (await ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)).data
 }
 
 export async function readFreezeAt(ask: Ask): Promise<number> {
-  return (await ask<{ freeze_at: number }>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
+  return (await ask<NearLimitJson>('GET', '/cwm/v1/tenants/me/near-limit')).freeze_at
 }
 
-export function readWindows(ask: Ask, filter: WindowFilter, cursor: string | undefined): Promise<Page<Window>> {
+export function readWindows(ask: Ask, filter: WindowFilter, cursor: string | undefined): Promise<PageJson<WindowJson>> {
   const query = new URLSearchParams({ limit: String(PAGE_SIZE) })
   for (const [name, value] of Object.entries({ ...filter, cursor })) {
     if (value !== undefined && value !== '') query.set(name, value)
   }
-  return ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
+  return ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)
 }
 
-export async function readFamily(ask: Ask, window: Window): Promise<Family> {
+export async function readFamily(ask: Ask, window: WindowJson): Promise<Family> {
   const query = new URLSearchParams({ parent: window.name, limit: String(CHILDREN), sort: 'name', order: 'asc' })
-  const children = ask<Page<Window>>('GET', `/cwm/v1/windows?${query}`)
+  const children = ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)
   const ancestors: string[] = []
   for (let parent = window.parent; parent !== undefined && ancestors.length < ANCESTORS; ) {
-    const above = await ask<Window>('GET', windowAt(parent)).catch(gone)
+    const above = await ask<WindowJson>('GET', windowAt(parent)).catch(gone)
     // A parent that was deleted is no longer a place to go to.
     if (above === undefined || ancestors.includes(parent)) break
     ancestors.push(parent)

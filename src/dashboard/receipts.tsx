@@ -1,9 +1,12 @@
 // What was done, and what was proved of it: the answers to actions, in the dialog. And the questions before what cannot be undone.
 
 import type { Child } from 'hono/jsx'
+import type { DeletionJson } from '../wire/deletions.ts'
+import type { ThawReceiptJson } from '../wire/receipts.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import { sessionPath, windowPath } from './list.tsx'
 import { Facts, Note, Remarks, Submit } from './parts.tsx'
-import type { Deletion, Session, ThawReceipt, Window } from './shapes.ts'
 import { durabilities, milliseconds, number, plural } from './words.ts'
 
 function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
@@ -20,7 +23,7 @@ function Receipt({ title, children }: { readonly title: string; readonly childre
   )
 }
 
-export function Frozen({ window: { name, state, reason, receipt } }: { readonly window: Window }) {
+export function Frozen({ window: { name, state, reason, receipt } }: { readonly window: WindowJson }) {
   if (state === 'failed' || receipt === undefined) {
     return (
       <Receipt title={state === 'failed' ? `${name} could not be frozen` : `${name} is being frozen`}>
@@ -43,7 +46,7 @@ export function Frozen({ window: { name, state, reason, receipt } }: { readonly 
   )
 }
 
-export function Thawed({ receipt }: { readonly receipt: ThawReceipt }) {
+export function Thawed({ receipt }: { readonly receipt: ThawReceiptJson }) {
   const { total, l1, l2 } = receipt.tiers_before
   return (
     <Receipt title={`Thawed: ${receipt.window}`}>
@@ -70,7 +73,7 @@ export function Thawed({ receipt }: { readonly receipt: ThawReceipt }) {
   )
 }
 
-export function Deleted({ deletion }: { readonly deletion: Deletion }) {
+export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
   const { kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for } = deletion
   return (
     <Receipt title={`${kind === 'window' ? 'Deleted' : 'Ended'}: ${name}`}>
@@ -118,7 +121,7 @@ function Question({ title, path, action, fields = {}, children }: QuestionParts)
   )
 }
 
-export function ConfirmDelete({ window: { name, receipt } }: { readonly window: Window }) {
+export function ConfirmDelete({ window: { name, receipt } }: { readonly window: WindowJson }) {
   const kv = receipt === undefined ? 'its KV' : `the KV of ${plural(receipt.tokens, 'token')}`
   return (
     <Question title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
@@ -136,7 +139,7 @@ export function ConfirmEnd({ id }: { readonly id: string }) {
 }
 
 /** Before a thaw into a session with turns of its own. */
-export function ConfirmReplace({ window, session }: { readonly window: string; readonly session: Session }) {
+export function ConfirmReplace({ window, session }: { readonly window: string; readonly session: SessionJson }) {
   const { id, turns, usage, base_window } = session
   return (
     <Question

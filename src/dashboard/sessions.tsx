@@ -1,18 +1,20 @@
 // Sessions: the table, with what is wrong with one marked beside its name.
 
+import type { PageJson } from '../wire/lists.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import { Gauge } from './gauge.tsx'
 import { type Column, List, Opener, sessionPath } from './list.tsx'
-import type { Page, Session, Window } from './shapes.ts'
 import { age, number, plural } from './words.ts'
 
 export interface ShownSession {
-  readonly session: Session
+  readonly session: SessionJson
   /** Newest first. */
-  readonly windows: readonly Window[]
+  readonly windows: readonly WindowJson[]
 }
 
 export interface SessionsParts {
-  readonly page: Page<ShownSession>
+  readonly page: PageJson<ShownSession>
   readonly cursor: string | undefined
   readonly freezeAt: number
   readonly now: number
@@ -81,7 +83,7 @@ export function SessionGauge({ session, windows, freezeAt }: ShownSession & { re
   )
 }
 
-function Marks({ session: { rollover, truncation, prefix_break } }: { readonly session: Session }) {
+function Marks({ session: { rollover, truncation, prefix_break } }: { readonly session: SessionJson }) {
   return (
     <>
       {rollover === undefined ? null : <span class="mark">cut</span>}

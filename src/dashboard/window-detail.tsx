@@ -1,8 +1,8 @@
 // One window with its family, and what can be done with it.
 
+import type { WindowJson } from '../wire/windows.ts'
 import { Opener, windowPath } from './list.tsx'
 import { Facts, Field, Note, Remarks, Submit } from './parts.tsx'
-import type { Window } from './shapes.ts'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 import { age, durabilities, number, plural } from './words.ts'
 
@@ -17,7 +17,7 @@ export function WindowDetail({
   family,
   now,
 }: {
-  readonly window: Window
+  readonly window: WindowJson
   readonly family: Family
   readonly now: number
 }) {

@@ -1,15 +1,16 @@
 // How well a window is kept: its state, what of it is stored where, its tags.
 
-import type { FreezeReceipt, Window } from './shapes.ts'
+import type { FreezeReceiptJson } from '../wire/receipts.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import { number, percent } from './words.ts'
 
-export function restorable(receipt: FreezeReceipt | undefined): string {
+export function restorable(receipt: FreezeReceiptJson | undefined): string {
   if (receipt === undefined || receipt.tokens === 0) return '–'
   return `${number(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens / receipt.tokens)})`
 }
 
 /** State and health in one word: a frozen window of which nothing is stored is no good one. */
-export function State({ window: { state, receipt } }: { readonly window: Window }) {
+export function State({ window: { state, receipt } }: { readonly window: WindowJson }) {
   const health =
     state === 'failed' ? 'bad' : state !== 'frozen' ? 'busy' : receipt?.durability === 'l2' ? 'good' : 'weak'
   const words =
@@ -17,7 +18,7 @@ export function State({ window: { state, receipt } }: { readonly window: Window 
   return <span class={`state ${health}`}>{words}</span>
 }
 
-export function Tiers({ receipt }: { readonly receipt: FreezeReceipt | undefined }) {
+export function Tiers({ receipt }: { readonly receipt: FreezeReceiptJson | undefined }) {
   if (receipt === undefined) return null
   const { l1, l2, total } = receipt.tiers
   return (

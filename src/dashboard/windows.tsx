@@ -1,7 +1,8 @@
 // Windows: the table with its filter.
 
+import type { PageJson } from '../wire/lists.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import { type Column, List, Opener, windowPath } from './list.tsx'
-import type { Page, Window } from './shapes.ts'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 import { age } from './words.ts'
 
@@ -83,7 +84,7 @@ const columns: readonly Column[] = [
 ]
 
 export interface WindowsParts {
-  readonly page: Page<Window>
+  readonly page: PageJson<WindowJson>
   readonly cursor: string | undefined
   /** Whether anything was looked for. */
   readonly filtered: boolean

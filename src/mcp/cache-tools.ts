@@ -2,31 +2,11 @@
 
 import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
+import type { HealthJson } from '../wire/health.ts'
+import type { PageJson } from '../wire/lists.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { NearLimitBody, NearLimitJson, TenantJson } from '../wire/tenants.ts'
 import { additive, readOnly, type Tool, ToolError, tool } from './tool.ts'
-
-interface SessionAnswer {
-  readonly id: string
-  readonly model?: string
-  readonly turns: number
-  readonly last_turn_at: string
-  readonly base_window?: string
-  readonly limit?: number
-  readonly usage?: {
-    readonly prompt_tokens: number
-    readonly total_tokens: number
-    readonly cached_tokens: number | null
-  }
-}
-
-interface Page {
-  readonly data: readonly SessionAnswer[]
-  readonly next_cursor?: string
-}
-
-interface NearLimit {
-  readonly freeze_at: number
-  readonly chosen: { readonly freeze_at?: number; readonly overflow?: string }
-}
 
 const LIST_LIMIT = 20
 /** Sessions whose last turns tell how much was cached. */
@@ -41,7 +21,7 @@ export const cacheTools: readonly Tool[] = [
     annotations: readOnly,
     run: async ({ limit = LIST_LIMIT, cursor }, call) => {
       const query = new URLSearchParams({ limit: String(limit), ...(cursor === undefined ? {} : { cursor }) })
-      const { data, next_cursor } = await call.ask<Page>('GET', `/cwm/v1/sessions?${query}`)
+      const { data, next_cursor } = await call.ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?${query}`)
       return { sessions: data.map(brief), ...(next_cursor === undefined ? {} : { next_cursor }) }
     },
   }),
@@ -52,8 +32,8 @@ export const cacheTools: readonly Tool[] = [
     annotations: readOnly,
     run: async (_, call) => {
       const [tenant, { data }] = await Promise.all([
-        call.ask<{ usage: object; limits: object }>('GET', '/cwm/v1/tenants/me'),
-        call.ask<Page>('GET', `/cwm/v1/sessions?limit=${COUNTED}`),
+        call.ask<TenantJson>('GET', '/cwm/v1/tenants/me'),
+        call.ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?limit=${COUNTED}`),
       ])
       const told = data.flatMap(({ usage }) => (usage === undefined || usage.cached_tokens === null ? [] : [usage]))
       const prompts = told.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0)
@@ -75,7 +55,7 @@ export const cacheTools: readonly Tool[] = [
     description: 'Show whether engine, LMCache and store answer',
     input: z.strictObject({}),
     annotations: readOnly,
-    run: async (_, call) => await call.ask<object>('GET', '/cwm/v1/health'),
+    run: async (_, call) => await call.ask<HealthJson>('GET', '/cwm/v1/health'),
   }),
   tool({
     name: 'auto_freeze_config',
@@ -87,7 +67,7 @@ export const cacheTools: readonly Tool[] = [
     }),
     annotations: { ...additive, idempotentHint: true },
     run: async ({ enabled, freeze_at, overflow }, call) => {
-      const now = await call.ask<NearLimit>('GET', NEAR_LIMIT)
+      const now = await call.ask<NearLimitJson>('GET', NEAR_LIMIT)
       if (enabled === undefined && freeze_at === undefined && overflow === undefined) return now
       if (enabled !== undefined && freeze_at !== undefined && enabled !== freeze_at > 0) {
         throw new ToolError(`enabled: ${enabled} and freeze_at: ${freeze_at} contradict each other`)
@@ -96,12 +76,12 @@ export const cacheTools: readonly Tool[] = [
       const { freeze_at: before, ...rest } = now.chosen
       const kept = enabled === true && before === 0 ? undefined : before
       const share = enabled === false ? 0 : (freeze_at ?? kept)
-      const body = {
+      const body: NearLimitBody = {
         ...rest,
         ...(share === undefined ? {} : { freeze_at: share }),
         ...(overflow === undefined ? {} : { overflow }),
       }
-      const then = await call.ask<NearLimit>('PUT', NEAR_LIMIT, body)
+      const then = await call.ask<NearLimitJson>('PUT', NEAR_LIMIT, body)
       if (enabled === true && then.freeze_at === 0) {
         throw new ToolError("the operator's own choice is never to freeze: give freeze_at, 0.75 for one")
       }
@@ -110,7 +90,7 @@ export const cacheTools: readonly Tool[] = [
   }),
 ]
 
-function brief({ id, model, turns, last_turn_at, base_window, limit, usage }: SessionAnswer) {
+function brief({ id, model, turns, last_turn_at, base_window, limit, usage }: SessionJson) {
   return {
     id,
     turns,

@@ -3,14 +3,8 @@
 import type { McpServer } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { askRest } from '../base/call-rest.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import type { ToolParts } from './tool.ts'
-
-interface Window {
-  readonly name: string
-  readonly note?: string
-  readonly messages?: number
-  readonly receipt?: { readonly tokens: number; readonly restorable_tokens: number }
-}
 
 export function addPrompts(server: McpServer, { rest }: ToolParts): void {
   const about = {
@@ -20,7 +14,7 @@ export function addPrompts(server: McpServer, { rest }: ToolParts): void {
   }
   server.registerPrompt('continue_window', about, async ({ window_name: name, task }, ctx) => {
     const path = `/cwm/v1/windows/${encodeURIComponent(name)}`
-    const { note, messages, receipt } = await askRest<Window>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
+    const { note, messages, receipt } = await askRest<WindowJson>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
     const size =
       receipt === undefined ? '' : `, ${receipt.tokens} tokens of which ${receipt.restorable_tokens} can be restored`
     const text = [

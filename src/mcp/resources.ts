@@ -2,11 +2,9 @@
 
 import { type McpServer, ResourceTemplate } from '@modelcontextprotocol/server'
 import { askRest } from '../base/call-rest.ts'
+import type { PageJson } from '../wire/lists.ts'
+import type { WindowJson } from '../wire/windows.ts'
 import type { ToolParts } from './tool.ts'
-
-interface Page {
-  readonly data: readonly { readonly name: string; readonly note?: string }[]
-}
 
 const LISTED = 100
 const uriOf = (name: string) => `cwm://windows/${encodeURIComponent(name)}`
@@ -14,7 +12,13 @@ const uriOf = (name: string) => `cwm://windows/${encodeURIComponent(name)}`
 export function addResources(server: McpServer, { rest }: ToolParts): void {
   const template = new ResourceTemplate('cwm://windows/{name}', {
     list: async (ctx) => {
-      const { data } = await askRest<Page>(rest, 'GET', `/cwm/v1/windows?limit=${LISTED}`, undefined, ctx.mcpReq.signal)
+      const { data } = await askRest<PageJson<WindowJson>>(
+        rest,
+        'GET',
+        `/cwm/v1/windows?limit=${LISTED}`,
+        undefined,
+        ctx.mcpReq.signal,
+      )
       const resources = data.map(({ name, note }) => ({
         uri: uriOf(name),
         name,
@@ -27,7 +31,7 @@ export function addResources(server: McpServer, { rest }: ToolParts): void {
   const about = { title: 'Windows', description: 'Frozen contexts, newest first', mimeType: 'application/json' }
   server.registerResource('windows', template, about, async (uri, { name }, ctx) => {
     const path = `/cwm/v1/windows/${encodeURIComponent(decodeURIComponent(String(name)))}`
-    const window = await askRest<object>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
+    const window = await askRest<WindowJson>(rest, 'GET', path, undefined, ctx.mcpReq.signal)
     return { contents: [{ uri: uri.href, mimeType: 'application/json', text: JSON.stringify(window) }] }
   })
 }

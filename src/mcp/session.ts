@@ -2,26 +2,20 @@
 
 import { isObject } from '../base/json.ts'
 import type { ToolName } from '../base/tool-names.ts'
+import type { PageJson } from '../wire/lists.ts'
+import type { MatchBody, MatchJson, SessionJson } from '../wire/sessions.ts'
 import { type ToolCall, ToolError } from './tool.ts'
-
-interface Sessions {
-  readonly data: readonly { readonly id: string; readonly last_turn_at: string }[]
-}
 
 const NAMED = 5
 
 /** The given one, else the one session whose reply has just held the call. Throws `ToolError` with the candidates where that is not one. */
 export async function sessionOf(tool: ToolName, given: string | undefined, call: ToolCall): Promise<string> {
   if (given !== undefined) return given
-  const body = { tool, arguments: isObject(call.given) ? call.given : {} }
-  const { session_ids: found } = await call.ask<{ session_ids: readonly string[] }>(
-    'POST',
-    '/cwm/v1/sessions/match',
-    body,
-  )
+  const body: MatchBody = { tool, arguments: isObject(call.given) ? call.given : {} }
+  const { session_ids: found } = await call.ask<MatchJson>('POST', '/cwm/v1/sessions/match', body)
   const [only] = found
   if (only !== undefined && found.length === 1) return only
-  const { data } = await call.ask<Sessions>('GET', `/cwm/v1/sessions?limit=${NAMED}`)
+  const { data } = await call.ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?limit=${NAMED}`)
   const known = found.length > 1 ? found : data.map(({ id }) => id)
   const why =
     found.length > 1

@@ -1,20 +1,14 @@
 // Tools for windows: freeze, thaw, list, status, clone, delete.
 
 import { z } from 'zod'
+import type { DeletionJson } from '../wire/deletions.ts'
+import { sortOrders, windowSorts } from '../wire/enums.ts'
+import type { PageJson } from '../wire/lists.ts'
+import type { ThawReceiptJson } from '../wire/receipts.ts'
+import type { SessionJson } from '../wire/sessions.ts'
+import type { CloneBody, FreezeBody, LabelsJson, ThawBody, WindowJson } from '../wire/windows.ts'
 import { sessionOf } from './session.ts'
 import { additive, destructive, readOnly, type Tool, tool } from './tool.ts'
-
-interface WindowAnswer {
-  readonly name: string
-  readonly state: string
-  readonly tags?: readonly string[]
-  readonly note?: string
-  readonly model?: string
-  readonly parent?: string
-  readonly session_id?: string
-  readonly created_at?: string
-  readonly receipt?: { readonly tokens: number; readonly restorable_tokens: number; readonly durability: string }
-}
 
 const tags = z.array(z.string()).optional()
 const text = z.string().optional()
@@ -32,8 +26,8 @@ export const windowTools: readonly Tool[] = [
     annotations: additive,
     run: async ({ session_id, window_name: name, description, tags }, call) => {
       const id = await sessionOf('window_freeze', session_id, call)
-      const body = { name, session_id: id, ...labels(description, tags) }
-      return await call.progress(`freezing ${name}`, () => call.ask<WindowAnswer>('POST', '/cwm/v1/windows', body))
+      const body: FreezeBody = { name, session_id: id, ...labels(description, tags) }
+      return await call.progress(`freezing ${name}`, () => call.ask<WindowJson>('POST', '/cwm/v1/windows', body))
     },
   }),
   tool({
@@ -47,12 +41,12 @@ export const windowTools: readonly Tool[] = [
     }),
     annotations: additive,
     run: async ({ window_name: name, new_session_id, replace, continuation_prompt }, call) => {
-      const body = {
+      const body: ThawBody = {
         ...(new_session_id === undefined ? {} : { session_id: new_session_id }),
         ...(replace === undefined ? {} : { replace }),
       }
       const receipt = await call.progress(`thawing ${name}`, () =>
-        call.ask<{ session_id: string }>('POST', `${windowPath(name)}/thaw`, body),
+        call.ask<ThawReceiptJson>('POST', `${windowPath(name)}/thaw`, body),
       )
       const { session_id: id } = receipt
       // Nobody but the agent can speak for its user: the turn is its own to send.
@@ -74,8 +68,8 @@ export const windowTools: readonly Tool[] = [
       model: text,
       session_id: text,
       search: text.describe('In the name'),
-      sort_by: z.enum(['created', 'name', 'thawed', 'tokens']).optional(),
-      sort_order: z.enum(['asc', 'desc']).optional(),
+      sort_by: z.enum(windowSorts).optional(),
+      sort_order: z.enum(sortOrders).optional(),
       limit,
       cursor: text,
     }),
@@ -85,10 +79,7 @@ export const windowTools: readonly Tool[] = [
       for (const [name, value] of Object.entries({ ...filters, sort, order, limit })) {
         if (value !== undefined) query.append(name, String(value))
       }
-      const page = await call.ask<{ data: readonly WindowAnswer[]; next_cursor?: string }>(
-        'GET',
-        `/cwm/v1/windows?${query}`,
-      )
+      const page = await call.ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)
       const { data, next_cursor } = page
       return { windows: data.map(brief), ...(next_cursor === undefined ? {} : { next_cursor }) }
     },
@@ -99,9 +90,9 @@ export const windowTools: readonly Tool[] = [
     input: z.strictObject({ window_name: text, session_id: session }),
     annotations: readOnly,
     run: async ({ window_name: name, session_id }, call) => {
-      if (name !== undefined) return await call.ask<WindowAnswer>('GET', windowPath(name))
+      if (name !== undefined) return await call.ask<WindowJson>('GET', windowPath(name))
       const id = await sessionOf('window_status', session_id, call)
-      return await call.ask<object>('GET', `/cwm/v1/sessions/${encodeURIComponent(id)}`)
+      return await call.ask<SessionJson>('GET', `/cwm/v1/sessions/${encodeURIComponent(id)}`)
     },
   }),
   tool({
@@ -116,9 +107,9 @@ export const windowTools: readonly Tool[] = [
     }),
     annotations: additive,
     run: async ({ source_window: source, new_window_name: name, at, description, tags }, call) => {
-      const body = { name, ...(at === undefined ? {} : { at }), ...labels(description, tags) }
+      const body: CloneBody = { name, ...(at === undefined ? {} : { at }), ...labels(description, tags) }
       return await call.progress(`cloning ${source}`, () =>
-        call.ask<WindowAnswer>('POST', `${windowPath(source)}/clone`, body),
+        call.ask<WindowJson>('POST', `${windowPath(source)}/clone`, body),
       )
     },
   }),
@@ -128,16 +119,16 @@ export const windowTools: readonly Tool[] = [
     input: z.strictObject({ window_name: z.string() }),
     annotations: destructive,
     run: async ({ window_name: name }, call) =>
-      await call.progress(`deleting ${name}`, () => call.ask<object>('DELETE', windowPath(name))),
+      await call.progress(`deleting ${name}`, () => call.ask<DeletionJson>('DELETE', windowPath(name))),
   }),
 ]
 
-function labels(note: string | undefined, tags: string[] | undefined) {
+function labels(note: string | undefined, tags: string[] | undefined): LabelsJson {
   return { ...(note === undefined ? {} : { note }), ...(tags === undefined ? {} : { tags }) }
 }
 
 /** What tells windows apart, in few tokens. */
-function brief({ name, state, tags, note, model, parent, session_id, created_at, receipt }: WindowAnswer) {
+function brief({ name, state, tags, note, model, parent, session_id, created_at, receipt }: WindowJson) {
   return {
     name,
     state,

@@ -8,6 +8,7 @@ import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
 import { callJson } from '../engines/json.ts'
 import type { KvBackend, KvHealth } from '../kv/kv.ts'
 import type { Store } from '../store/store.ts'
+import type { HealthJson } from '../wire/health.ts'
 
 const HEALTH_DEADLINE_MS = 3_000
 /** From the start of one probe to the start of the next. */
@@ -39,12 +40,12 @@ export class HealthCheck {
   }
 
   /** Combines the last probe (a new one if it is a second old) with what turns and the breaker have shown since. Never throws. */
-  async read() {
+  async read(): Promise<HealthJson> {
     const { engine, lmcache, stored } = await this.#lastProbe()
     const { upstream, store } = this.#parts
     const { breaker } = upstream
     const reached = stillReached(engine, upstream)
-    const status = reached.ok && lmcache.ok !== false && stored ? ('ok' as const) : ('degraded' as const)
+    const status = reached.ok && lmcache.ok !== false && stored ? 'ok' : 'degraded'
     return { status, version, store: { kind: store.kind, ok: stored }, upstream: { ...reached, breaker }, lmcache }
   }
 

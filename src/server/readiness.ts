@@ -1,23 +1,9 @@
 // Whether cwm should be sent requests, for `/cwm/readyz`. Asks as little as it can: load balancers ask every few seconds, and need no key.
 
-import type { BreakerState } from '../engines/breaker.ts'
 import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
 import { callJson } from '../engines/json.ts'
 import type { Store } from '../store/store.ts'
-
-/** What may be left out of the verdict: what all proxies share, and no other one is better off without. */
-export const sharedParts = ['store', 'upstream'] as const
-export type SharedPart = (typeof sharedParts)[number]
-
-export type UpstreamState = 'answered' | 'failed' | 'unknown'
-
-export interface Readiness {
-  readonly status: 'ready' | 'not_ready'
-  readonly draining: boolean
-  readonly store: { readonly ok: boolean }
-  /** `ok`: whether the last turn or probe was answered; null if nothing was sent yet. */
-  readonly upstream: { readonly ok: boolean | null; readonly state: UpstreamState; readonly breaker: BreakerState }
-}
+import type { ReadinessJson, SharedPart } from '../wire/health.ts'
 
 /** Probes of load balancers give up after a second. */
 const DEADLINE_MS = 800
@@ -41,7 +27,7 @@ export class ReadinessCheck {
   }
 
   /** Never throws: what does not answer is said. */
-  async read(leftOut: readonly SharedPart[] = []): Promise<Readiness> {
+  async read(leftOut: readonly SharedPart[] = []): Promise<ReadinessJson> {
     const [stored] = await Promise.all([
       this.#store.getSession(NOBODY, NOBODY).then(
         () => true,

@@ -1,6 +1,7 @@
 // The audit log: each operation on windows and sessions, who asked, how it ended, and nothing of what was said.
 
 import { afterEach, expect, it } from 'vitest'
+import type { AuditEntryJson } from '../../src/wire/audit.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { call, frozenSession, rest, saltsSeen } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
@@ -9,16 +10,7 @@ let stack: Stack
 
 afterEach(() => stack.close())
 
-interface Entry {
-  readonly action: string
-  readonly target: string
-  readonly name: string
-  readonly actor: string
-  readonly outcome: string
-  readonly receipt?: Record<string, unknown>
-}
-
-const entries = async () => (await rest<{ data: Entry[] }>(stack.url, 'GET', '/audit')).data.toReversed()
+const entries = async () => (await rest<{ data: AuditEntryJson[] }>(stack.url, 'GET', '/audit')).data.toReversed()
 
 it('tells every operation once, in order', async () => {
   stack = await startStack()

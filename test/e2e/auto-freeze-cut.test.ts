@@ -1,10 +1,12 @@
 // The window before a cut is the only way back from it: it is kept whatever becomes of its proof, and says what of it is text alone.
 
 import { afterEach, expect, it } from 'vitest'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { assistant, type ChatMessage, chat, prose, system, user } from '../support/conversation.ts'
 import { rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld, settled, type ThawJson, type WindowJson } from '../support/windows.ts'
+import { pinsHeld, settled } from '../support/windows.ts'
 
 const LIMIT = 2048
 
@@ -36,7 +38,7 @@ async function messagesOf(name: string): Promise<readonly ChatMessage[]> {
   const { messages } = await rest<{ messages: ChatMessage[] }>(stack.url, 'GET', `/windows/${name}/export`)
   return messages.map(({ role, content }) => ({ role, content }))
 }
-const thaw = (name: string) => rest<ThawJson>(stack.url, 'POST', `/windows/${name}/thaw`, { session_id: 'ben' })
+const thaw = (name: string) => rest<ThawReceiptJson>(stack.url, 'POST', `/windows/${name}/thaw`, { session_id: 'ben' })
 
 it('holds the last answered turn, of which all whole chunks come back', async () => {
   await start()

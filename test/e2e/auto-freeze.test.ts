@@ -1,13 +1,16 @@
 // Sessions that fill their context are frozen by themselves, once and again, within a budget.
 
 import { afterEach, describe, expect, it } from 'vitest'
+import type { PageJson } from '../../src/wire/lists.ts'
+import type { SessionJson } from '../../src/wire/sessions.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, errorOf } from '../support/client.ts'
 import { assistant, type ChatMessage, type ChatTurn, chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { listen } from '../support/event-stream.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, type StackOptions, startStack } from '../support/stack.ts'
-import { settled, type WindowJson } from '../support/windows.ts'
+import { settled } from '../support/windows.ts'
 
 const LIMIT = 2048
 
@@ -21,22 +24,13 @@ async function startAs(options: StackOptions): Promise<void> {
   stack = await startStack(options)
 }
 
-interface Shown extends WindowJson {
-  readonly tags: readonly string[]
-  readonly origin: string
-}
-
-interface ShownSession {
-  readonly auto_window?: string
-}
-
 const automatic = async () =>
-  (await rest<{ data: readonly Shown[] }>(stack.url, 'GET', '/windows?tag=auto&sort=created&order=asc')).data
+  (await rest<PageJson<WindowJson>>(stack.url, 'GET', '/windows?tag=auto&sort=created&order=asc')).data
 const names = async () => (await automatic()).map(({ name }) => name.replace(/^auto\.[0-9a-f]{12}\./, ''))
 const counted = async (line: string) => (await ask(stack.url, '/cwm/metrics')).text.includes(line)
 
 const autoWindowOf = async (session: string) =>
-  (await rest<ShownSession>(stack.url, 'GET', `/sessions/${session}`)).auto_window
+  (await rest<SessionJson>(stack.url, 'GET', `/sessions/${session}`)).auto_window
 
 /** A chat that grows as it is told to. */
 class Client {
@@ -64,14 +58,14 @@ class Client {
   }
 
   /** The automatic window so many of it, once it is frozen. */
-  async window(n: number): Promise<Shown> {
+  async window(n: number): Promise<WindowJson> {
     const name = await until(`automatic window ${n}`, async () => (await automatic())[n - 1]?.name)
-    return (await settled(stack.url, name)) as Shown
+    return await settled(stack.url, name)
   }
 }
 
 /** How full the context was when it was frozen: the freezes run behind the answers, so a list of them says nothing of that. */
-const tokensOf = ({ receipt }: Shown) => receipt?.tokens ?? 0
+const tokensOf = ({ receipt }: WindowJson) => receipt?.tokens ?? 0
 
 /** A turn of it is answered and all that it began is over: the next request of the session waits for its store. */
 const noWindowOf = async (client: Client) => {

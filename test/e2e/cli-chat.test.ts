@@ -1,15 +1,13 @@
 // `cwm chat` with its input from a pipe: turns, slash commands, a stopped answer, what is told of the context.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { PageJson } from '../../src/wire/lists.ts'
+import type { SessionJson } from '../../src/wire/sessions.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { CliProcess } from '../support/cli-process.ts'
 import { prose } from '../support/conversation.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type Stack, type StackOptions, startStack } from '../support/stack.ts'
-
-interface SessionsJson {
-  readonly data: readonly { readonly id: string; readonly turns: number; readonly base_window?: string }[]
-}
 
 let built: BuiltCwm
 let stack: Stack
@@ -40,7 +38,7 @@ function talk(words: readonly string[], input?: string): CliProcess {
   return chat
 }
 
-const sessions = async () => (await rest<SessionsJson>(stack.url, 'GET', '/sessions')).data
+const sessions = async () => (await rest<PageJson<SessionJson>>(stack.url, 'GET', '/sessions')).data
 
 describe('cwm chat', () => {
   it('sends a turn per line, all in one session, and ends with its input', async () => {

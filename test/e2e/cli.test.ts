@@ -7,12 +7,12 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { type CliOptions, CliProcess, type CliResult } from '../support/cli-process.ts'
 import { chat, user } from '../support/conversation.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 let built: BuiltCwm
 let stack: Stack

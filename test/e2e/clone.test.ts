@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/logger.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { errorOf } from '../support/client.ts'
 import { assistant, chat, prose, system, user } from '../support/conversation.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld, type WindowJson } from '../support/windows.ts'
+import { pinsHeld } from '../support/windows.ts'
 
 let stack: Stack
 

@@ -1,11 +1,12 @@
 // Windows without a chat: made from messages or a document, once, and thawed by as many as like.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { ThawJson, WindowJson } from '../support/windows.ts'
 
 let stack: Stack
 
@@ -215,7 +216,7 @@ describe('several adapters', () => {
     for (const model of ['sim-model', 'law', 'sea']) {
       receipts.push((await rest<WindowJson>(stack.url, 'PUT', `/windows/${model}`, { model, document })).receipt)
     }
-    const thaw = await rest<ThawJson>(stack.url, 'POST', '/windows/law/thaw', {})
+    const thaw = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/law/thaw', {})
 
     expect(receipts.map((receipt) => receipt?.cached_tokens)).toEqual([0, 0, 0])
     expect(thaw.restored_tokens).toBeGreaterThanOrEqual(512)

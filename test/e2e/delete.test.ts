@@ -1,19 +1,11 @@
 // Deletes and what they prove: who still holds chunks, what is left, and that nothing that was retired is used again.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { DeletionJson } from '../../src/wire/deletions.ts'
 import { ask, errorOf } from '../support/client.ts'
 import { askChat, chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
-import {
-  call,
-  type DeletionJson,
-  deleteWindow,
-  endSession,
-  frozenSession,
-  placements,
-  rest,
-  saltsSeen,
-} from '../support/rest.ts'
+import { call, deleteWindow, endSession, frozenSession, placements, rest, saltsSeen } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 import { pinsHeld, settled } from '../support/windows.ts'
 

@@ -1,11 +1,14 @@
 // A raised kv_epoch: old KV fits no more. A thaw computes anew under the new salt, and a delete finds what both epochs left.
 
 import { afterEach, expect, it } from 'vitest'
+import type { DeletionJson } from '../../src/wire/deletions.ts'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { chat, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
-import { type DeletionJson, deleteWindow, endSession, frozenSession, placements, rest } from '../support/rest.ts'
+import { deleteWindow, endSession, frozenSession, placements, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld, type ThawJson, type WindowJson } from '../support/windows.ts'
+import { pinsHeld } from '../support/windows.ts'
 
 let stack: Stack
 
@@ -21,9 +24,9 @@ async function raised(): Promise<number> {
 it('makes the next thaw compute anew, pin there, and give the old pin back', async () => {
   const chunks = await raised()
 
-  const first = await rest<ThawJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
+  const first = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
   await stack.sim.restartEngine()
-  const second = await rest<ThawJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'eve' })
+  const second = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'eve' })
 
   expect(first).toMatchObject({ restored_tokens: 0, drift: false })
   expect(first.notes?.join()).toContain('kv_epoch is 1 and was 0 at freeze')

@@ -1,11 +1,11 @@
 // A window as a file: out of one cwm, into another with another secret and another engine, and nothing in it that was not looked at.
 
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { call, frozenSession, rest, saltsSeen } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 let here: Stack
 let there: Stack

@@ -1,10 +1,10 @@
 // Lists of windows: filters, order, pages; and what people may change of a window afterwards.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { errorOf } from '../support/client.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 let stack: Stack
 

@@ -3,13 +3,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { ask } from '../support/client.ts'
 import { prose } from '../support/conversation.ts'
 import { overHttp, overStdio } from '../support/mcp.ts'
 import { frozenSession } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 const keys = { acme: 'sk-acme-0123456789', other: 'sk-other-0123456789', operator: 'operator-0123456789' }
 const tenants: NonNullable<Settings['tenants']> = [

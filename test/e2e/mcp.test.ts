@@ -3,12 +3,12 @@
 import { encode } from 'gpt-tokenizer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { toolNames } from '../../src/base/tool-names.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { type Agent, overHttp, overStdio } from '../support/mcp.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 /** What the tools may cost an agent in each of its turns. */
 const TOOL_TOKENS = 1_500

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
 import type { Settings } from '../../src/config/schema.ts'
+import type { AuditEntryJson } from '../../src/wire/audit.ts'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
 import { askChat, chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
@@ -30,24 +31,12 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 
-interface Entry {
-  readonly id: string
-  readonly at: string
-  readonly tenant: string
-  readonly actor: string
-  readonly action: string
-  readonly target: string
-  readonly name: string
-  readonly outcome: string
-  readonly receipt?: Record<string, unknown>
-}
-
-async function auditOf(headers: Record<string, string>, query = ''): Promise<Entry[]> {
-  return jsonOf<{ data: Entry[] }>(await ask(stack.url, `/cwm/v1/audit${query}`, { headers })).data
+async function auditOf(headers: Record<string, string>, query = ''): Promise<AuditEntryJson[]> {
+  return jsonOf<{ data: AuditEntryJson[] }>(await ask(stack.url, `/cwm/v1/audit${query}`, { headers })).data
 }
 
 /** An operation is recorded when it is over, which may be a moment after its answer. */
-function recorded(headers: Record<string, string>, action: string, name: string): Promise<Entry> {
+function recorded(headers: Record<string, string>, action: string, name: string): Promise<AuditEntryJson> {
   return until(`the audit log tells of ${action} ${name}`, async () =>
     (await auditOf(headers)).find((entry) => entry.action === action && entry.name === name),
   )
@@ -198,7 +187,7 @@ describe('the audit log', () => {
 
   it('is read in pages, newest first', async () => {
     const all = await auditOf(operator)
-    const first = jsonOf<{ data: Entry[]; next_cursor: string }>(
+    const first = jsonOf<{ data: AuditEntryJson[]; next_cursor: string }>(
       await ask(stack.url, '/cwm/v1/audit?limit=2', { headers: operator }),
     )
     const rest = await auditOf(operator, `?cursor=${encodeURIComponent(first.next_cursor)}`)

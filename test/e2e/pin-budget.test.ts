@@ -1,12 +1,13 @@
 // Pins within a budget per tenant: a full one is a clear error, or the windows thawed longest ago give theirs back.
 
 import { afterEach, describe, expect, it } from 'vitest'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { errorOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { call, deleteWindow, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld, type WindowJson } from '../support/windows.ts'
+import { pinsHeld } from '../support/windows.ts'
 
 let stack: Stack
 

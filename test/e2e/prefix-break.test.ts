@@ -1,21 +1,13 @@
 // Why a turn came back cold that should have been warm: in the session's status, the metrics and the events, and never a word of content.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { SessionJson } from '../../src/wire/sessions.ts'
 import { ask } from '../support/client.ts'
 import { type ChatMessage, type ChatTurn, chat, prose, system, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { listen } from '../support/event-stream.ts'
 import { call, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-
-interface BreakJson {
-  readonly cause: string
-  readonly message?: number
-  readonly field?: string
-  readonly offset?: number
-  readonly cached_tokens: number
-  readonly expected_tokens: number
-}
 
 let stack: Stack
 
@@ -28,7 +20,7 @@ const RULES = prose(500, 'rules')
 const say = (messages: readonly unknown[], session = 'ann', body: object = {}): Promise<ChatTurn> =>
   chat(stack.url, messages, { headers: { 'x-cwm-session': session }, body })
 const broken = async (session = 'ann') =>
-  (await rest<{ prefix_break?: BreakJson }>(stack.url, 'GET', `/sessions/${session}`)).prefix_break
+  (await rest<SessionJson>(stack.url, 'GET', `/sessions/${session}`)).prefix_break
 const toldOf = (session = 'ann') => until('a break is told', () => broken(session))
 /** Breaks counted so far, by cause. */
 async function counted(): Promise<Record<string, number>> {

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { thawInWords } from '../../src/cli/client/receipts.ts'
-import type { ThawAnswer } from '../../src/cli/client/shapes.ts'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
@@ -17,8 +17,8 @@ const screen = { style: (style: string, text: string) => `<${style}>${text}`, no
 it("says that the engine's own cache held more than the freeze had proved, and warns of nothing", async () => {
   await frozenSession(stack.url, { session: 'ann', window: 'w' })
 
-  const receipt = await rest<ThawAnswer>(stack.url, 'POST', '/windows/w/thaw', {})
-  const shown = await rest<{ thaw: ThawAnswer }>(stack.url, 'GET', `/sessions/${receipt.session_id}`)
+  const receipt = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', {})
+  const shown = await rest<{ thaw: ThawReceiptJson }>(stack.url, 'GET', `/sessions/${receipt.session_id}`)
 
   const more = [expect.stringContaining("the rest was still in the engine's own cache")]
   expect([receipt.warnings, receipt.notes]).toEqual([[], more])
@@ -26,7 +26,7 @@ it("says that the engine's own cache held more than the freeze had proved, and w
 })
 
 it('is told on the command line as a note, in no color that alarms', async () => {
-  const receipt = await rest<ThawAnswer>(stack.url, 'POST', '/windows/w/thaw', {})
+  const receipt = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', {})
 
   const words = thawInWords(screen as never, { ...receipt, warnings: ['look here'], notes: ['as ever'] })
   const { notes: _none, ...ofOldVersion } = receipt

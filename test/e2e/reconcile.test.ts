@@ -5,11 +5,12 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/logger.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import type { WindowChange } from '../../src/store/store.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, jsonOf } from '../support/client.ts'
 import { chat, prose, saltsIn, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld, settled, type WindowJson } from '../support/windows.ts'
+import { pinsHeld, settled } from '../support/windows.ts'
 
 let stack: Stack
 

@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { errorOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { call, endSession, placements, rest, saltsSeen } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 let stack: Stack
 

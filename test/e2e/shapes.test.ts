@@ -2,10 +2,12 @@
 
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SimOptions } from '../../src/sim/index.ts'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, jsonOf } from '../support/client.ts'
 import { askChat, chat, prose, saltsIn, user } from '../support/conversation.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { settled, type ThawJson, thawByRest, type WindowJson } from '../support/windows.ts'
+import { settled, thawByRest } from '../support/windows.ts'
 
 const CHAT = '/v1/chat/completions'
 const words = user(`The cutter lies at berth nine. ${prose(600)}`)
@@ -35,7 +37,7 @@ async function forget(): Promise<void> {
   await ask(stack.sim.lmcacheUrl, '/cache/clear', { body: { tier: 'l1' } })
 }
 
-const thaw = async (name = 'w'): Promise<ThawJson> => jsonOf<ThawJson>(await thawByRest(stack.url, name))
+const thaw = async (name = 'w'): Promise<ThawReceiptJson> => jsonOf<ThawReceiptJson>(await thawByRest(stack.url, name))
 
 const wholeChunks = (tokens: number, chunk = 256) => tokens - (tokens % chunk)
 

@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { memoryBudgets } from '../../src/config/memory.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { chat, user } from '../support/conversation.ts'
 import { chatAnswer, type FakeUpstream, sayJson, startFakeUpstream } from '../support/fake-upstream.ts'
 import { rest } from '../support/rest.ts'
 import { type Cwm, startCwm } from '../support/stack.ts'
-import type { WindowJson } from '../support/windows.ts'
 
 const MIB = 1024 * 1024
 const SESSIONS = 100

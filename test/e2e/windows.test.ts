@@ -3,11 +3,13 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { type Ask, ask, errorOf, jsonOf } from '../support/client.ts'
 import { askChat, assistant, type ChatMessage, chat, prose, saltsIn, system, user } from '../support/conversation.ts'
 import { until } from '../support/deadline.ts'
 import { type Stack, startStack } from '../support/stack.ts'
-import { pinsHeld, settled, type ThawJson, thawByRest, thawOf, type WindowJson } from '../support/windows.ts'
+import { pinsHeld, settled, thawByRest, thawOf } from '../support/windows.ts'
 
 let stack: Stack
 
@@ -262,7 +264,7 @@ describe('a thaw', () => {
       headers: { 'x-cwm-session': `rest-of-${name}` },
     })
 
-    const receipt = jsonOf<ThawJson>(got)
+    const receipt = jsonOf<ThawReceiptJson>(got)
     expect(got.status).toBe(200)
     expect(receipt).toMatchObject({ window: name, session_id: `rest-of-${name}`, drift: false, warnings: [] })
     expect(receipt.restored_tokens).toBe(wholeChunks(window.receipt?.tokens ?? 0))
@@ -273,7 +275,7 @@ describe('a thaw', () => {
   it('by REST without a session makes one', async () => {
     const { name } = await freeze()
 
-    const receipt = jsonOf<ThawJson>(await thawByRest(stack.url, name))
+    const receipt = jsonOf<ThawReceiptJson>(await thawByRest(stack.url, name))
     const turn = await chat(stack.url, [user('What is it called?')], {
       headers: { 'x-cwm-session': receipt.session_id },
     })
@@ -328,7 +330,7 @@ describe('a thaw', () => {
     await stack.sim.setUp('lmcache', false)
     await stack.sim.setUp('coordinator', false)
     try {
-      const receipt = jsonOf<ThawJson>(await thawByRest(stack.url, name))
+      const receipt = jsonOf<ThawReceiptJson>(await thawByRest(stack.url, name))
 
       expect(receipt).toMatchObject({ restored_tokens: 0, recomputed_tokens: window.receipt?.tokens })
       expect(receipt.warnings).not.toEqual([])
@@ -538,9 +540,9 @@ describe('on another stack', () => {
   it('without LMCache a window is text, and its thaw proves what the engine holds', async () => {
     other = await startStack({ sim: { lmcache: false } })
     const { name, window } = await freeze(other)
-    const warm = jsonOf<ThawJson>(await thawByRest(other.url, name))
+    const warm = jsonOf<ThawReceiptJson>(await thawByRest(other.url, name))
     await other.sim.restartEngine()
-    const cold = jsonOf<ThawJson>(await thawByRest(other.url, name))
+    const cold = jsonOf<ThawReceiptJson>(await thawByRest(other.url, name))
 
     expect(window.receipt).toMatchObject({ durability: 'text', pinned: false })
     expect(window.receipt?.notes?.join()).toContain('no LMCache')

@@ -1,23 +1,10 @@
 // REST as tests call it: windows made from sessions, their ends and deletes, and what LMCache still shows.
 
 import type { Sim } from '../../src/sim/index.ts'
+import type { DeletionJson } from '../../src/wire/deletions.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, type Got, jsonOf } from './client.ts'
 import { chat, prose, user } from './conversation.ts'
-import type { WindowJson } from './windows.ts'
-
-export interface DeletionJson {
-  readonly id: string
-  readonly kind: string
-  readonly name: string
-  readonly state: 'open' | 'done'
-  readonly deleted_chunks: number
-  readonly residual_chunks: number | null
-  readonly kept_chunks: number
-  readonly kept_for: readonly string[]
-  readonly unpinned: boolean | null
-  readonly lineage_retired: boolean
-  readonly warnings: readonly string[]
-}
 
 type Headers = Record<string, string>
 

@@ -1,41 +1,11 @@
 // What REST says of windows, sessions and pins, as tests look at it.
 
 import type { Sim } from '../../src/sim/index.ts'
+import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
+import type { SessionJson } from '../../src/wire/sessions.ts'
+import type { WindowJson } from '../../src/wire/windows.ts'
 import { ask, type Got, jsonOf } from './client.ts'
 import { until } from './deadline.ts'
-
-export interface WindowJson {
-  readonly name: string
-  readonly state: 'pending' | 'freezing' | 'frozen' | 'failed'
-  readonly reason?: string
-  readonly session_id?: string
-  readonly parent?: string
-  readonly dialect?: string
-  readonly messages?: number
-  readonly receipt?: {
-    readonly durability: string
-    readonly tokens: number
-    readonly chunks: number
-    readonly restorable_tokens: number
-    readonly pinned: boolean
-    readonly cached_tokens: number | null
-    readonly computed_tokens: number | null
-    readonly warnings: readonly string[]
-    readonly notes?: readonly string[]
-  }
-}
-
-export interface ThawJson {
-  readonly window: string
-  readonly session_id: string
-  readonly tokens: number
-  readonly restored_tokens: number | null
-  readonly recomputed_tokens: number | null
-  readonly drift: boolean
-  readonly tiers_before: { readonly total: number; readonly l1: number | null; readonly l2: number | null }
-  readonly warnings: readonly string[]
-  readonly notes?: readonly string[]
-}
 
 /** The window once it is frozen or failed. */
 export async function settled(url: string, name: string, headers: Record<string, string> = {}): Promise<WindowJson> {
@@ -52,8 +22,8 @@ export function thawByRest(url: string, name: string, body: object = {}): Promis
 }
 
 /** The receipt of the last thaw into a session. */
-export async function thawOf(url: string, session: string): Promise<ThawJson | undefined> {
-  return jsonOf<{ thaw?: ThawJson }>(await ask(url, `/cwm/v1/sessions/${session}`)).thaw
+export async function thawOf(url: string, session: string): Promise<ThawReceiptJson | undefined> {
+  return jsonOf<SessionJson>(await ask(url, `/cwm/v1/sessions/${session}`)).thaw
 }
 
 /** How many pins the coordinator counts, over all keys. */

@@ -1,10 +1,12 @@
 // The chat's slash commands. Each is a call of REST and a line or two of what came of it.
 
+import type { ThawReceiptJson } from '../../wire/receipts.ts'
+import type { SessionJson } from '../../wire/sessions.ts'
+import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../../wire/windows.ts'
 import type { Running } from '../client/command.ts'
 import { listAll } from '../client/lists.ts'
 import { windowPath } from '../client/paths.ts'
 import { madeInWords, thawInWords } from '../client/receipts.ts'
-import type { SessionAnswer, ThawAnswer, WindowAnswer } from '../client/shapes.ts'
 import { tableOf } from '../terminal/table.ts'
 import { sessionColumns, sessionInWords, windowColumns } from '../windows-text.ts'
 import { type Conversation, newSession } from './state.ts'
@@ -31,8 +33,8 @@ const commands: Readonly<Record<string, SlashCommand>> = {
     does: 'freeze this chat, its last answer included, as window NAME',
     words: [1, 1],
     run: async ({ running: { rest, screen }, conversation, signal }, [name = '']) => {
-      const body = { name, session_id: conversation.session }
-      return madeInWords(screen, await rest.json<WindowAnswer>('/cwm/v1/windows', { method: 'POST', body, signal }))
+      const body: FreezeBody = { name, session_id: conversation.session }
+      return madeInWords(screen, await rest.json<WindowJson>('/cwm/v1/windows', { method: 'POST', body, signal }))
     },
   },
   thaw: {
@@ -43,7 +45,8 @@ const commands: Readonly<Record<string, SlashCommand>> = {
     run: async ({ running: { rest, screen }, conversation, signal }, [name = '']) => {
       const session = newSession()
       const path = `${windowPath(name)}/thaw`
-      const receipt = await rest.json<ThawAnswer>(path, { method: 'POST', body: { session_id: session }, signal })
+      const body: ThawBody = { session_id: session }
+      const receipt = await rest.json<ThawReceiptJson>(path, { method: 'POST', body, signal })
       conversation.enter(session)
       await conversation.refresh(signal)
       return thawInWords(screen, receipt)
@@ -55,10 +58,10 @@ const commands: Readonly<Record<string, SlashCommand>> = {
     words: [2, 3],
     takesWindow: true,
     run: async ({ running: { rest, screen }, signal }, [source = '', name = '', at]) => {
-      const body = { name, ...(at === undefined ? {} : { at: Number(at) }) }
+      const body: CloneBody = { name, ...(at === undefined ? {} : { at: Number(at) }) }
       return madeInWords(
         screen,
-        await rest.json<WindowAnswer>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
+        await rest.json<WindowJson>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
       )
     },
   },
@@ -67,12 +70,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
     does: 'list windows, with TEXT in their names',
     words: [0, 1],
     run: async ({ running: { rest, screen }, signal }, [search]) => {
-      const { data } = await listAll<WindowAnswer>(
-        rest,
-        '/cwm/v1/windows',
-        { limit: 20 },
-        { query: { search }, signal },
-      )
+      const { data } = await listAll<WindowJson>(rest, '/cwm/v1/windows', { limit: 20 }, { query: { search }, signal })
       return data.length === 0 ? ['no windows'] : tableOf(screen, windowColumns(screen.now()), data)
     },
   },
@@ -81,7 +79,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
     does: 'list sessions, last turn first',
     words: [0, 0],
     run: async ({ running: { rest, screen }, signal }) => {
-      const { data } = await listAll<SessionAnswer>(rest, '/cwm/v1/sessions', { limit: 20 }, { signal })
+      const { data } = await listAll<SessionJson>(rest, '/cwm/v1/sessions', { limit: 20 }, { signal })
       return data.length === 0 ? ['no sessions'] : tableOf(screen, sessionColumns(screen.now()), data)
     },
   },

@@ -1,6 +1,6 @@
 // How full the context is, as the chat's prompt shows it.
 
-import type { SessionAnswer } from '../client/shapes.ts'
+import type { SessionJson } from '../../wire/sessions.ts'
 import type { Screen, Style } from '../terminal/screen.ts'
 import { count, percent } from '../terminal/text.ts'
 
@@ -9,7 +9,7 @@ const NEAR = 0.75
 const FULL = 0.9
 
 /** `▕███       ▏ 31% of 16,384`; nothing where size or limit are not known. */
-export function gaugeOf(screen: Screen, status: SessionAnswer | undefined): string {
+export function gaugeOf(screen: Screen, status: SessionJson | undefined): string {
   const used = status?.usage?.total_tokens
   const limit = status?.limit
   if (used === undefined || limit === undefined || limit === 0) return ''

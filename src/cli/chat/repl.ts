@@ -1,9 +1,9 @@
 // The loop of `cwm chat`: reads a line, sends it or obeys it, tells what came of it.
 
+import type { WindowJson } from '../../wire/windows.ts'
 import { faultAsText, type Running } from '../client/command.ts'
 import { listAll } from '../client/lists.ts'
 import { RefusedError, UnreachableError } from '../client/rest.ts'
-import type { WindowAnswer } from '../client/shapes.ts'
 import { withProgress } from '../terminal/progress.ts'
 import { harmless } from '../terminal/text.ts'
 import { completionsOf, runSlash } from './commands.ts'
@@ -23,7 +23,7 @@ export async function runChat(running: Running, conversation: Conversation): Pro
   const lines = new Lines({
     complete: (line) =>
       completionsOf(line, async () => {
-        const { data } = await listAll<WindowAnswer>(rest, '/cwm/v1/windows', { limit: 1_000 })
+        const { data } = await listAll<WindowJson>(rest, '/cwm/v1/windows', { limit: 1_000 })
         return data.map(({ name }) => name)
       }),
     onInterrupt: () => stop.abort(),

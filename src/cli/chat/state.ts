@@ -1,9 +1,9 @@
 // What a chat is about: which session and model, what was said in it, how full its context is.
 
 import { randomBytes } from 'node:crypto'
+import type { SessionJson } from '../../wire/sessions.ts'
 import { sessionPath } from '../client/paths.ts'
 import { RefusedError, type Rest } from '../client/rest.ts'
-import type { SessionAnswer } from '../client/shapes.ts'
 import { type Message, sendTurn, type TurnAnswer } from './turn.ts'
 
 export interface ChatOptions {
@@ -18,7 +18,7 @@ export class Conversation {
   model: string
   session: string
   /** The last that cwm told of the session; undefined before the first turn. */
-  status: SessionAnswer | undefined
+  status: SessionJson | undefined
   readonly #rest: Rest
   readonly #system: readonly Message[]
   #messages: Message[] = []
@@ -49,9 +49,9 @@ export class Conversation {
   }
 
   /** Asks how the session stands after the last turn. It is absent until its first one. */
-  async refresh(signal: AbortSignal): Promise<SessionAnswer | undefined> {
+  async refresh(signal: AbortSignal): Promise<SessionJson | undefined> {
     try {
-      this.status = await this.#rest.json<SessionAnswer>(sessionPath(this.session), { signal })
+      this.status = await this.#rest.json<SessionJson>(sessionPath(this.session), { signal })
     } catch (thrown) {
       if (!(thrown instanceof RefusedError) || thrown.status !== 404) throw thrown
       this.status = undefined

@@ -1,16 +1,12 @@
 // What cwm tells of a turn beside its text: restored tokens, cuts, breaks.
 
-import type { SessionAnswer } from '../client/shapes.ts'
+import type { SessionJson } from '../../wire/sessions.ts'
 import { count, inline } from '../terminal/text.ts'
 import { prefixBreakInWords } from '../windows-text.ts'
 import type { TurnAnswer } from './turn.ts'
 
 /** A line for each thing that the user should know of the turn, in order. */
-export function toldOf(
-  answer: TurnAnswer,
-  before: SessionAnswer | undefined,
-  after: SessionAnswer | undefined,
-): string[] {
+export function toldOf(answer: TurnAnswer, before: SessionJson | undefined, after: SessionJson | undefined): string[] {
   const { headers, finish } = answer
   const lines: string[] = []
   const restored = headers.get('x-cwm-restored')

@@ -1,10 +1,10 @@
 // Lists of any length: asked for page by page, shown as one table.
 
 import { type Command, InvalidArgumentError } from 'commander'
+import type { PageJson } from '../../wire/lists.ts'
 import { type Column, tableOf } from '../terminal/table.ts'
 import type { Running } from './command.ts'
 import type { Call, Rest } from './rest.ts'
-import type { Page } from './shapes.ts'
 
 const MAX_PAGE = 1_000
 
@@ -37,13 +37,13 @@ export async function listAll<T>(
   path: string,
   options: ListOptions,
   call: Pick<Call, 'query' | 'signal'> = {},
-): Promise<Page<T>> {
+): Promise<PageJson<T>> {
   const wanted = options.all === true ? Number.POSITIVE_INFINITY : (options.limit ?? 100)
   const data: T[] = []
   let cursor = options.cursor
   for (;;) {
     const limit = Math.min(MAX_PAGE, wanted - data.length)
-    const page = await rest.json<Page<T>>(path, { ...call, query: { ...call.query, limit, cursor } })
+    const page = await rest.json<PageJson<T>>(path, { ...call, query: { ...call.query, limit, cursor } })
     data.push(...page.data)
     cursor = page.next_cursor
     if (cursor === undefined) return { data }
@@ -57,7 +57,7 @@ export async function listAll<T>(
  */
 export function showPage<T>(
   { rest, screen, show, json }: Running,
-  page: Page<T>,
+  page: PageJson<T>,
   columns: readonly Column<T>[],
   things: string,
 ): void {

@@ -1,22 +1,24 @@
 // Receipts in words: what was asked for, what was proved, what is still open.
 
+import type { DeletionJson } from '../../wire/deletions.ts'
+import type { FreezeReceiptJson, PrefetchReceiptJson, RemarksJson, ThawReceiptJson } from '../../wire/receipts.ts'
+import type { WindowJson } from '../../wire/windows.ts'
 import type { Screen } from '../terminal/screen.ts'
 import { count, duration, inline, percent, plural } from '../terminal/text.ts'
-import type { DeletionAnswer, FreezeReceiptAnswer, PrefetchAnswer, ThawAnswer, WindowAnswer } from './shapes.ts'
 
-const durabilities: Readonly<Record<FreezeReceiptAnswer['durability'], string>> = {
+const durabilities: Readonly<Record<FreezeReceiptJson['durability'], string>> = {
   l2: 'behind memory: it outlives a restart of engine and LMCache',
   l1: "in LMCache's memory",
   unverified: 'computed, but not shown to be stored',
   text: 'messages only, no KV',
 }
 
-export function durabilityInWords(durability: FreezeReceiptAnswer['durability']): string {
+export function durabilityInWords(durability: FreezeReceiptJson['durability']): string {
   return `${durability} (${durabilities[durability]})`
 }
 
 /** A window that was just made, or could not be. */
-export function madeInWords(screen: Screen, window: WindowAnswer): string[] {
+export function madeInWords(screen: Screen, window: WindowJson): string[] {
   const { name, state, reason, receipt } = window
   if (state === 'failed') return [screen.style('red', `${name} failed: ${inline(reason ?? 'no reason is known')}`)]
   if (receipt === undefined) return [`${name} is ${state}; cwm windows show ${name} --wait tells how it ends`]
@@ -29,7 +31,7 @@ export function madeInWords(screen: Screen, window: WindowAnswer): string[] {
   ]
 }
 
-export function thawInWords(screen: Screen, receipt: ThawAnswer): string[] {
+export function thawInWords(screen: Screen, receipt: ThawReceiptJson): string[] {
   const { window, session_id, tokens, restored_tokens, recomputed_tokens, drift, ms } = receipt
   const restored =
     restored_tokens === null
@@ -44,7 +46,10 @@ export function thawInWords(screen: Screen, receipt: ThawAnswer): string[] {
   ]
 }
 
-export function prefetchInWords(screen: Screen, { window, found_chunks, total_chunks, ms }: PrefetchAnswer): string[] {
+export function prefetchInWords(
+  screen: Screen,
+  { window, found_chunks, total_chunks, ms }: PrefetchReceiptJson,
+): string[] {
   const found = found_chunks === null ? 'nobody could tell how many' : count(found_chunks)
   return [
     `${screen.style('green', 'loaded')} ${window}: ${found} of ${plural(total_chunks, 'chunk')} in LMCache's memory, in ${duration(ms)}`,
@@ -53,7 +58,7 @@ export function prefetchInWords(screen: Screen, { window, found_chunks, total_ch
 
 const keepers = { session: 'a living session', window: 'another window', isolation: 'others of the tenant' } as const
 
-export function deletionInWords(screen: Screen, receipt: DeletionAnswer): string[] {
+export function deletionInWords(screen: Screen, receipt: DeletionJson): string[] {
   const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, lineage_retired } = receipt
   const left = residual_chunks === null ? 'nobody could tell what is left' : `${count(residual_chunks)} left`
   const kept =
@@ -70,13 +75,8 @@ export function deletionInWords(screen: Screen, receipt: DeletionAnswer): string
   ]
 }
 
-interface Remarks {
-  readonly warnings: readonly string[]
-  readonly notes?: readonly string[] | undefined
-}
-
 /** What an operator should look at, in yellow, and then what is normal. */
-export function remarks(screen: Screen, { warnings, notes = [] }: Remarks): string[] {
+export function remarks(screen: Screen, { warnings, notes = [] }: RemarksJson): string[] {
   return [
     ...warnings.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`),
     ...notes.map((text) => `${screen.style('dim', 'note')} ${inline(text)}`),

@@ -1,4 +1,4 @@
-// REST of a running cwm, as the commands call it: where it is, who asks, and what its refusals say. Shapes of answers are those of api/wire.ts.
+// REST of a running cwm, as the commands call it: where it is, who asks, and what its refusals say. Shapes of answers are those of wire/.
 
 import { readFile } from 'node:fs/promises'
 import { errorTable } from '../../base/errors.ts'

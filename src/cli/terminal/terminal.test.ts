@@ -1,8 +1,8 @@
 // What people read on a terminal: aligned, cut where it is too narrow, harmless whatever it holds.
 
 import { describe, expect, it } from 'vitest'
+import type { SessionJson } from '../../wire/sessions.ts'
 import { gaugeOf } from '../chat/gauge.ts'
-import type { SessionAnswer } from '../client/shapes.ts'
 import { withProgress } from './progress.ts'
 import type { Screen } from './screen.ts'
 import { type Column, factsOf, tableOf } from './table.ts'
@@ -105,7 +105,7 @@ describe('texts', () => {
 })
 
 describe('gaugeOf', () => {
-  const status = (total: number, limit = 1_000) => ({ usage: { total_tokens: total }, limit }) as SessionAnswer
+  const status = (total: number, limit = 1_000) => ({ usage: { total_tokens: total }, limit }) as SessionJson
   const styled = screen({ style: (style, text) => `<${style}>${text}` })
 
   it('fills with the context, and changes its colour near the limit', () => {

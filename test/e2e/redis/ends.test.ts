@@ -2,6 +2,7 @@
 // lineage nobody dispatches its salt, and what a broken-off turn leaves is found.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { DeletionJson } from '../../../src/wire/deletions.ts'
 import { ask, errorOf, jsonOf } from '../../support/client.ts'
 import { askChat, chat, prose, user } from '../../support/conversation.ts'
 import { until } from '../../support/deadline.ts'
@@ -10,13 +11,6 @@ import { chatsOf, type Fleet, startFleet } from '../../support/redis-stack.ts'
 import { settled } from '../../support/windows.ts'
 
 const named = { headers: { 'x-cwm-session': 'x' } }
-
-interface DeletionJson {
-  readonly id: string
-  readonly state: string
-  readonly lineage_retired: boolean
-  readonly residual_chunks: number | null
-}
 
 const end = async (url: string) => jsonOf<DeletionJson>(await ask(url, '/cwm/v1/sessions/x', { method: 'DELETE' }))
 

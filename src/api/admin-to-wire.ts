@@ -1,0 +1,55 @@
+// From records to REST's shapes, for who looks after a tenant.
+
+import type { AuditEntry, TenantUsage } from '../base/records.ts'
+import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
+import type { Timeline } from '../journal/timeline.ts'
+import type { AuditEntryJson } from '../wire/audit.ts'
+import type { NearLimitJson, TenantJson, TimelineJson } from '../wire/tenants.ts'
+import { iso } from './to-wire.ts'
+
+export function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolicy): TenantJson {
+  return {
+    id,
+    usage: {
+      sessions: usage.sessions,
+      windows: usage.windows,
+      window_bytes: usage.windowBytes,
+      pinned_tokens: usage.pinnedTokens,
+    },
+    limits: {
+      models: policy.models && [...policy.models].sort(),
+      max_in_flight_per_tenant: policy.maxInFlight,
+      max_sessions: policy.maxSessions,
+      max_windows: policy.maxWindows,
+      max_window_bytes: policy.maxWindowBytes,
+      max_pinned_tokens: policy.maxPinnedTokens,
+      pin_ttl_ms: policy.pinTtlMs,
+    },
+    isolation: policy.isolation,
+    when_pins_full: policy.whenPinsFull,
+  }
+}
+
+export function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoices): NearLimitJson {
+  const { freezeAt, overflow } = { ...nearLimit, ...chosen }
+  return { freeze_at: freezeAt, overflow, chosen: { freeze_at: chosen.freezeAt, overflow: chosen.overflow } }
+}
+
+export function timelineToWire(buckets: ReturnType<Timeline['of']>, bucketMs: number): TimelineJson {
+  return {
+    bucket_ms: bucketMs,
+    buckets: buckets.map(({ at, turns, promptTokens, cachedTokens, streams, ttftMs, slowestMs }) => ({
+      at: iso(at),
+      turns,
+      prompt_tokens: promptTokens,
+      cached_tokens: cachedTokens,
+      streams,
+      mean_ttft_ms: streams === 0 ? null : Math.round(ttftMs / streams),
+      max_ttft_ms: streams === 0 ? null : Math.round(slowestMs),
+    })),
+  }
+}
+
+export function auditEntryToWire({ at, receipt, ...entry }: AuditEntry): AuditEntryJson {
+  return { ...entry, at: iso(at), receipt: receipt && { ...receipt } }
+}

@@ -1,0 +1,6 @@
+// Values that a client chooses from. Apart from the schemas, so that the command line loads no zod for them.
+
+export const storedWindowStates = ['freezing', 'frozen', 'failed'] as const
+export const windowSorts = ['created', 'name', 'thawed', 'tokens'] as const
+export const sortOrders = ['asc', 'desc'] as const
+export const thawTargets = ['engine', 'l1'] as const

@@ -1,0 +1,9 @@
+// An error, as every path under /cwm/ answers it.
+
+import { z } from 'zod'
+
+export const errorSchema = z
+  .object({
+    error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string() }),
+  })
+  .meta({ id: 'Error' })

@@ -1,0 +1,16 @@
+// Lists in pages: which page is asked for, and what is answered.
+
+import { z } from 'zod'
+
+export const pageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(100).describe('Items per page'),
+  cursor: z.string().optional().describe('The `next_cursor` of the page before'),
+})
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ data: z.array(item), next_cursor: z.string().optional() })
+
+export interface PageJson<T> {
+  readonly data: readonly T[]
+  readonly next_cursor?: string | undefined
+}

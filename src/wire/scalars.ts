@@ -1,0 +1,8 @@
+// Values that several shapes share.
+
+import { z } from 'zod'
+
+export const time = z.iso.datetime()
+export const count = z.number().int().nonnegative()
+/** Durations by step, milliseconds. */
+export const stepMs = z.record(z.string(), z.number())

@@ -1,0 +1,78 @@
+// A tenant: what it holds and may hold, what it chose, and its last hour.
+
+import { z } from 'zod'
+import { overflowPolicies } from '../base/tenants.ts'
+import { count, time } from './scalars.ts'
+
+export const tenantSchema = z
+  .object({
+    id: z.string(),
+    usage: z.object({
+      sessions: count,
+      windows: count,
+      window_bytes: count.describe("Of all windows' messages and token ids"),
+      pinned_tokens: count,
+    }),
+    limits: z
+      .object({
+        models: z.array(z.string()).optional(),
+        max_in_flight_per_tenant: count.optional(),
+        max_sessions: count.optional(),
+        max_windows: count.optional(),
+        max_window_bytes: count.optional(),
+        max_pinned_tokens: count.optional(),
+        pin_ttl_ms: count.optional(),
+      })
+      .describe('What is absent has no limit'),
+    isolation: z.enum(['session', 'user', 'tenant']),
+    when_pins_full: z.enum(['reject', 'release']),
+  })
+  .meta({ id: 'Tenant' })
+
+export const listedTenantSchema = tenantSchema
+  .and(
+    z.object({
+      listed: z.boolean().describe('Whether the settings list it; if not, it only appears in the store'),
+    }),
+  )
+  .meta({ id: 'ListedTenant' })
+
+const share = z.number().min(0).max(1)
+
+/** What is left out is the operator's to say. */
+export const nearLimitBody = z.strictObject({
+  freeze_at: share.optional(),
+  overflow: z.enum(overflowPolicies).optional(),
+})
+
+export const nearLimitSchema = z
+  .object({
+    freeze_at: share.describe('Share of the limit at which a session is frozen by itself; 0 never'),
+    overflow: z.enum(overflowPolicies).describe('What is done with a turn that does not fit'),
+    chosen: z
+      .object({ freeze_at: share.optional(), overflow: z.enum(overflowPolicies).optional() })
+      .describe("What of it is this tenant's own choice; the rest is the operator's"),
+  })
+  .meta({ id: 'NearLimit' })
+
+export const timelineSchema = z
+  .object({
+    bucket_ms: count,
+    buckets: z.array(
+      z.object({
+        at: time,
+        turns: count,
+        prompt_tokens: count,
+        cached_tokens: count,
+        streams: count,
+        mean_ttft_ms: z.number().nullable().describe('From dispatch to the first byte; null without streams'),
+        max_ttft_ms: z.number().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Timeline' })
+
+export type TenantJson = z.infer<typeof tenantSchema>
+export type NearLimitBody = z.input<typeof nearLimitBody>
+export type NearLimitJson = z.infer<typeof nearLimitSchema>
+export type TimelineJson = z.infer<typeof timelineSchema>
