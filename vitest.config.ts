@@ -18,7 +18,7 @@ export default defineConfig({
     maxWorkers: Math.max(3, availableParallelism() - 1),
     // No test may take so long; on a busy machine it may.
     testTimeout: 60_000,
-    hookTimeout: 90_000,
+    hookTimeout: 240_000,
     reporters: process.env.CI ? ['default', ['json', { outputFile: '.ci/results/unit.json' }]] : ['default'],
   },
 })

@@ -15,7 +15,7 @@ let chat: CliProcess | undefined
 
 beforeAll(async () => {
   built = await buildCwm()
-}, 60_000)
+})
 
 afterAll(() => built.dispose())
 

@@ -21,7 +21,7 @@ let folder: string
 beforeAll(async () => {
   ;[built, stack, folder] = await Promise.all([buildCwm(), startStack(), mkdtemp(join(tmpdir(), 'cwm-cli-'))])
   await frozenSession(stack.url, { session: 'ann', window: 'first' })
-}, 60_000)
+})
 
 afterAll(async () => {
   await stack.close()

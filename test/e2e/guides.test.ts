@@ -41,7 +41,7 @@ beforeAll(async () => {
   await chat(stack.url, [user(prose(900))], {
     headers: { 'x-cwm-session': 'agent-1', authorization: `Bearer ${keys.acme}` },
   })
-}, 60_000)
+})
 afterAll(async () => {
   await stack.close()
   await built.dispose()

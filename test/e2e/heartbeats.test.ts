@@ -75,7 +75,8 @@ describe('a stream whose first token is awaited', () => {
   })
 
   it("gets them behind the upstream's own headers, and none once a byte has come", async () => {
-    await start()
+    // So long that the upstream's headers are there first, on a busy machine too.
+    await start(250)
     const { answer, comments, response } = await stream()
     response.writeHead(200, { ...EVENTS, 'x-engine': 'yes' }).flushHeaders()
     await comments(2)

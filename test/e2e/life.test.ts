@@ -26,7 +26,7 @@ let finish: () => void
 
 beforeAll(async () => {
   built = await buildCwm()
-}, 60_000)
+})
 
 afterAll(() => built.dispose())
 

@@ -13,7 +13,7 @@ let cwm: ServeProcess
 beforeAll(async () => {
   built = await buildCwm()
   sim = await startSim({ lmcache: false })
-}, 90_000)
+})
 afterEach(() => cwm.dispose())
 afterAll(async () => {
   await sim.close()

@@ -26,7 +26,7 @@ beforeAll(async () => {
       CWM_DRAIN_MS: '500',
     },
   })
-}, 60_000)
+})
 
 afterAll(async () => {
   await cwm.dispose()

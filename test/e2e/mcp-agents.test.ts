@@ -22,7 +22,7 @@ let built: BuiltCwm
 let stack: Stack
 beforeAll(async () => {
   ;[built, stack] = await Promise.all([buildCwm(), startStack({ settings: { tenants, operator_key: keys.operator } })])
-}, 60_000)
+})
 afterAll(async () => {
   await stack.close()
   await built.dispose()

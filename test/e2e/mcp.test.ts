@@ -17,7 +17,7 @@ let built: BuiltCwm
 let stack: Stack
 beforeAll(async () => {
   ;[built, stack] = await Promise.all([buildCwm(), startStack()])
-}, 60_000)
+})
 afterAll(async () => {
   await stack.close()
   await built.dispose()

@@ -15,7 +15,7 @@ beforeAll(async () => {
   built = await buildCwm()
   upstream = await startFakeUpstream(() => {})
   cwm = await startServe(built, { upstream: upstream.url })
-}, 60_000)
+})
 
 afterAll(async () => {
   await cwm.dispose()

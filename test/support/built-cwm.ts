@@ -16,7 +16,7 @@ declare module 'vitest' {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const BUILD_MS = 60_000
+const BUILD_MS = 200_000
 
 export interface BuiltCwm {
   /** Path of the built `cli/main.js`. */
