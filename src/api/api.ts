@@ -202,15 +202,9 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   })
 }
 
-/** Windows name the header that a name came in; here it came in the path or the body. */
-const nameHeaders = ['x-cwm-freeze', 'x-cwm-window']
-
 /** Hono throws its own error for a body that is not JSON. */
 function asApiError(thrown: unknown, incoming: IncomingMessage): CwmError {
-  if (thrown instanceof CwmError) {
-    if (thrown.param === undefined || !nameHeaders.includes(thrown.param)) return thrown
-    return new CwmError(thrown.code, thrown.message, { param: 'name', cause: thrown.cause })
-  }
+  if (thrown instanceof CwmError) return thrown
   if (thrown instanceof Error && 'status' in thrown && thrown.status === 400) {
     return new CwmError('INVALID_JSON', 'the request body is not valid JSON', { param: 'body' })
   }

@@ -1,9 +1,9 @@
 // The x-cwm-* headers of a request.
 
 import { describe, expect, it } from 'vitest'
-import { CwmError } from '../base/errors.ts'
+import { CwmError, type ErrorCode } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
-import { contextHeader, exposedHeaders, readControlHeaders } from './control-headers.ts'
+import { contextHeader, exposedHeaders, namingHeader, readControlHeaders } from './control-headers.ts'
 
 function read(headers: Record<string, string | string[]>, path: { session?: string; window?: string } = {}): unknown {
   try {
@@ -52,6 +52,24 @@ describe('readControlHeaders', () => {
 
   it('refuses a header that is there twice', () => {
     expect(read({ 'x-cwm-session': ['a', 'a'] })).toBe('INVALID_HEADER x-cwm-session')
+  })
+})
+
+describe('namingHeader', () => {
+  const paramOf = (code: ErrorCode, param: string) => namingHeader(new CwmError(code, 'why', { param })).param
+
+  it("says by which header a window or session was named, where windows/ say 'name' or 'session_id'", () => {
+    expect(paramOf('WINDOW_NOT_FOUND', 'name')).toBe('x-cwm-window')
+    expect(paramOf('WINDOW_FAILED', 'name')).toBe('x-cwm-window')
+    expect(paramOf('WINDOW_NAME_TAKEN', 'name')).toBe('x-cwm-freeze')
+    expect(paramOf('SESSION_CHANGED', 'session_id')).toBe('x-cwm-session')
+  })
+
+  it('leaves every other error as it is', () => {
+    const error = new CwmError('QUOTA_EXCEEDED', 'why', { param: 'name' })
+
+    expect(namingHeader(error)).toBe(error)
+    expect(paramOf('WINDOW_NOT_FOUND', 'path')).toBe('path')
   })
 })
 

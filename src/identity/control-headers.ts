@@ -2,7 +2,7 @@
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { readApiKey } from '../base/auth.ts'
-import { CwmError } from '../base/errors.ts'
+import { CwmError, type ErrorCode } from '../base/errors.ts'
 import { isReservedName, isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
 import { isForeignPage } from '../base/origin.ts'
 import type { SessionRecord } from '../base/records.ts'
@@ -26,6 +26,22 @@ export type AnswerHeader = (typeof answerHeaders)[number]
 
 /** Answer headers that browsers may read: a list as HTTP writes it. */
 export const exposedHeaders = answerHeaders.join(', ')
+
+/** The header in which a request names what `name` or `session_id` means in an error of windows. */
+const headerOfError: { readonly [code in ErrorCode]?: string } = {
+  WINDOW_NOT_FOUND: 'x-cwm-window',
+  WINDOW_NOT_READY: 'x-cwm-window',
+  WINDOW_FAILED: 'x-cwm-window',
+  WINDOW_NAME_TAKEN: 'x-cwm-freeze',
+  SESSION_CHANGED: 'x-cwm-session',
+}
+
+/** The error as the client of a proxied request can read it: `param` is the header that named the window or the session. */
+export function namingHeader(error: CwmError): CwmError {
+  const { code, message, param, cause } = error
+  const header = param === 'name' || param === 'session_id' ? headerOfError[code] : undefined
+  return header === undefined ? error : new CwmError(code, message, { param: header, cause })
+}
 
 /** What the client asks of cwm on this request. */
 export interface ControlHeaders {

@@ -14,7 +14,13 @@ import { isTruthy } from '../dialects/fields.ts'
 import { messageFields, rulesAt, rulesOf } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
-import { checkControl, checkPage, contextHeader, readControlHeaders } from '../identity/control-headers.ts'
+import {
+  checkControl,
+  checkPage,
+  contextHeader,
+  namingHeader,
+  readControlHeaders,
+} from '../identity/control-headers.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import { overflowOf } from '../near-limit/overflow.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
@@ -109,7 +115,7 @@ export class ProxyHandler {
       else if (route.kind === 'stored') await this.#stored(request, response, route, client, note, caller)
       else await this.#plainOf(caller, request, response, route, client, note)
     } catch (thrown) {
-      this.#refuse(request, client, note, toCwmError(thrown))
+      this.#refuse(request, client, note, namingHeader(toCwmError(thrown)))
     }
   }
 

@@ -46,7 +46,7 @@ export class BaseWindows {
     if (record.state !== 'frozen') {
       const code = record.state === 'freezing' ? 'WINDOW_NOT_READY' : 'WINDOW_FAILED'
       const why = record.state === 'freezing' ? 'is still being frozen' : `could not be frozen: ${record.reason ?? ''}`
-      throw new CwmError(code, `window ${name} ${why}`, { param: 'x-cwm-window' })
+      throw new CwmError(code, `window ${name} ${why}`, { param: 'name' })
     }
     const ready = this.#ready.get(record.id)
     if (ready !== undefined) return { ...ready, record }
@@ -71,14 +71,14 @@ export function wholeTokens({ record, tokenIds }: BaseWindow, thaw: ThawReceipt 
 }
 
 export function notFound(name: string): CwmError {
-  return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, { param: 'x-cwm-window' })
+  return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, { param: 'name' })
 }
 
 function goneBefore(name: string): CwmError {
   return new CwmError(
     'WINDOW_NOT_FOUND',
     `window ${name}, whose messages stand before this session's own, was deleted; thaw another one into the session, or begin a new one`,
-    { param: 'x-cwm-window' },
+    { param: 'name' },
   )
 }
 

@@ -118,6 +118,6 @@ export function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: stri
 
 export function taken(name: string): CwmError {
   return new CwmError('WINDOW_NAME_TAKEN', `there is a window ${name} already; choose another name`, {
-    param: 'x-cwm-freeze',
+    param: 'name',
   })
 }

@@ -1,5 +1,5 @@
-// The few functions on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names; of HTTP
-// only the header under which a client knows a name, so that an error can say which.
+// The few functions on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names, and
+// no HTTP: an error's `param` is `name` or `session_id`, and each face says it in its own words.
 
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -278,7 +278,7 @@ export class Windows {
     throw new CwmError(
       'SESSION_CHANGED',
       'the session was ended, or another window was thawed into it, while this one was being thawed; send it again',
-      { param: 'x-cwm-session' },
+      { param: 'session_id' },
     )
   }
 
