@@ -281,7 +281,8 @@ describe('starting', () => {
 
 describe('the engine', () => {
   it('takes its time for what is not cached only', async () => {
-    await start({ prefillTokensPerSecond: 4000 })
+    // Slow enough that a busy machine's delays are small beside it.
+    await start({ prefillTokensPerSecond: 1000 })
     const timed = async () => {
       const began = performance.now()
       await cached(ids(600))
@@ -291,7 +292,7 @@ describe('the engine', () => {
     const cold = await timed()
     const warm = await timed()
 
-    expect(cold).toBeGreaterThan(140)
+    expect(cold).toBeGreaterThan(590)
     expect(warm).toBeLessThan(cold / 2)
   })
 

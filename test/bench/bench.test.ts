@@ -57,7 +57,7 @@ it.runIf(process.platform === 'linux')(
 
     const ended = await bench(
       [
-        ...['--quick', '--force', '--no-pin', '--seconds', '0.2', '--json', json],
+        ...['--quick', '--force', '--no-pin', '--seconds', '0.5', '--json', json],
         ...['--only', '4k-32,stream-16', '--targets', targets.join(',')],
       ],
       { BENCH_CWM: built.main },
