@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { requireModel, type TenantPolicy } from '../base/tenants.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
-import { messageRulesOf } from '../dialects/index.ts'
+import { type MessageRules, messageRulesOf } from '../dialects/index.ts'
 import { checkContent } from '../windows/made.ts'
 
 const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
@@ -19,8 +19,7 @@ export function readContent(
 ): { prompt: Prompt; clientSalt: string | undefined } {
   const dialect = String(body.dialect ?? 'chat')
   const rules = messageRulesOf(dialect)
-  const field = rules.messagesField
-  const known = new Set([...own, field, ...rules.shapingFields])
+  const known = new Set([...own, rules.messagesField, ...rules.shapingFields])
   const unknown = Object.keys(body).find((name) => !known.has(name))
   if (unknown !== undefined) {
     throw new CwmError('INVALID_FIELD', `\`${unknown}\` is not a field that shapes a prompt of ${dialect}`, {
@@ -29,7 +28,7 @@ export function readContent(
   }
   const model = String(body.model ?? '')
   requireModel(policy, model)
-  const messages = readMessages(body, field, rules.readMessages)
+  const messages = readMessages(body, rules)
   checkParts(messages, policy.allowedFields)
   const shaping: Record<string, JsonValue> = {}
   for (const name of rules.shapingFields) {
@@ -42,15 +41,12 @@ export function readContent(
   return { prompt, clientSalt: typeof salt === 'string' && salt !== '' ? salt : undefined }
 }
 
-function readMessages(
-  body: JsonObject,
-  field: string,
-  read: (body: JsonObject) => readonly JsonValue[],
-): readonly JsonValue[] {
-  const { document, document_role: role = 'system' } = body
-  if (document === undefined) return body[field] === undefined ? [] : read(body)
+function readMessages(body: JsonObject, rules: MessageRules): readonly JsonValue[] {
+  const { document, document_role: role } = body
+  const field = rules.messagesField
+  if (document === undefined) return body[field] === undefined ? [] : rules.readMessages(body)
   if (body[field] !== undefined) {
     throw new CwmError('INVALID_FIELD', `give \`document\` or \`${field}\`, not both`, { param: 'document' })
   }
-  return [{ role, content: document }]
+  return [rules.textMessage(role === 'user' ? 'user' : 'system', String(document))]
 }

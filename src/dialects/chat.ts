@@ -6,7 +6,7 @@ import type { DeltaRules } from '../sse/deltas.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
 import type { CanonicalMessage, Choice, DialectRules, Observation, ToolCall } from './dialect.ts'
 import { openAiErrors } from './errors.ts'
-import { BILLING_HEADER, countOf, readMessageList, textOf } from './fields.ts'
+import { BILLING_HEADER, countOf, readMessageList, textMessage, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
 /**
@@ -285,6 +285,7 @@ export const chatRules: DialectRules = {
   canonical,
   isFromModel,
   probe,
+  textMessage,
   isSystem: (message) => isObject(message) && (message.role === 'system' || message.role === 'developer'),
   callsIn,
   answersIn,

@@ -6,7 +6,7 @@ import type { DeltaRules } from '../sse/deltas.ts'
 import { DONE, onlyChoice } from './chat.ts'
 import type { Choice, DialectRules, Observation } from './dialect.ts'
 import { openAiErrors } from './errors.ts'
-import { countOf, textOf } from './fields.ts'
+import { countOf, textMessage, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
 /** Where a completion does not say; a null is no bound: docs/engine-behavior.md#default-answer-length. */
@@ -57,6 +57,7 @@ export const completionsRules: DialectRules = {
   canonical: () => ({ text: undefined, fromModel: false }),
   isFromModel: () => false,
   probe: () => [],
+  textMessage,
   isSystem: () => false,
   callsIn: () => [],
   answersIn: () => [],

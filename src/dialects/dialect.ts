@@ -121,6 +121,8 @@ export interface DialectRules {
   isFromModel(message: JsonValue): boolean
   /** Body of a user message with this text, to probe what the next prompt begins with. */
   probe(text: string, previous: JsonValue | undefined): readonly JsonValue[]
+  /** A message with nothing but this text in it. */
+  textMessage(role: 'system' | 'user', text: string): JsonValue
   /** Whether this stands in the messages as a system prompt. */
   isSystem(message: JsonValue): boolean
   /** Ids of the tool calls that the message opens; '' for one without an id. */

@@ -9,6 +9,11 @@ export function readMessageList({ messages }: JsonObject): readonly JsonValue[] 
   throw new CwmError('INVALID_FIELD', '`messages` must be a list of messages', { param: 'messages' })
 }
 
+/** A message with nothing but this text, as all dialects so far have it. */
+export function textMessage(role: 'system' | 'user', text: string): JsonValue {
+  return { role, content: text }
+}
+
 /** Claude Code opens its system prompt with a line that changes with each request, and so do gateways that translate it. */
 export const BILLING_HEADER = 'x-anthropic-billing-header'
 

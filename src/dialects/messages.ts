@@ -8,7 +8,7 @@ import { anthropicErrors } from './anthropic-errors.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson } from './canonical-json.ts'
 import { canonicalContent, canonicalPart, isFromModel, MANY_PARTS } from './chat.ts'
 import type { CanonicalMessage, DialectRules, Observation, ToolCall } from './dialect.ts'
-import { BILLING_HEADER, countOf, leftWithServer, readMessageList, textOf } from './fields.ts'
+import { BILLING_HEADER, countOf, leftWithServer, readMessageList, textMessage, textOf } from './fields.ts'
 
 function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget | undefined): string {
   if (!isObject(block)) return frame('j', stableJson(block))
@@ -220,6 +220,7 @@ export const messagesRules: DialectRules = {
   canonical,
   isFromModel,
   probe,
+  textMessage,
   isSystem: (message) => isObject(message) && message.role === 'system',
   callsIn: (message) => idsOf(message, 'tool_use', 'id'),
   answersIn: (message) => idsOf(message, 'tool_result', 'tool_use_id'),

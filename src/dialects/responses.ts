@@ -6,7 +6,7 @@ import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWit
 import { canonicalContent } from './chat.ts'
 import type { CanonicalMessage, DialectRules, ErrorShape, Observation, StoredAnswers, ToolCall } from './dialect.ts'
 import { openAiErrors, wireCode } from './errors.ts'
-import { countOf, isTruthy, leftWithServer, textOf } from './fields.ts'
+import { countOf, isTruthy, leftWithServer, textMessage, textOf } from './fields.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
 import { responsesAsChat } from './responses-as-chat.ts'
 
@@ -195,6 +195,7 @@ export const responsesRules: DialectRules = {
   canonical,
   isFromModel,
   probe,
+  textMessage,
   isSystem: (item) => isObject(item) && (item.role === 'system' || item.role === 'developer'),
   callsIn,
   answersIn,

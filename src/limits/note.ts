@@ -5,7 +5,7 @@ import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json
 import type { DialectRules } from '../dialects/dialect.ts'
 
 export interface NoteRequest {
-  readonly rules: Pick<DialectRules, 'systemField' | 'systemPartType' | 'newSystem' | 'isSystem'>
+  readonly rules: Pick<DialectRules, 'systemField' | 'systemPartType' | 'newSystem' | 'isSystem' | 'textMessage'>
   /** The fields beside the messages that go out. */
   readonly body: JsonObject
   /** The messages that go out. */
@@ -34,7 +34,7 @@ export function noteCut({ rules, body, messages, tag }: NoteRequest): Note {
     return { kind: 'message', at, message: { ...system, content } }
   }
   if (field !== undefined && rules.newSystem === 'field') return { kind: 'field', field, value: text }
-  return { kind: 'front', message: { role: 'system', content: text } }
+  return { kind: 'front', message: rules.textMessage('system', text) }
 }
 
 /** After text a paragraph of its own, in a list a part of its own. */

@@ -74,7 +74,7 @@ export function messageBytes(
   const parts: (Buffer | string)[] = before === 0 ? [] : [...(base?.json ?? [])]
   if (field === undefined) return parts
   const own = json[field]
-  if (typeof own === 'string') return [...parts, JSON.stringify({ role: 'user', content: own })]
+  if (typeof own === 'string') return [...parts, JSON.stringify(rules.textMessage('user', own))]
   const span = raw.find(field)
   const items = span === undefined ? [] : itemsOf(raw.bytes, span.start)
   for (const { start, end } of items.slice(skip)) parts.push(raw.bytes.subarray(start, end))

@@ -4,6 +4,7 @@
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { stableArguments, stableJson } from '../dialects/canonical-json.ts'
 import { BILLING_HEADER } from '../dialects/fields.ts'
+import { systemFields } from '../dialects/index.ts'
 
 /** A place in one message or body. */
 export interface Place {
@@ -169,7 +170,7 @@ function addText(out: Field[], value: string, path: string, kind: string): void 
   if (value === '') return
   // vLLM takes Claude Code's line out of a system prompt; nobody else writes it.
   const text = value.startsWith(BILLING_HEADER) ? value.slice(value.indexOf('\n') + 1 || value.length) : value
-  add(out, path, TEXTS.includes(kind) || kind === 'system' || kind === 'instructions' ? 'text' : kind, text)
+  add(out, path, TEXTS.includes(kind) || systemFields.has(kind) ? 'text' : kind, text)
 }
 
 function addOpaque(out: Field[], value: JsonValue, path: string, kind: string): void {
