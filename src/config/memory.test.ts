@@ -15,10 +15,10 @@ const inMib = (budgets: MemoryBudgets) =>
 
 describe('memoryBudgets', () => {
   it.each([
-    [256 * MIB, 259 * MIB, [16, 32, 16, 16, 16, 8]],
-    [512 * MIB, 259 * MIB, [32, 64, 32, 32, 32, 16]],
-    [2 * GIB, 1048 * MIB, [64, 256, 128, 128, 128, 64]],
-    [8 * GIB, 2096 * MIB, [64, 512, 256, 256, 256, 64]],
+    [256 * MIB, 259 * MIB, [8, 16, 16, 16, 16, 8]],
+    [512 * MIB, 259 * MIB, [16, 32, 32, 32, 32, 16]],
+    [2 * GIB, 1048 * MIB, [64, 128, 128, 128, 128, 64]],
+    [8 * GIB, 2096 * MIB, [64, 262, 256, 256, 256, 64]],
   ])('are shares of a container of %i bytes with a heap of %i', (memoryBytes, heapBytes, expected) => {
     const [body, bodies, observed, retained, bases, tracking] = expected
 
@@ -40,8 +40,8 @@ describe('memoryBudgets', () => {
 
   it('of what lies in the heap follow a smaller heap, those of buffers do not', () => {
     expect(inMib(memoryBudgets({}, { ...machine, heapBytes: 256 * MIB }))).toEqual({
-      max_body_bytes: 32,
-      max_body_bytes_in_all: 64,
+      max_body_bytes: 16,
+      max_body_bytes_in_all: 32,
       max_observed_bytes_in_all: 256,
       retain_bytes: 256,
       base_window_bytes: 32,
@@ -49,11 +49,11 @@ describe('memoryBudgets', () => {
     })
   })
 
-  it('take up a third of a small container, so that parsed bodies and the process itself fit beside them', () => {
+  it('take up less than a third of a small container, so that parsed bodies and the process itself fit beside them', () => {
     const { max_body_bytes: _, ...held } = memoryBudgets({}, container(512 * MIB, 259 * MIB))
     const sum = Object.values(held).reduce((all, bytes) => all + bytes, 0)
 
-    expect(sum).toBeLessThanOrEqual((512 * MIB * 3) / 8)
+    expect(sum).toBeLessThanOrEqual((512 * MIB) / 3)
   })
 
   it('are at least one MiB, and whole ones', () => {
@@ -85,7 +85,7 @@ describe('memoryBudgets', () => {
 describe('describeMemory', () => {
   it('says which limit was found, and marks what was given', () => {
     expect(describeMemory({ retain_bytes: MIB }, container(512 * MIB, 259 * MIB))).toBe(
-      'memory    512 MiB (container), JavaScript heap 259 MiB: max_body_bytes 32 MiB, max_body_bytes_in_all 64 MiB, ' +
+      'memory    512 MiB (container), JavaScript heap 259 MiB: max_body_bytes 16 MiB, max_body_bytes_in_all 32 MiB, ' +
         'max_observed_bytes_in_all 32 MiB, retain_bytes 1 MiB (set), base_window_bytes 32 MiB, tracking_bytes 16 MiB',
     )
   })

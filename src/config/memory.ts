@@ -24,8 +24,8 @@ interface BudgetRule {
 
 /** Each of these settings has a share of memory as its default. */
 export const memoryRules = {
-  max_body_bytes: { divisor: 16, mostBytes: 64 * MIB, inHeap: true },
-  max_body_bytes_in_all: { divisor: 8, mostBytes: 512 * MIB, inHeap: true },
+  max_body_bytes: { divisor: 32, mostBytes: 64 * MIB, inHeap: true },
+  max_body_bytes_in_all: { divisor: 16, mostBytes: 512 * MIB, inHeap: true },
   max_observed_bytes_in_all: { divisor: 16, mostBytes: 256 * MIB, inHeap: false },
   retain_bytes: { divisor: 16, mostBytes: 256 * MIB, inHeap: false },
   base_window_bytes: { divisor: 16, mostBytes: 256 * MIB, inHeap: true },

@@ -39,25 +39,24 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, held
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > maxBytes) throw tooLarge(maxBytes)
   held?.set(announced)
-  const chunks: Buffer[] = []
-  let length = 0
+  const body = new BodyBytes(announced)
   return await new Promise<Buffer>((resolve, reject) => {
     const stop = (error: CwmError) => {
       request.off('data', onData)
       reject(error)
     }
     const onData = (chunk: Buffer) => {
-      length += chunk.length
       try {
+        const length = body.length + chunk.length
         if (length > maxBytes) throw tooLarge(maxBytes)
         if (length > announced) held?.set(length)
-        chunks.push(chunk)
+        body.add(chunk)
       } catch (error) {
         stop(toCwmError(error))
       }
     }
     request.on('data', onData)
-    request.once('end', () => resolve(joined(chunks, length)))
+    request.once('end', () => resolve(body.take()))
     request.once('error', () => stop(gone()))
     request.once('close', () => {
       if (!request.complete) stop(gone())
@@ -65,7 +64,35 @@ export async function readBytes(request: IncomingMessage, maxBytes: number, held
   })
 }
 
-/** Copied out of the socket's own large blocks, which a body that is kept would keep whole; with room before it for what is put in. */
+/**
+ * Copies a body out of the socket's own large blocks, which a body that is kept would keep whole; with room before it for what is put in.
+ * One whose length is announced is copied as it comes, or its blocks would take up as much again. Memory that is not written to yet is
+ * not resident, so an announced length alone takes up none.
+ */
+class BodyBytes {
+  readonly #announced: number
+  #whole: Buffer | undefined
+  #chunks: Buffer[] = []
+  length = 0
+
+  constructor(announced: number) {
+    this.#announced = announced
+    if (announced > 0) this.#whole = Buffer.allocUnsafeSlow(ROOM_BYTES + announced)
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#whole === undefined) this.#chunks.push(chunk)
+    else chunk.copy(this.#whole, ROOM_BYTES + this.length)
+    this.length += chunk.length
+  }
+
+  /** The whole body, if it was as long as announced: Node's parser lets no other through. */
+  take(): Buffer {
+    if (this.#whole === undefined) return joined(this.#chunks, this.length)
+    return this.#whole.subarray(ROOM_BYTES, ROOM_BYTES + Math.min(this.length, this.#announced))
+  }
+}
+
 function joined(chunks: readonly Buffer[], length: number): Buffer {
   const whole = Buffer.allocUnsafeSlow(ROOM_BYTES + length)
   let at = ROOM_BYTES

@@ -63,7 +63,7 @@ function memorySection(): string[] {
       return `| \`${name}\` | 1/${divisor} | ${values} | ${inHeap ? 'heap' : 'buffers'} | ${describeSetting(name)} |`
     }),
     '',
-    'The budgets together are about a third of a 512 MiB container. The rest is for the process itself (about 80 MiB), for parsed bodies (a body takes about three times its bytes while its turn runs), and for garbage that V8 has not collected yet.',
+    'The budgets together are less than a third of a 512 MiB container. The rest is for the process itself (about 100 MiB), for parsed bodies (while its turn runs, a body takes as much again as strings, or twice that with characters beyond Latin-1), and for garbage that V8 has not collected yet.',
     '',
   ]
 }
