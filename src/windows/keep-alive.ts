@@ -7,46 +7,66 @@ import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 import type { Remarks } from './remarks.ts'
 
+/** A window that is being thawed. */
+export interface Refreshed {
+  readonly record: WindowRecord
+  /** It has no pin and should have one: see `pinAgain`. */
+  readonly needsPin: boolean
+}
+
 /**
- * Before the warm call. Answers the record as it is then; what the KV layer refuses is a warning, and the reconciler's to mend.
+ * Moves a window to today's epoch, before anything is computed for it. What the KV layer refuses is a warning, and the reconciler's to mend.
  * Chunks of an older epoch are left to eviction: nothing can load them (LMCache's keys hold no dtype, so they are not even replaced).
  */
-export async function prepareToWarm(
+export async function moveToEpoch(
   parts: WindowParts,
   record: WindowRecord,
-  ids: Uint32Array,
-  engineName: string | undefined,
   { warnings, notes }: Remarks,
-): Promise<WindowRecord> {
+): Promise<Refreshed> {
   const { store, kv, kvEpoch } = parts
-  const { tenant, name, id } = record
-  const moved = record.kvEpoch !== kvEpoch
-  if (moved) {
-    notes.push(`kv_epoch is ${kvEpoch} and was ${record.kvEpoch} at freeze: the KV is computed anew`)
-  }
-  if (!moved && record.pin !== 'released') return record
-  let current = record
+  if (record.kvEpoch === kvEpoch) return { record, needsPin: record.pin === 'released' }
+  notes.push(`kv_epoch is ${kvEpoch} and was ${record.kvEpoch} at freeze: the KV is computed anew`)
   try {
     const link = await kv.open()
-    if (moved && link !== undefined) await unpinWindow(parts, link, record)
-    if (moved) {
-      const change = { kvEpoch, pin: 'none' as const }
-      await store.changeWindow(tenant, name, id, change)
-      current = { ...record, ...change }
-    }
-    const handle = engineName === undefined ? undefined : link?.plan(engineName, ids.length)
-    if (link?.capabilities.pin !== true || handle === undefined) return current
-    if (link.extentOf(handle, ids.length).chunks === 0) return current
-    const released = await makeRoomForPin(parts, link, current, ids.length)
-    if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
-    await pinWindow(parts, link, current, ids, handle)
-    return { ...current, pin: 'pinned', keys: handle }
+    if (link !== undefined) await unpinWindow(parts, link, record)
+    const change = { kvEpoch, pin: 'none' as const }
+    await store.changeWindow(record.tenant, record.name, record.id, change)
+    return { record: { ...record, ...change }, needsPin: true }
   } catch (thrown) {
-    const error = toCwmError(thrown)
-    if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error
-    warnings.push(`not pinned: ${error.message}`)
-    return current
+    warnings.push(notPinned(thrown))
+    return { record, needsPin: false }
   }
+}
+
+/** Pins what lost its pin, where the KV layer can. Returns the record as it is then; failures are warnings. */
+export async function pinAgain(
+  parts: WindowParts,
+  { record, needsPin }: Refreshed,
+  ids: Uint32Array,
+  engineName: string | undefined,
+  { warnings }: Remarks,
+): Promise<WindowRecord> {
+  if (!needsPin) return record
+  try {
+    const link = await parts.kv.open()
+    const handle = engineName === undefined ? undefined : link?.plan(engineName, ids.length)
+    if (link?.capabilities.pin !== true || handle === undefined) return record
+    if (link.extentOf(handle, ids.length).chunks === 0) return record
+    const released = await makeRoomForPin(parts, link, record, ids.length)
+    if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
+    await pinWindow(parts, link, record, ids, handle)
+    return { ...record, pin: 'pinned', keys: handle }
+  } catch (thrown) {
+    warnings.push(notPinned(thrown))
+    return record
+  }
+}
+
+/** Why, in words for the receipt. Throws what is no matter of pins. */
+function notPinned(thrown: unknown): string {
+  const error = toCwmError(thrown)
+  if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error
+  return `not pinned: ${error.message}`
 }
 
 /** After the warm call: when it was, and from then on the pin's time runs anew. */

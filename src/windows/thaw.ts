@@ -8,7 +8,7 @@ import type { CallOptions } from '../engines/engine.ts'
 import { type Placement, unknownTiers } from '../kv/kv.ts'
 import { type BaseWindow, notFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
-import { noteThaw, prepareToWarm } from './keep-alive.ts'
+import { moveToEpoch, noteThaw, pinAgain } from './keep-alive.ts'
 import { recordedTurn, type WindowParts } from './parts.ts'
 import { noRemarks } from './remarks.ts'
 import { Steps } from './steps.ts'
@@ -31,13 +31,16 @@ export async function restoreWindow(
     lookupTiers(parts, base, ids, model?.engineName, warnings, options),
   )
 
-  const record = await prepareToWarm(parts, base.record, ids, model?.engineName, remarks)
+  const refreshed = await moveToEpoch(parts, base.record, remarks)
+  const pin = () => pinAgain(parts, refreshed, ids, model?.engineName, remarks)
+  let record = parts.kv.holds === 'before-warm' ? await pin() : refreshed.record
   const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
   // Asked at the last moment: what were warmed after the window's delete would be nobody's to delete.
   if (await parts.store.isRetired(record.tenant, record.lineage)) throw notFound(record.name)
   await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
     ids.length === 0 ? undefined : await steps.time('warm', () => engine.warm(prompt.model, ids, salt, options))
+  if (parts.kv.holds === 'after-warm') record = await pin()
   await noteThaw(parts, record)
   const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
   if (warm !== undefined && restored === null) {

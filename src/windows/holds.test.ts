@@ -1,0 +1,127 @@
+// When a freeze and a thaw hold their KV: as the KV layer demands, before the warm call or after it.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
+import { createLogger } from '../base/logger.ts'
+import { createMetrics } from '../base/metrics.ts'
+import type { KvHandle, WindowRecord } from '../base/records.ts'
+import type { KvBackend, KvLink } from '../kv/kv.ts'
+import { openSqliteStore } from '../store/sqlite/sqlite.ts'
+import type { Store } from '../store/store.ts'
+import { freezeReserved } from './freeze.ts'
+import type { WindowParts } from './parts.ts'
+import { restoreWindow } from './thaw.ts'
+
+const ids = Uint32Array.of(1, 2, 3)
+const options = { apiKey: undefined }
+let folder: string
+let store: Store
+/** What engine and KV layer were asked to do, in order; of a hold also what the store said of the pin just then. */
+let done: string[]
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cwm-holds-'))
+  store = await openSqliteStore({ path: join(folder, 'cwm.sqlite') })
+  done = []
+})
+
+afterEach(async () => {
+  await store.close()
+  await rm(folder, { recursive: true })
+})
+
+/** A KV layer that keeps each sequence in a slot, which it must be able to find again by the handle alone. */
+function slots(holds: KvBackend['holds']): KvBackend {
+  const capabilities = { pin: true, quota: false }
+  const unused = () => Promise.reject(new Error('not asked for here'))
+  const placement = { tiers: { total: 1, l1: 1, l2: null, backends: {} }, restorableTokens: ids.length }
+  const link: KvLink = {
+    capabilities,
+    onlyEngine: './small',
+    plan: (engineName): KvHandle => ({ engineName, slot: 7 }),
+    extentOf: (_, tokens) => ({ chunkSize: tokens, chunks: 1 }),
+    locate: () => Promise.resolve(placement),
+    verify: () => Promise.resolve({ ...placement, durability: 'l1', warnings: [] }),
+    hold: async ({ handle }) => {
+      const stored = await store.getWindow('acme', 'draft')
+      done.push(`hold slot ${handle.slot}, stored as ${stored?.pin} ${stored?.keys?.slot}`)
+    },
+    isHeld: unused,
+    release: unused,
+    prefetch: unused,
+    erase: unused,
+    ensureSpace: unused,
+    dropSpace: unused,
+  }
+  return {
+    expects: capabilities,
+    holds,
+    open: () => Promise.resolve(link),
+    invalidate: () => {},
+    health: () => Promise.resolve({ ok: true, pins: true, warnings: [], servers: [] }),
+  }
+}
+
+function parts(kv: KvBackend): WindowParts {
+  const some: Partial<WindowParts> & { readonly engine: unknown; readonly models: unknown } = {
+    store,
+    kv,
+    engine: {
+      promptIds: () => Promise.resolve(ids),
+      warm: () => {
+        done.push('warm')
+        return Promise.resolve({ cachedTokens: 0, promptTokens: 3 })
+      },
+    } as unknown as WindowParts['engine'],
+    models: {
+      find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }),
+    } as unknown as WindowParts['models'],
+    log: createLogger('silent'),
+    metrics: createMetrics(),
+    now: () => Date.now(),
+    saltOf: () => 'salt',
+    kvEpoch: 0,
+    policyOf: () => ({ kvQuotaGb: 8 }) as ReturnType<WindowParts['policyOf']>,
+    quotas: { ensure: () => undefined, remove: async () => {} },
+    verifyDeadlineMs: 0,
+  }
+  return some as WindowParts
+}
+
+const held = 'hold slot 7, stored as pinning 7'
+const orders = [
+  ['before-warm', [held, 'warm']],
+  ['after-warm', ['warm', held]],
+] as const
+
+it.each(orders)('a freeze holds %s, and stores the handle before that', async (holds, order) => {
+  const content = someContent()
+  await store.reserveWindow(aWindow(), content)
+
+  const frozen = await freezeReserved(
+    parts(slots(holds)),
+    aWindow(),
+    { prompt: content.prompt, replyAt: 0, promptTokens: undefined },
+    options,
+  )
+
+  expect(done).toEqual(order)
+  expect(frozen).toMatchObject({ state: 'frozen', pin: 'pinned', keys: { engineName: './small', slot: 7 } })
+  expect(frozen.receipt).toMatchObject({ pinned: true, durability: 'l1', restorableTokens: ids.length })
+})
+
+it.each(orders)('a thaw holds %s what had been released', async (holds, order) => {
+  const content = { ...someContent(), tokenIds: ids }
+  const record: WindowRecord = { ...aWindow(), state: 'frozen', pin: 'released', kvEpoch: 0 }
+  await store.reserveWindow(record, content)
+  const base = { record, ...content, texts: [], outerSystem: undefined, json: [] }
+
+  const receipt = await restoreWindow(parts(slots(holds)), base, 'bob', options)
+
+  expect(done).toEqual(order)
+  expect(receipt.warnings).toEqual([])
+  expect((await store.getWindow('acme', 'draft'))?.pin).toBe('pinned')
+})
