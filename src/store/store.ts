@@ -80,25 +80,29 @@ export interface WindowLimits {
 /** `taken`: the name is in use. `too_many`, `too_large`: a limit would be exceeded. `retired`: its lineage is. */
 export type ReserveOutcome = 'stored' | 'taken' | 'too_many' | 'too_large' | 'retired'
 
-/** The fields of a window that change after its reservation. Content and identity never do, but for the ids found by the freeze. */
-export type WindowChange = Partial<
-  Pick<
-    WindowRecord,
-    | 'state'
-    | 'reason'
-    | 'frozenAt'
-    | 'checksum'
-    | 'pin'
-    | 'keys'
-    | 'kvEpoch'
-    | 'receipt'
-    | 'tags'
-    | 'thawedAt'
-    | 'thaws'
-    | 'bytes'
-  >
-> & {
+/** Set when a window is reserved, and never changed: what it is, and of whose content. */
+type FixedOfWindow =
+  | 'tenant'
+  | 'name'
+  | 'id'
+  | 'origin'
+  | 'sessionId'
+  | 'lineage'
+  | 'shared'
+  | 'parent'
+  | 'dialect'
+  | 'model'
+  | 'clientSalt'
+  | 'messageCount'
+  | 'replyAt'
+  | 'promptTokens'
+  | 'textFrom'
+  | 'createdAt'
+
+/** The fields of a window that change after its reservation. Content never does, but for the ids found by the freeze. */
+export type WindowChange = Partial<Omit<WindowRecord, FixedOfWindow | 'pinUntil' | 'note'>> & {
   readonly tokenIds?: Uint32Array
+  /** Undefined takes it away. */
   readonly pinUntil?: number | undefined
   readonly note?: string | undefined
 }
