@@ -13,6 +13,12 @@ export interface Labels {
   readonly note?: string
 }
 
+/** What of a window changes after its freeze. */
+export interface WindowUpdate extends Labels {
+  /** Whether the KV layer holds its chunks. */
+  readonly pinned?: boolean
+}
+
 export interface FreezeRequest extends PromptOfTurn, Labels {
   readonly session: LiveSession
   readonly name: string

@@ -138,6 +138,10 @@ export class Reconciler {
       if (record.pin !== 'pinned') await this.#parts.store.changeWindow(tenant, name, id, { pin: 'pinned' })
       return undefined
     }
+    // A thaw may be moving the pin to today's epoch, or have moved it since the record was read: pinned again here, it would stay for ever.
+    const current = await this.#parts.store.getWindow(tenant, name)
+    if (this.#windows.isThawing(id) || current?.pin !== record.pin || current.kvEpoch !== record.kvEpoch)
+      return undefined
     await pinWindow(this.#parts, link, record, content.tokenIds, handle)
     return 'repinned'
   }

@@ -29,3 +29,12 @@ export function checkReplacesNothing(session: SessionRecord, window: WindowRecor
     { param: 'session_id' },
   )
 }
+
+/** The refusal of a thaw whose session is no longer what it was when the thaw began. */
+export function changedMeanwhile(): CwmError {
+  return new CwmError(
+    'SESSION_CHANGED',
+    'the session was ended, or another window was thawed into it, while this one was being thawed; send it again',
+    { param: 'session_id' },
+  )
+}

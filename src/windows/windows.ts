@@ -19,26 +19,20 @@ import { checkFits } from './fits.ts'
 import { freezeReserved } from './freeze.ts'
 import {
   type FreezeRequest,
-  type Labels,
   type NewWindow,
   newRecord,
   notStored,
   type RefusedFreeze,
   sortedTags,
   taken,
+  type WindowUpdate,
 } from './new-window.ts'
 import { leaveBehind } from './orders.ts'
 import { spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
 import { type Prefetched, prefetchWindow } from './prefetch.ts'
-import { checkReplacesNothing, type ThawOptions } from './replaced.ts'
+import { changedMeanwhile, checkReplacesNothing, type ThawOptions } from './replaced.ts'
 import { restoreWindow } from './thaw.ts'
-
-/** What of a window changes after its freeze. */
-export interface WindowUpdate extends Labels {
-  /** Whether its chunks are pinned at LMCache's coordinator. */
-  readonly pinned?: boolean
-}
 
 /** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
 export interface NameReservation {
@@ -66,6 +60,8 @@ export class Windows {
   readonly #sessions: Pick<SessionTracker, 'bind'>
   readonly #reserved = new Map<string, symbol>()
   readonly #freezing = new Set<string>()
+  /** One entry per thaw under way. */
+  readonly #thawing = new Set<{ readonly id: string }>()
   readonly #background = new Set<Promise<unknown>>()
   readonly #changed = new EventEmitter().setMaxListeners(0)
 
@@ -256,7 +252,11 @@ export class Windows {
   ): Promise<ThawReceipt> {
     const { record } = base
     if (keepTurns) checkReplacesNothing(session.record, record)
-    const receipt = await restoreWindow(this.#parts, base, session.record.id, options)
+    const thawing = { id: record.id }
+    this.#thawing.add(thawing)
+    const receipt = await restoreWindow(this.#parts, base, session.record.id, options).finally(() =>
+      this.#thawing.delete(thawing),
+    )
     // A turn may have ended meanwhile.
     if (keepTurns) checkReplacesNothing(session.record, record)
     const { lineage, spaces } = session.record
@@ -275,11 +275,7 @@ export class Windows {
       thaw: receipt,
     })
     if (bound) return receipt
-    throw new CwmError(
-      'SESSION_CHANGED',
-      'the session was ended, or another window was thawed into it, while this one was being thawed; send it again',
-      { param: 'session_id' },
-    )
+    throw changedMeanwhile()
   }
 
   /** The window before a bound session's own messages; undefined when the session is not bound. Throws `WINDOW_NOT_FOUND` when it is gone. */
@@ -385,6 +381,11 @@ export class Windows {
   /** Whether this process is at work on that window now: then it is not for the reconciler. */
   isBusy(id: string): boolean {
     return this.#freezing.has(id)
+  }
+
+  /** Whether this process thaws that window now: a thaw may move its pin. */
+  isThawing(id: string): boolean {
+    return [...this.#thawing].some((thawing) => thawing.id === id)
   }
 
   /** Resolves when the freezes in the background are done. */
