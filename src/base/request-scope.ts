@@ -28,6 +28,11 @@ export class RequestScope {
     return this.#closed || this.#answer.destroyed
   }
 
+  /** The answer is all out. */
+  get isAnswered(): boolean {
+    return this.#answer.writableFinished
+  }
+
   /** Aborts when the client leaves before it has its answer. Made at its first use: few requests call anybody before their dispatch. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {

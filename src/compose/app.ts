@@ -34,6 +34,7 @@ import { BlockScales } from '../near-limit/block-scales.ts'
 import { CutFreezer } from '../near-limit/cut-freeze.ts'
 import { OwnFreezes } from '../near-limit/own-freezes.ts'
 import { KnownSizes } from '../near-limit/sizes.ts'
+import { BreakFinder } from '../prefix-break/break-finder.ts'
 import { Heartbeats } from '../proxy/heartbeats.ts'
 import { ProxyHandler } from '../proxy/proxy.ts'
 import { defaultRoutes } from '../proxy/routes.ts'
@@ -49,7 +50,7 @@ import { SessionTracker } from '../sessions/tracker.ts'
 import { Callers } from '../tenants/callers.ts'
 import { Choices } from '../tenants/choices.ts'
 import { Tenants } from '../tenants/tenants.ts'
-import { BreakFinder } from '../turn/break-finder.ts'
+import { TurnRunner } from '../turn/runner.ts'
 import { StoredResponses } from '../turn/stored-responses.ts'
 import { AutoThaw } from '../windows/auto-thaw.ts'
 import { Deletions } from '../windows/deletions.ts'
@@ -64,6 +65,7 @@ import { discoverUpstream } from './discovery.ts'
 import { openStore } from './open-store.ts'
 import { openUpstream } from './open-upstream.ts'
 import { TotalUsage } from './total-usage.ts'
+import { turnObservers } from './turn-observers.ts'
 
 export interface App {
   readonly url: string
@@ -202,6 +204,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       operatorKey: settings.operator_key,
       upstreamApiKey: settings.upstream_api_key,
     })
+    const sizes = new KnownSizes(tracking.sizes)
+    const autoFreezer = new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms })
     const newest = new NewestSessions(tracking.newest)
     const calls = new RecentCalls(now)
     const choices = new Choices(store, now)
@@ -219,46 +223,52 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       maxMessages: settings.max_messages,
     })
     const bodies = new BodyBudget(memory.max_body_bytes_in_all, metrics)
+    const responses = new StoredResponses(sessions)
+    const runner = new TurnRunner({
+      sessions,
+      responses,
+      windows,
+      models,
+      engine,
+      upstream,
+      json,
+      quotas,
+      kvEpoch,
+      saltOf,
+      engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
+      scales: new TokenScales(engine),
+      blocks: new BlockScales(now),
+      sizes,
+      cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
+      autoThaw: new AutoThaw({
+        windows,
+        metrics,
+        log,
+        now,
+        afterMs: settings.thaw_after_ms,
+        waitMs: AUTO_THAW_WAIT_MS,
+      }),
+      observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer }),
+      events,
+      metrics,
+      log,
+      now,
+    })
     const proxy = new ProxyHandler(
       {
-        sessions,
-        responses: new StoredResponses(sessions),
-        windows,
-        retained,
+        runner,
+        responses,
+        upstream,
         admission,
         bodies,
         json,
-        heartbeats: settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms),
-        breaks,
-        autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
-        autoThaw: new AutoThaw({
-          windows,
-          metrics,
-          log,
-          now,
-          afterMs: settings.thaw_after_ms,
-          waitMs: AUTO_THAW_WAIT_MS,
-        }),
-        cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
-        engine,
-        scales: new TokenScales(engine),
-        blocks: new BlockScales(now),
-        sizes: new KnownSizes(tracking.sizes),
-        calls,
         choices,
-        timeline,
-        events,
-        models,
+        heartbeats: settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms),
         listModels: (apiKey, signal) => models.page(apiKey, signal),
         inputLimits: (cards) => models.inputLimits(cards),
         metrics,
         log,
         now,
-        upstream,
-        saltOf,
-        engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
-        quotas,
-        kvEpoch,
       },
       {
         routes: {

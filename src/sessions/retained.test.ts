@@ -82,6 +82,17 @@ describe('RetainedTurns', () => {
     expect(await sizeOf('t', 's')).toBeUndefined()
   })
 
+  it('are given out as they were when they were asked for, though the next one comes while they are read', async () => {
+    const { turns, sizeOf } = retaining('disk')
+    turns.keep('t', 's', turn(100))
+    await turns.settle()
+
+    const before = sizeOf('t', 's')
+    turns.keep('t', 's', turn(200))
+
+    expect([await before, await sizeOf('t', 's')]).toEqual([100, 200])
+  })
+
   it('do not pile up before a store that hangs', () => {
     let lost = 0
     const log = { ...silentLogger, error: () => void lost++ }

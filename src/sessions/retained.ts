@@ -29,6 +29,8 @@ export class RetainedTurns {
   readonly #memory: RetainedMemory
   /** By session, the last write to the store under way: of turns of `maxBytes` in all, half a kilobyte each at least. */
   readonly #writing = new Map<string, Promise<void>>()
+  /** By session, the last read of the store under way; never rejects. */
+  readonly #reading = new Map<string, Promise<unknown>>()
   #writingBytes = 0
 
   constructor(options: RetainedOptions) {
@@ -53,8 +55,8 @@ export class RetainedTurns {
       return
     }
     this.#writingBytes += bytes
-    // One after the other, or an earlier turn could be written over a later one.
-    const written = Promise.all([...after, this.#writing.get(key)])
+    // One after the other, or an earlier turn could be written over a later one. Whoever asked for the turn before still gets that.
+    const written = Promise.all([...after, this.#writing.get(key), this.#reading.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
       .catch((thrown: unknown) => {
         log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
@@ -73,12 +75,20 @@ export class RetainedTurns {
 
   /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
   async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
-    const { retain, store, promptOf } = this.#options
+    const { retain, promptOf } = this.#options
     const key = sessionKey(tenant, sessionId)
     const held = this.#memory.get(key)
-    await this.#writing.get(key)
-    const kept = retain === 'disk' ? await store.getRetained(tenant, sessionId) : held && promptOf(await held.read())
+    const kept = retain === 'disk' ? await this.#read(tenant, sessionId, key) : held && promptOf(await held.read())
     return kept === undefined || kept.prompt.messages.length === 0 ? undefined : kept
+  }
+
+  #read(tenant: string, sessionId: string, key: string): Promise<RetainedPrompt | undefined> {
+    const read = Promise.resolve(this.#writing.get(key)).then(() => this.#options.store.getRetained(tenant, sessionId))
+    const over = Promise.allSettled([this.#reading.get(key), read]).then(() => {
+      if (this.#reading.get(key) === over) this.#reading.delete(key)
+    })
+    this.#reading.set(key, over)
+    return read
   }
 
   /** Resolves when all turns that were kept on disk are there. */

@@ -18,7 +18,7 @@ import { type Opened, Openings } from './openings.ts'
 import { type PrefixMatch, PrefixSearch } from './prefix-search.ts'
 import { SessionCache } from './session-cache.ts'
 
-/** Boundaries kept per session of each rank, up to three a turn (see TurnMemory): an edited or regenerated turn still finds its branch. */
+/** Boundaries kept per session of each rank, up to three a turn (see RunningTurn): an edited or regenerated turn still finds its branch. */
 const KEEP_BOUNDARIES = 24
 /** Traces dropped at once: others have their turn between. */
 const EXPIRED_AT_ONCE = 500

@@ -1,5 +1,5 @@
 // Looks at turns that came back cold and tells why, after their answers are out: in the session, the log, the metrics and an event.
-// Bodies are read of cold turns only, one turn at a time, and never told of. What a cause is, is said in prefix-break/prefix-break-cause.ts.
+// Bodies are read of cold turns only, one turn at a time, and never told of. What a cause is, is said in prefix-break-cause.ts.
 
 import { LRUCache } from 'lru-cache'
 import { toCwmError } from '../base/errors.ts'
@@ -8,14 +8,13 @@ import { sessionKey } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { PrefixBreak, SessionRecord, Usage } from '../base/records.ts'
-import { type Explained, expectedTokens, explainBreak, isCold } from '../prefix-break/prefix-break-cause.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { NewestSessions } from '../sessions/newest.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { RetainedPrompt } from '../store/store.ts'
 import { retainedPrompt } from '../windows/prompt-of-turn.ts'
-import type { Found } from './find-session.ts'
+import { type Explained, expectedTokens, explainBreak, isCold } from './prefix-break-cause.ts'
 
 export interface BreakFinderParts {
   readonly retained: Pick<RetainedTurns, 'peek' | 'find'>
@@ -38,7 +37,7 @@ export interface DeliveredTurn {
   readonly usage: Usage | undefined
   /** How many answers the client got to choose from. */
   readonly answers: number
-  readonly found: Found
+  readonly found: 'named' | 'prefix' | 'response' | 'new'
   /** In which its history was looked for. */
   readonly scope: string
   /** Whether the request holds a reply. */
@@ -62,11 +61,7 @@ interface Noted {
   readonly cut: string | undefined
 }
 
-interface LastTurn {
-  /** Where the store has it: settles once it has been read. */
-  readonly stored: Promise<unknown>
-  read(): Promise<RetainedPrompt | undefined>
-}
+type LastTurn = () => Promise<RetainedPrompt | undefined>
 
 /** Tells why turns came back cold, one after the other. */
 export class BreakFinder {
@@ -79,11 +74,8 @@ export class BreakFinder {
     this.#parts = parts
   }
 
-  /**
-   * Call before the turn is kept as its session's last. What comes of it is told later; nothing waits for that. Resolves once the turn
-   * before it has been read from the store, where it is kept there: until then it must not be written over. Never rejects.
-   */
-  look(delivered: DeliveredTurn): Promise<unknown> {
+  /** Call before the turn is kept as its session's last. What comes of it is told later; nothing waits for that. */
+  look(delivered: DeliveredTurn): void {
     const { before, turn, usage, found, answers, scope, cut } = delivered
     const { tenant, id } = before
     const key = sessionKey(tenant, id)
@@ -92,24 +84,23 @@ export class BreakFinder {
     else this.#noted.delete(key)
     const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
     this.#parts.newest.note(scope, id)
-    if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return Promise.resolve()
+    if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return
     const isReadable = turn.body.length <= MAX_BODY_BYTES
     if (found === 'new') {
       if (isReadable && others.length > 0 && isCold(usage.promptTokens, usage.cachedTokens)) {
         this.#enqueue(() => this.#explainNew(delivered, usage, others))
       }
-      return Promise.resolve()
+      return
     }
-    if (before.usage === undefined || cut !== cutBefore || !isComparable(delivered)) return Promise.resolve()
+    if (before.usage === undefined || cut !== cutBefore || !isComparable(delivered)) return
     const facts = { before: before.usage, now: usage, several }
-    if (!isCold(expectedTokens(facts), usage.cachedTokens)) return Promise.resolve()
+    if (!isCold(expectedTokens(facts), usage.cachedTokens)) return
     if (!isReadable) {
       this.#leaveUnknown(delivered, expectedTokens(facts))
-      return Promise.resolve()
+      return
     }
     const last = this.#last(tenant, id)
     this.#enqueue(() => this.#explain(delivered, { ...facts, isNew: false }, last))
-    return last.stored
   }
 
   /** Resolves when all that was looked at so far has been told. */
@@ -138,10 +129,10 @@ export class BreakFinder {
     const held = this.#parts.retained.peek(tenant, id)
     if (held === undefined) {
       const stored = this.#find(tenant, id)
-      return { stored, read: () => stored }
+      return () => stored
     }
     const kept = held.bodyBytes > MAX_BODY_BYTES ? undefined : held
-    return { stored: Promise.resolve(), read: async () => kept && retainedPrompt(await kept.read()) }
+    return async () => kept && retainedPrompt(await kept.read())
   }
 
   #find(tenant: string, id: string): Promise<RetainedPrompt | undefined> {
@@ -158,7 +149,7 @@ export class BreakFinder {
     lastTurn: LastTurn,
   ): Promise<void> {
     const { turn, hasHistory } = delivered
-    const last = await lastTurn.read()
+    const last = await lastTurn()
     // Another proxy had the turn between, or it is no longer kept.
     if (last === undefined || last.promptTokens !== facts.before.promptTokens) {
       if (hasHistory) await this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
@@ -175,7 +166,7 @@ export class BreakFinder {
     const { turn } = delivered
     const prompt = retainedPrompt(turn)
     for (const other of others) {
-      const last = await this.#last(delivered.before.tenant, other).read()
+      const last = await this.#last(delivered.before.tenant, other)()
       if (last?.promptTokens === undefined || last.parent !== turn.parent) continue
       const before = { promptTokens: last.promptTokens, completionTokens: 0 }
       const explained = explainBreak(last, prompt, { before, now, several: false, isNew: true })

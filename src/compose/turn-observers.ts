@@ -1,0 +1,90 @@
+// Who hears of turns, in order.
+
+import type { Timeline } from '../journal/timeline.ts'
+import { upperTokens } from '../limits/size.ts'
+import type { AutoFreezer } from '../near-limit/auto-freeze.ts'
+import type { KnownSizes } from '../near-limit/sizes.ts'
+import type { BreakFinder } from '../prefix-break/break-finder.ts'
+import type { RecentCalls } from '../sessions/recent-calls.ts'
+import type { RetainedTurns } from '../sessions/retained.ts'
+import type { AnsweredTurn, DeliveredTurn, TurnObserver } from '../turn/observer.ts'
+
+export interface ObserverParts {
+  readonly timeline: Timeline
+  readonly calls: RecentCalls
+  readonly sizes: KnownSizes
+  readonly breaks: BreakFinder
+  readonly retained: RetainedTurns
+  readonly autoFreezer: AutoFreezer
+}
+
+/** The finder of broken prefixes comes before retention: it reads the session's last turn, whose place this one takes. */
+export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
+  const { timeline, calls, sizes, breaks, retained, autoFreezer } = parts
+  return [
+    {
+      began: ({ tenant }, ms) => timeline.began(tenant, ms),
+      answered: ({ caller, usage }) => {
+        if (usage !== undefined) timeline.used(caller.tenant, usage.promptTokens, usage.cachedTokens)
+      },
+    },
+    // The agent may make the call before the last bytes are out.
+    { answered: (turn) => noteCalls(calls, turn) },
+    { answered: (turn) => noteSize(sizes, turn) },
+    { delivered: (turn) => lookForBreak(breaks, turn) },
+    { delivered: (turn) => keepLast(retained, turn) },
+    { delivered: (turn) => freezeIfFull(autoFreezer, turn) },
+  ]
+}
+
+function noteCalls(calls: RecentCalls, { caller, turn, rules, observation }: AnsweredTurn): void {
+  if (!observation.complete) return
+  for (const { messages } of observation.choices) {
+    calls.note(caller.tenant, turn.session.record.id, messages.flatMap(rules.toolCalls))
+  }
+}
+
+/** What the next turn of this history is measured from. */
+function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
+  const { turn, observation, usage } = answered
+  const { shape } = turn.prompt
+  if (shape === undefined || usage === undefined) return
+  const replies = observation.choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
+  const digests = answered.boundaries().map(({ digest }) => digest)
+  sizes.note(digests, { tokens: usage.promptTokens + Math.max(0, ...replies), shape })
+}
+
+/** Why it was cold, if it was. */
+function lookForBreak(
+  breaks: BreakFinder,
+  { turn, before, retained, stored, usage, observation }: DeliveredTurn,
+): void {
+  const { session, origin, prompt } = turn
+  breaks.look({
+    session,
+    before,
+    turn: retained,
+    stored,
+    usage,
+    answers: observation.choices.length,
+    found: origin.found,
+    scope: origin.scope,
+    hasHistory: origin.hasHistory,
+    cut: prompt.rollover?.cut,
+    clientIndex: prompt.clientIndex,
+  })
+}
+
+function keepLast(last: RetainedTurns, { turn, retained, stored }: DeliveredTurn): void {
+  const { tenant, id } = turn.session.record
+  last.keep(tenant, id, retained, [stored])
+}
+
+function freezeIfFull(
+  autoFreezer: AutoFreezer,
+  { turn: { session }, retained: turn, usage, caller, ownWindow, stored }: DeliveredTurn,
+): void {
+  const { apiKey, policy } = caller
+  const finished = { session, turn, usage, nearLimit: policy.nearLimit, ownWindow }
+  if (autoFreezer.isFor(finished)) void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
+}

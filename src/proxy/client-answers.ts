@@ -1,0 +1,149 @@
+// Where the engine's answers go: to the client, with what the note, the metrics and the turn must know of each.
+
+import type { CwmError } from '../base/errors.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import { type IncomingOptions, incomingHeaders } from '../engines/headers.ts'
+import type { AnswerSink } from '../engines/upstream.ts'
+import { contextHeader, exposedHeaders } from '../identity/control-headers.ts'
+import type { RunningTurn } from '../turn/running-turn.ts'
+import { Answer, type AnswerHooks, type AnswerLimits, ObservationBudget } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import { type InputLimits, ModelLimits } from './model-limits.ts'
+import type { Preflights } from './preflights.ts'
+
+export interface AnswerParts {
+  readonly upstream: { readonly origin: string }
+  readonly inputLimits: InputLimits
+  /** Undefined: none are sent. */
+  readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
+  readonly metrics: Pick<Metrics, 'modelLabel' | 'ttft' | 'upstreamErrors'>
+  readonly now: () => number
+}
+
+export interface ClientAnswerOptions {
+  readonly answer: AnswerLimits
+  /** Bytes of all answers kept for observation at one moment. */
+  readonly maxObservedBytesInAll: number
+}
+
+/** The turn that an answer is of. */
+export interface AnsweringTurn {
+  readonly running: RunningTurn
+  readonly rules: DialectRules
+  readonly streams: boolean
+}
+
+export class ClientAnswers {
+  readonly #parts: AnswerParts
+  readonly #limits: AnswerLimits
+  readonly #budget: ObservationBudget
+  readonly #preflights: Preflights
+
+  constructor(parts: AnswerParts, options: ClientAnswerOptions, preflights: Preflights) {
+    this.#parts = parts
+    this.#limits = options.answer
+    this.#budget = new ObservationBudget(options.maxObservedBytesInAll)
+    this.#preflights = preflights
+  }
+
+  /** The sink for the answer of a turn, which is dispatched now. It may begin with heartbeats. */
+  ofTurn(exchange: Exchange, turn: AnsweringTurn): AnswerSink {
+    const { client, request } = exchange
+    const answer = this.#open(exchange, turn)
+    // A page of another origin could not read an answer whose headers are not the upstream's own.
+    const mayBegin = request.headers.origin === undefined
+    return (turn.streams ? this.#parts.heartbeats?.over(answer, client, mayBegin) : undefined) ?? answer
+  }
+
+  /** The sink for an answer that is passed on unread. */
+  ofPlain(exchange: Exchange): AnswerSink {
+    return this.#open(exchange, undefined)
+  }
+
+  /** The sink for the list of models, which gets their limits. */
+  ofModels(exchange: Exchange): AnswerSink {
+    const isHead = exchange.request.method === 'HEAD'
+    return new ModelLimits(this.#open(exchange, undefined), this.#parts.inputLimits, isHead)
+  }
+
+  #open(exchange: Exchange, turn: AnsweringTurn | undefined): Answer {
+    const { request, client } = exchange
+    const { host } = request.headers
+    const incoming: IncomingOptions = {
+      upstreamOrigin: this.#parts.upstream.origin,
+      clientOrigin: host === undefined ? undefined : `http://${host}`,
+      exposed: exposedHeaders,
+    }
+    return new Answer({
+      client,
+      rules: turn?.rules,
+      ownUsage: turn?.running.turn.sent.ownUsage === true,
+      head: request.method === 'HEAD',
+      incoming: (raw) => this.#preflights.learn(request, incomingHeaders(raw, incoming)),
+      hooks: new AnswerReport(this.#parts, exchange, turn),
+      limits: this.#limits,
+      budget: this.#budget,
+    })
+  }
+}
+
+/** Tells note, metrics and turn what becomes of an answer. */
+class AnswerReport implements AnswerHooks {
+  readonly #parts: AnswerParts
+  readonly #exchange: Exchange
+  readonly #turn: AnsweringTurn | undefined
+  readonly #dispatched: number
+
+  constructor(parts: AnswerParts, exchange: Exchange, turn: AnsweringTurn | undefined) {
+    this.#parts = parts
+    this.#exchange = exchange
+    this.#turn = turn
+    this.#dispatched = parts.now()
+  }
+
+  headers(status: number): void {
+    this.#exchange.note.status = status
+  }
+
+  began(): void {
+    const { metrics, now } = this.#parts
+    const { note } = this.#exchange
+    const ms = now() - this.#dispatched
+    note.ttftMs = ms
+    metrics.ttft.observe(note.route, ms / 1000, metrics.modelLabel(note.model))
+    if (this.#turn?.streams === true) this.#turn.running.began(ms)
+  }
+
+  observed(observation: Observation | undefined, status: number): void {
+    if (this.#turn === undefined) return
+    const { running } = this.#turn
+    const { client, note } = this.#exchange
+    const { usage, truncated } = running.answered(observation, status, client.headersSent)
+    if (truncated) client.set('x-cwm-truncated', 'context')
+    if (usage === undefined) return
+    note.promptTokens = usage.promptTokens
+    if (usage.cachedTokens !== undefined) note.cachedTokens = usage.cachedTokens
+    client.set('x-cwm-context', contextHeader(running.turn.session.record))
+  }
+
+  delivered(): void {
+    this.#exchange.note.delivered = true
+    this.#turn?.running.delivered()
+  }
+
+  ended({ error }: { readonly error?: CwmError }): void {
+    const { note, request } = this.#exchange
+    if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
+    note.code = error.code
+    note.status = error.status
+    if (!request.complete) note.scope.close()
+    if (isOfUpstream(error)) this.#parts.metrics.upstreamErrors.inc({ code: error.code.toLowerCase() })
+  }
+}
+
+/** Not a session that was ended, a body that is too large, or cwm's own end. An answer that refuses is no failure. */
+function isOfUpstream({ code }: CwmError): boolean {
+  return code.startsWith('UPSTREAM_') && code !== 'UPSTREAM_REJECTED'
+}

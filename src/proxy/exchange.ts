@@ -1,0 +1,12 @@
+// One request and its answer, as the parts of the proxy hand them on.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientResponse } from './client-response.ts'
+import type { Note } from './note.ts'
+
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly client: ClientResponse
+  readonly note: Note
+}

@@ -1,0 +1,114 @@
+// Runs turns: each is checked, prepared, dispatched once, and remembered. Knows nothing of HTTP: whoever asks has read the request, and
+// takes the answer.
+
+import { CwmError, clientGone } from '../base/errors.ts'
+import type { JsonBodies } from '../base/json-bodies.ts'
+import type { Metrics } from '../base/metrics.ts'
+import { type Caller, requireModel } from '../base/tenants.ts'
+import { messageFields } from '../dialects/index.ts'
+import { RawObject } from '../dialects/raw-json.ts'
+import type { Upstream } from '../engines/upstream.ts'
+import { checkControl } from '../identity/control-headers.ts'
+import { overflowOf } from '../near-limit/overflow.ts'
+import type { AutoThaw } from '../windows/auto-thaw.ts'
+import type { NameReservation } from '../windows/windows.ts'
+import { setEngineSession } from './engine-session.ts'
+import { checkFields } from './guard.ts'
+import { type RunningParts, RunningTurn } from './running-turn.ts'
+import { isDegraded, prepareTurn, type Turn, type TurnParts } from './turn.ts'
+import type { TurnInput, TurnSink } from './turn-input.ts'
+import type { TurnRequest } from './turn-request.ts'
+
+export interface RunnerParts extends TurnParts, RunningParts {
+  readonly autoThaw: Pick<AutoThaw, 'onReturn'>
+  readonly json: Pick<JsonBodies, 'checkMessages'>
+  readonly upstream: Pick<Upstream, 'send'>
+  readonly metrics: Metrics
+}
+
+export class TurnRunner {
+  readonly #parts: RunnerParts
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Resolves once the turn is dispatched; its answer, or its failure, goes to the sink. Throws what the request is refused for, what
+   * windows and store throw, `SESSION_ENDED`, and `CLIENT_GONE` when the scope closes first; then nothing is dispatched or held.
+   */
+  async run(caller: Caller, input: TurnInput, sink: TurnSink): Promise<RunningTurn> {
+    const request = this.#check(caller, input)
+    const { freeze } = input.control
+    const reservation = freeze === undefined ? undefined : await this.#parts.windows.reserve(caller.tenant, freeze)
+    try {
+      const turn = await prepareTurn(this.#parts, request)
+      this.#hold(turn, input, sink)
+      const back = turn.restored === undefined ? this.#parts.autoThaw.onReturn(turn.session, caller) : undefined
+      if (back !== undefined) await Promise.race([back, input.scope.whenGone()])
+      const allowed = this.#parts.sessions.mayDispatch(turn.session, turn.sent.lineage)
+      if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw sessionEnded()
+      if (input.scope.isGone) throw clientGone('its request was dispatched')
+      return this.#dispatch(caller, turn, input, reservation, sink)
+    } catch (error) {
+      reservation?.release()
+      throw error
+    }
+  }
+
+  /** What can be refused before anything is looked for. */
+  #check(caller: Caller, input: TurnInput): TurnRequest {
+    const { json, rules, control, scope } = input
+    const { apiKey, actor, policy } = caller
+    requireModel(policy, json.model)
+    this.#parts.json.checkMessages(json, messageFields)
+    const raw = new RawObject(input.bytes)
+    checkFields(raw, json, rules, policy.allowedFields)
+    const previousResponse = rules.stored?.continued(json)
+    checkControl(control, rules, previousResponse !== undefined)
+    // A thaw and a count call the upstream before the dispatch: for this client alone, so they end with it.
+    const calls = control.window !== undefined || overflowOf(caller, control) !== 'pass'
+    const call = calls ? { apiKey, actor, signal: scope.signal } : { apiKey, actor }
+    const { headers, held, room } = input
+    return { caller, control, rules, headers, raw, json, held, room, previousResponse, call }
+  }
+
+  /** Its session stays in memory for as long as the turn runs. */
+  #hold(turn: Turn, { scope }: TurnInput, sink: TurnSink): void {
+    const { sessions, metrics } = this.#parts
+    scope.onClose(() => sessions.release(turn.session))
+    metrics.sessions.inc(turn.origin.found)
+    if (isDegraded(turn)) metrics.degradedTurns.inc()
+    sink.found(turn)
+  }
+
+  #dispatch(
+    caller: Caller,
+    turn: Turn,
+    { rules, scope, method, path, outgoing }: TurnInput,
+    reservation: NameReservation | undefined,
+    sink: TurnSink,
+  ): RunningTurn {
+    const { session, sent, bounds } = turn
+    if (bounds.contextLimit !== undefined) session.limitTo(bounds.contextLimit)
+    const running = new RunningTurn(this.#parts, turn, rules, reservation, caller)
+    const answer = sink.begin(running)
+    scope.onClose(() => running.closed())
+    const headers = setEngineSession(outgoing, sent.engineSession)
+    headers.push('content-length', String(sent.body.length))
+    const abort = this.#parts.upstream.send({ method, path, headers, body: sent.body }, answer)
+    // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
+    const stopListening = session.onEnd(() => abort(sessionEnded()))
+    scope.onClose(() => {
+      stopListening()
+      if (!scope.isAnswered) abort()
+    })
+    return running
+  }
+}
+
+function sessionEnded(): CwmError {
+  return new CwmError('SESSION_ENDED', 'the session was ended; send the request again and it begins a new one', {
+    param: 'x-cwm-session',
+  })
+}

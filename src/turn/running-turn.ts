@@ -1,0 +1,314 @@
+// One turn from its dispatch on: its session learns of it when its answer is whole, keeps it when the client has it, and takes it back
+// when it has not. What others make of it is theirs: see observer.ts.
+
+import { toCwmError } from '../base/errors.ts'
+import type { EventSink } from '../base/events.ts'
+import type { JsonValue } from '../base/json.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { SessionRecord, Truncation, Usage, WindowRecord } from '../base/records.ts'
+import type { Caller } from '../base/tenants.ts'
+import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import { behindWindowMark, type ReplyBoundary } from '../identity/chain.ts'
+import { isTruncated } from '../limits/truncation.ts'
+import { contextTokens } from '../limits/used.ts'
+import type { RetainedTurn } from '../sessions/retained.ts'
+import type { SessionTracker } from '../sessions/tracker.ts'
+import { promptOfTurn } from '../windows/prompt-of-turn.ts'
+import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { AnsweredTurn, DeliveredTurn, TurnObserver } from './observer.ts'
+import type { StoredResponses } from './stored-responses.ts'
+import type { Turn } from './turn.ts'
+
+export interface RunningParts {
+  readonly sessions: SessionTracker
+  readonly responses: StoredResponses
+  readonly windows: Windows
+  /** Told in this order. */
+  readonly observers: readonly TurnObserver[]
+  readonly events: EventSink
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+/** What an answer's headers can say of it, if they are not out yet. */
+export interface AnswerFacts {
+  readonly usage: Usage | undefined
+  /** The context limit cut it. */
+  readonly truncated: boolean
+}
+
+const nothing: AnswerFacts = { usage: undefined, truncated: false }
+
+/** `answered` comes before `delivered`; `closed` ends it either way. */
+export class RunningTurn {
+  readonly #parts: RunningParts
+  readonly turn: Turn
+  readonly #rules: DialectRules
+  readonly #reservation: NameReservation | undefined
+  readonly #caller: Caller
+  /** The session as it was when the turn was dispatched. */
+  readonly #before: SessionRecord
+  /** Undefined until a whole answer of status 200 was read. */
+  #read: ReadAnswer | undefined
+  /** Announced, of a complete answer. */
+  #boundaries: readonly ReplyBoundary[] = []
+  /** A whole answer of status 200 came, read or not: its client was told that the freeze is pending. */
+  #answered = false
+  #done = false
+
+  constructor(
+    parts: RunningParts,
+    turn: Turn,
+    rules: DialectRules,
+    reservation: NameReservation | undefined,
+    caller: Caller,
+  ) {
+    this.#parts = parts
+    this.turn = turn
+    this.#rules = rules
+    this.#reservation = reservation
+    this.#caller = caller
+    this.#before = turn.session.record
+  }
+
+  /** The client was promised a window of this turn. */
+  get freezes(): boolean {
+    return this.#reservation !== undefined
+  }
+
+  /** The first byte of a stream is here, so long after the dispatch. */
+  began(ms: number): void {
+    for (const observer of this.#parts.observers) observer.began?.(this.#caller, ms)
+  }
+
+  /**
+   * The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. `streamed`: its headers are.
+   * Answers what of it can still be told.
+   */
+  answered(observation: Observation | undefined, status: number, streamed: boolean): AnswerFacts {
+    const { metrics, observers } = this.#parts
+    if (status !== 200) return nothing
+    this.#answered = true
+    if (observation === undefined) {
+      metrics.unobserved.inc()
+      return nothing
+    }
+    const usage = this.#usageOf(observation)
+    const read = this.#readOf(observation, usage)
+    this.#read = read
+    if (observation.complete) this.#announce(read)
+    const truncated = this.#note(observation, usage, streamed)
+    if (usage !== undefined) this.#count(usage)
+    for (const observer of observers) observer.answered?.(read)
+    return { usage, truncated }
+  }
+
+  /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
+  delivered(): void {
+    if (this.#done) return
+    this.#done = true
+    const read = this.#read
+    if (read === undefined) {
+      this.#refuseFreeze(
+        'the answer could not be read: it was too large (settings max_held_bytes, max_observed_bytes and max_observed_bytes_in_all) or not what its type says',
+      )
+      return
+    }
+    const { complete } = read.observation
+    const retained = complete ? this.#retainable(read) : undefined
+    const { session } = this.turn
+    if (retained !== undefined && session.record.prefixBreak !== undefined) session.change({ prefixBreak: undefined })
+    const stored = this.#save(read)
+    if (retained !== undefined) this.#tellDelivered(read, retained, stored)
+    else if (!complete) this.#refuseFreeze('the answer was not complete')
+  }
+
+  /** The connection is closed. Without `delivered` the client has not got its answer: nobody's history, and not frozen. */
+  closed(): void {
+    if (this.#done) return
+    this.#parts.sessions.retract(digestsOf(this.#boundaries))
+    this.#settleResponse(this.#read?.responseId)
+    this.#reservation?.release()
+  }
+
+  #readOf(observation: Observation, usage: Usage | undefined): ReadAnswer {
+    const { turn } = this
+    const keeps = observation.complete && turn.sent.keepsResponse
+    return new ReadAnswer(turn, this.#caller, this.#rules, this.#before, observation, usage, keeps)
+  }
+
+  /** Makes the next turn's history and the response known at once. */
+  #announce(read: ReadAnswer): void {
+    const { sessions, responses } = this.#parts
+    const { session, origin } = this.turn
+    if (origin.byHistory) {
+      this.#boundaries = read.boundaries()
+      sessions.announce(session, digestsOf(this.#boundaries))
+    }
+    if (read.responseId !== undefined) responses.announce(session, read.responseId)
+  }
+
+  /** In the session's record. Answers whether the context limit cut the answer. */
+  #note(observation: Observation, usage: Usage | undefined, streamed: boolean): boolean {
+    const { session, sent } = this.turn
+    const at = this.#parts.now()
+    const truncation = this.#truncation(observation, at, streamed)
+    const { record } = session
+    // Of a turn that ran beside this one nothing is taken back.
+    const stays = record.truncation?.at === this.#before.truncation?.at ? undefined : record.truncation
+    session.change({
+      lastTurnAt: at,
+      turns: session.record.turns + 1,
+      model: sent.model,
+      dialect: this.#rules.dialect,
+      ...(usage === undefined ? {} : { usage }),
+      truncation: truncation ?? stays,
+      ...(this.#endsCut(record) ? { rollover: undefined } : {}),
+    })
+    return truncation !== undefined
+  }
+
+  #count(usage: Usage): void {
+    const { metrics } = this.#parts
+    const model = metrics.modelLabel(this.turn.sent.model)
+    metrics.promptTokens.add(usage.promptTokens, model)
+    metrics.cachedTokens.add(usage.cachedTokens ?? 0, model)
+    metrics.completionTokens.add(usage.completionTokens, model)
+  }
+
+  /** The history went out whole that was cut before. Not an aside under the same name, which is shorter than what was left out. */
+  #endsCut({ rollover }: SessionRecord): boolean {
+    const { prompt } = this.turn
+    return rollover !== undefined && prompt.rollover === undefined && prompt.messages > rollover.messages
+  }
+
+  #usageOf({ choices, usage }: Observation): Usage | undefined {
+    if (usage === undefined || choices.length < 2) return usage
+    const { maxTokens, engineLimit: limit } = this.turn.bounds
+    return { ...usage, contextTokens: contextTokens({ choices, maxTokens, limit }, usage, this.#rules) }
+  }
+
+  /** Tells of an answer that the context limit cut, wherever one listens; undefined when it did not. */
+  #truncation(observation: Observation, at: number, streamed: boolean): Truncation | undefined {
+    const { log, metrics, events } = this.#parts
+    const { maxTokens, engineLimit: limit } = this.turn.bounds
+    const { choices, usage } = observation
+    if (usage === undefined || limit === undefined) return undefined
+    if (!isTruncated({ choices, usage, maxTokens, limit }, this.#rules)) return undefined
+    const { promptTokens, completionTokens } = usage
+    const { tenant, id } = this.turn.session.record
+    metrics.truncations.inc({ dialect: this.#rules.dialect })
+    log.warn({ session: id, promptTokens, completionTokens, limit }, 'an answer was cut by the context limit')
+    events.emit({
+      tenant,
+      kind: 'truncated',
+      session: id,
+      details: { prompt_tokens: promptTokens, completion_tokens: completionTokens, limit, streamed },
+    })
+    return { at, promptTokens, completionTokens, limit, streamed }
+  }
+
+  /** Never rejects. */
+  #save({ responseId }: ReadAnswer): Promise<void> {
+    const { sessions, log, metrics } = this.#parts
+    const { session } = this.turn
+    const stored = sessions
+      .save(session, this.#boundaries, responseId === undefined ? [] : [responseId], true)
+      .catch((thrown: unknown) => {
+        metrics.storeErrors.inc()
+        log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
+      })
+    if (responseId !== undefined) void stored.then(() => this.#settleResponse(responseId))
+    return stored
+  }
+
+  #tellDelivered(read: ReadAnswer, retained: RetainedTurn, stored: Promise<void>): void {
+    const ownWindow = this.#reservation && this.#freeze(retained, this.#reservation)
+    const told: DeliveredTurn = Object.assign(read, { stored, retained, ownWindow })
+    for (const observer of this.#parts.observers) observer.delivered?.(told)
+  }
+
+  /** The client was told that the freeze is pending: what became of it must be found under the name. */
+  #refuseFreeze(reason: string): void {
+    const { session, sent } = this.turn
+    const { dialect, messagesField } = this.#rules
+    if (this.#reservation === undefined) return
+    if (!this.#answered || messagesField === undefined) {
+      this.#reservation.release()
+      return
+    }
+    this.#parts.windows.refuseLater({ session, model: sent.model, dialect, reason }, this.#reservation)
+  }
+
+  #settleResponse(responseId: string | undefined): void {
+    if (responseId !== undefined) this.#parts.responses.settle(this.turn.session, responseId)
+  }
+
+  /** As it is kept for REST; undefined for completions, which have no messages. */
+  #retainable({ observation: { choices }, usage }: ReadAnswer): RetainedTurn | undefined {
+    const { base, sent } = this.turn
+    const { dialect, messagesField } = this.#rules
+    if (messagesField === undefined) return undefined
+    const { body, clientSalt, lineage } = sent
+    const reply = choices[0]?.messages ?? []
+    return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent: base?.record.name }
+  }
+
+  /** As the client has asked. */
+  #freeze(turn: RetainedTurn, reservation: NameReservation): Promise<WindowRecord | undefined> {
+    const { apiKey, actor } = this.#caller
+    const { session } = this.turn
+    const { clientSalt, lineage, parent } = turn
+    const request = { ...promptOfTurn(turn), session, name: reservation.name, clientSalt, lineage, parent }
+    return this.#parts.windows.freezeLater(request, reservation, { apiKey, actor })
+  }
+}
+
+/** What observers get. */
+class ReadAnswer implements AnsweredTurn {
+  readonly turn: Turn
+  readonly caller: Caller
+  readonly rules: DialectRules
+  readonly before: SessionRecord
+  readonly observation: Observation
+  readonly usage: Usage | undefined
+  readonly responseId: string | undefined
+  #boundaries: readonly ReplyBoundary[] | undefined
+
+  constructor(
+    turn: Turn,
+    caller: Caller,
+    rules: DialectRules,
+    before: SessionRecord,
+    observation: Observation,
+    usage: Usage | undefined,
+    keepsResponse: boolean,
+  ) {
+    this.turn = turn
+    this.caller = caller
+    this.rules = rules
+    this.before = before
+    this.observation = observation
+    this.usage = usage
+    this.responseId = keepsResponse ? observation.responseId : undefined
+  }
+
+  boundaries(): readonly ReplyBoundary[] {
+    this.#boundaries ??= this.observation.choices.flatMap(({ messages }) => boundariesOf(this.turn, messages))
+    return this.#boundaries
+  }
+}
+
+/** Where the next turn may begin: after the client's own words, and after the whole when a window stands before them. */
+function boundariesOf({ origin }: Turn, reply: readonly JsonValue[]): ReplyBoundary[] {
+  const own = origin.chain?.boundary(reply)
+  if (own === undefined) return []
+  const whole = origin.wholeChain?.boundary(reply)
+  return whole === undefined ? [own] : [own, { ...own, digest: behindWindowMark(own.digest) }, whole]
+}
+
+function digestsOf(boundaries: readonly ReplyBoundary[]): string[] {
+  return boundaries.map(({ digest }) => digest)
+}
