@@ -142,10 +142,10 @@ export async function readJson(
 }
 
 /** Reads a body whole and undoes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */
-export async function readWhole(request: IncomingMessage, limits: BodyLimits, held: HeldBody): Promise<Buffer> {
-  const raw = await readBytes(request, limits.maxBodyBytes, held)
+export function readWhole(request: IncomingMessage, limits: BodyLimits, held: HeldBody): Promise<Buffer> {
+  const raw = readBytes(request, limits.maxBodyBytes, held)
   const encoding = request.headers['content-encoding']
-  return encoding === undefined ? raw : await decodeBytes(raw, encoding, limits, held)
+  return encoding === undefined ? raw : raw.then((bytes) => decodeBytes(bytes, encoding, limits, held))
 }
 
 /** The error for a body over the bound. */
