@@ -28,7 +28,7 @@ export interface FoundSession {
 }
 
 /** Throws `SESSION_AMBIGUOUS` where the wrong guess would lose a window, `QUOTA_EXCEEDED`, and what the store throws. */
-export async function findSession(
+export function findSession(
   { sessions }: FindParts,
   opener: Opener,
   control: ControlHeaders,
@@ -36,31 +36,56 @@ export async function findSession(
   /** A known client's own conversation id, if the request has one. */
   conversation: () => string | undefined,
 ): Promise<FoundSession> {
-  const { tenant } = opener
-  if (control.session !== undefined) {
-    const session = await sessions.named(opener, control.session)
-    // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
-    const behind = control.window !== undefined || session.record.baseWindow !== undefined
-    const chain = behind ? hashed() : undefined
-    const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
-    return {
-      session,
-      found: 'named',
-      byHistory: behind,
-      known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
-    }
-  }
+  const { session: name, window } = control
+  if (name !== undefined) return namedSession(sessions, opener, name, window, hashed)
   const chain = hashed()
-  if (chain?.candidates.length === 0 && control.window === undefined) {
+  if (chain?.candidates.length === 0 && window === undefined) {
     const id = conversation()
-    if (id !== undefined) {
-      const { session, isNew, unsure } = await sessions.opened(opener, chain.opening(id))
-      return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
-    }
+    if (id !== undefined) return openedSession(sessions, opener, chain, id)
   }
-  const match = chain === undefined ? undefined : await sessions.byPrefix(tenant, chain)
+  return sessionOfHistory(sessions, opener, window, chain)
+}
+
+async function namedSession(
+  sessions: SessionTracker,
+  opener: Opener,
+  name: string,
+  window: string | undefined,
+  hashed: () => Chain | undefined,
+): Promise<FoundSession> {
+  const session = await sessions.named(opener, name)
+  // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
+  const behind = window !== undefined || session.record.baseWindow !== undefined
+  const chain = behind ? hashed() : undefined
+  const match = chain === undefined ? undefined : await sessions.byPrefix(opener.tenant, chain)
+  return {
+    session,
+    found: 'named',
+    byHistory: behind,
+    known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
+  }
+}
+
+/** Of a first turn, whose client sends its own conversation id. */
+async function openedSession(
+  sessions: SessionTracker,
+  opener: Opener,
+  chain: Chain,
+  conversation: string,
+): Promise<FoundSession> {
+  const { session, isNew, unsure } = await sessions.opened(opener, chain.opening(conversation))
+  return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
+}
+
+async function sessionOfHistory(
+  sessions: SessionTracker,
+  opener: Opener,
+  window: string | undefined,
+  chain: Chain | undefined,
+): Promise<FoundSession> {
+  const match = chain === undefined ? undefined : await sessions.byPrefix(opener.tenant, chain)
   const ambiguous = match?.kind === 'ambiguous'
-  if (ambiguous && match.behindWindow && control.window === undefined) {
+  if (ambiguous && match.behindWindow && window === undefined) {
     throw new CwmError(
       'SESSION_AMBIGUOUS',
       'two sessions hold exactly this history, one of them behind a window; say which is meant with x-cwm-session or x-cwm-window',
@@ -68,8 +93,7 @@ export async function findSession(
     )
   }
   // A window that is asked for makes a session of its own, unless this history is already that window's.
-  const fits =
-    match?.kind === 'one' && (control.window === undefined || match.session.record.baseWindow === control.window)
+  const fits = match?.kind === 'one' && (window === undefined || match.session.record.baseWindow === window)
   if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
   const session = await sessions.unnamed(opener)
   return { session, found: 'new', byHistory: true, known: ambiguous, unsure: match?.kind === 'unknown' }
