@@ -11,8 +11,8 @@ import { conversationIdOf } from '../identity/known-clients.ts'
 import { scopeOf } from '../identity/scope.ts'
 import { userOf } from '../identity/user.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
-import { type KeepParts, keepWhole } from '../near-limit/keep-whole.ts'
-import { clientIndexOf, type Outgoing, outgoingOf } from '../near-limit/outgoing.ts'
+import { type KeepParts, keepWhole, type TurnToKeep } from '../near-limit/keep-whole.ts'
+import { type Cut, clientIndexOf, type Outgoing, outgoingOf } from '../near-limit/outgoing.ts'
 import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf } from '../near-limit/overflow.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
@@ -164,18 +164,15 @@ async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved
   const limits = isMeasured ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   // A continuation has its history at the engine, where nobody can measure or cut it.
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, window.continuation) : undefined
-  const fitted: Fitted =
-    outgoing === undefined || !isMeasured
-      ? unmeasured
-      : await fitTurn(parts, fitRequest(turn, resolved, outgoing, base, limits.contextLimit))
+  const measured = isMeasured ? fitIn(parts, turn, resolved, outgoing, base, limits.contextLimit) : undefined
+  const fitted = measured === undefined ? unmeasured : await measured
   const edits = editsOf(turn, base, outgoing, fitted.cut)
   const restored =
     base !== undefined && window.isNew
       ? (await parts.windows.thaw(found.session, base, call)).restoredTokens
       : undefined
   const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
-  const { kvEpoch } = parts
-  const space = clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
+  const space = spaceOf(model, parts.kvEpoch, clientSalt)
   const entered = parts.sessions.enter(found.session, space)
   const session = entered instanceof Promise ? await entered : entered
   // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
@@ -185,10 +182,8 @@ async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved
   if (told !== undefined) await told
   const engineSession = engineSessionOf(parts, turn, lineage)
   addIds(edits.changes, json, salt, engineSession)
-  const rollover =
-    outgoing === undefined || fitted.cut === undefined
-      ? undefined
-      : await keepWhole(parts, turn, { session, outgoing, base, cut: fitted.cut, clientSalt, lineage })
+  const kept = keepIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
+  const rollover = kept === undefined ? undefined : await kept
   const body = setMembers(raw, edits.changes, (key) => Object.hasOwn(json, key), turn.room)
   const keepsResponse = rules.stored?.keeps(json) === true
   return {
@@ -200,6 +195,33 @@ async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved
     bounds: boundsOf(rules, json, limits),
     sent: { model, body, lineage, clientSalt, engineSession, ownUsage: edits.ownUsage, keepsResponse },
   }
+}
+
+/** Undefined where there is nothing to measure. */
+function fitIn(
+  parts: TurnParts,
+  turn: TurnRequest,
+  resolved: Resolved,
+  outgoing: Outgoing | undefined,
+  base: BaseWindow | undefined,
+  limit: number | undefined,
+): Promise<Fitted> | undefined {
+  return outgoing && fitTurn(parts, fitRequest(turn, resolved, outgoing, base, limit))
+}
+
+/** Undefined where nothing is cut. */
+function keepIfCut(
+  parts: TurnParts,
+  turn: TurnRequest,
+  outgoing: Outgoing | undefined,
+  cut: Cut | undefined,
+  by: Omit<TurnToKeep, 'outgoing' | 'cut'>,
+): Promise<Rollover> | undefined {
+  return outgoing && cut && keepWhole(parts, turn, { ...by, outgoing, cut })
+}
+
+function spaceOf(model: string, kvEpoch: number, clientSalt: string | undefined): KvSpace {
+  return clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
 }
 
 const unmeasured: Fitted = {}
