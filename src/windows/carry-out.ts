@@ -135,9 +135,13 @@ async function deleteSpaces(
       if (handle === undefined) unnamed = true
       else go.push({ tokenIds, salt, handle })
     }
-    for (const tokenIds of await windowIds(parts, space, holders.windows)) {
-      const handle = handleOf(space, tokenIds.length)
-      if (handle !== undefined) keep.push({ tokenIds, salt, handle })
+    for (const { tokenIds, keys } of await windowsIn(parts, space, holders.windows)) {
+      const handle = keys ?? handleOf(space, tokenIds.length)
+      if (handle === undefined) {
+        // A scan by salt would take what cannot be named as kept.
+        salts.delete(salt)
+        unnamed = true
+      } else keep.push({ tokenIds, salt, handle })
     }
   }
   try {
@@ -189,16 +193,18 @@ async function plansOf(
   }
 }
 
-async function windowIds(
+/** What the windows of a space hold. `keys`: the handle under which it was pinned, whether its engine is attached now or not. */
+async function windowsIn(
   { store }: DeletionParts,
   space: KvSpace,
   windows: readonly WindowRecord[],
-): Promise<readonly Uint32Array[]> {
-  const ids: Uint32Array[] = []
+): Promise<readonly { readonly tokenIds: Uint32Array; readonly keys: KvHandle | undefined }[]> {
+  const held: { tokenIds: Uint32Array; keys: KvHandle | undefined }[] = []
   for (const window of windows) {
     if (!sameSpace(window, space)) continue
     const content = await store.getWindowContent(window.tenant, window.name, window.id)
-    if (content !== undefined && content.tokenIds.length > 0) ids.push(content.tokenIds)
+    if (content === undefined || content.tokenIds.length === 0) continue
+    held.push({ tokenIds: content.tokenIds, keys: window.keys })
   }
-  return ids
+  return held
 }
