@@ -39,7 +39,8 @@ export async function startCwm(upstream: string, settings: Partial<Settings> = {
     drain_ms: 100,
     // Tests of failures make many in a row; the breaker has its own.
     breaker_failures: 0,
-    lmcache_timeout_ms: 1_000,
+    // Tests share their process with the simulator, and with others: a busy second must not look like an LMCache that is away.
+    lmcache_timeout_ms: 5_000,
     verify_deadline_ms: 1_000,
     log_level: 'silent',
     ...settings,
