@@ -1,10 +1,11 @@
 // cwm built from this source, for the tests that start it as a process: once per run of Vitest, by the first test that needs it.
 
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { inject } from 'vitest'
 import { until } from './deadline.ts'
 
@@ -67,7 +68,8 @@ async function build(folder: string): Promise<void> {
   await cp(join(root, 'assets'), join(folder, 'assets'), { recursive: true })
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
   // Not incremental: by the notes of an earlier build tsc leaves out what it believes to be there.
-  execFileSync(
+  // Not in this process' own time: a simulator that stands still meanwhile looks like an LMCache that is away.
+  await promisify(execFile)(
     tsc,
     [
       ...['-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist')],

@@ -61,12 +61,17 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   }
 }
 
-/** Once more, where a busy machine took longer than a call to the store may. */
+const TRIES = 5
+
+/** Again, where a busy machine took longer than a call to the store may. */
 async function patiently(start: () => Promise<Cwm>): Promise<Cwm> {
-  return await start().catch((thrown: unknown) => {
-    if (thrown instanceof CwmError && thrown.code === 'STORE_UNAVAILABLE') return start()
-    throw thrown
-  })
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start()
+    } catch (thrown) {
+      if (tries === TRIES || !(thrown instanceof CwmError && thrown.code === 'STORE_UNAVAILABLE')) throw thrown
+    }
+  }
 }
 
 /** The chats that reached the engine. */
