@@ -6,6 +6,7 @@ import { CwmError } from './errors.ts'
 import type { Asker } from './fair-turns.ts'
 import { type JsonObject, MAX_DEPTH } from './json.ts'
 import { type BodyBounds, JsonBodies, LARGE_BYTES, parseStrictly, requireObject } from './json-bodies.ts'
+import { scanJson } from './json-scan.ts'
 
 function failure(run: () => unknown): { code: string; message: string } {
   try {
@@ -171,6 +172,18 @@ describe('JsonBodies', () => {
     expect(await outcome(`{"prompt":[${'128000,'.repeat(1_000_000)}1]}`)).toBe('later')
   })
 
+  it('takes fifteen times as many numbers as values, and refuses one more by name', async () => {
+    const scalars = (many: number) =>
+      `{"x": [ ${Array.from({ length: many }, (_, i) => ['12', '-1.5e3', 'true', 'null'][i % 4]).join(' , ')} ] }`
+
+    expect(await outcome(scalars(1_500_000))).toBe('later')
+    expect(await outcome(scalars(1_500_001))).toBe(
+      'body_values: the request body holds more than 1500000 numbers (15 times setting max_body_values)',
+    )
+    expect(await outcome(`{"x":[${'1,'.repeat(8_000_000)}1]}`)).toMatch(/^body_values/)
+    expect(await outcome(`{"x":"${','.repeat(3_100_000)}"}`)).toBe('later')
+  })
+
   it('counts nothing that stands within a string', async () => {
     const words = JSON.stringify('["{\\'.repeat(200_000))
 
@@ -193,6 +206,20 @@ describe('JsonBodies', () => {
 
         const over = values > maxValues + 1 || widest > maxMembers + 1
         expect(/^(body_values|object_members)/.test(got)).toBe(over)
+      }),
+      { numRuns: 300, seed: 4 },
+    )
+  })
+
+  it('counts numbers, true, false and null as a parser does, over any JSON', async () => {
+    const others = { maxValues: 1e9, maxMembers: 1e9, maxDepth: MAX_DEPTH }
+    await fc.assert(
+      fc.asyncProperty(fc.json({ maxDepth: 4 }), async (text) => {
+        const { scalars } = sizeOf(JSON.parse(text))
+        const spaced = Buffer.from(JSON.stringify(JSON.parse(text), undefined, 1))
+
+        expect(await scanJson(Buffer.from(text), { ...others, maxScalars: scalars })).toBeUndefined()
+        expect(await scanJson(spaced, { ...others, maxScalars: scalars - 1 })).toBe(scalars > 0 ? 'scalars' : undefined)
       }),
       { numRuns: 300, seed: 4 },
     )
@@ -232,13 +259,14 @@ describe('JsonBodies', () => {
 })
 
 /** As the parsed value shows it. */
-function sizeOf(value: unknown): { values: number; widest: number } {
-  if (typeof value === 'string') return { values: 1, widest: 0 }
-  if (typeof value !== 'object' || value === null) return { values: 0, widest: 0 }
+function sizeOf(value: unknown): { values: number; scalars: number; widest: number } {
+  if (typeof value === 'string') return { values: 1, scalars: 0, widest: 0 }
+  if (typeof value !== 'object' || value === null) return { values: 0, scalars: 1, widest: 0 }
   const inner = Object.values(value).map(sizeOf)
   const keys = Array.isArray(value) ? 0 : inner.length
   return {
     values: 1 + keys + inner.reduce((sum, { values }) => sum + values, 0),
+    scalars: inner.reduce((sum, { scalars }) => sum + scalars, 0),
     widest: Math.max(keys, ...inner.map(({ widest }) => widest)),
   }
 }

@@ -5,11 +5,11 @@ import { isUtf8 } from 'node:buffer'
 import { CwmError } from './errors.ts'
 import { type Asker, FairTurns } from './fair-turns.ts'
 import { isDeeperThan, isObject, type JsonObject, type JsonValue, MAX_DEPTH } from './json.ts'
-import { countByte, type Exceeded, OPEN_LIST, OPEN_OBJECT, QUOTE, scanJson } from './json-scan.ts'
+import { COMMA, countByte, type Exceeded, OPEN_LIST, OPEN_OBJECT, QUOTE, scanJson } from './json-scan.ts'
 import { textOf } from './utf8.ts'
 
 export interface BodyBounds {
-  /** Objects, lists, and strings in a body, keys included. Numbers, true, false, and null are bounded only by the size in bytes. */
+  /** Objects, lists, and strings in a body, keys included. Of numbers, true, false, and null there may be fifteen times as many. */
   readonly maxValues: number
   /** Members of one object. */
   readonly maxMembers: number
@@ -21,6 +21,10 @@ export interface BodyBounds {
 export const LARGE_BYTES = 4 * 1024 * 1024
 /** The default `max_body_bytes_in_all` allows fewer; this bound matters if it is raised. */
 const MAX_WAITING = 256
+/** So many cost as much as one value. By default a prompt of a million token ids passes. */
+const SCALARS_PER_VALUE = 15
+/** Least bytes of a scalar: `1,`. */
+const SCALAR_BYTES = 2
 /** Least bytes of a value: `[]`. A list within a list needs no comma. */
 const VALUE_BYTES = 2
 /** Least bytes of a member: `"":0,`. */
@@ -60,7 +64,7 @@ export class JsonBodies {
 
   async #parseSlowly(bytes: Buffer, asker: Asker): Promise<JsonValue> {
     if (this.#mayExceed(bytes)) {
-      const exceeded = await scanJson(bytes, { ...this.#bounds, maxDepth: MAX_DEPTH })
+      const exceeded = await scanJson(bytes, { ...this.#bounds, maxScalars: this.#maxScalars, maxDepth: MAX_DEPTH })
       if (exceeded !== undefined) throw this.#refusal(exceeded)
     }
     if (bytes.length <= LARGE_BYTES) return parseStrictly(bytes)
@@ -68,8 +72,8 @@ export class JsonBodies {
   }
 
   /**
-   * Compares an upper bound, found by native searches: each string has two quotes, each object and list a bracket. Quotes and brackets
-   * inside strings count as well. Most bodies are too short to need the searches.
+   * Compares an upper bound, found by native searches: each string has two quotes, each object and list a bracket, and a scalar that is
+   * not the first of its object or list a comma before it. Quotes, brackets and commas inside strings count as well. Most bodies are too short to need the searches.
    */
   #mayExceed(bytes: Buffer): boolean {
     const { maxValues, maxMembers } = this.#bounds
@@ -80,12 +84,27 @@ export class JsonBodies {
     left -= strings
     if (left < 0) return true
     left -= countByte(bytes, OPEN_OBJECT, left)
-    return left < 0 || countByte(bytes, OPEN_LIST, left) > left
+    if (left < 0) return true
+    left -= countByte(bytes, OPEN_LIST, left)
+    if (left < 0) return true
+    const scalars = this.#maxScalars
+    return bytes.length > SCALAR_BYTES * scalars && countByte(bytes, COMMA, scalars - maxValues) > scalars - maxValues
+  }
+
+  get #maxScalars(): number {
+    return SCALARS_PER_VALUE * this.#bounds.maxValues
   }
 
   #refusal(exceeded: Exceeded): CwmError {
     if (exceeded === 'depth') return tooDeep()
     const { maxValues, maxMembers } = this.#bounds
+    if (exceeded === 'scalars') {
+      return new CwmError(
+        'BODY_TOO_COMPLEX',
+        `the request body holds more than ${this.#maxScalars} numbers (${SCALARS_PER_VALUE} times setting max_body_values)`,
+        { param: 'body', bound: 'body_values' },
+      )
+    }
     return exceeded === 'values'
       ? new CwmError(
           'BODY_TOO_COMPLEX',

@@ -10,6 +10,9 @@ export const CLOSE_OBJECT = 0x7d
 export const OPEN_LIST = 0x5b
 export const CLOSE_LIST = 0x5d
 export const COMMA = 0x2c
+const COLON = 0x3a
+/** The last of the characters between values. */
+const SPACE = 0x20
 
 /** Most strings are shorter, and a native search costs as much as looking at this many bytes. */
 const LOOK_BYTES = 24
@@ -49,6 +52,8 @@ export function countByte(bytes: Buffer, byte: number, most: number): number {
 export interface ScanBounds {
   /** Objects, lists and strings, keys included. */
   readonly maxValues: number
+  /** Numbers, true, false, and null. */
+  readonly maxScalars: number
   /** Members of one object. */
   readonly maxMembers: number
   /** Levels of nested objects and lists. */
@@ -56,7 +61,7 @@ export interface ScanBounds {
 }
 
 /** The bound that a text exceeds. */
-export type Exceeded = 'values' | 'members' | 'depth'
+export type Exceeded = 'values' | 'scalars' | 'members' | 'depth'
 
 /** Counts exactly, one slice per round of the event loop. Stops as soon as a bound is exceeded. */
 export async function scanJson(bytes: Buffer, bounds: ScanBounds): Promise<Exceeded | undefined> {
@@ -73,6 +78,9 @@ class Scan {
   #at = 0
   #depth = 0
   #values = 0
+  #scalars = 0
+  /** The last byte was of a scalar, which may go on in this one. */
+  #inScalar = false
   exceeded: Exceeded | undefined
 
   constructor(bytes: Buffer, bounds: ScanBounds) {
@@ -90,6 +98,8 @@ class Scan {
     let at = this.#at
     while (at < end && this.exceeded === undefined) {
       const c = bytes[at]
+      const continues = this.#inScalar
+      this.#inScalar = false
       if (c === QUOTE) {
         this.#count()
         at = endOfString(bytes, at)
@@ -97,7 +107,9 @@ class Scan {
       }
       if (c === COMMA) this.#comma()
       else if (c === OPEN_OBJECT || c === OPEN_LIST) this.#begin(c === OPEN_OBJECT)
-      else if ((c === CLOSE_OBJECT || c === CLOSE_LIST) && this.#depth > 0) this.#depth--
+      else if (c === CLOSE_OBJECT || c === CLOSE_LIST) {
+        if (this.#depth > 0) this.#depth--
+      } else if (c !== undefined && c > SPACE && c !== COLON) this.#scalar(continues)
       at++
     }
     this.#at = at
@@ -107,6 +119,13 @@ class Scan {
   #count(): void {
     this.#values++
     if (this.#values > this.#bounds.maxValues) this.exceeded = 'values'
+  }
+
+  #scalar(continues: boolean): void {
+    this.#inScalar = true
+    if (continues) return
+    this.#scalars++
+    if (this.#scalars > this.#bounds.maxScalars) this.exceeded = 'scalars'
   }
 
   #begin(isObject: boolean): void {

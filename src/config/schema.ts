@@ -174,7 +174,7 @@ const shape = {
   max_body_values: count
     .default(100_000)
     .describe(
-      'Objects, lists and strings of a body of JSON, keys included; numbers count for nothing but their bytes, so that a prompt of a million token ids passes',
+      'Objects, lists and strings of a body of JSON, keys included. Of numbers there may be fifteen times as many, so that a prompt of a million token ids passes',
     ),
   max_object_members: count.default(20_000).describe('Members of one object in a body of JSON'),
   max_messages: count.default(10_000).describe('Messages, or items of `input`, of a body'),
