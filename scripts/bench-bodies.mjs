@@ -16,6 +16,7 @@ const MIB = 1024 * 1024
 const FRAME_BYTES = 4096
 /** The bounds of a body by default: as many of each as may be. */
 const VALUES = 95_000
+const SCALARS = 1_490_000
 const MEMBERS = 19_500
 const MESSAGES = 9_900
 const START_MS = 30_000
@@ -32,8 +33,12 @@ const probe = new URL('bench/cpu-probe.mjs', import.meta.url).href
 const list = (n, item) => `[${Array.from({ length: Math.max(0, Math.floor(n)) }, (_, i) => item(i)).join()}]`
 const object = (n, member) => `{${list(n, member).slice(1, -1)}}`
 const text = (n) => 'w '.repeat(Math.max(0, n / 2))
-/** So many bytes of the item. */
-const filled = (bytes, item) => list(bytes / (item.length + 1), () => item)
+/** So many bytes of the item, with white space where there may be no more of it. */
+const filled = (bytes, item) => {
+  const n = Math.min(SCALARS, Math.floor(bytes / (item.length + 1)))
+  const padded = item.padEnd(bytes / n - 1)
+  return list(n, () => padded)
+}
 /** As many items as `most`, so long that they fill the bytes. */
 const spread = (bytes, most, item) => {
   const n = Math.min(most, Math.floor(bytes / 48))
@@ -138,6 +143,8 @@ function send(origin, { method, path, headers }, body) {
       answer.once('close', () => resolve(answer.statusCode))
     })
     sent.on('error', (error) => resolve(error.code))
+    // A refusal may close the connection under a body that is still going out; the socket tells that by itself once the answer is read.
+    sent.on('socket', (socket) => socket.on('error', () => {}))
     sent.setTimeout(REQUEST_MS, () => sent.destroy(Object.assign(new Error('no answer'), { code: 'ECONNRESET' })))
     sent.end(body)
   })

@@ -1,6 +1,6 @@
 // The text of a message by which two histories are compared: frames, and JSON in one agreed spelling.
 
-import { type JsonObject, type JsonValue, MAX_DEPTH, parseJson } from '../base/json.ts'
+import { isDeeperThan, type JsonObject, type JsonValue, MAX_DEPTH, parseJson } from '../base/json.ts'
 
 /** A frame that cannot be confused with its neighbours: a tag, the length in UTF-16 units, the text. */
 export function frame(tag: string, text: string): string {
@@ -85,6 +85,12 @@ function marksIn(text: string, marks: readonly string[], most: number): number {
   return count
 }
 
+/**
+ * Objects of more keys are written as they are: 80,000 keys of a body made for it held the event loop for 180 ms. No SDK's model of a
+ * message has so many fields, so none reorders them or adds a null.
+ */
+const MAX_SORTED_KEYS = 1_000
+
 /** Undefined when the value is nested too deep. */
 function write(value: JsonValue | undefined, keepNulls: boolean, depth: number): string | undefined {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
@@ -100,8 +106,11 @@ function writeObject(
   depth: number,
   left: readonly string[],
 ): string | undefined {
+  const keys = Object.keys(value)
+  if (keys.length <= MAX_SORTED_KEYS) keys.sort()
+  else return isDeeperThan(value, MAX_DEPTH - depth) ? undefined : JSON.stringify(value)
   let text = ''
-  for (const key of Object.keys(value).sort()) {
+  for (const key of keys) {
     const member = value[key]
     if (left.includes(key)) continue
     if (!keepNulls && (member === null || member === undefined)) continue

@@ -1,7 +1,7 @@
 // Arguments beyond the budget of their history, and lists of numbers that nothing counts.
 
 import { describe, expect, it } from 'vitest'
-import type { JsonValue } from '../base/json.ts'
+import { type JsonValue, parseJson } from '../base/json.ts'
 import { ArgumentsBudget, stableArguments, stableJson } from '../dialects/canonical-json.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { chainOf } from './chain.ts'
@@ -31,6 +31,24 @@ describe('arguments', () => {
     const next = chainOf('scope', [...request, reply, { role: 'user', content: 'more' }], canonical)
 
     expect(next.candidates[0]?.digest).toBe(boundary?.digest)
+  })
+})
+
+describe('an object', () => {
+  const ofKeys = (many: number) =>
+    Object.fromEntries(Array.from({ length: many }, (_, i) => [`k${many - i}`, i === 0 ? null : 1]))
+
+  it('of a thousand keys has them sorted, and no nulls', () => {
+    expect(stableJson(ofKeys(1_000))).toMatch(/^\{"k1":1,"k10":1,"k100":1,/)
+  })
+
+  it('of more keys is written as it is, however deep it is nested', () => {
+    const large = ofKeys(1_001)
+    const deep = parseJson(`${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`) as JsonValue
+
+    expect(stableJson(large)).toBe(JSON.stringify(large))
+    expect(stableJson({ ...large, deep })).toBe('"too deep"')
+    expect(stableArguments({ ...large, deep })).toBe('"too deep"')
   })
 })
 
