@@ -298,3 +298,20 @@ export interface Store {
   /** Ends with everything written. */
   close(): Promise<void>
 }
+
+/** Each store is put together from parts; these are the same in both. */
+export type TenantMethods = Pick<
+  Store,
+  'usageOf' | 'usageOfAll' | 'listTenants' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'
+>
+
+export type DeletionMethods = Pick<
+  Store,
+  | 'addDeletion'
+  | 'getDeletion'
+  | 'getDeletionSequences'
+  | 'listDeletions'
+  | 'listOpenDeletions'
+  | 'changeDeletion'
+  | 'dropDeletions'
+>

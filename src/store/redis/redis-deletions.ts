@@ -3,22 +3,11 @@
 import type { DeletionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { Place } from '../seal.ts'
-import type { Store } from '../store.ts'
+import type { DeletionMethods } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
 import { bytesToSequences, fromStored, sequencesToBytes, toJson, toStored } from './redis-values.ts'
-
-type Deletions = Pick<
-  Store,
-  | 'addDeletion'
-  | 'getDeletion'
-  | 'getDeletionSequences'
-  | 'listDeletions'
-  | 'listOpenDeletions'
-  | 'changeDeletion'
-  | 'dropDeletions'
->
 
 const dropsAtOnce = 500
 
@@ -53,7 +42,7 @@ function putRecord(rows: RedisRows, tx: Transaction, deletion: DeletionRecord): 
 }
 
 /** The deletion methods of the store. */
-export function deletionsIn(rows: RedisRows): Deletions {
+export function deletionsIn(rows: RedisRows): DeletionMethods {
   async function readAll(tenant: string, ids: readonly string[]): Promise<DeletionRecord[]> {
     const keys = rows.keysOf(tenant)
     const stored = await rows.getAll(ids.map((id) => keys.deletion(id)))

@@ -4,7 +4,7 @@
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
 import type { TenantChoices } from '../../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
-import type { Store } from '../store.ts'
+import type { TenantMethods } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
 import { dropEventsOf } from './redis-events.ts'
@@ -20,18 +20,8 @@ import { counters } from './redis-windows.ts'
 
 const dropsAtOnce = 500
 
-type TenantMethod =
-  | 'usageOf'
-  | 'usageOfAll'
-  | 'listTenants'
-  | 'getChoices'
-  | 'putChoices'
-  | 'forgetTenant'
-  | 'appendAudit'
-  | 'listAudit'
-
 /** The tenant methods of the store. */
-export function tenantsIn(rows: RedisRows): Pick<Store, TenantMethod> {
+export function tenantsIn(rows: RedisRows): TenantMethods {
   const { shared } = rows
 
   async function dropAudit(members: readonly string[]): Promise<void> {

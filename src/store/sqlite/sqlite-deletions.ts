@@ -3,24 +3,13 @@
 import type { DeletionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import { reveal } from '../seal.ts'
-import type { Store } from '../store.ts'
+import type { DeletionMethods } from '../store.ts'
 import { tokenIdsIn } from '../stored-values.ts'
 import { end, orderWriter, type SqliteCore } from './sqlite-core.ts'
 import { keptAt, numberAt, recordAt, sequencePlace } from './sqlite-rows.ts'
 
-type Deletions = Pick<
-  Store,
-  | 'addDeletion'
-  | 'getDeletion'
-  | 'getDeletionSequences'
-  | 'listDeletions'
-  | 'listOpenDeletions'
-  | 'changeDeletion'
-  | 'dropDeletions'
->
-
 /** The deletion methods of the store. */
-export function deletionsIn(core: SqliteCore): Deletions {
+export function deletionsIn(core: SqliteCore): DeletionMethods {
   const { db, sealer } = core
   const writeOrder = orderWriter(core)
   const sql = db.prepareAll({

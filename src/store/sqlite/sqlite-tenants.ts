@@ -3,22 +3,12 @@
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
 import type { TenantChoices } from '../../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
-import type { Store } from '../store.ts'
+import type { TenantMethods } from '../store.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
 
-type TenantMethod =
-  | 'usageOf'
-  | 'usageOfAll'
-  | 'listTenants'
-  | 'getChoices'
-  | 'putChoices'
-  | 'forgetTenant'
-  | 'appendAudit'
-  | 'listAudit'
-
 /** The tenant methods of the store. */
-export function tenantsIn({ db }: SqliteCore): Pick<Store, TenantMethod> {
+export function tenantsIn({ db }: SqliteCore): TenantMethods {
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
     usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
