@@ -45,7 +45,7 @@ export class GuardedUpstream implements Sender {
   /** As the upstream's own; while the breaker is open, `onError` comes at once with `UPSTREAM_OPEN`. */
   send(request: OutgoingRequest, sink: AnswerSink): Abort {
     const admission = this.#breaker.admit()
-    if (admission === 'refuse') return refuse(request, sink, this.#open())
+    if (admission === 'refuse') return refuse(sink, this.#open())
     return this.#dispatch(request, sink, admission === 'probe')
   }
 
@@ -63,7 +63,7 @@ export class GuardedUpstream implements Sender {
   }
 
   #dispatch(request: OutgoingRequest, sink: AnswerSink, probe: boolean): Abort {
-    if (this.#ended !== undefined) return refuse(request, sink, this.#ended)
+    if (this.#ended !== undefined) return refuse(sink, this.#ended)
     const answer = new WatchedAnswer(sink, this.#watch, probe)
     this.#live.add(answer)
     const abort = this.#upstream.send(request, answer)
@@ -161,8 +161,7 @@ class WatchedAnswer implements AnswerSink {
 }
 
 /** Answers nothing but that error. */
-function refuse({ body }: OutgoingRequest, sink: AnswerSink, error: CwmError): Abort {
-  if (body !== undefined && !Buffer.isBuffer(body)) body.destroy()
+function refuse(sink: AnswerSink, error: CwmError): Abort {
   sink.onError(error)
   return () => {}
 }

@@ -1,6 +1,5 @@
 // When a request is sent once more: only if not one of its bytes was sent. Everything else may have begun compute.
 
-import { Readable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { collectGarbage } from '../../test/support/collect-garbage.ts'
 import { until, within } from '../../test/support/deadline.ts'
@@ -98,15 +97,6 @@ describe('a refused connection', () => {
     expect(server?.requests.map((request) => request.split('\r\n\r\n')[1])).toEqual(['second'])
     expect(server?.sockets).toHaveLength(1)
   })
-
-  it('is not tried again with a body that is a stream: it may have been read', async () => {
-    const retries: RetryCause[] = []
-    connectTo(`http://127.0.0.1:${await freePort()}`, (cause) => retries.push(cause))
-
-    const outcome = await send({ ...post(''), headers: [], body: Readable.from(['one']) }).outcome
-
-    expect([outcome, retries]).toEqual(['UPSTREAM_REFUSED', []])
-  })
 })
 
 describe('an idle connection that the upstream', () => {
@@ -132,16 +122,6 @@ describe('an idle connection that the upstream', () => {
 
     expect([outcome, retries]).toEqual(['200 ok', wanted])
     expect(server?.requests.map((request) => request.split('\r\n\r\n')[1])).toEqual(['one', 'two'])
-  })
-
-  it('resets under a body that is a stream fails the request: it may have been read', async () => {
-    const socket = await idle(() => {})
-
-    socket.resetAndDestroy()
-    const outcome = await send({ ...post(''), headers: [], body: Readable.from(['two']) }).outcome
-
-    expect(outcome).toBe('UPSTREAM_BROKEN')
-    expect(server?.requests).toHaveLength(1)
   })
 })
 

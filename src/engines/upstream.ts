@@ -1,7 +1,6 @@
 // The upstream as a connection pool of undici: a request goes out, a second time where nothing of it did, and its answer is handed over
 // as it comes.
 
-import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import { CwmError, clientGone } from '../base/errors.ts'
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
@@ -28,7 +27,7 @@ export interface OutgoingRequest {
   readonly path: string
   /** Flat: name, value, name, value. */
   readonly headers: readonly string[]
-  readonly body: Buffer | Readable | undefined
+  readonly body: Buffer | undefined
 }
 
 /** Where an answer goes. `onError` ends it and comes at most once; nothing comes after it or after `onEnd`. */
@@ -85,9 +84,8 @@ export class Upstream {
   }
 
   /**
-   * Sends one request; once more, after a moment, if none of its bytes was sent (`retryCauseOf`) and its body is not a stream. Answers a
-   * function that aborts it in every phase, also while it waits for a connection, for the reason given: that the client left, unless
-   * another is named.
+   * Sends one request; once more, after a moment, if none of its bytes was sent (`retryCauseOf`). Answers a function that aborts it in
+   * every phase, also while it waits for a connection, for the reason given: that the client left, unless another is named.
    */
   send(request: OutgoingRequest, sink: AnswerSink): (reason?: CwmError) => void {
     const { method, path, headers, body = null } = request
@@ -206,14 +204,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#ended || this.#sendsAgain(error)) return
     this.#ended = true
     if (this.#aborted !== undefined) this.#sink.onError(this.#aborted)
-    // A body of ours that broke off, with the reason that broke it.
-    else this.#sink.onError(error instanceof CwmError ? error : upstreamError(error, this.#url))
+    else this.#sink.onError(upstreamError(error, this.#url))
   }
 
   #sendsAgain(error: Error): boolean {
-    const { body } = this.#options
     if (this.#controller !== undefined || this.#retry !== undefined) return false
-    if (body !== null && !Buffer.isBuffer(body)) return false
     const cause = retryCauseOf(error)
     if (cause === undefined) return false
     this.#onRetry?.(cause)
