@@ -1,5 +1,5 @@
 // `npm test`: tests, lint and types at the same time. Words after `--` go to Vitest: npm test -- --project unit
-import { sideBySide } from './side-by-side.mjs'
+import { sideBySide } from './run-parallel.mjs'
 
 process.exitCode = await sideBySide(
   {

@@ -3,7 +3,7 @@
 
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { anyValue, deepValue, escapedKey, manyMembers, wideValue } from './grammar.mjs'
-import { STEERING } from './names.mjs'
+import { STEERING } from './steering-names.mjs'
 
 const MIB = 1024 * 1024
 /** Large bodies are made once for each size. */

@@ -1,7 +1,7 @@
 // What an attack does to a request around its body: headers, paths, methods, upgrades. Each changes the plan in place.
 
 import { H2C, HANDSHAKE, PATHS } from './grammar.mjs'
-import { STEERING_HEADERS } from './names.mjs'
+import { STEERING_HEADERS } from './steering-names.mjs'
 
 const add = (plan, ...headers) => plan.headers.push(...headers)
 

@@ -1,7 +1,7 @@
 // The oracle at the engine's door: looks at every request that arrives there, and names what cwm must never have forwarded.
 
 import { topLevelMembers } from './members.mjs'
-import { ATTACK_WORD, STEERING, STEERING_HEADERS } from './names.mjs'
+import { ATTACK_WORD, STEERING, STEERING_HEADERS } from './steering-names.mjs'
 import { readTag, TAG_HEADER } from './tag.mjs'
 
 /** Requests that put KV under a salt. */

@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { faultsOfBooks, faultsOfLeft, sumsBy } from './books.mjs'
+import { faultsOfBooks, faultsOfLeft, sumsBy } from './accounting.mjs'
 import { Client } from './client.mjs'
 import { attackOf } from './generator.mjs'
 import { faultsOf } from './judge.mjs'

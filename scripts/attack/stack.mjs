@@ -84,7 +84,7 @@ export class Stack {
       env: { CWM_SECRET: 'a secret of the attack, not of anybody' },
     })
     const words = [this.cwm.url, this.engine.engineUrl, this.engine.model, JSON.stringify(honestKeys)]
-    this.honest = child('honest.mjs', words, cores?.load)
+    this.honest = child('honest-tenants.mjs', words, cores?.load)
   }
 
   /** Ends all but cwm, which whoever judges its end has to end. */

@@ -3,7 +3,7 @@
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { randomFrom } from '../random.mjs'
-import { bigPrompt, fateAt, slowReader } from './fates.mjs'
+import { bigPrompt, fateAt, slowReader } from './turn-plans.mjs'
 import { Turns } from './turns.mjs'
 import { WindowRound } from './windows.mjs'
 

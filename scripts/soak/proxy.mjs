@@ -15,7 +15,7 @@ const TICKS_PER_SECOND = 100
 
 /** V8 gives pages back beside the program, a little later than it has collected what was on them. */
 const GIVE_BACK_MS = 200
-const COLLECT = new URL('collect.mjs', import.meta.url).href
+const COLLECT = new URL('force-gc.mjs', import.meta.url).href
 
 export class ProxyProcess {
   // One connection for all looks: a busy Node accepts one new connection in each turn of its event loop.

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MODEL, promptText, replyText } from './answers.mjs'
 import { exchange } from './exchange.mjs'
-import { truthful } from './fates.mjs'
+import { truthful } from './turn-plans.mjs'
 
 export const KEY = 'Bearer soak-client-key'
 /** In which the upstream must see that a client has left. */

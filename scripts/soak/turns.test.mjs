@@ -3,8 +3,8 @@
 import { once } from 'node:events'
 import { Agent, createServer } from 'node:http'
 import { expect, it, onTestFinished } from 'vitest'
-import { fates } from './fates.mjs'
 import { Tally } from './tally.mjs'
+import { fates } from './turn-plans.mjs'
 import { Turns } from './turns.mjs'
 import { ScriptedUpstream } from './upstream.mjs'
 

@@ -9,7 +9,7 @@ import type { Sender } from '../engines/json.ts'
 import { EngineModels } from '../engines/models.ts'
 import { readRedisMemory } from '../store/redis/redis-memory.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
-import { findSecret, findStore } from './doctor-own.ts'
+import { findSecret, findStore } from './doctor-storage.ts'
 
 const WARM_DEADLINE_MS = 20_000
 const REDIS_TIMEOUT_MS = 2_000

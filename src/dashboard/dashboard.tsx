@@ -19,7 +19,7 @@ import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../wire/window
 import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
-import { readFamily, readFreezeAt, readSessions, readWindows, readWindowsOf, sessionAt, windowAt } from './reads.ts'
+import { readFamily, readFreezeAt, readSessions, readWindows, readWindowsOf, sessionAt, windowAt } from './queries.ts'
 import { ConfirmDelete, ConfirmEnd, ConfirmReplace, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
 import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'

@@ -1,6 +1,6 @@
 // How full a context is, as a bar: what of it was cached, where it is frozen by itself, and where windows were frozen of it.
 
-import { number, percent } from './words.ts'
+import { number, percent } from './format.ts'
 
 export interface GaugeParts {
   readonly used: number

@@ -2,12 +2,12 @@
 
 import type { HealthJson } from '../wire/health.ts'
 import type { TenantJson } from '../wire/tenants.ts'
+import { Field, Note } from './components.tsx'
 import { Document } from './document.tsx'
+import { number } from './format.ts'
 import { GaugeLegend } from './gauge.tsx'
-import { Field, Note } from './parts.tsx'
 import { Sessions, type SessionsParts } from './sessions.tsx'
 import { FilterForm, type WindowFilter, Windows, type WindowsParts } from './windows.tsx'
-import { number } from './words.ts'
 
 export interface DashboardParts {
   readonly assets: string

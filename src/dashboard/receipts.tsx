@@ -5,9 +5,9 @@ import type { DeletionJson } from '../wire/deletions.ts'
 import type { ThawReceiptJson } from '../wire/receipts.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
+import { Facts, Note, Remarks, Submit } from './components.tsx'
+import { durabilities, milliseconds, number, plural } from './format.ts'
 import { sessionPath, windowPath } from './list.tsx'
-import { Facts, Note, Remarks, Submit } from './parts.tsx'
-import { durabilities, milliseconds, number, plural } from './words.ts'
 
 function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
   return (

@@ -1,9 +1,9 @@
 // One session, and what can be done with it.
 
+import { Facts, Field, Note, Submit } from './components.tsx'
+import { age, number, plural } from './format.ts'
 import { Opener, sessionPath, windowPath } from './list.tsx'
-import { Facts, Field, Note, Submit } from './parts.tsx'
 import { SessionGauge, type SessionsParts, type ShownSession } from './sessions.tsx'
-import { age, number, plural } from './words.ts'
 
 export function SessionDetail({
   session,

@@ -3,9 +3,9 @@
 import type { PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
+import { age, number, plural } from './format.ts'
 import { Gauge } from './gauge.tsx'
 import { type Column, List, Opener, sessionPath } from './list.tsx'
-import { age, number, plural } from './words.ts'
 
 export interface ShownSession {
   readonly session: SessionJson

@@ -1,10 +1,10 @@
 // One window with its family, and what can be done with it.
 
 import type { WindowJson } from '../wire/windows.ts'
+import { Facts, Field, Note, Remarks, Submit } from './components.tsx'
+import { age, durabilities, number, plural } from './format.ts'
 import { Opener, windowPath } from './list.tsx'
-import { Facts, Field, Note, Remarks, Submit } from './parts.tsx'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
-import { age, durabilities, number, plural } from './words.ts'
 
 export interface Family {
   /** Nearest first. */

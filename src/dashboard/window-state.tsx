@@ -2,7 +2,7 @@
 
 import type { FreezeReceiptJson } from '../wire/receipts.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { number, percent } from './words.ts'
+import { number, percent } from './format.ts'
 
 export function restorable(receipt: FreezeReceiptJson | undefined): string {
   if (receipt === undefined || receipt.tokens === 0) return '–'

@@ -2,9 +2,9 @@
 
 import type { PageJson } from '../wire/lists.ts'
 import type { WindowJson } from '../wire/windows.ts'
+import { age } from './format.ts'
 import { type Column, List, Opener, windowPath } from './list.tsx'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
-import { age } from './words.ts'
 
 /** What is looked for, as the form has it. */
 export interface WindowFilter {

@@ -6,8 +6,8 @@ import { engineChecks } from './engine-checks.ts'
 import { type DoctorParts, Facts } from './facts.ts'
 import { type Finding, failed, skipped, type Verdict } from './finding.ts'
 import { lmcacheChecks } from './lmcache-checks.ts'
-import { ownChecks } from './own-checks.ts'
 import { proofChecks } from './proof-checks.ts'
+import { ownChecks } from './storage-checks.ts'
 
 export interface CheckResult extends Finding {
   readonly id: string

@@ -7,7 +7,7 @@ import type { CwmEvent, EventSink } from '../base/events.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Store } from '../store/store.ts'
-import { Listening } from './listening.ts'
+import { Listening } from './event-subscription.ts'
 
 export interface EventLogParts {
   readonly store: Pick<Store, 'appendEvent' | 'eventIdNow' | 'listEvents' | 'onChange'>

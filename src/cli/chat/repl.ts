@@ -10,8 +10,8 @@ import { completionsOf, runSlash } from './commands.ts'
 import { gaugeOf } from './gauge.ts'
 import { Lines } from './input.ts'
 import type { Conversation } from './state.ts'
-import { toldOf } from './told.ts'
 import { BrokenAnswerError } from './turn.ts'
+import { toldOf } from './turn-notices.ts'
 
 /** Runs until the user leaves or the input ends. Answers whether every line of it went well. */
 export async function runChat(running: Running, conversation: Conversation): Promise<boolean> {

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { errorAnswer, jsonAnswer, streamEvents } from './answers.mjs'
-import { fates, truthful } from './fates.mjs'
+import { fates, truthful } from './turn-plans.mjs'
 
 const turnOf = (name) => {
   const fate = fates.find((one) => one.name === name)

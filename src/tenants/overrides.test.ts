@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Caller, TenantChoices } from '../base/tenants.ts'
-import { Choices } from './choices.ts'
+import { Choices } from './overrides.ts'
 
 const caller = { tenant: 'acme', policy: { nearLimit: { freezeAt: 0.75, overflow: 'pass' } } } as Caller
 const chosen = async (choices: Choices) => {

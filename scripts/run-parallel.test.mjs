@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
 
-const module = new URL('./side-by-side.mjs', import.meta.url).href
+const module = new URL('./run-parallel.mjs', import.meta.url).href
 const node = (name, code) => ({ name, command: process.execPath, args: ['-e', code] })
 
 /** Runs jobs in a process of their own, as a terminal would. */

@@ -1,5 +1,5 @@
 // Two honest tenants, a process of their own: conversations whose answers must be the engine's own, warm where they were before, cold
-// where they are new, whatever attackers do beside them. Started as `node honest.mjs CWM ENGINE MODEL KEYS`; reports over IPC.
+// where they are new, whatever attackers do beside them. Started as `node honest-tenants.mjs CWM ENGINE MODEL KEYS`; reports over IPC.
 
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

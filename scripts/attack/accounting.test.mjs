@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { faultsOfBooks } from './books.mjs'
+import { faultsOfBooks } from './accounting.mjs'
 import { readLog } from './proxy.mjs'
 import { allowedStallMs, Stalls } from './stalls.mjs'
 

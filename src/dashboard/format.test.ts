@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, milliseconds, percent, plural } from './words.ts'
+import { age, milliseconds, percent, plural } from './format.ts'
 
 const now = Date.parse('2026-01-02T12:00:00Z')
 
