@@ -1,6 +1,10 @@
 // What the engine's answer says of its prompt, in each of the three dialects that agents speak, whole or as a stream.
 
-import type { Prefill } from './stack.ts'
+/** How much of a turn's prompt was cached, in tokens. */
+export interface Prefill {
+  readonly prompt: number
+  readonly cached: number
+}
 
 type Json = Record<string, unknown>
 

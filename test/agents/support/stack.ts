@@ -5,7 +5,7 @@ import { type Sim, startSim } from '../../../src/sim/index.ts'
 import { type Hopped, startRecordingHop } from '../../support/recording-hop.ts'
 import { rest } from '../../support/rest.ts'
 import { startCwm } from '../../support/stack.ts'
-import { readPrefill } from './prefill.ts'
+import { type Prefill, readPrefill } from './prefill.ts'
 
 /** Claude Code's first prompt has about 28,000 tokens, and it asks for 32,000 more. */
 const LIMIT = 200_000
@@ -14,12 +14,6 @@ export const key = 'sk-agent-0123456789'
 
 /** A real engine with room for an agent's prompt: `MAX_LEN=40000 MAX_OUTPUT=64 npm run engine:up`. */
 export const realEngine = process.env.CWM_AGENTS_ENGINE
-
-/** How much of a turn's prompt was cached, in tokens. */
-export interface Prefill {
-  readonly prompt: number
-  readonly cached: number
-}
 
 export interface AgentStack {
   readonly url: string
