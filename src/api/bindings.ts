@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { Opener } from '../sessions/new-sessions.ts'
-import type { OperationOptions } from '../windows/audited.ts'
+import type { OperationOptions } from '../windows/operation-audit.ts'
 
 export interface Bindings {
   readonly Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse }

@@ -6,7 +6,7 @@ import type { Prompt } from '../base/records.ts'
 import { requireModel, type TenantPolicy } from '../base/tenants.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
 import { type MessageRules, messageRulesOf } from '../dialects/index.ts'
-import { checkContent } from '../windows/made.ts'
+import { checkContent } from '../windows/create-window.ts'
 
 const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
 

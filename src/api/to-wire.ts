@@ -12,7 +12,7 @@ import type {
   Usage,
 } from '../base/records.ts'
 import { cutTag } from '../limits/rollover.ts'
-import type { Erasure } from '../windows/erase.ts'
+import type { Erasure } from '../windows/erase-tenant.ts'
 import type { WindowView } from '../windows/windows.ts'
 import type { DeletionJson, ErasureJson } from '../wire/deletions.ts'
 import type { FreezeReceiptJson, ThawReceiptJson, TiersJson } from '../wire/receipts.ts'

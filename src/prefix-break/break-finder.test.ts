@@ -8,7 +8,7 @@ import { LiveSession } from '../sessions/live-session.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { HeldTurn, type RetainedTurn } from '../sessions/retained-turn.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import { retainedPrompt } from '../windows/prompt-of-turn.ts'
+import { retainedPrompt } from '../windows/turn-prompt.ts'
 import { BreakFinder, type DeliveredTurn } from './break-finder.ts'
 
 const LONG = 'word '.repeat(1_000)

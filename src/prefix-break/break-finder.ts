@@ -13,7 +13,7 @@ import type { NewestSessions } from '../sessions/newest.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import { retainedPrompt } from '../windows/prompt-of-turn.ts'
+import { retainedPrompt } from '../windows/turn-prompt.ts'
 import { type Explained, expectedTokens, explainBreak, isCold } from './prefix-break-cause.ts'
 
 export interface BreakFinderParts {

@@ -7,7 +7,7 @@ import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
-import type { OperationOptions } from '../windows/audited.ts'
+import type { OperationOptions } from '../windows/operation-audit.ts'
 
 export interface TurnRequest {
   readonly caller: Caller

@@ -20,7 +20,7 @@ import type { PromptOfTurn, WindowParts } from './parts.ts'
 import { makeRoomForPin, pinEnd } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 import { noRemarks, type Remarks } from './remarks.ts'
-import { Steps } from './steps.ts'
+import { Steps } from './step-timer.ts'
 
 /**
  * Proves and commits a window whose name is reserved. Answers its final record: `frozen` with a receipt, or `failed` with a reason.

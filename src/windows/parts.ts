@@ -14,7 +14,7 @@ import type { SaltQuotas } from '../kv/quotas.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
-import type { AuditLog } from './audited.ts'
+import type { AuditLog } from './operation-audit.ts'
 
 export interface WindowParts {
   readonly store: Store

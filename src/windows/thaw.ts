@@ -8,10 +8,10 @@ import type { CallOptions } from '../engines/engine.ts'
 import { type Placement, unknownTiers } from '../kv/kv.ts'
 import { type BaseWindow, notFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
-import { moveToEpoch, noteThaw, pinAgain } from './keep-alive.ts'
 import { recordedTurn, type WindowParts } from './parts.ts'
+import { moveToEpoch, noteThaw, pinAgain } from './refresh-on-thaw.ts'
 import { noRemarks } from './remarks.ts'
-import { Steps } from './steps.ts'
+import { Steps } from './step-timer.ts'
 
 /** Restores a window's KV and says what that took. Throws what the engine throws; failures of the KV layer become warnings. */
 export async function restoreWindow(

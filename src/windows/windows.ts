@@ -11,12 +11,12 @@ import type { CallOptions } from '../engines/engine.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Page, WindowQuery } from '../store/store.ts'
-import { type Hold, hold, workOn } from './alone.ts'
-import { audited, freezeEvent, type OperationOptions, thawOutcome, windowOutcome } from './audited.ts'
 import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
+import { checkFits } from './check-fits.ts'
 import { bytesOf } from './checksum.ts'
-import { checkFits } from './fits.ts'
+import { leaveBehind } from './deletion-orders.ts'
 import { freezeReserved } from './freeze.ts'
+import { type Hold, hold, workOn } from './lease.ts'
 import {
   type FreezeRequest,
   type NewWindow,
@@ -27,11 +27,11 @@ import {
   taken,
   type WindowUpdate,
 } from './new-window.ts'
-import { leaveBehind } from './orders.ts'
+import { audited, freezeEvent, type OperationOptions, thawOutcome, windowOutcome } from './operation-audit.ts'
 import { spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
 import { type Prefetched, prefetchWindow } from './prefetch.ts'
-import { changedMeanwhile, checkReplacesNothing, type ThawOptions } from './replaced.ts'
+import { changedMeanwhile, checkReplacesNothing, type ThawOptions } from './replace-guard.ts'
 import { restoreWindow } from './thaw.ts'
 
 /** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
@@ -293,7 +293,7 @@ export class Windows {
     return await this.#bases.require(tenant, name)
   }
 
-  /** Throws for given content that no window can be made of; see fits.ts. */
+  /** Throws for given content that no window can be made of; see check-fits.ts. */
   checkFits(prompt: Prompt, options: CallOptions): Promise<void> {
     return checkFits(this.#parts, prompt, options)
   }

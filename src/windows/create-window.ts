@@ -4,11 +4,11 @@
 import { CwmError } from '../base/errors.ts'
 import type { Prompt, Sharing, WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import type { OperationOptions } from './audited.ts'
 import { checkCut, lastReplyAt } from './exchanges.ts'
 import type { ExportedWindow } from './export.ts'
 import { commonPrefix } from './frozen-ids.ts'
 import type { Labels } from './new-window.ts'
+import type { OperationOptions } from './operation-audit.ts'
 import type { Windows } from './windows.ts'
 
 export interface CloneRequest extends Labels {

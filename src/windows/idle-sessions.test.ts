@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { SessionRecord } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 import type { Deletions } from './deletions.ts'
-import { endIdleSessions } from './idle.ts'
+import { endIdleSessions } from './idle-sessions.ts'
 
 const DAY = 24 * 3_600_000
 

@@ -3,7 +3,7 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { SessionRecord, WindowRecord } from '../base/records.ts'
-import type { OperationOptions } from './audited.ts'
+import type { OperationOptions } from './operation-audit.ts'
 
 export interface ThawOptions extends OperationOptions {
   /** Reject a session that has turns of its own, instead of replacing its context. */

@@ -8,7 +8,7 @@ import type { EraseReceipt, KvLink, KvSequence } from '../kv/kv.ts'
 import { openOrAway } from '../kv/open.ts'
 import type { DeletionParts } from './parts.ts'
 import { givePinBack } from './pins.ts'
-import { Steps } from './steps.ts'
+import { Steps } from './step-timer.ts'
 
 const PROBE_DEADLINE_MS = 15_000
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
 import type { EngineModels } from '../engines/models.ts'
-import { checkFits } from './fits.ts'
+import { checkFits } from './check-fits.ts'
 
 const LIMIT = 10
 /** What no tokenizer brings into the limit. */
