@@ -3,7 +3,7 @@
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
 import type { EngineModel, EngineModels } from '../engines/models.ts'
-import type { LmcacheLink } from '../kv/lmcache/link.ts'
+import type { LmcacheLink } from '../kv/lmcache/connector.ts'
 
 /** Lines of one kind, of an engine with many models or a file with many names. */
 const MAX_NAMED = 10

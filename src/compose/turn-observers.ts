@@ -1,9 +1,9 @@
 // Who hears of turns, in order.
 
 import type { Timeline } from '../journal/timeline.ts'
-import { upperTokens } from '../limits/size.ts'
+import { upperTokens } from '../limits/upper-bound.ts'
 import type { AutoFreezer } from '../near-limit/auto-freeze.ts'
-import type { KnownSizes } from '../near-limit/sizes.ts'
+import type { KnownSizes } from '../near-limit/known-sizes.ts'
 import type { BreakFinder } from '../prefix-break/break-finder.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'

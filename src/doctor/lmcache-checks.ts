@@ -1,6 +1,6 @@
 // LMCache as it is set up: coordinator and servers, and what must be the same on both.
 
-import type { Link } from '../kv/lmcache/link.ts'
+import type { Link } from '../kv/lmcache/connector.ts'
 import type { LmcacheServer } from '../kv/lmcache/topology.ts'
 import type { Check } from './check.ts'
 import { cutDifferently, type Facts } from './facts.ts'

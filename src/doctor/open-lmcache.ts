@@ -2,7 +2,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { silentLogger } from '../base/logger.ts'
-import { type Link, LmcacheLink } from '../kv/lmcache/link.ts'
+import { type Link, LmcacheLink } from '../kv/lmcache/connector.ts'
 
 export interface LmcacheAddresses {
   readonly coordinatorUrl: string | undefined

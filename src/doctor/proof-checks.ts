@@ -1,7 +1,7 @@
 // Live proofs on LMCache: that the probe's KV was stored, is found under its own salt only, comes back, can be pinned and deleted.
 
 import { setTimeout as after } from 'node:timers/promises'
-import type { Link } from '../kv/lmcache/link.ts'
+import type { Link } from '../kv/lmcache/connector.ts'
 import type { Sequence } from '../kv/lmcache/sequence.ts'
 import type { Check } from './check.ts'
 import { cutDifferently, type Facts } from './facts.ts'

@@ -1,10 +1,10 @@
 // How many tokens a message of any dialect is likely to add to a prompt: its words by typical.ts, a little around them for the template,
-// and nothing for what no template writes, so that an SDK's additions to an echo do not move a cut. Never above size.ts.
+// and nothing for what no template writes, so that an SDK's additions to an echo do not move a cut. Never above upper-bound.ts.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { systemFields } from '../dialects/index.ts'
-import { upperTokensOfMessage, upperTokensOfShaping } from './size.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from './typical.ts'
+import { upperTokensOfMessage, upperTokensOfShaping } from './upper-bound.ts'
 
 /** Role and marks around a message. */
 const MESSAGE = 6

@@ -1,6 +1,6 @@
 // How many tokens a text is likely to be for today's tokenizers of large vocabulary (cl100k, Llama 3, Qwen), or somewhat more: by classes
 // of characters alone, so that it is the same on every proxy and after every restart. What an engine's own tokenizer makes of it is a
-// matter of factors (engines/token-scale.ts). Nothing is bounded here: see size.ts.
+// matter of factors (engines/token-scale.ts). Nothing is bounded here: see upper-bound.ts.
 
 /** Costs are counted in eighths of a token: whole numbers, which add up alike everywhere. */
 const TOKEN = 8

@@ -4,7 +4,7 @@
 
 import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
-import { Calls } from './calls.ts'
+import { Calls } from './tool-calls.ts'
 
 /** What one message is to the order of a conversation. */
 export interface Said {

@@ -7,7 +7,7 @@ import type { SessionRecord, WindowRecord } from '../base/records.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import { LiveSession } from '../sessions/live-session.ts'
 import { AutoFreezer } from './auto-freeze.ts'
-import { OwnFreezes } from './own-freezes.ts'
+import { OwnFreezes } from './auto-freeze-runner.ts'
 
 const LIMIT = 1_000
 const record: SessionRecord = {

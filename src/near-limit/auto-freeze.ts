@@ -12,8 +12,8 @@ import { autoTag } from '../windows/auto-names.ts'
 import type { FreezeRequest } from '../windows/new-window.ts'
 import { promptOfTurn } from '../windows/turn-prompt.ts'
 import type { Windows } from '../windows/windows.ts'
-import { type OwnFreezes, rearmed } from './own-freezes.ts'
-import { SmallTurns } from './small-turns.ts'
+import { type OwnFreezes, rearmed } from './auto-freeze-runner.ts'
+import { SmallTurns } from './side-requests.ts'
 
 export interface AutoFreezeParts {
   readonly freezes: OwnFreezes

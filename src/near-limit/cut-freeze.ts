@@ -15,8 +15,8 @@ import type { Store } from '../store/store.ts'
 import { autoTag, isBeforeCut, rolloverTag } from '../windows/auto-names.ts'
 import { hold, workOn } from '../windows/lease.ts'
 import type { FreezeRequest } from '../windows/new-window.ts'
+import { type OwnFreezeParts, type OwnFreezes, rearmed } from './auto-freeze-runner.ts'
 import { contentBeforeCut } from './cut-content.ts'
-import { type OwnFreezeParts, type OwnFreezes, rearmed } from './own-freezes.ts'
 
 export interface CutFreezeParts extends Omit<OwnFreezeParts, 'budget' | 'sessions'> {
   readonly freezes: OwnFreezes

@@ -5,9 +5,9 @@ import type { JsonObject } from '../base/json.ts'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
 import { chatRules } from '../dialects/chat.ts'
 import { rejectionOf } from '../engines/json.ts'
+import { KnownSizes } from './known-sizes.ts'
 import { measure } from './measure.ts'
 import { outgoingOf } from './outgoing.ts'
-import { KnownSizes } from './sizes.ts'
 
 /** Measures a prompt of which no estimate fits, before an engine that refuses to count it. */
 async function measured(status: number, metrics: Metrics): Promise<unknown> {

@@ -9,9 +9,9 @@ import type { DialectRules } from '../dialects/dialect.ts'
 import { firstMediaAt } from '../dialects/media.ts'
 import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { Chain } from '../identity/chain.ts'
-import { GENERATION_PROMPT_TOKENS, PREAMBLE_TOKENS, upperTokens, upperTokensOfMessage } from '../limits/size.ts'
+import { GENERATION_PROMPT_TOKENS, PREAMBLE_TOKENS, upperTokens, upperTokensOfMessage } from '../limits/upper-bound.ts'
+import type { KnownSizes } from './known-sizes.ts'
 import type { Outgoing } from './outgoing.ts'
-import type { KnownSizes } from './sizes.ts'
 
 export interface MeasureParts {
   readonly engine: Pick<Engine, 'countTokens' | 'countText'>

@@ -3,7 +3,7 @@
 import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { itemsOf, type RawObject } from '../dialects/raw-json.ts'
-import type { Note } from '../limits/note.ts'
+import type { Note } from '../limits/cut-note.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import type { Continuation } from '../windows/continuation.ts'
 

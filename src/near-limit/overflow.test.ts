@@ -8,14 +8,14 @@ import { createMetrics } from '../base/metrics.ts'
 import type { NearLimit, overflowPolicies } from '../base/tenants.ts'
 import { chatRules } from '../dialects/chat.ts'
 import { chainOf } from '../identity/chain.ts'
-import { upperTokens } from '../limits/size.ts'
 import { UNSCALED } from '../limits/typical.ts'
+import { upperTokens } from '../limits/upper-bound.ts'
 import { renderChat } from '../sim/template.ts'
 import { encodeText } from '../sim/tokenizer.ts'
 import { BlockScales } from './block-scales.ts'
+import { KnownSizes } from './known-sizes.ts'
 import { outgoingOf } from './outgoing.ts'
 import { fitTurn, type OverflowParts } from './overflow.ts'
-import { KnownSizes } from './sizes.ts'
 
 const nearLimit: NearLimit = {
   overflow: 'reject',

@@ -11,9 +11,9 @@ import { rejectionOf } from '../engines/json.ts'
 import { typicalTokens, UNSCALED } from '../limits/typical.ts'
 import { typicalTokensOfShaping } from '../limits/typical-messages.ts'
 import { BlockScales } from './block-scales.ts'
+import { KnownSizes } from './known-sizes.ts'
 import { outgoingOf } from './outgoing.ts'
 import { type Fitted, fitTurn, type OverflowParts } from './overflow.ts'
-import { KnownSizes } from './sizes.ts'
 
 const LIMIT = 4096
 /** Tokens that the template writes around a message. */

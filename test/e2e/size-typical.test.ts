@@ -3,9 +3,9 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { JsonValue } from '../../src/base/json.ts'
-import { upperTokensOfMessage, upperTokensOfShaping } from '../../src/limits/size.ts'
 import { typicalTokens } from '../../src/limits/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../../src/limits/typical-messages.ts'
+import { upperTokensOfMessage, upperTokensOfShaping } from '../../src/limits/upper-bound.ts'
 import { encodeText } from '../../src/sim/tokenizer.ts'
 import { SAMPLES } from '../support/languages.ts'
 

@@ -2,8 +2,8 @@
 
 import type { Now } from '../../base/clock.ts'
 import type { KvBackend, KvCapabilities, KvHealth, KvLink } from '../kv.ts'
+import type { LmcacheLink } from './connector.ts'
 import { LmcacheKvLink } from './kv-link.ts'
-import type { LmcacheLink } from './link.ts'
 
 export class LmcacheBackend implements KvBackend {
   /** LMCache pins chunks that are not there yet, and a chunk stored without a pin may be evicted at once. */

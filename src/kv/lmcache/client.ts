@@ -2,7 +2,7 @@
 
 import { CwmError } from '../../base/errors.ts'
 import { type DeleteOptions, type DeleteResult, deleteChunks } from './delete.ts'
-import type { DeleteRequest } from './doomed.ts'
+import type { DeleteRequest } from './deletion-plan.ts'
 import { type Fleet, type KnownServer, openFleet } from './fleet.ts'
 import { Endpoint, type Fetch, parseBaseUrl } from './http.ts'
 import { emptyLookup, type LookupResult, lookupChunks } from './lookup.ts'

@@ -1,8 +1,8 @@
 // Deletes chunks from a whole fleet and proves it: name the keys, delete them everywhere, ask directory and servers what is
 // left, and again while there is time. What the engine itself holds in its own cache is not reached from here.
 
-import { Deletion } from './deletion.ts'
-import { type DeleteRequest, findDoomed } from './doomed.ts'
+import { Deletion } from './deletion-passes.ts'
+import { type DeleteRequest, findDoomed } from './deletion-plan.ts'
 import type { Fleet } from './fleet.ts'
 import { chunkId } from './keys.ts'
 import { countChunks } from './sequence.ts'

@@ -16,8 +16,8 @@ import type {
   PrefetchReceipt,
   VerifiedPlacement,
 } from '../kv.ts'
+import type { Link } from './connector.ts'
 import { isPinned } from './is-pinned.ts'
-import type { Link } from './link.ts'
 import { type ChunkKeys, countChunks, type Sequence } from './sequence.ts'
 import { locate, verifyPlacement } from './verify.ts'
 

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Now } from '../../base/clock.ts'
 import type { KvWait, Placement, VerifiedPlacement } from '../kv.ts'
-import type { Link } from './link.ts'
+import type { Link } from './connector.ts'
 import type { LookupResult } from './lookup.ts'
 import type { Sequence } from './sequence.ts'
 

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/base/logger.ts'
 import { LmcacheBackend } from '../../../src/kv/lmcache/backend.ts'
-import { LmcacheLink } from '../../../src/kv/lmcache/link.ts'
+import { LmcacheLink } from '../../../src/kv/lmcache/connector.ts'
 import { openOrAway } from '../../../src/kv/open.ts'
 import { idsOf, warm } from '../engine/asks.ts'
 import { longText, newSalt, openTarget, type Target } from '../engine/target.ts'

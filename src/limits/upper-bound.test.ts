@@ -6,7 +6,7 @@ import {
   upperTokensOfMessage,
   upperTokensOfShaping,
   upperTokensOfText,
-} from './size.ts'
+} from './upper-bound.ts'
 
 const bytes = (text: string) => Buffer.byteLength(text)
 

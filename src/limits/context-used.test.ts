@@ -1,7 +1,7 @@
 // What a turn with several choices takes of the context, from what the engine tells of all of them together.
 
 import { expect, it } from 'vitest'
-import { contextTokens } from './used.ts'
+import { contextTokens } from './context-used.ts'
 
 const usage = { promptTokens: 100, completionTokens: 60, totalTokens: 160 }
 const ended = (...reasons: readonly string[]) => reasons.map((finishReason) => ({ messages: [], finishReason }))

@@ -5,7 +5,7 @@
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { systemFields, vocabulary } from '../dialects/index.ts'
-import { mostBytesOfJson } from './size-of-json.ts'
+import { mostBytesOfJson } from './json-upper-bound.ts'
 
 /** What a template writes by itself before all messages, at most, while no turn has told: a date, a default system prompt, how to call tools. */
 export const PREAMBLE_TOKENS = 1024

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CwmError } from '../../base/errors.ts'
 import { type DeleteOutcome, deleteKeys } from './delete-keys.ts'
-import type { Doomed } from './doomed.ts'
+import type { Doomed } from './deletion-plan.ts'
 import type { Fleet, FleetServer } from './fleet.ts'
 import type { Endpoint } from './http.ts'
 import { chunkId, findPlaced, keyId, type ObjectKey, type PlacedKey } from './keys.ts'

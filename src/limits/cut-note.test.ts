@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import { noteCut } from './note.ts'
+import { noteCut } from './cut-note.ts'
 
 const text =
   'Earlier turns of this conversation are not shown here. They are kept in a saved context window with the tag cut-0123456789ab.'

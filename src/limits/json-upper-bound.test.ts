@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isObject, type JsonValue } from '../base/json.ts'
-import { mostBytesOfJson } from './size-of-json.ts'
+import { mostBytesOfJson } from './json-upper-bound.ts'
 
 /** The ways in which templates are known to write a value. */
 const FORMS: Readonly<Record<string, (value: JsonValue) => string>> = {
