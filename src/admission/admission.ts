@@ -16,7 +16,7 @@ export interface AdmissionOptions {
   readonly queueMs: number
 }
 
-interface Line {
+interface TenantQueue {
   readonly tenant: string
   readonly bound: number
   inFlight: number
@@ -29,7 +29,7 @@ interface Waiter {
   readonly timer: NodeJS.Timeout
   admitted: boolean
   readonly admit: () => void
-  readonly refuse: (error: CwmError) => void
+  readonly reject: (error: CwmError) => void
 }
 
 type Reason = 'no_queue' | 'queue_full' | 'queue_deadline'
@@ -42,9 +42,9 @@ export class Admission {
   readonly #metrics: Pick<Metrics, 'refused' | 'queueSeconds'>
   readonly #now: () => number
   /** Of tenants that have a request in flight or waiting. */
-  readonly #lines = new Map<string, Line>()
+  readonly #queues = new Map<string, TenantQueue>()
   /** Lines whose first request wants nothing but a slot, in the order of their turns. */
-  readonly #ready = new Set<Line>()
+  readonly #ready = new Set<TenantQueue>()
   #inFlight = 0
   #queued = 0
 
@@ -65,97 +65,97 @@ export class Admission {
    * `RATE_LIMIT_EXCEEDED` at the tenant's own bound, `OVERLOADED` at the one of all, `CLIENT_GONE` when the client leaves first.
    */
   enter({ tenant, policy }: Caller, scope: RequestScope): Promise<void> | undefined {
-    if (scope.isGone) throw left()
-    const line = this.#lineOf(tenant, policy.maxInFlight)
-    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#wait(line, scope)
-    this.#take(line)
-    scope.onClose(() => this.#giveBack(line))
+    if (scope.isGone) throw clientLeft()
+    const line = this.#queueOf(tenant, policy.maxInFlight)
+    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#enqueue(line, scope)
+    this.#acquire(line)
+    scope.onClose(() => this.#release(line))
     return undefined
   }
 
-  #lineOf(tenant: string, bound = Number.POSITIVE_INFINITY): Line {
-    const known = this.#lines.get(tenant)
+  #queueOf(tenant: string, bound = Number.POSITIVE_INFINITY): TenantQueue {
+    const known = this.#queues.get(tenant)
     if (known !== undefined) return known
     const line = { tenant, bound, inFlight: 0, waiting: new Set<Waiter>() }
-    this.#lines.set(tenant, line)
+    this.#queues.set(tenant, line)
     return line
   }
 
-  #take(line: Line): void {
+  #acquire(line: TenantQueue): void {
     line.inFlight++
     this.#inFlight++
   }
 
-  #giveBack(line: Line): void {
+  #release(line: TenantQueue): void {
     line.inFlight--
     this.#inFlight--
-    this.#place(line)
+    this.#reschedule(line)
     for (const next of this.#ready) {
       const [waiter] = next.waiting
       if (waiter === undefined || this.#inFlight >= this.#options.maxInFlight) return
-      this.#take(next)
+      this.#acquire(next)
       // It comes back behind all others: the lines take turns.
       this.#ready.delete(next)
-      this.#leave(next, waiter)
+      this.#dequeue(next, waiter)
       this.#metrics.queueSeconds.observe((this.#now() - waiter.since) / 1000)
       waiter.admitted = true
       waiter.admit()
     }
   }
 
-  #wait(line: Line, scope: RequestScope): Promise<void> {
+  #enqueue(line: TenantQueue, scope: RequestScope): Promise<void> {
     const { queueMs, maxQueued } = this.#options
-    if (queueMs === 0) throw this.#refusal(line, 'no_queue')
+    if (queueMs === 0) throw this.#rejection(line, 'no_queue')
     if (this.#queued >= maxQueued) this.#makeRoom(line)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#leave(line, waiter)
-        reject(this.#refusal(line, 'queue_deadline'))
+        this.#dequeue(line, waiter)
+        reject(this.#rejection(line, 'queue_deadline'))
       }, queueMs)
-      const waiter: Waiter = { since: this.#now(), timer, admitted: false, admit: resolve, refuse: reject }
+      const waiter: Waiter = { since: this.#now(), timer, admitted: false, admit: resolve, reject: reject }
       // The slot is the scope's as soon as it is given, also if that closes before whoever waits for the promise hears of it.
       scope.onClose(() => {
-        if (waiter.admitted) this.#giveBack(line)
+        if (waiter.admitted) this.#release(line)
         else if (line.waiting.has(waiter)) {
-          this.#leave(line, waiter)
-          reject(left())
+          this.#dequeue(line, waiter)
+          reject(clientLeft())
         }
       })
       line.waiting.add(waiter)
       this.#queued++
-      this.#place(line)
+      this.#reschedule(line)
     })
   }
 
-  #leave(line: Line, waiter: Waiter): void {
+  #dequeue(line: TenantQueue, waiter: Waiter): void {
     clearTimeout(waiter.timer)
     line.waiting.delete(waiter)
     this.#queued--
-    this.#place(line)
+    this.#reschedule(line)
   }
 
   /** Puts a line where it belongs after a change: among those whose turn may come, or out of the books when nothing is left of it. */
-  #place(line: Line): void {
+  #reschedule(line: TenantQueue): void {
     if (line.waiting.size > 0 && line.inFlight < line.bound) this.#ready.add(line)
     else this.#ready.delete(line)
-    if (line.inFlight === 0 && line.waiting.size === 0) this.#lines.delete(line.tenant)
+    if (line.inFlight === 0 && line.waiting.size === 0) this.#queues.delete(line.tenant)
   }
 
   /** The newest of the longest line gives up its place, so that a flood fills its own line and not everybody's. */
-  #makeRoom(line: Line): void {
+  #makeRoom(line: TenantQueue): void {
     let longest = line
-    for (const other of this.#lines.values()) if (other.waiting.size > longest.waiting.size) longest = other
-    if (longest.waiting.size <= line.waiting.size + 1) throw this.#refusal(line, 'queue_full')
+    for (const other of this.#queues.values()) if (other.waiting.size > longest.waiting.size) longest = other
+    if (longest.waiting.size <= line.waiting.size + 1) throw this.#rejection(line, 'queue_full')
     const newest = [...longest.waiting].at(-1)
     if (newest === undefined) return
-    this.#leave(longest, newest)
-    newest.refuse(this.#refusal(longest, 'queue_full'))
+    this.#dequeue(longest, newest)
+    newest.reject(this.#rejection(longest, 'queue_full'))
   }
 
-  #refusal(line: Line, reason: Reason): CwmError {
+  #rejection(line: TenantQueue, reason: Reason): CwmError {
     const own = line.inFlight >= line.bound
     // A line that was made for this request alone would stay.
-    this.#place(line)
+    this.#reschedule(line)
     const error = own
       ? new CwmError(
           'RATE_LIMIT_EXCEEDED',
@@ -177,6 +177,6 @@ export function retryAfter(): number {
   return 1 + Math.floor(Math.random() * RETRY_WITHIN_S)
 }
 
-function left(): CwmError {
+function clientLeft(): CwmError {
   return clientGone('its request had its turn')
 }

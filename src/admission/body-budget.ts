@@ -19,8 +19,8 @@ export class BodyBudget {
   }
 
   /** Begins the account of one request, which ends with its scope. */
-  open(tenant: string, scope: RequestScope): HeldBody {
-    const held = new HeldBody((from, to) => this.#change(tenant, from, to))
+  open(tenant: string, scope: RequestScope): BodyReservation {
+    const held = new BodyReservation((from, to) => this.#change(tenant, from, to))
     if (scope.isGone) held.release()
     else scope.onClose(() => held.release())
     return held
@@ -45,7 +45,7 @@ export class BodyBudget {
 }
 
 /** What one request holds of the budget. */
-export class HeldBody {
+export class BodyReservation {
   readonly #change: (from: number, to: number) => void
   #bytes = 0
   #released = false

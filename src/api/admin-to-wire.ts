@@ -35,7 +35,7 @@ export function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoic
   return { freeze_at: freezeAt, overflow, chosen: { freeze_at: chosen.freezeAt, overflow: chosen.overflow } }
 }
 
-export function timelineToWire(buckets: ReturnType<Timeline['of']>, bucketMs: number): TimelineJson {
+export function timelineToWire(buckets: ReturnType<Timeline['bucketsOf']>, bucketMs: number): TimelineJson {
   return {
     bucket_ms: bucketMs,
     buckets: buckets.map(({ at, turns, promptTokens, cachedTokens, streams, ttftMs, slowestMs }) => ({

@@ -6,7 +6,7 @@ import { CwmError } from '../base/errors.ts'
 import type { AuditEntry } from '../base/records.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import type { Page, PageRequest, Store } from '../store/store.ts'
-import type { Choices } from '../tenants/overrides.ts'
+import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { chooseNearLimit, listAudit, listTenants, showNearLimit, showTenant, showTimeline } from './admin-routes.ts'
 import { auditEntryToWire, nearLimitToWire, tenantToWire, timelineToWire } from './admin-to-wire.ts'
@@ -17,8 +17,8 @@ export interface AdminHandlerParts {
   /** Newest first; of all tenants where none is named. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
-  readonly choices: Pick<Choices, 'forget' | 'get' | 'put'>
-  readonly timeline: Pick<Timeline, 'forget' | 'of'>
+  readonly choices: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
+  readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   /** Length of its buckets. */
   readonly bucketMs: number
   /** The tenants in the settings, and the policy of any tenant. */
@@ -35,7 +35,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
       throw new CwmError('UNAUTHORIZED', "this needs the operator's key (setting operator_key), without x-cwm-tenant")
     }
     const { limit, cursor = '' } = c.req.valid('query')
-    const { ids, next } = await tenantsAfter(parts, Buffer.from(cursor, 'base64url').toString(), limit)
+    const { ids, next } = await listTenantsAfter(parts, Buffer.from(cursor, 'base64url').toString(), limit)
     const data = ids.map(async (id) => ({
       ...tenantToWire(id, await store.usageOf(id), parts.tenants.policyOf(id)),
       listed: parts.tenants.ids.includes(id),
@@ -64,7 +64,9 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
     return c.json(nearLimitToWire(policy, chosen), 200)
   })
 
-  app.openapi(showTimeline, (c) => c.json(timelineToWire(parts.timeline.of(callerOf(c).tenant), parts.bucketMs), 200))
+  app.openapi(showTimeline, (c) =>
+    c.json(timelineToWire(parts.timeline.bucketsOf(callerOf(c).tenant), parts.bucketMs), 200),
+  )
 
   app.openapi(listAudit, async (c) => {
     const tenant = tenantInView(c.env.incoming)
@@ -75,7 +77,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
 }
 
 /** A page of the tenants in the settings or the store, each once, after the id `after`. */
-async function tenantsAfter({ tenants, store }: AdminHandlerParts, after: string, limit: number) {
+async function listTenantsAfter({ tenants, store }: AdminHandlerParts, after: string, limit: number) {
   const listed = tenants.ids.filter((id) => id > after)
   const all = [...new Set([...listed, ...(await store.listTenants(after, limit + 1))])].sort()
   const ids = all.slice(0, limit)

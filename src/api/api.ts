@@ -82,7 +82,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   const small = limitBytes(MAX_BODY_BYTES)
   const large = limitBytes(parts.maxBodyBytes, 'max_body_bytes')
   app.use((c, next) => {
-    if (!bringsContent(c.req.method, c.req.path)) return small(c, next)
+    if (!carriesContent(c.req.method, c.req.path)) return small(c, next)
     // Before it is read: a large body of nobody is not.
     const { tenant } = parts.callerOf(c.env.incoming)
     const announced = Number(c.req.header('content-length') ?? parts.maxBodyBytes)
@@ -97,8 +97,8 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   const callerOf = (c: Context<Bindings>): ApiCaller => {
     const { tenant, actor, apiKey, policy } = parts.callerOf(c.env.incoming)
     const { isolation, maxSessions } = policy
-    const opener = { tenant, isolation, user: undefined, ...(maxSessions === undefined ? {} : { maxSessions }) }
-    return { tenant, policy, opener, operation: { apiKey, actor } }
+    const sessionOwner = { tenant, isolation, user: undefined, ...(maxSessions === undefined ? {} : { maxSessions }) }
+    return { tenant, policy, sessionOwner, operation: { apiKey, actor } }
   }
   mountWindows(app, parts, callerOf)
   mountSessions(app, parts, callerOf)
@@ -143,7 +143,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
 /** Only bodies with content can be large enough to wait for their turn, so only they need a tenant. */
 function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
   const { incoming, outgoing } = c.env
-  const tenant = bringsContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
+  const tenant = carriesContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
   return { tenant, scope: RequestScope.of(outgoing) }
 }
 
@@ -156,7 +156,7 @@ function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError
   })
 }
 
-function bringsContent(method: string, path: string): boolean {
+function carriesContent(method: string, path: string): boolean {
   return method === 'PUT' || (method === 'POST' && path === '/cwm/v1/windows/import')
 }
 

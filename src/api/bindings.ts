@@ -14,7 +14,7 @@ export interface ApiCaller {
   readonly tenant: string
   readonly policy: TenantPolicy
   /** For sessions that this request begins. */
-  readonly opener: Opener
+  readonly sessionOwner: Opener
   readonly operation: OperationOptions
 }
 

@@ -60,16 +60,16 @@ it('reads nothing more for a client that reads nothing, and frees its place when
   // The system may have taken a little more meanwhile.
   expect(told.pages - pagesWhenFull).toBeLessThanOrEqual(16)
   for (const answer of answers) expect(answer.writableLength).toBeLessThan(2 * 100 * 5000)
-  await expect(log.listen('acme', '0', new AbortController().signal)).rejects.toMatchObject({ code: 'BUSY' })
+  await expect(log.subscribe('acme', '0', new AbortController().signal)).rejects.toMatchObject({ code: 'BUSY' })
 
   for (const client of clients) client.destroy()
 
   await until('there is room again', () =>
-    log.listen('acme', '0', AbortSignal.abort()).then(
+    log.subscribe('acme', '0', AbortSignal.abort()).then(
       () => true,
       () => false,
     ),
   )
-  log.endListening()
+  log.closeSubscriptions()
   server.close()
 })

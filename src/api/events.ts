@@ -12,7 +12,7 @@ import { listenToEvents } from './events-route.ts'
 import { iso } from './to-wire.ts'
 
 export interface EventHandlerParts {
-  readonly events: Pick<EventLog, 'listen'>
+  readonly events: Pick<EventLog, 'subscribe'>
   readonly now: Now
   /** Whose events the caller may hear; undefined: everybody's. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
@@ -35,7 +35,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
     const gone = new AbortController()
     outgoing.once('close', () => gone.abort())
     if (outgoing.destroyed) gone.abort()
-    const listening = await events.listen(tenant, lastId, gone.signal)
+    const listening = await events.subscribe(tenant, lastId, gone.signal)
     const told = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
     const encoder = new TextEncoder()
     const body = new ReadableStream<Uint8Array>(
@@ -57,14 +57,14 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
   })
 }
 
-interface Told {
+interface EventFilter {
   /** Absent: all. */
   readonly kinds: ReadonlySet<EventKind> | undefined
   readonly withTenant: boolean
 }
 
 /** A comment where there is nothing to tell: it keeps the connection alive, and shows a client that has gone. */
-function pageToText({ events, missed }: EventPage, { kinds, withTenant }: Told, now: number): string {
+function pageToText({ events, missed }: EventPage, { kinds, withTenant }: EventFilter, now: number): string {
   const texts = events
     .filter(({ kind }) => kinds === undefined || kinds.has(kind))
     .map((event) => eventToText(event, withTenant))

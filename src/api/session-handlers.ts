@@ -10,7 +10,7 @@ import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Store } from '../store/store.ts'
-import type { Choices } from '../tenants/overrides.ts'
+import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase-tenant.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
@@ -26,8 +26,8 @@ export interface SessionHandlerParts {
   readonly audit: Pick<Audit, 'record' | 'settle'>
   readonly events: Pick<EventLog, 'settle'>
   readonly calls: Pick<RecentCalls, 'find'>
-  readonly choices: Pick<Choices, 'forget' | 'get' | 'put'>
-  readonly timeline: Pick<Timeline, 'forget' | 'of'>
+  readonly choices: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
+  readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   readonly now: () => number
 }
 

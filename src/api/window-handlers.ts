@@ -85,7 +85,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   })
 
   app.openapi(routes.thawWindow, async (c) => {
-    const { tenant, opener, operation } = callerOf(c)
+    const { tenant, sessionOwner, operation } = callerOf(c)
     const { name } = c.req.valid('param')
     const { session_id, to, replace } = c.req.valid('json')
     const { signal } = c.req.raw
@@ -97,7 +97,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
       throw new CwmError('INVALID_FIELD', `a session id is ${sessionIdRule}`, { param: 'session_id' })
     }
     const base = await windows.requireFrozen(tenant, name, signal)
-    const session = await sessions.named(opener, session_id ?? `s-${randomId()}`)
+    const session = await sessions.named(sessionOwner, session_id ?? `s-${randomId()}`)
     const receipt = await windows.thaw(session, base, { ...operation, signal, keepTurns: !replace })
     return c.json(thawReceiptToWire(receipt), 200)
   })
@@ -106,7 +106,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { tenant, operation } = callerOf(c)
     const { name, at, ...labels } = c.req.valid('json')
     const request = { tenant, source: c.req.valid('param').name, name, at, ...labelsFromWire(labels) }
-    return c.json(windowToWire(made(await cloneWindow(windows, request, operation))), 201)
+    return c.json(windowToWire(requireFrozenWindow(await cloneWindow(windows, request, operation))), 201)
   })
 
   app.openapi(routes.createWindow, async (c) => {
@@ -118,7 +118,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     if (same !== undefined) return c.json(windowToWire(same), 200)
     const { lineage, shared } = await parts.beginLineage(tenant)
     const request = { tenant, name, prompt, clientSalt, lineage, shared, ...labelsFromWire({ tags, note }) }
-    return c.json(windowToWire(made(await createWindow(windows, request, operation))), 201)
+    return c.json(windowToWire(requireFrozenWindow(await createWindow(windows, request, operation))), 201)
   })
 
   app.openapi(routes.exportWindow, async (c) => {
@@ -139,7 +139,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { lineage, shared } = await parts.beginLineage(tenant)
     const name = c.req.valid('query').name ?? file.name
     const { record, drift } = await importWindow(windows, { tenant, name, file, lineage, shared }, operation)
-    return c.json({ window: windowToWire(made(record)), drift }, 201)
+    return c.json({ window: windowToWire(requireFrozenWindow(record)), drift }, 201)
   })
 
   app.openapi(routes.deleteWindow, async (c) => {
@@ -156,7 +156,7 @@ function contentOf({ dialect, model, messages }: Prompt) {
 }
 
 /** Throws `WINDOW_FAILED`: who makes a window from what he has at hand wants it, or the reason; the name can be tried again. */
-function made(record: WindowRecord): WindowRecord {
+function requireFrozenWindow(record: WindowRecord): WindowRecord {
   if (record.state === 'frozen') return record
   throw new CwmError('WINDOW_FAILED', `window ${record.name} could not be made: ${record.reason ?? record.state}`, {
     param: 'name',

@@ -5,7 +5,7 @@ import type { WindowJson } from '../wire/windows.ts'
 import { listModels } from './chat/commands.ts'
 import { runChat } from './chat/repl.ts'
 import { Conversation } from './chat/state.ts'
-import { type CommonOptions, type Running, runCommand, withConnection } from './client/command.ts'
+import { type CommandContext, type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
 import { count } from './terminal/text.ts'
@@ -25,14 +25,14 @@ export function addChat(program: Command): void {
     .option('--session <id>', 'the session (default: a new one)')
     .option('--model <model>', "the model (default: the window's, else the first that there is)")
     .option('--system <text>', 'a system message to begin with')
-    .action((flags: ChatFlags) => runCommand(flags, (running) => chat(running, flags)))
+    .action((flags: ChatFlags) => runCommand(flags, (context) => chat(context, flags)))
 }
 
-async function chat(running: Running, { window, session, model, system }: ChatFlags): Promise<void> {
-  if (running.json) throw new UsageError('a chat has no JSON: leave --json out')
+async function chat(context: CommandContext, { window, session, model, system }: ChatFlags): Promise<void> {
+  if (context.json) throw new UsageError('a chat has no JSON: leave --json out')
   if (window !== undefined && system !== undefined)
     throw new UsageError('a window has its own system message: leave --system out')
-  const { rest, screen, signal } = running
+  const { rest, screen, signal } = context
   const frozen = window === undefined ? undefined : await rest.json<WindowJson>(windowPath(window), { signal })
   const [first] = model === undefined && frozen?.model === undefined ? await listModels(rest, signal) : []
   const chosen = model ?? frozen?.model ?? first
@@ -40,16 +40,16 @@ async function chat(running: Running, { window, session, model, system }: ChatFl
   const conversation = new Conversation(rest, { model: chosen, session, window, system })
   const status = await conversation.refresh(signal)
   const known = status !== undefined && status.turns > 0 && window === undefined
-  screen.tell(
+  screen.printError(
     screen.style(
       'dim',
       `session ${conversation.session}, model ${chosen}${window === undefined ? '' : `, window ${window}`}; /help lists the commands`,
     ),
   )
   if (known) {
-    screen.tell(
+    screen.printError(
       `it has turns that are not here (${count(status.turns)}): to go on from them, /freeze NAME and /thaw NAME; what you say now begins anew`,
     )
   }
-  if (!(await runChat(running, conversation))) process.exitCode = screen.isInteractive ? 0 : 1
+  if (!(await runChat(context, conversation))) process.exitCode = screen.isInteractive ? 0 : 1
 }

@@ -21,7 +21,7 @@ const DAYS = 80
 const SPEEDS = { prefillTokensPerSecond: 4_000, loadTokensPerSecond: 100_000, decodeTokensPerSecond: 400 }
 
 export async function runDemo(keep: boolean): Promise<void> {
-  say(
+  print(
     'The engine of this demo is a SIMULATOR of vLLM + LMCache: no model, no GPU. Proxy, store and protocol are the real ones; every figure is measured now.',
   )
   const dataDir = await mkdtemp(join(tmpdir(), 'cwm-demo-'))
@@ -32,14 +32,14 @@ export async function runDemo(keep: boolean): Promise<void> {
   try {
     const start = () => startApp(settingsOf(sim, dataDir), silentLogger)
     app = await start()
-    const history = await firstLife(app.url, sim)
-    say('\n4  Restart: the proxy is stopped, the engine and the LMCache server lose all their memory')
+    const history = await runBeforeRestart(app.url, sim)
+    print('\n4  Restart: the proxy is stopped, the engine and the LMCache server lose all their memory')
     await app.close()
     app = undefined
     await sim.restartEngine()
     await sim.restartLmcache()
     app = await start()
-    await secondLife(app.url, sim, history)
+    await runAfterRestart(app.url, sim, history)
     if (keep) await keepRunning(app, sim)
     else printNextSteps()
   } finally {
@@ -60,12 +60,12 @@ function settingsOf(sim: Sim, dataDir: string) {
 }
 
 /** Answers the whole conversation that was frozen. */
-async function firstLife(url: string, { model }: Sim): Promise<readonly Message[]> {
+async function runBeforeRestart(url: string, { model }: Sim): Promise<readonly Message[]> {
   const opening: Message[] = [
     { role: 'system', content: 'You keep the log of a mountain station.' },
     { role: 'user', content: `Here is the log.\n${stationLog(DAYS)}` },
   ]
-  say('\n1  Two sessions send the same words')
+  print('\n1  Two sessions send the same words')
   const cold = await chat(url, model, opening, { 'x-cwm-session': 'alice' })
   show('alice, first turn', cold)
   show(
@@ -74,7 +74,7 @@ async function firstLife(url: string, { model }: Sim): Promise<readonly Message[
     'nothing of alice is shared',
   )
 
-  say('\n2  Alice goes on: her own cache is warm')
+  print('\n2  Alice goes on: her own cache is warm')
   const second: Message[] = [
     ...opening,
     { role: 'assistant', content: cold.text },
@@ -83,7 +83,7 @@ async function firstLife(url: string, { model }: Sim): Promise<readonly Message[
   const warm = await chat(url, model, second, { 'x-cwm-session': 'alice', 'x-cwm-freeze': WINDOW })
   show('alice, second turn', warm)
 
-  say(`\n3  That turn had the header  x-cwm-freeze: ${WINDOW}`)
+  print(`\n3  That turn had the header  x-cwm-freeze: ${WINDOW}`)
   const { state, reason, receipt } = await getJson<WindowJson>(`${url}/cwm/v1/windows/${WINDOW}?wait_ms=10000`)
   if (state !== 'frozen' || receipt === undefined) throw new Error(`the window is ${state}: ${reason}`)
   row(
@@ -93,8 +93,8 @@ async function firstLife(url: string, { model }: Sim): Promise<readonly Message[
   return [...second, { role: 'assistant', content: warm.text }]
 }
 
-async function secondLife(url: string, { model }: Sim, history: readonly Message[]): Promise<void> {
-  say('\n5  The same question twice: by sending the whole history anew, and by thawing the window')
+async function runAfterRestart(url: string, { model }: Sim, history: readonly Message[]): Promise<void> {
+  print('\n5  The same question twice: by sending the whole history anew, and by thawing the window')
   const asked: Message = { role: 'user', content: question }
   const cold = await chat(url, model, [...history, asked], { 'x-cwm-session': 'carol' })
   show('carol, whole history', cold)
@@ -106,7 +106,7 @@ async function secondLife(url: string, { model }: Sim, history: readonly Message
   const { thaw: receipt } = await getJson<SessionJson>(`${url}/cwm/v1/sessions/alice-tonight`)
   if (receipt === undefined) throw new Error('the session shows no thaw')
   const { tiers_before: before } = receipt
-  say('\nReceipt of the thaw')
+  print('\nReceipt of the thaw')
   table([
     ['window', receipt.window],
     ['tokens of the window', String(receipt.tokens)],
@@ -118,7 +118,7 @@ async function secondLife(url: string, { model }: Sim, history: readonly Message
     ['of the prompt cached at the turn after it', `${thawed.cachedTokens} of ${thawed.promptTokens}`],
     ['ratio', `${(cold.ttftMs / thawed.ttftMs).toFixed(1)} times sooner`],
   ])
-  say(
+  print(
     '   Restored and recomputed add up to the window. The turn then finds both cached, in whole blocks of 16 tokens, and computes what is left: a part of a block, and the question.',
   )
 }
@@ -135,15 +135,15 @@ function milliseconds(ms: number): string {
 }
 
 function row(name: string, text: string): void {
-  say(`   ${name.padEnd(22)} ${text}`)
+  print(`   ${name.padEnd(22)} ${text}`)
 }
 
 function table(rows: readonly (readonly [string, string])[]): void {
   const width = Math.max(...rows.map(([name]) => name.length))
-  for (const [name, value] of rows) say(`   ${name.padEnd(width)} | ${value}`)
+  for (const [name, value] of rows) print(`   ${name.padEnd(width)} | ${value}`)
 }
 
-function say(line: string): void {
+function print(line: string): void {
   console.log(line)
 }
 
@@ -154,7 +154,7 @@ async function getJson<T>(url: string): Promise<T> {
 }
 
 function printNextSteps(): void {
-  say(`
+  print(`
 The same on the real thing:
    npm run engine:setup && npm run engine:up      vLLM + LMCache + Redis on this machine, no GPU needed (about five minutes)
    node dist/cli/main.js serve --upstream http://127.0.0.1:8000 --coordinator http://127.0.0.1:9300
@@ -162,7 +162,7 @@ then point an OpenAI SDK's base URL at http://127.0.0.1:8787/v1. Or leave this d
 }
 
 async function keepRunning(app: App, sim: Sim): Promise<void> {
-  say(`
+  print(`
 Still running, until Ctrl-C:
    proxy   ${app.url}/v1   model ${sim.model}   API key ${demoKey}
    try     curl ${app.url}/v1/chat/completions -H 'authorization: Bearer ${demoKey}' -H 'content-type: application/json' \\

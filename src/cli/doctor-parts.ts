@@ -9,7 +9,7 @@ import type { Sender } from '../engines/json.ts'
 import { EngineModels } from '../engines/models.ts'
 import { readRedisMemory } from '../store/redis/redis-memory.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
-import { findSecret, findStore } from './doctor-storage.ts'
+import { checkSecret, checkStore } from './doctor-storage.ts'
 
 const WARM_DEADLINE_MS = 20_000
 const REDIS_TIMEOUT_MS = 2_000
@@ -34,12 +34,12 @@ export function doctorParts(
     openLmcache: lmcacheOpener(lmcache, Date.now),
     ask: (method, path, signal) => askPlain(settings.upstream, method, path, apiKey, signal),
     redisMemory: (address) => readRedisMemory(address, REDIS_TIMEOUT_MS),
-    findStore: () => findStore(settings),
-    findSecret: () => findSecret(settings),
+    checkStore: () => checkStore(settings),
+    checkSecret: () => checkSecret(settings),
     apiKey,
     model,
-    mayResetEngineCache: resetEngineCache === true,
-    settleWithinMs: SETTLE_WITHIN_MS,
+    resetEngineCache: resetEngineCache === true,
+    settleTimeoutMs: SETTLE_WITHIN_MS,
     now: Date.now,
   }
 }

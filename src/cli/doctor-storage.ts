@@ -10,11 +10,11 @@ import type { Settings } from '../config/schema.ts'
 import { type Finding, failed, ok, skipped, warning } from '../doctor/finding.ts'
 
 /** Opens the store as `cwm serve` would, and closes it again. */
-export async function findStore(settings: Settings): Promise<Finding> {
+export async function checkStore(settings: Settings): Promise<Finding> {
   const { store: kind, data_dir: dir } = settings
   if (kind === 'sqlite') {
     const path = join(dir, 'cwm.sqlite')
-    if ((await modeOf(path)) === undefined) return await roomFor(dir)
+    if ((await modeOf(path)) === undefined) return await checkWritable(dir)
     const mode = (await modeOf(path)) ?? 0
     // Windows has no such modes.
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
@@ -40,10 +40,10 @@ export async function findStore(settings: Settings): Promise<Finding> {
 }
 
 /** Where the secret comes from, and who may read it. With a Redis store the settings demand that it is given. */
-export async function findSecret(settings: Settings): Promise<Finding> {
+export async function checkSecret(settings: Settings): Promise<Finding> {
   const { secret, data_dir: dir } = settings
   const path = join(dir, 'secret')
-  if (secret !== undefined) return await agreesWithStore(settings, 'given (CWM_SECRET)')
+  if (secret !== undefined) return await checkSecretMatchesStore(settings, 'given (CWM_SECRET)')
   const mode = await modeOf(path)
   if (mode === undefined) {
     if ((await modeOf(join(dir, 'cwm.sqlite'))) === undefined)
@@ -55,10 +55,10 @@ export async function findSecret(settings: Settings): Promise<Finding> {
   }
   if (process.platform !== 'win32' && (mode & 0o077) !== 0)
     return failed(`${path} can be read by others (mode ${mode.toString(8)})`, `chmod 600 ${path}`)
-  return await agreesWithStore(settings, `${path}, mode ${mode.toString(8).padStart(4, '0')}`)
+  return await checkSecretMatchesStore(settings, `${path}, mode ${mode.toString(8).padStart(4, '0')}`)
 }
 
-async function agreesWithStore(settings: Settings, where: string): Promise<Finding> {
+async function checkSecretMatchesStore(settings: Settings, where: string): Promise<Finding> {
   if (settings.store === 'sqlite' && (await modeOf(join(settings.data_dir, 'cwm.sqlite'))) === undefined)
     return ok(where)
   try {
@@ -84,7 +84,7 @@ async function modeOf(path: string): Promise<number | undefined> {
   )
 }
 
-async function roomFor(dir: string): Promise<Finding> {
+async function checkWritable(dir: string): Promise<Finding> {
   for (let at = resolve(dir); ; at = dirname(at)) {
     if ((await modeOf(at)) === undefined) continue
     return await access(at, constants.W_OK | constants.X_OK).then(

@@ -9,7 +9,7 @@ import { openUpstream } from '../compose/open-upstream.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
 import { type Diagnosis, diagnose } from '../doctor/doctor.ts'
-import { type ReportHead, reportOf, resultInLines, summaryOf } from '../doctor/report.ts'
+import { formatReport, formatResult, formatSummary, type ReportHead } from '../doctor/report.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
 import { doctorParts } from './doctor-parts.ts'
 import { aborted, stopSignal } from './signals.ts'
@@ -31,13 +31,13 @@ export async function runDoctor(
   for (const [what, address] of Object.entries(addressesOf(settings))) show(screen.style('dim', `${what} ${address}`))
   try {
     const parts = doctorParts(settings, flags, upstream)
-    const work = diagnose(parts, LIMITS, (result) => resultInLines(result, screen.style).forEach(show), stop)
+    const work = diagnose(parts, LIMITS, (result) => formatResult(result, screen.style).forEach(show), stop)
     const diagnosis = await Promise.race([work, aborted(stop)])
     if (diagnosis === undefined) {
       process.exitCode = 130
       return
     }
-    await tell(settings, flags, diagnosis, screen.print)
+    await writeReport(settings, flags, diagnosis, screen.print)
     process.exitCode = diagnosis.verdict === 'failed' ? 1 : 0
   } finally {
     await upstream.close()
@@ -46,7 +46,7 @@ export async function runDoctor(
   process.exit()
 }
 
-async function tell(
+async function writeReport(
   settings: Settings,
   { json, report }: DoctorFlags,
   diagnosis: Diagnosis,
@@ -54,10 +54,10 @@ async function tell(
 ): Promise<void> {
   const head: ReportHead = { version, at: new Date().toISOString(), addresses: addressesOf(settings) }
   if (json === true) print(JSON.stringify({ ...head, ...diagnosis }, null, 2))
-  else print(summaryOf(diagnosis))
+  else print(formatSummary(diagnosis))
   if (report === undefined) return
   try {
-    await writeFile(report, reportOf(head, diagnosis), { mode: 0o600 })
+    await writeFile(report, formatReport(head, diagnosis), { mode: 0o600 })
   } catch (cause) {
     throw new CwmError('CONFIG', `the report ${report} cannot be written`, { param: 'report', cause })
   }

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { CallRest } from '../base/call-rest.ts'
 import { parseJson } from '../base/json.ts'
 import { version } from '../base/version.ts'
-import { faultAsText } from './client/command.ts'
+import { formatError } from './client/command.ts'
 import {
   type ConnectionOptions,
   connect,
@@ -29,7 +29,7 @@ export function addMcp(program: Command): void {
         serveOnStdio(version, callsOf(rest))
       } catch (thrown) {
         if (!(thrown instanceof UsageError)) throw thrown
-        console.error(faultAsText(thrown))
+        console.error(formatError(thrown))
         process.exitCode = 2
       }
     })
@@ -42,7 +42,7 @@ function callsOf(rest: Rest): CallRest {
       return { status: response.status, body: parseJson(await response.text()) }
     } catch (thrown) {
       if (thrown instanceof RefusedError) return { status: thrown.status, body: parseJson(thrown.body) }
-      if (thrown instanceof UnreachableError) throw new Error(faultAsText(thrown), { cause: thrown })
+      if (thrown instanceof UnreachableError) throw new Error(formatError(thrown), { cause: thrown })
       throw thrown
     }
   }

@@ -9,7 +9,7 @@ import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
 import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
-import { endQuietlyWithReader } from './exit-on-epipe.ts'
+import { exitOnBrokenPipe } from './exit-on-epipe.ts'
 import { runKey } from './key.ts'
 import { addMcp } from './mcp.ts'
 import { addSessions } from './sessions.ts'
@@ -25,7 +25,7 @@ export function createProgram(): Command {
     // Commands that are added from here on inherit it.
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.usage))
     .hook('preAction', (_, command) => {
-      if (command.name() !== 'serve') endQuietlyWithReader()
+      if (command.name() !== 'serve') exitOnBrokenPipe()
     })
 
   const serve = program

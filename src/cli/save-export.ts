@@ -4,13 +4,13 @@ import { access, open, rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream } from 'node:stream/web'
-import type { Running } from './client/command.ts'
+import type { CommandContext } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
 
 /** Writes to `output`, or to NAME.cwm.json. A file appears whole or not at all, and replaces another only with `force`. */
 export async function saveExport(
-  { rest, screen, progress, show, signal }: Running,
+  { rest, screen, progress, show, signal }: CommandContext,
   name: string,
   { output = `${name}.cwm.json`, force }: { readonly output?: string; readonly force?: boolean },
 ): Promise<void> {
@@ -19,9 +19,10 @@ export async function saveExport(
     throw new UsageError(`${output} is there already: --force replaces it`)
   await progress(`exporting ${name}`, async () => {
     const { body, headers, status } = await rest.send(`${windowPath(name)}/export`, { signal })
-    if (body === null || headers.get('content-disposition')?.includes('.cwm.json') !== true) throw rest.isNotCwm(status)
+    if (body === null || headers.get('content-disposition')?.includes('.cwm.json') !== true)
+      throw rest.notCwmError(status)
     const source = Readable.fromWeb(body as ReadableStream<Uint8Array>)
-    if (isFile) await writeWhole(output, source)
+    if (isFile) await writeAtomically(output, source)
     else await pipeline(source, process.stdout, { end: false })
   })
   if (isFile)
@@ -30,7 +31,7 @@ export async function saveExport(
     ])
 }
 
-async function writeWhole(file: string, source: Readable): Promise<void> {
+async function writeAtomically(file: string, source: Readable): Promise<void> {
   const part = `${file}.part-${process.pid}`
   const handle = await open(part, 'wx', 0o600).catch((thrown: NodeJS.ErrnoException) => {
     source.destroy()

@@ -38,7 +38,7 @@ function textOutput(level: Settings['log_level']): ServeOutput {
   return {
     log: createLogger(level, stream),
     findings: (lines) => lines.forEach(print),
-    unknownVariable: (name) => print(`warning   ${notASetting(name)}`),
+    unknownVariable: (name) => print(`warning   ${unknownSetting(name)}`),
     ready(url, hasDashboard) {
       print(`ready     ${url}/v1  (point your OpenAI or Anthropic SDK's base URL here)`)
       if (hasDashboard) print(`dashboard ${url}/cwm/`)
@@ -52,13 +52,13 @@ function textOutput(level: Settings['log_level']): ServeOutput {
 function jsonOutput(level: Settings['log_level']): ServeOutput {
   const stream = new LogStream(STANDARD_ERROR)
   const log = createLogger(level, stream)
-  logWhatOthersWrite(log)
+  captureConsole(log)
   return {
     log,
     findings(lines) {
-      for (const { about, isWarning, text } of entriesOf(lines)) log[isWarning ? 'warn' : 'info']({ about }, text)
+      for (const { about, isWarning, text } of parseFindings(lines)) log[isWarning ? 'warn' : 'info']({ about }, text)
     },
-    unknownVariable: (variable) => log.warn({ variable }, notASetting(variable)),
+    unknownVariable: (variable) => log.warn({ variable }, unknownSetting(variable)),
     ready(url, hasDashboard) {
       log.info({ url: `${url}/v1`, ...(hasDashboard ? { dashboard: `${url}/cwm/` } : {}) }, 'ready')
     },
@@ -69,10 +69,10 @@ function jsonOutput(level: Settings['log_level']): ServeOutput {
   }
 }
 
-const notASetting = (name: string): string => `${name} is not a setting of cwm; see cwm serve --help`
+const unknownSetting = (name: string): string => `${name} is not a setting of cwm; see cwm serve --help`
 
 /** Logs Node's warnings and what libraries print to the console; as text they would break the JSON stream. */
-function logWhatOthersWrite(log: Logger): void {
+function captureConsole(log: Logger): void {
   process.removeAllListeners('warning')
   process.on('warning', (warning) => log.warn({ name: warning.name }, warning.message))
   console.error = (...words: unknown[]) => log.error(format(...words))
@@ -88,7 +88,7 @@ interface Entry {
 const FINDING = /^(\w*)\s+(warning: )?(.*)$/s
 
 /** Parses findings, which have their subject in the first column; a line without one continues the subject above. */
-export function entriesOf(lines: readonly string[]): readonly Entry[] {
+export function parseFindings(lines: readonly string[]): readonly Entry[] {
   let about = ''
   return lines.map((line) => {
     const [, subject = '', warning, text = line] = FINDING.exec(line) ?? []

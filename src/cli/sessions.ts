@@ -8,8 +8,8 @@ import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
 import { type ListOptions, listAll, showPage, withPaging } from './client/lists.ts'
 import { sessionPath } from './client/paths.ts'
-import { deletionInWords } from './client/receipts.ts'
-import { sessionColumns, sessionInWords } from './windows-text.ts'
+import { formatDeletion } from './client/receipts.ts'
+import { formatSession, sessionColumns } from './windows-text.ts'
 
 /** Adds the command and what is below it. */
 export function addSessions(program: Command): void {
@@ -20,10 +20,10 @@ export function addSessions(program: Command): void {
   withPaging(withConnection(sessions.command('list')))
     .description('List sessions, last turn first')
     .action((options: CommonOptions & ListOptions) =>
-      runCommand(options, async (running) => {
-        const { rest, screen, signal } = running
+      runCommand(options, async (context) => {
+        const { rest, screen, signal } = context
         const page = await listAll<SessionJson>(rest, '/cwm/v1/sessions', options, { signal })
-        showPage(running, page, sessionColumns(screen.now()), 'sessions')
+        showPage(context, page, sessionColumns(screen.now()), 'sessions')
       }),
     )
 
@@ -31,7 +31,7 @@ export function addSessions(program: Command): void {
     .description('Show a session: how full its context is, and what became of its last turn')
     .action((id: string, options: CommonOptions) =>
       runCommand(options, async ({ rest, screen, show, signal }) => {
-        show(await rest.json<SessionJson>(sessionPath(id), { signal }), (session) => sessionInWords(screen, session))
+        show(await rest.json<SessionJson>(sessionPath(id), { signal }), (session) => formatSession(screen, session))
       }),
     )
 
@@ -40,14 +40,14 @@ export function addSessions(program: Command): void {
     .option('--yes', 'do not ask')
     .option('--wait', 'wait until nothing is left')
     .action((id: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
-      runCommand(options, async (running) => {
-        const { rest, screen, show, progress, signal } = running
-        if (!(await confirm(running, options, `End session ${id} and delete what only it holds?`))) return
+      runCommand(options, async (context) => {
+        const { rest, screen, show, progress, signal } = context
+        if (!(await confirm(context, options, `End session ${id} and delete what only it holds?`))) return
         const first = await progress(`ending ${id}`, () =>
           rest.json<DeletionJson>(sessionPath(id), { method: 'DELETE', signal }),
         )
-        const answer = options.wait === true ? await waitForDeletion(running, first) : first
-        show(answer, (receipt) => deletionInWords(screen, receipt))
+        const answer = options.wait === true ? await waitForDeletion(context, first) : first
+        show(answer, (receipt) => formatDeletion(screen, receipt))
       }),
     )
 }

@@ -6,12 +6,12 @@ import type { Logger } from '../base/logger.ts'
 /** Aborts at the first SIGINT or SIGTERM. A second one, of either kind, ends the process at once, with 130 or 143. */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController()
-  const heard = (signal: 'SIGINT' | 'SIGTERM') => {
+  const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
     if (stop.signal.aborted) process.exit(128 + constants.signals[signal])
     stop.abort()
   }
-  process.on('SIGINT', heard)
-  process.on('SIGTERM', heard)
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
   return stop.signal
 }
 

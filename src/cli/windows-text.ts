@@ -2,9 +2,9 @@
 
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { durabilityInWords, remarks, thawInWords } from './client/receipts.ts'
+import { formatDurability, formatRemarks, formatThaw } from './client/receipts.ts'
 import type { Screen } from './terminal/screen.ts'
-import { type Column, factsOf } from './terminal/table.ts'
+import { type Column, formatFields } from './terminal/table.ts'
 import { age, count, duration, percent, plural } from './terminal/text.ts'
 
 export function windowColumns(now: number): readonly Column<WindowJson>[] {
@@ -14,50 +14,50 @@ export function windowColumns(now: number): readonly Column<WindowJson>[] {
     {
       title: 'TOKENS',
       value: ({ receipt }) => receipt?.tokens,
-      shown: ({ receipt }) => thousands(receipt?.tokens),
+      display: ({ receipt }) => formatCount(receipt?.tokens),
       align: 'right',
     },
     {
       title: 'RESTORABLE',
       value: ({ receipt }) => receipt?.restorable_tokens,
-      shown: ({ receipt }) => thousands(receipt?.restorable_tokens),
+      display: ({ receipt }) => formatCount(receipt?.restorable_tokens),
       align: 'right',
     },
     { title: 'STORED', value: ({ receipt }) => receipt?.durability },
-    { title: 'PIN', value: ({ pin }) => pin, shown: ({ pin }) => (pin === 'none' ? '' : (pin ?? '')) },
+    { title: 'PIN', value: ({ pin }) => pin, display: ({ pin }) => (pin === 'none' ? '' : (pin ?? '')) },
     { title: 'MODEL', value: ({ model }) => model, elastic: true },
     { title: 'PARENT', value: ({ parent }) => parent, elastic: true },
     { title: 'TAGS', value: ({ tags }) => tags?.join(','), elastic: true },
     {
       title: 'AGE',
       value: ({ created_at }) => created_at,
-      shown: ({ created_at }) => age(created_at, now),
+      display: ({ created_at }) => age(created_at, now),
       align: 'right',
     },
   ]
 }
 
-export function windowInWords(screen: Screen, window: WindowJson): string[] {
+export function formatWindow(screen: Screen, window: WindowJson): string[] {
   const { receipt } = window
   const { now } = screen
   return [
-    ...factsOf(screen, [
+    ...formatFields(screen, [
       ['window', window.name],
       ['state', window.state],
       ['reason', window.reason],
       ['model', window.model],
       ['dialect', window.dialect],
-      ['messages', thousands(window.messages)],
-      ['tokens', thousands(receipt?.tokens)],
+      ['messages', formatCount(window.messages)],
+      ['tokens', formatCount(receipt?.tokens)],
       [
         'restorable',
         receipt &&
           `${count(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens, receipt.tokens)}), ${plural(receipt.chunks, 'chunk')}`,
       ],
-      ['stored', receipt && durabilityInWords(receipt.durability)],
-      ['tiers', receipt && tiersInWords(receipt.tiers)],
+      ['stored', receipt && formatDurability(receipt.durability)],
+      ['tiers', receipt && formatTiers(receipt.tiers)],
       ['pin', window.pin && `${window.pin}${window.pin_until === undefined ? '' : ` until ${window.pin_until}`}`],
-      ['made', window.origin && madeOf(window)],
+      ['made', window.origin && formatOrigin(window)],
       ['tags', window.tags?.join(', ')],
       ['note', window.note],
       ['frozen', window.frozen_at && `${window.frozen_at} (${age(window.frozen_at, now())} ago)`],
@@ -70,11 +70,11 @@ export function windowInWords(screen: Screen, window: WindowJson): string[] {
       ],
       ['checksum', window.checksum],
     ]),
-    ...(receipt === undefined ? [] : remarks(screen, receipt)),
+    ...(receipt === undefined ? [] : formatRemarks(screen, receipt)),
   ]
 }
 
-function madeOf({ origin, session_id, parent }: WindowJson): string {
+function formatOrigin({ origin, session_id, parent }: WindowJson): string {
   const from = {
     session: `from session ${session_id ?? '?'}`,
     clone: `a clone of ${parent ?? '?'}`,
@@ -85,7 +85,7 @@ function madeOf({ origin, session_id, parent }: WindowJson): string {
   return origin === 'session' && parent !== undefined ? `${words}, which had thawed ${parent}` : words
 }
 
-function tiersInWords({ total, l1, l2, backends }: NonNullable<WindowJson['receipt']>['tiers']): string {
+function formatTiers({ total, l1, l2, backends }: NonNullable<WindowJson['receipt']>['tiers']): string {
   const seen = (value: number | null) => (value === null ? '?' : count(value))
   const behind = Object.entries(backends).map(([name, chunks]) => `${name} ${count(chunks)}`)
   return `of ${plural(total, 'chunk')}: memory ${seen(l1)}, behind it ${seen(l2)}${behind.length === 0 ? '' : ` (${behind.join(', ')})`}`
@@ -98,10 +98,10 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
     {
       title: 'USED',
       value: ({ usage }) => usage?.total_tokens,
-      shown: ({ usage }) => thousands(usage?.total_tokens),
+      display: ({ usage }) => formatCount(usage?.total_tokens),
       align: 'right',
     },
-    { title: 'LIMIT', value: ({ limit }) => limit, shown: ({ limit }) => thousands(limit), align: 'right' },
+    { title: 'LIMIT', value: ({ limit }) => limit, display: ({ limit }) => formatCount(limit), align: 'right' },
     {
       title: 'FULL',
       value: ({ usage, limit }) =>
@@ -111,7 +111,7 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
     {
       title: 'CACHED',
       value: ({ usage }) => usage?.cached_tokens ?? undefined,
-      shown: ({ usage }) => thousands(usage?.cached_tokens ?? undefined),
+      display: ({ usage }) => formatCount(usage?.cached_tokens ?? undefined),
       align: 'right',
     },
     { title: 'MODEL', value: ({ model }) => model, elastic: true },
@@ -119,16 +119,16 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
     {
       title: 'LAST',
       value: ({ last_turn_at }) => last_turn_at,
-      shown: ({ last_turn_at }) => age(last_turn_at, now),
+      display: ({ last_turn_at }) => age(last_turn_at, now),
       align: 'right',
     },
   ]
 }
 
-export function sessionInWords(screen: Screen, session: SessionJson): string[] {
+export function formatSession(screen: Screen, session: SessionJson): string[] {
   const { usage, limit, rollover, truncation, prefix_break, thaw, freezable } = session
   return [
-    ...factsOf(screen, [
+    ...formatFields(screen, [
       ['session', session.id],
       ['model', session.model],
       ['dialect', session.dialect],
@@ -141,7 +141,7 @@ export function sessionInWords(screen: Screen, session: SessionJson): string[] {
       [
         'last turn',
         usage &&
-          `${plural(usage.prompt_tokens, 'prompt token')}, ${cachedInWords(usage.cached_tokens)}, ${count(usage.completion_tokens)} answered`,
+          `${plural(usage.prompt_tokens, 'prompt token')}, ${formatCached(usage.cached_tokens)}, ${count(usage.completion_tokens)} answered`,
       ],
       ['window', session.base_window],
       ['frozen near the limit', session.auto_window],
@@ -160,17 +160,17 @@ export function sessionInWords(screen: Screen, session: SessionJson): string[] {
     ...(truncation === undefined
       ? []
       : [screen.style('yellow', `its last answer was cut by the context limit of ${count(truncation.limit)} tokens`)]),
-    ...(prefix_break === undefined ? [] : [screen.style('yellow', prefixBreakInWords(prefix_break))]),
-    ...(thaw === undefined ? [] : thawInWords(screen, thaw)),
+    ...(prefix_break === undefined ? [] : [screen.style('yellow', formatPrefixBreak(prefix_break))]),
+    ...(thaw === undefined ? [] : formatThaw(screen, thaw)),
   ]
 }
 
-function cachedInWords(cached: number | null): string {
+function formatCached(cached: number | null): string {
   return cached === null ? 'cached unknown' : `${count(cached)} cached`
 }
 
 /** Why a turn was cold that should have been warm. */
-export function prefixBreakInWords({
+export function formatPrefixBreak({
   cause,
   message,
   field,
@@ -187,6 +187,6 @@ export function prefixBreakInWords({
   return `its last turn was cold: ${count(cached_tokens)} tokens cached where ${count(expected_tokens)} were expected; cause: ${cause}${place}`
 }
 
-function thousands(value: number | undefined): string {
+function formatCount(value: number | undefined): string {
   return value === undefined ? '' : count(value)
 }

@@ -8,15 +8,15 @@ import type { DeletionJson } from '../wire/deletions.ts'
 import { sortOrders, storedWindowStates, thawTargets, windowSorts } from '../wire/enums.ts'
 import type { PrefetchReceiptJson, ThawReceiptJson } from '../wire/receipts.ts'
 import type { CloneBody, FreezeBody, ImportJson, LabelsJson, ThawBody, WindowJson } from '../wire/windows.ts'
-import { type CommonOptions, type Running, runCommand, withConnection } from './client/command.ts'
+import { type CommandContext, type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
 import { type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
 import { windowPath } from './client/paths.ts'
-import { deletionInWords, madeInWords, prefetchInWords, thawInWords } from './client/receipts.ts'
+import { formatDeletion, formatNewWindow, formatPrefetch, formatThaw } from './client/receipts.ts'
 import { UsageError } from './client/rest.ts'
 import { saveExport } from './save-export.ts'
-import { windowColumns, windowInWords } from './windows-text.ts'
+import { formatWindow, windowColumns } from './windows-text.ts'
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
@@ -65,7 +65,7 @@ export function addWindows(program: Command): void {
     .option('--search <text>', 'only with this text in the name')
     .addOption(new Option('--sort <by>', 'order by').choices(windowSorts))
     .addOption(new Option('--order <order>', 'direction').choices(sortOrders))
-    .action((options: WindowListOptions) => runCommand(options, (running) => list(running, options)))
+    .action((options: WindowListOptions) => runCommand(options, (context) => list(context, options)))
 
   withConnection(windows.command('show <name>'))
     .description('Show a window and the receipt of its freeze')
@@ -76,7 +76,7 @@ export function addWindows(program: Command): void {
         const answer = await progress(`waiting for ${name}`, () =>
           rest.json<WindowJson>(windowPath(name), { query, signal }),
         )
-        show(answer, (window) => windowInWords(screen, window))
+        show(answer, (window) => formatWindow(screen, window))
       }),
     )
 
@@ -85,7 +85,7 @@ export function addWindows(program: Command): void {
     .requiredOption('--session <id>', 'the session')
     .option('--no-wait', 'do not wait until the freeze is done')
     .action((name: string, options: CommonOptions & LabelOptions & { session: string; wait: boolean }) =>
-      runCommand(options, (running) => freeze(running, name, options)),
+      runCommand(options, (context) => freeze(context, name, options)),
     )
 
   withConnection(windows.command('thaw <name>'))
@@ -94,7 +94,7 @@ export function addWindows(program: Command): void {
     .option('--replace', 'replace the context of a session that has turns of its own')
     .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(thawTargets))
     .action((name: string, options: CommonOptions & ThawFlags) =>
-      runCommand(options, (running) => thaw(running, name, options)),
+      runCommand(options, (context) => thaw(context, name, options)),
     )
 
   withLabels(withConnection(windows.command('clone <source> <name>')))
@@ -106,7 +106,7 @@ export function addWindows(program: Command): void {
         const answer = await progress(`cloning ${source}`, () =>
           rest.json<WindowJson>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
         )
-        show(answer, (window) => madeInWords(screen, window))
+        show(answer, (window) => formatNewWindow(screen, window))
       }),
     )
 
@@ -115,7 +115,7 @@ export function addWindows(program: Command): void {
     .option('--yes', 'do not ask')
     .option('--wait', 'wait until nothing is left')
     .action((name: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
-      runCommand(options, (running) => remove(running, name, options)),
+      runCommand(options, (context) => remove(context, name, options)),
     )
 
   withConnection(windows.command('export <name>'))
@@ -123,27 +123,27 @@ export function addWindows(program: Command): void {
     .option('--output <file>', 'where to; - is standard output (default: NAME.cwm.json)')
     .option('--force', 'replace a file that is there')
     .action((name: string, options: CommonOptions & { output?: string; force?: boolean }) =>
-      runCommand(options, (running) => saveExport(running, name, options)),
+      runCommand(options, (context) => saveExport(context, name, options)),
     )
 
   withConnection(windows.command('import <file>'))
     .description('Make a window from an exported file (- is standard input); this engine rebuilds and checks it')
     .option('--name <name>', "its name (default: the file's)")
     .action((file: string, options: CommonOptions & { name?: string }) =>
-      runCommand(options, (running) => load(running, file, options)),
+      runCommand(options, (context) => load(context, file, options)),
     )
 }
 
-async function list(running: Running, options: WindowListOptions): Promise<void> {
+async function list(context: CommandContext, options: WindowListOptions): Promise<void> {
   const { tag, model, state, session, parent, search, sort, order } = options
   const query = { tag, model, state, session_id: session, parent, search, sort, order }
-  const { rest, screen, signal } = running
+  const { rest, screen, signal } = context
   const page = await listAll<WindowJson>(rest, '/cwm/v1/windows', options, { query, signal })
-  showPage(running, page, windowColumns(screen.now()), 'windows')
+  showPage(context, page, windowColumns(screen.now()), 'windows')
 }
 
 async function freeze(
-  { rest, screen, show, progress, signal }: Running,
+  { rest, screen, show, progress, signal }: CommandContext,
   name: string,
   options: LabelOptions & { session: string; wait: boolean },
 ): Promise<void> {
@@ -151,12 +151,12 @@ async function freeze(
   const answer = await progress(`freezing ${name}`, () =>
     rest.json<WindowJson>('/cwm/v1/windows', { method: 'POST', body, signal }),
   )
-  show(answer, (window) => madeInWords(screen, window))
+  show(answer, (window) => formatNewWindow(screen, window))
   if (answer.state === 'failed') process.exitCode = 1
 }
 
 async function thaw(
-  { rest, screen, show, progress, signal }: Running,
+  { rest, screen, show, progress, signal }: CommandContext,
   name: string,
   options: ThawFlags,
 ): Promise<void> {
@@ -170,21 +170,25 @@ async function thaw(
   const answer = await progress(`thawing ${name}`, () =>
     rest.json<ThawReceiptJson | PrefetchReceiptJson>(`${windowPath(name)}/thaw`, { method: 'POST', body, signal }),
   )
-  show(answer, (receipt) => ('to' in receipt ? prefetchInWords(screen, receipt) : thawInWords(screen, receipt)))
+  show(answer, (receipt) => ('to' in receipt ? formatPrefetch(screen, receipt) : formatThaw(screen, receipt)))
 }
 
-async function remove(running: Running, name: string, options: { yes?: boolean; wait?: boolean }): Promise<void> {
-  const { rest, screen, show, progress, signal } = running
-  if (!(await confirm(running, options, `Delete window ${name} and what only it holds?`))) return
+async function remove(
+  context: CommandContext,
+  name: string,
+  options: { yes?: boolean; wait?: boolean },
+): Promise<void> {
+  const { rest, screen, show, progress, signal } = context
+  if (!(await confirm(context, options, `Delete window ${name} and what only it holds?`))) return
   const first = await progress(`deleting ${name}`, () =>
     rest.json<DeletionJson>(windowPath(name), { method: 'DELETE', signal }),
   )
-  const answer = options.wait === true ? await waitForDeletion(running, first) : first
-  show(answer, (receipt) => deletionInWords(screen, receipt))
+  const answer = options.wait === true ? await waitForDeletion(context, first) : first
+  show(answer, (receipt) => formatDeletion(screen, receipt))
 }
 
 async function load(
-  { rest, screen, show, progress, signal }: Running,
+  { rest, screen, show, progress, signal }: CommandContext,
   file: string,
   { name }: { name?: string },
 ): Promise<void> {
@@ -193,7 +197,7 @@ async function load(
     rest.json<ImportJson>('/cwm/v1/windows/import', { method: 'POST', query: { name }, rawBody, signal }),
   )
   show(answer, ({ window, drift }) => [
-    ...madeInWords(screen, window),
+    ...formatNewWindow(screen, window),
     ...(drift === true
       ? [screen.style('yellow', "template or tokenizer here give other tokens than the file's: the new ones are used")]
       : []),

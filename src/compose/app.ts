@@ -13,7 +13,7 @@ import type { Logger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import { version } from '../base/version.ts'
-import { describeMemory, memoryBudgets, readMemoryLimits } from '../config/memory.ts'
+import { describeMemoryBudgets, memoryBudgets, readMemoryLimits } from '../config/memory.ts'
 import { policiesOf } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
@@ -41,14 +41,14 @@ import { defaultRoutes } from '../proxy/routes.ts'
 import { HealthCheck } from '../server/health.ts'
 import { ReadinessCheck } from '../server/readiness.ts'
 import { listen } from '../server/server.ts'
-import { stopInOrder } from '../server/shutdown.ts'
+import { shutDown } from '../server/shutdown.ts'
 import { Lineages } from '../sessions/lineages.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { RecentCalls } from '../sessions/recent-calls.ts'
 import { RetainedTurns } from '../sessions/retained.ts'
 import { SessionTracker } from '../sessions/tracker.ts'
 import { Callers } from '../tenants/callers.ts'
-import { Choices } from '../tenants/overrides.ts'
+import { TenantOverrides } from '../tenants/overrides.ts'
 import { Tenants } from '../tenants/tenants.ts'
 import { TurnRunner } from '../turn/runner.ts'
 import { StoredResponses } from '../turn/stored-responses.ts'
@@ -208,7 +208,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     const autoFreezer = new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms })
     const newest = new NewestSessions(tracking.newest)
     const calls = new RecentCalls(now)
-    const choices = new Choices(store, now)
+    const choices = new TenantOverrides(store, now)
     const timeline = new Timeline(now)
     const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
     closers.push(() => breaks.settle())
@@ -328,7 +328,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     const apiListener = getRequestListener(api.fetch, { hostname: 'localhost' })
 
     const found = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
-    const findings = [...found, describeMemory(settings, memoryLimits)]
+    const findings = [...found, describeMemoryBudgets(settings, memoryLimits)]
     const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)
     const stopping = new AbortController()
     const { signal } = stopping
@@ -353,7 +353,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
         keepAliveMs: settings.keep_alive_ms,
         clientStallMs: settings.client_stall_ms,
       },
-      stalled: () => metrics.stalledClients.inc(),
+      onStalledClient: () => metrics.stalledClients.inc(),
       hasDashboard: settings.dashboard,
       proxy: (request, response) => void proxy.handle(request, response, (incoming) => callers.identify(incoming)),
       api: (request, response) => void apiListener(request, response),
@@ -366,13 +366,13 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     ]
     const close = async () => {
       readiness.drain()
-      await stopInOrder({
-        door,
+      await shutDown({
+        server: door,
         upstream,
         drainDelayMs: settings.drain_delay_ms,
         drainMs: settings.drain_ms,
-        endEndless: () => {
-          events.endListening()
+        stopLongRunning: () => {
+          events.closeSubscriptions()
           mcp.close()
           stopping.abort()
         },

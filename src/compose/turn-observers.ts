@@ -23,9 +23,9 @@ export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
   const { timeline, calls, sizes, breaks, retained, autoFreezer } = parts
   return [
     {
-      began: ({ tenant }, ms) => timeline.began(tenant, ms),
+      began: ({ tenant }, ms) => timeline.recordFirstByte(tenant, ms),
       answered: ({ caller, usage }) => {
-        if (usage !== undefined) timeline.used(caller.tenant, usage.promptTokens, usage.cachedTokens)
+        if (usage !== undefined) timeline.recordUsage(caller.tenant, usage.promptTokens, usage.cachedTokens)
       },
     },
     // The agent may make the call before the last bytes are out.

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { MIB } from './fields.ts'
-import { describeMemory, type MemoryBudgets, memoryBudgets, memoryRules, readMemoryLimits } from './memory.ts'
+import { describeMemoryBudgets, type MemoryBudgets, memoryBudgets, memoryRules, readMemoryLimits } from './memory.ts'
 
 const GIB = 1024 * MIB
 
@@ -33,7 +33,7 @@ describe('memoryBudgets', () => {
   })
 
   it('are at their most on a large machine', () => {
-    const most = Object.fromEntries(Object.entries(memoryRules).map(([name, { mostBytes }]) => [name, mostBytes]))
+    const most = Object.fromEntries(Object.entries(memoryRules).map(([name, { maxBytes }]) => [name, maxBytes]))
 
     expect(memoryBudgets({}, machine)).toEqual(most)
   })
@@ -84,7 +84,7 @@ describe('memoryBudgets', () => {
 
 describe('describeMemory', () => {
   it('says which limit was found, and marks what was given', () => {
-    expect(describeMemory({ retain_bytes: MIB }, container(512 * MIB, 259 * MIB))).toBe(
+    expect(describeMemoryBudgets({ retain_bytes: MIB }, container(512 * MIB, 259 * MIB))).toBe(
       'memory    512 MiB (container), JavaScript heap 259 MiB: max_body_bytes 16 MiB, max_body_bytes_in_all 32 MiB, ' +
         'max_observed_bytes_in_all 32 MiB, retain_bytes 1 MiB (set), base_window_bytes 32 MiB, tracking_bytes 16 MiB',
     )

@@ -17,19 +17,19 @@ interface BudgetRule {
   /** The default is one part in so many. */
   readonly divisor: number
   /** The default on a large machine, bytes. */
-  readonly mostBytes: number
+  readonly maxBytes: number
   /** What it holds becomes strings and objects, so the heap's limit counts as well as the container's. */
   readonly inHeap: boolean
 }
 
 /** Each of these settings has a share of memory as its default. */
 export const memoryRules = {
-  max_body_bytes: { divisor: 32, mostBytes: 64 * MIB, inHeap: true },
-  max_body_bytes_in_all: { divisor: 16, mostBytes: 512 * MIB, inHeap: true },
-  max_observed_bytes_in_all: { divisor: 16, mostBytes: 256 * MIB, inHeap: false },
-  retain_bytes: { divisor: 16, mostBytes: 256 * MIB, inHeap: false },
-  base_window_bytes: { divisor: 16, mostBytes: 256 * MIB, inHeap: true },
-  tracking_bytes: { divisor: 32, mostBytes: 64 * MIB, inHeap: true },
+  max_body_bytes: { divisor: 32, maxBytes: 64 * MIB, inHeap: true },
+  max_body_bytes_in_all: { divisor: 16, maxBytes: 512 * MIB, inHeap: true },
+  max_observed_bytes_in_all: { divisor: 16, maxBytes: 256 * MIB, inHeap: false },
+  retain_bytes: { divisor: 16, maxBytes: 256 * MIB, inHeap: false },
+  base_window_bytes: { divisor: 16, maxBytes: 256 * MIB, inHeap: true },
+  tracking_bytes: { divisor: 32, maxBytes: 64 * MIB, inHeap: true },
 } as const satisfies Readonly<Record<string, BudgetRule>>
 
 export type MemorySetting = keyof typeof memoryRules
@@ -68,20 +68,20 @@ export function memoryBudgets(
 }
 
 /** V8 takes about half of a small container for its heap, so a share of memory is one of twice the heap. */
-function shareOf({ divisor, mostBytes, inHeap }: BudgetRule, { memoryBytes, heapBytes }: MemoryLimits): number {
+function shareOf({ divisor, maxBytes, inHeap }: BudgetRule, { memoryBytes, heapBytes }: MemoryLimits): number {
   const whole = inHeap ? Math.min(memoryBytes, 2 * heapBytes) : memoryBytes
   const share = Math.floor(whole / divisor / MIB) * MIB
-  return Math.min(mostBytes, Math.max(MIB, share))
+  return Math.min(maxBytes, Math.max(MIB, share))
 }
 
 /** The default of such a setting, in words. */
-export function describeShare(name: MemorySetting): string {
-  const { divisor, mostBytes } = memoryRules[name]
-  return `1/${divisor} of memory, at most ${mostBytes}`
+export function describeMemoryDefault(name: MemorySetting): string {
+  const { divisor, maxBytes } = memoryRules[name]
+  return `1/${divisor} of memory, at most ${maxBytes}`
 }
 
 /** One line for whoever starts cwm: the limits found, and the budgets in force. Those that were given are marked. */
-export function describeMemory(
+export function describeMemoryBudgets(
   given: Partial<Readonly<Record<MemorySetting, number | undefined>>>,
   limits: MemoryLimits,
 ): string {

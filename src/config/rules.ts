@@ -5,7 +5,7 @@ import { isLoopback } from '../base/loopback.ts'
 import type { TenantSetting } from './tenants.ts'
 
 /** The settings that such rules are about. Any of them may be missing, or wrong in itself. */
-export interface Judged {
+export interface CrossCheckedSettings {
   readonly host?: unknown
   readonly store?: unknown
   readonly secret?: unknown
@@ -23,7 +23,7 @@ export interface Fault {
 }
 
 /** What is wrong with the settings as a whole, in words for whoever starts cwm. */
-export function faultsBetween(settings: Judged): Fault[] {
+export function findConflicts(settings: CrossCheckedSettings): Fault[] {
   const { host, store, secret, any_key, operator_key, upstream_api_key, tenants } = settings
   const faults: Fault[] = []
   if (typeof host === 'string' && !isLoopback(host) && tenants === undefined && any_key !== true) {

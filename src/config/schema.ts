@@ -20,8 +20,8 @@ import {
   text,
   url,
 } from './fields.ts'
-import { describeShare, type MemorySetting, memoryRules } from './memory.ts'
-import { faultsBetween } from './rules.ts'
+import { describeMemoryDefault, type MemorySetting, memoryRules } from './memory.ts'
+import { findConflicts } from './rules.ts'
 import { bounds, tenants } from './tenants.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -292,7 +292,7 @@ const shape = {
 /** Names as in the file; the variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */
 export const settingsSchema = z.strictObject(shape).superRefine(
   (settings, context) => {
-    for (const fault of faultsBetween(settings)) context.addIssue({ code: 'custom', ...fault })
+    for (const fault of findConflicts(settings)) context.addIssue({ code: 'custom', ...fault })
   },
   // Told with the faults of single settings, not after them.
   { when: () => true },
@@ -323,7 +323,7 @@ export function isSwitch(name: SettingName): boolean {
 
 /** The default of a setting in words: its value, or for a share of memory how large it is. Undefined where it has none, or an empty list. */
 export function describeDefault(name: SettingName): string | undefined {
-  return Object.hasOwn(memoryRules, name) ? describeShare(name as MemorySetting) : defaultOf(name)
+  return Object.hasOwn(memoryRules, name) ? describeMemoryDefault(name as MemorySetting) : defaultOf(name)
 }
 
 /** The default of a setting, as a flag spells it; undefined where it has none, an empty list, or a share of memory. */

@@ -12,10 +12,10 @@ export type ParsedYaml =
 export function parseYaml(text: string): ParsedYaml {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const found = firstFault(document)
-  if (found !== undefined) {
-    const { line, col } = lines.linePos(found.at)
-    return { fault: `${found.kind} at line ${line}, column ${col}` }
+  const error = firstFault(document)
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.at)
+    return { fault: `${error.kind} at line ${line}, column ${col}` }
   }
   try {
     return { value: document.toJS() as unknown }

@@ -6,7 +6,7 @@ import type { RemarksJson } from '../wire/receipts.ts'
 type Fact = readonly [name: string, value: Child | undefined]
 
 /** Names and values; what has no value is left out. */
-export function Facts({ of }: { readonly of: readonly Fact[] }) {
+export function FieldList({ of }: { readonly of: readonly Fact[] }) {
   return (
     <dl class="facts">
       {of.map(([name, value]) =>
@@ -29,7 +29,7 @@ export function Note({ kind, children }: { readonly kind: 'bad' | 'weak' | 'quie
   )
 }
 
-interface FieldParts {
+interface FieldProps {
   readonly name: string
   readonly label: string
   readonly hint?: string
@@ -37,7 +37,7 @@ interface FieldParts {
   readonly required?: boolean
 }
 
-export function Field({ name, label, hint, type = 'text', required = false }: FieldParts) {
+export function Field({ name, label, hint, type = 'text', required = false }: FieldProps) {
   const id = `field-${name}`
   return (
     <p class="field">

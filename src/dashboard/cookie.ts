@@ -12,13 +12,13 @@ export interface Identity {
 }
 
 /** A working day. */
-const LASTS_MS = 8 * 3_600_000
+const LIFETIME_MS = 8 * 3_600_000
 const ALGORITHM = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
 export class LoginCookie {
-  readonly maxAgeS = LASTS_MS / 1_000
+  readonly maxAgeS = LIFETIME_MS / 1_000
   readonly #key: Buffer
   readonly #now: Now
 
@@ -31,7 +31,7 @@ export class LoginCookie {
   seal({ apiKey, tenant }: Identity): string {
     const nonce = randomBytes(NONCE_BYTES)
     const cipher = createCipheriv(ALGORITHM, this.#key, nonce, { authTagLength: TAG_BYTES })
-    const text = JSON.stringify({ apiKey, tenant, until: this.#now() + LASTS_MS })
+    const text = JSON.stringify({ apiKey, tenant, until: this.#now() + LIFETIME_MS })
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
       'base64url',
     )
@@ -47,10 +47,11 @@ export class LoginCookie {
     decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
     try {
       const text = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
-      const told = parseJson(text.toString('utf8'))
-      if (!isObject(told) || typeof told.apiKey !== 'string' || typeof told.until !== 'number') return undefined
-      if (told.until <= this.#now()) return undefined
-      return { apiKey: told.apiKey, ...(typeof told.tenant === 'string' ? { tenant: told.tenant } : {}) }
+      const payload = parseJson(text.toString('utf8'))
+      if (!isObject(payload) || typeof payload.apiKey !== 'string' || typeof payload.until !== 'number')
+        return undefined
+      if (payload.until <= this.#now()) return undefined
+      return { apiKey: payload.apiKey, ...(typeof payload.tenant === 'string' ? { tenant: payload.tenant } : {}) }
     } catch {
       return undefined
     }

@@ -19,8 +19,16 @@ import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../wire/window
 import { Assets } from './assets.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
-import { readFamily, readFreezeAt, readSessions, readWindows, readWindowsOf, sessionAt, windowAt } from './queries.ts'
-import { ConfirmDelete, ConfirmEnd, ConfirmReplace, Deleted, Frozen, Refused, Thawed } from './receipts.tsx'
+import {
+  readFamily,
+  readFreezeAt,
+  readSessions,
+  readWindows,
+  readWindowsOf,
+  sessionApiPath,
+  windowApiPath,
+} from './queries.ts'
+import { ConfirmDelete, ConfirmEnd, ConfirmReplace, Deleted, ErrorNotice, Frozen, Thawed } from './receipts.tsx'
 import { restModel } from './rest-model.ts'
 import { RestPage } from './rest-page.tsx'
 import { SessionDetail } from './session-detail.tsx'
@@ -93,7 +101,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
   })
   app.onError(async (thrown, c) => {
-    const refusal = refusalOf(thrown)
+    const refusal = describeError(thrown)
     if (refusal.status === 500) log.error({ err: toCwmError(thrown) }, 'dashboard')
     if (refusal.status === 401) {
       if (c.req.header('hx-request') === undefined) return c.redirect(`${PATH}/login`, 303)
@@ -101,7 +109,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     }
     const above = c.req.method === 'POST'
     const headers = above ? { 'hx-retarget': '#dialog-error' } : undefined
-    return c.html(<Refused message={refusal.message} above={above} />, refusal.status as 400, headers)
+    return c.html(<ErrorNotice message={refusal.message} above={above} />, refusal.status as 400, headers)
   })
 
   app.get('/assets/:hash/:name', async (c) => {
@@ -124,7 +132,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const refusal =
       apiKey === '' || apiKey.length > MAX_KEY_CHARACTERS || !/^[\x21-\x7e]+$/.test(apiKey)
         ? 'This is no API key.'
-        : await refusalOfKey(callRest(actingAs(c.env, identity)), c.req.raw.signal)
+        : await rejectionOfKey(callRest(actingAs(c.env, identity)), c.req.raw.signal)
     if (refusal !== undefined) return c.html(<Login assets={await assets.root()} refusal={refusal} />, 401)
     setCookie(c, COOKIE, cookie.seal(identity), {
       path: PATH,
@@ -179,7 +187,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const ask = asker(c)
     const id = c.req.param('id')
     const [session, windows, freezeAt] = await Promise.all([
-      ask<SessionJson>('GET', sessionAt(id)),
+      ask<SessionJson>('GET', sessionApiPath(id)),
       readWindowsOf(ask, id),
       readFreezeAt(ask),
     ])
@@ -187,8 +195,8 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   })
   app.get('/sessions/:id/end', (c) => c.html(<ConfirmEnd id={c.req.param('id')} />))
   app.post('/sessions/:id/end', async (c) => {
-    const deletion = await asker(c)<DeletionJson>('DELETE', sessionAt(c.req.param('id')))
-    return c.html(<Deleted deletion={deletion} />, 200, changed)
+    const deletion = await asker(c)<DeletionJson>('DELETE', sessionApiPath(c.req.param('id')))
+    return c.html(<Deleted deletion={deletion} />, 200, refreshLists)
   })
 
   app.get('/windows', async (c) => {
@@ -205,11 +213,11 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
       tags: tags.filter((tag) => tag !== ''),
       ...(note === '' ? {} : { note }),
     }
-    return c.html(<Frozen window={await asker(c)<WindowJson>('POST', '/cwm/v1/windows', body)} />, 200, changed)
+    return c.html(<Frozen window={await asker(c)<WindowJson>('POST', '/cwm/v1/windows', body)} />, 200, refreshLists)
   })
   app.get('/windows/:name', async (c) => {
     const ask = asker(c)
-    const window = await ask<WindowJson>('GET', windowAt(c.req.param('name')))
+    const window = await ask<WindowJson>('GET', windowApiPath(c.req.param('name')))
     return c.html(<WindowDetail window={window} family={await readFamily(ask, window)} now={now()} />)
   })
   app.post('/windows/:name/thaw', async (c) => {
@@ -220,11 +228,11 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
       ...(form.replace === 'true' ? { replace: true } : {}),
     }
     try {
-      const receipt = await asker(c)<ThawReceiptJson>('POST', `${windowAt(name)}/thaw`, body)
-      return c.html(<Thawed receipt={receipt} />, 200, changed)
+      const receipt = await asker(c)<ThawReceiptJson>('POST', `${windowApiPath(name)}/thaw`, body)
+      return c.html(<Thawed receipt={receipt} />, 200, refreshLists)
     } catch (thrown) {
       if (!(thrown instanceof RestError) || thrown.code !== 'session_has_turns') throw thrown
-      const session = await asker(c)<SessionJson>('GET', sessionAt(id))
+      const session = await asker(c)<SessionJson>('GET', sessionApiPath(id))
       return c.html(<ConfirmReplace window={name} session={session} />)
     }
   })
@@ -232,15 +240,15 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const form = await c.req.parseBody()
     const at = textOf(form.at)
     const body: CloneBody = { name: textOf(form.name), ...(at === '' ? {} : { at: Number(at) }) }
-    const clone = await asker(c)<WindowJson>('POST', `${windowAt(c.req.param('name'))}/clone`, body)
-    return c.html(<Frozen window={clone} />, 200, changed)
+    const clone = await asker(c)<WindowJson>('POST', `${windowApiPath(c.req.param('name'))}/clone`, body)
+    return c.html(<Frozen window={clone} />, 200, refreshLists)
   })
   app.get('/windows/:name/delete', async (c) =>
-    c.html(<ConfirmDelete window={await asker(c)<WindowJson>('GET', windowAt(c.req.param('name')))} />),
+    c.html(<ConfirmDelete window={await asker(c)<WindowJson>('GET', windowApiPath(c.req.param('name')))} />),
   )
   app.post('/windows/:name/delete', async (c) => {
-    const deletion = await asker(c)<DeletionJson>('DELETE', windowAt(c.req.param('name')))
-    return c.html(<Deleted deletion={deletion} />, 200, changed)
+    const deletion = await asker(c)<DeletionJson>('DELETE', windowApiPath(c.req.param('name')))
+    return c.html(<Deleted deletion={deletion} />, 200, refreshLists)
   })
   return app
 }
@@ -255,7 +263,7 @@ async function send(c: Ctx, document: StaticDocument): Promise<Response> {
 }
 
 /** The lists behind the dialog are read anew. */
-const changed = { 'hx-trigger-after-settle': 'refresh' }
+const refreshLists = { 'hx-trigger-after-settle': 'refresh' }
 
 function filterOf(c: Ctx): WindowFilter {
   const of = (name: string, otherwise = '') => c.req.query(name) ?? otherwise
@@ -278,7 +286,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value.trim() : ''
 }
 
-async function refusalOfKey(rest: CallRest, signal: AbortSignal): Promise<string | undefined> {
+async function rejectionOfKey(rest: CallRest, signal: AbortSignal): Promise<string | undefined> {
   try {
     await askRest(rest, 'GET', '/cwm/v1/tenants/me', undefined, signal)
     return undefined
@@ -288,7 +296,7 @@ async function refusalOfKey(rest: CallRest, signal: AbortSignal): Promise<string
   }
 }
 
-function refusalOf(thrown: unknown): { readonly status: number; readonly message: string } {
+function describeError(thrown: unknown): { readonly status: number; readonly message: string } {
   if (thrown instanceof RestError) return { status: thrown.status === 0 ? 503 : thrown.status, message: thrown.message }
   if (thrown instanceof CwmError) return thrown
   return { status: 500, message: 'cwm failed at this; its log says why' }

@@ -2,7 +2,7 @@
 
 import { number, percent } from './format.ts'
 
-export interface GaugeParts {
+export interface GaugeProps {
   readonly used: number
   readonly cached: number
   readonly limit: number
@@ -14,7 +14,7 @@ export interface GaugeParts {
 const WIDTH = 200
 const HEIGHT = 14
 
-export function Gauge({ used, cached, limit, freezeAt, windows }: GaugeParts) {
+export function Gauge({ used, cached, limit, freezeAt, windows }: GaugeProps) {
   const x = (tokens: number) => Math.min(WIDTH, Math.round((WIDTH * tokens) / limit))
   const share = used / limit
   const level = share >= 0.9 ? 'full' : share >= freezeAt && freezeAt > 0 ? 'high' : 'low'

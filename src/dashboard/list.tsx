@@ -8,7 +8,7 @@ export interface Column {
   readonly kind?: string
 }
 
-interface ListParts {
+interface ListProps {
   /** In addresses and ids: `sessions`. */
   readonly name: string
   readonly columns: readonly Column[]
@@ -19,7 +19,7 @@ interface ListParts {
   readonly children?: Child
 }
 
-export function List({ name, columns, cursor, nextCursor, include, children }: ListParts) {
+export function List({ name, columns, cursor, nextCursor, include, children }: ListProps) {
   const path = `/cwm/ui/${name}`
   const next = nextCursor === undefined ? undefined : `${path}?cursor=${encodeURIComponent(nextCursor)}`
   // What somebody asks for goes before a refresh under way, whose answer would be of another page.
@@ -55,7 +55,7 @@ export function List({ name, columns, cursor, nextCursor, include, children }: L
   )
 }
 
-interface OpenerParts {
+interface DetailLinkProps {
   readonly path: string
   /** Of a row: where the focus comes back to. */
   readonly id?: string
@@ -63,7 +63,7 @@ interface OpenerParts {
 }
 
 /** Opens details in the dialog. */
-export function Opener({ path, id, children }: OpenerParts) {
+export function DetailLink({ path, id, children }: DetailLinkProps) {
   return (
     <button type="button" class="link" id={id} hx-get={path} hx-target="#dialog-body" hx-sync="#dialog-body:replace">
       {children}

@@ -6,19 +6,19 @@ import { Field, Note } from './components.tsx'
 import { Document } from './document.tsx'
 import { number } from './format.ts'
 import { GaugeLegend } from './gauge.tsx'
-import { Sessions, type SessionsParts } from './sessions.tsx'
-import { FilterForm, type WindowFilter, Windows, type WindowsParts } from './windows.tsx'
+import { Sessions, type SessionsProps } from './sessions.tsx'
+import { FilterForm, type WindowFilter, Windows, type WindowsProps } from './windows.tsx'
 
-export interface DashboardParts {
+export interface DashboardProps {
   readonly assets: string
   readonly tenant: TenantJson
   readonly loggedIn: boolean
   readonly filter: WindowFilter
-  readonly sessions: SessionsParts
-  readonly windows: WindowsParts
+  readonly sessions: SessionsProps
+  readonly windows: WindowsProps
 }
 
-export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows }: DashboardParts) {
+export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows }: DashboardProps) {
   return (
     <Document title="cwm" assets={assets}>
       <a class="skip" href="#sessions-title">
@@ -122,7 +122,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
 }
 
 export function Summary({ tenant: { usage } }: { readonly tenant: TenantJson }) {
-  const held = [
+  const totals = [
     ['Sessions', number(usage.sessions)],
     ['Windows', number(usage.windows)],
     ['Pinned tokens', number(usage.pinned_tokens)],
@@ -130,7 +130,7 @@ export function Summary({ tenant: { usage } }: { readonly tenant: TenantJson }) 
   ] as const
   return (
     <dl class="cards">
-      {held.map(([name, value]) => (
+      {totals.map(([name, value]) => (
         <div>
           <dt>{name}</dt>
           <dd>{value}</dd>
@@ -148,15 +148,15 @@ function bytes(value: number): string {
 }
 
 export function HealthState({ health }: { readonly health: HealthJson }) {
-  const sick = [
+  const problems = [
     ...(health.upstream.ok ? [] : ['the engine does not answer']),
     ...(health.store.ok ? [] : ['the store does not answer']),
     // Its warnings say what; without any, it is not whole for a server that was just lost.
     ...(health.lmcache.ok === false && health.lmcache.warnings.length === 0 ? ['LMCache does not answer'] : []),
     ...health.lmcache.warnings,
   ]
-  if (sick.length === 0) return <span class="state good">all well</span>
-  return <span class={`state ${health.upstream.ok && health.store.ok ? 'weak' : 'bad'}`}>{sick.join('; ')}</span>
+  if (problems.length === 0) return <span class="state good">all well</span>
+  return <span class={`state ${health.upstream.ok && health.store.ok ? 'weak' : 'bad'}`}>{problems.join('; ')}</span>
 }
 
 export function Login({ assets, refusal }: { readonly assets: string; readonly refusal?: string | undefined }) {

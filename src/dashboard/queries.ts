@@ -5,21 +5,21 @@ import type { PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { NearLimitJson } from '../wire/tenants.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import type { ShownSession } from './sessions.tsx'
+import type { SessionRow } from './sessions.tsx'
 import type { Family } from './window-detail.tsx'
 import type { WindowFilter } from './windows.tsx'
 
 const PAGE_SIZE = 25
 /** Windows of one session that its gauge shows. */
-const POINTS = 20
+const MAX_GAUGE_WINDOWS = 20
 /** Generations and children that a family shows. */
-const ANCESTORS = 10
-const CHILDREN = 50
+const MAX_ANCESTORS = 10
+const MAX_CHILDREN = 50
 
 export type Ask = <T>(method: Parameters<CallRest>[0], path: string, body?: object) => Promise<T>
 
-export const sessionAt = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
-export const windowAt = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
+export const sessionApiPath = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`
+export const windowApiPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
 
 export async function readSessions(ask: Ask, cursor: string | undefined) {
   const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(cursor === undefined ? {} : { cursor }) })
@@ -28,12 +28,12 @@ export async function readSessions(ask: Ask, cursor: string | undefined) {
     readFreezeAt(ask),
   ])
   const shown = data.map(
-    async (session): Promise<ShownSession> => ({
+    async (session): Promise<SessionRow> => ({
       session,
       windows: await readWindowsOf(ask, session.id),
     }),
   )
-  const page: PageJson<ShownSession> = {
+  const page: PageJson<SessionRow> = {
     data: await Promise.all(shown),
     ...(next_cursor === undefined ? {} : { next_cursor }),
   }
@@ -41,7 +41,7 @@ export async function readSessions(ask: Ask, cursor: string | undefined) {
 }
 
 export async function readWindowsOf(ask: Ask, session: string): Promise<readonly WindowJson[]> {
-  const query = new URLSearchParams({ session_id: session, limit: String(POINTS) })
+  const query = new URLSearchParams({ session_id: session, limit: String(MAX_GAUGE_WINDOWS) })
   return (await ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)).data
 }
 
@@ -58,11 +58,11 @@ export function readWindows(ask: Ask, filter: WindowFilter, cursor: string | und
 }
 
 export async function readFamily(ask: Ask, window: WindowJson): Promise<Family> {
-  const query = new URLSearchParams({ parent: window.name, limit: String(CHILDREN), sort: 'name', order: 'asc' })
+  const query = new URLSearchParams({ parent: window.name, limit: String(MAX_CHILDREN), sort: 'name', order: 'asc' })
   const children = ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)
   const ancestors: string[] = []
-  for (let parent = window.parent; parent !== undefined && ancestors.length < ANCESTORS; ) {
-    const above = await ask<WindowJson>('GET', windowAt(parent)).catch(gone)
+  for (let parent = window.parent; parent !== undefined && ancestors.length < MAX_ANCESTORS; ) {
+    const above = await ask<WindowJson>('GET', windowApiPath(parent)).catch(ignoreNotFound)
     // A parent that was deleted is no longer a place to go to.
     if (above === undefined || ancestors.includes(parent)) break
     ancestors.push(parent)
@@ -71,6 +71,6 @@ export async function readFamily(ask: Ask, window: WindowJson): Promise<Family> 
   return { ancestors, children: (await children).data.map(({ name }) => name) }
 }
 
-function gone(thrown: unknown): undefined {
+function ignoreNotFound(thrown: unknown): undefined {
   if (!(thrown instanceof RestError) || thrown.status !== 404) throw thrown
 }

@@ -5,7 +5,7 @@ import type { DeletionJson } from '../wire/deletions.ts'
 import type { ThawReceiptJson } from '../wire/receipts.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { Facts, Note, Remarks, Submit } from './components.tsx'
+import { FieldList, Note, Remarks, Submit } from './components.tsx'
 import { durabilities, milliseconds, number, plural } from './format.ts'
 import { sessionPath, windowPath } from './list.tsx'
 
@@ -33,7 +33,7 @@ export function Frozen({ window: { name, state, reason, receipt } }: { readonly 
   }
   return (
     <Receipt title={`Frozen: ${name}`}>
-      <Facts
+      <FieldList
         of={[
           ['Tokens', number(receipt.tokens)],
           ['Restorable', `${number(receipt.restorable_tokens)} in ${plural(receipt.chunks, 'chunk')}`],
@@ -50,7 +50,7 @@ export function Thawed({ receipt }: { readonly receipt: ThawReceiptJson }) {
   const { total, l1, l2 } = receipt.tiers_before
   return (
     <Receipt title={`Thawed: ${receipt.window}`}>
-      <Facts
+      <FieldList
         of={[
           ['Session', <code>{receipt.session_id}</code>],
           [
@@ -77,7 +77,7 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
   const { kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for } = deletion
   return (
     <Receipt title={`${kind === 'window' ? 'Deleted' : 'Ended'}: ${name}`}>
-      <Facts
+      <FieldList
         of={[
           ['Chunks deleted', number(deleted_chunks)],
           ['Chunks left', residual_chunks === null ? 'nobody could tell' : number(residual_chunks)],
@@ -91,7 +91,7 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
   )
 }
 
-interface QuestionParts {
+interface ConfirmationProps {
   readonly title: string
   readonly path: string
   readonly action: string
@@ -101,7 +101,7 @@ interface QuestionParts {
 }
 
 /** Before what cannot be undone. */
-function Question({ title, path, action, fields = {}, children }: QuestionParts) {
+function Confirmation({ title, path, action, fields = {}, children }: ConfirmationProps) {
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>
@@ -124,17 +124,17 @@ function Question({ title, path, action, fields = {}, children }: QuestionParts)
 export function ConfirmDelete({ window: { name, receipt } }: { readonly window: WindowJson }) {
   const kv = receipt === undefined ? 'its KV' : `the KV of ${plural(receipt.tokens, 'token')}`
   return (
-    <Question title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
+    <Confirmation title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
       Its messages and {kv} go from every tier, but for what a session or another window still holds.
-    </Question>
+    </Confirmation>
   )
 }
 
 export function ConfirmEnd({ id }: { readonly id: string }) {
   return (
-    <Question title={`End ${id}?`} path={`${sessionPath(id)}/end`} action="End">
+    <Confirmation title={`End ${id}?`} path={`${sessionPath(id)}/end`} action="End">
       The session and its KV go, but for what a window holds. Its windows stay.
-    </Question>
+    </Confirmation>
   )
 }
 
@@ -142,7 +142,7 @@ export function ConfirmEnd({ id }: { readonly id: string }) {
 export function ConfirmReplace({ window, session }: { readonly window: string; readonly session: SessionJson }) {
   const { id, turns, usage, base_window } = session
   return (
-    <Question
+    <Confirmation
       title={`Replace the context of ${id}?`}
       path={`${windowPath(window)}/thaw`}
       action="Replace"
@@ -152,12 +152,12 @@ export function ConfirmReplace({ window, session }: { readonly window: string; r
       {usage === undefined ? '' : ` (${plural(usage.total_tokens, 'token')})`}
       {base_window === undefined ? '' : ` behind window ${base_window}`}. Its next turn would start from {window}{' '}
       instead. To keep it, thaw into a new session.
-    </Question>
+    </Confirmation>
   )
 }
 
 /** In the dialog's stead where there is nothing to show, above its form where what was typed shall stay. */
-export function Refused({ message, above }: { readonly message: string; readonly above: boolean }) {
+export function ErrorNotice({ message, above }: { readonly message: string; readonly above: boolean }) {
   if (above) return <Note kind="bad">{message}</Note>
   return (
     <Receipt title="That did not work">

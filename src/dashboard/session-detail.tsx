@@ -1,16 +1,16 @@
 // One session, and what can be done with it.
 
-import { Facts, Field, Note, Submit } from './components.tsx'
+import { Field, FieldList, Note, Submit } from './components.tsx'
 import { age, number, plural } from './format.ts'
-import { Opener, sessionPath, windowPath } from './list.tsx'
-import { SessionGauge, type SessionsParts, type ShownSession } from './sessions.tsx'
+import { DetailLink, sessionPath, windowPath } from './list.tsx'
+import { SessionGauge, type SessionRow, type SessionsProps } from './sessions.tsx'
 
 export function SessionDetail({
   session,
   windows,
   freezeAt,
   now,
-}: ShownSession & Omit<SessionsParts, 'page' | 'cursor'>) {
+}: SessionRow & Omit<SessionsProps, 'page' | 'cursor'>) {
   const { id, usage, prefix_break: broken, rollover, thaw } = session
   return (
     <article>
@@ -18,7 +18,7 @@ export function SessionDetail({
       <p class="big-gauge">
         <SessionGauge session={session} windows={windows} freezeAt={freezeAt} />
       </p>
-      <Facts
+      <FieldList
         of={[
           ['Model', session.model],
           ['Turns', number(session.turns)],
@@ -48,7 +48,7 @@ export function SessionDetail({
           <ul class="plain">
             {windows.map(({ name, receipt }) => (
               <li>
-                <Opener path={windowPath(name)}>{name}</Opener>
+                <DetailLink path={windowPath(name)}>{name}</DetailLink>
                 {receipt === undefined ? '' : ` ${plural(receipt.tokens, 'token')}`}
               </li>
             ))}

@@ -5,16 +5,16 @@ import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
 import { age, number, plural } from './format.ts'
 import { Gauge } from './gauge.tsx'
-import { type Column, List, Opener, sessionPath } from './list.tsx'
+import { type Column, DetailLink, List, sessionPath } from './list.tsx'
 
-export interface ShownSession {
+export interface SessionRow {
   readonly session: SessionJson
   /** Newest first. */
   readonly windows: readonly WindowJson[]
 }
 
-export interface SessionsParts {
-  readonly page: PageJson<ShownSession>
+export interface SessionsProps {
+  readonly page: PageJson<SessionRow>
   readonly cursor: string | undefined
   readonly freezeAt: number
   readonly now: number
@@ -29,7 +29,7 @@ const columns: readonly Column[] = [
   { title: 'Last turn', kind: 'age wide' },
 ]
 
-export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }: SessionsParts) {
+export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }: SessionsProps) {
   if (data.length === 0 && cursor === undefined) {
     return (
       <div class="empty">
@@ -45,9 +45,9 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
       {data.map(({ session, windows }) => (
         <tr>
           <th scope="row">
-            <Opener path={sessionPath(session.id)} id={`session-${session.id}`}>
+            <DetailLink path={sessionPath(session.id)} id={`session-${session.id}`}>
               {session.id}
-            </Opener>
+            </DetailLink>
             <Marks session={session} />
           </th>
           <td class="context">
@@ -65,7 +65,7 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
   )
 }
 
-export function SessionGauge({ session, windows, freezeAt }: ShownSession & { readonly freezeAt: number }) {
+export function SessionGauge({ session, windows, freezeAt }: SessionRow & { readonly freezeAt: number }) {
   const { usage, limit } = session
   if (usage === undefined) return <span class="quiet">no finished turn</span>
   if (limit === undefined) return <span class="quiet">{plural(usage.total_tokens, 'token')}, limit unknown</span>

@@ -1,9 +1,9 @@
 // One window with its family, and what can be done with it.
 
 import type { WindowJson } from '../wire/windows.ts'
-import { Facts, Field, Note, Remarks, Submit } from './components.tsx'
+import { Field, FieldList, Note, Remarks, Submit } from './components.tsx'
 import { age, durabilities, number, plural } from './format.ts'
-import { Opener, windowPath } from './list.tsx'
+import { DetailLink, windowPath } from './list.tsx'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 
 export interface Family {
@@ -27,7 +27,7 @@ export function WindowDetail({
       <h2 tabindex={-1}>{name}</h2>
       {window.reason === undefined ? null : <Note kind="bad">{window.reason}</Note>}
       {window.note === undefined ? null : <Note kind="quiet">{window.note}</Note>}
-      <Facts
+      <FieldList
         of={[
           ['State', <State window={window} />],
           ['Tokens', receipt && number(receipt.tokens)],
@@ -92,7 +92,7 @@ function FamilyTree({ name, family: { ancestors, children } }: { readonly name: 
         <ul>
           {children.map((child) => (
             <li>
-              <Opener path={windowPath(child)}>{child}</Opener>
+              <DetailLink path={windowPath(child)}>{child}</DetailLink>
             </li>
           ))}
         </ul>
@@ -102,7 +102,7 @@ function FamilyTree({ name, family: { ancestors, children } }: { readonly name: 
   const tree = line.reduceRight(
     (below, ancestor) => (
       <li>
-        <Opener path={windowPath(ancestor)}>{ancestor}</Opener>
+        <DetailLink path={windowPath(ancestor)}>{ancestor}</DetailLink>
         <ul>{below}</ul>
       </li>
     ),

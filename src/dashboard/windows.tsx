@@ -3,7 +3,7 @@
 import type { PageJson } from '../wire/lists.ts'
 import type { WindowJson } from '../wire/windows.ts'
 import { age } from './format.ts'
-import { type Column, List, Opener, windowPath } from './list.tsx'
+import { type Column, DetailLink, List, windowPath } from './list.tsx'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 
 /** What is looked for, as the form has it. */
@@ -52,14 +52,14 @@ export function FilterForm({ filter }: { readonly filter: WindowFilter }) {
   )
 }
 
-interface SelectParts {
+interface SelectProps {
   readonly name: string
   readonly label: string
   readonly options: Readonly<Record<string, string>>
   readonly chosen: string
 }
 
-function Select({ name, label, options, chosen }: SelectParts) {
+function Select({ name, label, options, chosen }: SelectProps) {
   return (
     <label>
       <span>{label}</span>
@@ -83,7 +83,7 @@ const columns: readonly Column[] = [
   { title: 'Made', kind: 'age wide' },
 ]
 
-export interface WindowsParts {
+export interface WindowsProps {
   readonly page: PageJson<WindowJson>
   readonly cursor: string | undefined
   /** Whether anything was looked for. */
@@ -91,7 +91,7 @@ export interface WindowsParts {
   readonly now: number
 }
 
-export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: WindowsParts) {
+export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: WindowsProps) {
   if (data.length === 0 && cursor === undefined) {
     return filtered ? (
       <div class="empty">
@@ -111,9 +111,9 @@ export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: 
       {data.map((window) => (
         <tr>
           <th scope="row">
-            <Opener path={windowPath(window.name)} id={`window-${window.name}`}>
+            <DetailLink path={windowPath(window.name)} id={`window-${window.name}`}>
               {window.name}
-            </Opener>
+            </DetailLink>
             {window.parent === undefined ? null : <small class="quiet parent">of {window.parent}</small>}
           </th>
           <td>

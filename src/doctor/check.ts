@@ -10,5 +10,5 @@ export interface Check {
   /** What a green line means. */
   readonly proves: string
   /** Throws a CwmError where it cannot find out; the runner words it. */
-  find(facts: Facts): Promise<Finding> | Finding
+  run(facts: Facts): Promise<Finding> | Finding
 }

@@ -7,7 +7,7 @@ import { type DoctorParts, Facts } from './facts.ts'
 import { type Finding, failed, skipped, type Verdict } from './finding.ts'
 import { lmcacheChecks } from './lmcache-checks.ts'
 import { proofChecks } from './proof-checks.ts'
-import { ownChecks } from './storage-checks.ts'
+import { storageChecks } from './storage-checks.ts'
 
 export interface CheckResult extends Finding {
   readonly id: string
@@ -29,7 +29,7 @@ export interface DoctorLimits {
   readonly allMs: number
 }
 
-export const checks: readonly Check[] = [...engineChecks, ...lmcacheChecks, ...proofChecks, ...ownChecks]
+export const checks: readonly Check[] = [...engineChecks, ...lmcacheChecks, ...proofChecks, ...storageChecks]
 
 /** `onResult` hears each as it is found. Never throws, but on abort by `stop`. */
 export async function diagnose(
@@ -42,7 +42,7 @@ export async function diagnose(
   const whole = AbortSignal.any([AbortSignal.timeout(allMs), ...(stop === undefined ? [] : [stop])])
   const facts = new Facts(parts, whole)
   /** The same fault is told by the check that met it first. */
-  const told = new Map<unknown, string>()
+  const reportedBy = new Map<unknown, string>()
   const results: CheckResult[] = []
   for (const check of checks) {
     stop?.throwIfAborted()
@@ -50,7 +50,7 @@ export async function diagnose(
     const began = performance.now()
     const finding = whole.aborted
       ? skipped('there was no time left for it')
-      : await within(check, facts, whole, checkMs, told)
+      : await runWithTimeout(check, facts, whole, checkMs, reportedBy)
     const result = { id, title, proves, ...finding, ms: Math.round(performance.now() - began) }
     results.push(result)
     onResult(result)
@@ -58,7 +58,7 @@ export async function diagnose(
   return { verdict: worst(results), checks: results, ms: Math.round(performance.now() - started) }
 }
 
-async function within(
+async function runWithTimeout(
   check: Check,
   facts: Facts,
   whole: AbortSignal,
@@ -69,7 +69,7 @@ async function within(
   const timer = setTimeout(() => limit.abort(), ms)
   facts.signal = AbortSignal.any([whole, limit.signal])
   try {
-    return await Promise.race([check.find(facts), rejectOn(facts.signal)])
+    return await Promise.race([check.run(facts), rejectOn(facts.signal)])
   } catch (thrown) {
     if (facts.signal.aborted) {
       return failed(
@@ -80,7 +80,7 @@ async function within(
     const known = told.get(thrown)
     if (known !== undefined) return skipped(`it stands on “${known}”, which has failed`)
     told.set(thrown, check.title)
-    return failed(wordsOf(thrown), remedyOf(toCwmError(thrown)))
+    return failed(messageOf(thrown), remedyOf(toCwmError(thrown)))
   } finally {
     clearTimeout(timer)
   }
@@ -94,7 +94,7 @@ function rejectOn(signal: AbortSignal): Promise<never> {
   })
 }
 
-function wordsOf(thrown: unknown): string {
+function messageOf(thrown: unknown): string {
   const { code, message } = toCwmError(thrown)
   return code === 'INTERNAL' && thrown instanceof Error ? thrown.message : message
 }

@@ -12,7 +12,7 @@ export const engineChecks: readonly Check[] = [
     id: 'upstream',
     title: 'The engine answers',
     proves: 'cwm reaches the upstream, and it says its version',
-    find: async (facts) => {
+    run: async (facts) => {
       const answer = await facts.parts.ask('GET', '/version', facts.signal)
       const version = /"version"\s*:\s*"([^"]{1,40})"/.exec(answer.text)?.[1]
       await facts.model()
@@ -28,7 +28,7 @@ export const engineChecks: readonly Check[] = [
     id: 'limit',
     title: 'The context limit is known',
     proves: 'cwm knows when a context is full, and what is refused or cut',
-    find: async (facts) => {
+    run: async (facts) => {
       const { id, engineName, limit, contextLimit } = await facts.model()
       if (limit === undefined) {
         return failed(
@@ -44,7 +44,7 @@ export const engineChecks: readonly Check[] = [
     id: 'usage-details',
     title: 'Cached tokens are reported',
     proves: 'receipts can say what was restored, and cold turns are noticed',
-    find: async (facts) => {
+    run: async (facts) => {
       const { second, tokens } = await facts.probe()
       if (second === undefined) return failed('usage has no prompt_tokens_details.cached_tokens', DETAILS)
       return ok(`a call of ${tokens} tokens said cached_tokens: ${second}`)
@@ -54,13 +54,13 @@ export const engineChecks: readonly Check[] = [
     id: 'prefix-caching',
     title: 'Prefix caching is on',
     proves: 'a prompt that was sent before is not computed again',
-    find: async (facts) => {
+    run: async (facts) => {
       const probe = await facts.probe()
       const { second, tokens, coldMs, warmMs } = probe
       if (second === undefined) return skipped(`the engine does not report cached tokens: ${DETAILS}`)
       const times = `${Math.round(coldMs)} ms, then ${Math.round(warmMs)} ms`
       const told = `${second} of ${tokens} tokens cached the second time (${times})`
-      if (await saysOff(facts)) {
+      if (await prefixCachingIsOff(facts)) {
         return failed(
           `the engine's metrics say enable_prefix_caching="False"; ${told}`,
           'start vLLM without --no-enable-prefix-caching',
@@ -80,13 +80,13 @@ export const engineChecks: readonly Check[] = [
     id: 'salt-engine',
     title: 'The engine keeps salts apart',
     proves: 'the same prompt hits under the same cache_salt and misses under another, as it was just sent',
-    find: async (facts) => judgePair(await facts.probe()),
+    run: async (facts) => judgeSaltIsolation(await facts.probe()),
   },
   {
     id: 'clock',
     title: 'The clocks agree',
     proves: "times in receipts and the engine's log can be compared",
-    find: async (facts) => {
+    run: async (facts) => {
       const { headers } = await facts.parts.ask('GET', '/version', facts.signal)
       const told = Date.parse(headers.get('date') ?? '')
       if (Number.isNaN(told)) return skipped('the engine sends no Date')
@@ -101,7 +101,7 @@ export const engineChecks: readonly Check[] = [
   },
 ]
 
-function judgePair({ first, second, other, tokens }: Probe) {
+function judgeSaltIsolation({ first, second, other, tokens }: Probe) {
   if (second === undefined) return skipped(`the engine does not report cached tokens: ${DETAILS}`)
   const seen = `salt A: ${first} then ${second} of ${tokens} tokens cached; salt B: ${other}`
   if ((other ?? 0) > 0) {
@@ -121,7 +121,7 @@ function judgePair({ first, second, other, tokens }: Probe) {
 }
 
 /** What the engine's metrics say of it, where they can be read. */
-async function saysOff({ parts, signal }: Facts): Promise<boolean> {
+async function prefixCachingIsOff({ parts, signal }: Facts): Promise<boolean> {
   const { status, text } = await parts.ask('GET', '/metrics', signal)
   return status === 200 && /enable_prefix_caching="False"/.test(text)
 }

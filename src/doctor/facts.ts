@@ -27,15 +27,15 @@ export interface DoctorParts {
   readonly ask: (method: 'GET' | 'POST', path: string, signal: AbortSignal) => Promise<PlainAnswer>
   /** How full a Redis may become and what it does then. */
   readonly redisMemory: (address: string) => Promise<RedisMemory>
-  readonly findStore: () => Promise<Finding>
-  readonly findSecret: () => Promise<Finding>
+  readonly checkStore: () => Promise<Finding>
+  readonly checkSecret: () => Promise<Finding>
   readonly apiKey: string | undefined
   /** Served name to probe with; the first listed when absent. */
   readonly model: string | undefined
   /** The operator allows that the engine's own cache is emptied: everybody's. */
-  readonly mayResetEngineCache: boolean
+  readonly resetEngineCache: boolean
   /** Until what is not seen in any tier counts as not stored, and what is still seen as not deleted, milliseconds. */
-  readonly settleWithinMs: number
+  readonly settleTimeoutMs: number
   readonly now: () => number
 }
 
@@ -67,7 +67,7 @@ export class Facts {
   /** Aborts when the check under way, or all of them, have taken too long. */
   signal: AbortSignal
   /** Never used before by anybody. They go to the engine and to nobody who reads reports. */
-  readonly salts = { own: freshSalt(), other: freshSalt(), unused: freshSalt() }
+  readonly salts = { own: randomSalt(), other: randomSalt(), unused: randomSalt() }
   readonly #known = new Map<string, Promise<unknown>>()
   #ids: readonly number[] | undefined
 
@@ -132,7 +132,7 @@ export class Facts {
   }
 
   /** The probe's prompt once more, under one of the salts: what is cached now. */
-  async again(salt: keyof Facts['salts']): Promise<number | undefined> {
+  async probeAgain(salt: keyof Facts['salts']): Promise<number | undefined> {
     await this.probe()
     const { id } = await this.model()
     const { engine, apiKey } = this.parts
@@ -173,10 +173,10 @@ export class Facts {
 }
 
 /** What was found to differ between coordinator and servers in how they cut and name chunks. */
-export function cutDifferently({ warnings }: LmcacheTopology): readonly string[] {
+export function chunkingMismatches({ warnings }: LmcacheTopology): readonly string[] {
   return warnings.filter((words) => /chunk[ -]size|hash algorithm/.test(words))
 }
 
-function freshSalt(): string {
+function randomSalt(): string {
   return `cwm-doctor-${randomBytes(SALT_BYTES).toString('hex')}`
 }

@@ -3,7 +3,7 @@
 import type { Link } from '../kv/lmcache/connector.ts'
 import type { LmcacheServer } from '../kv/lmcache/topology.ts'
 import type { Check } from './check.ts'
-import { cutDifferently, type Facts } from './facts.ts'
+import { chunkingMismatches, type Facts } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'
 
 /** Flags of `lmcache server` unless said otherwise. */
@@ -59,7 +59,7 @@ export const lmcacheChecks: readonly Check[] = [
     'coordinator and servers give the same chunks the same names',
     ({ topology }) => {
       const { chunkSize, hashAlgorithm, servers } = topology
-      const said = cutDifferently(topology)
+      const said = chunkingMismatches(topology)
       const seen = servers.map(
         ({ instanceId, url, chunkSize: size, hashAlgorithm: hash }) =>
           `${instanceId ?? url}: ${size ?? '?'} tokens, ${hash ?? '?'}`,
@@ -159,7 +159,7 @@ function withLink(
     id,
     title,
     proves,
-    find: async (facts) => {
+    run: async (facts) => {
       const link = await facts.link()
       if (link === undefined)
         return skipped("no LMCache is configured (--coordinator, --lmcache): KV lives in the engine's own cache only")

@@ -4,7 +4,7 @@ import { setTimeout as after } from 'node:timers/promises'
 import type { Link } from '../kv/lmcache/connector.ts'
 import type { Sequence } from '../kv/lmcache/sequence.ts'
 import type { Check } from './check.ts'
-import { cutDifferently, type Facts } from './facts.ts'
+import { chunkingMismatches, type Facts } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'
 
 const POLL_MS = 200
@@ -21,9 +21,9 @@ export const proofChecks: readonly Check[] = [
     'restored',
     'KV comes back',
     'after the engine forgot, LMCache gives the chunks back to the same salt only',
-    comesBack,
+    isRestored,
   ),
-  onSequence('pins', 'Pins are taken', 'a pin is counted, and given back', arePinsTaken),
+  onSequence('pins', 'Pins are taken', 'a pin is counted, and given back', arePinsCounted),
   onSequence('delete', 'A delete deletes', "the probe's own chunks are gone from every server and adapter", isDeleted),
 ]
 
@@ -37,10 +37,10 @@ function onSequence(
     id,
     title,
     proves,
-    find: async (facts) => {
+    run: async (facts) => {
       const link = await facts.link()
       if (link === undefined) return skipped('no LMCache is configured')
-      if (cutDifferently(link.topology).length > 0)
+      if (chunkingMismatches(link.topology).length > 0)
         return skipped('coordinator and servers cut chunks differently, so nobody can name them')
       const sequence = await facts.sequence('own')
       if (sequence === undefined) return skipped('the engine is not attached to LMCache, so nobody can name its chunks')
@@ -62,7 +62,7 @@ async function isStored({ client, topology }: Link, sequence: Sequence, facts: F
       .map(([name, n]) => `, ${name} ${n}`)
       .join('')}`
     if (((behind ? l2 : l1) ?? 0) >= total) return ok(`${seen}, ${(waited / 1_000).toFixed(1)} s after the call`)
-    if (waited < facts.parts.settleWithinMs) {
+    if (waited < facts.parts.settleTimeoutMs) {
       await after(POLL_MS, undefined, { signal: facts.signal })
       continue
     }
@@ -96,8 +96,8 @@ async function areSaltsApart(_: Link, __: Sequence, facts: Facts): Promise<Findi
   return ok(seen)
 }
 
-async function comesBack(_: Link, __: Sequence, facts: Facts): Promise<Finding> {
-  if (!facts.parts.mayResetEngineCache) {
+async function isRestored(_: Link, __: Sequence, facts: Facts): Promise<Finding> {
+  if (!facts.parts.resetEngineCache) {
     return skipped("it would empty the engine's own cache, everybody's: allow it with --reset-engine-cache")
   }
   const { status } = await facts.parts.ask('POST', '/reset_prefix_cache', facts.signal)
@@ -109,7 +109,7 @@ async function comesBack(_: Link, __: Sequence, facts: Facts): Promise<Finding> 
   const { chunks, chunkSize, tokens, second } = await facts.probe()
   if (second === undefined)
     return skipped('the engine does not report cached tokens, so nobody can tell what came back')
-  const [own, unused] = [await facts.again('own'), await facts.again('unused')]
+  const [own, unused] = [await facts.probeAgain('own'), await facts.probeAgain('unused')]
   const seen = `after a reset of the engine's cache ${own ?? '?'} of ${tokens} tokens cached under the salt (${chunks} chunks of ${chunkSize}), ${unused ?? '?'} under one never used`
   if ((unused ?? 0) > 0)
     return failed(
@@ -121,7 +121,7 @@ async function comesBack(_: Link, __: Sequence, facts: Facts): Promise<Finding> 
   return ok(seen)
 }
 
-async function arePinsTaken({ client }: Link, sequence: Sequence, { signal }: Facts): Promise<Finding> {
+async function arePinsCounted({ client }: Link, sequence: Sequence, { signal }: Facts): Promise<Finding> {
   if (!client.pins) return failed('nobody takes pins', 'give cwm --coordinator with the URL of lmcache coordinator')
   await client.pin(sequence, signal)
   const held = await client.listPins({ salt: sequence.salt, keys: sequence.keys }, { signal })
@@ -137,7 +137,7 @@ async function arePinsTaken({ client }: Link, sequence: Sequence, { signal }: Fa
 async function isDeleted({ client }: Link, sequence: Sequence, facts: Facts): Promise<Finding> {
   const others = await Promise.all([facts.sequence('other'), facts.sequence('unused')])
   const sequences = [sequence, ...others.filter((one) => one !== undefined)].map((one) => ({ sequence: one, from: 0 }))
-  const options = { deadlineMs: facts.parts.settleWithinMs, signal: facts.signal }
+  const options = { deadlineMs: facts.parts.settleTimeoutMs, signal: facts.signal }
   const { deletedChunks, residualChunks, warnings } = await client.deleteChunks({ sequences }, options)
   const seen = [
     `${deletedChunks} chunks deleted, ${residualChunks ?? 'nobody could tell how many'} left`,

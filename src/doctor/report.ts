@@ -13,30 +13,30 @@ export interface ReportHead {
 export type Style = (style: 'green' | 'yellow' | 'red' | 'dim' | 'bold', text: string) => string
 
 const marks = { ok: 'ok', warning: 'warning', failed: 'FAILED', skipped: 'skipped' } as const
-const colours = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'dim' } as const
+const colors = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'dim' } as const
 const WIDTH = 8
 
-export function resultInLines({ verdict, title, evidence, remedy }: CheckResult, style: Style): string[] {
+export function formatResult({ verdict, title, evidence, remedy }: CheckResult, style: Style): string[] {
   const indent = ' '.repeat(WIDTH)
   return [
-    `${style(colours[verdict], marks[verdict].padEnd(WIDTH))}${style('bold', title)}`,
+    `${style(colors[verdict], marks[verdict].padEnd(WIDTH))}${style('bold', title)}`,
     `${indent}${style('dim', evidence)}`,
     ...(remedy === undefined ? [] : [`${indent}→ ${remedy}`]),
   ]
 }
 
-export function summaryOf({ checks, ms }: Diagnosis): string {
+export function formatSummary({ checks, ms }: Diagnosis): string {
   const count = (verdict: CheckResult['verdict']) => checks.filter((check) => check.verdict === verdict).length
   return `${count('ok')} ok, ${count('warning')} warnings, ${count('failed')} failed, ${count('skipped')} skipped, in ${(ms / 1_000).toFixed(1)} s`
 }
 
 /** Markdown, with the proof of each line. */
-export function reportOf({ version, at, addresses }: ReportHead, diagnosis: Diagnosis): string {
+export function formatReport({ version, at, addresses }: ReportHead, diagnosis: Diagnosis): string {
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
   return [
     '# cwm doctor',
     '',
-    `${at}, cwm ${version}: **${marks[diagnosis.verdict]}** (${summaryOf(diagnosis)})`,
+    `${at}, cwm ${version}: **${marks[diagnosis.verdict]}** (${formatSummary(diagnosis)})`,
     '',
     ...Object.entries(addresses).map(([what, address]) => `- ${what}: ${address}`),
     '',

@@ -2,17 +2,17 @@
 
 import type { Check } from './check.ts'
 
-export const ownChecks: readonly Check[] = [
+export const storageChecks: readonly Check[] = [
   {
     id: 'store',
     title: 'The store can be used',
     proves: 'sessions and windows are kept, by whoever may and nobody else',
-    find: ({ parts }) => parts.findStore(),
+    run: ({ parts }) => parts.checkStore(),
   },
   {
     id: 'secret',
     title: 'The secret is kept',
     proves: 'salts cannot be guessed, and are the same after a restart',
-    find: ({ parts }) => parts.findSecret(),
+    run: ({ parts }) => parts.checkSecret(),
   },
 ]

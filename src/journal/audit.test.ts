@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { AuditEntry } from '../base/records.ts'
-import { Audit, type AuditNote, type AuditParts } from './audit.ts'
+import { Audit, type AuditParts, type NewAuditEntry } from './audit.ts'
 
-const note = (name: string): AuditNote => ({
+const note = (name: string): NewAuditEntry => ({
   tenant: 'acme',
   actor: 'main',
   action: 'freeze',

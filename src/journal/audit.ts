@@ -19,14 +19,14 @@ export interface AuditParts {
 }
 
 /** An operation that has ended; the log adds its own id and the time. */
-export type AuditNote = Omit<AuditEntry, 'id' | 'at'>
+export type NewAuditEntry = Omit<AuditEntry, 'id' | 'at'>
 
 /** Entries that wait for the store; what comes while so many do is lost, counted and logged. */
-const MAX_WAITING = 10_000
+const MAX_PENDING = 10_000
 
 export class Audit {
   readonly #parts: AuditParts
-  #waiting = 0
+  #pending = 0
   #last: Promise<void> = Promise.resolve()
 
   constructor(parts: AuditParts) {
@@ -34,14 +34,14 @@ export class Audit {
   }
 
   /** Stores an entry, in the order of the calls, and returns at once. */
-  record(note: AuditNote): void {
+  record(note: NewAuditEntry): void {
     const { now } = this.#parts
     const entry = { ...note, id: randomId(), at: now() }
-    if (this.#waiting >= MAX_WAITING) {
-      this.#lose(entry, 'too many entries wait for the store')
+    if (this.#pending >= MAX_PENDING) {
+      this.#logLost(entry, 'too many entries wait for the store')
       return
     }
-    this.#waiting += 1
+    this.#pending += 1
     this.#last = this.#last.then(() => this.#append(entry))
   }
 
@@ -59,13 +59,13 @@ export class Audit {
     try {
       await this.#parts.store.appendAudit(entry, this.#parts.keep)
     } catch (thrown) {
-      this.#lose(entry, toCwmError(thrown).code.toLowerCase())
+      this.#logLost(entry, toCwmError(thrown).code.toLowerCase())
     } finally {
-      this.#waiting -= 1
+      this.#pending -= 1
     }
   }
 
-  #lose(entry: AuditEntry, why: string): void {
+  #logLost(entry: AuditEntry, why: string): void {
     const { metrics, log } = this.#parts
     metrics.auditErrors.inc()
     log.error({ audit: entry, why }, 'an audit entry could not be stored; this line is all there is of it')

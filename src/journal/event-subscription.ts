@@ -7,19 +7,19 @@ import type { EventPage, Store } from '../store/store.ts'
 
 const PAGE = 100
 /** How long to wait for news. News of another proxy may be lost, so the store is looked at then in any case. */
-const QUIET_MS = 15_000
+const POLL_MS = 15_000
 /** The same while the store does not answer. */
-const AWAY_MS = 1_000
+const RETRY_MS = 1_000
 
-export class Listening {
+export class EventSubscription {
   /** Whose events; undefined: everybody's. */
   readonly tenant: string | undefined
   readonly #store: Pick<Store, 'eventIdNow' | 'listEvents'>
   readonly #log: Logger
   #cursor = ''
   /** Something may be there that was not read. */
-  #news = true
-  #away = false
+  #hasNews = true
+  #storeFailed = false
   #ended = false
   #wake = () => {}
 
@@ -35,7 +35,7 @@ export class Listening {
   }
 
   /** Sets the place: behind that id, or now. */
-  async beginBehind(after: string | undefined): Promise<void> {
+  async startAfter(after: string | undefined): Promise<void> {
     this.#cursor = after ?? (await this.#store.eventIdNow())
   }
 
@@ -44,24 +44,25 @@ export class Listening {
    * show that he is alive. Undefined once it has ended. Asked for one page at a time.
    */
   async next(): Promise<EventPage | undefined> {
-    if (!this.#news) await this.#newsOrTime()
+    if (!this.#hasNews) await this.#waitForNews()
     if (this.#ended) return undefined
-    this.#news = false // what is stored from here on wakes again
+    this.#hasNews = false // what is stored from here on wakes again
     try {
       const page = await this.#store.listEvents(this.tenant, this.#cursor, PAGE)
       this.#cursor = page.cursor
-      this.#away = false
-      if (page.events.length === PAGE) this.#news = true
+      this.#storeFailed = false
+      if (page.events.length === PAGE) this.#hasNews = true
       return page
     } catch (thrown) {
-      if (!this.#away) this.#log.warn({ err: toCwmError(thrown) }, 'events cannot be read; tried again each second')
-      this.#away = true
+      if (!this.#storeFailed)
+        this.#log.warn({ err: toCwmError(thrown) }, 'events cannot be read; tried again each second')
+      this.#storeFailed = true
       return { events: [], missed: false, cursor: this.#cursor }
     }
   }
 
   wake(): void {
-    this.#news = true
+    this.#hasNews = true
     this.#wake()
   }
 
@@ -70,12 +71,12 @@ export class Listening {
     this.#wake()
   }
 
-  async #newsOrTime(): Promise<void> {
+  async #waitForNews(): Promise<void> {
     if (this.#ended) return
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       this.#wake = resolve
-      timer = setTimeout(resolve, this.#away ? AWAY_MS : QUIET_MS)
+      timer = setTimeout(resolve, this.#storeFailed ? RETRY_MS : POLL_MS)
     })
     clearTimeout(timer)
   }

@@ -130,7 +130,7 @@ describe('listening', () => {
     const { log } = logOver(store)
     log.emit(event('earlier'))
     await log.settle()
-    const ear = await log.listen('acme', undefined, never())
+    const ear = await log.subscribe('acme', undefined, never())
     expect(sessions(await ear.next())).toEqual([])
 
     const first = ear.next()
@@ -141,13 +141,13 @@ describe('listening', () => {
     const second = ear.next()
     byAnother({ ...event('elsewhere'), at: 2 })
     expect(sessions(await second)).toEqual(['elsewhere'])
-    log.endListening()
+    log.closeSubscriptions()
   })
 
   it('misses nothing that comes while nobody asks', async () => {
     const { store } = aStore()
     const { log } = logOver(store)
-    const ear = await log.listen('acme', undefined, never())
+    const ear = await log.subscribe('acme', undefined, never())
     await ear.next()
 
     for (let n = 0; n < 250; n++) log.emit(event(`s${n}`))
@@ -155,13 +155,13 @@ describe('listening', () => {
     const pages = [await ear.next(), await ear.next(), await ear.next()]
 
     expect(pages.map((page) => page?.events.length)).toEqual([100, 100, 50])
-    log.endListening()
+    log.closeSubscriptions()
   })
 
   it('has an empty page after 15 seconds, and looks for what nobody told of', async () => {
     const { store, events } = aStore()
     const { log } = logOver(store)
-    const ear = await log.listen('acme', undefined, never())
+    const ear = await log.subscribe('acme', undefined, never())
     await ear.next()
 
     const quiet = ear.next()
@@ -172,13 +172,13 @@ describe('listening', () => {
     await vi.advanceTimersByTimeAsync(15_000)
 
     expect(sessions(await untold)).toEqual(['untold'])
-    log.endListening()
+    log.closeSubscriptions()
   })
 
   it('goes on when a store that was away is back, and says so once in the log', async () => {
     const { store, goAway, events } = aStore()
     const { log, lines } = logOver(store)
-    const ear = await log.listen('acme', '0', never())
+    const ear = await log.subscribe('acme', '0', never())
     goAway(true)
     expect(sessions(await ear.next())).toEqual([])
     const still = ear.next()
@@ -192,14 +192,14 @@ describe('listening', () => {
 
     expect(sessions(await back)).toEqual(['later'])
     expect(lines).toHaveLength(1)
-    log.endListening()
+    log.closeSubscriptions()
   })
 
   it('ends with its signal, and leaves no timer and no place behind', async () => {
     const { log } = logOver(aStore().store)
     const gone = new AbortController()
-    const ear = await log.listen('acme', undefined, gone.signal)
-    for (let n = 1; n < 16; n++) await log.listen('acme', undefined, never())
+    const ear = await log.subscribe('acme', undefined, gone.signal)
+    for (let n = 1; n < 16; n++) await log.subscribe('acme', undefined, never())
     await ear.next()
     const waiting = ear.next()
 
@@ -207,28 +207,28 @@ describe('listening', () => {
 
     expect(await waiting).toBeUndefined()
     expect(vi.getTimerCount()).toBe(0)
-    await expect(log.listen('acme', undefined, never())).resolves.toBeDefined()
-    log.endListening()
+    await expect(log.subscribe('acme', undefined, never())).resolves.toBeDefined()
+    log.closeSubscriptions()
   })
 
   it('has room for sixteen of a tenant and 512 in all', async () => {
     const { log } = logOver(aStore().store)
     for (let tenant = 0; tenant < 32; tenant++) {
-      for (let n = 0; n < 16; n++) await log.listen(`t-${tenant}`, undefined, never())
-      await expect(log.listen(`t-${tenant}`, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+      for (let n = 0; n < 16; n++) await log.subscribe(`t-${tenant}`, undefined, never())
+      await expect(log.subscribe(`t-${tenant}`, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
     }
 
-    await expect(log.listen('one more', undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
-    log.endListening()
+    await expect(log.subscribe('one more', undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+    log.closeSubscriptions()
   })
 
   it('counts those that begin at the same time', async () => {
     const { log } = logOver(aStore().store)
 
-    const begun = await Promise.allSettled(Array.from({ length: 20 }, () => log.listen('acme', undefined, never())))
+    const begun = await Promise.allSettled(Array.from({ length: 20 }, () => log.subscribe('acme', undefined, never())))
 
     expect(begun.filter(({ status }) => status === 'fulfilled')).toHaveLength(16)
-    log.endListening()
+    log.closeSubscriptions()
   })
 
   it('keeps no place when the store did not answer at its beginning', async () => {
@@ -236,26 +236,26 @@ describe('listening', () => {
     const { log } = logOver(store)
     goAway(true)
     for (let n = 0; n < 16; n++) {
-      await expect(log.listen('acme', undefined, never())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+      await expect(log.subscribe('acme', undefined, never())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     }
 
     goAway(false)
 
-    await expect(log.listen('acme', undefined, never())).resolves.toBeDefined()
-    log.endListening()
+    await expect(log.subscribe('acme', undefined, never())).resolves.toBeDefined()
+    log.closeSubscriptions()
   })
 
   it('is over, for those who wait and those who come, when cwm stops', async () => {
     const { store, listeners } = aStore()
     const { log } = logOver(store)
-    const ear = await log.listen(undefined, undefined, never())
+    const ear = await log.subscribe(undefined, undefined, never())
     await ear.next()
     const waiting = ear.next()
 
-    log.endListening()
+    log.closeSubscriptions()
 
     expect(await waiting).toBeUndefined()
     expect(listeners.size).toBe(0)
-    await expect(log.listen(undefined, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+    await expect(log.subscribe(undefined, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
   })
 })

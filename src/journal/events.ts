@@ -7,7 +7,7 @@ import type { CwmEvent, EventSink } from '../base/events.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Store } from '../store/store.ts'
-import { Listening } from './event-subscription.ts'
+import { EventSubscription } from './event-subscription.ts'
 
 export interface EventLogParts {
   readonly store: Pick<Store, 'appendEvent' | 'eventIdNow' | 'listEvents' | 'onChange'>
@@ -19,33 +19,33 @@ export interface EventLogParts {
 }
 
 /** Events that wait for the store; what comes while so many do is lost, counted and logged. */
-const MAX_WAITING = 10_000
+const MAX_PENDING = 10_000
 /** Listeners of one tenant, and of the operator; and all together. Each holds a connection and up to a page of events. */
-const MAX_OF_ONE = 16
-const MAX_LISTENERS = 512
+const MAX_PER_TENANT = 16
+const MAX_SUBSCRIPTIONS = 512
 
 export class EventLog implements EventSink {
   readonly #parts: EventLogParts
-  readonly #listeners = new Set<Listening>()
-  readonly #stopHearing: () => void
-  #waiting = 0
+  readonly #subscriptions = new Set<EventSubscription>()
+  readonly #unwatchStore: () => void
+  #pending = 0
   #last: Promise<void> = Promise.resolve()
   #ended = false
 
   constructor(parts: EventLogParts) {
     this.#parts = parts
-    this.#stopHearing = parts.store.onChange((change) => {
-      if (change.kind === 'event') this.#tell(change.tenant)
+    this.#unwatchStore = parts.store.onChange((change) => {
+      if (change.kind === 'event') this.#wakeSubscriptions(change.tenant)
     })
   }
 
   emit(event: Omit<CwmEvent, 'at'>): void {
     const stamped = { ...event, at: this.#parts.now() }
-    if (this.#waiting >= MAX_WAITING) {
-      this.#lose(stamped, 'too many events wait for the store')
+    if (this.#pending >= MAX_PENDING) {
+      this.#logLost(stamped, 'too many events wait for the store')
       return
     }
-    this.#waiting += 1
+    this.#pending += 1
     this.#last = this.#last.then(() => this.#append(stamped))
   }
 
@@ -53,21 +53,25 @@ export class EventLog implements EventSink {
    * Listens to a tenant's events, or to all where none is named: those behind the id `after`, or those that come from now on. Ends with the
    * signal, which must come. Throws `BUSY` for one listener too many, and `STORE_UNAVAILABLE`.
    */
-  async listen(tenant: string | undefined, after: string | undefined, signal: AbortSignal): Promise<Listening> {
+  async subscribe(
+    tenant: string | undefined,
+    after: string | undefined,
+    signal: AbortSignal,
+  ): Promise<EventSubscription> {
     const { store, log } = this.#parts
-    const ofOne = [...this.#listeners].filter((other) => other.tenant === tenant).length
-    if (this.#ended || ofOne >= MAX_OF_ONE || this.#listeners.size >= MAX_LISTENERS) {
+    const ofOne = [...this.#subscriptions].filter((other) => other.tenant === tenant).length
+    if (this.#ended || ofOne >= MAX_PER_TENANT || this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
       throw new CwmError('BUSY', this.#ended ? 'cwm is stopping' : 'too many listen to events already; close one')
     }
-    const listening = new Listening(store, tenant, log)
+    const listening = new EventSubscription(store, tenant, log)
     // At once: who asks at the same time must count it.
-    this.#listeners.add(listening)
+    this.#subscriptions.add(listening)
     const leave = () => {
-      this.#listeners.delete(listening)
+      this.#subscriptions.delete(listening)
       listening.end()
     }
     try {
-      await listening.beginBehind(after)
+      await listening.startAfter(after)
     } catch (thrown) {
       leave()
       throw thrown
@@ -78,11 +82,11 @@ export class EventLog implements EventSink {
   }
 
   /** Ends all listeners, and takes no more. */
-  endListening(): void {
+  closeSubscriptions(): void {
     this.#ended = true
-    this.#stopHearing()
-    for (const listening of this.#listeners) listening.end()
-    this.#listeners.clear()
+    this.#unwatchStore()
+    for (const listening of this.#subscriptions) listening.end()
+    this.#subscriptions.clear()
   }
 
   /** Resolves when what was emitted before is stored or lost. */
@@ -94,21 +98,21 @@ export class EventLog implements EventSink {
     const { store, keep } = this.#parts
     try {
       await store.appendEvent(event, keep)
-      this.#tell(event.tenant)
+      this.#wakeSubscriptions(event.tenant)
     } catch (thrown) {
-      this.#lose(event, toCwmError(thrown).code.toLowerCase())
+      this.#logLost(event, toCwmError(thrown).code.toLowerCase())
     } finally {
-      this.#waiting -= 1
+      this.#pending -= 1
     }
   }
 
-  #tell(tenant: string): void {
-    for (const listening of this.#listeners) {
+  #wakeSubscriptions(tenant: string): void {
+    for (const listening of this.#subscriptions) {
       if (listening.tenant === undefined || listening.tenant === tenant) listening.wake()
     }
   }
 
-  #lose(event: CwmEvent, why: string): void {
+  #logLost(event: CwmEvent, why: string): void {
     const { metrics, log } = this.#parts
     metrics.eventErrors.inc()
     log.warn({ event, why }, 'an event could not be stored; this line is all there is of it')

@@ -31,7 +31,7 @@ export class Timeline {
   }
 
   /** An answer is whole. `cached`: undefined where the engine does not tell; then it counts for nothing. */
-  used(tenant: string, prompt: number, cached: number | undefined): void {
+  recordUsage(tenant: string, prompt: number, cached: number | undefined): void {
     if (cached === undefined) return
     const bucket = this.#current(tenant)
     bucket.turns++
@@ -40,7 +40,7 @@ export class Timeline {
   }
 
   /** The first bytes of a stream are here. */
-  began(tenant: string, ms: number): void {
+  recordFirstByte(tenant: string, ms: number): void {
     const bucket = this.#current(tenant)
     bucket.streams++
     bucket.ttftMs += ms
@@ -48,7 +48,7 @@ export class Timeline {
   }
 
   /** Buckets that hold anything, oldest first. */
-  of(tenant: string): readonly Readonly<Bucket>[] {
+  bucketsOf(tenant: string): readonly Readonly<Bucket>[] {
     const oldest = this.#now() - BUCKETS * BUCKET_MS
     return (this.#tenants.get(tenant) ?? []).filter(({ at }) => at > oldest)
   }

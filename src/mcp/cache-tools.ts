@@ -22,7 +22,7 @@ export const cacheTools: readonly Tool[] = [
     run: async ({ limit = LIST_LIMIT, cursor }, call) => {
       const query = new URLSearchParams({ limit: String(limit), ...(cursor === undefined ? {} : { cursor }) })
       const { data, next_cursor } = await call.ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?${query}`)
-      return { sessions: data.map(brief), ...(next_cursor === undefined ? {} : { next_cursor }) }
+      return { sessions: data.map(summarize), ...(next_cursor === undefined ? {} : { next_cursor }) }
     },
   }),
   tool({
@@ -35,14 +35,14 @@ export const cacheTools: readonly Tool[] = [
         call.ask<TenantJson>('GET', '/cwm/v1/tenants/me'),
         call.ask<PageJson<SessionJson>>('GET', `/cwm/v1/sessions?limit=${COUNTED}`),
       ])
-      const told = data.flatMap(({ usage }) => (usage === undefined || usage.cached_tokens === null ? [] : [usage]))
-      const prompts = told.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0)
-      const cached = told.reduce((sum, { cached_tokens }) => sum + (cached_tokens ?? 0), 0)
+      const reported = data.flatMap(({ usage }) => (usage === undefined || usage.cached_tokens === null ? [] : [usage]))
+      const prompts = reported.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0)
+      const cached = reported.reduce((sum, { cached_tokens }) => sum + (cached_tokens ?? 0), 0)
       return {
         ...tenant.usage,
         limits: tenant.limits,
         last_turns: {
-          sessions: told.length,
+          sessions: reported.length,
           prompt_tokens: prompts,
           cached_tokens: cached,
           cached_share: prompts === 0 ? null : Math.round((1_000 * cached) / prompts) / 1_000,
@@ -90,7 +90,7 @@ export const cacheTools: readonly Tool[] = [
   }),
 ]
 
-function brief({ id, model, turns, last_turn_at, base_window, limit, usage }: SessionJson) {
+function summarize({ id, model, turns, last_turn_at, base_window, limit, usage }: SessionJson) {
   return {
     id,
     turns,

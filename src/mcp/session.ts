@@ -9,9 +9,9 @@ import { type ToolCall, ToolError } from './tool.ts'
 const NAMED = 5
 
 /** The given one, else the one session whose reply has just held the call. Throws `ToolError` with the candidates where that is not one. */
-export async function sessionOf(tool: ToolName, given: string | undefined, call: ToolCall): Promise<string> {
+export async function findSession(tool: ToolName, given: string | undefined, call: ToolCall): Promise<string> {
   if (given !== undefined) return given
-  const body: MatchBody = { tool, arguments: isObject(call.given) ? call.given : {} }
+  const body: MatchBody = { tool, arguments: isObject(call.arguments) ? call.arguments : {} }
   const { session_ids: found } = await call.ask<MatchJson>('POST', '/cwm/v1/sessions/match', body)
   const [only] = found
   if (only !== undefined && found.length === 1) return only

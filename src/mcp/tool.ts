@@ -13,7 +13,7 @@ export interface ToolParts {
 /** One call of a tool. */
 export interface ToolCall {
   /** As they came, for no input here has defaults or transforms: a session is found by them. */
-  readonly given: JsonObject
+  readonly arguments: JsonObject
   readonly signal: AbortSignal
   /** The JSON of a success. Throws `RestError` with REST's words. */
   ask<T>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T>
@@ -53,7 +53,7 @@ export function addTool(
     { description, inputSchema: input, annotations },
     async (args, ctx): Promise<CallToolResult> => {
       const call: ToolCall = {
-        given: args as JsonObject,
+        arguments: args as JsonObject,
         signal: ctx.mcpReq.signal,
         ask: (method, path, body) => askRest(rest, method, path, body, ctx.mcpReq.signal),
         progress: (what, work) => withProgress(ctx, what, work),
@@ -73,14 +73,14 @@ async function withProgress<T>(ctx: ServerContext, what: string, work: () => Pro
   const token = ctx.mcpReq._meta?.progressToken
   if (token === undefined) return await work()
   let progress = 0
-  const tell = () => {
+  const report = () => {
     const params = { progressToken: token, progress, message: `${what}, ${progress} s` }
     progress++
     // The agent may have left: the work's own signal tells that.
     ctx.mcpReq.notify({ method: 'notifications/progress', params }).catch(() => {})
   }
-  tell()
-  const timer = setInterval(tell, PROGRESS_MS)
+  report()
+  const timer = setInterval(report, PROGRESS_MS)
   try {
     return await work()
   } finally {

@@ -7,7 +7,7 @@ import type { PageJson } from '../wire/lists.ts'
 import type { ThawReceiptJson } from '../wire/receipts.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { CloneBody, FreezeBody, LabelsJson, ThawBody, WindowJson } from '../wire/windows.ts'
-import { sessionOf } from './session.ts'
+import { findSession } from './session.ts'
 import { additive, destructive, readOnly, type Tool, tool } from './tool.ts'
 
 const tags = z.array(z.string()).optional()
@@ -25,7 +25,7 @@ export const windowTools: readonly Tool[] = [
     input: z.strictObject({ session_id: session, window_name: z.string(), description: text, tags }),
     annotations: additive,
     run: async ({ session_id, window_name: name, description, tags }, call) => {
-      const id = await sessionOf('window_freeze', session_id, call)
+      const id = await findSession('window_freeze', session_id, call)
       const body: FreezeBody = { name, session_id: id, ...labels(description, tags) }
       return await call.progress(`freezing ${name}`, () => call.ask<WindowJson>('POST', '/cwm/v1/windows', body))
     },
@@ -81,7 +81,7 @@ export const windowTools: readonly Tool[] = [
       }
       const page = await call.ask<PageJson<WindowJson>>('GET', `/cwm/v1/windows?${query}`)
       const { data, next_cursor } = page
-      return { windows: data.map(brief), ...(next_cursor === undefined ? {} : { next_cursor }) }
+      return { windows: data.map(summarize), ...(next_cursor === undefined ? {} : { next_cursor }) }
     },
   }),
   tool({
@@ -91,7 +91,7 @@ export const windowTools: readonly Tool[] = [
     annotations: readOnly,
     run: async ({ window_name: name, session_id }, call) => {
       if (name !== undefined) return await call.ask<WindowJson>('GET', windowPath(name))
-      const id = await sessionOf('window_status', session_id, call)
+      const id = await findSession('window_status', session_id, call)
       return await call.ask<SessionJson>('GET', `/cwm/v1/sessions/${encodeURIComponent(id)}`)
     },
   }),
@@ -128,7 +128,7 @@ function labels(note: string | undefined, tags: string[] | undefined): LabelsJso
 }
 
 /** What tells windows apart, in few tokens. */
-function brief({ name, state, tags, note, model, parent, session_id, created_at, receipt }: WindowJson) {
+function summarize({ name, state, tags, note, model, parent, session_id, created_at, receipt }: WindowJson) {
   return {
     name,
     state,

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import type { HeldBody } from '../admission/body-budget.ts'
+import type { BodyReservation } from '../admission/body-budget.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Asker } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
@@ -35,7 +35,7 @@ export interface BodyLimits {
  * (before reading, if the length says so), `OVERLOADED` when there is no room for it, `CLIENT_GONE` when the client leaves or its body
  * ends before its announced length.
  */
-export async function readBytes(request: IncomingMessage, maxBytes: number, held?: HeldBody): Promise<Buffer> {
+export async function readBytes(request: IncomingMessage, maxBytes: number, held?: BodyReservation): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > maxBytes) throw tooLarge(maxBytes)
   held?.set(announced)
@@ -126,7 +126,7 @@ export async function readJson(
   request: IncomingMessage,
   limits: BodyLimits,
   bodies: Pick<JsonBodies, 'parse'>,
-  held: HeldBody,
+  held: BodyReservation,
   asker: Asker,
 ): Promise<ReadBody> {
   const type = request.headers['content-type']
@@ -142,7 +142,7 @@ export async function readJson(
 }
 
 /** Reads a body whole and undoes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */
-export function readWhole(request: IncomingMessage, limits: BodyLimits, held: HeldBody): Promise<Buffer> {
+export function readWhole(request: IncomingMessage, limits: BodyLimits, held: BodyReservation): Promise<Buffer> {
   const raw = readBytes(request, limits.maxBodyBytes, held)
   const encoding = request.headers['content-encoding']
   return encoding === undefined ? raw : raw.then((bytes) => decodeBytes(bytes, encoding, limits, held))
@@ -163,7 +163,7 @@ export async function decodeBytes(
   bytes: Buffer,
   encoding: string,
   limits: BodyLimits,
-  held?: HeldBody,
+  held?: BodyReservation,
 ): Promise<Buffer> {
   const names = encoding
     .split(',')
@@ -199,7 +199,7 @@ async function unpack(
   decoder: Transform,
   bytes: Buffer,
   { maxBodyBytes, maxUnpackedRatio }: BodyLimits,
-  held?: HeldBody,
+  held?: BodyReservation,
 ): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission } from '../admission/admission.ts'
-import type { BodyBudget, HeldBody } from '../admission/body-budget.ts'
+import type { BodyBudget, BodyReservation } from '../admission/body-budget.ts'
 import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
@@ -16,7 +16,7 @@ import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import type { Upstream } from '../engines/upstream.ts'
 import { checkPage, namingHeader, readControlHeaders } from '../identity/control-headers.ts'
-import type { Choices } from '../tenants/overrides.ts'
+import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
 import type { StoredResponses } from '../turn/stored-responses.ts'
 import { type BodyLimits, hasBody, type ReadBody, readJson, readWhole } from './body.ts'
@@ -52,7 +52,7 @@ export interface ProxyParts extends OwnModelsParts, AnswerParts {
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
   readonly json: Pick<JsonBodies, 'parse'>
-  readonly choices: Pick<Choices, 'applyTo'>
+  readonly choices: Pick<TenantOverrides, 'applyTo'>
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -186,7 +186,7 @@ export class ProxyHandler {
     })
   }
 
-  #readJson(request: IncomingMessage, { scope }: Note, { tenant }: Caller, held: HeldBody): Promise<ReadBody> {
+  #readJson(request: IncomingMessage, { scope }: Note, { tenant }: Caller, held: BodyReservation): Promise<ReadBody> {
     return readJson(request, this.#options, this.#parts.json, held, { tenant, scope })
   }
 

@@ -6,16 +6,16 @@ import type { Duplex } from 'node:stream'
 
 export class Connections {
   /** With the answers that each has open, oldest first, or its last one: a client may send before it is answered (HTTP pipelining). */
-  readonly #answers = new Map<Duplex, ServerResponse[]>()
+  readonly #responses = new Map<Duplex, ServerResponse[]>()
   #draining = false
 
-  opened(socket: Duplex): void {
-    this.#answers.set(socket, [])
-    socket.once('close', () => this.#answers.delete(socket))
+  addConnection(socket: Duplex): void {
+    this.#responses.set(socket, [])
+    socket.once('close', () => this.#responses.delete(socket))
   }
 
-  began(socket: Duplex, answer: ServerResponse): void {
-    const answers = this.#answers.get(socket)
+  addResponse(socket: Duplex, answer: ServerResponse): void {
+    const answers = this.#responses.get(socket)
     if (answers === undefined) return
     while (answers[0]?.closed === true) answers.shift()
     answers.push(answer)
@@ -23,13 +23,13 @@ export class Connections {
   }
 
   /** The answer whose turn it is to go out; undefined: none is open. */
-  openAnswer(socket: Duplex): ServerResponse | undefined {
-    return this.#answers.get(socket)?.find(isOpen)
+  openResponse(socket: Duplex): ServerResponse | undefined {
+    return this.#responses.get(socket)?.find(isOpen)
   }
 
   /** Between two requests. One that has not sent its first is not. */
   isIdle(socket: Duplex): boolean {
-    const last = this.#answers.get(socket)?.at(-1)
+    const last = this.#responses.get(socket)?.at(-1)
     return last !== undefined && !isOpen(last)
   }
 
@@ -37,7 +37,7 @@ export class Connections {
   drain(): void {
     if (this.#draining) return
     this.#draining = true
-    for (const [socket, answers] of this.#answers) {
+    for (const [socket, answers] of this.#responses) {
       const last = answers.at(-1)
       if (last === undefined || !isOpen(last)) continue
       last.shouldKeepAlive = false
@@ -47,12 +47,12 @@ export class Connections {
 
   /** Closes those that wait for a request. */
   closeIdle(): void {
-    for (const socket of this.#answers.keys()) if (this.openAnswer(socket) === undefined) socket.destroy()
+    for (const socket of this.#responses.keys()) if (this.openResponse(socket) === undefined) socket.destroy()
   }
 
   /** Breaks what is left. Answers how many that was. */
   breakAll(): number {
-    const left = [...this.#answers.keys()]
+    const left = [...this.#responses.keys()]
     for (const socket of left) socket.destroy()
     return left.length
   }

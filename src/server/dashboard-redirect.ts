@@ -5,12 +5,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 const DASHBOARD = '/cwm/ui'
 
 /** Whether the request is a browser's for the bare address. Other clients accept any type or send no `Accept`. */
-export function isBrowserAtHome({ method, url, headers }: IncomingMessage): boolean {
+export function isBrowserAtRoot({ method, url, headers }: IncomingMessage): boolean {
   return url === '/' && method === 'GET' && prefersHtml(headers.accept ?? '')
 }
 
 /** Answers 302 to the dashboard. */
-export function sendHome(response: ServerResponse): void {
+export function redirectToDashboard(response: ServerResponse): void {
   response.writeHead(302, { location: DASHBOARD, vary: 'accept', 'content-length': 0 }).end()
 }
 

@@ -33,7 +33,7 @@ export class HealthCheck {
   readonly #parts: HealthParts
   #probe: Promise<Probe> | undefined
   #isRunning = false
-  #begunAt = 0
+  #startedAt = 0
 
   constructor(parts: HealthParts) {
     this.#parts = parts
@@ -44,23 +44,23 @@ export class HealthCheck {
     const { engine, lmcache, stored } = await this.#lastProbe()
     const { upstream, store } = this.#parts
     const { breaker } = upstream
-    const reached = stillReached(engine, upstream)
+    const reached = upstreamNow(engine, upstream)
     const status = reached.ok && lmcache.ok !== false && stored ? 'ok' : 'degraded'
     return { status, version, store: { kind: store.kind, ok: stored }, upstream: { ...reached, breaker }, lmcache }
   }
 
   #lastProbe(): Promise<Probe> {
     const now = this.#parts.now()
-    if (this.#probe !== undefined && (this.#isRunning || now - this.#begunAt < PROBE_INTERVAL_MS)) return this.#probe
-    this.#begunAt = now
+    if (this.#probe !== undefined && (this.#isRunning || now - this.#startedAt < PROBE_INTERVAL_MS)) return this.#probe
+    this.#startedAt = now
     this.#isRunning = true
-    this.#probe = this.#ask().finally(() => {
+    this.#probe = this.#runProbe().finally(() => {
       this.#isRunning = false
     })
     return this.#probe
   }
 
-  async #ask(): Promise<Probe> {
+  async #runProbe(): Promise<Probe> {
     const { upstream, lmcache, store } = this.#parts
     const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: HEALTH_DEADLINE_MS } as const
     const [engine, kv, stored] = await Promise.all([
@@ -80,7 +80,7 @@ export class HealthCheck {
 }
 
 /** An answered probe updates `lastSeen` like any request, so a failure there is newer than the probe. */
-function stillReached(probed: Probe['engine'], { breaker, lastSeen }: HealthParts['upstream']): Probe['engine'] {
+function upstreamNow(probed: Probe['engine'], { breaker, lastSeen }: HealthParts['upstream']): Probe['engine'] {
   if (!probed.ok) return probed
   if (lastSeen !== undefined && !lastSeen.ok) return { ok: false, error: lastSeen.error }
   return breaker === 'open' ? { ok: false, error: 'upstream_open' } : probed

@@ -13,7 +13,7 @@ const NOBODY = 'nobody'
 export class ReadinessCheck {
   readonly #store: Pick<Store, 'getSession'>
   readonly #upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
-  #asking: Promise<void> | undefined
+  #probe: Promise<void> | undefined
   #draining = false
 
   constructor(store: Pick<Store, 'getSession'>, upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>) {
@@ -33,7 +33,7 @@ export class ReadinessCheck {
         () => true,
         () => false,
       ),
-      this.#tryUpstream(),
+      this.#probeUpstream(),
     ])
     const { breaker } = this.#upstream
     const reached = breaker !== 'open'
@@ -42,27 +42,27 @@ export class ReadinessCheck {
       status: ready ? 'ready' : 'not_ready',
       draining: this.#draining,
       store: { ok: stored },
-      upstream: { ...seen(this.#upstream), breaker },
+      upstream: { ...upstreamState(this.#upstream), breaker },
     }
   }
 
   /** Who is not ready gets no requests, so none would show that the upstream is back. One question at a time, however many look. */
-  #tryUpstream(): Promise<void> {
+  #probeUpstream(): Promise<void> {
     if (this.#upstream.breaker === 'closed') return Promise.resolve()
     const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: DEADLINE_MS } as const
-    this.#asking ??= callJson(this.#upstream.health, call)
+    this.#probe ??= callJson(this.#upstream.health, call)
       .then(
         () => {},
         () => {},
       )
       .finally(() => {
-        this.#asking = undefined
+        this.#probe = undefined
       })
-    return this.#asking
+    return this.#probe
   }
 }
 
-function seen({ breaker, lastSeen }: Pick<GuardedUpstream, 'breaker' | 'lastSeen'>) {
+function upstreamState({ breaker, lastSeen }: Pick<GuardedUpstream, 'breaker' | 'lastSeen'>) {
   if (breaker === 'open' || lastSeen?.ok === false) return { ok: false, state: 'failed' } as const
   return lastSeen === undefined ? ({ ok: null, state: 'unknown' } as const) : ({ ok: true, state: 'answered' } as const)
 }

@@ -20,7 +20,7 @@ export interface ConnectionLimits {
 }
 
 /** Node looks after its timeouts only so often; by default each half minute, which would make one second thirty. */
-const LOOK_EVERY_MS = 1_000
+const CHECK_INTERVAL_MS = 1_000
 
 /** What Node's server is made with. */
 export function serverOptions(limits: ConnectionLimits): ServerOptions {
@@ -30,7 +30,7 @@ export function serverOptions(limits: ConnectionLimits): ServerOptions {
     // Node does not start where the part is allowed more than the whole.
     headersTimeout: whole > 0 ? Math.min(headers, whole) : headers,
     requestTimeout: whole,
-    connectionsCheckingInterval: LOOK_EVERY_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
     keepAliveTimeout: limits.keepAliveMs,
   }
 }

@@ -8,7 +8,7 @@ import { CwmError } from '../base/errors.ts'
 import { isLoopback, loopbackNames } from '../base/loopback.ts'
 import { errorBodyForAll } from '../dialects/errors.ts'
 import { Connections } from './connections.ts'
-import { isBrowserAtHome, sendHome } from './dashboard-redirect.ts'
+import { isBrowserAtRoot, redirectToDashboard } from './dashboard-redirect.ts'
 import { checkTarget } from './request-target.ts'
 import { type ConnectionLimits, checkHeaderCount, serverOptions, watchConnections } from './server-limits.ts'
 import { checkHandshake, UpgradeRequests } from './upgrades.ts'
@@ -19,7 +19,7 @@ export interface ServerOptions {
   readonly allowedHosts: readonly string[]
   readonly limits: ConnectionLimits
   /** Called for each client whose connection is closed because it did not read. */
-  readonly stalled: () => void
+  readonly onStalledClient: () => void
   /** Everything that may be forwarded. */
   readonly proxy: (request: IncomingMessage, response: ServerResponse) => void
   /** Whether to redirect browsers from `/` to the dashboard. */
@@ -29,7 +29,7 @@ export interface ServerOptions {
 }
 
 /** The open door. It is closed in this order, a step skipped or not. */
-export interface Door {
+export interface RunningServer {
   readonly url: string
   /** Each answer from now on is the last of its connection. New connections are still accepted. */
   drain(): void
@@ -40,11 +40,11 @@ export interface Door {
 }
 
 /** How long a connection without a request that could be read may take to read its answer and to close. */
-const LAST_WORDS_MS = 1_000
-const OWN = /^\/cwm(\/(?![sw]\/)|$|\?)/
+const REJECT_TIMEOUT_MS = 1_000
+const API_PATH = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
 /** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
-export async function listen(options: ServerOptions): Promise<Door> {
+export async function listen(options: ServerOptions): Promise<RunningServer> {
   const checksHost = isLoopback(options.host)
   const allowed = new Set([...loopbackNames, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
   const connections = new Connections()
@@ -54,15 +54,15 @@ export async function listen(options: ServerOptions): Promise<Door> {
     request.on('error', () => {})
     response.on('error', () => {})
     if (!upgrades.admit(request, response)) return
-    if (response.socket === null) tellOfClose(request, response)
-    connections.began(request.socket, response)
+    if (response.socket === null) propagateSocketClose(request, response)
+    connections.addResponse(request.socket, response)
     const refusal =
       checkHeaderCount(request, options.limits) ??
       checkTarget(request, checksHost ? allowed : undefined) ??
       checkHandshake(request)
-    if (refusal !== undefined) refuse(response, refusal)
-    else if (OWN.test(request.url ?? '')) options.api(request, response)
-    else if (options.hasDashboard && isBrowserAtHome(request)) sendHome(response)
+    if (refusal !== undefined) reject(response, refusal)
+    else if (API_PATH.test(request.url ?? '')) options.api(request, response)
+    else if (options.hasDashboard && isBrowserAtRoot(request)) redirectToDashboard(response)
     else options.proxy(request, response)
   }
   const server = createServer(
@@ -75,8 +75,8 @@ export async function listen(options: ServerOptions): Promise<Door> {
     },
     serve,
   )
-  server.on('connection', (socket) => connections.opened(socket))
-  watchConnections(server, options.limits, connections, options.stalled)
+  server.on('connection', (socket) => connections.addConnection(socket))
+  watchConnections(server, options.limits, connections, options.onStalledClient)
   // Without a listener Node answers unknown expectations itself, past all checks above. Serving them is allowed (RFC 9110, 10.1.1).
   server.on('checkExpectation', serve)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -86,12 +86,12 @@ export async function listen(options: ServerOptions): Promise<Door> {
       return
     }
     // Bytes of ours in the middle of an answer would be taken for its own.
-    if (connections.openAnswer(socket)?.headersSent === true) socket.destroy()
-    else refuseSocket(socket, unreadable(error))
+    if (connections.openResponse(socket)?.headersSent === true) socket.destroy()
+    else rejectOnSocket(socket, parseFailure(error))
   })
   // cwm could not read a tunnel, so it could isolate nothing in it. Node hands the raw connection to this listener.
   server.on('connect', (_, socket) => {
-    if (connections.openAnswer(socket) === undefined) refuseSocket(socket, noTunnel())
+    if (connections.openResponse(socket) === undefined) rejectOnSocket(socket, connectNotSupported())
     else socket.destroy()
   })
   await new Promise<void>((resolve, reject) => {
@@ -124,7 +124,7 @@ export async function listen(options: ServerOptions): Promise<Door> {
 }
 
 /** What Node's parser could not read, or gave up waiting for. */
-function unreadable({ code }: NodeJS.ErrnoException): CwmError {
+function parseFailure({ code }: NodeJS.ErrnoException): CwmError {
   if (code === 'HPE_HEADER_OVERFLOW')
     return new CwmError('HEADERS_TOO_LARGE', 'the headers are too large (setting max_header_bytes)')
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
@@ -134,7 +134,7 @@ function unreadable({ code }: NodeJS.ErrnoException): CwmError {
   return new CwmError('INVALID_HTTP', 'this is not a request that can be read')
 }
 
-function noTunnel(): CwmError {
+function connectNotSupported(): CwmError {
   return new CwmError(
     'METHOD_NOT_ALLOWED',
     'CONNECT is not supported: cwm is a gateway for its own paths, not a tunnel',
@@ -147,12 +147,12 @@ function noTunnel(): CwmError {
 }
 
 /** Answers on a bare socket and closes it. */
-function refuseSocket(socket: Duplex, error: CwmError): void {
+function rejectOnSocket(socket: Duplex, error: CwmError): void {
   // Refused before, and its client sends on.
   if (!socket.writable) return
   // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
   socket.on('error', () => {})
-  const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS)
+  const timer = setTimeout(() => socket.destroy(), REJECT_TIMEOUT_MS)
   socket.once('close', () => clearTimeout(timer))
   const body = errorBodyForAll(error)
   const head = [
@@ -170,7 +170,7 @@ function refuseSocket(socket: Duplex, error: CwmError): void {
  * An answer behind others on its connection (HTTP pipelining) has no socket yet, and Node closes it with none: whatever waits for its
  * close, an engine at work or a slot, would wait for ever.
  */
-function tellOfClose({ socket }: IncomingMessage, response: ServerResponse): void {
+function propagateSocketClose({ socket }: IncomingMessage, response: ServerResponse): void {
   const close = () => {
     response.destroy()
     response.emit('close')
@@ -180,7 +180,7 @@ function tellOfClose({ socket }: IncomingMessage, response: ServerResponse): voi
   response.once('socket', () => socket.off('close', close))
 }
 
-function refuse(response: ServerResponse, error: CwmError): void {
+function reject(response: ServerResponse, error: CwmError): void {
   const body = Buffer.from(errorBodyForAll(error))
   response.writeHead(error.status, {
     'content-type': 'application/json',

@@ -4,42 +4,42 @@
 import { CwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
-import type { Door } from './server.ts'
+import type { RunningServer } from './server.ts'
 
-export interface StopParts {
-  readonly door: Door
+export interface ShutdownParts {
+  readonly server: RunningServer
   readonly upstream: Pick<GuardedUpstream, 'end'>
   /** For which connections are still accepted. */
   readonly drainDelayMs: number
   /** For answers and freezes under way, together. */
   readonly drainMs: number
   /** Ends what has no end of its own: streams of events, tasks in the background. */
-  readonly endEndless: () => void
+  readonly stopLongRunning: () => void
   /** Resolves when freezes and tasks under way are over. */
   readonly settle: () => Promise<unknown>
   readonly log: Logger
 }
 
 /** For the last words of broken answers to leave. */
-const LAST_WORDS_MS = 2_500
+const FLUSH_MS = 2_500
 /** For freezes that have lost their engine to fail, and to give back pin and name. */
 const SETTLE_MS = 5_000
 
 /** Resolves when nobody is answered any more, and freezes and tasks are over or have had their time. */
-export async function stopInOrder(parts: StopParts): Promise<void> {
-  const { door, upstream, drainDelayMs, drainMs, log } = parts
+export async function shutDown(parts: ShutdownParts): Promise<void> {
+  const { server, upstream, drainDelayMs, drainMs, log } = parts
   log.info({ drainDelayMs, drainMs }, 'stopping')
-  door.drain()
+  server.drain()
   if (drainDelayMs > 0) await atMost(drainDelayMs, new Promise(() => {}))
-  parts.endEndless()
-  const answered = door.close()
+  parts.stopLongRunning()
+  const answered = server.close()
   const over = answered.then(parts.settle)
   await atMost(drainMs, over)
   const broken = upstream.end(
     new CwmError('SHUTTING_DOWN', 'cwm is being stopped, and this did not end in time (drain_ms); send it again'),
   )
-  await atMost(LAST_WORDS_MS, answered)
-  const left = door.breakAll()
+  await atMost(FLUSH_MS, answered)
+  const left = server.breakAll()
   if (broken + left > 0) log.warn({ broken, left }, 'what did not end in time was broken')
   await atMost(SETTLE_MS, over)
 }

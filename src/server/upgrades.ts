@@ -8,11 +8,11 @@ import type { Duplex } from 'node:stream'
 import { CwmError } from '../base/errors.ts'
 
 /** How many later requests are dropped before the connection is destroyed, because Node keeps a response object for each. */
-const MAX_BEHIND = 100
+const MAX_DROPPED = 100
 
 interface LastRequest {
   readonly request: IncomingMessage
-  behind: number
+  dropped: number
 }
 
 /** The connections on which no further request is served. */
@@ -29,13 +29,13 @@ export class UpgradeRequests {
     if (last !== undefined) {
       // An unread body would stall the connection and hide the client's departure.
       request.resume()
-      last.behind++
-      if (last.behind > MAX_BEHIND) socket.destroy()
+      last.dropped++
+      if (last.dropped > MAX_DROPPED) socket.destroy()
       return false
     }
     // Only `Upgrade` is checked, so that it does not matter how a parser reads the `Connection` list.
     if (request.headers.upgrade === undefined) return true
-    this.#last.set(socket, { request, behind: 0 })
+    this.#last.set(socket, { request, dropped: 0 })
     response.shouldKeepAlive = false
     // Even if the answer's own headers say keep-alive.
     response.once('finish', () => socket.destroySoon())

@@ -64,9 +64,9 @@ export class Callers {
   /** As `identify`, on REST, where the operator may act for the tenant that he names by `x-cwm-tenant`; nobody else may name one. */
   forRest(request: IncomingMessage): Caller {
     const credentials = readCredentials(request)
-    const tenant = namedTenant(request)
+    const tenant = readTenantHeader(request)
     if (!this.#isOperator(credentials.key ?? credentials.otherScheme)) {
-      if (tenant !== undefined) throw onlyOperator()
+      if (tenant !== undefined) throw operatorOnly()
       return this.#client(credentials)
     }
     if (tenant === undefined) {
@@ -117,7 +117,7 @@ export class Callers {
   }
 }
 
-function namedTenant({ headers }: IncomingMessage): string | undefined {
+function readTenantHeader({ headers }: IncomingMessage): string | undefined {
   const tenant = headers[TENANT_HEADER]
   if (tenant === undefined || (typeof tenant === 'string' && TENANT_ID.test(tenant))) return tenant
   throw new CwmError('INVALID_HEADER', `${TENANT_HEADER} is no tenant's id`, { param: TENANT_HEADER })
@@ -127,7 +127,7 @@ function unauthorized(message: string): CwmError {
   return new CwmError('UNAUTHORIZED', message, { param: 'authorization' })
 }
 
-function onlyOperator(): CwmError {
+function operatorOnly(): CwmError {
   return new CwmError('UNAUTHORIZED', `only the operator names a tenant; leave ${TENANT_HEADER} out`, {
     param: TENANT_HEADER,
   })

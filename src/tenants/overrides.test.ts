@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Caller, TenantChoices } from '../base/tenants.ts'
-import { Choices } from './overrides.ts'
+import { TenantOverrides } from './overrides.ts'
 
 const caller = { tenant: 'acme', policy: { nearLimit: { freezeAt: 0.75, overflow: 'pass' } } } as Caller
-const chosen = async (choices: Choices) => {
+const chosen = async (choices: TenantOverrides) => {
   const { freezeAt, overflow } = (await choices.applyTo(caller)).policy.nearLimit
   return { freezeAt, overflow }
 }
@@ -29,7 +29,7 @@ function aStore(initial: TenantChoices = {}) {
 describe('Choices', () => {
   it('lie over the policy, and are read once', async () => {
     const store = aStore({ overflow: 'reject' })
-    const choices = new Choices(store, () => 0)
+    const choices = new TenantOverrides(store, () => 0)
 
     const all = await Promise.all([chosen(choices), chosen(choices)])
     const later = choices.applyTo(caller)
@@ -40,13 +40,13 @@ describe('Choices', () => {
   })
 
   it('are the same object’s policy where nothing was chosen', async () => {
-    expect(await new Choices(aStore(), () => 0).applyTo(caller)).toBe(caller)
+    expect(await new TenantOverrides(aStore(), () => 0).applyTo(caller)).toBe(caller)
   })
 
   it('hold at once where they were put, and elsewhere after five seconds', async () => {
     let now = 0
     const store = aStore()
-    const [here, there] = [new Choices(store, () => now), new Choices(store, () => now)]
+    const [here, there] = [new TenantOverrides(store, () => now), new TenantOverrides(store, () => now)]
     await chosen(there)
 
     await here.put('acme', { freezeAt: 0 })
@@ -62,7 +62,7 @@ describe('Choices', () => {
   it('are what they were while the store is away, and the operator’s where nothing is known', async () => {
     let now = 0
     const store = aStore({ overflow: 'reject' })
-    const [knows, knowsNot] = [new Choices(store, () => now), new Choices(store, () => now)]
+    const [knows, knowsNot] = [new TenantOverrides(store, () => now), new TenantOverrides(store, () => now)]
     await chosen(knows)
     store.away = true
     now = 10_000
@@ -78,7 +78,7 @@ describe('Choices', () => {
 
   it('are not what was read before they were put', async () => {
     const store = aStore()
-    const choices = new Choices(store, () => Date.now())
+    const choices = new TenantOverrides(store, () => Date.now())
     let answer: (choices: TenantChoices) => void = () => {}
     store.getChoices = () =>
       new Promise((resolve) => {

@@ -8,19 +8,19 @@ import type { Store } from '../store/store.ts'
 /** Tenants whose choices are known. */
 const MAX_TENANTS = 10_000
 /** How long what another proxy has written may go unseen. */
-const BELIEVED_MS = 5_000
+const FRESH_MS = 5_000
 
-interface Known {
+interface CacheEntry {
   readonly choices: TenantChoices
   readonly readAt: number
 }
 
-export class Choices {
+export class TenantOverrides {
   readonly #store: Pick<Store, 'getChoices' | 'putChoices'>
   readonly #now: Now
-  readonly #known = new LRUCache<string, Known>({ max: MAX_TENANTS })
+  readonly #cache = new LRUCache<string, CacheEntry>({ max: MAX_TENANTS })
   /** Bounded by the tenants that ask at one moment. */
-  readonly #reading = new Map<string, Promise<TenantChoices>>()
+  readonly #pendingReads = new Map<string, Promise<TenantChoices>>()
 
   constructor(store: Pick<Store, 'getChoices' | 'putChoices'>, now: Now) {
     this.#store = store
@@ -32,19 +32,19 @@ export class Choices {
    * old. While the store is away what was known holds, else the operator's policy.
    */
   applyTo(caller: Caller): Caller | Promise<Caller> {
-    const known = this.#known.get(caller.tenant)
+    const known = this.#cache.get(caller.tenant)
     if (known === undefined) {
       return this.#read(caller.tenant).then(
-        (choices) => chosen(caller, choices),
+        (choices) => withOverrides(caller, choices),
         () => {
           // Nobody waits for it twice.
-          this.#known.set(caller.tenant, { choices: {}, readAt: Number.NEGATIVE_INFINITY })
+          this.#cache.set(caller.tenant, { choices: {}, readAt: Number.NEGATIVE_INFINITY })
           return caller
         },
       )
     }
-    if (this.#now() - known.readAt > BELIEVED_MS) this.#read(caller.tenant).catch(() => {})
-    return chosen(caller, known.choices)
+    if (this.#now() - known.readAt > FRESH_MS) this.#read(caller.tenant).catch(() => {})
+    return withOverrides(caller, known.choices)
   }
 
   /** As stored. Throws `STORE_UNAVAILABLE`. */
@@ -55,32 +55,33 @@ export class Choices {
   /** Holds from the tenant's next turn on; at other proxies within five seconds. Throws `STORE_UNAVAILABLE`. */
   async put(tenant: string, choices: TenantChoices): Promise<void> {
     await this.#store.putChoices(tenant, choices)
-    this.#known.set(tenant, { choices, readAt: this.#now() })
+    this.#cache.set(tenant, { choices, readAt: this.#now() })
   }
 
   /** After the tenant was erased. */
   forget(tenant: string): void {
-    this.#known.delete(tenant)
+    this.#cache.delete(tenant)
   }
 
   #read(tenant: string): Promise<TenantChoices> {
-    const reading = this.#reading.get(tenant) ?? this.#ask(tenant).finally(() => this.#reading.delete(tenant))
-    this.#reading.set(tenant, reading)
+    const reading =
+      this.#pendingReads.get(tenant) ?? this.#fetch(tenant).finally(() => this.#pendingReads.delete(tenant))
+    this.#pendingReads.set(tenant, reading)
     return reading
   }
 
-  async #ask(tenant: string): Promise<TenantChoices> {
+  async #fetch(tenant: string): Promise<TenantChoices> {
     const began = this.#now()
     const choices = await this.#store.getChoices(tenant)
-    const known = this.#known.get(tenant)
+    const known = this.#cache.get(tenant)
     // What was put meanwhile is newer than what was read.
     if (known !== undefined && known.readAt > began) return known.choices
-    this.#known.set(tenant, { choices, readAt: this.#now() })
+    this.#cache.set(tenant, { choices, readAt: this.#now() })
     return choices
   }
 }
 
-function chosen(caller: Caller, choices: TenantChoices): Caller {
+function withOverrides(caller: Caller, choices: TenantChoices): Caller {
   if (choices.freezeAt === undefined && choices.overflow === undefined) return caller
   const { policy } = caller
   return { ...caller, policy: { ...policy, nearLimit: { ...policy.nearLimit, ...choices } } }

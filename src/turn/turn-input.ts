@@ -1,7 +1,7 @@
 // What a turn needs to be run, whoever asks for it: no request and no response of HTTP.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import type { HeldBody } from '../admission/body-budget.ts'
+import type { BodyReservation } from '../admission/body-budget.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -23,7 +23,7 @@ export interface TurnInput {
   /** How many bytes before `bytes`, in their own buffer, are free. */
   readonly room: number
   /** The bytes that the request holds. The outgoing body is added if it is not the incoming one. */
-  readonly held: Pick<HeldBody, 'set'>
+  readonly held: Pick<BodyReservation, 'set'>
   /** Ends the turn, in every phase. */
   readonly scope: RequestScope
   readonly method: string

@@ -1,7 +1,7 @@
 // A turn that was checked, and is to be prepared.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import type { HeldBody } from '../admission/body-budget.ts'
+import type { BodyReservation } from '../admission/body-budget.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -19,7 +19,7 @@ export interface TurnRequest {
   readonly raw: RawObject
   readonly json: JsonObject
   /** The bytes that the request holds. The outgoing body is added if it is not the incoming one. */
-  readonly held: Pick<HeldBody, 'set'>
+  readonly held: Pick<BodyReservation, 'set'>
   /** How many bytes before those of `raw`, in their own buffer, are free. */
   readonly room: number
   /** Its history is a response that the engine keeps. */

@@ -5,7 +5,7 @@ import { toCwmError } from '../base/errors.ts'
 import type { CwmEvent, EventSink } from '../base/events.ts'
 import type { AuditEntry, DeletionRecord, ThawReceipt, WindowRecord } from '../base/records.ts'
 import type { CallOptions } from '../engines/engine.ts'
-import type { AuditNote } from '../journal/audit.ts'
+import type { NewAuditEntry } from '../journal/audit.ts'
 
 /** Credentials, patience, and who asks. */
 export interface OperationOptions extends CallOptions {
@@ -14,7 +14,7 @@ export interface OperationOptions extends CallOptions {
 }
 
 export interface AuditLog {
-  record(note: AuditNote): void
+  record(note: NewAuditEntry): void
 }
 
 /** Where operations are told of. */
@@ -29,7 +29,7 @@ interface Outcome {
   readonly event?: Omit<CwmEvent, 'tenant' | 'at'>
 }
 
-type Operation = Omit<AuditNote, 'outcome' | 'receipt'>
+type Operation = Omit<NewAuditEntry, 'outcome' | 'receipt'>
 
 /** Does the work and records how it ended. What it throws goes on. */
 export async function audited<T>(

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
 import type { JsonObject } from '../../src/base/json.ts'
 import { variableOf } from '../../src/config/load.ts'
-import { describeShare, memoryBudgets, memoryRules, memorySettings } from '../../src/config/memory.ts'
+import { describeMemoryDefault, memoryBudgets, memoryRules, memorySettings } from '../../src/config/memory.ts'
 import {
   defaultOf,
   describeDefault,
@@ -58,8 +58,8 @@ function memorySection(): string[] {
     '| setting | default | 512 MiB | 2 GiB | at most | where | what it bounds |',
     '|---|---|--:|--:|--:|---|---|',
     ...memorySettings.map((name) => {
-      const { divisor, mostBytes, inHeap } = memoryRules[name]
-      const values = [small[name], large[name], mostBytes].map((bytes) => bytes / MIB).join(' | ')
+      const { divisor, maxBytes, inHeap } = memoryRules[name]
+      const values = [small[name], large[name], maxBytes].map((bytes) => bytes / MIB).join(' | ')
       return `| \`${name}\` | 1/${divisor} | ${values} | ${inHeap ? 'heap' : 'buffers'} | ${describeSetting(name)} |`
     }),
     '',
@@ -91,7 +91,7 @@ function examplePage(): string {
     if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/embeddings: [POST]`
     if (name === 'tenants') return `# ${describeSetting(name)}.\n${tenantsExample}`
     const share = memorySettings.find((setting) => setting === name)
-    const value = share === undefined ? (defaultOf(name) ?? '') : ` # ${describeShare(share)}`
+    const value = share === undefined ? (defaultOf(name) ?? '') : ` # ${describeMemoryDefault(share)}`
     return `# ${describeSetting(name)}.\n# ${name}: ${value}`.trimEnd()
   })
   return `# Settings of cwm, each with its default; made by \`npm run docs\`. Use it with: cwm serve --config cwm.yaml\n\n${blocks.join('\n\n')}\n`

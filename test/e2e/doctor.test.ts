@@ -57,7 +57,7 @@ async function look(
   })
   const upstream = openUpstream(all, { metrics: createMetrics(), log: silentLogger, now: Date.now })
   try {
-    return await diagnose({ ...doctorParts(all, flags, upstream), settleWithinMs: 300 }, limits)
+    return await diagnose({ ...doctorParts(all, flags, upstream), settleTimeoutMs: 300 }, limits)
   } finally {
     await upstream.close()
   }

@@ -1,7 +1,7 @@
 // What is normal stands in a receipt as a note; warnings are what an operator should look at.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { thawInWords } from '../../src/cli/client/receipts.ts'
+import { formatThaw } from '../../src/cli/client/receipts.ts'
 import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
@@ -28,9 +28,9 @@ it("says that the engine's own cache held more than the freeze had proved, and w
 it('is told on the command line as a note, in no color that alarms', async () => {
   const receipt = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', {})
 
-  const words = thawInWords(screen as never, { ...receipt, warnings: ['look here'], notes: ['as ever'] })
+  const words = formatThaw(screen as never, { ...receipt, warnings: ['look here'], notes: ['as ever'] })
   const { notes: _none, ...ofOldVersion } = receipt
 
   expect(words.slice(-2)).toEqual(['<yellow>warning look here', '<dim>note as ever'])
-  expect(thawInWords(screen as never, ofOldVersion)).toHaveLength(1)
+  expect(formatThaw(screen as never, ofOldVersion)).toHaveLength(1)
 })

@@ -3,63 +3,63 @@
 import type { ThawReceiptJson } from '../../wire/receipts.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../../wire/windows.ts'
-import type { Running } from '../client/command.ts'
+import type { CommandContext } from '../client/command.ts'
 import { listAll } from '../client/lists.ts'
 import { windowPath } from '../client/paths.ts'
-import { madeInWords, thawInWords } from '../client/receipts.ts'
-import { tableOf } from '../terminal/table.ts'
-import { sessionColumns, sessionInWords, windowColumns } from '../windows-text.ts'
+import { formatNewWindow, formatThaw } from '../client/receipts.ts'
+import { formatTable } from '../terminal/table.ts'
+import { formatSession, sessionColumns, windowColumns } from '../windows-text.ts'
 import { type Conversation, newSession } from './state.ts'
 
-export interface CommandContext {
-  readonly running: Running
+export interface SlashContext {
+  readonly context: CommandContext
   readonly conversation: Conversation
   readonly signal: AbortSignal
 }
 
 interface SlashCommand {
   readonly usage: string
-  readonly does: string
+  readonly description: string
   /** How many words must follow, and how many may. */
-  readonly words: readonly [least: number, most: number]
+  readonly argumentCount: readonly [least: number, most: number]
   /** Window names complete the words behind it. */
   readonly takesWindow?: boolean
-  run(context: CommandContext, words: readonly string[]): Promise<readonly string[]>
+  run(slash: SlashContext, words: readonly string[]): Promise<readonly string[]>
 }
 
 const commands: Readonly<Record<string, SlashCommand>> = {
   freeze: {
     usage: '/freeze NAME',
-    does: 'freeze this chat, its last answer included, as window NAME',
-    words: [1, 1],
-    run: async ({ running: { rest, screen }, conversation, signal }, [name = '']) => {
+    description: 'freeze this chat, its last answer included, as window NAME',
+    argumentCount: [1, 1],
+    run: async ({ context: { rest, screen }, conversation, signal }, [name = '']) => {
       const body: FreezeBody = { name, session_id: conversation.session }
-      return madeInWords(screen, await rest.json<WindowJson>('/cwm/v1/windows', { method: 'POST', body, signal }))
+      return formatNewWindow(screen, await rest.json<WindowJson>('/cwm/v1/windows', { method: 'POST', body, signal }))
     },
   },
   thaw: {
     usage: '/thaw NAME',
-    does: 'go on from window NAME, in a new session',
-    words: [1, 1],
+    description: 'go on from window NAME, in a new session',
+    argumentCount: [1, 1],
     takesWindow: true,
-    run: async ({ running: { rest, screen }, conversation, signal }, [name = '']) => {
+    run: async ({ context: { rest, screen }, conversation, signal }, [name = '']) => {
       const session = newSession()
       const path = `${windowPath(name)}/thaw`
       const body: ThawBody = { session_id: session }
       const receipt = await rest.json<ThawReceiptJson>(path, { method: 'POST', body, signal })
-      conversation.enter(session)
+      conversation.switchTo(session)
       await conversation.refresh(signal)
-      return thawInWords(screen, receipt)
+      return formatThaw(screen, receipt)
     },
   },
   clone: {
     usage: '/clone SOURCE NAME [MESSAGES]',
-    does: 'give a window, or its first MESSAGES, another name',
-    words: [2, 3],
+    description: 'give a window, or its first MESSAGES, another name',
+    argumentCount: [2, 3],
     takesWindow: true,
-    run: async ({ running: { rest, screen }, signal }, [source = '', name = '', at]) => {
+    run: async ({ context: { rest, screen }, signal }, [source = '', name = '', at]) => {
       const body: CloneBody = { name, ...(at === undefined ? {} : { at: Number(at) }) }
-      return madeInWords(
+      return formatNewWindow(
         screen,
         await rest.json<WindowJson>(`${windowPath(source)}/clone`, { method: 'POST', body, signal }),
       )
@@ -67,38 +67,38 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   windows: {
     usage: '/windows [TEXT]',
-    does: 'list windows, with TEXT in their names',
-    words: [0, 1],
-    run: async ({ running: { rest, screen }, signal }, [search]) => {
+    description: 'list windows, with TEXT in their names',
+    argumentCount: [0, 1],
+    run: async ({ context: { rest, screen }, signal }, [search]) => {
       const { data } = await listAll<WindowJson>(rest, '/cwm/v1/windows', { limit: 20 }, { query: { search }, signal })
-      return data.length === 0 ? ['no windows'] : tableOf(screen, windowColumns(screen.now()), data)
+      return data.length === 0 ? ['no windows'] : formatTable(screen, windowColumns(screen.now()), data)
     },
   },
   sessions: {
     usage: '/sessions',
-    does: 'list sessions, last turn first',
-    words: [0, 0],
-    run: async ({ running: { rest, screen }, signal }) => {
+    description: 'list sessions, last turn first',
+    argumentCount: [0, 0],
+    run: async ({ context: { rest, screen }, signal }) => {
       const { data } = await listAll<SessionJson>(rest, '/cwm/v1/sessions', { limit: 20 }, { signal })
-      return data.length === 0 ? ['no sessions'] : tableOf(screen, sessionColumns(screen.now()), data)
+      return data.length === 0 ? ['no sessions'] : formatTable(screen, sessionColumns(screen.now()), data)
     },
   },
   status: {
     usage: '/status',
-    does: 'show this session: how full, how much was cached',
-    words: [0, 0],
-    run: async ({ running: { screen }, conversation, signal }) => {
+    description: 'show this session: how full, how much was cached',
+    argumentCount: [0, 0],
+    run: async ({ context: { screen }, conversation, signal }) => {
       const status = await conversation.refresh(signal)
       return status === undefined
         ? [`session ${conversation.session}: nothing was said yet`]
-        : sessionInWords(screen, status)
+        : formatSession(screen, status)
     },
   },
   model: {
     usage: '/model [NAME]',
-    does: 'show the models, or go on with another one',
-    words: [0, 1],
-    run: async ({ running: { rest }, conversation, signal }, [name]) => {
+    description: 'show the models, or go on with another one',
+    argumentCount: [0, 1],
+    run: async ({ context: { rest }, conversation, signal }, [name]) => {
       const models = await listModels(rest, signal)
       if (name === undefined) return models.map((model) => `${model === conversation.model ? '*' : ' '} ${model}`)
       if (!models.includes(name)) return [`there is no model ${name}; there is ${models.join(', ')}`]
@@ -108,10 +108,10 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   new: {
     usage: '/new',
-    does: 'begin anew, in a new session',
-    words: [0, 0],
+    description: 'begin anew, in a new session',
+    argumentCount: [0, 0],
     run: async ({ conversation }) => {
-      conversation.enter(newSession())
+      conversation.switchTo(newSession())
       return [`session ${conversation.session}`]
     },
   },
@@ -123,18 +123,18 @@ const others = [
 ] as const
 
 /** Runs a line that begins with a slash; answers what to show. Throws as REST does. */
-export async function runSlash(context: CommandContext, line: string): Promise<readonly string[]> {
-  const [name = '', ...words] = line.slice(1).trim().split(/\s+/)
+export async function runSlash(slash: SlashContext, line: string): Promise<readonly string[]> {
+  const [name = '', ...args] = line.slice(1).trim().split(/\s+/)
   if (name === 'help') return help()
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) return [`there is no /${name}; /help lists what there is`]
-  const [least, most] = command.words
-  if (words.length < least || words.length > most) return [`use: ${command.usage}`]
-  return await command.run(context, words)
+  const [least, most] = command.argumentCount
+  if (args.length < least || args.length > most) return [`use: ${command.usage}`]
+  return await command.run(slash, args)
 }
 
 function help(): string[] {
-  const all = [...Object.values(commands).map(({ usage, does }) => [usage, does] as const), ...others]
+  const all = [...Object.values(commands).map(({ usage, description }) => [usage, description] as const), ...others]
   const width = Math.max(...all.map(([usage]) => usage.length))
   return [
     ...all.map(([usage, does]) => `${usage.padEnd(width)}  ${does}`),
@@ -161,7 +161,7 @@ export async function completionsOf(
 }
 
 /** Ids of the models that may be used. */
-export async function listModels(rest: Running['rest'], signal: AbortSignal): Promise<string[]> {
+export async function listModels(rest: CommandContext['rest'], signal: AbortSignal): Promise<string[]> {
   const { data } = await rest.json<{ readonly data: readonly { readonly id: string }[] }>('/v1/models', { signal })
   return data.map(({ id }) => id)
 }

@@ -1,22 +1,22 @@
 // The loop of `cwm chat`: reads a line, sends it or obeys it, tells what came of it.
 
 import type { WindowJson } from '../../wire/windows.ts'
-import { faultAsText, type Running } from '../client/command.ts'
+import { type CommandContext, formatError } from '../client/command.ts'
 import { listAll } from '../client/lists.ts'
 import { RefusedError, UnreachableError } from '../client/rest.ts'
 import { withProgress } from '../terminal/progress.ts'
-import { harmless } from '../terminal/text.ts'
+import { stripControlCharacters } from '../terminal/text.ts'
 import { completionsOf, runSlash } from './commands.ts'
 import { gaugeOf } from './gauge.ts'
 import { Lines } from './input.ts'
 import type { Conversation } from './state.ts'
 import { BrokenAnswerError } from './turn.ts'
-import { toldOf } from './turn-notices.ts'
+import { turnNotices } from './turn-notices.ts'
 
 /** Runs until the user leaves or the input ends. Answers whether every line of it went well. */
-export async function runChat(running: Running, conversation: Conversation): Promise<boolean> {
-  const { rest, screen } = running
-  running.ownInterrupt()
+export async function runChat(context: CommandContext, conversation: Conversation): Promise<boolean> {
+  const { rest, screen } = context
+  context.takeOverInterrupt()
   /** Of what is under way. */
   let stop = new AbortController()
   let allWell = true
@@ -30,12 +30,12 @@ export async function runChat(running: Running, conversation: Conversation): Pro
   })
   try {
     for (;;) {
-      const text = await readText(running, lines, gaugeOf(screen, conversation.status))
+      const text = await readText(context, lines, gaugeOf(screen, conversation.status))
       if (text === undefined) return allWell
       if (text.trim() === '') continue
       if (/^\/(quit|exit)\s*$/.test(text)) return allWell
       stop = new AbortController()
-      allWell = (await obey(running, conversation, text, stop.signal)) && allWell
+      allWell = (await runLine(context, conversation, text, stop.signal)) && allWell
     }
   } finally {
     lines.close()
@@ -43,7 +43,7 @@ export async function runChat(running: Running, conversation: Conversation): Pro
 }
 
 /** What the user says next, over several lines if they say so; undefined when they leave. */
-async function readText({ screen }: Running, lines: Lines, gauge: string): Promise<string | undefined> {
+async function readText({ screen }: CommandContext, lines: Lines, gauge: string): Promise<string | undefined> {
   let text = ''
   let warned = false
   for (;;) {
@@ -53,7 +53,7 @@ async function readText({ screen }: Running, lines: Lines, gauge: string): Promi
     if (input === 'interrupted') {
       if (!lines.isTerminal || (warned && lines.typed === '' && text === '')) return undefined
       warned = lines.typed === '' && text === ''
-      screen.tell(warned ? '\nCtrl-C again, or /quit, leaves' : '')
+      screen.printError(warned ? '\nCtrl-C again, or /quit, leaves' : '')
       lines.clear()
       text = ''
       continue
@@ -64,35 +64,46 @@ async function readText({ screen }: Running, lines: Lines, gauge: string): Promi
 }
 
 /** A slash command or a turn; whether it went well. What went wrong is told, and the chat goes on. */
-async function obey(running: Running, conversation: Conversation, text: string, signal: AbortSignal): Promise<boolean> {
-  const { screen } = running
+async function runLine(
+  context: CommandContext,
+  conversation: Conversation,
+  text: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { screen } = context
   try {
     if (text.startsWith('/')) {
-      const context = { running, conversation, signal }
-      for (const line of await withProgress(text, () => runSlash(context, text))) screen.print(line)
-    } else await say(running, conversation, text, signal)
+      const slash = { context, conversation, signal }
+      for (const line of await withProgress(text, () => runSlash(slash, text))) screen.print(line)
+    } else await sendTurn(context, conversation, text, signal)
     return true
   } catch (thrown) {
-    if (signal.aborted) screen.tell('stopped; this turn is taken back')
-    else if (thrown instanceof RefusedError || thrown instanceof UnreachableError) screen.tell(faultAsText(thrown))
-    else if (thrown instanceof BrokenAnswerError) screen.tell(`cwm: ${thrown.message}; this turn is taken back`)
+    if (signal.aborted) screen.printError('stopped; this turn is taken back')
+    else if (thrown instanceof RefusedError || thrown instanceof UnreachableError)
+      screen.printError(formatError(thrown))
+    else if (thrown instanceof BrokenAnswerError) screen.printError(`cwm: ${thrown.message}; this turn is taken back`)
     else throw thrown
     return false
   }
 }
 
-async function say(running: Running, conversation: Conversation, text: string, signal: AbortSignal): Promise<void> {
-  const { screen } = running
+async function sendTurn(
+  context: CommandContext,
+  conversation: Conversation,
+  text: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { screen } = context
   const before = conversation.status
   let began = false
   const answer = await conversation
-    .say(text, signal, (piece) => {
+    .send(text, signal, (piece) => {
       began = true
-      process.stdout.write(harmless(piece))
+      process.stdout.write(stripControlCharacters(piece))
     })
     .finally(() => {
       if (began) process.stdout.write('\n')
     })
   const after = await conversation.refresh(signal)
-  for (const line of toldOf(answer, before, after)) screen.tell(screen.style('dim', `(${line})`))
+  for (const line of turnNotices(answer, before, after)) screen.printError(screen.style('dim', `(${line})`))
 }

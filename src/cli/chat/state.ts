@@ -39,7 +39,7 @@ export class Conversation {
   }
 
   /** Sends what the user says. A turn that fails or is stopped is taken back whole, as cwm takes it back. */
-  async say(content: string, signal: AbortSignal, onText: (piece: string) => void): Promise<TurnAnswer> {
+  async send(content: string, signal: AbortSignal, onText: (piece: string) => void): Promise<TurnAnswer> {
     const messages: Message[] = [...this.#system, ...this.#messages, { role: 'user', content }]
     const { model, session } = this
     const answer = await sendTurn(this.#rest, { model, session, window: this.#window, messages, signal }, onText)
@@ -60,7 +60,7 @@ export class Conversation {
   }
 
   /** Goes on in another session; what was said before is behind its window, or forgotten. */
-  enter(session: string): void {
+  switchTo(session: string): void {
     this.session = session
     this.status = undefined
     this.#messages = []

@@ -2,11 +2,15 @@
 
 import type { SessionJson } from '../../wire/sessions.ts'
 import { count, inline } from '../terminal/text.ts'
-import { prefixBreakInWords } from '../windows-text.ts'
+import { formatPrefixBreak } from '../windows-text.ts'
 import type { TurnAnswer } from './turn.ts'
 
 /** A line for each thing that the user should know of the turn, in order. */
-export function toldOf(answer: TurnAnswer, before: SessionJson | undefined, after: SessionJson | undefined): string[] {
+export function turnNotices(
+  answer: TurnAnswer,
+  before: SessionJson | undefined,
+  after: SessionJson | undefined,
+): string[] {
   const { headers, finish } = answer
   const lines: string[] = []
   const restored = headers.get('x-cwm-restored')
@@ -26,7 +30,7 @@ export function toldOf(answer: TurnAnswer, before: SessionJson | undefined, afte
     lines.push(`the context nears its limit: frozen as ${after.auto_window}`)
   }
   if (after?.prefix_break !== undefined && after.prefix_break.at !== before?.prefix_break?.at) {
-    lines.push(prefixBreakInWords(after.prefix_break))
+    lines.push(formatPrefixBreak(after.prefix_break))
   }
   return lines
 }

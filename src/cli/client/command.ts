@@ -22,14 +22,14 @@ export function withConnection(command: Command): Command {
     .option('--json', 'print what REST answered, and faults as JSON too')
 }
 
-export interface Running {
+export interface CommandContext {
   readonly rest: Rest
   readonly screen: Screen
   readonly json: boolean
   /** The command was interrupted. */
   readonly signal: AbortSignal
   /** From now on the command itself hears Ctrl-C. */
-  ownInterrupt(): void
+  takeOverInterrupt(): void
   /** Prints the answer: as JSON where that is asked for, else the lines made of it. */
   show<T>(answer: T, lines: (answer: T) => readonly string[]): void
   /** Does what may take long, and says so. */
@@ -37,7 +37,10 @@ export interface Running {
 }
 
 /** Runs a command to its end: connects, and turns what is thrown into words and an exit code. */
-export async function runCommand(options: CommonOptions, work: (running: Running) => Promise<void>): Promise<void> {
+export async function runCommand(
+  options: CommonOptions,
+  work: (context: CommandContext) => Promise<void>,
+): Promise<void> {
   const screen = processScreen()
   const json = options.json === true
   const interrupt = new AbortController()
@@ -52,7 +55,7 @@ export async function runCommand(options: CommonOptions, work: (running: Running
       screen,
       json,
       signal: interrupt.signal,
-      ownInterrupt: () => process.off('SIGINT', stop),
+      takeOverInterrupt: () => process.off('SIGINT', stop),
       show: (answer, lines) => {
         if (json) screen.print(JSON.stringify(answer, null, 2))
         else for (const line of lines(answer)) screen.print(line)
@@ -64,7 +67,7 @@ export async function runCommand(options: CommonOptions, work: (running: Running
     const code = exitCodeOf(thrown)
     if (code === undefined) throw thrown
     process.exitCode = code
-    screen.tell(json ? faultAsJson(thrown as Error) : faultAsText(thrown as Error))
+    screen.printError(json ? formatErrorAsJson(thrown as Error) : formatError(thrown as Error))
   } finally {
     process.off('SIGINT', stop)
   }
@@ -77,14 +80,14 @@ function exitCodeOf(thrown: unknown): number | undefined {
   return undefined
 }
 
-export function faultAsText(fault: Error): string {
+export function formatError(fault: Error): string {
   const next =
     fault instanceof UnreachableError ? '\nis it running? cwm serve --upstream URL; elsewhere? --url or CWM_URL' : ''
   return `cwm: ${fault.message}${next}`
 }
 
 /** REST's own error where there is one. */
-function faultAsJson(fault: Error): string {
+function formatErrorAsJson(fault: Error): string {
   const body = fault instanceof RefusedError ? parseJson(fault.body) : undefined
   if (isObject(body)) return JSON.stringify(body)
   const code = fault instanceof UnreachableError ? 'unreachable' : fault instanceof UsageError ? 'usage' : 'refused'

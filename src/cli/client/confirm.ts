@@ -1,12 +1,12 @@
 // What cannot be undone is asked first.
 
 import { createInterface } from 'node:readline/promises'
-import type { Running } from './command.ts'
+import type { CommandContext } from './command.ts'
 import { UsageError } from './rest.ts'
 
 /** Whether to go on: by `--yes`, or by an answer. Throws `UsageError` where there is nobody to ask. */
 export async function confirm(
-  { screen, signal }: Running,
+  { screen, signal }: CommandContext,
   { yes }: { readonly yes?: boolean | undefined },
   question: string,
 ): Promise<boolean> {

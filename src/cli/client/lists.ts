@@ -2,8 +2,8 @@
 
 import { type Command, InvalidArgumentError } from 'commander'
 import type { PageJson } from '../../wire/lists.ts'
-import { type Column, tableOf } from '../terminal/table.ts'
-import type { Running } from './command.ts'
+import { type Column, formatTable } from '../terminal/table.ts'
+import type { CommandContext } from './command.ts'
 import type { Call, Rest } from './rest.ts'
 
 const MAX_PAGE = 1_000
@@ -56,17 +56,17 @@ export async function listAll<T>(
  * terminal, and wherever the list is empty.
  */
 export function showPage<T>(
-  { rest, screen, show, json }: Running,
+  { rest, screen, show, json }: CommandContext,
   page: PageJson<T>,
   columns: readonly Column<T>[],
   things: string,
 ): void {
-  show(page, ({ data }) => (data.length === 0 ? [] : tableOf(screen, columns, data)))
+  show(page, ({ data }) => (data.length === 0 ? [] : formatTable(screen, columns, data)))
   if (json) return
   const isEmpty = page.data.length === 0
   if (!rest.hasKey && (isEmpty || screen.isTerminal)) {
-    screen.tell(`showing ${things} of requests without an API key; give a key with CWM_API_KEY or --api-key-file`)
+    screen.printError(`showing ${things} of requests without an API key; give a key with CWM_API_KEY or --api-key-file`)
   }
-  if (isEmpty) screen.tell(`no ${things}`)
-  else if (page.next_cursor !== undefined) screen.tell(`there are more: --all, or --cursor ${page.next_cursor}`)
+  if (isEmpty) screen.printError(`no ${things}`)
+  else if (page.next_cursor !== undefined) screen.printError(`there are more: --all, or --cursor ${page.next_cursor}`)
 }

@@ -13,12 +13,12 @@ const durabilities: Readonly<Record<FreezeReceiptJson['durability'], string>> = 
   text: 'messages only, no KV',
 }
 
-export function durabilityInWords(durability: FreezeReceiptJson['durability']): string {
+export function formatDurability(durability: FreezeReceiptJson['durability']): string {
   return `${durability} (${durabilities[durability]})`
 }
 
 /** A window that was just made, or could not be. */
-export function madeInWords(screen: Screen, window: WindowJson): string[] {
+export function formatNewWindow(screen: Screen, window: WindowJson): string[] {
   const { name, state, reason, receipt } = window
   if (state === 'failed') return [screen.style('red', `${name} failed: ${inline(reason ?? 'no reason is known')}`)]
   if (receipt === undefined) return [`${name} is ${state}; cwm windows show ${name} --wait tells how it ends`]
@@ -26,12 +26,12 @@ export function madeInWords(screen: Screen, window: WindowJson): string[] {
   return [
     `${screen.style('green', 'frozen')} ${screen.style('bold', name)}: ${plural(tokens, 'token')}, ${count(restorable_tokens)} restorable` +
       `${pinned ? ', pinned' : ''}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
-    `stored: ${durabilityInWords(durability)}`,
-    ...remarks(screen, receipt),
+    `stored: ${formatDurability(durability)}`,
+    ...formatRemarks(screen, receipt),
   ]
 }
 
-export function thawInWords(screen: Screen, receipt: ThawReceiptJson): string[] {
+export function formatThaw(screen: Screen, receipt: ThawReceiptJson): string[] {
   const { window, session_id, tokens, restored_tokens, recomputed_tokens, drift, ms } = receipt
   const restored =
     restored_tokens === null
@@ -42,11 +42,11 @@ export function thawInWords(screen: Screen, receipt: ThawReceiptJson): string[] 
     ...(drift
       ? [screen.style('yellow', 'template or tokenizer give other tokens than at the freeze: the new ones are used')]
       : []),
-    ...remarks(screen, receipt),
+    ...formatRemarks(screen, receipt),
   ]
 }
 
-export function prefetchInWords(
+export function formatPrefetch(
   screen: Screen,
   { window, found_chunks, total_chunks, ms }: PrefetchReceiptJson,
 ): string[] {
@@ -58,7 +58,7 @@ export function prefetchInWords(
 
 const keepers = { session: 'a living session', window: 'another window', isolation: 'others of the tenant' } as const
 
-export function deletionInWords(screen: Screen, receipt: DeletionJson): string[] {
+export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] {
   const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, lineage_retired } = receipt
   const left = residual_chunks === null ? 'nobody could tell what is left' : `${count(residual_chunks)} left`
   const kept =
@@ -71,12 +71,12 @@ export function deletionInWords(screen: Screen, receipt: DeletionJson): string[]
     ...(state === 'open'
       ? [screen.style('yellow', `not all is gone yet: cwm tries again by itself (delete ${id}; --wait waits for it)`)]
       : []),
-    ...remarks(screen, receipt),
+    ...formatRemarks(screen, receipt),
   ]
 }
 
 /** What an operator should look at, in yellow, and then what is normal. */
-export function remarks(screen: Screen, { warnings, notes = [] }: RemarksJson): string[] {
+export function formatRemarks(screen: Screen, { warnings, notes = [] }: RemarksJson): string[] {
   return [
     ...warnings.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`),
     ...notes.map((text) => `${screen.style('dim', 'note')} ${inline(text)}`),

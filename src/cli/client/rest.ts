@@ -21,7 +21,7 @@ export class RefusedError extends Error {
   readonly body: string
 
   constructor(status: number, body: string) {
-    super(wordsOf(status, body))
+    super(messageOf(status, body))
     this.status = status
     this.body = body
   }
@@ -91,34 +91,34 @@ export class Rest {
     }
     if (response.ok) return response
     const text = await response.text()
-    if (isRefusalOfCwm(response, text)) throw new RefusedError(response.status, text)
-    throw this.isNotCwm(response.status)
+    if (isCwmError(response, text)) throw new RefusedError(response.status, text)
+    throw this.notCwmError(response.status)
   }
 
   /** The answer's JSON. Throws as `send`, and `UnreachableError` for an answer of something else than cwm. */
   async json<T>(path: string, call: Call = {}): Promise<T> {
     const response = await this.send(path, call)
     const value = parseJson(await response.text())
-    if (isObject(value) && isAnswerOfCwm(value)) return value as T
-    throw this.isNotCwm(response.status)
+    if (isObject(value) && isCwmAnswer(value)) return value as T
+    throw this.notCwmError(response.status)
   }
 
   /** The error for an answer that cannot come from cwm. */
-  isNotCwm(status: number): UnreachableError {
+  notCwmError(status: number): UnreachableError {
     return new UnreachableError(`what answers at ${this.url} is not cwm (HTTP ${status})`)
   }
 }
 
 /** Reads the key, if there is one. Throws `UsageError` for a URL that is none and for a key's file that cannot be read. */
 export async function connect(options: ConnectionOptions, environment: NodeJS.ProcessEnv): Promise<Rest> {
-  const apiKey = options.apiKeyFile === undefined ? environment.CWM_API_KEY : await keyIn(options.apiKeyFile)
-  return new Rest(urlOf(options.url ?? (environment.CWM_URL || DEFAULT_URL)), {
+  const apiKey = options.apiKeyFile === undefined ? environment.CWM_API_KEY : await readKeyFile(options.apiKeyFile)
+  return new Rest(parseUrl(options.url ?? (environment.CWM_URL || DEFAULT_URL)), {
     ...(apiKey === undefined || apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` }),
     ...(options.tenant === undefined ? {} : { 'x-cwm-tenant': options.tenant }),
   })
 }
 
-function urlOf(text: string): string {
+function parseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new UsageError(`--url (or CWM_URL) is a URL like ${DEFAULT_URL}, not ${JSON.stringify(text)}`)
@@ -126,7 +126,7 @@ function urlOf(text: string): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')}`
 }
 
-async function keyIn(file: string): Promise<string> {
+async function readKeyFile(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
     throw new UsageError(`the key's file ${file} cannot be read: ${thrown.code}`)
   })
@@ -138,7 +138,7 @@ async function keyIn(file: string): Promise<string> {
 const codes = new Set(Object.keys(errorTable).map((code) => code.toLowerCase()))
 
 /** Recognized by cwm's request id, which forwarded refusals of the engine have too, or by an error code of cwm. */
-function isRefusalOfCwm({ headers }: Response, body: string): boolean {
+function isCwmError({ headers }: Response, body: string): boolean {
   if (headers.has('x-cwm-request-id')) return true
   const value = parseJson(body)
   const error = isObject(value) ? value.error : undefined
@@ -146,7 +146,7 @@ function isRefusalOfCwm({ headers }: Response, body: string): boolean {
 }
 
 /** Whether it looks like an answer that commands request: a list, or an object with a name or id. */
-function isAnswerOfCwm(answer: JsonObject): boolean {
+function isCwmAnswer(answer: JsonObject): boolean {
   const { data, name, id, window } = answer
   return Array.isArray(data) || [name, id].some((text) => typeof text === 'string') || window !== undefined
 }
@@ -157,7 +157,7 @@ function causeOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
-function wordsOf(status: number, body: string): string {
+function messageOf(status: number, body: string): string {
   const value = parseJson(body)
   const error = isObject(value) ? value.error : undefined
   const words = isObject(error) && typeof error.message === 'string' ? error.message : `HTTP ${status}`

@@ -21,13 +21,13 @@ export async function withProgress<T>(
   const onTerminal = output.isTTY === true
   let timer: NodeJS.Timeout | undefined
   let told = false
-  const tell = () => {
+  const report = () => {
     const line = `${what}: ${duration(Math.floor((performance.now() - started) / 1_000) * 1_000)}`
     output.write(onTerminal ? `\r\u001b[K${line}` : `${line}\n`)
     told = true
-    timer = setTimeout(tell, onTerminal ? TERMINAL_EVERY_MS : ELSEWHERE_EVERY_MS)
+    timer = setTimeout(report, onTerminal ? TERMINAL_EVERY_MS : ELSEWHERE_EVERY_MS)
   }
-  timer = setTimeout(tell, FIRST_MS)
+  timer = setTimeout(report, FIRST_MS)
   try {
     return await work()
   } finally {

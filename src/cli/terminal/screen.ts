@@ -12,7 +12,7 @@ export interface Screen {
   readonly now: () => number
   print(text: string): void
   /** Told beside the result. */
-  tell(text: string): void
+  printError(text: string): void
   style(style: Style, text: string): string
 }
 
@@ -30,7 +30,7 @@ export function processScreen(): Screen {
     columns: stdout.columns || 80,
     now: Date.now,
     print: (text) => void stdout.write(`${text}\n`),
-    tell: (text) => void stderr.write(`${text}\n`),
+    printError: (text) => void stderr.write(`${text}\n`),
     style: (style, text) => (isColored ? `\u001b[${codes[style][0]}m${text}\u001b[${codes[style][1]}m` : text),
   }
 }

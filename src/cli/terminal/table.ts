@@ -1,14 +1,14 @@
 // Lists: aligned columns on a terminal; elsewhere one item a line with tabs between whole values and no header, for cut, awk and sort.
 
 import type { Screen } from './screen.ts'
-import { cut, inline, widthOf } from './text.ts'
+import { inline, truncate, widthOf } from './text.ts'
 
 export interface Column<T> {
   readonly title: string
   /** The whole value, for programs. */
   readonly value: (item: T) => string | number | undefined
   /** As people read it. Default: the value. */
-  readonly shown?: (item: T) => string
+  readonly display?: (item: T) => string
   readonly align?: 'right'
   /** May be cut where the terminal is too narrow, widest first. */
   readonly elastic?: boolean
@@ -18,9 +18,9 @@ const GAP = 2
 const MIN_ELASTIC = 8
 
 /** The lines of the list. */
-export function tableOf<T>(screen: Screen, columns: readonly Column<T>[], items: readonly T[]): string[] {
+export function formatTable<T>(screen: Screen, columns: readonly Column<T>[], items: readonly T[]): string[] {
   if (!screen.isTerminal) return items.map((item) => columns.map(({ value }) => inline(text(value(item)))).join('\t'))
-  const rows = items.map((item) => columns.map(({ value, shown }) => inline(shown?.(item) ?? text(value(item)))))
+  const rows = items.map((item) => columns.map(({ value, display }) => inline(display?.(item) ?? text(value(item)))))
   // A column that says nothing of any item is left out.
   const used = columns.flatMap((column, index) => (rows.some((row) => row[index] !== '') ? [{ column, index }] : []))
   const widths = used.map(({ column, index }) =>
@@ -33,7 +33,7 @@ export function tableOf<T>(screen: Screen, columns: readonly Column<T>[], items:
   )
   const line = (cells: readonly string[]) =>
     used
-      .map(({ column }, at) => pad(cut(cells[at] ?? '', widths[at] ?? 0), widths[at] ?? 0, column.align))
+      .map(({ column }, at) => pad(truncate(cells[at] ?? '', widths[at] ?? 0), widths[at] ?? 0, column.align))
       .join(' '.repeat(GAP))
       .trimEnd()
   const header = screen.style('dim', line(used.map(({ column }) => column.title)))
@@ -61,7 +61,7 @@ function text(value: string | number | undefined): string {
 }
 
 /** Names and what belongs to them, one a line; entries without a value are left out. */
-export function factsOf(
+export function formatFields(
   screen: Screen,
   facts: readonly (readonly [name: string, value: string | undefined])[],
 ): string[] {

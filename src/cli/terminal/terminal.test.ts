@@ -5,8 +5,8 @@ import type { SessionJson } from '../../wire/sessions.ts'
 import { gaugeOf } from '../chat/gauge.ts'
 import { withProgress } from './progress.ts'
 import type { Screen } from './screen.ts'
-import { type Column, factsOf, tableOf } from './table.ts'
-import { age, cut, duration, harmless, percent, widthOf } from './text.ts'
+import { type Column, formatFields, formatTable } from './table.ts'
+import { age, duration, percent, stripControlCharacters, truncate, widthOf } from './text.ts'
 
 const screen = (change: Partial<Screen> = {}): Screen => ({
   isTerminal: true,
@@ -14,7 +14,7 @@ const screen = (change: Partial<Screen> = {}): Screen => ({
   columns: 80,
   now: () => 0,
   print: () => {},
-  tell: () => {},
+  printError: () => {},
   style: (_, text) => text,
   ...change,
 })
@@ -29,14 +29,14 @@ const columns: readonly Column<Item>[] = [
   {
     title: 'TOKENS',
     value: ({ tokens }) => tokens,
-    shown: ({ tokens }) => (tokens ?? 0).toLocaleString('en-US'),
+    display: ({ tokens }) => (tokens ?? 0).toLocaleString('en-US'),
     align: 'right',
   },
 ]
 
 describe('tableOf', () => {
   it('aligns columns, numbers to the right', () => {
-    const lines = tableOf(screen(), columns, [
+    const lines = formatTable(screen(), columns, [
       { name: 'a', tokens: 12_345 },
       { name: 'longer', tokens: 7 },
     ])
@@ -45,7 +45,7 @@ describe('tableOf', () => {
   })
 
   it('counts the columns of wide letters, not the letters', () => {
-    const lines = tableOf(screen(), columns, [
+    const lines = formatTable(screen(), columns, [
       { name: '会議', tokens: 1 },
       { name: 'abc', tokens: 2 },
     ])
@@ -54,32 +54,32 @@ describe('tableOf', () => {
   })
 
   it('cuts what may be cut until the line fits', () => {
-    const [, row] = tableOf(screen({ columns: 20 }), columns, [{ name: 'a-very-long-name-indeed', tokens: 5 }])
+    const [, row] = formatTable(screen({ columns: 20 }), columns, [{ name: 'a-very-long-name-indeed', tokens: 5 }])
 
     expect(row).toBe('a-very-long…       5')
   })
 
   it('leaves out a column that says nothing', () => {
-    const [header] = tableOf(screen(), [{ title: 'NOTE', value: () => undefined }, ...columns], [{ name: 'a' }])
+    const [header] = formatTable(screen(), [{ title: 'NOTE', value: () => undefined }, ...columns], [{ name: 'a' }])
 
     expect(header).toBe('NAME  TOKENS')
   })
 
   it('gives programs whole values with tabs between them, also where a value has tabs', () => {
-    expect(tableOf(screen({ isTerminal: false, columns: 5 }), columns, [{ name: 'a\tb\nc', tokens: 12_345 }])).toEqual([
-      'a b c\t12345',
-    ])
+    expect(
+      formatTable(screen({ isTerminal: false, columns: 5 }), columns, [{ name: 'a\tb\nc', tokens: 12_345 }]),
+    ).toEqual(['a b c\t12345'])
   })
 })
 
 describe('texts', () => {
   it('shows what a terminal would obey instead of sending it there', () => {
-    expect(harmless('a\u001b]0;x\u0007b\r\nc\td\u202ee')).toBe('a\ufffd]0;x\ufffdb\ufffd\nc\td\ufffde')
-    expect(factsOf(screen(), [['note', 'one\ntwo\u001b[2J']])).toEqual(['note  one two\ufffd[2J'])
+    expect(stripControlCharacters('a\u001b]0;x\u0007b\r\nc\td\u202ee')).toBe('a\ufffd]0;x\ufffdb\ufffd\nc\td\ufffde')
+    expect(formatFields(screen(), [['note', 'one\ntwo\u001b[2J']])).toEqual(['note  one two\ufffd[2J'])
   })
 
   it('never parts a letter from its accents when it cuts', () => {
-    expect(cut('e\u0301e\u0301e\u0301e\u0301', 3)).toBe('e\u0301e\u0301…')
+    expect(truncate('e\u0301e\u0301e\u0301e\u0301', 3)).toBe('e\u0301e\u0301…')
   })
 
   it.each([

@@ -3,14 +3,14 @@
 import stringWidth from 'string-width'
 
 /** Without what a terminal would obey instead of show. A model's answer or a note may hold anything. */
-export function harmless(text: string): string {
+export function stripControlCharacters(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
   return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 }
 
 /** On one line. */
 export function inline(text: string): string {
-  return harmless(text.replaceAll(/\s+/g, ' '))
+  return stripControlCharacters(text.replaceAll(/\s+/g, ' '))
 }
 
 /** Columns that it takes on a terminal. */
@@ -19,7 +19,7 @@ export function widthOf(text: string): number {
 }
 
 /** At most `width` columns, the last one an ellipsis where something is left out. */
-export function cut(text: string, width: number): string {
+export function truncate(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   let taken = ''
   let used = 0
