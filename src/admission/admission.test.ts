@@ -1,4 +1,4 @@
-// Who may begin, who waits, whose turn comes, and that no slot is lost or given back twice.
+// Admission: who starts, who waits, whose turn it is, and that no slot is lost or released twice.
 
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -23,8 +23,8 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** One request: what became of it, and how it ends. */
-class Asked {
+/** One request and its outcome. */
+class TestRequest {
   outcome: 'waits' | 'in flight' | CwmError = 'waits'
   readonly #response = { destroyed: false, writableFinished: false }
   readonly #scope = new RequestScope(this.#response)
@@ -53,31 +53,31 @@ class Asked {
   }
 }
 
-/** What was promised has been told. */
-const told = () => vi.advanceTimersByTimeAsync(0)
+/** Lets pending promise handlers run. */
+const settled = () => vi.advanceTimersByTimeAsync(0)
 
 async function gauge(name: string): Promise<number> {
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await metrics.text())?.[1])
 }
 
 describe('a request', () => {
-  it('begins at once where there is a slot, and waits where there is none until one is given back', async () => {
+  it('starts at once if a slot is free, and otherwise waits until one is released', async () => {
     open({ maxInFlight: 2 })
-    const [first, second, third] = [new Asked('a'), new Asked('a'), new Asked('a')]
-    await told()
+    const [first, second, third] = [new TestRequest('a'), new TestRequest('a'), new TestRequest('a')]
+    await settled()
     expect([first.outcome, second.outcome, third.outcome]).toEqual(['in flight', 'in flight', 'waits'])
 
     second.close()
-    await told()
+    await settled()
 
     expect(third.outcome).toBe('in flight')
     expect([await gauge('cwm_slots_in_use'), await gauge('cwm_requests_queued')]).toEqual([2, 0])
   })
 
-  it('is refused when queue_ms are over, with a Retry-After', async () => {
+  it('is rejected after queue_ms, with a Retry-After', async () => {
     open()
-    new Asked('a')
-    const late = new Asked('b')
+    new TestRequest('a')
+    const late = new TestRequest('b')
 
     await vi.advanceTimersByTimeAsync(999)
     expect(late.outcome).toBe('waits')
@@ -89,26 +89,26 @@ describe('a request', () => {
     expect(await gauge('cwm_requests_queued')).toBe(0)
   })
 
-  it('is refused at once where nothing waits', () => {
+  it('is rejected at once if queueing is disabled', () => {
     open({ queueMs: 0 })
-    new Asked('a')
+    new TestRequest('a')
 
-    expect(new Asked('b').code).toBe('OVERLOADED')
+    expect(new TestRequest('b').code).toBe('OVERLOADED')
   })
 
-  it('leaves the queue with its client, and its turn goes to the next', async () => {
+  it('leaves the queue when its client leaves, and the next one takes its turn', async () => {
     open()
-    const first = new Asked('a')
-    const [gone, next] = [new Asked('a'), new Asked('a')]
+    const first = new TestRequest('a')
+    const [gone, next] = [new TestRequest('a'), new TestRequest('a')]
 
     gone.close()
     first.close()
-    await told()
+    await settled()
 
     expect([gone.code, next.outcome]).toEqual(['CLIENT_GONE', 'in flight'])
   })
 
-  it('whose client left before it asked has nothing', async () => {
+  it('gets no slot if its client has already left', async () => {
     open()
     const gone = new RequestScope({ destroyed: true, writableFinished: false })
 
@@ -117,14 +117,14 @@ describe('a request', () => {
     expect(await gauge('cwm_slots_in_use')).toBe(0)
   })
 
-  // Sockets that are closed together tell of it in one go, before any promise is heard.
-  it('that gets its slot and closes before it hears of it gives the slot back', async () => {
+  // Sockets that close together emit their events in the same tick, before any promise handler runs.
+  it('releases a slot that it got in the same tick in which it closed', async () => {
     open()
-    const [first, second, third] = [new Asked('a'), new Asked('a'), new Asked('a')]
+    const [first, second, third] = [new TestRequest('a'), new TestRequest('a'), new TestRequest('a')]
 
     first.close()
     second.close()
-    await told()
+    await settled()
 
     expect(third.outcome).toBe('in flight')
     third.close()
@@ -133,19 +133,19 @@ describe('a request', () => {
 })
 
 describe('tenants', () => {
-  it('take turns, however many requests of one wait', async () => {
+  it('are served round-robin, no matter how many requests of one tenant are waiting', async () => {
     open()
     const order: string[] = []
-    const running = new Asked('a')
+    const running = new TestRequest('a')
     const waiting = ['a', 'a', 'a', 'b', 'c', 'b'].map((tenant, i) => ({
       name: `${tenant}${i}`,
-      of: new Asked(tenant),
+      of: new TestRequest(tenant),
     }))
 
     let last = running
     for (let i = 0; i < 6; i++) {
       last.close()
-      await told()
+      await settled()
       const next = waiting.find(({ of, name }) => of.outcome === 'in flight' && !order.includes(name))
       order.push(next?.name ?? '')
       last = next?.of ?? last
@@ -154,39 +154,39 @@ describe('tenants', () => {
     expect(order).toEqual(['a0', 'b3', 'c4', 'a1', 'b5', 'a2'])
   })
 
-  it('at their own bound wait alone: others begin at once', async () => {
+  it('at their own limit wait alone: others start at once', async () => {
     open({ maxInFlight: 10 })
-    const first = new Asked('a', 1)
-    const second = new Asked('a', 1)
-    const other = new Asked('b', 1)
-    await told()
+    const first = new TestRequest('a', 1)
+    const second = new TestRequest('a', 1)
+    const other = new TestRequest('b', 1)
+    await settled()
 
     expect([first.outcome, second.outcome, other.outcome]).toEqual(['in flight', 'waits', 'in flight'])
     await vi.advanceTimersByTimeAsync(1_000)
     expect(second.outcome).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', status: 429 })
   })
 
-  it('at their own bound let the slots that they may not take go to others', async () => {
+  it('at their own limit leave free slots to others', async () => {
     open({ maxInFlight: 2 })
-    const [a, b] = [new Asked('a', 1), new Asked('b')]
-    const [second, other] = [new Asked('a', 1), new Asked('c')]
+    const [a, b] = [new TestRequest('a', 1), new TestRequest('b')]
+    const [second, other] = [new TestRequest('a', 1), new TestRequest('c')]
 
     b.close()
-    await told()
+    await settled()
     expect([second.outcome, other.outcome]).toEqual(['waits', 'in flight'])
     a.close()
-    await told()
+    await settled()
 
     expect(second.outcome).toBe('in flight')
   })
 
-  it('that fill the queue fill it for themselves: the newest of the longest line goes', async () => {
+  it('that flood the queue displace only their own requests: the newest of the longest queue is rejected', async () => {
     open({ maxQueued: 3 })
-    new Asked('a')
-    const flood = [new Asked('a'), new Asked('a'), new Asked('a')]
-    const more = new Asked('a')
-    const other = new Asked('b')
-    await told()
+    new TestRequest('a')
+    const flood = [new TestRequest('a'), new TestRequest('a'), new TestRequest('a')]
+    const more = new TestRequest('a')
+    const other = new TestRequest('b')
+    await settled()
 
     expect(more.code).toBe('OVERLOADED')
     expect(flood.map(({ code }) => code)).toEqual([undefined, undefined, 'OVERLOADED'])
@@ -202,18 +202,18 @@ describe('slots', () => {
     fc.record({ pass: fc.constantFrom(1, 400, 1_000) }),
   )
 
-  it('are never more than the bounds allow, never idle while somebody may have one, and all free in the end', async () => {
+  it('never exceed the limits, are never idle while an eligible request waits, and are all free in the end', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { maxLength: 60 }),
         fc.integer({ min: 1, max: 4 }),
         async (steps, maxInFlight) => {
           open({ maxInFlight, maxQueued: 5 })
-          const all: { readonly tenant: string; readonly of: Asked }[] = []
+          const all: { readonly tenant: string; readonly of: TestRequest }[] = []
           const live = () => all.filter(({ of }) => of.outcome === 'in flight')
-          const closed = new Set<Asked>()
+          const closed = new Set<TestRequest>()
           for (const what of steps) {
-            if ('ask' in what) all.push({ tenant: what.ask, of: new Asked(what.ask, 2) })
+            if ('ask' in what) all.push({ tenant: what.ask, of: new TestRequest(what.ask, 2) })
             else if ('pass' in what) await vi.advanceTimersByTimeAsync(what.pass)
             else {
               const one = all[what.close]?.of
@@ -221,7 +221,7 @@ describe('slots', () => {
               if (one !== undefined) closed.add(one)
             }
             if (what !== steps.at(-1) && 'close' in what) continue
-            await told()
+            await settled()
             const running = live().filter(({ of }) => !closed.has(of))
             const of = (tenant: string) => running.filter((one) => one.tenant === tenant).length
             expect(running.length).toBeLessThanOrEqual(maxInFlight)

@@ -1,6 +1,6 @@
-// Who may begin: requests in flight are bounded, in all and for each tenant. What is over a bound waits for at most a while, each tenant
-// in a line of its own, and the lines take turns. Ours because p-queue and p-limit have one line for all, cost a promise where
-// nothing waits, and keep the place of a caller who left.
+// Admission control: limits the requests in flight, overall and per tenant. Requests over a limit wait in a queue per tenant, for a bounded
+// time, and the queues are served round-robin. p-queue and p-limit do not fit: they have a single queue, allocate a promise even when
+// nothing waits, and keep the place of a caller who has left.
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -8,11 +8,11 @@ import type { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
 
 export interface AdmissionOptions {
-  /** Requests in flight of all tenants. */
+  /** Maximum requests in flight across all tenants. */
   readonly maxInFlight: number
-  /** Requests of all tenants that wait. */
+  /** Maximum queued requests across all tenants. */
   readonly maxQueued: number
-  /** How long one waits at most; 0: none does. */
+  /** Longest time that a request waits, milliseconds; 0 disables queueing. */
   readonly queueMs: number
 }
 
@@ -34,16 +34,16 @@ interface Waiter {
 
 type Reason = 'no_queue' | 'queue_full' | 'queue_deadline'
 
-/** Clients take Retry-After at its word: told one and the same number, all that were refused would be back in the same second. */
+/** Retry-After is random within this range. With a fixed value, all rejected clients would come back in the same second. */
 const RETRY_WITHIN_S = 4
 
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #metrics: Pick<Metrics, 'refused' | 'queueSeconds'>
   readonly #now: () => number
-  /** Of tenants that have a request in flight or waiting. */
+  /** One per tenant that has a request in flight or waiting. */
   readonly #queues = new Map<string, TenantQueue>()
-  /** Lines whose first request wants nothing but a slot, in the order of their turns. */
+  /** Queues whose first request could start if a slot were free, in round-robin order. */
   readonly #ready = new Set<TenantQueue>()
   #inFlight = 0
   #queued = 0
@@ -61,8 +61,8 @@ export class Admission {
   }
 
   /**
-   * Takes a slot until the scope closes, however that comes; a promise where it has to be waited for. Throws, or rejects with,
-   * `RATE_LIMIT_EXCEEDED` at the tenant's own bound, `OVERLOADED` at the one of all, `CLIENT_GONE` when the client leaves first.
+   * Acquires a slot and releases it when the scope closes. Returns a promise only if the request has to wait. Throws, or rejects with,
+   * `RATE_LIMIT_EXCEEDED` at the tenant's limit, `OVERLOADED` at the overall limit, `CLIENT_GONE` if the client leaves first.
    */
   enter({ tenant, policy }: Caller, scope: RequestScope): Promise<void> | undefined {
     if (scope.isGone) throw clientLeft()
@@ -94,7 +94,7 @@ export class Admission {
       const [waiter] = next.waiting
       if (waiter === undefined || this.#inFlight >= this.#options.maxInFlight) return
       this.#acquire(next)
-      // It comes back behind all others: the lines take turns.
+      // `#dequeue` adds it again at the end, behind all others.
       this.#ready.delete(next)
       this.#dequeue(next, waiter)
       this.#metrics.queueSeconds.observe((this.#now() - waiter.since) / 1000)
@@ -113,7 +113,7 @@ export class Admission {
         reject(this.#rejection(line, 'queue_deadline'))
       }, queueMs)
       const waiter: Waiter = { since: this.#now(), timer, admitted: false, admit: resolve, reject: reject }
-      // The slot is the scope's as soon as it is given, also if that closes before whoever waits for the promise hears of it.
+      // The scope owns the slot from the moment of admission, even if it closes before the promise's handlers run.
       scope.onClose(() => {
         if (waiter.admitted) this.#release(line)
         else if (line.waiting.has(waiter)) {
@@ -134,14 +134,14 @@ export class Admission {
     this.#reschedule(line)
   }
 
-  /** Puts a line where it belongs after a change: among those whose turn may come, or out of the books when nothing is left of it. */
+  /** Updates `#ready` after a change to a queue, and drops the queue once it is empty and has nothing in flight. */
   #reschedule(line: TenantQueue): void {
     if (line.waiting.size > 0 && line.inFlight < line.bound) this.#ready.add(line)
     else this.#ready.delete(line)
     if (line.inFlight === 0 && line.waiting.size === 0) this.#queues.delete(line.tenant)
   }
 
-  /** The newest of the longest line gives up its place, so that a flood fills its own line and not everybody's. */
+  /** Rejects the newest request of the longest queue, so that a tenant that floods cwm only displaces its own requests. */
   #makeRoom(line: TenantQueue): void {
     let longest = line
     for (const other of this.#queues.values()) if (other.waiting.size > longest.waiting.size) longest = other
@@ -154,17 +154,17 @@ export class Admission {
 
   #rejection(line: TenantQueue, reason: Reason): CwmError {
     const own = line.inFlight >= line.bound
-    // A line that was made for this request alone would stay.
+    // Drops the queue if it was created for this request only.
     this.#reschedule(line)
     const error = own
       ? new CwmError(
           'RATE_LIMIT_EXCEEDED',
-          `your ${line.bound} requests in flight are all that you may have at once (setting max_in_flight_per_tenant); send it again later`,
+          `you already have ${line.bound} requests in flight, the most allowed per tenant (setting max_in_flight_per_tenant); try again later`,
           { retryAfterS: retryAfter() },
         )
       : new CwmError(
           'OVERLOADED',
-          'cwm has as many requests in flight as it may have (setting max_in_flight); send it again later',
+          'cwm is at its limit of requests in flight (setting max_in_flight); try again later',
           { retryAfterS: retryAfter() },
         )
     this.#metrics.refused.inc({ code: error.code.toLowerCase(), reason })
@@ -172,11 +172,11 @@ export class Admission {
   }
 }
 
-/** Seconds. */
+/** A random `Retry-After`, seconds. */
 export function retryAfter(): number {
   return 1 + Math.floor(Math.random() * RETRY_WITHIN_S)
 }
 
 function clientLeft(): CwmError {
-  return clientGone('its request had its turn')
+  return clientGone('its request was admitted')
 }

@@ -1,4 +1,4 @@
-// Bytes of bodies at one moment: never more than the bound, never all for one tenant, none left over.
+// Bytes of bodies held at once: never more than the limit, never all of it for one tenant, and none leak.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
@@ -21,8 +21,8 @@ function hold(tenant: string, bytes: number) {
 
 const overloaded = expect.objectContaining({ code: 'OVERLOADED', retryAfterS: expect.any(Number) as number }) as Error
 
-describe('the bytes of bodies', () => {
-  it('are refused where they do not fit, and fit when others are gone', () => {
+describe('bytes of request bodies', () => {
+  it('are rejected if they do not fit, and accepted once others are released', () => {
     const first = hold('a', 60)
     expect(() => hold('b', 41)).toThrow(overloaded)
 
@@ -31,11 +31,11 @@ describe('the bytes of bodies', () => {
     hold('b', 41)
   })
 
-  it('let one body have all that is free', () => {
+  it('allow one body to take all that is free', () => {
     hold('a', 100)
   })
 
-  it('let a tenant with several bodies hold no more than it leaves to others', () => {
+  it('allow a tenant with several bodies to hold at most as much as it leaves free', () => {
     hold('a', 25)
     hold('a', 25)
 
@@ -44,7 +44,7 @@ describe('the bytes of bodies', () => {
     hold('b', 50)
   })
 
-  it('may grow, and what could not grow holds what it did', async () => {
+  it('may grow, and stay as they were if they cannot', async () => {
     hold('a', 50)
     const growing = hold('b', 10)
     growing.set(50)
@@ -54,13 +54,13 @@ describe('the bytes of bodies', () => {
     expect(await metrics.text()).toContain('cwm_refused_requests_total{code="overloaded",reason="body_bytes"} 1')
   })
 
-  it('are not taken for a response that is closed already', async () => {
+  it('are not reserved for a response that is already closed', async () => {
     budget.open('a', new RequestScope({ destroyed: true, writableFinished: false })).set(10)
 
     expect(await metrics.text()).toMatch(/^cwm_body_bytes 0$/m)
   })
 
-  it('are given back once, and not taken again by what was under way', async () => {
+  it('are released once, and not reserved again by work that was still in progress', async () => {
     const held = hold('a', 10)
     held.close()
     held.close()

@@ -1,4 +1,4 @@
-// Bytes of request bodies that are held at one moment, of all requests together: a bound for each body alone is none for memory.
+// Limits the bytes of request bodies held at any moment, over all requests. A limit per body alone does not bound memory.
 
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -8,17 +8,17 @@ import { retryAfter } from './admission.ts'
 export class BodyBudget {
   readonly #maxBytes: number
   readonly #metrics: Pick<Metrics, 'refused'>
-  /** By tenant, of those who hold any. */
+  /** Bytes by tenant, without tenants that hold none. */
   readonly #held = new Map<string, number>()
   #used = 0
 
   constructor(maxBytes: number, metrics: Pick<Metrics, 'refused' | 'watch'>) {
     this.#maxBytes = maxBytes
     this.#metrics = metrics
-    metrics.watch('cwm_body_bytes', 'Bytes of request bodies that are held', () => this.#used)
+    metrics.watch('cwm_body_bytes', 'Bytes of request bodies held in memory', () => this.#used)
   }
 
-  /** Begins the account of one request, which ends with its scope. */
+  /** Opens an empty reservation for one request. It is released when the scope closes. */
   open(tenant: string, scope: RequestScope): BodyReservation {
     const held = new BodyReservation((from, to) => this.#change(tenant, from, to))
     if (scope.isGone) held.release()
@@ -29,12 +29,12 @@ export class BodyBudget {
   #change(tenant: string, from: number, to: number): void {
     const others = (this.#held.get(tenant) ?? 0) - from
     const free = this.#maxBytes - this.#used + from - to
-    // Beyond one body, a tenant leaves to others as much as it holds: so none takes it all, and none needs a bound of its own.
+    // A tenant with more than one body must leave as much free as it holds. So no tenant can take it all, without a limit per tenant.
     if (to > from && (free < 0 || (others > 0 && others + to > free))) {
       this.#metrics.refused.inc({ code: 'overloaded', reason: 'body_bytes' })
       throw new CwmError(
         'OVERLOADED',
-        'cwm holds as many bytes of request bodies as it may (setting max_body_bytes_in_all); send it again later',
+        'cwm is at its limit for bytes of request bodies (setting max_body_bytes_in_all); try again later',
         { retryAfterS: retryAfter() },
       )
     }
@@ -44,7 +44,7 @@ export class BodyBudget {
   }
 }
 
-/** What one request holds of the budget. */
+/** One request's share of the budget. */
 export class BodyReservation {
   readonly #change: (from: number, to: number) => void
   #bytes = 0
@@ -54,7 +54,7 @@ export class BodyReservation {
     this.#change = change
   }
 
-  /** Says how many bytes it holds now. Throws `OVERLOADED`, and holds what it did. After `release` it holds nothing any more. */
+  /** Changes the reservation to `bytes`. Throws `OVERLOADED` and stays as it was if they are not available. Does nothing after `release`. */
   set(bytes: number): void {
     if (this.#released || bytes === this.#bytes) return
     this.#change(this.#bytes, bytes)

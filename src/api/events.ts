@@ -35,18 +35,18 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
     const gone = new AbortController()
     outgoing.once('close', () => gone.abort())
     if (outgoing.destroyed) gone.abort()
-    const listening = await events.subscribe(tenant, lastId, gone.signal)
+    const subscription = await events.subscribe(tenant, lastId, gone.signal)
     const told = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
     const encoder = new TextEncoder()
     const body = new ReadableStream<Uint8Array>(
       {
         start(controller) {
           // An id without data: whoever is cut off before the first event comes back to where this began.
-          const opening = lastId === undefined ? `: events from now on\nid: ${listening.cursor}\n\n` : ': events\n\n'
+          const opening = lastId === undefined ? `: events from now on\nid: ${subscription.cursor}\n\n` : ': events\n\n'
           controller.enqueue(encoder.encode(opening))
         },
         async pull(controller) {
-          const page = await listening.next()
+          const page = await subscription.next()
           if (page === undefined) controller.close()
           else controller.enqueue(encoder.encode(pageToText(page, told, now())))
         },

@@ -1,4 +1,4 @@
-// The audit log beside a store that works, fails, and hangs.
+// The audit log on a store that works, fails, and hangs.
 
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -27,7 +27,7 @@ function auditOver(appendAudit: (entry: AuditEntry, keep: number) => Promise<voi
 }
 
 describe('Audit', () => {
-  it('stores entries in the order of the calls, each with the time and an id of its own', async () => {
+  it('stores entries in call order, each with the time and a unique id', async () => {
     const stored: (AuditEntry & { keep: number })[] = []
     const { audit } = auditOver(async (entry, keep) => {
       // The first is the slowest.
@@ -46,7 +46,7 @@ describe('Audit', () => {
     expect(new Set(stored.map(({ id }) => id)).size).toBe(3)
   })
 
-  it('fails nothing when the store does: the entry is counted and stands in the log', async () => {
+  it('does not fail if the store does: the entry is counted and logged', async () => {
     const { audit, lines, lost } = auditOver(async ({ name }) => {
       if (name === 'b') throw new CwmError('STORE_UNAVAILABLE', 'away')
     })
@@ -58,7 +58,7 @@ describe('Audit', () => {
     expect(await lost()).toBe(1)
   })
 
-  it('keeps no more than its bound waiting for a store that hangs', async () => {
+  it('limits the entries that wait for a store that hangs', async () => {
     let release = () => {}
     const hanging = new Promise<void>((resolve) => {
       release = resolve

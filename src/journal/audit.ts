@@ -1,5 +1,5 @@
-// The audit log: who asked for which operation, and how it ended. It records names and numbers, never content, and no operation waits
-// for it or fails by it.
+// The audit log: who requested which operation, and how it ended. It records names and numbers, never content. Operations do not wait for
+// it, and do not fail if it fails.
 
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
@@ -14,14 +14,14 @@ export interface AuditParts {
   readonly metrics: Pick<Metrics, 'auditErrors'>
   readonly log: Logger
   readonly now: Now
-  /** Entries kept, of all tenants together. */
+  /** Number of entries kept, over all tenants. */
   readonly keep: number
 }
 
-/** An operation that has ended; the log adds its own id and the time. */
+/** A finished operation. The log adds an id and the time. */
 export type NewAuditEntry = Omit<AuditEntry, 'id' | 'at'>
 
-/** Entries that wait for the store; what comes while so many do is lost, counted and logged. */
+/** Most entries that wait for the store. Further ones are dropped, counted, and logged. */
 const MAX_PENDING = 10_000
 
 export class Audit {
@@ -33,7 +33,7 @@ export class Audit {
     this.#parts = parts
   }
 
-  /** Stores an entry, in the order of the calls, and returns at once. */
+  /** Queues an entry and returns at once. Entries are stored in call order. */
   record(note: NewAuditEntry): void {
     const { now } = this.#parts
     const entry = { ...note, id: randomId(), at: now() }
@@ -45,12 +45,12 @@ export class Audit {
     this.#last = this.#last.then(() => this.#append(entry))
   }
 
-  /** Newest first; of all tenants where none is named. */
+  /** Newest first. Without a tenant, the entries of all of them. */
   list(tenant: string | undefined, page: PageRequest): Promise<Page<AuditEntry>> {
     return this.#parts.store.listAudit(tenant, page)
   }
 
-  /** Resolves when what was recorded before is stored or lost. */
+  /** Resolves once every entry recorded so far is stored or dropped. */
   settle(): Promise<void> {
     return this.#last
   }
@@ -68,6 +68,6 @@ export class Audit {
   #logLost(entry: AuditEntry, why: string): void {
     const { metrics, log } = this.#parts
     metrics.auditErrors.inc()
-    log.error({ audit: entry, why }, 'an audit entry could not be stored; this line is all there is of it')
+    log.error({ audit: entry, why }, 'audit entry not stored; this log line is its only record')
   }
 }

@@ -1,23 +1,23 @@
-// One listener to events: reads the store page by page behind its place, when there is news and when it is asked, so that a slow one holds
-// a page and no more.
+// One subscription to events. It reads the store page by page from its cursor, only when the caller asks for the next page, so that a slow
+// client holds no more than one page.
 
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { EventPage, Store } from '../store/store.ts'
 
 const PAGE = 100
-/** How long to wait for news. News of another proxy may be lost, so the store is looked at then in any case. */
+/** The store is read at least this often, because a change notification from another proxy may be lost. */
 const POLL_MS = 15_000
-/** The same while the store does not answer. */
+/** The same, while the store is unavailable. */
 const RETRY_MS = 1_000
 
 export class EventSubscription {
-  /** Whose events; undefined: everybody's. */
+  /** Whose events; undefined for all tenants. */
   readonly tenant: string | undefined
   readonly #store: Pick<Store, 'eventIdNow' | 'listEvents'>
   readonly #log: Logger
   #cursor = ''
-  /** Something may be there that was not read. */
+  /** Whether the store may hold unread events. */
   #hasNews = true
   #storeFailed = false
   #ended = false
@@ -29,24 +29,24 @@ export class EventSubscription {
     this.#log = log
   }
 
-  /** The id behind which the next page begins. */
+  /** The id after which the next page starts. */
   get cursor(): string {
     return this.#cursor
   }
 
-  /** Sets the place: behind that id, or now. */
+  /** Sets the cursor to the given id, or to the newest event. */
   async startAfter(after: string | undefined): Promise<void> {
     this.#cursor = after ?? (await this.#store.eventIdNow())
   }
 
   /**
-   * The next events, as soon as there are any; none when nothing came for 15 seconds or the store does not answer, so that the caller can
-   * show that he is alive. Undefined once it has ended. Asked for one page at a time.
+   * The next events, as soon as there are any. An empty page after 15 seconds without events, or if the store is unavailable, so that the
+   * caller can send a keep-alive. Undefined once the subscription has ended. Calls must not overlap.
    */
   async next(): Promise<EventPage | undefined> {
     if (!this.#hasNews) await this.#waitForNews()
     if (this.#ended) return undefined
-    this.#hasNews = false // what is stored from here on wakes again
+    this.#hasNews = false // Cleared before the read, so that an event stored during it counts as news.
     try {
       const page = await this.#store.listEvents(this.tenant, this.#cursor, PAGE)
       this.#cursor = page.cursor
@@ -55,7 +55,7 @@ export class EventSubscription {
       return page
     } catch (thrown) {
       if (!this.#storeFailed)
-        this.#log.warn({ err: toCwmError(thrown) }, 'events cannot be read; tried again each second')
+        this.#log.warn({ err: toCwmError(thrown) }, 'cannot read events from the store; retrying every second')
       this.#storeFailed = true
       return { events: [], missed: false, cursor: this.#cursor }
     }

@@ -1,4 +1,4 @@
-// The log of events beside a store that works, fails, hangs and comes back.
+// The event log on a store that works, fails, hangs, and recovers.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -11,7 +11,7 @@ import { EventLog, type EventLogParts } from './events.ts'
 const event = (session: string, tenant = 'acme') =>
   ({ tenant, kind: 'truncated', session, details: { tokens: 4096 } }) as const
 
-/** A store of numbered events; what others do to it is done by hand. */
+/** A store of numbered events. Tests change it directly to act as another proxy. */
 function aStore() {
   const events: CwmEvent[] = []
   const listeners = new Set<(change: StoreChange) => void>()
@@ -67,7 +67,7 @@ function logOver(store: EventLogParts['store']) {
 const never = () => new AbortController().signal
 
 describe('emitting', () => {
-  it('stores events in the order of the calls, each with the time', async () => {
+  it('stores events in call order, each with the time', async () => {
     const { store, events } = aStore()
     const slow = { ...store, appendEvent: vi.fn(store.appendEvent) }
     // The first is the slowest.
@@ -88,7 +88,7 @@ describe('emitting', () => {
     expect(slow.appendEvent).toHaveBeenCalledWith(expect.anything(), 7)
   })
 
-  it('fails nothing when the store does: the event is counted and stands in the log', async () => {
+  it('does not fail if the store does: the event is counted and logged', async () => {
     const { store, goAway } = aStore()
     const { log, lines, lost } = logOver(store)
     goAway(true)
@@ -100,7 +100,7 @@ describe('emitting', () => {
     expect(await lost()).toBe(1)
   })
 
-  it('keeps no more than its bound waiting for a store that hangs', async () => {
+  it('limits the events that wait for a store that hangs', async () => {
     let release = () => {}
     const hanging = new Promise<string>((resolve) => {
       release = () => resolve('1')
@@ -115,7 +115,7 @@ describe('emitting', () => {
   })
 })
 
-describe('listening', () => {
+describe('a subscription', () => {
   const sessions = (page: EventPage | undefined) => page?.events.map(({ session }) => session)
 
   beforeEach(() => {
@@ -125,7 +125,7 @@ describe('listening', () => {
     vi.useRealTimers()
   })
 
-  it('hears what comes from now on, its tenant’s alone, from here and from other processes', async () => {
+  it('receives new events of its tenant only, from this process and from others', async () => {
     const { store, byAnother } = aStore()
     const { log } = logOver(store)
     log.emit(event('earlier'))
@@ -144,7 +144,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('misses nothing that comes while nobody asks', async () => {
+  it('misses no event that arrives between two reads', async () => {
     const { store } = aStore()
     const { log } = logOver(store)
     const ear = await log.subscribe('acme', undefined, never())
@@ -158,7 +158,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('has an empty page after 15 seconds, and looks for what nobody told of', async () => {
+  it('returns an empty page after 15 seconds, and finds events that nobody announced', async () => {
     const { store, events } = aStore()
     const { log } = logOver(store)
     const ear = await log.subscribe('acme', undefined, never())
@@ -175,7 +175,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('goes on when a store that was away is back, and says so once in the log', async () => {
+  it('continues when the store recovers, and logs the outage once', async () => {
     const { store, goAway, events } = aStore()
     const { log, lines } = logOver(store)
     const ear = await log.subscribe('acme', '0', never())
@@ -195,7 +195,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('ends with its signal, and leaves no timer and no place behind', async () => {
+  it('ends when its signal aborts, and leaves no timer and no slot behind', async () => {
     const { log } = logOver(aStore().store)
     const gone = new AbortController()
     const ear = await log.subscribe('acme', undefined, gone.signal)
@@ -211,7 +211,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('has room for sixteen of a tenant and 512 in all', async () => {
+  it('is limited to 16 per tenant and 512 in total', async () => {
     const { log } = logOver(aStore().store)
     for (let tenant = 0; tenant < 32; tenant++) {
       for (let n = 0; n < 16; n++) await log.subscribe(`t-${tenant}`, undefined, never())
@@ -222,7 +222,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('counts those that begin at the same time', async () => {
+  it('counts subscriptions that start at the same time', async () => {
     const { log } = logOver(aStore().store)
 
     const begun = await Promise.allSettled(Array.from({ length: 20 }, () => log.subscribe('acme', undefined, never())))
@@ -231,7 +231,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('keeps no place when the store did not answer at its beginning', async () => {
+  it('frees its slot if the store did not answer at the start', async () => {
     const { store, goAway } = aStore()
     const { log } = logOver(store)
     goAway(true)
@@ -245,7 +245,7 @@ describe('listening', () => {
     log.closeSubscriptions()
   })
 
-  it('is over, for those who wait and those who come, when cwm stops', async () => {
+  it('ends when cwm stops, and new ones are rejected', async () => {
     const { store, listeners } = aStore()
     const { log } = logOver(store)
     const ear = await log.subscribe(undefined, undefined, never())

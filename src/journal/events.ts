@@ -1,5 +1,5 @@
-// The log of events: written in order behind whoever emits them, and read by those who listen, here or at another proxy. Nothing waits for
-// it or fails by it.
+// The event log: stores events in order, in the background, and feeds them to subscribers on this proxy and on others. Emitters do not wait
+// for it, and do not fail if it fails.
 
 import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
@@ -14,13 +14,13 @@ export interface EventLogParts {
   readonly metrics: Pick<Metrics, 'eventErrors'>
   readonly log: Logger
   readonly now: Now
-  /** Events kept, of all tenants together. */
+  /** Number of events kept, over all tenants. */
   readonly keep: number
 }
 
-/** Events that wait for the store; what comes while so many do is lost, counted and logged. */
+/** Most events that wait for the store. Further ones are dropped, counted, and logged. */
 const MAX_PENDING = 10_000
-/** Listeners of one tenant, and of the operator; and all together. Each holds a connection and up to a page of events. */
+/** Subscriptions per tenant (the operator counts as one), and in total. Each holds a connection and up to a page of events. */
 const MAX_PER_TENANT = 16
 const MAX_SUBSCRIPTIONS = 512
 
@@ -42,7 +42,7 @@ export class EventLog implements EventSink {
   emit(event: Omit<CwmEvent, 'at'>): void {
     const stamped = { ...event, at: this.#parts.now() }
     if (this.#pending >= MAX_PENDING) {
-      this.#logLost(stamped, 'too many events wait for the store')
+      this.#logLost(stamped, 'too many events are waiting for the store')
       return
     }
     this.#pending += 1
@@ -50,8 +50,8 @@ export class EventLog implements EventSink {
   }
 
   /**
-   * Listens to a tenant's events, or to all where none is named: those behind the id `after`, or those that come from now on. Ends with the
-   * signal, which must come. Throws `BUSY` for one listener too many, and `STORE_UNAVAILABLE`.
+   * Subscribes to a tenant's events, or to all events if `tenant` is undefined. Starts after the event with id `after`, or now. The caller
+   * must abort `signal` to end the subscription. Throws `BUSY` if there are too many, and `STORE_UNAVAILABLE`.
    */
   async subscribe(
     tenant: string | undefined,
@@ -59,37 +59,40 @@ export class EventLog implements EventSink {
     signal: AbortSignal,
   ): Promise<EventSubscription> {
     const { store, log } = this.#parts
-    const ofOne = [...this.#subscriptions].filter((other) => other.tenant === tenant).length
-    if (this.#ended || ofOne >= MAX_PER_TENANT || this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
-      throw new CwmError('BUSY', this.#ended ? 'cwm is stopping' : 'too many listen to events already; close one')
+    const sameTenant = [...this.#subscriptions].filter((other) => other.tenant === tenant).length
+    if (this.#ended || sameTenant >= MAX_PER_TENANT || this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
+      throw new CwmError(
+        'BUSY',
+        this.#ended ? 'cwm is stopping' : 'too many clients are subscribed to events; close one and try again',
+      )
     }
-    const listening = new EventSubscription(store, tenant, log)
-    // At once: who asks at the same time must count it.
-    this.#subscriptions.add(listening)
+    const subscription = new EventSubscription(store, tenant, log)
+    // Added before the first await, so that concurrent calls count it.
+    this.#subscriptions.add(subscription)
     const leave = () => {
-      this.#subscriptions.delete(listening)
-      listening.end()
+      this.#subscriptions.delete(subscription)
+      subscription.end()
     }
     try {
-      await listening.startAfter(after)
+      await subscription.startAfter(after)
     } catch (thrown) {
       leave()
       throw thrown
     }
     if (signal.aborted || this.#ended) leave()
     else signal.addEventListener('abort', leave, { once: true })
-    return listening
+    return subscription
   }
 
-  /** Ends all listeners, and takes no more. */
+  /** Ends all subscriptions and rejects new ones. */
   closeSubscriptions(): void {
     this.#ended = true
     this.#unwatchStore()
-    for (const listening of this.#subscriptions) listening.end()
+    for (const subscription of this.#subscriptions) subscription.end()
     this.#subscriptions.clear()
   }
 
-  /** Resolves when what was emitted before is stored or lost. */
+  /** Resolves once every event emitted so far is stored or dropped. */
   settle(): Promise<void> {
     return this.#last
   }
@@ -107,14 +110,14 @@ export class EventLog implements EventSink {
   }
 
   #wakeSubscriptions(tenant: string): void {
-    for (const listening of this.#subscriptions) {
-      if (listening.tenant === undefined || listening.tenant === tenant) listening.wake()
+    for (const subscription of this.#subscriptions) {
+      if (subscription.tenant === undefined || subscription.tenant === tenant) subscription.wake()
     }
   }
 
   #logLost(event: CwmEvent, why: string): void {
     const { metrics, log } = this.#parts
     metrics.eventErrors.inc()
-    log.warn({ event, why }, 'an event could not be stored; this line is all there is of it')
+    log.warn({ event, why }, 'event not stored; this log line is its only record')
   }
 }

@@ -4,7 +4,7 @@ import { Timeline } from './timeline.ts'
 const noon = 1_800_000_000_000
 
 describe('Timeline', () => {
-  it('adds up what falls into the same ten seconds, for each tenant apart', () => {
+  it('adds up what falls into the same ten seconds, per tenant', () => {
     let now = noon
     const timeline = new Timeline(() => now)
     timeline.recordUsage('acme', 100, 80)
@@ -22,7 +22,7 @@ describe('Timeline', () => {
     expect(timeline.bucketsOf('other')).toEqual([])
   })
 
-  it('counts no turn whose cached tokens nobody told', () => {
+  it('leaves out turns without a count of cached tokens', () => {
     const timeline = new Timeline(() => noon)
     timeline.recordUsage('acme', 100, undefined)
 
@@ -39,7 +39,7 @@ describe('Timeline', () => {
     expect(timeline.bucketsOf('acme')).toEqual([])
   })
 
-  it('writes on where the clock was set back', () => {
+  it('keeps using the newest bucket if the clock was set back', () => {
     let now = noon
     const timeline = new Timeline(() => now)
     timeline.recordUsage('acme', 1, 1)

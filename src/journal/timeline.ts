@@ -1,19 +1,19 @@
-// The last hour of each tenant, in buckets of ten seconds: what was prompted, what of it was cached, how soon the first token came. In
-// memory, of this process: a picture for people, not an account.
+// The last hour of each tenant in ten-second buckets: prompt tokens, cached tokens, and time to first token. Kept in this process's memory:
+// it feeds charts, and is not an exact record.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 
 export interface Bucket {
-  /** Where it begins, milliseconds since the epoch. */
+  /** Start time, milliseconds since the epoch. */
   readonly at: number
-  /** Answers with usage. */
+  /** Answers that reported usage. */
   turns: number
   promptTokens: number
   cachedTokens: number
-  /** Streams that began. */
+  /** Streams whose first bytes arrived. */
   streams: number
-  /** Sum over these, from dispatch to first byte, milliseconds. */
+  /** Sum over these streams, from dispatch to first byte, milliseconds. */
   ttftMs: number
   slowestMs: number
 }
@@ -30,7 +30,7 @@ export class Timeline {
     this.#now = now
   }
 
-  /** An answer is whole. `cached`: undefined where the engine does not tell; then it counts for nothing. */
+  /** Counts a complete answer. If the engine does not report cached tokens (`cached` undefined), the answer is left out. */
   recordUsage(tenant: string, prompt: number, cached: number | undefined): void {
     if (cached === undefined) return
     const bucket = this.#current(tenant)
@@ -39,7 +39,7 @@ export class Timeline {
     bucket.cachedTokens += cached
   }
 
-  /** The first bytes of a stream are here. */
+  /** Counts a stream whose first bytes arrived after `ms`. */
   recordFirstByte(tenant: string, ms: number): void {
     const bucket = this.#current(tenant)
     bucket.streams++
@@ -47,13 +47,13 @@ export class Timeline {
     bucket.slowestMs = Math.max(bucket.slowestMs, ms)
   }
 
-  /** Buckets that hold anything, oldest first. */
+  /** The tenant's non-empty buckets, oldest first. */
   bucketsOf(tenant: string): readonly Readonly<Bucket>[] {
     const oldest = this.#now() - BUCKETS * BUCKET_MS
     return (this.#tenants.get(tenant) ?? []).filter(({ at }) => at > oldest)
   }
 
-  /** After the tenant was erased. */
+  /** For a tenant that was erased. */
   forget(tenant: string): void {
     this.#tenants.delete(tenant)
   }
@@ -66,7 +66,7 @@ export class Timeline {
       this.#tenants.set(tenant, buckets)
     }
     const last = buckets.at(-1)
-    // A clock that was set back writes on in the bucket that is there.
+    // If the clock was set back, keep using the newest bucket.
     if (last !== undefined && last.at >= at) return last
     const bucket = { at, turns: 0, promptTokens: 0, cachedTokens: 0, streams: 0, ttftMs: 0, slowestMs: 0 }
     buckets.push(bucket)

@@ -1,11 +1,11 @@
-// The open connections of the server, and how they end when cwm is being stopped: each after the answer that it has under way.
-// Node's own `server.close()` is not used for that: it takes an answer for idle that is handed over and not yet sent, and cuts it off.
+// Tracks the server's open connections. During shutdown each one closes after its current response.
+// Node's own `server.close()` does not work for that: it treats a response that is queued but not yet sent as idle, and cuts it off.
 
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 export class Connections {
-  /** With the answers that each has open, oldest first, or its last one: a client may send before it is answered (HTTP pipelining). */
+  /** Open responses by connection, oldest first, or the last finished one. There can be several because of HTTP pipelining. */
   readonly #responses = new Map<Duplex, ServerResponse[]>()
   #draining = false
 
@@ -22,18 +22,18 @@ export class Connections {
     if (this.#draining) answer.shouldKeepAlive = false
   }
 
-  /** The answer whose turn it is to go out; undefined: none is open. */
+  /** The oldest open response of the connection, which is the one being sent. */
   openResponse(socket: Duplex): ServerResponse | undefined {
     return this.#responses.get(socket)?.find(isOpen)
   }
 
-  /** Between two requests. One that has not sent its first is not. */
+  /** Whether the connection is between two requests. A connection that has not sent its first request yet is not idle. */
   isIdle(socket: Duplex): boolean {
     const last = this.#responses.get(socket)?.at(-1)
     return last !== undefined && !isOpen(last)
   }
 
-  /** From now on an answer is the last of its connection, and says so if its headers are not out yet. */
+  /** From now on each connection closes after its current response, which announces this if its headers are not sent yet. */
   drain(): void {
     if (this.#draining) return
     this.#draining = true
@@ -45,12 +45,12 @@ export class Connections {
     }
   }
 
-  /** Closes those that wait for a request. */
+  /** Closes connections without an open response. */
   closeIdle(): void {
     for (const socket of this.#responses.keys()) if (this.openResponse(socket) === undefined) socket.destroy()
   }
 
-  /** Breaks what is left. Answers how many that was. */
+  /** Destroys the remaining connections and returns their number. */
   breakAll(): number {
     const left = [...this.#responses.keys()]
     for (const socket of left) socket.destroy()
@@ -58,7 +58,7 @@ export class Connections {
   }
 }
 
-/** Not `destroyed`: that an answer is, before its turn, when it is to break the connection, behind others that are whole. */
+/** `destroyed` does not tell: a pipelined response that has to break the connection is destroyed while complete ones before it are sent. */
 function isOpen(answer: ServerResponse): boolean {
   return !answer.closed
 }

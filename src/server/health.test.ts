@@ -1,4 +1,4 @@
-// What `/cwm/v1/health` asks behind it: counted, with a clock of the test's own.
+// The probes behind `/cwm/v1/health`: counted, with a fake clock.
 
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -39,7 +39,7 @@ function aCheck() {
 }
 
 describe('health', () => {
-  it('is one probe, however many ask together and however long it takes', async () => {
+  it('runs one probe for any number of concurrent requests, however long it takes', async () => {
     const { check, asked, answer, state, lmcacheAsks } = aCheck()
     const together = Array.from({ length: 50 }, () => check.read())
     state.now = 2_500
@@ -52,7 +52,7 @@ describe('health', () => {
     expect([asked.length, lmcacheAsks()]).toEqual([1, 1])
   })
 
-  it('is one probe a second, however many ask one after another', async () => {
+  it('probes at most once per second', async () => {
     const { check, asked, answer, state, lmcacheAsks } = aCheck()
     for (let ms = 0; ms < 3_000; ms += 100) {
       state.now = ms
@@ -64,7 +64,7 @@ describe('health', () => {
     expect([asked.length, lmcacheAsks()]).toEqual([3, 3])
   })
 
-  it('follows what turns and the breaker show between two probes', async () => {
+  it('reflects what turns and the breaker show between two probes', async () => {
     const { check, asked, answer, state, upstream } = aCheck()
     const first = check.read()
     answer()
@@ -81,7 +81,7 @@ describe('health', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('asks again after a probe that failed', async () => {
+  it('probes again after a failure', async () => {
     const { check, asked, answer, state } = aCheck()
     const first = check.read()
     asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))

@@ -1,5 +1,5 @@
-// Whether engine, LMCache and store answer, for `/cwm/v1/health`. Without LMCache or store chats go on: that is degraded, not down.
-// Anyone may ask without a key, so probes are limited here: one at a time, and one a second.
+// Health of engine, LMCache, and store, for `/cwm/v1/health`. Chats continue without LMCache or store, so their failure is degraded, not
+// down. The endpoint needs no key, so probes are limited to one at a time and one per second.
 
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
@@ -13,7 +13,7 @@ import type { HealthJson } from '../wire/health.ts'
 const HEALTH_DEADLINE_MS = 3_000
 /** From the start of one probe to the start of the next. */
 const PROBE_INTERVAL_MS = 1_000
-/** Any question will do. */
+/** Any read will do as a probe. */
 const NOBODY = 'nobody'
 
 export interface HealthParts {
@@ -39,7 +39,7 @@ export class HealthCheck {
     this.#parts = parts
   }
 
-  /** Combines the last probe (a new one if it is a second old) with what turns and the breaker have shown since. Never throws. */
+  /** Combines the last probe (repeated if older than a second) with what turns and the breaker have shown since. Never throws. */
   async read(): Promise<HealthJson> {
     const { engine, lmcache, stored } = await this.#lastProbe()
     const { upstream, store } = this.#parts
@@ -65,7 +65,7 @@ export class HealthCheck {
     const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: HEALTH_DEADLINE_MS } as const
     const [engine, kv, stored] = await Promise.all([
       callJson(upstream.health, call).then(
-        // 401 is an answer: the engine is there and wants a key.
+        // 401 counts as healthy: the engine is up and wants a key.
         ({ status }) => (status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }),
         (thrown: unknown) => ({ ok: false, error: toCwmError(thrown).code.toLowerCase() }),
       ),

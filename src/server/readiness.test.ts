@@ -1,4 +1,4 @@
-// The verdict of `/cwm/readyz`, and how little it asks.
+// The verdict of `/cwm/readyz`, and how few probes it takes.
 
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -10,7 +10,7 @@ import { ReadinessCheck } from './readiness.ts'
 const fine = { getSession: () => Promise.resolve(undefined) }
 const away = { getSession: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away')) }
 
-/** An upstream that keeps whoever asks after its health waiting until told. */
+/** An upstream whose health probes hang until the test releases them. */
 function anUpstream(breaker: BreakerState, lastSeen?: Sighting) {
   const asked: AnswerSink[] = []
   const health = {
@@ -23,7 +23,7 @@ function anUpstream(breaker: BreakerState, lastSeen?: Sighting) {
 }
 
 describe('cwm', () => {
-  it('is ready while its store answers and the breaker is closed, and asks the upstream nothing', async () => {
+  it('is ready while its store answers and the breaker is closed, without probing the upstream', async () => {
     const upstream = anUpstream('closed')
 
     const readiness = await new ReadinessCheck(fine, upstream).read()
@@ -53,7 +53,7 @@ describe('cwm', () => {
     expect(readiness.status).toBe(breaker === 'open' ? 'not_ready' : 'ready')
   })
 
-  it('is not ready without its store, unless that is left out, and says so either way', async () => {
+  it('is not ready without its store, unless that is excluded, and reports it either way', async () => {
     const check = new ReadinessCheck(away, anUpstream('closed'))
 
     expect(await check.read()).toMatchObject({ status: 'not_ready', store: { ok: false } })
@@ -61,7 +61,7 @@ describe('cwm', () => {
     expect(await check.read(['store'])).toMatchObject({ status: 'ready', store: { ok: false } })
   })
 
-  it('is not ready once it drains, whatever is left out', async () => {
+  it('is not ready once it drains, whatever is excluded', async () => {
     const check = new ReadinessCheck(fine, anUpstream('closed'))
 
     check.drain()
@@ -69,7 +69,7 @@ describe('cwm', () => {
     expect(await check.read(['store', 'upstream'])).toMatchObject({ status: 'not_ready', draining: true })
   })
 
-  it('asks an upstream whose breaker is open once, however many look, and again when that is over', async () => {
+  it('sends one probe at a time to an upstream whose breaker is open', async () => {
     const upstream = anUpstream('open')
     const check = new ReadinessCheck(fine, upstream)
     const looks = [check.read(), check.read(), check.read()]

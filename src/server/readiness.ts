@@ -1,13 +1,13 @@
-// Whether cwm should be sent requests, for `/cwm/readyz`. Asks as little as it can: load balancers ask every few seconds, and need no key.
+// Readiness for `/cwm/readyz`. The check is cheap, because load balancers call it every few seconds, without a key.
 
 import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
 import { callJson } from '../engines/json.ts'
 import type { Store } from '../store/store.ts'
 import type { ReadinessJson, SharedPart } from '../wire/health.ts'
 
-/** Probes of load balancers give up after a second. */
+/** Load balancers typically give up on a probe after a second. */
 const DEADLINE_MS = 800
-/** Any question will do. */
+/** Any read will do as a probe. */
 const NOBODY = 'nobody'
 
 export class ReadinessCheck {
@@ -21,12 +21,12 @@ export class ReadinessCheck {
     this.#upstream = upstream
   }
 
-  /** Not ready from now on. */
+  /** Reports not ready from now on. */
   drain(): void {
     this.#draining = true
   }
 
-  /** Never throws: what does not answer is said. */
+  /** Never throws. The parts in `leftOut` are reported, but do not affect the status. */
   async read(leftOut: readonly SharedPart[] = []): Promise<ReadinessJson> {
     const [stored] = await Promise.all([
       this.#store.getSession(NOBODY, NOBODY).then(
@@ -46,7 +46,7 @@ export class ReadinessCheck {
     }
   }
 
-  /** Who is not ready gets no requests, so none would show that the upstream is back. One question at a time, however many look. */
+  /** Probes the upstream while the breaker is not closed: cwm then gets no requests that would show a recovery. One probe at a time. */
   #probeUpstream(): Promise<void> {
     if (this.#upstream.breaker === 'closed') return Promise.resolve()
     const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: DEADLINE_MS } as const

@@ -1,4 +1,4 @@
-// How much and how long a client's connection may take in each phase before and after its answer: Node's own server keeps the times.
+// Size and time limits of client connections, by phase. Node's HTTP server enforces the times.
 
 import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
@@ -7,27 +7,27 @@ import type { Connections } from './connections.ts'
 
 export interface ConnectionLimits {
   readonly maxHeaderBytes: number
-  /** Header lines of a request. */
+  /** Maximum header lines of a request. */
   readonly maxHeaders: number
-  /** From the connection, or the first byte of a further request, until its headers are whole; 0 waits for ever. */
+  /** From the start of the connection, or the first byte of a later request, until all headers have arrived; 0 for no limit. */
   readonly requestHeadersTimeoutMs: number
-  /** Until the whole request is there; 0 waits for ever. */
+  /** Until the whole request has arrived; 0 for no limit. */
   readonly bodyTimeoutMs: number
-  /** A connection without a request; 0 keeps it. */
+  /** How long an idle connection stays open; 0 for no limit. */
   readonly keepAliveMs: number
-  /** A client that takes nothing of what waits for it; 0 waits for ever. */
+  /** How long a client may read nothing while data is waiting for it; 0 for no limit. */
   readonly clientStallMs: number
 }
 
-/** Node looks after its timeouts only so often; by default each half minute, which would make one second thirty. */
+/** How often Node checks these timeouts. Its default is 30 s, which would turn a timeout of one second into thirty. */
 const CHECK_INTERVAL_MS = 1_000
 
-/** What Node's server is made with. */
+/** The options for Node's `createServer`. */
 export function serverOptions(limits: ConnectionLimits): ServerOptions {
   const { requestHeadersTimeoutMs: headers, bodyTimeoutMs: whole } = limits
   return {
     maxHeaderSize: limits.maxHeaderBytes,
-    // Node does not start where the part is allowed more than the whole.
+    // Node throws if `headersTimeout` is greater than `requestTimeout`.
     headersTimeout: whole > 0 ? Math.min(headers, whole) : headers,
     requestTimeout: whole,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
@@ -36,8 +36,8 @@ export function serverOptions(limits: ConnectionLimits): ServerOptions {
 }
 
 /**
- * Closes connections that are idle, or whose client does not read; one whose request or answer has not come yet is left alone.
- * `stalled` is called for each client that did not read.
+ * Closes connections that are idle or whose client does not read. Connections that wait for a request or response are left alone.
+ * Calls `stalled` for each client that did not read.
  */
 export function watchConnections(
   server: Server,
@@ -45,11 +45,11 @@ export function watchConnections(
   connections: Pick<Connections, 'isIdle'>,
   stalled: () => void,
 ): void {
-  // Node would leave out the headers over its own bound in silence, and a key or a session with them.
+  // Node would silently drop headers over its own limit, which could be a key or a session id. See checkHeaderCount.
   server.maxHeadersCount = 0
   server.timeout = limits.clientStallMs
-  // Node counts bytes that the client took as activity, and has no other way to tell who does not read. The same event comes after
-  // `keepAliveMs`, and where that is 0 after the time that was meant for who does not read.
+  // Node counts bytes that the client reads as activity, so this timeout detects clients that do not read; Node offers no other way. The
+  // same event is emitted after `keepAliveMs`, and if that is 0, after `clientStallMs`.
   server.on('timeout', (socket: Socket) => {
     const waits = socket.writableLength > 0
     if (waits) stalled()
@@ -57,11 +57,11 @@ export function watchConnections(
   })
 }
 
-/** `HEADERS_TOO_LARGE` for more lines than are allowed: each costs more than its bytes. */
+/** `HEADERS_TOO_LARGE` for more header lines than allowed: each costs more memory than its bytes. */
 export function checkHeaderCount(
   { rawHeaders }: IncomingMessage,
   { maxHeaders }: ConnectionLimits,
 ): CwmError | undefined {
   if (rawHeaders.length <= 2 * maxHeaders) return undefined
-  return new CwmError('HEADERS_TOO_LARGE', `there are more than ${maxHeaders} headers (setting max_headers)`)
+  return new CwmError('HEADERS_TOO_LARGE', `the request has more than ${maxHeaders} headers (setting max_headers)`)
 }

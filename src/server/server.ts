@@ -1,4 +1,4 @@
-// The HTTP server: one door for the hot path and for /cwm/. What is checked here is checked for both.
+// The HTTP server: one listener for forwarded paths and for /cwm/. Checks made here apply to both.
 
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { isIP, Server as NetServer } from 'node:net'
@@ -18,39 +18,39 @@ export interface ServerOptions {
   readonly port: number
   readonly allowedHosts: readonly string[]
   readonly limits: ConnectionLimits
-  /** Called for each client whose connection is closed because it did not read. */
+  /** Called when a connection is closed because its client did not read. */
   readonly onStalledClient: () => void
-  /** Everything that may be forwarded. */
+  /** Handles requests that may be forwarded. */
   readonly proxy: (request: IncomingMessage, response: ServerResponse) => void
   /** Whether to redirect browsers from `/` to the dashboard. */
   readonly hasDashboard: boolean
-  /** `/cwm/…` but for `/cwm/s/…` and `/cwm/w/…`. */
+  /** Handles `/cwm/…`, except `/cwm/s/…` and `/cwm/w/…`. */
   readonly api: (request: IncomingMessage, response: ServerResponse) => void
 }
 
-/** The open door. It is closed in this order, a step skipped or not. */
+/** A listening server. Shutdown calls its methods in this order, and may skip any of them. */
 export interface RunningServer {
   readonly url: string
-  /** Each answer from now on is the last of its connection. New connections are still accepted. */
+  /** From now on each connection closes after its current response. New connections are still accepted. */
   drain(): void
-  /** Accepts nothing any more and closes what is idle; resolves when the last answer has ended. */
+  /** Stops accepting connections and closes idle ones. Resolves when the last response has ended. */
   close(): Promise<void>
-  /** Breaks the connections that are left. Answers how many that was. */
+  /** Destroys the remaining connections and returns their number. */
   breakAll(): number
 }
 
-/** How long a connection without a request that could be read may take to read its answer and to close. */
+/** How long a client may take to read the error and close, after a request that could not be parsed. */
 const REJECT_TIMEOUT_MS = 1_000
 const API_PATH = /^\/cwm(\/(?![sw]\/)|$|\?)/
 
-/** Starts to listen. Throws `CONFIG` when the address is taken or not to be had. */
+/** Starts listening. Throws `CONFIG` if the address is in use or not available. */
 export async function listen(options: ServerOptions): Promise<RunningServer> {
   const checksHost = isLoopback(options.host)
   const allowed = new Set([...loopbackNames, options.host, ...options.allowedHosts].map((name) => name.toLowerCase()))
   const connections = new Connections()
   const upgrades = new UpgradeRequests()
   const serve = (request: IncomingMessage, response: ServerResponse) => {
-    // A client that leaves in mid-request makes both of these err, at any time: nothing of it may end the process.
+    // A client that leaves mid-request causes errors on both, at any time. Without listeners they would end the process.
     request.on('error', () => {})
     response.on('error', () => {})
     if (!upgrades.admit(request, response)) return
@@ -68,7 +68,7 @@ export async function listen(options: ServerOptions): Promise<RunningServer> {
   const server = createServer(
     {
       ...serverOptions(options.limits),
-      // Refused below, in words.
+      // checkTarget rejects it with a better message.
       requireHostHeader: false,
       keepAlive: true,
       noDelay: true,
@@ -77,19 +77,19 @@ export async function listen(options: ServerOptions): Promise<RunningServer> {
   )
   server.on('connection', (socket) => connections.addConnection(socket))
   watchConnections(server, options.limits, connections, options.onStalledClient)
-  // Without a listener Node answers unknown expectations itself, past all checks above. Serving them is allowed (RFC 9110, 10.1.1).
+  // Without a listener, Node answers unknown expectations itself, bypassing all checks above. Serving them is allowed (RFC 9110, 10.1.1).
   server.on('checkExpectation', serve)
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (upgrades.isOver(socket)) {
-      // The answer under way is still owed, unless its client has left.
+      // The current response must still be sent, unless its client has left.
       if (socket.readableEnded) socket.destroy()
       return
     }
-    // Bytes of ours in the middle of an answer would be taken for its own.
+    // In the middle of a response, the client would take an error for part of it.
     if (connections.openResponse(socket)?.headersSent === true) socket.destroy()
     else rejectOnSocket(socket, parseFailure(error))
   })
-  // cwm could not read a tunnel, so it could isolate nothing in it. Node hands the raw connection to this listener.
+  // cwm cannot inspect a tunnel, so it could not isolate its requests. Node passes the raw connection to this listener.
   server.on('connect', (_, socket) => {
     if (connections.openResponse(socket) === undefined) rejectOnSocket(socket, connectNotSupported())
     else socket.destroy()
@@ -116,22 +116,22 @@ export async function listen(options: ServerOptions): Promise<RunningServer> {
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
       connections.closeIdle()
       await closed
-      // For its timer, that looks after connections.
+      // Stops the timer that checks connections.
       server.close()
     },
     breakAll: () => connections.breakAll(),
   }
 }
 
-/** What Node's parser could not read, or gave up waiting for. */
+/** The error for a request that Node's parser rejected or gave up waiting for. */
 function parseFailure({ code }: NodeJS.ErrnoException): CwmError {
   if (code === 'HPE_HEADER_OVERFLOW')
-    return new CwmError('HEADERS_TOO_LARGE', 'the headers are too large (setting max_header_bytes)')
+    return new CwmError('HEADERS_TOO_LARGE', 'the request headers are too large (setting max_header_bytes)')
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     const settings = 'settings request_headers_timeout_ms and body_timeout_ms'
     return new CwmError('BODY_TIMEOUT', `the request did not arrive in time (${settings})`)
   }
-  return new CwmError('INVALID_HTTP', 'this is not a request that can be read')
+  return new CwmError('INVALID_HTTP', 'this is not a valid HTTP request')
 }
 
 function connectNotSupported(): CwmError {
@@ -140,17 +140,17 @@ function connectNotSupported(): CwmError {
     'CONNECT is not supported: cwm is a gateway for its own paths, not a tunnel',
     {
       param: 'method',
-      // RFC 9110, 10.2.1: empty means that the target allows no method. A host and port is no resource here.
+      // RFC 9110, 10.2.1: empty means that the target allows no method.
       headers: { allow: '' },
     },
   )
 }
 
-/** Answers on a bare socket and closes it. */
+/** Sends an error response on a raw socket and closes it. */
 function rejectOnSocket(socket: Duplex, error: CwmError): void {
-  // Refused before, and its client sends on.
+  // The request was already rejected, and the client keeps sending.
   if (!socket.writable) return
-  // Node has taken its own listeners off this socket: without one of ours, a client that resets it ends the process.
+  // Node has removed its own listeners from this socket. Without this one, a connection reset would end the process.
   socket.on('error', () => {})
   const timer = setTimeout(() => socket.destroy(), REJECT_TIMEOUT_MS)
   socket.once('close', () => clearTimeout(timer))
@@ -167,8 +167,8 @@ function rejectOnSocket(socket: Duplex, error: CwmError): void {
 }
 
 /**
- * An answer behind others on its connection (HTTP pipelining) has no socket yet, and Node closes it with none: whatever waits for its
- * close, an engine at work or a slot, would wait for ever.
+ * Closes a pipelined response when its connection closes. Until its turn comes, such a response has no socket, and Node never emits `close`
+ * on it: the engine's request and the slot that are released on `close` would leak.
  */
 function propagateSocketClose({ socket }: IncomingMessage, response: ServerResponse): void {
   const close = () => {
@@ -176,7 +176,7 @@ function propagateSocketClose({ socket }: IncomingMessage, response: ServerRespo
     response.emit('close')
   }
   socket.once('close', close)
-  // Its turn has come, and with it a socket that tells of its end.
+  // The response now has its socket, and emits `close` itself.
   response.once('socket', () => socket.off('close', close))
 }
 

@@ -1,5 +1,5 @@
-// The end of a running cwm, in order: load balancers turn away, answers and freezes under way end, what is left is broken truthfully.
-// All of it is over a few seconds after `drain_delay_ms` and `drain_ms`, so that whoever stops cwm can be told how long to wait.
+// Shuts down a running cwm in order: load balancers turn away, current responses and freezes finish, and the rest is visibly aborted.
+// This ends at most a few seconds after `drain_delay_ms` plus `drain_ms`, so that operators know how long to wait.
 
 import { CwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
@@ -9,23 +9,23 @@ import type { RunningServer } from './server.ts'
 export interface ShutdownParts {
   readonly server: RunningServer
   readonly upstream: Pick<GuardedUpstream, 'end'>
-  /** For which connections are still accepted. */
+  /** How long new connections are still accepted. */
   readonly drainDelayMs: number
-  /** For answers and freezes under way, together. */
+  /** How long current responses and freezes may take to finish. */
   readonly drainMs: number
-  /** Ends what has no end of its own: streams of events, tasks in the background. */
+  /** Ends what would not end by itself: event streams and background tasks. */
   readonly stopLongRunning: () => void
-  /** Resolves when freezes and tasks under way are over. */
+  /** Resolves when current freezes and tasks have finished. */
   readonly settle: () => Promise<unknown>
   readonly log: Logger
 }
 
-/** For the last words of broken answers to leave. */
+/** Time for the final error events of aborted responses to be sent. */
 const FLUSH_MS = 2_500
-/** For freezes that have lost their engine to fail, and to give back pin and name. */
+/** Time for freezes that have lost their engine to fail, and to release pin and name. */
 const SETTLE_MS = 5_000
 
-/** Resolves when nobody is answered any more, and freezes and tasks are over or have had their time. */
+/** Resolves when all responses have ended, and freezes and tasks have finished or timed out. */
 export async function shutDown(parts: ShutdownParts): Promise<void> {
   const { server, upstream, drainDelayMs, drainMs, log } = parts
   log.info({ drainDelayMs, drainMs }, 'stopping')
@@ -33,18 +33,21 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
   if (drainDelayMs > 0) await atMost(drainDelayMs, new Promise(() => {}))
   parts.stopLongRunning()
   const answered = server.close()
-  const over = answered.then(parts.settle)
-  await atMost(drainMs, over)
+  const settled = answered.then(parts.settle)
+  await atMost(drainMs, settled)
   const broken = upstream.end(
-    new CwmError('SHUTTING_DOWN', 'cwm is being stopped, and this did not end in time (drain_ms); send it again'),
+    new CwmError(
+      'SHUTTING_DOWN',
+      'cwm is shutting down, and this request did not finish in time (setting drain_ms); try again',
+    ),
   )
   await atMost(FLUSH_MS, answered)
   const left = server.breakAll()
-  if (broken + left > 0) log.warn({ broken, left }, 'what did not end in time was broken')
-  await atMost(SETTLE_MS, over)
+  if (broken + left > 0) log.warn({ broken, left }, 'aborted the requests and connections that did not finish in time')
+  await atMost(SETTLE_MS, settled)
 }
 
-/** Unlike `sleep`, its timer keeps the process alive: what is waited for may not. */
+/** Waits for `work`, but not longer than `ms`. Unlike `sleep`, its timer keeps the process alive, which `work` may not. */
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise((resolve) => {

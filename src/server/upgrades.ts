@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { CwmError } from '../base/errors.ts'
 
-/** How many later requests are dropped before the connection is destroyed, because Node keeps a response object for each. */
+/** Later requests that are dropped before the connection is destroyed. There is a limit because Node keeps a response object for each. */
 const MAX_DROPPED = 100
 
 interface LastRequest {
@@ -42,7 +42,7 @@ export class UpgradeRequests {
     return true
   }
 
-  /** Whether the connection's last request is complete, so that whatever the parser reads now belongs to none that is served. */
+  /** Whether the connection's last request has arrived completely. Whatever the parser reads after that is not served. */
   isOver(socket: Duplex): boolean {
     return this.#last.get(socket)?.request.complete === true
   }

@@ -1,4 +1,4 @@
-// Who is asking: by key alone, by a list of tenants, or as the operator.
+// Who sends a request: identified by key alone, by a list of tenants, or as the operator.
 
 import type { IncomingMessage } from 'node:http'
 import fc from 'fast-check'
@@ -55,7 +55,7 @@ function refused(run: () => unknown): string {
 }
 
 describe('without listed tenants', () => {
-  it('one key is one tenant, in whichever header it comes, and no key is another', () => {
+  it('each key is one tenant, whichever header it comes in, and no key is another tenant', () => {
     const callers = callersOf({ operatorKey })
     const caller = callers.identify(bearer('sk-1'))
 
@@ -65,11 +65,11 @@ describe('without listed tenants', () => {
     expect(callers.identify(request({}))).toMatchObject({ tenant: 'anonymous', apiKey: undefined })
   })
 
-  it("the upstream's own key goes there in place of the client's", () => {
+  it("the upstream's own key replaces the client's", () => {
     expect(callersOf({ upstreamApiKey: 'engine' }).identify(bearer('sk-1')).apiKey).toBe('engine')
   })
 
-  it('another kind of credentials is not taken for none', () => {
+  it('other kinds of credentials do not count as none', () => {
     const tenants = ['Basic dTpw', 'Basic dTpx'].map(
       (it) => callersOf().identify(request({ authorization: it })).tenant,
     )
@@ -85,7 +85,7 @@ describe('without listed tenants', () => {
     ['Bearer twice', ['Authorization', 'Bearer a', 'authorization', 'Bearer b'], 'authorization'],
     ['x-api-key twice, the same', ['x-api-key', 'a', 'X-API-KEY', 'a'], 'x-api-key'],
     ['api-key twice', ['api-key', 'a', 'API-Key', ''], 'api-key'],
-  ])('%s are refused', (_, rawHeaders, param) => {
+  ])('%s are rejected', (_, rawHeaders, param) => {
     const sent = { ...request({}), rawHeaders } as unknown as IncomingMessage
 
     expect(refused(() => callersOf().identify(sent))).toBe(`INVALID_HEADER ${param}`)
@@ -97,12 +97,12 @@ describe('without listed tenants', () => {
     ['empty values', { authorization: '', 'x-api-key': '', 'api-key': '' }],
     ['a Bearer without a key', { authorization: 'Bearer' }],
     ['a Bearer with spaces', { authorization: 'Bearer  ' }],
-  ])('%s is no key', (_, headers) => {
+  ])('%s is not a key', (_, headers) => {
     expect(callersOf().identify(request(headers)).tenant).toBe('anonymous')
     expect(callersOf().identify(request({ ...headers, 'api-key': 'a' })).tenant).toBe(deriver.tenant('a'))
   })
 
-  it('a key of Azure’s header is a tenant, and the same one as by any other header', () => {
+  it('a key in Azure’s header is the same tenant as in any other header', () => {
     expect(callersOf().identify(request({ 'api-key': 'A' })).tenant).toBe(deriver.tenant('A'))
     expect(callersOf().identify(request({ 'api-key': 'A', authorization: 'Bearer A' })).tenant).toBe(
       deriver.tenant('A'),
@@ -132,15 +132,15 @@ describe('without listed tenants', () => {
     expect(seen.size).toBeGreaterThan(10)
   })
 
-  // The tenant ids of data that is already stored.
-  it('keeps the tenant of a single key, or of another scheme alone', () => {
+  // Ids under which data is already stored.
+  it('the tenant ids of a single key, or of another scheme alone, stay the same', () => {
     expect(deriver.tenant('sk-1')).toBe('k-o5zn2Qpe5f0dtb9IeILR4q')
     expect(callersOf().identify(bearer('sk-1')).tenant).toBe('k-o5zn2Qpe5f0dtb9IeILR4q')
     expect(callersOf().identify(request({ 'x-api-key': 'sk-1' })).tenant).toBe('k-o5zn2Qpe5f0dtb9IeILR4q')
     expect(callersOf().identify(request({ authorization: 'Basic dTpw' })).tenant).toBe('k-O1JVAqbPZ35Mjp6IzaHFS1')
   })
 
-  it('what a front proxy says in another scheme beside a key is part of who asks', () => {
+  it('credentials of another scheme beside a key, as a proxy in front adds them, are part of the identity', () => {
     const by = (authorization: string, key: string) =>
       callersOf().identify(request({ authorization, 'x-api-key': key })).tenant
 
@@ -164,7 +164,7 @@ describe('with listed tenants', () => {
     { id: 'other', keys: [{ name: 'main', sha256: keyHash('sk-other') }], policy },
   ]
 
-  it('each key of a tenant is that tenant, under its own name', () => {
+  it('each key of a tenant identifies that tenant, under its own name', () => {
     const callers = callersOf({ listed })
 
     expect(callers.identify(bearer('sk-old'))).toEqual({
@@ -183,7 +183,7 @@ describe('with listed tenants', () => {
     ['an unknown key', { authorization: 'Bearer sk-guess' }],
     ['the hash of a key', { authorization: `Bearer ${keyHash('sk-old')}` }],
     ['another scheme', { authorization: 'Basic sk-old' }],
-  ])('%s is refused', (_, headers: Record<string, string>) => {
+  ])('%s is rejected', (_, headers: Record<string, string>) => {
     for (const callers of [callersOf({ listed }), callersOf({ listed, upstreamApiKey: 'engine' })]) {
       expect(refused(() => callers.identify(request(headers)))).toBe('UNAUTHORIZED authorization')
       expect(refused(() => callers.forRest(request(headers)))).toBe('UNAUTHORIZED authorization')
@@ -191,7 +191,7 @@ describe('with listed tenants', () => {
     }
   })
 
-  it('the listed key alone decides, whatever a front proxy says beside it', () => {
+  it('the listed key alone decides, whatever credentials a proxy in front adds', () => {
     const callers = callersOf({ listed })
 
     for (const name of ['x-api-key', 'api-key']) {
@@ -206,13 +206,13 @@ describe('with listed tenants', () => {
 })
 
 describe('the operator', () => {
-  it.each(credentialHeaders)('never goes upstream with his key as %s', (name) => {
+  it.each(credentialHeaders)('cannot go upstream with the key as %s', (name) => {
     const key = name === 'authorization' ? `Bearer ${operatorKey}` : operatorKey
 
     expect(refused(() => callersOf({ operatorKey }).identify(request({ [name]: key })))).toMatch(/^UNAUTHORIZED/)
   })
 
-  it('acts on REST for the tenant that he names, and must name one', () => {
+  it('acts on REST for a named tenant, and must name one', () => {
     const callers = callersOf({ operatorKey, upstreamApiKey: 'engine' })
 
     expect(callers.forRest(bearer(operatorKey, { 'x-cwm-tenant': 'k-abc' }))).toEqual({
@@ -230,7 +230,7 @@ describe('the operator', () => {
     }
   })
 
-  it('reads the records of all tenants, or of the one that he names; a tenant reads its own', () => {
+  it('reads the records of all tenants, or of a named one; a tenant reads its own', () => {
     const callers = callersOf({ operatorKey })
 
     expect(callers.tenantInView(bearer(operatorKey))).toBeUndefined()
@@ -238,7 +238,7 @@ describe('the operator', () => {
     expect(callers.tenantInView(bearer('sk-1'))).toBe(deriver.tenant('sk-1'))
   })
 
-  it('is nobody else: a client that names a tenant is refused, be it its own', () => {
+  it('is the only one to name a tenant: a client that does is rejected, even for its own', () => {
     const callers = callersOf({ operatorKey })
 
     for (const key of ['sk-1', `${operatorKey}x`]) {
@@ -248,7 +248,7 @@ describe('the operator', () => {
     }
   })
 
-  it('comes in with his key alone, from anywhere', () => {
+  it('is admitted with the key only, from anywhere', () => {
     const callers = callersOf({ operatorKey })
     const open = (headers: Record<string, string>, address?: string) =>
       refused(() => callers.requireOperator(request(headers, address)))

@@ -1,4 +1,4 @@
-// Who sends a request: the tenant behind an API key, or the operator.
+// Identifies who sent a request: the tenant that an API key belongs to, or the operator.
 
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -12,18 +12,18 @@ import type { Tenants } from './tenants.ts'
 
 export interface CallerKeys {
   readonly operatorKey: string | undefined
-  /** For the upstream, in place of the client's. */
+  /** Sent upstream instead of the client's key. */
   readonly upstreamApiKey: string | undefined
 }
 
-/** By which a proxy on this machine tells that the request came from elsewhere. One that says nothing cannot be told apart. */
+/** Headers with which a proxy on this machine shows that a request came from elsewhere. A proxy that sends none looks like a local client. */
 const forwardingHeaders = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'] as const
 
 /** Names the tenant that the operator acts for. */
 const TENANT_HEADER = 'x-cwm-tenant'
 const TENANT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 
-/** Keys whose tenant is remembered: one that fell out is hashed again. */
+/** Keys whose tenant is cached. A key that was evicted is hashed again. */
 const MAX_CALLERS = 1_000
 
 export class Callers {
@@ -41,8 +41,8 @@ export class Callers {
   }
 
   /**
-   * Whose request this is, on paths that are forwarded. Throws `UNAUTHORIZED` for a key that nobody has, for none where tenants are
-   * listed, and for the operator's, which must never go upstream; `INVALID_HEADER` for two different keys.
+   * Identifies the caller on forwarded paths. Throws `UNAUTHORIZED` for an unknown key, for no key if tenants are listed, and for the
+   * operator's key, which must never go upstream; `INVALID_HEADER` for two different keys.
    */
   identify(request: IncomingMessage): Caller {
     const credentials = readCredentials(request)
@@ -61,7 +61,7 @@ export class Callers {
     return caller
   }
 
-  /** As `identify`, on REST, where the operator may act for the tenant that he names by `x-cwm-tenant`; nobody else may name one. */
+  /** Identifies the caller on REST, where the operator acts for the tenant named in `x-cwm-tenant`. Nobody else may send that header. */
   forRest(request: IncomingMessage): Caller {
     const credentials = readCredentials(request)
     const tenant = readTenantHeader(request)
@@ -70,31 +70,35 @@ export class Callers {
       return this.#client(credentials)
     }
     if (tenant === undefined) {
-      throw new CwmError('INVALID_HEADER', `name the tenant that you act for: ${TENANT_HEADER}`, {
-        param: TENANT_HEADER,
-      })
+      throw new CwmError(
+        'INVALID_HEADER',
+        `with the operator's key, name the tenant to act for in the header ${TENANT_HEADER}`,
+        {
+          param: TENANT_HEADER,
+        },
+      )
     }
     const policy = this.#tenants.policyOf(tenant)
     return { tenant, actor: 'operator', apiKey: this.#upstreamApiKey, operator: true, policy }
   }
 
-  /** Whose records the caller may read: a tenant its own, the operator those of the tenant that he names; undefined: of all. */
+  /** The tenant whose records the caller may read. Undefined means all: the operator, without `x-cwm-tenant`. */
   tenantInView(request: IncomingMessage): string | undefined {
     if (this.#isOperator(readApiKey(request)) && request.headers[TENANT_HEADER] === undefined) return undefined
     return this.forRest(request).tenant
   }
 
-  /** Throws `UNAUTHORIZED` unless the request has the operator's key; where none is set, unless it comes from this machine. */
+  /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if no such key is set, comes from this machine. */
   requireOperator(request: IncomingMessage): void {
     if (this.#operatorHash === undefined) {
       const forwarded = forwardingHeaders.some((name) => request.headers[name] !== undefined)
       if (isLoopback(request.socket.remoteAddress) && !forwarded) return
       throw unauthorized('set CWM_OPERATOR_KEY to read this from another machine')
     }
-    if (!this.#isOperator(readApiKey(request))) throw unauthorized("this needs the operator's key")
+    if (!this.#isOperator(readApiKey(request))) throw unauthorized("this path requires the operator's key")
   }
 
-  /** Where tenants are listed, the key alone decides; a front proxy's scheme beside it is ignored. */
+  /** If tenants are listed, only the key counts, and an `Authorization` of another scheme (from a proxy in front) is ignored. */
   #client({ key, otherScheme }: Credentials): Caller {
     const apiKey = key ?? otherScheme
     const tenants = this.#tenants
@@ -106,7 +110,7 @@ export class Callers {
     if (apiKey === undefined)
       throw unauthorized('send your API key, as "authorization: Bearer KEY", "x-api-key: KEY" or "api-key: KEY"')
     const known = tenants.byKeyHash(keyHash(apiKey))
-    if (known === undefined) throw unauthorized('this API key is not known here; ask the operator of this cwm for one')
+    if (known === undefined) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
     const { tenant, name, policy } = known
     return { tenant, actor: name, apiKey: this.#upstreamApiKey, operator: false, policy }
   }
@@ -120,7 +124,7 @@ export class Callers {
 function readTenantHeader({ headers }: IncomingMessage): string | undefined {
   const tenant = headers[TENANT_HEADER]
   if (tenant === undefined || (typeof tenant === 'string' && TENANT_ID.test(tenant))) return tenant
-  throw new CwmError('INVALID_HEADER', `${TENANT_HEADER} is no tenant's id`, { param: TENANT_HEADER })
+  throw new CwmError('INVALID_HEADER', `${TENANT_HEADER} is not a valid tenant id`, { param: TENANT_HEADER })
 }
 
 function unauthorized(message: string): CwmError {
@@ -128,7 +132,7 @@ function unauthorized(message: string): CwmError {
 }
 
 function operatorOnly(): CwmError {
-  return new CwmError('UNAUTHORIZED', `only the operator names a tenant; leave ${TENANT_HEADER} out`, {
+  return new CwmError('UNAUTHORIZED', `only the operator may name a tenant; remove the header ${TENANT_HEADER}`, {
     param: TENANT_HEADER,
   })
 }

@@ -8,7 +8,7 @@ const chosen = async (choices: TenantOverrides) => {
   return { freezeAt, overflow }
 }
 
-/** A store of one tenant's choices, and how often it was read. */
+/** A store of one tenant's overrides that counts its reads. */
 function aStore(initial: TenantChoices = {}) {
   const store = {
     choices: initial,
@@ -26,8 +26,8 @@ function aStore(initial: TenantChoices = {}) {
   return store
 }
 
-describe('Choices', () => {
-  it('lie over the policy, and are read once', async () => {
+describe('TenantOverrides', () => {
+  it('override the policy, and are read once', async () => {
     const store = aStore({ overflow: 'reject' })
     const choices = new TenantOverrides(store, () => 0)
 
@@ -39,11 +39,11 @@ describe('Choices', () => {
     expect(store.reads).toBe(1)
   })
 
-  it('are the same object’s policy where nothing was chosen', async () => {
+  it('leave the caller object unchanged if there are none', async () => {
     expect(await new TenantOverrides(aStore(), () => 0).applyTo(caller)).toBe(caller)
   })
 
-  it('hold at once where they were put, and elsewhere after five seconds', async () => {
+  it('take effect at once where they were set, and on other proxies within five seconds', async () => {
     let now = 0
     const store = aStore()
     const [here, there] = [new TenantOverrides(store, () => now), new TenantOverrides(store, () => now)]
@@ -59,7 +59,7 @@ describe('Choices', () => {
     expect((await chosen(there)).freezeAt).toBe(0)
   })
 
-  it('are what they were while the store is away, and the operator’s where nothing is known', async () => {
+  it('stay in force while the store is unavailable; without any, the operator’s policy applies', async () => {
     let now = 0
     const store = aStore({ overflow: 'reject' })
     const [knows, knowsNot] = [new TenantOverrides(store, () => now), new TenantOverrides(store, () => now)]
@@ -76,7 +76,7 @@ describe('Choices', () => {
     expect((await chosen(knowsNot)).overflow).toBe('reject')
   })
 
-  it('are not what was read before they were put', async () => {
+  it('are not replaced by an older read', async () => {
     const store = aStore()
     const choices = new TenantOverrides(store, () => Date.now())
     let answer: (choices: TenantChoices) => void = () => {}

@@ -1,13 +1,13 @@
-// What tenants have chosen for themselves near the limit, laid over the operator's policy. Known for a while, so that a turn reads no store.
+// Per-tenant overrides of the operator's near-limit policy, as tenants set them by REST. Cached, so that a turn does not read the store.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import type { Caller, TenantChoices } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
 
-/** Tenants whose choices are known. */
+/** Tenants whose overrides are cached. */
 const MAX_TENANTS = 10_000
-/** How long what another proxy has written may go unseen. */
+/** A change made through another proxy takes effect here within this time. */
 const FRESH_MS = 5_000
 
 interface CacheEntry {
@@ -19,7 +19,7 @@ export class TenantOverrides {
   readonly #store: Pick<Store, 'getChoices' | 'putChoices'>
   readonly #now: Now
   readonly #cache = new LRUCache<string, CacheEntry>({ max: MAX_TENANTS })
-  /** Bounded by the tenants that ask at one moment. */
+  /** Reads under way, at most one per tenant. */
   readonly #pendingReads = new Map<string, Promise<TenantChoices>>()
 
   constructor(store: Pick<Store, 'getChoices' | 'putChoices'>, now: Now) {
@@ -28,8 +28,8 @@ export class TenantOverrides {
   }
 
   /**
-   * The caller under his tenant's own choices. Reads the store where nothing is known yet, and in the background where what is known is
-   * old. While the store is away what was known holds, else the operator's policy.
+   * Applies the tenant's overrides to a caller. Waits for the store only if nothing is cached; a stale entry is refreshed in the background.
+   * While the store is unavailable, the cached overrides stay in force, or without any, the operator's policy.
    */
   applyTo(caller: Caller): Caller | Promise<Caller> {
     const known = this.#cache.get(caller.tenant)
@@ -37,7 +37,7 @@ export class TenantOverrides {
       return this.#read(caller.tenant).then(
         (choices) => withOverrides(caller, choices),
         () => {
-          // Nobody waits for it twice.
+          // Cached as stale, so that no later request waits for an unavailable store.
           this.#cache.set(caller.tenant, { choices: {}, readAt: Number.NEGATIVE_INFINITY })
           return caller
         },
@@ -47,18 +47,18 @@ export class TenantOverrides {
     return withOverrides(caller, known.choices)
   }
 
-  /** As stored. Throws `STORE_UNAVAILABLE`. */
+  /** Reads the overrides from the store. Throws `STORE_UNAVAILABLE`. */
   get(tenant: string): Promise<TenantChoices> {
     return this.#read(tenant)
   }
 
-  /** Holds from the tenant's next turn on; at other proxies within five seconds. Throws `STORE_UNAVAILABLE`. */
+  /** Takes effect from the tenant's next turn, on other proxies within five seconds. Throws `STORE_UNAVAILABLE`. */
   async put(tenant: string, choices: TenantChoices): Promise<void> {
     await this.#store.putChoices(tenant, choices)
     this.#cache.set(tenant, { choices, readAt: this.#now() })
   }
 
-  /** After the tenant was erased. */
+  /** For a tenant that was erased. */
   forget(tenant: string): void {
     this.#cache.delete(tenant)
   }
@@ -74,7 +74,7 @@ export class TenantOverrides {
     const began = this.#now()
     const choices = await this.#store.getChoices(tenant)
     const known = this.#cache.get(tenant)
-    // What was put meanwhile is newer than what was read.
+    // A `put` during the read is newer than what was read.
     if (known !== undefined && known.readAt > began) return known.choices
     this.#cache.set(tenant, { choices, readAt: this.#now() })
     return choices

@@ -1,8 +1,8 @@
-// Who may share KV, as a salt. The salt leaves the proxy only towards the engine and LMCache.
+// Derives the salts that decide which requests may share KV. A salt is sent only to the engine and to LMCache.
 
 import { createHmac } from 'node:crypto'
 
-/** Raised when the derivation changes: old KV then is cold, never wrongly shared. */
+/** Incremented when the derivation changes, so that old KV becomes cold instead of being shared by mistake. */
 const SALT_VERSION = 1
 const TENANT_VERSION = 1
 const SESSION_VERSION = 1
@@ -12,13 +12,13 @@ export interface SaltParts {
   readonly lineage: string
   /** Served model or adapter name, which LMCache's keys lack: docs/engine-behavior.md#chunk-keys. */
   readonly model: string
-  /** Raised by the operator when dtype or weights change under the same model path. */
+  /** Incremented by the operator when dtype or weights change under the same model path. */
   readonly kvEpoch: number
-  /** The client's own `cache_salt`; it splits the client's space and cannot leave it. */
+  /** The client's own `cache_salt`. It can only partition the client's own space. */
   readonly clientSalt?: string
 }
 
-/** Derives salts and tenant ids from the one secret. Keeps no state and holds the secret privately. */
+/** Derives salts, tenant ids, and keys from the secret. Stateless; the secret itself is not exposed. */
 export class KeyDeriver {
   readonly #secret: Buffer
 
@@ -31,14 +31,14 @@ export class KeyDeriver {
     return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
   }
 
-  /** The session id for the engine: one per lineage, and independent of the client's own id. */
+  /** The session id sent to the engine: one per lineage, independent of the client's own id. */
   engineSession(tenant: string, lineage: string): string {
     return this.#hmac(['session', SESSION_VERSION, tenant, lineage])
   }
 
   /**
-   * A tenant id, derived one way from an API key and from an `Authorization` of another scheme beside it. The store holds no key, and
-   * nothing to guess one from without the secret.
+   * A tenant id: a one-way function of the API key and of any `Authorization` of another scheme. The store therefore holds no keys, and
+   * nothing that would allow guessing one without the secret.
    */
   tenant(apiKey: string | undefined, otherScheme?: string): string {
     if (apiKey === undefined) return 'anonymous'
@@ -46,12 +46,12 @@ export class KeyDeriver {
     return `k-${this.#hmac(['tenant', TENANT_VERSION, ...parts]).slice(0, 22)}`
   }
 
-  /** Equal for equal secrets; kept in the store so that a wrong secret stops the start. */
+  /** Identifies the secret. It is kept in the store, so that startup fails with a wrong secret. */
   checkValue(): string {
     return this.#hmac(['check', 1])
   }
 
-  /** 32 bytes for another use of the secret; of one use nothing of another can be told. */
+  /** A 32-byte key for another purpose. Keys of different purposes are independent of each other. */
   key(purpose: string): Buffer {
     return Buffer.from(this.#hmac(['key', purpose]), 'base64url')
   }

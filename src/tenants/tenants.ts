@@ -1,11 +1,11 @@
-// The tenants there are: listed ones by the hashes of their keys, or, where none are listed, one for each key.
+// The known tenants: those listed in the settings, found by key hash. If none are listed, each key is a tenant of its own.
 
 import type { TenantPolicy } from '../base/tenants.ts'
 
-/** A listed tenant. */
+/** A tenant listed in the settings. */
 export interface TenantEntry {
   readonly id: string
-  /** `sha256`: lower-case hex, as `keyHash` makes it. No two tenants have the same. */
+  /** `sha256` is lowercase hex, as `keyHash` returns it, and unique over all tenants. */
   readonly keys: readonly { readonly name: string; readonly sha256: string }[]
   readonly policy: TenantPolicy
 }
@@ -23,7 +23,7 @@ export class Tenants {
   readonly #policies: ReadonlyMap<string, TenantPolicy>
   readonly #keys: ReadonlyMap<string, KnownKey> | undefined
 
-  /** `listed` undefined: each key is a tenant of its own, under `defaults`. */
+  /** If `listed` is undefined, each key is a tenant of its own, with the policy `defaults`. */
   constructor(defaults: TenantPolicy, listed: readonly TenantEntry[] | undefined) {
     this.ids = listed?.map(({ id }) => id) ?? []
     this.#defaults = defaults
@@ -42,14 +42,14 @@ export class Tenants {
   }
 
   /**
-   * Whose key has that hash; undefined when nobody's has. A look-up by hash tells nothing of a key by its time: to steer the hash
-   * of a guess is to know the key.
+   * The key with this hash, if any. Looking up a hash is safe against timing attacks: an attacker cannot choose a guess by the prefix of
+   * its hash without already knowing the key.
    */
   byKeyHash(hash: string): KnownKey | undefined {
     return this.#keys?.get(hash)
   }
 
-  /** What a tenant may do and hold; for one that is no longer listed, and still has windows, the defaults. */
+  /** The tenant's policy. A tenant that is no longer listed but still has windows gets the defaults. */
   policyOf(tenant: string): TenantPolicy {
     return this.#policies.get(tenant) ?? this.#defaults
   }

@@ -172,7 +172,9 @@ describe('SIGTERM', () => {
     expect(jsonOf(anthropic)).toMatchObject({ type: 'error', error: { type: 'overloaded_error' } })
     await Promise.all(upstream.received.map(({ closed }) => within('the upstream sees it close', closed)))
     expect(await cwm.ended()).toBe(0)
-    expect(cwm.log).toContainEqual(expect.objectContaining({ msg: 'what did not end in time was broken', broken: 3 }))
+    expect(cwm.log).toContainEqual(
+      expect.objectContaining({ msg: 'aborted the requests and connections that did not finish in time', broken: 3 }),
+    )
   })
 
   it('answers 503 to a request that still waits for its turn then', async () => {
