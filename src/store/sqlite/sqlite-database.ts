@@ -6,8 +6,10 @@ import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Libsql from 'libsql'
 import { CwmError } from '../../base/errors.ts'
+import { Checkpointer, FALLBACK_PAGES } from './checkpointer.ts'
 import { numberAt, type Row } from './sqlite-rows.ts'
 import { applicationId, migrations, schemaVersion } from './sqlite-schema.ts'
+import { WalFlush } from './wal-flush.ts'
 
 /** Takes pino's shape. No line holds content, session, window or tenant. */
 export interface StoreLog {
@@ -35,11 +37,9 @@ export interface Query {
 }
 
 /**
- * `power`: on the disk when the call returns. `crash`: survives the process, and a power cut may take the newest of them.
- * Neither can leave the file damaged. A commit of 800 bytes took 0.02 ms as `crash` (synchronous=NORMAL) and 0.23 ms as
- * `power` (FULL; p99 0.1 and 0.9 ms; ext4 on a virtual disk, where a flush is cheap; a disk that truly flushes may take 1 to 10 ms).
- * Switching costs 0.02 ms. The event loop stands still meanwhile, so the one write of every turn, whose loss costs one cold
- * turn, is `crash`; what others rely on is `power`.
+ * `power`: flushed to the disk before the call resolves. `crash`: survives the process, but a power cut may lose the newest commits.
+ * Neither can leave the file damaged. Every commit runs with `synchronous = NORMAL`, which does not flush; the flush that `power` needs
+ * happens beside the event loop (wal-flush.ts), because a disk may take 1 to 10 ms for it, and streams would stand still meanwhile.
  */
 export type Survives = 'power' | 'crash'
 
@@ -53,12 +53,28 @@ export class SqliteDatabase {
   readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
   #isClosed = false
+  /** Undefined in memory. */
+  readonly #walFlush: WalFlush | undefined
+  /** Undefined in memory. */
+  readonly #checkpointer: Checkpointer | undefined
+  /** A commit was made that must be on the disk before its call resolves. */
+  #needsFlush = false
   #before: () => Promise<void> | undefined = () => undefined
 
-  private constructor(db: Libsql.Database, options: DatabaseOptions) {
+  private constructor(db: Libsql.Database, path: string, options: DatabaseOptions) {
     this.#db = db
     this.#log = options.log
     this.#lockTimeoutMs = options.lockTimeoutMs ?? 5000
+    if (path === ':memory:') return
+    this.#walFlush = new WalFlush(path)
+    this.#checkpointer = new Checkpointer({
+      path,
+      onFailure: (error) =>
+        this.#log?.warn(
+          { err: codeOf(error) },
+          'the store checkpoints within its commits: the thread for it has failed',
+        ),
+    })
   }
 
   /** Throws `CONFIG` for a file that this build must not touch, `STORE_UNAVAILABLE` when it cannot be opened. */
@@ -73,12 +89,14 @@ export class SqliteDatabase {
     } catch (thrown) {
       throw new CwmError('STORE_UNAVAILABLE', `the store ${path} cannot be opened`, { cause: thrown })
     }
-    const database = new SqliteDatabase(db, options)
+    const database = new SqliteDatabase(db, path, options)
     try {
       await database.run(() => database.#prepareFile(path))
       return database
     } catch (thrown) {
       db.close()
+      await database.#checkpointer?.close()
+      await database.#walFlush?.close()
       throw damage(thrown) ? damaged(path, thrown) : thrown
     }
   }
@@ -119,26 +137,50 @@ export class SqliteDatabase {
   runBeside<T>(work: () => T): Promise<T> {
     if (this.#isClosed) return Promise.reject(closed())
     try {
-      return Promise.resolve(work())
+      const result = work()
+      return this.#needsFlush ? this.#track(this.#flushed(result)) : Promise.resolve(result)
     } catch (thrown) {
       if (thrown instanceof CwmError) return Promise.reject(thrown)
       if (!locked(thrown)) return Promise.reject(unavailable(thrown))
     }
-    const task = this.#again(work)
+    return this.#track(this.#again(work))
+  }
+
+  /** `close` waits for it. */
+  #track<T>(task: Promise<T>): Promise<T> {
     this.#running.add(task)
     const done = () => this.#running.delete(task)
     task.then(done, done)
     return task
   }
 
-  /** Runs `work` alone among all writers of the file; what it throws undoes it. Only inside {@link run}. */
-  transaction<T>(survives: Survives, work: () => T): T {
-    if (survives === 'crash') return this.#transaction(work)
-    this.#db.exec('PRAGMA synchronous = FULL')
+  /** Resolves with the result of a commit once it is on the disk. */
+  async #flushed<T>(result: T): Promise<T> {
+    this.#needsFlush = false
     try {
-      return this.#transaction(work)
-    } finally {
-      this.#db.exec('PRAGMA synchronous = NORMAL')
+      await this.#walFlush?.flush()
+    } catch (thrown) {
+      throw unavailable(thrown)
+    }
+    return result
+  }
+
+  /**
+   * Runs `work` alone among all writers of the file; what it throws undoes it. Only inside {@link run}, which resolves once a commit that is
+   * to survive a power cut is on the disk.
+   */
+  transaction<T>(survives: Survives, work: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.#db.exec('COMMIT')
+      if (survives === 'power') this.#needsFlush = true
+      this.#checkpointer?.committed()
+      return result
+    } catch (thrown) {
+      // SQLite has rolled back by itself on some errors (disk full, I/O).
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+      throw thrown
     }
   }
 
@@ -152,6 +194,7 @@ export class SqliteDatabase {
     await before
     this.#isClosed = true
     await Promise.allSettled(this.#running)
+    await this.#checkpointer?.close()
     try {
       // libsql leaves that to the last statement's garbage collection, and prepared statements work on until then.
       this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -160,6 +203,7 @@ export class SqliteDatabase {
       this.#log?.info({ err: codeOf(thrown) }, 'store closed without emptying its log')
     }
     this.#db.close()
+    await this.#walFlush?.close()
   }
 
   /** Another process holds the lock. */
@@ -170,24 +214,11 @@ export class SqliteDatabase {
       try {
         const result = work()
         this.#log?.warn({ attempt, ms: performance.now() - startedAt }, 'store was locked by another process')
-        return result
+        return this.#needsFlush ? await this.#flushed(result) : result
       } catch (thrown) {
         if (thrown instanceof CwmError) throw thrown
         if (!locked(thrown) || performance.now() - startedAt >= this.#lockTimeoutMs) throw unavailable(thrown)
       }
-    }
-  }
-
-  #transaction<T>(work: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      this.#db.exec('COMMIT')
-      return result
-    } catch (thrown) {
-      // SQLite has rolled back by itself on some errors (disk full, I/O).
-      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
-      throw thrown
     }
   }
 
@@ -205,6 +236,7 @@ export class SqliteDatabase {
       }
     }
     this.#db.exec('PRAGMA synchronous = NORMAL')
+    this.#db.exec(`PRAGMA wal_autocheckpoint = ${FALLBACK_PAGES}`)
     this.#db.exec('PRAGMA foreign_keys = ON')
     // Removed messages leave the file, not only its index.
     this.#db.exec('PRAGMA secure_delete = ON')

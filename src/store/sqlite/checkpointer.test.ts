@@ -1,0 +1,67 @@
+// The log is moved into the database beside the commits, and stays small.
+
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Libsql from 'libsql'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { Checkpointer } from './checkpointer.ts'
+
+const MB = 1024 * 1024
+
+let folder: string
+let path: string
+let db: Libsql.Database
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cwm-checkpoint-'))
+  path = join(folder, 'cwm.db')
+  db = new Libsql(path)
+  db.exec('PRAGMA journal_mode = WAL')
+  db.exec('PRAGMA wal_autocheckpoint = 0')
+  db.exec('CREATE TABLE filler (text TEXT)')
+})
+
+afterEach(() => {
+  db.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function fill(bytes: number): void {
+  db.prepare('INSERT INTO filler VALUES (?)').run(['x'.repeat(bytes)])
+}
+
+it('moves a large log into the database, so that the next commits write it anew', async () => {
+  const onFailure = vi.fn()
+  const checkpointer = new Checkpointer({ path, onFailure, intervalMs: 1 })
+  try {
+    fill(6 * MB)
+
+    await vi.waitFor(
+      () => {
+        checkpointer.committed()
+        if (statSync(path).size < 6 * MB) throw new Error('not moved yet')
+      },
+      { timeout: 20_000 },
+    )
+
+    const before = statSync(`${path}-wal`).size
+    fill(MB)
+    expect(statSync(`${path}-wal`).size).toBe(before)
+    expect(onFailure).not.toHaveBeenCalled()
+  } finally {
+    await checkpointer.close()
+  }
+})
+
+it('reports a thread that fails', async () => {
+  const unopenable = join(folder, 'directory.db')
+  mkdirSync(unopenable)
+  writeFileSync(`${unopenable}-wal`, Buffer.alloc(6 * MB))
+
+  const failure = await new Promise<unknown>((resolve) => {
+    new Checkpointer({ path: unopenable, onFailure: resolve, intervalMs: 1 }).committed()
+  })
+
+  expect(failure).toMatchObject({ message: expect.stringContaining('Unable to open') })
+})
