@@ -5,8 +5,11 @@ import { stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 
-/** A smaller log stays: SQLite's own threshold, 1,000 pages. Quiet deployments never start the thread. */
-const LEAST_BYTES = 4 * 1024 * 1024
+/**
+ * A smaller log stays, so quiet deployments never start the thread. When a log is written anew from its beginning, SQLite flushes it within
+ * that commit and must (sqlite.org/src/info/ff5be73dee): the larger the log, the rarer that is.
+ */
+const LEAST_BYTES = 16 * 1024 * 1024
 const INTERVAL_MS = 1_000
 /** If the thread fails, SQLite checkpoints within a commit at so many pages (64 MiB), so that the log cannot grow without a bound. */
 export const FALLBACK_PAGES = 16_384
