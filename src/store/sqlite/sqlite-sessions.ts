@@ -65,7 +65,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
       if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
       put(afterTurn(stored, session))
     }
-    for (const trace of left) traces.write(session, trace)
+    traces.write(session, left)
     return 'saved'
   }
 

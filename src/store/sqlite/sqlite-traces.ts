@@ -12,7 +12,8 @@ const PUT_OFF_PARTS = 32
 
 /** Writes and drops traces. Only inside a transaction, which also holds the session. */
 export interface TraceWriter {
-  write(session: SessionRecord, trace: TurnTrace): void
+  /** The traces of one or more turns of the session, oldest first. */
+  write(session: SessionRecord, traces: readonly TurnTrace[]): void
   dropOf(tenant: string, sessionId: string): void
 }
 
@@ -37,16 +38,20 @@ export function traceWriter(db: SqliteDatabase): TraceWriter {
   })
 
   return {
-    write({ tenant, id, lastTurnAt }, { boundaries, keepBoundaries, responses = [] }) {
-      const ranks = new Set<number>()
-      for (const { digest, expiresAt, rank = 0 } of boundaries) {
-        // The turn's own time: what had expired by then makes nobody ambiguous.
-        sql.put.run(tenant, digest, id, expiresAt, lastTurnAt, rank)
-        if (rank > 0) sql.putOff.run(tenant, id, expiresAt, lateEnough(expiresAt, lastTurnAt), lastTurnAt)
-        ranks.add(rank)
+    write({ tenant, id, lastTurnAt }, traces) {
+      const ranks = new Map<number, number>()
+      let extendedTo = 0
+      for (const { boundaries, keepBoundaries, responses = [] } of traces) {
+        for (const { digest, expiresAt, rank = 0 } of boundaries) {
+          // The turn's own time: what had expired by then makes nobody ambiguous.
+          sql.put.run(tenant, digest, id, expiresAt, lastTurnAt, rank)
+          if (rank > 0) extendedTo = Math.max(extendedTo, expiresAt)
+          ranks.set(rank, keepBoundaries)
+        }
+        for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
       }
-      for (const rank of ranks) sql.trim.run(tenant, id, keepBoundaries, rank)
-      for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
+      if (extendedTo > 0) sql.putOff.run(tenant, id, extendedTo, lateEnough(extendedTo, lastTurnAt), lastTurnAt)
+      for (const [rank, keep] of ranks) sql.trim.run(tenant, id, keep, rank)
     },
     dropOf(tenant, sessionId) {
       sql.dropBoundaries.run(tenant, sessionId)
