@@ -35,25 +35,25 @@ async function said(...words: readonly string[]): Promise<Said> {
 }
 
 describe('cwm serve --help', () => {
-  it('tells of every flag what it is, its default where it has one, and its variable', async () => {
+  it('describes every flag, with its default and its variable', async () => {
     const { out, exitCode } = await said('serve', '--help')
 
     expect(exitCode).toBe(0)
     for (const name of flagNames) expect(out).toContain(`--${name.replaceAll('_', '-')} `)
-    expect(out).toMatch(/--port <value> +Port to listen on; 0 takes any free one \(default: 8787; env: CWM_PORT\)\n/)
+    expect(out).toMatch(/--port <value> +Port to listen on; 0 picks a free port \(default: 8787; env: CWM_PORT\)\n/)
     expect(out).toMatch(/--preserve-host \[true\|false] .*\(default: false; env: CWM_PRESERVE_HOST\)\n/)
-    expect(out).toMatch(/--coordinator <value> .*names \(env: CWM_COORDINATOR\)\n/)
+    expect(out).toMatch(/--coordinator <value> .*reports \(env: CWM_COORDINATOR\)\n/)
     expect(out).toMatch(/--allowed-hosts <value> .*rebinding\) \(env: CWM_ALLOWED_HOSTS\)\n/)
   })
 })
 
-describe('a command line that is wrong', () => {
+describe('an invalid command line', () => {
   it.each([
     [['serve', '--prot', '1'], "error: unknown option '--prot'\n(Did you mean --port?)\nsee cwm serve --help\n"],
     [['serve', '--port'], "error: option '--port <value>' argument missing\nsee cwm serve --help\n"],
     [['demo', '--kep'], "error: unknown option '--kep'\n(Did you mean --keep?)\nsee cwm demo --help\n"],
     [['sevre'], "error: unknown command 'sevre'\n(Did you mean serve?)\nsee cwm --help\n"],
-  ])('%j is told its fault, and where to look', async (words, wanted) => {
+  ])('%j is reported with a pointer to the right help', async (words, wanted) => {
     expect(await said(...words)).toEqual({ out: '', err: wanted, exitCode: 1 })
   })
 })

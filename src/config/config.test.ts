@@ -1,4 +1,4 @@
-// Settings from flags, environment and file, and what is said when they are wrong.
+// Settings from flags, environment, and file, and the errors for invalid ones.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -38,7 +38,7 @@ async function faults(sources: Partial<SettingSources>): Promise<string> {
 }
 
 describe('loadSettings', () => {
-  it('takes a flag before a variable, a variable before the file, the file before the default', async () => {
+  it('prefers a flag to a variable, a variable to the file, and the file to the default', async () => {
     const file = await fileOf('port: 1\nhost: file\nconnections: 11\nlog_level: warn\nany_key: true\n')
     const environment = { CWM_PORT: '2', CWM_HOST: 'variable', CWM_CONNECTIONS: '12' }
 
@@ -47,7 +47,7 @@ describe('loadSettings', () => {
     expect(settings).toMatchObject({ port: 3, host: 'variable', connections: 12, log_level: 'warn', kv_epoch: 0 })
   })
 
-  it('needs nothing but the upstream, and listens on this machine only', async () => {
+  it('requires only the upstream, and listens on this machine only', async () => {
     expect(await load({})).toMatchObject({
       host: '127.0.0.1',
       port: 8787,
@@ -57,11 +57,13 @@ describe('loadSettings', () => {
     })
   })
 
-  it('says how to give the upstream when it is not given', async () => {
-    expect(await faults({ flags: {} })).toContain('upstream: say where the engine is, with --upstream')
+  it('explains how to set the upstream if it is missing', async () => {
+    expect(await faults({ flags: {} })).toContain(
+      'upstream: required; give the address of the engine, for example --upstream',
+    )
   })
 
-  it('reports all faults at once, each with where it came from', async () => {
+  it('reports all errors at once, each with its source', async () => {
     const file = await fileOf('prot: 5\nlog_level: loud\nroutes:\n  slated: {}\n')
     const environment = { CWM_PORT: '99999', CWM_MAX_BODY_BYTES: 'many' }
 
@@ -93,10 +95,10 @@ describe('loadSettings', () => {
     ['port: [1', 'is not valid YAML: bad indent at line 1, column 9'],
     ['port: 1\nport: 2', 'is not valid YAML: duplicate key at line 2, column 1'],
     ['host: x\nallowed_hosts: [*.example]', 'is not valid YAML: alias without an anchor at line 2, column 17'],
-    ['- port', 'must hold settings by name'],
-    ['just text', 'must hold settings by name'],
-    ['5', 'must hold settings by name'],
-  ])('refuses the file %j', async (text, words) => {
+    ['- port', 'must be a map of settings'],
+    ['just text', 'must be a map of settings'],
+    ['5', 'must be a map of settings'],
+  ])('rejects the file %j', async (text, words) => {
     expect(await faults({ file: await fileOf(text) })).toContain(words)
   })
 
@@ -107,7 +109,7 @@ describe('loadSettings', () => {
     'secret: "\\hunter2"\n',
     'secret: [hunter2\nport: 5\n',
     '{ secret: hunter2 } hunter2\n',
-  ])('tells the place of the fault in %j, and nothing that stands there', async (text) => {
+  ])('reports the position of the error in %j, and none of its text', async (text) => {
     const told = await faults({ file: await fileOf(text) })
 
     expect(told).toMatch(/ at line [12], column \d+$/)
@@ -115,7 +117,7 @@ describe('loadSettings', () => {
   })
 
   // The parser would print the line.
-  it('does not warn of a tag that it does not know', async () => {
+  it('does not warn about an unknown tag', async () => {
     const warn = vi.spyOn(process, 'emitWarning')
     onTestFinished(() => warn.mockRestore())
 
@@ -125,7 +127,7 @@ describe('loadSettings', () => {
     expect(warn).not.toHaveBeenCalled()
   })
 
-  it('refuses a file that is not there', async () => {
+  it('rejects a missing file', async () => {
     expect(await faults({ file: join(folder, 'none.yaml') })).toContain('cannot be read')
   })
 
@@ -137,8 +139,8 @@ describe('loadSettings', () => {
     expect(await load({ file: await fileOf('# nothing\n') })).toMatchObject({ port: 8787 })
   })
 
-  // A port of 0 takes any free one, and a timeout of 0 waits for ever: neither was asked for.
-  it('takes a setting without a value for one that is not given', async () => {
+  // A port of 0 would pick a free port, and a timeout of 0 would mean no limit. Neither was requested.
+  it('treats a setting without a value as not set', async () => {
     expect(await load({ file: await fileOf('port:\nheaders_timeout_ms: ~\nhost: null\n') })).toMatchObject({
       port: 8787,
       headers_timeout_ms: 1_800_000,
@@ -160,12 +162,12 @@ describe('loadSettings', () => {
     ['any_key', 'perhaps', 'any_key: must be true or false'],
     ['overflow', 'cut', 'overflow: must be one of pass, reject, rollover'],
     ['operator_key', 'short', 'operator_key: must be text of 16 characters or more'],
-  ])('says which values %s takes when it is %s, from a flag as from a file', async (name, value, words) => {
+  ])('reports which values %s accepts when it is %s, from a flag or a file', async (name, value, words) => {
     expect(await faults({ flags: { ...upstream, [name]: value } })).toContain(`\n  ${words} (--`)
     expect(await faults({ file: await fileOf(`${name}: ${value}`) })).toContain(`\n  ${words} (`)
   })
 
-  it.each(['12', 'many', '[]'])('says how small a limit may be when one is %s', async (limit) => {
+  it.each(['12', 'many', '[]'])('reports the smallest allowed limit when one is %s', async (limit) => {
     const words = 'limits.tiny: must be a whole number of tokens, 16 or more'
 
     expect(await faults({ file: await fileOf(`limits: { tiny: ${limit} }`) })).toContain(words)
@@ -189,11 +191,11 @@ describe('loadSettings', () => {
     expect((await load({ environment: { CWM_PRESERVE_HOST: text } })).preserve_host).toBe(wanted)
   })
 
-  it('does not take an unclear flag for no', async () => {
+  it('rejects an unclear boolean', async () => {
     expect(await faults({ environment: { CWM_PRESERVE_HOST: 'nope' } })).toContain('preserve_host')
   })
 
-  // An empty host name among the allowed ones would let requests without a Host header in.
+  // An empty name in allowed_hosts would admit requests without a Host header.
   it('splits names at commas and leaves empty ones out', async () => {
     expect((await load({ environment: { CWM_ALLOWED_HOSTS: ' a.example, ,b.example,' } })).allowed_hosts).toEqual([
       'a.example',
@@ -217,13 +219,13 @@ describe('loadSettings', () => {
     },
   )
 
-  it('takes further routes by path', async () => {
+  it('accepts additional routes by path', async () => {
     const routes = { salted: { '/v2/chat': 'chat' }, plain: { '/v1/audio/voices': ['GET'] } }
 
     expect((await load({ file: await fileOf(JSON.stringify({ routes })) })).routes).toEqual(routes)
   })
 
-  it('never shows the value of a secret in a fault', async () => {
+  it('never shows the value of a secret in an error', async () => {
     const text = await faults({ environment: { CWM_OPERATOR_KEY: 'hunter2' }, flags: { upstream: 'http://me:pw@ x' } })
 
     expect(text).toContain('operator_key')
@@ -237,11 +239,11 @@ describe('every setting', () => {
     expect(describeSetting(name).length).toBeGreaterThan(10)
   })
 
-  it.each(settingNames)('%s tells which values it takes', (name) => {
+  it.each(settingNames)('%s says which values it accepts', (name) => {
     expect(rangeOf(name)).toMatch(/^(an? |one of |true or |text|sqlite|32 bytes|tokens)/)
   })
 
-  it.each(settingNames.filter((name) => /_ms$/.test(name)))('%s tells its unit', (name) => {
+  it.each(settingNames.filter((name) => /_ms$/.test(name)))('%s says its unit', (name) => {
     expect(describeSetting(name)).toContain('milliseconds')
   })
 
@@ -252,7 +254,7 @@ describe('every setting', () => {
 })
 
 describe('a variable that looks like a setting', () => {
-  it('is told when it is none', () => {
+  it('is reported if it is not one', () => {
     const environment = { CWM_COORDINATR: 'x', CWM_UPSTREAM: 'http://x', CWM_CONFIG: 'f', HOME: '/' }
 
     expect(unknownVariables(environment)).toEqual(['CWM_COORDINATR'])

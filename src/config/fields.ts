@@ -1,4 +1,4 @@
-// The forms that settings take: numbers, sizes, names and addresses as a file, a variable and a flag spell them.
+// Schemas for the types of settings: numbers, sizes, names, and addresses, as they are written in a file, a variable, or a flag.
 
 import { z } from 'zod'
 import { dialectNames } from '../dialects/index.ts'
@@ -7,13 +7,13 @@ export const MIB = 1024 * 1024
 
 export const url = z
   .string('must be an http:// or https:// address')
-  // Abort, or one wrong value would be reported twice.
+  // Aborts, because otherwise one wrong value would be reported twice.
   .regex(/^https?:\/\/\S+$/, { error: 'must begin with http:// or https://', abort: true })
   .refine((address) => URL.canParse(address), 'must be an address such as http://127.0.0.1:8000')
 
 /**
- * A number, also as a variable or a flag spells it. Not `Number()` alone, which makes 0 of nothing and 1 of `true`. `rule` is what is
- * said of every value that is not taken, of whatever kind.
+ * A number, or its text in a variable or a flag. `Number()` alone would accept an empty string as 0 and `true` as 1. `rule` is the error
+ * message for every invalid value.
  */
 function numberOf(rule: string, schema: (number: z.ZodNumber) => z.ZodNumber) {
   return z.preprocess(
@@ -31,24 +31,24 @@ function whole(unit: string, least: number, most = Number.MAX_SAFE_INTEGER) {
 
 export const port = whole('', 0, 65_535)
 export const bytes = whole('bytes', 1024)
-/** Of what must hold something to be of use. */
+/** Size of a cache. A smaller one would be useless. */
 export const cacheBytes = whole('bytes', MIB)
 export const ms = whole('milliseconds', 0)
 export const count = whole('', 1)
 export const countOrNone = whole('', 0)
 const SHARE_RULE = 'must be a number between 0 and 1'
-/** Of a whole. */
+/** A fraction of a whole. */
 export const share = numberOf(SHARE_RULE, (number) => number.min(0, SHARE_RULE).max(1, SHARE_RULE))
 const GIGABYTES_RULE = 'must be a number above 0'
 export const gigabytes = numberOf(GIGABYTES_RULE, (number) => number.positive(GIGABYTES_RULE))
 
-/** Text of at least so many characters. */
+/** Text of at least `least` characters. */
 export function text(least = 1) {
   const rule = least === 1 ? 'must be text' : `must be text of ${least} characters or more`
   return z.string(rule).min(least, rule)
 }
 
-/** One of a few words. */
+/** One of the given words. */
 export function oneOf<const Words extends readonly string[]>(words: Words) {
   return z.enum(words, `must be one of ${words.join(', ')}`)
 }
@@ -70,43 +70,43 @@ export const names = z.union(
         .filter((name) => name !== ''),
     ),
   ],
-  'must be a list of names, or text with commas between them',
+  'must be a list of names, or comma-separated text',
 )
 
 const STORE_RULE =
-  'must be sqlite, or an address that begins with redis://, rediss://, redis-cluster:// or rediss-cluster://'
-/** May hold a password: never shown. */
+  'must be sqlite, or an address that starts with redis://, rediss://, redis-cluster:// or rediss-cluster://'
+/** May contain a password, so it is never printed. */
 export const storeAddress = z.string(STORE_RULE).regex(/^(sqlite|rediss?(-cluster)?:\/\/\S+)$/, STORE_RULE)
 
-const KEY_RULE = 'must be 32 bytes as base64 or hex, as openssl rand -hex 32 makes'
+const KEY_RULE = 'must be 32 bytes in base64 or hex; openssl rand -hex 32 generates one'
 export const encryptionKey = z.string(KEY_RULE).regex(/^([0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=?)$/, KEY_RULE)
 
 const LIMIT_RULE = 'must be a whole number of tokens, 16 or more'
-/** Tokens by served name. */
+/** Context limits in tokens, by served name. */
 export const limits = z.record(
   z.string().min(1),
   z.number(LIMIT_RULE).int(LIMIT_RULE).min(16, LIMIT_RULE),
-  'must be tokens by served name, each a whole number, 16 or more',
+  'must be a map of served names to tokens, each a whole number, 16 or more',
 )
 
 const dialect = oneOf(dialectNames)
 const path = z
   .string()
-  .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path beginning with /')
-  .regex(/^[^%\\;?#]*$/, 'must be a plain path, without a query and unescaped: another spelling is never matched')
+  .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path starting with /')
+  .regex(/^[^%\\;?#]*$/, 'must be a plain path without query or escapes: paths are compared literally')
 
 export const routes = z.strictObject(
   {
     salted: z
       .record(path, dialect)
       .optional()
-      .describe('Further paths whose JSON body gets the salt, each with the dialect that it is in'),
+      .describe('Additional paths whose JSON body gets the salt, each with its dialect'),
     plain: z
       .record(path, z.array(oneOf(['GET', 'POST', 'PUT', 'DELETE', 'PATCH'])))
       .optional()
       .describe(
-        'Further paths that pass as they are, each with its methods. They must not touch KV: nothing isolates them',
+        'Additional paths forwarded unchanged, each with its methods. They must not use KV, because nothing isolates them',
       ),
   },
-  'must be a map of salted and plain, each of paths',
+  'must be a map with the keys salted and plain, each a map of paths',
 )

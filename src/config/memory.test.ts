@@ -1,4 +1,4 @@
-// Default budgets as shares of a memory limit: no machine is asked but in the last test.
+// Default budgets as shares of a memory limit. Only the last test reads the limits of this machine.
 
 import { describe, expect, it } from 'vitest'
 import { MIB } from './fields.ts'
@@ -6,7 +6,7 @@ import { describeMemoryBudgets, type MemoryBudgets, memoryBudgets, memoryRules, 
 
 const GIB = 1024 * MIB
 
-/** As Node limits its heap by default in a container of that size (Node 20 and 22). */
+/** Node's default heap limit in a container of that size (Node 20 and 22). */
 const container = (memoryBytes: number, heapBytes: number) => ({ memoryBytes, source: 'container', heapBytes }) as const
 const machine = { memoryBytes: 64 * GIB, source: 'machine', heapBytes: 4144 * MIB } as const
 
@@ -32,13 +32,13 @@ describe('memoryBudgets', () => {
     })
   })
 
-  it('are at their most on a large machine', () => {
+  it('reach their maximum on a large machine', () => {
     const most = Object.fromEntries(Object.entries(memoryRules).map(([name, { maxBytes }]) => [name, maxBytes]))
 
     expect(memoryBudgets({}, machine)).toEqual(most)
   })
 
-  it('of what lies in the heap follow a smaller heap, those of buffers do not', () => {
+  it('for the heap follow a smaller heap limit, those for buffers do not', () => {
     expect(inMib(memoryBudgets({}, { ...machine, heapBytes: 256 * MIB }))).toEqual({
       max_body_bytes: 16,
       max_body_bytes_in_all: 32,
@@ -49,33 +49,33 @@ describe('memoryBudgets', () => {
     })
   })
 
-  it('take up less than a third of a small container, so that parsed bodies and the process itself fit beside them', () => {
+  it('take less than a third of a small container, so that parsed bodies and the process itself fit too', () => {
     const { max_body_bytes: _, ...held } = memoryBudgets({}, container(512 * MIB, 259 * MIB))
     const sum = Object.values(held).reduce((all, bytes) => all + bytes, 0)
 
     expect(sum).toBeLessThanOrEqual((512 * MIB) / 3)
   })
 
-  it('are at least one MiB, and whole ones', () => {
+  it('are whole MiB, at least one', () => {
     expect(inMib(memoryBudgets({}, container(10 * MIB, 259 * MIB)))).toMatchObject({
       retain_bytes: 1,
       tracking_bytes: 1,
     })
   })
 
-  it('are what is given, however small the container is', () => {
+  it('are as set, however small the container is', () => {
     const given = { retain_bytes: GIB, tracking_bytes: 3 * MIB }
 
     expect(memoryBudgets(given, container(256 * MIB, 259 * MIB))).toMatchObject(given)
   })
 
-  it('have room for the largest body that is given', () => {
+  it('leave room for the largest body that is set', () => {
     const budgets = memoryBudgets({ max_body_bytes: 100 * MIB }, container(512 * MIB, 259 * MIB))
 
     expect(inMib(budgets)).toMatchObject({ max_body_bytes: 100, max_body_bytes_in_all: 100 })
   })
 
-  it('take no body that would not fit the given bytes of all', () => {
+  it('allow no body that would not fit the bytes of all bodies that are set', () => {
     const budgets = memoryBudgets({ max_body_bytes_in_all: 8 * MIB }, machine)
 
     expect(inMib(budgets)).toMatchObject({ max_body_bytes: 8, max_body_bytes_in_all: 8 })
@@ -83,7 +83,7 @@ describe('memoryBudgets', () => {
 })
 
 describe('describeMemory', () => {
-  it('says which limit was found, and marks what was given', () => {
+  it('reports the detected limit, and marks what was set', () => {
     expect(describeMemoryBudgets({ retain_bytes: MIB }, container(512 * MIB, 259 * MIB))).toBe(
       'memory    512 MiB (container), JavaScript heap 259 MiB: max_body_bytes 16 MiB, max_body_bytes_in_all 32 MiB, ' +
         'max_observed_bytes_in_all 32 MiB, retain_bytes 1 MiB (set), base_window_bytes 32 MiB, tracking_bytes 16 MiB',
@@ -92,7 +92,7 @@ describe('describeMemory', () => {
 })
 
 describe('readMemoryLimits', () => {
-  it('finds limits that a process can live with, whatever Node reports where there is no container', () => {
+  it('finds plausible limits, whatever Node reports outside a container', () => {
     const { memoryBytes, heapBytes } = readMemoryLimits()
 
     expect(Number.isSafeInteger(memoryBytes) && memoryBytes > 0).toBe(true)

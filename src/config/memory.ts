@@ -1,28 +1,28 @@
-// Memory budgets that the settings leave open: shares of the memory limit, so that the defaults fit a small container.
+// Default memory budgets. They are shares of the memory limit, so that they fit a small container.
 
 import { totalmem } from 'node:os'
 import { getHeapStatistics } from 'node:v8'
 import { MIB } from './fields.ts'
 
-/** What limits the memory of this process, bytes. */
+/** The memory limits of this process, bytes. */
 export interface MemoryLimits {
   /** The container's limit, or the machine's memory if that is less or there is no container. */
   readonly memoryBytes: number
   readonly source: 'container' | 'machine'
-  /** The most that V8's heap may grow to: strings and objects. Buffers lie outside. */
+  /** The maximum size of V8's heap, which holds strings and objects. Buffers are outside it. */
   readonly heapBytes: number
 }
 
 interface BudgetRule {
-  /** The default is one part in so many. */
+  /** The default is `1/divisor` of memory. */
   readonly divisor: number
-  /** The default on a large machine, bytes. */
+  /** Upper limit of the default, bytes. */
   readonly maxBytes: number
-  /** What it holds becomes strings and objects, so the heap's limit counts as well as the container's. */
+  /** Whether its contents become strings and objects, so that the heap limit applies too. */
   readonly inHeap: boolean
 }
 
-/** Each of these settings has a share of memory as its default. */
+/** Settings whose default is a share of memory. */
 export const memoryRules = {
   max_body_bytes: { divisor: 32, maxBytes: 64 * MIB, inHeap: true },
   max_body_bytes_in_all: { divisor: 16, maxBytes: 512 * MIB, inHeap: true },
@@ -50,8 +50,8 @@ export function readMemoryLimits(): MemoryLimits {
 }
 
 /**
- * The budgets in force, bytes. What is given wins. What is not is a share of memory in whole MiB, at least one. The largest body always
- * fits the bytes of all bodies: of these two, the one that is not given follows the other.
+ * The effective budgets, bytes: the given ones, and for the others a share of memory in whole MiB, at least one. The largest body always
+ * fits into the bytes of all bodies: if only one of these two is given, the other is adjusted to it.
  */
 export function memoryBudgets(
   given: Partial<Readonly<Record<MemorySetting, number | undefined>>>,
@@ -67,20 +67,20 @@ export function memoryBudgets(
   }
 }
 
-/** V8 takes about half of a small container for its heap, so a share of memory is one of twice the heap. */
+/** V8 uses about half of a small container for its heap, so for budgets in the heap, memory counts as at most twice the heap limit. */
 function shareOf({ divisor, maxBytes, inHeap }: BudgetRule, { memoryBytes, heapBytes }: MemoryLimits): number {
   const whole = inHeap ? Math.min(memoryBytes, 2 * heapBytes) : memoryBytes
   const share = Math.floor(whole / divisor / MIB) * MIB
   return Math.min(maxBytes, Math.max(MIB, share))
 }
 
-/** The default of such a setting, in words. */
+/** The default of a memory setting, for help and documentation. */
 export function describeMemoryDefault(name: MemorySetting): string {
   const { divisor, maxBytes } = memoryRules[name]
   return `1/${divisor} of memory, at most ${maxBytes}`
 }
 
-/** One line for whoever starts cwm: the limits found, and the budgets in force. Those that were given are marked. */
+/** A startup message with the detected limits and the effective budgets. Those that were set are marked. */
 export function describeMemoryBudgets(
   given: Partial<Readonly<Record<MemorySetting, number | undefined>>>,
   limits: MemoryLimits,

@@ -1,4 +1,4 @@
-// From settings to what rooms take: the policy of each tenant, and the one of tenants that are not listed.
+// Converts settings to tenant policies: one for each listed tenant, and a default for all others.
 
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { TenantEntry } from '../tenants/tenants.ts'
@@ -8,11 +8,11 @@ import type { TenantSetting } from './tenants.ts'
 export interface Policies {
   /** For tenants that are not listed. */
   readonly defaults: TenantPolicy
-  /** Undefined where none are listed, and each key is a tenant. */
+  /** Undefined if none are listed, so that each key is a tenant. */
   readonly tenants: readonly TenantEntry[] | undefined
 }
 
-/** What a tenant's own entry does not say, the settings say for all. */
+/** A tenant's entry overrides the general settings. */
 export function policiesOf(settings: Settings): Policies {
   return {
     defaults: policyOf(settings),
@@ -61,7 +61,7 @@ function policyOf(settings: PolicySettings): TenantPolicy {
   }
 }
 
-/** Without the fields that are there and undefined: spread, they would hide the defaults. */
+/** Removes undefined fields, which would override the defaults when spread. */
 function given(tenant: TenantSetting): {
   readonly [name in keyof TenantSetting]: Exclude<TenantSetting[name], undefined>
 } {

@@ -1,10 +1,10 @@
-// Rules that hold between settings: what one of them demands of another.
+// Rules about combinations of settings.
 
 import { keyHash } from '../base/auth.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { TenantSetting } from './tenants.ts'
 
-/** The settings that such rules are about. Any of them may be missing, or wrong in itself. */
+/** The settings that these rules check. Any of them may be missing or invalid. */
 export interface CrossCheckedSettings {
   readonly host?: unknown
   readonly store?: unknown
@@ -22,36 +22,36 @@ export interface Fault {
   readonly message: string
 }
 
-/** What is wrong with the settings as a whole, in words for whoever starts cwm. */
+/** Checks the settings as a whole. The messages are for the person who starts cwm. */
 export function findConflicts(settings: CrossCheckedSettings): Fault[] {
   const { host, store, secret, any_key, operator_key, upstream_api_key, tenants } = settings
   const faults: Fault[] = []
   if (typeof host === 'string' && !isLoopback(host) && tenants === undefined && any_key !== true) {
     const message =
-      'lets everybody in who reaches the port: list tenants in the settings file, or say any_key: true ' +
-      '(CWM_ANY_KEY=true), and every key is let in and is a tenant of its own'
+      'would let in everyone who can reach the port: list tenants in the settings file, or set any_key: true ' +
+      '(CWM_ANY_KEY=true) to accept every key as a tenant of its own'
     faults.push({ path: ['host'], message })
   }
   if (any_key === true && tenants !== undefined) {
     faults.push({
       path: ['any_key'],
-      message: 'is for a cwm without tenants: where they are listed, theirs are the keys',
+      message: 'cannot be combined with tenants: if tenants are listed, only their keys are accepted',
     })
   }
   if (typeof store === 'string' && store.startsWith('redis') && secret === undefined) {
-    const message = 'must be set (CWM_SECRET) with a Redis store: each cwm on that store needs the same one'
+    const message = 'must be set (CWM_SECRET) with a Redis store: every cwm on that store needs the same secret'
     faults.push({ path: ['secret'], message })
   }
   if (typeof operator_key === 'string' && keysOf(tenants).includes(keyHash(operator_key))) {
-    faults.push({ path: ['operator_key'], message: "is a tenant's key too: the operator needs one of its own" })
+    faults.push({ path: ['operator_key'], message: 'is also the key of a tenant: the operator needs a separate key' })
   }
   if (operator_key !== undefined && operator_key === upstream_api_key) {
-    const message = "is the engine's key too (upstream_api_key): whoever runs the engine would be the operator"
+    const message = "is also the engine's key (upstream_api_key): whoever runs the engine could act as the operator"
     faults.push({ path: ['operator_key'], message })
   }
   const { max_body_bytes: body, max_body_bytes_in_all: bodies } = settings
   if (typeof body === 'number' && typeof bodies === 'number' && bodies < body) {
-    const message = `is less than max_body_bytes (${body}): the largest body would never be taken`
+    const message = `is less than max_body_bytes (${body}): the largest body would always be rejected`
     faults.push({ path: ['max_body_bytes_in_all'], message })
   }
   return faults

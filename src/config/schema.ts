@@ -1,4 +1,4 @@
-// Every setting of cwm: unit, default, and what absence means. The only place where settings are described.
+// Every setting of cwm, with its unit, its default, and the meaning of its absence. Help and docs/configuration.md are generated from this.
 
 import { z } from 'zod'
 import { logFormats, logLevels } from '../base/logger.ts'
@@ -27,274 +27,286 @@ import { bounds, tenants } from './tenants.ts'
 const DAY_MS = 24 * 3_600_000
 
 const shape = {
-  upstream: url.describe('The engine: its OpenAI-compatible server. Required'),
+  upstream: url.describe('Address of the engine: its OpenAI-compatible server. Required'),
   upstream_api_key: text()
     .optional()
     .describe(
-      "Key for the engine, in place of the client's own. Without it the client's goes on, or no key where tenants are listed",
+      "API key for the engine, sent instead of the client's. Without it, cwm forwards the client's key, or no key if tenants are listed",
     ),
-  coordinator: url.optional().describe("LMCache's coordinator. Without it, the one that the LMCache server names"),
+  coordinator: url
+    .optional()
+    .describe('Address of the LMCache coordinator. Default: the one that the LMCache server reports'),
   lmcache: url
     .optional()
-    .describe('HTTP side of one LMCache server. Without it, the servers that the coordinator lists'),
+    .describe('HTTP address of one LMCache server. Default: the servers that the coordinator lists'),
   host: text().default('127.0.0.1').describe('Address to listen on'),
-  port: port.default(8787).describe('Port to listen on; 0 takes any free one'),
-  data_dir: text().default('.cwm').describe('Folder of store and secret, made with mode 0700'),
+  port: port.default(8787).describe('Port to listen on; 0 picks a free port'),
+  data_dir: text().default('.cwm').describe('Directory for the store and the secret, created with mode 0700'),
   store: storeAddress
     .default('sqlite')
     .describe(
-      'Where sessions and windows are kept: `sqlite`, a file in the data directory, or a Redis that several proxies share, ' +
-        'as `redis://`, `rediss://` or `redis-cluster://` address. One with a password belongs in the variable',
+      'Where sessions and windows are stored: `sqlite`, a file in the data directory, or the address of a Redis that several proxies share, ' +
+        'as `redis://`, `rediss://` or `redis-cluster://`. Set an address that contains a password through the variable',
     ),
   secret: text(16)
     .optional()
-    .describe('What all salts are derived from, 16 characters or more. Without it, one is made in the data directory'),
+    .describe(
+      'Secret from which all salts are derived, 16 characters or more. Default: generated in the data directory',
+    ),
   encryption_key: encryptionKey
     .optional()
     .describe(
-      'Seals messages and token ids in the store: 32 bytes as base64 or hex. Without it they lie in clear text',
+      'Encrypts messages and token ids in the store: 32 bytes in base64 or hex. Without it they are stored in clear text',
     ),
   encryption_keys_old: names
     .pipe(z.array(encryptionKey))
     .default([])
-    .describe('Keys that sealed what was stored before encryption_key was changed; needed until all is sealed anew'),
+    .describe('Previous values of encryption_key, needed until everything is encrypted with the new key'),
   operator_key: text(16)
     .optional()
     .describe(
-      'Key of the operator: metrics, audit log, and REST for any tenant by the header x-cwm-tenant. Without it, only loopback may read metrics',
+      'API key of the operator: metrics, audit log, and REST for any tenant (header x-cwm-tenant). Without it, metrics are readable from loopback only',
     ),
   tenants: tenants
     .optional()
-    .describe('Who may use cwm, by which keys. Without them each key is a tenant of its own, and so is no key'),
+    .describe(
+      'Tenants and their keys. Without this, each key is a tenant of its own, and requests without a key are one tenant',
+    ),
   any_key: flag
     .default(false)
-    .describe('Without tenants, listen beyond loopback all the same: every key is let in, and is a tenant of its own'),
+    .describe('Allow listening beyond loopback without tenants: every key is accepted as a tenant of its own'),
   isolation: bounds.isolation
     .default('session')
     .describe(
-      "How far KV is shared within a tenant: session, user (one user's sessions share; without a user as session) or tenant",
+      "How far KV is shared within a tenant: session (not at all), user (among a user's sessions; requests without a user as with session), or tenant",
     ),
   max_in_flight: count
     .default(512)
     .describe(
-      'Requests with a body that are in flight at once, of all tenants; more wait. No more than connections, or they wait there, where no tenant has a turn',
+      'Maximum requests with a body in flight at once, over all tenants; more wait. Keep this at or below connections: beyond that, requests queue without per-tenant fairness',
     ),
   max_in_flight_per_tenant: bounds.max_in_flight_per_tenant
     .optional()
-    .describe('Requests with a body that a tenant may have in flight at once; more wait. Without it, any number'),
+    .describe('Requests with a body that a tenant may have in flight at once; more wait. Default: no limit'),
   queue_ms: ms
     .default(30_000)
     .describe(
-      'Time that a request over one of these bounds waits for its turn, milliseconds, then it is refused (429); 0 refuses it at once',
+      'How long a request over one of these limits waits before it is rejected (429), milliseconds; 0 rejects it at once',
     ),
   max_queued: count
     .default(1024)
-    .describe('Requests of all tenants that wait at once; one more takes the place of the newest of the longest line'),
+    .describe(
+      'Maximum requests that wait at once, over all tenants. One more displaces the newest request of the tenant with the longest queue',
+    ),
   max_preflights: count
     .default(64)
     .describe(
-      'OPTIONS requests that are in flight at once; one more is refused (429). Browsers send them without a key, so they count for no tenant. Fewer than connections',
+      'Maximum OPTIONS requests in flight at once; more are rejected (429). Browsers send them without a key, so they count toward no tenant. Keep this below connections',
     ),
-  max_sessions: bounds.max_sessions.optional().describe('Sessions that a tenant may have. Without it, any number'),
-  max_windows: bounds.max_windows.optional().describe('Windows that a tenant may have. Without it, any number'),
+  max_sessions: bounds.max_sessions.optional().describe('Sessions that a tenant may have. Default: no limit'),
+  max_windows: bounds.max_windows.optional().describe('Windows that a tenant may have. Default: no limit'),
   max_window_bytes: bounds.max_window_bytes
     .optional()
-    .describe("Bytes of messages and token ids in all of a tenant's windows. Without it, any number"),
+    .describe("Bytes of messages and token ids in all of a tenant's windows. Default: no limit"),
   max_pinned_tokens: bounds.max_pinned_tokens
     .optional()
-    .describe("Tokens in all of a tenant's pinned windows. Without it, any number"),
+    .describe("Tokens in all of a tenant's pinned windows. Default: no limit"),
   when_pins_full: bounds.when_pins_full
     .default('reject')
-    .describe('When a pin does not fit: reject it, or release the pins of the windows thawed longest ago'),
+    .describe(
+      'What to do when a pin does not fit: reject it, or release the pins of the least recently thawed windows',
+    ),
   pin_ttl_ms: bounds.pin_ttl_ms
     .default(0)
     .describe(
-      'Time after its last thaw at which a window gives its pin back, milliseconds; 0 holds it until the window goes',
+      'How long after its last thaw a window keeps its pin, milliseconds; 0 keeps it until the window is deleted',
     ),
   kv_quota_gb: bounds.kv_quota_gb
     .default(8)
-    .describe("Quota of each session's KV, GiB, registered where an LMCache server evicts per salt (IsolatedLRU)"),
+    .describe("Quota for each session's KV, GiB, registered with LMCache servers that evict per salt (IsolatedLRU)"),
   limits: limits
     .default({})
     .describe(
-      "Context limits by served name, tokens, in place of the engine's max_model_len: for an engine that tells none, or to stay below it",
+      "Context limits by served name, tokens, instead of the engine's max_model_len: for an engine that does not report it, or to stay below it",
     ),
   overflow: bounds.overflow
     .default('pass')
     .describe(
-      'A turn that does not fit the context: pass it untouched, reject it before any compute, or rollover: freeze the whole, then send the newest exchanges',
+      'What to do with a turn that does not fit the context: pass it unchanged, reject it before any compute, or rollover: freeze the whole conversation, then send only the newest exchanges',
     ),
   freeze_at: bounds.freeze_at
     .default(0.75)
-    .describe('Share of the limit at which a session is frozen by itself, after the answer; 0 never'),
+    .describe('Share of the limit at which a session is frozen automatically, after the answer; 0 disables this'),
   freeze_cooldown_ms: ms
     .default(60_000)
-    .describe('Between two such freezes of a session, milliseconds, however fast its context fills'),
-  rollover_to: bounds.rollover_to.default(0.5).describe('Share of the limit that a rollover cuts down to'),
+    .describe('Minimum time between two automatic freezes of a session, milliseconds'),
+  rollover_to: bounds.rollover_to.default(0.5).describe('Share of the limit to which a rollover cuts the prompt'),
   keep_first: bounds.keep_first
     .default(0)
-    .describe('First exchanges that a rollover keeps, beside system messages and the newest exchanges'),
+    .describe(
+      'How many of the first exchanges a rollover keeps, in addition to system messages and the newest exchanges',
+    ),
   rollover_note: bounds.rollover_note
     .default(false)
     .describe('Tell the model, in its system prompt, that earlier turns are in a window'),
   max_auto_windows_per_session: bounds.max_auto_windows_per_session
     .default(8)
-    .describe('Automatic windows kept of one session; the oldest are deleted first, never one frozen by hand'),
+    .describe('Automatic windows kept per session. The oldest are deleted first; windows frozen on request never are'),
   max_auto_windows: bounds.max_auto_windows
     .default(1000)
-    .describe('Automatic windows kept of a tenant; the oldest are deleted first, never one frozen by hand'),
+    .describe('Automatic windows kept per tenant. The oldest are deleted first; windows frozen on request never are'),
   thaw_after_ms: ms
     .default(0)
     .describe(
-      'Idle time after which a session that comes back has its newest window prefetched into LMCache, milliseconds; 0 never',
+      'Idle time after which the newest window of a returning session is prefetched into LMCache, milliseconds; 0 disables this',
     ),
-  events_keep: count.default(10_000).describe('Events kept for who connects again, of all tenants together'),
+  events_keep: count.default(10_000).describe('Events kept for clients that reconnect, over all tenants'),
   kv_epoch: countOrNone
     .default(0)
-    .describe("Raise it when dtype or weights change under the same model path: LMCache's keys do not hold them"),
-  preserve_host: flag.default(false).describe("Send the client's Host to the upstream instead of the upstream's own"),
+    .describe(
+      "Increase it when dtype or weights change under the same model path, because LMCache's keys do not include them",
+    ),
+  preserve_host: flag.default(false).describe("Forward the client's Host header instead of the upstream's own host"),
   allowed_hosts: names
     .default([])
     .describe(
-      "Host names, beside loopback's own, that are answered while cwm listens on loopback (against DNS rebinding)",
+      'Host names accepted while cwm listens on loopback, in addition to those of loopback (against DNS rebinding)',
     ),
   allowed_fields: bounds.allowed_fields
     .default([])
-    .describe('Fields and headers that reach below the gateway and that tenants may set all the same'),
-  routes: routes.default({}).describe('Paths beside those of vLLM that are forwarded'),
+    .describe('Fields and headers that bypass the gateway but that tenants may set anyway'),
+  routes: routes.default({}).describe('Paths to forward in addition to those of vLLM'),
   max_body_bytes: bytes.optional().describe('Largest request body, bytes'),
   max_body_bytes_in_all: bytes
     .optional()
     .describe(
-      'Bytes of all request bodies that are held at one moment, unpacked; over it a request is refused (429). A tenant with more than one body leaves as much free as it holds',
+      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant with more than one body must leave as much free as it holds',
     ),
   max_unpacked_ratio: count
     .default(200)
-    .describe('Bytes that one byte of a compressed body may unpack to, beyond the first 4 MiB'),
+    .describe('Bytes that each byte of a compressed body may decompress to, beyond the first 4 MiB'),
   max_body_values: count
     .default(100_000)
     .describe(
-      'Objects, lists and strings of a body of JSON, keys included. Of numbers there may be fifteen times as many, so that a prompt of a million token ids passes',
+      'Maximum objects, lists, and strings in a JSON body, including keys. Fifteen times as many numbers are allowed, so that a prompt of a million token ids is accepted',
     ),
-  max_object_members: count.default(20_000).describe('Members of one object in a body of JSON'),
-  max_messages: count.default(10_000).describe('Messages, or items of `input`, of a body'),
+  max_object_members: count.default(20_000).describe('Maximum members of an object in a JSON body'),
+  max_messages: count.default(10_000).describe('Maximum messages, or items of `input`, in a body'),
   max_header_bytes: bytes.default(64 * 1024).describe('Largest request header section, bytes'),
-  max_headers: count.default(256).describe('Most headers of a request'),
+  max_headers: count.default(256).describe('Maximum headers of a request'),
   request_headers_timeout_ms: ms
     .default(60_000)
-    .describe("Time for a request's headers to arrive, milliseconds; 0 waits for ever"),
-  body_timeout_ms: ms.default(300_000).describe('Time for a request to arrive whole, milliseconds; 0 waits for ever'),
+    .describe("Time for a request's headers to arrive, milliseconds; 0 for no limit"),
+  body_timeout_ms: ms.default(300_000).describe('Time for the whole request to arrive, milliseconds; 0 for no limit'),
   client_stall_ms: ms
     .default(600_000)
-    .describe(
-      'Time for which a client may take nothing of an answer that waits for it, milliseconds; 0 waits for ever',
-    ),
+    .describe('How long a client may stop reading an answer before it is disconnected, milliseconds; 0 for no limit'),
   keep_alive_ms: ms
     .default(75_000)
     .describe(
-      'Time for which a connection without a request stays open, milliseconds; longer than that of a balancer before cwm. 0 keeps it for ever',
+      'How long an idle connection stays open, milliseconds; 0 for no limit. Keep this longer than the idle timeout of a load balancer in front of cwm',
     ),
   max_held_bytes: bytes
     .default(16 * MIB)
-    .describe('Largest JSON answer that is held until whole; a larger one passes unread'),
+    .describe('Largest JSON answer that is held until complete, bytes. A larger one passes unread'),
   max_observed_bytes: bytes
     .default(16 * MIB)
-    .describe('Longest stream whose reply is read; after a longer one the history is not recognised'),
+    .describe('Longest stream whose reply is read, bytes. After a longer one, the history is not recognized'),
   max_observed_bytes_in_all: bytes
     .optional()
-    .describe(
-      'Bytes of all answers that are held or kept for reading at one moment; further ones pass unread, as longer ones do',
-    ),
+    .describe('Maximum bytes of all answers held or observed at once; beyond that, answers pass unread'),
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
-    .describe("Where sessions' last turns are kept so that REST can freeze them: memory, disk (the store), or off"),
+    .describe(
+      "Where each session's last turn is kept so that it can be frozen by REST: memory, disk (the store), or off",
+    ),
   retain_bytes: bytes
     .optional()
     .describe(
-      'Bytes of all retained turns; the oldest are dropped first. In memory, older ones are compressed once a quarter of it is full',
+      'Maximum bytes of all retained turns; the oldest are dropped first. In memory, older turns are compressed once a quarter is used',
     ),
   base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
   tracking_bytes: cacheBytes
     .optional()
     .describe(
-      'Memory for sessions and the histories by which they are found again, bytes; the store has them all, and a session takes about 1,000',
+      'Memory for sessions and the histories by which they are recognized, bytes. The store has all of them; a session takes about 1,000 bytes',
     ),
   boundary_ttl_ms: ms
     .default(7 * DAY_MS)
     .describe(
-      'Time after which a history that nobody continued is no longer recognised, and its unnamed session is ended, milliseconds; 0 recognises none, and ends none',
+      'How long a history is recognized after its last turn, milliseconds. After that, its unnamed session is ended. 0 recognizes none, and ends none',
     ),
   session_ttl_ms: ms
     .default(30 * DAY_MS)
-    .describe('Time after its last turn at which a named or thawed session is ended, milliseconds; 0 never'),
+    .describe('How long after its last turn a named or thawed session is ended, milliseconds; 0 for never'),
   response_ttl_ms: ms
     .default(DAY_MS)
-    .describe('Time for which the id of a stored response leads to its session, milliseconds'),
+    .describe('How long the id of a stored response leads to its session, milliseconds'),
   deletion_retry_ms: count
     .default(5_000)
     .describe(
-      'Time after which LMCache is asked again for what a delete could not do, twice as long after each try up to an hour, milliseconds',
+      'Delay before an incomplete delete is retried in LMCache, milliseconds. It doubles with each try, up to an hour',
     ),
-  deletion_keep_ms: ms.default(30 * DAY_MS).describe('Time for which the receipt of a delete is kept, milliseconds'),
-  audit_keep: count.default(100_000).describe('Entries that the audit log keeps, of all tenants together'),
-  connections: count.default(512).describe('Sockets to the upstream'),
+  deletion_keep_ms: ms.default(30 * DAY_MS).describe('How long the receipt of a delete is kept, milliseconds'),
+  audit_keep: count.default(100_000).describe('Entries kept in the audit log, over all tenants'),
+  connections: count.default(512).describe('Maximum connections to the upstream'),
   connect_timeout_ms: ms.default(10_000).describe('Time to connect to the upstream, milliseconds'),
   upstream_keep_alive_ms: count
     .default(3_000)
     .describe(
-      'Time for which a connection to the upstream stays open without a request, milliseconds; shorter than the upstream keeps it (uvicorn: 5 s)',
+      "How long an idle connection to the upstream stays open, milliseconds. Keep this below the upstream's own idle timeout (uvicorn: 5 s)",
     ),
   headers_timeout_ms: ms
     .default(1_800_000)
     .describe(
-      "Time until the upstream's answer begins, milliseconds; 0 waits for ever. A long prefill is not a dead engine",
+      "Time until the upstream's answer starts, milliseconds; 0 for no limit. It is long because a prefill can be",
     ),
   heartbeat_ms: ms
     .default(0)
     .describe(
-      'Time between two comments to the client of a stream while its first token is awaited, milliseconds; 0, the default, sends none. Status 200 then goes out with the first of them',
+      'Interval of comments sent to the client of a stream until the first token arrives, milliseconds; 0, the default, sends none. Status 200 is then sent with the first comment',
     ),
   stream_timeout_ms: ms
     .default(0)
-    .describe('Time between two byte chunks of an answer, milliseconds; 0, the default, waits for ever'),
+    .describe('Longest pause between two byte chunks of an answer, milliseconds; 0, the default, for no limit'),
   breaker_failures: countOrNone
     .default(5)
     .describe(
-      'Connection failures in a row after which the upstream is not asked for a while: refused, timed out, or broken before an answer; 0 always asks',
+      'Consecutive connection failures (refused, timed out, or broken before an answer) that open the circuit breaker; 0 disables it',
     ),
   breaker_open_ms: count
     .default(2_000)
-    .describe('That while, after which one request shows whether the upstream is back, milliseconds'),
-  lmcache_timeout_ms: ms.default(10_000).describe("Time for one call of LMCache's control plane, milliseconds"),
+    .describe('How long the circuit breaker stays open before one request tests the upstream, milliseconds'),
+  lmcache_timeout_ms: ms.default(10_000).describe("Timeout of a call to LMCache's control plane, milliseconds"),
   verify_deadline_ms: ms
     .default(10_000)
-    .describe('Time a freeze waits for its chunks to show in the directory, milliseconds'),
-  reconcile_interval_ms: ms.default(300_000).describe('Time between two runs of the reconciler, milliseconds'),
+    .describe('How long a freeze waits for its chunks to appear in the directory, milliseconds'),
+  reconcile_interval_ms: ms.default(300_000).describe('Interval of the reconciler, milliseconds'),
   drain_delay_ms: ms
     .default(0)
     .describe(
-      'Time for which cwm, told to stop, still accepts connections while /cwm/readyz says 503, so that load balancers turn away first, milliseconds',
+      'On shutdown, how long cwm still accepts connections while /cwm/readyz answers 503, so that load balancers turn away first, milliseconds',
     ),
   drain_ms: ms
     .default(30_000)
     .describe(
-      'Time for answers and freezes under way to end once cwm accepts nothing any more; then they are broken, milliseconds',
+      'On shutdown, how long current answers and freezes may take to finish before they are aborted, milliseconds',
     ),
-  dashboard: flag.default(true).describe('Whether the pages under `/cwm/` are there'),
-  log_level: oneOf(logLevels).default('info').describe('Least level that is logged, to standard error'),
+  dashboard: flag.default(true).describe('Whether to serve the dashboard under `/cwm/`'),
+  log_level: oneOf(logLevels).default('info').describe('Minimum level of log lines, which go to standard error'),
   log_format: oneOf(logFormats)
     .optional()
     .describe(
-      'Form of all that is written to standard error: `json`, one object a line, or `text`. Without it, `text` on a terminal and `json` elsewhere',
+      'Format of everything written to standard error: `json`, one object per line, or `text`. Default: `text` on a terminal, `json` elsewhere',
     ),
 }
 
-/** Names as in the file; the variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */
+/** Named as in the settings file. The variable of `max_body_bytes` is `CWM_MAX_BODY_BYTES`, its flag `--max-body-bytes`. */
 export const settingsSchema = z.strictObject(shape).superRefine(
   (settings, context) => {
     for (const fault of findConflicts(settings)) context.addIssue({ code: 'custom', ...fault })
   },
-  // Told with the faults of single settings, not after them.
+  // Reported together with errors of single settings, not after them.
   { when: () => true },
 )
 
@@ -302,7 +314,7 @@ export type Settings = z.infer<typeof settingsSchema>
 export type SettingName = keyof Settings
 export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 
-/** Too large for a variable or a flag. */
+/** Settings that are too large for a variable or a flag. */
 export const fileOnly: readonly SettingName[] = ['routes', 'tenants', 'limits']
 
 const secrets: readonly SettingName[] = [
@@ -313,32 +325,32 @@ const secrets: readonly SettingName[] = [
   'encryption_keys_old',
 ]
 
-/** Settings that are also flags. Secrets are not: every user of a machine can read another's command line. */
+/** Settings that are also flags. Secrets are not, because all users of a machine can read the command lines of processes. */
 export const flagNames = settingNames.filter((name) => !fileOnly.includes(name) && !secrets.includes(name))
 
-/** Whether a setting is true or false, so that its flag alone means true. */
+/** Whether a setting is a boolean, so that its flag without a value means true. */
 export function isSwitch(name: SettingName): boolean {
   return typeof settingsSchema.shape[name].safeParse(undefined).data === 'boolean'
 }
 
-/** The default of a setting in words: its value, or for a share of memory how large it is. Undefined where it has none, or an empty list. */
+/** The default of a setting, for help: its value, or which share of memory it is. Undefined if it has none or an empty list. */
 export function describeDefault(name: SettingName): string | undefined {
   return Object.hasOwn(memoryRules, name) ? describeMemoryDefault(name as MemorySetting) : defaultOf(name)
 }
 
-/** The default of a setting, as a flag spells it; undefined where it has none, an empty list, or a share of memory. */
+/** The default of a setting, as a flag value. Undefined if it has none, an empty list, or a share of memory. */
 export function defaultOf(name: SettingName): string | undefined {
   const { data } = settingsSchema.shape[name].safeParse(undefined)
   return data === undefined || typeof data === 'object' ? undefined : String(data)
 }
 
-/** Which values a setting takes, in the words with which any other is refused. */
+/** The values that a setting accepts, taken from the error message for a wrong one. */
 export function rangeOf(name: SettingName): string {
   const issue = settingsSchema.shape[name].safeParse(Symbol(name)).error?.issues[0]
   return issue?.message.replace(/^must be /, '') ?? ''
 }
 
-/** What the settings schema says of one setting. */
+/** The description of a setting. */
 export function describeSetting(name: SettingName): string {
   return settingsSchema.shape[name].description ?? ''
 }

@@ -1,4 +1,4 @@
-// Tenants in the settings: who is listed, what is refused, and which policy comes of it.
+// Tenants in the settings: what is accepted, what is rejected, and the resulting policies.
 
 import { describe, expect, it } from 'vitest'
 import { keyHash } from '../base/auth.ts'
@@ -14,7 +14,7 @@ function parse(settings: Record<string, unknown>): Settings {
   return settingsSchema.parse({ upstream, ...settings })
 }
 
-/** Each fault as a line, without the heading. */
+/** The errors, one per line, without the heading. */
 async function faults(settings: Record<string, unknown>): Promise<string[]> {
   try {
     await loadSettings({ flags: { upstream, ...settings }, environment: {}, file: undefined })
@@ -29,7 +29,7 @@ async function faults(settings: Record<string, unknown>): Promise<string[]> {
 }
 
 describe('a list of tenants', () => {
-  it('takes several keys for one tenant, in either case of hex', () => {
+  it('accepts several keys for one tenant, in either case of hex', () => {
     const { tenants } = parse({
       tenants: [{ id: 'acme', keys: [key('a'), { name: 'next', sha256: keyHash('b').toUpperCase() }] }],
     })
@@ -43,7 +43,7 @@ describe('a list of tenants', () => {
     ['a plain key for its hash', [{ name: 'main', sha256: 'sk-in-clear' }]],
     ['a plain key as a field', [{ name: 'main', sha256: keyHash('x'), 'sk-in-clear': true }]],
     ['a plain key instead of the list', 'sk-in-clear'],
-  ])('refuses %s, says how to make a hash, and does not show it', async (_, keys) => {
+  ])('rejects %s, says how to create a hash, and does not show it', async (_, keys) => {
     const told = (await faults({ tenants: [{ id: 'acme', keys }] })).join('\n')
 
     expect(told).toContain('tenants.0.keys')
@@ -51,11 +51,11 @@ describe('a list of tenants', () => {
     expect(told).not.toContain('sk-in-clear')
   })
 
-  it.each(['', 'k-abc', 'anonymous', 'Acme', '-acme', 'a/b', 'a'.repeat(65)])('refuses the id %j', async (id) => {
+  it.each(['', 'k-abc', 'anonymous', 'Acme', '-acme', 'a/b', 'a'.repeat(65)])('rejects the id %j', async (id) => {
     expect((await faults({ tenants: [{ id, keys: [key('a')] }] }))[0]).toMatch(/^tenants\.0\.id: /)
   })
 
-  it('refuses an id, a key or the name of a key that is there twice', async () => {
+  it('rejects duplicate ids, keys, and names of keys', async () => {
     const told = await faults({
       tenants: [
         { id: 'acme', keys: [key('a'), key('b')] },
@@ -75,29 +75,29 @@ describe('a list of tenants', () => {
     ['a tenant without a key', [{ id: 'acme', keys: [] }]],
     ['a tenant without any model', [{ id: 'acme', keys: [key('a')], models: [] }]],
     ['a misspelt right', [{ id: 'acme', keys: [key('a')], model: ['tiny'] }]],
-  ])('refuses %s', async (_, tenants) => {
+  ])('rejects %s', async (_, tenants) => {
     expect(await faults({ tenants })).toHaveLength(1)
   })
 
-  it("refuses the operator's key as a tenant's", async () => {
+  it("rejects the operator's key as a tenant's", async () => {
     const operator_key = 'the key of the operator'
 
     expect(await faults({ operator_key, tenants: [{ id: 'acme', keys: [key(operator_key)] }] })).toEqual([
-      expect.stringMatching(/^operator_key: is a tenant's key too/),
+      expect.stringMatching(/^operator_key: is also the key of a tenant/),
     ])
   })
 
-  it('refuse the engine’s own key as the operator’s', async () => {
+  it('rejects the engine’s own key as the operator’s', async () => {
     const shared = 'one key for two who are not one'
 
     expect(await faults({ operator_key: shared, upstream_api_key: shared })).toEqual([
-      expect.stringMatching(/^operator_key: is the engine's key too/),
+      expect.stringMatching(/^operator_key: is also the engine's key/),
     ])
   })
 })
 
 describe('policiesOf', () => {
-  it('gives a tenant what its own entry says, and the rest from the defaults', () => {
+  it('combines a tenant’s own entry with the defaults', () => {
     const { defaults, tenants } = policiesOf(
       parse({
         allowed_fields: ['Priority'],
@@ -139,7 +139,7 @@ describe('policiesOf', () => {
     ])
   })
 
-  it('lists no tenants where the settings list none', () => {
+  it('lists no tenants if the settings list none', () => {
     expect(policiesOf(parse({})).tenants).toBeUndefined()
   })
 })
@@ -148,23 +148,23 @@ describe('settings together', () => {
   it.each(['0.0.0.0', '::', '192.168.0.1', 'cwm.example', '127.evil.example'])(
     'refuse to let everybody in on %s',
     async (host) => {
-      expect(await faults({ host })).toEqual([expect.stringMatching(/^host: lets everybody in .*any_key: true/)])
+      expect(await faults({ host })).toEqual([expect.stringMatching(/^host: would let in everyone .*any_key: true/)])
       expect(await faults({ host, any_key: true })).toEqual([])
       expect(await faults({ host, tenants: [{ id: 'acme', keys: [key('a')] }] })).toEqual([])
     },
   )
 
-  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('let any key in on %s', async (host) => {
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('accept any key on %s', async (host) => {
     expect(await faults({ host })).toEqual([])
   })
 
-  it('refuse any_key where tenants are listed', async () => {
+  it('reject any_key if tenants are listed', async () => {
     expect(await faults({ any_key: true, tenants: [{ id: 'acme', keys: [key('a')] }] })).toEqual([
       expect.stringMatching(/^any_key: /),
     ])
   })
 
-  it('demand a secret for a Redis store, and never show its address', async () => {
+  it('require a secret for a Redis store, and never show its address', async () => {
     const store = 'rediss://user:hunter2@redis:6379/3'
 
     const told = await faults({ store })
@@ -175,11 +175,11 @@ describe('settings together', () => {
     expect((await faults({ store: 'rediss//user:hunter2@redis' })).join()).not.toContain('hunter2')
   })
 
-  it.each(['redis', 'rediss', 'redis-cluster', 'rediss-cluster'])('take a store at %s://', async (scheme) => {
+  it.each(['redis', 'rediss', 'redis-cluster', 'rediss-cluster'])('accept a store at %s://', async (scheme) => {
     expect(await faults({ store: `${scheme}://redis:6379`, secret: 'a secret of sixteen' })).toEqual([])
   })
 
-  it('are judged though single ones are wrong', async () => {
+  it('are checked together even if single ones are invalid', async () => {
     const told = await faults({ host: '0.0.0.0', port: 'many', store: 'redis://redis', tenants: 'acme' })
 
     expect(told.map((line) => line.split(':')[0]).sort()).toEqual(['port', 'secret', 'tenants'])
@@ -187,14 +187,14 @@ describe('settings together', () => {
 })
 
 describe('encryption keys', () => {
-  it.each([`${'0f'.repeat(32)}`, `${'A'.repeat(43)}=`, 'A'.repeat(43)])('take %s', (encryption_key) => {
+  it.each([`${'0f'.repeat(32)}`, `${'A'.repeat(43)}=`, 'A'.repeat(43)])('accept %s', (encryption_key) => {
     expect(parse({ encryption_key, encryption_keys_old: `${encryption_key},${encryption_key}` })).toMatchObject({
       encryption_key,
       encryption_keys_old: [encryption_key, encryption_key],
     })
   })
 
-  it('refuse what is no 32 bytes, and do not show it', async () => {
+  it('must be 32 bytes, and are never shown', async () => {
     const told = await faults({ encryption_key: 'hunter2', encryption_keys_old: ['hunter3'] })
 
     expect(told.map((line) => line.split(':')[0])).toEqual(['encryption_key', 'encryption_keys_old.0'])

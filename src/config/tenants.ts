@@ -1,10 +1,10 @@
-// The tenants of the settings file: who they are, by which keys they are known, what they may do and hold.
+// The tenants in the settings file: their ids, keys, rights, and limits.
 
 import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
 import { count, countOrNone, flag, gigabytes, ms, names, oneOf, share } from './fields.ts'
 
-/** Rights and bounds as settings: each is a default for all tenants, and may be another for one. */
+/** Rights and limits of tenants. Each is a setting for all tenants, and may be overridden for one. */
 export const bounds = {
   isolation: oneOf(['session', 'user', 'tenant']),
   allowed_fields: names,
@@ -25,14 +25,17 @@ export const bounds = {
   max_auto_windows: count,
 }
 
-const HASH_RULE = 'must be the SHA-256 of a key in hex; cwm key makes a key and tells its hash'
-const KEY_RULE = 'give each key as {name, sha256}, never the key itself; cwm key makes a key and tells its hash'
+const HASH_RULE = 'must be the SHA-256 of a key in hex; cwm key generates a key and prints its hash'
+const KEY_RULE = 'must be {name, sha256}, never the key itself; cwm key generates a key and prints its hash'
 
 const keySchema = z.strictObject(
   {
     name: z
       .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be a letter or digit, then letters, digits and ._-'),
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+        'must start with a letter or digit, followed by letters, digits, and ._-',
+      ),
     sha256: z
       .string(HASH_RULE)
       .regex(/^[0-9a-fA-F]{64}$/, HASH_RULE)
@@ -45,33 +48,40 @@ const tenantSchema = z
   .strictObject({
     id: z
       .string()
-      .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be a small letter or digit, then small letters, digits and ._-')
-      .refine((id) => !id.startsWith('k-') && id !== 'anonymous', 'is a name that cwm gives itself; choose another'),
-    keys: z.array(keySchema, KEY_RULE).min(1, 'a tenant without a key can do nothing; cwm key makes one'),
+      .regex(
+        /^[a-z0-9][a-z0-9._-]{0,63}$/,
+        'must start with a lowercase letter or digit, followed by lowercase letters, digits, and ._-',
+      )
+      .refine(
+        (id) => !id.startsWith('k-') && id !== 'anonymous',
+        'is reserved for ids that cwm assigns; choose another',
+      ),
+    keys: z.array(keySchema, KEY_RULE).min(1, 'must contain at least one key; cwm key generates one'),
     models: z
       .array(z.string().min(1))
-      .min(1, 'list the served names that it may use, or leave it out for all')
+      .min(1, 'must list at least one served name; leave it out to allow all')
       .optional(),
   })
   .extend(z.object(bounds).partial().shape)
 
 export type TenantSetting = z.infer<typeof tenantSchema>
 
-/** Ids are unique, and so are keys over all tenants: one that two share would let each see the other's windows. */
+/** Ids are unique, and so are keys across all tenants: two tenants with the same key would see each other's windows. */
 export const tenants = z
-  .array(tenantSchema, 'must be a list of tenants, in the settings file')
-  .min(1, 'lists nobody: give at least one, or leave it out')
+  .array(tenantSchema, 'must be a list of tenants in the settings file')
+  .min(1, 'must list at least one tenant, or be left out')
   .superRefine((list, context) => {
     const fault = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
     const ids = new Set<string>()
     const hashes = new Set<string>()
     for (const [i, { id, keys }] of list.entries()) {
-      if (ids.has(id)) fault([i, 'id'], 'is there twice')
+      if (ids.has(id)) fault([i, 'id'], 'is a duplicate')
       ids.add(id)
       const keyNames = new Set<string>()
       for (const [j, { name, sha256 }] of keys.entries()) {
-        if (keyNames.has(name)) fault([i, 'keys', j, 'name'], 'is there twice: the audit log could not tell which')
-        if (hashes.has(sha256)) fault([i, 'keys', j, 'sha256'], 'is there twice: one key is one tenant')
+        if (keyNames.has(name))
+          fault([i, 'keys', j, 'name'], 'is a duplicate: the audit log could not tell the keys apart')
+        if (hashes.has(sha256)) fault([i, 'keys', j, 'sha256'], 'is a duplicate: a key can belong to one tenant only')
         keyNames.add(name)
         hashes.add(sha256)
       }

@@ -1,14 +1,14 @@
-// YAML of a file that may hold secrets: what is wrong with it is told by kind and place. The parser's own messages and warnings quote
-// the line, and are shown nowhere.
+// Parses YAML that may contain secrets. Errors are reported by kind and position only, because the parser's own messages and warnings
+// quote the line.
 
 import { type Document, LineCounter, parseDocument, visit } from 'yaml'
 
 export type ParsedYaml =
   | { readonly value: unknown; readonly fault?: never }
-  /** In words, with line and column from 1, without anything that stands in the text. */
+  /** Kind of the error with line and column, both from 1. Contains nothing of the text. */
   | { readonly value?: never; readonly fault: string }
 
-/** The value of a text, or its first fault. Never throws. */
+/** Returns the value of a text, or its first error. Never throws. */
 export function parseYaml(text: string): ParsedYaml {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
@@ -20,7 +20,7 @@ export function parseYaml(text: string): ParsedYaml {
   try {
     return { value: document.toJS() as unknown }
   } catch {
-    return { fault: 'it cannot be expanded' }
+    return { fault: 'its aliases cannot be expanded' }
   }
 }
 
@@ -28,7 +28,7 @@ function firstFault(document: Document.Parsed): { readonly kind: string; readonl
   const [error] = document.errors
   if (error !== undefined) return { kind: error.code.toLowerCase().replaceAll('_', ' '), at: error.pos[0] }
   let at: number | undefined
-  // A value that begins with an asterisk, and stands without quotes, is an alias: the parser finds out only when it is expanded.
+  // An unquoted value that starts with an asterisk is an alias. The parser checks that it resolves only when it is expanded.
   visit(document, {
     Alias: (_, alias) => {
       if (alias.resolve(document) !== undefined) return undefined

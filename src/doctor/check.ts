@@ -1,14 +1,14 @@
-// What a check is: a claim about the deployment, and the live proof of it.
+// A check: a claim about the deployment, and how to prove it live.
 
 import type { Facts } from './facts.ts'
 import type { Finding } from './finding.ts'
 
 export interface Check {
-  /** Stable, for programs. */
+  /** Stable id, for programs. */
   readonly id: string
   readonly title: string
-  /** What a green line means. */
+  /** What a passed check means. */
   readonly proves: string
-  /** Throws a CwmError where it cannot find out; the runner words it. */
+  /** Throws a CwmError if it cannot find out; the runner turns that into a finding. */
   run(facts: Facts): Promise<Finding> | Finding
 }

@@ -1,4 +1,4 @@
-// Runs the checks one after the other, each within its time: the live proofs share one engine.
+// Runs the checks one after another, each with a timeout. They are not parallel, because the live proofs share one engine.
 
 import { type CwmError, toCwmError } from '../base/errors.ts'
 import type { Check } from './check.ts'
@@ -17,21 +17,21 @@ export interface CheckResult extends Finding {
 }
 
 export interface Diagnosis {
-  /** The worst of all. */
+  /** The worst verdict of all checks. */
   readonly verdict: Exclude<Verdict, 'skipped'>
   readonly checks: readonly CheckResult[]
   readonly ms: number
 }
 
 export interface DoctorLimits {
-  /** Each check, and all of them, milliseconds. */
+  /** Time limits per check and for all checks, milliseconds. */
   readonly checkMs: number
   readonly allMs: number
 }
 
 export const checks: readonly Check[] = [...engineChecks, ...lmcacheChecks, ...proofChecks, ...storageChecks]
 
-/** `onResult` hears each as it is found. Never throws, but on abort by `stop`. */
+/** Calls `onResult` after each check. Throws only if `stop` aborts. */
 export async function diagnose(
   parts: DoctorParts,
   { checkMs, allMs }: DoctorLimits,
@@ -41,7 +41,7 @@ export async function diagnose(
   const started = performance.now()
   const whole = AbortSignal.any([AbortSignal.timeout(allMs), ...(stop === undefined ? [] : [stop])])
   const facts = new Facts(parts, whole)
-  /** The same fault is told by the check that met it first. */
+  /** Errors by the check that met them first. Later checks that fail for the same reason are skipped. */
   const reportedBy = new Map<unknown, string>()
   const results: CheckResult[] = []
   for (const check of checks) {
@@ -49,7 +49,7 @@ export async function diagnose(
     const { id, title, proves } = check
     const began = performance.now()
     const finding = whole.aborted
-      ? skipped('there was no time left for it')
+      ? skipped('no time left')
       : await runWithTimeout(check, facts, whole, checkMs, reportedBy)
     const result = { id, title, proves, ...finding, ms: Math.round(performance.now() - began) }
     results.push(result)
@@ -74,11 +74,11 @@ async function runWithTimeout(
     if (facts.signal.aborted) {
       return failed(
         `no answer within ${ms / 1_000} s`,
-        'engine or LMCache hangs or is very busy: look at their logs, and ask again',
+        'engine or LMCache hangs or is overloaded: check their logs, then run cwm doctor again',
       )
     }
     const known = told.get(thrown)
-    if (known !== undefined) return skipped(`it stands on “${known}”, which has failed`)
+    if (known !== undefined) return skipped(`depends on “${known}”, which failed`)
     told.set(thrown, check.title)
     return failed(messageOf(thrown), remedyOf(toCwmError(thrown)))
   } finally {
@@ -100,10 +100,12 @@ function messageOf(thrown: unknown): string {
 }
 
 function remedyOf({ code, refusedWith }: CwmError): string {
-  if (code === 'UPSTREAM_REJECTED' && refusedWith === 401) return 'give cwm the engine’s key: CWM_UPSTREAM_API_KEY'
-  if (code.startsWith('UPSTREAM_')) return 'see that the engine runs, and that --upstream is its base URL without /v1'
+  if (code === 'UPSTREAM_REJECTED' && refusedWith === 401)
+    return 'set the API key of the engine in CWM_UPSTREAM_API_KEY'
+  if (code.startsWith('UPSTREAM_'))
+    return 'check that the engine is running, and that --upstream is its base URL without /v1'
   if (code.startsWith('LMCACHE_'))
-    return 'see that coordinator and servers run, and that --coordinator (or --lmcache) is reached from here'
+    return 'check that coordinator and servers are running, and that --coordinator (or --lmcache) is reachable from here'
   return 'see the message'
 }
 

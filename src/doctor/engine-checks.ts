@@ -1,4 +1,4 @@
-// The engine: that it is there, what it says of itself, and that a salt keeps its KV apart.
+// Checks of the engine: that it answers, what it reports about itself, and that salts keep its KV apart.
 
 import type { Check } from './check.ts'
 import type { Facts, Probe } from './facts.ts'
@@ -11,7 +11,7 @@ export const engineChecks: readonly Check[] = [
   {
     id: 'upstream',
     title: 'The engine answers',
-    proves: 'cwm reaches the upstream, and it says its version',
+    proves: 'cwm reaches the upstream, which reports its version',
     run: async (facts) => {
       const answer = await facts.parts.ask('GET', '/version', facts.signal)
       const version = /"version"\s*:\s*"([^"]{1,40})"/.exec(answer.text)?.[1]
@@ -19,35 +19,35 @@ export const engineChecks: readonly Check[] = [
       const words = `answered in ${Math.round(answer.ms)} ms`
       if (answer.status === 200 && version !== undefined) return ok(`vLLM ${version}, ${words}`)
       return warning(
-        `${words}; it names no version (GET /version: ${answer.status})`,
-        'nothing to do if it is another engine than vLLM; what the other lines prove holds all the same',
+        `${words}; it reports no version (GET /version: ${answer.status})`,
+        'nothing to do if the engine is not vLLM; the other checks are still valid',
       )
     },
   },
   {
     id: 'limit',
     title: 'The context limit is known',
-    proves: 'cwm knows when a context is full, and what is refused or cut',
+    proves: 'cwm knows when a context is full, and when to reject or cut',
     run: async (facts) => {
       const { id, engineName, limit, contextLimit } = await facts.model()
       if (limit === undefined) {
         return failed(
-          `/v1/models says no max_model_len of ${id}`,
-          `give it in the settings: limits: { ${JSON.stringify(id)}: <tokens> }`,
+          `/v1/models reports no max_model_len for ${id}`,
+          `set it in the settings file: limits: { ${JSON.stringify(id)}: <tokens> }`,
         )
       }
-      const held = contextLimit === limit ? '' : `, held to ${contextLimit} by the setting limits`
+      const held = contextLimit === limit ? '' : `, limited to ${contextLimit} by the setting limits`
       return ok(`${id} (${engineName}): ${limit} tokens${held}`)
     },
   },
   {
     id: 'usage-details',
     title: 'Cached tokens are reported',
-    proves: 'receipts can say what was restored, and cold turns are noticed',
+    proves: 'receipts can show what was restored, and cold turns are detected',
     run: async (facts) => {
       const { second, tokens } = await facts.probe()
-      if (second === undefined) return failed('usage has no prompt_tokens_details.cached_tokens', DETAILS)
-      return ok(`a call of ${tokens} tokens said cached_tokens: ${second}`)
+      if (second === undefined) return failed('usage does not contain prompt_tokens_details.cached_tokens', DETAILS)
+      return ok(`a call with ${tokens} tokens reported cached_tokens: ${second}`)
     },
   },
   {
@@ -62,7 +62,7 @@ export const engineChecks: readonly Check[] = [
       const told = `${second} of ${tokens} tokens cached the second time (${times})`
       if (await prefixCachingIsOff(facts)) {
         return failed(
-          `the engine's metrics say enable_prefix_caching="False"; ${told}`,
+          `the engine's metrics report enable_prefix_caching="False"; ${told}`,
           'start vLLM without --no-enable-prefix-caching',
         )
       }
@@ -70,7 +70,7 @@ export const engineChecks: readonly Check[] = [
       if (second <= probe.chunks * probe.chunkSize && second < tokens - probe.chunkSize / 2) {
         return warning(
           `${told}: no more than LMCache's whole chunks`,
-          "see that vLLM's prefix caching is on (--enable-prefix-caching); with blocks larger than half a chunk this is as it should be",
+          "check that vLLM's prefix caching is on (--enable-prefix-caching); with blocks larger than half a chunk, this is expected",
         )
       }
       return ok(told)
@@ -79,7 +79,7 @@ export const engineChecks: readonly Check[] = [
   {
     id: 'salt-engine',
     title: 'The engine keeps salts apart',
-    proves: 'the same prompt hits under the same cache_salt and misses under another, as it was just sent',
+    proves: 'a prompt hits under its own cache_salt and misses under another one, tried just now',
     run: async (facts) => judgeSaltIsolation(await facts.probe()),
   },
   {
@@ -95,7 +95,7 @@ export const engineChecks: readonly Check[] = [
       if (Math.abs(skew) * 1_000 <= MAX_SKEW_MS) return ok(`${Math.abs(skew)} s apart, to the second`)
       return warning(
         `cwm's clock is ${Math.abs(skew)} s ${skew > 0 ? 'ahead of' : 'behind'} the engine's`,
-        'keep both machines in time (NTP)',
+        'synchronize the clocks of both machines (NTP)',
       )
     },
   },
@@ -106,21 +106,21 @@ function judgeSaltIsolation({ first, second, other, tokens }: Probe) {
   const seen = `salt A: ${first} then ${second} of ${tokens} tokens cached; salt B: ${other}`
   if ((other ?? 0) > 0) {
     return failed(
-      `${seen}: UNSAFE, KV crosses from one salt to another, and tenants can tell what others have sent`,
-      'use the multiprocess connector (LMCacheMPConnector): the in-process LMCacheConnectorV1 ignores salts (LMCache issue 2878); or an engine that knows cache_salt (vLLM 0.9 or later)',
+      `${seen}: UNSAFE, KV is shared between salts, so tenants can find out what others have sent`,
+      'use the multiprocess connector (LMCacheMPConnector): the in-process LMCacheConnectorV1 ignores salts (LMCache issue 2878); or use an engine that supports cache_salt (vLLM 0.9 or later)',
     )
   }
   if ((first ?? 0) > 0) {
     return failed(
-      `${seen}: a prompt that nobody had sent was cached`,
-      'the engine counts cached tokens wrongly: no receipt of it can be believed',
+      `${seen}: a prompt that nobody had sent before was reported as cached`,
+      'the engine miscounts cached tokens, so receipts based on its figures are unreliable',
     )
   }
-  if (second === 0) return skipped(`${seen}: with nothing cached, nothing is proved`)
+  if (second === 0) return skipped(`${seen}: nothing was cached, so this proves nothing`)
   return ok(seen)
 }
 
-/** What the engine's metrics say of it, where they can be read. */
+/** Whether the engine's metrics, if readable, say that prefix caching is off. */
 async function prefixCachingIsOff({ parts, signal }: Facts): Promise<boolean> {
   const { status, text } = await parts.ask('GET', '/metrics', signal)
   return status === 200 && /enable_prefix_caching="False"/.test(text)

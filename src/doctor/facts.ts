@@ -1,4 +1,4 @@
-// What the checks stand on, found once and when first needed: models, LMCache, and the probe that the live proofs share.
+// What the checks rely on, determined once and on first use: models, LMCache, and the probe that the live proofs share.
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
@@ -21,52 +21,52 @@ export interface PlainAnswer {
 export interface DoctorParts {
   readonly engine: Pick<Engine, 'warm'>
   readonly models: Pick<EngineModels, 'list'>
-  /** LMCache as configured; undefined where none is. Throws where nothing that was named answers. */
+  /** Opens LMCache as configured; undefined if it is not. Throws if no configured address answers. */
   readonly openLmcache: () => Promise<Link | undefined>
-  /** Asks the upstream; any status is an answer. Throws `UPSTREAM_REFUSED`. */
+  /** Sends a request to the upstream and accepts any status. Throws `UPSTREAM_REFUSED`. */
   readonly ask: (method: 'GET' | 'POST', path: string, signal: AbortSignal) => Promise<PlainAnswer>
-  /** How full a Redis may become and what it does then. */
+  /** The memory limit and eviction policy of a Redis. */
   readonly redisMemory: (address: string) => Promise<RedisMemory>
   readonly checkStore: () => Promise<Finding>
   readonly checkSecret: () => Promise<Finding>
   readonly apiKey: string | undefined
-  /** Served name to probe with; the first listed when absent. */
+  /** Served name to probe with. Default: the first one listed. */
   readonly model: string | undefined
-  /** The operator allows that the engine's own cache is emptied: everybody's. */
+  /** Whether the engine's own cache may be reset, which affects all its users. */
   readonly resetEngineCache: boolean
-  /** Until what is not seen in any tier counts as not stored, and what is still seen as not deleted, milliseconds. */
+  /** How long to wait for chunks to appear in a tier after they were stored, and to disappear after a delete, milliseconds. */
   readonly settleTimeoutMs: number
   readonly now: () => number
 }
 
-/** Tokens that one call of the probe had cached; undefined where the engine does not say. */
+/** Cached tokens per call of the probe; undefined if the engine does not report them. */
 export interface Probe {
   readonly tokens: number
   readonly chunkSize: number
-  /** Whole chunks that LMCache can keep of it. */
+  /** Number of whole chunks, which LMCache can store. */
   readonly chunks: number
-  /** Under a salt never used before, then the same again, then under another salt never used. */
+  /** First call under an unused salt, the same again, then under another unused salt. */
   readonly first: number | undefined
   readonly second: number | undefined
   readonly other: number | undefined
-  /** Milliseconds of the first and second call. */
+  /** Duration of the first and second call, milliseconds. */
   readonly coldMs: number
   readonly warmMs: number
 }
 
 const DEFAULT_CHUNK_SIZE = 256
-/** A whole number of chunks, and then some more blocks, which LMCache does not keep. */
+/** Whole chunks in the probe. It also has some blocks beyond them, which LMCache does not store. */
 const CHUNKS = 2
 const SALT_BYTES = 16
 const PREFETCH_DEADLINE_MS = 5_000
-/** Ids of ordinary text in every vocabulary; the lowest are marks, bytes and control tokens. */
+/** Token ids of ordinary text in every vocabulary. Lower ids are punctuation, bytes, and control tokens. */
 const [LOWEST_ID, HIGHEST_ID] = [300, 1_000]
 
 export class Facts {
   readonly parts: DoctorParts
-  /** Aborts when the check under way, or all of them, have taken too long. */
+  /** Aborts when the current check or the whole run times out. */
   signal: AbortSignal
-  /** Never used before by anybody. They go to the engine and to nobody who reads reports. */
+  /** Random salts that were never used before. They are sent to the engine, and never appear in reports. */
   readonly salts = { own: randomSalt(), other: randomSalt(), unused: randomSalt() }
   readonly #known = new Map<string, Promise<unknown>>()
   #ids: readonly number[] | undefined
@@ -76,7 +76,7 @@ export class Facts {
     this.signal = signal
   }
 
-  /** The model that is probed. Throws `UPSTREAM_REJECTED` where it is not listed. */
+  /** The model to probe. Throws `UPSTREAM_REJECTED` if the engine does not list it. */
   model(): Promise<EngineModel> {
     return this.#once('model', async () => {
       const listed = await this.parts.models.list(this.parts.apiKey)
@@ -85,22 +85,22 @@ export class Facts {
       if (found !== undefined) return found
       throw new CwmError(
         'UPSTREAM_REJECTED',
-        wanted === undefined ? 'the engine lists no models' : `the engine lists no model ${wanted}`,
+        wanted === undefined ? 'the engine lists no models' : `the engine does not list the model ${wanted}`,
       )
     })
   }
 
-  /** Undefined where no LMCache is configured. */
+  /** Undefined if LMCache is not configured. */
   link(): Promise<Link | undefined> {
     return this.#once('link', () => this.parts.openLmcache())
   }
 
-  /** How LMCache names the model's chunks; undefined without LMCache, or where the engine is not attached to it. */
+  /** The parts of LMCache's keys for this model; undefined without LMCache, or if the engine is not attached to it. */
   async keys(): Promise<ChunkKeys | undefined> {
     return (await this.link())?.keysOf((await this.model()).engineName)
   }
 
-  /** Three calls with one prompt that nobody has sent before. */
+  /** Makes three calls with the same random prompt. */
   probe(): Promise<Probe> {
     return this.#once('probe', async () => {
       const { id, limit } = await this.model()
@@ -131,7 +131,7 @@ export class Facts {
     })
   }
 
-  /** The probe's prompt once more, under one of the salts: what is cached now. */
+  /** Sends the probe's prompt again under one of the salts. Returns how many tokens were cached. */
   async probeAgain(salt: keyof Facts['salts']): Promise<number | undefined> {
     await this.probe()
     const { id } = await this.model()
@@ -140,26 +140,26 @@ export class Facts {
     return (await engine.warm(id, ids, this.salts[salt], { apiKey, signal: this.signal })).cachedTokens
   }
 
-  /** The probe's prompt under one of the salts, as LMCache addresses it; undefined where it cannot be named. */
+  /** The probe's prompt under one of the salts, as LMCache addresses it; undefined if its keys are unknown. */
   async sequence(salt: keyof Facts['salts']): Promise<Sequence | undefined> {
     await this.probe()
     const keys = await this.keys()
     return keys === undefined ? undefined : { tokenIds: this.#ids ?? [], salt: this.salts[salt], keys }
   }
 
-  /** Whether the prompt was sent, so that something may have to be cleared away. */
+  /** Whether the prompt was sent, so that there may be chunks to clean up. */
   get hasProbed(): boolean {
     return this.#ids !== undefined
   }
 
-  /** How many of the probe's chunks LMCache itself finds under that salt, in any tier. */
+  /** How many of the probe's chunks LMCache itself finds under the salt, in any tier. */
   async prefetch(salt: keyof Facts['salts']): Promise<PrefetchResult | undefined> {
     const [link, sequence] = [await this.link(), await this.sequence(salt)]
     if (link === undefined || sequence === undefined) return undefined
     return await link.client.prefetch(sequence, { deadlineMs: PREFETCH_DEADLINE_MS, signal: this.signal })
   }
 
-  /** LMCache's where one answers: what does not is another check's to tell. */
+  /** LMCache's chunk size, or the default if it does not answer, which another check reports. */
   async #chunkSize(): Promise<number> {
     const link = await this.link().catch(() => undefined)
     return link?.topology.chunkSize ?? DEFAULT_CHUNK_SIZE
@@ -172,7 +172,7 @@ export class Facts {
   }
 }
 
-/** What was found to differ between coordinator and servers in how they cut and name chunks. */
+/** Differences between coordinator and servers in how they cut and name chunks. */
 export function chunkingMismatches({ warnings }: LmcacheTopology): readonly string[] {
   return warnings.filter((words) => /chunk[ -]size|hash algorithm/.test(words))
 }

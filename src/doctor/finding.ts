@@ -1,13 +1,13 @@
-// What is found of a claim, and what to do about it.
+// The result of a check, and what to do about it.
 
-/** `skipped`: it does not apply here, or what it stands on has failed. Never counted as well. */
+/** `skipped`: the check does not apply, or something that it depends on failed. It never counts as passed. */
 export type Verdict = 'ok' | 'warning' | 'failed' | 'skipped'
 
 export interface Finding {
   readonly verdict: Verdict
-  /** What was seen, with its numbers. Holds no secret, no salt, no key. */
+  /** What was observed, with figures. Contains no secrets, salts, or keys. */
   readonly evidence: string
-  /** What to do: which flag on which process. */
+  /** How to fix it: which flag of which process. */
   readonly remedy?: string
 }
 

@@ -1,4 +1,4 @@
-// LMCache as it is set up: coordinator and servers, and what must be the same on both.
+// Checks of LMCache's setup: coordinator and servers, and what must be the same on both.
 
 import type { Link } from '../kv/lmcache/connector.ts'
 import type { LmcacheServer } from '../kv/lmcache/topology.ts'
@@ -6,7 +6,7 @@ import type { Check } from './check.ts'
 import { chunkingMismatches, type Facts } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'
 
-/** Flags of `lmcache server` unless said otherwise. */
+/** Flags in remedies belong to `lmcache server` unless another process is named. */
 export const lmcacheChecks: readonly Check[] = [
   withLink(
     'lmcache',
@@ -19,14 +19,14 @@ export const lmcacheChecks: readonly Check[] = [
       const seen = `coordinator ${coordinatorUrl ?? 'none'}; ${servers.length === 0 ? 'no servers' : servers.map(({ url, instanceId }) => `${instanceId ?? 'server'} ${url}`).join(', ')}`
       if (coordinatorUrl === undefined) {
         return failed(
-          `${seen}: no pins and no directory`,
-          'start lmcache coordinator, give servers its --coordinator-url, and cwm --coordinator',
+          `${seen}: without it there are no pins and no directory`,
+          'start lmcache coordinator, and set --coordinator-url on the servers and --coordinator on cwm',
         )
       }
       if (silent.length > 0) {
         return failed(
-          `${seen}; silent: ${named(silent)}`,
-          'see that they run, and that their --coordinator-advertise-ip and --http-port are reached from here',
+          `${seen}; not answering: ${named(silent)}`,
+          'check that they are running, and that their --coordinator-advertise-ip and --http-port are reachable from here',
         )
       }
       if (servers.length === 0 || strangers.length > 0) {
@@ -41,22 +41,22 @@ export const lmcacheChecks: readonly Check[] = [
   withLink(
     'attached',
     'The engine is attached',
-    'LMCache knows the engine by the name that its keys hold',
+    'LMCache knows the engine by the name in its keys',
     async ({ topology }, facts) => {
       const { engineName } = await facts.model()
       const engine = topology.engines.find((attached) => attached.engineName === engineName)
       if (engine !== undefined) return ok(`${engineName}, world size ${engine.worldSize}`)
       const others = topology.engines.map((attached) => attached.engineName).join(', ')
       return failed(
-        `no LMCache server has ${engineName} attached${others === '' ? '' : ` (there is ${others})`}: UNSAFE if vLLM uses the in-process LMCacheConnectorV1, which ignores salts`,
-        'start vLLM with --kv-transfer-config for LMCacheMPConnector (kv_connector_module_path lmcache.integration.vllm.lmcache_mp_connector), its lmcache.mp.host and lmcache.mp.port those of lmcache server; on CPU LMCacheConnectorV1 stores nothing',
+        `no LMCache server has ${engineName} attached${others === '' ? '' : ` (attached: ${others})`}: UNSAFE if vLLM uses the in-process LMCacheConnectorV1, which ignores salts`,
+        'start vLLM with --kv-transfer-config for LMCacheMPConnector (kv_connector_module_path lmcache.integration.vllm.lmcache_mp_connector), with lmcache.mp.host and lmcache.mp.port of lmcache server; on CPU, LMCacheConnectorV1 stores nothing',
       )
     },
   ),
   withLink(
     'chunk-size',
-    'Chunks are cut alike',
-    'coordinator and servers give the same chunks the same names',
+    'Chunking is consistent',
+    'coordinator and servers cut chunks alike and give them the same names',
     ({ topology }) => {
       const { chunkSize, hashAlgorithm, servers } = topology
       const said = chunkingMismatches(topology)
@@ -67,11 +67,11 @@ export const lmcacheChecks: readonly Check[] = [
       if (said.length > 0) {
         return failed(
           `${seen.join('; ')}; ${said.join('; ')}`,
-          'give lmcache coordinator and every lmcache server the same --chunk-size and --hash-algorithm, and restart what differed',
+          'set the same --chunk-size and --hash-algorithm on lmcache coordinator and every lmcache server, and restart those that differed',
         )
       }
       if (chunkSize === null)
-        return warning('no server tells its chunk size', 'see that GET /status of lmcache server answers')
+        return warning('no server reports its chunk size', 'check that GET /status of lmcache server answers')
       return ok(
         `${chunkSize} tokens, ${hashAlgorithm ?? 'hash unknown'}, on ${servers.length} of ${servers.length} servers and the coordinator`,
       )
@@ -97,24 +97,24 @@ export const lmcacheChecks: readonly Check[] = [
       return ok(`${topology.servers.length} of ${topology.servers.length} servers report`)
     },
   ),
-  withLink('object-groups', 'Object groups are joined', 'one key names all of a chunk', ({ topology }) => {
+  withLink('object-groups', 'Object groups are joined', 'one key names a whole chunk', ({ topology }) => {
     const apart = topology.servers.filter(({ separateObjectGroups }) => separateObjectGroups === true)
     if (apart.length > 0)
-      return failed(`${named(apart)} keeps them apart`, 'start lmcache server with --no-separate-object-groups')
+      return failed(`${named(apart)} separates them`, 'start lmcache server with --no-separate-object-groups')
     if (topology.servers.every(({ separateObjectGroups }) => separateObjectGroups === null))
-      return skipped('no server tells')
+      return skipped('no server reports this')
     return ok('joined on every server')
   }),
   withLink(
     'adapters',
-    'There is something behind memory',
-    'chunks outlive a restart of LMCache',
+    'LMCache has a tier behind memory',
+    'chunks survive a restart of LMCache',
     async ({ topology }, facts) => {
       const bare = topology.servers.filter(({ backends }) => backends?.length === 0)
       if (bare.length > 0) {
         return warning(
-          `${named(bare)} has no L2 adapter: its chunks end with its memory`,
-          `start lmcache server with --l2-adapter, e.g. '{"type":"fs","base_path":"/var/lib/lmcache"}'`,
+          `${named(bare)} has no L2 adapter: its chunks are lost when it stops`,
+          `start lmcache server with --l2-adapter, for example '{"type":"fs","base_path":"/var/lib/lmcache"}'`,
         )
       }
       const seen = topology.servers.map(
@@ -125,25 +125,25 @@ export const lmcacheChecks: readonly Check[] = [
       if (!told.some(({ evicts }) => evicts)) return ok(evidence)
       return warning(
         evidence,
-        'pins do not stop a Redis: give it room enough (maxmemory), or maxmemory-policy noeviction so that LMCache is refused and goes on without it',
+        'pins do not prevent evictions by Redis: increase maxmemory, or set maxmemory-policy noeviction, so that writes fail and LMCache continues without them',
       )
     },
   ),
   withLink(
     'quotas',
-    'Salts may keep what they store',
-    'where IsolatedLRU rules, cwm can give a salt its quota',
+    'Salts have a storage quota',
+    'with IsolatedLRU eviction, cwm can set the quota of a salt',
     async ({ client, topology }, facts) => {
       if (!client.demandsQuotas) {
         const known = topology.servers.some(({ isolatedLru }) => isolatedLru !== null)
-        return skipped(known ? 'no adapter evicts by IsolatedLRU' : 'no server tells how its adapters evict')
+        return skipped(known ? 'no adapter uses IsolatedLRU' : 'no server reports how its adapters evict')
       }
       const set = await client.setQuota(facts.salts.unused, 1, facts.signal)
       const taken = await client.removeQuota(facts.salts.unused, facts.signal)
-      if (set.complete && taken.complete) return ok('IsolatedLRU: a quota was set for a salt and taken away')
+      if (set.complete && taken.complete) return ok('IsolatedLRU: a quota was set for a salt and removed again')
       return failed(
         [...set.failures, ...taken.failures].join('; '),
-        'see that every lmcache server answers PUT /quota; until then nothing of a salt stays behind memory',
+        'check that every lmcache server answers PUT /quota; until then nothing stays stored behind memory',
       )
     },
   ),
@@ -162,7 +162,7 @@ function withLink(
     run: async (facts) => {
       const link = await facts.link()
       if (link === undefined)
-        return skipped("no LMCache is configured (--coordinator, --lmcache): KV lives in the engine's own cache only")
+        return skipped("LMCache is not configured (--coordinator, --lmcache): KV exists in the engine's own cache only")
       return await find(link, facts)
     },
   }
@@ -170,7 +170,7 @@ function withLink(
 
 const named = (servers: readonly LmcacheServer[]) => servers.map(({ instanceId, url }) => instanceId ?? url).join(', ')
 
-/** A server on another machine means its own loopback, which is not ours. */
+/** The L2 addresses of the servers. A loopback address reported by a server refers to that server's machine. */
 function addressesOf(servers: readonly LmcacheServer[]): string[] {
   const seen = servers.flatMap(({ url, adapterAddresses }) =>
     adapterAddresses.map((address) => address.replace(/^(127\.0\.0\.1|localhost):/, `${new URL(url).hostname}:`)),
@@ -184,10 +184,10 @@ async function redisAt(
 ): Promise<{ readonly words: string; readonly evicts: boolean }> {
   const memory = await parts.redisMemory(address)
   if ('unknown' in memory)
-    return { words: `Redis ${address}: whether it evicts is not known (${memory.unknown})`, evicts: false }
+    return { words: `Redis ${address}: eviction policy unknown (${memory.unknown})`, evicts: false }
   const { limit, policy } = memory
   if (limit === 0) return { words: `Redis ${address}: no maxmemory`, evicts: false }
   const evicts = policy !== 'noeviction'
   const size = `Redis ${address}: maxmemory ${Math.round(limit / 2 ** 20)} MiB, ${policy}`
-  return { words: evicts ? `${size}: it evicts, pinned chunks too` : size, evicts }
+  return { words: evicts ? `${size}: it may evict, including pinned chunks` : size, evicts }
 }

@@ -1,4 +1,4 @@
-// The doctor's own view of LMCache: its servers and settings, which the KV port hides.
+// Gives the doctor direct access to LMCache's servers and settings, which the KV port hides.
 
 import type { Now } from '../base/clock.ts'
 import { silentLogger } from '../base/logger.ts'
@@ -7,11 +7,11 @@ import { type Link, LmcacheLink } from '../kv/lmcache/connector.ts'
 export interface LmcacheAddresses {
   readonly coordinatorUrl: string | undefined
   readonly lmcacheUrl: string | undefined
-  /** Limit of each HTTP call, milliseconds. */
+  /** Timeout of each HTTP call, milliseconds. */
   readonly timeoutMs: number
 }
 
-/** Connects to nothing yet. What it returns is `DoctorParts.openLmcache`. */
+/** Returns `DoctorParts.openLmcache`. Does not connect yet. */
 export function lmcacheOpener(addresses: LmcacheAddresses, now: Now): () => Promise<Link | undefined> {
   const lmcache = new LmcacheLink({ ...addresses, now, log: silentLogger })
   return () => lmcache.open()

@@ -1,10 +1,10 @@
-// A diagnosis in words: lines for a terminal, and a report that an auditor can keep.
+// Formats a diagnosis: lines for a terminal, and a report to keep for audits.
 
 import type { CheckResult, Diagnosis } from './doctor.ts'
 
 export interface ReportHead {
   readonly version: string
-  /** ISO. */
+  /** ISO 8601. */
   readonly at: string
   /** Without credentials. */
   readonly addresses: Readonly<Record<string, string>>
@@ -30,7 +30,7 @@ export function formatSummary({ checks, ms }: Diagnosis): string {
   return `${count('ok')} ok, ${count('warning')} warnings, ${count('failed')} failed, ${count('skipped')} skipped, in ${(ms / 1_000).toFixed(1)} s`
 }
 
-/** Markdown, with the proof of each line. */
+/** Formats a report in Markdown, with the evidence for each claim. */
 export function formatReport({ version, at, addresses }: ReportHead, diagnosis: Diagnosis): string {
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
   return [
@@ -40,7 +40,7 @@ export function formatReport({ version, at, addresses }: ReportHead, diagnosis: 
     '',
     ...Object.entries(addresses).map(([what, address]) => `- ${what}: ${address}`),
     '',
-    '| | claim | what was seen | what to do |',
+    '| | Claim | Evidence | Remedy |',
     '|---|---|---|---|',
     ...diagnosis.checks.map(
       ({ verdict, title, proves, evidence, remedy }) =>

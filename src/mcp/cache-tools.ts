@@ -1,4 +1,4 @@
-// Tools for what is around windows: sessions, what the cache has spared, health, and automatic freezing.
+// MCP tools for sessions, cache statistics, health, and automatic freezing.
 
 import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
@@ -9,7 +9,7 @@ import type { NearLimitBody, NearLimitJson, TenantJson } from '../wire/tenants.t
 import { additive, readOnly, type Tool, ToolError, tool } from './tool.ts'
 
 const LIST_LIMIT = 20
-/** Sessions whose last turns tell how much was cached. */
+/** Number of sessions whose last turns count in the statistics. */
 const COUNTED = 100
 const NEAR_LIMIT = '/cwm/v1/tenants/me/near-limit'
 
@@ -27,7 +27,7 @@ export const cacheTools: readonly Tool[] = [
   }),
   tool({
     name: 'cache_stats',
-    description: 'Show what you hold, and what share of the last prompts was cached',
+    description: 'Show your usage, and what share of the last prompts was cached',
     input: z.strictObject({}),
     annotations: readOnly,
     run: async (_, call) => {
@@ -52,7 +52,7 @@ export const cacheTools: readonly Tool[] = [
   }),
   tool({
     name: 'health_check',
-    description: 'Show whether engine, LMCache and store answer',
+    description: 'Show whether engine, LMCache, and store are healthy',
     input: z.strictObject({}),
     annotations: readOnly,
     run: async (_, call) => await call.ask<HealthJson>('GET', '/cwm/v1/health'),
@@ -72,7 +72,7 @@ export const cacheTools: readonly Tool[] = [
       if (enabled !== undefined && freeze_at !== undefined && enabled !== freeze_at > 0) {
         throw new ToolError(`enabled: ${enabled} and freeze_at: ${freeze_at} contradict each other`)
       }
-      // Switched on without a share: the operator's.
+      // Enabled without a share: the operator's value applies.
       const { freeze_at: before, ...rest } = now.chosen
       const kept = enabled === true && before === 0 ? undefined : before
       const share = enabled === false ? 0 : (freeze_at ?? kept)
@@ -83,7 +83,9 @@ export const cacheTools: readonly Tool[] = [
       }
       const then = await call.ask<NearLimitJson>('PUT', NEAR_LIMIT, body)
       if (enabled === true && then.freeze_at === 0) {
-        throw new ToolError("the operator's own choice is never to freeze: give freeze_at, 0.75 for one")
+        throw new ToolError(
+          'the operator has disabled automatic freezing, so there is no default: give freeze_at, for example 0.75',
+        )
       }
       return then
     },

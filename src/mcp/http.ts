@@ -1,5 +1,5 @@
-// MCP over Streamable HTTP, stateless: each request gets a server of its own, so that nothing is kept of an agent between its calls, any
-// proxy answers any of them, and a restart goes unnoticed.
+// MCP over Streamable HTTP, stateless: each request gets its own server. Nothing is kept between an agent's calls, so any proxy can answer
+// each of them, and restarts go unnoticed.
 
 import { createMcpHandler } from '@modelcontextprotocol/server'
 import type { CallRest } from '../base/call-rest.ts'
@@ -7,16 +7,16 @@ import { createServer } from './server.ts'
 
 export interface Mcp {
   handle(request: Request, rest: CallRest): Promise<Response>
-  /** Ends streams that would stay open. */
+  /** Ends streams that are still open. */
   close(): void
 }
 
-/** Bytes of one request, as REST's own small bodies. */
+/** Largest request, bytes; the same as for REST's small bodies. */
 const MAX_REQUEST_BYTES = 64 * 1024
-/** Nothing here changes that a stream would tell of: whoever opens one would hold it for nothing. */
+/** cwm sends no MCP notifications, so a subscription would be held open for nothing. */
 const MAX_SUBSCRIPTIONS = 0
 
-/** `rest` acts for whoever sent the request: who that is was settled before. */
+/** `rest` acts as the sender of the request, who was identified before. */
 export function createMcp(version: string): Mcp {
   const handler = createMcpHandler(
     ({ authInfo }) => createServer({ version, rest: authInfo?.extra?.rest as CallRest }),
@@ -28,7 +28,7 @@ export function createMcp(version: string): Mcp {
   return {
     handle: (request, rest) =>
       handler.fetch(request, { authInfo: { token: '', clientId: 'cwm', scopes: [], extra: { rest } } }),
-    // What it could not end is broken with its connection.
+    // Streams that it cannot end are closed with their connection.
     close: () => void handler.close().catch(() => {}),
   }
 }

@@ -1,4 +1,4 @@
-// A prompt by which a person has an agent go on from a window.
+// An MCP prompt that makes an agent continue from a window.
 
 import type { McpServer } from '@modelcontextprotocol/server'
 import { z } from 'zod'
@@ -9,7 +9,7 @@ import type { ToolParts } from './tool.ts'
 export function addPrompts(server: McpServer, { rest }: ToolParts): void {
   const about = {
     title: 'Continue a window',
-    description: 'Go on from a frozen context',
+    description: 'Continue from a frozen context',
     argsSchema: z.object({ window_name: z.string(), task: z.string().optional() }),
   }
   server.registerPrompt('continue_window', about, async ({ window_name: name, task }, ctx) => {

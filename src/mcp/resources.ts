@@ -1,4 +1,4 @@
-// Windows as resources: what is known of each, as JSON. Messages stay behind: they may be megabytes, and a thaw brings them where they belong.
+// Windows as MCP resources: their metadata as JSON. Messages are left out: they may be megabytes, and a thaw puts them where they are needed.
 
 import { type McpServer, ResourceTemplate } from '@modelcontextprotocol/server'
 import { askRest } from '../base/call-rest.ts'

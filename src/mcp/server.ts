@@ -1,4 +1,4 @@
-// The MCP server: its tools, its resources and its prompt. Thin names over REST; no rule of its own.
+// The MCP server: tools, resources, and a prompt. All of them call REST; there are no rules of their own.
 
 import { McpServer } from '@modelcontextprotocol/server'
 import type { CallRest } from '../base/call-rest.ts'
@@ -13,7 +13,7 @@ export interface ServerParts {
   readonly rest: CallRest
 }
 
-/** One connection's, or one request's. */
+/** Creates a server for one connection (stdio) or one request (HTTP). */
 export function createServer({ version, rest }: ServerParts): McpServer {
   const server = new McpServer({ name: 'cwm', title: 'Context windows', version })
   const parts: ToolParts = { rest }

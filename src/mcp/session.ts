@@ -1,4 +1,5 @@
-// The session that a call is about. A model does not know its own: when it speaks through the proxy, its reply held this very call.
+// Finds the session that a tool call is about. A model does not know its session id, but if it talks through the proxy, its last reply
+// contained this very call.
 
 import { isObject } from '../base/json.ts'
 import type { ToolName } from '../base/tool-names.ts'
@@ -8,7 +9,7 @@ import { type ToolCall, ToolError } from './tool.ts'
 
 const NAMED = 5
 
-/** The given one, else the one session whose reply has just held the call. Throws `ToolError` with the candidates where that is not one. */
+/** Returns the given id, or the only session whose reply just contained the call. Otherwise throws `ToolError` with the candidates. */
 export async function findSession(tool: ToolName, given: string | undefined, call: ToolCall): Promise<string> {
   if (given !== undefined) return given
   const body: MatchBody = { tool, arguments: isObject(call.arguments) ? call.arguments : {} }
@@ -19,7 +20,7 @@ export async function findSession(tool: ToolName, given: string | undefined, cal
   const known = found.length > 1 ? found : data.map(({ id }) => id)
   const why =
     found.length > 1
-      ? 'several sessions have just made this call'
-      : 'this call was seen in no reply that went through cwm, so the session is not known'
+      ? 'several sessions just made this call'
+      : 'no reply that went through cwm contained this call, so its session is unknown'
   throw new ToolError(`${why}: give session_id${known.length === 0 ? '' : `, e.g. ${known.join(', ')}`}`)
 }

@@ -1,4 +1,4 @@
-// MCP over standard input and output, for agents that start their servers themselves. Its tools call a running cwm.
+// MCP over standard input and output, for agents that start MCP servers as processes. The tools call a running cwm.
 
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { CallRest } from '../base/call-rest.ts'

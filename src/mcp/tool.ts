@@ -1,4 +1,4 @@
-// What a tool is, and how it is called: arguments parsed, progress told, refusals answered in words that an agent can act on.
+// Defines MCP tools and runs them: parses arguments, reports progress, and returns errors that an agent can act on.
 
 import type { CallToolResult, McpServer, ServerContext, ToolAnnotations } from '@modelcontextprotocol/server'
 import type { z } from 'zod'
@@ -12,12 +12,12 @@ export interface ToolParts {
 
 /** One call of a tool. */
 export interface ToolCall {
-  /** As they came, for no input here has defaults or transforms: a session is found by them. */
+  /** The arguments as sent: no input schema has defaults or transforms. They are used to find the session. */
   readonly arguments: JsonObject
   readonly signal: AbortSignal
-  /** The JSON of a success. Throws `RestError` with REST's words. */
+  /** Calls REST and returns the JSON of a success. Throws `RestError` with REST's message. */
   ask<T>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T>
-  /** Does what may take long, and says so each second to an agent that asked for progress. */
+  /** Runs slow work, and reports progress every second if the agent asked for it. */
   progress<T>(what: string, work: () => Promise<T>): Promise<T>
 }
 
@@ -29,10 +29,10 @@ export interface Tool<Input extends z.ZodObject = z.ZodObject> {
   run(args: z.infer<Input>, call: ToolCall): Promise<object>
 }
 
-/** For its types alone. */
+/** Exists for type inference only. */
 export const tool = <Input extends z.ZodObject>(given: Tool<Input>): Tool => given as unknown as Tool
 
-/** Refused by the tool itself, in words for the agent. */
+/** An error of the tool itself, with a message for the agent. */
 export class ToolError extends Error {
   override readonly name = 'ToolError'
 }
@@ -76,7 +76,7 @@ async function withProgress<T>(ctx: ServerContext, what: string, work: () => Pro
   const report = () => {
     const params = { progressToken: token, progress, message: `${what}, ${progress} s` }
     progress++
-    // The agent may have left: the work's own signal tells that.
+    // Fails if the agent has left, which the signal of the work reports.
     ctx.mcpReq.notify({ method: 'notifications/progress', params }).catch(() => {})
   }
   report()

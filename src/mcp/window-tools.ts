@@ -1,4 +1,4 @@
-// Tools for windows: freeze, thaw, list, status, clone, delete.
+// MCP tools for windows: freeze, thaw, list, status, clone, delete.
 
 import { z } from 'zod'
 import type { DeletionJson } from '../wire/deletions.ts'
@@ -12,7 +12,7 @@ import { additive, destructive, readOnly, type Tool, tool } from './tool.ts'
 
 const tags = z.array(z.string()).optional()
 const text = z.string().optional()
-const session = text.describe('Found by itself through the proxy')
+const session = text.describe('Default: your own session, if you talk through cwm')
 const limit = z.int().min(1).max(100).optional()
 const LIST_LIMIT = 20
 
@@ -32,12 +32,12 @@ export const windowTools: readonly Tool[] = [
   }),
   tool({
     name: 'window_thaw',
-    description: 'Bring a window back into a new session; tells how many tokens were restored',
+    description: 'Restore a window in a new session; returns how many tokens were restored',
     input: z.strictObject({
       window_name: z.string(),
       new_session_id: text,
-      replace: z.boolean().optional().describe('A session that has turns loses them'),
-      continuation_prompt: text.describe('To be sent as the next message'),
+      replace: z.boolean().optional().describe('Replace the context of a session that has turns'),
+      continuation_prompt: text.describe('Message to send next'),
     }),
     annotations: additive,
     run: async ({ window_name: name, new_session_id, replace, continuation_prompt }, call) => {
@@ -49,11 +49,11 @@ export const windowTools: readonly Tool[] = [
         call.ask<ThawReceiptJson>('POST', `${windowPath(name)}/thaw`, body),
       )
       const { session_id: id } = receipt
-      // Nobody but the agent can speak for its user: the turn is its own to send.
+      // Only the agent can speak for its user, so it sends the turn itself.
       return {
         ...receipt,
         next: {
-          send: continuation_prompt ?? 'only what is new: the window stands before it',
+          send: continuation_prompt ?? 'only new messages: the messages of the window come before them',
           header: `x-cwm-session: ${id}`,
           base_url: `/cwm/s/${id}/v1`,
         },
@@ -67,7 +67,7 @@ export const windowTools: readonly Tool[] = [
       tags,
       model: text,
       session_id: text,
-      search: text.describe('In the name'),
+      search: text.describe('Text in the name'),
       sort_by: z.enum(windowSorts).optional(),
       sort_order: z.enum(sortOrders).optional(),
       limit,
@@ -97,11 +97,11 @@ export const windowTools: readonly Tool[] = [
   }),
   tool({
     name: 'window_clone',
-    description: 'Give a window, or its first messages, another name',
+    description: 'Clone a window, or its first messages, under a new name',
     input: z.strictObject({
       source_window: z.string(),
       new_window_name: z.string(),
-      at: z.int().min(1).optional().describe('How many messages'),
+      at: z.int().min(1).optional().describe('Number of messages to keep'),
       description: text,
       tags,
     }),
@@ -115,7 +115,7 @@ export const windowTools: readonly Tool[] = [
   }),
   tool({
     name: 'window_delete',
-    description: 'Delete a window and its KV for good; answers what is left',
+    description: 'Permanently delete a window and its KV; returns what is left',
     input: z.strictObject({ window_name: z.string() }),
     annotations: destructive,
     run: async ({ window_name: name }, call) =>
@@ -127,7 +127,7 @@ function labels(note: string | undefined, tags: string[] | undefined): LabelsJso
   return { ...(note === undefined ? {} : { note }), ...(tags === undefined ? {} : { tags }) }
 }
 
-/** What tells windows apart, in few tokens. */
+/** The fields that distinguish windows, in few tokens. */
 function summarize({ name, state, tags, note, model, parent, session_id, created_at, receipt }: WindowJson) {
   return {
     name,

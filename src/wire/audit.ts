@@ -10,7 +10,9 @@ export const auditEntrySchema = z
     tenant: z.string(),
     actor: z
       .string()
-      .describe("By which key it was asked: a key's name, `operator`, `key` where keys have no names, or `cwm` itself"),
+      .describe(
+        'The key that requested the operation: its name, `operator`, `key` if keys have no names, or `cwm` for cwm itself',
+      ),
     action: z.enum([
       'freeze',
       'thaw',
@@ -26,7 +28,7 @@ export const auditEntrySchema = z
     ]),
     target: z.enum(['window', 'session', 'tenant']),
     name: z.string(),
-    outcome: z.string().describe('`ok`, `failed`, or the code of an error'),
+    outcome: z.string().describe('`ok`, `failed`, or an error code'),
     receipt: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   })
   .meta({ id: 'AuditEntry' })

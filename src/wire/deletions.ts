@@ -1,4 +1,4 @@
-// What deletes have proved, of one window or session and of a whole tenant.
+// Receipts of deletes: of one window or session, and of a whole tenant.
 
 import { z } from 'zod'
 import { count, stepMs, time } from './scalars.ts'
@@ -8,17 +8,19 @@ export const deletionSchema = z
     id: z.string(),
     kind: z.enum(['window', 'session']),
     name: z.string().describe("The window's name, or the session's id"),
-    state: z.enum(['open', 'done']).describe('`open`: it is tried again in the background'),
+    state: z.enum(['open', 'done']).describe('`open`: retried in the background'),
     at: time,
     deleted_chunks: count,
-    residual_chunks: count.nullable().describe('Still there; null where nobody could tell'),
-    kept_chunks: count.describe('Of it that stay because others hold them'),
+    residual_chunks: count.nullable().describe('Chunks still present; null if unknown'),
+    kept_chunks: count.describe('Chunks that stay because others hold them'),
     kept_for: z.array(z.enum(['session', 'window', 'isolation'])),
-    unpinned: z.boolean().nullable().describe('Its pin was given back; null where it held none'),
-    lineage_retired: z.boolean().describe('Nothing holds its KV space any more: its salt is never used again'),
+    unpinned: z.boolean().nullable().describe('Whether its pin was released; null if it held none'),
+    lineage_retired: z
+      .boolean()
+      .describe('Whether nothing holds its KV space any more, so that its salt is never used again'),
     engine: z
       .literal('until_evicted')
-      .describe("The engine's own cache cannot be told to forget; nobody can reach what it holds without the salt"),
+      .describe("The engine's own cache cannot be cleared by request; without the salt nobody can reach what it holds"),
     ms: stepMs,
     warnings: z.array(z.string()),
   })
@@ -31,7 +33,7 @@ export const erasureSchema = z
     deleted_chunks: count,
     residual_chunks: count.nullable(),
     lineages_retired: z.number().int(),
-    open: z.array(z.string()).describe('Ids of deletes that are tried again in the background'),
+    open: z.array(z.string()).describe('Ids of deletes that are retried in the background'),
     engine: z.literal('until_evicted'),
     ms: z.number(),
   })

@@ -1,4 +1,4 @@
-// Values that a client chooses from. Apart from the schemas, so that the command line loads no zod for them.
+// Enumerated values in requests. They are separate from the schemas, so that the CLI does not load zod for them.
 
 export const storedWindowStates = ['freezing', 'frozen', 'failed'] as const
 export const windowSorts = ['created', 'name', 'thawed', 'tokens'] as const

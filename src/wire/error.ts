@@ -1,4 +1,4 @@
-// An error, as every path under /cwm/ answers it.
+// The error body of every path under /cwm/.
 
 import { z } from 'zod'
 

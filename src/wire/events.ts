@@ -1,4 +1,4 @@
-// Events: which are asked for, and what each holds. They go out as server-sent events, which OpenAPI cannot describe.
+// Events: their query parameters and data. They are sent as server-sent events, which OpenAPI cannot describe.
 
 import { z } from 'zod'
 import { eventKinds } from '../base/events.ts'
@@ -8,15 +8,15 @@ export const eventQuery = z.object({
   kinds: z
     .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(z.enum(eventKinds)))
     .optional()
-    .meta({ description: 'Only these kinds, with commas between them', type: 'string', example: 'frozen,deleted' }),
+    .meta({ description: 'Only these kinds, comma-separated', type: 'string', example: 'frozen,deleted' }),
   last_event_id: z
     .string()
     .max(128)
     .optional()
-    .describe('As the header `Last-Event-ID`, for a client that cannot send one; the header counts'),
+    .describe('Same as the header `Last-Event-ID`, for clients that cannot send it. The header takes precedence'),
 })
 
-/** The `data` of an event; what else it holds depends on its kind. */
+/** The `data` of an event. Further fields depend on its kind. */
 export const eventSchema = z.looseObject({
   at: time,
   kind: z.enum([...eventKinds, 'missed']),

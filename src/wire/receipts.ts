@@ -1,36 +1,36 @@
-// What freezes and thaws have proved.
+// Receipts of freezes and thaws.
 
 import { z } from 'zod'
 import { count, stepMs, time } from './scalars.ts'
 
 const tiersSchema = z
   .object({
-    total: z.number().int().describe('Whole chunks of the sequence'),
-    l1: z.number().int().nullable().describe('Of these, seen in memory; null where nobody could tell'),
-    l2: z.number().int().nullable().describe('Of these, seen behind memory'),
-    backends: z.record(z.string(), z.number().int()).describe('Seen behind memory, by L2 adapter'),
+    total: z.number().int().describe('Whole chunks in the sequence'),
+    l1: z.number().int().nullable().describe('Chunks seen in memory; null if unknown'),
+    l2: z.number().int().nullable().describe('Chunks seen behind memory; null if unknown'),
+    backends: z.record(z.string(), z.number().int()).describe('Chunks seen behind memory, by L2 adapter'),
   })
   .meta({ id: 'Tiers' })
 
 const remarks = {
-  warnings: z.array(z.string()).describe('What fell short: an operator should look at it'),
+  warnings: z.array(z.string()).describe('Problems that an operator should look at'),
   notes: z
     .array(z.string())
     .optional()
-    .describe('What is normal and explains the figures; versions before this field had it in `warnings`'),
+    .describe('Normal conditions that explain the figures. Older versions reported these in `warnings`'),
 }
 
 export const freezeReceiptSchema = z
   .object({
     durability: z.enum(['l2', 'l1', 'unverified', 'text']),
-    tokens: count.describe('Length of the frozen id sequence'),
+    tokens: count.describe('Length of the frozen sequence of token ids'),
     chunk_size: count.nullable(),
     chunks: count,
-    restorable_tokens: count.describe('Tokens in whole chunks that were shown to exist'),
+    restorable_tokens: count.describe('Tokens in whole chunks that were verified to exist'),
     tiers: tiersSchema,
     pinned: z.boolean(),
-    cached_tokens: count.nullable().describe('What the warm call found in the cache'),
-    computed_tokens: count.nullable().describe('What it had to compute'),
+    cached_tokens: count.nullable().describe('Tokens that the warm call found in the cache'),
+    computed_tokens: count.nullable().describe('Tokens that it had to compute'),
     ms: stepMs,
     ...remarks,
   })
@@ -43,17 +43,17 @@ export const thawReceiptSchema = z
     tokens: count,
     restored_tokens: count
       .nullable()
-      .describe("The warm call's own cached_tokens; null when the engine does not report them"),
+      .describe('The `cached_tokens` of the warm call; null if the engine does not report it'),
     recomputed_tokens: count.nullable(),
     tiers_before: tiersSchema,
-    drift: z.boolean().describe('Template or tokenizer give other ids than at freeze'),
+    drift: z.boolean().describe('Whether template or tokenizer now give other token ids than at the freeze'),
     ms: stepMs,
     at: time,
     ...remarks,
   })
   .meta({ id: 'ThawReceipt' })
 
-/** Of a thaw that loads chunks into LMCache's memory and binds no session. */
+/** Receipt of a thaw that only loads chunks into LMCache's memory and binds no session. */
 export const prefetchReceiptSchema = z.object({
   window: z.string(),
   to: z.literal('l1'),
@@ -66,5 +66,5 @@ export type TiersJson = z.infer<typeof tiersSchema>
 export type FreezeReceiptJson = z.infer<typeof freezeReceiptSchema>
 export type ThawReceiptJson = z.infer<typeof thawReceiptSchema>
 export type PrefetchReceiptJson = z.infer<typeof prefetchReceiptSchema>
-/** What a receipt says in words. */
+/** The messages of a receipt. */
 export type RemarksJson = Pick<FreezeReceiptJson, 'warnings' | 'notes'>

@@ -1,4 +1,4 @@
-// Values that several shapes share.
+// Scalar types shared by several schemas.
 
 import { z } from 'zod'
 

@@ -1,4 +1,4 @@
-// Sessions: what is answered of one, and how an agent's own is found.
+// Sessions: the response, and the lookup of an agent's own session.
 
 import { z } from 'zod'
 import { toolNames } from '../base/tool-names.ts'
@@ -9,8 +9,8 @@ import { count, time } from './scalars.ts'
 export const sessionSchema = z
   .object({
     id: z.string(),
-    named: z.boolean().describe('A client named it; otherwise the message prefix decides'),
-    base_window: z.string().optional().describe("The window whose messages stand before the session's own"),
+    named: z.boolean().describe('Whether a client named it; if not, it is recognized by its history'),
+    base_window: z.string().optional().describe("The window whose messages precede the session's own"),
     model: z.string().optional(),
     dialect: z.enum(dialectNames).optional(),
     created_at: time,
@@ -24,39 +24,41 @@ export const sessionSchema = z
         cached_tokens: count.nullable(),
       })
       .optional()
-      .describe('Of the last finished turn'),
+      .describe('Usage of the last finished turn'),
     limit: count.optional().describe("The model's context limit"),
-    auto_window: z.string().optional().describe('The newest window that was frozen of it near the limit'),
+    auto_window: z.string().optional().describe('The newest window that was frozen automatically near the limit'),
     rollover: z
       .object({
-        window: z.string().describe('Holds the whole'),
-        messages: z.number().int().describe('How many messages are left out'),
-        tag: z.string().describe('Tag of the window; the same for the same messages on any proxy'),
+        window: z.string().describe('Window with the complete conversation'),
+        messages: z.number().int().describe('Number of messages left out'),
+        tag: z.string().describe('Tag of that window; the same messages give the same tag on any proxy'),
         at: time,
       })
       .optional()
-      .describe('Its prompts are cut: where'),
+      .describe('Where its prompts are cut, if they are'),
     truncation: z
       .object({ prompt_tokens: count, completion_tokens: count, limit: count, streamed: z.boolean(), at: time })
       .optional()
-      .describe("The last finished turn's answer was cut by the context limit"),
+      .describe('Present if the context limit cut the answer of the last finished turn'),
     prefix_break: z
       .object({
         cause: z
           .enum(['message', 'tools', 'template', 'reply', 'model', 'evicted', 'unknown'])
-          .describe('What of the prompt differs from the last one; `evicted`: nothing does'),
+          .describe('Which part of the prompt differs from the previous one; `evicted`: none does'),
         message: z.number().int().optional().describe('Index of the first message that differs'),
         field: z.string().optional(),
-        offset: z.number().int().optional().describe('Bytes of that field up to the first difference'),
+        offset: z.number().int().optional().describe('Byte offset of the first difference in that field'),
         cached_tokens: count,
         expected_tokens: count,
         at: time,
       })
       .optional()
-      .describe('Why the last turn was cold that should have been warm'),
-    freezable: z.boolean().optional().describe('Its last turn is at hand, so that it can be frozen now'),
-    // Not by `describe`, which makes a copy: OpenAPI would then repeat the whole shape in place of its name.
-    thaw: thawReceiptSchema.optional().register(z.globalRegistry, { description: 'Of the last thaw into it' }),
+      .describe('Why the last turn was cold although it should have been warm'),
+    freezable: z.boolean().optional().describe('Whether its last turn is retained, so that it can be frozen now'),
+    // Not with `describe`, which makes a copy: OpenAPI would then repeat the whole schema instead of referring to it.
+    thaw: thawReceiptSchema
+      .optional()
+      .register(z.globalRegistry, { description: 'Receipt of the last thaw into this session' }),
   })
   .meta({ id: 'Session' })
 

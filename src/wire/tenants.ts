@@ -1,4 +1,4 @@
-// A tenant: what it holds and may hold, what it chose, and its last hour.
+// A tenant: its usage and limits, its overrides, and its last hour.
 
 import { z } from 'zod'
 import { overflowPolicies } from '../base/tenants.ts'
@@ -10,7 +10,7 @@ export const tenantSchema = z
     usage: z.object({
       sessions: count,
       windows: count,
-      window_bytes: count.describe("Of all windows' messages and token ids"),
+      window_bytes: count.describe('Messages and token ids of all its windows'),
       pinned_tokens: count,
     }),
     limits: z
@@ -23,7 +23,7 @@ export const tenantSchema = z
         max_pinned_tokens: count.optional(),
         pin_ttl_ms: count.optional(),
       })
-      .describe('What is absent has no limit'),
+      .describe('An absent field means no limit'),
     isolation: z.enum(['session', 'user', 'tenant']),
     when_pins_full: z.enum(['reject', 'release']),
   })
@@ -32,14 +32,14 @@ export const tenantSchema = z
 export const listedTenantSchema = tenantSchema
   .and(
     z.object({
-      listed: z.boolean().describe('Whether the settings list it; if not, it only appears in the store'),
+      listed: z.boolean().describe('Whether the settings list it; if not, it exists in the store only'),
     }),
   )
   .meta({ id: 'ListedTenant' })
 
 const share = z.number().min(0).max(1)
 
-/** What is left out is the operator's to say. */
+/** Fields left out follow the operator's settings. */
 export const nearLimitBody = z.strictObject({
   freeze_at: share.optional(),
   overflow: z.enum(overflowPolicies).optional(),
@@ -47,11 +47,11 @@ export const nearLimitBody = z.strictObject({
 
 export const nearLimitSchema = z
   .object({
-    freeze_at: share.describe('Share of the limit at which a session is frozen by itself; 0 never'),
-    overflow: z.enum(overflowPolicies).describe('What is done with a turn that does not fit'),
+    freeze_at: share.describe('Share of the limit at which a session is frozen automatically; 0 for never'),
+    overflow: z.enum(overflowPolicies).describe('What happens to a turn that does not fit'),
     chosen: z
       .object({ freeze_at: share.optional(), overflow: z.enum(overflowPolicies).optional() })
-      .describe("What of it is this tenant's own choice; the rest is the operator's"),
+      .describe("The tenant's own overrides; all other values are the operator's"),
   })
   .meta({ id: 'NearLimit' })
 
@@ -65,7 +65,7 @@ export const timelineSchema = z
         prompt_tokens: count,
         cached_tokens: count,
         streams: count,
-        mean_ttft_ms: z.number().nullable().describe('From dispatch to the first byte; null without streams'),
+        mean_ttft_ms: z.number().nullable().describe('From dispatch to the first byte; null if there were no streams'),
         max_ttft_ms: z.number().nullable(),
       }),
     ),

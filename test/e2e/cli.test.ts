@@ -321,9 +321,9 @@ describe('a command that cannot do its work', () => {
     ['chat --json', /a chat has no JSON/],
     ['key bad/name', /a key's name is a letter or digit/],
     // One fault, one line.
-    ['serve --upstream 127.0.0.1:8000', /^cwm: the settings are wrong:\n {2}upstream: must begin with .*\n$/],
-    ['serve --upstream nonsense', /^cwm: the settings are wrong:\n {2}upstream: must begin with .*\n$/],
-    ['doctor --upstream http://', /^cwm: the settings are wrong:\n {2}upstream: .*\n$/],
+    ['serve --upstream 127.0.0.1:8000', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
+    ['serve --upstream nonsense', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
+    ['doctor --upstream http://', /^cwm: invalid settings:\n {2}upstream: .*\n$/],
     ['serve --config nowhere', /the settings file nowhere cannot be read/],
   ])('is told its fault and ends with 2: %s', async (words, fault) => {
     const { out, err, ended } = await cwm(words, { env: coloured })

@@ -1,4 +1,4 @@
-// The doctor before simulated deployments, right and wrong in one thing each: the right line is red, and its remedy names the flag.
+// The doctor on simulated deployments, correct or with one fault each: the right check fails, and its remedy names the flag.
 
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
@@ -67,7 +67,7 @@ const checkOf = ({ checks }: Diagnosis, id: string) => checks.find((check) => ch
 const withVerdict = ({ checks }: Diagnosis, verdict: string) =>
   checks.filter((check) => check.verdict === verdict).map(({ id }) => id)
 
-describe('the doctor before a deployment that is right', () => {
+describe('the doctor on a correct deployment', () => {
   it('finds nothing wrong, and leaves nothing behind', async () => {
     const diagnosis = await examine({ flags: { resetEngineCache: true } })
 
@@ -79,7 +79,7 @@ describe('the doctor before a deployment that is right', () => {
     await expect(stat(join(dataDir, 'secret'))).rejects.toThrow('ENOENT')
   })
 
-  it('never says a salt', async () => {
+  it('never prints a salt', async () => {
     const diagnosis = await examine({ flags: { resetEngineCache: true } })
 
     const salts = saltsSeen(sim)
@@ -87,14 +87,14 @@ describe('the doctor before a deployment that is right', () => {
     for (const salt of salts) expect(JSON.stringify(diagnosis)).not.toContain(salt)
   })
 
-  it("does not empty the engine's cache unless it may", async () => {
+  it("does not reset the engine's cache unless allowed to", async () => {
     const diagnosis = await examine()
 
     expect(sim.requests.all('engine').map(({ path }) => path)).not.toContain('/reset_prefix_cache')
     expect(checkOf(diagnosis, 'restored')).toMatchObject({ verdict: 'skipped' })
   })
 
-  it('tells of an engine without LMCache what cannot be proved', async () => {
+  it('skips what cannot be proved on an engine without LMCache', async () => {
     const diagnosis = await examine({ sim: { lmcache: false } })
 
     expect(diagnosis.verdict).toBe('ok')
@@ -102,11 +102,11 @@ describe('the doctor before a deployment that is right', () => {
     expect(checkOf(diagnosis, 'stored')?.verdict).toBe('skipped')
   })
 
-  it('sets a quota where IsolatedLRU rules, and takes it away', async () => {
+  it('sets a quota with IsolatedLRU, and removes it again', async () => {
     expect(checkOf(await examine({ sim: { isolatedLru: true } }), 'quotas')).toMatchObject({ verdict: 'ok' })
   })
 
-  it('proves what a limit under one chunk leaves to prove', async () => {
+  it('proves what it can if the limit is less than one chunk', async () => {
     const diagnosis = await examine({ sim: { maxModelLen: 200 } })
 
     expect(withVerdict(diagnosis, 'failed')).toEqual([])
@@ -115,7 +115,7 @@ describe('the doctor before a deployment that is right', () => {
   })
 })
 
-describe('the doctor before a deployment that is wrong', () => {
+describe('the doctor on a faulty deployment', () => {
   it.each<[string, SimOptions, string[], string, RegExp]>([
     [
       'usage has no details',
@@ -166,7 +166,7 @@ describe('the doctor before a deployment that is wrong', () => {
       'attached',
       /LMCacheMPConnector/,
     ],
-    ['an adapter keeps what is deleted', { keepingAdapters: ['resp'] }, ['delete'], 'delete', /adapter keeps/],
+    ['an adapter keeps what is deleted', { keepingAdapters: ['resp'] }, ['delete'], 'delete', /adapter did not delete/],
   ])('%s', async (_, options, red, id, remedy) => {
     const diagnosis = await examine({ sim: options, flags: { resetEngineCache: true } })
 
@@ -175,29 +175,29 @@ describe('the doctor before a deployment that is wrong', () => {
     expect(diagnosis.verdict).toBe('failed')
   })
 
-  it('calls a salt that leaks unsafe, with the numbers', async () => {
+  it('calls a leaking salt unsafe, with the figures', async () => {
     const diagnosis = await examine({ sim: { connector: 'in-process' } })
 
     expect(checkOf(diagnosis, 'salt-engine')?.evidence).toBe(
-      'salt A: 0 then 640 of 641 tokens cached; salt B: 512: UNSAFE, KV crosses from one salt to another, and tenants can tell what others have sent',
+      'salt A: 0 then 640 of 641 tokens cached; salt B: 512: UNSAFE, KV is shared between salts, so tenants can find out what others have sent',
     )
   })
 
-  it("tells LMCache's whole chunks from the engine's own cache", async () => {
+  it("distinguishes LMCache's whole chunks from the engine's own cache", async () => {
     const diagnosis = await examine({ sim: { prefixCaching: false } })
 
     expect(checkOf(diagnosis, 'prefix-caching')).toMatchObject({ verdict: 'warning' })
     expect(diagnosis.verdict).toBe('warning')
   })
 
-  it('warns of servers without anything behind memory', async () => {
+  it('warns about servers without a tier behind memory', async () => {
     const diagnosis = await examine({ sim: { l2Adapters: [] } })
 
     expect(withVerdict(diagnosis, 'warning')).toEqual(['adapters'])
     expect(checkOf(diagnosis, 'adapters')?.remedy).toMatch(/--l2-adapter/)
   })
 
-  it('says once that nothing answers, and skips what stands on it', async () => {
+  it('reports once that nothing answers, and skips what depends on it', async () => {
     sim = await startSim()
     await sim.setUp('engine', false)
 
@@ -208,7 +208,7 @@ describe('the doctor before a deployment that is wrong', () => {
     expect(withVerdict(diagnosis, 'ok')).not.toContain('limit')
   })
 
-  it('says that the coordinator does not answer, and goes on with what does', async () => {
+  it('reports that the coordinator does not answer, and continues with the rest', async () => {
     sim = await startSim()
     await sim.setUp('coordinator', false)
 
@@ -225,7 +225,7 @@ describe('the doctor before a deployment that is wrong', () => {
     })
   })
 
-  it('ends in time before an engine that accepts and never answers', async () => {
+  it('ends in time with an engine that accepts connections and never answers', async () => {
     sim = await startSim()
     const silent = createServer(() => {}).listen(0, '127.0.0.1')
     await once(silent, 'listening')
@@ -240,15 +240,15 @@ describe('the doctor before a deployment that is wrong', () => {
     expect(performance.now() - started).toBeLessThan(3_000)
   })
 
-  it('names the model that is not there', async () => {
+  it('names a model that is not served', async () => {
     const diagnosis = await examine({ flags: { model: 'other' } })
 
-    expect(checkOf(diagnosis, 'upstream')?.evidence).toBe('the engine lists no model other')
+    expect(checkOf(diagnosis, 'upstream')?.evidence).toBe('the engine does not list the model other')
   })
 })
 
 describe("cwm's own store and secret", () => {
-  it('are in order beside a cwm that runs', async () => {
+  it('are fine next to a running cwm', async () => {
     sim = await startSim()
     const cwm = await startCwm(sim.engineUrl, { data_dir: dataDir })
 
@@ -259,7 +259,7 @@ describe("cwm's own store and secret", () => {
     expect(checkOf(diagnosis, 'secret')?.evidence).toMatch(/secret, mode 0600; a running cwm has the store open$/)
   })
 
-  it('are opened when nobody else has them', async () => {
+  it('are opened if nobody else has them open', async () => {
     sim = await startSim()
     const cwm = await startCwm(sim.engineUrl, { data_dir: dataDir })
     await cwm.stop()
@@ -271,7 +271,7 @@ describe("cwm's own store and secret", () => {
     expect(checkOf(await look({ secret: 'another secret altogether' }), 'secret')).toMatchObject({ verdict: 'failed' })
   })
 
-  it('are red where others can read the secret, or where there is none for a store that has one', async () => {
+  it('fail if others can read the secret, or if it is missing for an existing store', async () => {
     sim = await startSim()
     await mkdir(dataDir, { recursive: true })
     await writeFile(join(dataDir, 'secret'), 'x', { mode: 0o644 })

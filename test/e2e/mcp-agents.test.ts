@@ -111,17 +111,17 @@ describe('a call without a session', () => {
     const words = await agent.refused('window_freeze', args)
     await agent.close()
 
-    expect(words).toBe('several sessions have just made this call: give session_id, e.g. two, one')
+    expect(words).toBe('several sessions just made this call: give session_id, e.g. two, one')
   })
 
-  it('is refused where no reply held it, with the newest sessions of this key', async () => {
+  it('is rejected if no reply contained it, with the newest sessions of this key', async () => {
     await calls({ dialect: 'chat', session: 'newest', args: { window_name: 'some' } })
     const agent = await overHttp(stack.url, bearer(keys.acme))
 
     const words = await agent.refused('window_freeze', { window_name: 'never-seen' })
     await agent.close()
 
-    expect(words).toMatch(/^this call was seen in no reply .*: give session_id, e\.g\. newest, /)
+    expect(words).toMatch(/^no reply that went through cwm contained this call.*: give session_id, e\.g\. newest, /)
   })
 
   it('is never about another tenant’s session', async () => {
@@ -132,9 +132,7 @@ describe('a call without a session', () => {
     const words = await agent.refused('window_freeze', args)
     await agent.close()
 
-    expect(words).toBe(
-      'this call was seen in no reply that went through cwm, so the session is not known: give session_id',
-    )
+    expect(words).toBe('no reply that went through cwm contained this call, so its session is unknown: give session_id')
   })
 })
 

@@ -13,7 +13,7 @@ const open = { host: '0.0.0.0' }
 describe('beyond loopback', () => {
   it('cwm does not start for whoever reaches the port', async () => {
     await expect(loadSettings({ flags: { upstream, ...open }, environment: {}, file: undefined })).rejects.toThrow(
-      /host: lets everybody in who reaches the port: list tenants .*any_key: true/,
+      /host: would let in everyone who can reach the port: list tenants .*any_key: true/,
     )
   })
 

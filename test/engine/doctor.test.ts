@@ -44,7 +44,7 @@ describe('cwm doctor', () => {
     expect(ms).toBeLessThan(60_000)
     const text = await readFile(report, 'utf8')
     expect(text).toMatch(
-      /\| ok \| \*\*KV comes back\*\*: .+ \| after a reset of the engine's cache 512 of 641 tokens cached/,
+      /\| ok \| \*\*KV is restored\*\*: .+ \| after a reset of the engine's cache 512 of 641 tokens cached/,
     )
     expect(text + out).not.toMatch(/cwm-doctor-[0-9a-f]{8}/)
   })
