@@ -71,7 +71,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
       ...labelsFromWire(labels),
     }
     if (!wait) {
-      void windows.freezeLater(request, reservation, operation)
+      void windows.freezeInBackground(request, reservation, operation)
       return c.json(windowToWire(await windows.show(tenant, name)), 202)
     }
     return c.json(windowToWire(await windows.freeze(request, reservation, operation)), 201)
@@ -124,7 +124,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   app.openapi(routes.exportWindow, async (c) => {
     const { tenant, operation } = callerOf(c)
     const { name } = c.req.valid('param')
-    const file = exportWindow(await windows.takeOut(tenant, name, operation))
+    const file = exportWindow(await windows.export(tenant, name, operation))
     const disposition = `attachment; filename="${name}.cwm.json"`
     return c.json(file as never, 200, { 'content-disposition': disposition })
   })

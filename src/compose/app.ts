@@ -24,13 +24,13 @@ import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { BUCKET_MS, Timeline } from '../journal/timeline.ts'
 import { LmcacheBackend } from '../kv/lmcache/backend.ts'
-import { LmcacheLink } from '../kv/lmcache/connector.ts'
+import { LmcacheConnector } from '../kv/lmcache/connector.ts'
 import { noKv } from '../kv/none/none.ts'
 import { SaltQuotas } from '../kv/quotas.ts'
 import { createMcp } from '../mcp/http.ts'
 import { AutoBudget } from '../near-limit/auto-budget.ts'
 import { AutoFreezer } from '../near-limit/auto-freeze.ts'
-import { OwnFreezes } from '../near-limit/auto-freeze-runner.ts'
+import { AutoFreezeRunner } from '../near-limit/auto-freeze-runner.ts'
 import { BlockScales } from '../near-limit/block-scales.ts'
 import { CutFreezer } from '../near-limit/cut-freeze.ts'
 import { KnownSizes } from '../near-limit/known-sizes.ts'
@@ -53,12 +53,12 @@ import { Tenants } from '../tenants/tenants.ts'
 import { TurnRunner } from '../turn/runner.ts'
 import { StoredResponses } from '../turn/stored-responses.ts'
 import { AutoThaw } from '../windows/auto-thaw.ts'
-import { leaveBehind } from '../windows/deletion-orders.ts'
+import { orderLineageCleanup } from '../windows/deletion-orders.ts'
 import { Deletions } from '../windows/deletions.ts'
 import { endIdleSessions } from '../windows/idle-sessions.ts'
 import type { DeletionParts, WindowParts } from '../windows/parts.ts'
 import { Reconciler } from '../windows/reconcile.ts'
-import { retainedPrompt } from '../windows/turn-prompt.ts'
+import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { Windows } from '../windows/windows.ts'
 import { every } from './background.ts'
 import { discoverUpstream } from './discovery.ts'
@@ -134,7 +134,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     closers.push(() => audit.settle())
     const events = new EventLog({ store, metrics, log, now, keep: settings.events_keep })
     closers.push(() => events.settle())
-    const lmcache = new LmcacheLink({
+    const lmcache = new LmcacheConnector({
       coordinatorUrl: settings.coordinator,
       lmcacheUrl: settings.lmcache,
       timeoutMs: settings.lmcache_timeout_ms,
@@ -151,7 +151,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       boundaryTtlMs: settings.boundary_ttl_ms,
       responseTtlMs: settings.response_ttl_ms,
       onLate: (session) => {
-        leaveBehind({ store, now }, session).catch((thrown: unknown) => {
+        orderLineageCleanup({ store, now }, session).catch((thrown: unknown) => {
           log.error({ session: session.id, err: toCwmError(thrown) }, 'what a late turn left is not ordered to go')
         })
       },
@@ -163,7 +163,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       retain: settings.retain,
       maxBytes: memory.retain_bytes,
       store,
-      promptOf: retainedPrompt,
+      promptOf: toRetainedPrompt,
       log,
       now,
     })
@@ -199,7 +199,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     }
     const deletions = new Deletions(deletionParts, windows)
     const budget = new AutoBudget({ store, deletions, log })
-    const freezes = new OwnFreezes({ windows, budget, sessions, metrics, log })
+    const freezes = new AutoFreezeRunner({ windows, budget, sessions, metrics, log })
     const callers = new Callers(deriver, tenants, {
       operatorKey: settings.operator_key,
       upstreamApiKey: settings.upstream_api_key,

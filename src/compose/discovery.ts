@@ -3,7 +3,7 @@
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
 import type { EngineModel, EngineModels } from '../engines/models.ts'
-import type { LmcacheLink } from '../kv/lmcache/connector.ts'
+import type { LmcacheConnector } from '../kv/lmcache/connector.ts'
 
 /** Lines of one kind, of an engine with many models or a file with many names. */
 const MAX_NAMED = 10
@@ -11,7 +11,7 @@ const MAX_NAMED = 10
 export interface DiscoveryParts {
   readonly settings: Settings
   readonly models: EngineModels
-  readonly lmcache: LmcacheLink
+  readonly lmcache: LmcacheConnector
   /** Where the store is and where the secret came from. */
   readonly store: string
 }

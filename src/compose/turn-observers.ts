@@ -51,7 +51,7 @@ function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
   if (shape === undefined || usage === undefined) return
   const replies = observation.choices.map(({ messages }) => upperTokens({ messages, shaping: {} }))
   const digests = answered.boundaries().map(({ digest }) => digest)
-  sizes.note(digests, { tokens: usage.promptTokens + Math.max(0, ...replies), shape })
+  sizes.record(digests, { tokens: usage.promptTokens + Math.max(0, ...replies), shape })
 }
 
 /** Why it was cold, if it was. */
@@ -85,6 +85,6 @@ function freezeIfFull(
   { turn: { session }, retained: turn, usage, caller, ownWindow, stored }: DeliveredTurn,
 ): void {
   const { apiKey, policy } = caller
-  const finished = { session, turn, usage, nearLimit: policy.nearLimit, ownWindow }
-  if (autoFreezer.isFor(finished)) void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
+  const finished = { session, turn, usage, nearLimit: policy.nearLimit, clientWindow: ownWindow }
+  if (autoFreezer.shouldConsider(finished)) void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
 }

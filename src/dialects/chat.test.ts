@@ -270,16 +270,16 @@ describe('requests', () => {
   })
 
   it('hold tool calls and their results, with ids or without', () => {
-    const { callsIn, answersIn } = rulesOf('chat')
+    const { toolCallIds, toolResultIds } = rulesOf('chat')
 
-    expect(callsIn({ role: 'assistant', tool_calls: [{ id: 'a' }, {}] })).toEqual(['a', ''])
-    expect(callsIn({ role: 'assistant', function_call: { name: 'f' } })).toEqual([''])
-    expect(callsIn({ role: 'assistant', content: 'x', tool_calls: null })).toEqual([])
-    expect(answersIn({ role: 'tool', tool_call_id: 'a', content: 'x' })).toEqual(['a'])
-    expect(answersIn({ role: 'tool', content: 'x' })).toEqual([''])
-    expect(answersIn({ role: 'function', name: 'f', content: 'x' })).toEqual([''])
+    expect(toolCallIds({ role: 'assistant', tool_calls: [{ id: 'a' }, {}] })).toEqual(['a', ''])
+    expect(toolCallIds({ role: 'assistant', function_call: { name: 'f' } })).toEqual([''])
+    expect(toolCallIds({ role: 'assistant', content: 'x', tool_calls: null })).toEqual([])
+    expect(toolResultIds({ role: 'tool', tool_call_id: 'a', content: 'x' })).toEqual(['a'])
+    expect(toolResultIds({ role: 'tool', content: 'x' })).toEqual([''])
+    expect(toolResultIds({ role: 'function', name: 'f', content: 'x' })).toEqual([''])
     for (const none of [{ role: 'user', content: 'x' }, 'x', null])
-      expect([callsIn(none), answersIn(none)]).toEqual([[], []])
+      expect([toolCallIds(none), toolResultIds(none)]).toEqual([[], []])
   })
 })
 

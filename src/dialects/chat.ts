@@ -220,14 +220,14 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
     .map((call) => ({ role: 'tool', tool_call_id: textOf(call.id) ?? '', content: text }))
 }
 
-function callsIn(message: JsonValue): readonly string[] {
+function toolCallIds(message: JsonValue): readonly string[] {
   if (!isObject(message)) return []
   const calls = Array.isArray(message.tool_calls) ? (message.tool_calls as readonly JsonValue[]) : []
   const ids = calls.map((call) => (isObject(call) ? (textOf(call.id) ?? '') : ''))
   return isObject(message.function_call) ? [...ids, ''] : ids
 }
 
-function answersIn(message: JsonValue): readonly string[] {
+function toolResultIds(message: JsonValue): readonly string[] {
   if (!isObject(message)) return []
   if (message.role === 'tool') return [textOf(message.tool_call_id) ?? '']
   return message.role === 'function' ? [''] : []
@@ -287,8 +287,8 @@ export const chatRules: DialectRules = {
   probe,
   textMessage,
   isSystem: (message) => isObject(message) && (message.role === 'system' || message.role === 'developer'),
-  callsIn,
-  answersIn,
+  toolCallIds,
+  toolResultIds,
   toolCalls,
   maxTokens: (body) => countOf(body.max_completion_tokens) ?? countOf(body.max_tokens),
   cutReason: 'length',

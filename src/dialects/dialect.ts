@@ -126,9 +126,9 @@ export interface DialectRules {
   /** Whether this stands in the messages as a system prompt. */
   isSystem(message: JsonValue): boolean
   /** Ids of the tool calls that the message opens; '' for one without an id. */
-  callsIn(message: JsonValue): readonly string[]
+  toolCallIds(message: JsonValue): readonly string[]
   /** Ids of the tool calls whose results the message holds; '' for a result that does not say. */
-  answersIn(message: JsonValue): readonly string[]
+  toolResultIds(message: JsonValue): readonly string[]
   /** The calls in a message that say which tool they call. */
   toolCalls(message: JsonValue): readonly ToolCall[]
   /** Tokens that the client wants of the answer at most; undefined when it sets no bound. */

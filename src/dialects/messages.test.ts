@@ -225,13 +225,16 @@ describe('requests', () => {
   })
 
   it('hold tool calls and their results as blocks, with ids or without', () => {
-    const { callsIn, answersIn } = rulesOf('messages')
+    const { toolCallIds, toolResultIds } = rulesOf('messages')
     const text = { type: 'text', text: 'x' }
     const message = (role: string, ...content: JsonValue[]) => ({ role, content })
 
-    expect(callsIn(message('assistant', text, { type: 'tool_use', id: 'a' }, { type: 'tool_use' }))).toEqual(['a', ''])
-    expect(answersIn(message('user', { type: 'tool_result', tool_use_id: 'a' }, text))).toEqual(['a'])
-    expect(answersIn(message('user', { type: 'tool_result' }))).toEqual([''])
+    expect(toolCallIds(message('assistant', text, { type: 'tool_use', id: 'a' }, { type: 'tool_use' }))).toEqual([
+      'a',
+      '',
+    ])
+    expect(toolResultIds(message('user', { type: 'tool_result', tool_use_id: 'a' }, text))).toEqual(['a'])
+    expect(toolResultIds(message('user', { type: 'tool_result' }))).toEqual([''])
     // The engine's own tools: both stand in one message.
     const own = message(
       'assistant',
@@ -239,7 +242,7 @@ describe('requests', () => {
       { type: 'web_search_tool_result', tool_use_id: 'a' },
     )
     for (const none of [own, message('user', text), { content: 'x' }, null]) {
-      expect([callsIn(none), answersIn(none)]).toEqual([[], []])
+      expect([toolCallIds(none), toolResultIds(none)]).toEqual([[], []])
     }
   })
 

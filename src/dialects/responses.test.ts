@@ -177,7 +177,7 @@ describe('requests', () => {
     [{ type: 'reasoning' }, [], []],
     [null, [], []],
   ])('hold calls and results: %j', (item, calls, answers) => {
-    expect([rulesOf('responses').callsIn(item), rulesOf('responses').answersIn(item)]).toEqual([calls, answers])
+    expect([rulesOf('responses').toolCallIds(item), rulesOf('responses').toolResultIds(item)]).toEqual([calls, answers])
   })
 
   it('bound the answer', () => {

@@ -99,7 +99,7 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
 }
 
 /** What a reference stands for nobody can see: it may be a call or a result. */
-function callsIn(item: JsonValue): readonly string[] {
+function toolCallIds(item: JsonValue): readonly string[] {
   if (!isObject(item)) return []
   const type = textOf(item.type) ?? 'message'
   if (type === 'item_reference') return ['']
@@ -109,7 +109,7 @@ function callsIn(item: JsonValue): readonly string[] {
   return id === undefined && !OPEN_CALLS.includes(type) ? [] : [id ?? '']
 }
 
-function answersIn(item: JsonValue): readonly string[] {
+function toolResultIds(item: JsonValue): readonly string[] {
   if (!isObject(item)) return []
   const type = textOf(item.type) ?? 'message'
   if (type === 'item_reference') return ['']
@@ -197,8 +197,8 @@ export const responsesRules: DialectRules = {
   probe,
   textMessage,
   isSystem: (item) => isObject(item) && (item.role === 'system' || item.role === 'developer'),
-  callsIn,
-  answersIn,
+  toolCallIds,
+  toolResultIds,
   toolCalls,
   maxTokens: (body) => countOf(body.max_output_tokens),
   cutReason: 'max_output_tokens',

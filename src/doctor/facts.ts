@@ -4,7 +4,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { EngineModel, EngineModels } from '../engines/models.ts'
-import type { Link } from '../kv/lmcache/connector.ts'
+import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { PrefetchResult } from '../kv/lmcache/prefetch.ts'
 import type { ChunkKeys, Sequence } from '../kv/lmcache/sequence.ts'
 import type { LmcacheTopology } from '../kv/lmcache/topology.ts'
@@ -22,7 +22,7 @@ export interface DoctorParts {
   readonly engine: Pick<Engine, 'warm'>
   readonly models: Pick<EngineModels, 'list'>
   /** Opens LMCache as configured; undefined if it is not. Throws if no configured address answers. */
-  readonly openLmcache: () => Promise<Link | undefined>
+  readonly openLmcache: () => Promise<LmcacheConnection | undefined>
   /** Sends a request to the upstream and accepts any status. Throws `UPSTREAM_REFUSED`. */
   readonly ask: (method: 'GET' | 'POST', path: string, signal: AbortSignal) => Promise<PlainAnswer>
   /** The memory limit and eviction policy of a Redis. */
@@ -91,7 +91,7 @@ export class Facts {
   }
 
   /** Undefined if LMCache is not configured. */
-  link(): Promise<Link | undefined> {
+  link(): Promise<LmcacheConnection | undefined> {
     return this.#once('link', () => this.parts.openLmcache())
   }
 

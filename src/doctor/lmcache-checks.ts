@@ -1,6 +1,6 @@
 // Checks of LMCache's setup: coordinator and servers, and what must be the same on both.
 
-import type { Link } from '../kv/lmcache/connector.ts'
+import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { LmcacheServer } from '../kv/lmcache/topology.ts'
 import type { Check } from './check.ts'
 import { chunkingMismatches, type Facts } from './facts.ts'
@@ -153,7 +153,7 @@ function withLink(
   id: string,
   title: string,
   proves: string,
-  find: (link: Link, facts: Facts) => Promise<Finding> | Finding,
+  find: (link: LmcacheConnection, facts: Facts) => Promise<Finding> | Finding,
 ): Check {
   return {
     id,

@@ -2,7 +2,7 @@
 
 import type { Now } from '../base/clock.ts'
 import { silentLogger } from '../base/logger.ts'
-import { type Link, LmcacheLink } from '../kv/lmcache/connector.ts'
+import { type LmcacheConnection, LmcacheConnector } from '../kv/lmcache/connector.ts'
 
 export interface LmcacheAddresses {
   readonly coordinatorUrl: string | undefined
@@ -12,7 +12,7 @@ export interface LmcacheAddresses {
 }
 
 /** Returns `DoctorParts.openLmcache`. Does not connect yet. */
-export function lmcacheOpener(addresses: LmcacheAddresses, now: Now): () => Promise<Link | undefined> {
-  const lmcache = new LmcacheLink({ ...addresses, now, log: silentLogger })
+export function lmcacheOpener(addresses: LmcacheAddresses, now: Now): () => Promise<LmcacheConnection | undefined> {
+  const lmcache = new LmcacheConnector({ ...addresses, now, log: silentLogger })
   return () => lmcache.open()
 }

@@ -1,7 +1,7 @@
 // Live proofs on LMCache: the probe's KV is stored, is found under its own salt only, is restored, and can be pinned and deleted.
 
 import { setTimeout as after } from 'node:timers/promises'
-import type { Link } from '../kv/lmcache/connector.ts'
+import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { Sequence } from '../kv/lmcache/sequence.ts'
 import type { Check } from './check.ts'
 import { chunkingMismatches, type Facts } from './facts.ts'
@@ -31,7 +31,7 @@ function onSequence(
   id: string,
   title: string,
   proves: string,
-  find: (link: Link, sequence: Sequence, facts: Facts) => Promise<Finding>,
+  find: (link: LmcacheConnection, sequence: Sequence, facts: Facts) => Promise<Finding>,
 ): Check {
   return {
     id,
@@ -52,7 +52,7 @@ function onSequence(
   }
 }
 
-async function isStored({ client, topology }: Link, sequence: Sequence, facts: Facts): Promise<Finding> {
+async function isStored({ client, topology }: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
   const started = performance.now()
   const behind = topology.servers.some(({ backends }) => (backends?.length ?? 0) > 0)
   for (;;) {
@@ -81,7 +81,7 @@ async function isStored({ client, topology }: Link, sequence: Sequence, facts: F
   }
 }
 
-async function areSaltsApart(_: Link, __: Sequence, facts: Facts): Promise<Finding> {
+async function areSaltsApart(_: LmcacheConnection, __: Sequence, facts: Facts): Promise<Finding> {
   const [own, unused] = [await facts.prefetch('own'), await facts.prefetch('unused')]
   const seen = `prefetch under its salt: ${keysFound(own)}; under an unused one: ${keysFound(unused)}`
   if ((unused?.foundKeys ?? 0) > 0) {
@@ -97,7 +97,7 @@ async function areSaltsApart(_: Link, __: Sequence, facts: Facts): Promise<Findi
   return ok(seen)
 }
 
-async function isRestored(_: Link, __: Sequence, facts: Facts): Promise<Finding> {
+async function isRestored(_: LmcacheConnection, __: Sequence, facts: Facts): Promise<Finding> {
   if (!facts.parts.resetEngineCache) {
     return skipped(
       "this would reset the engine's own cache, which affects all its users: allow it with --reset-engine-cache",
@@ -120,7 +120,7 @@ async function isRestored(_: Link, __: Sequence, facts: Facts): Promise<Finding>
   return ok(seen)
 }
 
-async function arePinsCounted({ client }: Link, sequence: Sequence, { signal }: Facts): Promise<Finding> {
+async function arePinsCounted({ client }: LmcacheConnection, sequence: Sequence, { signal }: Facts): Promise<Finding> {
   if (!client.pins)
     return failed('pinning requires a coordinator', 'set --coordinator on cwm to the URL of lmcache coordinator')
   await client.pin(sequence, signal)
@@ -134,7 +134,7 @@ async function arePinsCounted({ client }: Link, sequence: Sequence, { signal }: 
 }
 
 /** Also cleans up what the doctor has stored. */
-async function isDeleted({ client }: Link, sequence: Sequence, facts: Facts): Promise<Finding> {
+async function isDeleted({ client }: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
   const others = await Promise.all([facts.sequence('other'), facts.sequence('unused')])
   const sequences = [sequence, ...others.filter((one) => one !== undefined)].map((one) => ({ sequence: one, from: 0 }))
   const options = { deadlineMs: facts.parts.settleTimeoutMs, signal: facts.signal }

@@ -72,7 +72,7 @@ export class Chain {
  * The mark that a boundary's session stands behind a window: the client's own words are not all of its prompt. Kept beside the
  * boundary, so that an ambiguous one can be told from one that would silently lose a window.
  */
-export function behindWindowMark(boundary: string): string {
+export function windowScopedDigest(boundary: string): string {
   return createHash('sha256').update(`behind-window:${boundary}`).digest('base64url')
 }
 

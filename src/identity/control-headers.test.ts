@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { CwmError, type ErrorCode } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
-import { contextHeader, exposedHeaders, namingHeader, readControlHeaders } from './control-headers.ts'
+import { contextHeader, exposedHeaders, readControlHeaders, withHeaderParam } from './control-headers.ts'
 
 function read(headers: Record<string, string | string[]>, path: { session?: string; window?: string } = {}): unknown {
   try {
@@ -56,7 +56,7 @@ describe('readControlHeaders', () => {
 })
 
 describe('namingHeader', () => {
-  const paramOf = (code: ErrorCode, param: string) => namingHeader(new CwmError(code, 'why', { param })).param
+  const paramOf = (code: ErrorCode, param: string) => withHeaderParam(new CwmError(code, 'why', { param })).param
 
   it("says by which header a window or session was named, where windows/ say 'name' or 'session_id'", () => {
     expect(paramOf('WINDOW_NOT_FOUND', 'name')).toBe('x-cwm-window')
@@ -68,7 +68,7 @@ describe('namingHeader', () => {
   it('leaves every other error as it is', () => {
     const error = new CwmError('QUOTA_EXCEEDED', 'why', { param: 'name' })
 
-    expect(namingHeader(error)).toBe(error)
+    expect(withHeaderParam(error)).toBe(error)
     expect(paramOf('WINDOW_NOT_FOUND', 'path')).toBe('path')
   })
 })

@@ -37,7 +37,7 @@ const headerOfError: { readonly [code in ErrorCode]?: string } = {
 }
 
 /** The error as the client of a proxied request can read it: `param` is the header that named the window or the session. */
-export function namingHeader(error: CwmError): CwmError {
+export function withHeaderParam(error: CwmError): CwmError {
   const { code, message, param, cause } = error
   const header = param === 'name' || param === 'session_id' ? headerOfError[code] : undefined
   return header === undefined ? error : new CwmError(code, message, { param: header, cause })
@@ -67,9 +67,9 @@ export function readControlHeaders(
       throw new CwmError('INVALID_HEADER', `${name} is not known; there are ${[...known].join(', ')}`, { param: name })
     }
   }
-  const session = agree('x-cwm-session', headers['x-cwm-session'], fromPath.session)
-  const window = agree('x-cwm-window', headers['x-cwm-window'], fromPath.window)
-  const freeze = agree('x-cwm-freeze', headers['x-cwm-freeze'], undefined)
+  const session = readOnce('x-cwm-session', headers['x-cwm-session'], fromPath.session)
+  const window = readOnce('x-cwm-window', headers['x-cwm-window'], fromPath.window)
+  const freeze = readOnce('x-cwm-freeze', headers['x-cwm-freeze'], undefined)
   const overflow = readOverflow(headers['x-cwm-overflow'])
   if (session !== undefined && !isSessionId(session)) throw badName('x-cwm-session', sessionIdRule)
   if (window !== undefined && !isWindowName(window)) throw badName('x-cwm-window', windowNameRule)
@@ -83,7 +83,7 @@ export function readControlHeaders(
 }
 
 function readOverflow(value: string | string[] | undefined): Overflow | undefined {
-  const asked = agree('x-cwm-overflow', value, undefined)
+  const asked = readOnce('x-cwm-overflow', value, undefined)
   const policy = overflowPolicies.find((name) => name === asked)
   if (asked === undefined || policy !== undefined) return policy
   throw new CwmError('INVALID_HEADER', `x-cwm-overflow must be one of ${overflowPolicies.join(', ')}`, {
@@ -117,7 +117,7 @@ function badName(param: string, rule: string): CwmError {
   return new CwmError('INVALID_HEADER', `${param} must be ${rule}`, { param })
 }
 
-function agree(name: string, header: string | string[] | undefined, path: string | undefined): string | undefined {
+function readOnce(name: string, header: string | string[] | undefined, path: string | undefined): string | undefined {
   if (Array.isArray(header)) throw new CwmError('INVALID_HEADER', `${name} is there twice`, { param: name })
   if (header !== undefined && path !== undefined && header !== path) {
     throw new CwmError('INVALID_HEADER', `${name} says otherwise than the path; send one of them`, { param: name })

@@ -15,6 +15,6 @@ export const identityFields = [
 export const identityMetadata = ['session_id', 'user_id'] as const
 
 /** Whether the value names nobody: absent, null, or an empty string. */
-export function isUnsaid(value: JsonValue | undefined): value is undefined | null | '' {
+export function isMissing(value: JsonValue | undefined): value is undefined | null | '' {
   return value === undefined || value === null || value === ''
 }

@@ -4,7 +4,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
-import { identityFields, identityMetadata, isUnsaid } from './identity-fields.ts'
+import { identityFields, identityMetadata, isMissing } from './identity-fields.ts'
 import { canonicalJson } from './identity-text.ts'
 import { narrowingHeaders } from './known-clients.ts'
 
@@ -20,13 +20,13 @@ export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpH
   }
   for (const field of identityFields) {
     const value = body[field]
-    if (!isUnsaid(value)) parts.push(partOf(`body.${field}`, value))
+    if (!isMissing(value)) parts.push(partOf(`body.${field}`, value))
   }
   const metadata = body.metadata
   if (isObject(metadata)) {
     for (const field of identityMetadata) {
       const value = metadata[field]
-      if (!isUnsaid(value)) parts.push(partOf(`metadata.${field}`, value))
+      if (!isMissing(value)) parts.push(partOf(`metadata.${field}`, value))
     }
   }
   // Most clients send none, and to put the same few words together costs less than to serialize them.

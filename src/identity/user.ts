@@ -2,7 +2,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { isUnsaid } from './identity-fields.ts'
+import { isMissing } from './identity-fields.ts'
 import { canonicalJson } from './identity-text.ts'
 import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
 
@@ -31,9 +31,9 @@ export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string |
 function userOfBody({ safety_identifier, user, metadata }: JsonObject): string | undefined {
   const userId = isObject(metadata) ? metadata.user_id : undefined
   const said: [string, string][] = []
-  if (!isUnsaid(safety_identifier)) said.push(['safety_identifier', userText(safety_identifier)])
-  if (!isUnsaid(user)) said.push(['user', userText(user)])
-  if (!isUnsaid(userId)) said.push(['metadata.user_id', userOfMetadata(userId)])
+  if (!isMissing(safety_identifier)) said.push(['safety_identifier', userText(safety_identifier)])
+  if (!isMissing(user)) said.push(['user', userText(user)])
+  if (!isMissing(userId)) said.push(['metadata.user_id', userOfMetadata(userId)])
   // An app may send one constant in one field and name the person in another, so all of them count.
   return said.length > 1 ? `${TAG}fields:${JSON.stringify(said)}` : said[0]?.[1]
 }

@@ -7,7 +7,7 @@ import type { KvBackend, KvLink } from './kv.ts'
  * A link. `away`: a KV layer is configured and does not answer, so its KV is unknown, not absent; `warnings` gets the reason. Undefined:
  * there is no KV layer. Never throws.
  */
-export async function openOrAway(
+export async function openIfReachable(
   kv: Pick<KvBackend, 'open'>,
   warnings: string[],
 ): Promise<KvLink | 'away' | undefined> {

@@ -16,15 +16,15 @@ export interface QuotaParts {
 /** Salts remembered as told; one that fell out is told again. Not lru-cache's `max`, which takes all the room at once: few have such servers. */
 const MAX_SALTS = 100_000
 /** How long a dispatch waits for the first quota of its salt. After that its KV may be wiped, and is computed again. */
-const PATIENCE_MS = 1_000
+const MAX_WAIT_MS = 1_000
 /** Between two looks at what the backend demands. */
-const LOOK_MS = 10_000
+const LINK_REFRESH_MS = 10_000
 /** A server that restarts forgets its quotas: each is told again while its salt is in use. */
 const RENEW_MS = 60_000
 const RETRY_MS = 5_000
 
 /** What was last told of one salt. */
-interface Told {
+interface QuotaState {
   readonly over: Promise<void>
   done: boolean
   /** When it is to be told again, milliseconds since the epoch. */
@@ -33,14 +33,14 @@ interface Told {
 
 export class SaltQuotas {
   readonly #parts: QuotaParts
-  readonly #told = new LRUCache<string, Told>({ maxSize: MAX_SALTS, sizeCalculation: () => 1 })
+  readonly #quotas = new LRUCache<string, QuotaState>({ maxSize: MAX_SALTS, sizeCalculation: () => 1 })
   #link: KvLink | undefined
-  #lookAt = 0
+  #refreshAt = 0
   #failing = false
 
   constructor(parts: QuotaParts) {
     this.#parts = parts
-    this.#lookSoon()
+    this.#refreshLink()
   }
 
   /**
@@ -49,19 +49,19 @@ export class SaltQuotas {
    */
   ensure(salt: string, limitGb: number): Promise<void> | undefined {
     if (!this.#parts.kv.expects.quota) return undefined
-    this.#lookSoon()
+    this.#refreshLink()
     const link = this.#link
     if (link === undefined || !link.capabilities.quota) return undefined
-    const told = this.#told.get(salt)
-    if (told === undefined) return atMost(PATIENCE_MS, this.#tell(link, salt, limitGb).over)
-    if (told.dueAt <= this.#parts.now()) this.#tell(link, salt, limitGb)
-    else if (!told.done) return atMost(PATIENCE_MS, told.over)
+    const told = this.#quotas.get(salt)
+    if (told === undefined) return atMost(MAX_WAIT_MS, this.#setQuota(link, salt, limitGb).over)
+    if (told.dueAt <= this.#parts.now()) this.#setQuota(link, salt, limitGb)
+    else if (!told.done) return atMost(MAX_WAIT_MS, told.over)
     return undefined
   }
 
   /** Takes back what was told of a salt that is never dispatched again. Never rejects: a quota too many does no harm. */
   async remove(salt: string): Promise<void> {
-    this.#told.delete(salt)
+    this.#quotas.delete(salt)
     if (this.#link === undefined || !this.#link.capabilities.quota) return
     try {
       this.#report(await this.#link.dropSpace(salt))
@@ -70,7 +70,7 @@ export class SaltQuotas {
     }
   }
 
-  #tell(link: KvLink, salt: string, limitGb: number): Told {
+  #setQuota(link: KvLink, salt: string, limitGb: number): QuotaState {
     const { now } = this.#parts
     const write = async () => {
       const failures = await link.ensureSpace(salt, limitGb).catch((thrown: unknown) => [toCwmError(thrown).message])
@@ -78,15 +78,15 @@ export class SaltQuotas {
       told.done = true
       told.dueAt = now() + (failures.length === 0 ? RENEW_MS : RETRY_MS)
     }
-    const told: Told = { over: write(), done: false, dueAt: Number.POSITIVE_INFINITY }
-    this.#told.set(salt, told)
+    const told: QuotaState = { over: write(), done: false, dueAt: Number.POSITIVE_INFINITY }
+    this.#quotas.set(salt, told)
     return told
   }
 
-  #lookSoon(): void {
+  #refreshLink(): void {
     const { kv, now } = this.#parts
-    if (!kv.expects.quota || now() < this.#lookAt) return
-    this.#lookAt = now() + LOOK_MS
+    if (!kv.expects.quota || now() < this.#refreshAt) return
+    this.#refreshAt = now() + LINK_REFRESH_MS
     kv.open().then(
       (link) => {
         this.#link = link

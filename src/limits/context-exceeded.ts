@@ -3,7 +3,7 @@
 import { CwmError } from '../base/errors.ts'
 import type { DialectRules, Overflow } from '../dialects/dialect.ts'
 
-export interface Overflowing extends Overflow {
+export interface ExceededContext extends Overflow {
   readonly rules: Pick<DialectRules, 'errors'>
   /** The newest window of the session, if there is one. */
   readonly window: string | undefined
@@ -12,7 +12,7 @@ export interface Overflowing extends Overflow {
 }
 
 /** `CONTEXT_LENGTH_EXCEEDED`. Its message begins with the dialect's own words. */
-export function contextExceeded(overflow: Overflowing): CwmError {
+export function contextExceeded(overflow: ExceededContext): CwmError {
   const { rules, window, because } = overflow
   const { errors } = rules
   const words = [

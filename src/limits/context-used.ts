@@ -3,14 +3,14 @@
 
 import type { Usage } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
-import type { Finished } from './truncation.ts'
+import type { FinishedAnswer } from './truncation.ts'
 
 /**
  * Tokens of the prompt and of the longest of several choices. A choice that ran out of the tokens it was allowed has as many as these;
  * where all ended by themselves nobody tells how long each is, and the prompt alone is counted.
  */
 export function contextTokens(
-  { choices, maxTokens, limit }: Omit<Finished, 'usage'>,
+  { choices, maxTokens, limit }: Omit<FinishedAnswer, 'usage'>,
   { promptTokens, completionTokens, totalTokens }: Usage,
   { cutReason }: Pick<DialectRules, 'cutReason'>,
 ): number {

@@ -4,14 +4,14 @@ import { describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import { noteCut } from './cut-note.ts'
+import { placeCutNote } from './cut-note.ts'
 
 const text =
   'Earlier turns of this conversation are not shown here. They are kept in a saved context window with the tag cut-0123456789ab.'
 const user = { role: 'user', content: 'hi' }
 
 function note(dialect: Dialect, messages: readonly JsonValue[], body: JsonObject = {}) {
-  return noteCut({ rules: rulesOf(dialect), body, messages, tag: 'cut-0123456789ab' })
+  return placeCutNote({ rules: rulesOf(dialect), body, messages, tag: 'cut-0123456789ab' })
 }
 
 describe('the note of a cut', () => {

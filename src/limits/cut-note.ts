@@ -15,12 +15,12 @@ export interface NoteRequest {
 }
 
 /** The change that puts the note in: another value of a body field, or of the message at an index, or a new message in front of all. */
-export type Note =
+export type CutNote =
   | { readonly kind: 'field'; readonly field: string; readonly value: JsonValue }
   | { readonly kind: 'message'; readonly at: number; readonly message: JsonValue }
   | { readonly kind: 'front'; readonly message: JsonValue }
 
-export function noteCut({ rules, body, messages, tag }: NoteRequest): Note {
+export function placeCutNote({ rules, body, messages, tag }: NoteRequest): CutNote {
   const text =
     'Earlier turns of this conversation are not shown here. ' +
     `They are kept in a saved context window with the tag ${tag}.`

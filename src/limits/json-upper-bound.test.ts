@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isObject, type JsonValue } from '../base/json.ts'
-import { mostBytesOfJson } from './json-upper-bound.ts'
+import { maxBytesOfJson } from './json-upper-bound.ts'
 
 /** The ways in which templates are known to write a value. */
 const FORMS: Readonly<Record<string, (value: JsonValue) => string>> = {
@@ -46,7 +46,7 @@ describe.each(Object.entries(FORMS))('a value %s', (_, write) => {
       fc.property(value, (member) => {
         const given = { member }
 
-        expect(Buffer.byteLength(write(given))).toBeLessThanOrEqual(mostBytesOfJson(given))
+        expect(Buffer.byteLength(write(given))).toBeLessThanOrEqual(maxBytesOfJson(given))
       }),
       { numRuns: 500 },
     )
@@ -59,8 +59,8 @@ describe('what Python writes otherwise than JavaScript', () => {
     ['an integer of many digits', '9'.repeat(300), '9'.repeat(300)],
     ['an integer that JavaScript takes for infinite', '9'.repeat(4_000), '9'.repeat(4_000)],
   ])('has no more bytes than are counted for %s', (_, json, python) => {
-    expect(mostBytesOfJson(JSON.parse(json))).toBeGreaterThanOrEqual(python.length)
-    expect(mostBytesOfJson({ arguments: `{"n":${json}}` })).toBeGreaterThanOrEqual(`{"n": ${python}}`.length)
+    expect(maxBytesOfJson(JSON.parse(json))).toBeGreaterThanOrEqual(python.length)
+    expect(maxBytesOfJson({ arguments: `{"n":${json}}` })).toBeGreaterThanOrEqual(`{"n": ${python}}`.length)
   })
 })
 
@@ -73,13 +73,13 @@ describe('the arguments of a call', () => {
   it.each(['arguments', 'input'])('have room for the tags around each of them: %s', (field) => {
     const args = { a: '', b: '', c: 'd' }
 
-    expect(mostBytesOfJson({ [field]: args })).toBeGreaterThan(inTags(args).length)
-    expect(mostBytesOfJson({ [field]: JSON.stringify(args) })).toBeGreaterThan(inTags(args).length)
+    expect(maxBytesOfJson({ [field]: args })).toBeGreaterThan(inTags(args).length)
+    expect(maxBytesOfJson({ [field]: JSON.stringify(args) })).toBeGreaterThan(inTags(args).length)
   })
 
   it('have no bound where they are nested beyond what an engine reads', () => {
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
 
-    expect(mostBytesOfJson({ arguments: deep })).toBe(Number.POSITIVE_INFINITY)
+    expect(maxBytesOfJson({ arguments: deep })).toBe(Number.POSITIVE_INFINITY)
   })
 })

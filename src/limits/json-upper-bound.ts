@@ -16,50 +16,50 @@ const ARGUMENT = 48
 const NUMBER = 16
 /** From here on JavaScript writes an exponent where Python may write all digits of an integer. */
 const EXPONENT_FROM = 1e21
-const MOST_DIGITS = 310
+const MAX_DIGITS = 310
 /** Python reads integers of so many digits at most (`sys.set_int_max_str_digits`); JavaScript takes those for infinite. */
-const ENDLESS_DIGITS = 4301
+const INFINITY_DIGITS = 4301
 
 /** Bytes of `\\u00e9`, which any UTF-16 unit takes at most. */
 const UNICODE_ESCAPE = 7
 const ESCAPED = Uint8Array.from({ length: 128 }, (_, unit) => escapedAscii(String.fromCharCode(unit)))
 
 /** Upper bound in bytes, and so in tokens; infinite where there is none. */
-export function mostBytesOfJson(value: JsonValue | undefined, depth = 0): number {
-  if (typeof value === 'string') return QUOTES + mostBytesEscaped(value)
-  if (typeof value === 'number') return mostBytesOfNumber(value)
+export function maxBytesOfJson(value: JsonValue | undefined, depth = 0): number {
+  if (typeof value === 'string') return QUOTES + maxBytesEscaped(value)
+  if (typeof value === 'number') return maxBytesOfNumber(value)
   if (typeof value !== 'object' || value === null) return 'false'.length
   // What lies deeper came in a string of arguments, and no engine reads it: there is no bound for it.
   if (depth > MAX_DEPTH) return Number.POSITIVE_INFINITY
   const inner = INDENT * (depth + 1)
   let bytes = ITEM + inner
   if (!isObject(value)) {
-    for (const item of value) bytes += ITEM + inner + mostBytesOfJson(item, depth + 1)
+    for (const item of value) bytes += ITEM + inner + maxBytesOfJson(item, depth + 1)
     return bytes
   }
   for (const [key, member] of Object.entries(value)) {
     // Twice: XML names a member where it begins and where it ends.
-    bytes += MEMBER + inner + 2 * mostBytesEscaped(key)
-    bytes += key === 'arguments' || key === 'input' ? ofArguments(member, depth) : mostBytesOfJson(member, depth + 1)
+    bytes += MEMBER + inner + 2 * maxBytesEscaped(key)
+    bytes += key === 'arguments' || key === 'input' ? ofArguments(member, depth) : maxBytesOfJson(member, depth + 1)
   }
   return bytes
 }
 
 /** A call's arguments: vLLM parses the string that they come in, and the template writes them as it likes. */
 function ofArguments(value: JsonValue | undefined, depth: number): number {
-  const asGiven = mostBytesOfJson(value, depth + 1)
+  const asGiven = maxBytesOfJson(value, depth + 1)
   if (typeof value !== 'string') return asGiven + ARGUMENT * membersOf(value)
   const parsed = parseJson(value)
   // Python also reads NaN, and writes a space behind the comma.
   if (parsed === undefined) return 2 * asGiven
-  return Math.max(asGiven, mostBytesOfJson(parsed, depth + 1) + ARGUMENT * membersOf(parsed))
+  return Math.max(asGiven, maxBytesOfJson(parsed, depth + 1) + ARGUMENT * membersOf(parsed))
 }
 
 function membersOf(value: JsonValue | undefined): number {
   return isObject(value) ? Object.keys(value).length : 0
 }
 
-function mostBytesEscaped(text: string): number {
+function maxBytesEscaped(text: string): number {
   let bytes = 0
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
@@ -68,9 +68,9 @@ function mostBytesEscaped(text: string): number {
   return bytes
 }
 
-function mostBytesOfNumber(value: number): number {
-  if (!Number.isFinite(value)) return ENDLESS_DIGITS
-  return NUMBER + (Math.abs(value) < EXPONENT_FROM ? String(value).length : MOST_DIGITS)
+function maxBytesOfNumber(value: number): number {
+  if (!Number.isFinite(value)) return INFINITY_DIGITS
+  return NUMBER + (Math.abs(value) < EXPONENT_FROM ? String(value).length : MAX_DIGITS)
 }
 
 /** A quote within a string within a string is \\\"; Python's `repr` escapes the other kind. */

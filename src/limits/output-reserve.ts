@@ -6,11 +6,11 @@ const MAX_RESERVE = 1024
 const RESERVE_SHARE = 1 / 8
 
 /** Tokens kept free for an answer. */
-export function reserveOf(limit: number): number {
+export function defaultReserve(limit: number): number {
   return Math.min(MAX_RESERVE, Math.floor(limit * RESERVE_SHARE))
 }
 
 /** Tokens of room that a turn wants beside its prompt; `maxTokens` is what the client asked for at most. */
-export function roomFor(maxTokens: number | undefined, limit: number): number {
-  return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, reserveOf(limit))
+export function outputReserve(maxTokens: number | undefined, limit: number): number {
+  return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, defaultReserve(limit))
 }

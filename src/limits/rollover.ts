@@ -7,9 +7,9 @@ import type { JsonValue } from '../base/json.ts'
 import { ArgumentsBudget, frame } from '../dialects/canonical-json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { KeptSizes, type Start } from './kept-sizes.ts'
-import { readMessage, type Unit, Units } from './units.ts'
+import { classifyMessage, type Unit, Units } from './units.ts'
 
-export type FoldRules = Pick<DialectRules, 'canonical' | 'isFromModel' | 'isSystem' | 'callsIn' | 'answersIn'>
+export type FoldRules = Pick<DialectRules, 'canonical' | 'isFromModel' | 'isSystem' | 'toolCallIds' | 'toolResultIds'>
 
 export interface FoldRequest {
   readonly messages: readonly JsonValue[]
@@ -90,7 +90,7 @@ class Folding {
   }
 
   add(message: JsonValue, size: number, rules: FoldRules): void {
-    const said = readMessage(message, rules)
+    const said = classifyMessage(message, rules)
     if (this.#units.beginsReply(said)) this.#decide()
     this.#units.add(said)
     this.#sizes.add(size, said.by === 'system')

@@ -5,15 +5,15 @@ interface Call {
   answered: boolean
 }
 
-interface Named {
+interface CallsOfId {
   /** Not answered when they were put here, oldest first. */
   readonly open: Call[]
   latest: Call
 }
 
 /** The calls of a conversation, read in order. */
-export class Calls {
-  readonly #byId = new Map<string, Named>()
+export class ToolCalls {
+  readonly #byId = new Map<string, CallsOfId>()
   #sinceTurn: Call[] = []
   /** Before it all are answered. */
   #next = 0

@@ -3,7 +3,7 @@
 import type { Usage } from '../base/records.ts'
 import type { Choice, DialectRules } from '../dialects/dialect.ts'
 
-export interface Finished {
+export interface FinishedAnswer {
   readonly choices: readonly Choice[]
   readonly usage: Usage | undefined
   /** What the client asked for at most; undefined when it set no bound. */
@@ -14,7 +14,7 @@ export interface Finished {
 
 /** Whether the limit ended an answer that was allowed to be longer. False where usage or limit are not known. */
 export function isTruncated(
-  { choices, usage, maxTokens, limit }: Finished,
+  { choices, usage, maxTokens, limit }: FinishedAnswer,
   { cutReason }: Pick<DialectRules, 'cutReason'>,
 ): boolean {
   if (usage === undefined || limit === undefined) return false

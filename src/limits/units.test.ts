@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import { readMessage, Units } from './units.ts'
+import { classifyMessage, Units } from './units.ts'
 
 function unitsOf(dialect: Dialect, messages: readonly JsonValue[]): Units {
   const units = new Units()
-  for (const message of messages) units.add(readMessage(message, rulesOf(dialect)))
+  for (const message of messages) units.add(classifyMessage(message, rulesOf(dialect)))
   return units
 }
 

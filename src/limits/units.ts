@@ -4,10 +4,10 @@
 
 import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
-import { Calls } from './tool-calls.ts'
+import { ToolCalls } from './tool-calls.ts'
 
 /** What one message is to the order of a conversation. */
-export interface Said {
+export interface ClassifiedMessage {
   readonly by: 'system' | 'user' | 'model' | 'result'
   readonly calls: readonly string[]
   readonly answers: readonly string[]
@@ -37,13 +37,13 @@ export interface Step extends Place {
 
 export type Unit = Turn | Step
 
-export function readMessage(
+export function classifyMessage(
   message: JsonValue,
-  rules: Pick<DialectRules, 'isFromModel' | 'isSystem' | 'callsIn' | 'answersIn'>,
-): Said {
+  rules: Pick<DialectRules, 'isFromModel' | 'isSystem' | 'toolCallIds' | 'toolResultIds'>,
+): ClassifiedMessage {
   if (rules.isSystem(message)) return { by: 'system', calls: [], answers: [] }
-  const calls = rules.callsIn(message)
-  const answers = rules.answersIn(message)
+  const calls = rules.toolCallIds(message)
+  const answers = rules.toolResultIds(message)
   if (answers.length > 0) return { by: 'result', calls, answers }
   const fromModel = calls.length > 0 || rules.isFromModel(message)
   return { by: fromModel ? 'model' : 'user', calls, answers }
@@ -54,11 +54,11 @@ export class Units {
   readonly #turns: Turn[] = []
   readonly #soundTurns: Turn[] = []
   readonly #soundSteps: Step[] = []
-  readonly #calls = new Calls()
+  readonly #calls = new ToolCalls()
   #length = 0
-  #previous: Said['by'] | undefined
+  #previous: ClassifiedMessage['by'] | undefined
   /** As `#previous`, past system messages. */
-  #speaker: Said['by'] | undefined
+  #speaker: ClassifiedMessage['by'] | undefined
 
   /** All turns, sound or not. */
   get turns(): readonly Turn[] {
@@ -74,11 +74,11 @@ export class Units {
   }
 
   /** Whether the model begins to speak with this next message: a request has ended before it. */
-  beginsReply({ by }: Said): boolean {
+  beginsReply({ by }: ClassifiedMessage): boolean {
     return by === 'model' && this.#previous !== 'model' && this.#length > 0
   }
 
-  add(said: Said): void {
+  add(said: ClassifiedMessage): void {
     const { by, calls, answers } = said
     const at = this.#length++
     for (const id of answers) this.#join(this.#calls.answer(id))

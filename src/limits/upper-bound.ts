@@ -5,7 +5,7 @@
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { systemFields, vocabulary } from '../dialects/index.ts'
-import { mostBytesOfJson } from './json-upper-bound.ts'
+import { maxBytesOfJson } from './json-upper-bound.ts'
 
 /** What a template writes by itself before all messages, at most, while no turn has told: a date, a default system prompt, how to call tools. */
 export const PREAMBLE_TOKENS = 1024
@@ -47,7 +47,7 @@ export function upperTokensOfText(text: string): number {
 /** What one message or input item of any dialect adds to a prompt at most. */
 export function upperTokensOfMessage(message: JsonValue): number {
   return isObject(message) && (message.role === 'tool' || message.role === 'function')
-    ? RESULT + mostBytesOfJson(message)
+    ? RESULT + maxBytesOfJson(message)
     : ofPart(message)
 }
 
@@ -58,7 +58,7 @@ export function upperTokensOfShaping(shaping: JsonObject): number {
     if (systemFields.has(field)) tokens += ofPart({ content: value })
     else if (toolFields.includes(field)) tokens += ofTools(value)
     else if (field === 'chat_template') return Number.POSITIVE_INFINITY
-    else tokens += MESSAGE + mostBytesOfJson({ [field]: value })
+    else tokens += MESSAGE + maxBytesOfJson({ [field]: value })
   }
   return tokens
 }
@@ -66,27 +66,27 @@ export function upperTokensOfShaping(shaping: JsonObject): number {
 /** A message or a part of one. */
 function ofPart(part: JsonValue): number {
   if (typeof part === 'string') return MESSAGE + upperTokensOfText(part)
-  if (!isObject(part)) return MESSAGE + mostBytesOfJson(part)
-  if (calls.has(part.type)) return CALL + mostBytesOfJson(part)
-  if (results.has(part.type)) return RESULT + mostBytesOfJson(part)
+  if (!isObject(part)) return MESSAGE + maxBytesOfJson(part)
+  if (calls.has(part.type)) return CALL + maxBytesOfJson(part)
+  if (results.has(part.type)) return RESULT + maxBytesOfJson(part)
   let tokens = MESSAGE
   for (const [field, value] of Object.entries(part)) {
     if (TEXT_FIELDS.has(field) && typeof value === 'string') tokens += upperTokensOfText(value)
     else if (TEXT_FIELDS.has(field) && Array.isArray(value)) for (const item of value) tokens += ofPart(item)
-    else tokens += mostBytesOfJson({ [field]: value }) + (Array.isArray(value) ? CALL * value.length : 0)
+    else tokens += maxBytesOfJson({ [field]: value }) + (Array.isArray(value) ? CALL * value.length : 0)
   }
   return tokens
 }
 
 function ofTools(tools: JsonValue | undefined): number {
-  if (!Array.isArray(tools)) return mostBytesOfJson(tools)
+  if (!Array.isArray(tools)) return maxBytesOfJson(tools)
   let tokens = 0
   for (const tool of tools as readonly JsonValue[]) {
-    tokens += mostBytesOfJson(tool) + TOOL
+    tokens += maxBytesOfJson(tool) + TOOL
     if (!isObject(tool)) continue
     if (!CLIENT_TOOLS.has(tool.type) && tool.input_schema === undefined) tokens += OWN_TOOL
     // A namespace stands before the name of each tool in it.
-    if (Array.isArray(tool.tools)) tokens += tool.tools.length * (TOOL + mostBytesOfJson(tool.name))
+    if (Array.isArray(tool.tools)) tokens += tool.tools.length * (TOOL + maxBytesOfJson(tool.name))
   }
   return tokens
 }

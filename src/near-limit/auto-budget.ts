@@ -30,7 +30,7 @@ export class AutoBudget {
     const trimTo = async (windows: readonly WindowRecord[], bound: number) => {
       // The one that was just frozen goes last of all.
       const older = windows.filter(({ name }) => name !== auto?.window)
-      await this.#drop(older, windows.length - bound, session)
+      await this.#deleteOldest(older, windows.length - bound, session)
     }
     await trimTo(await this.#list(tenant, id), bounds.maxAutoPerSession)
     await trimTo(await this.#list(tenant), bounds.maxAutoWindows)
@@ -38,7 +38,7 @@ export class AutoBudget {
 
   /** Deletes the session's oldest automatic window, to make room for another; false when there is none to spare. */
   async makeRoom(session: SessionRecord): Promise<boolean> {
-    return (await this.#drop(await this.#list(session.tenant, session.id), 1, session)) === 1
+    return (await this.#deleteOldest(await this.#list(session.tenant, session.id), 1, session)) === 1
   }
 
   /** Oldest first. */
@@ -61,7 +61,7 @@ export class AutoBudget {
   }
 
   /** Deletes up to `count` of these, the first ones first; answers how many. */
-  async #drop(windows: readonly WindowRecord[], count: number, session: SessionRecord): Promise<number> {
+  async #deleteOldest(windows: readonly WindowRecord[], count: number, session: SessionRecord): Promise<number> {
     const { deletions, log } = this.#parts
     let dropped = 0
     for (const window of windows) {

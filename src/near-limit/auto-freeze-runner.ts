@@ -7,19 +7,19 @@ import type { AutoFreezes, WindowRecord } from '../base/records.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
-import { autoName, autoTag, isAutomatic, numberOf } from '../windows/auto-names.ts'
+import { autoName, autoNumberOf, autoTag, isAutomatic } from '../windows/auto-names.ts'
 import type { NameReservation, Windows } from '../windows/windows.ts'
 import type { AutoBudget } from './auto-budget.ts'
 
-export interface OwnFreezeParts {
-  readonly windows: Pick<Windows, 'reserveOwn' | 'freeze' | 'list'>
+export interface AutoFreezeRunnerParts {
+  readonly windows: Pick<Windows, 'reserveAuto' | 'freeze' | 'list'>
   readonly budget: Pick<AutoBudget, 'makeRoom' | 'trim'>
   readonly sessions: Pick<SessionTracker, 'save'>
   readonly metrics: Pick<Metrics, 'autoFreezes' | 'rollovers'>
   readonly log: Logger
 }
 
-export interface OwnName {
+export interface AutoWindowName {
   /** The session's n-th. */
   readonly count: number
   readonly reservation: NameReservation
@@ -29,16 +29,16 @@ export interface OwnName {
 const NAME_TRIES = 8
 
 /** Names, counts and outlives the freezes that nobody asked for. */
-export class OwnFreezes {
-  readonly #parts: OwnFreezeParts
+export class AutoFreezeRunner {
+  readonly #parts: AutoFreezeRunnerParts
   readonly #background = new Set<Promise<unknown>>()
 
-  constructor(parts: OwnFreezeParts) {
+  constructor(parts: AutoFreezeRunnerParts) {
     this.#parts = parts
   }
 
   /** Holds the next free name of the session. At the bound on windows its oldest automatic one goes for it. Throws as `Windows.reserve`. */
-  async reserve(session: LiveSession): Promise<OwnName> {
+  async reserve(session: LiveSession): Promise<AutoWindowName> {
     try {
       return await this.#reserveNext(session)
     } catch (thrown) {
@@ -48,19 +48,19 @@ export class OwnFreezes {
     }
   }
 
-  async #reserveNext({ record }: LiveSession): Promise<OwnName> {
+  async #reserveNext({ record }: LiveSession): Promise<AutoWindowName> {
     const { windows } = this.#parts
     const { tenant, id } = record
     let count = (record.auto?.count ?? 0) + 1
     for (let left = NAME_TRIES; ; left--) {
       try {
-        return { count, reservation: await windows.reserveOwn(tenant, autoName(tenant, id, count)) }
+        return { count, reservation: await windows.reserveAuto(tenant, autoName(tenant, id, count)) }
       } catch (thrown) {
         if (left === 0 || toCwmError(thrown).code !== 'WINDOW_NAME_TAKEN') throw thrown
       }
       // Another proxy took it, or a session that had this name before.
       const { items } = await windows.list(tenant, { tags: [autoTag], sessionId: id, limit: NAME_TRIES })
-      count = Math.max(count, ...items.filter(isAutomatic).map(({ name }) => numberOf(name))) + 1
+      count = Math.max(count, ...items.filter(isAutomatic).map(({ name }) => autoNumberOf(name))) + 1
     }
   }
 

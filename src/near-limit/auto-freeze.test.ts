@@ -7,7 +7,7 @@ import type { SessionRecord, WindowRecord } from '../base/records.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import { LiveSession } from '../sessions/live-session.ts'
 import { AutoFreezer } from './auto-freeze.ts'
-import { OwnFreezes } from './auto-freeze-runner.ts'
+import { AutoFreezeRunner } from './auto-freeze-runner.ts'
 
 const LIMIT = 1_000
 const record: SessionRecord = {
@@ -40,7 +40,7 @@ function setUp(proof?: Promise<void>) {
   const frozen: string[] = []
   const session = new LiveSession(record, { stored: true })
   const windows = {
-    reserveOwn: async (_: string, name: string) => ({ name, release: () => {} }),
+    reserveAuto: async (_: string, name: string) => ({ name, release: () => {} }),
     list: async () => ({ items: [] }),
     freeze: async (_: unknown, { name }: { readonly name: string }) => {
       frozen.push(name.slice(name.lastIndexOf('.') + 1))
@@ -48,7 +48,7 @@ function setUp(proof?: Promise<void>) {
       return windowOf(name, 'frozen')
     },
   }
-  const freezes = new OwnFreezes({
+  const freezes = new AutoFreezeRunner({
     windows,
     budget: { trim: async () => {}, makeRoom: async () => false },
     sessions: { save: async () => {} },
@@ -58,13 +58,13 @@ function setUp(proof?: Promise<void>) {
   let at = 0
   const freezer = new AutoFreezer({ freezes, windows, now: () => ++at, cooldownMs: 0 })
 
-  const begin = (tokens: number, messages: readonly object[], ownWindow?: Promise<WindowRecord | undefined>) => {
+  const begin = (tokens: number, messages: readonly object[], clientWindow?: Promise<WindowRecord | undefined>) => {
     const body = Buffer.from(JSON.stringify({ model: 'm', messages }))
     const reply = [{ role: 'assistant', content: 'yes' }]
     const kept = { promptTokens: tokens - 1, clientSalt: undefined, lineage: 'l', parent: undefined }
     const usage = { promptTokens: tokens - 1, completionTokens: 1, totalTokens: tokens }
     const turn = { dialect: 'chat', body, reply, ...kept } as const
-    freezer.afterTurn({ session, turn, usage, nearLimit, ownWindow }, { apiKey: undefined })
+    freezer.afterTurn({ session, turn, usage, nearLimit, clientWindow }, { apiKey: undefined })
   }
   const over = () => freezes.settle()
   const turn = async (...given: Parameters<typeof begin>) => {

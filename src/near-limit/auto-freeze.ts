@@ -10,13 +10,13 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import { autoTag } from '../windows/auto-names.ts'
 import type { FreezeRequest } from '../windows/new-window.ts'
-import { promptOfTurn } from '../windows/turn-prompt.ts'
+import { readTurnPrompt } from '../windows/turn-prompt.ts'
 import type { Windows } from '../windows/windows.ts'
-import { type OwnFreezes, rearmed } from './auto-freeze-runner.ts'
-import { SmallTurns } from './side-requests.ts'
+import { type AutoFreezeRunner, rearmed } from './auto-freeze-runner.ts'
+import { SideRequestDetector } from './side-requests.ts'
 
 export interface AutoFreezeParts {
-  readonly freezes: OwnFreezes
+  readonly freezes: AutoFreezeRunner
   readonly windows: Pick<Windows, 'freeze'>
   readonly now: Now
   /** Between two automatic freezes of a session, milliseconds. */
@@ -30,13 +30,13 @@ export interface FinishedTurn {
   readonly usage: Usage | undefined
   readonly nearLimit: NearLimit
   /** The window that the client itself freezes with this turn, once that is over; undefined when it freezes none. */
-  readonly ownWindow: Promise<WindowRecord | undefined> | undefined
+  readonly clientWindow: Promise<WindowRecord | undefined> | undefined
 }
 
 /** Share of the limit by which a context grows from one automatic freeze to the next. */
 const STEP = 0.1
 /** Automatic freezes of full contexts under way at once: each may prefill a whole window, beside the chats. */
-const MAX_UNDER_WAY = 64
+const MAX_CONCURRENT = 64
 /** Sessions whose last try is remembered. */
 const MAX_TRIED = 10_000
 
@@ -47,14 +47,14 @@ export class AutoFreezer {
   readonly #filling = new Map<string, number>()
   /** When a freeze was last tried, by session: one that is refused is not asked for again with each turn. */
   readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED })
-  readonly #small = new SmallTurns()
+  readonly #sideRequests = new SideRequestDetector()
 
   constructor(parts: AutoFreezeParts) {
     this.#parts = parts
   }
 
   /** Whether `afterTurn` may have anything to do. */
-  isFor({ session, usage, nearLimit }: FinishedTurn): boolean {
+  shouldConsider({ session, usage, nearLimit }: FinishedTurn): boolean {
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return false
     return auto?.nextAtTokens !== undefined || tokensOf(usage) >= nearLimit.freezeAt * limit
@@ -62,7 +62,7 @@ export class AutoFreezer {
 
   /** Freezes the session, which is stored, in the background if its context has filled far enough. Never throws. */
   afterTurn(finished: FinishedTurn, { apiKey }: CallOptions): void {
-    const { session, turn, usage, nearLimit, ownWindow } = finished
+    const { session, turn, usage, nearLimit, clientWindow } = finished
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return
     if (session.temporary || session.ended) return
@@ -73,23 +73,23 @@ export class AutoFreezer {
       return
     }
     const nextAtTokens = tokens + Math.floor(limit * STEP)
-    if (ownWindow === undefined) {
-      if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_UNDER_WAY) return
+    if (clientWindow === undefined) {
+      if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_CONCURRENT) return
       this.#tried.set(key, this.#parts.now())
     }
     this.#filling.set(key, (this.#filling.get(key) ?? 0) + 1)
     this.#parts.freezes.run(session, nearLimit, async () => {
       try {
-        if (ownWindow === undefined) return await this.#freezeFull(finished, nextAtTokens, { apiKey })
-        await this.#noteOwn(session, await ownWindow, nextAtTokens)
+        if (clientWindow === undefined) return await this.#freezeFull(finished, nextAtTokens, { apiKey })
+        await this.#recordClientFreeze(session, await clientWindow, nextAtTokens)
         return undefined
       } finally {
-        this.#leave(key)
+        this.#finish(key)
       }
     })
   }
 
-  #leave(key: string): void {
+  #finish(key: string): void {
     const left = (this.#filling.get(key) ?? 0) - 1
     if (left > 0) this.#filling.set(key, left)
     else this.#filling.delete(key)
@@ -97,14 +97,19 @@ export class AutoFreezer {
 
   /** What continues a response that the engine keeps tells nothing. */
   #hasShrunk(key: string, turn: RetainedTurn): boolean {
-    const { prompt, replyAt } = promptOfTurn(turn)
-    if (prompt.messages.length === 0 || !this.#small.note(key, prompt.messages.slice(0, replyAt))) return false
-    this.#small.forget(key)
+    const { prompt, replyAt } = readTurnPrompt(turn)
+    if (prompt.messages.length === 0 || !this.#sideRequests.isContinuation(key, prompt.messages.slice(0, replyAt)))
+      return false
+    this.#sideRequests.forget(key)
     return true
   }
 
   /** One that failed leaves the session to be frozen with its next turn. */
-  async #noteOwn(session: LiveSession, window: WindowRecord | undefined, nextAtTokens: number): Promise<void> {
+  async #recordClientFreeze(
+    session: LiveSession,
+    window: WindowRecord | undefined,
+    nextAtTokens: number,
+  ): Promise<void> {
     const { freezes, now } = this.#parts
     if (window?.state !== 'frozen') return
     const count = session.record.auto?.count ?? 0
@@ -126,7 +131,7 @@ export class AutoFreezer {
   ): Promise<WindowRecord | undefined> {
     const { session, turn } = finished
     const { freezes, windows, now } = this.#parts
-    const content = promptOfTurn(turn)
+    const content = readTurnPrompt(turn)
     // What continues a response that the engine keeps is no whole prompt.
     if (content.prompt.messages.length === 0) return undefined
     const before = session.record.auto

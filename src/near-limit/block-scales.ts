@@ -25,8 +25,8 @@ const MAX_BYTES = 4 * 1024 * 1024
 const MARGIN = 1.05
 /** Factors are rounded up to sixteenths, within these. */
 const STEPS = 16
-const LEAST = 0.5
-const MOST = 8
+const MIN_FACTOR = 0.5
+const MAX_FACTOR = 8
 /** The engine has no way to count such a block; for how long it is not asked again, since it may be restarted with one. */
 const UNKNOWN = 0
 const UNKNOWN_MS = 60_000
@@ -54,7 +54,7 @@ export class BlockScales {
       if (tokens < blockTokens) continue
       const block = messages.slice(start, i + 1)
       const key = keyOf(block)
-      const told = this.#known.get(key) ?? this.#note(key, factorOf(await ratioOf(block)))
+      const told = this.#known.get(key) ?? this.#remember(key, factorOf(await ratioOf(block)))
       const own = told === UNKNOWN ? (last ?? 1) : told
       // The first has none before it. It must be complete before anything can be cut.
       while (factors.length <= i) factors.push(last ?? own)
@@ -66,7 +66,7 @@ export class BlockScales {
     return factors
   }
 
-  #note(key: string, factor: number): number {
+  #remember(key: string, factor: number): number {
     this.#known.set(key, factor, factor === UNKNOWN ? { ttl: UNKNOWN_MS } : {})
     return factor
   }
@@ -74,5 +74,5 @@ export class BlockScales {
 
 function factorOf(ratio: number | undefined): number {
   if (ratio === undefined) return UNKNOWN
-  return Math.min(MOST, Math.max(LEAST, Math.ceil(ratio * MARGIN * STEPS) / STEPS))
+  return Math.min(MAX_FACTOR, Math.max(MIN_FACTOR, Math.ceil(ratio * MARGIN * STEPS) / STEPS))
 }

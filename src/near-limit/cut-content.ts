@@ -6,8 +6,8 @@ import type { Prompt, Rollover } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { digestOf } from '../limits/rollover.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import { isCut, lastReplyAt } from '../windows/exchanges.ts'
-import type { PromptOfTurn } from '../windows/parts.ts'
+import { isCutPoint, lastReplyAt } from '../windows/exchanges.ts'
+import type { TurnPrompt } from '../windows/parts.ts'
 
 export interface CutRequest {
   readonly rules: DialectRules
@@ -22,9 +22,9 @@ export interface CutRequest {
 }
 
 /** The content of the window before a cut. With `textFrom: 0` it is all text, because the last turn is not at hand, or is of another history. */
-export function contentBeforeCut(request: CutRequest): PromptOfTurn {
+export function contentBeforeCut(request: CutRequest): TurnPrompt {
   const { last, prompt, dropped, rules } = request
-  const since = last === undefined ? undefined : notIn(last, request)
+  const since = last === undefined ? undefined : messagesSince(last, request)
   if (last !== undefined && since !== undefined) {
     const messages = [...last.prompt.messages, ...since]
     return {
@@ -47,7 +47,10 @@ export function contentBeforeCut(request: CutRequest): PromptOfTurn {
  * What is left out and came after the last answered turn; undefined when something is left out that neither that turn holds nor the window
  * of the cut before: the client has changed its history since.
  */
-function notIn(last: RetainedPrompt, { prompt, dropped, rules, before }: CutRequest): readonly JsonValue[] | undefined {
+function messagesSince(
+  last: RetainedPrompt,
+  { prompt, dropped, rules, before }: CutRequest,
+): readonly JsonValue[] | undefined {
   const now = identified(prompt.messages, rules)
   const then = identified(last.prompt.messages, rules)
   const end = endOfTurn(now, then, last.replyAt)
@@ -104,7 +107,7 @@ function endOfTurn(now: readonly Identified[], then: readonly Identified[], repl
 function endOfWhole(messages: readonly JsonValue[], dropped: readonly number[], rules: DialectRules): number {
   const least = (dropped.at(-1) ?? -1) + 1
   for (let end = messages.length - 1; end > least; end--) {
-    if (isCut(messages, end, rules)) return end
+    if (isCutPoint(messages, end, rules)) return end
   }
   return least
 }

@@ -30,7 +30,7 @@ it('a cut that needs no window of its own is told, and the next automatic freeze
     now: () => 7,
   } as unknown as CutFreezeParts)
 
-  freezer.noteKept(session, { digest: 'd', dropped: [1, 2] }, 'book')
+  freezer.recordRollover(session, { digest: 'd', dropped: [1, 2] }, 'book')
 
   expect(session.record.rollover).toEqual({ cut: 'd', window: 'book', messages: 2, at: 7 })
   expect(session.record.auto).toEqual({ count: 3, window: 'auto.0.3', at: 1 })

@@ -13,13 +13,13 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { Store } from '../store/store.ts'
 import { autoTag, isBeforeCut, rolloverTag } from '../windows/auto-names.ts'
-import { hold, workOn } from '../windows/lease.ts'
+import { acquireLease, leaseKeys } from '../windows/lease.ts'
 import type { FreezeRequest } from '../windows/new-window.ts'
-import { type OwnFreezeParts, type OwnFreezes, rearmed } from './auto-freeze-runner.ts'
+import { type AutoFreezeRunner, type AutoFreezeRunnerParts, rearmed } from './auto-freeze-runner.ts'
 import { contentBeforeCut } from './cut-content.ts'
 
-export interface CutFreezeParts extends Omit<OwnFreezeParts, 'budget' | 'sessions'> {
-  readonly freezes: OwnFreezes
+export interface CutFreezeParts extends Omit<AutoFreezeRunnerParts, 'budget' | 'sessions'> {
+  readonly freezes: AutoFreezeRunner
   readonly retained: Pick<RetainedTurns, 'find'>
   readonly store: Pick<Store, 'takeWork' | 'dropWork' | 'getWindow'>
   readonly events: EventSink
@@ -41,7 +41,7 @@ export interface TurnToCut {
 
 /** How long a turn waits for another proxy that is recording the same cut. */
 const CUT_WAIT_MS = 10_000
-const CUT_LOOK_MS = 50
+const CUT_POLL_MS = 50
 
 /** Keeps the whole of what goes out cut. */
 export class CutFreezer {
@@ -54,7 +54,7 @@ export class CutFreezer {
   }
 
   /** Where the session's prompts were cut last, as long as the window that holds the whole is there: who deletes that has nothing behind the cut. */
-  async kept(session: LiveSession): Promise<Rollover | undefined> {
+  async currentRollover(session: LiveSession): Promise<Rollover | undefined> {
     const { tenant, rollover } = session.record
     if (rollover === undefined) return undefined
     const window = await this.#parts.store.getWindow(tenant, rollover.window).catch((thrown: unknown) => {
@@ -68,7 +68,7 @@ export class CutFreezer {
   }
 
   /** Notes a cut whose whole is in that window, and tells of it. */
-  noteKept(session: LiveSession, cut: TurnToCut['cut'], window: string): Rollover {
+  recordRollover(session: LiveSession, cut: TurnToCut['cut'], window: string): Rollover {
     const { events, metrics, log, now } = this.#parts
     const { tenant, id, auto } = session.record
     const rollover = { cut: cut.digest, window, messages: cut.dropped.length, at: now() }
@@ -82,7 +82,7 @@ export class CutFreezer {
   /**
    * Freezes what a cut would lose. Resolves once the window with it is stored; its proof goes on in the background. Throws what keeps it
    * from being stored (`QUOTA_EXCEEDED`, `STORE_UNAVAILABLE`, …): then the turn must not be cut. The same cut of a session has one window,
-   * whoever asks for it. Ask `kept` first.
+   * whoever asks for it. Call `currentRollover` first.
    */
   beforeCut(turn: TurnToCut, { apiKey }: CallOptions): Promise<Rollover> {
     const { session, cut } = turn
@@ -97,11 +97,11 @@ export class CutFreezer {
     const { store, now } = this.#parts
     const { session, cut } = turn
     const { tenant, id } = session.record
-    for (const until = now() + CUT_WAIT_MS; ; await sleep(CUT_LOOK_MS)) {
-      const held = await hold(store, workOn.cut(tenant, id, cut.digest))
+    for (const until = now() + CUT_WAIT_MS; ; await sleep(CUT_POLL_MS)) {
+      const held = await acquireLease(store, leaseKeys.cut(tenant, id, cut.digest))
       if (held !== undefined) {
         try {
-          return (await this.#knownCut(turn)) ?? (await this.#newCut(turn, options))
+          return (await this.#findRecordedCut(turn)) ?? (await this.#freezeCut(turn, options))
         } finally {
           held.release()
         }
@@ -111,7 +111,7 @@ export class CutFreezer {
   }
 
   /** Another proxy, or this one before a restart, may have recorded it. */
-  async #knownCut({ session, cut }: TurnToCut): Promise<Rollover | undefined> {
+  async #findRecordedCut({ session, cut }: TurnToCut): Promise<Rollover | undefined> {
     const { tenant, id, createdAt, auto } = session.record
     const tags = [rolloverTag, cutTag(cut.digest)]
     const { items } = await this.#parts.windows.list(tenant, { tags, sessionId: id, createdFrom: createdAt, limit: 10 })
@@ -127,7 +127,7 @@ export class CutFreezer {
     return rollover
   }
 
-  async #newCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
+  async #freezeCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
     const { freezes, windows, retained } = this.#parts
     const { session, prompt, cut, nearLimit } = turn
     const { tenant, id, rollover: before } = session.record
@@ -154,7 +154,7 @@ export class CutFreezer {
         return await frozen
       })
     })
-    const rollover = this.noteKept(session, cut, name)
+    const rollover = this.recordRollover(session, cut, name)
     session.change({ auto: { count, window: name, at: rollover.at } })
     await freezes.save(session)
     return rollover

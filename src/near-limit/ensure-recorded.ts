@@ -8,22 +8,22 @@ import type { CallOptions } from '../engines/engine.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import type { CutFreezer } from './cut-freeze.ts'
-import type { Cut, Outgoing } from './outgoing.ts'
+import type { Cut, OutgoingPrompt } from './outgoing.ts'
 
-export interface KeepParts {
-  readonly cutFreezer: Pick<CutFreezer, 'kept' | 'noteKept' | 'beforeCut'>
+export interface RecordParts {
+  readonly cutFreezer: Pick<CutFreezer, 'currentRollover' | 'recordRollover' | 'beforeCut'>
 }
 
-interface Asked {
+interface CallContext {
   readonly caller: Caller
   readonly rules: DialectRules
   readonly call: CallOptions
 }
 
 /** A turn that is about to go out cut. */
-export interface TurnToKeep {
+export interface TurnToRecord {
   readonly session: LiveSession
-  readonly outgoing: Outgoing
+  readonly outgoing: OutgoingPrompt
   readonly base: BaseWindow | undefined
   readonly cut: Cut
   readonly clientSalt: string | undefined
@@ -35,18 +35,18 @@ export interface TurnToKeep {
  * Answers the window that holds the whole, where there is none yet once one is stored. Throws what keeps it from being stored: then the turn
  * must not go out.
  */
-export async function keepWhole(
-  { cutFreezer }: KeepParts,
-  { caller, rules: { dialect }, call }: Asked,
-  { session, outgoing, base, cut, clientSalt, lineage }: TurnToKeep,
+export async function ensureRecorded(
+  { cutFreezer }: RecordParts,
+  { caller, rules: { dialect }, call }: CallContext,
+  { session, outgoing, base, cut, clientSalt, lineage }: TurnToRecord,
 ): Promise<Rollover> {
   const { digest, dropped } = cut
   if (call.signal?.aborted === true) throw clientGone('its request was dispatched')
-  const known = await cutFreezer.kept(session)
+  const known = await cutFreezer.currentRollover(session)
   if (known?.cut === digest) return known
   const held = base?.prompt.messages.length ?? 0
   if (base !== undefined && dropped.every((i) => i < held)) {
-    return cutFreezer.noteKept(session, cut, base.record.name)
+    return cutFreezer.recordRollover(session, cut, base.record.name)
   }
   if (session.temporary) {
     throw new CwmError('STORE_UNAVAILABLE', 'the turn does not fit, and is not cut while its whole cannot be stored')

@@ -6,7 +6,7 @@ import { digestOf } from '../limits/rollover.ts'
 import { type TokenScale, typicalTokens } from '../limits/typical.ts'
 import { wordsOf } from '../limits/typical-messages.ts'
 import type { BlockScales } from './block-scales.ts'
-import { count, type MeasureParts, type MeasureRequest } from './measure.ts'
+import { countOrUndefined, type MeasureParts, type MeasureRequest } from './measure.ts'
 
 export interface HistoryScaleParts extends Pick<MeasureParts, 'engine' | 'metrics'> {
   readonly blocks: BlockScales
@@ -45,7 +45,7 @@ export async function factorsOf(parts: HistoryScaleParts, request: HistoryScaleR
       const words = block.flatMap((message) => wordsOf(withoutMedia(message).text)).join('\n')
       const text = words.slice(0, blockTokens * CHARACTERS_PER_TOKEN)
       if (text === '') return undefined
-      const tokens = await count(parts, () => parts.engine.countText(model, text, call))
+      const tokens = await countOrUndefined(parts, () => parts.engine.countText(model, text, call))
       return tokens === undefined ? undefined : tokens / typicalTokens(text, scale)
     },
   })

@@ -24,7 +24,7 @@ export class KnownSizes {
   }
 
   /** The sizes are those of histories that end with this reply, under all the boundaries by which they are found again. */
-  note(boundaries: readonly string[], size: KnownSize): void {
+  record(boundaries: readonly string[], size: KnownSize): void {
     for (const boundary of boundaries) this.#histories.set(boundary, size)
   }
 

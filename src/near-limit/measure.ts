@@ -11,7 +11,7 @@ import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { Chain } from '../identity/chain.ts'
 import { GENERATION_PROMPT_TOKENS, PREAMBLE_TOKENS, upperTokens, upperTokensOfMessage } from '../limits/upper-bound.ts'
 import type { KnownSizes } from './known-sizes.ts'
-import type { Outgoing } from './outgoing.ts'
+import type { OutgoingPrompt } from './outgoing.ts'
 
 export interface MeasureParts {
   readonly engine: Pick<Engine, 'countTokens' | 'countText'>
@@ -23,7 +23,7 @@ export interface MeasureParts {
 export interface MeasureRequest {
   readonly rules: DialectRules
   readonly json: JsonObject
-  readonly outgoing: Outgoing
+  readonly outgoing: OutgoingPrompt
   /** Over what the client sent, its outer system prompt first. */
   readonly chain: Chain | undefined
   /** Exact size of the window's messages, where these stand before the request's and nothing else shapes the prompt; 0: nobody knows it. */
@@ -52,12 +52,14 @@ export async function measure(
   const { rules, outgoing, call } = request
   const { dialect } = rules
   const { model, messages, shaping } = outgoing
-  const tokens = await count(parts, () => parts.engine.countTokens({ dialect, model, messages, shaping }, call))
+  const tokens = await countOrUndefined(parts, () =>
+    parts.engine.countTokens({ dialect, model, messages, shaping }, call),
+  )
   return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
 }
 
 /** Counts by the engine's tokenizer; undefined where it has no way to, and where it will never take this: it will say so in its own words. */
-export async function count(
+export async function countOrUndefined(
   { metrics }: Pick<MeasureParts, 'metrics'>,
   ask: () => Promise<number | undefined>,
 ): Promise<number | undefined> {
@@ -77,7 +79,7 @@ export async function count(
 }
 
 /** What a prompt is made of beside the client's own messages: what was counted of one says nothing of another. `cut`: digest of its cut. */
-export function shapeOf({ model, shaping, windowId }: Outgoing, cut: string | undefined): string {
+export function shapeOf({ model, shaping, windowId }: OutgoingPrompt, cut: string | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify([model, shaping, windowId ?? null, cut ?? null]))
     .digest('base64url')
@@ -90,15 +92,15 @@ function estimateOf(sizes: KnownSizes, request: MeasureRequest, shape: string): 
   const outer = rules.outerSystem(json) === undefined ? 0 : 1
   for (const { digest, messages: upTo } of chain?.candidates ?? []) {
     const known = sizes.find(digest)
-    if (known?.shape === shape) return added(known.tokens, own.slice(upTo - outer))
+    if (known?.shape === shape) return estimateWith(known.tokens, own.slice(upTo - outer))
   }
-  if (windowTokens > 0) return added(windowTokens + GENERATION_PROMPT_TOKENS, own.slice(outgoing.skip))
+  if (windowTokens > 0) return estimateWith(windowTokens + GENERATION_PROMPT_TOKENS, own.slice(outgoing.skip))
   const { messages, shaping } = outgoing
   if (firstMediaAt(messages) !== -1) return undefined
   return PREAMBLE_TOKENS + upperTokens({ messages, shaping })
 }
 
-function added(tokens: number, messages: readonly JsonValue[]): number | undefined {
+function estimateWith(tokens: number, messages: readonly JsonValue[]): number | undefined {
   if (firstMediaAt(messages) !== -1) return undefined
   return messages.reduce<number>((sum, message) => sum + upperTokensOfMessage(message), tokens)
 }

@@ -3,11 +3,11 @@
 import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { itemsOf, type RawObject } from '../dialects/raw-json.ts'
-import type { Note } from '../limits/cut-note.ts'
+import type { CutNote } from '../limits/cut-note.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import type { Continuation } from '../windows/continuation.ts'
 
-export interface Outgoing {
+export interface OutgoingPrompt {
   readonly model: string
   readonly messages: readonly JsonValue[]
   /** All else that shapes the prompt, the window's and the request's own together. */
@@ -29,7 +29,7 @@ export interface Cut {
   readonly keep: readonly number[]
   readonly dropped: readonly number[]
   /** What the model is told of it. */
-  readonly note?: Note
+  readonly note?: CutNote
 }
 
 /** The whole prompt of a request; behind a window, with the window's messages before it and whatever else the request does not say itself. */
@@ -38,7 +38,7 @@ export function outgoingOf(
   rules: DialectRules,
   base: BaseWindow | undefined,
   continuation: Continuation | undefined,
-): Outgoing {
+): OutgoingPrompt {
   const own = rules.readMessages(json)
   const behind = base !== undefined && continuation?.kind === 'behind'
   const skip = behind ? continuation.skip : 0
@@ -64,7 +64,7 @@ export function outgoingOf(
 
 /** The JSON of each message that goes out: a window's as it was stored, the request's in its own bytes. */
 export function messageBytes(
-  { before, skip }: Outgoing,
+  { before, skip }: OutgoingPrompt,
   base: BaseWindow | undefined,
   rules: DialectRules,
   raw: RawObject,
@@ -91,7 +91,10 @@ export function cutItems(items: readonly (Buffer | string)[], cut: Cut | undefin
 }
 
 /** From an index into what goes out to one into the client's own messages; undefined for what the client did not send. */
-export function clientIndexOf({ before, skip }: Outgoing, cut: Cut | undefined): (sent: number) => number | undefined {
+export function clientIndexOf(
+  { before, skip }: OutgoingPrompt,
+  cut: Cut | undefined,
+): (sent: number) => number | undefined {
   return (sent) => {
     const index = cut === undefined ? sent : cut.keep[cut.note?.kind === 'front' ? sent - 1 : sent]
     return index === undefined || index < before ? undefined : index - before + skip

@@ -95,7 +95,7 @@ async function drive(
       const reply = { role: 'assistant', content: `${turn} ${prose(300, 'reply')}`.slice(0, replyBytes) }
       const boundary = chain.boundary([reply])?.digest
       if (boundary !== undefined && shape !== undefined) {
-        sizes.note([boundary], { tokens: promptTokens + upperTokens({ messages: [reply], shaping: {} }), shape })
+        sizes.record([boundary], { tokens: promptTokens + upperTokens({ messages: [reply], shaping: {} }), shape })
       }
       history.push(reply)
     } catch (thrown) {

@@ -8,15 +8,15 @@ import { firstMediaAt, withoutMedia } from '../dialects/media.ts'
 import type { TokenScales } from '../engines/token-scale.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import { contextExceeded } from '../limits/context-exceeded.ts'
-import { noteCut } from '../limits/cut-note.ts'
-import { reserveOf, roomFor } from '../limits/output-reserve.ts'
+import { placeCutNote } from '../limits/cut-note.ts'
+import { defaultReserve, outputReserve } from '../limits/output-reserve.ts'
 import { cutTag, type Fold, fold } from '../limits/rollover.ts'
 import { type TokenScale, UNSCALED } from '../limits/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../limits/typical-messages.ts'
 import { upperTokens, upperTokensOfText } from '../limits/upper-bound.ts'
 import { factorsOf, type HistoryScaleParts } from './history-scale.ts'
-import { count, type MeasureParts, type MeasureRequest, measure, type Size, shapeOf } from './measure.ts'
-import type { Cut, Outgoing } from './outgoing.ts'
+import { countOrUndefined, type MeasureParts, type MeasureRequest, measure, type Size, shapeOf } from './measure.ts'
+import type { Cut, OutgoingPrompt } from './outgoing.ts'
 
 export interface OverflowParts extends MeasureParts, HistoryScaleParts {
   readonly scales: Pick<TokenScales, 'of'>
@@ -76,19 +76,19 @@ async function fitOrReject(
   known: { readonly tokens?: number | undefined; readonly because?: string } = {},
 ): Promise<Fitted> {
   const { rules, json, outgoing } = request
-  const atMost = limit - roomFor(rules.maxTokens(json), limit)
+  const atMost = limit - outputReserve(rules.maxTokens(json), limit)
   const shape = shapeOf(outgoing, undefined)
   const { tokens, because } = known
   const size: Size =
     tokens === undefined ? await measure(parts, request, shape, atMost) : { fits: tokens <= atMost, tokens }
   if (size.fits) return { shape }
-  throw refused(parts, request, limit, size.tokens, because)
+  throw refusal(parts, request, limit, size.tokens, because)
 }
 
 /** Completions are one bare text, or several that the engine takes one by one: the largest of them decides. There is nothing to cut. */
 async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
   const { rules, json, outgoing, call } = request
-  const room = roomFor(rules.maxTokens(json), limit)
+  const room = outputReserve(rules.maxTokens(json), limit)
   for (const prompt of barePrompts(json.prompt)) {
     if (typeof prompt === 'string' && upperTokensOfText(prompt) + FRAME_TOKENS <= limit - room) {
       parts.metrics.sizeChecks.inc('estimate')
@@ -96,9 +96,9 @@ async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: n
     }
     const tokens =
       typeof prompt === 'string'
-        ? await count(parts, () => parts.engine.countText(outgoing.model, prompt, call))
+        ? await countOrUndefined(parts, () => parts.engine.countText(outgoing.model, prompt, call))
         : prompt.length
-    if (tokens !== undefined && tokens + room > limit) throw refused(parts, request, limit, tokens)
+    if (tokens !== undefined && tokens + room > limit) throw refusal(parts, request, limit, tokens)
   }
   return {}
 }
@@ -116,19 +116,19 @@ function barePrompts(prompt: JsonValue | undefined): readonly (string | readonly
 async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
   const { rules, outgoing, nearLimit, call } = request
   const { messages, shaping } = outgoing
-  const reserve = reserveOf(limit)
+  const reserve = defaultReserve(limit)
   // Sizes are never taken for more than their upper bound, so what is below it in all is never cut.
   const small = firstMediaAt(messages) === -1 && FRAME_TOKENS + upperTokens({ messages, shaping }) <= limit - reserve
   const scale = small ? UNSCALED : await parts.scales.of(outgoing.model, call.apiKey)
-  const fixed = (factor: number) => FRAME_TOKENS + typicalTokensOfShaping(shaping, times(scale, factor))
-  const estimate = (message: JsonValue) => sizeIn(message, scale)
+  const fixed = (factor: number) => FRAME_TOKENS + typicalTokensOfShaping(shaping, scaledBy(scale, factor))
+  const estimate = (message: JsonValue) => estimatedTokens(message, scale)
   const room = limit - reserve - fixed(1)
   const factors = small ? [] : await factorsOf(parts, { rules, outgoing, estimate, scale, room, call })
   const foldBy = (factor: number) =>
     fold({
       messages,
       rules,
-      sizeOf: (message, i) => sizeIn(message, times(scale, factor * (factors[i] ?? 1))),
+      sizeOf: (message, i) => estimatedTokens(message, scaledBy(scale, factor * (factors[i] ?? 1))),
       fixed: fixed(Math.min(factor, 1)),
       limit,
       reserve,
@@ -163,7 +163,7 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
   })
 }
 
-function times({ ascii, beyond }: TokenScale, factor: number): TokenScale {
+function scaledBy({ ascii, beyond }: TokenScale, factor: number): TokenScale {
   return { ascii: ascii * factor, beyond: beyond * factor }
 }
 
@@ -171,12 +171,12 @@ function cutOf(folded: Extract<Fold, { kind: 'cut' }>, { rules, outgoing, nearLi
   const { keep, cut: dropped, digest } = folded
   if (!nearLimit.rolloverNote) return { digest, keep, dropped }
   const messages = keep.flatMap((i) => outgoing.messages[i] ?? [])
-  const note = noteCut({ rules, body: outgoing.shaping, messages, tag: cutTag(digest) })
+  const note = placeCutNote({ rules, body: outgoing.shaping, messages, tag: cutTag(digest) })
   return { digest, keep, dropped, note }
 }
 
 /** What goes out of a prompt once it is cut. */
-function afterCut(outgoing: Outgoing, { keep, note }: Cut): Outgoing {
+function afterCut(outgoing: OutgoingPrompt, { keep, note }: Cut): OutgoingPrompt {
   const messages = keep.flatMap((i) => outgoing.messages[i] ?? [])
   switch (note?.kind) {
     case 'field':
@@ -191,20 +191,20 @@ function afterCut(outgoing: Outgoing, { keep, note }: Cut): Outgoing {
 }
 
 /** Deterministic, so that the cut is: nothing of usage goes into it. */
-function sizeIn(message: JsonValue, scale: TokenScale): number {
+function estimatedTokens(message: JsonValue, scale: TokenScale): number {
   const { text, media } = withoutMedia(message)
   return typicalTokensOfMessage(text, scale) + media * MEDIA_TOKENS
 }
 
 /** The refusal, with the engine's own count. */
-function refused(
+function refusal(
   { metrics }: OverflowParts,
   { rules, json, window }: FitRequest,
   limit: number,
   promptTokens: number,
   because?: string,
 ): CwmError {
-  const room = roomFor(rules.maxTokens(json), limit)
+  const room = outputReserve(rules.maxTokens(json), limit)
   metrics.overflows.inc({ policy: 'reject' })
   const words = because === undefined ? {} : { because }
   return contextExceeded({ rules, limit, promptTokens, room, window, ...words })

@@ -10,27 +10,27 @@ const MAX_SESSIONS = 10_000
 /** Of each, the newest: an app may ask for several things beside a turn. */
 const PER_SESSION = 8
 
-interface SmallTurn {
+interface SmallRequest {
   readonly messages: number
   readonly digest: string
 }
 
 /** The smaller turns of sessions, newest few of each. */
-export class SmallTurns {
-  readonly #turns = new LRUCache<string, readonly SmallTurn[]>({ max: MAX_SESSIONS })
+export class SideRequestDetector {
+  readonly #requests = new LRUCache<string, readonly SmallRequest[]>({ max: MAX_SESSIONS })
 
   /** Notes a small turn of that session by the messages of its request; answers whether it goes on from another one. */
-  note(session: string, messages: readonly JsonValue[]): boolean {
-    const others = this.#turns.get(session) ?? []
+  isContinuation(session: string, messages: readonly JsonValue[]): boolean {
+    const others = this.#requests.get(session) ?? []
     const own = { messages: messages.length, digest: digestOf(messages) }
-    this.#turns.set(session, [own, ...others.filter(({ digest }) => digest !== own.digest)].slice(0, PER_SESSION))
+    this.#requests.set(session, [own, ...others.filter(({ digest }) => digest !== own.digest)].slice(0, PER_SESSION))
     return others.some(
       (other) => other.messages < messages.length && other.digest === digestOf(messages.slice(0, other.messages)),
     )
   }
 
   forget(session: string): void {
-    this.#turns.delete(session)
+    this.#requests.delete(session)
   }
 }
 

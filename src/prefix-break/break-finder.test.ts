@@ -8,7 +8,7 @@ import { LiveSession } from '../sessions/live-session.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { HeldTurn, type RetainedTurn } from '../sessions/retained-turn.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import { retainedPrompt } from '../windows/turn-prompt.ts'
+import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { BreakFinder, type DeliveredTurn } from './break-finder.ts'
 
 const LONG = 'word '.repeat(1_000)
@@ -153,7 +153,7 @@ describe('a cold turn', () => {
   })
 
   it('takes the last one from the store where that is kept there', async () => {
-    expect(await causeOf(cold(), finder({ stored: retainedPrompt(lastTurn) }))).toBe('evicted')
+    expect(await causeOf(cold(), finder({ stored: toRetainedPrompt(lastTurn) }))).toBe('evicted')
   })
 
   it('is of unknown cause when the last one is not at hand, is another one, or is too large', async () => {
@@ -236,7 +236,7 @@ describe('a history that nobody knows', () => {
         expect(++reading).toBe(1)
         await new Promise((resolve) => setImmediate(resolve))
         reading--
-        return retainedPrompt(
+        return toRetainedPrompt(
           retained(id === 'b' ? [words('hello'), words(LONG)] : [words('of something else')], 1_000),
         )
       },

@@ -13,7 +13,7 @@ import type { NewestSessions } from '../sessions/newest.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import { retainedPrompt } from '../windows/turn-prompt.ts'
+import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { type Explained, expectedTokens, explainBreak, isCold } from './prefix-break-cause.ts'
 
 export interface BreakFinderParts {
@@ -132,7 +132,7 @@ export class BreakFinder {
       return () => stored
     }
     const kept = held.bodyBytes > MAX_BODY_BYTES ? undefined : held
-    return async () => kept && retainedPrompt(await kept.read())
+    return async () => kept && toRetainedPrompt(await kept.read())
   }
 
   #find(tenant: string, id: string): Promise<RetainedPrompt | undefined> {
@@ -157,14 +157,14 @@ export class BreakFinder {
     }
     // A window was thawed between the two.
     if (last.lineage !== turn.lineage || last.parent !== turn.parent) return
-    const explained = explainBreak(last, retainedPrompt(turn), facts)
+    const explained = explainBreak(last, toRetainedPrompt(turn), facts)
     if (explained !== undefined) await this.#tell(delivered, explained)
   }
 
   /** Against the newest session that it has anything in common with: each read when it is its turn, or all would be held at once. */
   async #explainNew(delivered: DeliveredTurn, now: Usage, others: readonly string[]): Promise<void> {
     const { turn } = delivered
-    const prompt = retainedPrompt(turn)
+    const prompt = toRetainedPrompt(turn)
     for (const other of others) {
       const last = await this.#last(delivered.before.tenant, other)()
       if (last?.promptTokens === undefined || last.parent !== turn.parent) continue

@@ -15,7 +15,7 @@ import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import type { Upstream } from '../engines/upstream.ts'
-import { checkPage, namingHeader, readControlHeaders } from '../identity/control-headers.ts'
+import { checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
 import type { StoredResponses } from '../turn/stored-responses.ts'
@@ -103,7 +103,7 @@ export class ProxyHandler {
       else if (route.kind === 'stored') await this.#stored(exchange, route, caller)
       else await this.#plain(exchange, route, caller)
     } catch (thrown) {
-      this.#refuse(exchange, namingHeader(toCwmError(thrown)))
+      this.#refuse(exchange, withHeaderParam(toCwmError(thrown)))
     }
   }
 

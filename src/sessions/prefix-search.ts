@@ -1,6 +1,6 @@
 // Whose session a history belongs to, by the longest part of it that somebody was delivered.
 
-import { behindWindowMark, type Chain } from '../identity/chain.ts'
+import { type Chain, windowScopedDigest } from '../identity/chain.ts'
 import type { Histories } from './histories.ts'
 import type { LiveSession } from './live-session.ts'
 
@@ -46,7 +46,7 @@ export class PrefixSearch {
       const hit = hits.get(digest)
       if (hit === undefined) continue
       if (hit === 'ambiguous') {
-        const mark = behindWindowMark(digest)
+        const mark = windowScopedDigest(digest)
         return { kind: 'ambiguous', behindWindow: (await histories.find(tenant, [mark])).has(mark) }
       }
       const session = await find(tenant, hit.sessionId)
@@ -62,7 +62,7 @@ export class PrefixSearch {
     const { histories, live } = this.#parts
     return chain.candidates.some(({ digest }) => {
       const hit = histories.peek(digest)
-      if (hit === 'ambiguous') return histories.peek(behindWindowMark(digest)) !== undefined
+      if (hit === 'ambiguous') return histories.peek(windowScopedDigest(digest)) !== undefined
       return hit !== undefined && live(tenant, hit.sessionId)?.record.baseWindow !== undefined
     })
   }

@@ -7,7 +7,7 @@ import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
 import { withNewestFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
-import { behindWindowMark, type Chain, type ReplyBoundary } from '../identity/chain.ts'
+import { type Chain, type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
 import type { Page, PageRequest, SaveOutcome, Store } from '../store/store.ts'
 import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
@@ -384,7 +384,7 @@ export class SessionTracker {
 /** Boundaries kept beside the newest: the one that a turn continued from, and its mark if the session is behind a window. */
 function branchOf(branch: ReplyBoundary | undefined, isBehindWindow: boolean): readonly ReplyBoundary[] {
   if (branch === undefined) return []
-  return isBehindWindow ? [branch, { ...branch, digest: behindWindowMark(branch.digest) }] : [branch]
+  return isBehindWindow ? [branch, { ...branch, digest: windowScopedDigest(branch.digest) }] : [branch]
 }
 
 function storeIsAway(error: unknown): boolean {

@@ -4,8 +4,8 @@ import { isObject, type JsonObject } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { RawObject, setMembers } from '../dialects/raw-json.ts'
-import { isUnsaid } from '../identity/identity-fields.ts'
-import { bytesOf, type Cut, cutItems, listOf, messageBytes, type Outgoing } from '../near-limit/outgoing.ts'
+import { isMissing } from '../identity/identity-fields.ts'
+import { bytesOf, type Cut, cutItems, listOf, messageBytes, type OutgoingPrompt } from '../near-limit/outgoing.ts'
 import type { BaseWindow } from '../windows/base-windows.ts'
 import type { TurnRequest } from './turn-request.ts'
 
@@ -20,7 +20,7 @@ export interface BodyEdits {
 export function editsOf(
   turn: TurnRequest,
   base: BaseWindow | undefined,
-  outgoing: Outgoing | undefined,
+  outgoing: OutgoingPrompt | undefined,
   cut: Cut | undefined,
 ): BodyEdits {
   const { rules, json, raw, held } = turn
@@ -50,7 +50,7 @@ export function addIds(
 ): void {
   changes.set('cache_salt', JSON.stringify(salt))
   // Null and the empty string name no session and stay. They are written too, so that the engine reads the value that was read here.
-  if (own !== undefined) changes.set('session_id', JSON.stringify(isUnsaid(own) ? own : engineSession))
+  if (own !== undefined) changes.set('session_id', JSON.stringify(isMissing(own) ? own : engineSession))
 }
 
 /**

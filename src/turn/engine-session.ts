@@ -3,13 +3,13 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { JsonObject } from '../base/json.ts'
-import { isUnsaid } from '../identity/identity-fields.ts'
+import { isMissing } from '../identity/identity-fields.ts'
 
 const SESSION_HEADER = 'x-session-id'
 
 /** Whether the request names a session to the engine, by body or header. */
 export function namesEngineSession(headers: IncomingHttpHeaders, body: JsonObject): boolean {
-  return !isUnsaid(body.session_id) || (headers[SESSION_HEADER] ?? '') !== ''
+  return !isMissing(body.session_id) || (headers[SESSION_HEADER] ?? '') !== ''
 }
 
 /** Replaces each value of the header in place, and returns `headers` (flat). Does nothing if `session` is undefined. */

@@ -9,12 +9,12 @@ import type { Metrics } from '../base/metrics.ts'
 import type { SessionRecord, Truncation, Usage, WindowRecord } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
-import { behindWindowMark, type ReplyBoundary } from '../identity/chain.ts'
+import { type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
 import { contextTokens } from '../limits/context-used.ts'
 import { isTruncated } from '../limits/truncation.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
-import { promptOfTurn } from '../windows/turn-prompt.ts'
+import { readTurnPrompt } from '../windows/turn-prompt.ts'
 import type { NameReservation, Windows } from '../windows/windows.ts'
 import type { AnsweredTurn, DeliveredTurn, TurnObserver } from './observer.ts'
 import type { StoredResponses } from './stored-responses.ts'
@@ -239,7 +239,7 @@ export class RunningTurn {
       this.#reservation.release()
       return
     }
-    this.#parts.windows.refuseLater({ session, model: sent.model, dialect, reason }, this.#reservation)
+    this.#parts.windows.recordRefusal({ session, model: sent.model, dialect, reason }, this.#reservation)
   }
 
   #settleResponse(responseId: string | undefined): void {
@@ -261,8 +261,8 @@ export class RunningTurn {
     const { apiKey, actor } = this.#caller
     const { session } = this.turn
     const { clientSalt, lineage, parent } = turn
-    const request = { ...promptOfTurn(turn), session, name: reservation.name, clientSalt, lineage, parent }
-    return this.#parts.windows.freezeLater(request, reservation, { apiKey, actor })
+    const request = { ...readTurnPrompt(turn), session, name: reservation.name, clientSalt, lineage, parent }
+    return this.#parts.windows.freezeInBackground(request, reservation, { apiKey, actor })
   }
 }
 
@@ -306,7 +306,7 @@ function boundariesOf({ origin }: Turn, reply: readonly JsonValue[]): ReplyBound
   const own = origin.chain?.boundary(reply)
   if (own === undefined) return []
   const whole = origin.wholeChain?.boundary(reply)
-  return whole === undefined ? [own] : [own, { ...own, digest: behindWindowMark(own.digest) }, whole]
+  return whole === undefined ? [own] : [own, { ...own, digest: windowScopedDigest(own.digest) }, whole]
 }
 
 function digestsOf(boundaries: readonly ReplyBoundary[]): string[] {

@@ -11,11 +11,11 @@ import { conversationIdOf } from '../identity/known-clients.ts'
 import { scopeOf } from '../identity/scope.ts'
 import { userOf } from '../identity/user.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
-import { type KeepParts, keepWhole, type TurnToKeep } from '../near-limit/ensure-recorded.ts'
-import { type Cut, clientIndexOf, type Outgoing, outgoingOf } from '../near-limit/outgoing.ts'
+import { ensureRecorded, type RecordParts, type TurnToRecord } from '../near-limit/ensure-recorded.ts'
+import { type Cut, clientIndexOf, type OutgoingPrompt, outgoingOf } from '../near-limit/outgoing.ts'
 import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf } from '../near-limit/overflow.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
-import { type BaseWindow, wholeTokens } from '../windows/base-windows.ts'
+import { type BaseWindow, exactTokens } from '../windows/base-windows.ts'
 import type { Windows } from '../windows/windows.ts'
 import { addIds, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
@@ -23,7 +23,7 @@ import { type FindParts, type Found, type FoundSession, findSession, sessionOfRe
 import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
-export interface TurnParts extends FindParts, OverflowParts, KeepParts {
+export interface TurnParts extends FindParts, OverflowParts, RecordParts {
   readonly models: Pick<EngineModels, 'limitsOf' | 'limitsToHold'>
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
@@ -202,7 +202,7 @@ function fitIn(
   parts: TurnParts,
   turn: TurnRequest,
   resolved: Resolved,
-  outgoing: Outgoing | undefined,
+  outgoing: OutgoingPrompt | undefined,
   base: BaseWindow | undefined,
   limit: number | undefined,
 ): Promise<Fitted> | undefined {
@@ -213,11 +213,11 @@ function fitIn(
 function keepIfCut(
   parts: TurnParts,
   turn: TurnRequest,
-  outgoing: Outgoing | undefined,
+  outgoing: OutgoingPrompt | undefined,
   cut: Cut | undefined,
-  by: Omit<TurnToKeep, 'outgoing' | 'cut'>,
+  by: Omit<TurnToRecord, 'outgoing' | 'cut'>,
 ): Promise<Rollover> | undefined {
-  return outgoing && cut && keepWhole(parts, turn, { ...by, outgoing, cut })
+  return outgoing && cut && ensureRecorded(parts, turn, { ...by, outgoing, cut })
 }
 
 function spaceOf(model: string, kvEpoch: number, clientSalt: string | undefined): KvSpace {
@@ -231,7 +231,7 @@ function originOf(
   { found, scope, chain }: Resolved,
   rules: DialectRules,
   base: BaseWindow | undefined,
-  outgoing: Outgoing | undefined,
+  outgoing: OutgoingPrompt | undefined,
 ): TurnOrigin {
   return {
     found: found.found,
@@ -249,13 +249,13 @@ function wholeChainOf(
   scope: string,
   rules: DialectRules,
   base: BaseWindow | undefined,
-  outgoing: Outgoing | undefined,
+  outgoing: OutgoingPrompt | undefined,
 ): Chain | undefined {
   if (base === undefined || outgoing === undefined || outgoing.before === 0) return undefined
   return chainOf(scope, [...outerSystemOf(base.prompt.shaping, rules), ...outgoing.messages], rules.canonical)
 }
 
-function promptOf(outgoing: Outgoing | undefined, fitted: Fitted, rollover: Rollover | undefined): TurnPrompt {
+function promptOf(outgoing: OutgoingPrompt | undefined, fitted: Fitted, rollover: Rollover | undefined): TurnPrompt {
   const clientIndex = outgoing === undefined ? asSent : clientIndexOf(outgoing, fitted.cut)
   return { messages: outgoing?.messages.length ?? 0, shape: fitted.shape, rollover, clientIndex }
 }
@@ -283,7 +283,7 @@ function hasWindow({ control }: TurnRequest, { session }: FoundSession): boolean
 }
 
 /** Read from the end: the last reply stands near it. */
-function holdsReply({ messages }: Outgoing, rules: DialectRules): boolean {
+function holdsReply({ messages }: OutgoingPrompt, rules: DialectRules): boolean {
   return messages.findLast((message) => rules.isFromModel(message)) !== undefined
 }
 
@@ -300,7 +300,7 @@ function once<T>(make: () => T): () => T {
 function fitRequest(
   { caller, control, rules, json, call }: TurnRequest,
   { found, chain }: Resolved,
-  outgoing: Outgoing,
+  outgoing: OutgoingPrompt,
   base: BaseWindow | undefined,
   limit: number | undefined,
 ): FitRequest {
@@ -318,7 +318,7 @@ function fitRequest(
     outgoing,
     limit,
     chain,
-    windowTokens: sameShape ? wholeTokens(base, record.thaw) : 0,
+    windowTokens: sameShape ? exactTokens(base, record.thaw) : 0,
     window: record.auto?.window ?? record.baseWindow,
     call,
   }

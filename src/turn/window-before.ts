@@ -14,7 +14,7 @@ import type { Windows } from '../windows/windows.ts'
 
 export interface WindowBeforeParts {
   readonly sessions: Pick<SessionTracker, 'byPrefix'>
-  readonly windows: Pick<Windows, 'requireFrozen' | 'baseOf'>
+  readonly windows: Pick<Windows, 'requireFrozen' | 'baseWindowOf'>
 }
 
 interface Asked {
@@ -46,7 +46,7 @@ export async function windowBefore(
   const isNew = wanted !== undefined && session.record.baseWindow !== wanted
   const base = isNew
     ? await parts.windows.requireFrozen(tenant, wanted, call.signal)
-    : await parts.windows.baseOf(session)
+    : await parts.windows.baseWindowOf(session)
   if (base === undefined) return { base, continuation: undefined, isNew }
   checkFit(base, rules, typeof json.model === 'string' ? json.model : '')
   const clientSalt = clientSaltOf(json)

@@ -18,7 +18,7 @@ export function autoName(tenant: string, sessionId: string, n: number): string {
 }
 
 /** The n of an automatic window's name; 0 for any other. */
-export function numberOf(name: string): number {
+export function autoNumberOf(name: string): number {
   const n = /^auto\.[0-9a-f]{12}\.([0-9]+)$/.exec(name)?.[1]
   return n === undefined ? 0 : Number(n)
 }

@@ -24,9 +24,9 @@ export interface AutoThawParts {
 }
 
 /** Prefetches under way at once; sessions beyond that go on without. */
-const MAX_UNDER_WAY = 16
+const MAX_PREFETCHES = 16
 /** Sessions of which it is known that this return was seen to. */
-const MAX_SEEN = 10_000
+const MAX_RETURNS = 10_000
 
 interface Return {
   readonly lastTurnAt: number
@@ -36,9 +36,9 @@ interface Return {
 /** Warms what sessions need that come back. */
 export class AutoThaw {
   readonly #parts: AutoThawParts
-  #underWay = 0
+  #prefetches = 0
   /** By session. Requests that come at the same time are one return, and wait for the same prefetch. */
-  readonly #seen = new LRUCache<string, Return>({ max: MAX_SEEN })
+  readonly #returns = new LRUCache<string, Return>({ max: MAX_RETURNS })
 
   constructor(parts: AutoThawParts) {
     this.#parts = parts
@@ -53,18 +53,18 @@ export class AutoThaw {
     const { tenant, id, lastTurnAt } = record
     if (afterMs === 0 || !stored || now() - lastTurnAt < afterMs) return undefined
     const key = sessionKey(tenant, id)
-    const seen = this.#seen.get(key)
+    const seen = this.#returns.get(key)
     if (seen?.lastTurnAt === lastTurnAt) return seen.done
     const window = windowOfNextTurn(record)
-    if (window === undefined || this.#underWay >= MAX_UNDER_WAY) return undefined
+    if (window === undefined || this.#prefetches >= MAX_PREFETCHES) return undefined
     const done = this.#prefetch(record, window, apiKey)
-    this.#seen.set(key, { lastTurnAt, done })
+    this.#returns.set(key, { lastTurnAt, done })
     return done
   }
 
   async #prefetch({ tenant, id }: SessionRecord, window: string, apiKey: string | undefined): Promise<void> {
     const { windows, metrics, log, waitMs } = this.#parts
-    this.#underWay++
+    this.#prefetches++
     metrics.autoThaws.inc()
     try {
       const options = { apiKey, actor: 'cwm', signal: AbortSignal.timeout(waitMs) }
@@ -74,7 +74,7 @@ export class AutoThaw {
       // It was a help and no promise: the turn goes on without.
       log.warn({ session: id, window, err: toCwmError(thrown) }, 'window of a returning session not prefetched')
     } finally {
-      this.#underWay--
+      this.#prefetches--
     }
   }
 }

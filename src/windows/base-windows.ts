@@ -41,8 +41,8 @@ export class BaseWindows {
    */
   async require(tenant: string, name: string, id?: string): Promise<BaseWindow> {
     const record = await this.#store.getWindow(tenant, name)
-    if (id !== undefined && record?.id !== id) throw goneBefore(name)
-    if (record === undefined) throw notFound(name)
+    if (id !== undefined && record?.id !== id) throw baseWindowGone(name)
+    if (record === undefined) throw windowNotFound(name)
     if (record.state !== 'frozen') {
       const code = record.state === 'freezing' ? 'WINDOW_NOT_READY' : 'WINDOW_FAILED'
       const why = record.state === 'freezing' ? 'is still being frozen' : `could not be frozen: ${record.reason ?? ''}`
@@ -51,7 +51,7 @@ export class BaseWindows {
     const ready = this.#ready.get(record.id)
     if (ready !== undefined) return { ...ready, record }
     const content = await this.#store.getWindowContent(tenant, name, record.id)
-    if (content === undefined) throw notFound(name)
+    if (content === undefined) throw windowNotFound(name)
     if (checksumOf(content) !== record.checksum) {
       throw new CwmError(
         'WINDOW_CORRUPT',
@@ -65,16 +65,16 @@ export class BaseWindows {
 }
 
 /** Exact size of all messages of a window, tokens; 0 unless its ids cover them, and its thaw has shown that they are still those. */
-export function wholeTokens({ record, tokenIds }: BaseWindow, thaw: ThawReceipt | undefined): number {
+export function exactTokens({ record, tokenIds }: BaseWindow, thaw: ThawReceipt | undefined): number {
   const isProved = record.receipt?.whole === true && thaw?.window === record.name && !thaw.drift
   return isProved ? tokenIds.length : 0
 }
 
-export function notFound(name: string): CwmError {
+export function windowNotFound(name: string): CwmError {
   return new CwmError('WINDOW_NOT_FOUND', `there is no window ${name} under this key`, { param: 'name' })
 }
 
-function goneBefore(name: string): CwmError {
+function baseWindowGone(name: string): CwmError {
   return new CwmError(
     'WINDOW_NOT_FOUND',
     `window ${name}, whose messages stand before this session's own, was deleted; thaw another one into the session, or begin a new one`,

@@ -4,7 +4,7 @@
 import { CwmError } from '../base/errors.ts'
 import type { Prompt, Sharing, WindowRecord } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import { checkCut, lastReplyAt } from './exchanges.ts'
+import { checkCutPoint, lastReplyAt } from './exchanges.ts'
 import type { ExportedWindow } from './export.ts'
 import { commonPrefix } from './frozen-ids.ts'
 import type { Labels } from './new-window.ts'
@@ -33,7 +33,7 @@ export async function cloneWindow(
   const prepare = async () => {
     const { record, prompt } = await windows.requireFrozen(tenant, source)
     const rules = rulesOf(record.dialect)
-    if (at !== undefined) checkCut(prompt, at, rules)
+    if (at !== undefined) checkCutPoint(prompt, at, rules)
     const whole = at === undefined || at === prompt.messages.length
     const messages = whole ? prompt.messages : prompt.messages.slice(0, at)
     return {
@@ -50,7 +50,7 @@ export async function cloneWindow(
       textFrom: whole ? record.textFrom : undefined,
     }
   }
-  return await windows.make({ tenant, name, origin: 'clone' }, prepare, options)
+  return await windows.create({ tenant, name, origin: 'clone' }, prepare, options)
 }
 
 export interface CreateRequest extends Labels {
@@ -80,7 +80,7 @@ export async function createWindow(
       promptTokens: undefined,
     }
   }
-  return await windows.make({ tenant, name, origin: 'content' }, prepare, options)
+  return await windows.create({ tenant, name, origin: 'content' }, prepare, options)
 }
 
 export interface ImportRequest extends Labels {
@@ -92,7 +92,7 @@ export interface ImportRequest extends Labels {
 }
 
 /** What became of an import: the window, and whether its ids are those of the file. */
-export interface Imported {
+export interface ImportResult {
   readonly record: WindowRecord
   /** Template or tokenizer of this engine give other ids than the file's. Null where none were in the file, or none could be had. */
   readonly drift: boolean | null
@@ -103,7 +103,7 @@ export async function importWindow(
   windows: Windows,
   request: ImportRequest,
   options: OperationOptions,
-): Promise<Imported> {
+): Promise<ImportResult> {
   const { tenant, name, file, lineage, shared, tags, note } = request
   const labelled = note ?? file.note
   const prepare = async () => {
@@ -122,7 +122,7 @@ export async function importWindow(
       promptTokens: undefined,
     }
   }
-  const record = await windows.make({ tenant, name, origin: 'import' }, prepare, options)
+  const record = await windows.create({ tenant, name, origin: 'import' }, prepare, options)
   if (record.state !== 'frozen' || file.tokenIds.length === 0 || (record.receipt?.tokens ?? 0) === 0) {
     return { record, drift: null }
   }

@@ -5,7 +5,7 @@ import type { DeletionRecord, SessionRecord, WindowRecord } from '../base/record
 import type { WindowParts } from './parts.ts'
 
 /** Until a delete is carried out once more, for chunks that arrive late: docs/engine-behavior.md#late-stores. */
-export const LOOK_AGAIN_MS = 30_000
+export const RECHECK_DELAY_MS = 30_000
 
 /** The part that all orders have in common. Should this process die before it has tried one, another run takes it up after `retryMs`. */
 export function newOrder(
@@ -45,10 +45,10 @@ export function sessionOrder(session: SessionRecord, at: number, retryMs: number
  * Orders what a session has left under a lineage that it is about to leave: from then on nobody else would know of it. Written before the
  * session is bound anew, so that a crash in between costs nothing but a look.
  */
-export async function leaveBehind(
+export async function orderLineageCleanup(
   { store, now }: Pick<WindowParts, 'store' | 'now'>,
   session: SessionRecord,
 ): Promise<void> {
   if (session.spaces.length === 0) return
-  await store.addDeletion(sessionOrder(session, now(), LOOK_AGAIN_MS), [])
+  await store.addDeletion(sessionOrder(session, now(), RECHECK_DELAY_MS), [])
 }

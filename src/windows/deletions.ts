@@ -5,11 +5,11 @@ import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { Page, PageRequest } from '../store/store.ts'
-import { notFound } from './base-windows.ts'
-import { LOOK_AGAIN_MS, newOrder, sessionOrder } from './deletion-orders.ts'
-import { carryOut } from './execute-deletion.ts'
-import { alone, workOn } from './lease.ts'
-import { audited, deletionOutcome } from './operation-audit.ts'
+import { windowNotFound } from './base-windows.ts'
+import { newOrder, RECHECK_DELAY_MS, sessionOrder } from './deletion-orders.ts'
+import { executeDeletion } from './execute-deletion.ts'
+import { leaseKeys, withLease } from './lease.ts'
+import { deletionOutcome, runAudited } from './operation-audit.ts'
 import { type DeletionParts, spaceOf } from './parts.ts'
 import type { Windows } from './windows.ts'
 
@@ -48,16 +48,16 @@ export class Deletions {
     const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
     const work = () => this.#deleteWindow(tenant, name)
     const outcome = ({ done, session }: DeletedWindow) => deletionOutcome(done, why, session)
-    return (await audited(this.#parts, operation, work, outcome)).done
+    return (await runAudited(this.#parts, operation, work, outcome)).done
   }
 
   async #deleteWindow(tenant: string, name: string): Promise<DeletedWindow> {
     const { store } = this.#parts
     const view = await this.#windows.showSettled(tenant, name, SETTLE_MS)
     if (view.state === 'pending' || this.#windows.isBusy(view.id)) throw beingFrozen(name)
-    const ordered = await alone(store, workOn.window(view.id), () => this.#removeWindow(view))
+    const ordered = await withLease(store, leaseKeys.window(view.id), () => this.#removeWindow(view))
     if (ordered === undefined) throw beingFrozen(name)
-    return { done: await this.#first(ordered.order, ordered.sequences, false), session: view.sessionId }
+    return { done: await this.#attempt(ordered.order, ordered.sequences, false), session: view.sessionId }
   }
 
   async #removeWindow(record: WindowRecord) {
@@ -72,8 +72,8 @@ export class Deletions {
       ...(record.keys === undefined ? {} : { keys: record.keys }),
     }
     const sequences = content === undefined || content.tokenIds.length === 0 ? [] : [content.tokenIds]
-    if (!(await store.removeWindow(record, order, sequences))) throw notFound(name)
-    this.#windows.announce(tenant, name)
+    if (!(await store.removeWindow(record, order, sequences))) throw windowNotFound(name)
+    this.#windows.notifyWaiters(tenant, name)
     return { order, sequences }
   }
 
@@ -85,7 +85,7 @@ export class Deletions {
     const { tenant, id: name } = session
     const operation = { tenant, actor, action: 'end', target: 'session', name } as const
     const work = () => this.#endSession(session, why)
-    return audited(this.#parts, operation, work, (done) => deletionOutcome(done, why))
+    return runAudited(this.#parts, operation, work, (done) => deletionOutcome(done, why))
   }
 
   async #endSession(session: SessionRecord, why: EndedWhy): Promise<DeletionRecord | undefined> {
@@ -98,15 +98,15 @@ export class Deletions {
     sessions.ended(tenant, id)
     this.#parts.retained.drop(tenant, id)
     metrics.sessionsEnded.inc({ why })
-    return await this.#first(order, sequences, inFlight)
+    return await this.#attempt(order, sequences, inFlight)
   }
 
   /** Orders anew, and carries out, what others held until now. Throws only `STORE_UNAVAILABLE`. */
-  async again(order: DeletionRecord): Promise<DeletionRecord> {
+  async reschedule(order: DeletionRecord): Promise<DeletionRecord> {
     const { store, now, retryMs } = this.#parts
     const anew: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + retryMs }
     await store.addDeletion(anew, [])
-    return await this.#first(anew, [], false)
+    return await this.#attempt(anew, [], false)
   }
 
   /** Throws `DELETION_NOT_FOUND`. */
@@ -128,26 +128,26 @@ export class Deletions {
     for (const order of open) {
       if (signal.aborted) return
       if (this.#busy.has(order.id)) continue
-      await alone(store, workOn.deletion(order.id), () => this.#takeUp(order))
+      await withLease(store, leaseKeys.deletion(order.id), () => this.#resume(order))
     }
   }
 
   /** The list is older than what others may have done since. */
-  async #takeUp({ tenant, id }: DeletionRecord): Promise<void> {
+  async #resume({ tenant, id }: DeletionRecord): Promise<void> {
     const { store, now } = this.#parts
     const order = await store.getDeletion(tenant, id)
     if (order === undefined || order.state === 'done' || order.nextTryAt > now() || this.#busy.has(id)) return
-    await this.#carryOut(order, await store.getDeletionSequences(tenant, id), undefined)
+    await this.#execute(order, await store.getDeletionSequences(tenant, id), undefined)
   }
 
-  async #first(order: DeletionRecord, sequences: readonly Uint32Array[], again: boolean): Promise<DeletionRecord> {
+  async #attempt(order: DeletionRecord, sequences: readonly Uint32Array[], again: boolean): Promise<DeletionRecord> {
     const { store, now } = this.#parts
-    const work = () => this.#carryOut(order, sequences, again ? now() + LOOK_AGAIN_MS : undefined)
-    return (await alone(store, workOn.deletion(order.id), work)) ?? order
+    const work = () => this.#execute(order, sequences, again ? now() + RECHECK_DELAY_MS : undefined)
+    return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
   }
 
   /** `again`: when to look once more although nothing is left now. */
-  async #carryOut(
+  async #execute(
     order: DeletionRecord,
     sequences: readonly Uint32Array[],
     again: number | undefined,
@@ -155,7 +155,7 @@ export class Deletions {
     const { store, now, log, metrics, retryMs } = this.#parts
     this.#busy.add(order.id)
     try {
-      const { receipt, unpinned, waits } = await carryOut(this.#parts, order, sequences)
+      const { receipt, unpinned, waits } = await executeDeletion(this.#parts, order, sequences)
       const clean = receipt.residualChunks === 0 && unpinned
       const over = !waits && now() - order.at > GIVE_UP_MS
       const tries = order.tries + 1

@@ -57,7 +57,7 @@ export async function eraseTenant(
   await Promise.all([audit.settle(), events.settle()])
   await store.forgetTenant(tenant)
   const rest: DeletionRecord[] = []
-  for (const order of distinct(kept)) rest.push(await deletions.again(order))
+  for (const order of distinct(kept)) rest.push(await deletions.reschedule(order))
   const orders = [...done.values()]
   const windows = orders.filter(({ kind }) => kind === 'window').length
   const sessions = orders.length - windows

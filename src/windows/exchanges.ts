@@ -9,9 +9,9 @@ import type { DialectRules } from '../dialects/dialect.ts'
  * Throws `INVALID_FIELD` unless the first `at` messages are whole exchanges: they end with the model's last word before the next turn, or with
  * the leading system messages, or are all there are. Says which cuts are nearest.
  */
-export function checkCut({ messages }: Prompt, at: number, rules: DialectRules): void {
-  if (isCut(messages, at, rules)) return
-  const cuts = messages.map((_, i) => i + 1).filter((i) => isCut(messages, i, rules))
+export function checkCutPoint({ messages }: Prompt, at: number, rules: DialectRules): void {
+  if (isCutPoint(messages, at, rules)) return
+  const cuts = messages.map((_, i) => i + 1).filter((i) => isCutPoint(messages, i, rules))
   const below = cuts.findLast((cut) => cut < at)
   const above = cuts.find((cut) => cut > at)
   const near = [below, above].filter((cut) => cut !== undefined).join(' and ')
@@ -22,13 +22,15 @@ export function checkCut({ messages }: Prompt, at: number, rules: DialectRules):
   )
 }
 
-export function isCut(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
+export function isCutPoint(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {
   const last = messages[at - 1]
   if (last === undefined || !Number.isInteger(at)) return false
   if (at === messages.length) return true
   const next = messages[at]
   if (rules.isSystem(last)) return next !== undefined && !rules.isSystem(next) && onlySystem(messages, at, rules)
-  return rules.isFromModel(last) && rules.callsIn(last).length === 0 && next !== undefined && !rules.isFromModel(next)
+  return (
+    rules.isFromModel(last) && rules.toolCallIds(last).length === 0 && next !== undefined && !rules.isFromModel(next)
+  )
 }
 
 function onlySystem(messages: readonly JsonValue[], at: number, rules: DialectRules): boolean {

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { anOrder, aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
 import type { KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
 import type { EraseOrder, KvBackend, KvLink } from '../kv/kv.ts'
-import { carryOut } from './execute-deletion.ts'
+import { executeDeletion } from './execute-deletion.ts'
 import type { DeletionParts } from './parts.ts'
 
 const spaces: readonly KvSpace[] = [{ model: 'small', kvEpoch: 0 }]
@@ -34,7 +34,7 @@ async function deleteBeside(window: WindowRecord) {
     saltOf: () => 'salt',
     kvEpoch: 0,
   } as unknown as DeletionParts
-  const { receipt } = await carryOut(parts, anOrder({ kind: 'session', spaces }), [ids])
+  const { receipt } = await executeDeletion(parts, anOrder({ kind: 'session', spaces }), [ids])
   return { told, receipt }
 }
 

@@ -5,14 +5,14 @@ import { toCwmError } from '../base/errors.ts'
 import type { DeletionReceipt, DeletionRecord, KeptFor, KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { EraseReceipt, KvLink, KvSequence } from '../kv/kv.ts'
-import { openOrAway } from '../kv/open.ts'
+import { openIfReachable } from '../kv/open.ts'
 import type { DeletionParts } from './parts.ts'
-import { givePinBack } from './pins.ts'
-import { Steps } from './step-timer.ts'
+import { releasePin } from './pins.ts'
+import { StepTimer } from './step-timer.ts'
 
 const PROBE_DEADLINE_MS = 15_000
 
-export interface CarriedOut {
+export interface ExecutedDeletion {
   readonly receipt: DeletionReceipt
   /** The pin is given back, or there was none. */
   readonly unpinned: boolean
@@ -21,13 +21,13 @@ export interface CarriedOut {
 }
 
 /** Returns what was proved. What the KV layer does is a warning and leaves the residue unknown. Throws what the store throws. */
-export async function carryOut(
+export async function executeDeletion(
   parts: DeletionParts,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
-): Promise<CarriedOut> {
+): Promise<ExecutedDeletion> {
   const { store, kv, now, sessions, quotas, saltOf } = parts
-  const steps = new Steps(now)
+  const steps = new StepTimer(now)
   const warnings: string[] = []
   const { tenant, lineage } = order
   // First of all: once the chunks go, nothing may put new ones there.
@@ -40,7 +40,7 @@ export async function carryOut(
     )
   }
 
-  const link = await openOrAway(kv, warnings)
+  const link = await openIfReachable(kv, warnings)
   const unpinned = await steps.time('unpin', () => unpin(parts, link, order, sequences, warnings))
   const keptFor = new Set<KeptFor>()
   if (order.shared !== undefined && !retired) keptFor.add('isolation')
@@ -83,7 +83,7 @@ async function unpin(
   }
   try {
     if (link === undefined || link === 'away') return undefined
-    await givePinBack(parts, link, { ...space, tenant, lineage, id, pin, keys }, tokenIds)
+    await releasePin(parts, link, { ...space, tenant, lineage, id, pin, keys }, tokenIds)
     return true
   } catch (thrown) {
     const error = toCwmError(thrown)
@@ -117,7 +117,7 @@ async function deleteSpaces(
   const isHeld = ({ kvEpoch }: KvSpace) => holders.all && kvEpoch === parts.kvEpoch
   const gone = order.spaces.filter((space) => !isHeld(space))
   if (link === 'away') return { ...nothing, residualChunks: gone.length === 0 ? 0 : null }
-  const handleOf = await plansOf(parts, link, order)
+  const handleOf = await plannerFor(parts, link, order)
   const heldSpaces = order.spaces.filter(isHeld)
   const chunksIn = ({ length }: Uint32Array) =>
     Math.max(0, ...heldSpaces.map((space) => chunksOf(link, handleOf(space, length), length)))
@@ -175,7 +175,7 @@ function chunksOf(link: KvLink, handle: KvHandle | undefined, tokens: number): n
 }
 
 /** Handles for what lies in a space: that under which it was pinned, or one for the engine that serves the model; undefined when that is not known. */
-async function plansOf(
+async function plannerFor(
   { models }: DeletionParts,
   link: KvLink,
   order: DeletionRecord,

@@ -12,15 +12,15 @@ import {
   unknownTiers,
   type VerifiedPlacement,
 } from '../kv/kv.ts'
-import { openOrAway } from '../kv/open.ts'
+import { openIfReachable } from '../kv/open.ts'
 import { isAutomatic, isBeforeCut } from './auto-names.ts'
 import { bytesOf, checksumOf } from './checksum.ts'
 import { type FrozenIds, findFrozenIds, fitToLimit } from './frozen-ids.ts'
-import type { PromptOfTurn, WindowParts } from './parts.ts'
-import { makeRoomForPin, pinEnd } from './pin-budget.ts'
+import type { TurnPrompt, WindowParts } from './parts.ts'
+import { makeRoomForPin, pinExpiry } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
-import { noRemarks, type Remarks } from './remarks.ts'
-import { Steps } from './step-timer.ts'
+import { emptyRemarks, type Remarks } from './remarks.ts'
+import { StepTimer } from './step-timer.ts'
 
 /**
  * Proves and commits a window whose name is reserved. Answers its final record: `frozen` with a receipt, or `failed` with a reason.
@@ -29,12 +29,12 @@ import { Steps } from './step-timer.ts'
 export async function freezeReserved(
   parts: WindowParts,
   record: WindowRecord,
-  turn: PromptOfTurn,
+  turn: TurnPrompt,
   options: FreezeOptions,
 ): Promise<WindowRecord> {
   const { store, now, log, metrics } = parts
   const { tenant, name, id } = record
-  const steps = new Steps(now)
+  const steps = new StepTimer(now)
   try {
     const { receipt, tokenIds, handle } = await prove(parts, record, turn, steps, options)
     const checksum = checksumOf({ prompt: turn.prompt, tokenIds })
@@ -53,7 +53,7 @@ export async function freezeReserved(
     if (error.code === 'STORE_UNAVAILABLE' || options.signal?.aborted === true) throw error
     if (options.keepOnOutage === true && outages.includes(error.code)) throw error
     log.warn({ window: name, err: error }, 'freeze failed')
-    if (isBeforeCut(record)) await keepUnproved(parts, record, turn, error, steps)
+    if (isBeforeCut(record)) await commitUnproven(parts, record, turn, error, steps)
     else {
       metrics.freezes.inc({ outcome: 'failed' })
       await undo(parts, record, error)
@@ -66,12 +66,12 @@ export async function freezeReserved(
  * The window before a cut is the only way back from it: what of it could not be proved is kept all the same, with its pin and its ids if it
  * came to that.
  */
-async function keepUnproved(
+async function commitUnproven(
   { store, metrics, now }: WindowParts,
   record: WindowRecord,
-  { prompt }: PromptOfTurn,
+  { prompt }: TurnPrompt,
   error: CwmError,
-  { ms }: Steps,
+  { ms }: StepTimer,
 ): Promise<void> {
   const { tenant, name, id } = record
   const tokenIds = (await store.getWindowContent(tenant, name, id))?.tokenIds ?? new Uint32Array()
@@ -148,12 +148,12 @@ interface Proof {
 async function prove(
   parts: WindowParts,
   record: WindowRecord,
-  turn: PromptOfTurn,
-  steps: Steps,
+  turn: TurnPrompt,
+  steps: StepTimer,
   options: CallOptions,
 ): Promise<Proof> {
   const { engine, models, verifyDeadlineMs, saltOf } = parts
-  const remarks = noRemarks()
+  const remarks = emptyRemarks()
   const { warnings, notes } = remarks
   const found = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
   const { ids, warning, note } = found
@@ -234,7 +234,7 @@ async function planKv(
 ): Promise<KvPlan> {
   if (engineName === undefined)
     warnings.push('the engine does not list this model, so LMCache cannot be asked for its chunks')
-  const link = await openOrAway(kv, warnings)
+  const link = await openIfReachable(kv, warnings)
   if (link === undefined) {
     notes.push("no LMCache is configured: only the engine's own cache holds this window")
     return { isHidden: false }
@@ -255,7 +255,7 @@ interface PinStep {
   readonly record: WindowRecord
   readonly tokenIds: Uint32Array
   readonly plan: KvPlan
-  readonly steps: Steps
+  readonly steps: StepTimer
   readonly warnings: string[]
 }
 
@@ -292,7 +292,7 @@ async function tryPin(
     const released = await makeRoomForPin(parts, link, record, tokenIds.length)
     if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
     await pinWindow(parts, link, record, tokenIds, handle)
-    const pinUntil = pinEnd(parts, record.tenant)
+    const pinUntil = pinExpiry(parts, record.tenant)
     if (pinUntil !== undefined) await parts.store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
     return 'pinned'
   } catch (thrown) {

@@ -6,7 +6,7 @@ import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { asText, firstMediaAt } from '../dialects/media.ts'
 import type { CallOptions, Engine } from '../engines/engine.ts'
-import type { PromptOfTurn } from './parts.ts'
+import type { TurnPrompt } from './parts.ts'
 
 /** Two user turns that share no first character, so that what their prompts share is not of the probes' making. */
 const PROBES = ['0', 'What?'] as const
@@ -33,7 +33,7 @@ export interface FrozenIds {
 export async function findFrozenIds(
   engine: Engine,
   rules: DialectRules,
-  turn: PromptOfTurn,
+  turn: TurnPrompt,
   options: CallOptions,
 ): Promise<FrozenIds> {
   const { prompt, replyAt, promptTokens, textFrom = prompt.messages.length } = turn
@@ -93,7 +93,7 @@ function textRemark(messages: number, textFrom: number): { warning?: string; not
  */
 async function withoutProbes(
   engine: Engine,
-  { prompt, replyAt, promptTokens }: PromptOfTurn,
+  { prompt, replyAt, promptTokens }: TurnPrompt,
   refused: CwmError,
   options: CallOptions,
 ): Promise<FrozenIds> {

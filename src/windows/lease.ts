@@ -3,17 +3,17 @@
 
 import type { Store } from '../store/store.ts'
 
-const HELD_MS = 30_000
+const LEASE_MS = 30_000
 const RENEW_MS = 10_000
 
 type WorkStore = Pick<Store, 'takeWork' | 'dropWork'>
 
 /** Taken until it is released. */
-export interface Hold {
+export interface Lease {
   release(): void
 }
 
-export const workOn = {
+export const leaseKeys = {
   window: (id: string) => `window ${id}`,
   deletion: (id: string) => `deletion ${id}`,
   name: (tenant: string, name: string) => `name ${JSON.stringify([tenant, name])}`,
@@ -21,10 +21,10 @@ export const workOn = {
 }
 
 /** Takes the work, and keeps it until it is released; undefined while another process has it. Throws what the store throws. */
-export async function hold(store: WorkStore, work: string): Promise<Hold | undefined> {
-  if (!(await store.takeWork(work, HELD_MS))) return undefined
+export async function acquireLease(store: WorkStore, work: string): Promise<Lease | undefined> {
+  if (!(await store.takeWork(work, LEASE_MS))) return undefined
   // A store that is away takes no renewal and hands the work to nobody else either.
-  const renewal = setInterval(() => void store.takeWork(work, HELD_MS).catch(() => {}), RENEW_MS)
+  const renewal = setInterval(() => void store.takeWork(work, LEASE_MS).catch(() => {}), RENEW_MS)
   renewal.unref()
   return {
     release: () => {
@@ -35,8 +35,8 @@ export async function hold(store: WorkStore, work: string): Promise<Hold | undef
 }
 
 /** Does the task while this process has the work; undefined, and nothing is done, while another has it. */
-export async function alone<T>(store: WorkStore, work: string, task: () => Promise<T>): Promise<T | undefined> {
-  const held = await hold(store, work)
+export async function withLease<T>(store: WorkStore, work: string, task: () => Promise<T>): Promise<T | undefined> {
+  const held = await acquireLease(store, work)
   if (held === undefined) return undefined
   try {
     return await task()

@@ -5,7 +5,7 @@ import { randomId } from '../base/ids.ts'
 import type { WindowOrigin, WindowRecord } from '../base/records.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { ReserveOutcome } from '../store/store.ts'
-import type { PromptOfTurn, WindowParts } from './parts.ts'
+import type { TurnPrompt, WindowParts } from './parts.ts'
 
 /** What a client says of a window: for people and for lists, without meaning to cwm. */
 export interface Labels {
@@ -19,7 +19,7 @@ export interface WindowUpdate extends Labels {
   readonly pinned?: boolean
 }
 
-export interface FreezeRequest extends PromptOfTurn, Labels {
+export interface FreezeRequest extends TurnPrompt, Labels {
   readonly session: LiveSession
   readonly name: string
   readonly clientSalt: string | undefined
@@ -29,7 +29,7 @@ export interface FreezeRequest extends PromptOfTurn, Labels {
 }
 
 /** A window that is to be: where it comes from and what it shares. */
-export interface NewWindow extends PromptOfTurn, Labels {
+export interface NewWindow extends TurnPrompt, Labels {
   readonly tenant: string
   readonly origin: WindowOrigin
   readonly lineage: string
@@ -102,7 +102,7 @@ export function sortedTags(tags: readonly string[]): readonly string[] {
 export function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: string): CwmError {
   switch (outcome) {
     case 'taken':
-      return taken(name)
+      return nameTaken(name)
     case 'retired':
       return new CwmError('SESSION_NOT_FOUND', 'the session was ended meanwhile; nothing is frozen', { param: 'name' })
     case 'too_many':
@@ -122,7 +122,7 @@ export function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: stri
   }
 }
 
-export function taken(name: string): CwmError {
+export function nameTaken(name: string): CwmError {
   return new CwmError('WINDOW_NAME_TAKEN', `there is a window ${name} already; choose another name`, {
     param: 'name',
   })

@@ -32,7 +32,7 @@ interface Outcome {
 type Operation = Omit<NewAuditEntry, 'outcome' | 'receipt'>
 
 /** Does the work and records how it ended. What it throws goes on. */
-export async function audited<T>(
+export async function runAudited<T>(
   { audit, events }: OperationLogs,
   operation: Operation,
   work: () => Promise<T>,

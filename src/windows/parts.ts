@@ -65,7 +65,7 @@ export function spaceOf({ model, clientSalt, kvEpoch }: KvSpace): KvSpace {
 }
 
 /** Prompt and where its last reply begins: what came before was the prompt of a turn whose size the engine has told. */
-export interface PromptOfTurn {
+export interface TurnPrompt {
   readonly prompt: Prompt
   /** Index of the reply's first message; the number of messages when there is no reply. */
   readonly replyAt: number
@@ -76,6 +76,6 @@ export interface PromptOfTurn {
 }
 
 /** The prompt of a window that is recorded already. */
-export function recordedTurn({ replyAt, promptTokens, textFrom }: WindowRecord, prompt: Prompt): PromptOfTurn {
+export function turnPromptOf({ replyAt, promptTokens, textFrom }: WindowRecord, prompt: Prompt): TurnPrompt {
   return { prompt, replyAt, promptTokens, textFrom }
 }

@@ -27,12 +27,12 @@ export async function makeRoomForPin(
   const used = async () => (await store.usageOf(record.tenant)).pinnedTokens
   let over = (await used()) + tokens - budget
   if (over <= 0) return []
-  if (tokens > budget || whenPinsFull === 'reject') throw full(tokens, budget, await used())
+  if (tokens > budget || whenPinsFull === 'reject') throw pinBudgetFull(tokens, budget, await used())
   const released: string[] = []
   while (over > 0) {
     const page = await store.listWindows(record.tenant, { limit: PAGE, pin: 'pinned', sort: 'thawed', order: 'asc' })
     const others = page.items.filter((other) => other.id !== record.id)
-    if (others.length === 0) throw full(tokens, budget, await used())
+    if (others.length === 0) throw pinBudgetFull(tokens, budget, await used())
     for (const other of others) {
       if (over <= 0) break
       await unpinWindow(parts, link, other, 'released')
@@ -47,7 +47,7 @@ export async function makeRoomForPin(
 }
 
 /** Until when a pin that is made now is held; undefined: without end. */
-export function pinEnd({ policyOf, now }: BudgetParts, tenant: string): number | undefined {
+export function pinExpiry({ policyOf, now }: BudgetParts, tenant: string): number | undefined {
   const { pinTtlMs } = policyOf(tenant)
   return pinTtlMs === undefined ? undefined : now() + pinTtlMs
 }
@@ -94,11 +94,11 @@ export async function changePin(parts: WindowParts, record: WindowRecord, pinned
   }
   await makeRoomForPin(parts, link, record, tokens)
   await pinWindow(parts, link, record, content.tokenIds, handle)
-  const pinUntil = pinEnd(parts, record.tenant)
+  const pinUntil = pinExpiry(parts, record.tenant)
   await store.changeWindow(record.tenant, record.name, record.id, { pinUntil })
 }
 
-function full(tokens: number, budget: number, used: number): CwmError {
+function pinBudgetFull(tokens: number, budget: number, used: number): CwmError {
   return new CwmError(
     'PIN_BUDGET_FULL',
     `${tokens} tokens do not fit this tenant's pins (${used} of ${budget} tokens are pinned, setting max_pinned_tokens): delete windows, or give their pins back with {"pinned": false}`,

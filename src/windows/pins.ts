@@ -10,7 +10,7 @@ import { type SaltSpace, sameSalt, type WindowParts } from './parts.ts'
 type PinParts = Pick<WindowParts, 'store' | 'saltOf'>
 
 /** What a pin is held for: a window, or what is left of one in the order to delete it. */
-export interface Pinned extends SaltSpace {
+export interface PinHolder extends SaltSpace {
   /** Of the window. */
   readonly id: string
   readonly pin: PinState
@@ -42,39 +42,39 @@ export async function unpinWindow(
 ): Promise<void> {
   const { tenant, name, id, keys } = record
   const content = keys === undefined ? undefined : await parts.store.getWindowContent(tenant, name, id)
-  if (content !== undefined) await givePinBack(parts, link, record, content.tokenIds)
+  if (content !== undefined) await releasePin(parts, link, record, content.tokenIds)
   await parts.store.changeWindow(tenant, name, id, { pin: after, pinUntil: undefined })
 }
 
 /** Gives a pin back if it is held; returns whether it was. Throws `LMCACHE_UNREACHABLE` when the backend cannot take it back now. */
-export async function givePinBack(
+export async function releasePin(
   parts: PinParts,
   link: KvLink,
-  pinned: Pinned,
+  pinned: PinHolder,
   tokenIds: Uint32Array,
 ): Promise<boolean> {
   const sequence = sequenceOf(parts, pinned, tokenIds)
   if (sequence === undefined || pinned.pin === 'none' || pinned.pin === 'released') return false
-  return await link.release(sequence, othersOf(parts, pinned))
+  return await link.release(sequence, countOtherHolders(parts, pinned))
 }
 
 /** Whether a pin that was asked for before a crash, or lost with the backend's metadata, is held. False where that cannot be told. */
 export async function isPinHeld(
   parts: PinParts,
   link: KvLink,
-  pinned: Pinned,
+  pinned: PinHolder,
   tokenIds: Uint32Array,
 ): Promise<boolean> {
   const sequence = sequenceOf(parts, pinned, tokenIds)
-  return sequence !== undefined && (await link.isHeld(sequence, othersOf(parts, pinned))) === true
+  return sequence !== undefined && (await link.isHeld(sequence, countOtherHolders(parts, pinned))) === true
 }
 
-function sequenceOf({ saltOf }: PinParts, pinned: Pinned, tokenIds: Uint32Array): KvSequence | undefined {
+function sequenceOf({ saltOf }: PinParts, pinned: PinHolder, tokenIds: Uint32Array): KvSequence | undefined {
   return pinned.keys === undefined ? undefined : { tokenIds, salt: saltOf(pinned), handle: pinned.keys }
 }
 
 /** Counts the other windows that hold a pin under the same salt and whose ids begin with those that are held. */
-function othersOf({ store }: PinParts, pinned: Pinned): CountHolds {
+function countOtherHolders({ store }: PinParts, pinned: PinHolder): CountHolds {
   return async (heldIds) => {
     let count = 0
     for (const other of (await store.holdersOf(pinned.tenant, pinned.lineage)).windows) {

@@ -5,9 +5,9 @@ import { toCwmError } from '../base/errors.ts'
 import type { KvHandle, WindowRecord } from '../base/records.ts'
 import type { KvLink } from '../kv/kv.ts'
 import { freezeReserved } from './freeze.ts'
-import { alone, workOn } from './lease.ts'
+import { leaseKeys, withLease } from './lease.ts'
 import { freezeEvent } from './operation-audit.ts'
-import { recordedTurn, type WindowParts } from './parts.ts'
+import { turnPromptOf, type WindowParts } from './parts.ts'
 import { releaseExpiredPin } from './pin-budget.ts'
 import { isPinHeld, pinWindow, unpinWindow } from './pins.ts'
 import type { Windows } from './windows.ts'
@@ -54,7 +54,7 @@ export class Reconciler {
         try {
           // The page is older than the repairs before this one: what its owner has finished since is not ours to touch.
           if (this.#windows.isBusy(record.id)) continue
-          const kind = await alone(store, workOn.window(record.id), () => this.#look(record, signal))
+          const kind = await withLease(store, leaseKeys.window(record.id), () => this.#inspect(record, signal))
           if (kind === undefined) continue
           counts[kind]++
           metrics.repairs.inc({ kind })
@@ -73,7 +73,7 @@ export class Reconciler {
     return { counts, left }
   }
 
-  async #look({ tenant, name, id }: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {
+  async #inspect({ tenant, name, id }: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {
     const current = await this.#parts.store.getWindow(tenant, name)
     if (current === undefined || current.id !== id || this.#windows.isBusy(id)) return undefined
     return await this.#repair(current, signal)
@@ -84,7 +84,7 @@ export class Reconciler {
     switch (record.state) {
       case 'freezing':
         return await this.#finish(record, link, signal).finally(() =>
-          this.#windows.announce(record.tenant, record.name),
+          this.#windows.notifyWaiters(record.tenant, record.name),
         )
       case 'failed':
         if (link === undefined || record.pin === 'none') return undefined
@@ -105,19 +105,19 @@ export class Reconciler {
         state: 'failed',
         reason: 'its content is gone',
       })
-      this.#tell({ ...record, state: 'failed' })
+      this.#emitFrozen({ ...record, state: 'failed' })
       return 'undone'
     }
-    const turn = recordedTurn(record, content.prompt)
+    const turn = turnPromptOf(record, content.prompt)
     // After a restart of the whole machine cwm is up before its engine: that is no reason to fail a freeze, for a day.
     const keepOnOutage = this.#parts.now() - record.createdAt < KEEP_ON_OUTAGE_MS
     const options = { apiKey: this.#apiKey, signal, keepOnOutage }
     const done = await freezeReserved(this.#parts, { ...record, pin: 'none' }, turn, options)
-    this.#tell(done)
+    this.#emitFrozen(done)
     return done.state === 'frozen' ? 'finished' : 'undone'
   }
 
-  #tell(record: WindowRecord): void {
+  #emitFrozen(record: WindowRecord): void {
     this.#parts.events.emit({ tenant: record.tenant, ...freezeEvent(record) })
   }
 

@@ -3,14 +3,14 @@
 import { toCwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
-import { makeRoomForPin, pinEnd } from './pin-budget.ts'
+import { makeRoomForPin, pinExpiry } from './pin-budget.ts'
 import { pinWindow, unpinWindow } from './pins.ts'
 import type { Remarks } from './remarks.ts'
 
 /** A window that is being thawed. */
-export interface Refreshed {
+export interface RefreshedWindow {
   readonly record: WindowRecord
-  /** It has no pin and should have one: see `pinAgain`. */
+  /** It has no pin and should have one: see `restorePin`. */
   readonly needsPin: boolean
 }
 
@@ -22,7 +22,7 @@ export async function moveToEpoch(
   parts: WindowParts,
   record: WindowRecord,
   { warnings, notes }: Remarks,
-): Promise<Refreshed> {
+): Promise<RefreshedWindow> {
   const { store, kv, kvEpoch } = parts
   if (record.kvEpoch === kvEpoch) return { record, needsPin: record.pin === 'released' }
   notes.push(`kv_epoch is ${kvEpoch} and was ${record.kvEpoch} at freeze: the KV is computed anew`)
@@ -33,15 +33,15 @@ export async function moveToEpoch(
     await store.changeWindow(record.tenant, record.name, record.id, change)
     return { record: { ...record, ...change }, needsPin: true }
   } catch (thrown) {
-    warnings.push(notPinned(thrown))
+    warnings.push(pinWarning(thrown))
     return { record, needsPin: false }
   }
 }
 
 /** Pins what lost its pin, where the KV layer can. Returns the record as it is then; failures are warnings. */
-export async function pinAgain(
+export async function restorePin(
   parts: WindowParts,
-  { record, needsPin }: Refreshed,
+  { record, needsPin }: RefreshedWindow,
   ids: Uint32Array,
   engineName: string | undefined,
   { warnings }: Remarks,
@@ -57,22 +57,22 @@ export async function pinAgain(
     await pinWindow(parts, link, record, ids, handle)
     return { ...record, pin: 'pinned', keys: handle }
   } catch (thrown) {
-    warnings.push(notPinned(thrown))
+    warnings.push(pinWarning(thrown))
     return record
   }
 }
 
 /** Why, in words for the receipt. Throws what is no matter of pins. */
-function notPinned(thrown: unknown): string {
+function pinWarning(thrown: unknown): string {
   const error = toCwmError(thrown)
   if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error
   return `not pinned: ${error.message}`
 }
 
 /** After the warm call: when it was, and from then on the pin's time runs anew. */
-export async function noteThaw(parts: WindowParts, record: WindowRecord): Promise<void> {
+export async function recordThaw(parts: WindowParts, record: WindowRecord): Promise<void> {
   const { tenant, name, id } = record
-  const pinUntil = record.pin === 'pinned' ? pinEnd(parts, tenant) : undefined
+  const pinUntil = record.pin === 'pinned' ? pinExpiry(parts, tenant) : undefined
   await parts.store.changeWindow(tenant, name, id, {
     thawedAt: parts.now(),
     thaws: (record.thaws ?? 0) + 1,

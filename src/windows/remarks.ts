@@ -8,6 +8,6 @@ export interface Remarks {
   readonly notes: string[]
 }
 
-export function noRemarks(): Remarks {
+export function emptyRemarks(): Remarks {
   return { warnings: [], notes: [] }
 }

@@ -14,7 +14,7 @@ export interface ThawOptions extends OperationOptions {
  * Throws `SESSION_HAS_TURNS` if thawing the window would replace the context of the session's own turns. Thawing the same window again
  * replaces nothing.
  */
-export function checkReplacesNothing(session: SessionRecord, window: WindowRecord): void {
+export function checkKeepsContext(session: SessionRecord, window: WindowRecord): void {
   const { id, turns, usage, baseWindow, baseWindowId } = session
   if (turns === 0 || baseWindowId === window.id) return
   const held = [
@@ -31,7 +31,7 @@ export function checkReplacesNothing(session: SessionRecord, window: WindowRecor
 }
 
 /** The refusal of a thaw whose session is no longer what it was when the thaw began. */
-export function changedMeanwhile(): CwmError {
+export function sessionChanged(): CwmError {
   return new CwmError(
     'SESSION_CHANGED',
     'the session was ended, or another window was thawed into it, while this one was being thawed; send it again',

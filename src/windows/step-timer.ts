@@ -1,7 +1,7 @@
 // How long each step of an operation took: part of its receipt.
 
 /** Milliseconds per step, kept as they are finished. */
-export class Steps {
+export class StepTimer {
   readonly ms: Record<string, number> = {}
   readonly #now: () => number
   readonly #start: number

@@ -6,12 +6,12 @@ import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../engines/engine.ts'
 import { type Placement, unknownTiers } from '../kv/kv.ts'
-import { type BaseWindow, notFound } from './base-windows.ts'
+import { type BaseWindow, windowNotFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
-import { recordedTurn, type WindowParts } from './parts.ts'
-import { moveToEpoch, noteThaw, pinAgain } from './refresh-on-thaw.ts'
-import { noRemarks } from './remarks.ts'
-import { Steps } from './step-timer.ts'
+import { turnPromptOf, type WindowParts } from './parts.ts'
+import { moveToEpoch, recordThaw, restorePin } from './refresh-on-thaw.ts'
+import { emptyRemarks } from './remarks.ts'
+import { StepTimer } from './step-timer.ts'
 
 /** Restores a window's KV and says what that took. Throws what the engine throws; failures of the KV layer become warnings. */
 export async function restoreWindow(
@@ -22,8 +22,8 @@ export async function restoreWindow(
 ): Promise<ThawReceipt> {
   const { engine, models, now, saltOf, log, metrics } = parts
   const { prompt } = base
-  const steps = new Steps(now)
-  const remarks = noRemarks()
+  const steps = new StepTimer(now)
+  const remarks = emptyRemarks()
   const { warnings, notes } = remarks
   const model = await models.find(prompt.model, options.apiKey)
   const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, model?.limit, warnings, options))
@@ -32,16 +32,16 @@ export async function restoreWindow(
   )
 
   const refreshed = await moveToEpoch(parts, base.record, remarks)
-  const pin = () => pinAgain(parts, refreshed, ids, model?.engineName, remarks)
+  const pin = () => restorePin(parts, refreshed, ids, model?.engineName, remarks)
   let record = parts.kv.holds === 'before-warm' ? await pin() : refreshed.record
   const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
   // Asked at the last moment: what were warmed after the window's delete would be nobody's to delete.
-  if (await parts.store.isRetired(record.tenant, record.lineage)) throw notFound(record.name)
+  if (await parts.store.isRetired(record.tenant, record.lineage)) throw windowNotFound(record.name)
   await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
     ids.length === 0 ? undefined : await steps.time('warm', () => engine.warm(prompt.model, ids, salt, options))
   if (parts.kv.holds === 'after-warm') record = await pin()
-  await noteThaw(parts, record)
+  await recordThaw(parts, record)
   const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
   if (warm !== undefined && restored === null) {
     warnings.push(
@@ -96,7 +96,7 @@ async function currentIds(
   options: CallOptions,
 ): Promise<{ ids: Uint32Array; drift: boolean }> {
   if (tokenIds.length === 0) return { ids: tokenIds, drift: false }
-  const turn = { ...recordedTurn(record, prompt), promptTokens: undefined }
+  const turn = { ...turnPromptOf(record, prompt), promptTokens: undefined }
   const found = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
   const ids = fitToLimit(found.ids, limit)
   if (ids.length === 0) {

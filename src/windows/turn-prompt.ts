@@ -4,13 +4,13 @@ import { isObject, type JsonValue, parseJson } from '../base/json.ts'
 import { messageRulesOf } from '../dialects/index.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import type { PromptOfTurn } from './parts.ts'
+import type { TurnPrompt } from './parts.ts'
 
 /**
  * Messages and shaping fields only: salt, sampling and whatever else the body held stay behind. No messages at all for a turn that
  * continues a stored answer: the engine has what came before, so its own are no whole prompt. Not for a dialect without messages.
  */
-export function promptOfTurn({ dialect, body, reply, promptTokens }: RetainedTurn): PromptOfTurn {
+export function readTurnPrompt({ dialect, body, reply, promptTokens }: RetainedTurn): TurnPrompt {
   const rules = messageRulesOf(dialect)
   const parsed = parseJson(body.toString('utf8'))
   const json = isObject(parsed) ? parsed : {}
@@ -27,8 +27,8 @@ export function promptOfTurn({ dialect, body, reply, promptTokens }: RetainedTur
 }
 
 /** The same with all that a later freeze must know. */
-export function retainedPrompt(turn: RetainedTurn): RetainedPrompt {
-  const { prompt, replyAt, promptTokens } = promptOfTurn(turn)
+export function toRetainedPrompt(turn: RetainedTurn): RetainedPrompt {
+  const { prompt, replyAt, promptTokens } = readTurnPrompt(turn)
   const { clientSalt, lineage, parent } = turn
   return {
     prompt,

@@ -11,27 +11,27 @@ import type { CallOptions } from '../engines/engine.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { Page, WindowQuery } from '../store/store.ts'
-import { type BaseWindow, BaseWindows, notFound } from './base-windows.ts'
+import { type BaseWindow, BaseWindows, windowNotFound } from './base-windows.ts'
 import { checkFits } from './check-fits.ts'
 import { bytesOf } from './checksum.ts'
-import { leaveBehind } from './deletion-orders.ts'
+import { orderLineageCleanup } from './deletion-orders.ts'
 import { freezeReserved } from './freeze.ts'
-import { type Hold, hold, workOn } from './lease.ts'
+import { acquireLease, type Lease, leaseKeys } from './lease.ts'
 import {
   type FreezeRequest,
   type NewWindow,
+  nameTaken,
   newRecord,
   notStored,
   type RefusedFreeze,
   sortedTags,
-  taken,
   type WindowUpdate,
 } from './new-window.ts'
-import { audited, freezeEvent, type OperationOptions, thawOutcome, windowOutcome } from './operation-audit.ts'
+import { freezeEvent, type OperationOptions, runAudited, thawOutcome, windowOutcome } from './operation-audit.ts'
 import { spaceOf, type WindowParts } from './parts.ts'
 import { changePin } from './pin-budget.ts'
 import { type Prefetched, prefetchWindow } from './prefetch.ts'
-import { changedMeanwhile, checkReplacesNothing, type ThawOptions } from './replace-guard.ts'
+import { checkKeepsContext, sessionChanged, type ThawOptions } from './replace-guard.ts'
 import { restoreWindow } from './thaw.ts'
 
 /** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
@@ -50,7 +50,7 @@ const MAX_RESERVATIONS = 100_000
 /** How long a thaw waits for its window's freeze, which is a matter of a second or two. */
 const THAW_WAIT_MS = 20_000
 /** How often somebody who waits looks, where another process may be freezing. */
-const LOOK_MS = 200
+const POLL_MS = 200
 /** Freezes in the background at once: each may prefill a whole window, beside the chats. */
 const MAX_BACKGROUND = 64
 
@@ -82,20 +82,20 @@ export class Windows {
         : `a window's name must be ${windowNameRule}`
       throw new CwmError('INVALID_FIELD', rule, { param: 'name' })
     }
-    return await this.reserveOwn(tenant, name)
+    return await this.reserveAuto(tenant, name)
   }
 
   /** The same for a name that cwm gives itself; it is known to be well formed. */
-  async reserveOwn(tenant: string, name: string): Promise<NameReservation> {
+  async reserveAuto(tenant: string, name: string): Promise<NameReservation> {
     const key = keyOf(tenant, name)
-    if (this.#reserved.has(key)) throw taken(name)
+    if (this.#reserved.has(key)) throw nameTaken(name)
     await this.#checkCount(tenant)
     if (this.#reserved.size >= MAX_RESERVATIONS || this.#background.size >= MAX_BACKGROUND) {
       throw new CwmError('BUSY', 'too many freezes are under way; try again when some are done')
     }
     const token = Symbol(name)
     this.#reserved.set(key, token)
-    let held: Hold | undefined
+    let held: Lease | undefined
     const release = () => {
       if (this.#reserved.get(key) !== token) return
       this.#reserved.delete(key)
@@ -103,10 +103,10 @@ export class Windows {
       this.#changed.emit(key)
     }
     try {
-      held = await hold(this.#parts.store, workOn.name(tenant, name))
-      if (held === undefined) throw taken(name)
+      held = await acquireLease(this.#parts.store, leaseKeys.name(tenant, name))
+      if (held === undefined) throw nameTaken(name)
       const known = await this.#parts.store.getWindow(tenant, name)
-      if (known !== undefined && (known.state !== 'failed' || known.pin !== 'none')) throw taken(name)
+      if (known !== undefined && (known.state !== 'failed' || known.pin !== 'none')) throw nameTaken(name)
     } catch (error) {
       release()
       throw error
@@ -127,19 +127,19 @@ export class Windows {
     const { tenant, id: sessionId, shared } = request.session.record
     const wanted = { ...request, tenant, origin: 'session', sessionId, shared } as const
     return this.#audited(tenant, reservation.name, 'session', options, () =>
-      this.#make(wanted, reservation, options, onRecorded),
+      this.#create(wanted, reservation, options, onRecorded),
     )
   }
 
   /** Makes a window that no session is frozen into, of what `prepare` gives. Answers as `freeze`; throws as `reserve`, `freeze` and `prepare`. */
-  make(
+  create(
     { tenant, name, origin }: { readonly tenant: string; readonly name: string; readonly origin: WindowOrigin },
     prepare: () => Promise<Omit<NewWindow, 'tenant' | 'origin'>>,
     options: OperationOptions,
   ): Promise<WindowRecord> {
     return this.#audited(tenant, name, origin, options, async () => {
       const wanted = { ...(await prepare()), tenant, origin }
-      return await this.#make(wanted, await this.reserve(tenant, name), options)
+      return await this.#create(wanted, await this.reserve(tenant, name), options)
     })
   }
 
@@ -151,10 +151,10 @@ export class Windows {
     work: () => Promise<WindowRecord>,
   ): Promise<WindowRecord> {
     const operation = { tenant, actor, action: actions[origin], target: 'window', name } as const
-    return audited(this.#parts, operation, work, windowOutcome)
+    return runAudited(this.#parts, operation, work, windowOutcome)
   }
 
-  async #make(
+  async #create(
     wanted: NewWindow,
     reservation: NameReservation,
     options: CallOptions,
@@ -165,10 +165,10 @@ export class Windows {
     const content = { prompt, tokenIds: new Uint32Array() }
     const record = newRecord(this.#parts, wanted, name, bytesOf(content))
     this.#freezing.add(record.id)
-    let held: Hold | undefined
+    let held: Lease | undefined
     try {
       // Before anybody can see the record.
-      held = await hold(this.#parts.store, workOn.window(record.id))
+      held = await acquireLease(this.#parts.store, leaseKeys.window(record.id))
       const { maxWindows, maxWindowBytes } = this.#parts.policyOf(tenant)
       const outcome = await this.#parts.store.reserveWindow(record, content, {
         ...(maxWindows === undefined ? {} : { maxWindows }),
@@ -187,7 +187,7 @@ export class Windows {
   }
 
   /** Records under a held name why its turn is not frozen, in the background; the name can be tried again. */
-  refuseLater({ session, model, dialect, reason }: RefusedFreeze, reservation: NameReservation): void {
+  recordRefusal({ session, model, dialect, reason }: RefusedFreeze, reservation: NameReservation): void {
     const { tenant, id: sessionId, lineage, shared } = session.record
     const { name } = reservation
     const prompt = { dialect, model, messages: [], shaping: {} }
@@ -208,7 +208,7 @@ export class Windows {
    * As `freeze`, in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log: the promise
    * never rejects, and answers undefined where nothing could be recorded.
    */
-  freezeLater(
+  freezeInBackground(
     request: FreezeRequest,
     reservation: NameReservation,
     options: OperationOptions,
@@ -242,7 +242,7 @@ export class Windows {
   thaw(session: LiveSession, base: BaseWindow, options: ThawOptions): Promise<ThawReceipt> {
     const { tenant, name } = base.record
     const operation = { tenant, actor: options.actor, action: 'thaw', target: 'window', name } as const
-    return audited(this.#parts, operation, () => this.#thaw(session, base, options), thawOutcome)
+    return runAudited(this.#parts, operation, () => this.#thaw(session, base, options), thawOutcome)
   }
 
   async #thaw(
@@ -251,17 +251,17 @@ export class Windows {
     { keepTurns = false, ...options }: ThawOptions,
   ): Promise<ThawReceipt> {
     const { record } = base
-    if (keepTurns) checkReplacesNothing(session.record, record)
+    if (keepTurns) checkKeepsContext(session.record, record)
     const thawing = { id: record.id }
     this.#thawing.add(thawing)
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options).finally(() =>
       this.#thawing.delete(thawing),
     )
     // A turn may have ended meanwhile.
-    if (keepTurns) checkReplacesNothing(session.record, record)
+    if (keepTurns) checkKeepsContext(session.record, record)
     const { lineage, spaces } = session.record
     const stays = lineage === record.lineage
-    if (!stays) await leaveBehind(this.#parts, session.record)
+    if (!stays) await orderLineageCleanup(this.#parts, session.record)
     const space = spaceOf({ ...record, kvEpoch: this.#parts.kvEpoch })
     const bound = await this.#sessions.bind(session, {
       lineage: record.lineage,
@@ -275,11 +275,11 @@ export class Windows {
       thaw: receipt,
     })
     if (bound) return receipt
-    throw changedMeanwhile()
+    throw sessionChanged()
   }
 
   /** The window before a bound session's own messages; undefined when the session is not bound. Throws `WINDOW_NOT_FOUND` when it is gone. */
-  async baseOf(session: LiveSession): Promise<BaseWindow | undefined> {
+  async baseWindowOf(session: LiveSession): Promise<BaseWindow | undefined> {
     const { tenant, baseWindow, baseWindowId } = session.record
     return baseWindow === undefined ? undefined : await this.#bases.require(tenant, baseWindow, baseWindowId)
   }
@@ -307,15 +307,15 @@ export class Windows {
   }
 
   /** A frozen window to be written into a file. Throws as `requireFrozen`. */
-  takeOut(tenant: string, name: string, { actor }: OperationOptions): Promise<BaseWindow> {
+  export(tenant: string, name: string, { actor }: OperationOptions): Promise<BaseWindow> {
     const operation = { tenant, actor, action: 'export', target: 'window', name } as const
-    return audited(this.#parts, operation, () => this.#bases.require(tenant, name))
+    return runAudited(this.#parts, operation, () => this.#bases.require(tenant, name))
   }
 
   /** Brings a window's chunks nearer, into LMCache's memory, without using the engine. Throws `NOT_SUPPORTED` without LMCache. */
   prefetch(tenant: string, name: string, options: OperationOptions): Promise<Prefetched> {
     const operation = { tenant, actor: options.actor, action: 'prefetch', target: 'window', name } as const
-    return audited(this.#parts, operation, async () =>
+    return runAudited(this.#parts, operation, async () =>
       prefetchWindow(this.#parts, await this.#bases.require(tenant, name), options),
     )
   }
@@ -324,7 +324,7 @@ export class Windows {
   async show(tenant: string, name: string): Promise<WindowView> {
     const record = await this.#parts.store.getWindow(tenant, name)
     if (this.#reserved.has(keyOf(tenant, name))) return { state: 'pending', name, tenant }
-    if (record === undefined) throw notFound(name)
+    if (record === undefined) throw windowNotFound(name)
     return record
   }
 
@@ -341,7 +341,7 @@ export class Windows {
         const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
         const view = await this.show(tenant, name)
         if (over.signal.aborted || (view.state !== 'pending' && view.state !== 'freezing')) return view
-        await (Number.isFinite(store.believeMs) ? Promise.race([change, sleep(LOOK_MS)]) : change)
+        await (Number.isFinite(store.believeMs) ? Promise.race([change, sleep(POLL_MS)]) : change)
       }
     } finally {
       clearTimeout(timer)
@@ -358,12 +358,12 @@ export class Windows {
   /** Changes what people say of a window, or gives its pin back or asks for it again. Throws `WINDOW_NOT_FOUND` and what LMCache throws. */
   update(tenant: string, name: string, change: WindowUpdate, { actor }: OperationOptions): Promise<WindowRecord> {
     const operation = { tenant, actor, action: 'update', target: 'window', name } as const
-    return audited(this.#parts, operation, () => this.#update(tenant, name, change))
+    return runAudited(this.#parts, operation, () => this.#update(tenant, name, change))
   }
 
   async #update(tenant: string, name: string, change: WindowUpdate): Promise<WindowRecord> {
     const record = await this.#parts.store.getWindow(tenant, name)
-    if (record === undefined) throw notFound(name)
+    if (record === undefined) throw windowNotFound(name)
     if (change.pinned !== undefined) await changePin(this.#parts, record, change.pinned)
     const labels = {
       ...(change.tags === undefined ? {} : { tags: sortedTags(change.tags) }),
@@ -374,7 +374,7 @@ export class Windows {
   }
 
   /** Wakes those who wait for a window, after somebody else has settled it. */
-  announce(tenant: string, name: string): void {
+  notifyWaiters(tenant: string, name: string): void {
     this.#changed.emit(keyOf(tenant, name))
   }
 

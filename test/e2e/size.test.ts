@@ -223,7 +223,7 @@ describe('a turn that the limit leaves no room for', () => {
         const first = turnOf(messages)
         const boundary = first.chain.boundary([answer])?.digest
         const tokens = (await countOf({ ...prompt, messages })) + upperTokens({ messages: [answer], shaping: {} })
-        sizes.note(boundary === undefined ? [] : [boundary], { tokens, shape: shapeOf(first.outgoing, undefined) })
+        sizes.record(boundary === undefined ? [] : [boundary], { tokens, shape: shapeOf(first.outgoing, undefined) })
         const all = [...messages, answer, ...own]
         const exact = await countOf({ ...prompt, messages: all })
 

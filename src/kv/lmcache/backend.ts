@@ -2,17 +2,17 @@
 
 import type { Now } from '../../base/clock.ts'
 import type { KvBackend, KvCapabilities, KvHealth, KvLink } from '../kv.ts'
-import type { LmcacheLink } from './connector.ts'
+import type { LmcacheConnector } from './connector.ts'
 import { LmcacheKvLink } from './kv-link.ts'
 
 export class LmcacheBackend implements KvBackend {
   /** LMCache pins chunks that are not there yet, and a chunk stored without a pin may be evicted at once. */
   readonly holds = 'before-warm'
   readonly expects: KvCapabilities
-  readonly #link: LmcacheLink
+  readonly #link: LmcacheConnector
   readonly #now: Now
 
-  constructor(link: LmcacheLink, now: Now) {
+  constructor(link: LmcacheConnector, now: Now) {
     this.#link = link
     this.#now = now
     this.expects = { pin: link.expectsPins, quota: true }
@@ -24,7 +24,7 @@ export class LmcacheBackend implements KvBackend {
   }
 
   invalidate(): void {
-    this.#link.doubt()
+    this.#link.invalidate()
   }
 
   health(): Promise<KvHealth> {

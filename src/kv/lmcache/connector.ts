@@ -9,14 +9,14 @@ import { KnownServers } from './known-servers.ts'
 import type { ChunkKeys } from './sequence.ts'
 import type { LmcacheTopology } from './topology.ts'
 
-export interface Link {
+export interface LmcacheConnection {
   readonly client: LmcacheClient
   readonly topology: LmcacheTopology
   /** How LMCache names the chunks of an engine; undefined when no server has it attached, or chunk sizes are unknown. */
   keysOf(engineName: string): ChunkKeys | undefined
 }
 
-export interface LmcacheLinkOptions extends Omit<DiscoverOptions, 'signal'> {
+export interface LmcacheConnectorOptions extends Omit<DiscoverOptions, 'signal'> {
   readonly now: Now
   readonly log: Logger
 }
@@ -25,17 +25,17 @@ export interface LmcacheLinkOptions extends Omit<DiscoverOptions, 'signal'> {
 const FRESH_MS = 60_000
 const FRESH_WITH_WARNINGS_MS = 5_000
 
-export class LmcacheLink {
-  readonly #options: LmcacheLinkOptions
-  #link: Link | undefined
-  #foundAt = 0
-  #finding: Promise<Link> | undefined
-  #told = ''
+export class LmcacheConnector {
+  readonly #options: LmcacheConnectorOptions
+  #link: LmcacheConnection | undefined
+  #discoveredAt = 0
+  #discovering: Promise<LmcacheConnection> | undefined
+  #loggedWarnings = ''
   /** One entry per engine. */
   readonly #keyBytes = new Map<string, number>()
   readonly #servers: KnownServers
 
-  constructor(options: LmcacheLinkOptions) {
+  constructor(options: LmcacheConnectorOptions) {
     this.#options = options
     this.#servers = new KnownServers(options)
   }
@@ -51,15 +51,15 @@ export class LmcacheLink {
   }
 
   /** What answers now; undefined when nothing is configured. Throws `LMCACHE_UNREACHABLE` when nothing that was named answers. */
-  async open(): Promise<Link | undefined> {
+  async open(): Promise<LmcacheConnection | undefined> {
     if (!this.configured) return undefined
-    const age = this.#options.now() - this.#foundAt
+    const age = this.#options.now() - this.#discoveredAt
     const fresh = this.#link?.topology.warnings.length === 0 ? FRESH_MS : FRESH_WITH_WARNINGS_MS
     if (this.#link !== undefined && age < fresh) return this.#link
-    this.#finding ??= this.#find().finally(() => {
-      this.#finding = undefined
+    this.#discovering ??= this.#discover().finally(() => {
+      this.#discovering = undefined
     })
-    return await this.#finding
+    return await this.#discovering
   }
 
   /**
@@ -71,7 +71,7 @@ export class LmcacheLink {
     let link = await this.#openOrNot()
     const wasWhole = link?.topology.warnings.length === 0
     if (link !== undefined && ((await this.#servers.differFrom(link.topology)) || !wasWhole)) {
-      this.doubt()
+      this.invalidate()
       link = await this.#openOrNot()
     }
     if (link === undefined) return await this.#healthUnlinked()
@@ -97,7 +97,7 @@ export class LmcacheLink {
 
   /** Nothing could be discovered: a coordinator alone may be dead, while its servers are there. */
   async #healthUnlinked(): Promise<KvHealth> {
-    await this.#servers.askEach()
+    await this.#servers.probeAll()
     const servers = this.#servers.health()
     const { coordinatorUrl: url } = this.#options
     const silent = url === undefined ? 'LMCache does not answer' : `LMCache's coordinator at ${url} does not answer`
@@ -110,16 +110,16 @@ export class LmcacheLink {
     }
   }
 
-  #openOrNot(): Promise<Link | undefined> {
+  #openOrNot(): Promise<LmcacheConnection | undefined> {
     return this.open().catch(() => undefined)
   }
 
   /** Forgets what was found, after a call failed: the next one looks anew. */
-  doubt(): void {
-    this.#foundAt = 0
+  invalidate(): void {
+    this.#discoveredAt = 0
   }
 
-  async #find(): Promise<Link> {
+  async #discover(): Promise<LmcacheConnection> {
     const { now, log, ...discover } = this.#options
     const topology = await discoverLmcache(discover)
     const client = new LmcacheClient({
@@ -129,10 +129,11 @@ export class LmcacheLink {
       ...(discover.fetch === undefined ? {} : { fetch: discover.fetch }),
     })
     const warnings = topology.warnings.join('; ')
-    if (warnings !== this.#told && warnings !== '') log.warn({ warnings: topology.warnings }, 'LMCache is not whole')
-    this.#told = warnings
+    if (warnings !== this.#loggedWarnings && warnings !== '')
+      log.warn({ warnings: topology.warnings }, 'LMCache is not whole')
+    this.#loggedWarnings = warnings
     this.#link = { client, topology, keysOf: (engineName) => keysOf(topology, engineName) }
-    this.#foundAt = now()
+    this.#discoveredAt = now()
     return this.#link
   }
 }

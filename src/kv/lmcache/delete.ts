@@ -1,8 +1,8 @@
 // Deletes chunks from a whole fleet and proves it: name the keys, delete them everywhere, ask directory and servers what is
 // left, and again while there is time. What the engine itself holds in its own cache is not reached from here.
 
-import { Deletion } from './deletion-passes.ts'
-import { type DeleteRequest, findDoomed } from './deletion-plan.ts'
+import { DeletionRun } from './deletion-passes.ts'
+import { type DeleteRequest, planDeletion } from './deletion-plan.ts'
 import type { Fleet } from './fleet.ts'
 import { chunkId } from './keys.ts'
 import { countChunks } from './sequence.ts'
@@ -33,15 +33,15 @@ export async function deleteChunks(
   { deadlineMs, signal }: DeleteOptions,
 ): Promise<DeleteResult> {
   const { coordinator } = fleet
-  if (coordinator === undefined) return nobodyNames(request)
-  const doomed = await findDoomed(coordinator, request, signal)
+  if (coordinator === undefined) return withoutCoordinator(request)
+  const doomed = await planDeletion(coordinator, request, signal)
   const scanned = doomed.complete ? [] : ['the directory could not be read whole: chunks of edited turns may be left']
   if (doomed.keys.length === 0) {
     return { ...nothing, keptChunks: doomed.keptChunks, residualChunks: doomed.complete ? 0 : null, warnings: scanned }
   }
   const endsAt = performance.now() + deadlineMs
   const left = () => Math.max(0, endsAt - performance.now())
-  const work = new Deletion({ ...fleet, coordinator }, doomed, left, signal)
+  const work = new DeletionRun({ ...fleet, coordinator }, doomed, left, signal)
   const hidden = await work.findHidden()
   const warnings = new Set(scanned)
   for (let pass = 1; ; pass++) {
@@ -60,7 +60,7 @@ export async function deleteChunks(
 
 const nothing = { deletedChunks: 0, residualChunks: 0, keptChunks: 0 } as const
 
-function nobodyNames({ sequences, salts }: DeleteRequest): DeleteResult {
+function withoutCoordinator({ sequences, salts }: DeleteRequest): DeleteResult {
   const asked = sequences.some(({ sequence, from }) => countChunks(sequence) > from) || (salts?.size ?? 0) > 0
   if (!asked) return { ...nothing, warnings: [] }
   return {

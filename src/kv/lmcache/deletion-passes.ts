@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CwmError } from '../../base/errors.ts'
 import { type DeleteOutcome, deleteKeys } from './delete-keys.ts'
-import type { Doomed } from './deletion-plan.ts'
+import type { DeletionPlan } from './deletion-plan.ts'
 import type { Fleet, FleetServer } from './fleet.ts'
 import type { Endpoint } from './http.ts'
 import { chunkId, findPlaced, keyId, type ObjectKey, type PlacedKey } from './keys.ts'
@@ -18,7 +18,7 @@ const attempts = 3
 const retryMs = 250
 
 /** What one pass left. */
-export interface Pass {
+export interface PassResult {
   /** Chunks known to be there. */
   readonly residual: number
   /** Not everybody could be asked. */
@@ -29,11 +29,11 @@ export interface Pass {
 }
 
 /** One delete on its way; a pass may be made again. */
-export class Deletion {
+export class DeletionRun {
   readonly #fleet: Fleet & { readonly coordinator: Endpoint }
-  readonly #doomed: Doomed
+  readonly #plan: DeletionPlan
   readonly #keys: readonly ObjectKey[]
-  readonly #left: () => number
+  readonly #remainingMs: () => number
   readonly #signal: AbortSignal | undefined
   readonly #keysPerChunk: number
   /** Keys that a prefetch can ask for; those of a scan alone have no token ids. */
@@ -41,14 +41,14 @@ export class Deletion {
 
   constructor(
     fleet: Fleet & { readonly coordinator: Endpoint },
-    doomed: Doomed,
+    doomed: DeletionPlan,
     left: () => number,
     signal: AbortSignal | undefined,
   ) {
     this.#fleet = fleet
-    this.#doomed = doomed
+    this.#plan = doomed
     this.#keys = doomed.keys.map(({ key }) => key)
-    this.#left = left
+    this.#remainingMs = left
     this.#signal = signal
     this.#probable = new Set(doomed.sequences.flatMap(({ keys }) => keys.map(keyId)))
     this.#learnSizes()
@@ -57,8 +57,8 @@ export class Deletion {
 
   /** Deletes what a probe finds and the directory does not show, because it forgets: docs/engine-behavior.md#directory. */
   async findHidden(): Promise<number> {
-    const shown = new Set(this.#doomed.keys.filter((k) => k.placements.length > 0).map(({ key }) => keyId(key)))
-    const hidden = this.#doomed.sequences.filter(({ keys }) => keys.some((key) => !shown.has(keyId(key))))
+    const shown = new Set(this.#plan.keys.filter((k) => k.placements.length > 0).map(({ key }) => keyId(key)))
+    const hidden = this.#plan.sequences.filter(({ keys }) => keys.some((key) => !shown.has(keyId(key))))
     const unseen = this.#keys.filter((key) => !shown.has(keyId(key)))
     let found = 0
     for (const probe of hidden) {
@@ -71,7 +71,7 @@ export class Deletion {
   }
 
   /** Deletes everything once, everywhere, and counts what is left. */
-  async pass(): Promise<Pass> {
+  async pass(): Promise<PassResult> {
     const { locked, failures, warnings } = await this.#deleteAll()
     const answer = await failureOr(this.#settled(), this.#signal)
     const blind = answer instanceof CwmError
@@ -89,7 +89,7 @@ export class Deletion {
         : ['no LMCache server could be asked what is left: its memory is too full, or it failed']),
       ...(locked > 0 ? [`${locked} keys are in use by a store or a load`] : []),
       ...(found > 0 ? [`an L2 adapter still had ${found} keys after they were deleted from it`] : []),
-      ...whereabouts(believed),
+      ...placementWarnings(believed),
       ...(believed.some(({ key }) => !this.#probable.has(keyId(key)))
         ? [
             'for keys that only the directory names no server can be asked: they may have been lost before, without an event',
@@ -105,7 +105,7 @@ export class Deletion {
     const clean = new Set(this.#fleet.servers.map(({ instanceId }) => instanceId))
     let found = 0
     let asked = true
-    for (const probe of this.#doomed.sequences) {
+    for (const probe of this.#plan.sequences) {
       const probers = this.#probersOf(probe.sequence.keys.engineName)
       if (probers.length === 0) asked = false
       for (const server of probers) {
@@ -123,14 +123,14 @@ export class Deletion {
     for (let attempt = 1; ; attempt++) {
       const outcome = await deleteKeys(this.#fleet, this.#keys, this.#signal)
       const done = outcome.locked === 0 && outcome.failures.length === 0
-      if (done || attempt === attempts || this.#left() < retryMs) return outcome
+      if (done || attempt === attempts || this.#remainingMs() < retryMs) return outcome
       await this.#pause(retryMs)
     }
   }
 
   /** All whole chunks of one engine are of one size; a changed dtype is told by the next that is seen. */
   #learnSizes(): void {
-    for (const { key, placements } of this.#doomed.keys) {
+    for (const { key, placements } of this.#plan.keys) {
       const size = Math.max(0, ...placements.map(({ sizeBytes }) => sizeBytes))
       if (size > 0) this.#fleet.keyBytes.set(key.engineName, size)
     }
@@ -145,7 +145,7 @@ export class Deletion {
 
   async #probe(server: FleetServer, probe: Probe): Promise<number | null> {
     // The last pass may begin at the deadline; its proof is worth a moment more.
-    const deadlineMs = Math.max(this.#left(), settleMs)
+    const deadlineMs = Math.max(this.#remainingMs(), settleMs)
     return probe.keys.length === 0
       ? 0
       : probeKeys(server, probe, { deadlineMs, keyBytes: this.#fleet.keyBytes, signal: this.#signal })
@@ -153,7 +153,7 @@ export class Deletion {
 
   /** What the directory shows once it shows nothing, or will not change any more. */
   async #settled(): Promise<readonly PlacedKey[]> {
-    const endsAt = performance.now() + Math.min(settleMs, this.#left())
+    const endsAt = performance.now() + Math.min(settleMs, this.#remainingMs())
     for (;;) {
       const shown = await findPlaced(this.#fleet.coordinator, this.#keys, this.#signal)
       if (shown.length === 0 || performance.now() >= endsAt) return shown
@@ -173,7 +173,7 @@ export class Deletion {
   }
 }
 
-function whereabouts(shown: readonly PlacedKey[]): string[] {
+function placementWarnings(shown: readonly PlacedKey[]): string[] {
   const places = shown.flatMap(({ placements }) => placements.map((p) => `${p.instanceId} ${p.tier} ${p.backend}`))
   const counts = new Map<string, number>()
   for (const place of places) counts.set(place, (counts.get(place) ?? 0) + 1)

@@ -14,16 +14,16 @@ export interface DeleteRequest {
 }
 
 /** A sequence and its keys that go. */
-export interface DoomedSequence {
+export interface PlannedSequence {
   readonly sequence: Sequence
   readonly keys: readonly ObjectKey[]
 }
 
-export interface Doomed {
+export interface DeletionPlan {
   /** Each key once, with its placements before the delete. */
   readonly keys: readonly PlacedKey[]
   /** Longest first; those whose keys are all in longer ones are left out. */
-  readonly sequences: readonly DoomedSequence[]
+  readonly sequences: readonly PlannedSequence[]
   /** Chunks of the sequences that stay. */
   readonly keptChunks: number
   /** The scan of the salts was whole. */
@@ -31,7 +31,11 @@ export interface Doomed {
 }
 
 /** Throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER` where the coordinator cannot name the keys. */
-export async function findDoomed(coordinator: Endpoint, request: DeleteRequest, signal?: AbortSignal): Promise<Doomed> {
+export async function planDeletion(
+  coordinator: Endpoint,
+  request: DeleteRequest,
+  signal?: AbortSignal,
+): Promise<DeletionPlan> {
   const named = []
   for (const { sequence, from } of request.sequences) {
     named.push({ sequence, from, placed: await findKeys(coordinator, sequence, signal) })
@@ -64,7 +68,7 @@ function leadingChunks(placed: readonly PlacedKey[], count: number): string[] {
   return [...new Set(placed.map(({ key }) => chunkId(key)))].slice(0, Math.max(0, count))
 }
 
-function distinctSequences(sequences: readonly DoomedSequence[]): DoomedSequence[] {
+function distinctSequences(sequences: readonly PlannedSequence[]): PlannedSequence[] {
   const seen = new Set<string>()
   return [...sequences]
     .sort((a, b) => countChunks(b.sequence) - countChunks(a.sequence))

@@ -51,7 +51,7 @@ export async function discoverLmcache(options: DiscoverOptions): Promise<Lmcache
   ]
   warnings.push(...facts.flatMap((fact) => fact.warnings))
   const servers = facts.map((fact) => register(fact, listed))
-  if (coordinator !== undefined && coordinator.failure === undefined) warnings.push(...strangers(servers))
+  if (coordinator !== undefined && coordinator.failure === undefined) warnings.push(...unregisteredWarnings(servers))
 
   const agreed = agree(servers, warnings)
   const engines = uniqueEngines(servers.flatMap((server) => server.engines))
@@ -103,7 +103,7 @@ function register(fact: ServerFacts, listed: readonly Listed[]): LmcacheServer {
   }
 }
 
-function strangers(servers: readonly LmcacheServer[]): string[] {
+function unregisteredWarnings(servers: readonly LmcacheServer[]): string[] {
   if (servers.length === 0) return ['no LMCache server has registered with the coordinator']
   return servers
     .filter((server) => !server.registered)

@@ -24,7 +24,7 @@ export interface Call<T> {
   readonly timeoutMs?: number
 }
 
-type Named = Pick<Call<unknown>, 'method' | 'path' | 'shownPath'>
+type CallName = Pick<Call<unknown>, 'method' | 'path' | 'shownPath'>
 
 /** A lookup over a million token ids of which the directory knows every one is some 10 MiB per rank. */
 const maxAnswerBytes = 64 * 1024 * 1024
@@ -91,7 +91,7 @@ export class Endpoint {
   }
 
   /** An `LMCACHE_BAD_ANSWER` that names the call. */
-  badAnswer(call: Named, what: string): CwmError {
+  badAnswer(call: CallName, what: string): CwmError {
     return new CwmError(
       'LMCACHE_BAD_ANSWER',
       `LMCache ${call.method} ${this.url}${call.shownPath ?? call.path} ${what}`,
@@ -109,7 +109,7 @@ export class Endpoint {
       signal,
     })
     if (!response.ok) {
-      letGo(response.body?.cancel())
+      ignoreCancel(response.body?.cancel())
       throw this.badAnswer(call, `answered ${response.status}`)
     }
     const text = await readText(response)
@@ -124,7 +124,7 @@ export class Endpoint {
     throw this.badAnswer(call, `answered an unknown shape (${faults.join('; ')}); is it LMCache 0.5.6 or later?`)
   }
 
-  #unreachable(call: Named, what: string): CwmError {
+  #unreachable(call: CallName, what: string): CwmError {
     return new CwmError(
       'LMCACHE_UNREACHABLE',
       `LMCache at ${this.url} ${what} (${call.method} ${call.shownPath ?? call.path}): check that it runs, and that cwm reaches this address`,
@@ -146,7 +146,7 @@ async function readText(response: Response): Promise<string | undefined> {
     if (done) return text + decoder.decode()
     bytes += value.byteLength
     if (bytes > maxAnswerBytes) {
-      letGo(reader.cancel())
+      ignoreCancel(reader.cancel())
       return undefined
     }
     text += decoder.decode(value, { stream: true })
@@ -154,7 +154,7 @@ async function readText(response: Response): Promise<string | undefined> {
 }
 
 /** Not awaited: where something has cloned the response, `cancel` settles only when the clone is done as well. */
-function letGo(cancelled: Promise<void> | undefined): void {
+function ignoreCancel(cancelled: Promise<void> | undefined): void {
   cancelled?.catch(() => undefined)
 }
 

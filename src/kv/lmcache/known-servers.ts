@@ -41,7 +41,7 @@ export class KnownServers {
     const { coordinatorUrl } = topology
     const [listed] = await Promise.all([
       coordinatorUrl === undefined ? undefined : this.#listed(coordinatorUrl),
-      this.askEach(),
+      this.probeAll(),
     ])
     const believed = topology.servers.filter(({ registered }) => registered).map(({ instanceId }) => instanceId)
     const sameList = coordinatorUrl === undefined || (listed !== undefined && sameNames(believed, listed))
@@ -49,7 +49,7 @@ export class KnownServers {
   }
 
   /** Probes each known server. Never throws. */
-  async askEach(): Promise<void> {
+  async probeAll(): Promise<void> {
     const { now } = this.#options
     await Promise.all(
       [...this.#known.values()].map(async (one) => {

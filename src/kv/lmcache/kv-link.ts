@@ -16,17 +16,17 @@ import type {
   PrefetchReceipt,
   VerifiedPlacement,
 } from '../kv.ts'
-import type { Link } from './connector.ts'
+import type { LmcacheConnection } from './connector.ts'
 import { isPinned } from './is-pinned.ts'
 import { type ChunkKeys, countChunks, type Sequence } from './sequence.ts'
 import { locate, verifyPlacement } from './verify.ts'
 
 export class LmcacheKvLink implements KvLink {
   readonly capabilities: KvCapabilities
-  readonly #link: Link
+  readonly #link: LmcacheConnection
   readonly #now: Now
 
-  constructor(link: Link, now: Now) {
+  constructor(link: LmcacheConnection, now: Now) {
     const { client } = link
     this.#link = link
     this.#now = now
@@ -49,19 +49,19 @@ export class LmcacheKvLink implements KvLink {
   }
 
   locate(sequence: KvSequence, signal?: AbortSignal): Promise<Placement> {
-    return locate(this.#link, named(sequence), signal)
+    return locate(this.#link, toSequence(sequence), signal)
   }
 
   verify(sequence: KvSequence, wait: KvWait): Promise<VerifiedPlacement> {
-    return verifyPlacement(this.#link, named(sequence), wait, this.#now)
+    return verifyPlacement(this.#link, toSequence(sequence), wait, this.#now)
   }
 
   async hold(sequence: KvSequence): Promise<void> {
-    await this.#link.client.pin(named(sequence))
+    await this.#link.client.pin(toSequence(sequence))
   }
 
   async isHeld(sequence: KvSequence, countOthers: CountHolds): Promise<boolean | undefined> {
-    return this.capabilities.pin ? await isPinned(this.#link.client, named(sequence), countOthers) : undefined
+    return this.capabilities.pin ? await isPinned(this.#link.client, toSequence(sequence), countOthers) : undefined
   }
 
   async release(sequence: KvSequence, countOthers: CountHolds): Promise<boolean> {
@@ -70,13 +70,13 @@ export class LmcacheKvLink implements KvLink {
     }
     // Asked even where the store says that it is pinned: a crash may have come between the call and its record, and a second unpin
     // would take the pin of another window with the same chunks.
-    if (!(await isPinned(this.#link.client, named(sequence), countOthers))) return false
-    await this.#link.client.unpin(named(sequence))
+    if (!(await isPinned(this.#link.client, toSequence(sequence), countOthers))) return false
+    await this.#link.client.unpin(toSequence(sequence))
     return true
   }
 
   async prefetch(sequence: KvSequence, wait: KvWait): Promise<PrefetchReceipt> {
-    const target = named(sequence)
+    const target = toSequence(sequence)
     const { foundKeys, totalKeys } = await this.#link.client.prefetch(target, wait)
     return {
       // With several ranks, half of two chunks would count as one: no chunk is promised that may lack a rank.
@@ -87,8 +87,8 @@ export class LmcacheKvLink implements KvLink {
 
   erase({ sequences, keep, salts, deadlineMs }: EraseOrder): Promise<EraseReceipt> {
     const request = {
-      sequences: sequences.map((sequence) => ({ sequence: named(sequence), from: 0 })),
-      keep: keep.map(named),
+      sequences: sequences.map((sequence) => ({ sequence: toSequence(sequence), from: 0 })),
+      keep: keep.map(toSequence),
       ...(salts === undefined ? {} : { salts }),
     }
     return this.#link.client.deleteChunks(request, { deadlineMs })
@@ -103,7 +103,7 @@ export class LmcacheKvLink implements KvLink {
   }
 }
 
-function named({ tokenIds, salt, handle }: KvSequence): Sequence & { readonly tokenIds: Uint32Array } {
+function toSequence({ tokenIds, salt, handle }: KvSequence): Sequence & { readonly tokenIds: Uint32Array } {
   return { tokenIds, salt, keys: keysOf(handle) }
 }
 

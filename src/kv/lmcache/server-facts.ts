@@ -42,7 +42,7 @@ export async function askServer(
   return {
     server: { ...describe(known, listedAs), url: endpoint.url, reachable: true, backends },
     coordinatorUrl: known.config?.coordinator?.url ?? '',
-    warnings: [...warnings, ...remarks(name, known, backends)],
+    warnings: [...warnings, ...serverWarnings(name, known, backends)],
   }
 }
 
@@ -72,7 +72,7 @@ function describe({ status, config }: Known, listedAs: string | undefined) {
   }
 }
 
-function remarks(name: string, { status, config }: Known, backends: readonly string[] | null): string[] {
+function serverWarnings(name: string, { status, config }: Known, backends: readonly string[] | null): string[] {
   const twice = backends?.find((backend, i) => backends.indexOf(backend) !== i)
   return [
     status?.is_healthy === false && `LMCache server ${name} calls itself unhealthy`,

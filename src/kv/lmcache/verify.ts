@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Now } from '../../base/clock.ts'
 import type { KvWait, Placement, VerifiedPlacement } from '../kv.ts'
-import type { Link } from './connector.ts'
+import type { LmcacheConnection } from './connector.ts'
 import type { LookupResult } from './lookup.ts'
 import type { Sequence } from './sequence.ts'
 
@@ -13,7 +13,7 @@ const PROBE_DEADLINE_MS = 10_000
 
 /** Polls until every chunk is behind memory (or in memory, where nothing is behind it), or the deadline; then probes. */
 export async function verifyPlacement(
-  { client, topology }: Pick<Link, 'client' | 'topology'>,
+  { client, topology }: Pick<LmcacheConnection, 'client' | 'topology'>,
   sequence: Sequence,
   { deadlineMs, signal }: KvWait,
   now: Now,
@@ -59,7 +59,7 @@ export async function verifyPlacement(
 
 /** A single look into the directory. */
 export async function locate(
-  { client }: Pick<Link, 'client'>,
+  { client }: Pick<LmcacheConnection, 'client'>,
   sequence: Sequence,
   signal?: AbortSignal,
 ): Promise<Placement> {

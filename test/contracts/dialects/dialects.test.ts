@@ -8,9 +8,9 @@ import type { DialectRules } from '../../../src/dialects/dialect.ts'
 import { dialects, type MessageRules, messageRulesOf, rulesAt, rulesOf } from '../../../src/dialects/index.ts'
 import { asText, firstMediaAt, withoutMedia } from '../../../src/dialects/media.ts'
 import { contextExceeded } from '../../../src/limits/context-exceeded.ts'
-import { noteCut } from '../../../src/limits/cut-note.ts'
+import { placeCutNote } from '../../../src/limits/cut-note.ts'
 import { typicalTokensOfMessage } from '../../../src/limits/typical-messages.ts'
-import { readMessage } from '../../../src/limits/units.ts'
+import { classifyMessage } from '../../../src/limits/units.ts'
 import { upperTokensOfMessage } from '../../../src/limits/upper-bound.ts'
 import { defaultRoutes, matchRoute } from '../../../src/proxy/routes.ts'
 import { splitEvents } from '../../../src/sse/decode.ts'
@@ -139,7 +139,7 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     const messages = rules.readMessages(body)
     const outer = rules.outerSystem(body)
     const speakers = [...(outer === undefined ? [] : [outer]), ...messages].map(
-      (message) => readMessage(message, rules).by,
+      (message) => classifyMessage(message, rules).by,
     )
 
     expect(speakers).toEqual(['system', 'user', 'model', 'user', 'model', 'result', 'model'])
@@ -169,14 +169,14 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
   })
 
   it('joins a call to its result, and names its tool', () => {
-    expect(rules.callsIn(call)).toEqual(['call_1'])
-    expect(rules.answersIn(result)).toEqual(['call_1'])
+    expect(rules.toolCallIds(call)).toEqual(['call_1'])
+    expect(rules.toolResultIds(result)).toEqual(['call_1'])
     expect(rules.toolCalls(call).map(({ name }) => name)).toEqual(['find'])
     expect([...rules.toolCalls(user), ...rules.toolCalls(reply), ...rules.toolCalls(result)]).toEqual([])
   })
 
   it('takes a text as a message', () => {
-    expect(readMessage(rules.textMessage('user', 'hi'), rules).by).toBe('user')
+    expect(classifyMessage(rules.textMessage('user', 'hi'), rules).by).toBe('user')
     expect(JSON.stringify(rules.textMessage('user', 'hi'))).toContain('"hi"')
     if (rules.newSystem === 'message') {
       expect(rules.isSystem(rules.textMessage('system', 'Be brief.'))).toBe(true)
@@ -186,8 +186,8 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
   it('is probed by what may follow it', () => {
     const afterCall = rules.probe('A', call)
 
-    expect(afterCall.flatMap((message) => rules.answersIn(message))).toEqual(['call_1'])
-    expect(readMessage(rules.probe('A', reply)[0] ?? null, rules).by).toBe('user')
+    expect(afterCall.flatMap((message) => rules.toolResultIds(message))).toEqual(['call_1'])
+    expect(classifyMessage(rules.probe('A', reply)[0] ?? null, rules).by).toBe('user')
     expect(canonical(dialect, rules.probe('A', reply)[0] ?? null)).not.toBe(
       canonical(dialect, rules.probe('B', reply)[0] ?? null),
     )
@@ -258,7 +258,7 @@ function lastPartOf(message: JsonValue, { vocabulary }: MessageRules): JsonObjec
 
 function withNote(rules: MessageRules, body: JsonObject): JsonObject {
   const messages = rules.readMessages(body)
-  const note = noteCut({ rules, body, messages, tag: 'cut-0123456789ab' })
+  const note = placeCutNote({ rules, body, messages, tag: 'cut-0123456789ab' })
   if (note.kind === 'field') return { ...body, [note.field]: note.value }
   const noted = note.kind === 'front' ? [note.message, ...messages] : messages.with(note.at, note.message)
   return { ...body, [rules.messagesField]: noted }

@@ -3,8 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/base/logger.ts'
 import { LmcacheBackend } from '../../../src/kv/lmcache/backend.ts'
-import { LmcacheLink } from '../../../src/kv/lmcache/connector.ts'
-import { openOrAway } from '../../../src/kv/open.ts'
+import { LmcacheConnector } from '../../../src/kv/lmcache/connector.ts'
+import { openIfReachable } from '../../../src/kv/open.ts'
 import { idsOf, warm } from '../engine/asks.ts'
 import { longText, newSalt, openTarget, type Target } from '../engine/target.ts'
 import { describeKvContract, type KvUnderTest } from './kv-contract.ts'
@@ -35,7 +35,7 @@ interface Addresses {
 }
 
 function backendOf(addresses: Addresses): LmcacheBackend {
-  const link = new LmcacheLink({ ...addresses, timeoutMs: 10_000, now: Date.now, log: silentLogger })
+  const link = new LmcacheConnector({ ...addresses, timeoutMs: 10_000, now: Date.now, log: silentLogger })
   return new LmcacheBackend(link, Date.now)
 }
 
@@ -65,7 +65,7 @@ describe('the LMCache backend', () => {
 
     expect(away.expects.pin).toBe(true)
     await expect(away.open()).rejects.toMatchObject({ code: 'LMCACHE_UNREACHABLE' })
-    expect(await openOrAway(away, warnings)).toBe('away')
+    expect(await openIfReachable(away, warnings)).toBe('away')
     expect(warnings).toEqual([expect.stringContaining(NOBODY)])
     expect((await away.health()).ok).toBe(false)
   })

@@ -2,14 +2,14 @@
 
 import { expect, it } from 'vitest'
 import { noKv } from '../../../src/kv/none/none.ts'
-import { openOrAway } from '../../../src/kv/open.ts'
+import { openIfReachable } from '../../../src/kv/open.ts'
 
 it('has no link and promises nothing', async () => {
   const warnings: string[] = []
 
   expect(noKv.expects).toEqual({ pin: false, quota: false })
   expect(await noKv.open()).toBeUndefined()
-  expect(await openOrAway(noKv, warnings)).toBeUndefined()
+  expect(await openIfReachable(noKv, warnings)).toBeUndefined()
   expect(warnings).toEqual([])
 })
 
