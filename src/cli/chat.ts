@@ -1,4 +1,4 @@
-// `cwm chat`: a conversation through a running cwm, whose context is shown, frozen and thawed where it happens.
+// `cwm chat`: a conversation through a running cwm that shows how full the context is, and can freeze and thaw it.
 
 import type { Command } from 'commander'
 import type { WindowJson } from '../wire/windows.ts'
@@ -8,7 +8,7 @@ import { Conversation } from './chat/state.ts'
 import { type CommandContext, type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
-import { count } from './terminal/text.ts'
+import { plural } from './terminal/text.ts'
 
 interface ChatFlags extends CommonOptions {
   readonly window?: string
@@ -17,26 +17,26 @@ interface ChatFlags extends CommonOptions {
   readonly system?: string
 }
 
-/** Adds the command. */
+/** Adds the command `chat`. */
 export function addChat(program: Command): void {
   withConnection(program.command('chat'))
-    .description('Talk to a model through cwm; /freeze, /thaw and others in the chat, /help lists them')
-    .option('--window <name>', 'go on from this window')
-    .option('--session <id>', 'the session (default: a new one)')
-    .option('--model <model>', "the model (default: the window's, else the first that there is)")
-    .option('--system <text>', 'a system message to begin with')
+    .description('Chat with a model through cwm, with commands such as /freeze and /thaw (see /help in the chat)')
+    .option('--window <name>', 'continue from this window')
+    .option('--session <id>', 'session to use (default: a new one)')
+    .option('--model <model>', "model to use (default: the window's, otherwise the first one listed)")
+    .option('--system <text>', 'system message of the chat')
     .action((flags: ChatFlags) => runCommand(flags, (context) => chat(context, flags)))
 }
 
 async function chat(context: CommandContext, { window, session, model, system }: ChatFlags): Promise<void> {
-  if (context.json) throw new UsageError('a chat has no JSON: leave --json out')
+  if (context.json) throw new UsageError('chat does not support --json')
   if (window !== undefined && system !== undefined)
-    throw new UsageError('a window has its own system message: leave --system out')
+    throw new UsageError('--system cannot be combined with --window, which has its own system message')
   const { rest, screen, signal } = context
   const frozen = window === undefined ? undefined : await rest.json<WindowJson>(windowPath(window), { signal })
   const [first] = model === undefined && frozen?.model === undefined ? await listModels(rest, signal) : []
   const chosen = model ?? frozen?.model ?? first
-  if (chosen === undefined) throw new UsageError('the engine lists no model: give --model')
+  if (chosen === undefined) throw new UsageError('the engine lists no models: specify one with --model')
   const conversation = new Conversation(rest, { model: chosen, session, window, system })
   const status = await conversation.refresh(signal)
   const known = status !== undefined && status.turns > 0 && window === undefined
@@ -48,7 +48,7 @@ async function chat(context: CommandContext, { window, session, model, system }:
   )
   if (known) {
     screen.printError(
-      `it has turns that are not here (${count(status.turns)}): to go on from them, /freeze NAME and /thaw NAME; what you say now begins anew`,
+      `this session already has ${plural(status.turns, 'turn')}, which this chat does not know. To continue from them, use /freeze NAME and then /thaw NAME; otherwise your next message starts over`,
     )
   }
   if (!(await runChat(context, conversation))) process.exitCode = screen.isInteractive ? 0 : 1

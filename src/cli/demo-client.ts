@@ -1,10 +1,10 @@
-// A chat client as small as one can be: streams a turn through the proxy and measures it. Knows nothing of cwm but its headers.
+// A minimal chat client: streams a turn through the proxy and measures it. Of cwm it knows only the headers.
 
 import { performance } from 'node:perf_hooks'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import { decodeEvent, splitEvents } from '../sse/decode.ts'
 
-/** A tenant of its own, so that an SDK with this key sees the demo's window. */
+/** The demo's API key. It is a tenant, so an SDK with this key sees the demo's window. */
 export const demoKey = 'demo'
 
 export interface Message {
@@ -21,7 +21,7 @@ export interface MeasuredTurn {
   readonly headers: Headers
 }
 
-/** Sends one streaming chat turn. Throws with the server's own words when it is refused. */
+/** Sends one streaming chat turn. Throws with the server's message if it is rejected. */
 export async function chat(
   baseUrl: string,
   model: string,

@@ -1,4 +1,4 @@
-// The words of the demo: a station's log of a few thousand tokens, with one fact in it that is asked for later.
+// The text of the demo: a station's log of a few thousand tokens, with one fact that the demo asks for later.
 
 const weather = [
   'fog until noon',
@@ -23,11 +23,11 @@ const remarks = [
   'a hare has moved in under the steps',
 ]
 
-/** The fact that the demo asks for after the restart. It stands in the middle of the log. */
+/** The fact that the demo asks for after the restart. It is in the middle of the log. */
 export const fact = 'The spare key to the observatory hangs behind the blue barometer.'
 export const question = 'Where does the spare key to the observatory hang?'
 
-/** A log of `days` entries, about 45 tokens each. Always the same. */
+/** A log of `days` entries, about 45 tokens each. Deterministic. */
 export function stationLog(days: number): string {
   const entries: string[] = []
   for (let day = 1; day <= days; day++) {

@@ -1,5 +1,5 @@
-// `cwm demo`: the main job on a simulated engine, in one go. Two sessions, freeze, restart of everything, thaw, receipt.
-// Every figure that it prints was measured in this run.
+// `cwm demo`: shows the main features on a simulated engine. Two sessions, freeze, restart of everything, thaw, receipt.
+// Every figure that it prints is measured in that run.
 
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
@@ -17,15 +17,15 @@ import { aborted, stopSignal } from './signals.ts'
 
 const WINDOW = 'night-watch'
 const DAYS = 80
-/** Speeds of a small GPU, so that a prefill of some thousand tokens can be felt. */
+/** Speeds of a small GPU, so that a prefill of a few thousand tokens takes noticeable time. */
 const SPEEDS = { prefillTokensPerSecond: 4_000, loadTokensPerSecond: 100_000, decodeTokensPerSecond: 400 }
 
 export async function runDemo(keep: boolean): Promise<void> {
   print(
-    'The engine of this demo is a SIMULATOR of vLLM + LMCache: no model, no GPU. Proxy, store and protocol are the real ones; every figure is measured now.',
+    'This demo uses a SIMULATED engine (vLLM + LMCache): no model, no GPU. Proxy, store, and protocol are real, and every figure is measured now.',
   )
   const dataDir = await mkdtemp(join(tmpdir(), 'cwm-demo-'))
-  // At exit, because a closed standard output ends the process at any point.
+  // On exit, because the process may end at any point if standard output is closed.
   process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
   const sim = await startSim({ ...SPEEDS, maxModelLen: 16_384 })
   let app: App | undefined
@@ -33,7 +33,7 @@ export async function runDemo(keep: boolean): Promise<void> {
     const start = () => startApp(settingsOf(sim, dataDir), silentLogger)
     app = await start()
     const history = await runBeforeRestart(app.url, sim)
-    print('\n4  Restart: the proxy is stopped, the engine and the LMCache server lose all their memory')
+    print('\n4  Restart: the proxy stops, and the engine and the LMCache server lose all their memory')
     await app.close()
     app = undefined
     await sim.restartEngine()
@@ -59,22 +59,18 @@ function settingsOf(sim: Sim, dataDir: string) {
   })
 }
 
-/** Answers the whole conversation that was frozen. */
+/** Returns the conversation that was frozen. */
 async function runBeforeRestart(url: string, { model }: Sim): Promise<readonly Message[]> {
   const opening: Message[] = [
     { role: 'system', content: 'You keep the log of a mountain station.' },
     { role: 'user', content: `Here is the log.\n${stationLog(DAYS)}` },
   ]
-  print('\n1  Two sessions send the same words')
+  print('\n1  Two sessions send the same prompt')
   const cold = await chat(url, model, opening, { 'x-cwm-session': 'alice' })
   show('alice, first turn', cold)
-  show(
-    'bob, the same prompt',
-    await chat(url, model, opening, { 'x-cwm-session': 'bob' }),
-    'nothing of alice is shared',
-  )
+  show('bob, the same prompt', await chat(url, model, opening, { 'x-cwm-session': 'bob' }), 'shares nothing with alice')
 
-  print('\n2  Alice goes on: her own cache is warm')
+  print('\n2  Alice continues: her own cache is warm')
   const second: Message[] = [
     ...opening,
     { role: 'assistant', content: cold.text },
@@ -94,7 +90,7 @@ async function runBeforeRestart(url: string, { model }: Sim): Promise<readonly M
 }
 
 async function runAfterRestart(url: string, { model }: Sim, history: readonly Message[]): Promise<void> {
-  print('\n5  The same question twice: by sending the whole history anew, and by thawing the window')
+  print('\n5  The same question twice: with the whole history in a new session, and by thawing the window')
   const asked: Message = { role: 'user', content: question }
   const cold = await chat(url, model, [...history, asked], { 'x-cwm-session': 'carol' })
   show('carol, whole history', cold)
@@ -104,29 +100,29 @@ async function runAfterRestart(url: string, { model }: Sim, history: readonly Me
   row('answer', thawed.text)
 
   const { thaw: receipt } = await getJson<SessionJson>(`${url}/cwm/v1/sessions/alice-tonight`)
-  if (receipt === undefined) throw new Error('the session shows no thaw')
+  if (receipt === undefined) throw new Error('the session has no thaw receipt')
   const { tiers_before: before } = receipt
   print('\nReceipt of the thaw')
   table([
     ['window', receipt.window],
-    ['tokens of the window', String(receipt.tokens)],
-    ['restored: loaded, in whole chunks of 256 tokens', String(receipt.restored_tokens)],
-    ['recomputed: the rest of the window', String(receipt.recomputed_tokens)],
-    ['chunks seen before, memory / behind it', `${before.l1} / ${before.l2} of ${before.total}`],
+    ['tokens in the window', String(receipt.tokens)],
+    ['restored, in whole chunks of 256 tokens', String(receipt.restored_tokens)],
+    ['recomputed, the rest of the window', String(receipt.recomputed_tokens)],
+    ['chunks before the thaw, in memory / behind it', `${before.l1} / ${before.l2} of ${before.total}`],
     ['time to first token, cold', milliseconds(cold.ttftMs)],
     ['time to first token, thawed (thaw included)', milliseconds(thawed.ttftMs)],
-    ['of the prompt cached at the turn after it', `${thawed.cachedTokens} of ${thawed.promptTokens}`],
-    ['ratio', `${(cold.ttftMs / thawed.ttftMs).toFixed(1)} times sooner`],
+    ['cached in the prompt of the next turn', `${thawed.cachedTokens} of ${thawed.promptTokens}`],
+    ['ratio', `${(cold.ttftMs / thawed.ttftMs).toFixed(1)} times faster`],
   ])
   print(
-    '   Restored and recomputed add up to the window. The turn then finds both cached, in whole blocks of 16 tokens, and computes what is left: a part of a block, and the question.',
+    '   Restored plus recomputed tokens are the window. The next turn finds them cached in whole blocks of 16 tokens, and computes the rest: a partial block and the question.',
   )
 }
 
 function show(who: string, turn: MeasuredTurn, note = ''): void {
   row(
     who,
-    `prompt ${turn.promptTokens} tokens, ${turn.cachedTokens} of them cached, first token after ${milliseconds(turn.ttftMs)}${note === '' ? '' : `   (${note})`}`,
+    `prompt ${turn.promptTokens} tokens, ${turn.cachedTokens} cached, first token after ${milliseconds(turn.ttftMs)}${note === '' ? '' : `   (${note})`}`,
   )
 }
 
@@ -155,10 +151,10 @@ async function getJson<T>(url: string): Promise<T> {
 
 function printNextSteps(): void {
   print(`
-The same on the real thing:
+The same with a real engine:
    npm run engine:setup && npm run engine:up      vLLM + LMCache + Redis on this machine, no GPU needed (about five minutes)
    node dist/cli/main.js serve --upstream http://127.0.0.1:8000 --coordinator http://127.0.0.1:9300
-then point an OpenAI SDK's base URL at http://127.0.0.1:8787/v1. Or leave this demo running for it: npm run demo -- --keep`)
+Then point an OpenAI SDK's base URL at http://127.0.0.1:8787/v1. Or keep this demo running for it: npm run demo -- --keep`)
 }
 
 async function keepRunning(app: App, sim: Sim): Promise<void> {

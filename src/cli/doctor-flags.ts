@@ -1,4 +1,4 @@
-// What `cwm doctor` takes: where things are, as `serve` takes it, and how to look.
+// The options of `cwm doctor`: addresses, the same as for `serve`, and options of its own.
 
 import type { Command } from 'commander'
 
@@ -9,17 +9,17 @@ export interface DoctorFlags {
   readonly resetEngineCache?: boolean
 }
 
-/** Settings of `cwm serve` that say where things are. */
+/** Settings of `cwm serve` that the doctor shares: addresses and paths. */
 export const doctorSettings = ['upstream', 'coordinator', 'lmcache', 'store', 'data_dir'] as const
 
-/** Adds the flags that are the doctor's own. */
+/** Adds the options that only the doctor has. */
 export function withDoctorFlags(command: Command): Command {
   return command
-    .option('--model <model>', 'served name to probe with (default: the first that the engine lists)')
+    .option('--model <model>', 'served name of the model to probe (default: the first one that the engine lists)')
     .option(
       '--reset-engine-cache',
-      "empty the engine's own cache, everybody's, to prove that KV comes back from LMCache",
+      "reset the engine's own cache, for all its users, to prove that LMCache restores KV",
     )
-    .option('--json', 'print the findings as JSON')
-    .option('--report <file>', 'write a report to keep, in Markdown')
+    .option('--json', 'print the results as JSON')
+    .option('--report <file>', 'write a report in Markdown')
 }

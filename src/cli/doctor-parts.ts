@@ -1,4 +1,4 @@
-// What the doctor looks through: engine, LMCache, Redis, store, as the settings name them.
+// Builds the doctor's access to engine, LMCache, Redis, and store from the settings.
 
 import { CwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
@@ -13,10 +13,10 @@ import { checkSecret, checkStore } from './doctor-storage.ts'
 
 const WARM_DEADLINE_MS = 20_000
 const REDIS_TIMEOUT_MS = 2_000
-/** LMCache reports once a second, and stores while the engine goes on. */
+/** LMCache reports once a second, and stores in the background. */
 const SETTLE_WITHIN_MS = 8_000
 
-/** Connects to nothing yet. */
+/** Does not connect yet. */
 export function doctorParts(
   settings: Settings,
   { model, resetEngineCache }: Pick<DoctorFlags, 'model' | 'resetEngineCache'>,

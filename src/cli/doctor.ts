@@ -1,4 +1,4 @@
-// `cwm doctor`: looks at a deployment as `cwm serve` would find it, needs no running cwm, and leaves nothing behind.
+// `cwm doctor`: examines a deployment with the settings of `cwm serve`. Needs no running cwm, and leaves nothing behind.
 
 import { writeFile } from 'node:fs/promises'
 import { CwmError } from '../base/errors.ts'
@@ -17,7 +17,7 @@ import { processScreen } from './terminal/screen.ts'
 
 const LIMITS = { checkMs: 20_000, allMs: 55_000 }
 
-/** Ends with 0 when nothing has failed, else 1. Throws `CONFIG` for settings that are wrong. */
+/** Exits with 0 if no check failed, otherwise with 1. Throws `CONFIG` for invalid settings. */
 export async function runDoctor(
   settingFlags: Readonly<Record<string, unknown>>,
   file: string | undefined,
@@ -42,7 +42,7 @@ export async function runDoctor(
   } finally {
     await upstream.close()
   }
-  // What hangs must not keep the answer waiting.
+  // Exits even if connections still hang.
   process.exit()
 }
 
@@ -59,11 +59,11 @@ async function writeReport(
   try {
     await writeFile(report, formatReport(head, diagnosis), { mode: 0o600 })
   } catch (cause) {
-    throw new CwmError('CONFIG', `the report ${report} cannot be written`, { param: 'report', cause })
+    throw new CwmError('CONFIG', `cannot write the report ${report}`, { param: 'report', cause })
   }
 }
 
-/** Without user, password and query. */
+/** Addresses without user, password, and query. */
 function addressesOf({ upstream, coordinator, lmcache, store, data_dir }: Settings): Record<string, string> {
   const bare = (text: string) => {
     const url = new URL(text)

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Where the package's command begins.
+// The entry point of the `cwm` command.
 
 import { createProgram } from './program.ts'
 

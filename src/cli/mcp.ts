@@ -1,4 +1,4 @@
-// `cwm mcp`: the tools of a running cwm over standard input and output. Needs cwm only when a tool is called, and outlives its restarts.
+// `cwm mcp`: serves the tools of a running cwm over standard input and output. It contacts cwm only when a tool is called, so cwm may restart.
 
 import type { Command } from 'commander'
 import type { CallRest } from '../base/call-rest.ts'
@@ -14,13 +14,13 @@ import {
   UsageError,
 } from './client/rest.ts'
 
-/** Adds the command. Standard output is the protocol's: everything else goes to standard error. */
+/** Adds the command `mcp`. Standard output belongs to the protocol; everything else goes to standard error. */
 export function addMcp(program: Command): void {
   program
     .command('mcp')
-    .description('Serve the tools of a running cwm over standard input and output, for agents')
+    .description('Serve the tools of a running cwm to an agent, over standard input and output (MCP)')
     .option('--url <url>', 'where cwm runs (env: CWM_URL; default: http://127.0.0.1:8787)')
-    .option('--api-key-file <file>', 'file with the API key (default: the variable CWM_API_KEY)')
+    .option('--api-key-file <file>', 'file that contains the API key (default: the variable CWM_API_KEY)')
     .option('--tenant <id>', "tenant to act for, with the operator's key")
     .action(async (options: ConnectionOptions) => {
       try {

@@ -1,4 +1,4 @@
-// The commands and their options, as `--help` shows them: the options of `serve` are the settings, with the schema's own words and defaults.
+// The commands and their options. The options of `serve` are the settings, with descriptions and defaults from the schema.
 
 import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
@@ -15,14 +15,14 @@ import { addMcp } from './mcp.ts'
 import { addSessions } from './sessions.ts'
 import { addWindows } from './windows.ts'
 
-/** The command line of cwm. A fault in it ends the process with the fault and where to look: the help of `serve` is pages long. */
+/** The command line of cwm. Usage errors point to the help instead of printing it, because the help of `serve` is pages long. */
 export function createProgram(): Command {
   const program = new Command('cwm')
     .description(
-      'Context Window Manager: a proxy that gives each session a KV cache of its own, and its context a name',
+      'Context Window Manager: a proxy that isolates the KV cache of each session and saves contexts under names',
     )
     .version(version)
-    // Commands that are added from here on inherit it.
+    // Commands added after this inherit it.
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : exitCodes.usage))
     .hook('preAction', (_, command) => {
       if (command.name() !== 'serve') exitOnBrokenPipe()
@@ -31,7 +31,7 @@ export function createProgram(): Command {
   const serve = program
     .command('serve')
     .description('Run the proxy in front of an OpenAI-compatible engine')
-    .option('--config <file>', 'settings in YAML; flags and CWM_… variables go before it (env: CWM_CONFIG)')
+    .option('--config <file>', 'settings in YAML; flags and CWM_… variables override it (env: CWM_CONFIG)')
   for (const name of flagNames) {
     const value = isSwitch(name) ? '[true|false]' : '<value>'
     serve.option(`--${name.replaceAll('_', '-')} ${value}`, describeFlag(name))
@@ -45,7 +45,7 @@ export function createProgram(): Command {
 
   const doctor = program
     .command('doctor')
-    .description('Prove what cwm stands on, line by line, with a remedy for each fault; needs no running cwm')
+    .description('Check engine, LMCache, and storage with live proofs, and suggest fixes; needs no running cwm')
     .option('--config <file>', 'settings in YAML, as for serve (env: CWM_CONFIG)')
   for (const name of doctorSettings) doctor.option(`--${name.replaceAll('_', '-')} <value>`, describeFlag(name))
   withDoctorFlags(doctor).action((options: Record<string, unknown>) =>
@@ -57,11 +57,11 @@ export function createProgram(): Command {
 
   program
     .command('demo')
-    .description('Show the main job on a simulated engine: two sessions, freeze, restart, thaw, receipt')
-    .option('--keep', 'leave it running afterwards, for your own SDK')
+    .description('Show the main features on a simulated engine: two sessions, freeze, restart, thaw, receipt')
+    .option('--keep', 'keep it running afterwards, for your own SDK')
     .action((options: { keep?: boolean }) =>
       run(async () => {
-        // The simulator and its tokenizer take 40 MB, which `serve` shall not.
+        // Loaded on demand: the simulator and its tokenizer take 40 MB, which `serve` does not need.
         const { runDemo } = await import('./demo.ts')
         await runDemo(options.keep === true)
       }),
@@ -69,9 +69,9 @@ export function createProgram(): Command {
 
   program
     .command('key')
-    .description('Make an API key for a tenant, and its entry for the settings file')
-    .argument('[name]', 'what the audit log calls the key', 'main')
-    .option('--stdin', 'make the entry of a key that there is already, from standard input')
+    .description('Generate an API key for a tenant, and its entry for the settings file')
+    .argument('[name]', 'name of the key in the audit log', 'main')
+    .option('--stdin', 'read an existing key from standard input, and print its entry')
     .action((name: string, options: { stdin?: boolean }) => run(() => runKey(name, options.stdin === true)))
 
   addWindows(program)
@@ -92,7 +92,7 @@ function describeFlag(name: SettingName): string {
   return `${describeSetting(name)} (${value === undefined ? '' : `default: ${value}; `}env: ${variableOf(name)})`
 }
 
-/** Commander names flags in camelCase. */
+/** Converts the camelCase names that commander gives options to setting names. */
 function flagsOf(options: Record<string, unknown>): Record<string, unknown> {
   const flags: Partial<Record<SettingName, unknown>> = {}
   for (const name of flagNames) {

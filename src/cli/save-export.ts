@@ -1,4 +1,4 @@
-// An exported window as a file. It holds a conversation, so it is its owner's to read only.
+// Saves an exported window to a file. It contains a conversation, so only its owner can read it.
 
 import { access, open, rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
@@ -8,7 +8,7 @@ import type { CommandContext } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
 
-/** Writes to `output`, or to NAME.cwm.json. A file appears whole or not at all, and replaces another only with `force`. */
+/** Writes to `output`, by default NAME.cwm.json. The file is written atomically, and replaces an existing one only with `force`. */
 export async function saveExport(
   { rest, screen, progress, show, signal }: CommandContext,
   name: string,
@@ -16,7 +16,7 @@ export async function saveExport(
 ): Promise<void> {
   const isFile = output !== '-'
   if (isFile && force !== true && (await exists(output)))
-    throw new UsageError(`${output} is there already: --force replaces it`)
+    throw new UsageError(`${output} already exists; use --force to replace it`)
   await progress(`exporting ${name}`, async () => {
     const { body, headers, status } = await rest.send(`${windowPath(name)}/export`, { signal })
     if (body === null || headers.get('content-disposition')?.includes('.cwm.json') !== true)
@@ -35,7 +35,7 @@ async function writeAtomically(file: string, source: Readable): Promise<void> {
   const part = `${file}.part-${process.pid}`
   const handle = await open(part, 'wx', 0o600).catch((thrown: NodeJS.ErrnoException) => {
     source.destroy()
-    throw new UsageError(`${file} cannot be written: ${thrown.code}`)
+    throw new UsageError(`cannot write ${file}: ${thrown.code}`)
   })
   try {
     await pipeline(source, handle.createWriteStream())

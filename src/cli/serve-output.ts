@@ -1,4 +1,4 @@
-// What `cwm serve` writes to standard error: its log, and messages for whoever started it. All of it has one format, so that tools can parse it.
+// What `cwm serve` writes to standard error: its log and its startup messages. All of it has one format, so that tools can parse it.
 
 import { format } from 'node:util'
 import type { CwmError } from '../base/errors.ts'
@@ -17,12 +17,12 @@ export interface ServeOutput {
   ready(url: string, hasDashboard: boolean): void
   stopping(): void
   stoppedEarly(): void
-  /** cwm could not start. Written at every log level, also `silent`. */
+  /** Reports that cwm could not start. Written at every log level, including `silent`. */
   failed(error: CwmError): void
 }
 
-const STOPPING = 'stopping: answers under way may end; a second signal stops at once'
-const STOPPED_EARLY = 'stopped before it was ready'
+const STOPPING = 'stopping: current answers may finish; send a second signal to stop at once'
+const STOPPED_EARLY = 'stopped before startup was complete'
 
 /** Messages are plain text in the format `text`, and log lines of level info or warn in the format `json`. */
 export function serveOutput({ log_level: level, log_format: wanted }: Settings): ServeOutput {
@@ -33,7 +33,7 @@ export function serveOutput({ log_level: level, log_format: wanted }: Settings):
 function textOutput(level: Settings['log_level']): ServeOutput {
   const isColored = wantsColor(process.env, process.stderr)
   const stream = new LogStream(STANDARD_ERROR, (line) => textLine(line, isColored))
-  // Through the log's stream, so that lines keep their order.
+  // Written through the log's stream, so that lines keep their order.
   const print = (text: string) => stream.print(`${text}\n`)
   return {
     log: createLogger(level, stream),
@@ -71,7 +71,7 @@ function jsonOutput(level: Settings['log_level']): ServeOutput {
 
 const unknownSetting = (name: string): string => `${name} is not a setting of cwm; see cwm serve --help`
 
-/** Logs Node's warnings and what libraries print to the console; as text they would break the JSON stream. */
+/** Logs Node's warnings and console output of libraries. As plain text they would break the JSON stream. */
 function captureConsole(log: Logger): void {
   process.removeAllListeners('warning')
   process.on('warning', (warning) => log.warn({ name: warning.name }, warning.message))

@@ -1,4 +1,4 @@
-// `cwm serve`: runs until it is told to stop, in whichever phase it is.
+// `cwm serve`: runs until it is told to stop, which may happen during startup too.
 
 import { CwmError } from '../base/errors.ts'
 import { type App, startApp } from '../compose/app.ts'
@@ -8,7 +8,7 @@ import { exitCodes } from './client/command.ts'
 import { type ServeOutput, serveOutput } from './serve-output.ts'
 import { aborted, exitOnFault, stopSignal } from './signals.ts'
 
-/** Beyond the settings' own times. What has not closed by then never will, and must not keep the next one from starting. */
+/** Added to the shutdown times in the settings. What has not closed by then never will, and must not block the next process. */
 const CLOSE_GRACE_MS = 10_000
 
 export async function runServe(flags: Readonly<Record<string, unknown>>, file: string | undefined): Promise<void> {
@@ -25,18 +25,18 @@ export async function runServe(flags: Readonly<Record<string, unknown>>, file: s
   output.stopping()
   const late = setTimeout(
     () => {
-      output.log.error('not all is closed in time; cwm ends all the same')
+      output.log.error('shutdown did not finish in time; exiting anyway')
       process.exit(1)
     },
     settings.drain_delay_ms + settings.drain_ms + CLOSE_GRACE_MS,
   )
   await app.close()
   clearTimeout(late)
-  // Nothing that lingers may keep it alive.
+  // Exits even if something lingers.
   process.exit()
 }
 
-/** Undefined if cwm was stopped before it was ready, or could not start; the latter sets the exit code. */
+/** Undefined if cwm was stopped during startup, or could not start, which also sets the exit code. */
 async function start(settings: Settings, output: ServeOutput, stop: AbortSignal): Promise<App | undefined> {
   try {
     return await startApp(settings, output.log, stop)

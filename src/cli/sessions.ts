@@ -1,4 +1,4 @@
-// `cwm sessions`: lists, shows and ends sessions of a running cwm.
+// `cwm sessions`: lists, shows, and ends sessions of a running cwm.
 
 import type { Command } from 'commander'
 import type { DeletionJson } from '../wire/deletions.ts'
@@ -11,14 +11,12 @@ import { sessionPath } from './client/paths.ts'
 import { formatDeletion } from './client/receipts.ts'
 import { formatSession, sessionColumns } from './windows-text.ts'
 
-/** Adds the command and what is below it. */
+/** Adds the command `sessions` and its subcommands. */
 export function addSessions(program: Command): void {
-  const sessions = program
-    .command('sessions')
-    .description('Sessions of a running cwm: conversations with a KV cache of their own')
+  const sessions = program.command('sessions').description('Manage sessions of a running cwm: live conversations')
 
   withPaging(withConnection(sessions.command('list')))
-    .description('List sessions, last turn first')
+    .description('List sessions, most recent turn first')
     .action((options: CommonOptions & ListOptions) =>
       runCommand(options, async (context) => {
         const { rest, screen, signal } = context
@@ -28,7 +26,7 @@ export function addSessions(program: Command): void {
     )
 
   withConnection(sessions.command('show <id>'))
-    .description('Show a session: how full its context is, and what became of its last turn')
+    .description('Show a session: how full its context is, and how its last turn went')
     .action((id: string, options: CommonOptions) =>
       runCommand(options, async ({ rest, screen, show, signal }) => {
         show(await rest.json<SessionJson>(sessionPath(id), { signal }), (session) => formatSession(screen, session))
@@ -36,13 +34,13 @@ export function addSessions(program: Command): void {
     )
 
   withConnection(sessions.command('end <id>'))
-    .description('End a session and delete what only it holds, with a receipt')
-    .option('--yes', 'do not ask')
-    .option('--wait', 'wait until nothing is left')
+    .description('End a session and delete the KV that only it holds; prints a receipt')
+    .option('--yes', 'do not ask for confirmation')
+    .option('--wait', 'wait until everything is deleted')
     .action((id: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
       runCommand(options, async (context) => {
         const { rest, screen, show, progress, signal } = context
-        if (!(await confirm(context, options, `End session ${id} and delete what only it holds?`))) return
+        if (!(await confirm(context, options, `End session ${id} and delete the KV that only it holds?`))) return
         const first = await progress(`ending ${id}`, () =>
           rest.json<DeletionJson>(sessionPath(id), { method: 'DELETE', signal }),
         )

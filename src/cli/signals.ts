@@ -1,9 +1,9 @@
-// What ends the process: a first SIGINT or SIGTERM in order, a second one at once, and at once as well a fault that nobody caught.
+// What ends the process: a first SIGINT or SIGTERM gracefully, a second one at once, and an uncaught exception at once.
 
 import { constants } from 'node:os'
 import type { Logger } from '../base/logger.ts'
 
-/** Aborts at the first SIGINT or SIGTERM. A second one, of either kind, ends the process at once, with 130 or 143. */
+/** Aborts on the first SIGINT or SIGTERM. A second one, of either kind, exits at once with 130 or 143. */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController()
   const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
@@ -15,7 +15,7 @@ export function stopSignal(): AbortSignal {
   return stop.signal
 }
 
-/** Resolves once it aborts. */
+/** Resolves when the signal aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve()
@@ -24,12 +24,12 @@ export function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Ends the process, with 1, at an exception or a rejection that nobody caught. It is not drained first: nobody knows what is still right
- * in it, and what it cut off the reconciler mends at the next start.
+ * Exits with 1 on an uncaught exception or rejection. It does not drain first, because the state of the process is unknown. The reconciler
+ * repairs what was interrupted at the next start.
  */
 export function exitOnFault(log: Logger): void {
   process.on('uncaughtException', (err, origin) => {
-    log.error({ err, origin }, 'a fault that nobody caught: cwm ends, and is to be started again')
+    log.error({ err, origin }, 'uncaught exception; cwm exits and must be restarted')
     process.exit(1)
   })
 }

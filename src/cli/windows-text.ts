@@ -1,4 +1,4 @@
-// Windows as people and scripts read them.
+// Formats windows and sessions for people and scripts.
 
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
@@ -57,7 +57,7 @@ export function formatWindow(screen: Screen, window: WindowJson): string[] {
       ['stored', receipt && formatDurability(receipt.durability)],
       ['tiers', receipt && formatTiers(receipt.tiers)],
       ['pin', window.pin && `${window.pin}${window.pin_until === undefined ? '' : ` until ${window.pin_until}`}`],
-      ['made', window.origin && formatOrigin(window)],
+      ['origin', window.origin && formatOrigin(window)],
       ['tags', window.tags?.join(', ')],
       ['note', window.note],
       ['frozen', window.frozen_at && `${window.frozen_at} (${age(window.frozen_at, now())} ago)`],
@@ -77,12 +77,12 @@ export function formatWindow(screen: Screen, window: WindowJson): string[] {
 function formatOrigin({ origin, session_id, parent }: WindowJson): string {
   const from = {
     session: `from session ${session_id ?? '?'}`,
-    clone: `a clone of ${parent ?? '?'}`,
-    content: 'from content',
-    import: 'from a file',
+    clone: `clone of ${parent ?? '?'}`,
+    content: 'created from content',
+    import: 'imported from a file',
   }
   const words = from[origin ?? 'session']
-  return origin === 'session' && parent !== undefined ? `${words}, which had thawed ${parent}` : words
+  return origin === 'session' && parent !== undefined ? `${words}, which was thawed from ${parent}` : words
 }
 
 function formatTiers({ total, l1, l2, backends }: NonNullable<WindowJson['receipt']>['tiers']): string {
@@ -141,12 +141,15 @@ export function formatSession(screen: Screen, session: SessionJson): string[] {
       [
         'last turn',
         usage &&
-          `${plural(usage.prompt_tokens, 'prompt token')}, ${formatCached(usage.cached_tokens)}, ${count(usage.completion_tokens)} answered`,
+          `${plural(usage.prompt_tokens, 'prompt token')}, ${formatCached(usage.cached_tokens)}, ${count(usage.completion_tokens)} completion tokens`,
       ],
       ['window', session.base_window],
-      ['frozen near the limit', session.auto_window],
-      ['freezable', freezable === undefined ? undefined : freezable ? 'yes' : 'not now: send a turn with x-cwm-freeze'],
-      ['begun', session.created_at],
+      ['automatic window', session.auto_window],
+      [
+        'freezable',
+        freezable === undefined ? undefined : freezable ? 'yes' : 'no; send a turn with the header x-cwm-freeze',
+      ],
+      ['created', session.created_at],
       ['last turn at', `${session.last_turn_at} (${age(session.last_turn_at, screen.now())} ago)`],
     ]),
     ...(rollover === undefined
@@ -154,22 +157,22 @@ export function formatSession(screen: Screen, session: SessionJson): string[] {
       : [
           screen.style(
             'yellow',
-            `its prompts are cut: ${plural(rollover.messages, 'message')} are left out; the whole is in window ${rollover.window}`,
+            `prompts are cut: ${plural(rollover.messages, 'message')} left out; window ${rollover.window} has the whole conversation`,
           ),
         ]),
     ...(truncation === undefined
       ? []
-      : [screen.style('yellow', `its last answer was cut by the context limit of ${count(truncation.limit)} tokens`)]),
+      : [screen.style('yellow', `the last answer was cut by the context limit of ${count(truncation.limit)} tokens`)]),
     ...(prefix_break === undefined ? [] : [screen.style('yellow', formatPrefixBreak(prefix_break))]),
     ...(thaw === undefined ? [] : formatThaw(screen, thaw)),
   ]
 }
 
 function formatCached(cached: number | null): string {
-  return cached === null ? 'cached unknown' : `${count(cached)} cached`
+  return cached === null ? 'unknown number cached' : `${count(cached)} cached`
 }
 
-/** Why a turn was cold that should have been warm. */
+/** Why a turn was cold although it should have been warm. */
 export function formatPrefixBreak({
   cause,
   message,
@@ -184,7 +187,7 @@ export function formatPrefixBreak({
     offset === undefined ? undefined : `byte ${offset}`,
   ].filter((part) => part !== undefined)
   const place = where.length === 0 ? '' : ` (${where.join(', ')})`
-  return `its last turn was cold: ${count(cached_tokens)} tokens cached where ${count(expected_tokens)} were expected; cause: ${cause}${place}`
+  return `the last turn was cold: ${count(cached_tokens)} tokens cached, ${count(expected_tokens)} expected; cause: ${cause}${place}`
 }
 
 function formatCount(value: number | undefined): string {

@@ -1,4 +1,4 @@
-// `cwm windows`: lists, shows, freezes, thaws, clones, deletes, exports and imports windows of a running cwm.
+// `cwm windows`: lists, shows, freezes, thaws, clones, deletes, exports, and imports windows of a running cwm.
 
 import { readFile } from 'node:fs/promises'
 import { addAbortSignal } from 'node:stream'
@@ -31,7 +31,7 @@ const labelsOf = ({ tag, note }: LabelOptions): LabelsJson => ({
 })
 
 function withLabels(command: Command): Command {
-  return command.option('--tag <tag>', 'a tag; may be given several times', collect).option('--note <text>', 'a note')
+  return command.option('--tag <tag>', 'tag; may be repeated', collect).option('--note <text>', 'note')
 }
 
 interface ThawFlags {
@@ -51,25 +51,27 @@ interface WindowListOptions extends CommonOptions, ListOptions {
   readonly order?: string
 }
 
-/** Adds the command and what is below it. */
+/** Adds the command `windows` and its subcommands. */
 export function addWindows(program: Command): void {
-  const windows = program.command('windows').description('Windows of a running cwm: contexts with a name')
+  const windows = program
+    .command('windows')
+    .description('Manage windows of a running cwm: named snapshots of conversations')
 
   withPaging(withConnection(windows.command('list')))
     .description('List windows, newest first')
-    .option('--tag <tag>', 'only with this tag; several times: with each of them', collect)
-    .option('--model <model>', 'only of this model')
-    .addOption(new Option('--state <state>', 'only in this state').choices(storedWindowStates))
-    .option('--session <id>', 'only frozen from this session')
-    .option('--parent <name>', 'only cloned from this window, or frozen behind it')
-    .option('--search <text>', 'only with this text in the name')
-    .addOption(new Option('--sort <by>', 'order by').choices(windowSorts))
-    .addOption(new Option('--order <order>', 'direction').choices(sortOrders))
+    .option('--tag <tag>', 'only windows with this tag; if repeated, with all of them', collect)
+    .option('--model <model>', 'only windows of this model')
+    .addOption(new Option('--state <state>', 'only windows in this state').choices(storedWindowStates))
+    .option('--session <id>', 'only windows frozen from this session')
+    .option('--parent <name>', 'only windows cloned from this one, or frozen from a session thawed from it')
+    .option('--search <text>', 'only windows with this text in the name')
+    .addOption(new Option('--sort <by>', 'sort by').choices(windowSorts))
+    .addOption(new Option('--order <order>', 'sort order').choices(sortOrders))
     .action((options: WindowListOptions) => runCommand(options, (context) => list(context, options)))
 
   withConnection(windows.command('show <name>'))
     .description('Show a window and the receipt of its freeze')
-    .option('--wait', 'wait up to a minute for a freeze that goes on')
+    .option('--wait', 'wait up to a minute for a freeze in progress')
     .action((name: string, options: CommonOptions & { wait?: boolean }) =>
       runCommand(options, async ({ rest, screen, show, progress, signal }) => {
         const query = { wait_ms: options.wait === true ? 60_000 : undefined }
@@ -81,25 +83,27 @@ export function addWindows(program: Command): void {
     )
 
   withLabels(withConnection(windows.command('freeze <name>')))
-    .description('Freeze a session under a name: its last turn and all before it')
-    .requiredOption('--session <id>', 'the session')
-    .option('--no-wait', 'do not wait until the freeze is done')
+    .description('Freeze a session under a name: the conversation up to its last turn')
+    .requiredOption('--session <id>', 'session to freeze')
+    .option('--no-wait', 'do not wait for the freeze to finish')
     .action((name: string, options: CommonOptions & LabelOptions & { session: string; wait: boolean }) =>
       runCommand(options, (context) => freeze(context, name, options)),
     )
 
   withConnection(windows.command('thaw <name>'))
-    .description('Thaw a window into a session, a new one unless named')
-    .option('--session <id>', 'the session to thaw into')
+    .description('Thaw a window into a session, by default a new one')
+    .option('--session <id>', 'session to thaw into')
     .option('--replace', 'replace the context of a session that has turns of its own')
-    .addOption(new Option('--to <tier>', "l1: only load its chunks into LMCache's memory").choices(thawTargets))
+    .addOption(
+      new Option('--to <tier>', "engine, or l1 to only load its chunks into LMCache's memory").choices(thawTargets),
+    )
     .action((name: string, options: CommonOptions & ThawFlags) =>
       runCommand(options, (context) => thaw(context, name, options)),
     )
 
   withLabels(withConnection(windows.command('clone <source> <name>')))
-    .description('Give a window, or its first messages, another name')
-    .option('--at <n>', 'how many messages it holds; whole exchanges only', positive)
+    .description('Clone a window, or its first messages, under a new name')
+    .option('--at <n>', 'number of messages to keep; whole exchanges only', positive)
     .action((source: string, name: string, options: CommonOptions & LabelOptions & { at?: number }) =>
       runCommand(options, async ({ rest, screen, show, progress, signal }) => {
         const body: CloneBody = { name, ...(options.at === undefined ? {} : { at: options.at }), ...labelsOf(options) }
@@ -111,24 +115,24 @@ export function addWindows(program: Command): void {
     )
 
   withConnection(windows.command('delete <name>'))
-    .description('Delete a window and what only it holds, with a receipt')
-    .option('--yes', 'do not ask')
-    .option('--wait', 'wait until nothing is left')
+    .description('Delete a window and the KV that only it holds; prints a receipt')
+    .option('--yes', 'do not ask for confirmation')
+    .option('--wait', 'wait until everything is deleted')
     .action((name: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
       runCommand(options, (context) => remove(context, name, options)),
     )
 
   withConnection(windows.command('export <name>'))
-    .description('Save a window as one file: messages, ids, checksum; no KV')
-    .option('--output <file>', 'where to; - is standard output (default: NAME.cwm.json)')
-    .option('--force', 'replace a file that is there')
+    .description('Export a window to a file: messages, token ids, checksum; no KV')
+    .option('--output <file>', 'output file; - for standard output (default: NAME.cwm.json)')
+    .option('--force', 'replace an existing file')
     .action((name: string, options: CommonOptions & { output?: string; force?: boolean }) =>
       runCommand(options, (context) => saveExport(context, name, options)),
     )
 
   withConnection(windows.command('import <file>'))
-    .description('Make a window from an exported file (- is standard input); this engine rebuilds and checks it')
-    .option('--name <name>', "its name (default: the file's)")
+    .description('Create a window from an exported file (- for standard input); the engine here rebuilds and checks it')
+    .option('--name <name>', 'name of the window (default: the name in the file)')
     .action((file: string, options: CommonOptions & { name?: string }) =>
       runCommand(options, (context) => load(context, file, options)),
     )
@@ -161,7 +165,7 @@ async function thaw(
   options: ThawFlags,
 ): Promise<void> {
   if (options.to === 'l1' && options.session !== undefined)
-    throw new UsageError('--to l1 binds no session: leave --session out')
+    throw new UsageError('--session cannot be combined with --to l1, which binds no session')
   const body: ThawBody = {
     ...(options.session === undefined ? {} : { session_id: options.session }),
     ...(options.to === undefined ? {} : { to: options.to }),
@@ -179,7 +183,7 @@ async function remove(
   options: { yes?: boolean; wait?: boolean },
 ): Promise<void> {
   const { rest, screen, show, progress, signal } = context
-  if (!(await confirm(context, options, `Delete window ${name} and what only it holds?`))) return
+  if (!(await confirm(context, options, `Delete window ${name} and the KV that only it holds?`))) return
   const first = await progress(`deleting ${name}`, () =>
     rest.json<DeletionJson>(windowPath(name), { method: 'DELETE', signal }),
   )
@@ -199,13 +203,13 @@ async function load(
   show(answer, ({ window, drift }) => [
     ...formatNewWindow(screen, window),
     ...(drift === true
-      ? [screen.style('yellow', "template or tokenizer here give other tokens than the file's: the new ones are used")]
+      ? [screen.style('yellow', 'template or tokenizer here differ from those of the file: the new token ids are used')]
       : []),
   ])
 }
 
 async function contentOf(file: string): Promise<string> {
   return await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
-    throw new UsageError(`${file} cannot be read: ${thrown.code}`)
+    throw new UsageError(`cannot read ${file}: ${thrown.code}`)
   })
 }

@@ -41,7 +41,7 @@ function talk(words: readonly string[], input?: string): CliProcess {
 const sessions = async () => (await rest<PageJson<SessionJson>>(stack.url, 'GET', '/sessions')).data
 
 describe('cwm chat', () => {
-  it('sends a turn per line, all in one session, and ends with its input', async () => {
+  it('sends a turn per line, all in one session, and ends when the input ends', async () => {
     stack = await startStack()
 
     const { out, ended } = await talk(['--session', 'me'], 'Hello there\nAnd again\n').result()
@@ -51,7 +51,7 @@ describe('cwm chat', () => {
     expect(await sessions()).toMatchObject([{ id: 'me', turns: 2 }])
   })
 
-  it('freezes, and thaws into a new session with the restored tokens told', async () => {
+  it('freezes, and thaws into a new session with a report of the restored tokens', async () => {
     const running = await start()
     running.say(`Remember: ${prose(700)}`)
     await running.shows('Noted.')
@@ -69,7 +69,7 @@ describe('cwm chat', () => {
     expect(first).toMatchObject({ turns: 1 })
   })
 
-  it('goes on from a window, and says what its first turn restored', async () => {
+  it('continues from a window, and reports what its first turn restored', async () => {
     stack = await startStack()
     await frozenSession(stack.url, { window: 'kept' })
 
@@ -93,14 +93,14 @@ describe('cwm chat', () => {
     expect(JSON.parse(body ?? '')).toMatchObject({ messages: [{ role: 'user', content: 'one \ntwo' }] })
   })
 
-  it('stops an answer at SIGINT, takes the turn back, and goes on', async () => {
+  it('stops an answer on SIGINT, drops the turn, and continues', async () => {
     stack = await startStack({ sim: { decodeTokensPerSecond: 5 } })
     stack.sim.script({ content: `The sea. ${prose(100)}` })
     const running = talk(['--session', 'me'])
     running.say('Tell me much about the sea.')
     await running.shows('The sea.')
     running.child.kill('SIGINT')
-    await running.shows('stopped; this turn is taken back')
+    await running.shows('stopped; this turn is not part of the chat')
     running.say('/status')
     await running.shows(/turns +0/)
     running.child.kill('SIGINT')
@@ -109,7 +109,7 @@ describe('cwm chat', () => {
     expect((await running.result()).ended).toBe(1)
   })
 
-  it('tells why a turn was refused, takes it back, and ends with 1', async () => {
+  it('reports why a turn was rejected, drops it, and exits with 1', async () => {
     stack = await startStack({ sim: { maxModelLen: 64 } })
 
     const { err, ended } = await talk(['--session', 'me'], `${prose(300)}\nHello\n`).result()
@@ -119,16 +119,16 @@ describe('cwm chat', () => {
     expect(await sessions()).toMatchObject([{ id: 'me', turns: 1 }])
   })
 
-  it('says that a known session has turns which are not here', async () => {
+  it('warns that an existing session has turns that the chat does not know', async () => {
     stack = await startStack()
     await frozenSession(stack.url, { session: 'ann' })
 
     const { err } = await talk(['--session', 'ann'], '').result()
 
-    expect(err).toContain('it has turns that are not here (1): to go on')
+    expect(err).toContain('this session already has 1 turn, which this chat does not know')
   })
 
-  it('shows nothing that a terminal would obey', async () => {
+  it('replaces characters that a terminal would interpret', async () => {
     stack = await startStack()
     stack.sim.script({ content: 'red \u001b[31malert\u0007' })
 

@@ -38,7 +38,7 @@ function cwm(words: string, options: CliOptions = {}): Promise<CliResult> {
 const coloured = { FORCE_COLOR: '1' }
 
 describe('cwm windows', () => {
-  it('lists for programs: one window a line, tabs between whole values, no header', async () => {
+  it('lists for programs: one window per line, tab-separated full values, no header', async () => {
     const { out, err, ended } = await cwm('windows list --search first')
 
     const cells = out.trimEnd().split('\t')
@@ -47,17 +47,17 @@ describe('cwm windows', () => {
     expect({ err, ended }).toEqual({ err: '', ended: 0 })
   })
 
-  it('prints with --json what REST answers', async () => {
+  it('prints the response of REST with --json', async () => {
     const { out } = await cwm('windows show first --json')
 
     expect(JSON.parse(out)).toEqual(await rest<WindowJson>(stack.url, 'GET', '/windows/first'))
   })
 
-  it('shows a window in words, without colours where nobody sees them', async () => {
+  it('shows a window for people, without colors unless on a terminal', async () => {
     const { out, ended } = await cwm('windows show first')
 
     expect(out).toMatch(/^window +first\nstate +frozen\n/)
-    expect(out).toMatch(/\nstored +l2 \(behind memory: it outlives a restart of engine and LMCache\)\n/)
+    expect(out).toMatch(/\nstored +l2 \(behind memory: survives a restart of engine and LMCache\)\n/)
     expect(out).not.toContain('\u001b')
     expect(ended).toBe(0)
   })
@@ -70,7 +70,7 @@ describe('cwm windows', () => {
     expect((await cwm('windows show first', { env })).out.includes('\u001b[')).toBe(wanted)
   })
 
-  it('freezes, clones, thaws and deletes, with receipts', async () => {
+  it('freezes, clones, thaws, and deletes, with receipts', async () => {
     const frozen = await cwm('windows freeze by-hand --session ann --tag law --tag old --note kept')
     const shown = JSON.parse((await cwm('windows show by-hand --json')).out) as WindowJson & {
       tags: string[]
@@ -89,7 +89,7 @@ describe('cwm windows', () => {
       /^thawed branch into session eve: [\d,]+ of [\d,]+ tokens restored \(\d+%\), \d+ computed, in /,
     )
     expect(session.out).toMatch(/\nwindow +branch\n/)
-    expect(kept.out).toMatch(/^deleted branch: 0 chunks deleted, 0 left, \d+ kept for a living session/)
+    expect(kept.out).toMatch(/^deleted branch: 0 chunks deleted, 0 left, \d+ kept for a live session/)
     expect(ended.out).toMatch(/^ended eve: /)
   })
 
@@ -104,31 +104,34 @@ describe('cwm windows', () => {
     expect(replaced.out).toMatch(/^thawed first into session busy: /)
   })
 
-  it('loads into memory only with --to l1, and binds no session then', async () => {
+  it('with --to l1 loads into memory only, and binds no session', async () => {
     const loaded = await cwm('windows thaw first --to l1')
     const wrong = await cwm('windows thaw first --to l1 --session eve')
 
     expect(loaded.out).toMatch(/^loaded first: \d+ of \d+ chunks in LMCache's memory, in /)
-    expect(wrong).toMatchObject({ ended: 2, err: 'cwm: --to l1 binds no session: leave --session out\n' })
+    expect(wrong).toMatchObject({
+      ended: 2,
+      err: 'cwm: --session cannot be combined with --to l1, which binds no session\n',
+    })
   })
 
-  it('answers a failed freeze with its reason and 1', async () => {
+  it('reports why a freeze failed, and exits with 1', async () => {
     const { out, err, ended } = await cwm('windows freeze void --session nobody')
 
     expect({ out, err, ended }).toEqual({ out: '', err: 'cwm: there is no session nobody\n', ended: 1 })
   })
 
-  it('asks before it deletes, and deletes nothing where nobody can be asked', async () => {
+  it('asks before deleting, and deletes nothing in non-interactive mode without --yes', async () => {
     const { err, ended } = await cwm('windows delete first')
 
     expect({ err, ended }).toEqual({
-      err: 'cwm: this cannot be undone: give --yes where nobody can be asked\n',
+      err: 'cwm: this is permanent. Pass --yes to confirm in non-interactive mode\n',
       ended: 2,
     })
     expect((await rest<WindowJson>(stack.url, 'GET', '/windows/first')).state).toBe('frozen')
   })
 
-  it('exports to a file that only its owner reads, replaces none unasked, and imports it again', async () => {
+  it('exports to a file that only its owner can read, replaces none without --force, and imports it again', async () => {
     const exported = await cwm('windows export first')
     const again = await cwm('windows export first')
     const forced = await cwm('windows export first --force')
@@ -138,7 +141,7 @@ describe('cwm windows', () => {
     const through = await cwm('windows import - --name piped', { input: piped.out })
 
     expect(exported.out).toBe('exported first to first.cwm.json\n')
-    expect(again).toMatchObject({ ended: 2, err: 'cwm: first.cwm.json is there already: --force replaces it\n' })
+    expect(again).toMatchObject({ ended: 2, err: 'cwm: first.cwm.json already exists; use --force to replace it\n' })
     expect(forced.ended).toBe(0)
     expect(mode & 0o777).toBe(0o600)
     expect(imported.out).toMatch(/^frozen copied: /)
@@ -146,14 +149,14 @@ describe('cwm windows', () => {
     expect(through.out).toMatch(/^frozen piped: /)
   })
 
-  it('leaves no half file where the export is refused', async () => {
+  it('leaves no partial file if the export is rejected', async () => {
     const { ended } = await cwm('windows export nothing')
 
     expect(ended).toBe(1)
     await expect(stat(join(folder, 'nothing.cwm.json'))).rejects.toThrow('ENOENT')
   })
 
-  it('goes through all pages with --all, and says where it stopped otherwise', async () => {
+  it('reads all pages with --all, and otherwise says how to continue', async () => {
     for (const name of ['p1', 'p2', 'p3']) await rest(stack.url, 'POST', '/windows/first/clone', { name })
 
     const some = await cwm('windows list --search p --sort name --order asc --limit 2')
@@ -171,7 +174,7 @@ describe('cwm windows', () => {
     )
   })
 
-  it('ends quietly when its reader has enough', async () => {
+  it('exits quietly when its reader closes the pipe', async () => {
     const command = new CliProcess(built, ['windows', 'list', '--json'], { env: { CWM_URL: stack.url }, input: '' })
     command.child.stdout?.destroy()
 
@@ -181,7 +184,7 @@ describe('cwm windows', () => {
 
 describe('a list without a key', () => {
   const whose = (things: string) =>
-    `showing ${things} of requests without an API key; give a key with CWM_API_KEY or --api-key-file\n`
+    `showing ${things} of requests without an API key; to see others, set CWM_API_KEY or --api-key-file\n`
 
   it.each(['windows', 'sessions'])('says whose %s these are where there are none', async (things) => {
     const elsewhere = await startStack()
@@ -263,19 +266,19 @@ describe('what answers but is not cwm', () => {
 
       for (const [index, { out, err, ended }] of ends.entries()) {
         expect([asked[index], ended, out]).toEqual([asked[index], 3, ''])
-        expect(err).toContain(`what answers at ${env.CWM_URL} is not cwm (HTTP ${status})`)
+        expect(err).toContain(`the server at ${env.CWM_URL} is not cwm (HTTP ${status})`)
       }
     },
     60_000,
   )
 })
 
-describe('a command that cannot do its work', () => {
-  it('says how to start cwm where nothing answers, and ends with 3', async () => {
+describe('a command that fails', () => {
+  it('explains how to start cwm if nothing answers, and exits with 3', async () => {
     const { err, ended } = await cwm('windows list', { env: { CWM_URL: 'http://127.0.0.1:9' } })
 
     expect(err).toMatch(
-      /^cwm: nothing answers at http:\/\/127\.0\.0\.1:9 \(.+\)\nis it running\? cwm serve --upstream URL; elsewhere\? --url or CWM_URL\n$/,
+      /^cwm: cannot connect to http:\/\/127\.0\.0\.1:9 \(.+\)\nstart it with: cwm serve --upstream URL; if it runs elsewhere, set --url or CWM_URL\n$/,
     )
     expect(ended).toBe(3)
   })
@@ -289,7 +292,7 @@ describe('a command that cannot do its work', () => {
     expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'window_not_found', param: 'name' } })
   })
 
-  it('names the variable of the key where one is needed, and takes it from variable or file', async () => {
+  it('names the variable of the key if one is needed, and reads the key from variable or file', async () => {
     const tenants = [
       {
         id: 'acme',
@@ -306,26 +309,26 @@ describe('a command that cannot do its work', () => {
     await guarded.close()
 
     expect(without).toMatchObject({ ended: 1, out: '' })
-    expect(without.err).toMatch(/set CWM_API_KEY, or give --api-key-file\n$/)
+    expect(without.err).toMatch(/set CWM_API_KEY or --api-key-file\n$/)
     expect(byFile).toMatchObject({ ended: 0, err: 'no windows\n' })
     expect(byVariable).toMatchObject({ ended: 0, err: 'no windows\n' })
   })
 
   it.each([
     ['windows lst', /unknown command 'lst'\n\(Did you mean list\?\)\nsee cwm windows --help/],
-    ['windows list --limit none', /It is a whole number from 1\.\nsee cwm windows list --help/],
+    ['windows list --limit none', /It must be a whole number, 1 or more\.\nsee cwm windows list --help/],
     ['windows freeze x', /required option '--session <id>' not specified/],
-    ['windows list --url nonsense', /--url \(or CWM_URL\) is a URL like/],
-    ['windows list --api-key-file nowhere', /the key's file nowhere cannot be read: ENOENT/],
-    ['windows import nowhere', /nowhere cannot be read: ENOENT/],
-    ['chat --json', /a chat has no JSON/],
-    ['key bad/name', /a key's name is a letter or digit/],
+    ['windows list --url nonsense', /--url \(or CWM_URL\) must be a URL like/],
+    ['windows list --api-key-file nowhere', /cannot read the key file nowhere: ENOENT/],
+    ['windows import nowhere', /cannot read nowhere: ENOENT/],
+    ['chat --json', /chat does not support --json/],
+    ['key bad/name', /the name of a key must start with a letter or digit/],
     // One fault, one line.
     ['serve --upstream 127.0.0.1:8000', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
     ['serve --upstream nonsense', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
     ['doctor --upstream http://', /^cwm: invalid settings:\n {2}upstream: .*\n$/],
     ['serve --config nowhere', /the settings file nowhere cannot be read/],
-  ])('is told its fault and ends with 2: %s', async (words, fault) => {
+  ])('reports the error and exits with 2: %s', async (words, fault) => {
     const { out, err, ended } = await cwm(words, { env: coloured })
 
     expect(err).toMatch(fault)

@@ -267,7 +267,7 @@ describe("cwm's own store and secret", () => {
     const diagnosis = await look()
 
     expect(checkOf(diagnosis, 'store')?.evidence).toMatch(/cwm\.sqlite; secret from /)
-    expect(checkOf(diagnosis, 'secret')?.evidence).toMatch(/the store was made with it$/)
+    expect(checkOf(diagnosis, 'secret')?.evidence).toMatch(/it matches the store$/)
     expect(checkOf(await look({ secret: 'another secret altogether' }), 'secret')).toMatchObject({ verdict: 'failed' })
   })
 

@@ -52,7 +52,7 @@ describe('standard error', () => {
       { level: 'info', msg: 'request', route: '/v1/models', status: 200 },
       { level: 'warn', name: 'Warning', msg: 'of node' },
       { level: 'error', msg: 'of a library\nin two lines' },
-      { level: 'info', msg: 'stopping: answers under way may end; a second signal stops at once' },
+      { level: 'info', msg: 'stopping: current answers may finish; send a second signal to stop at once' },
     ]
     for (const line of told) expect(lines).toContainEqual(expect.objectContaining(line))
     expect(lines.every(({ level, time, msg }) => level && time && msg)).toBe(true)

@@ -198,7 +198,7 @@ describe('a life with restarts', () => {
     await own.close()
 
     expect(listed.map(({ windows }) => windows.length)).toEqual([1, 1])
-    expect(words).toMatch(/nothing answers at http/)
+    expect(words).toMatch(/cannot connect to http/)
   })
 
   it('begins before cwm does', async () => {

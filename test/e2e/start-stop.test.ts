@@ -1,4 +1,4 @@
-// Start, drain and stop of the real process: real signals, real sockets, exit codes, and what clients see of it.
+// Start, drain, and stop of the real process: real signals, real sockets, exit codes, and what clients see.
 
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -96,7 +96,7 @@ function askOn(agent: Agent, url: string, path: string): Promise<{ answer: Incom
 }
 
 describe('SIGTERM', () => {
-  it('ends an idle cwm with 0, and closes connections that wait', async () => {
+  it('stops an idle cwm with exit code 0, and closes idle connections', async () => {
     const url = await start()
     const agent = new Agent({ keepAlive: true })
     const { answer, socket } = await askOn(agent, url, '/cwm/livez')
@@ -109,7 +109,7 @@ describe('SIGTERM', () => {
     expect(answer.headers.connection).toBe('keep-alive')
   })
 
-  it('accepts nothing more, and lets a stream come to its own end', async () => {
+  it('rejects new connections, and lets a stream finish', async () => {
     const url = await start()
     const answer = ask(url, CHAT, { body: stream })
     await arrived()
@@ -123,7 +123,7 @@ describe('SIGTERM', () => {
     expect(await cwm.ended()).toBe(0)
   })
 
-  it('tells the client of an answer under way that its connection closes', async () => {
+  it('announces to a client with a pending answer that its connection closes', async () => {
     const url = await start()
     const answered = askAndKeep(url)
     await arrived()
@@ -136,7 +136,7 @@ describe('SIGTERM', () => {
     expect(await cwm.ended()).toBe(0)
   })
 
-  it('cuts no answer short that its client is still reading', async () => {
+  it('does not truncate an answer that its client is still reading', async () => {
     // More than the sockets between them hold: most of it is still in cwm, handed over and not sent.
     words = 'x'.repeat(15_000_000)
     const url = await start()
@@ -154,7 +154,7 @@ describe('SIGTERM', () => {
     expect(await cwm.ended()).toBe(0)
   })
 
-  it('breaks what is not over after drain_ms, in words: an error event in a stream, 503 before an answer', async () => {
+  it('aborts what has not finished after drain_ms: with an error event in a stream, or 503 before an answer', async () => {
     const url = await start({ 'drain-ms': 200 })
     const ant = { model: 'm', messages: [user('?')], max_tokens: 5 }
     const streamed = ask(url, CHAT, { body: stream })
@@ -177,7 +177,7 @@ describe('SIGTERM', () => {
     )
   })
 
-  it('answers 503 to a request that still waits for its turn then', async () => {
+  it('answers 503 to a request that is still queued then', async () => {
     const url = await start({ 'drain-ms': 200, 'max-in-flight': 1, 'queue-ms': 60_000 })
     const first = ask(url, CHAT, { body })
     await arrived()
@@ -191,7 +191,7 @@ describe('SIGTERM', () => {
     expect([await cwm.ended(), upstream.received.length]).toEqual([0, 1])
   })
 
-  it('for drain_delay_ms still accepts, says that it is not ready, and keeps no connection', async () => {
+  it('for drain_delay_ms still accepts connections, reports not ready, and keeps no connection alive', async () => {
     const url = await start({ 'drain-delay-ms': 60_000 })
     const before = await ask(url, '/cwm/readyz')
     cwm.kill('SIGTERM')
@@ -209,7 +209,7 @@ describe('SIGTERM', () => {
     expect([(await turn).statusCode, (await turn).headers.connection]).toEqual([200, 'close'])
   })
 
-  it('closes a connection that waits once the delay is over', async () => {
+  it('closes an idle connection when the delay is over', async () => {
     const url = await start({ 'drain-delay-ms': 300 })
     const { socket } = await askOn(new Agent({ keepAlive: true }), url, '/cwm/livez')
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
@@ -220,7 +220,7 @@ describe('SIGTERM', () => {
     expect(await cwm.ended()).toBe(0)
   })
 
-  it('while cwm still starts ends it with 0, and leaves the data directory to the next', async () => {
+  it('during startup exits with 0, and releases the data directory', async () => {
     const silent = await startFakeUpstream(() => {}, { ownModels: true })
     cwm = await startServe(built, { upstream: silent.url })
     await until('cwm asks the engine for its models', () => silent.received.length > 0, 10_000)
@@ -228,13 +228,13 @@ describe('SIGTERM', () => {
     cwm.kill('SIGTERM')
 
     expect(await cwm.ended(5_000)).toBe(0)
-    expect(cwm.output).toContain('stopped before it was ready')
+    expect(cwm.output).toContain('stopped before startup was complete')
     expect(cwm.log.map(({ msg }) => msg)).not.toContain('ready')
     await silent.close()
     await start({}, { dataDir: cwm.dataDir })
   })
 
-  it('ends in order also when nobody reads standard error any more', async () => {
+  it('shuts down in order even if nobody reads standard error any more', async () => {
     const url = await start()
     const answer = ask(url, CHAT, { body: stream })
     await arrived()
@@ -248,7 +248,7 @@ describe('SIGTERM', () => {
     expect(await cwm.ended()).toBe(0)
   })
 
-  it('lets a freeze under way come to its end', async () => {
+  it('lets a current freeze finish', async () => {
     // Chunks show in the directory after that time, and the freeze waits for them.
     const sim = await startSim({ eventFlushMs: 1_000 })
     const flags = { coordinator: sim.coordinatorUrl }
@@ -288,7 +288,7 @@ describe('a second signal', () => {
   })
 })
 
-describe('a fault that nobody caught', () => {
+describe('an uncaught exception', () => {
   it.each([
     ['an exception', 'throw new Error("planted")', 'uncaughtException'],
     ['a rejection', 'Promise.reject(new Error("planted"))', 'unhandledRejection'],

@@ -1,4 +1,4 @@
-// The chat's slash commands. Each is a call of REST and a line or two of what came of it.
+// The chat's slash commands. Each calls REST and prints a line or two about the result.
 
 import type { ThawReceiptJson } from '../../wire/receipts.ts'
 import type { SessionJson } from '../../wire/sessions.ts'
@@ -20,9 +20,9 @@ export interface SlashContext {
 interface SlashCommand {
   readonly usage: string
   readonly description: string
-  /** How many words must follow, and how many may. */
+  /** Minimum and maximum number of arguments. */
   readonly argumentCount: readonly [least: number, most: number]
-  /** Window names complete the words behind it. */
+  /** Whether its first argument is completed with window names. */
   readonly takesWindow?: boolean
   run(slash: SlashContext, words: readonly string[]): Promise<readonly string[]>
 }
@@ -30,7 +30,7 @@ interface SlashCommand {
 const commands: Readonly<Record<string, SlashCommand>> = {
   freeze: {
     usage: '/freeze NAME',
-    description: 'freeze this chat, its last answer included, as window NAME',
+    description: 'freeze this chat, including the last answer, as window NAME',
     argumentCount: [1, 1],
     run: async ({ context: { rest, screen }, conversation, signal }, [name = '']) => {
       const body: FreezeBody = { name, session_id: conversation.session }
@@ -39,7 +39,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   thaw: {
     usage: '/thaw NAME',
-    description: 'go on from window NAME, in a new session',
+    description: 'continue from window NAME in a new session',
     argumentCount: [1, 1],
     takesWindow: true,
     run: async ({ context: { rest, screen }, conversation, signal }, [name = '']) => {
@@ -54,7 +54,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   clone: {
     usage: '/clone SOURCE NAME [MESSAGES]',
-    description: 'give a window, or its first MESSAGES, another name',
+    description: 'clone a window, or its first MESSAGES, under a new name',
     argumentCount: [2, 3],
     takesWindow: true,
     run: async ({ context: { rest, screen }, signal }, [source = '', name = '', at]) => {
@@ -67,7 +67,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   windows: {
     usage: '/windows [TEXT]',
-    description: 'list windows, with TEXT in their names',
+    description: 'list windows whose names contain TEXT',
     argumentCount: [0, 1],
     run: async ({ context: { rest, screen }, signal }, [search]) => {
       const { data } = await listAll<WindowJson>(rest, '/cwm/v1/windows', { limit: 20 }, { query: { search }, signal })
@@ -76,7 +76,7 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   sessions: {
     usage: '/sessions',
-    description: 'list sessions, last turn first',
+    description: 'list sessions, most recent turn first',
     argumentCount: [0, 0],
     run: async ({ context: { rest, screen }, signal }) => {
       const { data } = await listAll<SessionJson>(rest, '/cwm/v1/sessions', { limit: 20 }, { signal })
@@ -85,30 +85,28 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   },
   status: {
     usage: '/status',
-    description: 'show this session: how full, how much was cached',
+    description: 'show how full this session is, and how much was cached',
     argumentCount: [0, 0],
     run: async ({ context: { screen }, conversation, signal }) => {
       const status = await conversation.refresh(signal)
-      return status === undefined
-        ? [`session ${conversation.session}: nothing was said yet`]
-        : formatSession(screen, status)
+      return status === undefined ? [`session ${conversation.session}: no turns yet`] : formatSession(screen, status)
     },
   },
   model: {
     usage: '/model [NAME]',
-    description: 'show the models, or go on with another one',
+    description: 'list the models, or switch to another one',
     argumentCount: [0, 1],
     run: async ({ context: { rest }, conversation, signal }, [name]) => {
       const models = await listModels(rest, signal)
       if (name === undefined) return models.map((model) => `${model === conversation.model ? '*' : ' '} ${model}`)
-      if (!models.includes(name)) return [`there is no model ${name}; there is ${models.join(', ')}`]
+      if (!models.includes(name)) return [`unknown model ${name}; available: ${models.join(', ')}`]
       conversation.model = name
       return [`model ${name}`]
     },
   },
   new: {
     usage: '/new',
-    description: 'begin anew, in a new session',
+    description: 'start over in a new session',
     argumentCount: [0, 0],
     run: async ({ conversation }) => {
       conversation.switchTo(newSession())
@@ -118,18 +116,18 @@ const commands: Readonly<Record<string, SlashCommand>> = {
 }
 
 const others = [
-  ['/help', 'this list'],
-  ['/quit', 'leave; the session stays, and can be frozen for as long as cwm keeps its last turn'],
+  ['/help', 'show this list'],
+  ['/quit', 'leave the chat; the session stays, and can be frozen while cwm retains its last turn'],
 ] as const
 
-/** Runs a line that begins with a slash; answers what to show. Throws as REST does. */
+/** Runs a slash command and returns the lines to print. Throws the errors of `Rest`. */
 export async function runSlash(slash: SlashContext, line: string): Promise<readonly string[]> {
   const [name = '', ...args] = line.slice(1).trim().split(/\s+/)
   if (name === 'help') return help()
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined) return [`there is no /${name}; /help lists what there is`]
+  if (command === undefined) return [`unknown command /${name}; /help lists all commands`]
   const [least, most] = command.argumentCount
-  if (args.length < least || args.length > most) return [`use: ${command.usage}`]
+  if (args.length < least || args.length > most) return [`usage: ${command.usage}`]
   return await command.run(slash, args)
 }
 
@@ -138,11 +136,11 @@ function help(): string[] {
   const width = Math.max(...all.map(([usage]) => usage.length))
   return [
     ...all.map(([usage, does]) => `${usage.padEnd(width)}  ${does}`),
-    'A line that ends in \\ goes on in the next one. Ctrl-C stops an answer; in an empty line it leaves.',
+    'End a line with \\ to continue it on the next. Ctrl-C stops an answer; on an empty line it leaves the chat.',
   ]
 }
 
-/** What the line could go on as, for readline's completer. */
+/** Completions of the line, for readline. */
 export async function completionsOf(
   line: string,
   windowNames: () => Promise<readonly string[]>,
@@ -160,7 +158,7 @@ export async function completionsOf(
   return [names.filter((name) => name.startsWith(last)).map((name) => `${name} `), last]
 }
 
-/** Ids of the models that may be used. */
+/** Ids of the available models. */
 export async function listModels(rest: CommandContext['rest'], signal: AbortSignal): Promise<string[]> {
   const { data } = await rest.json<{ readonly data: readonly { readonly id: string }[] }>('/v1/models', { signal })
   return data.map(({ id }) => id)

@@ -1,4 +1,4 @@
-// How full the context is, as the chat's prompt shows it.
+// The gauge in the chat's prompt that shows how full the context is.
 
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { Screen, Style } from '../terminal/screen.ts'
@@ -8,7 +8,7 @@ const CELLS = 10
 const NEAR = 0.75
 const FULL = 0.9
 
-/** `▕███       ▏ 31% of 16,384`; nothing where size or limit are not known. */
+/** For example `▕███       ▏ 31% of 16,384`. Empty if the size or the limit is unknown. */
 export function gaugeOf(screen: Screen, status: SessionJson | undefined): string {
   const used = status?.usage?.total_tokens
   const limit = status?.limit

@@ -1,17 +1,17 @@
-// Lines from a person or a pipe, with what Ctrl-C means while one is waited for.
+// Reads lines from a person or a pipe, and handles Ctrl-C meanwhile.
 
 import { createInterface, type Interface } from 'node:readline'
 
-/** What was read: a line, or that the user wants to leave. */
+/** A line, a Ctrl-C, or the end of the input. */
 export type Input = { readonly line: string } | 'interrupted' | 'ended'
 
 export interface LinesOptions {
   readonly complete: (line: string) => Promise<[string[], string]>
-  /** Ctrl-C while no line is waited for. */
+  /** Called on Ctrl-C while `next` is not waiting for a line. */
   readonly onInterrupt: () => void
 }
 
-/** Reads standard input line by line. Only what is asked for is taken from a pipe, but for what readline buffers (64 KB). */
+/** Reads standard input line by line. From a pipe it takes only what is requested, plus what readline buffers (64 KB). */
 export class Lines {
   readonly isTerminal = process.stdin.isTTY === true
   readonly #interface: Interface
@@ -42,7 +42,7 @@ export class Lines {
       this.#ended = true
       this.#settle('ended')
     })
-    // A terminal in readline's raw mode has no signals of its own: both ways lead to the same.
+    // In readline's raw mode a terminal sends no signals, so Ctrl-C arrives as an event of readline.
     const interrupt = () => {
       if (!this.#settle('interrupted')) onInterrupt()
     }
@@ -50,7 +50,7 @@ export class Lines {
     if (!this.isTerminal) process.on('SIGINT', interrupt)
   }
 
-  /** What the user has typed so far, not yet sent. */
+  /** What the user has typed on the current line. */
   get typed(): string {
     return this.#interface.line
   }
@@ -68,7 +68,7 @@ export class Lines {
     })
   }
 
-  /** Forgets what was typed and not sent. */
+  /** Clears the current line. */
   clear(): void {
     this.#interface.write(null, { ctrl: true, name: 'e' })
     this.#interface.write(null, { ctrl: true, name: 'u' })

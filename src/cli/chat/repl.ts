@@ -1,4 +1,4 @@
-// The loop of `cwm chat`: reads a line, sends it or obeys it, tells what came of it.
+// The loop of `cwm chat`: reads a line, sends it or runs it as a command, and prints the result.
 
 import type { WindowJson } from '../../wire/windows.ts'
 import { type CommandContext, formatError } from '../client/command.ts'
@@ -13,11 +13,11 @@ import type { Conversation } from './state.ts'
 import { BrokenAnswerError } from './turn.ts'
 import { turnNotices } from './turn-notices.ts'
 
-/** Runs until the user leaves or the input ends. Answers whether every line of it went well. */
+/** Runs until the user leaves or the input ends. Returns whether every line succeeded. */
 export async function runChat(context: CommandContext, conversation: Conversation): Promise<boolean> {
   const { rest, screen } = context
   context.takeOverInterrupt()
-  /** Of what is under way. */
+  /** Aborts the current turn or command. */
   let stop = new AbortController()
   let allWell = true
   const lines = new Lines({
@@ -42,7 +42,7 @@ export async function runChat(context: CommandContext, conversation: Conversatio
   }
 }
 
-/** What the user says next, over several lines if they say so; undefined when they leave. */
+/** The user's next input, of several lines if they end in a backslash; undefined if the user leaves. */
 async function readText({ screen }: CommandContext, lines: Lines, gauge: string): Promise<string | undefined> {
   let text = ''
   let warned = false
@@ -53,7 +53,7 @@ async function readText({ screen }: CommandContext, lines: Lines, gauge: string)
     if (input === 'interrupted') {
       if (!lines.isTerminal || (warned && lines.typed === '' && text === '')) return undefined
       warned = lines.typed === '' && text === ''
-      screen.printError(warned ? '\nCtrl-C again, or /quit, leaves' : '')
+      screen.printError(warned ? '\npress Ctrl-C again or type /quit to leave' : '')
       lines.clear()
       text = ''
       continue
@@ -63,7 +63,7 @@ async function readText({ screen }: CommandContext, lines: Lines, gauge: string)
   }
 }
 
-/** A slash command or a turn; whether it went well. What went wrong is told, and the chat goes on. */
+/** Runs a slash command or a turn, and returns whether it succeeded. Errors are printed, and the chat continues. */
 async function runLine(
   context: CommandContext,
   conversation: Conversation,
@@ -78,10 +78,11 @@ async function runLine(
     } else await sendTurn(context, conversation, text, signal)
     return true
   } catch (thrown) {
-    if (signal.aborted) screen.printError('stopped; this turn is taken back')
+    if (signal.aborted) screen.printError('stopped; this turn is not part of the chat')
     else if (thrown instanceof RefusedError || thrown instanceof UnreachableError)
       screen.printError(formatError(thrown))
-    else if (thrown instanceof BrokenAnswerError) screen.printError(`cwm: ${thrown.message}; this turn is taken back`)
+    else if (thrown instanceof BrokenAnswerError)
+      screen.printError(`cwm: ${thrown.message}; this turn is not part of the chat`)
     else throw thrown
     return false
   }

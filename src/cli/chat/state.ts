@@ -1,4 +1,4 @@
-// What a chat is about: which session and model, what was said in it, how full its context is.
+// The state of a chat: its session, model, messages, and how full its context is.
 
 import { randomBytes } from 'node:crypto'
 import type { SessionJson } from '../../wire/sessions.ts'
@@ -13,16 +13,16 @@ export interface ChatOptions {
   readonly system?: string | undefined
 }
 
-/** A conversation through cwm. Holds what the client of a chat holds: the messages since its session began, which each turn sends again. */
+/** A conversation through cwm. Like any chat client, it holds the messages since its session started, and sends all of them in each turn. */
 export class Conversation {
   model: string
   session: string
-  /** The last that cwm told of the session; undefined before the first turn. */
+  /** The session as last reported by cwm; undefined before the first turn. */
   status: SessionJson | undefined
   readonly #rest: Rest
   readonly #system: readonly Message[]
   #messages: Message[] = []
-  /** To be thawed by the next turn. */
+  /** The window that the next turn thaws. */
   #window: string | undefined
 
   constructor(rest: Rest, { model, session, window, system }: ChatOptions) {
@@ -30,7 +30,7 @@ export class Conversation {
     this.model = model
     this.session = session ?? newSession()
     this.#window = window
-    // A window has a system message of its own, and another one would contradict it.
+    // A window has its own system message, and a different one would conflict with it.
     this.#system = system === undefined || window !== undefined ? [] : [{ role: 'system', content: system }]
   }
 
@@ -38,7 +38,7 @@ export class Conversation {
     return this.#messages.length / 2
   }
 
-  /** Sends what the user says. A turn that fails or is stopped is taken back whole, as cwm takes it back. */
+  /** Sends a message. A turn that fails or is stopped leaves the conversation unchanged, here as in cwm. */
   async send(content: string, signal: AbortSignal, onText: (piece: string) => void): Promise<TurnAnswer> {
     const messages: Message[] = [...this.#system, ...this.#messages, { role: 'user', content }]
     const { model, session } = this
@@ -48,7 +48,7 @@ export class Conversation {
     return answer
   }
 
-  /** Asks how the session stands after the last turn. It is absent until its first one. */
+  /** Reads the session from cwm, where it does not exist before its first turn. */
   async refresh(signal: AbortSignal): Promise<SessionJson | undefined> {
     try {
       this.status = await this.#rest.json<SessionJson>(sessionPath(this.session), { signal })
@@ -59,7 +59,7 @@ export class Conversation {
     return this.status
   }
 
-  /** Goes on in another session; what was said before is behind its window, or forgotten. */
+  /** Switches to another session. The messages so far are dropped; they may be in its window. */
   switchTo(session: string): void {
     this.session = session
     this.status = undefined

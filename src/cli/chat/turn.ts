@@ -1,4 +1,4 @@
-// One turn of the chat: sent as any SDK would, its answer told piece by piece.
+// Sends one turn of the chat as an SDK would, and streams the answer.
 
 import { isObject, type JsonObject, parseJson } from '../../base/json.ts'
 import { decodeEvent, splitEvents } from '../../sse/decode.ts'
@@ -12,7 +12,7 @@ export interface Message {
 export interface TurnRequest {
   readonly model: string
   readonly session: string
-  /** Thawed into the session by this turn. */
+  /** The window to thaw into the session with this turn. */
   readonly window?: string | undefined
   readonly messages: readonly Message[]
   readonly signal: AbortSignal
@@ -20,19 +20,19 @@ export interface TurnRequest {
 
 export interface TurnAnswer {
   readonly text: string
-  /** As the engine says it: `stop`, `length`, … */
+  /** The engine's finish reason: `stop`, `length`, … */
   readonly finish: string | undefined
   readonly headers: Headers
 }
 
-/** The answer ended before it was whole. */
+/** The answer ended before it was complete. */
 export class BrokenAnswerError extends Error {
   override readonly name = 'BrokenAnswerError'
 }
 
 /**
- * Sends the turn; `onText` gets each piece of the answer. Throws `RefusedError` and `UnreachableError` as `Rest` does, `BrokenAnswerError`
- * for an answer that breaks off, and the signal's reason.
+ * Sends the turn and passes each piece of the answer to `onText`. Throws `RefusedError` and `UnreachableError` as `Rest` does,
+ * `BrokenAnswerError` for an incomplete answer, and the signal's reason.
  */
 export async function sendTurn(rest: Rest, request: TurnRequest, onText: (piece: string) => void): Promise<TurnAnswer> {
   const { model, session, window, messages, signal } = request
@@ -50,7 +50,7 @@ export async function sendTurn(rest: Rest, request: TurnRequest, onText: (piece:
       if (data === '[DONE]') isWhole = true
       const event = parseJson(data)
       if (!isObject(event)) continue
-      if (isObject(event.error)) throw new BrokenAnswerError(String(event.error.message ?? 'the answer was broken off'))
+      if (isObject(event.error)) throw new BrokenAnswerError(String(event.error.message ?? 'the answer was aborted'))
       const choice = Array.isArray(event.choices) ? event.choices[0] : undefined
       if (!isObject(choice)) continue
       const piece = textOf(choice)
@@ -61,9 +61,9 @@ export async function sendTurn(rest: Rest, request: TurnRequest, onText: (piece:
   } catch (thrown) {
     signal.throwIfAborted()
     if (thrown instanceof BrokenAnswerError) throw thrown
-    throw new BrokenAnswerError('the connection broke before the answer was whole', { cause: thrown })
+    throw new BrokenAnswerError('the connection broke before the answer was complete', { cause: thrown })
   }
-  if (!isWhole) throw new BrokenAnswerError('the answer ended before it was whole')
+  if (!isWhole) throw new BrokenAnswerError('the answer ended before it was complete')
   return { text, finish, headers: response.headers }
 }
 

@@ -1,4 +1,4 @@
-// What all commands that talk to a running cwm share: their options, their JSON, and how they end.
+// Shared by all commands that talk to a running cwm: connection options, JSON output, and exit codes.
 
 import type { Command } from 'commander'
 import { isObject, parseJson } from '../../base/json.ts'
@@ -6,37 +6,37 @@ import { withProgress } from '../terminal/progress.ts'
 import { processScreen, type Screen } from '../terminal/screen.ts'
 import { type ConnectionOptions, connect, RefusedError, type Rest, UnreachableError, UsageError } from './rest.ts'
 
-/** How a command ends, as docs/cli.md says it. */
+/** Exit codes, documented in docs/cli.md. */
 export const exitCodes = { refused: 1, usage: 2, unreachable: 3 } as const
 
 export interface CommonOptions extends ConnectionOptions {
   readonly json?: boolean | undefined
 }
 
-/** A key is taken from a variable or a file, never from a flag: the command lines of a machine's processes are everybody's to read. */
+/** Keys come from a variable or a file, never from a flag, because all users of a machine can read the command lines of processes. */
 export function withConnection(command: Command): Command {
   return command
     .option('--url <url>', 'where cwm runs (env: CWM_URL; default: http://127.0.0.1:8787)')
-    .option('--api-key-file <file>', 'file with the API key (default: the variable CWM_API_KEY)')
+    .option('--api-key-file <file>', 'file that contains the API key (default: the variable CWM_API_KEY)')
     .option('--tenant <id>', "tenant to act for, with the operator's key")
-    .option('--json', 'print what REST answered, and faults as JSON too')
+    .option('--json', "print REST's response as JSON, and errors too")
 }
 
 export interface CommandContext {
   readonly rest: Rest
   readonly screen: Screen
   readonly json: boolean
-  /** The command was interrupted. */
+  /** Aborts if the command is interrupted. */
   readonly signal: AbortSignal
-  /** From now on the command itself hears Ctrl-C. */
+  /** From now on the command handles Ctrl-C itself. */
   takeOverInterrupt(): void
-  /** Prints the answer: as JSON where that is asked for, else the lines made of it. */
+  /** Prints the answer: as JSON with `--json`, otherwise as the given lines. */
   show<T>(answer: T, lines: (answer: T) => readonly string[]): void
-  /** Does what may take long, and says so. */
+  /** Runs slow work and reports its progress. */
   progress<T>(what: string, work: () => Promise<T>): Promise<T>
 }
 
-/** Runs a command to its end: connects, and turns what is thrown into words and an exit code. */
+/** Runs a command: connects, and turns exceptions into messages and an exit code. */
 export async function runCommand(
   options: CommonOptions,
   work: (context: CommandContext) => Promise<void>,
@@ -82,11 +82,13 @@ function exitCodeOf(thrown: unknown): number | undefined {
 
 export function formatError(fault: Error): string {
   const next =
-    fault instanceof UnreachableError ? '\nis it running? cwm serve --upstream URL; elsewhere? --url or CWM_URL' : ''
+    fault instanceof UnreachableError
+      ? '\nstart it with: cwm serve --upstream URL; if it runs elsewhere, set --url or CWM_URL'
+      : ''
   return `cwm: ${fault.message}${next}`
 }
 
-/** REST's own error where there is one. */
+/** REST's own error body if there is one. */
 function formatErrorAsJson(fault: Error): string {
   const body = fault instanceof RefusedError ? parseJson(fault.body) : undefined
   if (isObject(body)) return JSON.stringify(body)

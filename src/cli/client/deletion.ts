@@ -1,4 +1,4 @@
-// Waits for a delete that cwm goes on with by itself.
+// Waits for a delete that cwm continues in the background.
 
 import { setTimeout as after } from 'node:timers/promises'
 import type { DeletionJson } from '../../wire/deletions.ts'
@@ -7,12 +7,12 @@ import { deletionPath } from './paths.ts'
 
 const POLL_MS = 1_000
 
-/** Asks until it is done. Without a limit: it is tried again for a week, and who waits can stop waiting. */
+/** Polls until it is done. There is no timeout: cwm retries for a week, and the user can interrupt. */
 export async function waitForDeletion(
   { rest, progress, signal }: CommandContext,
   first: DeletionJson,
 ): Promise<DeletionJson> {
-  return await progress(`waiting until all of ${first.name} is gone`, async () => {
+  return await progress(`waiting until ${first.name} is completely deleted`, async () => {
     let answer = first
     while (answer.state === 'open') {
       await after(POLL_MS, undefined, { signal })

@@ -1,4 +1,4 @@
-// Lists of any length: asked for page by page, shown as one table.
+// Reads lists page by page, and shows them as one table.
 
 import { type Command, InvalidArgumentError } from 'commander'
 import type { PageJson } from '../../wire/lists.ts'
@@ -9,29 +9,29 @@ import type { Call, Rest } from './rest.ts'
 const MAX_PAGE = 1_000
 
 export interface ListOptions {
-  /** Items in all. Default: 100. */
+  /** Total number of items. Default: 100. */
   readonly limit?: number | undefined
-  /** Every item there is, instead of `limit`. */
+  /** All items, instead of `limit`. */
   readonly all?: boolean | undefined
-  /** Where an earlier list ended. */
+  /** The cursor at which an earlier list ended. */
   readonly cursor?: string | undefined
 }
 
 export function withPaging(command: Command): Command {
   return command
-    .option('--limit <n>', 'how many (default: 100)', positive)
-    .option('--all', 'every one there is')
-    .option('--cursor <cursor>', 'go on where an earlier list ended')
+    .option('--limit <n>', 'number of items (default: 100)', positive)
+    .option('--all', 'all items')
+    .option('--cursor <cursor>', 'continue where an earlier list ended')
 }
 
-/** For numbers of items and the like. Throws commander's own error. */
+/** Parses a positive integer. Throws commander's own error. */
 export function positive(value: string): number {
   const number = Number(value)
   if (Number.isSafeInteger(number) && number > 0) return number
-  throw new InvalidArgumentError('It is a whole number from 1.')
+  throw new InvalidArgumentError('It must be a whole number, 1 or more.')
 }
 
-/** As many pages as are asked for, as one; `next_cursor` where there is more. */
+/** Reads as many pages as needed and joins them. `next_cursor` is present if there is more. */
 export async function listAll<T>(
   rest: Rest,
   path: string,
@@ -52,8 +52,8 @@ export async function listAll<T>(
 }
 
 /**
- * Prints the page as a table, and says beside it if it is empty or if there is more. Without a key it also says whose list this is: on a
- * terminal, and wherever the list is empty.
+ * Prints the page as a table, with a message if it is empty or if there is more. Without a key, a message also says whose list this is: on a
+ * terminal, and whenever the list is empty.
  */
 export function showPage<T>(
   { rest, screen, show, json }: CommandContext,
@@ -65,8 +65,11 @@ export function showPage<T>(
   if (json) return
   const isEmpty = page.data.length === 0
   if (!rest.hasKey && (isEmpty || screen.isTerminal)) {
-    screen.printError(`showing ${things} of requests without an API key; give a key with CWM_API_KEY or --api-key-file`)
+    screen.printError(
+      `showing ${things} of requests without an API key; to see others, set CWM_API_KEY or --api-key-file`,
+    )
   }
   if (isEmpty) screen.printError(`no ${things}`)
-  else if (page.next_cursor !== undefined) screen.printError(`there are more: --all, or --cursor ${page.next_cursor}`)
+  else if (page.next_cursor !== undefined)
+    screen.printError(`there are more; use --all, or --cursor ${page.next_cursor}`)
 }

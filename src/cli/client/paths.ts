@@ -1,4 +1,4 @@
-// Where REST has what the commands are about.
+// REST paths.
 
 export const windowPath = (name: string) => `/cwm/v1/windows/${encodeURIComponent(name)}`
 export const sessionPath = (id: string) => `/cwm/v1/sessions/${encodeURIComponent(id)}`

@@ -1,4 +1,4 @@
-// Receipts in words: what was asked for, what was proved, what is still open.
+// Formats receipts: what was requested, what was verified, what is still open.
 
 import type { DeletionJson } from '../../wire/deletions.ts'
 import type { FreezeReceiptJson, PrefetchReceiptJson, RemarksJson, ThawReceiptJson } from '../../wire/receipts.ts'
@@ -7,9 +7,9 @@ import type { Screen } from '../terminal/screen.ts'
 import { count, duration, inline, percent, plural } from '../terminal/text.ts'
 
 const durabilities: Readonly<Record<FreezeReceiptJson['durability'], string>> = {
-  l2: 'behind memory: it outlives a restart of engine and LMCache',
+  l2: 'behind memory: survives a restart of engine and LMCache',
   l1: "in LMCache's memory",
-  unverified: 'computed, but not shown to be stored',
+  unverified: 'computed, but storage not verified',
   text: 'messages only, no KV',
 }
 
@@ -17,11 +17,11 @@ export function formatDurability(durability: FreezeReceiptJson['durability']): s
   return `${durability} (${durabilities[durability]})`
 }
 
-/** A window that was just made, or could not be. */
+/** A window that was just created, or failed. */
 export function formatNewWindow(screen: Screen, window: WindowJson): string[] {
   const { name, state, reason, receipt } = window
-  if (state === 'failed') return [screen.style('red', `${name} failed: ${inline(reason ?? 'no reason is known')}`)]
-  if (receipt === undefined) return [`${name} is ${state}; cwm windows show ${name} --wait tells how it ends`]
+  if (state === 'failed') return [screen.style('red', `${name} failed: ${inline(reason ?? 'unknown reason')}`)]
+  if (receipt === undefined) return [`${name} is ${state}; run cwm windows show ${name} --wait to see the result`]
   const { tokens, restorable_tokens, durability, pinned, ms } = receipt
   return [
     `${screen.style('green', 'frozen')} ${screen.style('bold', name)}: ${plural(tokens, 'token')}, ${count(restorable_tokens)} restorable` +
@@ -35,12 +35,12 @@ export function formatThaw(screen: Screen, receipt: ThawReceiptJson): string[] {
   const { window, session_id, tokens, restored_tokens, recomputed_tokens, drift, ms } = receipt
   const restored =
     restored_tokens === null
-      ? 'how many tokens were restored is not known: the engine does not report them (--enable-prompt-tokens-details)'
+      ? 'restored tokens unknown, because the engine does not report them (--enable-prompt-tokens-details)'
       : `${count(restored_tokens)} of ${plural(tokens, 'token')} restored (${percent(restored_tokens, tokens)}), ${count(recomputed_tokens ?? 0)} computed`
   return [
     `${screen.style('green', 'thawed')} ${screen.style('bold', window)} into session ${screen.style('bold', session_id)}: ${restored}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
     ...(drift
-      ? [screen.style('yellow', 'template or tokenizer give other tokens than at the freeze: the new ones are used')]
+      ? [screen.style('yellow', 'template or tokenizer have changed since the freeze: the new token ids are used')]
       : []),
     ...formatRemarks(screen, receipt),
   ]
@@ -50,32 +50,37 @@ export function formatPrefetch(
   screen: Screen,
   { window, found_chunks, total_chunks, ms }: PrefetchReceiptJson,
 ): string[] {
-  const found = found_chunks === null ? 'nobody could tell how many' : count(found_chunks)
+  const found = found_chunks === null ? 'an unknown number' : count(found_chunks)
   return [
     `${screen.style('green', 'loaded')} ${window}: ${found} of ${plural(total_chunks, 'chunk')} in LMCache's memory, in ${duration(ms)}`,
   ]
 }
 
-const keepers = { session: 'a living session', window: 'another window', isolation: 'others of the tenant' } as const
+const keepers = { session: 'a live session', window: 'another window', isolation: 'others of the tenant' } as const
 
 export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] {
   const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, lineage_retired } = receipt
-  const left = residual_chunks === null ? 'nobody could tell what is left' : `${count(residual_chunks)} left`
+  const left = residual_chunks === null ? 'an unknown number left' : `${count(residual_chunks)} left`
   const kept =
     kept_chunks === 0
       ? ''
       : `, ${count(kept_chunks)} kept for ${kept_for.map((holder) => keepers[holder]).join(' and ')}`
   return [
     `${screen.style('green', kind === 'window' ? 'deleted' : 'ended')} ${screen.style('bold', name)}: ${plural(deleted_chunks, 'chunk')} deleted, ${left}${kept}`,
-    ...(lineage_retired ? ['nothing holds its KV space any more: its salt is never used again'] : []),
+    ...(lineage_retired ? ['nothing holds its KV space any more, so its salt is never used again'] : []),
     ...(state === 'open'
-      ? [screen.style('yellow', `not all is gone yet: cwm tries again by itself (delete ${id}; --wait waits for it)`)]
+      ? [
+          screen.style(
+            'yellow',
+            `not everything is deleted yet: cwm retries in the background (delete ${id}); use --wait to wait for it`,
+          ),
+        ]
       : []),
     ...formatRemarks(screen, receipt),
   ]
 }
 
-/** What an operator should look at, in yellow, and then what is normal. */
+/** Warnings for the operator, then notes about normal conditions. */
 export function formatRemarks(screen: Screen, { warnings, notes = [] }: RemarksJson): string[] {
   return [
     ...warnings.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`),

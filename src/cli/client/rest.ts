@@ -1,23 +1,23 @@
-// REST of a running cwm, as the commands call it: where it is, who asks, and what its refusals say. Shapes of answers are those of wire/.
+// The commands' REST client: address, credentials, and errors. The types of responses are those of wire/.
 
 import { readFile } from 'node:fs/promises'
 import { errorTable } from '../../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../../base/json.ts'
 
 export interface ConnectionOptions {
-  /** Base URL of the running cwm; a trailing `/v1`, as SDKs have it, is taken off. Default: `CWM_URL`, then `http://127.0.0.1:8787`. */
+  /** Base URL of the running cwm; a trailing `/v1`, as SDKs use it, is removed. Default: `CWM_URL`, then `http://127.0.0.1:8787`. */
   readonly url?: string | undefined
-  /** File that holds the API key. Default: the variable `CWM_API_KEY`; none when both are absent. */
+  /** File that contains the API key. Default: the variable `CWM_API_KEY`, otherwise no key. */
   readonly apiKeyFile?: string | undefined
-  /** Tenant that an operator acts for. */
+  /** Tenant that the operator acts for. */
   readonly tenant?: string | undefined
 }
 
-/** cwm, or what stands before it, has refused. */
+/** cwm, or a proxy in front of it, rejected the request. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError'
   readonly status: number
-  /** What was answered, whole. */
+  /** The complete response body. */
   readonly body: string
 
   constructor(status: number, body: string) {
@@ -27,12 +27,12 @@ export class RefusedError extends Error {
   }
 }
 
-/** Nobody answered at the address, or something that is not cwm. */
+/** Nothing answered at the address, or something other than cwm. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError'
 }
 
-/** The command line is wrong in a way that its parser cannot know. */
+/** The command line is invalid in a way that its parser cannot detect. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
@@ -44,7 +44,7 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>>
   /** Sent as JSON. */
   readonly body?: object
-  /** Sent as it is, as JSON. */
+  /** JSON text to send unchanged. */
   readonly rawBody?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
@@ -55,7 +55,7 @@ export class Rest {
   readonly url: string
   readonly #headers: Readonly<Record<string, string>>
 
-  /** Whether requests carry an API key. Without one, only what was made without a key is visible. */
+  /** Whether requests carry an API key. Without one, only what was created without a key is visible. */
   get hasKey(): boolean {
     return this.#headers.authorization !== undefined
   }
@@ -65,7 +65,7 @@ export class Rest {
     this.#headers = headers
   }
 
-  /** The answer, its body not yet read. Throws `RefusedError` for any but a success, `UnreachableError`, and the signal's reason. */
+  /** Returns the response with its body unread. Throws `RefusedError` unless it is a success, `UnreachableError`, and the signal's reason. */
   async send(path: string, call: Call = {}): Promise<Response> {
     const url = new URL(this.url + path)
     for (const [name, value] of Object.entries(call.query ?? {})) {
@@ -87,7 +87,7 @@ export class Rest {
       })
     } catch (thrown) {
       call.signal?.throwIfAborted()
-      throw new UnreachableError(`nothing answers at ${this.url} (${causeOf(thrown)})`, { cause: thrown })
+      throw new UnreachableError(`cannot connect to ${this.url} (${causeOf(thrown)})`, { cause: thrown })
     }
     if (response.ok) return response
     const text = await response.text()
@@ -95,7 +95,7 @@ export class Rest {
     throw this.notCwmError(response.status)
   }
 
-  /** The answer's JSON. Throws as `send`, and `UnreachableError` for an answer of something else than cwm. */
+  /** Returns the response's JSON. Throws like `send`, and `UnreachableError` if the response is not cwm's. */
   async json<T>(path: string, call: Call = {}): Promise<T> {
     const response = await this.send(path, call)
     const value = parseJson(await response.text())
@@ -103,13 +103,13 @@ export class Rest {
     throw this.notCwmError(response.status)
   }
 
-  /** The error for an answer that cannot come from cwm. */
+  /** The error for a response that cannot come from cwm. */
   notCwmError(status: number): UnreachableError {
-    return new UnreachableError(`what answers at ${this.url} is not cwm (HTTP ${status})`)
+    return new UnreachableError(`the server at ${this.url} is not cwm (HTTP ${status})`)
   }
 }
 
-/** Reads the key, if there is one. Throws `UsageError` for a URL that is none and for a key's file that cannot be read. */
+/** Reads the key, if any. Throws `UsageError` for an invalid URL or an unreadable key file. */
 export async function connect(options: ConnectionOptions, environment: NodeJS.ProcessEnv): Promise<Rest> {
   const apiKey = options.apiKeyFile === undefined ? environment.CWM_API_KEY : await readKeyFile(options.apiKeyFile)
   return new Rest(parseUrl(options.url ?? (environment.CWM_URL || DEFAULT_URL)), {
@@ -121,23 +121,23 @@ export async function connect(options: ConnectionOptions, environment: NodeJS.Pr
 function parseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new UsageError(`--url (or CWM_URL) is a URL like ${DEFAULT_URL}, not ${JSON.stringify(text)}`)
+    throw new UsageError(`--url (or CWM_URL) must be a URL like ${DEFAULT_URL}, not ${JSON.stringify(text)}`)
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')}`
 }
 
 async function readKeyFile(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((thrown: NodeJS.ErrnoException) => {
-    throw new UsageError(`the key's file ${file} cannot be read: ${thrown.code}`)
+    throw new UsageError(`cannot read the key file ${file}: ${thrown.code}`)
   })
   const key = text.trim()
   if (/^\S+$/.test(key)) return key
-  throw new UsageError(`${file} must hold one API key and nothing else`)
+  throw new UsageError(`${file} must contain one API key and nothing else`)
 }
 
 const codes = new Set(Object.keys(errorTable).map((code) => code.toLowerCase()))
 
-/** Recognized by cwm's request id, which forwarded refusals of the engine have too, or by an error code of cwm. */
+/** Recognizes an error by cwm's request id, which forwarded errors of the engine have too, or by an error code of cwm. */
 function isCwmError({ headers }: Response, body: string): boolean {
   if (headers.has('x-cwm-request-id')) return true
   const value = parseJson(body)
@@ -145,7 +145,7 @@ function isCwmError({ headers }: Response, body: string): boolean {
   return isObject(error) && typeof error.code === 'string' && codes.has(error.code)
 }
 
-/** Whether it looks like an answer that commands request: a list, or an object with a name or id. */
+/** Whether the JSON looks like a response that commands expect: a list, or an object with a name or id. */
 function isCwmAnswer(answer: JsonObject): boolean {
   const { data, name, id, window } = answer
   return Array.isArray(data) || [name, id].some((text) => typeof text === 'string') || window !== undefined
@@ -161,5 +161,5 @@ function messageOf(status: number, body: string): string {
   const value = parseJson(body)
   const error = isObject(value) ? value.error : undefined
   const words = isObject(error) && typeof error.message === 'string' ? error.message : `HTTP ${status}`
-  return status === 401 ? `${words}; set CWM_API_KEY, or give --api-key-file` : words
+  return status === 401 ? `${words}; set CWM_API_KEY or --api-key-file` : words
 }

@@ -1,4 +1,4 @@
-// That something takes its time is told on standard error: on one line of a terminal, and elsewhere by a line now and then.
+// Reports the progress of slow work on standard error: on one updated line of a terminal, elsewhere as occasional lines.
 
 import { duration } from './text.ts'
 
@@ -11,7 +11,7 @@ export interface ProgressOutput {
   write(text: string): unknown
 }
 
-/** Does the work; tells `what` and how long it has taken, from the first second on. */
+/** Runs the work. After one second, prints `what` and the elapsed time. */
 export async function withProgress<T>(
   what: string,
   work: () => Promise<T>,

@@ -1,17 +1,17 @@
-// Where a command writes: standard output for what was asked, standard error for what is told beside it. Colors and columns only on a terminal.
+// Where a command writes: results to standard output, messages to standard error. Colors and columns are used on a terminal only.
 
 import { WriteStream } from 'node:tty'
 
 export interface Screen {
-  /** Standard output is a terminal: align, cut, and tell times as ages. */
+  /** Whether standard output is a terminal. If so, tables are aligned and truncated, and times are shown as ages. */
   readonly isTerminal: boolean
-  /** Somebody is there who can answer a question. */
+  /** Whether the user can answer questions. */
   readonly isInteractive: boolean
-  /** Columns of standard output. */
+  /** Width of standard output in columns. */
   readonly columns: number
   readonly now: () => number
   print(text: string): void
-  /** Told beside the result. */
+  /** Prints a message to standard error. */
   printError(text: string): void
   style(style: Style, text: string): string
 }
@@ -20,7 +20,7 @@ const codes = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yel
 
 export type Style = keyof typeof codes
 
-/** The process's own. `NO_COLOR` (https://no-color.org) turns colors off, `FORCE_COLOR` turns them on where there is no terminal. */
+/** The screen of this process. `NO_COLOR` (https://no-color.org) turns colors off, `FORCE_COLOR` turns them on without a terminal. */
 export function processScreen(): Screen {
   const { stdout, stderr, stdin, env } = process
   const isColored = wantsColor(env, stdout)
@@ -35,7 +35,7 @@ export function processScreen(): Screen {
   }
 }
 
-/** Whether output to that stream may be colored. */
+/** Whether to color output to the stream. */
 export function wantsColor(env: NodeJS.ProcessEnv, to: NodeJS.WriteStream): boolean {
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
   if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0' && env.FORCE_COLOR !== 'false'

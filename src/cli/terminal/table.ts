@@ -1,27 +1,27 @@
-// Lists: aligned columns on a terminal; elsewhere one item a line with tabs between whole values and no header, for cut, awk and sort.
+// Tables: aligned columns on a terminal; elsewhere tab-separated values without a header, for cut, awk, and sort.
 
 import type { Screen } from './screen.ts'
 import { inline, truncate, widthOf } from './text.ts'
 
 export interface Column<T> {
   readonly title: string
-  /** The whole value, for programs. */
+  /** The full value, for programs. */
   readonly value: (item: T) => string | number | undefined
-  /** As people read it. Default: the value. */
+  /** The value for people. Default: the full value. */
   readonly display?: (item: T) => string
   readonly align?: 'right'
-  /** May be cut where the terminal is too narrow, widest first. */
+  /** May be truncated if the terminal is too narrow, widest column first. */
   readonly elastic?: boolean
 }
 
 const GAP = 2
 const MIN_ELASTIC = 8
 
-/** The lines of the list. */
+/** The lines of the table. */
 export function formatTable<T>(screen: Screen, columns: readonly Column<T>[], items: readonly T[]): string[] {
   if (!screen.isTerminal) return items.map((item) => columns.map(({ value }) => inline(text(value(item)))).join('\t'))
   const rows = items.map((item) => columns.map(({ value, display }) => inline(display?.(item) ?? text(value(item)))))
-  // A column that says nothing of any item is left out.
+  // Columns without any value are left out.
   const used = columns.flatMap((column, index) => (rows.some((row) => row[index] !== '') ? [{ column, index }] : []))
   const widths = used.map(({ column, index }) =>
     Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[index] ?? ''))),
@@ -40,7 +40,7 @@ export function formatTable<T>(screen: Screen, columns: readonly Column<T>[], it
   return [header, ...rows.map((row) => line(used.map(({ index }) => row[index] ?? '')))]
 }
 
-/** Takes from the widest elastic column until the line fits, or nothing more can be taken. */
+/** Narrows the widest elastic column until the line fits, or nothing can be narrowed further. */
 function narrow(widths: number[], elastic: readonly boolean[], columns: number): void {
   for (;;) {
     const total = widths.reduce((sum, width) => sum + width, 0) + GAP * (widths.length - 1)
@@ -60,7 +60,7 @@ function text(value: string | number | undefined): string {
   return value === undefined ? '' : String(value)
 }
 
-/** Names and what belongs to them, one a line; entries without a value are left out. */
+/** Names with their values, one per line. Entries without a value are left out. */
 export function formatFields(
   screen: Screen,
   facts: readonly (readonly [name: string, value: string | undefined])[],

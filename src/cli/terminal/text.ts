@@ -1,24 +1,24 @@
-// Words for people: numbers, times and texts as a terminal shows them. Whatever came from elsewhere is made harmless first.
+// Formats numbers, times, and text for a terminal. Text from elsewhere is sanitized first.
 
 import stringWidth from 'string-width'
 
-/** Without what a terminal would obey instead of show. A model's answer or a note may hold anything. */
+/** Replaces characters that a terminal would interpret instead of showing. A model's answer or a note may contain anything. */
 export function stripControlCharacters(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
   return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd')
 }
 
-/** On one line. */
+/** Puts text on one line. */
 export function inline(text: string): string {
   return stripControlCharacters(text.replaceAll(/\s+/g, ' '))
 }
 
-/** Columns that it takes on a terminal. */
+/** Width on a terminal, in columns. */
 export function widthOf(text: string): number {
   return stringWidth(text)
 }
 
-/** At most `width` columns, the last one an ellipsis where something is left out. */
+/** Truncates text to `width` columns, with an ellipsis at the end. */
 export function truncate(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   let taken = ''
@@ -32,7 +32,7 @@ export function truncate(text: string, width: number): string {
   return `${taken}…`
 }
 
-/** With a comma between thousands. */
+/** A number with thousands separators. */
 export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
@@ -66,7 +66,7 @@ export function age(time: string | undefined, now: number): string {
   return ''
 }
 
-/** Part of the whole in percent, rounded down: 100% is all of it. */
+/** A percentage, rounded down so that 100% means all. */
 export function percent(part: number, whole: number): string {
   return whole === 0 ? '0%' : `${Math.floor((100 * part) / whole)}%`
 }
