@@ -1,7 +1,7 @@
-// What the pages need beside htmx: the dialog, events as they come, two charts, and the word when cwm is away.
+// The pages' script besides htmx: the dialog, live events, two charts, and the notice when cwm is unreachable.
 
 const REFRESH_MS = 10_000
-/** Many events at once are one reason to look again. */
+/** Events that arrive together cause a single refresh. */
 const SETTLE_MS = 1_000
 const RECONNECT_MS = 30_000
 const EVENTS_SHOWN = 50
@@ -12,7 +12,7 @@ function refresh() {
   htmx.trigger(document.body, 'refresh')
 }
 
-/** What is asked for into the dialog opens it at once, and its heading says where one is. */
+/** Opens the dialog as soon as its content is requested, and focuses its heading when it arrives. */
 function watchDialog() {
   const dialog = byId('dialog')
   const body = byId('dialog-body')
@@ -30,7 +30,7 @@ function watchDialog() {
     if (isForDialog(event)) body.querySelector('h2')?.focus()
     else if (event.detail.target === byId('dialog-error')) dialog.scrollTop = 0
   })
-  // A press and a release beside it close it; text that is marked beyond its edge does not.
+  // A click outside closes the dialog. Selecting text and releasing outside does not.
   let pressedBeside = false
   dialog.addEventListener('pointerdown', (event) => {
     pressedBeside = isBeside(dialog, event)
@@ -40,7 +40,7 @@ function watchDialog() {
   })
   dialog.addEventListener('close', () => {
     body.replaceChildren()
-    // The list may have been read anew meanwhile: its rows are others now, by the same names.
+    // The list may have been refreshed meanwhile, so the element is looked up by its id.
     if (opener) byId(opener)?.focus()
   })
 }
@@ -52,19 +52,19 @@ function isBeside(dialog, { target, clientX, clientY }) {
 
 function watchOffline() {
   const offline = byId('offline')
-  const away = () => {
+  const showOffline = () => {
     offline.hidden = false
     if (document.querySelector('#dialog-body .loading') !== null) byId('dialog').close()
-    // What was typed into a form stays, and the word is said where it can be seen.
+    // The input in a form stays, and the message appears where it is visible.
     const words = {
       className: 'note bad',
       role: 'alert',
-      textContent: 'cwm does not answer. Nothing of this is lost: try again.',
+      textContent: 'cwm does not answer. Your input is kept: try again.',
     }
     if (byId('dialog').open) byId('dialog-error').replaceChildren(Object.assign(document.createElement('p'), words))
   }
-  document.body.addEventListener('htmx:sendError', away)
-  document.body.addEventListener('htmx:timeout', away)
+  document.body.addEventListener('htmx:sendError', showOffline)
+  document.body.addEventListener('htmx:timeout', showOffline)
   document.body.addEventListener('htmx:afterRequest', (event) => {
     if (event.detail.xhr.status > 0) offline.hidden = true
   })
@@ -77,7 +77,7 @@ function listen() {
     live.textContent = words
   }
   let settling = 0
-  const tell = (event) => {
+  const onEvent = (event) => {
     addEvent(JSON.parse(event.data))
     if (settling === 0)
       settling = setTimeout(() => {
@@ -87,15 +87,15 @@ function listen() {
   }
   const source = new EventSource('/cwm/ui/events')
   for (const kind of ['frozen', 'thawed', 'truncated', 'rolled_over', 'prefix_broken', 'deleted', 'missed']) {
-    source.addEventListener(kind, tell)
+    source.addEventListener(kind, onEvent)
   }
   source.addEventListener('open', () => {
     show('good', 'live')
-    // What happened until now was told to nobody here.
+    // Catches up on events before the connection.
     refresh()
   })
   source.addEventListener('error', () => {
-    show('weak', 'connecting again…')
+    show('weak', 'reconnecting…')
     if (source.readyState !== EventSource.CLOSED) return
     source.close()
     setTimeout(listen, RECONNECT_MS)
@@ -106,7 +106,7 @@ function addEvent({ at, kind, session_id: session, window, ...numbers }) {
   const item = document.createElement('li')
   const time = Object.assign(document.createElement('time'), {
     dateTime: at,
-    textContent: new Date(at).toLocaleTimeString(),
+    textContent: new Date(at).toTimeString().slice(0, 8),
   })
   const what = Object.assign(document.createElement('strong'), { textContent: kind.replaceAll('_', ' ') })
   const details = Object.entries(numbers)
@@ -124,23 +124,23 @@ function addEvent({ at, kind, session_id: session, window, ...numbers }) {
   byId('no-events').hidden = true
 }
 
-/** Two lines over the last hour, drawn in the colours of the page. */
+/** Draws the charts of the last hour, in the colors of the page. */
 function drawCharts() {
   const cached = new Chart(
     'cached-chart',
-    [{ label: 'cached', colour: '--good', text: (value) => `${Math.round(value)}%` }],
+    [{ label: 'cached', color: '--good', text: (value) => `${Math.round(value)}%` }],
     [0, 100],
   )
   const ms = (value) => (value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`)
   const ttft = new Chart('ttft-chart', [
-    { label: 'mean', colour: '--accent', text: ms },
-    { label: 'slowest', colour: '--quiet', text: ms },
+    { label: 'mean', color: '--accent', text: ms },
+    { label: 'slowest', color: '--quiet', text: ms },
   ])
   let reading = false
   const read = async () => {
     if (reading) return
     reading = true
-    // A redirect is the login's: the lists go there.
+    // A redirect leads to the login page, which the lists will follow.
     const response = await fetch('/cwm/ui/timeline', { redirect: 'manual' }).catch(() => undefined)
     reading = false
     if (response?.ok !== true) return
@@ -154,9 +154,9 @@ function drawCharts() {
     const prompted = buckets.reduce((sum, { prompt_tokens }) => sum + prompt_tokens, 0)
     const hit = buckets.reduce((sum, { cached_tokens }) => sum + cached_tokens, 0)
     byId('cached-now').textContent =
-      prompted === 0 ? 'no turn in the last hour' : `${Math.round((100 * hit) / prompted)}% in the last hour`
+      prompted === 0 ? 'no turns in the last hour' : `${Math.round((100 * hit) / prompted)}% in the last hour`
     const last = buckets.findLast(({ streams }) => streams > 0)
-    byId('ttft-now').textContent = last === undefined ? 'no stream in the last hour' : `${ms(last.mean_ttft_ms)} last`
+    byId('ttft-now').textContent = last === undefined ? 'no streams in the last hour' : `${ms(last.mean_ttft_ms)} last`
   }
   const draw = () => void read()
   draw()
@@ -186,7 +186,7 @@ class Chart {
   }
 
   show(times, values) {
-    // The clock here need not be the server's.
+    // The browser's clock may differ from the server's.
     const end = Math.max(Date.now() / 1000, times.at(-1) ?? 0)
     const begin = Math.min(end - 3600, times[0] ?? end)
     const data = [[begin, ...times, end], ...values.map((line) => [null, ...line, null])]
@@ -196,8 +196,8 @@ class Chart {
 
   options() {
     const style = getComputedStyle(document.body)
-    const colour = (name) => style.getPropertyValue(name).trim()
-    const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } }
+    const color = (name) => style.getPropertyValue(name).trim()
+    const axis = { stroke: color('--quiet'), grid: { stroke: color('--line'), width: 1 }, ticks: { show: false } }
     const { text } = this.lines[0]
     return {
       ...this.size(),
@@ -210,9 +210,9 @@ class Chart {
       ],
       series: [
         {},
-        ...this.lines.map(({ label, colour: name }) => ({
+        ...this.lines.map(({ label, color: name }) => ({
           label,
-          stroke: colour(name),
+          stroke: color(name),
           width: 1.5,
           spanGaps: true,
           points: { show: true, size: 4 },
@@ -222,7 +222,7 @@ class Chart {
   }
 }
 
-// Last: classes are not there before their lines.
+// At the end, because a class cannot be used before its definition.
 if (byId('dialog') !== null) {
   watchDialog()
   watchOffline()

@@ -1,4 +1,4 @@
-// REST's routes for who looks after a tenant: what it holds and may hold, and the audit log.
+// REST routes for administration: tenants with their usage, limits, and overrides, and the audit log.
 
 import { createRoute } from '@hono/zod-openapi'
 import { auditEntrySchema } from '../wire/audit.ts'
@@ -9,7 +9,7 @@ import { body, failures, json } from './routes.ts'
 export const listTenants = createRoute({
   method: 'get',
   path: '/cwm/v1/tenants',
-  summary: 'List tenants, in order of their ids: those in the settings, and those that hold a session or a window',
+  summary: 'List tenants, ordered by id: those in the settings, and those that have a session or a window',
   description: "Needs the operator's key, without `x-cwm-tenant`. Keys and their hashes are never shown.",
   request: { query: pageQuery },
   responses: { 200: json(pageOf(listedTenantSchema), 'A page of tenants'), ...failures },
@@ -18,24 +18,25 @@ export const listTenants = createRoute({
 export const showTenant = createRoute({
   method: 'get',
   path: '/cwm/v1/tenants/me',
-  summary: 'Show what this tenant holds, and what it may',
+  summary: 'Show the usage and limits of this tenant',
   responses: { 200: json(tenantSchema, 'The tenant'), ...failures },
 })
 
 export const showNearLimit = createRoute({
   method: 'get',
   path: '/cwm/v1/tenants/me/near-limit',
-  summary: 'Show what happens to sessions of this tenant near the limit',
-  responses: { 200: json(nearLimitSchema, 'What holds now'), ...failures },
+  summary: "Show what happens to this tenant's sessions near the context limit",
+  responses: { 200: json(nearLimitSchema, 'The values in force'), ...failures },
 })
 
 export const chooseNearLimit = createRoute({
   method: 'put',
   path: '/cwm/v1/tenants/me/near-limit',
-  summary: "Choose what happens to sessions of this tenant near the limit; what is left out is the operator's to say",
+  summary:
+    "Set what happens to this tenant's sessions near the context limit; fields left out follow the operator's settings",
   request: { body: body(nearLimitBody) },
   responses: {
-    200: json(nearLimitSchema, 'What holds from the next turn on; at other proxies within five seconds'),
+    200: json(nearLimitSchema, 'The values in force from the next turn, on other proxies within five seconds'),
     ...failures,
   },
 })
@@ -43,9 +44,9 @@ export const chooseNearLimit = createRoute({
 export const showTimeline = createRoute({
   method: 'get',
   path: '/cwm/v1/tenants/me/timeline',
-  summary: 'The last hour of this tenant on this proxy: cached share and time to first token',
+  summary: "This tenant's last hour on this proxy: cached share and time to first token",
   responses: {
-    200: json(timelineSchema, 'Buckets that hold anything, oldest first; a restart begins anew'),
+    200: json(timelineSchema, 'Buckets with data, oldest first; a restart clears them'),
     ...failures,
   },
 })
@@ -54,7 +55,8 @@ export const listAudit = createRoute({
   method: 'get',
   path: '/cwm/v1/audit',
   summary: 'List operations on windows and sessions, newest first',
-  description: "A tenant reads its own entries; the operator's key all tenants', or with `x-cwm-tenant` one's.",
+  description:
+    "A tenant reads its own entries. The operator's key reads those of all tenants, or with `x-cwm-tenant` those of one.",
   request: { query: pageQuery },
   responses: { 200: json(pageOf(auditEntrySchema), 'A page of entries'), ...failures },
 })

@@ -1,4 +1,4 @@
-// From records to REST's shapes, for who looks after a tenant.
+// Converts records to the REST types of the administration routes.
 
 import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'

@@ -1,4 +1,4 @@
-// REST's handlers for who looks after a tenant: usage and limits, and the audit log.
+// REST handlers for administration: tenants with their usage, limits, and overrides, and the audit log.
 
 import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono } from '@hono/zod-openapi'
@@ -14,16 +14,16 @@ import type { Bindings, CallerOf } from './bindings.ts'
 import { pageToWire } from './to-wire.ts'
 
 export interface AdminHandlerParts {
-  /** Newest first; of all tenants where none is named. */
+  /** Newest first. Without a tenant, the entries of all of them. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
   readonly choices: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
   readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
-  /** Length of its buckets. */
+  /** Length of a bucket, milliseconds. */
   readonly bucketMs: number
   /** The tenants in the settings, and the policy of any tenant. */
   readonly tenants: Pick<Tenants, 'ids' | 'policyOf'>
-  /** Whose records the caller may read; undefined: everybody's. Throws `UNAUTHORIZED`. */
+  /** Whose records the caller may read; undefined for all tenants. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
 }
 
@@ -32,7 +32,10 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
 
   app.openapi(listTenants, async (c) => {
     if (tenantInView(c.env.incoming) !== undefined) {
-      throw new CwmError('UNAUTHORIZED', "this needs the operator's key (setting operator_key), without x-cwm-tenant")
+      throw new CwmError(
+        'UNAUTHORIZED',
+        "this path requires the operator's key (setting operator_key), without the header x-cwm-tenant",
+      )
     }
     const { limit, cursor = '' } = c.req.valid('query')
     const { ids, next } = await listTenantsAfter(parts, Buffer.from(cursor, 'base64url').toString(), limit)
@@ -76,7 +79,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
   })
 }
 
-/** A page of the tenants in the settings or the store, each once, after the id `after`. */
+/** A page of tenants from settings and store, without duplicates, after the id `after`. */
 async function listTenantsAfter({ tenants, store }: AdminHandlerParts, after: string, limit: number) {
   const listed = tenants.ids.filter((id) => id > after)
   const all = [...new Set([...listed, ...(await store.listTenants(after, limit + 1))])].sort()

@@ -1,4 +1,4 @@
-// REST under /cwm/: windows, sessions, health, metrics and their description. A thin face: every rule is in windows/ and sessions/.
+// REST under /cwm/: windows, sessions, health, metrics, and the OpenAPI document. A thin layer: the rules are in windows/ and sessions/.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { OpenAPIHono } from '@hono/zod-openapi'
@@ -31,21 +31,21 @@ import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
 export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts, EventHandlerParts {
-  /** Answers a request of the Model Context Protocol; `rest` acts for whoever sent it. */
+  /** Answers a request of the Model Context Protocol. `rest` acts as its sender. */
   readonly mcp: (request: Request, rest: CallRest) => Promise<Response>
   readonly events: EventLog
   readonly metrics: Metrics
   readonly log: Logger
   readonly version: string
-  /** Largest body of a request that brings a window's content, bytes. */
+  /** Largest body of a request that carries the content of a window, bytes. */
   readonly maxBodyBytes: number
-  /** Parses JSON bodies and bounds their cost. */
+  /** Parses JSON bodies within limits. */
   readonly json: JsonBodies
-  /** Counts a body among all that are held, until the response is closed. Throws `OVERLOADED`. */
+  /** Reserves bytes for a body until the response closes. Throws `OVERLOADED`. */
   readonly holdBody: (tenant: string, response: ServerResponse, bytes: number) => void
-  /** Who sends a request. Throws `UNAUTHORIZED`. */
+  /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
-  /** Throws `UNAUTHORIZED` unless the request is the operator's, or from loopback where no operator key is set. */
+  /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if none is set, comes from loopback. */
   readonly requireOperator: (request: IncomingMessage) => void
   readonly health: () => Promise<HealthJson>
   readonly readiness: (leftOut: readonly SharedPart[]) => Promise<ReadinessJson>
@@ -69,7 +69,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(', ')
-        const message = `${c.req.method} is not allowed on this path; there is ${allow}`
+        const message = `${c.req.method} is not allowed on this path; allowed: ${allow}`
         return fail(parts, new CwmError('METHOD_NOT_ALLOWED', message, { param: 'method', headers: { allow } }), c)
       },
     }),
@@ -83,7 +83,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   const large = limitBytes(parts.maxBodyBytes, 'max_body_bytes')
   app.use((c, next) => {
     if (!carriesContent(c.req.method, c.req.path)) return small(c, next)
-    // Before it is read: a large body of nobody is not.
+    // Identified before reading, so that cwm reads no large body without a valid key.
     const { tenant } = parts.callerOf(c.env.incoming)
     const announced = Number(c.req.header('content-length') ?? parts.maxBodyBytes)
     parts.holdBody(tenant, c.env.outgoing, Math.min(announced, parts.maxBodyBytes))
@@ -122,10 +122,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   })
 
   app.all(MCP, async (c) => {
-    // Also for what asks nothing of a tenant: who has no key learns nothing here.
+    // Required even for calls that need no tenant, so that nothing is revealed without a key.
     parts.callerOf(c.env.incoming)
     const answer = await parts.mcp(c.req.raw, callInProcess(app.fetch, c.env))
-    // The SDK's streams set keep-alive, also where this answer is the connection's last. The server decides that.
+    // The SDK's streams set keep-alive, even if this is the connection's last response. The server decides that.
     answer.headers.delete('connection')
     if (answer.status === 405 && !answer.headers.has('allow')) answer.headers.set('allow', 'POST')
     return answer
@@ -140,7 +140,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   return app
 }
 
-/** Only bodies with content can be large enough to wait for their turn, so only they need a tenant. */
+/** Only bodies with content can be large enough to be queued, so only they need a tenant. */
 function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
   const { incoming, outgoing } = c.env
   const tenant = carriesContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
@@ -151,7 +151,7 @@ function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError
   const known = new Set(app.routes.map(({ path }) => path).filter((path) => !/[:*{]/.test(path)))
   const near = nearestPath(c.req.path, [...known])
   const hint = near === undefined ? '' : `did you mean ${near}? Otherwise `
-  return new CwmError('UNKNOWN_PATH', `there is no such path under /cwm/; ${hint}see /cwm/openapi.json`, {
+  return new CwmError('UNKNOWN_PATH', `unknown path under /cwm/; ${hint}see /cwm/openapi.json`, {
     param: 'path',
   })
 }
@@ -160,15 +160,15 @@ function carriesContent(method: string, path: string): boolean {
   return method === 'PUT' || (method === 'POST' && path === '/cwm/v1/windows/import')
 }
 
-/** A page in a browser can send simple requests anywhere: none of another origin is answered, and what changes something must be JSON. */
+/** Browsers let any page send simple requests. So requests from other origins are rejected, and requests that change something must be JSON. */
 function checkRequest(c: Context<Bindings>): void {
   if (isForeignPage(c.env.incoming.headers)) {
-    throw new CwmError('FORBIDDEN_HOST', 'requests from pages of another origin are refused', { param: 'origin' })
+    throw new CwmError('FORBIDDEN_HOST', 'requests from web pages of another origin are rejected', { param: 'origin' })
   }
   if (['GET', 'HEAD', 'OPTIONS', 'DELETE'].includes(c.req.method)) return
-  // The dashboard's forms. Browsers tell the origin of every form that is posted, and that was looked at.
+  // The dashboard's forms are not JSON. Browsers send the origin of every posted form, which was checked above.
   if (c.req.path.startsWith(PAGES)) return
-  // What no route takes changes nothing, and is better told that than what it would have had to send.
+  // A request without a route changes nothing, and "unknown path" is the more helpful error.
   if (matchedRoutes(c).every(({ method }) => method === 'ALL')) return
   const type = c.req.header('content-type') ?? ''
   if (!/^application\/json\b/i.test(type)) {
@@ -184,10 +184,10 @@ interface Issue {
 
 function invalid(issues: readonly Issue[]): CwmError {
   const first = issues[0]
-  // An unknown key is named apart; the path is where it stands.
+  // For an unknown key, the path is that of its parent, and the key is listed separately.
   const path = first === undefined ? [] : [...first.path, ...(first.keys ?? []).slice(0, 1)]
   const field = path.length === 0 ? 'body' : path.join('.')
-  return new CwmError('INVALID_FIELD', `${field}: ${first?.message ?? 'is wrong'}`, { param: field })
+  return new CwmError('INVALID_FIELD', `${field}: ${first?.message ?? 'is invalid'}`, { param: field })
 }
 
 function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response {
@@ -202,13 +202,13 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   })
 }
 
-/** Hono throws its own error for a body that is not JSON. */
+/** Converts an exception. Hono throws its own error for a body that is not JSON. */
 function asApiError(thrown: unknown, incoming: IncomingMessage): CwmError {
   if (thrown instanceof CwmError) return thrown
   if (thrown instanceof Error && 'status' in thrown && thrown.status === 400) {
     return new CwmError('INVALID_JSON', 'the request body is not valid JSON', { param: 'body' })
   }
-  // Node reports a departed client with an error of its own, which would count as a failure of cwm.
+  // Node reports a departed client as an error, which would count as a failure of cwm.
   if (incoming.destroyed && !incoming.complete) {
     return clientGone('its request body was complete')
   }

@@ -1,4 +1,4 @@
-// What handlers know of a request beside its path and body: Node's own request and answer, and who sent it.
+// What handlers know about a request besides its path and body: Node's request and response, and the sender.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
@@ -13,10 +13,10 @@ export interface Bindings {
 export interface ApiCaller {
   readonly tenant: string
   readonly policy: TenantPolicy
-  /** For sessions that this request begins. */
+  /** Owner of the sessions that this request starts. */
   readonly sessionOwner: Opener
   readonly operation: OperationOptions
 }
 
-/** Who sent the request. Throws `UNAUTHORIZED`. */
+/** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
 export type CallerOf = (c: Context<Bindings>) => ApiCaller

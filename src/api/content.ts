@@ -1,4 +1,4 @@
-// The body of `PUT /cwm/v1/windows/NAME` as a prompt: the same fields as in a chat request of the dialect, and no others.
+// Reads the body of `PUT /cwm/v1/windows/NAME` as a prompt: the same fields as in a chat request of the dialect, and no others.
 
 import { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -11,7 +11,7 @@ import { checkContent } from '../windows/create-window.ts'
 const own = ['model', 'dialect', 'document', 'document_role', 'cache_salt']
 
 /**
- * Throws `INVALID_FIELD` for a field that shapes no prompt, `FORBIDDEN_FIELD` for what no chat may say either, `FORBIDDEN_MODEL`.
+ * Throws `INVALID_FIELD` for a field that does not shape the prompt, `FORBIDDEN_FIELD` for content that chats may not contain either, and `FORBIDDEN_MODEL`.
  */
 export function readContent(
   body: JsonObject,
@@ -22,9 +22,13 @@ export function readContent(
   const known = new Set([...own, rules.messagesField, ...rules.shapingFields])
   const unknown = Object.keys(body).find((name) => !known.has(name))
   if (unknown !== undefined) {
-    throw new CwmError('INVALID_FIELD', `\`${unknown}\` is not a field that shapes a prompt of ${dialect}`, {
-      param: unknown,
-    })
+    throw new CwmError(
+      'INVALID_FIELD',
+      `\`${unknown}\` is not a field that shapes a prompt in the dialect ${dialect}`,
+      {
+        param: unknown,
+      },
+    )
   }
   const model = String(body.model ?? '')
   requireModel(policy, model)

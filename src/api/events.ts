@@ -1,4 +1,4 @@
-// REST's events: the store's as server-sent events, a page whenever the client has read what it got.
+// The REST handler for events: sends the stored events as server-sent events, one page whenever the client has read the previous one.
 
 import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono } from '@hono/zod-openapi'
@@ -14,7 +14,7 @@ import { iso } from './to-wire.ts'
 export interface EventHandlerParts {
   readonly events: Pick<EventLog, 'subscribe'>
   readonly now: Now
-  /** Whose events the caller may hear; undefined: everybody's. Throws `UNAUTHORIZED`. */
+  /** Whose events the caller may receive; undefined for all tenants. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
 }
 
@@ -22,7 +22,7 @@ const headers = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
   'x-accel-buffering': 'no',
-  // The answer ends when cwm stops: a connection left open behind it would be waited for.
+  // The response ends when cwm stops, which would then wait for a connection that is kept alive.
   connection: 'close',
 }
 
@@ -41,7 +41,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
     const body = new ReadableStream<Uint8Array>(
       {
         start(controller) {
-          // An id without data: whoever is cut off before the first event comes back to where this began.
+          // An id without data lets a client that is disconnected before the first event resume at this point.
           const opening = lastId === undefined ? `: events from now on\nid: ${subscription.cursor}\n\n` : ': events\n\n'
           controller.enqueue(encoder.encode(opening))
         },
@@ -58,12 +58,12 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
 }
 
 interface EventFilter {
-  /** Absent: all. */
+  /** Undefined for all kinds. */
   readonly kinds: ReadonlySet<EventKind> | undefined
   readonly withTenant: boolean
 }
 
-/** A comment where there is nothing to tell: it keeps the connection alive, and shows a client that has gone. */
+/** Without events this is a comment, which keeps the connection alive and detects clients that have left. */
 function pageToText({ events, missed }: EventPage, { kinds, withTenant }: EventFilter, now: number): string {
   const texts = events
     .filter(({ kind }) => kinds === undefined || kinds.has(kind))

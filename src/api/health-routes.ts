@@ -1,4 +1,4 @@
-// REST's routes for probes and monitoring: health, liveness and readiness. Anyone may ask, without a key.
+// REST routes for probes and monitoring: health, liveness, and readiness. They need no key.
 
 import { createRoute } from '@hono/zod-openapi'
 import { errorSchema } from '../wire/error.ts'
@@ -8,11 +8,11 @@ import { json } from './routes.ts'
 export const showHealth = createRoute({
   method: 'get',
   path: '/cwm/v1/health',
-  summary: 'Whether engine, LMCache and store answer',
+  summary: 'Show whether engine, LMCache, and store are healthy',
   description:
-    'Each is probed at most once a second, however many requests arrive. What turns and the breaker show between probes counts too.',
+    'Each is probed at most once per second, however many requests arrive. Failures of turns and the state of the breaker count between probes.',
   responses: {
-    200: json(healthSchema, 'They do, or what does not'),
+    200: json(healthSchema, 'The upstream answers; `status` may still be `degraded`'),
     503: json(healthSchema, 'The upstream does not answer'),
   },
 })
@@ -20,18 +20,18 @@ export const showHealth = createRoute({
 export const showLiveness = createRoute({
   method: 'get',
   path: '/cwm/livez',
-  summary: 'Whether the process turns: restart it if this does not answer',
-  responses: { 200: json(livenessSchema, 'It does, also while cwm is being stopped') },
+  summary: 'Show whether the process is alive; restart it if this does not answer',
+  responses: { 200: json(livenessSchema, 'The process is alive, which includes shutdown') },
 })
 
 export const showReadiness = createRoute({
   method: 'get',
   path: '/cwm/readyz',
-  summary: 'Whether requests should be sent here',
+  summary: 'Show whether this cwm should receive requests',
   request: { query: readinessQuery },
   responses: {
-    200: json(readinessSchema, 'They should'),
-    503: json(readinessSchema, 'They should not; the body says why'),
-    400: json(errorSchema, '`exclude` names something else'),
+    200: json(readinessSchema, 'Ready'),
+    503: json(readinessSchema, 'Not ready; the body says why'),
+    400: json(errorSchema, '`exclude` contains an unknown part'),
   },
 })

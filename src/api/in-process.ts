@@ -1,4 +1,4 @@
-// REST called from within, for the faces that stand on it: no socket, the same rules.
+// Calls REST in-process, for MCP and the dashboard: no socket, the same rules.
 
 import type { CallRest } from '../base/call-rest.ts'
 import type { Bindings } from './bindings.ts'
@@ -7,7 +7,7 @@ export type Fetch = (request: Request, env: Bindings['Bindings']) => Response | 
 
 const jsonType = { 'content-type': 'application/json' }
 
-/** Calls act for whoever sent `env.incoming`. */
+/** Calls act as the sender of `env.incoming`. */
 export function callInProcess(fetch: Fetch, env: Bindings['Bindings']): CallRest {
   return async (method, path, body, signal) => {
     const init = { method, signal, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: jsonType }) }

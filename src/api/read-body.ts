@@ -1,4 +1,4 @@
-// Reads bodies of REST and MCP requests before any route sees them, within the same bounds as bodies of forwarded requests.
+// Reads bodies of REST and MCP requests before they reach a route, with the same limits as for forwarded requests.
 
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
@@ -39,7 +39,7 @@ export async function readBody(c: Context<Bindings>, bodies: JsonBodies, asker: 
   else c.req.json = <T>() => Promise.resolve(value as unknown as T)
 }
 
-/** Many clients send the type of a body with every request, a DELETE too. Without it, a route takes the request as one without a body. */
+/** Many clients send a content type with every request, even DELETE. Removing it makes the route treat the request as one without a body. */
 function withoutBody(c: Context<Bindings>): void {
   const { url, method, headers, signal } = c.req.raw
   const kept = new Headers(headers)

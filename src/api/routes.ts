@@ -1,4 +1,4 @@
-// REST's routes as OpenAPI knows them: path, what goes in, what comes out. The handlers are in api.ts.
+// The REST routes for OpenAPI: path, parameters, body, and responses. The handlers are in window-handlers.ts and session-handlers.ts.
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { deletionSchema, erasureSchema } from '../wire/deletions.ts'
@@ -32,14 +32,14 @@ export const body = <T extends z.ZodType>(schema: T) => ({
 })
 
 export const failures = {
-  400: json(errorSchema, 'The request is wrong; `param` names the field'),
-  401: json(errorSchema, 'The key is missing or not known'),
-  403: json(errorSchema, 'A quota of the tenant is used up, or the tenant may not do this'),
+  400: json(errorSchema, 'The request is invalid; `param` names the field'),
+  401: json(errorSchema, 'The key is missing or unknown'),
+  403: json(errorSchema, 'A quota of the tenant is exhausted, or the tenant may not do this'),
   404: json(errorSchema, 'There is no such session or window for this key'),
-  409: json(errorSchema, 'The state of session or window does not allow it'),
-  429: json(errorSchema, 'cwm is busy; retry after `Retry-After`'),
+  409: json(errorSchema, 'The state of the session or window does not allow it'),
+  429: json(errorSchema, 'cwm is overloaded; retry after `Retry-After` seconds'),
   502: json(errorSchema, 'Engine or LMCache failed'),
-  503: json(errorSchema, 'The store cannot be reached'),
+  503: json(errorSchema, 'The store is unavailable'),
 }
 
 const windowName = z.object({
@@ -50,7 +50,7 @@ const sessionId = z.object({ id: z.string().openapi({ param: { name: 'id', in: '
 export const listWindows = createRoute({
   method: 'get',
   path: '/cwm/v1/windows',
-  summary: 'List windows, newest first unless asked otherwise',
+  summary: 'List windows, newest first by default',
   request: { query: windowListQuery },
   responses: { 200: json(pageOf(windowSchema), 'A page of windows'), ...failures },
 })
@@ -70,7 +70,7 @@ export const freezeWindow = createRoute({
   request: { body: body(freezeBody) },
   responses: {
     201: json(windowSchema, 'The freeze is done: see `state` and `receipt`'),
-    202: json(windowSchema, 'The freeze goes on'),
+    202: json(windowSchema, 'The freeze is in progress'),
     ...failures,
   },
 })
@@ -78,23 +78,23 @@ export const freezeWindow = createRoute({
 export const thawWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/{name}/thaw',
-  summary: 'Thaw a window into a session, or bring it nearer',
+  summary: "Thaw a window into a session, or load its chunks into LMCache's memory",
   request: { params: windowName, body: body(thawBody) },
-  responses: { 200: json(z.union([thawReceiptSchema, prefetchReceiptSchema]), 'What was proved'), ...failures },
+  responses: { 200: json(z.union([thawReceiptSchema, prefetchReceiptSchema]), 'The receipt'), ...failures },
 })
 
 export const changeWindow = createRoute({
   method: 'patch',
   path: '/cwm/v1/windows/{name}',
-  summary: 'Change tags or note, give the pin back or ask for it again',
+  summary: 'Change tags or note, or release or renew the pin',
   request: { params: windowName, body: body(changeWindowBody) },
-  responses: { 200: json(windowSchema, 'The window as it is now'), ...failures },
+  responses: { 200: json(windowSchema, 'The updated window'), ...failures },
 })
 
 export const cloneWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/{name}/clone',
-  summary: 'Give a window, or its first messages, another name',
+  summary: 'Clone a window, or its first messages, under a new name',
   request: { params: windowName, body: body(cloneBody) },
   responses: { 201: json(windowSchema, 'The clone: see `state` and `receipt`'), ...failures },
 })
@@ -102,11 +102,11 @@ export const cloneWindow = createRoute({
 export const createWindow = createRoute({
   method: 'put',
   path: '/cwm/v1/windows/{name}',
-  summary: 'Make a window from messages or a document, without a chat',
+  summary: 'Create a window from messages or a document, without a chat',
   request: { params: windowName, body: body(contentBody) },
   responses: {
-    200: json(windowSchema, 'There is a window of that name with just this content'),
-    201: json(windowSchema, 'Made: see `state` and `receipt`'),
+    200: json(windowSchema, 'A window of this name with exactly this content already exists'),
+    201: json(windowSchema, 'Created: see `state` and `receipt`'),
     ...failures,
   },
 })
@@ -114,7 +114,7 @@ export const createWindow = createRoute({
 export const exportWindow = createRoute({
   method: 'get',
   path: '/cwm/v1/windows/{name}/export',
-  summary: 'A window as one file: messages, ids, manifest and checksum; no KV',
+  summary: 'Export a window as a file: messages, token ids, manifest, and checksum; no KV',
   request: { params: windowName },
   responses: { 200: json(exportSchema, 'The file'), ...failures },
 })
@@ -122,15 +122,15 @@ export const exportWindow = createRoute({
 export const importWindow = createRoute({
   method: 'post',
   path: '/cwm/v1/windows/import',
-  summary: 'Make a window from an exported file, rebuilt and checked by this engine',
+  summary: 'Create a window from an exported file, rebuilt and checked by this engine',
   request: { query: importQuery, body: body(importBody) },
-  responses: { 201: json(importSchema, 'Made: see `state` and `receipt`'), ...failures },
+  responses: { 201: json(importSchema, 'Created: see `state` and `receipt`'), ...failures },
 })
 
 export const deleteWindow = createRoute({
   method: 'delete',
   path: '/cwm/v1/windows/{name}',
-  summary: 'Delete a window and what only it holds, with a receipt',
+  summary: 'Delete a window and the KV that only it holds, with a receipt',
   request: { params: windowName },
   responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
 })
@@ -138,7 +138,7 @@ export const deleteWindow = createRoute({
 export const endSession = createRoute({
   method: 'delete',
   path: '/cwm/v1/sessions/{id}',
-  summary: 'End a session and delete what only it holds, with a receipt',
+  summary: 'End a session and delete the KV that only it holds, with a receipt',
   request: { params: sessionId },
   responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
 })
@@ -161,7 +161,7 @@ export const listDeletions = createRoute({
 export const showDeletion = createRoute({
   method: 'get',
   path: '/cwm/v1/deletions/{id}',
-  summary: 'What became of a delete',
+  summary: 'Show a delete and its receipt',
   request: { params: z.object({ id: z.string() }) },
   responses: { 200: json(deletionSchema, 'The delete'), ...failures },
 })
@@ -169,7 +169,7 @@ export const showDeletion = createRoute({
 export const listSessions = createRoute({
   method: 'get',
   path: '/cwm/v1/sessions',
-  summary: 'List sessions, last turn first',
+  summary: 'List sessions, most recent turn first',
   request: { query: pageQuery },
   responses: { 200: json(pageOf(sessionSchema), 'A page of sessions'), ...failures },
 })
@@ -177,12 +177,12 @@ export const listSessions = createRoute({
 export const matchSession = createRoute({
   method: 'post',
   path: '/cwm/v1/sessions/match',
-  summary: 'Find the session whose reply has just called one of the MCP tools',
+  summary: 'Find the session whose reply just called one of the MCP tools',
   description:
-    'For agents whose tool calls reach cwm by another way than their turns: name and arguments as the model gave them.',
+    'For agents whose tool calls reach cwm separately from their turns. Send name and arguments as the model produced them.',
   request: { body: body(matchBody) },
   responses: {
-    200: json(matchSchema, 'Sessions whose replies held the call in the last ten minutes, newest first'),
+    200: json(matchSchema, 'Sessions whose replies contained the call in the last ten minutes, newest first'),
     ...failures,
   },
 })

@@ -1,4 +1,4 @@
-// REST's handlers for sessions, deletes and the tenant itself.
+// REST handlers for sessions, deletes, and the erasure of a tenant.
 
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
@@ -31,7 +31,7 @@ export interface SessionHandlerParts {
   readonly now: () => number
 }
 
-/** A session may have a turn between being read and being ended; then it is read again. */
+/** How often ending a session is tried. A turn between reading and ending the session requires another attempt. */
 const ATTEMPTS = 5
 
 export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerParts, callerOf: CallerOf): void {
@@ -65,7 +65,7 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
       const done = record === undefined ? undefined : await deletions.endSession(record, 'asked', operation.actor)
       if (done !== undefined) return c.json(deletionToWire(done), 200)
     }
-    throw new CwmError('SESSION_CHANGED', `session ${id} has turns without end; stop its client and try again`, {
+    throw new CwmError('SESSION_CHANGED', `session ${id} keeps getting new turns; stop its client and try again`, {
       param: 'session_id',
     })
   })

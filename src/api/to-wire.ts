@@ -1,4 +1,4 @@
-// The one translation from records to REST's shapes. A field that is undefined is left out of the JSON.
+// Converts records to REST types. Undefined fields are left out of the JSON.
 
 import type {
   DeletionRecord,
@@ -24,7 +24,7 @@ export function iso(ms: number): string {
   return new Date(ms).toISOString()
 }
 
-/** `translate`, for a value that may be absent. */
+/** Applies `translate` unless the value is undefined. */
 function optional<From, To>(value: From | undefined, translate: (value: From) => To): To | undefined {
   return value === undefined ? undefined : translate(value)
 }
@@ -66,7 +66,7 @@ export function thawReceiptToWire(receipt: ThawReceipt): ThawReceiptJson {
   }
 }
 
-/** Lineage and keys stay inside: they are of no use to a tenant. */
+/** Leaves out lineage and keys, which are of no use to a tenant. */
 export function windowToWire(view: WindowView): WindowJson {
   if (view.state === 'pending') return { name: view.name, state: 'pending' }
   return {
@@ -93,7 +93,7 @@ export function windowToWire(view: WindowView): WindowJson {
   }
 }
 
-/** `freezable` is told of one session, not in lists: it needs a look into the store. */
+/** `freezable` is given for single sessions but not in lists, because it requires a read of the store. */
 export function sessionToWire(record: SessionRecord, freezable?: boolean): SessionJson {
   return {
     id: record.id,

@@ -1,4 +1,4 @@
-// REST's handlers for windows: from wire to the functions of windows/ and back. No rule of their own.
+// REST handlers for windows: they translate between REST types and the functions of windows/, and contain no rules.
 
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
@@ -25,7 +25,7 @@ export interface WindowHandlerParts {
   readonly deletions: Deletions
   readonly sessions: SessionTracker
   readonly retained: RetainedTurns
-  /** The lineage of a window that no session begins. */
+  /** Starts the lineage of a window that does not come from a session. */
   readonly beginLineage: (tenant: string) => Promise<{ readonly lineage: string; readonly shared?: Sharing }>
 }
 
@@ -53,7 +53,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     if (turn === undefined) {
       throw new CwmError(
         'SESSION_EMPTY',
-        `the last turn of session ${session_id} is not at hand; send its next turn with the header x-cwm-freeze: ${name}`,
+        `the last turn of session ${session_id} is not retained; send its next turn with the header x-cwm-freeze: ${name}`,
         { param: 'session_id' },
       )
     }
@@ -94,7 +94,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
       return c.json({ window: name, to, found_chunks: foundChunks, total_chunks: totalChunks, ms }, 200)
     }
     if (session_id !== undefined && !isSessionId(session_id)) {
-      throw new CwmError('INVALID_FIELD', `a session id is ${sessionIdRule}`, { param: 'session_id' })
+      throw new CwmError('INVALID_FIELD', `a session id must be ${sessionIdRule}`, { param: 'session_id' })
     }
     const base = await windows.requireFrozen(tenant, name, signal)
     const session = await sessions.named(sessionOwner, session_id ?? `s-${randomId()}`)
@@ -133,7 +133,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { tenant, operation, policy } = callerOf(c)
     const body = c.req.valid('json') as JsonObject
     const given = readExport(body)
-    // What a client may not say in a chat it may not bring in by a file either.
+    // Content that is forbidden in a chat is forbidden in a file too.
     const { prompt } = readContent({ ...given.prompt.shaping, ...contentOf(given.prompt) }, policy)
     const file = { ...given, prompt, ...labelsOf(given) }
     const { lineage, shared } = await parts.beginLineage(tenant)
@@ -155,15 +155,15 @@ function contentOf({ dialect, model, messages }: Prompt) {
   return { dialect, model, [messageRulesOf(dialect).messagesField]: messages }
 }
 
-/** Throws `WINDOW_FAILED`: who makes a window from what he has at hand wants it, or the reason; the name can be tried again. */
+/** Throws `WINDOW_FAILED` unless the window is frozen. The caller has the content, so it can try again under the same name. */
 function requireFrozenWindow(record: WindowRecord): WindowRecord {
   if (record.state === 'frozen') return record
-  throw new CwmError('WINDOW_FAILED', `window ${record.name} could not be made: ${record.reason ?? record.state}`, {
+  throw new CwmError('WINDOW_FAILED', `window ${record.name} could not be created: ${record.reason ?? record.state}`, {
     param: 'name',
   })
 }
 
-/** A file may come from anywhere. Throws `INVALID_IMPORT`. */
+/** Validates labels from a file, which may come from anywhere. Throws `INVALID_IMPORT`. */
 function labelsOf({ tags, note }: Labels): Labels {
   const read = labelsSchema.safeParse({ tags, note })
   if (read.success) return labelsFromWire(read.data)
@@ -173,11 +173,11 @@ function labelsOf({ tags, note }: Labels): Labels {
   })
 }
 
-/** The session of that id. Throws `SESSION_NOT_FOUND`. */
+/** Returns the session with this id. Throws `SESSION_NOT_FOUND`. */
 export async function requireSession(sessions: SessionTracker, tenant: string, id: string) {
   const session = isSessionId(id) ? await sessions.find(tenant, id) : undefined
   if (session !== undefined) return session
-  throw new CwmError('SESSION_NOT_FOUND', `there is no session ${isSessionId(id) ? id : 'of that id'}`, {
+  throw new CwmError('SESSION_NOT_FOUND', `there is no session ${isSessionId(id) ? id : 'with this id'}`, {
     param: 'session_id',
   })
 }

@@ -1,5 +1,5 @@
-// Files that the pages need: ours, and htmx and uPlot as npm installed them. Under an address with a hash of them all, so that browsers may
-// keep them for ever.
+// Static files of the dashboard: our own, and htmx and uPlot as installed by npm. Their address contains a hash of all of them, so that
+// browsers can cache them indefinitely.
 
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -33,7 +33,7 @@ const IMMUTABLE = 'public, max-age=31536000, immutable'
 export class Assets {
   #loaded: Promise<{ readonly hash: string; readonly all: ReadonlyMap<string, StaticDocument> }> | undefined
 
-  /** Where a page finds them: `…/` and a name behind it. */
+  /** Base path of the files; append `/` and a name. */
   async root(): Promise<string> {
     return `/cwm/ui/assets/${(await this.#load()).hash}`
   }

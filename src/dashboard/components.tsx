@@ -1,11 +1,11 @@
-// Small parts that several views share.
+// Small components shared by several views.
 
 import type { Child } from 'hono/jsx'
 import type { RemarksJson } from '../wire/receipts.ts'
 
 type Fact = readonly [name: string, value: Child | undefined]
 
-/** Names and values; what has no value is left out. */
+/** A list of names and values. Entries without a value are left out. */
 export function FieldList({ of }: { readonly of: readonly Fact[] }) {
   return (
     <dl class="facts">
@@ -62,7 +62,7 @@ export function Field({ name, label, hint, type = 'text', required = false }: Fi
   )
 }
 
-/** A button that says while its request runs that it does. */
+/** A submit button that shows when its request is running. */
 export function Submit({
   kind = 'primary',
   children,
@@ -78,7 +78,7 @@ export function Submit({
   )
 }
 
-/** What a receipt says in words: what an operator should look at stands out, what is normal does not. */
+/** The messages of a receipt. Warnings stand out, notes do not. */
 export function Remarks({ of: { warnings, notes = [] } }: { readonly of: RemarksJson }) {
   return (
     <>

@@ -1,11 +1,11 @@
-// Who is logged in, sealed in a cookie: nothing is kept here, so any proxy of the same secret reads it and a restart logs nobody out.
-// The key itself is looked at again with each request: one that is taken from the settings is out at once.
+// The login, sealed in a cookie. The server keeps no state, so any proxy with the same secret can read it, and a restart logs nobody out.
+// The API key in it is checked on each request, so a key that was removed from the settings stops working at once.
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Now } from '../base/clock.ts'
 import { isObject, parseJson } from '../base/json.ts'
 
-/** Whose key acts, and for which tenant if it is the operator's. */
+/** The API key of the user, and for the operator's key, the tenant to act for. */
 export interface Identity {
   readonly apiKey: string
   readonly tenant?: string
@@ -37,7 +37,7 @@ export class LoginCookie {
     )
   }
 
-  /** Undefined for what this secret has not sealed, and for what is over. */
+  /** Undefined if the value was not sealed with this key, or has expired. */
   open(value: string): Identity | undefined {
     const bytes = Buffer.from(value, 'base64url')
     if (bytes.length <= NONCE_BYTES + TAG_BYTES) return undefined

@@ -1,4 +1,4 @@
-// The dashboard's addresses. All it shows and does goes through REST, as whoever is logged in: no rule of its own.
+// The dashboard's routes. Everything goes through REST as the logged-in user; there are no rules of its own.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Context, Hono } from 'hono'
@@ -44,11 +44,11 @@ type Bindings = { Bindings: Env }
 type Ctx = Context<Bindings>
 
 export interface DashboardParts {
-  /** Seals logins: 32 bytes. */
+  /** Key that seals logins, 32 bytes. */
   readonly loginKey: Buffer
-  /** The REST app: a call acts for whoever sent `env.incoming`. */
+  /** Calls REST as the sender of `env.incoming`. */
   readonly callRest: (env: Env) => CallRest
-  /** The same, with its answer as it is. */
+  /** The same, but returns the response unchanged. */
   readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
   /** REST's OpenAPI document, as JSON. */
   readonly openApi: () => string
@@ -90,9 +90,9 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
         baseUri: ["'none'"],
       },
       xFrameOptions: 'DENY',
-      // With less, browsers tell no origin of the forms that are posted.
+      // With a stricter policy, browsers would not send the origin of posted forms.
       referrerPolicy: 'same-origin',
-      // TLS is whoever stands before cwm.
+      // TLS is up to a proxy in front of cwm.
       strictTransportSecurity: false,
     }),
   )
@@ -131,7 +131,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const identity = { apiKey, ...(tenant === '' ? {} : { tenant }) }
     const refusal =
       apiKey === '' || apiKey.length > MAX_KEY_CHARACTERS || !/^[\x21-\x7e]+$/.test(apiKey)
-        ? 'This is no API key.'
+        ? 'This is not a valid API key.'
         : await rejectionOfKey(callRest(actingAs(c.env, identity)), c.req.raw.signal)
     if (refusal !== undefined) return c.html(<Login assets={await assets.root()} refusal={refusal} />, 401)
     setCookie(c, COOKIE, cookie.seal(identity), {
@@ -172,7 +172,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   app.get('/health', async (c) => c.html(<HealthState health={await asker(c)<HealthJson>('GET', '/cwm/v1/health')} />))
   app.get('/timeline', async (c) => c.json(await asker(c)<TimelineJson>('GET', '/cwm/v1/tenants/me/timeline')))
   app.get('/events', async (c) => {
-    // The operator hears the tenant that is looked at, not all.
+    // The operator receives the events of the tenant being viewed, not of all tenants.
     const headers = { 'last-event-id': c.req.header('last-event-id') ?? '' }
     const answer = await fetch(new Request('http://cwm/cwm/v1/events', { headers }), envOf(c))
     return new Response(answer.body, answer)
@@ -262,7 +262,7 @@ async function send(c: Ctx, document: StaticDocument): Promise<Response> {
   return c.newResponse(body, status, headers)
 }
 
-/** The lists behind the dialog are read anew. */
+/** Makes the page reload its lists behind the dialog. */
 const refreshLists = { 'hx-trigger-after-settle': 'refresh' }
 
 function filterOf(c: Ctx): WindowFilter {
@@ -299,10 +299,10 @@ async function rejectionOfKey(rest: CallRest, signal: AbortSignal): Promise<stri
 function describeError(thrown: unknown): { readonly status: number; readonly message: string } {
   if (thrown instanceof RestError) return { status: thrown.status === 0 ? 503 : thrown.status, message: thrown.message }
   if (thrown instanceof CwmError) return thrown
-  return { status: 500, message: 'cwm failed at this; its log says why' }
+  return { status: 500, message: 'internal error; see the log of cwm' }
 }
 
-/** The same request with the key of whoever is logged in; what the browser sent as one counts for nothing. */
+/** The same request with the logged-in user's key. Credentials that the browser sent are ignored. */
 function actingAs({ incoming, outgoing }: Env, identity: Identity | undefined): Env {
   const { authorization: _, 'x-api-key': __, 'x-cwm-tenant': ___, ...others } = incoming.headers
   const own = {

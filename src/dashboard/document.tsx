@@ -1,8 +1,8 @@
-// What all pages have around them.
+// The HTML document around all pages.
 
 import type { Child } from 'hono/jsx'
 
-/** No style is written into the page, nothing is evaluated, refusals are shown where the answer would have been. */
+/** htmx adds no inline styles and evaluates no code, as the CSP requires, and shows error responses where the content would have been. */
 const htmxConfig = JSON.stringify({
   includeIndicatorStyles: false,
   allowEval: false,

@@ -1,4 +1,4 @@
-// Numbers, times and states in words.
+// Formats numbers, times, and states.
 
 const thousands = new Intl.NumberFormat('en-US')
 
@@ -6,7 +6,7 @@ export const number = (value: number): string => thousands.format(value)
 
 export const plural = (value: number, one: string): string => `${number(value)} ${one}${value === 1 ? '' : 's'}`
 
-/** `0.834` is 83%. */
+/** For example 83% for `0.834`. */
 export const percent = (share: number): string => `${Math.round(share * 100)}%`
 
 const steps: readonly (readonly [seconds: number, unit: string])[] = [
@@ -26,10 +26,10 @@ export function milliseconds(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
 }
 
-/** What each durability promises. */
+/** Describes each durability. */
 export const durabilities = {
-  l2: 'stored behind memory: outlives a restart',
+  l2: 'behind memory: survives a restart',
   l1: 'in LMCache’s memory only',
-  unverified: 'stored, but nobody could look',
-  text: 'text only: a thaw computes it anew',
+  unverified: 'computed, but storage not verified',
+  text: 'text only: a thaw recomputes it',
 } as const

@@ -1,4 +1,4 @@
-// How full a context is, as a bar: what of it was cached, where it is frozen by itself, and where windows were frozen of it.
+// A bar that shows how full a context is: cached tokens, the auto-freeze point, and the windows frozen from it.
 
 import { number, percent } from './format.ts'
 
@@ -6,7 +6,7 @@ export interface GaugeProps {
   readonly used: number
   readonly cached: number
   readonly limit: number
-  /** Share of the limit; 0 never. */
+  /** Auto-freeze point as a share of the limit; 0 for never. */
   readonly freezeAt: number
   readonly windows: readonly { readonly name: string; readonly tokens: number }[]
 }
@@ -22,8 +22,8 @@ export function Gauge({ used, cached, limit, freezeAt, windows }: GaugeProps) {
   const label = [
     `${number(used)} of ${number(limit)} tokens, ${percent(share)}`,
     `${number(cached)} cached`,
-    ...(freezeAt > 0 ? [`frozen by itself at ${percent(freezeAt)}`] : []),
-    ...(points.length > 0 ? [`frozen: ${points.join(', ')}`] : []),
+    ...(freezeAt > 0 ? [`auto-freeze point at ${percent(freezeAt)}`] : []),
+    ...(points.length > 0 ? [`windows: ${points.join(', ')}`] : []),
   ].join('; ')
   return (
     <span class="gauge">
@@ -46,13 +46,13 @@ export function Gauge({ used, cached, limit, freezeAt, windows }: GaugeProps) {
   )
 }
 
-/** What the colours and marks of gauges mean. */
+/** Explains the colors and marks of gauges. */
 export function GaugeLegend() {
   const marks = [
-    ['used low', 'used'],
-    ['cached', 'of it cached in the last turn'],
-    ['freeze-at', 'frozen by itself from here on'],
-    ['frozen', 'a window was frozen here'],
+    ['used low', 'Used'],
+    ['cached', 'Cached in the last turn'],
+    ['freeze-at', 'Auto-freeze point'],
+    ['frozen', 'Window'],
   ] as const
   return (
     <p class="legend" aria-hidden="true">

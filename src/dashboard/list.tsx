@@ -1,20 +1,20 @@
-// A list in pages, read anew where it stands: its table, the cursor that a refresh sends along, and the way through the pages.
+// A paginated list that can refresh its current page: the table, the cursor that a refresh sends, and the page buttons.
 
 import type { Child } from 'hono/jsx'
 
 export interface Column {
   readonly title: string
-  /** Of head and cells: `number`, `age`, and `wide` for what a phone leaves out. */
+  /** CSS classes of header and cells: `number`, `age`, and `wide` for columns hidden on phones. */
   readonly kind?: string
 }
 
 interface ListProps {
-  /** In addresses and ids: `sessions`. */
+  /** Used in paths and element ids, for example `sessions`. */
   readonly name: string
   readonly columns: readonly Column[]
   readonly cursor: string | undefined
   readonly nextCursor: string | undefined
-  /** What of the page is sent along: a filter. */
+  /** Selector of a form to send along, such as a filter. */
   readonly include?: string
   readonly children?: Child
 }
@@ -22,7 +22,7 @@ interface ListProps {
 export function List({ name, columns, cursor, nextCursor, include, children }: ListProps) {
   const path = `/cwm/ui/${name}`
   const next = nextCursor === undefined ? undefined : `${path}?cursor=${encodeURIComponent(nextCursor)}`
-  // What somebody asks for goes before a refresh under way, whose answer would be of another page.
+  // A page change replaces a refresh in progress, whose response would be of another page.
   const turn = { 'hx-include': include, 'hx-target': `#${name}`, 'hx-sync': `#${name}:replace` }
   return (
     <>
@@ -57,12 +57,12 @@ export function List({ name, columns, cursor, nextCursor, include, children }: L
 
 interface DetailLinkProps {
   readonly path: string
-  /** Of a row: where the focus comes back to. */
+  /** Element id, to restore the focus when the dialog closes. */
   readonly id?: string
   readonly children?: Child
 }
 
-/** Opens details in the dialog. */
+/** A button that opens details in the dialog. */
 export function DetailLink({ path, id, children }: DetailLinkProps) {
   return (
     <button type="button" class="link" id={id} hx-get={path} hx-target="#dialog-body" hx-sync="#dialog-body:replace">

@@ -1,4 +1,4 @@
-// The pages whole: the dashboard, and the login.
+// The complete pages: the dashboard and the login.
 
 import type { HealthJson } from '../wire/health.ts'
 import type { TenantJson } from '../wire/tenants.ts'
@@ -22,14 +22,14 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
   return (
     <Document title="cwm" assets={assets}>
       <a class="skip" href="#sessions-title">
-        To the sessions
+        Skip to sessions
       </a>
       <header>
         <h1>
           cwm <span class="quiet tenant">{tenant.id}</span>
         </h1>
         <span id="health" role="status" hx-get="/cwm/ui/health" hx-trigger="load, every 30s">
-          <span class="state busy">asking…</span>
+          <span class="state busy">Checking…</span>
         </span>
         <a href="/cwm/ui/rest">REST</a>
         {loggedIn ? (
@@ -43,18 +43,19 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
         )}
       </header>
       <div id="offline" role="alert" hidden>
-        cwm does not answer. What you see is what it said last; it is asked again every ten seconds.
+        cwm does not answer. The page shows the last known state, and retries every ten seconds.
       </div>
       <main>
         {loggedIn ? null : (
           <p class="quiet">
-            You see the sessions and windows of requests without an API key. Those of a key: <q>Use an API key</q>.
+            Showing sessions and windows of requests without an API key. To see those of a key, choose{' '}
+            <q>Use an API key</q>.
           </p>
         )}
-        <section id="summary" aria-label="What is held" hx-get="/cwm/ui/summary" hx-trigger="refresh from:body">
+        <section id="summary" aria-label="Usage" hx-get="/cwm/ui/summary" hx-trigger="refresh from:body">
           <Summary tenant={tenant} />
         </section>
-        <section class="charts" aria-label="The last hour">
+        <section class="charts" aria-label="Last hour">
           <figure>
             <figcaption>
               Cached share of prompts <output id="cached-now" />
@@ -63,7 +64,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
           </figure>
           <figure>
             <figcaption>
-              Time to first token of streams, mean and slowest <output id="ttft-now" />
+              Time to first token, mean and slowest <output id="ttft-now" />
             </figcaption>
             <div id="ttft-chart" class="chart" role="img" aria-label="Time to first token over the last hour" />
           </figure>
@@ -104,7 +105,7 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
           </h2>
           <ol id="events" class="plain" />
           <p id="no-events" class="empty">
-            Nothing since this page was opened.
+            No events since this page was opened.
           </p>
         </section>
       </main>
@@ -126,7 +127,7 @@ export function Summary({ tenant: { usage } }: { readonly tenant: TenantJson }) 
     ['Sessions', number(usage.sessions)],
     ['Windows', number(usage.windows)],
     ['Pinned tokens', number(usage.pinned_tokens)],
-    ['Stored text and ids', bytes(usage.window_bytes)],
+    ['Stored', bytes(usage.window_bytes)],
   ] as const
   return (
     <dl class="cards">
@@ -149,13 +150,13 @@ function bytes(value: number): string {
 
 export function HealthState({ health }: { readonly health: HealthJson }) {
   const problems = [
-    ...(health.upstream.ok ? [] : ['the engine does not answer']),
-    ...(health.store.ok ? [] : ['the store does not answer']),
-    // Its warnings say what; without any, it is not whole for a server that was just lost.
+    ...(health.upstream.ok ? [] : ['Engine does not answer']),
+    ...(health.store.ok ? [] : ['Store does not answer']),
+    // LMCache's warnings explain a failure. Without any, a server was just lost.
     ...(health.lmcache.ok === false && health.lmcache.warnings.length === 0 ? ['LMCache does not answer'] : []),
     ...health.lmcache.warnings,
   ]
-  if (problems.length === 0) return <span class="state good">all well</span>
+  if (problems.length === 0) return <span class="state good">Healthy</span>
   return <span class={`state ${health.upstream.ok && health.store.ok ? 'weak' : 'bad'}`}>{problems.join('; ')}</span>
 }
 
@@ -167,12 +168,12 @@ export function Login({ assets, refusal }: { readonly assets: string; readonly r
         {refusal === undefined ? null : <Note kind="bad">{refusal}</Note>}
         <form method="post" action="/cwm/ui/login">
           <Field name="api_key" label="API key" type="password" required />
-          <Field name="tenant" label="Tenant" hint="only with the operator’s key" />
+          <Field name="tenant" label="Tenant" hint="Only with the operator’s key." />
           <button type="submit" class="primary">
             Log in
           </button>
         </form>
-        <p class="quiet">The key goes into a sealed cookie that only these pages get, for eight hours.</p>
+        <p class="quiet">The key is kept for eight hours in an encrypted cookie that only these pages receive.</p>
       </main>
     </Document>
   )

@@ -1,4 +1,4 @@
-// What the pages ask REST for, and put together.
+// REST queries for the pages.
 
 import { type CallRest, RestError } from '../base/call-rest.ts'
 import type { PageJson } from '../wire/lists.ts'
@@ -10,9 +10,9 @@ import type { Family } from './window-detail.tsx'
 import type { WindowFilter } from './windows.tsx'
 
 const PAGE_SIZE = 25
-/** Windows of one session that its gauge shows. */
+/** Windows of a session that its gauge shows. */
 const MAX_GAUGE_WINDOWS = 20
-/** Generations and children that a family shows. */
+/** Ancestors and children that a family tree shows. */
 const MAX_ANCESTORS = 10
 const MAX_CHILDREN = 50
 
@@ -63,7 +63,7 @@ export async function readFamily(ask: Ask, window: WindowJson): Promise<Family> 
   const ancestors: string[] = []
   for (let parent = window.parent; parent !== undefined && ancestors.length < MAX_ANCESTORS; ) {
     const above = await ask<WindowJson>('GET', windowApiPath(parent)).catch(ignoreNotFound)
-    // A parent that was deleted is no longer a place to go to.
+    // Stops at a deleted parent, which cannot be linked to.
     if (above === undefined || ancestors.includes(parent)) break
     ancestors.push(parent)
     parent = above.parent

@@ -1,4 +1,4 @@
-// What was done, and what was proved of it: the answers to actions, in the dialog. And the questions before what cannot be undone.
+// Dialog contents: the receipts of actions, and the confirmations before permanent ones.
 
 import type { Child } from 'hono/jsx'
 import type { DeletionJson } from '../wire/deletions.ts'
@@ -56,18 +56,18 @@ export function Thawed({ receipt }: { readonly receipt: ThawReceiptJson }) {
           [
             'Restored',
             receipt.restored_tokens === null
-              ? 'the engine does not tell'
+              ? 'unknown, not reported by the engine'
               : `${number(receipt.restored_tokens)} of ${plural(receipt.tokens, 'token')}`,
           ],
-          ['Computed anew', receipt.recomputed_tokens === null ? undefined : number(receipt.recomputed_tokens)],
-          ['Chunks before', `${total} in all; L1 ${l1 ?? '?'}, L2 ${l2 ?? '?'}`],
+          ['Recomputed', receipt.recomputed_tokens === null ? undefined : number(receipt.recomputed_tokens)],
+          ['Chunks before thaw', `${total} in total; L1 ${l1 ?? '?'}, L2 ${l2 ?? '?'}`],
           ['Took', receipt.ms.total === undefined ? undefined : milliseconds(receipt.ms.total)],
         ]}
       />
-      {receipt.drift ? <Note kind="bad">Template or tokenizer have changed since the freeze.</Note> : null}
+      {receipt.drift ? <Note kind="bad">The template or tokenizer has changed since the freeze.</Note> : null}
       <Remarks of={receipt} />
       <Note kind="quiet">
-        Send only what is new, with <code>x-cwm-session: {receipt.session_id}</code>.
+        Send only new messages, with <code>x-cwm-session: {receipt.session_id}</code>.
       </Note>
     </Receipt>
   )
@@ -80,12 +80,12 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
       <FieldList
         of={[
           ['Chunks deleted', number(deleted_chunks)],
-          ['Chunks left', residual_chunks === null ? 'nobody could tell' : number(residual_chunks)],
-          ['Chunks kept', kept_chunks === 0 ? undefined : `${number(kept_chunks)} for a living ${kept_for.join(', ')}`],
-          ['Its salt', deletion.lineage_retired ? 'never used again' : 'still in use'],
+          ['Chunks left', residual_chunks === null ? 'unknown' : number(residual_chunks)],
+          ['Chunks kept', kept_chunks === 0 ? undefined : `${number(kept_chunks)} for: ${kept_for.join(', ')}`],
+          ['Salt', deletion.lineage_retired ? 'retired, never used again' : 'still in use'],
         ]}
       />
-      {state === 'open' ? <Note kind="bad">Not all is gone yet: it is tried again in the background.</Note> : null}
+      {state === 'open' ? <Note kind="bad">Not everything is deleted yet. cwm retries in the background.</Note> : null}
       <Remarks of={deletion} />
     </Receipt>
   )
@@ -95,17 +95,17 @@ interface ConfirmationProps {
   readonly title: string
   readonly path: string
   readonly action: string
-  /** Sent along: a hidden field each. */
+  /** Hidden form fields. */
   readonly fields?: Readonly<Record<string, string>>
   readonly children?: Child
 }
 
-/** Before what cannot be undone. */
+/** Asks for confirmation before a permanent action. */
 function Confirmation({ title, path, action, fields = {}, children }: ConfirmationProps) {
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>
-      <p>{children} This cannot be undone.</p>
+      <p>{children} This is permanent.</p>
       <div class="choice">
         <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
           {Object.entries(fields).map(([name, value]) => (
@@ -114,7 +114,7 @@ function Confirmation({ title, path, action, fields = {}, children }: Confirmati
           <Submit kind="danger">{action}</Submit>
         </form>
         <form method="dialog">
-          <button type="submit">Keep it</button>
+          <button type="submit">Cancel</button>
         </form>
       </div>
     </article>
@@ -125,7 +125,7 @@ export function ConfirmDelete({ window: { name, receipt } }: { readonly window: 
   const kv = receipt === undefined ? 'its KV' : `the KV of ${plural(receipt.tokens, 'token')}`
   return (
     <Confirmation title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
-      Its messages and {kv} go from every tier, but for what a session or another window still holds.
+      Deletes its messages, and {kv} from every tier, except for chunks that a session or another window still holds.
     </Confirmation>
   )
 }
@@ -133,12 +133,12 @@ export function ConfirmDelete({ window: { name, receipt } }: { readonly window: 
 export function ConfirmEnd({ id }: { readonly id: string }) {
   return (
     <Confirmation title={`End ${id}?`} path={`${sessionPath(id)}/end`} action="End">
-      The session and its KV go, but for what a window holds. Its windows stay.
+      Deletes the session and its KV, except for chunks that a window holds. Its windows stay.
     </Confirmation>
   )
 }
 
-/** Before a thaw into a session with turns of its own. */
+/** Asks for confirmation before a thaw into a session that has turns of its own. */
 export function ConfirmReplace({ window, session }: { readonly window: string; readonly session: SessionJson }) {
   const { id, turns, usage, base_window } = session
   return (
@@ -156,11 +156,11 @@ export function ConfirmReplace({ window, session }: { readonly window: string; r
   )
 }
 
-/** In the dialog's stead where there is nothing to show, above its form where what was typed shall stay. */
+/** An error: above the form, so that the input stays, or instead of content that cannot be shown. */
 export function ErrorNotice({ message, above }: { readonly message: string; readonly above: boolean }) {
   if (above) return <Note kind="bad">{message}</Note>
   return (
-    <Receipt title="That did not work">
+    <Receipt title="Request failed">
       <Note kind="bad">{message}</Note>
     </Receipt>
   )

@@ -1,4 +1,4 @@
-// What the OpenAPI document says, as a reader wants it: one list of operations, one of shapes. The page and docs/rest.md are made from it.
+// Converts the OpenAPI document to a list of operations and a list of schemas, from which the REST page and docs/rest.md are generated.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 
@@ -37,7 +37,7 @@ export interface RestModel {
 
 const methods = ['get', 'post', 'put', 'patch', 'delete']
 
-/** Reads a document as `/cwm/openapi.json` answers it. */
+/** Converts the document of `/cwm/openapi.json`. */
 export function restModel(document: JsonObject): RestModel {
   const operations = entries(document.paths).flatMap(([path, item]) =>
     methods.flatMap((method) => {
@@ -91,7 +91,7 @@ function fieldsOf(schema: JsonObject): RestField[] {
   })
 }
 
-/** In one line: `string`, `integer or null`, `"a", "b"`, `list of Window`. */
+/** A type in one line: `string`, `integer or null`, `"a", "b"`, `list of Window`. */
 function typeOf(schema: JsonObject): string {
   if (typeof schema.$ref === 'string') return schema.$ref.split('/').at(-1) ?? ''
   const variants = [schema.anyOf, schema.oneOf, schema.allOf].flatMap((one) => list(one))

@@ -1,4 +1,4 @@
-// REST, to be read: each operation with what goes in and what comes out, made from the OpenAPI document of this very cwm.
+// REST documentation as a page: each operation with its parameters, body, and responses, generated from the OpenAPI document of this cwm.
 
 import { Document } from './document.tsx'
 import type { RestField, RestModel, RestOperation, RestParameter } from './rest-model.ts'
@@ -38,7 +38,7 @@ export function RestPage({ assets, model }: { readonly assets: string; readonly 
         {model.operations.map((one) => (
           <Operation operation={one} names={names} />
         ))}
-        <h2>Shapes</h2>
+        <h2>Schemas</h2>
         {model.shapes.map(({ name, fields }) => (
           <section aria-labelledby={`shape-${name}`}>
             <h3 id={`shape-${name}`}>{name}</h3>
@@ -78,7 +78,7 @@ function Operation({ operation, names }: { readonly operation: RestOperation; re
           <Fields of={body} names={names} />
         </>
       )}
-      <h3>Answers</h3>
+      <h3>Responses</h3>
       <table>
         <tbody>
           {answers.map(({ status, type, description: words }) => (
@@ -128,13 +128,13 @@ function Fields({
   )
 }
 
-/** Names of shapes lead to them. */
+/** Links names of schemas. */
 function Type({ type, names }: { readonly type: string; readonly names: ReadonlySet<string> }) {
   const pieces = type.split(/\b([A-Z][A-Za-z]+)\b/)
   return <code>{pieces.map((piece) => (names.has(piece) ? <a href={`#shape-${piece}`}>{piece}</a> : piece))}</code>
 }
 
-/** What stands in backticks is code. */
+/** Renders text in backticks as code. */
 function Words({ text }: { readonly text: string }) {
   return <>{text.split('`').map((piece, i) => (i % 2 === 1 ? <code>{piece}</code> : piece))}</>
 }

@@ -1,4 +1,4 @@
-// One session, and what can be done with it.
+// The details of a session, with its actions.
 
 import { Field, FieldList, Note, Submit } from './components.tsx'
 import { age, number, plural } from './format.ts'
@@ -25,13 +25,14 @@ export function SessionDetail({
           ['Last turn', age(session.last_turn_at, now)],
           ['Prompt', usage && plural(usage.prompt_tokens, 'token')],
           [
-            'Of it cached',
-            usage && (usage.cached_tokens === null ? 'the engine does not tell' : number(usage.cached_tokens)),
+            'Cached',
+            usage &&
+              (usage.cached_tokens === null ? 'unknown, not reported by the engine' : number(usage.cached_tokens)),
           ],
           ['Limit', session.limit && plural(session.limit, 'token')],
-          ['Behind window', session.base_window],
-          ['Restored by its thaw', thaw && `${number(thaw.restored_tokens ?? 0)} of ${plural(thaw.tokens, 'token')}`],
-          ['Cut', rollover && `${plural(rollover.messages, 'message')} left out, whole in ${rollover.window}`],
+          ['Window', session.base_window],
+          ['Restored at thaw', thaw && `${number(thaw.restored_tokens ?? 0)} of ${plural(thaw.tokens, 'token')}`],
+          ['Cut', rollover && `${plural(rollover.messages, 'message')} left out, complete in ${rollover.window}`],
         ]}
       />
       {broken === undefined ? null : (
@@ -44,7 +45,7 @@ export function SessionDetail({
       {session.truncation === undefined ? null : <Note kind="bad">The context limit cut the last answer.</Note>}
       {windows.length === 0 ? null : (
         <>
-          <h3>Frozen from it</h3>
+          <h3>Windows</h3>
           <ul class="plain">
             {windows.map(({ name, receipt }) => (
               <li>
@@ -57,12 +58,12 @@ export function SessionDetail({
       )}
       <h3>Freeze</h3>
       {session.freezable === false ? (
-        <Note kind="quiet">Its last turn is not at hand. Send a turn with the header x-cwm-freeze.</Note>
+        <Note kind="quiet">The last turn is not retained. Send a turn with the header x-cwm-freeze.</Note>
       ) : (
         <form hx-post="/cwm/ui/windows" hx-target="#dialog-body" hx-disabled-elt="find button">
           <input type="hidden" name="session_id" value={id} />
-          <Field name="name" label="Name of the window" required />
-          <Field name="tags" label="Tags" hint="with commas between them" />
+          <Field name="name" label="Window name" required />
+          <Field name="tags" label="Tags" hint="Separate with commas." />
           <Field name="note" label="Note" />
           <Submit>Freeze</Submit>
         </form>

@@ -1,4 +1,4 @@
-// Sessions: the table, with what is wrong with one marked beside its name.
+// The table of sessions. Problems of a session are marked next to its name.
 
 import type { PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
@@ -33,9 +33,9 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
   if (data.length === 0 && cursor === undefined) {
     return (
       <div class="empty">
-        <p>No session yet.</p>
+        <p>No sessions yet.</p>
         <p>
-          Point an SDK at <code>/v1</code> of this cwm: each conversation becomes a session by itself.
+          Point an SDK at <code>/v1</code> of this cwm. Each conversation becomes a session.
         </p>
       </div>
     )
@@ -67,7 +67,7 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
 
 export function SessionGauge({ session, windows, freezeAt }: SessionRow & { readonly freezeAt: number }) {
   const { usage, limit } = session
-  if (usage === undefined) return <span class="quiet">no finished turn</span>
+  if (usage === undefined) return <span class="quiet">no finished turns</span>
   if (limit === undefined) return <span class="quiet">{plural(usage.total_tokens, 'token')}, limit unknown</span>
   const frozen = windows.flatMap(({ name, receipt }) =>
     receipt === undefined ? [] : [{ name, tokens: receipt.tokens }],

@@ -1,4 +1,4 @@
-// One window with its family, and what can be done with it.
+// The details of a window with its family tree and its actions.
 
 import type { WindowJson } from '../wire/windows.ts'
 import { Field, FieldList, Note, Remarks, Submit } from './components.tsx'
@@ -7,7 +7,7 @@ import { DetailLink, windowPath } from './list.tsx'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 
 export interface Family {
-  /** Nearest first. */
+  /** From the parent upward. */
   readonly ancestors: readonly string[]
   readonly children: readonly string[]
 }
@@ -38,7 +38,7 @@ export function WindowDetail({
           ['Model', window.model],
           ['From session', window.session_id],
           ['Tags', window.tags === undefined || window.tags.length === 0 ? undefined : <Tags of={window.tags} />],
-          ['Made', window.created_at && age(window.created_at, now)],
+          ['Created', window.created_at && age(window.created_at, now)],
           ['Thawed', window.thawed_at && `${plural(window.thaws ?? 1, 'time')}, last ${age(window.thawed_at, now)}`],
         ]}
       />
@@ -58,16 +58,21 @@ export function WindowDetail({
           <form hx-post={`${windowPath(name)}/thaw`} hx-target="#dialog-body" hx-disabled-elt="find button">
             <Field
               name="session_id"
-              label="Into session"
-              hint="its name; you are asked before an old one changes"
+              label="Session"
+              hint="Its id. You are asked for confirmation if it has turns."
               required
             />
             <Submit kind="secondary">Thaw into this session</Submit>
           </form>
           <h3>Clone</h3>
           <form hx-post={`${windowPath(name)}/clone`} hx-target="#dialog-body" hx-disabled-elt="find button">
-            <Field name="name" label="Name of the clone" required />
-            <Field name="at" label="Only the first messages" type="number" hint="all when empty; whole exchanges" />
+            <Field name="name" label="Clone name" required />
+            <Field
+              name="at"
+              label="Messages to keep"
+              type="number"
+              hint="Counted from the start; whole exchanges only. Leave empty for all messages."
+            />
             <Submit>Clone</Submit>
           </form>
         </>
@@ -82,7 +87,7 @@ export function WindowDetail({
   )
 }
 
-/** From the oldest known ancestor down to this one and its children. */
+/** A tree from the oldest known ancestor down to this window and its children. */
 function FamilyTree({ name, family: { ancestors, children } }: { readonly name: string; readonly family: Family }) {
   const line = [...ancestors].reverse()
   const leaf = (

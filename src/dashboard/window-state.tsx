@@ -1,4 +1,4 @@
-// How well a window is kept: its state, what of it is stored where, its tags.
+// How well a window is stored: its state, its tiers, its tags.
 
 import type { FreezeReceiptJson } from '../wire/receipts.ts'
 import type { WindowJson } from '../wire/windows.ts'
@@ -9,7 +9,7 @@ export function restorable(receipt: FreezeReceiptJson | undefined): string {
   return `${number(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens / receipt.tokens)})`
 }
 
-/** State and health in one word: a frozen window of which nothing is stored is no good one. */
+/** State and health in a word. A frozen window is healthy only if its chunks are stored behind memory. */
 export function State({ window: { state, receipt } }: { readonly window: WindowJson }) {
   const health =
     state === 'failed' ? 'bad' : state !== 'frozen' ? 'busy' : receipt?.durability === 'l2' ? 'good' : 'weak'

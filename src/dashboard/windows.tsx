@@ -1,4 +1,4 @@
-// Windows: the table with its filter.
+// The table of windows with its filter.
 
 import type { PageJson } from '../wire/lists.ts'
 import type { WindowJson } from '../wire/windows.ts'
@@ -6,7 +6,7 @@ import { age } from './format.ts'
 import { type Column, DetailLink, List, windowPath } from './list.tsx'
 import { restorable, State, Tags, Tiers } from './window-state.tsx'
 
-/** What is looked for, as the form has it. */
+/** The filter, as the form sends it. */
 export interface WindowFilter {
   readonly search: string
   readonly tag: string
@@ -15,7 +15,7 @@ export interface WindowFilter {
   readonly order: string
 }
 
-const sorts = { created: 'time made', name: 'name', thawed: 'last thaw', tokens: 'tokens' } as const
+const sorts = { created: 'created', name: 'name', thawed: 'last thaw', tokens: 'tokens' } as const
 const orders = { desc: 'descending', asc: 'ascending' } as const
 const states = { '': 'any state', frozen: 'frozen', freezing: 'freezing', failed: 'failed' } as const
 
@@ -78,15 +78,15 @@ const columns: readonly Column[] = [
   { title: 'Window' },
   { title: 'State' },
   { title: 'Restorable', kind: 'number' },
-  { title: 'Stored in', kind: 'wide' },
+  { title: 'Tiers', kind: 'wide' },
   { title: 'Tags', kind: 'wide' },
-  { title: 'Made', kind: 'age wide' },
+  { title: 'Created', kind: 'age wide' },
 ]
 
 export interface WindowsProps {
   readonly page: PageJson<WindowJson>
   readonly cursor: string | undefined
-  /** Whether anything was looked for. */
+  /** Whether a filter is set. */
   readonly filtered: boolean
   readonly now: number
 }
@@ -95,11 +95,11 @@ export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: 
   if (data.length === 0 && cursor === undefined) {
     return filtered ? (
       <div class="empty">
-        <p>No window fits.</p>
+        <p>No matching windows.</p>
       </div>
     ) : (
       <div class="empty">
-        <p>Nothing is frozen yet.</p>
+        <p>No windows yet.</p>
         <p>
           Open a session and freeze it, or send a turn with the header <code>x-cwm-freeze: NAME</code>.
         </p>

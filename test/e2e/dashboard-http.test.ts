@@ -79,7 +79,7 @@ describe('without keys', () => {
     ['/cwm/ui/sessions/none', 404, 'there is no session none'],
     ['/cwm/ui/windows?sort=age', 400, 'sort'],
     ['/cwm/ui/windows?cursor=nonsense', 400, 'cursor'],
-    ['/cwm/ui/nothing', 404, 'there is no such path'],
+    ['/cwm/ui/nothing', 404, 'unknown path'],
     ['/cwm/ui/assets/x/..%2fpackage.json', 404, ''],
     ['/cwm/ui/assets/x/package.json', 404, ''],
   ])('%s is %i', async (path, status, words) => {
@@ -110,7 +110,7 @@ describe('without keys', () => {
     expect(login.headers.get('set-cookie')).toMatch(
       /^cwm_login=[\w-]+; Max-Age=28800; Path=\/cwm\/ui; HttpOnly; SameSite=Strict$/,
     )
-    expect(mine.text).toContain('Nothing is frozen yet')
+    expect(mine.text).toContain('No windows yet')
     expect(nobodys.text).toContain('first')
   })
 })

@@ -72,11 +72,11 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     const gauge = row('ann').getByRole('img')
 
     expect(await gauge.getAttribute('aria-label')).toMatch(
-      /^[\d,]+ of 8,192 tokens, \d+%; 0 cached; frozen by itself at 75%; frozen: .*first at [\d,]+/,
+      /^[\d,]+ of 8,192 tokens, \d+%; 0 cached; auto-freeze point at 75%; windows: .*first at [\d,]+/,
     )
     expect(await row('first').innerText()).toMatch(/frozen\s+[\d,]+ \(\d+%\)\s+L1 \d\/\d\s*L2 \d\/\d\s*pinned/)
     expect(await row('child').innerText()).toContain('of first')
-    await page.getByText('all well').waitFor()
+    await page.getByText('Healthy').waitFor()
     await page.getByText('live', { exact: true }).waitFor()
   })
 
@@ -89,7 +89,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
 
   it('freezes a session, with tags and a note, and shows the receipt', async () => {
     await open('ann')
-    await dialog().getByLabel('Name of the window').fill('by-hand')
+    await dialog().getByLabel('Window name').fill('by-hand')
     await dialog().getByLabel('Tags').fill('law, old')
     await dialog().getByLabel('Note').fill('<b>kept</b>')
     await dialog().getByRole('button', { name: 'Freeze' }).click()
@@ -99,7 +99,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await row('by-hand').waitFor()
     await open('by-hand')
 
-    expect(receipt).toMatch(/Tokens\s+[\d,]+\s+Restorable\s+[\d,]+ in \d+ chunks\s+Stored\s+stored behind memory/)
+    expect(receipt).toMatch(/Tokens\s+[\d,]+\s+Restorable\s+[\d,]+ in \d+ chunks\s+Stored\s+behind memory/)
     expect(await dialog().innerText()).toContain('<b>kept</b>')
     expect(await rest(stack.url, 'GET', '/windows/by-hand')).toMatchObject({
       tags: ['law', 'old'],
@@ -109,7 +109,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
 
   it('thaws into a session, and shows what was restored', async () => {
     await open('first')
-    await dialog().getByLabel('Into session').fill('eve')
+    await dialog().getByLabel('Session').fill('eve')
     await dialog().getByRole('button', { name: 'Thaw into this session' }).click()
     await dialog().getByRole('heading', { name: 'Thawed: first' }).waitFor()
 
@@ -121,7 +121,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': 'busy' } })
     await open('first')
     const offers = await dialog().getByRole('button', { name: /^Thaw/ }).allInnerTexts()
-    await dialog().getByLabel('Into session').fill('busy')
+    await dialog().getByLabel('Session').fill('busy')
     await dialog().getByRole('button', { name: 'Thaw into this session' }).click()
     await dialog().getByRole('heading', { name: 'Replace the context of busy?' }).waitFor()
     const question = await dialog().innerText()
@@ -138,7 +138,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   it('clones a window, and shows its family', async () => {
     await open('child')
     const family = await dialog().locator('.family').innerText()
-    await dialog().getByLabel('Name of the clone').fill('branch')
+    await dialog().getByLabel('Clone name').fill('branch')
     await dialog().getByRole('button', { name: 'Clone' }).click()
     await dialog().getByRole('heading', { name: 'Frozen: branch' }).waitFor()
 
@@ -152,7 +152,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await open('to-go')
     await dialog().getByRole('button', { name: 'Delete window…' }).click()
     await dialog().getByRole('heading', { name: 'Delete to-go?' }).waitFor()
-    await dialog().getByRole('button', { name: 'Keep it' }).click()
+    await dialog().getByRole('button', { name: 'Cancel' }).click()
     await rest(stack.url, 'GET', '/windows/to-go')
     await open('to-go')
     await dialog().getByRole('button', { name: 'Delete window…' }).click()
@@ -162,7 +162,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().getByRole('button', { name: 'Done' }).click()
     await row('to-go').waitFor({ state: 'detached' })
 
-    expect(receipt).toMatch(/Chunks deleted\s+0\s+Chunks left\s+0\s+Chunks kept\s+\d for a living session/)
+    expect(receipt).toMatch(/Chunks deleted\s+0\s+Chunks left\s+0\s+Chunks kept\s+\d for: session/)
   })
 
   it('ends a session', async () => {
@@ -179,18 +179,18 @@ describe.skipIf(noBrowser)('the dashboard', () => {
 
   it('shows a refusal beside what was typed, which stays', async () => {
     await open('first')
-    await dialog().getByLabel('Name of the clone').fill('child')
+    await dialog().getByLabel('Clone name').fill('child')
     await dialog().getByRole('button', { name: 'Clone' }).click()
     const refusal = dialog().getByRole('alert')
     await refusal.waitFor()
 
     expect(await refusal.innerText()).toBe('there is a window child already; choose another name')
-    expect(await dialog().getByLabel('Name of the clone').inputValue()).toBe('child')
+    expect(await dialog().getByLabel('Clone name').inputValue()).toBe('child')
   })
 
   it('keeps what was typed when cwm is away, and when text is marked beyond the edge', async () => {
     await open('first')
-    const name = dialog().getByLabel('Name of the clone')
+    const name = dialog().getByLabel('Clone name')
     await name.fill('typed')
     const box = await name.boundingBox()
     await page.mouse.move((box?.x ?? 0) + 20, (box?.y ?? 0) + 5)
@@ -233,7 +233,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await page.getByLabel('Search').fill('child')
     await shows(['child', 'grandchild'])
     await page.getByLabel('State').selectOption('failed')
-    await page.getByText('No window fits.').waitFor()
+    await page.getByText('No matching windows.').waitFor()
   })
 
   it('is used by keyboard alone', async () => {
@@ -256,7 +256,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   })
 
   it('says when cwm is away, and when it is back', async () => {
-    await page.getByText('all well').waitFor()
+    await page.getByText('Healthy').waitFor()
     await watched.context.setOffline(true)
     await page.getByRole('button', { name: 'first', exact: true }).click()
     await page.getByText('cwm does not answer.').waitFor()
@@ -276,7 +276,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     async (colorScheme, width) => {
       const other = await openPage(browser, { colorScheme, viewport: { width, height: 844 } })
       await other.page.goto(`${stack.url}/cwm/`)
-      await other.page.getByText('all well').waitFor()
+      await other.page.getByText('Healthy').waitFor()
       const found: Record<string, string[]> = { page: await axeViolations(other.page) }
       const wide = await other.page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
       const states = { session: 'ann', window: 'child' }
@@ -367,7 +367,7 @@ describe.skipIf(noBrowser)('the login', () => {
     await logIn('sk-nobody')
     await watched.page.getByRole('alert').waitFor()
 
-    expect(await watched.page.getByRole('alert').innerText()).toContain('not known here')
+    expect(await watched.page.getByRole('alert').innerText()).toContain('unknown API key')
     expect(await watched.context.cookies()).toEqual([])
   })
 
@@ -386,7 +386,7 @@ describe.skipIf(noBrowser)('the login', () => {
 
   it('shows another tenant nothing of it', async () => {
     await logIn(keys.other)
-    await watched.page.getByText('Nothing is frozen yet.').waitFor()
+    await watched.page.getByText('No windows yet.').waitFor()
 
     expect(await watched.page.getByRole('button', { name: 'mine', exact: true }).count()).toBe(0)
   })
