@@ -1,4 +1,4 @@
-// Wires everything once: from settings to a running cwm, and back to nothing in order.
+// Builds a running cwm from the settings, and shuts it down in order.
 
 import { getRequestListener } from '@hono/node-server'
 import { Admission } from '../admission/admission.ts'
@@ -69,23 +69,23 @@ import { turnObservers } from './turn-observers.ts'
 
 export interface App {
   readonly url: string
-  /** What was found at start, a line each, for whoever started it. */
+  /** Startup messages about what was detected, one per line. */
   readonly findings: readonly string[]
-  /** Lets answers and freezes under way end for `drain_ms`, then ends everything and writes all that is to be written. */
+  /** Lets current answers and freezes finish for up to `drain_ms`, then stops everything and writes pending data. */
   close(): Promise<void>
 }
 
-/** A warm call prefills a whole window. */
+/** Long, because a warm call may prefill a whole window. */
 const WARM_DEADLINE_MS = 1_800_000
-/** LMCache answers in a tenth of a second, or has trouble of its own. */
+/** LMCache normally answers within a tenth of a second. */
 const AUTO_THAW_WAIT_MS = 2_000
 const SWEEP_INTERVAL_MS = 60_000
 const DROPPED_PER_SWEEP = 10_000
-/** Each look reads a Redis store through, and only a proxy that still has the key before can have left something since the last. */
+/** Long, because each run scans a Redis store, and only a proxy that still uses the previous key can have added anything since the last one. */
 const RESEAL_INTERVAL_MS = 600_000
 const RESEALED_AT_ONCE = 100
 
-/** Discovery may wait for many seconds for an engine that does not answer. */
+/** Rejects when `stop` aborts. Discovery can take many seconds if the engine does not answer. */
 async function unlessStopped<T>(work: Promise<T>, stop: AbortSignal | undefined): Promise<T> {
   if (stop === undefined) return await work
   return await new Promise<T>((resolve, reject) => {
@@ -96,15 +96,15 @@ async function unlessStopped<T>(work: Promise<T>, stop: AbortSignal | undefined)
   })
 }
 
-/** What of `tracking_bytes` goes to what, by what is missed most: a session that is not in memory is read from the store. */
+/** Divides `tracking_bytes` among the caches. Sessions get the most, because a miss there costs a read of the store. */
 function sharesOf(bytes: number) {
   const part = Math.floor(bytes / 16)
   return { sessions: 10 * part, histories: 4 * part, sizes: part, newest: part }
 }
 
 /**
- * Starts cwm. Throws `CONFIG` for what an operator must mend, with the words to do it, and `SHUTTING_DOWN` once the signal aborts, with
- * everything closed again.
+ * Starts cwm. Throws `CONFIG` with instructions for problems that an operator must fix, and `SHUTTING_DOWN` if the signal aborts. In both
+ * cases everything is closed again.
  */
 export async function startApp(settings: Settings, log: Logger, stop?: AbortSignal): Promise<App> {
   const now = () => Date.now()
@@ -114,7 +114,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
   const closers: (() => Promise<void> | void)[] = [closeStore]
   const closeAll = async () => {
     for (const close of closers.reverse()) {
-      // What cannot be closed keeps nothing else open, the store least of all.
+      // A failure to close one part must not keep the others open, least of all the store.
       try {
         await close()
       } catch (thrown) {

@@ -1,16 +1,16 @@
-// What runs again and again while cwm runs, one run at a time. Failures are logged and end nothing.
+// Periodic background tasks. Runs of a task do not overlap; failures are logged, and the task continues.
 
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 
 export interface Task {
   readonly intervalMs: number
-  /** Runs at once as well, not only after the first interval. */
+  /** Whether to run once immediately, before the first interval. */
   readonly atOnce?: boolean
   readonly run: (signal: AbortSignal) => Promise<unknown>
 }
 
-/** Runs a task until the signal; resolves when its last run is over. */
+/** Runs a task until the signal aborts. Resolves when its last run has finished. */
 export async function every(
   { intervalMs, atOnce = false, run }: Task,
   signal: AbortSignal,
@@ -21,14 +21,14 @@ export async function every(
       try {
         await run(signal)
       } catch (thrown) {
-        log.error({ err: toCwmError(thrown) }, 'a task in the background failed; it runs again')
+        log.error({ err: toCwmError(thrown) }, 'a background task failed; it will run again')
       }
     }
     await sleep(intervalMs, signal)
   }
 }
 
-/** Resolves after that time, or at once when the signal aborts. Keeps no process alive. */
+/** Resolves after `ms`, or at once when the signal aborts. Does not keep the process alive. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve()

@@ -1,4 +1,5 @@
-// Opens secret and store together: the store keeps a check value, so that a wrong secret stops the start and turns nothing cold.
+// Opens secret and store together. The store contains a check value of the secret, so that startup fails with a wrong secret instead of
+// making everything cold.
 
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -16,12 +17,12 @@ import { loadSecret } from '../tenants/secret.ts'
 export interface OpenedStore {
   readonly store: Store
   readonly deriver: KeyDeriver
-  /** Where it is and where the secret came from, for whoever started cwm. */
+  /** Startup message: where the store is, and where the secret came from. */
   readonly finding: string
   close(): Promise<void>
 }
 
-/** Throws `CONFIG` for what an operator must mend, with the words to do it. */
+/** Throws `CONFIG` with instructions for problems that an operator must fix. */
 export async function openStore(settings: Settings, log: Logger): Promise<OpenedStore> {
   await makeDataDir(settings.data_dir)
   const sealer = sealerOf(settings)
@@ -56,16 +57,12 @@ async function openShared(
   log: Logger,
 ): Promise<OpenedStore> {
   if (settings.secret === undefined) {
-    throw new CwmError(
-      'CONFIG',
-      'a Redis store is shared by several proxies, so the secret must be given (CWM_SECRET)',
-      {
-        param: 'secret',
-      },
-    )
+    throw new CwmError('CONFIG', 'a Redis store is shared by several proxies, so the secret must be set (CWM_SECRET)', {
+      param: 'secret',
+    })
   }
   const deriver = new KeyDeriver((await loadSecret(settings.secret, settings.data_dir)).secret)
-  // Its client takes 20 MB: only where it is used.
+  // Loaded on demand, because its client takes 20 MB.
   const { openRedisStore } = await import('../store/redis/redis.ts')
   const store = await openRedisStore({ url, log, ...(sealer === undefined ? {} : { sealer }) })
   await checkSecret(store, deriver, 'the Redis store').catch(closing(() => store.close()))
@@ -82,7 +79,7 @@ function sealerOf({ encryption_key: key, encryption_keys_old: older }: Settings)
   return key === undefined ? undefined : new Sealer(keyBytes(key), older.map(keyBytes))
 }
 
-/** As hex, or as base64 of either alphabet: the settings have checked which. */
+/** Decodes a key that is hex, or base64 of either alphabet. The settings have validated it. */
 function keyBytes(text: string): Uint8Array {
   return Buffer.from(text, text.length === 64 ? 'hex' : 'base64')
 }
@@ -91,7 +88,7 @@ function requireSecretOf(path: string, { secret, data_dir }: Settings): void {
   if (secret !== undefined || !existsSync(path) || existsSync(join(data_dir, 'secret'))) return
   throw new CwmError(
     'CONFIG',
-    `${data_dir} holds a store and no secret: give the secret back (the file "secret", or CWM_SECRET), or choose another data_dir`,
+    `${data_dir} contains a store but no secret: restore the secret (the file "secret", or CWM_SECRET), or choose another data_dir`,
     { param: 'secret' },
   )
 }
@@ -100,7 +97,7 @@ async function checkSecret(store: Store, deriver: KeyDeriver, where: string): Pr
   if ((await store.claimMeta('secret_check', deriver.checkValue())) === deriver.checkValue()) return
   throw new CwmError(
     'CONFIG',
-    `the secret is not the one that ${where} was made with: its sessions and windows would all be cold. Give the old secret back (CWM_SECRET, or the file "secret"), or choose another store`,
+    `the secret does not match ${where}: all its sessions and windows would be cold. Restore the old secret (CWM_SECRET, or the file "secret"), or choose another store`,
     { param: 'secret' },
   )
 }
@@ -116,6 +113,6 @@ async function makeDataDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    throw new CwmError('CONFIG', `the data directory ${path} cannot be made`, { param: 'data_dir', cause })
+    throw new CwmError('CONFIG', `cannot create the data directory ${path}`, { param: 'data_dir', cause })
   }
 }

@@ -1,13 +1,13 @@
-// What all tenants together have in the store, for the gauges of `/cwm/metrics`: asked when somebody scrapes, and not with each scrape.
+// The usage of all tenants in the store, for the gauges of `/cwm/metrics`. It is read on a scrape, and cached between scrapes.
 
 import type { Now } from '../base/clock.ts'
 import type { TenantUsage } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 
-/** An answer is good for so long, or for so many times the time that it took: a Redis with very many tenants is busy with this one part in 20. */
+/** How long a result is fresh: at least this time, or this multiple of the duration of the read. So this uses at most 1/20 of a Redis with very many tenants. */
 const FRESH_MS = 5_000
 const FRESH_TIMES = 20
-/** No scrape waits longer than that for the store; Prometheus gives one up after 10 s. */
+/** The longest that a scrape waits for the store. Prometheus gives up after 10 s. */
 const WAIT_MS = 1_000
 
 export class TotalUsage {
@@ -15,7 +15,7 @@ export class TotalUsage {
   readonly #now: Now
   #last: TenantUsage | undefined
   #freshUntil = Number.NEGATIVE_INFINITY
-  /** Until then it is told as well, but only where the next answer is late. */
+  /** Until then a stale result is still returned if the next read is slow. */
   #goodUntil = Number.NEGATIVE_INFINITY
   #asking: Promise<void> | undefined
 
@@ -24,7 +24,7 @@ export class TotalUsage {
     this.#now = now
   }
 
-  /** Never throws. Undefined while the store does not answer. One question at a time goes to the store, whoever asks. */
+  /** Never throws. Undefined while the store does not answer. Reads of the store do not overlap. */
   async read(): Promise<TenantUsage | undefined> {
     if (this.#now() >= this.#freshUntil) {
       this.#asking ??= this.#ask().finally(() => {

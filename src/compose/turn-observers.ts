@@ -1,4 +1,4 @@
-// Who hears of turns, in order.
+// The observers of turns, in the order in which they are called.
 
 import type { Timeline } from '../journal/timeline.ts'
 import { upperTokens } from '../limits/upper-bound.ts'
@@ -18,7 +18,7 @@ export interface ObserverParts {
   readonly autoFreezer: AutoFreezer
 }
 
-/** The finder of broken prefixes comes before retention: it reads the session's last turn, whose place this one takes. */
+/** The break finder comes before retention: it reads the session's previous retained turn, which this turn replaces. */
 export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
   const { timeline, calls, sizes, breaks, retained, autoFreezer } = parts
   return [
@@ -28,7 +28,7 @@ export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
         if (usage !== undefined) timeline.recordUsage(caller.tenant, usage.promptTokens, usage.cachedTokens)
       },
     },
-    // The agent may make the call before the last bytes are out.
+    // An agent may make the call before the last bytes are sent.
     { answered: (turn) => noteCalls(calls, turn) },
     { answered: (turn) => noteSize(sizes, turn) },
     { delivered: (turn) => lookForBreak(breaks, turn) },
@@ -44,7 +44,7 @@ function noteCalls(calls: RecentCalls, { caller, turn, rules, observation }: Ans
   }
 }
 
-/** What the next turn of this history is measured from. */
+/** Records the size from which the next turn of this history is measured. */
 function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
   const { turn, observation, usage } = answered
   const { shape } = turn.prompt
@@ -54,7 +54,7 @@ function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
   sizes.record(digests, { tokens: usage.promptTokens + Math.max(0, ...replies), shape })
 }
 
-/** Why it was cold, if it was. */
+/** Finds out why the turn was cold, if it was. */
 function lookForBreak(
   breaks: BreakFinder,
   { turn, before, retained, stored, usage, observation }: DeliveredTurn,
