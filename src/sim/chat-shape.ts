@@ -2,7 +2,7 @@
 
 import type { Generation, Prefill } from './engine.ts'
 import type { ToolOffer } from './tool-offer.ts'
-import { type Core, completionTokens, type Turn, toolCallIds } from './turn.ts'
+import { type Core, completionTokens, type Turn, toolCallsOf } from './turn.ts'
 
 /** What stands in every part of one answer. */
 export interface Head {
@@ -15,7 +15,7 @@ export interface Head {
 export function finishReason(generation: Generation, tools: ToolOffer): string {
   if (generation.ended === 'length') return 'length'
   // vLLM calls it `stop` when one certain tool was demanded (recorded).
-  return toolCallIds(generation).length > 0 && tools.named === undefined ? 'tool_calls' : 'stop'
+  return toolCallsOf(generation).length > 0 && tools.named === undefined ? 'tool_calls' : 'stop'
 }
 
 /** `usage` of a whole answer; chat tells what was newly cached, completions do not. */

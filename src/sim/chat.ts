@@ -7,7 +7,7 @@ import type { Prefill } from './engine.ts'
 import { FINGERPRINT, newId } from './ids.ts'
 import { booleanField, objectBody, requireFields, streamOptions } from './request-body.ts'
 import { type Answer, type Handler, nowSeconds } from './routes.ts'
-import { type Core, runWhole, said, toolCallIds } from './turn.ts'
+import { type Core, runWhole, said, toolCallsOf } from './turn.ts'
 
 export function chatRoute(core: Core): Handler {
   return async (request): Promise<Answer> => {
@@ -26,7 +26,7 @@ export function chatRoute(core: Core): Handler {
 function wholeAnswer(core: Core, { body, turn, tools }: ChatRequest, head: Head, prefill: Prefill): unknown {
   const withIds = booleanField(body, 'return_token_ids')
   const choices = turn.generations.map((generation, index) => {
-    const calls = toolCallIds(generation)
+    const calls = toolCallsOf(generation)
     const content = said(generation, 'content')
     return {
       index,

@@ -8,7 +8,7 @@ import { newId } from './ids.ts'
 import { adapterOf, booleanField, objectBody, requireFields } from './request-body.ts'
 import type { Answer, Handler, SimRequest } from './routes.ts'
 import { namedEvent } from './sse.ts'
-import { type Core, completionTokens, runSteps, runWhole, said, type Turn, toolCallIds } from './turn.ts'
+import { type Core, completionTokens, runSteps, runWhole, said, type Turn, toolCallsOf } from './turn.ts'
 
 /** Errors in Anthropic's shape; pydantic's complaints stay as they are (recorded). */
 function anthropicErrors(handler: Handler): Handler {
@@ -141,7 +141,7 @@ function chatMessages(message: JsonObject): JsonObject[] {
 }
 
 function blocksOf(generation: Generation): unknown[] {
-  const calls = toolCallIds(generation).map((call) => ({
+  const calls = toolCallsOf(generation).map((call) => ({
     type: 'tool_use',
     id: newId('chatcmpl-tool'),
     name: call.name,
@@ -158,7 +158,7 @@ function blocksOf(generation: Generation): unknown[] {
 
 function stopReason(generation: Generation): string {
   if (generation.ended === 'length') return 'max_tokens'
-  return toolCallIds(generation).length > 0 ? 'tool_use' : 'end_turn'
+  return toolCallsOf(generation).length > 0 ? 'tool_use' : 'end_turn'
 }
 
 /** `input_tokens` leaves out cached and newly cached tokens: docs/engine-behavior.md#anthropic-usage. */

@@ -10,7 +10,7 @@ import { booleanField, numberField, objectBody } from './request-body.ts'
 import { callItem, messageItem, responseOf, usageOf } from './responses-shape.ts'
 import { responseEvents } from './responses-stream.ts'
 import { type Answer, nowSeconds, type Routes } from './routes.ts'
-import { type Core, runWhole, said, type Turn, toolCallIds } from './turn.ts'
+import { type Core, runWhole, said, type Turn, toolCallsOf } from './turn.ts'
 
 const STORED_RESPONSES = 1000
 
@@ -112,7 +112,7 @@ function inputMessages(input: JsonValue | undefined): JsonObject[] {
 
 function replyMessages(turn: Turn): JsonObject[] {
   return turn.generations.slice(0, 1).map((generation) => {
-    const calls = toolCallIds(generation).map((call) => ({ type: 'function', function: call }))
+    const calls = toolCallsOf(generation).map((call) => ({ type: 'function', function: call }))
     return { role: 'assistant', content: said(generation, 'content'), ...(calls.length > 0 && { tool_calls: calls }) }
   })
 }
@@ -120,7 +120,7 @@ function replyMessages(turn: Turn): JsonObject[] {
 function outputItems(turn: Turn): JsonObject[] {
   const [generation] = turn.generations as readonly [Generation?]
   if (generation === undefined) return []
-  const calls = toolCallIds(generation)
+  const calls = toolCallsOf(generation)
   const text = said(generation, 'content')
   return [
     ...(text === '' && calls.length > 0 ? [] : [messageItem(newUnderscoreId('msg'), 'completed', text)]),

@@ -112,7 +112,7 @@ export function said(generation: Generation, kind: 'content' | 'reasoning'): str
 }
 
 /** The tool calls in a generation that were said to their end. */
-export function toolCallIds(generation: Generation): { name: string; arguments: string }[] {
+export function toolCallsOf(generation: Generation): { name: string; arguments: string }[] {
   const calls: { name: string; arguments: string }[] = []
   for (const delta of generation.steps.flatMap((step) => step.deltas)) {
     if (delta.kind === 'call') calls.push({ name: delta.name, arguments: '' })

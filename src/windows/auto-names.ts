@@ -1,14 +1,14 @@
-// The names and tags of the windows that cwm freezes by itself.
+// Names and tags of automatic windows: those that cwm freezes on its own.
 
 import { createHash } from 'node:crypto'
 import { isReservedName } from '../base/ids.ts'
 import type { WindowRecord } from '../base/records.ts'
 
-/** Each automatic window has it, and those before a cut have the second as well. */
+/** Every automatic window has `autoTag`; those frozen before a cut also have `rolloverTag`. */
 export const autoTag = 'auto'
 export const rolloverTag = 'rollover'
 
-/** The name of a session's n-th automatic window. The session's own id may hold what no window's name may. */
+/** The name of a session's n-th automatic window. It uses a hash because session ids may contain characters that window names may not. */
 export function autoName(tenant: string, sessionId: string, n: number): string {
   const hash = createHash('sha256')
     .update(JSON.stringify([tenant, sessionId]))
@@ -17,18 +17,18 @@ export function autoName(tenant: string, sessionId: string, n: number): string {
   return `auto.${hash}.${n}`
 }
 
-/** The n of an automatic window's name; 0 for any other. */
+/** The number in an automatic window's name; 0 for any other name. */
 export function autoNumberOf(name: string): number {
   const n = /^auto\.[0-9a-f]{12}\.([0-9]+)$/.exec(name)?.[1]
   return n === undefined ? 0 : Number(n)
 }
 
-/** Whether cwm froze it by itself: clients may give their windows any tag, but not such a name. */
+/** Whether cwm froze the window on its own. Clients may use any tag, but not a reserved name. */
 export function isAutomatic({ name, origin }: WindowRecord): boolean {
   return origin === 'session' && isReservedName(name)
 }
 
-/** Whether it was frozen before a cut: what that cut left out is nowhere else. */
+/** Whether the window was frozen before a cut. It is then the only copy of the messages that the cut removed. */
 export function isBeforeCut(record: WindowRecord): boolean {
   return isAutomatic(record) && record.tags.includes(rolloverTag)
 }

@@ -27,7 +27,7 @@ function sessionOf(change: Change = {}): LiveSession {
 }
 const nobody = { apiKey: undefined }
 
-/** Prefetches that are noted, and over when `end` is called. */
+/** Records prefetches and completes them when `end` is called. */
 function setUp({ afterMs = 500, at = 2_000 } = {}) {
   const asked: string[] = []
   const { promise, resolve, reject } = withResolvers()
@@ -58,8 +58,8 @@ function withResolvers() {
   return { promise, resolve, reject }
 }
 
-describe('a session that comes back', () => {
-  it('waits for the prefetch of its newest window, once for all requests of that return', async () => {
+describe('a returning session', () => {
+  it('waits for one prefetch of its newest window, shared by all requests of that return', async () => {
     const { thaw, asked, end } = setUp()
     const session = sessionOf()
     let over = 0
@@ -74,7 +74,7 @@ describe('a session that comes back', () => {
     expect([asked, before, over]).toEqual([['auto.0.1'], 0, 2])
   })
 
-  it('comes back again when it was idle again', async () => {
+  it('triggers another prefetch after another idle period', async () => {
     const { thaw, asked, end } = setUp()
     const session = sessionOf()
     end()
@@ -86,7 +86,7 @@ describe('a session that comes back', () => {
     expect(asked).toHaveLength(2)
   })
 
-  it('goes on without what could not be prefetched', async () => {
+  it('proceeds without a window that could not be prefetched', async () => {
     const { thaw, fail } = setUp()
 
     const returned = thaw.onReturn(sessionOf(), nobody)
@@ -96,12 +96,12 @@ describe('a session that comes back', () => {
   })
 
   it.each<[string, Change, string[]]>([
-    ['its base window where nothing was frozen since the thaw', { auto: undefined, baseWindow: 'base' }, ['base']],
-    ['nothing where it was never frozen', { auto: undefined }, []],
-    ['nothing while its prompts go out cut', { rollover }, []],
+    ['its base window if nothing was frozen since the thaw', { auto: undefined, baseWindow: 'base' }, ['base']],
+    ['nothing if it was never frozen', { auto: undefined }, []],
+    ['nothing while its prompts are cut', { rollover }, []],
     ['what was frozen since the cut', { rollover, auto: { count: 2, window: 'auto.0.2', at: 1_500 } }, ['auto.0.2']],
-    ['nothing that was no pause', { lastTurnAt: 1_900 }, []],
-  ])('gets %s', async (_, change, expected) => {
+    ['nothing if it was not idle long enough', { lastTurnAt: 1_900 }, []],
+  ])('prefetches %s', async (_, change, expected) => {
     const { thaw, asked, end } = setUp()
     end()
 
@@ -110,7 +110,7 @@ describe('a session that comes back', () => {
     expect(asked).toEqual(expected)
   })
 
-  it('gets nothing where the time is 0', async () => {
+  it('prefetches nothing if the idle time is 0', async () => {
     const { thaw, asked } = setUp({ afterMs: 0 })
 
     await thaw.onReturn(sessionOf(), nobody)

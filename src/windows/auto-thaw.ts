@@ -1,5 +1,5 @@
-// Sessions that come back after a while: their newest window is brought into LMCache's memory before their turn goes to the engine.
-// Not beside it, which makes turns cold: docs/engine-behavior.md#prefetch-beside-a-turn.
+// Prefetches a returning session's newest window into the KV layer's memory before its turn is dispatched.
+// A prefetch that runs beside the turn makes it cold: docs/engine-behavior.md#prefetch-beside-a-turn.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
@@ -17,15 +17,15 @@ export interface AutoThawParts {
   readonly metrics: Pick<Metrics, 'autoThaws'>
   readonly log: Logger
   readonly now: Now
-  /** Idle time after which a session has come back, milliseconds; 0: never. */
+  /** Idle time after which a session counts as returning, milliseconds; 0 disables prefetching. */
   readonly afterMs: number
-  /** How long a turn waits for the prefetch, milliseconds; then the prefetch is given up. */
+  /** How long a turn waits for its prefetch, milliseconds. Then the prefetch is aborted. */
   readonly waitMs: number
 }
 
-/** Prefetches under way at once; sessions beyond that go on without. */
+/** Concurrent prefetches; further sessions proceed without one. */
 const MAX_PREFETCHES = 16
-/** Sessions of which it is known that this return was seen to. */
+/** Sessions whose latest return is remembered. */
 const MAX_RETURNS = 10_000
 
 interface Return {
@@ -33,11 +33,11 @@ interface Return {
   readonly done: Promise<void>
 }
 
-/** Warms what sessions need that come back. */
+/** Prefetches windows for returning sessions. */
 export class AutoThaw {
   readonly #parts: AutoThawParts
   #prefetches = 0
-  /** By session. Requests that come at the same time are one return, and wait for the same prefetch. */
+  /** By session. Concurrent requests belong to one return and share one prefetch. */
   readonly #returns = new LRUCache<string, Return>({ max: MAX_RETURNS })
 
   constructor(parts: AutoThawParts) {
@@ -45,8 +45,8 @@ export class AutoThaw {
   }
 
   /**
-   * Prefetches the session's newest window if it was idle for long. Undefined where there is nothing to wait for; otherwise resolves when its
-   * turn may go out, and never rejects. Whoever waits no longer may leave: others may be waiting for the same.
+   * Prefetches the session's newest window if it was idle long enough. Returns undefined if there is nothing to wait for; otherwise the
+   * promise resolves when the turn may be dispatched, and never rejects. A caller may stop waiting, but must not cancel: others may share it.
    */
   onReturn({ record, stored }: LiveSession, { apiKey }: CallOptions): Promise<void> | undefined {
     const { now, afterMs } = this.#parts
@@ -71,7 +71,7 @@ export class AutoThaw {
       const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, window, options)
       log.info({ session: id, window, foundChunks, totalChunks, ms }, 'window of a returning session prefetched')
     } catch (thrown) {
-      // It was a help and no promise: the turn goes on without.
+      // Prefetching is best effort: the turn proceeds without it.
       log.warn({ session: id, window, err: toCwmError(thrown) }, 'window of a returning session not prefetched')
     } finally {
       this.#prefetches--
@@ -79,7 +79,7 @@ export class AutoThaw {
   }
 }
 
-/** None while prompts go out cut, unless frozen since: what stood before the cut is not what they begin with. */
+/** Undefined while prompts are cut, unless a window was frozen since: prompts no longer begin with what preceded the cut. */
 function windowOfNextTurn({ auto, rollover, thaw, baseWindow }: SessionRecord): string | undefined {
   if (auto !== undefined && auto.at > (rollover?.at ?? thaw?.at ?? 0)) return auto.window
   return rollover === undefined ? baseWindow : undefined

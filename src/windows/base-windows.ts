@@ -1,4 +1,4 @@
-// Windows whose messages stand before the turns of living sessions: read once, kept ready within a bound.
+// Base windows: the windows whose messages precede the turns of bound sessions. Read once, then cached within a bound.
 
 import { LRUCache } from 'lru-cache'
 import { CwmError } from '../base/errors.ts'
@@ -9,15 +9,15 @@ import { rulesOf } from '../dialects/index.ts'
 import type { Store } from '../store/store.ts'
 import { checksumOf } from './checksum.ts'
 
-/** A frozen window, ready to be put before a request. */
+/** A frozen window, ready to be prepended to a request. */
 export interface BaseWindow {
   readonly record: WindowRecord
   readonly prompt: Prompt
   readonly tokenIds: Uint32Array
-  /** Identity of each message, as `canonical` gives it; the outer system prompt is apart. */
+  /** Canonical text of each message, from `canonical`; the outer system prompt is separate. */
   readonly texts: readonly (string | undefined)[]
   readonly outerSystem: string | undefined
-  /** JSON of each message, as it is put into a body. */
+  /** JSON of each message, as inserted into a body. */
   readonly json: readonly string[]
 }
 
@@ -29,15 +29,15 @@ export class BaseWindows {
     this.#store = store
     this.#ready = new LRUCache({
       maxSize: maxBytes,
-      // Messages as values and as JSON, their identity, and the ids.
+      // Messages as values and as JSON, their canonical texts, and the ids.
       sizeCalculation: (base) =>
         4 * base.json.reduce((sum, json) => sum + json.length, 0) + base.tokenIds.byteLength + 1024,
     })
   }
 
   /**
-   * The frozen window of that name; with `id`, only if it is still that one. Throws `WINDOW_NOT_FOUND` (also for another tenant's),
-   * `WINDOW_NOT_READY` while it is frozen or after that failed, `WINDOW_CORRUPT` when its checksum does not hold.
+   * Returns the frozen window of that name; with `id`, only if the name still refers to that window. Throws `WINDOW_NOT_FOUND` (also for
+   * another tenant's window), `WINDOW_NOT_READY` while freezing, `WINDOW_FAILED` after a failed freeze, `WINDOW_CORRUPT` if its checksum does not match.
    */
   async require(tenant: string, name: string, id?: string): Promise<BaseWindow> {
     const record = await this.#store.getWindow(tenant, name)
@@ -64,7 +64,7 @@ export class BaseWindows {
   }
 }
 
-/** Exact size of all messages of a window, tokens; 0 unless its ids cover them, and its thaw has shown that they are still those. */
+/** Exact size of all messages of a window, tokens; 0 unless its ids cover all of them and its thaw has shown no drift. */
 export function exactTokens({ record, tokenIds }: BaseWindow, thaw: ThawReceipt | undefined): number {
   const isProved = record.receipt?.whole === true && thaw?.window === record.name && !thaw.drift
   return isProved ? tokenIds.length : 0
@@ -77,7 +77,7 @@ export function windowNotFound(name: string): CwmError {
 function baseWindowGone(name: string): CwmError {
   return new CwmError(
     'WINDOW_NOT_FOUND',
-    `window ${name}, whose messages stand before this session's own, was deleted; thaw another one into the session, or begin a new one`,
+    `window ${name}, the base window of this session, was deleted; thaw another window into the session, or start a new session`,
     { param: 'name' },
   )
 }

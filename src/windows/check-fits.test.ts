@@ -4,7 +4,7 @@ import type { EngineModels } from '../engines/models.ts'
 import { checkFits } from './check-fits.ts'
 
 const LIMIT = 10
-/** What no tokenizer brings into the limit. */
+/** Too long for the limit with any tokenizer. */
 const LONG = 'x'.repeat(64 * LIMIT)
 
 const models = {
@@ -20,20 +20,20 @@ const check = (content: JsonValue) =>
 
 it.each<[string, JsonValue]>([
   ['text', LONG],
-  ['text that begins as a URL with data does', `data:${LONG}`],
+  ['text that begins like a data URL', `data:${LONG}`],
   ['such text in a part', [{ type: 'text', text: `data:text/plain,${LONG}` }]],
-  ['what a tool was given under the name data', [{ type: 'tool_use', id: 't', name: 'put', input: { data: LONG } }]],
-  ['what a tool answered', [{ type: 'tool_result', tool_use_id: 't', content: [{ type: 'text', text: LONG }] }]],
+  ['a tool input named data', [{ type: 'tool_use', id: 't', name: 'put', input: { data: LONG } }]],
+  ['a tool result', [{ type: 'tool_result', tool_use_id: 't', content: [{ type: 'text', text: LONG }] }]],
 ])('counts %s', async (_, content) => {
   await expect(check(content)).rejects.toMatchObject({ code: 'INVALID_FIELD' })
 })
 
 it.each<[string, JsonValue]>([
-  ['a picture of chat', [{ type: 'image_url', image_url: { url: `data:image/png;base64,${LONG}` } }]],
-  ['sound of chat', [{ type: 'input_audio', input_audio: { format: 'wav', data: LONG } }]],
-  ['a picture of messages', [{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: LONG } }]],
+  ['an image in chat', [{ type: 'image_url', image_url: { url: `data:image/png;base64,${LONG}` } }]],
+  ['audio in chat', [{ type: 'input_audio', input_audio: { format: 'wav', data: LONG } }]],
+  ['an image in messages', [{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: LONG } }]],
   [
-    'a picture in a result',
+    'an image in a tool result',
     [
       {
         type: 'tool_result',
@@ -42,6 +42,6 @@ it.each<[string, JsonValue]>([
       },
     ],
   ],
-])('leaves out %s', async (_, content) => {
+])('does not count %s', async (_, content) => {
   await expect(check(content)).resolves.toBeUndefined()
 })

@@ -1,4 +1,4 @@
-// A look at given content before the engine's tokenizer gets it: megabytes of text would keep the tokenizer from everybody for a minute.
+// Bounds given content before it reaches the engine's tokenizer: megabytes of text would block the tokenizer for everyone for a minute.
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
@@ -11,8 +11,8 @@ import type { WindowParts } from './parts.ts'
 const MAX_CHARACTERS_PER_TOKEN = 64
 
 /**
- * Throws `INVALID_FIELD` for a model that the engine does not list, and for more text than its limit can hold whatever the tokenizer;
- * and what asking the engine for its models throws.
+ * Throws `INVALID_FIELD` for a model that the engine does not list, and for more text than any tokenizer could fit into the limit. Throws
+ * what listing the engine's models throws.
  */
 export async function checkFits(
   { models }: Pick<WindowParts, 'models'>,
@@ -24,17 +24,17 @@ export async function checkFits(
     throw new CwmError('INVALID_FIELD', `the engine lists no model ${prompt.model}`, { param: 'model' })
   }
   if (model.limit === undefined) return
-  const most = model.limit * MAX_CHARACTERS_PER_TOKEN
+  const max = model.limit * MAX_CHARACTERS_PER_TOKEN
   const characters = countText([...prompt.messages, prompt.shaping])
-  if (characters <= most) return
+  if (characters <= max) return
   throw new CwmError(
     'INVALID_FIELD',
-    `${characters} characters cannot fit the ${model.limit} tokens of ${prompt.model} (${most} at the very most)`,
+    `${characters} characters cannot fit the ${model.limit} tokens of ${prompt.model} (at most ${max} characters)`,
     { param: 'messages' },
   )
 }
 
-/** Characters of all text, media left out: these are not tokenized. */
+/** Characters of all text. Media are not tokenized and do not count. */
 function countText(values: readonly (JsonValue | undefined)[]): number {
   let characters = 0
   const open: unknown[] = [...values]

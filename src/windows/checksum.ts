@@ -1,9 +1,9 @@
-// Checksum and size of a window's content: what was frozen is what is thawed.
+// Checksum and size of a window's content. A thaw verifies the checksum.
 
 import { createHash } from 'node:crypto'
 import type { WindowContent } from '../base/records.ts'
 
-/** SHA-256 over prompt and ids, each with its length, base64url. */
+/** SHA-256 over prompt and ids, each preceded by its length, base64url. */
 export function checksumOf({ prompt, tokenIds }: WindowContent): string {
   const { dialect, model, messages, shaping } = prompt
   const text = JSON.stringify([1, dialect, model, messages, shaping])
@@ -16,7 +16,7 @@ export function checksumOf({ prompt, tokenIds }: WindowContent): string {
     .digest('base64url')
 }
 
-/** Bytes that the content takes, as JSON and as ids of four bytes. */
+/** Size of the content in bytes: the prompt as JSON, and four bytes per id. */
 export function bytesOf({ prompt, tokenIds }: WindowContent): number {
   return Buffer.byteLength(JSON.stringify(prompt)) + tokenIds.byteLength
 }

@@ -1,4 +1,4 @@
-// How a request stands to the window before it: it holds the window's messages itself, or it goes behind them, or it contradicts them.
+// How a request relates to its base window: it includes the window's messages, continues after them, or contradicts them.
 
 import { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -6,23 +6,23 @@ import type { DialectRules } from '../dialects/dialect.ts'
 import type { BaseWindow } from './base-windows.ts'
 
 /**
- * `extends`: leave the messages as they are. `behind`: the window's messages go before `request.slice(skip)`. `repeats`: words of the window
- * stand in its history, so unless that was delivered behind the window, they would stand in the prompt twice.
+ * `extends`: leave the messages unchanged. `behind`: prepend the window's messages to `request.slice(skip)`. `repeats`: the request's history
+ * contains messages of the window. They would appear in the prompt twice, unless that history was delivered behind the window.
  */
 export type Continuation =
   | { readonly kind: 'extends' }
   | { readonly kind: 'behind'; readonly skip: number; readonly repeats: boolean }
 
 export interface ContinuationOptions {
-  /** The request's history, if it has one, is known to have been delivered in this session. */
+  /** The request's history, if any, is known to have been delivered in this session. */
   readonly known: boolean
   /** The session was bound to the window before this request. */
   readonly bound: boolean
 }
 
 /**
- * Decides by the identity of messages, never by counting them. Throws `WINDOW_DIVERGES` for another system prompt, and for a history
- * that is neither the window's nor this session's own: putting one behind the other would make a conversation nobody had.
+ * Compares messages by identity and never by count. Throws `WINDOW_DIVERGES` for a different system prompt, and for a history that is
+ * neither the window's nor this session's: joining the two would fabricate a conversation.
  */
 export function continueWindow(
   base: BaseWindow,
@@ -55,8 +55,8 @@ export function continueWindow(
 }
 
 /**
- * Whether a history holds the window's first message, or two of its messages in a row. A window of a cut begins in the middle of what its
- * session's client sends, and clients leave out what is old.
+ * Whether a history contains the window's first message, or two consecutive messages of it. A window frozen before a cut starts in the
+ * middle of what the client sends, and clients drop old messages.
  */
 function repeatsWindow(base: BaseWindow, start: number, texts: readonly (string | undefined)[]): boolean {
   const held = withoutDropped(base.texts.slice(start))
@@ -73,7 +73,7 @@ function repeatsWindow(base: BaseWindow, start: number, texts: readonly (string 
   })
 }
 
-/** Messages that have an identity: dropped ones (reasoning, say) count on neither side. */
+/** Messages that have an identity. Dropped ones, such as reasoning, count on neither side. */
 function withoutDropped(texts: readonly (string | undefined)[]): readonly string[] {
   return texts.filter((text) => text !== undefined)
 }
@@ -96,7 +96,7 @@ function leadingSystem(base: BaseWindow, rules: DialectRules): (string | undefin
   return base.texts.slice(0, end === -1 ? base.texts.length : end)
 }
 
-/** The refusal of a request that the window can not stand before. */
+/** The error for a request that cannot continue the window. */
 export function diverges(base: BaseWindow, why: string): CwmError {
   return new CwmError(
     'WINDOW_DIVERGES',

@@ -1,5 +1,5 @@
-// Windows that no freeze of a session made: clones, windows from given messages, and windows from an exported file. All of them are proved
-// as any freeze is: ids from the engine, pin, warm, look.
+// Creates windows without freezing a session: clones, windows from given messages, and imported windows. They are verified like any freeze:
+// ids from the engine, pin, warm call, lookup.
 
 import { CwmError } from '../base/errors.ts'
 import type { Prompt, Sharing, WindowRecord } from '../base/records.ts'
@@ -16,13 +16,13 @@ export interface CloneRequest extends Labels {
   /** Name of the window to clone. */
   readonly source: string
   readonly name: string
-  /** How many of its messages; absent: all. */
+  /** How many of its messages; absent means all. */
   readonly at?: number | undefined
 }
 
 /**
- * A new name for a window, or for its first messages. It stays in the lineage, so whatever both begin with is shared and nothing is computed
- * twice. Throws as `Windows.make`, `INVALID_FIELD` for a cut within an exchange, and as `requireFrozen` for the source.
+ * A new name for a window, or for its first messages. The clone stays in the lineage, so the common prefix is shared and not recomputed.
+ * Throws what `Windows.create` throws, `INVALID_FIELD` for a cut within an exchange, and what `requireFrozen` throws for the source.
  */
 export async function cloneWindow(
   windows: Windows,
@@ -62,7 +62,7 @@ export interface CreateRequest extends Labels {
   readonly shared: Sharing | undefined
 }
 
-/** A window from messages that a client gave: loaded once, thawed into as many sessions as wanted. Throws as `Windows.make` and `checkFits`. */
+/** A window from messages that a client sent: loaded once, then thawed into any number of sessions. Throws what `Windows.create` and `checkFits` throw. */
 export async function createWindow(
   windows: Windows,
   request: CreateRequest,
@@ -91,14 +91,14 @@ export interface ImportRequest extends Labels {
   readonly shared: Sharing | undefined
 }
 
-/** What became of an import: the window, and whether its ids are those of the file. */
+/** The result of an import: the window, and whether its ids match the file's. */
 export interface ImportResult {
   readonly record: WindowRecord
-  /** Template or tokenizer of this engine give other ids than the file's. Null where none were in the file, or none could be had. */
+  /** This engine's template or tokenizer produces other ids than the file's. Null if the file has none, or none could be obtained. */
   readonly drift: boolean | null
 }
 
-/** A window from an exported file: rebuilt by this engine, under a lineage of its own, and compared with the file. Throws as `Windows.make` and `checkFits`. */
+/** A window from an exported file, rebuilt by this engine under a new lineage and compared with the file. Throws what `Windows.create` and `checkFits` throw. */
 export async function importWindow(
   windows: Windows,
   request: ImportRequest,
@@ -118,7 +118,7 @@ export async function importWindow(
       ...(labelled === undefined ? {} : { note: labelled }),
       prompt: file.prompt,
       replyAt: file.replyAt,
-      // The size of the old prompt was another engine's count: this one's template is compared by its ids, below.
+      // The old prompt size was counted by another engine. This engine's template is compared by ids, below.
       promptTokens: undefined,
     }
   }
@@ -131,11 +131,11 @@ export async function importWindow(
   return { record, drift }
 }
 
-/** Throws `INVALID_FIELD` for a prompt that no window can be made of. */
+/** Throws `INVALID_FIELD` for a prompt that cannot become a window. */
 export function checkContent(prompt: Prompt): void {
   if (prompt.model === '') throw new CwmError('INVALID_FIELD', '`model` is missing', { param: 'model' })
   if (prompt.messages.length === 0) {
-    throw new CwmError('INVALID_FIELD', 'give `messages` or a `document`: a window holds at least one message', {
+    throw new CwmError('INVALID_FIELD', 'give `messages` or a `document`: a window needs at least one message', {
       param: 'messages',
     })
   }

@@ -1,13 +1,13 @@
-// Orders to delete: what is written into the store when something goes, before anything is asked of LMCache.
+// Deletion orders: written to the store when something is removed, before the KV layer is called.
 
 import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
 
-/** Until a delete is carried out once more, for chunks that arrive late: docs/engine-behavior.md#late-stores. */
+/** Delay before a deletion is repeated, for chunks that arrive late: docs/engine-behavior.md#late-stores. */
 export const RECHECK_DELAY_MS = 30_000
 
-/** The part that all orders have in common. Should this process die before it has tried one, another run takes it up after `retryMs`. */
+/** The fields common to all orders. If this process dies before its first attempt, another run picks the order up after `retryMs`. */
 export function newOrder(
   kind: DeletionRecord['kind'],
   holder: WindowRecord | SessionRecord,
@@ -30,7 +30,7 @@ export function newOrder(
   }
 }
 
-/** For all that a session has put under its lineage. */
+/** The order for everything that a session stored under its lineage. */
 export function sessionOrder(session: SessionRecord, at: number, retryMs: number): DeletionRecord {
   const { spaces, spacesLost } = session
   return {
@@ -42,8 +42,8 @@ export function sessionOrder(session: SessionRecord, at: number, retryMs: number
 }
 
 /**
- * Orders what a session has left under a lineage that it is about to leave: from then on nobody else would know of it. Written before the
- * session is bound anew, so that a crash in between costs nothing but a look.
+ * Stores an order for what a session leaves under a lineage before it moves to another; after the move nothing else would know of it.
+ * It is written before the session is rebound, so a crash in between only costs one needless check.
  */
 export async function orderLineageCleanup(
   { store, now }: Pick<WindowParts, 'store' | 'now'>,

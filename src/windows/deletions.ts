@@ -1,5 +1,5 @@
-// Delete: remove, then prove. The thing itself goes out of the store at once, together with an order for what it left in LMCache; the order
-// is carried out now if it can be, and again in the background until nothing is left. What the engine's own cache holds goes by itself.
+// Deletion: remove, then prove. Removing the item from the store also stores an order for the KV it left behind. The order is executed at
+// once if possible, and retried in the background until nothing is left. The engine's own cache is left to its own eviction.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
@@ -13,29 +13,29 @@ import { deletionOutcome, runAudited } from './operation-audit.ts'
 import { type DeletionParts, spaceOf } from './parts.ts'
 import type { Windows } from './windows.ts'
 
-/** How long a delete waits for a freeze of the same window that is under way. */
+/** How long a deletion waits for a freeze of the same window. */
 const SETTLE_MS = 20_000
 const SLOWEST_RETRY_MS = 3_600_000
-/** After a week what is left was evicted, or nobody can tell. */
+/** After a week, remaining chunks have been evicted or cannot be verified. */
 const GIVE_UP_MS = 7 * 24 * 3_600_000
 const PER_RUN = 200
 /** Older epochs under which a window may have left KV. */
 const MAX_EPOCHS = 16
 
 export type EndedWhy = 'asked' | 'idle' | 'erased'
-/** `budget`: an automatic window that was one too many. */
+/** `budget`: an automatic window beyond the limit. */
 export type DeletedWhy = 'asked' | 'budget' | 'erased'
 
 interface DeletedWindow {
   readonly done: DeletionRecord
-  /** That it was frozen from. */
+  /** The session that the window was frozen from. */
   readonly session: string | undefined
 }
 
 export class Deletions {
   readonly #parts: DeletionParts
   readonly #windows: Windows
-  /** Orders that this process is at work on: a run must not take them up a second time. */
+  /** Orders that this process is executing; a run must not start them again. */
   readonly #busy = new Set<string>()
 
   constructor(parts: DeletionParts, windows: Windows) {
@@ -43,7 +43,7 @@ export class Deletions {
     this.#windows = windows
   }
 
-  /** Deletes a window and says what that proved. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY` while it is being frozen, and what the store throws. */
+  /** Deletes a window and returns what was proven. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY` while it is being frozen, and what the store throws. */
   async deleteWindow(tenant: string, name: string, why: DeletedWhy, actor: string): Promise<DeletionRecord> {
     const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
     const work = () => this.#deleteWindow(tenant, name)
@@ -66,7 +66,7 @@ export class Deletions {
     const content = await store.getWindowContent(tenant, name, record.id)
     const order: DeletionRecord = {
       ...newOrder('window', record, name, now(), retryMs),
-      // Of a pin that an older epoch still holds, the record's own epoch tells; chunks may lie under each.
+      // If an older epoch still holds the pin, the record's epoch names it. Chunks may exist under every epoch.
       spaces: epochsOf(record, this.#parts.kvEpoch),
       pin: record.pin,
       ...(record.keys === undefined ? {} : { keys: record.keys }),
@@ -78,8 +78,8 @@ export class Deletions {
   }
 
   /**
-   * Ends a session: its turns in flight are broken off, its chunks deleted but for those that windows hold. Undefined when it is gone, or
-   * has had a turn since it was read.
+   * Ends a session: aborts its turns in flight and deletes its chunks, except those that windows hold. Returns undefined if the session is
+   * gone or had a turn since it was read.
    */
   endSession(session: SessionRecord, why: EndedWhy, actor: string): Promise<DeletionRecord | undefined> {
     const { tenant, id: name } = session
@@ -101,26 +101,26 @@ export class Deletions {
     return await this.#attempt(order, sequences, inFlight)
   }
 
-  /** Orders anew, and carries out, what others held until now. Throws only `STORE_UNAVAILABLE`. */
+  /** Reissues and executes an order whose chunks others held until now. Throws only `STORE_UNAVAILABLE`. */
   async reschedule(order: DeletionRecord): Promise<DeletionRecord> {
     const { store, now, retryMs } = this.#parts
-    const anew: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + retryMs }
-    await store.addDeletion(anew, [])
-    return await this.#attempt(anew, [], false)
+    const reissued: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + retryMs }
+    await store.addDeletion(reissued, [])
+    return await this.#attempt(reissued, [], false)
   }
 
   /** Throws `DELETION_NOT_FOUND`. */
   async show(tenant: string, id: string): Promise<DeletionRecord> {
     const record = await this.#parts.store.getDeletion(tenant, id)
     if (record !== undefined) return record
-    throw new CwmError('DELETION_NOT_FOUND', 'there is no delete of that id under this key', { param: 'id' })
+    throw new CwmError('DELETION_NOT_FOUND', 'there is no deletion with that id under this key', { param: 'id' })
   }
 
   list(tenant: string, page: PageRequest): Promise<Page<DeletionRecord>> {
     return this.#parts.store.listDeletions(tenant, page)
   }
 
-  /** Carries out what is still open and due. Throws only `STORE_UNAVAILABLE`. */
+  /** Executes the open orders that are due. Throws only `STORE_UNAVAILABLE`. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, now, metrics } = this.#parts
     const open = await store.listOpenDeletions(now(), PER_RUN)
@@ -132,7 +132,7 @@ export class Deletions {
     }
   }
 
-  /** The list is older than what others may have done since. */
+  /** Reads the order again, because another process may have changed it since it was listed. */
   async #resume({ tenant, id }: DeletionRecord): Promise<void> {
     const { store, now } = this.#parts
     const order = await store.getDeletion(tenant, id)
@@ -146,7 +146,7 @@ export class Deletions {
     return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
   }
 
-  /** `again`: when to look once more although nothing is left now. */
+  /** `again`: when to check once more even if nothing is left now. */
   async #execute(
     order: DeletionRecord,
     sequences: readonly Uint32Array[],
@@ -179,7 +179,7 @@ export class Deletions {
     } catch (thrown) {
       const error = toCwmError(thrown)
       if (error.code === 'STORE_UNAVAILABLE') throw error
-      log.error({ delete: order.id, err: error }, 'a delete failed; it is tried again')
+      log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
       return order
     } finally {
       this.#busy.delete(order.id)
@@ -188,12 +188,16 @@ export class Deletions {
 }
 
 function beingFrozen(name: string): CwmError {
-  return new CwmError('WINDOW_NOT_READY', `window ${name} is still being frozen; delete it when that is done`, {
-    param: 'name',
-  })
+  return new CwmError(
+    'WINDOW_NOT_READY',
+    `window ${name} is still being frozen; delete it after the freeze has finished`,
+    {
+      param: 'name',
+    },
+  )
 }
 
-/** The ids of a session's last prompt, as far as they can be had; otherwise the directory alone names its chunks. */
+/** The ids of a session's last prompt, if available. Without them only the directory can name its chunks. */
 async function lastIds(
   { retained, engine, apiKey }: DeletionParts,
   { tenant, id }: SessionRecord,
@@ -205,7 +209,7 @@ async function lastIds(
   return ids === undefined || ids.length === 0 ? [] : [ids]
 }
 
-/** The spaces in which a window may have left chunks: that of its pin first. */
+/** The spaces in which a window may have left chunks, the one of its pin first. */
 function epochsOf(record: WindowRecord, current: number): readonly KvSpace[] {
   const space = spaceOf(record)
   const others = Array.from({ length: Math.min(current + 1, MAX_EPOCHS) }, (_, i) => current - i)

@@ -1,4 +1,4 @@
-// Erases a tenant whole: every window and session with its KV, then everything else that is stored of it.
+// Erases a tenant: every window and session with its KV, then everything else stored for the tenant.
 
 import { CwmError } from '../base/errors.ts'
 import type { DeletionRecord, WindowRecord } from '../base/records.ts'
@@ -11,28 +11,28 @@ export interface Erasure {
   readonly windows: number
   readonly sessions: number
   readonly deletedChunks: number
-  /** Null: of some nobody could tell. */
+  /** Null if some are unknown. */
   readonly residualChunks: number | null
   readonly lineagesRetired: number
-  /** Deletes that are tried again in the background; each can be asked for by its id. */
+  /** Ids of deletions that are retried in the background; query their status with these. */
   readonly open: readonly string[]
   readonly ms: number
 }
 
 export interface ErasureParts extends Pick<WindowParts, 'store' | 'now'> {
   readonly audit: Pick<Audit, 'record' | 'settle'>
-  /** What was told of the tenant until then must be stored before all of it is dropped. */
+  /** Pending events of the tenant must be stored before everything is dropped. */
   readonly events: Pick<EventLog, 'settle'>
 }
 
 const PAGE = 100
-/** Of those still open, how many are named. */
+/** Most open deletions that are listed. */
 const MAX_NAMED = 1_000
 
 /**
- * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it. What others make for the tenant meanwhile is
- * taken too, as long as it is made before the last look. The audit entry of the erasure itself stays, and orders that are still open until they
- * are done. Throws what the store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays so.
+ * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it. Items created meanwhile are erased too,
+ * if they exist before the last listing. The audit entry of the erasure stays, and open orders stay until they are done. Throws what the
+ * store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays erased.
  */
 export async function eraseTenant(
   { store, now, audit, events }: ErasureParts,
@@ -52,7 +52,7 @@ export async function eraseTenant(
     for (const window of held.items) note(await deleteIfThere(deletions, window, actor))
     if (page.items.length === 0 && held.items.length === 0) break
   }
-  // What was shared by user or tenant stayed until now. Once nobody can claim it any more, it goes like all else.
+  // KV shared by user or tenant was kept until now. With nothing left to claim it, it is deleted too.
   const kept = [...done.values()].filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
   await Promise.all([audit.settle(), events.settle()])
   await store.forgetTenant(tenant)
@@ -94,7 +94,7 @@ function sumOf(orders: readonly DeletionRecord[]) {
   }
 }
 
-/** Undefined when somebody else has deleted it meanwhile. */
+/** Undefined if another process deleted it meanwhile. */
 async function deleteIfThere(
   deletions: Deletions,
   { tenant, name }: WindowRecord,
@@ -108,7 +108,7 @@ async function deleteIfThere(
   }
 }
 
-/** One order for each lineage and what it was used with: the sessions of a lineage leave the same chunks under the same salts. */
+/** One order per lineage and its spaces: the sessions of a lineage leave the same chunks under the same salts. */
 function distinct(orders: readonly DeletionRecord[]): readonly DeletionRecord[] {
   return [...new Map(orders.map((order) => [JSON.stringify([order.lineage, order.spaces]), order])).values()]
 }

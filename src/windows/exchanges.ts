@@ -1,4 +1,4 @@
-// Where a conversation may be cut: behind a whole exchange, so that no tool call is parted from its results.
+// Where a conversation may be cut: after a complete exchange, so that tool calls stay with their results.
 
 import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
@@ -6,8 +6,8 @@ import type { Prompt } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
 /**
- * Throws `INVALID_FIELD` unless the first `at` messages are whole exchanges: they end with the model's last word before the next turn, or with
- * the leading system messages, or are all there are. Says which cuts are nearest.
+ * Throws `INVALID_FIELD` unless the first `at` messages form complete exchanges: they end with the model's last message before the next
+ * turn, with the leading system messages, or with the last message. The error names the nearest valid cuts.
  */
 export function checkCutPoint({ messages }: Prompt, at: number, rules: DialectRules): void {
   if (isCutPoint(messages, at, rules)) return
@@ -37,7 +37,7 @@ function onlySystem(messages: readonly JsonValue[], at: number, rules: DialectRu
   return messages.slice(0, at).every((message) => rules.isSystem(message))
 }
 
-/** Where the last run of the model's messages begins: what came before it was the prompt of the turn. */
+/** Index of the first message in the model's last run. Everything before it was the prompt of that turn. */
 export function lastReplyAt({ messages }: Pick<Prompt, 'messages'>, rules: DialectRules): number {
   let at = messages.length
   while (at > 0) {

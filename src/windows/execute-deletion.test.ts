@@ -1,4 +1,4 @@
-// What an ended session's delete leaves to the windows of its lineage while nobody knows the engine that made their KV.
+// What deleting an ended session leaves for the windows of its lineage while the engine that computed their KV is unknown.
 
 import { expect, it } from 'vitest'
 import { anOrder, aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
@@ -11,14 +11,14 @@ const spaces: readonly KvSpace[] = [{ model: 'small', kvEpoch: 0 }]
 const ids = Uint32Array.of(1, 2, 3)
 const keys: KvHandle = { engineName: './small', slot: 7 }
 
-/** Deletes the session behind the window; answers what the KV layer was told to erase, and the receipt. */
+/** Deletes the session behind the window. Returns the order that the KV layer got, and the receipt. */
 async function deleteBeside(window: WindowRecord) {
-  let told: EraseOrder | undefined
+  let order: EraseOrder | undefined
   const link: Partial<KvLink> = {
     onlyEngine: undefined,
     extentOf: () => ({ chunkSize: 1, chunks: ids.length }),
-    erase: (order) => {
-      told = order
+    erase: (given) => {
+      order = given
       return Promise.resolve({ deletedChunks: 0, residualChunks: 0, keptChunks: 0, warnings: [] })
     },
   }
@@ -35,19 +35,19 @@ async function deleteBeside(window: WindowRecord) {
     kvEpoch: 0,
   } as unknown as DeletionParts
   const { receipt } = await executeDeletion(parts, anOrder({ kind: 'session', spaces }), [ids])
-  return { told, receipt }
+  return { order, receipt }
 }
 
-it('keeps what a window holds under the handle that it was pinned by', async () => {
-  const { told } = await deleteBeside(aWindow({ state: 'frozen', kvEpoch: 0, pin: 'pinned', keys }))
+it('keeps what a window holds under the handle that it was pinned with', async () => {
+  const { order } = await deleteBeside(aWindow({ state: 'frozen', kvEpoch: 0, pin: 'pinned', keys }))
 
-  expect(told).toMatchObject({ keep: [{ tokenIds: ids, salt: 'salt', handle: keys }], salts: new Set(['salt']) })
+  expect(order).toMatchObject({ keep: [{ tokenIds: ids, salt: 'salt', handle: keys }], salts: new Set(['salt']) })
 })
 
-it('scans no salt under which a window holds what nobody can name, and says that something may be left', async () => {
-  const { told, receipt } = await deleteBeside(aWindow({ state: 'frozen', kvEpoch: 0 }))
+it('does not scan a salt under which a window holds chunks that cannot be named, and reports a possible residue', async () => {
+  const { order, receipt } = await deleteBeside(aWindow({ state: 'frozen', kvEpoch: 0 }))
 
-  expect(told).toMatchObject({ keep: [], salts: new Set() })
+  expect(order).toMatchObject({ keep: [], salts: new Set() })
   expect(receipt.residualChunks).toBeNull()
-  expect(receipt.warnings).toEqual([expect.stringContaining('nobody can name them')])
+  expect(receipt.warnings).toEqual([expect.stringContaining('cannot be named')])
 })

@@ -1,5 +1,5 @@
-// Carries out one order to delete: gives the pin back, retires the lineage if nobody holds it any more, deletes what nobody else holds,
-// and counts what is left.
+// Executes one deletion order: releases the pin, retires the lineage if nothing holds it any longer, deletes the chunks that nothing else
+// holds, and counts what is left.
 
 import { toCwmError } from '../base/errors.ts'
 import type { DeletionReceipt, DeletionRecord, KeptFor, KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
@@ -14,13 +14,13 @@ const PROBE_DEADLINE_MS = 15_000
 
 export interface ExecutedDeletion {
   readonly receipt: DeletionReceipt
-  /** The pin is given back, or there was none. */
+  /** The pin is released, or there was none. */
   readonly unpinned: boolean
-  /** Sessions of the lineage live on that may not know all its spaces: this order has to outlive them. */
+  /** Live sessions of the lineage may not know all its spaces, so this order must outlive them. */
   readonly waits: boolean
 }
 
-/** Returns what was proved. What the KV layer does is a warning and leaves the residue unknown. Throws what the store throws. */
+/** Returns what was proven. KV layer failures become warnings and leave the residue unknown. Throws what the store throws. */
 export async function executeDeletion(
   parts: DeletionParts,
   order: DeletionRecord,
@@ -30,14 +30,12 @@ export async function executeDeletion(
   const steps = new StepTimer(now)
   const warnings: string[] = []
   const { tenant, lineage } = order
-  // First of all: once the chunks go, nothing may put new ones there.
+  // This comes first: once deletion begins, nothing may store new chunks under the lineage.
   const retired = await steps.time('retire', () => store.retireLineage(tenant, lineage))
   if (retired) sessions.retired(tenant, lineage)
   const holders = await store.holdersOf(tenant, lineage)
   if (order.spacesLost === true) {
-    warnings.push(
-      'the session used more than 64 values of cache_salt: chunks under the oldest of them are left to eviction',
-    )
+    warnings.push('the session used more than 64 cache_salt values: chunks under the oldest are left to eviction')
   }
 
   const link = await openIfReachable(kv, warnings)
@@ -67,7 +65,7 @@ export async function executeDeletion(
   }
 }
 
-/** True: given back; null: there was none; undefined: not yet. */
+/** True: released. Null: there was none. Undefined: not released yet. */
 async function unpin(
   parts: DeletionParts,
   link: KvLink | 'away' | undefined,
@@ -89,7 +87,7 @@ async function unpin(
     const error = toCwmError(thrown)
     if (error.code === 'STORE_UNAVAILABLE') throw error
     parts.kv.invalidate()
-    warnings.push(`the pin is not given back yet: ${error.message}`)
+    warnings.push(`the pin is not released yet: ${error.message}`)
     return undefined
   }
 }
@@ -98,9 +96,9 @@ type Deleted = Omit<EraseReceipt, 'warnings'>
 
 interface Holders {
   readonly windows: readonly WindowRecord[]
-  /** Sessions hold all that is of today's epoch. What is older nobody can load any more but by a window's pin. */
+  /** Sessions hold everything of the current epoch. Older KV can only be loaded through a window's pin. */
   readonly all: boolean
-  /** The lineage is retired. */
+  /** The lineage is retired, so nothing holds its chunks. */
   readonly none: boolean
 }
 
@@ -138,7 +136,7 @@ async function deleteSpaces(
     for (const { tokenIds, keys } of await windowsIn(parts, space, holders.windows)) {
       const handle = keys ?? handleOf(space, tokenIds.length)
       if (handle === undefined) {
-        // A scan by salt would take what cannot be named as kept.
+        // A scan by salt would delete chunks that cannot be named, and so cannot be excluded.
         salts.delete(salt)
         unnamed = true
       } else keep.push({ tokenIds, salt, handle })
@@ -149,13 +147,14 @@ async function deleteSpaces(
       sequences: go,
       keep,
       deadlineMs: PROBE_DEADLINE_MS,
-      // A window's chunks are all named by its ids. A session has left others, of turns that were edited or done again; and once nobody
-      // holds the lineage, whatever is under its salts may go.
+      // A window's ids name all its chunks. A session also left chunks of edited or repeated turns. And once nothing holds the lineage,
+      // everything under its salts may go.
       ...(order.kind === 'session' || holders.none ? { salts } : {}),
     }
     const { warnings: words, ...done } = await link.erase(request)
     warnings.push(...words)
-    if (unnamed) warnings.push('the engine of these chunks is not attached to LMCache now: nobody can name them')
+    if (unnamed)
+      warnings.push('the engine of these chunks is not attached to the KV layer now, so they cannot be named')
     return {
       ...done,
       keptChunks: done.keptChunks + held,
@@ -174,7 +173,7 @@ function chunksOf(link: KvLink, handle: KvHandle | undefined, tokens: number): n
   return handle === undefined ? 0 : link.extentOf(handle, tokens).chunks
 }
 
-/** Handles for what lies in a space: that under which it was pinned, or one for the engine that serves the model; undefined when that is not known. */
+/** Returns the handle of a space: the one it was pinned with, or one for the engine that serves the model. Undefined if neither is known. */
 async function plannerFor(
   { models }: DeletionParts,
   link: KvLink,
@@ -182,7 +181,7 @@ async function plannerFor(
 ): Promise<(space: KvSpace, tokens: number) => KvHandle | undefined> {
   const names = new Map<string, string | undefined>()
   for (const { model } of order.spaces) {
-    // An engine that does not answer, or wants its client's key: with one engine attached there is no doubt which it is.
+    // The engine may be down or require the client's key. If only one is attached, it must be that one.
     const found = names.has(model) ? undefined : await models.find(model, undefined).catch(() => undefined)
     names.set(model, names.get(model) ?? found?.engineName ?? link.onlyEngine)
   }
@@ -193,7 +192,7 @@ async function plannerFor(
   }
 }
 
-/** What the windows of a space hold. `keys`: the handle under which it was pinned, whether its engine is attached now or not. */
+/** What the windows of a space hold. `keys`: the handle they were pinned with, whether or not that engine is attached now. */
 async function windowsIn(
   { store }: DeletionParts,
   space: KvSpace,

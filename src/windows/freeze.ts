@@ -1,4 +1,4 @@
-// Freeze: verify, then commit. From a reserved record to a proved window, or to a failed one that holds no pin.
+// Freeze: verify, then commit. Turns a reserved record into a verified window, or into a failed one that holds no pin.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { FreezeReceipt, KvHandle, WindowRecord } from '../base/records.ts'
@@ -23,8 +23,8 @@ import { emptyRemarks, type Remarks } from './remarks.ts'
 import { StepTimer } from './step-timer.ts'
 
 /**
- * Proves and commits a window whose name is reserved. Answers its final record: `frozen` with a receipt, or `failed` with a reason.
- * Never throws for what engine or KV layer do; throws what the store throws, and when `options.signal` aborts: then nothing is decided.
+ * Verifies and commits a window whose name is reserved. Returns its final record: `frozen` with a receipt, or `failed` with a reason.
+ * Engine and KV layer failures never throw. Throws what the store throws, and throws without deciding when `options.signal` aborts.
  */
 export async function freezeReserved(
   parts: WindowParts,
@@ -49,7 +49,7 @@ export async function freezeReserved(
     )
   } catch (thrown) {
     const error = toCwmError(thrown)
-    // Given up because cwm stops: the record still says `freezing`, so the next start goes on with it.
+    // Aborted because cwm is stopping: the record still says `freezing`, so the next start resumes it.
     if (error.code === 'STORE_UNAVAILABLE' || options.signal?.aborted === true) throw error
     if (options.keepOnOutage === true && outages.includes(error.code)) throw error
     log.warn({ window: name, err: error }, 'freeze failed')
@@ -63,8 +63,8 @@ export async function freezeReserved(
 }
 
 /**
- * The window before a cut is the only way back from it: what of it could not be proved is kept all the same, with its pin and its ids if it
- * came to that.
+ * A window frozen before a cut is the only copy of the full conversation. If verification fails it is kept anyway, with its pin and ids as
+ * far as they exist.
  */
 async function commitUnproven(
   { store, metrics, now }: WindowParts,
@@ -86,7 +86,7 @@ async function commitUnproven(
     cachedTokens: null,
     computedTokens: null,
     ms: { ...ms },
-    warnings: [`nothing is proved of its KV: ${reasonOf(error)}`],
+    warnings: [`its KV was not verified: ${reasonOf(error)}`],
   }
   const content = { prompt, tokenIds }
   const change = {
@@ -101,7 +101,7 @@ async function commitUnproven(
 }
 
 function reasonOf(error: CwmError): string {
-  return error.code === 'INTERNAL' ? 'cwm failed; its log has the cause' : error.told
+  return error.code === 'INTERNAL' ? 'internal error; see the cwm log' : error.told
 }
 
 async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): Promise<void> {
@@ -117,18 +117,18 @@ async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): 
   } catch (thrown) {
     log.warn(
       { window: name, err: toCwmError(thrown) },
-      'the pin of a failed freeze is given back later, by the reconciler',
+      'the pin of a failed freeze was not released; the reconciler will retry',
     )
   }
 }
 
-/** A freeze in the background may find the engine still starting. */
+/** A background freeze may find the engine still starting. */
 export interface FreezeOptions extends CallOptions {
-  /** An engine that does not answer leaves the window `freezing`, to be tried again, instead of `failed`. */
+  /** If the engine does not answer, leave the window `freezing` for a retry instead of failing it. */
   readonly keepOnOutage?: boolean
 }
 
-/** What no freeze goes on after: nothing of the window could be relied on, or its tenant has no room for it. */
+/** Errors that end a freeze: the window could not be relied on, or its tenant has no room for it. */
 const fatal: readonly string[] = ['STORE_UNAVAILABLE', 'INTERNAL', 'WINDOW_NOT_FOUND', 'PIN_BUDGET_FULL']
 
 const outages: readonly string[] = [
@@ -162,7 +162,7 @@ async function prove(
   const model = await models.find(record.model, options.apiKey)
   if (record.origin === 'content' || record.origin === 'import') checkServable(found, model?.limit)
   const tokenIds = fitToLimit(ids, model?.limit)
-  if (tokenIds.length < ids.length) notes.push('the context is full: its last tokens are left out')
+  if (tokenIds.length < ids.length) notes.push('the context is full: its last tokens are not included')
   const whole = found.whole === true && tokenIds.length === ids.length
   const plan = await planKv(parts, model?.engineName, tokenIds, saltOf(record), remarks)
   const { link, sequence, extent } = plan
@@ -183,7 +183,7 @@ async function prove(
       ? undefined
       : await steps.time('verify', () => tryVerify(parts, link, sequence, warnings, wait))
   if (extent?.chunks === 0 && tokenIds.length > 0) {
-    notes.push(`under one chunk of ${extent.chunkSize} tokens: LMCache stores nothing`)
+    notes.push(`under one chunk of ${extent.chunkSize} tokens: the KV layer stores nothing`)
   }
   const chunks = extent?.chunks ?? 0
   const receipt: FreezeReceipt = {
@@ -204,10 +204,10 @@ async function prove(
   return { receipt, tokenIds, handle: plan.handle }
 }
 
-/** No turn has shown yet that the engine takes this prompt: a window that nobody can continue is none. */
+/** No turn has shown yet that the engine accepts this prompt, and a window that cannot be continued is useless. */
 function checkServable({ ids, refusal }: FrozenIds, limit: number | undefined): void {
   if (refusal !== undefined) {
-    throw new CwmError('UPSTREAM_REJECTED', 'the engine refused the prompt', { detail: refusal })
+    throw new CwmError('UPSTREAM_REJECTED', 'the engine rejected the prompt', { detail: refusal })
   }
   if (limit !== undefined && ids.length >= limit) {
     throw new CwmError('UPSTREAM_REJECTED', `the prompt has ${ids.length} tokens, and the model's limit is ${limit}`)
@@ -219,9 +219,9 @@ interface KvPlan {
   readonly link?: KvLink
   readonly handle?: KvHandle | undefined
   readonly extent?: KvExtent
-  /** Absent: nothing of it is kept, or nobody can name it. */
+  /** Absent if nothing of it is stored, or if its chunks cannot be named. */
   readonly sequence?: KvSequence
-  /** The KV layer may keep the window all the same: the engine stores its chunks without us. */
+  /** The KV layer may hold the window anyway: the engine stores its chunks without cwm. */
   readonly isHidden: boolean
 }
 
@@ -233,16 +233,16 @@ async function planKv(
   { warnings, notes }: Remarks,
 ): Promise<KvPlan> {
   if (engineName === undefined)
-    warnings.push('the engine does not list this model, so LMCache cannot be asked for its chunks')
+    warnings.push('the engine does not list this model, so its chunks cannot be looked up in the KV layer')
   const link = await openIfReachable(kv, warnings)
   if (link === undefined) {
-    notes.push("no LMCache is configured: only the engine's own cache holds this window")
+    notes.push("no KV layer is configured: only the engine's own cache holds this window")
     return { isHidden: false }
   }
   if (link === 'away' || engineName === undefined) return { isHidden: tokenIds.length > 0 }
   const handle = link.plan(engineName, tokenIds.length)
   if (handle === undefined) {
-    warnings.push(`no LMCache server has the engine ${engineName} attached`)
+    warnings.push(`the engine ${engineName} is not attached to the KV layer`)
     return { link, isHidden: false }
   }
   const extent = link.extentOf(handle, tokenIds.length)
@@ -259,14 +259,14 @@ interface PinStep {
   readonly warnings: string[]
 }
 
-/** Pins what can be pinned now; returns whether it is. What is to be pinned and cannot be yet is left to the reconciler. */
+/** Pins the window if possible and returns whether it is pinned. If a pin is expected but not possible yet, the reconciler makes it. */
 async function pinOrPostpone(step: PinStep): Promise<boolean> {
   const { parts, record, tokenIds, plan, steps, warnings } = step
   const { link, handle, extent, sequence } = plan
   let pin: Pinning = 'later'
   if (link !== undefined && sequence !== undefined) {
     if (link.capabilities.pin) pin = await steps.time('pin', () => tryPin(step, link, sequence.handle))
-    else warnings.push('no coordinator: nothing is pinned, so LMCache may evict these chunks')
+    else warnings.push('the KV layer cannot pin now (LMCache needs a coordinator for it), so it may evict these chunks')
   }
   if (pin !== 'later') return pin === 'pinned'
   if (parts.kv.expects.pin && tokenIds.length > 0 && extent?.chunks !== 0) {
@@ -276,12 +276,12 @@ async function pinOrPostpone(step: PinStep): Promise<boolean> {
   return false
 }
 
-/** `refused`: the tenant has no room for it. */
+/** `refused`: the tenant's pin budget has no room. */
 type Pinning = 'pinned' | 'later' | 'refused'
 
 /**
- * A KV layer that cannot be reached costs the pin, not the window: the reconciler pins it later. Nor does a full budget cost a window
- * that nobody asked for: it goes without.
+ * If the KV layer is unreachable, the window is frozen without a pin and the reconciler pins it later. If the pin budget is full, an
+ * automatic window is frozen without a pin.
  */
 async function tryPin(
   { parts, record, tokenIds, warnings }: PinStep,
@@ -290,7 +290,7 @@ async function tryPin(
 ): Promise<Pinning> {
   try {
     const released = await makeRoomForPin(parts, link, record, tokenIds.length)
-    if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
+    if (released.length > 0) warnings.push(`pins of these windows were released to make room: ${released.join(', ')}`)
     await pinWindow(parts, link, record, tokenIds, handle)
     const pinUntil = pinExpiry(parts, record.tenant)
     if (pinUntil !== undefined) await parts.store.changeWindow(record.tenant, record.name, record.id, { pinUntil })

@@ -1,4 +1,4 @@
-// The exact ids that every next prompt of a conversation begins with, whatever the template strips from its last messages
+// The exact ids that every later prompt of a conversation starts with, even if the template strips parts of its last messages
 // (docs/engine-behavior.md#next-turn-prefix).
 
 import { CwmError } from '../base/errors.ts'
@@ -8,27 +8,27 @@ import { asText, firstMediaAt } from '../dialects/media.ts'
 import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { TurnPrompt } from './parts.ts'
 
-/** Two user turns that share no first character, so that what their prompts share is not of the probes' making. */
+/** Two user turns with different first characters, so that the common prefix contains nothing of the probes themselves. */
 const PROBES = ['0', 'What?'] as const
 
 export interface FrozenIds {
-  /** Empty when they could not be had. */
+  /** Empty if they could not be obtained. */
   readonly ids: Uint32Array
-  /** They cover every message of the window. */
+  /** The ids cover every message of the window. */
   readonly whole?: true
-  /** What the ids leave out: a fault, … */
+  /** What the ids do not cover, because of a fault… */
   readonly warning?: string
-  /** … or by the nature of the conversation. */
+  /** …or because of the conversation's content. */
   readonly note?: string
-  /** What the engine said to the prompt itself: it can serve none that begins with it. */
+  /** The engine's rejection of the prompt itself. The engine cannot serve any prompt that starts with it. */
   readonly refusal?: string
 }
 
 /**
- * Renders the conversation with two different next turns and takes the common prefix; where it holds a picture or the like, up to the
- * message that holds the first one, and where it ends in messages that are text only, up to these. Where the engine told the size of the
- * last prompt, that prompt is rendered as well: if the sizes differ, the endpoint does not express everything that shapes this prompt, and
- * no ids are better than wrong ones.
+ * Renders the conversation with two different next turns and takes the common prefix. If it contains media, the ids end at the message with
+ * the first one; if its last messages are kept as text only, the ids end before those. If the engine reported the size of the last prompt,
+ * that prompt is rendered too: differing sizes mean that the endpoint does not express everything that shapes the prompt, and no ids are
+ * better than wrong ones.
  */
 export async function findFrozenIds(
   engine: Engine,
@@ -54,19 +54,23 @@ export async function findFrozenIds(
   } catch (thrown) {
     if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
     if (media === -1) return await withoutProbes(engine, turn, thrown, options)
-    return { ids: new Uint32Array(), warning: `the engine refused the text before the first image (${thrown.message})` }
+    return {
+      ids: new Uint32Array(),
+      warning: `the engine rejected the text before the first image (${thrown.message})`,
+    }
   }
   if (first === undefined || second === undefined) {
     return {
       ids: new Uint32Array(),
-      warning: 'the engine has no endpoint that gives the ids of this prompt (see --enable-scale-out)',
+      warning:
+        'the engine has no endpoint that returns the token ids of this prompt (start it with --enable-scale-out)',
     }
   }
   const ids = first.slice(0, commonPrefix(first, second))
   if (media !== -1) {
     return {
       ids,
-      note: `message ${media + 1} holds an image or other media: frozen up to it, computed from there on`,
+      note: `message ${media + 1} contains an image or other media: the ids end before it, and the rest is recomputed`,
     }
   }
   if (promptTokens !== undefined && replyAt > 0) {
@@ -74,7 +78,7 @@ export async function findFrozenIds(
     if (turnIds !== undefined && turnIds.length !== promptTokens) {
       return {
         ids: new Uint32Array(),
-        warning: `the rendered prompt has ${turnIds.length} tokens where the engine counted ${promptTokens}: something shapes it that the endpoint does not express`,
+        warning: `the rendered prompt has ${turnIds.length} tokens but the engine counted ${promptTokens}: the render endpoint does not reproduce this prompt`,
       }
     }
   }
@@ -83,13 +87,13 @@ export async function findFrozenIds(
 
 function textRemark(messages: number, textFrom: number): { warning?: string; note?: string } {
   if (textFrom === messages) return {}
-  if (textFrom === 0) return { warning: 'the last turn was not at hand: only its text is kept' }
-  return { note: `messages ${textFrom + 1} to ${messages} were not answered yet: only their text is kept` }
+  if (textFrom === 0) return { warning: 'the last turn was not available: only its text is stored' }
+  return { note: `messages ${textFrom + 1} to ${messages} had no answer yet: only their text is stored` }
 }
 
 /**
- * A conversation that fills its context leaves no room for a probe turn, and is the one that most wants to be frozen: the ids of its last
- * turn's own prompt stand for it, without the last reply.
+ * A conversation that fills its context has no room for a probe turn, and needs freezing most. The ids of its last turn's prompt are used
+ * instead, without the last reply.
  */
 async function withoutProbes(
   engine: Engine,
@@ -97,7 +101,7 @@ async function withoutProbes(
   refused: CwmError,
   options: CallOptions,
 ): Promise<FrozenIds> {
-  const why = `the engine refused a further turn (${refused.message})`
+  const why = `the engine rejected a further turn (${refused.message})`
   try {
     const ids = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
     if (ids !== undefined && (promptTokens === undefined || ids.length === promptTokens)) {
@@ -106,10 +110,10 @@ async function withoutProbes(
   } catch (thrown) {
     if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
   }
-  return { ids: new Uint32Array(), warning: `${why}: only the text is kept`, refusal: refused.told }
+  return { ids: new Uint32Array(), warning: `${why}: only the text is stored`, refusal: refused.told }
 }
 
-/** The ids that the engine can prefill: it wants room for one token behind them. All of them where the limit is not known. */
+/** The ids that the engine can prefill: it needs room for one more token. Returns all of them if the limit is unknown. */
 export function fitToLimit(ids: Uint32Array, limit: number | undefined): Uint32Array {
   return limit === undefined ? ids : ids.subarray(0, limit - 1)
 }

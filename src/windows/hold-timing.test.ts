@@ -1,4 +1,4 @@
-// When a freeze and a thaw hold their KV: as the KV layer demands, before the warm call or after it.
+// Freeze and thaw place their hold when the KV layer requires it: before the warm call or after it.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ const ids = Uint32Array.of(1, 2, 3)
 const options = { apiKey: undefined }
 let folder: string
 let store: Store
-/** What engine and KV layer were asked to do, in order; of a hold also what the store said of the pin just then. */
+/** Calls to engine and KV layer, in order. A hold also records the pin state in the store at that moment. */
 let done: string[]
 
 beforeEach(async () => {
@@ -33,10 +33,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** A KV layer that keeps each sequence in a slot, which it must be able to find again by the handle alone. */
+/** A KV layer that stores each sequence in a slot and finds it by the handle alone. */
 function slots(holds: KvBackend['holds']): KvBackend {
   const capabilities = { pin: true, quota: false }
-  const unused = () => Promise.reject(new Error('not asked for here'))
+  const unused = () => Promise.reject(new Error('not used here'))
   const placement = { tiers: { total: 1, l1: 1, l2: null, backends: {} }, restorableTokens: ids.length }
   const link: KvLink = {
     capabilities,
@@ -92,12 +92,12 @@ function parts(kv: KvBackend): WindowParts {
 }
 
 const held = 'hold slot 7, stored as pinning 7'
-const orders = [
+const cases = [
   ['before-warm', [held, 'warm']],
   ['after-warm', ['warm', held]],
 ] as const
 
-it.each(orders)('a freeze holds %s, and stores the handle before that', async (holds, order) => {
+it.each(cases)('a freeze holds %s and stores the handle first', async (holds, calls) => {
   const content = someContent()
   await store.reserveWindow(aWindow(), content)
 
@@ -108,12 +108,12 @@ it.each(orders)('a freeze holds %s, and stores the handle before that', async (h
     options,
   )
 
-  expect(done).toEqual(order)
+  expect(done).toEqual(calls)
   expect(frozen).toMatchObject({ state: 'frozen', pin: 'pinned', keys: { engineName: './small', slot: 7 } })
   expect(frozen.receipt).toMatchObject({ pinned: true, durability: 'l1', restorableTokens: ids.length })
 })
 
-it.each(orders)('a thaw holds %s what had been released', async (holds, order) => {
+it.each(cases)('a thaw restores a released hold %s', async (holds, calls) => {
   const content = { ...someContent(), tokenIds: ids }
   const record: WindowRecord = { ...aWindow(), state: 'frozen', pin: 'released', kvEpoch: 0 }
   await store.reserveWindow(record, content)
@@ -121,7 +121,7 @@ it.each(orders)('a thaw holds %s what had been released', async (holds, order) =
 
   const receipt = await restoreWindow(parts(slots(holds)), base, 'bob', options)
 
-  expect(done).toEqual(order)
+  expect(done).toEqual(calls)
   expect(receipt.warnings).toEqual([])
   expect((await store.getWindow('acme', 'draft'))?.pin).toBe('pinned')
 })

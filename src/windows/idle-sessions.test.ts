@@ -6,7 +6,7 @@ import { endIdleSessions } from './idle-sessions.ts'
 
 const DAY = 24 * 3_600_000
 
-/** So many idle sessions without a name; those that are busy cannot be ended. */
+/** That many idle unnamed sessions. Busy ones cannot be ended. */
 function ending(count: number, busy: readonly string[] = []) {
   const idle = new Set(Array.from({ length: count }, (_, n) => `s-${n}`))
   const listIdle = async (_before: number, lasting: boolean, atMost: number) =>
@@ -22,21 +22,21 @@ function ending(count: number, busy: readonly string[] = []) {
   return { run, idle }
 }
 
-it('ends all sessions that are idle, however many came since the last run', async () => {
+it('ends all idle sessions, however many there are', async () => {
   const { run, idle } = ending(450)
 
   expect(await run(new AbortController().signal)).toBe(450)
   expect(idle.size).toBe(0)
 })
 
-it('leaves those that cannot be ended now to the next run', async () => {
+it('leaves sessions that cannot be ended now to the next run', async () => {
   const { run, idle } = ending(450, ['s-0'])
 
   expect(await run(new AbortController().signal)).toBe(199)
   expect(idle.has('s-0')).toBe(true)
 })
 
-it('ends none once it is told to stop', async () => {
+it('ends none after it is aborted', async () => {
   const { run } = ending(450)
 
   expect(await run(AbortSignal.abort())).toBe(0)

@@ -1,4 +1,4 @@
-// Ends sessions that nobody has used for long: theirs is KV in every tier, and rows in the store.
+// Ends sessions that have been idle for long. They occupy KV in every tier and rows in the store.
 
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
@@ -6,15 +6,15 @@ import type { WindowParts } from './parts.ts'
 /** Sessions read at once. */
 const PAGE = 200
 
-/** Milliseconds after the last turn; 0 ends none. */
+/** Milliseconds after the last turn; 0 disables ending. */
 export interface IdleTimes {
-  /** For sessions with a name or behind a window. */
+  /** For named sessions and sessions with a base window. */
   readonly lastingMs: number
-  /** For all others: when their boundaries have expired, nothing leads to them any more. */
+  /** For all others: once their boundaries expire, no request can find them. */
   readonly passingMs: number
 }
 
-/** Ends sessions that are idle for longer than that, each with its KV. Answers how many. Throws what the store throws. */
+/** Ends sessions that have been idle for longer than that, with their KV. Returns how many. Throws what the store throws. */
 export async function endIdleSessions(
   { store, now }: Pick<WindowParts, 'store' | 'now'>,
   deletions: Pick<Deletions, 'endSession'>,
@@ -24,7 +24,7 @@ export async function endIdleSessions(
   let ended = 0
   for (const [lasting, ttlMs] of [[true, lastingMs] as const, [false, passingMs] as const]) {
     if (ttlMs === 0) continue
-    // One that cannot be ended now heads the next page again, so a page that was not ended whole is the last of this run.
+    // A session that cannot be ended now is on the next page again, so the run stops after a page that was not ended completely.
     for (let endedOfPage = PAGE; endedOfPage === PAGE; ended += endedOfPage) {
       endedOfPage = 0
       for (const session of await store.listIdle(now() - ttlMs, lasting, PAGE)) {

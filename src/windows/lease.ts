@@ -1,5 +1,5 @@
-// Work that one process at a time may do where several share a store: what another proxy has under way is not abandoned, and a pin
-// that two would give back at once would be somebody else's. A process that dies is free of its work half a minute later.
+// Leases on work that only one process may do at a time when several share a store. They keep one proxy from abandoning another's work,
+// and two from releasing the same pin, where the second release would take another window's. A dead process's lease expires after 30 s.
 
 import type { Store } from '../store/store.ts'
 
@@ -8,7 +8,7 @@ const RENEW_MS = 10_000
 
 type WorkStore = Pick<Store, 'takeWork' | 'dropWork'>
 
-/** Taken until it is released. */
+/** Held until it is released. */
 export interface Lease {
   release(): void
 }
@@ -20,10 +20,10 @@ export const leaseKeys = {
   cut: (tenant: string, sessionId: string, digest: string) => `cut ${JSON.stringify([tenant, sessionId, digest])}`,
 }
 
-/** Takes the work, and keeps it until it is released; undefined while another process has it. Throws what the store throws. */
+/** Acquires the lease and renews it until it is released. Returns undefined while another process holds it. Throws what the store throws. */
 export async function acquireLease(store: WorkStore, work: string): Promise<Lease | undefined> {
   if (!(await store.takeWork(work, LEASE_MS))) return undefined
-  // A store that is away takes no renewal and hands the work to nobody else either.
+  // While the store is unreachable the renewal fails, but the store cannot give the lease to anyone else either.
   const renewal = setInterval(() => void store.takeWork(work, LEASE_MS).catch(() => {}), RENEW_MS)
   renewal.unref()
   return {
@@ -34,7 +34,7 @@ export async function acquireLease(store: WorkStore, work: string): Promise<Leas
   }
 }
 
-/** Does the task while this process has the work; undefined, and nothing is done, while another has it. */
+/** Runs the task under the lease. Returns undefined, without running it, while another process holds the lease. */
 export async function withLease<T>(store: WorkStore, work: string, task: () => Promise<T>): Promise<T | undefined> {
   const held = await acquireLease(store, work)
   if (held === undefined) return undefined

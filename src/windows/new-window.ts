@@ -1,4 +1,4 @@
-// Windows that are to be: what a client asks for, the record that it becomes, and why it may not be stored.
+// Windows about to be created: the request, the resulting record, and why it may not be stored.
 
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
@@ -7,13 +7,13 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { ReserveOutcome } from '../store/store.ts'
 import type { TurnPrompt, WindowParts } from './parts.ts'
 
-/** What a client says of a window: for people and for lists, without meaning to cwm. */
+/** Client-supplied labels, for people and lists. cwm does not interpret them. */
 export interface Labels {
   readonly tags?: readonly string[]
   readonly note?: string
 }
 
-/** What of a window changes after its freeze. */
+/** What may change after the freeze. */
 export interface WindowUpdate extends Labels {
   /** Whether the KV layer holds its chunks. */
   readonly pinned?: boolean
@@ -23,12 +23,12 @@ export interface FreezeRequest extends TurnPrompt, Labels {
   readonly session: LiveSession
   readonly name: string
   readonly clientSalt: string | undefined
-  /** Of the turn that is frozen. */
+  /** The lineage of the turn that is frozen. */
   readonly lineage: string
   readonly parent: string | undefined
 }
 
-/** A window that is to be: where it comes from and what it shares. */
+/** A window to be created: where it comes from and what it shares. */
 export interface NewWindow extends TurnPrompt, Labels {
   readonly tenant: string
   readonly origin: WindowOrigin
@@ -39,7 +39,7 @@ export interface NewWindow extends TurnPrompt, Labels {
   readonly clientSalt: string | undefined
 }
 
-/** A freeze that the turn itself does not allow. */
+/** A freeze that the turn itself rules out. */
 export interface RefusedFreeze {
   readonly session: LiveSession
   readonly model: string
@@ -98,17 +98,19 @@ export function sortedTags(tags: readonly string[]): readonly string[] {
   return [...new Set(tags)].sort()
 }
 
-/** Why a name or a window was not taken, for its client. */
+/** The client's error when a name or a window could not be stored. */
 export function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: string): CwmError {
   switch (outcome) {
     case 'taken':
       return nameTaken(name)
     case 'retired':
-      return new CwmError('SESSION_NOT_FOUND', 'the session was ended meanwhile; nothing is frozen', { param: 'name' })
+      return new CwmError('SESSION_NOT_FOUND', 'the session ended before the freeze; nothing was frozen', {
+        param: 'name',
+      })
     case 'too_many':
       return new CwmError(
         'QUOTA_EXCEEDED',
-        'this tenant has as many windows as it may (setting max_windows); delete some',
+        'this tenant has reached its window limit (setting max_windows); delete some windows',
         {
           param: 'name',
         },
@@ -116,14 +118,14 @@ export function notStored(outcome: Exclude<ReserveOutcome, 'stored'>, name: stri
     case 'too_large':
       return new CwmError(
         'QUOTA_EXCEEDED',
-        'the window does not fit what this tenant may keep (setting max_window_bytes); delete some',
+        "the window exceeds this tenant's storage limit (setting max_window_bytes); delete some windows",
         { param: 'name' },
       )
   }
 }
 
 export function nameTaken(name: string): CwmError {
-  return new CwmError('WINDOW_NAME_TAKEN', `there is a window ${name} already; choose another name`, {
+  return new CwmError('WINDOW_NAME_TAKEN', `window ${name} already exists; choose another name`, {
     param: 'name',
   })
 }

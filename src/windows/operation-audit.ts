@@ -1,5 +1,5 @@
-// Writes each operation on windows and sessions into the audit log, however it ends, and tells as an event what it has changed. Names and
-// numbers only.
+// Records the outcome of each operation on windows and sessions in the audit log, and emits an event for what it changed. Entries hold
+// names and numbers only.
 
 import { toCwmError } from '../base/errors.ts'
 import type { CwmEvent, EventSink } from '../base/events.ts'
@@ -7,9 +7,9 @@ import type { AuditEntry, DeletionRecord, ThawReceipt, WindowRecord } from '../b
 import type { CallOptions } from '../engines/engine.ts'
 import type { NewAuditEntry } from '../journal/audit.ts'
 
-/** Credentials, patience, and who asks. */
+/** Credentials, time limits, and the caller. */
 export interface OperationOptions extends CallOptions {
-  /** By which key it was asked; `cwm` for what cwm does by itself. */
+  /** The API key that made the request; `cwm` for cwm's own operations. */
   readonly actor: string
 }
 
@@ -17,7 +17,7 @@ export interface AuditLog {
   record(note: NewAuditEntry): void
 }
 
-/** Where operations are told of. */
+/** Where operations are recorded. */
 export interface OperationLogs {
   readonly audit: AuditLog
   readonly events: EventSink
@@ -31,7 +31,7 @@ interface Outcome {
 
 type Operation = Omit<NewAuditEntry, 'outcome' | 'receipt'>
 
-/** Does the work and records how it ended. What it throws goes on. */
+/** Runs the operation and records its outcome. Rethrows what it throws. */
 export async function runAudited<T>(
   { audit, events }: OperationLogs,
   operation: Operation,
@@ -62,7 +62,7 @@ export function windowOutcome(record: WindowRecord): Outcome {
   }
 }
 
-/** What there is to tell of a freeze that is over, whether it came to `frozen` or to `failed`. */
+/** The event for a finished freeze, whether `frozen` or `failed`. */
 export function freezeEvent({
   name,
   sessionId,
@@ -98,7 +98,7 @@ export function thawOutcome(receipt: ThawReceipt): Outcome {
   }
 }
 
-/** `done` undefined: it was gone already, or is still in use. `session`: that a window was frozen from. */
+/** `done` is undefined if the item was already gone or is still in use. `session`: the session that the window was frozen from. */
 export function deletionOutcome(done: DeletionRecord | undefined, why: string, session?: string): Outcome {
   if (done === undefined) return {}
   const { kind, id, name, state, receipt } = done

@@ -1,4 +1,4 @@
-// What the windows are built from. compose/app.ts hands it in; nothing here is made by windows/ itself.
+// The dependencies of windows/. compose/app.ts supplies them; windows/ creates none itself.
 
 import type { Now } from '../base/clock.ts'
 import type { EventSink } from '../base/events.ts'
@@ -26,56 +26,56 @@ export interface WindowParts {
   readonly audit: AuditLog
   readonly events: EventSink
   readonly now: Now
-  /** The salt under which KV lies. Never logged, never stored. */
+  /** The salt that KV is stored under. Never logged, never stored. */
   readonly saltOf: (space: SaltSpace) => string
   readonly quotas: Pick<SaltQuotas, 'ensure' | 'remove'>
-  /** The epoch under which KV is made today; a window that was frozen under another moves to it when it is thawed. */
+  /** The current KV epoch. A window frozen under another epoch moves to it when thawed. */
   readonly kvEpoch: number
   readonly policyOf: (tenant: string) => TenantPolicy
-  /** How long a freeze waits for its chunks to be seen where they outlive memory, milliseconds. */
+  /** How long a freeze waits for its chunks to reach storage that outlives memory, milliseconds. */
   readonly verifyDeadlineMs: number
-  /** Bytes of thawed windows' messages kept ready for the turns that continue them. */
+  /** Bytes of base windows' messages cached for the turns that continue them. */
   readonly maxBaseBytes: number
 }
 
-/** What deletes need beside. */
+/** What deletions need in addition. */
 export interface DeletionParts extends WindowParts {
   readonly sessions: Pick<SessionTracker, 'ended' | 'retired' | 'isBusy'>
   readonly retained: Pick<RetainedTurns, 'find' | 'drop'>
-  /** The upstream's own: what is deleted in the background has no client. */
+  /** The upstream's own key: background deletions have no client. */
   readonly apiKey: string | undefined
-  /** Until what a delete has left is tried for the first time again, milliseconds. */
+  /** Delay before the first retry of a deletion, milliseconds. */
   readonly retryMs: number
 }
 
-/** All that a salt is derived from. */
+/** Everything that a salt is derived from. */
 export interface SaltSpace extends KvSpace {
   readonly tenant: string
   readonly lineage: string
 }
 
-/** Windows under the same salt share chunks, and so pins. */
+/** Windows under the same salt share chunks, and therefore pins. */
 export function sameSalt(a: SaltSpace, b: SaltSpace): boolean {
   return a.tenant === b.tenant && a.lineage === b.lineage && sameSpace(a, b)
 }
 
-/** The space of a window or of anything else that has one, and nothing more. */
+/** The space fields of a window or other holder, without its other fields. */
 export function spaceOf({ model, clientSalt, kvEpoch }: KvSpace): KvSpace {
   return clientSalt === undefined ? { model, kvEpoch } : { model, clientSalt, kvEpoch }
 }
 
-/** Prompt and where its last reply begins: what came before was the prompt of a turn whose size the engine has told. */
+/** A prompt and where its last reply starts. What precedes the reply was the prompt of a turn whose size the engine reported. */
 export interface TurnPrompt {
   readonly prompt: Prompt
-  /** Index of the reply's first message; the number of messages when there is no reply. */
+  /** Index of the reply's first message; the number of messages if there is no reply. */
   readonly replyAt: number
-  /** The engine's `prompt_tokens` of that turn; undefined when it did not tell. */
+  /** The engine's `prompt_tokens` of that turn; undefined if it reported none. */
   readonly promptTokens: number | undefined
-  /** Index from which the messages are kept as text only; absent: none are. */
+  /** Index from which messages are stored as text only; absent if none are. */
   readonly textFrom?: number | undefined
 }
 
-/** The prompt of a window that is recorded already. */
+/** The prompt of a window that is already recorded. */
 export function turnPromptOf({ replyAt, promptTokens, textFrom }: WindowRecord, prompt: Prompt): TurnPrompt {
   return { prompt, replyAt, promptTokens, textFrom }
 }

@@ -1,4 +1,4 @@
-// How many tokens a tenant may have pinned, and for how long. A pool of pins without a bound wedges the cache that it should serve.
+// How many tokens a tenant may have pinned, and for how long. Without a bound, pins would fill the cache and block it.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
@@ -11,9 +11,9 @@ type BudgetParts = Pick<WindowParts, 'store' | 'saltOf' | 'policyOf' | 'now' | '
 const PAGE = 50
 
 /**
- * Makes room for a pin of `tokens`: what is over the tenant's budget is released from the windows thawed longest ago, or the pin is refused,
- * as the tenant's policy says. Throws `PIN_BUDGET_FULL`. Answers the names of the windows that gave their pin back.
- * Two pins at once may both fit: the budget is kept to within what is being pinned at one moment.
+ * Makes room for a pin of `tokens`. Over budget, it either releases the pins of the windows thawed longest ago or rejects the pin, as the
+ * tenant's policy says. Throws `PIN_BUDGET_FULL`. Returns the names of the windows whose pins were released.
+ * Two concurrent pins may both fit, so the budget may be exceeded by what is being pinned at that moment.
  */
 export async function makeRoomForPin(
   parts: BudgetParts,
@@ -40,42 +40,44 @@ export async function makeRoomForPin(
       released.push(other.name)
       over -= other.receipt?.tokens ?? 0
     }
-    // Counted anew, not added up: others pin and release meanwhile.
+    // Recounted instead of added up, because others pin and release meanwhile.
     over = (await used()) + tokens - budget
   }
   return released
 }
 
-/** Until when a pin that is made now is held; undefined: without end. */
+/** When a pin made now expires; undefined: never. */
 export function pinExpiry({ policyOf, now }: BudgetParts, tenant: string): number | undefined {
   const { pinTtlMs } = policyOf(tenant)
   return pinTtlMs === undefined ? undefined : now() + pinTtlMs
 }
 
-/** Releases the pin of a window whose time is over; answers whether it did. */
+/** Releases the pin of a window if it has expired; returns whether it did. */
 export async function releaseExpiredPin(parts: BudgetParts, link: KvLink, record: WindowRecord): Promise<boolean> {
   if (record.pinUntil === undefined || record.pinUntil > parts.now()) return false
   try {
     await unpinWindow(parts, link, record, 'released')
   } catch (thrown) {
-    parts.log.warn({ window: record.name, err: toCwmError(thrown) }, 'the pin is not given back yet')
+    parts.log.warn({ window: record.name, err: toCwmError(thrown) }, 'the pin is not released yet')
     throw thrown
   }
   parts.metrics.pinsReleased.inc({ why: 'expired' })
   return true
 }
 
-/** Gives a window's pin back, or pins it again, because somebody asks. Throws what the KV layer throws, `NOT_SUPPORTED` without pins. */
+/** Pins or unpins a window on request. Throws what the KV layer throws, and `NOT_SUPPORTED` without pins. */
 export async function changePin(parts: WindowParts, record: WindowRecord, pinned: boolean): Promise<void> {
   const { store, kv, models } = parts
   if (record.state !== 'frozen') {
-    throw new CwmError('WINDOW_NOT_READY', `window ${record.name} is not frozen, so there is nothing to pin`, {
+    throw new CwmError('WINDOW_NOT_READY', `window ${record.name} is not frozen, so it cannot be pinned or unpinned`, {
       param: 'pinned',
     })
   }
   const link = await kv.open()
   if (link === undefined || !link.capabilities.pin) {
-    throw new CwmError('NOT_SUPPORTED', 'pins need an LMCache coordinator', { param: 'pinned' })
+    throw new CwmError('NOT_SUPPORTED', 'the KV layer cannot pin now; LMCache needs a coordinator for pins', {
+      param: 'pinned',
+    })
   }
   if (!pinned) {
     await unpinWindow(parts, link, record, 'released')
@@ -88,7 +90,7 @@ export async function changePin(parts: WindowParts, record: WindowRecord, pinned
   const tokens = content?.tokenIds.length ?? 0
   const handle = engineName === undefined ? undefined : link.plan(engineName, tokens)
   if (handle === undefined || content === undefined || link.extentOf(handle, tokens).chunks === 0) {
-    throw new CwmError('NOT_SUPPORTED', `window ${record.name} has no whole chunk in LMCache to pin`, {
+    throw new CwmError('NOT_SUPPORTED', `window ${record.name} has no whole chunk in the KV layer to pin`, {
       param: 'pinned',
     })
   }
@@ -101,7 +103,7 @@ export async function changePin(parts: WindowParts, record: WindowRecord, pinned
 function pinBudgetFull(tokens: number, budget: number, used: number): CwmError {
   return new CwmError(
     'PIN_BUDGET_FULL',
-    `${tokens} tokens do not fit this tenant's pins (${used} of ${budget} tokens are pinned, setting max_pinned_tokens): delete windows, or give their pins back with {"pinned": false}`,
+    `${tokens} tokens exceed this tenant's pin budget (${used} of ${budget} tokens are pinned, setting max_pinned_tokens): delete windows, or unpin some with {"pinned": false}`,
     { param: 'name' },
   )
 }

@@ -1,6 +1,6 @@
-// The pin of one window: made before its chunks are warmed, so that no eviction comes between, and given back exactly once.
-// One pin of the whole sequence per window, which the backend counts where windows share chunks (docs/decisions/0003). The state is stored
-// before and after each call, so after a crash it is a question that the backend answers.
+// The pin of one window: placed before its chunks are warmed, so that they cannot be evicted in between, and released exactly once.
+// Each window has one pin over its whole sequence; the backend counts pins where windows share chunks (docs/decisions/0003). The state is
+// stored before and after each call, so that after a crash the backend can be asked whether the pin is held.
 
 import { CwmError } from '../base/errors.ts'
 import type { KvHandle, PinState, WindowRecord } from '../base/records.ts'
@@ -9,15 +9,15 @@ import { type SaltSpace, sameSalt, type WindowParts } from './parts.ts'
 
 type PinParts = Pick<WindowParts, 'store' | 'saltOf'>
 
-/** What a pin is held for: a window, or what is left of one in the order to delete it. */
+/** What a pin is held for: a window, or the order that deletes one. */
 export interface PinHolder extends SaltSpace {
-  /** Of the window. */
+  /** The window's id. */
   readonly id: string
   readonly pin: PinState
   readonly keys?: KvHandle
 }
 
-/** Pins the window's whole chunks and stores that it did. Throws what the backend or the store throws; the state then is `pinning`. */
+/** Pins the window's whole chunks and records it. Throws what the backend or the store throws; the state is then `pinning`. */
 export async function pinWindow(
   { store, saltOf }: PinParts,
   link: KvLink,
@@ -33,7 +33,7 @@ export async function pinWindow(
   await store.changeWindow(tenant, name, id, { pin: 'pinned' })
 }
 
-/** Gives the window's pin back, if it has one, and stores that it is `after` now. */
+/** Releases the window's pin, if it has one, and sets its state to `after`. */
 export async function unpinWindow(
   parts: PinParts,
   link: KvLink,
@@ -46,7 +46,7 @@ export async function unpinWindow(
   await parts.store.changeWindow(tenant, name, id, { pin: after, pinUntil: undefined })
 }
 
-/** Gives a pin back if it is held; returns whether it was. Throws `LMCACHE_UNREACHABLE` when the backend cannot take it back now. */
+/** Releases a pin if it is held; returns whether it was. Throws `LMCACHE_UNREACHABLE` if the backend cannot release it now. */
 export async function releasePin(
   parts: PinParts,
   link: KvLink,
@@ -58,7 +58,7 @@ export async function releasePin(
   return await link.release(sequence, countOtherHolders(parts, pinned))
 }
 
-/** Whether a pin that was asked for before a crash, or lost with the backend's metadata, is held. False where that cannot be told. */
+/** Whether a pin is held that was requested before a crash, or may be lost with the backend's metadata. False if that is unknown. */
 export async function isPinHeld(
   parts: PinParts,
   link: KvLink,
@@ -73,7 +73,7 @@ function sequenceOf({ saltOf }: PinParts, pinned: PinHolder, tokenIds: Uint32Arr
   return pinned.keys === undefined ? undefined : { tokenIds, salt: saltOf(pinned), handle: pinned.keys }
 }
 
-/** Counts the other windows that hold a pin under the same salt and whose ids begin with those that are held. */
+/** Counts the other windows that hold a pin under the same salt and whose ids start with the held ids. */
 function countOtherHolders({ store }: PinParts, pinned: PinHolder): CountHolds {
   return async (heldIds) => {
     let count = 0

@@ -1,4 +1,4 @@
-// Brings a window nearer: its chunks from a KV layer's slower tiers into its memory.
+// Loads a window's chunks from a KV layer's slower tiers into its memory.
 
 import { CwmError } from '../base/errors.ts'
 import type { CallOptions } from '../engines/engine.ts'
@@ -8,12 +8,12 @@ import type { WindowParts } from './parts.ts'
 
 const DEADLINE_MS = 60_000
 
-/** The window's whole chunks that are in the KV layer's memory now. */
+/** The window's whole chunks that are now in the KV layer's memory. */
 export interface Prefetched extends PrefetchReceipt {
   readonly ms: number
 }
 
-/** Loads a window's chunks into LMCache's memory without using the engine. Throws `NOT_SUPPORTED` without LMCache, and what LMCache throws. */
+/** Loads a window's chunks into the KV layer's memory without using the engine. Throws `NOT_SUPPORTED` without a KV layer, and what it throws. */
 export async function prefetchWindow(
   { kv, models, saltOf, now, kvEpoch }: WindowParts,
   base: BaseWindow,
@@ -27,7 +27,7 @@ export async function prefetchWindow(
   if (link === undefined || handle === undefined) {
     throw new CwmError(
       'NOT_SUPPORTED',
-      'no LMCache server with this engine attached: there is no L1 to bring the window to',
+      'this engine is not attached to a KV layer, so there is no memory tier to load the window into',
       {
         param: 'to',
       },

@@ -1,4 +1,4 @@
-// The reconciler against a real store; engine and LMCache are as small as the test allows.
+// The reconciler against a real store, with a minimal engine and KV layer.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -53,8 +53,8 @@ function parts(change: object = {}): WindowParts {
   return some as unknown as WindowParts
 }
 
-// Found on the real engine: after a kill -9 the freeze was finished in one second, and who waited for it was told after twenty.
-it('tells those who wait for a window that it has finished it', async () => {
+// Found on the real engine: after a kill -9 the freeze was finished in one second, but waiting callers learned of it after twenty.
+it('notifies callers that wait for a window when it has finished the freeze', async () => {
   await store.reserveWindow(aWindow(), someContent())
   const windows = new Windows(parts(), { bind: async () => true })
   const waiting = windows.showSettled('acme', 'draft', 5_000)
@@ -67,7 +67,7 @@ it('tells those who wait for a window that it has finished it', async () => {
   expect(performance.now() - start).toBeLessThan(2_000)
 })
 
-it('leaves a window as it was when cwm stops before it is finished', async () => {
+it('leaves a window unchanged if cwm stops before the freeze is finished', async () => {
   await store.reserveWindow(aWindow(), someContent())
   const stopping = new AbortController()
   const engine = {

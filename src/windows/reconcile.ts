@@ -1,5 +1,5 @@
-// The reconciler: at start and now and then it compares the store with the KV layer, finishes or undoes what a crash cut off, and
-// reports what it mended. So no pin outlives its window, and no window says "freezing" for ever.
+// The reconciler compares the store with the KV layer, at start and periodically. It finishes or undoes operations that a crash interrupted,
+// and reports its repairs. So no pin outlives its window, and no window stays `freezing` forever.
 
 import { toCwmError } from '../base/errors.ts'
 import type { KvHandle, WindowRecord } from '../base/records.ts'
@@ -12,19 +12,19 @@ import { releaseExpiredPin } from './pin-budget.ts'
 import { isPinHeld, pinWindow, unpinWindow } from './pins.ts'
 import type { Windows } from './windows.ts'
 
-/** `finished`: a cut-off freeze was completed. `undone`: it failed for good. `unpinned`: a pin of a failed window was given back. `repinned`: a lost pin was made again.
- * `released`: the time of a pin was over. */
+/** `finished`: completed an interrupted freeze. `undone`: the freeze failed. `unpinned`: released the pin of a failed window.
+ * `repinned`: restored a lost pin. `released`: released an expired pin. */
 export type RepairKind = 'finished' | 'undone' | 'unpinned' | 'repinned' | 'released'
 
 export interface Repairs {
   readonly counts: Readonly<Record<RepairKind, number>>
-  /** Windows that could not be looked after; they come again. */
+  /** Windows that could not be checked; a later run retries them. */
   readonly left: number
 }
 
 const PAGE = 200
 const KEEP_ON_OUTAGE_MS = 24 * 3_600_000
-/** Windows looked at in one run; the next run goes on behind them. */
+/** Windows checked per run; the next run continues after them. */
 const PER_RUN = 1_000
 
 export class Reconciler {
@@ -33,7 +33,7 @@ export class Reconciler {
   readonly #apiKey: string | undefined
   #cursor: string | undefined
 
-  /** `apiKey` is the upstream's own: a freeze that a crash cut off is finished without its client. */
+  /** `apiKey` is the upstream's own: an interrupted freeze is finished without its client. */
   constructor(parts: WindowParts, windows: Windows, apiKey: string | undefined) {
     this.#parts = parts
     this.#windows = windows
@@ -52,7 +52,7 @@ export class Reconciler {
         if (signal.aborted) break
         seen++
         try {
-          // The page is older than the repairs before this one: what its owner has finished since is not ours to touch.
+          // The page predates the repairs before this one. A window that its owner works on, or has finished since, is left alone.
           if (this.#windows.isBusy(record.id)) continue
           const kind = await withLease(store, leaseKeys.window(record.id), () => this.#inspect(record, signal))
           if (kind === undefined) continue
@@ -63,7 +63,7 @@ export class Reconciler {
           const error = toCwmError(thrown)
           if (error.code === 'STORE_UNAVAILABLE') throw error
           left++
-          log.warn({ window: record.name, err: error }, 'window not repaired; it comes again')
+          log.warn({ window: record.name, err: error }, 'window not repaired; it will be retried')
         }
       }
       this.#cursor = page.nextCursor
@@ -95,7 +95,7 @@ export class Reconciler {
     }
   }
 
-  /** The crash may have come at any step: the pin is settled first, then all steps run again. */
+  /** The crash may have interrupted any step, so the pin is settled first, then all steps run again. */
   async #finish(record: WindowRecord, link: KvLink | undefined, signal: AbortSignal): Promise<RepairKind> {
     const { store } = this.#parts
     const content = await store.getWindowContent(record.tenant, record.name, record.id)
@@ -103,13 +103,13 @@ export class Reconciler {
     if (content === undefined) {
       await store.changeWindow(record.tenant, record.name, record.id, {
         state: 'failed',
-        reason: 'its content is gone',
+        reason: 'its content is missing',
       })
       this.#emitFrozen({ ...record, state: 'failed' })
       return 'undone'
     }
     const turn = turnPromptOf(record, content.prompt)
-    // After a restart of the whole machine cwm is up before its engine: that is no reason to fail a freeze, for a day.
+    // After a machine restart cwm is up before its engine, so for a day an engine outage does not fail the freeze.
     const keepOnOutage = this.#parts.now() - record.createdAt < KEEP_ON_OUTAGE_MS
     const options = { apiKey: this.#apiKey, signal, keepOnOutage }
     const done = await freezeReserved(this.#parts, { ...record, pin: 'none' }, turn, options)
@@ -138,7 +138,7 @@ export class Reconciler {
       if (record.pin !== 'pinned') await this.#parts.store.changeWindow(tenant, name, id, { pin: 'pinned' })
       return undefined
     }
-    // A thaw may be moving the pin to today's epoch, or have moved it since the record was read: pinned again here, it would stay for ever.
+    // A thaw may be moving the pin to the current epoch, or may have moved it since the record was read. A second pin would never be released.
     const current = await this.#parts.store.getWindow(tenant, name)
     if (this.#windows.isThawing(id) || current?.pin !== record.pin || current.kvEpoch !== record.kvEpoch)
       return undefined
@@ -146,7 +146,7 @@ export class Reconciler {
     return 'repinned'
   }
 
-  /** The KV layer did not answer when the window was frozen, so there was nothing to plan with. */
+  /** The handle, when the KV layer did not answer during the freeze and none was stored. */
   async #plan(record: WindowRecord, link: KvLink, tokens: number): Promise<KvHandle | undefined> {
     const model = await this.#parts.models.find(record.model, this.#apiKey)
     return model === undefined ? undefined : link.plan(model.engineName, tokens)

@@ -1,4 +1,4 @@
-// What a thaw does for the window itself: its KV moves to today's epoch, a pin that was given back is made again, and the thaw is noted.
+// What a thaw does for the window itself: it moves its KV to the current epoch, restores a released pin, and records the thaw.
 
 import { toCwmError } from '../base/errors.ts'
 import type { WindowRecord } from '../base/records.ts'
@@ -15,8 +15,8 @@ export interface RefreshedWindow {
 }
 
 /**
- * Moves a window to today's epoch, before anything is computed for it. What the KV layer refuses is a warning, and the reconciler's to mend.
- * Chunks of an older epoch are left to eviction: nothing can load them (LMCache's keys hold no dtype, so they are not even replaced).
+ * Moves a window to the current epoch before anything is computed for it. A KV layer failure becomes a warning and is left to the reconciler.
+ * Chunks of an older epoch are left to eviction: nothing can load them (LMCache's keys contain no dtype, so they are not even replaced).
  */
 export async function moveToEpoch(
   parts: WindowParts,
@@ -25,7 +25,7 @@ export async function moveToEpoch(
 ): Promise<RefreshedWindow> {
   const { store, kv, kvEpoch } = parts
   if (record.kvEpoch === kvEpoch) return { record, needsPin: record.pin === 'released' }
-  notes.push(`kv_epoch is ${kvEpoch} and was ${record.kvEpoch} at freeze: the KV is computed anew`)
+  notes.push(`kv_epoch was ${record.kvEpoch} at freeze and is ${kvEpoch} now: the KV is recomputed`)
   try {
     const link = await kv.open()
     if (link !== undefined) await unpinWindow(parts, link, record)
@@ -38,7 +38,7 @@ export async function moveToEpoch(
   }
 }
 
-/** Pins what lost its pin, where the KV layer can. Returns the record as it is then; failures are warnings. */
+/** Restores a lost or released pin if the KV layer can. Returns the updated record; failures become warnings. */
 export async function restorePin(
   parts: WindowParts,
   { record, needsPin }: RefreshedWindow,
@@ -53,7 +53,7 @@ export async function restorePin(
     if (link?.capabilities.pin !== true || handle === undefined) return record
     if (link.extentOf(handle, ids.length).chunks === 0) return record
     const released = await makeRoomForPin(parts, link, record, ids.length)
-    if (released.length > 0) warnings.push(`to make room, these windows gave their pin back: ${released.join(', ')}`)
+    if (released.length > 0) warnings.push(`pins of these windows were released to make room: ${released.join(', ')}`)
     await pinWindow(parts, link, record, ids, handle)
     return { ...record, pin: 'pinned', keys: handle }
   } catch (thrown) {
@@ -62,14 +62,14 @@ export async function restorePin(
   }
 }
 
-/** Why, in words for the receipt. Throws what is no matter of pins. */
+/** The warning for a failed pin. Rethrows errors that do not concern pins. */
 function pinWarning(thrown: unknown): string {
   const error = toCwmError(thrown)
   if (error.code === 'STORE_UNAVAILABLE' || error.code === 'INTERNAL') throw error
   return `not pinned: ${error.message}`
 }
 
-/** After the warm call: when it was, and from then on the pin's time runs anew. */
+/** Records the time of a thaw after its warm call, and restarts the pin's TTL. */
 export async function recordThaw(parts: WindowParts, record: WindowRecord): Promise<void> {
   const { tenant, name, id } = record
   const pinUntil = record.pin === 'pinned' ? pinExpiry(parts, tenant) : undefined

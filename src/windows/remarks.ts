@@ -1,10 +1,10 @@
-// What a receipt says in words, sorted by who has to do with it.
+// The texts of a receipt, sorted by who needs to act on them.
 
-/** The lists of one receipt, while it is being made. */
+/** The lists of a receipt in progress. */
 export interface Remarks {
-  /** What fell short or changed: an operator should look at it. */
+  /** What fell short or changed. An operator should look at these. */
   readonly warnings: string[]
-  /** What is as it should be, and explains the figures. */
+  /** What is as expected, and explains the figures. */
   readonly notes: string[]
 }
 

@@ -30,11 +30,11 @@ export function checkKeepsContext(session: SessionRecord, window: WindowRecord):
   )
 }
 
-/** The refusal of a thaw whose session is no longer what it was when the thaw began. */
+/** The error for a thaw whose session changed while it ran. */
 export function sessionChanged(): CwmError {
   return new CwmError(
     'SESSION_CHANGED',
-    'the session was ended, or another window was thawed into it, while this one was being thawed; send it again',
+    'the session ended, or another window was thawed into it, during this thaw; send the request again',
     { param: 'session_id' },
   )
 }

@@ -1,6 +1,6 @@
-// How long each step of an operation took: part of its receipt.
+// Measures how long each step of an operation takes, for its receipt.
 
-/** Milliseconds per step, kept as they are finished. */
+/** Milliseconds per finished step. */
 export class StepTimer {
   readonly ms: Record<string, number> = {}
   readonly #now: () => number

@@ -1,5 +1,5 @@
-// Thaw: restore, and let the engine prove it. One warm call loads what the KV layer holds and computes the rest; its own
-// `cached_tokens` is the proof, since for any later call everything is cached, whoever computed it.
+// Thaw: restore the KV and have the engine prove it. One warm call loads what the KV layer holds and computes the rest. The proof is that
+// call's own `cached_tokens`: for any later call everything is cached, no matter who computed it.
 
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
@@ -13,7 +13,7 @@ import { moveToEpoch, recordThaw, restorePin } from './refresh-on-thaw.ts'
 import { emptyRemarks } from './remarks.ts'
 import { StepTimer } from './step-timer.ts'
 
-/** Restores a window's KV and says what that took. Throws what the engine throws; failures of the KV layer become warnings. */
+/** Restores a window's KV and returns a receipt. Throws what the engine throws; KV layer failures become warnings. */
 export async function restoreWindow(
   parts: WindowParts,
   base: BaseWindow,
@@ -35,7 +35,7 @@ export async function restoreWindow(
   const pin = () => restorePin(parts, refreshed, ids, model?.engineName, remarks)
   let record = parts.kv.holds === 'before-warm' ? await pin() : refreshed.record
   const salt = saltOf({ ...record, kvEpoch: parts.kvEpoch })
-  // Asked at the last moment: what were warmed after the window's delete would be nobody's to delete.
+  // Checked at the last moment: chunks warmed after the window's deletion would have no owner to delete them.
   if (await parts.store.isRetired(record.tenant, record.lineage)) throw windowNotFound(record.name)
   await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
@@ -45,15 +45,15 @@ export async function restoreWindow(
   const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
   if (warm !== undefined && restored === null) {
     warnings.push(
-      'the engine does not report cached tokens (start it with --enable-prompt-tokens-details): nothing is proved',
+      'the engine does not report cached tokens (start it with --enable-prompt-tokens-details), so nothing was verified',
     )
   }
   if (ids.length === 0)
-    warnings.push('this window has no ids: its text is restored, its KV is computed with the next turn')
+    warnings.push('this window has no token ids: its text is restored, and its KV is computed by the next turn')
   const provable = record.receipt?.restorableTokens ?? 0
   if (restored !== null && restored > provable) {
     notes.push(
-      `${restored} tokens were cached where the freeze proved ${provable} to be restorable: the rest was still in the engine's own cache, or stored since`,
+      `${restored} tokens were cached, and the freeze verified ${provable} as restorable: the rest was still in the engine's own cache, or was stored since`,
     )
   }
   const receipt: ThawReceipt = {
@@ -87,7 +87,7 @@ export async function restoreWindow(
   return receipt
 }
 
-/** The ids as template and tokenizer give them today. Other ids than at freeze have other KV: they are what must be warmed. */
+/** The ids that template and tokenizer produce today. If they differ from those at freeze, they need other KV, so these are warmed. */
 async function currentIds(
   { engine }: WindowParts,
   { record, prompt, tokenIds }: BaseWindow,
@@ -100,18 +100,18 @@ async function currentIds(
   const found = await findFrozenIds(engine, rulesOf(record.dialect), turn, options)
   const ids = fitToLimit(found.ids, limit)
   if (ids.length === 0) {
-    warnings.push(`the ids of the freeze are used: ${found.warning ?? found.note ?? 'the engine gave none'}`)
+    warnings.push(`the ids from the freeze are used: ${found.warning ?? found.note ?? 'the engine returned none'}`)
     return { ids: tokenIds, drift: false }
   }
   const drift = ids.length !== tokenIds.length || commonPrefix(ids, tokenIds) !== ids.length
   if (drift) {
     const from = commonPrefix(ids, tokenIds)
-    warnings.push(`template or tokenizer give other ids than at freeze from token ${from} on: the rest is rebuilt`)
+    warnings.push(`template or tokenizer now produce other ids from token ${from} on: the rest is recomputed`)
   }
   return { ids, drift }
 }
 
-/** The look-up only decorates the receipt: a KV layer that does not answer must not hold the client's first token back for long. */
+/** The lookup only informs the receipt, so a KV layer that does not answer must not delay the client's first token for long. */
 const LOOKUP_DEADLINE_MS = 3_000
 
 async function lookupTiers(
@@ -130,7 +130,7 @@ async function lookupTiers(
   } catch (thrown) {
     if (options.signal?.aborted === true) throw new CwmError('CLIENT_GONE', 'the client left during the thaw')
     parts.kv.invalidate()
-    if (deadline.aborted) warnings.push(`LMCache did not answer the look-up within ${LOOKUP_DEADLINE_MS} ms`)
+    if (deadline.aborted) warnings.push(`the KV layer did not answer the lookup within ${LOOKUP_DEADLINE_MS} ms`)
     else {
       const error = toCwmError(thrown)
       if (error.code === 'INTERNAL') throw error
@@ -140,7 +140,7 @@ async function lookupTiers(
   }
 }
 
-/** Undefined: nobody can be asked. */
+/** Undefined if there is no KV layer to query, or it does not know the engine. */
 async function locateNow(
   { kv, saltOf, kvEpoch }: WindowParts,
   { record }: BaseWindow,
@@ -154,7 +154,7 @@ async function locateNow(
   return await link?.locate({ tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }, signal)
 }
 
-/** Settles with the work or with the signal, whichever is first; work that comes too late is let go. */
+/** Settles with the work or with the signal, whichever is first; a late result is dropped. */
 function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })

@@ -1,4 +1,4 @@
-// The prompt of a finished turn, from the bytes that went to the upstream and the reply that came back.
+// The prompt of a finished turn, read from the bytes sent to the upstream and the reply that came back.
 
 import { isObject, type JsonValue, parseJson } from '../base/json.ts'
 import { messageRulesOf } from '../dialects/index.ts'
@@ -7,8 +7,8 @@ import type { RetainedPrompt } from '../store/store.ts'
 import type { TurnPrompt } from './parts.ts'
 
 /**
- * Messages and shaping fields only: salt, sampling and whatever else the body held stay behind. No messages at all for a turn that
- * continues a stored answer: the engine has what came before, so its own are no whole prompt. Not for a dialect without messages.
+ * Only messages and shaping fields: salt, sampling and all other body fields are dropped. A turn that continues a stored response yields no
+ * messages, because the engine holds what came before. Not for a dialect without messages.
  */
 export function readTurnPrompt({ dialect, body, reply, promptTokens }: RetainedTurn): TurnPrompt {
   const rules = messageRulesOf(dialect)
@@ -26,7 +26,7 @@ export function readTurnPrompt({ dialect, body, reply, promptTokens }: RetainedT
   return { prompt, replyAt: messages.length, promptTokens }
 }
 
-/** The same with all that a later freeze must know. */
+/** The same, with everything that a later freeze needs. */
 export function toRetainedPrompt(turn: RetainedTurn): RetainedPrompt {
   const { prompt, replyAt, promptTokens } = readTurnPrompt(turn)
   const { clientSalt, lineage, parent } = turn

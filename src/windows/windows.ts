@@ -1,5 +1,5 @@
-// The few functions on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names, and
-// no HTTP: an error's `param` is `name` or `session_id`, and each face says it in its own words.
+// The operations on windows that headers, REST, MCP and CLI share. They know tenants, sessions and names but no HTTP: an error's `param` is
+// `name` or `session_id`, and each interface translates it.
 
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -34,24 +34,24 @@ import { type Prefetched, prefetchWindow } from './prefetch.ts'
 import { checkKeepsContext, sessionChanged, type ThawOptions } from './replace-guard.ts'
 import { restoreWindow } from './thaw.ts'
 
-/** A name held for a freeze whose turn is still being answered. Use it once, or let it go. */
+/** A name reserved for a freeze whose turn is still being answered. Use it once, or release it. */
 export interface NameReservation {
   readonly name: string
   release(): void
 }
 
-/** What `show` answers: a stored window, or a name whose turn is still being answered. */
+/** What `show` returns: a stored window, or a name whose turn is still being answered. */
 export type WindowView = WindowRecord | { readonly state: 'pending'; readonly name: string; readonly tenant: string }
 
 const actions = { session: 'freeze', clone: 'clone', content: 'create', import: 'import' } as const
 
-/** Names held at once per process: more turns than that cannot be in flight. */
+/** Reserved names per process: no more turns than that can be in flight. */
 const MAX_RESERVATIONS = 100_000
-/** How long a thaw waits for its window's freeze, which is a matter of a second or two. */
+/** How long a thaw waits for its window's freeze, which normally takes a second or two. */
 const THAW_WAIT_MS = 20_000
-/** How often somebody who waits looks, where another process may be freezing. */
+/** Poll interval of waiting callers when another process may be freezing. */
 const POLL_MS = 200
-/** Freezes in the background at once: each may prefill a whole window, beside the chats. */
+/** Concurrent background freezes: each may prefill a whole window beside the chats. */
 const MAX_BACKGROUND = 64
 
 export class Windows {
@@ -60,7 +60,7 @@ export class Windows {
   readonly #sessions: Pick<SessionTracker, 'bind'>
   readonly #reserved = new Map<string, symbol>()
   readonly #freezing = new Set<string>()
-  /** One entry per thaw under way. */
+  /** One entry per running thaw. */
   readonly #thawing = new Set<{ readonly id: string }>()
   readonly #background = new Set<Promise<unknown>>()
   readonly #changed = new EventEmitter().setMaxListeners(0)
@@ -72,26 +72,26 @@ export class Windows {
   }
 
   /**
-   * Holds a name until the turn that shall be frozen is answered. Throws `INVALID_FIELD` for a name of the wrong form,
-   * `WINDOW_NAME_TAKEN` when it is in use; a name whose freeze failed is free again.
+   * Reserves a name until the turn to be frozen is answered. Throws `INVALID_FIELD` for an invalid name and `WINDOW_NAME_TAKEN` if the name
+   * is in use. The name of a failed freeze is free again.
    */
   async reserve(tenant: string, name: string): Promise<NameReservation> {
     if (!isWindowName(name) || isReservedName(name)) {
       const rule = isReservedName(name)
-        ? 'names that begin with "auto." are given by cwm itself'
+        ? 'names that start with "auto." are reserved for cwm'
         : `a window's name must be ${windowNameRule}`
       throw new CwmError('INVALID_FIELD', rule, { param: 'name' })
     }
     return await this.reserveAuto(tenant, name)
   }
 
-  /** The same for a name that cwm gives itself; it is known to be well formed. */
+  /** The same for a name that cwm generated, which is known to be valid. */
   async reserveAuto(tenant: string, name: string): Promise<NameReservation> {
     const key = keyOf(tenant, name)
     if (this.#reserved.has(key)) throw nameTaken(name)
     await this.#checkCount(tenant)
     if (this.#reserved.size >= MAX_RESERVATIONS || this.#background.size >= MAX_BACKGROUND) {
-      throw new CwmError('BUSY', 'too many freezes are under way; try again when some are done')
+      throw new CwmError('BUSY', 'too many freezes are running; retry later')
     }
     const token = Symbol(name)
     this.#reserved.set(key, token)
@@ -115,8 +115,8 @@ export class Windows {
   }
 
   /**
-   * Freezes a session under a held name. Answers the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN`, `QUOTA_EXCEEDED` or
-   * what the store throws. `onRecorded` is called once its messages are stored, whatever becomes of the rest.
+   * Freezes a session under a reserved name. Returns the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN`, `QUOTA_EXCEEDED` or
+   * what the store throws. `onRecorded` is called once the messages are stored, whether or not the rest succeeds.
    */
   freeze(
     request: FreezeRequest,
@@ -131,7 +131,7 @@ export class Windows {
     )
   }
 
-  /** Makes a window that no session is frozen into, of what `prepare` gives. Answers as `freeze`; throws as `reserve`, `freeze` and `prepare`. */
+  /** Creates a window without freezing a session, from what `prepare` returns. Returns as `freeze` does; throws what `reserve`, `freeze` and `prepare` throw. */
   create(
     { tenant, name, origin }: { readonly tenant: string; readonly name: string; readonly origin: WindowOrigin },
     prepare: () => Promise<Omit<NewWindow, 'tenant' | 'origin'>>,
@@ -167,7 +167,7 @@ export class Windows {
     this.#freezing.add(record.id)
     let held: Lease | undefined
     try {
-      // Before anybody can see the record.
+      // Leased before anyone can see the record.
       held = await acquireLease(this.#parts.store, leaseKeys.window(record.id))
       const { maxWindows, maxWindowBytes } = this.#parts.policyOf(tenant)
       const outcome = await this.#parts.store.reserveWindow(record, content, {
@@ -186,7 +186,7 @@ export class Windows {
     }
   }
 
-  /** Records under a held name why its turn is not frozen, in the background; the name can be tried again. */
+  /** Records in the background why a turn cannot be frozen under its reserved name. The name can be used again. */
   recordRefusal({ session, model, dialect, reason }: RefusedFreeze, reservation: NameReservation): void {
     const { tenant, id: sessionId, lineage, shared } = session.record
     const { name } = reservation
@@ -195,7 +195,7 @@ export class Windows {
     const wanted = { ...nothing, tenant, origin: 'session' as const, sessionId, lineage, shared }
     const record: WindowRecord = { ...newRecord(this.#parts, wanted, name, 0), state: 'failed', reason }
     this.#parts.metrics.freezes.inc({ outcome: 'failed' })
-    this.#parts.log.warn({ window: name, reason }, 'freeze refused')
+    this.#parts.log.warn({ window: name, reason }, 'freeze rejected')
     void this.#inBackground(name, () =>
       this.#parts.store
         .reserveWindow(record, { prompt, tokenIds: new Uint32Array() })
@@ -205,8 +205,8 @@ export class Windows {
   }
 
   /**
-   * As `freeze`, in the background, for a turn whose client has its answer. What goes wrong is on the record, and in the log: the promise
-   * never rejects, and answers undefined where nothing could be recorded.
+   * Freezes in the background, for a turn whose client has its answer. Errors go to the record and the log: the promise never rejects, and
+   * resolves to undefined if nothing could be recorded.
    */
   freezeInBackground(
     request: FreezeRequest,
@@ -216,7 +216,7 @@ export class Windows {
     return this.#inBackground(request.name, () => this.freeze(request, reservation, options))
   }
 
-  /** Before a turn is spent on a freeze that cannot be kept; what counts is the same question when the window is stored. */
+  /** Rejects early, before a turn is spent on a freeze that cannot be stored. The binding check is made when the window is stored. */
   async #checkCount(tenant: string): Promise<void> {
     const { maxWindows } = this.#parts.policyOf(tenant)
     if (maxWindows === undefined) return
@@ -235,9 +235,9 @@ export class Windows {
   }
 
   /**
-   * Thaws a window into a session of its tenant: restores its KV, then binds the session to it, so that the window's messages stand
-   * before the session's own from now on and both share a lineage. Throws what the engine throws; the session then is as it was.
-   * `SESSION_CHANGED`: it was ended, or another window was thawed into it, meanwhile. `SESSION_HAS_TURNS`, with `keepTurns`.
+   * Thaws a window into a session of its tenant: restores its KV, then binds the session to it. From then on the window's messages precede the
+   * session's own, and both share a lineage. Throws what the engine throws, and then leaves the session unchanged. Throws `SESSION_CHANGED` if
+   * the session ended or another window was thawed into it meanwhile, and `SESSION_HAS_TURNS` with `keepTurns`.
    */
   thaw(session: LiveSession, base: BaseWindow, options: ThawOptions): Promise<ThawReceipt> {
     const { tenant, name } = base.record
@@ -257,7 +257,7 @@ export class Windows {
     const receipt = await restoreWindow(this.#parts, base, session.record.id, options).finally(() =>
       this.#thawing.delete(thawing),
     )
-    // A turn may have ended meanwhile.
+    // Checked again, because a turn may have finished meanwhile.
     if (keepTurns) checkKeepsContext(session.record, record)
     const { lineage, spaces } = session.record
     const stays = lineage === record.lineage
@@ -266,7 +266,7 @@ export class Windows {
     const bound = await this.#sessions.bind(session, {
       lineage: record.lineage,
       shared: record.shared,
-      // The warm call has put KV there already.
+      // The warm call has already stored KV there.
       spaces: [...(stays ? spaces.filter((known) => !sameSpace(known, space)) : []), space],
       baseWindow: record.name,
       baseWindowId: record.id,
@@ -278,15 +278,15 @@ export class Windows {
     throw sessionChanged()
   }
 
-  /** The window before a bound session's own messages; undefined when the session is not bound. Throws `WINDOW_NOT_FOUND` when it is gone. */
+  /** The base window of a bound session; undefined if it has none. Throws `WINDOW_NOT_FOUND` if the window was deleted. */
   async baseWindowOf(session: LiveSession): Promise<BaseWindow | undefined> {
     const { tenant, baseWindow, baseWindowId } = session.record
     return baseWindow === undefined ? undefined : await this.#bases.require(tenant, baseWindow, baseWindowId)
   }
 
   /**
-   * A frozen window by name; one that is being frozen is waited for, for a while. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY`,
-   * `WINDOW_FAILED` or `WINDOW_CORRUPT`.
+   * Returns a frozen window by name, waiting a while for a running freeze. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY`, `WINDOW_FAILED` or
+   * `WINDOW_CORRUPT`.
    */
   async requireFrozen(tenant: string, name: string, signal?: AbortSignal): Promise<BaseWindow> {
     await this.showSettled(tenant, name, THAW_WAIT_MS, signal)
@@ -298,7 +298,7 @@ export class Windows {
     return checkFits(this.#parts, prompt, options)
   }
 
-  /** The frozen window of that name if it holds just this prompt: making it again is no conflict. */
+  /** Returns the frozen window of that name if it holds exactly this prompt, so that creating it again is no conflict. */
   async findSame(tenant: string, name: string, prompt: Prompt): Promise<WindowRecord | undefined> {
     const record = await this.#parts.store.getWindow(tenant, name)
     if (record?.state !== 'frozen') return undefined
@@ -306,13 +306,13 @@ export class Windows {
     return JSON.stringify(known) === JSON.stringify(prompt) ? record : undefined
   }
 
-  /** A frozen window to be written into a file. Throws as `requireFrozen`. */
+  /** A frozen window to be written to a file. Throws what `requireFrozen` throws. */
   export(tenant: string, name: string, { actor }: OperationOptions): Promise<BaseWindow> {
     const operation = { tenant, actor, action: 'export', target: 'window', name } as const
     return runAudited(this.#parts, operation, () => this.#bases.require(tenant, name))
   }
 
-  /** Brings a window's chunks nearer, into LMCache's memory, without using the engine. Throws `NOT_SUPPORTED` without LMCache. */
+  /** Loads a window's chunks into the KV layer's memory without using the engine. Throws `NOT_SUPPORTED` without a KV layer. */
   prefetch(tenant: string, name: string, options: OperationOptions): Promise<Prefetched> {
     const operation = { tenant, actor: options.actor, action: 'prefetch', target: 'window', name } as const
     return runAudited(this.#parts, operation, async () =>
@@ -320,7 +320,7 @@ export class Windows {
     )
   }
 
-  /** The window, or `pending` while its turn is still being answered. Throws `WINDOW_NOT_FOUND`. */
+  /** Returns the window, or `pending` while its turn is still being answered. Throws `WINDOW_NOT_FOUND`. */
   async show(tenant: string, name: string): Promise<WindowView> {
     const record = await this.#parts.store.getWindow(tenant, name)
     if (this.#reserved.has(keyOf(tenant, name))) return { state: 'pending', name, tenant }
@@ -328,7 +328,7 @@ export class Windows {
     return record
   }
 
-  /** As `show`, once the window is neither pending nor freezing, when `waitMs` is over, or when the signal says that nobody waits. */
+  /** As `show`, once the window is neither pending nor freezing, after `waitMs`, or when the signal aborts. */
   async showSettled(tenant: string, name: string, waitMs: number, signal?: AbortSignal): Promise<WindowView> {
     const { store } = this.#parts
     const over = new AbortController()
@@ -337,7 +337,7 @@ export class Windows {
     signal?.addEventListener('abort', end)
     try {
       for (;;) {
-        // Listening begins before looking, so that no change falls between.
+        // Subscribes before reading, so that no change is missed in between.
         const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
         const view = await this.show(tenant, name)
         if (over.signal.aborted || (view.state !== 'pending' && view.state !== 'freezing')) return view
@@ -346,7 +346,7 @@ export class Windows {
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', end)
-      // Ends the listening too: a window that is settled changes no more.
+      // Also removes the listener: a settled window does not change again.
       end()
     }
   }
@@ -355,7 +355,7 @@ export class Windows {
     return this.#parts.store.listWindows(tenant, query)
   }
 
-  /** Changes what people say of a window, or gives its pin back or asks for it again. Throws `WINDOW_NOT_FOUND` and what LMCache throws. */
+  /** Changes a window's labels, or pins or unpins it. Throws `WINDOW_NOT_FOUND` and what the KV layer throws. */
   update(tenant: string, name: string, change: WindowUpdate, { actor }: OperationOptions): Promise<WindowRecord> {
     const operation = { tenant, actor, action: 'update', target: 'window', name } as const
     return runAudited(this.#parts, operation, () => this.#update(tenant, name, change))
@@ -373,22 +373,22 @@ export class Windows {
     return (await this.#parts.store.getWindow(tenant, name)) ?? record
   }
 
-  /** Wakes those who wait for a window, after somebody else has settled it. */
+  /** Wakes callers that wait for a window after another component settled it. */
   notifyWaiters(tenant: string, name: string): void {
     this.#changed.emit(keyOf(tenant, name))
   }
 
-  /** Whether this process is at work on that window now: then it is not for the reconciler. */
+  /** Whether this process is freezing that window, so that the reconciler must leave it alone. */
   isBusy(id: string): boolean {
     return this.#freezing.has(id)
   }
 
-  /** Whether this process thaws that window now: a thaw may move its pin. */
+  /** Whether this process is thawing that window; a thaw may move its pin. */
   isThawing(id: string): boolean {
     return [...this.#thawing].some((thawing) => thawing.id === id)
   }
 
-  /** Resolves when the freezes in the background are done. */
+  /** Resolves when all background freezes are done. */
   async settle(): Promise<void> {
     await Promise.all(this.#background)
   }

@@ -62,7 +62,7 @@ it('is kept when nothing can be proved of it', async () => {
   const receipt = await thaw(window.name)
 
   expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'unverified', restorable_tokens: 0 } })
-  expect(window.receipt?.warnings.join()).toContain('nothing is proved of its KV')
+  expect(window.receipt?.warnings.join()).toContain('its KV was not verified')
   expect(await messagesOf(window.name)).toEqual(answered)
   expect(receipt.restored_tokens).toBeGreaterThan(0)
 })
@@ -93,7 +93,7 @@ it('holds as text what came since the last answered turn, and its ids stay those
 
   expect(messages).toEqual([...answered, ...brought.slice(0, messages.length - 2)])
   expect(messages.length).toBeGreaterThan(2)
-  expect(window.receipt?.notes?.join()).toContain('only their text is kept')
+  expect(window.receipt?.notes?.join()).toContain('only their text is stored')
   expect(receipt).toMatchObject({ tokens: window.receipt?.tokens, drift: false })
   expect(clone).toMatchObject({ state: 'frozen', messages: 2, receipt: { tokens: window.receipt?.tokens } })
 })

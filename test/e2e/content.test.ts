@@ -172,7 +172,7 @@ describe('pictures', () => {
     expect(window.receipt?.tokens).toBeGreaterThanOrEqual(beforePicture)
     expect(window.receipt?.tokens).toBeLessThan(beforePicture + 12)
     expect(window.receipt?.notes).toContain(
-      'message 2 holds an image or other media: frozen up to it, computed from there on',
+      'message 2 contains an image or other media: the ids end before it, and the rest is recomputed',
     )
     const turn = await chat(stack.url, [user('What is the buoy called?')], { headers: { 'x-cwm-window': 'w' } })
     expect(turn.promptTokens).toBeGreaterThan(beforePicture + 64)
@@ -196,7 +196,7 @@ describe('pictures', () => {
     const window = await rest<WindowJson>(stack.url, 'POST', '/windows', { name: 'w', session_id: 'ann' })
 
     expect(window).toMatchObject({ state: 'frozen', receipt: { durability: 'l2' } })
-    expect(window.receipt?.notes?.join()).toContain('message 3 holds an image')
+    expect(window.receipt?.notes?.join()).toContain('message 3 contains an image')
   })
 })
 

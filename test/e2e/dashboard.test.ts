@@ -184,7 +184,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     const refusal = dialog().getByRole('alert')
     await refusal.waitFor()
 
-    expect(await refusal.innerText()).toBe('there is a window child already; choose another name')
+    expect(await refusal.innerText()).toBe('window child already exists; choose another name')
     expect(await dialog().getByLabel('Clone name').inputValue()).toBe('child')
   })
 

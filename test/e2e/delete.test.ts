@@ -143,7 +143,7 @@ describe('on a fleet that is whole', () => {
     const got = await askChat(stack.url, [user('who?')], { headers: { 'x-cwm-session': 'bob' } })
 
     expect([got.status, errorOf(got).code]).toEqual([404, 'window_not_found'])
-    expect(errorOf(got).message).toMatch(/window w, whose messages stand before this session's own, was deleted/)
+    expect(errorOf(got).message).toMatch(/window w, the base window of this session, was deleted/)
     const other = await chat(stack.url, [user('What is the buoy called?')], {
       headers: { 'x-cwm-session': 'bob', 'x-cwm-window': 'copy' },
     })

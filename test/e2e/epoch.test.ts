@@ -29,7 +29,7 @@ it('makes the next thaw compute anew, pin there, and give the old pin back', asy
   const second = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'eve' })
 
   expect(first).toMatchObject({ restored_tokens: 0, drift: false })
-  expect(first.notes?.join()).toContain('kv_epoch is 1 and was 0 at freeze')
+  expect(first.notes?.join()).toContain('kv_epoch was 0 at freeze and is 1 now')
   expect(second.restored_tokens).toBeGreaterThanOrEqual(512)
   // The reconciler runs beside it, and may have looked at the window between its two pins.
   await until('one pin a chunk is left', async () => (await pinsHeld(stack.sim)) === chunks)

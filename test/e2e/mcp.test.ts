@@ -172,9 +172,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(await agent.refused('window_freeze', { session_id: 'nobody', window_name: 'x' })).toBe(
       'there is no session nobody',
     )
-    expect(await agent.refused('window_freeze', { session_id: session, window_name: first })).toMatch(
-      /there is a window/,
-    )
+    expect(await agent.refused('window_freeze', { session_id: session, window_name: first })).toMatch(/already exists/)
   })
 
   it('tells of progress where a freeze takes its time', async () => {

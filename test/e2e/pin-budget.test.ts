@@ -51,7 +51,7 @@ describe('a full budget that rejects', () => {
     const got = await put('c')
 
     expect([got.status, errorOf(got).code]).toEqual([422, 'window_failed'])
-    expect(errorOf(got).message).toMatch(/\d+ tokens do not fit this tenant's pins \(\d+ of \d+ tokens are pinned/)
+    expect(errorOf(got).message).toMatch(/\d+ tokens exceed this tenant's pin budget \(\d+ of \d+ tokens are pinned/)
     expect(await pinned()).toBe(await tokensOf('a', 'b'))
     expect(await pinsHeld(stack.sim)).toBe(await chunksOf('a', 'b'))
   })
@@ -79,7 +79,7 @@ describe('a full budget that rejects', () => {
     const thaw = await rest<{ warnings: string[]; restored_tokens: number }>(stack.url, 'POST', '/windows/a/thaw', {})
 
     expect(thaw.restored_tokens).toBeGreaterThanOrEqual(256)
-    expect(thaw.warnings.join()).toMatch(/not pinned: .*do not fit/)
+    expect(thaw.warnings.join()).toMatch(/not pinned: .*exceed/)
     expect((await show('a')).pin).toBe('released')
   })
 })
@@ -92,7 +92,7 @@ describe('a full budget that releases', () => {
     const got = await put('c')
 
     expect(got.status).toBe(201)
-    expect((await show('c')).receipt?.warnings).toContain('to make room, these windows gave their pin back: b')
+    expect((await show('c')).receipt?.warnings).toContain('pins of these windows were released to make room: b')
     expect([(await show('a')).pin, (await show('b')).pin, (await show('c')).pin]).toEqual([
       'pinned',
       'released',

@@ -545,7 +545,7 @@ describe('on another stack', () => {
     const cold = jsonOf<ThawReceiptJson>(await thawByRest(other.url, name))
 
     expect(window.receipt).toMatchObject({ durability: 'text', pinned: false })
-    expect(window.receipt?.notes?.join()).toContain('no LMCache')
+    expect(window.receipt?.notes?.join()).toContain('no KV layer')
     expect(warm.restored_tokens).toBeGreaterThan(500)
     expect(cold.restored_tokens).toBe(0)
     expect((await thawByRest(other.url, name, { to: 'l1' })).status).toBe(400)
