@@ -1,4 +1,4 @@
-// How many automatic windows are kept, of a session and of its tenant: beyond that the oldest are deleted, never one that a session needs.
+// Limits the number of automatic windows per session and per tenant. The oldest are deleted first, but never one that a session needs.
 
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
@@ -16,7 +16,7 @@ export interface AutoBudgetParts {
 
 const PAGE = 1_000
 
-/** Holds the automatic windows of a session and of a tenant to their bounds. */
+/** Keeps the automatic windows of a session and of a tenant within their limits. */
 export class AutoBudget {
   readonly #parts: AutoBudgetParts
 
@@ -24,11 +24,11 @@ export class AutoBudget {
     this.#parts = parts
   }
 
-  /** Deletes what is beyond the bounds after a freeze of that session. Throws what the store throws. */
+  /** Deletes windows beyond the limits after a freeze of that session. Throws what the store throws. */
   async trim(session: SessionRecord, bounds: Pick<NearLimit, 'maxAutoPerSession' | 'maxAutoWindows'>): Promise<void> {
     const { tenant, id, auto } = session
     const trimTo = async (windows: readonly WindowRecord[], bound: number) => {
-      // The one that was just frozen goes last of all.
+      // The newest window is deleted last.
       const older = windows.filter(({ name }) => name !== auto?.window)
       await this.#deleteOldest(older, windows.length - bound, session)
     }
@@ -36,7 +36,7 @@ export class AutoBudget {
     await trimTo(await this.#list(tenant), bounds.maxAutoWindows)
   }
 
-  /** Deletes the session's oldest automatic window, to make room for another; false when there is none to spare. */
+  /** Deletes the session's oldest automatic window to make room for another. Returns false if none can be deleted. */
   async makeRoom(session: SessionRecord): Promise<boolean> {
     return (await this.#deleteOldest(await this.#list(session.tenant, session.id), 1, session)) === 1
   }
@@ -60,7 +60,7 @@ export class AutoBudget {
     return found
   }
 
-  /** Deletes up to `count` of these, the first ones first; answers how many. */
+  /** Deletes up to `count` of these, in order. Returns how many it deleted. */
   async #deleteOldest(windows: readonly WindowRecord[], count: number, session: SessionRecord): Promise<number> {
     const { deletions, log } = this.#parts
     let dropped = 0
@@ -77,21 +77,21 @@ export class AutoBudget {
       } catch (thrown) {
         const error = toCwmError(thrown)
         if (error.code === 'STORE_UNAVAILABLE') throw error
-        // Gone already, or at work elsewhere: the next trim sees to it.
+        // Already deleted, or leased by another process: the next trim handles it.
         if (error.code !== 'WINDOW_NOT_FOUND') log.warn({ window: window.name, err: error }, 'automatic window kept')
       }
     }
     return dropped
   }
 
-  /** Its session's way back from the present cut, or what a session stands behind: without it that session could not go on. */
+  /** Whether a session depends on the window: as the full copy behind its current cut, or as its base window. */
   async #isNeeded(window: WindowRecord, session: SessionRecord): Promise<boolean> {
     const { store } = this.#parts
     const { tenant, name, lineage, sessionId } = window
     if (window.state === 'freezing') return true
     const owner = sessionId === session.id ? session : await store.getSession(tenant, sessionId ?? '')
     if (owner !== undefined && (owner.rollover?.window === name || owner.baseWindow === name)) return true
-    // Whoever stands behind it has thawed it, and shares its lineage. Which window each of them has, their number does not tell.
+    // A session with this base window has thawed it and shares its lineage. The count does not say which window each session has.
     if (window.thaws === undefined) return false
     const others = owner?.lineage === lineage ? 1 : 0
     return (await store.holdersOf(tenant, lineage)).sessions > others

@@ -1,4 +1,4 @@
-// What all freezes that cwm makes by itself have in common: their names, what is counted of them, and that they are waited for at the end.
+// Runs the freezes that cwm starts on its own: names them, counts their outcomes, and waits for them at shutdown.
 
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
@@ -20,15 +20,15 @@ export interface AutoFreezeRunnerParts {
 }
 
 export interface AutoWindowName {
-  /** The session's n-th. */
+  /** The session's n-th automatic window. */
   readonly count: number
   readonly reservation: NameReservation
 }
 
-/** Names tried, each behind the newest that is taken. */
+/** Names tried, each after the newest one that is taken. */
 const NAME_TRIES = 8
 
-/** Names, counts and outlives the freezes that nobody asked for. */
+/** Names, runs and counts automatic freezes. */
 export class AutoFreezeRunner {
   readonly #parts: AutoFreezeRunnerParts
   readonly #background = new Set<Promise<unknown>>()
@@ -37,7 +37,7 @@ export class AutoFreezeRunner {
     this.#parts = parts
   }
 
-  /** Holds the next free name of the session. At the bound on windows its oldest automatic one goes for it. Throws as `Windows.reserve`. */
+  /** Reserves the session's next free name. At the window limit its oldest automatic window is deleted. Throws what `Windows.reserve` throws. */
   async reserve(session: LiveSession): Promise<AutoWindowName> {
     try {
       return await this.#reserveNext(session)
@@ -58,23 +58,26 @@ export class AutoFreezeRunner {
       } catch (thrown) {
         if (left === 0 || toCwmError(thrown).code !== 'WINDOW_NAME_TAKEN') throw thrown
       }
-      // Another proxy took it, or a session that had this name before.
+      // Taken by another proxy, or by an earlier session of the same name.
       const { items } = await windows.list(tenant, { tags: [autoTag], sessionId: id, limit: NAME_TRIES })
       count = Math.max(count, ...items.filter(isAutomatic).map(({ name }) => autoNumberOf(name))) + 1
     }
   }
 
-  /** Stores what was noted of a freeze, so that it outlives a restart. A session that has no answer yet is stored with its first, or never. */
+  /** Stores the session's freeze state, so that it survives a restart. A session without an answer is stored with its first one, or never. */
   async save(session: LiveSession): Promise<void> {
     if (!session.stored) return
     try {
       await this.#parts.sessions.save(session, [])
     } catch (thrown) {
-      this.#parts.log.warn({ session: session.record.id, err: toCwmError(thrown) }, 'automatic freeze not noted')
+      this.#parts.log.warn(
+        { session: session.record.id, err: toCwmError(thrown) },
+        'automatic freeze not recorded in its session',
+      )
     }
   }
 
-  /** Counts what becomes of a freeze, and holds the budget after it. `work` answers undefined for what was none. Never throws. */
+  /** Counts a freeze's outcome and trims the budget after it. `work` resolves to undefined if nothing was frozen. Never throws. */
   run(session: LiveSession, nearLimit: NearLimit, work: () => Promise<WindowRecord | undefined>): void {
     const { budget, metrics, log } = this.#parts
     const freeze = async () => {
@@ -91,7 +94,10 @@ export class AutoFreezeRunner {
       await budget.trim(session.record, nearLimit)
     }
     const over = freeze().catch((thrown: unknown) => {
-      log.warn({ session: session.record.id, err: toCwmError(thrown) }, 'automatic windows not held to their budget')
+      log.warn(
+        { session: session.record.id, err: toCwmError(thrown) },
+        'automatic windows could not be trimmed to their limit',
+      )
     })
     this.#background.add(over)
     void over.finally(() => this.#background.delete(over))
@@ -103,7 +109,7 @@ export class AutoFreezeRunner {
   }
 }
 
-/** The same, with the next one due as soon as the context has filled again. */
+/** Makes the next automatic freeze due as soon as the context has filled again. */
 export function rearmed(auto: AutoFreezes): AutoFreezes {
   const { nextAtTokens: _, ...rest } = auto
   return rest

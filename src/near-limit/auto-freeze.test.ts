@@ -1,4 +1,4 @@
-// When a session that fills its context is frozen, turn by turn. What a freeze does is not seen here.
+// Decides when a filling session is frozen, turn by turn. The freeze itself is replaced.
 
 import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../base/logger.ts'
@@ -74,7 +74,7 @@ function setUp(proof?: Promise<void>) {
   return { session, frozen, begin, over, turn }
 }
 
-describe('a full session', () => {
+describe('a session near its limit', () => {
   it('is frozen once, and again a tenth of the limit later', async () => {
     const { frozen, turn } = setUp()
 
@@ -83,7 +83,7 @@ describe('a full session', () => {
     expect(frozen).toEqual(['1', '2'])
   })
 
-  it('counts as frozen by its client once that window is frozen, and not before', async () => {
+  it('counts as frozen by its client only once the client’s window is frozen', async () => {
     const { session, frozen, begin, over, turn } = setUp()
     let done: (window: WindowRecord) => void = () => {}
     const own = new Promise<WindowRecord>((resolve) => {
@@ -104,7 +104,7 @@ describe('a full session', () => {
   it.each([
     ['failed', windowOf('by-hand', 'failed')],
     ['could not be recorded', undefined],
-  ])('is frozen with its next turn where its client’s own freeze %s', async (_, window) => {
+  ])('is frozen with its next turn if its client’s own freeze %s', async (_, window) => {
     const { session, frozen, turn } = setUp()
 
     await turn(800, say('a'), Promise.resolve(window))
@@ -115,8 +115,8 @@ describe('a full session', () => {
   })
 })
 
-describe('a session of which a freeze is under way', () => {
-  it('is not frozen once more beside it, also when a freeze by its client has ended meanwhile', async () => {
+describe('a session with a running freeze', () => {
+  it('is not frozen concurrently, even after a freeze by its client has finished', async () => {
     let prove = () => {}
     const { frozen, begin, over } = setUp(new Promise<void>((resolve) => (prove = resolve)))
 
@@ -132,7 +132,7 @@ describe('a session of which a freeze is under way', () => {
 })
 
 describe('a session that was frozen', () => {
-  it('is not frozen anew for what is asked beside it under its name: titles, tags, the same thing twice', async () => {
+  it('is not frozen again because of side requests under its name: titles, tags, repeated requests', async () => {
     const { frozen, turn } = setUp()
 
     for (const tokens of [800, 810, 820, 830]) {
@@ -145,7 +145,7 @@ describe('a session that was frozen', () => {
     expect(frozen).toEqual(['1'])
   })
 
-  it('is frozen on its way up again once it has become smaller, whatever is asked beside it', async () => {
+  it('is frozen again when it refills after shrinking, whatever the side requests', async () => {
     const { frozen, turn } = setUp()
 
     await turn(800, say('a', 'b', 'c', 'd'))

@@ -1,4 +1,4 @@
-// Freezes a session by itself when its context fills: in the background, after the answer. What fails comes again with a later turn.
+// Freezes a session automatically when its context fills: in the background, after the answer. A failed freeze is retried on a later turn.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
@@ -19,33 +19,33 @@ export interface AutoFreezeParts {
   readonly freezes: AutoFreezeRunner
   readonly windows: Pick<Windows, 'freeze'>
   readonly now: Now
-  /** Between two automatic freezes of a session, milliseconds. */
+  /** Minimum time between two automatic freezes of a session, milliseconds. */
   readonly cooldownMs: number
 }
 
-/** A turn whose client has its answer. */
+/** A turn that has been answered to its client. */
 export interface FinishedTurn {
   readonly session: LiveSession
   readonly turn: RetainedTurn
   readonly usage: Usage | undefined
   readonly nearLimit: NearLimit
-  /** The window that the client itself freezes with this turn, once that is over; undefined when it freezes none. */
+  /** The window that the client's own freeze of this turn produces; undefined if it requested none. */
   readonly clientWindow: Promise<WindowRecord | undefined> | undefined
 }
 
-/** Share of the limit by which a context grows from one automatic freeze to the next. */
+/** Share of the limit by which a context must grow between automatic freezes. */
 const STEP = 0.1
-/** Automatic freezes of full contexts under way at once: each may prefill a whole window, beside the chats. */
+/** Concurrent automatic freezes: each may prefill a whole window beside the chats. */
 const MAX_CONCURRENT = 64
-/** Sessions whose last try is remembered. */
+/** Sessions whose last attempt is remembered. */
 const MAX_TRIED = 10_000
 
 /** Watches how full sessions are. */
 export class AutoFreezer {
   readonly #parts: AutoFreezeParts
-  /** Of whose full contexts freezes are under way, the client's own too, and how many: one that ends is not the end of another. */
+  /** Running freezes per session, the client's own included. A count, because they may overlap. */
   readonly #filling = new Map<string, number>()
-  /** When a freeze was last tried, by session: one that is refused is not asked for again with each turn. */
+  /** Time of the last attempt, by session: a rejected freeze is not retried on every turn. */
   readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED })
   readonly #sideRequests = new SideRequestDetector()
 
@@ -53,14 +53,14 @@ export class AutoFreezer {
     this.#parts = parts
   }
 
-  /** Whether `afterTurn` may have anything to do. */
+  /** A cheap check of whether `afterTurn` may have something to do. */
   shouldConsider({ session, usage, nearLimit }: FinishedTurn): boolean {
     const { limit, auto } = session.record
     if (nearLimit.freezeAt === 0 || limit === undefined || usage === undefined) return false
     return auto?.nextAtTokens !== undefined || tokensOf(usage) >= nearLimit.freezeAt * limit
   }
 
-  /** Freezes the session, which is stored, in the background if its context has filled far enough. Never throws. */
+  /** Freezes the session, which is already stored, in the background if its context is full enough. Never throws. */
   afterTurn(finished: FinishedTurn, { apiKey }: CallOptions): void {
     const { session, turn, usage, nearLimit, clientWindow } = finished
     const { limit, auto } = session.record
@@ -95,7 +95,7 @@ export class AutoFreezer {
     else this.#filling.delete(key)
   }
 
-  /** What continues a response that the engine keeps tells nothing. */
+  /** A turn that continues a stored response says nothing about the context's size. */
   #hasShrunk(key: string, turn: RetainedTurn): boolean {
     const { prompt, replyAt } = readTurnPrompt(turn)
     if (prompt.messages.length === 0 || !this.#sideRequests.isContinuation(key, prompt.messages.slice(0, replyAt)))
@@ -104,7 +104,7 @@ export class AutoFreezer {
     return true
   }
 
-  /** One that failed leaves the session to be frozen with its next turn. */
+  /** If the client's freeze failed, the session is frozen with its next turn. */
   async #recordClientFreeze(
     session: LiveSession,
     window: WindowRecord | undefined,
@@ -132,7 +132,7 @@ export class AutoFreezer {
     const { session, turn } = finished
     const { freezes, windows, now } = this.#parts
     const content = readTurnPrompt(turn)
-    // What continues a response that the engine keeps is no whole prompt.
+    // A turn that continues a stored response does not hold the whole prompt.
     if (content.prompt.messages.length === 0) return undefined
     const before = session.record.auto
     const { count, reservation } = await freezes.reserve(session)
@@ -148,7 +148,7 @@ export class AutoFreezer {
       return done
     } finally {
       const { auto } = session.record
-      // Tried again with the next turn that comes after the cooldown.
+      // Retried on the next turn after the cooldown.
       if (done?.state !== 'frozen' && auto?.window === name) {
         session.change({ auto: withNext(auto, before?.nextAtTokens) })
       }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
 import { BlockScales } from './block-scales.ts'
 
-/** Messages of ten estimated tokens each; the engine counts so many times as many in each block of three. */
+/** Messages of ten estimated tokens each, in blocks of three. `ratios` is the engine's count per block relative to the estimate. */
 function ask(length: number, ratios: readonly (number | undefined)[], scales = new BlockScales(Date.now)) {
   const counted: number[] = []
   const messages = Array.from({ length }, (_, i) => i)
@@ -20,7 +20,7 @@ function ask(length: number, ratios: readonly (number | undefined)[], scales = n
   return { factors, counted }
 }
 
-it('sizes each block by the one before it, and the first by its own', async () => {
+it('scales each block by the ratio of the previous one, and the first by its own', async () => {
   expect(await ask(10, [2, 1, 4]).factors).toEqual([
     ...[2.125, 2.125, 2.125],
     ...[2.125, 2.125, 2.125],
@@ -37,7 +37,7 @@ it('gives a longer history the factors of a shorter one', async () => {
   }
 })
 
-it('asks for each block once', async () => {
+it('counts each block once', async () => {
   const scales = new BlockScales(Date.now)
   await ask(9, [1, 1, 1], scales).factors
 
@@ -47,13 +47,13 @@ it('asks for each block once', async () => {
   expect(again.counted).toEqual([3])
 })
 
-it('goes on as before where nobody can count, and multiplies nothing where nobody ever could', async () => {
+it('keeps the last factor for a block that cannot be counted, and uses 1 if none could be counted', async () => {
   expect(await ask(9, [2, undefined, 1]).factors).toEqual(Array<number>(9).fill(2.125))
   expect(await ask(9, [undefined, undefined, undefined]).factors).toEqual(Array<number>(9).fill(1))
   expect(await ask(2, []).factors).toEqual([1, 1])
 })
 
-it('remembers no failure: the next call asks again, and hears what others hear', async () => {
+it('does not cache a failure: the next call counts again and gets the same factors', async () => {
   const scales = new BlockScales(Date.now)
   const asked = {
     messages: [0, 1, 2],
@@ -67,7 +67,7 @@ it('remembers no failure: the next call asks again, and hears what others hear',
   expect(await scales.of({ ...asked, ratioOf: () => Promise.resolve(2) })).toEqual([2.125, 2.125, 2.125])
 })
 
-it('asks again after a minute where nobody could count: the engine may have been started anew', async () => {
+it('retries an uncountable block after a minute, because the engine may have been restarted', async () => {
   let at = 1_000
   const scales = new BlockScales(() => at)
   const factors = (ratio: number | undefined) => ask(3, [ratio], scales).factors

@@ -1,6 +1,6 @@
-// How an engine's tokenizer counts a history, block by block, beside the local estimate. Blocks are cut from the front, so a longer history
-// has those of a shorter one, and each message is sized by the block before its own: what was decided of it once stays decided. In this
-// process alone, but a pure function of messages and engine: whoever has forgotten asks again and hears the same.
+// Compares the engine's tokenizer with the local estimate, block by block of a history. Blocks are cut from the front, so a longer history
+// starts with the blocks of a shorter one. Each message is scaled by the previous block's factor, so earlier decisions never change. The
+// cache is local to this process; factors depend only on messages and engine, so any process computes the same ones.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
@@ -9,25 +9,25 @@ import { ENTRY_BYTES, textBytes } from '../sessions/weights.ts'
 
 export interface BlockRequest {
   readonly messages: readonly JsonValue[]
-  /** Estimated tokens that make a block: few enough that the first is complete before anything is cut. */
+  /** Estimated tokens per block: few enough that the first block is complete before anything is cut. */
   readonly blockTokens: number
-  /** The estimate of one message; must depend on nothing but the message. */
+  /** The estimate of one message; must depend only on the message. */
   readonly estimate: (message: JsonValue) => number
-  /** What tells one block from another, the model included. */
+  /** A key that identifies the block and the model. */
   readonly keyOf: (block: readonly JsonValue[]) => string
-  /** The engine's own count of a block's words, as a multiple of their estimate; undefined where it has none. */
+  /** The engine's count of a block's words relative to their estimate; undefined if the engine cannot count it. */
   readonly ratioOf: (block: readonly JsonValue[]) => Promise<number | undefined>
 }
 
-/** Of all blocks, about 200 each. */
+/** Bytes of all cached blocks, about 200 each. */
 const MAX_BYTES = 4 * 1024 * 1024
-/** Texts of one conversation differ: a little more than the last block had. */
+/** Texts of one conversation vary, so the next block may have slightly more than the last. */
 const MARGIN = 1.05
-/** Factors are rounded up to sixteenths, within these. */
+/** Factors are rounded up to sixteenths, within these bounds. */
 const STEPS = 16
 const MIN_FACTOR = 0.5
 const MAX_FACTOR = 8
-/** The engine has no way to count such a block; for how long it is not asked again, since it may be restarted with one. */
+/** Marks a block that the engine cannot count, and how long it is not asked again: it may be restarted with a tokenizer endpoint. */
 const UNKNOWN = 0
 const UNKNOWN_MS = 60_000
 
@@ -43,7 +43,7 @@ export class BlockScales {
     })
   }
 
-  /** By how much each message's estimate is to be multiplied. Throws what counting throws: then nothing is decided, and the next call asks again. */
+  /** The factor for each message's estimate. Throws what counting throws; nothing is cached then, and the next call counts again. */
   async of({ messages, blockTokens, estimate, keyOf, ratioOf }: BlockRequest): Promise<readonly number[]> {
     const factors: number[] = []
     let last: number | undefined
@@ -54,9 +54,9 @@ export class BlockScales {
       if (tokens < blockTokens) continue
       const block = messages.slice(start, i + 1)
       const key = keyOf(block)
-      const told = this.#known.get(key) ?? this.#remember(key, factorOf(await ratioOf(block)))
-      const own = told === UNKNOWN ? (last ?? 1) : told
-      // The first has none before it. It must be complete before anything can be cut.
+      const known = this.#known.get(key) ?? this.#remember(key, factorOf(await ratioOf(block)))
+      const own = known === UNKNOWN ? (last ?? 1) : known
+      // The first block has no predecessor and uses its own factor. It is complete before anything can be cut.
       while (factors.length <= i) factors.push(last ?? own)
       last = own
       start = i + 1

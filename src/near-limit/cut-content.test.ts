@@ -29,7 +29,7 @@ const history = [system, a, A, b, B, c, C]
 const next = user('d')
 
 describe('the content of the window before a cut', () => {
-  it('is the last answered turn, where that held all that is left out', () => {
+  it('is the last answered turn, if it contained everything that is cut', () => {
     const content = contentBeforeCut({
       rules,
       prompt: promptOf([...history, next]),
@@ -41,7 +41,7 @@ describe('the content of the window before a cut', () => {
     expect(content).toEqual({ prompt: promptOf(history), replyAt: 6, promptTokens: 90 })
   })
 
-  it('goes on with what came since and is left out as well, as text', () => {
+  it('continues with later messages that are cut too, as text', () => {
     const prompt = promptOf([...history, user('d'), assistant('D'), user('e')])
 
     const content = contentBeforeCut({
@@ -56,7 +56,7 @@ describe('the content of the window before a cut', () => {
     expect(content).toMatchObject({ replyAt: 6, textFrom: 7 })
   })
 
-  it('is the turn that was cut before, once more, where what it lacks is in the window of that cut', () => {
+  it('is the previously cut turn again, if the window of the previous cut holds what it lacks', () => {
     const content = contentBeforeCut({
       rules,
       prompt: promptOf([...history, next]),
@@ -69,7 +69,7 @@ describe('the content of the window before a cut', () => {
     expect(content.textFrom).toBeUndefined()
   })
 
-  it('is known by its newest place where the same words were said twice', () => {
+  it('matches the newest occurrence if the same words occur twice', () => {
     const twice = [system, a, A, a, A, c, C]
 
     const content = contentBeforeCut({
@@ -98,7 +98,7 @@ describe('the content of the window before a cut', () => {
     expect(content).toMatchObject({ prompt: promptOf(messages), replyAt: 6, promptTokens: undefined, textFrom: 0 })
   })
 
-  it('is text up to the newest whole exchange when the last turn is not at hand', () => {
+  it('is text up to the newest complete exchange if the last turn is not available', () => {
     const call = {
       role: 'assistant',
       tool_calls: [{ id: '1', type: 'function', function: { name: 'f', arguments: '' } }],
@@ -116,7 +116,7 @@ describe('the content of the window before a cut', () => {
     expect(content.prompt.messages).toEqual(history)
   })
 
-  it('reaches as far as what is left out, if that is further', () => {
+  it('extends to the end of the cut, if that is later', () => {
     const call = (id: string) => ({
       role: 'assistant',
       tool_calls: [{ id, type: 'function', function: { name: 'f', arguments: '' } }],

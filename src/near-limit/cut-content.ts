@@ -1,5 +1,5 @@
-// What is kept of a conversation before it is cut, so that nothing is lost: the last answered turn, whose KV there is, and as text
-// whatever of the cut that turn did not hold.
+// The content that is frozen before a conversation is cut, so that nothing is lost: the last answered turn, whose KV exists, and as text
+// any cut messages which that turn did not contain.
 
 import type { JsonValue } from '../base/json.ts'
 import type { Prompt, Rollover } from '../base/records.ts'
@@ -11,17 +11,17 @@ import type { TurnPrompt } from '../windows/parts.ts'
 
 export interface CutRequest {
   readonly rules: DialectRules
-  /** The whole, as it would go out uncut. */
+  /** The whole prompt, as it would be sent uncut. */
   readonly prompt: Prompt
-  /** Indices of the messages that are left out, ascending. */
+  /** Indices of the cut messages, ascending. */
   readonly dropped: readonly number[]
-  /** The session's last answered turn, if it is at hand. */
+  /** The session's last answered turn, if available. */
   readonly last: RetainedPrompt | undefined
-  /** The cut before: what that one left out is in its window. */
+  /** The previous cut; what it removed is in its window. */
   readonly before: Rollover | undefined
 }
 
-/** The content of the window before a cut. With `textFrom: 0` it is all text, because the last turn is not at hand, or is of another history. */
+/** The content of the window before a cut. `textFrom: 0` means all text, because the last turn is unavailable or has another history. */
 export function contentBeforeCut(request: CutRequest): TurnPrompt {
   const { last, prompt, dropped, rules } = request
   const since = last === undefined ? undefined : messagesSince(last, request)
@@ -44,8 +44,8 @@ export function contentBeforeCut(request: CutRequest): TurnPrompt {
 }
 
 /**
- * What is left out and came after the last answered turn; undefined when something is left out that neither that turn holds nor the window
- * of the cut before: the client has changed its history since.
+ * The cut messages that came after the last answered turn. Undefined if a cut message is in neither that turn nor the previous cut's window,
+ * because the client changed its history.
  */
 function messagesSince(
   last: RetainedPrompt,
@@ -57,7 +57,7 @@ function messagesSince(
   if (end === undefined) return undefined
   const held = new Set<number>()
   let known = then.length - 1
-  // Backwards, since what a cut keeps is the newest.
+  // Matches backward, because a cut keeps the newest messages.
   for (const { index, text } of now.toReversed()) {
     if (index >= end || text !== then[known]?.text) continue
     held.add(index)
@@ -84,7 +84,7 @@ interface Identified {
   readonly text: string
 }
 
-/** Messages that make the identity of a history. System prompts are never cut, and may hold a note of the last cut. */
+/** The messages that identify a history. System prompts are excluded: they are never cut, and may contain the note of the last cut. */
 function identified(messages: readonly JsonValue[], rules: DialectRules): readonly Identified[] {
   return messages.flatMap((message, index) => {
     const { text } = rules.canonical(message)
@@ -92,7 +92,7 @@ function identified(messages: readonly JsonValue[], rules: DialectRules): readon
   })
 }
 
-/** The index behind the newest place that holds the turn's reply and what it answered; undefined where no place does. */
+/** The index after the newest occurrence of the turn's reply and the message it answered; undefined if there is none. */
 function endOfTurn(now: readonly Identified[], then: readonly Identified[], replyAt: number): number | undefined {
   const reply = then.filter(({ index }) => index >= replyAt).length
   const turn = then.slice(-(reply + 1))
@@ -103,7 +103,7 @@ function endOfTurn(now: readonly Identified[], then: readonly Identified[], repl
   return undefined
 }
 
-/** Behind all that is left out, and if it can be behind the newest whole exchange, so that who takes it up again has all of it. */
+/** The index after everything that is cut, and if possible after the newest complete exchange, so that the window can be continued. */
 function endOfWhole(messages: readonly JsonValue[], dropped: readonly number[], rules: DialectRules): number {
   const least = (dropped.at(-1) ?? -1) + 1
   for (let end = messages.length - 1; end > least; end--) {

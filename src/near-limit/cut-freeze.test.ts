@@ -5,8 +5,8 @@ import { createMetrics } from '../base/metrics.ts'
 import { LiveSession } from '../sessions/live-session.ts'
 import { type CutFreezeParts, CutFreezer } from './cut-freeze.ts'
 
-// Its base window may hold all that is cut: then nothing is frozen, and what was due by the larger context is no longer.
-it('a cut that needs no window of its own is told, and the next automatic freeze is due when the context has filled again', () => {
+// The base window may already hold everything that is cut. Then nothing is frozen, and the freeze that was due for the larger context is not.
+it('reports a cut that needs no window of its own, and re-arms the automatic freeze', () => {
   const session = new LiveSession(
     {
       tenant: 't',

@@ -1,4 +1,4 @@
-// The freeze before a cut: what the engine shall no longer see is recorded first, or it is not cut.
+// The freeze before a cut: messages are recorded before they are removed from the prompt. If recording fails, nothing is cut.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
@@ -26,13 +26,13 @@ export interface CutFreezeParts extends Omit<AutoFreezeRunnerParts, 'budget' | '
   readonly now: Now
 }
 
-/** A turn that is about to go out cut. */
+/** A turn about to be sent cut. */
 export interface TurnToCut {
   readonly session: LiveSession
-  /** The whole, as it would go out uncut. */
+  /** The whole prompt, as it would be sent uncut. */
   readonly prompt: Prompt
   readonly clientSalt: string | undefined
-  /** Under which the turn goes out, and the window that stands before it. */
+  /** The lineage that the turn is sent under, and its base window. */
   readonly lineage: string
   readonly parent: string | undefined
   readonly cut: { readonly digest: string; readonly dropped: readonly number[] }
@@ -43,22 +43,22 @@ export interface TurnToCut {
 const CUT_WAIT_MS = 10_000
 const CUT_POLL_MS = 50
 
-/** Keeps the whole of what goes out cut. */
+/** Records the full prompt before it is cut. */
 export class CutFreezer {
   readonly #parts: CutFreezeParts
-  /** By session and cut; bounded by the requests that may be in flight, for each waits for its own. */
+  /** By session and cut. Bounded by the requests in flight, because each waits for its own entry. */
   readonly #cutting = new Map<string, Promise<Rollover>>()
 
   constructor(parts: CutFreezeParts) {
     this.#parts = parts
   }
 
-  /** Where the session's prompts were cut last, as long as the window that holds the whole is there: who deletes that has nothing behind the cut. */
+  /** The session's current cut, as long as the window with the full prompt exists. Once that window is deleted, the cut is void. */
   async currentRollover(session: LiveSession): Promise<Rollover | undefined> {
     const { tenant, rollover } = session.record
     if (rollover === undefined) return undefined
     const window = await this.#parts.store.getWindow(tenant, rollover.window).catch((thrown: unknown) => {
-      // Stored it was: a store that does not answer deletes nothing.
+      // The window was stored, and an unreachable store deletes nothing.
       if (toCwmError(thrown).code === 'STORE_UNAVAILABLE') return 'unknown' as const
       throw thrown
     })
@@ -67,7 +67,7 @@ export class CutFreezer {
     return undefined
   }
 
-  /** Notes a cut whose whole is in that window, and tells of it. */
+  /** Records a cut whose full prompt is in that window, and emits an event for it. */
   recordRollover(session: LiveSession, cut: TurnToCut['cut'], window: string): Rollover {
     const { events, metrics, log, now } = this.#parts
     const { tenant, id, auto } = session.record
@@ -80,9 +80,9 @@ export class CutFreezer {
   }
 
   /**
-   * Freezes what a cut would lose. Resolves once the window with it is stored; its proof goes on in the background. Throws what keeps it
-   * from being stored (`QUOTA_EXCEEDED`, `STORE_UNAVAILABLE`, …): then the turn must not be cut. The same cut of a session has one window,
-   * whoever asks for it. Call `currentRollover` first.
+   * Freezes what a cut would lose. Resolves once the window is stored; its verification continues in the background. Throws if it cannot be
+   * stored (`QUOTA_EXCEEDED`, `STORE_UNAVAILABLE`, …); the turn must then not be cut. Concurrent callers with the same cut of a session share
+   * one window. Call `currentRollover` first.
    */
   beforeCut(turn: TurnToCut, { apiKey }: CallOptions): Promise<Rollover> {
     const { session, cut } = turn
@@ -110,7 +110,7 @@ export class CutFreezer {
     }
   }
 
-  /** Another proxy, or this one before a restart, may have recorded it. */
+  /** The cut may already be recorded by another proxy, or by this one before a restart. */
   async #findRecordedCut({ session, cut }: TurnToCut): Promise<Rollover | undefined> {
     const { tenant, id, createdAt, auto } = session.record
     const tags = [rolloverTag, cutTag(cut.digest)]
@@ -133,7 +133,7 @@ export class CutFreezer {
     const { tenant, id, rollover: before } = session.record
     const last = await retained.find(tenant, id)
     const content = contentBeforeCut({ rules: rulesOf(prompt.dialect), prompt, dropped: cut.dropped, last, before })
-    // Under which its KV lies, if any of it is known to lie anywhere.
+    // The space of its KV, if any of it is known to exist.
     const { lineage, clientSalt } = last !== undefined && content.textFrom !== 0 ? last : turn
     const { count, reservation } = await freezes.reserve(session)
     const { name } = reservation
@@ -149,7 +149,7 @@ export class CutFreezer {
     await new Promise<void>((resolve, reject) => {
       freezes.run(session, nearLimit, async () => {
         const frozen = windows.freeze(request, reservation, { ...options, actor: 'cwm' }, resolve)
-        // Once it is recorded this changes nothing.
+        // A later failure changes nothing: the promise resolved when the window was recorded.
         frozen.catch(reject)
         return await frozen
       })

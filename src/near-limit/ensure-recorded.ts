@@ -1,4 +1,4 @@
-// Nothing is cut from a prompt that does not stand in a window.
+// Ensures that a window holds the full prompt before it is cut.
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { Rollover } from '../base/records.ts'
@@ -20,20 +20,20 @@ interface CallContext {
   readonly call: CallOptions
 }
 
-/** A turn that is about to go out cut. */
+/** A turn about to be sent cut. */
 export interface TurnToRecord {
   readonly session: LiveSession
   readonly outgoing: OutgoingPrompt
   readonly base: BaseWindow | undefined
   readonly cut: Cut
   readonly clientSalt: string | undefined
-  /** Under which it goes out. */
+  /** The lineage that it is sent under. */
   readonly lineage: string
 }
 
 /**
- * Answers the window that holds the whole, where there is none yet once one is stored. Throws what keeps it from being stored: then the turn
- * must not go out.
+ * Returns the window that holds the full prompt, recording one if needed. Throws if it cannot be stored; the turn must then not be
+ * dispatched.
  */
 export async function ensureRecorded(
   { cutFreezer }: RecordParts,
@@ -49,7 +49,10 @@ export async function ensureRecorded(
     return cutFreezer.recordRollover(session, cut, base.record.name)
   }
   if (session.temporary) {
-    throw new CwmError('STORE_UNAVAILABLE', 'the turn does not fit, and is not cut while its whole cannot be stored')
+    throw new CwmError(
+      'STORE_UNAVAILABLE',
+      'the turn does not fit, and cannot be cut because the store cannot keep the full prompt',
+    )
   }
   const { model, messages, shaping } = outgoing
   const turn = {

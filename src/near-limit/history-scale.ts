@@ -1,4 +1,4 @@
-// How the engine's tokenizer counts a history's own words, beside the local estimate: asked once for each block of it.
+// Compares the engine's token count of a history's words with the local estimate. Each block is counted once.
 
 import type { JsonValue } from '../base/json.ts'
 import { withoutMedia } from '../dialects/media.ts'
@@ -16,20 +16,20 @@ export interface HistoryScaleRequest extends Pick<MeasureRequest, 'rules' | 'out
   /** Estimated tokens of a message. */
   readonly estimate: (message: JsonValue) => number
   readonly scale: TokenScale
-  /** Tokens that all messages may have. */
+  /** Tokens available for all messages. */
   readonly room: number
 }
 
-/** So many blocks fill the room, and none can be cut before the first is complete. */
+/** Blocks that fill the available room. No message can be cut before the first block is complete. */
 const BLOCKS = 4
-/** Smaller ones are not asked for: each message would be a call. */
+/** Smaller blocks are not counted: that would be one call per message. */
 const MIN_BLOCK_TOKENS = 64
-/** No text has more characters for each token of the estimate; a single message may be far larger than a block. */
+/** No text has more characters per estimated token. A single message may be far larger than a block. */
 const CHARACTERS_PER_TOKEN = 16
 
 /**
- * By how much each message's estimate is to be multiplied; empty: by nothing. Words are counted without a template, which might refuse a block
- * that begins with a reply. Throws what asking the engine throws, but for a refusal that is final.
+ * The factor for each message's estimate; empty means no scaling. Words are counted without a template, which might reject a block that
+ * starts with a reply. Throws what the engine call throws, except for a final refusal.
  */
 export async function factorsOf(parts: HistoryScaleParts, request: HistoryScaleRequest): Promise<readonly number[]> {
   const { rules, outgoing, estimate, scale, room, call } = request

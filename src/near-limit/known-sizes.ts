@@ -1,21 +1,20 @@
-// Sizes that the engine has counted of the prompt behind each delivered history. In this process alone: whoever does not find one here asks
-// the engine.
+// Caches the engine's token counts of delivered histories. The cache is local to this process; on a miss the engine is asked.
 
 import { LRUCache } from 'lru-cache'
 import { ENTRY_BYTES, textBytes, valueBytes } from '../sessions/weights.ts'
 
-/** The prompt of a delivered turn with its reply. */
+/** The size of a delivered turn's prompt with its reply. */
 export interface KnownSize {
-  /** No later prompt has more tokens of it. */
+  /** An upper bound: no later prompt uses more tokens for this history. */
   readonly tokens: number
-  /** What else the prompt was made of: model, what stands beside the messages, and where they were cut. */
+  /** What else shaped the prompt: model, fields beside the messages, and the cut. */
   readonly shape: string
 }
 
 export class KnownSizes {
   readonly #histories: LRUCache<string, KnownSize>
 
-  /** `maxBytes`: of all histories, about 250 bytes each. */
+  /** `maxBytes`: for all histories, about 250 bytes each. */
   constructor(maxBytes: number) {
     this.#histories = new LRUCache({
       maxSize: maxBytes,
@@ -23,7 +22,7 @@ export class KnownSizes {
     })
   }
 
-  /** The sizes are those of histories that end with this reply, under all the boundaries by which they are found again. */
+  /** Records the size of a history under each boundary by which it may be found again. */
   record(boundaries: readonly string[], size: KnownSize): void {
     for (const boundary of boundaries) this.#histories.set(boundary, size)
   }

@@ -1,4 +1,4 @@
-// What an engine's refusal to count means: it will refuse the turn too, or nobody knows and the turn must not go out.
+// What it means if the engine refuses to count: either it will reject the turn too, or the size stays unknown and the turn must fail.
 
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../base/json.ts'
@@ -9,7 +9,7 @@ import { KnownSizes } from './known-sizes.ts'
 import { measure } from './measure.ts'
 import { outgoingOf } from './outgoing.ts'
 
-/** Measures a prompt of which no estimate fits, before an engine that refuses to count it. */
+/** Measures a prompt that exceeds every estimate, with an engine that refuses to count it. */
 async function measured(status: number, metrics: Metrics): Promise<unknown> {
   const refuse = () => Promise.reject(rejectionOf('/tokenize', { status, body: {} }))
   const parts = { engine: { countTokens: refuse, countText: refuse }, sizes: new KnownSizes(1024), metrics }
@@ -24,7 +24,7 @@ const checksBy = async (metrics: Metrics, by: string) =>
 
 describe('an engine that refuses to count', () => {
   it.each([400, 403, 404, 405, 422, 501])(
-    'with %d will say so again: the turn goes out, and it is counted',
+    'with %d will reject the turn too: the turn is dispatched, and the check is counted',
     async (status) => {
       const metrics = createMetrics()
 
@@ -34,7 +34,7 @@ describe('an engine that refuses to count', () => {
   )
 
   it.each([401, 408, 429, 500, 502, 503])(
-    'with %d says nothing of the prompt: the turn fails, and it is counted',
+    'with %d leaves the size unknown: the turn fails, and the check is counted',
     async (status) => {
       const metrics = createMetrics()
 

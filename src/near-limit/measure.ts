@@ -1,5 +1,5 @@
-// How large a prompt is: by what is known of its history and an upper bound of what is new, and by the engine's tokenizer where that does
-// not tell.
+// Measures a prompt: by the known size of its history plus an upper bound for the new messages, and by the engine's tokenizer if that does
+// not decide.
 
 import { createHash } from 'node:crypto'
 import { isFinalRefusal, toCwmError } from '../base/errors.ts'
@@ -19,24 +19,23 @@ export interface MeasureParts {
   readonly metrics: Pick<Metrics, 'sizeChecks'>
 }
 
-/** A prompt that is to be measured, and the request that it comes from. */
+/** A prompt to be measured, and the request it comes from. */
 export interface MeasureRequest {
   readonly rules: DialectRules
   readonly json: JsonObject
   readonly outgoing: OutgoingPrompt
-  /** Over what the client sent, its outer system prompt first. */
+  /** The chain over what the client sent, its outer system prompt first. */
   readonly chain: Chain | undefined
-  /** Exact size of the window's messages, where these stand before the request's and nothing else shapes the prompt; 0: nobody knows it. */
+  /** Exact size of the base window's messages, if nothing else shapes the prompt; 0 if unknown. */
   readonly windowTokens: number
   readonly call: CallOptions
 }
-
+/** The size of a prompt that does not fit comes from the engine. */
 /** What does not fit was counted by the engine. */
 export type Size = { readonly fits: true } | { readonly fits: false; readonly tokens: number }
-
 /**
- * Whether a prompt has at most so many tokens. Where nobody can tell it is taken to fit: the engine decides. Throws what asking the engine
- * throws, but for a refusal that is final.
+ * Whether a prompt has at most that many tokens. If the size cannot be determined, the prompt counts as fitting and the engine decides.
+ * Throws what the engine call throws, except for a final refusal.
  */
 export async function measure(
   parts: MeasureParts,
@@ -57,7 +56,7 @@ export async function measure(
   )
   return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
 }
-
+/** Counts with the engine's tokenizer. Undefined if it cannot count, or will never accept the prompt and will say so itself. */
 /** Counts by the engine's tokenizer; undefined where it has no way to, and where it will never take this: it will say so in its own words. */
 export async function countOrUndefined(
   { metrics }: Pick<MeasureParts, 'metrics'>,
@@ -77,14 +76,14 @@ export async function countOrUndefined(
     throw thrown
   }
 }
-
+/** Identifies everything that shapes a prompt besides the client's messages. A size only applies to prompts of the same shape. `cut`: the cut's digest. */
 /** What a prompt is made of beside the client's own messages: what was counted of one says nothing of another. `cut`: digest of its cut. */
 export function shapeOf({ model, shaping, windowId }: OutgoingPrompt, cut: string | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify([model, shaping, windowId ?? null, cut ?? null]))
     .digest('base64url')
 }
-
+/** An upper bound of the engine's count; undefined if there is media. */
 /** Never below the engine's count; undefined for pictures and the like. */
 function estimateOf(sizes: KnownSizes, request: MeasureRequest, shape: string): number | undefined {
   const { rules, json, outgoing, chain, windowTokens } = request

@@ -1,4 +1,4 @@
-// What a turn would send: the window before it and its own messages, as values to be measured and as the bytes that go out.
+// The prompt that a turn would send, base window and own messages, as values for measuring and as bytes for sending.
 
 import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -10,29 +10,29 @@ import type { Continuation } from '../windows/continuation.ts'
 export interface OutgoingPrompt {
   readonly model: string
   readonly messages: readonly JsonValue[]
-  /** All else that shapes the prompt, the window's and the request's own together. */
+  /** Everything else that shapes the prompt, from the window and the request. */
   readonly shaping: JsonObject
-  /** How many of the messages are put before the request's own, and the `id` of the window that has them. */
+  /** How many messages precede the request's own, and the `id` of the window they come from. */
   readonly before: number
   readonly windowId: string | undefined
-  /** How many of the request's own messages are left out, because the window has them. */
+  /** How many of the request's own messages are dropped because the window has them. */
   readonly skip: number
-  /** Fields that the request gets from the window. */
+  /** Fields that the request inherits from the window. */
   readonly added: JsonObject
 }
 
-/** What goes out of a turn's messages. */
+/** Which of a turn's messages are sent. */
 export interface Cut {
-  /** Of the messages that are left out: the same on any proxy, after any restart. */
+  /** Digest of the cut messages: the same on every proxy and after every restart. */
   readonly digest: string
-  /** Indices of what is kept, in the order in which it goes out. */
+  /** Indices of the kept messages, in sending order. */
   readonly keep: readonly number[]
   readonly dropped: readonly number[]
-  /** What the model is told of it. */
+  /** The note that informs the model about the cut. */
   readonly note?: CutNote
 }
 
-/** The whole prompt of a request; behind a window, with the window's messages before it and whatever else the request does not say itself. */
+/** The whole prompt of a request. With a base window, the window's messages come first, and its fields fill those that the request leaves out. */
 export function outgoingOf(
   json: JsonObject,
   rules: DialectRules,
@@ -62,7 +62,7 @@ export function outgoingOf(
   }
 }
 
-/** The JSON of each message that goes out: a window's as it was stored, the request's in its own bytes. */
+/** The JSON of each outgoing message: the window's as stored, the request's as its own bytes. */
 export function messageBytes(
   { before, skip }: OutgoingPrompt,
   base: BaseWindow | undefined,
@@ -81,7 +81,7 @@ export function messageBytes(
   return parts
 }
 
-/** The JSON of what is left of them after a cut; a note to the model may stand in one of them, or before all. */
+/** The JSON of the messages after a cut. The note to the model may replace one of them, or come before all. */
 export function cutItems(items: readonly (Buffer | string)[], cut: Cut | undefined): readonly (Buffer | string)[] {
   if (cut === undefined) return items
   const kept = cut.keep.flatMap((i) => items[i] ?? [])
@@ -90,7 +90,7 @@ export function cutItems(items: readonly (Buffer | string)[], cut: Cut | undefin
   return note?.kind === 'front' ? [JSON.stringify(note.message), ...kept] : kept
 }
 
-/** From an index into what goes out to one into the client's own messages; undefined for what the client did not send. */
+/** Maps an index in the outgoing messages to one in the client's messages; undefined for messages that the client did not send. */
 export function clientIndexOf(
   { before, skip }: OutgoingPrompt,
   cut: Cut | undefined,
@@ -101,7 +101,7 @@ export function clientIndexOf(
   }
 }
 
-/** How many bytes the parts have in total. */
+/** Total bytes of the parts. */
 export function bytesOf(parts: Iterable<Buffer | string>): number {
   let bytes = 0
   for (const part of parts) bytes += typeof part === 'string' ? Buffer.byteLength(part) : part.length

@@ -1,4 +1,4 @@
-// How seldom the tokenizer is asked, and that a measured turn is never let through over the limit.
+// The tokenizer is rarely asked, and a measured turn is never dispatched over the limit.
 
 import { describe, expect, it } from 'vitest'
 import { prose } from '../../test/support/conversation.ts'
@@ -28,7 +28,7 @@ const nearLimit: NearLimit = {
 }
 
 const lengths = new WeakMap<object, number>()
-/** Tokens of one message; the template parts messages by markers, so their sum is exact. */
+/** Tokens of one message. The template separates messages by markers, so their sum is exact. */
 function tokensOf(message: JsonObject): number {
   const known = lengths.get(message)
   if (known !== undefined) return known
@@ -46,7 +46,7 @@ interface Seen {
   readonly refused: number
 }
 
-/** A chat of turns of about 1 KB, each answered with `replyBytes`, until it has gone well past the limit. */
+/** A chat with turns of about 1 KB, each answered with `replyBytes`, that runs well past the limit. */
 async function drive(
   policy: (typeof overflowPolicies)[number],
   limit: number,

@@ -1,4 +1,4 @@
-// A turn held against the model's limit before it is dispatched, only where a policy asks for it: it goes out as it is, or is refused, or cut.
+// Checks a turn against the model's limit before dispatch, if a policy asks for it: it is sent unchanged, rejected, or cut.
 
 import type { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
@@ -23,17 +23,17 @@ export interface OverflowParts extends MeasureParts, HistoryScaleParts {
   readonly metrics: Pick<Metrics, 'sizeChecks' | 'overflows'>
 }
 
-/** A turn that is to be held against the limit. */
+/** A turn to be checked against the limit. */
 export interface FitRequest extends MeasureRequest {
   readonly policy: Overflow
   readonly nearLimit: NearLimit
-  /** Tokens; undefined: nobody knows, so everything fits. */
+  /** Tokens; undefined if unknown, and then everything fits. */
   readonly limit: number | undefined
-  /** For the words of a refusal: the session's newest window. */
+  /** The session's newest window, for the error message. */
   readonly window: string | undefined
 }
 
-/** The policy of a turn: its own before its tenant's. */
+/** The overflow policy of a turn: its header's, else its tenant's. */
 export function overflowOf(
   { policy }: Pick<Caller, 'policy'>,
   { overflow }: Pick<ControlHeaders, 'overflow'>,
@@ -41,26 +41,26 @@ export function overflowOf(
   return overflow ?? policy.nearLimit.overflow
 }
 
-/** What goes out of a turn that fits. */
+/** What is sent of a turn that fits. */
 export interface Fitted {
-  /** Undefined: all of it. */
+  /** Undefined: everything. */
   readonly cut?: Cut
-  /** What the prompt is made of beside its messages, so that the size that the engine tells of it can be used again. */
+  /** What else shapes the prompt, so that the size which the engine reports for it can be reused. */
   readonly shape?: string
 }
 
-/** Where the tokenizer counts more than the estimate, every message is taken for that much larger; what stands beside them can not be cut. */
+/** If the tokenizer counts more than the estimate, each message is assumed that much larger. Only messages can be cut. */
 const LARGER = [1, 1.5, 2, 3, 4]
-/** Where by the estimate nothing can be cut, the tokenizer may still find that it fits. */
+/** If the estimate says that nothing can be cut, the tokenizer may still find that it fits. */
 const SMALLER = [0.8, 0.6]
 /** Tokens of the template around the messages, and of the note to the model. */
 const FRAME_TOKENS = 128
-/** A picture's share of a prompt in the estimate; the engine has the last word. */
+/** Estimated tokens of an image. The engine's count decides. */
 const MEDIA_TOKENS = 1024
 
 /**
- * Holds a turn against the limit as the policy wants it. Answers what to send. Throws `CONTEXT_LENGTH_EXCEEDED` for what does not fit and
- * must or can not be cut, and what asking the engine throws.
+ * Applies the overflow policy to a turn. Returns what to send. Throws `CONTEXT_LENGTH_EXCEEDED` for a turn that does not fit and must not or
+ * cannot be cut, and what the engine call throws.
  */
 export async function fitTurn(parts: OverflowParts, request: FitRequest): Promise<Fitted> {
   const { policy, limit } = request
@@ -85,7 +85,7 @@ async function fitOrReject(
   throw refusal(parts, request, limit, size.tokens, because)
 }
 
-/** Completions are one bare text, or several that the engine takes one by one: the largest of them decides. There is nothing to cut. */
+/** Completions contain one text, or several that the engine handles separately, so the largest decides. They cannot be cut. */
 async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
   const { rules, json, outgoing, call } = request
   const room = outputReserve(rules.maxTokens(json), limit)
@@ -103,7 +103,7 @@ async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: n
   return {}
 }
 
-/** As vLLM takes `prompt`: a text, its ids, or a list of either. */
+/** The forms of `prompt` that vLLM accepts: a text, its ids, or a list of either. */
 function barePrompts(prompt: JsonValue | undefined): readonly (string | readonly JsonValue[])[] {
   if (typeof prompt === 'string') return [prompt]
   if (!Array.isArray(prompt)) return []
@@ -117,7 +117,7 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
   const { rules, outgoing, nearLimit, call } = request
   const { messages, shaping } = outgoing
   const reserve = defaultReserve(limit)
-  // Sizes are never taken for more than their upper bound, so what is below it in all is never cut.
+  // Estimates never exceed the upper bound, so a prompt whose upper bound fits is never cut.
   const small = firstMediaAt(messages) === -1 && FRAME_TOKENS + upperTokens({ messages, shaping }) <= limit - reserve
   const scale = small ? UNSCALED : await parts.scales.of(outgoing.model, call.apiKey)
   const fixed = (factor: number) => FRAME_TOKENS + typicalTokensOfShaping(shaping, scaledBy(scale, factor))
@@ -147,7 +147,7 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
     const cut = folded.kind === 'whole' ? undefined : cutOf(folded, request)
     const kept = cut === undefined ? outgoing : afterCut(outgoing, cut)
     const shape = shapeOf(outgoing, cut?.digest)
-    // By the reserve, not by what this request asks for: the cut must be the same for all requests with this history.
+    // Uses the default reserve, not this request's: the cut must be the same for all requests with this history.
     const size = await measure(parts, { ...request, outgoing: kept }, shape, limit - reserve)
     if (!size.fits && cut === undefined) whole = size.tokens
     if (size.fits && cut === undefined) return { shape }
@@ -156,10 +156,10 @@ async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number
       return { shape, cut }
     }
   }
-  // A request that asks for little may fit where the reserve does not.
+  // A request that allows only a short answer may fit without the default reserve.
   return await fitOrReject(parts, request, limit, {
     tokens: whole,
-    because: 'What must stay of it does not fit, so nothing was cut.',
+    because: 'The messages that a cut must keep do not fit either, so nothing was cut.',
   })
 }
 
@@ -175,7 +175,7 @@ function cutOf(folded: Extract<Fold, { kind: 'cut' }>, { rules, outgoing, nearLi
   return { digest, keep, dropped, note }
 }
 
-/** What goes out of a prompt once it is cut. */
+/** The outgoing prompt after a cut. */
 function afterCut(outgoing: OutgoingPrompt, { keep, note }: Cut): OutgoingPrompt {
   const messages = keep.flatMap((i) => outgoing.messages[i] ?? [])
   switch (note?.kind) {
@@ -190,13 +190,13 @@ function afterCut(outgoing: OutgoingPrompt, { keep, note }: Cut): OutgoingPrompt
   }
 }
 
-/** Deterministic, so that the cut is: nothing of usage goes into it. */
+/** Must be deterministic, because cuts depend on it. It therefore ignores reported usage. */
 function estimatedTokens(message: JsonValue, scale: TokenScale): number {
   const { text, media } = withoutMedia(message)
   return typicalTokensOfMessage(text, scale) + media * MEDIA_TOKENS
 }
 
-/** The refusal, with the engine's own count. */
+/** The error, with the engine's own count. */
 function refusal(
   { metrics }: OverflowParts,
   { rules, json, window }: FitRequest,

@@ -1,4 +1,4 @@
-// Where turns are cut before an engine of known density: never taken back, whatever stands beside the messages, and alike after a failure.
+// Where turns are cut for an engine of known token density. Cuts are never undone, ignore what stands beside the messages, and survive failures.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -29,13 +29,13 @@ const nearLimit: NearLimit = {
 }
 
 interface EngineHabits {
-  /** The status with which the next call fails. */
+  /** The status that the next call fails with. */
   readonly fail?: () => number | undefined
-  /** Tokens that the template writes before all else. */
+  /** Tokens that the template writes first. */
   readonly preamble?: number
 }
 
-/** Turns before an engine that makes `density` tokens of one of the estimate of what was said; of tools it makes what is estimated. */
+/** Fits turns for an engine that produces `density` tokens per estimated token of message text; tools count as estimated. */
 class Fitter {
   readonly asked: string[] = []
   readonly #parts: OverflowParts
@@ -81,12 +81,12 @@ class Fitter {
   }
 }
 
-/** Long enough that an engine may make three times the estimate of them: no tokenizer makes more tokens than there are bytes. */
+/** Words long enough for three times their estimate: no tokenizer produces more tokens than bytes. */
 const stock = ['wandering', 'fishermen', 'lighthouse', 'seventeen', 'unloading', 'carefully', 'harvested', 'mountains']
 const words = (count: number, seed: number) =>
   Array.from({ length: count }, (_, i) => stock[(seed * 7 + i * 3) % stock.length]).join(' ')
 
-/** Questions of the given sizes, each answered but the last. */
+/** Questions of the given sizes, each with an answer except the last. */
 function chatOf(sizes: readonly number[]): JsonValue[] {
   return sizes
     .flatMap((size, i) => [
@@ -101,7 +101,7 @@ const toolsOf = (size: number): JsonValue => [
 ]
 
 describe('a cut', () => {
-  it('is never taken back by the next turn, whatever the tokenizer makes of the words, and with large tools beside them', async () => {
+  it('is never undone by the next turn, for any token density and with large tools', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.double({ min: 0.6, max: 3, noNaN: true }),
@@ -122,7 +122,7 @@ describe('a cut', () => {
     )
   })
 
-  it('is the same after a failure of the tokenizer, which fails its turn, as where there was none', async () => {
+  it('is the same after a tokenizer failure, which fails its turn, as without one', async () => {
     const history = chatOf(Array.from({ length: 40 }, () => 60))
     const sound = await new Fitter(1.6).turn(history)
     expect(sound.cut?.dropped.length).toBeGreaterThan(10)
@@ -137,7 +137,7 @@ describe('a cut', () => {
     }
   })
 
-  it('asks for no prompt twice where a larger estimate cuts no more', async () => {
+  it('never counts a prompt twice if a larger estimate does not cut more', async () => {
     const fitter = new Fitter(1, { preamble: 3200 })
     const history = chatOf([20, 20, 20, 300])
 

@@ -1,13 +1,13 @@
-// Tells a conversation that has become smaller from what is asked beside it under the same name (a title, tags): that is no conversation,
-// so its next request does not go on from it. In this process alone, as hashes.
+// Distinguishes a conversation that shrank from side requests under the same name (a title, tags). A side request is never continued by
+// the next one. The state is local to this process and holds hashes only.
 
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { JsonValue } from '../base/json.ts'
 
-/** Sessions of which small turns are remembered. */
+/** Sessions whose small requests are remembered. */
 const MAX_SESSIONS = 10_000
-/** Of each, the newest: an app may ask for several things beside a turn. */
+/** Newest requests per session: an app may send several side requests per turn. */
 const PER_SESSION = 8
 
 interface SmallRequest {
@@ -15,11 +15,11 @@ interface SmallRequest {
   readonly digest: string
 }
 
-/** The smaller turns of sessions, newest few of each. */
+/** Remembers the newest small requests of each session. */
 export class SideRequestDetector {
   readonly #requests = new LRUCache<string, readonly SmallRequest[]>({ max: MAX_SESSIONS })
 
-  /** Notes a small turn of that session by the messages of its request; answers whether it goes on from another one. */
+  /** Records a small request by its messages. Returns whether it continues another small request, so that the conversation itself has shrunk. */
   isContinuation(session: string, messages: readonly JsonValue[]): boolean {
     const others = this.#requests.get(session) ?? []
     const own = { messages: messages.length, digest: digestOf(messages) }
