@@ -1,6 +1,6 @@
-// The oracle on cwm's own numbers: what its metrics count must agree with each other and with its log, and nothing may be left open.
+// The oracle for cwm's own numbers: its metrics must agree with each other and with its log, and nothing may stay open.
 
-/** Sockets to the upstream that may still be kept alive, and those of whoever asks. */
+/** Allowance for idle sockets to the upstream, and for the sockets of this measurement. */
 const MAX_MORE_FILES = 8
 
 /** `[labels, value]` of each sample of one metric in Prometheus' text format. */
@@ -22,9 +22,9 @@ export function sumsBy(text, name, label) {
 }
 
 /**
- * What speaks against the books, in words. `before` and `after`: metrics without any load; `byStatus`: request lines of the log.
+ * Describes discrepancies. `before` and `after`: metrics without any load; `byStatus`: request lines in the log.
  */
-export function faultsOfBooks({ before, after, byStatus }) {
+export function accountingFaults({ before, after, byStatus }) {
   const faults = []
   const counted = sumsBy(after, 'cwm_requests_total', 'status')
   for (const status of new Set([...counted.keys(), ...byStatus.keys()])) {
@@ -34,11 +34,11 @@ export function faultsOfBooks({ before, after, byStatus }) {
   const total = sumOf(after, 'cwm_requests_total')
   const timed = sumOf(after, 'cwm_request_seconds_count')
   if (total !== timed) faults.push(`cwm_requests_total counts ${total}, cwm_request_seconds_count ${timed}`)
-  return [...faults, ...faultsOfLeft({ before, after })]
+  return [...faults, ...leakFaults({ before, after })]
 }
 
-/** What is still open or held. */
-export function faultsOfLeft({ before, after }) {
+/** Describes what is still open or held. */
+export function leakFaults({ before, after }) {
   const faults = []
   for (const name of ['cwm_requests_in_flight', 'cwm_body_bytes', 'cwm_slots_in_use', 'cwm_requests_queued']) {
     const left = sumOf(after, name)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { faultsOfBooks } from './accounting.mjs'
+import { accountingFaults } from './accounting.mjs'
 import { readLog } from './proxy.mjs'
 import { allowedStallMs, Stalls } from './stalls.mjs'
 
@@ -29,7 +29,7 @@ const right = {
 
 describe('the books', () => {
   it('have nothing against numbers that agree', () => {
-    expect(faultsOfBooks(right)).toEqual([])
+    expect(accountingFaults(right)).toEqual([])
   })
 
   it.each([
@@ -39,7 +39,7 @@ describe('the books', () => {
     ['a request that never ended', { after: metrics({ open: 1 }) }, 'cwm_requests_in_flight is 1'],
     ['sockets that stay open', { after: metrics({ files: 40 }) }, '20 more open files'],
   ])('find %s', (_, change, words) => {
-    expect(faultsOfBooks({ ...right, ...change })).toEqual([expect.stringContaining(words)])
+    expect(accountingFaults({ ...right, ...change })).toEqual([expect.stringContaining(words)])
   })
 })
 

@@ -1,4 +1,4 @@
-// Reads HTTP/1.1 answers from the bytes of a connection, strictly: what is no answer by RFC 9112 is an error.
+// A strict parser for the HTTP/1.1 responses on a connection: anything that is not a response by RFC 9112 is an error.
 
 const STATUS_LINE = /^HTTP\/1\.1 (\d{3}) ?[\t\x20-\x7e\x80-\xff]*$/
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/
@@ -9,33 +9,33 @@ export class AnswerParser {
   #bytes = Buffer.alloc(0)
   #head
   #isHead
-  /** Whole answers, oldest first: `{ status, headers, body }`; headers in lower case, of those that come twice a list. */
+  /** Complete responses, oldest first: `{ status, headers, body }`. Header names are lower case; repeated headers are lists. */
   answers = []
-  /** Interim answers (1xx) seen. */
+  /** Number of interim responses (1xx). */
   interim = 0
 
-  /** `isHead(n)`: whether the n-th answer is to a HEAD, and has no body. */
+  /** `isHead(n)`: whether the n-th response answers a HEAD request, and so has no body. */
   constructor(isHead = () => false) {
     this.#isHead = isHead
   }
 
-  /** Bytes of an answer that is not whole are there. */
+  /** Whether there are bytes of an incomplete response. */
   get isWithin() {
     return this.#head !== undefined || this.#bytes.length > 0
   }
 
-  /** The answer that has begun and is not whole; undefined: none is. */
+  /** The response that has started but is not complete, if any. */
   get begun() {
     return this.#head
   }
 
-  /** Throws where the bytes are no answer. */
+  /** Throws if the bytes are not a valid response. */
   read(bytes) {
     this.#bytes = this.#bytes.length === 0 ? bytes : Buffer.concat([this.#bytes, bytes])
     while (this.#step());
   }
 
-  /** The connection is closed: ends an answer that goes on until then. */
+  /** Call this when the connection closes. It ends a response that is delimited by that. */
   end() {
     if (this.#head === undefined || this.#head.framing !== 'close') return
     this.#finish(this.#bytes, this.#bytes.length)
@@ -54,7 +54,7 @@ export class AnswerParser {
   #readHead() {
     const end = this.#bytes.indexOf(BLANK)
     if (end === -1) {
-      if (this.#bytes.length > MAX_HEAD) throw new Error('a head without an end')
+      if (this.#bytes.length > MAX_HEAD) throw new Error('a response head that does not end')
       return false
     }
     const [first, ...lines] = this.#bytes.latin1Slice(0, end).split('\r\n')
@@ -93,7 +93,7 @@ export class AnswerParser {
       const size = Number.parseInt(line, 16)
       const end = lineEnd + 2 + size
       if (this.#bytes.length < end + 2) break
-      if (this.#bytes.latin1Slice(end, end + 2) !== '\r\n') throw new Error('a chunk without its line end')
+      if (this.#bytes.latin1Slice(end, end + 2) !== '\r\n') throw new Error('a chunk without CRLF at its end')
       if (size === 0) return this.#finish(Buffer.concat(this.#head.parts), end + 2)
       this.#head.parts.push(this.#bytes.subarray(lineEnd + 2, end))
       at = end + 2

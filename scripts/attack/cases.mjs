@@ -1,4 +1,4 @@
-// The list: every attack and every wrongly treated request that was ever seen, each with the answer that is right.
+// The list of known attacks and of requests that cwm once mishandled, each with the correct response.
 
 import { gzipSync } from 'node:zlib'
 import { deepValue, H2C, HANDSHAKE, manyMembers, PATHS, wideValue } from './grammar.mjs'
@@ -40,7 +40,7 @@ class Maker {
     return this.#context.port
   }
 
-  /** A chat with `more` behind its own members, as JSON text. */
+  /** A chat request as JSON text, with `more` after its own members. */
   text(more = '') {
     const content = JSON.stringify(`nonce.${this.#who.owner}.${this.#who.id}`)
     return `{"model":"${this.#context.model}","max_tokens":4,"messages":[{"role":"user","content":${content}}]${more}}`
@@ -77,7 +77,7 @@ const coded = (maker, coding, bytes, bodyBytes) => {
   return plan
 }
 
-/** Small on the wire or in bytes, and large in work. */
+/** Requests that are small on the wire or in bytes, but cause a lot of work. */
 function work(add) {
   add('gzip twice', (m) => coded(m, 'gzip, gzip', gzipSync(gzipSync(m.text())), 500), {
     status: 415,

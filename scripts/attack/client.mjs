@@ -1,4 +1,4 @@
-// A client on a bare socket: sends what Node's own would not, as slowly or as brokenly as the plan says, and reads what comes back.
+// A client on a raw socket. It can send what Node's client would not, as slow or as broken as the plan says, and reads the responses.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -6,14 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AnswerParser } from './answers.mjs'
 import { bytesOf } from './plan.mjs'
 
-/** A plan that has no answer by then has none at all: longer than all of cwm's own timeouts in an attack. */
+/** After this time a plan counts as unanswered. It is longer than all of cwm's timeouts in an attack. */
 export const DEADLINE_MS = 20_000
-/** A client that does not read looks on for so long. */
+/** How long a client that does not read stays connected. */
 const UNREAD_MS = 300
 
 export class Client {
   #port
-  /** An idle connection that the last exchange left open. */
+  /** An idle connection that the last exchange left open, if any. */
   #idle
 
   constructor(port) {
@@ -21,8 +21,8 @@ export class Client {
   }
 
   /**
-   * Carries out a plan. Never rejects: `{ answers, interim, closed, timedOut, fault }`, `fault` being the words for bytes that are no
-   * answer.
+   * Executes a plan. Never rejects. Resolves with `{ answers, interim, closed, timedOut, fault }`, where `fault` describes bytes that are
+   * not a valid response.
    */
   async exchange(plan) {
     const reused = this.#idle !== undefined && plan.delivery.kind === 'whole'
@@ -30,7 +30,7 @@ export class Client {
     if (reused) this.#idle = undefined
     const talk = new Talk(socket, plan, this.#port)
     const outcome = await talk.run()
-    // A connection that cwm closed while it was idle, as it may.
+    // cwm closed the connection while it was idle, which it may.
     if (reused && outcome.closed && outcome.answers.length === 0 && outcome.interim === 0) return this.exchange(plan)
     if (this.#idle === undefined && talk.isReusable(outcome)) this.#idle = socket
     else socket.destroy()
@@ -45,7 +45,7 @@ export class Client {
 
 function connectTo(port) {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
-  // The close that follows tells all there is to know.
+  // The `close` event that follows is handled elsewhere.
   socket.on('error', () => {})
   return socket
 }
@@ -95,7 +95,7 @@ class Talk {
     return { answers, interim, isWithin, closed: this.#closed, timedOut, fault: this.#fault }
   }
 
-  /** Whether the next request may come on the same connection. */
+  /** Whether the next request may use the same connection. */
   isReusable({ answers, closed, timedOut, fault }) {
     const { broken, tail, delivery } = this.#plan
     const said = String(answers.at(-1)?.headers.connection ?? '').toLowerCase()
@@ -137,7 +137,7 @@ class Talk {
   }
 }
 
-/** Resolves when the socket takes more, or is closed. */
+/** Resolves when the socket drains or closes. */
 async function drained(socket) {
   await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {})
 }

@@ -1,4 +1,4 @@
-// The attacks of a seed, each made from its number alone, so that one can be sent again without those before it.
+// Generates the attacks of a seed. Each depends on its number only, so that a single one can be repeated.
 
 import { Draw } from '../random.mjs'
 import { bodyOf, goodMembers, PATHS } from './grammar.mjs'
@@ -8,15 +8,15 @@ import { changeMethod, changeTarget, HEADER_CHANGES, upgrade } from './mutate-re
 import { WIRE_CHANGES } from './mutate-wire.mjs'
 import { newPlan } from './plan.mjs'
 
-/** Apart for any two seeds and numbers that a run uses. */
+/** Distinct for all seeds and numbers of a run. */
 const seedOf = (seed, n) => Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(n + 1, 0xc2b2ae35)
 
 const DIALECTS = Object.keys(PATHS)
 const choose = (draw, list) => draw.weighted(list)
 
 /**
- * The attack number `n` of a seed. `context`: `{ seed, model, isListed, stolen, large, huge }`: the engine's model, whether the settings
- * list tenants, a salt of somebody else, and the shares of bodies that are large and huge.
+ * Generates attack number `n`. `context`: `{ seed, model, isListed, stolen, large, huge }`: the engine's model, whether the settings
+ * list tenants, a stolen salt, and the shares of large and huge bodies.
  */
 export function attackOf(n, context) {
   const draw = new Draw(seedOf(context.seed, n))
@@ -32,7 +32,7 @@ export function attackOf(n, context) {
   const isBad = made.refused || isBroken
   const coded = draw.chance(0.08) ? code(plan, draw) : false
   around(plan, draw)
-  // Whoever may not come in, and a body that may not, is refused where there is one to be refused.
+  // An invalid identity or body must be rejected only on paths that check it.
   if (plan.salted && (isBad || coded)) plan.refused = true
   if (identity.refused && asksWhoItIs(plan)) plan.refused = true
   addTwin(plan)
@@ -60,11 +60,11 @@ function around(plan, draw) {
   if (draw.chance(0.3)) apply(choose(draw, WIRE_CHANGES), 'wire')
 }
 
-/** Preflights, pages and what says how cwm goes are for everybody. */
+/** Preflights, pages, and health endpoints need no key. */
 const asksWhoItIs = ({ method, target }) =>
   method !== 'OPTIONS' && Object.values(PATHS).some((path) => target.endsWith(path))
 
-/** Sent twice on one connection: two requests, two answers, in their order. */
+/** Sends the request twice on one connection: two requests, two responses, in order. */
 function addTwin(plan) {
   if (!plan.isTwice || plan.tail !== undefined || plan.refused || plan.headers.some(([name]) => name === 'Connection'))
     return

@@ -1,4 +1,4 @@
-// JSON bodies by grammar: a request's own members as text, so that keys can be repeated or escaped and values be of any size and shape.
+// Generates JSON bodies by a grammar. Members are text, so that keys can be repeated or escaped, and values can have any size and shape.
 
 import { nonceOf } from './tag.mjs'
 
@@ -8,7 +8,7 @@ export const PATHS = {
   responses: '/v1/responses',
   messages: '/v1/messages',
 }
-/** Headers of an offer of HTTP/2, as Java's client sends it. */
+/** Headers of an HTTP/2 upgrade, as Java's client sends them. */
 export const H2C = [
   ['Connection', 'Upgrade, HTTP2-Settings'],
   ['Upgrade', 'h2c'],
@@ -23,12 +23,12 @@ export const HANDSHAKE = [
 ]
 const WORDS = 'tide river letter copper window morning harbor lantern paper stone garden winter'.split(' ')
 
-/** Some words, with the request's own among them. */
+/** Some words, including the one that marks this request. */
 export function wordsOf(who, draw, count = 6) {
   return [nonceOf(who), ...Array.from({ length: count }, () => draw.pick(WORDS))].join(' ')
 }
 
-/** A good request of a dialect, as `[key, value]` pairs of JSON text. */
+/** A valid request of a dialect, as `[key, value]` pairs of JSON text. */
 export function goodMembers(dialect, who, model, draw) {
   const text = JSON.stringify(wordsOf(who, draw))
   const base = [['"model"', JSON.stringify(model)]]
@@ -45,7 +45,7 @@ export function goodMembers(dialect, who, model, draw) {
   }
 }
 
-/** The body as bytes; `draw`: some white space between, where JSON allows it. */
+/** The body as bytes. With `draw`, random white space is inserted where JSON allows it. */
 export function bodyOf(members, draw) {
   const gap = draw?.weighted([
     [8, ''],
@@ -56,7 +56,7 @@ export function bodyOf(members, draw) {
   return Buffer.from(`{${gap ?? ''}${parts.join(`${gap ?? ''},`)}}`)
 }
 
-/** A key as JSON text, some of its letters escaped. */
+/** A key as JSON text with some letters escaped. */
 export function escapedKey(key, draw) {
   const escaped = (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
   const at = draw.below(key.length)
@@ -105,7 +105,7 @@ export function anyValue(draw, depth = 3) {
   return `{${values.map((value) => `${draw.pick(TEXTS)}:${value}`).join(',')}}`
 }
 
-/** `levels` lists or objects within one another. */
+/** `levels` nested lists or objects. */
 export function deepValue(levels, isObject = false) {
   return isObject ? `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}` : `${'['.repeat(levels)}${']'.repeat(levels)}`
 }

@@ -1,5 +1,5 @@
-// Two honest tenants, a process of their own: conversations whose answers must be the engine's own, warm where they were before, cold
-// where they are new, whatever attackers do beside them. Started as `node honest-tenants.mjs CWM ENGINE MODEL KEYS`; reports over IPC.
+// Two honest tenants, in a process of their own. Their answers must equal the engine's; second turns must be warm and first turns cold,
+// whatever attackers do meanwhile. Started as `node honest-tenants.mjs CWM ENGINE MODEL KEYS`; reports over IPC.
 
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { HONEST_MARK, TAG_HEADER, tagOf } from './tag.mjs'
 const [, , cwmUrl, engineUrl, model, keys] = process.argv
 const PAUSE_MS = 20
 const SHOWN = 10
-/** Tokens of a block of the simulated engine's cache. */
+/** Tokens per block of the simulated engine's cache. */
 const BLOCK = 16
 const WINDOW = 'honest-window'
 const SESSION = 'honest-main'
@@ -26,7 +26,7 @@ function fault(words) {
 }
 
 const CHAT = '/v1/chat/completions'
-// The same for every conversation: warm only where sessions are not kept apart.
+// The same for every conversation, so it is warm only if sessions are not isolated.
 const SYSTEM = `You keep the harbor log. ${'The tide table hangs beside the lantern in the morning room. '.repeat(12)}`
 
 const questionOf = (name, n) => [
@@ -75,7 +75,7 @@ class Tenant {
     this.#key = key
   }
 
-  /** A window that must stand at the end as it stood at the beginning. */
+  /** A window that must be the same at the end as at the start. */
   async prepare() {
     await this.#ask(questionOf(this.#name, 'window'), { 'x-cwm-session': SESSION, 'x-cwm-freeze': WINDOW }, SESSION)
     for (const end = performance.now() + FREEZE_MS; performance.now() < end; await sleep(50)) {
@@ -86,7 +86,7 @@ class Tenant {
   }
 
   async check() {
-    if ((await this.#digest()) !== this.exported) fault(`${this.#name}: its window is another`)
+    if ((await this.#digest()) !== this.exported) fault(`${this.#name}: its window has changed`)
     const { status, text } = await this.#rest('/sessions')
     if (status !== 200 || text.includes('attack-')) fault(`${this.#name}: sees sessions of attackers`)
   }
@@ -111,7 +111,7 @@ class Tenant {
       fault(`${this.#name}: was told ${again.content.slice(0, 200)}`)
   }
 
-  /** A turn through cwm, beside the same asked of the engine itself. */
+  /** Sends a turn through cwm, and the same to the engine directly. */
   async #ask(messages, headers, session, stream = false) {
     const id = `h${this.#name}-${this.#turn}-${messages.length}`
     const began = performance.now()
@@ -119,7 +119,7 @@ class Tenant {
     const got = await post(cwmUrl, { id, owner: this.#name, session }, this.#key, { messages, ...how }, headers)
     latencies.push(performance.now() - began)
     turns++
-    // Asked of the engine itself, in a space of its own.
+    // Sent to the engine directly, under a salt of its own.
     const body = { messages, cache_salt: `reference-${id}` }
     const reference = await post(engineUrl, { id, owner: 'reference' }, this.#key, body)
     if (got.status !== 200) {
@@ -127,9 +127,9 @@ class Tenant {
       return undefined
     }
     const told = stream ? streamed(got.text) : tellingOf(got.text)
-    if (told.whole === false) fault(`${this.#name}: a stream without an end`)
+    if (told.whole === false) fault(`${this.#name}: a stream that does not end`)
     if (told.content !== tellingOf(reference.text).content)
-      fault(`${this.#name}: another answer than the engine's: ${told.content.slice(0, 200)}`)
+      fault(`${this.#name}: a different answer than the engine's: ${told.content.slice(0, 200)}`)
     return told
   }
 
@@ -153,7 +153,7 @@ async function live(tenant) {
   }
 }
 
-/** Milliseconds of the turns since this was last asked, sorted. */
+/** Durations of the turns since the last call, milliseconds, sorted. */
 function takeLatencies() {
   const taken = latencies.sort((a, b) => a - b)
   latencies = []

@@ -1,13 +1,13 @@
-// Who an attack comes from: a key in each header and scheme that clients use, none, or what must be refused because nobody could say.
+// The identity behind an attack: a key in any header and scheme that clients use, no key, or ambiguous credentials that must be rejected.
 
 import { createHash } from 'node:crypto'
 
-/** Few enough that they meet each other's sessions by name. */
+/** Few, so that they collide on session names. */
 const KEYS = 8
 
 export const keyOf = (owner) => `attack-key-of-${owner}-0123456789`
 export const keyHash = (key) => createHash('sha256').update(key).digest('hex')
-/** Attackers that the settings list, where tenants are listed. */
+/** Attackers that the settings list, if tenants are listed. */
 export const listedAttackers = Array.from({ length: KEYS }, (_, n) => `k${n}`)
 
 const basicOf = (owner) => `Basic ${Buffer.from(`${owner}:attack`).toString('base64')}`
@@ -26,7 +26,7 @@ const WAYS = [
   ],
 ]
 
-/** `{ owner, headers, refused }`. `isListed`: the settings list tenants, and whoever is not on the list is refused. */
+/** `{ owner, headers, refused }`. `isListed`: the settings list tenants, and reject everyone else. */
 export function drawIdentity(draw, isListed) {
   const owner = `k${draw.below(KEYS)}`
   const other = `k${draw.below(KEYS)}x`
@@ -42,7 +42,7 @@ export function drawIdentity(draw, isListed) {
   ])()
 }
 
-/** A front proxy's login beside a key: the key alone decides where it is listed, elsewhere both together are who it is. */
+/** The login of a proxy in front, beside a key. If keys are listed, the key alone is the identity, otherwise both together. */
 function behindFrontProxy(owner, isListed) {
   const headers = [
     ['Authorization', basicOf('front')],

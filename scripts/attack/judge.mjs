@@ -1,8 +1,8 @@
-// The oracle at the client's end: whether what came back is an answer that this request may have.
+// The oracle on the client side: whether a response is acceptable for its request.
 
 import { HONEST_MARK, ownersIn } from './tag.mjs'
 
-/** cwm's own codes that say it failed, or that the engine did: none of an attack's making may lead there. */
+/** cwm's codes for failures of itself or of the engine. No attack may cause them. */
 const FAILURES = new Set([
   'internal',
   'window_corrupt',
@@ -13,7 +13,7 @@ const FAILURES = new Set([
   'upstream_open',
   'store_unavailable',
 ])
-/** What a stream in each dialect ends with, and what it ends with after an error. */
+/** How a stream ends in each dialect, normally and after an error. */
 const STREAM_ENDS = [
   'data: [DONE]',
   'event: message_stop',
@@ -23,11 +23,11 @@ const STREAM_ENDS = [
   'event: error',
 ]
 
-/** What is wrong with the outcome of a plan, in words; empty when nothing is. */
+/** Describes what is wrong with the outcome of a plan; empty if nothing is. */
 export function faultsOf(plan, outcome) {
   const faults = []
   const { answers, closed, timedOut, fault } = outcome
-  if (fault !== undefined) faults.push(`bytes that are no answer: ${fault}`)
+  if (fault !== undefined) faults.push(`bytes that are not a response: ${fault}`)
   if (timedOut) faults.push(plan.leaves ? 'the client could not leave' : 'no answer in time')
   if (answers.length === 0 && closed && !plan.broken && !plan.leaves) faults.push('closed without an answer')
   if (answers.length > plan.answers && !plan.broken)
@@ -46,8 +46,9 @@ function faultsOfAnswer(plan, answer) {
   if (status < 200 || status > 599) faults.push(`status ${status}`)
   if (FAILURES.has(code)) faults.push(`${status} ${code}: ${text.slice(0, 300)}`)
   else if (status >= 500 && code !== 'busy') faults.push(`status ${status}: ${text.slice(0, 300)}`)
-  if (plan.refused && status < 400) faults.push(`status ${status} for what is to be refused: ${text.slice(0, 200)}`)
-  // The engine's own 405 goes through as it is.
+  if (plan.refused && status < 400)
+    faults.push(`status ${status} for a request that must be rejected: ${text.slice(0, 200)}`)
+  // The engine's own 405 passes unchanged.
   if (code === 'method_not_allowed' && headers.allow === undefined) faults.push('405 without Allow')
   if (plan.method !== 'HEAD') faults.push(...faultsOfBody(answer, text))
   if (text.includes(HONEST_MARK)) faults.push("an honest tenant's words")
@@ -55,9 +56,9 @@ function faultsOfAnswer(plan, answer) {
   const id = headers['x-cwm-request-id']
   const sent = plan.headers.some(([name]) => name.toLowerCase() === 'x-request-id')
   const own = [plan.who.id, plan.twin?.who.id]
-  // REST gives each request an id of its own.
+  // REST assigns its own request ids.
   const isOfAttack = /^[al]\d+(-2)?$/.test(id)
-  if (isOfAttack && !sent && !plan.broken && !own.includes(id)) faults.push(`the answer of another request: ${id}`)
+  if (isOfAttack && !sent && !plan.broken && !own.includes(id)) faults.push(`the response of another request: ${id}`)
   return faults
 }
 
@@ -65,21 +66,21 @@ function faultsOfBody({ status, headers }, text) {
   const type = String(headers['content-type'] ?? '')
   if (type.startsWith('text/event-stream')) {
     const ends = STREAM_ENDS.some((end) => text.includes(end)) || text.includes('"error"')
-    return ends || text === '' ? [] : [`a stream without an end: ${text.slice(-200)}`]
+    return ends || text === '' ? [] : [`a stream that does not end: ${text.slice(-200)}`]
   }
   if (!type.startsWith('application/json')) return []
   let json
   try {
     json = JSON.parse(text)
   } catch {
-    return [`status ${status} with a body that is no JSON: ${text.slice(0, 200)}`]
+    return [`status ${status} with a body that is not JSON: ${text.slice(0, 200)}`]
   }
-  // FastAPI's own errors are a `detail`, JSON-RPC's have an error beside their id.
+  // FastAPI's own errors have a `detail`; JSON-RPC's have an error beside their id.
   const isError = typeof json?.error?.message === 'string' || json?.detail !== undefined || json?.message !== undefined
   return status < 400 || isError ? [] : [`status ${status} without an error: ${text.slice(0, 200)}`]
 }
 
-/** The code of an error of cwm, or of whoever gives one; undefined: there is none. */
+/** The error code of a response, if it has one. */
 export function codeOf({ body, headers }) {
   if (!String(headers['content-type'] ?? '').startsWith('application/json')) return undefined
   try {
@@ -89,7 +90,7 @@ export function codeOf({ body, headers }) {
   }
 }
 
-/** `expect`: `{ status, code, header: [name, pattern], message: pattern }`, lists where several are right. */
+/** `expect`: `{ status, code, header: [name, pattern], message: pattern }`, with lists if several values are correct. */
 function faultsOfExpected({ status, code, header, message }, answer) {
   const faults = []
   const said = answer.body.toString('utf8').slice(0, 300)

@@ -1,10 +1,10 @@
-// `npm run attack`: a list of known attacks and what a generator makes of it, sent to cwm before the simulator. docs/attack.md says what for.
-//   npm run attack -- --requests 100000 --seed 7   how many in each mode, and which
-//   --seconds 600                                  when to stop, whatever is left
-//   --mode 'any key'                               one of the two modes only
-//   --repeat 1234                                  attack number 1234 of the seed alone, with what it sends and gets
-//   --large 0.02 --huge 0.001                      shares of bodies of hundreds of KiB and of MiB
-//   --lanes 48  --no-pin                           connections at once; cwm on any core
+// `npm run attack`: sends known attacks and generated ones to cwm in front of the simulator. Described in docs/attack.md.
+//   npm run attack -- --requests 100000 --seed 7   number of attacks per mode, and seed
+//   --seconds 600                                  time limit
+//   --mode 'any key'                               only one of the two modes
+//   --repeat 1234                                  only attack number 1234 of the seed, with its request and response
+//   --large 0.02 --huge 0.001                      shares of bodies of hundreds of KiB, and of MiB
+//   --lanes 48  --no-pin                           concurrent connections; cwm on any core
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,12 +20,12 @@ if (errors !== undefined) {
   process.exit(2)
 }
 const folder = await mkdtemp(join(tmpdir(), 'cwm-attack-'))
-const say = (words) => console.log(`  … ${words}`)
+const print = (words) => console.log(`  … ${words}`)
 let findings = 0
 try {
   for (const [n, mode] of options.modes.entries()) {
     const parts = { main: join(dist, 'cli/main.js'), sim: join(dist, 'sim/index.js'), folder: join(folder, String(n)) }
-    const result = await attack({ ...options, ...parts, mode }, say)
+    const result = await attack({ ...options, ...parts, mode }, print)
     for (const line of linesOf(result)) console.log(line)
     findings += result.findings.count
   }

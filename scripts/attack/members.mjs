@@ -1,4 +1,4 @@
-// The top-level members of a JSON object, each time they stand there, in its bytes. Written apart from cwm's own scanner, whose work it judges.
+// The top-level members of a JSON object, including repeated ones. Independent of cwm's own scanner, which it verifies.
 
 const SPACE = /[ \t\r\n]*/y
 const PLAIN = /[^[\]{}",]*/y
@@ -8,7 +8,7 @@ function match(pattern, text, at) {
   return pattern.exec(text)?.[0] ?? ''
 }
 
-/** The string whose quote is at `at`; by hand, for a pattern gives up on strings of megabytes. */
+/** The string whose opening quote is at `at`. Not a regular expression, which fails on strings of megabytes. */
 function stringAt(text, at) {
   for (let end = text.indexOf('"', at + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let slashes = 0
@@ -18,7 +18,7 @@ function stringAt(text, at) {
   return ''
 }
 
-/** Offset behind the value at `at`. */
+/** Offset after the value at `at`. */
 function behindValue(text, at) {
   let depth = 0
   let end = at
@@ -41,7 +41,7 @@ function behindValue(text, at) {
   return end
 }
 
-/** `[key, text of the value]` of each top-level member, in order, keys unescaped. Throws for what is no JSON object. */
+/** `[key, text of the value]` of each top-level member, in order, keys unescaped. Throws unless the text is a JSON object. */
 export function topLevelMembers(text) {
   const members = []
   let at = match(SPACE, text, 0).length

@@ -1,12 +1,12 @@
-// What an attack does to a good body: members added, repeated, escaped, of odd types, of great size; then bytes broken, or coded.
-// Each change says whether cwm has to refuse it.
+// Mutations of a valid body: members added, repeated, escaped, of odd types, or huge; then invalid bytes, or a content coding.
+// Each mutation says whether cwm must reject the result.
 
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { anyValue, deepValue, escapedKey, manyMembers, wideValue } from './grammar.mjs'
 import { STEERING } from './steering-names.mjs'
 
 const MIB = 1024 * 1024
-/** Large bodies are made once for each size. */
+/** Large bodies are cached by size. */
 const made = new Map()
 
 function once(name, make) {
@@ -63,7 +63,7 @@ function identify(members, draw) {
   const value = draw.pick(ID_VALUES)
   const field = draw.pick([...IDS, 'metadata'])
   const text = field === 'metadata' ? `{"${draw.pick(['user_id', 'session_id'])}":${value}}` : value
-  // A session id that the engine must not see as it was given.
+  // A session id that must not reach the engine unchanged.
   const own = field === 'session_id' && draw.chance(0.5) ? '"attack-session-of-mine"' : text
   return kept(insert(members, draw, [asKey(field, draw), own]))
 }
@@ -111,7 +111,7 @@ function oddMessages(members, draw) {
 
 const stream = (members) => kept(replace(members, 'stream', 'true'))
 
-/** What is large, with the bound that it is over, if any: `[name, make, isRefused]`. */
+/** Large values: `[name, make, isRefused]`, where `isRefused` means that they exceed a limit. */
 const SHAPES = [
   ['depth 300', () => deepValue(300), false],
   ['depth 300 of objects', () => deepValue(300, true), false],
@@ -127,7 +127,7 @@ const SHAPES = [
   ['a string of 1 MiB', () => `"${'x'.repeat(MIB)}"`, false],
   ['a string of escapes', () => `"${'\\u0041'.repeat(100_000)}"`, false],
 ]
-/** Those that take megabytes. */
+/** Values of megabytes. */
 const HUGE = [
   ['2,000,000 lists', () => wideValue('[]', 2_000_000), true],
   ['2,000,000 objects', () => wideValue('{}', 2_000_000), true],
@@ -169,7 +169,7 @@ const LARGE = [
   [0.5, repeatedSalts, 'salts'],
 ]
 
-/** Changes the members of a body. `context`: `{ stolen, large, huge }`, the shares of bodies that are so. */
+/** Mutates the members of a body. `context`: `{ stolen, large, huge }`: a stolen salt, and the shares of large and huge bodies. */
 export function mutateMembers(members, draw, context) {
   let changed = { members, refused: false }
   const names = []
@@ -204,7 +204,7 @@ const BREAKS = [
   () => Buffer.alloc(0),
 ]
 
-/** Bytes that are no JSON object in UTF-8. */
+/** Bytes that are not a JSON object in UTF-8. */
 export const breakBody = (body, draw) => draw.pick(BREAKS)(body)
 
 const bomb = () => gzipSync(Buffer.from(`{"x":"${'a'.repeat(16 * MIB)}"}`))
@@ -224,7 +224,7 @@ const CODINGS = [
   ['gzip', () => once('bomb', bomb), true, 16 * MIB],
 ]
 
-/** `{ coding, body, refused, bodyBytes }`: the body in a content coding, good or bad. */
+/** `{ coding, body, refused, bodyBytes }`: the body in a content coding, valid or not. */
 export function encodeBody(body, draw) {
   const [coding, encode, isRefused, bodyBytes = body.length] = draw.pick(CODINGS)
   return { coding, body: encode(body), refused: isRefused, bodyBytes }

@@ -1,4 +1,4 @@
-// What an attack does to a request around its body: headers, paths, methods, upgrades. Each changes the plan in place.
+// Mutations of a request outside its body: headers, paths, methods, upgrades. Each changes the plan in place.
 
 import { H2C, HANDSHAKE, PATHS } from './grammar.mjs'
 import { STEERING_HEADERS } from './steering-names.mjs'
@@ -9,7 +9,7 @@ function refuse(plan) {
   plan.refused = true
 }
 
-/** A header that turns any request away, wherever it goes. */
+/** A header that makes any request invalid, on every path. */
 const SESSION_NAMES = ['attack-s1', 'attack-s2', 'honest-main', 'A.b_c:d-1']
 const BAD_NAMES = ['a/b', '../x', 'a b', '', 'x'.repeat(200), '-x', '%2e', 'a,b']
 
@@ -206,11 +206,11 @@ const METHODS = ['GET', 'PUT', 'DELETE', 'PATCH', 'TRACE', 'PROPFIND', 'HEAD', '
 export function changeMethod(plan, draw) {
   plan.method = draw.pick(METHODS)
   plan.salted = false
-  // A preflight with a body is refused; no other method is known on these paths.
+  // A preflight with a body is rejected, and these paths accept no other method.
   if (known.includes(plan.target)) refuse(plan)
 }
 
-/** An offer of another protocol; with bytes behind it, none of which may reach anybody. */
+/** An upgrade request, possibly followed by bytes, which must reach nobody. */
 export function upgrade(plan, draw) {
   const kind = draw.below(4)
   if (kind === 0) {
@@ -227,7 +227,7 @@ export function upgrade(plan, draw) {
   if (kind < 3 && draw.chance(0.6)) plan.tail = smuggled(plan, draw)
 }
 
-/** Another request, which must reach nobody. */
+/** A smuggled request, which must reach nobody. */
 function smuggled({ who }, draw) {
   const body = '{"model":"sim-model","messages":[{"role":"user","content":"smuggled"}]}'
   const whole = [

@@ -1,4 +1,4 @@
-// What an attack does to the bytes of a request and to their pace: lengths, chunks, lines; slow, cut and half-open clients.
+// Mutations of a request on the wire: lengths, chunks, lines, and timing; slow, disconnecting, and half-open clients.
 
 const HUGE_CHUNK = 1_000_000
 
@@ -16,20 +16,20 @@ function chunks(plan, draw) {
       ['cache_salt: attack-x'],
     ]),
   }
-  // Thousands of tiny chunks are tried on small bodies.
+  // Thousands of tiny chunks are used on small bodies only.
   if (plan.body.length > 100_000) plan.chunk.sizes = [65_536]
-  // Some of these are not as RFC 9112 has them.
+  // Some of these violate RFC 9112.
   if (plan.chunk.extension === ' ' || plan.chunk.trailers.length === 2) plan.broken = true
 }
 
-/** No longer one request that can be read: it may be answered or its connection closed, and nothing of it goes on. */
+/** No longer a valid request: cwm may answer it or close the connection, but must forward nothing of it. */
 function breakWith(plan, change) {
   plan.broken = true
-  // What needs no body may be answered before its bytes turn out to be wrong.
+  // A request that needs no body may be answered before its bytes turn out to be invalid.
   plan.refused ||= plan.salted
   plan.answers = 2
   change(plan)
-  // What is behind a broken request may be taken for another, or waited for: the client closes its side, so that it ends.
+  // Bytes after a broken request may be parsed as another one, or awaited. The client closes its side, so that this ends.
   plan.delivery = { kind: 'half-close' }
 }
 
@@ -85,7 +85,7 @@ const BREAKS = [
   (plan) => {
     plan.headers.push(['x-split', 'a\r\n\r\nGET / HTTP/1.1\r\n'])
     plan.framing = 'none'
-    // What stands before the split is a whole request without a body.
+    // The part before the split is a complete request without a body.
     plan.refused = false
   },
 ]
@@ -99,18 +99,18 @@ function continueFirst(plan) {
   plan.headers.push(['Expect', '100-continue'])
 }
 
-/** The same request again behind itself, on one connection. */
+/** Sends the same request again, pipelined on one connection. */
 function pipelined(plan) {
   if (plan.body === undefined || !plan.salted || plan.bodyBytes > 100_000) return
   plan.isTwice = true
 }
 
-/** The request in pieces, with pauses; whole in the end. */
+/** Sends the complete request in pieces, with pauses. */
 function slow(plan, draw) {
   plan.delivery = { kind: 'slow', pieces: draw.between(2, 12), gapMs: draw.between(1, 40) }
 }
 
-/** A client that goes with some of its request sent, or right after it. */
+/** The client disconnects during its request, or right after it. */
 function leave(plan, draw) {
   plan.leaves = true
   plan.delivery = {
@@ -121,14 +121,14 @@ function leave(plan, draw) {
   }
 }
 
-/** Sends some, and then nothing more: cwm has to end it. */
+/** The client stops sending in the middle: cwm has to end the connection. */
 function stall(plan, draw) {
   plan.delivery = { kind: 'stall', share: draw.pick([0, 0.02, 0.4, 0.9]) }
   plan.broken = true
   plan.refused ||= plan.salted
 }
 
-/** Closes its side when it has sent all, as some HTTP/1.0 clients do. */
+/** The client closes its side after the request, as some HTTP/1.0 clients do. */
 function halfClose(plan) {
   plan.delivery = { kind: 'half-close' }
   plan.broken = true

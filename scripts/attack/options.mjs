@@ -1,4 +1,4 @@
-// The options of `npm run attack`, read and checked.
+// Parses the options of `npm run attack`.
 
 import { parseArgs } from 'node:util'
 import { modes } from './stack.mjs'
@@ -22,7 +22,7 @@ const numbers = {
   huge: ['0.001', share, 'a number from 0 to 1'],
 }
 
-/** `{ options }`, or `{ errors }`: a line for each that makes no sense. */
+/** Returns `{ options }`, or `{ errors }` with a line for each invalid one. */
 export function readOptions(args) {
   let values
   try {

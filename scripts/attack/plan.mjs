@@ -1,13 +1,13 @@
-// One attack as a plan that can be read and changed, and the bytes that it becomes.
+// An attack as a plan that mutations can change, and its serialization to bytes.
 
 import { TAG_HEADER, tagOf } from './tag.mjs'
 
 /**
- * `who`: `{ id, owner, session }`. What a plan says beside the request itself:
- * `refused`: the answer is a 4xx and nothing arrives at the engine. `broken`: not HTTP, so that the connection may be closed without an
- * answer. `leaves`: the client goes before it could have one. `answers`: how many are waited for. `tail`: bytes behind the request. `twin`: a second
- * plan sent right behind it.
- * `bodyBytes`: size of the body unpacked. `salted`: a body on a path that gets a salt.
+ * `who`: `{ id, owner, session }`. Besides the request itself, a plan contains:
+ * `refused`: the response must be a 4xx, and nothing may arrive at the engine. `broken`: not valid HTTP, so cwm may close the connection
+ * without a response. `leaves`: the client disconnects before a response. `answers`: how many to wait for. `tail`: bytes after the request. `twin`: a second
+ * plan sent right after it.
+ * `bodyBytes`: decompressed size of the body. `salted`: a body on a path that gets a salt.
  */
 export function newPlan(who, { method = 'POST', target, headers = [], body, salted = false }) {
   return {
@@ -18,10 +18,10 @@ export function newPlan(who, { method = 'POST', target, headers = [], body, salt
   }
 }
 
-/** Whether header `name` is there already. */
+/** Whether the plan already has the header `name`. */
 export const hasHeader = (plan, name) => plan.headers.some(([given]) => given.toLowerCase() === name)
 
-/** The bytes of a plan that go to `port`. */
+/** The bytes of a plan, sent to `port`. */
 export function bytesOf(plan, port) {
   const tag = tagOf({ ...plan.who, refused: plan.refused })
   const host = plan.host === undefined ? `127.0.0.1:${port}` : plan.host
@@ -42,7 +42,7 @@ export function bytesOf(plan, port) {
   return Buffer.concat([head, framed, ...twin, plan.tail ?? Buffer.alloc(0)])
 }
 
-/** `sizes`: of the chunks, the last repeated. `extension`: behind each size. `trailers`: lines at the end. `end`: in place of the last chunk. */
+/** `sizes`: chunk sizes, the last one repeated. `extension`: text after each size. `trailers`: lines at the end. `end`: replaces the last chunk. */
 function chunked(body, { sizes = [4096], extension = '', trailers = [], end }) {
   const parts = []
   for (let at = 0, n = 0; at < body.length; n++) {

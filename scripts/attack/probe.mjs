@@ -1,12 +1,12 @@
-// Loaded into cwm before all else: measures how long its event loop stands still, and says so when asked over IPC.
+// Preloaded into cwm: measures how long its event loop is blocked, and reports it over IPC on request.
 
-/** Milliseconds between two looks at the clock; what a look is late by is a stall. */
+/** Interval between two readings of the clock, milliseconds. A late reading is a stall. */
 const RESOLUTION_MS = 5
 const MICROSECONDS = 1e3
 
 let last = performance.now()
 let lastCpu = process.cpuUsage()
-/** `cpuMs`: CPU time of the process in that span, which tells a stall of cwm's own from a wait for the processor or the disk. */
+/** `cpuMs`: CPU time of the process in that span. It distinguishes a stall caused by cwm from waiting for a CPU or the disk. */
 let longest = { stallMs: 0, cpuMs: 0 }
 
 function look() {
@@ -25,5 +25,5 @@ process.on('message', () => {
   process.send(longest)
   longest = { stallMs: 0, cpuMs: 0 }
 })
-// cwm ends by its own signals, not by whether somebody listens.
+// The IPC channel must not keep cwm alive.
 process.channel?.unref()

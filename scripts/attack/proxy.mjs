@@ -1,4 +1,4 @@
-// The cwm under attack, a process of its own: started, asked for its metrics and its longest stall, read for what it logged, ended.
+// The cwm under attack, as a process: start, metrics, longest stall, log, stop.
 
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -15,7 +15,7 @@ export class AttackedCwm {
   #process
   #logFile
 
-  /** `main`: the built `cli/main.js`. `flags`: of `cwm serve`, by name. `core`: undefined for any. */
+  /** `main`: the built `cli/main.js`. `flags`: flags of `cwm serve` by name. `core`: CPU core, undefined for any. */
   static async start({ main, flags, port, core, logFile, env }) {
     const cwm = new AttackedCwm()
     const words = Object.entries({ ...flags, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
@@ -30,7 +30,7 @@ export class AttackedCwm {
     return cwm
   }
 
-  /** The longest stall since this was last asked: `stallMs`, and the CPU time in it, `cpuMs`. */
+  /** The longest stall since the last call: `stallMs`, and the CPU time in it, `cpuMs`. */
   async longestStall() {
     return await this.#process.ask({ want: 'stall' })
   }
@@ -41,12 +41,12 @@ export class AttackedCwm {
     return answer.text()
   }
 
-  /** Resolves, with the words for how, when it ends. */
+  /** Resolves with a description when the process ends. */
   get ended() {
     return this.#process.ended
   }
 
-  /** Ends it; resolves with how it ended. */
+  /** Stops the process. Resolves with a description of how it ended. */
   async stop() {
     return await this.#process.stop()
   }
@@ -55,13 +55,13 @@ export class AttackedCwm {
     return this.#process.lastWords()
   }
 
-  /** What its log says: request lines by status, and every line that speaks of a failure of its own. */
+  /** Evaluates its log: request lines by status, and all lines about internal failures. */
   async readLog() {
     return await readLog(createInterface({ input: createReadStream(this.#logFile) }))
   }
 }
 
-/** `lines`: of standard output and error, in any order. */
+/** `lines`: lines of standard output and error, in any order. */
 export async function readLog(lines) {
   const byStatus = new Map()
   const errors = []

@@ -1,10 +1,10 @@
-// The oracle at the engine's door: looks at every request that arrives there, and names what cwm must never have forwarded.
+// The oracle in front of the engine: inspects every request that arrives, and reports what cwm must not forward.
 
 import { topLevelMembers } from './members.mjs'
 import { ATTACK_WORD, STEERING, STEERING_HEADERS } from './steering-names.mjs'
 import { readTag, TAG_HEADER } from './tag.mjs'
 
-/** Requests that put KV under a salt. */
+/** Requests that store KV under a salt. */
 const SALTED = new Set(['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/messages'])
 const SALT = /^[A-Za-z0-9_-]{43}$/
 const TWICE = /-2$/
@@ -18,14 +18,14 @@ const FORBIDDEN_HEADERS = [
   'expect',
 ]
 const SHOWN = 20
-/** Requests kept for scenarios to ask about. */
+/** Number of requests kept for scenarios. */
 const KEPT = 500
 
 export class Recorder {
   #mode
-  /** Who first used each salt: `{ owner, group, link }`. */
+  /** The first user of each salt: `{ owner, group, link }`. */
   #salts = new Map()
-  /** Sessions and users that are one, each by another of its group. */
+  /** Groups of sessions and users that may share a salt, as a union-find forest. */
   #groups = new Map()
   #paths = new Map()
   #kept = []
@@ -33,12 +33,12 @@ export class Recorder {
   #faultCount = 0
   #salted = 0
 
-  /** `mode`: how far KV is shared within a tenant, `session` or `user`. */
+  /** `mode`: the isolation within a tenant, `session` or `user`. */
   constructor(mode) {
     this.#mode = mode
   }
 
-  /** Looks at one request: `{ method, path, headers, body }` as they arrived. */
+  /** Inspects one request: `{ method, path, headers, body }` as they arrived. */
   see({ method, path, headers, body }) {
     const bare = path.split('?')[0]
     this.#paths.set(bare, (this.#paths.get(bare) ?? 0) + 1)
@@ -54,7 +54,7 @@ export class Recorder {
     if (seen === undefined) return
     this.#kept.push({ id: tag?.id, ...seen })
     if (this.#kept.length > KEPT) this.#kept.shift()
-    // Warm calls of freezes and thaws are cwm's own.
+    // Warm calls of freezes and thaws are made by cwm itself.
     if (tag !== undefined) this.#checkSharing(tag, seen, fault)
   }
 
@@ -62,17 +62,17 @@ export class Recorder {
     return { salted: this.#salted, salts: this.#salts.size, faults: this.#faults, faultCount: this.#faultCount }
   }
 
-  /** How many requests arrived on a path. */
+  /** Number of requests that arrived on a path. */
   countOf(path) {
     return this.#paths.get(path) ?? 0
   }
 
-  /** What is kept of the request with this id: salt, user fields, session ids as they arrived. */
+  /** The recorded parts of the request with this id: salt, user fields, session ids as they arrived. */
   find(id) {
     return this.#kept.findLast((one) => one.id === id)
   }
 
-  /** Some salts of an owner's requests. */
+  /** Some salts used by requests of an owner. */
   saltsOf(owner) {
     return [...this.#salts].filter(([, used]) => used.owner === owner).map(([salt]) => salt)
   }
@@ -85,7 +85,7 @@ export class Recorder {
   }
 
   #checkBody(headers, body, fault) {
-    // The engine stamps it on events about KV.
+    // The engine writes it into its KV events.
     if (String(headers['x-session-id'] ?? '').includes(ATTACK_WORD)) fault('X-Session-ID arrived as the client sent it')
     if (headers['content-encoding'] !== undefined) return fault('the body is still encoded')
     let members
@@ -95,11 +95,11 @@ export class Recorder {
       return fault('the body is not a JSON object')
     }
     const salts = members.filter(([key]) => key === 'cache_salt')
-    if (salts.length !== 1) return fault(`cache_salt stands there ${salts.length} times`)
+    if (salts.length !== 1) return fault(`cache_salt occurs ${salts.length} times`)
     const json = Object.fromEntries(members.map(([key, text]) => [key, text]))
     const salt = parsed(json.cache_salt)
     if (typeof salt !== 'string' || !SALT.test(salt))
-      return fault(`a salt that cwm did not make: ${json.cache_salt.slice(0, 60)}`)
+      return fault(`a salt that cwm did not derive: ${json.cache_salt.slice(0, 60)}`)
     for (const [key, text] of members) {
       if (STEERING.includes(key) && text !== 'null') fault(`field ${key} arrived`)
       if (key === 'session_id' && text.includes(ATTACK_WORD)) fault('session_id arrived as the client sent it')
@@ -108,10 +108,10 @@ export class Recorder {
   }
 
   #checkSharing({ id, owner, session }, { salt, users }, fault) {
-    // The same words sent twice may be the same conversation sent again.
+    // The same text sent twice may be a retry of the same conversation.
     const links = [session === '-' ? `request ${id.replace(TWICE, '')}` : `session ${session}`]
     if (this.#mode === 'user') links.push(...users.map((user) => `user ${user}`))
-    // A session stays in the space of the user who opened it, whoever names it later: links seen together are one.
+    // A session stays in the KV space of the user who started it, whoever names it later. So links that occur together are united.
     for (const link of links) this.#join(`${owner} ${links[0]}`, `${owner} ${link}`)
     const group = this.#groupOf(`${owner} ${links[0]}`)
     const used = this.#salts.get(salt)
@@ -145,7 +145,7 @@ function parsed(text) {
   }
 }
 
-/** Everybody whom a request names as its user, types kept apart: which of them counts is cwm's to say. */
+/** All users that a request names, distinguished by type. Which of them counts is up to cwm. */
 function usersOf(json, headers) {
   const said = [json.safety_identifier, json.user, JSON.stringify(parsed(json.metadata ?? 'null')?.user_id)]
   const named = headers['x-openwebui-user-id']

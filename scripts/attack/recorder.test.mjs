@@ -41,10 +41,10 @@ describe('the recorder at the engine', () => {
 
   it.each([
     ['a request that was to be refused', forwarded(1, { refused: true }), 'was to be refused and arrived'],
-    ['two salts', forwarded(1, { body: withBody('"cache_s\\u0061lt":"attack-1"') }), 'stands there 2 times'],
-    ['no salt', forwarded(1, { body: '{"messages":[{"cache_salt":"x"}]}' }), 'stands there 0 times'],
-    ["an attacker's salt", forwarded(1, { body: '{"cache_salt":"attack-1"}' }), 'a salt that cwm did not make'],
-    ['a salt that is no text', forwarded(1, { body: '{"cache_salt":7}' }), 'a salt that cwm did not make'],
+    ['two salts', forwarded(1, { body: withBody('"cache_s\\u0061lt":"attack-1"') }), 'occurs 2 times'],
+    ['no salt', forwarded(1, { body: '{"messages":[{"cache_salt":"x"}]}' }), 'occurs 0 times'],
+    ["an attacker's salt", forwarded(1, { body: '{"cache_salt":"attack-1"}' }), 'a salt that cwm did not derive'],
+    ['a salt that is no text', forwarded(1, { body: '{"cache_salt":7}' }), 'a salt that cwm did not derive'],
     ['a steering field', forwarded(1, { body: withBody('"kv_h\\u0069nts":{}') }), 'field kv_hints arrived'],
     ['a session id', forwarded(1, { body: withBody('"session_id":"attack-x"') }), 'session_id arrived'],
     ['a session id in a header', forwarded(1, { headers: { 'x-session-id': 'attack-x' } }), 'X-Session-ID arrived'],

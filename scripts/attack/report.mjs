@@ -1,4 +1,4 @@
-// The figures of a run, as text.
+// Formats the figures of a run.
 
 import { allowedStallMs } from './stalls.mjs'
 
@@ -10,11 +10,11 @@ const counts = (map) =>
     .sort(([a], [b]) => Number(a) - Number(b))
     .map(([name, count]) => `${name} ${count}`)
     .join(' · ')
-const spread = (sorted) =>
+const formatLatencies = (sorted) =>
   `median ${ms(at(sorted, 0.5))}, 99 of 100 within ${ms(at(sorted, 0.99))}, at most ${ms(sorted.at(-1) ?? Number.NaN)} (${sorted.length} turns)`
 
-function stallWords({ stallMs, cpuMs, bytes }) {
-  return `${ms(stallMs)}, ${ms(cpuMs)} of them on the CPU, beside a body of ${(bytes / MIB).toFixed(1)} MiB, ${ms(allowedStallMs(bytes))} are allowed`
+function formatStall({ stallMs, cpuMs, bytes }) {
+  return `${ms(stallMs)}, ${ms(cpuMs)} of it on the CPU, with a body of ${(bytes / MIB).toFixed(1)} MiB; allowed: ${ms(allowedStallMs(bytes))}`
 }
 
 /** Lines about one run. */
@@ -23,15 +23,15 @@ export function linesOf(result) {
     result
   return [
     `${mode}`,
-    `  attacks   ${listed} listed, ${sent} generated in ${seconds.toFixed(0)} s; ${unanswered} closed without an answer, as they may be`,
+    `  attacks   ${listed} listed, ${sent} generated in ${seconds.toFixed(0)} s; ${unanswered} closed without a response, as allowed`,
     `  answers   ${counts(statuses)}`,
     `  counted   ${counts(result.counted)}  (cwm_requests_total)`,
     `  salts     ${recorded.salts} of ${recorded.salted} forwarded requests; ${recorded.faultCount} faults at the engine`,
     `  errors    ${result.errors} in the log, ${result.warnings} warnings`,
-    `  honest    ${turns} turns; quiet: ${spread(quiet)}`,
-    `            under attack: ${spread(attacked)}`,
-    `  stall     longest: ${stallWords(stalls.longest)}`,
-    `            nearest to its bound: ${stallWords(stalls.nearest)}; ${stalls.over} over it`,
+    `  honest    ${turns} turns; quiet: ${formatLatencies(quiet)}`,
+    `            under attack: ${formatLatencies(attacked)}`,
+    `  stall     longest: ${formatStall(stalls.longest)}`,
+    `            closest to its limit: ${formatStall(stalls.nearest)}; ${stalls.over} over the limit`,
     `  findings  ${findings.count}`,
     ...findings.shown.map((words) => `    - ${words}`),
   ]

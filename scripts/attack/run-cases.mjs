@@ -1,4 +1,4 @@
-// The list of known attacks, sent one after the other before anything is generated.
+// Sends the list of known attacks, one after another, before the generated ones.
 
 import { casesOf } from './cases.mjs'
 import { Client } from './client.mjs'
@@ -6,7 +6,7 @@ import { faultsOf } from './judge.mjs'
 import { lastScenariosOf, scenariosOf } from './scenarios.mjs'
 import { modes } from './stack.mjs'
 
-/** `exchange(client, plan)` sends; `found(words)` is told of each that is not answered as it should be. Resolves with how many there were. */
+/** `exchange(client, plan)` sends a plan, and `found(text)` is called for each wrong response. Resolves with the number of plans. */
 export async function runCases(stack, { mode, large, huge, exchange, found }) {
   const { isListed } = modes[mode]
   const context = { model: stack.engine.model, isListed, port: stack.cwm.port }
@@ -20,7 +20,7 @@ export async function runCases(stack, { mode, large, huge, exchange, found }) {
   return cases.length + (await runScenarios(stack, scenariosOf(context), found))
 }
 
-/** Those that may only come when the honest tenants are done. */
+/** Runs the scenarios that must wait until the honest tenants are done. */
 export async function runLastCases(stack, found) {
   return await runScenarios(stack, lastScenariosOf({ model: stack.engine.model }), found)
 }

@@ -1,8 +1,8 @@
-// One run of the attack in one mode: the list, then what the generator makes of it, with every oracle's findings at the end.
+// One run of the attack in one mode: the list of known attacks, then generated ones, then the findings of all oracles.
 
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { faultsOfBooks, faultsOfLeft, sumsBy } from './accounting.mjs'
+import { accountingFaults, leakFaults, sumsBy } from './accounting.mjs'
 import { Client } from './client.mjs'
 import { attackOf } from './generator.mjs'
 import { faultsOf } from './judge.mjs'
@@ -12,12 +12,12 @@ import { Stalls } from './stalls.mjs'
 
 const SAMPLE_MS = 200
 const QUIET_MS = 1_500
-/** cwm's idle connections to the upstream close after three seconds; a client that stalls is ended after four. */
+/** Long enough for idle upstream connections (3 s) and stalled clients (4 s) to be closed. */
 const SETTLE_MS = 10_000
 const POLL_MS = 250
 const SHOWN = 60
 
-/** What is found, the first of it in words. */
+/** Counts findings, and keeps the first ones as text. */
 export class Findings {
   shown = []
   count = 0
@@ -27,7 +27,7 @@ export class Findings {
     if (this.shown.length < SHOWN) this.shown.push(words)
   }
 
-  /** Shown before all others. */
+  /** Adds a finding that is shown before all others. */
   addFirst(words) {
     this.count++
     this.shown.unshift(words)
@@ -35,8 +35,8 @@ export class Findings {
 }
 
 /**
- * `options`: `{ main, sim, mode, folder, requests, seconds, seed, lanes, large, huge, isPinned, repeat }`; `say(words)` is told how it
- * goes. Resolves with the figures and findings.
+ * `options`: `{ main, sim, mode, folder, requests, seconds, seed, lanes, large, huge, isPinned, repeat }`. Calls `say(text)` to report
+ * progress. Resolves with the figures and findings.
  */
 export async function attack(options, say) {
   await mkdir(options.folder, { recursive: true })
@@ -56,7 +56,7 @@ class Attack {
   #statuses = new Map()
   #stalls = new Stalls()
   #underWay = new Set()
-  /** The largest body that was under way since the stall was last asked for. */
+  /** The largest body in flight since the last stall measurement. */
   #largest = 0
   #sent = 0
   #unanswered = 0
@@ -111,16 +111,16 @@ class Attack {
     const add = (words) => this.#findings.addFirst(words)
     for (const words of told.faults) add(`honest tenant: ${words}`)
     for (const words of recorded.faults) add(`at the engine: ${words}`)
-    for (const words of faultsOfBooks({ before, after, byStatus: log.byStatus })) add(`books: ${words}`)
+    for (const words of accountingFaults({ before, after, byStatus: log.byStatus })) add(`books: ${words}`)
     for (const line of log.errors) add(`log: ${line}`)
     if (ended !== 'ended with 0') add(`cwm ${ended}`)
   }
 
-  /** The metrics once nothing is left open, or when it should long have been. */
+  /** The metrics once nothing is open any more, or after a generous timeout. */
   async #settled(before) {
     for (const end = performance.now() + SETTLE_MS; ; await sleep(POLL_MS)) {
       const after = await this.#stack.cwm.metrics()
-      if (performance.now() > end || faultsOfLeft({ before, after }).length === 0) return after
+      if (performance.now() > end || leakFaults({ before, after }).length === 0) return after
     }
   }
 
@@ -130,7 +130,7 @@ class Attack {
     while (this.#sampling) {
       await sleep(SAMPLE_MS)
       const stall = await this.#stack.cwm.longestStall()
-      // Also what came while cwm could not answer.
+      // Includes events from a time when cwm could not answer.
       this.#stalls.add(stall, this.#largest)
       this.#largest = Math.max(0, ...[...this.#underWay].map((plan) => plan.bodyBytes))
     }
@@ -170,7 +170,7 @@ class Attack {
     return { seed, large, huge, stolen, model: this.#stack.engine.model, isListed: modes[mode].isListed }
   }
 
-  /** The size of a body is known while it is under way: it decides for how long cwm may stand still. */
+  /** Registers the size of a body while it is in flight, which determines how long cwm may stall. */
   async #exchange(client, plan) {
     this.#underWay.add(plan)
     this.#largest = Math.max(this.#largest, plan.bodyBytes)

@@ -1,4 +1,4 @@
-// What takes more than one request to show: who else sees it, how often the engine is asked, what cwm says when something is gone.
+// Attacks that take more than one request: visibility to others, load on the engine, and behavior when a part is down.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PATHS } from './grammar.mjs'
@@ -6,15 +6,15 @@ import { keyOf } from './identities.mjs'
 import { TAG_HEADER, tagOf } from './tag.mjs'
 
 const AT_ONCE = 16
-/** A probe a second at most, asked for within two. */
+/** At most one probe per second, within two seconds. */
 const MAX_PROBES = 3
 
-/** What takes the engine away, and so comes when nobody else is at work. */
+/** Scenarios that stop the engine, so they run when nothing else does. */
 export const lastScenariosOf = ({ model }) => [
   { name: 'an engine that is gone', run: (stack) => engineGone(stack, model) },
 ]
 
-/** `{ name, run(stack) }` of each; `run` resolves with what is wrong, in words. */
+/** Scenarios as `{ name, run(stack) }`; `run` resolves with descriptions of what is wrong. */
 export function scenariosOf({ model, isListed }) {
   const common = [
     ['documents for everybody', documents],
@@ -53,7 +53,7 @@ const chatOf = (model, words, more = {}) => ({
 const tag = (id, owner, session = '-') => ({ [TAG_HEADER]: tagOf({ id, owner, session }) })
 const times = (count, make) => Promise.all(Array.from({ length: count }, (_, n) => make(n)))
 
-/** Built once, known again by their ETag. */
+/** Static documents are built once, and revalidated by their ETag. */
 async function documents(stack) {
   const faults = []
   for (const path of ['/cwm/openapi.json', '/cwm/ui/rest']) {
@@ -78,7 +78,7 @@ async function health(stack) {
   return probes > MAX_PROBES ? [...faults, `${probes} probes of the engine for ${all.length} requests`] : faults
 }
 
-/** The engine gets an id of cwm's, the same for the whole conversation. */
+/** The engine gets a session id from cwm, the same for the whole conversation. */
 async function sessionIds(stack, model) {
   const send = (id, words) =>
     ask(stack, PATHS.chat, {
@@ -93,7 +93,7 @@ async function sessionIds(stack, model) {
   return given.length > 0 ? ['the client’s own session id arrived at the engine'] : []
 }
 
-/** What one key freezes, no other exports, however both send it. */
+/** A window can be exported only by the key that froze it, whatever header the keys are in. */
 async function foreignWindow(stack, model) {
   const name = 'attack-window'
   const mine = {
@@ -120,7 +120,7 @@ async function foreignWindow(stack, model) {
   return faults
 }
 
-/** Users told apart whatever the JSON type of their id. */
+/** Users are distinguished, whatever the JSON type of their id. */
 async function users(stack, model) {
   const salts = new Map()
   const faults = []
@@ -153,7 +153,7 @@ async function quota(stack, model) {
   return status === 403 && text.includes('quota_exceeded') ? [] : [`${status} ${text.slice(0, 200)}`]
 }
 
-/** What was just seen to fail is not called well. */
+/** A failure that was just observed must show in health and readiness. */
 async function engineGone(stack, model) {
   await stack.upstream.ask({ want: 'setUp', server: 'engine', up: false })
   try {
@@ -166,10 +166,10 @@ async function engineGone(stack, model) {
     })
     const { text } = await ask(stack, '/cwm/readyz')
     const faults = turn.status === 502 || turn.status === 503 ? [] : [`a turn: ${turn.status}`]
-    return JSON.parse(text).upstream?.ok === true ? [...faults, `readyz calls it well: ${text}`] : faults
+    return JSON.parse(text).upstream?.ok === true ? [...faults, `readyz reports it healthy: ${text}`] : faults
   } finally {
     await stack.upstream.ask({ want: 'setUp', server: 'engine', up: true })
-    // The breaker asks again after two seconds, if it opened.
+    // The breaker, if open, tests the upstream after two seconds.
     await sleep(2_500)
   }
 }

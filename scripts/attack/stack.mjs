@@ -1,4 +1,4 @@
-// All that an attack needs, each a process of its own: the simulator with its recorder, cwm, and the honest tenants.
+// The processes of an attack: the simulator with its recorder, cwm, and the honest tenants.
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,13 +12,13 @@ const MIB = 1024 * 1024
 
 export const honestKeys = { 'honest-a': 'honest-key-a-0123456789abcdef', 'honest-b': 'honest-key-b-0123456789abcdef' }
 
-/** The two ways to run cwm that differ in who a request is from and in what may be shared. */
+/** The two modes of cwm, which differ in how requests are identified and what may be shared. */
 export const modes = {
   'any key': { isolation: 'session', isListed: false },
   'listed tenants': { isolation: 'user', isListed: true },
 }
 
-/** Timeouts so short that clients who never finish do not make the run long; bounds that an attack can reach. */
+/** Short timeouts, so that clients who never finish do not prolong the run, and limits that an attack can reach. */
 const flagsOf = (upstream, { isolation }, folder) => ({
   ...{ upstream: upstream.engineUrl, coordinator: upstream.coordinatorUrl, 'data-dir': folder, isolation },
   ...{
@@ -50,7 +50,7 @@ export class Stack {
   honest
   engine
 
-  /** `main`: the built `cli/main.js`; `sim`: the built simulator. `isPinned`: cwm gets a core of its own where there are two. */
+  /** `main`: the built `cli/main.js`; `sim`: the built simulator. `isPinned`: cwm gets its own core if there are two. */
   static async start({ main, sim, mode, folder, isPinned }) {
     const stack = new Stack()
     try {
@@ -87,7 +87,7 @@ export class Stack {
     this.honest = child('honest-tenants.mjs', words, cores?.load)
   }
 
-  /** Ends all but cwm, which whoever judges its end has to end. */
+  /** Stops everything except cwm, whose exit the caller checks. */
   async stop() {
     await this.cwm?.stop()
     await Promise.all(this.#processes.map((one) => one.stop()))

@@ -1,5 +1,5 @@
-// Names that attack and oracle must agree on: fields and headers by which a client would steer the engine. Written out, not imported from
-// src/: an oracle that shared the list would not notice a name that was dropped from it.
+// Fields and headers with which a client could steer the engine, shared by attack and oracle. Listed here and not imported from src/, because
+// an oracle with the same list would not notice a name that was dropped from it.
 
 export const STEERING = [
   'kv_transfer_params',
@@ -16,5 +16,5 @@ export const STEERING = [
 
 export const STEERING_HEADERS = ['X-data-parallel-rank', 'X-Vllm-Priority']
 
-/** What attackers write into ids and salts of their own: none of it may arrive where cwm puts its own. */
+/** A marker in attackers' ids and salts. It must not arrive where cwm sends its own values. */
 export const ATTACK_WORD = 'attack-'

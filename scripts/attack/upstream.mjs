@@ -1,4 +1,4 @@
-// The simulator as a process of its own, with the recorder at its door. Started as `node upstream.mjs SIM MODE`; talks over IPC.
+// The simulator with the recorder in front, as a process. Started as `node upstream.mjs SIM MODE`; communicates over IPC.
 
 import { Recorder } from './recorder.mjs'
 
