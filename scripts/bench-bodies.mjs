@@ -1,6 +1,6 @@
-// How long a body holds cwm's event loop: bodies made for it, one at a time over real sockets, on each way in. Measured is the CPU time that
-// cwm's main thread takes between two rounds of its loop, so that what else runs on the machine does not count. Linux only.
-// Run by `npm run bench:bodies`; exits with 1 where a body is over its bound. `-- 1 4` chooses sizes in MiB, `-- --only tools` shapes.
+// Measures how long a body blocks cwm's event loop: bodies designed to be slow, one at a time over real sockets, on each path. The measure is
+// the CPU time of cwm's main thread between two iterations of its loop, so other load on the machine does not count. Linux only.
+// Run with `npm run bench:bodies`; exits with 1 if a body exceeds its limit. `-- 1 4` selects sizes in MiB, `-- --only tools` selects shapes.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
@@ -12,18 +12,18 @@ import { allowedStallMs } from './attack/stalls.mjs'
 import { freePorts, Process } from './bench/processes.mjs'
 
 const MIB = 1024 * 1024
-/** What stands around a shape, with some to spare. */
+/** Bytes around a shape, with some margin. */
 const FRAME_BYTES = 4096
-/** The bounds of a body by default: as many of each as may be. */
+/** The default limits of a body; each shape uses them fully. */
 const VALUES = 95_000
 const SCALARS = 1_490_000
 const MEMBERS = 19_500
 const MESSAGES = 9_900
 const START_MS = 30_000
 const MAX_BODY_BYTES = 64 * MIB
-/** The first run of a shape compiles what the others run. */
+/** Runs per shape. The first one is a warm-up for the JIT. */
 const RUNS = 3
-/** A request that is not answered by then is given up: its status is `ECONNRESET`. */
+/** Timeout of a request. Its status is then `ECONNRESET`. */
 const REQUEST_MS = 60_000
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
@@ -33,13 +33,13 @@ const probe = new URL('bench/cpu-probe.mjs', import.meta.url).href
 const list = (n, item) => `[${Array.from({ length: Math.max(0, Math.floor(n)) }, (_, i) => item(i)).join()}]`
 const object = (n, member) => `{${list(n, member).slice(1, -1)}}`
 const text = (n) => 'w '.repeat(Math.max(0, n / 2))
-/** So many bytes of the item, with white space where there may be no more of it. */
+/** `bytes` filled with the item, and with white space once the limit is reached. */
 const filled = (bytes, item) => {
   const n = Math.min(SCALARS, Math.floor(bytes / (item.length + 1)))
   const padded = item.padEnd(bytes / n - 1)
   return list(n, () => padded)
 }
-/** As many items as `most`, so long that they fill the bytes. */
+/** `most` items, long enough to fill `bytes`. */
 const spread = (bytes, most, item) => {
   const n = Math.min(most, Math.floor(bytes / 48))
   return list(n, (i) => item(i, bytes / n))
@@ -48,7 +48,7 @@ const quoted = (value) => JSON.stringify(value)
 const callsOf = (bytes, args) =>
   list(bytes / 32_000, (i) => `{"id":"c${i}","type":"function","function":{"name":"f","arguments":${quoted(args)}}}`)
 
-/** Content of a message, of so many bytes. */
+/** Content of a message with `bytes` bytes. */
 const contents = {
   'one string': (bytes) => quoted(text(bytes)),
   'escaped string': (bytes) => `"${'\\"'.repeat(bytes / 2)}"`,
@@ -108,7 +108,7 @@ const rpc = (members) =>
   `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"cwm_window_create","arguments":{"name":"w",${members}}}}`
 const mcpHeaders = { accept: 'application/json, text/event-stream' }
 
-/** By way in: what is asked, how its body is written, and of which members. */
+/** By path: the request, how its body is written, and its members. */
 const ways = {
   chat: { ask: chat(), write: turn, shapes: chats },
   'chat, named': { ask: chat({ 'x-cwm-session': 'bench' }), write: turn, shapes: chats },
@@ -134,7 +134,7 @@ const ways = {
   mcp: { ask: post('/cwm/mcp', mcpHeaders), write: rpc, shapes: chats },
 }
 
-/** Resolves with the status, or the code of the error where the connection broke. */
+/** Resolves with the status, or the error code if the connection broke. */
 function send(origin, { method, path, headers }, body) {
   return new Promise((resolve) => {
     const length = { 'content-type': 'application/json', 'content-length': body.length }
@@ -143,14 +143,14 @@ function send(origin, { method, path, headers }, body) {
       answer.once('close', () => resolve(answer.statusCode))
     })
     sent.on('error', (error) => resolve(error.code))
-    // A refusal may close the connection under a body that is still going out; the socket tells that by itself once the answer is read.
+    // A rejection may close the connection while the body is still being sent. The socket reports that after the response was read.
     sent.on('socket', (socket) => socket.on('error', () => {}))
     sent.setTimeout(REQUEST_MS, () => sent.destroy(Object.assign(new Error('no answer'), { code: 'ECONNRESET' })))
     sent.end(body)
   })
 }
 
-/** The median of the runs, by the longest hold. */
+/** The run with the median hold time. */
 async function measure(cwm, origin, ask, body) {
   const runs = []
   for (let run = 0; run < RUNS; run++) {
@@ -216,7 +216,7 @@ try {
   const rows = await run(sizes, values.only, folder)
   const over = rows.filter(({ holdMs, bound }) => holdMs > bound)
   console.log(
-    `load ${before.toFixed(1)} before, ${loadavg()[0].toFixed(1)} after; ${over.length} of ${rows.length} over their bound`,
+    `load ${before.toFixed(1)} before, ${loadavg()[0].toFixed(1)} after; ${over.length} of ${rows.length} over their limit`,
   )
   process.exitCode = over.length > 0 ? 1 : 0
 } finally {

@@ -1,7 +1,7 @@
-// Measures what sessions cost in memory. First each cache is filled far past its bound, and what the heap has grown by is held against
-// the bound: over 20% more, or under half, exits with 1. Then a million sessions of ten tenants have a turn each over a SQLite store, under
-// the default bound: memory of the process, and the time that cwm's own part of a turn takes.
-// Run by `npm run bench:sessions`; CWM_BENCH_SCALE=0.1 begins a tenth as many. The last line is JSON.
+// Measures the memory cost of sessions. First, each cache is filled far beyond its limit, and the growth of the heap is compared with the
+// limit: more than 20% over, or less than half, exits with 1. Then a million sessions of ten tenants have a turn each on a SQLite store with
+// the default limit, which measures the memory of the process and the time of cwm's own part of a turn.
+// Run with `npm run bench:sessions`; CWM_BENCH_SCALE=0.1 uses a tenth of the sessions. The last line is JSON.
 
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
@@ -18,7 +18,7 @@ import { openSqliteStore } from '../dist/store/sqlite/sqlite.js'
 const MIB = 1024 * 1024
 const BOUND = 64 * MIB
 const DAY = 24 * 3_600_000
-/** The shares that src/compose/app.ts gives of the default of `tracking_bytes`. */
+/** How src/compose/app.ts divides the default of `tracking_bytes`. */
 const DEFAULT = { maxSessionBytes: 40 * MIB, maxHistoryBytes: 16 * MIB }
 const sessionCount = Math.round(1_000_000 * Number(process.env.CWM_BENCH_SCALE ?? 1))
 const inFlight = 1_000
@@ -38,7 +38,7 @@ function trackerOn(store, bounds) {
   return new SessionTracker({ store, now: Date.now, boundaryTtlMs: DAY, responseTtlMs: DAY, ...bounds })
 }
 
-/** What the proxy does of a turn in the tracker once the session is found. */
+/** The proxy's calls to the tracker for a turn, once the session is found. */
 async function finish(tracker, session, n, digests) {
   tracker.hold(session)
   const space = { model: `model-${n % 4}`, kvEpoch: 0 }
@@ -78,7 +78,7 @@ async function begin(tracker, n, id) {
   return session
 }
 
-/** A store that takes everything and has nothing. */
+/** A store that accepts everything and contains nothing. */
 const nowhere = {
   believeMs: Number.POSITIVE_INFINITY,
   onChange: () => () => {},
@@ -88,7 +88,7 @@ const nowhere = {
   isRetired: async () => false,
 }
 
-/** `entry` puts the nth into one cache; `hold`, called last, keeps it from being collected meanwhile. */
+/** `entry` adds the nth entry to a cache. `hold`, called last, keeps the cache from being collected. */
 const caches = {
   async sessions(bound) {
     const tracker = trackerOn(nowhere, { maxSessionBytes: 2 * bound, maxHistoryBytes: MIB })
@@ -146,7 +146,7 @@ async function measure(work, atOnce) {
   const { user, system } = process.cpuUsage(from)
   times.sort((a, b) => a - b)
   const wall = { p50: times[times.length >> 1], p99: times[Math.floor(times.length * 0.99)] }
-  // Turns that are stored together wait for each other: their time says nothing, and nobody waits for it.
+  // Turns that are stored together wait for each other, so their time is not meaningful, and no client waits for it.
   return { ...(atOnce === 1 ? wall : {}), cpu: (user + system) / RUNS }
 }
 
@@ -173,7 +173,7 @@ async function million(dir) {
   const fillSeconds = (performance.now() - from) / 1000
   const filled = memory()
 
-  // A history of its own for each look-up, stored by sessions that fell out of memory since, or that are in it still.
+  // Each lookup has its own history, from sessions that have been evicted from memory, or that are still there.
   const asked = (n) => [message('user', `question ${n}`), message('assistant', `answer ${n}`), message('user', 'and?')]
   const chains = Array.from({ length: RUNS + EARLY }, (_, n) => chainOf('bench', asked(n), canonical))
   const sessions = []
@@ -213,7 +213,7 @@ const [part, argument] = process.argv.slice(2)
 if (part === 'weigh') console.log(JSON.stringify(await weigh(argument)))
 else if (part === 'million') console.log(JSON.stringify(await million(argument)))
 else {
-  /** Each in a process of its own: what one leaves in the heap is no other's. */
+  /** Runs each part in its own process, so that they do not share a heap. */
   const run = (...args) => {
     const child = spawnSync(process.execPath, ['--expose-gc', import.meta.filename, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -225,14 +225,14 @@ else {
   for (const { cache, each, grown, share } of weights) {
     const verdict = share > 1.2 ? '  over its bound' : share < 0.5 ? '  holds too little' : ''
     console.log(
-      `${cache.padEnd(10)} bound ${BOUND / MIB} MiB   heap ${(grown / MIB).toFixed(1)} MiB   ${each.toFixed(0)} bytes each${verdict}`,
+      `${cache.padEnd(10)} limit ${BOUND / MIB} MiB   heap ${(grown / MIB).toFixed(1)} MiB   ${each.toFixed(0)} bytes each${verdict}`,
     )
   }
   const dir = mkdtempSync(join(tmpdir(), 'cwm-bench-'))
   try {
     const { measured, ...facts } = run('million', dir)
     const mib = (bytes) => `${(bytes / MIB).toFixed(0)} MiB`
-    console.log(`${facts.sessions} sessions begun in ${facts.fillSeconds.toFixed(0)} s`)
+    console.log(`${facts.sessions} sessions started in ${facts.fillSeconds.toFixed(0)} s`)
     for (const when of ['atStart', 'filled', 'after']) {
       console.log(`${when.padEnd(10)} rss ${mib(facts[when].rss)}   heap ${mib(facts[when].heapUsed)}`)
     }

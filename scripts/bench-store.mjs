@@ -1,6 +1,6 @@
-// Measures both stores full: 10,000 windows and 100,000 sessions of one tenant, and as many of ten others. Lists (100 items, each
-// sort, typical filters) must take under 5 ms at the median, a single record under 2 ms; otherwise it exits with 1.
-// Run by `npm run bench:store`; CWM_BENCH_SCALE=0.1 fills a tenth. The last line is JSON.
+// Measures both stores when full: 10,000 windows and 100,000 sessions of one tenant, and as many of ten others. Lists (100 items, all
+// sort orders, typical filters) must take less than 5 ms at the median, a single record less than 2 ms; otherwise it exits with 1.
+// Run with `npm run bench:store`; CWM_BENCH_SCALE=0.1 uses a tenth of the data. The last line is JSON.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -35,7 +35,7 @@ const receipt = (tokens) => ({
   warnings: [],
 })
 
-/** Spread, and the same on every run. */
+/** Pseudo-random and deterministic. */
 const spread = (n, among) => (Math.imul(n + 1, 2_654_435_761) >>> 0) % among
 
 function aWindow(tenant, n) {
@@ -151,7 +151,7 @@ async function measure(work) {
   return { p50: times[RUNS / 2], p99: times[Math.floor(RUNS * 0.99)] }
 }
 
-/** The page after half of what a list holds, as a client gets there. */
+/** The page in the middle of a list, reached by its cursor like a client would. */
 async function halfway(read, count) {
   let page = await read({ limit: 1000 })
   for (let seen = 1000; seen < count / 2 && page.nextCursor !== undefined; seen += 1000) {
@@ -243,7 +243,7 @@ if (only !== 'sqlite') {
     })
     rows.push(...measured)
   } else {
-    console.log('redis: not measured, redis-server is not installed (apt-get install redis-server)')
+    console.log('redis: skipped, redis-server is not installed (apt-get install redis-server)')
   }
 }
 

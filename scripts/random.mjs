@@ -1,6 +1,6 @@
-// Random numbers that a seed repeats, for scripts whose runs must be repeatable.
+// Seeded random numbers, for scripts whose runs must be repeatable.
 
-/** A generator of numbers from 0 to 1, the same for the same seed (mulberry32). */
+/** A generator of numbers between 0 and 1, deterministic for a seed (mulberry32). */
 export function randomFrom(seed) {
   let state = seed
   return () => {
@@ -11,13 +11,13 @@ export function randomFrom(seed) {
   }
 }
 
-/** Draws of a generator, as a caller wants them. */
+/** Draws values of different kinds from a generator. */
 export class Draw {
   #random
 
   constructor(seed) {
     this.#random = randomFrom(seed)
-    // Neighboring seeds begin alike; a few steps take them apart.
+    // Neighboring seeds start with similar values, so the first ones are skipped.
     for (let n = 0; n < 4; n++) this.#random()
   }
 
@@ -31,7 +31,7 @@ export class Draw {
     return Math.floor(this.#random() * count)
   }
 
-  /** A whole number from `least` to `most`, both included. */
+  /** A whole number from `least` to `most`, inclusive. */
   between(least, most) {
     return least + this.below(most - least + 1)
   }
@@ -40,7 +40,7 @@ export class Draw {
     return list[this.below(list.length)]
   }
 
-  /** One of `[weight, value]`, by weight. */
+  /** A value from a list of `[weight, value]`, chosen by weight. */
   weighted(pairs) {
     let left = this.#random() * pairs.reduce((sum, [weight]) => sum + weight, 0)
     for (const [weight, value] of pairs) {

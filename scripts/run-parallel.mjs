@@ -1,5 +1,5 @@
-// Runs commands at the same time, for `npm test`. The first has the terminal; what the others write is shown at the end, and only of
-// those that failed. Each leads a process group of its own, so that ending it ends all that it started.
+// Runs commands in parallel, for `npm test`. The first uses the terminal; the output of the others is shown at the end, and only if they
+// failed. Each has its own process group, so that killing it kills all its children.
 
 import { spawn } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
@@ -10,7 +10,7 @@ const PATIENCE_MS = 5_000
  * @typedef {{ name: string, command: string, args: string[] }} Job
  * Resolves with the exit code once all have ended: 0, 1 if any failed, 128 plus its number after a signal.
  * @param {Job} main shown as it runs
- * @param {Job[]} others give way to it where there are fewer processors than work
+ * @param {Job[]} others run with lower priority
  */
 export async function sideBySide(main, others) {
   const started = [start(main, 'inherit'), ...others.map((job) => start(job, 'pipe'))]
@@ -59,6 +59,6 @@ function killGroup({ pid }, signal) {
   try {
     if (pid !== undefined) process.kill(-pid, signal)
   } catch {
-    // Nothing of it is left.
+    // The group is already gone.
   }
 }

@@ -1,4 +1,4 @@
-// Takes the pictures of docs/screenshots: a cwm before the simulator with some life in it, in a real Chromium, at two widths, light and dark.
+// Takes the screenshots of docs/screenshots: cwm with the simulator and sample data, in a real Chromium, at two widths, light and dark.
 // Usage: npm run screenshots [FOLDER]
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -15,7 +15,7 @@ const sizes = { phone: { width: 390, height: 844 }, desk: { width: 1440, height:
 const model = 'sim-model'
 const words = (n, seed) => Array.from({ length: n }, (_, i) => `${seed}${(i * 7) % 13}`).join(' ')
 
-// An hour of life in a few seconds: what happens is dated back, nearer to now with each turn.
+// Simulates an hour of activity in a few seconds: events are backdated, each one closer to the present.
 const clock = Date.now
 let ago = 0
 Date.now = () => clock() - ago
@@ -110,7 +110,7 @@ async function pictures(states) {
   }
 }
 
-/** Chromium itself encodes it: a fifth of the size. */
+/** Converts to WebP with Chromium's own encoder: a fifth of the size. */
 async function asWebp(png) {
   const page = await browser.newPage()
   const url = await page.evaluate(async (base64) => {

@@ -1,6 +1,6 @@
-// Runs `cwm serve` with its default budgets in a memory cgroup and loads it with what takes up memory: large bodies, answers that nobody
-// reads, large JSON answers, retained turns, and thawed windows. Fails if cwm ends, or does not answer afterwards.
-//   npm run small-container -- 512 8    MiB, and rounds of load; needs Linux, and leave to make a cgroup (root)
+// Runs `cwm serve` with its default budgets in a memory cgroup, under load that uses memory: large bodies, streams that nobody
+// reads, large JSON answers, retained turns, and thawed windows. Fails if cwm exits, or does not answer afterwards.
+//   npm run small-container -- 512 8    MiB, and rounds of load; needs Linux and permission to create a cgroup (root)
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -17,7 +17,7 @@ const [limitMib = 512, rounds = 8] = process.argv.slice(2).map(Number)
 const docs = await readFile('docs/operating.md', 'latin1')
 const text = docs.repeat(20)
 
-/** A cgroup of its own below this process's, by version 2 or 1. */
+/** Creates a cgroup below that of this process, version 2 or 1. */
 async function makeCgroup() {
   const lines = (await readFile('/proc/self/cgroup', 'utf8')).trim().split('\n')
   const pathOf = (pattern) =>
@@ -34,7 +34,7 @@ async function makeCgroup() {
   return folder
 }
 
-/** What each path's answer is: by `x-answer`, a short one, a large JSON answer, or a stream without end. */
+/** An upstream that answers by the header `x-answer`: a short answer, a large JSON answer, or an endless stream. */
 async function startUpstream() {
   const say = (content) =>
     JSON.stringify({
@@ -112,7 +112,7 @@ function rest(url, method, path, body) {
   return fetch(`${url}/cwm/v1${path}`, { method, headers, body: JSON.stringify(body) })
 }
 
-/** A client that asks for a stream and never reads it. */
+/** A client that requests a stream and never reads it. */
 function idleReader(url, key) {
   const { hostname, port } = new URL(url)
   const body = JSON.stringify({ model: 'm', stream: true, messages: [{ role: 'user', content: 'hi' }] })
@@ -123,7 +123,7 @@ function idleReader(url, key) {
   return socket
 }
 
-/** Runs `work` for 0, 1, …, so many of them at once. */
+/** Runs `work` for 0, 1, …, with limited concurrency. */
 async function times(total, atOnce, work) {
   let next = 0
   const worker = async () => {
@@ -137,7 +137,7 @@ const holdSessions = (url) =>
     turn(url, 'session', text.slice(n * 1000, n * 1000 + 512_000), { 'x-cwm-session': `s${n}` }),
   )
 
-/** Eight tenants send bodies near the largest, with and without characters beyond Latin-1; eight get large answers; windows are thawed. */
+/** Eight tenants send bodies near the maximum, with and without non-Latin-1 characters; eight get large answers; windows are thawed. */
 async function load(url) {
   const key = (name) => ({ authorization: `Bearer ${name}` })
   const ascii = text.repeat(99).slice(0, ((limitMib / 32) * MIB * 7) / 8)
@@ -195,7 +195,7 @@ try {
   console.log(
     [
       `limit ${limitMib} MiB`,
-      `resident before ${before.nowMib}, at most ${after.peakMib}, after ${after.nowMib} MiB`,
+      `resident before ${before.nowMib}, peak ${after.peakMib}, after ${after.nowMib} MiB`,
       `out-of-memory kills: ${after.oomKills}`,
       `sessions of 512 KB that REST can freeze: ${held} of ${SESSIONS}, ${heldAfter} after the load`,
       ...Object.entries(counts).map(([what, often]) => `${what}: ${often}`),

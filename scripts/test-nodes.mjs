@@ -1,7 +1,7 @@
-// Packs cwm, installs the tarball in an empty folder as a user would, and runs it on each Node that it claims to run on; then the tests
-// on each, unless --quick. The npm package `node` brings the Nodes.
-//   npm run test:nodes                 20, 22 and 24, with all tests
-//   npm run test:nodes -- --quick 22   one of them, the packed program alone
+// Packs cwm, installs the tarball in an empty folder as a user would, and runs it on each supported version of Node; then runs the tests
+// on each, unless --quick. The npm package `node` provides the versions.
+//   npm run test:nodes                 20, 22, and 24, with all tests
+//   npm run test:nodes -- --quick 22   one version, only the packed program
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ const versions = asked.length > 0 ? asked : ['20', '22', '24']
 const folder = await mkdtemp(join(tmpdir(), 'cwm-nodes-'))
 const failures = []
 
-/** Runs a program to its end; answers what it wrote. Shows that only when it fails. */
+/** Runs a program and returns its output, which is shown only if it fails. */
 function run(what, program, words, options = {}) {
   const started = performance.now()
   return new Promise((resolve) => {
@@ -32,7 +32,7 @@ function run(what, program, words, options = {}) {
   })
 }
 
-/** With one Node before all others on the path, so that whatever it starts runs on it too. */
+/** An environment with one Node first on the path, so that child processes use it too. */
 const on = (bin) => ({ ...process.env, PATH: `${bin}:${process.env.PATH}` })
 
 try {
@@ -42,9 +42,9 @@ try {
   const app = join(folder, 'app')
   await run('npm install of the tarball', 'npm', ['install', '--silent', '--no-audit', '--prefix', app, tarball])
   const told = await run('npx cwm --version', 'npx', ['--prefix', app, 'cwm', '--version'], { cwd: app })
-  if (!told.includes(version)) failures.push(`npx cwm --version said ${told.trim()}`)
+  if (!told.includes(version)) failures.push(`npx cwm --version printed ${told.trim()}`)
   const byName = await run(`npx ${name} --version`, 'npx', ['--prefix', app, name, '--version'], { cwd: app })
-  if (!byName.includes(version)) failures.push(`npx ${name} --version said ${byName.trim()}`)
+  if (!byName.includes(version)) failures.push(`npx ${name} --version printed ${byName.trim()}`)
   for (const major of versions) {
     const home = join(folder, `node-${major}`)
     await run(`npm install node@${major}`, 'npm', [
@@ -74,5 +74,5 @@ try {
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
-console.log(failures.length === 0 ? `all well on Node ${versions.join(', ')}` : `failed: ${failures.join('; ')}`)
+console.log(failures.length === 0 ? `all passed on Node ${versions.join(', ')}` : `failed: ${failures.join('; ')}`)
 process.exitCode = failures.length === 0 ? 0 : 1

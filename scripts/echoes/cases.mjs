@@ -1,4 +1,4 @@
-// What the scripted upstream is asked and answers, per dialect. A case is one reply whose echo is recorded; `text` cases offer no tools.
+// The questions and replies of the scripted upstream, per dialect. A case is one reply whose echo is recorded; `text` cases offer no tools.
 
 const system = 'You are terse.'
 const ask = 'What is the weather in Rome?'
@@ -6,13 +6,13 @@ const pixel =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
 const plain = 'Rome: 18 °C — "mild" ✓ 𝄞\n\tand\\or <dry> & calm.'
-// As models write them: spaces, escapes, key order, numbers that not every language writes alike, nulls that were said.
+// Arguments as models write them: spaces, escapes, key order, numbers that languages format differently, explicit nulls.
 const oddArguments =
   '{ "unit" :"\\u00b0C", "city":"Zürich \\ud834\\udd1e" ,\n "days":1.0, "big":12345678901234567890, "at":null }'
 
 const call = (id, name, args) => ({ id, name, arguments: args })
 
-/** Replies by content: each dialect writes them in its own shape. `user` replaces the question. */
+/** Replies by content; each dialect encodes them in its own format. `user` replaces the question. */
 const replies = [
   { name: 'plain text', text: plain },
   { name: 'empty text', text: '' },
@@ -44,7 +44,7 @@ const expresses = {
   messages: (reply) => reply.refusal === undefined,
 }
 
-/** All cases as runners read them from `GET /cases`. */
+/** All cases, as `GET /cases` returns them to runners. */
 export const cases = Object.entries(expresses).flatMap(([dialect, can]) =>
   replies.filter(can).map((reply) => ({
     dialect,
@@ -56,6 +56,6 @@ export const cases = Object.entries(expresses).flatMap(([dialect, can]) =>
   })),
 )
 
-/** What the runners answer to a call, and say next. */
+/** The runners' tool result, and their next question. */
 export const toolResult = '18'
 export const nextQuestion = 'And tomorrow?'

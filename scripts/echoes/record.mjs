@@ -1,5 +1,5 @@
-// Records how each SDK sends a reply back: installs it in a folder of its own, runs its runner before the scripted upstream, writes
-// test/recorded/echoes/<sdk>.json. `npm run echoes:record [sdk …]`; ECHOES_HOME keeps the installed SDKs for the next time.
+// Records how each SDK sends a reply back: installs it in its own folder, runs its runner against the scripted upstream, and writes
+// test/recorded/echoes/<sdk>.json. `npm run echoes:record [sdk …]`; set ECHOES_HOME to reuse the installed SDKs.
 
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises'
@@ -14,7 +14,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 const recordings = join(here, '../../test/recorded/echoes')
 const python = process.env.PYTHON ?? 'python3'
 
-// One folder per SDK: their wishes for versions of `openai` contradict each other.
+// One folder per SDK, because they require conflicting versions of `openai`.
 const sdks = {
   openai: { npm: ['openai'] },
   anthropic: { npm: ['@anthropic-ai/sdk'] },
@@ -29,7 +29,7 @@ const sdks = {
 const home = process.env.ECHOES_HOME ?? (await mkdtemp(join(tmpdir(), 'echoes-')))
 const wanted = process.argv.slice(2)
 
-/** Installs an SDK and answers how its runner is started, and what was installed. */
+/** Installs an SDK. Returns how to start its runner, and what was installed. */
 async function install(name, { npm, pip }) {
   const folder = join(home, name)
   await mkdir(folder, { recursive: true })
@@ -52,7 +52,7 @@ async function install(name, { npm, pip }) {
   return { command: [bin, runner], versions: Object.fromEntries(installed.map((one) => [one.name, one.version])) }
 }
 
-/** JSON with one element of a list a line: small, and readable as a difference. */
+/** JSON with one list element per line: compact, and readable in a diff. */
 function oneALine(value) {
   const list = (items) => `[\n${items.map((item) => JSON.stringify(item)).join(',\n')}\n]`
   const members = Object.entries(value).map(

@@ -1,4 +1,4 @@
-// A reply of cases.mjs in the wire shapes of vLLM 0.32: whole, and as the events of a stream, its text cut in pieces.
+// Encodes a reply of cases.mjs in the formats of vLLM 0.32: as JSON, and as the events of a stream, with its text split into pieces.
 
 const usage = { prompt_tokens: 20, completion_tokens: 5, total_tokens: 25 }
 const anthropicUsage = { input_tokens: 20, output_tokens: 5 }
@@ -223,5 +223,5 @@ const messages = {
   },
 }
 
-/** By dialect: the JSON of an answer, and the text of its stream. */
+/** By dialect: the JSON of a response, and the text of its stream. */
 export const shapes = { chat, responses, messages }

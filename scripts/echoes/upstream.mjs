@@ -1,5 +1,5 @@
-// The scripted upstream. A base URL of `/<variant>/<case>` says what is asked for; the first request of it gets the case's reply, any
-// later one a plain end. What came in is kept.
+// The scripted upstream. A base URL `/<variant>/<case>` selects a case. The first request to it gets the case's reply, later ones a plain
+// final message. All requests are recorded.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -8,7 +8,7 @@ import { shapes } from './shapes.mjs'
 
 const dialects = { '/chat/completions': 'chat', '/responses': 'responses', '/messages': 'messages' }
 const end = { text: 'That is all.' }
-// What identifies a history, and what narrows its scope; the rest of a body is of no interest here.
+// The fields that identify a history or narrow its scope. The rest of a body is not recorded.
 const kept = [
   'system',
   'instructions',
@@ -24,7 +24,7 @@ const kept = [
 const wire = (dialect, reply, stream) =>
   stream ? shapes[dialect].stream(reply) : JSON.stringify(shapes[dialect].whole(reply))
 
-/** Every reply as it is sent, by dialect and case: whole and streamed. */
+/** All replies as sent, by dialect and case: as JSON and as a stream. */
 export const sentReplies = cases.map(({ dialect, name, reply }) => ({
   dialect,
   case: name,
@@ -35,7 +35,7 @@ export const sentReplies = cases.map(({ dialect, name, reply }) => ({
 const pick = (body) =>
   Object.fromEntries(kept.filter((field) => body[field] !== undefined).map((field) => [field, body[field]]))
 
-/** Starts it. `take` answers the exchanges since the last call: dialect, variant, case, whether it was streamed, and the requests. */
+/** Starts the upstream. `take` returns the exchanges since the last call: dialect, variant, case, whether it was streamed, and the requests. */
 export async function startUpstream() {
   let exchanges = new Map()
 
@@ -44,7 +44,7 @@ export async function startUpstream() {
     const dialect = dialects[endpoint?.replace(/^\/v1/, '')]
     const wanted = decodeURIComponent(name ?? '')
     const found = cases.find((one) => one.dialect === dialect && one.name === wanted)
-    if (found === undefined) throw new Error(`nothing is scripted for ${path}`)
+    if (found === undefined) throw new Error(`no case for ${path}`)
     const stream = body.stream === true
     const key = JSON.stringify([dialect, variant, wanted])
     const known = exchanges.get(key)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2034
-# What setup.sh, up.sh and down.sh share: where things are, and how they speak. Sourced, never run.
-#   ENGINE_HOME  what setup.sh installs: virtual environment and model     (default ~/.cache/cwm-engine)
-#   ENGINE_RUN   what a running stack writes: pids, logs, LMCache's L2     (default $ENGINE_HOME/run)
-# Two stacks may run from one ENGINE_HOME, each with an ENGINE_RUN and ports of its own.
+# Shared by setup.sh, up.sh, and down.sh: paths, ports, and output. Sourced, never run.
+#   ENGINE_HOME  installation of setup.sh: virtual environment and model   (default ~/.cache/cwm-engine)
+#   ENGINE_RUN   files of a running stack: pids, logs, LMCache's L2        (default $ENGINE_HOME/run)
+# Two stacks can run from one ENGINE_HOME, each with its own ENGINE_RUN and ports.
 ENGINE_HOME=${ENGINE_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/cwm-engine}
 ENGINE_RUN=${ENGINE_RUN:-$ENGINE_HOME/run}
 VLLM_PORT=${VLLM_PORT:-8000}
@@ -21,8 +21,8 @@ fail() {
   exit 1
 }
 
-# Whether the server that a pid file names is alive. It leads a session of its own; a process that only came to have its number
-# after a restart of the machine hardly does.
+# Whether the server of a pid file is alive. It leads its own session, which a process that happens to reuse the pid after a reboot
+# is unlikely to do.
 alive() {
   local file=$ENGINE_RUN/$1.pid pid
   [ -s "$file" ] || return 1

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Stops what up.sh started, by the pids it wrote, workers included: vLLM's engine is a process of its own that a plain
-# kill of the server can leave behind. With --forget, what LMCache stored is removed too. For ENGINE_RUN see common.sh.
+# Stops what up.sh started, including workers, by the pid files: vLLM's engine is a separate process that may survive a plain
+# kill of the server. With --forget, also removes what LMCache stored. For ENGINE_RUN see common.sh.
 set -euo pipefail
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
-PATIENCE=20 # seconds for an orderly end
+PATIENCE=20 # seconds for a graceful stop
 
-# Every process of the session that up.sh made for a server; its id is the server's pid.
+# All processes in the session that up.sh created for a server. The session id is the server's pid.
 members() { ps -e -o pid=,sid=,stat= | awk -v session="$1" '$2 == session && $3 !~ /^Z/ { print $1 }'; }
 
 stop() {
@@ -36,5 +36,5 @@ if [ -n "$found" ]; then say "down"; else say "nothing was running from $ENGINE_
 
 if [ "${1:-}" = --forget ]; then
   rm -rf "$ENGINE_RUN/l2" "$ENGINE_RUN/coordinator.ckpt" "$ENGINE_RUN/coordinator.meta"
-  say "what LMCache stored is removed"
+  say "removed what LMCache stored"
 fi

@@ -1,13 +1,13 @@
-// Starts the real engine wrongly, one way after the other, and sees that `cwm doctor` calls the right line red and names the flag.
-// Each start takes two to four minutes. It has ports and a folder of its own, so a stack that runs stays as it is.
-//   npm run test:engine:faults                    all of them
-//   npm run test:engine:faults -- chunk-size      one
+// Starts the real engine with one misconfiguration after another, and verifies that the right check of `cwm doctor` fails and names the flag.
+// Each start takes two to four minutes. It uses its own ports and folder, so a running stack is not affected.
+//   npm run test:engine:faults                    all faults
+//   npm run test:engine:faults -- chunk-size      one fault
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What is wrong, the line that must be red, the flag in its remedy, and which other lines may be red for the same reason. */
+/** The fault, the check that must fail, the flag in its remedy, and other checks that may fail for the same reason. */
 const faults = [
   { fault: 'chunk-size', red: 'chunk-size', remedy: /--chunk-size/, also: [] },
   { fault: 'no-usage-details', red: 'usage-details', remedy: /--enable-prompt-tokens-details/, also: [] },
@@ -56,12 +56,13 @@ for (const { fault, red, remedy, also } of wanted) {
     const { checks, ms } = JSON.parse(out)
     const failed = checks.filter(({ verdict }) => verdict === 'failed')
     const line = failed.find(({ id }) => id === red)
-    for (const { id, evidence, remedy: words } of failed) console.log(`   red: ${id}: ${evidence}\n        → ${words}`)
-    expect(code === 1, `the doctor ended with ${code}, not 1`)
-    expect(line !== undefined, `line ${red} is not red`)
+    for (const { id, evidence, remedy: words } of failed)
+      console.log(`   failed: ${id}: ${evidence}\n        → ${words}`)
+    expect(code === 1, `the doctor exited with ${code}, not 1`)
+    expect(line !== undefined, `check ${red} did not fail`)
     expect(remedy.test(line?.remedy ?? ''), `its remedy does not say ${remedy}`)
     const others = failed.map(({ id }) => id).filter((id) => id !== red && !also.includes(id))
-    expect(others.length === 0, `red as well: ${others.join(', ')}`)
+    expect(others.length === 0, `also failed: ${others.join(', ')}`)
     console.log(`   ${(ms / 1_000).toFixed(1)} s`)
   } catch (thrown) {
     failures.push(`${fault}: ${thrown.message}`)
@@ -78,7 +79,7 @@ function expect(isSo, words) {
   if (!isSo) throw new Error(words)
 }
 
-/** Runs a program to its end. Rejects where a shell script fails: the doctor's own code is looked at. */
+/** Runs a program. Rejects if a shell script fails; the exit code of the doctor is checked by the caller. */
 function command(program, words, env, { isShown = false }) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', isShown ? 'inherit' : 'ignore'] })
@@ -89,7 +90,7 @@ function command(program, words, env, { isShown = false }) {
     })
     child.on('error', reject)
     child.on('close', (code) => {
-      if (program === 'bash' && code !== 0) reject(new Error(`${words[0]} ended with ${code}`))
+      if (program === 'bash' && code !== 0) reject(new Error(`${words[0]} exited with ${code}`))
       else resolve({ code, out })
     })
   })

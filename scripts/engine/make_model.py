@@ -1,6 +1,6 @@
 """Writes a Llama of about 3M random parameters, and a tokenizer with a chat template, into the folder argv[1].
 
-What it says is noise, the same noise every time at temperature 0. That is enough to tell a restored KV cache from a
+Its output is noise, but the same noise every time at temperature 0. That is enough to tell a restored KV cache from a
 wrong one, and small enough for two CPU cores.
 """
 
@@ -31,7 +31,7 @@ CHAT_TEMPLATE = "".join(
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE trained on Python's standard library: text that is there wherever Python is."""
+    """A byte-level BPE trained on Python's standard library, which is available wherever Python is."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()

@@ -1,9 +1,9 @@
-// Records what the running engine really answers into test/recorded/*.json: whole answers, streams as text, one per line.
-//   npm run engine:record        CWM_ENGINE_URL, CWM_LMCACHE_URL, CWM_COORDINATOR_URL name other servers than those of up.sh
-//   RENDER=1                     records the render endpoints only (an engine started with SCALE_OUT=1)
-//   MESSAGES=1                   records /v1/messages only: new answers take the place of their namesakes, all others stay
-//   QUOTA=1                      records quotas only, from an LMCache server whose L2 adapter evicts by IsolatedLRU
-// Salts are new each time, so that cold is cold, and are written as stable names. Nothing is reset but L1, once.
+// Records real responses of the running engine in test/recorded/*.json: complete responses, streams as text, one per line.
+//   npm run engine:record        CWM_ENGINE_URL, CWM_LMCACHE_URL, CWM_COORDINATOR_URL select other servers than those of up.sh
+//   RENDER=1                     records only the render endpoints (start the engine with SCALE_OUT=1)
+//   MESSAGES=1                   records only /v1/messages: new responses replace those of the same name, all others stay
+//   QUOTA=1                      records only quotas, from an LMCache server whose L2 adapter evicts by IsolatedLRU
+// Salts are new in each run, so that cold requests are really cold, and are written as stable names. Only L1 is reset, once.
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -52,10 +52,10 @@ async function record(group, name, method, base, path, body, headers) {
 }
 
 function check(holds, what) {
-  if (!holds) throw new Error(`not as expected, nothing was written: ${what}`)
+  if (!holds) throw new Error(`unexpected response, nothing was written: ${what}`)
 }
 
-/** The answers of a file with these in them: in the place of their namesakes, new ones behind the last of those. */
+/** Merges responses into those of a file. They replace responses of the same name; new ones follow after the last of these. */
 function merged(file, versions, answers) {
   const known = JSON.parse(readFileSync(file, 'utf8'))
   check(JSON.stringify(known.versions) === JSON.stringify(versions), 'the versions are those of the recorded file')
@@ -83,7 +83,7 @@ const tool = {
     parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
   },
 }
-// With this one the noise ends within its tokens: the arguments are a number, as good as any for a shape.
+// With this schema, the model's noise ends within the token limit: the arguments are a number, which is enough for the format.
 const terse = {
   name: 'weather',
   description: 'd',
@@ -94,7 +94,7 @@ const terse = {
     additionalProperties: false,
   },
 }
-// The model talks noise; a grammar makes it say a tool call in the words its parser knows.
+// The model produces noise. A grammar makes it produce a tool call that the parser understands.
 const called = {
   ...short,
   max_tokens: 80,
@@ -350,14 +350,14 @@ async function pollPrefetch(base, path) {
   throw new Error(`prefetch still pending: ${path}`)
 }
 
-/** Waits for the directory: events are flushed about once a second. */
+/** Waits for the directory, because events are flushed about once a second. */
 async function placed(key, wanted) {
   for (let tries = 0; tries < 100; tries++) {
     const { body } = await call('POST', COORDINATOR, '/directory/lookup', key)
     if (body.results.every((result) => wanted(result.placements))) return
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  throw new Error('the directory did not come to show what was expected')
+  throw new Error('the directory did not show the expected content in time')
 }
 
 async function recordCoordinator(ids) {

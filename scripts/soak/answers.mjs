@@ -1,4 +1,4 @@
-// What the scripted upstream answers, made from a script alone: so the client knows every byte that it must get.
+// The answers of the scripted upstream. They are determined by a script, so the client knows every byte that it must receive.
 // A script is { id, answer: 'json' | 'stream', events, eventBytes, paceMs, fault, at, status }; it travels in the header x-soak.
 
 export const MODEL = 'sim-model'
@@ -26,7 +26,7 @@ const chunkOf = ({ id }, choices, rest = {}) =>
     ...rest,
   })
 
-/** The assistant's words, as the next turn sends them back. */
+/** The assistant's reply, as the next turn sends it back. */
 export function replyText(script) {
   return Array.from({ length: script.events ?? 1 }, (_, n) => piece(script, n)).join('')
 }
@@ -45,7 +45,7 @@ export function jsonAnswer(script) {
   )
 }
 
-/** Whole events, `script.events` of them with content; the one with usage only when it was asked for. */
+/** The events of a stream, `script.events` of them with content. The usage event is included only if requested. */
 export function streamEvents(script, withUsage) {
   const delta = (value, reason = null) =>
     chunkOf(script, [{ index: 0, delta: value, logprobs: null, finish_reason: reason }])
@@ -64,7 +64,7 @@ export function errorAnswer({ id, status }) {
   )
 }
 
-/** Text of so many bytes that is nobody else's. */
+/** Unique text of at least `bytes` bytes. */
 export function promptText(id, bytes) {
   return `${id}: ${words.repeat(Math.ceil(bytes / words.length))}`
 }

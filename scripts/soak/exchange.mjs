@@ -1,15 +1,15 @@
-// One request to the proxy and all that came back of it: status, headers, bytes, and whether the answer ended as an answer should.
+// One request to the proxy and its complete response: status, headers, bytes, and whether it ended properly.
 
 import { request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Bytes read at a time by a client that is slow, and its pause after them. */
+/** How many bytes a slow client reads at a time, and its pause after them. */
 const SLOW_BYTES = 256 * 1024
 const SLOW_PAUSE_MS = 250
 
 /**
- * Sends `body` and resolves when all is over; never rejects. `leaveWhen` is asked after each byte chunk of the answer, with the bytes so
- * far: true makes the client leave. `signal` makes it leave in any phase. `half`: leaves with half of its body sent.
+ * Sends `body` and resolves when the exchange is over; never rejects. `leaveWhen` is called after each byte chunk of the response, with the bytes so
+ * far; if it returns true, the client disconnects. `signal` makes it disconnect in any phase. `half`: disconnects after half of its body.
  */
 export function exchange(url, { agent, method = 'POST', headers = {}, body = '', signal, leaveWhen, half, slow }) {
   const bytes = Buffer.from(body)
@@ -38,7 +38,7 @@ export function exchange(url, { agent, method = 'POST', headers = {}, body = '',
       })
     })
     request.once('error', (error) => {
-      // A connection that the server closed while it was idle, as it may: any client sends again.
+      // The server closed the connection while it was idle, which it may. Like any client, retry.
       const stale = request.reusedSocket && error.code === 'ECONNRESET' && response === undefined && !half
       if (stale) resolve(exchange(url, { agent, method, headers, body, signal, leaveWhen, slow }))
       else if (response === undefined) settle({ error })
@@ -59,6 +59,6 @@ async function readSlowly(answer, parts) {
       await sleep(SLOW_PAUSE_MS)
     }
   } catch {
-    // It was broken off; `complete` tells.
+    // The response was aborted, which `complete` shows.
   }
 }

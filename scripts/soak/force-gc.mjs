@@ -1,3 +1,3 @@
-// Loaded into the proxy before all else, with --expose-gc: SIGUSR2 collects all garbage, so that what is left can be measured.
+// Preloaded into the proxy with --expose-gc: SIGUSR2 forces a full garbage collection, so that the live heap can be measured.
 
 process.on('SIGUSR2', () => globalThis.gc())

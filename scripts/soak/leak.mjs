@@ -1,4 +1,4 @@
-// Loaded into the proxy by `npm run soak -- --leak N`: keeps N MiB more each minute, to show that the soak sees a leak. N is this module's query.
+// Preloaded into the proxy by `npm run soak -- --leak N`: leaks N MiB per minute, to show that the soak detects it. N is this module's query.
 
 const MIB = 1024 * 1024
 const STEP_MS = 100

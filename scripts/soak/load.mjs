@@ -1,16 +1,16 @@
-// The load: new sessions at a steady rate, with few and large ones, slow readers, windows and absences of the upstream beside them.
+// The load: new sessions at a steady rate, along with a few large ones, slow readers, windows, and outages of the upstream.
 
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { randomFrom } from '../random.mjs'
-import { bigPrompt, fateAt, slowReader } from './turn-plans.mjs'
+import { bigPrompt, planAt, slowReader } from './turn-plans.mjs'
 import { Turns } from './turns.mjs'
 import { WindowRound } from './windows.mjs'
 
 const TICK_MS = 20
-/** Drawn from for each session: many end with their first turn. */
+/** Possible numbers of turns, drawn for each session. Many end with their first turn. */
 const TURNS = [1, 1, 1, 1, 1, 2, 2, 2, 3, 3]
-/** Sessions at one moment; more wait, so that a machine that is too slow is not measured by its backlog. */
+/** Maximum concurrent sessions. More wait, so that the backlog of a slow machine does not affect the measurement. */
 const MAX_AT_ONCE = 500
 const BIG_EVERY_MS = 2_000
 const SLOW_EVERY_MS = 2_000
@@ -28,12 +28,12 @@ export class Load {
   #stopping = new AbortController()
   #active = new Set()
   #lanes = []
-  /** Sessions begun so far, the special ones not counted. */
+  /** Number of sessions started, without the special ones. */
   sessions = 0
 
   /**
-   * `perSecond`: sessions begun. `aftermathMs`: how long an absence of the upstream may be felt when it is over. `whileAway`: called
-   * during each, when all that was under way has failed.
+   * `perSecond`: rate of new sessions. `aftermathMs`: how long an outage may cause failures after its end. `whileAway`: called
+   * during each outage, once all requests in flight have failed.
    */
   constructor(options) {
     const { url, upstream, tally, seed } = options
@@ -62,7 +62,7 @@ export class Load {
     ]
   }
 
-  /** No new sessions; resolves when those under way are over and no connection to the proxy is left. */
+  /** Starts no more sessions. Resolves when the current ones have ended and no connection to the proxy is open. */
   async stop() {
     this.#stopping.abort()
     await Promise.all(this.#lanes)
@@ -81,11 +81,11 @@ export class Load {
 
   #session(id) {
     const random = this.#random
-    const fates = Array.from({ length: TURNS[Math.floor(random() * TURNS.length)] }, () => fateAt(random()))
+    const plans = Array.from({ length: TURNS[Math.floor(random() * TURNS.length)] }, () => planAt(random()))
     return this.#turns.session(
       id,
       { named: random() < 0.5, asksUsage: random() < 0.3, thinkMs: Math.floor(random() * 300) },
-      fates,
+      plans,
     )
   }
 
@@ -113,7 +113,7 @@ export class Load {
     }
   }
 
-  /** False when the load is to stop. */
+  /** Waits for the next event; false if the load should stop. */
   async #sleep(ms) {
     const { signal } = this.#stopping
     await sleep(ms, undefined, { signal }).catch(() => {})

@@ -1,9 +1,9 @@
-// `npm run soak`: minutes of mixed load on `cwm serve`, every answer judged, memory and sockets watched. docs/soak.md says what for.
-//   npm run soak -- --minutes 2        a shorter run; 10 is the default, 2 the least
-//   --per-minute 10000                 sessions begun a minute
-//   --svg FILE  --seed N               where the plot goes; what is drawn by lot
-//   --node=--heap-prof                 flags for the Node of the proxy
-//   --leak 2                           has the proxy leak so many MiB a minute: the run must fail
+// `npm run soak`: minutes of mixed load on `cwm serve`. Every answer is verified; memory and sockets are monitored. Described in docs/soak.md.
+//   npm run soak -- --minutes 2        a shorter run (default 10, minimum 2)
+//   --per-minute 10000                 new sessions per minute
+//   --svg FILE  --seed N               output file of the plot; random seed
+//   --node=--heap-prof                 Node flags for the proxy
+//   --leak 2                           makes the proxy leak this many MiB per minute; the run must fail
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,13 +21,13 @@ import { faultsOf, judgedOf, MIB, riseOf } from './verdict.mjs'
 
 const SAMPLE_MS = 1_000
 const PROGRESS_MS = 10_000
-/** Samples from one collection of all garbage to the next: a heap that grows between two readings hides what is left in it. */
+/** Samples between two full garbage collections. Without collections, garbage would hide how much of the heap is live. */
 const COLLECT_EVERY = 2
-/** The proxy's idle connections to the upstream are closed after four seconds, and its clients' after five. */
+/** Long enough for idle connections to be closed: to the upstream after four seconds, to clients after five. */
 const QUIET_MS = 7_000
-/** How many times as long as asked a run may last until all its sessions have begun. */
+/** How much longer than requested a run may take to start all its sessions, as a factor. */
 const MOST_TIMES = 2
-/** The breaker asks again after two seconds (breaker_open_ms), and closes with the answer. */
+/** The breaker tests the upstream after two seconds (breaker_open_ms), and closes when it answers. */
 const AFTERMATH_MS = 3_500
 
 const { values } = parseArgs({
@@ -45,7 +45,7 @@ const perMinute = Number(values['per-minute'])
 const leak = Number(values.leak)
 const planned = Math.round(minutes * perMinute)
 
-/** Bounds so small that everything is full within the first minutes: what rises after that is no cache. */
+/** Small limits, so that all caches are full within the first minutes. Growth after that is not caching. */
 const settings = (upstream, sim, folder) => ({
   upstream: upstream.url,
   coordinator: sim.coordinatorUrl,
@@ -81,7 +81,7 @@ const minutesSince = (began) => (performance.now() - began) / 60_000
 async function watch(proxy, load, tally, began) {
   const samples = []
   let shown = { minutes: 0, cpuSeconds: (await proxy.look()).cpuSeconds }
-  // A machine that is too slow takes longer for as many sessions.
+  // A slow machine takes longer for the same number of sessions.
   const goesOn = (n) => n * SAMPLE_MS <= minutes * 60_000 * (load.sessions < planned ? MOST_TIMES : 1)
   for (let n = 1; goesOn(n); n++) {
     await sleep(Math.max(0, began + n * SAMPLE_MS - performance.now()))
@@ -121,7 +121,7 @@ async function soak(folder) {
       ...{ perSecond: perMinute / 60, aftermathMs: AFTERMATH_MS },
       whileAway: async () => {
         const sample = await proxy.lookCollected().catch(() => undefined)
-        // A proxy that is gone ends the run below.
+        // If the proxy is gone, the run ends below.
         if (sample !== undefined) atRest.push({ minutes: minutesSince(began), ...sample, atRest: true })
       },
     })
@@ -157,29 +157,29 @@ function report({ samples, before, after, exit, tally, sessions, errors }) {
   for (const line of errors.slice(0, 5)) console.log(`log       ${line.slice(0, 500)}`)
   const span = `${judged[0].minutes.toFixed(1)} to ${judged.at(-1).minutes.toFixed(1)}`
   console.log(
-    `memory    ${mib(before.rssBytes)} MiB before, ${mib(worst(({ rssBytes }) => rssBytes))} at most, ${mib(after.rssBytes)} after; ` +
-      `rises by ${rise('rssBytes')} MiB a minute (minutes ${span})`,
+    `memory    ${mib(before.rssBytes)} MiB before, ${mib(worst(({ rssBytes }) => rssBytes))} peak, ${mib(after.rssBytes)} after; ` +
+      `rises by ${rise('rssBytes')} MiB per minute (minutes ${span})`,
   )
   console.log(
-    `of it     heap in use ${mib(after.heapBytes)} MiB after, rises by ${rise('heapBytes')}; buffers and other external ${mib(after.externalBytes)} MiB, ` +
+    `of this   live heap ${mib(after.heapBytes)} MiB after, rises by ${rise('heapBytes')}; buffers and other external ${mib(after.externalBytes)} MiB, ` +
       `by ${rise('externalBytes')}; pages of files ${mib(after.fileBytes)} MiB, by ${rise('fileBytes')}`,
   )
-  console.log(`sockets   ${before.sockets} before, ${worst(({ sockets }) => sockets)} at most, ${after.sockets} after`)
+  console.log(`sockets   ${before.sockets} before, ${worst(({ sockets }) => sockets)} peak, ${after.sockets} after`)
   const cpu = (samples.at(-1).cpuSeconds - samples[0].cpuSeconds) / ((samples.at(-1).minutes - samples[0].minutes) * 60)
   console.log(
-    `load      ${sessions} sessions, ${tally.total} answers, ${(cpu * 100).toFixed(0)}% of a core; event loop late by ${worst(({ lagMs }) => lagMs).toFixed(0)} ms at most`,
+    `load      ${sessions} sessions, ${tally.total} answers, ${(cpu * 100).toFixed(0)}% of a core; event loop delay at most ${worst(({ lagMs }) => lagMs).toFixed(0)} ms`,
   )
   console.log(faults.length === 0 ? 'verdict   good' : faults.map((words) => `FAILED    ${words}`).join('\n'))
   return faults.length === 0
 }
 
-// Of less than two minutes, no line could be drawn through the second half.
+// With less than two minutes, the second half has too few samples for a slope.
 if (!(minutes >= 2 && perMinute > 0 && leak >= 0)) {
-  console.error('--minutes must be 2 or more, --per-minute more than 0, --leak 0 or more')
+  console.error('--minutes must be at least 2, --per-minute more than 0, --leak at least 0')
   process.exit(2)
 }
 if (process.platform !== 'linux') {
-  console.error('the soak reads memory and sockets from /proc: it runs on Linux')
+  console.error('the soak runs on Linux only, because it reads memory and sockets from /proc')
   process.exit(2)
 }
 const folder = await mkdtemp(join(tmpdir(), 'cwm-soak-'))

@@ -1,4 +1,4 @@
-// Memory, and sockets with requests in flight, over the minutes of a run: one SVG without any dependency, for light and dark pages.
+// Plots memory, sockets, and requests in flight over a run as an SVG without dependencies, for light and dark pages.
 
 import { judgedOf, MIB, medianOf, memoryOf, slopeOf } from './verdict.mjs'
 
@@ -72,7 +72,7 @@ function panel({ top, title, lines, samples, judged, x, trend }) {
       x(sample.minutes),
       y(read(sample)),
     ])
-    // Highest line first: a name gives way downwards to the one before.
+    // Labels are placed from top to bottom, and moved down to avoid overlap.
     lowest = Math.max(points.at(-1)[1] + 4, lowest + LINE)
     return `${polyline(css, points)}\n${text(WIDTH - RIGHT + 8, lowest, name, `class="${css}"`)}`
   })
@@ -81,7 +81,7 @@ function panel({ top, title, lines, samples, judged, x, trend }) {
   return [text(LEFT, top - 12, title, 'class="title"'), shade, ...grid, ...drawn].join('\n')
 }
 
-/** Both ends of the line whose slope is judged, laid through the medians. */
+/** The end points of the line with the evaluated slope, through the medians. */
 function trendOf(samples) {
   const points = memoryOf(samples).map(([minutes, bytes]) => [minutes, bytes / MIB])
   const slope = slopeOf(points)
@@ -94,7 +94,7 @@ function minuteMarks(end) {
   return Array.from({ length: Math.floor(end / step) + 1 }, (_, n) => n * step)
 }
 
-/** Of 1, 2 or 5 times a power of ten: about five of them reach `most`. */
+/** A tick step of 1, 2, or 5 times a power of ten, so that about five reach `most`. */
 function niceStep(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(1, most / 5)))
   return [1, 2, 5, 10].map((times) => times * power).find((step) => most / step <= 5) ?? 10 * power

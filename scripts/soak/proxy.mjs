@@ -1,4 +1,4 @@
-// The proxy under load: `cwm serve` as a process of its own, and what the system (Linux) and its metrics say of it.
+// The proxy under load: `cwm serve` as a process, measured by the operating system (Linux) and by its metrics.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,20 +10,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { exchange } from './exchange.mjs'
 
 const START_MS = 20_000
-/** Of the ticks in /proc/PID/stat: a second has a hundred on every Linux that Node runs on. */
+/** Ticks per second in /proc/PID/stat: a hundred on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
 
-/** V8 gives pages back beside the program, a little later than it has collected what was on them. */
+/** V8 returns pages to the system in the background, a little after a collection. */
 const GIVE_BACK_MS = 200
 const COLLECT = new URL('force-gc.mjs', import.meta.url).href
 
 export class ProxyProcess {
-  // One connection for all looks: a busy Node accepts one new connection in each turn of its event loop.
+  // One connection for all metrics requests, because a busy Node accepts only one new connection per iteration of its event loop.
   #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #child
   #exit
 
-  /** `settings`: flags of `cwm serve`; its log goes to `logFile`. `nodeFlags`: for its Node. */
+  /** `settings`: flags of `cwm serve`. `logFile`: where its log goes. `nodeFlags`: flags for Node. */
   static async start(settings, logFile, nodeFlags) {
     const proxy = new ProxyProcess()
     const port = await freePort()
@@ -44,19 +44,19 @@ export class ProxyProcess {
     return this.#exit.then(([code, signal]) => signal ?? code)
   }
 
-  /** Like `look`, after all garbage was collected: what resident memory is left is in use, or not given back by the allocator. */
+  /** Like `look`, but after a full garbage collection. The remaining resident memory is in use, or not returned by the allocator. */
   async lookCollected() {
-    // Before the collection, which holds the event loop up itself.
+    // Measured before the collection, which blocks the event loop.
     const { lagMs } = await this.look()
     this.#child.kill('SIGUSR2')
-    // The first answer may overtake the signal within one turn of the event loop; the second cannot.
+    // The first response may be sent before the signal is handled, in the same iteration of the event loop. The second cannot.
     await this.#metrics()
     await this.#metrics()
     await sleep(GIVE_BACK_MS)
     return { ...(await this.look()), lagMs, collected: true }
   }
 
-  /** Memory, sockets, CPU seconds, and what the metrics tell. Throws when the process is gone. */
+  /** Memory, sockets, CPU seconds, and metrics. Throws if the process is gone. */
   async look() {
     const { pid } = this.#child
     const [status, stat, sockets, metrics] = await Promise.all([
@@ -67,7 +67,7 @@ export class ProxyProcess {
     ])
     const text = metrics.bytes.toString()
     const metric = (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
-    // utime and stime, counted from behind the command's name, which may hold anything.
+    // utime and stime, counted from after the command name, which may contain anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024
     return {

@@ -1,4 +1,4 @@
-// How often each thing happened, and what was wrong: the first few in words, all of them in number.
+// Counts outcomes and faults. The first few faults are kept as text.
 
 const SHOWN = 10
 
@@ -7,7 +7,7 @@ export class Tally {
   #wrong = 0
   #shown = []
 
-  /** `fault`: the words for what was wrong; undefined when all was right. */
+  /** `fault`: a description of what was wrong, if anything. */
   count(name, fault) {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1)
     if (fault === undefined) return

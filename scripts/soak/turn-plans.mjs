@@ -1,5 +1,5 @@
-// What may befall a turn: what the upstream is told to do, what the client does, and what it must get. A judge answers undefined when
-// all was right, otherwise the words for what was wrong.
+// The possible courses of a turn: what the upstream does, what the client does, and what it must receive. A judge returns undefined if
+// everything was correct, otherwise a description of what was wrong.
 
 import { errorAnswer, jsonAnswer, streamEvents } from './answers.mjs'
 
@@ -13,19 +13,19 @@ function codeIn(bytes) {
   }
 }
 
-/** The upstream's answer, byte for byte, to its end. */
+/** Expects the upstream's complete answer, byte for byte. */
 function whole({ script, asksUsage }, { status, bytes, complete }) {
   const expected = script.answer === 'json' ? jsonAnswer(script) : Buffer.concat(streamEvents(script, asksUsage))
   if (status !== 200) return `status ${status}: ${firstOf(bytes)}`
-  if (!complete) return `broken off after ${bytes.length} of ${expected.length} bytes`
-  if (!bytes.equals(expected)) return `${bytes.length} bytes that are not the ${expected.length} of the upstream`
+  if (!complete) return `aborted after ${bytes.length} of ${expected.length} bytes`
+  if (!bytes.equals(expected)) return `${bytes.length} bytes that differ from the ${expected.length} of the upstream`
 }
 
-/** The upstream's own error, with its Retry-After. */
+/** Expects the upstream's own error, with its Retry-After. */
 function upstreamError({ script }, { status, headers, bytes, complete }) {
-  if (status !== script.status || !complete) return `status ${status} in place of ${script.status}`
+  if (status !== script.status || !complete) return `status ${status} instead of ${script.status}`
   if (headers['retry-after'] !== '7') return `retry-after ${headers['retry-after']}`
-  if (!bytes.equals(errorAnswer(script))) return `another body: ${firstOf(bytes)}`
+  if (!bytes.equals(errorAnswer(script))) return `a different body: ${firstOf(bytes)}`
 }
 
 const cwmError =
@@ -33,10 +33,10 @@ const cwmError =
   (_, { status, bytes, complete }) => {
     const code = codeIn(bytes)
     if (status === expectedStatus && code === expectedCode && complete) return undefined
-    return `status ${status} with ${code} in place of ${expectedStatus} with ${expectedCode}`
+    return `status ${status} with ${code} instead of ${expectedStatus} with ${expectedCode}`
   }
 
-/** All whole events that came, one that says what happened, and then no clean end. */
+/** Expects all events that were received completely, then an error event, and no clean end. */
 const brokenWith =
   (expectedCode) =>
   ({ script, asksUsage }, { status, bytes, complete }) => {
@@ -46,15 +46,14 @@ const brokenWith =
     if (!bytes.subarray(0, came.length).equals(came)) return 'not the events that came before it broke'
     const last = bytes.subarray(came.length).toString()
     const code = last.startsWith('data: ') && last.endsWith('\n\n') ? codeIn(last.slice(6)) : undefined
-    if (code !== expectedCode)
-      return `${firstOf(bytes.subarray(came.length))} in place of an event with ${expectedCode}`
+    if (code !== expectedCode) return `${firstOf(bytes.subarray(came.length))} instead of an event with ${expectedCode}`
   }
 
 const left = (_, { complete }) => (complete ? 'whole, though its client left' : undefined)
 
-/** Whatever the upstream's absence makes of a turn: the right answer, one of cwm's errors, or a connection that is seen to break. */
+/** Expects what an outage of the upstream may cause: the correct answer, one of cwm's errors, or a visibly broken connection. */
 export function truthful(turn, outcome) {
-  if (!outcome.complete || turn.fate.judge(turn, outcome) === undefined) return undefined
+  if (!outcome.complete || turn.plan.judge(turn, outcome) === undefined) return undefined
   const code = codeIn(outcome.bytes)
   return /^(upstream_|busy)/.test(String(code))
     ? undefined
@@ -63,15 +62,15 @@ export function truthful(turn, outcome) {
 
 const json = { answer: 'json' }
 const stream = { answer: 'stream', events: 20 }
-/** Whoever leaves it has not had all of it, however slow the machine. */
+/** A stream so long that a client that leaves has never received all of it, however slow the machine. */
 const endless = { ...stream, paceMs: 25, fault: 'stall', at: 8 }
 const paced = { answer: 'stream', events: 40, paceMs: 25 }
 
 /**
- * `weight`: turns in a thousand. `goesOn`: the client has its answer, so the conversation may go on. `leave`: when the client goes.
- * Stalls wait for the time limits that main.mjs sets.
+ * `weight`: share of turns, per thousand. `goesOn`: the client has its answer, so the conversation may continue. `leave`: when the client leaves.
+ * Stalls last until the timeouts that main.mjs sets.
  */
-export const fates = [
+export const plans = [
   { name: 'JSON answer', weight: 480, script: json, judge: whole, goesOn: true },
   { name: 'stream at once', weight: 300, script: stream, judge: whole, goesOn: true },
   { name: 'stream of a second', weight: 60, script: paced, judge: whole, goesOn: true },
@@ -125,7 +124,7 @@ export const fates = [
   { name: 'client leaves in mid-stream', weight: 20, script: endless, leave: 'stream', judge: left },
 ]
 
-/** Beside the many small ones. */
+/** The plan of the large sessions. */
 export const bigPrompt = { name: '512 KB prompt', script: json, judge: whole, goesOn: true }
 export const slowReader = {
   name: 'slow reader',
@@ -134,10 +133,10 @@ export const slowReader = {
   judge: whole,
 }
 
-/** Each as often in this list as its weight says. */
-const drawn = fates.flatMap((fate) => Array.from({ length: fate.weight }, () => fate))
+/** Each plan, repeated according to its weight. */
+const drawn = plans.flatMap((plan) => Array.from({ length: plan.weight }, () => plan))
 
-/** `share`: from 0 up to 1. */
-export function fateAt(share) {
+/** `share`: from 0 up to, but excluding, 1. */
+export function planAt(share) {
   return drawn[Math.floor(share * drawn.length)]
 }

@@ -2,13 +2,13 @@
 
 import { expect, it } from 'vitest'
 import { errorAnswer, jsonAnswer, streamEvents } from './answers.mjs'
-import { fates, truthful } from './turn-plans.mjs'
+import { plans, truthful } from './turn-plans.mjs'
 
 const turnOf = (name) => {
-  const fate = fates.find((one) => one.name === name)
-  return { fate, script: { id: 'soak-1.0', ...fate.script }, asksUsage: false }
+  const plan = plans.find((one) => one.name === name)
+  return { plan, script: { id: 'soak-1.0', ...plan.script }, asksUsage: false }
 }
-const judge = (turn, outcome) => turn.fate.judge(turn, { status: 200, headers: {}, complete: true, ...outcome })
+const judge = (turn, outcome) => turn.plan.judge(turn, { status: 200, headers: {}, complete: true, ...outcome })
 const error = (code) => Buffer.from(JSON.stringify({ error: { message: 'words', code } }))
 
 it('lets pass what the upstream sent, and no byte less', () => {
@@ -16,15 +16,15 @@ it('lets pass what the upstream sent, and no byte less', () => {
   const bytes = jsonAnswer(turn.script)
 
   expect(judge(turn, { bytes })).toBeUndefined()
-  expect(judge(turn, { bytes: bytes.subarray(1) })).toContain('bytes that are not')
-  expect(judge(turn, { bytes, complete: false })).toContain('broken off')
+  expect(judge(turn, { bytes: bytes.subarray(1) })).toContain('bytes that differ')
+  expect(judge(turn, { bytes, complete: false })).toContain('aborted')
 })
 
 it('takes a usage event that nobody asked for as wrong', () => {
   const turn = turnOf('stream at once')
 
   expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, false)) })).toBeUndefined()
-  expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, true)) })).toContain('bytes that are not')
+  expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, true)) })).toContain('bytes that differ')
 })
 
 it('takes a broken stream that ends cleanly as wrong', () => {
@@ -34,7 +34,7 @@ it('takes a broken stream that ends cleanly as wrong', () => {
 
   expect(judge(turn, { bytes: told, complete: false })).toBeUndefined()
   expect(judge(turn, { bytes: told })).toContain('as if it were whole')
-  expect(judge(turn, { bytes: Buffer.concat(came), complete: false })).toContain('in place of an event')
+  expect(judge(turn, { bytes: Buffer.concat(came), complete: false })).toContain('instead of an event')
   expect(judge(turn, { bytes: told.subarray(1), complete: false })).toContain('not the events')
 })
 
@@ -44,7 +44,7 @@ it("wants the upstream's own error with its Retry-After", () => {
 
   expect(judge(turn, answer)).toBeUndefined()
   expect(judge(turn, { ...answer, headers: {} })).toContain('retry-after')
-  expect(judge(turn, { ...answer, status: 502 })).toContain('502 in place of 429')
+  expect(judge(turn, { ...answer, status: 502 })).toContain('502 instead of 429')
 })
 
 it('lets a turn fail while the upstream is away, but not lie', () => {

@@ -1,4 +1,4 @@
-// Sessions as clients have them: one to three turns, each with a fate, and never seen again. Every answer is judged.
+// Sessions as clients have them: one to three turns, each by a plan, and then abandoned. Every answer is verified.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MODEL, promptText, replyText } from './answers.mjs'
@@ -6,9 +6,9 @@ import { exchange } from './exchange.mjs'
 import { truthful } from './turn-plans.mjs'
 
 export const KEY = 'Bearer soak-client-key'
-/** In which the upstream must see that a client has left. */
+/** How soon the upstream must notice that a client has left. */
 const DEPARTURE_MS = 10_000
-/** In which a request that is not whole would have reached it. */
+/** How long to wait for an incomplete request, which must not reach the upstream. */
 const FORWARD_MS = 1_000
 const SYSTEM = { role: 'system', content: promptText('You keep the log of a mountain station', 400) }
 const BIG_MESSAGES = 400
@@ -27,23 +27,23 @@ export class Turns {
     this.#tally = tally
   }
 
-  /** A session with these fates, as many as it has turns; it ends early with one that leaves nothing to go on from. */
-  async session(id, { named, big = false, asksUsage = false, thinkMs = 0 }, fates) {
+  /** Runs a session with one plan per turn. It ends early if a turn leaves nothing to continue from. */
+  async session(id, { named, big = false, asksUsage = false, thinkMs = 0 }, plans) {
     const messages = [SYSTEM, ...(big ? bigHistory(id) : [{ role: 'user', content: promptText(id, 600) }])]
     let known
-    for (const [n, fate] of fates.entries()) {
-      const script = { id: `${id}.${n}`, ...fate.script }
-      const session = await this.#turn({ fate, script, messages, asksUsage, name: named ? id : undefined, known })
-      if (!fate.goesOn || session === undefined) return
+    for (const [n, plan] of plans.entries()) {
+      const script = { id: `${id}.${n}`, ...plan.script }
+      const session = await this.#turn({ plan, script, messages, asksUsage, name: named ? id : undefined, known })
+      if (!plan.goesOn || session === undefined) return
       known = session
       messages.push({ role: 'assistant', content: replyText(script) }, { role: 'user', content: promptText(id, 200) })
       await sleep(thinkMs)
     }
   }
 
-  /** Answers the session that cwm named, if the answer was right. `known`: the one that it must name. */
+  /** Returns the session id that cwm reported, if the answer was correct. `known`: the id that it must report. */
   async #turn(turn) {
-    const { fate, script, messages, asksUsage, name, known } = turn
+    const { plan, script, messages, asksUsage, name, known } = turn
     const stream = script.answer === 'stream' ? { stream: true } : {}
     const usage = asksUsage && stream.stream ? { stream_options: { include_usage: true } } : {}
     const request = {
@@ -55,16 +55,16 @@ export class Turns {
         ...(name === undefined ? {} : { 'x-cwm-session': name }),
       },
       body: JSON.stringify({ model: MODEL, messages, ...stream, ...usage }),
-      slow: fate.slow,
+      slow: plan.slow,
     }
     const from = performance.now()
-    const { outcome, wrong } = await this.#send(request, fate, script)
+    const { outcome, wrong } = await this.#send(request, plan, script)
     const session = outcome.headers['x-cwm-session']
     const disturbed = this.#upstream.wasAway(from, performance.now())
     const fault = disturbed
       ? truthful(turn, outcome)
-      : (fate.judge(turn, outcome) ?? wrong ?? otherSession(fate, known, session))
-    this.#tally.count(disturbed ? 'while the upstream was away' : fate.name, fault)
+      : (plan.judge(turn, outcome) ?? wrong ?? otherSession(plan, known, session))
+    this.#tally.count(disturbed ? 'while the upstream was away' : plan.name, fault)
     return fault === undefined && outcome.status === 200 && outcome.complete ? session : undefined
   }
 
@@ -88,8 +88,8 @@ export class Turns {
   }
 }
 
-function otherSession(fate, known, session) {
-  if (!fate.goesOn || known === undefined || session === known) return undefined
+function otherSession(plan, known, session) {
+  if (!plan.goesOn || known === undefined || session === known) return undefined
   return 'the turn was taken for another session'
 }
 

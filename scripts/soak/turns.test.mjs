@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { Agent, createServer } from 'node:http'
 import { expect, it, onTestFinished } from 'vitest'
 import { Tally } from './tally.mjs'
-import { fates } from './turn-plans.mjs'
+import { plans } from './turn-plans.mjs'
 import { Turns } from './turns.mjs'
 import { ScriptedUpstream } from './upstream.mjs'
 
-const fateOf = (name) => fates.find((fate) => fate.name === name)
+const planOf = (name) => plans.find((plan) => plan.name === name)
 
-/** What was wrong with one turn of that fate, through the proxy at the url that `proxyOf` tells. */
+/** What was wrong with one turn of that plan, through the proxy at the url that `proxyOf` tells. */
 async function wrongWith(name, proxyOf) {
   const upstream = new ScriptedUpstream('http://127.0.0.1:9')
   await upstream.start()
@@ -21,7 +21,7 @@ async function wrongWith(name, proxyOf) {
   })
   const tally = new Tally()
   const turns = new Turns({ url: await proxyOf(upstream), upstream, agent, tally })
-  await turns.session('soak-1', {}, [fateOf(name)])
+  await turns.session('soak-1', {}, [planOf(name)])
   expect(tally.total).toBe(1)
   return tally.shown
 }

@@ -1,5 +1,5 @@
-// The upstream of the soak: answers each request as the script in its header says, faults included, and hands all others to the simulated
-// engine. It can be away for a moment: connections refused, open ones broken.
+// The upstream of the soak: answers each request by the script in its header, including faults, and passes all others to the simulated
+// engine. It can simulate an outage: connections are refused, and open ones broken.
 
 import { EventEmitter, once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
@@ -29,7 +29,7 @@ export class ScriptedUpstream {
       if (script === undefined) this.#forward(request, response)
       else this.#play(JSON.parse(script), request, response).catch(() => response.destroy())
     })
-    // Far longer than cwm's own: on a starved machine a timer is late, and which side let go first is not what is asked here.
+    // Much longer than cwm's own timeout: on a busy machine timers are late, and which side closes first is not tested here.
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
@@ -44,8 +44,8 @@ export class ScriptedUpstream {
   }
 
   /**
-   * Away for so long, and until `meanwhile`, called halfway, has done. What is under way, and for `aftermathMs` more, may fail, if it
-   * fails truthfully.
+   * Simulates an outage for this time, and until `meanwhile`, called halfway, has finished. Requests in flight, and those of the next
+   * `aftermathMs`, may fail, but only visibly.
    */
   async beAway(ms, aftermathMs, meanwhile) {
     const outage = { from: performance.now(), to: Number.POSITIVE_INFINITY }
@@ -62,8 +62,8 @@ export class ScriptedUpstream {
   }
 
   /**
-   * Promises of what becomes of the request with this script here: it began to come; it came whole; its connection was closed before the
-   * end of its answer.
+   * Promises for the events of the request with this script: it started to arrive; it arrived completely; its connection was closed before the
+   * end of its response.
    */
   watch(id) {
     const seen = new EventEmitter()
@@ -123,7 +123,7 @@ async function sendStream(script, response, withUsage) {
   response.flushHeaders()
   for (const event of events.slice(0, at)) {
     if (response.destroyed) return
-    // A client that is gone lets nobody wait: then nothing refers to this any more.
+    // If the client is gone, nobody waits for this.
     if (!response.write(event)) await once(response, 'drain')
     if (paceMs > 0) await sleep(paceMs)
   }

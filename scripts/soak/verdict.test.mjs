@@ -105,7 +105,7 @@ describe('the verdict', () => {
     ['a request that never ends', { after: { sockets: 4, inFlight: 1 } }, '1 requests in flight'],
     ['one wrong answer', { wrong: 1 }, '1 answers were wrong'],
     ['an error in the log', { errors: 1 }, '1 lines of level error'],
-    ['an end that was none', { exit: 'SIGKILL' }, 'ended with SIGKILL'],
+    ['an end that was none', { exit: 'SIGKILL' }, 'exited with SIGKILL'],
     ['a load that was not laid on', { sessions: 80_000 }, '80000 sessions of 100000'],
     ['samples that could not be read', { samples: run(10, () => Number.NaN) }, 'memory rises by NaN'],
   ])('tells of %s', (_, change, words) => {

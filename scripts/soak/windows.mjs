@@ -1,11 +1,11 @@
-// One window after another, on the simulated engine and LMCache: a session is frozen by header, thawed into another session, and all of it
-// is deleted again. Each step is judged.
+// One window after another, on the simulated engine and LMCache: a session is frozen by header, thawed into another session, and everything
+// is deleted again. Each step is verified.
 
 import { MODEL, promptText } from './answers.mjs'
 import { exchange } from './exchange.mjs'
 import { KEY } from './turns.mjs'
 
-/** Three of LMCache's chunks or more. */
+/** At least three chunks of LMCache. */
 const PROMPT_BYTES = 6_000
 
 export class WindowRound {
@@ -17,7 +17,7 @@ export class WindowRound {
     this.#agent = agent
   }
 
-  /** Throws an error that says which step went wrong. */
+  /** Throws an error that names the step that failed. */
   async run(id) {
     const window = `/cwm/v1/windows/${id}`
     const asked = [{ role: 'user', content: promptText(id, PROMPT_BYTES) }]

@@ -1,13 +1,13 @@
-// What is put into a store through an older cwm: windows, sessions, a chat, a delete that could not finish, a choice.
+// Fills a store through an older cwm: windows, sessions, a chat, an unfinished delete, tenant overrides.
 
 export const MODEL = 'sim-model'
 const TURNS = 12
 
-/** Words in plenty that begin with `mark`. */
+/** `count` words after `mark`. */
 const words = (mark, count) => `${mark} ${Array.from({ length: count }, (_, n) => `word${(n * n + n) % 97}`).join(' ')}`
 const user = (content) => ({ role: 'user', content })
 
-/** `sim` is the simulator before which it runs: its LMCache is down at the end, and stays so. */
+/** `sim` is the simulator behind it. At the end its LMCache is stopped, and stays so. */
 export async function fill({ url, key, sim }) {
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
 

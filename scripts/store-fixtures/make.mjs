@@ -1,8 +1,8 @@
-// Makes stores as an older cwm leaves them, for the test that a newer one opens them (test/store-of-before.test.ts):
+// Creates stores as an older cwm leaves them, for the test that a newer one can open them (test/store-of-before.test.ts):
 //   node scripts/store-fixtures/make.mjs DIST test/recorded/store-COMMIT
-// DIST is the `dist` of a checkout of that commit, built there, with its node_modules beside it. Needs redis-server, 7.0 or later.
-// Written are sqlite.db.gz, redis.json (the commands that make the same keys in any Redis), and held.json: what is in each of them, as
-// its client knows it. Nothing in them expires for a hundred years.
+// DIST is the built `dist` of a checkout of that commit, with its node_modules beside it. Needs redis-server 7.0 or later.
+// It writes sqlite.db.gz, redis.json (the commands that create the same keys in any Redis), and held.json: their content, as a
+// client sees it. Nothing in them expires for a hundred years.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -28,7 +28,7 @@ if (dist === undefined || out === undefined) {
 }
 const folder = mkdtempSync(join(tmpdir(), 'cwm-store-fixtures-'))
 
-/** The older cwm as a process of its own. `stop` ends it in order, so that all it knows is stored. */
+/** The older cwm as a process. `stop` shuts it down gracefully, so that everything is stored. */
 async function startOld(store, { engineUrl, coordinatorUrl }) {
   const settings = {
     upstream: engineUrl,
@@ -51,7 +51,7 @@ async function startOld(store, { engineUrl, coordinatorUrl }) {
   const stop = async () => {
     child.kill('SIGTERM')
     const [code] = await once(child, 'exit')
-    if (code !== 0) throw new Error(`the older cwm ended with ${code}`)
+    if (code !== 0) throw new Error(`the older cwm exited with ${code}`)
   }
   return { url, stop }
 }
@@ -67,7 +67,7 @@ async function startRedis() {
   return { url: `redis://127.0.0.1:${port}`, stop }
 }
 
-/** The first group of `pattern`, once the process has written it. */
+/** Waits until the process has written `pattern`, and returns its first group. */
 async function saidBy(child, stream, pattern) {
   let text = ''
   const timer = setTimeout(() => child.kill('SIGKILL'), READY_MS)
@@ -77,7 +77,7 @@ async function saidBy(child, stream, pattern) {
       const said = pattern.exec(text)?.[1]
       if (said !== undefined) return said
     }
-    throw new Error(`ended, or was not ready in time: ${text}`)
+    throw new Error(`exited, or was not ready in time: ${text}`)
   } finally {
     clearTimeout(timer)
     stream.resume()
@@ -93,7 +93,7 @@ async function freePort() {
   return port
 }
 
-/** Fills one store through the older cwm. Answers what its client knows of it. */
+/** Fills one store through the older cwm. Returns its content, as a client sees it. */
 async function made(store) {
   const { startSim } = await import(pathToFileURL(resolve(dist, 'sim/index.js')).href)
   const sim = await startSim({ eventFlushMs: 0, model: MODEL })
@@ -107,7 +107,7 @@ async function made(store) {
   }
 }
 
-/** The file alone, without the log beside it. */
+/** The database file, without its write-ahead log. */
 function sqliteFile() {
   const path = join(folder, 'data', 'cwm.sqlite')
   const db = new Libsql(path)

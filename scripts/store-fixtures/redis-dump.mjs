@@ -1,17 +1,17 @@
-// All keys of a Redis as the commands that make them anew: a dump.rdb, or what DUMP answers, opens only in a Redis that is not older.
+// Dumps all keys of a Redis as the commands that recreate them. A dump.rdb, or the output of DUMP, cannot be loaded by an older Redis.
 
 import { Redis } from 'ioredis'
 
-/** What ends sooner is a lease of a process that ran: nobody holds it any more. */
+/** Keys with a shorter TTL are leases of a process that has ended, and are left out. */
 const DAY_MS = 24 * 3_600_000
 
-/** As text where it is text, otherwise `{ base64 }`. */
+/** Text if it is valid text, otherwise `{ base64 }`. */
 function word(bytes) {
   const text = bytes.toString('utf8')
   return Buffer.from(text, 'utf8').equals(bytes) ? text : { base64: bytes.toString('base64') }
 }
 
-/** How a value is read, and the commands that write it. */
+/** By type: how to read a value, and the commands that write it. */
 const types = {
   string: async (client, key) => [['SET', key, word(await client.callBuffer('GET', key))]],
   list: async (client, key) => [['RPUSH', key, ...(await client.callBuffer('LRANGE', key, 0, -1)).map(word)]],
@@ -37,7 +37,7 @@ export async function dump(url) {
       const left = await client.pttl(key)
       if (left >= 0 && left < DAY_MS) continue
       const type = await client.type(key)
-      if (types[type] === undefined) throw new Error(`nothing here reads a ${type}`)
+      if (types[type] === undefined) throw new Error(`unsupported type ${type}`)
       commands.push(...(await types[type](client, key)))
       if (left >= 0) commands.push(['PEXPIREAT', key, String(await client.pexpiretime(key))])
     }

@@ -37,7 +37,7 @@ const echoing = (get, copy = ({ role, content }) => ({ role, content }), only = 
 const create = (client, asked) => client.messages.create(asked)
 const spoken = (one) => one.reply.text !== undefined && one.reply.calls === undefined
 const textOf = ({ role, content }) => ({ role, content: content.find(({ type }) => type === 'text').text })
-// The last block of the history is where Claude Code and others set a cache mark.
+// Claude Code and others put a cache marker on the last block of the history.
 const marked = ({ role, content }) => ({
   role,
   content: content.map((block, at) =>

@@ -1,4 +1,4 @@
-// What every runner in JavaScript does: read the cases, run each variant, tell on stdout what an SDK would not do.
+// Shared by all runners in JavaScript: reads the cases, runs each variant, and prints to stdout what an SDK refused to do.
 
 /** Runs `variants[name](case, baseUrl)` for each case of the dialect that it is for; a throw is noted, not fatal. */
 export async function run(variants) {

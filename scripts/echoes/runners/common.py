@@ -1,4 +1,4 @@
-"""What every runner in Python does: read the cases, run each variant, tell on stdout what an SDK would not do."""
+"""Shared by all runners in Python: reads the cases, runs each variant, and prints to stdout what an SDK refused to do."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ SCHEMAS = {
 
 
 def run(variants):
-    """Runs `variants[name] = (dialect, echo, only)` for each case; a raise is noted, not fatal."""
+    """Runs `variants[name] = (dialect, echo, only)` for each case. Exceptions are recorded, and not fatal."""
     url = sys.argv[1]
     with urllib.request.urlopen(f"{url}/cases") as answer:
         told = json.load(answer)
@@ -33,7 +33,7 @@ def run(variants):
 
 
 def spoken(one):
-    """Whether the reply is text and no call."""
+    """Whether the reply is text without tool calls."""
     return "text" in one["reply"] and "calls" not in one["reply"]
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-# Its table of prices comes from the network otherwise.
+# Otherwise it downloads its table of prices.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm  # noqa: E402

@@ -95,7 +95,7 @@ await run({
   },
   parse: {
     ...chat(async (client, body) => (await client.chat.completions.parse(body)).choices[0].message),
-    // With tools it wants strict ones, and is then what runTools is.
+    // With tools it requires strict ones, and is then the same as runTools.
     only: (one) => !one.tools,
   },
   'stream helper': chat(helper),

@@ -47,7 +47,7 @@ const echoing = ({ dialect, of, providerOptions }, get) => ({
       ...(providerOptions ? { providerOptions } : {}),
     }
     const answered = await get({ ...options, messages })
-    // With tools its own loop has sent the echo already.
+    // With tools, its own loop has already sent the echo.
     if (one.tools) return
     messages.push(...answered, { role: 'user', content: one.nextQuestion })
     await generateText({ ...options, messages })
