@@ -1,4 +1,4 @@
-// Arguments beyond the budget of their history, and lists of numbers that nothing counts.
+// Arguments beyond their history's budget, and lists of numbers, which do not count.
 
 import { describe, expect, it } from 'vitest'
 import { type JsonValue, parseJson } from '../base/json.ts'
@@ -14,7 +14,7 @@ const call = (args: string): JsonValue => ({
 const dense = (items: number) => `[${Array.from({ length: items }, () => '{}').join()}]`
 
 describe('arguments', () => {
-  it('are evened out within the budget, and left as they are beyond it', () => {
+  it('are normalized within the budget, and left unchanged beyond it', () => {
     const budget = new ArgumentsBudget(10, 3)
 
     expect(stableArguments('{ "b": 1, "a": 2 }', budget)).toBe('{"a":2,"b":1}')
@@ -22,7 +22,7 @@ describe('arguments', () => {
     expect(stableArguments('[ 1, 2, 3, 4 ]', budget)).toBe('[ 1, 2, 3, 4 ]')
   })
 
-  it('of a history beyond the budget lead to the same boundary as its next turn finds', () => {
+  it('beyond the budget lead to the same boundary that the next turn finds', () => {
     const many = [call(dense(9_000)), ...Array.from({ length: 40 }, () => call(dense(9_000)))]
     const request = [{ role: 'user', content: 'hi' }, ...many, { role: 'user', content: 'go on' }]
     const reply = call('{ "x": 1 }')
@@ -38,11 +38,11 @@ describe('an object', () => {
   const ofKeys = (many: number) =>
     Object.fromEntries(Array.from({ length: many }, (_, i) => [`k${many - i}`, i === 0 ? null : 1]))
 
-  it('of a thousand keys has them sorted, and no nulls', () => {
+  it('with a thousand keys is sorted, without nulls', () => {
     expect(stableJson(ofKeys(1_000))).toMatch(/^\{"k1":1,"k10":1,"k100":1,/)
   })
 
-  it('of more keys is written as it is, however deep it is nested', () => {
+  it('with more keys is written unchanged, at any nesting depth', () => {
     const large = ofKeys(1_001)
     const deep = parseJson(`${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`) as JsonValue
 
@@ -53,7 +53,7 @@ describe('an object', () => {
 })
 
 describe('a list', () => {
-  it('of scalars beside lists and objects is written as its items are', () => {
+  it('of scalars, lists and objects is written item by item', () => {
     const value = [1, -0, null, 'a', [], true, { b: null, a: [1, 'é'] }, 2] as JsonValue[]
 
     expect(stableJson(value)).toBe(`[${value.map((item) => stableJson(item)).join()}]`)

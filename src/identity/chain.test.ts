@@ -1,4 +1,4 @@
-// The chain, on replies as they were recorded and echoes as the SDKs themselves make them.
+// The chain, on recorded replies and on echoes produced by the SDKs themselves.
 
 import { readFileSync } from 'node:fs'
 import Anthropic from '@anthropic-ai/sdk'
@@ -31,7 +31,7 @@ function chain(dialect: Dialect, messages: readonly unknown[], scope = 'scope'):
   return chainOf(scope, messages as JsonValue[], (message) => rulesOf(dialect).canonical(message))
 }
 
-/** The boundary that cwm keeps after delivering this recorded answer to `request`. */
+/** The boundary that cwm stores after delivering this recorded answer to `request`. */
 function boundaryAfter(dialect: Dialect, request: readonly unknown[], name: string): string | undefined {
   const text = recorded(name)
   const rules = rulesOf(dialect)
@@ -42,10 +42,10 @@ function boundaryAfter(dialect: Dialect, request: readonly unknown[], name: stri
   return chain(dialect, request).boundary(observation.choices[0]?.messages ?? [])?.digest
 }
 
-/** What an SDK would send: everything that JSON keeps of its objects. */
+/** What an SDK would send: the JSON form of its objects. */
 const sent = (value: unknown) => JSON.parse(JSON.stringify(value)) as JsonValue
 
-/** A `fetch` that always answers this recording. */
+/** A `fetch` that always returns this recording. */
 function answering(name: string) {
   const text = recorded(name)
   const type = text.startsWith('{') ? 'application/json' : 'text/event-stream'
@@ -156,21 +156,21 @@ describe('candidates', () => {
     expect(places([{ role: 'system', content: 's' }, user('a')])).toEqual([])
   })
 
-  it('stand after each reply, newest first', () => {
+  it('follow each reply, newest first', () => {
     expect(places([user('a'), assistant('1'), user('b'), assistant('2'), user('c')])).toEqual([4, 2])
   })
 
-  it('stand behind each of several messages of the model in a row, and behind one that nothing follows', () => {
+  it('follow each of several consecutive model messages, and a final one', () => {
     expect(places([user('a'), assistant('1'), assistant('2'), user('b'), assistant('3')])).toEqual([5, 3, 2])
   })
 
-  it('are, of forty messages of the model in a row, the first eight, the eight before the last, and the last', () => {
+  it('are the first eight, the eight before the last, and the last of forty consecutive model messages', () => {
     const row = Array.from({ length: 40 }, (_, i) => assistant(`${i}`))
 
     expect(places([user('a'), ...row, user('b')])).toEqual([41, 40, 39, 38, 37, 36, 35, 34, 33, 9, 8, 7, 6, 5, 4, 3, 2])
   })
 
-  it('stand behind the call, not behind the result, of a tool', () => {
+  it('follow a tool call, not its result', () => {
     const call = { role: 'assistant', tool_calls: [{ id: 'c', function: { name: 'f', arguments: '{}' } }] }
     const result = { role: 'tool', tool_call_id: 'c', content: '4' }
 
@@ -180,11 +180,11 @@ describe('candidates', () => {
 
   const turns = (count: number) => Array.from({ length: count }, (_, i) => [user(`q${i}`), assistant(`a${i}`)]).flat()
 
-  it('are the newest eight replies, and before them the first, second, fourth, and the multiples of eight', () => {
+  it('are the newest eight replies, and earlier the first, second, fourth, and multiples of eight', () => {
     expect(places(turns(20)).map((messages) => messages / 2)).toEqual([20, 19, 18, 17, 16, 15, 14, 13, 8, 4, 2, 1])
   })
 
-  it('are some thirty of a thousand replies, at growing distances', () => {
+  it('are about thirty of a thousand replies, at growing distances', () => {
     expect(places(turns(1000)).map((messages) => messages / 2)).toEqual([
       ...[1000, 999, 998, 997, 996, 995, 994, 993],
       ...[992, 984, 976, 968, 960, 952, 944, 936],
@@ -193,7 +193,7 @@ describe('candidates', () => {
     ])
   })
 
-  it('have the rank under which the reply was kept, whatever the length of the history since', () => {
+  it('have the rank under which the reply was stored, for any later length of the history', () => {
     for (const length of [1, 2, 4, 7, 8, 9, 16, 64, 100, 512]) {
       const rank = chain('chat', turns(length).slice(0, -1)).boundary([assistant(`a${length - 1}`)])?.rank
 
@@ -203,7 +203,7 @@ describe('candidates', () => {
     }
   })
 
-  it('count reasoning items, which clients may leave out, as not there', () => {
+  it('ignore reasoning items, which clients may leave out', () => {
     const call = { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' }
     const output = { type: 'function_call_output', call_id: 'c', output: '4' }
     const reasoning = { type: 'reasoning', id: 'r', summary: [] }
@@ -219,12 +219,12 @@ describe('candidates', () => {
 })
 
 describe('boundary', () => {
-  it('is none for a reply that holds nothing which identifies it', () => {
+  it('is undefined for a reply without identifying content', () => {
     expect(chain('responses', [{ role: 'user', content: 'a' }]).boundary([])).toBeUndefined()
     expect(chain('responses', [{ role: 'user', content: 'a' }]).boundary([{ type: 'reasoning' }])).toBeUndefined()
   })
 
-  it('can be asked for several replies to one request, and does not change the chain', () => {
+  it('can be computed for several replies to one request, and does not change the chain', () => {
     const request = [{ role: 'user', content: 'a' }]
     const one = { role: 'assistant', content: '1' }
     const two = { role: 'assistant', content: '2' }
@@ -235,7 +235,7 @@ describe('boundary', () => {
     )
   })
 
-  it('is the candidate of the next request, for every history, and of no other', () => {
+  it('is a candidate of the next request, for every history, and of no other', () => {
     const word = fc.string({ unit: fc.constantFrom('a', 'b', 'm1:', '\ud83d', '\ude00', '\ufffd'), maxLength: 3 })
     const message = fc.record({ role: fc.constantFrom('user', 'assistant', 'tool'), content: word })
     const seen = new Map<string, string>()
@@ -266,8 +266,8 @@ describe('boundary', () => {
     )
   })
 
-  // UTF-8 knows no lone surrogates: all of them became the same three bytes.
-  it('tells lone surrogates apart, from each other and from the replacement character', () => {
+  // UTF-8 has no lone surrogates: all of them became the same three bytes.
+  it('distinguishes lone surrogates from each other and from the replacement character', () => {
     const digests = ['\ud800', '\ud801', '\ufffd', '\\ud800', '"\\ud800"'].map(
       (content) => chain('chat', [{ role: 'user', content }]).boundary([{ role: 'assistant', content: 'x' }])?.digest,
     )

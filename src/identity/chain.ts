@@ -1,4 +1,4 @@
-// The chain over a history: one running SHA-256 over scope and canonical messages, its digest taken where a reply ends.
+// The chain of a history: a running SHA-256 over scope and canonical messages, with a digest after each reply.
 
 import { createHash, type Hash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
@@ -6,10 +6,10 @@ import { ArgumentsBudget } from '../dialects/canonical-json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
 import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
-/** Within runs of several model messages, only so many of the first and of the last places are looked at. */
+/** In runs of several model messages, at most this many of the first and of the last places are considered. */
 const MAX_INNER_EACH = 8
 
-/** The end of a reply in a history, as it is stored. */
+/** The end of a reply in a history, as stored. */
 export interface ReplyBoundary {
   readonly digest: string
   /** See `rankOfReply`. */
@@ -17,7 +17,7 @@ export interface ReplyBoundary {
 }
 
 export interface ChainCandidate extends ReplyBoundary {
-  /** How many messages stand up to and with this boundary. */
+  /** Number of messages up to and including this boundary. */
   readonly messages: number
 }
 
@@ -32,7 +32,7 @@ export class Chain {
   readonly candidates: readonly ChainCandidate[]
   readonly #replyRank: number
 
-  /** `ordinal`: the place of the coming reply among the history's replies; the first is 1. `budget`: what the history has left of it. */
+  /** `ordinal`: the coming reply's position among the history's replies, from 1. `budget`: what the history has left of it. */
   constructor(
     state: Hash,
     candidates: readonly ChainCandidate[],
@@ -47,7 +47,7 @@ export class Chain {
     this.#canonical = canonical
   }
 
-  /** The boundary over the request's messages and this reply; undefined when the reply holds nothing that identifies it. */
+  /** The boundary over the request's messages and this reply; undefined if the reply has no identifying content. */
   boundary(reply: readonly JsonValue[]): ReplyBoundary | undefined {
     const state = this.#state.copy()
     const budget = this.#budget.copy()
@@ -69,14 +69,14 @@ export class Chain {
 }
 
 /**
- * The mark that a boundary's session stands behind a window: the client's own words are not all of its prompt. Kept beside the
- * boundary, so that an ambiguous one can be told from one that would silently lose a window.
+ * Marks a boundary whose session has a base window, so that the client's own messages are not its whole prompt. Stored beside the boundary:
+ * an ambiguous boundary can then be distinguished from one that would silently lose a window.
  */
 export function windowScopedDigest(boundary: string): string {
   return createHash('sha256').update(`behind-window:${boundary}`).digest('base64url')
 }
 
-/** The texts one after the other, each with its length before it. Joined once: the strings of a long history are copied once. */
+/** Concatenates the texts, each preceded by its length. One join copies the strings of a long history only once. */
 function frameAll(texts: readonly string[]): string {
   const framed: string[] = []
   for (const text of texts) framed.push(`m${text.length}:`, text)
@@ -84,7 +84,7 @@ function frameAll(texts: readonly string[]): string {
   return joined.isWellFormed() ? joined : texts.map(frameOne).join('')
 }
 
-/** Lone surrogates are all one character in UTF-8, which is what is hashed: text that has them goes in escaped. */
+/** UTF-8 maps all lone surrogates to one character, and the hash reads UTF-8, so text that contains them is escaped. */
 function frameOne(text: string): string {
   if (text.isWellFormed()) return `m${text.length}:${text}`
   const escaped = JSON.stringify(text)
@@ -101,8 +101,8 @@ interface Stop {
 }
 
 /**
- * Hashes a history once. A boundary can stand after a message of the model. What lies between two boundaries that are looked at goes into
- * the hash at once: of 400 messages a few are told apart, the rest is a handful of texts.
+ * Hashes a history once. A boundary can follow each model message. Everything between two considered boundaries is hashed in one call: of
+ * 400 messages only a few have boundaries, so there are few calls.
  */
 export function chainOf(scope: string, messages: readonly JsonValue[], canonical: Canonical): Chain {
   const budget = new ArgumentsBudget()
@@ -137,8 +137,8 @@ export function chainOf(scope: string, messages: readonly JsonValue[], canonical
 }
 
 /**
- * Where boundaries are looked for: at the ends of some replies, and within replies of several messages. Each of those may have been a reply
- * of its own before the client dropped what stood between them (Claude Code's `--continue`).
+ * The considered boundaries: at the ends of some replies, and within replies of several messages. Each of those may have been a separate reply
+ * before the client dropped what was between them (Claude Code's `--continue`).
  */
 function lookedAt(stops: readonly Stop[], replies: number): readonly Stop[] {
   const isLookedFor = repliesLookedFor(replies)

@@ -14,7 +14,7 @@ function read(headers: Record<string, string | string[]>, path: { session?: stri
 }
 
 describe('readControlHeaders', () => {
-  it('reads what the client asks for, and nothing where it asks for nothing', () => {
+  it('reads what the client requests, and nothing if it requests nothing', () => {
     expect(read({ 'x-cwm-session': 'a:1', 'x-cwm-window': 'w', 'x-cwm-freeze': 'f', accept: '*/*' })).toEqual({
       session: 'a:1',
       window: 'w',
@@ -23,20 +23,20 @@ describe('readControlHeaders', () => {
     expect(read({})).toEqual({})
   })
 
-  it('takes the path for a header, and refuses two that differ', () => {
+  it('accepts the path in place of a header, and rejects a contradiction', () => {
     expect(read({}, { session: 's', window: 'w' })).toEqual({ session: 's', window: 'w' })
     expect(read({ 'x-cwm-session': 's' }, { session: 's' })).toEqual({ session: 's' })
     expect(read({ 'x-cwm-session': 'other' }, { session: 's' })).toBe('INVALID_HEADER x-cwm-session')
     expect(read({ 'x-cwm-window': 'other' }, { window: 'w' })).toBe('INVALID_HEADER x-cwm-window')
   })
 
-  it('refuses misspelt names, since silence would lose what was meant', () => {
+  it('rejects misspelled names instead of ignoring them', () => {
     expect(read({ 'x-cwm-sesion': 's' })).toBe('INVALID_HEADER x-cwm-sesion')
     expect(read({ 'x-cwm-request-id': 'r' })).toBe('INVALID_HEADER x-cwm-request-id')
   })
 
   it.each(['', ' ', '-a', '.a', 'a b', 'a/b', 'a@b', 'a, b', '\u00e4', 'a'.repeat(129), 'a\\b'])(
-    'refuses the name %j',
+    'rejects the name %j',
     (name) => {
       expect(read({ 'x-cwm-session': name })).toBe('INVALID_HEADER x-cwm-session')
       expect(read({ 'x-cwm-window': name })).toBe('INVALID_HEADER x-cwm-window')
@@ -44,13 +44,13 @@ describe('readControlHeaders', () => {
     },
   )
 
-  it('lets nobody freeze under a name of its own, but thaw one', () => {
+  it('does not let a client freeze under a reserved name, but thaw one', () => {
     expect(read({ 'x-cwm-freeze': 'auto.x' })).toBe('INVALID_HEADER x-cwm-freeze')
     expect(read({ 'x-cwm-window': 'auto.x' })).toEqual({ window: 'auto.x' })
     expect(read({ 'x-cwm-freeze': 'automatic' })).toEqual({ freeze: 'automatic' })
   })
 
-  it('refuses a header that is there twice', () => {
+  it('rejects a repeated header', () => {
     expect(read({ 'x-cwm-session': ['a', 'a'] })).toBe('INVALID_HEADER x-cwm-session')
   })
 })
@@ -58,14 +58,14 @@ describe('readControlHeaders', () => {
 describe('namingHeader', () => {
   const paramOf = (code: ErrorCode, param: string) => withHeaderParam(new CwmError(code, 'why', { param })).param
 
-  it("says by which header a window or session was named, where windows/ say 'name' or 'session_id'", () => {
+  it("replaces 'name' or 'session_id' by the header that named the window or session", () => {
     expect(paramOf('WINDOW_NOT_FOUND', 'name')).toBe('x-cwm-window')
     expect(paramOf('WINDOW_FAILED', 'name')).toBe('x-cwm-window')
     expect(paramOf('WINDOW_NAME_TAKEN', 'name')).toBe('x-cwm-freeze')
     expect(paramOf('SESSION_CHANGED', 'session_id')).toBe('x-cwm-session')
   })
 
-  it('leaves every other error as it is', () => {
+  it('leaves every other error unchanged', () => {
     const error = new CwmError('QUOTA_EXCEEDED', 'why', { param: 'name' })
 
     expect(withHeaderParam(error)).toBe(error)
@@ -87,7 +87,7 @@ describe('answers', () => {
   }
   const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 }
 
-  it('tell how full the context is as soon as it is known, an empty one included', () => {
+  it('report how full the context is once it is known, including an empty one', () => {
     expect(contextHeader(session)).toBeUndefined()
     expect(contextHeader({ ...session, usage })).toBeUndefined()
     expect(contextHeader({ ...session, limit: 4096 })).toBeUndefined()

@@ -1,4 +1,4 @@
-// The x-cwm-* headers of a request, checked, and those of an answer.
+// Reads and validates a request's x-cwm-* headers, and defines those of an answer.
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { readApiKey } from '../base/auth.ts'
@@ -10,7 +10,7 @@ import { type Overflow, overflowPolicies } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { messageTitles } from '../dialects/index.ts'
 
-/** What cwm adds to an answer: see docs/headers.md. */
+/** The headers that cwm adds to an answer: see docs/headers.md. */
 export const answerHeaders = [
   'x-cwm-session',
   'x-cwm-request-id',
@@ -24,10 +24,10 @@ export const answerHeaders = [
 ] as const
 export type AnswerHeader = (typeof answerHeaders)[number]
 
-/** Answer headers that browsers may read: a list as HTTP writes it. */
+/** Answer headers that browsers may read, as an HTTP list. */
 export const exposedHeaders = answerHeaders.join(', ')
 
-/** The header in which a request names what `name` or `session_id` means in an error of windows. */
+/** By error code of windows/, the request header that `name` or `session_id` stands for. */
 const headerOfError: { readonly [code in ErrorCode]?: string } = {
   WINDOW_NOT_FOUND: 'x-cwm-window',
   WINDOW_NOT_READY: 'x-cwm-window',
@@ -36,35 +36,37 @@ const headerOfError: { readonly [code in ErrorCode]?: string } = {
   SESSION_CHANGED: 'x-cwm-session',
 }
 
-/** The error as the client of a proxied request can read it: `param` is the header that named the window or the session. */
+/** The error for the client of a proxied request: `param` is the header that named the window or the session. */
 export function withHeaderParam(error: CwmError): CwmError {
   const { code, message, param, cause } = error
   const header = param === 'name' || param === 'session_id' ? headerOfError[code] : undefined
   return header === undefined ? error : new CwmError(code, message, { param: header, cause })
 }
 
-/** What the client asks of cwm on this request. */
+/** What the client requests of cwm in this request. */
 export interface ControlHeaders {
   readonly session?: string
   /** Window to thaw into the session. */
   readonly window?: string
-  /** Name to freeze the session under when the answer is out. */
+  /** Name under which to freeze the session after the answer. */
   readonly freeze?: string
-  /** What is done if this turn does not fit the context. */
+  /** What to do if this turn does not fit the context. */
   readonly overflow?: Overflow
 }
 
-/** Header names that cwm understands; any other x-cwm-* is a misspelling, and silence would lose what was meant. */
+/** The headers that cwm understands. Any other x-cwm-* header is rejected as a misspelling, because ignoring it would hide the mistake. */
 const known = new Set(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze', 'x-cwm-overflow'])
 
-/** Throws `INVALID_HEADER` for names of the wrong form, unknown `x-cwm-*` headers, and a path that says otherwise. */
+/** Throws `INVALID_HEADER` for invalid names, unknown `x-cwm-*` headers, and a header that contradicts the path. */
 export function readControlHeaders(
   headers: IncomingHttpHeaders,
   fromPath: { readonly session?: string; readonly window?: string },
 ): ControlHeaders {
   for (const name in headers) {
     if (name.startsWith('x-cwm-') && !known.has(name)) {
-      throw new CwmError('INVALID_HEADER', `${name} is not known; there are ${[...known].join(', ')}`, { param: name })
+      throw new CwmError('INVALID_HEADER', `unknown header ${name}; cwm knows ${[...known].join(', ')}`, {
+        param: name,
+      })
     }
   }
   const session = readOnce('x-cwm-session', headers['x-cwm-session'], fromPath.session)
@@ -92,8 +94,8 @@ function readOverflow(value: string | string[] | undefined): Overflow | undefine
 }
 
 /**
- * Throws `FORBIDDEN_HOST` for a page of another origin that names a session or a window without a key: those without a key are one tenant,
- * so the page would get at what the user of this machine keeps there. A page that has a key was given it.
+ * Throws `FORBIDDEN_HOST` if a page of another origin names a session or a window without a key. All callers without a key share one tenant,
+ * so the page could read what this machine's user stored. A page with a key was given it.
  */
 export function checkPage(request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>, control: ControlHeaders): void {
   const { session, window, freeze } = control
@@ -109,7 +111,7 @@ export function checkPage(request: Pick<IncomingMessage, 'headers' | 'rawHeaders
 function checkNewName(param: string, name: string): void {
   if (!isWindowName(name)) throw badName(param, windowNameRule)
   if (isReservedName(name)) {
-    throw new CwmError('INVALID_HEADER', 'names that begin with "auto." are given by cwm itself', { param })
+    throw new CwmError('INVALID_HEADER', 'names that start with "auto." are reserved for cwm', { param })
   }
 }
 
@@ -118,21 +120,22 @@ function badName(param: string, rule: string): CwmError {
 }
 
 function readOnce(name: string, header: string | string[] | undefined, path: string | undefined): string | undefined {
-  if (Array.isArray(header)) throw new CwmError('INVALID_HEADER', `${name} is there twice`, { param: name })
+  if (Array.isArray(header))
+    throw new CwmError('INVALID_HEADER', `${name} was sent more than once; send it once`, { param: name })
   if (header !== undefined && path !== undefined && header !== path) {
-    throw new CwmError('INVALID_HEADER', `${name} says otherwise than the path; send one of them`, { param: name })
+    throw new CwmError('INVALID_HEADER', `${name} contradicts the path; send only one of them`, { param: name })
   }
   return header ?? path
 }
 
-/** `used/limit` in tokens of the last finished turn; undefined before one, or when the upstream does not tell its limit. */
+/** `used/limit` in tokens after the last finished turn; undefined before the first, or if the upstream does not report its limit. */
 export function contextHeader({ usage, limit }: SessionRecord): string | undefined {
   return usage === undefined || limit === undefined ? undefined : `${usage.contextTokens ?? usage.totalTokens}/${limit}`
 }
 
 /**
- * Throws `NOT_SUPPORTED` for a window where a request does not hold the whole conversation: completions have no messages, and what came
- * before a continuation is the engine's, so that nothing can be put before it and no window could hold it.
+ * Throws `NOT_SUPPORTED` for a window if the request does not contain the whole conversation. Completions have no messages. A continuation's
+ * earlier messages are on the engine, so no window can precede or hold them.
  */
 export function checkControl(control: ControlHeaders, rules: DialectRules, isContinuation: boolean): void {
   const header =

@@ -1,11 +1,11 @@
-// Checks user and session ids that are not strings: a number that JSON parsers confuse with another must not identify anybody.
+// Validates user and session ids that are not strings: a number that JSON parsers may confuse with another must not identify anyone.
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { RawObject } from '../dialects/raw-json.ts'
 import { identityFields, identityMetadata } from './identity-fields.ts'
 
-/** Most bytes of an id that is not a string; lists and objects used as ids are small. */
+/** Maximum bytes of a non-string id; lists and objects used as ids are small. */
 const MAX_ID_BYTES = 16 * 1024
 
 /**

@@ -1,8 +1,8 @@
-// The body fields that say whose conversation a request belongs to. They decide scope and user, and are checked when the body arrives.
+// The body fields that identify a conversation or its user. They determine scope and user, and are validated when the body arrives.
 
 import type { JsonValue } from '../base/json.ts'
 
-/** At the top level. Their order is part of stored boundaries: add at the end. */
+/** Top-level fields. Their order is part of stored boundaries: append only. */
 export const identityFields = [
   'prompt_cache_key',
   'session_id',
@@ -11,10 +11,10 @@ export const identityFields = [
   'user',
 ] as const
 
-/** In `metadata`; the same rule applies. */
+/** Fields of `metadata`. Append only, too. */
 export const identityMetadata = ['session_id', 'user_id'] as const
 
-/** Whether the value names nobody: absent, null, or an empty string. */
+/** Whether the value identifies nothing: absent, null, or an empty string. */
 export function isMissing(value: JsonValue | undefined): value is undefined | null | '' {
   return value === undefined || value === null || value === ''
 }

@@ -1,14 +1,14 @@
-// Turns a value by which a client names a user or a conversation into text, whatever its JSON type. Distinct values give distinct texts.
+// Converts a client's user or conversation id of any JSON type to text. Distinct values give distinct texts.
 
 import { createHash } from 'node:crypto'
 import type { JsonObject, JsonValue } from '../base/json.ts'
 
-/** Longer texts are hashed: they are compared, never shown. */
+/** Longer texts are hashed: they are compared, never displayed. */
 const MAX_TEXT = 512
 
 /**
- * JSON with sorted keys and without spaces; its SHA-256 if that is long. For values other than strings, which are used as they are.
- * Numbers are distinguished as JavaScript does; the proxy rejects those that JavaScript rounds.
+ * JSON with sorted keys and without spaces, or its SHA-256 if that is long. For non-string values; strings are used unchanged.
+ * Numbers are distinguished as in JavaScript; the proxy rejects those that JavaScript rounds.
  */
 export function canonicalJson(value: JsonValue): string {
   const text = sortedJson(value)

@@ -1,4 +1,4 @@
-// What known clients say of user and conversation. Ids are made up; their forms are those that the clients send.
+// User and conversation ids of known clients. The ids are made up, in the formats that the clients send.
 
 import { describe, expect, it } from 'vitest'
 import { conversationIdOf, looksLikeId, narrowingHeaders, readClaudeCodeUser } from './known-clients.ts'
@@ -11,13 +11,13 @@ describe('readClaudeCodeUser', () => {
   const json = (account: string, deviceId = device) =>
     readClaudeCodeUser(JSON.stringify({ device_id: deviceId, account_uuid: account, session_id: session }))
 
-  it('names the account, and the device where nobody is logged in', () => {
+  it('returns the account, or the device if nobody is logged in', () => {
     expect(json(other)).toEqual({ user: `account:${other}`, session })
     expect(json('')).toEqual({ user: `device:${device}`, session })
     expect(json('', '')).toEqual({ user: undefined, session })
   })
 
-  it('reads what versions before 2.1.78 send as the same user', () => {
+  it('reads the format before 2.1.78 as the same user', () => {
     expect(readClaudeCodeUser(`user_${device}_account_${other}_session_${session}`)).toEqual(json(other))
     expect(readClaudeCodeUser(`user_${device}_account__session_${session}`)).toEqual(json(''))
   })
@@ -32,7 +32,7 @@ describe('readClaudeCodeUser', () => {
     '{"device_id":"d","account_uuid":{"id":"a"},"session_id":"s"}',
     '{"device_id":',
     `{"device_id":"${'x'.repeat(3000)}`,
-  ])('takes %j for no id of Claude Code', (text) => {
+  ])('does not accept %j as a Claude Code id', (text) => {
     expect(readClaudeCodeUser(text)).toBeUndefined()
   })
 })
@@ -49,14 +49,14 @@ describe('conversationIdOf', () => {
     'x-opencode-session',
     'x-session-affinity',
     'x-session-id',
-  ])('is told apart by the header %s', (name) => {
+  ])('is distinguished by the header %s', (name) => {
     const ids = [session, other].map((value) => conversationIdOf({ [name]: value }, {}))
 
     expect(ids[0]).toContain(session)
     expect(ids[0]).not.toBe(ids[1])
   })
 
-  it('of Claude Code is its session in the body where no header tells it, and differs by sub-agent', () => {
+  it('of Claude Code is its session in the body if there is no header, and differs by sub-agent', () => {
     const body = { metadata: { user_id: JSON.stringify({ device_id: device, account_uuid: '', session_id: session }) } }
 
     expect(conversationIdOf({}, body)).toContain(session)
@@ -66,7 +66,7 @@ describe('conversationIdOf', () => {
     expect(new Set(agents).size).toBe(3)
   })
 
-  it('of Codex is its prompt_cache_key too, where that looks like an id', () => {
+  it('of Codex is also its prompt_cache_key, if that looks like an id', () => {
     expect(conversationIdOf({}, { prompt_cache_key: session })).toContain(session)
     expect(conversationIdOf({}, { prompt_cache_key: 'my-app' })).toBeUndefined()
     expect(conversationIdOf({}, { prompt_cache_key: [session] })).toBeUndefined()
@@ -80,16 +80,16 @@ describe('conversationIdOf', () => {
     expect(new Set(ids).size).toBe(3)
   })
 
-  // A user has many conversations, and what LiteLLM calls a session groups several.
+  // A user has many conversations, and a LiteLLM session groups several.
   it.each(['x-openwebui-user-id', 'x-litellm-session-id', 'x-litellm-customer-id', 'x-request-id'])(
-    'is not told by %s',
+    'is not taken from %s',
     (name) => {
       expect(conversationIdOf({ [name]: session }, { user: session })).toBeUndefined()
     },
   )
 
   // Open WebUI's temporary chats: https://github.com/open-webui/open-webui, `local` and `local:` with the socket's id.
-  it.each(['local', 'local:', 'default', ''])('is not told by a constant: %j', (value) => {
+  it.each(['local', 'local:', 'default', ''])('is not taken from a constant: %j', (value) => {
     expect(conversationIdOf({ 'x-openwebui-chat-id': value }, {})).toBeUndefined()
   })
 })
@@ -101,7 +101,7 @@ describe('looksLikeId', () => {
     `thread_${session}`,
     'ses_6f1c2a9b3ffeKJ12abCD90xyZQ',
     '9f86d081884c7d659a2feaa0c55ad015',
-  ])('takes %s for an id', (text) => {
+  ])('accepts %s as an id', (text) => {
     expect(looksLikeId(text)).toBe(true)
   })
 
@@ -112,12 +112,12 @@ describe('looksLikeId', () => {
     'production2026assistant',
     'aaaaaaaaaaaaaaaaaaaaaaaa',
     'a1'.repeat(300),
-  ])('takes %s for none', (text) => {
+  ])('rejects %s', (text) => {
     expect(looksLikeId(text)).toBe(false)
   })
 })
 
-// Their order stands in stored boundaries: with another one every chat that sends two of them would turn cold.
+// Their order is part of stored boundaries: another order would make every chat that sends two of them cold.
 it('keeps the headers of a scope in the order in which boundaries were stored', () => {
   expect(narrowingHeaders).toEqual([
     'x-openwebui-chat-id',

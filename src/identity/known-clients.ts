@@ -1,29 +1,29 @@
-// Which headers of known clients name a user or a conversation: one table, with the source of each entry.
+// The headers by which known clients identify a user or a conversation: one table, with a source for each entry.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 
 /**
  * What a header identifies: a person, across conversations; one conversation; a sub-agent within a conversation; or a group of requests
- * that may span conversations. All of them stay the same from turn to turn, so all of them narrow a scope.
+ * that may span conversations. All of them are constant across turns, so all of them narrow a scope.
  */
 type Carries = 'user' | 'conversation' | 'agent' | 'group'
 
 interface KnownClient {
   readonly name: string
-  /** Where the names were read, so that the next version of a client can be compared. */
+  /** Where the names were read, for comparison with later versions of the client. */
   readonly source: string
   readonly headers: Readonly<Record<string, Carries>>
 }
 
 /**
- * Left out is what changes with each request (message, request and trace ids), which would make every turn a first one, and Codex's
- * `x-openai-subagent`: what its compacting agent reads is the main agent's history. The order is part of stored boundaries: add at the end.
+ * Excluded: ids that change per request (message, request and trace ids), which would make every turn a first one, and Codex's
+ * `x-openai-subagent`, because its compacting agent reads the main agent's history. The order is part of stored boundaries: append only.
  */
 const knownClients: readonly KnownClient[] = [
   {
     name: 'open-webui',
-    // Sent with ENABLE_FORWARD_USER_INFO_HEADERS. The names can be changed by the environment; these are the defaults.
+    // Sent with ENABLE_FORWARD_USER_INFO_HEADERS. The environment can change the names; these are the defaults.
     source: 'open-webui/open-webui: backend/open_webui/env.py, utils/headers.py, routers/openai.py',
     headers: { 'x-openwebui-chat-id': 'conversation', 'x-openwebui-user-id': 'user' },
   },
@@ -38,7 +38,7 @@ const knownClients: readonly KnownClient[] = [
   },
   {
     name: 'codex',
-    // In the spellings of its versions; sub-agents have threads of their own. Its `prompt_cache_key` is its conversation id as well.
+    // The spellings of its versions; sub-agents have their own threads. Its `prompt_cache_key` is also its conversation id.
     source: 'openai/codex: codex-rs/codex-api/src/requests/headers.rs, codex-rs/core/src/client.rs',
     headers: {
       'session-id': 'conversation',
@@ -50,7 +50,7 @@ const knownClients: readonly KnownClient[] = [
   },
   {
     name: 'opencode',
-    // The first for providers named "opencode…", the other two for all others; a sub-agent has a session of its own.
+    // The first is for providers named "opencode…", the other two for all others; a sub-agent has its own session.
     source: 'anomalyco/opencode: packages/opencode/src/session/llm/request.ts, pull request 20744',
     headers: {
       'x-opencode-session': 'conversation',
@@ -60,7 +60,7 @@ const knownClients: readonly KnownClient[] = [
   },
   {
     name: 'litellm',
-    // A session groups related requests; customer and end user are two names of one thing. They pass where client headers are forwarded.
+    // A session groups related requests; customer and end user are synonyms. They arrive if client headers are forwarded.
     source: 'docs.litellm.ai: proxy/ui_logs_sessions, proxy/request_headers, proxy/forward_client_headers',
     headers: {
       'x-litellm-session-id': 'group',
@@ -86,25 +86,26 @@ export interface ClaudeCodeUser {
   readonly session: string
 }
 
-/** Claude Code sends about 200 characters. Anything longer than this is another client's and is not parsed. */
+/** Claude Code sends about 200 characters. Longer texts are from other clients and are not parsed. */
 const MAX_CLAUDE_CODE_ID = 2_000
 const legacyClaudeCodeUser = /^user_([0-9a-f]+)_account_([0-9a-f-]*)_session_([0-9a-f-]{36})$/
 
 /**
- * Reads a `metadata.user_id` of Claude Code: a JSON text with `device_id`, `account_uuid` and `session_id` (seen in 2.1.197), before
- * 2.1.78 `user_<device>_account_<uuid>_session_<uuid>` (ding113/claude-code-hub, pull request 939). Undefined for any other text.
+ * Reads Claude Code's `metadata.user_id`: JSON text with `device_id`, `account_uuid` and `session_id` (seen in 2.1.197); before 2.1.78
+ * `user_<device>_account_<uuid>_session_<uuid>` (ding113/claude-code-hub, pull request 939). Undefined for any other text.
  */
 export function readClaudeCodeUser(text: string): ClaudeCodeUser | undefined {
   if (text.length > MAX_CLAUDE_CODE_ID) return undefined
   const [, device, account, session] = legacyClaudeCodeUser.exec(text) ?? []
   if (session !== undefined) return { user: accountOrDevice(account, device), session }
   if (!text.startsWith('{')) return undefined
-  const said = parseJson(text)
-  if (!isObject(said) || typeof said.device_id !== 'string' || typeof said.session_id !== 'string') return undefined
-  const { account_uuid } = said
-  // An account that is no text still tells two people of one device apart: the whole id then stands for the user.
+  const parsed = parseJson(text)
+  if (!isObject(parsed) || typeof parsed.device_id !== 'string' || typeof parsed.session_id !== 'string')
+    return undefined
+  const { account_uuid } = parsed
+  // A non-string account still distinguishes two people on one device, so the whole id is used as the user.
   if (account_uuid !== undefined && account_uuid !== null && typeof account_uuid !== 'string') return undefined
-  return { user: accountOrDevice(account_uuid, said.device_id), session: said.session_id }
+  return { user: accountOrDevice(account_uuid, parsed.device_id), session: parsed.session_id }
 }
 
 function accountOrDevice(account: string | null | undefined, device: string | undefined): string | undefined {
@@ -113,8 +114,8 @@ function accountOrDevice(account: string | null | undefined, device: string | un
 }
 
 /**
- * A known client's own id of the conversation, tagged with the client: two requests with equal ids are of one conversation (or of one
- * sub-agent's part of it). Undefined where none is sent, or where the id looks like a constant that many conversations share.
+ * A known client's own conversation id, tagged with the client. Requests with equal ids belong to one conversation, or to one sub-agent's part
+ * of it. Undefined if none is sent, or if it looks like a constant that many conversations share.
  */
 export function conversationIdOf(headers: IncomingHttpHeaders, body: JsonObject): string | undefined {
   for (const client of knownClients) {
@@ -151,14 +152,14 @@ function conversationOfClient(
 }
 
 const uuid = /(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])/i
-/** No client makes a longer id. */
+/** No client generates a longer id. */
 const MAX_ID = 256
 const MIN_RANDOM = 16
-/** Least changes between letters and digits in a random id. `production2026assistant` has two. */
+/** Minimum number of changes between letters and digits in a random id. `production2026assistant` has two. */
 const MIN_SWITCHES = 4
 
 /**
- * Whether a text contains a UUID or a long random token, as ids of single conversations do. Names that people write are not ids, because
+ * Whether a text contains a UUID or a long random token, as ids of single conversations do. Human-written names are not ids, because
  * one name may cover everything an app sends: `my-app-production-2026`, or `local`, which Open WebUI sends for all temporary chats.
  */
 export function looksLikeId(text: string): boolean {

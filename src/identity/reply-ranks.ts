@@ -1,13 +1,13 @@
-// Decides which replies of a history are looked for and kept: all of the newest, then fewer and fewer, at ordinals that stay the same as
-// the history grows. An edit anywhere then still leads to the session that holds everything before it.
+// Decides which replies of a history are looked up and stored: all of the newest, then ever fewer, at ordinals that do not change as the
+// history grows. So an edit anywhere still leads to the session that holds everything before it.
 
-/** How many of the newest replies are looked for: enough for the edit or the regeneration of a late turn. */
+/** How many of the newest replies are looked up: enough for an edit or regeneration of a late turn. */
 const NEWEST_REPLIES = 8
-/** How many multiples of each step are looked for, the largest first. */
+/** How many multiples of each step are looked up, largest first. */
 const PER_STEP = 8
-/** Each step has the ordinals that are multiples of it. */
+/** Each step covers the ordinals that are its multiples. */
 const STEPS = [8, 64, 512, 4096]
-/** Ordinals before the first step. The first reply is enough to find the session; the engine itself finds how far the cached prefix reaches. */
+/** Ordinals before the first step. The first reply suffices to find the session; the engine itself finds how far the cached prefix reaches. */
 const EARLY = [4, 2, 1]
 
 /** The rank of the first reply, and that of the others before the first step. */
@@ -17,8 +17,8 @@ const EARLY_RANK = 8
 export const OPENING_RANK = 10
 
 /**
- * The rank of the reply with that ordinal (1: the first): 0 for most, 1 for multiples of 8, 2 for multiples of 64, and so on; the first
- * few have ranks of their own. In the store a reply displaces only older ones of its own rank, so those above rank 0 last longer.
+ * The rank of the reply with that ordinal, from 1: 0 for most, 1 for multiples of 8, 2 for multiples of 64, and so on; the first few have
+ * separate ranks. In the store a reply displaces only older ones of its own rank, so those above rank 0 last longer.
  */
 export function rankOfReply(ordinal: number): number {
   if (ordinal === 1) return FIRST_RANK
@@ -28,7 +28,7 @@ export function rankOfReply(ordinal: number): number {
   return rank
 }
 
-/** Returns which ordinals are looked for in a history of so many replies: about thirty of a thousand. */
+/** Returns a predicate for the ordinals to look up in a history of that many replies: about thirty of a thousand. */
 export function repliesLookedFor(replies: number): (ordinal: number) => boolean {
   const newest = replies - NEWEST_REPLIES
   if (newest <= 0) return () => true

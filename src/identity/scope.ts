@@ -1,5 +1,5 @@
-// The scope in which a message prefix decides who is speaking: tenant, dialect, and every coarser id that the client sent.
-// Such an id never names a session (one chat id stands for the chat and its title call): it only narrows the scope.
+// The scope within which a message prefix identifies a conversation: tenant, dialect, and every coarser id that the client sent.
+// Such an id only narrows the scope and never names a session: one chat id may cover the chat and its title call.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
@@ -8,10 +8,10 @@ import { identityFields, identityMetadata, isMissing } from './identity-fields.t
 import { canonicalJson } from './identity-text.ts'
 import { narrowingHeaders } from './known-clients.ts'
 
-/** Raised when the canonical form of messages changes: old boundaries are then never matched. */
+/** Incremented when the canonical form of messages changes; old boundaries then never match. */
 const SCHEME_VERSION = 2
 
-/** Text that two requests share exactly if their histories may be compared. JSON, so its parts cannot run into each other. */
+/** A text that two requests share exactly if their histories may be compared. JSON keeps its parts separate. */
 export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpHeaders, body: JsonObject): string {
   const parts: Part[] = []
   for (const name of narrowingHeaders) {
@@ -29,7 +29,7 @@ export function scopeOf(tenant: string, dialect: Dialect, headers: IncomingHttpH
       if (!isMissing(value)) parts.push(partOf(`metadata.${field}`, value))
     }
   }
-  // Most clients send none, and to put the same few words together costs less than to serialize them.
+  // Most clients send none, and concatenating constants is cheaper than serializing.
   const begin = `[${SCHEME_VERSION},${JSON.stringify(tenant)},"${dialect}",`
   return parts.length === 0 ? `${begin}[]]` : `${begin}${JSON.stringify(parts)}]`
 }
@@ -41,7 +41,7 @@ function partOf(name: string, value: JsonValue): Part {
   return typeof value === 'string' ? [name, value] : [name, 'json', canonicalJson(value)]
 }
 
-/** Whether some id of the client stands in the scope: it is not all that a tenant says in a dialect. */
+/** Whether the scope contains an id from the client, and so covers less than everything a tenant sends in a dialect. */
 export function isNarrowed(scope: string): boolean {
   return !scope.endsWith(',[]]')
 }

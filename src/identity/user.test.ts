@@ -1,4 +1,4 @@
-// Whom a request names as its user, and that no two of them are taken for one.
+// The user that a request names. Two different users must never be treated as one.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -10,7 +10,7 @@ const claudeCode = (session: string, account = '', device = 'd1') => ({
 })
 
 describe('userOf', () => {
-  it('is the text that the client sent, and all of it where several fields name one', () => {
+  it('is the text that the client sent, combined if several fields name one', () => {
     const metadata = { user_id: 'c' }
     const bodies = [{ user: 'b', metadata }, { user: 'b', metadata: { user_id: 'd' } }, { user: 'b' }, { metadata }]
 
@@ -24,7 +24,7 @@ describe('userOf', () => {
     expect(userOf({}, {})).toBeUndefined()
   })
 
-  it('stays the same over the conversations of one Claude Code, by account or else by device', () => {
+  it('is constant across conversations of one Claude Code, by account or else by device', () => {
     expect(userOf({}, claudeCode('s1'))).toBe(userOf({}, claudeCode('s2')))
     expect(userOf({}, claudeCode('s1', 'a1', 'd1'))).toBe(userOf({}, claudeCode('s2', 'a1', 'd2')))
     expect(userOf({}, claudeCode('s1', '', 'd1'))).not.toBe(userOf({}, claudeCode('s1', '', 'd2')))
@@ -32,7 +32,7 @@ describe('userOf', () => {
   })
 
   it.each(['x-openwebui-user-id', 'x-litellm-customer-id', 'x-litellm-end-user-id'])(
-    'is told by the header %s',
+    'is read from the header %s',
     (name) => {
       const users = [{}, { [name]: 'a' }, { [name]: 'b' }].map((headers) => userOf(headers, { user: 'app' }))
 
@@ -41,7 +41,7 @@ describe('userOf', () => {
     },
   )
 
-  it('differs where the value differs, whatever its type', () => {
+  it('differs for different values of any type', () => {
     const seen = new Map<string, string>()
     const values = fc.oneof(
       fc.constantFrom<JsonValue>(

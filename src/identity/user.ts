@@ -1,4 +1,4 @@
-// The user of a tenant's app, where the request names one: by whom KV is shared in the isolation mode `user`.
+// The user of a tenant's app, if the request names one. In isolation mode `user`, KV is shared per user.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
@@ -10,8 +10,8 @@ import { readClaudeCodeUser, userHeaders } from './known-clients.ts'
 const TAG = '\u0000'
 
 /**
- * What OpenAI's `safety_identifier` or its forerunner `user`, Anthropic's `metadata.user_id`, and the headers of known clients say; undefined
- * when none says anything. Of Claude Code the account (or device), which stays the same over conversations.
+ * Read from OpenAI's `safety_identifier` or its predecessor `user`, Anthropic's `metadata.user_id`, and known clients' headers; undefined if
+ * none is set. For Claude Code it is the account (or device), which is constant across conversations.
  */
 export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string | undefined {
   const named = userOfBody(body)
@@ -23,19 +23,19 @@ export function userOf(headers: IncomingHttpHeaders, body: JsonObject): string |
     parts.push([name, value])
   }
   if (parts === undefined) return named
-  // An app may send one constant `user` for everybody and name the person in a header, so both count.
+  // An app may send one constant `user` for everyone and name the person in a header, so both count.
   if (named !== undefined) parts.push(['body', named])
   return `${TAG}headers:${JSON.stringify(parts)}`
 }
 
 function userOfBody({ safety_identifier, user, metadata }: JsonObject): string | undefined {
   const userId = isObject(metadata) ? metadata.user_id : undefined
-  const said: [string, string][] = []
-  if (!isMissing(safety_identifier)) said.push(['safety_identifier', userText(safety_identifier)])
-  if (!isMissing(user)) said.push(['user', userText(user)])
-  if (!isMissing(userId)) said.push(['metadata.user_id', userOfMetadata(userId)])
+  const given: [string, string][] = []
+  if (!isMissing(safety_identifier)) given.push(['safety_identifier', userText(safety_identifier)])
+  if (!isMissing(user)) given.push(['user', userText(user)])
+  if (!isMissing(userId)) given.push(['metadata.user_id', userOfMetadata(userId)])
   // An app may send one constant in one field and name the person in another, so all of them count.
-  return said.length > 1 ? `${TAG}fields:${JSON.stringify(said)}` : said[0]?.[1]
+  return given.length > 1 ? `${TAG}fields:${JSON.stringify(given)}` : given[0]?.[1]
 }
 
 function userOfMetadata(userId: JsonValue): string {

@@ -1,17 +1,17 @@
-// The refusal of a turn that does not fit, in the words by which SDKs and agents know it.
+// The error for a turn that does not fit, in the wording that SDKs and agents recognize.
 
 import { CwmError } from '../base/errors.ts'
 import type { DialectRules, Overflow } from '../dialects/dialect.ts'
 
 export interface ExceededContext extends Overflow {
   readonly rules: Pick<DialectRules, 'errors'>
-  /** The newest window of the session, if there is one. */
+  /** The session's newest window, if there is one. */
   readonly window: string | undefined
-  /** Why it is refused though the policy is to cut. */
+  /** Why the turn is rejected although the policy is to cut. */
   readonly because?: string
 }
 
-/** `CONTEXT_LENGTH_EXCEEDED`. Its message begins with the dialect's own words. */
+/** `CONTEXT_LENGTH_EXCEEDED`. The message starts with the dialect's own wording. */
 export function contextExceeded(overflow: ExceededContext): CwmError {
   const { rules, window, because } = overflow
   const { errors } = rules

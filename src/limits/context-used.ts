@@ -1,4 +1,4 @@
-// How much of the context a turn takes: its prompt and one answer. The engine's usage counts all choices of a turn in one sum
+// How much of the context a turn uses: its prompt and one answer. The engine's usage counts all choices of a turn together
 // (docs/engine-behavior.md#usage-of-several).
 
 import type { Usage } from '../base/records.ts'
@@ -6,8 +6,8 @@ import type { DialectRules } from '../dialects/dialect.ts'
 import type { FinishedAnswer } from './truncation.ts'
 
 /**
- * Tokens of the prompt and of the longest of several choices. A choice that ran out of the tokens it was allowed has as many as these;
- * where all ended by themselves nobody tells how long each is, and the prompt alone is counted.
+ * Tokens of the prompt and of the longest of several choices. A choice that ran out of allowed tokens has that length. If all stopped on
+ * their own, their lengths are unknown, and only the prompt is counted.
  */
 export function contextTokens(
   { choices, maxTokens, limit }: Omit<FinishedAnswer, 'usage'>,
@@ -17,7 +17,7 @@ export function contextTokens(
   if (choices.length < 2) return totalTokens
   if (!choices.some(({ finishReason }) => finishReason === cutReason)) return promptTokens
   const room = limit === undefined ? completionTokens : limit - promptTokens
-  // The others have a token each at least.
+  // Each of the other choices has at least one token.
   const most = Math.min(maxTokens ?? room, room, completionTokens - choices.length + 1)
   return promptTokens + Math.max(0, most)
 }

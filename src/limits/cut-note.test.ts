@@ -1,4 +1,4 @@
-// Where the note of a cut goes.
+// Where the note about a cut is placed.
 
 import { describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -15,7 +15,7 @@ function note(dialect: Dialect, messages: readonly JsonValue[], body: JsonObject
 }
 
 describe('the note of a cut', () => {
-  it.each(['chat', 'responses'] as const)('%s: stands at the end of the first system message', (dialect) => {
+  it.each(['chat', 'responses'] as const)('%s: is appended to the first system message', (dialect) => {
     const developer = { role: 'developer', content: 'and brief' }
 
     expect(note(dialect, [{ role: 'system', content: 'Be good.', name: 'x' }, developer, user])).toEqual({
@@ -29,7 +29,7 @@ describe('the note of a cut', () => {
   it.each([
     ['chat', 'text'],
     ['responses', 'input_text'],
-  ] as const)('%s: is a part of its own, of type %s, where the system message has parts', (dialect, type) => {
+  ] as const)('%s: is a separate part of type %s if the system message has parts', (dialect, type) => {
     const part = { type, text: 'Be good.' }
 
     expect(note(dialect, [{ role: 'system', content: [part] }, user])).toEqual({
@@ -39,7 +39,7 @@ describe('the note of a cut', () => {
     })
   })
 
-  it.each(['chat', 'responses'] as const)('%s: is a new system message in front where there is none', (dialect) => {
+  it.each(['chat', 'responses'] as const)('%s: is a new leading system message if there is none', (dialect) => {
     const front = { kind: 'front', message: { role: 'system', content: text } }
 
     expect(note(dialect, [user])).toEqual(front)
@@ -49,7 +49,7 @@ describe('the note of a cut', () => {
   it.each([
     ['messages', 'system'],
     ['responses', 'instructions'],
-  ] as const)('%s: stands at the end of `%s`, before any system message', (dialect, field) => {
+  ] as const)('%s: is appended to `%s` rather than to a system message', (dialect, field) => {
     expect(note(dialect, [{ role: 'system', content: 'x' }, user], { [field]: 'Be good.' })).toEqual({
       kind: 'field',
       field,
@@ -57,7 +57,7 @@ describe('the note of a cut', () => {
     })
   })
 
-  it("is a block of its own in Anthropic's list, whose other blocks keep their cache marks", () => {
+  it("is a separate block in Anthropic's list, whose other blocks keep their cache marks", () => {
     const block = { type: 'text', text: 'Be good.', cache_control: { type: 'ephemeral' } }
 
     expect(note('messages', [user], { system: [block] })).toEqual({
@@ -67,19 +67,19 @@ describe('the note of a cut', () => {
     })
   })
 
-  it("makes Anthropic's `system` where there is none, or none but null", () => {
+  it("creates Anthropic's `system` if it is missing or null", () => {
     const field = { kind: 'field', field: 'system', value: text }
 
     expect(note('messages', [user])).toEqual(field)
     expect(note('messages', [user], { system: null })).toEqual(field)
   })
 
-  it('is all that an empty system prompt says', () => {
+  it('replaces an empty system prompt', () => {
     expect(note('responses', [user], { instructions: '' })).toMatchObject({ value: text })
     expect(note('chat', [{ role: 'system', content: null }])).toMatchObject({ message: { content: text } })
   })
 
-  it('changes nothing that it is given', () => {
+  it('does not modify its input', () => {
     const messages = Object.freeze([Object.freeze({ role: 'system', content: Object.freeze([]) }), user])
 
     expect(note('chat', messages)).toEqual(note('chat', structuredClone(messages)))

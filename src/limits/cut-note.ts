@@ -1,20 +1,20 @@
-// What a model may be told of a cut: a sentence at the end of the system prompt, wherever this dialect has it. The same cut gives the same
-// words in the same place, so that the prefix stays cached.
+// The optional note that informs a model about a cut: a sentence at the end of the system prompt, in the dialect's form. The same cut gives
+// the same note in the same place, so the prefix stays cached.
 
 import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
 export interface NoteRequest {
   readonly rules: Pick<DialectRules, 'systemField' | 'systemPartType' | 'newSystem' | 'isSystem' | 'textMessage'>
-  /** The fields beside the messages that go out. */
+  /** The outgoing fields beside the messages. */
   readonly body: JsonObject
-  /** The messages that go out. */
+  /** The outgoing messages. */
   readonly messages: readonly JsonValue[]
-  /** `cutTag` of the cut. */
+  /** The cut's `cutTag`. */
   readonly tag: string
 }
 
-/** The change that puts the note in: another value of a body field, or of the message at an index, or a new message in front of all. */
+/** How the note is placed: a new value for a body field, a new message at an index, or an additional first message. */
 export type CutNote =
   | { readonly kind: 'field'; readonly field: string; readonly value: JsonValue }
   | { readonly kind: 'message'; readonly at: number; readonly message: JsonValue }
@@ -37,7 +37,7 @@ export function placeCutNote({ rules, body, messages, tag }: NoteRequest): CutNo
   return { kind: 'front', message: rules.textMessage('system', text) }
 }
 
-/** After text a paragraph of its own, in a list a part of its own. */
+/** Adds a paragraph to text, or a part to a list. */
 function append(content: JsonValue | undefined, text: string, type: string): JsonValue {
   if (Array.isArray(content)) return [...(content as readonly JsonValue[]), { type, text }]
   return typeof content === 'string' && content !== '' ? `${content}\n\n${text}` : text

@@ -25,7 +25,7 @@ function toXml(value: JsonValue): string {
 }
 
 describe.each(Object.entries(FORMS))('a value %s', (_, write) => {
-  it('has no more bytes than are counted', () => {
+  it('has at most as many bytes as counted', () => {
     const text = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -53,12 +53,12 @@ describe.each(Object.entries(FORMS))('a value %s', (_, write) => {
   })
 })
 
-describe('what Python writes otherwise than JavaScript', () => {
+describe('values that Python writes differently from JavaScript', () => {
   it.each([
     ['a float', '1e15', '1000000000000000.0'],
-    ['an integer of many digits', '9'.repeat(300), '9'.repeat(300)],
-    ['an integer that JavaScript takes for infinite', '9'.repeat(4_000), '9'.repeat(4_000)],
-  ])('has no more bytes than are counted for %s', (_, json, python) => {
+    ['a long integer', '9'.repeat(300), '9'.repeat(300)],
+    ['an integer that JavaScript reads as infinite', '9'.repeat(4_000), '9'.repeat(4_000)],
+  ])('have at most as many bytes as counted: %s', (_, json, python) => {
     expect(maxBytesOfJson(JSON.parse(json))).toBeGreaterThanOrEqual(python.length)
     expect(maxBytesOfJson({ arguments: `{"n":${json}}` })).toBeGreaterThanOrEqual(`{"n": ${python}}`.length)
   })
@@ -70,14 +70,14 @@ describe('the arguments of a call', () => {
       .map(([key, value]) => `<arg_key>${key}</arg_key>\n<arg_value>${value}</arg_value>\n`)
       .join('')
 
-  it.each(['arguments', 'input'])('have room for the tags around each of them: %s', (field) => {
+  it.each(['arguments', 'input'])('include the tags around each of them: %s', (field) => {
     const args = { a: '', b: '', c: 'd' }
 
     expect(maxBytesOfJson({ [field]: args })).toBeGreaterThan(inTags(args).length)
     expect(maxBytesOfJson({ [field]: JSON.stringify(args) })).toBeGreaterThan(inTags(args).length)
   })
 
-  it('have no bound where they are nested beyond what an engine reads', () => {
+  it('have no bound if they are nested deeper than an engine reads', () => {
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
 
     expect(maxBytesOfJson({ arguments: deep })).toBe(Number.POSITIVE_INFINITY)

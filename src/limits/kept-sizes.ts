@@ -1,8 +1,8 @@
-// What a cut keeps, as indices and as tokens: by prefix sums, so that each question costs the same however long the history is.
+// What a cut keeps, as indices and as tokens. Prefix sums make each query independent of the history's length.
 
 import type { Unit, Units } from './units.ts'
 
-/** Where what is kept begins, and how many of the first exchanges are kept before it. */
+/** Where the kept part starts, and how many of the first exchanges are kept before it. */
 export interface Start {
   readonly unit: Unit
   readonly first: number
@@ -12,7 +12,7 @@ export class KeptSizes {
   readonly #fixed: number
   readonly #units: Pick<Units, 'turns'>
   readonly #isSystem: boolean[] = []
-  /** Tokens before each message, and those of system messages among them. */
+  /** Tokens before each message, and those of the system messages among them. */
   readonly #all = [0]
   readonly #system = [0]
 
@@ -27,7 +27,7 @@ export class KeptSizes {
     this.#isSystem.push(isSystem)
   }
 
-  /** Tokens of all that goes out, if it began there now; undefined: at the very beginning. */
+  /** Tokens of everything that is sent if the kept part starts there; undefined: at the very beginning. */
   of(start: Start | undefined): number {
     const whole = this.#all.at(-1) ?? 0
     if (start === undefined) return this.#fixed + whole
@@ -44,14 +44,14 @@ export class KeptSizes {
     return [...systems, ...before, ...range(start.unit.start, length)]
   }
 
-  /** Spans before the start that are kept beside system messages: the first exchanges, and the task of a step. */
+  /** Spans kept before the start besides system messages: the first exchanges, and the user turn that a step belongs to. */
   #before({ unit, first }: Start): readonly (readonly [number, number])[] {
     const spans: [number, number][] = [[0, first === 0 ? 0 : (this.#units.turns[first]?.start ?? 0)]]
     if (unit.kind === 'step' && unit.turn !== undefined) spans.push([unit.turn.start, unit.turn.end])
     return spans
   }
 
-  /** Tokens before message `at` that are not of system messages. */
+  /** Tokens before message `at`, without system messages. */
   #plain(at: number): number {
     return (this.#all[at] ?? 0) - (this.#system[at] ?? 0)
   }

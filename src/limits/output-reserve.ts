@@ -1,16 +1,16 @@
-// Whether a turn fits: the model's limit, and the room that an answer wants beside the prompt.
+// The room that an answer needs beside the prompt, within the model's limit.
 
-/** Room that is kept for an answer whose length the client did not bound, or bounded higher; tokens. */
+/** Tokens reserved for an answer if the client sets no bound, or a higher one. */
 const MAX_RESERVE = 1024
-/** In a small context it is no more than this share. */
+/** In a small context at most this share is reserved. */
 const RESERVE_SHARE = 1 / 8
 
-/** Tokens kept free for an answer. */
+/** Tokens reserved for an answer by default. */
 export function defaultReserve(limit: number): number {
   return Math.min(MAX_RESERVE, Math.floor(limit * RESERVE_SHARE))
 }
 
-/** Tokens of room that a turn wants beside its prompt; `maxTokens` is what the client asked for at most. */
+/** Tokens that a turn needs beside its prompt; `maxTokens` is the client's bound. */
 export function outputReserve(maxTokens: number | undefined, limit: number): number {
   return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, defaultReserve(limit))
 }

@@ -1,4 +1,4 @@
-// The cut of random histories: chats, agents' loops, parallel calls, in three dialects, with ids that are missing or used again, and edits.
+// Cuts of random histories: chats, agent loops and parallel calls in three dialects, with missing or reused ids, and edits.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -10,19 +10,19 @@ type Shape = 'chat' | 'messages' | 'responses'
 type Ids = 'unique' | 'again' | 'none'
 
 interface Exchange {
-  /** Characters of each message of the user. */
+  /** Characters of each user message. */
   readonly user: readonly number[]
   readonly system: boolean
-  /** Characters of the results of each step's calls; a step without calls is the model's last word. */
+  /** Characters of the results of each step's calls. A step without calls is the model's final message. */
   readonly steps: readonly (readonly number[])[]
   readonly answer: number
-  /** The results of the last step come behind the next user's words. */
+  /** The last step's results follow the next user message. */
   readonly late: boolean
 }
 
 interface History {
   readonly messages: readonly JsonValue[]
-  /** Index of a call's message, index of its result's. */
+  /** Index of the call's message and of its result's message. */
   readonly pairs: readonly (readonly [number, number])[]
 }
 
@@ -137,7 +137,7 @@ function sizeOfKept(keep: readonly number[], messages: readonly JsonValue[], { f
   return keep.reduce((sum, i) => sum + sizeOf(messages[i] ?? null), fixed)
 }
 
-/** Lengths of the requests by which a client comes to this history: before each of the model's runs, and all. */
+/** Lengths of the requests that lead to this history: before each run of model messages, and all of it. */
 function requests(shape: Shape, messages: readonly JsonValue[]): readonly number[] {
   const { canonical } = rulesOf(shape)
   const fromModel = messages.map((message) => canonical(message).fromModel)
@@ -146,10 +146,10 @@ function requests(shape: Shape, messages: readonly JsonValue[]): readonly number
 
 const runs = { numRuns: 200, seed: 5 }
 
-describe.each([false, true])('a cut (results that come late: %s)', (late) => {
+describe.each([false, true])('a cut (late results: %s)', (late) => {
   const history = historyOf(late)
 
-  it('keeps a call exactly where its results are kept', () => {
+  it('keeps a call exactly if its results are kept', () => {
     fc.assert(
       fc.property(history, numbers, ({ shape, messages, pairs }, n) => {
         const folded = cutOf(shape, messages, n)
@@ -161,7 +161,7 @@ describe.each([false, true])('a cut (results that come late: %s)', (late) => {
     )
   })
 
-  it('fits, and is there only where the whole does not', () => {
+  it('fits, and happens only if the whole history does not fit', () => {
     fc.assert(
       fc.property(history, numbers, ({ shape, messages }, n) => {
         const folded = cutOf(shape, messages, n)
@@ -193,7 +193,7 @@ describe.each([false, true])('a cut (results that come late: %s)', (late) => {
     )
   })
 
-  it('stays where it is until what it leaves does not fit, and then cuts more, never less', () => {
+  it('stays in place until the rest no longer fits, and then only grows', () => {
     fc.assert(
       fc.property(history, numbers, ({ shape, messages, pairs }, n) => {
         let before: Fold = { kind: 'whole' }
@@ -206,7 +206,7 @@ describe.each([false, true])('a cut (results that come late: %s)', (late) => {
           expect(cutNow).toEqual(expect.arrayContaining([...cutBefore]))
           const stays = [...kept(before, messages.slice(0, length)), ...range(length, end)]
           const fits = sizeOfKept(stays, messages, n) <= n.limit - n.reserve
-          // A result of a call that is cut away already: it must go too.
+          // A result of a call that was already cut: it must be cut too.
           const late = pairs.some(([call, result]) => cutBefore.includes(call) && result >= length && result < end)
           if (fits && !late)
             expect(now.kind === 'cut' ? now.digest : '').toBe(before.kind === 'cut' ? before.digest : '')
@@ -219,7 +219,7 @@ describe.each([false, true])('a cut (results that come late: %s)', (late) => {
     )
   })
 
-  it('is the same for equal histories, whoever writes them down', () => {
+  it('is the same for equal histories', () => {
     fc.assert(
       fc.property(history, numbers, ({ shape, messages }, n) => {
         const again = JSON.parse(JSON.stringify(messages)) as JsonValue[]
@@ -230,7 +230,7 @@ describe.each([false, true])('a cut (results that come late: %s)', (late) => {
     )
   })
 
-  it('of an edited history is that of one which was never otherwise', () => {
+  it('of an edited history does not depend on the earlier version', () => {
     fc.assert(
       fc.property(history, numbers, fc.nat(), fc.nat(500), ({ shape, messages }, n, place, length) => {
         const ends = requests(shape, messages)

@@ -1,4 +1,4 @@
-// Where histories are cut, by example, and what becomes of those that can hardly be cut at all. Each character of content is a token.
+// Where histories are cut, by example, including those that can hardly be cut. Each character of content is one token.
 
 import { describe, expect, it } from 'vitest'
 import { isObject, type JsonValue } from '../base/json.ts'
@@ -17,7 +17,7 @@ function sizeOf(message: JsonValue): number {
   return isObject(message) && typeof message.content === 'string' ? message.content.length : 0
 }
 
-/** Room for 90 tokens; a cut leaves 50. */
+/** 90 tokens of room; a cut leaves at most 50. */
 const numbers = { sizeOf, fixed: 0, limit: 100, reserve: 10, to: 0.5, keepFirst: 0 }
 
 function cut(messages: readonly JsonValue[], other: Partial<FoldRequest> = {}, dialect: Dialect = 'chat'): Fold {
@@ -25,12 +25,12 @@ function cut(messages: readonly JsonValue[], other: Partial<FoldRequest> = {}, d
 }
 
 describe('a history that fits', () => {
-  it('is whole, up to the last token of room', () => {
+  it('stays whole up to the last token of room', () => {
     expect(cut([user(40), model(40), user(10)])).toEqual({ kind: 'whole' })
     expect(cut([user(40), model(40), user(10)], { fixed: 1 })).toMatchObject({ kind: 'cut' })
   })
 
-  it('is whole without any message, and with none but system messages', () => {
+  it('stays whole without messages, and with system messages only', () => {
     expect(cut([])).toEqual({ kind: 'whole' })
     expect(cut([{}, null, ''])).toEqual({ kind: 'whole' })
     expect(cut([system(90)])).toEqual({ kind: 'whole' })
@@ -40,12 +40,12 @@ describe('a history that fits', () => {
 describe('a chat', () => {
   const chat = [system(5), user(20), model(20), user(20), model(20), user(10)]
 
-  it('keeps system messages and the newest whole exchanges that the share has room for', () => {
+  it('keeps system messages and the newest complete exchanges that fit the share', () => {
     expect(cut(chat)).toMatchObject({ kind: 'cut', keep: [0, 5], cut: [1, 2, 3, 4] })
     expect(cut(chat, { to: 0.55 })).toMatchObject({ keep: [0, 3, 4, 5], cut: [1, 2] })
   })
 
-  it('puts the system messages of the part that is cut away before the rest, and leaves those behind it', () => {
+  it('moves system messages of the cut part to the front, and leaves later ones in place', () => {
     const messages = [
       user(30),
       system(1),
@@ -65,7 +65,7 @@ describe('a chat', () => {
     expect(cut(messages, { keepFirst: 1 })).toMatchObject({ keep: [0, 1, 2, 5, 6, 7], cut: [3, 4] })
   })
 
-  it('lets its first exchanges go where they leave no room, and for good', () => {
+  it('drops the first exchanges for good if they leave no room', () => {
     const messages = [user(40), model(20), user(10), model(20), user(20)]
     const longer = [...messages, model(30), user(40)]
 
@@ -74,11 +74,11 @@ describe('a chat', () => {
     expect(cut([...longer, model(10), user(5)], { keepFirst: 1 })).toMatchObject({ keep: [6, 7, 8] })
   })
 
-  it('keeps its newest turn though that is more than the share', () => {
+  it('keeps its newest turn even if that exceeds the share', () => {
     expect(cut([user(20), model(20), user(80)])).toMatchObject({ keep: [2], cut: [0, 1] })
   })
 
-  it('loses what the model said before any user first', () => {
+  it('first drops what the model said before any user', () => {
     expect(cut([model(60), user(20), model(10), user(10)])).toMatchObject({ keep: [1, 2, 3], cut: [0] })
   })
 })
@@ -88,7 +88,7 @@ describe("an agent's loop", () => {
     return Array.from({ length: steps }, (_, i) => [call(`c${i}`), result(`c${i}`, 10)]).flat()
   }
 
-  it('keeps its task and the newest whole steps', () => {
+  it('keeps its task and the newest complete steps', () => {
     const folded = cut([system(5), user(5), ...loop(9)])
 
     expect(folded).toMatchObject({ keep: [0, 1, 12, 13, 14, 15, 16, 17, 18, 19] })
@@ -101,13 +101,13 @@ describe("an agent's loop", () => {
     expect(cut(messages)).toMatchObject({ keep: [0, 11, 12, 13] })
   })
 
-  it('keeps the newest steps of the task before when the user says more, rather than what the user says alone', () => {
+  it('keeps the newest steps of the previous task along with a new user message', () => {
     expect(cut([user(5), ...loop(8), model(1), user(10)])).toMatchObject({
       keep: [0, 11, 12, 13, 14, 15, 16, 17, 18],
     })
   })
 
-  it('keeps its newest step though that is more than the share', () => {
+  it('keeps its newest step even if that exceeds the share', () => {
     expect(cut([user(5), ...loop(3), call('z'), result('z', 70)])).toMatchObject({ keep: [0, 7, 8] })
   })
 
@@ -122,7 +122,7 @@ describe("an agent's loop", () => {
     expect(cut(messages, { sizeOf: sizes }, 'messages')).toMatchObject({ keep: [0, 7, 8, 9, 10] })
   })
 
-  it('lets a late result go with its call that is cut away, as soon as there is a newer step to begin at', () => {
+  it('drops a late result of a cut call as soon as a newer step exists to start from', () => {
     const messages = [user(40), call('late'), user(30), model(10), user(20), model(1), result('late', 1)]
 
     expect(cut(messages.slice(0, 5))).toMatchObject({ keep: [4] })
@@ -131,22 +131,22 @@ describe("an agent's loop", () => {
   })
 })
 
-describe('a history that can not be cut', () => {
-  it('is impossible when its only message is too large, with the numbers', () => {
+describe('a history that cannot be cut', () => {
+  it('is impossible if its only message is too large, and reports the sizes', () => {
     expect(cut([user(91)])).toEqual({ kind: 'impossible', tokens: 91, room: 90 })
     expect(cut([system(50), user(5), model(5), user(41)])).toEqual({ kind: 'impossible', tokens: 91, room: 90 })
   })
 
-  it('is impossible when all else leaves no room', () => {
+  it('is impossible if everything else leaves no room', () => {
     expect(cut([], { fixed: 91 })).toEqual({ kind: 'impossible', tokens: 91, room: 90 })
     expect(cut([system(91)])).toEqual({ kind: 'impossible', tokens: 91, room: 90 })
   })
 
-  it('is impossible when it holds nothing but results', () => {
+  it('is impossible if it consists of results only', () => {
     expect(cut([result('a', 50), result('b', 50)])).toEqual({ kind: 'impossible', tokens: 100, room: 90 })
   })
 
-  it('can be cut again once the message that was too large is behind it', () => {
+  it('can be cut again after the oversized message', () => {
     const messages = [user(10), model(10), user(95), model(1), user(5)]
 
     expect(cut(messages.slice(0, 3))).toMatchObject({ kind: 'impossible' })
@@ -154,15 +154,15 @@ describe('a history that can not be cut', () => {
   })
 })
 
-describe('what the caller decides', () => {
-  it('a picture is as large as it says', () => {
+describe('the caller decides', () => {
+  it('the size of an image', () => {
     const picture = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'u' } }] }
     const sizes = (message: JsonValue) => (message === picture ? 60 : sizeOf(message))
 
     expect(cut([picture, model(20), user(20)], { sizeOf: sizes })).toMatchObject({ keep: [2], cut: [0, 1] })
   })
 
-  it('the size of each message is asked for once', () => {
+  it('sizes, which are requested once per message', () => {
     const asked: JsonValue[] = []
     const messages = Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? user(i) : model(i)))
     cut(messages, {
@@ -175,16 +175,16 @@ describe('what the caller decides', () => {
     expect(asked).toEqual(messages)
   })
 
-  it('a share that is larger than the room means the room', () => {
+  it('a share, which is limited to the room', () => {
     expect(cut([user(40), model(40), user(40), model(10), user(1)], { to: 1 })).toMatchObject({ keep: [2, 3, 4] })
   })
 })
 
-it("keeps the words that the model is to continue, with the user's before them", () => {
+it('keeps a trailing model message that is to be continued, with the user message before it', () => {
   expect(cut([user(30), model(30), user(20), model(20)])).toMatchObject({ keep: [2, 3], cut: [0, 1] })
 })
 
-it('takes the plain input of Responses for one message', () => {
+it('treats the plain input of Responses as one message', () => {
   const read = (input: string) => rulesOf('responses').readMessages({ input })
 
   expect(cut(read(x(90)), {}, 'responses')).toEqual({ kind: 'whole' })
@@ -199,7 +199,7 @@ describe('the digest', () => {
     return folded.kind === 'cut' ? folded.digest : ''
   }
 
-  it('tells what was cut away, whatever is kept', () => {
+  it('identifies what was cut, regardless of what is kept', () => {
     const one = digest([user(30), model(20)])
 
     expect(one).toMatch(/^[0-9a-f]{64}$/)
@@ -216,13 +216,13 @@ describe('the digest', () => {
     expect(other).toMatchObject({ digest: digest([user(30), model(20)]) })
   })
 
-  it('is the same with and without the reasoning that clients may leave out', () => {
+  it('is the same with and without reasoning, which clients may leave out', () => {
     const reasoning = { type: 'reasoning', summary: [] }
 
     expect(digest([user(30), reasoning, model(20)], 'responses')).toBe(digest([user(30), model(20)], 'responses'))
   })
 
-  it('is shown by its first twelve digits', () => {
+  it('is abbreviated to its first twelve digits', () => {
     expect(cutTag('0123456789abcdef')).toBe('cut-0123456789ab')
   })
 })

@@ -1,6 +1,6 @@
-// Where a history that outgrows its limit is cut. The cut is a fold over the messages: it looks at each place where a request once ended, in
-// order, and never ahead, so that the same history is cut alike on any proxy, and the cut stays where it is until the next time it does
-// not fit. What is kept is bytes of the client's own; sizes come from the caller.
+// Decides where a history that outgrows its limit is cut. The cut is a fold over the messages: it considers each place where a request
+// ended, in order and without looking ahead. So the same history is cut the same way on every proxy, and the cut stays in place until the
+// rest no longer fits. Kept messages stay byte-identical; sizes come from the caller.
 
 import { createHash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
@@ -14,16 +14,16 @@ export type FoldRules = Pick<DialectRules, 'canonical' | 'isFromModel' | 'isSyst
 export interface FoldRequest {
   readonly messages: readonly JsonValue[]
   readonly rules: FoldRules
-  /** Tokens of one message; must depend on nothing but the message and those before it. */
+  /** Tokens of one message; must depend only on the message and those before it. */
   readonly sizeOf: (message: JsonValue, index: number) => number
-  /** Tokens of all that goes out beside the messages. */
+  /** Tokens of everything sent beside the messages. */
   readonly fixed: number
   readonly limit: number
-  /** Tokens kept free for an answer. */
+  /** Tokens reserved for the answer. */
   readonly reserve: number
-  /** Share of the limit that a cut leaves at most, where whole turns or steps allow it. */
+  /** The largest share of the limit that a cut leaves, if complete turns or steps allow it. */
   readonly to: number
-  /** How many of the first exchanges are kept; none where they leave no room. */
+  /** How many of the first exchanges are kept; none if they leave no room. */
   readonly keepFirst: number
 }
 
@@ -31,23 +31,23 @@ export type Fold =
   | { readonly kind: 'whole' }
   | {
       readonly kind: 'cut'
-      /** Indices in the order in which they go out: system messages of the part cut away stand first. */
+      /** Indices in sending order: system messages of the cut part come first. */
       readonly keep: readonly number[]
       readonly cut: readonly number[]
-      /** Hex SHA-256 of the messages that are cut away. */
+      /** Hex SHA-256 of the cut messages. */
       readonly digest: string
     }
   | {
-      /** Not even the least that must stay fits. */
+      /** Even the minimum that must be kept does not fit. */
       readonly kind: 'impossible'
-      /** Tokens of that least, and of the room that there is for a prompt. */
+      /** Tokens of that minimum, and of the room for a prompt. */
       readonly tokens: number
       readonly room: number
     }
 
 /**
- * What of a history goes out. Kept are all system messages, the first exchanges if wanted, and from some turn or step on everything; before
- * a step also what the user said last before it, which is its task. A call is never parted from its results.
+ * Decides what is sent of a history. It keeps all system messages, the first exchanges if requested, and everything from some turn or step on.
+ * A kept step also keeps the last user message before it, which is its task. Calls always stay with their results.
  */
 export function fold(request: FoldRequest): Fold {
   const { messages, rules, sizeOf } = request
@@ -56,19 +56,19 @@ export function fold(request: FoldRequest): Fold {
   return folding.end(messages, rules)
 }
 
-/** Hex SHA-256 of messages that are cut away. */
+/** Hex SHA-256 of cut messages. */
 export function digestOf(messages: readonly JsonValue[], rules: Pick<FoldRules, 'canonical'>): string {
   const hash = createHash('sha256')
   const budget = new ArgumentsBudget()
   for (const message of messages) {
     const { text } = rules.canonical(message, budget)
-    // What clients may leave out of an echo must not make another cut of it.
+    // Content that clients may omit from an echo must not change the digest.
     if (text !== undefined) hash.update(frame('m', text))
   }
   return hash.digest('hex')
 }
 
-/** The name by which people and models see a cut. */
+/** The tag that people and models see for a cut. */
 export function cutTag(digest: string): string {
   return `cut-${digest.slice(0, 12)}`
 }
@@ -79,7 +79,7 @@ class Folding {
   readonly #room: number
   readonly #target: number
   #keepFirst: number
-  /** Undefined while all is kept. */
+  /** Undefined while everything is kept. */
   #start: Start | undefined
 
   constructor({ fixed, limit, reserve, to, keepFirst }: FoldRequest) {
@@ -90,10 +90,10 @@ class Folding {
   }
 
   add(message: JsonValue, size: number, rules: FoldRules): void {
-    const said = classifyMessage(message, rules)
-    if (this.#units.beginsReply(said)) this.#decide()
-    this.#units.add(said)
-    this.#sizes.add(size, said.by === 'system')
+    const classified = classifyMessage(message, rules)
+    if (this.#units.beginsReply(classified)) this.#decide()
+    this.#units.add(classified)
+    this.#sizes.add(size, classified.by === 'system')
   }
 
   end(messages: readonly JsonValue[], rules: FoldRules): Fold {
@@ -108,17 +108,17 @@ class Folding {
     return { kind: 'cut', keep, cut, digest: digestOf(left, rules) }
   }
 
-  /** A request ended here. One that could not be cut was refused, or went elsewhere: the history goes on all the same. */
+  /** A request ended here. If it could not be cut, it was rejected or sent elsewhere; the history continues either way. */
   #decide(): void {
     if (this.#fits(this.#start)) return
     const next = this.#search(this.#keepFirst) ?? (this.#keepFirst > 0 ? this.#search(0) : undefined)
     if (next === undefined) return
     this.#start = next
-    // What is cut away stays away.
+    // Cut messages stay cut.
     this.#keepFirst = next.first
   }
 
-  /** Whole exchanges, down to the last that has an answer; then the newest steps of that one; then the newest turn; then what is least. */
+  /** Tries complete exchanges down to the last answered one, then that one's newest steps, then the newest turn, then the minimum. */
   #search(keepFirst: number): Start | undefined {
     const { soundTurns, soundSteps } = this.#units
     const within = (unit: Unit) => {
@@ -135,7 +135,7 @@ class Folding {
     return this.#fits(least) ? least : undefined
   }
 
-  /** Undefined when a call in the first exchanges is answered behind them. */
+  /** Undefined if a call in the first exchanges is answered after them. */
   #sound(unit: Unit, keepFirst: number): Start | undefined {
     const start = startAt(unit, keepFirst)
     return this.#isSound(start) ? start : undefined
@@ -161,13 +161,13 @@ class Folding {
   }
 }
 
-/** No more of the first exchanges can be kept than stand before the place. */
+/** At most as many of the first exchanges can be kept as precede the place. */
 function startAt(unit: Unit, keepFirst: number): Start {
   const turn = unit.kind === 'turn' ? unit : unit.turn
   return { unit, first: Math.min(keepFirst, turn?.ordinal ?? 0) }
 }
 
-/** The first unit that is good; behind a good one all must be. */
+/** The first matching unit. All units after a matching one must match. */
 function earliest<T extends Unit>(units: readonly T[], isGood: (unit: T) => boolean): T | undefined {
   let low = 0
   let high = units.length

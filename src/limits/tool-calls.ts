@@ -1,4 +1,4 @@
-// Which tool call a result belongs to: by its id; where ids are missing or used more than once, by the order in which calls were opened.
+// Matches tool results to their calls: by id, or by the order of the calls if ids are missing or reused.
 
 interface Call {
   readonly at: number
@@ -6,26 +6,26 @@ interface Call {
 }
 
 interface CallsOfId {
-  /** Not answered when they were put here, oldest first. */
+  /** Calls that were unanswered when added, oldest first. */
   readonly open: Call[]
   latest: Call
 }
 
-/** The calls of a conversation, read in order. */
+/** The tool calls of a conversation, read in order. */
 export class ToolCalls {
   readonly #byId = new Map<string, CallsOfId>()
   #sinceTurn: Call[] = []
-  /** Before it all are answered. */
+  /** All calls before this index are answered. */
   #next = 0
   #latest: Call | undefined
 
-  /** A user spoke: a result that does not say its call is not one of a call before. */
+  /** A user message begins a turn. Later results without an id do not belong to earlier calls. */
   beginTurn(): void {
     this.#sinceTurn = []
     this.#next = 0
   }
 
-  /** A call in message `at`; `id` is '' when it has none. */
+  /** A call in message `at`; `id` is '' if it has none. */
   open(at: number, id: string): void {
     const call = { at, answered: false }
     this.#latest = call
@@ -39,14 +39,14 @@ export class ToolCalls {
     }
   }
 
-  /** The message whose call this result answers; undefined when there is no call at all. */
+  /** The index of the message whose call this result answers; undefined if there is no call at all. */
   answer(id: string): number | undefined {
     const call = this.#named(id) ?? this.#oldestOpen() ?? this.#latest
     if (call !== undefined) call.answered = true
     return call?.at
   }
 
-  /** Of several with one id the newest that waits; a second result goes with the first. */
+  /** Among calls with the same id, the newest unanswered one. A further result belongs to the latest. */
   #named(id: string): Call | undefined {
     const named = this.#byId.get(id)
     if (named === undefined) return undefined

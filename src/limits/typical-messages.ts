@@ -1,21 +1,21 @@
-// How many tokens a message of any dialect is likely to add to a prompt: its words by typical.ts, a little around them for the template,
-// and nothing for what no template writes, so that an SDK's additions to an echo do not move a cut. Never above upper-bound.ts.
+// The likely token count of a message in any dialect: its words by typical.ts, plus a little for the template. Content that no template
+// writes counts nothing, so an SDK's additions to an echo do not move a cut. Never above upper-bound.ts.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { systemFields } from '../dialects/index.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from './typical.ts'
 import { upperTokensOfMessage, upperTokensOfShaping } from './upper-bound.ts'
 
-/** Role and marks around a message. */
+/** Role and markers around a message. */
 const MESSAGE = 6
-/** Marks around a part, or a call. */
+/** Markers around a part or a call. */
 const PART = 2
 /** Quotes, colon and comma of a member, beside its words. */
 const MEMBER = 2
-/** What a template says of tools that are offered. */
+/** What a template writes about offered tools. */
 const TOOLS = 128
 
-/** Of a message and its parts: ids, and what engines and SDKs add beside the words. */
+/** Fields that templates do not write: ids, and what engines and SDKs add beside the text. */
 const UNWRITTEN = new Set([
   'type',
   'id',
@@ -32,7 +32,7 @@ const UNWRITTEN = new Set([
   'encrypted_content',
   'cache_control',
 ])
-/** What holds parts. */
+/** Fields that contain parts. */
 const NESTED = new Set(['content', 'summary', 'output', 'tool_calls', 'function'])
 
 /** Tokens of one message or input item; at most `upperTokensOfMessage`. */
@@ -40,7 +40,7 @@ export function typicalTokensOfMessage(message: JsonValue, scale = UNSCALED): nu
   return Math.min(MESSAGE + ofPart(message, scale), upperTokensOfMessage(message))
 }
 
-/** Tokens of all that stands beside the messages; at most `upperTokensOfShaping`. */
+/** Tokens of everything beside the messages; at most `upperTokensOfShaping`. */
 export function typicalTokensOfShaping(shaping: JsonObject, scale = UNSCALED): number {
   let tokens = 0
   for (const [field, value] of Object.entries(shaping)) {
@@ -50,7 +50,7 @@ export function typicalTokensOfShaping(shaping: JsonObject, scale = UNSCALED): n
   return Math.min(tokens, upperTokensOfShaping(shaping))
 }
 
-/** The words of a message that count. */
+/** The texts of a message that count. */
 export function wordsOf(part: JsonValue | undefined): readonly string[] {
   if (typeof part === 'string') return [part]
   if (Array.isArray(part)) return part.flatMap((item: JsonValue) => wordsOf(item))

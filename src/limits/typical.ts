@@ -1,20 +1,20 @@
-// How many tokens a text is likely to be for today's tokenizers of large vocabulary (cl100k, Llama 3, Qwen), or somewhat more: by classes
-// of characters alone, so that it is the same on every proxy and after every restart. What an engine's own tokenizer makes of it is a
-// matter of factors (engines/token-scale.ts). Nothing is bounded here: see upper-bound.ts.
+// Estimates a text's tokens for current tokenizers with large vocabularies (cl100k, Llama 3, Qwen), erring slightly high. It uses character
+// classes only, so the result is the same on every proxy and after every restart. The engine's own tokenizer is accounted for by factors
+// (engines/token-scale.ts). This is not a bound: see upper-bound.ts.
 
-/** Costs are counted in eighths of a token: whole numbers, which add up alike everywhere. */
+/** Costs are counted in eighths of a token: integers, which add up the same everywhere. */
 const TOKEN = 8
-/** Small letters that a word's first token holds, and what each further one costs. */
+/** Lower-case letters covered by a word's first token, and the cost of each further one. */
 const WORD_START = 5
 const SMALL_LETTER = 3
 const CAPITAL_LETTER = 4
-/** Punctuation, or a line break, behind punctuation: code and JSON put these together, and so do vocabularies. */
+/** Punctuation, or a line break, after punctuation: code and JSON combine them, and so do vocabularies. */
 const MORE_PUNCTUATION = 4
 /** White space of one kind in one token. */
 const INDENT = 16
 const LINE_BREAKS = 8
 
-/** Cost of a UTF-16 unit beyond ASCII, up to where its range of scripts ends. */
+/** Cost of a UTF-16 unit beyond ASCII, up to the end of its range of scripts. */
 const RANGES: readonly (readonly [end: number, cost: number])[] = [
   [0x0370, 12], // Latin with marks
   [0x0400, 9], // Greek
@@ -32,10 +32,10 @@ const RANGES: readonly (readonly [end: number, cost: number])[] = [
   [0xe000, 14], // halves of emoji and of all that is rarer
   [0x10000, 14],
 ]
-/** By the upper twelve bits of a unit: no range begins within such a block. */
+/** By the upper twelve bits of a unit: no range starts within such a block. */
 const COSTS = Uint8Array.from({ length: 0x1000 }, (_, block) => RANGES.find(([end]) => block * 16 < end)?.[1] ?? TOKEN)
 
-/** How many tokens an engine's tokenizer makes of one here: of ASCII, and of all else. */
+/** Tokens of an engine's tokenizer per estimated token: for ASCII, and for everything else. */
 export interface TokenScale {
   readonly ascii: number
   readonly beyond: number
@@ -43,7 +43,7 @@ export interface TokenScale {
 
 export const UNSCALED: TokenScale = { ascii: 1, beyond: 1 }
 
-/** Kinds of units: numbers, so that a table tells them. */
+/** Kinds of units, as numbers for table lookup. */
 const SMALL = 0
 const CAPITAL = 1
 const SPACE = 2
@@ -57,7 +57,7 @@ export function typicalTokens(text: string, scale = UNSCALED): number {
   let ascii = 0
   let beyond = 0
   let before = OTHER
-  /** Units since the word, or the white space, began. */
+  /** Units since the word or the white space began. */
   let run = 0
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)
@@ -67,7 +67,7 @@ export function typicalTokens(text: string, scale = UNSCALED): number {
       continue
     }
     const kind = KINDS[unit] as number
-    // A capital behind a small letter begins a word, as in camelCase, and so does a small letter behind several capitals.
+    // A capital after a small letter starts a word, as in camelCase, and so does a small letter after several capitals.
     const continues = kind === before || (kind === SMALL && before === CAPITAL && run === 1)
     run = continues ? run + 1 : 1
     ascii += costOf(kind, before, run)
@@ -83,7 +83,7 @@ function costOf(kind: number, before: number, run: number): number {
     case CAPITAL:
       return run === 1 ? TOKEN : CAPITAL_LETTER
     case SPACE:
-      // One alone goes with the word behind it.
+      // A single space belongs to the following word.
       return run % INDENT === 2 ? TOKEN : 0
     case BREAK:
       return before === PUNCTUATION ? MORE_PUNCTUATION : run % LINE_BREAKS === 1 ? TOKEN : 0

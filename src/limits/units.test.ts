@@ -1,4 +1,4 @@
-// Places where a conversation may begin anew.
+// Places where a conversation may restart.
 
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
@@ -24,7 +24,7 @@ const calls = (...ids: string[]) => ({ role: 'assistant', tool_calls: ids.map((i
 const result = (id: string) => ({ role: 'tool', content: 'r', ...(id === '' ? {} : { tool_call_id: id }) })
 
 describe('a turn', () => {
-  it('begins with the first of what a user says in a row, past system messages', () => {
+  it('starts at the first of consecutive user messages, across system messages', () => {
     const messages = [system, user, user, model, system, user, system, user]
 
     expect(places('chat', messages)).toEqual({ turns: [1, 5], steps: [3] })
@@ -34,7 +34,7 @@ describe('a turn', () => {
     ])
   })
 
-  it("is never begun by a result, though Anthropic's results are messages of the user", () => {
+  it("never starts at a result, although Anthropic's results are user messages", () => {
     const use = { role: 'assistant', content: [{ type: 'tool_use', id: 'a', name: 'f', input: {} }] }
     const answer = {
       role: 'user',
@@ -49,13 +49,13 @@ describe('a turn', () => {
 })
 
 describe('a step', () => {
-  it('is one for each run of the model, with its results', () => {
+  it('is one run of model messages, with its results', () => {
     const messages = [user, calls('a', 'b'), result('b'), result('a'), calls('c'), result('c'), model]
 
     expect(places('chat', messages)).toEqual({ turns: [0], steps: [1, 4, 6] })
   })
 
-  it("of Responses begins with the model's reasoning and holds parallel calls", () => {
+  it("of Responses starts at the model's reasoning and includes parallel calls", () => {
     const call = (id: string) => ({ type: 'function_call', call_id: id, name: 'f', arguments: '' })
     const output = (id: string) => ({ type: 'function_call_output', call_id: id, output: '' })
     const items = [user, { type: 'reasoning' }, call('a'), call('b'), output('b'), output('a'), call('c'), output('c')]
@@ -63,22 +63,22 @@ describe('a step', () => {
     expect(places('responses', items)).toEqual({ turns: [0], steps: [1, 6] })
   })
 
-  it('stands in no turn when the model spoke first', () => {
+  it('belongs to no turn if the model spoke first', () => {
     expect(unitsOf('chat', [model, user, model]).soundSteps.map(({ turn }) => turn?.start)).toEqual([undefined, 1])
   })
 })
 
-describe('no place stands between a call and its result', () => {
+describe('no place lies between a call and its result', () => {
   const cases: [string, Dialect, JsonValue[], { turns: number[]; steps: number[] }][] = [
     ['that comes late', 'chat', [user, calls('a'), user, model, result('a'), user], { turns: [0, 5], steps: [1] }],
     [
-      'whose id is used again',
+      'whose id is reused',
       'chat',
       [user, calls('a'), result('a'), calls('a'), result('a'), user],
       { turns: [0, 5], steps: [1, 3] },
     ],
     [
-      'whose id two open calls have',
+      'whose id belongs to two open calls',
       'chat',
       [user, calls('a'), user, calls('a'), result('a'), result('a'), model],
       { turns: [0], steps: [1, 6] },
@@ -96,32 +96,32 @@ describe('no place stands between a call and its result', () => {
       { turns: [0], steps: [1] },
     ],
     [
-      'that says no id, nor which of two calls',
+      'without an id, for two open calls',
       'chat',
       [user, calls(''), system, calls(''), result(''), result('')],
       { turns: [0], steps: [1] },
     ],
     [
-      'that says no id',
+      'without an id',
       'chat',
       [user, calls('', 'b'), model, result(''), result(''), calls(''), result('')],
       { turns: [0], steps: [1, 5] },
     ],
     [
-      'with an id that no call has',
+      'with an unknown id',
       'chat',
       [user, calls('a'), model, system, model, result('b'), model],
       { turns: [0], steps: [1, 6] },
     ],
     ['without any call', 'chat', [result('a'), result('b'), model, user], { turns: [3], steps: [2] }],
     [
-      "of OpenAI's older functions",
+      "of OpenAI's legacy functions",
       'chat',
       [user, { role: 'assistant', function_call: {} }, { role: 'function', name: 'f' }, model],
       { turns: [0], steps: [1, 3] },
     ],
     [
-      'that a reference stands for',
+      'whose call is an item reference',
       'responses',
       [user, { type: 'item_reference', id: 'x' }, { type: 'function_call_output', call_id: 'a' }, model],
       { turns: [0], steps: [3] },
@@ -132,7 +132,7 @@ describe('no place stands between a call and its result', () => {
     expect(places(dialect, messages)).toEqual(expected)
   })
 
-  it('leaves a call that was never answered behind', () => {
+  it('ignores a call that was never answered', () => {
     expect(places('chat', [user, calls('a'), user, calls('b'), result('b')])).toEqual({ turns: [0, 2], steps: [1, 3] })
   })
 })

@@ -1,37 +1,37 @@
-// Where a conversation may begin anew without parting a tool call from its results: at a turn of its user, or at a step of the model within
-// one (an agent's task is one turn of hundreds of steps). It is read message by message and never ahead, so that a longer history has the
-// places of a shorter one, less those that a late result has closed.
+// Where a conversation may restart without separating a tool call from its results: at a user turn, or at a step of the model within a turn
+// (an agent's task is one turn of hundreds of steps). Messages are read in order without looking ahead, so a longer history has the places of
+// a shorter one, except those that a late result has closed.
 
 import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { ToolCalls } from './tool-calls.ts'
 
-/** What one message is to the order of a conversation. */
+/** The role of one message in a conversation. */
 export interface ClassifiedMessage {
   readonly by: 'system' | 'user' | 'model' | 'result'
   readonly calls: readonly string[]
   readonly answers: readonly string[]
 }
 
-/** A place to begin at. */
+/** A place to restart at. */
 interface Place {
   readonly start: number
-  /** No call before it is answered at it or behind it, as far as the conversation was read. */
+  /** No call before the place has a result at or after it, as far as the conversation was read. */
   sound: boolean
 }
 
-/** What a user says, up to the model's next word or a result. System messages may stand in it. */
+/** User messages, up to the model's next message or a result. System messages may be among them. */
 export interface Turn extends Place {
   readonly kind: 'turn'
   end: number
-  /** How many turns stand before it. */
+  /** Number of turns before it. */
   readonly ordinal: number
 }
 
-/** A run of the model's messages, with the results that follow. */
+/** A run of model messages, with the results that follow. */
 export interface Step extends Place {
   readonly kind: 'step'
-  /** The turn that it is part of; undefined when the model spoke before any user. */
+  /** The turn that it belongs to; undefined if the model spoke before any user. */
   readonly turn: Turn | undefined
 }
 
@@ -57,7 +57,7 @@ export class Units {
   readonly #calls = new ToolCalls()
   #length = 0
   #previous: ClassifiedMessage['by'] | undefined
-  /** As `#previous`, past system messages. */
+  /** As `#previous`, ignoring system messages. */
   #speaker: ClassifiedMessage['by'] | undefined
 
   /** All turns, sound or not. */
@@ -73,7 +73,7 @@ export class Units {
     return this.#soundSteps
   }
 
-  /** Whether the model begins to speak with this next message: a request has ended before it. */
+  /** Whether the model starts to speak with this message, so that a request ended before it. */
   beginsReply({ by }: ClassifiedMessage): boolean {
     return by === 'model' && this.#previous !== 'model' && this.#length > 0
   }
@@ -103,7 +103,7 @@ export class Units {
     this.#calls.beginTurn()
   }
 
-  /** A result was read whose call stands in message `call`: no place between them is sound any more. */
+  /** A result was read whose call is in message `call`: no place between them is sound any longer. */
   #join(call: number | undefined): void {
     if (call === undefined) return
     closeBehind(this.#soundTurns, call)

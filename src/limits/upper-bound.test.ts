@@ -10,18 +10,18 @@ import {
 
 const bytes = (text: string) => Buffer.byteLength(text)
 
-it('a text has as many tokens as bytes at most', () => {
+it('a text has at most as many tokens as bytes', () => {
   expect([upperTokensOfText(''), upperTokensOfText('abc'), upperTokensOfText('é'), upperTokensOfText('👍')]).toEqual([
     0, 3, 2, 4,
   ])
 })
 
-// Qwen's tokenizer reads the composed form, and Unicode composes none of these: it takes them apart.
-it('a text that is longer when composed has as many as that has bytes', () => {
+// Qwen's tokenizer reads the composed form (NFC), which decomposes these characters.
+it('a text whose NFC form is longer is bounded by the bytes of that form', () => {
   expect(upperTokensOfText('\u0958')).toBe(bytes('\u0915\u093c'))
 })
 
-it('the whole is the sum of its parts, so a caller may add to a size that it knows', () => {
+it('sizes add up, so a caller may add to a known size', () => {
   const messages = [
     { role: 'user', content: 'one' },
     { role: 'assistant', content: 'two' },
@@ -36,7 +36,7 @@ it('the whole is the sum of its parts, so a caller may add to a size that it kno
 describe('a message', () => {
   const text = 'é"\n'.repeat(100)
 
-  it('of text is near its bytes: what surrounds it is under a hundred', () => {
+  it('of text is close to its bytes, with an overhead under a hundred', () => {
     const content = 'x'.repeat(1_000)
 
     expect(upperTokensOfMessage({ role: 'user', content })).toBeLessThan(1_100)
@@ -48,16 +48,16 @@ describe('a message', () => {
     ['a result of responses', { type: 'function_call_output', call_id: 'c', output: text }],
     ['arguments of chat', { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: { text } } }] }],
     ['input of a tool', { role: 'assistant', content: [{ type: 'tool_use', id: 'c', name: 'f', input: { text } }] }],
-    ['a field that nobody knows', { role: 'user', content: '', extra: { text } }],
-    ['content of a shape that nobody knows', { role: 'user', content: { text } }],
-    ['a message that is none', [text]],
-  ])('with %s has room for it as ASCII within a string', (_, message) => {
+    ['an unknown field', { role: 'user', content: '', extra: { text } }],
+    ['content of an unknown shape', { role: 'user', content: { text } }],
+    ['a message that is not an object', [text]],
+  ])('with %s is bounded by its ASCII form inside a string', (_, message) => {
     const escaped = '\\\\u00e9\\\\\\"\\\\n'.length * 100
 
     expect(upperTokensOfMessage(message)).toBeGreaterThanOrEqual(escaped)
   })
 
-  it('counts each block that becomes a message of its own', () => {
+  it('counts each block that becomes a separate message', () => {
     const block = { type: 'tool_result', tool_use_id: 'c', content: '' }
     const size = (count: number) =>
       upperTokensOfMessage({ role: 'user', content: Array.from({ length: count }, () => block) })
@@ -66,15 +66,15 @@ describe('a message', () => {
   })
 })
 
-describe('what stands beside the messages', () => {
-  it('counts a namespace once for each of its tools', () => {
+describe('the fields beside the messages', () => {
+  it('count a namespace once per tool', () => {
     const namespace = 'n'.repeat(1_000)
     const tools = Array.from({ length: 5 }, (_, at) => ({ type: 'function', name: `t${at}` }))
 
     expect(upperTokensOfShaping({ tools: [{ type: 'namespace', name: namespace, tools }] })).toBeGreaterThan(5_000)
   })
 
-  it('has no bound where the client brings a template of its own', () => {
+  it('have no bound if the client sends its own template', () => {
     expect(upperTokensOfShaping({ chat_template: '{{ messages }}' })).toBe(Number.POSITIVE_INFINITY)
   })
 })

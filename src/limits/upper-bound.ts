@@ -1,36 +1,36 @@
-// How large a prompt is at most, in tokens, before any tokenizer has seen it. Tokenizers that fall back to bytes (byte-level BPE, and
-// SentencePiece with byte fallback) never make more tokens than the rendered text has bytes, so bytes are counted, and of whatever a
-// template may write in several ways the longest one. Media have no bound here: see dialects/media.ts.
+// An upper bound of a prompt's tokens, without a tokenizer. Tokenizers that fall back to bytes (byte-level BPE, and SentencePiece with byte
+// fallback) never produce more tokens than the rendered text has bytes. So bytes are counted, and the longest form of anything that templates
+// write in several ways. Media have no bound here: see dialects/media.ts.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { systemFields, vocabulary } from '../dialects/index.ts'
 import { maxBytesOfJson } from './json-upper-bound.ts'
 
-/** What a template writes by itself before all messages, at most, while no turn has told: a date, a default system prompt, how to call tools. */
+/** What a template writes before all messages, at most, until a turn has shown it: a date, a default system prompt, how to call tools. */
 export const PREAMBLE_TOKENS = 1024
-/** What it writes behind the last message, so that the model answers. */
+/** What it writes after the last message to start the answer. */
 export const GENERATION_PROMPT_TOKENS = 32
 
-/** Around a message, and around each of its parts: some dialects' parts become messages. */
+/** Around a message and each of its parts: some dialects' parts become messages. */
 const MESSAGE = 32
-/** Around a call of a tool. */
+/** Around a tool call. */
 const CALL = 128
-/** Around a tool's result: some templates look up the name of the tool that was called. */
+/** Around a tool result: some templates look up the name of the called tool. */
 const RESULT = 128 + MESSAGE
-/** Around a tool that is offered: docs/engine-behavior.md#tools-in-the-prompt. */
+/** Around a tool definition: docs/engine-behavior.md#tools-in-the-prompt. */
 const TOOL = 256
-/** A tool of the engine's own, which it describes itself. */
+/** A built-in tool, which the engine describes itself. */
 const OWN_TOOL = 1024
 
-/** Fields of messages and parts that templates write as they are; all else may be written as JSON. */
+/** Fields of messages and parts that templates write as text; all others may be written as JSON. */
 const TEXT_FIELDS = new Set(['content', 'text', 'refusal', 'reasoning', 'reasoning_content', 'thinking', 'summary'])
 const CLIENT_TOOLS = new Set<JsonValue | undefined>([undefined, 'function', 'custom', 'namespace'])
 const { calls, results, toolFields } = vocabulary
 
 /**
- * Never below the engine's own count, but for the template's preamble: callers add `PREAMBLE_TOKENS`.
- * Infinite where there is no bound (a template of the client's own). Not for messages that hold media.
+ * Never below the engine's own count, except for the template's preamble: callers add `PREAMBLE_TOKENS`. Infinite if there is no bound (a
+ * client's own template). Not for messages with media.
  */
 export function upperTokens({ messages, shaping }: Pick<Prompt, 'messages' | 'shaping'>): number {
   let tokens = GENERATION_PROMPT_TOKENS + upperTokensOfShaping(shaping)
@@ -38,20 +38,20 @@ export function upperTokens({ messages, shaping }: Pick<Prompt, 'messages' | 'sh
   return tokens
 }
 
-/** The text's bytes; those of its composed form (NFC), which some tokenizers read instead, where that has more. */
+/** The bytes of the text, or of its composed form (NFC), which some tokenizers read, if that is longer. */
 export function upperTokensOfText(text: string): number {
   const bytes = Buffer.byteLength(text)
   return bytes === text.length ? bytes : Math.max(bytes, Buffer.byteLength(text.normalize('NFC')))
 }
 
-/** What one message or input item of any dialect adds to a prompt at most. */
+/** The most that one message or input item of any dialect adds to a prompt. */
 export function upperTokensOfMessage(message: JsonValue): number {
   return isObject(message) && (message.role === 'tool' || message.role === 'function')
     ? RESULT + maxBytesOfJson(message)
     : ofPart(message)
 }
 
-/** What tools, system prompt, template arguments and all else beside the messages add at most. */
+/** The most that tools, system prompt, template arguments and all other fields beside the messages add. */
 export function upperTokensOfShaping(shaping: JsonObject): number {
   let tokens = 0
   for (const [field, value] of Object.entries(shaping)) {
@@ -85,7 +85,7 @@ function ofTools(tools: JsonValue | undefined): number {
     tokens += maxBytesOfJson(tool) + TOOL
     if (!isObject(tool)) continue
     if (!CLIENT_TOOLS.has(tool.type) && tool.input_schema === undefined) tokens += OWN_TOOL
-    // A namespace stands before the name of each tool in it.
+    // The namespace precedes the name of each of its tools.
     if (Array.isArray(tool.tools)) tokens += tool.tools.length * (TOOL + maxBytesOfJson(tool.name))
   }
   return tokens
