@@ -1,12 +1,12 @@
-// An Anthropic prompt as the chat prompt that vLLM itself makes of it, for engines whose render endpoints are off
-// (docs/engine-behavior.md#other-dialects-as-chat). Whatever it cannot follow it refuses, and the freeze compares the length of what comes
-// out with the engine's own count.
+// Converts an Anthropic prompt to the chat prompt that vLLM itself derives from it, for engines whose render endpoints are off
+// (docs/engine-behavior.md#other-dialects-as-chat). It rejects anything without a sure counterpart, and the freeze compares the resulting
+// length with the engine's own count.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { BILLING_HEADER } from './fields.ts'
 
-/** The same prompt in chat's dialect; undefined where a block or field has no sure counterpart (images, inline system prompts, …). */
+/** The same prompt in the chat dialect; undefined if a block or field has no sure counterpart (images, inline system prompts, …). */
 export function anthropicAsChat(prompt: Prompt): Prompt | undefined {
   const shaping = convertShaping(prompt.shaping)
   const system = convertSystem(prompt.shaping.system)
@@ -60,7 +60,7 @@ function convertMessage(message: JsonValue): readonly JsonValue[] | undefined {
     ...(calls.length === 0 ? {} : { tool_calls: calls }),
     ...contentOf(texts),
   }
-  // A user message that held nothing but results leaves only these.
+  // A user message that contained only results consists of these alone.
   return role === 'user' && texts.length === 0 ? results : [...results, own]
 }
 
@@ -111,7 +111,7 @@ function convertShaping(shaping: JsonObject): JsonObject | undefined {
   return out
 }
 
-/** JSON as Python's `json.dumps` writes it: a space behind each comma and colon, and nothing beyond ASCII. */
+/** JSON as Python's `json.dumps` writes it: a space after each comma and colon, ASCII only. */
 function pythonJson(value: JsonValue | undefined): string {
   if (Array.isArray(value)) return `[${value.map((item: JsonValue) => pythonJson(item)).join(', ')}]`
   if (isObject(value)) {

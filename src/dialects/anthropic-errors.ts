@@ -1,4 +1,4 @@
-// An error in Anthropic's words.
+// Errors in Anthropic's format.
 
 import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape, Overflow } from './dialect.ts'
@@ -20,7 +20,7 @@ function typeOf(status: number): string {
   return types[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
 }
 
-/** The shape has no `param`, so the message names the field. */
+/** The format has no `param`, so the message names the field. */
 function body(error: CwmError, requestId: string): string {
   const { param, told } = error
   const named = param === undefined || told.startsWith(param) || told.startsWith(`\`${param}\``)
@@ -37,7 +37,7 @@ function event(error: CwmError): string {
   return `event: error\ndata: ${JSON.stringify(data)}\n\n`
 }
 
-/** The words of Anthropic's API, which clients match. Some read the numbers in them, to ask for fewer tokens (Claude Code). */
+/** The wording of Anthropic's API, which clients match. Some parse its numbers to request fewer tokens (Claude Code). */
 function contextExceeded({ limit, promptTokens, room }: Overflow): string {
   if (promptTokens > limit) return `prompt is too long: ${promptTokens} tokens > ${limit} maximum.`
   return `input length and \`max_tokens\` exceed context limit: ${promptTokens} + ${room} > ${limit}, decrease input length or \`max_tokens\` and try again.`
@@ -47,6 +47,6 @@ export const anthropicErrors: ErrorShape = {
   body,
   event,
   contextExceeded,
-  // The body would put the field's name before the words, and these must come first.
+  // The error body would put the field's name before the wording, which must come first.
   contextParam: undefined,
 }

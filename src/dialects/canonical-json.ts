@@ -1,29 +1,29 @@
-// The text of a message by which two histories are compared: frames, and JSON in one agreed spelling.
+// The canonical text by which messages of two histories are compared: frames, and JSON in one fixed form.
 
 import { isDeeperThan, type JsonObject, type JsonValue, MAX_DEPTH, parseJson } from '../base/json.ts'
 
-/** A frame that cannot be confused with its neighbours: a tag, the length in UTF-16 units, the text. */
+/** A frame that cannot be confused with adjacent ones: a tag, the length in UTF-16 units, the text. */
 export function frame(tag: string, text: string): string {
   return `${tag}${text.length}:${text}`
 }
 
-/** JSON with sorted keys and without nulls: equal for equal meaning, whatever order an SDK wrote it in. */
+/** JSON with sorted keys and without nulls: equal for equal meaning, in whatever order an SDK wrote it. */
 export function stableJson(value: JsonValue | undefined): string {
   return write(value, false, 0) ?? '"too deep"'
 }
 
-/** The same of an object without some members: an object of many keys is expensive to copy. */
+/** The same for an object without some members; copying an object of many keys is expensive. */
 export function stableJsonWithout(value: JsonObject, left: readonly string[]): string {
   return writeObject(value, false, 0, left) ?? '"too deep"'
 }
 
 const BUDGET_CHARACTERS = 256 * 1024
-/** As many as a body may hold values by default. A chat that has more in its arguments holds some hundred thousand tokens of them. */
+/** The default limit on a body's values. A chat with more values in its arguments has several hundred thousand tokens of them. */
 const BUDGET_MARKS = 100_000
 
 /**
- * How much of the arguments in one history is read as JSON: they stand in strings, so nothing has counted their values. What goes beyond
- * it is compared as it is. Spent in the history's order, so that a history that grows is read as it was before.
+ * Limits how much of a history's tool arguments is parsed as JSON: they are strings, so the body's limits did not count their values. Text
+ * beyond the budget is compared unparsed. The budget is spent in the history's order, so a growing history is read the same way as before.
  */
 export class ArgumentsBudget {
   #characters: number
@@ -34,12 +34,12 @@ export class ArgumentsBudget {
     this.#marks = marks
   }
 
-  /** What is left of it, to be spent anew: by each reply to the same history. */
+  /** A copy of the remaining budget, one for each reply to the same history. */
   copy(): ArgumentsBudget {
     return new ArgumentsBudget(this.#characters, this.#marks)
   }
 
-  /** Whether this text may be read. */
+  /** Whether this text may be parsed. */
   take(text: string): boolean {
     if (this.#characters > 0) {
       this.#characters -= text.length
@@ -51,9 +51,9 @@ export class ArgumentsBudget {
 }
 
 /**
- * A tool call's arguments with white space and key order evened out: SDKs parse and write them anew. A null in them was said by the
- * model, so it stays. No arguments and `{}` are one: engines send the first, SDKs echo the second, templates see no difference.
- * Text that is intricate, or beyond the budget of its history, is left as it is.
+ * A tool call's arguments with normalized white space and key order, because SDKs parse and rewrite them. Nulls stay, because the model wrote
+ * them. Missing arguments equal `{}`: engines send the former, SDKs echo the latter, and templates treat them alike. Text that is too complex,
+ * or beyond the history's budget, stays unchanged.
  */
 export function stableArguments(value: JsonValue | undefined, budget?: ArgumentsBudget): string {
   if (value === undefined || value === null) return '{}'
@@ -73,7 +73,7 @@ function isIntricate(text: string): boolean {
   return marksIn(text, ['{', '[', ':'], INTRICATE_LISTS) > INTRICATE_LISTS
 }
 
-/** How often any of the marks stands there; one more than `most` as soon as it is more. */
+/** Counts the marks; stops at `most + 1`. */
 function marksIn(text: string, marks: readonly string[], most: number): number {
   let count = 0
   for (const mark of marks) {
@@ -86,12 +86,12 @@ function marksIn(text: string, marks: readonly string[], most: number): number {
 }
 
 /**
- * Objects of more keys are written as they are: 80,000 keys of a body made for it held the event loop for 180 ms. No SDK's model of a
- * message has so many fields, so none reorders them or adds a null.
+ * Objects with more keys are written unchanged: sorting 80,000 keys of a crafted body held the event loop for 180 ms. No SDK's message
+ * model has so many fields, so none reorders them or adds a null.
  */
 const MAX_SORTED_KEYS = 1_000
 
-/** Undefined when the value is nested too deep. */
+/** Undefined if the value is nested too deeply. */
 function write(value: JsonValue | undefined, keepNulls: boolean, depth: number): string | undefined {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
   // The proxy rejects deeper requests, but a model may write such arguments; they must not exhaust the stack.

@@ -1,4 +1,4 @@
-// POST /v1/chat/completions: its messages, their identity, and what its answers hold.
+// POST /v1/chat/completions: how its messages are identified and its answers read.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
@@ -15,7 +15,7 @@ import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
  */
 export const MANY_PARTS = 100_000
 
-/** `content` as frames: a string and a list with one text part are the same words, and so is a refusal. Empty content is no content. */
+/** `content` as frames: a string, a list with one text part, and a refusal of the same text are equal. Empty content equals none. */
 export function canonicalContent(content: JsonValue | undefined, textTypes: readonly string[]): string {
   if (typeof content === 'string') return content === '' ? '' : frame('t', content)
   if (!Array.isArray(content)) return content === null || content === undefined ? '' : frame('j', stableJson(content))
@@ -32,13 +32,13 @@ export function canonicalContent(content: JsonValue | undefined, textTypes: read
     .join('')
 }
 
-/** Any part that is not text. `cache_control` moves from turn to turn, and no engine puts it into the prompt. */
+/** A non-text part. `cache_control` moves from turn to turn, and no engine puts it into the prompt. */
 export function canonicalPart(part: JsonValue): string {
   if (!isObject(part)) return frame('p', stableJson(part))
   return frame('p', stableJsonWithout(part, ['cache_control']))
 }
 
-/** The engine drops this line from system prompts, so it is no part of the identity either: docs/engine-behavior.md#billing-header. */
+/** The engine drops this line from system prompts, so the identity excludes it too: docs/engine-behavior.md#billing-header. */
 function withoutBillingLine(content: JsonValue | undefined): JsonValue | undefined {
   if (typeof content === 'string') {
     if (!content.startsWith(BILLING_HEADER)) return content
@@ -68,14 +68,14 @@ function canonicalCalls(calls: readonly JsonValue[], budget: ArgumentsBudget | u
 
 const textTypes = ['text']
 
-/** Whether the model said it. */
+/** Whether the model wrote the message. */
 export function isFromModel(message: JsonValue): boolean {
   return isObject(message) && message.role === 'assistant'
 }
 
 /**
- * Kept: role, content, refusal (as the text that it is: Vercel's SDK echoes it as content), name, tool_call_id, tool_calls (id, name,
- * arguments), function_call. Dropped: all else, so nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`,
+ * Kept: role, content, refusal (as text, because Vercel's SDK echoes it as content), name, tool_call_id, tool_calls (id, name, arguments),
+ * function_call. Dropped: everything else, including nulls, `annotations`, `audio`, `index`, `parsed`, and `reasoning`/`reasoning_content`,
  * which most SDKs do not echo.
  */
 function canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessage {
@@ -110,7 +110,7 @@ function observeJson(body: JsonObject): Observation {
 
 const textFields = ['content', 'refusal', 'reasoning', 'reasoning_content']
 
-/** One choice of a stream, put together from its deltas. */
+/** One choice of a stream, assembled from its deltas. */
 class ChoiceBuilder {
   readonly #text = new Map<string, string>()
   readonly #calls = new Map<number, { id: string; name: string; arguments: string }>()
@@ -132,7 +132,7 @@ class ChoiceBuilder {
     if (!isObject(call)) return
     const index = typeof call.index === 'number' ? call.index : this.#calls.size
     const known = this.#calls.get(index) ?? { id: '', name: '', arguments: '' }
-    // Some servers repeat the id on each delta, some send it empty.
+    // Some servers repeat the id in each delta, some send it empty.
     known.id = textOf(call.id) || known.id
     const fn = call.function
     if (isObject(fn)) {
@@ -183,7 +183,7 @@ function observeEvents(events: readonly JsonObject[]): Observation {
   return usage === undefined ? { choices, complete } : { usage, choices, complete }
 }
 
-/** The one choice of an event that says nothing of its end, of usage, or of an error. */
+/** The single choice of an event without finish reason, usage or error. */
 export function onlyChoice({ choices, usage, error }: JsonObject): JsonObject | undefined {
   const said = (value: JsonValue | undefined) => value !== undefined && value !== null
   if (!Array.isArray(choices) || choices.length !== 1 || said(usage) || said(error)) return undefined
@@ -191,7 +191,7 @@ export function onlyChoice({ choices, usage, error }: JsonObject): JsonObject | 
   return isObject(choice) && !said(choice.finish_reason) ? choice : undefined
 }
 
-/** The field of a delta that adds text and nothing else. */
+/** The field of a delta that only adds text. */
 function deltaField(event: JsonObject): string | undefined {
   const delta = onlyChoice(event)?.delta
   if (!isObject(delta)) return undefined
@@ -211,7 +211,7 @@ const deltas: DeltaRules = {
   }),
 }
 
-/** A user turn; after an assistant message with open tool calls the results of these, since nothing else can follow. */
+/** A user turn. After an assistant message with open tool calls, their results, because nothing else may follow. */
 function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
   const calls = isObject(previous) && previous.role === 'assistant' ? previous.tool_calls : undefined
   if (!Array.isArray(calls) || calls.length === 0) return [{ role: 'user', content: text }]
@@ -242,7 +242,7 @@ function toolCalls(message: JsonValue): readonly ToolCall[] {
   })
 }
 
-/** Behind the last event of a stream; completions end alike. */
+/** The line after a stream's last event; completions use it too. */
 export const DONE: readonly Buffer[] = [Buffer.from('\ndata: [DONE]')]
 
 export const chatRules: DialectRules = {

@@ -1,4 +1,4 @@
-// POST /v1/completions: a bare prompt. It has no messages, so only a name can tell its session; its usage is read all the same.
+// POST /v1/completions: a bare prompt. It has no messages, so its session can only be found by name. Its usage is read like any other.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
@@ -9,7 +9,7 @@ import { openAiErrors } from './errors.ts'
 import { countOf, textMessage, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
 
-/** Where a completion does not say; a null is no bound: docs/engine-behavior.md#default-answer-length. */
+/** The default if a completion sets none; null means no bound: docs/engine-behavior.md#default-answer-length. */
 const DEFAULT_MAX_TOKENS = 16
 
 function observe(bodies: readonly JsonObject[]): Observation {
@@ -24,7 +24,7 @@ function observe(bodies: readonly JsonObject[]): Observation {
       finishReasons.set(index, textOf(reason) ?? finishReasons.get(index))
     }
   }
-  // Their text is nobody's history: no messages.
+  // The text of a completion belongs to no history, so there are no messages.
   const choices = [...finishReasons.values()].map((finishReason): Choice => {
     return finishReason === undefined ? { messages: [] } : { messages: [], finishReason }
   })

@@ -1,5 +1,5 @@
-// What the request shapes have in common: a history of messages, an answer to read, an error to word. Each dialect's file holds the rest, so
-// that no code outside this room asks which dialect it has; nothing here or there knows of HTTP, sessions or windows.
+// The interface of a dialect: reading a history of messages, reading an answer, writing an error. Each dialect's file implements it, so no code
+// outside dialects/ checks which dialect it has. Nothing here knows HTTP, sessions or windows.
 
 import type { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -7,145 +7,145 @@ import type { Dialect, Prompt, Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 import type { ArgumentsBudget } from './canonical-json.ts'
 
-/** One alternative of an answer (`n` > 1 gives several), as the messages that a client would send back. */
+/** One alternative of an answer (`n` > 1 produces several), as the messages that a client would send back. */
 export interface Choice {
   readonly messages: readonly JsonValue[]
   readonly finishReason?: string
 }
 
-/** What an answer was found to hold, read from its bytes after they went out. */
+/** The content of an answer, read from its bytes after they were sent. */
 export interface Observation {
   readonly usage?: Usage
   readonly choices: readonly Choice[]
-  /** By which a later request may refer to the answer, where the engine keeps it. */
+  /** The id by which a later request may refer to the answer, if the engine stores it. */
   readonly responseId?: string
-  /** False when the answer broke off, or told of an error: such a turn is no one's history. */
+  /** False if the answer was cut off or reported an error; no history then contains it. */
   readonly complete: boolean
 }
 
-/** The place of one message in the identity of a history. */
+/** How one message contributes to a history's identity. */
 export interface CanonicalMessage {
-  /** Unambiguous text of the fields that identify the message; undefined for what clients may leave out of an echo. */
+  /** Unambiguous text of the identifying fields; undefined for messages that clients may omit from an echo. */
   readonly text: string | undefined
-  /** Whether the model wrote it: a delivered reply ends with such a message. */
+  /** Whether the model wrote it. A delivered reply ends with such a message. */
   readonly fromModel: boolean
 }
 
 /** A turn that does not fit, in tokens. */
 export interface Overflow {
   readonly limit: number
-  /** Exact, as the engine counts. */
+  /** The engine's exact count. */
   readonly promptTokens: number
-  /** Room that the answer wants beside the prompt. */
+  /** Tokens needed for the answer. */
   readonly room: number
 }
 
-/** The shape and the words of an error as clients of the API expect them. */
+/** Errors in the format and wording that clients of the API expect. */
 export interface ErrorShape {
   /** The JSON text of an error answer. */
   body(error: CwmError, requestId: string): string
-  /** The event that tells a client of a stream that it broke. A broken connection follows it, never a clean end. */
+  /** The event that reports a broken stream. The connection is broken after it and never ends cleanly. */
   event(error: CwmError): string
   /** The message of `CONTEXT_LENGTH_EXCEEDED`, by which SDKs and agents recognize it. */
   contextExceeded(overflow: Overflow): string
-  /** The field that `CONTEXT_LENGTH_EXCEEDED` names; undefined where its name would stand before words that clients match. */
+  /** The field that `CONTEXT_LENGTH_EXCEEDED` names; undefined if its name would precede wording that clients match. */
   readonly contextParam: string | undefined
 }
 
-/** Answers that the engine keeps for later requests, each under an id: `path`/ID. */
+/** Answers that the engine stores for later requests, each under an id: `path`/ID. */
 export interface StoredAnswers {
-  /** Id of the answer that a request continues; undefined when it continues none. Throws `INVALID_FIELD` for what is no text. */
+  /** Id of the answer that a request continues; undefined if it continues none. Throws `INVALID_FIELD` if it is not a string. */
   continued(body: JsonObject): string | undefined
-  /** Whether the engine may keep this request's answer, under an id of its own. */
+  /** Whether the engine may store this request's answer under a new id. */
   keeps(body: JsonObject): boolean
 }
 
-/** A call of a tool in a reply. */
+/** A tool call in a reply. */
 export interface ToolCall {
   readonly name: string
-  /** As the dialect has them: a value, or its JSON as text. */
+  /** In the dialect's form: a value, or its JSON as text. */
   readonly arguments: JsonValue | undefined
 }
 
-/** The words of a dialect's bodies, for code that reads messages of all dialects alike. */
+/** The vocabulary of a dialect's bodies, for code that handles messages of all dialects alike. */
 export interface Vocabulary {
-  /** Fields of a message that hold its parts. */
+  /** Fields of a message that contain its parts. */
   readonly partFields: readonly string[]
-  /** Types of parts that are text and no media. */
+  /** Types of text parts. */
   readonly textParts: readonly string[]
-  /** Types of parts that hold a picture, sound or file. */
+  /** Types of image, audio and file parts. */
   readonly mediaParts: readonly string[]
   /** Types of parts or messages that call a tool. */
   readonly calls: readonly string[]
-  /** Types of parts or messages that hold a tool's result. */
+  /** Types of parts or messages that contain a tool's result. */
   readonly results: readonly string[]
-  /** Fields beside the messages that offer tools. */
+  /** Fields beside the messages that define tools. */
   readonly toolFields: readonly string[]
 }
 
-/** What a chat prompt is made for: its exact ids, or their number alone. */
+/** What a chat prompt is needed for: its exact ids, or only their count. */
 export type ChatPurpose = 'ids' | 'count'
 
 export interface DialectRules {
   readonly dialect: Dialect
-  /** What error messages call its API. */
+  /** The API's name in error messages. */
   readonly title: string
   /** Path of its requests at the upstream. */
   readonly path: string
-  /** Paths beside it that touch no KV, such as a token count, each with its methods: they are passed on as they are. */
+  /** Additional paths that do not touch KV, such as a token count, with their methods. They are forwarded unchanged. */
   readonly plainPaths: Readonly<Record<string, readonly string[]>>
   readonly errors: ErrorShape
-  /** Undefined where the engine keeps no answers. */
+  /** Undefined if the engine stores no answers. */
   readonly stored: StoredAnswers | undefined
-  /** Throws `NOT_SUPPORTED` for a request that relies on what a server keeps, other than an answer that it continues (see `stored`). */
+  /** Throws `NOT_SUPPORTED` for a request that relies on server-side state, other than an answer that it continues (see `stored`). */
   checkServerState(body: JsonObject): void
-  /** Body field that holds the messages; undefined where there are none. */
+  /** Body field with the messages; undefined if there is none. */
   readonly messagesField: string | undefined
-  /** Body fields beside the messages that shape the prompt. A window keeps them. */
+  /** Body fields beside the messages that shape the prompt. Windows store them. */
   readonly shapingFields: readonly string[]
-  /** Those of them that templates seldom look at. */
+  /** Those that templates rarely use. */
   readonly slightFields: readonly string[]
   readonly vocabulary: Vocabulary
   /** The body's messages as a list (a plain string input becomes one user message). Throws `INVALID_FIELD`. */
   readMessages(body: JsonObject): readonly JsonValue[]
-  /** Body field of a system prompt that stands outside the messages; undefined where there is none. */
+  /** Body field of a system prompt outside the messages; undefined if there is none. */
   readonly systemField: string | undefined
   /** Type of a text part in a system message. */
   readonly systemPartType: string
-  /** Where a system prompt is put that a conversation does not have yet: into `systemField`, or before all messages. */
+  /** Where to add a missing system prompt: in `systemField`, or before all messages. */
   readonly newSystem: 'field' | 'message'
-  /** The system prompt that stands outside the messages, as a message. */
+  /** The system prompt outside the messages, as a message. */
   outerSystem(body: JsonObject): JsonValue | undefined
   canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessage
-  /** As `canonical` says it, without the work of the text. */
+  /** `canonical`'s `fromModel`, without computing the text. */
   isFromModel(message: JsonValue): boolean
-  /** Body of a user message with this text, to probe what the next prompt begins with. */
+  /** A user message with this text, for probing what the next prompt starts with. */
   probe(text: string, previous: JsonValue | undefined): readonly JsonValue[]
-  /** A message with nothing but this text in it. */
+  /** A message that contains only this text. */
   textMessage(role: 'system' | 'user', text: string): JsonValue
-  /** Whether this stands in the messages as a system prompt. */
+  /** Whether this message is a system prompt. */
   isSystem(message: JsonValue): boolean
-  /** Ids of the tool calls that the message opens; '' for one without an id. */
+  /** Ids of the tool calls in the message; '' for one without an id. */
   toolCallIds(message: JsonValue): readonly string[]
-  /** Ids of the tool calls whose results the message holds; '' for a result that does not say. */
+  /** Ids of the tool calls whose results the message contains; '' for a result without an id. */
   toolResultIds(message: JsonValue): readonly string[]
-  /** The calls in a message that say which tool they call. */
+  /** The message's tool calls that name their tool. */
   toolCalls(message: JsonValue): readonly ToolCall[]
-  /** Tokens that the client wants of the answer at most; undefined when it sets no bound. */
+  /** The client's bound on the answer's tokens; undefined if it sets none. */
   maxTokens(body: JsonObject): number | undefined
-  /** Finish reason of an answer that ran out of the tokens it was allowed. */
+  /** Finish reason of an answer that ran out of allowed tokens. */
   readonly cutReason: string
-  /** What vLLM's render endpoint (`path`/render) requires beside the prompt; undefined where there is no such endpoint. */
+  /** What vLLM's render endpoint (`path`/render) requires beside the prompt; undefined if there is no such endpoint. */
   readonly renderFields: JsonObject | undefined
-  /** The same prompt as chat, which is all that `/tokenize` takes; undefined where it cannot be said in chat for that purpose. */
+  /** The same prompt in the chat dialect, which is all that `/tokenize` accepts; undefined if chat cannot express it for that purpose. */
   toChat(prompt: Prompt, purpose: ChatPurpose): Prompt | undefined
   /** Whether a stream reports usage only when `stream_options.include_usage` asks for it. */
   readonly usageOnRequest: boolean
   observeJson(body: JsonObject): Observation
-  /** Of neighbouring text deltas one may stand for all, with their texts together. */
+  /** Consecutive text deltas may be merged into one with their concatenated text. */
   observeEvents(events: readonly JsonObject[]): Observation
-  /** Where a stream's events hold the text that they add; undefined where each of them differs in more than that. */
+  /** Where a stream's events contain the text they add; undefined if the events differ in more than that. */
   readonly deltas: DeltaRules | undefined
-  /** What the line that ends a stream begins with, the line break before it included. Any of them ends it. */
+  /** How the line that ends a stream starts, including the preceding line break. Any of them ends it. */
   readonly terminalLines: readonly Buffer[]
 }

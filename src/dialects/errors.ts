@@ -1,14 +1,14 @@
-// An error in OpenAI's words, as most dialects have it: as a JSON body before headers, as an event within a stream.
+// Errors in OpenAI's format, which most dialects use: a JSON body before headers, an event within a stream.
 
 import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape, Overflow } from './dialect.ts'
 
-/** The codes that clients see are lower case, as OpenAI's are. */
+/** Clients see error codes in lower case, as OpenAI's are. */
 export function wireCode(error: CwmError): string {
   return error.code.toLowerCase()
 }
 
-/** OpenAI's shape. `promptField`: where the dialect has its prompt. */
+/** OpenAI's format. `promptField`: the dialect's prompt field. */
 export function openAiErrors(promptField: string): ErrorShape {
   return {
     body: openAiErrorBody,
@@ -18,7 +18,7 @@ export function openAiErrors(promptField: string): ErrorShape {
   }
 }
 
-/** The JSON text of an error answer on a path of no dialect, and of most. */
+/** The JSON text of an error on a path without a dialect, and for most dialects. */
 export function openAiErrorBody(error: CwmError): string {
   return JSON.stringify(openAiError(error))
 }
@@ -27,12 +27,12 @@ function openAiError(error: CwmError) {
   return { error: { message: error.told, type: error.type, param: error.param ?? null, code: wireCode(error) } }
 }
 
-/** The JSON text of an error where the dialect is not known: clients of OpenAI's and of Anthropic's API both read it. */
+/** The JSON text of an error if the dialect is unknown. Clients of OpenAI's and of Anthropic's API can both read it. */
 export function errorBodyForAll(error: CwmError): string {
   return JSON.stringify({ type: 'error', ...openAiError(error) })
 }
 
-/** OpenAI's clients match the code, others the first words of this message (LiteLLM's and OpenCode's lists of overflow errors). */
+/** OpenAI's clients match the code, others the start of this message (the overflow patterns of LiteLLM and OpenCode). */
 function contextExceeded({ limit, promptTokens, room }: Overflow): string {
   return (
     `This model's maximum context length is ${limit} tokens. However, this request has ${promptTokens} tokens of prompt ` +

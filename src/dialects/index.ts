@@ -1,4 +1,4 @@
-// The table of dialects. An entry here is all it takes: routes, errors, windows, REST and the settings take the dialect from its rules.
+// The table of dialects. Routes, errors, windows, REST and settings read everything from an entry here.
 
 import type { JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
@@ -13,7 +13,7 @@ export const dialects: readonly DialectRules[] = [chatRules, completionsRules, r
 /** Names of all dialects. */
 export const dialectNames: readonly Dialect[] = dialects.map(({ dialect }) => dialect)
 
-/** A dialect of conversations: windows can hold them. */
+/** A dialect with conversations: windows can hold them. */
 export type MessageRules = DialectRules & { readonly messagesField: string }
 
 const withMessages = dialects.filter((rules): rules is MessageRules => rules.messagesField !== undefined)
@@ -22,13 +22,13 @@ const withMessages = dialects.filter((rules): rules is MessageRules => rules.mes
 export const messageDialects: readonly Dialect[] = withMessages.map(({ dialect }) => dialect)
 export const messageTitles: readonly string[] = withMessages.map(({ title }) => title)
 
-/** Body fields that hold messages in any dialect. */
+/** Body fields with messages in any dialect. */
 export const messageFields: ReadonlySet<string> = new Set(withMessages.map(({ messagesField }) => messagesField))
 
-/** Body fields of a system prompt that stands outside the messages, in any dialect. */
+/** Body fields of a system prompt outside the messages, in any dialect. */
 export const systemFields: ReadonlySet<string> = new Set(dialects.flatMap(({ systemField }) => systemField ?? []))
 
-/** The words of all dialects together. */
+/** The combined vocabulary of all dialects. */
 export const vocabulary = {
   partFields: wordsFor('partFields'),
   toolFields: wordsFor('toolFields'),
@@ -42,28 +42,28 @@ function wordsFor(kind: keyof Vocabulary): readonly string[] {
   return [...new Set(dialects.flatMap((rules) => rules.vocabulary[kind]))]
 }
 
-/** To be asked with a `type` as it was sent: text or not. */
+/** Takes a `type` field of any JSON type. */
 function typesFor(kind: keyof Vocabulary): ReadonlySet<JsonValue | undefined> {
   return new Set(wordsFor(kind))
 }
 
 const byName: ReadonlyMap<Dialect, DialectRules> = new Map(dialects.map((rules) => [rules.dialect, rules]))
 
-/** Throws a `TypeError` for a name that is not in the table, such as one that a newer version has stored. */
+/** Throws a `TypeError` for an unknown name, such as one that a newer version stored. */
 export function rulesOf(dialect: Dialect): DialectRules {
   const rules = byName.get(dialect)
   if (rules === undefined) throw new TypeError(`there is no dialect ${dialect}`)
   return rules
 }
 
-/** The same of a dialect that has messages; throws a `TypeError` for any other. */
+/** The same for dialects with messages; throws a `TypeError` for any other. */
 export function messageRulesOf(dialect: Dialect): MessageRules {
   const rules = withMessages.find((known) => known.dialect === dialect)
   if (rules === undefined) throw new TypeError(`there is no dialect ${dialect} with messages`)
   return rules
 }
 
-/** The dialect whose path this is, or stands below; undefined on paths of none. */
+/** The dialect of this path or of a path above it; undefined if there is none. */
 export function rulesAt(path: string): DialectRules | undefined {
   return dialects.find((rules) => path === rules.path || path.startsWith(`${rules.path}/`))
 }

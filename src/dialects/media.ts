@@ -1,24 +1,24 @@
-// Where a conversation holds pictures, sound or files. Their ids are placeholders (docs/engine-behavior.md#placeholder-ids), so no KV may
-// be claimed or computed from the first of them on.
+// Finds images, audio and files in a conversation. Their ids are placeholders (docs/engine-behavior.md#placeholder-ids), so no KV can be
+// computed or claimed from the first one on.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { vocabulary } from './index.ts'
 
 const { partFields, textParts } = vocabulary
 
-/** Index of the first message that holds more than text; -1 when all are text. */
+/** Index of the first message with non-text content; -1 if there is none. */
 export function firstMediaAt(messages: readonly JsonValue[]): number {
   return messages.findIndex((message) => isObject(message) && partFields.some((field) => holdsMedia(message[field])))
 }
 
-/** The same message with nothing but this text in it. */
+/** The same message with only this text. */
 export function asText(message: JsonValue | undefined, text: string): JsonValue {
   if (!isObject(message)) return { role: 'user', content: text }
   const field = partFields.findLast((name) => Array.isArray(message[name])) ?? 'content'
   return { ...message, [field]: text }
 }
 
-/** A part of a type that is not known is no text; one without a type is. */
+/** A part of an unknown type counts as media; one without a type counts as text. */
 function isText({ type }: JsonObject): boolean {
   return type === undefined || textParts.has(type)
 }
@@ -28,7 +28,7 @@ function holdsMedia(content: JsonValue | undefined): boolean {
   return content.some((part: JsonValue) => isObject(part) && (!isText(part) || holdsMedia(part.content)))
 }
 
-/** A message without its pictures and the like, and how many of them it held. */
+/** A message without its media, and how many it contained. */
 export function withoutMedia(message: JsonValue): { readonly text: JsonValue; readonly media: number } {
   if (firstMediaAt([message]) === -1 || !isObject(message)) return { text: message, media: 0 }
   let media = 0

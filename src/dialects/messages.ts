@@ -1,4 +1,4 @@
-// POST /v1/messages (Anthropic's shape): its messages, their identity, and what its answers hold.
+// POST /v1/messages (Anthropic's API): how its messages are identified and its answers read.
 
 import { isGiven, isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
@@ -15,7 +15,7 @@ function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget 
   switch (block.type) {
     case 'text': {
       const text = textOf(block.text) ?? ''
-      // The engine drops the whole block from a system prompt, and from nothing else: docs/engine-behavior.md#billing-header.
+      // The engine drops the whole block, from system prompts only: docs/engine-behavior.md#billing-header.
       return text === '' || (role === 'system' && text.startsWith(BILLING_HEADER)) ? '' : frame('t', text)
     }
     case 'tool_use':
@@ -53,7 +53,7 @@ function canonical(message: JsonValue, budget?: ArgumentsBudget): CanonicalMessa
 }
 
 /**
- * The prompt is the sum of three (docs/engine-behavior.md#anthropic-usage). Its cached share is `cache_read_input_tokens`.
+ * The prompt is the sum of three counts (docs/engine-behavior.md#anthropic-usage). Its cached share is `cache_read_input_tokens`.
  */
 function readUsage(value: JsonValue | undefined): Usage | undefined {
   if (!isObject(value)) return undefined
@@ -66,7 +66,7 @@ function readUsage(value: JsonValue | undefined): Usage | undefined {
   return cachedTokens === undefined ? usage : { ...usage, cachedTokens }
 }
 
-/** A stream tells its usage twice, and the later event may leave out what the first one said: the newest count of each kind. */
+/** A stream reports usage twice, and the later event may omit counts of the first: uses the newest count of each kind. */
 function mergeUsage(known: JsonObject, value: JsonValue | undefined): JsonObject {
   if (!isObject(value)) return known
   return { ...known, ...Object.fromEntries(Object.entries(value).filter(([, count]) => countOf(count) !== undefined)) }
@@ -146,7 +146,7 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
   return [{ role: 'user', content: results }]
 }
 
-/** The id that each block of this type says, '' where it says none. */
+/** The ids of all blocks of this type; '' for one without an id. */
 function idsOf(message: JsonValue, type: string, field: string): readonly string[] {
   const content = isObject(message) ? message.content : undefined
   if (!Array.isArray(content)) return []
@@ -165,7 +165,7 @@ function toolCalls(message: JsonValue): readonly ToolCall[] {
   })
 }
 
-/** The field of a block's delta that adds text. */
+/** The field of a block delta that adds text. */
 function deltaField({ type, delta }: JsonObject): 'text' | 'thinking' | undefined {
   if (type !== 'content_block_delta' || !isObject(delta)) return undefined
   if (delta.type === 'text_delta') return 'text'

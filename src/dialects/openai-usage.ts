@@ -1,4 +1,4 @@
-// OpenAI's `usage` object: one shape under two sets of names, chat and completions' and Responses'.
+// OpenAI's `usage` object, with two sets of names: chat and completions, and Responses.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
@@ -22,7 +22,7 @@ export const responsesUsage: UsageNames = {
   promptDetails: 'input_tokens_details',
 }
 
-/** Reads token counts; undefined when the prompt's is missing. `cachedTokens` is absent unless the upstream reports it. */
+/** Reads token counts; undefined if the prompt's count is missing. `cachedTokens` is absent unless the upstream reports it. */
 export function readOpenAiUsage(value: JsonValue | undefined, names: UsageNames): Usage | undefined {
   if (!isObject(value)) return undefined
   const promptTokens = countOf(value[names.prompt])

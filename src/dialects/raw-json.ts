@@ -1,5 +1,5 @@
-// Edits of a JSON object in its own bytes: one member set, the rest untouched, so that numbers, escapes and order stay as sent.
-// The bytes have been parsed before (strict UTF-8, one object), so the scanner only has to find its way, not to judge.
+// Edits a JSON object in its bytes: sets one member and leaves the rest untouched, so that numbers, escapes and order stay as sent.
+// The bytes were parsed before (strict UTF-8, one object), so the scanner does not validate.
 
 import { CwmError } from '../base/errors.ts'
 import { CLOSE_LIST, CLOSE_OBJECT, COMMA, endOfString, OPEN_LIST, OPEN_OBJECT, QUOTE } from '../base/json-scan.ts'
@@ -23,7 +23,7 @@ function skipSpace(bytes: Buffer, from: number): number {
   return at
 }
 
-/** Offset just after the value that begins at `from`. */
+/** Offset just after the value that starts at `from`. */
 function endOfValue(bytes: Buffer, from: number): number {
   const first = bytes[from]
   if (first === QUOTE) return endOfString(bytes, from)
@@ -91,12 +91,12 @@ export class RawObject {
     return this.#members
   }
 
-  /** Where the value of a top-level member is; of the last one if the key is repeated, as parsers read it. */
+  /** The value of a top-level member; the last one if the key is repeated, as parsers read it. */
   find(key: string): Span | undefined {
     return this.members.findLast((member) => member.key === key)
   }
 
-  /** How often a top-level key occurs, however it is escaped. */
+  /** How often a top-level key occurs, with any escaping. */
   count(key: string): number {
     let count = 0
     for (const member of this.members) if (member.key === key) count++
@@ -105,7 +105,7 @@ export class RawObject {
 
   /**
    * Throws `INVALID_FIELD` if one of the keys occurs more than once. For members that cwm replaces: each repetition would make the outgoing
-   * body longer, and no honest client sends one.
+   * body longer, and no legitimate client sends one.
    */
   requireOnce(keys: Iterable<string>): void {
     const seen = new Map<string, boolean>()
@@ -125,9 +125,9 @@ export class RawObject {
 }
 
 /**
- * Sets top-level members. `present` tells which keys the parsed object has: for the others no scan is needed, they go in right
- * after the opening brace. A present key is replaced in place, however it is escaped; one that occurs twice throws `INVALID_FIELD`.
- * What goes in uses up to `room` bytes that lie before `bytes` in their own buffer, if that is enough: then `bytes` are the caller's no more.
+ * Sets top-level members. `present` says which keys the parsed object has; the others need no scan and are inserted right after the opening
+ * brace. A present key is replaced in place, with any escaping; one that occurs twice throws `INVALID_FIELD`. The result uses up to `room`
+ * bytes that precede `bytes` in their own buffer, if that is enough; the caller then no longer owns `bytes`.
  */
 export function setMembers(
   raw: RawObject,
@@ -138,7 +138,7 @@ export function setMembers(
   const { bytes } = raw
   const brace = bytes.indexOf(OPEN_OBJECT)
   const rest = brace + 1
-  // `{}` has no member for the last comma to stand before.
+  // `{}` has no member that could follow the last comma.
   const isEmpty = bytes[skipSpace(bytes, rest)] === CLOSE_OBJECT
   const replaced = new Set<string>()
   const added: (Buffer | string)[] = []

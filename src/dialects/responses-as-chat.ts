@@ -1,12 +1,12 @@
-// A prompt of /v1/responses as the chat prompt that vLLM itself makes of it, for engines whose render endpoints are off
-// (docs/engine-behavior.md#other-dialects-as-chat). Whatever has no sure counterpart is refused, and the freeze compares the length of
-// what comes out with the engine's own count.
+// Converts a /v1/responses prompt to the chat prompt that vLLM itself derives from it, for engines whose render endpoints are off
+// (docs/engine-behavior.md#other-dialects-as-chat). Anything without a sure counterpart is rejected, and the freeze compares the resulting
+// length with the engine's own count.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import type { ChatPurpose } from './dialect.ts'
 
-/** An assistant's message, to which the items that follow may add. */
+/** An assistant message that the following items may extend. */
 interface Assistant {
   role: 'assistant'
   content?: string
@@ -19,8 +19,8 @@ type Converted = Assistant | JsonObject
 const ITEM_FIELDS = ['type', 'id', 'status', 'phase', 'role', 'content']
 
 /**
- * The same prompt in chat's dialect; undefined where an item or field has no sure counterpart (images, custom tools, a reply to be continued, …).
- * Calls have a counterpart for counting only, because their members come in another order than in chat
+ * The same prompt in the chat dialect; undefined if an item or field has no sure counterpart (images, custom tools, an unfinished reply, …).
+ * Calls have a counterpart for counting only, because their members come in a different order than in chat
  * (docs/engine-behavior.md#other-dialects-as-chat).
  */
 export function responsesAsChat({ model, messages, shaping }: Prompt, purpose: ChatPurpose): Prompt | undefined {
@@ -34,12 +34,12 @@ export function responsesAsChat({ model, messages, shaping }: Prompt, purpose: C
   return { dialect: 'chat', model, messages: chat as readonly JsonValue[], shaping: converted }
 }
 
-/** vLLM goes on in such a message instead of beginning a new one. */
+/** vLLM continues such a message instead of starting a new one. */
 function isUnfinished(item: JsonValue | undefined): boolean {
   return isObject(item) && (item.status === 'in_progress' || item.status === 'incomplete')
 }
 
-/** False for an item that has no counterpart. */
+/** False for an item without a counterpart. */
 function addItem(chat: Converted[], item: JsonValue): boolean {
   if (!isObject(item)) return false
   switch (item.type ?? 'message') {
@@ -69,7 +69,7 @@ function addMessage(chat: Converted[], item: JsonObject): boolean {
   return true
 }
 
-/** Of a reply's parts vLLM keeps the first one. A list without `type: message` on the item is read in ways of its own. */
+/** vLLM uses only the first part of a reply. It reads a list specially if the item has no `type: message`. */
 function addReply(chat: Converted[], item: JsonObject): boolean {
   const texts = textsOf(item.content, 'output_text')
   const content = texts?.[0]
@@ -114,7 +114,7 @@ function assistantAtEnd(chat: readonly Converted[]): Assistant | undefined {
   return last?.role === 'assistant' ? (last as Assistant) : undefined
 }
 
-/** The texts of a string or of parts of one kind; undefined where there is any other part. */
+/** The texts of a string or of parts of one kind; undefined if there is any other part. */
 function textsOf(content: JsonValue | undefined, kind: string): readonly string[] | undefined {
   if (typeof content === 'string') return [content]
   if (!Array.isArray(content)) return undefined
@@ -126,7 +126,7 @@ function textsOf(content: JsonValue | undefined, kind: string): readonly string[
   return texts
 }
 
-/** `text` (the form that the answer must have) and the choice of a tool leave the prompt alone. */
+/** `text` (the answer's required format) and the tool choice do not affect the prompt. */
 function convertShaping(shaping: JsonObject): JsonObject | undefined {
   const { instructions: _, text: __, tool_choice: ___, tools, reasoning, chat_template_kwargs, ...rest } = shaping
   if (Object.keys(rest).length > 0) return undefined

@@ -1,4 +1,4 @@
-// POST /v1/responses: its input items, their identity, and what its answers hold.
+// POST /v1/responses: how its input items are identified and its answers read.
 
 import { CwmError } from '../base/errors.ts'
 import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
@@ -10,15 +10,15 @@ import { countOf, isTruthy, leftWithServer, textMessage, textOf } from './fields
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
 import { responsesAsChat } from './responses-as-chat.ts'
 
-/** Beside calls, what an engine that speaks MCP itself puts into its answers. */
+/** Items besides calls that an engine with built-in MCP adds to its answers. */
 const ENGINE_ITEMS = ['mcp_list_tools', 'mcp_approval_request']
-/** Their results must follow; other calls (`web_search_call`, `mcp_call`) hold theirs. */
+/** Calls whose results must follow; other calls (`web_search_call`, `mcp_call`) contain theirs. */
 const OPEN_CALLS = ['function_call', 'custom_tool_call']
 
 const TEXT_TYPES = ['input_text', 'output_text', 'text']
 
 /**
- * Kept: role and text of messages (refusals are text), call id, name and arguments of calls, call id and output of results.
+ * Kept: role and text of messages (refusals count as text), call id, name and arguments of calls, call id and output of results.
  * Dropped: reasoning items, and `id`, `status`, `phase`, annotations and nulls everywhere.
  */
 function canonical(item: JsonValue, budget?: ArgumentsBudget): CanonicalMessage {
@@ -43,7 +43,7 @@ function canonicalText(item: JsonValue, budget: ArgumentsBudget | undefined): st
     case 'reasoning':
       return undefined
     case 'item_reference':
-      // Its id is all it says.
+      // The id is its only content.
       return frame('x', textOf(item.id) ?? '')
     default:
       return frame('p', stableJsonWithout(item, ['id', 'status']))
@@ -75,7 +75,7 @@ function observeJson(body: JsonObject): Observation {
   }
 }
 
-/** The last event of a whole stream repeats the response in full. */
+/** The last event of a complete stream repeats the whole response. */
 function observeEvents(events: readonly JsonObject[]): Observation {
   const last = events.findLast((event) => event.type === 'response.completed' || event.type === 'response.incomplete')
   if (last === undefined || !isObject(last.response)) return { choices: [], complete: false }
@@ -86,7 +86,7 @@ function readMessages(body: JsonObject): readonly JsonValue[] {
   const input = body.input
   if (typeof input === 'string') return [{ role: 'user', content: input }]
   if (!Array.isArray(input)) {
-    throw new CwmError('INVALID_FIELD', '`input` must be text or a list of items', { param: 'input' })
+    throw new CwmError('INVALID_FIELD', '`input` must be a string or an array of items', { param: 'input' })
   }
   return input
 }
@@ -98,7 +98,7 @@ function probe(text: string, previous: JsonValue | undefined): readonly JsonValu
   return [{ role: 'user', content: text }]
 }
 
-/** What a reference stands for nobody can see: it may be a call or a result. */
+/** The content behind a reference is unknown: it may be a call or a result. */
 function toolCallIds(item: JsonValue): readonly string[] {
   if (!isObject(item)) return []
   const type = textOf(item.type) ?? 'message'
@@ -123,8 +123,8 @@ function toolCalls(item: JsonValue): readonly ToolCall[] {
 }
 
 /**
- * `previous_response_id` is looked up by cwm, so it is not refused here. A background response outlives its request: nobody could stop it
- * with its session, and it would still put KV under a salt that a delete has vouched for.
+ * `previous_response_id` is resolved by cwm, so it is not rejected here. A background response outlives its request: it could not be stopped
+ * with its session, and would still store KV under a salt that a deletion has certified as empty.
  */
 function checkServerState({ background, conversation, input }: JsonObject): void {
   if (isTruthy(background)) {
@@ -137,7 +137,7 @@ function checkServerState({ background, conversation, input }: JsonObject): void
   if (items.some((item) => isObject(item) && item.type === 'item_reference')) {
     throw new CwmError(
       'NOT_SUPPORTED',
-      'items by reference (`item_reference`) are not supported; send them whole (with the AI SDK: `providerOptions.openai.store: false`)',
+      'items by reference (`item_reference`) are not supported; send the items themselves (with the AI SDK: `providerOptions.openai.store: false`)',
       { param: 'input' },
     )
   }
@@ -147,9 +147,9 @@ const stored: StoredAnswers = {
   continued({ previous_response_id: id }) {
     if (!isGiven(id)) return undefined
     if (typeof id === 'string') return id
-    throw new CwmError('INVALID_FIELD', '`previous_response_id` must be text', { param: 'previous_response_id' })
+    throw new CwmError('INVALID_FIELD', '`previous_response_id` must be a string', { param: 'previous_response_id' })
   },
-  // An id that the client chose could be another tenant's.
+  // An id chosen by the client could be another tenant's.
   keeps: ({ store, request_id: id }) => store !== false && !isGiven(id),
 }
 
@@ -186,7 +186,7 @@ export const responsesRules: DialectRules = {
   readMessages,
   systemField: 'instructions',
   systemPartType: 'input_text',
-  // It has system messages too, and `instructions` are the client's own.
+  // There are system messages too, and `instructions` belong to the client.
   newSystem: 'message',
   outerSystem: (body) => {
     const instructions = body.instructions
@@ -207,7 +207,7 @@ export const responsesRules: DialectRules = {
   usageOnRequest: false,
   observeJson,
   observeEvents,
-  // Each event has a number of its own.
+  // Each event has its own sequence number.
   deltas: undefined,
   terminalLines: [Buffer.from('\nevent: response.completed'), Buffer.from('\nevent: response.incomplete')],
 }

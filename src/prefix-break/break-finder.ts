@@ -1,5 +1,5 @@
-// Looks at turns that came back cold and tells why, after their answers are out: in the session, the log, the metrics and an event.
-// Bodies are read of cold turns only, one turn at a time, and never told of. What a cause is, is said in prefix-break-cause.ts.
+// Finds out why a turn was cold, after its answer was sent, and reports it in the session, the log, the metrics and an event. Only bodies of
+// cold turns are read, one turn at a time, and their content is never reported. The causes are defined in prefix-break-cause.ts.
 
 import { LRUCache } from 'lru-cache'
 import { toCwmError } from '../base/errors.ts'
@@ -35,27 +35,27 @@ export interface DeliveredTurn {
   /** Settles once its session is stored with it, or cannot be; never rejects. */
   readonly stored: Promise<unknown>
   readonly usage: Usage | undefined
-  /** How many answers the client got to choose from. */
+  /** Number of alternative answers that the client received. */
   readonly answers: number
   readonly found: 'named' | 'prefix' | 'response' | 'new'
-  /** In which its history was looked for. */
+  /** The scope in which its history was looked up. */
   readonly scope: string
-  /** Whether the request holds a reply. */
+  /** Whether the request contains a reply. */
   readonly hasHistory: boolean
-  /** Where its messages were cut; undefined: not at all. */
+  /** Where its messages were cut; undefined if they were not. */
   readonly cut: string | undefined
-  /** From an index into the messages that were sent to one into the client's own; undefined for what the client did not send. */
+  /** Maps an index in the sent messages to one in the client's; undefined for messages that the client did not send. */
   readonly clientIndex: (sent: number) => number | undefined
 }
 
-/** Larger bodies are not read for this: their turns' cause is `unknown`. */
+/** Larger bodies are not read; the cause of their turns is `unknown`. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024
-/** Turns that wait to be looked at; further ones are not. */
+/** Turns that may wait to be examined; further ones are skipped. */
 const MAX_WAITING = 16
-/** Sessions whose last turn is noted; of the others it is taken to have been a plain one. */
+/** Sessions whose last turn is remembered; other last turns are assumed to be plain. */
 const MAX_NOTED = 10_000
 
-/** What of a session's last turn is not kept with it. */
+/** Facts about a session's last turn that are not retained with it. */
 interface Noted {
   readonly several: boolean
   readonly cut: string | undefined
@@ -63,7 +63,7 @@ interface Noted {
 
 type LastTurn = () => Promise<RetainedPrompt | undefined>
 
-/** Tells why turns came back cold, one after the other. */
+/** Reports why turns were cold, one after the other. */
 export class BreakFinder {
   readonly #parts: BreakFinderParts
   readonly #noted = new LRUCache<string, Noted>({ max: MAX_NOTED })
@@ -74,7 +74,7 @@ export class BreakFinder {
     this.#parts = parts
   }
 
-  /** Call before the turn is kept as its session's last. What comes of it is told later; nothing waits for that. */
+  /** Call this before the turn replaces its session's last one. The result is reported later; nothing waits for it. */
   look(delivered: DeliveredTurn): void {
     const { before, turn, usage, found, answers, scope, cut } = delivered
     const { tenant, id } = before
@@ -103,7 +103,7 @@ export class BreakFinder {
     this.#enqueue(() => this.#explain(delivered, { ...facts, isNew: false }, last))
   }
 
-  /** Resolves when all that was looked at so far has been told. */
+  /** Resolves when every turn examined so far has been reported. */
   settle(): Promise<void> {
     return this.#queue
   }
@@ -113,18 +113,18 @@ export class BreakFinder {
     this.#waiting++
     this.#queue = this.#queue
       .then(work)
-      .catch((thrown: unknown) => log.error({ err: toCwmError(thrown) }, 'a cold turn could not be looked at'))
+      .catch((thrown: unknown) => log.error({ err: toCwmError(thrown) }, 'a cold turn could not be examined'))
       .finally(() => {
         this.#waiting--
       })
   }
 
-  /** Without the turn, whose body is too large to be kept for this. */
+  /** Drops the turn, whose body is too large to be kept while it waits. */
   #leaveUnknown({ turn: _, ...told }: DeliveredTurn, expected: number): void {
     if (told.hasHistory) this.#enqueue(() => this.#tell(told, { cause: 'unknown', expectedTokens: expected }))
   }
 
-  /** Taken hold of now, read when it is wanted: the session's next turn takes its place at once. */
+  /** Captured now and read later, because the session's next turn replaces it. */
   #last(tenant: string, id: string): LastTurn {
     const held = this.#parts.retained.peek(tenant, id)
     if (held === undefined) {
@@ -150,18 +150,18 @@ export class BreakFinder {
   ): Promise<void> {
     const { turn, hasHistory } = delivered
     const last = await lastTurn()
-    // Another proxy had the turn between, or it is no longer kept.
+    // Another proxy served the turn in between, or it is no longer retained.
     if (last === undefined || last.promptTokens !== facts.before.promptTokens) {
       if (hasHistory) await this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
       return
     }
-    // A window was thawed between the two.
+    // A window was thawed in between.
     if (last.lineage !== turn.lineage || last.parent !== turn.parent) return
     const explained = explainBreak(last, toRetainedPrompt(turn), facts)
     if (explained !== undefined) await this.#tell(delivered, explained)
   }
 
-  /** Against the newest session that it has anything in common with: each read when it is its turn, or all would be held at once. */
+  /** Compares with the newest related session. Sessions are read one by one, so that they are not all in memory at once. */
   async #explainNew(delivered: DeliveredTurn, now: Usage, others: readonly string[]): Promise<void> {
     const { turn } = delivered
     const prompt = toRetainedPrompt(turn)
@@ -206,7 +206,7 @@ export class BreakFinder {
     await this.#note(told, found)
   }
 
-  /** In the session's status, for as long as that turn is its last. */
+  /** Stores the result in the session's status, as long as that turn is its last. */
   async #note({ session, before, stored }: Omit<DeliveredTurn, 'turn'>, prefixBreak: PrefixBreak): Promise<void> {
     const { sessions, log } = this.#parts
     const { turns, head } = session.record
@@ -220,7 +220,7 @@ export class BreakFinder {
   }
 }
 
-/** Not the first turn, nor the first after a thaw, nor one that another finished beside. */
+/** Not the first turn, not the first after a thaw, and not one that overlapped with another. */
 function isComparable({ session, before, found }: DeliveredTurn): boolean {
   const { record } = session
   return (

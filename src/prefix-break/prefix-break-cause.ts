@@ -1,5 +1,5 @@
-// Whether a turn was cold that should have been warm, by the engine's own counts, and why. Conservative: a turn of which nobody can say
-// that it should have been warm is none.
+// Decides from the engine's own counts whether a turn was unexpectedly cold, and why. Conservative: a turn that is not certain to have been
+// expected warm is not reported.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { BreakCause, PrefixBreak, Usage } from '../base/records.ts'
@@ -12,32 +12,32 @@ export interface Circumstances {
   /** Of the last turn. */
   readonly before: Pick<Usage, 'promptTokens' | 'completionTokens'>
   readonly now: Usage
-  /** Its session was not found by its history: only an edit of a message can be told, and the engine has nothing for it. */
+  /** The session was not found by its history, so only an edited message can be detected, and the engine has nothing cached for it. */
   readonly isNew: boolean
-  /** The last turn had several answers: which one the client went on from is not known, nor how many tokens it had. */
+  /** The last turn had several answers. It is unknown which one the client continued, and how many tokens that had. */
   readonly several: boolean
 }
 
 /**
- * A turn is held to be cold when more than these tokens are missing and more than this share of what was expected. An engine caches whole
- * blocks (16 tokens on GPUs, 128 on CPUs) and LMCache restores whole chunks (256), so either may leave so much out of a prompt that is
- * all there; and a template may write the last few tokens before a reply otherwise once the reply stands there.
+ * A turn counts as cold if more than these tokens, and more than this share of the expected ones, are missing. An engine caches whole blocks
+ * (16 tokens on GPUs, 128 on CPUs) and LMCache restores whole chunks (256), so that much may be missing from a fully cached prompt. A template
+ * may also write the last few tokens before a reply differently once the reply is there.
  */
 const MIN_MISSING_TOKENS = 320
 const MIN_MISSING_SHARE = 1 / 4
-/** A prompt's part is estimated by its bytes, of which one language needs twice as many for a token as another. */
+/** A prompt's part is estimated by bytes, and one language needs twice as many bytes per token as another. */
 const ESTIMATE_FACTOR = 2
-/** The last whole block of a prompt ends no further than this before its end. */
+/** The last whole block of a prompt ends at most this far before its end. */
 const BLOCK_TOKENS = 144
-/** LMCache has prompts only, not what was generated: what it restores ends with a chunk. */
+/** LMCache stores prompts only, not generated tokens. What it restores ends with a chunk. */
 const CHUNK_TOKENS = 256
 
-/** Tokens that the prompt would have shared with the last one and its reply: no more than it has itself. */
+/** Tokens that the prompt should share with the last prompt and reply; at most its own size. */
 export function expectedTokens({ before, now, several }: Omit<Circumstances, 'isNew'>): number {
   return Math.min(before.promptTokens + (several ? 0 : before.completionTokens), now.promptTokens)
 }
 
-/** Whether so few cached tokens are worth a look. Never where the engine does not tell. */
+/** Whether the number of cached tokens is suspiciously low. False if the engine does not report it. */
 export function isCold(expected: number, cachedTokens: number | undefined): boolean {
   if (cachedTokens === undefined) return false
   const missing = expected - cachedTokens
@@ -45,8 +45,8 @@ export function isCold(expected: number, cachedTokens: number | undefined): bool
 }
 
 /**
- * Why a turn was cold; undefined when it was not, or was so by its client's own will: it went back, said its last words otherwise, or
- * talks of something else.
+ * Why a turn was cold. Undefined if it was not, or if the client caused it deliberately: it went back, rewrote its last message, or changed the
+ * subject.
  */
 export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circumstances): Explained | undefined {
   const { cachedTokens, promptTokens } = facts.now
@@ -62,7 +62,7 @@ export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circu
     if (difference.cause === 'message' && (forked || (difference.inReply && facts.several))) return undefined
     return told(difference, whole)
   }
-  // Only a request that goes on from the whole reply can have had it cached.
+  // Only a request that continues the whole reply can have it cached.
   const prompt = Math.min(facts.before.promptTokens, promptTokens)
   const inPrompt = isCold(prompt, cachedTokens)
   const atReply = cachedTokens % CHUNK_TOKENS !== 0 && cachedTokens > facts.before.promptTokens - BLOCK_TOKENS
@@ -92,14 +92,14 @@ function told({ cause, message, field, offset }: Difference, tokens: number): Ex
   }
 }
 
-/** A history that breaks at its first message is another one. */
+/** A history that differs at its first message is a different conversation. */
 function isEdit(
   difference: Difference | undefined,
 ): difference is Difference & { cause: Extract<BreakCause, 'message'> } {
   return difference?.cause === 'message' && difference.message !== undefined && difference.message > 0
 }
 
-/** Whether far less is cached than what lies before a difference: then that is not why. */
+/** Whether far less is cached than precedes the difference, so that the difference is not the cause. */
 function isColdBefore(shared: number, cachedTokens: number): boolean {
   return cachedTokens < shared / ESTIMATE_FACTOR - MIN_MISSING_TOKENS
 }
@@ -110,7 +110,7 @@ function isNear({ share }: Difference, promptTokens: number, cachedTokens: numbe
   return !isColdBefore(shared, cachedTokens) && cachedTokens <= shared * ESTIMATE_FACTOR + MIN_MISSING_TOKENS
 }
 
-/** Templates drop reasoning, trim text, and write tool calls anew. */
+/** Templates drop reasoning, trim text, and rewrite tool calls. */
 function isRenderedOtherwise(message: JsonValue): boolean {
   if (reasoningOf(message) !== undefined) return true
   if (!isObject(message)) return false

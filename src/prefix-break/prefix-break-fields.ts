@@ -1,5 +1,5 @@
-// A message, or a tool, as the list of its fields that reach a prompt: where two of them differ first, and how large they are.
-// Paths are made of names that the APIs define; a name that a client chose may be content, so it is told as `other`.
+// A message or a tool as the list of its prompt-relevant fields: where two of them first differ, and how large they are.
+// Paths consist of names that the APIs define. A name chosen by a client may be content, so it is reported as `other`.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { stableArguments, stableJson } from '../dialects/canonical-json.ts'
@@ -9,21 +9,21 @@ import { systemFields } from '../dialects/index.ts'
 /** A place in one message or body. */
 export interface Place {
   readonly field: string
-  /** Bytes of UTF-8 before the first character that differs, in the text of the field or in its JSON. Absent where the whole field is new. */
+  /** UTF-8 bytes before the first differing character, in the field's text or JSON. Absent if the whole field is new. */
   readonly offset?: number
 }
 
 interface Field {
   readonly path: string
-  /** What the text is for: two fields of different kinds have no bytes in common. */
+  /** What the text is for. Fields of different kinds share no bytes. */
   readonly kind: string
   /** As the client wrote it. */
   readonly text: string
-  /** Equal for what SDKs and engines take for equal. */
+  /** Equal for values that SDKs and engines treat as equal. */
   readonly meaning: string
 }
 
-/** In the order in which they are looked at. What a message or part holds beside them is told as `other`. */
+/** In order of comparison. Other content of a message or part is reported as `other`. */
 const KNOWN = [
   'type',
   'role',
@@ -51,7 +51,7 @@ const KNOWN = [
   'input_audio',
   'file',
 ]
-/** In no prompt, or not to be told from what engines leave out by themselves. */
+/** Not part of any prompt, or indistinguishable from what engines leave out on their own. */
 const SILENT = [
   'cache_control',
   'index',
@@ -64,19 +64,19 @@ const SILENT = [
   'signature',
 ]
 const REASONING_PARTS: readonly (JsonValue | undefined)[] = ['thinking', 'redacted_thinking', 'reasoning']
-/** Types that say nothing that the fields beside them do not say. */
+/** Types that add nothing to the fields beside them. */
 const PLAIN_TYPES = ['message', 'function', 'text', 'input_text', 'output_text', 'refusal']
 const TEXTS = ['content', 'text', 'refusal', 'output']
-/** Their members are named by clients. */
+/** Objects whose member names come from clients. */
 const OPAQUE = ['arguments', 'input', 'parameters', 'input_schema', 'source', 'image_url', 'input_audio', 'file']
 const ARGUMENTS = ['arguments', 'input']
-/** A picture's bytes are many, its tokens few. */
+/** An image has many bytes but few tokens. */
 const MAX_MEDIA_BYTES = 4096
 const MEDIA = ['source', 'image_url', 'input_audio', 'file', 'other']
 
 /**
- * Where two messages or tools differ first. By `meaning`, JSON that is only written otherwise is equal; by `text`, nothing is.
- * `root` begins the path.
+ * Where two messages or tools first differ. By `meaning`, JSON that is merely formatted differently is equal; by `text`, it is not.
+ * `root` starts the path.
  */
 export function firstDifference(last: JsonValue, now: JsonValue, by: 'meaning' | 'text', root = ''): Place | undefined {
   const before = fieldsOf(last, root)
@@ -94,7 +94,7 @@ export function firstDifference(last: JsonValue, now: JsonValue, by: 'meaning' |
   return undefined
 }
 
-/** Where two texts differ first, as bytes of UTF-8; a character is not parted. */
+/** Where two texts first differ, in UTF-8 bytes, at a character boundary. */
 export function commonBytes(a: string, b: string): number {
   let end = 0
   while (end < a.length && a.charCodeAt(end) === b.charCodeAt(end)) end++
@@ -103,7 +103,7 @@ export function commonBytes(a: string, b: string): number {
   return Buffer.byteLength(a.slice(0, end))
 }
 
-/** Bytes of text that a message may put into the prompt; for estimates. */
+/** Bytes of text that a message may add to the prompt; for estimates. */
 export function weightOf(message: JsonValue): number {
   const sizes = fieldsOf(message, '').map(({ kind, text }) => {
     const bytes = Buffer.byteLength(text)
@@ -112,7 +112,7 @@ export function weightOf(message: JsonValue): number {
   return sizes.reduce((sum, bytes) => sum + bytes, Buffer.byteLength(reasoningOf(message) ?? ''))
 }
 
-/** What a model thought before it spoke, in whatever field; templates drop it from older replies. Undefined where there is none. */
+/** The model's reasoning, in whatever field; templates drop it from older replies. Undefined if there is none. */
 export function reasoningOf(message: JsonValue): string | undefined {
   if (!isObject(message)) return undefined
   if (message.type === 'reasoning') return JSON.stringify(message.content ?? '')
@@ -122,7 +122,7 @@ export function reasoningOf(message: JsonValue): string | undefined {
   return texts.length === 0 ? undefined : texts.join('')
 }
 
-/** Where only the writing of tool arguments differs: templates that put them in as they come see another text. */
+/** Where only the formatting of tool arguments differs: templates that insert them verbatim see different text. */
 export function firstRewriting(last: JsonValue, now: JsonValue): Place | undefined {
   const before = fieldsOf(last, '').filter(({ kind }) => ARGUMENTS.includes(kind))
   const after = fieldsOf(now, '').filter(({ kind }) => ARGUMENTS.includes(kind))
@@ -154,11 +154,11 @@ function addObject(out: Field[], value: JsonObject, path: string, isMessage: boo
   for (const name of KNOWN) {
     const member = value[name]
     if (name === 'type' && typeof member === 'string' && PLAIN_TYPES.includes(member)) continue
-    // An SDK gives each item a new one; only a reference says nothing else.
+    // SDKs give each item a new id; only in a reference is the id the content.
     if (name === 'id' && isMessage && value.type !== 'item_reference') continue
     addValue(out, member, path === '' ? name : `${path}.${name}`, name)
   }
-  // What a message holds beside is in no prompt, or the whole of it is compared.
+  // Other fields of a message are in no prompt, or the message is compared as a whole.
   if (isMessage) return
   const others = Object.entries(value).filter(
     ([name, member]) => member !== null && !KNOWN.includes(name) && !SILENT.includes(name),
@@ -168,7 +168,7 @@ function addObject(out: Field[], value: JsonObject, path: string, isMessage: boo
 
 function addText(out: Field[], value: string, path: string, kind: string): void {
   if (value === '') return
-  // vLLM takes Claude Code's line out of a system prompt; nobody else writes it.
+  // vLLM removes Claude Code's line from a system prompt; no other client writes it.
   const text = value.startsWith(BILLING_HEADER) ? value.slice(value.indexOf('\n') + 1 || value.length) : value
   add(out, path, TEXTS.includes(kind) || systemFields.has(kind) ? 'text' : kind, text)
 }
@@ -176,7 +176,7 @@ function addText(out: Field[], value: string, path: string, kind: string): void 
 function addOpaque(out: Field[], value: JsonValue, path: string, kind: string): void {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   const meaning = ARGUMENTS.includes(kind) ? stableArguments(value) : stableJson(value)
-  // No arguments and `{}` are one.
+  // Missing arguments equal `{}`.
   if (ARGUMENTS.includes(kind) && meaning === '{}') return
   out.push({ path, kind, text, meaning })
 }

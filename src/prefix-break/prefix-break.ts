@@ -1,5 +1,5 @@
-// Where a turn's prompt leaves the prompt and reply of the turn before it. What of a message counts is the dialect's canonical form, as for
-// the history by which a session is found. Whether that made the turn cold is not said here: see prefix-break-cause.ts.
+// Finds where a turn's prompt diverges from the previous turn's prompt and reply. Messages are compared in the dialect's canonical form, as in
+// the history lookup of a session. Whether the difference made the turn cold is decided in prefix-break-cause.ts.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { BreakCause } from '../base/records.ts'
@@ -9,35 +9,35 @@ import { rulesOf } from '../dialects/index.ts'
 import type { RetainedPrompt } from '../store/store.ts'
 import { commonBytes, firstDifference, firstRewriting, type Place, weightOf } from './prefix-break-fields.ts'
 
-/** A turn with its reply: `replyAt` is where that begins. */
+/** A turn with its reply: `replyAt` is the index of the reply's first message. */
 export type ComparedTurn = Pick<RetainedPrompt, 'prompt' | 'replyAt' | 'clientSalt'>
 
 export interface Difference {
   readonly cause: Extract<BreakCause, 'model' | 'tools' | 'template' | 'message'>
-  /** Index into this turn's messages as they were sent. Absent for a system prompt outside the messages, which is told by its field. */
+  /** Index in this turn's messages as sent. Absent for a system prompt outside the messages, which is reported by its field. */
   readonly message?: number
   readonly field?: string
   /** See `Place`. */
   readonly offset?: number
-  /** In the reply of the last turn, as this turn's client sent it back. */
+  /** The difference is in the last turn's reply, as this turn's client sent it back. */
   readonly inReply: boolean
-  /** Share of the last turn's prompt that lies before it, by bytes; 0 for what shapes the prompt. An estimate. */
+  /** Estimated share of the last turn's prompt before the difference, by bytes; 0 for fields that shape the prompt. */
   readonly share: number
 }
 
 export interface Comparison {
-  /** The two share more than system prompts: a message of somebody, or a reply. Otherwise they are two conversations. */
+  /** The two share more than system prompts: a user message or a reply. Otherwise they are separate conversations. */
   readonly related: boolean
-  /** This turn goes on from the whole of the last one, reply included. */
+  /** This turn continues the whole last turn, including the reply. */
   readonly extends: boolean
-  /** What differs lies behind the newest reply of this turn: its client said something else, on purpose. */
+  /** The difference comes after this turn's newest reply: the client deliberately sent something else. */
   readonly forked: boolean
   readonly difference?: Difference
-  /** Without a difference: what is only written otherwise, or shapes the prompt of few templates. */
+  /** If there is no difference: a change of formatting only, or of a field that few templates use. */
   readonly slight?: Difference
 }
 
-/** Compares this turn's request with the last turn and its reply. Null and absent are equal. Two dialects are two conversations. */
+/** Compares this turn's request with the last turn and its reply. Null equals absent. Different dialects are separate conversations. */
 export function compareTurns(last: ComparedTurn, now: ComparedTurn): Comparison {
   const rules = rulesOf(now.prompt.dialect)
   const before = itemsOf(last.prompt.messages, rules)
@@ -54,7 +54,7 @@ export function compareTurns(last: ComparedTurn, now: ComparedTurn): Comparison 
   return slight === undefined ? facts : { ...facts, slight }
 }
 
-/** Share of a turn's prompt that lies before one of its messages, by bytes. */
+/** Share of a turn's prompt before one of its messages, by bytes. */
 export function shareBefore({ prompt, replyAt }: ComparedTurn, message: number, offset = 0): number {
   const { messages, shaping } = prompt
   const { slightFields } = rulesOf(prompt.dialect)
@@ -77,7 +77,7 @@ interface Item {
   readonly fromModel: boolean
 }
 
-/** Messages that identify a history; what clients may leave out of an echo is none. */
+/** Messages that identify a history. Messages that clients may omit from an echo are excluded. */
 function itemsOf(messages: readonly JsonValue[], rules: DialectRules): Item[] {
   return messages.flatMap((message, index) => {
     const { text, fromModel } = rules.canonical(message)
@@ -111,7 +111,7 @@ function shapingDifference(last: ComparedTurn, now: ComparedTurn, rules: Dialect
   return field === undefined ? undefined : { cause: 'template', ...textPlace(a[field], b[field], field), ...inFront }
 }
 
-/** The order of the tools counts; that of one tool's members by `text` alone. */
+/** The order of the tools counts; the order of a tool's members counts by `text` only. */
 function toolDifference(
   last: JsonValue | undefined,
   now: JsonValue | undefined,

@@ -1,20 +1,20 @@
-// Stages two and three of server-sent events: bytes of whole events to named events, and their data to JSON.
+// Stages two and three of server-sent events: bytes of complete events to named events, and their data to JSON.
 
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import { endOfEvent, endOfEventByLf } from './frame.ts'
 
 const CR = 0x0d
-/** A stream may begin with a byte order mark, which is no part of its first line. */
+/** A stream may start with a byte order mark, which is not part of its first line. */
 const BOM = Buffer.from('\ufeff')
 
 export interface SseEvent {
-  /** The `event:` field; absent when the stream does not name its events (chat completions). */
+  /** The `event:` field; absent if the stream does not name its events (chat completions). */
   readonly event?: string
   /** The `data:` lines, joined with LF. */
   readonly data: string
 }
 
-/** The bytes of each whole event, terminator included; a trailing unfinished event is left out. */
+/** The bytes of each complete event, terminator included; a trailing incomplete event is excluded. */
 export function splitEvents(bytes: Buffer): Buffer[] {
   const events: Buffer[] = []
   const endFrom = bytes.includes(CR) ? endOfEvent : endOfEventByLf
@@ -26,7 +26,7 @@ export function splitEvents(bytes: Buffer): Buffer[] {
   return events
 }
 
-/** Decodes one event; undefined for what carries no data (comments, keep-alives). */
+/** Decodes one event; undefined for events without data (comments, keep-alives). */
 export function decodeEvent(bytes: Buffer): SseEvent | undefined {
   let event: string | undefined
   const data: string[] = []
@@ -41,7 +41,7 @@ export function decodeEvent(bytes: Buffer): SseEvent | undefined {
   return event === undefined ? { data: data.join('\n') } : { event, data: data.join('\n') }
 }
 
-/** The JSON objects of a whole stream, in order; `[DONE]`, comments and data that is not an object are left out. */
+/** The JSON objects of a whole stream, in order. `[DONE]`, comments and data that is not an object are skipped. */
 export function decodeJsonEvents(bytes: Buffer): JsonObject[] {
   const objects: JsonObject[] = []
   const marked = bytes.subarray(0, BOM.length).equals(BOM)

@@ -1,10 +1,10 @@
-// Text deltas: the many events of a stream that differ from one another in their text alone. The first is parsed; the others are known by
-// the bytes around their text, and parsed together when the stream is over. A token's event then costs a comparison.
+// Text deltas: a stream's many events that differ only in their text. The first one is parsed; the others are recognized by the bytes around
+// their text and parsed together at the end of the stream. So one token's event costs one comparison.
 
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import { decodeEvent } from './decode.ts'
 
-/** Where a dialect's events hold the text that they add. */
+/** Where a dialect's events contain the text they add. */
 export interface DeltaRules {
   /** The text that the event adds, if it does nothing else; undefined for any other event. */
   textOf(event: JsonObject): string | undefined
@@ -12,12 +12,12 @@ export interface DeltaRules {
   withText(event: JsonObject, text: string): JsonObject
 }
 
-/** In whose place any text may stand, to see that nothing else of the event moves with it. */
+/** Stands in for the text, to check that nothing else in the event changes with it. */
 const PROBE = 'another text'
-/** What would end the text, or the event, in its middle. A backslash at the end would take the quote behind it along. */
+/** Characters that would end the text or the event early. A backslash at the end would escape the closing quote. */
 const UNSAFE = /["\n\r]|\\$/
 
-/** Bytes before and after the text, each byte one character. */
+/** The bytes before and after the text, one character per byte. */
 export class DeltaTemplate {
   readonly #prefix: string
   readonly #suffix: string
@@ -31,7 +31,7 @@ export class DeltaTemplate {
     this.#rules = rules
   }
 
-  /** Made of the bytes of one event; undefined when they are none that adds text alone, or its place in them is not plain to see. */
+  /** Built from the bytes of one event; undefined if the event does more than add text, or the text cannot be located. */
   static of(bytes: Buffer, rules: DeltaRules): DeltaTemplate | undefined {
     const event = objectIn(bytes)
     const text = event === undefined ? undefined : rules.textOf(event)
@@ -58,11 +58,11 @@ export class DeltaTemplate {
     return UNSAFE.test(text) ? undefined : text
   }
 
-  /** What events with these texts, one after the other, say together. */
+  /** The combined content of consecutive events with these texts. */
   eventsOf(texts: readonly string[]): readonly JsonObject[] {
     const whole = unquoted(texts.join(''))
     if (whole !== undefined) return [this.#rules.withText(this.#event, whole)]
-    // One of them is no JSON: it says nothing, the others do.
+    // If one of them is not valid JSON, it is dropped and the others are kept.
     return texts.flatMap((text) => {
       const one = unquoted(text)
       return one === undefined ? [] : [this.#rules.withText(this.#event, one)]

@@ -1,12 +1,12 @@
-// Stage one of server-sent events: where an event ends. Bytes in, byte counts out; nothing is decoded or copied.
+// Stage one of server-sent events: finds where events end. Bytes in, offsets out; nothing is decoded or copied.
 
 const LF = 0x0a
 const CR = 0x0d
 
 /**
- * Offset just after the first event that ends at or after `from`, or -1 when no event ends in `bytes`.
- * An event ends with an empty line (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream);
- * lines end with LF or CRLF, or all with CR: that one stands beside LF in the same stream the standard allows, and nobody sends.
+ * Offset just after the first event that ends at or after `from`, or -1 if no event ends in `bytes`. An event ends with an empty line
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream). Lines end with LF or CRLF, or all with CR. The
+ * standard allows CR and LF in one stream, but no server sends that.
  */
 export function endOfEvent(bytes: Buffer, from: number): number {
   for (let at = from; at < bytes.length; at++) {
@@ -21,7 +21,7 @@ export function endOfEvent(bytes: Buffer, from: number): number {
   return -1
 }
 
-/** As `endOfEvent`, for bytes in which there is no CR: engines send none, and the search is then the platform's. */
+/** As `endOfEvent`, for bytes without CR. Engines send none, so the platform's search can be used. */
 export function endOfEventByLf(bytes: Buffer, from: number): number {
   for (let lf = bytes.indexOf(LF, from); lf !== -1; lf = bytes.indexOf(LF, lf + 1)) {
     if (bytes[lf + 1] === LF) return lf + 2
@@ -29,7 +29,7 @@ export function endOfEventByLf(bytes: Buffer, from: number): number {
   return -1
 }
 
-/** Offset just after the last whole event in `bytes`; 0 when there is none. */
+/** Offset just after the last complete event in `bytes`; 0 if there is none. */
 export function endOfLastEvent(bytes: Buffer): number {
   let last = 0
   for (let lf = bytes.lastIndexOf(LF); lf > 0; lf = bytes.lastIndexOf(LF, lf - 1)) {
@@ -45,8 +45,8 @@ export function endOfLastEvent(bytes: Buffer): number {
 }
 
 /**
- * Cuts a stream of byte chunks at event boundaries: what it answers always ends where an event ends, the rest waits inside.
- * So a stream that breaks can be told about at a boundary. An event longer than `maxHeldBytes` is let through unfinished.
+ * Splits a stream of byte chunks at event boundaries: its output always ends at the end of an event, and the rest is held back. So an error
+ * event can be added at a boundary if the stream breaks. An event longer than `maxHeldBytes` is passed on incomplete.
  */
 export class EventFramer {
   readonly #maxHeldBytes: number
@@ -57,14 +57,14 @@ export class EventFramer {
     this.#maxHeldBytes = maxHeldBytes
   }
 
-  /** Bytes that wait for the end of their event. */
+  /** Bytes of an incomplete event. */
   get heldBytes(): number {
     return this.#heldBytes
   }
 
   /**
-   * The whole events that `chunk` completes, in order; empty when none ended. No event is cut between two parts, since what reads
-   * them looks for events in each; only one that is longer than may be held comes in pieces.
+   * The complete events that `chunk` finishes, in order; empty if none ended. No event is split between two parts, because readers look for
+   * complete events in each part. Only an event that is longer than `maxHeldBytes` is split.
    */
   push(chunk: Buffer): readonly Buffer[] {
     if (this.#heldBytes === 0) {
@@ -73,7 +73,7 @@ export class EventFramer {
       this.#hold(chunk.subarray(end))
       return end === 0 ? this.#overflow() : [chunk.subarray(0, end), ...this.#overflow()]
     }
-    // The blank line itself may be cut between two byte chunks, so the last bytes held are looked at again.
+    // The blank line may be split between two byte chunks, so the last held bytes are searched again.
     const seam = Buffer.concat([...this.#lastHeldBytes(3), chunk])
     const end = endOfLastEvent(seam) - (seam.length - chunk.length)
     if (end <= 0) {
@@ -86,7 +86,7 @@ export class EventFramer {
     return [whole, ...this.#overflow()]
   }
 
-  /** The bytes of an unfinished event, which are then forgotten. */
+  /** Returns and discards the bytes of an incomplete event. */
   takeRest(): readonly Buffer[] {
     const rest = this.#held
     this.#clear()

@@ -1,6 +1,6 @@
-// Takes out of a stream the usage event that cwm itself asked for, so that the client gets the bytes it would have got.
-// That event carries the fingerprint (docs/engine-behavior.md#stream-fingerprint). So the first event with a finish_reason, and all
-// that follow, wait for the usage event, get its fingerprint, and go on in their order; the usage event itself is dropped.
+// Removes the usage event that cwm itself requested from a stream, so that the client gets the bytes it would have got without the request.
+// That event carries the fingerprint (docs/engine-behavior.md#stream-fingerprint). So the first event with a finish_reason, and all that
+// follow, are held until the usage event, get its fingerprint, and are passed on in order. The usage event itself is dropped.
 
 const FINISH = Buffer.from('"finish_reason"')
 const CHOICES = Buffer.from('"choices"')
@@ -13,9 +13,9 @@ const OPEN_OBJECT = 0x7b
 const END_OBJECT = 0x7d
 const NULL = 0x6e
 
-/** Offset of the value after `key` (quotes included) in `bytes`, searched from `from`; -1 when the key is not there. */
+/** Offset of the value after `key` (quotes included) in `bytes`, searched from `from`; -1 if the key is not found. */
 function valueAfter(bytes: Buffer, key: Buffer, from: number): number {
-  // Inside a JSON string a quote is escaped, so `"key"` with bare quotes and a colon behind it can only be a member's name.
+  // Quotes inside a JSON string are escaped, so `"key"` followed by a colon can only be a member's name.
   for (let at = bytes.indexOf(key, from); at !== -1; at = bytes.indexOf(key, at + 1)) {
     const colon = skipSpace(bytes, at + key.length)
     if (bytes[colon] === COLON) return skipSpace(bytes, colon + 1)
@@ -36,7 +36,7 @@ function hasFinishReason(event: Buffer): boolean {
   return false
 }
 
-/** The event with `choices: []`, which carries the usage and nothing else. Other events without choices say `usage: null`. */
+/** The event with `choices: []`, which contains only usage. Other events without choices have `usage: null`. */
 function isUsageEvent(event: Buffer): boolean {
   const choices = valueAfter(event, CHOICES, 0)
   if (choices === -1 || event[choices] !== OPEN) return false
@@ -45,7 +45,7 @@ function isUsageEvent(event: Buffer): boolean {
   return usage !== -1 && event[usage] === OPEN_OBJECT
 }
 
-/** The fingerprint member's raw bytes, `"system_fingerprint":"…"`; undefined when the event has none, or null. */
+/** The fingerprint member's raw bytes, `"system_fingerprint":"…"`; undefined if the event has none, or null. */
 function fingerprintMember(event: Buffer): Buffer | undefined {
   const value = valueAfter(event, FINGERPRINT, 0)
   if (value === -1 || event[value] !== 0x22) return undefined
