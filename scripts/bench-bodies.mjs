@@ -183,9 +183,9 @@ async function run(sizes, only, folder) {
     logFile: join(folder, 'upstream.log'),
   })
   const flags = { upstream: upstreamUrl, port, 'data-dir': join(folder, 'data'), 'max-body-bytes': MAX_BODY_BYTES }
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
+  const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
   const cwm = new Process({
-    ...{ command: process.execPath, args: ['--import', probe, main, 'serve', ...words] },
+    ...{ command: process.execPath, args: ['--import', probe, main, 'serve', ...args] },
     ...{ logFile: join(folder, 'cwm.log'), ipc: true },
   })
   const rows = []

@@ -14,10 +14,10 @@ const folder = await mkdtemp(join(tmpdir(), 'cwm-nodes-'))
 const failures = []
 
 /** Runs a program and returns its output, which is shown only if it fails. */
-function run(what, program, words, options = {}) {
+function run(what, program, args, options = {}) {
   const started = performance.now()
   return new Promise((resolve) => {
-    const child = spawn(program, words, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (text += bytes))
     child.on('close', (code) => {
@@ -41,8 +41,8 @@ try {
   await run('npm pack', 'npm', ['pack', '--silent', '--pack-destination', folder])
   const app = join(folder, 'app')
   await run('npm install of the tarball', 'npm', ['install', '--silent', '--no-audit', '--prefix', app, tarball])
-  const told = await run('npx cwm --version', 'npx', ['--prefix', app, 'cwm', '--version'], { cwd: app })
-  if (!told.includes(version)) failures.push(`npx cwm --version printed ${told.trim()}`)
+  const output = await run('npx cwm --version', 'npx', ['--prefix', app, 'cwm', '--version'], { cwd: app })
+  if (!output.includes(version)) failures.push(`npx cwm --version printed ${output.trim()}`)
   const byName = await run(`npx ${name} --version`, 'npx', ['--prefix', app, name, '--version'], { cwd: app })
   if (!byName.includes(version)) failures.push(`npx ${name} --version printed ${byName.trim()}`)
   for (const major of versions) {

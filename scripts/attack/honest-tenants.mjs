@@ -20,9 +20,9 @@ let turns = 0
 let latencies = []
 let stopped = false
 
-function fault(words) {
+function fault(message) {
   faultCount++
-  if (faults.length < SHOWN) faults.push(words)
+  if (faults.length < SHOWN) faults.push(message)
 }
 
 const CHAT = '/v1/chat/completions'
@@ -49,7 +49,7 @@ async function post(url, tag, key, body, headers = {}) {
   return { status: answer.status, headers: answer.headers, text: await answer.text() }
 }
 
-const tellingOf = (text) => {
+const parseAnswer = (text) => {
   const { choices, usage } = JSON.parse(text)
   return { content: choices[0].message.content, cached: usage.prompt_tokens_details?.cached_tokens ?? 0 }
 }
@@ -126,11 +126,11 @@ class Tenant {
       fault(`${this.#name}: status ${got.status}: ${got.text.slice(0, 200)}`)
       return undefined
     }
-    const told = stream ? streamed(got.text) : tellingOf(got.text)
-    if (told.whole === false) fault(`${this.#name}: a stream that does not end`)
-    if (told.content !== tellingOf(reference.text).content)
-      fault(`${this.#name}: a different answer than the engine's: ${told.content.slice(0, 200)}`)
-    return told
+    const answer = stream ? streamed(got.text) : parseAnswer(got.text)
+    if (answer.whole === false) fault(`${this.#name}: a stream that does not end`)
+    if (answer.content !== parseAnswer(reference.text).content)
+      fault(`${this.#name}: a different answer than the engine's: ${answer.content.slice(0, 200)}`)
+    return answer
   }
 
   async #rest(path) {

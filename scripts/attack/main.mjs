@@ -16,11 +16,11 @@ import { attack } from './run.mjs'
 const dist = process.env.ATTACK_DIST ?? fileURLToPath(new URL('../../dist', import.meta.url))
 const { options, errors } = readOptions(process.argv.slice(2))
 if (errors !== undefined) {
-  for (const words of errors) console.error(`attack: ${words}`)
+  for (const text of errors) console.error(`attack: ${text}`)
   process.exit(2)
 }
 const folder = await mkdtemp(join(tmpdir(), 'cwm-attack-'))
-const print = (words) => console.log(`  … ${words}`)
+const print = (text) => console.log(`  … ${text}`)
 let findings = 0
 try {
   for (const [n, mode] of options.modes.entries()) {

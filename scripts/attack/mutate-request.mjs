@@ -5,7 +5,7 @@ import { STEERING_HEADERS } from './steering-names.mjs'
 
 const add = (plan, ...headers) => plan.headers.push(...headers)
 
-function refuse(plan) {
+function markRefused(plan) {
   plan.refused = true
 }
 
@@ -17,7 +17,7 @@ function named(plan, draw) {
   if (!plan.salted) return
   if (draw.chance(0.25)) {
     add(plan, ['X-CWM-Session', draw.pick(BAD_NAMES.filter((name) => name !== ''))])
-    return refuse(plan)
+    return markRefused(plan)
   }
   const session = draw.pick(SESSION_NAMES)
   plan.who.session = session
@@ -33,12 +33,12 @@ function control(plan, draw) {
   if (kind === 2) add(plan, ['x-cwm-no-such', '1'])
   if (kind === 3) add(plan, ['x-cwm-overflow', draw.pick(['explode', 'PASS', '1'])])
   if (kind === 4) add(plan, ['x-cwm-session', 'attack-s1'], ['X-Cwm-Session', 'attack-s2'])
-  refuse(plan)
+  markRefused(plan)
 }
 
 function steer(plan, draw) {
   add(plan, [draw.pick(STEERING_HEADERS), draw.pick(['0', '-1', 'x'])])
-  if (plan.salted) refuse(plan)
+  if (plan.salted) markRefused(plan)
 }
 
 const NAMED = [
@@ -94,14 +94,14 @@ function mediaType(plan, draw) {
   ]
   plan.headers = plan.headers.filter(([name]) => name.toLowerCase() !== 'content-type')
   add(plan, ['Content-Type', draw.pick(types)])
-  if (plan.salted) refuse(plan)
+  if (plan.salted) markRefused(plan)
 }
 
 function many(plan, draw) {
   if (draw.chance(0.5)) for (let n = 0; n < 300; n++) add(plan, [`x-h${n}`, '1'])
   else add(plan, ['x-long', 'x'.repeat(70_000)])
   plan.broken = true
-  refuse(plan)
+  markRefused(plan)
 }
 
 function origin(plan, draw) {
@@ -111,7 +111,7 @@ function origin(plan, draw) {
 function host(plan, draw) {
   plan.host = draw.pick(['evil.example', 'evil.example:80', '', null, '127.0.0.1.evil.example', '169.254.169.254'])
   plan.broken = plan.host === null
-  refuse(plan)
+  markRefused(plan)
 }
 
 export const HEADER_CHANGES = [
@@ -189,7 +189,7 @@ export function changeTarget(plan, draw) {
   if (kind < 2) {
     const [target, isRefused] = draw.pick(TARGETS)
     plan.target = target
-    if (isRefused) refuse(plan)
+    if (isRefused) markRefused(plan)
   } else if (kind === 2) {
     plan.target = draw.pick(OWN_PATHS)
     if (draw.chance(0.6)) {
@@ -207,7 +207,7 @@ export function changeMethod(plan, draw) {
   plan.method = draw.pick(METHODS)
   plan.salted = false
   // A preflight with a body is rejected, and these paths accept no other method.
-  if (known.includes(plan.target)) refuse(plan)
+  if (known.includes(plan.target)) markRefused(plan)
 }
 
 /** An upgrade request, possibly followed by bytes, which must reach nobody. */
@@ -219,7 +219,7 @@ export function upgrade(plan, draw) {
     plan.framing = 'none'
     plan.salted = false
     add(plan, ...HANDSHAKE)
-    refuse(plan)
+    markRefused(plan)
   } else if (kind === 1) add(plan, ...H2C)
   else if (kind === 2)
     add(plan, ['Connection', 'upgrade'], ['Upgrade', draw.pick(['h2c, websocket', 'TLS/1.0', 'foo/2', 'h2c,,'])])

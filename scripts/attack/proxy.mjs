@@ -18,12 +18,12 @@ export class AttackedCwm {
   /** `main`: the built `cli/main.js`. `flags`: flags of `cwm serve` by name. `core`: CPU core, undefined for any. */
   static async start({ main, flags, port, core, logFile, env }) {
     const cwm = new AttackedCwm()
-    const words = Object.entries({ ...flags, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
+    const args = Object.entries({ ...flags, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
     cwm.url = `http://127.0.0.1:${port}`
     cwm.port = port
     cwm.#logFile = logFile
     cwm.#process = new Process({
-      ...{ command: process.execPath, args: ['--import', PROBE, main, 'serve', ...words] },
+      ...{ command: process.execPath, args: ['--import', PROBE, main, 'serve', ...args] },
       ...{ core, logFile, env, ipc: true },
     })
     await cwm.#process.answers(`${cwm.url}/cwm/livez`, START_MS)

@@ -44,7 +44,7 @@ export class Recorder {
     this.#paths.set(bare, (this.#paths.get(bare) ?? 0) + 1)
     const tag = readTag(headers[TAG_HEADER])
     if (tag?.owner === 'reference') return
-    const fault = (words) => this.#fault(`${tag?.id ?? 'a request without a tag'} (${method} ${bare}): ${words}`)
+    const fault = (message) => this.#fault(`${tag?.id ?? 'a request without a tag'} (${method} ${bare}): ${message}`)
     if (tag?.refused === true) fault('was to be refused and arrived')
     this.#checkHeaders(headers, fault)
     if (!SALTED.has(bare) || method !== 'POST') return
@@ -131,9 +131,9 @@ export class Recorder {
     if (a !== b) this.#groups.set(b, a)
   }
 
-  #fault(words) {
+  #fault(message) {
     this.#faultCount++
-    if (this.#faults.length < SHOWN) this.#faults.push(words)
+    if (this.#faults.length < SHOWN) this.#faults.push(message)
   }
 }
 

@@ -22,9 +22,9 @@ export class Findings {
   shown = []
   count = 0
 
-  add(words) {
+  add(message) {
     this.count++
-    if (this.shown.length < SHOWN) this.shown.push(words)
+    if (this.shown.length < SHOWN) this.shown.push(message)
   }
 
   /** Adds a finding that is shown before all others. */
@@ -84,7 +84,7 @@ class Attack {
     const began = performance.now()
     await this.#generate()
     const seconds = (performance.now() - began) / 1000
-    const told = await honest.ask({ want: 'stop' })
+    const report = await honest.ask({ want: 'stop' })
     const last = await runLastCases(this.#stack, (words) => this.#findings.add(words))
     const after = await this.#settled(before)
     this.#sampling = false
@@ -92,7 +92,7 @@ class Attack {
     const recorded = await upstream.ask({ want: 'report' })
     const ended = await cwm.stop()
     const log = await cwm.readLog()
-    this.#judgeEnd({ told, recorded, before, after, ended, log })
+    this.#judgeEnd({ report, recorded, before, after, ended, log })
     return {
       ...{
         mode: this.#options.mode,
@@ -102,7 +102,14 @@ class Attack {
         seconds,
         statuses: this.#statuses,
       },
-      ...{ stalls: this.#stalls, quiet, attacked: told.latencies, turns: told.turns, recorded, warnings: log.warnings },
+      ...{
+        stalls: this.#stalls,
+        quiet,
+        attacked: report.latencies,
+        turns: report.turns,
+        recorded,
+        warnings: log.warnings,
+      },
       ...{ errors: log.errorCount, counted: sumsBy(after, 'cwm_requests_total', 'status'), findings: this.#findings },
     }
   }

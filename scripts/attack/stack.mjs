@@ -83,8 +83,8 @@ export class Stack {
       ...{ main, flags, port, core: cores?.proxy, logFile: join(folder, 'cwm.log') },
       env: { CWM_SECRET: 'a secret of the attack, not of anybody' },
     })
-    const words = [this.cwm.url, this.engine.engineUrl, this.engine.model, JSON.stringify(honestKeys)]
-    this.honest = child('honest-tenants.mjs', words, cores?.load)
+    const args = [this.cwm.url, this.engine.engineUrl, this.engine.model, JSON.stringify(honestKeys)]
+    this.honest = child('honest-tenants.mjs', args, cores?.load)
   }
 
   /** Stops everything except cwm, whose exit the caller checks. */

@@ -56,8 +56,8 @@ for (const { fault, red, remedy, also } of wanted) {
     const { checks, ms } = JSON.parse(out)
     const failed = checks.filter(({ verdict }) => verdict === 'failed')
     const line = failed.find(({ id }) => id === red)
-    for (const { id, evidence, remedy: words } of failed)
-      console.log(`   failed: ${id}: ${evidence}\n        → ${words}`)
+    for (const { id, evidence, remedy: message } of failed)
+      console.log(`   failed: ${id}: ${evidence}\n        → ${message}`)
     expect(code === 1, `the doctor exited with ${code}, not 1`)
     expect(line !== undefined, `check ${red} did not fail`)
     expect(remedy.test(line?.remedy ?? ''), `its remedy does not say ${remedy}`)
@@ -75,14 +75,14 @@ for (const { fault, red, remedy, also } of wanted) {
 console.log(`\n${wanted.length - failures.length} passed, ${failures.length} failed`)
 process.exitCode = failures.length === 0 ? 0 : 1
 
-function expect(isSo, words) {
-  if (!isSo) throw new Error(words)
+function expect(isSo, message) {
+  if (!isSo) throw new Error(message)
 }
 
 /** Runs a program. Rejects if a shell script fails; the exit code of the doctor is checked by the caller. */
-function command(program, words, env, { isShown = false }) {
+function command(program, args, env, { isShown = false }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', isShown ? 'inherit' : 'ignore'] })
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', isShown ? 'inherit' : 'ignore'] })
     let out = ''
     child.stdout.on('data', (bytes) => {
       out += bytes
@@ -90,7 +90,7 @@ function command(program, words, env, { isShown = false }) {
     })
     child.on('error', reject)
     child.on('close', (code) => {
-      if (program === 'bash' && code !== 0) reject(new Error(`${words[0]} exited with ${code}`))
+      if (program === 'bash' && code !== 0) reject(new Error(`${args[0]} exited with ${code}`))
       else resolve({ code, out })
     })
   })

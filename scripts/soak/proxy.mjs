@@ -31,8 +31,8 @@ export class ProxyProcess {
     const flags = Object.entries({ ...settings, port }).flatMap(([name, value]) => [`--${name}`, String(value)])
     const log = openSync(logFile, 'a')
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CWM_')))
-    const words = ['--expose-gc', '--import', COLLECT, ...nodeFlags, 'dist/cli/main.js', 'serve', ...flags]
-    proxy.#child = spawn(process.execPath, words, { env, stdio: ['ignore', 'ignore', log] })
+    const args = ['--expose-gc', '--import', COLLECT, ...nodeFlags, 'dist/cli/main.js', 'serve', ...flags]
+    proxy.#child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', log] })
     closeSync(log)
     proxy.#exit = once(proxy.#child, 'exit')
     await proxy.#ready(logFile)

@@ -49,7 +49,7 @@ export function riseOf(samples, field = 'rssBytes') {
 /** Describes why a run fails; empty if it passes. `before` and `after`: samples without any load. */
 export function faultsOf({ samples, before, after, wrong, errors, exit, sessions, planned }) {
   const faults = []
-  const fault = (holds, words) => holds && faults.push(words)
+  const fault = (holds, message) => holds && faults.push(message)
   const rise = riseOf(samples)
   fault(!(rise <= MAX_RISE_PER_MINUTE), `memory rises by ${(rise / MIB).toFixed(2)} MiB per minute, 1 is allowed`)
   const more = after.sockets - before.sockets

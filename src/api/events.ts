@@ -36,7 +36,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
     outgoing.once('close', () => gone.abort())
     if (outgoing.destroyed) gone.abort()
     const subscription = await events.subscribe(tenant, lastId, gone.signal)
-    const told = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
+    const filter = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
     const encoder = new TextEncoder()
     const body = new ReadableStream<Uint8Array>(
       {
@@ -48,7 +48,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
         async pull(controller) {
           const page = await subscription.next()
           if (page === undefined) controller.close()
-          else controller.enqueue(encoder.encode(pageToText(page, told, now())))
+          else controller.enqueue(encoder.encode(pageToText(page, filter, now())))
         },
       },
       { highWaterMark: 0 },

@@ -8,7 +8,7 @@ import { Conversation } from './chat/state.ts'
 import { type CommandContext, type CommonOptions, runCommand, withConnection } from './client/command.ts'
 import { windowPath } from './client/paths.ts'
 import { UsageError } from './client/rest.ts'
-import { plural } from './terminal/text.ts'
+import { pluralize } from './terminal/text.ts'
 
 interface ChatFlags extends CommonOptions {
   readonly window?: string
@@ -48,7 +48,7 @@ async function chat(context: CommandContext, { window, session, model, system }:
   )
   if (known) {
     screen.printError(
-      `this session already has ${plural(status.turns, 'turn')}, which this chat does not know. To continue from them, use /freeze NAME and then /thaw NAME; otherwise your next message starts over`,
+      `this session already has ${pluralize(status.turns, 'turn')}, which this chat does not know. To continue from them, use /freeze NAME and then /thaw NAME; otherwise your next message starts over`,
     )
   }
   if (!(await runChat(context, conversation))) process.exitCode = screen.isInteractive ? 0 : 1

@@ -67,8 +67,12 @@ async function runBeforeRestart(url: string, { model }: Sim): Promise<readonly M
   ]
   print('\n1  Two sessions send the same prompt')
   const cold = await chat(url, model, opening, { 'x-cwm-session': 'alice' })
-  show('alice, first turn', cold)
-  show('bob, the same prompt', await chat(url, model, opening, { 'x-cwm-session': 'bob' }), 'shares nothing with alice')
+  printTurn('alice, first turn', cold)
+  printTurn(
+    'bob, the same prompt',
+    await chat(url, model, opening, { 'x-cwm-session': 'bob' }),
+    'shares nothing with alice',
+  )
 
   print('\n2  Alice continues: her own cache is warm')
   const second: Message[] = [
@@ -77,12 +81,12 @@ async function runBeforeRestart(url: string, { model }: Sim): Promise<readonly M
     { role: 'user', content: 'Keep it for tonight.' },
   ]
   const warm = await chat(url, model, second, { 'x-cwm-session': 'alice', 'x-cwm-freeze': WINDOW })
-  show('alice, second turn', warm)
+  printTurn('alice, second turn', warm)
 
   print(`\n3  That turn had the header  x-cwm-freeze: ${WINDOW}`)
   const { state, reason, receipt } = await getJson<WindowJson>(`${url}/cwm/v1/windows/${WINDOW}?wait_ms=10000`)
   if (state !== 'frozen' || receipt === undefined) throw new Error(`the window is ${state}: ${reason}`)
-  row(
+  printRow(
     'frozen',
     `${receipt.tokens} tokens in ${receipt.chunks} chunks, durability ${receipt.durability}, pinned: ${receipt.pinned}`,
   )
@@ -93,17 +97,17 @@ async function runAfterRestart(url: string, { model }: Sim, history: readonly Me
   print('\n5  The same question twice: with the whole history in a new session, and by thawing the window')
   const asked: Message = { role: 'user', content: question }
   const cold = await chat(url, model, [...history, asked], { 'x-cwm-session': 'carol' })
-  show('carol, whole history', cold)
+  printTurn('carol, whole history', cold)
   const thawed = await chat(url, model, [asked], { 'x-cwm-session': 'alice-tonight', 'x-cwm-window': WINDOW })
-  show('alice, question only', thawed, `x-cwm-restored: ${thawed.headers.get('x-cwm-restored') ?? 'none'}`)
-  row('question', question)
-  row('answer', thawed.text)
+  printTurn('alice, question only', thawed, `x-cwm-restored: ${thawed.headers.get('x-cwm-restored') ?? 'none'}`)
+  printRow('question', question)
+  printRow('answer', thawed.text)
 
   const { thaw: receipt } = await getJson<SessionJson>(`${url}/cwm/v1/sessions/alice-tonight`)
   if (receipt === undefined) throw new Error('the session has no thaw receipt')
   const { tiers_before: before } = receipt
   print('\nReceipt of the thaw')
-  table([
+  printTable([
     ['window', receipt.window],
     ['tokens in the window', String(receipt.tokens)],
     ['restored, in whole chunks of 256 tokens', String(receipt.restored_tokens)],
@@ -119,8 +123,8 @@ async function runAfterRestart(url: string, { model }: Sim, history: readonly Me
   )
 }
 
-function show(who: string, turn: MeasuredTurn, note = ''): void {
-  row(
+function printTurn(who: string, turn: MeasuredTurn, note = ''): void {
+  printRow(
     who,
     `prompt ${turn.promptTokens} tokens, ${turn.cachedTokens} cached, first token after ${milliseconds(turn.ttftMs)}${note === '' ? '' : `   (${note})`}`,
   )
@@ -130,11 +134,11 @@ function milliseconds(ms: number): string {
   return `${Math.round(ms)} ms`
 }
 
-function row(name: string, text: string): void {
+function printRow(name: string, text: string): void {
   print(`   ${name.padEnd(22)} ${text}`)
 }
 
-function table(rows: readonly (readonly [string, string])[]): void {
+function printTable(rows: readonly (readonly [string, string])[]): void {
   const width = Math.max(...rows.map(([name]) => name.length))
   for (const [name, value] of rows) print(`   ${name.padEnd(width)} | ${value}`)
 }

@@ -75,8 +75,8 @@ const unknownSetting = (name: string): string => `${name} is not a setting of cw
 function captureConsole(log: Logger): void {
   process.removeAllListeners('warning')
   process.on('warning', (warning) => log.warn({ name: warning.name }, warning.message))
-  console.error = (...words: unknown[]) => log.error(format(...words))
-  console.warn = (...words: unknown[]) => log.warn(format(...words))
+  console.error = (...args: unknown[]) => log.error(format(...args))
+  console.warn = (...args: unknown[]) => log.warn(format(...args))
 }
 
 interface Entry {

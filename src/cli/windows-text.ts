@@ -5,7 +5,7 @@ import type { WindowJson } from '../wire/windows.ts'
 import { formatDurability, formatRemarks, formatThaw } from './client/receipts.ts'
 import type { Screen } from './terminal/screen.ts'
 import { type Column, formatFields } from './terminal/table.ts'
-import { age, count, duration, percent, plural } from './terminal/text.ts'
+import { formatAge, formatCount, formatDuration, formatPercent, pluralize } from './terminal/text.ts'
 
 export function windowColumns(now: number): readonly Column<WindowJson>[] {
   return [
@@ -14,13 +14,13 @@ export function windowColumns(now: number): readonly Column<WindowJson>[] {
     {
       title: 'TOKENS',
       value: ({ receipt }) => receipt?.tokens,
-      display: ({ receipt }) => formatCount(receipt?.tokens),
+      display: ({ receipt }) => formatOptionalCount(receipt?.tokens),
       align: 'right',
     },
     {
       title: 'RESTORABLE',
       value: ({ receipt }) => receipt?.restorable_tokens,
-      display: ({ receipt }) => formatCount(receipt?.restorable_tokens),
+      display: ({ receipt }) => formatOptionalCount(receipt?.restorable_tokens),
       align: 'right',
     },
     { title: 'STORED', value: ({ receipt }) => receipt?.durability },
@@ -31,7 +31,7 @@ export function windowColumns(now: number): readonly Column<WindowJson>[] {
     {
       title: 'AGE',
       value: ({ created_at }) => created_at,
-      display: ({ created_at }) => age(created_at, now),
+      display: ({ created_at }) => formatAge(created_at, now),
       align: 'right',
     },
   ]
@@ -47,12 +47,12 @@ export function formatWindow(screen: Screen, window: WindowJson): string[] {
       ['reason', window.reason],
       ['model', window.model],
       ['dialect', window.dialect],
-      ['messages', formatCount(window.messages)],
-      ['tokens', formatCount(receipt?.tokens)],
+      ['messages', formatOptionalCount(window.messages)],
+      ['tokens', formatOptionalCount(receipt?.tokens)],
       [
         'restorable',
         receipt &&
-          `${count(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens, receipt.tokens)}), ${plural(receipt.chunks, 'chunk')}`,
+          `${formatCount(receipt.restorable_tokens)} (${formatPercent(receipt.restorable_tokens, receipt.tokens)}), ${pluralize(receipt.chunks, 'chunk')}`,
       ],
       ['stored', receipt && formatDurability(receipt.durability)],
       ['tiers', receipt && formatTiers(receipt.tiers)],
@@ -60,13 +60,13 @@ export function formatWindow(screen: Screen, window: WindowJson): string[] {
       ['origin', window.origin && formatOrigin(window)],
       ['tags', window.tags?.join(', ')],
       ['note', window.note],
-      ['frozen', window.frozen_at && `${window.frozen_at} (${age(window.frozen_at, now())} ago)`],
-      ['took', receipt?.ms.total === undefined ? undefined : duration(receipt.ms.total)],
+      ['frozen', window.frozen_at && `${window.frozen_at} (${formatAge(window.frozen_at, now())} ago)`],
+      ['took', receipt?.ms.total === undefined ? undefined : formatDuration(receipt.ms.total)],
       [
         'thaws',
         window.thaws === undefined
           ? undefined
-          : `${count(window.thaws)}${window.thawed_at === undefined ? '' : `, the last ${age(window.thawed_at, now())} ago`}`,
+          : `${formatCount(window.thaws)}${window.thawed_at === undefined ? '' : `, the last ${formatAge(window.thawed_at, now())} ago`}`,
       ],
       ['checksum', window.checksum],
     ]),
@@ -86,9 +86,9 @@ function formatOrigin({ origin, session_id, parent }: WindowJson): string {
 }
 
 function formatTiers({ total, l1, l2, backends }: NonNullable<WindowJson['receipt']>['tiers']): string {
-  const seen = (value: number | null) => (value === null ? '?' : count(value))
-  const behind = Object.entries(backends).map(([name, chunks]) => `${name} ${count(chunks)}`)
-  return `of ${plural(total, 'chunk')}: memory ${seen(l1)}, behind it ${seen(l2)}${behind.length === 0 ? '' : ` (${behind.join(', ')})`}`
+  const seen = (value: number | null) => (value === null ? '?' : formatCount(value))
+  const behind = Object.entries(backends).map(([name, chunks]) => `${name} ${formatCount(chunks)}`)
+  return `of ${pluralize(total, 'chunk')}: memory ${seen(l1)}, behind it ${seen(l2)}${behind.length === 0 ? '' : ` (${behind.join(', ')})`}`
 }
 
 export function sessionColumns(now: number): readonly Column<SessionJson>[] {
@@ -98,20 +98,20 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
     {
       title: 'USED',
       value: ({ usage }) => usage?.total_tokens,
-      display: ({ usage }) => formatCount(usage?.total_tokens),
+      display: ({ usage }) => formatOptionalCount(usage?.total_tokens),
       align: 'right',
     },
-    { title: 'LIMIT', value: ({ limit }) => limit, display: ({ limit }) => formatCount(limit), align: 'right' },
+    { title: 'LIMIT', value: ({ limit }) => limit, display: ({ limit }) => formatOptionalCount(limit), align: 'right' },
     {
       title: 'FULL',
       value: ({ usage, limit }) =>
-        usage === undefined || limit === undefined ? undefined : percent(usage.total_tokens, limit),
+        usage === undefined || limit === undefined ? undefined : formatPercent(usage.total_tokens, limit),
       align: 'right',
     },
     {
       title: 'CACHED',
       value: ({ usage }) => usage?.cached_tokens ?? undefined,
-      display: ({ usage }) => formatCount(usage?.cached_tokens ?? undefined),
+      display: ({ usage }) => formatOptionalCount(usage?.cached_tokens ?? undefined),
       align: 'right',
     },
     { title: 'MODEL', value: ({ model }) => model, elastic: true },
@@ -119,7 +119,7 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
     {
       title: 'LAST',
       value: ({ last_turn_at }) => last_turn_at,
-      display: ({ last_turn_at }) => age(last_turn_at, now),
+      display: ({ last_turn_at }) => formatAge(last_turn_at, now),
       align: 'right',
     },
   ]
@@ -132,16 +132,16 @@ export function formatSession(screen: Screen, session: SessionJson): string[] {
       ['session', session.id],
       ['model', session.model],
       ['dialect', session.dialect],
-      ['turns', count(session.turns)],
+      ['turns', formatCount(session.turns)],
       [
         'context',
         usage &&
-          `${count(usage.total_tokens)}${limit === undefined ? '' : ` of ${count(limit)} (${percent(usage.total_tokens, limit)})`}`,
+          `${formatCount(usage.total_tokens)}${limit === undefined ? '' : ` of ${formatCount(limit)} (${formatPercent(usage.total_tokens, limit)})`}`,
       ],
       [
         'last turn',
         usage &&
-          `${plural(usage.prompt_tokens, 'prompt token')}, ${formatCached(usage.cached_tokens)}, ${count(usage.completion_tokens)} completion tokens`,
+          `${pluralize(usage.prompt_tokens, 'prompt token')}, ${formatCached(usage.cached_tokens)}, ${formatCount(usage.completion_tokens)} completion tokens`,
       ],
       ['window', session.base_window],
       ['automatic window', session.auto_window],
@@ -150,26 +150,31 @@ export function formatSession(screen: Screen, session: SessionJson): string[] {
         freezable === undefined ? undefined : freezable ? 'yes' : 'no; send a turn with the header x-cwm-freeze',
       ],
       ['created', session.created_at],
-      ['last turn at', `${session.last_turn_at} (${age(session.last_turn_at, screen.now())} ago)`],
+      ['last turn at', `${session.last_turn_at} (${formatAge(session.last_turn_at, screen.now())} ago)`],
     ]),
     ...(rollover === undefined
       ? []
       : [
           screen.style(
             'yellow',
-            `prompts are cut: ${plural(rollover.messages, 'message')} left out; window ${rollover.window} has the whole conversation`,
+            `prompts are cut: ${pluralize(rollover.messages, 'message')} left out; window ${rollover.window} has the whole conversation`,
           ),
         ]),
     ...(truncation === undefined
       ? []
-      : [screen.style('yellow', `the last answer was cut by the context limit of ${count(truncation.limit)} tokens`)]),
+      : [
+          screen.style(
+            'yellow',
+            `the last answer was cut by the context limit of ${formatCount(truncation.limit)} tokens`,
+          ),
+        ]),
     ...(prefix_break === undefined ? [] : [screen.style('yellow', formatPrefixBreak(prefix_break))]),
     ...(thaw === undefined ? [] : formatThaw(screen, thaw)),
   ]
 }
 
 function formatCached(cached: number | null): string {
-  return cached === null ? 'unknown number cached' : `${count(cached)} cached`
+  return cached === null ? 'unknown number cached' : `${formatCount(cached)} cached`
 }
 
 /** Why a turn was cold although it should have been warm. */
@@ -187,9 +192,9 @@ export function formatPrefixBreak({
     offset === undefined ? undefined : `byte ${offset}`,
   ].filter((part) => part !== undefined)
   const place = where.length === 0 ? '' : ` (${where.join(', ')})`
-  return `the last turn was cold: ${count(cached_tokens)} tokens cached, ${count(expected_tokens)} expected; cause: ${cause}${place}`
+  return `the last turn was cold: ${formatCount(cached_tokens)} tokens cached, ${formatCount(expected_tokens)} expected; cause: ${cause}${place}`
 }
 
-function formatCount(value: number | undefined): string {
-  return value === undefined ? '' : count(value)
+function formatOptionalCount(value: number | undefined): string {
+  return value === undefined ? '' : formatCount(value)
 }

@@ -53,7 +53,7 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
   }
   const parsed = settingsSchema.safeParse(merged)
   if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.flatMap((issue) => {
+  const errors = parsed.error.issues.flatMap((issue) => {
     // Not for a tenant's keys, where an unrecognized name may be the key itself.
     if (issue.code === 'unrecognized_keys' && !issue.path.includes('keys')) {
       return issue.keys.map((key) => `${[...issue.path, key].join('.')}: not a setting (${file ?? 'file'})`)
@@ -67,7 +67,7 @@ export async function loadSettings({ flags, environment, file }: SettingSources)
     const from = origin.get(name)
     return [`${issue.path.join('.')}: ${issue.message}${from === undefined ? '' : ` (${from})`}`]
   })
-  throw new SettingsError(`invalid settings:\n  ${faults.join('\n  ')}`)
+  throw new SettingsError(`invalid settings:\n  ${errors.join('\n  ')}`)
 }
 
 async function readSettingsFile(file: string): Promise<Record<string, unknown>> {
@@ -77,9 +77,9 @@ async function readSettingsFile(file: string): Promise<Record<string, unknown>> 
   } catch (cause) {
     throw new SettingsError(`the settings file ${file} cannot be read`, { param: 'config', cause })
   }
-  const { value, fault } = parseYaml(text)
-  if (fault !== undefined) {
-    throw new SettingsError(`the settings file ${file} is not valid YAML: ${fault}`, { param: 'config' })
+  const { value, fault: error } = parseYaml(text)
+  if (error !== undefined) {
+    throw new SettingsError(`the settings file ${file} is not valid YAML: ${error}`, { param: 'config' })
   }
   if (value === null || value === undefined) return {}
   if (typeof value !== 'object' || Array.isArray(value)) {

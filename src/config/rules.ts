@@ -17,15 +17,15 @@ export interface CrossCheckedSettings {
   readonly max_body_bytes_in_all?: unknown
 }
 
-export interface Fault {
+export interface SettingsConflict {
   readonly path: (string | number)[]
   readonly message: string
 }
 
 /** Checks the settings as a whole. The messages are for the person who starts cwm. */
-export function findConflicts(settings: CrossCheckedSettings): Fault[] {
+export function findConflicts(settings: CrossCheckedSettings): SettingsConflict[] {
   const { host, store, secret, any_key, operator_key, upstream_api_key, tenants } = settings
-  const faults: Fault[] = []
+  const faults: SettingsConflict[] = []
   if (typeof host === 'string' && !isLoopback(host) && tenants === undefined && any_key !== true) {
     const message =
       'would let in everyone who can reach the port: list tenants in the settings file, or set any_key: true ' +

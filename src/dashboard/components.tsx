@@ -3,13 +3,13 @@
 import type { Child } from 'hono/jsx'
 import type { RemarksJson } from '../wire/receipts.ts'
 
-type Fact = readonly [name: string, value: Child | undefined]
+type NamedValue = readonly [name: string, value: Child | undefined]
 
 /** A list of names and values. Entries without a value are left out. */
-export function FieldList({ of }: { readonly of: readonly Fact[] }) {
+export function FieldList({ fields }: { readonly fields: readonly NamedValue[] }) {
   return (
     <dl class="facts">
-      {of.map(([name, value]) =>
+      {fields.map(([name, value]) =>
         value === undefined || value === '' ? null : (
           <div>
             <dt>{name}</dt>
@@ -79,7 +79,7 @@ export function Submit({
 }
 
 /** The messages of a receipt. Warnings stand out, notes do not. */
-export function Remarks({ of: { warnings, notes = [] } }: { readonly of: RemarksJson }) {
+export function Remarks({ receipt: { warnings, notes = [] } }: { readonly receipt: RemarksJson }) {
   return (
     <>
       {warnings.map((text) => (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, milliseconds, percent, plural } from './format.ts'
+import { formatAge, formatDuration, formatPercent, pluralize } from './format.ts'
 
 const now = Date.parse('2026-01-02T12:00:00Z')
 
@@ -11,16 +11,16 @@ describe('words', () => {
     ['2026-01-02T10:00:00Z', '2 h ago'],
     ['2025-12-30T12:00:00Z', '3 d ago'],
   ])('%s is %s', (iso, words) => {
-    expect(age(iso, now)).toBe(words)
+    expect(formatAge(iso, now)).toBe(words)
   })
 
   it('counts and measures', () => {
     expect([
-      plural(1, 'token'),
-      plural(1_234, 'token'),
-      percent(0.834),
-      milliseconds(999.4),
-      milliseconds(1_250),
+      pluralize(1, 'token'),
+      pluralize(1_234, 'token'),
+      formatPercent(0.834),
+      formatDuration(999.4),
+      formatDuration(1_250),
     ]).toEqual(['1 token', '1,234 tokens', '83%', '999 ms', '1.3 s'])
   })
 })

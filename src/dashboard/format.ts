@@ -2,12 +2,13 @@
 
 const thousands = new Intl.NumberFormat('en-US')
 
-export const number = (value: number): string => thousands.format(value)
+export const formatNumber = (value: number): string => thousands.format(value)
 
-export const plural = (value: number, one: string): string => `${number(value)} ${one}${value === 1 ? '' : 's'}`
+export const pluralize = (value: number, one: string): string =>
+  `${formatNumber(value)} ${one}${value === 1 ? '' : 's'}`
 
 /** For example 83% for `0.834`. */
-export const percent = (share: number): string => `${Math.round(share * 100)}%`
+export const formatPercent = (share: number): string => `${Math.round(share * 100)}%`
 
 const steps: readonly (readonly [seconds: number, unit: string])[] = [
   [86_400, 'd'],
@@ -16,13 +17,13 @@ const steps: readonly (readonly [seconds: number, unit: string])[] = [
 ]
 
 /** How long ago, in the largest unit that fits. */
-export function age(iso: string, now: number): string {
+export function formatAge(iso: string, now: number): string {
   const seconds = Math.max(0, (now - Date.parse(iso)) / 1_000)
   for (const [size, unit] of steps) if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`
   return 'just now'
 }
 
-export function milliseconds(ms: number): string {
+export function formatDuration(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
 }
 

@@ -1,6 +1,6 @@
 // A bar that shows how full a context is: cached tokens, the auto-freeze point, and the windows frozen from it.
 
-import { number, percent } from './format.ts'
+import { formatNumber, formatPercent } from './format.ts'
 
 export interface GaugeProps {
   readonly used: number
@@ -18,11 +18,11 @@ export function Gauge({ used, cached, limit, freezeAt, windows }: GaugeProps) {
   const x = (tokens: number) => Math.min(WIDTH, Math.round((WIDTH * tokens) / limit))
   const share = used / limit
   const level = share >= 0.9 ? 'full' : share >= freezeAt && freezeAt > 0 ? 'high' : 'low'
-  const points = windows.map(({ name, tokens }) => `${name} at ${number(tokens)}`)
+  const points = windows.map(({ name, tokens }) => `${name} at ${formatNumber(tokens)}`)
   const label = [
-    `${number(used)} of ${number(limit)} tokens, ${percent(share)}`,
-    `${number(cached)} cached`,
-    ...(freezeAt > 0 ? [`auto-freeze point at ${percent(freezeAt)}`] : []),
+    `${formatNumber(used)} of ${formatNumber(limit)} tokens, ${formatPercent(share)}`,
+    `${formatNumber(cached)} cached`,
+    ...(freezeAt > 0 ? [`auto-freeze point at ${formatPercent(freezeAt)}`] : []),
     ...(points.length > 0 ? [`windows: ${points.join(', ')}`] : []),
   ].join('; ')
   return (
@@ -40,7 +40,7 @@ export function Gauge({ used, cached, limit, freezeAt, windows }: GaugeProps) {
         ))}
       </svg>
       <span class="share" aria-hidden="true">
-        {percent(share)}
+        {formatPercent(share)}
       </span>
     </span>
   )

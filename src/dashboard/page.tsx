@@ -4,7 +4,7 @@ import type { HealthJson } from '../wire/health.ts'
 import type { TenantJson } from '../wire/tenants.ts'
 import { Field, Note } from './components.tsx'
 import { Document } from './document.tsx'
-import { number } from './format.ts'
+import { formatNumber } from './format.ts'
 import { GaugeLegend } from './gauge.tsx'
 import { Sessions, type SessionsProps } from './sessions.tsx'
 import { FilterForm, type WindowFilter, Windows, type WindowsProps } from './windows.tsx'
@@ -124,9 +124,9 @@ export function Dashboard({ assets, tenant, loggedIn, filter, sessions, windows 
 
 export function Summary({ tenant: { usage } }: { readonly tenant: TenantJson }) {
   const totals = [
-    ['Sessions', number(usage.sessions)],
-    ['Windows', number(usage.windows)],
-    ['Pinned tokens', number(usage.pinned_tokens)],
+    ['Sessions', formatNumber(usage.sessions)],
+    ['Windows', formatNumber(usage.windows)],
+    ['Pinned tokens', formatNumber(usage.pinned_tokens)],
     ['Stored', bytes(usage.window_bytes)],
   ] as const
   return (

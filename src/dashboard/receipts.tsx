@@ -6,7 +6,7 @@ import type { ThawReceiptJson } from '../wire/receipts.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
 import { FieldList, Note, Remarks, Submit } from './components.tsx'
-import { durabilities, milliseconds, number, plural } from './format.ts'
+import { durabilities, formatDuration, formatNumber, pluralize } from './format.ts'
 import { sessionPath, windowPath } from './list.tsx'
 
 function Receipt({ title, children }: { readonly title: string; readonly children?: Child }) {
@@ -34,14 +34,14 @@ export function Frozen({ window: { name, state, reason, receipt } }: { readonly 
   return (
     <Receipt title={`Frozen: ${name}`}>
       <FieldList
-        of={[
-          ['Tokens', number(receipt.tokens)],
-          ['Restorable', `${number(receipt.restorable_tokens)} in ${plural(receipt.chunks, 'chunk')}`],
+        fields={[
+          ['Tokens', formatNumber(receipt.tokens)],
+          ['Restorable', `${formatNumber(receipt.restorable_tokens)} in ${pluralize(receipt.chunks, 'chunk')}`],
           ['Stored', durabilities[receipt.durability]],
           ['Pinned', receipt.pinned ? 'yes' : 'no'],
         ]}
       />
-      <Remarks of={receipt} />
+      <Remarks receipt={receipt} />
     </Receipt>
   )
 }
@@ -51,21 +51,21 @@ export function Thawed({ receipt }: { readonly receipt: ThawReceiptJson }) {
   return (
     <Receipt title={`Thawed: ${receipt.window}`}>
       <FieldList
-        of={[
+        fields={[
           ['Session', <code>{receipt.session_id}</code>],
           [
             'Restored',
             receipt.restored_tokens === null
               ? 'unknown, not reported by the engine'
-              : `${number(receipt.restored_tokens)} of ${plural(receipt.tokens, 'token')}`,
+              : `${formatNumber(receipt.restored_tokens)} of ${pluralize(receipt.tokens, 'token')}`,
           ],
-          ['Recomputed', receipt.recomputed_tokens === null ? undefined : number(receipt.recomputed_tokens)],
+          ['Recomputed', receipt.recomputed_tokens === null ? undefined : formatNumber(receipt.recomputed_tokens)],
           ['Chunks before thaw', `${total} in total; L1 ${l1 ?? '?'}, L2 ${l2 ?? '?'}`],
-          ['Took', receipt.ms.total === undefined ? undefined : milliseconds(receipt.ms.total)],
+          ['Took', receipt.ms.total === undefined ? undefined : formatDuration(receipt.ms.total)],
         ]}
       />
       {receipt.drift ? <Note kind="bad">The template or tokenizer has changed since the freeze.</Note> : null}
-      <Remarks of={receipt} />
+      <Remarks receipt={receipt} />
       <Note kind="quiet">
         Send only new messages, with <code>x-cwm-session: {receipt.session_id}</code>.
       </Note>
@@ -78,15 +78,15 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
   return (
     <Receipt title={`${kind === 'window' ? 'Deleted' : 'Ended'}: ${name}`}>
       <FieldList
-        of={[
-          ['Chunks deleted', number(deleted_chunks)],
-          ['Chunks left', residual_chunks === null ? 'unknown' : number(residual_chunks)],
-          ['Chunks kept', kept_chunks === 0 ? undefined : `${number(kept_chunks)} for: ${kept_for.join(', ')}`],
+        fields={[
+          ['Chunks deleted', formatNumber(deleted_chunks)],
+          ['Chunks left', residual_chunks === null ? 'unknown' : formatNumber(residual_chunks)],
+          ['Chunks kept', kept_chunks === 0 ? undefined : `${formatNumber(kept_chunks)} for: ${kept_for.join(', ')}`],
           ['Salt', deletion.lineage_retired ? 'retired, never used again' : 'still in use'],
         ]}
       />
       {state === 'open' ? <Note kind="bad">Not everything is deleted yet. cwm retries in the background.</Note> : null}
-      <Remarks of={deletion} />
+      <Remarks receipt={deletion} />
     </Receipt>
   )
 }
@@ -122,7 +122,7 @@ function Confirmation({ title, path, action, fields = {}, children }: Confirmati
 }
 
 export function ConfirmDelete({ window: { name, receipt } }: { readonly window: WindowJson }) {
-  const kv = receipt === undefined ? 'its KV' : `the KV of ${plural(receipt.tokens, 'token')}`
+  const kv = receipt === undefined ? 'its KV' : `the KV of ${pluralize(receipt.tokens, 'token')}`
   return (
     <Confirmation title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
       Deletes its messages, and {kv} from every tier, except for chunks that a session or another window still holds.
@@ -148,8 +148,8 @@ export function ConfirmReplace({ window, session }: { readonly window: string; r
       action="Replace"
       fields={{ session_id: id, replace: 'true' }}
     >
-      {id} has {plural(turns, 'turn')}
-      {usage === undefined ? '' : ` (${plural(usage.total_tokens, 'token')})`}
+      {id} has {pluralize(turns, 'turn')}
+      {usage === undefined ? '' : ` (${pluralize(usage.total_tokens, 'token')})`}
       {base_window === undefined ? '' : ` behind window ${base_window}`}. Its next turn would start from {window}{' '}
       instead. To keep it, thaw into a new session.
     </Confirmation>

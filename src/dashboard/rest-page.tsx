@@ -42,7 +42,7 @@ export function RestPage({ assets, model }: { readonly assets: string; readonly 
         {model.shapes.map(({ name, fields }) => (
           <section aria-labelledby={`shape-${name}`}>
             <h3 id={`shape-${name}`}>{name}</h3>
-            <Fields of={fields} names={names} />
+            <Fields fields={fields} names={names} />
           </section>
         ))}
       </main>
@@ -69,13 +69,13 @@ function Operation({ operation, names }: { readonly operation: RestOperation; re
       {parameters.length === 0 ? null : (
         <>
           <h3>Parameters</h3>
-          <Fields of={parameters} names={names} />
+          <Fields fields={parameters} names={names} />
         </>
       )}
       {body.length === 0 ? null : (
         <>
           <h3>Body</h3>
-          <Fields of={body} names={names} />
+          <Fields fields={body} names={names} />
         </>
       )}
       <h3>Responses</h3>
@@ -99,16 +99,16 @@ function Operation({ operation, names }: { readonly operation: RestOperation; re
 }
 
 function Fields({
-  of,
+  fields,
   names,
 }: {
-  readonly of: readonly (RestField | RestParameter)[]
+  readonly fields: readonly (RestField | RestParameter)[]
   readonly names: ReadonlySet<string>
 }) {
   return (
     <table>
       <tbody>
-        {of.map((field) => (
+        {fields.map((field) => (
           <tr>
             <th scope="row">
               <code>{field.name}</code>

@@ -1,7 +1,7 @@
 // The details of a session, with its actions.
 
 import { Field, FieldList, Note, Submit } from './components.tsx'
-import { age, number, plural } from './format.ts'
+import { formatAge, formatNumber, pluralize } from './format.ts'
 import { DetailLink, sessionPath, windowPath } from './list.tsx'
 import { SessionGauge, type SessionRow, type SessionsProps } from './sessions.tsx'
 
@@ -19,20 +19,25 @@ export function SessionDetail({
         <SessionGauge session={session} windows={windows} freezeAt={freezeAt} />
       </p>
       <FieldList
-        of={[
+        fields={[
           ['Model', session.model],
-          ['Turns', number(session.turns)],
-          ['Last turn', age(session.last_turn_at, now)],
-          ['Prompt', usage && plural(usage.prompt_tokens, 'token')],
+          ['Turns', formatNumber(session.turns)],
+          ['Last turn', formatAge(session.last_turn_at, now)],
+          ['Prompt', usage && pluralize(usage.prompt_tokens, 'token')],
           [
             'Cached',
             usage &&
-              (usage.cached_tokens === null ? 'unknown, not reported by the engine' : number(usage.cached_tokens)),
+              (usage.cached_tokens === null
+                ? 'unknown, not reported by the engine'
+                : formatNumber(usage.cached_tokens)),
           ],
-          ['Limit', session.limit && plural(session.limit, 'token')],
+          ['Limit', session.limit && pluralize(session.limit, 'token')],
           ['Window', session.base_window],
-          ['Restored at thaw', thaw && `${number(thaw.restored_tokens ?? 0)} of ${plural(thaw.tokens, 'token')}`],
-          ['Cut', rollover && `${plural(rollover.messages, 'message')} left out, complete in ${rollover.window}`],
+          [
+            'Restored at thaw',
+            thaw && `${formatNumber(thaw.restored_tokens ?? 0)} of ${pluralize(thaw.tokens, 'token')}`,
+          ],
+          ['Cut', rollover && `${pluralize(rollover.messages, 'message')} left out, complete in ${rollover.window}`],
         ]}
       />
       {broken === undefined ? null : (
@@ -50,7 +55,7 @@ export function SessionDetail({
             {windows.map(({ name, receipt }) => (
               <li>
                 <DetailLink path={windowPath(name)}>{name}</DetailLink>
-                {receipt === undefined ? '' : ` ${plural(receipt.tokens, 'token')}`}
+                {receipt === undefined ? '' : ` ${pluralize(receipt.tokens, 'token')}`}
               </li>
             ))}
           </ul>

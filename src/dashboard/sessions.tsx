@@ -3,7 +3,7 @@
 import type { PageJson } from '../wire/lists.ts'
 import type { SessionJson } from '../wire/sessions.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { age, number, plural } from './format.ts'
+import { formatAge, formatNumber, pluralize } from './format.ts'
 import { Gauge } from './gauge.tsx'
 import { type Column, DetailLink, List, sessionPath } from './list.tsx'
 
@@ -53,11 +53,11 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
           <td class="context">
             <SessionGauge session={session} windows={windows} freezeAt={freezeAt} />
           </td>
-          <td class="number wide">{session.usage === undefined ? '–' : number(session.usage.total_tokens)}</td>
-          <td class="number wide">{number(session.turns)}</td>
+          <td class="number wide">{session.usage === undefined ? '–' : formatNumber(session.usage.total_tokens)}</td>
+          <td class="number wide">{formatNumber(session.turns)}</td>
           <td class="wide">{session.base_window ?? ''}</td>
           <td class="age wide">
-            <time datetime={session.last_turn_at}>{age(session.last_turn_at, now)}</time>
+            <time datetime={session.last_turn_at}>{formatAge(session.last_turn_at, now)}</time>
           </td>
         </tr>
       ))}
@@ -68,7 +68,7 @@ export function Sessions({ page: { data, next_cursor }, cursor, freezeAt, now }:
 export function SessionGauge({ session, windows, freezeAt }: SessionRow & { readonly freezeAt: number }) {
   const { usage, limit } = session
   if (usage === undefined) return <span class="quiet">no finished turns</span>
-  if (limit === undefined) return <span class="quiet">{plural(usage.total_tokens, 'token')}, limit unknown</span>
+  if (limit === undefined) return <span class="quiet">{pluralize(usage.total_tokens, 'token')}, limit unknown</span>
   const frozen = windows.flatMap(({ name, receipt }) =>
     receipt === undefined ? [] : [{ name, tokens: receipt.tokens }],
   )

@@ -2,9 +2,9 @@
 
 import type { WindowJson } from '../wire/windows.ts'
 import { Field, FieldList, Note, Remarks, Submit } from './components.tsx'
-import { age, durabilities, number, plural } from './format.ts'
+import { durabilities, formatAge, formatNumber, pluralize } from './format.ts'
 import { DetailLink, windowPath } from './list.tsx'
-import { restorable, State, Tags, Tiers } from './window-state.tsx'
+import { formatRestorable, State, Tags, Tiers } from './window-state.tsx'
 
 export interface Family {
   /** From the parent upward. */
@@ -28,21 +28,24 @@ export function WindowDetail({
       {window.reason === undefined ? null : <Note kind="bad">{window.reason}</Note>}
       {window.note === undefined ? null : <Note kind="quiet">{window.note}</Note>}
       <FieldList
-        of={[
+        fields={[
           ['State', <State window={window} />],
-          ['Tokens', receipt && number(receipt.tokens)],
-          ['Restorable', receipt && restorable(receipt)],
+          ['Tokens', receipt && formatNumber(receipt.tokens)],
+          ['Restorable', receipt && formatRestorable(receipt)],
           ['Stored', receipt && durabilities[receipt.durability]],
           ['Chunks', receipt && <Tiers receipt={receipt} />],
           ['Messages', window.messages],
           ['Model', window.model],
           ['From session', window.session_id],
-          ['Tags', window.tags === undefined || window.tags.length === 0 ? undefined : <Tags of={window.tags} />],
-          ['Created', window.created_at && age(window.created_at, now)],
-          ['Thawed', window.thawed_at && `${plural(window.thaws ?? 1, 'time')}, last ${age(window.thawed_at, now)}`],
+          ['Tags', window.tags === undefined || window.tags.length === 0 ? undefined : <Tags tags={window.tags} />],
+          ['Created', window.created_at && formatAge(window.created_at, now)],
+          [
+            'Thawed',
+            window.thawed_at && `${pluralize(window.thaws ?? 1, 'time')}, last ${formatAge(window.thawed_at, now)}`,
+          ],
         ]}
       />
-      {receipt === undefined ? null : <Remarks of={receipt} />}
+      {receipt === undefined ? null : <Remarks receipt={receipt} />}
       {family.ancestors.length + family.children.length === 0 ? null : (
         <>
           <h3>Family</h3>

@@ -2,11 +2,11 @@
 
 import type { FreezeReceiptJson } from '../wire/receipts.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { number, percent } from './format.ts'
+import { formatNumber, formatPercent } from './format.ts'
 
-export function restorable(receipt: FreezeReceiptJson | undefined): string {
+export function formatRestorable(receipt: FreezeReceiptJson | undefined): string {
   if (receipt === undefined || receipt.tokens === 0) return '–'
-  return `${number(receipt.restorable_tokens)} (${percent(receipt.restorable_tokens / receipt.tokens)})`
+  return `${formatNumber(receipt.restorable_tokens)} (${formatPercent(receipt.restorable_tokens / receipt.tokens)})`
 }
 
 /** State and health in a word. A frozen window is healthy only if its chunks are stored behind memory. */
@@ -34,15 +34,15 @@ function Tier({ name, seen, total }: { readonly name: string; readonly seen: num
   if (seen === null) return <span class="tier unknown">{name} ?</span>
   return (
     <span class={`tier ${seen === total && total > 0 ? 'whole' : seen > 0 ? 'part' : 'none'}`}>
-      {name} {number(seen)}/{number(total)}
+      {name} {formatNumber(seen)}/{formatNumber(total)}
     </span>
   )
 }
 
-export function Tags({ of = [] }: { readonly of?: readonly string[] | undefined }) {
+export function Tags({ tags = [] }: { readonly tags?: readonly string[] | undefined }) {
   return (
     <>
-      {of.map((tag) => (
+      {tags.map((tag) => (
         <span class="tag">{tag}</span>
       ))}
     </>

@@ -2,9 +2,9 @@
 
 import type { PageJson } from '../wire/lists.ts'
 import type { WindowJson } from '../wire/windows.ts'
-import { age } from './format.ts'
+import { formatAge } from './format.ts'
 import { type Column, DetailLink, List, windowPath } from './list.tsx'
-import { restorable, State, Tags, Tiers } from './window-state.tsx'
+import { formatRestorable, State, Tags, Tiers } from './window-state.tsx'
 
 /** The filter, as the form sends it. */
 export interface WindowFilter {
@@ -119,18 +119,18 @@ export function Windows({ page: { data, next_cursor }, cursor, filtered, now }: 
           <td>
             <State window={window} />
           </td>
-          <td class="number">{restorable(window.receipt)}</td>
+          <td class="number">{formatRestorable(window.receipt)}</td>
           <td class="wide">
             <Tiers receipt={window.receipt} />
           </td>
           <td class="wide">
-            <Tags of={window.tags} />
+            <Tags tags={window.tags} />
           </td>
           <td class="age wide">
             {window.created_at === undefined ? (
               ''
             ) : (
-              <time datetime={window.created_at}>{age(window.created_at, now)}</time>
+              <time datetime={window.created_at}>{formatAge(window.created_at, now)}</time>
             )}
           </td>
         </tr>

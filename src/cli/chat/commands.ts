@@ -24,7 +24,7 @@ interface SlashCommand {
   readonly argumentCount: readonly [least: number, most: number]
   /** Whether its first argument is completed with window names. */
   readonly takesWindow?: boolean
-  run(slash: SlashContext, words: readonly string[]): Promise<readonly string[]>
+  run(slash: SlashContext, args: readonly string[]): Promise<readonly string[]>
 }
 
 const commands: Readonly<Record<string, SlashCommand>> = {

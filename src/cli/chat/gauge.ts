@@ -2,14 +2,14 @@
 
 import type { SessionJson } from '../../wire/sessions.ts'
 import type { Screen, Style } from '../terminal/screen.ts'
-import { count, percent } from '../terminal/text.ts'
+import { formatCount, formatPercent } from '../terminal/text.ts'
 
 const CELLS = 10
 const NEAR = 0.75
 const FULL = 0.9
 
 /** For example `▕███       ▏ 31% of 16,384`. Empty if the size or the limit is unknown. */
-export function gaugeOf(screen: Screen, status: SessionJson | undefined): string {
+export function formatGauge(screen: Screen, status: SessionJson | undefined): string {
   const used = status?.usage?.total_tokens
   const limit = status?.limit
   if (used === undefined || limit === undefined || limit === 0) return ''
@@ -17,5 +17,5 @@ export function gaugeOf(screen: Screen, status: SessionJson | undefined): string
   const filled = Math.round(share * CELLS)
   const style: Style = share >= FULL ? 'red' : share >= NEAR ? 'yellow' : 'green'
   const bar = screen.style(style, '█'.repeat(filled)) + ' '.repeat(CELLS - filled)
-  return `▕${bar}▏ ${percent(used, limit)} of ${count(limit)}`
+  return `▕${bar}▏ ${formatPercent(used, limit)} of ${formatCount(limit)}`
 }

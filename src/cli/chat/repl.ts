@@ -7,7 +7,7 @@ import { RefusedError, UnreachableError } from '../client/rest.ts'
 import { withProgress } from '../terminal/progress.ts'
 import { stripControlCharacters } from '../terminal/text.ts'
 import { completionsOf, runSlash } from './commands.ts'
-import { gaugeOf } from './gauge.ts'
+import { formatGauge } from './gauge.ts'
 import { Lines } from './input.ts'
 import type { Conversation } from './state.ts'
 import { BrokenAnswerError } from './turn.ts'
@@ -30,7 +30,7 @@ export async function runChat(context: CommandContext, conversation: Conversatio
   })
   try {
     for (;;) {
-      const text = await readText(context, lines, gaugeOf(screen, conversation.status))
+      const text = await readText(context, lines, formatGauge(screen, conversation.status))
       if (text === undefined) return allWell
       if (text.trim() === '') continue
       if (/^\/(quit|exit)\s*$/.test(text)) return allWell

@@ -80,18 +80,18 @@ function exitCodeOf(thrown: unknown): number | undefined {
   return undefined
 }
 
-export function formatError(fault: Error): string {
+export function formatError(error: Error): string {
   const next =
-    fault instanceof UnreachableError
+    error instanceof UnreachableError
       ? '\nstart it with: cwm serve --upstream URL; if it runs elsewhere, set --url or CWM_URL'
       : ''
-  return `cwm: ${fault.message}${next}`
+  return `cwm: ${error.message}${next}`
 }
 
 /** REST's own error body if there is one. */
-function formatErrorAsJson(fault: Error): string {
-  const body = fault instanceof RefusedError ? parseJson(fault.body) : undefined
+function formatErrorAsJson(error: Error): string {
+  const body = error instanceof RefusedError ? parseJson(error.body) : undefined
   if (isObject(body)) return JSON.stringify(body)
-  const code = fault instanceof UnreachableError ? 'unreachable' : fault instanceof UsageError ? 'usage' : 'refused'
-  return JSON.stringify({ error: { message: fault.message, type: 'cli_error', param: null, code } })
+  const code = error instanceof UnreachableError ? 'unreachable' : error instanceof UsageError ? 'usage' : 'refused'
+  return JSON.stringify({ error: { message: error.message, type: 'cli_error', param: null, code } })
 }

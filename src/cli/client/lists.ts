@@ -59,17 +59,17 @@ export function showPage<T>(
   { rest, screen, show, json }: CommandContext,
   page: PageJson<T>,
   columns: readonly Column<T>[],
-  things: string,
+  noun: string,
 ): void {
   show(page, ({ data }) => (data.length === 0 ? [] : formatTable(screen, columns, data)))
   if (json) return
   const isEmpty = page.data.length === 0
   if (!rest.hasKey && (isEmpty || screen.isTerminal)) {
     screen.printError(
-      `showing ${things} of requests without an API key; to see others, set CWM_API_KEY or --api-key-file`,
+      `showing ${noun} of requests without an API key; to see others, set CWM_API_KEY or --api-key-file`,
     )
   }
-  if (isEmpty) screen.printError(`no ${things}`)
+  if (isEmpty) screen.printError(`no ${noun}`)
   else if (page.next_cursor !== undefined)
     screen.printError(`there are more; use --all, or --cursor ${page.next_cursor}`)
 }

@@ -4,7 +4,7 @@ import type { DeletionJson } from '../../wire/deletions.ts'
 import type { FreezeReceiptJson, PrefetchReceiptJson, RemarksJson, ThawReceiptJson } from '../../wire/receipts.ts'
 import type { WindowJson } from '../../wire/windows.ts'
 import type { Screen } from '../terminal/screen.ts'
-import { count, duration, inline, percent, plural } from '../terminal/text.ts'
+import { formatCount, formatDuration, formatPercent, pluralize, toSingleLine } from '../terminal/text.ts'
 
 const durabilities: Readonly<Record<FreezeReceiptJson['durability'], string>> = {
   l2: 'behind memory: survives a restart of engine and LMCache',
@@ -20,12 +20,12 @@ export function formatDurability(durability: FreezeReceiptJson['durability']): s
 /** A window that was just created, or failed. */
 export function formatNewWindow(screen: Screen, window: WindowJson): string[] {
   const { name, state, reason, receipt } = window
-  if (state === 'failed') return [screen.style('red', `${name} failed: ${inline(reason ?? 'unknown reason')}`)]
+  if (state === 'failed') return [screen.style('red', `${name} failed: ${toSingleLine(reason ?? 'unknown reason')}`)]
   if (receipt === undefined) return [`${name} is ${state}; run cwm windows show ${name} --wait to see the result`]
   const { tokens, restorable_tokens, durability, pinned, ms } = receipt
   return [
-    `${screen.style('green', 'frozen')} ${screen.style('bold', name)}: ${plural(tokens, 'token')}, ${count(restorable_tokens)} restorable` +
-      `${pinned ? ', pinned' : ''}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
+    `${screen.style('green', 'frozen')} ${screen.style('bold', name)}: ${pluralize(tokens, 'token')}, ${formatCount(restorable_tokens)} restorable` +
+      `${pinned ? ', pinned' : ''}${ms.total === undefined ? '' : `, in ${formatDuration(ms.total)}`}`,
     `stored: ${formatDurability(durability)}`,
     ...formatRemarks(screen, receipt),
   ]
@@ -36,9 +36,9 @@ export function formatThaw(screen: Screen, receipt: ThawReceiptJson): string[] {
   const restored =
     restored_tokens === null
       ? 'restored tokens unknown, because the engine does not report them (--enable-prompt-tokens-details)'
-      : `${count(restored_tokens)} of ${plural(tokens, 'token')} restored (${percent(restored_tokens, tokens)}), ${count(recomputed_tokens ?? 0)} computed`
+      : `${formatCount(restored_tokens)} of ${pluralize(tokens, 'token')} restored (${formatPercent(restored_tokens, tokens)}), ${formatCount(recomputed_tokens ?? 0)} computed`
   return [
-    `${screen.style('green', 'thawed')} ${screen.style('bold', window)} into session ${screen.style('bold', session_id)}: ${restored}${ms.total === undefined ? '' : `, in ${duration(ms.total)}`}`,
+    `${screen.style('green', 'thawed')} ${screen.style('bold', window)} into session ${screen.style('bold', session_id)}: ${restored}${ms.total === undefined ? '' : `, in ${formatDuration(ms.total)}`}`,
     ...(drift
       ? [screen.style('yellow', 'template or tokenizer have changed since the freeze: the new token ids are used')]
       : []),
@@ -50,9 +50,9 @@ export function formatPrefetch(
   screen: Screen,
   { window, found_chunks, total_chunks, ms }: PrefetchReceiptJson,
 ): string[] {
-  const found = found_chunks === null ? 'an unknown number' : count(found_chunks)
+  const found = found_chunks === null ? 'an unknown number' : formatCount(found_chunks)
   return [
-    `${screen.style('green', 'loaded')} ${window}: ${found} of ${plural(total_chunks, 'chunk')} in LMCache's memory, in ${duration(ms)}`,
+    `${screen.style('green', 'loaded')} ${window}: ${found} of ${pluralize(total_chunks, 'chunk')} in LMCache's memory, in ${formatDuration(ms)}`,
   ]
 }
 
@@ -60,13 +60,13 @@ const keepers = { session: 'a live session', window: 'another window', isolation
 
 export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] {
   const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, lineage_retired } = receipt
-  const left = residual_chunks === null ? 'an unknown number left' : `${count(residual_chunks)} left`
+  const left = residual_chunks === null ? 'an unknown number left' : `${formatCount(residual_chunks)} left`
   const kept =
     kept_chunks === 0
       ? ''
-      : `, ${count(kept_chunks)} kept for ${kept_for.map((holder) => keepers[holder]).join(' and ')}`
+      : `, ${formatCount(kept_chunks)} kept for ${kept_for.map((holder) => keepers[holder]).join(' and ')}`
   return [
-    `${screen.style('green', kind === 'window' ? 'deleted' : 'ended')} ${screen.style('bold', name)}: ${plural(deleted_chunks, 'chunk')} deleted, ${left}${kept}`,
+    `${screen.style('green', kind === 'window' ? 'deleted' : 'ended')} ${screen.style('bold', name)}: ${pluralize(deleted_chunks, 'chunk')} deleted, ${left}${kept}`,
     ...(lineage_retired ? ['nothing holds its KV space any more, so its salt is never used again'] : []),
     ...(state === 'open'
       ? [
@@ -83,7 +83,7 @@ export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] 
 /** Warnings for the operator, then notes about normal conditions. */
 export function formatRemarks(screen: Screen, { warnings, notes = [] }: RemarksJson): string[] {
   return [
-    ...warnings.map((text) => `${screen.style('yellow', 'warning')} ${inline(text)}`),
-    ...notes.map((text) => `${screen.style('dim', 'note')} ${inline(text)}`),
+    ...warnings.map((text) => `${screen.style('yellow', 'warning')} ${toSingleLine(text)}`),
+    ...notes.map((text) => `${screen.style('dim', 'note')} ${toSingleLine(text)}`),
   ]
 }

@@ -160,6 +160,6 @@ function causeOf(thrown: unknown): string {
 function messageOf(status: number, body: string): string {
   const value = parseJson(body)
   const error = isObject(value) ? value.error : undefined
-  const words = isObject(error) && typeof error.message === 'string' ? error.message : `HTTP ${status}`
-  return status === 401 ? `${words}; set CWM_API_KEY or --api-key-file` : words
+  const message = isObject(error) && typeof error.message === 'string' ? error.message : `HTTP ${status}`
+  return status === 401 ? `${message}; set CWM_API_KEY or --api-key-file` : message
 }

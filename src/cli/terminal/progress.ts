@@ -1,6 +1,6 @@
 // Reports the progress of slow work on standard error: on one updated line of a terminal, elsewhere as occasional lines.
 
-import { duration } from './text.ts'
+import { formatDuration } from './text.ts'
 
 const FIRST_MS = 1_000
 const TERMINAL_EVERY_MS = 250
@@ -22,7 +22,7 @@ export async function withProgress<T>(
   let timer: NodeJS.Timeout | undefined
   let told = false
   const report = () => {
-    const line = `${what}: ${duration(Math.floor((performance.now() - started) / 1_000) * 1_000)}`
+    const line = `${what}: ${formatDuration(Math.floor((performance.now() - started) / 1_000) * 1_000)}`
     output.write(onTerminal ? `\r\u001b[K${line}` : `${line}\n`)
     told = true
     timer = setTimeout(report, onTerminal ? TERMINAL_EVERY_MS : ELSEWHERE_EVERY_MS)

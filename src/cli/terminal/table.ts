@@ -1,7 +1,7 @@
 // Tables: aligned columns on a terminal; elsewhere tab-separated values without a header, for cut, awk, and sort.
 
 import type { Screen } from './screen.ts'
-import { inline, truncate, widthOf } from './text.ts'
+import { toSingleLine, truncate, widthOf } from './text.ts'
 
 export interface Column<T> {
   readonly title: string
@@ -19,8 +19,11 @@ const MIN_ELASTIC = 8
 
 /** The lines of the table. */
 export function formatTable<T>(screen: Screen, columns: readonly Column<T>[], items: readonly T[]): string[] {
-  if (!screen.isTerminal) return items.map((item) => columns.map(({ value }) => inline(text(value(item)))).join('\t'))
-  const rows = items.map((item) => columns.map(({ value, display }) => inline(display?.(item) ?? text(value(item)))))
+  if (!screen.isTerminal)
+    return items.map((item) => columns.map(({ value }) => toSingleLine(text(value(item)))).join('\t'))
+  const rows = items.map((item) =>
+    columns.map(({ value, display }) => toSingleLine(display?.(item) ?? text(value(item)))),
+  )
   // Columns without any value are left out.
   const used = columns.flatMap((column, index) => (rows.some((row) => row[index] !== '') ? [{ column, index }] : []))
   const widths = used.map(({ column, index }) =>
@@ -63,9 +66,11 @@ function text(value: string | number | undefined): string {
 /** Names with their values, one per line. Entries without a value are left out. */
 export function formatFields(
   screen: Screen,
-  facts: readonly (readonly [name: string, value: string | undefined])[],
+  fields: readonly (readonly [name: string, value: string | undefined])[],
 ): string[] {
-  const told = facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined && fact[1] !== '')
-  const width = Math.max(0, ...told.map(([name]) => name.length))
-  return told.map(([name, value]) => `${screen.style('dim', name.padEnd(width))}  ${inline(value)}`)
+  const present = fields.filter(
+    (field): field is readonly [string, string] => field[1] !== undefined && field[1] !== '',
+  )
+  const width = Math.max(0, ...present.map(([name]) => name.length))
+  return present.map(([name, value]) => `${screen.style('dim', name.padEnd(width))}  ${toSingleLine(value)}`)
 }

@@ -2,11 +2,11 @@
 
 import { describe, expect, it } from 'vitest'
 import type { SessionJson } from '../../wire/sessions.ts'
-import { gaugeOf } from '../chat/gauge.ts'
+import { formatGauge } from '../chat/gauge.ts'
 import { withProgress } from './progress.ts'
 import type { Screen } from './screen.ts'
 import { type Column, formatFields, formatTable } from './table.ts'
-import { age, duration, percent, stripControlCharacters, truncate, widthOf } from './text.ts'
+import { formatAge, formatDuration, formatPercent, stripControlCharacters, truncate, widthOf } from './text.ts'
 
 const screen = (change: Partial<Screen> = {}): Screen => ({
   isTerminal: true,
@@ -87,7 +87,7 @@ describe('texts', () => {
     [1_500, '1.5 s'],
     [190_000, '3 min 10 s'],
   ])('says %i ms as %s', (ms, words) => {
-    expect(duration(ms)).toBe(words)
+    expect(formatDuration(ms)).toBe(words)
   })
 
   it.each([
@@ -96,11 +96,15 @@ describe('texts', () => {
     [7_200_000, '2 h'],
     [259_200_000, '3 d'],
   ])('says how long ago %i ms are: %s', (ms, words) => {
-    expect(age(new Date(0).toISOString(), ms)).toBe(words)
+    expect(formatAge(new Date(0).toISOString(), ms)).toBe(words)
   })
 
   it('calls a part whole only when it is', () => {
-    expect([percent(3_999, 4_000), percent(4_000, 4_000), percent(0, 0)]).toEqual(['99%', '100%', '0%'])
+    expect([formatPercent(3_999, 4_000), formatPercent(4_000, 4_000), formatPercent(0, 0)]).toEqual([
+      '99%',
+      '100%',
+      '0%',
+    ])
   })
 })
 
@@ -109,13 +113,13 @@ describe('gaugeOf', () => {
   const styled = screen({ style: (style, text) => `<${style}>${text}` })
 
   it('fills with the context, and changes its colour near the limit', () => {
-    expect(gaugeOf(styled, status(310))).toBe('▕<green>███       ▏ 31% of 1,000')
-    expect(gaugeOf(styled, status(760))).toContain('<yellow>')
-    expect(gaugeOf(styled, status(1_200))).toBe('▕<red>██████████▏ 120% of 1,000')
+    expect(formatGauge(styled, status(310))).toBe('▕<green>███       ▏ 31% of 1,000')
+    expect(formatGauge(styled, status(760))).toContain('<yellow>')
+    expect(formatGauge(styled, status(1_200))).toBe('▕<red>██████████▏ 120% of 1,000')
   })
 
   it('says nothing where size or limit are not known', () => {
-    expect(gaugeOf(styled, undefined)).toBe('')
+    expect(formatGauge(styled, undefined)).toBe('')
   })
 })
 

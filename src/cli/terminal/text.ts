@@ -9,7 +9,7 @@ export function stripControlCharacters(text: string): string {
 }
 
 /** Puts text on one line. */
-export function inline(text: string): string {
+export function toSingleLine(text: string): string {
   return stripControlCharacters(text.replaceAll(/\s+/g, ' '))
 }
 
@@ -33,16 +33,16 @@ export function truncate(text: string, width: number): string {
 }
 
 /** A number with thousands separators. */
-export function count(value: number): string {
+export function formatCount(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-export function plural(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`
+export function pluralize(value: number, one: string, many = `${one}s`): string {
+  return `${formatCount(value)} ${value === 1 ? one : many}`
 }
 
 /** `340 ms`, `4.2 s`, `3 min 10 s`. */
-export function duration(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
   return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1_000)} s`
@@ -56,7 +56,7 @@ const steps = [
 ] as const
 
 /** How long ago: `12 s`, `3 min`, `7 h`, `40 d`. */
-export function age(time: string | undefined, now: number): string {
+export function formatAge(time: string | undefined, now: number): string {
   if (time === undefined) return ''
   let value = Math.max(0, (now - Date.parse(time)) / 1_000)
   for (const [size, unit] of steps) {
@@ -67,6 +67,6 @@ export function age(time: string | undefined, now: number): string {
 }
 
 /** A percentage, rounded down so that 100% means all. */
-export function percent(part: number, whole: number): string {
+export function formatPercent(part: number, whole: number): string {
   return whole === 0 ? '0%' : `${Math.floor((100 * part) / whole)}%`
 }
