@@ -266,13 +266,13 @@ async function send(c: Ctx, document: StaticDocument): Promise<Response> {
 const refreshLists = { 'hx-trigger-after-settle': 'refresh' }
 
 function filterOf(c: Ctx): WindowFilter {
-  const of = (name: string, otherwise = '') => c.req.query(name) ?? otherwise
+  const parameter = (name: string, otherwise = '') => c.req.query(name) ?? otherwise
   return {
-    search: of('search').trim(),
-    tag: of('tag').trim(),
-    state: of('state'),
-    sort: of('sort', 'created'),
-    order: of('order', 'desc'),
+    search: parameter('search').trim(),
+    tag: parameter('tag').trim(),
+    state: parameter('state'),
+    sort: parameter('sort', 'created'),
+    order: parameter('order', 'desc'),
   }
 }
 

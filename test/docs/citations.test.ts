@@ -1,18 +1,18 @@
-// What comments cite of docs/ is there: the page, and the section. And what pages name of the code is there too.
+// Citations of docs/ in comments point to existing pages and sections, and file names in pages point to existing files.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { anchorsOf, filesIn, pages, root, textOf } from './pages.ts'
 
-/** This file names what does not exist. */
+/** This file cites things that do not exist. */
 const THIS = 'test/docs/citations.test.ts'
 const sources = ['src', 'test', 'scripts', 'examples']
   .flatMap((folder) => filesIn(folder, ['.ts', '.tsx', '.mjs', '.js', '.sh', '.py']))
   .filter((file) => file !== THIS)
 const decisions = filesIn('docs/decisions', ['.md'])
 
-/** What is wrong with a citation like `docs/engine-behavior.md#pins` or `docs/decisions/0003`; undefined if nothing is. */
+/** The fault of a citation like `docs/engine-behavior.md#pins` or `docs/decisions/0003`, if any. */
 function faultOf(citation: string): string | undefined {
   if (/^docs\/decisions\/\d{4}$/.test(citation)) {
     return decisions.some((file) => file.startsWith(`${citation}-`)) ? undefined : 'no such decision'
@@ -34,11 +34,11 @@ function faultsIn(file: string): string[] {
 }
 
 describe('citations', () => {
-  it('in the code lead to a page and a section', () => {
+  it('in the code point to a page and a section', () => {
     expect(sources.flatMap(faultsIn)).toEqual([])
   })
 
-  it('know a missing section from one that is there', () => {
+  it('distinguish missing sections from existing ones', () => {
     expect(['docs/engine-behavior.md#pins', 'docs/decisions/0003'].map(faultOf)).toEqual([undefined, undefined])
     expect(['docs/engine-behavior.md#pin', 'docs/nowhere.md', 'docs/decisions/9999'].map(faultOf)).toEqual([
       'no such section',
@@ -47,7 +47,7 @@ describe('citations', () => {
     ])
   })
 
-  it.each(pages)('of files in %s are of files that exist', (page) => {
+  it.each(pages)('of files in %s are of existing files', (page) => {
     const named = [...textOf(page).matchAll(/`((?:src|test|scripts|examples|config)\/[\w./-]*\w)`/g)]
     const missing = named.map(([, path = '']) => path).filter((path) => !existsSync(join(root, path)))
 

@@ -1,4 +1,4 @@
-// One line for each error code: what it means, and what to do. Words of docs/errors.md.
+// One line per error code: what it means, and what to do. The text of docs/errors.md.
 
 import type { ErrorCode } from '../../src/base/errors.ts'
 

@@ -1,5 +1,5 @@
-// The pages that are made from the code: settings, the commented example, errors. They are compared with what is committed;
-// `npm run docs` writes them anew.
+// The pages generated from the code: settings, the commented example, errors, REST. They are compared with the committed ones;
+// `npm run docs` writes them.
 
 import { describe, expect, it } from 'vitest'
 import { errorTable } from '../../src/base/errors.ts'
@@ -163,12 +163,12 @@ function restPage({ version, operations, shapes }: RestModel): string {
   ].join('\n')
 }
 
-describe('the pages made from the code', () => {
+describe('the generated pages', () => {
   it('describe every setting as the schema does', async () => {
     await expect(settingsPage()).toMatchFileSnapshot('../../docs/configuration.md')
   })
 
-  it('give an example file that lists every setting', async () => {
+  it('include an example file that lists every setting', async () => {
     await expect(examplePage()).toMatchFileSnapshot('../../config/cwm.example.yaml')
   })
 

@@ -1,4 +1,4 @@
-// docs/headers.md names the headers that the code knows, and no other. Browsers may read those of answers.
+// docs/headers.md lists exactly the headers that the code knows. Browsers may read those of answers.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +13,7 @@ const sources = readdirSync(`${root}/src`, { recursive: true, encoding: 'utf8' }
 
 const named = (text: string) => new Set(text.match(/x-cwm-[a-z]+(?:-[a-z]+)*/g) ?? [])
 
-it('docs/headers.md names every header of the code, and no other', () => {
+it('docs/headers.md lists exactly the headers of the code', () => {
   const known = named(sources.map((file) => readFileSync(`${root}/src/${file}`, 'utf8')).join('\n'))
 
   expect([...named(readFileSync(`${root}/docs/headers.md`, 'utf8'))].sort()).toEqual([...known].sort())

@@ -1,11 +1,11 @@
-// Every link between the project's own pages leads somewhere: to a file that is there, and to a heading that is in it.
+// Every link between the project's own pages leads to an existing file and heading.
 
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { anchorsOf, filesIn, pages, root, textOf } from './pages.ts'
 
-/** Without what stands in code. */
+/** Without code. */
 const proseOf = (page: string) => textOf(page).replaceAll(/`[^`\n]*`/g, 'code')
 
 interface Link {
@@ -31,7 +31,7 @@ describe('links', () => {
     expect(linksOf(page).filter(({ fault }) => fault !== undefined)).toEqual([])
   })
 
-  it('lead to every page of docs', () => {
+  it('reach every page of docs', () => {
     const linked = new Set(
       pages.flatMap((page) =>
         linksOf(page).map(({ target }) => relative(root, resolve(root, dirname(page), target.split('#')[0] ?? ''))),

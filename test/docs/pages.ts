@@ -1,4 +1,4 @@
-// The project's own pages, and the anchors of their headings, for tests that check what points to them.
+// The project's own pages and the anchors of their headings, for tests that check links to them.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ export const pages = [
 /** Without fenced code. */
 export const textOf = (page: string): string => readFileSync(join(root, page), 'utf8').replaceAll(/^```.*?^```/gms, '')
 
-/** As GitHub makes them. */
+/** As GitHub generates them. */
 export function anchorsOf(page: string): Set<string> {
   const headings = [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
     heading

@@ -1,4 +1,4 @@
-// docs/security.md names a test for each attack. Here each of them must be there, and each test file about attacks must be named.
+// docs/security.md names a test for each attack. Each of them must exist, and each test file about attacks must be named.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 const root = new URL('../../', import.meta.url)
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8')
 
-/** Rows of the table of attacks: the attack, and the tests that show what becomes of it. */
+/** Rows of the table of attacks: the attack, and the tests for it. */
 const rows = (read('docs/security.md').split('## Attacks')[1] ?? '')
   .split('\n')
   .filter((line) => line.startsWith('| ') && !line.startsWith('| attack |'))
@@ -25,7 +25,7 @@ describe('the attacks of docs/security.md', () => {
     expect(missing).toEqual([])
   })
 
-  it('leave out no file of attacks', () => {
+  it('include every test file about attacks', () => {
     const files = readdirSync(new URL('test/e2e/security/', root)).map((name) => `test/e2e/security/${name}`)
     const named = new Set(rows.flatMap(({ tests }) => tests.map(({ file }) => file)))
 

@@ -1,4 +1,4 @@
-// The audit log: each operation on windows and sessions, who asked, how it ended, and nothing of what was said.
+// The audit log: every operation on windows and sessions, who requested it, how it ended, and no content.
 
 import { afterEach, expect, it } from 'vitest'
 import type { AuditEntryJson } from '../../src/wire/audit.ts'
@@ -12,7 +12,7 @@ afterEach(() => stack.close())
 
 const entries = async () => (await rest<{ data: AuditEntryJson[] }>(stack.url, 'GET', '/audit')).data.toReversed()
 
-it('tells every operation once, in order', async () => {
+it('records every operation once, in order', async () => {
   stack = await startStack()
   const document = prose(600)
   await frozenSession(stack.url)
@@ -55,7 +55,7 @@ it('tells every operation once, in order', async () => {
   })
 })
 
-it('tells what headers asked for', async () => {
+it('records operations requested by headers', async () => {
   stack = await startStack()
   await chat(stack.url, [user(prose(600))], { headers: { 'x-cwm-session': 'ann', 'x-cwm-freeze': 'w' } })
   await chat(stack.url, [user('?')], { headers: { 'x-cwm-session': 'bob', 'x-cwm-window': 'w' } })
@@ -66,7 +66,7 @@ it('tells what headers asked for', async () => {
   ])
 })
 
-it('holds no word that was said, no note and no salt', async () => {
+it('contains no messages, notes, or salts', async () => {
   stack = await startStack()
   await frozenSession(stack.url)
   await rest(stack.url, 'PATCH', '/windows/w', { note: 'a secret note' })

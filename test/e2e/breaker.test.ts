@@ -1,4 +1,4 @@
-// The circuit breaker, over real sockets: what opens it, what does not, what clients are told, and how it closes.
+// The circuit breaker, over real sockets: what opens it, what does not, what clients receive, and how it closes.
 
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -10,7 +10,7 @@ import { chatAnswer } from '../support/fake-upstream.ts'
 import { answer, freePort, type RawUpstream, startRawUpstream } from '../support/raw-upstream.ts'
 import { type Cwm, startCwm } from '../support/stack.ts'
 
-/** Longer than any test: only an answer to a question after its health closes it. */
+/** Longer than any test, so that only a health probe closes it. */
 const FOR_EVER = 600_000
 
 let cwm: Cwm | undefined
@@ -22,7 +22,7 @@ afterEach(async () => {
   cwm = upstream = undefined
 })
 
-/** cwm before a port where nobody listens; `up` starts an engine there. */
+/** cwm with an upstream port where nothing listens; `up` starts an engine there. */
 async function startBeforeNobody(settings: Partial<Settings> = {}): Promise<{ url: string; up: () => Promise<void> }> {
   const port = await freePort()
   cwm = await startCwm(`http://127.0.0.1:${port}`, { breaker_failures: 3, breaker_open_ms: FOR_EVER, ...settings })
@@ -34,7 +34,7 @@ async function startBeforeNobody(settings: Partial<Settings> = {}): Promise<{ ur
   }
 }
 
-/** cwm before an engine that does that with each request. */
+/** cwm with an engine that handles each request by the given function. */
 async function startBefore(
   behave: (socket: Socket, request: string, count: number) => void,
   settings: Partial<Settings> = {},
@@ -56,7 +56,7 @@ async function openByRefusals(url: string): Promise<void> {
 }
 
 describe('an upstream that refuses connections', () => {
-  it('is not asked any more: 503 at once, with Retry-After, in the dialect of the path', async () => {
+  it('gets no more requests: clients get 503 at once, with Retry-After, in the dialect of the path', async () => {
     const { url } = await startBeforeNobody()
     const first = await turn(url)
     await openByRefusals(url)
@@ -79,7 +79,7 @@ describe('an upstream that refuses connections', () => {
     expect([plain.status, await stateOf(url)]).toEqual([503, 2])
   })
 
-  it('is asked by one request once the time is over, and by all after its answer', async () => {
+  it('is tested by one request when the time is over, and gets all requests after its answer', async () => {
     const { url, up } = await startBeforeNobody({ breaker_open_ms: 50 })
     await openByRefusals(url)
     await up()
@@ -93,12 +93,12 @@ describe('an upstream that refuses connections', () => {
     expect([await stateOf(url), (await turn(url)).status]).toEqual([0, 200])
   })
 
-  it('can still be asked after its health, which closes it', async () => {
+  it('is still probed for health, which closes the breaker', async () => {
     const { url, up } = await startBeforeNobody()
     await openByRefusals(url)
     const down = await ask(url, '/cwm/v1/health')
     await up()
-    // Probes are a second apart.
+    // Probes are at least a second apart.
     const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000)
 
     const health = await ask(url, '/cwm/v1/health')
@@ -109,7 +109,7 @@ describe('an upstream that refuses connections', () => {
     expect((await turn(url)).status).toBe(200)
   })
 
-  it('is not called reached after a turn that failed, before the breaker opens', async () => {
+  it('is reported unreachable after a failed turn, before the breaker opens', async () => {
     const { url } = await startBeforeNobody({ breaker_failures: 5 })
 
     const before = jsonOf(await ask(url, '/cwm/readyz'))
@@ -117,11 +117,11 @@ describe('an upstream that refuses connections', () => {
     const after = jsonOf(await ask(url, '/cwm/readyz'))
 
     expect(after).toMatchObject({ status: 'ready', upstream: { ok: false, state: 'failed', breaker: 'closed' } })
-    // Discovery asked at the start and failed, too.
+    // Discovery at startup failed too.
     expect(before).toMatchObject({ upstream: { ok: false } })
   })
 
-  it('makes cwm not ready, until it is back, without a request that would show it', async () => {
+  it('makes cwm not ready until it is back, without any request', async () => {
     const { url, up } = await startBeforeNobody()
     await openByRefusals(url)
     const down = await ask(url, '/cwm/readyz')
@@ -137,7 +137,7 @@ describe('an upstream that refuses connections', () => {
     expect([ready.status, jsonOf(ready)]).toMatchObject([200, { status: 'ready', upstream: { breaker: 'closed' } }])
   })
 
-  it('is asked each time where breaker_failures is 0', async () => {
+  it('gets every request if breaker_failures is 0', async () => {
     const { url } = await startBeforeNobody({ breaker_failures: 0 })
 
     for (let n = 0; n < 8; n++) expect((await turn(url)).status).toBe(502)
@@ -147,7 +147,7 @@ describe('an upstream that refuses connections', () => {
 })
 
 describe('the breaker', () => {
-  it('opens for connections that are reset before an answer', async () => {
+  it('opens after connections that are reset before an answer', async () => {
     const url = await startBefore((socket) => socket.resetAndDestroy())
 
     await openByRefusals(url)
@@ -171,7 +171,7 @@ describe('the breaker', () => {
     expect(await stateOf(url)).toBe(0)
   })
 
-  it('stays closed for answers that are late', async () => {
+  it('stays closed after late answers', async () => {
     const url = await startBefore(() => {}, { headers_timeout_ms: 20, breaker_failures: 1 })
 
     expect((await turn(url)).status).toBe(504)
@@ -179,7 +179,7 @@ describe('the breaker', () => {
     expect(await stateOf(url)).toBe(0)
   })
 
-  it('stays closed for clients that leave before the answer', async () => {
+  it('stays closed after clients that leave before the answer', async () => {
     const url = await startBefore(() => {}, { breaker_failures: 1 })
     const gone = new AbortController()
     const asked = ask(url, '/v1/chat/completions', { body: { model: 'm', messages: [] }, signal: gone.signal })

@@ -1,4 +1,4 @@
-// `cwm chat` with its input from a pipe: turns, slash commands, a stopped answer, what is told of the context.
+// `cwm chat` with piped input: turns, slash commands, a stopped answer, notices about the context.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { PageJson } from '../../src/wire/lists.ts'
@@ -105,7 +105,7 @@ describe('cwm chat', () => {
     await running.shows(/turns +0/)
     running.child.kill('SIGINT')
 
-    // It waits for a line now, and nobody is at a terminal: it leaves.
+    // It waits for a line now, and since it is not on a terminal, it exits.
     expect((await running.result()).ended).toBe(1)
   })
 

@@ -1,4 +1,4 @@
-// The commands that call a running cwm, as processes: what they print for people, for programs, and when they are refused.
+// The commands that call a running cwm, as processes: output for people and for programs, and errors.
 
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -34,7 +34,7 @@ function cwm(words: string, options: CliOptions = {}): Promise<CliResult> {
   return new CliProcess(built, words.split(' '), { cwd: folder, input: '', ...options, env }).result()
 }
 
-/** As on a terminal's screen: aligned columns, colours. util-linux has the program. */
+/** Output on a terminal: aligned columns, colors. Uses `script` of util-linux. */
 const coloured = { FORCE_COLOR: '1' }
 
 describe('cwm windows', () => {
@@ -66,7 +66,7 @@ describe('cwm windows', () => {
     [{ FORCE_COLOR: '1' }, true],
     [{ FORCE_COLOR: '1', NO_COLOR: '1' }, false],
     [{ FORCE_COLOR: '0' }, false],
-  ])('has colours by %j: %s', async (env, wanted) => {
+  ])('has colors by %j: %s', async (env, wanted) => {
     expect((await cwm('windows show first', { env })).out.includes('\u001b[')).toBe(wanted)
   })
 
@@ -186,7 +186,7 @@ describe('a list without a key', () => {
   const whose = (things: string) =>
     `showing ${things} of requests without an API key; to see others, set CWM_API_KEY or --api-key-file\n`
 
-  it.each(['windows', 'sessions'])('says whose %s these are where there are none', async (things) => {
+  it.each(['windows', 'sessions'])('says whose %s it shows if there are none', async (things) => {
     const elsewhere = await startStack()
     await frozenSession(elsewhere.url, { headers: { authorization: 'Bearer somebody' } })
     const env = { CWM_URL: elsewhere.url }
@@ -211,7 +211,7 @@ describe('cwm sessions', () => {
   })
 })
 
-describe('a reader that goes away', () => {
+describe('a reader that closes the pipe', () => {
   it.each(['demo', 'key', 'serve --help', 'windows list', 'windows show first', 'sessions list'])(
     'ends cwm %s quietly',
     async (words) => {
@@ -226,7 +226,7 @@ describe('a reader that goes away', () => {
   )
 })
 
-describe('what answers but is not cwm', () => {
+describe('a server that is not cwm', () => {
   const answers: [what: string, status: number, type: string, body: string][] = [
     ['a page', 404, 'text/html', '<h1>Not Found</h1>'],
     ['an engine', 404, 'application/json', '{"detail":"Not Found"}'],
@@ -260,7 +260,7 @@ describe('what answers but is not cwm', () => {
 
       const asked = status === 200 ? commands : commands.slice(0, 1)
       const ends: CliResult[] = []
-      // One after the other: each is a process.
+      // Sequentially, because each is a process.
       for (const words of asked) ends.push(await cwm(words, { env }))
       other.close()
 

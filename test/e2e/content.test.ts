@@ -1,4 +1,4 @@
-// Windows without a chat: made from messages or a document, once, and thawed by as many as like.
+// Windows without a chat: created once from messages or a document, and thawed by any number of sessions.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
@@ -24,7 +24,7 @@ const refusal = async (body: object) => {
 }
 
 describe('a document', () => {
-  it('is loaded once and asked by any number of sessions, none of which computes it', async () => {
+  it('is loaded once and used by any number of sessions, none of which computes it', async () => {
     const made = await put('book', { document, tags: ['law'], note: 'clause by clause' })
     const window = jsonOf<WindowJson & { origin: string }>(made)
 
@@ -46,13 +46,13 @@ describe('a document', () => {
     }
   })
 
-  it('may stand in a user’s turn', async () => {
+  it('may be in a user message', async () => {
     const made = jsonOf<WindowJson>(await put('book', { document, document_role: 'user' }))
 
     expect(made).toMatchObject({ state: 'frozen', messages: 1 })
   })
 
-  it('the same again is no conflict, another one is', async () => {
+  it('conflicts under the same name only if it differs', async () => {
     await put('book', { document })
 
     const [again, other] = [await put('book', { document }), await put('book', { document: `${document}!` })]
@@ -62,7 +62,7 @@ describe('a document', () => {
     expect(stack.sim.requests.all('engine').filter(({ path }) => path === '/v1/completions')).toHaveLength(1)
   })
 
-  it('over the limit is refused with its size, and the name can be tried again', async () => {
+  it('over the limit is rejected with its size, and the name stays free', async () => {
     const got = await put('book', { document: prose(6_000) })
 
     expect([got.status, errorOf(got).code]).toEqual([422, 'window_failed'])
@@ -71,7 +71,7 @@ describe('a document', () => {
   })
 
   // Two megabytes kept a real engine's tokenizer from everybody for six seconds, twenty for a minute and more.
-  it('that no tokenizer could fit is refused before the engine sees any of it', async () => {
+  it('that cannot possibly fit is rejected before the engine sees any of it', async () => {
     const asked = () => stack.sim.requests.all('engine').filter(({ path }) => path === '/tokenize').length
 
     expect(await refusal({ document: 'a'.repeat(8_192 * 64 + 1) })).toEqual([400, 'invalid_field', 'messages'])
@@ -79,14 +79,14 @@ describe('a document', () => {
     expect((await put('w', { document })).status).toBe(201)
   })
 
-  it('for a model that the engine does not list is refused, and leaves no window', async () => {
+  it('for an unknown model is rejected, and leaves no window', async () => {
     expect(await refusal({ model: 'nope', document })).toEqual([400, 'invalid_field', 'model'])
     expect((await call(stack.url, 'GET', '/windows/w')).status).toBe(404)
   })
 
-  it('is refused as the engine’s fault while it is away, and leaves no window', async () => {
+  it('fails with an upstream error while the engine is down, and leaves no window', async () => {
     await stack.sim.setUp('engine', false)
-    // What the engine serves is remembered for a minute.
+    // The list of models is cached for a minute.
     await stack.restart()
 
     expect((await refusal({ document }))[0]).toBe(502)
@@ -110,7 +110,7 @@ describe('messages', () => {
     expect(window).toMatchObject({ state: 'frozen', dialect, messages: dialect === 'chat' ? 3 : 2 })
   })
 
-  it('are continued where they were made for', async () => {
+  it('are continued in their dialect', async () => {
     await put('w', {
       dialect: 'messages',
       system: document,
@@ -126,7 +126,7 @@ describe('messages', () => {
     expect(Number(got.headers['x-cwm-restored'])).toBeGreaterThanOrEqual(512)
   })
 
-  it('are refused where a chat would refuse them, and so is what shapes no prompt', async () => {
+  it('are rejected if a chat would reject them, and so are fields that shape no prompt', async () => {
     expect(await refusal({ messages: [user('a')], temperature: 1 })).toEqual([400, 'invalid_field', 'temperature'])
     expect(await refusal({ messages: [user('a')], max_tokens: 1 })).toEqual([400, 'invalid_field', 'max_tokens'])
     expect(await refusal({ messages: [user('a')], kv_transfer_params: {} })).toEqual([
@@ -154,7 +154,7 @@ describe('messages', () => {
 describe('pictures', () => {
   const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }
 
-  it('are restorable up to the first one: its message is computed with the next turn', async () => {
+  it('are restorable up to the first one, whose message is computed with the next turn', async () => {
     const text = await rest<WindowJson>(stack.url, 'PUT', '/windows/text', {
       model: 'sim-model',
       messages: [{ role: 'system', content: document }],
@@ -179,7 +179,7 @@ describe('pictures', () => {
     expect(turn.got.headers['x-cwm-restored']).toBeDefined()
   })
 
-  it('in the first message leave the text alone to be kept', async () => {
+  it('in the first message leave only the text to keep', async () => {
     const window = await rest<WindowJson>(stack.url, 'PUT', '/windows/w', {
       model: 'sim-model',
       messages: [{ role: 'user', content: [picture, { type: 'text', text: prose(600) }] }],
@@ -189,7 +189,7 @@ describe('pictures', () => {
     expect(window.receipt?.tokens).toBeLessThan(8)
   })
 
-  it('sent in a chat are frozen in the same way', async () => {
+  it('in a chat are frozen in the same way', async () => {
     const messages = [user(document), { role: 'assistant', content: 'yes' }, { role: 'user', content: [picture] }]
     await chat(stack.url, messages, { headers: { 'x-cwm-session': 'ann' } })
 
@@ -201,7 +201,7 @@ describe('pictures', () => {
 })
 
 describe('several adapters', () => {
-  it('share no KV of one document', async () => {
+  it('share no KV of the same document', async () => {
     await stack.close()
     stack = await startStack({
       sim: {

@@ -1,4 +1,4 @@
-// The dashboard's addresses without a browser: who gets in, what a page of another origin can do, what is escaped, and how it is left out.
+// The dashboard's routes without a browser: access, pages of other origins, escaping, and how to turn it off.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -23,11 +23,11 @@ describe('without keys', () => {
     ['/cwm', '/cwm/ui'],
     ['/cwm/', '/cwm/ui'],
     ['/cwm/ui/', '/cwm/ui'],
-  ])('%s leads to the page', async (path, location) => {
+  ])('%s redirects to the page', async (path, location) => {
     expect((await html(path)).headers.location).toBe(location)
   })
 
-  it('answers pages with a policy that lets in nothing foreign and nothing inline, and keeps none', async () => {
+  it('sends pages with a CSP that allows nothing foreign and nothing inline, and forbids caching', async () => {
     const { headers, text } = await html('/cwm/ui')
 
     expect(headers['content-security-policy']).toBe(
@@ -42,7 +42,7 @@ describe('without keys', () => {
     expect(text).not.toMatch(/<script>|style=|https?:\/\//)
   })
 
-  it('escapes what people wrote', async () => {
+  it('escapes user input', async () => {
     await rest(stack.url, 'PATCH', '/windows/first', { note: '<script>alert(1)</script>', tags: ['"><img/src=x>'] })
     const [detail, list, search] = await Promise.all([
       html('/cwm/ui/windows/first'),
@@ -59,7 +59,7 @@ describe('without keys', () => {
     { origin: 'https://evil.example' },
     { origin: 'null' },
     { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' },
-  ] as Record<string, string>[])('refuses forms of a page elsewhere: %j', async (headers) => {
+  ] as Record<string, string>[])('rejects forms from a page of another origin: %j', async (headers) => {
     const deleted = await form(stack.url, '/cwm/ui/windows/first/delete', {}, headers)
     const login = await form(stack.url, '/cwm/ui/login', { api_key: 'sk-1' }, headers)
 
@@ -67,7 +67,7 @@ describe('without keys', () => {
     expect((await call(stack.url, 'GET', '/windows/first')).status).toBe(200)
   })
 
-  it('takes forms of its own origin', async () => {
+  it('accepts forms of its own origin', async () => {
     const answer = await form(stack.url, '/cwm/ui/windows/first/clone', { name: 'second' }, { origin: stack.url })
 
     expect(answer.status).toBe(200)
@@ -89,7 +89,7 @@ describe('without keys', () => {
     expect(got.text).toContain(words)
   })
 
-  it('keeps assets for ever, under an address that changes with them', async () => {
+  it('lets browsers cache assets indefinitely, under an address that changes with them', async () => {
     const [path] = /\/cwm\/ui\/assets\/[0-9a-f]{12}\/htmx\.js/.exec((await html('/cwm/ui')).text) ?? []
     const { headers, status } = await html(String(path))
 
@@ -100,7 +100,7 @@ describe('without keys', () => {
     })
   })
 
-  it('acts for the tenant of the key that is logged in, whatever else the request says', async () => {
+  it('acts for the tenant of the logged-in key, whatever else the request says', async () => {
     const login = await form(stack.url, '/cwm/ui/login', { api_key: 'sk-of-somebody' }, { origin: stack.url })
     const cookie = String(login.headers.get('set-cookie')).split(';')[0] ?? ''
     const mine = await ask(stack.url, '/cwm/ui/windows', { headers: { cookie, authorization: 'Bearer other' } })
@@ -137,17 +137,17 @@ describe('with keys', () => {
     },
   )
 
-  it('hears no events', async () => {
+  it('receives no events', async () => {
     expect((await ask(stack.url, '/cwm/ui/events')).status).toBe(401)
   })
 
-  it.each(['', 'two words', 'ä', 'x'.repeat(2_000)])('%j is no key', async (api_key) => {
+  it.each(['', 'two words', 'ä', 'x'.repeat(2_000)])('%j is not a key', async (api_key) => {
     const answer = await form(stack.url, '/cwm/ui/login', { api_key }, { origin: stack.url })
 
     expect([answer.status, answer.headers.get('set-cookie')]).toEqual([401, null])
   })
 
-  it('lets the cookie over TLS only where TLS is told', async () => {
+  it('marks the cookie as secure if a proxy reports TLS', async () => {
     const answer = await form(
       stack.url,
       '/cwm/ui/login',
@@ -159,7 +159,7 @@ describe('with keys', () => {
   })
 })
 
-it('is not there with dashboard: false', async () => {
+it('does not exist with dashboard: false', async () => {
   const stack = await startStack({ settings: { dashboard: false } })
   const got = await Promise.all(['/cwm/', '/cwm/ui', '/cwm/ui/login'].map((path) => ask(stack.url, path)))
   await stack.close()

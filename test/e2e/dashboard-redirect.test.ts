@@ -1,4 +1,4 @@
-// `/`: a browser is sent to the dashboard, everybody else gets what there was before.
+// `/` redirects browsers to the dashboard. Other clients get the proxy's answer.
 
 import { afterEach, expect, it } from 'vitest'
 import { type Stack, startStack } from '../support/stack.ts'
@@ -10,7 +10,7 @@ const chromium = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/av
 const get = (accept: string, path = '/', method = 'GET') =>
   fetch(stack.url + path, { method, headers: { accept }, redirect: 'manual' })
 
-it('sends a browser to the dashboard', async () => {
+it('redirects a browser to the dashboard', async () => {
   stack = await startStack()
 
   const got = await get(chromium)
@@ -24,13 +24,13 @@ it.each([
   ['application/json, text/html;q=0.5', '/', 'GET'],
   [chromium, '/', 'POST'],
   [chromium, '/other', 'GET'],
-])('answers others as ever: accept %s, %s, %s', async (accept, path, method) => {
+])('does not redirect other clients: accept %s, %s, %s', async (accept, path, method) => {
   stack = await startStack()
 
   expect((await get(accept, path, method)).status).toBe(404)
 })
 
-it('sends nobody where there is no dashboard', async () => {
+it('does not redirect if the dashboard is off', async () => {
   stack = await startStack({ settings: { dashboard: false } })
 
   expect((await get(chromium)).status).toBe(404)

@@ -1,4 +1,4 @@
-// The dashboard in a real Chromium: what it shows, what it does, as people do it; and that nothing of it breaks its own policy.
+// The dashboard in a real Chromium: what it shows and does, used as people do; and that it never violates its own CSP or accessibility rules.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -22,7 +22,7 @@ beforeAll(async () => {
 }, 30_000)
 afterAll(() => browser?.close())
 
-/** The rules that the page breaks, with what breaks them. Run in a world of its own: the page's policy lets no other script in. */
+/** The accessibility rules that the page violates. Run in an isolated world, because the page's CSP blocks other scripts. */
 async function axeViolations(page: Page): Promise<string[]> {
   const session = await page.context().newCDPSession(page)
   const { frameTree } = await session.send('Page.getFrameTree')
@@ -68,7 +68,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
   const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('button', { name, exact: true }) })
   const dialog = () => page.getByRole('dialog')
 
-  it('shows sessions with a gauge of their context and its freeze points, windows with their health', async () => {
+  it('shows sessions with a gauge of their context and freeze points, and windows with their health', async () => {
     const gauge = row('ann').getByRole('img')
 
     expect(await gauge.getAttribute('aria-label')).toMatch(
@@ -80,7 +80,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await page.getByText('live', { exact: true }).waitFor()
   })
 
-  it('draws the last hour', async () => {
+  it('draws charts of the last hour', async () => {
     await page.locator('#cached-now').filter({ hasText: '% in the last hour' }).waitFor()
 
     expect(await page.locator('#cached-chart canvas').count()).toBe(1)
@@ -117,7 +117,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await row('eve').waitFor()
   })
 
-  it('offers a new session first, and asks again before it replaces one with turns of its own', async () => {
+  it('offers a new session first, and asks before replacing one with turns of its own', async () => {
     await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': 'busy' } })
     await open('first')
     const offers = await dialog().getByRole('button', { name: /^Thaw/ }).allInnerTexts()
@@ -146,7 +146,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     expect(await rest(stack.url, 'GET', '/windows/branch')).toMatchObject({ parent: 'child' })
   })
 
-  it('deletes only after it was asked again, and shows what is left', async () => {
+  it('deletes only after confirmation, and shows what is left', async () => {
     await rest(stack.url, 'POST', '/windows', { name: 'to-go', session_id: 'ann' })
     await row('to-go').waitFor()
     await open('to-go')
@@ -177,7 +177,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await row('short').waitFor({ state: 'detached' })
   })
 
-  it('shows a refusal beside what was typed, which stays', async () => {
+  it('shows an error next to the input, which stays', async () => {
     await open('first')
     await dialog().getByLabel('Clone name').fill('child')
     await dialog().getByRole('button', { name: 'Clone' }).click()
@@ -188,7 +188,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     expect(await dialog().getByLabel('Clone name').inputValue()).toBe('child')
   })
 
-  it('keeps what was typed when cwm is away, and when text is marked beyond the edge', async () => {
+  it('keeps the input when cwm is down, and when text is selected beyond the dialog', async () => {
     await open('first')
     const name = dialog().getByLabel('Clone name')
     await name.fill('typed')
@@ -208,7 +208,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await dialog().waitFor({ state: 'hidden' })
   })
 
-  it('shows what happens elsewhere, as it happens', async () => {
+  it('shows events from elsewhere live', async () => {
     await page.getByText('live', { exact: true }).waitFor()
     await rest(stack.url, 'POST', '/windows', { name: 'elsewhere', session_id: 'ann' })
 
@@ -219,7 +219,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
       .waitFor()
   })
 
-  it('looks for windows by name, tag and state, and sorts them', async () => {
+  it('searches windows by name, tag, and state, and sorts them', async () => {
     const names = () => page.locator('#windows tbody th .link').allInnerTexts()
     const shows = (wanted: string[]) => expect.poll(names, { timeout: 5_000 }).toEqual(wanted)
 
@@ -236,7 +236,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await page.getByText('No matching windows.').waitFor()
   })
 
-  it('is used by keyboard alone', async () => {
+  it('can be used by keyboard only', async () => {
     await row('first').getByRole('button').focus()
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'first', exact: true }).waitFor()
@@ -255,7 +255,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     expect(await page.evaluate('document.activeElement?.id')).toBe('window-first')
   })
 
-  it('says when cwm is away, and when it is back', async () => {
+  it('shows when cwm is down, and when it is back', async () => {
     await page.getByText('Healthy').waitFor()
     await watched.context.setOffline(true)
     await page.getByRole('button', { name: 'first', exact: true }).click()
@@ -298,7 +298,7 @@ describe.skipIf(noBrowser)('the dashboard', () => {
 })
 
 describe.skipIf(noBrowser)('the dashboard with many windows', () => {
-  it('shows a thousand of them in pages, each soon', async () => {
+  it('shows a thousand of them in pages, each quickly', async () => {
     const stack = await startStack()
     await frozenSession(stack.url, { session: 'ann', window: 'w-000', words: 300 })
     await stack.stop()
@@ -362,7 +362,7 @@ describe.skipIf(noBrowser)('the login', () => {
     await watched.page.getByRole('button', { name: 'Log in' }).click()
   }
 
-  it('comes first, and refuses a key that nobody has', async () => {
+  it('comes first, and rejects an unknown key', async () => {
     expect(watched.page.url()).toBe(`${stack.url}/cwm/ui/login`)
     await logIn('sk-nobody')
     await watched.page.getByRole('alert').waitFor()
@@ -371,7 +371,7 @@ describe.skipIf(noBrowser)('the login', () => {
     expect(await watched.context.cookies()).toEqual([])
   })
 
-  it('shows a tenant its own, keeps the key out of the cookie, and ends', async () => {
+  it('shows a tenant its own data, keeps the key unreadable in the cookie, and can be ended', async () => {
     await logIn(keys.acme)
     await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
     const [cookie] = await watched.context.cookies()
@@ -384,20 +384,20 @@ describe.skipIf(noBrowser)('the login', () => {
     expect(await watched.context.cookies()).toEqual([])
   })
 
-  it('shows another tenant nothing of it', async () => {
+  it('shows another tenant none of it', async () => {
     await logIn(keys.other)
     await watched.page.getByText('No windows yet.').waitFor()
 
     expect(await watched.page.getByRole('button', { name: 'mine', exact: true }).count()).toBe(0)
   })
 
-  it('lets the operator act for a tenant that he names', async () => {
+  it('lets the operator act for a named tenant', async () => {
     await logIn(keys.operator, 'acme')
 
     await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
   })
 
-  it('outlives a restart, and is over when its key is', async () => {
+  it('survives a restart, and ends when its key is removed', async () => {
     await logIn(keys.acme)
     await watched.page.getByRole('button', { name: 'mine', exact: true }).first().waitFor()
     const port = Number(new URL(stack.url).port)

@@ -68,7 +68,7 @@ const withVerdict = ({ checks }: Diagnosis, verdict: string) =>
   checks.filter((check) => check.verdict === verdict).map(({ id }) => id)
 
 describe('the doctor on a correct deployment', () => {
-  it('finds nothing wrong, and leaves nothing behind', async () => {
+  it('reports no problems, and leaves nothing behind', async () => {
     const diagnosis = await examine({ flags: { resetEngineCache: true } })
 
     expect(withVerdict(diagnosis, 'failed')).toEqual([])

@@ -1,4 +1,4 @@
-// Events over the wire: what is told of a chat, to whom, and that nothing is lost in silence between one connection and the next.
+// Events over HTTP: what is reported about a chat, to whom, and that nothing is silently lost between two connections.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -24,7 +24,7 @@ async function hear(headers: Record<string, string> = {}, query = ''): Promise<E
   return ear
 }
 
-/** A session that begins and ends: one event. */
+/** Starts and ends a session, which causes one event. */
 async function passing(id: string, headers: Record<string, string> = {}): Promise<void> {
   await chat(stack.url, [user('hello')], { headers: { 'x-cwm-session': id, ...headers } })
   await until(
@@ -36,7 +36,7 @@ async function passing(id: string, headers: Record<string, string> = {}): Promis
 
 const sessionsIn = (ear: Ear) => ear.heard.map(({ data }) => data.session_id)
 
-it('tells freeze, thaw and deletes of a chat in order, with ids and numbers and no word of it', async () => {
+it('reports freeze, thaw, and deletes of a chat in order, with ids and figures but no content', async () => {
   stack = await startStack()
   const ear = await hear()
 
@@ -81,7 +81,7 @@ it('tells freeze, thaw and deletes of a chat in order, with ids and numbers and 
   })
 })
 
-it('tells a freeze that failed', async () => {
+it('reports a failed freeze', async () => {
   stack = await startStack()
   const ear = await hear()
   stack.sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500, body: {} } })
@@ -98,8 +98,8 @@ it('tells a freeze that failed', async () => {
   })
 })
 
-describe('a client that comes back', () => {
-  it('goes on behind the last event that it had, over a restart of cwm', async () => {
+describe('a client that reconnects', () => {
+  it('continues after the last event that it received, even across a restart of cwm', async () => {
     stack = await startStack()
     const before = await hear()
     await passing('a')
@@ -116,7 +116,7 @@ describe('a client that comes back', () => {
     expect(sessionsIn(after)).toEqual(['b', 'c', 'd'])
   })
 
-  it('goes on from where it began when it was cut off before the first event', async () => {
+  it('continues from where it started if it was disconnected before the first event', async () => {
     stack = await startStack()
     await passing('earlier')
     const before = await hear()
@@ -129,7 +129,7 @@ describe('a client that comes back', () => {
     expect(sessionsIn(after)).toEqual(['a'])
   })
 
-  it('is told first when events were dropped meanwhile, and hears what is left', async () => {
+  it('is first told that events were dropped meanwhile, and then receives the rest', async () => {
     stack = await startStack({ settings: { events_keep: 2 } })
     const before = await hear()
     before.leave()
@@ -146,7 +146,7 @@ describe('a client that comes back', () => {
     expect(sessionsIn(after)).toEqual([undefined, 'b', 'c'])
   })
 
-  it('is told so too with an id that is none', async () => {
+  it('is told the same for an invalid id', async () => {
     stack = await startStack()
 
     const ear = await hear({ 'last-event-id': 'made up' })
@@ -171,7 +171,7 @@ describe('tenants', () => {
     stack = await startStack({ settings: { tenants, operator_key: operator.authorization.slice(7) } })
   }
 
-  it('hear their own, and the operator all with whose they are, or one', async () => {
+  it('receive their own events; the operator receives all with their tenant, or those of one', async () => {
     await start()
     const own = await hear(acme)
     const all = await hear(operator)
@@ -189,7 +189,7 @@ describe('tenants', () => {
     expect(sessionsIn(one)).toEqual(['theirs'])
   })
 
-  it('hear nothing of others by an id that was not theirs', async () => {
+  it('receive nothing of others with a foreign event id', async () => {
     await start()
     const all = await hear(operator)
     await passing('theirs', other)
@@ -203,7 +203,7 @@ describe('tenants', () => {
     expect(sessionsIn(own)).toEqual(['mine'])
   })
 
-  it('find nothing of what was told before they were erased', async () => {
+  it('find no events from before they were erased', async () => {
     await start()
     const ear = await hear(acme)
     ear.leave()
@@ -222,7 +222,7 @@ describe('tenants', () => {
     ['no key', {}, 401, 'unauthorized'],
     ['a tenant named by a tenant', { ...acme, 'x-cwm-tenant': 'other' }, 401, 'unauthorized'],
     ['a page of another origin', { ...acme, origin: 'https://evil.example' }, 403, 'forbidden_host'],
-  ])('are refused with %s', async (_, headers, status, code) => {
+  ])('are rejected with %s', async (_, headers, status, code) => {
     await start()
 
     const got = await ask(stack.url, '/cwm/v1/events', { headers })
@@ -232,8 +232,8 @@ describe('tenants', () => {
   })
 })
 
-describe('a listener', () => {
-  it('may ask for some kinds only', async () => {
+describe('a subscriber', () => {
+  it('may request some kinds only', async () => {
     stack = await startStack()
     const ear = await hear({}, '?kinds=thawed,deleted')
 
@@ -244,7 +244,7 @@ describe('a listener', () => {
     expect(ear.heard.map(({ event }) => event)).toEqual(['deleted'])
   })
 
-  it('is told which field is wrong', async () => {
+  it('is told which field is invalid', async () => {
     stack = await startStack()
 
     const got = await ask(stack.url, '/cwm/v1/events?kinds=frozen,melted')
@@ -253,7 +253,7 @@ describe('a listener', () => {
     expect(errorOf(got)).toMatchObject({ code: 'invalid_field', param: expect.stringContaining('kinds') })
   })
 
-  it('is one of sixteen of its tenant, and who leaves makes room', async () => {
+  it('is one of at most sixteen per tenant; leaving frees the place', async () => {
     stack = await startStack()
     const all = await Promise.all(Array.from({ length: 16 }, () => hear()))
     expect((await ask(stack.url, '/cwm/v1/events')).status).toBe(503)
@@ -268,7 +268,7 @@ describe('a listener', () => {
     expect((await hear()).status).toBe(200)
   })
 
-  it('does not hold up a cwm that stops, and its stream comes to a clean end', async () => {
+  it('does not delay shutdown, and its stream ends cleanly', async () => {
     stack = await startStack({ settings: { drain_ms: 60_000 } })
     const ear = await hear()
 

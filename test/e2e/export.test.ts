@@ -1,4 +1,4 @@
-// A window as a file: out of one cwm, into another with another secret and another engine, and nothing in it that was not looked at.
+// Windows as files: exported from one cwm, and imported into another with a different secret and engine, with all content validated.
 
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { WindowJson } from '../../src/wire/windows.ts'
@@ -35,7 +35,7 @@ const refused = async (file: object) => {
   return [got.status, errorOf(got).code, errorOf(got).param]
 }
 
-it('goes into another cwm, is rebuilt there, and answers alike', async () => {
+it('is imported into another cwm, rebuilt there, and gives the same answers', async () => {
   const file = await exported()
 
   const { window, drift } = await rest<{ window: WindowJson; drift: boolean }>(
@@ -65,14 +65,14 @@ it('goes into another cwm, is rebuilt there, and answers alike', async () => {
   expect([...saltsSeen(there.sim)].filter((salt) => salts.has(salt))).toEqual([])
 })
 
-it('holds no salt, no lineage and no tenant', async () => {
+it('contains no salt, lineage, or tenant', async () => {
   const text = JSON.stringify(await exported())
 
   for (const salt of saltsSeen(here.sim)) expect(text).not.toContain(salt)
   expect(text).not.toMatch(/lineage|tenant|cache_salt|anonymous/)
 })
 
-it('is imported under another name where one is given, and not over one that is there', async () => {
+it('is imported under another name if given, and never over an existing window', async () => {
   const file = await exported()
 
   const [first, second] = [await send(file, '?name=other'), await send(file, '?name=other')]
@@ -81,9 +81,9 @@ it('is imported under another name where one is given, and not over one that is 
   expect([second.status, errorOf(second).code]).toEqual([409, 'window_name_taken'])
 })
 
-it('tells where the other engine’s template gives other ids', async () => {
+it('reports drift if the other engine’s template gives other ids', async () => {
   const file = await exported()
-  // The ids of a file are what its engine gave: the same text at an engine with another template.
+  // The ids in a file are those of its engine. Here the same text comes from an engine with another template.
   const elsewhere = jsonOf<File>(
     await (async () => {
       await rest(here.url, 'PUT', '/windows/v', {
@@ -101,7 +101,7 @@ it('tells where the other engine’s template gives other ids', async () => {
   expect(drift).toBe(true)
 })
 
-/** A file that is whole, but whose ids are those of a template that this engine does not have. */
+/** A valid file whose ids come from a template that this engine does not have. */
 async function importWithIdsOf(elsewhere: File): Promise<{ window: WindowJson; drift: boolean }> {
   const { checksumOf } = await import('../../src/windows/checksum.ts')
   const bytes = new Uint8Array(Buffer.from(String(elsewhere.token_ids), 'base64'))
@@ -110,7 +110,7 @@ async function importWithIdsOf(elsewhere: File): Promise<{ window: WindowJson; d
   return await rest(there.url, 'POST', '/windows/import', { ...elsewhere, shaping: {}, checksum })
 }
 
-it('is refused when a byte of it was changed', async () => {
+it('is rejected if a byte was changed', async () => {
   const file = await exported()
   const [first] = file.messages
   const changed = { ...file, messages: [{ ...first, content: `${first?.content}.` }, ...file.messages.slice(1)] }
@@ -125,7 +125,7 @@ it('is refused when a byte of it was changed', async () => {
   expect(await refused({ ...file, reply_at: 99 })).toEqual([400, 'invalid_import', 'reply_at'])
 })
 
-it('brings in nothing that no chat may say', async () => {
+it('cannot import content that is forbidden in chats', async () => {
   const { checksumOf } = await import('../../src/windows/checksum.ts')
   const messages = [{ role: 'user', content: prose(10) }]
   const withShaping = (shaping: Record<string, string>) => {

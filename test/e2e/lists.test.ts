@@ -1,4 +1,4 @@
-// Lists of windows: filters, order, pages; and what people may change of a window afterwards.
+// Lists of windows: filters, order, pages; and changes to a window's labels.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { WindowJson } from '../../src/wire/windows.ts'
@@ -62,7 +62,7 @@ describe('a list', () => {
     expect(seen).toEqual(await names(`sort=${sort}`))
   })
 
-  it('dates divide it', async () => {
+  it('can be filtered by date', async () => {
     const at = (await list('search=gamma')).data[0]?.created_at ?? ''
 
     const [before, from] = [await names(`created_before=${at}`), await names(`created_from=${at}`)]
@@ -80,7 +80,7 @@ describe('a list', () => {
     },
   )
 
-  it('refuses a cursor of another query', async () => {
+  it('rejects a cursor of another query', async () => {
     const { next_cursor } = await list('sort=name&limit=1')
 
     const got = await call(
@@ -93,10 +93,10 @@ describe('a list', () => {
   })
 })
 
-describe('what is said of a window', () => {
+describe('the labels of a window', () => {
   const change = (body: object) => rest<Listed['data'][number]>(stack.url, 'PATCH', '/windows/beta-2', body)
 
-  it('changes a field at a time; an empty note is none', async () => {
+  it('change one at a time; an empty note removes it', async () => {
     expect(await change({ tags: ['z', 'a', 'z'] })).toMatchObject({ tags: ['a', 'z'] })
     expect(await change({ note: 'for Monday' })).toMatchObject({ tags: ['a', 'z'], note: 'for Monday' })
     expect(await change({ note: '' })).not.toHaveProperty('note')
@@ -113,7 +113,7 @@ describe('what is said of a window', () => {
     },
   )
 
-  it('of a window that is not there is 404', async () => {
+  it('of an unknown window are 404', async () => {
     const got = await call(stack.url, 'PATCH', '/windows/nothing', { note: 'x' })
 
     expect([got.status, errorOf(got).code]).toEqual([404, 'window_not_found'])

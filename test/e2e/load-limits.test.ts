@@ -1,5 +1,5 @@
-// Requests in flight and bodies in memory on the whole cwm: who waits, who is refused in which words, and that each way in which a
-// request ends gives its slot back.
+// Limits on requests in flight and bodies in memory, end to end: who waits, who is rejected with which error, and that a slot is released
+// in whatever way a request ends.
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -19,7 +19,7 @@ const MIB = 1024 * 1024
 
 let upstream: FakeUpstream
 let cwm: Cwm
-/** What the upstream has not answered yet, oldest first. */
+/** Requests that the upstream has not answered yet, oldest first. */
 let held: ServerResponse[]
 
 async function start(settings: Partial<Settings>, behave?: (request: Received, response: ServerResponse) => void) {
@@ -51,7 +51,7 @@ async function answerNext(content = 'done'): Promise<void> {
   sayJson(response, chatAnswer(content))
 }
 
-/** Sends on a socket of its own, and does not read what comes. */
+/** Sends a request on its own socket, and does not read the response. */
 async function open(body: string | Buffer, path = CHAT): Promise<Socket> {
   const socket = connect(Number(new URL(cwm.url).port), '127.0.0.1')
   socket.on('error', () => {})
@@ -66,7 +66,7 @@ async function open(body: string | Buffer, path = CHAT): Promise<Socket> {
 const asked = () => upstream.received.map(({ body }) => /(first|second|third)/.exec(body.toString())?.[0])
 
 describe('over max_in_flight', () => {
-  it('a request waits, and goes on when another is done', async () => {
+  it('a request waits, and continues when another ends', async () => {
     await start({})
     const first = send('first')
     await until('the first is at the upstream', () => held.length === 1)
@@ -83,7 +83,7 @@ describe('over max_in_flight', () => {
     await free()
   })
 
-  it('it is told 429 and when to come again after queue_ms, in the words of its dialect', async () => {
+  it('it is answered 429 with a Retry-After after queue_ms, in the format of its dialect', async () => {
     await start({ queue_ms: 50 })
     const first = send('first')
     await until('the first is at the upstream', () => held.length === 1)
@@ -100,7 +100,7 @@ describe('over max_in_flight', () => {
     await first
   })
 
-  it('what has no body is answered all the same: health checks do not wait behind work', async () => {
+  it('requests without a body are answered anyway, so health checks do not wait behind work', async () => {
     await start({ queue_ms: 0 }, (request, response) => {
       if (request.method === 'GET') sayJson(response, '{}')
       else held.push(response)
@@ -114,7 +114,7 @@ describe('over max_in_flight', () => {
     await first
   })
 
-  it('a client that leaves is never sent, and its place goes to the next', async () => {
+  it('the request of a client that leaves is never sent, and the next one takes its place', async () => {
     await start({})
     const first = send('first')
     await until('the first is at the upstream', () => held.length === 1)
@@ -134,8 +134,8 @@ describe('over max_in_flight', () => {
     await free()
   })
 
-  // Node does not read on a socket whose body nobody wants, so a departure behind that body shows when the body is read.
-  it('a body waits in the socket, not in cwm; one whose client left meanwhile is not sent', async () => {
+  // Node does not read from a socket while nobody reads the body, so a departure after that body is noticed when the body is read.
+  it('a body waits in the socket, not in cwm; it is not sent if its client left meanwhile', async () => {
     await start({ max_body_bytes: 64 * MIB })
     const first = send('first')
     await until('the first is at the upstream', () => held.length === 1)
@@ -153,7 +153,7 @@ describe('over max_in_flight', () => {
   })
 })
 
-describe('a slot is free again', () => {
+describe('a slot is released', () => {
   const begin = (_: Received, response: ServerResponse) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write('data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n')
@@ -167,7 +167,7 @@ describe('a slot is free again', () => {
     await free()
   })
 
-  it('after a request that cwm refuses', async () => {
+  it('after a request that cwm rejects', async () => {
     await start({})
 
     expect((await ask(cwm.url, CHAT, { body: '{' })).status).toBe(400)
@@ -178,7 +178,7 @@ describe('a slot is free again', () => {
     await free()
   })
 
-  it('after the upstream broke off', async () => {
+  it('after the upstream broke the connection', async () => {
     await start({}, (_, response) => void response.destroy())
 
     expect((await send('first')).status).toBe(502)
@@ -199,7 +199,7 @@ describe('a slot is free again', () => {
     await free()
   })
 
-  it('after the client left while its body came', async () => {
+  it('after the client left while sending its body', async () => {
     await start({})
     const socket = connect(Number(new URL(cwm.url).port), '127.0.0.1')
     socket.write(
@@ -228,8 +228,8 @@ describe('a slot is free again', () => {
     await free()
   })
 
-  // Node tells nothing of the close of an answer whose turn on the connection had not come.
-  it('after a client left that had sent several requests on one connection at once', async () => {
+  // Node emits no close for a pipelined response that had not started.
+  it('after a client left that had pipelined several requests', async () => {
     await start({ max_in_flight: 3 })
     const body = JSON.stringify(says('first'))
     const one = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
@@ -252,7 +252,7 @@ describe('over max_in_flight_per_tenant', () => {
     { id: 'other', keys: [{ name: 'k', sha256: keyHash('other-key') }] },
   ]
 
-  it('the tenant waits and is refused, and others are not', async () => {
+  it('the tenant waits and is rejected, and others are not', async () => {
     await start({ tenants, max_in_flight: 10, queue_ms: 50 })
     const first = send('first', bearer('busy-key'))
     await until('the first is at the upstream', () => held.length === 1)
@@ -276,7 +276,7 @@ describe('over max_body_bytes_in_all', () => {
   it.each([
     ['with its length', (text: string) => ({ body: text })],
     ['packed', (text: string) => ({ body: gzipSync(text), headers: { 'content-encoding': 'gzip' } })],
-  ])('a body is refused until others are done (%s)', async (_, form) => {
+  ])('a body is rejected until others are done (%s)', async (_, form) => {
     await start(bounds)
     const first = send(`first ${large}`)
     await until('the first is at the upstream', () => held.length === 1)
@@ -301,7 +301,7 @@ describe('over max_body_bytes_in_all', () => {
     await until('no bytes are held', async () => (await metric('cwm_body_bytes')) === 0)
   })
 
-  it('windows that bring their content count as well', async () => {
+  it('requests with the content of a window count too', async () => {
     await start(bounds)
     const first = send(`first ${large}`)
     await until('the first is at the upstream', () => held.length === 1)

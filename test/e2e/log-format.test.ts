@@ -20,7 +20,7 @@ afterAll(async () => {
   await built.dispose()
 })
 
-/** Every kind of line: banner, a setting nobody knows, a request, a warning of Node, what a library tells the console, and the end. */
+/** Causes every kind of line: banner, unknown setting, request, warning of Node, console output of a library, and shutdown. */
 async function wholeLife(options: Omit<ServeOptions, 'upstream'>): Promise<readonly string[]> {
   const planted =
     "process.once('SIGUSR2', () => { process.emitWarning('of node'); console.error('of a library\\nin two lines') })"
@@ -39,7 +39,7 @@ async function wholeLife(options: Omit<ServeOptions, 'upstream'>): Promise<reado
 }
 
 describe('standard error', () => {
-  it('that is no terminal has a JSON object on every line, from the first finding to the end', async () => {
+  it('has a JSON object on every line unless it is a terminal', async () => {
     const lines = (await wholeLife({})).map((line) => JSON.parse(line) as Record<string, unknown>)
 
     const url = expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v1$/)
@@ -58,7 +58,7 @@ describe('standard error', () => {
     expect(lines.every(({ level, time, msg }) => level && time && msg)).toBe(true)
   })
 
-  it('is text when it is told so: the banner, and one line a request, without colors', async () => {
+  it('is text if set: the banner, and one line per request, without colors', async () => {
     const output = (await wholeLife({ env: { CWM_LOG_FORMAT: 'text' } })).join('\n')
 
     expect(output).toMatch(/^engine {4}http:/m)
@@ -72,7 +72,7 @@ describe('standard error', () => {
     expect(output).not.toContain('\u001b')
   })
 
-  it('has JSON also for what keeps cwm from starting, at every level, and the exit code is 1', async () => {
+  it('reports startup failures as JSON too, at every level, with exit code 1', async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
     const { port } = taken.address() as { port: number }

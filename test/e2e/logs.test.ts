@@ -1,4 +1,4 @@
-// The real process: what `cwm serve` writes to its standard error holds no prompt, key, salt or secret, whatever goes wrong.
+// The real process: the standard error of `cwm serve` contains no prompt, key, salt, or secret, whatever goes wrong.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ afterAll(async () => {
 })
 
 describe('cwm serve', () => {
-  it('logs each request once and nothing that is secret, and ends with 0 on SIGTERM', async () => {
+  it('logs each request once and nothing secret, and exits with 0 on SIGTERM', async () => {
     const url = await cwm.ready()
     const key = { authorization: 'Bearer client-key-41d8' }
     const words = `Kittiwake ${prose(500)}. Kittiwakes nest here.`

@@ -1,4 +1,4 @@
-// What Node's parser refuses before any handler sees it is answered as all else is: a JSON error that says what is wrong.
+// Requests that Node's parser rejects before any handler runs get a JSON error that says what is wrong, like any other.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rawExchange } from '../support/client.ts'
@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => stack.close())
 
-describe('a request that cannot be read', () => {
+describe('a request that cannot be parsed', () => {
   it.each([
     ['no Host', 'GET /v1/models HTTP/1.1\r\n\r\n', 400, 'invalid_http'],
     ['no HTTP at all', 'hello there\r\n\r\n', 400, 'invalid_http'],

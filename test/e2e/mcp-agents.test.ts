@@ -1,4 +1,4 @@
-// Agents that speak through the proxy and call its tools: which session a call is about, who may call, and what a restart leaves.
+// Agents that talk through the proxy and call its tools: which session a call is about, who may call, and restarts.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -31,7 +31,7 @@ afterAll(async () => {
 const parameters = { type: 'object' }
 const model = 'sim-model'
 
-/** A turn in whose reply the model calls the tool. */
+/** A turn whose reply calls the tool. */
 const dialects = {
   chat: (tool: string) => ({
     path: '/v1/chat/completions',
@@ -79,7 +79,7 @@ describe('a call without a session', () => {
   const turns = Object.keys(dialects).flatMap((dialect) =>
     [false, true].map((stream) => ({ dialect: dialect as keyof typeof dialects, stream })),
   )
-  it.each(turns)('is about the session whose reply has just made it: $dialect, stream $stream', async (how) => {
+  it.each(turns)('is about the session whose reply just made it: $dialect, stream $stream', async (how) => {
     const session = `agent-${how.dialect}-${how.stream}`
     const args = { window_name: `of-${session}`, tags: ['x', 'y'] }
     await calls({ ...how, session, args })
@@ -92,7 +92,7 @@ describe('a call without a session', () => {
     expect(frozen).toMatchObject({ state: 'frozen', session_id: session })
   })
 
-  it('works over stdio as well', async () => {
+  it('works over stdio too', async () => {
     await calls({ dialect: 'chat', session: 'by-stdio', args: { window_name: 'of-stdio' } })
     const agent = await overStdio(built, { CWM_URL: stack.url, CWM_API_KEY: keys.acme })
 
@@ -102,7 +102,7 @@ describe('a call without a session', () => {
     expect(frozen).toMatchObject({ session_id: 'by-stdio' })
   })
 
-  it('is refused with their names where two sessions have made it', async () => {
+  it('is rejected with both ids if two sessions made it', async () => {
     const args = { window_name: 'twice' }
     await calls({ dialect: 'chat', session: 'one', args })
     await calls({ dialect: 'chat', session: 'two', args })
@@ -162,7 +162,7 @@ describe('who may call', () => {
     for (const text of words) expect(text).toMatch(/^there is no (window|session) mine/)
   })
 
-  it('the operator acts for a tenant that is named', async () => {
+  it('the operator, for a named tenant', async () => {
     const agent = await overHttp(stack.url, { ...bearer(keys.operator), 'x-cwm-tenant': 'acme' })
 
     const { windows } = await agent.use<{ windows: { name: string }[] }>('window_list', { search: 'mine' })
@@ -181,8 +181,8 @@ describe('who may call', () => {
   })
 })
 
-describe('a life with restarts', () => {
-  it('is nothing that an agent sees, over either transport', async () => {
+describe('a restart of cwm', () => {
+  it('goes unnoticed by an agent, over either transport', async () => {
     const own = await startStack()
     const http = await overHttp(own.url)
     const port = Number(new URL(own.url).port)
@@ -201,7 +201,7 @@ describe('a life with restarts', () => {
     expect(words).toMatch(/cannot connect to http/)
   })
 
-  it('begins before cwm does', async () => {
+  it('may happen after the agent has started', async () => {
     const agent = await overStdio(built, { CWM_URL: 'http://127.0.0.1:9' })
     const { tools } = await agent.client.listTools()
     const words = await agent.refused('health_check')
@@ -212,7 +212,7 @@ describe('a life with restarts', () => {
   })
 })
 
-describe('bytes that are no protocol', () => {
+describe('invalid MCP messages', () => {
   const headers = { ...bearer(keys.acme), accept: 'application/json, text/event-stream' }
 
   it.each([

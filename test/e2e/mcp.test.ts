@@ -1,4 +1,4 @@
-// The MCP server as agents see it, by the official client over both transports: each tool, refusals, progress, resources, the prompt.
+// The MCP server with the official client over both transports: all tools, errors, progress, resources, the prompt.
 
 import { encode } from 'gpt-tokenizer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,7 +10,7 @@ import { type Agent, overHttp, overStdio } from '../support/mcp.ts'
 import { frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
-/** What the tools may cost an agent in each of its turns. */
+/** Maximum tokens of the tool list, which an agent pays in each turn. */
 const TOOL_TOKENS = 1_500
 
 let built: BuiltCwm
@@ -38,7 +38,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
   })
   afterAll(() => agent.close())
 
-  it('offers the ten tools for less than 1,500 tokens, each with what it may do', async () => {
+  it('offers the ten tools in less than 1,500 tokens, each with its annotations', async () => {
     const { tools } = await agent.client.listTools()
     const cost = encode(JSON.stringify(tools)).length
     console.log(`tools over ${transport}: ${cost} tokens`)
@@ -57,7 +57,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(destroying.map(({ name }) => name)).toEqual(['window_delete'])
   })
 
-  it('freezes, shows, clones, thaws and deletes', async () => {
+  it('freezes, shows, clones, thaws, and deletes', async () => {
     const name = `by-agent-${transport}`
     const frozen = await agent.use<WindowJson>('window_freeze', {
       session_id: session,
@@ -88,7 +88,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(await agent.refused('window_status', { window_name: copy })).toMatch(`there is no window ${copy}`)
   })
 
-  it('thaws a window into a session where the next turn stands behind it', async () => {
+  it('thaws a window into a session, whose next turn continues from it', async () => {
     const { session_id: thawed } = await agent.use<{ session_id: string }>('window_thaw', { window_name: first })
 
     const turn = await chat(stack.url, [user('What is the buoy called?')], { headers: { 'x-cwm-session': thawed } })
@@ -97,7 +97,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(turn.cachedTokens).toBeGreaterThan(500)
   })
 
-  it('thaws into a session that has turns only where it is told to replace them', async () => {
+  it('thaws into a session with turns only with replace', async () => {
     const busy = `busy-${transport}`
     await chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': busy } })
     const asked = { window_name: first, new_session_id: busy }
@@ -132,7 +132,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(shown).toMatchObject({ id: session, turns: 1 })
   })
 
-  it('tells what is held, what was cached, and how everything is', async () => {
+  it('reports usage, cached tokens, and health', async () => {
     const stats = await agent.use<{ windows: number; last_turns: { cached_share: number } }>('cache_stats')
     const health = await agent.use<{ status: string }>('health_check')
 
@@ -144,7 +144,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(health).toMatchObject({ status: 'ok' })
   })
 
-  it('changes what happens near the limit, and leaves it again to the operator', async () => {
+  it('overrides the near-limit policy, and removes the override', async () => {
     const before = await agent.use('auto_freeze_config')
     const changed = await agent.use('auto_freeze_config', { freeze_at: 0.5, overflow: 'reject' })
     const off = await agent.use('auto_freeze_config', { enabled: false })
@@ -157,13 +157,13 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(on).toEqual({ freeze_at: 0.75, overflow: 'reject', chosen: { overflow: 'reject' } })
   })
 
-  it('refuses to freeze and not to freeze at once', async () => {
+  it('rejects contradicting arguments', async () => {
     expect(await agent.refused('auto_freeze_config', { enabled: false, freeze_at: 0.8 })).toMatch(/contradict/)
     expect(await agent.refused('auto_freeze_config', { enabled: true, freeze_at: 0 })).toMatch(/contradict/)
     expect(await agent.use('auto_freeze_config')).toMatchObject({ chosen: {} })
   })
 
-  it('answers what is wrong with an argument, and which', async () => {
+  it('reports which argument is invalid, and why', async () => {
     expect(await agent.refused('window_freeze', { session_id: session })).toMatch(/window_name/)
     expect(await agent.refused('window_freeze', { session_id: session, window_name: 'a b' })).toMatch(/name/)
     expect(await agent.refused('window_list', { limit: 1_000 })).toMatch(/limit/)
@@ -175,7 +175,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(await agent.refused('window_freeze', { session_id: session, window_name: first })).toMatch(/already exists/)
   })
 
-  it('tells of progress where a freeze takes its time', async () => {
+  it('reports progress of a slow freeze', async () => {
     const told: (string | undefined)[] = []
     const takeBack = stack.sim.fault({
       server: 'engine',
@@ -191,7 +191,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(told).toContain(`freezing slow-${transport}, 1 s`)
   })
 
-  it('has windows as resources, without their messages', async () => {
+  it('offers windows as resources, without their messages', async () => {
     const { resources } = await agent.client.listResources()
     const one = resources.find(({ name }) => name === first)
     const { contents } = await agent.client.readResource({ uri: String(one?.uri) })
@@ -202,7 +202,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     await expect(agent.client.readResource({ uri: 'cwm://windows/none' })).rejects.toThrow('there is no window none')
   })
 
-  it('has a prompt that continues a window', async () => {
+  it('offers a prompt that continues a window', async () => {
     const { prompts } = await agent.client.listPrompts()
     const { messages } = await agent.client.getPrompt({
       name: 'continue_window',
@@ -215,7 +215,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
     expect(JSON.stringify(messages)).toContain('Task: Sum up.')
   })
 
-  it('stops waiting when a call is taken back, and answers the next', async () => {
+  it('stops waiting when a call is canceled, and answers the next', async () => {
     const stopped = new AbortController()
     const takeBack = stack.sim.fault({
       server: 'engine',
@@ -234,7 +234,7 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
 })
 
 describe('a conversation longer than the tools', () => {
-  it('is no part of what a list costs', async () => {
+  it('does not add to the size of a list', async () => {
     const agent = await overHttp(stack.url)
     await frozenSession(stack.url, { session: 'long', window: 'long', words: 3_000 })
     const listed = await agent.use<Listed>('window_list', { search: 'long' })

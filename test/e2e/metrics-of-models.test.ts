@@ -1,4 +1,4 @@
-// What metrics tell by model, and of what the store holds.
+// Metrics by model, and gauges of the store.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -14,7 +14,7 @@ afterAll(() => stack.close())
 const metrics = async () => (await ask(stack.url, '/cwm/metrics')).text
 
 describe('the label model', () => {
-  it('is on requests, first tokens and tokens of a model that the engine serves', async () => {
+  it('is set on requests, first tokens, and tokens of a model that the engine serves', async () => {
     await askChat(stack.url, [user('count me')])
 
     const text = await metrics()
@@ -27,7 +27,7 @@ describe('the label model', () => {
     expect(text).toContain(`cwm_request_seconds_count{${labels}} 1`)
   })
 
-  it('is "other" for names that clients invent, however many, and absent where none is named', async () => {
+  it('is "other" for invented names, and absent if none is given', async () => {
     for (let n = 0; n < 5; n++) {
       await ask(stack.url, '/v1/chat/completions', { body: { model: `invented-${n}`, messages: [user('hi')] } })
     }
@@ -41,7 +41,7 @@ describe('the label model', () => {
   })
 })
 
-it('gauges tell how many sessions, windows and pinned tokens the store has', async () => {
+it('gauges show the sessions, windows, and pinned tokens in the store', async () => {
   // The first scrape is the one that asks the store: an answer is good for some seconds.
   const fresh = await startStack()
   await askChat(fresh.url, [user('keep me')], { headers: { 'x-cwm-freeze': 'kept' } })

@@ -1,4 +1,4 @@
-// Whose limit and whose policy: the operator's below the engine's, a tenant's own before the one for all.
+// Which limit and which policy apply: the operator's limit if below the engine's, and a tenant's own policy over the general one.
 
 import { createHash } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -14,8 +14,8 @@ const CHAT = '/v1/chat/completions'
 let stack: Stack
 afterEach(() => stack.close())
 
-describe('a limit of the operator', () => {
-  it('takes the place of a larger one of the engine, and sessions are held to it', async () => {
+describe("the operator's limit", () => {
+  it('overrides a larger one of the engine, and applies to sessions', async () => {
     stack = await startStack({
       sim: { maxModelLen: 4096 },
       settings: { limits: { [model]: 512 }, overflow: 'reject', freeze_at: 0 },
@@ -28,7 +28,7 @@ describe('a limit of the operator', () => {
     expect(errorOf(long).message).toContain('maximum context length is 512 tokens')
   })
 
-  it('is not believed where the engine has a smaller one', async () => {
+  it('is ignored if the engine has a smaller one', async () => {
     stack = await startStack({ sim: { maxModelLen: 1024 }, settings: { limits: { [model]: 100_000 }, freeze_at: 0 } })
 
     const { got } = await chat(stack.url, [user('Hi')])
@@ -40,19 +40,19 @@ describe('a limit of the operator', () => {
     ['a smaller one', { [model]: 512 }, "limit 512 tokens by limits (the engine's is 4096)"],
     ['a larger one', { [model]: 9999 }, 'limit 4096 tokens (limits says 9999, more than the engine takes)'],
     ['none', {}, 'limit 4096 tokens'],
-  ])('is told at start beside the one of the engine: %s', async (_, limits, words) => {
+  ])('is reported at startup next to the limit of the engine: %s', async (_, limits, words) => {
     stack = await startStack({ sim: { maxModelLen: 4096 }, settings: { limits } })
 
     expect(stack.findings[0]?.endsWith(words)).toBe(true)
   })
 
-  it('is warned of at start where the engine serves no model of that name', async () => {
+  it('causes a warning at startup if the engine serves no model of that name', async () => {
     stack = await startStack({ settings: { limits: { 'sim-modle': 512 } } })
 
     expect(stack.findings[1]).toBe('          warning: limits names sim-modle, which the engine does not serve')
   })
 
-  it('does not make an answer one that the context cut', async () => {
+  it('does not mark an answer as cut by the context', async () => {
     stack = await startStack({ sim: { maxModelLen: 4096 }, settings: { limits: { [model]: 64 }, freeze_at: 0 } })
 
     const { got } = await chat(stack.url, [user(prose(60))], { body: { max_tokens: 5 } })
@@ -62,7 +62,7 @@ describe('a limit of the operator', () => {
 })
 
 describe('a policy', () => {
-  it('of a tenant goes before the one for all', async () => {
+  it('of a tenant overrides the general one', async () => {
     const key = (name: string) => ({ name, sha256: createHash('sha256').update(name).digest('hex') })
     const { tenants } = settingsSchema.parse({
       upstream: 'http://127.0.0.1:1',
@@ -85,7 +85,7 @@ describe('a policy', () => {
     expect(easy.status).toBe(200)
   })
 
-  it('that a tenant has chosen for itself goes before both, survives a restart, and ends when it is taken back', async () => {
+  it('that a tenant sets by REST overrides both, survives a restart, and can be removed', async () => {
     stack = await startStack({ sim: { maxModelLen: 1024 }, settings: { freeze_at: 0 } })
     const send = () => ask(stack.url, CHAT, { body: { model, messages: [user(prose(465))] } })
     const before = await send()
@@ -104,7 +104,7 @@ describe('a policy', () => {
     expect(left).toEqual({ freeze_at: 0, overflow: 'pass', chosen: {} })
   })
 
-  it.each([{ freeze_at: 1.5 }, { overflow: 'never' }, { freeze: 0.5 }])('%j is refused', async (body) => {
+  it.each([{ freeze_at: 1.5 }, { overflow: 'never' }, { freeze: 0.5 }])('%j is rejected', async (body) => {
     stack = await startStack()
 
     const got = await call(stack.url, 'PUT', '/tenants/me/near-limit', body)

@@ -1,4 +1,4 @@
-// Who may reach cwm from another machine: nobody by default, listed tenants, or everybody if that is said in so many words.
+// Access from other machines: nobody by default, listed tenants, or everyone if explicitly configured.
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -6,18 +6,18 @@ import { loadSettings } from '../../src/config/load.ts'
 import { ask } from '../support/client.ts'
 import { startCwm } from '../support/stack.ts'
 
-/** Nothing listens there, and nothing needs to. */
+/** Nothing listens there, which is fine for these tests. */
 const upstream = 'http://127.0.0.1:9'
 const open = { host: '0.0.0.0' }
 
 describe('beyond loopback', () => {
-  it('cwm does not start for whoever reaches the port', async () => {
+  it('cwm does not start without any_key or tenants', async () => {
     await expect(loadSettings({ flags: { upstream, ...open }, environment: {}, file: undefined })).rejects.toThrow(
       /host: would let in everyone who can reach the port: list tenants .*any_key: true/,
     )
   })
 
-  it('starts with any_key, and lets every key in', async () => {
+  it('starts with any_key, and accepts every key', async () => {
     const cwm = await startCwm(upstream, { ...open, any_key: true })
     onTestFinished(() => cwm.close())
 
@@ -25,7 +25,7 @@ describe('beyond loopback', () => {
     expect((await ask(localUrl(cwm.url), '/cwm/v1/windows', { headers })).status).toBe(200)
   })
 
-  it('starts with tenants, and lets nobody else in', async () => {
+  it('starts with tenants, and accepts nobody else', async () => {
     const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash('sk-acme') }] }]
     const cwm = await startCwm(upstream, { ...open, tenants })
     onTestFinished(() => cwm.close())
@@ -37,7 +37,7 @@ describe('beyond loopback', () => {
   })
 
   // Health is open: a load balancer has no key.
-  it('tells its health to whoever asks, and no more', async () => {
+  it('reports its health to anyone, and nothing else', async () => {
     const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash('sk-acme') }] }]
     const cwm = await startCwm(upstream, { ...open, tenants })
     onTestFinished(() => cwm.close())

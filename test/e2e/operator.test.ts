@@ -1,4 +1,4 @@
-// The operator on REST, and the audit log: who asked for what, and how it ended, without a word of content.
+// The operator on REST, and the audit log: who requested what, and how it ended, without any content.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ async function auditOf(headers: Record<string, string>, query = ''): Promise<Aud
   return jsonOf<{ data: AuditEntryJson[] }>(await ask(stack.url, `/cwm/v1/audit${query}`, { headers })).data
 }
 
-/** An operation is recorded when it is over, which may be a moment after its answer. */
+/** An operation is recorded when it ends, which may be slightly after its response. */
 function recorded(headers: Record<string, string>, action: string, name: string): Promise<AuditEntryJson> {
   return until(`the audit log tells of ${action} ${name}`, async () =>
     (await auditOf(headers)).find((entry) => entry.action === action && entry.name === name),
@@ -59,7 +59,7 @@ describe('the list of tenants', () => {
   }
   const list = (headers: Record<string, string>, query = '') => ask(stack.url, `/cwm/v1/tenants${query}`, { headers })
 
-  it('has those of the settings and what each holds, in pages, and no key', async () => {
+  it('contains those in the settings with their usage, in pages, and no keys', async () => {
     await freezeWindow('counted', acme)
 
     const got = await list(operator)
@@ -77,13 +77,13 @@ describe('the list of tenants', () => {
     for (const { authorization } of [acme, other]) expect(got.text).not.toContain(keyHash(authorization.slice(7)))
   })
 
-  it('is the operator’s alone', async () => {
+  it('is available to the operator only', async () => {
     const refused = [await list(acme), await list({}), await list({ ...operator, 'x-cwm-tenant': 'acme' })]
 
     expect(refused.map(({ status }) => status)).toEqual([401, 401, 401])
   })
 
-  it('has tenants that the store alone knows, where none are listed, and needs an operator’s key there too', async () => {
+  it('contains the tenants in the store if none are listed, and requires an operator’s key then too', async () => {
     const open = await startStack({ settings: { operator_key: operator.authorization.slice(7) } })
     await chat(open.url, [user('hello')], { headers: { ...acme, 'x-cwm-session': 'a' } })
     const me = jsonOf<Listed>(await ask(open.url, '/cwm/v1/tenants/me', { headers: acme }))
@@ -98,7 +98,7 @@ describe('the list of tenants', () => {
 })
 
 describe('the operator', () => {
-  it('sees and deletes what a tenant has, when the tenant is named', async () => {
+  it('sees and deletes data of a named tenant', async () => {
     await freezeWindow('for-the-operator', acme)
     const asAcme = { ...operator, 'x-cwm-tenant': 'acme' }
 
@@ -112,7 +112,7 @@ describe('the operator', () => {
     expect(await recorded(acme, 'delete', 'for-the-operator')).toMatchObject({ tenant: 'acme', actor: 'operator' })
   })
 
-  it('must say for whom, and nobody else may', async () => {
+  it('must name a tenant, and nobody else may', async () => {
     const unnamed = await ask(stack.url, '/cwm/v1/windows', { headers: operator })
     const tenant = await ask(stack.url, '/cwm/v1/windows', { headers: { ...other, 'x-cwm-tenant': 'acme' } })
 
@@ -135,13 +135,13 @@ describe('the operator', () => {
     },
   )
 
-  it('alone reads the metrics', async () => {
+  it('is the only one to read the metrics', async () => {
     const statuses = [operator, acme].map((headers) => ask(stack.url, '/cwm/metrics', { headers }))
 
     expect((await Promise.all(statuses)).map(({ status }) => status)).toEqual([200, 401])
   })
 
-  it('changes nothing from a page of another origin', async () => {
+  it('cannot change anything from a page of another origin', async () => {
     const headers = { ...operator, 'x-cwm-tenant': 'acme', origin: 'https://evil.example' }
 
     expect((await ask(stack.url, '/cwm/v1/tenants/me', { method: 'DELETE', headers })).status).toBe(403)
@@ -149,7 +149,7 @@ describe('the operator', () => {
 })
 
 describe('the audit log', () => {
-  it('tells who did what with which outcome and numbers, and nothing of what was said', async () => {
+  it('records who did what, with outcome and figures, and no content', async () => {
     await freezeWindow('audited', acme)
     await askChat(stack.url, [user('where is it?')], { headers: { ...acme, 'x-cwm-window': 'audited' } })
     await ask(stack.url, '/cwm/v1/windows/absent', { method: 'DELETE', headers: acme })
@@ -185,7 +185,7 @@ describe('the audit log', () => {
     expect(await tenantsIn(other)).toEqual(['other'])
   })
 
-  it('is read in pages, newest first', async () => {
+  it('is paginated, newest first', async () => {
     const all = await auditOf(operator)
     const first = jsonOf<{ data: AuditEntryJson[]; next_cursor: string }>(
       await ask(stack.url, '/cwm/v1/audit?limit=2', { headers: operator }),
@@ -202,7 +202,7 @@ describe('the audit log', () => {
   })
 })
 
-it('no key of a tenant or the operator lies in the data directory', async () => {
+it('the data directory contains no key of a tenant or the operator', async () => {
   const files = await readdir(stack.dataDir)
   const bytes = await Promise.all(files.map((file) => readFile(join(stack.dataDir, file))))
 

@@ -1,4 +1,4 @@
-// How long each phase of a client's connection may take, on real sockets: each has a setting, and none cuts off who only waits for an answer.
+// Time limits of each phase of a client's connection, on real sockets: each has a setting, and none affects a client that only waits.
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -76,12 +76,12 @@ describe('a request that does not arrive', () => {
   it.each([
     ['headers', head, `\r\n${body}`],
     ['body', `${head}\r\n{`, body.slice(1)],
-  ])('may take as long as it likes where a timeout is 0: %s', async (_, begin, rest) => {
+  ])('may take any time if the timeout is 0: %s', async (_, begin, rest) => {
     await start({ request_headers_timeout_ms: 0, body_timeout_ms: 0 })
     const other = await startCwm(upstream.url, { request_headers_timeout_ms: 100 })
     const socket = await open(begin)
 
-    // As long as another client may take elsewhere, who began later.
+    // Waits until another client, which started later, is timed out elsewhere.
     await rawExchange(other.url, head)
     await other.close()
     socket.write(rest)
@@ -91,7 +91,7 @@ describe('a request that does not arrive', () => {
   })
 })
 
-describe('a connection without a request', () => {
+describe('an idle connection', () => {
   it('is closed after keep_alive_ms', async () => {
     await start({ keep_alive_ms: 100 })
     const socket = await open(MODELS)
@@ -100,12 +100,12 @@ describe('a connection without a request', () => {
     await within('cwm closes the idle connection', once(socket, 'close'))
   })
 
-  it('stays where keep_alive_ms is 0, also for longer than a client may not read', async () => {
+  it('stays open if keep_alive_ms is 0, even beyond client_stall_ms', async () => {
     await start({ keep_alive_ms: 0, client_stall_ms: 100 }, endless)
     const idle = await open('')
     const used = await open(MODELS)
     await once(used, 'data')
-    // Its time begins when theirs has begun, and is as long.
+    // Its timeout starts after theirs, and is as long.
     const stalled = await open(`${head}\r\n${body}`)
     stalled.pause()
     await until('one is cut off', async () => (await metric('cwm_stalled_clients_total')) === 1)
@@ -131,7 +131,7 @@ describe('a client that does not read', () => {
   it.each([
     ['a stream', endless],
     ['an answer in one piece', whole],
-  ])('is cut off after client_stall_ms, and its slot is free: %s', async (_, behave) => {
+  ])('is disconnected after client_stall_ms, and its slot is released: %s', async (_, behave) => {
     await start({ client_stall_ms: 200 }, behave)
     const socket = await open(`${head}\r\n${body}`)
     socket.pause()
@@ -143,7 +143,7 @@ describe('a client that does not read', () => {
     socket.destroy()
   })
 
-  it('is not one that waits for the engine', async () => {
+  it('does not include one that waits for the engine', async () => {
     await start({ client_stall_ms: 50, keep_alive_ms: 50 }, (_, response) => {
       setTimeout(() => sayJson(response, chatAnswer('late')), 500)
     })
@@ -157,7 +157,7 @@ describe('a client that does not read', () => {
 describe('headers', () => {
   const headers = (count: number) => 'x: \r\n'.repeat(count)
 
-  it('over max_headers are 431, none is left out in silence', async () => {
+  it('over max_headers are 431, and none is silently dropped', async () => {
     await start({ max_headers: 2_200 })
 
     const many = await rawExchange(

@@ -1,4 +1,4 @@
-// Several requests on one connection before the first is answered (HTTP pipelining): an answer whose turn has not come has no socket yet.
+// Several requests on one connection before the first is answered (HTTP pipelining): later responses have no socket until their turn.
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -19,7 +19,7 @@ const DONE = 'data: [DONE]\n\n'
 
 let upstream: FakeUpstream
 let cwm: Cwm
-/** The streams that the upstream has begun, by the text that was asked. */
+/** Streams that the upstream has started, by the text of the request. */
 let streams: Map<string, ServerResponse>
 
 async function start(): Promise<void> {
@@ -42,7 +42,7 @@ afterEach(async () => {
 
 const stream = (text: string): Promise<ServerResponse> => until(`the stream of "${text}"`, () => streams.get(text))
 
-/** Reads on, in the background. */
+/** Keeps reading in the background. */
 function readOf(socket: Socket): { text: string; readonly closed: Promise<unknown> } {
   const read = { text: '', closed: once(socket, 'close') }
   socket.on('data', (bytes) => {
@@ -51,8 +51,8 @@ function readOf(socket: Socket): { text: string; readonly closed: Promise<unknow
   return read
 }
 
-describe('a request behind another on its connection', () => {
-  it('whose stream breaks before its turn: its client gets what came, the error, and a broken connection', async () => {
+describe('a pipelined request', () => {
+  it('whose stream breaks before its turn: the client gets the received part, the error, and a broken connection', async () => {
     await start()
     const socket = await sendOn(cwm.url, request('first') + request('second'))
     const read = readOf(socket)
@@ -71,7 +71,7 @@ describe('a request behind another on its connection', () => {
     await until('no slot in use', async () => (await metricOf(cwm.url, 'cwm_slots_in_use')) === 0)
   })
 
-  it('and before what cannot be read: no second status line comes into the answer that goes out', async () => {
+  it('followed by unparsable bytes: no second status line gets into the response being sent', async () => {
     await start()
     const socket = await sendOn(cwm.url, request('first') + request(UNANSWERED))
     const read = readOf(socket)
@@ -85,8 +85,8 @@ describe('a request behind another on its connection', () => {
   })
 })
 
-describe('what cannot be read, after an answer that is over', () => {
-  it('is refused in words', async () => {
+describe('unparsable bytes after a complete response', () => {
+  it('are answered with an error', async () => {
     await start()
     const socket = await sendOn(cwm.url, 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n')
     const read = readOf(socket)

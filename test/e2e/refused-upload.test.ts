@@ -1,4 +1,4 @@
-// A request that is refused while its client still sends: the client gets to read why, and what it held is free at once.
+// A request that is rejected while its client is still sending: the client can read why, and its resources are released at once.
 
 import { once } from 'node:events'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -40,12 +40,12 @@ const chunk = (bytes: number) => `${bytes.toString(16)}\r\n${'x'.repeat(bytes)}\
 const CHAT = '/v1/chat/completions'
 const CHUNKED = 'Transfer-Encoding: chunked'
 
-describe('a refused upload', () => {
+describe('a rejected upload', () => {
   it.each([
     ['too large, as it says itself', { max_body_bytes: KIB }, 413, head(CHAT, length(MIB))],
     ['too large, as it shows', { max_body_bytes: KIB }, 413, head(CHAT, CHUNKED) + chunk(2 * KIB)],
     ['too large, on a plain path', { max_body_bytes: KIB }, 413, head('/tokenize', CHUNKED) + chunk(2 * KIB)],
-  ])('holds neither slot nor bytes while its rest is awaited: %s', async (_, settings, status, sent) => {
+  ])('holds neither slot nor bytes while the rest is awaited: %s', async (_, settings, status, sent) => {
     await start(settings)
     const socket = await sendOn(cwm.url, sent)
 
@@ -58,7 +58,7 @@ describe('a refused upload', () => {
     expect(await held()).toEqual({ requests: 0, slots: 0, bytes: 0 })
   })
 
-  it('holds neither while its rest is awaited: no room beside another', async () => {
+  it('holds neither while the rest is awaited: no room beside another', async () => {
     await start({ max_body_bytes: 4 * KIB, max_body_bytes_in_all: 4 * KIB })
     const first = await sendOn(cwm.url, head(CHAT, CHUNKED) + chunk(3 * KIB))
     await until('the first is held', async () => (await held()).bytes === 3 * KIB)
@@ -74,8 +74,8 @@ describe('a refused upload', () => {
   })
 })
 
-// A server that closes its end with bytes unread resets the connection, and the answer with it.
-describe('a client that sends on after it was refused reads why', () => {
+// If a server closes a socket with unread bytes, the connection is reset, and the response may be lost.
+describe('a client that keeps sending after a rejection can read why', () => {
   const rest = 'x'.repeat(20 * MIB)
 
   it.each([

@@ -1,4 +1,4 @@
-// The line that each request leaves in the log: who asked what, of which model, how fast it began, and how much of it was cached.
+// The log line of each request: tenant, model, time to first byte, and cached tokens.
 
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -35,7 +35,7 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-describe('the line of a request', () => {
+describe('the log line of a request', () => {
   it.each([true, false])(
     'names tenant, key and model, and tells the first token and what was cached (stream: %s)',
     async (stream) => {
@@ -59,7 +59,7 @@ describe('the line of a request', () => {
     },
   )
 
-  it('holds no name of a model that is not served, since that may be any text', async () => {
+  it('omits the name of a model that is not served, which may be any text', async () => {
     const before = requestLines().length
     const body = { model: 'a word of the prompt', messages: [] }
 
@@ -69,7 +69,7 @@ describe('the line of a request', () => {
     expect(line.model).toBe('other')
   })
 
-  it('names nobody where no key is known', async () => {
+  it('has no tenant if the key is unknown', async () => {
     const before = requestLines().length
 
     await ask(app.url, '/v1/chat/completions', { body: {}, headers: { authorization: 'Bearer unknown' } })
@@ -79,7 +79,7 @@ describe('the line of a request', () => {
   })
 })
 
-it('cwm says in its metrics which version it is, and on which Node it runs', async () => {
+it('the metrics contain the versions of cwm and Node', async () => {
   const { text } = await ask(app.url, '/cwm/metrics')
 
   expect(text).toContain(`cwm_build_info{version="${version}",node="${process.versions.node}"} 1`)

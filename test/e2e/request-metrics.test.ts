@@ -1,4 +1,4 @@
-// What the metrics of requests say is what happened: the first byte is one of the body, and the upstream is charged with its own failures.
+// Metrics of requests: the first byte is that of the body, and upstream errors are only those of the upstream.
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -51,7 +51,7 @@ it("observes the time to a stream's first byte with its first event, not with it
   socket.destroy()
 })
 
-describe('no error of the upstream is', () => {
+describe('an upstream error is not counted for', () => {
   it('a session that is ended', async () => {
     await start()
     const turn = ask(cwm.url, CHAT, { body, headers: { 'x-cwm-session': 'ann' } })
@@ -63,7 +63,7 @@ describe('no error of the upstream is', () => {
     expect(await metric('cwm_upstream_errors_total')).toBe(0)
   })
 
-  it('a body that shows to be too large while it passes', async () => {
+  it('a body that exceeds the limit while it is being forwarded', async () => {
     await start({ max_body_bytes: 1024 })
     const chunk = `7d0\r\n${'x'.repeat(0x7d0)}\r\n`
     const got = await rawExchange(
@@ -76,7 +76,7 @@ describe('no error of the upstream is', () => {
   })
 })
 
-it('an upstream that dies is one, under its code', async () => {
+it('an upstream that dies counts as an error, under its code', async () => {
   await start()
   const turn = ask(cwm.url, CHAT, { body })
   ;(await asked()).destroy()

@@ -1,4 +1,4 @@
-// A request to REST that ends before its body is whole: nobody failed, so nothing of it is an error in the log.
+// A REST request that ends before its body is complete is nobody's failure, so the log contains no error.
 
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -33,7 +33,7 @@ const headOf = (path: string, line: string) =>
     '\r\n',
   ].join('\r\n')
 
-it('is no error of cwm, whether the client leaves or sends what cannot be read', async () => {
+it('is not an error of cwm, whether the client leaves or sends something unparsable', async () => {
   const url = await cwm.ready()
   for (const path of ['/cwm/v1/windows', '/cwm/v1/windows/import', '/cwm/mcp']) {
     const unreadable = await sendOn(url, `${headOf(path, 'Transfer-Encoding: chunked')}3 \r\n{"a\r\n`)

@@ -1,4 +1,4 @@
-// REST, health, metrics and who may read them.
+// REST, health, and metrics, and who may read them.
 
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -36,7 +36,7 @@ interface OpenApi {
 }
 
 describe('the OpenAPI document', () => {
-  it('lists every route there is, with its parameters', async () => {
+  it('lists every route with its parameters', async () => {
     const document = jsonOf<OpenApi>(await ask(stack.url, '/cwm/openapi.json'))
 
     const listed = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -78,7 +78,7 @@ describe('the OpenAPI document', () => {
     )
   })
 
-  it('has no reference that leads nowhere, and names each path parameter', async () => {
+  it('has no dangling references, and names each path parameter', async () => {
     const got = await ask(stack.url, '/cwm/openapi.json')
     const document = jsonOf<OpenApi>(got)
 
@@ -100,7 +100,7 @@ describe('the OpenAPI document', () => {
 })
 
 describe('health', () => {
-  it('is ok when all is there', async () => {
+  it('is ok if everything answers', async () => {
     expect(jsonOf(await ask(stack.url, '/cwm/v1/health'))).toMatchObject({
       status: 'ok',
       store: { kind: 'sqlite', ok: true },
@@ -111,7 +111,7 @@ describe('health', () => {
 
   it('is 503 without the engine, and says why', async () => {
     await stack.sim.setUp('engine', false)
-    // Probes are a second apart.
+    // Probes are at least a second apart.
     const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000)
     const got = await ask(stack.url, '/cwm/v1/health')
     later.mockRestore()
@@ -137,7 +137,7 @@ describe('health', () => {
     }
   })
 
-  it('names the LMCache server that died while its coordinator lives, and knows when it is back', async () => {
+  it('names an LMCache server that died while its coordinator is up, and notices when it is back', async () => {
     const other = await startStack({ sim: { servers: 2 } })
     let seconds = 0
     const clock = vi.spyOn(Date, 'now')
@@ -170,7 +170,7 @@ describe('health', () => {
     }
   })
 
-  it('names the coordinator that died while its LMCache servers live, and the server that dies after it', async () => {
+  it('names a coordinator that died while its LMCache servers are up, and a server that dies after it', async () => {
     const other = await startStack()
     let seconds = 0
     const clock = vi.spyOn(Date, 'now')
@@ -211,7 +211,7 @@ describe('health', () => {
     }
   })
 
-  it('is ok without an LMCache where none was named', async () => {
+  it('is ok without LMCache if none is configured', async () => {
     const other = await startStack({ sim: { lmcache: false } })
     try {
       expect(jsonOf(await ask(other.url, '/cwm/v1/health'))).toMatchObject({ status: 'ok', lmcache: { ok: null } })
@@ -237,7 +237,7 @@ describe('health', () => {
 })
 
 describe('metrics', () => {
-  it('can be read from loopback where no operator key is set, and count', async () => {
+  it('are readable from loopback if no operator key is set', async () => {
     await chat(stack.url, [user('count me')])
 
     const got = await ask(stack.url, '/cwm/metrics')
@@ -249,13 +249,13 @@ describe('metrics', () => {
     expect(got.text).toMatch(/cwm_sessions_total\{found="new"\} [1-9]/)
   })
 
-  it('are refused to who comes through another proxy', async () => {
+  it('are not readable through another proxy', async () => {
     const got = await ask(stack.url, '/cwm/metrics', { headers: { 'x-forwarded-for': '10.0.0.1' } })
 
     expect([got.status, errorOf(got).code]).toEqual([401, 'unauthorized'])
   })
 
-  it("need the operator's key where one is set", async () => {
+  it("require the operator's key if one is set", async () => {
     const other = await startCwm(stack.sim.engineUrl, { operator_key: 'the-operator-key-0' })
     try {
       const nobody = await ask(other.url, '/cwm/metrics')
@@ -271,7 +271,7 @@ describe('metrics', () => {
     }
   })
 
-  it('hold no session, window, model path or key', async () => {
+  it('contain no session, window, model path, or key', async () => {
     await chat(stack.url, [user('x')], {
       headers: { 'x-cwm-session': 'named-in-metrics', authorization: 'Bearer k-metrics', 'x-cwm-freeze': 'w-metrics' },
     })
@@ -283,7 +283,7 @@ describe('metrics', () => {
 })
 
 describe('lists', () => {
-  it('page through windows and sessions, newest first, each once, of one key only', async () => {
+  it('page through the windows and sessions of one key, newest first, each once', async () => {
     const headers = { authorization: 'Bearer pager' }
     for (let i = 0; i < 5; i++) {
       await chat(stack.url, [user(`page ${i}`)], {
@@ -310,7 +310,7 @@ describe('lists', () => {
     expect(await all('/cwm/v1/sessions', 'id')).toEqual(['p4', 'p3', 'p2', 'p1', 'p0'])
   })
 
-  it('show a session with its usage and limit, and neither lineage nor salt', async () => {
+  it('show a session with its usage and limit, but neither lineage nor salt', async () => {
     await chat(stack.url, [user('one')], { headers: { 'x-cwm-session': 'shown' } })
     const turn = await chat(stack.url, [user('two')], { headers: { 'x-cwm-session': 'shown' } })
 
@@ -336,7 +336,7 @@ describe('lists', () => {
     expect(jsonOf(await ask(stack.url, '/cwm/v1/sessions', { headers })).data).toEqual([])
   })
 
-  it('the context header tells used and limit', async () => {
+  it('the context header reports used tokens and limit', async () => {
     await chat(stack.url, [user('warm the models list')])
     const turn = await chat(stack.url, [user('one')])
 
@@ -352,20 +352,20 @@ describe('the context header of several choices', () => {
     return Number(used) - turn.promptTokens
   }
 
-  it('counts the longest, where one ran out of its tokens', async () => {
+  it('counts the longest if one reached its token limit', async () => {
     await chat(stack.url, [user('warm the models list')])
 
     expect(await several({ max_tokens: 2 })).toBe(2)
   })
 
-  it('counts the prompt alone, where each ended by itself', async () => {
+  it('counts the prompt only if each ended normally', async () => {
     await chat(stack.url, [user('warm the models list')])
 
     expect(await several({})).toBe(0)
   })
 })
 
-describe('a method that a path does not take', () => {
+describe('a method that a path does not allow', () => {
   it.each([
     ['POST', '/cwm/v1/events', 'GET, HEAD'],
     ['DELETE', '/cwm/v1/events', 'GET, HEAD'],
@@ -373,28 +373,28 @@ describe('a method that a path does not take', () => {
     ['POST', '/cwm/metrics', 'GET, HEAD'],
     ['POST', '/cwm/v1/sessions/some-session', 'GET, HEAD, DELETE'],
     ['OPTIONS', '/cwm/v1/health', 'GET, HEAD'],
-  ])('%s %s is answered 405, with those that it takes', async (method, path, allow) => {
+  ])('%s %s is answered 405, with the allowed ones', async (method, path, allow) => {
     const got = await ask(stack.url, path, { method, headers: { 'content-type': 'text/plain' } })
 
     expect([got.status, got.headers.allow]).toEqual([405, allow])
     expect(errorOf(got)).toMatchObject({ code: 'method_not_allowed', param: 'method' })
   })
 
-  it('is no method that another path takes: what is not there is not found, whatever is sent to it', async () => {
+  it('does not hide an unknown path, which is 404 for every method', async () => {
     const got = await ask(stack.url, '/cwm/v1/nothing', { method: 'POST', headers: { 'content-type': 'text/plain' } })
 
     expect([got.status, got.headers.allow, errorOf(got).code]).toEqual([404, undefined, 'unknown_path'])
   })
 })
 
-describe('the type of a body that is not there', () => {
+describe('a content type without a body', () => {
   const json = { 'content-type': 'application/json' }
 
   it.each([
     ['GET', '/windows', 200, undefined],
     ['DELETE', '/windows/nobody', 404, 'window_not_found'],
     ['DELETE', '/sessions/nobody', 404, 'session_not_found'],
-  ])('is no fault: %s %s', async (method, path, status, code) => {
+  ])('is not an error: %s %s', async (method, path, status, code) => {
     const got = await ask(stack.url, `/cwm/v1${path}`, { method, headers: json })
 
     expect(got.status).toBe(status)
@@ -404,7 +404,7 @@ describe('the type of a body that is not there', () => {
   it.each([
     ['POST', '/windows'],
     ['POST', '/sessions/match'],
-  ])('does not excuse a route from the body that it needs: %s %s', async (method, path) => {
+  ])('does not replace a required body: %s %s', async (method, path) => {
     const got = await ask(stack.url, `/cwm/v1${path}`, { method, headers: json })
 
     expect([got.status, errorOf(got).code]).toEqual([400, 'invalid_field'])
@@ -426,7 +426,7 @@ describe('pages of another origin', () => {
     expect([got.status, errorOf(got).param]).toEqual([status, param])
   })
 
-  it('our own may', async () => {
+  it('of our own origin may', async () => {
     const got = await ask(stack.url, '/cwm/v1/windows', {
       body: { name: 'a', session_id: 'b' },
       headers: { origin: stack.url },
@@ -455,7 +455,7 @@ describe('the Host header, while cwm listens on loopback', () => {
     for (const host of ['localhost', 'LOCALHOST:1', '127.0.0.1', '[::1]:99']) expect(await byHost(host, path)).toBe(200)
   })
 
-  it('may be one that allowed_hosts names', async () => {
+  it('may be one of allowed_hosts', async () => {
     const other = await startCwm(stack.sim.engineUrl, { allowed_hosts: ['cwm.test'] })
     try {
       const got = await ask(other.url, '/v1/models', { headers: { host: 'cwm.test:80' } })
@@ -466,8 +466,8 @@ describe('the Host header, while cwm listens on loopback', () => {
   })
 })
 
-describe('the start', () => {
-  it('on a taken port fails with words, and leaves nothing open', async () => {
+describe('startup', () => {
+  it('on a port in use fails with a clear message, and leaves nothing open', async () => {
     const { port } = new URL(stack.url)
 
     await expect(startCwm(stack.sim.engineUrl, { port: Number(port) })).rejects.toMatchObject({

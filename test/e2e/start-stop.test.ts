@@ -19,9 +19,9 @@ const HALF = 'data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_re
 let built: BuiltCwm
 let upstream: FakeUpstream
 let cwm: ServeProcess
-/** What the upstream answers. */
+/** The upstream's response. */
 let words: string
-/** Ends the answers that the upstream has begun. */
+/** Finishes the responses that the upstream has started. */
 let finish: () => void
 
 beforeAll(async () => {
@@ -72,7 +72,7 @@ async function isRefused(url: string): Promise<boolean> {
   )
 }
 
-/** One turn on a connection that stays: its answer, which nobody reads yet. */
+/** One turn on a kept-alive connection: its response, not read yet. */
 function askAndKeep(url: string): Promise<IncomingMessage> {
   const { hostname, port } = new URL(url)
   const agent = new Agent({ keepAlive: true })
@@ -82,7 +82,7 @@ function askAndKeep(url: string): Promise<IncomingMessage> {
   })
 }
 
-/** One request on a connection that stays: its answer, and the connection. */
+/** One request on a kept-alive connection: its response, and the connection. */
 function askOn(agent: Agent, url: string, path: string): Promise<{ answer: IncomingMessage; socket: Socket }> {
   const { hostname, port } = new URL(url)
   const answered = new Promise<{ answer: IncomingMessage; socket: Socket }>((resolve, reject) => {
@@ -137,7 +137,7 @@ describe('SIGTERM', () => {
   })
 
   it('does not truncate an answer that its client is still reading', async () => {
-    // More than the sockets between them hold: most of it is still in cwm, handed over and not sent.
+    // More than the socket buffers hold, so most of it is queued in cwm.
     words = 'x'.repeat(15_000_000)
     const url = await start()
     const answered = askAndKeep(url)
@@ -249,7 +249,7 @@ describe('SIGTERM', () => {
   })
 
   it('lets a current freeze finish', async () => {
-    // Chunks show in the directory after that time, and the freeze waits for them.
+    // Chunks appear in the directory after this time, and the freeze waits for them.
     const sim = await startSim({ eventFlushMs: 1_000 })
     const flags = { coordinator: sim.coordinatorUrl }
     const url = await start(flags, { upstream: sim.engineUrl })
@@ -292,7 +292,7 @@ describe('an uncaught exception', () => {
   it.each([
     ['an exception', 'throw new Error("planted")', 'uncaughtException'],
     ['a rejection', 'Promise.reject(new Error("planted"))', 'unhandledRejection'],
-  ])('%s: it is logged, and the process ends with 1', async (_, fault, origin) => {
+  ])('%s: it is logged, and the process exits with 1', async (_, fault, origin) => {
     const planted = `data:text/javascript,${encodeURIComponent(`process.on('SIGUSR2', () => { ${fault} })`)}`
     await start({}, { node: ['--import', planted] })
 

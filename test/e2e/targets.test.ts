@@ -1,4 +1,4 @@
-// How a request names its target: the absolute form, no host at all, a path that is nearly right, a method that is not.
+// Request targets: absolute form, missing host, almost correct paths, wrong methods.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ask, errorOf, rawExchange } from '../support/client.ts'
@@ -26,7 +26,7 @@ afterAll(async () => {
   await upstream.close()
 })
 
-/** A whole request on a connection of its own; `head`: request line and headers. */
+/** A complete request on its own connection; `head`: request line and headers. */
 function send(head: string, body = ''): Promise<string> {
   const length = body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`
   return rawExchange(cwm.url, `${head}\r\n${length}Connection: close\r\n\r\n${body}`)
@@ -38,7 +38,7 @@ describe('an absolute target', () => {
     [`HTTP://LocalHost:1234${CHAT}?a=1`, `${CHAT}?a=1`],
     [`http://127.0.0.1:8000/cwm/s/a${CHAT}`, CHAT],
     [`http://[::1]:8000${CHAT}/`, CHAT],
-  ])('is taken apart: %s', async (target, path) => {
+  ])('is parsed: %s', async (target, path) => {
     expect(await send(`POST ${target} HTTP/1.1\r\nHost: localhost`, text)).toMatch(/^HTTP\/1\.1 200 /)
     expect(upstream.received.map((request) => request.target)).toEqual([path])
   })
@@ -50,7 +50,7 @@ describe('an absolute target', () => {
     },
   )
 
-  it('overrides the Host header, towards the engine too', async () => {
+  it('overrides the Host header, for the engine too', async () => {
     expect(await send(`POST http://localhost:7${CHAT} HTTP/1.1\r\nHost: evil.example`, text)).toMatch(/ 200 /)
     expect(upstream.received[0]?.headers['x-forwarded-host']).toBe('localhost:7')
   })
@@ -65,14 +65,14 @@ describe('an absolute target', () => {
     ['an odd path', 'http://localhost//v1/models', 400, 'invalid_path'],
     ['another target within', 'http://localhost/http://localhost/v1/models', 400, 'invalid_path'],
     ['no path', 'http://localhost?x=/v1/models', 404, 'unknown_path'],
-  ])('with %s is refused', async (_, target, status, code) => {
+  ])('with %s is rejected', async (_, target, status, code) => {
     const answer = await send(`GET ${target} HTTP/1.1\r\nHost: localhost`)
 
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*"code":"${code}`, 's'))
     expect(upstream.received).toEqual([])
   })
 
-  it('does not do without a Host header in HTTP/1.1', async () => {
+  it('requires a Host header in HTTP/1.1', async () => {
     expect(await send('GET http://localhost/v1/models HTTP/1.1')).toMatch(/^HTTP\/1\.1 400 .*"param":"host"/s)
   })
 })
@@ -82,7 +82,7 @@ describe('two Host headers', () => {
     ['the foreign one last', 'localhost', 'evil.example'],
     ['the foreign one first', 'evil.example', 'localhost'],
     ['both alike', 'localhost', 'localhost'],
-  ])('are refused, whichever would count: %s', async (_, first, second) => {
+  ])('are rejected, whichever would count: %s', async (_, first, second) => {
     const got = await send(`POST ${CHAT} HTTP/1.1\r\nHost: ${first}\r\nhOST: ${second}`, text)
 
     expect(got).toMatch(/^HTTP\/1\.1 400 /)
@@ -90,7 +90,7 @@ describe('two Host headers', () => {
     expect(upstream.received).toEqual([])
   })
 
-  it('are refused beside an absolute target and in HTTP/1.0 too', async () => {
+  it('are rejected with an absolute target and in HTTP/1.0 too', async () => {
     const hosts = 'Host: localhost\r\nHost: localhost'
     for (const line of [`POST http://localhost${CHAT} HTTP/1.1`, `POST ${CHAT} HTTP/1.0`]) {
       expect(await send(`${line}\r\n${hosts}`, text)).toMatch(/^HTTP\/1\.1 400 /)
@@ -119,13 +119,13 @@ describe('HTTP/1.0 without a Host header', () => {
   )
 })
 
-describe('a path that is nearly right', () => {
+describe('an almost correct path', () => {
   it.each([
     ['POST', '/chat/completions', '/v1/chat/completions'],
     ['POST', '/v1/v1/chat/completions', '/v1/chat/completions'],
     ['GET', '/cwm/windows', '/cwm/v1/windows'],
     ['GET', '/cwm/v1/windows/', '/cwm/v1/windows'],
-  ])('is answered with the right one: %s %s', async (method, path, right) => {
+  ])('is answered with the correct one: %s %s', async (method, path, right) => {
     const got = await ask(cwm.url, path, method === 'POST' ? { body: text } : {})
 
     expect(got.status).toBe(404)
@@ -133,13 +133,13 @@ describe('a path that is nearly right', () => {
     expect(errorOf(got).message).toContain(`did you mean ${right}?`)
   })
 
-  it('is served where only a slash is too many', async () => {
+  it('is served if it only has an extra slash', async () => {
     expect((await ask(cwm.url, '/v1/models/')).status).toBe(200)
     expect((await ask(cwm.url, `${CHAT}/`, { body: text })).status).toBe(200)
     expect(upstream.received.map(({ target }) => target)).toEqual([CHAT])
   })
 
-  it('keeps the connection where no body is left to read', async () => {
+  it('keeps the connection if no body is left to read', async () => {
     const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
 
     const answer = await rawExchange(

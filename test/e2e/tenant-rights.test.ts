@@ -1,4 +1,4 @@
-// What a tenant may do and hold, by its own entry in the settings: models, fields, bounds.
+// Rights and limits of a tenant by its entry in the settings: models, fields, limits.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -54,7 +54,7 @@ describe('a tenant that may not use all models', () => {
     ['/v1/messages/count_tokens', messages],
   ]
 
-  it.each(paths)('is refused another model on %s, or none, before anything goes upstream', async (path, body) => {
+  it.each(paths)('cannot use another model on %s, or none, and nothing goes upstream', async (path, body) => {
     const before = engineCalls()
 
     for (const model of ['other-model', undefined, null, ['sim-model'], 'sim-model ']) {
@@ -64,7 +64,7 @@ describe('a tenant that may not use all models', () => {
     expect(engineCalls()).toBe(before)
   })
 
-  it('is told the field at fault, and which models there are', async () => {
+  it('is told the invalid field, and which models are allowed', async () => {
     const got = await askChat(stack.url, [user('hello')], { headers: narrow, body: { model: 'other-model' } })
 
     expect(errorOf(got)).toEqual({
@@ -75,20 +75,20 @@ describe('a tenant that may not use all models', () => {
     })
   })
 
-  it('makes no window of another model', async () => {
+  it('cannot create a window of another model', async () => {
     const body = { model: 'other-model', messages: [user('hello')] }
     const got = await ask(stack.url, '/cwm/v1/windows/w', { method: 'PUT', headers: narrow, body })
 
     expect([got.status, errorOf(got).code]).toEqual([403, 'forbidden_model'])
   })
 
-  it('has its own models, and tokenizer paths with them', async () => {
+  it('can use its own models, including their tokenizer paths', async () => {
     expect((await chat(stack.url, [user('hello')], { headers: narrow })).got.status).toBe(200)
     const got = await ask(stack.url, '/tokenize', { headers: narrow, body: { model: 'sim-model', ...prompt } })
     expect(jsonOf<{ count: number }>(got).count).toBeGreaterThan(0)
   })
 
-  it('lists those of its models that the engine serves; others get the list as it is', async () => {
+  it('lists those of its models that the engine serves; other tenants get the unchanged list', async () => {
     const ids = async (headers: { authorization: string }) =>
       jsonOf<{ data: { id: string }[] }>(await ask(stack.url, '/v1/models', { headers })).data.map(({ id }) => id)
 
@@ -98,7 +98,7 @@ describe('a tenant that may not use all models', () => {
     expect([head.status, head.body.length]).toEqual([200, 0])
   })
 
-  it('sends nothing on a plain path that cannot be read for its model', async () => {
+  it('cannot send bodies without a readable model on plain paths', async () => {
     const headers = { ...narrow, 'content-type': 'multipart/form-data; boundary=x' }
     const got = await ask(stack.url, '/tokenize', { headers, body: '--x--' })
 
@@ -106,8 +106,8 @@ describe('a tenant that may not use all models', () => {
   })
 })
 
-describe('fields below the gateway', () => {
-  it('are let through for the tenant whose entry allows them, and for no other', async () => {
+describe('fields that bypass the gateway', () => {
+  it('are accepted from the tenant whose entry allows them, and from no other', async () => {
     const body = { priority: 3 }
     const allowed = await askChat(stack.url, [user('hi')], { headers: { ...wide, 'x-vllm-priority': '1' }, body })
     const byField = await askChat(stack.url, [user('hi')], { headers: narrow, body })
@@ -118,13 +118,13 @@ describe('fields below the gateway', () => {
   })
 })
 
-describe('bounds', () => {
+describe('limits', () => {
   const put = (name: string) => {
     const body = { model: 'sim-model', messages: [user(`this is ${name}`)] }
     return ask(stack.url, `/cwm/v1/windows/${name}`, { method: 'PUT', headers: small, body })
   }
 
-  it('of windows are refused with 403, and told with what is used', async () => {
+  it('on windows are enforced with 403, which reports the usage', async () => {
     const first = await put('one')
     const second = await put('two')
 
@@ -140,7 +140,7 @@ describe('bounds', () => {
     })
   })
 
-  it('of sessions are refused with 403, for new ones alone', async () => {
+  it('on sessions are enforced with 403, for new ones only', async () => {
     const named = (id: string) => askChat(stack.url, [user('hello')], { headers: { ...small, 'x-cwm-session': id } })
     const statuses = [await named('a'), await named('b'), await named('c'), await named('a')].map((got) => got.status)
 
@@ -148,7 +148,7 @@ describe('bounds', () => {
   })
 
   // Both retry 408, 409, 429 and 5xx on their own.
-  it('are not retried by the SDKs of OpenAI and Anthropic', async () => {
+  it('do not cause retries by the SDKs of OpenAI and Anthropic', async () => {
     for (const id of ['a', 'b'])
       await askChat(stack.url, [user('hello')], { headers: { ...small, 'x-cwm-session': id } })
     let calls = 0
@@ -167,7 +167,7 @@ describe('bounds', () => {
     expect(calls).toBe(2)
   })
 
-  it('of one tenant are not those of another', async () => {
+  it('of one tenant do not affect another', async () => {
     expect((await chat(stack.url, [user('hello')], { headers: wide })).got.status).toBe(200)
   })
 })

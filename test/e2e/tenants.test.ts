@@ -1,4 +1,4 @@
-// Listed tenants on the whole cwm: who is let in where, what two keys of one tenant share, and which key the upstream sees.
+// Listed tenants end to end: which keys are accepted, what two keys of one tenant share, and which key the upstream sees.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -36,7 +36,7 @@ function seenByEngine(): string {
     .join('\n')
 }
 
-describe('a key that nobody has', () => {
+describe('an unknown key', () => {
   const conversation = { body: { model: 'sim-model', messages: [user('hello')] } }
   const paths: [method: string, path: string, body?: object][] = [
     ['POST', '/v1/chat/completions', conversation.body],
@@ -67,7 +67,7 @@ describe('a key that nobody has', () => {
     expect(stack.sim.requests.all('engine').length).toBe(before)
   })
 
-  it("is refused in Anthropic's words on Anthropic's path", async () => {
+  it("is rejected in Anthropic's format on Anthropic's path", async () => {
     const got = await ask(stack.url, '/v1/messages', { body: { ...conversation.body, max_tokens: 5 } })
 
     expect(got.status).toBe(401)
@@ -75,7 +75,7 @@ describe('a key that nobody has', () => {
   })
 })
 
-it('two different keys in one request are refused, be both of one tenant', async () => {
+it('two different keys in one request are rejected, even of one tenant', async () => {
   const headers = { ...bearer(keys.old), 'x-api-key': keys.new }
 
   for (const got of [
@@ -87,7 +87,7 @@ it('two different keys in one request are refused, be both of one tenant', async
 })
 
 describe('keys of one tenant', () => {
-  it('see the same sessions and windows, and another tenant sees none of them', async () => {
+  it('see the same sessions and windows, which other tenants do not see', async () => {
     const first = await chat(stack.url, [user(prose(300))], {
       headers: { ...bearer(keys.old), 'x-cwm-session': 'shared', 'x-cwm-freeze': 'shared-window' },
     })
@@ -114,7 +114,7 @@ describe('keys of one tenant', () => {
     expect(stolen.status).toBe(404)
   })
 
-  it('are exchanged without losing a window', async () => {
+  it('can be rotated without losing a window', async () => {
     await chat(stack.url, [user(prose(300, 'meadow'))], {
       headers: { ...bearer(keys.old), 'x-cwm-freeze': 'before-rotation' },
     })
@@ -154,7 +154,7 @@ describe('the upstream', () => {
     }
   }
 
-  it('gets no key where it has none of its own: not on turns, plain paths, preflights, freezes or thaws', async () => {
+  it('gets no key if none is configured: on turns, plain paths, preflights, freezes, or thaws', async () => {
     await useEveryPath(keys.old)
 
     const seen = seenByEngine()
@@ -163,7 +163,7 @@ describe('the upstream', () => {
     expect(seen).not.toMatch(/^(authorization|x-api-key|api-key)$/im)
   })
 
-  it("gets its own key where it has one, and never the client's", async () => {
+  it("gets its own key if configured, and never the client's", async () => {
     await stack.restart({ upstream_api_key: 'the-engine-key' })
     stack.sim.requests.clear()
 
