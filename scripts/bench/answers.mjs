@@ -1,8 +1,10 @@
 // What the mock upstream answers, made once: vLLM's answer to a chat as JSON, and as a stream of 200 events.
 
-/** Served names: what is streamed to the second comes one event per 2 ms. */
+/** Served names. What is streamed to the second comes one event per 2 ms, to the third 20 events per 10 ms after a first one at once. */
 export const MODEL = 'bench'
 export const PACED_MODEL = 'bench-paced'
+export const BURST_MODEL = 'bench-burst'
+export const MODELS = [MODEL, PACED_MODEL, BURST_MODEL]
 
 /** Of one stream, `[DONE]` among them; the usage event, which a client may ask for, comes on top. */
 export const STREAM_EVENTS = 200

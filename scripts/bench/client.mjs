@@ -13,6 +13,8 @@ const PATH = '/v1/chat/completions'
 const RECONNECT_MS = 100
 /** For each answer: a target that swallows one would hold the run for ever. */
 const ANSWER_MS = 60_000
+/** Each request of these opens a conversation of its own. */
+const BEGINS_SESSIONS = new Set(['first', 'unknown'])
 const LOOK_EVERY_MS = 1_000
 
 // What an SDK sends beside its body.
@@ -31,8 +33,9 @@ const USUAL = {
 }
 
 /**
- * `target`: its url, headers that it wants, whether it rewrites answers, and how it finds sessions (`named`, `prefix`), if it does.
- * `run`: another one has other conversations. `answerMs`: for each answer, a minute unless told.
+ * `target`: its url, headers that it wants, whether it rewrites answers, and, if it has sessions, how it comes to the one of a request: the
+ * client names it (`named`), its history leads to it (`prefix`), or each request begins one (`first`, `unknown`). `run`: another one has
+ * other conversations. `answerMs`: for each answer, a minute unless told. `barrier`: what all connections wait at before each request.
  */
 export class Client {
   #target
@@ -51,23 +54,27 @@ export class Client {
   #onIdle = () => {}
   #answerMs
   #looks
+  #beginsSessions
+  #barrier
 
-  constructor({ target, scenario, run, answerMs = ANSWER_MS }, index, tally) {
+  constructor({ target, scenario, run, answerMs = ANSWER_MS }, index, tally, barrier) {
     const name = target.session === 'named' ? { 'x-cwm-session': `bench-${run}-${index}` } : {}
     this.#target = target
     this.#answerMs = answerMs
     this.#headers = { ...USUAL, ...target.headers, ...name }
-    this.#conversation = conversationOf(scenario, index, run)
+    this.#beginsSessions = BEGINS_SESSIONS.has(target.session)
+    this.#conversation = conversationOf(scenario, index, run, this.#beginsSessions ? target.session : undefined)
+    this.#barrier = barrier
     this.#expected = isStream(scenario) ? streamAnswer : jsonAnswer
     this.#tally = tally
   }
 
   /**
-   * Has the history answered that all turns go on from, and notes the session that it was given. Throws when the answer is not the
-   * upstream's, byte for byte.
+   * Has the history answered that all turns go on from, if they do, and notes the session that it was given. Throws when the answer is not
+   * the upstream's, byte for byte.
    */
   async deliver() {
-    const { first } = this.#conversation
+    const first = this.#conversation.first ?? this.#conversation.next()
     const signal = AbortSignal.timeout(ANSWER_MS)
     const answer = await fetch(this.#target.url + PATH, { method: 'POST', headers: this.#headers, body: first, signal })
     const bytes = Buffer.from(await answer.arrayBuffer())
@@ -77,6 +84,7 @@ export class Client {
     }
     this.#answerBytes = bytes.length
     this.#session = sessionOf(answer.headers.get('x-cwm-session'))
+    if (this.#beginsSessions && !this.#tally.begins(this.#session)) throw new Error(notNew(this.#session))
   }
 
   start() {
@@ -88,7 +96,7 @@ export class Client {
     })
     // No timer for each request: it would be paid for by the load client.
     this.#looks ??= setInterval(() => this.#giveUp(), Math.min(LOOK_EVERY_MS, this.#answerMs))
-    this.#next()
+    this.#proceed()
   }
 
   /** Resolves when nothing is under way any more. */
@@ -106,7 +114,13 @@ export class Client {
     this.#lose(new Error(`no answer within ${this.#answerMs} ms`))
   }
 
+  #proceed() {
+    if (this.#barrier === undefined) this.#next()
+    else this.#barrier.wait(() => this.#next())
+  }
+
   #next() {
+    if (this.#isStopped) return
     const body = this.#conversation.next()
     this.#head ??= this.#headOf(body)
     this.#isUnderWay = true
@@ -134,7 +148,7 @@ export class Client {
     else this.#tally.fail(fault)
     this.#isUnderWay = false
     if (this.#isStopped) this.#onIdle()
-    else this.#next()
+    else this.#proceed()
   }
 
   #faultOf(status, head, bytes) {
@@ -143,6 +157,7 @@ export class Client {
       return `${bytes} bytes of body in place of ${this.#expected.length}`
     }
     const session = sessionOf(headerOf(head, 'x-cwm-session'))
+    if (this.#beginsSessions) return this.#tally.begins(session) ? undefined : notNew(session)
     return session === this.#session ? undefined : `session ${session} in place of ${this.#session}`
   }
 
@@ -153,6 +168,8 @@ export class Client {
     setTimeout(() => this.start(), RECONNECT_MS)
   }
 }
+
+const notNew = (session) => `session ${session} where a new one was to begin`
 
 /** Heads are read in lower case. */
 const sessionOf = (header) => header?.toLowerCase() ?? 'none'

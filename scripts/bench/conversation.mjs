@@ -1,5 +1,6 @@
 // What a client sends: conversations of words, the same on every run, each connection another one, every body of exactly as many bytes.
-// A body differs from the last one of its connection in the newest message only, by a number in it.
+// A body differs from the last one of its connection by a number: in the newest message only, or in the oldest as well, and then it is
+// another conversation.
 
 import { deltaEvents, REPLY } from './answers.mjs'
 import { isStream, modelOf } from './scenarios.mjs'
@@ -28,12 +29,14 @@ function textOf(letters, seed) {
   return text.slice(0, letters).trimEnd().toWellFormed()
 }
 
-function historyOf(scenario, seed, replyBytes) {
+/** `before`: what the oldest message begins with. Without replies, the user said all of it. */
+function historyOf(scenario, seed, replyBytes, { before = '', hasReplies = true }) {
   const count = scenario.messages - 2
   const each = Math.floor((scenario.bodyBytes - replyBytes - FRAME_BYTES) / (count + 1)) - MESSAGE_FRAME_BYTES
   return Array.from({ length: count }, (_, n) => {
-    const role = n === 0 && count % 2 === 0 ? 'system' : (count - n) % 2 === 1 ? 'user' : 'assistant'
-    return { role, content: textOf(each * LETTERS_PER_BYTE, seed + n) }
+    const role = n === 0 && count % 2 === 0 ? 'system' : hasReplies && (count - n) % 2 === 0 ? 'assistant' : 'user'
+    const prefix = n === 0 ? before : ''
+    return { role, content: prefix + textOf(each * LETTERS_PER_BYTE - prefix.length, seed + n) }
   })
 }
 
@@ -45,26 +48,39 @@ const bodyOf = (scenario, messages) =>
     }),
   )
 
+const MARK = '0'.repeat(NUMBER_DIGITS)
+
 /**
- * The turns of one connection. `first` is to be delivered once; what `next()` gives continues the answer to it, each time with another
- * newest message, in the same buffer: the one before must have been sent. Those of another `run` were never said before.
+ * A body of the scenario's size, and `next()`, which gives it with another number at each of `places`, each time in the same buffer: the one
+ * before must have been sent.
  */
-export function conversationOf(scenario, connection, run) {
-  const reply = { role: 'assistant', content: isStream(scenario) ? TEXT_OF_STREAM : REPLY }
-  const history = historyOf(scenario, run * 1_000_003 + connection * 10_007, reply.content.length)
-  const asking = (text) => bodyOf(scenario, [...history, reply, { role: 'user', content: text }])
-  const mark = '0'.repeat(NUMBER_DIGITS)
-  const question = `Question ${mark}: `
+function numbered(scenario, messages, places) {
+  const question = `Question ${MARK}: `
+  const asking = (text) => bodyOf(scenario, [...messages, { role: 'user', content: text }])
   const room = scenario.bodyBytes - asking(question).length
   if (room < 0) throw new Error(`${scenario.name}: the messages are ${-room} bytes too long`)
   const body = asking(question + 'and then? '.repeat(room / 10 + 1).slice(0, room))
-  const at = body.lastIndexOf(`Question ${mark}`) + 'Question '.length
+  const offsets = places.map((words) => body.lastIndexOf(words + MARK) + words.length)
   let asked = 0
+  return () => {
+    const number = String(++asked).padStart(NUMBER_DIGITS, '0')
+    for (const at of offsets) body.latin1Write(number, at, NUMBER_DIGITS)
+    return body
+  }
+}
+
+/**
+ * The turns of one connection; those of another `run` were never said before. `first` is to be delivered once, and what `next()` gives
+ * continues the answer to it, each time with another newest message. With `opens` each body opens a conversation of its own, so there is no
+ * `first`: a chat without replies in it (`first`), or one with replies that were given elsewhere (`unknown`).
+ */
+export function conversationOf(scenario, connection, run, opens) {
+  const reply = { role: opens === 'first' ? 'user' : 'assistant', content: isStream(scenario) ? TEXT_OF_STREAM : REPLY }
+  const options = opens === undefined ? {} : { before: `Case ${MARK}: `, hasReplies: opens !== 'first' }
+  const history = historyOf(scenario, run * 1_000_003 + connection * 10_007, reply.content.length, options)
+  const places = opens === undefined ? ['Question '] : ['Case ', 'Question ']
   return {
-    first: bodyOf(scenario, history),
-    next() {
-      body.latin1Write(String(++asked).padStart(NUMBER_DIGITS, '0'), at, NUMBER_DIGITS)
-      return body
-    },
+    first: opens === undefined ? bodyOf(scenario, history) : undefined,
+    next: numbered(scenario, [...history, reply], places),
   }
 }

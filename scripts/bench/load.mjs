@@ -18,10 +18,17 @@ class Tally {
   latencies = []
   firsts = []
   faults = new Set()
+  #sessions = new Set()
 
   /** A share of an answer came: streams end in batches, and a count of ends would depend on where it is cut off. */
   see(share) {
     if (this.isCounting) this.answers += share
+  }
+
+  /** Whether no answer of this cell came from that session before; undefined is no session. */
+  begins(session) {
+    const before = this.#sessions.size
+    return this.#sessions.add(session).size > before
   }
 
   add(latencyMs, firstMs) {
@@ -34,6 +41,23 @@ class Tally {
   fail(fault) {
     this.failed++
     if (this.faults.size < SHOWN_FAULTS) this.faults.add(fault)
+  }
+}
+
+/** Lets all connections go at once, each time the last of them has come to wait. */
+class Barrier {
+  #waiting = []
+  #count
+
+  constructor(count) {
+    this.#count = count
+  }
+
+  wait(go) {
+    if (this.#waiting.push(go) < this.#count) return
+    const all = this.#waiting
+    this.#waiting = []
+    for (const each of all) each()
   }
 }
 
@@ -61,7 +85,8 @@ async function count(tally, { countMs, watch }) {
 async function run(job) {
   const { scenario } = job
   const tally = new Tally()
-  const clients = Array.from({ length: scenario.connections }, (_, n) => new Client(job, n, tally))
+  const barrier = scenario.inBursts ? new Barrier(scenario.connections) : undefined
+  const clients = Array.from({ length: scenario.connections }, (_, n) => new Client(job, n, tally, barrier))
   for (const client of clients) await client.deliver()
   const starts = clients.map((client, n) => setTimeout(() => client.start(), (n * job.spreadMs) / clients.length))
   await warm(tally, job)

@@ -9,8 +9,8 @@ export const usage = `npm run bench -- [options]
   --only A,B         scenarios
   --targets A,B      what they are sent to
   --peers A,B        other gateways too, installed into the user's cache when first asked for
-  --rounds N         3 by default
-  --seconds N        counted of each cell, 3 by default
+  --rounds N         5 by default; with fewer no aim is decided
+  --seconds N        counted of each cell, 2 by default
   --json FILE        everything that was measured
   --markdown FILE    the tables, between the marks of that page
   --check            exits with 1 where an aim is missed
@@ -54,8 +54,8 @@ export function readOptions(args, { scenarios, targets, peers }) {
     return { faults: [error.message] }
   }
   const { quick, json, markdown } = values
-  const rounds = Number(values.rounds ?? (quick ? 1 : 3))
-  const seconds = Number(values.seconds ?? (quick ? 0.8 : 3))
+  const rounds = Number(values.rounds ?? (quick ? 1 : 5))
+  const seconds = Number(values.seconds ?? (quick ? 0.8 : 2))
   fault(
     !(Number.isInteger(rounds) && rounds >= 1 && rounds <= MAX_ROUNDS),
     `--rounds: a whole number from 1 to ${MAX_ROUNDS}`,

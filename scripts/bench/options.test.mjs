@@ -9,8 +9,8 @@ const known = {
 }
 const read = (...args) => readOptions(args, known)
 
-it('measures all but the peers for three rounds of three seconds unless told', () => {
-  expect(read()).toMatchObject({ ...known, faults: [], peers: [], rounds: 3, countMs: 3_000, pins: true, force: false })
+it('measures all but the peers for five rounds of two seconds unless told', () => {
+  expect(read()).toMatchObject({ ...known, faults: [], peers: [], rounds: 5, countMs: 2_000, pins: true, force: false })
 })
 
 it('takes what it is told', () => {

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { MODEL, PACED_MODEL } from './answers.mjs'
+import { MODELS } from './answers.mjs'
 import { API_KEY } from './client.mjs'
 
 /** LiteLLM takes that long to begin with on a core that is shared. */
@@ -26,7 +26,7 @@ const fromPip = (name) => (folder) => [
 
 const litellmConfig = (upstream) =>
   JSON.stringify({
-    model_list: [MODEL, PACED_MODEL].map((model) => ({
+    model_list: MODELS.map((model) => ({
       model_name: model,
       litellm_params: { model: `openai/${model}`, api_base: `${upstream}/v1`, api_key: 'none' },
     })),

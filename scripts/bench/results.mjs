@@ -2,7 +2,7 @@
 
 import { STREAM_EVENTS } from './answers.mjs'
 import { isStream, scenarios } from './scenarios.mjs'
-import { differenceOf, median, ratioOf } from './stats.mjs'
+import { differenceOf, median, ratiosOf } from './stats.mjs'
 
 /** Below so many answers in a cell, what is said of one in a hundred is said of one. */
 const ENOUGH_FOR_P99 = 100
@@ -54,7 +54,12 @@ export class Results {
 
   /** The median over the rounds of `target` to `base`. Undefined where either was not measured. */
   ratio(scenario, target, base, field) {
-    return ratioOf(this.#of(scenario, target, field), this.#of(scenario, base, field))
+    return median(this.ratios(scenario, target, base, field))
+  }
+
+  /** The ratios of all rounds that measured both. */
+  ratios(scenario, target, base, field) {
+    return ratiosOf(this.#of(scenario, target, field), this.#of(scenario, base, field))
   }
 
   difference(scenario, target, base, field) {

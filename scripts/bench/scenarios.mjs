@@ -1,8 +1,11 @@
 // The cells of the benchmark: what is sent, and on how many connections at once.
 
-import { MODEL, PACED_MODEL } from './answers.mjs'
+import { BURST_MODEL, MODEL, PACED_MODEL } from './answers.mjs'
 
-/** Bodies have exactly `bodyBytes`. `kind`: how the mock upstream answers. `warm`: answers before it counts. */
+/**
+ * Bodies have exactly `bodyBytes`. `kind`: how the mock upstream answers. `warm`: answers before it counts. `inBursts`: no connection sends
+ * its next request before all have their whole answer; then all send at once.
+ */
 export const scenarios = [
   {
     name: '4k-1',
@@ -67,7 +70,19 @@ export const scenarios = [
     kind: 'paced',
     warm: 64,
   },
+  {
+    name: 'burst-64',
+    title: 'streams of 200 events, 20 per 10 ms, 64 that begin together',
+    bodyBytes: 4 * 1024,
+    messages: 7,
+    connections: 64,
+    kind: 'burst',
+    inBursts: true,
+    warm: 640,
+  },
 ]
 
+const models = { paced: PACED_MODEL, burst: BURST_MODEL }
+
 export const isStream = ({ kind }) => kind !== 'json'
-export const modelOf = ({ kind }) => (kind === 'paced' ? PACED_MODEL : MODEL)
+export const modelOf = ({ kind }) => models[kind] ?? MODEL

@@ -13,9 +13,11 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** The median of the rounds' own ratios: what slows a whole round down is in both numbers. Lists by round. */
-export function ratioOf(values, base) {
-  return median(values.map((value, n) => (value === undefined || !base?.[n] ? undefined : value / base[n])))
+/** The rounds' own ratios: what slows a whole round down is in both numbers. Lists by round; a round that has one side only is left out. */
+export function ratiosOf(values, base) {
+  return values
+    .map((value, n) => (value === undefined || !base?.[n] ? undefined : value / base[n]))
+    .filter((ratio) => ratio !== undefined)
 }
 
 /** As `ratioOf`, of differences. */

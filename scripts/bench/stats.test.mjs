@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { differenceOf, median, percentile, ratioOf } from './stats.mjs'
+import { differenceOf, median, percentile, ratiosOf } from './stats.mjs'
 
 const hundred = Array.from({ length: 100 }, (_, n) => n + 1)
 
@@ -18,6 +18,6 @@ it('takes the middle of an odd number of rounds, and the mean of the middle two 
 })
 
 it('takes ratios and differences within rounds, and leaves out a round that has one side only', () => {
-  expect(ratioOf([2, 40, 9], [1, 10, undefined])).toBe(3)
+  expect(ratiosOf([2, 40, 9], [1, 10, undefined])).toEqual([2, 4])
   expect(differenceOf([2, 40, 9], [1, 10, undefined])).toBe(15.5)
 })

@@ -73,7 +73,9 @@ function memoryTable({ memory }, targets) {
   return [row(['', 'peak memory, MB', 'after the run, MB']), row(['---', '--:', '--:']), ...lines, '']
 }
 
-const verdict = (isReached) => (isReached === undefined ? 'not measured' : isReached ? 'reached' : '**missed**')
+/** Of one value, its interval is left out. */
+const interval = ({ low, high }) => (low === high ? '' : `${number(low, 2)} to ${number(high, 2)}`)
+const verdictOf = ({ verdict }) => (verdict === 'missed' ? '**missed**' : verdict)
 
 function machineLine({ cpu, cores, node, pinned, besideEngine }) {
   const where =
@@ -87,9 +89,7 @@ function machineLine({ cpu, cores, node, pinned, besideEngine }) {
 export function markdown({ results, judged, machine, scenarios, targets }) {
   const { pinned } = machine
   const together = pinned !== undefined && pinned.upstream === pinned.load
-  const aims = judged.map(({ title, bound, value, isReached }) =>
-    row([title, bound, number(value, 2), verdict(isReached)]),
-  )
+  const aims = judged.map((aim) => row([aim.title, aim.bound, number(aim.value, 2), interval(aim), verdictOf(aim)]))
   return [
     machineLine(machine),
     '',
@@ -97,8 +97,8 @@ export function markdown({ results, judged, machine, scenarios, targets }) {
     `${MARK} Mock upstream and load client had more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}: the target may be faster than that. The last three columns are shares of a core.`,
     '',
     ...memoryTable(results, targets),
-    row(['aim', 'bound', 'measured', '']),
-    row(['---', '---', '--:', '---']),
+    row(['aim', 'bound', 'median', 'rounds', 'verdict']),
+    row(['---', '---', '--:', '---', '---']),
     ...aims,
     '',
   ].join('\n')

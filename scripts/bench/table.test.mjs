@@ -17,7 +17,7 @@ const run = {
     ],
     { bare: { bytes: 80e6, peakBytes: 90e6 } },
   ),
-  judged: [{ title: 'an aim', bound: 'at most 1', value: 2, isReached: false }],
+  judged: [{ title: 'an aim', bound: 'at most 1', value: 2, low: 1.5, high: 3, verdict: 'missed' }],
   machine: { cpu: 'a CPU', cores: 2, node: 'v20', pinned: { proxy: 1, upstream: 0, load: 0 } },
   scenarios: scenarios.filter(({ name }) => name === '4k-32'),
   targets: [
@@ -52,5 +52,5 @@ it('says what mock upstream and load client had with the fastest target, and wit
 
 it('prints memory after the run, and each aim with what came of it', () => {
   expect(markdown(run)).toContain('| bare | 90 | 80 |')
-  expect(markdown(run)).toContain('| an aim | at most 1 | 2.00 | **missed** |')
+  expect(markdown(run)).toContain('| an aim | at most 1 | 2.00 | 1.50 to 3.00 | **missed** |')
 })

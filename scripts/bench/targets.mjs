@@ -46,20 +46,17 @@ const cwm =
   ({ port, upstream, folder }) =>
     node([build, 'serve', '--upstream', upstream, '--port', String(port), '--data-dir', join(folder, 'data')])
 
-const start = cwm(process.env.BENCH_CWM ?? here('../../dist/cli/main.js'))
+/** The ways in which a request comes to its session: named by the client, led to by its history, or begun by it; with their words in tables. */
+const ways = { named: 'named', prefix: 'by prefix', first: 'first turn', unknown: 'unknown history' }
+export const WAYS = Object.keys(ways)
 
-/** The build that `BENCH_BEFORE` names, in the same rounds: runs of one build differ by more than most changes cost. */
-const before = (build) => {
-  const started = { start: cwm(build) }
-  return [
-    { name: 'before-named', title: 'cwm before, named', session: 'named', ...started },
-    { name: 'before-prefix', title: 'cwm before, by prefix', session: 'prefix', ...started },
-  ]
-}
+/** A build of cwm, as many processes of it as there are ways: each is warmed up by its own way alone. */
+const inEachWay = (name, title, build) =>
+  WAYS.map((way) => ({ name: `${name}-${way}`, title: `${title}, ${ways[way]}`, session: way, start: cwm(build) }))
 
 /**
  * In the order of each round. `start`: what to run, which answers `readyPath` (`/v1/models` unless told) when it is ready; without it, the mock
- * itself is asked. `session`: how cwm is to find sessions. `missing`: how to get what is not there.
+ * itself is asked. `session`: how a request comes to its session. `missing`: how to get what is not there.
  */
 export const targets = [
   { name: 'direct', title: 'direct' },
@@ -74,7 +71,7 @@ export const targets = [
   },
   { name: 'bare', title: 'node:http + undici', start: pass('bare') },
   { name: 'parse', title: 'the same with `JSON.parse`', start: pass('parse') },
-  { name: 'cwm-named', title: 'cwm, named', session: 'named', start },
-  { name: 'cwm-prefix', title: 'cwm, by prefix', session: 'prefix', start },
-  ...(process.env.BENCH_BEFORE === undefined ? [] : before(process.env.BENCH_BEFORE)),
+  ...inEachWay('cwm', 'cwm', process.env.BENCH_CWM ?? here('../../dist/cli/main.js')),
+  // In the same rounds: runs of one build differ by more than most changes cost.
+  ...(process.env.BENCH_BEFORE === undefined ? [] : inEachWay('before', 'cwm before', process.env.BENCH_BEFORE)),
 ]

@@ -1,27 +1,42 @@
 // The mock upstream, a process of its own: answers chats with precomputed bytes, and what else cwm and peers ask of an engine.
-// Started as `node upstream.mjs PORT`. Each event of a stream is a write of its own: as fast as it goes, or one per 2 ms.
+// Started as `node upstream.mjs PORT`. Each event of a stream is a write of its own, as fast as it goes or one per 2 ms; in bursts 20 events
+// are one write.
 
 import { createServer } from 'node:http'
-import { deltaEvents, doneEvent, jsonAnswer, MODEL, PACED_MODEL, usageEvent } from './answers.mjs'
+import { BURST_MODEL, deltaEvents, doneEvent, jsonAnswer, MODELS, PACED_MODEL, usageEvent } from './answers.mjs'
 
 const PACE_MS = 2
+/** A burst is about its beginnings: what follows them leaves most of the proxy's core free. */
+const BURST_PACE_MS = 10
+const BURST_EVENTS = 20
 /** Larger bodies are never streams here, and are not searched. */
 const MAX_SEARCHED_BYTES = 64 * 1024
 
-/** Streams that go on in step, as those of one engine do: each step writes one event to each of them. */
+/** The events after the first one, so many to a write. */
+function writesOf(eventsPerWrite) {
+  const rest = deltaEvents.slice(1)
+  const count = Math.ceil(rest.length / eventsPerWrite)
+  return Array.from({ length: count }, (_, n) =>
+    Buffer.concat(rest.slice(n * eventsPerWrite, (n + 1) * eventsPerWrite)),
+  )
+}
+
+/** Streams that go on in step, as those of one engine do: each step writes once to each of them. The first event goes out at once. */
 class Steps {
   #streams = new Set()
+  #writes
   #schedule
   #running = false
 
-  constructor(schedule) {
+  constructor(eventsPerWrite, schedule) {
+    this.#writes = writesOf(eventsPerWrite)
     this.#schedule = schedule
   }
 
   add(response, withUsage) {
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
     response.write(deltaEvents[0])
-    const stream = { response, withUsage, next: 1, full: false }
+    const stream = { response, withUsage, next: 0, full: false }
     this.#streams.add(stream)
     response.on('drain', () => (stream.full = false))
     response.once('close', () => this.#streams.delete(stream))
@@ -36,8 +51,8 @@ class Steps {
 
   #step(stream) {
     if (stream.full) return
-    if (stream.next < deltaEvents.length) {
-      stream.full = !stream.response.write(deltaEvents[stream.next++])
+    if (stream.next < this.#writes.length) {
+      stream.full = !stream.response.write(this.#writes[stream.next++])
       return
     }
     this.#streams.delete(stream)
@@ -46,15 +61,20 @@ class Steps {
   }
 }
 
-const atOnce = new Steps((go) => setImmediate(go))
-const paced = new Steps((go) => setTimeout(go, PACE_MS))
+const atOnce = new Steps(1, (go) => setImmediate(go))
+const paced = new Steps(1, (go) => setTimeout(go, PACE_MS))
+const inBursts = new Steps(BURST_EVENTS, (go) => setTimeout(go, BURST_PACE_MS))
+
+function stepsFor(body) {
+  if (body.includes(`"${PACED_MODEL}"`)) return paced
+  return body.includes(`"${BURST_MODEL}"`) ? inBursts : atOnce
+}
 
 function answerChat(body, response) {
   const isSearched = body.length <= MAX_SEARCHED_BYTES
   // Both as JavaScript and as Python write it. In a message's text the quotes would be escaped.
   if (isSearched && (body.includes('"stream":true') || body.includes('"stream": true'))) {
-    const steps = body.includes(`"${PACED_MODEL}"`) ? paced : atOnce
-    steps.add(response, body.includes('"include_usage"'))
+    stepsFor(body).add(response, body.includes('"include_usage"'))
     return
   }
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': jsonAnswer.length })
@@ -63,7 +83,7 @@ function answerChat(body, response) {
 
 const model = (id) => ({ id, object: 'model', created: 1, owned_by: 'vllm', root: id, max_model_len: 1_048_576 })
 const facts = {
-  '/v1/models': JSON.stringify({ object: 'list', data: [model(MODEL), model(PACED_MODEL)] }),
+  '/v1/models': JSON.stringify({ object: 'list', data: MODELS.map(model) }),
   '/version': '{"version":"0.32.0"}',
   '/health': '',
   '/metrics': '',
