@@ -180,7 +180,7 @@ it('does not believe a probe when L1 has no room for it', async () => {
   const { residualChunks, warnings } = await remove()
 
   expect(residualChunks).toBeNull()
-  expect(warnings).toContainEqual(expect.stringContaining('could be asked what is left'))
+  expect(warnings).toContainEqual(expect.stringContaining('could report what is left'))
 })
 
 it('finds what a directory that has forgotten does not show', async () => {

@@ -1,11 +1,11 @@
-// Opens a KV layer for work that goes on without it.
+// Opens a KV layer for work that can proceed without it.
 
 import { toCwmError } from '../base/errors.ts'
 import type { KvBackend, KvLink } from './kv.ts'
 
 /**
- * A link. `away`: a KV layer is configured and does not answer, so its KV is unknown, not absent; `warnings` gets the reason. Undefined:
- * there is no KV layer. Never throws.
+ * Opens a link. `away`: a KV layer is configured but does not answer, so its KV is unknown, not absent; the reason is added to `warnings`.
+ * Undefined: there is no KV layer. Never throws.
  */
 export async function openIfReachable(
   kv: Pick<KvBackend, 'open'>,

@@ -1,5 +1,5 @@
-// Gives each salt its space before its first dispatch, where the backend evicts per salt and wipes what has none (docs/engine-behavior.md#quotas).
-// Where it does not, this costs a request nothing.
+// Gives each salt its space before its first dispatch, if the backend evicts per salt and wipes salts without space
+// (docs/engine-behavior.md#quotas). Otherwise it costs a request nothing.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
@@ -13,21 +13,21 @@ export interface QuotaParts {
   readonly now: Now
 }
 
-/** Salts remembered as told; one that fell out is told again. Not lru-cache's `max`, which takes all the room at once: few have such servers. */
+/** Salts whose quota is remembered; a dropped one is set again. Not lru-cache's `max`, which preallocates: few deployments have such servers. */
 const MAX_SALTS = 100_000
-/** How long a dispatch waits for the first quota of its salt. After that its KV may be wiped, and is computed again. */
+/** How long a dispatch waits for its salt's first quota. After that its KV may be wiped and recomputed. */
 const MAX_WAIT_MS = 1_000
-/** Between two looks at what the backend demands. */
+/** Interval between checks of whether the backend requires quotas. */
 const LINK_REFRESH_MS = 10_000
-/** A server that restarts forgets its quotas: each is told again while its salt is in use. */
+/** A restarted server forgets its quotas, so each is renewed while its salt is in use. */
 const RENEW_MS = 60_000
 const RETRY_MS = 5_000
 
-/** What was last told of one salt. */
+/** The last quota write of one salt. */
 interface QuotaState {
   readonly over: Promise<void>
   done: boolean
-  /** When it is to be told again, milliseconds since the epoch. */
+  /** When it must be written again, milliseconds since the epoch. */
   dueAt: number
 }
 
@@ -44,8 +44,8 @@ export class SaltQuotas {
   }
 
   /**
-   * To be awaited before the salt is dispatched, if there is anything to wait for: `undefined` when no server demands quotas or the salt
-   * has one. Waits for a second at most, and never rejects.
+   * Await this before dispatching under the salt. Undefined if there is nothing to wait for: no server requires quotas, or the salt has one.
+   * Waits at most one second, and never rejects.
    */
   ensure(salt: string, limitGb: number): Promise<void> | undefined {
     if (!this.#parts.kv.expects.quota) return undefined
@@ -59,7 +59,7 @@ export class SaltQuotas {
     return undefined
   }
 
-  /** Takes back what was told of a salt that is never dispatched again. Never rejects: a quota too many does no harm. */
+  /** Removes the quota of a salt that is never used again. Never rejects: a leftover quota does no harm. */
   async remove(salt: string): Promise<void> {
     this.#quotas.delete(salt)
     if (this.#link === undefined || !this.#link.capabilities.quota) return
@@ -91,18 +91,18 @@ export class SaltQuotas {
       (link) => {
         this.#link = link
       },
-      // What was known is believed until something else is: a server that is away keeps its rules.
+      // Keeps the last known link: an unreachable server keeps its eviction policy.
       () => {},
     )
   }
 
-  /** One line when it begins and one when it ends, not one per request. */
+  /** Logs once when failures start and once when they end, not once per request. */
   #report(failures: readonly string[]): void {
     const { log } = this.#parts
     if (failures.length > 0 && !this.#failing) {
-      log.warn({ failures }, 'LMCache does not take quotas: what these salts store may be evicted at once')
+      log.warn({ failures }, 'the KV layer rejects quotas: what these salts store may be evicted at once')
     }
-    if (failures.length === 0 && this.#failing) log.info({}, 'LMCache takes quotas again')
+    if (failures.length === 0 && this.#failing) log.info({}, 'the KV layer accepts quotas again')
     this.#failing = failures.length > 0
   }
 }

@@ -30,9 +30,10 @@ export interface MeasureRequest {
   readonly windowTokens: number
   readonly call: CallOptions
 }
+
 /** The size of a prompt that does not fit comes from the engine. */
-/** What does not fit was counted by the engine. */
 export type Size = { readonly fits: true } | { readonly fits: false; readonly tokens: number }
+
 /**
  * Whether a prompt has at most that many tokens. If the size cannot be determined, the prompt counts as fitting and the engine decides.
  * Throws what the engine call throws, except for a final refusal.
@@ -56,8 +57,8 @@ export async function measure(
   )
   return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
 }
+
 /** Counts with the engine's tokenizer. Undefined if it cannot count, or will never accept the prompt and will say so itself. */
-/** Counts by the engine's tokenizer; undefined where it has no way to, and where it will never take this: it will say so in its own words. */
 export async function countOrUndefined(
   { metrics }: Pick<MeasureParts, 'metrics'>,
   ask: () => Promise<number | undefined>,
@@ -76,15 +77,15 @@ export async function countOrUndefined(
     throw thrown
   }
 }
-/** Identifies everything that shapes a prompt besides the client's messages. A size only applies to prompts of the same shape. `cut`: the cut's digest. */
-/** What a prompt is made of beside the client's own messages: what was counted of one says nothing of another. `cut`: digest of its cut. */
+
+/** Identifies what shapes a prompt besides the client's messages. A size only applies to prompts of the same shape. `cut`: the cut's digest. */
 export function shapeOf({ model, shaping, windowId }: OutgoingPrompt, cut: string | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify([model, shaping, windowId ?? null, cut ?? null]))
     .digest('base64url')
 }
+
 /** An upper bound of the engine's count; undefined if there is media. */
-/** Never below the engine's count; undefined for pictures and the like. */
 function estimateOf(sizes: KnownSizes, request: MeasureRequest, shape: string): number | undefined {
   const { rules, json, outgoing, chain, windowTokens } = request
   const own = rules.readMessages(json)

@@ -1,4 +1,4 @@
-// LMCache behind the port: a link that is discovered anew when it has changed, and health.
+// LMCache behind the port: a link that is rediscovered when LMCache has changed, and health.
 
 import type { Now } from '../../base/clock.ts'
 import type { KvBackend, KvCapabilities, KvHealth, KvLink } from '../kv.ts'
@@ -6,7 +6,7 @@ import type { LmcacheConnector } from './connector.ts'
 import { LmcacheKvLink } from './kv-link.ts'
 
 export class LmcacheBackend implements KvBackend {
-  /** LMCache pins chunks that are not there yet, and a chunk stored without a pin may be evicted at once. */
+  /** LMCache pins chunks that do not exist yet, and may evict an unpinned chunk right after storing it. */
   readonly holds = 'before-warm'
   readonly expects: KvCapabilities
   readonly #link: LmcacheConnector

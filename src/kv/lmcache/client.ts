@@ -1,4 +1,4 @@
-// The client of LMCache's control plane: one face for coordinator and servers, whichever of them there are.
+// The client of LMCache's control plane: one interface for coordinator and servers, whichever of them exist.
 
 import { CwmError } from '../../base/errors.ts'
 import { type DeleteOptions, type DeleteResult, deleteChunks } from './delete.ts'
@@ -24,18 +24,18 @@ export interface LmcacheClientOptions {
   readonly timeoutMs: number
   /** Global `fetch` unless given. */
   readonly fetch?: Fetch
-  /** Sizes of keys that an earlier client of the fleet has learnt, and this one will. */
+  /** Sizes of keys that earlier clients of the fleet have learned, shared with this one. */
   readonly keyBytes?: Map<string, number>
 }
 
 /**
- * Methods throw `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`, and on abort the signal's reason. Errors hold no salt.
- * A sequence under one chunk makes no call and answers zero.
+ * Methods throw `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`, and on abort the signal's reason. Errors contain no salt.
+ * A sequence shorter than one chunk makes no call and returns zero.
  */
 export class LmcacheClient {
-  /** Whether `pin`, `unpin` and `listPins` work; without, they throw `NOT_SUPPORTED`. */
+  /** Whether `pin`, `unpin` and `listPins` work; otherwise they throw `NOT_SUPPORTED`. */
   readonly pins: boolean
-  /** Some server keeps only salts that have a quota: set one before a salt's first request. */
+  /** A server stores only salts with a quota: set one before a salt's first request. */
   readonly demandsQuotas: boolean
   readonly #target: LmcacheTarget
   readonly #fleet: Fleet
@@ -52,25 +52,25 @@ export class LmcacheClient {
   }
 
   /**
-   * Where the directory has seen the chunks; without a coordinator all counts are null. An empty answer is not absence
-   * (docs/engine-behavior.md#directory); a prefetch shows what is there.
+   * Where the directory has seen the chunks; without a coordinator all counts are null. An empty answer does not prove absence
+   * (docs/engine-behavior.md#directory); a prefetch shows what exists.
    */
   async lookup(sequence: Sequence, signal?: AbortSignal): Promise<LookupResult> {
     if (this.#coordinator === undefined) return emptyLookup(countChunks(sequence), countChunks(sequence) === 0)
     return lookupChunks(this.#coordinator, sequence, signal)
   }
 
-  /** Pins every whole chunk, counted; proves no presence (docs/engine-behavior.md#pins). Aborted, the pin may be made. */
+  /** Pins every whole chunk, counted. Does not prove presence (docs/engine-behavior.md#pins). If aborted, the pin may have been placed. */
   async pin(sequence: Sequence, signal?: AbortSignal): Promise<PinResult> {
     return changePins(this.#pinning(), 'POST', sequence, signal)
   }
 
-  /** Gives one pin back on every whole chunk; where none is held nothing happens, and the answer is the same. */
+  /** Releases one pin on every whole chunk. If none is held nothing happens, and the answer is the same. */
   async unpin(sequence: Sequence, signal?: AbortSignal): Promise<PinResult> {
     return changePins(this.#pinning(), 'DELETE', sequence, signal)
   }
 
-  /** Pins under one salt: chunk hash to count, the least over the ranks. Read in pages, at most `maxKeys` (1,000,000). */
+  /** Pins under one salt: chunk hash to count, the minimum over the ranks. Read in pages, at most `maxKeys` (1,000,000). */
   async listPins(
     filter: PinFilter,
     options: { readonly signal?: AbortSignal | undefined; readonly maxKeys?: number } = {},
@@ -79,9 +79,9 @@ export class LmcacheClient {
   }
 
   /**
-   * Loads the chunks from L2 into the L1 of one server and waits for it: `foundKeys` of `totalKeys` is what is there now,
-   * so this also proves presence where the directory is blind. `instanceId` absent: the first server that has the engine
-   * attached. A missing engine is `LMCACHE_BAD_ANSWER` (503, or 502 through the coordinator).
+   * Loads the chunks from L2 into the L1 of one server and waits for it. `foundKeys` of `totalKeys` are there now, so this also proves presence
+   * where the directory is blind. Without `instanceId` it uses the first server with the engine attached. A missing engine is
+   * `LMCACHE_BAD_ANSWER` (503, or 502 through the coordinator).
    */
   async prefetch(
     sequence: Sequence,
@@ -92,20 +92,20 @@ export class LmcacheClient {
   }
 
   /**
-   * Deletes chunks from every server and every tier, and tells what is left. What is pinned goes too: unpin first. Throws only
-   * where the coordinator cannot name the chunks; what fails after that is a warning, and the residue then a number or null.
-   * Aborted, some may be gone. Asked again for what is gone already, it finds nothing and is as sure as before.
+   * Deletes chunks from every server and every tier, and returns what is left. Pinned chunks are deleted too: unpin first. Throws only if the
+   * coordinator cannot name the chunks; later failures become warnings, and the residue is then a number or null. If aborted, some chunks may
+   * be gone. A repeated call finds nothing and is as certain as the first.
    */
   async deleteChunks(request: DeleteRequest, options: DeleteOptions): Promise<DeleteResult> {
     return deleteChunks(this.#fleet, request, options)
   }
 
-  /** Lets a salt hold `limitGb` GiB per adapter. Failures are told, not thrown; `NOT_SUPPORTED` for the salt `_default`. */
+  /** Lets a salt hold `limitGb` GiB per adapter. Failures are returned, not thrown; `NOT_SUPPORTED` for the salt `_default`. */
   async setQuota(salt: string, limitGb: number, signal?: AbortSignal): Promise<QuotaResult> {
     return changeQuota(this.#fleet, salt, limitGb, signal)
   }
 
-  /** Takes a salt's quota away; where `IsolatedLRU` rules, all that it holds is wiped within a second. */
+  /** Removes a salt's quota. Under `IsolatedLRU`, everything it holds is wiped within a second. */
   async removeQuota(salt: string, signal?: AbortSignal): Promise<QuotaResult> {
     return changeQuota(this.#fleet, salt, undefined, signal)
   }
@@ -118,12 +118,15 @@ export class LmcacheClient {
   #route(sequence: Sequence, instanceId: string | undefined): PrefetchRoute {
     const server = this.#chooseServer(sequence, instanceId)
     const id = instanceId ?? server?.instanceId
-    // A server that was named to us but never registered is unknown to the coordinator; one that registered since, is not to it.
+    // The coordinator does not know a configured server that never registered. It does know one that registered since.
     if (this.#coordinator !== undefined && id !== undefined && server?.registered !== false)
       return { endpoint: this.#coordinator, instanceId: id }
     if (server !== undefined) return { endpoint: this.#open(server.url) }
     const which = instanceId === undefined ? '' : ` named ${JSON.stringify(instanceId)}`
-    throw new CwmError('LMCACHE_UNREACHABLE', `no LMCache server${which} is known: check that one is registered`)
+    throw new CwmError(
+      'LMCACHE_UNREACHABLE',
+      `no LMCache server${which} is known; check that one is registered with the coordinator`,
+    )
   }
 
   #chooseServer({ keys }: Sequence, instanceId: string | undefined): LmcacheTarget['servers'][number] | undefined {

@@ -1,4 +1,4 @@
-// The link to LMCache over a process's life: discovered when first needed, again when it has changed or was not whole.
+// The connection to LMCache for the life of the process: discovered on first use, and again when it has changed or was incomplete.
 
 import type { Now } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -12,7 +12,7 @@ import type { LmcacheTopology } from './topology.ts'
 export interface LmcacheConnection {
   readonly client: LmcacheClient
   readonly topology: LmcacheTopology
-  /** How LMCache names the chunks of an engine; undefined when no server has it attached, or chunk sizes are unknown. */
+  /** How LMCache names the chunks of an engine; undefined if no server has it attached, or chunk sizes are unknown. */
   keysOf(engineName: string): ChunkKeys | undefined
 }
 
@@ -21,7 +21,7 @@ export interface LmcacheConnectorOptions extends Omit<DiscoverOptions, 'signal'>
   readonly log: Logger
 }
 
-/** Milliseconds for which a discovery without warnings is believed, and one with. */
+/** How long a discovery stays fresh without warnings, and with some, milliseconds. */
 const FRESH_MS = 60_000
 const FRESH_WITH_WARNINGS_MS = 5_000
 
@@ -40,17 +40,17 @@ export class LmcacheConnector {
     this.#servers = new KnownServers(options)
   }
 
-  /** False when neither URL was given: the engine is alone. */
+  /** False if neither URL was given: the engine runs without LMCache. */
   get configured(): boolean {
     return this.#options.coordinatorUrl !== undefined || this.#options.lmcacheUrl !== undefined
   }
 
-  /** A coordinator was named, so pins are wanted even while it does not answer. */
+  /** A coordinator is configured, so pins are expected even while it does not answer. */
   get expectsPins(): boolean {
     return this.#options.coordinatorUrl !== undefined
   }
 
-  /** What answers now; undefined when nothing is configured. Throws `LMCACHE_UNREACHABLE` when nothing that was named answers. */
+  /** Connects to what answers now; undefined if nothing is configured. Throws `LMCACHE_UNREACHABLE` if nothing that was configured answers. */
   async open(): Promise<LmcacheConnection | undefined> {
     if (!this.configured) return undefined
     const age = this.#options.now() - this.#discoveredAt
@@ -63,8 +63,8 @@ export class LmcacheConnector {
   }
 
   /**
-   * Probes the coordinator and each known server, and repeats the discovery if the result contradicts the last one, or if that had
-   * warnings, which may be over. Never throws.
+   * Probes the coordinator and each known server. Repeats the discovery if the result contradicts the last one, or if that had warnings, which
+   * may no longer apply. Never throws.
    */
   async health(): Promise<KvHealth> {
     if (!this.configured) return { ok: null, pins: false, warnings: [], servers: [] }
@@ -95,7 +95,7 @@ export class LmcacheConnector {
     }
   }
 
-  /** Nothing could be discovered: a coordinator alone may be dead, while its servers are there. */
+  /** Health when nothing could be discovered: the coordinator alone may be down while its servers are up. */
   async #healthUnlinked(): Promise<KvHealth> {
     await this.#servers.probeAll()
     const servers = this.#servers.health()
@@ -114,7 +114,7 @@ export class LmcacheConnector {
     return this.open().catch(() => undefined)
   }
 
-  /** Forgets what was found, after a call failed: the next one looks anew. */
+  /** Discards the last discovery after a failed call; the next `open` discovers again. */
   invalidate(): void {
     this.#discoveredAt = 0
   }
@@ -130,7 +130,7 @@ export class LmcacheConnector {
     })
     const warnings = topology.warnings.join('; ')
     if (warnings !== this.#loggedWarnings && warnings !== '')
-      log.warn({ warnings: topology.warnings }, 'LMCache is not whole')
+      log.warn({ warnings: topology.warnings }, 'LMCache is incomplete')
     this.#loggedWarnings = warnings
     this.#link = { client, topology, keysOf: (engineName) => keysOf(topology, engineName) }
     this.#discoveredAt = now()

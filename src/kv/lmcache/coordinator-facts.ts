@@ -1,4 +1,4 @@
-// Asks a coordinator which servers it knows, whether it takes pins, and whether it hashes as the servers do.
+// Queries a coordinator: which servers it knows, whether it accepts pins, and whether it hashes as the servers do.
 
 import { CwmError } from '../../base/errors.ts'
 import { type Endpoint, urlOfHost } from './http.ts'
@@ -17,16 +17,16 @@ export interface CoordinatorFacts {
   readonly pins: boolean
   readonly listed: readonly Listed[]
   readonly warnings: readonly string[]
-  /** Why there is no coordinator to speak with. */
+  /** Why the coordinator cannot be used. */
   readonly failure?: CwmError
 }
 
-/** Never throws, but on abort. */
+/** Throws only on abort. */
 export async function askCoordinator(endpoint: Endpoint, signal?: AbortSignal): Promise<CoordinatorFacts> {
   const ask = { method: 'GET', signal } as const
   const [instances, pins] = await Promise.all([
     failureOr(endpoint.call({ ...ask, path: '/instances', schema: instancesSchema }), signal),
-    // `offset` beyond all: the total is enough, no key of anybody's needs to cross the wire.
+    // An `offset` beyond all entries: only the total is needed, so no keys cross the wire.
     failureOr(
       endpoint.call({
         ...ask,
@@ -39,17 +39,17 @@ export async function askCoordinator(endpoint: Endpoint, signal?: AbortSignal): 
   ])
   const { url } = endpoint
   if (instances instanceof CwmError) {
-    const warnings = [`${instances.message}; until it answers there are no pins and no directory`]
+    const warnings = [`${instances.message}; without it there are no pins and no directory`]
     return { url, pins: false, listed: [], warnings, failure: instances }
   }
   const warnings: string[] = []
-  if (pins instanceof CwmError) warnings.push(`the coordinator takes no pins: ${pins.message}`)
+  if (pins instanceof CwmError) warnings.push(`the coordinator does not accept pins: ${pins.message}`)
   const listed = instances.instances.flatMap(({ instance_id, ip, http_port }) => {
     try {
       return [{ instanceId: instance_id, url: urlOfHost(ip, http_port) }]
     } catch {
       warnings.push(
-        `LMCache server ${instance_id} registered with an address that is none; set its --coordinator-advertise-ip`,
+        `LMCache server ${instance_id} registered with an invalid address; set its --coordinator-advertise-ip`,
       )
       return []
     }
@@ -58,8 +58,8 @@ export async function askCoordinator(endpoint: Endpoint, signal?: AbortSignal): 
 }
 
 /**
- * Whether the coordinator cuts chunks as the servers do (docs/engine-behavior.md#one-chunk-size). Two lookups count, because only a
- * size of exactly `chunkSize` makes one chunk of `chunkSize` ids and one of `2 * chunkSize - 1`.
+ * Whether the coordinator chunks as the servers do (docs/engine-behavior.md#one-chunk-size). Two lookups are needed, because only a size of
+ * exactly `chunkSize` makes one chunk of `chunkSize` ids and one of `2 * chunkSize - 1`.
  */
 export async function probeChunkSize(endpoint: Endpoint, chunkSize: number, signal?: AbortSignal): Promise<string[]> {
   const keys = { engineName: 'cwm-probe', worldSize: 1, chunkSize: 1 }
@@ -73,9 +73,9 @@ export async function probeChunkSize(endpoint: Endpoint, chunkSize: number, sign
     }),
   )
   const failure = counts.find((count) => count instanceof CwmError)
-  if (failure !== undefined) return [`the coordinator's directory cannot be asked: ${failure.message}`]
+  if (failure !== undefined) return [`the coordinator's directory cannot be queried: ${failure.message}`]
   if (counts.every((count) => !(count instanceof CwmError) && count.chunks === 1)) return []
   return [
-    `the coordinator's --chunk-size is not the servers' ${chunkSize}: lookups and pins will fail until it is the same`,
+    `the coordinator's --chunk-size differs from the servers' ${chunkSize}: lookups and pins will fail until they are equal`,
   ]
 }

@@ -1,5 +1,5 @@
-// Deletes keys from everything that a fleet's servers hold: L1 and each L2 adapter, by the servers' own route, because the coordinator's
-// reaches the first adapter only (docs/engine-behavior.md#coordinator-delete). That route knows no pins: callers unpin first.
+// Deletes keys from everything that a fleet's servers hold: L1 and each L2 adapter. It uses the servers' own route, because the coordinator's
+// only reaches the first adapter (docs/engine-behavior.md#coordinator-delete). That route ignores pins, so callers unpin first.
 
 import { CwmError } from '../../base/errors.ts'
 import type { Fleet, FleetServer } from './fleet.ts'
@@ -7,17 +7,17 @@ import { batches, type ObjectKey, wireKey } from './keys.ts'
 import { deleteSchema } from './schemas.ts'
 import { failureOr } from './server-facts.ts'
 
-/** What the servers said. Their counts prove nothing for L2: see residue.ts. */
+/** What the servers reported. Their counts prove nothing for L2: see residue.ts. */
 export interface DeleteOutcome {
-  /** Keys that some L1 holds locked: a store or a load is at work on them. They stay; asked again later they go. */
+  /** Keys that some L1 holds locked for a running store or load. They stay now; a later attempt can delete them. */
   readonly locked: number
-  /** Per server or adapter that did not do it, in words. What it holds may still be there. */
+  /** One text per server or adapter that failed. Its keys may still exist. */
   readonly failures: readonly string[]
-  /** What cannot be reached in a fleet like this, in words. */
+  /** What cannot be reached in a fleet like this. */
   readonly warnings: readonly string[]
 }
 
-/** Deletes on every server at once, and goes on where one fails. Throws on abort only. */
+/** Deletes on all servers at once, and continues if one fails. Throws only on abort. */
 export async function deleteKeys(
   { servers }: Fleet,
   keys: readonly ObjectKey[],
@@ -32,7 +32,7 @@ export async function deleteKeys(
   }
 }
 
-/** L1 both times: before, so that no store is on its way to L2 unseen; after, for what was loaded in between. */
+/** Deletes from L1 twice: first so that no store reaches L2 unseen, and again for keys loaded in between. */
 async function deleteOn(
   server: FleetServer,
   keys: readonly ObjectKey[],
@@ -48,13 +48,13 @@ async function deleteOn(
   const first = await failureOr(deleteFromL1(server, keys, signal), signal)
   note(first)
   if (first instanceof CwmError && first.code === 'LMCACHE_UNREACHABLE') return { locked: 0, failures, warnings: [] }
-  if (backends === null) failures.push(`LMCache server ${label} did not tell its L2 adapters`)
+  if (backends === null) failures.push(`LMCache server ${label} did not report its L2 adapters`)
   for (const backend of new Set(backends)) note(await failureOr(deleteFromL2(server, backend, keys, signal), signal))
   const locked = note(await failureOr(deleteFromL1(server, keys, signal), signal))
   return { locked, failures: [...new Set(failures)], warnings: unaddressable(server) }
 }
 
-/** Two adapters of one type answer to one name, and the first takes it all. */
+/** Two adapters of one type share a name, and the first one gets all requests. */
 function unaddressable({ label, backends }: FleetServer): string[] {
   const twice = new Set(backends?.filter((backend, i) => backends.indexOf(backend) !== i))
   return [...twice].map(
@@ -62,15 +62,15 @@ function unaddressable({ label, backends }: FleetServer): string[] {
   )
 }
 
-/** Keys that went from L1, and keys that stayed locked. */
+/** Keys deleted from L1, and keys that stayed locked. */
 export interface L1Outcome {
   readonly removed: number
   readonly locked: number
 }
 
 /**
- * Deletes from the L1 of one server. Unlike an adapter's, the count is true: only what was there. Never forced: that frees
- * memory which a store or a load still uses. Throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`.
+ * Deletes from the L1 of one server. Unlike an adapter's count, this one is accurate: it counts only existing keys. Never forced, because that
+ * frees memory which a store or a load still uses. Throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER`.
  */
 export async function deleteFromL1(
   { endpoint }: FleetServer,
@@ -102,7 +102,7 @@ async function deleteFromL2(
     const answer = await failureOr(endpoint.call(call), signal)
     if (answer instanceof CwmError)
       throw new CwmError(answer.code, `LMCache server ${label} ${failure}: ${answer.message}`)
-    // The adapter's own words are left out: they may name keys.
+    // The adapter's own text is omitted, because it may name keys.
     if (!answer.ok) throw endpoint.badAnswer(call, failure)
   }
 }

@@ -1,5 +1,5 @@
-// Deletes chunks from a whole fleet and proves it: name the keys, delete them everywhere, ask directory and servers what is
-// left, and again while there is time. What the engine itself holds in its own cache is not reached from here.
+// Deletes chunks from a whole fleet and proves it: names the keys, deletes them everywhere, asks directory and servers what is left, and
+// repeats while there is time. The engine's own cache is out of reach.
 
 import { DeletionRun } from './deletion-passes.ts'
 import { type DeleteRequest, planDeletion } from './deletion-plan.ts'
@@ -8,19 +8,19 @@ import { chunkId } from './keys.ts'
 import { countChunks } from './sequence.ts'
 
 export interface DeleteOptions {
-  /** For everything but naming the keys, milliseconds. A pass that has begun is finished. */
+  /** For everything except naming the keys, milliseconds. A pass that has started is finished. */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
 }
 
 export interface DeleteResult {
-  /** Distinct chunks that had a placement, or that a probe found, and are gone. */
+  /** Distinct chunks that had a placement, or that a probe found, and that are gone. */
   readonly deletedChunks: number
-  /** Chunks known to be there still: at least so many. Null: none is known, and not everybody could be asked. */
+  /** Chunks known to exist, at least. Null: none is known, but not every server could be asked. */
   readonly residualChunks: number | null
   /** Chunks of the sequences that stay for others. */
   readonly keptChunks: number
-  /** What fell short, in words for an operator; without salts. */
+  /** What fell short, for an operator; without salts. */
   readonly warnings: readonly string[]
 }
 
@@ -35,7 +35,9 @@ export async function deleteChunks(
   const { coordinator } = fleet
   if (coordinator === undefined) return withoutCoordinator(request)
   const doomed = await planDeletion(coordinator, request, signal)
-  const scanned = doomed.complete ? [] : ['the directory could not be read whole: chunks of edited turns may be left']
+  const scanned = doomed.complete
+    ? []
+    : ['the directory could not be read completely: chunks of edited turns may be left']
   if (doomed.keys.length === 0) {
     return { ...nothing, keptChunks: doomed.keptChunks, residualChunks: doomed.complete ? 0 : null, warnings: scanned }
   }
@@ -66,6 +68,6 @@ function withoutCoordinator({ sequences, salts }: DeleteRequest): DeleteResult {
   return {
     ...nothing,
     residualChunks: null,
-    warnings: ['LMCache has no coordinator, so nobody can name its chunks: nothing was deleted from it'],
+    warnings: ['LMCache has no coordinator, so its chunks cannot be named: nothing was deleted from it'],
   }
 }

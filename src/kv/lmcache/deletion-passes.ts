@@ -1,4 +1,4 @@
-// The passes of one delete: everything is deleted everywhere, then the directory and the servers are asked what is left.
+// The passes of one deletion: delete everything everywhere, then ask the directory and the servers what is left.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { CwmError } from '../../base/errors.ts'
@@ -10,25 +10,25 @@ import { chunkId, findPlaced, keyId, type ObjectKey, type PlacedKey } from './ke
 import { type Probe, probeKeys } from './residue.ts'
 import { failureOr } from './server-facts.ts'
 
-/** The directory learns by events, once a second; an entry whose object was lost before never leaves it (seen on fs and resp). */
+/** The directory learns from events, once a second. An entry whose object was lost earlier never leaves it (seen on fs and resp). */
 const settleMs = 2_500
 const settlePollMs = 100
-/** Of one pass, and what lies between them. */
+/** Attempts of one pass, and the delay between them. */
 const attempts = 3
 const retryMs = 250
 
-/** What one pass left. */
+/** The result of one pass. */
 export interface PassResult {
-  /** Chunks known to be there. */
+  /** Chunks known to exist. */
   readonly residual: number
-  /** Not everybody could be asked. */
+  /** Not every server could be asked. */
   readonly unsure: boolean
   readonly words: readonly string[]
-  /** Another pass may do better. */
+  /** Another pass may delete more. */
   readonly again: boolean
 }
 
-/** One delete on its way; a pass may be made again. */
+/** One running deletion; passes may be repeated. */
 export class DeletionRun {
   readonly #fleet: Fleet & { readonly coordinator: Endpoint }
   readonly #plan: DeletionPlan
@@ -36,7 +36,7 @@ export class DeletionRun {
   readonly #remainingMs: () => number
   readonly #signal: AbortSignal | undefined
   readonly #keysPerChunk: number
-  /** Keys that a prefetch can ask for; those of a scan alone have no token ids. */
+  /** Keys that a prefetch can ask for. Keys found only by a scan have no token ids. */
   readonly #probable: ReadonlySet<string>
 
   constructor(
@@ -55,7 +55,7 @@ export class DeletionRun {
     this.#keysPerChunk = this.#keys.length / new Set(this.#keys.map(chunkId)).size
   }
 
-  /** Deletes what a probe finds and the directory does not show, because it forgets: docs/engine-behavior.md#directory. */
+  /** Deletes chunks that a probe finds although the directory, which forgets, does not show them: docs/engine-behavior.md#directory. */
   async findHidden(): Promise<number> {
     const shown = new Set(this.#plan.keys.filter((k) => k.placements.length > 0).map(({ key }) => keyId(key)))
     const hidden = this.#plan.sequences.filter(({ keys }) => keys.some((key) => !shown.has(keyId(key))))
@@ -86,13 +86,13 @@ export class DeletionRun {
       ...(blind ? [answer.message] : []),
       ...(asked || found > 0
         ? []
-        : ['no LMCache server could be asked what is left: its memory is too full, or it failed']),
+        : ['no LMCache server could report what is left: its memory is too full, or it failed']),
       ...(locked > 0 ? [`${locked} keys are in use by a store or a load`] : []),
       ...(found > 0 ? [`an L2 adapter still had ${found} keys after they were deleted from it`] : []),
       ...placementWarnings(believed),
       ...(believed.some(({ key }) => !this.#probable.has(keyId(key)))
         ? [
-            'for keys that only the directory names no server can be asked: they may have been lost before, without an event',
+            'no server can be asked about keys that only the directory names: they may have been lost earlier, without an event',
           ]
         : []),
     ]
@@ -100,7 +100,7 @@ export class DeletionRun {
     return { residual, unsure, words, again: found > 0 }
   }
 
-  /** `clean`: servers that have none of what they could be asked for. */
+  /** `clean`: servers that have none of the keys they could be asked for. */
   async #probeAll(): Promise<{ found: number; asked: boolean; clean: ReadonlySet<string | undefined> }> {
     const clean = new Set(this.#fleet.servers.map(({ instanceId }) => instanceId))
     let found = 0
@@ -118,7 +118,7 @@ export class DeletionRun {
     return { found, asked, clean }
   }
 
-  /** A lock or a failure may be over in a moment. */
+  /** Retries, because a lock or a failure may clear within a moment. */
   async #deleteAll(): Promise<DeleteOutcome> {
     for (let attempt = 1; ; attempt++) {
       const outcome = await deleteKeys(this.#fleet, this.#keys, this.#signal)
@@ -128,7 +128,7 @@ export class DeletionRun {
     }
   }
 
-  /** All whole chunks of one engine are of one size; a changed dtype is told by the next that is seen. */
+  /** All whole chunks of an engine have one size; a later sequence updates it after a change of dtype. */
   #learnSizes(): void {
     for (const { key, placements } of this.#plan.keys) {
       const size = Math.max(0, ...placements.map(({ sizeBytes }) => sizeBytes))
@@ -136,7 +136,7 @@ export class DeletionRun {
     }
   }
 
-  /** Only where the engine is attached does a server know how to load its chunks. */
+  /** A server can only load an engine's chunks if that engine is attached. */
   #probersOf(engineName: string): FleetServer[] {
     return this.#fleet.servers.filter(
       (s) => s.reachable && s.engines.some((engine) => engine.engineName === engineName),
@@ -144,14 +144,14 @@ export class DeletionRun {
   }
 
   async #probe(server: FleetServer, probe: Probe): Promise<number | null> {
-    // The last pass may begin at the deadline; its proof is worth a moment more.
+    // The last pass may start at the deadline; its proof is worth a little more time.
     const deadlineMs = Math.max(this.#remainingMs(), settleMs)
     return probe.keys.length === 0
       ? 0
       : probeKeys(server, probe, { deadlineMs, keyBytes: this.#fleet.keyBytes, signal: this.#signal })
   }
 
-  /** What the directory shows once it shows nothing, or will not change any more. */
+  /** What the directory shows once it shows nothing, or stops changing. */
   async #settled(): Promise<readonly PlacedKey[]> {
     const endsAt = performance.now() + Math.min(settleMs, this.#remainingMs())
     for (;;) {
@@ -165,7 +165,7 @@ export class DeletionRun {
     return delay(ms, undefined, this.#signal === undefined ? {} : { signal: this.#signal })
   }
 
-  /** An entry of the directory that the server itself contradicts: the object was lost before, and no event told of it. */
+  /** Whether the server contradicts a directory entry: the object was lost earlier, and no event reported it. */
   #refuted({ key, placements }: PlacedKey, clean: ReadonlySet<string | undefined>): boolean {
     if (!this.#probable.has(keyId(key))) return false
     const probers = new Set(this.#probersOf(key.engineName).map(({ instanceId }) => instanceId))

@@ -1,36 +1,36 @@
-// Decides which keys a delete is about: those of the sequences given and those that a scan of their salts finds, less what stays.
+// Plans a deletion: the keys of the given sequences and those that a scan of their salts finds, minus the keys that stay.
 
 import type { Endpoint } from './http.ts'
 import { chunkId, findKeys, findKeysOfSalts, keyId, type ObjectKey, type PlacedKey } from './keys.ts'
 import { countChunks, type Sequence } from './sequence.ts'
 
 export interface DeleteRequest {
-  /** `from`: the first chunk that goes, counted from 0; those before it stay for others, wherever else they are named. */
+  /** `from`: the first chunk to delete, counted from 0. Chunks before it stay for others, wherever else they are named. */
   readonly sequences: readonly { readonly sequence: Sequence; readonly from: number }[]
-  /** Under these salts everything goes that the directory shows and nobody keeps: turns that were edited or given anew. */
+  /** Deletes everything under these salts that the directory shows and nobody keeps: turns that were edited or regenerated. */
   readonly salts?: ReadonlySet<string>
   /** What others hold: their chunks stay. */
   readonly keep?: readonly Sequence[]
 }
 
-/** A sequence and its keys that go. */
+/** A sequence and its keys to delete. */
 export interface PlannedSequence {
   readonly sequence: Sequence
   readonly keys: readonly ObjectKey[]
 }
 
 export interface DeletionPlan {
-  /** Each key once, with its placements before the delete. */
+  /** Each key once, with its placements before the deletion. */
   readonly keys: readonly PlacedKey[]
-  /** Longest first; those whose keys are all in longer ones are left out. */
+  /** Longest first. Sequences whose keys are all in longer ones are omitted. */
   readonly sequences: readonly PlannedSequence[]
   /** Chunks of the sequences that stay. */
   readonly keptChunks: number
-  /** The scan of the salts was whole. */
+  /** The scan of the salts was complete. */
   readonly complete: boolean
 }
 
-/** Throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER` where the coordinator cannot name the keys. */
+/** Throws `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER` if the coordinator cannot name the keys. */
 export async function planDeletion(
   coordinator: Endpoint,
   request: DeleteRequest,

@@ -144,7 +144,7 @@ it('finds out a coordinator that cuts chunks of another size', async () => {
 
   const { warnings } = await discoverLmcache({ coordinatorUrl, timeoutMs })
 
-  expect(warnings).toEqual([expect.stringContaining("the coordinator's --chunk-size is not the servers' 256")])
+  expect(warnings).toEqual([expect.stringContaining("the coordinator's --chunk-size differs from the servers' 256")])
 })
 
 it('says what is switched off: events, pins, L2, engines', async () => {
@@ -162,7 +162,7 @@ it('says what is switched off: events, pins, L2, engines', async () => {
 
   expect(topology).toMatchObject({ pins: false, directory: false, engines: [] })
   expect(topology.warnings).toEqual([
-    expect.stringContaining('the coordinator takes no pins'),
+    expect.stringContaining('the coordinator does not accept pins'),
     expect.stringContaining('does not report its chunks'),
     expect.stringContaining('has no L2 adapter'),
     expect.stringContaining('no engine has attached'),

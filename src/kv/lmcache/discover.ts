@@ -1,4 +1,4 @@
-// Finds the LMCache fleet from either end: a coordinator lists its servers, a server names its coordinator.
+// Discovers the LMCache fleet from either end: a coordinator lists its servers, a server names its coordinator.
 
 import { CwmError } from '../../base/errors.ts'
 import { askCoordinator, type Listed, probeChunkSize } from './coordinator-facts.ts'
@@ -7,9 +7,9 @@ import { askServer, type ServerFacts, uniqueEngines } from './server-facts.ts'
 import type { LmcacheServer, LmcacheTopology } from './topology.ts'
 
 export interface DiscoverOptions {
-  /** At least one of the two; either leads to the other. */
+  /** At least one of the two; each leads to the other. */
   readonly coordinatorUrl?: string | undefined
-  /** Of one LMCache server's HTTP port. It stands in for the address under which the coordinator lists that server. */
+  /** One LMCache server's HTTP port. It replaces the address under which the coordinator lists that server. */
   readonly lmcacheUrl?: string | undefined
   /** Limit of each HTTP call, milliseconds. */
   readonly timeoutMs: number
@@ -21,9 +21,9 @@ export interface DiscoverOptions {
 const serversAtOnce = 8
 
 /**
- * Describes coordinator, servers and engines. What does not answer becomes a warning; no coordinator is a legal state
- * (`pins: false`). Throws `CONFIG` for a URL that is none, `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER` when nothing
- * that was named answers, and on abort the signal's reason.
+ * Describes coordinator, servers and engines. What does not answer becomes a warning; a missing coordinator is valid (`pins: false`). Throws
+ * `CONFIG` for an invalid URL, `LMCACHE_UNREACHABLE` or `LMCACHE_BAD_ANSWER` if nothing that was configured answers, and on abort the signal's
+ * reason.
  */
 export async function discoverLmcache(options: DiscoverOptions): Promise<LmcacheTopology> {
   const { signal, timeoutMs } = options
@@ -55,7 +55,7 @@ export async function discoverLmcache(options: DiscoverOptions): Promise<Lmcache
 
   const agreed = agree(servers, warnings)
   const engines = uniqueEngines(servers.flatMap((server) => server.engines))
-  if (engines.length === 0) warnings.push('no engine has attached to LMCache yet: its key names are not known')
+  if (engines.length === 0) warnings.push('no engine has attached to LMCache yet, so its key names are unknown')
   const alive = coordinator?.failure === undefined ? coordinator : undefined
   if (alive !== undefined && agreed.chunkSize !== null) {
     warnings.push(...(await probeChunkSize(open(alive.url), agreed.chunkSize, signal)))
@@ -71,7 +71,7 @@ export async function discoverLmcache(options: DiscoverOptions): Promise<Lmcache
   }
 }
 
-/** The operator's word goes before the server's; a server's word that is no URL is a warning. */
+/** The configured URL overrides the server's. A server's invalid URL is a warning. */
 function chooseCoordinator(
   configured: string | undefined,
   given: ServerFacts | undefined,
@@ -110,7 +110,7 @@ function unregisteredWarnings(servers: readonly LmcacheServer[]): string[] {
     .map((server) => `LMCache server ${server.url} is not registered with the coordinator (--coordinator-url)`)
 }
 
-/** The fleet's one chunk size and hash: docs/engine-behavior.md#one-chunk-size. */
+/** The fleet's common chunk size and hash: docs/engine-behavior.md#one-chunk-size. */
 function agree(
   servers: readonly LmcacheServer[],
   warnings: string[],

@@ -1,25 +1,25 @@
-// The servers of a fleet as something to speak with: who each is, and how to reach it.
+// The servers of a fleet with their endpoints.
 
 import type { Endpoint } from './http.ts'
 import type { LmcacheServer } from './topology.ts'
 
-/** What of a server's description a delete, a probe and a quota need. */
+/** What deletions, probes and quotas need of a server's description. */
 export type KnownServer = Pick<
   LmcacheServer,
   'instanceId' | 'url' | 'reachable' | 'registered' | 'backends' | 'engines' | 'isolatedLru'
 >
 
 export interface FleetServer extends KnownServer {
-  /** For an operator: instance id and address. */
+  /** Instance id and address, for an operator. */
   readonly label: string
   readonly endpoint: Endpoint
 }
 
 export interface Fleet {
-  /** Absent: nobody can name keys. */
+  /** Absent: keys cannot be named. */
   readonly coordinator?: Endpoint
   readonly servers: readonly FleetServer[]
-  /** Bytes of one key by engine name, as last seen: what is gone cannot tell its size any more. */
+  /** Bytes of one key by engine name, as last seen, because deleted keys no longer show their size. */
   readonly keyBytes: Map<string, number>
 }
 

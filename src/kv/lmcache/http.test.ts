@@ -133,7 +133,7 @@ describe('Endpoint.call', () => {
 
     expect(error.code).toBe('LMCACHE_UNREACHABLE')
     expect(error.message).toBe(
-      `LMCache at ${url} refused the connection (POST /cache/pins): check that it runs, and that cwm reaches this address`,
+      `LMCache at ${url} refused the connection (POST /cache/pins): check that it is running, and that cwm can reach this address`,
     )
   })
 
@@ -143,7 +143,7 @@ describe('Endpoint.call', () => {
 
     const error = await failureOf(endpoint(5_000, url).call(post()))
 
-    expect(error.message).toContain('is at a port that fetch refuses to use')
+    expect(error.message).toContain('is at a port that fetch blocks')
   })
 
   it('times out on a server that accepts and stays silent, body included', async () => {

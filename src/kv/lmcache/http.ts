@@ -1,37 +1,37 @@
 // One HTTP endpoint of LMCache's control plane: JSON in, JSON out, each call bounded in time and bytes.
-// Requests and answers carry cache salts and token ids. So no error made here holds a body, a query or a foreign cause:
+// Requests and answers carry cache salts and token ids, so no error created here contains a body, a query or a foreign cause:
 // FastAPI's 4xx answers echo the request, JSON.parse quotes its input, and fetch quotes URLs.
 
 import type { z } from 'zod'
 import { CwmError } from '../../base/errors.ts'
 import { parseJson } from '../../base/json.ts'
 
-/** The part of global `fetch` that is used, so that tests can put another in its place. */
+/** The part of global `fetch` that is used, so that tests can replace it. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** One request. `path` begins with `/` and is named in errors, unless `shownPath` is; `query` and `body` never are. */
+/** One request. `path` starts with `/`. Errors name it, or `shownPath` if given; they never contain `query` or `body`. */
 export interface Call<T> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
-  /** Stands for `path` in errors, where that holds a salt. */
+  /** Replaces `path` in errors if that contains a salt. */
   readonly shownPath?: string
   readonly query?: Readonly<Record<string, string>>
   /** JSON text. */
   readonly body?: string
   readonly schema: z.ZodType<T>
   readonly signal?: AbortSignal | undefined
-  /** Shortens the endpoint's own limit, never lengthens it. Milliseconds. */
+  /** Shortens the endpoint's own limit, never extends it. Milliseconds. */
   readonly timeoutMs?: number
 }
 
 type CallName = Pick<Call<unknown>, 'method' | 'path' | 'shownPath'>
 
-/** A lookup over a million token ids of which the directory knows every one is some 10 MiB per rank. */
+/** A lookup over a million token ids that the directory all knows is about 10 MiB per rank. */
 const maxAnswerBytes = 64 * 1024 * 1024
 
 /**
- * A base URL without trailing slash, from what an operator or LMCache wrote.
- * Throws `CONFIG` unless it is http(s) without user, query and fragment (fetch refuses users; LMCache knows none).
+ * A base URL without trailing slash, from an operator's or LMCache's text.
+ * Throws `CONFIG` unless it is http(s) without user, query and fragment (fetch rejects users; LMCache supports none).
  */
 export function parseBaseUrl(text: string, param: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -63,7 +63,7 @@ export class Endpoint {
   }
 
   /**
-   * Sends one request and answers its parsed body. Throws `LMCACHE_UNREACHABLE` (refused, timed out, broken off) or
+   * Sends one request and returns its parsed body. Throws `LMCACHE_UNREACHABLE` (refused, timed out, connection broken) or
    * `LMCACHE_BAD_ANSWER` (status, size or shape); on abort the signal's own reason.
    */
   async call<T>(call: Call<T>): Promise<T> {
@@ -102,7 +102,7 @@ export class Endpoint {
     const query = call.query === undefined ? '' : `?${new URLSearchParams(call.query)}`
     const response = await this.#fetch(this.url + call.path + query, {
       method: call.method,
-      // A redirect would carry salts and token ids to a host that nobody configured.
+      // A redirect would send salts and token ids to a host that nobody configured.
       redirect: 'manual',
       headers: call.body === undefined ? { accept: 'application/json' } : jsonHeaders,
       ...(call.body === undefined ? {} : { body: call.body }),
@@ -127,14 +127,14 @@ export class Endpoint {
   #unreachable(call: CallName, what: string): CwmError {
     return new CwmError(
       'LMCACHE_UNREACHABLE',
-      `LMCache at ${this.url} ${what} (${call.method} ${call.shownPath ?? call.path}): check that it runs, and that cwm reaches this address`,
+      `LMCache at ${this.url} ${what} (${call.method} ${call.shownPath ?? call.path}): check that it is running, and that cwm can reach this address`,
     )
   }
 }
 
 const jsonHeaders = { accept: 'application/json', 'content-type': 'application/json' }
 
-/** The whole body as text, or undefined as soon as it is larger than allowed; the rest is cancelled. */
+/** The whole body as text, or undefined once it is larger than allowed; the rest is canceled. */
 async function readText(response: Response): Promise<string | undefined> {
   if (response.body === null) return ''
   const decoder = new TextDecoder()
@@ -153,18 +153,18 @@ async function readText(response: Response): Promise<string | undefined> {
   }
 }
 
-/** Not awaited: where something has cloned the response, `cancel` settles only when the clone is done as well. */
+/** Not awaited: if something cloned the response, `cancel` settles only when the clone is done as well. */
 function ignoreCancel(cancelled: Promise<void> | undefined): void {
   cancelled?.catch(() => undefined)
 }
 
-/** What went wrong below HTTP, from the error's code alone. `fetch failed` hides it in `cause`, two addresses in `errors`. */
+/** The network failure, from the error's code alone. `fetch failed` hides it in `cause`, or in `errors` for several addresses. */
 function networkFault(thrown: unknown): string {
   const code = errorCode(thrown)
   if (code === 'ECONNREFUSED') return 'refused the connection'
   // Fetch's own list (whatwg fetch, "port blocking"): 6000, 6666, 10080, …
   if (thrown instanceof Error && thrown.cause instanceof Error && thrown.cause.message === 'bad port') {
-    return 'is at a port that fetch refuses to use; choose another'
+    return 'is at a port that fetch blocks; choose another port'
   }
   if (code === 'ENOTFOUND') return 'has a host name that does not resolve'
   return code === undefined ? 'broke the connection' : `failed with ${code}`

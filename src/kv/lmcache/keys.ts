@@ -1,5 +1,5 @@
-// The full keys of chunks, one per rank and object group, and where the directory has seen each: what a delete addresses.
-// Only the coordinator can name keys; the servers' hash is not computed here.
+// The full keys of chunks, one per rank and object group, and where the directory has seen each. Deletions address these. Only the coordinator
+// can name keys; cwm does not compute the servers' hash.
 
 import type { Call, Endpoint } from './http.ts'
 import { askDirectory, type Tier } from './lookup.ts'
@@ -8,7 +8,7 @@ import { countChunks, type Sequence } from './sequence.ts'
 
 /** LMCache's key of one rank's part of one chunk. */
 export interface ObjectKey {
-  /** Hex. Equal words have equal hashes under every salt. */
+  /** Hex. Equal token sequences have equal hashes under every salt. */
   readonly hash: string
   readonly engineName: string
   readonly rank: number
@@ -20,11 +20,11 @@ export interface KeyPlacement {
   readonly instanceId: string
   readonly tier: Tier
   readonly backend: string
-  /** Bytes; 0 where the server did not say. */
+  /** Bytes; 0 if the server did not report it. */
   readonly sizeBytes: number
 }
 
-/** A key, stored or not: `placements` tells. */
+/** A key, stored or not: see `placements`. */
 export interface PlacedKey {
   readonly key: ObjectKey
   readonly placements: readonly KeyPlacement[]
@@ -32,23 +32,23 @@ export interface PlacedKey {
 
 export interface SaltScan {
   readonly keys: readonly PlacedKey[]
-  /** False: there were more keys than may be read, or the directory shrank between two pages, so some may be missing. */
+  /** False if there were more keys than may be read, or the directory shrank between two pages, so that some may be missing. */
   readonly complete: boolean
 }
 
-/** Keys in one call, so that no server is kept from its work for long; far below LMCache's own bound. */
+/** Keys per call, so that no server is blocked for long; far below LMCache's own limit. */
 const batchKeys = 500
 const pageKeys = 10_000
 const defaultMaxKeys = 1_000_000
 
-/** One key, as text. */
+/** A key as text. */
 export const keyId = ({ hash, engineName, rank, group, salt }: ObjectKey): string =>
   JSON.stringify([hash, engineName, salt, rank, group])
 
-/** The chunk of a key, as text: all its ranks and object groups have the same. */
+/** A key's chunk as text; all its ranks and object groups share it. */
 export const chunkId = ({ hash, engineName, salt }: ObjectKey): string => JSON.stringify([hash, engineName, salt])
 
-/** A key as LMCache writes it. */
+/** A key in LMCache's wire format. */
 export const wireKey = ({ hash, engineName, rank, group, salt }: ObjectKey) => ({
   chunk_hash_hex: hash,
   model_name: engineName,
@@ -57,14 +57,14 @@ export const wireKey = ({ hash, engineName, rank, group, salt }: ObjectKey) => (
   cache_salt: salt,
 })
 
-/** Every key of a sequence's whole chunks, in order of the sequence; none under one chunk. */
+/** Every key of a sequence's whole chunks, in sequence order; none if it is shorter than one chunk. */
 export async function findKeys(coordinator: Endpoint, sequence: Sequence, signal?: AbortSignal): Promise<PlacedKey[]> {
   if (countChunks(sequence) === 0) return []
   const { results } = await askDirectory(coordinator, sequence, signal)
   return results.map(placedKey)
 }
 
-/** What the directory shows of these keys now; those without any placement are left out. */
+/** What the directory shows of these keys now; keys without a placement are omitted. */
 export async function findPlaced(
   coordinator: Endpoint,
   keys: readonly ObjectKey[],
@@ -84,8 +84,8 @@ export async function findPlaced(
 }
 
 /**
- * Every placed key under one of these salts, read from the whole directory: also finds what no known sequence names. All keys
- * cross the wire in pages (docs/engine-behavior.md#listing-keys), at most `maxKeys` (1,000,000).
+ * Every placed key under one of these salts, read from the whole directory. It also finds keys that no known sequence names. All keys cross the
+ * wire in pages (docs/engine-behavior.md#listing-keys), at most `maxKeys` (1,000,000).
  */
 export async function findKeysOfSalts(
   coordinator: Endpoint,
@@ -94,7 +94,7 @@ export async function findKeysOfSalts(
 ): Promise<SaltScan> {
   if (salts.size === 0) return { keys: [], complete: true }
   const maxKeys = options.maxKeys ?? defaultMaxKeys
-  // By id: a page that shifted under us repeats keys.
+  // By id, because a page that shifted during the scan repeats keys.
   const found = new Map<string, PlacedKey>()
   let complete = true
   let before = 0
@@ -118,7 +118,7 @@ export async function findKeysOfSalts(
   }
 }
 
-/** The keys in portions that one call may carry. */
+/** The keys in batches of at most one call's size. */
 export function batches<T>(keys: readonly T[]): T[][] {
   const portions: T[][] = []
   for (let at = 0; at < keys.length; at += batchKeys) portions.push(keys.slice(at, at + batchKeys))

@@ -1,5 +1,5 @@
 // Remembers which LMCache servers exist, and which of them answer now. A coordinator forgets dead servers
-// (docs/engine-behavior.md#dead-servers), so without this memory a fleet that has lost a member would look healthy.
+// (docs/engine-behavior.md#dead-servers), so without this memory a fleet that lost a member would look healthy.
 
 import type { Now } from '../../base/clock.ts'
 import { CwmError } from '../../base/errors.ts'
@@ -15,7 +15,7 @@ export interface KnownServersOptions {
   readonly fetch?: Fetch
 }
 
-/** How long a silent server that is no longer listed is remembered: it may have died, or have been removed on purpose. */
+/** How long a silent server that is no longer listed is remembered: it may have died, or was removed on purpose. */
 const REMEMBERED_MS = 600_000
 const MAX_REMEMBERED = 256
 
@@ -28,7 +28,7 @@ interface Known {
 
 export class KnownServers {
   readonly #options: KnownServersOptions
-  /** By URL. Bounded; unlisted servers that were seen longest ago are dropped first. */
+  /** By URL. Bounded; the unlisted servers seen longest ago are dropped first. */
   readonly #known = new Map<string, Known>()
 
   constructor(options: KnownServersOptions) {
@@ -43,8 +43,8 @@ export class KnownServers {
       coordinatorUrl === undefined ? undefined : this.#listed(coordinatorUrl),
       this.probeAll(),
     ])
-    const believed = topology.servers.filter(({ registered }) => registered).map(({ instanceId }) => instanceId)
-    const sameList = coordinatorUrl === undefined || (listed !== undefined && sameNames(believed, listed))
+    const registered = topology.servers.filter(({ registered }) => registered).map(({ instanceId }) => instanceId)
+    const sameList = coordinatorUrl === undefined || (listed !== undefined && sameNames(registered, listed))
     return !sameList || topology.servers.some(({ url, reachable }) => this.#known.get(url)?.ok !== reachable)
   }
 
@@ -85,7 +85,7 @@ export class KnownServers {
     }
     for (const [url, { server, seenAt }] of this.#known) {
       const isListed = servers.some((one) => one.url === url)
-      // It came back under another URL.
+      // It returned under another URL.
       const moved = servers.some(({ instanceId }) => instanceId !== undefined && instanceId === server.instanceId)
       const isOld = now - seenAt > REMEMBERED_MS || this.#known.size > MAX_REMEMBERED
       if (!isListed && (moved || isOld)) this.#known.delete(url)

@@ -1,4 +1,4 @@
-// One discovered LMCache behind the port: handles are the names that its chunk keys use, holds are pins at the coordinator.
+// A discovered LMCache behind the port: handles are the names in its chunk keys, and holds are pins at the coordinator.
 
 import type { Now } from '../../base/clock.ts'
 import { CwmError } from '../../base/errors.ts'
@@ -66,10 +66,13 @@ export class LmcacheKvLink implements KvLink {
 
   async release(sequence: KvSequence, countOthers: CountHolds): Promise<boolean> {
     if (!this.capabilities.pin) {
-      throw new CwmError('LMCACHE_UNREACHABLE', 'no coordinator takes the pin back now; it is given back when one does')
+      throw new CwmError(
+        'LMCACHE_UNREACHABLE',
+        'no coordinator can release the pin now; it is released once one answers',
+      )
     }
-    // Asked even where the store says that it is pinned: a crash may have come between the call and its record, and a second unpin
-    // would take the pin of another window with the same chunks.
+    // Checked even if the store says that it is pinned: a crash may have come between the call and its record, and a second unpin
+    // would release the pin of another window with the same chunks.
     if (!(await isPinned(this.#link.client, toSequence(sequence), countOthers))) return false
     await this.#link.client.unpin(toSequence(sequence))
     return true
@@ -79,7 +82,7 @@ export class LmcacheKvLink implements KvLink {
     const target = toSequence(sequence)
     const { foundKeys, totalKeys } = await this.#link.client.prefetch(target, wait)
     return {
-      // With several ranks, half of two chunks would count as one: no chunk is promised that may lack a rank.
+      // Counts a chunk only if all its ranks were found: with several ranks, two half chunks must not count as one.
       foundChunks: foundKeys === null ? null : wholeChunks(foundKeys, totalKeys ?? 0, target.keys.worldSize),
       totalChunks: countChunks(target),
     }
@@ -107,7 +110,7 @@ function toSequence({ tokenIds, salt, handle }: KvSequence): Sequence & { readon
   return { tokenIds, salt, keys: keysOf(handle) }
 }
 
-/** Throws `NOT_SUPPORTED` for a handle that another backend has planned. */
+/** Throws `NOT_SUPPORTED` for a handle that another backend created. */
 function keysOf({ engineName, worldSize, chunkSize }: KvHandle): ChunkKeys {
   if (typeof worldSize === 'number' && typeof chunkSize === 'number') return { engineName, worldSize, chunkSize }
   throw new CwmError(

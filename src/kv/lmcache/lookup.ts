@@ -1,14 +1,14 @@
-// Asks the coordinator's directory where the chunks of a sequence lie. Whether they are there at all is not decided here.
+// Asks the coordinator's directory where the chunks of a sequence are. This does not decide whether they exist.
 
 import type { TierCounts } from '../../base/records.ts'
 import type { Call, Endpoint } from './http.ts'
 import { type LookupAnswer, lookupSchema } from './schemas.ts'
 import { countChunks, type Sequence, sequenceBody } from './sequence.ts'
 
-/** `l1`: memory of an LMCache server. `l2`: an adapter behind it. */
+/** `l1`: an LMCache server's memory. `l2`: an adapter behind it. */
 export type Tier = 'l1' | 'l2'
 
-/** Where one whole chunk lies with all its ranks. */
+/** Where one whole chunk is stored with all its ranks. */
 export interface ChunkPlacement {
   /** Hex, as LMCache writes it. */
   readonly hash: string
@@ -19,18 +19,18 @@ export interface ChunkPlacement {
 
 export interface LookupResult {
   readonly counts: TierCounts
-  /** In order of the sequence; empty when there is nothing to ask or nobody to ask. */
+  /** In sequence order; empty if there is nothing to look up or no coordinator. */
   readonly chunks: readonly ChunkPlacement[]
 }
 
-/** The answer for a sequence under one chunk, or for an LMCache without a coordinator (`known` false). */
+/** The result for a sequence shorter than one chunk, or for an LMCache without a coordinator (`known` false). */
 export function emptyLookup(total: number, known: boolean): LookupResult {
   return { counts: { total, l1: known ? 0 : null, l2: known ? 0 : null, backends: {} }, chunks: [] }
 }
 
 /**
- * Looks the whole chunks of a sequence up in the directory. Zero is not absence (docs/engine-behavior.md#directory): only a
- * prefetch, or a warm call's `cached_tokens`, proves that.
+ * Looks up the whole chunks of a sequence in the directory. Zero does not prove absence (docs/engine-behavior.md#directory): only a
+ * prefetch, or a warm call's `cached_tokens`, does.
  */
 export async function lookupChunks(
   coordinator: Endpoint,
@@ -80,7 +80,7 @@ function placeChunks(answer: LookupAnswer, worldSize: number): ChunkPlacement[] 
   return [...byHash].map(([hash, keys]) => placeChunk(hash, keys, worldSize))
 }
 
-/** A chunk is loaded only whole: a tier or backend counts if every one of the chunk's keys (rank, object group) is in it. */
+/** A chunk is only loaded as a whole, so a tier or backend counts if it has every one of the chunk's keys (rank, object group). */
 function placeChunk(hash: string, keys: LookupAnswer['results'], worldSize: number): ChunkPlacement {
   if (new Set(keys.map((result) => result.key.kv_rank)).size < worldSize) return { hash, tiers: [], backends: [] }
   const inAll = (of: (p: { tier: string; backend: string }) => string | undefined): string[] => {

@@ -1,4 +1,4 @@
-// Pins, gives back and lists the chunks of a sequence at the coordinator. A pin says nothing about presence: see lookup.ts.
+// Pins, unpins and lists the chunks of a sequence at the coordinator. A pin does not prove presence: see lookup.ts.
 
 import type { Call, Endpoint } from './http.ts'
 import { chunkMismatch } from './lookup.ts'
@@ -15,8 +15,8 @@ const pageKeys = 5_000
 const defaultMaxKeys = 1_000_000
 
 /**
- * Pins (`POST`) or unpins (`DELETE`) every whole chunk. Pins are counted: each call needs its own opposite, and a call
- * whose answer was lost may have counted. The answer proves nothing about presence: docs/engine-behavior.md#pins.
+ * Pins (`POST`) or unpins (`DELETE`) every whole chunk. Pins are counted: each call needs its own opposite, and a call whose answer was lost may
+ * have taken effect. The answer does not prove presence: docs/engine-behavior.md#pins.
  */
 export async function changePins(
   coordinator: Endpoint,
@@ -38,9 +38,9 @@ export interface PinFilter {
 }
 
 /**
- * Pins held under one salt: chunk hash to count, which is the least over the chunk's ranks; chunks that lack a rank are
- * left out. Read in pages; pins that change meanwhile may be missed. Throws `LMCACHE_BAD_ANSWER` over `maxKeys` keys
- * (default 1,000,000). The salt goes into the query: docs/engine-behavior.md#pin-listing.
+ * Pins held under one salt: chunk hash to count, the minimum over the chunk's ranks. Chunks that lack a rank are omitted. Read in pages; pins
+ * that change meanwhile may be missed. Throws `LMCACHE_BAD_ANSWER` beyond `maxKeys` keys (default 1,000,000). The salt is sent in the query:
+ * docs/engine-behavior.md#pin-listing.
  */
 export async function listPins(
   coordinator: Endpoint,
@@ -70,11 +70,11 @@ export async function listPins(
   }
 }
 
-/** Set, not added: a page that shifted under us repeats keys. Filtered again: LMCache takes an empty salt for "all". */
+/** Sets counts instead of adding them, because a page that shifted repeats keys. Filters again, because LMCache treats an empty salt as "all". */
 function collect(pins: PinListAnswer['pins'], filter: PinFilter, ranks: Map<string, Map<number, number>>): void {
   for (const { key, pin_count } of pins) {
     if (key.cache_salt !== filter.salt || key.model_name !== filter.keys.engineName) continue
-    // The rank's top byte is its world size (ObjectKey.ComputeKVRank): pins from before a change of it are other keys.
+    // The rank's top byte is its world size (ObjectKey.ComputeKVRank), so pins from before a change of it are other keys.
     if (key.kv_rank >>> 24 !== (filter.keys.worldSize & 0xff)) continue
     const counts = ranks.get(key.chunk_hash_hex) ?? new Map<number, number>()
     counts.set(key.kv_rank, pin_count)

@@ -1,4 +1,4 @@
-// Brings the chunks of a sequence from L2 into a server's L1, and thereby proves which are there: submit, then poll.
+// Loads the chunks of a sequence from L2 into a server's L1, which proves which of them exist: submit, then poll.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { CwmError } from '../../base/errors.ts'
@@ -7,8 +7,8 @@ import { prefetchSchema, prefetchStatusSchema } from './schemas.ts'
 import { countChunks, type Sequence, sequenceBody } from './sequence.ts'
 
 /**
- * `completed`: `foundKeys` of `totalKeys` (one per chunk and rank) are in L1 now; the rest is in no L2, or did not fit.
- * `noop`: under one chunk, nothing was asked. `timeout`: the deadline came first; the load goes on, nothing is known.
+ * `completed`: `foundKeys` of `totalKeys` (one per chunk and rank) are in L1 now; the rest is in no L2, or did not fit. `noop`: the sequence is
+ * shorter than one chunk, and nothing was requested. `timeout`: the load continues after the deadline, and nothing is known.
  */
 export interface PrefetchResult {
   readonly status: 'completed' | 'noop' | 'timeout'
@@ -62,7 +62,7 @@ export async function prefetchChunks(
   return { status: 'timeout', ...unknown }
 }
 
-/** Starts the load; answers the path to poll, or undefined when LMCache found no whole chunk. */
+/** Starts the load. Returns the path to poll, or undefined if LMCache found no whole chunk. */
 async function submit(
   { endpoint, instanceId }: PrefetchRoute,
   sequence: Sequence,

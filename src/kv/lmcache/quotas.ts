@@ -1,5 +1,5 @@
-// Quotas of salts: an L2 adapter that evicts by IsolatedLRU keeps only salts that have one. They are written to every server
-// that demands them, and to the coordinator, which accounts for the fleet.
+// Quotas of salts: an L2 adapter that evicts by IsolatedLRU stores only salts with a quota. Quotas are written to every server that requires
+// them, and to the coordinator, which accounts for the fleet.
 
 import { CwmError } from '../../base/errors.ts'
 import type { Fleet } from './fleet.ts'
@@ -8,9 +8,9 @@ import { quotaSchema } from './schemas.ts'
 import { failureOr } from './server-facts.ts'
 
 export interface QuotaResult {
-  /** Everybody who had to be told has taken it. */
+  /** Every required server accepted it. */
   readonly complete: boolean
-  /** Who has not, in words without the salt. */
+  /** The servers that did not, as text without the salt. */
   readonly failures: readonly string[]
 }
 
@@ -18,8 +18,8 @@ export interface QuotaResult {
 const emptySalt = '_default'
 
 /**
- * Sets the bytes a salt may hold, in GiB, or takes its quota away (`undefined`). Throws `NOT_SUPPORTED` for a salt that the
- * quota API cannot name (`_default` and the empty one are the same to it), and on abort.
+ * Sets the bytes that a salt may hold, in GiB, or removes its quota (`undefined`). Throws `NOT_SUPPORTED` for a salt that the quota API cannot
+ * name (it treats `_default` and the empty salt alike), and on abort.
  */
 export async function changeQuota(
   { coordinator, servers }: Fleet,
@@ -34,7 +34,7 @@ export async function changeQuota(
     const answer = await failureOr(endpoint.call(quotaCall(salt, limitGb, signal)), signal)
     if (answer instanceof CwmError) failures.push(answer.message)
   }
-  // Unknown counts as demanding: a quota too many does no harm, one too few wipes the salt.
+  // Unknown counts as requiring one: an extra quota does no harm, a missing one wipes the salt.
   const demanding = servers.filter((server) => server.isolatedLru !== false)
   const silent = demanding.filter((server) => !server.reachable)
   failures.push(...silent.map(({ label }) => `LMCache server ${label} is not reachable`))

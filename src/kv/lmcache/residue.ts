@@ -1,4 +1,4 @@
-// Asks one server for what is left of chunks, by prefetch: L2 answers for itself, where the directory only remembers events.
+// Asks one server what is left of chunks, by prefetch: L2 itself answers, while the directory only remembers events.
 
 import { CwmError } from '../../base/errors.ts'
 import { deleteFromL1 } from './delete-keys.ts'
@@ -9,7 +9,7 @@ import { l1RoomSchema } from './schemas.ts'
 import type { Sequence } from './sequence.ts'
 import { failureOr } from './server-facts.ts'
 
-/** A sequence, and those of its keys that are asked for: others' may stand before them. */
+/** A sequence, and those of its keys that are asked for; others may precede them. */
 export interface Probe {
   readonly sequence: Sequence
   readonly keys: readonly ObjectKey[]
@@ -17,15 +17,15 @@ export interface Probe {
 
 export interface ProbeOptions {
   readonly deadlineMs: number
-  /** Bytes of one key by engine name; what is learnt on the way is added. */
+  /** Bytes of one key by engine name; sizes learned on the way are added. */
   readonly keyBytes: Map<string, number>
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * How many of the keys the server still has, or null when it could not tell: its L1 lacks the room (a prefetch counts only
- * what fits, all or nothing), its answer did not come in time, or it failed. Whatever the probe loads it deletes from L1 again.
- * What already stands in L1 counts as found, and goes as well. Throws on abort only.
+ * How many of the keys the server still has. Null if unknown: its L1 lacks the room (a prefetch counts only what fits, all or nothing), its
+ * answer was late, or it failed. The probe deletes from L1 what it loaded. Keys that were already in L1 count as found, and are deleted too.
+ * Throws only on abort.
  */
 export async function probeKeys(server: FleetServer, probe: Probe, options: ProbeOptions): Promise<number | null> {
   const { endpoint } = server
@@ -34,7 +34,7 @@ export async function probeKeys(server: FleetServer, probe: Probe, options: Prob
     (async () => {
       if (!(await hasRoom(server, probe, options))) return null
       const { status, foundKeys } = await prefetchChunks({ endpoint }, probe.sequence, options)
-      // A load that goes on beyond its deadline is cleaned up as far as it has come.
+      // A load that continues beyond its deadline is cleaned up as far as it got.
       if (status === 'completed' && foundKeys === 0) return 0
       const { removed, locked } = await deleteFromL1(server, probe.keys, signal)
       return status === 'completed' ? removed + locked : null
@@ -44,21 +44,21 @@ export async function probeKeys(server: FleetServer, probe: Probe, options: Prob
   return answer instanceof CwmError ? null : answer
 }
 
-/** Half of what is free must do for everything that the probe may load: others store at the same time. */
+/** The probe may use half of the free memory, because others store at the same time. */
 async function hasRoom({ endpoint }: FleetServer, probe: Probe, { keyBytes, signal }: ProbeOptions): Promise<boolean> {
   const { storage_manager } = await endpoint.call({ method: 'GET', path: '/status', schema: l1RoomSchema, signal })
   const managers = Object.values(storage_manager.l1_managers)
   const { engineName } = probe.sequence.keys
   const usedBytes = sum(managers.map((manager) => manager.memory_used_bytes))
   const objects = sum(managers.map((manager) => manager.total_object_count))
-  // Where nobody has told the size of these keys, that of whatever is in L1 has to do; an empty L1 tells none.
+  // If the size of these keys is unknown, the average in L1 is used; an empty L1 gives none.
   if (!keyBytes.has(engineName) && objects > 0) keyBytes.set(engineName, usedBytes / objects)
   const need = countProbed(probe) * (keyBytes.get(engineName) ?? Number.POSITIVE_INFINITY)
   const free = managers.map((manager) => manager.memory_total_bytes - manager.memory_used_bytes)
   return free.length > 0 && need <= Math.min(...free) / 2
 }
 
-/** The prefetch loads the whole sequence, also what stands before the keys in question. */
+/** The prefetch loads the whole sequence, including what precedes the keys in question. */
 function countProbed({ sequence, keys }: Probe): number {
   const perChunk = Math.max(1, keys.length / Math.max(1, new Set(keys.map(({ hash }) => hash)).size))
   return Math.floor(sequence.tokenIds.length / sequence.keys.chunkSize) * perChunk

@@ -1,5 +1,5 @@
-// The answers of LMCache 0.5.6 as they are on the wire (lmcache/v1/mp_coordinator/schemas.py, multiprocess/http_apis).
-// Only what cwm reads is demanded; unknown keys survive.
+// LMCache 0.5.6's answers on the wire (lmcache/v1/mp_coordinator/schemas.py, multiprocess/http_apis).
+// Only fields that cwm reads are required; unknown keys are kept.
 
 import { z } from 'zod'
 
@@ -18,7 +18,7 @@ export const instancesSchema = z.looseObject({
 
 const engineMeta = z.record(z.string(), z.looseObject({ model_name: z.string(), world_size: z.number().int().min(1) }))
 
-/** Server: `GET /status`. The engines attached stand under one key on a GPU, under the other on a CPU. */
+/** Server: `GET /status`. Attached engines are under one key on a GPU, under the other on a CPU. */
 export const statusSchema = z.looseObject({
   is_healthy: z.boolean().nullish(),
   chunk_size: z.number().int().min(1).nullish(),
@@ -27,7 +27,7 @@ export const statusSchema = z.looseObject({
   non_cuda_context_meta: engineMeta.nullish(),
   storage_manager: z
     .looseObject({
-      // Only adapters that evict. `/config` says it too, but there as Python's repr of an object.
+      // Only adapters that evict. `/config` has it too, but as Python's repr of an object.
       l2_eviction_controller: z
         .looseObject({ adapters: z.array(z.looseObject({ eviction_policy: z.string() })) })
         .nullish(),
@@ -35,7 +35,7 @@ export const statusSchema = z.looseObject({
     .nullish(),
 })
 
-/** Server: `GET /status`, the part that tells how full L1 is. One manager per tag. */
+/** Server: `GET /status`, the part that reports L1's memory. One manager per tag. */
 export const l1RoomSchema = z.looseObject({
   storage_manager: z.looseObject({
     l1_managers: z.record(
@@ -45,7 +45,7 @@ export const l1RoomSchema = z.looseObject({
   }),
 })
 
-/** Server: `GET /config`. It also holds the adapters' passwords in the clear: keep nothing of it but these. */
+/** Server: `GET /config`. It also contains the adapters' passwords in plain text: keep nothing but these fields. */
 export const configSchema = z.object({
   mp: z
     .object({
@@ -58,7 +58,7 @@ export const configSchema = z.object({
   coordinator: z.object({ url: z.string().nullish(), event_reporting: z.boolean().nullish() }).nullish(),
   storage_manager: z
     .object({
-      // Of adapters that have an address: a Redis. An address that is none counts as absent.
+      // For adapters with an address: a Redis. An invalid address counts as absent.
       l2_adapter_config: z
         .object({
           adapters: z.array(
@@ -109,7 +109,7 @@ export const pinListSchema = z.looseObject({
   pins: z.array(z.looseObject({ key: objectKey, pin_count: count })),
 })
 
-/** Either: `POST /cache/prefetches`. A `noop` of a server has no `request_id`, a coordinator's an empty one. */
+/** Either: `POST /cache/prefetches`. A server's `noop` has no `request_id`, a coordinator's has an empty one. */
 export const prefetchSchema = z.looseObject({
   status: z.enum(['submitted', 'noop']),
   chunks: count,
@@ -123,8 +123,8 @@ export const prefetchStatusSchema = z.discriminatedUnion('status', [
 ])
 
 /**
- * Server: `DELETE /cache/objects`. `deleted` counts an adapter's whole batch, there or not, but L1's real removals; `skipped` is
- * what L1 has locked; `ok` is false when the adapter raised.
+ * Server: `DELETE /cache/objects`. `deleted` counts an adapter's whole batch, existing or not, but L1's actual removals; `skipped` counts what
+ * L1 has locked; `ok` is false if the adapter raised an error.
  */
 export const deleteSchema = z.looseObject({ deleted: count, skipped: count, ok: z.boolean() })
 

@@ -1,23 +1,23 @@
-// Asks one LMCache server who it is: status, configuration, adapters. Whatever it does not tell becomes a warning.
+// Queries one LMCache server: status, configuration, adapters. Missing answers become warnings.
 
 import { CwmError } from '../../base/errors.ts'
 import type { Endpoint } from './http.ts'
 import { adaptersSchema, type ConfigAnswer, configSchema, type StatusAnswer, statusSchema } from './schemas.ts'
 import type { AttachedEngine, LmcacheServer } from './topology.ts'
 
-/** LMCache's eviction policy that keeps one list per salt, within the salt's quota. */
+/** LMCache's eviction policy with one list per salt, within the salt's quota. */
 const isolatedLru = 'IsolatedLRU'
 
 export interface ServerFacts {
   readonly server: Omit<LmcacheServer, 'registered'>
-  /** As the server's configuration names it; empty when it has none. Unparsed. */
+  /** From the server's configuration; empty if it has none. Unparsed. */
   readonly coordinatorUrl: string
   readonly warnings: readonly string[]
   /** Why it counts as unreachable. */
   readonly failure?: CwmError
 }
 
-/** Never throws, but on abort; a server that answers neither `/status` nor `/config` is not reachable. */
+/** Throws only on abort. A server that answers neither `/status` nor `/config` is not reachable. */
 export async function askServer(
   endpoint: Endpoint,
   listedAs: string | undefined,
@@ -75,15 +75,14 @@ function describe({ status, config }: Known, listedAs: string | undefined) {
 function serverWarnings(name: string, { status, config }: Known, backends: readonly string[] | null): string[] {
   const twice = backends?.find((backend, i) => backends.indexOf(backend) !== i)
   return [
-    status?.is_healthy === false && `LMCache server ${name} calls itself unhealthy`,
+    status?.is_healthy === false && `LMCache server ${name} reports itself as unhealthy`,
     config?.coordinator?.url &&
       config.coordinator.event_reporting === false &&
       `LMCache server ${name} does not report its chunks (--coordinator-event-reporting): the directory will not show them`,
     config?.mp?.separate_object_groups === true &&
-      `LMCache server ${name} keeps object groups apart; start it with --no-separate-object-groups`,
-    backends?.length === 0 && `LMCache server ${name} has no L2 adapter: its chunks end with its memory`,
-    twice !== undefined &&
-      `LMCache server ${name} has several ${twice} adapters: only the first can be named in a delete`,
+      `LMCache server ${name} separates object groups; start it with --no-separate-object-groups`,
+    backends?.length === 0 && `LMCache server ${name} has no L2 adapter: its chunks do not outlive its memory`,
+    twice !== undefined && `LMCache server ${name} has several ${twice} adapters: a deletion only reaches the first`,
   ].filter((remark) => typeof remark === 'string' && remark !== '') as string[]
 }
 
@@ -92,7 +91,7 @@ export function uniqueEngines(engines: readonly AttachedEngine[]): AttachedEngin
   return [...new Map(engines.map((e) => [JSON.stringify([e.engineName, e.worldSize]), e])).values()]
 }
 
-/** A CwmError as a value; on abort, and for any other error, it throws. */
+/** Returns a CwmError as a value; throws on abort and for any other error. */
 export async function failureOr<T>(answer: Promise<T>, signal?: AbortSignal): Promise<T | CwmError> {
   try {
     return await answer

@@ -1,6 +1,6 @@
-// What was found of an LMCache fleet: the coordinator, its servers, the engines on them, and what an operator should know.
+// The discovered LMCache fleet: the coordinator, its servers, their engines, and warnings for an operator.
 
-/** An engine attached to a server, by the names that LMCache's keys use. */
+/** An engine attached to a server, by the names in LMCache's keys. */
 export interface AttachedEngine {
   /** The engine's own model path (`root` of /v1/models). */
   readonly engineName: string
@@ -8,43 +8,43 @@ export interface AttachedEngine {
 }
 
 export interface LmcacheServer {
-  /** Absent when neither the coordinator nor the server's `/config` told it. */
+  /** Absent if neither the coordinator nor the server's `/config` reported it. */
   readonly instanceId?: string
   readonly url: string
   readonly reachable: boolean
   /** The coordinator lists it. */
   readonly registered: boolean
-  /** Tokens per chunk; null where unknown. */
+  /** Tokens per chunk; null if unknown. */
   readonly chunkSize: number | null
   readonly hashAlgorithm: string | null
-  /** L2 adapters (`fs`, `resp`, …), primary first; null where unknown. */
+  /** L2 adapters (`fs`, `resp`, …), primary first; null if unknown. */
   readonly backends: readonly string[] | null
   readonly engines: readonly AttachedEngine[]
   /**
-   * Some L2 adapter evicts by `IsolatedLRU`: a salt without a quota is wiped from it within a second. Null where unknown.
+   * Some L2 adapter evicts by `IsolatedLRU`, which wipes a salt without a quota within a second. Null if unknown.
    */
   readonly isolatedLru: boolean | null
-  /** Its object groups are kept apart, so that a key names one of several; null where unknown. */
+  /** Its object groups are separated, so a key names one of several; null if unknown. */
   readonly separateObjectGroups: boolean | null
   /** Addresses of L2 adapters that have one (Redis), `host:port` as the server sees them. */
   readonly adapterAddresses: readonly string[]
-  /** Whether the server reports its chunks to the coordinator; null where unknown. */
+  /** Whether the server reports its chunks to the coordinator; null if unknown. */
   readonly eventReporting: boolean | null
 }
 
 export interface LmcacheTopology {
-  /** Absent: LMCache runs without a coordinator, or it did not answer (a warning says so). */
+  /** Absent: LMCache runs without a coordinator, or it did not answer (see the warnings). */
   readonly coordinatorUrl?: string
-  /** The coordinator takes pins. */
+  /** The coordinator accepts pins. */
   readonly pins: boolean
   /** A directory exists and at least one server reports to it. */
   readonly directory: boolean
-  /** Of the whole fleet; null where unknown or where the servers differ (a warning says so). */
+  /** Of the whole fleet; null if unknown or if the servers differ (see the warnings). */
   readonly chunkSize: number | null
   readonly hashAlgorithm: string | null
   readonly servers: readonly LmcacheServer[]
   /** Of all servers, each once. */
   readonly engines: readonly AttachedEngine[]
-  /** Words for an operator, without secrets. */
+  /** For an operator, without secrets. */
   readonly warnings: readonly string[]
 }

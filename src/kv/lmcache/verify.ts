@@ -1,4 +1,4 @@
-// Verifies where the chunks of a sequence are: asks the directory until a deadline, and a prefetch where the directory is blind.
+// Verifies where the chunks of a sequence are: polls the directory until a deadline, and uses a prefetch if the directory is blind.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Now } from '../../base/clock.ts'
@@ -11,7 +11,7 @@ const FIRST_POLL_MS = 50
 const SLOWEST_POLL_MS = 500
 const PROBE_DEADLINE_MS = 10_000
 
-/** Polls until every chunk is behind memory (or in memory, where nothing is behind it), or the deadline; then probes. */
+/** Polls until every chunk is behind memory (or in memory, if there is no L2), or the deadline; then probes. */
 export async function verifyPlacement(
   { client, topology }: Pick<LmcacheConnection, 'client' | 'topology'>,
   sequence: Sequence,
@@ -35,11 +35,11 @@ export async function verifyPlacement(
   const leading = leadingChunks(found)
   if (leading === total) {
     const durability = found.counts.l2 === total ? 'l2' : 'l1'
-    const warnings = durability === 'l1' && hasL2 ? ['not all chunks were seen behind memory in time'] : []
+    const warnings = durability === 'l1' && hasL2 ? ['not all chunks were found in L2 by the deadline'] : []
     return { durability, restorableTokens: total * chunkSize, tiers: found.counts, warnings }
   }
-  // A prefetch counts all keys that it found, also behind a hole, and the engine loads only up to the hole: so it proves the
-  // whole, and of a part no more than the directory has shown.
+  // A prefetch also counts keys after a gap, but the engine loads only up to the gap. So it can prove the whole sequence, but no more of a part
+  // than the directory has shown.
   const probe = await client.prefetch(sequence, { deadlineMs: PROBE_DEADLINE_MS, signal })
   if (
     probe.foundKeys !== null &&
@@ -48,7 +48,8 @@ export async function verifyPlacement(
   ) {
     return { durability: 'l1', restorableTokens: total * chunkSize, tiers: found.counts, warnings: [] }
   }
-  const probed = probe.foundKeys === null ? 'no answer in time' : `${probe.foundKeys} of ${probe.totalKeys} keys`
+  const probed =
+    probe.foundKeys === null ? 'did not answer in time' : `found ${probe.foundKeys} of ${probe.totalKeys} keys`
   return {
     durability: 'unverified',
     restorableTokens: leading * chunkSize,
@@ -57,7 +58,7 @@ export async function verifyPlacement(
   }
 }
 
-/** A single look into the directory. */
+/** A single directory lookup. */
 export async function locate(
   { client }: Pick<LmcacheConnection, 'client'>,
   sequence: Sequence,

@@ -1,4 +1,4 @@
-// No KV layer: KV lives in the engine's own cache, as long as that keeps it, and windows are text.
+// No KV layer: KV exists only in the engine's own cache, and windows are text.
 
 import type { KvBackend, KvHealth } from '../kv.ts'
 
