@@ -1,4 +1,4 @@
-// Claude Code before cwm: its turns, and the tools over both transports, set up by the commands of docs/claude-code.md.
+// Claude Code with cwm: its turns, and the tools over both transports, set up by the commands in docs/claude-code.md.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/config/schema.ts'
@@ -35,7 +35,7 @@ async function close(): Promise<void> {
 
 interface Options {
   readonly env?: Readonly<Record<string, string>>
-  /** Claude Code exits with 1 where its last answer was cut. */
+  /** Claude Code exits with 1 if its last answer was cut. */
   readonly mayFail?: boolean
 }
 
@@ -45,7 +45,7 @@ const shell = (commands: string, words: readonly string[] = [], { env, mayFail =
   return home.run('sh', ['-ec', script, 'sh', ...words], { env: { CWM_API_KEY: key, ...env }, mayFail })
 }
 
-/** Before a real engine each answer is cut: its noise does not end by itself. */
+/** With a real engine every answer is cut, because its noise does not end. */
 const claude = (words: readonly string[], options: Options = {}) =>
   shell(blockOf(PAGE, 'sh', 'ANTHROPIC_BASE_URL', stack), ['claude', '-p', ...words], {
     mayFail: realEngine !== undefined,
@@ -61,7 +61,7 @@ describe('turns', () => {
     )
   })
 
-  // Cut by its own bound, Claude Code asks by itself, up to three times, that the model go on.
+  // When cut by its own limit, Claude Code asks the model up to three times to continue.
   it('go on, warm, behind an answer that was cut', async () => {
     const cut = { env: { CLAUDE_CODE_MAX_OUTPUT_TOKENS: '16' }, mayFail: true }
     for (let part = 0; part < 4; part++) stack.sim?.script({ content: `Part ${part}: ${'and so on, '.repeat(40)}` })
@@ -89,7 +89,7 @@ describe('turns', () => {
   })
 })
 
-// Only a script makes a model of noise call a tool.
+// A model that produces noise calls a tool only if scripted.
 describe.skipIf(realEngine !== undefined)('the tools', () => {
   it.each([
     ['HTTP', '--transport http'],

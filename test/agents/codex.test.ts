@@ -1,4 +1,4 @@
-// Codex before cwm: by a provider entry of its own, and by its built-in provider with another base URL.
+// Codex with cwm: through its own provider entry, and through the built-in provider with another base URL.
 
 import { afterEach, beforeEach, it } from 'vitest'
 import { blockOf } from './support/docs.ts'

@@ -1,4 +1,4 @@
-// opencode before cwm, as a provider of the AI SDK.
+// opencode with cwm, as a provider of the AI SDK.
 
 import { afterEach, beforeEach, it } from 'vitest'
 import { blockOf } from './support/docs.ts'

@@ -2,9 +2,9 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ask, longText, type Message, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { eventually } from './support/stack.ts'
-import { ask, longText, type Message, measured, openai, system, user } from './support/talk.ts'
 
 const LIMIT = 4_096
 

@@ -2,8 +2,8 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Answer, ask, longText, type Message, measured, openai, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
-import { type Answer, ask, longText, type Message, measured, openai, user } from './support/talk.ts'
 
 /** Tokens of one block of vLLM's CPU build. */
 const BLOCK = 128

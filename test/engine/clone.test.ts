@@ -2,9 +2,9 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ask, longText, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, type ShownWindow, startCwm } from './support/cwm.ts'
 import { bound, forget } from './support/stack.ts'
-import { ask, longText, measured, openai, system, user } from './support/talk.ts'
 
 const NEXT = user('who?')
 

@@ -3,10 +3,10 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ask, longText, measured, openai, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { engineUrl, eventually, forget, onePinEach, pinCounts } from './support/stack.ts'
-import { ask, longText, measured, openai, user } from './support/talk.ts'
 import { chunksOf, readTiers, saltsOf } from './support/tiers.ts'
 
 interface Deletion {

@@ -3,8 +3,8 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { examples, examplesLeftOut, runExample, sparedIn } from '../support/examples.ts'
+import { MODEL, measured } from './support/conversations.ts'
 import { type Cwm, KEY, startCwm } from './support/cwm.ts'
-import { MODEL, measured } from './support/talk.ts'
 
 let cwm: Cwm
 beforeAll(async () => {

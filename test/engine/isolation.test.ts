@@ -2,10 +2,10 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ask, longText, measured, openai, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { engineUrl, forget } from './support/stack.ts'
-import { ask, longText, measured, openai, user } from './support/talk.ts'
 
 const TOKENS = 1_200
 let hop: Hop

@@ -4,9 +4,9 @@
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modes, readMatrix } from '../support/matrix.ts'
+import { ask, longText, MODEL, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { forget } from './support/stack.ts'
-import { ask, longText, MODEL, measured, openai, system, user } from './support/talk.ts'
 
 const matrix = readMatrix()
 const TOKENS = 600

@@ -3,9 +3,9 @@
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Agent, overHttp, overStdio } from '../support/mcp.ts'
+import { ask, longText, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, KEY, main, type ShownWindow, startCwm, type ThawReceipt } from './support/cwm.ts'
 import { bound, forget } from './support/stack.ts'
-import { ask, longText, measured, openai, system, user } from './support/talk.ts'
 
 let cwm: Cwm
 let client: OpenAI

@@ -2,9 +2,9 @@
 
 import Anthropic from '@anthropic-ai/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cwmHeaders, longText, MODEL, measured } from './support/conversations.ts'
 import { type Cwm, KEY, startCwm } from './support/cwm.ts'
 import { bound, forget, rendersPrompts } from './support/stack.ts'
-import { cwmHeaders, longText, MODEL, measured } from './support/talk.ts'
 
 const SYSTEM = longText('You keep the mill book', 1_300)
 let cwm: Cwm

@@ -2,9 +2,9 @@
 
 import type OpenAI from 'openai'
 import { afterAll, describe, expect, it } from 'vitest'
+import { type Answer, ask, longText, type Message, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { bound, engineUrl, forget, ask as send } from './support/stack.ts'
-import { type Answer, ask, longText, type Message, measured, openai, system, user } from './support/talk.ts'
 
 const LIMIT = 4096
 /** An eighth of the limit. */

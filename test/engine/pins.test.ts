@@ -2,10 +2,10 @@
 
 import type OpenAI from 'openai'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ask, longText, measured, openai, user } from './support/conversations.ts'
 import { type Cwm, type ShownWindow, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { coordinatorUrl, engineUrl, eventually, onePinEach, pinCounts } from './support/stack.ts'
-import { ask, longText, measured, openai, user } from './support/talk.ts'
 
 let hop: Hop
 let pinHop: Hop

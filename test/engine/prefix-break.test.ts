@@ -2,10 +2,10 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Answer, ask, longText, type Message, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { emptyTiers, engineUrl, eventually, forget } from './support/stack.ts'
-import { type Answer, ask, longText, type Message, measured, openai, system, user } from './support/talk.ts'
 
 interface BreakJson {
   readonly cause: string

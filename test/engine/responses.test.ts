@@ -3,8 +3,8 @@
 
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { longText, MODEL, openai } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
-import { longText, MODEL, openai } from './support/talk.ts'
 
 let cwm: Cwm
 let client: OpenAI

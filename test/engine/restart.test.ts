@@ -3,12 +3,12 @@
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Answer, ask, longText, measured, openai, system, user } from './support/conversations.ts'
 import { type Cwm, type FreezeReceipt, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
-import { restartStack, startStack } from './support/power.ts'
 import { describeRenderedWindows } from './support/rendered-windows.ts'
 import { bound, engineUrl, onePinEach, pinCounts, rendersPrompts, type Stored } from './support/stack.ts'
-import { type Answer, ask, longText, measured, openai, system, user } from './support/talk.ts'
+import { restartStack, startStack } from './support/stack-control.ts'
 
 const OPENING = [system(longText('You keep the log of the voyage', 2_000)), user('who wrote the name?')]
 const NEXT = user('and which file was it?')

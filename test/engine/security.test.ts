@@ -1,10 +1,10 @@
 // Attacks that only the real engine can answer: how it reads what cwm lets through, and what it says of it.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ask, longText, openai, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { engineUrl, pinCounts } from './support/stack.ts'
-import { ask, longText, openai, user } from './support/talk.ts'
 
 let hop: Hop
 let cwm: Cwm

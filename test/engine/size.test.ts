@@ -13,8 +13,8 @@ import { type TokenScale, typicalTokens } from '../../src/limits/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../../src/limits/typical-messages.ts'
 import { PREAMBLE_TOKENS, upperTokens, upperTokensOfText } from '../../src/limits/upper-bound.ts'
 import { SAMPLES } from '../support/languages.ts'
+import { MODEL } from './support/conversations.ts'
 import { ask, engineUrl } from './support/stack.ts'
-import { MODEL } from './support/talk.ts'
 
 const OPTIONS = { apiKey: undefined }
 const upstreams: Upstream[] = []

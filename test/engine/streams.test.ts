@@ -4,10 +4,10 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MODEL } from './support/conversations.ts'
 import { type Cwm, KEY, startCwm } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { engineUrl } from './support/stack.ts'
-import { MODEL } from './support/talk.ts'
 
 let hop: Hop
 let cwm: Cwm

@@ -3,6 +3,17 @@
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  type Answer,
+  ask,
+  longText,
+  type Message,
+  MODEL,
+  measured,
+  openai,
+  system,
+  user,
+} from './support/conversations.ts'
+import {
   type Cwm,
   type FreezeReceipt,
   type ShownSession,
@@ -12,7 +23,6 @@ import {
 } from './support/cwm.ts'
 import { type Hop, startHop } from './support/hop.ts'
 import { bound, countIn, emptyTiers, engineUrl, eventually, forget, REFUSING, type Stored } from './support/stack.ts'
-import { type Answer, ask, longText, type Message, MODEL, measured, openai, system, user } from './support/talk.ts'
 
 const OPENING = [system(longText('You keep the harbour book', 1_500)), user('who wrote the name?')]
 const NEXT = user('and which file was it?')

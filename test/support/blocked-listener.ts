@@ -1,11 +1,11 @@
-// An upstream whose queue of connections can be filled: the system then answers no SYN, so that a connection to it stays half made.
+// An upstream whose accept queue can be filled. The system then answers no SYN, so that connections to it stay half open.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { until, within } from './deadline.ts'
 
-// A thread of its own, because the thread that listens has to stand still: Node accepts whatever it can.
+// It runs in a worker thread that can be blocked, because Node accepts connections whenever it can.
 const LISTENER = `
 const { createServer } = require('node:http')
 const { parentPort, workerData } = require('node:worker_threads')
@@ -33,7 +33,7 @@ interface Told {
 }
 
 export class BlockedListener {
-  /** Bodies of the requests that came, oldest first. Each is answered, and its connection closed. */
+  /** Bodies of the received requests, oldest first. Each is answered, and its connection closed. */
   readonly bodies: string[] = []
   readonly url: string
   readonly #worker: Worker
@@ -58,7 +58,7 @@ export class BlockedListener {
     return new BlockedListener(worker, flag, port)
   }
 
-  /** From now on no connection is accepted, and the queue for them is full. */
+  /** Stops accepting connections, and fills the queue. */
   async block(): Promise<void> {
     const blocked = within('the listener stands still', once(this.#worker, 'message'))
     this.#worker.postMessage('block')
@@ -69,7 +69,7 @@ export class BlockedListener {
       throw new Error('this system queues more than was asked for')
   }
 
-  /** Connections are accepted again; those that waited are made when the system asks once more, within a second. */
+  /** Accepts connections again. Waiting ones succeed when the system retries the SYN, within a second. */
   release(): void {
     for (const filler of this.#fillers) filler.destroy()
     Atomics.store(new Int32Array(this.#flag), 0, 1)

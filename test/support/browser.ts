@@ -1,4 +1,4 @@
-// Debian's Chromium, driven by playwright-core. Where there is none its tests are skipped, on CI they fail.
+// Debian's Chromium, driven by playwright-core. Without it, its tests are skipped; on CI they fail.
 
 import { existsSync } from 'node:fs'
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
@@ -6,7 +6,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 const path = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const INSTALL = 'Chromium is missing: apt-get install chromium (or set CHROMIUM to its path)'
 
-/** For `describe.skipIf`. Says once what is missing. */
+/** For `describe.skipIf`. Prints once what is missing. */
 export const noBrowser = !existsSync(path) && process.env.CI !== 'true'
 if (noBrowser) console.warn(`${INSTALL}; the tests of pages are skipped`)
 
@@ -18,7 +18,7 @@ export function launchBrowser(): Promise<Browser> {
 export interface Watched {
   readonly page: Page
   readonly context: BrowserContext
-  /** Errors of the page: uncaught ones, and what its Content-Security-Policy refused. */
+  /** Errors of the page: uncaught exceptions, and violations of its Content-Security-Policy. */
   readonly faults: string[]
 }
 

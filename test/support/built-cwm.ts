@@ -1,4 +1,4 @@
-// cwm built from this source, for the tests that start it as a process: once per run of Vitest, by the first test that needs it.
+// Builds cwm from this source for tests that start it as a process: once per run of Vitest, on first use.
 
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { until } from './deadline.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the tests of one run share their build; made by the first of them, removed by `shared-build.ts`. */
+    /** The build folder shared by the tests of a run; created by the first of them, removed by `shared-build.ts`. */
     sharedBuild?: string
   }
 }
@@ -25,7 +25,7 @@ export interface BuiltCwm {
   dispose(): Promise<void>
 }
 
-/** Built apart, so that what runs is this source and nobody else's dist. Takes some seconds, or waits for whoever builds it already. */
+/** Builds outside of dist, so that it is certainly this source. Takes some seconds, or waits for a build in progress. */
 export async function buildCwm(): Promise<BuiltCwm> {
   const shared = inject('sharedBuild')
   if (shared !== undefined) {
@@ -40,7 +40,7 @@ export async function buildCwm(): Promise<BuiltCwm> {
 
 const mainOf = (folder: string) => join(folder, 'dist', 'cli', 'main.js')
 
-/** Whoever makes the folder builds; the others wait, and build themselves if that one failed and took its folder away. */
+/** The process that creates the folder builds. The others wait, and build themselves if that failed and removed the folder. */
 async function onlyOnce(folder: string): Promise<void> {
   const done = join(folder, 'done')
   await mkdir(dirname(folder), { recursive: true })
@@ -67,8 +67,8 @@ async function build(folder: string): Promise<void> {
   await copyFile(join(root, 'package.json'), join(folder, 'package.json'))
   await cp(join(root, 'assets'), join(folder, 'assets'), { recursive: true })
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
-  // Not incremental: by the notes of an earlier build tsc leaves out what it believes to be there.
-  // Not in this process' own time: a simulator that stands still meanwhile looks like an LMCache that is away.
+  // Not incremental, because with the info of an earlier build tsc would skip files that it believes to exist.
+  // Not synchronous, because a simulator in this process would be blocked meanwhile and look like an LMCache that is down.
   await promisify(execFile)(
     tsc,
     [

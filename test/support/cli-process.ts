@@ -1,4 +1,4 @@
-// A command of cwm as a process of its own: what it writes, how it ends, and what it is told while it runs.
+// A command of cwm as a process: its output, its exit, and input while it runs.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,7 +7,7 @@ import { until, within } from './deadline.ts'
 
 export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** All that comes on standard input; left open when absent. */
+  /** The complete standard input, which stays open if absent. */
   readonly input?: string
   readonly cwd?: string
 }
@@ -27,7 +27,7 @@ export class CliProcess {
 
   constructor({ main }: BuiltCwm, words: readonly string[], { env, input, cwd }: CliOptions) {
     this.child = spawn(process.execPath, [main, ...words], {
-      // A developer's own settings must not reach the process under test.
+      // The developer's own settings must not reach the process under test.
       env: { PATH: process.env.PATH, ...env },
       ...(cwd === undefined ? {} : { cwd }),
     })
@@ -45,7 +45,7 @@ export class CliProcess {
     this.child.stdin?.write(`${line}\n`)
   }
 
-  /** Waits until standard output and error together hold it. */
+  /** Waits until standard output and error together contain it. */
   async shows(text: string | RegExp): Promise<void> {
     await until(`it shows ${text}`, () => {
       const all = this.out + this.err

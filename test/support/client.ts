@@ -1,4 +1,4 @@
-// A client of plain node:http, one connection a request: what it got, byte for byte, and whether the answer came to a clean end.
+// A client on plain node:http with one connection per request. It returns the response byte for byte, and whether it ended cleanly.
 
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
@@ -7,10 +7,10 @@ import { within } from './deadline.ts'
 export interface Ask {
   readonly method?: string
   readonly headers?: OutgoingHttpHeaders | readonly string[]
-  /** An object goes out as JSON. */
+  /** Objects are sent as JSON. */
   readonly body?: Buffer | string | object
   readonly signal?: AbortSignal
-  /** Called with what comes of the answer's body, as it comes. */
+  /** Called with each part of the response body. */
   readonly onText?: (text: string) => void
 }
 
@@ -21,13 +21,13 @@ export interface Got {
   readonly rawHeaders: readonly string[]
   readonly body: Buffer
   readonly text: string
-  /** False when the connection broke before the answer was whole. */
+  /** False if the connection broke before the response was complete. */
   readonly clean: boolean
 }
 
 const DEADLINE_MS = 15_000
 
-/** Sends one request and reads the answer to its end, or to where it broke. Rejects when no answer begins. */
+/** Sends a request, and reads the response until it ends or breaks. Rejects if no response starts. */
 export function ask(url: string, path: string, options: Ask = {}): Promise<Got> {
   const { method = options.body === undefined ? 'GET' : 'POST', signal } = options
   const plain = typeof options.body === 'string' || Buffer.isBuffer(options.body) || options.body === undefined
@@ -83,12 +83,12 @@ export interface ErrorShape {
   readonly code: string
 }
 
-/** The error of an OpenAI-shaped answer. */
+/** The error in an OpenAI-style response. */
 export function errorOf(got: Got): ErrorShape {
   return jsonOf<{ error: ErrorShape }>(got).error
 }
 
-/** Writes bytes as they are and reads until the other side closes. */
+/** Writes raw bytes, and reads until the other side closes. */
 export function rawExchange(url: string, bytes: string | Buffer): Promise<string> {
   const { hostname, port } = new URL(url)
   const read = new Promise<string>((resolve, reject) => {
@@ -102,7 +102,7 @@ export function rawExchange(url: string, bytes: string | Buffer): Promise<string
   return within('the other side closes', read, DEADLINE_MS)
 }
 
-/** The request id is new on each answer; everything else of two answers can then be compared. */
+/** Removes the request id, which differs in each response, so that two responses can be compared. */
 export function withoutOwnHeaders(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('x-cwm-') && name !== 'date'))
 }

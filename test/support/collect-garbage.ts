@@ -1,4 +1,4 @@
-// Garbage collection when a test asks for it, so that what is still held can be told from what is not collected yet.
+// Forces a garbage collection, to distinguish objects that are still referenced from those not collected yet.
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'

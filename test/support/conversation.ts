@@ -1,4 +1,4 @@
-// Texts and small asks that several tests share.
+// Texts and simple requests shared by several tests.
 
 import { type Ask, ask, type Got, jsonOf } from './client.ts'
 
@@ -7,7 +7,7 @@ export interface ChatMessage {
   readonly content: string | null
 }
 
-/** Words in plenty, always the same ones: about `words` tokens and somewhat more. */
+/** Deterministic text of at least `words` tokens. */
 export function prose(words: number, seed = 'river'): string {
   const stock = ['the', seed, 'runs', 'past', 'seven', 'mills', 'and', 'carries', 'timber', 'down', 'to', 'harbour']
   return Array.from({ length: words }, (_, i) => `${stock[(i * 7 + Math.floor(i / 11)) % stock.length]}${i % 13}`).join(
@@ -35,7 +35,7 @@ interface ChatJson {
   }
 }
 
-/** One turn that is not streamed; throws unless it is answered with 200. */
+/** Sends a turn without streaming. Throws unless the status is 200. */
 export async function chat(
   url: string,
   messages: readonly unknown[],
@@ -54,7 +54,7 @@ export async function chat(
   }
 }
 
-/** The same, whatever the answer. */
+/** The same, with any status. */
 export function askChat(
   url: string,
   messages: readonly unknown[],

@@ -1,11 +1,11 @@
-// Waiting in tests: on a promise, or until something is so; always with a deadline that says what did not come. It is long, since it
-// costs time only where a test fails, and processors that have more to do than one test are no failure.
+// Waiting in tests: for a promise or a condition, always with a deadline and a label. The deadline is long: it costs time only
+// when a test fails, and a busy machine is not a failure.
 
 import { setTimeout as delay } from 'node:timers/promises'
 
 const DEFAULT_MS = 20_000
 
-/** The promise's value; rejects, naming what was waited for, when it does not settle in time. */
+/** Resolves with the promise's value, or rejects with the label if it does not settle in time. */
 export async function within<T>(label: string, promise: Promise<T>, ms = DEFAULT_MS): Promise<T> {
   const stop = new AbortController()
   const late = delay(ms, undefined, { signal: stop.signal }).then(
@@ -21,7 +21,7 @@ export async function within<T>(label: string, promise: Promise<T>, ms = DEFAULT
   }
 }
 
-/** Looks again and again until `look` answers something other than undefined or false, and answers that. */
+/** Polls until `look` returns something other than undefined or false, and returns that. */
 export async function until<T>(
   label: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,

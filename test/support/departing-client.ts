@@ -1,4 +1,4 @@
-// A client on a socket of its own, which sends and does not read, and leaves when a test says so.
+// A client on a raw socket that sends, does not read, and disconnects when a test says so.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -13,14 +13,14 @@ export async function sendOn(url: string, text: string): Promise<Socket> {
   return socket
 }
 
-/** A request as it goes over the wire. */
+/** A request in wire format. */
 export function post(path: string, body: object): string {
   const text = JSON.stringify(body)
   const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}`
   return `${head}\r\n\r\n${text}`
 }
 
-/** The sum of a metric over its labels; 0 while it has no line. */
+/** The sum of a metric over all labels; 0 if it is absent. */
 export async function metricOf(url: string, name: string): Promise<number> {
   const { text } = await ask(url, '/cwm/metrics')
   const lines = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)`, 'gm'))

@@ -1,4 +1,4 @@
-// What the tests of all dialects ask of the recorded answers and of random messages.
+// Helpers for the tests of dialects, on recorded responses and random messages.
 
 import fc from 'fast-check'
 import { expect } from 'vitest'
@@ -25,7 +25,7 @@ export function canonical(dialect: Dialect, message: JsonValue): string | undefi
   return rulesOf(dialect).canonical(message).text
 }
 
-/** Ids of calls are random for each answer. */
+/** Replaces ids of calls, which are random in each response. */
 export function sameIds(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value).replace(/chatcmpl-tool-[0-9a-f]+/g, 'call')) as unknown
 }
@@ -43,7 +43,7 @@ export function expectSameReply(dialect: Dialect, json: string, stream: string):
   expect([whole.complete, streamed.complete]).toEqual([true, true])
 }
 
-/** `tail`: how many events may come behind the one that completes the answer. */
+/** `tail`: how many events may follow the one that completes the answer. */
 export function expectCompleteOnlyWhole(dialect: Dialect, name: string, tail: number): void {
   const events = eventsOf(name)
   const completeAt = events.map((_, count) => rulesOf(dialect).observeEvents(events.slice(0, count)).complete)
@@ -61,7 +61,7 @@ export function expectBrokenBy(dialect: Dialect, name: string, error: JsonObject
   }
 }
 
-/** Words that look like frames, and JSON of them. */
+/** Text that looks like event framing, and JSON values with it. */
 export const word = fc.oneof(
   fc.string({
     unit: fc.constantFrom('a', '1', ':', 't', 'r', '"', '\ud83d', '\ude00', '\\'),
@@ -75,7 +75,7 @@ export const json = fc.dictionary(word, fc.oneof(word, fc.integer(), fc.boolean(
 })
 export const jsonText = json.map((value) => JSON.stringify(value, Object.keys(value).sort()))
 
-/** Messages in one agreed spelling: two of them have the same text only if they are the same. */
+/** A canonical serialization of messages: equal texts mean equal messages. */
 export function expectNoneAlike(dialect: Dialect, message: fc.Arbitrary<JsonValue>): void {
   const seen = new Map<string, string>()
   for (const sample of fc.sample(message, { numRuns: 2500, seed: 7 })) {

@@ -1,4 +1,4 @@
-// A client of `GET /cwm/v1/events`: what it heard, in order, and how the stream ended.
+// A client of `GET /cwm/v1/events`: the received events, in order, and how the stream ended.
 
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { until, within } from './deadline.ts'
@@ -12,18 +12,18 @@ export interface HeardEvent {
 export interface Ear {
   readonly status: number
   readonly headers: IncomingMessage['headers']
-  /** All that was heard so far. */
+  /** All events received so far. */
   readonly heard: readonly HeardEvent[]
-  /** What a browser would send as `Last-Event-ID`. */
+  /** The id that a browser would send as `Last-Event-ID`. */
   lastId(): string | undefined
-  /** All that was heard once it is so many, or the deadline passes. */
+  /** Waits for this many events, and returns them. */
   events(count: number): Promise<readonly HeardEvent[]>
-  /** Resolves when the stream ends; whether it came to a clean end. */
+  /** Resolves when the stream ends, with whether it ended cleanly. */
   ended(): Promise<boolean>
   leave(): void
 }
 
-/** Begins to listen; resolves when the stream has begun. */
+/** Connects, and resolves when the stream has started. */
 export function listen(url: string, headers: Record<string, string> = {}, query = ''): Promise<Ear> {
   const { hostname, port } = new URL(url)
   const opened = new Promise<Ear>((resolve, reject) => {

@@ -1,4 +1,4 @@
-// The files of examples/, run as a reader would run them.
+// Runs the files of examples/ as a reader would.
 
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -12,7 +12,7 @@ const DEADLINE_MS = 60_000
 export interface Example {
   readonly name: string
   readonly command: readonly [program: string, ...words: string[]]
-  /** What it needs beside Node. */
+  /** Requirements besides Node. */
   readonly needs?: 'python' | 'jq'
 }
 
@@ -32,13 +32,13 @@ const wanted = {
   jq: ['apt-get install jq', ['jq', '--version']],
 } as const
 
-/** Names of those that must be left out here: what they need is missing, and this is no CI. Says how to get it. */
+/** Names of examples to skip because a requirement is missing, unless on CI. Prints how to install it. */
 export async function examplesLeftOut(): Promise<ReadonlySet<string>> {
   const missing = await Promise.all(examples.map(isMissing))
   return new Set(examples.filter((_, i) => missing[i]).map(({ name }) => name))
 }
 
-/** Where it is missing on CI, what needs it fails. */
+/** On CI, a missing requirement makes its tests fail. */
 export async function hasJq(): Promise<boolean> {
   return !(await isMissing({ name: 'docs/guides', command: ['jq'], needs: 'jq' }))
 }
@@ -55,7 +55,7 @@ async function isMissing({ name, needs }: Example): Promise<boolean> {
   }
 }
 
-/** What it prints. Throws with what it wrote to standard error when it fails. */
+/** Runs an example and returns its output. Throws with its standard error if it fails. */
 export async function runExample({ command }: Example, env: Record<string, string>): Promise<string> {
   const [program, ...words] = command
   const file = existsSync(`${root}/${program}`) ? `${root}/${program}` : program
@@ -67,7 +67,7 @@ export async function runExample({ command }: Example, env: Record<string, strin
   return stdout
 }
 
-/** Of the line that all examples end with or repeat: tokens that were cached, of those prompted. */
+/** Parses the line that all examples print: cached tokens and prompt tokens. */
 export function sparedIn(output: string): readonly (readonly [spared: number, prompt: number])[] {
   const lines = output.matchAll(/(\d+) of (\d+) tokens did not have to be computed/g)
   return [...lines].map(([, spared, prompt]) => [Number(spared), Number(prompt)])

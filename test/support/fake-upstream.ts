@@ -1,4 +1,4 @@
-// An upstream that says exactly what a test writes, and tells what it was sent and when its client left.
+// An upstream that sends exactly what a test writes, and reports requests and departures of its client.
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -10,17 +10,17 @@ export interface Received {
   readonly headers: IncomingMessage['headers']
   readonly rawHeaders: readonly string[]
   readonly body: Buffer
-  /** Resolves when the connection of this request is closed, by whomever. */
+  /** Resolves when the connection of this request closes, from either side. */
   readonly closed: Promise<void>
 }
 
 export interface FakeUpstream {
   readonly url: string
-  /** Whole requests that came, but for GET /v1/models, oldest first. */
+  /** Complete requests, oldest first, without GET /v1/models. */
   readonly received: Received[]
-  /** Connections that were ever opened. */
+  /** Number of connections opened so far. */
   readonly connections: () => number
-  /** Calls back with each request as soon as its headers are in. */
+  /** Calls back for each request as soon as its headers have arrived. */
   onRequest(seen: (incoming: IncomingMessage) => void): void
   close(): Promise<void>
 }
@@ -29,7 +29,7 @@ export type Behaviour = (request: Received, response: ServerResponse, incoming: 
 
 const models = { object: 'list', data: [{ id: 'm', object: 'model', root: './m', parent: null, max_model_len: 8192 }] }
 
-/** Starts it. `GET /v1/models`, which cwm asks on its own, is answered and not handed on unless `ownModels`. */
+/** Starts it. `GET /v1/models`, which cwm sends itself, is answered here unless `ownModels` is set. */
 export async function startFakeUpstream(
   behave: Behaviour,
   options: { ownModels?: boolean } = {},
@@ -79,7 +79,7 @@ export async function startFakeUpstream(
   }
 }
 
-/** A chat answer as vLLM words it. */
+/** A chat response in vLLM's format. */
 export function chatAnswer(content: string): string {
   return JSON.stringify({
     id: 'chatcmpl-1',
@@ -91,7 +91,7 @@ export function chatAnswer(content: string): string {
   })
 }
 
-/** Answers any request with that JSON text. */
+/** Answers every request with this JSON text. */
 export function sayJson(response: ServerResponse, text: string, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
   response.end(text)

@@ -1,16 +1,16 @@
-// JSON as no SDK would write it but a client may: any white space, any escapes in keys and strings, keys that are there twice, numbers
-// that no double can hold. Made as text, so that a test knows each byte of it.
+// Valid JSON that no SDK would write: arbitrary white space, escapes in keys and strings, duplicate keys, numbers beyond double
+// precision. It is generated as text, so that a test knows every byte.
 
 import fc from 'fast-check'
 
-/** One member of an object, as some client might spell it. */
+/** One member of an object as text. */
 export interface Spelt {
   readonly key: string
   readonly keyText: string
   readonly valueText: string
 }
 
-/** An object as it is written: its members, and the white space before, within and behind it. */
+/** An object as text: its members, and the white space before, inside, and after it. */
 export interface SpeltObject {
   readonly members: readonly Spelt[]
   readonly gaps: readonly string[]
@@ -39,7 +39,7 @@ export const spelt = fc.tuple(anyText, spelling).map(([text, escapes]) => litera
 const oddNumber = fc.constantFrom('1e400', '1.0', '-0', '12345678901234567890', '1E-7', '0.10')
 const scalar = fc.oneof(spelt, oddNumber, fc.constantFrom('true', 'false', 'null'))
 
-/** The text of any value; what is nested in it may hold members of the names that are looked for. */
+/** The text of any value. Nested objects may contain members with the names under test. */
 export const { value } = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -56,7 +56,7 @@ export const { value } = fc.letrec<{ value: string }>((tie) => ({
   ),
 }))
 
-/** A member of a given name, its key spelt in any way. */
+/** A member with the given name, its key escaped in any way. */
 export function memberOf(key: string, valueText: fc.Arbitrary<string>): fc.Arbitrary<Spelt> {
   return fc
     .tuple(spelling, valueText)

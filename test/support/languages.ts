@@ -1,9 +1,9 @@
-// Texts of many kinds, short and our own, to measure tokenizers with: languages, code, data, symbols.
+// Short texts of many kinds, for measuring tokenizers: languages, code, data, symbols.
 
 const rows = (count: number, row: (at: number) => string): string =>
   Array.from({ length: count }, (_, at) => row(at)).join('\n')
 
-/** Bytes that look random and are the same each time. */
+/** Pseudo-random but deterministic bytes. */
 function noise(bytes: number): Buffer {
   let state = 7
   return Buffer.alloc(bytes).map(() => {

@@ -8,7 +8,7 @@ type Verdict = 'shared' | 'apart'
 
 const page = new URL('../../docs/isolation.md', import.meta.url)
 
-/** What the page says for each line and mode. Throws for a table of another shape. */
+/** Parses the table by row and mode. Throws if its format is different. */
 export function readMatrix(): ReadonlyMap<string, Readonly<Record<Mode, Verdict>>> {
   const table = readFileSync(page, 'utf8').split('| B has |')[1]?.split('\n\n')[0] ?? ''
   const [header = '', , ...lines] = table.trim().split('\n')

@@ -1,4 +1,4 @@
-// The official client of the Model Context Protocol before cwm, over either transport.
+// The official client of the Model Context Protocol, connected to cwm over either transport.
 
 import {
   type CallToolResult,
@@ -11,9 +11,9 @@ import type { BuiltCwm } from './built-cwm.ts'
 
 export interface Agent {
   readonly client: Client
-  /** The structured result. Throws with the words of an error. */
+  /** Calls a tool and returns the structured result. Throws on an error. */
   use<T>(tool: string, args?: Record<string, unknown>, onprogress?: ProgressCallback): Promise<T>
-  /** The words of a call that is refused. Throws where it is not. */
+  /** Calls a tool and returns its error message. Throws if it succeeds. */
   refused(tool: string, args?: Record<string, unknown>): Promise<string>
   close(): Promise<void>
 }
@@ -26,7 +26,7 @@ export function overHttp(url: string, headers: Record<string, string> = {}): Pro
 /** Over the standard input and output of `cwm mcp`. */
 export function overStdio({ main }: BuiltCwm, env: Record<string, string>): Promise<Agent> {
   const command = { command: process.execPath, args: [main, 'mcp'] }
-  // A developer's own settings must not reach the process under test.
+  // The developer's own settings must not reach the process under test.
   return connected(new StdioClientTransport({ ...command, env: { PATH: process.env.PATH ?? '', ...env } }))
 }
 

@@ -1,4 +1,4 @@
-// Stores that an older cwm made, opened again: the folders test/recorded/store-COMMIT (made by scripts/store-fixtures).
+// Stores created by an older cwm: the folders test/recorded/store-COMMIT (created by scripts/store-fixtures).
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import type { ChatMessage } from './conversation.ts'
 
 const recordings = new URL('../recorded/', import.meta.url)
 
-/** What one store holds, as the client of the older cwm knows it. */
+/** The content of a store, as a client of the older cwm saw it. */
 export interface Held {
   readonly choices: { readonly freeze_at: number; readonly overflow: string }
   readonly windows: readonly { readonly name: string; readonly tokens: number; readonly messages: readonly unknown[] }[]
@@ -34,7 +34,7 @@ export function readStores(name: string): OlderStores {
   return JSON.parse(readFileSync(new URL(`${name}/held.json`, recordings), 'utf8')) as OlderStores
 }
 
-/** Lays the SQLite file into a data directory. */
+/** Copies the SQLite file into a data directory. */
 export function layFile(name: string, dataDir: string): void {
   writeFileSync(join(dataDir, 'cwm.sqlite'), gunzipSync(readFileSync(new URL(`${name}/sqlite.db.gz`, recordings))))
 }

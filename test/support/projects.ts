@@ -1,4 +1,4 @@
-// Which Vitest project a test file belongs to. It follows from where the file lies and what it imports, so that there is no list to keep.
+// Determines which Vitest project a test file belongs to, from its folder and imports, so that no list has to be maintained.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
@@ -7,10 +7,10 @@ export const PROJECTS = ['unit', 'e2e', 'redis', 'browser', 'tools', 'isolated']
 export type ProjectName = (typeof PROJECTS)[number]
 
 const TEST_FILE = /\.test\.(ts|mjs)$/
-/** Run by configurations of their own: they need a real engine, or coding agents. */
+/** These have their own configurations, because they need a real engine or coding agents. */
 const OTHER_RUNS = /^test\/(engine|agents)\//
 
-/** What a file may do only in a process of its own: replace modules or `fetch`, or measure the heap. */
+/** Patterns of files that need their own process: they replace modules or `fetch`, or measure the heap. */
 const NEEDS_ISOLATION = /from 'msw|\bvi\.(mock|stubGlobal|stubEnv)\(|support\/collect-garbage/
 
 /** The project of a test file. `path`: from the root, with forward slashes; `text`: its source. */

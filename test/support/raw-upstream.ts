@@ -1,11 +1,11 @@
-// An upstream of bare sockets: for bytes that no HTTP server would send, and for connections that end in every way there is.
+// An upstream on raw sockets, for bytes that no HTTP server would send, and for connections that end in any possible way.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
 export interface RawUpstream {
   readonly url: string
-  /** Whole requests that came, head and body, but for GET /v1/models; oldest first. */
+  /** Complete requests, head and body, oldest first, without GET /v1/models. */
   readonly requests: readonly string[]
   /** Connections that were opened, oldest first. */
   readonly sockets: readonly Socket[]
@@ -14,7 +14,7 @@ export interface RawUpstream {
 
 const models = '{"object":"list","data":[{"id":"m","object":"model","root":"./m","parent":null,"max_model_len":8192}]}'
 
-/** Starts it. `behave` comes with each whole request; the `count`-th that came, from 1. */
+/** Starts it. `behave` is called for each complete request; `count` starts from 1. */
 export async function startRawUpstream(
   behave: (socket: Socket, request: string, count: number) => void,
   port = 0,
@@ -52,7 +52,7 @@ export async function startRawUpstream(
   }
 }
 
-/** A JSON answer as it goes over the wire. */
+/** A JSON response in wire format. */
 export function answer(status: number, body: string, headers: readonly string[] = []): string {
   return (
     head(status, ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`, ...headers]) + body
@@ -63,7 +63,7 @@ export function head(status: number, headers: readonly string[]): string {
   return [`HTTP/1.1 ${status} Status`, ...headers].join('\r\n').concat('\r\n\r\n')
 }
 
-/** A port on which nobody listens. */
+/** A port on which nothing listens. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,12 +1,12 @@
-// Recorded answers of the real servers (test/recorded), by group and name. See test/recorded/README.md.
+// Recorded responses of the real servers (test/recorded), by group and name. See test/recorded/README.md.
 
 import { readFileSync } from 'node:fs'
 
 export interface Recorded {
   readonly name: string
-  /** `body` is null where none was sent, a string where it was no JSON. */
+  /** `body` is null if none was sent, and a string if it was not JSON. */
   readonly request: { readonly method: string; readonly path: string; readonly body: unknown }
-  /** `body` is the parsed JSON, or the text where the answer was none: an event stream, byte for byte. */
+  /** `body` is the parsed JSON, or the text of an event stream, byte for byte. */
   readonly response: { readonly status: number; readonly content_type: string | null; readonly body: unknown }
 }
 
@@ -14,7 +14,7 @@ export type RecordedGroup = 'vllm' | 'vllm-render' | 'lmcache-server' | 'lmcache
 
 const groups = new Map<RecordedGroup, readonly Recorded[]>()
 
-/** One recorded exchange. Throws, with the names there are, if there is none of that name. */
+/** One recorded exchange. Throws with the available names if there is none of that name. */
 export function recorded(group: RecordedGroup, name: string): Recorded {
   const answers = recordedGroup(group)
   const found = answers.find((answer) => answer.name === name)
@@ -32,7 +32,7 @@ export function recordedGroup(group: RecordedGroup): readonly Recorded[] {
   return answers
 }
 
-/** The text of a recorded event stream. Throws if the answer was none. */
+/** The text of a recorded event stream. Throws if the response was not one. */
 export function recordedStream(name: string, group: RecordedGroup = 'vllm'): string {
   const { body, content_type } = recorded(group, name).response
   if (typeof body === 'string' && content_type?.startsWith('text/event-stream')) return body

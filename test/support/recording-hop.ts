@@ -1,4 +1,4 @@
-// A hop between cwm and the simulator that passes everything on and keeps the bytes of every answer.
+// A hop between cwm and the simulator that forwards everything, and records the bytes of every response.
 
 import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
@@ -14,7 +14,7 @@ export interface Hopped {
 export interface RecordingHop {
   readonly url: string
   readonly passed: Hopped[]
-  /** Targets of requests whose sender left before their answer was whole. */
+  /** Targets of requests whose sender left before the response was complete. */
   readonly left: string[]
   close(): Promise<void>
 }

@@ -1,5 +1,5 @@
-// A real redis-server on a free port, with a folder of its own, for the tests of the Redis store. Where it is not installed these
-// tests are skipped with the line that installs it; in CI they fail.
+// A real redis-server on a free port, with its own folder, for the tests of the Redis store. If it is not installed, these
+// tests are skipped with an install command; on CI they fail.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,11 +12,11 @@ import { within } from './deadline.ts'
 
 const installed = spawnSync('redis-server', ['--version']).status === 0
 
-/** True where the tests of Redis cannot run and need not: not installed, and not in CI. */
+/** Whether to skip tests of Redis: it is not installed, and this is not CI. */
 export const skipsRedis = !installed && process.env.CI === undefined
 if (skipsRedis) console.warn('the tests of the Redis store are skipped: apt-get install redis-server')
 
-/** Settings for a test that kills the server and looks for what it held. With Redis' default a write may wait for a flush that is under way. */
+/** Settings for tests that kill the server and check what it kept. They are not the default, because with them a write may wait for a flush. */
 export const KEEPS_EVERY_WRITE = ['--appendfsync', 'always'] as const
 
 export class RedisServer {
@@ -67,7 +67,7 @@ export class RedisServer {
     stdout?.resume()
   }
 
-  /** It stays there and answers nothing, as a machine that swaps or a network that drops everything. */
+  /** Suspends the server: it stays connected and answers nothing, like a swapping machine or a network that drops everything. */
   pause(): void {
     this.#process?.kill('SIGSTOP')
   }
@@ -84,13 +84,13 @@ export class RedisServer {
     await once(running, 'exit')
   }
 
-  /** Ends the server and removes its data. */
+  /** Stops the server and removes its data. */
   async dispose(): Promise<void> {
     await this.kill()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  /** Sends one command on a connection of its own. */
+  /** Sends one command on a new connection. */
   async send(command: string, ...words: readonly string[]): Promise<unknown> {
     const client = new Redis({ port: this.port, lazyConnect: true, enableReadyCheck: false, maxRetriesPerRequest: 0 })
     try {

@@ -1,4 +1,4 @@
-// Several cwm on one Redis before one simulated engine; each may have a network of its own between it and Redis.
+// Several cwm processes on one Redis with one simulated engine. Each may have its own simulated network to Redis.
 
 import { CwmError } from '../../src/base/errors.ts'
 import type { Settings } from '../../src/config/schema.ts'
@@ -63,7 +63,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
 
 const TRIES = 5
 
-/** Again, where a busy machine took longer than a call to the store may. */
+/** Retries if a busy machine exceeded the timeout of the store. */
 async function patiently(start: () => Promise<Cwm>): Promise<Cwm> {
   for (let tries = 1; ; tries++) {
     try {

@@ -1,4 +1,4 @@
-// REST as tests call it: windows made from sessions, their ends and deletes, and what LMCache still shows.
+// REST helpers: freezing windows, ending and deleting, and what LMCache still shows.
 
 import type { Sim } from '../../src/sim/index.ts'
 import type { DeletionJson } from '../../src/wire/deletions.ts'
@@ -11,7 +11,7 @@ type Headers = Record<string, string>
 export const call = (url: string, method: string, path: string, body?: object, headers: Headers = {}): Promise<Got> =>
   ask(url, `/cwm/v1${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
 
-/** The answer's JSON; throws for any status but the ones that stand for success. */
+/** Calls REST and returns the JSON. Throws unless the status is a success. */
 export async function rest<T>(
   url: string,
   method: string,

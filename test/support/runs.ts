@@ -1,13 +1,13 @@
-// How often a property is tried: few times and the same ones by default, so that a failure is the change's own; with FC_RUNS set,
-// so many times and new ones each time, to go looking for what nobody thought of.
+// How often a property test runs: a few times with a fixed seed by default, so that failures come from the change under test; with FC_RUNS set,
+// that many times with random seeds, to find new cases.
 
 import type { Parameters } from 'fast-check'
 
-/** Settings of a property that is tried `usual` times unless FC_RUNS says otherwise. */
+/** Settings of a property with `usual` runs, unless FC_RUNS is set. */
 export function runs(usual: number): Pick<Parameters, 'numRuns' | 'seed'> {
   const asked = Number(process.env.FC_RUNS)
   return asked > 0 ? { numRuns: asked } : { numRuns: usual, seed: 1 }
 }
 
-/** For so many runs as were asked for, milliseconds; a failure is told by the property itself, long before. */
+/** Timeout for the requested number of runs, milliseconds. Failures are reported by the property itself, long before. */
 export const RUNS_TIMEOUT_MS = Number(process.env.FC_RUNS) > 0 ? 3_600_000 : 60_000

@@ -1,4 +1,4 @@
-// `cwm serve` as a process of its own, built from this source: for what only a process has, signals, exit codes and standard error.
+// `cwm serve` as a process, built from this source, for tests of signals, exit codes, and standard error.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,9 +13,9 @@ export interface ServeOptions {
   /** Flags by name, without their dashes. */
   readonly flags?: Readonly<Record<string, string | number>>
   readonly env?: Readonly<Record<string, string>>
-  /** Of an earlier life; a new one is made, and removed with `dispose`, when absent. */
+  /** Data directory of an earlier process. By default a new one is created, and removed by `dispose`. */
   readonly dataDir?: string
-  /** Options of node itself. */
+  /** Options of Node itself. */
   readonly node?: readonly string[]
 }
 
@@ -50,7 +50,7 @@ export class ServeProcess {
     return until('the ready line', () => this.#url(), 30_000)
   }
 
-  /** From its line in whichever format. */
+  /** Parsed from its startup message in either format. */
   #url(): string | undefined {
     const { url } = this.log.find(({ msg }) => msg === 'ready') ?? {}
     return typeof url === 'string' ? url.slice(0, -'/v1'.length) : /^ready\s+(http:\S+)\/v1/m.exec(this.#output)?.[1]
@@ -66,7 +66,7 @@ export class ServeProcess {
     return this.child.exitCode ?? this.child.signalCode
   }
 
-  /** Ends it if it runs, and removes its data. */
+  /** Stops it if it is running, and removes its data. */
   async dispose(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL')
     await this.#exit
@@ -81,7 +81,7 @@ export async function startServe({ main }: BuiltCwm, options: ServeOptions): Pro
   const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
   const child = spawn(process.execPath, [...(options.node ?? []), main, 'serve', ...words], {
     cwd: dataDir,
-    // A developer's own settings must not reach the process under test.
+    // The developer's own settings must not reach the process under test.
     env: { PATH: process.env.PATH, ...options.env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -1,5 +1,5 @@
-// Global setup: where the tests of this run share their build of cwm (`buildCwm`), a folder of its own for each run; it is removed at
-// the end. Nothing is built here, since most tests need no build.
+// Global setup: the folder in which the tests of a run share their build of cwm (`buildCwm`). Each run has its own folder, which is removed
+// at the end. Nothing is built here, because most tests need no build.
 
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ export default function setup(project: TestProject): () => void {
   return () => rmSync(folder, { recursive: true, force: true })
 }
 
-/** Of runs that were killed before they could clean up. */
+/** Removes folders of runs that were killed before they could clean up. */
 function forgetDeadRuns(): void {
   let names: string[] = []
   try {

@@ -1,4 +1,4 @@
-// A network between cwm and Redis that can be slow or cut: bytes wait, connections stay, as behind a switch that has died.
+// A simulated network between cwm and Redis that can be slow or cut: bytes are held and connections stay open, as with a dead switch.
 
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -8,7 +8,7 @@ export class SlowHop {
   readonly #sockets = new Set<Socket>()
   readonly #waiting: (() => void)[] = []
   #cut = false
-  /** Milliseconds by which each byte comes later. */
+  /** Delay of each byte, milliseconds. */
   delayMs = 0
 
   private constructor(target: number) {
@@ -19,7 +19,7 @@ export class SlowHop {
     })
   }
 
-  /** Stands before a port of this machine. */
+  /** Forwards to a port of this machine. */
   static async before(port: number): Promise<SlowHop> {
     const hop = new SlowHop(port)
     hop.#server.listen(0, '127.0.0.1')
@@ -33,12 +33,12 @@ export class SlowHop {
     return address.port
   }
 
-  /** From now on nothing comes through, and nobody is told. */
+  /** Holds back everything from now on, without closing connections. */
   cut(): void {
     this.#cut = true
   }
 
-  /** What was held back goes through, in order, and all that follows. */
+  /** Delivers what was held back, in order, and forwards again. */
   mend(): void {
     this.#cut = false
     for (const pass of this.#waiting.splice(0)) pass()

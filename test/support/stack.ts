@@ -1,4 +1,4 @@
-// A whole cwm before a simulated engine with LMCache, all on free ports, its data in a folder of its own.
+// A complete cwm with a simulated engine and LMCache, all on free ports, with its own data directory.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { type Sim, type SimOptions, startSim } from '../../src/sim/index.ts'
 export interface StackOptions {
   readonly sim?: SimOptions
   readonly settings?: Partial<Settings>
-  /** Another upstream than the simulator: a hop before it, or a fake one. Then no simulator's LMCache is used either, unless asked. */
+  /** Another upstream instead of the simulator: a hop in front of it, or a fake. Then the simulator's LMCache is not used either, unless configured. */
   readonly upstream?: (sim: Sim) => string | Promise<string>
 }
 
@@ -29,7 +29,7 @@ export interface Stack extends Cwm {
   readonly sim: Sim
 }
 
-/** Starts cwm alone, before whatever stands at `upstream`. */
+/** Starts only cwm, with the given upstream. */
 export async function startCwm(upstream: string, settings: Partial<Settings> = {}): Promise<Cwm> {
   const dataDir = settings.data_dir ?? (await mkdtemp(join(tmpdir(), 'cwm-e2e-')))
   let current: Record<string, unknown> = {
@@ -37,9 +37,9 @@ export async function startCwm(upstream: string, settings: Partial<Settings> = {
     port: 0,
     data_dir: dataDir,
     drain_ms: 100,
-    // Tests of failures make many in a row; the breaker has its own.
+    // Tests of failures cause many in a row. The breaker has its own tests.
     breaker_failures: 0,
-    // Tests share their process with the simulator, and with others: a busy second must not look like an LMCache that is away.
+    // Tests share a process with the simulator and with other tests. A busy second must not look like an LMCache that is down.
     lmcache_timeout_ms: 5_000,
     verify_deadline_ms: 1_000,
     log_level: 'silent',
@@ -77,7 +77,7 @@ export async function startCwm(upstream: string, settings: Partial<Settings> = {
   }
 }
 
-/** Starts a simulator and cwm before it. */
+/** Starts a simulator, and cwm with it. */
 export async function startStack({ sim: simOptions, settings, upstream }: StackOptions = {}): Promise<Stack> {
   const sim = await startSim({ eventFlushMs: 0, ...simOptions })
   const lmcache = sim.settings.lmcache ? { coordinator: sim.coordinatorUrl } : {}

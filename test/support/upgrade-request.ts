@@ -1,11 +1,11 @@
-// Requests that ask for another protocol, as Java's own HTTP client and `curl --http2` write them.
+// Requests with a protocol upgrade, as Java's HTTP client and `curl --http2` send them.
 
 import { Buffer } from 'node:buffer'
 
 /** What Java's `java.net.http.HttpClient` adds to each request on a connection without TLS. */
 export const H2C = 'Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\nUpgrade: h2c\r\n'
 
-/** The start of a WebSocket handshake (RFC 6455, 4.1), but for the blank line. */
+/** The start of a WebSocket handshake (RFC 6455, 4.1), without the blank line. */
 export function handshake(path: string, upgrade = 'websocket'): string {
   const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\n${key}`
@@ -15,11 +15,11 @@ export interface RawRequest {
   readonly method?: string
   /** Header lines, each with its line end. */
   readonly headers?: string
-  /** How the body is framed; 'chunked' takes it apart into chunks of 7 bytes. */
+  /** How the body is framed; 'chunked' splits it into chunks of 7 bytes. */
   readonly framing?: 'length' | 'chunked'
 }
 
-/** A request with a JSON body, as it goes over the wire. */
+/** A request with a JSON body in wire format. */
 export function rawRequest(path: string, body: object, options: RawRequest = {}): string {
   const { method = 'POST', headers = '', framing = 'length' } = options
   const text = JSON.stringify(body)

@@ -1,4 +1,4 @@
-// What REST says of windows, sessions and pins, as tests look at it.
+// Reads windows, sessions, and pins for tests.
 
 import type { Sim } from '../../src/sim/index.ts'
 import type { ThawReceiptJson } from '../../src/wire/receipts.ts'

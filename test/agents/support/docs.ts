@@ -1,8 +1,8 @@
-// Configurations as the pages of docs/ print them, so that what a reader copies is what was run.
+// Reads configurations from the pages of docs/, so that tests run exactly what readers copy.
 
 import { readFileSync } from 'node:fs'
 
-/** What the pages write for the address of cwm, and for the model's name. */
+/** The placeholders in the pages for cwm's address and the model. */
 const ADDRESS = 'http://127.0.0.1:8787'
 const MODEL = 'my-model'
 

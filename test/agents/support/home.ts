@@ -1,4 +1,4 @@
-// A computer account of its own for each agent under test: an empty home, no settings of the developer, no network but loopback.
+// An isolated environment for each agent under test: an empty home, none of the developer's settings, no network except loopback.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { within } from '../../support/deadline.ts'
 
-/** Under load an agent needs some seconds to start; none needs a minute for a turn before the simulator. */
+/** Under load an agent takes some seconds to start; none takes a minute for a turn on the simulator. */
 const TURN_MS = 240_000
 
 /** Nothing listens there: a request that leaves the machine fails at once. */
@@ -18,7 +18,7 @@ const quiet = {
   HTTPS_PROXY: NOWHERE,
   http_proxy: NOWHERE,
   https_proxy: NOWHERE,
-  // Without one, Java writes what is not ASCII as question marks.
+  // Without a locale, Java writes non-ASCII characters as question marks.
   LC_ALL: 'C.UTF-8',
   NO_PROXY: '127.0.0.1,localhost',
   no_proxy: '127.0.0.1,localhost',
@@ -39,9 +39,9 @@ export interface Ran {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** All that comes on standard input. */
+  /** The complete standard input. */
   readonly input?: string
-  /** Any exit code is as good as success; default false. */
+  /** Whether any exit code is accepted; default false. */
   readonly mayFail?: boolean
 }
 
@@ -81,7 +81,7 @@ export class AgentHome {
     await chmod(file, 0o755)
   }
 
-  /** Runs a program to its end. Throws, with what it wrote, unless it succeeds, and ends it with its children when it is late. */
+  /** Runs a program. Throws with its output unless it succeeds, and kills it with its children after a timeout. */
   async run(
     program: string,
     words: readonly string[],

@@ -1,4 +1,4 @@
-// The coding agents, installed on demand into the user's cache: about 1 GB, in the versions of versions.json.
+// Installs the coding agents on demand in the user's cache: about 1 GB, in the versions of versions.json.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

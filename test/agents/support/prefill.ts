@@ -1,4 +1,4 @@
-// What the engine's answer says of its prompt, in each of the three dialects that agents speak, whole or as a stream.
+// Reads the prompt usage from the engine's response, in each of the three dialects that agents use, as JSON or as a stream.
 
 /** How much of a turn's prompt was cached, in tokens. */
 export interface Prefill {
@@ -8,7 +8,7 @@ export interface Prefill {
 
 type Json = Record<string, unknown>
 
-/** The figures of the answer's last usage; undefined where it has none, as an error's. */
+/** The figures of the last usage in the response; undefined if it has none, as in an error. */
 export function readPrefill(answer: string): Prefill | undefined {
   const texts = answer.startsWith('{')
     ? [answer]

@@ -1,4 +1,4 @@
-// What the agents run before: cwm and the simulator, or with CWM_AGENTS_ENGINE cwm and a real engine.
+// The stack for the agents: cwm with the simulator, or with a real engine if CWM_AGENTS_ENGINE is set.
 
 import type { Settings } from '../../../src/config/schema.ts'
 import { type Sim, startSim } from '../../../src/sim/index.ts'
@@ -18,7 +18,7 @@ export const realEngine = process.env.CWM_AGENTS_ENGINE
 export interface AgentStack {
   readonly url: string
   readonly model: string
-  /** Undefined before a real engine, which nobody can tell what to say. */
+  /** Undefined with a real engine, whose output cannot be scripted. */
   readonly sim: Sim | undefined
   /** The turns that the engine has answered so far, the oldest first. */
   turns(): readonly Prefill[]

@@ -1,12 +1,12 @@
-// What every agent is held to: its second process goes on in the session of the first, from what is cached.
+// The requirement for every agent: its second process continues the session of the first, from the cache.
 
 import { expect } from 'vitest'
 import { type AgentStack, realEngine } from './stack.ts'
 
-/** The second turn's own words and the engine's last block are computed: far below a tenth of an agent's prompt. */
+/** Only the second turn's own text and the engine's last block are computed: much less than a tenth of an agent's prompt. */
 const WARM = 0.9
 
-/** Runs both processes. The second prompt must be cached, in the one session that has several turns; prints the figures. */
+/** Runs both processes. The second prompt must be cached, in the only session with several turns. Prints the figures. */
 export async function expectWarmSecond(
   stack: AgentStack,
   first: () => Promise<unknown>,
@@ -19,12 +19,12 @@ export async function expectWarmSecond(
 
   expectCached('second process', stack, before, WARM)
   const sessions = await stack.sessions()
-  // Sessions of one turn are side requests, for a title and the like.
+  // Sessions with one turn are side requests, for example for a title.
   expect(sessions.filter(({ turns }) => turns > 1)).toHaveLength(1)
   if (realEngine === undefined) expect(out).toContain('Lomvi')
 }
 
-/** Holds that more than a share of a turn's prompt was cached, and prints how much. */
+/** Asserts that more than a share of a turn's prompt was cached, and prints how much. */
 export function expectCached(label: string, stack: AgentStack, turn: number, share: number): void {
   const { prompt = 0, cached = 0 } = stack.turns()[turn] ?? {}
   console.log(`${label}: ${cached} of ${prompt} tokens cached`)

@@ -1,4 +1,4 @@
-// The built proxy as a user starts it: `node dist/cli/main.js serve …`, a process that can be stopped, killed and started again.
+// The built proxy, started as users do: `node dist/cli/main.js serve …`, a process that can be stopped, killed, and restarted.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ export interface CwmOptions {
   readonly upstream?: string
   readonly coordinator?: string
   readonly lmcache?: string
-  /** Of an earlier life; a new one is made, and removed with `dispose`, when absent. */
+  /** Data directory of an earlier process. By default a new one is created, and removed by `dispose`. */
   readonly dataDir?: string
   /** Further flags, by name. */
   readonly flags?: Readonly<Record<`--${string}`, string>>
@@ -58,7 +58,7 @@ export interface ShownSession {
   readonly thaw?: ThawReceipt
 }
 
-/** The key that tests use where it does not matter which. */
+/** The default key of tests. */
 export const KEY = 'key-of-the-tests'
 
 export class Cwm {
@@ -109,19 +109,19 @@ export class Cwm {
     )
   }
 
-  /** The receipt of a window that must come to be frozen. */
+  /** The receipt of a window, which must become frozen. */
   async frozen(name: string): Promise<FreezeReceipt> {
     const window = await this.settled(name)
     if (window.state !== 'frozen' || window.receipt === undefined) throw new Error(JSON.stringify(window))
     return window.receipt
   }
 
-  /** Ends it in order. */
+  /** Stops it gracefully. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM')
   }
 
-  /** kill -9: nothing in it gets to finish. */
+  /** Kills it with kill -9. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL')
   }
@@ -140,7 +140,7 @@ export class Cwm {
   }
 }
 
-/** Starts cwm on a free port, in front of the real engine unless told otherwise, and waits until it listens. */
+/** Starts cwm on a free port, by default with the real engine, and waits until it listens. */
 export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cwm-engine-test-')))
   const flags = {
@@ -154,7 +154,7 @@ export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
   }
   const child = spawn(process.execPath, [main, 'serve', ...Object.entries(flags).flat()], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    // A developer's own settings must not reach the process under test.
+    // The developer's own settings must not reach the process under test.
     env: { PATH: process.env.PATH, HOME: process.env.HOME },
   })
   const output: string[] = []

@@ -1,5 +1,5 @@
-// A hop between cwm and a server behind it. It passes everything on and keeps it, so that a test sees what really went over
-// the wire; and it can hold or refuse one call, so that a test can come between two steps.
+// A hop between cwm and a server behind it. It forwards and records everything, so that a test sees what was really sent
+// over the wire; and it can hold or reject a call, so that a test can act between two steps.
 
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +16,7 @@ export interface Exchange {
   readonly responseBody: Buffer
 }
 
-/** `before` the call goes on, or `after` its answer is there. */
+/** Whether to hold the call `before` it is forwarded, or `after` its response has arrived. */
 type Moment = 'before' | 'after'
 
 interface Snare {
@@ -27,7 +27,7 @@ interface Snare {
 }
 
 export interface Hold {
-  /** The call is here, and waits. */
+  /** Resolves when the call has arrived and is held. */
   readonly caught: Promise<void>
   release(): void
 }
@@ -37,7 +37,7 @@ export interface Hop {
   readonly exchanges: readonly Exchange[]
   /** The newest exchange of that path. Throws when there is none. */
   last(path: string): Exchange
-  /** Salt and ids of the newest warm call: how the chunks of the window just frozen or thawed are named. */
+  /** Salt and ids of the newest warm call, which name the chunks of the window that was just frozen or thawed. */
   lastWarm(): Stored
   /** The salts of all calls whose body contains this text, without repeats. */
   saltsOf(text: string): string[]
@@ -80,7 +80,7 @@ export async function startHop(target: string): Promise<Hop> {
   }
 
   const server = createServer((incoming, outgoing) => {
-    // What breaks here (a proxy that was killed, an aborted call) breaks the connection, as it would without the hop.
+    // Failures here (a killed proxy, an aborted call) break the connection, as they would without the hop.
     pass(incoming, outgoing).catch(() => outgoing.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -138,7 +138,7 @@ function send(
   })
 }
 
-/** The body is sent whole here, so its framing is made anew. */
+/** Headers without framing, because the body is sent complete here. */
 function withoutFraming(raw: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {}
   for (let i = 0; i + 1 < raw.length; i += 2) {

@@ -1,18 +1,18 @@
-// Windows of every dialect on an engine with render endpoints (`--enable-scale-out`). Both suites run them: the usual one where the
-// engine was started so, and the one that restarts everything, which starts it so.
+// Windows of every dialect on an engine with render endpoints (`--enable-scale-out`). Both suites run them: the normal one if the
+// engine was started that way, and the restart suite, which does so itself.
 
 import Anthropic from '@anthropic-ai/sdk'
 import type OpenAI from 'openai'
 import { expect, it } from 'vitest'
+import { ask, cwmHeaders, longText, MODEL, measured, openai, system, user } from './conversations.ts'
 import { type Cwm, KEY } from './cwm.ts'
 import { bound, forget, rendersPrompts } from './stack.ts'
-import { ask, cwmHeaders, longText, MODEL, measured, openai, system, user } from './talk.ts'
 
 const OPENING = [system(longText('You keep the log of the tools', 1_300)), user('who wrote the name?')]
 const NEXT = user('and which file was it?')
 const named = (id: string, headers: Record<string, string> = {}) => ({ headers: { 'x-cwm-session': id, ...headers } })
 
-/** Registers the tests, on the proxy that runs when they do. */
+/** Registers the tests, which use the proxy that is running at that time. */
 export function describeRenderedWindows(proxy: () => Cwm): void {
   it('the engine has them', async () => {
     expect(await rendersPrompts()).toBe(true)

@@ -1,4 +1,4 @@
-// Before any test: the engine must be there, and the proxy must be built. Both are said in one line when they are not so.
+// Global setup: checks that the engine is running and the proxy is built, and otherwise fails with a one-line message.
 
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'

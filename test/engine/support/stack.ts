@@ -1,4 +1,4 @@
-// The real engine, LMCache server and coordinator: where they are, and how a test makes them forget or asks them for proof.
+// The real engine, LMCache server, and coordinator: their addresses, and how tests clear their caches or verify their content.
 
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -9,13 +9,13 @@ export const coordinatorUrl = process.env.CWM_COORDINATOR_URL ?? 'http://127.0.0
 /** LMCache's chunk in tokens; scripts/engine/up.sh leaves it at the default. */
 export const CHUNK = 256
 
-/** An address that refuses connections: port 1 is nobody's. */
+/** An address that refuses connections, because nothing listens on port 1. */
 export const REFUSING = 'http://127.0.0.1:1'
 
-/** What a thaw must restore at least: whole chunks, but for the last, which the engine computes itself when it ends the prompt. */
+/** The minimum that a thaw must restore: whole chunks, except the last one if it ends the prompt, which the engine computes itself. */
 export const bound = (tokens: number): number => Math.floor(tokens / CHUNK) * CHUNK - CHUNK
 
-/** Sends JSON and answers the parsed body (undefined for an empty one). Throws for any status but 2xx. */
+/** Sends JSON and returns the parsed body (undefined for an empty one). Throws unless the status is 2xx. */
 export async function ask(method: string, url: string, body?: unknown): Promise<unknown> {
   const init = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
   const answer = await fetch(url, { method, ...init })
@@ -24,13 +24,13 @@ export async function ask(method: string, url: string, body?: unknown): Promise<
   return text === '' ? undefined : JSON.parse(text)
 }
 
-/** Engine and L1 forget, as after a restart of vLLM and the LMCache server. L2 stays. */
+/** Clears engine and L1, as after a restart of vLLM and the LMCache server. L2 stays. */
 export async function forget(): Promise<void> {
   await ask('POST', `${engineUrl}/reset_prefix_cache`)
   await ask('POST', `${lmcacheUrl}/cache/clear`, { tier: 'l1' })
 }
 
-/** The ids under the salt with which a proxy called the engine: what its chunks are named by. */
+/** The ids and the salt with which a proxy called the engine, which name its chunks. */
 export interface Stored {
   readonly ids: readonly number[]
   readonly salt: string
@@ -53,7 +53,7 @@ export async function countIn(tier: 'l1' | 'l2', stored: Stored): Promise<number
   return chunks.filter(({ placements }) => placements.some((placement) => placement.tier === tier)).length
 }
 
-/** Deletes the chunks from every adapter, one by one (docs/engine-behavior.md#coordinator-delete), from L1 and from the engine. */
+/** Deletes the chunks from every adapter, one by one (docs/engine-behavior.md#coordinator-delete), from L1, and from the engine. */
 export async function emptyTiers(stored: Stored): Promise<void> {
   const keys = (await lookup(stored)).map(({ key }) => key)
   const { adapters } = (await ask('GET', `${lmcacheUrl}/config/adapters`)) as { adapters: { type_name: string }[] }
@@ -64,14 +64,14 @@ export async function emptyTiers(stored: Stored): Promise<void> {
   await ask('POST', `${engineUrl}/reset_prefix_cache`)
 }
 
-/** The counts of the pins that the coordinator holds under a salt, one for each pinned chunk. */
+/** The pin counts of the coordinator under a salt, one per pinned chunk. */
 export async function pinCounts(salt: string): Promise<number[]> {
   const url = `${coordinatorUrl}/cache/pins?cache_salt=${encodeURIComponent(salt)}&limit=1000`
   const { pins } = (await ask('GET', url)) as { pins: { pin_count: number }[] }
   return pins.map((pin) => pin.pin_count)
 }
 
-/** One pin on each whole chunk of so many tokens. */
+/** The expected pin counts: one pin on each whole chunk of this many tokens. */
 export const onePinEach = (tokens: number): number[] => Array<number>(Math.floor(tokens / CHUNK)).fill(1)
 
 /** Whether this engine was started with `--enable-scale-out` (SCALE_OUT=1 npm run engine:up). */
@@ -90,10 +90,10 @@ async function firstModel(): Promise<{ id: string; root: string }> {
 
 /** The name that clients send. */
 export const servedName = async (): Promise<string> => (await firstModel()).id
-/** The name that LMCache's keys hold. */
+/** The model name in LMCache's keys. */
 const engineName = async (): Promise<string> => (await firstModel()).root
 
-/** Asks again until `done` holds. Throws at the deadline, with the label and the last answer. */
+/** Polls until `done` is true. Throws at the deadline, with the label and the last value. */
 export async function eventually<Value>(
   label: string,
   read: () => Promise<Value>,

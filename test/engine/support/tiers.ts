@@ -1,10 +1,10 @@
-// What lies in the tiers themselves, read past LMCache: the files of its `fs` adapter and the keys in Redis, whose names end with the salt.
+// Reads the tiers directly, without LMCache: the files of its `fs` adapter and the keys in Redis, whose names end with the salt.
 
 import { readdir } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import { ask, coordinatorUrl, lmcacheUrl } from './stack.ts'
 
-/** The coordinator lists no more at once. */
+/** The page size limit of the coordinator. */
 const PAGE = 10_000
 
 interface Adapter {
@@ -43,7 +43,7 @@ export async function readTiers(): Promise<Tiers> {
   }
 }
 
-/** The salt of each key that lies anywhere, after an `@` as in the other tiers' names. */
+/** The salt of each key in the directory, after an `@` as in the other tiers' names. */
 async function readDirectory(): Promise<string[]> {
   const names: string[] = []
   for (let offset = 0; ; offset += PAGE) {
@@ -60,7 +60,7 @@ async function readDirectory(): Promise<string[]> {
 export const chunksOf = ({ fs, redis, directory }: Tiers, salt: string): readonly number[] =>
   [fs, redis, directory].map((tier) => tier.get(salt) ?? 0)
 
-/** Every salt that any tier knows. */
+/** All salts in any tier. */
 export const saltsOf = ({ fs, redis, directory }: Tiers): ReadonlySet<string> =>
   new Set([...fs.keys(), ...redis.keys(), ...directory.keys()])
 

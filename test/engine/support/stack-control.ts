@@ -28,8 +28,8 @@ async function l2Folder(): Promise<string | undefined> {
 }
 
 /**
- * Ends vLLM, LMCache server, coordinator and Redis (which keeps nothing) and starts them again with `--enable-scale-out`: minutes.
- * The L2 folder lives on; where other scripts had started the stack with another folder, it moves to where ours look.
+ * Stops vLLM, LMCache server, coordinator, and Redis (which keeps nothing), and starts them again with `--enable-scale-out`. Takes minutes.
+ * The L2 folder is kept. If the stack was started with another folder, its content moves to the default one.
  */
 export async function restartStack(): Promise<void> {
   const { data } = (await ask('GET', `${engineUrl}/v1/models`)) as { data: { max_model_len: number }[] }

@@ -1,4 +1,4 @@
-// Conversations through the proxy with the SDKs that apps use, and what a test reads of each answer.
+// Conversations through the proxy with the SDKs that apps use, and what tests read from each answer.
 
 import OpenAI from 'openai'
 import { KEY } from './cwm.ts'
@@ -17,7 +17,7 @@ export interface Answer {
 
 export interface AskOptions {
   readonly headers?: Record<string, string>
-  /** Body fields beside model and messages. */
+  /** Body fields besides model and messages. */
   readonly body?: Record<string, unknown>
 }
 
@@ -28,20 +28,20 @@ export const system = (content: string): Message => ({ role: 'system', content }
 
 const WORDS = ['the', 'master', 'of', 'harbour', 'wrote', 'name', 'and', 'file', 'every', 'class', 'return', 'import']
 
-/** At least so many tokens (each word is one, or more) of text that begins with `mark`. */
+/** Text of at least `tokens` tokens that starts with `mark`; each word is one token or more. */
 export function longText(mark: string, tokens: number): string {
   const words = Array.from({ length: tokens }, (_, i) => WORDS[(i * i + i) % WORDS.length])
   return `${mark}: ${words.join(' ')}`
 }
 
-/** The OpenAI SDK on a base URL of the proxy: `url` alone is its root. */
+/** The OpenAI SDK with a base URL of the proxy. */
 export function openai(url: string, { path = '/v1', key = KEY, fetch = globalThis.fetch } = {}): OpenAI {
   return new OpenAI({ baseURL: `${url}${path}`, apiKey: key, maxRetries: 0, fetch })
 }
 
 /**
  * One turn of chat at temperature 0, 16 tokens long. The penalty keeps the random model from saying one token sixteen times,
- * so that equal answers mean something.
+ * so that equal answers are significant.
  */
 export async function ask(client: OpenAI, messages: Message[], { headers = {}, body = {} }: AskOptions = {}) {
   const { data, response } = await client.chat.completions
@@ -79,7 +79,7 @@ export function cwmHeaders(headers: Headers): Record<string, string> {
   return Object.fromEntries(own.map(([name, value]) => [name.slice('x-cwm-'.length), value]))
 }
 
-/** A figure for whoever reads the run's output: measured here, never written down. */
+/** Prints a figure that was measured in this run. */
 export function measured(what: string, figures: Readonly<Record<string, unknown>>): void {
   console.info(`measured: ${what}: ${JSON.stringify(figures)}`)
 }
