@@ -214,7 +214,7 @@ it('has only the word of the directory for what a scan of the salt finds', async
   const { residualChunks, warnings } = await remove({ sequences: [], salts: new Set([sequence.salt]) })
 
   expect(residualChunks).toBe(CHUNKS)
-  expect(warnings.at(-1)).toContain('may have been lost before')
+  expect(warnings.at(-1)).toContain('may have been lost earlier')
 })
 
 it('deletes every rank of a chunk and counts it once', async () => {
