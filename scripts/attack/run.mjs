@@ -114,9 +114,9 @@ class Attack {
     }
   }
 
-  #judgeEnd({ told, recorded, before, after, ended, log }) {
+  #judgeEnd({ report, recorded, before, after, ended, log }) {
     const add = (words) => this.#findings.addFirst(words)
-    for (const words of told.faults) add(`honest tenant: ${words}`)
+    for (const words of report.faults) add(`honest tenant: ${words}`)
     for (const words of recorded.faults) add(`at the engine: ${words}`)
     for (const words of accountingFaults({ before, after, byStatus: log.byStatus })) add(`books: ${words}`)
     for (const line of log.errors) add(`log: ${line}`)

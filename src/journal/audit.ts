@@ -45,9 +45,10 @@ export class Audit {
     this.#last = this.#last.then(() => this.#append(entry))
   }
 
-  /** Newest first. Without a tenant, the entries of all of them. */
-  list(tenant: string | undefined, page: PageRequest): Promise<Page<AuditEntry>> {
-    return this.#parts.store.listAudit(tenant, page)
+  /** Newest first, with everything recorded before the call. Without a tenant, the entries of all of them. */
+  async list(tenant: string | undefined, page: PageRequest): Promise<Page<AuditEntry>> {
+    await this.#last
+    return await this.#parts.store.listAudit(tenant, page)
   }
 
   /** Resolves once every entry recorded so far is stored or dropped. */

@@ -84,17 +84,19 @@ it.runIf(process.platform === 'linux')(
     }
     expect(failed).toBe(0)
     expect(
-      aims.filter(({ value }: { value?: number }) => (value ?? 0) > 0).map(({ title }: { title: string }) => title),
-    ).toEqual([
-      'CPU per request, 4k-32, cwm-named, to parse',
-      'CPU per request, 4k-32, cwm-prefix, to parse',
-      'CPU per event, stream-16, cwm-named, to parse',
-      'CPU per event, stream-16, cwm-prefix, to parse',
-      'requests/s, 4k-32, cwm-named, to parse',
-      'requests/s, 4k-32, cwm-prefix, to parse',
-      'memory after the run, cwm-named, MB',
-      'memory after the run, cwm-prefix, MB',
-    ])
+      aims
+        .filter(({ value = 0 }: { value?: number }) => value > 0)
+        .map(({ title }: { title: string }) => title)
+        // It needs a hundred answers, which a busy machine may not give in so short a time.
+        .filter((title: string) => !title.startsWith('p99')),
+    ).toEqual(
+      ['cwm-named', 'cwm-prefix'].flatMap((target) => [
+        `CPU per request, 4k-32, ${target}, to parse`,
+        `CPU per event, stream-16, ${target}, to parse`,
+        `requests/s, 4k-32, ${target}, to parse`,
+        `memory after the run, ${target}, MB`,
+      ]),
+    )
     for (const target of proxies) expect(memory[target].peakBytes).toBeGreaterThanOrEqual(memory[target].bytes)
     // A session that is not found as it should be would be another thing to measure.
     expect(found['cwm-named'].named).toBeGreaterThan(0)
@@ -122,7 +124,7 @@ it('refuses options that make no sense, each in a line', async () => {
   expect(ended).toMatchObject({ code: 2, stdout: '' })
   expect(ended.stderr.trimEnd().split('\n')).toEqual([
     'bench: --rounds: a whole number from 1 to 100',
-    'bench: --only: no "4k-2"; there are 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64',
+    'bench: --only: no "4k-2"; there are 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64, burst-64',
   ])
 })
 
