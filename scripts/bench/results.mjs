@@ -2,7 +2,7 @@
 
 import { STREAM_EVENTS } from './answers.mjs'
 import { isStream, scenarios } from './scenarios.mjs'
-import { differenceOf, median, ratiosOf } from './stats.mjs'
+import { median, ratiosOf } from './stats.mjs'
 
 /** Below so many answers in a cell, what is said of one in a hundred is said of one. */
 const ENOUGH_FOR_P99 = 100
@@ -60,10 +60,6 @@ export class Results {
   /** The ratios of all rounds that measured both. */
   ratios(scenario, target, base, field) {
     return ratiosOf(this.#of(scenario, target, field), this.#of(scenario, base, field))
-  }
-
-  difference(scenario, target, base, field) {
-    return differenceOf(this.#of(scenario, target, field), this.#of(scenario, base, field))
   }
 
   /** Whether each round timed enough answers for a p99. */

@@ -19,10 +19,3 @@ export function ratiosOf(values, base) {
     .map((value, n) => (value === undefined || !base?.[n] ? undefined : value / base[n]))
     .filter((ratio) => ratio !== undefined)
 }
-
-/** As `ratioOf`, of differences. */
-export function differenceOf(values, base) {
-  return median(
-    values.map((value, n) => (value === undefined || base?.[n] === undefined ? undefined : value - base[n])),
-  )
-}
