@@ -33,8 +33,8 @@ async function tell(input: string, previous?: string, from = client) {
 }
 
 /** The error of a request that must fail. */
-async function refusal(asked: PromiseLike<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
-  const error = await Promise.resolve(asked).then(
+async function refusal(ask: () => PromiseLike<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
+  const error = await Promise.resolve(ask()).then(
     () => undefined,
     (thrown: unknown) => thrown,
   )
@@ -57,21 +57,21 @@ describe('a response that the engine keeps', () => {
     const { id, text } = await tell('short')
 
     expect((await client.responses.retrieve(id)).output_text).toBe(text)
-    for (const asked of [
-      stranger.responses.retrieve(id),
-      stranger.responses.cancel(id),
-      tell('and?', id, stranger),
-      tell('and?', 'resp_0000'),
+    for (const ask of [
+      () => stranger.responses.retrieve(id),
+      () => stranger.responses.cancel(id),
+      () => tell('and?', id, stranger),
+      () => tell('and?', 'resp_0000'),
     ]) {
-      const error = await refusal(asked)
+      const error = await refusal(ask)
       expect([error.status, error.code, error.param]).toEqual([404, 'response_not_found', 'response_id'])
     }
-    expect((await refusal(client.responses.cancel(id))).message).toContain('Cannot cancel a synchronous response.')
+    expect((await refusal(() => client.responses.cancel(id))).message).toContain('Cannot cancel a synchronous response.')
   })
 
   it('is not there when it was not to be stored', async () => {
     const { id } = await client.responses.create({ ...question, input: 'short', store: false })
 
-    expect((await refusal(client.responses.retrieve(id))).status).toBe(404)
+    expect((await refusal(() => client.responses.retrieve(id))).status).toBe(404)
   })
 })
