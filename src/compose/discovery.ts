@@ -2,7 +2,7 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
-import type { EngineModel, EngineModels } from '../engines/models.ts'
+import type { EngineModel, EngineModels } from '../engines/vllm/models.ts'
 import type { LmcacheConnector } from '../kv/lmcache/connector.ts'
 
 /** Lines of one kind, of an engine with many models or a file with many names. */

@@ -2,8 +2,8 @@
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
-import type { Engine } from '../engines/engine.ts'
-import type { EngineModel, EngineModels } from '../engines/models.ts'
+import type { EngineModel, EngineModels } from '../engines/vllm/models.ts'
+import type { Engine } from '../engines/vllm/vllm-engine.ts'
 import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { PrefetchResult } from '../kv/lmcache/prefetch.ts'
 import type { ChunkKeys, Sequence } from '../kv/lmcache/sequence.ts'

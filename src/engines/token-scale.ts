@@ -4,7 +4,8 @@
 import { LRUCache } from 'lru-cache'
 import { isFinalRefusal } from '../base/errors.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from '../limits/typical.ts'
-import type { CallOptions, Engine } from './engine.ts'
+import type { CallOptions } from './engine.ts'
+import type { Engine } from './vllm/vllm-engine.ts'
 
 /** Changing a text, or the grid, moves the cuts of all running histories. */
 const ASCII_TEXTS = [

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
-import type { EngineModels } from '../engines/models.ts'
+import type { EngineModels } from '../engines/vllm/models.ts'
 import { checkFits } from './check-fits.ts'
 
 const LIMIT = 10

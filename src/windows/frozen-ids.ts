@@ -5,7 +5,8 @@ import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { asText, firstMediaAt } from '../dialects/media.ts'
-import type { CallOptions, Engine } from '../engines/engine.ts'
+import type { CallOptions } from '../engines/engine.ts'
+import type { Engine } from '../engines/vllm/vllm-engine.ts'
 import type { TurnPrompt } from './parts.ts'
 
 /** Two user turns with different first characters, so that the common prefix contains nothing of the probes themselves. */

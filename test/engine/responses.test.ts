@@ -66,7 +66,9 @@ describe('a response that the engine keeps', () => {
       const error = await refusal(ask)
       expect([error.status, error.code, error.param]).toEqual([404, 'response_not_found', 'response_id'])
     }
-    expect((await refusal(() => client.responses.cancel(id))).message).toContain('Cannot cancel a synchronous response.')
+    expect((await refusal(() => client.responses.cancel(id))).message).toContain(
+      'Cannot cancel a synchronous response.',
+    )
   })
 
   it('is not there when it was not to be stored', async () => {

@@ -3,9 +3,9 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Prompt } from '../base/records.ts'
-import { Engine } from './engine.ts'
-import { Upstream } from './upstream.ts'
+import type { Prompt } from '../../base/records.ts'
+import { Upstream } from '../upstream.ts'
+import { Engine } from './vllm-engine.ts'
 
 const UNKNOWN_MODEL = { error: { message: 'The model `nope` does not exist.', type: 'NotFoundError', param: 'model' } }
 const DISABLED = { error: { message: 'Scale-out endpoints are disabled.', type: 'PermissionDeniedError', param: null } }

@@ -1,10 +1,10 @@
 // Limits of models: the engine's, the operator's, and what is known of them before anybody was asked.
 
 import { expect, it } from 'vitest'
-import { CwmError } from '../base/errors.ts'
-import type { JsonObject } from '../base/json.ts'
+import { CwmError } from '../../base/errors.ts'
+import type { JsonObject } from '../../base/json.ts'
+import type { Upstream } from '../upstream.ts'
 import { EngineModels } from './models.ts'
-import type { Upstream } from './upstream.ts'
 
 /** An upstream that lists these models; undefined: it cannot be reached. */
 function modelsOf(lists: readonly (readonly object[] | undefined)[], limits: Record<string, number> = {}) {

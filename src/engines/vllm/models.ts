@@ -1,8 +1,8 @@
 // What the engine says of its models: limit and engine name per served name. Asked once a minute at most.
 
-import type { Now } from '../base/clock.ts'
-import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
-import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from './json.ts'
+import type { Now } from '../../base/clock.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../base/json.ts'
+import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from '../json.ts'
 
 export interface EngineModel {
   /** The name that clients send: a served name, or an adapter's. */
