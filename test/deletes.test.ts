@@ -88,7 +88,7 @@ it('names the server that did not answer, and what it still holds', async () => 
   const { store, remove } = await start({ servers: 2 })
   sim.attachEngine('lmcache-2')
   await store(CHUNKS * PLACES)
-  await sim.setUp('lmcache-2', false)
+  await sim.setOnline('lmcache-2', false)
 
   const { deletedChunks, residualChunks, warnings } = await remove()
 
@@ -100,7 +100,7 @@ it('names the server that did not answer, and what it still holds', async () => 
 it('is not sure of a server that does not answer, even where the directory shows nothing there', async () => {
   const { store, remove } = await start({ servers: 2 })
   await store(CHUNKS * PLACES)
-  await sim.setUp('lmcache-2', false)
+  await sim.setOnline('lmcache-2', false)
 
   const { deletedChunks, residualChunks } = await remove()
 
@@ -108,7 +108,7 @@ it('is not sure of a server that does not answer, even where the directory shows
 })
 
 it('counts what an adapter keeps that answers a delete with yes', async () => {
-  const { store, remove } = await start({ keepingAdapters: ['resp'] })
+  const { store, remove } = await start({ undeletableAdapters: ['resp'] })
   await store(CHUNKS * PLACES)
 
   const { deletedChunks, residualChunks, warnings } = await remove()
@@ -295,7 +295,7 @@ it("demands no quotas elsewhere, and refuses the salt whose quota is the empty s
 
 it('tells which server has not taken a quota, without the salt', async () => {
   const { client } = await start({ isolatedLru: true })
-  await sim.setUp('lmcache', false)
+  await sim.setOnline('lmcache', false)
 
   const { complete, failures } = await client.setQuota('a-salt', 1)
 

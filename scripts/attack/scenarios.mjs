@@ -155,7 +155,7 @@ async function quota(stack, model) {
 
 /** A failure that was just observed must show in health and readiness. */
 async function engineGone(stack, model) {
-  await stack.upstream.ask({ want: 'setUp', server: 'engine', up: false })
+  await stack.upstream.ask({ want: 'setOnline', server: 'engine', up: false })
   try {
     const headers = tag('gone', 'k0')
     const turn = await ask(stack, PATHS.chat, {
@@ -168,7 +168,7 @@ async function engineGone(stack, model) {
     const faults = turn.status === 502 || turn.status === 503 ? [] : [`a turn: ${turn.status}`]
     return JSON.parse(text).upstream?.ok === true ? [...faults, `readyz reports it healthy: ${text}`] : faults
   } finally {
-    await stack.upstream.ask({ want: 'setUp', server: 'engine', up: true })
+    await stack.upstream.ask({ want: 'setOnline', server: 'engine', up: true })
     // The breaker, if open, tests the upstream after two seconds.
     await sleep(2_500)
   }

@@ -17,8 +17,8 @@ const answers = {
   count: ({ path }) => ({ count: recorder.countOf(path) }),
   find: ({ id }) => ({ found: recorder.find(id) }),
   salts: ({ owner }) => ({ salts: recorder.saltsOf(owner) }),
-  async setUp({ server, up }) {
-    await sim.setUp(server, up)
+  async setOnline({ server, up }) {
+    await sim.setOnline(server, up)
     return {}
   },
 }

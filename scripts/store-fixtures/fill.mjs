@@ -54,8 +54,8 @@ export async function fill({ url, key, sim }) {
   const windows = [await frozen('from-chat'), await frozen('from-content')]
   await frozen('to-go')
   await rest('DELETE', '/sessions/to-go')
-  await sim.setUp('coordinator', false)
-  await sim.setUp('lmcache', false)
+  await sim.setOnline('coordinator', false)
+  await sim.setOnline('lmcache', false)
   const deletion = await rest('DELETE', '/windows/to-go')
   if (deletion.state !== 'open') throw new Error(`the delete is ${deletion.state}`)
 

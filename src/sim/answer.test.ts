@@ -14,11 +14,11 @@ describe('an answer', () => {
     expect(answersFor(context, 1)).toEqual(['From what you told me: The door code of the office is 4812.'])
   })
 
-  it('admits that the context holds nothing', () => {
+  it('says that the context contains no answer', () => {
     expect(answersFor([user('What is the door code?')], 1)).toEqual(['Nothing in this context tells me that.'])
   })
 
-  it('takes note of what is no question', () => {
+  it('acknowledges a statement', () => {
     expect(answersFor([user('The door code is 4812.')], 1)).toEqual(['Noted.'])
   })
 

@@ -1,5 +1,5 @@
-// What the model says: the sentence of its context that fits the question best, so that a person sees what was
-// remembered. The same context gives the same answer, at any temperature.
+// The model's answer: the sentence of its context that fits the question best, which shows what the context contained. The same context
+// yields the same answer at any temperature.
 
 export interface Utterance {
   readonly role: string
@@ -17,7 +17,7 @@ const STOP_WORDS = new Set(
   ).split(' '),
 )
 
-/** The answers to a conversation, best first; `count` of them, the last repeated if the context has no more to quote. */
+/** The `count` best answers to a conversation, best first. If the context has fewer to quote, the last one repeats. */
 export function answersFor(utterances: readonly Utterance[], count: number): string[] {
   const at = utterances.findLastIndex((u) => u.role === 'user')
   const question = utterances[at]?.text ?? ''
@@ -35,7 +35,7 @@ function quotesFrom(context: readonly Utterance[], asked: ReadonlySet<string>): 
 }
 
 function score(sentence: string, role: string, asked: ReadonlySet<string>): number {
-  // Its own quotes, and questions asked earlier, share the question's words and answer nothing.
+  // Earlier questions and the model's own quotes share the question's words, but answer nothing.
   if (sentence.startsWith(QUOTE) || sentence.endsWith('?')) return 0
   const words = contentWords(sentence)
   const shared = [...words].filter((word) => asked.has(word)).length

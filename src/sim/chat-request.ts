@@ -1,4 +1,4 @@
-// A chat request: its checks, its prompt, and the turn planned for it. Every dialect comes to this.
+// Checks a chat request, renders its prompt and plans its turn. Every dialect is translated to it.
 
 import type { JsonObject } from '../base/json.ts'
 import { EngineError, ValidationError } from './errors.ts'
@@ -23,7 +23,7 @@ export interface ChatRequest {
   readonly tools: ToolOffer
 }
 
-/** Checks a chat request, renders its prompt and plans the replies. `maxField` is what an error calls the limit asked for. */
+/** Checks a chat request, renders its prompt and plans the replies. `maxField` is the name of the requested limit in errors. */
 export function chatTurn(core: Core, body: JsonObject, maxField?: string): ChatRequest {
   const { settings } = core
   const salt = saltOf(body)
@@ -40,7 +40,7 @@ export function chatTurn(core: Core, body: JsonObject, maxField?: string): ChatR
   return { body, tools, turn: turnOf(ids, { salt, adapter }, replies, limits) }
 }
 
-/** Throws for a message without a role; vLLM adds a complaint for each kind of message it might have been. */
+/** Throws for a message without a role. vLLM lists one validation error per message type; the first one is enough here. */
 function requireRoles(messages: readonly JsonObject[]): void {
   const at = messages.findIndex((message) => message.role === undefined)
   if (at < 0) return

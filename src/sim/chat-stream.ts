@@ -8,7 +8,10 @@ import { booleanField } from './request-body.ts'
 import { DONE, dataEvent } from './sse.ts'
 import { type Core, completionTokens, runSteps } from './turn.ts'
 
-/** The events; usage, if asked for, on one of its own before the end, and then the fingerprint there alone (docs/engine-behavior.md#stream-fingerprint). */
+/**
+ * The events of the answer. Requested usage has an event of its own before the end, which then is the only one with the fingerprint
+ * (docs/engine-behavior.md#stream-fingerprint).
+ */
 export async function* chatEvents(
   core: Core,
   { body, turn, tools }: ChatRequest,
@@ -51,7 +54,7 @@ export async function* chatEvents(
     const generation = turn.generations[event.choice]
     if (generation === undefined) continue
     const deltas = deltaBodies(event.step)
-    // The event that ends a choice carries its last delta, or an empty one where a marker ended it.
+    // The last event of a choice contains its last delta, or an empty one if a marker ended the choice.
     if (event.last && deltas.length === 0) deltas.push({})
     for (const [at, delta] of deltas.entries()) {
       const ends = event.last && at === deltas.length - 1

@@ -1,4 +1,4 @@
-// POST /v1/chat/completions, in the shapes recorded from vLLM 0.32; chat-stream.ts has the streamed one.
+// POST /v1/chat/completions, in the format recorded from vLLM 0.32. chat-stream.ts has the streamed answer.
 
 import { type ChatRequest, chatTurn } from './chat-request.ts'
 import { finishReason, type Head, wholeUsage } from './chat-shape.ts'
@@ -7,7 +7,7 @@ import type { Prefill } from './engine.ts'
 import { FINGERPRINT, newId } from './ids.ts'
 import { booleanField, objectBody, requireFields, streamOptions } from './request-body.ts'
 import { type Answer, type Handler, nowSeconds } from './routes.ts'
-import { type Core, runWhole, said, toolCallsOf } from './turn.ts'
+import { type Core, runWhole, spokenText, toolCallsOf } from './turn.ts'
 
 export function chatRoute(core: Core): Handler {
   return async (request): Promise<Answer> => {
@@ -27,7 +27,7 @@ function wholeAnswer(core: Core, { body, turn, tools }: ChatRequest, head: Head,
   const withIds = booleanField(body, 'return_token_ids')
   const choices = turn.generations.map((generation, index) => {
     const calls = toolCallsOf(generation)
-    const content = said(generation, 'content')
+    const content = spokenText(generation, 'content')
     return {
       index,
       message: {
@@ -40,7 +40,7 @@ function wholeAnswer(core: Core, { body, turn, tools }: ChatRequest, head: Head,
         ...(calls.length > 0 && {
           tool_calls: calls.map((call) => ({ id: newId('chatcmpl-tool'), type: 'function', function: call })),
         }),
-        reasoning: said(generation, 'reasoning') || null,
+        reasoning: spokenText(generation, 'reasoning') || null,
       },
       logprobs: null,
       finish_reason: finishReason(generation, tools),

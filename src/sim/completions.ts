@@ -1,4 +1,4 @@
-// POST /v1/completions: prompts as text or as token ids, the second being the way to warm a sequence.
+// POST /v1/completions: prompts as text or as token ids. cwm warms sequences with the latter.
 
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import { wholeUsage } from './chat-shape.ts'
@@ -18,7 +18,7 @@ import {
 } from './request-body.ts'
 import { type Answer, type Handler, nowSeconds } from './routes.ts'
 import { DONE, dataEvent } from './sse.ts'
-import { decodeIds, encodeText, foreignId } from './tokenizer.ts'
+import { decodeIds, encodeText, unknownId } from './tokenizer.ts'
 import {
   type Core,
   completionTokens,
@@ -26,13 +26,13 @@ import {
   repliesTo,
   runSteps,
   runWhole,
-  said,
+  spokenText,
   type Turn,
   turnOf,
 } from './turn.ts'
 
 const NO_TOOLS = { names: [], required: false, named: undefined }
-/** vLLM's default for this route alone. */
+/** vLLM's default on this route only. */
 const DEFAULT_MAX_TOKENS = 16
 
 export function completionsRoute(core: Core): Handler {
@@ -54,7 +54,7 @@ export function completionsRoute(core: Core): Handler {
   }
 }
 
-/** The prompts of a completions body as ids, one list each. Throws where there is none, or an id stands for nothing. */
+/** The prompts of a completions body, each as a list of ids. Throws if there is none, or if an id is out of vocabulary. */
 export function completionPrompts(body: JsonObject): number[][] {
   const { prompt } = body
   if (prompt === undefined || prompt === null || prompt === '') {
@@ -66,8 +66,8 @@ export function completionPrompts(body: JsonObject): number[][] {
   return prompts.map((one) => {
     if (!Array.isArray(one)) return encodeText(String(one))
     const ids = (one as readonly JsonValue[]).map(Number)
-    const foreign = foreignId(ids)
-    if (foreign !== undefined) throw new EngineError(400, `Token id ${foreign} is out of vocabulary`)
+    const unknown = unknownId(ids)
+    if (unknown !== undefined) throw new EngineError(400, `Token id ${unknown} is out of vocabulary`)
     return ids
   })
 }
@@ -105,7 +105,7 @@ function wholeAnswer(
     ...head,
     choices: choices.map(({ turn, generation }, index) => ({
       index,
-      text: (booleanField(body, 'echo') ? decodeIds(turn.ids) : '') + said(generation, 'content'),
+      text: (booleanField(body, 'echo') ? decodeIds(turn.ids) : '') + spokenText(generation, 'content'),
       logprobs: null,
       finish_reason: generation.ended === 'length' ? 'length' : 'stop',
       stop_reason: generation.stopReason,

@@ -1,4 +1,4 @@
-// LMCache's coordinator over HTTP: directory, pins, quotas, and prefetch and delete passed on to its instances.
+// LMCache's coordinator over HTTP: directory, pins and quotas. It forwards prefetches and deletes to its instances.
 
 import type { JsonObject } from '../base/json.ts'
 import type { Directory, Placement } from './directory.ts'
@@ -11,7 +11,7 @@ import type { SimSettings } from './options.ts'
 import { quotaRoutes } from './quota-routes.ts'
 import { type Answer, findRoute, type Routes, type SimRequest } from './routes.ts'
 
-/** An LMCache server as the coordinator reaches it. */
+/** An LMCache server from the coordinator's side. */
 export interface Instance {
   readonly node: LmcacheNode
   readonly routes: Routes
@@ -88,7 +88,7 @@ export function coordinatorRoutes(settings: SimSettings, directory: Directory, i
       const answer = { instance_id: instance.node.id, requested: chunks, affected: 0, skipped: 0, status: 'noop' }
       if (chunks === 0) return { status: 200, json: answer }
       const force = body.force === true
-      // Pins hold back unforced deletes that touch L2, and no other delete: docs/engine-behavior.md#pins.
+      // Pins block only unforced deletes that include L2: docs/engine-behavior.md#pins.
       const held = tier !== 'l1' && !force ? keys.filter((key) => directory.pinned(key)) : []
       const free = keys.filter((key) => !held.includes(key))
       let affected = 0
@@ -113,7 +113,7 @@ function requireInstance(instances: readonly Instance[], id: unknown): Instance 
   return instance
 }
 
-/** Calls the instance; what it refuses is answered with 502, but for a poll, which is relayed. */
+/** Calls the instance. An error becomes a 502, except for a poll, whose answer is relayed. */
 async function reach(
   { node, routes }: Instance,
   what: string,
@@ -136,7 +136,7 @@ async function reach(
   }
 }
 
-/** One of the instance's routes, without a socket. */
+/** Calls one of the instance's routes, without a socket. */
 async function callRoute(routes: Routes, method: string, path: string, body: unknown): Promise<Answer> {
   const { handler, params } = findRoute(routes, method, path)
   const bytes = Buffer.from(body === undefined ? '' : JSON.stringify(body))
@@ -158,12 +158,12 @@ async function prefetch(instances: readonly Instance[], body: JsonObject): Promi
 function lookup(settings: SimSettings, directory: Directory, body: JsonObject): unknown {
   const given = objectKeys(body.keys)
   const sequence = sequenceOf(body)
-  const complaint = (msg: string) =>
+  const invalid = (msg: string) =>
     detailError(422, [
       { type: 'value_error', loc: ['body'], msg: `Value error, ${msg}`, input: body, ctx: { error: {} } },
     ])
-  if (given.length > 0 === sequence.token_ids.length > 0) throw complaint("supply exactly one of 'keys' or 'token_ids'")
-  if (given.length === 0 && sequence.model_name === '') throw complaint("'model_name' is required with 'token_ids'")
+  if (given.length > 0 === sequence.token_ids.length > 0) throw invalid("supply exactly one of 'keys' or 'token_ids'")
+  if (given.length === 0 && sequence.model_name === '') throw invalid("'model_name' is required with 'token_ids'")
   const { keys, chunks } =
     given.length > 0 ? { keys: given, chunks: given.length } : keysOf(sequence, settings.coordinatorChunkSize)
   const results = keys.map((key) => {

@@ -1,9 +1,9 @@
-// What the coordinator knows: placements, from events; pins and quotas, from the operator. A restart forgets the first and
-// keeps the others (docs/engine-behavior.md#directory).
+// The coordinator's state: placements from events, pins and quotas from the operator. A restart loses the placements and keeps the rest
+// (docs/engine-behavior.md#directory).
 
 import { idOf, type ObjectKey, type PlacementEvent } from './kv-store.ts'
 
-/** Keys, pins and quotas kept at most; beyond, the oldest go. A test or a demo stays far below. */
+/** Upper bound on keys, pins and quotas each; the oldest are dropped beyond it. Tests and demos stay far below. */
 const MAX_ENTRIES = 200_000
 
 export interface Placement {
@@ -27,7 +27,7 @@ export class Directory {
   readonly quotas = new Map<string, number>()
   defaultQuotaGb: number | null = null
   readonly #chunkBytes: number
-  /** The number of each server's life. */
+  /** Each server's incarnation number, which a restart increments. */
   readonly #incarnations = new Map<string, number>()
 
   constructor(chunkBytes: number) {
@@ -55,7 +55,7 @@ export class Directory {
     return { placements: known?.placements ?? [], accesses: known?.accesses ?? 0 }
   }
 
-  /** Known keys with the placements that a filter keeps, those without any left out. */
+  /** Known keys with the placements that pass the filter; keys without any are omitted. */
   list(keep: (placement: Placement) => boolean): { key: ObjectKey; placements: Placement[]; accesses: number }[] {
     return [...this.#known.values()]
       .map((known) => ({ ...known, placements: known.placements.filter(keep) }))
@@ -96,7 +96,7 @@ export class Directory {
     bound(this.quotas)
   }
 
-  /** A new life of an LMCache server: what it held in memory is gone, and it counts on under a new number. */
+  /** An LMCache server restarted: its L1 is lost, and its incarnation number increases. */
   instanceRestarted(instanceId: string): void {
     this.#incarnations.set(instanceId, this.#incarnationOf(instanceId) + 1)
     for (const known of this.#known.values()) {

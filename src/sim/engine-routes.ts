@@ -1,4 +1,4 @@
-// vLLM's HTTP server: every route of it that the simulator knows.
+// vLLM's HTTP server: all of its routes that the simulator implements.
 
 import { isObject } from '../base/json.ts'
 import { chatRoute } from './chat.ts'
@@ -11,10 +11,10 @@ import { renderRoutes } from './render.ts'
 import { adapterOf, booleanField, objectBody, requireFields } from './request-body.ts'
 import { responsesRoutes } from './responses.ts'
 import { type Answer, type Handler, nowSeconds, type Routes } from './routes.ts'
-import { decodeIds, encodeText, foreignId } from './tokenizer.ts'
+import { decodeIds, encodeText, unknownId } from './tokenizer.ts'
 import type { Core } from './turn.ts'
 
-/** `forget` empties the prefix cache: POST /reset_prefix_cache. */
+/** `forget` clears the prefix cache on POST /reset_prefix_cache. */
 export function engineRoutes(core: Core, forget: () => void): Routes {
   const alive: Handler = () => ({ status: 200 })
   return {
@@ -88,7 +88,7 @@ function detokenize(core: Core, body: ReturnType<typeof objectBody>): unknown {
     ])
   }
   const ids = tokens.map(Number)
-  const foreign = foreignId(ids)
-  if (foreign !== undefined) throw new EngineError(400, `Token id ${foreign} is out of vocabulary`)
+  const unknown = unknownId(ids)
+  if (unknown !== undefined) throw new EngineError(400, `Token id ${unknown} is out of vocabulary`)
   return { prompt: decodeIds(ids) }
 }

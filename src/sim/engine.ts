@@ -1,4 +1,4 @@
-// The model's work: what of a prompt is cached, how long the rest takes, and which tokens come out. Nothing of HTTP.
+// The model's work: how much of a prompt is cached, how long the rest takes, and which tokens are produced. Knows no HTTP.
 
 import type { KvStore } from './kv-store.ts'
 import type { SimSettings } from './options.ts'
@@ -9,11 +9,11 @@ import { wait } from './wait.ts'
 
 export interface ToolCall {
   readonly name: string
-  /** JSON text. */
+  /** As JSON text. */
   readonly arguments: string
 }
 
-/** What the model is going to say, before limits cut it. */
+/** The reply that the model would give without limits. */
 export interface Reply {
   readonly reasoning?: string
   readonly content?: string
@@ -25,7 +25,7 @@ export type Delta =
   | { readonly kind: 'call'; readonly index: number; readonly name: string }
   | { readonly kind: 'arguments'; readonly index: number; readonly text: string }
 
-/** Some tokens of the answer and what a client sees of them: nothing, for markers. */
+/** Tokens of the answer with the deltas that a client sees for them; markers have none. */
 export interface Step {
   readonly ids: readonly number[]
   readonly deltas: readonly Delta[]
@@ -37,7 +37,7 @@ export interface Limits {
   readonly stop: readonly string[]
 }
 
-/** An answer as it is to be given. `ended` is how: by itself, by a stop string, or cut. */
+/** An answer after its limits were applied. `ended`: by an end token, by a stop string, or by the token limit. */
 export interface Generation {
   readonly steps: readonly Step[]
   readonly ids: readonly number[]
@@ -46,23 +46,23 @@ export interface Generation {
 }
 
 export interface Prefill {
-  /** Tokens that some cache held: `cached_tokens`. */
+  /** Tokens found in any cache: `cached_tokens`. */
   readonly cached: number
-  /** Tokens that the engine's cache newly holds: `created_cache_tokens`. */
+  /** Tokens newly added to the engine's cache: `created_cache_tokens`. */
   readonly created: number
 }
 
-/** One for all salts. */
+/** One space for all salts. */
 const ANY_SPACE: CacheSpace = { salt: '', adapter: '' }
 
 export class Engine {
   readonly #settings: SimSettings
   readonly #cache: PrefixCache
-  /** What the in-process connector keeps, whose keys hold no salt. */
+  /** The in-process connector's cache, whose keys contain no salt. */
   readonly #inProcess: PrefixCache
-  /** Of the LMCache server that it is attached to. */
+  /** The store of the LMCache server that the engine is attached to. */
   store: KvStore
-  /** Requests at work: what `/load` tells. */
+  /** Requests in progress, as `/load` reports. */
   running = 0
 
   constructor(settings: SimSettings, cache: PrefixCache, store: KvStore) {
@@ -72,14 +72,14 @@ export class Engine {
     this.store = store
   }
 
-  /** Reads the prompt; waits as long as its uncached part takes, or until the client leaves. */
+  /** Reads the prompt. Waits for the time that its uncached part takes, or until the client disconnects. */
   async prefill(ids: readonly number[], space: CacheSpace, signal: AbortSignal): Promise<Prefill> {
     const { blockSize, prefillTokensPerSecond, loadTokensPerSecond, root, worldSize } = this.#settings
     const { prefixCaching, connector } = this.#settings
     const local = prefixCaching ? this.#cache.match(ids, space) : 0
     const sequence = { token_ids: ids, model_name: root, world_size: worldSize, cache_salt: space.salt }
     const restored = connector === 'multiprocess' ? this.store.restore(sequence) : this.#inProcess.match(ids, ANY_SPACE)
-    // A prompt restored whole computes its last token again: docs/engine-behavior.md#last-token.
+    // A fully restored prompt recomputes its last token: docs/engine-behavior.md#last-token.
     const external = restored === ids.length ? restored - 1 : restored
     const cached = Math.max(local, external)
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
@@ -90,18 +90,21 @@ export class Engine {
     return { cached, created: Math.max(0, Math.floor(ids.length / blockSize) * blockSize - cached) }
   }
 
-  /** Waits as long as one token takes. */
+  /** Waits for the time that the tokens take. */
   decode(tokens: number, signal: AbortSignal): Promise<void> {
     return wait((tokens / this.#settings.decodeTokensPerSecond) * 1000, signal)
   }
 
-  /** Keeps the answer's blocks too, but for its last token, which was never read. LMCache stores prompts only (docs/engine-behavior.md#prompts-only). */
-  keep(prompt: readonly number[], answer: readonly number[], space: CacheSpace): void {
+  /**
+   * Caches the answer's blocks too, except its last token, which the model never read. LMCache stores prompts only
+   * (docs/engine-behavior.md#prompts-only).
+   */
+  cacheAnswer(prompt: readonly number[], answer: readonly number[], space: CacheSpace): void {
     this.#cache.insert([...prompt, ...answer.slice(0, -1)], space)
   }
 }
 
-/** Lays out a reply token by token and cuts it where the limits say. */
+/** Splits a reply into tokens and cuts it at the limits. */
 export function generate(reply: Reply, limits: Limits): Generation {
   const whole = stepsOf(reply)
   if (limits.ignoreEos)
@@ -147,7 +150,7 @@ function stepsOf(reply: Reply): Step[] {
       ids: encodeText(tail),
       deltas: [{ kind: 'call', index, name: call.name }],
     })
-    // The arguments' tokens went by in the markup; their text follows in a few pieces, as a parser lets it out.
+    // The tokens of the arguments were part of the markup. Their text follows in a few pieces, as a parser emits it.
     for (const text of call.arguments.match(/[\s\S]{1,8}/g) ?? []) {
       steps.push({ ids: [], deltas: [{ kind: 'arguments', index, text }] })
     }

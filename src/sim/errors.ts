@@ -1,6 +1,6 @@
-// Errors in the dialects of the servers: vLLM's own, pydantic's as vLLM words them, and FastAPI's plain `detail`.
+// Errors in the formats of the servers: vLLM's own, pydantic's as vLLM writes them, and FastAPI's plain `detail`.
 
-/** Any answer that is not the handler's own. */
+/** Any answer other than the handler's own. */
 export class HttpError extends Error {
   readonly status: number
   readonly json: unknown
@@ -14,7 +14,7 @@ export class HttpError extends Error {
 
 const TYPES: Record<number, string> = { 400: 'BadRequestError', 403: 'PermissionDeniedError', 404: 'NotFoundError' }
 
-/** vLLM's error object. With `value` undefined and a `param`, the message ends in `(parameter=…)`, as recorded. */
+/** vLLM's error object. */
 export class EngineError extends HttpError {
   readonly text: string
   readonly type: string
@@ -31,7 +31,7 @@ export class EngineError extends HttpError {
   }
 }
 
-/** A rule about one parameter was broken: vLLM names it, and the value where it has one, at the end of the message. */
+/** An error about one parameter. As recorded, vLLM appends its name, and its value if there is one, to the message. */
 export function parameterError(param: string, message: string, value?: number): EngineError {
   const suffix = value === undefined ? `(parameter=${param})` : `(parameter=${param}, value=${value})`
   return new EngineError(400, `${message} ${suffix}`, param)
@@ -41,12 +41,12 @@ export interface Violation {
   readonly type: string
   readonly loc: string
   readonly msg: string
-  /** Python's repr of the offending input. */
+  /** The invalid input, as Python's repr. */
   readonly input: string
   readonly ctx?: string
 }
 
-/** pydantic's complaint in vLLM's words. Unlike the others it is of type `Bad Request`, and in no other dialect. */
+/** A pydantic error in vLLM's wording. Unlike the others it has type `Bad Request`, and the same format in every dialect. */
 export class ValidationError extends EngineError {
   constructor(violations: readonly Violation[]) {
     const lines = violations.map((v) => {
@@ -58,7 +58,7 @@ export class ValidationError extends EngineError {
   }
 }
 
-/** FastAPI's `{"detail": …}`, which LMCache's servers answer. */
+/** FastAPI's `{"detail": …}`, the error format of LMCache's servers. */
 export function detailError(status: number, detail: unknown): HttpError {
   return new HttpError(status, { detail })
 }

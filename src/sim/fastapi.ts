@@ -1,4 +1,4 @@
-// What FastAPI checks for LMCache's servers, in its words: missing fields, wrong enums, numbers out of range.
+// FastAPI's checks for LMCache's servers, with its messages: missing fields, invalid enum values, numbers out of range.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { detailError } from './errors.ts'
@@ -10,7 +10,7 @@ export type Tier = 'l1' | 'l2' | 'all'
 const TIERS: readonly string[] = ['l1', 'l2', 'all']
 const EXPECTED = "'l1', 'l2' or 'all'"
 
-/** The body as an object. Throws 422 for what is no JSON. */
+/** The body as an object. Throws 422 if it is not one. */
 export function bodyOf(request: SimRequest): JsonObject {
   let value: unknown
   try {
@@ -24,7 +24,7 @@ export function bodyOf(request: SimRequest): JsonObject {
   throw detailError(422, [{ type: 'dict_type', loc: ['body'], msg, input: value }])
 }
 
-/** Throws 422 with one complaint per absent field. */
+/** Throws 422 with one error per missing field. */
 export function requireBodyFields(body: JsonObject, names: readonly string[]): void {
   const missing = names.filter((name) => body[name] === undefined)
   if (missing.length === 0) return
@@ -34,15 +34,15 @@ export function requireBodyFields(body: JsonObject, names: readonly string[]): v
   )
 }
 
-/** A tier named in body or query. Throws 422 for an unknown one. */
+/** A tier from a body or query. Throws 422 if it is unknown. */
 export function tierOf(value: JsonValue | undefined | null, where: 'body' | 'query', fallback: Tier): Tier {
   if (value === undefined || value === null) return fallback
   if (typeof value === 'string' && TIERS.includes(value)) return value as Tier
-  const complaint = { type: 'enum', loc: [where, 'tier'], msg: `Input should be ${EXPECTED}`, input: value }
-  throw detailError(422, [{ ...complaint, ctx: { expected: EXPECTED } }])
+  const invalid = { type: 'enum', loc: [where, 'tier'], msg: `Input should be ${EXPECTED}`, input: value }
+  throw detailError(422, [{ ...invalid, ctx: { expected: EXPECTED } }])
 }
 
-/** Query `offset` and `limit`. Throws 422 out of range (limit 1 to 10,000, default 1,000). */
+/** `offset` and `limit` of a query. Throws 422 if they are out of range (limit: 1 to 10,000, default 1,000). */
 export function pageOf(query: URLSearchParams): { offset: number; limit: number } {
   return {
     offset: within(query, 'offset', 0, 0, Number.MAX_SAFE_INTEGER),
@@ -61,7 +61,7 @@ function within(query: URLSearchParams, name: string, fallback: number, least: n
   throw detailError(422, [{ type, loc: ['query', name], msg, input, ctx: low ? { ge: least } : { le: most } }])
 }
 
-/** A sequence key in a body. Throws 400 for a salt that keys cannot hold. */
+/** The sequence key in a body. Throws 400 for a salt that keys cannot contain. */
 export function sequenceOf(body: JsonObject): SequenceKey {
   const salt = String(body.cache_salt ?? '')
   if (salt.includes('@')) throw detailError(400, `cache_salt must not contain frozenset({'@'}) (got '${salt}')`)

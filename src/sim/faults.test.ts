@@ -4,7 +4,7 @@ import { Faults } from './faults.ts'
 const action = { kind: 'reset' } as const
 
 describe('faults', () => {
-  it('strike one request unless ordered otherwise', () => {
+  it('affect one request by default', () => {
     const faults = new Faults()
     faults.add({ path: '/a', action })
 
@@ -12,7 +12,7 @@ describe('faults', () => {
     expect(faults.take('engine', 'GET', '/a')).toBeUndefined()
   })
 
-  it('strike their own server, method and path only', () => {
+  it('affect only their own server, method and path', () => {
     const faults = new Faults()
     faults.add({ server: 'lmcache', method: 'POST', path: '/cache/*', action })
 
@@ -22,7 +22,7 @@ describe('faults', () => {
     expect(faults.take('lmcache', 'POST', '/cache/clear')).toEqual(action)
   })
 
-  it('come in the order they were given, one for each request', () => {
+  it('apply in the order they were added, one per request', () => {
     const faults = new Faults()
     const delay = { kind: 'delay', ms: 5 } as const
     faults.add({ path: '/a', action })
@@ -31,7 +31,7 @@ describe('faults', () => {
     expect([faults.take('engine', 'GET', '/a'), faults.take('engine', 'GET', '/a')]).toEqual([action, delay])
   })
 
-  it('are bounded', () => {
+  it('are limited in number', () => {
     const faults = new Faults()
     for (let i = 0; i < 1000; i++) faults.add({ path: '/a', action })
 

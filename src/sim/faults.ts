@@ -1,29 +1,29 @@
-// Faults that a test orders: which request they strike, how often, and what happens then. http-server.ts commits them.
+// Faults that tests inject: which requests they affect, how often, and what happens. http-server.ts carries them out.
 
 import type { ServerName } from './request-log.ts'
 
 export type FaultAction =
-  /** The connection is reset as soon as the request line is in; nothing is worked on. */
+  /** Resets the connection after the request line. The request is not processed. */
   | { readonly kind: 'reset' }
-  /** The answer comes, later. */
+  /** Delays the answer. */
   | { readonly kind: 'delay'; readonly ms: number }
-  /** Another answer instead; an object is sent as JSON. Nothing is worked on. */
+  /** Sends this answer instead; an object is sent as JSON. The request is not processed. */
   | {
       readonly kind: 'status'
       readonly status: number
       readonly body?: unknown
       readonly headers?: Record<string, string>
     }
-  /** The work is done, then the connection breaks without a byte. */
+  /** Processes the request, then closes the connection without sending a byte. */
   | { readonly kind: 'die-before-headers' }
   | { readonly kind: 'die-after-headers' }
-  /** Breaks after that many whole events; a body without events counts as one. */
+  /** Closes the connection after this many whole events. A body without events counts as one. */
   | { readonly kind: 'die-after-events'; readonly events: number }
-  /** Breaks in the middle of the event that follows so many whole ones. */
+  /** Closes the connection in the middle of the event that follows this many whole ones. */
   | { readonly kind: 'die-in-event'; readonly events: number }
-  /** Nothing more comes and the connection stays: after so many events, or before the headers if absent. */
+  /** Stops sending and keeps the connection open: after this many events, or before the headers if absent. */
   | { readonly kind: 'stall'; readonly events?: number }
-  /** `content-length` promises `by` bytes more than come; then the connection ends. Default 10. For answers without events. */
+  /** `content-length` is `by` bytes larger than the body, then the connection ends. Default 10. For answers without events. */
   | { readonly kind: 'wrong-length'; readonly by?: number }
 
 export interface Fault {
@@ -31,11 +31,11 @@ export interface Fault {
   readonly server?: ServerName
   /** Any method if absent. */
   readonly method?: string
-  /** A path without query; `*` at the end stands for any rest. */
+  /** A path without query; a `*` at the end matches any rest. */
   readonly path: string
-  /** How many requests it strikes; default 1, `Infinity` until `clearFaults()`. */
+  /** The number of requests it affects; default 1. `Infinity`: until `clearFaults()`. */
   readonly times?: number
-  /** How many matching requests pass before; default 0. */
+  /** The number of matching requests to skip first; default 0. */
   readonly after?: number
   readonly action: FaultAction
 }
@@ -45,9 +45,9 @@ const MAX_FAULTS = 1000
 export class Faults {
   #orders: { fault: Fault; skip: number; left: number }[] = []
 
-  /** Orders a fault; the function returned takes the order back. Throws once 1000 stand. */
+  /** Adds a fault and returns a function that removes it. Throws if 1000 are pending. */
   add(fault: Fault): () => void {
-    if (this.#orders.length >= MAX_FAULTS) throw new Error(`${MAX_FAULTS} faults are ordered already`)
+    if (this.#orders.length >= MAX_FAULTS) throw new Error(`at most ${MAX_FAULTS} faults may be pending`)
     const order = { fault, skip: fault.after ?? 0, left: fault.times ?? 1 }
     this.#orders.push(order)
     return () => {
@@ -55,7 +55,7 @@ export class Faults {
     }
   }
 
-  /** The fault that strikes this request, which uses it up by one. Oldest order first. */
+  /** The oldest fault that matches this request; its count decreases by one. */
   take(server: ServerName, method: string, path: string): FaultAction | undefined {
     for (const order of this.#orders) {
       if (!matches(order.fault, server, method, path)) continue

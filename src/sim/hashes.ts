@@ -1,10 +1,10 @@
-// Chained hashes: each names a piece of a sequence together with all that stands before it.
+// Chained hashes: each identifies a block of a sequence together with everything before it.
 
 import { createHash } from 'node:crypto'
 
 /**
- * One hash per whole piece of `size` ids, as hex; a trailing part is left out.
- * `seed` is what keeps two spaces apart (a salt); it enters the first hash and through it all others.
+ * One hex hash per whole block of `size` ids; a trailing partial block is ignored. `seed` (a salt) separates two spaces: it enters the
+ * first hash, and thereby all others.
  */
 export function chainHashes(ids: readonly number[], size: number, seed: string): string[] {
   const hashes: string[] = []

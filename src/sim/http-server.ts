@@ -1,4 +1,4 @@
-// One listening socket: reads requests whole, logs them, runs the handler, and writes the answer or commits the fault ordered.
+// One listening socket: reads whole requests, logs them, calls the handler, and writes the answer or carries out an injected fault.
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -41,7 +41,7 @@ export class HttpServer {
     return this.#server !== undefined
   }
 
-  /** Listens; after a stop, on the same port as before. */
+  /** Starts to listen; after a stop, on the same port as before. */
   async start(): Promise<void> {
     if (this.#server) return
     const server = createServer((request, response) => {
@@ -53,7 +53,7 @@ export class HttpServer {
     this.#port = (server.address() as AddressInfo).port
   }
 
-  /** Breaks every connection and refuses new ones. */
+  /** Closes all connections and refuses new ones. */
   async stop(): Promise<void> {
     const server = this.#server
     if (!server) return
@@ -66,8 +66,8 @@ export class HttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { name, routes, log, faults } = this.#parts
-    const leave = new AbortController()
-    response.on('close', () => leave.abort(new Error('the client left')))
+    const disconnected = new AbortController()
+    response.on('close', () => disconnected.abort(new Error('the client disconnected')))
     const method = request.method ?? 'GET'
     const target = request.url ?? '/'
     const [path = '/', search = ''] = target.split('?')
@@ -91,7 +91,15 @@ export class HttpServer {
     try {
       const { handler, params } = findRoute(routes, method, path)
       const query = new URLSearchParams(search)
-      answer = await handler({ method, path, query, params, headers: request.headers, body, signal: leave.signal })
+      answer = await handler({
+        method,
+        path,
+        query,
+        params,
+        headers: request.headers,
+        body,
+        signal: disconnected.signal,
+      })
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
       answer = { status: error.status, json: error.json }
@@ -105,7 +113,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > MAX_BODY_BYTES) throw new Error('the body is too large for the simulator')
+    if (bytes > MAX_BODY_BYTES) throw new Error(`the simulator accepts bodies of at most ${MAX_BODY_BYTES} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -114,7 +122,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 const statusAnswer = (fault: FaultAction & { kind: 'status' }): Answer => ({
   status: fault.status,
   json: fault.body ?? {
-    error: { message: 'a fault was ordered', type: 'FaultError', param: null, code: fault.status },
+    error: { message: 'injected fault', type: 'FaultError', param: null, code: fault.status },
   },
   ...(fault.headers && { headers: fault.headers }),
 })
@@ -175,7 +183,7 @@ async function writeWhole(
   breakOff(response)
 }
 
-/** Waits until the bytes left for the kernel, so that a break that follows does not take them along. */
+/** Resolves once the kernel has the bytes, so that closing the connection afterwards does not discard them. */
 function send(response: ServerResponse, bytes: string | Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     response.write(bytes, (error) => (error ? reject(error) : resolve()))

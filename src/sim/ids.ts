@@ -1,8 +1,8 @@
-// Ids and the fingerprint as vLLM makes them.
+// Ids and the fingerprint, in vLLM's format.
 
 import { randomBytes } from 'node:crypto'
 
-/** `system_fingerprint` of every answer: server version and a hash of its configuration. */
+/** `system_fingerprint` of every answer: the server version and a hash of its configuration. */
 export const FINGERPRINT = 'vllm-0.32.0-51111a70'
 export const VERSION = '0.32.0'
 

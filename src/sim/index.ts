@@ -1,5 +1,5 @@
-// A simulated vLLM with LMCache and its coordinator, over real sockets: for `cwm demo`, and for tests that need speed or
-// faults. What it answers is held to the real servers by test/contracts/engine.
+// A simulated vLLM with LMCache and its coordinator, over real sockets: for `cwm demo`, and for tests that need speed or faults.
+// test/contracts/engine compares its answers with the real servers'.
 
 import { coordinatorRoutes } from './coordinator-routes.ts'
 import { Directory } from './directory.ts'
@@ -31,46 +31,46 @@ export interface Restart {
 export interface Sim {
   readonly engineUrl: string
   readonly lmcacheUrl: string
-  /** Of the second LMCache server; nobody listens there unless `servers` is 2. */
+  /** URL of the second LMCache server, which only listens if `servers` is 2. */
   readonly secondLmcacheUrl: string
   readonly coordinatorUrl: string
   /** Served name of the model. */
   readonly model: string
-  /** The engine's own name of it: `model_name` in LMCache's keys. */
+  /** The engine's own name of the model: `model_name` in LMCache's keys. */
   readonly root: string
   readonly settings: SimSettings
-  /** Every request that came in, newest last; bounded. */
+  /** The received requests, newest last; limited in number. */
   readonly requests: RequestLog
-  /** Queues a reply for the next turn that suits it: one with tool calls waits for a request that offers tools. */
+  /** Queues a reply for the next suitable turn. A reply with tool calls waits for a request that offers tools. */
   script(reply: ScriptedReply): void
-  /** Orders a fault; the function returned takes it back. */
+  /** Injects a fault and returns a function that removes it. */
   fault(fault: Fault): () => void
   clearFaults(): void
-  /** Takes a server down (connections refused, open ones broken) or up again on the same port. What it holds stays. */
-  setUp(server: ServerName, up: boolean): Promise<void>
-  /** A new engine process: its prefix cache is empty, LMCache keeps all. Open streams break. */
+  /** Takes a server down (connections are refused, open ones closed) or up again on the same port. It keeps its data. */
+  setOnline(server: ServerName, up: boolean): Promise<void>
+  /** Restarts the engine: its prefix cache is empty, LMCache keeps its data, open streams break. */
   restartEngine(restart?: Restart): Promise<void>
-  /** The same with another `--dtype`: what LMCache holds under the old one cannot be loaded, and is not written over either. */
+  /** The same with another `--dtype`: LMCache's objects of the old type can neither be loaded nor overwritten. */
   changeDtype(dtype: string): Promise<void>
-  /** A new (first) LMCache server: L1 and its quotas are lost, L2 is kept. */
+  /** Restarts the (first) LMCache server: L1 and its quotas are lost, L2 is kept. */
   restartLmcache(restart?: Restart): Promise<void>
-  /** A new coordinator: the directory forgets (unless `directoryCheckpoint`), pins and quotas survive. */
+  /** Restarts the coordinator: placements are lost (unless `directoryCheckpoint`), pins and quotas are kept. */
   restartCoordinator(restart?: Restart): Promise<void>
-  /** From now on the engine stores to this LMCache server and loads from it, as another replica of it would. */
+  /** Attaches the engine to this LMCache server, as if it were another replica. */
   attachEngine(server: 'lmcache' | 'lmcache-2'): void
-  /** Locks what every L1 holds, as a store or a load at work does; the function returned gives it free. */
+  /** Locks all objects in L1, as a running store or load does. Returns a function that unlocks them. */
   lockL1(): () => void
-  /** An adapter loses what it holds on every server, and no event tells the directory. */
+  /** Drops an adapter's objects on every server, without an event to the directory. */
   loseL2(adapter: string): void
   close(): Promise<void>
 }
 
-/** Starts the three servers, on free ports unless told otherwise. Throws, with none left running, if one cannot listen. */
+/** Starts the servers, by default on free ports. If one cannot listen, it stops the others and throws. */
 export async function startSim(options: SimOptions = {}): Promise<Sim> {
   const settings = settingsOf(options)
   const directory = new Directory(settings.chunkBytes)
   const pending = new Set<NodeJS.Timeout>()
-  const tell = (instanceId: string, events: PlacementEvent[]): void => {
+  const report = (instanceId: string, events: PlacementEvent[]): void => {
     if (!settings.eventReporting) return
     const timer = setTimeout(() => {
       pending.delete(timer)
@@ -79,8 +79,8 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
     }, settings.eventFlushMs)
     pending.add(timer)
   }
-  const first = new LmcacheNode(settings, settings.instanceId, tell)
-  const second = new LmcacheNode(settings, 'node-b', tell)
+  const first = new LmcacheNode(settings, settings.instanceId, report)
+  const second = new LmcacheNode(settings, 'node-b', report)
   const nodes = settings.servers === 2 ? [first, second] : [first]
   const instances = nodes.map((node) => ({ node, routes: lmcacheRoutes(settings, node) }))
   first.attached = settings.connector === 'multiprocess'
@@ -123,16 +123,16 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
   first.urls = { lmcache: lmcache.url, coordinator: coordinator.url }
   second.urls = { lmcache: lmcache2.url, coordinator: coordinator.url }
 
-  const setUp = async (name: ServerName, up: boolean): Promise<void> => {
+  const setOnline = async (name: ServerName, up: boolean): Promise<void> => {
     if (name === 'lmcache') first.store.up = up
     if (name === 'lmcache-2') second.store.up = up
     await (up ? servers[name].start() : servers[name].stop())
   }
   const restart = async (name: ServerName, forget: () => void, { downMs = 0 }: Restart = {}): Promise<void> => {
-    await setUp(name, false)
+    await setOnline(name, false)
     forget()
     await wait(downMs)
-    await setUp(name, true)
+    await setOnline(name, true)
   }
   return {
     engineUrl: engine.url,
@@ -146,7 +146,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
     script: (reply) => script.add(reply),
     fault: (fault) => faults.add(fault),
     clearFaults: () => faults.clear(),
-    setUp,
+    setOnline,
     restartEngine: (options) => restart('engine', () => cache.clear(), options),
     changeDtype: async (dtype) => {
       for (const { store } of nodes) store.dtype = dtype

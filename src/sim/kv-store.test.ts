@@ -16,7 +16,7 @@ function store(options: Parameters<typeof settingsOf>[0] = {}): { kv: KvStore; e
 }
 
 describe("LMCache's store", () => {
-  it('keeps whole chunks, in L1 and in every adapter', () => {
+  it('stores whole chunks, in L1 and in every adapter', () => {
     const { kv, events } = store()
     kv.store(sequence)
 
@@ -24,7 +24,7 @@ describe("LMCache's store", () => {
     expect(events.filter((event) => event.added)).toHaveLength(6)
   })
 
-  it('restores the head up to a hole, and prefetches around it', () => {
+  it('restores the prefix before a gap, and prefetches across it', () => {
     const { kv } = store()
     kv.store(sequence)
     kv.clearL1()
@@ -34,7 +34,7 @@ describe("LMCache's store", () => {
     expect(kv.prefetch(keys)).toBe(1)
   })
 
-  it('needs every rank of a chunk', () => {
+  it('restores a chunk only if every rank has it', () => {
     const { kv } = store({ worldSize: 2, l2Adapters: [] })
     const ranked = { ...sequence, world_size: 2 }
     kv.store(ranked)
@@ -46,7 +46,7 @@ describe("LMCache's store", () => {
     expect(kv.restore(ranked)).toBe(256)
   })
 
-  it('tells of what it evicts', () => {
+  it('emits events for evicted objects', () => {
     const { kv, events } = store({ chunkBytes: 10, l1Bytes: 10, l2Adapters: [] })
     kv.store(sequence)
 
@@ -54,15 +54,15 @@ describe("LMCache's store", () => {
     expect(kv.l1).toEqual({ objects: 1, bytes: 10 })
   })
 
-  it('hashes alike under every salt, and keys them apart', () => {
+  it('computes the same hashes under every salt, but different keys', () => {
     const other = keysOf({ ...sequence, cache_salt: 't' }, 256).keys
 
     expect(other.map((key) => key.chunk_hash_hex)).toEqual(keys.map((key) => key.chunk_hash_hex))
     expect(other[0]).not.toEqual(keys[0])
   })
 
-  // L1Manager.reserve_write takes the room for all that a prefetch has found at once.
-  it('prefetches nothing where L1 has no room for all of it', () => {
+  // L1Manager.reserve_write reserves space for everything that a prefetch found at once.
+  it('prefetches nothing if L1 lacks space for everything found', () => {
     const { kv } = store({ chunkBytes: 10, l1Bytes: 20 })
     kv.store({ ...sequence, cache_salt: 't' })
     kv.store(sequence)
@@ -75,7 +75,7 @@ describe("LMCache's store", () => {
     expect(kv.prefetch(keys)).toBe(2)
   })
 
-  it('deletes what is locked by force only', () => {
+  it('deletes locked objects only with force', () => {
     const { kv } = store()
     kv.store(sequence)
     for (const key of kv.l1Keys()) kv.locked.add(idOf(key))

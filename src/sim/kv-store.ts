@@ -1,11 +1,11 @@
-// What one LMCache server holds: chunks in L1 and in each L2 adapter, and the events that tell the coordinator of them.
-// Keys hold what LMCache's hold: docs/engine-behavior.md#chunk-keys.
+// The contents of one LMCache server: chunks in L1 and in each L2 adapter, and the events sent to the coordinator. Keys have LMCache's
+// fields: docs/engine-behavior.md#chunk-keys.
 
 import { chainHashes } from './hashes.ts'
 import { Lru } from './lru.ts'
 import type { SimSettings } from './options.ts'
 
-/** A chunk's key on the wire. */
+/** A chunk's key in the format of the API. */
 export interface ObjectKey {
   readonly chunk_hash_hex: string
   readonly model_name: string
@@ -21,7 +21,7 @@ export interface PlacementEvent {
   readonly backend: string
 }
 
-/** What addresses a sequence of tokens in LMCache. */
+/** The fields that identify a sequence of tokens in LMCache. */
 export interface SequenceKey {
   readonly token_ids: readonly number[]
   readonly model_name: string
@@ -34,7 +34,7 @@ export const idOf = (key: ObjectKey): string =>
 
 /** The keys of every whole chunk, rank by rank within each chunk. */
 export function keysOf(sequence: SequenceKey, chunkSize: number): { keys: ObjectKey[]; chunks: number } {
-  // Without the salt: docs/engine-behavior.md#chunk-keys.
+  // The hash excludes the salt: docs/engine-behavior.md#chunk-keys.
   const hashes = chainHashes(sequence.token_ids, chunkSize, '')
   const world = sequence.world_size
   const keys = hashes.flatMap((hash) =>
@@ -52,17 +52,17 @@ export function keysOf(sequence: SequenceKey, chunkSize: number): { keys: Object
 export class KvStore {
   /** False while the server is down: the engine then neither finds nor stores anything. */
   up = true
-  /** What the engine computes KV in now. */
+  /** The engine's current KV data type. */
   dtype: string
-  /** L1 keys that a store or a load is at work on: they are deleted by force only. */
+  /** L1 keys that a store or load currently uses. Only a forced delete removes them. */
   readonly locked = new Set<string>()
-  /** Bytes per salt in each adapter; without `isolatedLru` nobody looks. */
+  /** Quota bytes per salt and adapter; only `isolatedLru` enforces them. */
   readonly quotas = new Map<string, number>()
   readonly #settings: SimSettings
   readonly #emit: (events: PlacementEvent[]) => void
   readonly #l1: Lru<ObjectKey>
   readonly #l2: Map<string, Lru<ObjectKey>>
-  /** What each object was written in, by the id of its key. */
+  /** The data type of each object, by the id of its key. */
   readonly #writtenIn = new Map<string, string>()
   #evicting: NodeJS.Timeout | undefined
 
@@ -80,7 +80,7 @@ export class KvStore {
     return { objects: this.#l1.size, bytes: this.#l1.weight }
   }
 
-  /** Whole chunks of a prompt go to L1 and through to every adapter. One of another dtype under the same key stays as it is. */
+  /** Stores the whole chunks of a prompt in L1 and in every adapter. An existing object of another data type stays unchanged. */
   store(sequence: SequenceKey): void {
     if (!this.up) return
     for (const key of keysOf(sequence, this.#settings.chunkSize).keys) {
@@ -93,7 +93,7 @@ export class KvStore {
     this.evictSoon()
   }
 
-  /** Tokens at the head of the sequence that some tier holds for every rank; they are in L1 afterwards. */
+  /** The number of leading tokens that some tier has for every rank. Loads them into L1. */
   restore(sequence: SequenceKey): number {
     if (!this.up) return 0
     const { keys } = keysOf(sequence, this.#settings.chunkSize)
@@ -102,17 +102,17 @@ export class KvStore {
     return Math.floor(found / sequence.world_size) * this.#settings.chunkSize
   }
 
-  /** Brings what L2 holds into L1; answers how many of the keys are in L1 then (all of them looked at, not only a prefix). */
+  /** Loads objects from L2 into L1. Returns how many of the keys are then in L1; all keys count, not only a prefix. */
   prefetch(keys: readonly ObjectKey[]): number {
     const readable = keys.filter((key) => this.#isReadable(idOf(key)))
     const missing = readable.filter((key) => !this.#l1.has(idOf(key)) && this.#inL2(key))
-    // L1 reserves the room for all of them at once or for none (L1Manager.reserve_write), and evicts nothing for it.
+    // L1 reserves space for all of them or for none (L1Manager.reserve_write), and evicts nothing to make room.
     const fits = this.#l1.weight + missing.length * this.#settings.chunkBytes <= this.#settings.l1Bytes
     for (const key of fits ? missing : []) this.#load(key)
     return readable.filter((key) => this.#l1.has(idOf(key))).length
   }
 
-  /** Keys that went from L1, and those refused because they are locked. */
+  /** Deletes keys from L1; `skipped` counts the locked ones. */
   deleteL1(keys: readonly ObjectKey[], force: boolean): { deleted: number; skipped: number } {
     const locked = force ? [] : keys.filter((key) => this.locked.has(idOf(key)) && this.#l1.has(idOf(key)))
     const free = keys.filter((key) => !locked.includes(key))
@@ -120,18 +120,18 @@ export class KvStore {
     return { deleted, skipped: locked.length }
   }
 
-  /** Deletes from one adapter, the first if none is named; undefined if there is none of that type. Counts what was asked. */
+  /** Deletes from one adapter, by default the first. Returns the number of requested keys; undefined if there is no such adapter. */
   deleteL2(keys: readonly ObjectKey[], adapter: string | undefined): number | undefined {
     const name = adapter ?? this.#settings.l2Adapters[0]
     const objects = name === undefined ? undefined : this.#l2.get(name)
     if (name === undefined || objects === undefined) return undefined
-    if (!this.#settings.keepingAdapters.includes(name)) {
+    if (!this.#settings.undeletableAdapters.includes(name)) {
       for (const key of keys) this.#remove('l2', name, objects, key)
     }
     return keys.length
   }
 
-  /** Loses what an adapter holds without a word, as a Redis that is restarted without its data. */
+  /** Drops an adapter's objects without events, as a Redis that restarts without its data does. */
   loseL2(adapter: string): void {
     this.#l2.get(adapter)?.clear()
   }
@@ -141,13 +141,13 @@ export class KvStore {
     return this.#l1.values()
   }
 
-  /** Bytes under a salt, over all adapters. */
+  /** The bytes of a salt in all adapters. */
   l2BytesOf(salt: string): number {
     const objects = [...this.#l2.values()].flatMap((one) => one.values())
     return objects.filter((key) => key.cache_salt === salt).length * this.#settings.chunkBytes
   }
 
-  /** IsolatedLRU looks once in a while, not at each store: what has no quota stands until then. */
+  /** IsolatedLRU evicts periodically, not on each store. Objects without a quota survive until then. */
   evictSoon(): void {
     if (!this.#settings.isolatedLru || this.#evicting !== undefined) return
     this.#evicting = setTimeout(() => {
@@ -174,7 +174,7 @@ export class KvStore {
     return found
   }
 
-  /** The directory shows an object of another dtype, and no look-up loads it: docs/engine-behavior.md#dtype. */
+  /** The directory lists objects of another data type, but no lookup loads them: docs/engine-behavior.md#dtype. */
   #isReadable(id: string): boolean {
     return this.#writtenIn.get(id) === this.dtype
   }

@@ -1,4 +1,4 @@
-// One LMCache server of the simulated fleet: its instance id, what it holds, and whether an engine is attached.
+// One LMCache server of the simulated fleet: its instance id, its contents, and whether an engine is attached.
 
 import { KvStore, type PlacementEvent } from './kv-store.ts'
 import type { SimSettings } from './options.ts'
@@ -7,14 +7,14 @@ export class LmcacheNode {
   readonly id: string
   readonly store: KvStore
   readonly registeredAt = Date.now() / 1000
-  /** The engine has allocated its KV here at some time: prefetches know its layout. */
+  /** Whether the engine has ever allocated its KV here. Prefetches need its layout. */
   attached = false
-  /** Where it listens and who its coordinator is; set once its socket exists. */
+  /** Its own address and its coordinator's; set once the sockets exist. */
   urls = { lmcache: '', coordinator: '' }
 
-  constructor(settings: SimSettings, id: string, tell: (instanceId: string, events: PlacementEvent[]) => void) {
+  constructor(settings: SimSettings, id: string, report: (instanceId: string, events: PlacementEvent[]) => void) {
     this.id = id
-    this.store = new KvStore(settings, (events) => tell(id, events))
+    this.store = new KvStore(settings, (events) => report(id, events))
   }
 
   get up(): boolean {

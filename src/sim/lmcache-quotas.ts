@@ -1,4 +1,4 @@
-// The LMCache server's own quotas per salt, which IsolatedLRU obeys: docs/engine-behavior.md#quotas.
+// The LMCache server's own quotas per salt, which IsolatedLRU enforces: docs/engine-behavior.md#quotas.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { KvStore } from './kv-store.ts'
@@ -6,26 +6,26 @@ import type { Answer, Routes } from './routes.ts'
 
 const GIB = 1024 ** 3
 
-/** Both stand in a path as `_default`; the collision is LMCache's: docs/engine-behavior.md#empty-salt. */
+/** The empty salt and the salt `_default` share one path; the collision is LMCache's: docs/engine-behavior.md#empty-salt. */
 const saltOf = (part: string | undefined): string => (part === '_default' ? '' : (part ?? ''))
-const shown = (salt: string): string => (salt === '' ? '_default' : salt)
-const complaint = (error: string): Answer => ({ status: 400, json: { error } })
+const pathPartOf = (salt: string): string => (salt === '' ? '_default' : salt)
+const badRequest = (error: string): Answer => ({ status: 400, json: { error } })
 
 export function serverQuotaRoutes(store: KvStore): Routes {
   const usageGb = (salt: string) => store.l2BytesOf(salt) / GIB
   return {
     'PUT /quota/:salt': ({ params, body }) => {
       const limit = limitOf(body)
-      if (typeof limit === 'string') return complaint(limit)
+      if (typeof limit === 'string') return badRequest(limit)
       const salt = saltOf(params.salt)
       store.quotas.set(salt, limit * GIB)
-      return { status: 200, json: { cache_salt: shown(salt), limit_gb: limit, status: 'ok' } }
+      return { status: 200, json: { cache_salt: pathPartOf(salt), limit_gb: limit, status: 'ok' } }
     },
     'GET /quota/:salt': ({ params }) => {
       const salt = saltOf(params.salt)
       const limit = store.quotas.get(salt)
       const json = {
-        cache_salt: shown(salt),
+        cache_salt: pathPartOf(salt),
         limit_gb: (limit ?? 0) / GIB,
         current_usage_gb: usageGb(salt),
         exists: limit !== undefined,
@@ -36,11 +36,11 @@ export function serverQuotaRoutes(store: KvStore): Routes {
       const salt = saltOf(params.salt)
       const status = store.quotas.delete(salt) ? 'removed' : 'not_found'
       store.evictSoon()
-      return { status: 200, json: { cache_salt: shown(salt), status } }
+      return { status: 200, json: { cache_salt: pathPartOf(salt), status } }
     },
     'GET /quota': () => {
       const users = [...store.quotas].map(([salt, limit]) => [
-        shown(salt),
+        pathPartOf(salt),
         { limit_gb: limit / GIB, current_usage_gb: usageGb(salt) },
       ])
       return { status: 200, json: { users: Object.fromEntries(users) } }
@@ -48,7 +48,7 @@ export function serverQuotaRoutes(store: KvStore): Routes {
   }
 }
 
-/** GiB, or what is wrong with the body. */
+/** The limit in GiB, or the error text for the body. */
 function limitOf(bytes: Buffer): number | string {
   let body: JsonValue
   try {

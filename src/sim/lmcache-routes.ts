@@ -1,4 +1,4 @@
-// LMCache's HTTP server of one instance: prefetches, deletes, clearing, status.
+// The HTTP server of one LMCache instance: prefetches, deletes, clearing, status.
 
 import { randomUUID } from 'node:crypto'
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
@@ -92,7 +92,7 @@ function adapters(settings: SimSettings): unknown[] {
   }))
 }
 
-/** Counts L1's keys that were there, and an adapter's whether there or not, as ObjectService.delete_objects does. */
+/** Deletes objects. As in ObjectService.delete_objects, L1 counts the keys that existed, an adapter all requested keys. */
 function deleteObjects(store: KvStore, body: JsonObject): unknown {
   const tier = tierOf(body.tier, 'body', 'l2')
   const keys = objectKeys(body.keys)
@@ -107,7 +107,7 @@ function deleteObjects(store: KvStore, body: JsonObject): unknown {
   return { deleted: l1.deleted + l2, skipped: l1.skipped, ok: true }
 }
 
-/** The keys of a body, as they go over the wire. */
+/** The keys in a body, in the format of the API. */
 export function objectKeys(value: JsonValue | undefined): ObjectKey[] {
   return (Array.isArray(value) ? (value as readonly JsonValue[]) : []).filter(isObject).map((key) => ({
     chunk_hash_hex: String(key.chunk_hash_hex),

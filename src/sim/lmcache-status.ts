@@ -1,4 +1,4 @@
-// GET /status and GET /config of the LMCache server, with every field that was recorded from 0.5.6.
+// GET /status and GET /config of the LMCache server, with every field recorded from 0.5.6.
 
 import type { LmcacheNode } from './lmcache-node.ts'
 import type { SimSettings } from './options.ts'
@@ -112,7 +112,7 @@ function engineMeta({ root, worldSize, blockSize }: SimSettings): unknown {
   return { model_name: root, world_size: worldSize, block_size: blockSize, use_mla: true }
 }
 
-// Adapters without a capacity have a usage of -1; those that do not evict are not listed (recorded: status, IsolatedLRU).
+// Adapters without a capacity report a usage of -1. Adapters that do not evict are omitted (recorded: status, IsolatedLRU).
 const isolatedLruStatus = {
   eviction_policy: 'IsolatedLRU',
   trigger_watermark: 0.8,
@@ -130,7 +130,7 @@ function adapterStatus(type: string): unknown {
   return { is_healthy: true, type: type === 'resp' ? 'LMCacheRedisClient' : type }
 }
 
-/** The parts of `/config` that say something about the simulated stack; the rest of the recorded file is left out. */
+/** The parts of `/config` that describe the simulated stack. The rest of the recorded file is omitted. */
 export function configJson(settings: SimSettings, { id, urls: ports }: LmcacheNode): unknown {
   const eviction = {
     eviction_policy: 'LRU',

@@ -1,4 +1,4 @@
-// A map that forgets its least recently used entries once their weight passes a bound.
+// A map that evicts its least recently used entries once their weight exceeds a bound.
 
 export class Lru<Value> {
   readonly #entries = new Map<string, { value: Value; weight: number }>()
@@ -23,7 +23,7 @@ export class Lru<Value> {
     return this.#entries.has(key)
   }
 
-  /** The value, which becomes the newest. */
+  /** Returns the value and marks it as most recently used. */
   get(key: string): Value | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
@@ -32,7 +32,7 @@ export class Lru<Value> {
     return entry.value
   }
 
-  /** Adds or renews. What does not fit even into an empty map is not kept, and false is answered. */
+  /** Adds or replaces an entry. Returns false, and stores nothing, if it exceeds the whole capacity. */
   set(key: string, value: Value, weight = 1): boolean {
     if (weight > this.#capacity) return false
     this.#remove(key)
@@ -46,7 +46,7 @@ export class Lru<Value> {
     return true
   }
 
-  /** Whether there was something to delete. `onEvict` is not told: this is no eviction. */
+  /** Deletes an entry; returns whether it existed. `onEvict` is not called, because this is no eviction. */
   delete(key: string): boolean {
     return this.#remove(key)
   }

@@ -1,4 +1,4 @@
-// POST /v1/messages and its count_tokens: Anthropic's dialect over the same chat.
+// POST /v1/messages and its count_tokens: Anthropic's dialect, translated to chat.
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import { chatIds, chatTurn } from './chat-request.ts'
@@ -8,9 +8,9 @@ import { newId } from './ids.ts'
 import { adapterOf, booleanField, objectBody, requireFields } from './request-body.ts'
 import type { Answer, Handler, SimRequest } from './routes.ts'
 import { namedEvent } from './sse.ts'
-import { type Core, completionTokens, runSteps, runWhole, said, type Turn, toolCallsOf } from './turn.ts'
+import { type Core, completionTokens, runSteps, runWhole, spokenText, type Turn, toolCallsOf } from './turn.ts'
 
-/** Errors in Anthropic's shape; pydantic's complaints stay as they are (recorded). */
+/** Converts errors to Anthropic's format; pydantic's errors stay unchanged (recorded). */
 function anthropicErrors(handler: Handler): Handler {
   return async (request) => {
     try {
@@ -68,7 +68,7 @@ export function countTokensRoute(core: Core): Handler {
   })
 }
 
-/** An Anthropic body as the chat body that vLLM makes of it. */
+/** Converts an Anthropic body to the chat body that vLLM derives from it. */
 export function asChat(body: JsonObject): JsonObject {
   const system = systemText(body.system)
   const messages = Array.isArray(body.messages) ? (body.messages as readonly JsonValue[]).filter(isObject) : []
@@ -93,19 +93,19 @@ export function asChat(body: JsonObject): JsonObject {
   }
 }
 
-/** The engine drops such blocks: docs/engine-behavior.md#billing-header. */
+/** The engine drops blocks that start with this: docs/engine-behavior.md#billing-header. */
 const BILLING_HEADER = 'x-anthropic-billing-header'
 
 const isAttribution = (text: JsonValue | undefined): boolean =>
   typeof text === 'string' && text.startsWith(BILLING_HEADER)
 
-/** A system prompt without attribution blocks. One that is a single text is kept whole. */
+/** A system prompt without attribution blocks. A system prompt given as a string stays unchanged. */
 function systemText(content: JsonValue | undefined): string {
   if (!Array.isArray(content)) return textOf(content)
   return textOf((content as readonly JsonValue[]).filter((block) => !(isObject(block) && isAttribution(block.text))))
 }
 
-/** A system message among the others: its text without attribution, or no message where nothing else is in it. */
+/** An inline system message without its attribution; no message if nothing remains. */
 function inlineSystem({ content }: JsonObject): JsonObject[] {
   const text = isAttribution(content) ? '' : systemText(content)
   return text === '' ? [] : [{ role: 'system', content: text }]
@@ -147,8 +147,8 @@ function blocksOf(generation: Generation): unknown[] {
     name: call.name,
     input: parseJson(call.arguments) ?? {},
   }))
-  const thinking = said(generation, 'reasoning')
-  const text = said(generation, 'content')
+  const thinking = spokenText(generation, 'reasoning')
+  const text = spokenText(generation, 'content')
   return [
     ...(thinking === '' ? [] : [{ type: 'thinking', thinking, signature: newId('sig') }]),
     ...(text === '' && calls.length > 0 ? [] : [{ type: 'text', text }]),
@@ -161,7 +161,7 @@ function stopReason(generation: Generation): string {
   return toolCallsOf(generation).length > 0 ? 'tool_use' : 'end_turn'
 }
 
-/** `input_tokens` leaves out cached and newly cached tokens: docs/engine-behavior.md#anthropic-usage. */
+/** `input_tokens` excludes cached and newly cached tokens: docs/engine-behavior.md#anthropic-usage. */
 function usageOf(core: Core, turn: Turn, { cached, created }: Prefill): object {
   const output_tokens = completionTokens(turn)
   if (!core.settings.promptTokensDetails) return { input_tokens: turn.ids.length, output_tokens }

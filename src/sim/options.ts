@@ -1,6 +1,6 @@
-// What a simulated stack can be told. Every default is chosen for tests: no delays, a small limit, everything switched on.
+// Options of a simulated stack. The defaults suit tests: no delays, a small context limit, everything enabled.
 
-/** A LoRA adapter served beside the base model. LMCache's keys do not know it: see docs/engine-behavior.md#chunk-keys. */
+/** A LoRA adapter served beside the base model. LMCache's keys do not contain it: docs/engine-behavior.md#chunk-keys. */
 export interface SimAdapter {
   readonly name: string
   readonly path: string
@@ -9,11 +9,11 @@ export interface SimAdapter {
 export interface SimOptions {
   /** Address to listen on; default `127.0.0.1`. */
   readonly host?: string
-  /** Ports; default 0 each: any free one. */
+  /** Ports; default 0: any free port. */
   readonly enginePort?: number
   readonly lmcachePort?: number
   readonly coordinatorPort?: number
-  /** Served name, what clients send; default `sim-model`. */
+  /** The name that clients send; default `sim-model`. */
   readonly model?: string
   /** The engine's own name, in `/v1/models` as `root` and in LMCache's keys; default `./sim/engine-model`. */
   readonly root?: string
@@ -22,66 +22,66 @@ export interface SimOptions {
   readonly maxModelLen?: number
   /** Tokens per block of the engine's prefix cache; default 16 (vLLM's CPU build has 128). */
   readonly blockSize?: number
-  /** Blocks the prefix cache holds; default 16384. */
+  /** Blocks in the prefix cache; default 16384. */
   readonly cacheBlocks?: number
   /** Tokens per LMCache chunk; default 256. */
   readonly chunkSize?: number
-  /** Bytes one chunk of one rank weighs; default 2 MiB, as recorded. */
+  /** Bytes per chunk and rank; default 2 MiB, as recorded. */
   readonly chunkBytes?: number
   /** Bytes of LMCache's L1; default 1 GiB. Least recently used chunks go first. */
   readonly l1Bytes?: number
   /** Bytes of each L2 adapter; default 16 GiB. Least recently used chunks go first. */
   readonly l2Bytes?: number
-  /** What the engine computes KV in; default `float32`. LMCache's keys do not hold it: see `sim.changeDtype`. */
+  /** The engine's KV data type; default `float32`. LMCache's keys do not contain it: see `sim.changeDtype`. */
   readonly dtype?: string
-  /** A system line that the chat template writes by itself, as another template might; default none. */
+  /** A system line that the chat template adds, as some templates do; default none. */
   readonly preamble?: string
   /** Ranks; default 1. Each chunk has one key per rank. */
   readonly worldSize?: number
   /** `instance_id` of the first LMCache server; default `node-a`. */
   readonly instanceId?: string
-  /** LMCache servers, each with L1 and L2 of its own; the second is `node-b`. Default 1. The engine is attached to the first. */
+  /** LMCache servers, each with its own L1 and L2; the second is `node-b`. Default 1. The engine is attached to the first. */
   readonly servers?: 1 | 2
-  /** Types of the L2 adapters, first is primary; default `['fs', 'resp']`. */
+  /** Types of the L2 adapters, the primary one first; default `['fs', 'resp']`. */
   readonly l2Adapters?: readonly string[]
-  /** L2 adapters that answer a delete like any other and keep all, as LMCache's do that cannot delete; default none. */
-  readonly keepingAdapters?: readonly string[]
-  /** Every adapter evicts by IsolatedLRU: what a salt without a quota stores is wiped `eventFlushMs` later; default false. */
+  /** L2 adapters that accept deletes but ignore them, as some of LMCache's do; default none. */
+  readonly undeletableAdapters?: readonly string[]
+  /** Every adapter evicts by IsolatedLRU: objects of a salt without a quota are evicted `eventFlushMs` later; default false. */
   readonly isolatedLru?: boolean
-  /** Prefill speed over tokens that no cache holds; default `Infinity`, no delay. */
+  /** Prefill speed for uncached tokens; default `Infinity`, no delay. */
   readonly prefillTokensPerSecond?: number
-  /** Speed at which a restored chunk is loaded; default `Infinity`. */
+  /** Load speed for restored tokens; default `Infinity`. */
   readonly loadTokensPerSecond?: number
-  /** Speed of the answer's tokens; default `Infinity`. */
+  /** Decode speed; default `Infinity`. */
   readonly decodeTokensPerSecond?: number
-  /** Milliseconds until the directory learns a placement; default 10 (LMCache flushes once a second). */
+  /** Milliseconds until the directory shows a placement; default 10 (LMCache flushes once a second). */
   readonly eventFlushMs?: number
   /** Milliseconds a prefetch stays `pending`; default 0. */
   readonly prefetchMs?: number
-  /** `--enable-prompt-tokens-details`; default true. Without it no answer says `cached_tokens`. */
+  /** `--enable-prompt-tokens-details`; default true. Without it, answers have no `cached_tokens`. */
   readonly promptTokensDetails?: boolean
-  /** `--enable-prefix-caching`; default true. Without it the engine keeps nothing itself, and LMCache alone gives back whole chunks. */
+  /** `--enable-prefix-caching`; default true. Without it, the engine caches nothing itself, and only LMCache restores whole chunks. */
   readonly prefixCaching?: boolean
   /**
-   * How the engine is tied to LMCache; default `multiprocess`. `in-process` is `LMCacheConnectorV1` on a GPU: it ignores salts and
-   * no server knows of it. `in-process on CPU` starts like it and stores nothing. See docs/engine-behavior.md#connector.
+   * How the engine uses LMCache; default `multiprocess`. `in-process` is `LMCacheConnectorV1` on a GPU: it ignores salts and no server sees
+   * it. `in-process on CPU` starts the same way but stores nothing. See docs/engine-behavior.md#connector.
    */
   readonly connector?: 'multiprocess' | 'in-process' | 'in-process on CPU'
-  /** The coordinator's own `--chunk-size`; default that of the servers. */
+  /** The coordinator's own `--chunk-size`; default: the servers'. */
   readonly coordinatorChunkSize?: number
   /** `--coordinator-event-reporting`; default true. Without it the directory stays empty. */
   readonly eventReporting?: boolean
-  /** Servers keep object groups apart, as they do without `--no-separate-object-groups`; default false. */
+  /** Servers use separate object groups, as without `--no-separate-object-groups`; default false. */
   readonly separateObjectGroups?: boolean
   /** `--enable-scale-out`: the render endpoints; default false, as in vLLM. */
   readonly scaleOut?: boolean
-  /** A multimodal model: images become 64 placeholder tokens each; default false (400, as a text model does). */
+  /** A multimodal model: each image becomes 64 placeholder tokens. Default false: 400, as from a text model. */
   readonly images?: boolean
-  /** Whether an LMCache server and a coordinator are attached at all; default true. */
+  /** Whether to run LMCache servers and a coordinator; default true. */
   readonly lmcache?: boolean
   /** Whether the directory survives `restartCoordinator()` (`--checkpoint-path`); default false. */
   readonly directoryCheckpoint?: boolean
-  /** Requests kept in `sim.requests`; default 1000. Bodies are kept whole up to 64 MiB in all, then dropped oldest first. */
+  /** Requests kept in `sim.requests`; default 1000. Their bodies are limited to 64 MiB in total; the oldest requests are dropped first. */
   readonly requestLog?: number
 }
 
@@ -108,7 +108,7 @@ const defaults: SimSettings = {
   instanceId: 'node-a',
   servers: 1,
   l2Adapters: ['fs', 'resp'],
-  keepingAdapters: [],
+  undeletableAdapters: [],
   isolatedLru: false,
   prefillTokensPerSecond: Number.POSITIVE_INFINITY,
   loadTokensPerSecond: Number.POSITIVE_INFINITY,

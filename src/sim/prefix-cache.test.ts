@@ -15,7 +15,7 @@ describe('the prefix cache', () => {
     expect(cache.match(sequence(63), space)).toBe(48)
   })
 
-  it('shares nothing between salts or adapters', () => {
+  it('shares nothing across salts or adapters', () => {
     const cache = new PrefixCache(16, 1000)
     cache.insert(sequence(64), space)
 
@@ -23,7 +23,7 @@ describe('the prefix cache', () => {
     expect(cache.match(sequence(64), { salt: 'a', adapter: 'lora' })).toBe(0)
   })
 
-  it('drops the tail of the oldest sequence first', () => {
+  it('evicts the tail of the oldest sequence first', () => {
     const cache = new PrefixCache(16, 5)
     cache.insert(sequence(64), space)
     cache.insert(sequence(32).reverse(), space)
@@ -31,7 +31,7 @@ describe('the prefix cache', () => {
     expect(cache.match(sequence(65), space)).toBe(48)
   })
 
-  it('hits as far as two sequences are the same, in whole blocks', () => {
+  it('hits the common prefix of two sequences, in whole blocks', () => {
     const token = fc.integer({ min: 0, max: 3 })
     fc.assert(
       fc.property(fc.array(token, { maxLength: 40 }), fc.array(token, { maxLength: 40 }), (one, other) => {

@@ -1,5 +1,5 @@
-// The engine's own prefix cache: whole blocks under hashes that chain over salt, adapter and tokens, the oldest dropped
-// first. A request always computes its last token: docs/engine-behavior.md#last-token.
+// The engine's own prefix cache: whole blocks under hashes chained over salt, adapter and tokens, with LRU eviction. A request always
+// computes its last token: docs/engine-behavior.md#last-token.
 
 import { chainHashes } from './hashes.ts'
 import { Lru } from './lru.ts'
@@ -19,16 +19,16 @@ export class PrefixCache {
     this.#blocks = new Lru(capacity)
   }
 
-  /** Tokens at the head of `ids` that need no computing. */
+  /** The number of leading tokens of `ids` that are cached. */
   match(ids: readonly number[], space: CacheSpace): number {
     const hashes = chainHashes(ids.slice(0, -1), this.#blockSize, seedOf(space))
     const miss = hashes.findIndex((hash) => this.#blocks.get(hash) === undefined)
     return (miss < 0 ? hashes.length : miss) * this.#blockSize
   }
 
-  /** Keeps every whole block of `ids`. */
+  /** Caches every whole block of `ids`. */
   insert(ids: readonly number[], space: CacheSpace): void {
-    // The tail is the oldest, so that it goes before the head it hangs on.
+    // The tail is inserted first, so that it is evicted before the head that it depends on.
     for (const hash of chainHashes(ids, this.#blockSize, seedOf(space)).reverse()) this.#blocks.set(hash, true)
   }
 

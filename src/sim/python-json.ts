@@ -1,4 +1,4 @@
-// JSON the way Python's `json.dumps` writes it (", " and ": "), which is what a chat template's `tojson` puts into the prompt.
+// JSON as Python's `json.dumps` writes it (", " and ": "), which is what a chat template's `tojson` puts into the prompt.
 
 import { isObject } from '../base/json.ts'
 
@@ -12,7 +12,7 @@ export function pythonJson(value: unknown): string {
   return JSON.stringify(value ?? null)
 }
 
-/** `repr` of a string, as pydantic's error texts quote it. */
+/** `repr` of a string, as pydantic's error messages quote it. */
 export function pythonString(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 }

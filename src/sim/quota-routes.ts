@@ -1,4 +1,4 @@
-// The coordinator's quotas per salt. They are kept and shown; nothing is evicted for them here.
+// The coordinator's quotas per salt. They are stored and shown, but not enforced here.
 
 import type { Directory } from './directory.ts'
 import { detailError } from './errors.ts'
@@ -57,7 +57,7 @@ export function quotaRoutes(directory: Directory, settings: SimSettings): Routes
   }
 }
 
-/** The empty salt stands in a path as `_default`. */
+/** A path contains the empty salt as `_default`. */
 const saltOf = (part: string | undefined): string => (part === '_default' ? '' : (part ?? ''))
 
 function requireL2(tier: string): void {

@@ -1,5 +1,4 @@
-// The render endpoints: a request as the token ids that the engine would be given. vLLM answers 403 unless it was started
-// with --enable-scale-out.
+// The render endpoints, which return a request's token ids. vLLM answers 403 unless it was started with --enable-scale-out.
 
 import type { JsonObject } from '../base/json.ts'
 import { chatIds } from './chat-request.ts'

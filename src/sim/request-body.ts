@@ -1,4 +1,4 @@
-// Reading and checking a request's body as vLLM does: each broken rule has its recorded message.
+// Reads and checks a request's body as vLLM does, with the recorded message for each error.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { EngineError, parameterError, ValidationError } from './errors.ts'
@@ -9,7 +9,7 @@ import type { SimRequest } from './routes.ts'
 const TRUE = new Set(['1', 'on', 't', 'true', 'y', 'yes'])
 const FALSE = new Set(['0', 'off', 'f', 'false', 'n', 'no'])
 
-/** The body as an object. Throws what vLLM says to another media type, to bad JSON and to another kind of value. */
+/** The body as an object. Throws vLLM's errors for another media type, invalid JSON, or another type of value. */
 export function objectBody(request: SimRequest): JsonObject {
   const mediaType = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
   if (mediaType !== 'application/json') {
@@ -35,7 +35,7 @@ export function objectBody(request: SimRequest): JsonObject {
   throw new ValidationError([{ type: 'model_attributes_type', loc: 'body', msg, input }])
 }
 
-/** Throws pydantic's complaint for each field that is absent. `extra` is how many fields vLLM's parser adds before it counts. */
+/** Throws pydantic's error for each missing field. `extra`: how many fields vLLM's parser adds before it counts. */
 export function requireFields(body: JsonObject, names: readonly string[], extra = 0): void {
   const input = `'<dict of ${Object.keys(body).length + extra} items>'`
   const missing = names.filter((name) => body[name] === undefined)
@@ -53,7 +53,7 @@ export function objectList(body: JsonObject, name: string): JsonObject[] {
   throw new ValidationError([{ type: 'list_type', loc: `body.${name}`, msg: 'Input should be a valid list', input }])
 }
 
-/** A boolean as pydantic reads one (docs/engine-behavior.md#stream-flag). Null and absent are false. */
+/** A boolean as pydantic reads it (docs/engine-behavior.md#stream-flag). Null and absent are false. */
 export function booleanField(body: JsonObject, name: string): boolean {
   const value = body[name]
   if (value === undefined || value === null) return false
@@ -65,7 +65,7 @@ export function booleanField(body: JsonObject, name: string): boolean {
   throw new ValidationError([{ type: 'bool_parsing', loc: `body.${name}`, msg, input: pythonString(String(value)) }])
 }
 
-/** The salt, '' for none. Throws for one that is empty, not text, too long, or holds a character that keys cannot. */
+/** The salt, '' for none. Throws if it is empty, not a string, too long, or contains a character that keys cannot. */
 export function saltOf(body: JsonObject): string {
   const salt = body.cache_salt
   if (salt === undefined || salt === null) return ''
@@ -81,17 +81,17 @@ export function saltOf(body: JsonObject): string {
   return salt
 }
 
-/** Which adapter the model's name means, '' for the base model. Throws 404 for a name that is not served. */
+/** The adapter that the model's name refers to, '' for the base model. Throws 404 for an unknown name. */
 export function adapterOf(body: JsonObject, settings: SimSettings): string {
   const model = body.model
   if (model === undefined || model === null || model === settings.model) return ''
   if (settings.adapters.some((adapter) => adapter.name === model)) return String(model)
-  // vLLM names the base model alone (serve/engine/serving.py).
+  // vLLM lists only the base model (serve/engine/serving.py).
   const message = `The model \`${String(model)}\` does not exist. Valid aliases: ${settings.model}.`
   throw new EngineError(404, message, 'model')
 }
 
-/** How many tokens may be answered (docs/engine-behavior.md#context-limit). Throws the three recorded 400s. */
+/** The answer's token limit (docs/engine-behavior.md#context-limit). Throws the three recorded 400s. */
 export function tokensAllowed(asked: number | undefined, promptTokens: number, field: string, limit: number): number {
   if (promptTokens > limit) {
     throw parameterError(
@@ -116,7 +116,7 @@ export function numberField(body: JsonObject, name: string): number | undefined 
   return typeof value === 'number' ? value : undefined
 }
 
-/** Whether usage was asked for, in a stream. Throws if it was asked for without one. */
+/** Whether a stream's usage was requested. Throws if it was requested without a stream. */
 export function streamOptions(body: JsonObject, stream: boolean): { usage: boolean; continuous: boolean } {
   const options = body.stream_options
   if (options === undefined || options === null) return { usage: false, continuous: false }
@@ -126,14 +126,14 @@ export function streamOptions(body: JsonObject, stream: boolean): { usage: boole
   return { usage, continuous: usage && booleanField(options, 'continuous_usage_stats') }
 }
 
-/** `n`, after the check that greedy sampling has one answer only. */
+/** `n`. Throws if greedy sampling would have several answers. */
 export function choicesOf(body: JsonObject): number {
   const n = numberField(body, 'n') ?? 1
   if (n > 1 && body.temperature === 0) throw new EngineError(400, `n must be 1 when using greedy sampling, got ${n}.`)
   return Math.max(1, n)
 }
 
-/** `stop`: a string or a list of them. */
+/** `stop`: a string or an array of strings. */
 export function stopStrings(body: JsonObject): string[] {
   const stop = body.stop ?? []
   return (Array.isArray(stop) ? stop : [stop]).filter((text) => typeof text === 'string')

@@ -1,22 +1,22 @@
-// The requests that came in, for tests to look at. Bounded in number and in bytes.
+// The received requests, for tests to inspect. Limited in number and in bytes.
 
 import type { IncomingHttpHeaders } from 'node:http'
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024
 
-/** `lmcache-2`: the second LMCache server, where there are two. */
+/** `lmcache-2`: the second LMCache server, if there is one. */
 export type ServerName = 'engine' | 'lmcache' | 'lmcache-2' | 'coordinator'
 
 export interface LoggedRequest {
   readonly server: ServerName
   readonly method: string
-  /** Path and query as they stood on the request line. */
+  /** Path and query as in the request line. */
   readonly path: string
   readonly headers: IncomingHttpHeaders
-  /** Names and values in the order and case they were sent. */
+  /** Names and values in their original order and case. */
   readonly rawHeaders: readonly string[]
   readonly body: Buffer
-  /** `Date.now()` when the body was whole. */
+  /** `Date.now()` when the whole body had arrived. */
   readonly at: number
 }
 
@@ -37,7 +37,7 @@ export class RequestLog {
     }
   }
 
-  /** Oldest first; of one server, or of all. */
+  /** The requests of one server, or of all; oldest first. */
   all(server?: ServerName): LoggedRequest[] {
     return this.#entries.filter((entry) => server === undefined || entry.server === server)
   }

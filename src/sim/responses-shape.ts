@@ -1,18 +1,18 @@
-// The response object of POST /v1/responses and the items of its output, field by field in the recorded order.
+// The response object of POST /v1/responses and its output items, with their fields in the recorded order.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Prefill } from './engine.ts'
 import { numberField } from './request-body.ts'
 import { type Core, completionTokens, type Turn } from './turn.ts'
 
-/** A response while it comes to be. */
+/** A response in progress. */
 export interface Draft {
   readonly body: JsonObject
   readonly turn: Turn
   readonly head: { readonly id: string; readonly created_at: number; readonly model: string }
 }
 
-/** The response object; its fields stand in the recorded order. */
+/** The response object, with its fields in the recorded order. */
 export function responseOf(
   { body, turn, head }: Draft,
   state: { readonly output: readonly JsonObject[]; readonly usage: JsonObject | null; readonly done: boolean },
@@ -35,7 +35,7 @@ export function responseOf(
     tools: offered ? (body.tools as readonly JsonValue[]).filter(isObject).map(toolItem) : [],
     top_p: body.top_p ?? 1,
     background: false,
-    // What is not asked for is what fits.
+    // Without a requested limit, vLLM reports how many tokens fit. The value here is arbitrary.
     max_output_tokens: maxTokens ?? turn.ids.length,
     max_tool_calls: null,
     previous_response_id: body.previous_response_id ?? null,
@@ -90,7 +90,7 @@ export function usageOf(core: Core, turn: Turn, { cached }: Prefill): JsonObject
   }
 }
 
-/** A message item; `part` undefined while nothing is said yet. */
+/** A message item; `part` is undefined until there is text. */
 export function messageItem(id: string, status: string, text?: string): JsonObject {
   const content = text === undefined ? [] : [{ annotations: [], text, type: 'output_text', logprobs: null }]
   return { id, content, role: 'assistant', status, type: 'message', phase: null }

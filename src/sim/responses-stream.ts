@@ -1,4 +1,4 @@
-// The event stream of POST /v1/responses: numbered, named events, one item of output after the other.
+// The event stream of POST /v1/responses: numbered, named events, one output item after the other.
 
 import type { JsonObject } from '../base/json.ts'
 import type { Prefill } from './engine.ts'
@@ -7,7 +7,7 @@ import { callItem, type Draft, messageItem, responseOf, usageOf } from './respon
 import { namedEvent } from './sse.ts'
 import { type Core, runSteps } from './turn.ts'
 
-/** An item of output that is being said. */
+/** An output item in progress. */
 interface Open {
   readonly kind: 'message' | 'call'
   readonly id: string
@@ -21,7 +21,7 @@ class Writer {
   #sequence = 0
   #open: Open | undefined
 
-  /** An event; its keys stand in the recorded order, the type last but for `tail`. */
+  /** An event with its keys in the recorded order: the type is last, except for `tail`. */
   event(type: string, fields: object, tail: object = {}): string {
     return namedEvent({ ...fields, sequence_number: this.#sequence++, type, ...tail })
   }
@@ -94,7 +94,7 @@ class Writer {
   }
 }
 
-/** The events; `keep` is handed the finished response before the last of them goes out. */
+/** The events. `keep` receives the finished response before the last event is sent. */
 export async function* responseEvents(
   core: Core,
   draft: Draft,

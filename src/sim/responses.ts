@@ -1,4 +1,4 @@
-// POST /v1/responses and the store behind it (VLLM_ENABLE_RESPONSES_API_STORE): whoever knows an id reads the response.
+// POST /v1/responses and its store (VLLM_ENABLE_RESPONSES_API_STORE). Anybody who knows an id can read the response.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { chatTurn } from './chat-request.ts'
@@ -10,13 +10,13 @@ import { booleanField, numberField, objectBody } from './request-body.ts'
 import { callItem, messageItem, responseOf, usageOf } from './responses-shape.ts'
 import { responseEvents } from './responses-stream.ts'
 import { type Answer, nowSeconds, type Routes } from './routes.ts'
-import { type Core, runWhole, said, type Turn, toolCallsOf } from './turn.ts'
+import { type Core, runWhole, spokenText, type Turn, toolCallsOf } from './turn.ts'
 
 const STORED_RESPONSES = 1000
 
 interface Stored {
   readonly response: JsonObject
-  /** The conversation up to and with this response. */
+  /** The conversation up to and including this response. */
   readonly messages: readonly JsonObject[]
 }
 
@@ -57,7 +57,7 @@ export function responsesRoutes(core: Core): Routes {
     },
     'GET /v1/responses/:id': ({ params, query }) => {
       const { response } = find(params.id ?? '')
-      // Events are kept of background responses alone, so a stream of any other has none (recorded).
+      // vLLM keeps events only for background responses, so the stream of any other is empty (recorded).
       return query.get('stream') === 'true' ? { status: 200, events: noEvents() } : { status: 200, json: response }
     },
     'POST /v1/responses/:id/cancel': ({ params }) => {
@@ -69,7 +69,7 @@ export function responsesRoutes(core: Core): Routes {
 
 async function* noEvents(): AsyncGenerator<string> {}
 
-/** A responses body as the chat body that it stands for. */
+/** Converts a responses body to the equivalent chat body. */
 export function asChat(body: JsonObject, messages: readonly JsonObject[]): JsonObject {
   const limit = numberField(body, 'max_output_tokens')
   const tools = Array.isArray(body.tools) ? (body.tools as readonly JsonValue[]).filter(isObject) : []
@@ -89,7 +89,7 @@ export function asChat(body: JsonObject, messages: readonly JsonObject[]): JsonO
   }
 }
 
-/** The conversation that a responses body stands for, without a stored one before it. */
+/** The conversation in a responses body, without a stored one before it. */
 export function messagesOf(body: JsonObject): JsonObject[] {
   return [...instructions(body), ...inputMessages(body.input)]
 }
@@ -113,7 +113,11 @@ function inputMessages(input: JsonValue | undefined): JsonObject[] {
 function replyMessages(turn: Turn): JsonObject[] {
   return turn.generations.slice(0, 1).map((generation) => {
     const calls = toolCallsOf(generation).map((call) => ({ type: 'function', function: call }))
-    return { role: 'assistant', content: said(generation, 'content'), ...(calls.length > 0 && { tool_calls: calls }) }
+    return {
+      role: 'assistant',
+      content: spokenText(generation, 'content'),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    }
   })
 }
 
@@ -121,7 +125,7 @@ function outputItems(turn: Turn): JsonObject[] {
   const [generation] = turn.generations as readonly [Generation?]
   if (generation === undefined) return []
   const calls = toolCallsOf(generation)
-  const text = said(generation, 'content')
+  const text = spokenText(generation, 'content')
   return [
     ...(text === '' && calls.length > 0 ? [] : [messageItem(newUnderscoreId('msg'), 'completed', text)]),
     ...calls.map((call) => callItem(newUnderscoreId('fc'), newId('chatcmpl-tool'), 'completed', call)),

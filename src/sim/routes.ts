@@ -1,4 +1,4 @@
-// What a simulated server answers with, and which handler a path leads to. No sockets here.
+// The answers of a simulated server, and how a path finds its handler. No sockets here.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { detailError } from './errors.ts'
@@ -11,11 +11,11 @@ export interface SimRequest {
   readonly params: Readonly<Record<string, string>>
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
-  /** Aborted when the client leaves. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal
 }
 
-/** A whole answer (`json` or an empty body), or a stream of SSE events in their wire form. */
+/** A whole answer (`json` or an empty body), or a stream of encoded SSE events. */
 export type Answer =
   | { readonly status: number; readonly json?: unknown; readonly headers?: Readonly<Record<string, string>> }
   | { readonly status: number; readonly events: AsyncIterable<string> }
@@ -25,7 +25,7 @@ export type Handler = (request: SimRequest) => Answer | Promise<Answer>
 /** Handlers by `METHOD /path/:param`. */
 export type Routes = Readonly<Record<string, Handler>>
 
-/** A handler and its path parts. Throws FastAPI's 404, or 405 where only the method is wrong. */
+/** The handler and parameters of a path. Throws FastAPI's 404, or 405 if only the method differs. */
 export function findRoute(
   routes: Routes,
   method: string,
@@ -55,5 +55,5 @@ function matchPath(pattern: string, path: string): Record<string, string> | unde
   return params
 }
 
-/** A stamp as the servers write it: whole seconds. */
+/** A timestamp in the servers' format: whole seconds. */
 export const nowSeconds = (): number => Math.floor(Date.now() / 1000)

@@ -1,16 +1,16 @@
-// What tests put into the model's mouth.
+// Replies that tests prescribe to the model.
 
 export interface ScriptedCall {
   readonly name: string
-  /** JSON text, or a value that is written as JSON. */
+  /** JSON text, or a value to be written as JSON. */
   readonly arguments: unknown
 }
 
-/** One reply. Parts that are absent are absent from the answer. */
+/** One reply. The answer contains only the parts given here. */
 export interface ScriptedReply {
   readonly content?: string
   readonly reasoning?: string
-  /** Used by a request that offers tools only; until one comes, the reply waits. */
+  /** Only used for a request that offers tools; the reply waits for one. */
   readonly toolCalls?: readonly ScriptedCall[]
 }
 
@@ -19,9 +19,9 @@ const MAX_REPLIES = 1000
 export class Script {
   readonly #replies: ScriptedReply[] = []
 
-  /** Queues a reply; throws once 1000 wait. */
+  /** Queues a reply; throws if 1000 are waiting. */
   add(reply: ScriptedReply): void {
-    if (this.#replies.length >= MAX_REPLIES) throw new Error(`${MAX_REPLIES} scripted replies wait already`)
+    if (this.#replies.length >= MAX_REPLIES) throw new Error(`at most ${MAX_REPLIES} scripted replies may wait`)
     this.#replies.push(reply)
   }
 

@@ -1,4 +1,4 @@
-// The simulated stack as a whole: what survives which restart, what faults do to a client, and what only it can simulate.
+// The whole simulated stack: what survives which restart, how faults look to a client, and what only the simulator can do.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Sim, type SimOptions, startSim } from './index.ts'
@@ -9,8 +9,8 @@ afterEach(() => sim.close())
 
 const ids = (count: number): number[] => Array.from({ length: count }, (_, i) => 1000 + (i % 900))
 
-// A connection of its own where a restart may break the one that fetch keeps. Not for streams that break: after
-// `connection: close` the fetch of Node 20 takes a body that broke off for a whole one (undici 7 does not).
+// A restart may break a connection that fetch keeps, so such tests use a new one each time. Broken streams need keep-alive: with
+// `connection: close`, fetch in Node 20 accepts a truncated body as complete (undici 7 does not).
 function post(url: string, path: string, body: object, keep = false, signal?: AbortSignal): Promise<Response> {
   const headers = { 'content-type': 'application/json', connection: keep ? 'keep-alive' : 'close' }
   const init = { method: 'POST', headers, body: JSON.stringify(body) }
@@ -46,7 +46,7 @@ const start = async (options: SimOptions = {}): Promise<void> => {
 }
 
 describe('a restart', () => {
-  it('of the engine forgets its cache, and LMCache restores whole chunks', async () => {
+  it('of the engine clears its cache; LMCache restores whole chunks', async () => {
     await start()
     await cached(ids(600))
     const warm = await cached(ids(600))
@@ -57,7 +57,7 @@ describe('a restart', () => {
     expect(await cached(ids(600))).toBe(512)
   })
 
-  it('of engine and LMCache loses L1, and L2 restores', async () => {
+  it('of engine and LMCache loses L1; L2 restores', async () => {
     await start()
     await cached(ids(600))
 
@@ -68,7 +68,7 @@ describe('a restart', () => {
     expect(await cached(ids(600))).toBe(512)
   })
 
-  it('of the coordinator forgets placements and keeps pins', async () => {
+  it('of the coordinator loses placements and keeps pins', async () => {
     await start()
     await cached(ids(600))
     const key = { token_ids: ids(600), model_name: sim.root, world_size: 1, cache_salt: 's' }
@@ -81,7 +81,7 @@ describe('a restart', () => {
     expect(pins.total).toBe(2)
   })
 
-  it('refuses connections for a while', async () => {
+  it('refuses connections while it is down', async () => {
     await start()
 
     const restarted = sim.restartEngine({ downMs: 50 })
@@ -94,9 +94,9 @@ describe('a restart', () => {
 })
 
 describe('a server that is down', () => {
-  it('leaves the engine at work without LMCache', async () => {
+  it('lets the engine work without LMCache', async () => {
     await start()
-    await sim.setUp('lmcache', false)
+    await sim.setOnline('lmcache', false)
 
     await cached(ids(600))
     await sim.restartEngine()
@@ -105,13 +105,13 @@ describe('a server that is down', () => {
     await expect(fetch(`${sim.lmcacheUrl}/healthcheck`)).rejects.toThrow()
   })
 
-  it('misses the events of its time: the coordinator', async () => {
+  it('misses events while it is down: the coordinator', async () => {
     await start()
-    await sim.setUp('coordinator', false)
+    await sim.setOnline('coordinator', false)
     await cached(ids(600))
     await new Promise((resolve) => setTimeout(resolve, 5))
 
-    await sim.setUp('coordinator', true)
+    await sim.setOnline('coordinator', true)
 
     expect((await lookup()).flatMap((result) => result.placements)).toEqual([])
   })
@@ -120,7 +120,7 @@ describe('a server that is down', () => {
 describe('a fault', () => {
   const path = '/v1/chat/completions'
 
-  it('answers another status, once', async () => {
+  it('answers with another status, once', async () => {
     await start()
     sim.fault({ path, action: { kind: 'status', status: 503, body: { error: 'busy' } } })
 
@@ -130,10 +130,10 @@ describe('a fault', () => {
     expect((await post(sim.engineUrl, path, chat)).status).toBe(200)
   })
 
-  it('strikes after so many requests, as often as ordered, until it is taken back', async () => {
+  it('applies after the skipped requests, as often as ordered, until it is removed', async () => {
     await start()
     const status = async () => (await fetch(`${sim.engineUrl}/health`)).status
-    const undo = sim.fault({
+    const remove = sim.fault({
       path: '/heal*',
       after: 1,
       times: Number.POSITIVE_INFINITY,
@@ -141,19 +141,19 @@ describe('a fault', () => {
     })
 
     const seen = [await status(), await status(), await status()]
-    undo()
+    remove()
 
     expect([...seen, await status()]).toEqual([200, 500, 500, 200])
   })
 
-  it.each([['reset'], ['die-before-headers']] as const)('breaks the connection without an answer: %s', async (kind) => {
+  it.each([['reset'], ['die-before-headers']] as const)('closes the connection without an answer: %s', async (kind) => {
     await start()
     sim.fault({ path, action: { kind } })
 
     await expect(streamed()).rejects.toThrow()
   })
 
-  it('breaks a stream after so many events', async () => {
+  it('breaks a stream after a number of events', async () => {
     await start()
     sim.fault({ path, action: { kind: 'die-after-events', events: 2 } })
 
@@ -174,28 +174,28 @@ describe('a fault', () => {
     expect(await textUntilBreak(await streamed())).toBe('')
   })
 
-  it('promises more bytes than come', async () => {
+  it('announces more bytes than it sends', async () => {
     await start()
     sim.fault({ path, action: { kind: 'wrong-length' } })
 
     await expect((await post(sim.engineUrl, path, chat, true)).text()).rejects.toThrow()
   })
 
-  it('stalls a stream and keeps the connection', async () => {
+  it('stalls a stream and keeps the connection open', async () => {
     await start()
     sim.fault({ path, action: { kind: 'stall', events: 1 } })
-    const leave = new AbortController()
-    const reader = (await streamed(leave.signal)).body?.getReader()
+    const client = new AbortController()
+    const reader = (await streamed(client.signal)).body?.getReader()
 
     await reader?.read()
     const next = await Promise.race([reader?.read(), new Promise((resolve) => setTimeout(resolve, 50, 'silence'))])
-    leave.abort()
+    client.abort()
 
     expect(next).toBe('silence')
   })
 })
 
-/** What came of a stream; fails if it ended in order. */
+/** The received part of a stream; throws if the stream ended cleanly. */
 async function textUntilBreak(response: Response): Promise<string> {
   let text = ''
   try {
@@ -203,11 +203,11 @@ async function textUntilBreak(response: Response): Promise<string> {
   } catch {
     return text
   }
-  throw new Error(`the stream ended in order after: ${text}`)
+  throw new Error(`the stream ended cleanly after: ${text}`)
 }
 
 describe('a script', () => {
-  it('puts words into the mouth, tool calls only where tools are offered', async () => {
+  it('prescribes replies, and tool calls only if tools are offered', async () => {
     await start()
     sim.script({ toolCalls: [{ name: 'weather', arguments: { city: 'Rome' } }] })
     sim.script({ content: 'Four.', reasoning: 'Two and two.' })
@@ -231,17 +231,17 @@ describe('a script', () => {
   })
 })
 
-describe('what the real stack does not have here', () => {
-  it('an adapter has a cache of its own in the engine, and shares its keys in LMCache', async () => {
+describe('features without a counterpart in the test engine', () => {
+  it('an adapter has its own cache in the engine, and shares keys in LMCache', async () => {
     await start({ adapters: [{ name: 'lora', path: './lora' }] })
     await cached(ids(600))
     await sim.restartEngine()
 
-    // Why the served name is part of cwm's salt (docs/engine-behavior.md#chunk-keys).
+    // This is why the served name is part of cwm's salt (docs/engine-behavior.md#chunk-keys).
     expect(await cached(ids(600), { model: 'lora' })).toBe(512)
   })
 
-  it('several ranks have a key each for every chunk', async () => {
+  it('each of several ranks has a key for every chunk', async () => {
     await start({ worldSize: 2 })
     await cached(ids(600))
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -252,7 +252,7 @@ describe('what the real stack does not have here', () => {
     expect(results.every((result) => result.placements.length === 3)).toBe(true)
   })
 
-  it('L1 can be too small for a sequence: a prefetch then counts what fits', async () => {
+  it('L1 may be too small for a sequence: a prefetch then counts what fits', async () => {
     await start({ chunkBytes: 100, l1Bytes: 100 })
     await cached(ids(600))
     const key = { token_ids: ids(600), model_name: sim.root, world_size: 1, cache_salt: 's' }
@@ -265,7 +265,7 @@ describe('what the real stack does not have here', () => {
 })
 
 describe('starting', () => {
-  it('leaves nothing behind where a port is taken', async () => {
+  it('leaves nothing running if a port is taken', async () => {
     await start()
     const taken = Number(new URL(sim.engineUrl).port)
     const probe = await startSim()
@@ -280,8 +280,8 @@ describe('starting', () => {
 })
 
 describe('the engine', () => {
-  it('takes its time for what is not cached only', async () => {
-    // Slow enough that a busy machine's delays are small beside it.
+  it('delays uncached tokens only', async () => {
+    // Slow enough that delays of a busy machine are small in comparison.
     await start({ prefillTokensPerSecond: 1000 })
     const timed = async () => {
       const began = performance.now()
@@ -296,21 +296,21 @@ describe('the engine', () => {
     expect(warm).toBeLessThan(cold / 2)
   })
 
-  it('stops a prefill when the client leaves', async () => {
+  it('stops a prefill when the client disconnects', async () => {
     await start({ prefillTokensPerSecond: 100 })
-    const leave = new AbortController()
-    const gone = streamed(leave.signal).then((response) => response.text())
+    const client = new AbortController()
+    const gone = streamed(client.signal).then((response) => response.text())
     const load = async () =>
       ((await (await fetch(`${sim.engineUrl}/load`)).json()) as { server_load: number }).server_load
     await until('the engine is at work', async () => (await load()) === 1)
 
-    leave.abort()
+    client.abort()
 
     await expect(gone).rejects.toThrow()
     await until('the engine is at rest', async () => (await load()) === 0)
   })
 
-  it('logs requests as they came', async () => {
+  it('logs requests as they were received', async () => {
     await start({ requestLog: 2 })
     await fetch(`${sim.engineUrl}/health`)
     await fetch(`${sim.engineUrl}/version?x=1`)
@@ -320,7 +320,7 @@ describe('the engine', () => {
     expect(sim.requests.last()?.body.toString()).toBe('{"prompt":"a"}')
   })
 
-  it('tells no cached tokens without prompt tokens details', async () => {
+  it('omits cached tokens without prompt tokens details', async () => {
     await start({ promptTokensDetails: false })
 
     const json = (await (await post(sim.engineUrl, '/v1/chat/completions', chat)).json()) as { usage: object }

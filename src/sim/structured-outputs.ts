@@ -1,5 +1,5 @@
-// `structured_outputs` as far as a simulator needs it: one choice, or a pattern that stands for one text only. It is how a
-// test makes the real engine, whose model talks noise, say something certain; here it has the same effect.
+// `structured_outputs` as far as a simulator needs it: one choice, or a pattern that matches a single text. Tests use it to make the real
+// engine, whose model produces noise, answer with a known text; it has the same effect here.
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Reply } from './engine.ts'
@@ -7,8 +7,8 @@ import type { ToolOffer } from './tool-offer.ts'
 
 const CALL = /<tool_call>([\s\S]*?)<\/tool_call>/g
 
-/** The reply that a request leaves no choice about. A tool call in Hermes' markup is one where tools are offered. */
-export function demandedReply(body: JsonObject, tools: ToolOffer): Reply | undefined {
+/** The only reply that a request allows. A tool call in Hermes' markup becomes one if tools are offered. */
+export function fixedReply(body: JsonObject, tools: ToolOffer): Reply | undefined {
   const outputs = body.structured_outputs
   if (!isObject(outputs)) return undefined
   const text = Array.isArray(outputs.choice) ? outputs.choice[0] : literalOf(outputs.regex)

@@ -1,5 +1,5 @@
-// The chat template: ChatML, the same as scripts/engine/make_model.py writes for the real engine. As many real templates
-// do, it renders the reasoning of the last message only, so a reply's ids change once another turn follows it.
+// The chat template: ChatML, as scripts/engine/make_model.py writes it for the real engine. Like many real templates it renders only the
+// last message's reasoning, so a reply's ids change once another turn follows.
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import { EngineError } from './errors.ts'
@@ -13,14 +13,14 @@ export interface TemplateOptions {
   readonly addGenerationPrompt: boolean
   readonly continueFinalMessage?: boolean
   readonly kwargs?: JsonObject | undefined
-  /** Written before all else; '' for none. */
+  /** Written before everything else; '' for none. */
   readonly preamble?: string
-  /** Whether the model reads images. */
+  /** Whether the model accepts images. */
   readonly images: boolean
   readonly model: string
 }
 
-/** Text of a message's content; parts are joined by a line break, as vLLM does. Throws 400 for images on a text model. */
+/** The text of a message's content; vLLM joins parts with line breaks. Throws 400 for images on a text model. */
 export function contentParts(content: JsonValue | undefined, options: { images: boolean; model: string }): Part[] {
   if (content === undefined || content === null) return []
   if (!Array.isArray(content)) return [String(content)]
@@ -46,7 +46,7 @@ export function renderChat(messages: readonly JsonObject[], options: TemplateOpt
   if (Array.isArray(options.tools) && options.tools.length > 0) {
     parts.push(IM_START, `system\n# Tools\n${pythonJson(options.tools.map(toolOf))}`, IM_END, '\n')
   }
-  // A switch of the template, so that a change of `chat_template_kwargs` shows in the ids as it does with real templates.
+  // The template depends on `chat_template_kwargs`, so a change to them changes the ids, as with real templates.
   if (options.kwargs && Object.keys(options.kwargs).length > 0) {
     parts.push(IM_START, `system\n${pythonJson(options.kwargs)}`, IM_END, '\n')
   }
@@ -63,7 +63,7 @@ export function renderChat(messages: readonly JsonObject[], options: TemplateOpt
   return encodeParts(parts)
 }
 
-/** A tool call as the template writes it, and therefore as the model does. */
+/** A tool call as the template, and therefore the model, writes it. */
 export function callText(call: { name: string; arguments: string }): string {
   return `<tool_call>${pythonJson({ arguments: parseJson(call.arguments) ?? call.arguments, name: call.name })}</tool_call>`
 }

@@ -1,4 +1,4 @@
-// Text to token ids and back: cl100k for text, and markers with ids of their own that no user text can produce.
+// Encodes and decodes tokens: cl100k for text, and markers with separate ids that user text cannot produce.
 
 import { decode, encode } from 'gpt-tokenizer/encoding/cl100k_base'
 
@@ -12,18 +12,18 @@ const MARKERS = new Map([
   [IMAGE, '<|image|>'],
 ])
 
-/** The two bytes of é, a token each. */
+/** The two bytes of é, one token each. */
 const WHOLE = [127, 102]
 
-/** One part of a prompt: text, which is encoded, or a marker's id. */
+/** One part of a prompt: text to encode, or a marker's id. */
 export type Part = string | number
 
-/** Ids of a piece of text. Markers written out in it are text like any other. */
+/** The ids of a text. Markers spelled out in it are ordinary text. */
 export function encodeText(text: string): number[] {
   return text === '' ? [] : encode(text, { disallowedSpecial: new Set() })
 }
 
-/** Ids of parts; neighbouring texts are joined first, so that where they were cut does not show in the ids. */
+/** The ids of parts. Adjacent texts are joined first, so that their boundary does not affect the ids. */
 export function encodeParts(parts: readonly Part[]): number[] {
   const ids: number[] = []
   let text = ''
@@ -39,7 +39,7 @@ export function encodeParts(parts: readonly Part[]): number[] {
   return ids
 }
 
-/** Text of ids, markers written out. */
+/** The text of ids, with markers spelled out. */
 export function decodeIds(ids: readonly number[]): string {
   let text = ''
   let run: number[] = []
@@ -55,19 +55,19 @@ export function decodeIds(ids: readonly number[]): string {
   return text + decodeRun(run)
 }
 
-/** The library keeps the bytes of a character that a run has not finished, and puts them before the next text: a character after it ends that. */
+/** The library carries the bytes of an incomplete character into the next call. A character appended to the run prevents that. */
 function decodeRun(run: readonly number[]): string {
   return run.length === 0 ? '' : decode([...run, ...WHOLE]).slice(0, -1)
 }
 
-/** The first id that stands for nothing, if there is one. */
-export function foreignId(ids: readonly number[]): number | undefined {
+/** The first id outside the vocabulary, if any. */
+export function unknownId(ids: readonly number[]): number | undefined {
   return ids.find((id) => !(id >= 0 && id < TEXT_IDS) && !MARKERS.has(id))
 }
 
 /**
- * Cuts the text of `ids` as a stream does: one piece per id, empty while a character is not whole yet.
- * The pieces joined are the whole text.
+ * Splits the text of `ids` as a stream does: one piece per id, empty while a character is incomplete. Concatenated, the pieces are the
+ * whole text.
  */
 export function textPieces(ids: readonly number[]): string[] {
   const pieces: string[] = []

@@ -1,15 +1,15 @@
-// Which tools a request offers, and whether it demands one.
+// Which tools a request offers, and whether it requires a call.
 
 import { isObject, type JsonValue } from '../base/json.ts'
 
-/** A tool offered, by name; and whether one must be called (`named`: which). */
+/** The names of the offered tools, and whether one must be called (`named`: which). */
 export interface ToolOffer {
   readonly names: readonly string[]
   readonly required: boolean
   readonly named: string | undefined
 }
 
-/** Reads `tools` and `tool_choice` as OpenAI's dialects put them, nested or flat. */
+/** Reads `tools` and `tool_choice` in OpenAI's formats, nested or flat. */
 export function toolOffer(tools: JsonValue | undefined, choice: JsonValue | undefined): ToolOffer {
   const list = Array.isArray(tools) ? (tools as readonly JsonValue[]).filter(isObject) : []
   const names = list.map((tool) => String((isObject(tool.function) ? tool.function : tool).name))

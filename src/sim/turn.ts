@@ -1,4 +1,4 @@
-// One chat turn, whatever dialect it came in: prompt ids, the replies planned for it, and its course as prefill and steps.
+// One chat turn of any dialect: its prompt ids, the planned replies, and its run as a prefill and steps.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import { answersFor, type Utterance } from './answer.ts'
@@ -6,11 +6,11 @@ import { type Engine, type Generation, generate, type Limits, type Prefill, type
 import type { SimSettings } from './options.ts'
 import type { CacheSpace } from './prefix-cache.ts'
 import type { Script } from './script.ts'
-import { demandedReply } from './structured-outputs.ts'
+import { fixedReply } from './structured-outputs.ts'
 import { decodeIds } from './tokenizer.ts'
 import type { ToolOffer } from './tool-offer.ts'
 
-/** What every route of the engine works with. */
+/** Shared by all routes of the engine. */
 export interface Core {
   readonly settings: SimSettings
   readonly engine: Engine
@@ -23,7 +23,10 @@ export interface Turn {
   readonly generations: readonly Generation[]
 }
 
-/** The replies to a conversation: demanded by the request, scripted, forced by `tool_choice`, or quoted from the context. */
+/**
+ * The replies to a conversation, in this order of precedence: fixed by the request, scripted, forced by `tool_choice`, or quoted from the
+ * context.
+ */
 export function repliesTo(
   core: Core,
   body: JsonObject,
@@ -31,8 +34,8 @@ export function repliesTo(
   tools: ToolOffer,
   count: number,
 ): Reply[] {
-  const demanded = demandedReply(body, tools)
-  if (demanded) return Array.from({ length: count }, () => demanded)
+  const fixed = fixedReply(body, tools)
+  if (fixed) return Array.from({ length: count }, () => fixed)
   const scripted = core.script.next(tools.names.length > 0)
   if (scripted) {
     const toolCalls = scripted.toolCalls?.map(({ name, arguments: given }) => ({
@@ -48,7 +51,7 @@ export function repliesTo(
   return answersFor(messages, count).map((content) => ({ content }))
 }
 
-/** What a message says, its parts joined; images say nothing. */
+/** The text of a message, with its parts joined; images have none. */
 export function utterance(message: JsonObject): Utterance {
   const { content, role } = message
   const parts = Array.isArray(content) ? (content as readonly JsonValue[]) : [content ?? '']
@@ -60,7 +63,7 @@ export function turnOf(ids: readonly number[], space: CacheSpace, replies: reado
   return { ids, space, generations: replies.map((reply) => generate(reply, limits)) }
 }
 
-/** The whole turn at once; waits as long as it takes. */
+/** Runs the whole turn and waits for its end. */
 export async function runWhole(core: Core, turn: Turn, signal: AbortSignal): Promise<Prefill> {
   let prefill: Prefill | undefined
   for await (const event of runSteps(core, turn, signal)) if (event.kind === 'prefill') prefill = event.prefill
@@ -69,7 +72,7 @@ export async function runWhole(core: Core, turn: Turn, signal: AbortSignal): Pro
 
 export type TurnEvent =
   | { readonly kind: 'prefill'; readonly prefill: Prefill }
-  /** `last` is the step that ends its choice. `tokens`: completion tokens of the choice so far. */
+  /** `last`: the step ends its choice. `tokens`: the choice's completion tokens so far. */
   | {
       readonly kind: 'step'
       readonly choice: number
@@ -78,7 +81,7 @@ export type TurnEvent =
       readonly tokens: number
     }
 
-/** The turn as it goes: first the prefill, then the choices' steps in turns. */
+/** Runs the turn: first the prefill, then a step of each choice in rotation. */
 export async function* runSteps(core: Core, turn: Turn, signal: AbortSignal): AsyncGenerator<TurnEvent> {
   core.engine.running++
   try {
@@ -94,7 +97,7 @@ export async function* runSteps(core: Core, turn: Turn, signal: AbortSignal): As
         yield { kind: 'step', choice, step, last: at === steps.length - 1, tokens: tokens[choice] }
       }
     }
-    for (const { ids } of turn.generations) core.engine.keep(turn.ids, ids, turn.space)
+    for (const { ids } of turn.generations) core.engine.cacheAnswer(turn.ids, ids, turn.space)
   } finally {
     core.engine.running--
   }
@@ -103,15 +106,15 @@ export async function* runSteps(core: Core, turn: Turn, signal: AbortSignal): As
 /** Completion tokens of all choices. */
 export const completionTokens = (turn: Turn): number => turn.generations.reduce((sum, { ids }) => sum + ids.length, 0)
 
-/** Text of one kind that a generation says. */
-export function said(generation: Generation, kind: 'content' | 'reasoning'): string {
+/** The text of one kind in a generation. */
+export function spokenText(generation: Generation, kind: 'content' | 'reasoning'): string {
   return generation.steps
     .flatMap((step) => step.deltas)
     .map((delta) => (delta.kind === kind ? delta.text : ''))
     .join('')
 }
 
-/** The tool calls in a generation that were said to their end. */
+/** The tool calls in a generation. */
 export function toolCallsOf(generation: Generation): { name: string; arguments: string }[] {
   const calls: { name: string; arguments: string }[] = []
   for (const delta of generation.steps.flatMap((step) => step.deltas)) {
@@ -122,7 +125,7 @@ export function toolCallsOf(generation: Generation): { name: string; arguments: 
   return calls
 }
 
-/** Sentences of a bare prompt as a conversation: its last line is what is asked. */
+/** Converts a bare prompt to a conversation: its last line is the question, the sentences before it the context. */
 export function promptUtterances(prompt: readonly number[]): Utterance[] {
   const lines = decodeIds(prompt)
     .replaceAll(/<\|im_start\|>\w*/g, '')

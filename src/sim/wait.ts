@@ -1,18 +1,18 @@
-// Waiting that ends early when the client leaves.
+// Waits that end early when the client disconnects.
 
-/** Waits `ms`; zero and less is no wait at all. Throws the signal's reason when aborted. */
+/** Waits `ms`, not at all for zero or less. Throws the signal's reason when aborted. */
 export function wait(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted()
   if (!(ms > 0)) return Promise.resolve()
   return new Promise((resolve, reject) => {
-    const leave = () => {
+    const onAbort = () => {
       clearTimeout(timer)
       reject(signal?.reason)
     }
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', leave)
+      signal?.removeEventListener('abort', onAbort)
       resolve()
     }, ms)
-    signal?.addEventListener('abort', leave, { once: true })
+    signal?.addEventListener('abort', onAbort, { once: true })
   })
 }

@@ -85,7 +85,7 @@ describe('a document', () => {
   })
 
   it('fails with an upstream error while the engine is down, and leaves no window', async () => {
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     // The list of models is cached for a minute.
     await stack.restart()
 

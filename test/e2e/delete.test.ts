@@ -264,12 +264,12 @@ describe('on a fleet that is not whole', () => {
     stack = await startStack({ settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
-    await stack.sim.setUp('coordinator', false)
-    await stack.sim.setUp('lmcache', false)
+    await stack.sim.setOnline('coordinator', false)
+    await stack.sim.setOnline('lmcache', false)
 
     const deletion = await deleteWindow(stack.url, 'w')
-    await stack.sim.setUp('lmcache', true)
-    await stack.sim.setUp('coordinator', true)
+    await stack.sim.setOnline('lmcache', true)
+    await stack.sim.setOnline('coordinator', true)
 
     expect(deletion).toMatchObject({ state: 'open', residual_chunks: null, unpinned: false, lineage_retired: true })
     expect(await code('GET', '/windows/w')).toEqual([404, 'window_not_found'])
@@ -280,7 +280,7 @@ describe('on a fleet that is not whole', () => {
   })
 
   it('an adapter that keeps what it should delete is told as residue, and it stays open', async () => {
-    stack = await startStack({ sim: { keepingAdapters: ['resp'] }, settings })
+    stack = await startStack({ sim: { undeletableAdapters: ['resp'] }, settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
 
@@ -314,12 +314,12 @@ describe('on a fleet that is not whole', () => {
     stack = await startStack({ settings })
     await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
-    await stack.sim.setUp('coordinator', false)
-    await stack.sim.setUp('lmcache', false)
+    await stack.sim.setOnline('coordinator', false)
+    await stack.sim.setOnline('lmcache', false)
     const deletion = await deleteWindow(stack.url, 'w')
     await stack.stop()
-    await stack.sim.setUp('lmcache', true)
-    await stack.sim.setUp('coordinator', true)
+    await stack.sim.setOnline('lmcache', true)
+    await stack.sim.setOnline('coordinator', true)
 
     await stack.restart()
 

@@ -166,7 +166,13 @@ describe('the doctor on a faulty deployment', () => {
       'attached',
       /LMCacheMPConnector/,
     ],
-    ['an adapter keeps what is deleted', { keepingAdapters: ['resp'] }, ['delete'], 'delete', /adapter did not delete/],
+    [
+      'an adapter keeps what is deleted',
+      { undeletableAdapters: ['resp'] },
+      ['delete'],
+      'delete',
+      /adapter did not delete/,
+    ],
   ])('%s', async (_, options, red, id, remedy) => {
     const diagnosis = await examine({ sim: options, flags: { resetEngineCache: true } })
 
@@ -199,7 +205,7 @@ describe('the doctor on a faulty deployment', () => {
 
   it('reports once that nothing answers, and skips what depends on it', async () => {
     sim = await startSim()
-    await sim.setUp('engine', false)
+    await sim.setOnline('engine', false)
 
     const diagnosis = await look()
 
@@ -210,7 +216,7 @@ describe('the doctor on a faulty deployment', () => {
 
   it('reports that the coordinator does not answer, and continues with the rest', async () => {
     sim = await startSim()
-    await sim.setUp('coordinator', false)
+    await sim.setOnline('coordinator', false)
 
     const diagnosis = await look()
 

@@ -83,7 +83,7 @@ it.each(['user', 'tenant'] as const)('takes what isolation %s had shared until t
 })
 
 it('names what LMCache did not let go yet', async () => {
-  stack = await startStack({ sim: { keepingAdapters: ['resp'] } })
+  stack = await startStack({ sim: { undeletableAdapters: ['resp'] } })
   await frozenSession(stack.url, { headers: ann })
 
   const erasure = await erase()

@@ -133,19 +133,19 @@ describe('the SDKs throw', () => {
   })
 
   it('on a stopped upstream, with status and code', async () => {
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     try {
       await expect(chatText()).rejects.toMatchObject({ status: 502, code: 'upstream_refused' })
       await expect(messageText()).rejects.toMatchObject({ status: 502, error: { error: { type: 'api_error' } } })
     } finally {
-      await stack.sim.setUp('engine', true)
+      await stack.sim.setOnline('engine', true)
     }
   })
 })
 
 describe('before headers', () => {
   it.each(['chat', 'messages'])('a refused connection is 502 and names the reason (%s)', async (dialect) => {
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     try {
       const path = dialect === 'chat' ? CHAT : '/v1/messages'
       const got = await ask(stack.url, path, { body: bodies[path] })
@@ -154,18 +154,18 @@ describe('before headers', () => {
       expect(got.text).toContain('ECONNREFUSED')
       expect(got.text).toContain(stack.sim.engineUrl)
     } finally {
-      await stack.sim.setUp('engine', true)
+      await stack.sim.setOnline('engine', true)
     }
   })
 
   it.each(['/v1/models', '/tokenize'])('so it is on a plain path, with a body and without: %s', async (path) => {
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     try {
       const got = await ask(stack.url, path, path === '/tokenize' ? { body: { prompt: 'x'.repeat(300_000) } } : {})
 
       expect([got.status, errorOf(got).code]).toEqual([502, 'upstream_refused'])
     } finally {
-      await stack.sim.setUp('engine', true)
+      await stack.sim.setOnline('engine', true)
     }
   })
 

@@ -55,7 +55,7 @@ describe('cwm serve', () => {
     })
     await askChat(url, [user(words)], { headers: { ...key, 'x-cwm-freeze': 'w2' } })
     await ask(url, '/cwm/v1/windows/w2?wait_ms=5000', { headers: key })
-    await sim.setUp('coordinator', false)
+    await sim.setOnline('coordinator', false)
     await askChat(url, [user(words)], { headers: { ...key, 'x-cwm-freeze': 'w3' } })
     await ask(url, '/cwm/v1/windows/w3?wait_ms=20000', { headers: key })
     await ask(url, '/cwm/metrics', { headers: { authorization: 'Bearer operator-key-77aa21' } })

@@ -146,13 +146,13 @@ describe('without the coordinator at start', () => {
     const { receipt } = await settled(stack.url, 'w')
     await stack.stop()
     await rewrite({ change: { state: 'freezing', pin: 'pinned' }, pinsGone: false, salt: '' })
-    await stack.sim.setUp('coordinator', false)
-    await stack.sim.setUp('lmcache', false)
+    await stack.sim.setOnline('coordinator', false)
+    await stack.sim.setOnline('lmcache', false)
 
     await stack.restart()
     const early = await shown()
-    await stack.sim.setUp('lmcache', true)
-    await stack.sim.setUp('coordinator', true)
+    await stack.sim.setOnline('lmcache', true)
+    await stack.sim.setOnline('coordinator', true)
 
     expect(['freezing', 'frozen']).toContain(early.state)
     expect((await settled(stack.url, 'w')).state).toBe('frozen')

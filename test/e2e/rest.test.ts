@@ -110,12 +110,12 @@ describe('health', () => {
   })
 
   it('is 503 without the engine, and says why', async () => {
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     // Probes are at least a second apart.
     const later = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 1_000)
     const got = await ask(stack.url, '/cwm/v1/health')
     later.mockRestore()
-    await stack.sim.setUp('engine', true)
+    await stack.sim.setOnline('engine', true)
 
     expect(got.status).toBe(503)
     expect(jsonOf(got)).toMatchObject({ status: 'degraded', upstream: { ok: false, error: 'upstream_refused' } })
@@ -124,8 +124,8 @@ describe('health', () => {
   it('is degraded without LMCache, and still 200', async () => {
     const other = await startStack()
     try {
-      await other.sim.setUp('lmcache', false)
-      await other.sim.setUp('coordinator', false)
+      await other.sim.setOnline('lmcache', false)
+      await other.sim.setOnline('coordinator', false)
       await other.restart()
 
       const got = await ask(other.url, '/cwm/v1/health')
@@ -149,9 +149,9 @@ describe('health', () => {
     }
     try {
       const well = await health()
-      await other.sim.setUp('lmcache-2', false)
+      await other.sim.setOnline('lmcache-2', false)
       const sick = await health()
-      await other.sim.setUp('lmcache-2', true)
+      await other.sim.setOnline('lmcache-2', true)
       const again = await health()
 
       const both = (ok: boolean) => [{ ok: true }, { instance_id: 'node-b', url: other.sim.secondLmcacheUrl, ok }]
@@ -193,12 +193,12 @@ describe('health', () => {
     })
     try {
       await health()
-      await other.sim.setUp('coordinator', false)
+      await other.sim.setOnline('coordinator', false)
       const [first, second] = [await health(), await health()]
-      await other.sim.setUp('lmcache', false)
+      await other.sim.setOnline('lmcache', false)
       const both = await health()
-      await other.sim.setUp('lmcache', true)
-      await other.sim.setUp('coordinator', true)
+      await other.sim.setOnline('lmcache', true)
+      await other.sim.setOnline('coordinator', true)
       const again = await health()
 
       expect(first).toMatchObject(found(true))
@@ -223,11 +223,11 @@ describe('health', () => {
   it('cwm starts without an engine, and serves once it is up', async () => {
     const other = await startStack()
     try {
-      await other.sim.setUp('engine', false)
+      await other.sim.setOnline('engine', false)
       await other.restart()
       expect(other.findings.join('\n')).toContain('engine    not yet')
 
-      await other.sim.setUp('engine', true)
+      await other.sim.setOnline('engine', true)
 
       expect((await chat(other.url, [user('hi')])).got.status).toBe(200)
     } finally {

@@ -85,8 +85,8 @@ describe('the data directory', () => {
     })
     expect((await freeze('failed')).text).toContain('"failed"')
     // An order that stays open, with the ids of its window.
-    await stack.sim.setUp('coordinator', false)
-    await stack.sim.setUp('lmcache', false)
+    await stack.sim.setOnline('coordinator', false)
+    await stack.sim.setOnline('lmcache', false)
     await rest(stack.url, 'PUT', '/windows/doc', { model: 'sim-model', document: WORDS })
     await call(stack.url, 'DELETE', '/windows/doc')
     await endSession(stack.url, 'ann')

@@ -165,13 +165,13 @@ describe('windows frozen while the coordinator is down', () => {
     stack = await startStack({
       settings: { reconcile_interval_ms: 100, verify_deadline_ms: 100, lmcache_timeout_ms: 500 },
     })
-    await stack.sim.setUp('coordinator', false)
+    await stack.sim.setOnline('coordinator', false)
     for (const name of ['one', 'two']) {
       await chat(stack.url, [user(`${text} ${name}`)], { headers: { 'x-cwm-session': name, 'x-cwm-freeze': name } })
       expect((await settled(stack.url, name)).receipt?.pinned).toBe(false)
     }
 
-    await stack.sim.setUp('coordinator', true)
+    await stack.sim.setOnline('coordinator', true)
 
     const { sim } = stack
     await until('both are pinned', async () => ((await pinsHeld(sim)) >= 2 * 4 ? true : undefined))
@@ -188,13 +188,13 @@ describe('a freeze cut off by a crash', () => {
     const record = await store.getWindow('anonymous', 'cut')
     await store.changeWindow('anonymous', 'cut', record?.id ?? '', { state: 'freezing' })
     await store.close()
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     await stack.restart()
     await until('the reconciler has tried', async () =>
       (await ask(stack?.url ?? '', '/cwm/metrics')).text.includes('cwm_repairs_left 1') ? true : undefined,
     )
 
-    await stack.sim.setUp('engine', true)
+    await stack.sim.setOnline('engine', true)
 
     expect((await settled(stack.url, 'cut')).state).toBe('frozen')
   })

@@ -327,25 +327,25 @@ describe('a thaw', () => {
   it('with LMCache and coordinator down works by recomputing, and says so', async () => {
     const { name, window } = await freeze()
     await stack.sim.restartEngine()
-    await stack.sim.setUp('lmcache', false)
-    await stack.sim.setUp('coordinator', false)
+    await stack.sim.setOnline('lmcache', false)
+    await stack.sim.setOnline('coordinator', false)
     try {
       const receipt = jsonOf<ThawReceiptJson>(await thawByRest(stack.url, name))
 
       expect(receipt).toMatchObject({ restored_tokens: 0, recomputed_tokens: window.receipt?.tokens })
       expect(receipt.warnings).not.toEqual([])
     } finally {
-      await stack.sim.setUp('lmcache', true)
-      await stack.sim.setUp('coordinator', true)
+      await stack.sim.setOnline('lmcache', true)
+      await stack.sim.setOnline('coordinator', true)
     }
   })
 
   it('with the engine down is 502, and the session stays as it was', async () => {
     const { name } = await freeze()
-    await stack.sim.setUp('engine', false)
+    await stack.sim.setOnline('engine', false)
     const got = await askChat(stack.url, [user('?')], { headers: inWindow(name, `down-${name}`) })
     const rest = await thawByRest(stack.url, name, { session_id: `down-${name}` })
-    await stack.sim.setUp('engine', true)
+    await stack.sim.setOnline('engine', true)
     const turn = await chat(stack.url, [user('?')], { headers: { 'x-cwm-session': `down-${name}` } })
 
     expect([got.status, errorOf(got).code, rest.status]).toEqual([502, 'upstream_refused', 502])
@@ -553,11 +553,11 @@ describe('on another stack', () => {
 
   it('whose LMCache is down at the freeze gives a window that claims nothing', async () => {
     other = await startStack()
-    await other.sim.setUp('lmcache', false)
-    await other.sim.setUp('coordinator', false)
+    await other.sim.setOnline('lmcache', false)
+    await other.sim.setOnline('coordinator', false)
     const { name, window } = await freeze(other)
-    await other.sim.setUp('lmcache', true)
-    await other.sim.setUp('coordinator', true)
+    await other.sim.setOnline('lmcache', true)
+    await other.sim.setOnline('coordinator', true)
 
     expect(window.state).toBe('frozen')
     expect(['unverified', 'text']).toContain(window.receipt?.durability)
@@ -570,10 +570,10 @@ describe('on another stack', () => {
     other = await startStack({ settings: { reconcile_interval_ms: 50 } })
     await freeze(other)
     const before = await pinsHeld(other.sim)
-    await other.sim.setUp('coordinator', false)
+    await other.sim.setOnline('coordinator', false)
     const { window } = await freeze(other)
 
-    await other.sim.setUp('coordinator', true)
+    await other.sim.setOnline('coordinator', true)
 
     expect(window.state).toBe('frozen')
     expect(window.receipt?.pinned).toBe(false)

@@ -134,13 +134,13 @@ async function failures(): Promise<void> {
   await turn({ body: { stream: true } })
   sim.clearFaults()
   for (const server of ['coordinator', 'lmcache', 'engine'] as const) {
-    await sim.setUp(server, false)
+    await sim.setOnline(server, false)
     await turn({ headers: { 'x-cwm-freeze': `without-${server}` } })
     await settled(app.url, `without-${server}`, mine).catch(() => undefined)
     await rest('POST', 'windows/paper/thaw', {})
     await rest('DELETE', `windows/without-${server}`)
   }
-  for (const server of ['engine', 'lmcache', 'coordinator'] as const) await sim.setUp(server, true)
+  for (const server of ['engine', 'lmcache', 'coordinator'] as const) await sim.setOnline(server, true)
   await rest('DELETE', 'tenants/me')
 }
 
