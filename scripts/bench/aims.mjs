@@ -1,13 +1,13 @@
-// What cwm holds itself to, as ratios within one run to the pass-through with JSON.parse, and how a run decides whether it does.
+// cwm's performance aims, as ratios to the pass-through with JSON.parse within one run, and their verdicts.
 
 import { median } from './stats.mjs'
 
-/** The smallest and the largest of five ratios enclose the true median 15 times in 16 (order statistics: 1 - 2 / 2^5). */
+/** The range of five ratios contains the true median with a probability of 15/16 (order statistics: 1 - 2 / 2^5). */
 const DECIDING_ROUNDS = 5
 const MAX_MEMORY_MB = 200
 const MAX_BURST_TTFT = 2.5
 
-/** At most so many times the pass-through's; requests per second: at least. */
+/** Maximum multiples of the pass-through's value; for requests per second, the minimum. */
 const bounds = {
   'cwm-named': { '4k-32': 1.5, '32k-16': 1.4, '512k-4': 1.1, 'stream-16': 1.3, perSecond: 0.65, p99: 1.6 },
   'cwm-prefix': { '4k-32': 2.0, '32k-16': 1.7, '512k-4': 1.6, 'stream-16': 1.4, perSecond: 0.5, p99: 2.5 },
@@ -51,8 +51,9 @@ const aimsOf = (target) => [
 export const aims = Object.keys(bounds).flatMap(aimsOf)
 
 /**
- * Each aim with its median, the interval of its values, and a verdict: `reached` if the whole interval is within the bound, `missed` if all of
- * it is beyond, otherwise `undecided`, as with fewer than five rounds; `not measured` without a value. Memory is one value, and decided.
+ * Adds to each aim its median, the range of its values, and a verdict: `reached` if the whole range is within the bound, `missed` if all of
+ * it is beyond, otherwise `undecided`, which includes runs of fewer than five rounds; `not measured` without a value. Memory has a single
+ * value, which decides.
  */
 export function judge(results) {
   return aims.map(({ title, most, least, isOne = false, read }) => {
@@ -77,7 +78,7 @@ function verdictOf({ low, high, most = Number.POSITIVE_INFINITY, least = Number.
   return low > most || high < least ? 'missed' : 'undecided'
 }
 
-/** What a run ends with: 1 when a request failed, or, with `check`, when an aim is missed or none is reached. */
+/** The exit code of a run: 1 if a request failed or, with `check`, if an aim is missed or none is reached. */
 export function exitCodeOf({ judged, failed, check }) {
   const has = (one) => judged.some(({ verdict }) => verdict === one)
   return failed > 0 || (check && (has('missed') || !has('reached'))) ? 1 : 0

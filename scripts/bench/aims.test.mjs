@@ -8,7 +8,7 @@ const cell = (scenario, target, round, rest) => ({
   ...{ scenario, target, round, answers: 1000, ...second, cpuUs: { proxy: 100_000, upstream: 300_000, load: 400_000 } },
   ...rest,
 })
-/** Two targets, in as many rounds as there are ratios; each round is slower than the one before, for both. */
+/** Two targets with one round per ratio. Later rounds are slower for both. */
 const rounds = (ratios) =>
   ratios.flatMap((ratio, n) => [
     cell('4k-32', 'parse', n + 1, { cpuUs: { proxy: 100_000 * (n + 1) } }),
@@ -19,22 +19,22 @@ const cpuAim = 'CPU per request, 4k-32, cwm-named, to parse'
 const cpuVerdict = (ratios) => aimOf(new Results(rounds(ratios), {}), cpuAim)
 
 describe('an aim', () => {
-  it('is reached when the ratios of all five rounds are within its bound', () => {
+  it('is reached if the ratios of all five rounds are within its bound', () => {
     expect(cpuVerdict([1.3, 1.5, 1.2, 1.4, 1.25])).toEqual({
       ...{ title: cpuAim, bound: 'at most 1.5', value: 1.3, low: 1.2, high: 1.5, verdict: 'reached' },
     })
   })
 
-  it('is missed when all of them are beyond it', () => {
+  it('is missed if all ratios are beyond its bound', () => {
     expect(cpuVerdict([1.6, 1.51, 1.9, 1.7, 1.8])?.verdict).toBe('missed')
   })
 
-  it('is undecided when some are, or there are fewer than five', () => {
+  it('is undecided if some ratios are beyond, or with fewer than five rounds', () => {
     expect(cpuVerdict([1.6, 1.4, 1.9, 1.7, 1.8])?.verdict).toBe('undecided')
     expect(cpuVerdict([1.2, 1.2, 1.2, 1.2])?.verdict).toBe('undecided')
   })
 
-  it('that sets a least value is missed below it', () => {
+  it('with a minimum is missed below it', () => {
     const slow = rounds([1, 1, 1, 1, 1]).map((one) => (one.target === 'parse' ? one : { ...one, answers: 600 }))
 
     expect(aimOf(new Results(slow, {}), 'requests/s, 4k-32, cwm-named, to parse')).toMatchObject({
@@ -42,13 +42,13 @@ describe('an aim', () => {
     })
   })
 
-  it('is open when a side of it was not measured', () => {
+  it('is not measured if one of its targets was not', () => {
     const results = new Results([cell('4k-32', 'cwm-named', 1)], {})
 
     expect(aimOf(results, cpuAim)).toEqual({ title: cpuAim, bound: 'at most 1.5', verdict: 'not measured' })
   })
 
-  it('holds the memory after the run against 200 MB', () => {
+  it('compares the memory after the run with 200 MB', () => {
     const memory = { 'cwm-named': { bytes: 199 * MB, peakBytes: 300 * MB }, 'cwm-prefix': { bytes: 201 * MB } }
     const results = new Results([], memory)
 
@@ -56,7 +56,7 @@ describe('an aim', () => {
     expect(aimOf(results, 'memory after the run, cwm-prefix, MB')?.verdict).toBe('missed')
   })
 
-  it('is no p99 of fewer than a hundred answers', () => {
+  it('has no p99 of fewer than a hundred answers', () => {
     const requests = (timed) =>
       new Results(
         rounds([1]).map((one) => ({ ...one, timed })),
@@ -68,7 +68,7 @@ describe('an aim', () => {
     expect(aimOf(requests(100), title)?.value).toBe(1)
   })
 
-  it('is set for each way of asking', () => {
+  it('exists for every way to find a session', () => {
     const ways = new Set(judge(new Results([], {})).map(({ title }) => /cwm-\w+/.exec(title)?.[0]))
 
     expect(ways).toEqual(new Set(['cwm-named', 'cwm-prefix', 'cwm-first', 'cwm-unknown']))
@@ -82,18 +82,18 @@ describe('--check', () => {
     return exitCodeOf({ judged, failed: results.failed, check })
   }
 
-  it('fails when an aim is missed, and only when it was asked to', () => {
+  it('fails a run with a missed aim, but only if requested', () => {
     expect(ends(1.6)).toBe(1)
     expect(ends(1.6, false)).toBe(0)
     expect(ends(1.4)).toBe(0)
   })
 
-  it('fails when nothing was measured', () => {
+  it('fails a run without measurements', () => {
     expect(exitCodeOf({ judged: judge(new Results([], {})), failed: 0, check: true })).toBe(1)
   })
 })
 
-it('fails a run in which a request failed, checked or not', () => {
+it('fails any run with a failed request', () => {
   const results = new Results([cell('4k-32', 'bare', 1, { failed: 1 })], {})
 
   expect(exitCodeOf({ judged: [], failed: results.failed, check: false })).toBe(1)

@@ -1,5 +1,5 @@
-// Reads what an HTTP/1.1 server answers to POSTs on one connection, wherever its bytes are cut: bodies by content length or in chunks.
-// Anything else is an error.
+// Parses HTTP/1.1 answers to POSTs on one connection, however their bytes are split. Bodies have a content length or are chunked; anything
+// else is an error.
 
 const CR = 13
 const LF = 10
@@ -10,18 +10,21 @@ export class AnswerReader {
   #headIsWhole = false
   #status = 0
   #bodyBytes = 0
-  /** Bytes that are still to come of the body, or of its chunk. */
+  /** Remaining bytes of the body, or of its current chunk. */
   #left = 0
   #chunked = false
   #sizeLine = ''
   #isLastChunk = false
 
-  /** `onBody(bytes)` is told the length of each piece of a body, `onEnd(status, head, bodyBytes)` of each answer. Heads are in lower case. */
+  /**
+   * Calls `onBody(bytes)` with the length of each piece of a body, and `onEnd(status, head, bodyBytes)` after each answer. Heads are in
+   * lower case.
+   */
   constructor(events) {
     this.#events = events
   }
 
-  /** Throws when the answer has neither length nor chunks. */
+  /** Throws if the answer is neither chunked nor has a length. */
   read(bytes) {
     let at = 0
     while (at < bytes.length) {
@@ -42,14 +45,14 @@ export class AnswerReader {
     const length = headerOf(this.#head, 'content-length')
     this.#chunked = length === undefined
     if (this.#chunked && headerOf(this.#head, 'transfer-encoding') !== 'chunked') {
-      throw new Error('the answer has neither length nor chunks')
+      throw new Error('the answer has neither a content length nor chunks')
     }
     this.#left = Number(length ?? 0)
     if (length === '0') this.#end()
     return at + end + 4 - before
   }
 
-  /** The line before a chunk, and the line end behind the chunk before it. */
+  /** Reads the line before a chunk, and the line end after the previous chunk. */
   #readSize(bytes, at) {
     for (let n = at; n < bytes.length; n++) {
       const byte = bytes[n]
@@ -88,7 +91,7 @@ export class AnswerReader {
   }
 }
 
-/** The value of a header in an answer's head; all in lower case. */
+/** The value of a header in an answer's head; both in lower case. */
 export function headerOf(head, name) {
   const at = head.indexOf(`\r\n${name}:`)
   return at < 0 ? undefined : head.slice(at + name.length + 3, head.indexOf('\r\n', at + 2)).trim()

@@ -31,19 +31,19 @@ const read = {
   bytes: 21,
 }
 
-it('reads one answer behind the other', () => {
+it('reads consecutive answers', () => {
   expect(readIn([answers])).toEqual(read)
 })
 
-it('reads them wherever they are cut', () => {
+it('reads them however they are split', () => {
   for (let at = 1; at < answers.length; at++) {
     expect(readIn([answers.subarray(0, at), answers.subarray(at)]), `cut at ${at}`).toEqual(read)
   }
   expect(readIn(Array.from(answers, (byte) => Buffer.of(byte)))).toEqual(read)
 })
 
-it('does not guess where an answer ends', () => {
+it('rejects an answer whose end is unknown', () => {
   expect(() => readIn([Buffer.from('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nall')])).toThrow(
-    'neither length nor chunks',
+    'neither a content length nor chunks',
   )
 })

@@ -1,15 +1,15 @@
-// What the mock upstream answers, made once: vLLM's answer to a chat as JSON, and as a stream of 200 events.
+// The precomputed answers of the mock upstream: vLLM's answer to a chat as JSON, and as a stream of 200 events.
 
-/** Served names. What is streamed to the second comes one event per 2 ms, to the third 20 events per 10 ms after a first one at once. */
+/** Served names. The second streams one event per 2 ms; the third sends one event at once, then 20 events per 10 ms. */
 export const MODEL = 'bench'
 export const PACED_MODEL = 'bench-paced'
 export const BURST_MODEL = 'bench-burst'
 export const MODELS = [MODEL, PACED_MODEL, BURST_MODEL]
 
-/** Of one stream, `[DONE]` among them; the usage event, which a client may ask for, comes on top. */
+/** Events per stream, including `[DONE]`. The usage event, which a client may request, is additional. */
 export const STREAM_EVENTS = 200
 
-/** The assistant's words in the JSON answer: a client that continues the conversation sends them back. */
+/** The assistant's reply in the JSON answer. A client that continues the conversation sends it back. */
 export const REPLY =
   'The lease ends on the last day of March, unless one side gives notice by the end of the year; then it goes on for twelve months.'
 
@@ -48,12 +48,12 @@ const delta = (fields, finish_reason = null) =>
 export const usageEvent = event({ choices: [], usage })
 export const doneEvent = Buffer.from('data: [DONE]\n\n')
 
-/** All but `usageEvent` and `doneEvent`. */
+/** All events except `usageEvent` and `doneEvent`. */
 export const deltaEvents = [
   delta({ role: 'assistant', content: '' }),
   ...Array.from({ length: STREAM_EVENTS - 3 }, (_, n) => delta({ content: ` word${n}` })),
   delta({}, 'stop'),
 ]
 
-/** What a client that asked for no usage gets of a stream, as one. */
+/** The whole stream without usage. */
 export const streamAnswer = Buffer.concat([...deltaEvents, doneEvent])

@@ -1,4 +1,4 @@
-// One run: mock upstream, load client and targets are started, and every cell is measured once in each round, the targets in turn.
+// One run: starts the mock upstream, the load client and the targets, then measures every cell once per round, alternating targets.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,9 +6,9 @@ import { freePorts, here, Process } from './processes.mjs'
 
 const START_MS = 30_000
 const MAX_WARM_MS = 20_000
-/** Over which the connections of a cell begin: streams in step would all end at one moment. */
+/** The connections of a cell start over this period. Otherwise all streams would end at the same moment. */
 const SPREAD_MS = 400
-/** In the first round everything is warmed up so many times as long: the compiler takes thousands of calls. */
+/** The first round's warm-up is this many times longer, because the JIT needs thousands of calls. */
 const FIRST_WARM_TIMES = 4
 
 class Running {
@@ -17,26 +17,26 @@ class Running {
     this.target = target
     this.process = process
     this.url = url
-    /** What the load client has to know of it. */
-    this.asked = { name, session, rewrites, headers: headersTo?.(upstream), url }
+    /** The target's description for the load client. */
+    this.forLoad = { name, session, rewrites, headers: headersTo?.(upstream), url }
   }
 }
 
 /**
- * `options`: cores, rounds, countMs, `quick` (hardly warms up), folder for logs and data; `tell` is handed lines of progress. `run` answers
- * cells, memory by target, and how each cwm found its sessions.
+ * `options`: cores, rounds, countMs, `quick` (almost no warm-up), folder for logs and data. `report` receives lines of progress. `run`
+ * returns the cells, memory by target, and how each cwm found its sessions.
  */
 export class Bench {
   #options
-  #tell
+  #report
   #started = []
   #upstream
   #load
   #runs = 0
 
-  constructor(options, tell) {
+  constructor(options, report) {
     this.#options = options
-    this.#tell = tell
+    this.#report = report
   }
 
   async run(targets, scenarios) {
@@ -45,7 +45,7 @@ export class Bench {
       const running = await this.#startTargets(targets, upstreamUrl)
       const cells = []
       for (let round = 1; round <= this.#options.rounds; round++) {
-        // There and back: what drifts over a round favours nobody.
+        // Alternating directions cancel drift within a round.
         const order = round % 2 === 1 ? running : running.toReversed()
         for (const scenario of scenarios) {
           for (const one of order) cells.push(...(await this.#measure(one, scenario, round)))
@@ -60,7 +60,7 @@ export class Bench {
     }
   }
 
-  /** Ends all that was started; a run under way fails by it. */
+  /** Stops everything that was started, which makes a current run fail. */
   async stop() {
     await Promise.all(this.#started.map((one) => one.stop()))
   }
@@ -86,7 +86,7 @@ export class Bench {
     return started
   }
 
-  /** A peer that does not start is told of and left out; of ours, each must. */
+  /** Starts the targets. A peer that does not start is reported and skipped; a target of ours must start. */
   async #startTargets(targets, upstream) {
     const ports = await freePorts(targets.length)
     const started = targets.map(async (target, n) => {
@@ -94,9 +94,9 @@ export class Bench {
       try {
         return await this.#startTarget(target, ports[n], upstream)
       } catch (error) {
-        const words = `${target.name}: it did not start: ${error.message}`
-        if (!target.isPeer) throw new Error(words, { cause: error })
-        this.#tell(`without ${words}`)
+        const message = `${target.name}: it did not start: ${error.message}`
+        if (!target.isPeer) throw new Error(message, { cause: error })
+        this.#report(`skipping ${message}`)
       }
     })
     const running = await Promise.all(started)
@@ -113,39 +113,39 @@ export class Bench {
     return new Running(target, process, url, upstream)
   }
 
-  /** The cell, or none of a peer that does not answer as it should. */
-  async #measure({ target, process, asked }, scenario, round) {
+  /** The measured cell; none for a peer that does not answer properly. */
+  async #measure({ target, process, forLoad }, scenario, round) {
     const { countMs, rounds, quick } = this.#options
-    const watch = { upstream: this.#upstream.pids, load: this.#load.pids, ...(process && { proxy: process.pids }) }
+    const watched = { upstream: this.#upstream.pids, load: this.#load.pids, ...(process && { proxy: process.pids }) }
     const warmRequests = quick ? scenario.connections : scenario.warm * (round === 1 ? FIRST_WARM_TIMES : 1)
     const run = this.#runs++
     const spreadMs = quick ? 0 : SPREAD_MS
-    const job = { target: asked, scenario, run, spreadMs, warmRequests, maxWarmMs: MAX_WARM_MS, countMs, watch }
+    const job = { target: forLoad, scenario, run, spreadMs, warmRequests, maxWarmMs: MAX_WARM_MS, countMs, watched }
     const answer = await this.#load.ask(job)
     if (answer.error !== undefined) {
-      const words = `${target.name}, ${scenario.name}: ${answer.error}`
-      if (!target.isPeer) throw new Error(words)
-      this.#tell(`without ${words}`)
+      const message = `${target.name}, ${scenario.name}: ${answer.error}`
+      if (!target.isPeer) throw new Error(message)
+      this.#report(`skipping ${message}`)
       return []
     }
     const cell = { target: target.name, scenario: scenario.name, round, ...answer.result }
-    this.#tell(`round ${round}/${rounds}  ${scenario.name.padEnd(9)} ${target.name.padEnd(11)} ${inBrief(cell)}`)
+    this.#report(`round ${round}/${rounds}  ${scenario.name.padEnd(9)} ${target.name.padEnd(11)} ${inBrief(cell)}`)
     return [cell]
   }
 }
 
-function inBrief({ answers, ms, p50, cpuUs, failed, faults }) {
+function inBrief({ answers, ms, p50, cpuUs, failed, errors }) {
   const rate = `${((answers / ms) * 1000).toFixed(0).padStart(6)}/s`
   const cpu = cpuUs.proxy === undefined ? '' : `  ${(cpuUs.proxy / answers).toFixed(0).padStart(6)} µs`
-  const failures = failed === 0 ? '' : `  ${failed} FAILED: ${faults.join(', ')}`
+  const failures = failed === 0 ? '' : `  ${failed} FAILED: ${errors.join(', ')}`
   return `${rate}  p50 ${p50?.toFixed(2).padStart(7) ?? '-'} ms${cpu}${failures}`
 }
 
-/** How each cwm found the sessions of its turns, by its own count. */
+/** How each cwm found the sessions of its turns, from its metrics. */
 async function foundOf(running) {
-  const counts = running.flatMap(({ target, url }) => (target.session === undefined ? [] : [[target.name, url]]))
+  const proxies = running.flatMap(({ target, url }) => (target.session === undefined ? [] : [[target.name, url]]))
   const found = await Promise.all(
-    counts.map(async ([name, url]) => {
+    proxies.map(async ([name, url]) => {
       const metrics = await (await fetch(`${url}/cwm/metrics`)).text()
       const lines = metrics.matchAll(/^cwm_sessions_total\{found="(\w+)"\} (\d+)$/gm)
       return [name, Object.fromEntries([...lines].map(([, way, turns]) => [way, Number(turns)]))]

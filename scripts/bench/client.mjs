@@ -1,4 +1,4 @@
-// One connection's closed loop: the next turn of its conversation goes out when the last one is answered, and every answer is judged.
+// The closed loop of one connection: it sends the next turn once the previous one is answered, and checks every answer.
 
 import { headerOf } from './answer-reader.mjs'
 import { jsonAnswer, streamAnswer } from './answers.mjs'
@@ -6,19 +6,19 @@ import { Connection } from './connection.mjs'
 import { conversationOf } from './conversation.mjs'
 import { isStream } from './scenarios.mjs'
 
-/** Of nobody: a gateway that wants a key is given this one. */
+/** A made-up key for gateways that require one. */
 export const API_KEY = 'sk-of-the-benchmark-0c6f1d7a94e84b5f'
 
 const PATH = '/v1/chat/completions'
 const RECONNECT_MS = 100
-/** For each answer: a target that swallows one would hold the run for ever. */
+/** Timeout of each answer. Without it, a target that never answers would block the run. */
 const ANSWER_MS = 60_000
-/** Each request of these opens a conversation of its own. */
-const BEGINS_SESSIONS = new Set(['first', 'unknown'])
-const LOOK_EVERY_MS = 1_000
+/** Targets for which each request starts a conversation. */
+const STARTS_SESSIONS = new Set(['first', 'unknown'])
+const TIMEOUT_CHECK_MS = 1_000
 
-// What an SDK sends beside its body.
-const USUAL = {
+// Headers that an SDK sends.
+const SDK_HEADERS = {
   accept: 'application/json',
   'content-type': 'application/json',
   'user-agent': 'OpenAI/JS 6.49.0',
@@ -33,9 +33,9 @@ const USUAL = {
 }
 
 /**
- * `target`: its url, headers that it wants, whether it rewrites answers, and, if it has sessions, how it comes to the one of a request: the
- * client names it (`named`), its history leads to it (`prefix`), or each request begins one (`first`, `unknown`). `run`: another one has
- * other conversations. `answerMs`: for each answer, a minute unless told. `barrier`: what all connections wait at before each request.
+ * `target`: its URL, required headers, whether it rewrites answers, and, if it has sessions, how it finds one: by the client's name
+ * (`named`), by its history (`prefix`), or by starting one per request (`first`, `unknown`). `run`: each run has its own conversations.
+ * `answerMs`: timeout of an answer, by default a minute. `barrier`: all connections wait at it before each request.
  */
 export class Client {
   #target
@@ -49,29 +49,29 @@ export class Client {
   #session
   #sentAt = 0
   #firstAt
-  #isUnderWay = false
+  #isPending = false
   #isStopped = false
   #onIdle = () => {}
   #answerMs
-  #looks
-  #beginsSessions
+  #timeoutCheck
+  #startsSessions
   #barrier
 
   constructor({ target, scenario, run, answerMs = ANSWER_MS }, index, tally, barrier) {
     const name = target.session === 'named' ? { 'x-cwm-session': `bench-${run}-${index}` } : {}
     this.#target = target
     this.#answerMs = answerMs
-    this.#headers = { ...USUAL, ...target.headers, ...name }
-    this.#beginsSessions = BEGINS_SESSIONS.has(target.session)
-    this.#conversation = conversationOf(scenario, index, run, this.#beginsSessions ? target.session : undefined)
+    this.#headers = { ...SDK_HEADERS, ...target.headers, ...name }
+    this.#startsSessions = STARTS_SESSIONS.has(target.session)
+    this.#conversation = conversationOf(scenario, index, run, this.#startsSessions ? target.session : undefined)
     this.#barrier = barrier
     this.#expected = isStream(scenario) ? streamAnswer : jsonAnswer
     this.#tally = tally
   }
 
   /**
-   * Has the history answered that all turns go on from, if they do, and notes the session that it was given. Throws when the answer is not
-   * the upstream's, byte for byte.
+   * Sends the history that all later turns continue, if there is one, and remembers its session. Throws unless the answer equals the
+   * upstream's, byte for byte.
    */
   async deliver() {
     const first = this.#conversation.first ?? this.#conversation.next()
@@ -80,38 +80,38 @@ export class Client {
     const bytes = Buffer.from(await answer.arrayBuffer())
     if (answer.status !== 200) throw new Error(`status ${answer.status}: ${bytes.subarray(0, 300)}`)
     if (!this.#target.rewrites && !bytes.equals(this.#expected)) {
-      throw new Error('the answer is not what the upstream sent')
+      throw new Error("the answer differs from the upstream's")
     }
     this.#answerBytes = bytes.length
     this.#session = sessionOf(answer.headers.get('x-cwm-session'))
-    if (this.#beginsSessions && !this.#tally.begins(this.#session)) throw new Error(notNew(this.#session))
+    if (this.#startsSessions && !this.#tally.isNewSession(this.#session)) throw new Error(notNew(this.#session))
   }
 
   start() {
     if (this.#isStopped) return
     this.#connection = new Connection(this.#target.url, {
-      onBody: (bytes) => this.#look(bytes),
+      onBody: (bytes) => this.#countBody(bytes),
       onEnd: (status, head, bytes) => this.#finish(status, head, bytes),
-      onError: (error) => this.#lose(error),
+      onError: (error) => this.#fail(error),
     })
-    // No timer for each request: it would be paid for by the load client.
-    this.#looks ??= setInterval(() => this.#giveUp(), Math.min(LOOK_EVERY_MS, this.#answerMs))
+    // One interval for all answers: a timer per request would use CPU of the load client.
+    this.#timeoutCheck ??= setInterval(() => this.#checkTimeout(), Math.min(TIMEOUT_CHECK_MS, this.#answerMs))
     this.#proceed()
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no request is in progress. */
   async stop() {
     this.#isStopped = true
-    if (this.#isUnderWay) await new Promise((resolve) => (this.#onIdle = resolve))
-    clearInterval(this.#looks)
+    if (this.#isPending) await new Promise((resolve) => (this.#onIdle = resolve))
+    clearInterval(this.#timeoutCheck)
     this.#connection?.close()
   }
 
-  /** Loses an answer that is overdue. */
-  #giveUp() {
-    if (!this.#isUnderWay || performance.now() - this.#sentAt < this.#answerMs) return
+  /** Fails an answer that is overdue. */
+  #checkTimeout() {
+    if (!this.#isPending || performance.now() - this.#sentAt < this.#answerMs) return
     this.#connection.close()
-    this.#lose(new Error(`no answer within ${this.#answerMs} ms`))
+    this.#fail(new Error(`no answer within ${this.#answerMs} ms`))
   }
 
   #proceed() {
@@ -123,18 +123,18 @@ export class Client {
     if (this.#isStopped) return
     const body = this.#conversation.next()
     this.#head ??= this.#headOf(body)
-    this.#isUnderWay = true
+    this.#isPending = true
     this.#firstAt = undefined
     this.#sentAt = performance.now()
     this.#connection.send(this.#head, body)
   }
 
-  #look(bytes) {
+  #countBody(bytes) {
     this.#firstAt ??= performance.now()
-    this.#tally.see(bytes / this.#answerBytes)
+    this.#tally.count(bytes / this.#answerBytes)
   }
 
-  /** Bodies of one connection are all of one size, so this is made once. */
+  /** All bodies of a connection have the same size, so this is built once. */
   #headOf(body) {
     const all = { host: new URL(this.#target.url).host, ...this.#headers, 'content-length': body.length }
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
@@ -143,33 +143,33 @@ export class Client {
 
   #finish(status, head, bytes) {
     const at = performance.now()
-    const fault = this.#faultOf(status, head, bytes)
-    if (fault === undefined) this.#tally.add(at - this.#sentAt, this.#firstAt - this.#sentAt)
-    else this.#tally.fail(fault)
-    this.#isUnderWay = false
+    const error = this.#errorOf(status, head, bytes)
+    if (error === undefined) this.#tally.add(at - this.#sentAt, this.#firstAt - this.#sentAt)
+    else this.#tally.fail(error)
+    this.#isPending = false
     if (this.#isStopped) this.#onIdle()
     else this.#proceed()
   }
 
-  #faultOf(status, head, bytes) {
+  #errorOf(status, head, bytes) {
     if (status !== 200) return `status ${status}`
     if (this.#target.rewrites ? bytes === 0 : bytes !== this.#expected.length) {
-      return `${bytes} bytes of body in place of ${this.#expected.length}`
+      return `a body of ${bytes} bytes instead of ${this.#expected.length}`
     }
     const session = sessionOf(headerOf(head, 'x-cwm-session'))
-    if (this.#beginsSessions) return this.#tally.begins(session) ? undefined : notNew(session)
-    return session === this.#session ? undefined : `session ${session} in place of ${this.#session}`
+    if (this.#startsSessions) return this.#tally.isNewSession(session) ? undefined : notNew(session)
+    return session === this.#session ? undefined : `session ${session} instead of ${this.#session}`
   }
 
-  #lose(error) {
-    if (this.#isUnderWay) this.#tally.fail(error.message)
-    this.#isUnderWay = false
+  #fail(error) {
+    if (this.#isPending) this.#tally.fail(error.message)
+    this.#isPending = false
     this.#onIdle()
     setTimeout(() => this.start(), RECONNECT_MS)
   }
 }
 
-const notNew = (session) => `session ${session} where a new one was to begin`
+const notNew = (session) => `session ${session} instead of a new one`
 
-/** Heads are read in lower case. */
+/** `AnswerReader` converts heads to lower case. */
 const sessionOf = (header) => header?.toLowerCase() ?? 'none'

@@ -1,4 +1,4 @@
-// A target that swallows an answer must not hold the run.
+// A target that never answers must not block the run.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -7,19 +7,19 @@ import { jsonAnswer } from './answers.mjs'
 import { Client } from './client.mjs'
 import { scenarios } from './scenarios.mjs'
 
-it('loses an answer that does not come in time, and can be stopped', async () => {
-  let asked = 0
+it('fails an overdue answer, and can be stopped', async () => {
+  let requests = 0
   const server = createServer((request, response) => {
     request.resume()
-    if (asked++ === 0) response.end(jsonAnswer)
+    if (requests++ === 0) response.end(jsonAnswer)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()
   })
-  const faults = []
-  const tally = { see() {}, add() {}, fail: (fault) => faults.push(fault) }
+  const errors = []
+  const tally = { count() {}, add() {}, fail: (error) => errors.push(error) }
   const target = { url: `http://127.0.0.1:${server.address().port}` }
   const client = new Client({ target, scenario: scenarios[0], run: 1, answerMs: 50 }, 0, tally)
   await client.deliver()
@@ -27,5 +27,5 @@ it('loses an answer that does not come in time, and can be stopped', async () =>
   client.start()
   await client.stop()
 
-  expect(faults).toEqual(['no answer within 50 ms'])
+  expect(errors).toEqual(['no answer within 50 ms'])
 })

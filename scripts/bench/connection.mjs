@@ -1,4 +1,4 @@
-// One keep-alive connection of the load client, on a bare socket: what node:http would cost is more than some proxies that are measured.
+// One keep-alive connection of the load client, on a bare socket: node:http would cost more than some of the measured proxies.
 
 import { connect } from 'node:net'
 import { AnswerReader } from './answer-reader.mjs'
@@ -8,7 +8,7 @@ export class Connection {
   #events
   #isOver = false
 
-  /** Answers are told to `events` as `AnswerReader` does, and `onError(error)` when the connection is of no more use. */
+  /** Calls `onBody` and `onEnd` of `events` as `AnswerReader` does, and `onError(error)` once the connection is unusable. */
   constructor(url, events) {
     const { hostname, port } = new URL(url)
     const reader = new AnswerReader(events)

@@ -1,4 +1,4 @@
-// Loaded into cwm before all else: measures, while it is asked to, the CPU time of the main thread between two rounds of the event loop.
+// Preloaded into cwm: on request, measures the main thread's CPU time between two iterations of the event loop.
 
 import { openSync, readSync } from 'node:fs'
 
@@ -6,7 +6,7 @@ const NANOSECONDS = 1e6
 const stat = openSync(`/proc/self/task/${process.pid}/schedstat`, 'r')
 const bytes = Buffer.alloc(64)
 
-/** Milliseconds of CPU that the main thread has had. */
+/** The main thread's CPU time so far, in milliseconds. */
 function threadMs() {
   const length = readSync(stat, bytes, 0, bytes.length, 0)
   return Number.parseInt(bytes.latin1Slice(0, length), 10) / NANOSECONDS
@@ -16,7 +16,7 @@ let running = false
 let longest = 0
 let last = 0
 
-// It spins: a round ends as soon as it can, and what it took is one piece of work.
+// It spins: each iteration ends as soon as possible, so its CPU time is that of one piece of work.
 function look() {
   const now = threadMs()
   longest = Math.max(longest, now - last)
@@ -35,5 +35,5 @@ process.on('message', (word) => {
   }
   process.send({ holdMs: longest })
 })
-// cwm ends by its own signals, not by whether somebody listens.
+// This listener must not keep cwm from exiting.
 process.channel?.unref()

@@ -1,5 +1,5 @@
-// The load client, a process of its own: it is sent a cell, runs it, and sends back what it measured. It reads everybody's CPU time
-// itself, at the very moments between which it counts.
+// The load client, a process of its own: receives a cell, runs it, and sends back the measurements. It reads every process's CPU time
+// itself, exactly at the start and the end of counting.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from './client.mjs'
@@ -7,7 +7,7 @@ import { isStream } from './scenarios.mjs'
 import { percentile } from './stats.mjs'
 import { cpuBetween, cpuOf } from './system.mjs'
 
-const SHOWN_FAULTS = 3
+const MAX_ERRORS = 3
 const POLL_MS = 10
 
 class Tally {
@@ -17,16 +17,16 @@ class Tally {
   failed = 0
   latencies = []
   firsts = []
-  faults = new Set()
+  errors = new Set()
   #sessions = new Set()
 
-  /** A share of an answer came: streams end in batches, and a count of ends would depend on where it is cut off. */
-  see(share) {
+  /** Counts part of an answer. Streams end in batches, so a count of whole answers would depend on when counting ends. */
+  count(share) {
     if (this.isCounting) this.answers += share
   }
 
-  /** Whether no answer of this cell came from that session before; undefined is no session. */
-  begins(session) {
+  /** Whether the session is new in this cell; undefined means no session. */
+  isNewSession(session) {
     const before = this.#sessions.size
     return this.#sessions.add(session).size > before
   }
@@ -38,13 +38,13 @@ class Tally {
     this.firsts.push(firstMs)
   }
 
-  fail(fault) {
+  fail(error) {
     this.failed++
-    if (this.faults.size < SHOWN_FAULTS) this.faults.add(fault)
+    if (this.errors.size < MAX_ERRORS) this.errors.add(error)
   }
 }
 
-/** Lets all connections go at once, each time the last of them has come to wait. */
+/** Holds all connections until the last one arrives, then releases them together. */
 class Barrier {
   #waiting = []
   #count
@@ -53,11 +53,11 @@ class Barrier {
     this.#count = count
   }
 
-  wait(go) {
-    if (this.#waiting.push(go) < this.#count) return
+  wait(release) {
+    if (this.#waiting.push(release) < this.#count) return
     const all = this.#waiting
     this.#waiting = []
-    for (const each of all) each()
+    for (const release of all) release()
   }
 }
 
@@ -67,16 +67,16 @@ async function warm(tally, { spreadMs, warmRequests, maxWarmMs }) {
   while (tally.finished < warmRequests && performance.now() - began < maxWarmMs) await sleep(POLL_MS)
 }
 
-const look = (watch) => ({
+const measure = (watched) => ({
   at: performance.now(),
-  cpu: Object.fromEntries(Object.entries(watch).map(([name, pids]) => [name, cpuOf(pids)])),
+  cpu: Object.fromEntries(Object.entries(watched).map(([name, pids]) => [name, cpuOf(pids)])),
 })
 
-async function count(tally, { countMs, watch }) {
-  const before = look(watch)
+async function measureCell(tally, { countMs, watched }) {
+  const before = measure(watched)
   tally.isCounting = true
   await sleep(countMs)
-  const after = look(watch)
+  const after = measure(watched)
   tally.isCounting = false
   const cpu = Object.entries(after.cpu).map(([name, had]) => [name, cpuBetween(before.cpu[name], had)])
   return { ms: after.at - before.at, cpuUs: Object.fromEntries(cpu) }
@@ -90,13 +90,13 @@ async function run(job) {
   for (const client of clients) await client.deliver()
   const starts = clients.map((client, n) => setTimeout(() => client.start(), (n * job.spreadMs) / clients.length))
   await warm(tally, job)
-  const { ms, cpuUs } = await count(tally, job)
+  const { ms, cpuUs } = await measureCell(tally, job)
   for (const start of starts) clearTimeout(start)
   await Promise.all(clients.map((client) => client.stop()))
   const ascending = (values) => values.sort((a, b) => a - b)
   const [latencies, firsts] = [ascending(tally.latencies), ascending(tally.firsts)]
   return {
-    ...{ ms, cpuUs, answers: tally.answers, timed: latencies.length, failed: tally.failed, faults: [...tally.faults] },
+    ...{ ms, cpuUs, answers: tally.answers, timed: latencies.length, failed: tally.failed, errors: [...tally.errors] },
     ...{ p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) },
     ...(isStream(scenario) ? { ttftP50: percentile(firsts, 0.5), ttftP99: percentile(firsts, 0.99) } : {}),
   }

@@ -1,4 +1,4 @@
-// `npm run bench`: what cwm costs beside no proxy, nginx, and a proxy that does nothing, in one run. See docs/performance.md.
+// `npm run bench` compares cwm with no proxy, nginx, and a pass-through proxy in one run. See docs/performance.md.
 
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,11 +16,11 @@ import { scenarios } from './scenarios.mjs'
 import { markdown } from './table.mjs'
 import { targets } from './targets.mjs'
 
-const REFUSED = 2
+const REJECTED = 2
 
-const tell = (words) => console.error(`bench: ${words}`)
+const report = (line) => console.error(`bench: ${line}`)
 
-/** Whether anything listens where the engine would: one that starts, or hangs, spins as well and answers nothing. */
+/** Whether anything listens on the engine's port. An engine uses CPU even while it starts or hangs, so no answer is required. */
 async function engineListens() {
   const socket = connect(Number(process.env.VLLM_PORT ?? 8000), '127.0.0.1')
   const isOpen = await once(socket, 'connect').then(
@@ -31,32 +31,32 @@ async function engineListens() {
   return isOpen
 }
 
-/** Resolves with the signal that ends this process. */
-const signalled = () =>
+/** Resolves with a termination signal. */
+const terminationSignal = () =>
   new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, resolve)
   })
 
-/** What was asked for and can be had; the rest is told of. */
-function obtain(options) {
+/** The requested targets that are available; reports the others. */
+function availableTargets(options) {
   const own = options.targets.filter((target) => {
     const missing = target.missing?.()
-    if (missing) tell(`without ${target.name}; to have it: ${missing}`)
+    if (missing) report(`skipping ${target.name}, which is not installed (${missing})`)
     return !missing
   })
   const others = options.peers.flatMap((peer) => {
     try {
-      return [installPeer(peer, tell)]
+      return [installPeer(peer, report)]
     } catch (error) {
-      tell(`without ${peer.name}: it cannot be installed: ${error.message}`)
+      report(`skipping ${peer.name}: it cannot be installed: ${error.message}`)
       return []
     }
   })
   return [...own, ...others]
 }
 
-function write(options, report, text) {
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
+function write(options, json, text) {
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(json, null, 2)}\n`)
   if (options.markdown === undefined) return
   const page = readFileSync(options.markdown, 'utf8')
   const [from, to] = [page.indexOf(MARKS[0]) + MARKS[0].length, page.indexOf(MARKS[1])]
@@ -69,20 +69,20 @@ async function main() {
     console.log(usage)
     return 0
   }
-  for (const words of options.faults) tell(words)
-  if (options.faults.length > 0) return REFUSED
+  for (const error of options.errors) report(error)
+  if (options.errors.length > 0) return REJECTED
   if (!options.force && (await engineListens())) {
-    tell('an engine listens on this machine and spins on the same cores; first: npm run engine:down')
-    return REFUSED
+    report('an engine on this machine uses the same cores; stop it first with npm run engine:down, or use --force')
+    return REJECTED
   }
-  const chosen = obtain(options)
+  const chosen = availableTargets(options)
   const cores = options.pins ? chooseCores() : undefined
   const folder = mkdtempSync(join(tmpdir(), 'cwm-bench-'))
   try {
-    const bench = new Bench({ ...options, cores, folder }, tell)
-    const measured = await Promise.race([bench.run(chosen, options.scenarios), signalled()])
+    const bench = new Bench({ ...options, cores, folder }, report)
+    const measured = await Promise.race([bench.run(chosen, options.scenarios), terminationSignal()])
     if (typeof measured === 'string') {
-      // What it started would go on, on the cores that the next run is pinned to.
+      // Otherwise the started processes would continue on the cores of the next run.
       await bench.stop()
       return 128 + constants.signals[measured]
     }
@@ -96,7 +96,7 @@ async function main() {
     const text = markdown(run)
     console.log(text)
     write(options, { ...reportOf(run), found: measured.found, cells: measured.cells }, text)
-    if (results.failed > 0) tell(`${results.failed} requests failed: no figure of this run counts`)
+    if (results.failed > 0) report(`${results.failed} requests failed, so this run's figures are invalid`)
     return exitCodeOf({ judged, failed: results.failed, check: options.check })
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -9,11 +9,11 @@ const known = {
 }
 const read = (...args) => readOptions(args, known)
 
-it('measures all but the peers for five rounds of two seconds unless told', () => {
-  expect(read()).toMatchObject({ ...known, faults: [], peers: [], rounds: 5, countMs: 2_000, pins: true, force: false })
+it('measures everything except peers for five rounds of two seconds by default', () => {
+  expect(read()).toMatchObject({ ...known, errors: [], peers: [], rounds: 5, countMs: 2_000, pins: true, force: false })
 })
 
-it('takes what it is told', () => {
+it('accepts valid options', () => {
   const json = `${tmpdir()}/bench.json`
   const options = read(
     '--quick',
@@ -29,7 +29,7 @@ it('takes what it is told', () => {
   )
 
   expect(options).toMatchObject({
-    faults: [],
+    errors: [],
     rounds: 1,
     countMs: 200,
     scenarios: [{ name: '4k-32' }],
@@ -40,24 +40,27 @@ it('takes what it is told', () => {
 })
 
 it.each([
-  [['--only', '4k-2'], '--only: no "4k-2"; there are 4k-1, 4k-32'],
-  [['--targets', 'bare,'], '--targets: no ""; there are direct, bare'],
-  [['--peers', 'kong'], '--peers: no "kong"; there are portkey'],
-  [['--rounds', '1.5'], '--rounds: a whole number from 1 to 100'],
-  [['--rounds', '0'], '--rounds: a whole number from 1 to 100'],
-  [['--seconds', 'soon'], '--seconds: above 0, 600 at most'],
-  [['--seconds', 'Infinity'], '--seconds: above 0, 600 at most'],
-  [['--json', '/no/such/folder/bench.json'], '--json: no folder for /no/such/folder/bench.json'],
-  [['--markdown', 'package.json'], '--markdown: no page package.json with <!-- bench --> and <!-- /bench -->'],
-])('refuses %j in words', (args, words) => {
-  expect(read(...args).faults).toEqual([words])
+  [['--only', '4k-2'], '--only: unknown "4k-2"; known: 4k-1, 4k-32'],
+  [['--targets', 'bare,'], '--targets: unknown ""; known: direct, bare'],
+  [['--peers', 'kong'], '--peers: unknown "kong"; known: portkey'],
+  [['--rounds', '1.5'], '--rounds: "1.5" must be a whole number from 1 to 100'],
+  [['--rounds', '0'], '--rounds: "0" must be a whole number from 1 to 100'],
+  [['--seconds', 'soon'], '--seconds: "soon" must be above 0 and at most 600'],
+  [['--seconds', 'Infinity'], '--seconds: "Infinity" must be above 0 and at most 600'],
+  [['--json', '/no/such/folder/bench.json'], '--json: the folder of /no/such/folder/bench.json does not exist'],
+  [
+    ['--markdown', 'package.json'],
+    '--markdown: package.json must exist and contain <!-- bench --> and <!-- /bench -->',
+  ],
+])('rejects %j with a message', (args, message) => {
+  expect(read(...args).errors).toEqual([message])
 })
 
-it('refuses what it does not know', () => {
-  expect(read('--fast').faults).toEqual([expect.stringContaining('--fast')])
-  expect(read('--json').faults).toEqual([expect.stringContaining('--json')])
+it('rejects an unknown option', () => {
+  expect(read('--fast').errors).toEqual([expect.stringContaining('--fast')])
+  expect(read('--json').errors).toEqual([expect.stringContaining('--json')])
 })
 
-it('tells of all faults together', () => {
-  expect(read('--rounds', 'x', '--seconds', '0').faults).toHaveLength(2)
+it('reports all errors together', () => {
+  expect(read('--rounds', 'x', '--seconds', '0').errors).toHaveLength(2)
 })

@@ -1,12 +1,12 @@
-// What a proxy costs that does nothing: node:http in front, an undici Pool behind, bodies and headers passed on as they are. A process of
-// its own, `node pass.mjs PORT UPSTREAM bare`; with `parse` in place of `bare` the body is parsed once and what comes of it is left.
+// A minimal pass-through proxy for comparison: node:http in front, an undici Pool behind, unchanged bodies and headers. A process of its
+// own, `node pass.mjs PORT UPSTREAM bare`. With `parse` instead of `bare` it also parses each body once and discards the result.
 
 import { createServer } from 'node:http'
 import { Pool } from 'undici'
 
 const [port, upstream, mode] = process.argv.slice(2)
 const parses = mode === 'parse'
-// As cwm's own: src/engines/upstream.ts.
+// The same settings as cwm's: src/engines/upstream.ts.
 const pool = new Pool(upstream, { connections: 512, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 })
 
 const ONE_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length'])

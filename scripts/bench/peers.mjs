@@ -1,5 +1,5 @@
-// Other gateways to measure beside cwm, asked for by `--peers`. Each is installed once, into a folder of its own in the user's cache, in the
-// version below; what installs it may run no script of the packages.
+// Other gateways that `--peers` compares with cwm. Each is installed once, in the version below, into its own folder in the user's cache.
+// Installing runs no scripts of the packages.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,17 +8,17 @@ import { join } from 'node:path'
 import { MODELS } from './answers.mjs'
 import { API_KEY } from './client.mjs'
 
-/** LiteLLM takes that long to begin with on a core that is shared. */
+/** LiteLLM takes this long to start on a shared core. */
 const READY_MS = 180_000
 
 const fromNpm =
   (...names) =>
   (folder) => {
-    // What their peers would rather have is not put beside the versions that are named here.
+    // Peer dependencies must not override the versions named here.
     const flags = ['--ignore-scripts', '--legacy-peer-deps', '--no-fund', '--no-audit', '--loglevel=error']
     return [['npm', 'install', '--prefix', folder, ...flags, ...names]]
   }
-/** Wheels only: a build would run code of the package, and want a compiler. */
+/** Wheels only: a build would run the package's code, and need a compiler. */
 const fromPip = (name) => (folder) => [
   ['python3', '-m', 'venv', folder],
   [join(folder, 'bin/pip'), 'install', '--disable-pip-version-check', '--only-binary', ':all:', name],
@@ -33,15 +33,15 @@ const litellmConfig = (upstream) =>
   })
 
 /**
- * `install`: commands that fill a folder. `start`: what to run, given that folder as `home`. `headers`: what a client must send.
- * `rewrites`: answers are not the upstream's bytes, so their lengths are not compared.
+ * `install`: commands that fill a folder. `start`: the command to run; it receives that folder as `home`. `headers`: what a client must
+ * send. `rewrites`: answers differ from the upstream's bytes, so their lengths are not compared.
  */
 export const peers = [
   {
     name: 'portkey',
     title: "Portkey's gateway",
     version: '1.15.2',
-    // With node-server 1.14.2 and 1.19.19 it answers each stream with 500: https://github.com/Portkey-AI/gateway/issues/1389
+    // With node-server 1.14.2 and 1.19.19 it answers every stream with 500: https://github.com/Portkey-AI/gateway/issues/1389
     install: fromNpm('@portkey-ai/gateway@1.15.2', '@hono/node-server@1.13.8'),
     readyPath: '/',
     rewrites: true,
@@ -81,23 +81,23 @@ export const peers = [
   },
 ].map((peer) => ({ ...peer, isPeer: true, readyMs: READY_MS }))
 
-/** The peer as a target, installed if it was not. Throws when it cannot be; why is on standard error. */
-export function installPeer(peer, tell) {
+/** The peer as a target, installed if necessary. Throws if it cannot be installed; standard error has the details. */
+export function installPeer(peer, report) {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cwm-bench')
   const home = join(cache, `${peer.name}-${peer.version}`)
   const mark = join(home, '.installed')
   const commands = peer.install(home)
-  const words = JSON.stringify(commands)
-  if (!existsSync(mark) || readFileSync(mark, 'utf8') !== words) {
-    tell(`installing ${peer.title} ${peer.version} into ${home}`)
+  const installed = JSON.stringify(commands)
+  if (!existsSync(mark) || readFileSync(mark, 'utf8') !== installed) {
+    report(`installing ${peer.title} ${peer.version} into ${home}`)
     rmSync(home, { recursive: true, force: true })
     mkdirSync(home, { recursive: true })
     for (const [command, ...args] of commands) {
-      // Its own words are the progress that is shown; standard output is for the tables.
+      // The installer's output is the progress to show. Standard output is for the tables.
       const { status, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2] })
-      if (status !== 0) throw new Error(`${command} ${error?.message ?? `ended with ${status}`}`)
+      if (status !== 0) throw new Error(`${command} ${error?.message ?? `exited with ${status}`}`)
     }
-    writeFileSync(mark, words)
+    writeFileSync(mark, installed)
   }
   return { ...peer, start: (place) => peer.start({ ...place, home }) }
 }

@@ -1,4 +1,4 @@
-// Processes of the benchmark: started on a core of their own, waited for, asked for what they use, ended.
+// Processes of the benchmark: starts them on their cores, waits for them, measures and stops them.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,10 +12,10 @@ const POLL_MS = 50
 const STOP_MS = 10_000
 const LAST_LINES = 20
 
-/** A file beside this one. */
+/** The path of a file in this folder. */
 export const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 
-/** Cores for the proxy under test, the mock upstream and the load client; undefined: nothing is pinned. */
+/** Cores for the measured proxy, the mock upstream and the load client; undefined: no pinning. */
 export function chooseCores() {
   const cores = allowedCores()
   if (cores === undefined || cores.length < 2 || spawnSync('taskset', ['--version']).error !== undefined)
@@ -30,15 +30,15 @@ export class Process {
   #ended
   #end
 
-  /** `core` undefined: anywhere. Standard error and output go to `logFile`. `ipc`: to talk to it by messages. */
+  /** `core` undefined: no pinning. `logFile` receives standard error and output. `ipc`: allows messages. */
   constructor({ command, args, core, logFile, env = {}, ipc = false }) {
-    const words = core === undefined ? [command, ...args] : ['taskset', '-c', String(core), command, ...args]
+    const line = core === undefined ? [command, ...args] : ['taskset', '-c', String(core), command, ...args]
     const log = openSync(logFile, 'a')
     const stdio = ['ignore', log, log, ...(ipc ? ['ipc'] : [])]
-    // What is set for the user's own cwm is not for this one.
+    // The user's own cwm settings must not apply here.
     const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CWM_')))
     this.#logFile = logFile
-    this.#child = spawn(words[0], words.slice(1), { stdio, env: { ...own, ...env } })
+    this.#child = spawn(line[0], line.slice(1), { stdio, env: { ...own, ...env } })
     closeSync(log)
     this.#end = new Promise((resolve) => {
       const end = (how) => {
@@ -50,12 +50,12 @@ export class Process {
     })
   }
 
-  /** Resolves with the words for how it ended, once it has. */
+  /** Resolves with a description of how it ended, once it has. */
   get ended() {
     return this.#end
   }
 
-  /** The process and those that it started. */
+  /** The process and its descendants. */
   get pids() {
     return treeOf(this.#child.pid)
   }
@@ -64,7 +64,7 @@ export class Process {
     return memoryOf(this.pids)
   }
 
-  /** Resolves when `url` answers 200. Throws when it does not within `ms`, or the process ends. */
+  /** Resolves when `url` answers 200. Throws if it does not within `ms`, or if the process ends. */
   async answers(url, ms) {
     for (
       const end = performance.now() + ms;
@@ -78,7 +78,7 @@ export class Process {
     throw new Error(`${this.#ended ?? `no answer in ${ms / 1000} s`}\n${this.lastWords()}`)
   }
 
-  /** Sends a message and resolves with the next one that comes. Throws when the process ends before. */
+  /** Sends a message and resolves with the next one received. Throws if the process ends first. */
   async ask(message) {
     if (message !== undefined) this.#child.send(message)
     const answer = await Promise.race([once(this.#child, 'message'), this.#end])
@@ -86,7 +86,7 @@ export class Process {
     return answer[0]
   }
 
-  /** Ends it, by force where it takes too long. Resolves with the words for how it ended. */
+  /** Stops it, by SIGKILL if it takes too long. Resolves with a description of how it ended. */
   async stop() {
     if (this.#ended === undefined) this.#child.kill('SIGTERM')
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
@@ -100,7 +100,7 @@ export class Process {
   }
 }
 
-/** Ports of loopback that nothing listens on, no two the same: all are held before the first is let go of. */
+/** Distinct unused loopback ports: all are held before the first is released. */
 export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))

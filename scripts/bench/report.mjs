@@ -1,4 +1,4 @@
-// A run as JSON: every figure by scenario and target, and what the mock upstream and the load client took of their core meanwhile.
+// A run as JSON: all figures by scenario and target, and how busy the mock upstream and the load client were.
 
 const bases = ['direct', 'bare', 'parse']
 
@@ -14,7 +14,7 @@ function figuresOf(results, scenario, target) {
 }
 
 /**
- * Who answered most per second of a scenario, all and proxies alone, and the shares of a core that mock upstream and load client had with it.
+ * The fastest target and the fastest proxy of a scenario, with the core shares that the mock upstream and the load client had during it.
  */
 export function fastestOf(results, scenario, targets) {
   const shares = (name) => {

@@ -1,10 +1,10 @@
-// What the cells of a run come to: one value per round and field, medians of them, and ratios within the same round.
+// Results from the cells of a run: one value per round and field, their medians, and ratios within a round.
 
 import { STREAM_EVENTS } from './answers.mjs'
 import { isStream, scenarios } from './scenarios.mjs'
 import { median, ratiosOf } from './stats.mjs'
 
-/** Below so many answers in a cell, what is said of one in a hundred is said of one. */
+/** With fewer answers per cell, a p99 would describe a single answer. */
 const ENOUGH_FOR_P99 = 100
 
 const fields = [
@@ -13,8 +13,8 @@ const fields = [
 ]
 
 /**
- * Of one cell: requests and events per second; latency in milliseconds; CPU of the proxy in microseconds per request, of streams per event;
- * the shares of a core that the proxy, the mock upstream and the load client had.
+ * The figures of one cell: requests and events per second; latency in milliseconds; the proxy's CPU in microseconds per request, or per
+ * event of a stream; the core shares of the proxy, the mock upstream and the load client.
  */
 function figuresOf({ scenario, answers, ms, cpuUs, p50, p99, ttftP50, ttftP99 }) {
   const streams = isStream(scenarios.find(({ name }) => name === scenario))
@@ -35,7 +35,7 @@ export class Results {
   memory
   failed
 
-  /** `cells` as `Bench` measures them, `memory` by target. */
+  /** `cells` as measured by `Bench`; `memory` by target. */
   constructor(cells, memory) {
     this.memory = memory
     this.failed = cells.reduce((sum, cell) => sum + cell.failed, 0)
@@ -52,7 +52,7 @@ export class Results {
     return median(this.#of(scenario, target, field))
   }
 
-  /** The median over the rounds of `target` to `base`. Undefined where either was not measured. */
+  /** The median ratio of `target` to `base` over the rounds; undefined if either was not measured. */
   ratio(scenario, target, base, field) {
     return median(this.ratios(scenario, target, base, field))
   }
@@ -67,13 +67,13 @@ export class Results {
     return this.#timed.get(`${scenario} ${target}`) >= ENOUGH_FOR_P99
   }
 
-  /** All medians of one cell; what was not measured is left out. */
+  /** All medians of one cell, without those not measured. */
   figures(scenario, target) {
     const known = fields.map((field) => [field, this.median(scenario, target, field)])
     return Object.fromEntries(known.filter(([, value]) => value !== undefined))
   }
 
-  /** Of `targets`, the name of the one that answered most per second. Undefined where none was measured. */
+  /** The name of the target with the most answers per second; undefined if none was measured. */
   fastest(scenario, targets) {
     const rate = (name) => this.median(scenario, name, 'perSecond') ?? 0
     return targets.reduce(

@@ -1,10 +1,10 @@
-// The cells of the benchmark: what is sent, and on how many connections at once.
+// The cells of the benchmark: what is sent, and on how many connections.
 
 import { BURST_MODEL, MODEL, PACED_MODEL } from './answers.mjs'
 
 /**
- * Bodies have exactly `bodyBytes`. `kind`: how the mock upstream answers. `warm`: answers before it counts. `inBursts`: no connection sends
- * its next request before all have their whole answer; then all send at once.
+ * `bodyBytes`: the exact size of a body. `kind`: how the mock upstream answers. `warm`: answers before counting starts. `inBursts`: all
+ * connections wait until each has its whole answer, then send their next request at once.
  */
 export const scenarios = [
   {

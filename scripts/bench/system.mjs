@@ -1,4 +1,4 @@
-// What the system (Linux, by /proc) says of processes: who descends from whom, CPU time, memory. Elsewhere: undefined.
+// Process facts from Linux's /proc: descendants, CPU time, memory. Undefined on other systems.
 
 import { readdirSync, readFileSync } from 'node:fs'
 
@@ -10,7 +10,7 @@ const read = (path) => {
   }
 }
 
-/** The fields behind the command's name, which may hold anything: state, parent, … */
+/** The fields after the command's name, which may contain anything: state, parent, … */
 const statOf = (pid) => {
   const stat = read(`/proc/${pid}/stat`)
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -18,7 +18,7 @@ const statOf = (pid) => {
 
 const processes = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
 
-/** A process and all that descend from it. */
+/** A process and all its descendants. */
 export function treeOf(pid) {
   if (process.platform !== 'linux') return [pid]
   const parents = processes().map((child) => [Number(child), Number(statOf(child)?.[1])])
@@ -35,7 +35,7 @@ const threadsOf = (pid) => {
   }
 }
 
-/** CPU time that each thread of the processes has had, nanoseconds; for `cpuBetween`. */
+/** CPU time of each thread so far, in nanoseconds; for `cpuBetween`. */
 export function cpuOf(pids) {
   const threads = pids.flatMap((pid) => threadsOf(pid).map((thread) => `/proc/${pid}/task/${thread}/schedstat`))
   return new Map(
@@ -47,8 +47,8 @@ export function cpuOf(pids) {
 }
 
 /**
- * Microseconds of CPU between two looks. A thread that began meanwhile counts whole, one that ended not at all: none of those that carry
- * requests does. Undefined where the system does not tell.
+ * CPU time between two results of `cpuOf`, in microseconds. Threads that started in between count, threads that ended do not; no thread
+ * that carries requests does either. Undefined if the system has no such data.
  */
 export function cpuBetween(before, after) {
   if (after.size === 0) return undefined
@@ -57,7 +57,7 @@ export function cpuBetween(before, after) {
   return nanoseconds / 1000
 }
 
-/** Resident memory of the processes, bytes: now, and the most that each ever had. Shared pages count for each. */
+/** Resident memory of the processes in bytes: now, and the sum of their peaks. Shared pages count once per process. */
 export function memoryOf(pids) {
   if (process.platform !== 'linux') return undefined
   const sum = (field) => {
@@ -69,7 +69,7 @@ export function memoryOf(pids) {
   return { bytes: sum('VmRSS'), peakBytes: sum('VmHWM') }
 }
 
-/** Cores that this process may run on. Undefined where nobody tells. */
+/** Cores that this process may use; undefined if unknown. */
 export function allowedCores() {
   const list = /^Cpus_allowed_list:\s+(\S+)/m.exec(read('/proc/self/status') ?? '')?.[1]
   return list?.split(',').flatMap((part) => {

@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { cpuBetween, cpuOf } from './system.mjs'
 
-describe('CPU time between two looks', () => {
-  it('is what each thread had more, all of one that began meanwhile, and none of one that ended', () => {
+describe('CPU time between two readings', () => {
+  it('sums the growth of each thread, all of a new one, and nothing of one that ended', () => {
     const before = new Map([
       ['main', 5_000],
       ['ended', 90_000],
@@ -17,11 +17,11 @@ describe('CPU time between two looks', () => {
     expect(cpuBetween(before, after)).toBe(3)
   })
 
-  it('is not known where the system tells nothing', () => {
+  it('is unknown if the system has no such data', () => {
     expect(cpuBetween(new Map(), new Map())).toBeUndefined()
   })
 
-  it.runIf(process.platform === 'linux')('holds that of worker threads', async () => {
+  it.runIf(process.platform === 'linux')('includes worker threads', async () => {
     const before = cpuOf([process.pid])
     const until = 'const end = process.hrtime.bigint() + 100_000_000n; while (process.hrtime.bigint() < end);'
     const burns = `${until} require('node:worker_threads').parentPort.once('message', () => {}).postMessage('done')`

@@ -1,9 +1,9 @@
-// What is printed of the results: Markdown, a table for each scenario and one of the aims.
+// Prints the results as Markdown: a table per scenario and one of the aims.
 
 import { fastestOf } from './report.mjs'
 import { isStream } from './scenarios.mjs'
 
-/** What share of their core mock upstream and load client may take before they, and not the proxy, may be what limits a cell. */
+/** Above this share of their core, the mock upstream or the load client may limit a cell instead of the proxy. */
 const BUSY = 0.9
 const MARK = '¹'
 
@@ -17,7 +17,7 @@ const columns = (unit) => [
   ...['rate to direct', 'rate to bare', 'rate to parse', 'proxy', 'mock', 'load'],
 ]
 
-/** Whether mock upstream and load client may have been what limited a cell. */
+/** Whether the mock upstream or the load client may have limited a cell. */
 const isBusy = ({ upstreamShare, loadShare }, together) =>
   together ? upstreamShare + loadShare > BUSY : upstreamShare > BUSY || loadShare > BUSY
 
@@ -40,12 +40,12 @@ function lineOf(results, scenario, { name, title }, together) {
 
 function fastestLine(results, scenario, targets) {
   const { all, proxy } = fastestOf(results, scenario.name, targets)
-  const words = [all, ...(proxy?.target === all?.target ? [] : [proxy])].map(
+  const parts = [all, ...(proxy?.target === all?.target ? [] : [proxy])].map(
     (one) =>
       one &&
       `with ${one.target} the mock upstream had ${percent(one.upstreamShare)} of its core, the load client ${percent(one.loadShare)}`,
   )
-  return `Fastest: ${words.filter(Boolean).join('; ')}.`
+  return `Fastest: ${parts.filter(Boolean).join('; ')}.`
 }
 
 function scenarioTable(results, scenario, targets, together) {
@@ -73,7 +73,7 @@ function memoryTable({ memory }, targets) {
   return [row(['', 'peak memory, MB', 'after the run, MB']), row(['---', '--:', '--:']), ...lines, '']
 }
 
-/** Of one value, its interval is left out. */
+/** A single value has no range. */
 const interval = ({ low, high }) => (low === high ? '' : `${number(low, 2)} to ${number(high, 2)}`)
 const verdictOf = ({ verdict }) => (verdict === 'missed' ? '**missed**' : verdict)
 
@@ -85,7 +85,7 @@ function machineLine({ cpu, cores, node, pinned, besideEngine }) {
   return `${cpu}, ${cores} cores, Node ${node}${where}${besideEngine ? ' (`--force`: perhaps beside an engine)' : ''}`
 }
 
-/** All of it, as it stands in docs/performance.md. */
+/** Everything that docs/performance.md shows. */
 export function markdown({ results, judged, machine, scenarios, targets }) {
   const { pinned } = machine
   const together = pinned !== undefined && pinned.upstream === pinned.load
@@ -94,7 +94,7 @@ export function markdown({ results, judged, machine, scenarios, targets }) {
     machineLine(machine),
     '',
     ...scenarios.flatMap((scenario) => scenarioTable(results, scenario, targets, together)),
-    `${MARK} Mock upstream and load client had more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}: the target may be faster than that. The last three columns are shares of a core.`,
+    `${MARK} The mock upstream and the load client used more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}, so the target may be faster than shown. The last three columns are shares of a core.`,
     '',
     ...memoryTable(results, targets),
     row(['aim', 'bound', 'median', 'rounds', 'verdict']),

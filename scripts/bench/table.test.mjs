@@ -30,7 +30,7 @@ const lineOf = (title) =>
     .split('\n')
     .find((line) => line.startsWith(`| ${title} |`))
 
-it('marks where mock upstream and load client may be what is slow, and nowhere else', () => {
+it('marks only the cells that the mock upstream or the load client may have limited', () => {
   expect(lineOf('direct')).toContain('| 9000¹ |')
   expect(lineOf('bare')).toContain('| 4000 |')
 })
@@ -40,7 +40,7 @@ it('shows no p99 of few answers', () => {
   expect(lineOf('slow')).not.toContain('77.00')
 })
 
-it('says what mock upstream and load client had with the fastest target, and with the fastest proxy', () => {
+it('reports the core shares of mock upstream and load client for the fastest target and the fastest proxy', () => {
   expect(markdown(run)).toContain(
     'Fastest: with direct the mock upstream had 60% of its core, the load client 40%; with bare the mock upstream had 20% of its core, the load client 30%.',
   )
@@ -50,7 +50,7 @@ it('says what mock upstream and load client had with the fastest target, and wit
   })
 })
 
-it('prints memory after the run, and each aim with what came of it', () => {
+it('prints memory after the run, and each aim with its verdict', () => {
   expect(markdown(run)).toContain('| bare | 90 | 80 |')
   expect(markdown(run)).toContain('| an aim | at most 1 | 2.00 | 1.50 to 3.00 | **missed** |')
 })

@@ -1,11 +1,11 @@
-// What is measured: how each target is started before the mock upstream, and how it is asked. Peers: peers.mjs.
+// The targets: how each is started in front of the mock upstream, and how it finds sessions. Peers are in peers.mjs.
 
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { here } from './processes.mjs'
 
-/** nginx as a reverse proxy of one worker: connections to the upstream kept, answers passed on as they come. */
+/** nginx as a reverse proxy with one worker: keep-alive connections to the upstream, unbuffered answers. */
 const nginxConf = (port, upstream, folder) => `
 daemon off;
 worker_processes 1;
@@ -46,17 +46,17 @@ const cwm =
   ({ port, upstream, folder }) =>
     node([build, 'serve', '--upstream', upstream, '--port', String(port), '--data-dir', join(folder, 'data')])
 
-/** The ways in which a request comes to its session: named by the client, led to by its history, or begun by it; with their words in tables. */
+/** How a request finds its session: named by the client, found by its history, or started by it; with the labels of the tables. */
 const ways = { named: 'named', prefix: 'by prefix', first: 'first turn', unknown: 'unknown history' }
 export const WAYS = Object.keys(ways)
 
-/** A build of cwm, as many processes of it as there are ways: each is warmed up by its own way alone. */
+/** One process per way for a build of cwm, so that each is only warmed up by its own way. */
 const inEachWay = (name, title, build) =>
   WAYS.map((way) => ({ name: `${name}-${way}`, title: `${title}, ${ways[way]}`, session: way, start: cwm(build) }))
 
 /**
- * In the order of each round. `start`: what to run, which answers `readyPath` (`/v1/models` unless told) when it is ready; without it, the mock
- * itself is asked. `session`: how a request comes to its session. `missing`: how to get what is not there.
+ * In the order of a round. `start`: the command to run; ready once `readyPath` (default `/v1/models`) answers. Without it, the mock
+ * upstream itself is measured. `session`: how a request finds its session. `missing`: how to install a missing program.
  */
 export const targets = [
   { name: 'direct', title: 'direct' },
@@ -72,6 +72,6 @@ export const targets = [
   { name: 'bare', title: 'node:http + undici', start: pass('bare') },
   { name: 'parse', title: 'the same with `JSON.parse`', start: pass('parse') },
   ...inEachWay('cwm', 'cwm', process.env.BENCH_CWM ?? here('../../dist/cli/main.js')),
-  // In the same rounds: runs of one build differ by more than most changes cost.
+  // Measured in the same rounds, because runs of one build differ by more than most changes cost.
   ...(process.env.BENCH_BEFORE === undefined ? [] : inEachWay('before', 'cwm before', process.env.BENCH_BEFORE)),
 ]

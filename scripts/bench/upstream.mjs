@@ -1,18 +1,18 @@
-// The mock upstream, a process of its own: answers chats with precomputed bytes, and what else cwm and peers ask of an engine.
-// Started as `node upstream.mjs PORT`. Each event of a stream is a write of its own, as fast as it goes or one per 2 ms; in bursts 20 events
-// are one write.
+// The mock upstream, a process of its own: answers chats with precomputed bytes, and the other requests that cwm and peers make to an
+// engine. Started as `node upstream.mjs PORT`. Each event of a stream is written separately, immediately or one per 2 ms; in bursts 20
+// events are one write.
 
 import { createServer } from 'node:http'
 import { BURST_MODEL, deltaEvents, doneEvent, jsonAnswer, MODELS, PACED_MODEL, usageEvent } from './answers.mjs'
 
 const PACE_MS = 2
-/** A burst is about its beginnings: what follows them leaves most of the proxy's core free. */
+/** Bursts measure the start of streams, so the remaining events leave most of the proxy's core idle. */
 const BURST_PACE_MS = 10
 const BURST_EVENTS = 20
-/** Larger bodies are never streams here, and are not searched. */
+/** Larger bodies never request streams here, so they are not searched. */
 const MAX_SEARCHED_BYTES = 64 * 1024
 
-/** The events after the first one, so many to a write. */
+/** The events after the first one, grouped by write. */
 function writesOf(eventsPerWrite) {
   const rest = deltaEvents.slice(1)
   const count = Math.ceil(rest.length / eventsPerWrite)
@@ -21,7 +21,7 @@ function writesOf(eventsPerWrite) {
   )
 }
 
-/** Streams that go on in step, as those of one engine do: each step writes once to each of them. The first event goes out at once. */
+/** Streams that advance together, as those of one engine do: each step writes once to every stream. The first event is written at once. */
 class Steps {
   #streams = new Set()
   #writes
@@ -72,7 +72,7 @@ function stepsFor(body) {
 
 function answerChat(body, response) {
   const isSearched = body.length <= MAX_SEARCHED_BYTES
-  // Both as JavaScript and as Python write it. In a message's text the quotes would be escaped.
+  // The spacing of JavaScript and of Python. Within a message's text the quotes would be escaped.
   if (isSearched && (body.includes('"stream":true') || body.includes('"stream": true'))) {
     stepsFor(body).add(response, body.includes('"include_usage"'))
     return
@@ -105,6 +105,6 @@ const server = createServer((request, response) => {
     else answerChat(parts.length === 1 ? parts[0] : Buffer.concat(parts), response)
   })
 })
-// A proxy's idle connection is closed by the proxy, never in the moment in which it is used again.
+// The proxy closes its idle connections; the upstream must not close one just as it is reused.
 server.keepAliveTimeout = 600_000
 server.listen(Number(process.argv[2]), '127.0.0.1')

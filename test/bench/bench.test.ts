@@ -1,4 +1,4 @@
-// The benchmark as a user runs it, so short that its figures mean nothing: that they are all there, and when it refuses.
+// The benchmark as a user runs it, too short for meaningful figures: that all of them are there, and when it refuses to run.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -87,7 +87,7 @@ it.runIf(process.platform === 'linux')(
       aims
         .filter(({ value = 0 }: { value?: number }) => value > 0)
         .map(({ title }: { title: string }) => title)
-        // It needs a hundred answers, which a busy machine may not give in so short a time.
+        // It needs a hundred answers, and a busy machine may have fewer in so short a time.
         .filter((title: string) => !title.startsWith('p99')),
     ).toEqual(
       ['cwm-named', 'cwm-prefix'].flatMap((target) => [
@@ -98,7 +98,7 @@ it.runIf(process.platform === 'linux')(
       ]),
     )
     for (const target of proxies) expect(memory[target].peakBytes).toBeGreaterThanOrEqual(memory[target].bytes)
-    // A session that is not found as it should be would be another thing to measure.
+    // Sessions found in another way would be another measurement.
     expect(found['cwm-named'].named).toBeGreaterThan(0)
     expect(found['cwm-prefix'].prefix).toBeGreaterThan(0)
     expect(ended.stdout).toMatch(/\| cwm, by prefix \| \d+/)
@@ -107,7 +107,7 @@ it.runIf(process.platform === 'linux')(
   RUN_MS,
 )
 
-it('refuses while something listens where the engine would, even if it answers nothing', async () => {
+it("refuses to run while something listens on the engine's port, even if it never answers", async () => {
   const engine = createServer().listen(0, '127.0.0.1')
   await once(engine, 'listening')
   const { port } = engine.address() as AddressInfo
@@ -118,17 +118,17 @@ it('refuses while something listens where the engine would, even if it answers n
   expect(ended).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('npm run engine:down') })
 })
 
-it('refuses options that make no sense, each in a line', async () => {
+it('reports each invalid option in a line', async () => {
   const ended = await bench(['--only', '4k-2', '--rounds', 'many'])
 
   expect(ended).toMatchObject({ code: 2, stdout: '' })
   expect(ended.stderr.trimEnd().split('\n')).toEqual([
-    'bench: --rounds: a whole number from 1 to 100',
-    'bench: --only: no "4k-2"; there are 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64, burst-64',
+    'bench: --rounds: "many" must be a whole number from 1 to 100',
+    'bench: --only: unknown "4k-2"; known: 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64, burst-64',
   ])
 })
 
-it.runIf(process.platform === 'linux')('leaves no process and no file behind when it is ended', async () => {
+it.runIf(process.platform === 'linux')('leaves no process and no file behind when it is stopped', async () => {
   const own = join(folder, 'ended')
   await mkdir(own)
   const env = { ...process.env, TMPDIR: own, BENCH_CWM: built.main }
@@ -149,9 +149,9 @@ it.runIf(process.platform === 'linux')('leaves no process and no file behind whe
   expect(await readdir(own)).toEqual([])
 })
 
-/** Command lines of the processes that were started with `words`. */
-async function commandsWith(words: string): Promise<string[]> {
+/** Command lines of running processes that contain `text`. */
+async function commandsWith(text: string): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
-  return commands.filter((command) => command.includes(words))
+  return commands.filter((command) => command.includes(text))
 }
