@@ -1,5 +1,5 @@
-// The expected messages are those that vLLM 0.32 makes (docs/engine-behavior.md#other-dialects-as-chat); test/engine/messages.test.ts holds the
-// lengths of such prompts to the real engine's own counts.
+// The expected messages are those of vLLM 0.32 (docs/engine-behavior.md#other-dialects-as-chat). test/engine/messages.test.ts compares the
+// lengths of such prompts with the real engine's counts.
 
 import { describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -10,7 +10,7 @@ function convert(messages: readonly JsonValue[], shaping: JsonObject = {}) {
 }
 
 describe('an Anthropic prompt as chat', () => {
-  it('joins the blocks of a system prompt and leaves the billing header out', () => {
+  it('joins the blocks of a system prompt and omits the billing header', () => {
     const billing = { type: 'text', text: 'x-anthropic-billing-header: cch=1' }
 
     const chat = convert([{ role: 'user', content: 'hi' }], {
@@ -39,7 +39,7 @@ describe('an Anthropic prompt as chat', () => {
     ])
   })
 
-  it('puts tool results before the text of the same user message, and lets a message of results alone be these', () => {
+  it('puts tool results before the text of the same user message, and turns a message of results into them', () => {
     const result = {
       type: 'tool_result',
       tool_use_id: 'c1',
@@ -57,7 +57,7 @@ describe('an Anthropic prompt as chat', () => {
     expect(alone?.messages).toEqual([tool])
   })
 
-  it('hands thinking on as reasoning, and tools with every field that vLLM fills in', () => {
+  it('converts thinking to reasoning, and tools with every field that vLLM fills in', () => {
     const tools = [{ name: 'weather', input_schema: { properties: {} } }]
 
     const chat = convert(

@@ -1,4 +1,4 @@
-// Chat completions: what answers hold and what identifies a message.
+// Chat completions: how answers are read and messages identified.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -34,7 +34,7 @@ describe('usage', () => {
     expect(fromStream('chat', name).usage).toEqual(usage)
   })
 
-  it('takes 0 for a count, and nothing else for one', () => {
+  it('accepts 0 as a count, and rejects other values', () => {
     const read = (usage: JsonValue) => rulesOf('chat').observeJson({ usage }).usage
 
     expect(read({ prompt_tokens: 0 })).toEqual({ promptTokens: 0, completionTokens: 0, totalTokens: 0 })
@@ -52,7 +52,7 @@ describe('the reply', () => {
     ['chat, n=2', 'chat, stream n=2 without usage'],
     ['chat, tool called', 'chat, tool called, stream without usage'],
     ['chat, tool_choice names one', 'chat, tool_choice names one, stream without usage'],
-  ] as const)('"%s" is the same as the stream "%s"', (json, stream) => {
+  ] as const)('"%s" equals the stream "%s"', (json, stream) => {
     expectSameReply('chat', json, stream)
   })
 
@@ -73,7 +73,7 @@ describe('the reply', () => {
     ])
   })
 
-  it('keeps the id of a call when later deltas send it empty', () => {
+  it('keeps the id of a call if later deltas have an empty one', () => {
     const call = (id: string, args: string) => ({
       choices: [
         { index: 0, delta: { tool_calls: [{ index: 0, id, function: { arguments: args } }] }, finish_reason: null },
@@ -89,12 +89,12 @@ describe('the reply', () => {
 describe('a stream that breaks', () => {
   const names = ['chat, stream with usage', 'chat, stream n=2 with usage', 'chat, tool called, stream with usage']
 
-  it.each(names)('"%s" is complete when whole, and after no fewer events than it takes', (name) => {
-    // The end is told by finish reasons, and the usage event comes behind them.
+  it.each(names)('"%s" is complete when whole, and not before its last required event', (name) => {
+    // The finish reasons mark the end; the usage event follows them.
     expectCompleteOnlyWhole('chat', name, 1)
   })
 
-  it.each(names)('"%s" is not complete with an error event in it', (name) => {
+  it.each(names)('"%s" is not complete if it contains an error event', (name) => {
     expectBrokenBy('chat', name, { error: { message: 'x', code: 500 } })
   })
 })
@@ -112,7 +112,7 @@ describe('the identity of a message', () => {
       { role: 'assistant', content: null, tool_calls: [] },
     ],
     [
-      'a refusal and its words',
+      'a refusal and the same text',
       { role: 'assistant', content: null, refusal: 'no' },
       { role: 'assistant', content: 'no' },
     ],
@@ -131,7 +131,7 @@ describe('the identity of a message', () => {
       { role: 'assistant', content: 'x' },
     ],
     [
-      'arguments written anew',
+      'arguments in another JSON format',
       {
         role: 'assistant',
         tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{"b": 1.0, "a": [1, 2]}' } }],
@@ -159,7 +159,7 @@ describe('the identity of a message', () => {
     ],
   ]
 
-  it.each(same)('does not tell apart: %s', (_, a, b) => {
+  it.each(same)('is the same for: %s', (_, a, b) => {
     expect(canonical('chat', a)).toBe(canonical('chat', b))
   })
 
@@ -199,7 +199,7 @@ describe('the identity of a message', () => {
       { role: 'user', content: [{ type: 'image_url', image_url: { url: 'b' } }] },
     ],
     [
-      'an argument that is null and one that is not there',
+      'an argument that is null and a missing one',
       { role: 'assistant', tool_calls: [{ id: 'c', function: { name: 'f', arguments: '{"a":null}' } }] },
       { role: 'assistant', tool_calls: [{ id: 'c', function: { name: 'f', arguments: '{}' } }] },
     ],
@@ -215,11 +215,11 @@ describe('the identity of a message', () => {
     ],
   ]
 
-  it.each(different)('tells apart: %s', (_, a, b) => {
+  it.each(different)('differs for: %s', (_, a, b) => {
     expect(canonical('chat', a)).not.toBe(canonical('chat', b))
   })
 
-  it("is no other message's", () => {
+  it('is unique for each message', () => {
     expectNoneAlike(
       'chat',
       fc.record(
@@ -246,11 +246,11 @@ describe('the identity of a message', () => {
 })
 
 describe('requests', () => {
-  it.each([[{}], [{ messages: 'hi' }]])('are refused as %j, which holds no messages', (body) => {
+  it.each([[{}], [{ messages: 'hi' }]])('without an array of messages are rejected: %j', (body) => {
     expect(() => rulesOf('chat').readMessages(body)).toThrow(CwmError)
   })
 
-  it('bound the answer by the newer field, else by the older', () => {
+  it('limit the answer by the newer field, otherwise by the older', () => {
     const { maxTokens } = rulesOf('chat')
 
     expect(maxTokens({})).toBeUndefined()
@@ -259,7 +259,7 @@ describe('requests', () => {
     expect(maxTokens({ max_tokens: 5, max_completion_tokens: null })).toBe(5)
   })
 
-  it('probe with the results of open tool calls, since nothing else can follow them', () => {
+  it('are probed with results for open tool calls, because nothing else may follow them', () => {
     const call = { role: 'assistant', tool_calls: [{ id: 'a' }, { id: 'b' }] }
 
     expect(rulesOf('chat').probe('p', call)).toEqual([
@@ -269,7 +269,7 @@ describe('requests', () => {
     expect(rulesOf('chat').probe('p', undefined)).toEqual([{ role: 'user', content: 'p' }])
   })
 
-  it('hold tool calls and their results, with ids or without', () => {
+  it('contain tool calls and their results, with or without ids', () => {
     const { toolCallIds, toolResultIds } = rulesOf('chat')
 
     expect(toolCallIds({ role: 'assistant', tool_calls: [{ id: 'a' }, {}] })).toEqual(['a', ''])
@@ -283,7 +283,7 @@ describe('requests', () => {
   })
 })
 
-it('says of an answer that it ran out of tokens', () => {
+it('recognizes an answer that ran out of tokens', () => {
   const choice = { message: { role: 'assistant', content: 'x' }, finish_reason: 'length' }
 
   expect(rulesOf('chat').observeJson({ choices: [choice] }).choices[0]?.finishReason).toBe(rulesOf('chat').cutReason)

@@ -1,4 +1,4 @@
-// Completions: what answers hold, though they are nobody's history.
+// Completions: how answers are read, although they belong to no history.
 
 import { describe, expect, it } from 'vitest'
 import { expectBrokenBy, expectCompleteOnlyWhole, fromJson, fromStream } from '../../test/support/dialects.ts'
@@ -22,12 +22,12 @@ describe('usage', () => {
 describe('a stream that breaks', () => {
   const names = ['completions, stream with usage', 'completions, stream n=2 with usage']
 
-  it.each(names)('"%s" is complete when whole, and after no fewer events than it takes', (name) => {
-    // The end is told by finish reasons, and the usage event comes behind them.
+  it.each(names)('"%s" is complete when whole, and not before its last required event', (name) => {
+    // The finish reasons mark the end; the usage event follows them.
     expectCompleteOnlyWhole('completions', name, 1)
   })
 
-  it.each(names)('"%s" is not complete with an error event in it', (name) => {
+  it.each(names)('"%s" is not complete if it contains an error event', (name) => {
     expectBrokenBy('completions', name, { error: { message: 'x', code: 500 } })
   })
 })
@@ -61,7 +61,7 @@ describe('an answer', () => {
   })
 })
 
-it('bounds the answer as vLLM does where the request does not say', () => {
+it("has vLLM's default limit if the request sets none", () => {
   const { maxTokens } = rulesOf('completions')
 
   expect(maxTokens({})).toBe(16)

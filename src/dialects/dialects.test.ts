@@ -1,4 +1,4 @@
-// What holds in all dialects alike.
+// Behavior that all dialects share.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import { dialectNames, rulesOf } from './index.ts'
 
 describe('an answer', () => {
-  it('is not complete when nothing came, in any dialect', () => {
+  it('is not complete if it is empty, in any dialect', () => {
     for (const dialect of dialectNames) {
       expect(rulesOf(dialect).observeEvents([]).complete).toBe(false)
       expect(rulesOf(dialect).observeJson({}).complete).toBe(false)
@@ -15,7 +15,7 @@ describe('an answer', () => {
     }
   })
 
-  it('survives events of any shape', () => {
+  it('may contain events of any form', () => {
     const names = fc.constantFrom(
       'choices',
       'delta',
@@ -48,7 +48,7 @@ describe('an answer', () => {
     )
   })
 
-  it('survives a tool input that is nested deeper than any stack', () => {
+  it('may contain a tool input nested deeper than the stack', () => {
     const deep = '['.repeat(200_000) + ']'.repeat(200_000)
     const { choices } = rulesOf('messages').observeEvents([
       { type: 'content_block_start', index: 0, content_block: { type: 'tool_use', id: 'c', name: 'f', input: {} } },

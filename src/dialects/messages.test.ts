@@ -1,4 +1,4 @@
-// Anthropic's messages: what answers hold and what identifies a message.
+// Anthropic's messages: how answers are read and messages identified.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -37,7 +37,7 @@ describe('usage', () => {
     expect(fromStream('messages', name).usage).toEqual(usage)
   })
 
-  it("adds Anthropic's three parts of the prompt, wherever in the stream each was told", () => {
+  it("adds Anthropic's three parts of the prompt, wherever the stream reports them", () => {
     const read = (start: JsonObject, delta: JsonObject) =>
       rulesOf('messages').observeEvents([
         { type: 'message_start', message: { usage: start } },
@@ -58,7 +58,7 @@ describe('the reply', () => {
   it.each([
     ['anthropic messages', 'anthropic messages, stream'],
     ['anthropic messages, long, cached', 'anthropic messages, stream, long, cached'],
-  ] as const)('"%s" is the same as the stream "%s"', (json, stream) => {
+  ] as const)('"%s" equals the stream "%s"', (json, stream) => {
     expectSameReply('messages', json, stream)
   })
 })
@@ -66,11 +66,11 @@ describe('the reply', () => {
 describe('a stream that breaks', () => {
   const names = ['anthropic messages, stream', 'anthropic messages, stream, tool used']
 
-  it.each(names)('"%s" is complete when whole, and after no fewer events than it takes', (name) => {
+  it.each(names)('"%s" is complete when whole, and not before its last required event', (name) => {
     expectCompleteOnlyWhole('messages', name, 0)
   })
 
-  it.each(names)('"%s" is not complete with an error event in it', (name) => {
+  it.each(names)('"%s" is not complete if it contains an error event', (name) => {
     expectBrokenBy('messages', name, { type: 'error', error: {} })
   })
 })
@@ -150,7 +150,7 @@ describe('the identity of a message', () => {
     ],
   ]
 
-  it.each(same)('does not tell apart: %s', (_, a, b) => {
+  it.each(same)('is the same for: %s', (_, a, b) => {
     expect(canonical('messages', a)).toBe(canonical('messages', b))
   })
 
@@ -161,7 +161,7 @@ describe('the identity of a message', () => {
       { role: 'user', content: [{ type: 'text', text: 'x-anthropic-billing-header 2' }] },
     ],
     [
-      'a tool input that is null and one that is not there',
+      'a tool input that is null and a missing one',
       { role: 'assistant', content: [{ type: 'tool_use', id: 'c', name: 'f', input: { a: null } }] },
       { role: 'assistant', content: [{ type: 'tool_use', id: 'c', name: 'f', input: {} }] },
     ],
@@ -172,11 +172,11 @@ describe('the identity of a message', () => {
     ],
   ]
 
-  it.each(different)('tells apart: %s', (_, a, b) => {
+  it.each(different)('differs for: %s', (_, a, b) => {
     expect(canonical('messages', a)).not.toBe(canonical('messages', b))
   })
 
-  it("is no other message's", () => {
+  it('is unique for each message', () => {
     expectNoneAlike(
       'messages',
       fc.record({
@@ -200,7 +200,7 @@ describe('the identity of a message', () => {
 })
 
 describe('requests', () => {
-  it('are refused without a list of messages', () => {
+  it('without an array of messages are rejected', () => {
     expect(() => rulesOf('messages').readMessages({ messages: { 0: 'x' } })).toThrow(CwmError)
   })
 
@@ -209,7 +209,7 @@ describe('requests', () => {
     expect(rulesOf('messages').outerSystem({ system: null })).toBeUndefined()
   })
 
-  it('probe with the results of open tool calls, since nothing else can follow them', () => {
+  it('are probed with results for open tool calls, because nothing else may follow them', () => {
     const use = {
       role: 'assistant',
       content: [
@@ -224,7 +224,7 @@ describe('requests', () => {
     expect(rulesOf('messages').probe('p', undefined)).toEqual([{ role: 'user', content: 'p' }])
   })
 
-  it('hold tool calls and their results as blocks, with ids or without', () => {
+  it('contain tool calls and their results as blocks, with or without ids', () => {
     const { toolCallIds, toolResultIds } = rulesOf('messages')
     const text = { type: 'text', text: 'x' }
     const message = (role: string, ...content: JsonValue[]) => ({ role, content })
@@ -235,7 +235,7 @@ describe('requests', () => {
     ])
     expect(toolResultIds(message('user', { type: 'tool_result', tool_use_id: 'a' }, text))).toEqual(['a'])
     expect(toolResultIds(message('user', { type: 'tool_result' }))).toEqual([''])
-    // The engine's own tools: both stand in one message.
+    // The engine's own tools: call and result are in one message.
     const own = message(
       'assistant',
       { type: 'server_tool_use', id: 'a' },
@@ -246,12 +246,12 @@ describe('requests', () => {
     }
   })
 
-  it('bound the answer', () => {
+  it('limit the answer', () => {
     expect(rulesOf('messages').maxTokens({ max_tokens: 5 })).toBe(5)
   })
 })
 
-it('says of an answer that it ran out of tokens', () => {
+it('recognizes an answer that ran out of tokens', () => {
   const answer = { content: [{ type: 'text', text: 'x' }], stop_reason: 'max_tokens' }
 
   expect(rulesOf('messages').observeJson(answer).choices[0]?.finishReason).toBe(rulesOf('messages').cutReason)

@@ -1,4 +1,4 @@
-// Edits in raw JSON are compared with what a parser sees, over bodies that no SDK would write but a client may.
+// Edits of raw JSON are compared with a parser's result, for bodies that no SDK would write but a client may.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -29,12 +29,12 @@ function set(text: string, changes: Readonly<Record<string, string>>): string {
   return setMembers(new RawObject(Buffer.from(text)), map, (key) => Object.hasOwn(parsed, key)).toString()
 }
 
-/** What is replaced may not be there twice. */
+/** A replaced member must not occur twice. */
 function isThereOnce({ members }: { members: readonly { key: string }[] }, keys: Iterable<string>): boolean {
   return [...keys].every((key) => members.filter((member) => member.key === key).length < 2)
 }
 
-/** Own members as a map: `__proto__` is a key like any other. */
+/** Own members as a map, so that `__proto__` is an ordinary key. */
 function entries(object: Record<string, unknown>): Map<string, unknown> {
   return new Map(
     Object.keys(object).map((key) => [key, Object.getOwnPropertyDescriptor(object, key)?.value as unknown]),
@@ -42,18 +42,18 @@ function entries(object: Record<string, unknown>): Map<string, unknown> {
 }
 
 describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
-  it('puts a new member first and leaves every other byte', () => {
+  it('inserts a new member first and keeps every other byte', () => {
     expect(set('{ "model" : "m",\n"n":1.0 }', { cache_salt: '"S"' })).toBe(
       '{"cache_salt":"S", "model" : "m",\n"n":1.0 }',
     )
   })
 
-  it('fills an empty object without a comma, whatever white space it holds', () => {
+  it('fills an empty object without a comma, whatever white space it contains', () => {
     expect(set('{}', { cache_salt: '"S"' })).toBe('{"cache_salt":"S"}')
     expect(set(' {\n\t} ', { cache_salt: '"S"', stream: 'true' })).toBe(' {"cache_salt":"S","stream":true\n\t} ')
   })
 
-  it('replaces a member where it stands, white space kept', () => {
+  it('replaces a member in place, with its white space', () => {
     expect(set('{"a":1 , "cache_salt" : "mine" , "b":2}', { cache_salt: '"S"' })).toBe(
       '{"a":1 , "cache_salt" : "S" , "b":2}',
     )
@@ -63,7 +63,7 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     '{"cache_salt":"a","cache_salt":"b"}',
     '{"cache_salt":"a","cache\\u005fsalt":{"x":[1]}}',
     '{"\\u0063ache_salt":null,"model":"m","cache_salt":null}',
-  ])('refuses to replace what is there twice, however its key is escaped: %s', (text) => {
+  ])('rejects replacing a duplicate member, however its key is escaped: %s', (text) => {
     let thrown: unknown
     try {
       set(text, { cache_salt: '"S"' })
@@ -75,7 +75,7 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     expect(thrown).toMatchObject({ code: 'INVALID_FIELD', param: 'cache_salt', bound: 'repeated_member' })
   })
 
-  it('never touches a cache_salt inside a tool schema', () => {
+  it('never changes a cache_salt inside a tool schema', () => {
     const tools = '[{"function":{"parameters":{"properties":{"cache_salt":{"type":"string"}},"cache_salt":"x"}}}]'
 
     expect(set(`{"tools":${tools}}`, { cache_salt: '"S"' })).toBe(`{"cache_salt":"S","tools":${tools}}`)
@@ -84,19 +84,19 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('does not take words inside a string for a member', () => {
+  it('does not confuse text inside a string with a member', () => {
     const text = '{"user":"\\",\\"cache_salt\\":\\"x\\\\","cache_salt":"mine"}'
 
     expect(set(text, { cache_salt: '"S"' })).toBe('{"user":"\\",\\"cache_salt\\":\\"x\\\\","cache_salt":"S"}')
   })
 
-  it('keeps numbers that no double can hold, in their own digits', () => {
+  it('keeps the digits of numbers beyond double precision', () => {
     expect(set('{"a":12345678901234567890,"b":1e400,"c":-0,"d":1.0,"cache_salt":1}', { cache_salt: '"S"' })).toBe(
       '{"a":12345678901234567890,"b":1e400,"c":-0,"d":1.0,"cache_salt":"S"}',
     )
   })
 
-  it('sets the named members of any object, and nothing else changes', () => {
+  it('sets the given members of any object, and changes nothing else', () => {
     fc.assert(
       fc.property(body, fc.array(fc.tuple(memberKey, value), { minLength: 1, maxLength: 3 }), (shape, changed) => {
         const text = textOf(shape)
@@ -116,7 +116,7 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('gives the same with room before the bytes, whatever there is of it, and touches no byte beyond', () => {
+  it('returns the same with reserved space before the bytes, and writes to no byte outside', () => {
     const changed = fc.array(fc.tuple(memberKey, value), { maxLength: 3 })
     fc.assert(
       fc.property(body, changed, fc.nat(80), (shape, pairs, room) => {
@@ -138,7 +138,7 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('gives exactly the bytes that were sent, with only the changed values put in their place', () => {
+  it('returns the sent bytes with only the changed values replaced', () => {
     fc.assert(
       fc.property(body, spelt, (shape, salt) => {
         fc.pre(isThereOnce(shape, ['cache_salt']))
@@ -164,7 +164,7 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('edits a body of ten million bytes in time that grows with its length alone', () => {
+  it('edits a body of ten million bytes in time linear in its length', () => {
     const text = `{"messages":"${'\\\\'.repeat(2_500_000)}${'x'.repeat(5_000_000)}","cache_salt":"a"}`
     const started = performance.now()
 
@@ -176,7 +176,7 @@ describe('setMembers', { timeout: RUNS_TIMEOUT_MS }, () => {
 })
 
 describe('RawObject and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
-  it('finds the last of several members of one name, as parsers do', () => {
+  it('finds the last of several members with one name, as parsers do', () => {
     const bytes = Buffer.from('{"messages":[1], "mess\\u0061ges" : [2, 3] }')
 
     const span = new RawObject(bytes).find('messages')
@@ -189,7 +189,7 @@ describe('RawObject and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
     expect(new RawObject(Buffer.from('{"a":{"messages":[1]}}')).find('messages')).toBeUndefined()
   })
 
-  it('cuts a list into slices that equal its items', () => {
+  it('splits an array into slices that equal its items', () => {
     fc.assert(
       fc.property(fc.array(value, { maxLength: 6 }), space, space, (items, before, after) => {
         const bytes = Buffer.from(
@@ -205,7 +205,7 @@ describe('RawObject and itemsOf', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('knows an empty list, with or without white space', () => {
+  it('recognizes an empty array, with or without white space', () => {
     expect(itemsOf(Buffer.from('[]'), 0)).toEqual([])
     expect(itemsOf(Buffer.from('[ \n]'), 0)).toEqual([])
   })

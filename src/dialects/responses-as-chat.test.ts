@@ -1,4 +1,4 @@
-// The conversion was compared, item by item, with what vLLM 0.32 renders: test/engine/size.test.ts does so again.
+// The conversion was compared, item by item, with vLLM 0.32; test/engine/size.test.ts repeats that.
 
 import { describe, expect, it } from 'vitest'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -28,7 +28,7 @@ const chatCall = { id: 'c1', type: 'function', function: { name: 'look', argumen
 const result = { type: 'function_call_output', call_id: 'c1', output: '-4' }
 
 describe('a prompt of responses as chat', () => {
-  it('begins with the instructions', () => {
+  it('starts with the instructions', () => {
     expect(convert([question], { instructions: 'be brief' })?.messages).toEqual([
       { role: 'system', content: 'be brief' },
       question,
@@ -36,7 +36,7 @@ describe('a prompt of responses as chat', () => {
     expect(convert([question], { instructions: '' })?.messages).toEqual([question])
   })
 
-  it('has parts of text as such', () => {
+  it('keeps text parts', () => {
     expect(chatOf({ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'a' }] })).toEqual([
       { role: 'user', content: [{ type: 'text', text: 'a' }] },
     ])
@@ -46,7 +46,7 @@ describe('a prompt of responses as chat', () => {
     expect(chatOf(question, reply('one', 'two'))).toEqual([question, { role: 'assistant', content: 'one' }])
   })
 
-  it('makes one message of thoughts, words and calls that follow each other', () => {
+  it('merges consecutive thoughts, texts and calls into one message', () => {
     expect(chatOf(question, thought('hm'), reply('let me see'), call, call, result)).toEqual([
       question,
       { role: 'assistant', reasoning: 'hm', content: 'let me see', tool_calls: [chatCall, chatCall] },
@@ -54,7 +54,7 @@ describe('a prompt of responses as chat', () => {
     ])
   })
 
-  it('makes two of what one message has no room for', () => {
+  it('splits what does not fit into one message', () => {
     expect(chatOf(question, reply('one'), reply('two'))).toEqual([
       question,
       { role: 'assistant', content: 'one' },
@@ -62,13 +62,13 @@ describe('a prompt of responses as chat', () => {
     ])
   })
 
-  it('takes the gist for thoughts that are not there', () => {
+  it('uses the summary if the reasoning text is missing', () => {
     const { content: _, ...item } = thought('')
 
     expect(chatOf(question, item)).toEqual([question, { role: 'assistant', reasoning: 'gist' }])
   })
 
-  it('has tools, template arguments and effort where chat has them, and no form of the answer', () => {
+  it("puts tools, template arguments and effort into chat's fields, and omits the answer format", () => {
     const shaping = {
       tools: [{ type: 'function', name: 'look', parameters: { type: 'object' } }],
       tool_choice: 'auto',
@@ -87,22 +87,22 @@ describe('a prompt of responses as chat', () => {
 
   it.each<[string, JsonValue, JsonObject]>([
     ['an image', { role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }, {}],
-    ['a reply that is to be continued', { ...reply('half'), status: 'incomplete' }, {}],
+    ['an unfinished reply', { ...reply('half'), status: 'incomplete' }, {}],
     ['a refusal', { ...reply(), content: [{ type: 'refusal', refusal: 'no' }] }, {}],
     ['a reply without parts', reply(), {}],
-    ['thoughts that only another engine can read', { ...thought(''), encrypted_content: 'x' }, {}],
-    ['a call of a tool in a namespace', { ...call, namespace: 'weather' }, {}],
-    ['a call of another kind', { type: 'custom_tool_call', call_id: 'c1', name: 'x', input: '' }, {}],
+    ['reasoning encrypted by another engine', { ...thought(''), encrypted_content: 'x' }, {}],
+    ['a call to a tool in a namespace', { ...call, namespace: 'weather' }, {}],
+    ['a call of another type', { type: 'custom_tool_call', call_id: 'c1', name: 'x', input: '' }, {}],
     ['a reference', { type: 'item_reference', id: 'msg_1' }, {}],
     ['an unknown field of a message', { ...question, name: 'Ann' }, {}],
-    ['a tool that is no function', question, { tools: [{ type: 'custom', name: 'x' }] }],
-    ['an unknown field beside the messages', question, { truncation: 'auto' }],
+    ['a tool that is not a function', question, { tools: [{ type: 'custom', name: 'x' }] }],
+    ['an unknown field of the body', question, { truncation: 'auto' }],
   ])('has no counterpart for %s', (_, item, shaping) => {
     expect(convert([item], shaping)).toBeUndefined()
   })
 
-  // Their members come in another order there: as many tokens, but not the same.
-  it('has calls for counting only', () => {
+  // vLLM orders their members differently: as many tokens, but other ones.
+  it('includes calls for counting only', () => {
     expect(convert([question, call, result], {}, 'count')).toBeDefined()
     expect(convert([question, call, result], {}, 'ids')).toBeUndefined()
   })

@@ -1,4 +1,4 @@
-// Responses: what answers hold and what identifies an item.
+// Responses: how answers are read and items identified.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -35,7 +35,7 @@ describe('the reply', () => {
   it.each([
     ['responses', 'responses, stream'],
     ['responses, tool called', 'responses, stream, tool called'],
-  ] as const)('"%s" is the same as the stream "%s"', (json, stream) => {
+  ] as const)('"%s" equals the stream "%s"', (json, stream) => {
     expectSameReply('responses', json, stream)
   })
 })
@@ -43,7 +43,7 @@ describe('the reply', () => {
 describe('a stream that breaks', () => {
   const names = ['responses, stream', 'responses, stream, tool called']
 
-  it.each(names)('"%s" is complete when whole, and after no fewer events than it takes', (name) => {
+  it.each(names)('"%s" is complete when whole, and not before its last required event', (name) => {
     expectCompleteOnlyWhole('responses', name, 0)
   })
 })
@@ -51,7 +51,7 @@ describe('a stream that breaks', () => {
 describe('the identity of a message', () => {
   const same: [string, JsonValue, JsonValue][] = [
     [
-      "a refusal and its words, in an item's parts",
+      "a refusal and the same text, in an item's parts",
       { role: 'assistant', content: [{ type: 'refusal', refusal: 'no' }] },
       { role: 'assistant', content: [{ type: 'output_text', text: 'no' }] },
     ],
@@ -87,7 +87,7 @@ describe('the identity of a message', () => {
     ],
   ]
 
-  it.each(same)('does not tell apart: %s', (_, a, b) => {
+  it.each(same)('is the same for: %s', (_, a, b) => {
     expect(canonical('responses', a)).toBe(canonical('responses', b))
   })
 
@@ -100,18 +100,18 @@ describe('the identity of a message', () => {
     ['two references', { type: 'item_reference', id: 'msg_1' }, { type: 'item_reference', id: 'msg_2' }],
   ]
 
-  it.each(different)('tells apart: %s', (_, a, b) => {
+  it.each(different)('differs for: %s', (_, a, b) => {
     expect(canonical('responses', a)).not.toBe(canonical('responses', b))
   })
 
-  it('leaves reasoning items of responses out of every history', () => {
+  it('excludes reasoning items from every history', () => {
     expect(rulesOf('responses').canonical({ type: 'reasoning', id: 'r', summary: [] })).toEqual({
       text: undefined,
       fromModel: true,
     })
   })
 
-  it("is no other message's", () => {
+  it('is unique for each item', () => {
     expectNoneAlike(
       'responses',
       fc.oneof(
@@ -137,11 +137,11 @@ describe('the identity of a message', () => {
 })
 
 describe('requests', () => {
-  it.each([[{ input: 5 }], [{}]])('are refused as %j, which holds no items', (body) => {
+  it.each([[{ input: 5 }], [{}]])('without an array of items are rejected: %j', (body) => {
     expect(() => rulesOf('responses').readMessages(body)).toThrow(CwmError)
   })
 
-  it('are one user message when the input is plain', () => {
+  it('are one user message if the input is a string', () => {
     expect(rulesOf('responses').readMessages({ input: 'hi' })).toEqual([{ role: 'user', content: 'hi' }])
   })
 
@@ -153,7 +153,7 @@ describe('requests', () => {
     expect(rulesOf('responses').outerSystem({})).toBeUndefined()
   })
 
-  it('probe with the result of an open call, since nothing else can follow it', () => {
+  it('are probed with the result of an open call, because nothing else may follow it', () => {
     expect(rulesOf('responses').probe('p', { type: 'function_call', call_id: 'a' })).toEqual([
       { type: 'function_call_output', call_id: 'a', output: 'p' },
     ])
@@ -176,21 +176,21 @@ describe('requests', () => {
     [{ type: 'message', role: 'user', content: 'x' }, [], []],
     [{ type: 'reasoning' }, [], []],
     [null, [], []],
-  ])('hold calls and results: %j', (item, calls, answers) => {
+  ])('contain calls and results: %j', (item, calls, answers) => {
     expect([rulesOf('responses').toolCallIds(item), rulesOf('responses').toolResultIds(item)]).toEqual([calls, answers])
   })
 
-  it('bound the answer', () => {
+  it('limit the answer', () => {
     expect(rulesOf('responses').maxTokens({ max_output_tokens: 5 })).toBe(5)
     expect(rulesOf('responses').maxTokens({ max_output_tokens: null })).toBeUndefined()
   })
 })
 
-it.each(['mcp_list_tools', 'mcp_approval_request', 'mcp_call'])("takes '%s' for the engine's own item", (type) => {
+it.each(['mcp_list_tools', 'mcp_approval_request', 'mcp_call'])("recognizes '%s' as the engine's own item", (type) => {
   expect(rulesOf('responses').canonical({ type, id: 'm' }).fromModel).toBe(true)
 })
 
-it('says of an answer that it ran out of tokens', () => {
+it('recognizes an answer that ran out of tokens', () => {
   const answer = { status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, output: [] }
 
   expect(rulesOf('responses').observeJson(answer).choices[0]?.finishReason).toBe(rulesOf('responses').cutReason)
@@ -199,17 +199,17 @@ it('says of an answer that it ran out of tokens', () => {
 describe('a response that a request continues', () => {
   const { stored } = rulesOf('responses')
 
-  it('is told by its id, as text', () => {
+  it('is identified by a text id', () => {
     expect(stored?.continued({ previous_response_id: 'resp_1' })).toBe('resp_1')
     expect(stored?.continued({ previous_response_id: '' })).toBe('')
     expect(stored?.continued({ previous_response_id: null })).toBeUndefined()
   })
 
-  it.each([5, true, {}, []])('is never %j', (id) => {
+  it.each([5, true, {}, []])('is never identified by %j', (id) => {
     expect(() => stored?.continued({ previous_response_id: id })).toThrow(CwmError)
   })
 
-  it('is kept unless the client says otherwise, or chose its id itself', () => {
+  it('is stored unless the client opts out or chose the id itself', () => {
     expect(stored?.keeps({})).toBe(true)
     expect(stored?.keeps({ store: true, request_id: null })).toBe(true)
     expect(stored?.keeps({ store: false })).toBe(false)

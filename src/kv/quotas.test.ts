@@ -1,4 +1,4 @@
-// When LMCache is told the quota of a salt, and when it is left alone.
+// When cwm sets a salt's quota in LMCache, and when it makes no call.
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -35,7 +35,7 @@ async function quotasOf({ demandsQuotas = true, ensureSpace = async () => [] }: 
 }
 
 describe('SaltQuotas', () => {
-  it('leaves alone an LMCache that demands none, and does not make the request wait', async () => {
+  it('makes no call to an LMCache that requires no quotas, and does not delay the request', async () => {
     const { quotas, told } = await quotasOf({ demandsQuotas: false })
 
     expect(quotas.ensure('a', 8)).toBeUndefined()
@@ -43,7 +43,7 @@ describe('SaltQuotas', () => {
     expect(told).toEqual([])
   })
 
-  it('does not ask LMCache anything on a request before it knows LMCache', () => {
+  it('does not call LMCache on a request before its configuration is known', () => {
     const open = vi.fn(() => new Promise<never>(() => {}))
     const quotas = new SaltQuotas({
       kv: { expects, open },
@@ -55,7 +55,7 @@ describe('SaltQuotas', () => {
     expect(open).toHaveBeenCalledTimes(1)
   })
 
-  it('tells the quota once per salt, and lets requests that come meanwhile wait for it too', async () => {
+  it('sets the quota once per salt, and makes concurrent requests wait for it', async () => {
     let taken = () => {}
     const answer = new Promise<string[]>((resolve) => {
       taken = () => resolve([])
@@ -72,7 +72,7 @@ describe('SaltQuotas', () => {
     expect(told).toEqual(['a=8', 'b=2'])
   })
 
-  it('tells it again, behind the request, while the salt is in use: a server that restarts has forgotten it', async () => {
+  it('sets it again in the background while the salt is in use, because a restarted server has lost it', async () => {
     const { quotas, told, clock } = await quotasOf()
     await quotas.ensure('a', 8)
 
@@ -82,7 +82,7 @@ describe('SaltQuotas', () => {
     expect(told).toEqual(['a=8', 'a=8'])
   })
 
-  it('gives up waiting for an LMCache that hangs', async () => {
+  it('stops waiting for an LMCache that hangs', async () => {
     vi.useFakeTimers()
     onTestFinished(() => void vi.useRealTimers())
     const { quotas } = await quotasOf({ ensureSpace: () => new Promise(() => {}) })
@@ -101,7 +101,7 @@ describe('SaltQuotas', () => {
   it.each([
     ['refuses', async () => ['server a: 500']],
     ['does not answer', () => Promise.reject(new CwmError('LMCACHE_UNREACHABLE', 'gone'))],
-  ])('lets the request go when LMCache %s, says so once, and tries again later', async (_, ensureSpace) => {
+  ])('forwards the request when LMCache %s, warns once, and tries again later', async (_, ensureSpace) => {
     const { quotas, told, lines, clock } = await quotasOf({ ensureSpace })
 
     await quotas.ensure('a', 8)
@@ -114,7 +114,7 @@ describe('SaltQuotas', () => {
     expect(lines).toEqual(['warn'])
   })
 
-  it('takes the quota of a retired salt back', async () => {
+  it('removes the quota of a retired salt', async () => {
     const { quotas, told } = await quotasOf()
     await quotas.ensure('a', 8)
 
@@ -123,7 +123,7 @@ describe('SaltQuotas', () => {
     expect(told).toEqual(['a=8', '-a'])
   })
 
-  it('looks at LMCache anew in a while, however many requests come', async () => {
+  it('checks LMCache again after a while, however many requests arrive', async () => {
     const { quotas, kv, clock } = await quotasOf()
     for (let i = 0; i < 100; i++) void quotas.ensure('a', 8)
     expect(kv.open).toHaveBeenCalledTimes(1)

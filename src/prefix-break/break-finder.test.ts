@@ -47,7 +47,7 @@ const retained = (
 })
 const words = (content: string) => ({ role: 'user', content })
 const lastTurn = retained([words(LONG)], 1_000)
-/** Goes on from the last turn; nothing of it was cached. */
+/** Continues from the last turn, with nothing cached. */
 const next = retained([words(LONG), { role: 'assistant', content: 'yes' }, words('more')], 1_020)
 
 const heldOf = (turn: RetainedTurn | undefined) => turn && new HeldTurn(turn)
@@ -77,7 +77,7 @@ function finder(atHand: AtHand = { last: lastTurn }) {
   return { breaks, events, saved, newest }
 }
 
-/** A second turn that came back cold. */
+/** A second turn without cached tokens. */
 function cold(change: Partial<DeliveredTurn> = {}, after: Partial<SessionRecord> = {}): DeliveredTurn {
   const before = change.before ?? record
   return {
@@ -106,7 +106,7 @@ async function causeOf(
 }
 
 describe('a cold turn', () => {
-  it('is told in the session and as an event', async () => {
+  it('is recorded in the session and as an event', async () => {
     const { breaks, events } = finder()
     const delivered = cold()
 
@@ -135,7 +135,7 @@ describe('a cold turn', () => {
     ])
   })
 
-  it("has the client's own index of the message that differs, and none for a window's", async () => {
+  it("has the client's index of the message that differs, and none for a window's message", async () => {
     const turn = retained(
       [words('window'), words(`!${LONG}`), { role: 'assistant', content: 'yes' }, words('x')],
       1_030,
@@ -152,11 +152,11 @@ describe('a cold turn', () => {
     expect(windows.session.record.prefixBreak).not.toHaveProperty('message')
   })
 
-  it('takes the last one from the store where that is kept there', async () => {
+  it('reads the previous turn from the store if it is there', async () => {
     expect(await causeOf(cold(), finder({ stored: toRetainedPrompt(lastTurn) }))).toBe('evicted')
   })
 
-  it('is of unknown cause when the last one is not at hand, is another one, or is too large', async () => {
+  it('has an unknown cause if the previous turn is unavailable, another one, or too large', async () => {
     const huge = Buffer.alloc(4 * 1024 * 1024 + 1)
 
     expect(await causeOf(cold(), finder({}))).toBe('unknown')
@@ -165,7 +165,7 @@ describe('a cold turn', () => {
     expect(await causeOf(cold({ turn: { ...next, body: huge } }))).toBe('unknown')
   })
 
-  it('is not told in the session once another turn was answered while it waited, but as an event', async () => {
+  it('is reported only as an event if another turn was answered meanwhile', async () => {
     const { breaks, events, saved } = finder()
     const delivered = cold()
 
@@ -195,7 +195,7 @@ describe('a cold turn', () => {
     expect(saved[0]?.prefixBreak?.cause).toBe('evicted')
   })
 
-  it('holds no body while it waits that is too large to be read', async () => {
+  it('holds no body that is too large to be read', async () => {
     let release = () => {}
     const released = new Promise<undefined>((resolve) => {
       release = () => resolve(undefined)
@@ -224,10 +224,10 @@ describe('a cold turn', () => {
   })
 })
 
-describe('a history that nobody knows', () => {
+describe('an unknown history', () => {
   const scope = '[2,"t","chat",["u"]]'
 
-  it('is held against the last turns of its scope one by one, until one explains it', async () => {
+  it('is compared with the last turns of its scope one by one, until one explains it', async () => {
     const asked: string[] = []
     let reading = 0
     const { breaks, newest } = finder({
@@ -261,32 +261,32 @@ describe('a history that nobody knows', () => {
   })
 })
 
-describe('nothing is told of', () => {
+describe('nothing is reported for', () => {
   const thaw = { at: 6 } as NonNullable<SessionRecord['thaw']>
 
   it.each([
     ['a first turn', cold({ before: { ...record, turns: 0, usage: undefined as never } })],
-    ['a turn beside which another one finished', cold({}, { turns: 3 })],
-    ['a turn into whose session a window was thawed meanwhile', cold({}, { head: 1 })],
+    ['a turn during which another one finished', cold({}, { turns: 3 })],
+    ['a turn during which a window was thawed into its session', cold({}, { head: 1 })],
     ['the first turn after a thaw', cold({ before: { ...record, thaw } })],
-    ['a turn behind another window', cold({ turn: { ...next, parent: 'w' } })],
+    ['a turn after another window', cold({ turn: { ...next, parent: 'w' } })],
     ['a turn of another lineage', cold({ turn: { ...next, lineage: 'm' } })],
     ['a new cut', cold({ cut: 'new' })],
     ['a continuation of a stored response', cold({ found: 'response' })],
     ['a completion', cold({ turn: { ...next, dialect: 'completions' } })],
     [
-      'a turn of which the engine does not tell',
+      'a turn without token counts from the engine',
       cold({ usage: { promptTokens: 1_020, completionTokens: 1, totalTokens: 1_021 } }),
     ],
     [
-      'a turn without a reply in its history, where the last one is not at hand',
+      'a turn without a reply in its history, whose previous turn is unavailable',
       cold({ hasHistory: false, turn: { ...next, body: Buffer.alloc(5_000_000) } }),
     ],
   ])('%s', async (_, delivered) => {
     expect(await causeOf(delivered)).toBeUndefined()
   })
 
-  it('a body that cannot be read, and the next cold turn is told again', async () => {
+  it('a body that cannot be parsed; the next cold turn is reported again', async () => {
     const both = finder()
     const unreadable = cold({ turn: { ...next, body: Buffer.from('{"messages":7}') } })
 
@@ -294,7 +294,7 @@ describe('nothing is told of', () => {
     expect(await causeOf(cold(), both)).toBe('evicted')
   })
 
-  it('more than sixteen turns that wait', async () => {
+  it('more than sixteen waiting turns', async () => {
     const { breaks, events } = finder()
 
     for (let i = 0; i < 20; i++) breaks.look(cold())
@@ -304,7 +304,7 @@ describe('nothing is told of', () => {
   })
 })
 
-it('tells of turns under one cut, and not of the first without it', async () => {
+it('reports turns under one cut, but not the first one without it', async () => {
   const both = finder()
   const warm = { usage: usage(1_020, 1_008) }
   both.breaks.look(cold({ cut: 'one', ...warm }))
@@ -313,7 +313,7 @@ it('tells of turns under one cut, and not of the first without it', async () => 
   expect(await causeOf(cold(), both)).toBeUndefined()
 })
 
-it('goes on after a turn of several answers from any of them in silence', async () => {
+it('reports nothing if a turn continues any of several answers', async () => {
   const both = finder()
   both.breaks.look(cold({ answers: 4, usage: usage(1_020, 1_008) }))
   const chosen = retained([words(LONG), { role: 'assistant', content: LONG }, words('x')], 2_020)

@@ -7,13 +7,13 @@ const LONG = 'word '.repeat(800)
 const user = (content: string): JsonValue => ({ role: 'user', content })
 const assistant = (content: string, more: object = {}): JsonValue => ({ role: 'assistant', content, ...more })
 
-/** A turn with its reply, which is its last message. */
+/** A turn with its reply as the last message. */
 const turn = (...messages: JsonValue[]): ComparedTurn => ({
   prompt: { dialect: 'chat', model: 'm', messages, shaping: {} },
   replyAt: messages.length - 1,
 })
 
-/** Counts of two turns: the last one's prompt and answer, this one's prompt and what of it was cached. */
+/** Counts of two turns: the previous prompt and answer, this prompt and its cached part. */
 function counts(
   last: [number, number],
   now: [number, number | undefined],
@@ -36,34 +36,34 @@ const next = turn(...first, assistant('six'), user('seven'), assistant('eight'))
 
 describe('a turn is cold', () => {
   it.each([
-    // expected, cached
+    // [expected, cached]
     [1_300, 960, true],
     [1_280, 960, false],
     [320, 0, false],
     [321, 0, true],
     [10_000, 7_500, false],
     [10_000, 7_499, true],
-  ])('of %i expected tokens, %i cached: %s', (expected, cached, cold) => {
+  ])('with %i expected tokens and %i cached: %s', (expected, cached, cold) => {
     expect(isCold(expected, cached)).toBe(cold)
   })
 
-  it('never where the engine does not tell', () => {
+  it('never if the engine reports no counts', () => {
     expect(isCold(10_000, undefined)).toBe(false)
   })
 })
 
-describe('no break is seen', () => {
+describe('no break is found for', () => {
   it.each([
     ['a warm turn', [2_000, 20], [2_040, 2_016]],
-    ['what a restore by whole chunks leaves out', [2_000, 20], [2_040, 1_792]],
+    ['the part after the last restored chunk', [2_000, 20], [2_040, 1_792]],
     ['a small context', [250, 20], [300, 0]],
-    ['an engine that does not tell', [2_000, 20], [2_040, undefined]],
-    ['a long reply that the engine no longer has, and LMCache never had', [2_000, 2_000], [4_040, 1_792]],
+    ['an engine that reports no cached tokens', [2_000, 20], [2_040, undefined]],
+    ['a long reply evicted by the engine, and never in LMCache', [2_000, 2_000], [4_040, 1_792]],
   ] as const)('%s', (_, before, now) => {
     expect(explainBreak(last, next, counts([...before], [...now]))).toBeUndefined()
   })
 
-  it('an edit of the last message, however long', () => {
+  it('an edit of the last message, of any length', () => {
     const edited = turn(...first.slice(0, 4), user(LONG), assistant('other'))
 
     expect(explainBreak(last, edited, counts([2_000, 20], [2_800, 1_900]))).toBeUndefined()
@@ -71,7 +71,7 @@ describe('no break is seen', () => {
     expect(explainBreak(last, early, counts([2_000, 20], [1_990, 960]))).toBeUndefined()
   })
 
-  it('one of several answers that the client went on from', () => {
+  it('one of several answers, which the client continued', () => {
     const chosen = turn(...first, assistant('another'), user('seven'), assistant('eight'))
 
     expect(explainBreak(last, chosen, counts([2_000, 4_000], [4_040, 1_984], { several: true }))).toBeUndefined()
@@ -85,7 +85,7 @@ describe('no break is seen', () => {
 })
 
 describe('the cause', () => {
-  it('is an old message, even when its edit explains all that is missing', () => {
+  it('is an old message, even if its edit explains all missing tokens', () => {
     const now = turn(
       user(LONG),
       assistant('two'),
@@ -105,7 +105,7 @@ describe('the cause', () => {
     })
   })
 
-  it('is an eviction when far less is cached than lies before the edit', () => {
+  it('is an eviction if far less is cached than precedes the edit', () => {
     const now = turn(
       user(LONG),
       assistant('two'),
@@ -123,7 +123,7 @@ describe('the cause', () => {
     expect(explained?.expectedTokens).toBeLessThan(1_100)
   })
 
-  it('is an eviction when nothing differs, or the client went back', () => {
+  it('is an eviction if nothing differs, or the client went back', () => {
     expect(explainBreak(last, next, counts([2_000, 20], [2_040, 0]))).toEqual({
       cause: 'evicted',
       expectedTokens: 2_000,
@@ -134,7 +134,7 @@ describe('the cause', () => {
     })
   })
 
-  it('is the newest reply that the client rewrote', () => {
+  it('is the newest reply if the client rewrote it', () => {
     const now = turn(...first, assistant(LONG.trim()), user('x'), assistant('y'))
 
     expect(explainBreak(turn(...first, assistant(LONG)), now, counts([2_000, 1_000], [3_040, 1_984]))).toMatchObject({
@@ -144,7 +144,7 @@ describe('the cause', () => {
     })
   })
 
-  it('is the reply when the prompt is shorter than what it goes on from: the template left its reasoning out', () => {
+  it('is the reply if the prompt is shorter than the previous one: the template dropped its reasoning', () => {
     const reasoned = turn(...first, assistant(LONG, { reasoning: LONG }))
     const now = turn(...first, assistant(LONG), user('seven'), assistant('eight'))
 
@@ -152,21 +152,21 @@ describe('the cause', () => {
       cause: 'reply',
       expectedTokens: 3_040,
     })
-    // The reasoning itself is not missing: it is not in the prompt.
+    // The reasoning itself is not missing, because it is not in the prompt.
     expect(explainBreak(reasoned, next, counts([2_000, 1_000], [2_040, 1_984]))).toBeUndefined()
   })
 
-  it('is the reply when its KV ends right where a reply of tool calls begins', () => {
+  it('is the reply if its KV ends exactly where a reply of tool calls starts', () => {
     const calls = { tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: `{"a":"${LONG}"}` } }] }
     const called = turn(...first, assistant('', calls))
     const now = turn(...first, assistant('', calls), { role: 'tool', tool_call_id: 'c', content: 'r' }, assistant('y'))
 
     expect(explainBreak(called, now, counts([2_000, 1_000], [3_040, 1_984]))).toMatchObject({ cause: 'reply' })
-    // Whole chunks: it may as well be what LMCache restored.
+    // Whole chunks: LMCache may also have restored them.
     expect(explainBreak(called, now, counts([2_000, 1_000], [3_040, 1_792]))).toBeUndefined()
   })
 
-  it('is reasoning of earlier replies that a new turn drops, unless what lies before them is gone too', () => {
+  it('is dropped reasoning of earlier replies, unless the tokens before it are missing too', () => {
     const steps = [user(LONG), assistant('a', { reasoning: LONG }), user('tool'), assistant('b', { reasoning: LONG })]
     const before = turn(...steps, user('tool'), assistant('c'))
     const now = turn(...steps, user('tool'), assistant('c'), user('x'), assistant('y'))
@@ -176,7 +176,7 @@ describe('the cause', () => {
     expect(explainBreak(before, now, counts([4_000, 20], [2_900, 0]))?.cause).toBe('evicted')
   })
 
-  it('is rewritten arguments only where the cached part may have ended', () => {
+  it('is rewritten arguments only if the cached part may end there', () => {
     const calling = (args: string) =>
       assistant('', { tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: args } }] })
     const exchange = (args: string) => [user(LONG), calling(args), { role: 'tool', tool_call_id: 'c', content: LONG }]
@@ -195,7 +195,7 @@ describe('the cause', () => {
 describe('in a new session', () => {
   const isNew = { isNew: true }
 
-  it('an edit behind the first message is told, though nothing at all was cached', () => {
+  it('an edit after the first message is reported, even if nothing was cached', () => {
     const now = turn(user(LONG), assistant('two!'), ...first.slice(2), assistant('six'), user('x'), assistant('y'))
 
     expect(explainBreak(last, now, counts([2_000, 0], [2_040, 0], isNew))).toMatchObject({
@@ -205,13 +205,13 @@ describe('in a new session', () => {
     })
   })
 
-  it('a history that breaks at its first message is another one', () => {
+  it('a history that differs in its first message is another one', () => {
     const now = turn(user(`!${LONG}`), ...first.slice(1), assistant('six'), user('x'), assistant('y'))
 
     expect(explainBreak(last, now, counts([2_000, 0], [2_040, 0], isNew))).toBeUndefined()
   })
 
-  it('nothing else is told', () => {
+  it('nothing else is reported', () => {
     expect(explainBreak(last, next, counts([2_000, 0], [2_040, 0], isNew))).toBeUndefined()
   })
 })

@@ -5,7 +5,7 @@ import { type ComparedTurn, compareTurns } from './prefix-break.ts'
 
 const dialects = ['chat', 'responses', 'messages'] as const
 
-/** A turn of so many messages; its last one is the reply unless the turn is still to be answered. */
+/** A turn with this many messages. The last one is the reply, unless the turn has not been answered yet. */
 function turn(
   dialect: Prompt['dialect'],
   messages: readonly JsonValue[],
@@ -18,7 +18,7 @@ const said = (role: string, content: JsonValue): JsonObject => ({ role, content 
 const user = (content: JsonValue) => said('user', content)
 const assistant = (content: JsonValue) => said('assistant', content)
 
-/** What differs between a turn and the one after it. */
+/** The difference between a turn and the next one. */
 function differs(
   dialect: Prompt['dialect'],
   last: readonly JsonValue[],
@@ -32,7 +32,7 @@ function differs(
   return place
 }
 
-/** One tool call and its result, as each dialect writes them. */
+/** A tool call and its result, in each dialect. */
 const toolTurn = (dialect: Prompt['dialect'], args: string): readonly JsonValue[] => {
   if (dialect === 'responses') {
     return [{ type: 'function_call', call_id: 'c', name: 'find', arguments: args }]
@@ -57,7 +57,7 @@ const argumentsField = {
 describe.each(dialects)('in %s', (dialect) => {
   const last = [user('one'), assistant('two'), user('three'), assistant('four')]
 
-  it('a turn that goes on from the last one does not differ', () => {
+  it('a turn that continues the last one does not differ', () => {
     expect(differs(dialect, last, [...last, user('five')])).toBeUndefined()
   })
 
@@ -66,13 +66,13 @@ describe.each(dialects)('in %s', (dialect) => {
     expect(differs(dialect, last, last.slice(0, 1))).toBeUndefined()
   })
 
-  it('nulls, empty content and one text part for a text are no difference', () => {
+  it('nulls, empty content and one text part instead of a string do not differ', () => {
     const echoed = [...last.slice(0, 3), { ...assistant([{ type: 'text', text: 'four' }]), refusal: null }]
 
     expect(differs(dialect, last, [...echoed, user('five')])).toBeUndefined()
   })
 
-  it('an edited old message is told with the bytes before the edit', () => {
+  it('an edited old message is reported with the bytes before the edit', () => {
     const edited = [user('one'), assistant('two'), user('thé ree'), assistant('four'), user('five')]
 
     expect(differs(dialect, [user('one'), assistant('two'), user('thé rose'), assistant('four')], edited)).toEqual({
@@ -83,19 +83,19 @@ describe.each(dialects)('in %s', (dialect) => {
     })
   })
 
-  it('white space that changed is told', () => {
+  it('changed white space is reported', () => {
     const now = [user('one '), ...last.slice(1), user('five')]
 
     expect(differs(dialect, last, now)).toEqual({ cause: 'message', message: 0, field: 'content', offset: 3 })
   })
 
-  it('a rewritten reply is told as the message that it became', () => {
+  it('a rewritten reply is reported as the new message', () => {
     const now = [...last.slice(0, 3), assistant('fore'), user('five')]
 
     expect(differs(dialect, last, now)).toEqual({ cause: 'message', message: 3, field: 'content', offset: 2 })
   })
 
-  it('the part of a message is in the path', () => {
+  it('the path includes the part of a message', () => {
     const parts = (text: string) =>
       user([
         { type: 'text', text: 'same' },
@@ -112,7 +112,7 @@ describe.each(dialects)('in %s', (dialect) => {
     )
   })
 
-  it('arguments that say something else are told', () => {
+  it('arguments with another meaning are reported', () => {
     const first = [user('one'), ...toolTurn(dialect, '{"city":"Bergen"}')]
     const now = [user('one'), ...toolTurn(dialect, '{"city":"Berlin"}'), user('x')]
 
@@ -124,7 +124,7 @@ describe.each(dialects)('in %s', (dialect) => {
     })
   })
 
-  it('arguments that are only written anew are a slight difference', () => {
+  it('arguments in another JSON format are a slight difference', () => {
     const first = turn(dialect, [user('one'), ...toolTurn(dialect, '{"a":1,"b":2}')])
     const now = turn(dialect, [user('one'), ...toolTurn(dialect, '{"b":2,"a":1}'), user('x')], { answered: false })
 
@@ -140,7 +140,7 @@ describe.each(dialects)('in %s', (dialect) => {
     })
   })
 
-  it('reordered tools are told at the first that moved', () => {
+  it('reordered tools are reported at the first that moved', () => {
     const tool = (name: string): JsonObject =>
       dialect === 'chat' ? { type: 'function', function: { name } } : { type: 'function', name }
     const tools = (names: string[]): JsonObject => ({ tools: names.map(tool) })
@@ -156,7 +156,7 @@ describe.each(dialects)('in %s', (dialect) => {
     })
   })
 
-  it('another model is told before all else', () => {
+  it('another model is reported before anything else', () => {
     const { difference } = compareTurns(
       turn(dialect, last),
       turn(dialect, [user('uno'), assistant('two')], { model: 'n' }),
@@ -165,7 +165,7 @@ describe.each(dialects)('in %s', (dialect) => {
     expect(difference).toMatchObject({ cause: 'model', field: 'model' })
   })
 
-  it('names that a client chose are not told', () => {
+  it('names chosen by a client are not reported', () => {
     const part = (value: string) =>
       user([
         { type: 'text', text: 'a' },
@@ -187,7 +187,7 @@ describe.each(dialects)('in %s', (dialect) => {
     expect(relatedTo([user('uno'), assistant('due'), user('tre')])).toBe(false)
   })
 
-  it('what stands behind the newest reply was said otherwise on purpose', () => {
+  it('changes after the newest reply are intended', () => {
     const forkedBy = (now: readonly JsonValue[]) =>
       compareTurns(turn(dialect, last), turn(dialect, now, { answered: false })).forked
 
@@ -199,7 +199,7 @@ describe.each(dialects)('in %s', (dialect) => {
 describe('a system prompt', () => {
   const rest = [user('one'), assistant('two')]
 
-  it('of chat is message 0', () => {
+  it('in chat is message 0', () => {
     const at = (clock: string) => [said('system', `You help. It is ${clock}.`), ...rest]
 
     expect(differs('chat', at('12:01'), [...at('12:02'), user('x')])).toEqual({
@@ -210,7 +210,7 @@ describe('a system prompt', () => {
     })
   })
 
-  it('outside the messages is told by its field', () => {
+  it('outside the messages is reported by its field', () => {
     const system = (clock: string) => [
       { type: 'text', text: 'You help.' },
       { type: 'text', text: clock },
@@ -233,17 +233,17 @@ describe('a system prompt', () => {
     })
   })
 
-  it("does not differ by Claude Code's billing line, which no engine reads", () => {
+  it("does not differ in Claude Code's billing line, which engines ignore", () => {
     const system = (line: string) => [{ type: 'text', text: `x-anthropic-billing-header: ${line}` }]
 
     expect(differs('messages', rest, rest, [{ system: system('1') }, { system: system('2') }])).toBeUndefined()
   })
 })
 
-describe('what shapes the prompt beside', () => {
+describe('other fields that shape the prompt', () => {
   const rest = [user('one'), assistant('two')]
 
-  it('is the template, with its field', () => {
+  it('include the template, with its field', () => {
     const thinking = (on: boolean): JsonObject => ({ chat_template_kwargs: { enable_thinking: on } })
 
     expect(differs('chat', rest, rest, [thinking(true), thinking(false)])).toEqual({
@@ -257,7 +257,7 @@ describe('what shapes the prompt beside', () => {
     })
   })
 
-  it('is slight where templates seldom look at it, and for the order of members within a tool', () => {
+  it('differ slightly where templates rarely look, and in the member order of a tool', () => {
     const slightOf = (a: JsonObject, b: JsonObject) => {
       const { difference, slight } = compareTurns(
         turn('chat', rest, { shaping: a }),
@@ -281,7 +281,7 @@ describe('what shapes the prompt beside', () => {
     })
   })
 
-  it('tells the field of a tool that differs, and no name that a client gave', () => {
+  it('report the field of a tool that differs, and no names from a client', () => {
     const tool = (description: string, city: string): JsonObject => ({
       tools: [
         { type: 'function', function: { name: 'f', description, parameters: { properties: { secretName: city } } } },
@@ -300,7 +300,7 @@ describe('what shapes the prompt beside', () => {
     })
   })
 
-  it('is the model where the client changed its own salt', () => {
+  it('report the model if the client changed its own salt', () => {
     const { difference } = compareTurns({ ...turn('chat', rest), clientSalt: 'a' }, turn('chat', rest))
 
     expect(difference).toMatchObject({ cause: 'model', field: 'cache_salt' })
@@ -308,13 +308,13 @@ describe('what shapes the prompt beside', () => {
 })
 
 describe('reasoning that clients do not send back', () => {
-  it('is no difference of messages', () => {
+  it('is no difference between messages', () => {
     const last = [user('one'), { ...assistant('two'), reasoning: 'because' }]
 
     expect(differs('chat', last, [user('one'), assistant('two'), user('x')])).toBeUndefined()
   })
 
-  it('is no difference of items, whose indices stay those of the client', () => {
+  it("is no difference between items, whose indices stay the client's", () => {
     const last = [user('one'), { type: 'reasoning', id: 'r', summary: [] }, assistant('two')]
 
     expect(differs('responses', last, [user('one'), assistant('two'), user('x')])).toBeUndefined()

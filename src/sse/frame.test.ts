@@ -1,4 +1,4 @@
-// Where events end, on recorded streams cut at every byte. What is found must not depend on how the network cut them.
+// Where events end, on recorded streams split at every byte. The result must not depend on how the network splits them.
 
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
@@ -20,25 +20,25 @@ const streams = (JSON.parse(readFileSync(file, 'utf8')) as Answers).answers
   .filter(({ response }) => response.content_type?.startsWith('text/event-stream') === true)
   .map(({ name, response }): [string, string] => [name, String(response.body)])
 
-/** A stream through the framer in these byte chunks: what came out of each push, then the rest. */
+/** Frames a stream in these byte chunks: the output of each push, then the rest. */
 function pass(chunks: readonly Buffer[], maxHeldBytes = 1024 * 1024) {
   const framer = new EventFramer(maxHeldBytes)
   const out = chunks.flatMap((chunk) => [...framer.push(chunk)])
   return { out, rest: [...framer.takeRest()] }
 }
 
-/** At most the first 4,000 bytes, cut where an event ends: the rest of a long stream repeats the same shapes. */
+/** At most the first 4,000 bytes, up to the end of an event. The rest of a long stream only repeats the same formats. */
 function head(text: string): Buffer {
   const bytes = Buffer.from(text)
   return bytes.length <= 4000 ? bytes : bytes.subarray(0, endOfLastEvent(bytes.subarray(0, 4000)))
 }
 
 describe('a recorded stream', () => {
-  it('is there in all four dialects', () => {
+  it('exists for all four dialects', () => {
     expect(streams.length).toBeGreaterThanOrEqual(18)
   })
 
-  it.each(streams)('%s: gives the same events wherever its bytes are cut in two', (_, text) => {
+  it.each(streams)('%s: yields the same events wherever it is split in two', (_, text) => {
     for (const bytes of [head(text), Buffer.from(head(text).toString().replaceAll('\n', '\r\n'))]) {
       const whole = splitEvents(bytes).map(String)
       for (let at = 0; at <= bytes.length; at++) {
@@ -52,7 +52,7 @@ describe('a recorded stream', () => {
     }
   })
 
-  it.each(streams)('%s: gives the same events byte by byte, each within one part', (_, text) => {
+  it.each(streams)('%s: yields the same events byte by byte, each within one part', (_, text) => {
     const bytes = head(text)
 
     const { out, rest } = pass([...bytes].map((byte) => Buffer.from([byte])))
@@ -61,7 +61,7 @@ describe('a recorded stream', () => {
     expect(rest).toEqual([])
   })
 
-  it.each(streams)('%s: holds the same JSON with LF and with CRLF', (_, text) => {
+  it.each(streams)('%s: yields the same JSON with LF and with CRLF', (_, text) => {
     const plain = decodeJsonEvents(Buffer.from(text))
 
     expect(plain.length).toBeGreaterThan(2)
@@ -70,7 +70,7 @@ describe('a recorded stream', () => {
 })
 
 describe('EventFramer', { timeout: RUNS_TIMEOUT_MS }, () => {
-  it('passes whole events on as the very bytes that came', () => {
+  it('passes whole events on as the same bytes', () => {
     const chunk = Buffer.from('data: a\n\ndata: b\n\n')
 
     const { out } = pass([chunk])
@@ -79,14 +79,14 @@ describe('EventFramer', { timeout: RUNS_TIMEOUT_MS }, () => {
     expect(out[0]).toBe(chunk)
   })
 
-  // The reader of these parts looks for whole events in each of them: one that was cut would go by unseen.
-  it('answers an event that came in pieces as one part', () => {
+  // The reader of these parts looks for whole events in each part and would miss a split one.
+  it('returns an event that arrived in pieces as one part', () => {
     expect(
       pass([Buffer.from('data: a\n\ndata: [DO'), Buffer.from('NE]\n'), Buffer.from('\n')]).out.map(String),
     ).toEqual(['data: a\n\n', 'data: [DONE]\n\n'])
   })
 
-  it('keeps an unfinished event back and gives it up when asked, once', () => {
+  it('holds an incomplete event, and returns it once on request', () => {
     const framer = new EventFramer(100)
 
     expect(framer.push(Buffer.from('data: a\n\ndata: b')).map(String)).toEqual(['data: a\n\n'])
@@ -96,7 +96,7 @@ describe('EventFramer', { timeout: RUNS_TIMEOUT_MS }, () => {
     expect(framer.heldBytes).toBe(0)
   })
 
-  it('lets an event through unfinished when it is longer than may be held', () => {
+  it('passes an event on before it is complete if it exceeds the limit', () => {
     const framer = new EventFramer(10)
 
     expect(framer.push(Buffer.from('data: 34'))).toEqual([])
@@ -105,7 +105,7 @@ describe('EventFramer', { timeout: RUNS_TIMEOUT_MS }, () => {
     expect(framer.push(Buffer.from('8\n\n')).map(String)).toEqual(['8\n\n'])
   })
 
-  it('never holds more than it may, nor loses or changes a byte, however a stream is cut', () => {
+  it('never holds more than the limit, nor loses or changes a byte, however a stream is split', () => {
     const piece = fc.constantFrom('\n', '\r\n', '\r', 'data: x', ':', 'é', '\n\n', '\r\n\r\n', '[DONE]')
     fc.assert(
       fc.property(
@@ -121,7 +121,7 @@ describe('EventFramer', { timeout: RUNS_TIMEOUT_MS }, () => {
             expect(framer.heldBytes).toBeLessThanOrEqual(maxHeld)
           }
           const whole = Buffer.concat(out)
-          // An empty line behind an event that is already out may wait with the next event; nothing else may.
+          // Only an empty line after an event that was already passed on may wait for the next event.
           if (maxHeld === 1000) {
             expect(bytes.subarray(whole.length, endOfLastEvent(bytes)).toString()).toMatch(/^[\r\n]*$/)
           }
@@ -149,13 +149,13 @@ describe('endOfEvent and endOfLastEvent', { timeout: RUNS_TIMEOUT_MS }, () => {
     expect(endOfLastEvent(Buffer.from(text))).toBe(Math.max(0, end))
   })
 
-  it('agree on where the last event of any stream ends', () => {
+  it('agree on the end of the last event in any stream', () => {
     const text = fc.array(fc.constantFrom('\n', '\r\n', '\r', 'a'), { maxLength: 20 })
     fc.assert(
       fc.property(text, (pieces) => {
         const bytes = Buffer.from(pieces.join(''))
         const sizes = splitEvents(bytes).map((event) => event.length)
-        // A run of empty lines may be cut into events in more than one way; the bytes left over may then only be line ends.
+        // A run of empty lines can be divided into events in several ways. The remaining bytes may then only be line ends.
         const left = bytes.subarray(
           sizes.reduce((sum, size) => sum + size, 0),
           Math.max(0, endOfLastEvent(bytes)),
@@ -179,11 +179,11 @@ describe('decodeEvent', () => {
     [': keep-alive\n\n', undefined],
     ['event: x\n\n', undefined],
     ['\n', undefined],
-  ])('reads %j', (text, event) => {
+  ])('parses %j', (text, event) => {
     expect(decodeEvent(Buffer.from(text))).toEqual(event)
   })
 
-  it('leaves [DONE], comments, broken JSON and what is no object out of the JSON of a stream', () => {
+  it('omits [DONE], comments, invalid JSON and non-objects from the JSON of a stream', () => {
     const text = 'data: {"a":1}\n\n: c\n\ndata: 5\n\ndata: {"b"\n\ndata: [DONE]\n\ndata: {"c":3}'
 
     expect(decodeJsonEvents(Buffer.from(text))).toEqual([{ a: 1 }])

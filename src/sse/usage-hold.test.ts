@@ -1,4 +1,4 @@
-// The one exception to untouched bytes, held to what vLLM itself sends when nobody asks for usage.
+// The only change to answer bytes, compared with what vLLM itself sends if usage is not requested.
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -14,18 +14,18 @@ const answers = files.flatMap((file) => (JSON.parse(readFileSync(file, 'utf8')) 
 
 function stream(name: string): string {
   const body = answers.find((answer) => answer.name === name)?.response.body
-  if (typeof body !== 'string') throw new Error(`no stream '${name}'`)
+  if (typeof body !== 'string') throw new Error(`no recorded stream '${name}'`)
   return body
 }
 
-/** Ids and times differ from one recording to the next, and nothing else may. */
+/** Only ids and times may differ between recordings. */
 function sameRun(text: string): string {
   return text
     .replace(/"id":"(chatcmpl-|cmpl-)(tool-)?[0-9a-f]+"/g, '"id":"$1$2X"')
     .replace(/"created":\d+/g, '"created":0')
 }
 
-/** What the client gets of these bytes, and what came of each event. */
+/** The client's bytes for these bytes, and the result of each event. */
 function hold(text: string, maxHeldBytes = 1024 * 1024): { text: string; steps: number[] } {
   const filter = new UsageHold(maxHeldBytes)
   const parts = splitEvents(Buffer.from(text)).map((event) => filter.push(event))
@@ -45,7 +45,7 @@ describe('UsageHold', () => {
     ['chat, stream n=2 with usage', 'chat, stream n=2 without usage'],
     ['chat, tool called, stream with usage', 'chat, tool called, stream without usage'],
     ['completions, stream with usage', 'completions, stream without usage'],
-  ])('makes of "%s" the very bytes of "%s"', (asked, unasked) => {
+  ])('turns "%s" into exactly the bytes of "%s"', (asked, unasked) => {
     expect(sameRun(hold(stream(asked)).text)).toBe(sameRun(stream(unasked)))
   })
 
@@ -57,7 +57,7 @@ describe('UsageHold', () => {
     'completions, stream without usage',
     'anthropic messages, stream',
     'responses, stream',
-  ])('leaves "%s" as it is', (name) => {
+  ])('does not change "%s"', (name) => {
     const text = stream(name)
     const withoutUsage = splitEvents(Buffer.from(text))
       .map(String)
@@ -68,13 +68,13 @@ describe('UsageHold', () => {
     else expect(hold(text).text).not.toContain('"usage"')
   })
 
-  it('holds nothing back before the first event with a finish_reason', () => {
+  it('holds nothing before the first event with a finish_reason', () => {
     const events = [delta(0, 'a'), delta(0, 'b'), delta(0, 'c', 'stop'), usage, done]
 
     expect(hold(events.join('')).steps).toEqual([1, 1, 0, 1, 1])
   })
 
-  it('lets the other choices wait behind the first that finished, in their order', () => {
+  it('holds the other choices after the first that finished, in their order', () => {
     const events = [delta(0, 'a', 'stop'), delta(1, 'b'), delta(1, 'c', 'length'), usage, done]
 
     expect(hold(events.join(''))).toEqual({
@@ -83,19 +83,19 @@ describe('UsageHold', () => {
     })
   })
 
-  it('gives all back unchanged when the stream ends without a usage event', () => {
+  it('releases everything unchanged if the stream ends without a usage event', () => {
     const text = [delta(0, 'a'), delta(0, '', 'stop'), done].join('')
 
     expect(hold(text)).toEqual({ text, steps: [1, 0, 2] })
   })
 
-  it('gives all back when the stream breaks off behind the finish', () => {
+  it('releases everything if the stream breaks after the finish', () => {
     const text = [delta(0, 'a'), delta(0, '', 'stop')].join('')
 
     expect(hold(text).text).toBe(text)
   })
 
-  it('passes an error event in mid-stream at once, and behind a finish in its place', () => {
+  it('passes an error event at once, or in its place after a finish', () => {
     const error = 'data: {"error":{"message":"out of memory","type":"server_error","code":500}}\n\n'
     const early = [delta(0, 'a'), error, done].join('')
     const late = [delta(0, 'a', 'stop'), error, done].join('')
@@ -104,7 +104,7 @@ describe('UsageHold', () => {
     expect(hold(late).text).toBe(late)
   })
 
-  it('lets go of what is more than may be held, and still drops the usage event', () => {
+  it('releases what exceeds the limit, and still drops the usage event', () => {
     const finish = delta(0, 'a', 'stop')
     const long = delta(1, 'x'.repeat(1000))
 
@@ -114,13 +114,13 @@ describe('UsageHold', () => {
     })
   })
 
-  it('drops a usage event that comes before any finish', () => {
+  it('drops a usage event before any finish', () => {
     expect(hold([delta(0, 'a'), usage, delta(0, 'b', 'stop'), done].join('')).text).toBe(
       [delta(0, 'a'), delta(0, 'b', 'stop'), done].join(''),
     )
   })
 
-  it('reads spaces as Python writes them', () => {
+  it('accepts spaces as Python writes them', () => {
     const spaced = 'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
     const spacedUsage = 'data: {"choices": [ ], "usage": {"prompt_tokens": 1}, "system_fingerprint": "fp"}\n\n'
 
@@ -129,13 +129,13 @@ describe('UsageHold', () => {
     )
   })
 
-  it('leaves a fingerprint alone that the event has already', () => {
+  it('does not change a fingerprint that the event already has', () => {
     const finish = withPrint(delta(0, 'a', 'stop'))
 
     expect(hold(finish + usage + done).text).toBe(finish + done)
   })
 
-  it('does not take the words of a reply for the shape of an event', () => {
+  it("does not confuse a reply's text with the form of an event", () => {
     const tricky = [
       delta(0, '"finish_reason":"stop"'),
       delta(0, '"choices":[],"usage":{}'),
@@ -149,8 +149,8 @@ describe('UsageHold', () => {
     })
   })
 
-  // Azure opens a stream with an event that has no choices, the verdict on the prompt, and `usage: null`.
-  it('does not drop an event without choices that has no usage in it', () => {
+  // Azure starts a stream with an event without choices that has the content filter's result and `usage: null`.
+  it('does not drop an event without choices and without usage', () => {
     const verdict = 'data: {"choices":[],"prompt_filter_results":[{"prompt_index":0}],"usage":null}\n\n'
     const text = [verdict, delta(0, 'a', 'stop'), done].join('')
 

@@ -36,7 +36,7 @@ const sequence = (change: Partial<Sequence> = {}): Sequence => ({
 })
 
 describe('lookup', () => {
-  it('sends whole chunks only and counts chunks per tier and L2 adapter', async () => {
+  it('sends only whole chunks and counts chunks per tier and L2 adapter', async () => {
     let sent: JsonValue = null
     mock.use(
       http.post(`${coordinatorUrl}/directory/lookup`, async ({ request }) => {
@@ -63,7 +63,7 @@ describe('lookup', () => {
     expect(JSON.stringify(chunks)).not.toContain(salt)
   })
 
-  it('answers zero for chunks that the directory does not know', async () => {
+  it('returns zero for chunks unknown to the directory', async () => {
     mock.use(http.post(`${coordinatorUrl}/directory/lookup`, () => replay('lookup, other salt')))
 
     const { counts } = await client().lookup(sequence())
@@ -71,8 +71,8 @@ describe('lookup', () => {
     expect(counts).toEqual({ total: 4, l1: 0, l2: 0, backends: {} })
   })
 
-  // The recorded answer for two ranks, none placed, with placements put on as the real ones look: one engine has one rank here.
-  it('counts a chunk in a tier only if every rank of it is there', async () => {
+  // The recorded answer for two ranks without placements, with placements added in the real format: an engine here has only one rank.
+  it('counts a chunk in a tier only if every rank of it is present', async () => {
     const placed = (placements: readonly (readonly [string, string])[]) =>
       placements.map(([tier, backend]) => ({ instance_id: 'node-a', tier, backend, size_bytes: 1, shared: false }))
     const all = placed([['l1', 'dram'], ['l2', 'fs'], ['l2', 'resp']]) // biome-ignore format: one line reads better
@@ -95,7 +95,7 @@ describe('lookup', () => {
     expect(chunks.map((chunk) => chunk.tiers)).toEqual([['l1', 'l2'], ['l2'], ['l2'], []])
   })
 
-  it('does not count a chunk of which a rank is missing from the answer', async () => {
+  it('does not count a chunk if the answer lacks one of its ranks', async () => {
     mock.use(http.post(`${coordinatorUrl}/directory/lookup`, () => replay('lookup, stored')))
 
     const { counts } = await client().lookup(sequence({ keys: { ...keys, worldSize: 2 } }))
@@ -103,7 +103,7 @@ describe('lookup', () => {
     expect(counts).toEqual({ total: 4, l1: 0, l2: 0, backends: {} })
   })
 
-  it('refuses the answer of a coordinator that cuts chunks of another size', async () => {
+  it('rejects the answer of a coordinator with another chunk size', async () => {
     mock.use(http.post(`${coordinatorUrl}/directory/lookup`, () => replay('lookup, stored')))
 
     await expect(client().lookup(sequence({ keys: { ...keys, chunkSize: 128 } }))).rejects.toMatchObject({
@@ -112,7 +112,7 @@ describe('lookup', () => {
     })
   })
 
-  it('knows no placement without a coordinator', async () => {
+  it('returns no placement without a coordinator', async () => {
     const { counts, chunks } = await serverOnly().lookup(sequence())
 
     expect(counts).toEqual({ total: 4, l1: null, l2: null, backends: {} })
@@ -137,7 +137,7 @@ describe('pins', () => {
     expect(seen).toEqual(['POST 1024', 'DELETE 1024'])
   })
 
-  it('lists the counts of one salt by chunk hash', async () => {
+  it('lists the pin counts of one salt by chunk hash', async () => {
     mock.use(http.get(`${coordinatorUrl}/cache/pins`, () => replay('pins, counted')))
 
     const pins = await client().listPins({ salt, keys })
@@ -146,7 +146,7 @@ describe('pins', () => {
     expect([...pins.keys()][0]).toMatch(/^[0-9a-f]{64}$/)
   })
 
-  it('reads all pages, asking for its own salt and engine', async () => {
+  it('reads all pages, filtered by its salt and engine', async () => {
     const all = recordedBody('pins, counted').pins as readonly JsonObject[]
     const asked: string[] = []
     mock.use(
@@ -165,7 +165,7 @@ describe('pins', () => {
     expect(pins.size).toBe(4)
   })
 
-  it('stops at an empty page, and refuses more keys than asked for', async () => {
+  it('stops at an empty page, and rejects more keys than requested', async () => {
     mock.use(http.get(`${coordinatorUrl}/cache/pins`, () => replay('pins, counted', { pins: [], total: 7 })))
 
     expect(await client().listPins({ salt, keys })).toEqual(new Map())
@@ -175,14 +175,14 @@ describe('pins', () => {
     })
   })
 
-  it('leaves out keys of another salt or world size, and chunks that lack a rank', async () => {
+  it('omits keys of another salt or world size, and chunks that lack a rank', async () => {
     mock.use(http.get(`${coordinatorUrl}/cache/pins`, () => replay('pins, counted')))
 
     expect((await client().listPins({ salt: 'another', keys })).size).toBe(0)
     expect((await client().listPins({ salt, keys: { ...keys, worldSize: 2 } })).size).toBe(0)
   })
 
-  it('says that pins need a coordinator', async () => {
+  it('reports that pins need a coordinator', async () => {
     const bare = serverOnly()
 
     expect(bare.pins).toBe(false)
@@ -191,7 +191,7 @@ describe('pins', () => {
   })
 })
 
-it('makes no call for a sequence under one chunk', async () => {
+it('makes no call for a sequence shorter than one chunk', async () => {
   const short = sequence({ tokenIds: Array.from({ length: 255 }, () => 7) })
 
   expect(await client().lookup(short)).toEqual({ counts: { total: 0, l1: 0, l2: 0, backends: {} }, chunks: [] })
@@ -200,7 +200,7 @@ it('makes no call for a sequence under one chunk', async () => {
   expect(await client().prefetch(short, { deadlineMs: 1 })).toEqual({ status: 'noop', foundKeys: 0, totalKeys: 0 })
 })
 
-/** The salt under which the recorded keys lie. */
+/** The salt of the recorded keys. */
 function savedSalt(): string {
   const [first] = recordedBody('pins, counted').pins as readonly { readonly key: { readonly cache_salt: string } }[]
   return first?.key.cache_salt ?? ''

@@ -10,7 +10,7 @@ beforeAll(() => mock.listen({ onUnhandledRequest: 'error' }))
 afterEach(() => mock.resetHandlers())
 afterAll(() => mock.close())
 
-// As recorded: the coordinator lists node-a at 127.0.0.1:8080, and node-a names the coordinator at 127.0.0.1:9300.
+// As recorded: the coordinator lists node-a at 127.0.0.1:8080, and node-a reports its coordinator at 127.0.0.1:9300.
 const coordinatorUrl = 'http://127.0.0.1:9300'
 const lmcacheUrl = 'http://127.0.0.1:8080'
 const timeoutMs = 2_000
@@ -49,7 +49,7 @@ it.each([{ coordinatorUrl }, { lmcacheUrl }, { coordinatorUrl, lmcacheUrl }, { l
   },
 )
 
-it('takes the given URL of a server instead of the address that it registered', async () => {
+it('uses the given URL of a server instead of its registered address', async () => {
   mock.use(...aServer({ url: 'https://gate.test/kv' }), ...aCoordinator())
 
   const topology = await discoverLmcache({ coordinatorUrl, lmcacheUrl: 'https://gate.test/kv/', timeoutMs })
@@ -67,7 +67,7 @@ it('works with a server that has no coordinator: no pins, no directory', async (
   expect(topology.warnings).toEqual([`LMCache server ${lmcacheUrl} has no coordinator: no pins and no directory`])
 })
 
-it('goes on without a coordinator that does not answer', async () => {
+it('works without a coordinator that does not answer', async () => {
   mock.use(
     ...aServer(),
     http.all(`${coordinatorUrl}/*`, () => HttpResponse.error()),
@@ -80,7 +80,7 @@ it('goes on without a coordinator that does not answer', async () => {
   expect(topology.warnings).toEqual([expect.stringContaining(`LMCache at ${coordinatorUrl} broke the connection`)])
 })
 
-it('warns of a coordinator URL that cannot be used, without quoting it', async () => {
+it('warns about an unusable coordinator URL, without quoting it', async () => {
   mock.use(...aServer({ config: { coordinator: { url: 'http://user:hunter2@c', event_reporting: true } } }))
 
   const { warnings } = await discoverLmcache({ lmcacheUrl, timeoutMs })
@@ -89,7 +89,7 @@ it('warns of a coordinator URL that cannot be used, without quoting it', async (
   expect(warnings.join()).not.toContain('hunter2')
 })
 
-it('throws when nothing that was named answers', async () => {
+it('throws if none of the given addresses answers', async () => {
   mock.use(http.all('*', () => HttpResponse.error()))
   const unreachable = expect.objectContaining({ code: 'LMCACHE_UNREACHABLE' })
 
@@ -98,11 +98,11 @@ it('throws when nothing that was named answers', async () => {
   await expect(discoverLmcache({ coordinatorUrl, lmcacheUrl, timeoutMs })).rejects.toEqual(unreachable)
 })
 
-it('demands one of the two URLs', async () => {
+it('requires one of the two URLs', async () => {
   await expect(discoverLmcache({ timeoutMs })).rejects.toMatchObject({ code: 'CONFIG' })
 })
 
-it('lists an instance that does not answer, and says so', async () => {
+it('lists an instance that does not answer, with a warning', async () => {
   mock.use(
     ...aServer(),
     ...aCoordinator({ second: { instance_id: 'node-b', ip: 'fd00::7', http_port: 8081 } }),
@@ -121,7 +121,7 @@ it('lists an instance that does not answer, and says so', async () => {
   expect(chunkSize).toBe(256)
 })
 
-it('has no chunk size where two servers differ', async () => {
+it('has no chunk size if two servers differ', async () => {
   const url = 'http://10.0.0.2:8080'
   mock.use(
     ...aServer(),
@@ -139,7 +139,7 @@ it('has no chunk size where two servers differ', async () => {
   expect(warnings).toEqual(['LMCache servers differ in chunk size (256, 512): they share no chunks'])
 })
 
-it('finds out a coordinator that cuts chunks of another size', async () => {
+it('detects a coordinator with another chunk size', async () => {
   mock.use(...aServer(), ...aCoordinator({ coordinatorChunk: 512 }))
 
   const { warnings } = await discoverLmcache({ coordinatorUrl, timeoutMs })
@@ -147,7 +147,7 @@ it('finds out a coordinator that cuts chunks of another size', async () => {
   expect(warnings).toEqual([expect.stringContaining("the coordinator's --chunk-size differs from the servers' 256")])
 })
 
-it('says what is switched off: events, pins, L2, engines', async () => {
+it('reports disabled features: events, pins, L2, engines', async () => {
   mock.use(
     http.get(`${coordinatorUrl}/cache/pins`, () => HttpResponse.json({ detail: 'Not Found' }, { status: 404 })),
     ...aServer({
@@ -169,7 +169,7 @@ it('says what is switched off: events, pins, L2, engines', async () => {
   ])
 })
 
-// No GPU here: the key and its two fields are those of modules/lmcache_driven_transfer.py, report_status.
+// There is no GPU here: the key and its two fields are those of modules/lmcache_driven_transfer.py, report_status.
 it('reads the engines of a GPU server', async () => {
   const cache_context_meta = { '1': { model_name: 'org/m', world_size: 4, kv_cache_layout: {} } }
   mock.use(...aServer({ status: { cache_context_meta, non_cuda_context_meta: null } }), ...aCoordinator())

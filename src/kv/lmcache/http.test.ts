@@ -37,7 +37,7 @@ async function failureOf(answer: Promise<unknown>): Promise<CwmError> {
 }
 
 describe('Endpoint.call', () => {
-  it('sends JSON under the base path and keeps unknown keys of the answer', async () => {
+  it('sends JSON below the base path and keeps unknown keys of the answer', async () => {
     server.use(
       http.post('http://lmcache.test/base/cache/pins', async ({ request }) => {
         expect(request.headers.get('content-type')).toBe('application/json')
@@ -49,8 +49,8 @@ describe('Endpoint.call', () => {
     expect(await endpoint().call(post())).toEqual({ requested: 4, affected: 4, status: 'pinned' })
   })
 
-  // Recorded: LMCache's 400 quotes the salt that it refuses.
-  it('keeps the body of a refusal out of the error', async () => {
+  // Recorded: LMCache's 400 quotes the rejected salt.
+  it('keeps the body of an error answer out of the error', async () => {
     server.use(
       http.post('*/cache/pins', () =>
         replay('pin, bad salt', { detail: `cache_salt must not contain @ (got ${secret})` }),
@@ -71,7 +71,7 @@ describe('Endpoint.call', () => {
       new TextEncoder().encode(`{"requested":"${secret}"}`),
       'answered an unknown shape (invalid_type at requested)',
     ],
-  ])('calls %s a bad answer without quoting it', async (_, body, words) => {
+  ])('rejects %s as a bad answer without quoting it', async (_, body, words) => {
     server.use(http.post('*/cache/pins', () => new HttpResponse(body)))
 
     const error = await failureOf(endpoint().call(post()))
@@ -80,7 +80,7 @@ describe('Endpoint.call', () => {
     expect(error.message).toContain(words)
   })
 
-  it('does not follow a redirect with salts in its hands', async () => {
+  it('does not follow a redirect, which would send salts elsewhere', async () => {
     server.use(
       http.post(
         '*/cache/pins',
@@ -111,7 +111,7 @@ describe('Endpoint.call', () => {
     expect(cancelled).toBe(true)
   })
 
-  it('cancels the body of a refusal', async () => {
+  it('cancels the body of an error answer', async () => {
     let cancelled = false
     const body = new ReadableStream<Uint8Array>({
       cancel: () => {
@@ -125,7 +125,7 @@ describe('Endpoint.call', () => {
     expect(cancelled).toBe(true)
   })
 
-  it('says that nothing listens, with the URL and what to check', async () => {
+  it('reports a refused connection, with the URL and what to check', async () => {
     const url = await closedPort()
     server.use(http.post(`${url}/*`, () => passthrough()))
 
@@ -146,7 +146,7 @@ describe('Endpoint.call', () => {
     expect(error.message).toContain('is at a port that fetch blocks')
   })
 
-  it('times out on a server that accepts and stays silent, body included', async () => {
+  it('times out on a server that accepts but never answers, or never finishes its body', async () => {
     const silent = createServer((_, response) => response.writeHead(200).write('{'))
     const url = await listen(silent)
     server.use(http.post(`${url}/*`, () => passthrough()))
@@ -159,7 +159,7 @@ describe('Endpoint.call', () => {
     silent.close()
   })
 
-  it('calls an answer that breaks off unreachable', async () => {
+  it('reports a truncated answer as unreachable', async () => {
     const broken = createServer((_, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('{', () => response.destroy())
     })
@@ -196,7 +196,7 @@ describe('parseBaseUrl', () => {
   ])('reads %s', (text, expected) => expect(parseBaseUrl(text, 'lmcacheUrl')).toBe(expected))
 
   it.each(['', 'localhost:8080', 'tcp://h:1', 'http://', 'http://u:hunter2@h', 'http://h?token=hunter2', 'http://h#x'])(
-    'refuses %j without quoting it',
+    'rejects %j without quoting it',
     (text) => {
       expect(() => parseBaseUrl(text, 'lmcacheUrl')).toThrow(
         expect.objectContaining({

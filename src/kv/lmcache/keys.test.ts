@@ -18,7 +18,7 @@ const recordedKeys = results.map(({ key }) => key as JsonObject)
 const salt = String(recordedKeys[0]?.cache_salt)
 const keys = { engineName: './model', worldSize: 1, chunkSize: 256 }
 
-/** A directory that lists so many keys, the last four of them the recorded ones, and may have changed at its second page. */
+/** A directory with this many keys, the last four of them recorded ones, which may change before its second page. */
 function listing(total: number, totalLater = total): void {
   const other = { ...recordedKeys[0], cache_salt: 'of-another' }
   mock.use(
@@ -35,7 +35,7 @@ function listing(total: number, totalLater = total): void {
   )
 }
 
-it('names every key of a sequence with its placements, and writes a key as it was read', async () => {
+it('returns every key of a sequence with its placements, and sends a key in the form in which it was read', async () => {
   mock.use(http.post(`${url}/directory/lookup`, () => replay('lookup, stored')))
 
   const found = await findKeys(coordinator, { tokenIds: new Uint32Array(1046), salt, keys })
@@ -49,7 +49,7 @@ it('names every key of a sequence with its placements, and writes a key as it wa
   expect(new Set(found.map(({ key }) => keyId(key))).size).toBe(4)
 })
 
-it('refuses an answer that leaves keys out', async () => {
+it('rejects an answer that lacks keys', async () => {
   mock.use(http.post(`${url}/directory/lookup`, () => replay('lookup, stored', { results: [] })))
   const key = { hash: 'aa', engineName: './model', rank: 1, group: 0, salt: 'a-salt' }
 
@@ -59,7 +59,7 @@ it('refuses an answer that leaves keys out', async () => {
   })
 })
 
-it('reads the directory page by page and keeps the keys of these salts', async () => {
+it('reads the directory page by page and returns the keys of the given salts', async () => {
   listing(10_003)
 
   const { keys: found, complete } = await findKeysOfSalts(coordinator, new Set([salt]))
@@ -68,7 +68,7 @@ it('reads the directory page by page and keeps the keys of these salts', async (
   expect(complete).toBe(true)
 })
 
-it('says that a scan is not whole when the directory shrank under it, or is too large', async () => {
+it('reports an incomplete scan if the directory shrank meanwhile, or is too large', async () => {
   listing(10_003, 10_002)
   const shrunk = await findKeysOfSalts(coordinator, new Set([salt]))
   listing(20)
@@ -78,11 +78,11 @@ it('says that a scan is not whole when the directory shrank under it, or is too 
   expect(cut).toMatchObject({ complete: false, keys: { length: 2 } })
 })
 
-it('asks nothing for no salts', async () => {
+it('makes no call without salts', async () => {
   expect(await findKeysOfSalts(coordinator, new Set())).toEqual({ keys: [], complete: true })
 })
 
-it('puts at most 500 keys into one call', () => {
+it('sends at most 500 keys per call', () => {
   const portions = batches(Array.from({ length: 1_001 }, (_, i) => i))
 
   expect(portions.map(({ length }) => length)).toEqual([500, 500, 1])

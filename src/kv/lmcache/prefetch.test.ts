@@ -35,7 +35,7 @@ const pending = () => HttpResponse.json({ request_id: jobOf('prefetch'), status:
 const completed = (found: number) => () =>
   HttpResponse.json({ request_id: jobOf('prefetch'), status: 'completed', found_keys: found, total_keys: 4 })
 
-it('submits through the coordinator to the server that has the engine, and polls until completed', async () => {
+it('submits through the coordinator to the server with the engine, and polls until completed', async () => {
   let sent: unknown
   let asked = 0
   mock.use(
@@ -54,7 +54,7 @@ it('submits through the coordinator to the server that has the engine, and polls
   expect(asked).toBe(3)
 })
 
-it('tells what is missing', async () => {
+it('reports missing keys', async () => {
   mock.use(submits('prefetch, nothing stored'), polls(completed(0), jobOf('prefetch, nothing stored')))
 
   expect(await client().prefetch(sequence, { deadlineMs: 5_000 })).toEqual({
@@ -64,7 +64,7 @@ it('tells what is missing', async () => {
   })
 })
 
-it('asks the server itself where there is no coordinator, or where it is not registered', async () => {
+it('calls the server directly without a coordinator, or if the server is not registered', async () => {
   const bodies: unknown[] = []
   mock.use(
     http.post(`${serverUrl}/cache/prefetches`, async ({ request }) => {
@@ -82,7 +82,7 @@ it('asks the server itself where there is no coordinator, or where it is not reg
   expect(bodies[0]).not.toHaveProperty('instance_id')
 })
 
-it('answers timeout, not zero, when the deadline comes between polls', async () => {
+it('returns timeout, not zero, when the deadline passes between polls', async () => {
   mock.use(submits(), polls(pending))
 
   expect(await client().prefetch(sequence, { deadlineMs: 60 })).toEqual({
@@ -92,7 +92,7 @@ it('answers timeout, not zero, when the deadline comes between polls', async () 
   })
 })
 
-it('answers timeout when the deadline comes during a poll', async () => {
+it('returns timeout when the deadline passes during a poll', async () => {
   mock.use(
     submits(),
     polls(() => new Promise<never>(() => undefined)),
@@ -101,7 +101,7 @@ it('answers timeout when the deadline comes during a poll', async () => {
   expect((await client().prefetch(sequence, { deadlineMs: 60 })).status).toBe('timeout')
 })
 
-it('calls a server that stays silent for longer than the call limit unreachable', async () => {
+it('reports a server that does not answer within the call limit as unreachable', async () => {
   mock.use(http.post(`${coordinatorUrl}/cache/prefetches`, () => new Promise<never>(() => undefined)))
   const impatient = new LmcacheClient({ target: { coordinatorUrl, pins: true, servers: [server] }, timeoutMs: 40 })
 
@@ -110,8 +110,8 @@ it('calls a server that stays silent for longer than the call limit unreachable'
   })
 })
 
-// Recorded: `completed` is told once; a server that restarts in between answers the same.
-it('reports a job that the server no longer knows', async () => {
+// Recorded: `completed` is reported once; a server that restarted in between answers the same.
+it('reports a job that the server no longer has', async () => {
   mock.use(
     submits(),
     polls(() => replay('prefetch poll after completed was read')),
@@ -123,7 +123,7 @@ it('reports a job that the server no longer knows', async () => {
   })
 })
 
-it.each(['prefetch, unknown model', 'prefetch, unknown instance'])('reports a refusal (%s)', async (name) => {
+it.each(['prefetch, unknown model', 'prefetch, unknown instance'])('reports an error answer (%s)', async (name) => {
   mock.use(submits(name))
 
   await expect(client().prefetch(sequence, { deadlineMs: 5_000, instanceId: 'node-z' })).rejects.toMatchObject({
@@ -131,13 +131,13 @@ it.each(['prefetch, unknown model', 'prefetch, unknown instance'])('reports a re
   })
 })
 
-it('answers noop where LMCache counts no whole chunk', async () => {
+it('returns noop if LMCache counts no whole chunk', async () => {
   mock.use(http.post(`${coordinatorUrl}/cache/prefetches`, () => HttpResponse.json({ chunks: 0, status: 'noop' })))
 
   expect((await client().prefetch(sequence, { deadlineMs: 5_000 })).status).toBe('noop')
 })
 
-it('does not build a path from a request_id that is none', async () => {
+it('rejects a request_id that is not safe in a path', async () => {
   mock.use(http.post(`${coordinatorUrl}/cache/prefetches`, () => replay('prefetch', { request_id: '../../quota' })))
 
   await expect(client().prefetch(sequence, { deadlineMs: 5_000 })).rejects.toMatchObject({ code: 'LMCACHE_BAD_ANSWER' })
@@ -162,7 +162,7 @@ it('stops polling on abort', async () => {
   expect(asked).toBe(1)
 })
 
-it('says that no server is known', async () => {
+it('reports that no server is known', async () => {
   const bare = new LmcacheClient({ target: { pins: false, servers: [] }, timeoutMs: 2_000 })
 
   await expect(bare.prefetch(sequence, { deadlineMs: 5_000 })).rejects.toMatchObject({ code: 'LMCACHE_UNREACHABLE' })
