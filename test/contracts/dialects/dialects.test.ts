@@ -1,4 +1,4 @@
-// What every dialect in the table must do, whatever its shapes are. A dialect's own test, beside its file, has what is its own.
+// What every dialect in the table must do, whatever its format. Tests of a single dialect are beside its file.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -26,20 +26,20 @@ const sampleOf = (rules: DialectRules): DialectSample => {
   return sample
 }
 
-/** As the proxy asks it of the bytes that pass. */
+/** Observes an answer from its passing bytes, as the proxy does. */
 const ends = (rules: DialectRules, event: Buffer) =>
   rules.terminalLines.some((line) => Buffer.concat([Buffer.from('\n'), event]).includes(line))
 
 describe('the table of dialects', () => {
-  it('has a sample of each, and each path and name once', () => {
+  it('has a sample of each dialect, and unique paths and names', () => {
     expect(Object.keys(samples).sort()).toEqual(dialects.map(({ dialect }) => dialect).sort())
     expect(new Set(dialects.map(({ path }) => path)).size).toBe(dialects.length)
     expect(() => rulesOf('constructor')).toThrow('there is no dialect constructor')
     expect(() => messageRulesOf('completions')).toThrow('no dialect completions with messages')
   })
 
-  // What differs is in its rules. The simulator is an engine, which has its own.
-  it('is all that knows a dialect by its name', () => {
+  // Differences belong into the rules. The simulator is an engine and has its own.
+  it("is the only code that compares a dialect's name", () => {
     const asks = /[dD]ialect\w*\s*[!=]==\s*'|switch \([^)]*dialect\)/
     const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter(
       (name) => /\.tsx?$/.test(name) && !/\.test\.ts$|^(dialects|sim)[/\\]/.test(name),
@@ -79,14 +79,14 @@ describe.each(dialects.map((rules) => [rules.dialect, rules] as const))('%s', (d
     }
   })
 
-  it('knows the end of a stream, and only there', () => {
+  it('finds the end of a stream, and nothing earlier', () => {
     const events = splitEvents(Buffer.from(recordedStream(sample.stream)))
     const at = events.findIndex((event) => ends(rules, event))
 
     expect(at).toBe(events.length - 1)
   })
 
-  it('keeps what a stream says when neighbouring text is put together', () => {
+  it("keeps a stream's content when consecutive text deltas are merged", () => {
     const events = eventsOf(sample.stream)
     const rewritten = events.map((event) => {
       const text = rules.deltas?.textOf(event)
@@ -96,7 +96,7 @@ describe.each(dialects.map((rules) => [rules.dialect, rules] as const))('%s', (d
     expect(rules.observeEvents(rewritten)).toEqual(rules.observeEvents(events))
   })
 
-  it('words an error as an answer, and as an event that is no end', () => {
+  it('writes an error as an answer, and as an event that does not end the stream', () => {
     const error = new CwmError('INVALID_FIELD', 'must be "text"\n', { param: 'model' })
     const event = Buffer.from(rules.errors.event(error))
 
@@ -105,7 +105,7 @@ describe.each(dialects.map((rules) => [rules.dialect, rules] as const))('%s', (d
     expect(ends(rules, event)).toBe(false)
   })
 
-  it('words the refusal of a prompt that is too long', () => {
+  it('writes the error for a prompt that is too long', () => {
     const { message, param } = contextExceeded({ rules, limit: 100, promptTokens: 120, room: 8, window: 'w-1' })
 
     expect(message.startsWith(rules.errors.contextExceeded({ limit: 100, promptTokens: 120, room: 8 }))).toBe(true)
@@ -114,7 +114,7 @@ describe.each(dialects.map((rules) => [rules.dialect, rules] as const))('%s', (d
     expect([undefined, 'prompt', rules.messagesField]).toContain(param)
   })
 
-  it('knows how long an answer may be', () => {
+  it('reads the limit of an answer', () => {
     expect(rules.maxTokens(sample.bounded)).toBe(7)
     expect(() => rules.checkServerState(sample.bounded)).not.toThrow()
   })
@@ -125,7 +125,7 @@ const withMessages = dialects.flatMap((rules) => {
   return conversation === undefined ? [] : [[rules.dialect, messageRulesOf(rules.dialect), conversation] as const]
 })
 
-it('a dialect has a conversation in its sample exactly if it has messages', () => {
+it('a dialect has a conversation in its sample if and only if it has messages', () => {
   expect(withMessages.map(([dialect]) => dialect)).toEqual(
     dialects.filter(({ messagesField }) => messagesField !== undefined).map(({ dialect }) => dialect),
   )
@@ -150,7 +150,7 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     for (const field of rules.vocabulary.toolFields) expect(rules.shapingFields).toContain(field)
   })
 
-  it('has no two messages alike, and none that changes on its way through JSON', () => {
+  it('has distinct messages that survive a JSON round trip', () => {
     const texts = [user, reply, call, result, picture].map((message) => canonical(dialect, message))
 
     expect(new Set(texts).size).toBe(5)
@@ -168,14 +168,14 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     ])
   })
 
-  it('joins a call to its result, and names its tool', () => {
+  it('matches a call with its result, and names its tool', () => {
     expect(rules.toolCallIds(call)).toEqual(['call_1'])
     expect(rules.toolResultIds(result)).toEqual(['call_1'])
     expect(rules.toolCalls(call).map(({ name }) => name)).toEqual(['find'])
     expect([...rules.toolCalls(user), ...rules.toolCalls(reply), ...rules.toolCalls(result)]).toEqual([])
   })
 
-  it('takes a text as a message', () => {
+  it('makes a message from a text', () => {
     expect(classifyMessage(rules.textMessage('user', 'hi'), rules).by).toBe('user')
     expect(JSON.stringify(rules.textMessage('user', 'hi'))).toContain('"hi"')
     if (rules.newSystem === 'message') {
@@ -183,7 +183,7 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     }
   })
 
-  it('is probed by what may follow it', () => {
+  it('is probed with a message that may follow it', () => {
     const afterCall = rules.probe('A', call)
 
     expect(afterCall.flatMap((message) => rules.toolResultIds(message))).toEqual(['call_1'])
@@ -193,7 +193,7 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     )
   })
 
-  it('tells media from text', () => {
+  it('distinguishes media from text', () => {
     expect(firstMediaAt([user, reply, call, result])).toBe(-1)
     expect(firstMediaAt([user, picture])).toBe(1)
     expect(withoutMedia(picture).media).toBe(1)
@@ -203,14 +203,14 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     expect(rules.vocabulary.mediaParts).toContain(lastPartOf(picture, rules).type)
   })
 
-  it('is never estimated above its bound', () => {
+  it('is never estimated above its upper bound', () => {
     for (const message of [user, reply, call, result]) {
       expect(typicalTokensOfMessage(message)).toBeGreaterThan(0)
       expect(typicalTokensOfMessage(message)).toBeLessThanOrEqual(upperTokensOfMessage(message))
     }
   })
 
-  it('holds the note of a cut as a system prompt, whether it has one or not', () => {
+  it('receives a cut note as a system prompt, whether it has one or not', () => {
     for (const system of [{}, conversation.system]) {
       const body = { ...shapingOf(rules, system), [rules.messagesField]: [...systemsOf(rules, system), user] }
       const noted = withNote(rules, body)
@@ -223,7 +223,7 @@ describe.each(withMessages)('a conversation of %s', (dialect, rules, conversatio
     }
   })
 
-  it('can be said in chat, to be counted', () => {
+  it('can be converted to chat for counting', () => {
     const messages = [...systemsOf(rules, conversation.system), user, reply]
     const shaping = shapingOf(rules, conversation.system)
     const chat = rules.toChat({ dialect, model: 'm', messages, shaping }, 'count')
@@ -240,13 +240,13 @@ function bodyOf(rules: MessageRules, { system, user, reply, call, result }: Conv
   }
 }
 
-/** Of a sample's system prompt: what stands beside the messages. */
+/** Body fields of a sample's system prompt outside the messages. */
 function shapingOf({ messagesField }: MessageRules, system: JsonObject): JsonObject {
   const { [messagesField]: _, ...rest } = system
   return rest
 }
 
-/** Of a sample's system prompt: what stands among the messages. */
+/** A sample's system prompt inside the messages. */
 function systemsOf({ messagesField }: MessageRules, { [messagesField]: messages }: JsonObject): readonly JsonValue[] {
   return Array.isArray(messages) ? (messages as readonly JsonValue[]) : []
 }

@@ -1,27 +1,28 @@
-// A sample of each dialect for its contract: a conversation in its shape, and which recorded answers are its own. The tests' only table of dialects.
+// A sample of each dialect for its contract: a conversation in its format, and the names of its recorded answers. Tests have no other table
+// of dialects.
 
 import type { JsonObject, JsonValue } from '../../../src/base/json.ts'
 import type { Dialect } from '../../../src/base/records.ts'
 
 export interface DialectSample {
-  /** Names of recorded answers (test/recorded/vllm.json): the same kind of answer whole and as a stream, without a request for usage. */
+  /** Names of recorded answers (test/recorded/vllm.json): the same kind of answer, whole and as a stream, without requested usage. */
   readonly whole: string
   readonly stream: string
-  /** A request that bounds its answer to seven tokens. */
+  /** A request that limits its answer to seven tokens. */
   readonly bounded: JsonObject
-  /** Undefined where the dialect has no messages. */
+  /** Undefined if the dialect has no messages. */
   readonly conversation: Conversation | undefined
 }
 
-/** Each is a message of the dialect. The call is of the tool `find`, under the id `call_1`. */
+/** Each is a message of the dialect. The call is of the tool `find`, with the id `call_1`. */
 export interface Conversation {
-  /** Body of the system prompt, wherever the dialect puts it. */
+  /** Body with the system prompt, wherever the dialect puts it. */
   readonly system: JsonObject
   readonly user: JsonValue
   readonly reply: JsonValue
   readonly call: JsonValue
   readonly result: JsonValue
-  /** A user's words `look` and a picture. */
+  /** A user message with the text `look` and an image. */
   readonly picture: JsonValue
 }
 

@@ -1,19 +1,19 @@
-// The questions that contract tests put to a target again and again.
+// Requests that several contract tests make.
 
 import { eventually, field, list, type Reply, type Target } from './target.ts'
 
-/** A directory wait covers LMCache's flush of events, once a second. */
+/** The deadline for directory changes. LMCache flushes its events once a second. */
 export const DIRECTORY_MS = 10_000
 
-/** Token ids of a text, cut to `count`. */
+/** The first `count` token ids of a text. */
 export async function idsOf(target: Target, text: string, count: number): Promise<number[]> {
   const { json } = await target.call('engine', 'POST', '/tokenize', { model: target.model, prompt: text })
   const ids = list(field(json, 'tokens')).map(Number)
-  if (ids.length < count) throw new Error(`the text has ${ids.length} tokens, ${count} are needed`)
+  if (ids.length < count) throw new Error(`the text has ${ids.length} tokens instead of ${count}`)
   return ids.slice(0, count)
 }
 
-/** The warm call: computes, or restores, a sequence. Answers `cached_tokens`. */
+/** The warm call: computes or restores a sequence. Returns `cached_tokens`. */
 export async function warm(target: Target, prompt: readonly number[], salt: string): Promise<number> {
   const body = { model: target.model, prompt, max_tokens: 1, temperature: 0, cache_salt: salt }
   const { json } = await target.call('engine', 'POST', '/v1/completions', body)
@@ -34,7 +34,7 @@ export const sequence = (target: Target, ids: readonly number[], salt: string): 
   cache_salt: salt,
 })
 
-/** Per key of a sequence, where the directory says it is, as `tier backend`. */
+/** The placements of each key of a sequence in the directory, as `tier backend`. */
 export async function placements(target: Target, key: Sequence): Promise<string[][]> {
   const { json } = await target.call('coordinator', 'POST', '/directory/lookup', key)
   return list(field(json, 'results')).map((result) =>
@@ -56,7 +56,7 @@ export function placed(target: Target, key: Sequence, wanted: readonly string[])
   )
 }
 
-/** Every tier and backend that a stored chunk comes to have. */
+/** All tiers and backends that a stored chunk reaches. */
 export const everywhere = (target: Target): string[] => ['l1 dram', ...target.adapters.map((name) => `l2 ${name}`)]
 
 /** Submits a prefetch to the LMCache server and waits for its end. */
@@ -65,7 +65,7 @@ export async function prefetch(target: Target, key: Sequence): Promise<{ path: s
   const path = `/cache/prefetches/${String(field(submitted.json, 'request_id'))}`
   const poll = (): Promise<Reply> => target.call('lmcache', 'GET', path)
   const done = await eventually(
-    'the prefetch is completed',
+    'the prefetch completes',
     10_000,
     poll,
     ({ json }) => field(json, 'status') !== 'pending',
@@ -73,7 +73,7 @@ export async function prefetch(target: Target, key: Sequence): Promise<{ path: s
   return { path, found: Number(field(done.json, 'found_keys')), total: Number(field(done.json, 'total_keys')) }
 }
 
-/** The keys of a sequence as the directory names them. */
+/** The keys of a sequence, as in the directory. */
 export async function keysOf(target: Target, key: Sequence): Promise<unknown[]> {
   const { json } = await target.call('coordinator', 'POST', '/directory/lookup', key)
   return list(field(json, 'results')).map((result) => field(result, 'key'))

@@ -1,4 +1,4 @@
-// What is cached for whom, what of it survives, and how the engine tells: `cached_tokens`.
+// Which prompts hit the cache, what survives a restart, and what `cached_tokens` reports.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { everywhere, idsOf, placed, sequence, warm } from './asks.ts'
@@ -15,7 +15,7 @@ afterAll(() => target?.close())
 const PROMPT = 900
 
 describe('a salt', () => {
-  it('shares nothing with another, and everything with itself', async () => {
+  it('shares KV with itself, but with no other salt', async () => {
     const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
     const [own, other] = [newSalt(), newSalt()]
 
@@ -29,7 +29,7 @@ describe('a salt', () => {
     expect(again).toBeLessThan(PROMPT)
   })
 
-  it('is not shared with requests that have none', async () => {
+  it('shares nothing with requests without a salt', async () => {
     const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
     await warm(target, ids, newSalt())
 
@@ -41,10 +41,10 @@ describe('a salt', () => {
 })
 
 describe('restoring whole chunks', () => {
-  // 900 tokens hold three chunks of 256; the rest is computed again.
+  // 900 tokens have three chunks of 256; the rest is recomputed.
   const atLeast = () => Math.floor(PROMPT / target.chunkSize) * target.chunkSize - target.chunkSize
 
-  it('brings a sequence back after the engine forgot it', async () => {
+  it('restores a sequence after the engine lost it', async () => {
     const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
     const salt = newSalt()
     await warm(target, ids, salt)
@@ -57,7 +57,7 @@ describe('restoring whole chunks', () => {
     expect(restored).toBeLessThan(PROMPT)
   })
 
-  it('brings a sequence back from L2 when L1 is gone too', async () => {
+  it('restores a sequence from L2 if L1 is lost too', async () => {
     const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
     const salt = newSalt()
     await warm(target, ids, salt)
@@ -70,7 +70,7 @@ describe('restoring whole chunks', () => {
     expect(restored).toBeGreaterThanOrEqual(atLeast())
   })
 
-  it('computes the last token again where a prompt of whole chunks is restored whole', async () => {
+  it('recomputes the last token if a prompt of whole chunks is restored completely', async () => {
     const count = target.chunkSize * 3
     const ids = await idsOf(target, longText(count * 2), count)
     const salt = newSalt()
@@ -82,7 +82,7 @@ describe('restoring whole chunks', () => {
     expect(await warm(target, ids, salt)).toBe(count - 1)
   })
 
-  it('gives nothing to another salt', async () => {
+  it('restores nothing for another salt', async () => {
     const ids = await idsOf(target, longText(PROMPT * 2), PROMPT)
     await warm(target, ids, newSalt())
 
@@ -121,7 +121,7 @@ describe("Claude Code's billing header", () => {
     return field((await target.call('engine', 'POST', '/v1/messages/count_tokens', whole)).json, 'input_tokens')
   }
 
-  it('changes with each turn and leaves the next one warm', async () => {
+  it('changes with each turn and keeps the next one warm', async () => {
     const cache_salt = newSalt()
     const instructions = { type: 'text', text: longText(PROMPT) }
     const turn = async (hash: string): Promise<number> => {
@@ -137,7 +137,7 @@ describe("Claude Code's billing header", () => {
     expect(warm).toBeGreaterThanOrEqual(PROMPT / 2)
   })
 
-  it('is no part of the prompt wherever it is a system block', async () => {
+  it('is not part of the prompt if it is a system block', async () => {
     const block = { type: 'text', text: 'Be brief.' }
     const hi = { role: 'user', content: 'hi' }
     const plain = await count({ system: [block] })
@@ -151,7 +151,7 @@ describe("Claude Code's billing header", () => {
     expect(await count(one)).toBe(await count({ ...one, messages: [hi, { role: 'system', content: 'Be brief.' }] }))
   })
 
-  it('is part of the prompt where the system prompt is one text, or where a user says it', async () => {
+  it('is part of the prompt if the system prompt is a string, or if a user sends it', async () => {
     const { text } = header('1')
 
     expect(await count({ system: text })).toBeGreaterThan(Number(await count({})))

@@ -1,4 +1,4 @@
-// Deleting chunks from a whole fleet, by cwm's own client: what goes, what stays for others, and what is said of the rest.
+// Deletes chunks on a whole fleet with cwm's own client: what is deleted, what stays for others, and what is reported about the rest.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LmcacheClient } from '../../../src/kv/lmcache/client.ts'
@@ -33,7 +33,7 @@ function unstored(salt: string, tokenIds: readonly number[] = ids): Sequence {
   return { tokenIds, salt, keys: { engineName, worldSize, chunkSize } }
 }
 
-/** Computed under the salt, and shown by the directory on every tier. */
+/** Computes the sequence under the salt, and waits until the directory shows it on every tier. */
 async function stored(salt: string, tokenIds: readonly number[] = ids): Promise<Sequence> {
   const known = unstored(salt, tokenIds)
   await warm(target, tokenIds, salt)
@@ -41,7 +41,7 @@ async function stored(salt: string, tokenIds: readonly number[] = ids): Promise<
   return known
 }
 
-/** Begins like the others, and differs from its second chunk on. */
+/** Starts like the others, and differs from the second chunk on. */
 async function forkedIds(): Promise<number[]> {
   const tail = await idsOf(target, longText(1500), 2 * target.chunkSize)
   return [...ids.slice(0, target.chunkSize), ...tail]
@@ -62,7 +62,7 @@ describe('deleting the chunks of a sequence', () => {
     expect((await prefetch(target, asWire(one))).found).toBe(0)
   })
 
-  it('is as sure of it the second time, and of what was never stored', async () => {
+  it('reports the same the second time, and for a sequence that was never stored', async () => {
     const one = await stored(newSalt())
     await remove({ sequences: [whole(one)] })
 
@@ -70,7 +70,7 @@ describe('deleting the chunks of a sequence', () => {
     expect(await remove({ sequences: [whole(unstored(newSalt()))] })).toEqual(nothing)
   })
 
-  it('leaves the chunks before `from` where they are', async () => {
+  it('keeps the chunks before `from`', async () => {
     const one = await stored(newSalt())
 
     const result = await remove({ sequences: [{ sequence: one, from: 2 }] })
@@ -80,7 +80,7 @@ describe('deleting the chunks of a sequence', () => {
     expect(left.filter((places) => places.length > 0)).toHaveLength(2 * target.worldSize)
   })
 
-  it('leaves what another sequence of the same salt shares with it', async () => {
+  it('keeps chunks shared with another sequence of the same salt', async () => {
     const salt = newSalt()
     const one = await stored(salt)
     const other = await stored(salt, await forkedIds())
@@ -91,7 +91,7 @@ describe('deleting the chunks of a sequence', () => {
     await placed(target, asWire(other), everywhere(target))
   })
 
-  it('leaves the same words under another salt', async () => {
+  it('keeps the same text under another salt', async () => {
     const one = await stored(newSalt())
     const other = await stored(newSalt())
 
@@ -100,7 +100,7 @@ describe('deleting the chunks of a sequence', () => {
     await placed(target, asWire(other), everywhere(target))
   })
 
-  it('deletes what is pinned: a pin is no word of the servers', async () => {
+  it('deletes pinned chunks: servers do not know pins', async () => {
     const one = await stored(newSalt())
     await client.pin(one)
 
@@ -110,7 +110,7 @@ describe('deleting the chunks of a sequence', () => {
     expect(result).toEqual({ ...nothing, deletedChunks: CHUNKS })
   })
 
-  it('deletes what only L2 holds', async () => {
+  it('deletes chunks that only L2 has', async () => {
     const one = await stored(newSalt())
     await target.call('lmcache', 'POST', '/cache/clear', { tier: 'l1' })
 
@@ -119,7 +119,7 @@ describe('deleting the chunks of a sequence', () => {
 })
 
 describe('deleting all of a salt', () => {
-  it('finds the turns that nobody can name any more', async () => {
+  it('finds chunks of turns whose ids are no longer known', async () => {
     const salt = newSalt()
     await stored(salt)
     const edited = await stored(salt, await forkedIds())
@@ -130,7 +130,7 @@ describe('deleting all of a salt', () => {
     expect((await prefetch(target, asWire(edited))).found).toBe(0)
   })
 
-  it('keeps what others of the salt hold', async () => {
+  it('keeps chunks that others of the salt hold', async () => {
     const salt = newSalt()
     const one = await stored(salt)
     const other = await stored(salt, await forkedIds())

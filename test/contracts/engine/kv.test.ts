@@ -1,4 +1,4 @@
-// LMCache's control plane: directory, pins, prefetches and deletion, and what in them surprises.
+// LMCache's control plane: directory, pins, prefetches, deletion, and their surprises.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { everywhere, idsOf, keysOf, placed, placements, prefetch, type Sequence, sequence, warm } from './asks.ts'
@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => target?.close())
 
-/** A sequence under a new salt, computed and shown by the directory on every tier. */
+/** Computes a sequence under a new salt, and waits until the directory shows it on every tier. */
 async function stored(): Promise<Sequence> {
   const key = sequence(target, ids, newSalt())
   await warm(target, ids, key.cache_salt)
@@ -52,7 +52,7 @@ describe('the directory', () => {
     expect((await placements(target, never())).flat()).toEqual([])
   })
 
-  it('loses L1 when L1 is cleared, and keeps L2', async () => {
+  it('loses L1 placements when L1 is cleared, and keeps L2', async () => {
     const key = await stored()
 
     await target.call('lmcache', 'POST', '/cache/clear', { tier: 'l1' })
@@ -62,7 +62,7 @@ describe('the directory', () => {
   })
 
   // docs/engine-behavior.md#from-position-0
-  it('does not find a slice from the middle', async () => {
+  it('does not find a sequence from the middle of another', async () => {
     const key = await stored()
 
     const middle = { ...key, token_ids: ids.slice(target.chunkSize) }
@@ -89,7 +89,7 @@ describe('pins', () => {
   })
 
   // docs/engine-behavior.md#pins
-  it('are given to a sequence that was never stored', async () => {
+  it('are accepted for a sequence that was never stored', async () => {
     const key = never()
 
     const { json } = await pins('POST', key)
@@ -99,7 +99,7 @@ describe('pins', () => {
     expect((await placements(target, key)).flat()).toEqual([])
   })
 
-  it('are given to nothing under one chunk', async () => {
+  it('are a no-op below one chunk', async () => {
     const { json } = await pins('POST', { ...never(), token_ids: ids.slice(0, target.chunkSize - 1) })
 
     expect(json).toEqual({ requested: 0, affected: 0, status: 'pinned' })
@@ -118,7 +118,7 @@ describe('pins', () => {
 })
 
 describe('a prefetch', () => {
-  it('is submitted, completed, and then forgotten', async () => {
+  it('is submitted, completed, and then unknown', async () => {
     const key = await stored()
     await target.call('lmcache', 'POST', '/cache/clear', { tier: 'l1' })
 
@@ -130,13 +130,13 @@ describe('a prefetch', () => {
     await placed(target, key, everywhere(target))
   })
 
-  it('finds nothing of what was never stored', async () => {
+  it('finds nothing of an unknown sequence', async () => {
     const { found, total } = await prefetch(target, never())
 
     expect([found, total]).toEqual([0, CHUNKS * target.worldSize])
   })
 
-  it('is a noop under one chunk', async () => {
+  it('is a no-op below one chunk', async () => {
     const short = { ...never(), token_ids: ids.slice(0, target.chunkSize - 1) }
 
     const { status, json } = await target.call('lmcache', 'POST', '/cache/prefetches', short)
@@ -169,7 +169,7 @@ describe('deleting', () => {
     expect((await prefetch(target, key)).found).toBe(0)
   })
 
-  it('of one chunk leaves the others', async () => {
+  it('of one chunk keeps the others', async () => {
     const key = await stored()
     const [first, ...others] = await keysOf(target, key)
 
@@ -180,7 +180,7 @@ describe('deleting', () => {
   })
 
   // docs/engine-behavior.md#coordinator-delete
-  it('by the coordinator leaves what other adapters hold', async () => {
+  it('by the coordinator keeps what other adapters have', async () => {
     const key = await stored()
 
     await target.call('coordinator', 'POST', '/cache/delete', { ...key, instance_id: target.instance, tier: 'all' })
@@ -190,7 +190,7 @@ describe('deleting', () => {
     expect((await prefetch(target, key)).found).toBe(left.length > 0 ? CHUNKS * target.worldSize : 0)
   })
 
-  it('by the coordinator skips what is pinned', async () => {
+  it('by the coordinator skips pinned chunks', async () => {
     const key = await stored()
     await pins('POST', key)
 

@@ -1,4 +1,4 @@
-// Near the limit vLLM cuts, over it, it refuses before any work: docs/engine-behavior.md#context-limit.
+// Near the context limit vLLM cuts answers; above it, it rejects requests: docs/engine-behavior.md#context-limit.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { idsOf } from './asks.ts'
@@ -30,29 +30,29 @@ describe('near the limit', () => {
     expect(field(json, 'usage.completion_tokens')).toBe(9)
   })
 
-  it('an answer that was asked to be that short looks the same', async () => {
+  it('an answer with such a requested limit looks the same', async () => {
     const { json } = await complete(100, 9)
 
     expect(field(json, 'choices.0.finish_reason')).toBe('length')
     expect(field(json, 'usage.total_tokens')).toBe(109)
   })
 
-  it('a prompt that leaves room for one token is answered with one', async () => {
+  it('a prompt with space for one token gets one', async () => {
     const { json } = await complete(target.limit - 1, 5)
 
     expect(field(json, 'usage.completion_tokens')).toBe(1)
   })
 })
 
-describe('over the limit', () => {
-  it('a prompt of the limit leaves nothing to answer with', async () => {
+describe('above the limit', () => {
+  it('a prompt as long as the limit leaves no tokens for the answer', async () => {
     const { status, json } = await complete(target.limit, 1)
 
     expect(status).toBe(400)
     expect(field(json, 'error.param')).toBe('max_tokens')
   })
 
-  it('a longer prompt is refused by its tokens', async () => {
+  it('a longer prompt is rejected by its tokens', async () => {
     const { status, json } = await complete(target.limit + 1, 1)
 
     expect(status).toBe(400)
@@ -60,7 +60,7 @@ describe('over the limit', () => {
     expect(String(field(json, 'error.message'))).toContain(`maximum context length is ${target.limit} tokens`)
   })
 
-  it('too many tokens asked for are refused, streamed or not', async () => {
+  it('too many requested tokens are rejected, streamed or not', async () => {
     const whole = await complete(10, target.limit + 1)
     const streamed = await complete(10, target.limit + 1, { stream: true })
 

@@ -1,4 +1,4 @@
-// What the stack tells of itself.
+// What the servers report about themselves.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { field, list, openTarget, type Target } from './target.ts'
@@ -11,7 +11,7 @@ beforeAll(async () => {
 
 afterAll(() => target?.close())
 
-it("tells the served name apart from the engine's own, which LMCache uses", async () => {
+it("distinguishes the served name from the engine's own, which LMCache uses", async () => {
   const { json } = await target.call('lmcache', 'GET', '/status')
   const metas = Object.values({ ...(field(json, 'non_cuda_context_meta') as object) })
 
@@ -20,7 +20,7 @@ it("tells the served name apart from the engine's own, which LMCache uses", asyn
   expect(target.limit).toBeGreaterThan(0)
 })
 
-it('tells its version', async () => {
+it('reports its version', async () => {
   const { json } = await target.call('engine', 'GET', '/version')
 
   expect(field(json, 'version')).toMatch(/^\d+\.\d+/)
@@ -32,7 +32,7 @@ it.each(['/health', '/ping'])('answers %s with an empty body', async (path) => {
   expect([status, text]).toEqual([200, ''])
 })
 
-it('gives text back for the ids it made of it', async () => {
+it('converts its ids back to the text', async () => {
   const prompt = 'The Aurora came in at nine: 12 crates, “fragile”.'
   const { json } = await target.call('engine', 'POST', '/tokenize', { model: target.model, prompt })
 

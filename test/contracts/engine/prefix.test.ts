@@ -1,4 +1,4 @@
-// Which ids the next prompt will begin with: the common prefix of two continuations, whatever the template strips.
+// The start of the next prompt: the common prefix of two continuations, whatever the template drops.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recorded } from '../../support/recorded.ts'
@@ -15,7 +15,7 @@ beforeAll(async () => {
 
 afterAll(() => target?.close())
 
-// The template renders the reasoning of the last message only.
+// The template renders only the last message's reasoning.
 const CONVERSATION = [
   { role: 'system', content: 'You keep the log of a harbour.' },
   { role: 'user', content: 'The Aurora came in at nine.' },
@@ -37,7 +37,7 @@ async function boundary(rest: object = {}): Promise<number[]> {
 }
 
 describe('the common prefix of two probes', () => {
-  it('begins the next real prompt', async () => {
+  it('starts the next real prompt', async () => {
     const prefix = await boundary()
 
     const next = await tokenize({ messages: [...CONVERSATION, user('Which ship came in?')] })
@@ -46,7 +46,7 @@ describe('the common prefix of two probes', () => {
     expect(next.slice(0, prefix.length)).toEqual(prefix)
   })
 
-  it('still begins the prompt two turns on', async () => {
+  it('still starts the prompt two turns later', async () => {
     const prefix = await boundary()
 
     const turns = [...CONVERSATION, user('Which?'), { role: 'assistant', content: 'Aurora.' }, user('When?')]
@@ -54,7 +54,7 @@ describe('the common prefix of two probes', () => {
     expect((await tokenize({ messages: turns })).slice(0, prefix.length)).toEqual(prefix)
   })
 
-  it('is what the messages alone do not give, where the template drops reasoning', async () => {
+  it('differs from the messages alone if the template drops reasoning', async () => {
     const alone = await tokenize({ messages: CONVERSATION, add_generation_prompt: false })
 
     const next = await tokenize({ messages: [...CONVERSATION, user('Which ship came in?')] })
@@ -70,7 +70,7 @@ describe('the common prefix of two probes', () => {
     expect(withTools.length).toBeGreaterThan((await boundary()).length)
   })
 
-  it('is what a chat request is given', async () => {
+  it('matches the prompt of a chat request', async () => {
     const messages = [...CONVERSATION, user('Which ship came in?')]
     const body = { model: target.model, messages, max_tokens: 1, return_token_ids: true, cache_salt: newSalt() }
 
@@ -81,7 +81,7 @@ describe('the common prefix of two probes', () => {
 })
 
 describe('render', () => {
-  it('answers the ids of /tokenize, or says that it is switched off', async () => {
+  it('returns the ids of /tokenize, or reports that it is disabled', async () => {
     const messages = [...CONVERSATION, user('Which ship came in?')]
 
     const { status, json } = await render({ messages, temperature: 0, max_tokens: 3, cache_salt: newSalt() })
@@ -97,7 +97,7 @@ describe('render', () => {
     expect({ status, ids: field(json, 'token_ids'), shape: shape(json) }).toEqual(expected)
   })
 
-  it('refuses as chat does', async ({ skip }) => {
+  it('rejects what chat rejects', async ({ skip }) => {
     if (!renders) skip()
     const messages = CONVERSATION
 

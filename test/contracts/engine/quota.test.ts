@@ -1,4 +1,4 @@
-// Quotas of a salt, which LMCache's servers and its coordinator keep apart from each other.
+// Quotas of a salt. LMCache's servers and its coordinator keep them separately.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { recordedGroup } from '../../support/recorded.ts'
@@ -25,7 +25,7 @@ it.each(['lmcache', 'coordinator'] as const)('are set, read and removed at the %
   expect([field(removed.json, 'status'), field(again.json, 'status')]).toEqual(['removed', 'not_found'])
 })
 
-it("of a server are not the coordinator's", async () => {
+it("of a server differ from the coordinator's", async () => {
   const path = `/quota/${newSalt()}`
 
   await target.call('lmcache', 'PUT', path, { limit_gb: 1 })
@@ -35,7 +35,7 @@ it("of a server are not the coordinator's", async () => {
   expect(field(read.json, 'quota_exists')).toBe(false)
 })
 
-// The empty salt cannot stand in a path, so LMCache took a word for it that a salt may be as well.
+// A path cannot contain the empty salt, so LMCache replaces it by a word that is also a valid salt.
 it('of the salt `_default` are those of the empty salt', async () => {
   await target.call('lmcache', 'PUT', '/quota/_default', { limit_gb: 1 })
   const listed = await target.call('lmcache', 'GET', '/quota')
@@ -54,7 +54,7 @@ describe('a server, as recorded', () => {
 
     const reply = await target.call('lmcache', request.method, request.path.replace('saltA', salt), body)
 
-    // What the empty salt holds is of whoever has used this server before without one.
+    // The empty salt's usage depends on earlier users of this server.
     const said = reply.text
       .replaceAll(salt, 'saltA')
       .replace(/("_default":\s*\{[^}]*"current_usage_gb":\s*)[\d.e-]+/, '$10')

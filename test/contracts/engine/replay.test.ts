@@ -1,22 +1,22 @@
-// Sends again what was recorded from the real servers, and holds the target's answers to the recorded ones: status, media
-// type, keys in their order, types and nulls, events in their order, and the wording of errors.
+// Replays what was recorded from the real servers, and compares the target's answers with the recorded ones: status, media type, keys in
+// their order, types and nulls, events in their order, and error messages.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Recorded, type RecordedGroup, recordedGroup } from '../../support/recorded.ts'
 import { errorText, shape, streamShape } from './shape.ts'
 import { eventually, newSalt, openTarget, type Reply, type ServerName, type Target } from './target.ts'
 
-// pydantic lists every kind of message that it might have been, and Python says which character it stumbled over.
+// pydantic lists every message type that it tried, and Python the character that it could not parse.
 const WORDING_DIFFERS = ['chat, a message without role', 'chat, bad JSON']
 const NOT_REPLAYED = [
-  // Not simulated field by field: nothing of ours reads them.
+  // Not simulated in detail, because cwm does not read them.
   'metrics (the lines that matter)',
   'config',
-  // Comes between the deletions of another group: kv.test.ts has it.
+  // Occurs between the deletions of another group; kv.test.ts covers it.
   'directory lookup, after deletion from every adapter and l1',
 ]
 
-/** What stands in the recorded requests, and what stands for it here: names, salts, ids answered on the way. */
+/** Replaces recorded values by those of this target: names, salts, ids from earlier answers. */
 const renames = new Map<string, string>()
 let target: Target
 
@@ -36,7 +36,7 @@ function renamed(text: string): string {
   return result
 }
 
-/** Ids that the target gave where the recording has others: later requests name them. */
+/** The target's ids in place of the recorded ones, for later requests. */
 function learn(recorded: unknown, here: unknown): void {
   if (typeof recorded !== 'object' || typeof here !== 'object' || recorded === null || here === null) return
   for (const [key, value] of Object.entries(recorded)) {
@@ -67,11 +67,11 @@ function replay(group: RecordedGroup, server: (path: string) => ServerName): voi
     const { response, request } = exchange
     const expected = summary(response.status, response.content_type, response.body, name)
     const ask = () => send(server(request.path), exchange)
-    // Started with --enable-scale-out the real engine answers what was recorded as refused; prefix.test.ts holds it to that.
+    // The real engine, started with --enable-scale-out, answers requests whose recorded answer is an error; prefix.test.ts covers that.
     if (name.endsWith(', disabled') && (await ask()).status !== 403) return context.skip('this engine renders')
     const seen = (reply: Reply) => summary(reply.status, reply.type, reply.json ?? reply.text, name)
     let reply = await ask()
-    // The directory learns by events, and a prefetch takes its time: questions may be asked again, changes may not.
+    // The directory learns from events, and a prefetch takes time: queries may be repeated, changes may not.
     const question = request.method === 'GET' || request.path.startsWith('/directory')
     if (question && !same(seen(reply), expected)) {
       reply = await eventually(name, 6000, ask, (again) => same(seen(again), expected)).catch(() => reply)

@@ -1,6 +1,6 @@
 // What two answers must have in common: keys in their order, types and nulls. Text, numbers and ids may differ.
 
-/** The shape of a value. A list stands for the different shapes in it; keys that are numbers (ids of workers) are one key. */
+/** The shape of a value. An array is represented by its distinct shapes; numeric keys (worker ids) count as one key. */
 export function shape(value: unknown): unknown {
   if (value === null) return 'null'
   if (Array.isArray(value)) {
@@ -12,8 +12,8 @@ export function shape(value: unknown): unknown {
 }
 
 /**
- * The shapes of a stream's events, equal neighbours counted once; event names included. Choices of one answer are put one
- * after the other: how their events mix is a matter of time.
+ * The shapes of a stream's events with their names; equal neighbors count once. Choices are compared one after the other, because their
+ * interleaving depends on timing.
  */
 export function streamShape(stream: string): unknown[] {
   const events = stream.trim().split('\n\n')
@@ -23,7 +23,7 @@ export function streamShape(stream: string): unknown[] {
   return shapes.filter((text, at) => text !== shapes[at - 1]).map((text) => JSON.parse(text) as unknown)
 }
 
-/** The choice an event belongs to; what belongs to none comes after all. */
+/** The choice of an event; events without one come last. */
 function choiceOf(event: string): number {
   const index = event.match(/^data: .*?"choices":\[\{"index":(\d+)/)?.[1]
   if (index !== undefined) return Number(index)
@@ -35,7 +35,7 @@ function lineShape(line: string): unknown {
   return shape(JSON.parse(line.slice('data: '.length)))
 }
 
-/** An error's text with numbers and quoted names made equal. */
+/** An error message with normalized numbers and quoted names. */
 export function errorText(value: unknown, names: readonly string[]): string {
   let text = JSON.stringify(value)
   for (const name of names) text = text.replaceAll(name, 'NAME')

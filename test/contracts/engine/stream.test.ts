@@ -1,4 +1,5 @@
-// Order and ends of event streams: who carries the finish reasons, the usage and the fingerprint (docs/engine-behavior.md#stream-fingerprint).
+// Order and end of event streams: which events have the finish reasons, the usage and the fingerprint
+// (docs/engine-behavior.md#stream-fingerprint).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { field, list, newSalt, openTarget, payloads, type Target } from './target.ts'
@@ -27,7 +28,7 @@ describe.each([
   ['/v1/completions', { prompt: 'hi', max_tokens: 3 }],
 ])('a stream of %s', (path, body) => {
   describe.each([1, 2])('with n=%i', (n) => {
-    it('has its fingerprint on each finish event, if usage was not asked for', async () => {
+    it('has its fingerprint on each finish event, without requested usage', async () => {
       const all = await events(path, { ...body, n })
 
       expect(all.at(-1)).toBe('[DONE]')
@@ -36,7 +37,7 @@ describe.each([
       expect(all.some((event) => field(event, 'usage') !== undefined)).toBe(false)
     })
 
-    it('has its fingerprint on the usage event alone, if usage was asked for', async () => {
+    it('has its fingerprint only on the usage event, with requested usage', async () => {
       const all = await events(path, { ...body, n, stream_options: { include_usage: true } })
 
       const usage = all.at(-2)
@@ -56,11 +57,11 @@ describe.each([
   })
 
   // docs/engine-behavior.md#stream-flag
-  it.each([[1], ['true']])('comes for "stream": %j too', async (stream) => {
+  it.each([[1], ['true']])('is sent for "stream": %j too', async (stream) => {
     expect((await events(path, { ...body, stream })).at(-1)).toBe('[DONE]')
   })
 
-  it('tells usage on every event, if asked to', async () => {
+  it('reports usage on every event on request', async () => {
     const all = await events(path, { ...body, stream_options: { include_usage: true, continuous_usage_stats: true } })
 
     const missing = all.slice(0, -1).filter((event) => field(event, 'usage') === undefined)
@@ -69,7 +70,7 @@ describe.each([
 })
 
 describe('a chat stream', () => {
-  it('begins with the role of each choice', async () => {
+  it('starts with the role of each choice', async () => {
     const all = await events('/v1/chat/completions', { ...chat, n: 2 })
 
     const first = all.slice(0, 2).map((event) => [field(event, 'choices.0.index'), field(event, 'choices.0.delta')])
@@ -80,7 +81,7 @@ describe('a chat stream', () => {
     ])
   })
 
-  it('says the same as the whole answer', async () => {
+  it('has the content of the whole answer', async () => {
     const body = { ...chat, max_tokens: 8, temperature: 0 }
     const { json } = await target.call('engine', 'POST', '/v1/chat/completions', { model: target.model, ...body })
 
@@ -90,7 +91,7 @@ describe('a chat stream', () => {
     expect(said).toBe(field(json, 'choices.0.message.content'))
   })
 
-  it('gives the token ids of prompt and answer, if asked to', async () => {
+  it('has the token ids of prompt and answer on request', async () => {
     const all = await events('/v1/chat/completions', { ...chat, return_token_ids: true })
 
     const prompt = await target.call('engine', 'POST', '/tokenize', { model: target.model, messages: chat.messages })
@@ -100,7 +101,7 @@ describe('a chat stream', () => {
 })
 
 describe("a stream of Anthropic's dialect", () => {
-  it('goes from message_start over blocks to message_stop', async () => {
+  it('goes from message_start through blocks to message_stop', async () => {
     const body = { messages: [{ role: 'user', content: 'hi' }], max_tokens: 3, temperature: 0 }
 
     const types = (await events('/v1/messages', body)).map((event) => field(event, 'type'))

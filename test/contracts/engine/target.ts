@@ -1,5 +1,5 @@
-// The servers that the contract is checked against: the simulator, or with CWM_CONTRACT=engine the real ones. What a test
-// needs to know of them (names, sizes, limit) is asked of them, never assumed.
+// The servers that the contract is tested on: the simulator, or the real ones with CWM_CONTRACT=engine. Their names, sizes and limit are
+// read from them, never assumed.
 
 import { randomBytes } from 'node:crypto'
 import { type SimOptions, startSim } from '../../../src/sim/index.ts'
@@ -8,14 +8,14 @@ export interface Reply {
   readonly status: number
   readonly type: string | null
   readonly text: string
-  /** The parsed body; null if it was no JSON. */
+  /** The parsed body; null if it is not JSON. */
   readonly json: unknown
 }
 
 export type ServerName = 'engine' | 'lmcache' | 'coordinator'
 
 export interface Target {
-  /** Served name, engine name (`root`) and limit of the model. */
+  /** The model's served name, engine name (`root`) and limit. */
   readonly model: string
   readonly root: string
   readonly limit: number
@@ -35,7 +35,7 @@ const ENGINE_URLS: Record<ServerName, string> = {
   coordinator: process.env.CWM_COORDINATOR_URL ?? 'http://127.0.0.1:9300',
 }
 
-/** Opens the target and asks it for what the tests need to know. `options` are for the simulator; the real one is as it is. */
+/** Opens the target and reads what the tests need. `options` only apply to the simulator. */
 export async function openTarget(options: SimOptions = {}): Promise<Target> {
   if (process.env.CWM_CONTRACT === 'engine') {
     return describe(ENGINE_URLS, async () => {}).catch((error: unknown) => {
@@ -79,21 +79,21 @@ async function describe(urls: Record<ServerName, string>, close: () => Promise<v
   }
 }
 
-/** What stands at a dotted path in an answer; undefined where there is no such thing. */
+/** The value at a dotted path in an answer, if it exists. */
 export function field(value: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((at, key) => object(at)[key], value)
 }
 
-/** A list, or an empty one for anything else. */
+/** The array, or an empty one for any other value. */
 export const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
 const object = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 
-/** A salt that nobody else has: its cache is cold. */
+/** A new salt, whose cache is cold. */
 export const newSalt = (): string => `contract-${randomBytes(12).toString('base64url')}`
 
-/** Asks again until `done` holds of the answer. Throws at the deadline, with the label and the last answer. */
+/** Repeats the request until `done` accepts the answer. Throws at the deadline, with the label and the last answer. */
 export async function eventually<Value>(
   label: string,
   deadlineMs: number,
@@ -105,12 +105,12 @@ export async function eventually<Value>(
     const value = await ask()
     if (done(value)) return value
     if (Date.now() > end)
-      throw new Error(`${label}: not within ${deadlineMs} ms; last: ${JSON.stringify(value).slice(0, 500)}`)
+      throw new Error(`${label}: not within ${deadlineMs} ms; last answer: ${JSON.stringify(value).slice(0, 500)}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
 }
 
-/** The payloads of an event stream in order, `[DONE]` as that very string. */
+/** The payloads of an event stream in order, `[DONE]` as a string. */
 export function payloads(stream: string): unknown[] {
   return stream
     .split('\n')
@@ -118,13 +118,13 @@ export function payloads(stream: string): unknown[] {
     .map((line) => (line === 'data: [DONE]' ? '[DONE]' : JSON.parse(line.slice(6))) as unknown)
 }
 
-/** The token ids that both sequences begin with. */
+/** The common prefix of two sequences of token ids. */
 export function commonPrefix(a: readonly number[], b: readonly number[]): number[] {
   const at = a.findIndex((id, i) => id !== b[i])
   return a.slice(0, at < 0 ? a.length : at)
 }
 
-/** Text of about so many tokens, different at each call. */
+/** A text of about this many tokens, different for each call. */
 export function longText(tokens: number): string {
   const mark = randomBytes(4).toString('hex')
   const words = ['the', 'master', 'of', 'harbour', 'wrote', 'name', 'and', 'file', 'of', 'every', 'class', 'return']

@@ -1,4 +1,4 @@
-// What every KV backend must do, held to the text of kv/kv.ts. A backend's own test calls this and adds what is its own.
+// What every KV backend must do, according to kv/kv.ts. A backend's own test calls this and adds its own cases.
 
 import { describe, expect, it } from 'vitest'
 import type { KvHandle } from '../../../src/base/records.ts'
@@ -9,10 +9,10 @@ export type { KvSubject, KvUnderTest } from './subject.ts'
 
 const CHUNKS = 3
 const nobody = async () => 0
-/** As the store gives it back. */
+/** A JSON round trip, as through the store. */
 const stored = (handle: KvHandle): KvHandle => JSON.parse(JSON.stringify(handle)) as KvHandle
 
-/** Declares the contract's tests for a backend with a KV layer. `subject` is called within tests only. */
+/** Declares the contract's tests for a backend with a KV layer. `subject` is only called within tests. */
 export function describeKvContract(name: string, subject: KvSubject): void {
   describe(`${name} keeps the KV contract`, () => {
     describePlans(subject)
@@ -24,7 +24,7 @@ export function describeKvContract(name: string, subject: KvSubject): void {
 
 async function linkOf(subject: KvSubject, backend = subject().backend): Promise<KvLink> {
   const link = await backend.open()
-  if (link === undefined) throw new Error('the backend has no KV layer')
+  if (link === undefined) throw new Error('the backend must have a KV layer')
   return link
 }
 
@@ -34,7 +34,7 @@ function planned(link: KvLink, engineName: string, tokens: number): KvHandle {
   return stored(handle)
 }
 
-/** A sequence of `CHUNKS` whole chunks and some tokens more, under a salt of its own unless one is given. */
+/** A sequence of `CHUNKS` whole chunks and a few tokens more, by default under a new salt. */
 async function sequenceOf(
   subject: KvSubject,
   link: KvLink,
@@ -45,7 +45,7 @@ async function sequenceOf(
   return { tokenIds, salt, handle: planned(link, subject().engineName, tokenIds.length) }
 }
 
-/** The same, computed, and seen wherever it comes to be. */
+/** The same, computed and visible everywhere. */
 async function kept(subject: KvSubject, link: KvLink, options?: Parameters<typeof sequenceOf>[2]): Promise<KvSequence> {
   const sequence = await sequenceOf(subject, link, options)
   await subject().compute(sequence.tokenIds, sequence.salt)
@@ -60,7 +60,7 @@ const tokensOf = (link: KvLink, { handle, tokenIds }: KvSequence) => {
 
 function describePlans(subject: KvSubject): void {
   describe('plan', () => {
-    it('gives a handle that names its engine and survives the store', async () => {
+    it('returns a handle that names its engine and survives the store', async () => {
       const link = await linkOf(subject)
 
       const handle = link.plan(subject().engineName, 1_000)
@@ -69,7 +69,7 @@ function describePlans(subject: KvSubject): void {
       expect(handle).toEqual(handle === undefined ? undefined : stored(handle))
     })
 
-    it('has none for an engine that is not attached', async () => {
+    it('returns none for an engine that is not attached', async () => {
       expect((await linkOf(subject)).plan('an engine that nobody has', 1_000)).toBeUndefined()
     })
 
@@ -87,7 +87,7 @@ function describePlans(subject: KvSubject): void {
 
 function describePlacement(subject: KvSubject): void {
   describe('placement', () => {
-    it('is seen and proved after the engine has computed it', async () => {
+    it('is visible and verified once the engine computed it', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
       await subject().compute(sequence.tokenIds, sequence.salt)
@@ -101,7 +101,7 @@ function describePlacement(subject: KvSubject): void {
       expect(located.tiers.total).toBe(CHUNKS)
     })
 
-    it('is unverified, and restores nothing, where nothing was computed', async () => {
+    it('is unverified, and restores nothing, if nothing was computed', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
 
@@ -112,7 +112,7 @@ function describePlacement(subject: KvSubject): void {
       expect((await link.locate(sequence)).restorableTokens).toBe(0)
     })
 
-    it('is of one salt: the same ids under another are not there', async () => {
+    it('depends on the salt: the same ids under another salt are absent', async () => {
       const link = await linkOf(subject)
       const sequence = await kept(subject, link)
 
@@ -122,14 +122,14 @@ function describePlacement(subject: KvSubject): void {
       expect((await link.prefetch(other, { deadlineMs: 5_000 })).foundChunks).toBe(0)
     })
 
-    it('can be prefetched, whole', async () => {
+    it('can be prefetched completely', async () => {
       const link = await linkOf(subject)
       const sequence = await kept(subject, link)
 
       expect(await link.prefetch(sequence, { deadlineMs: 5_000 })).toEqual({ foundChunks: CHUNKS, totalChunks: CHUNKS })
     })
 
-    it('says nothing of ids and salt in its warnings', async () => {
+    it('reveals neither ids nor salt in its warnings', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
 
@@ -142,7 +142,7 @@ function describePlacement(subject: KvSubject): void {
 
 function describeHolds(subject: KvSubject): void {
   describe('a hold', () => {
-    it('is there from hold to release, whether or not anything is computed', async () => {
+    it('lasts until its release, whether or not anything is computed', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
       const isHeld = () => link.isHeld(sequence, nobody)
@@ -155,7 +155,7 @@ function describeHolds(subject: KvSubject): void {
       expect([before, held, released, await isHeld()]).toEqual([false, true, true, false])
     })
 
-    it('is given back once: what is not held cannot be released', async () => {
+    it('can be released once', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
 
@@ -165,7 +165,7 @@ function describeHolds(subject: KvSubject): void {
       expect(await link.release(sequence, nobody)).toBe(false)
     })
 
-    it('is known to a process that has only the stored handle', async () => {
+    it('is known to a process that only has the stored handle', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
       await link.hold(sequence)
@@ -178,7 +178,7 @@ function describeHolds(subject: KvSubject): void {
       expect(await link.isHeld(sequence, nobody)).toBe(false)
     })
 
-    it("is told from another's on the same chunks, and does not take it", async () => {
+    it("is distinguished from another's on the same chunks, and does not release it", async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
       await link.hold(sequence)
@@ -193,7 +193,7 @@ function describeHolds(subject: KvSubject): void {
       expect(await link.release(sequence, nobody)).toBe(true)
     })
 
-    it('asks about others only by ids that it holds', async () => {
+    it('reveals other holds only for its own ids', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
       const asked: Uint32Array[] = []
@@ -208,7 +208,7 @@ function describeHolds(subject: KvSubject): void {
       expect(asked.every(({ length }) => length <= tokensOf(link, sequence))).toBe(true)
     })
 
-    it('is of one salt', async () => {
+    it('depends on the salt', async () => {
       const link = await linkOf(subject)
       const sequence = await sequenceOf(subject, link)
       await link.hold(sequence)
@@ -225,7 +225,7 @@ function describeErasing(subject: KvSubject): void {
     link.erase({ sequences: [], keep: [], deadlineMs: 15_000, ...order })
 
   describe('erase', () => {
-    it('leaves nothing of a sequence, and proves it; the second time there is nothing to do', async () => {
+    it('removes the whole sequence, and verifies that; the second time there is nothing to do', async () => {
       const link = await linkOf(subject)
       const sequence = await kept(subject, link)
 
@@ -236,7 +236,7 @@ function describeErasing(subject: KvSubject): void {
       expect(await erase(link, { sequences: [sequence] })).toEqual(nothing)
     })
 
-    it('spares what others hold', async () => {
+    it('keeps chunks that others hold', async () => {
       const link = await linkOf(subject)
       const sequence = await kept(subject, link)
       const shorter = await sequenceOf(subject, link, { salt: sequence.salt, chunks: 1 })
@@ -247,7 +247,7 @@ function describeErasing(subject: KvSubject): void {
       expect((await link.prefetch(shorter, { deadlineMs: 5_000 })).foundChunks).toBe(1)
     })
 
-    it('finds by its salt what no sequence names, and touches no other salt', async () => {
+    it('finds all chunks of its salt, known or not, and of no other salt', async () => {
       const link = await linkOf(subject)
       const edited = await kept(subject, link, { ids: subject().otherIds })
       const other = await kept(subject, link)
@@ -258,7 +258,7 @@ function describeErasing(subject: KvSubject): void {
       expect((await link.prefetch(other, { deadlineMs: 5_000 })).foundChunks).toBe(CHUNKS)
     })
 
-    it('takes what is held as well', async () => {
+    it('removes held chunks too', async () => {
       const link = await linkOf(subject)
       const sequence = await kept(subject, link)
       await link.hold(sequence)

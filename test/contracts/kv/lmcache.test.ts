@@ -1,4 +1,4 @@
-// LMCache behind the KV port: the simulator's, or with CWM_CONTRACT=engine the real one.
+// LMCache behind the KV port: the simulated one, or the real one with CWM_CONTRACT=engine.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/base/logger.ts'
@@ -39,19 +39,19 @@ function backendOf(addresses: Addresses): LmcacheBackend {
   return new LmcacheBackend(link, Date.now)
 }
 
-/** Nothing listens on the port of discard. */
+/** Nothing listens on the discard port. */
 const NOBODY = 'http://127.0.0.1:9'
 
 describeKvContract('lmcache', () => current)
 
 describe('the LMCache backend', () => {
-  it('stores as its handle what earlier versions stored', async () => {
+  it('stores the same handle as earlier versions', async () => {
     const handle = (await current.backend.open())?.plan(target.root, 1_000)
 
     expect(handle).toEqual({ engineName: target.root, worldSize: target.worldSize, chunkSize: target.chunkSize })
   })
 
-  it('refuses the handle of another backend', async () => {
+  it('rejects the handle of another backend', async () => {
     const link = await current.backend.open()
     const sequence = { tokenIds: new Uint32Array(1_000), salt: newSalt(), handle: { engineName: target.root, slot: 3 } }
 
@@ -59,7 +59,7 @@ describe('the LMCache backend', () => {
     await expect(link?.release(sequence, async () => 0)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
   })
 
-  it('is away, not absent, when nothing that was named answers', async () => {
+  it('is unreachable, not absent, if none of the given addresses answers', async () => {
     const away = backendOf({ coordinatorUrl: NOBODY })
     const warnings: string[] = []
 
@@ -70,8 +70,8 @@ describe('the LMCache backend', () => {
     expect((await away.health()).ok).toBe(false)
   })
 
-  // A coordinator that died: the pins that it holds are asked for again when it is back.
-  it('can neither hold nor tell while only a server answers, and a release has to come again', async () => {
+  // A coordinator that stopped: its pins are checked once it is back.
+  it('can neither hold nor verify while only a server answers, and requests the release again', async () => {
     const link = await backendOf({ coordinatorUrl: NOBODY, lmcacheUrl: target.urls.lmcache }).open()
     const handle = link?.plan(target.root, 1_000)
     if (link === undefined || handle === undefined) throw new Error('the server did not answer')

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { noKv } from '../../../src/kv/none/none.ts'
 import { openIfReachable } from '../../../src/kv/open.ts'
 
-it('has no link and promises nothing', async () => {
+it('has no link and guarantees nothing', async () => {
   const warnings: string[] = []
 
   expect(noKv.expects).toEqual({ pin: false, quota: false })
@@ -13,7 +13,7 @@ it('has no link and promises nothing', async () => {
   expect(warnings).toEqual([])
 })
 
-it('is neither well nor ill', async () => {
+it('is neither healthy nor unhealthy', async () => {
   noKv.invalidate()
 
   expect(await noKv.health()).toEqual({ ok: null, pins: false, warnings: [], servers: [] })

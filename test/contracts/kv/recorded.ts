@@ -1,4 +1,4 @@
-// The answers of a real LMCache 0.5.6, by name, for tests. Recorded whole; request token ids are cut to their count.
+// Recorded answers of a real LMCache 0.5.6, by name, for tests. They are complete; the token ids of requests are reduced to their count.
 
 import { readFileSync } from 'node:fs'
 import { HttpResponse } from 'msw'
@@ -13,12 +13,12 @@ const file = JSON.parse(readFileSync(new URL('./control-plane.json', import.meta
   readonly answers: readonly Exchange[]
 }
 
-/** The recorded body of that name. */
+/** The recorded body with this name. */
 export function recordedBody(name: string): JsonObject {
   return find(name).response.body
 }
 
-/** The recorded answer of that name as an msw response; `change` replaces top-level keys. */
+/** The recorded answer with this name as an msw response; `change` replaces top-level keys. */
 export function replay(name: string, change: JsonObject = {}): Response {
   const { status, body } = find(name).response
   return HttpResponse.json({ ...body, ...change } as Record<string, JsonValue>, { status })
@@ -26,6 +26,6 @@ export function replay(name: string, change: JsonObject = {}): Response {
 
 function find(name: string): Exchange {
   const exchange = file.answers.find((answer) => answer.name === name)
-  if (exchange === undefined || !isObject(exchange.response.body)) throw new Error(`nothing recorded under ${name}`)
+  if (exchange === undefined || !isObject(exchange.response.body)) throw new Error(`no recording with the name ${name}`)
   return exchange
 }

@@ -1,23 +1,23 @@
-// What the KV contract's tests are run on.
+// The subject of the KV contract's tests.
 
 import type { KvBackend } from '../../../src/kv/kv.ts'
 
-/** A backend with an engine that computes for it. */
+/** A backend, and an engine that computes for it. */
 export interface KvUnderTest {
   readonly backend: KvBackend
-  /** Another handle on the same KV layer, as a second process or a later start would have it. */
+  /** Another handle on the same KV layer, like that of a second process or a later start. */
   reopen(): KvBackend
-  /** As the backend's sequences name it. */
+  /** The engine's name in the backend's sequences. */
   readonly engineName: string
-  /** Ids of one text: each call with a greater count begins as the ones before. */
+  /** Ids of one text: those of a greater count start with those of a smaller one. */
   idsOf(count: number): Promise<Uint32Array>
-  /** Other ids of that count. */
+  /** As many ids of another text. */
   otherIds(count: number): Promise<Uint32Array>
-  /** Lets the engine compute the ids under a salt: what of them can be kept reaches the backend. */
+  /** Lets the engine compute the ids under a salt, so that the backend receives their chunks. */
   compute(tokenIds: Uint32Array, salt: string): Promise<void>
-  /** A salt that nobody has used. */
+  /** A new salt. */
   newSalt(): string
-  /** Until a computed sequence is seen everywhere, milliseconds. */
+  /** Milliseconds until a computed sequence is visible everywhere. */
   readonly verifyDeadlineMs: number
 }
 

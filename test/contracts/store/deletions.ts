@@ -1,4 +1,4 @@
-// The contract for deletes: the thing and the order for its chunks change places in one step, and orders are kept until they are done.
+// The contract for deletes: a record and the order for its chunks are exchanged in one step, and orders are kept until they are done.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionRecord } from '../../../src/base/records.ts'
@@ -23,7 +23,7 @@ export function describeDeletions(subject: Subject): void {
       keys: { engineName: '/models/small', worldSize: 2, chunkSize: 256 },
     })
 
-    it('take a window out with its content, and leave the order with its ids', async () => {
+    it('remove a window with its content, and store the order with its ids', async () => {
       await store.reserveWindow(aWindow(), someContent())
 
       expect(await store.removeWindow(aWindow(), fullOrder, sequences)).toBe(true)
@@ -35,14 +35,14 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(sequences)
     })
 
-    it('are ordered alone where what left the chunks lives on', async () => {
+    it('may be orders only, while the owner of the chunks lives on', async () => {
       await store.addDeletion(fullOrder, sequences)
 
       expect(await store.listOpenDeletions(noon, 10)).toEqual([fullOrder])
       expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(sequences)
     })
 
-    it('free the name of a window for the next', async () => {
+    it('free the name of a window', async () => {
       await store.reserveWindow(aWindow({ tags: ['old'] }), someContent('first'))
       await store.removeWindow(aWindow(), anOrder(), [])
 
@@ -51,7 +51,7 @@ export function describeDeletions(subject: Subject): void {
       expect((await store.listWindows('acme', { limit: 10, tags: ['old'] })).items).toEqual([])
     })
 
-    it('order nothing for a window that is gone, was replaced or is another tenant’s', async () => {
+    it('order nothing for a window that is gone, was replaced, or is another tenant’s', async () => {
       await store.reserveWindow(aWindow(), someContent())
 
       expect(await store.removeWindow(aWindow({ id: 'window-0' }), anOrder(), [])).toBe(false)
@@ -63,7 +63,7 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.getDeletion('globex', 'deletion-1')).toBeUndefined()
     })
 
-    it('take a session out with boundaries, responses and its retained turn', async () => {
+    it('remove a session with boundaries, responses and its retained turn', async () => {
       const trace = {
         boundaries: [aBoundary()],
         keepBoundaries: 4,
@@ -84,7 +84,7 @@ export function describeDeletions(subject: Subject): void {
       expect((await store.listSessions('acme', { limit: 10 })).items.map(({ id }) => id)).toEqual(['two'])
     })
 
-    it('leave a session alone that has had a turn since, or was begun anew', async () => {
+    it('keep a session that has had a turn since, or was restarted', async () => {
       await store.getOrCreateSession(aSession({ lastTurnAt: noon + 1 }))
       const order = anOrder({ kind: 'session' })
 
@@ -95,7 +95,7 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.getDeletion('acme', 'deletion-1')).toBeUndefined()
     })
 
-    it('are asked for once when two handles end one session, or remove one window', async () => {
+    it('are ordered once when two handles end one session, or remove one window', async () => {
       const other = await subject().reopen()
       await store.getOrCreateSession(aSession())
       await store.reserveWindow(aWindow(), someContent())
@@ -112,7 +112,7 @@ export function describeDeletions(subject: Subject): void {
       expect(ids.sort()).toEqual([`s-${ended.indexOf(true)}`, `w-${removed.indexOf(true)}`])
     })
 
-    it('are listed newest first, each once, for their tenant', async () => {
+    it('are listed once each, newest first, for their tenant', async () => {
       for (const n of [1, 3, 2, 4, 5]) await order({ id: `d-${n}`, at: noon + n })
       await order({ tenant: 'globex', id: 'theirs', at: noon })
 
@@ -122,7 +122,7 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.getDeletion('acme', 'theirs')).toBeUndefined()
     })
 
-    it('are tried when their time has come, of all tenants, the oldest first', async () => {
+    it('are due at their time, for all tenants, oldest first', async () => {
       await order({ id: 'later', at: noon, nextTryAt: noon + 5 })
       await order({ id: 'b', at: noon + 2, nextTryAt: noon })
       await order({ id: 'a', at: noon + 1, nextTryAt: noon, tenant: 'globex' })
@@ -137,7 +137,7 @@ export function describeDeletions(subject: Subject): void {
       expect(await due(noon + 5, 10)).toEqual(['later', 'a', 'b'])
     })
 
-    it('keep what came of each try, and drop the ids when done', async () => {
+    it('keep the result of each attempt, and drop the ids when done', async () => {
       await order({}, sequences)
       const receipt = {
         deletedChunks: 3,
@@ -163,7 +163,7 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.changeDeletion('globex', 'deletion-1', { tries: 7 })).toBe(false)
     })
 
-    it('are dropped when done and old, at most as many as asked', async () => {
+    it('are dropped when done and old, limited to the requested number', async () => {
       for (const id of ['a', 'b', 'c', 'new', 'open']) {
         await order({ id, at: id === 'new' ? noon : noon - 1 })
         if (id !== 'open') await store.changeDeletion('acme', id, { state: 'done' })
@@ -175,7 +175,7 @@ export function describeDeletions(subject: Subject): void {
       expect(left.sort()).toEqual(['new', 'open'])
     })
 
-    /** An order needs something that is taken out with it. */
+    /** An order needs something to remove with it. */
     async function order(change: Partial<DeletionRecord>, ids: readonly Uint32Array[] = []): Promise<void> {
       const record = anOrder(change)
       const session = aSession({ tenant: record.tenant, id: `of-${record.id}` })

@@ -1,4 +1,4 @@
-// The contract for events: their order, their bound, whose they are, and that nothing is lost in silence.
+// The contract for events: their order, their limit, their owner, and that losses are reported.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -19,7 +19,7 @@ export function describeEvents(subject: Subject): void {
       return { sessions: events.map(({ session }) => session), missed, cursor }
     }
 
-    it('keep every field, under the id that their writer was told', async () => {
+    it('keep every field, under the id returned to their writer', async () => {
       const before = await store.eventIdNow()
       const full = anEvent({ kind: 'deleted', session: 's', details: { n: 1, text: 'a', is: false, none: null } })
 
@@ -28,7 +28,7 @@ export function describeEvents(subject: Subject): void {
       expect((await store.listEvents('acme', before, 10)).events).toEqual([{ ...full, id }])
     })
 
-    it('come oldest first, page by page, and each page says where the next begins', async () => {
+    it('are returned oldest first, page by page, and each page has the start of the next', async () => {
       let cursor = await store.eventIdNow()
       for (const session of ['a', 'b', 'c', 'd', 'e']) await append(session)
       const pages: unknown[] = []
@@ -42,7 +42,7 @@ export function describeEvents(subject: Subject): void {
       expect(pages).toEqual([['a', 'b'], ['c', 'd'], ['e'], []])
     })
 
-    it('go on behind the id of any of them', async () => {
+    it('continue after the id of any of them', async () => {
       await append('a')
       const id = await append('b')
       await append('c')
@@ -50,7 +50,7 @@ export function describeEvents(subject: Subject): void {
       expect(await read('acme', id)).toMatchObject({ sessions: ['c'], missed: false })
     })
 
-    it('are those of now on behind the id of now, however fast they come', async () => {
+    it('continue after the current id with newer ones only, however fast they arrive', async () => {
       for (let n = 0; n < 20; n++) {
         await append('earlier')
         const now = await store.eventIdNow()
@@ -62,7 +62,7 @@ export function describeEvents(subject: Subject): void {
       }
     })
 
-    it('are one tenant’s, or all tenants’ where none is named', async () => {
+    it('belong to one tenant, and are listed for all tenants if none is named', async () => {
       const before = await store.eventIdNow()
       await append('a')
       await append('b', { tenant: 'globex' })
@@ -73,7 +73,7 @@ export function describeEvents(subject: Subject): void {
       expect((await read(undefined, before)).sessions).toEqual(['a', 'b', 'c'])
     })
 
-    it('are found behind any number of events of others', async () => {
+    it("are found after any number of other tenants' events", async () => {
       const before = await store.eventIdNow()
       for (let n = 0; n < 600; n++) await append('x', { tenant: 'globex', keep: 1000 })
       await append('own', { keep: 1000 })
@@ -84,7 +84,7 @@ export function describeEvents(subject: Subject): void {
       expect(await read('acme', cursor, 1)).toEqual({ sessions: [], missed: false, cursor })
     })
 
-    it('are kept up to a number in all, and who comes back too late is told so', async () => {
+    it('are kept up to a total limit, and a late reader is told about losses', async () => {
       const before = await store.eventIdNow()
       const ids: string[] = []
       for (const session of ['a', 'b', 'c', 'd']) ids.push(await append(session, { keep: 2 }))
@@ -94,7 +94,7 @@ export function describeEvents(subject: Subject): void {
       expect(await read('acme', ids[1] ?? '')).toMatchObject({ sessions: ['c', 'd'], missed: false })
     })
 
-    it('that are dropped are not missed by a reader who was behind them with no event of his own', async () => {
+    it('that are dropped are not reported to a reader without an event of its own among them', async () => {
       const before = await store.eventIdNow()
       await append('a', { tenant: 'globex', keep: 1 })
       const { cursor } = await read('acme', before)
@@ -103,7 +103,7 @@ export function describeEvents(subject: Subject): void {
       expect(await read('acme', cursor)).toMatchObject({ sessions: [], missed: false })
     })
 
-    it('miss once what was dropped, and not again from where the page says', async () => {
+    it("report a loss once, and not again from the page's cursor", async () => {
       for (const session of ['a', 'b', 'c']) await append(session, { tenant: 'globex', keep: 1 })
       const late = await read('acme', '0-0')
 
@@ -112,7 +112,7 @@ export function describeEvents(subject: Subject): void {
     })
 
     it.each(['', 'nonsense', '-1', '9999999999999999', '9999999999999999-0', '1-99999999999999999999'])(
-      'behind an id that this store never gave (%j) are all that are kept, and that is told',
+      'behind an id that this store never gave (%j) return everything kept, and report a loss',
       async (id) => {
         await append('a')
         await append('b')
@@ -124,7 +124,7 @@ export function describeEvents(subject: Subject): void {
       },
     )
 
-    it('are in one order for two handles, and there for the next start', async () => {
+    it('have one order for two handles, and survive a restart', async () => {
       const before = await store.eventIdNow()
       const other = await subject().reopen()
       await append('a')
@@ -138,7 +138,7 @@ export function describeEvents(subject: Subject): void {
       expect((await other.listEvents('acme', before, 10)).events).toEqual(events)
     })
 
-    it('of a tenant that is forgotten go, without anybody else missing them', async () => {
+    it('of a forgotten tenant are removed, without a reported loss for others', async () => {
       const before = await store.eventIdNow()
       await append('a')
       await append('b', { tenant: 'globex' })

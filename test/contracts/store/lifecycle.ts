@@ -1,4 +1,4 @@
-// The contract from the first claim to the last close.
+// The contract from opening to closing.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -23,7 +23,7 @@ export function describeMeta(subject: Subject): void {
       store = subject().store
     })
 
-    it('keeps the first value of a key and answers it to every later caller', async () => {
+    it('keeps the first value of a key and returns it to every later caller', async () => {
       const first = await store.claimMeta('check', 'one')
       const second = await store.claimMeta('check', 'two')
 
@@ -66,7 +66,7 @@ export function describeClosing(subject: Subject): void {
       expect(await next.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
     })
 
-    it('finishes what was asked before it closes', async () => {
+    it('finishes pending calls before it closes', async () => {
       const asked = store.saveTurn(aSession(), { boundaries: [aBoundary()], keepBoundaries: 4 }, true)
       await store.close()
 
@@ -74,7 +74,7 @@ export function describeClosing(subject: Subject): void {
       expect(await (await subject().reopen()).getSession('acme', 'session-1')).toEqual(aSession())
     })
 
-    it('leaves other handles open', async () => {
+    it('keeps other handles open', async () => {
       const other = await subject().reopen()
       await store.close()
 
@@ -83,13 +83,13 @@ export function describeClosing(subject: Subject): void {
       expect(await other.getSession('acme', 'session-1')).toEqual(aSession())
     })
 
-    it('can be closed twice', async () => {
+    it('is idempotent', async () => {
       await store.close()
 
       await expect(store.close()).resolves.toBeUndefined()
     })
 
-    it('rejects every call with STORE_UNAVAILABLE from then on', async () => {
+    it('rejects every later call with STORE_UNAVAILABLE', async () => {
       await store.close()
 
       const page = { limit: 1 }

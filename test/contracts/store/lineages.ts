@@ -1,4 +1,4 @@
-// The contract for lineages: who shares one, who holds one, and that a retired one is never stored under again.
+// The contract for lineages: who shares and who holds one, and that nothing is stored under a retired one.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -12,7 +12,7 @@ export function describeLineages(subject: Subject): void {
       store = subject().store
     })
 
-    it('gives many callers on two handles one lineage under a key', async () => {
+    it('returns one lineage for a key to many callers on two handles', async () => {
       const other = await subject().reopen()
 
       const lineages = await Promise.all(
@@ -22,7 +22,7 @@ export function describeLineages(subject: Subject): void {
       expect(new Set(lineages).size).toBe(1)
     })
 
-    it('keeps keys and tenants apart', async () => {
+    it('separates keys and tenants', async () => {
       const claimed = [
         await store.claimLineage('acme', 'ann', 'one'),
         await store.claimLineage('acme', 'bob', 'two'),
@@ -33,7 +33,7 @@ export function describeLineages(subject: Subject): void {
       expect(claimed).toEqual(['one', 'two', 'three', 'one'])
     })
 
-    it('names the windows and counts the sessions that hold a lineage', async () => {
+    it('lists the windows and counts the sessions that hold a lineage', async () => {
       await putTurn(store, aSession({ id: 'a' }))
       await putTurn(store, aSession({ id: 'b' }))
       await putTurn(store, aSession({ id: 'c', lineage: 'lineage-2' }))
@@ -45,7 +45,7 @@ export function describeLineages(subject: Subject): void {
       expect(await store.holdersOf('acme', 'nobody')).toEqual({ sessions: 0, windows: [] })
     })
 
-    it('counts a session where a thaw has brought it', async () => {
+    it('counts a session under the lineage that a thaw gave it', async () => {
       await putTurn(store, aSession())
       await store.bindSession(aSession({ head: 1, lineage: 'lineage-2' }), false)
 
@@ -53,7 +53,7 @@ export function describeLineages(subject: Subject): void {
       expect((await store.holdersOf('acme', 'lineage-2')).sessions).toBe(1)
     })
 
-    it('retires a lineage that nothing holds, once and for all, for its tenant alone', async () => {
+    it('retires a lineage that nothing holds, permanently, for its tenant only', async () => {
       expect(await store.isRetired('acme', 'lineage-1')).toBe(false)
 
       expect(await store.retireLineage('acme', 'lineage-1')).toBe(true)
@@ -63,7 +63,7 @@ export function describeLineages(subject: Subject): void {
       expect(await store.isRetired('globex', 'lineage-1')).toBe(false)
     })
 
-    it('does not retire a lineage that a session, a window or a user holds', async () => {
+    it('does not retire a lineage held by a session, a window or a user', async () => {
       await putTurn(store, aSession({ lineage: 'of-a-session' }))
       await store.reserveWindow(aWindow({ lineage: 'of-a-window' }), someContent())
       await store.claimLineage('acme', 'ann', 'of-a-user')
@@ -84,7 +84,7 @@ export function describeLineages(subject: Subject): void {
       expect(await store.retireLineage('acme', 'lineage-1')).toBe(true)
     })
 
-    it('either retires a lineage or stores under it, whichever handle comes first', async () => {
+    it('either retires a lineage or stores under it, in whichever order two handles try', async () => {
       const other = await subject().reopen()
 
       for (let n = 0; n < 20; n++) {

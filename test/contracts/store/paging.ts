@@ -1,4 +1,4 @@
-// The contract for pages: nothing twice, nothing skipped, and no cursor that is not this list's own.
+// The contract for pages: nothing twice, nothing skipped, and only the list's own cursors.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -12,7 +12,7 @@ export function describePaging(subject: Subject): void {
       store = subject().store
     })
 
-    it('shows each window once while others are inserted, also where times are equal', async () => {
+    it('returns each window once while others are inserted, even with equal times', async () => {
       const names = Array.from({ length: 25 }, (_, n) => `window-${n}`)
       for (const [n, name] of names.entries()) {
         await store.reserveWindow(aWindow({ name, createdAt: noon + Math.floor(n / 10) }), someContent())
@@ -29,7 +29,7 @@ export function describePaging(subject: Subject): void {
       expect(seen.map((window) => window.createdAt)).toEqual(seen.map((w) => w.createdAt).sort((a, b) => b - a))
     })
 
-    it('shows each session once while others are inserted, also where times are equal', async () => {
+    it('returns each session once while others are inserted, even with equal times', async () => {
       const ids = Array.from({ length: 25 }, (_, n) => `session-${n}`)
       for (const [n, id] of ids.entries()) {
         await store.getOrCreateSession(aSession({ id, lastTurnAt: noon + Math.floor(n / 10) }))
@@ -45,7 +45,7 @@ export function describePaging(subject: Subject): void {
       expect(seen.map((session) => session.id).sort()).toEqual([...ids].sort())
     })
 
-    it('gives no cursor with a last page that is full', async () => {
+    it('returns no cursor with a full last page', async () => {
       await store.getOrCreateSession(aSession({ id: 'a' }))
       await store.getOrCreateSession(aSession({ id: 'b' }))
 
@@ -53,7 +53,7 @@ export function describePaging(subject: Subject): void {
       expect((await store.listSessions('acme', { limit: 2 })).nextCursor).toBeUndefined()
     })
 
-    it('makes cursors that can stand in a URL as they are', async () => {
+    it('returns cursors that need no escaping in a URL', async () => {
       await store.getOrCreateSession(aSession({ id: 'a' }))
       await store.getOrCreateSession(aSession({ id: 'b' }))
 
@@ -61,7 +61,7 @@ export function describePaging(subject: Subject): void {
     })
 
     it.each(['', 'x', '%%', 'bnVsbA', 'W10', 'eyJhIjoxfQ', 'WyJzZXNzaW9ucyIsIngiLDFd'])(
-      'refuses the cursor %j in every list',
+      'rejects the cursor %j in every list',
       async (cursor) => {
         const fault = { code: 'INVALID_FIELD', param: 'cursor' }
 
@@ -71,7 +71,7 @@ export function describePaging(subject: Subject): void {
       },
     )
 
-    it('refuses the cursor of another list', async () => {
+    it('rejects the cursor of another list', async () => {
       await store.getOrCreateSession(aSession({ id: 'a' }))
       await store.getOrCreateSession(aSession({ id: 'b' }))
       const { nextCursor = '' } = await store.listSessions('acme', { limit: 1 })
@@ -82,7 +82,7 @@ export function describePaging(subject: Subject): void {
       })
     })
 
-    it.each([0, -1, 1.5, 1001, Number.NaN])('refuses a limit of %d', async (limit) => {
+    it.each([0, -1, 1.5, 1001, Number.NaN])('rejects a limit of %d', async (limit) => {
       await expect(store.listSessions('acme', { limit })).rejects.toMatchObject({
         code: 'INVALID_FIELD',
         param: 'limit',

@@ -1,4 +1,4 @@
-// The contract for retained turns: the last one of a session, bounded in all.
+// The contract for retained turns: each session's last turn, limited in total.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -15,7 +15,7 @@ export function describeRetained(subject: Subject): void {
 
     const plenty = 1_000_000
 
-    it('are the last of their session, with every field', async () => {
+    it('are the last turns of their sessions, with every field', async () => {
       const full = aTurn('é \u0000 \ud800', { replyAt: 3, promptTokens: 9, clientSalt: 'mine', parent: 'draft' })
       await store.putRetained('acme', 'a', aTurn('before'), plenty)
       await store.putRetained('acme', 'a', full, plenty)
@@ -25,7 +25,7 @@ export function describeRetained(subject: Subject): void {
       expect(await store.getRetained('globex', 'a')).toBeUndefined()
     })
 
-    it('go when all together are too large, those longest unwritten first', async () => {
+    it('are dropped beyond the total limit, least recently written first', async () => {
       const turn = aTurn('x'.repeat(1000))
       for (const id of ['a', 'b', 'a', 'c']) await store.putRetained('acme', id, turn, 2800)
 
@@ -33,14 +33,14 @@ export function describeRetained(subject: Subject): void {
       expect(kept).toEqual([turn, undefined, turn])
     })
 
-    it('are not kept when one alone is too large', async () => {
+    it('are not stored if a single one is too large', async () => {
       await store.putRetained('acme', 'a', aTurn('small'), 1000)
       await store.putRetained('acme', 'a', aTurn('x'.repeat(2000)), 1000)
 
       expect(await store.getRetained('acme', 'a')).toBeUndefined()
     })
 
-    it('are not kept of a session that is not stored: it was ended meanwhile', async () => {
+    it('are not stored for a session that was ended meanwhile', async () => {
       await store.putRetained('acme', 'ended', aTurn(), plenty)
 
       expect(await store.getRetained('acme', 'ended')).toBeUndefined()

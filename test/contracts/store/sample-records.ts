@@ -1,4 +1,4 @@
-// Records for the store contract: complete in what a store must keep, small in what it need not care about.
+// Records for the store contract: complete in everything that a store must keep, minimal otherwise.
 
 import type { CwmEvent } from '../../../src/base/events.ts'
 import type {
@@ -11,7 +11,7 @@ import type {
 } from '../../../src/base/records.ts'
 import type { Page, PageRequest, RetainedPrompt, SaveOutcome, Store } from '../../../src/store/store.ts'
 
-/** Far ahead (2096), so that nothing in the samples is over by the wall clock, which a store may let things expire by. */
+/** In 2096, so that no sample expires by the wall clock, which a store may use. */
 export const noon = 4_000_000_000_000
 
 export function aSession(change: Partial<SessionRecord> = {}): SessionRecord {
@@ -62,7 +62,7 @@ export function someContent(text = 'hello', tokenIds: readonly number[] = [1, 2,
   }
 }
 
-/** A delete of {@link aWindow}, as it is ordered. */
+/** An order to delete {@link aWindow}. */
 export function anOrder(change: Partial<DeletionRecord> = {}): DeletionRecord {
   return {
     tenant: 'acme',
@@ -102,7 +102,7 @@ export function aTurn(text = 'hello', change: Partial<RetainedPrompt> = {}): Ret
   return { prompt: someContent(text).prompt, replyAt: 1, lineage: 'lineage-1', ...change }
 }
 
-/** Saves a turn, of a new session or of one that is stored. */
+/** Saves a turn of a new or stored session. */
 export async function putTurn(
   store: Store,
   session: SessionRecord,
@@ -113,7 +113,7 @@ export async function putTurn(
   return store.saveTurn(session, { boundaries, keepBoundaries }, isNew)
 }
 
-/** Every item of a list, page by page. */
+/** All items of a list, page by page. */
 export async function readAll<T>(read: (page: PageRequest) => Promise<Page<T>>, limit: number): Promise<T[]> {
   const items: T[] = []
   let page = await read({ limit })

@@ -1,5 +1,5 @@
-// The contract for encryption at rest, on a store that was opened with a key: keys are demanded, changed, and known by their store.
-// That nothing lies in clear is searched for by each store's own test, which knows where its bytes are.
+// The contract for encryption at rest, on a store opened with a key: keys are required, rotated, and verified. Each store's own test
+// searches its files for clear text.
 
 import { describe, expect, it } from 'vitest'
 import { Sealer } from '../../../src/store/seal.ts'
@@ -10,12 +10,12 @@ import type { Subject } from './subject.ts'
 const oldKey = Buffer.alloc(32, 1)
 const newKey = Buffer.alloc(32, 2)
 
-/** The key that a sealed store under test is opened with. */
+/** The key of a sealed store under test. */
 export const contractSealer = new Sealer(oldKey)
 
 const noted = aWindow({ state: 'failed', reason: 'as he said', note: 'keep' })
 
-/** Something of everything that is sealed. */
+/** A record of every sealed kind. */
 async function fill(store: Store): Promise<void> {
   await store.getOrCreateSession(aSession())
   await store.putRetained('acme', 'session-1', aTurn(), 10_000)
@@ -40,17 +40,17 @@ async function resealAll(store: Store): Promise<number> {
   }
 }
 
-/** For stores that were opened with {@link contractSealer}. */
+/** For stores opened with {@link contractSealer}. */
 export function describeSealing(subject: Subject): void {
   describe('encryption', () => {
-    it('has nothing to seal anew while the key is the same', async () => {
+    it('re-encrypts nothing while the key is the same', async () => {
       const { store } = subject()
       await fill(store)
 
       expect(await store.reseal(100)).toBe(0)
     })
 
-    it('is not opened without its key, or with another', async () => {
+    it('requires its key, and rejects another', async () => {
       await fill(subject().store)
 
       await expect(subject().reopenWith(undefined)).rejects.toMatchObject({
@@ -63,7 +63,7 @@ export function describeSealing(subject: Subject): void {
       })
     })
 
-    it('changes its key: the old one reads until all is sealed anew, then it is not needed', async () => {
+    it('rotates its key: the old one decrypts until everything is re-encrypted, then it is not needed', async () => {
       await fill(subject().store)
 
       const both = await subject().reopenWith(new Sealer(newKey, [oldKey]))
@@ -75,7 +75,7 @@ export function describeSealing(subject: Subject): void {
       await expect(subject().reopenWith(contractSealer)).rejects.toMatchObject({ code: 'CONFIG' })
     })
 
-    it('does not let the old key go before all is sealed anew', async () => {
+    it('requires the old key until everything is re-encrypted', async () => {
       await fill(subject().store)
       const both = await subject().reopenWith(new Sealer(newKey, [oldKey]))
       await both.reseal(2)
@@ -85,10 +85,10 @@ export function describeSealing(subject: Subject): void {
   })
 }
 
-/** For stores that were opened without a key. */
+/** For stores opened without a key. */
 export function describeTurningSealingOn(subject: Subject): void {
-  describe('encryption that is turned on later', () => {
-    it('reads what lies in clear and seals it', async () => {
+  describe('encryption that is enabled later', () => {
+    it('reads and encrypts clear text', async () => {
       await fill(subject().store)
       expect(await subject().store.reseal(100)).toBe(0)
 

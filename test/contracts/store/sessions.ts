@@ -1,4 +1,4 @@
-// The contract for sessions: one lineage for many callers, heads, binding, ends and who is idle.
+// The contract for sessions: one lineage for many callers, heads, binding, ends, and idle sessions.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { SessionRecord } from '../../../src/base/records.ts'
@@ -13,11 +13,11 @@ export function describeSessions(subject: Subject): void {
       store = subject().store
     })
 
-    it('answers undefined for a session that it does not hold', async () => {
+    it('returns undefined for an unknown session', async () => {
       expect(await store.getSession('acme', 'nobody')).toBeUndefined()
     })
 
-    it('gives one lineage to many callers on two handles', async () => {
+    it('returns one lineage to many callers on two handles', async () => {
       const other = await subject().reopen()
 
       const sessions = await Promise.all(
@@ -30,7 +30,7 @@ export function describeSessions(subject: Subject): void {
       expect(new Set(sessions.map((session) => session.lineage))).toEqual(new Set([stored?.lineage]))
     })
 
-    it('answers the stored session and leaves it as it is', async () => {
+    it('returns the stored session unchanged', async () => {
       const stored = aSession({ lineage: 'first', turns: 3 })
       await putTurn(store, stored, [], 4)
 
@@ -54,7 +54,7 @@ export function describeSessions(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toEqual(aSession())
     })
 
-    it('keeps tenants apart: the same id is another session', async () => {
+    it('separates tenants: the same id is another session', async () => {
       await store.getOrCreateSession(aSession({ lineage: 'of-acme' }))
       await store.getOrCreateSession(aSession({ tenant: 'globex', lineage: 'of-globex' }))
 
@@ -63,14 +63,14 @@ export function describeSessions(subject: Subject): void {
       expect((await store.listSessions('globex', { limit: 10 })).items.map((s) => s.lineage)).toEqual(['of-globex'])
     })
 
-    it('does not mix up a tenant and an id that read alike when joined', async () => {
+    it('does not confuse a tenant and an id that are equal when joined', async () => {
       await store.getOrCreateSession(aSession({ tenant: 'a:b', id: 'c' }))
 
       expect(await store.getSession('a', 'b:c')).toBeUndefined()
       expect((await store.listSessions('a', { limit: 10 })).items).toEqual([])
     })
 
-    it('lists the newest last turn first', async () => {
+    it('lists sessions by their last turn, newest first', async () => {
       await putTurn(store, aSession({ id: 'old', lastTurnAt: noon }), [], 4)
       await putTurn(store, aSession({ id: 'new', lastTurnAt: noon + 2 }), [], 4)
       await putTurn(store, aSession({ id: 'mid', lastTurnAt: noon + 1 }), [], 4)
@@ -82,7 +82,7 @@ export function describeSessions(subject: Subject): void {
       expect(page.nextCursor).toBeUndefined()
     })
 
-    it('stores a turn of the head that it knew, and nothing of one that a thaw has overtaken', async () => {
+    it('stores a turn with the current head, and nothing of one that a thaw has overtaken', async () => {
       await putTurn(store, aSession())
       const thawed = aSession({ head: 1, lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' })
       expect(await store.bindSession(thawed, false)).toBe('saved')
@@ -96,7 +96,7 @@ export function describeSessions(subject: Subject): void {
       expect(await putTurn(store, { ...thawed, turns: 1 })).toBe('saved')
     })
 
-    it('stores no turn of a session that was ended, nor over one that has begun anew under its name', async () => {
+    it('stores no turn of a session that was ended, nor over one restarted under its name', async () => {
       await putTurn(store, aSession())
       await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
       const trace = { boundaries: [aBoundary()], keepBoundaries: 4 }
@@ -133,7 +133,7 @@ export function describeSessions(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toEqual(bound)
     })
 
-    it('stores nothing under a lineage that is retired', async () => {
+    it('stores nothing under a retired lineage', async () => {
       expect(await store.retireLineage('acme', 'lineage-1')).toBe(true)
       const trace = { boundaries: [aBoundary()], keepBoundaries: 4 }
 
@@ -148,7 +148,7 @@ export function describeSessions(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ lineage: 'lineage-2' }))
     })
 
-    it('keeps the spaces that turns of two processes have noted, each once', async () => {
+    it('keeps the KV spaces that turns of two processes reported, each once', async () => {
       const [one, two, both] = ['small', 'large', 'common'].map((model) => ({ model, kvEpoch: 0 }))
       if (one === undefined || two === undefined || both === undefined) throw new Error('three spaces')
       await putTurn(store, aSession({ spaces: [both, one] }))
@@ -158,7 +158,7 @@ export function describeSessions(subject: Subject): void {
       expect((await store.getSession('acme', 'session-1'))?.spaces).toEqual([both, one, two])
     })
 
-    it('keeps the newer freeze and cut, whichever of two processes stores its turn last', async () => {
+    it('keeps the newer freeze and cut, whichever process stores its turn last', async () => {
       const save = (session: SessionRecord) => store.saveTurn(session, { boundaries: [], keepBoundaries: 4 }, false)
       const first = { auto: { count: 1, window: 'auto.1', at: noon } }
       const auto = { count: 2, window: 'auto.2', at: noon + 5 }
@@ -171,7 +171,7 @@ export function describeSessions(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ turns: 1, auto, rollover }))
     })
 
-    it('forgets a cut that the newest freeze knows of no more', async () => {
+    it('removes a cut that the newest freeze does not have', async () => {
       const auto = { count: 2, window: 'auto.2', at: noon }
       const rollover = { cut: 'c', window: 'auto.2', messages: 8, at: noon }
       await putTurn(store, aSession({ auto, rollover }))
@@ -181,7 +181,7 @@ export function describeSessions(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ auto }))
     })
 
-    it('says of a session with too many spaces that some are lost', async () => {
+    it('reports that some spaces of a session with too many are lost', async () => {
       const spaces = (from: number) => Array.from({ length: 40 }, (_, n) => ({ model: `m-${from + n}`, kvEpoch: 0 }))
       await putTurn(store, aSession({ spaces: spaces(0) }))
 
@@ -192,11 +192,11 @@ export function describeSessions(subject: Subject): void {
       expect(stored?.spaces.map(({ model }) => model)).toEqual(Array.from({ length: 64 }, (_, n) => `m-${n + 16}`))
     })
 
-    describe('that nobody uses', () => {
+    describe('that are idle', () => {
       const ids = async (lasting: boolean, atMost = 10) =>
         (await store.listIdle(noon, lasting, atMost)).map(({ id }) => id)
 
-      it('are listed of all tenants, the longest idle first, at most as many as asked', async () => {
+      it('are listed for all tenants, longest idle first, limited to the requested number', async () => {
         await putTurn(store, aSession({ id: 'b', lastTurnAt: noon - 2 }))
         await putTurn(store, aSession({ id: 'a', lastTurnAt: noon - 3, tenant: 'globex' }))
         await putTurn(store, aSession({ id: 'c', lastTurnAt: noon - 1 }))
@@ -206,7 +206,7 @@ export function describeSessions(subject: Subject): void {
         expect(await ids(true, 2)).toEqual(['a', 'b'])
       })
 
-      it('are apart by whether a name or a window keeps them', async () => {
+      it('are listed separately if a name or a window keeps them', async () => {
         const at = { lastTurnAt: noon - 1, named: false }
         await store.getOrCreateSession(aSession({ ...at, id: 'named', named: true }))
         await putTurn(store, aSession({ ...at, id: 'behind', baseWindow: 'draft', lastTurnAt: noon - 2 }))
@@ -216,7 +216,7 @@ export function describeSessions(subject: Subject): void {
         expect(await ids(false)).toEqual(['passing'])
       })
 
-      it('change sides with a thaw, and go with their end', async () => {
+      it('change lists with a thaw, and leave them with their end', async () => {
         const passing = aSession({ lastTurnAt: noon - 1, named: false })
         await putTurn(store, passing)
         const thawed = { ...passing, head: 1, lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' }

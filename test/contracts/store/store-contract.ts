@@ -1,4 +1,4 @@
-// What every store must do, held to the text of store/store.ts. A store's own test calls this and adds what is its own.
+// What every store must do, according to store/store.ts. A store's own test calls this and adds its own cases.
 
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Sealer } from '../../../src/store/seal.ts'
@@ -21,7 +21,7 @@ export type { StoreUnderTest } from './subject.ts'
 /** Opens an empty store; with a sealer it is encrypted. */
 export type OpenStore = (sealer?: Sealer) => Promise<StoreUnderTest>
 
-/** Declares the contract's tests for the store that `open` makes: all of them in clear, and sealed what is sealed. */
+/** Declares the contract's tests for the stores that `open` returns: all of them unencrypted, and those about encryption with a key. */
 export function describeStoreContract(name: string, open: OpenStore): void {
   const sealed = [
     describeWindows,

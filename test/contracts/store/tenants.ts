@@ -1,4 +1,4 @@
-// The contract for what a store keeps of tenants: what they hold, what they may hold, what was done, and how one is forgotten.
+// The contract for tenants: their usage, limits and audit log, and how one is forgotten.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { FreezeReceipt, TenantUsage } from '../../../src/base/records.ts'
@@ -28,7 +28,7 @@ export function describeUsage(subject: Subject): void {
       store = subject().store
     })
 
-    it('lists who has a session or a window, in order and in parts', async () => {
+    it('lists tenants with a session or a window, in order and page by page', async () => {
       for (const tenant of ['globex', 'acme']) await store.reserveWindow(aWindow({ tenant }), someContent())
       await store.getOrCreateSession(aSession({ tenant: 'initech' }))
 
@@ -37,11 +37,11 @@ export function describeUsage(subject: Subject): void {
       expect(await store.listTenants('globex', 2)).toEqual(['initech'])
     })
 
-    it('is nothing for a tenant that nobody knows', async () => {
+    it('is zero for an unknown tenant', async () => {
       expect(await store.usageOf('acme')).toEqual(none)
     })
 
-    it('is summed up over all tenants', async () => {
+    it('is summed over all tenants', async () => {
       const before = await store.usageOfAll()
       await store.reserveWindow(aWindow({ bytes: 10, receipt: receiptOf(600), pin: 'pinned' }), someContent())
       await store.reserveWindow(aWindow({ tenant: 'globex', bytes: 2_500_000_000 }), someContent())
@@ -56,7 +56,7 @@ export function describeUsage(subject: Subject): void {
       })
     })
 
-    it('counts windows, bytes, sessions and pinned tokens, and takes back what goes', async () => {
+    it('counts windows, bytes, sessions and pinned tokens, and subtracts what is removed', async () => {
       await store.reserveWindow(aWindow({ bytes: 10, receipt: receiptOf(600), pin: 'pinned' }), someContent())
       await store.reserveWindow(aWindow({ name: 'b', bytes: 2_500_000_000 }), someContent())
       await putTurn(store, aSession())
@@ -77,7 +77,7 @@ export function describeUsage(subject: Subject): void {
       })
     })
 
-    it('follows pin, receipt and bytes of a window', async () => {
+    it("follows a window's pin, receipt and bytes", async () => {
       await store.reserveWindow(aWindow({ bytes: 10 }), someContent())
       const change = (fields: Parameters<Store['changeWindow']>[3]) =>
         store.changeWindow('acme', 'draft', 'window-1', fields)
@@ -91,7 +91,7 @@ export function describeUsage(subject: Subject): void {
       expect(await tokens()).toBe(0)
     })
 
-    it('counts a failed window that is replaced once', async () => {
+    it('counts a replaced failed window once', async () => {
       await store.reserveWindow(aWindow({ state: 'failed', bytes: 10 }), someContent())
       await store.reserveWindow(aWindow({ id: 'window-2', bytes: 30 }), someContent())
 
@@ -107,7 +107,7 @@ export function describeLimits(subject: Subject): void {
       store = subject().store
     })
 
-    it('hold for windows, and count no other tenant', async () => {
+    it('apply to windows, per tenant', async () => {
       const limits = { maxWindows: 1 }
       await store.reserveWindow(aWindow({ tenant: 'globex' }), someContent())
 
@@ -118,7 +118,7 @@ export function describeLimits(subject: Subject): void {
       expect(await store.reserveWindow(aWindow(), someContent(), limits)).toBe('taken')
     })
 
-    it('hold for bytes, to the byte', async () => {
+    it('apply to bytes, exactly', async () => {
       const limits = { maxBytes: 100 }
       expect(await store.reserveWindow(aWindow({ bytes: 60 }), someContent(), limits)).toBe('stored')
 
@@ -126,7 +126,7 @@ export function describeLimits(subject: Subject): void {
       expect(await store.reserveWindow(aWindow({ name: 'b', bytes: 40 }), someContent(), limits)).toBe('stored')
     })
 
-    it('leave room for a name that is tried again after a failure', async () => {
+    it('allow a retry of a name after a failure', async () => {
       const limits = { maxWindows: 1, maxBytes: 100 }
       await store.reserveWindow(aWindow({ state: 'failed', bytes: 100 }), someContent(), limits)
 
@@ -134,7 +134,7 @@ export function describeLimits(subject: Subject): void {
       expect(await store.reserveWindow(again, someContent(), limits)).toBe('stored')
     })
 
-    it('leave a failed window where it is when the next does not fit', async () => {
+    it('keep a failed window if its replacement exceeds them', async () => {
       await store.reserveWindow(aWindow({ state: 'failed', bytes: 10 }), someContent('first'))
 
       const again = aWindow({ id: 'window-2', bytes: 101 })
@@ -143,7 +143,7 @@ export function describeLimits(subject: Subject): void {
       expect((await store.getWindow('acme', 'draft'))?.id).toBe('window-1')
     })
 
-    it('are not overrun by many at once on two handles', async () => {
+    it('hold for concurrent calls on two handles', async () => {
       const other = await subject().reopen()
 
       const outcomes = await Promise.all(
@@ -169,7 +169,7 @@ export function describeAudit(subject: Subject): void {
       store = subject().store
     })
 
-    it('keeps every field, newest first, of one tenant or of all', async () => {
+    it('keeps every field, newest first, for one tenant or all', async () => {
       const full = anEntry({ id: 'b', at: noon + 1, receipt: { tokens: 5, durability: 'l2', drift: false, at: null } })
       await store.appendAudit(anEntry({ id: 'a' }), 10)
       await store.appendAudit(full, 10)
@@ -180,7 +180,7 @@ export function describeAudit(subject: Subject): void {
       expect(all.map(({ id }) => id)).toEqual(['c', 'b', 'a'])
     })
 
-    it('keeps the newest entries in all', async () => {
+    it('keeps the newest entries, with a total limit', async () => {
       for (let n = 0; n < 6; n++) {
         await store.appendAudit(anEntry({ id: `e-${n}`, at: noon + n, tenant: n % 2 === 0 ? 'acme' : 'globex' }), 3)
       }
@@ -192,8 +192,8 @@ export function describeAudit(subject: Subject): void {
 }
 
 export function describeChoices(subject: Subject): void {
-  describe('what a tenant has chosen', () => {
-    it('is nothing at first, then what was put last, and nothing again', async () => {
+  describe('the settings of a tenant', () => {
+    it('are empty at first, then the last ones stored, and empty again', async () => {
       const { store } = subject()
 
       expect(await store.getChoices('acme')).toEqual({})
@@ -209,7 +209,7 @@ export function describeChoices(subject: Subject): void {
 
 export function describeForgetting(subject: Subject): void {
   describe('a tenant that is forgotten', () => {
-    it('leaves nothing but the deletes that are still open, and other tenants are as they were', async () => {
+    it('leaves only its open deletes, and other tenants are unchanged', async () => {
       const { store } = subject()
       for (const tenant of ['acme', 'globex']) {
         const session = aSession({ tenant })

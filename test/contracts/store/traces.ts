@@ -1,4 +1,4 @@
-// The contract for what turns leave beside their sessions: boundaries, ambiguity, response ids, and their expiry.
+// The contract for records that turns leave beside their sessions: boundaries, ambiguity, response ids, and their expiry.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -12,7 +12,7 @@ export function describeBoundaries(subject: Subject): void {
       store = subject().store
     })
 
-    it('finds the boundaries that it holds, by digest, and leaves out the others', async () => {
+    it('finds known boundaries by digest, and omits unknown ones', async () => {
       await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 4)
 
       const hits = await store.findBoundaries('acme', ['a', 'b', 'c'], noon)
@@ -34,7 +34,7 @@ export function describeBoundaries(subject: Subject): void {
       expect([...(await store.findBoundaries('acme', digests, noon)).keys()]).toEqual(['digest-700'])
     })
 
-    it('answers nothing to another tenant, and makes nobody ambiguous across tenants', async () => {
+    it('returns nothing to another tenant, and no ambiguity across tenants', async () => {
       await putTurn(store, aSession(), [aBoundary()], 4)
       expect(await store.findBoundaries('globex', ['digest-1'], noon)).toEqual(new Map())
 
@@ -55,7 +55,7 @@ export function describeBoundaries(subject: Subject): void {
       expect(await store.getSession('acme', 'session-1')).toBeUndefined()
     })
 
-    it('calls a boundary ambiguous once a second session holds it, whoever saves it then', async () => {
+    it('reports a boundary as ambiguous once a second session has it, whichever saves it then', async () => {
       await putTurn(store, aSession(), [aBoundary()], 4)
       await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })], 4)
       const after = await store.findBoundaries('acme', ['digest-1'], noon)
@@ -77,7 +77,7 @@ export function describeBoundaries(subject: Subject): void {
       })
     })
 
-    it('keeps a boundary ambiguous when one of its sessions is ended: it must not lead to the other', async () => {
+    it('keeps a boundary ambiguous when one of its sessions is ended, because it must not lead to the other', async () => {
       await putTurn(store, aSession(), [aBoundary()])
       await putTurn(store, aSession({ id: 'two' }), [aBoundary({ sessionId: 'two' })])
       await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
@@ -98,7 +98,7 @@ export function describeBoundaries(subject: Subject): void {
       expect((await store.findBoundaries('acme', ['digest-1'], noon + 20)).size).toBe(0)
     })
 
-    it('keeps its session when that one saves the boundary again, with the new expiry', async () => {
+    it("keeps a boundary's session when the session saves it again, with the new expiry", async () => {
       await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
       await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 20 })], 4)
 
@@ -107,8 +107,8 @@ export function describeBoundaries(subject: Subject): void {
       })
     })
 
-    // Expired boundaries are dropped in batches, so the old one may still lie there.
-    it('gives a boundary that had expired by the turn to the session that saves it', async () => {
+    // Expired boundaries are dropped in batches, so the old one may still exist.
+    it('assigns a boundary that had expired by the turn to the session that saves it', async () => {
       await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
       await putTurn(
         store,
@@ -122,14 +122,14 @@ export function describeBoundaries(subject: Subject): void {
       })
     })
 
-    it('finds a boundary up to its expiry and not from then on', async () => {
+    it('finds a boundary before its expiry, and not afterwards', async () => {
       await putTurn(store, aSession(), [aBoundary({ expiresAt: noon + 10 })], 4)
 
       expect((await store.findBoundaries('acme', ['digest-1'], noon + 9)).size).toBe(1)
       expect((await store.findBoundaries('acme', ['digest-1'], noon + 10)).size).toBe(0)
     })
 
-    it('keeps the newest boundaries of each session; one saved again is new again', async () => {
+    it('keeps the newest boundaries of each session; saving one again makes it new', async () => {
       await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'z', sessionId: 'two' })], 2)
       await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })], 2)
       await putTurn(store, aSession(), [aBoundary({ digest: 'a' })], 2)
@@ -140,8 +140,8 @@ export function describeBoundaries(subject: Subject): void {
       expect([...hits.keys()].sort()).toEqual(['a', 'c', 'z'])
     })
 
-    // A turn with several choices leaves boundaries for each.
-    it('keeps the newest of one turn that leaves more than a session keeps, and calls those that others hold ambiguous', async () => {
+    // A turn with several choices saves boundaries for each.
+    it('keeps the newest if a turn saves more than the limit, and reports those of other sessions as ambiguous', async () => {
       await putTurn(store, aSession({ id: 'two' }), [aBoundary({ digest: 'b', sessionId: 'two' })], 2)
 
       await putTurn(
@@ -160,7 +160,7 @@ export function describeBoundaries(subject: Subject): void {
       )
     })
 
-    it('keeps the newest of each rank, none of which makes room for another rank', async () => {
+    it('keeps the newest of each rank, without displacing other ranks', async () => {
       const leave = (digest: string, rank: number) => putTurn(store, aSession(), [aBoundary({ digest, rank })], 2)
       for (const [digest, rank] of [
         ...[
@@ -192,7 +192,7 @@ export function describeBoundaries(subject: Subject): void {
       expect([...(await store.findBoundaries('acme', ['a', 'b', 'c'], noon)).keys()].sort()).toEqual(['a', 'b', 'c'])
     })
 
-    it('puts off the expiry of all ranks above 0 with each turn that leaves one, but revives nothing', async () => {
+    it('extends the expiry of all ranks above 0 with each turn that saves one, but revives nothing', async () => {
       const leave = (digest: string, rank: number, expiresAt: number, lastTurnAt = noon) =>
         putTurn(store, aSession({ lastTurnAt }), [aBoundary({ digest, rank, expiresAt })], 4)
       await leave('first', 9, noon + 10)
@@ -222,7 +222,7 @@ export function describeExpiry(subject: Subject): void {
       store = subject().store
     })
 
-    it('drops boundaries and responses that are over, few at a time, and nothing else', async () => {
+    it('drops expired boundaries and responses, a few at a time, and nothing else', async () => {
       const over = ['a', 'b', 'c'].map((digest) => aBoundary({ digest, expiresAt: noon - 1 }))
       const responses = [
         { id: 'resp-over', expiresAt: noon - 1 },
@@ -245,7 +245,7 @@ export function describeExpiry(subject: Subject): void {
       expect(await store.getWindow('acme', 'draft')).toEqual(aWindow({ createdAt: 1 }))
     })
 
-    it('forgets no lineage that was retired within the month', async () => {
+    it('keeps lineages that were retired within the month', async () => {
       await store.retireLineage('acme', 'lineage-1')
 
       await store.dropExpired(Date.now() + 29 * 24 * 3_600_000, 100)
@@ -268,7 +268,7 @@ export function describeResponses(subject: Subject): void {
       responses: [{ id: 'resp-1', expiresAt }],
     })
 
-    it('lead to the session of the turn that made them, until they expire', async () => {
+    it('lead to the session of the turn that created them, until they expire', async () => {
       await store.saveTurn(aSession(), turnWith(noon + 10), true)
 
       expect(await store.findResponse('acme', 'resp-1', noon + 9)).toBe('session-1')
@@ -283,7 +283,7 @@ export function describeResponses(subject: Subject): void {
       expect(await store.findResponse('acme', 'resp-1', noon + 15)).toBe('two')
     })
 
-    it('go with their session, but for those that another one has named since', async () => {
+    it('are removed with their session, unless another one has named them since', async () => {
       const responses = ['resp-1', 'resp-2'].map((id) => ({ id, expiresAt: noon + 10 }))
       await store.saveTurn(aSession(), { boundaries: [], keepBoundaries: 4, responses }, true)
       await store.saveTurn(aSession({ id: 'two' }), turnWith(noon + 20), true)
@@ -303,7 +303,7 @@ export function describeResponses(subject: Subject): void {
       expect(await store.findResponse('globex', 'resp-1', noon)).toBe('theirs')
     })
 
-    it('are not stored with a turn that is not', async () => {
+    it('are not stored with a rejected turn', async () => {
       await store.saveTurn(aSession(), turnWith(noon + 10), false)
 
       expect(await store.findResponse('acme', 'resp-1', noon)).toBeUndefined()

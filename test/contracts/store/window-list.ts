@@ -1,4 +1,4 @@
-// The contract for the list of windows: filters, sorts, and cursors that belong to one query.
+// The contract for the list of windows: filters, sort orders, and cursors that belong to one query.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { WindowRecord } from '../../../src/base/records.ts'
@@ -60,7 +60,7 @@ export function describeWindowList(subject: Subject): void {
         .map(({ name }) => name)
         .join(' ')
 
-    it.each(filters)('answers %j with %j, in one page or in many', async (query, expected) => {
+    it.each(filters)('for %j returns %j, on one page or on many', async (query, expected) => {
       for (const window of windows) await store.reserveWindow(window, someContent())
       await store.reserveWindow(aWindow({ tenant: 'globex', name: 'theirs', tags: ['red'] }), someContent())
 
@@ -68,7 +68,7 @@ export function describeWindowList(subject: Subject): void {
       expect(await names(query, 1)).toBe(expected)
     })
 
-    it('finds a window where its changes have brought it', async () => {
+    it('finds a window where a change has moved it', async () => {
       await store.reserveWindow(aWindow({ tags: ['old'] }), someContent())
       await store.reserveWindow(aWindow({ name: 'b', id: 'b', createdAt: noon + 1 }), someContent())
 
@@ -87,7 +87,7 @@ export function describeWindowList(subject: Subject): void {
       expect(await names({ state: 'freezing' })).toBe('b')
     })
 
-    it('drops what it knew of a failed window that is replaced', async () => {
+    it('drops the entries of a failed window that is replaced', async () => {
       await store.reserveWindow(aWindow({ state: 'failed', tags: ['old'], model: 'large' }), someContent())
       await store.reserveWindow(aWindow({ id: 'window-2', tags: ['new'] }), someContent())
 
@@ -96,7 +96,7 @@ export function describeWindowList(subject: Subject): void {
       expect(await names({ tags: ['new'], model: 'small' })).toBe('draft')
     })
 
-    it('refuses the cursor of another filter, sort or order, and takes it with another limit', async () => {
+    it('rejects the cursor of another filter, sort or order, and accepts it with another limit', async () => {
       for (const window of windows) await store.reserveWindow(window, someContent())
       const { nextCursor: cursor = '' } = await store.listWindows('acme', { limit: 1, text: 'n', order: 'asc' })
       const fault = { code: 'INVALID_FIELD', param: 'cursor' }

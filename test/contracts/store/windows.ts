@@ -1,4 +1,4 @@
-// The contract for windows: names, changes, repair, and content of every kind.
+// The contract for windows: names, changes, repair, and all kinds of content.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { WindowContent, WindowRecord } from '../../../src/base/records.ts'
@@ -20,7 +20,7 @@ export function describeWindows(subject: Subject): void {
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
     })
 
-    it('gives a name to one of many callers on two handles', async () => {
+    it('lets one of many callers on two handles win a name', async () => {
       const other = await subject().reopen()
 
       const won = await Promise.all(
@@ -44,7 +44,7 @@ export function describeWindows(subject: Subject): void {
       { state: 'failed', pin: 'pinned' },
       { state: 'failed', pin: 'pinning' },
     ]
-    it.each(taken)('refuses a name whose window is $state with pin $pin, and leaves it as it is', async (held) => {
+    it.each(taken)('rejects a name whose window is $state with pin $pin, and keeps that window', async (held) => {
       await store.reserveWindow(aWindow(held), someContent('first'))
 
       expect(await store.reserveWindow(aWindow({ id: 'window-2' }), someContent('second'))).toBe('taken')
@@ -53,7 +53,7 @@ export function describeWindows(subject: Subject): void {
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent('first'))
     })
 
-    it('replaces a failed window that holds no pin, with its content and its place in the list', async () => {
+    it('replaces a failed window without a pin, with its content and its place in the list', async () => {
       await store.reserveWindow(aWindow({ state: 'failed', reason: 'upstream gone' }), someContent('first'))
       await store.reserveWindow(aWindow({ name: 'between', id: 'window-3', createdAt: noon + 1 }), someContent())
 
@@ -66,7 +66,7 @@ export function describeWindows(subject: Subject): void {
       expect((await store.listWindows('acme', { limit: 10 })).items.map((w) => w.id)).toEqual(['window-2', 'window-3'])
     })
 
-    it('changes the named fields and the ids, and nothing else', async () => {
+    it('changes the given fields and the ids, and nothing else', async () => {
       await store.reserveWindow(aWindow({ clientSalt: 'mine' }), someContent('hello', []))
 
       const change = { state: 'frozen', pin: 'pinned', frozenAt: noon + 5, checksum: 'sum' } as const
@@ -80,7 +80,7 @@ export function describeWindows(subject: Subject): void {
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent('hello', [7, 8]))
     })
 
-    it('keeps earlier changes and the ids when a later change does not name them', async () => {
+    it('keeps earlier changes and the ids if a later change omits them', async () => {
       await store.reserveWindow(aWindow(), someContent())
       await store.changeWindow('acme', 'draft', 'window-1', { pin: 'pinning' })
       await store.changeWindow('acme', 'draft', 'window-1', { state: 'failed', reason: 'timeout' })
@@ -91,7 +91,7 @@ export function describeWindows(subject: Subject): void {
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
     })
 
-    it('takes out a field that a change gives as undefined', async () => {
+    it('removes a field that a change sets to undefined', async () => {
       await store.reserveWindow(aWindow({ note: 'as agreed', pinUntil: noon + 9 }), someContent())
 
       await store.changeWindow('acme', 'draft', 'window-1', { note: undefined, pinUntil: undefined, tags: ['a'] })
@@ -100,7 +100,7 @@ export function describeWindows(subject: Subject): void {
       expect(Object.keys((await store.getWindow('acme', 'draft')) ?? {})).not.toContain('note')
     })
 
-    it('loses no change when many arrive at once', async () => {
+    it('loses none of many concurrent changes', async () => {
       const other = await subject().reopen()
       await store.reserveWindow(aWindow(), someContent())
 
@@ -135,7 +135,7 @@ export function describeWindows(subject: Subject): void {
       expect((await store.listWindows('acme', { limit: 1 })).items).toEqual([full])
     })
 
-    it('keeps tenants apart in every read', async () => {
+    it('separates tenants in every read', async () => {
       await store.reserveWindow(aWindow(), someContent('of acme'))
       expect(await store.getWindow('globex', 'draft')).toBeUndefined()
       expect(await store.getWindowContent('globex', 'draft', 'window-1')).toBeUndefined()
@@ -146,7 +146,7 @@ export function describeWindows(subject: Subject): void {
       expect(await store.getWindowContent('globex', 'draft', 'window-1')).toEqual(someContent('of globex'))
     })
 
-    it('lists for repair, of all tenants in order of creation, what is in a state or may hold a pin', async () => {
+    it('lists windows to repair by state or possible pin, of all tenants in order of creation', async () => {
       const windows = [
         aWindow({ name: 'd', createdAt: noon + 4, state: 'failed', pin: 'pinning' }),
         aWindow({ name: 'a', createdAt: noon + 1, state: 'freezing' }),
@@ -173,7 +173,7 @@ export function describeContent(subject: Subject): void {
       store = subject().store
     })
 
-    it('gives back text of every kind', async () => {
+    it('returns text of every kind', async () => {
       const text = 'é 😀 \u0000 \ud800 \u2028 "\\" \r\n \u{10ffff} עברית'
       const content: WindowContent = {
         prompt: {
@@ -190,7 +190,7 @@ export function describeContent(subject: Subject): void {
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(content)
     })
 
-    it('gives back 5 MB of messages and 131,072 ids', async () => {
+    it('returns 5 MB of messages and 131,072 ids', async () => {
       const tokenIds = Uint32Array.from({ length: 131_072 }, (_, n) => (n * 2_654_435_761) >>> 0)
       await store.reserveWindow(aWindow(), someContent('wörd '.repeat(840_000), []))
       await store.changeWindow('acme', 'draft', 'window-1', { tokenIds })
@@ -199,10 +199,10 @@ export function describeContent(subject: Subject): void {
 
       expect(content?.prompt.messages[0]).toEqual({ role: 'user', content: 'wörd '.repeat(840_000) })
       expect(content?.tokenIds).toBeInstanceOf(Uint32Array)
-      expect(content?.tokenIds.join()).toBe(tokenIds.join()) // toEqual takes a second over as many
+      expect(content?.tokenIds.join()).toBe(tokenIds.join()) // toEqual takes a second for this many
     })
 
-    it('takes ids that are a part of a larger array', async () => {
+    it('accepts ids that are a view into a larger array', async () => {
       const part = Uint32Array.of(9, 1, 2, 3, 9).subarray(1, 4)
 
       await store.reserveWindow(aWindow(), { ...someContent(), tokenIds: part })
