@@ -63,6 +63,27 @@ module.exports = {
       from: { path: '^src/kv/[^/]+\\.ts$', pathNot: '\\.test\\.ts$' },
       to: { path: '^src/kv/[^/]+/' },
     },
+    {
+      name: 'engine-port',
+      comment: 'the engine port is all that others know of an engine; compose chooses the implementation',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/(engines|compose)/', '\\.test\\.ts$'] },
+      to: { path: '^src/engines/[^/]+/' },
+    },
+    {
+      name: 'engine-port-knows-no-engine',
+      comment: 'an engine depends on the port, never the other way',
+      severity: 'error',
+      from: { path: '^src/engines/[^/]+\\.ts$', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/engines/[^/]+/' },
+    },
+    {
+      name: 'engine-transport',
+      comment: 'connections and the breaker are behind the engine port; headers are what goes over it',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/(engines|compose)/', '\\.test\\.ts$'] },
+      to: { path: '^src/engines/(upstream|guarded-upstream|breaker|failures|json)\\.ts$' },
+    },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-orphans',

@@ -4,14 +4,11 @@ import { CwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
 import type { DoctorParts, PlainAnswer } from '../doctor/facts.ts'
 import { lmcacheOpener } from '../doctor/open-lmcache.ts'
-import type { Sender } from '../engines/json.ts'
-import { EngineModels } from '../engines/vllm/models.ts'
-import { Engine } from '../engines/vllm/vllm-engine.ts'
+import type { Engine } from '../engines/engine.ts'
 import { readRedisMemory } from '../store/redis/redis-memory.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
 import { checkSecret, checkStore } from './doctor-storage.ts'
 
-const WARM_DEADLINE_MS = 20_000
 const REDIS_TIMEOUT_MS = 2_000
 /** LMCache reports once a second, and stores in the background. */
 const SETTLE_WITHIN_MS = 8_000
@@ -20,7 +17,7 @@ const SETTLE_WITHIN_MS = 8_000
 export function doctorParts(
   settings: Settings,
   { model, resetEngineCache }: Pick<DoctorFlags, 'model' | 'resetEngineCache'>,
-  upstream: Sender,
+  engine: Engine,
 ): DoctorParts {
   const apiKey = settings.upstream_api_key
   const lmcache = {
@@ -29,8 +26,7 @@ export function doctorParts(
     timeoutMs: settings.lmcache_timeout_ms,
   }
   return {
-    engine: new Engine(upstream, WARM_DEADLINE_MS),
-    models: new EngineModels(upstream, Date.now, settings.limits),
+    engine,
     openLmcache: lmcacheOpener(lmcache, Date.now),
     ask: (method, path, signal) => askPlain(settings.upstream, method, path, apiKey, signal),
     redisMemory: (address) => readRedisMemory(address, REDIS_TIMEOUT_MS),

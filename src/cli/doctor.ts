@@ -5,7 +5,7 @@ import { CwmError } from '../base/errors.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import { version } from '../base/version.ts'
-import { openUpstream } from '../compose/open-upstream.ts'
+import { openEngine } from '../compose/open-engine.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
 import { type Diagnosis, diagnose } from '../doctor/doctor.ts'
@@ -15,6 +15,7 @@ import { doctorParts } from './doctor-parts.ts'
 import { aborted, stopSignal } from './signals.ts'
 import { processScreen } from './terminal/screen.ts'
 
+const WARM_DEADLINE_MS = 20_000
 const LIMITS = { checkMs: 20_000, allMs: 55_000 }
 
 /** Exits with 0 if no check failed, otherwise with 1. Throws `CONFIG` for invalid settings. */
@@ -26,11 +27,12 @@ export async function runDoctor(
   const stop = stopSignal()
   const screen = processScreen()
   const settings = await loadSettings({ flags: settingFlags, environment: process.env, file })
-  const upstream = openUpstream(settings, { metrics: createMetrics(), log: silentLogger, now: Date.now })
+  const watchers = { metrics: createMetrics(), log: silentLogger, now: Date.now }
+  const engine = openEngine(settings, watchers, WARM_DEADLINE_MS)
   const show = (line: string) => (flags.json === true ? undefined : screen.print(line))
   for (const [what, address] of Object.entries(addressesOf(settings))) show(screen.style('dim', `${what} ${address}`))
   try {
-    const parts = doctorParts(settings, flags, upstream)
+    const parts = doctorParts(settings, flags, engine)
     const work = diagnose(parts, LIMITS, (result) => formatResult(result, screen.style).forEach(show), stop)
     const diagnosis = await Promise.race([work, aborted(stop)])
     if (diagnosis === undefined) {
@@ -40,7 +42,7 @@ export async function runDoctor(
     await writeReport(settings, flags, diagnosis, screen.print)
     process.exitCode = diagnosis.verdict === 'failed' ? 1 : 0
   } finally {
-    await upstream.close()
+    await engine.close()
   }
   // Exits even if connections still hang.
   process.exit()

@@ -17,9 +17,8 @@ import { describeMemoryBudgets, memoryBudgets, readMemoryLimits } from '../confi
 import { policiesOf } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
+import { FleetOfOne } from '../engines/fleet.ts'
 import { TokenScales } from '../engines/token-scale.ts'
-import { EngineModels } from '../engines/vllm/models.ts'
-import { Engine } from '../engines/vllm/vllm-engine.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { BUCKET_MS, Timeline } from '../journal/timeline.ts'
@@ -62,8 +61,8 @@ import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { Windows } from '../windows/windows.ts'
 import { every } from './background.ts'
 import { discoverUpstream } from './discovery.ts'
+import { openEngine } from './open-engine.ts'
 import { openStore } from './open-store.ts'
-import { openUpstream } from './open-upstream.ts'
 import { TotalUsage } from './total-usage.ts'
 import { turnObservers } from './turn-observers.ts'
 
@@ -123,13 +122,13 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     }
   }
   try {
-    const metrics = createMetrics((model) => models.isServed(model))
+    const metrics = createMetrics((model) => engine.models.isServed(model))
     metrics.build.set({ version, node: process.versions.node }, 1)
     const totalUsage = new TotalUsage(store, now)
     metrics.watchUsage(() => totalUsage.read())
-    const upstream = openUpstream(settings, { metrics, log, now })
-    closers.push(() => upstream.close())
-    const models = new EngineModels(upstream, now, settings.limits)
+    const engine = openEngine(settings, { metrics, log, now }, WARM_DEADLINE_MS)
+    closers.push(() => engine.close())
+    const fleet = new FleetOfOne(engine)
     const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
     closers.push(() => audit.settle())
     const events = new EventLog({ store, metrics, log, now, keep: settings.events_keep })
@@ -171,11 +170,9 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     const kvEpoch = settings.kv_epoch
     const saltOf: WindowParts['saltOf'] = (space) => deriver.salt(space)
     const quotas = new SaltQuotas({ kv, log, now })
-    const engine = new Engine(upstream, WARM_DEADLINE_MS)
     const windowParts: WindowParts = {
       store,
-      engine,
-      models,
+      fleet,
       kv,
       log,
       metrics,
@@ -228,15 +225,13 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       sessions,
       responses,
       windows,
-      models,
-      engine,
-      upstream,
+      fleet,
       json,
       quotas,
       kvEpoch,
       saltOf,
       engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
-      scales: new TokenScales(engine),
+      scales: new TokenScales(),
       blocks: new BlockScales(now),
       sizes,
       cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
@@ -258,14 +253,12 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       {
         runner,
         responses,
-        upstream,
+        fleet,
         admission,
         bodies,
         json,
         choices,
         heartbeats: settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms),
-        listModels: (apiKey, signal) => models.page(apiKey, signal),
-        inputLimits: (cards) => models.inputLimits(cards),
         metrics,
         log,
         now,
@@ -285,8 +278,8 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       },
     )
     const lineages = new Lineages(store)
-    const readiness = new ReadinessCheck(store, upstream)
-    const health = new HealthCheck({ upstream, lmcache: kv, store, now })
+    const readiness = new ReadinessCheck(store, engine)
+    const health = new HealthCheck({ engine, lmcache: kv, store, now })
     const mcp = createMcp(version)
     const api = createApi({
       windows,
@@ -327,7 +320,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
     }
     const apiListener = getRequestListener(api.fetch, { hostname: 'localhost' })
 
-    const found = await unlessStopped(discoverUpstream({ settings, models, lmcache, store: finding }), stop)
+    const found = await unlessStopped(discoverUpstream({ settings, engine, lmcache, store: finding }), stop)
     const findings = [...found, describeMemoryBudgets(settings, memoryLimits)]
     const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)
     const stopping = new AbortController()
@@ -368,7 +361,7 @@ export async function startApp(settings: Settings, log: Logger, stop?: AbortSign
       readiness.drain()
       await shutDown({
         server: door,
-        upstream,
+        engine,
         drainDelayMs: settings.drain_delay_ms,
         drainMs: settings.drain_ms,
         stopLongRunning: () => {

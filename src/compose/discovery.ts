@@ -2,7 +2,7 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
-import type { EngineModel, EngineModels } from '../engines/vllm/models.ts'
+import type { Engine, EngineModel } from '../engines/engine.ts'
 import type { LmcacheConnector } from '../kv/lmcache/connector.ts'
 
 /** Lines of one kind, of an engine with many models or a file with many names. */
@@ -10,7 +10,7 @@ const MAX_NAMED = 10
 
 export interface DiscoveryParts {
   readonly settings: Settings
-  readonly models: EngineModels
+  readonly engine: Pick<Engine, 'models'>
   readonly lmcache: LmcacheConnector
   /** Where the store is and where the secret came from. */
   readonly store: string
@@ -36,9 +36,9 @@ function describeKeys({ tenants, upstream_api_key: own }: Settings): string {
   return 'the engine gets its own key, whoever asks: who reaches this port uses it; each client key is a tenant'
 }
 
-async function describeEngine({ settings, models }: DiscoveryParts): Promise<string[]> {
+async function describeEngine({ settings, engine }: DiscoveryParts): Promise<string[]> {
   try {
-    const found = await models.list(settings.upstream_api_key)
+    const found = await engine.models.list(settings.upstream_api_key)
     const lines = found.slice(0, MAX_NAMED).map((model) => {
       const { id, engineName } = model
       const limit = describeLimit(model, Object.hasOwn(settings.limits, id) ? settings.limits[id] : undefined)

@@ -2,8 +2,7 @@
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
-import type { EngineModel, EngineModels } from '../engines/vllm/models.ts'
-import type { Engine } from '../engines/vllm/vllm-engine.ts'
+import type { Engine, EngineModel } from '../engines/engine.ts'
 import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { PrefetchResult } from '../kv/lmcache/prefetch.ts'
 import type { ChunkKeys, Sequence } from '../kv/lmcache/sequence.ts'
@@ -19,8 +18,7 @@ export interface PlainAnswer {
 }
 
 export interface DoctorParts {
-  readonly engine: Pick<Engine, 'warm'>
-  readonly models: Pick<EngineModels, 'list'>
+  readonly engine: Pick<Engine, 'warm' | 'models'>
   /** Opens LMCache as configured; undefined if it is not. Throws if no configured address answers. */
   readonly openLmcache: () => Promise<LmcacheConnection | undefined>
   /** Sends a request to the upstream and accepts any status. Throws `UPSTREAM_REFUSED`. */
@@ -79,7 +77,7 @@ export class Facts {
   /** The model to probe. Throws `UPSTREAM_REJECTED` if the engine does not list it. */
   model(): Promise<EngineModel> {
     return this.#once('model', async () => {
-      const listed = await this.parts.models.list(this.parts.apiKey)
+      const listed = await this.parts.engine.models.list(this.parts.apiKey)
       const { model: wanted } = this.parts
       const found = wanted === undefined ? listed[0] : listed.find(({ id }) => id === wanted)
       if (found !== undefined) return found
@@ -112,7 +110,10 @@ export class Facts {
       const warm = async (salt: string) => {
         const sent = performance.now()
         const { engine, apiKey } = this.parts
-        const { cachedTokens } = await engine.warm(id, Uint32Array.from(ids), salt, { apiKey, signal: this.signal })
+        const { cachedTokens } = await engine.warm(
+          { model: id, tokenIds: Uint32Array.from(ids), salt },
+          { apiKey, signal: this.signal },
+        )
         return { cached: cachedTokens, ms: performance.now() - sent }
       }
       const first = await warm(this.salts.own)
@@ -136,8 +137,8 @@ export class Facts {
     await this.probe()
     const { id } = await this.model()
     const { engine, apiKey } = this.parts
-    const ids = Uint32Array.from(this.#ids ?? [])
-    return (await engine.warm(id, ids, this.salts[salt], { apiKey, signal: this.signal })).cachedTokens
+    const call = { model: id, tokenIds: Uint32Array.from(this.#ids ?? []), salt: this.salts[salt] }
+    return (await engine.warm(call, { apiKey, signal: this.signal })).cachedTokens
   }
 
   /** The probe's prompt under one of the salts, as LMCache addresses it; undefined if its keys are unknown. */

@@ -3,8 +3,7 @@
 
 import type { Now } from '../base/clock.ts'
 import type { CwmError } from '../base/errors.ts'
-
-export type BreakerState = 'closed' | 'half_open' | 'open'
+import type { BreakerState } from './engine.ts'
 
 /** `probe`: it may go, and what becomes of it decides. */
 export type Admission = 'pass' | 'probe' | 'refuse'

@@ -3,8 +3,9 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { Breaker } from './breaker.ts'
+import type { AnswerSink, OutgoingRequest } from './engine.ts'
 import { GuardedUpstream } from './guarded-upstream.ts'
-import type { AnswerSink, OutgoingRequest, Upstream } from './upstream.ts'
+import type { Upstream } from './upstream.ts'
 
 const request: OutgoingRequest = { method: 'GET', path: '/', headers: [], body: undefined }
 const refused = new CwmError('UPSTREAM_REFUSED', 'nobody there')

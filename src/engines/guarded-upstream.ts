@@ -2,20 +2,17 @@
 // the breaker what became of each request; answers pass through as they come.
 
 import { CwmError } from '../base/errors.ts'
-import type { Breaker, BreakerState } from './breaker.ts'
+import type { Breaker } from './breaker.ts'
+import type { Abort, AnswerControl, AnswerSink, BreakerState, OutgoingRequest, Sighting } from './engine.ts'
 import { isConnectionFailure } from './failures.ts'
 import type { Sender } from './json.ts'
-import type { AnswerControl, AnswerSink, OutgoingRequest, Upstream } from './upstream.ts'
-
-type Abort = (reason?: CwmError) => void
-
-/** The newest evidence about the upstream: a request was answered, with any status, or its connection failed. */
-export type Sighting = { readonly ok: true } | { readonly ok: false; readonly error: string }
+import type { Upstream } from './upstream.ts'
 
 const answered: Sighting = { ok: true }
 
 export class GuardedUpstream implements Sender {
   readonly origin: string
+  readonly url: string
   readonly #upstream: Upstream
   readonly #breaker: Breaker
   readonly #live = new Live()
@@ -26,6 +23,7 @@ export class GuardedUpstream implements Sender {
 
   constructor(upstream: Upstream, breaker: Breaker) {
     this.origin = upstream.origin
+    this.url = upstream.url
     this.#upstream = upstream
     this.#breaker = breaker
     this.#watch = { breaker, live: this.#live, lastSeen: undefined }
@@ -75,7 +73,7 @@ export class GuardedUpstream implements Sender {
     const retryAfterS = Math.max(1, Math.ceil(this.#breaker.waitMs / 1000))
     return new CwmError(
       'UPSTREAM_OPEN',
-      `the upstream ${this.#upstream.url} could not be connected to several times in a row, and is tried again every few seconds (breaker_open_ms); is the engine running?`,
+      `the upstream ${this.url} could not be connected to several times in a row, and is tried again every few seconds (breaker_open_ms); is the engine running?`,
       { retryAfterS },
     )
   }

@@ -1,13 +1,8 @@
 // cwm's own calls to the upstream: JSON there, JSON back, bounded and with a deadline.
 
 import { CwmError } from '../base/errors.ts'
-import { isObject, type JsonObject, parseJson } from '../base/json.ts'
-import type { Upstream } from './upstream.ts'
-
-export interface UpstreamAnswer {
-  readonly status: number
-  readonly body: JsonObject
-}
+import { isObject, parseJson } from '../base/json.ts'
+import type { Engine, JsonAnswer } from './engine.ts'
 
 export interface JsonCall {
   readonly method: 'GET' | 'POST'
@@ -19,8 +14,8 @@ export interface JsonCall {
   readonly signal?: AbortSignal
 }
 
-/** What sends as the upstream does. */
-export type Sender = Pick<Upstream, 'send'>
+/** What sends as an engine does. */
+export type Sender = Pick<Engine, 'send'>
 
 /** Ids of a 1M-token prompt are about 8 MB of JSON. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -29,7 +24,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
  * Answers status and body, whatever the status. Throws `UPSTREAM_REFUSED`, `UPSTREAM_TIMEOUT`, `UPSTREAM_BROKEN`, `UPSTREAM_OPEN`, or
  * `UPSTREAM_REJECTED` when a 2xx answer is no JSON object. Aborting ends the call with `CLIENT_GONE`.
  */
-export function callJson(upstream: Sender, call: JsonCall): Promise<UpstreamAnswer> {
+export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> {
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   if (call.body !== undefined) headers.push('content-type', 'application/json')
   // Another scheme than Bearer is kept whole by readApiKey; a key never has a space.
@@ -91,7 +86,7 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<UpstreamAnsw
 }
 
 /** A refused call as an error. The engine's own words, cut to one line, are its detail. */
-export function rejectionOf(path: string, { status, body }: UpstreamAnswer): CwmError {
+export function rejectionOf(path: string, { status, body }: JsonAnswer): CwmError {
   const error = body.error
   const said =
     isObject(error) && typeof error.message === 'string' ? error.message.split('\n', 1)[0]?.slice(0, 200) : undefined

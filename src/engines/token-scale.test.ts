@@ -9,12 +9,12 @@ const noKey = undefined
 /** An engine whose tokenizer makes that many times the typical number of tokens; it keeps what it was asked. */
 function engineOf(ratioOf: (text: string) => number | undefined) {
   const asked: string[] = []
-  const textIds = async (model: string, text: string) => {
+  const countText = async (model: string, text: string) => {
     asked.push(model)
     const ratio = ratioOf(text)
-    return ratio === undefined ? undefined : new Uint32Array(Math.round(typicalTokens(text) * ratio))
+    return ratio === undefined ? undefined : Math.round(typicalTokens(text) * ratio)
   }
-  return { asked, textIds }
+  return { asked, countText }
 }
 
 it.each([
@@ -25,26 +25,32 @@ it.each([
   [3.4, 4],
   [11, 8],
 ])('a tokenizer that counts %d times as much has the scale %d', async (ratio, scale) => {
-  expect(await new TokenScales(engineOf(() => ratio)).of('m', noKey)).toEqual({ ascii: scale, beyond: scale })
+  expect(
+    await new TokenScales().of(
+      engineOf(() => ratio),
+      'm',
+      noKey,
+    ),
+  ).toEqual({ ascii: scale, beyond: scale })
 })
 
 it('the text that fares worst decides, apart for what is not ASCII', async () => {
   const engine = engineOf((text) => (text.startsWith('{') ? 1.9 : text.startsWith('Л') ? 2.8 : 0.8))
 
-  expect(await new TokenScales(engine).of('m', noKey)).toEqual({ ascii: 2, beyond: 3 })
+  expect(await new TokenScales().of(engine, 'm', noKey)).toEqual({ ascii: 2, beyond: 3 })
 })
 
 it('a model is asked for once, however many wait', async () => {
   const engine = engineOf(() => 1)
-  const scales = new TokenScales(engine)
+  const scales = new TokenScales()
 
-  const together = await Promise.all([scales.of('m', noKey), scales.of('m', noKey)])
+  const together = await Promise.all([scales.of(engine, 'm', noKey), scales.of(engine, 'm', noKey)])
   const asked = engine.asked.length
-  await scales.of('m', 'another key')
+  await scales.of(engine, 'm', 'another key')
 
   expect(together).toEqual([UNSCALED, UNSCALED])
   expect(engine.asked.length).toBe(asked)
-  await scales.of('other', noKey)
+  await scales.of(engine, 'other', noKey)
   expect(engine.asked.length).toBe(2 * asked)
 })
 
@@ -54,16 +60,22 @@ it('a failure is thrown, and the next call asks again', async () => {
     if (fails) throw new CwmError('UPSTREAM_REFUSED', 'nobody there')
     return 1.3
   })
-  const scales = new TokenScales(engine)
+  const scales = new TokenScales()
 
-  await expect(scales.of('m', noKey)).rejects.toMatchObject({ code: 'UPSTREAM_REFUSED' })
+  await expect(scales.of(engine, 'm', noKey)).rejects.toMatchObject({ code: 'UPSTREAM_REFUSED' })
   fails = false
 
-  expect(await scales.of('m', noKey)).toEqual({ ascii: 1.5, beyond: 1.5 })
+  expect(await scales.of(engine, 'm', noKey)).toEqual({ ascii: 1.5, beyond: 1.5 })
 })
 
 it('an engine that cannot count is not scaled', async () => {
-  expect(await new TokenScales(engineOf(() => undefined)).of('m', noKey)).toEqual(UNSCALED)
+  expect(
+    await new TokenScales().of(
+      engineOf(() => undefined),
+      'm',
+      noKey,
+    ),
+  ).toEqual(UNSCALED)
 })
 
 it.each([400, 403, 501])(
@@ -73,7 +85,7 @@ it.each([400, 403, 501])(
       throw rejectionOf('/tokenize', { status, body: {} })
     })
 
-    expect(await new TokenScales(engine).of('m', noKey)).toEqual(UNSCALED)
+    expect(await new TokenScales().of(engine, 'm', noKey)).toEqual(UNSCALED)
   },
 )
 
@@ -85,11 +97,11 @@ it.each([401, 429, 500, 503])(
       if (fails) throw rejectionOf('/tokenize', { status, body: {} })
       return 1.3
     })
-    const scales = new TokenScales(engine)
+    const scales = new TokenScales()
 
-    await expect(scales.of('m', noKey)).rejects.toMatchObject({ code: 'UPSTREAM_REJECTED' })
+    await expect(scales.of(engine, 'm', noKey)).rejects.toMatchObject({ code: 'UPSTREAM_REJECTED' })
     fails = false
 
-    expect(await scales.of('m', noKey)).toEqual({ ascii: 1.5, beyond: 1.5 })
+    expect(await scales.of(engine, 'm', noKey)).toEqual({ ascii: 1.5, beyond: 1.5 })
   },
 )

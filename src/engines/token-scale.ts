@@ -4,8 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import { isFinalRefusal } from '../base/errors.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from '../limits/typical.ts'
-import type { CallOptions } from './engine.ts'
-import type { Engine } from './vllm/vllm-engine.ts'
+import type { CallOptions, Engine } from './engine.ts'
 
 /** Changing a text, or the grid, moves the cuts of all running histories. */
 const ASCII_TEXTS = [
@@ -26,32 +25,29 @@ const MAX_MODELS = 256
 /** How long a model is not asked for again where nothing could count; the engine may be restarted with what it lacks. */
 const UNKNOWN_MS = 60_000
 
+type CountingEngine = Pick<Engine, 'countText'>
+
 export class TokenScales {
-  readonly #engine: Pick<Engine, 'textIds'>
   readonly #known = new LRUCache<string, TokenScale>({ max: MAX_MODELS })
   /** By model and API key: one key's refusal is no answer for another. Bounded by the calls under way. */
   readonly #asking = new Map<string, Promise<TokenScale>>()
 
-  constructor(engine: Pick<Engine, 'textIds'>) {
-    this.#engine = engine
-  }
-
   /**
-   * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`, or none for us.
-   * Asked once per model. Throws what `textIds` throws, but for a refusal that is final; then the next call asks again.
+   * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`, or none for us. Asked once per
+   * model, of any engine that serves it. Throws what `countText` throws, but for a refusal that is final; then the next call asks again.
    */
-  async of(model: string, apiKey: string | undefined): Promise<TokenScale> {
+  async of(engine: CountingEngine, model: string, apiKey: string | undefined): Promise<TokenScale> {
     const known = this.#known.get(model)
     if (known !== undefined) return known
     const key = JSON.stringify([model, apiKey])
-    const asking = this.#asking.get(key) ?? this.#ask(model, { apiKey }).finally(() => this.#asking.delete(key))
+    const asking = this.#asking.get(key) ?? this.#ask(engine, model, { apiKey }).finally(() => this.#asking.delete(key))
     this.#asking.set(key, asking)
     return await asking
   }
 
-  async #ask(model: string, options: CallOptions): Promise<TokenScale> {
-    const ascii = await this.#ratio(model, ASCII_TEXTS, options)
-    const beyond = await this.#ratio(model, OTHER_TEXTS, options)
+  async #ask(engine: CountingEngine, model: string, options: CallOptions): Promise<TokenScale> {
+    const ascii = await ratioOf(engine, model, ASCII_TEXTS, options)
+    const beyond = await ratioOf(engine, model, OTHER_TEXTS, options)
     if (ascii === undefined || beyond === undefined) {
       this.#known.set(model, UNSCALED, { ttl: UNKNOWN_MS })
       return UNSCALED
@@ -60,17 +56,22 @@ export class TokenScales {
     this.#known.set(model, scale)
     return scale
   }
+}
 
-  /** Of the text that fares worst; undefined where nobody counts. */
-  async #ratio(model: string, texts: readonly string[], options: CallOptions): Promise<number | undefined> {
-    const ratios: number[] = []
-    for (const text of texts) {
-      const ids = await this.#engine.textIds(model, text, options, 'text only').catch(unlessFinal)
-      if (ids === undefined) return undefined
-      ratios.push(ids.length / typicalTokens(text))
-    }
-    return Math.max(...ratios)
+/** Of the text that fares worst; undefined where nobody counts. */
+async function ratioOf(
+  engine: CountingEngine,
+  model: string,
+  texts: readonly string[],
+  options: CallOptions,
+): Promise<number | undefined> {
+  const ratios: number[] = []
+  for (const text of texts) {
+    const tokens = await engine.countText(model, text, options, 'text only').catch(unlessFinal)
+    if (tokens === undefined) return undefined
+    ratios.push(tokens / typicalTokens(text))
   }
+  return Math.max(...ratios)
 }
 
 function unlessFinal(thrown: unknown): undefined {

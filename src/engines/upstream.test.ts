@@ -5,8 +5,9 @@ import { collectGarbage } from '../../test/support/collect-garbage.ts'
 import { until, within } from '../../test/support/deadline.ts'
 import { answer, freePort, type RawUpstream, startRawUpstream } from '../../test/support/raw-upstream.ts'
 import type { CwmError } from '../base/errors.ts'
+import type { OutgoingRequest } from './engine.ts'
 import type { RetryCause } from './failures.ts'
-import { type OutgoingRequest, Upstream } from './upstream.ts'
+import { Upstream } from './upstream.ts'
 
 let server: RawUpstream | undefined
 let upstream: Upstream

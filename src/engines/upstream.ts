@@ -3,6 +3,7 @@
 
 import { type Dispatcher, Pool } from 'undici'
 import { CwmError, clientGone } from '../base/errors.ts'
+import type { Abort, AnswerSink, OutgoingRequest } from './engine.ts'
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
 export interface UpstreamOptions {
@@ -19,31 +20,6 @@ export interface UpstreamOptions {
   readonly keepAliveMs?: number
   /** A request of which nothing was sent is being sent once more. */
   readonly onRetry?: (cause: RetryCause) => void
-}
-
-/** A request that goes out. `path` begins with `/` and is under the upstream's base path. */
-export interface OutgoingRequest {
-  readonly method: string
-  readonly path: string
-  /** Flat: name, value, name, value. */
-  readonly headers: readonly string[]
-  readonly body: Buffer | undefined
-}
-
-/** Where an answer goes. `onError` ends it and comes at most once; nothing comes after it or after `onEnd`. */
-export interface AnswerSink {
-  /** The request has a connection; `abort` ends it in any phase from here on. */
-  onStart(control: AnswerControl): void
-  onHeaders(status: number, rawHeaders: readonly Buffer[], statusText: string): void
-  onData(bytes: Buffer): void
-  onEnd(): void
-  onError(error: CwmError): void
-}
-
-export interface AnswerControl {
-  pause(): void
-  resume(): void
-  abort(): void
 }
 
 /**
@@ -87,7 +63,7 @@ export class Upstream {
    * Sends one request; once more, after a moment, if none of its bytes was sent (`retryCauseOf`). Answers a function that aborts it in
    * every phase, also while it waits for a connection, for the reason given: that the client left, unless another is named.
    */
-  send(request: OutgoingRequest, sink: AnswerSink): (reason?: CwmError) => void {
+  send(request: OutgoingRequest, sink: AnswerSink): Abort {
     const { method, path, headers, body = null } = request
     const options = { method, path: this.basePath + path, headers: headers as string[], body }
     const exchange = new Exchange(this.#pool, options, sink, this.url, this.#onRetry)

@@ -8,11 +8,11 @@ import { wordsOf } from '../limits/typical-messages.ts'
 import type { BlockScales } from './block-scales.ts'
 import { countOrUndefined, type MeasureParts, type MeasureRequest } from './measure.ts'
 
-export interface HistoryScaleParts extends Pick<MeasureParts, 'engine' | 'metrics'> {
+export interface HistoryScaleParts extends Pick<MeasureParts, 'metrics'> {
   readonly blocks: BlockScales
 }
 
-export interface HistoryScaleRequest extends Pick<MeasureRequest, 'rules' | 'outgoing' | 'call'> {
+export interface HistoryScaleRequest extends Pick<MeasureRequest, 'rules' | 'outgoing' | 'engine' | 'call'> {
   /** Estimated tokens of a message. */
   readonly estimate: (message: JsonValue) => number
   readonly scale: TokenScale
@@ -32,7 +32,7 @@ const CHARACTERS_PER_TOKEN = 16
  * starts with a reply. Throws what the engine call throws, except for a final refusal.
  */
 export async function factorsOf(parts: HistoryScaleParts, request: HistoryScaleRequest): Promise<readonly number[]> {
-  const { rules, outgoing, estimate, scale, room, call } = request
+  const { rules, outgoing, engine, estimate, scale, room, call } = request
   const { model, messages } = outgoing
   const blockTokens = Math.floor(room / BLOCKS)
   if (blockTokens < MIN_BLOCK_TOKENS) return []
@@ -45,7 +45,7 @@ export async function factorsOf(parts: HistoryScaleParts, request: HistoryScaleR
       const words = block.flatMap((message) => wordsOf(withoutMedia(message).text)).join('\n')
       const text = words.slice(0, blockTokens * CHARACTERS_PER_TOKEN)
       if (text === '') return undefined
-      const tokens = await countOrUndefined(parts, () => parts.engine.countText(model, text, call))
+      const tokens = await countOrUndefined(parts, () => engine.countText(model, text, call))
       return tokens === undefined ? undefined : tokens / typicalTokens(text, scale)
     },
   })

@@ -12,10 +12,12 @@ import { outgoingOf } from './outgoing.ts'
 /** Measures a prompt that exceeds every estimate, with an engine that refuses to count it. */
 async function measured(status: number, metrics: Metrics): Promise<unknown> {
   const refuse = () => Promise.reject(rejectionOf('/tokenize', { status, body: {} }))
-  const parts = { engine: { countTokens: refuse, countText: refuse }, sizes: new KnownSizes(1024), metrics }
+  const engine = { countTokens: refuse, countText: refuse }
+  const parts = { sizes: new KnownSizes(1024), metrics }
   const json: JsonObject = { model: 'm', messages: [{ role: 'user', content: 'How deep is the harbour?' }] }
   const outgoing = outgoingOf(json, chatRules, undefined, undefined)
-  const request = { rules: chatRules, json, outgoing, chain: undefined, windowTokens: 0, call: { apiKey: undefined } }
+  const call = { apiKey: undefined }
+  const request = { rules: chatRules, json, outgoing, engine, chain: undefined, windowTokens: 0, call }
   return await measure(parts, request, 'shape', 10)
 }
 

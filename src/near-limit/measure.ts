@@ -7,15 +7,13 @@ import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { firstMediaAt } from '../dialects/media.ts'
-import type { CallOptions } from '../engines/engine.ts'
-import type { Engine } from '../engines/vllm/vllm-engine.ts'
+import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { Chain } from '../identity/chain.ts'
 import { GENERATION_PROMPT_TOKENS, PREAMBLE_TOKENS, upperTokens, upperTokensOfMessage } from '../limits/upper-bound.ts'
 import type { KnownSizes } from './known-sizes.ts'
 import type { OutgoingPrompt } from './outgoing.ts'
 
 export interface MeasureParts {
-  readonly engine: Pick<Engine, 'countTokens' | 'countText'>
   readonly sizes: KnownSizes
   readonly metrics: Pick<Metrics, 'sizeChecks'>
 }
@@ -25,6 +23,8 @@ export interface MeasureRequest {
   readonly rules: DialectRules
   readonly json: JsonObject
   readonly outgoing: OutgoingPrompt
+  /** The engine that gets the prompt. */
+  readonly engine: Pick<Engine, 'countTokens' | 'countText'>
   /** The chain over what the client sent, its outer system prompt first. */
   readonly chain: Chain | undefined
   /** Exact size of the base window's messages, if nothing else shapes the prompt; 0 if unknown. */
@@ -50,12 +50,10 @@ export async function measure(
     parts.metrics.sizeChecks.inc('estimate')
     return { fits: true }
   }
-  const { rules, outgoing, call } = request
+  const { rules, outgoing, engine, call } = request
   const { dialect } = rules
   const { model, messages, shaping } = outgoing
-  const tokens = await countOrUndefined(parts, () =>
-    parts.engine.countTokens({ dialect, model, messages, shaping }, call),
-  )
+  const tokens = await countOrUndefined(parts, () => engine.countTokens({ dialect, model, messages, shaping }, call))
   return tokens === undefined || tokens <= atMost ? { fits: true } : { fits: false, tokens }
 }
 

@@ -15,7 +15,7 @@ import { encodeText } from '../sim/tokenizer.ts'
 import { BlockScales } from './block-scales.ts'
 import { KnownSizes } from './known-sizes.ts'
 import { outgoingOf } from './outgoing.ts'
-import { fitTurn, type OverflowParts } from './overflow.ts'
+import { type FitRequest, fitTurn, type OverflowParts } from './overflow.ts'
 
 const nearLimit: NearLimit = {
   overflow: 'reject',
@@ -56,14 +56,14 @@ async function drive(
   let tokenized = 0
   let refused = 0
   const sizes = new KnownSizes(1024 * 1024)
-  const parts: OverflowParts = {
-    engine: {
-      countTokens: ({ messages }) => {
-        tokenized++
-        return Promise.resolve(exact(messages))
-      },
-      countText: (_model, text) => Promise.resolve(encodeText(String(text)).length),
+  const engine: FitRequest['engine'] = {
+    countTokens: ({ messages }) => {
+      tokenized++
+      return Promise.resolve(exact(messages))
     },
+    countText: (_model, text) => Promise.resolve(encodeText(String(text)).length),
+  }
+  const parts: OverflowParts = {
     scales: { of: () => Promise.resolve(UNSCALED) },
     blocks: new BlockScales(Date.now),
     sizes,
@@ -81,6 +81,7 @@ async function drive(
       rules: chatRules,
       json,
       outgoing,
+      engine,
       limit,
       chain,
       windowTokens: 0,

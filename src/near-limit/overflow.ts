@@ -87,7 +87,7 @@ async function fitOrReject(
 
 /** Completions contain one text, or several that the engine handles separately, so the largest decides. They cannot be cut. */
 async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
-  const { rules, json, outgoing, call } = request
+  const { rules, json, outgoing, engine, call } = request
   const room = outputReserve(rules.maxTokens(json), limit)
   for (const prompt of barePrompts(json.prompt)) {
     if (typeof prompt === 'string' && upperTokensOfText(prompt) + FRAME_TOKENS <= limit - room) {
@@ -96,7 +96,7 @@ async function fitBarePrompt(parts: OverflowParts, request: FitRequest, limit: n
     }
     const tokens =
       typeof prompt === 'string'
-        ? await countOrUndefined(parts, () => parts.engine.countText(outgoing.model, prompt, call))
+        ? await countOrUndefined(parts, () => engine.countText(outgoing.model, prompt, call))
         : prompt.length
     if (tokens !== undefined && tokens + room > limit) throw refusal(parts, request, limit, tokens)
   }
@@ -114,16 +114,16 @@ function barePrompts(prompt: JsonValue | undefined): readonly (string | readonly
 }
 
 async function fitOrCut(parts: OverflowParts, request: FitRequest, limit: number): Promise<Fitted> {
-  const { rules, outgoing, nearLimit, call } = request
+  const { rules, outgoing, engine, nearLimit, call } = request
   const { messages, shaping } = outgoing
   const reserve = defaultReserve(limit)
   // Estimates never exceed the upper bound, so a prompt whose upper bound fits is never cut.
   const small = firstMediaAt(messages) === -1 && FRAME_TOKENS + upperTokens({ messages, shaping }) <= limit - reserve
-  const scale = small ? UNSCALED : await parts.scales.of(outgoing.model, call.apiKey)
+  const scale = small ? UNSCALED : await parts.scales.of(engine, outgoing.model, call.apiKey)
   const fixed = (factor: number) => FRAME_TOKENS + typicalTokensOfShaping(shaping, scaledBy(scale, factor))
   const estimate = (message: JsonValue) => estimatedTokens(message, scale)
   const room = limit - reserve - fixed(1)
-  const factors = small ? [] : await factorsOf(parts, { rules, outgoing, estimate, scale, room, call })
+  const factors = small ? [] : await factorsOf(parts, { rules, outgoing, engine, estimate, scale, room, call })
   const foldBy = (factor: number) =>
     fold({
       messages,

@@ -13,7 +13,7 @@ import { typicalTokensOfShaping } from '../limits/typical-messages.ts'
 import { BlockScales } from './block-scales.ts'
 import { KnownSizes } from './known-sizes.ts'
 import { outgoingOf } from './outgoing.ts'
-import { type Fitted, fitTurn, type OverflowParts } from './overflow.ts'
+import { type FitRequest, type Fitted, fitTurn, type OverflowParts } from './overflow.ts'
 
 const LIMIT = 4096
 /** Tokens that the template writes around a message. */
@@ -38,6 +38,7 @@ interface EngineHabits {
 /** Fits turns for an engine that produces `density` tokens per estimated token of message text; tools count as estimated. */
 class Fitter {
   readonly asked: string[] = []
+  readonly #engine: FitRequest['engine']
   readonly #parts: OverflowParts
 
   constructor(density: number, { fail = () => undefined, preamble = 0 }: EngineHabits = {}) {
@@ -52,11 +53,11 @@ class Fitter {
       this.asked.push(asked)
       return Promise.resolve(tokens())
     }
+    this.#engine = {
+      countTokens: (prompt) => call(JSON.stringify(prompt.messages), () => sizeOf(prompt)),
+      countText: (_model, text) => call(text, () => tokensOf(text)),
+    }
     this.#parts = {
-      engine: {
-        countTokens: (prompt) => call(JSON.stringify(prompt.messages), () => sizeOf(prompt)),
-        countText: (_model, text) => call(text, () => tokensOf(text)),
-      },
       scales: { of: () => Promise.resolve(UNSCALED) },
       blocks: new BlockScales(Date.now),
       sizes: new KnownSizes(1024),
@@ -72,6 +73,7 @@ class Fitter {
       rules: chatRules,
       json,
       outgoing: outgoingOf(json, chatRules, undefined, undefined),
+      engine: this.#engine,
       limit: LIMIT,
       chain: undefined,
       windowTokens: 0,

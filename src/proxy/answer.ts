@@ -4,7 +4,7 @@
 import { CwmError } from '../base/errors.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
-import type { AnswerControl, AnswerSink } from '../engines/upstream.ts'
+import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
 import { splitEvents } from '../sse/decode.ts'
 import { EventFramer, endOfLastEvent } from '../sse/frame.ts'
 import { UsageHold } from '../sse/usage-hold.ts'

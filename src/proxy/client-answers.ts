@@ -3,19 +3,17 @@
 import type { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
+import type { AnswerSink, Engine } from '../engines/engine.ts'
 import { type IncomingOptions, incomingHeaders } from '../engines/headers.ts'
-import type { AnswerSink } from '../engines/upstream.ts'
 import { contextHeader, exposedHeaders } from '../identity/control-headers.ts'
 import type { RunningTurn } from '../turn/running-turn.ts'
 import { Answer, type AnswerHooks, type AnswerLimits, ObservationBudget } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import { type InputLimits, ModelLimits } from './model-limits.ts'
+import { ModelLimits } from './model-limits.ts'
 import type { Preflights } from './preflights.ts'
 
 export interface AnswerParts {
-  readonly upstream: { readonly origin: string }
-  readonly inputLimits: InputLimits
   /** Undefined: none are sent. */
   readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
   readonly metrics: Pick<Metrics, 'modelLabel' | 'ttft' | 'upstreamErrors'>
@@ -51,28 +49,28 @@ export class ClientAnswers {
   /** The sink for the answer of a turn, which is dispatched now. It may begin with heartbeats. */
   ofTurn(exchange: Exchange, turn: AnsweringTurn): AnswerSink {
     const { client, request } = exchange
-    const answer = this.#open(exchange, turn)
+    const answer = this.#open(exchange, turn.running.turn.engine, turn)
     // A page of another origin could not read an answer whose headers are not the upstream's own.
     const mayBegin = request.headers.origin === undefined
     return (turn.streams ? this.#parts.heartbeats?.over(answer, client, mayBegin) : undefined) ?? answer
   }
 
   /** The sink for an answer that is passed on unread. */
-  ofPlain(exchange: Exchange): AnswerSink {
-    return this.#open(exchange, undefined)
+  ofPlain(exchange: Exchange, engine: Engine): AnswerSink {
+    return this.#open(exchange, engine, undefined)
   }
 
   /** The sink for the list of models, which gets their limits. */
-  ofModels(exchange: Exchange): AnswerSink {
+  ofModels(exchange: Exchange, engine: Engine): AnswerSink {
     const isHead = exchange.request.method === 'HEAD'
-    return new ModelLimits(this.#open(exchange, undefined), this.#parts.inputLimits, isHead)
+    return new ModelLimits(this.#open(exchange, engine, undefined), (cards) => engine.models.inputLimits(cards), isHead)
   }
 
-  #open(exchange: Exchange, turn: AnsweringTurn | undefined): Answer {
+  #open(exchange: Exchange, { origin }: Engine, turn: AnsweringTurn | undefined): Answer {
     const { request, client } = exchange
     const { host } = request.headers
     const incoming: IncomingOptions = {
-      upstreamOrigin: this.#parts.upstream.origin,
+      upstreamOrigin: origin,
       clientOrigin: host === undefined ? undefined : `http://${host}`,
       exposed: exposedHeaders,
     }

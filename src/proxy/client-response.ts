@@ -5,7 +5,7 @@ import { endAfterRequest } from '../base/end-after-request.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape } from '../dialects/dialect.ts'
 import { openAiErrors } from '../dialects/errors.ts'
-import type { AnswerControl } from '../engines/upstream.ts'
+import type { AnswerControl } from '../engines/engine.ts'
 import type { AnswerHeader } from '../identity/control-headers.ts'
 import { hasBody } from './body.ts'
 

@@ -1,7 +1,7 @@
 // The HTTP side of one turn: the headers that tell of it, and the way of its answer to the client.
 
 import type { DialectRules } from '../dialects/dialect.ts'
-import type { AnswerSink } from '../engines/upstream.ts'
+import type { AnswerSink } from '../engines/engine.ts'
 import { contextHeader } from '../identity/control-headers.ts'
 import type { RunningTurn } from '../turn/running-turn.ts'
 import { isDegraded, type Turn } from '../turn/turn.ts'

@@ -3,7 +3,7 @@
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, parseJson } from '../base/json.ts'
-import type { AnswerControl, AnswerSink } from '../engines/upstream.ts'
+import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
 import type { ClientResponse } from './client-response.ts'
 
 const COMMENT = Buffer.from(': keep-alive\n\n')

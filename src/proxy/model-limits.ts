@@ -3,7 +3,7 @@
 
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import { itemsOf, RawObject, type Span } from '../dialects/raw-json.ts'
-import type { AnswerControl, AnswerSink } from '../engines/upstream.ts'
+import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
 
 /**
  * Given the models of one answer, returns what to show for each of them: the tokens that turns are held to, or undefined where its

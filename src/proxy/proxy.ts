@@ -13,8 +13,8 @@ import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
+import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
-import type { Upstream } from '../engines/upstream.ts'
 import { checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
@@ -26,7 +26,7 @@ import { ClientTurn } from './client-turn.ts'
 import type { Exchange } from './exchange.ts'
 import { askedWhole, asksForModels } from './model-limits.ts'
 import { closeNote, type Note, openNote } from './note.ts'
-import { type OwnModelsParts, sendOwnModels } from './own-models.ts'
+import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
 import {
   matchRoute,
@@ -45,10 +45,10 @@ export interface ProxyOptions extends BodyLimits, ClientAnswerOptions {
   readonly maxPreflights: number
 }
 
-export interface ProxyParts extends OwnModelsParts, AnswerParts {
+export interface ProxyParts extends AnswerParts {
   readonly runner: Pick<TurnRunner, 'run'>
   readonly responses: Pick<StoredResponses, 'require'>
-  readonly upstream: Pick<Upstream, 'send' | 'origin'>
+  readonly fleet: EngineFleet
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
   readonly json: Pick<JsonBodies, 'parse'>
@@ -90,7 +90,7 @@ export class ProxyHandler {
       // Browsers send it before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
         this.#preflights.enter(request, note.scope)
-        this.#pass(exchange, route, undefined)
+        this.#pass(exchange, route, anyEngine, undefined)
         return
       }
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
@@ -137,7 +137,7 @@ export class ProxyHandler {
     note.session = record.id
     const read = await this.#readPlain(exchange, caller)
     client.set('x-cwm-session', record.id)
-    this.#pass(exchange, route, caller, read)
+    this.#pass(exchange, route, record, caller, read)
   }
 
   /** For a tenant that may not use all models, the list of models is its own. */
@@ -146,10 +146,11 @@ export class ProxyHandler {
     const { policy } = caller
     if (policy.models !== undefined && route.path === '/v1/models') {
       readControlHeaders(request.headers, {})
-      note.status = await sendOwnModels(client, this.#parts, caller.apiKey, policy.models, note.scope.signal)
+      const { models } = this.#parts.fleet.pick(anyEngine)
+      note.status = await sendOwnModels(client, models, caller.apiKey, policy.models, note.scope.signal)
       return
     }
-    this.#pass(exchange, route, caller, await this.#readPlain(exchange, caller))
+    this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
   }
 
   /**
@@ -171,16 +172,23 @@ export class ProxyHandler {
   }
 
   /** Sends a request on that is no turn. Its answer, or its failure, goes to the client; nothing is thrown. */
-  #pass(exchange: Exchange, route: PlainRoute | StoredRoute, caller: Caller | undefined, body?: Buffer): void {
+  #pass(
+    exchange: Exchange,
+    route: PlainRoute | StoredRoute,
+    need: EngineNeed,
+    caller: Caller | undefined,
+    body?: Buffer,
+  ): void {
     const { request, note } = exchange
     readControlHeaders(request.headers, {})
     const models = asksForModels(request.method, route.path)
     const outgoing = this.#outgoing(request, caller, { identity: models, ownLength: body !== undefined })
     const headers = models ? askedWhole(outgoing) : outgoing
     if (body !== undefined) headers.push('content-length', String(body.length))
-    const sink = models ? this.#answers.ofModels(exchange) : this.#answers.ofPlain(exchange)
+    const engine = this.#parts.fleet.pick(need)
+    const sink = models ? this.#answers.ofModels(exchange, engine) : this.#answers.ofPlain(exchange, engine)
     const { method = 'GET' } = request
-    const abort = this.#parts.upstream.send({ method, path: route.path + route.query, headers, body }, sink)
+    const abort = engine.send({ method, path: route.path + route.query, headers, body }, sink)
     note.scope.onClose(() => {
       if (!note.scope.isAnswered) abort()
     })

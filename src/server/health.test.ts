@@ -1,25 +1,17 @@
 // The probes behind `/cwm/v1/health`: counted, with a fake clock.
 
 import { describe, expect, it } from 'vitest'
-import { CwmError } from '../base/errors.ts'
-import type { AnswerSink } from '../engines/upstream.ts'
-import { HealthCheck, type HealthParts } from './health.ts'
+import type { BreakerState, Sighting } from '../engines/engine.ts'
+import { HealthCheck } from './health.ts'
 
 function aCheck() {
-  const asked: AnswerSink[] = []
+  const asked: ((sighting: Sighting) => void)[] = []
   let lmcacheAsked = 0
-  const state = { now: 0, breaker: 'closed' as HealthParts['upstream']['breaker'] }
-  const upstream = {
-    get breaker() {
-      return state.breaker
-    },
-    lastSeen: undefined as HealthParts['upstream']['lastSeen'],
-    health: {
-      send: (_: unknown, sink: AnswerSink) => {
-        asked.push(sink)
-        return () => {}
-      },
-    },
+  const state = { now: 0 }
+  const health = {
+    breaker: 'closed' as BreakerState,
+    lastSeen: undefined as Sighting | undefined,
+    probe: () => new Promise<Sighting>((resolve) => asked.push(resolve)),
   }
   const lmcache = {
     health: () => {
@@ -28,14 +20,9 @@ function aCheck() {
     },
   }
   const store = { kind: 'sqlite', getSession: () => Promise.resolve(undefined) } as const
-  const check = new HealthCheck({ upstream, lmcache, store, now: () => state.now })
-  const answer = (status = 200) => {
-    const sink = asked.at(-1)
-    sink?.onHeaders(status, [], '')
-    sink?.onData(Buffer.from('{}'))
-    sink?.onEnd()
-  }
-  return { check, asked, answer, state, upstream, lmcacheAsks: () => lmcacheAsked }
+  const check = new HealthCheck({ engine: { health }, lmcache, store, now: () => state.now })
+  const answer = (sighting: Sighting = { ok: true }) => asked.at(-1)?.(sighting)
+  return { check, asked, answer, state, health, lmcacheAsks: () => lmcacheAsked }
 }
 
 describe('health', () => {
@@ -65,15 +52,15 @@ describe('health', () => {
   })
 
   it('reflects what turns and the breaker show between two probes', async () => {
-    const { check, asked, answer, state, upstream } = aCheck()
+    const { check, asked, answer, health } = aCheck()
     const first = check.read()
     answer()
     await first
 
-    upstream.lastSeen = { ok: false, error: 'upstream_refused' }
+    health.lastSeen = { ok: false, error: 'upstream_refused' }
     const failed = await check.read()
-    upstream.lastSeen = undefined
-    state.breaker = 'open'
+    health.lastSeen = undefined
+    health.breaker = 'open'
     const open = await check.read()
 
     expect(failed).toMatchObject({ status: 'degraded', upstream: { ok: false, error: 'upstream_refused' } })
@@ -82,9 +69,9 @@ describe('health', () => {
   })
 
   it('probes again after a failure', async () => {
-    const { check, asked, answer, state } = aCheck()
+    const { check, answer, state } = aCheck()
     const first = check.read()
-    asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+    answer({ ok: false, error: 'upstream_refused' })
     expect(await first).toMatchObject({ status: 'degraded', upstream: { ok: false, error: 'upstream_refused' } })
     state.now = 1_000
 

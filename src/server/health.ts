@@ -2,10 +2,8 @@
 // down. The endpoint needs no key, so probes are limited to one at a time and one per second.
 
 import type { Now } from '../base/clock.ts'
-import { toCwmError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
-import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
-import { callJson } from '../engines/json.ts'
+import type { Engine, EngineHealth, Sighting } from '../engines/engine.ts'
 import type { KvBackend, KvHealth } from '../kv/kv.ts'
 import type { Store } from '../store/store.ts'
 import type { HealthJson } from '../wire/health.ts'
@@ -17,14 +15,14 @@ const PROBE_INTERVAL_MS = 1_000
 const NOBODY = 'nobody'
 
 export interface HealthParts {
-  readonly upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
+  readonly engine: Pick<Engine, 'health'>
   readonly lmcache: Pick<KvBackend, 'health'>
   readonly store: Pick<Store, 'kind' | 'getSession'>
   readonly now: Now
 }
 
 interface Probe {
-  readonly engine: { readonly ok: boolean; readonly error?: string }
+  readonly engine: Sighting
   readonly lmcache: KvHealth
   readonly stored: boolean
 }
@@ -42,9 +40,10 @@ export class HealthCheck {
   /** Combines the last probe (repeated if older than a second) with what turns and the breaker have shown since. Never throws. */
   async read(): Promise<HealthJson> {
     const { engine, lmcache, stored } = await this.#lastProbe()
-    const { upstream, store } = this.#parts
-    const { breaker } = upstream
-    const reached = upstreamNow(engine, upstream)
+    const { store } = this.#parts
+    const { health } = this.#parts.engine
+    const { breaker } = health
+    const reached = engineNow(engine, health)
     const status = reached.ok && lmcache.ok !== false && stored ? 'ok' : 'degraded'
     return { status, version, store: { kind: store.kind, ok: stored }, upstream: { ...reached, breaker }, lmcache }
   }
@@ -61,14 +60,9 @@ export class HealthCheck {
   }
 
   async #runProbe(): Promise<Probe> {
-    const { upstream, lmcache, store } = this.#parts
-    const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: HEALTH_DEADLINE_MS } as const
+    const { lmcache, store } = this.#parts
     const [engine, kv, stored] = await Promise.all([
-      callJson(upstream.health, call).then(
-        // 401 counts as healthy: the engine is up and wants a key.
-        ({ status }) => (status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }),
-        (thrown: unknown) => ({ ok: false, error: toCwmError(thrown).code.toLowerCase() }),
-      ),
+      this.#parts.engine.health.probe(HEALTH_DEADLINE_MS),
       lmcache.health(),
       store.getSession(NOBODY, NOBODY).then(
         () => true,
@@ -80,7 +74,7 @@ export class HealthCheck {
 }
 
 /** An answered probe updates `lastSeen` like any request, so a failure there is newer than the probe. */
-function upstreamNow(probed: Probe['engine'], { breaker, lastSeen }: HealthParts['upstream']): Probe['engine'] {
+function engineNow(probed: Sighting, { breaker, lastSeen }: EngineHealth): Sighting {
   if (!probed.ok) return probed
   if (lastSeen !== undefined && !lastSeen.ok) return { ok: false, error: lastSeen.error }
   return breaker === 'open' ? { ok: false, error: 'upstream_open' } : probed

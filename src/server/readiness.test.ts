@@ -2,31 +2,25 @@
 
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import type { BreakerState } from '../engines/breaker.ts'
-import type { Sighting } from '../engines/guarded-upstream.ts'
-import type { AnswerSink } from '../engines/upstream.ts'
+import type { BreakerState, Sighting } from '../engines/engine.ts'
 import { ReadinessCheck } from './readiness.ts'
 
 const fine = { getSession: () => Promise.resolve(undefined) }
+const refused: Sighting = { ok: false, error: 'upstream_refused' }
 const away = { getSession: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away')) }
 
-/** An upstream whose health probes hang until the test releases them. */
-function anUpstream(breaker: BreakerState, lastSeen?: Sighting) {
-  const asked: AnswerSink[] = []
-  const health = {
-    send: (_: unknown, sink: AnswerSink) => {
-      asked.push(sink)
-      return () => {}
-    },
-  }
-  return { breaker, health, lastSeen, asked }
+/** An engine whose health probes hang until the test releases them. */
+function anEngine(breaker: BreakerState, lastSeen?: Sighting) {
+  const asked: ((sighting: Sighting) => void)[] = []
+  const probe = () => new Promise<Sighting>((resolve) => asked.push(resolve))
+  return { health: { breaker, lastSeen, probe }, asked }
 }
 
 describe('cwm', () => {
   it('is ready while its store answers and the breaker is closed, without probing the upstream', async () => {
-    const upstream = anUpstream('closed')
+    const engine = anEngine('closed')
 
-    const readiness = await new ReadinessCheck(fine, upstream).read()
+    const readiness = await new ReadinessCheck(fine, engine).read()
 
     expect(readiness).toEqual({
       status: 'ready',
@@ -34,7 +28,7 @@ describe('cwm', () => {
       store: { ok: true },
       upstream: { ok: null, state: 'unknown', breaker: 'closed' },
     })
-    expect(upstream.asked).toEqual([])
+    expect(engine.asked).toEqual([])
   })
 
   it.each([
@@ -43,9 +37,9 @@ describe('cwm', () => {
     [{ ok: false, error: 'upstream_refused' }, 'closed', { ok: false, state: 'failed' }],
     [{ ok: true }, 'open', { ok: false, state: 'failed' }],
   ] as const)('says of the upstream what was last seen of it: %j, breaker %s', async (lastSeen, breaker, said) => {
-    const upstream = anUpstream(breaker, lastSeen)
-    const reading = new ReadinessCheck(fine, upstream).read()
-    upstream.asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+    const engine = anEngine(breaker, lastSeen)
+    const reading = new ReadinessCheck(fine, engine).read()
+    engine.asked[0]?.(refused)
 
     const readiness = await reading
 
@@ -54,7 +48,7 @@ describe('cwm', () => {
   })
 
   it('is not ready without its store, unless that is excluded, and reports it either way', async () => {
-    const check = new ReadinessCheck(away, anUpstream('closed'))
+    const check = new ReadinessCheck(away, anEngine('closed'))
 
     expect(await check.read()).toMatchObject({ status: 'not_ready', store: { ok: false } })
     expect(await check.read(['upstream'])).toMatchObject({ status: 'not_ready' })
@@ -62,7 +56,7 @@ describe('cwm', () => {
   })
 
   it('is not ready once it drains, whatever is excluded', async () => {
-    const check = new ReadinessCheck(fine, anUpstream('closed'))
+    const check = new ReadinessCheck(fine, anEngine('closed'))
 
     check.drain()
 
@@ -70,17 +64,17 @@ describe('cwm', () => {
   })
 
   it('sends one probe at a time to an upstream whose breaker is open', async () => {
-    const upstream = anUpstream('open')
-    const check = new ReadinessCheck(fine, upstream)
+    const engine = anEngine('open')
+    const check = new ReadinessCheck(fine, engine)
     const looks = [check.read(), check.read(), check.read()]
-    upstream.asked[0]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+    engine.asked[0]?.(refused)
 
     const verdicts = await Promise.all(looks)
     const later = check.read()
-    upstream.asked[1]?.onError(new CwmError('UPSTREAM_REFUSED', 'nobody there'))
+    engine.asked[1]?.(refused)
 
     expect(verdicts.map(({ status }) => status)).toEqual(['not_ready', 'not_ready', 'not_ready'])
     expect(await later).toMatchObject({ status: 'not_ready', upstream: { ok: false, breaker: 'open' } })
-    expect(upstream.asked).toHaveLength(2)
+    expect(engine.asked).toHaveLength(2)
   })
 })

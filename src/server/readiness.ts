@@ -1,7 +1,6 @@
 // Readiness for `/cwm/readyz`. The check is cheap, because load balancers call it every few seconds, without a key.
 
-import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
-import { callJson } from '../engines/json.ts'
+import type { Engine, EngineHealth } from '../engines/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { ReadinessJson, SharedPart } from '../wire/health.ts'
 
@@ -12,13 +11,13 @@ const NOBODY = 'nobody'
 
 export class ReadinessCheck {
   readonly #store: Pick<Store, 'getSession'>
-  readonly #upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>
-  #probe: Promise<void> | undefined
+  readonly #engine: EngineHealth
+  #probe: Promise<unknown> | undefined
   #draining = false
 
-  constructor(store: Pick<Store, 'getSession'>, upstream: Pick<GuardedUpstream, 'breaker' | 'health' | 'lastSeen'>) {
+  constructor(store: Pick<Store, 'getSession'>, { health }: Pick<Engine, 'health'>) {
     this.#store = store
-    this.#upstream = upstream
+    this.#engine = health
   }
 
   /** Reports not ready from now on. */
@@ -33,36 +32,30 @@ export class ReadinessCheck {
         () => true,
         () => false,
       ),
-      this.#probeUpstream(),
+      this.#probeEngine(),
     ])
-    const { breaker } = this.#upstream
+    const { breaker } = this.#engine
     const reached = breaker !== 'open'
     const ready = !this.#draining && (stored || leftOut.includes('store')) && (reached || leftOut.includes('upstream'))
     return {
       status: ready ? 'ready' : 'not_ready',
       draining: this.#draining,
       store: { ok: stored },
-      upstream: { ...upstreamState(this.#upstream), breaker },
+      upstream: { ...upstreamState(this.#engine), breaker },
     }
   }
 
   /** Probes the upstream while the breaker is not closed: cwm then gets no requests that would show a recovery. One probe at a time. */
-  #probeUpstream(): Promise<void> {
-    if (this.#upstream.breaker === 'closed') return Promise.resolve()
-    const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs: DEADLINE_MS } as const
-    this.#probe ??= callJson(this.#upstream.health, call)
-      .then(
-        () => {},
-        () => {},
-      )
-      .finally(() => {
-        this.#probe = undefined
-      })
+  #probeEngine(): Promise<unknown> {
+    if (this.#engine.breaker === 'closed') return Promise.resolve()
+    this.#probe ??= this.#engine.probe(DEADLINE_MS).finally(() => {
+      this.#probe = undefined
+    })
     return this.#probe
   }
 }
 
-function upstreamState({ breaker, lastSeen }: Pick<GuardedUpstream, 'breaker' | 'lastSeen'>) {
+function upstreamState({ breaker, lastSeen }: EngineHealth) {
   if (breaker === 'open' || lastSeen?.ok === false) return { ok: false, state: 'failed' } as const
   return lastSeen === undefined ? ({ ok: null, state: 'unknown' } as const) : ({ ok: true, state: 'answered' } as const)
 }

@@ -3,12 +3,12 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { GuardedUpstream } from '../engines/guarded-upstream.ts'
+import type { Engine } from '../engines/engine.ts'
 import type { RunningServer } from './server.ts'
 
 export interface ShutdownParts {
   readonly server: RunningServer
-  readonly upstream: Pick<GuardedUpstream, 'end'>
+  readonly engine: Pick<Engine, 'end'>
   /** How long new connections are still accepted. */
   readonly drainDelayMs: number
   /** How long current responses and freezes may take to finish. */
@@ -27,7 +27,7 @@ const SETTLE_MS = 5_000
 
 /** Resolves when all responses have ended, and freezes and tasks have finished or timed out. */
 export async function shutDown(parts: ShutdownParts): Promise<void> {
-  const { server, upstream, drainDelayMs, drainMs, log } = parts
+  const { server, engine, drainDelayMs, drainMs, log } = parts
   log.info({ drainDelayMs, drainMs }, 'stopping')
   server.drain()
   if (drainDelayMs > 0) await atMost(drainDelayMs, new Promise(() => {}))
@@ -35,7 +35,7 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
   const answered = server.close()
   const settled = answered.then(parts.settle)
   await atMost(drainMs, settled)
-  const broken = upstream.end(
+  const broken = engine.end(
     new CwmError(
       'SHUTTING_DOWN',
       'cwm is shutting down, and this request did not finish in time (setting drain_ms); try again',

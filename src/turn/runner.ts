@@ -7,7 +7,6 @@ import type { Metrics } from '../base/metrics.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { messageFields } from '../dialects/index.ts'
 import { RawObject } from '../dialects/raw-json.ts'
-import type { Upstream } from '../engines/upstream.ts'
 import { checkControl } from '../identity/control-headers.ts'
 import { overflowOf } from '../near-limit/overflow.ts'
 import type { AutoThaw } from '../windows/auto-thaw.ts'
@@ -22,7 +21,6 @@ import type { TurnRequest } from './turn-request.ts'
 export interface RunnerParts extends TurnParts, RunningParts {
   readonly autoThaw: Pick<AutoThaw, 'onReturn'>
   readonly json: Pick<JsonBodies, 'checkMessages'>
-  readonly upstream: Pick<Upstream, 'send'>
   readonly metrics: Metrics
 }
 
@@ -96,7 +94,7 @@ export class TurnRunner {
     scope.onClose(() => running.closed())
     const headers = setEngineSession(outgoing, sent.engineSession)
     headers.push('content-length', String(sent.body.length))
-    const abort = this.#parts.upstream.send({ method, path, headers, body: sent.body }, answer)
+    const abort = turn.engine.send({ method, path, headers, body: sent.body }, answer)
     // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
     const stopListening = session.onEnd(() => abort(sessionEnded()))
     scope.onClose(() => {

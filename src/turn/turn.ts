@@ -5,7 +5,8 @@ import { nextRoundAfter } from '../base/next-round.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { setMembers } from '../dialects/raw-json.ts'
-import type { EngineModels, ModelLimits } from '../engines/vllm/models.ts'
+import type { Engine, ModelLimits } from '../engines/engine.ts'
+import type { EngineFleet } from '../engines/fleet.ts'
 import { type Chain, chainOf } from '../identity/chain.ts'
 import { conversationIdOf } from '../identity/known-clients.ts'
 import { scopeOf } from '../identity/scope.ts'
@@ -24,7 +25,7 @@ import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
 export interface TurnParts extends FindParts, OverflowParts, RecordParts {
-  readonly models: Pick<EngineModels, 'limitsOf' | 'limitsToHold'>
+  readonly fleet: EngineFleet
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
   /** The session id for the engine, in place of the client's. */
@@ -91,6 +92,8 @@ export interface SentTurn {
 
 export interface Turn {
   readonly session: LiveSession
+  /** The one that it is sent to: it was measured for it, and its window is restored there. */
+  readonly engine: Engine
   readonly origin: TurnOrigin
   /** The window that stands before it. */
   readonly base: BaseWindow | undefined
@@ -160,11 +163,12 @@ async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved
   const window = hasWindow(turn, found) ? await windowBefore(parts, turn, found, resolved.scope) : noWindow
   const { base } = window
   const isMeasured = overflowOf(caller, control) !== 'pass'
-  const { models } = parts
+  const engine = parts.fleet.pick({ lineage: base?.record.lineage ?? found.session.record.lineage, model })
+  const { models } = engine
   const limits = isMeasured ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   // A continuation has its history at the engine, where nobody can measure or cut it.
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, window.continuation) : undefined
-  const measured = isMeasured ? fitIn(parts, turn, resolved, outgoing, base, limits.contextLimit) : undefined
+  const measured = isMeasured ? fitIn(parts, turn, resolved, outgoing, base, engine, limits.contextLimit) : undefined
   const fitted = measured === undefined ? unmeasured : await measured
   const edits = editsOf(turn, base, outgoing, fitted.cut)
   const restored =
@@ -188,6 +192,7 @@ async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved
   const keepsResponse = rules.stored?.keeps(json) === true
   return {
     session,
+    engine,
     origin: originOf(resolved, rules, base, outgoing),
     base,
     restored,
@@ -204,9 +209,10 @@ function fitIn(
   resolved: Resolved,
   outgoing: OutgoingPrompt | undefined,
   base: BaseWindow | undefined,
+  engine: Engine,
   limit: number | undefined,
 ): Promise<Fitted> | undefined {
-  return outgoing && fitTurn(parts, fitRequest(turn, resolved, outgoing, base, limit))
+  return outgoing && fitTurn(parts, fitRequest(turn, resolved, outgoing, base, engine, limit))
 }
 
 /** Undefined where nothing is cut. */
@@ -302,6 +308,7 @@ function fitRequest(
   { found, chain }: Resolved,
   outgoing: OutgoingPrompt,
   base: BaseWindow | undefined,
+  engine: Engine,
   limit: number | undefined,
 ): FitRequest {
   const { record } = found.session
@@ -316,6 +323,7 @@ function fitRequest(
     rules,
     json,
     outgoing,
+    engine,
     limit,
     chain,
     windowTokens: sameShape ? exactTokens(base, record.thaw) : 0,

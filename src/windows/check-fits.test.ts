@@ -1,19 +1,19 @@
 import { expect, it } from 'vitest'
+import { aFleet } from '../../test/support/engines.ts'
 import type { JsonValue } from '../base/json.ts'
-import type { EngineModels } from '../engines/vllm/models.ts'
 import { checkFits } from './check-fits.ts'
 
 const LIMIT = 10
 /** Too long for the limit with any tokenizer. */
 const LONG = 'x'.repeat(64 * LIMIT)
 
-const models = {
-  find: async () => ({ id: 'm', engineName: './m', limit: LIMIT, contextLimit: LIMIT }),
-} as unknown as EngineModels
+const fleet = aFleet({
+  models: { find: async () => ({ id: 'm', engineName: './m', limit: LIMIT, contextLimit: LIMIT }) },
+})
 
 const check = (content: JsonValue) =>
   checkFits(
-    { models },
+    { fleet },
     { dialect: 'chat', model: 'm', messages: [{ role: 'user', content }], shaping: {} },
     { apiKey: undefined },
   )

@@ -15,11 +15,11 @@ const MAX_CHARACTERS_PER_TOKEN = 64
  * what listing the engine's models throws.
  */
 export async function checkFits(
-  { models }: Pick<WindowParts, 'models'>,
+  { fleet }: Pick<WindowParts, 'fleet'>,
   prompt: Prompt,
   { apiKey }: CallOptions,
 ): Promise<void> {
-  const model = await models.find(prompt.model, apiKey)
+  const model = await fleet.pick({ model: prompt.model }).models.find(prompt.model, apiKey)
   if (model === undefined) {
     throw new CwmError('INVALID_FIELD', `the engine lists no model ${prompt.model}`, { param: 'model' })
   }

@@ -199,13 +199,14 @@ function beingFrozen(name: string): CwmError {
 
 /** The ids of a session's last prompt, if available. Without them only the directory can name its chunks. */
 async function lastIds(
-  { retained, engine, apiKey }: DeletionParts,
-  { tenant, id }: SessionRecord,
+  { retained, fleet, apiKey }: DeletionParts,
+  { tenant, id, lineage }: SessionRecord,
 ): Promise<readonly Uint32Array[]> {
   const turn = await retained.find(tenant, id)
   if (turn === undefined) return []
   const prompt = { ...turn.prompt, messages: turn.prompt.messages.slice(0, turn.replyAt) }
-  const ids = await engine.promptIds(prompt, { apiKey }).catch(() => undefined)
+  const engine = fleet.pick({ lineage, model: prompt.model })
+  const ids = await engine.tokenIds(prompt, { apiKey }).catch(() => undefined)
   return ids === undefined || ids.length === 0 ? [] : [ids]
 }
 

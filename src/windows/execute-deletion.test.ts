@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { anOrder, aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
+import { aFleet } from '../../test/support/engines.ts'
 import type { KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
 import type { EraseOrder, KvBackend, KvLink } from '../kv/kv.ts'
 import { executeDeletion } from './execute-deletion.ts'
@@ -29,7 +30,7 @@ async function deleteBeside(window: WindowRecord) {
       getWindowContent: () => Promise.resolve(someContent('hello', [...ids])),
     },
     kv: { open: () => Promise.resolve(link), invalidate: () => {} } as unknown as KvBackend,
-    models: { find: () => Promise.reject(new Error('the engine is away')) },
+    fleet: aFleet({ models: { find: () => Promise.reject(new Error('the engine is away')) } }),
     now: () => 0,
     saltOf: () => 'salt',
     kvEpoch: 0,

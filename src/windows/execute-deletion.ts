@@ -175,13 +175,14 @@ function chunksOf(link: KvLink, handle: KvHandle | undefined, tokens: number): n
 
 /** Returns the handle of a space: the one it was pinned with, or one for the engine that serves the model. Undefined if neither is known. */
 async function plannerFor(
-  { models }: DeletionParts,
+  { fleet }: DeletionParts,
   link: KvLink,
   order: DeletionRecord,
 ): Promise<(space: KvSpace, tokens: number) => KvHandle | undefined> {
   const names = new Map<string, string | undefined>()
   for (const { model } of order.spaces) {
     // The engine may be down or require the client's key. If only one is attached, it must be that one.
+    const { models } = fleet.pick({ model })
     const found = names.has(model) ? undefined : await models.find(model, undefined).catch(() => undefined)
     names.set(model, names.get(model) ?? found?.engineName ?? link.onlyEngine)
   }

@@ -152,14 +152,15 @@ async function prove(
   steps: StepTimer,
   options: CallOptions,
 ): Promise<Proof> {
-  const { engine, models, verifyDeadlineMs, saltOf } = parts
+  const { verifyDeadlineMs, saltOf } = parts
+  const engine = parts.fleet.pick(record)
   const remarks = emptyRemarks()
   const { warnings, notes } = remarks
   const found = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))
   const { ids, warning, note } = found
   if (warning !== undefined) warnings.push(warning)
   if (note !== undefined) notes.push(note)
-  const model = await models.find(record.model, options.apiKey)
+  const model = await engine.models.find(record.model, options.apiKey)
   if (record.origin === 'content' || record.origin === 'import') checkServable(found, model?.limit)
   const tokenIds = fitToLimit(ids, model?.limit)
   if (tokenIds.length < ids.length) notes.push('the context is full: its last tokens are not included')
@@ -173,7 +174,7 @@ async function prove(
   const warm =
     tokenIds.length === 0
       ? undefined
-      : await steps.time('warm', () => engine.warm(record.model, tokenIds, saltOf(record), options))
+      : await steps.time('warm', () => engine.warm({ model: record.model, tokenIds, salt: saltOf(record) }, options))
   const pinnedNow = pinned || (parts.kv.holds === 'after-warm' && (await pinOrPostpone(step)))
   const cachedTokens = warm?.cachedTokens ?? null
 

@@ -5,8 +5,7 @@ import { CwmError } from '../base/errors.ts'
 import type { JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { asText, firstMediaAt } from '../dialects/media.ts'
-import type { CallOptions } from '../engines/engine.ts'
-import type { Engine } from '../engines/vllm/vllm-engine.ts'
+import type { CallOptions, Engine } from '../engines/engine.ts'
 import type { TurnPrompt } from './parts.ts'
 
 /** Two user turns with different first characters, so that the common prefix contains nothing of the probes themselves. */
@@ -32,7 +31,7 @@ export interface FrozenIds {
  * better than wrong ones.
  */
 export async function findFrozenIds(
-  engine: Engine,
+  engine: Pick<Engine, 'tokenIds'>,
   rules: DialectRules,
   turn: TurnPrompt,
   options: CallOptions,
@@ -46,7 +45,7 @@ export async function findFrozenIds(
   const last = known.at(-1)
   const next = (probe: string): readonly JsonValue[] =>
     media === -1 ? rules.probe(probe, last) : [asText(prompt.messages[media], probe)]
-  const render = (probe: string) => engine.promptIds({ ...prompt, messages: [...known, ...next(probe)] }, options)
+  const render = (probe: string) => engine.tokenIds({ ...prompt, messages: [...known, ...next(probe)] }, options)
   let first: Uint32Array | undefined
   let second: Uint32Array | undefined
   try {
@@ -75,7 +74,7 @@ export async function findFrozenIds(
     }
   }
   if (promptTokens !== undefined && replyAt > 0) {
-    const turnIds = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
+    const turnIds = await engine.tokenIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
     if (turnIds !== undefined && turnIds.length !== promptTokens) {
       return {
         ids: new Uint32Array(),
@@ -97,14 +96,14 @@ function textRemark(messages: number, textFrom: number): { warning?: string; not
  * instead, without the last reply.
  */
 async function withoutProbes(
-  engine: Engine,
+  engine: Pick<Engine, 'tokenIds'>,
   { prompt, replyAt, promptTokens }: TurnPrompt,
   refused: CwmError,
   options: CallOptions,
 ): Promise<FrozenIds> {
   const why = `the engine rejected a further turn (${refused.message})`
   try {
-    const ids = await engine.promptIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
+    const ids = await engine.tokenIds({ ...prompt, messages: prompt.messages.slice(0, replyAt) }, options)
     if (ids !== undefined && (promptTokens === undefined || ids.length === promptTokens)) {
       return { ids, note: `${why}: frozen up to the last reply` }
     }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
+import { aFleet } from '../../test/support/engines.ts'
 import { createLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { KvHandle, WindowRecord } from '../base/records.ts'
@@ -66,19 +67,19 @@ function slots(holds: KvBackend['holds']): KvBackend {
 }
 
 function parts(kv: KvBackend): WindowParts {
-  const some: Partial<WindowParts> & { readonly engine: unknown; readonly models: unknown } = {
+  const some: Partial<WindowParts> = {
     store,
     kv,
-    engine: {
-      promptIds: () => Promise.resolve(ids),
+    fleet: aFleet({
+      models: {
+        find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }),
+      },
+      tokenIds: () => Promise.resolve(ids),
       warm: () => {
         done.push('warm')
         return Promise.resolve({ cachedTokens: 0, promptTokens: 3 })
       },
-    } as unknown as WindowParts['engine'],
-    models: {
-      find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }),
-    } as unknown as WindowParts['models'],
+    }),
     log: createLogger('silent'),
     metrics: createMetrics(),
     now: () => Date.now(),

@@ -7,8 +7,7 @@ import type { Metrics } from '../base/metrics.ts'
 import type { KvSpace, Prompt, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
-import type { EngineModels } from '../engines/vllm/models.ts'
-import type { Engine } from '../engines/vllm/vllm-engine.ts'
+import type { EngineFleet } from '../engines/fleet.ts'
 import type { KvBackend } from '../kv/kv.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
@@ -18,8 +17,7 @@ import type { AuditLog } from './operation-audit.ts'
 
 export interface WindowParts {
   readonly store: Store
-  readonly engine: Engine
-  readonly models: EngineModels
+  readonly fleet: EngineFleet
   readonly kv: KvBackend
   readonly log: Logger
   readonly metrics: Metrics

@@ -67,7 +67,7 @@ export async function releaseExpiredPin(parts: BudgetParts, link: KvLink, record
 
 /** Pins or unpins a window on request. Throws what the KV layer throws, and `NOT_SUPPORTED` without pins. */
 export async function changePin(parts: WindowParts, record: WindowRecord, pinned: boolean): Promise<void> {
-  const { store, kv, models } = parts
+  const { store, kv, fleet } = parts
   if (record.state !== 'frozen') {
     throw new CwmError('WINDOW_NOT_READY', `window ${record.name} is not frozen, so it cannot be pinned or unpinned`, {
       param: 'pinned',
@@ -85,7 +85,8 @@ export async function changePin(parts: WindowParts, record: WindowRecord, pinned
     return
   }
   if (record.pin === 'pinned') return
-  const engineName = record.keys?.engineName ?? (await models.find(record.model, undefined))?.engineName
+  const engineName =
+    record.keys?.engineName ?? (await fleet.pick(record).models.find(record.model, undefined))?.engineName
   const content = await store.getWindowContent(record.tenant, record.name, record.id)
   const tokens = content?.tokenIds.length ?? 0
   const handle = engineName === undefined ? undefined : link.plan(engineName, tokens)

@@ -15,13 +15,13 @@ export interface Prefetched extends PrefetchReceipt {
 
 /** Loads a window's chunks into the KV layer's memory without using the engine. Throws `NOT_SUPPORTED` without a KV layer, and what it throws. */
 export async function prefetchWindow(
-  { kv, models, saltOf, now, kvEpoch }: WindowParts,
+  { kv, fleet, saltOf, now, kvEpoch }: WindowParts,
   base: BaseWindow,
   options: CallOptions,
 ): Promise<Prefetched> {
   const start = now()
   const link = await kv.open()
-  const model = await models.find(base.record.model, options.apiKey)
+  const model = await fleet.pick(base.record).models.find(base.record.model, options.apiKey)
   const { record, tokenIds } = base
   const handle = model === undefined ? undefined : link?.plan(model.engineName, tokenIds.length)
   if (link === undefined || handle === undefined) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
+import { aFleet } from '../../test/support/engines.ts'
 import { CwmError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
@@ -28,14 +29,16 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-function parts(change: object = {}): WindowParts {
+const engine = {
+  models: { find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }) },
+  tokenIds: () => Promise.resolve(Uint32Array.of(1, 2, 3)),
+  warm: () => Promise.resolve({ cachedTokens: 0, promptTokens: 3 }),
+}
+
+function parts(change: Partial<WindowParts> = {}): WindowParts {
   const some = {
     store,
-    engine: {
-      promptIds: () => Promise.resolve(Uint32Array.of(1, 2, 3)),
-      warm: () => Promise.resolve({ cachedTokens: 0, promptTokens: 3 }),
-    },
-    models: { find: () => Promise.resolve({ id: 'small', engineName: './small', limit: 100, contextLimit: 100 }) },
+    fleet: aFleet(engine),
     kv: noKv,
     log: createLogger('silent'),
     metrics: createMetrics(),
@@ -70,16 +73,16 @@ it('notifies callers that wait for a window when it has finished the freeze', as
 it('leaves a window unchanged if cwm stops before the freeze is finished', async () => {
   await store.reserveWindow(aWindow(), someContent())
   const stopping = new AbortController()
-  const engine = {
-    promptIds: () => Promise.resolve(Uint32Array.of(1, 2, 3)),
+  const fleet = aFleet({
+    ...engine,
     warm: () => {
       stopping.abort()
       return Promise.reject(new CwmError('CLIENT_GONE', 'the call was given up'))
     },
-  }
-  const windows = new Windows(parts({ engine }), { bind: async () => true })
+  })
+  const windows = new Windows(parts({ fleet }), { bind: async () => true })
 
-  const repairs = await new Reconciler(parts({ engine }), windows, undefined).run(stopping.signal)
+  const repairs = await new Reconciler(parts({ fleet }), windows, undefined).run(stopping.signal)
 
   expect(repairs.left).toBe(1)
   expect((await windows.show('acme', 'draft')).state).toBe('freezing')

@@ -4,7 +4,7 @@
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { ThawReceipt, TierCounts } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
-import type { CallOptions } from '../engines/engine.ts'
+import type { CallOptions, Engine } from '../engines/engine.ts'
 import { type Placement, unknownTiers } from '../kv/kv.ts'
 import { type BaseWindow, windowNotFound } from './base-windows.ts'
 import { commonPrefix, findFrozenIds, fitToLimit } from './frozen-ids.ts'
@@ -20,13 +20,14 @@ export async function restoreWindow(
   sessionId: string,
   options: CallOptions,
 ): Promise<ThawReceipt> {
-  const { engine, models, now, saltOf, log, metrics } = parts
+  const { now, saltOf, log, metrics } = parts
   const { prompt } = base
   const steps = new StepTimer(now)
   const remarks = emptyRemarks()
   const { warnings, notes } = remarks
-  const model = await models.find(prompt.model, options.apiKey)
-  const { ids, drift } = await steps.time('ids', () => currentIds(parts, base, model?.limit, warnings, options))
+  const engine = parts.fleet.pick(base.record)
+  const model = await engine.models.find(prompt.model, options.apiKey)
+  const { ids, drift } = await steps.time('ids', () => currentIds(engine, base, model?.limit, warnings, options))
   const tiersBefore = await steps.time('lookup', () =>
     lookupTiers(parts, base, ids, model?.engineName, warnings, options),
   )
@@ -39,7 +40,9 @@ export async function restoreWindow(
   if (await parts.store.isRetired(record.tenant, record.lineage)) throw windowNotFound(record.name)
   await parts.quotas.ensure(salt, parts.policyOf(record.tenant).kvQuotaGb)
   const warm =
-    ids.length === 0 ? undefined : await steps.time('warm', () => engine.warm(prompt.model, ids, salt, options))
+    ids.length === 0
+      ? undefined
+      : await steps.time('warm', () => engine.warm({ model: prompt.model, tokenIds: ids, salt }, options))
   if (parts.kv.holds === 'after-warm') record = await pin()
   await recordThaw(parts, record)
   const restored = warm === undefined ? (ids.length === 0 ? 0 : null) : (warm.cachedTokens ?? null)
@@ -89,7 +92,7 @@ export async function restoreWindow(
 
 /** The ids that template and tokenizer produce today. If they differ from those at freeze, they need other KV, so these are warmed. */
 async function currentIds(
-  { engine }: WindowParts,
+  engine: Pick<Engine, 'tokenIds'>,
   { record, prompt, tokenIds }: BaseWindow,
   limit: number | undefined,
   warnings: string[],

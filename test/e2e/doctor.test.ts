@@ -11,7 +11,7 @@ import { silentLogger } from '../../src/base/logger.ts'
 import { createMetrics } from '../../src/base/metrics.ts'
 import type { DoctorFlags } from '../../src/cli/doctor-flags.ts'
 import { doctorParts } from '../../src/cli/doctor-parts.ts'
-import { openUpstream } from '../../src/compose/open-upstream.ts'
+import { openEngine } from '../../src/compose/open-engine.ts'
 import { type Settings, settingsSchema } from '../../src/config/schema.ts'
 import { type Diagnosis, diagnose } from '../../src/doctor/doctor.ts'
 import { type Sim, type SimOptions, startSim } from '../../src/sim/index.ts'
@@ -55,11 +55,11 @@ async function look(
     ...lmcache,
     ...settings,
   })
-  const upstream = openUpstream(all, { metrics: createMetrics(), log: silentLogger, now: Date.now })
+  const engine = openEngine(all, { metrics: createMetrics(), log: silentLogger, now: Date.now }, 20_000)
   try {
-    return await diagnose({ ...doctorParts(all, flags, upstream), settleTimeoutMs: 300 }, limits)
+    return await diagnose({ ...doctorParts(all, flags, engine), settleTimeoutMs: 300 }, limits)
   } finally {
-    await upstream.close()
+    await engine.close()
   }
 }
 

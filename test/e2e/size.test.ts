@@ -8,7 +8,7 @@ import type { Prompt } from '../../src/base/records.ts'
 import type { NearLimit } from '../../src/base/tenants.ts'
 import { chatRules } from '../../src/dialects/chat.ts'
 import { Upstream } from '../../src/engines/upstream.ts'
-import { Engine } from '../../src/engines/vllm/vllm-engine.ts'
+import { VllmPrompts } from '../../src/engines/vllm/prompts.ts'
 import { chainOf } from '../../src/identity/chain.ts'
 import { UNSCALED } from '../../src/limits/typical.ts'
 import { upperTokens, upperTokensOfText } from '../../src/limits/upper-bound.ts'
@@ -29,13 +29,13 @@ const OPTIONS = { apiKey: undefined }
 
 let sim: Sim
 let upstream: Upstream
-let engine: Engine
+let engine: VllmPrompts
 
 beforeAll(async () => {
   sim = await startSim({ scaleOut: true, preamble: PREAMBLE, maxModelLen: 1_000_000, lmcache: false })
   const patience = { connectTimeoutMs: 1_000, headersTimeoutMs: 10_000, bodyTimeoutMs: 10_000 }
   upstream = new Upstream({ url: sim.engineUrl, connections: 2, ...patience })
-  engine = new Engine(upstream, 10_000)
+  engine = new VllmPrompts(upstream)
 })
 
 afterAll(async () => {
@@ -155,7 +155,7 @@ describe('the upper bound', () => {
   ])('is never below the size of a prompt of %s, whatever it holds, in bytes', async (dialect, prompts) => {
     await fc.assert(
       fc.asyncProperty(prompts as fc.Arbitrary<Pick<Prompt, 'messages' | 'shaping'>>, async (asked) => {
-        const ids = await engine.promptIds({ dialect, model: sim.model, ...asked }, OPTIONS)
+        const ids = await engine.tokenIds({ dialect, model: sim.model, ...asked }, OPTIONS)
 
         expect(ids).toBeDefined()
         expect(upperTokens(asked) + OWN_PREAMBLE).toBeGreaterThanOrEqual(bytesOf([...(ids ?? [])]))
@@ -178,7 +178,6 @@ describe('a turn that the limit leaves no room for', () => {
   ) => {
     const metrics = createMetrics()
     const parts: OverflowParts = {
-      engine,
       sizes,
       scales: { of: () => Promise.resolve(UNSCALED) },
       blocks: new BlockScales(Date.now),
@@ -188,6 +187,7 @@ describe('a turn that the limit leaves no room for', () => {
       policy: 'reject',
       nearLimit: {} as NearLimit,
       rules: chatRules,
+      engine,
       window: undefined,
       call: OPTIONS,
     } as const

@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '../../src/base/json.ts'
 import type { Prompt } from '../../src/base/records.ts'
 import { TokenScales } from '../../src/engines/token-scale.ts'
 import { Upstream } from '../../src/engines/upstream.ts'
-import { Engine } from '../../src/engines/vllm/vllm-engine.ts'
+import { VllmPrompts } from '../../src/engines/vllm/prompts.ts'
 import { type TokenScale, typicalTokens } from '../../src/limits/typical.ts'
 import { typicalTokensOfMessage, typicalTokensOfShaping } from '../../src/limits/typical-messages.ts'
 import { PREAMBLE_TOKENS, upperTokens, upperTokensOfText } from '../../src/limits/upper-bound.ts'
@@ -20,15 +20,15 @@ const OPTIONS = { apiKey: undefined }
 const upstreams: Upstream[] = []
 let hop: Server
 /** With whatever endpoints the engine has, and with `/tokenize` alone. */
-let engine: Engine
-let plain: Engine
+let engine: VllmPrompts
+let plain: VllmPrompts
 let scale: TokenScale
 
-function connect(url: string): Engine {
+function connect(url: string): VllmPrompts {
   const patience = { connectTimeoutMs: 5_000, headersTimeoutMs: 60_000, bodyTimeoutMs: 60_000 }
   const upstream = new Upstream({ url, connections: 2, ...patience })
   upstreams.push(upstream)
-  return new Engine(upstream, 60_000)
+  return new VllmPrompts(upstream)
 }
 
 beforeAll(async () => {
@@ -46,7 +46,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => hop.listen(0, '127.0.0.1', resolve))
   engine = connect(engineUrl)
   plain = connect(`http://127.0.0.1:${(hop.address() as AddressInfo).port}`)
-  scale = await new TokenScales(engine).of(MODEL, undefined)
+  scale = await new TokenScales().of(engine, MODEL, undefined)
 })
 
 afterAll(async () => {
@@ -188,10 +188,10 @@ describe('without render endpoints', () => {
   ])('/v1/responses with %s has the ids, and the number of them, that the engine has', async (_, messages, shaping) => {
     const asked = { dialect: 'responses', model: MODEL, messages, shaping } as const
 
-    const ids = await plain.promptIds(asked, OPTIONS)
+    const ids = await plain.tokenIds(asked, OPTIONS)
 
     expect(ids?.length).toBe(await billed(asked))
-    expect(ids).toEqual(await engine.promptIds(asked, OPTIONS))
+    expect(ids).toEqual(await engine.tokenIds(asked, OPTIONS))
   })
 
   it('/v1/responses with calls is counted to a token for each call', async () => {

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { CwmError } from '../../base/errors.ts'
 import type { JsonObject } from '../../base/json.ts'
 import type { Upstream } from '../upstream.ts'
-import { EngineModels } from './models.ts'
+import { VllmModels } from './models.ts'
 
 /** An upstream that lists these models; undefined: it cannot be reached. */
 function modelsOf(lists: readonly (readonly object[] | undefined)[], limits: Record<string, number> = {}) {
@@ -19,7 +19,7 @@ function modelsOf(lists: readonly (readonly object[] | undefined)[], limits: Rec
     })
     return () => {}
   }
-  return { models: new EngineModels({ send } as Upstream, () => 1_000_000, limits), seen }
+  return { models: new VllmModels({ send } as Upstream, () => 1_000_000, limits), seen }
 }
 
 const small = { id: 'small', max_model_len: 4096 }

@@ -1,29 +1,16 @@
-// What the engine says of its models: limit and engine name per served name. Asked once a minute at most.
+// What vLLM says of its models: limit and engine name per served name. Asked once a minute at most.
 
 import type { Now } from '../../base/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../base/json.ts'
-import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from '../json.ts'
-
-export interface EngineModel {
-  /** The name that clients send: a served name, or an adapter's. */
-  readonly id: string
-  /** The engine's own model path, which LMCache's keys hold; an adapter's is its parent's. */
-  readonly engineName: string
-  /** The engine's own limit, `max_model_len` in tokens; undefined when neither it nor the operator says. */
-  readonly limit: number | undefined
-  /** What sessions are held to: the engine's limit, or less where the operator wants it so. */
-  readonly contextLimit: number | undefined
-}
-
-/** What turns of a model are held to, as far as anybody says. */
-export type ModelLimits = Pick<EngineModel, 'limit' | 'contextLimit'>
+import type { EngineModel, EngineModels, JsonAnswer, ModelLimits } from '../engine.ts'
+import { callJson, rejectionOf, type Sender } from '../json.ts'
 
 const FRESH_MS = 60_000
 const RETRY_MS = 5_000
 const DEADLINE_MS = 10_000
 const MAX_MODELS = 10_000
 
-export class EngineModels {
+export class VllmModels implements EngineModels {
   readonly #upstream: Sender
   readonly #now: Now
   /** The operator's, by served name. */
@@ -39,24 +26,21 @@ export class EngineModels {
     this.#limits = limits
   }
 
-  /** What is known now, without asking; starts to ask, in the background, when it is old. */
-  peek(name: string, apiKey: string | undefined): EngineModel | undefined {
+  /** What is known now; starts to ask, in the background, when it is old. */
+  #peek(name: string, apiKey: string | undefined): EngineModel | undefined {
     if (this.#stale()) this.#refresh(apiKey).catch(() => {})
     return this.#models.get(name)
   }
 
-  /** Whether the upstream lists it, as far as is known now. Asks nothing. */
   isServed(name: string): boolean {
     return this.#models.has(name)
   }
 
-  /** The limits of that served name, without asking: the operator's for a model that the upstream does not list. */
   limitsOf(name: string, apiKey: string | undefined): ModelLimits {
     const given = this.#given(name)
-    return this.peek(name, apiKey) ?? { limit: given, contextLimit: given }
+    return this.#peek(name, apiKey) ?? { limit: given, contextLimit: given }
   }
 
-  /** The same for a turn that must not go out unmeasured: asks where nobody has said anything yet. A failure leaves it unknown. */
   async limitsToHold(name: string, apiKey: string | undefined): Promise<ModelLimits> {
     const known = this.limitsOf(name, apiKey)
     if (known.contextLimit !== undefined || this.#models.size > 0) return known
@@ -64,27 +48,20 @@ export class EngineModels {
     return this.limitsOf(name, apiKey)
   }
 
-  /** The model of that served name, asking if need be; undefined when the upstream does not list it. Throws as `callJson`. */
   async find(name: string, apiKey: string | undefined): Promise<EngineModel | undefined> {
     if (this.#stale() || !this.#models.has(name)) await this.#refresh(apiKey)
     return this.#models.get(name)
   }
 
-  /** All models, asked anew. Throws `UPSTREAM_REJECTED` when the upstream refuses. */
   async list(apiKey: string | undefined): Promise<readonly EngineModel[]> {
     await this.#refresh(apiKey)
     return [...this.#models.values()]
   }
 
-  /** The upstream's own answer to /v1/models, asked anew. Throws as `callJson`. */
-  page(apiKey: string | undefined, signal: AbortSignal): Promise<UpstreamAnswer> {
+  page(apiKey: string | undefined, signal: AbortSignal): Promise<JsonAnswer> {
     return callJson(this.#upstream, { method: 'GET', path: '/v1/models', apiKey, deadlineMs: DEADLINE_MS, signal })
   }
 
-  /**
-   * Given the models of one answer to /v1/models, returns what to show for each as `max_input_tokens`: the limit that turns are held to,
-   * or undefined where nobody knows one. What the upstream shows itself stands, unless the operator holds the model below it.
-   */
   inputLimits(cards: readonly JsonValue[]): (card: JsonObject) => number | undefined {
     const models = readModels(cards, this.#limits)
     return ({ id, max_input_tokens: shown = null }) => {

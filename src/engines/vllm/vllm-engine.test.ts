@@ -1,102 +1,71 @@
-// Which endpoint gives the ids, over a real socket; the answers are those that vLLM 0.32 was recorded to give (test/recorded).
+// How vLLM's engine is called where the contract (test/contracts/engine) cannot look: its answers to warm calls and probes, word by word.
 
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Prompt } from '../../base/records.ts'
-import { Upstream } from '../upstream.ts'
-import { Engine } from './vllm-engine.ts'
+import { expect, it } from 'vitest'
+import { CwmError } from '../../base/errors.ts'
+import { Breaker } from '../breaker.ts'
+import type { AnswerSink, OutgoingRequest } from '../engine.ts'
+import { GuardedUpstream } from '../guarded-upstream.ts'
+import type { Upstream } from '../upstream.ts'
+import { VllmEngine } from './vllm-engine.ts'
 
-const UNKNOWN_MODEL = { error: { message: 'The model `nope` does not exist.', type: 'NotFoundError', param: 'model' } }
-const DISABLED = { error: { message: 'Scale-out endpoints are disabled.', type: 'PermissionDeniedError', param: null } }
-
-let server: Server
-let upstream: Upstream
-let engine: Engine
-let asked: string[]
-/** What a path answers for a model: status and body. */
-let answer: (path: string, model: string) => readonly [number, unknown]
-
-beforeEach(async () => {
-  asked = []
-  server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const path = request.url ?? ''
-      asked.push(path)
-      const [status, body] = answer(path, JSON.parse(Buffer.concat(chunks).toString()).model)
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+/** An engine whose upstream gives this answer, or fails. Keeps what it was sent. */
+function engineThat(answers: { readonly status: number; readonly body: object } | CwmError) {
+  const sent: OutgoingRequest[] = []
+  const send = (request: OutgoingRequest, sink: AnswerSink) => {
+    sent.push(request)
+    queueMicrotask(() => {
+      if (answers instanceof CwmError) return sink.onError(answers)
+      sink.onHeaders(answers.status, [], '')
+      sink.onData(Buffer.from(JSON.stringify(answers.body)))
+      sink.onEnd()
     })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  upstream = new Upstream({
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    connections: 2,
-    connectTimeoutMs: 1_000,
-    headersTimeoutMs: 1_000,
-    bodyTimeoutMs: 1_000,
-  })
-  engine = new Engine(upstream, 1_000)
-})
+    return () => {}
+  }
+  const upstream = { origin: 'http://engine:8000', url: 'http://engine:8000/base', send } as unknown as Upstream
+  const breaker = new Breaker({ failures: 1, openMs: 1_000, now: () => 0, onChange: () => {} })
+  const guarded = new GuardedUpstream(upstream, breaker)
+  return { engine: new VllmEngine(guarded, { limits: {}, warmDeadlineMs: 1_000, now: () => 0 }), sent }
+}
 
-afterEach(async () => {
-  await upstream.close()
-  await new Promise((resolve) => server.close(resolve))
-})
+it('is known by its URL', () => {
+  const { engine } = engineThat({ status: 200, body: {} })
 
-const prompt = (model: string): Prompt => ({
-  dialect: 'responses',
-  model,
-  messages: [{ role: 'user', content: 'hi' }],
-  shaping: {},
-})
-const noKey = { apiKey: undefined }
-
-// An adapter that was unloaded made every later window of /v1/responses and /v1/messages keep its text alone.
-it('still asks to render after a model was unknown: that says nothing of the endpoint', async () => {
-  answer = (_, model) => (model === 'nope' ? [404, UNKNOWN_MODEL] : [200, { token_ids: [1, 2] }])
-
-  const unknown = await engine.promptIds(prompt('nope'), noKey)
-  const known = await engine.promptIds(prompt('tiny'), noKey)
-
-  expect(unknown).toBeUndefined()
-  expect(known).toEqual(Uint32Array.of(1, 2))
+  expect([engine.id, engine.origin]).toEqual(['http://engine:8000/base', 'http://engine:8000'])
 })
 
 it.each([
-  ['are disabled', 403, DISABLED],
-  ['do not exist', 404, { detail: 'Not Found' }],
-])('asks to tokenize alone where the render endpoints %s', async (_, status, body) => {
-  answer = (path) => (path === '/tokenize' ? [200, { tokens: [1, 2, 3] }] : [status, body])
+  [
+    { prompt_tokens: 3, prompt_tokens_details: { cached_tokens: 2 } },
+    { promptTokens: 3, cachedTokens: 2 },
+  ],
+  [
+    { prompt_tokens: 3, prompt_tokens_details: null },
+    { promptTokens: 3, cachedTokens: undefined },
+  ],
+  [undefined, { promptTokens: 0, cachedTokens: undefined }],
+])('reads the usage %j of a warm call', async (usage, result) => {
+  const { engine, sent } = engineThat({ status: 200, body: { usage } })
 
-  const ids = await engine.promptIds(prompt('tiny'), noKey)
-  const tokens = await engine.countTokens(prompt('tiny'), noKey)
+  const warm = await engine.warm({ model: 'tiny', tokenIds: Uint32Array.of(7, 8, 9), salt: 's' }, { apiKey: undefined })
 
-  expect(ids).toEqual(Uint32Array.of(1, 2, 3))
-  expect(tokens).toBe(3)
-  expect(asked).toEqual(['/v1/responses/render', '/tokenize', '/tokenize'])
+  expect(warm).toEqual(result)
+  expect(JSON.parse(sent[0]?.body?.toString() ?? '')).toEqual({
+    model: 'tiny',
+    max_tokens: 1,
+    temperature: 0,
+    cache_salt: 's',
+    prompt: [7, 8, 9],
+  })
 })
 
-// The ids would be those of another order of members, and the number of tokens nearly the same.
-it('counts calls of responses by /tokenize, and takes no ids from it', async () => {
-  answer = (path) => (path === '/tokenize' ? [200, { tokens: [1, 2, 3] }] : [403, DISABLED])
-  const call = { type: 'function_call', call_id: 'c', name: 'look', arguments: '{}' }
-  const called = { ...prompt('tiny'), messages: [{ role: 'user', content: 'hi' }, call] }
-
-  expect(await engine.countTokens(called, noKey)).toBe(3)
-  expect(await engine.promptIds(called, noKey)).toBeUndefined()
-})
-
-it('counts a bare text by /tokenize', async () => {
-  answer = () => [200, { tokens: [7, 7, 7] }]
-
-  expect(await engine.countText('tiny', 'bbb', noKey)).toBe(3)
-  expect(asked).toEqual(['/tokenize'])
-})
-
-it.each([404, 405])('counts no text where /tokenize answers %d', async (status) => {
-  answer = () => [status, { detail: 'no' }]
-
-  expect(await engine.countText('tiny', 'a', noKey)).toBeUndefined()
+it.each([
+  [{ status: 200, body: {} }, { ok: true }],
+  [{ status: 401, body: {} }, { ok: true }],
+  [
+    { status: 503, body: {} },
+    { ok: false, error: 'status 503' },
+  ],
+  [new CwmError('UPSTREAM_REFUSED', 'nobody there'), { ok: false, error: 'upstream_refused' }],
+])('a probe that gets %j finds %j', async (answer, found) => {
+  expect(await engineThat(answer).engine.health.probe(100)).toEqual(found)
 })

@@ -1,88 +1,77 @@
-// What cwm itself needs of the engine: the exact ids of a prompt, its size, and a prefill of given ids under a salt.
+// vLLM as the engine port sees it.
 
-import { CwmError } from '../../base/errors.ts'
-import { isObject, type JsonObject, type JsonValue } from '../../base/json.ts'
+import type { Now } from '../../base/clock.ts'
+import { type CwmError, toCwmError } from '../../base/errors.ts'
+import { isObject } from '../../base/json.ts'
 import type { Prompt } from '../../base/records.ts'
-import type { ChatPurpose } from '../../dialects/dialect.ts'
-import { rulesOf } from '../../dialects/index.ts'
-import type { CallOptions, WarmResult } from '../engine.ts'
-import { callJson, rejectionOf, type Sender, type UpstreamAnswer } from '../json.ts'
+import type {
+  Abort,
+  AnswerSink,
+  BreakerState,
+  CallOptions,
+  Engine,
+  EngineHealth,
+  OutgoingRequest,
+  Sighting,
+  SpecialTokens,
+  WarmCall,
+  WarmResult,
+} from '../engine.ts'
+import type { GuardedUpstream } from '../guarded-upstream.ts'
+import { callJson, rejectionOf } from '../json.ts'
+import { VllmModels } from './models.ts'
+import { VllmPrompts } from './prompts.ts'
 
-/** Body fields that `/tokenize` takes beside the messages: docs/engine-behavior.md#tokenize. */
-const TOKENIZE_FIELDS = [
-  'tools',
-  'chat_template',
-  'add_special_tokens',
-  'mm_processor_kwargs',
-  'media_io_kwargs',
-] as const
-
-/** Fields that chat completions hand to the template as arguments: docs/engine-behavior.md#tokenize. */
-const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'] as const
-
-/**
- * Fields that leave the prompt alone by default. With `--exclude-tools-when-tool-choice-none` a `tool_choice` of "none" does not;
- * then the ids differ in number from the turn's own prompt, which the freeze checks.
- */
-const HARMLESS = ['tool_choice', 'function_call', 'include_reasoning'] as const
-
-/** How an engine says that an endpoint is switched off (403), or that there is none. */
-const NOT_THERE = [403, 404, 405, 501]
-/** How long an engine that has none is not asked again; it may be restarted with them. */
-const RENDER_OFF_MS = 60_000
-const TOKENIZE_DEADLINE_MS = 60_000
-
-export class Engine {
-  readonly #upstream: Sender
+export interface VllmOptions {
+  /** The operator's context limits, by served name, in tokens. */
+  readonly limits: Readonly<Record<string, number>>
   /** Warm calls may prefill a whole window, milliseconds. */
-  readonly #warmDeadlineMs: number
-  /** Until when the engine counts as one without render endpoints (docs/engine-behavior.md#render-endpoints). Milliseconds since the epoch. */
-  #renderOffUntil = 0
+  readonly warmDeadlineMs: number
+  readonly now: Now
+}
 
-  constructor(upstream: Sender, warmDeadlineMs: number) {
+export class VllmEngine implements Engine {
+  readonly id: string
+  readonly origin: string
+  readonly models: VllmModels
+  readonly health: EngineHealth
+  readonly #upstream: GuardedUpstream
+  readonly #prompts: VllmPrompts
+  readonly #warmDeadlineMs: number
+
+  constructor(upstream: GuardedUpstream, { limits, warmDeadlineMs, now }: VllmOptions) {
+    this.id = upstream.url
+    this.origin = upstream.origin
+    this.models = new VllmModels(upstream, now, limits)
+    this.health = new VllmHealth(upstream)
     this.#upstream = upstream
+    this.#prompts = new VllmPrompts(upstream)
     this.#warmDeadlineMs = warmDeadlineMs
   }
 
-  /**
-   * The ids of a prompt as the engine would prefill it, generation prompt included.
-   * Undefined when no endpoint of this engine can express the prompt. Throws `UPSTREAM_REJECTED` when the engine refuses it.
-   */
-  async promptIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    return await this.#idsOf(prompt, options, 'ids')
+  send(request: OutgoingRequest, sink: AnswerSink): Abort {
+    return this.#upstream.send(request, sink)
   }
 
-  /**
-   * Tokens of a prompt as the engine would count them, generation prompt included. Without render endpoints the calls of a prompt of
-   * /v1/responses may count a token more or less each: see responses-as-chat.ts. Undefined and throws as `promptIds`.
-   */
-  async countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
-    // First, because render endpoints refuse what is over the limit, and that is when the number matters.
-    const chat = rulesOf(prompt.dialect).toChat(prompt, 'ids')
-    const counted = chat === undefined ? undefined : await this.#tokenize(chat, options)
-    return (counted ?? (await this.#idsOf(prompt, options, 'count')))?.length
+  tokenIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
+    return this.#prompts.tokenIds(prompt, options)
   }
 
-  /** Tokens of a bare text. Undefined where the engine has no `/tokenize`. Throws `UPSTREAM_REJECTED` when the engine refuses it. */
-  async countText(model: string, text: string, options: CallOptions): Promise<number | undefined> {
-    return (await this.textIds(model, text, options))?.length
+  countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
+    return this.#prompts.countTokens(prompt, options)
   }
 
-  /** Ids of a bare text, with the marks that the tokenizer puts before it unless told not to. Undefined and throws as `countText`. */
-  async textIds(
-    model: string,
-    prompt: string,
-    options: CallOptions,
-    special: 'with marks' | 'text only' = 'with marks',
-  ): Promise<Uint32Array | undefined> {
-    return await this.#askIds({ model, prompt, add_special_tokens: special === 'with marks' }, options)
+  countText(model: string, text: string, options: CallOptions, special?: SpecialTokens): Promise<number | undefined> {
+    return this.#prompts.countText(model, text, options, special)
   }
 
-  /** Prefills `tokenIds` under `salt` and produces one token. What was missing from the KV store is computed and stored by it. */
-  async warm(model: string, tokenIds: Uint32Array, salt: string, options: CallOptions): Promise<WarmResult> {
+  /** A completion of one token: docs/engine-behavior.md#warming-by-token-ids. */
+  async warm({ model, tokenIds, salt }: WarmCall, { apiKey, signal }: CallOptions): Promise<WarmResult> {
+    const path = '/v1/completions'
     const body = `{"model":${JSON.stringify(model)},"max_tokens":1,"temperature":0,"cache_salt":${JSON.stringify(salt)},"prompt":[${tokenIds.join(',')}]}`
-    const answer = await this.#post('/v1/completions', body, this.#warmDeadlineMs, options)
-    if (answer.status !== 200) throw rejectionOf('/v1/completions', answer)
+    const call = { method: 'POST', path, body, apiKey, deadlineMs: this.#warmDeadlineMs } as const
+    const answer = await callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
+    if (answer.status !== 200) throw rejectionOf(path, answer)
     const usage = answer.body.usage
     const details = isObject(usage) ? usage.prompt_tokens_details : undefined
     const cached = isObject(details) ? details.cached_tokens : undefined
@@ -90,81 +79,38 @@ export class Engine {
     return { cachedTokens: typeof cached === 'number' ? cached : undefined, promptTokens }
   }
 
-  async #idsOf(prompt: Prompt, options: CallOptions, purpose: ChatPurpose): Promise<Uint32Array | undefined> {
-    const rendered = Date.now() >= this.#renderOffUntil ? await this.#render(prompt, options) : undefined
-    if (rendered !== undefined) return rendered
-    const chat = rulesOf(prompt.dialect).toChat(prompt, purpose)
-    return chat === undefined ? undefined : await this.#tokenize(chat, options)
+  end(reason: CwmError): number {
+    return this.#upstream.end(reason)
   }
 
-  async #render(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const { path: dialectPath, messagesField, renderFields } = rulesOf(prompt.dialect)
-    if (messagesField === undefined || renderFields === undefined) return undefined
-    const path = `${dialectPath}/render`
-    const body = { ...prompt.shaping, model: prompt.model, [messagesField]: prompt.messages, ...renderFields }
-    const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
-    if (NOT_THERE.includes(answer.status)) {
-      if (saysRenderIsOff(answer)) this.#renderOffUntil = Date.now() + RENDER_OFF_MS
-      return undefined
+  close(): Promise<void> {
+    return this.#upstream.close()
+  }
+}
+
+class VllmHealth implements EngineHealth {
+  readonly #upstream: GuardedUpstream
+
+  constructor(upstream: GuardedUpstream) {
+    this.#upstream = upstream
+  }
+
+  get breaker(): BreakerState {
+    return this.#upstream.breaker
+  }
+
+  get lastSeen(): Sighting | undefined {
+    return this.#upstream.lastSeen
+  }
+
+  async probe(deadlineMs: number): Promise<Sighting> {
+    const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs } as const
+    try {
+      const { status } = await callJson(this.#upstream.health, call)
+      // 401 counts as healthy: the engine is up and wants a key.
+      return status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }
+    } catch (thrown) {
+      return { ok: false, error: toCwmError(thrown).code.toLowerCase() }
     }
-    if (answer.status !== 200) throw rejectionOf(path, answer)
-    return readIds(answer.body.token_ids, path)
   }
-
-  async #tokenize(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const known: readonly string[] = [...TOKENIZE_FIELDS, ...TEMPLATE_FIELDS, ...HARMLESS]
-    if (Object.keys(prompt.shaping).some((field) => !known.includes(field))) return undefined
-    const body: Record<string, JsonValue | undefined> = {
-      model: prompt.model,
-      messages: prompt.messages,
-      add_generation_prompt: true,
-      chat_template_kwargs: templateArguments(prompt.shaping),
-    }
-    for (const field of TOKENIZE_FIELDS) if (prompt.shaping[field] !== undefined) body[field] = prompt.shaping[field]
-    return await this.#askIds(body, options)
-  }
-
-  async #askIds(
-    body: Readonly<Record<string, JsonValue | undefined>>,
-    options: CallOptions,
-  ): Promise<Uint32Array | undefined> {
-    const answer = await this.#post('/tokenize', JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
-    if (answer.status === 404 || answer.status === 405) return undefined
-    if (answer.status !== 200) throw rejectionOf('/tokenize', answer)
-    return readIds(answer.body.tokens, '/tokenize')
-  }
-
-  #post(path: string, body: string, deadlineMs: number, { apiKey, signal }: CallOptions): Promise<UpstreamAnswer> {
-    const call = { method: 'POST', path, body, apiKey, deadlineMs } as const
-    return callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
-  }
-}
-
-/**
- * Whether the engine itself says that it has no render endpoints: FastAPI's own 404 or 405, or vLLM's words about scale-out. A refusal of
- * one key, or an unknown model, says nothing of the kind.
- */
-function saysRenderIsOff({ status, body }: UpstreamAnswer): boolean {
-  const words = isObject(body.error) && typeof body.error.message === 'string' ? body.error.message : undefined
-  return status === 403 ? words?.includes('Scale-out') === true : words === undefined
-}
-
-/** What the template is called with, as chat completions put it together. */
-function templateArguments({ chat_template_kwargs, documents, reasoning_effort }: JsonObject): JsonObject | undefined {
-  const given = isObject(chat_template_kwargs) ? chat_template_kwargs : {}
-  const args: Record<string, JsonValue | undefined> = { ...given }
-  if (documents !== undefined) args.documents = documents
-  if (reasoning_effort !== undefined) {
-    args.reasoning_effort = reasoning_effort
-    args.enable_thinking ??= reasoning_effort !== 'none'
-  }
-  return Object.keys(args).length === 0 ? undefined : args
-}
-
-function readIds(value: JsonValue | undefined, path: string): Uint32Array {
-  const ids: unknown = value
-  if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'number' && Number.isInteger(id) && id >= 0)) {
-    throw new CwmError('UPSTREAM_REJECTED', `${path} of the upstream answered no token ids`)
-  }
-  return Uint32Array.from(ids as number[])
 }

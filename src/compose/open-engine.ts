@@ -1,14 +1,16 @@
-// Opens the upstream behind its breaker, whose changes are logged and shown in the metrics.
+// Opens the engine of the settings behind its breaker, whose changes are logged and shown in the metrics.
 
 import type { Now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Settings } from '../config/schema.ts'
-import { Breaker, type BreakerState } from '../engines/breaker.ts'
+import { Breaker } from '../engines/breaker.ts'
+import type { BreakerState, Engine } from '../engines/engine.ts'
 import { GuardedUpstream } from '../engines/guarded-upstream.ts'
 import { Upstream } from '../engines/upstream.ts'
+import { VllmEngine } from '../engines/vllm/vllm-engine.ts'
 
-export interface UpstreamWatchers {
+export interface EngineWatchers {
   readonly metrics: Metrics
   readonly log: Logger
   readonly now: Now
@@ -16,8 +18,10 @@ export interface UpstreamWatchers {
 
 const gauges: Readonly<Record<BreakerState, number>> = { closed: 0, half_open: 1, open: 2 }
 
-/** Connects to nothing yet. Throws `CONFIG` when the URL is not an http(s) one. */
-export function openUpstream(settings: Settings, { metrics, log, now }: UpstreamWatchers): GuardedUpstream {
+/**
+ * Does not connect yet. `warmDeadlineMs`: how long one warm call may take. Throws `CONFIG` when the URL is not an http(s) one.
+ */
+export function openEngine(settings: Settings, { metrics, log, now }: EngineWatchers, warmDeadlineMs: number): Engine {
   const breaker = new Breaker({
     failures: settings.breaker_failures,
     openMs: settings.breaker_open_ms,
@@ -38,5 +42,5 @@ export function openUpstream(settings: Settings, { metrics, log, now }: Upstream
     keepAliveMs: settings.upstream_keep_alive_ms,
     onRetry: (cause) => metrics.upstreamRetries.inc({ cause }),
   })
-  return new GuardedUpstream(upstream, breaker)
+  return new VllmEngine(new GuardedUpstream(upstream, breaker), { limits: settings.limits, warmDeadlineMs, now })
 }
