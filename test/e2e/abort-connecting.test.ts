@@ -1,4 +1,4 @@
-// A client that leaves while the connection for its request is being made: the upstream's system answers no SYN in the meantime.
+// A client that disconnects while cwm connects to the upstream for it; the upstream's system does not answer the SYN meanwhile.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -27,7 +27,7 @@ afterEach(async () => {
 const CHAT = '/v1/chat/completions'
 const chat = (text: string) => ({ model: 'm', messages: [user(text)] })
 
-/** What undici tells of its connections: `beforeConnect`, `connected`, `connectError`. */
+/** undici's connection events: `beforeConnect`, `connected`, `connectError`. */
 async function undiciTells(what: string): Promise<void> {
   const channel = `undici:client:${what}`
   let tell = () => {}
@@ -54,8 +54,8 @@ async function expectNothingAgainstUpstream(): Promise<void> {
   expect(await metricOf(cwm.url, 'cwm_upstream_retries_total')).toBe(0)
 }
 
-describe('a client that leaves while its request is given a connection', () => {
-  it('is never sent for, and the connection serves the next one', async () => {
+describe('a client that disconnects while its request waits for a new connection', () => {
+  it('gets nothing sent, and the connection serves the next request', async () => {
     await leaveWhileConnecting()
     const next = ask(cwm.url, CHAT, { body: chat('next') })
 
@@ -66,7 +66,7 @@ describe('a client that leaves while its request is given a connection', () => {
     await expectNothingAgainstUpstream()
   })
 
-  it('does not make a connection that comes to nothing a failure of the upstream, and leaves its place to the next one', async () => {
+  it('does not count a failed connection as a failure of the upstream, and frees its place for the next request', async () => {
     const failed = undiciTells('connectError')
     await leaveWhileConnecting()
 

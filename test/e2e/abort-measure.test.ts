@@ -1,4 +1,4 @@
-// A client that leaves while its turn is measured: the count ends with it, and is no failure of the tokenizer.
+// A client that disconnects while its turn is counted: the count is canceled, and does not count as a tokenizer failure.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -25,7 +25,7 @@ afterAll(async () => {
   await hop.close()
 })
 
-it('the count that it waits for is given up', async () => {
+it('a count is canceled when its client disconnects', async () => {
   stack.sim.fault({ path: '/tokenize', action: { kind: 'stall' } })
   const stop = new AbortController()
   const body = { model: 'sim-model', messages: [user(prose(400))] }

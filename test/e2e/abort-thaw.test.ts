@@ -1,4 +1,4 @@
-// A client that leaves while its window is being restored: the warm call, which may prefill a whole window, ends with it.
+// A client that disconnects during a thaw: the warm call, which may prefill a whole window, is canceled.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, jsonOf } from '../support/client.ts'
@@ -28,7 +28,7 @@ afterAll(async () => {
   await hop.close()
 })
 
-describe('a client that leaves in mid-thaw', () => {
+describe('a client that disconnects during a thaw', () => {
   it.each([
     [
       'by header',
@@ -37,7 +37,7 @@ describe('a client that leaves in mid-thaw', () => {
       { 'x-cwm-window': 'w', 'x-cwm-session': 'one' },
     ],
     ['by REST', '/cwm/v1/windows/w/thaw', { session_id: 'one' }, {}],
-  ])('%s ends the warm call, and its session is not bound', async (_, path, body, headers) => {
+  ])('%s cancels the warm call, and its session is not bound', async (_, path, body, headers) => {
     hop.left.length = 0
     stack.sim.requests.clear()
     stack.sim.fault({ path: WARM, action: { kind: 'stall' } })
@@ -55,7 +55,7 @@ describe('a client that leaves in mid-thaw', () => {
 })
 
 describe('stopping cwm', () => {
-  it('does not wait for a freeze whose engine hangs, and the next start settles it', async () => {
+  it('does not wait for a freeze whose engine hangs; the next start completes or fails it', async () => {
     const started = Date.now()
     stack.sim.fault({ path: WARM, action: { kind: 'stall' } })
     stack.sim.requests.clear()

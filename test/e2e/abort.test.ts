@@ -1,4 +1,4 @@
-// A client that leaves ends the work of the engine in every phase, frees its connection, and is not held against the upstream.
+// A client that disconnects stops the engine's work in every phase, frees its connection, and does not count as an upstream failure.
 
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -43,7 +43,10 @@ const metric = (name: string): Promise<number> => metricOf(cwm.url, name)
 const arrived = (count = 1): Promise<Received> =>
   until(`request ${count} at the upstream`, () => upstream.received[count - 1])
 
-/** All that was begun is over, the clients that left were counted as that, and with one connection the next request goes through. */
+/**
+ * Asserts that everything has ended, that the disconnects were counted as such, and that the next request succeeds on the single
+ * connection.
+ */
 async function settled(gone = 1): Promise<void> {
   await until('no request in flight', async () => (await metric('cwm_requests_in_flight')) === 0)
   expect(await metric('cwm_client_gone_total')).toBe(gone)
@@ -59,7 +62,7 @@ const begin: Behaviour = (_, response) => {
   response.write('data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n')
 }
 
-describe('a client that leaves', () => {
+describe('a client that disconnects', () => {
   it('while its body is read: nothing is sent', async () => {
     await start(hang)
     const socket = await open(request(body).slice(0, -5))
@@ -92,7 +95,7 @@ describe('a client that leaves', () => {
   it.each([
     ['streamed', true],
     ['not streamed', false],
-  ])('before the first byte: the upstream sees the connection close (%s)', async (_, stream) => {
+  ])("before the first byte: the upstream's connection is closed (%s)", async (_, stream) => {
     await start(hang)
     const socket = await open(request({ ...body, stream }))
     const { closed } = await arrived()
@@ -103,7 +106,7 @@ describe('a client that leaves', () => {
     await settled()
   })
 
-  it('in mid-stream: the upstream sees the connection close', async () => {
+  it("during the stream: the upstream's connection is closed", async () => {
     await start(begin)
     const socket = await open(request({ ...body, stream: true }))
     const { closed } = await arrived()
@@ -115,7 +118,7 @@ describe('a client that leaves', () => {
     await settled()
   })
 
-  it('in the middle of an answer that is held: the upstream sees the connection close', async () => {
+  it("during a buffered answer: the upstream's connection is closed", async () => {
     await start((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
       response.write('{"choices":')
@@ -129,7 +132,7 @@ describe('a client that leaves', () => {
     await settled()
   })
 
-  it('on a plain path: the upstream sees the connection close', async () => {
+  it("on a plain path: the upstream's connection is closed", async () => {
     await start(hang)
     const socket = await open(request(body, '/tokenize'))
     const { closed } = await arrived()
@@ -140,7 +143,7 @@ describe('a client that leaves', () => {
     await settled()
   })
 
-  it('on a plain path, while it sends its body: the upstream is not asked', async () => {
+  it('on a plain path, while it sends its body: nothing is sent', async () => {
     upstream = await startFakeUpstream((_, response) => sayJson(response, chatAnswer('yours')))
     cwm = await startCwm(upstream.url, { connections: 1 })
     const asked: IncomingMessage[] = []
@@ -153,8 +156,8 @@ describe('a client that leaves', () => {
     expect(asked.map(({ url }) => url)).not.toContain('/tokenize')
   })
 
-  // Most clients that go away close() and are seen as half-closed until they are written to; waiting for that is a prefill for nobody.
-  it('by half-closing has left: the upstream sees the connection close', async () => {
+  // Most clients close() when they leave, which looks half-closed until something is written. Waiting for that would prefill for nobody.
+  it("by half-closing has left: the upstream's connection is closed", async () => {
     await start(hang)
     const socket = await open(request(body))
     const { closed } = await arrived()
@@ -165,7 +168,7 @@ describe('a client that leaves', () => {
     await settled()
   })
 
-  it('by the abort of an SDK: the upstream sees the connection close', async () => {
+  it("by an SDK's abort: the upstream's connection is closed", async () => {
     await start(begin)
     const client = new OpenAI({ baseURL: `${cwm.url}/v1`, apiKey: 'k', maxRetries: 0 })
     const stream = await client.chat.completions.create({
@@ -196,8 +199,8 @@ describe('a client that leaves', () => {
   })
 })
 
-describe('an upstream that answers before it has read', () => {
-  it('a plain request: the answer comes through', async () => {
+describe('an upstream that answers before it has read the body', () => {
+  it('of a plain request: the client gets the answer', async () => {
     upstream = await startFakeUpstream(() => {})
     const early = (await import('node:http')).createServer((_, response) => {
       sayJson(response, '{"error":"too much"}', 413)
@@ -218,7 +221,7 @@ describe('an upstream that answers before it has read', () => {
 })
 
 describe('stopping cwm', () => {
-  it('lets a stream end, within drain_ms', async () => {
+  it('lets a stream finish within drain_ms', async () => {
     let finish: () => void = () => {}
     await start(
       (request, response) => {
@@ -237,7 +240,7 @@ describe('stopping cwm', () => {
     await within('cwm stops', stopped)
   })
 
-  it('breaks what is not over after drain_ms', async () => {
+  it('breaks requests that are not finished after drain_ms', async () => {
     await start(begin, { drain_ms: 50 })
     const answer = ask(cwm.url, CHAT, { body: { ...body, stream: true } })
     await arrived()

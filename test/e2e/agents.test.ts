@@ -1,4 +1,4 @@
-// Agents in their own loops, with their own SDKs, across several cuts: no call is parted from its results, and nothing answers 400.
+// Agents in their own loops, with their own SDKs, across several cuts: calls stay with their results, and nothing is answered 400.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -39,7 +39,7 @@ async function cuts(): Promise<number> {
 }
 
 describe('an agent across several cuts', () => {
-  it('on the openai SDK keeps its task, and each result its call', async () => {
+  it('on the openai SDK keeps its task, and each result with its call', async () => {
     const client = new OpenAI({ baseURL: `${stack.url}/v1`, apiKey: 'none', maxRetries: 0 })
     const tools: OpenAI.ChatCompletionTool[] = [{ type: 'function', function: { name: 'read_log', parameters } }]
     const messages: OpenAI.ChatCompletionMessageParam[] = [
@@ -75,7 +75,7 @@ describe('an agent across several cuts', () => {
     }
   })
 
-  it('on Anthropic’s SDK keeps its task, and each result its call', async () => {
+  it('on Anthropic’s SDK keeps its task, and each result with its call', async () => {
     const client = new Anthropic({ baseURL: stack.url, apiKey: 'none', maxRetries: 0 })
     const tools: Anthropic.Tool[] = [{ name: 'read_log', input_schema: parameters }]
     const messages: Anthropic.MessageParam[] = [{ role: 'user', content: TASK }]

@@ -1,5 +1,5 @@
-// Two people who thawed one window, asked the same and got the same reply: by their own words nobody can tell them apart, and a
-// third who never thawed anything may hold the same words too. Nobody may lose a window in silence.
+// Two clients that thawed one window, sent the same question and got the same reply. Their text does not distinguish them, also from a
+// client without a window. No window may be dropped silently.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { errorOf } from '../support/client.ts'
@@ -20,8 +20,8 @@ afterEach(() => stack.close())
 const question = user('What is the code word?')
 const inBook = { headers: { 'x-cwm-window': 'book' } }
 
-describe('two who ask a window the same', () => {
-  it('go on behind it, each by naming it again, in sessions of their own', async () => {
+describe('two clients with the same question to a window', () => {
+  it('continue it in sessions of their own, by naming it again', async () => {
     const first = await chat(stack.url, [question], inBook)
     const other = await chat(stack.url, [question], inBook)
     const history = [question, first.reply, user('And again?')]
@@ -34,7 +34,7 @@ describe('two who ask a window the same', () => {
     expect(mine.promptTokens).toBeGreaterThan(first.promptTokens)
   })
 
-  it('are asked which they mean when they name nothing, rather than answered without the window', async () => {
+  it('get an error if they name nothing, instead of an answer without the window', async () => {
     const first = await chat(stack.url, [question], inBook)
     await chat(stack.url, [question], inBook)
 
@@ -44,7 +44,7 @@ describe('two who ask a window the same', () => {
     expect(errorOf(got)).toMatchObject({ code: 'session_ambiguous', param: 'x-cwm-session' })
   })
 
-  it('go on by name as ever', async () => {
+  it('continue by name as before', async () => {
     const first = await chat(stack.url, [question], { headers: { 'x-cwm-window': 'book', 'x-cwm-session': 'one' } })
     await chat(stack.url, [question], { headers: { 'x-cwm-window': 'book', 'x-cwm-session': 'two' } })
 
@@ -56,8 +56,8 @@ describe('two who ask a window the same', () => {
   })
 })
 
-describe('one alone behind a window', () => {
-  it('goes on without naming it again', async () => {
+describe('a single client of a window', () => {
+  it('continues without naming it again', async () => {
     const first = await chat(stack.url, [question], inBook)
 
     const next = await chat(stack.url, [question, first.reply, user('And again?')])

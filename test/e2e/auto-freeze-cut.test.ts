@@ -1,4 +1,4 @@
-// The window before a cut is the only way back from it: it is kept whatever becomes of its proof, and says what of it is text alone.
+// The window before a cut is the only way to undo it: it is kept whether or not its KV is verified, and reports which part is text only.
 
 import { afterEach, expect, it } from 'vitest'
 import type { ThawReceiptJson } from '../../src/wire/receipts.ts'
@@ -22,7 +22,7 @@ const start = async (settings: object = {}) => {
 const headers = { 'x-cwm-session': 'ann' }
 const words = (i: number) => `Turn ${i}: ${prose(60, `mill${i}`)}`
 
-/** Turns until the first cut; answers the history up to the last turn before it, the window, and the turn that was cut. */
+/** Sends turns until the first cut. Returns the history up to the last turn before it, the window, and the turn that was cut. */
 async function untilCut(): Promise<{ answered: readonly ChatMessage[]; window: WindowJson }> {
   const history: ChatMessage[] = [system('You answer briefly.')]
   for (let i = 0; ; i++) {
@@ -33,14 +33,14 @@ async function untilCut(): Promise<{ answered: readonly ChatMessage[]; window: W
   }
 }
 
-/** As a client would send them: the reply stands in a window with all the fields that the engine gave it. */
+/** As a client would send them: a window's reply has all fields of the engine's answer. */
 async function messagesOf(name: string): Promise<readonly ChatMessage[]> {
   const { messages } = await rest<{ messages: ChatMessage[] }>(stack.url, 'GET', `/windows/${name}/export`)
   return messages.map(({ role, content }) => ({ role, content }))
 }
 const thaw = (name: string) => rest<ThawReceiptJson>(stack.url, 'POST', `/windows/${name}/thaw`, { session_id: 'ben' })
 
-it('holds the last answered turn, of which all whole chunks come back', async () => {
+it('contains the last answered turn, and all its whole chunks are restored', async () => {
   await start()
   const { answered, window } = await untilCut()
   await stack.sim.restartEngine()
@@ -53,7 +53,7 @@ it('holds the last answered turn, of which all whole chunks come back', async ()
   expect(receipt).toMatchObject({ restored_tokens: window.receipt?.restorable_tokens, drift: false })
 })
 
-it('is kept when nothing can be proved of it', async () => {
+it('is kept if nothing can be verified', async () => {
   await start()
   stack.sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500 } })
   const { answered, window } = await untilCut()
@@ -67,7 +67,7 @@ it('is kept when nothing can be proved of it', async () => {
   expect(receipt.restored_tokens).toBeGreaterThan(0)
 })
 
-it('goes without a pin where the budget of pins is full', async () => {
+it('has no pin if the pin budget is used up', async () => {
   await start({ max_pinned_tokens: 10 })
 
   const { window } = await untilCut()
@@ -77,12 +77,12 @@ it('goes without a pin where the budget of pins is full', async () => {
   expect(await pinsHeld(stack.sim)).toBe(0)
 })
 
-it('holds as text what came since the last answered turn, and its ids stay those of what was answered', async () => {
+it('contains newer messages as text, and its ids stay those of the answered turns', async () => {
   await start()
   const first = [user(`Begin. ${prose(250)}`)]
   const { reply } = await chat(stack.url, first, { headers })
   const answered = [...first, reply]
-  // The client brings exchanges along that this cwm has never seen.
+  // The client adds exchanges that this cwm has never seen.
   const brought = [user(`One. ${prose(250)}`), assistant(`Two. ${prose(250)}`), user(words(0)), assistant('Three.')]
 
   const turn = await chat(stack.url, [...answered, ...brought, user('Four?')], { headers })

@@ -1,4 +1,4 @@
-// Sessions that fill their context are frozen by themselves, once and again, within a budget.
+// Sessions that fill their context are frozen automatically, repeatedly, and within a budget.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import type { PageJson } from '../../src/wire/lists.ts'
@@ -32,7 +32,7 @@ const counted = async (line: string) => (await ask(stack.url, '/cwm/metrics')).t
 const autoWindowOf = async (session: string) =>
   (await rest<SessionJson>(stack.url, 'GET', `/sessions/${session}`)).auto_window
 
-/** A chat that grows as it is told to. */
+/** A chat that grows to order. */
 class Client {
   readonly history: ChatMessage[] = []
   readonly #session: string
@@ -48,7 +48,7 @@ class Client {
     return turn
   }
 
-  /** Grows past a share of the limit, by a little each turn. */
+  /** Grows beyond a share of the limit, a little per turn. */
   async fill(share: number): Promise<number> {
     for (;;) {
       const { got } = await this.turn(20)
@@ -57,24 +57,24 @@ class Client {
     }
   }
 
-  /** The automatic window so many of it, once it is frozen. */
+  /** The nth automatic window, once it is frozen. */
   async window(n: number): Promise<WindowJson> {
     const name = await until(`automatic window ${n}`, async () => (await automatic())[n - 1]?.name)
     return await settled(stack.url, name)
   }
 }
 
-/** How full the context was when it was frozen: the freezes run behind the answers, so a list of them says nothing of that. */
+/** The share of the context in use at the freeze. The list of freezes does not have it, because they run after the answers. */
 const tokensOf = ({ receipt }: WindowJson) => receipt?.tokens ?? 0
 
-/** A turn of it is answered and all that it began is over: the next request of the session waits for its store. */
+/** A turn is answered and everything it started has ended, because the session's next request waits for that. */
 const noWindowOf = async (client: Client) => {
   await client.turn(1)
   return await automatic()
 }
 
-describe('a session whose context fills', () => {
-  it('is frozen after the answer, under a name of its own, with its KV', async () => {
+describe('a session that fills its context', () => {
+  it('is frozen after the answer, under a generated name, with its KV', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -89,7 +89,7 @@ describe('a session whose context fills', () => {
     await until('it is counted', () => counted('cwm_auto_freezes_total{outcome="l2"} 1'))
   })
 
-  it('is frozen again after another tenth of the limit, and not before', async () => {
+  it('is frozen again after another tenth of the limit, and not earlier', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -103,7 +103,7 @@ describe('a session whose context fills', () => {
     expect(await names()).toEqual(['1', '2'])
   })
 
-  it('is frozen again on its way up once it has become smaller', async () => {
+  it('is frozen again while it grows after becoming smaller', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -130,7 +130,7 @@ describe('a session whose context fills', () => {
     expect(await noWindowOf(ann)).toHaveLength(1)
   })
 
-  it('is not frozen at all where the share is 0', async () => {
+  it('is never frozen if the share is 0', async () => {
     await start({ freeze_at: 0 })
     const ann = new Client('ann')
     await ann.turn(300)
@@ -139,7 +139,7 @@ describe('a session whose context fills', () => {
     expect(await noWindowOf(ann)).toEqual([])
   })
 
-  it('needs no window of cwm where its client has frozen it with that turn', async () => {
+  it('is not frozen if its client froze it with the same turn', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -153,7 +153,7 @@ describe('a session whose context fills', () => {
     expect(await noWindowOf(ann)).toEqual([])
   })
 
-  it('knows after a restart of cwm what it has frozen', async () => {
+  it('keeps its freezes across a restart of cwm', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -168,7 +168,7 @@ describe('a session whose context fills', () => {
     expect(await names()).toEqual(['1', '2'])
   })
 
-  it('is frozen with a later turn when it could not be with the first', async () => {
+  it('is frozen with a later turn if the first attempt failed', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -177,7 +177,7 @@ describe('a session whose context fills', () => {
     const failed = await ann.window(1)
     stack.sim.clearFaults()
 
-    // The failure shows a moment before the session may be frozen again.
+    // The failure is visible slightly before the session may be frozen again.
     await until('a second automatic window', async () => {
       await ann.turn(1)
       return (await automatic())[1]
@@ -187,7 +187,7 @@ describe('a session whose context fills', () => {
     expect((await ann.window(2)).state).toBe('frozen')
   })
 
-  it('gives its window back as it was', async () => {
+  it('returns its window unchanged', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -205,7 +205,7 @@ describe('a session whose context fills', () => {
 })
 
 describe('names that begin with auto.', () => {
-  it('are not given to clients', async () => {
+  it('are rejected from clients', async () => {
     await start()
 
     const got = await call(stack.url, 'PUT', '/windows/auto.0123456789ab.1', { model: 'sim-model', document: 'x' })
@@ -213,7 +213,7 @@ describe('names that begin with auto.', () => {
     expect([got.status, errorOf(got).code]).toEqual([400, 'invalid_field'])
   })
 
-  it('are passed over where a session that had the same name before has left them', async () => {
+  it('are skipped if an earlier session of the same name has used them', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -231,7 +231,7 @@ describe('names that begin with auto.', () => {
 })
 
 describe('the budget of automatic windows', () => {
-  /** Sessions that were each frozen once. */
+  /** Sessions that were frozen once each. */
   const fillAll = async (...sessions: readonly string[]) => {
     for (const session of sessions) {
       const client = new Client(session)
@@ -245,7 +245,7 @@ describe('the budget of automatic windows', () => {
   }
   const sessionsOf = async () => (await automatic()).map(({ session_id }) => session_id)
 
-  it('of a session drops its oldest', async () => {
+  it('drops the oldest window of a session', async () => {
     await start({ max_auto_windows_per_session: 1 })
     const ann = new Client('ann')
     await ann.turn(300)
@@ -263,7 +263,7 @@ describe('the budget of automatic windows', () => {
     ).toMatchObject([{ name: expect.stringMatching(/\.1$/) }])
   })
 
-  it('of a tenant drops the oldest of whichever session, and none that was frozen by hand, whatever its tags', async () => {
+  it("drops a tenant's oldest window of any session, and no manual one, whatever its tags", async () => {
     await start({ max_auto_windows: 1 })
     await fillAll('ann')
     await rest(stack.url, 'POST', '/windows', { name: 'by-hand', session_id: 'ann', tags: ['auto'] })
@@ -275,7 +275,7 @@ describe('the budget of automatic windows', () => {
     expect((await automatic()).map(({ name }) => name)[0]).toBe('by-hand')
   })
 
-  it('spares the window that another session stands behind', async () => {
+  it('keeps a window that another session continues', async () => {
     await start({ max_auto_windows: 1 })
     await fillAll('ann')
     const [window] = await automatic()
@@ -293,7 +293,7 @@ describe('the budget of automatic windows', () => {
     ).toBe(200)
   })
 
-  it('makes room under the bound on windows by its own oldest', async () => {
+  it('deletes the oldest automatic windows when the limit on windows is reached', async () => {
     await start({ max_windows: 2 })
     const ann = new Client('ann')
     await ann.turn(300)
@@ -307,7 +307,7 @@ describe('the budget of automatic windows', () => {
     expect((await call(stack.url, 'GET', '/windows/by-hand')).status).toBe(200)
   })
 
-  it('never takes a window that was frozen by hand: the freeze is refused, and counted', async () => {
+  it('never deletes a manual window: the freeze is rejected and counted', async () => {
     await start({ max_windows: 1 })
     const ann = new Client('ann')
     await ann.turn(300)

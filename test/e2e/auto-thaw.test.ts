@@ -1,4 +1,4 @@
-// A session that comes back after its idle time has its window in LMCache's memory before its turn goes to the engine.
+// A session that returns after its idle time has its window loaded into LMCache's memory before its turn reaches the engine.
 
 import { afterEach, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -12,7 +12,7 @@ afterEach(() => stack.close())
 const headers = { 'x-cwm-session': 'ann' }
 const prefetches = () => stack.sim.requests.all('coordinator').filter(({ path }) => path.includes('prefetch'))
 
-/** A session that was frozen with its first turn, and then forgotten by all but L2. */
+/** A session that was frozen with its first turn, and is then only in L2. */
 async function comeBack(settings: object): Promise<number | undefined> {
   stack = await startStack({ sim: { prefetchMs: 150 }, settings: { freeze_at: 0.01, ...settings } })
   const history: ChatMessage[] = [user(`${prose(600)}. The buoy is called Lomvi.`)]

@@ -1,4 +1,4 @@
-// What is wrong with a request is told clearly, in the client's own dialect, and hurts nobody else.
+// Errors in a request are reported clearly, in the client's own dialect, and affect nobody else.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -15,7 +15,7 @@ beforeAll(async () => {
   stack = await startStack({ settings: { max_body_bytes: 200_000 } })
 })
 
-// Whatever was sent, the next one is served.
+// Whatever was sent, the next request is served.
 afterEach(async () => {
   const next = await askChat(stack.url, [user('still there?')])
   expect(next.status).toBe(200)
@@ -37,7 +37,7 @@ interface Wanted {
 
 function expectOpenAi(got: Got, { status, code, param }: Wanted): void {
   expect([got.status, got.headers['content-type']]).toEqual([status, 'application/json'])
-  // 413 is about the whole; its message names the setting.
+  // 413 is about the whole body; its message names the setting.
   const field = status === 413 ? errorOf(got).param : param
   expect(errorOf(got)).toEqual({ message: expect.any(String), type: expect.any(String), param: field, code })
   expect(errorOf(got).message.length).toBeGreaterThan(8)
@@ -92,18 +92,22 @@ const wrong: readonly (readonly [string, Ask, Wanted])[] = [
     { body: Buffer.from(JSON.stringify(good), 'utf16le') },
     { status: 400, code: 'invalid_json', param: 'body' },
   ],
-  ['nested too deep', { body: deep(5000) }, { status: 400, code: 'body_too_deep', param: 'body' }],
+  ['nested too deeply', { body: deep(5000) }, { status: 400, code: 'body_too_deep', param: 'body' }],
   [
     'no messages',
     { body: { model: 'sim-model', max_tokens: 3 } },
     { status: 400, code: 'invalid_field', param: 'messages' },
   ],
   [
-    'messages that are no list',
+    'messages that are not an array',
     { body: { ...good, messages: { role: 'user' } } },
     { status: 400, code: 'invalid_field', param: 'messages' },
   ],
-  ['a model that is no text', { body: { ...good, model: 7 } }, { status: 400, code: 'invalid_field', param: 'model' }],
+  [
+    'a model that is not a string',
+    { body: { ...good, model: 7 } },
+    { status: 400, code: 'invalid_field', param: 'model' },
+  ],
   [
     'a wrong content type',
     { body: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
@@ -120,7 +124,7 @@ const wrong: readonly (readonly [string, Ask, Wanted])[] = [
     { status: 415, code: 'unsupported_encoding', param: 'content-encoding' },
   ],
   [
-    'what is not gzip',
+    'invalid gzip',
     { body: JSON.stringify(good), headers: { 'content-encoding': 'gzip' } },
     { status: 415, code: 'unsupported_encoding', param: 'content-encoding' },
   ],
@@ -135,7 +139,7 @@ const wrong: readonly (readonly [string, Ask, Wanted])[] = [
     { status: 413, code: 'body_too_large', param: null },
   ],
   [
-    'too much once unpacked',
+    'too large after decompression',
     {
       body: gzipSync(JSON.stringify({ ...good, messages: [user('x'.repeat(2_000_000))] })),
       headers: { 'content-encoding': 'gzip' },
@@ -143,7 +147,7 @@ const wrong: readonly (readonly [string, Ask, Wanted])[] = [
     { status: 413, code: 'body_too_large', param: null },
   ],
   [
-    'too much in chunks',
+    'too large in chunks',
     {
       body: JSON.stringify({ ...good, messages: [user('x'.repeat(250_000))] }),
       headers: ['Host', 'localhost', 'Content-Type', 'application/json', 'Transfer-Encoding', 'chunked'],
@@ -186,7 +190,7 @@ const wrong: readonly (readonly [string, Ask, Wanted])[] = [
     { status: 400, code: 'invalid_header', param: 'x-cwm-freeze' },
   ],
   [
-    "a name that is cwm's own",
+    'a name reserved for cwm',
     { body: good, headers: { 'x-cwm-freeze': 'auto.mine' } },
     { status: 400, code: 'invalid_header', param: 'x-cwm-freeze' },
   ],
@@ -200,7 +204,7 @@ const wrong: readonly (readonly [string, Ask, Wanted])[] = [
 describe.each([
   ['OpenAI', CHAT, expectOpenAi],
   ['Anthropic', MESSAGES, expectAnthropic],
-] as const)('%s clients are told of', (_, path, expectError) => {
+] as const)('%s clients get errors for', (_, path, expectError) => {
   it.each(wrong)('%s', async (_name, request, wanted) => {
     const got = await ask(stack.url, path, { method: 'POST', ...request })
 
@@ -210,7 +214,7 @@ describe.each([
 })
 
 describe('responses and completions', () => {
-  it('refuse background, and histories that a server would look up by an id alone', async () => {
+  it('reject background, and histories that only a server-side id identifies', async () => {
     const responses = (body: object) =>
       ask(stack.url, '/v1/responses', { body: { model: 'sim-model', input: 'x', ...body } })
     const thread = await ask(stack.url, '/v1/messages', {
@@ -233,7 +237,7 @@ describe('responses and completions', () => {
     expect([thread.status, jsonOf<{ error: { code: string } }>(thread).error.code]).toEqual([400, 'not_supported'])
   })
 
-  it.each(['x-cwm-freeze', 'x-cwm-window'])('completions refuse %s', async (name) => {
+  it.each(['x-cwm-freeze', 'x-cwm-window'])('completions reject %s', async (name) => {
     const got = await ask(stack.url, '/v1/completions', {
       body: { model: 'sim-model', prompt: 'x' },
       headers: { [name]: 'w' },
@@ -242,7 +246,7 @@ describe('responses and completions', () => {
     expectOpenAi(got, { status: 400, code: 'not_supported', param: name })
   })
 
-  it('an input that is no list and no text is named', async () => {
+  it('an input that is neither an array nor a string is named', async () => {
     const got = await ask(stack.url, '/v1/responses', { body: { model: 'sim-model', input: 7 } })
 
     expectOpenAi(got, { status: 400, code: 'invalid_field', param: 'input' })
@@ -256,13 +260,13 @@ describe('paths that name sessions and windows', () => {
     [`/cwm/s/${'a'.repeat(129)}/v1/chat/completions`, 'invalid_path'],
     ['/cwm/w/.x/v1/chat/completions', 'invalid_path'],
     ['/cwm/w//v1/chat/completions', 'invalid_path'],
-  ])('%s is refused', async (path, code) => {
+  ])('%s is rejected', async (path, code) => {
     const got = await ask(stack.url, path, { body: good })
 
     expectOpenAi(got, { status: 400, code, param: 'path' })
   })
 
-  it('and headers must agree with them', async () => {
+  it('and headers must agree', async () => {
     const got = await ask(stack.url, `/cwm/s/a${CHAT}`, { body: good, headers: { 'x-cwm-session': 'b' } })
 
     expectOpenAi(got, { status: 400, code: 'invalid_header', param: 'x-cwm-session' })
@@ -275,8 +279,8 @@ describe('paths that name sessions and windows', () => {
   })
 })
 
-describe('names of others', () => {
-  it("another tenant's window answers as one that is not there: same status, headers and bytes", async () => {
+describe('names of other tenants', () => {
+  it("another tenant's window is answered like a missing one: same status, headers and bytes", async () => {
     const owner = key('owner')
     await chat(stack.url, [user('The code is 17.')], { headers: { ...owner, 'x-cwm-freeze': 'secret-one' } })
     await ask(stack.url, '/cwm/v1/windows/secret-one?wait_ms=5000', { headers: owner })
@@ -301,7 +305,7 @@ describe('names of others', () => {
     expect(there.map((got) => got.status)).toEqual([404, 404, 404, 404, 404, 404])
   })
 
-  it("another tenant's session answers as one that is not there", async () => {
+  it("another tenant's session is answered like a missing one", async () => {
     await chat(stack.url, [user('hi')], { headers: { ...key('owner'), 'x-cwm-session': 'theirs' } })
 
     const show = await ask(stack.url, '/cwm/v1/sessions/theirs', { headers: key('thief') })
@@ -314,7 +318,7 @@ describe('names of others', () => {
     expectOpenAi(freeze, { status: 404, code: 'session_not_found', param: 'session_id' })
   })
 
-  it("a name that another tenant uses is free for one's own", async () => {
+  it('a name that another tenant uses is free', async () => {
     const mine = await chat(stack.url, [user('hi')], { headers: { ...key('n1'), 'x-cwm-freeze': 'same-name' } })
     const theirs = await chat(stack.url, [user('hi')], { headers: { ...key('n2'), 'x-cwm-freeze': 'same-name' } })
 
@@ -349,7 +353,7 @@ describe('a freeze', () => {
     expectOpenAi(got, { status: 404, code: 'session_not_found', param: 'session_id' })
   })
 
-  it('of a session whose last turn is not at hand is 409 and tells what to do', async () => {
+  it('of a session without a last turn is 409, and says what to do', async () => {
     await ask(stack.url, '/v1/completions', {
       body: { model: 'sim-model', prompt: 'x' },
       headers: { 'x-cwm-session': 'bare' },
@@ -398,7 +402,7 @@ describe('REST bodies and queries', () => {
     ['PUT', 400],
     ['PATCH', 404],
     ['DELETE', 404],
-  ])('%s on a window that is not there, with nothing to make it of, is %i', async (method, status) => {
+  ])('%s on a missing window, without content to create it, is %i', async (method, status) => {
     const got = await ask(stack.url, '/cwm/v1/windows/a', { method, body: '{}' })
 
     expect(got.status).toBe(status)
@@ -406,7 +410,7 @@ describe('REST bodies and queries', () => {
 })
 
 describe('connections', () => {
-  it('a body far over the limit: the client reads the whole answer although it goes on writing', async () => {
+  it('with a body far over the limit: the client reads the whole answer even while it keeps writing', async () => {
     const { port } = new URL(stack.url)
     const socket = connect(Number(port), '127.0.0.1')
     socket.on('error', () => {})
@@ -431,7 +435,7 @@ describe('connections', () => {
     expect(socket.bytesWritten).toBeGreaterThan(30_000_000)
   })
 
-  it('a client that announces a length and leaves hurts nobody', async () => {
+  it('that end before the announced length affect nobody', async () => {
     const { port } = new URL(stack.url)
     const socket = connect(Number(port), '127.0.0.1')
     socket.write(
@@ -443,11 +447,11 @@ describe('connections', () => {
     expect((await askChat(stack.url, [user('x')])).status).toBe(200)
   })
 
-  it('garbage instead of HTTP is answered with 400', async () => {
+  it('with bytes that are not HTTP are answered 400', async () => {
     expect(await rawExchange(stack.url, '\x16\x03\x01garbage\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
   })
 
-  it('headers that are too large are 431', async () => {
+  it('with headers that are too large are answered 431', async () => {
     const answer = await rawExchange(
       stack.url,
       `GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX-Big: ${'x'.repeat(100_000)}\r\n\r\n`,
@@ -456,7 +460,7 @@ describe('connections', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 431 /)
   })
 
-  it('one that asks for an upgrade and resets at once does not end the process', async () => {
+  it('that request an upgrade and reset at once do not end the process', async () => {
     const { port } = new URL(stack.url)
     for (let i = 0; i < 20; i++) {
       const socket = connect(Number(port), '127.0.0.1')
@@ -469,7 +473,7 @@ describe('connections', () => {
     expect((await askChat(stack.url, [user('x')])).status).toBe(200)
   })
 
-  it('one that asked for an upgrade is closed, even if it never closes its own side', async () => {
+  it('that requested an upgrade are closed, even if the client never closes its side', async () => {
     const { port } = new URL(stack.url)
     const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
     socket.on('error', () => {})

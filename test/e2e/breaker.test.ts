@@ -162,7 +162,7 @@ describe('the breaker', () => {
       'answers that break off',
       (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', () => socket.destroy()),
     ],
-    ['answers that are no HTTP', (socket: Socket) => socket.write('* OK IMAP ready\r\n')],
+    ['answers that are not HTTP', (socket: Socket) => socket.write('* OK IMAP ready\r\n')],
   ] as const)('stays closed for %s', async (_, behave) => {
     const url = await startBefore(behave, { breaker_failures: 1 })
 

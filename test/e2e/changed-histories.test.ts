@@ -1,5 +1,5 @@
-// Clients that change what was said long ago: agents clear old tool results, chat apps edit, Claude Code leaves out messages of its own.
-// The session is found by what stands before the change, so that the engine still has all of that.
+// Clients that change old messages: agents clear old tool results, chat apps edit, Claude Code drops messages of its own. The session is
+// found by the unchanged messages before the change, so the engine still has their KV.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type ChatMessage, type ChatTurn, chat, prose, system, user } from '../support/conversation.ts'
@@ -16,13 +16,13 @@ beforeEach(async () => {
 })
 afterEach(() => stack.close())
 
-/** The same request to cwm, and straight to the engine under a salt of its own. */
+/** The same request to cwm, and directly to the engine under its own salt. */
 async function both(messages: readonly ChatMessage[]): Promise<{ turn: ChatTurn; alone: ChatTurn }> {
   const turn = await chat(stack.url, messages)
   return { turn, alone: await chat(stack.sim.engineUrl, messages, { body: { cache_salt: 'alone' } }) }
 }
 
-/** A chat of so many turns, and what the next would begin with. */
+/** A chat of this many turns, with the start of its next request. */
 async function chatted(turns: number, words: number, opening: readonly ChatMessage[] = []) {
   let history = opening
   let session = ''
@@ -36,7 +36,7 @@ async function chatted(turns: number, words: number, opening: readonly ChatMessa
 }
 
 describe('an unnamed chat of thirty turns', () => {
-  it('is as warm as at the engine alone, whichever message was replaced', async () => {
+  it('is as warm as on the engine alone, whichever message was replaced', async () => {
     const { history, session } = await chatted(30, 15)
     expect(history).toHaveLength(61)
 
@@ -49,7 +49,7 @@ describe('an unnamed chat of thirty turns', () => {
     }
   }, 30_000)
 
-  it('is told why the turn was cold: by the message that was replaced, under its own session', async () => {
+  it('reports under its own session why the turn was cold: the replaced message', async () => {
     const { history, session } = await chatted(30, 40)
 
     await chat(stack.url, history.with(10, user('cleared')))
@@ -65,7 +65,7 @@ describe('an unnamed chat of thirty turns', () => {
     expect(told).toMatchObject({ cause: 'message', message: 10 })
   }, 30_000)
 
-  it('goes on from the edit, and from before it, as the one session', async () => {
+  it('continues after the edit and before it, in one session', async () => {
     const { history, session } = await chatted(12, 15)
     const edited = history.with(6, user('something else'))
     const first = await chat(stack.url, edited)
@@ -84,7 +84,7 @@ describe('an unnamed chat of thirty turns', () => {
     expect((await chat(stack.url, history.with(2, user('cleared')))).session).toBe(session)
   })
 
-  it('is found behind its first reply by a client that leaves out its second question', async () => {
+  it('is found after its first reply when a client omits its second question', async () => {
     const { history, session } = await chatted(3, 15)
 
     expect((await chat(stack.url, history.toSpliced(2, 1))).session).toBe(session)
@@ -92,7 +92,7 @@ describe('an unnamed chat of thirty turns', () => {
 })
 
 describe("Claude Code's --continue after answers that were cut by their own max_tokens", () => {
-  it('is found behind the first of the four replies, now that nothing stands between them', async () => {
+  it('is found after the first of the four replies, now that nothing separates them', async () => {
     const opening = [user(prose(300, 'reminder')), system(prose(20, 'rules'))]
     const replies: ChatMessage[] = []
     let first: ChatTurn | undefined
@@ -110,9 +110,9 @@ describe("Claude Code's --continue after answers that were cut by their own max_
   })
 })
 
-describe('what stays as it is', () => {
-  // Who of the two said it, nobody can tell: one cold turn, never a shared cache.
-  it('a history that two sessions hold leads to neither, also behind an edit', async () => {
+describe('what does not change', () => {
+  // Nobody can tell which of the two sessions sent it: one cold turn, never a shared cache.
+  it('a history of two sessions leads to neither, also after an edit', async () => {
     const opening = [user(`${prose(60)}`)]
     const one = await chat(stack.url, opening)
     const two = await chat(stack.url, opening)
@@ -126,7 +126,7 @@ describe('what stays as it is', () => {
     expect(edited.cachedTokens).toBe(0)
   })
 
-  it('a window stands before every turn of its session, whatever was edited since', async () => {
+  it('a window precedes every turn of its session, whatever was edited since', async () => {
     await chat(stack.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': 'book' } })
     await settled(stack.url, 'book')
     let history = [user('What is the code word?')]
@@ -144,7 +144,7 @@ describe('what stays as it is', () => {
     expect(edited.cachedTokens).toBeGreaterThanOrEqual(first.promptTokens - 2 * BLOCK)
   })
 
-  it('a cut near the limit is made of what the client sent now', async () => {
+  it('a cut near the limit uses the messages that the client sends now', async () => {
     await stack.close()
     stack = await startStack({ sim: { maxModelLen: 2_048 }, settings: { overflow: 'rollover' } })
     let history: readonly ChatMessage[] = [system('Be brief.')]

@@ -249,7 +249,7 @@ describe('a server that is not cwm', () => {
   ]
 
   it.each(answers)(
-    'is told, with 3: %s',
+    'is reported, with exit code 3: %s',
     async (_, status, type, body) => {
       const other = createServer((_request, response) => {
         response.writeHead(status, { 'content-type': type }).end(body)
@@ -283,7 +283,7 @@ describe('a command that fails', () => {
     expect(ended).toBe(3)
   })
 
-  it('says the same as JSON with --json', async () => {
+  it('reports the same as JSON with --json', async () => {
     const { err, ended } = await cwm('windows list --json', { env: { CWM_URL: 'http://127.0.0.1:9' } })
     const refused = await cwm('windows show nothing --json')
 
@@ -323,7 +323,7 @@ describe('a command that fails', () => {
     ['windows import nowhere', /cannot read nowhere: ENOENT/],
     ['chat --json', /chat does not support --json/],
     ['key bad/name', /the name of a key must start with a letter or digit/],
-    // One fault, one line.
+    // One error, one line.
     ['serve --upstream 127.0.0.1:8000', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
     ['serve --upstream nonsense', /^cwm: invalid settings:\n {2}upstream: must begin with .*\n$/],
     ['doctor --upstream http://', /^cwm: invalid settings:\n {2}upstream: .*\n$/],

@@ -1,4 +1,4 @@
-// Clones: another name for a window or its first exchanges, in the same lineage, so that nothing is computed twice.
+// Clones: another name for a window or its first exchanges, in the same lineage, so that nothing is recomputed.
 
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -25,7 +25,7 @@ const messages = [
   user(prose(300, 'second')),
 ]
 
-/** A session of two exchanges behind a system prompt, frozen as `w`. */
+/** A session of two exchanges after a system prompt, frozen as `w`. */
 async function freeze(): Promise<void> {
   await chat(stack.url, messages, { headers: { 'x-cwm-session': 'ann' } })
   await rest(stack.url, 'POST', '/windows', { name: 'w', session_id: 'ann', tags: ['b', 'a'], note: 'for the harbour' })
@@ -55,7 +55,7 @@ async function idsOf(...names: string[]): Promise<number[][]> {
 }
 
 describe('a clone', () => {
-  it('of the whole answers alike, is pinned for itself, and its first turn is cached', async () => {
+  it('of the whole window gives the same answers, has its own pin, and starts warm', async () => {
     await freeze()
     const pins = await pinsHeld(stack.sim)
     const original = await thawed('w')
@@ -78,7 +78,7 @@ describe('a clone', () => {
     expect(turn.cachedTokens).toBeGreaterThanOrEqual(Math.floor(turn.promptTokens / 256) * 256)
   })
 
-  it('at an exchange begins with the same ids and holds no more', async () => {
+  it('at an exchange starts with the same ids and has no more', async () => {
     await freeze()
 
     const cut = await clone('cut', { at: 3, tags: [], note: 'the first exchange' })
@@ -93,14 +93,14 @@ describe('a clone', () => {
     expect((await thawed('cut')).reply.content).toContain('Lomvi')
   })
 
-  it('at the system prompt is a place to begin many chats from', async () => {
+  it('at the system prompt can start many chats', async () => {
     await freeze()
 
     expect(await clone('opening', { at: 1 })).toMatchObject({ state: 'frozen', messages: 1 })
     expect((await thawed('opening')).reply.content).toContain('Lomvi')
   })
 
-  it('of a clone knows the one it came from', async () => {
+  it('of a clone has that clone as its parent', async () => {
     await freeze()
     await clone('one')
 
@@ -120,7 +120,7 @@ describe('a clone', () => {
     expect(errorOf(got).message).toContain(`the nearest ends are ${near}`)
   })
 
-  it('needs a free name and a window that is there', async () => {
+  it('needs an unused name and an existing window', async () => {
     await freeze()
 
     const taken = await call(stack.url, 'POST', '/windows/w/clone', { name: 'w' })
@@ -131,7 +131,7 @@ describe('a clone', () => {
   })
 })
 
-describe('a call and its results are never parted', () => {
+describe('a call is never separated from its results', () => {
   const tools = [{ type: 'function', name: 'f', function: { name: 'f' }, input_schema: { type: 'object' } }]
   const dialects = [
     [

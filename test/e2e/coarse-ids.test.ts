@@ -1,4 +1,4 @@
-// Ids that clients send for more than one conversation: they narrow where a history is looked for, and never name a session.
+// Ids that clients send for more than one conversation: they narrow the search for a history, and never identify a session.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, jsonOf } from '../support/client.ts'
@@ -59,7 +59,7 @@ describe('Open WebUI', () => {
     user(`### Task: ${name}\n<chat_history>\n${history}\n</chat_history>`),
   ]
 
-  it('keeps a chat apart from its title, tags and follow-up calls, which have its id', async () => {
+  it('separates a chat from its title, tags and follow-up calls, which have its id', async () => {
     const question = user('How is bread made?')
     const first = await onChat([question], sender('c-1'))
     const history = `USER: How is bread made?\nASSISTANT: ${JSON.stringify(first.reply)}`
@@ -76,7 +76,7 @@ describe('Open WebUI', () => {
     expect(distinct([first, ...tasks])).toBe(4)
   })
 
-  it('keeps the same words in two chats apart, for all turns', async () => {
+  it('separates equal text in two chats, for all turns', async () => {
     const [one, two] = await Promise.all(['c-2', 'c-3'].map((id) => onChat([user('Hello')], sender(id))))
     if (one === undefined || two === undefined) throw new Error('no answer')
     const next = (said: Said, id: string) => onChat([user('Hello'), said.reply, user('More')], sender(id))
@@ -96,7 +96,7 @@ describe('Open WebUI', () => {
     expect([once.session, again.session]).toEqual([first.session, first.session])
   })
 
-  it('never meets another tenant with the same ids and words', async () => {
+  it('never leads to another tenant with the same ids and text', async () => {
     const mine = await onChat([user('Same words')], sender('c-5', 'tenant-1'))
     const theirs = await onChat([user('Same words'), mine.reply, user('next')], sender('c-5', 'tenant-2'))
     const next = await onChat([user('Same words'), mine.reply, user('next')], sender('c-5', 'tenant-1'))
@@ -115,7 +115,7 @@ describe('Claude Code', () => {
       ...(id === undefined ? {} : { 'x-claude-code-agent-id': id, 'x-claude-code-parent-agent-id': 'main' }),
     },
     body: {
-      // A line that changes with each request, which vLLM takes out again.
+      // A line that changes per request and that vLLM removes.
       system: [
         { type: 'text', text: `x-anthropic-billing-header: cc_version=2; cch=${Math.random()};` },
         { type: 'text', text: 'You are Claude Code.', cache_control: { type: 'ephemeral' } },
@@ -128,14 +128,14 @@ describe('Claude Code', () => {
     content: [{ type: 'text', text, ...(cached ? { cache_control: { type: 'ephemeral' } } : {}) }],
   })
 
-  it('knows its main agent again while cache marks move along', async () => {
+  it('recognizes its main agent while cache marks move', async () => {
     const first = await onMessages([words('Mend the build', true)], agent())
     const second = await onMessages([words('Mend the build'), first.reply, words('Go on', true)], agent())
 
     expect(second.session).toBe(first.session)
   })
 
-  it('keeps sub-agents that are asked the same apart from each other and from the main one', async () => {
+  it('separates sub-agents with equal prompts from each other and from the main agent', async () => {
     const asked = [words('Find all callers of parse')]
     const turns = await Promise.all([undefined, 'a-1', 'a-2'].map((id) => onMessages(asked, agent(id))))
     const [main, one, two] = turns
@@ -148,7 +148,7 @@ describe('Claude Code', () => {
     expect((await on(two, 'a-2')).session).toBe(two.session)
   })
 
-  it('keeps its quota probe and its title call out of the conversation', async () => {
+  it('excludes its quota probe and its title call from the conversation', async () => {
     const main = await onMessages([words('Rename the module')], agent())
     const quota = await onMessages([{ role: 'user', content: 'quota' }], {
       ...agent(),
@@ -164,7 +164,7 @@ describe('Claude Code', () => {
     expect(second.session).toBe(main.session)
   })
 
-  it('never meets another tenant under the same session id', async () => {
+  it('never leads to another tenant with the same session id', async () => {
     const mine = await onMessages([words('Look')], agent(undefined, 'claude-1'))
     const theirs = await onMessages([words('Look'), mine.reply, words('On')], agent(undefined, 'claude-2'))
 
@@ -176,7 +176,7 @@ describe('agents on OpenAI shapes', () => {
   it.each([
     ['Codex', { session_id: 's-1', conversation_id: 's-1' }],
     ['Codex, newer', { 'session-id': 's-1', 'thread-id': 't-1' }],
-  ])('%s: a turn is known by its items, and its sub-agents are apart', async (name, headers) => {
+  ])('%s: a turn is recognized by its items, and its sub-agents are separate', async (name, headers) => {
     const sender = (thread: string) => ({
       headers: { ...headers, ...('thread-id' in headers ? { 'thread-id': thread } : { conversation_id: thread }) },
       body: { instructions: `You are ${name}.`, prompt_cache_key: 's-1', store: false },
@@ -199,7 +199,7 @@ describe('agents on OpenAI shapes', () => {
     ['user', (id: string) => ({ body: { user: id } })],
     ['safety_identifier', (id: string) => ({ body: { safety_identifier: id } })],
     ['metadata.session_id', (id: string) => ({ body: { metadata: { session_id: id } } })],
-  ])('%s: two ids that say the same stay apart, and each goes on', async (name, sender) => {
+  ])('%s: two ids with equal text stay separate, and each continues', async (name, sender) => {
     const asked = [system(name), user('Begin')]
     const [one, two] = await Promise.all(['i-1', 'i-2'].map((id) => onChat(asked, sender(id))))
     if (one === undefined || two === undefined) throw new Error('no answer')
@@ -214,7 +214,7 @@ describe('agents on OpenAI shapes', () => {
 describe('one prompt_cache_key for a whole app', () => {
   const sender = { body: { prompt_cache_key: 'app' } }
 
-  it('keeps conversations that differ apart, and goes on with each', async () => {
+  it('separates conversations that differ, and continues each', async () => {
     const openings = ['apples', 'pears', 'plums'].map((fruit) => [system('One app.'), user(`Tell me of ${fruit}`)])
     const firsts = await Promise.all(openings.map((asked) => onChat(asked, sender)))
     const seconds = await Promise.all(
@@ -225,7 +225,7 @@ describe('one prompt_cache_key for a whole app', () => {
     expect(seconds.map(({ session }) => session)).toEqual(firsts.map(({ session }) => session))
   })
 
-  it('gives two that opened with the same words and got the same reply no session of each other', async () => {
+  it("leads neither of two conversations with equal text and replies to the other's session", async () => {
     const asked = [system('One app.'), user('Same opening')]
     const [one, two] = await Promise.all([onChat(asked, sender), onChat(asked, sender)])
     const next = await onChat([...asked, one.reply, user('More')], sender)

@@ -24,7 +24,7 @@ const refusal = async (body: object) => {
 }
 
 describe('a document', () => {
-  it('is loaded once and used by any number of sessions, none of which computes it', async () => {
+  it('is loaded once and used by any number of sessions, none of which recomputes it', async () => {
     const made = await put('book', { document, tags: ['law'], note: 'clause by clause' })
     const window = jsonOf<WindowJson & { origin: string }>(made)
 
@@ -70,7 +70,7 @@ describe('a document', () => {
     expect((await put('book', { document })).status).toBe(201)
   })
 
-  // Two megabytes kept a real engine's tokenizer from everybody for six seconds, twenty for a minute and more.
+  // Two megabytes kept a real engine's tokenizer busy for six seconds, twenty for more than a minute.
   it('that cannot possibly fit is rejected before the engine sees any of it', async () => {
     const asked = () => stack.sim.requests.all('engine').filter(({ path }) => path === '/tokenize').length
 
@@ -126,7 +126,7 @@ describe('messages', () => {
     expect(Number(got.headers['x-cwm-restored'])).toBeGreaterThanOrEqual(512)
   })
 
-  it('are rejected if a chat would reject them, and so are fields that shape no prompt', async () => {
+  it('are rejected if a chat would reject them, and so are fields that do not shape the prompt', async () => {
     expect(await refusal({ messages: [user('a')], temperature: 1 })).toEqual([400, 'invalid_field', 'temperature'])
     expect(await refusal({ messages: [user('a')], max_tokens: 1 })).toEqual([400, 'invalid_field', 'max_tokens'])
     expect(await refusal({ messages: [user('a')], kv_transfer_params: {} })).toEqual([
@@ -151,7 +151,7 @@ describe('messages', () => {
   })
 })
 
-describe('pictures', () => {
+describe('images', () => {
   const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }
 
   it('are restorable up to the first one, whose message is computed with the next turn', async () => {
@@ -179,7 +179,7 @@ describe('pictures', () => {
     expect(turn.got.headers['x-cwm-restored']).toBeDefined()
   })
 
-  it('in the first message leave only the text to keep', async () => {
+  it('in the first message leave only the text', async () => {
     const window = await rest<WindowJson>(stack.url, 'PUT', '/windows/w', {
       model: 'sim-model',
       messages: [{ role: 'user', content: [picture, { type: 'text', text: prose(600) }] }],

@@ -100,7 +100,7 @@ describe('without keys', () => {
     })
   })
 
-  it('acts for the tenant of the logged-in key, whatever else the request says', async () => {
+  it('acts for the tenant of the logged-in key, whatever tenant the request names', async () => {
     const login = await form(stack.url, '/cwm/ui/login', { api_key: 'sk-of-somebody' }, { origin: stack.url })
     const cookie = String(login.headers.get('set-cookie')).split(';')[0] ?? ''
     const mine = await ask(stack.url, '/cwm/ui/windows', { headers: { cookie, authorization: 'Bearer other' } })
@@ -124,7 +124,7 @@ describe('with keys', () => {
   afterAll(() => stack.close())
 
   it.each(['/cwm/ui', '/cwm/ui/windows', '/cwm/ui/windows/x', '/cwm/ui/timeline'])(
-    '%s leads who is not logged in to the login',
+    '%s redirects to the login without one',
     async (path) => {
       const page = await ask(stack.url, path)
       const part = await ask(stack.url, path, { headers: { 'hx-request': 'true' } })

@@ -1,4 +1,5 @@
-// The dashboard in a real Chromium: what it shows and does, used as people do; and that it never violates its own CSP or accessibility rules.
+// The dashboard in a real Chromium: what it shows and does, used as people use it; and that it never violates its own CSP or accessibility
+// rules.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

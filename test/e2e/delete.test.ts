@@ -1,4 +1,4 @@
-// Deletes and what they prove: who still holds chunks, what is left, and that nothing that was retired is used again.
+// Deletes and what they verify: who still holds chunks, what remains, and that nothing retired is used again.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionJson } from '../../src/wire/deletions.ts'
@@ -26,12 +26,12 @@ const code = async (method: string, path: string, body?: object, headers?: Recor
 
 afterEach(() => stack.close())
 
-describe('on a fleet that is whole', () => {
+describe('on a healthy fleet', () => {
   beforeEach(async () => {
     stack = await startStack({ settings })
   })
 
-  it('a window goes at once and its chunks stay for the session, which reads them with its next turn', async () => {
+  it('a window is removed at once; its chunks stay for the session, whose next turn reads them', async () => {
     const { receipt } = await frozenSession(stack.url)
 
     const deletion = await deleteWindow(stack.url, 'w')
@@ -57,7 +57,7 @@ describe('on a fleet that is whole', () => {
     expect(again.cachedTokens).toBeGreaterThanOrEqual(512)
   })
 
-  it('ending the session then deletes all of it, and retires the lineage', async () => {
+  it('ending the session then deletes everything, and retires the lineage', async () => {
     const { receipt } = await frozenSession(stack.url)
     await deleteWindow(stack.url, 'w')
 
@@ -69,7 +69,7 @@ describe('on a fleet that is whole', () => {
     expect(await placements(stack.sim)).toBe(0)
   })
 
-  it('a session that is ended first leaves its windows what they hold, and takes the rest', async () => {
+  it('a session that ends first keeps the chunks of its windows, and deletes the rest', async () => {
     const { receipt } = await frozenSession(stack.url)
     await chat(stack.url, [user(prose(900, 'another'))], { headers: { 'x-cwm-session': 'ann' } })
 
@@ -82,7 +82,7 @@ describe('on a fleet that is whole', () => {
     expect(await placements(stack.sim)).toBe(0)
   })
 
-  it('what a clone shares stays for it', async () => {
+  it('chunks shared with a clone stay for it', async () => {
     const long = await frozenSession(stack.url)
     await rest(stack.url, 'POST', '/windows/w/clone', { name: 'copy' })
     await endSession(stack.url, 'ann')
@@ -96,7 +96,7 @@ describe('on a fleet that is whole', () => {
     expect(await pinsHeld(stack.sim)).toBe(0)
   })
 
-  it('a name is free again, and its next window lies under another salt', async () => {
+  it('a name is free again, and its next window has another salt', async () => {
     await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
     await deleteWindow(stack.url, 'w')
@@ -113,7 +113,7 @@ describe('on a fleet that is whole', () => {
     expect(salts.filter((salt) => before.has(String(salt)))).toEqual([])
   })
 
-  it('deleting twice, and what is another tenant’s, answer as what never was', async () => {
+  it('repeated deletes, and deletes of another tenant’s data, are answered like unknown names', async () => {
     await frozenSession(stack.url, { headers: { authorization: 'Bearer a' } })
     const absent = await call(stack.url, 'DELETE', '/windows/w', undefined, { authorization: 'Bearer b' })
     const never = await call(stack.url, 'DELETE', '/windows/w', undefined, { authorization: 'Bearer c' })
@@ -134,7 +134,7 @@ describe('on a fleet that is whole', () => {
     ])
   })
 
-  it('a session that stands behind a deleted window says so, and goes on once another is thawed into it', async () => {
+  it('a session whose window was deleted reports that, and continues once another is thawed into it', async () => {
     await frozenSession(stack.url)
     await rest(stack.url, 'POST', '/windows/w/clone', { name: 'copy' })
     await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
@@ -150,7 +150,7 @@ describe('on a fleet that is whole', () => {
     expect(other.reply.content).toContain('Lomvi')
   })
 
-  it('a session that thawed a window without a turn since leaves nothing when both are gone', async () => {
+  it('a session that thawed a window and had no turn leaves nothing when both are gone', async () => {
     await frozenSession(stack.url)
     await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
     await endSession(stack.url, 'ann')
@@ -163,7 +163,7 @@ describe('on a fleet that is whole', () => {
     expect(await placements(stack.sim)).toBe(0)
   })
 
-  it('a turn in flight of a session that is ended is broken off, and brings nothing back', async () => {
+  it('a turn in flight of an ended session is aborted, and restores nothing', async () => {
     stack.sim.fault({ path: '/v1/chat/completions', action: { kind: 'stall' } })
     const turn = askChat(stack.url, [user(prose(700))], { headers: { 'x-cwm-session': 'ann' } })
     await until('the turn is at the engine', async () =>
@@ -174,12 +174,12 @@ describe('on a fleet that is whole', () => {
 
     const got = await turn
     expect([got.status, errorOf(got).code]).toEqual([410, 'session_ended'])
-    // It may have left chunks on their way: the delete is looked at once more.
+    // Its chunks may still be on their way, so the delete is checked again.
     expect(end.state).toBe('open')
     expect(await code('GET', '/sessions/ann')).toEqual([404, 'session_not_found'])
   })
 
-  it('an open stream of a session that is ended tells an error and breaks', async () => {
+  it('an open stream of an ended session gets an error and breaks', async () => {
     stack.sim.fault({ path: '/v1/chat/completions', action: { kind: 'stall', events: 2 } })
     const turn = askChat(stack.url, [user('hello')], { headers: { 'x-cwm-session': 'ann' }, body: { stream: true } })
     await until('the turn is at the engine', async () =>
@@ -194,7 +194,7 @@ describe('on a fleet that is whole', () => {
     expect(got.clean).toBe(false)
   })
 
-  it('an ended session’s id begins a new lineage', async () => {
+  it('an ended session’s id starts a new lineage', async () => {
     await chat(stack.url, [user(prose(700))], { headers: { 'x-cwm-session': 'ann' } })
     const before = saltsSeen(stack.sim)
     await endSession(stack.url, 'ann')
@@ -205,7 +205,7 @@ describe('on a fleet that is whole', () => {
     expect(saltsSeen(stack.sim).size).toBe(before.size + 1)
   })
 
-  it('a window that failed is deleted like any other', async () => {
+  it('a failed window is deleted like any other', async () => {
     stack.sim.fault({
       path: '/v1/completions',
       times: Number.POSITIVE_INFINITY,
@@ -232,7 +232,7 @@ describe('on a fleet that is whole', () => {
     expect(await pinsHeld(stack.sim)).toBe(0)
   })
 
-  it('what only an ended session knew of is not forgotten when the last one of its lineage goes', async () => {
+  it("chunks known only to an ended session are remembered until its lineage's last session ends", async () => {
     await frozenSession(stack.url)
     await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
     const body = { cache_salt: 'of my own' }
@@ -248,7 +248,7 @@ describe('on a fleet that is whole', () => {
     expect(await placements(stack.sim)).toBe(0)
   })
 
-  it('what a session left under its own lineage before a thaw is deleted too', async () => {
+  it("chunks from before a thaw, under the session's own lineage, are deleted too", async () => {
     await frozenSession(stack.url)
     await chat(stack.url, [user(prose(700, 'mine'))], { headers: { 'x-cwm-session': 'bob' } })
     await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob', replace: true })
@@ -259,8 +259,8 @@ describe('on a fleet that is whole', () => {
   })
 })
 
-describe('on a fleet that is not whole', () => {
-  it('with LMCache and coordinator down the window is gone at once, and its chunks once they are up', async () => {
+describe('on a degraded fleet', () => {
+  it('with LMCache and coordinator down, the window is removed at once, and its chunks once they are up', async () => {
     stack = await startStack({ settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
@@ -279,7 +279,7 @@ describe('on a fleet that is not whole', () => {
     expect(await pinsHeld(stack.sim)).toBe(0)
   })
 
-  it('an adapter that keeps what it should delete is told as residue, and it stays open', async () => {
+  it('an adapter that ignores deletes is reported as residue, and the delete stays open', async () => {
     stack = await startStack({ sim: { undeletableAdapters: ['resp'] }, settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
@@ -290,7 +290,7 @@ describe('on a fleet that is not whole', () => {
     expect(deletion.warnings.join()).toMatch(/adapter/)
   })
 
-  it('an adapter that failed once is asked again until nothing is left', async () => {
+  it('an adapter that failed once is retried until nothing is left', async () => {
     stack = await startStack({ settings })
     const { receipt } = await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
@@ -310,7 +310,7 @@ describe('on a fleet that is not whole', () => {
     expect(await doneOf(deletion.id)).toMatchObject({ residual_chunks: 0, deleted_chunks: receipt?.chunks })
   })
 
-  it('an order that a crash left is carried out at the next start', async () => {
+  it('an order left by a crash is executed at the next start', async () => {
     stack = await startStack({ settings })
     await frozenSession(stack.url)
     await endSession(stack.url, 'ann')
@@ -350,7 +350,7 @@ describe('on a fleet that is not whole', () => {
     expect(await pinsHeld(stack.sim)).toBe(0)
   })
 
-  it('without any LMCache a delete is done at once', async () => {
+  it('a delete without LMCache is complete at once', async () => {
     stack = await startStack({ sim: { lmcache: false } })
     await chat(stack.url, [user('hello')], { headers: { 'x-cwm-session': 'ann', 'x-cwm-freeze': 'w' } })
     await settled(stack.url, 'w')

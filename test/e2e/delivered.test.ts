@@ -1,4 +1,4 @@
-// When a turn counts as delivered: once the client has all that its dialect calls the end, though the connection be cut behind it.
+// A turn is delivered once the client has the end of the answer as its dialect defines it, even if the connection is cut afterwards.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -21,7 +21,7 @@ beforeEach(async () => {
   upstream = await startFakeUpstream((request, response) => {
     if (!request.body.includes('"stream":true')) return sayJson(response, chatAnswer('hello'))
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    // The last chunk of the transfer coding never comes.
+    // The last chunk of the transfer coding is never sent.
     response.write(`${words}${usage}data: [DONE]\n\n`)
   })
   cwm = await startCwm(upstream.url)
@@ -32,7 +32,7 @@ afterEach(async () => {
   await upstream.close()
 })
 
-/** Reads until `mark` has come, then closes the connection. */
+/** Reads until `mark` has arrived, then closes the connection. */
 async function readUntil(mark: string, headers = ''): Promise<string> {
   const text = JSON.stringify({ model: 'm', messages: [user('hi')], stream: true })
   const socket = connect(Number(new URL(cwm.url).port), '127.0.0.1')
@@ -52,8 +52,8 @@ async function readUntil(mark: string, headers = ''): Promise<string> {
 const history = [user('hi'), { role: 'assistant', content: 'hello' }, user('go on')]
 
 describe('a client that closes its connection', () => {
-  // Many clients do: they stop reading at [DONE], and the last chunk of the transfer coding may still be on its way.
-  it('at [DONE] has its answer: the turn is history, and is frozen', async () => {
+  // Many clients stop reading at [DONE], before the last chunk of the transfer coding arrives.
+  it('at [DONE] has its answer: the turn becomes history, and is frozen', async () => {
     const session = await readUntil('[DONE]', 'x-cwm-freeze: w\r\n')
 
     const window = await until('the window shows', async () => {
@@ -66,7 +66,7 @@ describe('a client that closes its connection', () => {
     expect(next.headers['x-cwm-session']).toBe(session)
   })
 
-  it("before the end has not: the turn is nobody's history, and not frozen", async () => {
+  it('before the end does not have it: the turn is not recorded, and not frozen', async () => {
     await cwm.close()
     await upstream.close()
     upstream = await startFakeUpstream((request, response) => {
@@ -87,9 +87,9 @@ describe('a client that closes its connection', () => {
   })
 })
 
-describe('an answer that speaks of events', () => {
+describe('an answer whose text mentions events', () => {
   it.each(['event: response.completed', 'event: message_stop', 'data: [DONE]', '\n\ndata: [DONE]\n\n'])(
-    'is not over before its end: %j',
+    'does not end early: %j',
     async (text) => {
       await cwm.close()
       await upstream.close()

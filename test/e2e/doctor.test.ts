@@ -132,7 +132,7 @@ describe('the doctor on a faulty deployment', () => {
       /--enable-prefix-caching/,
     ],
     [
-      'the coordinator cuts other chunks',
+      'the coordinator has another chunk size',
       { coordinatorChunkSize: 128 },
       ['chunk-size'],
       'chunk-size',
@@ -146,7 +146,7 @@ describe('the doctor on a faulty deployment', () => {
       /--coordinator-event-reporting/,
     ],
     [
-      'object groups are apart',
+      'object groups are separate',
       { separateObjectGroups: true },
       ['object-groups'],
       'object-groups',
@@ -166,13 +166,7 @@ describe('the doctor on a faulty deployment', () => {
       'attached',
       /LMCacheMPConnector/,
     ],
-    [
-      'an adapter keeps what is deleted',
-      { undeletableAdapters: ['resp'] },
-      ['delete'],
-      'delete',
-      /adapter did not delete/,
-    ],
+    ['an adapter ignores deletes', { undeletableAdapters: ['resp'] }, ['delete'], 'delete', /adapter did not delete/],
   ])('%s', async (_, options, red, id, remedy) => {
     const diagnosis = await examine({ sim: options, flags: { resetEngineCache: true } })
 

@@ -1,5 +1,5 @@
-// That a second turn is recognised whichever SDK sends it: replies as a server sends them, and the next requests that real SDKs made of
-// them (test/recorded/echoes; recorded by scripts/echoes).
+// A second turn is recognized whichever SDK sends it: servers' replies, and the next requests that real SDKs derived from them
+// (test/recorded/echoes, recorded by scripts/echoes).
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
@@ -57,31 +57,31 @@ function replyOf(exchange: Exchange): Reply {
   return found
 }
 
-/** Whether the next request is found to continue what was delivered before it. */
+/** Whether the next request is found to continue the delivered answer. */
 function isRecognised(exchange: Exchange, text = replyOf(exchange)[exchange.stream ? 'streamed' : 'whole']): boolean {
   const { dialect, requests } = exchange
   const boundary = chain(dialect, requests[0]).boundary(observed(dialect, text))?.digest
   return chain(dialect, requests[1]).candidates.some(({ digest }) => digest === boundary)
 }
 
-/** Echoes that leave out what was said, by SDK, dialect, variant and case: their turn starts cold. */
+/** Echoes that omit parts of the reply, by SDK, dialect, variant and case: their turn starts cold. */
 const incomplete: readonly RegExp[] = [
-  // The history is left with the server (`thread`), which vLLM 0.32 does not keep.
+  // The history stays on the server (`thread`), which vLLM 0.32 does not support.
   /^anthropic messages toolRunner /,
-  // Nothing was said but reasoning, which does not count.
+  // The reply was only reasoning, which is not compared.
   / responses .* reasoning alone$/,
   /^vercel chat openai chat, .* reasoning alone$/,
   /^vercel .* empty text$/,
-  // One message comes back as two.
+  // One message is sent back as two.
   /^vercel .* text in two parts$/,
   /^(langchain|langchain-python|litellm-python) chat .* refusal$/,
-  // Its reader of lines takes U+2028 for the end of one.
+  // Its line reader treats U+2028 as a line end.
   /^litellm-python chat hosted_vllm, stream line separator$/,
-  // Arguments that are no JSON.
+  // Arguments that are not JSON.
   /^langchain responses responses, not stored a call without arguments$/,
 ]
 
-/** Items by their ids alone are among them: vLLM 0.32 refuses those. */
+/** Includes items given by id only, which vLLM 0.32 rejects. */
 function isWhole(sdk: string, { dialect, variant, case: name, requests }: Exchange): boolean {
   const { input } = requests[1]
   if (Array.isArray(input) && input.some((item: JsonValue) => isObject(item) && item.type === 'item_reference'))
@@ -95,15 +95,18 @@ describe.each(sdks)('what $sdk sends back', ({ sdk, exchanges }) => {
   const same = rows.filter(([, , , exchange]) => isWhole(sdk, exchange))
   const other = rows.filter(([, , , exchange]) => !isWhole(sdk, exchange))
 
-  it.each(same)('is known again: %s, %s, %s', (_dialect, _variant, _case, exchange) => {
+  it.each(same)('is recognized: %s, %s, %s', (_dialect, _variant, _case, exchange) => {
     expect(isRecognised(exchange)).toBe(true)
   })
 
-  it.runIf(other.length > 0).each(other)('is not what was said: %s, %s, %s', (_dialect, _variant, _case, exchange) => {
-    expect(isRecognised(exchange)).toBe(false)
-  })
+  it.runIf(other.length > 0).each(other)(
+    'is not the delivered reply: %s, %s, %s',
+    (_dialect, _variant, _case, exchange) => {
+      expect(isRecognised(exchange)).toBe(false)
+    },
+  )
 
-  it('is not known when a word of the reply was another', () => {
+  it('is not recognized if a word of the reply differs', () => {
     const changed = same.flatMap(([, , , exchange]) => {
       const text = replyOf(exchange)[exchange.stream ? 'streamed' : 'whole']
       const altered = text.replaceAll('Rome', 'Oslo').replaceAll('cannot', 'can not')
@@ -114,7 +117,7 @@ describe.each(sdks)('what $sdk sends back', ({ sdk, exchanges }) => {
     for (const { exchange, altered } of changed) expect(isRecognised(exchange, altered)).toBe(false)
   })
 
-  it('is not known under another user', () => {
+  it('is not recognized for another user', () => {
     for (const [, , , exchange] of same) {
       const [first, second] = exchange.requests
       expect(isRecognised({ ...exchange, requests: [first, { ...second, user: 'another' }] })).toBe(false)

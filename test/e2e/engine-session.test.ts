@@ -1,4 +1,4 @@
-// The session id that the engine is told, by body or header: never the client's own, since vLLM stamps it on its KV events.
+// The session id that the engine receives, by body or header: never the client's own, because vLLM adds it to its KV events.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ask, errorOf } from '../support/client.ts'
@@ -22,7 +22,7 @@ interface Told {
   readonly session: string
 }
 
-/** What reached the engine of one turn, whose body is given as text so that keys may stand in it twice. */
+/** What the engine received for a turn. The body is given as text, so that keys may be repeated. */
 async function turn(
   members: string,
   headers: Headers = {},
@@ -53,8 +53,8 @@ async function turn(
 const opaque = /^[A-Za-z0-9_-]{43}$/
 const paths = ['/v1/chat/completions', '/v1/responses', '/v1/messages']
 
-describe.each(paths)('on %s the engine is told', (path) => {
-  it('an opaque id in place of the client’s, the same in body and header', async () => {
+describe.each(paths)('on %s the engine gets', (path) => {
+  it('an opaque id instead of the client’s, the same in body and header', async () => {
     const told = await turn('"session_id":"mine-1"', { 'X-Session-ID': 'mine-2' }, path)
 
     expect(told.inBody).toMatch(opaque)
@@ -62,7 +62,7 @@ describe.each(paths)('on %s the engine is told', (path) => {
     expect(told.text).not.toContain('mine-')
   })
 
-  it('none where the client sends none', async () => {
+  it('none if the client sends none', async () => {
     const told = await turn('', {}, path)
 
     expect([told.inBody, told.inHeader]).toEqual([undefined, undefined])
@@ -70,7 +70,7 @@ describe.each(paths)('on %s the engine is told', (path) => {
   })
 })
 
-it('is one id for a lineage, over its turns, and none of another lineage or tenant', async () => {
+it('the engine gets one id per lineage, for all its turns, and another for each other lineage and tenant', async () => {
   const named = (id: string, key: string) => ({ 'x-cwm-session': id, 'x-session-id': 'theirs', 'x-api-key': key })
 
   const told = [
@@ -84,7 +84,7 @@ it('is one id for a lineage, over its turns, and none of another lineage or tena
   expect(new Set(told).size).toBe(3)
 })
 
-it('is no salt', async () => {
+it('the engine’s id is not the salt', async () => {
   const { text, inBody } = await turn('"session_id":"mine"')
 
   expect((JSON.parse(text) as { cache_salt: string }).cache_salt).not.toBe(inBody)
@@ -93,26 +93,26 @@ it('is no salt', async () => {
 it.each([
   ['of any JSON type', '"session_id":{"id":"mine"}'],
   ['with the key escaped', '"session\\u005fid":"mine"'],
-])('replaces one %s', async (_, members) => {
+])('replaces an id %s', async (_, members) => {
   const told = await turn(members)
 
   expect(told.inBody).toMatch(opaque)
   expect(told.text).not.toContain('mine')
 })
 
-it.each(['null', '""'])('leaves %s as it is: it names nobody', async (value) => {
+it.each(['null', '""'])('keeps %s, which names nobody', async (value) => {
   const told = await turn(`"session_id":${value}`)
 
   expect(told.inBody).toBe(JSON.parse(value))
 })
 
-it('leaves one inside a tool alone', async () => {
+it('keeps an id inside a tool', async () => {
   const tools = '"tools":[{"type":"function","function":{"name":"f","parameters":{"session_id":"kept"}}}]'
 
   expect((await turn(`${tools},"session_id":"mine"`)).text).toContain('"session_id":"kept"')
 })
 
-it('still narrows whose history it is, by the client’s own value', async () => {
+it('the client’s own value still narrows the search for its history', async () => {
   const words = `The same words. ${prose(20)}`
   const first = await turn('"session_id":"a"', {}, '/v1/chat/completions', words)
   const other = await turn('"session_id":"b"', {}, '/v1/chat/completions', words)
@@ -121,12 +121,15 @@ it('still narrows whose history it is, by the client’s own value', async () =>
   expect(other.inBody).not.toBe(first.inBody)
 })
 
-it.each(['agent_hint', 'nvext', 'kv_hints'])('%s, which hints at other sessions and KV, is refused', async (field) => {
-  for (const path of paths) {
-    const got = await ask(stack.url, path, {
-      body: { model: 'sim-model', max_tokens: 5, messages: [user('hi')], input: 'hi', [field]: { session_id: 'x' } },
-    })
-    expect([got.status, errorOf(got).param ?? field]).toEqual([400, field])
-  }
-  expect(stack.sim.requests.all('engine').filter(({ method }) => method === 'POST')).toEqual([])
-})
+it.each(['agent_hint', 'nvext', 'kv_hints'])(
+  '%s, which refers to other sessions and KV, is rejected',
+  async (field) => {
+    for (const path of paths) {
+      const got = await ask(stack.url, path, {
+        body: { model: 'sim-model', max_tokens: 5, messages: [user('hi')], input: 'hi', [field]: { session_id: 'x' } },
+      })
+      expect([got.status, errorOf(got).param ?? field]).toEqual([400, field])
+    }
+    expect(stack.sim.requests.all('engine').filter(({ method }) => method === 'POST')).toEqual([])
+  },
+)

@@ -1,4 +1,4 @@
-// A raised kv_epoch: old KV fits no more. A thaw computes anew under the new salt, and a delete finds what both epochs left.
+// A raised kv_epoch invalidates old KV. A thaw recomputes it under the new salt, and a delete finds the KV of both epochs.
 
 import { afterEach, expect, it } from 'vitest'
 import type { DeletionJson } from '../../src/wire/deletions.ts'
@@ -21,7 +21,7 @@ async function raised(): Promise<number> {
   return receipt?.chunks ?? 0
 }
 
-it('makes the next thaw compute anew, pin there, and give the old pin back', async () => {
+it('makes the next thaw recompute, pin under the new salt, and release the old pin', async () => {
   const chunks = await raised()
 
   const first = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
@@ -31,14 +31,14 @@ it('makes the next thaw compute anew, pin there, and give the old pin back', asy
   expect(first).toMatchObject({ restored_tokens: 0, drift: false })
   expect(first.notes?.join()).toContain('kv_epoch was 0 at freeze and is 1 now')
   expect(second.restored_tokens).toBeGreaterThanOrEqual(512)
-  // The reconciler runs beside it, and may have looked at the window between its two pins.
+  // The reconciler also runs, and may have checked the window between its two pins.
   await until('one pin a chunk is left', async () => (await pinsHeld(stack.sim)) === chunks)
   expect(
     (await chat(stack.url, [user('What is the buoy called?')], { headers: { 'x-cwm-window': 'w' } })).reply.content,
   ).toContain('Lomvi')
 })
 
-it('leaves windows that nobody thaws as they are: their pin lies where it was', async () => {
+it('does not change windows that nobody thaws: their pins stay', async () => {
   const chunks = await raised()
   const seen = stack.sim.requests.all('coordinator').length
   await until('the reconciler has run', () => stack.sim.requests.all('coordinator').length > seen + 8)
@@ -47,7 +47,7 @@ it('leaves windows that nobody thaws as they are: their pin lies where it was', 
   expect(await rest<WindowJson>(stack.url, 'GET', '/windows/w')).toMatchObject({ state: 'frozen', pin: 'pinned' })
 })
 
-it('and a delete finds the chunks of both epochs', async () => {
+it('a delete finds the chunks of both epochs', async () => {
   const chunks = await raised()
   await rest(stack.url, 'POST', '/windows/w/thaw', { session_id: 'bob' })
   expect(await placements(stack.sim)).toBeGreaterThanOrEqual(2 * chunks * 3)

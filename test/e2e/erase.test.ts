@@ -1,4 +1,4 @@
-// A tenant erased whole: nothing of it in the store or in LMCache, and nobody else touched.
+// Erases a whole tenant: nothing of it remains in the store or in LMCache, and nobody else is affected.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ interface Erasure {
 
 const erase = () => rest<Erasure>(stack.url, 'DELETE', '/tenants/me', undefined, ann)
 
-/** Every byte that cwm keeps, as text. */
+/** Everything that cwm stores, as text. */
 async function stored(): Promise<string> {
   const files = await readdir(stack.dataDir, { recursive: true, withFileTypes: true })
   const texts = files
@@ -35,7 +35,7 @@ async function stored(): Promise<string> {
   return (await Promise.all(texts)).join('\n')
 }
 
-it('takes sessions, windows, their KV and every trace but the entry of the erasure', async () => {
+it('removes sessions, windows, their KV and every trace except the audit entry of the erasure', async () => {
   stack = await startStack({ settings: { retain: 'disk' } })
   await frozenSession(stack.url, { session: 'ann-session', window: 'ann-window', headers: ann })
   await rest(stack.url, 'POST', '/windows/ann-window/clone', { name: 'ann-copy' }, ann)
@@ -63,7 +63,7 @@ it('takes sessions, windows, their KV and every trace but the entry of the erasu
   expect(thaw.restored_tokens).toBeGreaterThanOrEqual(512)
 })
 
-it.each(['user', 'tenant'] as const)('takes what isolation %s had shared until then', async (isolation) => {
+it.each(['user', 'tenant'] as const)('removes what isolation %s had shared until then', async (isolation) => {
   stack = await startStack({ settings: { isolation } })
   const body = { user: 'u' }
   for (const session of ['one', 'two']) {
@@ -82,7 +82,7 @@ it.each(['user', 'tenant'] as const)('takes what isolation %s had shared until t
   expect(await pinsHeld(stack.sim)).toBe(0)
 })
 
-it('names what LMCache did not let go yet', async () => {
+it('reports what LMCache has not released yet', async () => {
   stack = await startStack({ sim: { undeletableAdapters: ['resp'] } })
   await frozenSession(stack.url, { headers: ann })
 
@@ -99,7 +99,7 @@ it('names what LMCache did not let go yet', async () => {
   ).toEqual([...erasure.open].sort())
 })
 
-it('of a tenant that has nothing is nothing', async () => {
+it('of an unknown tenant does nothing', async () => {
   stack = await startStack()
 
   expect(await erase()).toMatchObject({ windows: 0, sessions: 0, deleted_chunks: 0, residual_chunks: 0, open: [] })

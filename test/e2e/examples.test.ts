@@ -1,4 +1,4 @@
-// The examples, run as they are before the simulator.
+// Runs the examples unchanged on the simulator.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -7,7 +7,7 @@ import { type Stack, startStack } from '../support/stack.ts'
 
 const leftOut = await examplesLeftOut()
 
-/** Two runs of a program, each of which starts anew. */
+/** Two runs of a program, one after the other. */
 const TWO_RUNS_MS = 120_000
 
 describe('an example', { timeout: TWO_RUNS_MS }, () => {
@@ -18,7 +18,7 @@ describe('an example', { timeout: TWO_RUNS_MS }, () => {
   afterAll(() => stack.close())
 
   for (const example of examples) {
-    it.skipIf(leftOut.has(example.name))(`${example.name} goes on from its window, in a second run too`, async () => {
+    it.skipIf(leftOut.has(example.name))(`${example.name} continues from its window, in a second run too`, async () => {
       const env = { CWM_URL: stack.url, MODEL: 'sim-model' }
       await runExample(example, env)
       const output = await runExample(example, env)

@@ -1,4 +1,4 @@
-// Answers whose bytes contradict what their upstream said of them: a wrong length, a chunk that breaks off, no HTTP at all.
+// Answers whose bytes contradict their framing: a wrong length, a truncated chunk, no HTTP at all.
 
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ beforeAll(async () => {
   cwm = await startCwm(upstream.url, { connections: 1 })
 })
 
-// One connection for all: what an answer left on it would be the next one's.
+// A single connection: bytes left over from one answer would reach the next.
 afterEach(async () => {
   behave = (socket) => socket.write(answer(200, '{"next":true}'))
   const next = await ask(cwm.url, '/tokenize', { body: { prompt: 'x' } })
@@ -67,10 +67,10 @@ const ends = [
   ['reset', 'resetAndDestroy'],
 ] as const
 
-/** Writes, and ends the connection when that is out. */
+/** Writes, and then ends the connection. */
 const say = (text: string, end?: (typeof ends)[number][1]) => (socket: Socket) =>
   void socket.write(text, 'latin1', () => {
-    // A reset takes along what the other side has not read.
+    // A reset would discard what the other side has not read.
     if (end === 'resetAndDestroy') setTimeout(() => socket.resetAndDestroy(), 50)
     else if (end !== undefined) socket[end]()
   })
@@ -89,7 +89,7 @@ function expectBroken(got: Got, whole: string): void {
 describe.each(dialects)('a stream of $path', ({ path, body, event, last }) => {
   const stream = () => ask(cwm.url, path, { body: { ...body, stream: true } })
 
-  it.each(ends)('that is shorter than its content-length says breaks (%s)', async (_, end) => {
+  it.each(ends)('that is shorter than its content-length breaks (%s)', async (_, end) => {
     behave = say(head(200, [sse, length(2 * event.length + 10)]) + event + event, end)
 
     const got = await stream()
@@ -98,7 +98,7 @@ describe.each(dialects)('a stream of $path', ({ path, body, event, last }) => {
     expect(got.headers['content-length']).toBeUndefined()
   })
 
-  it('that is longer than its content-length says ends there, and the rest is in no answer', async () => {
+  it('that is longer than its content-length ends there, and the rest reaches no answer', async () => {
     behave = say(head(200, [sse, length(event.length)]) + event + event + last)
 
     const got = await stream()
@@ -112,20 +112,20 @@ describe.each(dialects)('a stream of $path', ({ path, body, event, last }) => {
     expectBroken(await stream(), event)
   })
 
-  it('whose chunks are no chunks breaks', async () => {
+  it('with invalid chunks breaks', async () => {
     behave = say(`${head(200, [sse, chunked])}${chunk(event)}no chunk\r\n`)
 
     expectBroken(await stream(), event)
   })
 
   // HTTP/1.0 ends an answer by closing the connection; so does a crash.
-  it.each(ends)('that only the end of its connection ends breaks without its last event (%s)', async (_, end) => {
+  it.each(ends)('that ends with its connection breaks if its last event is missing (%s)', async (_, end) => {
     behave = say(head(200, [sse]) + event, end)
 
     expectBroken(await stream(), event)
   })
 
-  it('that only the end of its connection ends is whole with its last event', async () => {
+  it('that ends with its connection is complete with its last event', async () => {
     behave = say(head(200, [sse]) + event + last, 'end')
 
     const got = await stream()
@@ -133,7 +133,7 @@ describe.each(dialects)('a stream of $path', ({ path, body, event, last }) => {
     expect([got.text, got.clean]).toEqual([event + last, true])
   })
 
-  it('that lacks the blank line behind its last event is whole', async () => {
+  it('that lacks the blank line after its last event is complete', async () => {
     const text = event + last.trimEnd()
     behave = say(head(200, [sse]) + text, 'end')
 
@@ -155,7 +155,7 @@ describe.each(dialects)('a JSON answer of $path', ({ path, body }) => {
     ['cut in its headers, closed', head(200, [json, length(99)]).slice(0, 40), 'end'],
     ['cut in its headers, reset', head(200, [json, length(99)]).slice(0, 40), 'resetAndDestroy'],
     ['no HTTP', 'what?\r\n\r\n', undefined],
-  ] as const)('%s: 502, in the words of the dialect', async (_, text, end) => {
+  ] as const)('%s: 502, in the format of the dialect', async (_, text, end) => {
     behave = say(text, end)
 
     const got = await asked()
@@ -168,7 +168,7 @@ describe.each(dialects)('a JSON answer of $path', ({ path, body }) => {
     ])
   })
 
-  it("longer than its content-length ends there, and the rest is nobody else's answer", async () => {
+  it('longer than its content-length ends there, and the rest reaches nobody', async () => {
     behave = say(head(200, [json, length(whole.length)]) + whole + answer(200, '{"smuggled":true}'))
 
     const got = await asked()
@@ -183,7 +183,7 @@ describe('an answer on a plain path', () => {
     ['shorter than its content-length, reset', head(200, [json, length(99)]), 'resetAndDestroy'],
     ['cut in a chunk, closed', `${head(200, [json, chunked])}ff\r\n`, 'end'],
     ['cut in a chunk, reset', `${head(200, [json, chunked])}ff\r\n`, 'resetAndDestroy'],
-  ] as const)('%s: what came, and a broken connection', async (_, text, end) => {
+  ] as const)('%s: the received part, and a broken connection', async (_, text, end) => {
     behave = say(`${text}{"tokens":[`, end)
 
     const got = await ask(cwm.url, '/tokenize', { body: { prompt: 'x' } })
@@ -191,7 +191,7 @@ describe('an answer on a plain path', () => {
     expect([got.status, got.text, got.clean]).toEqual([200, '{"tokens":[', false])
   })
 
-  it("longer than its content-length ends there, and the rest is nobody else's answer", async () => {
+  it('longer than its content-length ends there, and the rest reaches nobody', async () => {
     behave = say(`${head(200, [json, length(2)])}{}${answer(200, '{"smuggled":true}')}`)
 
     const got = await ask(cwm.url, '/tokenize', { body: { prompt: 'x' } })

@@ -1,4 +1,4 @@
-// What of a request that failed on its way is sent once more, as clients and operators see it: upstream.test.ts has each connection's fate.
+// Which failed requests are sent once more, as seen by clients and operators. upstream.test.ts covers each connection.
 
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -31,8 +31,8 @@ const counted = async () => ({
   errors: await metricOf(cwm.url, 'cwm_upstream_errors_total'),
 })
 
-describe('an engine that nobody listens for', () => {
-  it('is a 502 after one more try', async () => {
+describe('an engine that does not listen', () => {
+  it('is a 502 after one retry', async () => {
     cwm = await startCwm(`http://127.0.0.1:${await freePort()}`)
     const before = await counted()
 
@@ -43,7 +43,7 @@ describe('an engine that nobody listens for', () => {
     expect([after.retries - before.retries, after.errors - before.errors]).toEqual([1, 1])
   })
 
-  it('and that comes back at that moment answers as if nothing had been', async () => {
+  it('that comes back in time answers normally', async () => {
     const port = await freePort()
     cwm = await startCwm(`http://127.0.0.1:${port}`)
     const before = await counted()
@@ -64,20 +64,17 @@ describe('an engine that nobody listens for', () => {
   })
 })
 
-describe('a turn that the engine has got', () => {
+describe('a turn that the engine has received', () => {
   it.each(
     paths.flatMap(([path, body]) => [true, false].map((stream) => ({ path, stream, body: { ...body, stream } }))),
-  )(
-    'is not sent again when the connection is reset before an answer: $path, stream $stream',
-    async ({ path, body }) => {
-      upstream = await startRawUpstream((socket) => socket.resetAndDestroy())
-      cwm = await startCwm(upstream.url)
+  )('is not sent again if the connection is reset before an answer: $path, stream $stream', async ({ path, body }) => {
+    upstream = await startRawUpstream((socket) => socket.resetAndDestroy())
+    cwm = await startCwm(upstream.url)
 
-      const got = await ask(cwm.url, path, { body })
+    const got = await ask(cwm.url, path, { body })
 
-      const { error } = jsonOf<{ error: { code: string } }>(got)
-      expect([got.status, error.code, upstream.requests.length]).toEqual([502, 'upstream_broken', 1])
-      expect(await counted()).toEqual({ retries: 0, errors: 1 })
-    },
-  )
+    const { error } = jsonOf<{ error: { code: string } }>(got)
+    expect([got.status, error.code, upstream.requests.length]).toEqual([502, 'upstream_broken', 1])
+    expect(await counted()).toEqual({ retries: 0, errors: 1 })
+  })
 })

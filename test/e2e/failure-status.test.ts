@@ -1,4 +1,4 @@
-// What an upstream says in place of an answer is its own affair: status, headers and bytes go to the client as they came.
+// An upstream's error answers belong to it: status, headers and bytes reach the client unchanged.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ask, type Got } from '../support/client.ts'
@@ -45,7 +45,7 @@ const paths = [
   ['/tokenize', { model: 'm', prompt: 'hi' }],
 ] as const
 
-// Spaces, order of members and letter case that nothing would write anew in the same way.
+// Spaces, member order and letter case that a re-encoding would change.
 const words = '{ "error" : {"message":"Zu viele Anfragen \\u00fc ü",  "type":"x", "code": 1e2} }\n'
 const json = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(words))]
 const refusals: readonly (readonly [string, Refusal])[] = [
@@ -58,7 +58,7 @@ const refusals: readonly (readonly [string, Refusal])[] = [
     },
   ],
   ['503 with a date', { status: 503, headers: ['retry-after', 'Fri, 31 Dec 2100 23:59:59 GMT', ...json], body: words }],
-  ['529 of Anthropic', { status: 529, headers: ['x-should-retry', 'true', ...json], body: words }],
+  ['529 from Anthropic', { status: 529, headers: ['x-should-retry', 'true', ...json], body: words }],
   ['500 in chunks', { status: 500, headers: ['Content-Type', 'application/json; charset=utf-8'], body: words }],
   ['502 in HTML', { status: 502, headers: ['Content-Type', 'text/html', 'Server', 'nginx'], body: '<h1>Bad</h1>\r\n' }],
   ['504 without a body', { status: 504, headers: ['Content-Length', '0'], body: '' }],
@@ -70,14 +70,14 @@ const cases = paths.flatMap(([path, body]) =>
   ),
 )
 
-/** Headers in their order and letter case, without what belongs to a connection and what is cwm's own. */
+/** Headers in their order and letter case, without those of a connection and cwm's own. */
 function headersOf({ rawHeaders }: Got): readonly string[] {
   const own = /^(x-cwm-.*|connection|keep-alive|transfer-encoding|date)$/i
   return rawHeaders.flatMap((value, i) => (i % 2 === 0 && !own.test(value) ? [`${value}: ${rawHeaders[i + 1]}`] : []))
 }
 
-describe('a refusal of the upstream', () => {
-  it.each(cases)('$name passes as it is: $path, stream $stream', async ({ path, body, said }) => {
+describe('an error answer of the upstream', () => {
+  it.each(cases)('$name passes unchanged: $path, stream $stream', async ({ path, body, said }) => {
     refusal = said
     const direct = await ask(upstream.url, path, { body })
     upstream.received.length = 0
@@ -89,7 +89,7 @@ describe('a refusal of the upstream', () => {
     expect(upstream.received).toHaveLength(1)
   })
 
-  it('is no failure of the upstream to cwm: nothing is counted, tried again or held back', async () => {
+  it('is not an upstream failure for cwm: nothing is counted, retried or held back', async () => {
     expect(await metricOf(cwm.url, 'cwm_upstream_errors_total')).toBe(0)
     expect(await metricOf(cwm.url, 'cwm_upstream_retries_total')).toBe(0)
     expect(await metricOf(cwm.url, 'cwm_upstream_breaker_state')).toBe(0)

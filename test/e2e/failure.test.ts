@@ -1,4 +1,4 @@
-// Truth when the upstream fails: a short answer never looks complete, and a broken turn is nobody's history.
+// Upstream failures are visible: a truncated answer never looks complete, and a broken turn is never recorded.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -63,15 +63,15 @@ describe('a stream that breaks', () => {
       expect(last.split('\n').at(-1)).toMatch(/^data: \{.*\}$/)
       expect(got.text).not.toContain('[DONE]')
       expect(got.text).not.toMatch(/message_stop|response\.completed|"finish_reason":"/)
-      // What came before the break came through, as many events as there were.
+      // Everything before the break has arrived: as many events as were sent.
       const wanted = 'events' in action ? (action.events ?? 0) : 0
       expect(events.length - 1).toBe(wanted)
       expect(whole.text.split('\n\n').length).toBeGreaterThan(wanted)
     },
   )
 
-  it('with wrong code after its end is not made complete by the end that was held back', async () => {
-    // The finish event waits for the usage event when cwm asked for usage; the upstream dies between the two.
+  it('with the wrong code after its finish event does not look complete', async () => {
+    // With usage requested by cwm, the finish event waits for the usage event. The upstream dies between the two.
     const all = await ask(stack.sim.engineUrl, CHAT, {
       body: { ...bodies[CHAT], stream_options: { include_usage: true } },
     })
@@ -123,7 +123,7 @@ describe('the SDKs throw', () => {
     ['openai, chat', CHAT, chatText],
     ['openai, responses', '/v1/responses', responseText],
     ['anthropic', '/v1/messages', messageText],
-  ])('%s: on a stream that breaks, and not on a whole one', async (_, path, text) => {
+  ])('%s: for a stream that breaks, and not for a complete one', async (_, path, text) => {
     await expect(text()).resolves.toMatch(/\w+/)
     // A stall ends in the same way and takes a second.
     for (const action of breaks.filter(({ kind }) => kind !== 'stall')) {
@@ -132,7 +132,7 @@ describe('the SDKs throw', () => {
     }
   })
 
-  it('on a stopped upstream, with status and code', async () => {
+  it('for a stopped upstream, with status and code', async () => {
     await stack.sim.setOnline('engine', false)
     try {
       await expect(chatText()).rejects.toMatchObject({ status: 502, code: 'upstream_refused' })
@@ -144,7 +144,7 @@ describe('the SDKs throw', () => {
 })
 
 describe('before headers', () => {
-  it.each(['chat', 'messages'])('a refused connection is 502 and names the reason (%s)', async (dialect) => {
+  it.each(['chat', 'messages'])('a refused connection is 502 with its reason (%s)', async (dialect) => {
     await stack.sim.setOnline('engine', false)
     try {
       const path = dialect === 'chat' ? CHAT : '/v1/messages'
@@ -158,7 +158,7 @@ describe('before headers', () => {
     }
   })
 
-  it.each(['/v1/models', '/tokenize'])('so it is on a plain path, with a body and without: %s', async (path) => {
+  it.each(['/v1/models', '/tokenize'])('the same on a plain path, with and without a body: %s', async (path) => {
     await stack.sim.setOnline('engine', false)
     try {
       const got = await ask(stack.url, path, path === '/tokenize' ? { body: { prompt: 'x'.repeat(300_000) } } : {})
@@ -189,7 +189,7 @@ describe('before headers', () => {
     expect(stack.sim.requests.all('engine').filter((entry) => entry.path === CHAT)).toHaveLength(1)
   })
 
-  it('an upstream that says nothing is 504 after headers_timeout_ms', async () => {
+  it('an upstream that does not answer is 504 after headers_timeout_ms', async () => {
     stack.sim.fault({ path: CHAT, action: { kind: 'stall' } })
 
     const got = await askChat(stack.url, messages)
@@ -198,27 +198,27 @@ describe('before headers', () => {
     expect(errorOf(got).message).toContain('headers_timeout_ms')
   })
 
-  it('a late first byte is no failure', async () => {
+  it('a late first byte is not a failure', async () => {
     stack.sim.fault({ path: CHAT, action: { kind: 'delay', ms: 200 } })
 
     expect((await askChat(stack.url, messages)).status).toBe(200)
   })
 
-  // undici would give up after 300 s, both before headers and between bytes.
-  it('by default, a first byte may be half an hour late, and a stream may pause for ever', () => {
+  // undici's default timeouts are 300 s, before headers and between bytes.
+  it('by default, the first byte may take half an hour, and a stream may pause indefinitely', () => {
     const defaults = settingsSchema.parse({ upstream: 'http://127.0.0.1:8000' })
 
     expect([defaults.headers_timeout_ms, defaults.stream_timeout_ms]).toEqual([1_800_000, 0])
   })
 })
 
-describe('an answer that is not streamed', () => {
+describe('an unstreamed answer', () => {
   it.each([
     { kind: 'wrong-length' },
     { kind: 'die-after-headers' },
     { kind: 'die-in-event', events: 0 },
     { kind: 'stall', events: 0 },
-  ] as const)('and breaks is an error, not a short answer: %j', async (action) => {
+  ] as const)('that breaks is an error, not a truncated answer: %j', async (action) => {
     stack.sim.fault({ path: CHAT, action })
 
     const got = await askChat(stack.url, messages)
@@ -235,7 +235,7 @@ describe('an answer that is not streamed', () => {
     expect([got.status, got.clean]).toEqual([200, false])
   })
 
-  it('too large to be held breaks in mid-answer', async () => {
+  it('too large to buffer breaks in the middle', async () => {
     const upstream = await startFakeUpstream((_, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': 9_000_000 })
       response.write(Buffer.alloc(3_000_000, ' '), () => response.destroy())
@@ -252,9 +252,9 @@ describe('an answer that is not streamed', () => {
   })
 })
 
-describe('a stream cut by an upstream that closes its connection after each answer', () => {
-  // uvicorn says `connection: close` while it shuts down, and so do proxies that speak HTTP/1.0 upwards.
-  it('has no clean end', async () => {
+describe('a stream truncated by an upstream that closes its connection after each answer', () => {
+  // uvicorn sends `connection: close` while it shuts down, and so do proxies that speak HTTP/1.0 to clients.
+  it('does not end cleanly', async () => {
     const upstream = await startFakeUpstream((_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' })
       response.write('data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":null}]}\n\n', () => {
@@ -275,7 +275,7 @@ describe('a stream cut by an upstream that closes its connection after each answ
 })
 
 describe('a broken turn', () => {
-  it('leaves no boundary: its history is a new session', async () => {
+  it('leaves no boundary: its history starts a new session', async () => {
     const words = [user('The heron stands on the pier. Where does the heron stand?')]
     const whole = await chat(stack.sim.engineUrl, words)
     stack.sim.fault({ path: CHAT, action: { kind: 'die-after-events', events: 4 } })
@@ -288,11 +288,11 @@ describe('a broken turn', () => {
   })
 
   it.each([
-    ['dies in mid-stream', { kind: 'die-after-events', events: 3 }, true],
+    ['dies during the stream', { kind: 'die-after-events', events: 3 }, true],
     ['dies before headers', { kind: 'die-before-headers' }, false],
     ['answers 500', { kind: 'status', status: 500 }, false],
     ['answers 400', { kind: 'status', status: 400 }, false],
-  ] as const)('freezes nothing and gives the name back when the upstream %s', async (_, action, stream) => {
+  ] as const)('freezes nothing and releases the name if the upstream %s', async (_, action, stream) => {
     const name = `broken-${action.kind}-${'status' in action ? action.status : ''}`
     stack.sim.fault({ path: CHAT, action })
 
@@ -316,7 +316,7 @@ describe('a broken turn', () => {
     expect(jsonOf(shown).turns).toBe(1)
   })
 
-  it('is counted by its code', async () => {
+  it('is counted under its code', async () => {
     stack.sim.fault({ path: CHAT, action: { kind: 'die-before-headers' } })
     await askChat(stack.url, [user('one'), assistant('two'), user('three')])
 

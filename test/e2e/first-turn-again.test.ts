@@ -1,4 +1,4 @@
-// A first turn that is sent again: by its words alone nobody can tell who asks, so a known client's own conversation id must stand beside them.
+// First turns that are sent again. Their text does not identify the sender, so they need a conversation id of a known client.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => stack.close())
 
 describe("a first turn with a client's own conversation id", () => {
-  it.each(Object.entries(clients))('of %s is the same session, and warm, when it is sent again', async (_, of) => {
+  it.each(Object.entries(clients))('of %s continues its session, warm, when it is sent again', async (_, of) => {
     const first = await chat(stack.url, opening, of(A))
     const again = await chat(stack.url, opening, of(A))
     const other = await chat(stack.url, opening, of(B))
@@ -34,7 +34,7 @@ describe("a first turn with a client's own conversation id", () => {
     expect(other.cachedTokens).toBe(0)
   })
 
-  it('leads to the same session after a restart of cwm, and the chat goes on in it', async () => {
+  it('leads to the same session after a restart of cwm, where the chat continues', async () => {
     const first = await chat(stack.url, opening, clients['Open WebUI'](A))
     await stack.restart()
     const again = await chat(stack.url, opening, clients['Open WebUI'](A))
@@ -44,20 +44,20 @@ describe("a first turn with a client's own conversation id", () => {
     expect([again.session, next.session]).toEqual([first.session, first.session])
   })
 
-  it('is another session where its words differ', async () => {
+  it('starts another session if its text differs', async () => {
     const first = await chat(stack.url, opening, clients['Open WebUI'](A))
     const title = await chat(stack.url, [user('Give this chat a title.')], clients['Open WebUI'](A))
 
     expect(title.session).not.toBe(first.session)
   })
 
-  it('is one session for two that are in flight at once', async () => {
+  it('is one session for two concurrent requests', async () => {
     const turns = await Promise.all([1, 2, 3].map(() => chat(stack.url, opening, clients['Open WebUI'](A))))
 
     expect(new Set(turns.map(({ session }) => session)).size).toBe(1)
   })
 
-  it('keeps its lineage when the first try was given up before its answer', async () => {
+  it('keeps its lineage if the first attempt was canceled before its answer', async () => {
     const slow = await startStack({ sim: { decodeTokensPerSecond: 20 } })
     try {
       const gone = new AbortController()
@@ -82,8 +82,8 @@ describe("a first turn with a client's own conversation id", () => {
 describe('a first turn without such an id', () => {
   it.each([
     ['no id', {}],
-    ['a word that all temporary chats share', { headers: { 'x-openwebui-chat-id': 'local' } }],
-    ['a key that an app sends for all', { body: { prompt_cache_key: 'my-app-production' } }],
+    ['a constant shared by all temporary chats', { headers: { 'x-openwebui-chat-id': 'local' } }],
+    ['one key for a whole app', { body: { prompt_cache_key: 'my-app-production' } }],
   ])('is a new session each time: %s', async (_, options) => {
     const first = await chat(stack.url, opening, options)
     const again = await chat(stack.url, opening, options)

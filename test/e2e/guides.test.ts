@@ -1,4 +1,5 @@
-// The commands of docs/guides and of the migration, run as they stand there: all `sh` blocks of a page in one shell. What is marked `console` is for reading.
+// Runs the commands of docs/guides and of the migration page: all `sh` blocks of a page in one shell. `console` blocks are for reading
+// only.
 
 import { execFile } from 'node:child_process'
 import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -20,7 +21,7 @@ const keys = { acme: 'sk-acme-0123456789', operator: 'operator-0123456789' }
 let built: BuiltCwm
 let stack: Stack
 let bin: string
-/** Where the commands run: what they read is there. */
+/** The commands' folder, with the files that they read. */
 let place: string
 beforeAll(async () => {
   const tenants = [{ id: 'acme', keys: [{ name: 'main', sha256: keyHash(keys.acme) }] }]

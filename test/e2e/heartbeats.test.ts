@@ -1,5 +1,5 @@
-// Comments while the first token is awaited: SDKs skip them, what goes wrong after status 200 is told within the stream, and nobody
-// who did not ask for a stream gets one.
+// Comments while a client waits for the first token: SDKs skip them, errors after status 200 are reported within the stream, and only
+// streams get them.
 
 import type { ServerResponse } from 'node:http'
 import Anthropic from '@anthropic-ai/sdk'
@@ -18,7 +18,7 @@ const EVENTS = { 'content-type': 'text/event-stream' }
 
 let upstream: FakeUpstream
 let cwm: Cwm
-/** What the upstream has not answered yet. */
+/** Requests that the upstream has not answered yet. */
 let held: ServerResponse[]
 
 async function start(heartbeatMs = 20): Promise<void> {
@@ -34,7 +34,7 @@ afterEach(async () => {
 
 const atUpstream = () => until('a request at the upstream', () => held.shift())
 
-/** A client that tells when it has read so many comments, and all of its answer in the end. */
+/** A client that signals when it has read this many comments, and returns its whole answer. */
 async function stream(options: Ask = {}, path = CHAT) {
   const body = { model: 'm', max_tokens: 5, messages: [user('hi')], stream: true }
   let text = ''
@@ -46,17 +46,17 @@ async function stream(options: Ask = {}, path = CHAT) {
   return { answer, comments, response: await atUpstream() }
 }
 
-/** Waits until the client's SDK must have got comments: another client, who asked later, has. */
+/** Waits until another client, which started later, has received comments; so the client's SDK has too. */
 async function othersHaveComments(): Promise<void> {
   const { comments, response } = await stream()
   await comments(2)
   response.destroy()
 }
 
-describe('a stream whose first token is awaited', () => {
+describe('a stream that waits for its first token', () => {
   const events = recordedStream('chat, stream with usage')
 
-  it('gets comments before the answer begins, then the bytes of the engine', async () => {
+  it("gets comments before the answer starts, then the engine's bytes", async () => {
     await start()
     const { answer, comments, response } = await stream({ headers: { 'x-cwm-session': 'mine' } })
 
@@ -74,8 +74,8 @@ describe('a stream whose first token is awaited', () => {
     expect(text.startsWith(COMMENT)).toBe(true)
   })
 
-  it("gets them behind the upstream's own headers, and none once a byte has come", async () => {
-    // So long that the upstream's headers are there first, on a busy machine too.
+  it("gets them after the upstream's own headers, and none after the first byte", async () => {
+    // Long enough for the upstream's headers to arrive first, even on a busy machine.
     await start(250)
     const { answer, comments, response } = await stream()
     response.writeHead(200, { ...EVENTS, 'x-engine': 'yes' }).flushHeaders()
@@ -94,7 +94,7 @@ describe('a stream whose first token is awaited', () => {
   it.each([
     ['not streamed', { body: { model: 'm', messages: [user('hi')] } }],
     ['of a page of another origin', { headers: { origin: 'http://page.example' } }],
-  ])('gets none before the answer begins: %s', async (_, options) => {
+  ])('gets none before the answer starts: %s', async (_, options) => {
     await start()
     const { answer, response } = await stream(options)
 
@@ -115,7 +115,7 @@ describe('a stream whose first token is awaited', () => {
   })
 })
 
-describe('an error after status 200 went out', () => {
+describe('an error after status 200 was sent', () => {
   const refusal = JSON.stringify({ error: { message: 'maximum context length is 16', type: 'BadRequestError' } })
 
   it.each([
@@ -129,7 +129,7 @@ describe('an error after status 200 went out', () => {
       '/v1/messages',
       /^event: error\ndata: {"type":"error","error":{"type":"api_error","message":"(.*)"}}$/,
     ],
-  ])("is an event in the client's dialect, then a broken connection: a refusal on %s", async (_, path, form) => {
+  ])("is an event in the client's dialect, then a broken connection: an error answer on %s", async (_, path, form) => {
     await start()
     const { answer, comments, response } = await stream({}, path)
     await comments(1)
@@ -145,7 +145,7 @@ describe('an error after status 200 went out', () => {
     expect(metrics.text).not.toMatch(/cwm_upstream_errors_total\{/)
   })
 
-  it('so is an upstream that dies', async () => {
+  it('is the same for an upstream that dies', async () => {
     await start()
     const { answer, comments, response } = await stream()
     await comments(1)
@@ -157,7 +157,7 @@ describe('an error after status 200 went out', () => {
     expect(text).toContain('"code":"upstream_broken"')
   })
 
-  it('is a plain answer where it came before the first comment', async () => {
+  it('is an ordinary answer if it came before the first comment', async () => {
     await start(60_000)
     const { answer, response } = await stream()
 
@@ -212,7 +212,7 @@ describe('SDKs skip the comments', () => {
     expect((await asked.finalMessage()).role).toBe('assistant')
   })
 
-  it('and tell of an error within the stream', async () => {
+  it('and report an error within the stream', async () => {
     await start()
     const openai = new OpenAI({ baseURL: `${cwm.url}/v1`, apiKey: 'k', maxRetries: 0 })
     const anthropic = new Anthropic({ baseURL: cwm.url, apiKey: 'k', maxRetries: 0 })

@@ -1,5 +1,4 @@
-// JSON answers are held until they are whole. What all of them take up together is bounded, and who finds no room loses nothing but time
-// to read the answer: it passes unread.
+// JSON answers are buffered until they are complete, within a total limit. An answer beyond the limit passes unbuffered and unread.
 
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { user } from '../support/conversation.ts'
@@ -13,7 +12,7 @@ const BEGINNING_BYTES = 3000
 
 let upstream: FakeUpstream
 let cwm: Cwm
-/** One for each answer that has begun. */
+/** One per started answer. */
 let finish: (() => void)[]
 
 beforeEach(async () => {
@@ -23,7 +22,7 @@ beforeEach(async () => {
     response.write(ANSWER.slice(0, BEGINNING_BYTES))
     finish.push(() => response.end(ANSWER.slice(BEGINNING_BYTES)))
   })
-  // Room for one.
+  // Space for one answer.
   cwm = await startCwm(upstream.url, { max_observed_bytes_in_all: 10_000 })
 })
 
@@ -41,7 +40,7 @@ const ask = () =>
 const begun = (count: number) => until(`answer ${count} has begun`, () => finish.length === count)
 const unread = () => metricOf(cwm.url, 'cwm_unobserved_answers_total')
 
-it('an answer passes unread while others take up all the room, and the next one is held again', async () => {
+it('an answer passes unread while others use the whole limit, and the next one is buffered again', async () => {
   const rounds = [1, 2, 3, 4]
   const answers: Promise<Response>[] = []
   for (const round of rounds) {
@@ -49,7 +48,7 @@ it('an answer passes unread while others take up all the room, and the next one 
     await begun(round)
   }
 
-  // One that is not held shows its headers before its end.
+  // An unbuffered answer shows its headers before its end.
   const passed = await within('an answer passes', Promise.any(answers))
   for (const end of finish) end()
   const texts = await Promise.all(answers.map(async (answer) => await (await answer).text()))

@@ -1,4 +1,4 @@
-// An event too long to wait for goes through in parts: still in order, and a break within it still ends with an event of its own.
+// An event too long to buffer passes in parts: in order, and a break within it still ends with a separate error event.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -29,7 +29,7 @@ async function start(parts: readonly string[], broken: boolean): Promise<void> {
 }
 
 describe('an event of two mebibytes', () => {
-  it('does not overtake what waits for the usage event', async () => {
+  it('does not overtake events that wait for the usage event', async () => {
     const usage = 'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}\n\n'
     await start([finish, long.slice(0, MIB + 9), long.slice(MIB + 9), usage, 'data: [DONE]\n\n'], false)
 
@@ -38,7 +38,7 @@ describe('an event of two mebibytes', () => {
     expect(got.text === `${finish}${long}data: [DONE]\n\n`).toBe(true)
   })
 
-  it('that breaks off is followed by an error event on lines of its own', async () => {
+  it('that breaks off is followed by an error event on its own lines', async () => {
     await start([long.slice(0, MIB + 9_000)], true)
 
     const got = await ask(cwm.url, '/v1/chat/completions', { body })

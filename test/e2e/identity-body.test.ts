@@ -1,4 +1,4 @@
-// By whom a request says it is sent: ids of any JSON type keep people apart, and one person's conversations are one person's.
+// User ids in request bodies: ids of any JSON type separate users, and one user's conversations stay that user's.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { JsonValue } from '../../src/base/json.ts'
@@ -16,7 +16,7 @@ afterEach(() => stack.close())
 interface Sent {
   readonly session: string
   readonly salt: string
-  /** What the engine was given. */
+  /** The body that the engine received. */
   readonly prompt: string
   readonly cached: number
   readonly reply: readonly object[]
@@ -53,14 +53,14 @@ async function say({ userId, messages, system, headers }: Said): Promise<Sent> {
   }
 }
 
-describe('an id that is no text', () => {
+describe('an id that is not a string', () => {
   it.each<[string, JsonValue, JsonValue]>([
     ['numbers', 1, 2],
     ['a number and its text', 1, '1'],
     ['true and false', true, false],
     ['lists', [1], [2]],
     ['objects', { id: 'ann' }, { id: 'bob' }],
-  ])('keeps two users apart who say the same words: %s', async (_, one, two) => {
+  ])('keeps two users with the same text apart: %s', async (_, one, two) => {
     const first = [{ role: 'user', content: 'What stands in my contract?' }]
     const opened = await say({ userId: one, messages: first, headers: { 'x-cwm-freeze': 'contract' } })
     await settled(stack.url, 'contract')
@@ -96,7 +96,7 @@ describe('two new conversations', () => {
       headers: { 'x-claude-code-session-id': session },
     })
 
-  it('of one user’s Claude Code are two sessions, and the second finds the system prompt warm', async () => {
+  it('of one user’s Claude Code are two sessions, and the second finds the system prompt cached', async () => {
     const one = await begin(ask1, sessions[0])
     const two = await begin(ask2, sessions[1])
 
@@ -113,7 +113,7 @@ describe('two new conversations', () => {
   })
 
   it.each(['x-openwebui-user-id', 'x-litellm-end-user-id'])(
-    'are of one user where the header %s says so',
+    'belong to one user if the header %s names one',
     async (name) => {
       const by = (who: string, messages: readonly object[]) =>
         say({ messages, system: instructions, headers: { [name]: who } })

@@ -1,4 +1,4 @@
-// By which credentials a request is sent: whatever goes upstream as one says who asks, on every path.
+// Credentials that identify a sender: everything forwarded as a credential counts, on every path.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, errorOf } from '../support/client.ts'
@@ -27,10 +27,10 @@ const senders: [string, Headers, Headers][] = [
   ['api-key against none', { 'api-key': 'E' }, {}],
 ]
 
-describe.each(senders)('two who differ by %s', (name, one, two) => {
+describe.each(senders)('two clients that differ by %s', (name, one, two) => {
   const id = name.replaceAll(' ', '-')
 
-  it('share neither session nor salt, and read none of each other’s windows', async () => {
+  it('share neither session nor salt, and cannot read each other’s windows', async () => {
     const words = [user(`Only for one, by ${name}.`)]
     await chat(stack.url, words, { headers: { ...one, 'x-cwm-session': id, 'x-cwm-freeze': id } })
     await settled(stack.url, id, one)
@@ -49,7 +49,7 @@ describe.each(senders)('two who differ by %s', (name, one, two) => {
 it.each<[string, Headers]>([
   ['Bearer and api-key', { authorization: 'Bearer a', 'api-key': 'b' }],
   ['x-api-key and api-key', { 'x-api-key': 'a', 'api-key': 'b' }],
-])('two different keys in %s are refused on every path', async (_, headers) => {
+])('two different keys in %s are rejected on every path', async (_, headers) => {
   const before = stack.sim.requests.all('engine').length
 
   for (const got of [

@@ -1,4 +1,4 @@
-// The wider isolation modes beyond the matrix: whose users they are, which sessions they are for, and what a delete means in them.
+// The wider isolation modes: how users are identified, which sessions a mode applies to, and what a delete does.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { keyHash } from '../../src/base/auth.ts'
@@ -18,7 +18,7 @@ const start = async (settings: Partial<Settings>): Promise<void> => {
 }
 const forget = () => ask(stack.sim.engineUrl, '/reset_prefix_cache', { method: 'POST' })
 
-/** The salt of one turn that begins a session. */
+/** The salt of a turn that starts a session. */
 async function saltOf(body: object, headers: Record<string, string> = {}, path = CHAT): Promise<string> {
   const got = await ask(stack.url, path, {
     body: { model: 'sim-model', messages: [user('hi')], max_tokens: 2, ...body },
@@ -30,7 +30,7 @@ async function saltOf(body: object, headers: Record<string, string> = {}, path =
 }
 
 describe('the user of a request', () => {
-  it('is the same by whichever name of the field, and in every dialect', async () => {
+  it("is found in any of the field's names, and in every dialect", async () => {
     await start({ isolation: 'user' })
 
     const salts = [
@@ -45,8 +45,8 @@ describe('the user of a request', () => {
     expect(new Set(salts).size).toBe(1)
   })
 
-  // Stored as UTF-8 the two would be one, and so would be their KV.
-  it('is another for any other text, lone surrogates and other types included', async () => {
+  // Stored as UTF-8, both would be one user with one KV.
+  it('differs for any other text, including lone surrogates and other types', async () => {
     await start({ isolation: 'user' })
 
     const salts = [
@@ -64,7 +64,7 @@ describe('the user of a request', () => {
     expect(new Set(salts).size).toBe(salts.length)
   })
 
-  it('of a session is who began it, whoever comes later', async () => {
+  it('of a session is the one who started it, whoever continues it', async () => {
     await start({ isolation: 'user' })
     const ann = await saltOf({ user: 'ann' })
 
@@ -76,7 +76,7 @@ describe('the user of a request', () => {
 })
 
 describe('a mode', () => {
-  it('is the tenant’s own where its entry says so', async () => {
+  it('is the tenant’s own if its entry sets one', async () => {
     const keys = (name: string) => [{ name: 'main', sha256: keyHash(`key-of-${name}`) }]
     await start({
       tenants: [
@@ -96,7 +96,7 @@ describe('a mode', () => {
     expect(narrow).not.toContain(wide[0])
   })
 
-  it('outlives a restart, and is for the sessions that begin after it was set', async () => {
+  it('survives a restart, and applies to sessions started after it was set', async () => {
     await start({ isolation: 'tenant' })
     const before = await saltOf({}, { 'x-cwm-session': 'old' })
     await stack.restart()
@@ -115,7 +115,7 @@ describe.each(['user', 'tenant'] as const)('a delete in the mode %s', (isolation
   const words = [user(`Shared by all. ${prose(600)}`)]
   const mine = { user: 'ann' }
 
-  it('takes text and pin, and leaves what others share', async () => {
+  it('removes text and pin, and keeps what others share', async () => {
     await start({ isolation })
     await chat(stack.url, words, { body: mine, headers: { 'x-cwm-session': 'one', 'x-cwm-freeze': 'w' } })
     await settled(stack.url, 'w')
@@ -130,7 +130,7 @@ describe.each(['user', 'tenant'] as const)('a delete in the mode %s', (isolation
     expect(next.cachedTokens).toBeGreaterThan(500)
   })
 
-  it('of the whole tenant takes the shared KV as well, and its salt never comes back', async () => {
+  it('of the whole tenant removes the shared KV as well, and its salt is never used again', async () => {
     await start({ isolation })
     await chat(stack.url, words, { body: mine, headers: { 'x-cwm-session': 'one', 'x-cwm-freeze': 'w' } })
     await settled(stack.url, 'w')
@@ -147,7 +147,7 @@ describe.each(['user', 'tenant'] as const)('a delete in the mode %s', (isolation
 })
 
 describe('a delete in the mode session', () => {
-  it('takes the chunks with the last that holds them', async () => {
+  it('removes the chunks with their last holder', async () => {
     await start({})
     const words = [user(`Mine alone. ${prose(600)}`)]
     await chat(stack.url, words, { headers: { 'x-cwm-session': 'one', 'x-cwm-freeze': 'w' } })
@@ -162,7 +162,7 @@ describe('a delete in the mode session', () => {
   })
 })
 
-/** Chunk placements that the directory shows under a salt for the words above. */
+/** Chunk placements in the directory for the text above, under a salt. */
 async function placements(salt: string): Promise<number> {
   const messages = [user(`Shared by all. ${prose(600)}`)]
   const { tokens } = jsonOf<{ tokens: number[] }>(

@@ -1,4 +1,4 @@
-// Who shares KV with whom: what salt the upstream received, and what session the answer told.
+// Which requests share KV: the salt that the upstream received, and the session that the answer reported.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ask, errorOf } from '../support/client.ts'
@@ -21,7 +21,7 @@ const CHAT = '/v1/chat/completions'
 const key = (name: string) => ({ authorization: `Bearer ${name}` })
 const named = (id: string) => ({ 'x-cwm-session': id })
 
-/** The salt of the newest request to the engine, which must be exactly one. */
+/** The salt of the newest request to the engine, which must be unique. */
 function saltSent(): string {
   const request = stack.sim.requests.all('engine').findLast((entry) => entry.method === 'POST')
   const salts = request === undefined ? [] : saltsIn(request.body)
@@ -35,7 +35,7 @@ const salt = async (...args: Parameters<typeof chat>): Promise<string> => {
 }
 
 let sentences = 0
-/** Words that no other test has said. */
+/** Text that no other test uses. */
 const fresh = (): string => `Message number ${++sentences} of this suite is about a lighthouse.`
 
 describe('exactly one salt, and ours', () => {
@@ -44,7 +44,7 @@ describe('exactly one salt, and ours', () => {
   it.each([
     ['no salt', `{${rest}}`],
     ['a salt', `{${rest},"cache_salt":"theirs"}`],
-    ['a salt in front', `{"cache_salt":"theirs",${rest}}`],
+    ['a leading salt', `{"cache_salt":"theirs",${rest}}`],
     ['an empty salt', `{${rest},"cache_salt":""}`],
     ['null', `{${rest},"cache_salt":null}`],
     ['the key escaped', `{${rest},"\\u0063ache_salt":"theirs"}`],
@@ -67,7 +67,7 @@ describe('exactly one salt, and ours', () => {
   it.each([
     ['twice', `{"cache_salt":"a",${rest},"cache_salt":"b"}`],
     ['three times, one escaped', `{"cache_salt":"a",${rest},"cache\\u005fsalt":"b","cache_salt":null}`],
-  ])('the key %s is refused', async (_, body) => {
+  ])('the key %s is rejected', async (_, body) => {
     const got = await ask(stack.url, CHAT, { body })
 
     expect([got.status, errorOf(got).param]).toEqual([400, 'cache_salt'])
@@ -79,14 +79,14 @@ describe('exactly one salt, and ours', () => {
     ['a list', '["a"]'],
     ['an object', '{}'],
     ['true', 'true'],
-  ])('%s is refused as a salt', async (_, value) => {
+  ])('%s is rejected as a salt', async (_, value) => {
     const got = await ask(stack.url, CHAT, { body: `{${rest},"cache_salt":${value}}` })
 
     expect([got.status, errorOf(got).param]).toEqual([400, 'cache_salt'])
     expect(stack.sim.requests.all('engine').filter((entry) => entry.path === CHAT)).toEqual([])
   })
 
-  it("leaves a tool's schema as it was", async () => {
+  it("keeps a tool's schema", async () => {
     const schema = '{"type":"object","properties":{"cache_salt":{"type":"string"}}}'
     const tools = `[{"type":"function","function":{"name":"f","parameters":${schema}}}]`
 
@@ -106,7 +106,7 @@ describe('exactly one salt, and ours', () => {
     expect(saltSent()).toMatch(/^[A-Za-z0-9_-]{43}$/)
   })
 
-  it('never goes back to the client', async () => {
+  it('is never sent back to the client', async () => {
     const streamed = await ask(stack.url, CHAT, { body: `{${rest},"stream":true}` })
     const sent = saltSent()
 
@@ -121,13 +121,13 @@ describe('a name', () => {
     expect(await salt(stack.url, [user('one')], { headers })).toBe(await salt(stack.url, [user('two')], { headers }))
   })
 
-  it('another name gives another salt for the same words', async () => {
+  it('selects another salt than another name for the same text', async () => {
     const first = await salt(stack.url, [user('one')], { headers: named('name-a') })
 
     expect(await salt(stack.url, [user('one')], { headers: named('name-b') })).not.toBe(first)
   })
 
-  it('in the path is the same as in the header', async () => {
+  it('in the path equals that in the header', async () => {
     const first = await salt(stack.url, [user('one')], { headers: named('name-path') })
     const turn = await chat(stack.url, [user('two')], { path: '/cwm/s/name-path/v1/chat/completions' })
 
@@ -143,7 +143,7 @@ describe('a name', () => {
     expect(new Set([first, second, nobody]).size).toBe(3)
   })
 
-  it('is one lineage when its first turns come at once', async () => {
+  it('has one lineage when its first turns are concurrent', async () => {
     const headers = named('at-once')
 
     await Promise.all(Array.from({ length: 8 }, (_, i) => chat(stack.url, [user(`turn ${i}`)], { headers })))
@@ -153,14 +153,14 @@ describe('a name', () => {
     expect(new Set(bodies.flatMap((entry) => saltsIn(entry.body))).size).toBe(1)
   })
 
-  it('has another salt for another model of the same session', async () => {
+  it('has another salt for another model in the same session', async () => {
     const first = await salt(stack.url, [user('one')], { headers: named('models') })
     await ask(stack.url, CHAT, { body: { model: 'other', messages: [user('one')] }, headers: named('models') })
 
     expect(saltSent()).not.toBe(first)
   })
 
-  it("splits by the client's own salt and stays apart from others who send the same", async () => {
+  it("separates by the client's own salt, and from others who send the same", async () => {
     const own = (id: string, cache_salt: string) =>
       salt(stack.url, [user('one')], { headers: named(id), body: { cache_salt } })
 
@@ -172,7 +172,7 @@ describe('a name', () => {
 })
 
 describe('the prefix of a history', () => {
-  it('finds the session of the second turn and the third', async () => {
+  it('finds the session of the second turn and of the third', async () => {
     const history = [system('Be brief.'), user(fresh())]
     const first = await chat(stack.url, history)
     const firstSalt = saltSent()
@@ -197,7 +197,7 @@ describe('the prefix of a history', () => {
     expect(second.session).toBe(got.headers['x-cwm-session'])
   })
 
-  it('makes a lineage of its own for a first turn', async () => {
+  it('starts its own lineage with a first turn', async () => {
     const words = fresh()
     const first = await chat(stack.url, [user(words)])
     const firstSalt = saltSent()
@@ -208,7 +208,7 @@ describe('the prefix of a history', () => {
     expect(second.cachedTokens).toBe(0)
   })
 
-  it('never brings two strangers together who said the same words and got the same reply', async () => {
+  it('never merges two strangers with the same text and the same reply', async () => {
     const words = `${fresh()} ${prose(300)}`
     const mine = await chat(stack.url, [user(words)])
     const mySalt = saltSent()
@@ -223,7 +223,7 @@ describe('the prefix of a history', () => {
     expect(next.cachedTokens).toBe(0)
   })
 
-  it('counts within a key only', async () => {
+  it('only counts within a key', async () => {
     const words = fresh()
     const first = await chat(stack.url, [user(words)], { headers: key('alpha') })
     const alpha = saltSent()
@@ -240,7 +240,7 @@ describe('the prefix of a history', () => {
     ['prompt_cache_key', { prompt_cache_key: 'u2' }, {}],
     ['metadata.user_id', { metadata: { user_id: 'u2' } }, {}],
     ['x-openwebui-chat-id', {}, { 'x-openwebui-chat-id': 'u2' }],
-  ])('counts within %s only', async (_, body, headers) => {
+  ])('only counts within %s', async (_, body, headers) => {
     const words = fresh()
     const first = await chat(stack.url, [user(words)], { body: { user: 'u1' } })
 
@@ -267,7 +267,7 @@ describe('the prefix of a history', () => {
     expect(new Set([first.session, ...found]).size).toBe(1)
   })
 
-  it('does not find a history whose reply was changed', async () => {
+  it('does not find a history with a changed reply', async () => {
     const words = fresh()
     const first = await chat(stack.url, [user(words)])
 
@@ -276,7 +276,7 @@ describe('the prefix of a history', () => {
     expect(other.session).not.toBe(first.session)
   })
 
-  it('keeps turns apart that run at once', async () => {
+  it('separates concurrent turns', async () => {
     const openings = Array.from({ length: 12 }, () => fresh())
     const firsts = await Promise.all(openings.map((words) => chat(stack.url, [user(words)])))
     const seconds = await Promise.all(
@@ -287,7 +287,7 @@ describe('the prefix of a history', () => {
     expect(seconds.map((turn) => turn.session)).toEqual(firsts.map((turn) => turn.session))
   })
 
-  it('knows each choice of an answer with n 2 as its branch', async () => {
+  it('recognizes each choice of an answer with n 2 as its branch', async () => {
     const words = fresh()
     const got = await askChat(stack.url, [user(words)], { body: { n: 2, temperature: 1 } })
     const { choices } = JSON.parse(got.text) as { choices: { message: { content: string } }[] }
@@ -324,7 +324,7 @@ describe('the prefix of a history', () => {
 })
 
 describe('cached tokens', () => {
-  it('are none for another session with the same long prompt, and many for the second turn of the first', async () => {
+  it('are zero for another session with the same long prompt, and many for the second turn of the first', async () => {
     const words = `${fresh()} ${prose(900)}`
     const first = await chat(stack.url, [user(words)])
     const stranger = await chat(stack.url, [user(words)], { body: { cache_salt: 'theirs' } })
@@ -340,7 +340,7 @@ describe('cached tokens', () => {
   })
 })
 
-describe('what reaches below the gateway', () => {
+describe('a field that bypasses the gateway', () => {
   it.each([
     'kv_transfer_params',
     'ec_transfer_params',
@@ -349,7 +349,7 @@ describe('what reaches below the gateway', () => {
     'data_parallel_rank',
     'vllm_xargs',
     'prompt_embeds',
-  ])('%s is refused, in each dialect', async (field) => {
+  ])('%s is rejected, in each dialect', async (field) => {
     for (const path of [CHAT, '/v1/completions', '/v1/responses']) {
       const body = { model: 'sim-model', messages: [user('x')], prompt: 'x', input: 'x', max_tokens: 2, [field]: 'x' }
       const got = await ask(stack.url, path, { body })
@@ -365,7 +365,7 @@ describe('what reaches below the gateway', () => {
     expect(stack.sim.requests.all('engine').filter((entry) => entry.method === 'POST')).toEqual([])
   })
 
-  it('is refused however the key is escaped', async () => {
+  it('is rejected however the key is escaped', async () => {
     const got = await ask(stack.url, CHAT, {
       body: '{"model":"sim-model","messages":[],"kv_transfer\\u005fparams":{"do_remote_prefill":true}}',
     })
@@ -373,7 +373,7 @@ describe('what reaches below the gateway', () => {
     expect([got.status, errorOf(got).param]).toEqual([400, 'kv_transfer_params'])
   })
 
-  it.each(['x-data-parallel-rank', 'X-Vllm-Priority'])('header %s is refused', async (name) => {
+  it.each(['x-data-parallel-rank', 'X-Vllm-Priority'])('header %s is rejected', async (name) => {
     const got = await askChat(stack.url, [user('x')], { headers: { [name]: '1' } })
 
     expect([got.status, errorOf(got).param]).toEqual([400, name.toLowerCase()])
@@ -381,7 +381,7 @@ describe('what reaches below the gateway', () => {
 })
 
 describe('a restart of cwm', () => {
-  it('changes no salt and forgets no history; another secret does not start', async () => {
+  it('keeps salts and histories; with another secret cwm does not start', async () => {
     const own = await startStack()
     try {
       const sent = () => {
@@ -409,7 +409,7 @@ describe('a restart of cwm', () => {
     }
   })
 
-  it('with kv_epoch raised makes every salt new', async () => {
+  it('with a raised kv_epoch changes every salt', async () => {
     const own = await startStack()
     try {
       const sent = () => saltsIn(own.sim.requests.last('engine')?.body ?? Buffer.alloc(0))[0]

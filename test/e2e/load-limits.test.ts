@@ -134,7 +134,7 @@ describe('over max_in_flight', () => {
     await free()
   })
 
-  // Node does not read from a socket while nobody reads the body, so a departure after that body is noticed when the body is read.
+  // Node does not read from a socket while nobody reads the body, so it notices a disconnect after that body only when the body is read.
   it('a body waits in the socket, not in cwm; it is not sent if its client left meanwhile', async () => {
     await start({ max_body_bytes: 64 * MIB })
     const first = send('first')

@@ -1,4 +1,4 @@
-// Requests that Node's parser rejects before any handler runs get a JSON error that says what is wrong, like any other.
+// Requests that Node's parser rejects before any handler runs get a JSON error that says what is wrong, like any other error.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rawExchange } from '../support/client.ts'
@@ -15,7 +15,7 @@ afterAll(() => stack.close())
 describe('a request that cannot be parsed', () => {
   it.each([
     ['no Host', 'GET /v1/models HTTP/1.1\r\n\r\n', 400, 'invalid_http'],
-    ['no HTTP at all', 'hello there\r\n\r\n', 400, 'invalid_http'],
+    ['not HTTP at all', 'hello there\r\n\r\n', 400, 'invalid_http'],
     [
       'a header section that is too large',
       `GET /v1/models HTTP/1.1\r\nhost: localhost\r\nx-long: ${'x'.repeat(8_000)}\r\n\r\n`,

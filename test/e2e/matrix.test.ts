@@ -1,5 +1,5 @@
 // Who shares KV with whom: every pair of two tenants, two users and two adapters in each isolation mode, by the engine's own cached_tokens,
-// against the table in docs/isolation.md.
+// compared with the table in docs/isolation.md.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -27,7 +27,7 @@ interface Pair {
   readonly name: string
   readonly a: Sender
   readonly b: Sender
-  /** Under which both are sent; otherwise each is a session of its own. */
+  /** The session id for both; without one, each gets its own session. */
   readonly session?: string
 }
 
@@ -38,7 +38,7 @@ const pairs: readonly Pair[] = [
   { name: 'nobody, nobody', a: nobody, b: nobody },
 ]
 
-/** The line of the table that a pair falls under. */
+/** The table's line for a pair. */
 function lineOf({ a, b, session }: Pair): string {
   if (a.tenant !== b.tenant) return 'another tenant'
   if (a.adapter !== b.adapter) return 'another adapter'
@@ -64,7 +64,7 @@ describe.each(modes)('isolation: %s', (isolation) => {
   const named = (pair: Pair, run: string) =>
     pair.session === undefined ? {} : { 'x-cwm-session': `${pair.session}-${run}` }
 
-  /** All of A's requests, then all of B's: what is shared, by the name of the pair. */
+  /** Sends all of A's requests, then all of B's. Returns what is shared, by the name of the pair. */
   async function run(name: string, between: () => Promise<unknown>): Promise<Map<string, string>> {
     const words = (pair: Pair) => `${name} ${pair.name}: ${prose(300)}`
     for (const pair of pairs) expect(await send(pair.a, words(pair), named(pair, name))).toBe(0)
@@ -78,17 +78,17 @@ describe.each(modes)('isolation: %s', (isolation) => {
 
   const expected = new Map(pairs.map((pair) => [pair.name, matrix.get(lineOf(pair))?.[isolation]]))
 
-  it('is as the table says with all caches at hand', async () => {
+  it('matches the table with all caches intact', async () => {
     expect(await run('warm', async () => {})).toEqual(expected)
   })
 
-  it('is as the table says in LMCache, when the engine has forgotten', async () => {
+  it('matches the table in LMCache, after the engine lost its cache', async () => {
     const forget = () => ask(stack.sim.engineUrl, '/reset_prefix_cache', { method: 'POST' })
 
     expect(await run('cold', forget)).toEqual(expected)
   })
 
-  it('is as the table says for a window thawed into a session', async () => {
+  it('matches the table for a window thawed into a session', async () => {
     const words = `A window. ${prose(300)}`
     await send(ann, words, { 'x-cwm-freeze': 'kept' })
     await settled(stack.url, 'kept', { authorization: `Bearer ${ann.tenant}` })
@@ -99,6 +99,6 @@ describe.each(modes)('isolation: %s', (isolation) => {
   })
 })
 
-it('every line of the table is tried by some pair', () => {
+it('every line of the table has a pair', () => {
   expect([...matrix.keys()].sort()).toEqual([...new Set([...pairs.map(lineOf), 'a window of A thawed into it'])].sort())
 })

@@ -182,7 +182,7 @@ describe('who may call', () => {
 })
 
 describe('a restart of cwm', () => {
-  it('goes unnoticed by an agent, over either transport', async () => {
+  it('is not noticed by an agent, over either transport', async () => {
     const own = await startStack()
     const http = await overHttp(own.url)
     const port = Number(new URL(own.url).port)
@@ -223,7 +223,7 @@ describe('invalid MCP messages', () => {
       JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping', params: { _meta: { x: 'x'.repeat(70_000) } } }),
       413,
     ],
-  ])('%s is refused', async (_, body, status) => {
+  ])('%s is rejected', async (_, body, status) => {
     const response = await fetch(`${stack.url}/cwm/mcp`, {
       method: 'POST',
       headers: { ...headers, 'content-type': 'application/json' },

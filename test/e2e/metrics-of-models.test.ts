@@ -42,7 +42,7 @@ describe('the label model', () => {
 })
 
 it('gauges show the sessions, windows, and pinned tokens in the store', async () => {
-  // The first scrape is the one that asks the store: an answer is good for some seconds.
+  // The first scrape queries the store, whose answer is cached for some seconds.
   const fresh = await startStack()
   await askChat(fresh.url, [user('keep me')], { headers: { 'x-cwm-freeze': 'kept' } })
   await ask(fresh.url, '/cwm/v1/windows/kept?wait_ms=5000')

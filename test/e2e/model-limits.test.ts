@@ -1,4 +1,4 @@
-// GET /v1/models through cwm: each model's context limit is added as `max_input_tokens`, and not one byte else is changed.
+// GET /v1/models through cwm: each model's context limit is added as `max_input_tokens`, and no other byte changes.
 
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import { head as rawHead, startRawUpstream } from '../support/raw-upstream.ts'
 import { type Cwm, type Stack, startCwm, startStack } from '../support/stack.ts'
 
 const MODELS = '/v1/models'
-// Spaces, escapes, a number that no double holds, and a member that nobody knows: all stay as they are.
+// Spaces, escapes, a number beyond double precision, and an unknown member: all must be preserved.
 const odd =
   '{ "object":"list",\n "x":12345678901234567890, "data":[ {"id":"m\\u0031", "max_model_len" : 4096 } ,\t{"id":"m2"}] }\n'
 const oddShown = odd.replace(' : 4096 ', ' : 4096,"max_input_tokens":4096 ')
@@ -18,7 +18,7 @@ let upstream: FakeUpstream
 let cwm: Cwm
 let answering: Parameters<typeof startFakeUpstream>[0]
 
-/** cwm's own questions are answered apart: only a forwarded request names its client. */
+/** cwm's own requests are answered separately: only a forwarded request has a client. */
 const isForwarded = ({ headers }: Received) => headers['x-forwarded-for'] !== undefined
 const usual: typeof answering = (_, response) => sayJson(response, odd)
 
@@ -48,7 +48,7 @@ const list = (options: Ask = {}) => ask(cwm.url, MODELS, options)
 const forwarded = () => upstream.received.filter(isForwarded)
 
 describe('the list of models', () => {
-  it('tells the limit of each model whose limit is known; all other bytes are the upstream’s own', async () => {
+  it('has each known context limit; all other bytes are the upstream’s own', async () => {
     const got = await list()
 
     expect([got.status, got.text]).toEqual([200, oddShown])
@@ -59,7 +59,7 @@ describe('the list of models', () => {
     expect((await ask(cwm.url, path)).text).toBe(oddShown)
   })
 
-  it('keeps an answer in chunks one in chunks, wherever it is cut', async () => {
+  it('keeps an answer in chunks chunked, wherever it is split', async () => {
     answering = (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
       for (const char of odd) response.write(char)
@@ -93,7 +93,7 @@ describe('the list of models', () => {
     expect(rawHeaders.slice(0, 8)).toEqual(expected)
   })
 
-  it('is one model where the operator forwards the path of one', async () => {
+  it('may be forwarded for a single model, if the operator adds the path', async () => {
     answering = (_, response) => sayJson(response, '{"id":"m1","max_model_len":512}')
 
     expect((await ask(cwm.url, '/v1/models/m1')).text).toBe('{"id":"m1","max_model_len":512,"max_input_tokens":512}')
@@ -101,7 +101,7 @@ describe('the list of models', () => {
   })
 })
 
-describe('an answer that is something else passes as it is', () => {
+describe('another answer passes unchanged', () => {
   const plain = { 'content-type': 'application/json' }
   it.each<[string, number, Record<string, string>, string | Buffer]>([
     ['another status', 404, plain, odd],
@@ -110,13 +110,13 @@ describe('an answer that is something else passes as it is', () => {
     ['no media type', 200, {}, odd],
     ['no JSON', 200, plain, odd.slice(0, -3)],
     ['a list alone', 200, plain, '[{"id":"m","max_model_len":4096}]'],
-    ['data that is no list', 200, plain, '{"data":{"id":"m","max_model_len":4096}}'],
-    ['items that are no objects', 200, plain, '{"data":["m",4,null,[{"id":"m","max_model_len":4096}]]}'],
+    ['data that is not an array', 200, plain, '{"data":{"id":"m","max_model_len":4096}}'],
+    ['items that are not objects', 200, plain, '{"data":["m",4,null,[{"id":"m","max_model_len":4096}]]}'],
     ['an empty list', 200, plain, '{"data":[]}'],
     ['nothing', 200, plain, ''],
-    ['an encoding that nobody asked for', 200, { ...plain, 'content-encoding': 'gzip' }, gzipSync(odd)],
+    ['an encoding that was not requested', 200, { ...plain, 'content-encoding': 'gzip' }, gzipSync(odd)],
     ['an event stream', 200, { 'content-type': 'text/event-stream' }, 'data: {}\n\n'],
-    ['a limit that is none', 200, plain, '{"data":[{"id":"m","max_model_len":"4096"},{"id":"n","max_model_len":-1}]}'],
+    ['an invalid limit', 200, plain, '{"data":[{"id":"m","max_model_len":"4096"},{"id":"n","max_model_len":-1}]}'],
   ])('%s', async (_, status, headers, body) => {
     answering = (_request, response) => {
       response.writeHead(status, { ...headers, etag: '"1"', 'content-length': Buffer.byteLength(body) })
@@ -129,7 +129,7 @@ describe('an answer that is something else passes as it is', () => {
     expect([got.headers.etag, got.headers['content-length']]).toEqual(['"1"', String(Buffer.byteLength(body))])
   })
 
-  it.each([true, false])('more than cwm holds (length told: %s)', async (told) => {
+  it.each([true, false])('more than cwm buffers (with a length: %s)', async (told) => {
     const body = `{"data":[{"id":"m","max_model_len":4096}],"x":"${'x'.repeat(1024 * 1024)}"}`
     answering = (_, response) => {
       response.writeHead(200, { ...plain, ...(told ? { 'content-length': body.length } : {}) })
@@ -143,7 +143,7 @@ describe('an answer that is something else passes as it is', () => {
 })
 
 describe('an upstream that breaks off', () => {
-  it('in the middle of its list is a 502, not half a list', async () => {
+  it('in the middle of its list is a 502, not a partial list', async () => {
     const raw = await startRawUpstream((socket) => {
       socket.end(`${rawHead(200, ['content-type: application/json', 'content-length: 1000'])}{"data":[`)
     })
@@ -159,7 +159,7 @@ describe('an upstream that breaks off', () => {
 })
 
 describe('HEAD and conditions', () => {
-  it('answer HEAD without what is true of the upstream’s own bytes alone', async () => {
+  it('answer HEAD without headers that only apply to the upstream’s own bytes', async () => {
     answering = (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': odd.length, etag: '"1"' })
       response.end()
@@ -172,7 +172,7 @@ describe('HEAD and conditions', () => {
     expect(forwarded().map(({ method }) => method)).toEqual(['HEAD'])
   })
 
-  it('a HEAD that the upstream refuses is refused as it does', async () => {
+  it("pass the upstream's error to HEAD on", async () => {
     answering = (_, response) => {
       response.writeHead(405, { allow: 'GET', 'content-length': 31 })
       response.end()
@@ -183,7 +183,7 @@ describe('HEAD and conditions', () => {
     expect([got.status, got.headers.allow, got.headers['content-length']]).toEqual([405, 'GET', '31'])
   })
 
-  it('digests and tags of the upstream’s bytes do not go with other bytes', async () => {
+  it('digests and entity tags of the upstream’s bytes are not sent with changed bytes', async () => {
     answering = (_, response) => {
       for (const name of ['etag', 'content-md5', 'content-digest', 'repr-digest', 'digest', 'accept-ranges'])
         response.setHeader(name, '"1"')
@@ -198,7 +198,7 @@ describe('HEAD and conditions', () => {
     expect(headers['last-modified']).toBe('Sat, 28 Nov 2026 00:00:00 GMT')
   })
 
-  it('the list is asked for whole and plain: no condition, range or encoding goes to the upstream', async () => {
+  it('the list is requested whole and unencoded: no condition, range or encoding reaches the upstream', async () => {
     const headers = {
       'if-none-match': '"1"',
       'If-Modified-Since': 'Sat, 28 Nov 2026 00:00:00 GMT',
@@ -216,7 +216,7 @@ describe('HEAD and conditions', () => {
     expect([sent?.headers['accept-encoding'], sent?.headers['x-kept']]).toEqual(['identity', 'yes'])
   })
 
-  it('OPTIONS passes as it is', async () => {
+  it('OPTIONS passes unchanged', async () => {
     answering = (_, response) => sayJson(response, odd)
 
     const got = await list({ method: 'OPTIONS', headers: { 'accept-encoding': 'gzip' } })
@@ -232,7 +232,7 @@ describe('HEAD and conditions', () => {
   })
 })
 
-describe('before the simulated engine, with limits of the operator’s', () => {
+describe('with the simulated engine and the operator’s limits', () => {
   let stack: Stack
   const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
   type List = { readonly data: readonly { readonly id: string; readonly max_input_tokens?: number }[] }
@@ -268,7 +268,7 @@ describe('before the simulated engine, with limits of the operator’s', () => {
       card.max_input_tokens,
     ])
 
-  it('tells the lower of both; an adapter has the limit of its base model', async () => {
+  it('has the lower of both; an adapter has the limit of its base model', async () => {
     expect(await limits('wide-key')).toEqual([
       ['sim-model', 8192],
       ['first', 8192],
@@ -276,7 +276,7 @@ describe('before the simulated engine, with limits of the operator’s', () => {
     ])
   })
 
-  it('tells them to a tenant with a list of its own, whose base model is not on it', async () => {
+  it('has them for a tenant with its own list, even without the base model', async () => {
     expect(await limits('narrow-key')).toEqual([
       ['first', 8192],
       ['second', 2048],

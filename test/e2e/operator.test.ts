@@ -121,7 +121,7 @@ describe('the operator', () => {
   })
 
   it.each(['/v1/chat/completions', '/v1/models', '/tokenize', '/cwm/s/x/v1/chat/completions'])(
-    'is refused on %s, and so is the header that names a tenant',
+    'is rejected on %s, and so is the header that names a tenant',
     async (path) => {
       const before = stack.sim.requests.all('engine').length
       const body = path === '/v1/models' ? {} : { body: { model: 'sim-model', messages: [user('hi')], prompt: 'x' } }

@@ -1,4 +1,4 @@
-// What the engine renders and the history leaves out (tools, documents, template arguments): docs/isolation.md says why sharing is harmless.
+// Prompt parts outside the history (tools, documents, template arguments). docs/isolation.md explains why sharing is harmless.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chat, prose, user } from '../support/conversation.ts'
@@ -16,8 +16,8 @@ const tool = (description: string) => ({
   ],
 })
 
-describe('two requests with one history and other tools', () => {
-  it('are one session, each with its own tools alone, and share no more KV than the tokens that are equal', async () => {
+describe('two requests with one history and different tools', () => {
+  it('are one session, each with its own tools, and share only the KV of equal tokens', async () => {
     const words = [user(`Find it. ${prose(400)}`)]
     const first = await chat(stack.url, words, { body: tool('The secret of the first.') })
     const next = [...words, first.reply, user('go on')]
@@ -29,12 +29,12 @@ describe('two requests with one history and other tools', () => {
     expect([other.session, same.session]).toEqual([first.session, first.session])
     expect(sent).toContain('Of the second.')
     expect(sent).not.toContain('The secret of the first.')
-    // The simulator renders tools first, as templates do: what stands behind other tools is other KV.
+    // The simulator renders tools first, like templates, so everything after other tools has other KV.
     expect(other.cachedTokens).toBeLessThan(100)
     expect(same.cachedTokens).toBeGreaterThan(400)
   })
 
-  it('are two sessions for anyone who does not hold the reply, or is another user', async () => {
+  it('are two sessions for anyone without the reply, or with another user', async () => {
     const words = [user(`Ask it. ${prose(50)}`)]
     const first = await chat(stack.url, words, { body: { user: 'ann', ...tool('a') } })
     const guessed = [...words, { role: 'assistant', content: 'A guess.' }, user('go on')]

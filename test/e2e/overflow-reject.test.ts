@@ -1,4 +1,5 @@
-// Under the policy `reject` a turn that does not fit is refused before any compute, in the words and with the code that SDKs and agents know.
+// With the policy `reject`, a turn that does not fit is rejected before any compute, with the message and code that SDKs and agents
+// recognize.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -33,7 +34,7 @@ const computed = () =>
   stack.sim.requests.all('engine').filter(({ path }) => !/^\/(tokenize|v1\/models|.*\/render)$/.test(path))
 
 describe('a prompt over the limit', () => {
-  it('is refused as OpenAI does, with exact numbers and nothing computed', async () => {
+  it('is rejected as OpenAI does, with exact numbers, and nothing is computed', async () => {
     const messages = [user(TOO_LONG)]
     const exact = await exactTokens({ messages })
     stack.sim.requests.clear()
@@ -60,7 +61,7 @@ describe('a prompt over the limit', () => {
     await expect(refusal).rejects.toMatchObject({ status: 400, code: 'context_length_exceeded', param: 'messages' })
   })
 
-  it('is an error that begins as Anthropic’s for its SDK', async () => {
+  it('is an error that starts like Anthropic’s for its SDK', async () => {
     const client = new Anthropic({ baseURL: stack.url, apiKey: 'none', maxRetries: 0 })
     const exact = await exactTokens({ messages: [user(TOO_LONG)] })
 
@@ -90,7 +91,7 @@ describe('a prompt over the limit', () => {
       'prompt',
     ],
     ['a list of prompts', '/v1/completions', { prompt: ['Short.', TOO_LONG], max_tokens: 20 }, 'prompt'],
-  ])('is refused on %s', async (_, path, body, param) => {
+  ])('is rejected on %s', async (_, path, body, param) => {
     const got = await ask(stack.url, path, { body: { model, ...body } })
 
     expect(got.status).toBe(400)
@@ -99,9 +100,9 @@ describe('a prompt over the limit', () => {
   })
 })
 
-// Render endpoints refuse a prompt over the limit without a number (recorded: test/recorded/vllm-render.json).
-describe('before an engine with render endpoints', () => {
-  it('a prompt over the limit is refused with exact numbers all the same', async () => {
+// Render endpoints reject a prompt over the limit without a number (recorded: test/recorded/vllm-render.json).
+describe('with render endpoints', () => {
+  it('a prompt over the limit is rejected with exact numbers too', async () => {
     const other = await startStack({
       sim: { maxModelLen: LIMIT, scaleOut: true },
       settings: { overflow: 'reject', freeze_at: 0 },
@@ -126,7 +127,7 @@ describe('before an engine with render endpoints', () => {
 })
 
 describe('a prompt near the limit', () => {
-  it('is refused where it leaves less than the reserve, whatever the client asks for', async () => {
+  it('is rejected if it leaves less than the reserve, whatever the client requests', async () => {
     const messages = [user(NEAR)]
     const exact = await exactTokens({ messages })
     expect(exact).toBeGreaterThan(LIMIT - RESERVE)
@@ -137,13 +138,13 @@ describe('a prompt near the limit', () => {
     expect(errorOf(got).message).toContain(`${exact} tokens of prompt and wants room for ${RESERVE}`)
   })
 
-  it('goes through where the client asks for less than what is left', async () => {
+  it('is forwarded if the client requests less than what is left', async () => {
     const got = await ask(stack.url, '/v1/chat/completions', { body: { model, messages: [user(NEAR)], max_tokens: 5 } })
 
     expect(got.status).toBe(200)
   })
 
-  it('tells Anthropic’s clients both numbers, by which some ask for less', async () => {
+  it('reports both numbers to Anthropic’s clients, some of which then request less', async () => {
     const messages = [user(NEAR)]
     const exact = await exactTokens({ messages })
 
@@ -154,7 +155,7 @@ describe('a prompt near the limit', () => {
   })
 })
 
-describe('a refusal', () => {
+describe('a rejection', () => {
   it('names the newest window of the session', async () => {
     const headers = { 'x-cwm-session': 'with-window' }
     await chat(stack.url, [user(prose(100))], { headers })
@@ -166,7 +167,7 @@ describe('a refusal', () => {
     expect(errorOf(got).message).toContain('window is kept')
   })
 
-  it('leaves the session as it was, so that a shorter turn goes on', async () => {
+  it('does not change the session, so a shorter turn continues it', async () => {
     const headers = { 'x-cwm-session': 'goes-on' }
     const first = await chat(stack.url, [user(prose(100))], { headers })
     const history = [user(prose(100)), assistant(first.reply.content ?? '')]
@@ -181,7 +182,7 @@ describe('a refusal', () => {
     expect(next.cachedTokens).toBeGreaterThan(200)
   })
 
-  it('holds back a thaw that would not fit', async () => {
+  it('prevents a thaw that would not fit', async () => {
     await chat(stack.url, [user(prose(350))], { headers: { 'x-cwm-session': 'large' } })
     await rest(stack.url, 'POST', '/windows', { name: 'large', session_id: 'large' })
     stack.sim.requests.clear()
@@ -197,7 +198,7 @@ describe('a refusal', () => {
 })
 
 describe('the policy', () => {
-  it('is the header’s before the setting’s', async () => {
+  it('of the header overrides the setting', async () => {
     const passed = await ask(stack.url, '/v1/chat/completions', {
       body: { model, messages: [user(NEAR)] },
       headers: { 'x-cwm-overflow': 'pass' },
@@ -206,7 +207,7 @@ describe('the policy', () => {
     expect(passed.status).toBe(200)
   })
 
-  it('of another name is refused', async () => {
+  it('with an unknown name is rejected', async () => {
     const got = await ask(stack.url, '/v1/chat/completions', {
       body: { model, messages: [user('Hi')] },
       headers: { 'x-cwm-overflow': 'truncate' },
@@ -216,7 +217,7 @@ describe('the policy', () => {
     expect(errorOf(got)).toMatchObject({ code: 'invalid_header', param: 'x-cwm-overflow' })
   })
 
-  it('asks the tokenizer for nothing that is surely small enough, whatever the template writes before it', async () => {
+  it('makes no tokenizer request for a prompt that is certainly small enough, whatever the template adds', async () => {
     const larger = await startStack({ sim: { maxModelLen: 2048 }, settings: { overflow: 'reject', freeze_at: 0 } })
     try {
       larger.sim.requests.clear()

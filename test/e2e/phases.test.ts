@@ -175,7 +175,7 @@ describe('headers', () => {
   it.each([
     ['one too large', { 'x-large': 'x'.repeat(100_000) }],
     ['one too many', Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x-${i}`, 'y']))],
-  ])("are refused in words that Anthropic's SDK reads: %s", async (_, defaultHeaders) => {
+  ])("are rejected with a message that Anthropic's SDK reads: %s", async (_, defaultHeaders) => {
     await start({})
     const client = new Anthropic({ baseURL: cwm.url, apiKey: 'k', maxRetries: 0, defaultHeaders })
 

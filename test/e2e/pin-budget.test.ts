@@ -1,4 +1,4 @@
-// Pins within a budget per tenant: a full one is a clear error, or the windows thawed longest ago give theirs back.
+// Pins within a tenant's budget: when it is used up, freezing fails clearly, or the windows thawed longest ago lose their pins.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import type { WindowJson } from '../../src/wire/windows.ts'
@@ -13,7 +13,7 @@ let stack: Stack
 
 afterEach(() => stack.close())
 
-/** Three chunks and somewhat more: two fit into 2,000 tokens, three do not. */
+/** A bit more than three chunks: two fit into 2,000 tokens, three do not. */
 const document = (mark: string) => `${mark} ${prose(400, mark)}`
 const put = (name: string) =>
   call(stack.url, 'PUT', `/windows/${name}`, { model: 'sim-model', document: document(name) })
@@ -32,7 +32,7 @@ const chunksOf = async (...names: string[]) => {
   return sum
 }
 
-/** A stack whose budget is what two such windows take, and a little more. */
+/** A stack with a budget for two such windows and a little more. */
 async function startWithRoomForTwo(more: object = {}): Promise<void> {
   stack = await startStack()
   await put('a')
@@ -45,7 +45,7 @@ async function startWithRoomForTwo(more: object = {}): Promise<void> {
 }
 
 describe('a full budget that rejects', () => {
-  it('is a clear error with the numbers, and what is pinned stays so', async () => {
+  it('is a clear error with the numbers, and existing pins stay', async () => {
     await startWithRoomForTwo()
 
     const got = await put('c')
@@ -56,7 +56,7 @@ describe('a full budget that rejects', () => {
     expect(await pinsHeld(stack.sim)).toBe(await chunksOf('a', 'b'))
   })
 
-  it('has room again when a window goes or gives its pin back', async () => {
+  it('has space again when a window is deleted or unpinned', async () => {
     await startWithRoomForTwo()
 
     await deleteWindow(stack.url, 'a')
@@ -71,7 +71,7 @@ describe('a full budget that rejects', () => {
     expect([back.status, errorOf(back).code]).toEqual([403, 'pin_budget_full'])
   })
 
-  it('leaves a thaw its restore, and says why it is not pinned', async () => {
+  it('does not prevent a thaw from restoring, and reports why it is not pinned', async () => {
     await startWithRoomForTwo()
     await rest(stack.url, 'PATCH', '/windows/a', { pinned: false })
     await put('c')
@@ -85,7 +85,7 @@ describe('a full budget that rejects', () => {
 })
 
 describe('a full budget that releases', () => {
-  it('takes the pin of the window thawed longest ago, names it, and gives it back with the next thaw', async () => {
+  it('releases the pin of the window thawed longest ago, names it, and pins it again with its next thaw', async () => {
     await startWithRoomForTwo({ when_pins_full: 'release' })
     await rest(stack.url, 'POST', '/windows/a/thaw', {})
 
@@ -106,8 +106,8 @@ describe('a full budget that releases', () => {
   })
 })
 
-describe('a pin with an end', () => {
-  it('is given back by the reconciler when its time is over, and made again by a thaw', async () => {
+describe('a pin with an expiry', () => {
+  it('is released by the reconciler when it expires, and renewed by a thaw', async () => {
     stack = await startStack({ settings: { pin_ttl_ms: 1_000, reconcile_interval_ms: 50 } })
     await put('a')
     expect((await show('a')).pin_until).toBeDefined()

@@ -71,7 +71,7 @@ describe('a pipelined request', () => {
     await until('no slot in use', async () => (await metricOf(cwm.url, 'cwm_slots_in_use')) === 0)
   })
 
-  it('followed by unparsable bytes: no second status line gets into the response being sent', async () => {
+  it('followed by unparsable bytes: no second status line is written into the current response', async () => {
     await start()
     const socket = await sendOn(cwm.url, request('first') + request(UNANSWERED))
     const read = readOf(socket)

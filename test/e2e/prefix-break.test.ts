@@ -1,4 +1,4 @@
-// Why a turn came back cold that should have been warm: in the session's status, the metrics and the events, and never a word of content.
+// Reports why a turn that should have been cached was cold: in the session's status, the metrics and the events, without any content.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SessionJson } from '../../src/wire/sessions.ts'
@@ -22,28 +22,28 @@ const say = (messages: readonly unknown[], session = 'ann', body: object = {}): 
 const broken = async (session = 'ann') =>
   (await rest<SessionJson>(stack.url, 'GET', `/sessions/${session}`)).prefix_break
 const toldOf = (session = 'ann') => until('a break is told', () => broken(session))
-/** Breaks counted so far, by cause. */
+/** Breaks so far, by cause. */
 async function counted(): Promise<Record<string, number>> {
   const { text } = await ask(stack.url, '/cwm/metrics')
   const lines = text.matchAll(/^cwm_prefix_breaks_total\{cause="(\w+)"\} (\d+)$/gm)
   return Object.fromEntries([...lines].map(([, cause, count]) => [cause, Number(count)]))
 }
-/** Engine and LMCache have nothing any more. */
+/** Clears the caches of engine and LMCache. */
 async function emptyCaches(): Promise<void> {
   await stack.sim.restartEngine()
   await stack.sim.restartLmcache()
   for (const adapter of stack.sim.settings.l2Adapters) stack.sim.loseL2(adapter)
 }
 
-/** Two turns of a chat; answers what the third would begin with. */
+/** Sends two turns of a chat. Returns the start of the third. */
 async function twoTurns(opening: readonly ChatMessage[], body: object = {}): Promise<readonly ChatMessage[]> {
   const first = await say(opening, 'ann', body)
   const second = [...opening, first.reply, user(prose(300, 'second'))]
   return [...second, (await say(second, 'ann', body)).reply]
 }
 
-describe('a cold turn of a named session is told', () => {
-  it('a clock in the system prompt: message 0, its content, and where the clock stands', async () => {
+describe('a cold turn of a named session is explained', () => {
+  it('by a clock in the system prompt: message 0, its content, and the position of the clock', async () => {
     const at = (clock: string) => system(`Today is ${clock}. ${RULES}`)
     const history = await twoTurns([at('Monday'), user('hello')])
     expect(await broken()).toBeUndefined()
@@ -58,7 +58,7 @@ describe('a cold turn of a named session is told', () => {
     expect(JSON.stringify(told)).not.toMatch(/Monday|Tuesday/)
   })
 
-  it('and is forgotten with the next warm one', async () => {
+  it('until the next warm turn', async () => {
     const history = await twoTurns([system(RULES), user('hello')])
     const third = [system(`!${RULES}`), ...history.slice(1), user('and now?')]
     const { reply } = await say(third)
@@ -69,7 +69,7 @@ describe('a cold turn of a named session is told', () => {
     expect(await broken()).toBeUndefined()
   })
 
-  it('reordered tools: the first that moved', async () => {
+  it('by reordered tools: the first that moved', async () => {
     const tool = (name: string) => ({ type: 'function', function: { name, description: prose(200, name) } })
     const tools = (...names: string[]) => ({ tools: names.map(tool) })
     const history = await twoTurns([system(RULES), user('hello')], tools('find', 'read', 'write'))
@@ -80,7 +80,7 @@ describe('a cold turn of a named session is told', () => {
     expect(await counted()).toEqual({ tools: 1 })
   })
 
-  it('a reply that the client rewrote', async () => {
+  it('by a reply that the client rewrote', async () => {
     const [opening, hello, reply, ...more] = await twoTurns([system('Be kind.'), user('hello')])
 
     await say([opening, hello, { ...reply, content: `${reply?.content} (edited)` }, ...more, user(prose(300, 'third'))])
@@ -93,7 +93,7 @@ describe('a cold turn of a named session is told', () => {
     })
   })
 
-  it('tool arguments that an SDK wrote in another order', async () => {
+  it('by tool arguments that an SDK wrote in another order', async () => {
     const tools = { tools: [{ type: 'function', function: { name: 'find' } }] }
     const opening = user(prose(100))
     stack.sim.script({ toolCalls: [{ name: 'find', arguments: '{"what": "mill", "where": "harbour"}' }] })
@@ -123,7 +123,7 @@ describe('a cold turn of a named session is told', () => {
     })
   })
 
-  it('reasoning that the template leaves out of the reply', async () => {
+  it('by reasoning that the template drops from the reply', async () => {
     const content = prose(500, 'answer')
     stack.sim.script({ reasoning: prose(400, 'thought'), content })
     const opening = user(prose(100))
@@ -135,7 +135,7 @@ describe('a cold turn of a named session is told', () => {
     expect(await counted()).toEqual({ reply: 1 })
   })
 
-  it('KV that is gone', async () => {
+  it('by lost KV', async () => {
     const history = await twoTurns([system(RULES), user('hello')])
     await emptyCaches()
 
@@ -145,7 +145,7 @@ describe('a cold turn of a named session is told', () => {
     expect(await counted()).toEqual({ evicted: 1 })
   })
 
-  it('and is an event, with places and numbers', async () => {
+  it('in an event, with positions and numbers', async () => {
     const ear = await listen(stack.url)
     const history = await twoTurns([system(RULES), user('hello')])
     await say([system(`!${RULES}`), ...history.slice(1), user('and now?')])
@@ -161,7 +161,7 @@ describe('a cold turn of a named session is told', () => {
   })
 })
 
-describe('how the last turn is kept', () => {
+describe('with the last turn kept', () => {
   it.each(['disk', 'off'] as const)('%s', async (retain) => {
     await stack.close()
     stack = await startStack({ settings: { retain } })
@@ -174,8 +174,8 @@ describe('how the last turn is kept', () => {
   })
 })
 
-describe('nothing is told', () => {
-  /** Breaks are told in the order of their turns: when this one is, all before it have been looked at. */
+describe('nothing is reported', () => {
+  /** Breaks are reported in the order of their turns: once this one is, all before it have been checked. */
   async function onlyTheLastIsTold(): Promise<void> {
     const history = await twoTurns([system(RULES), user('hello')])
     await say([system(`!${RULES}`), ...history.slice(1), user('and now?')])
@@ -183,7 +183,7 @@ describe('nothing is told', () => {
     expect(await counted()).toEqual({ message: 1 })
   }
 
-  it('in a warm chat of 20 turns', async () => {
+  it('for a warm chat of 20 turns', async () => {
     const messages: ChatMessage[] = [system(RULES), user('hello')]
     for (let turn = 0; turn < 20; turn++) {
       const { reply } = await say(messages, 'bob')
@@ -202,7 +202,7 @@ describe('nothing is told', () => {
     await onlyTheLastIsTold()
   })
 
-  it('when the client regenerates, goes back, or says its last words otherwise', async () => {
+  it('when the client regenerates, goes back, or rewrites its last message', async () => {
     const opening = [system(RULES), user(prose(400, 'first'))]
     const { reply } = await say(opening, 'bob')
     await say([...opening, reply, user(prose(400, 'second'))], 'bob')
@@ -213,7 +213,7 @@ describe('nothing is told', () => {
     await onlyTheLastIsTold()
   })
 
-  it('of titles and other asides under the same name', async () => {
+  it('for titles and other side requests under the same name', async () => {
     const opening = [system(RULES), user('hello')]
     const { reply } = await say(opening, 'bob')
     await say([user(`Write a title for this: ${RULES} ${reply.content}`)], 'bob')
@@ -222,7 +222,7 @@ describe('nothing is told', () => {
     await onlyTheLastIsTold()
   })
 
-  it('of the first turn after a thaw', async () => {
+  it('for the first turn after a thaw', async () => {
     const opening = [user(`${RULES} ${RULES}`)]
     await say(opening, 'bob')
     await rest(stack.url, 'POST', '/windows', { name: 'w', session_id: 'bob' })
@@ -235,11 +235,11 @@ describe('nothing is told', () => {
   })
 })
 
-describe('an unnamed history of a chat that names itself otherwise', () => {
+describe('an unnamed history of a chat with its own conversation id', () => {
   const headers = { 'x-openwebui-chat-id': 'chat-7' }
   const plain = (messages: readonly unknown[]) => chat(stack.url, messages, { headers })
 
-  it('is told where it left the newest session of that chat', async () => {
+  it('reports where it left the newest session of that chat', async () => {
     const opening = [user(prose(600)), user('hello')]
     const { reply } = await plain(opening)
     await plain([user('Write a title')])
@@ -255,7 +255,7 @@ describe('an unnamed history of a chat that names itself otherwise', () => {
     })
   })
 
-  it('is a new session when it breaks at its first message, or when no id narrows it', async () => {
+  it('starts a session if it differs in its first message, or without such an id', async () => {
     const opening = [user(prose(600)), user('hello')]
     const { reply } = await plain(opening)
     await plain([user(prose(601)), opening[1], reply, user('and?')])

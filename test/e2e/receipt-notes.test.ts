@@ -1,4 +1,4 @@
-// What is normal stands in a receipt as a note; warnings are what an operator should look at.
+// Receipts list normal circumstances as notes, and as warnings only what an operator should check.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { formatThaw } from '../../src/cli/client/receipts.ts'
@@ -14,7 +14,7 @@ afterAll(() => stack.close())
 
 const screen = { style: (style: string, text: string) => `<${style}>${text}`, now: () => 0 }
 
-it("says that the engine's own cache held more than the freeze had proved, and warns of nothing", async () => {
+it("notes that the engine's own cache had more than the freeze had verified, without a warning", async () => {
   await frozenSession(stack.url, { session: 'ann', window: 'w' })
 
   const receipt = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', {})
@@ -25,7 +25,7 @@ it("says that the engine's own cache held more than the freeze had proved, and w
   expect([shown.thaw.warnings, shown.thaw.notes]).toEqual([[], more])
 })
 
-it('is told on the command line as a note, in no color that alarms', async () => {
+it('shows it on the command line as a note, without a warning color', async () => {
   const receipt = await rest<ThawReceiptJson>(stack.url, 'POST', '/windows/w/thaw', {})
 
   const words = formatThaw(screen as never, { ...receipt, warnings: ['look here'], notes: ['as ever'] })

@@ -1,4 +1,4 @@
-// What a crash in mid-freeze leaves is finished or undone at the next start, and the coordinator's pins are what the store says.
+// Freezes interrupted by a crash are completed or undone at the next start, and the coordinator's pins are made to match the store.
 
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -18,7 +18,9 @@ afterEach(() => stack.close())
 
 const TENANT = 'anonymous'
 
-/** A frozen window `w` (and a twin with the same chunks, if asked), then cwm stopped and its data changed to what a crash would have left. */
+/**
+ * Freezes a window `w` (and optionally a twin with the same chunks), then stops cwm and changes its data to what a crash would have left.
+ */
 async function crash(change: WindowChange, options: { pinsGone?: boolean; twin?: boolean } = {}): Promise<number> {
   stack = await startStack({ settings: { reconcile_interval_ms: 100 } })
   const turn = await chat(stack.url, [user(`${prose(700)}. The buoy is called Lomvi.`)], {
@@ -69,12 +71,12 @@ const shown = async (name = 'w'): Promise<WindowJson> =>
   jsonOf<WindowJson>(await ask(stack.url, `/cwm/v1/windows/${name}`))
 const pinned = (chunks: number) => until(`${chunks} pins are held`, async () => (await pinsHeld(stack.sim)) === chunks)
 
-describe('a crash in mid-freeze', () => {
+describe('a crash during a freeze', () => {
   const empty = new Uint32Array()
   const steps: readonly (readonly [string, WindowChange, boolean])[] = [
-    ['after the name was taken', { state: 'freezing', pin: 'none', tokenIds: empty }, true],
-    ['before the pin was asked for', { state: 'freezing', pin: 'pinning' }, true],
-    ['after the pin, before its record', { state: 'freezing', pin: 'pinning' }, false],
+    ['after the name was reserved', { state: 'freezing', pin: 'none', tokenIds: empty }, true],
+    ['before the pin was requested', { state: 'freezing', pin: 'pinning' }, true],
+    ['after the pin, before it was recorded', { state: 'freezing', pin: 'pinning' }, false],
     ['after the pin was recorded', { state: 'freezing', pin: 'pinned' }, false],
   ]
 
@@ -90,7 +92,7 @@ describe('a crash in mid-freeze', () => {
     },
   )
 
-  it('and the finished window thaws with what was said', async () => {
+  it('the completed window thaws with its messages', async () => {
     await crash({ state: 'freezing', pin: 'none', tokenIds: empty }, { pinsGone: true })
     await settled(stack.url, 'w')
     await stack.sim.restartEngine()
@@ -102,13 +104,13 @@ describe('a crash in mid-freeze', () => {
   })
 })
 
-describe('a crash in mid-undo', () => {
+describe('a crash during an undo', () => {
   it.each([
     ['with its pin', { state: 'failed', reason: 'x', pin: 'pinned' }, false, false],
     ['with its pin, beside a twin', { state: 'failed', reason: 'x', pin: 'pinned' }, false, true],
-    ['with its pin given back already', { state: 'failed', reason: 'x', pin: 'pinned' }, true, true],
+    ['with its pin already released', { state: 'failed', reason: 'x', pin: 'pinned' }, true, true],
     ['with a pin that was never made', { state: 'failed', reason: 'x', pin: 'pinning' }, true, true],
-  ] as const)('%s: no pin is left of it, and its name is free', async (_, change, pinsGone, twin) => {
+  ] as const)('%s: it leaves no pin, and its name is free', async (_, change, pinsGone, twin) => {
     const chunks = await crash(change, { pinsGone, twin })
 
     await pinned(twin ? chunks : 0)
@@ -131,7 +133,7 @@ describe('a coordinator that lost its pins', () => {
     await pinned(2 * chunks)
   })
 
-  it('that lost none is left alone', async () => {
+  it('that lost none is not changed', async () => {
     const chunks = await crash({}, { twin: true })
     await until('the reconciler has run', () => stack.sim.requests.all('coordinator').length > 20)
 
@@ -139,8 +141,8 @@ describe('a coordinator that lost its pins', () => {
   })
 })
 
-describe('without the coordinator at start', () => {
-  it('a cut-off freeze waits for nobody: cwm starts, and the window is settled once it is back', async () => {
+describe('without the coordinator at startup', () => {
+  it('an interrupted freeze delays nothing: cwm starts, and the window is completed once the coordinator is back', async () => {
     stack = await startStack({ settings: { reconcile_interval_ms: 100 } })
     await chat(stack.url, [user(`${prose(700)}.`)], { headers: { 'x-cwm-freeze': 'w' } })
     const { receipt } = await settled(stack.url, 'w')

@@ -37,7 +37,7 @@ afterAll(async () => {
 
 describe('the log line of a request', () => {
   it.each([true, false])(
-    'names tenant, key and model, and tells the first token and what was cached (stream: %s)',
+    'has tenant, key, model, time to first token and cached tokens (stream: %s)',
     async (stream) => {
       const before = requestLines().length
       const body = { model: sim.model, stream, messages: [{ role: 'user', content: 'a word' }] }

@@ -1,4 +1,4 @@
-// Responses that the engine keeps: whoever knows an id would get one from the engine; from cwm only the tenant that it belongs to.
+// Responses that the engine stores. The engine returns one to anyone with its id; cwm only to the tenant that owns it.
 
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -31,7 +31,7 @@ async function told(body: object, headers?: Ask['headers'], path?: string): Prom
   return { ...jsonOf<Response>(got), session: String(got.headers['x-cwm-session']) }
 }
 
-/** The engine's answer to an id that nobody has, in cwm's shape. */
+/** The engine's answer for an unknown id, in cwm's format. */
 function expectNotFound(got: Got, id: string): void {
   expect(got.status).toBe(404)
   expect(errorOf(got)).toEqual({
@@ -86,13 +86,13 @@ describe('previous_response_id', () => {
     expect(salts().length).toBe(before)
   })
 
-  it("of a response that was not to be stored is the engine's to refuse", async () => {
+  it('of a response that was not stored is rejected by the engine', async () => {
     const { id } = await told({ input: 'x', store: false })
 
     expect((await say({ input: 'y', previous_response_id: id })).status).toBe(404)
   })
 
-  it('agrees with the name of its session, and with no other', async () => {
+  it('may be combined with the name of its session, and with no other', async () => {
     const { id } = await told({ input: 'x' }, { ...alice, 'x-cwm-session': 'named-1' })
     const same = await told({ input: 'y', previous_response_id: id }, { ...alice, 'x-cwm-session': 'named-1' })
     const other = await say({ input: 'y', previous_response_id: id }, { ...alice, 'x-cwm-session': 'named-2' })
@@ -102,8 +102,8 @@ describe('previous_response_id', () => {
     expect([other.status, errorOf(other).code, errorOf(other).param]).toEqual([400, 'invalid_header', 'x-cwm-session'])
   })
 
-  // The engine holds the messages, so the turn is no history that another request could extend by its words.
-  it('leaves no boundary: the same words elsewhere are another conversation', async () => {
+  // The engine has the messages, so no other request could continue the turn by its text.
+  it('leaves no boundary: the same text elsewhere is another conversation', async () => {
     const { id } = await told({ input: 'A long story.' })
     const got = await say({ input: 'yes', previous_response_id: id })
     const { output } = jsonOf<{ output: readonly object[] }>(got)
@@ -114,7 +114,7 @@ describe('previous_response_id', () => {
     expect(stranger.session).not.toBe(got.headers['x-cwm-session'])
   })
 
-  it('is refused with a freeze or a window before anything is dispatched', async () => {
+  it('cannot be combined with a freeze or a window, and nothing is dispatched', async () => {
     const { id, session } = await told({ input: 'x' })
     const before = salts().length
     const freeze = await say({ input: 'y', previous_response_id: id }, { ...alice, 'x-cwm-freeze': 'w-1' })
@@ -127,7 +127,7 @@ describe('previous_response_id', () => {
   })
 
   it.each(['memory', 'disk'] as const)(
-    'leaves no last turn to freeze by REST, not even an earlier one (%s)',
+    'leaves no last turn for a freeze by REST, not even an earlier one (%s)',
     async (retain) => {
       await stack.restart({ retain })
       const { id, session } = await told({ input: 'first' })
@@ -140,7 +140,7 @@ describe('previous_response_id', () => {
     },
   )
 
-  it('is refused in a session that stands behind a window', async () => {
+  it('is rejected in a session that continues a window', async () => {
     const frozen = await say({ input: 'The contract.' }, { ...alice, 'x-cwm-freeze': 'contract' })
     expect(frozen.status).toBe(200)
     await ask(stack.url, '/cwm/v1/windows/contract?wait_ms=5000', { headers: alice })
@@ -157,7 +157,7 @@ describe('a stored response', () => {
   const cancel = (id: string, headers: Record<string, string>) =>
     ask(stack.url, `${PATH}/${id}/cancel`, { method: 'POST', headers })
 
-  it("is its tenant's to read and to cancel, as the engine answers", async () => {
+  it("can be read and canceled by its tenant, with the engine's answers", async () => {
     const { id, session } = await told({ input: 'x' })
     const read = await get(id, alice)
     const streamed = await get(id, alice, '?stream=true')
@@ -172,7 +172,7 @@ describe('a stored response', () => {
     expect([cancelled.status, errorOf(cancelled).message]).toEqual([400, 'Cannot cancel a synchronous response.'])
   })
 
-  it("is nobody else's, whether it exists or not", async () => {
+  it('belongs to nobody else, whether it exists or not', async () => {
     const { id } = await told({ input: 'x' })
     const engineSaw = () => stack.sim.requests.all().filter(({ path }) => path.startsWith(`${PATH}/`)).length
     const before = engineSaw()
@@ -186,7 +186,7 @@ describe('a stored response', () => {
     expect(engineSaw()).toBe(before)
   })
 
-  it('is gone with its session', async () => {
+  it('is removed with its session', async () => {
     const { id, session } = await told({ input: 'x' })
     const ended = await ask(stack.url, `/cwm/v1/sessions/${session}`, { method: 'DELETE', headers: alice })
 
@@ -195,7 +195,7 @@ describe('a stored response', () => {
     expectNotFound(await say({ input: 'y', previous_response_id: id }), id)
   })
 
-  it('is known for as long as the settings say', async () => {
+  it('expires after the configured time', async () => {
     await stack.restart({ response_ttl_ms: 1 })
     const { id } = await told({ input: 'x' })
     await expect.poll(async () => (await get(id, alice)).status).toBe(404)
@@ -205,8 +205,8 @@ describe('a stored response', () => {
   })
 })
 
-// With `request_id` allowed a client names its own response: as it likes, also as another tenant's.
-describe('an id that the client chose', () => {
+// With `request_id` allowed, a client chooses the id of its response, possibly another tenant's.
+describe('an id chosen by the client', () => {
   it('leads nowhere', async () => {
     const answer = { id: 'resp_alice', object: 'response', status: 'completed', output: [], usage: null }
     const upstream = await startFakeUpstream((_, response) => sayJson(response, JSON.stringify(answer)))

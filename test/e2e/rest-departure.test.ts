@@ -1,4 +1,4 @@
-// A REST request that ends before its body is complete is nobody's failure, so the log contains no error.
+// A REST request that ends before its body is complete is nobody's error, so the log has none.
 
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -40,13 +40,13 @@ it('is not an error of cwm, whether the client leaves or sends something unparsa
     unreadable.resume()
     await once(unreadable, 'close')
     const leaving = await sendOn(url, headOf(path, 'Content-Length: 100\r\nExpect: 100-continue'))
-    // It has begun with the request when it asks for the body.
+    // The request has started when its body is requested.
     await once(leaving, 'data')
     leaving.resetAndDestroy()
   }
 
   cwm.kill('SIGTERM')
-  // All that is under way ends before cwm does.
+  // Everything in progress ends before cwm does.
   expect(await cwm.ended()).toBe(0)
 
   expect(cwm.log.filter(({ level }) => level === 50 || level === 'error')).toEqual([])

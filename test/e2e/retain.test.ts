@@ -1,4 +1,4 @@
-// Last turns in memory, on disk or nowhere; what lies in the data directory then; and sessions that nobody has used for long.
+// Last turns in memory, on disk or nowhere; what the data directory then contains; and idle sessions.
 
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
@@ -29,7 +29,7 @@ async function stored(): Promise<Buffer> {
 }
 
 describe('the last turn of a session', () => {
-  it('in memory is frozen by REST until the process ends', async () => {
+  it('in memory can be frozen by REST until the process ends', async () => {
     stack = await startStack()
     await turn()
     expect(await freezable()).toBe(true)
@@ -42,7 +42,7 @@ describe('the last turn of a session', () => {
     expect(errorOf(got).message).toContain('x-cwm-freeze: w')
   })
 
-  it('on disk is frozen by REST after a restart, with the KV that is there', async () => {
+  it('on disk can be frozen by REST after a restart, with the KV that still exists', async () => {
     stack = await startStack({ settings: { retain: 'disk' } })
     await turn()
     await until('the turn is on disk', freezable)
@@ -54,7 +54,7 @@ describe('the last turn of a session', () => {
     expect(window.receipt?.computed_tokens).toBeLessThan(64)
   })
 
-  it('on disk is there although cwm was stopped right behind its answer', async () => {
+  it('on disk is stored even if cwm stops right after the answer', async () => {
     stack = await startStack({ settings: { retain: 'disk' } })
     await turn()
 
@@ -63,7 +63,7 @@ describe('the last turn of a session', () => {
     expect(await freezable()).toBe(true)
   })
 
-  it('nowhere is frozen by its header alone', async () => {
+  it('nowhere can be frozen by its header only', async () => {
     stack = await startStack({ settings: { retain: 'off' } })
     await turn()
 
@@ -84,7 +84,7 @@ describe('the data directory', () => {
       action: { kind: 'status', status: 400, body: { error: { message: WORDS } } },
     })
     expect((await freeze('failed')).text).toContain('"failed"')
-    // An order that stays open, with the ids of its window.
+    // An open order, with the ids of its window.
     await stack.sim.setOnline('coordinator', false)
     await stack.sim.setOnline('lmcache', false)
     await rest(stack.url, 'PUT', '/windows/doc', { model: 'sim-model', document: WORDS })
@@ -94,7 +94,7 @@ describe('the data directory', () => {
     return await stored()
   }
 
-  it('holds the text where no key is set, and no salt', async () => {
+  it('contains the text without a key, and no salt', async () => {
     const bytes = await fill({})
 
     expect(bytes.includes(WORDS)).toBe(true)
@@ -102,7 +102,7 @@ describe('the data directory', () => {
     for (const salt of saltsSeen(stack.sim)) expect(bytes.includes(salt)).toBe(false)
   })
 
-  it('holds neither text nor ids nor salt where one is', async () => {
+  it('contains neither text nor ids nor salt with a key', async () => {
     const bytes = await fill({ encryption_key: randomBytes(32).toString('base64') })
 
     expect(bytes.includes(WORDS)).toBe(false)
@@ -114,8 +114,8 @@ describe('the data directory', () => {
   })
 })
 
-describe('a session that nobody uses', () => {
-  it('is ended when its time is over, with its KV, named and thawed ones too', async () => {
+describe('an idle session', () => {
+  it('is ended after its idle time, with its KV, even if it is named or was thawed', async () => {
     stack = await startStack()
     await turn()
     await freeze('w')
@@ -130,7 +130,7 @@ describe('a session that nobody uses', () => {
     await until('nothing is left of them', async () => (await placements(stack.sim)) === 0, 14_000)
   })
 
-  it('is kept where its time is without end', async () => {
+  it('is kept without an idle limit', async () => {
     stack = await startStack({ settings: { session_ttl_ms: 0 } })
     await turn()
 

@@ -1,5 +1,5 @@
-// What a review and a newcomer found, each first seen to fail: neighbours on one connection, provenance of a frozen turn, full contexts,
-// media named across tenants, pins that wait for their coordinator.
+// Defects found by a review and a newcomer, each of which failed first: connections after errors, provenance of a frozen turn, full
+// contexts, media ids across tenants, pins during a coordinator outage.
 
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -26,8 +26,8 @@ afterEach(async () => {
 const text = `${prose(700)}. The buoy is called Lomvi.`
 
 describe('a connection after a server error', () => {
-  // uvicorn closes it without saying so: the next request on it, another tenant's, was answered with 502.
-  it('is not used again', async () => {
+  // uvicorn closes it without an announcement: the next request on it, another tenant's, was answered with 502.
+  it('is not reused', async () => {
     const spoilt = new WeakSet<object>()
     upstream = await startFakeUpstream((request, response, incoming) => {
       if (spoilt.has(incoming.socket)) incoming.socket.destroy()
@@ -47,7 +47,7 @@ describe('a connection after a server error', () => {
 })
 
 describe('a call that waits for a connection', () => {
-  it('ends at its deadline all the same', async () => {
+  it('still ends at its deadline', async () => {
     upstream = await startFakeUpstream(() => new Promise(() => {}))
     cwm = await startCwm(upstream.url, { connections: 1 })
     const gone = new AbortController()
@@ -63,8 +63,8 @@ describe('a call that waits for a connection', () => {
   })
 })
 
-describe('a turn that is frozen by REST after its session was bound elsewhere', () => {
-  it('keeps the lineage and the parent that it had', async () => {
+describe('a turn frozen by REST after its session was bound elsewhere', () => {
+  it('keeps its lineage and parent', async () => {
     stack = await startStack()
     await chat(stack.url, [user(`${prose(600, 'alpha')}.`)], { headers: { 'x-cwm-freeze': 'alpha' } })
     await settled(stack.url, 'alpha')
@@ -80,7 +80,7 @@ describe('a turn that is frozen by REST after its session was bound elsewhere', 
 })
 
 describe('a conversation that fills its context', () => {
-  it('is frozen as far as the engine can hold it, and says so', async () => {
+  it('is frozen up to what the engine can hold, and reports that', async () => {
     stack = await startStack({ sim: { maxModelLen: 1024 } })
     stack.sim.script({ content: text.repeat(3) })
     const cut = await chat(stack.url, [user(text.slice(0, 2_400))], {
@@ -96,10 +96,10 @@ describe('a conversation that fills its context', () => {
   })
 })
 
-describe('an engine that refuses a further turn', () => {
+describe('an engine that rejects a further turn', () => {
   it('leaves a window up to the last reply', async () => {
     stack = await startStack()
-    // Both the prompts of the two probes; the third is the turn's own.
+    // Rejects the prompts of both probes; the third is the turn's own.
     stack.sim.fault({
       path: '/tokenize',
       action: { kind: 'status', status: 400, body: { error: { message: 'too long' } } },
@@ -118,7 +118,7 @@ describe('content parts', () => {
   it.each([
     ['a media uuid', { type: 'image_url', image_url: null, uuid: 'invoice-1' }],
     ['embeddings as a part', { type: 'prompt_embeds', data: 'x' }],
-  ])('with %s are refused', async (_, part) => {
+  ])('with %s are rejected', async (_, part) => {
     stack = await startStack()
 
     const got = await askChat(stack.url, [{ role: 'user', content: [{ type: 'text', text: 'hi' }, part] }])
@@ -130,7 +130,7 @@ describe('content parts', () => {
 })
 
 describe('a plain path', () => {
-  it('bounds a chunked body too', async () => {
+  it('limits a chunked body too', async () => {
     stack = await startStack({ settings: { max_body_bytes: 2_048 } })
     const headers = ['host', 'localhost', 'content-type', 'application/json', 'transfer-encoding', 'chunked']
 
@@ -144,8 +144,8 @@ describe('a plain path', () => {
   })
 })
 
-describe('a thaw under a cache_salt of its own', () => {
-  it('is refused, since nothing that it restores could be used', async () => {
+describe('a thaw with its own cache_salt', () => {
+  it('is rejected, because nothing that it restores could be used', async () => {
     stack = await startStack()
     await chat(stack.url, [user(text)], { headers: { 'x-cwm-freeze': 'w' } })
     await settled(stack.url, 'w')
@@ -178,7 +178,7 @@ describe('windows frozen while the coordinator is down', () => {
   })
 })
 
-describe('a freeze cut off by a crash', () => {
+describe('an interrupted freeze', () => {
   it('waits for an engine that is not up yet', async () => {
     stack = await startStack({ settings: { reconcile_interval_ms: 100 } })
     await chat(stack.url, [user(text)], { headers: { 'x-cwm-session': 's', 'x-cwm-freeze': 'cut' } })

@@ -1,4 +1,4 @@
-// Where a rollover meets what is odd: restarts, notes, first exchanges, pictures, other dialects, a store that has no room.
+// Rollovers in unusual situations: restarts, notes, first exchanges, images, other dialects, a full store.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/config/schema.ts'
@@ -22,7 +22,7 @@ const start = async (settings: Partial<Settings> = {}, sim: SimOptions = {}) => 
 }
 afterEach(() => stack.close())
 
-/** A chat of so many whole exchanges, of about 130 tokens each. */
+/** A chat of this many whole exchanges, about 130 tokens each. */
 function exchanges(count: number): ChatMessage[] {
   return Array.from({ length: count }, (_, i) => [
     user(`Question ${i}: ${prose(40, `mill${i}`)}`),
@@ -47,8 +47,8 @@ function lastSent(path = CHAT): Sent {
 const windowOf = (got: { headers: Record<string, unknown> }) => String(got.headers['x-cwm-rollover'])
 const contentOf = (name: string) => rest<{ messages: ChatMessage[] }>(stack.url, 'GET', `/windows/${name}/export`)
 
-describe('a history that this cwm has not answered', () => {
-  it('is kept as text, and cut', async () => {
+describe('a history that another server answered', () => {
+  it('is stored as text, and cut', async () => {
     await start()
     const history = exchanges(20)
 
@@ -60,7 +60,7 @@ describe('a history that this cwm has not answered', () => {
     expect(lastSent().messages.length).toBeLessThan(20)
   })
 
-  it('is cut at the same place after a restart, into the same window', async () => {
+  it('is cut in the same place after a restart, into the same window', async () => {
     await start()
     const history = exchanges(20)
     const before = await chat(stack.url, [...history, user('And now?')], { headers: named })
@@ -77,8 +77,8 @@ describe('a history that this cwm has not answered', () => {
   })
 })
 
-describe('what a rollover keeps', () => {
-  it('holds the first exchanges, if that is set', async () => {
+describe('a rollover', () => {
+  it('keeps the first exchanges, if configured', async () => {
     await start({ keep_first: 1 })
     const history = exchanges(20)
 
@@ -88,7 +88,7 @@ describe('what a rollover keeps', () => {
     expect(lastSent().messages.at(-1)).toEqual(user('And now?'))
   })
 
-  it('tells the model of the window by a tag that the window has', async () => {
+  it('tells the model about the window by its tag', async () => {
     await start({ rollover_note: true })
 
     const { got } = await chat(stack.url, [system('Be brief.'), ...exchanges(20), user('And now?')], { headers: named })
@@ -99,7 +99,7 @@ describe('what a rollover keeps', () => {
     expect(data.map(({ name }) => name)).toEqual([windowOf(got)])
   })
 
-  it('has its note in front where there is no system prompt, and stays warm with it', async () => {
+  it('adds its note in front if there is no system prompt, and stays warm with it', async () => {
     await start({ rollover_note: true })
     const history = [...exchanges(20), user('And now?')]
     const first = await chat(stack.url, history, { headers: named })
@@ -110,21 +110,21 @@ describe('what a rollover keeps', () => {
     expect(next.cachedTokens).toBeGreaterThan(0.8 * first.promptTokens)
   })
 
-  it('counts pictures, and asks the tokenizer', async () => {
+  it('counts images with the tokenizer', async () => {
     await start({}, { images: true })
     const picture = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }] }
 
     const { got } = await chat(stack.url, [...exchanges(12), picture], { headers: named })
 
     expect(got.headers['x-cwm-rollover']).toBeDefined()
-    // Of the words alone it asks as well.
+    // Text alone needs the tokenizer too.
     const counted = stack.sim.requests.all('engine').filter(({ path }) => path === '/tokenize')
     expect(counted.some(({ body }) => body.includes('image_url'))).toBe(true)
   })
 })
 
 describe('other dialects', () => {
-  it('responses are cut, their note in the instructions', async () => {
+  it('responses are cut, with the note in the instructions', async () => {
     await start({ rollover_note: true })
     const input = [...exchanges(20), user('And now?')]
 
@@ -139,7 +139,7 @@ describe('other dialects', () => {
     expect(lastSent('/v1/responses').instructions).toMatch(/^Be brief\.\n\n.*cut-[0-9a-f]{12}/)
   })
 
-  it('Anthropic’s messages are cut, streamed, their note in the system prompt', async () => {
+  it('Anthropic’s messages are cut, streamed, with the note in the system prompt', async () => {
     await start({ rollover_note: true })
     const messages = [...exchanges(20), user('And now?')]
 
@@ -153,7 +153,7 @@ describe('other dialects', () => {
     expect(lastSent('/v1/messages').system).toMatch(/^Be brief\.\n\n.*cut-[0-9a-f]{12}/)
   })
 
-  it('completions, of which nothing can be cut, are refused', async () => {
+  it('completions cannot be cut, and are rejected', async () => {
     await start()
 
     const got = await ask(stack.url, '/v1/completions', { body: { model, prompt: prose(1100), max_tokens: 9 } })
@@ -163,7 +163,7 @@ describe('other dialects', () => {
 })
 
 describe('a turn that cannot be cut', () => {
-  it('because its result of a tool is too large is refused', async () => {
+  it('because of a tool result that is too large is rejected', async () => {
     await start()
     const messages = [
       user('Read it.'),
@@ -182,7 +182,7 @@ describe('a turn that cannot be cut', () => {
     expect(stack.sim.requests.all('engine').some(({ path }) => path === CHAT)).toBe(false)
   })
 
-  it('but fits what it asks for goes out whole', async () => {
+  it('but fits with its requested answer is forwarded whole', async () => {
     await start()
 
     const { got } = await chat(stack.url, [user(prose(980))], { body: { max_tokens: 20 } })
@@ -191,7 +191,7 @@ describe('a turn that cannot be cut', () => {
     expect(Number(got.headers['x-cwm-context']?.toString().split('/')[0])).toBeGreaterThan(LIMIT - 256)
   })
 
-  it('because its window could not be stored is refused, and the engine gets nothing', async () => {
+  it('because its window could not be stored is rejected, and the engine receives nothing', async () => {
     await start({ max_windows: 0 })
 
     const got = await ask(stack.url, CHAT, { body: { model, messages: [...exchanges(20), user('And now?')] } })
@@ -202,7 +202,7 @@ describe('a turn that cannot be cut', () => {
 })
 
 describe('after a cut', () => {
-  it('its window is not put before a history that holds what the window holds: that would stand there twice', async () => {
+  it('its window is not added before a history that already contains its messages', async () => {
     await start()
     const history = exchanges(20)
     const first = await chat(stack.url, [...history, user('And now?')], { headers: named })
@@ -219,7 +219,7 @@ describe('after a cut', () => {
   })
 })
 
-describe('undo by REST into the same session, after a second cut', () => {
+describe('undo by REST in the same session, after a second cut', () => {
   const history: ChatMessage[] = []
   let window = ''
   const undone = async () => {
@@ -240,7 +240,7 @@ describe('undo by REST into the same session, after a second cut', () => {
   it.each([
     ['everything', 0],
     ['the newest half of it', 20],
-  ])('refuses %s: the window’s words would stand in it twice', async (_, from) => {
+  ])("rejects %s, because the window's messages would be in the prompt twice", async (_, from) => {
     await undone()
     const sent = stack.sim.requests.all('engine').length
 
@@ -253,7 +253,7 @@ describe('undo by REST into the same session, after a second cut', () => {
     expect(stack.sim.requests.all('engine')).toHaveLength(sent)
   })
 
-  it('takes what is new, and then its history behind the window, though that says again what the window says', async () => {
+  it('accepts the new messages, and then its history after the window, although it repeats parts of the window', async () => {
     await undone()
     const { messages } = await contentOf(window)
     const again = { headers: { ...named, 'x-cwm-overflow': 'pass' } }
@@ -266,7 +266,7 @@ describe('undo by REST into the same session, after a second cut', () => {
 })
 
 describe('a cut in the status of its session', () => {
-  it('is gone once the whole went out, and not by an aside under the same name', async () => {
+  it('is removed once a whole history is sent, but not by a side request under the same name', async () => {
     await start({ limits: { [model]: 2048 } }, { maxModelLen: 8192 })
     const rollover = async () =>
       (await rest<{ rollover?: { window: string } }>(stack.url, 'GET', '/sessions/ann')).rollover?.window
@@ -284,7 +284,7 @@ describe('a cut in the status of its session', () => {
 })
 
 describe('a cut whose window was deleted', () => {
-  it('is kept anew, whole, before the next turn goes out', async () => {
+  it('is stored again, whole, before the next turn is sent', async () => {
     await start()
     const history = exchanges(20)
     const first = await chat(stack.url, [...history, user('And now?')], { headers: named })
@@ -304,8 +304,8 @@ describe('a cut whose window was deleted', () => {
   })
 })
 
-describe('many turns at once', () => {
-  it('make one window of one cut', async () => {
+describe('concurrent turns', () => {
+  it('create one window per cut', async () => {
     await start()
     const messages = [...exchanges(20), user('And now?')]
 

@@ -1,4 +1,5 @@
-// Under the policy `rollover` a context that is full is frozen whole, and the newest exchanges go on. The client keeps sending everything.
+// With the policy `rollover`, a full context is frozen whole, and the conversation continues with its newest exchanges. The client keeps
+// sending everything.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, errorOf, jsonOf } from '../support/client.ts'
@@ -20,7 +21,7 @@ interface Sent {
   readonly messages: readonly ChatMessage[]
 }
 
-/** What the engine got of the last chat turn. */
+/** The last chat turn that the engine received. */
 function lastSent(): readonly ChatMessage[] {
   const request = stack.sim.requests.all('engine').findLast(({ path }) => path === '/v1/chat/completions')
   return (JSON.parse(request?.body.toString('utf8') ?? '{}') as Sent).messages
@@ -57,19 +58,19 @@ class Client {
 
 const words = (i: number) => `Turn ${i}: ${prose(60, `mill${i}`)}`
 
-describe('a chat that goes past the limit again and again', () => {
+describe('a chat that exceeds the limit repeatedly', () => {
   const steps: Step[] = []
   const client = new Client('long')
   beforeAll(async () => {
     for (let i = 0; i < 40; i++) steps.push(await client.turn(words(i)))
   })
 
-  it('is cut several times, and never refused', () => {
+  it('is cut several times, and never rejected', () => {
     const windows = new Set(steps.map(({ rollover }) => rollover).filter((name) => name !== undefined))
     expect(windows.size).toBeGreaterThanOrEqual(3)
   })
 
-  it('keeps its system prompt and its newest words', () => {
+  it('keeps its system prompt and its newest messages', () => {
     for (const [i, { sent }] of steps.entries()) {
       expect(sent[0]).toEqual(client.history[0])
       expect(sent.at(-1)?.content).toBe(words(i))
@@ -87,7 +88,7 @@ describe('a chat that goes past the limit again and again', () => {
     expect(compared).toBeGreaterThan(steps.length / 2)
   })
 
-  it('is frozen whole before each cut: every message stands in one of its windows', async () => {
+  it('is frozen whole before each cut: every message is in one of its windows', async () => {
     const names = [...new Set(steps.flatMap(({ rollover }) => rollover ?? []))]
     const held = new Set<string>()
     let parent: string | undefined
@@ -107,13 +108,13 @@ describe('a chat that goes past the limit again and again', () => {
     expect(cutAway.filter(({ content }) => !held.has(content ?? ''))).toEqual([])
   })
 
-  it('says in its status where it is cut', async () => {
+  it('shows in its status where it is cut', async () => {
     const status = await rest<{ rollover: { window: string; messages: number } }>(stack.url, 'GET', '/sessions/long')
     expect(status.rollover.window).toBe(steps.at(-1)?.rollover)
     expect(status.rollover.messages).toBeGreaterThan(20)
   })
 
-  it('is cut at the same place by another cwm that has never seen it', async () => {
+  it('is cut in the same place by another cwm that has never seen it', async () => {
     const other = await startStack({ sim: { maxModelLen: LIMIT }, settings: { overflow: 'rollover', freeze_at: 0 } })
     try {
       const messages = [...client.history, user('And now?')]
@@ -140,14 +141,14 @@ describe('a chat that goes past the limit again and again', () => {
   })
 })
 
-/** Words of which a tokenizer makes three or four tokens each, and the local estimate one or two. */
+/** Words of three or four tokens each, which the local estimate counts as one or two. */
 const gibberish = (seed: number) =>
   Array.from({ length: 30 }, (_, i) =>
     Array.from({ length: 7 }, (_, j) => 'bcdfghjklmnpqrstvwxz'[(seed * 31 + i * 17 + j * j * 7 + i * j) % 20]).join(''),
   ).join(' ')
 
-describe('a chat in words that the estimate takes for far fewer tokens', () => {
-  it('is cold once for each cut, and no cut gives back what an earlier one left out', async () => {
+describe('a chat whose words the estimate counts as far too few tokens', () => {
+  it('is cold once per cut, and no cut brings back messages removed by an earlier one', async () => {
     const client = new Client('odd-words')
     const steps: Step[] = []
     for (let i = 0; i < 50; i++) steps.push(await client.turn(`${i} ${gibberish(i)}`))
@@ -167,7 +168,7 @@ describe('a chat in words that the estimate takes for far fewer tokens', () => {
 })
 
 describe('what cannot be cut', () => {
-  it('a first message alone over the limit is refused, with exact numbers', async () => {
+  it('a first message over the limit by itself is rejected, with exact numbers', async () => {
     const messages = [user(prose(2000))]
 
     const got = await ask(stack.url, '/v1/chat/completions', { body: { model, messages } })
@@ -179,7 +180,7 @@ describe('what cannot be cut', () => {
     expect(errorOf(got).message).toContain(`${exact} tokens of prompt`)
   })
 
-  it('a history that the window before it holds needs no window of its own', async () => {
+  it('a history contained in the window before it needs no window of its own', async () => {
     const client = new Client('based')
     for (let i = 0; i < 8; i++) await client.turn(words(i))
     await rest(stack.url, 'POST', '/windows', { name: 'book', session_id: 'based' })

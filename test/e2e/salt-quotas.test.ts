@@ -1,4 +1,4 @@
-// Before an LMCache that evicts per salt (IsolatedLRU): each salt has a quota before its first dispatch, so what it stores stays.
+// With an LMCache that evicts per salt (IsolatedLRU), each salt gets a quota before its first dispatch, so that its chunks stay.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ask, jsonOf } from '../support/client.ts'
@@ -10,7 +10,7 @@ import { settled } from '../support/windows.ts'
 let stack: Stack
 beforeEach(() => stack.sim.requests.clear())
 
-/** What LMCache's first server was told of quotas: method and gigabytes. */
+/** Quota calls that LMCache's first server received: method and gigabytes. */
 const told = () =>
   stack.sim.requests
     .all('lmcache')
@@ -22,13 +22,13 @@ const told = () =>
       gb: body.length === 0 ? undefined : JSON.parse(`${body}`).limit_gb,
     }))
 
-describe('where a server evicts per salt', () => {
+describe('if a server evicts per salt', () => {
   beforeAll(async () => {
     stack = await startStack({ sim: { isolatedLru: true }, settings: { kv_quota_gb: 3 } })
   })
   afterAll(() => stack.close())
 
-  it('a salt has its quota before its first turn, once, and its chunks outlive the engine', async () => {
+  it('a salt gets its quota before its first turn, once, and its chunks survive an engine restart', async () => {
     const headers = { 'x-cwm-session': 'kept' }
     const first = await chat(stack.url, [user(prose(600))], { headers })
     const history = [user(prose(600)), first.reply, user('go on')]
@@ -44,7 +44,7 @@ describe('where a server evicts per salt', () => {
     expect((await chat(stack.url, [...history, user('and on')], { headers })).cachedTokens).toBeGreaterThan(0)
   })
 
-  it('a window made of messages has its quota before it is warmed, and keeps its chunks', async () => {
+  it('a window created from messages gets its quota before it is warmed, and keeps its chunks', async () => {
     const body = { model: 'sim-model', messages: [user(prose(600, 'canal'))] }
     await ask(stack.url, '/cwm/v1/windows/loaded', { method: 'PUT', body })
     const window = await settled(stack.url, 'loaded')
@@ -53,7 +53,7 @@ describe('where a server evicts per salt', () => {
     expect(told().map(({ method }) => method)).toEqual(['PUT'])
   })
 
-  it('the quota is taken back when the last that held the lineage is gone', async () => {
+  it('the quota is removed when the last holder of the lineage is gone', async () => {
     const { session } = await chat(stack.url, [user(prose(600, 'ferry'))], { headers: { 'x-cwm-session': 'gone' } })
     const ended = await ask(stack.url, `/cwm/v1/sessions/${session}`, { method: 'DELETE' })
 
@@ -63,7 +63,7 @@ describe('where a server evicts per salt', () => {
     expect(taken).toMatchObject({ method: 'DELETE', path: put?.path })
   })
 
-  it('a turn goes out though LMCache takes no quota', async () => {
+  it('a turn is forwarded even if LMCache rejects the quota', async () => {
     stack.sim.fault({ server: 'lmcache', path: '/quota/*', times: Infinity, action: { kind: 'status', status: 500 } })
 
     expect((await chat(stack.url, [user('hello')])).got.status).toBe(200)
@@ -71,14 +71,14 @@ describe('where a server evicts per salt', () => {
   })
 })
 
-describe('where none does', () => {
+describe('if no server does', () => {
   let plain: Stack
   beforeAll(async () => {
     plain = await startStack()
   })
   afterAll(() => plain.close())
 
-  it('nothing is told to anybody', async () => {
+  it('no quota is set', async () => {
     await chat(plain.url, [user(prose(600))], { headers: { 'x-cwm-freeze': 'w' } })
     await settled(plain.url, 'w')
 

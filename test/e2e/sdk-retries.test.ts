@@ -1,4 +1,4 @@
-// SDKs send a 409 again by themselves, after a pause. Where that cannot help cwm says so, and they ask once.
+// SDKs retry a 409 automatically, after a pause. If retrying cannot help, cwm says so, and they send the request once.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -9,10 +9,10 @@ import { call, frozenSession } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
 const model = 'sim-model'
-/** A key is a tenant: whoever asks here has the same. */
+/** A key is a tenant, so all requests here share one. */
 const apiKey = 'key-of-all'
 const headers = { authorization: `Bearer ${apiKey}` }
-/** The first message of the window, as `frozenSession` sends it. */
+/** The window's first message, as `frozenSession` sends it. */
 const opening = user(`${prose(700)}. The buoy is called Lomvi.`)
 
 let stack: Stack
@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => stack.close())
 
-/** `fetch`, with the number of its calls. */
+/** `fetch` that counts its calls. */
 function counted() {
   const seen = { calls: 0 }
   const send: typeof fetch = (input, init) => {
@@ -32,7 +32,7 @@ function counted() {
   return { seen, send }
 }
 
-/** What the openai SDK does with its own retries, which are two. */
+/** The openai SDK with its default of two retries. */
 async function openaiAsks(defaultHeaders: Record<string, string>, more: object = {}) {
   const { seen, send } = counted()
   const client = new OpenAI({ baseURL: `${stack.url}/v1`, apiKey, fetch: send, defaultHeaders })
@@ -45,14 +45,14 @@ async function openaiAsks(defaultHeaders: Record<string, string>, more: object =
   return { error, calls: seen.calls }
 }
 
-it('the openai SDK asks once for a name that is taken', async () => {
+it('the openai SDK does not retry a name that is taken', async () => {
   const { error, calls } = await openaiAsks({ 'x-cwm-session': 'bo', 'x-cwm-freeze': 'taken' })
 
   expect(error).toMatchObject({ status: 409, code: 'window_name_taken' })
   expect(calls).toBe(1)
 })
 
-it('the openai SDK asks once for a window that its request diverges from', async () => {
+it('the openai SDK does not retry a request that diverges from its window', async () => {
   const { error, calls } = await openaiAsks(
     { 'x-cwm-session': 'cy', 'x-cwm-window': 'taken' },
     { messages: [opening, assistant('I never said this.'), user('And now?')] },
@@ -62,7 +62,7 @@ it('the openai SDK asks once for a window that its request diverges from', async
   expect(calls).toBe(1)
 })
 
-it('the openai SDK asks once where a history may be of two sessions', async () => {
+it('the openai SDK does not retry a history that may belong to two sessions', async () => {
   const question = user('Where is the buoy?')
   const inWindow = { headers: { ...headers, 'x-cwm-window': 'taken' } }
   const { reply } = await chat(stack.url, [question], inWindow)
@@ -74,7 +74,7 @@ it('the openai SDK asks once where a history may be of two sessions', async () =
   expect(calls).toBe(1)
 })
 
-it('Anthropic’s SDK asks once for a window of another API', async () => {
+it('Anthropic’s SDK does not retry a window of another API', async () => {
   const { seen, send } = counted()
   const client = new Anthropic({ baseURL: stack.url, apiKey, fetch: send })
 
@@ -87,13 +87,13 @@ it('Anthropic’s SDK asks once for a window of another API', async () => {
   expect(seen.calls).toBe(1)
 })
 
-it('REST says it as well', async () => {
+it('REST has the same header', async () => {
   const taken = await call(stack.url, 'POST', '/windows/taken/clone', { name: 'taken' }, headers)
 
   expect([taken.status, taken.headers['x-should-retry']]).toEqual([409, 'false'])
 })
 
-it('what passes with time may be asked again, and what may not is listed', () => {
+it('temporary errors may be retried, and the permanent ones are listed', () => {
   const retried = (Object.keys(errorTable) as ErrorCode[]).filter((code) => {
     const [status] = errorTable[code]
     return status === 409 || status === 408 || status === 429 || status >= 500
@@ -111,7 +111,7 @@ it('what passes with time may be asked again, and what may not is listed', () =>
   ])
 })
 
-it('a call that the engine refuses for good is not asked again, one that it could not take now is', () => {
+it('a call that the engine rejects permanently is not retried, one that it rejects for now is', () => {
   const refused = (refusedWith: number) => new CwmError('UPSTREAM_REJECTED', 'the engine refused', { refusedWith })
 
   expect([400, 429].map((status) => refused(status).answerHeaders['x-should-retry'])).toEqual(['false', undefined])

@@ -1,4 +1,4 @@
-// Whatever shapes a prompt, a freeze and a thaw say the truth of it: what is claimed is restored, what cannot be is not claimed.
+// For prompts of any form, freeze and thaw report correctly: what is claimed is restored, what cannot be restored is not claimed.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SimOptions } from '../../src/sim/index.ts'
@@ -31,7 +31,7 @@ async function freeze(body: object = {}, name = 'w'): Promise<WindowJson> {
   return await settled(stack.url, name)
 }
 
-/** Engine and L1 forget, as after a restart of both. */
+/** Clears the engine's cache and L1, like a restart of both. */
 async function forget(): Promise<void> {
   await ask(stack.sim.engineUrl, '/reset_prefix_cache', { method: 'POST' })
   await ask(stack.sim.lmcacheUrl, '/cache/clear', { body: { tier: 'l1' } })
@@ -41,7 +41,10 @@ const thaw = async (name = 'w'): Promise<ThawReceiptJson> => jsonOf<ThawReceiptJ
 
 const wholeChunks = (tokens: number, chunk = 256) => tokens - (tokens % chunk)
 
-/** Holds a window to its receipt: after the caches are lost, just what it claimed comes back, and the next turn finds all of it. */
+/**
+ * Compares a window with its receipt: after the caches are lost, exactly the claimed tokens are restored, and the next turn finds all of
+ * them.
+ */
 async function expectTrue({ receipt }: WindowJson, body: object = {}, chunk = 256): Promise<void> {
   const tokens = receipt?.tokens ?? 0
   const restorable = wholeChunks(tokens, chunk)
@@ -58,20 +61,20 @@ const tool = (name: string) => ({
   function: { name, parameters: { type: 'object', properties: {} } },
 })
 
-describe('a window is as restorable as it says, shaped by', () => {
+describe('a window is as restorable as reported, with', () => {
   it.each<[what: string, body: object]>([
     ['tools', { tools: [tool('moor'), tool('sound')] }],
     ['a tool choice', { tools: [tool('moor')], tool_choice: 'none' }],
     ['template arguments', { chat_template_kwargs: { enable_thinking: false, depth: 3 } }],
     ['several choices', { n: 3, temperature: 1 }],
-    ['a salt of its own', { cache_salt: 'mine' }],
+    ['its own salt', { cache_salt: 'mine' }],
   ])('%s', async (_, body) => {
     await start()
 
     await expectTrue(await freeze(body))
   })
 
-  it('tools whose absence would be another prompt', async () => {
+  it('tools whose absence would change the prompt', async () => {
     await start()
     const plain = await freeze({}, 'plain')
     const tools = await freeze({ tools: [tool('moor')] })
@@ -79,7 +82,7 @@ describe('a window is as restorable as it says, shaped by', () => {
     expect(tools.receipt?.tokens).toBeGreaterThan(plain.receipt?.tokens ?? Number.POSITIVE_INFINITY)
   })
 
-  it('a template that strips reasoning: only what stays in every next prompt is claimed', async () => {
+  it('a template that strips reasoning: only tokens of every possible next prompt are claimed', async () => {
     await start()
     stack.sim.script({ reasoning: 'Eight? No, that is the pilot.', content: 'Nine.' })
     const thought = await freeze()
@@ -102,7 +105,7 @@ describe('a window is as restorable as it says, shaped by', () => {
     await expectTrue(await freeze())
   })
 
-  it('an adapter, whose KV is no other model’s', async () => {
+  it('an adapter, whose KV is separate from other models’', async () => {
     const adapters = ['first', 'second'].map((name) => ({ name, path: `./${name}` }))
     await start({ adapters })
     const window = await freeze({ model: 'first' })
@@ -116,7 +119,7 @@ describe('a window is as restorable as it says, shaped by', () => {
 })
 
 describe('completions with token ids', () => {
-  it('are one KV space per named session, whatever their number, and no other’s', async () => {
+  it('share one KV space per named session, whatever their number, and nobody else’s', async () => {
     await start()
     const prompt = Array.from({ length: 700 }, (_, i) => 100 + (i % 90))
     const complete = async (session: string | undefined, body: object = {}) => {
@@ -140,7 +143,7 @@ describe('completions with token ids', () => {
 })
 
 describe('a changed template', () => {
-  it('is drift: the ids of today are warmed, nothing is claimed of the old ones, and the next turn finds the new', async () => {
+  it('is drift: the current ids are warmed, nothing is claimed of the old ones, and the next turn finds the new ones', async () => {
     await start()
     const window = await freeze()
     second = await startStack({ sim: { preamble: 'Be brief.' } })
@@ -159,7 +162,7 @@ describe('a changed template', () => {
 
 // docs/engine-behavior.md#dtype
 describe('a changed dtype', () => {
-  it('under the old epoch stays cold for ever, and each thaw says so', async () => {
+  it('stays cold in the old epoch, and each thaw reports that', async () => {
     await start()
     await freeze()
     await stack.sim.changeDtype('bfloat16')
@@ -171,7 +174,7 @@ describe('a changed dtype', () => {
     expect([first.restored_tokens, again.restored_tokens]).toEqual([0, 0])
   })
 
-  it('with kv_epoch raised is rebuilt once, and restored from then on', async () => {
+  it('with a raised kv_epoch is rebuilt once, and restored from then on', async () => {
     await start()
     const window = await freeze()
     await stack.sim.changeDtype('bfloat16')

@@ -1,4 +1,4 @@
-// How near the local estimate comes to a real tokenizer of large vocabulary: cl100k, the simulator's.
+// How close the local estimate is to a real tokenizer with a large vocabulary: cl100k, the simulator's.
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
@@ -9,14 +9,14 @@ import { upperTokensOfMessage, upperTokensOfShaping } from '../../src/limits/upp
 import { encodeText } from '../../src/sim/tokenizer.ts'
 import { SAMPLES } from '../support/languages.ts'
 
-it.each(Object.entries(SAMPLES))('is between nine tenths and twice of the count of %s', (_, text) => {
+it.each(Object.entries(SAMPLES))('is between nine tenths and twice the count of %s', (_, text) => {
   const ratio = typicalTokens(text) / encodeText(text).length
 
   expect(ratio).toBeGreaterThanOrEqual(0.9)
   expect(ratio).toBeLessThanOrEqual(2)
 })
 
-it('is near the count of a chat as the template writes it', () => {
+it('is close to the count of a chat as the template writes it', () => {
   const turn = (text: string) => ({ role: 'user', content: text })
   const typical = Object.values(SAMPLES).reduce((sum, text) => sum + typicalTokensOfMessage(turn(text)), 0)
   const exact = Object.values(SAMPLES).reduce((sum, text) => sum + encodeText(`user\n${text}\n`).length + 2, 0)
@@ -25,7 +25,7 @@ it('is near the count of a chat as the template writes it', () => {
   expect(typical / exact).toBeLessThan(1.5)
 })
 
-it('is not moved by what SDKs add when they send a reply back', () => {
+it('is not affected by fields that SDKs add when they send a reply back', () => {
   const call = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{"at":1}' } }
   const reply = { role: 'assistant', content: null, tool_calls: [call] }
   const echoed = {
@@ -39,7 +39,7 @@ it('is not moved by what SDKs add when they send a reply back', () => {
   expect(typicalTokensOfMessage(echoed)).toBe(typicalTokensOfMessage(reply))
 })
 
-it('counts all names of a schema: there `type` and `id` are words of the prompt', () => {
+it('counts all names in a schema: there `type` and `id` are part of the prompt', () => {
   const schema = (properties: JsonValue) => typicalTokensOfShaping({ tools: [{ input_schema: { properties } }] })
 
   expect(schema({ id: { type: 'string' } })).toBeGreaterThan(schema({}) + 3)

@@ -1,4 +1,5 @@
-// The bound that is taken before a tokenizer has seen a prompt, against the simulator's own count: its template and cl100k, over the wire.
+// The upper bound that is known before a tokenizer has counted a prompt, against the simulator's own count: its template and cl100k, over
+// HTTP.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -60,7 +61,7 @@ const args = fc.oneof(
 const textParts = (type: string) => fc.array(fc.record({ type: fc.constant(type), text }), { maxLength: 3 })
 const unknown = fc.dictionary(name, json, { maxKeys: 2 })
 
-/** A list that is never empty: no engine takes an empty conversation. */
+/** A list that is never empty, because engines reject an empty conversation. */
 const some = <T>(items: fc.Arbitrary<T>) => fc.array(items, { minLength: 1, maxLength: 6 }) as fc.Arbitrary<JsonValue[]>
 
 const chatCall = fc.record({
@@ -141,10 +142,10 @@ const responses = fc.record({
 
 const countOf = async (prompt: Prompt) => (await engine.countTokens(prompt, OPTIONS)) ?? Number.POSITIVE_INFINITY
 
-/** What a tokenizer without any merges would make of it: a token for each byte, and one for each of the template's marks. */
+/** The count of a tokenizer without merges: a token per byte, and one per mark of the template. */
 const bytesOf = (ids: readonly number[]) =>
   Buffer.byteLength(decodeIds(ids.filter((id) => id < IM_START))) + ids.filter((id) => id >= IM_START).length
-/** What the simulator's template writes by itself, in such tokens: the bound has no more slack than that. */
+/** What the simulator's template adds, in such tokens. The bound has no more slack than that. */
 const OWN_PREAMBLE = Buffer.byteLength(`system\n${PREAMBLE}\n`) + 2
 
 describe('the upper bound', () => {
@@ -152,7 +153,7 @@ describe('the upper bound', () => {
     ['chat', chat],
     ['messages', anthropic],
     ['responses', responses],
-  ])('is never below the size of a prompt of %s, whatever it holds, in bytes', async (dialect, prompts) => {
+  ])('is never below the size of a prompt of %s, whatever its content, in bytes', async (dialect, prompts) => {
     await fc.assert(
       fc.asyncProperty(prompts as fc.Arbitrary<Pick<Prompt, 'messages' | 'shaping'>>, async (asked) => {
         const ids = await engine.tokenIds({ dialect, model: sim.model, ...asked }, OPTIONS)
@@ -169,8 +170,8 @@ describe('the upper bound', () => {
   })
 })
 
-describe('a turn that the limit leaves no room for', () => {
-  /** Its prompt has as many tokens as the limit, and it wants one more. */
+describe('a turn that exceeds the limit', () => {
+  /** Its prompt has as many tokens as the limit, and it requests one more. */
   const holdTo = (
     limit: number,
     turn: Pick<FitRequest, 'outgoing' | 'json' | 'chain' | 'windowTokens'>,
@@ -203,14 +204,14 @@ describe('a turn that the limit leaves no room for', () => {
     fc.record({ role: fc.constant('assistant'), content: text, reasoning: text }),
     fc.record({ role: fc.constant('assistant'), content: fc.constant('Yes.') }),
   )
-  /** Long enough that nothing else makes up for it, if it were left out. */
+  /** Too long for other slack to hide it, if it were not counted. */
   const long = fc.record({
     role: fc.constant('user'),
     content: fc.array(text, { minLength: 10, maxLength: 20 }).map((texts) => texts.join(' ')),
   })
   const conversation = fc.record({ before: chat, reply, own: some(fc.oneof(chatMessage, long)) })
 
-  it('is refused where its history is known by the size of the last turn, and fits with one token more', async () => {
+  it("is rejected if its history is known from the last turn's size, and fits with one token more", async () => {
     await fc.assert(
       fc.asyncProperty(conversation, async ({ before: { messages, shaping }, reply: answer, own }) => {
         const prompt = { dialect: 'chat', model: sim.model, shaping } as const
@@ -234,7 +235,7 @@ describe('a turn that the limit leaves no room for', () => {
     )
   })
 
-  it('is refused where a window stands before it whose ids are known, and fits with one token more', async () => {
+  it('is rejected if a window with known ids precedes it, and fits with one token more', async () => {
     let known = 0
     await fc.assert(
       fc.asyncProperty(conversation, async ({ before: { messages, shaping }, reply: answer, own }) => {

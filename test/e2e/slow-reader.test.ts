@@ -1,4 +1,4 @@
-// A client that does not read holds its upstream back: what cwm keeps for it is bounded, and nothing is lost when it reads again.
+// A client that does not read slows its upstream down: what cwm buffers for it is limited, and nothing is lost when it reads again.
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -14,7 +14,7 @@ import { type Cwm, startCwm } from '../support/stack.ts'
 
 let upstream: FakeUpstream
 let cwm: Cwm
-/** Of answers that the upstream may not go on with: what it wrote, and whether its last write still waits. */
+/** Of stalled answers: the bytes that the upstream wrote, and whether its last write is still pending. */
 let flows: { written: number; waits: boolean; since: number }[] = []
 
 afterEach(async () => {
@@ -29,7 +29,7 @@ const event = Buffer.from(
 )
 const LAST = 'data: [DONE]\n\n'
 
-/** An upstream that writes events as fast as they are taken, so many bytes of them. */
+/** An upstream that writes this many bytes of events, as fast as they are accepted. */
 async function start(bytes: number, type: string, settings: Partial<Settings> = {}): Promise<void> {
   flows = []
   upstream = await startFakeUpstream((_, response) => {
@@ -59,16 +59,16 @@ function pour(response: ServerResponse, flow: (typeof flows)[number], bytes: num
   }
 }
 
-/** A client that has asked and does not read. */
+/** A client that has sent a request and does not read. */
 async function idleReader(stream: boolean): Promise<Socket> {
   const socket = await sendOn(cwm.url, post(CHAT, { model: 'm', messages: [user('hi')], stream }))
   return socket.pause()
 }
 
-/** Every upstream answer has been held back for so long that all buffers between must be full. */
+/** Every upstream answer has been stalled long enough to fill all buffers in between. */
 const heldBack = (count: number) =>
   until(
-    `${count} answers are held back`,
+    `${count} answers are stalled`,
     () => flows.length === count && flows.every(({ waits, since }) => waits && Date.now() - since > 300),
     15_000,
   )
@@ -81,17 +81,17 @@ function bufferedBytes(): number {
 describe('a client that does not read', () => {
   it.each([
     ['a stream', 'text/event-stream', true],
-    ['an answer too large to be held', 'application/json', false],
-  ])('stops the upstream, and ten of them take under a megabyte each: %s', async (_, type, stream) => {
+    ['an answer too large to buffer', 'application/json', false],
+  ])('stops the upstream, and ten of them need less than a megabyte each: %s', async (_, type, stream) => {
     await start(60 * MB, type)
     const before = bufferedBytes()
     const sockets = await Promise.all(Array.from({ length: 10 }, () => idleReader(stream)))
 
     await heldBack(sockets.length)
 
-    // What is let go of is collected at the first collection or at a later one.
+    // Released memory is collected at the first garbage collection or at a later one.
     await until('they take under a megabyte each', () => bufferedBytes() - before < sockets.length * MB)
-    // Most of what was written lies in the system's own buffers, two sockets' to an answer.
+    // Most of the written bytes are in the system's own buffers, of two sockets per answer.
     expect(Math.max(...flows.map(({ written }) => written))).toBeLessThan(30 * MB)
     for (const socket of sockets) socket.destroy()
     await within('the connections close', Promise.all(upstream.received.map(({ closed }) => closed)))
@@ -100,8 +100,8 @@ describe('a client that does not read', () => {
 
   it.each([
     ['at last', {}],
-    ['later than stream_timeout_ms, which is for the upstream', { stream_timeout_ms: 200 }],
-  ])('and then reads, %s, gets everything', async (_, settings) => {
+    ['later than stream_timeout_ms, which only applies to the upstream', { stream_timeout_ms: 200 }],
+  ])('that then reads, %s, gets everything', async (_, settings) => {
     const bytes = 30 * MB
     await start(bytes, 'text/event-stream', settings)
     const socket = await idleReader(true)
@@ -111,7 +111,7 @@ describe('a client that does not read', () => {
     socket.on('data', (chunk: Buffer) => {
       read += chunk.length
       tail = (tail + chunk.toString('latin1')).slice(-200)
-      // The answer is whole; its connection would be kept.
+      // The answer is complete, and its connection would be kept.
       if (tail.includes(LAST)) socket.end()
     })
 

@@ -1,4 +1,4 @@
-// The default budgets of a container of 512 MiB: what they still hold.
+// The default budgets of a container with 512 MiB: what still fits.
 
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -17,7 +17,7 @@ let upstream: FakeUpstream
 let cwm: Cwm
 let text: string
 
-/** Documentation in English, from another place in it for each session. */
+/** English documentation, starting at another place for each session. */
 const textOf = (session: number) => text.slice(session * 1000, session * 1000 + TEXT_BYTES)
 const sessions = Array.from({ length: SESSIONS }, (_, session) => session)
 

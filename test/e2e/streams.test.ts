@@ -1,4 +1,4 @@
-// What a client gets of an answer is what the upstream sent, byte for byte; only the usage event that cwm itself asked for is taken out.
+// A client receives an answer byte for byte as the upstream sent it, except for the usage event that only cwm requested.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask } from '../support/client.ts'
@@ -48,7 +48,7 @@ const asked: readonly (readonly [string, string, object])[] = [
   ['an error of the upstream', '/v1/chat/completions', { model, messages, max_tokens: -1 }],
 ]
 
-describe('what the upstream sent reaches the client untouched', () => {
+describe('an answer of the upstream reaches the client unchanged', () => {
   it.each(asked)('%s', async (_, path, body) => {
     hop.passed.length = 0
 
@@ -62,11 +62,11 @@ describe('what the upstream sent reaches the client untouched', () => {
   })
 })
 
-/** Ids and the second of an answer differ from one to the next. */
+/** Ids and the time of an answer vary. */
 const comparable = (text: string): string =>
   text.replaceAll(/"(chatcmpl|cmpl)-[0-9a-f]+"/g, '"ID"').replaceAll(/"created":\d+/g, '"created":0')
 
-describe('a stream for which cwm asked for usage equals one for which nobody did', () => {
+describe('a stream with usage requested by cwm equals one without it', () => {
   it.each([
     ['stream true', '/v1/chat/completions', { model, messages, stream: true }],
     ['stream 1', '/v1/chat/completions', { model, messages, stream: 1 }],

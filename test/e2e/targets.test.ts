@@ -44,7 +44,7 @@ describe('an absolute target', () => {
   })
 
   it.each(['http://localhost/cwm/livez', 'http://localhost:99/cwm/v1/windows?limit=1'])(
-    'reaches what is cwm’s own: %s',
+    'reaches cwm’s own paths: %s',
     async (target) => {
       expect(await send(`GET ${target} HTTP/1.1\r\nHost: localhost`)).toMatch(/^HTTP\/1\.1 200 /)
     },

@@ -64,7 +64,7 @@ describe('a tenant that may not use all models', () => {
     expect(engineCalls()).toBe(before)
   })
 
-  it('is told the invalid field, and which models are allowed', async () => {
+  it('gets an error with the invalid field and the allowed models', async () => {
     const got = await askChat(stack.url, [user('hello')], { headers: narrow, body: { model: 'other-model' } })
 
     expect(errorOf(got)).toEqual({

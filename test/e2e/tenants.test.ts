@@ -56,7 +56,7 @@ describe('an unknown key', () => {
     ['GET', '/cwm/metrics'],
   ]
 
-  it.each(paths)('%s %s is refused, as is no key, and nothing goes upstream', async (method, path, body) => {
+  it.each(paths)('%s %s is rejected, like a missing key, and nothing goes upstream', async (method, path, body) => {
     const before = stack.sim.requests.all('engine').length
 
     for (const headers of [{}, bearer('sk-nobody'), { 'x-api-key': keyHash(keys.old) }, bearer(`${keys.old}x`)]) {

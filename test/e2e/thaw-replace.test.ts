@@ -1,4 +1,4 @@
-// A thaw by REST into a session that has turns of its own: refused with what would be lost, until it is asked for.
+// A thaw by REST into a session with turns of its own: rejected with what would be lost, until confirmed.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { errorOf } from '../support/client.ts'
@@ -22,7 +22,7 @@ const session = (id: string) => rest<Session>(stack.url, 'GET', `/sessions/${id}
 const turn = (id: string) => chat(stack.url, [user('Hello')], { headers: { 'x-cwm-session': id } })
 const thaw = (window: string, body: object) => call(stack.url, 'POST', `/windows/${window}/thaw`, body)
 
-it('answers 409 with what the session would lose and how to go on, and changes nothing', async () => {
+it('answers 409 with what the session would lose and how to continue, and changes nothing', async () => {
   await turn('busy')
 
   const refused = await thaw('w', { session_id: 'busy' })
@@ -44,7 +44,7 @@ it('names the base window that would be lost', async () => {
   expect(await session('based')).toMatchObject({ base_window: 'w', turns: 1 })
 })
 
-it('goes on with replace: true', async () => {
+it('succeeds with replace: true', async () => {
   await turn('replaced')
 
   const thawed = await thaw('w', { session_id: 'replaced', replace: true })
@@ -53,7 +53,7 @@ it('goes on with replace: true', async () => {
   expect((await session('replaced')).base_window).toBe('w')
 })
 
-it('needs no word for a session without turns, nor for the window that stands before it already', async () => {
+it("needs no confirmation for a session without turns, nor for the session's current window", async () => {
   const fresh = await thaw('w', { session_id: 'fresh' })
   const changed = await thaw('other', { session_id: 'fresh' })
   await turn('fresh')
@@ -62,7 +62,7 @@ it('needs no word for a session without turns, nor for the window that stands be
   expect([fresh.status, changed.status, again.status]).toEqual([200, 200, 200])
 })
 
-it('leaves the header of a turn as it was', async () => {
+it('does not affect the header of a turn', async () => {
   await turn('by-header')
 
   const headers = { 'x-cwm-session': 'by-header', 'x-cwm-window': 'w' }

@@ -1,4 +1,4 @@
-// What a good reverse proxy does with everything beside the body of an answer: status, headers, methods, encodings, sizes.
+// What a good reverse proxy does with everything but an answer's body: status, headers, methods, encodings, sizes.
 
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -51,7 +51,7 @@ describe('answers', () => {
     expect([got.status, got.headers['retry-after'], got.text]).toEqual([status, '7', text])
   })
 
-  it('keep an odd reason phrase and an answer that is no JSON', async () => {
+  it('keep an unusual reason phrase and an answer that is not JSON', async () => {
     answering = (_, response) => {
       response.writeHead(418, 'Short And Stout', { 'content-type': 'text/plain' })
       response.end('no coffee')
@@ -62,7 +62,7 @@ describe('answers', () => {
     expect([got.status, got.statusText, got.text]).toEqual([418, 'Short And Stout', 'no coffee'])
   })
 
-  it('keep headers that come twice, in their order', async () => {
+  it('keep repeated headers, in their order', async () => {
     answering = (_, response) => {
       response.writeHead(200, ['Set-Cookie', 'a=1', 'Content-Type', 'application/json', 'Set-Cookie', 'b=2'])
       response.end('{}')
@@ -73,7 +73,7 @@ describe('answers', () => {
     expect(got.headers['set-cookie']).toEqual(['a=1', 'b=2'])
   })
 
-  it('lose hop-by-hop headers and those that Connection names', async () => {
+  it('lose hop-by-hop headers and those named by Connection', async () => {
     answering = (_, response) => {
       response.writeHead(200, {
         connection: 'keep-alive, x-hop',
@@ -91,7 +91,7 @@ describe('answers', () => {
     expect(got.headers['keep-alive'] ?? '').not.toContain('timeout=9')
   })
 
-  it('never carry x-cwm-* of an upstream', async () => {
+  it('never have x-cwm-* headers of an upstream', async () => {
     answering = (_, response) => {
       response.setHeader('x-cwm-session', 'forged')
       response.setHeader('x-cwm-made-up', 'forged')
@@ -104,13 +104,13 @@ describe('answers', () => {
     expect(got.headers['x-cwm-made-up']).toBeUndefined()
   })
 
-  it('have the length that their body has', async () => {
+  it('have the length of their body', async () => {
     const got = await ask(cwm.url, CHAT, { body })
 
     expect(got.headers['content-length']).toBe(String(Buffer.byteLength(chatAnswer('hello'))))
   })
 
-  it('pass on a redirect, with the address of the client in its Location', async () => {
+  it("pass a redirect on, with the client's address in its Location", async () => {
     answering = (_, response) => {
       response.writeHead(307, { location: `${upstream.url}/v1/models/` })
       response.end()
@@ -121,7 +121,7 @@ describe('answers', () => {
     expect([got.status, got.headers.location]).toEqual([307, `${cwm.url}/v1/models/`])
   })
 
-  it('leave a redirect to another host alone', async () => {
+  it('keep a redirect to another host', async () => {
     answering = (_, response) => {
       response.writeHead(302, { location: 'https://elsewhere.example/x' })
       response.end()
@@ -132,7 +132,7 @@ describe('answers', () => {
     expect(got.headers.location).toBe('https://elsewhere.example/x')
   })
 
-  it('of 30 MB pass whole', async () => {
+  it('of 30 MB pass completely', async () => {
     const text = chatAnswer('x'.repeat(30 * 1024 * 1024))
     answering = (_, response) => sayJson(response, text)
 
@@ -141,7 +141,7 @@ describe('answers', () => {
     expect(got.text === text).toBe(true)
   })
 
-  it('of hundreds of events in one byte chunk raise no warning about listeners', async () => {
+  it('of hundreds of events in one byte chunk cause no warning about listeners', async () => {
     const warnings: string[] = []
     const warn = (warning: Error) => void warnings.push(warning.message)
     process.on('warning', warn)
@@ -188,19 +188,19 @@ describe('requests', () => {
       expect(headers).not.toHaveProperty(name)
   })
 
-  it('answer with the X-Request-Id of the client as their own', async () => {
+  it("have the client's X-Request-Id in their answers", async () => {
     const got = await ask(cwm.url, CHAT, { body, headers: { 'X-Request-Id': 'req-1' } })
 
     expect(got.headers['x-cwm-request-id']).toBe('req-1')
   })
 
-  it("go out with the upstream's Host", async () => {
+  it("are sent with the upstream's Host", async () => {
     await ask(cwm.url, CHAT, { body })
 
     expect(last().headers.host).toBe(new URL(upstream.url).host)
   })
 
-  it("go out with the client's key, in the header in which it came", async () => {
+  it("are sent with the client's key, in the header in which it came", async () => {
     await ask(cwm.url, CHAT, { body, headers: { authorization: 'Bearer k-one' } })
     const bearer = last().headers
     await ask(cwm.url, '/v1/messages', { body: { ...body, max_tokens: 5 }, headers: { 'x-api-key': 'k-two' } })
@@ -227,7 +227,7 @@ describe('requests', () => {
     expect(last().headers['transfer-encoding']).toBeUndefined()
   })
 
-  it.each(['gzip', 'x-gzip'])('may be packed by %s; the upstream gets them plain', async (encoding) => {
+  it.each(['gzip', 'x-gzip'])('may be compressed with %s; the upstream gets them uncompressed', async (encoding) => {
     const packed = gzipSync(JSON.stringify(body))
 
     await ask(cwm.url, CHAT, {
@@ -239,7 +239,7 @@ describe('requests', () => {
     expect(last().headers['content-encoding']).toBeUndefined()
   })
 
-  it('of 20 MB pass whole', async () => {
+  it('of 20 MB pass completely', async () => {
     const content = 'ä'.repeat(10 * 1024 * 1024)
 
     const got = await ask(cwm.url, CHAT, { body: { ...body, messages: [{ role: 'user', content }] } })
@@ -249,7 +249,7 @@ describe('requests', () => {
     expect(sent.messages[0]?.content === content).toBe(true)
   })
 
-  it('with Expect: 100-continue are told to go on, and the header stays here', async () => {
+  it('with Expect: 100-continue get a 100, and the header is not forwarded', async () => {
     const text = JSON.stringify(body)
     const head = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`
 
@@ -259,7 +259,7 @@ describe('requests', () => {
     expect(last().headers.expect).toBeUndefined()
   })
 
-  it('ask for an uncompressed answer where cwm reads it, and leave plain paths as they are', async () => {
+  it('ask for an uncompressed answer if cwm reads it, and are unchanged on plain paths', async () => {
     await ask(cwm.url, CHAT, { body, headers: { 'accept-encoding': 'gzip' } })
     const salted = last().headers['accept-encoding']
     await ask(cwm.url, '/version', { headers: { 'accept-encoding': 'gzip' } })
@@ -267,7 +267,7 @@ describe('requests', () => {
     expect([salted, last().headers['accept-encoding']]).toEqual(['identity', 'gzip'])
   })
 
-  it('on a plain path pass their body untouched, salt or no salt', async () => {
+  it('on a plain path pass their body unchanged, with or without a salt', async () => {
     const text = '{ "model":"m",  "prompt":"x", "cache_salt":"theirs" }'
 
     await ask(cwm.url, '/tokenize', { body: text })
@@ -302,7 +302,7 @@ describe('requests', () => {
     expect(last().method).toBe('OPTIONS')
   })
 
-  it("browsers may read cwm's headers where the upstream allows the origin", async () => {
+  it("browsers may read cwm's headers if the upstream allows the origin", async () => {
     answering = (_, response) => {
       response.setHeader('access-control-allow-origin', '*')
       response.setHeader('access-control-expose-headers', 'x-theirs')
@@ -315,7 +315,7 @@ describe('requests', () => {
     expect(exposed).toEqual(expect.arrayContaining(['x-theirs', 'x-cwm-session', 'x-cwm-context', 'x-cwm-restored']))
   })
 
-  it('follow each other on one connection', async () => {
+  it('may follow each other on one connection', async () => {
     const text = JSON.stringify(body)
     const one = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n`
 
@@ -325,7 +325,7 @@ describe('requests', () => {
   })
 })
 
-describe('nothing but the listed paths reaches the upstream', () => {
+describe('only the listed paths reach the upstream', () => {
   it.each([
     ['POST', '/reset_prefix_cache', 404],
     ['POST', '/sleep', 404],
@@ -353,7 +353,7 @@ describe('nothing but the listed paths reaches the upstream', () => {
     ['POST', '/', 404],
     ['POST', '/__proto__', 404],
     ['POST', '/constructor', 404],
-  ])('%s %s is refused with %i', async (method, path, status) => {
+  ])('%s %s is rejected with %i', async (method, path, status) => {
     const text = method === 'POST' ? JSON.stringify(body) : ''
     const answer = await rawExchange(
       cwm.url,
@@ -366,20 +366,20 @@ describe('nothing but the listed paths reaches the upstream', () => {
   })
 
   it.each([['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n']])(
-    '%s is refused with 400',
+    '%s is rejected with 400',
     async (_, bytes) => {
       expect(await rawExchange(cwm.url, bytes)).toMatch(/^HTTP\/1\.1 400 /)
       expect(upstream.received).toEqual([])
     },
   )
 
-  it('CONNECT makes no tunnel', async () => {
+  it('CONNECT opens no tunnel', async () => {
     const answer = await rawExchange(cwm.url, 'CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n')
 
     expect(answer).not.toMatch(/ 200 /)
   })
 
-  it('a body with both length and chunks is refused', async () => {
+  it('a body with both length and chunks is rejected', async () => {
     const answer = await rawExchange(
       cwm.url,
       `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /sleep HTTP/1.1\r\nHost: localhost\r\n\r\n`,
@@ -390,7 +390,7 @@ describe('nothing but the listed paths reaches the upstream', () => {
   })
 })
 
-describe('an answer whose shape nobody expects', () => {
+describe('an answer of unexpected form', () => {
   it.each([
     '[]',
     'null',
@@ -401,7 +401,7 @@ describe('an answer whose shape nobody expects', () => {
     '{"choices":[{"message":[[]],"finish_reason":"stop"}],"usage":{"prompt_tokens":"x"}}',
     '{not json',
     '',
-  ])('passes as it is: %s', async (text) => {
+  ])('passes unchanged: %s', async (text) => {
     answering = (_, response) => sayJson(response, text)
 
     for (const path of [CHAT, '/v1/messages', '/v1/responses', '/v1/completions']) {
@@ -416,8 +416,8 @@ describe('an answer whose shape nobody expects', () => {
     'event: response.completed\ndata: {"type":"response.completed","response":{"output":{"a":1},"status":"completed"}}\n\n',
     ': only a comment\n\n',
     'data: [DONE]\n\n',
-    'no event at all',
-  ])('passes as it is, streamed: %j', async (text) => {
+    'not an event at all',
+  ])('passes unchanged, streamed: %j', async (text) => {
     answering = (_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
       response.end(text)
@@ -443,7 +443,7 @@ describe('with settings of its own', () => {
     expect(last().headers.host).toBe('localhost:99')
   })
 
-  it("upstream_api_key replaces the client's, wherever it stands", async () => {
+  it("upstream_api_key replaces the client's, in whatever header", async () => {
     other = await startCwm(upstream.url, { upstream_api_key: 'the-engine-key' })
 
     await ask(other.url, '/v1/messages', { body: { ...body, max_tokens: 3 }, headers: { 'x-api-key': 'k-client' } })
@@ -453,7 +453,7 @@ describe('with settings of its own', () => {
     expect(JSON.stringify(last().rawHeaders)).not.toContain('k-client')
   })
 
-  it("the operator's key never reaches the upstream, on plain paths neither", async () => {
+  it("the operator's key never reaches the upstream, not even on plain paths", async () => {
     other = await startCwm(upstream.url, { operator_key: 'the-operator-key-0' })
     const headers = { authorization: 'Bearer the-operator-key-0' }
 
@@ -465,7 +465,7 @@ describe('with settings of its own', () => {
     expect(upstream.received).toEqual([])
   })
 
-  it('two different keys are refused on plain paths too', async () => {
+  it('two different keys are rejected on plain paths too', async () => {
     other = await startCwm(upstream.url)
 
     const got = await ask(other.url, '/version', { headers: { authorization: 'Bearer a', 'x-api-key': 'b' } })
@@ -474,7 +474,7 @@ describe('with settings of its own', () => {
     expect(upstream.received).toEqual([])
   })
 
-  it('an upstream under a base path is spoken to there', async () => {
+  it('an upstream with a base path is called below it', async () => {
     other = await startCwm(`${upstream.url}/deep/v1`)
 
     await ask(other.url, CHAT, { body })

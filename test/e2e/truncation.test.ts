@@ -1,4 +1,4 @@
-// An answer that the context limit cut looks like a finished one: cwm says so wherever somebody can hear it.
+// An answer cut by the context limit looks complete, so cwm reports it wherever possible.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, jsonOf } from '../support/client.ts'
@@ -8,7 +8,7 @@ import { rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
 const LIMIT = 1024
-/** About 900 tokens: the answer has room for some hundred. */
+/** About 900 tokens, which leaves some hundred for the answer. */
 const LONG = prose(450)
 
 let stack: Stack
@@ -45,7 +45,7 @@ async function truncations(dialect: string): Promise<number> {
 }
 
 describe.each(dialects)('an answer of %s that the limit cut', (dialect, path, body) => {
-  it('says so in a header, the metrics and the status of its session', async () => {
+  it("is reported in a header, the metrics and its session's status", async () => {
     const got = await ask(stack.url, path, { body, headers: named })
 
     expect(got.status).toBe(200)
@@ -57,7 +57,7 @@ describe.each(dialects)('an answer of %s that the limit cut', (dialect, path, bo
     expect((truncation?.prompt_tokens ?? 0) + (truncation?.completion_tokens ?? 0)).toBe(LIMIT)
   })
 
-  it('as a stream is told by the status, and by the header of the next answer', async () => {
+  it('as a stream is reported in the status, and in the header of the next answer', async () => {
     const streamed = await ask(stack.url, path, { body: { ...body, stream: true }, headers: named })
     await until('the turn is told', async () => (await statusOf('ann')).truncation?.streamed === true)
 
@@ -74,7 +74,7 @@ describe.each(dialects)('an answer of %s that the limit cut', (dialect, path, bo
   })
 })
 
-it('stays told when a turn that was already under way beside it ends later', async () => {
+it('stays reported when an earlier concurrent turn ends later', async () => {
   const path = '/v1/chat/completions'
   stack.sim.fault({ path, action: { kind: 'delay', ms: 600 } })
   const slow = ask(stack.url, path, { body: { model, messages: user('Slowly.') }, headers: named })
@@ -88,8 +88,8 @@ it('stays told when a turn that was already under way beside it ends later', asy
   expect((await statusOf('ann')).truncation).toBeDefined()
 })
 
-describe('no answer is called cut', () => {
-  it('of several prompts at once, whose usage is told in one sum', async () => {
+describe('an answer is not reported as cut for', () => {
+  it('several prompts at once, whose usage is one sum', async () => {
     const body = { model, prompt: [prose(300), prose(310)], max_tokens: 4 }
 
     const got = await ask(stack.url, '/v1/completions', { body, headers: named })
@@ -100,9 +100,9 @@ describe('no answer is called cut', () => {
   })
 
   it.each([
-    ['that ended by itself', { messages: user('Where does it run?') }],
-    ['that the client bounded, and which reached that bound', { messages: user(LONG), max_tokens: 5 }],
-    ['of several choices that the client bounded', { messages: user('Tell.'), max_tokens: 5, n: 3 }],
+    ['one that ended normally', { messages: user('Where does it run?') }],
+    ['one that reached the client’s own limit', { messages: user(LONG), max_tokens: 5 }],
+    ['several choices with the client’s own limit', { messages: user('Tell.'), max_tokens: 5, n: 3 }],
   ])('%s', async (_, body) => {
     const got = await ask(stack.url, '/v1/chat/completions', { body: { model, ...body }, headers: named })
 

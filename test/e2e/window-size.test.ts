@@ -1,4 +1,4 @@
-// The size of a turn behind a window: an answer that comes says that its reserve was free, whatever is known of window and history.
+// The size of a turn after a window: a forwarded turn had its reserve free, whatever is known about window and history.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { errorOf } from '../support/client.ts'
@@ -22,7 +22,7 @@ afterAll(() => stack.close())
 const inSession = (session: string, headers: Record<string, string> = {}) => ({
   headers: { 'x-cwm-session': session, ...headers },
 })
-/** Wants the whole reserve. */
+/** Requests the whole reserve. */
 const atLength = (session: string, headers: Record<string, string> = {}) => ({
   ...inSession(session, headers),
   body: { max_tokens: 500 },
@@ -30,8 +30,8 @@ const atLength = (session: string, headers: Record<string, string> = {}) => ({
 
 const countsTokenized = () => stack.sim.requests.all('engine').filter(({ path }) => path === '/tokenize').length
 
-describe('a window thawed before a history that is known without it', () => {
-  it('counts with its history', async () => {
+describe('a window thawed before a history whose size without it is known', () => {
+  it('is counted together with the history', async () => {
     const big = await chat(stack.url, [user(prose(355))], inSession('author'))
     await rest(stack.url, 'POST', '/windows', { name: 'big', session_id: 'author' })
     const first = await chat(stack.url, [user(prose(90))], inSession('ann'))
@@ -48,7 +48,7 @@ describe('a window thawed before a history that is known without it', () => {
 })
 
 describe('the size of a window', () => {
-  it('is taken from its ids once a thaw has proved them: the tokenizer is not asked', async () => {
+  it('is read from its ids once a thaw has verified them, without the tokenizer', async () => {
     await chat(stack.url, [user(prose(200))], inSession('writer'))
     await rest(stack.url, 'POST', '/windows', { name: 'draft', session_id: 'writer' })
     await rest(stack.url, 'POST', '/windows/draft/thaw', { session_id: 'reader' })
@@ -60,7 +60,7 @@ describe('the size of a window', () => {
     expect(countsTokenized()).toBe(before)
   })
 
-  it('is not that of the ids where these end before a picture', async () => {
+  it('is not that of its ids if they end before an image', async () => {
     const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
     const seen = { role: 'user', content: [picture, { type: 'text', text: prose(380) }] }
     const { promptTokens } = await chat(
@@ -80,7 +80,7 @@ describe('the size of a window', () => {
     expect(errorOf(got).code).toBe('context_length_exceeded')
   })
 
-  it('is not that of the ids where these end before what was not answered when it was cut', async () => {
+  it('is not that of its ids if they end before a message that was unanswered at the cut', async () => {
     const answered = user(prose(150))
     const { reply } = await chat(stack.url, [answered], inSession('clerk'))
     const since = Array.from({ length: 8 }, (_, i) => [user(`${i} ${prose(40)}`), assistant(prose(20))]).flat()

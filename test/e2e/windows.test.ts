@@ -1,4 +1,4 @@
-// Freeze and thaw before the simulator: what receipts say, what survives which restart, how a window is continued.
+// Freeze and thaw with the simulator: what receipts report, what survives which restart, how a window is continued.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -34,7 +34,7 @@ interface Frozen {
   readonly session: string
 }
 
-/** A session of one long turn, frozen with that turn. */
+/** A session with one long turn, frozen with that turn. */
 async function freeze(
   on: Stack = stack,
   options: { readonly body?: object; readonly words?: number } = {},
@@ -71,7 +71,7 @@ async function emptyEngine(on: Stack = stack): Promise<void> {
 }
 
 describe('a freeze', () => {
-  it('by header proves its chunks in L2, pins them, and tells so', async () => {
+  it('by header verifies its chunks in L2, pins them, and reports that', async () => {
     const { window, session } = await freeze()
 
     expect(window).toMatchObject({ state: 'frozen', session_id: session, dialect: 'chat', messages: 3 })
@@ -81,7 +81,7 @@ describe('a freeze', () => {
     expect(receipt?.restorable_tokens).toBe(wholeChunks(receipt?.tokens ?? 0))
   })
 
-  it('by header of a stream is the same', async () => {
+  it('by header of a stream does the same', async () => {
     const name = `w${++count}`
     const got = await askChat(stack.url, [user(`${prose(600)} End.`)], {
       body: { stream: true },
@@ -96,7 +96,7 @@ describe('a freeze', () => {
     })
   })
 
-  it('by REST answers 201 when it is done, or 202 at once', async () => {
+  it('by REST answers 201 when done, or 202 at once', async () => {
     const turn = await chat(stack.url, [user(`${prose(600)} One.`)])
 
     const done = await ask(stack.url, '/cwm/v1/windows', { body: { name: 'rest-1', session_id: turn.session } })
@@ -124,7 +124,7 @@ describe('a freeze', () => {
     await turn
   })
 
-  it('under one chunk is text, and says so', async () => {
+  it('below one chunk is text, and reports that', async () => {
     const { window } = await freeze(stack, { words: 20 })
 
     expect(window.receipt).toMatchObject({ durability: 'text', pinned: false, restorable_tokens: 0 })
@@ -153,7 +153,7 @@ describe('a freeze', () => {
     expect(sent.tools).toEqual(tools)
   })
 
-  it('that fails frees its name, tells why, and leaves no pin', async () => {
+  it('that fails releases its name, reports why, and leaves no pin', async () => {
     const before = await pinsHeld(stack.sim)
     stack.sim.fault({
       path: '/v1/completions',
@@ -171,7 +171,7 @@ describe('a freeze', () => {
     expect((await settled(stack.url, name)).state).toBe('frozen')
   })
 
-  it('of two turns of one session at once gives two windows', async () => {
+  it('of two concurrent turns of one session creates two windows', async () => {
     const headers = { 'x-cwm-session': 'parallel' }
     await Promise.all(
       ['par-1', 'par-2'].map((name) =>
@@ -185,7 +185,7 @@ describe('a freeze', () => {
     ])
   })
 
-  it('of one name by two turns at once: one has it, the other is 409', async () => {
+  it('of one name by two concurrent turns: one succeeds, the other is 409', async () => {
     stack.sim.fault({ path: CHAT, times: 2, action: { kind: 'delay', ms: 50 } })
     const turns = await Promise.all(
       [1, 2].map((i) => askChat(stack.url, [user(`race ${i}`)], { headers: { 'x-cwm-freeze': 'race' } })),
@@ -194,7 +194,7 @@ describe('a freeze', () => {
     expect(turns.map((turn) => turn.status).sort()).toEqual([200, 409])
   })
 
-  it('of more chunks pins each once: windows of one lineage count apart', async () => {
+  it('of more chunks pins each once: windows of one lineage are counted separately', async () => {
     const before = await pinsHeld(stack.sim)
     const { window, session } = await freeze()
     const once = (await pinsHeld(stack.sim)) - before
@@ -207,7 +207,7 @@ describe('a freeze', () => {
 })
 
 describe('a thaw', () => {
-  it('by header, with just the new turn sent, restores all whole chunks after engine and L1 are lost', async () => {
+  it('by header, with only the new turn sent, restores all whole chunks after engine and L1 are lost', async () => {
     const { name, window, history } = await freeze()
     const control = await chat(stack.url, [...history, user('And who sails it?')])
     await emptyEngine()
@@ -222,7 +222,7 @@ describe('a thaw', () => {
     expect(turn.promptTokens).toBe(control.promptTokens)
   })
 
-  it('by path, and the turns that follow need no header', async () => {
+  it('by path lets later turns omit the header', async () => {
     const { name, history } = await freeze()
     const path = `/cwm/w/${name}${CHAT}`
     const first = await chat(stack.url, [user('Who sails it?')], { path })
@@ -243,7 +243,7 @@ describe('a thaw', () => {
     expect(third.got.headers['x-cwm-window']).toBe(name)
   })
 
-  it('by name in a session goes on under that name without the header, whatever is sent', async () => {
+  it('by name in a session continues under that name without the header, whatever is sent', async () => {
     const { name } = await freeze()
     const session = `of-${name}`
     await chat(stack.url, [user('One?')], { headers: inWindow(name, session) })
@@ -272,7 +272,7 @@ describe('a thaw', () => {
     expect(turn.cachedTokens).toBeGreaterThanOrEqual(receipt.restored_tokens ?? 0)
   })
 
-  it('by REST without a session makes one', async () => {
+  it('by REST without a session creates one', async () => {
     const { name } = await freeze()
 
     const receipt = jsonOf<ThawReceiptJson>(await thawByRest(stack.url, name))
@@ -283,7 +283,7 @@ describe('a thaw', () => {
     expect(turn.got.headers['x-cwm-window']).toBe(name)
   })
 
-  it('to l1 loads the chunks and binds nothing', async () => {
+  it('to l1 loads the chunks and binds no session', async () => {
     const { name, window } = await freeze()
     await emptyEngine()
     stack.sim.requests.clear()
@@ -324,7 +324,7 @@ describe('a thaw', () => {
     expect(Number(turn.got.headers['x-cwm-restored'])).toBe(wholeChunks(window.receipt?.tokens ?? 0))
   })
 
-  it('with LMCache and coordinator down works by recomputing, and says so', async () => {
+  it('with LMCache and coordinator down recomputes, and reports that', async () => {
     const { name, window } = await freeze()
     await stack.sim.restartEngine()
     await stack.sim.setOnline('lmcache', false)
@@ -340,7 +340,7 @@ describe('a thaw', () => {
     }
   })
 
-  it('with the engine down is 502, and the session stays as it was', async () => {
+  it('with the engine down is 502, and does not change the session', async () => {
     const { name } = await freeze()
     await stack.sim.setOnline('engine', false)
     const got = await askChat(stack.url, [user('?')], { headers: inWindow(name, `down-${name}`) })
@@ -352,7 +352,7 @@ describe('a thaw', () => {
     expect(turn.got.headers['x-cwm-window']).toBeUndefined()
   })
 
-  it('right behind the turn that freezes waits for the freeze', async () => {
+  it('directly after the turn that freezes waits for the freeze', async () => {
     stack.sim.fault({ path: '/v1/completions', action: { kind: 'delay', ms: 300 }, times: 1 })
     const name = `hurry-${Math.random()}`
     await chat(stack.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': name } })
@@ -363,7 +363,7 @@ describe('a thaw', () => {
     expect(got.text).toContain('larch')
   })
 
-  it('of a window whose freeze failed is 422, which no SDK tries again', async () => {
+  it('of a window whose freeze failed is 422, which no SDK retries', async () => {
     stack.sim.fault({ path: '/v1/completions', action: { kind: 'status', status: 500 } })
     const { name } = await freeze()
 
@@ -387,7 +387,7 @@ describe('a thaw', () => {
     expect(thaws).toBe(2)
   })
 
-  it('into two sessions shares the window and keeps what follows apart in sessions', async () => {
+  it('into two sessions shares the window and separates what follows', async () => {
     const { name } = await freeze()
     const a = await chat(stack.url, [user('I am A.')], { headers: inWindow(name) })
     const b = await chat(stack.url, [user('I am B.')], { headers: inWindow(name) })
@@ -396,7 +396,7 @@ describe('a thaw', () => {
     expect(new Set(sentChats().map((sent) => sent.cache_salt)).size).toBe(1)
   })
 
-  it('and freeze again makes a child', async () => {
+  it('followed by a freeze creates a child', async () => {
     const { name, window } = await freeze()
     const child = `${name}-child`
 
@@ -409,7 +409,7 @@ describe('a thaw', () => {
 })
 
 describe('a client that continues a window', () => {
-  it('may resend its whole history, which is then left as it is', async () => {
+  it('may resend its whole history, which is then sent unchanged', async () => {
     const { name, history } = await freeze()
 
     const turn = await chat(stack.url, [...history, user('And?')], { headers: inWindow(name) })
@@ -418,7 +418,7 @@ describe('a client that continues a window', () => {
     expect(sentChats().at(-1)?.messages).toEqual([...history, user('And?')])
   })
 
-  it('may send an equal system message, which is not doubled', async () => {
+  it('may send an equal system message, which is not duplicated', async () => {
     const { name } = await freeze()
 
     await chat(stack.url, [system('You keep a harbour log.'), user('And?')], { headers: inWindow(name) })
@@ -433,7 +433,7 @@ describe('a client that continues a window', () => {
   it.each([
     ['another system prompt', [system('You are a pirate.'), user('And?')]],
     ['another first message', [user('Not what was said.'), assistant('No.'), user('And?')]],
-  ])('and diverges by %s is 409, and nothing is thawed', async (_, messages) => {
+  ])('and diverges by %s gets 409, and nothing is thawed', async (_, messages) => {
     const { name } = await freeze()
     stack.sim.requests.clear()
 
@@ -444,7 +444,7 @@ describe('a client that continues a window', () => {
     expect(jsonOf(await ask(stack.url, `/cwm/v1/sessions/div-${name}`)).base_window).toBeUndefined()
   })
 
-  it('and changed a reply in the middle is 409', async () => {
+  it('and changed a reply in the middle gets 409', async () => {
     const { name, history } = await freeze()
     const changed = history.map((message) => (message.role === 'assistant' ? assistant('Changed.') : message))
 
@@ -453,7 +453,7 @@ describe('a client that continues a window', () => {
     expect([got.status, errorOf(got).code]).toEqual([409, 'window_diverges'])
   })
 
-  it('with another model or another dialect is 409', async () => {
+  it('with another model or another dialect gets 409', async () => {
     const { name } = await freeze()
 
     const model = await askChat(stack.url, [user('?')], { headers: inWindow(name), body: { model: 'other' } })
@@ -469,7 +469,7 @@ describe('a client that continues a window', () => {
 })
 
 describe('the SDKs', () => {
-  it('openai: freeze by header, thaw by base URL', async () => {
+  it('of OpenAI: freeze by header, thaw by base URL', async () => {
     const plain = new OpenAI({ baseURL: `${stack.url}/v1`, apiKey: 'sdk', maxRetries: 0 })
     const messages = [{ role: 'user' as const, content: `${prose(500)}. The code word is larch.` }]
     await plain.chat.completions.create({ model: 'sim-model', messages }, { headers: { 'x-cwm-freeze': 'sdk-w' } })
@@ -484,7 +484,7 @@ describe('the SDKs', () => {
     expect(answer.choices[0]?.message.content).toContain('larch')
   })
 
-  it('anthropic: the same', async () => {
+  it('of Anthropic: the same', async () => {
     const plain = new Anthropic({ baseURL: stack.url, apiKey: 'sdk-a', maxRetries: 0 })
     const messages = [{ role: 'user' as const, content: `${prose(500)}. The code word is alder.` }]
     await plain.messages.create(
@@ -508,7 +508,7 @@ describe('on another stack', () => {
   let other: Stack
   afterEach(() => other.close())
 
-  it('with every tier emptied a thaw restores 0 and says so', async () => {
+  it('with every tier emptied a thaw restores 0 and reports that', async () => {
     other = await startStack({ sim: { l2Adapters: [] } })
     const { name, window } = await freeze(other)
     await emptyEngine(other)
@@ -537,7 +537,7 @@ describe('on another stack', () => {
     expect(receipt?.warnings.join()).toContain('--enable-prompt-tokens-details')
   })
 
-  it('without LMCache a window is text, and its thaw proves what the engine holds', async () => {
+  it('without LMCache a window is text, and its thaw verifies what the engine has', async () => {
     other = await startStack({ sim: { lmcache: false } })
     const { name, window } = await freeze(other)
     const warm = jsonOf<ThawReceiptJson>(await thawByRest(other.url, name))
@@ -551,7 +551,7 @@ describe('on another stack', () => {
     expect((await thawByRest(other.url, name, { to: 'l1' })).status).toBe(400)
   })
 
-  it('whose LMCache is down at the freeze gives a window that claims nothing', async () => {
+  it('whose LMCache is down at the freeze creates a window that claims nothing', async () => {
     other = await startStack()
     await other.sim.setOnline('lmcache', false)
     await other.sim.setOnline('coordinator', false)
@@ -623,8 +623,8 @@ describe('on another stack', () => {
     expect(got.text).toContain('larch')
   })
 
-  // `/tokenize` knows chat only, and there a call's members come in another order than /v1/responses gives them.
-  it('without scale-out a window of responses with calls is text, and says so', async () => {
+  // `/tokenize` only accepts chat, where the fields of a call have another order than in /v1/responses.
+  it('without scale-out a window of responses with calls is text, and reports that', async () => {
     const [dialect, path, body] = talkOf('responses')
     other = await startStack()
     const called = [
@@ -651,8 +651,8 @@ describe('on another stack', () => {
     expect(got.text).toContain('larch')
   })
 
-  // `/tokenize` knows chat only: cwm makes of these the chat that vLLM makes of them.
-  it.each(['messages', 'responses'])('without scale-out a window of %s is restorable all the same', async (dialect) => {
+  // `/tokenize` only accepts chat: cwm converts these to chat as vLLM does.
+  it.each(['messages', 'responses'])('without scale-out a window of %s is also restorable', async (dialect) => {
     const [, path, body] = talkOf(dialect)
     other = await startStack()
     const request: Ask = { body: body(`${prose(600)}. The code word is larch.`), headers: { 'x-cwm-freeze': 'w' } }

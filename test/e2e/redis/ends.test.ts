@@ -1,5 +1,5 @@
-// A session that is ended at one proxy while another has it in memory, or a turn of it under way: after the receipt that retires its
-// lineage nobody dispatches its salt, and what a broken-off turn leaves is found.
+// A session ends at one proxy while another has it in memory, or one of its turns in flight. After the receipt that retires its lineage,
+// nobody dispatches its salt, and KV of an aborted turn is found.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionJson } from '../../../src/wire/deletions.ts'
@@ -14,7 +14,7 @@ const named = { headers: { 'x-cwm-session': 'x' } }
 
 const end = async (url: string) => jsonOf<DeletionJson>(await ask(url, '/cwm/v1/sessions/x', { method: 'DELETE' }))
 
-/** Turns without end at one proxy, whatever they are answered; each takes the engine a while. */
+/** Endless turns at one proxy, whatever their answers; each takes the engine some time. */
 function turnsAt({ sim }: Fleet, url: string): { stop(): Promise<void> } {
   sim.fault({ path: '/v1/chat/completions', times: Number.POSITIVE_INFINITY, action: { kind: 'delay', ms: 60 } })
   let going = true
@@ -36,7 +36,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
   })
   afterEach(() => fleet?.close())
 
-  it('is dispatched no more by another that has it in memory, from the receipt on', async () => {
+  it('is no longer dispatched by another that has it in memory, from the receipt on', async () => {
     const { a, b } = fleet
     await chat(b.url, [user('hi')], named)
     const [salt] = fleet.salts()
@@ -53,7 +53,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(fleet.salts().slice(seen)).not.toContain(salt)
   })
 
-  it('is dispatched no more by another that Redis cannot reach, whose belief the receipt has waited for', async () => {
+  it('is no longer dispatched by another that Redis cannot reach, for whose staleness limit the receipt waited', async () => {
     const { a, b, hop } = fleet
     await chat(b.url, [user('hi')], named)
     const [salt] = fleet.salts()
@@ -75,7 +75,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(fleet.salts().slice(seen)).not.toContain(salt)
   })
 
-  it('has its turn at another broken off in words, and what that has left is looked for again', async () => {
+  it("has its turn at another aborted with an error, and the turn's KV is searched for again", async () => {
     const { a, b, sim } = fleet
     await chat(b.url, [user('hi')], named)
     const undo = sim.fault({ path: '/v1/chat/completions', action: { kind: 'stall' } })
@@ -91,7 +91,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(receipt).toMatchObject({ state: 'open', lineage_retired: true })
   })
 
-  it('has what a turn at a proxy that could not be told has left deleted once that proxy is back', async () => {
+  it('has the KV of a turn at an unreachable proxy deleted once that proxy is back', async () => {
     const { a, b, hop, sim } = fleet
     await chat(b.url, [user('hi')], named)
     sim.fault({ path: '/v1/chat/completions', action: { kind: 'delay', ms: 1_500 } })
@@ -105,7 +105,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
       return !(await ask(b.url, '/cwm/metrics')).text.includes('cwm_store_errors_total 0')
     })
     hop.mend()
-    // It hears of the end when its name is used again, or with its next sweep.
+    // That proxy learns of the end when the name is used again, or with its next sweep.
     await until('the other proxy has its store again', async () => {
       return (await askChat(b.url, [user('back?')], named)).headers['x-cwm-degraded'] === undefined
     })
@@ -118,7 +118,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(order).toMatchObject({ kind: 'session', name: 'x', state: 'open' })
   })
 
-  it('is told to another whose turn is under way even where a window keeps its lineage', async () => {
+  it('is reported to another with a turn in flight even if a window keeps its lineage', async () => {
     const { a, b, sim } = fleet
     await chat(b.url, [user(prose(300))], { headers: { ...named.headers, 'x-cwm-freeze': 'book' } })
     await settled(b.url, 'book')
@@ -135,7 +135,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(receipt).toMatchObject({ lineage_retired: false })
   })
 
-  it('begins anew under its name at either, with one lineage that is another', async () => {
+  it('restarts under its name at either proxy, with one new lineage', async () => {
     const { a, b } = fleet
     await chat(a.url, [user('hi')], named)
     await chat(b.url, [user('hi')], named)
@@ -150,7 +150,7 @@ describe.skipIf(skipsRedis)('a session that is ended at one proxy', () => {
     expect(salts.slice(2)).not.toContain(salt)
   })
 
-  it('is refused a window that was deleted at another meanwhile', async () => {
+  it('cannot use a window that was deleted at another meanwhile', async () => {
     const { a, b } = fleet
     await chat(a.url, [user(prose(300))], { headers: { 'x-cwm-freeze': 'book' } })
     await settled(a.url, 'book')

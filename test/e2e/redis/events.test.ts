@@ -1,4 +1,4 @@
-// Events of two proxies on one Redis: one order, heard at either, over an outage too.
+// Events of two proxies on one Redis: one order, received at either, also across an outage.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask } from '../../support/client.ts'
@@ -26,7 +26,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     return ear
   }
 
-  /** A session that begins and ends at that proxy: one event. */
+  /** A session that starts and ends at that proxy: one event. */
   async function passing(url: string, id: string): Promise<void> {
     await chat(url, [user('hello')], { headers: { 'x-cwm-session': id } })
     await until('the turn is stored', async () => (await ask(url, `/cwm/v1/sessions/${id}`)).status === 200)
@@ -35,7 +35,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
 
   const sessionsIn = (ear: Ear) => ear.heard.map(({ data }) => data.session_id)
 
-  it('tell at each what happens at the other, at once and in one order', async () => {
+  it('report at each what happens at the other, at once and in one order', async () => {
     const { a, b } = fleet
     const [atA, atB] = [await hear(a.url), await hear(b.url)]
 
@@ -46,7 +46,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(atB.heard).toEqual(atA.heard)
   })
 
-  it('take each other’s ids: who was cut off at one goes on at the other', async () => {
+  it('accept each other’s ids: a client disconnected from one continues at the other', async () => {
     const { a, b } = fleet
     const before = await hear(a.url)
     await passing(a.url, 'one')
@@ -60,7 +60,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(sessionsIn(after)).toEqual(['two'])
   })
 
-  it('go on telling those who listened all the while when Redis is back', async () => {
+  it('continue to report to connected clients when Redis is back', async () => {
     const { a, b, redis } = fleet
     const ear = await hear(b.url)
     await redis.kill()

@@ -1,5 +1,5 @@
-// Redis slow, cut off, gone and back: chats go on, each isolated; what needs the store is refused in words; nothing waits long; and all
-// is as before once it is back.
+// Redis is slow, cut off, down and back: chats continue, isolated; operations that need the store fail with an error; nothing waits long;
+// and everything works as before afterwards.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, errorOf, type Got, jsonOf } from '../../support/client.ts'
@@ -10,12 +10,12 @@ import { type Fleet, startFleet } from '../../support/redis-stack.ts'
 import { startCwm } from '../../support/stack.ts'
 import { settled } from '../../support/windows.ts'
 
-/** A second for the store, and what everything else takes on a busy machine. */
+/** A second for the store, plus what everything else takes on a busy machine. */
 const SOON_MS = 2_000
 
 const named = (id: string, more: Record<string, string> = {}) => ({ headers: { 'x-cwm-session': id, ...more } })
 
-/** The answer, which must not be long in coming. */
+/** The answer, which must arrive quickly. */
 async function soon(asked: Promise<Got>): Promise<Got> {
   const from = performance.now()
   const got = await asked
@@ -32,7 +32,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
   })
   afterEach(() => fleet?.close())
 
-  /** Away for the second proxy, or for both; how it comes back. */
+  /** The outage, for the second proxy or for both, and how it ends. */
   const outages: readonly (readonly [string, () => Promise<() => Promise<void> | void>])[] = [
     [
       'that stops',
@@ -42,7 +42,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
       },
     ],
     [
-      'that dies and is started again',
+      'that stops and is restarted',
       async () => {
         await fleet.redis.kill()
         return () => fleet.redis.startAgain()
@@ -74,12 +74,12 @@ describe.skipIf(skipsRedis)('without Redis', () => {
     )
 
   describe.each(outages)('%s', (_, goAway) => {
-    it('turns go on in lineages that nobody else has, and have their own again afterwards', async () => {
+    it('turns continue in unique lineages, and use their own again afterwards', async () => {
       const { b } = fleet
       await chat(b.url, [user('hi')], named('x'))
       const [own] = fleet.salts()
       const comeBack = await goAway()
-      // What was read just now is believed for up to a second.
+      // Recent reads stay valid for up to a second.
       const first = await until('the store is missed', async () => {
         const got = await soon(askChat(b.url, [user('hi')], named('x')))
         return degraded(got) === 'store' && got
@@ -107,7 +107,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
       expect(jsonOf<{ data: { id: string }[] }>(listed).data.map(({ id }) => id)).not.toContain('y')
     })
 
-    it('strangers who said and heard the same stay apart, during it and after', async () => {
+    it('strangers with the same text and replies stay apart, during the outage and after it', async () => {
       const { b } = fleet
       const first = [user('tell me a joke')]
       const comeBack = await goAway()
@@ -126,7 +126,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
       expect(new Set(salts).size).toBe(6)
     })
 
-    it('windows answer 503, and so does a session that is known to stand behind one', async () => {
+    it('windows answer 503, and so does a session known to continue one', async () => {
       const { b } = fleet
       await chat(b.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': 'book' } })
       await settled(b.url, 'book')
@@ -155,7 +155,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
     })
   })
 
-  it('says so in its metrics and its health', async () => {
+  it('is reported in metrics and health', async () => {
     const { b, redis } = fleet
     await redis.kill()
 
@@ -169,7 +169,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
     await redis.startAgain()
   })
 
-  it('that has been started again, all windows are there', async () => {
+  it('all windows exist after a restart', async () => {
     const { a, b, redis } = fleet
     await chat(a.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': 'book' } })
     await settled(a.url, 'book')
@@ -182,7 +182,7 @@ describe.skipIf(skipsRedis)('without Redis', () => {
     expect(turn.reply.content).toContain('larch')
   })
 
-  it('cwm does not start, and says why', async () => {
+  it('cwm does not start, and reports why', async () => {
     const redis = await RedisServer.start()
     await redis.kill()
 

@@ -1,4 +1,4 @@
-// Two proxies on one Redis cut a history alike, whichever its turns come to, and make one window of one cut.
+// Two proxies on one Redis cut a history in the same place, whichever receives its turns, and create one window per cut.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { assistant, type ChatMessage, chat, prose, user } from '../../support/conversation.ts'
@@ -6,14 +6,14 @@ import { skipsRedis } from '../../support/redis-server.ts'
 import { type Fleet, startFleet } from '../../support/redis-stack.ts'
 import { rest } from '../../support/rest.ts'
 
-describe.skipIf(skipsRedis)('a chat that rolls over before two proxies', () => {
+describe.skipIf(skipsRedis)('a chat that rolls over at two proxies', () => {
   let fleet: Fleet
   beforeEach(async () => {
     fleet = await startFleet({ sim: { maxModelLen: 2048 }, settings: { overflow: 'rollover', freeze_at: 0 } })
   })
   afterEach(() => fleet?.close())
 
-  it('is cut at one place, stays warm, and has one window for each cut', async () => {
+  it('is cut in one place, stays warm, and has one window per cut', async () => {
     const history: ChatMessage[] = []
     const cuts: (string | undefined)[] = []
     const cold: number[] = []

@@ -1,4 +1,4 @@
-// Two proxies on one Redis: a client may come to either with every turn, and neither knows less than the other.
+// Two proxies on one Redis: a client may use either for every turn, and both have the same state.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ask, jsonOf } from '../../support/client.ts'
@@ -10,7 +10,7 @@ import { settled, thawByRest } from '../../support/windows.ts'
 
 const named = (id: string, more: Record<string, string> = {}) => ({ headers: { 'x-cwm-session': id, ...more } })
 
-/** A turn is stored behind its answer; what is listed comes from the store. */
+/** A turn is stored after its answer, and lists come from the store. */
 const stored = (url: string, session: string, turns = 1) =>
   until(`${turns} turns are stored`, async () => {
     const { data } = jsonOf<{ data: { id: string; turns: number }[] }>(await ask(url, '/cwm/v1/sessions'))
@@ -24,7 +24,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
   })
   afterEach(() => fleet?.close())
 
-  it('have one lineage for a session by name, whichever its turns come to', async () => {
+  it('use one lineage for a named session, whichever receives its turns', async () => {
     const { a, b } = fleet
     for (const { url } of [a, b, b, a, b]) await chat(url, [user('hi')], named('x'))
 
@@ -32,14 +32,14 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(fleet.salts()).toHaveLength(5)
   })
 
-  it('have one lineage for a session by name that begins at both at once', async () => {
+  it('use one lineage for a named session that starts at both at once', async () => {
     const { a, b } = fleet
     await Promise.all(Array.from({ length: 10 }, (_, n) => chat((n % 2 ? a : b).url, [user(`hi ${n}`)], named('x'))))
 
     expect(new Set(fleet.salts()).size).toBe(1)
   })
 
-  it('know a chat by its history, whichever its turns come to', async () => {
+  it('recognize a chat by its history, whichever receives its turns', async () => {
     const { a, b } = fleet
     const messages = [user(prose(60))]
     const sessions = new Set<string>()
@@ -54,7 +54,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(new Set(fleet.salts()).size).toBe(1)
   })
 
-  it('keep strangers apart who said the same and heard the same at different proxies', async () => {
+  it('separate strangers with the same text and replies at different proxies', async () => {
     const { a, b } = fleet
     const first = [user('tell me a joke')]
     const [one, two] = [await chat(a.url, first), await chat(b.url, first)]
@@ -69,14 +69,14 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(new Set(fleet.salts()).size).toBe(4)
   })
 
-  it('put a window that was thawed at one before the next turn at the other', async () => {
+  it('apply a window thawed at one to the next turn at the other', async () => {
     const { a, b } = fleet
     await chat(a.url, [user(`${prose(400)}. The code word is larch.`)], { headers: { 'x-cwm-freeze': 'book' } })
     await settled(a.url, 'book')
     const before = await chat(b.url, [user('hello')], named('reader'))
 
     const thawed = await thawByRest(a.url, 'book', { session_id: 'reader', replace: true })
-    // Word of it is on its way, which takes less than the second for which a proxy believes what it has read.
+    // The notification is on its way; it takes less than the second for which a proxy trusts its reads.
     const turn = await until('the other stands behind the window', async () => {
       const got = await chat(b.url, [user('What is the code word?')], named('reader'))
       return got.got.headers['x-cwm-window'] === 'book' && got
@@ -88,7 +88,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(turn.reply.content).toContain('larch')
   })
 
-  it('let one of two freezes have a name that both ask for at once', async () => {
+  it('let one of two freezes have a name that both request at once', async () => {
     const { a, b } = fleet
     const session = await chat(a.url, [user(prose(300))])
     await stored(a.url, session.session)
@@ -102,7 +102,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect(freezes.map(({ status }) => status).sort()).toEqual([201, 409])
   })
 
-  it('refuse a session past the bound that all proxies share', async () => {
+  it('reject a session beyond the limit that all proxies share', async () => {
     const { a, b } = fleet
     await Promise.all([a.restart({ max_sessions: 2 }), b.restart({ max_sessions: 2 })])
     await chat(a.url, [user('hi')], named('one'))
@@ -112,7 +112,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
     expect((await askChat(b.url, [user('hi')], named('three'))).status).toBe(403)
   })
 
-  it('leave the freeze that another has under way alone', async () => {
+  it('do not interfere with a freeze of the other', async () => {
     const { a, b, sim } = fleet
     const { session } = await chat(a.url, [user(prose(400))])
     await stored(a.url, session)
@@ -122,7 +122,7 @@ describe.skipIf(skipsRedis)('two proxies on one Redis', () => {
       sim.requests.all('engine').some(({ path }) => path === '/v1/completions'),
     )
 
-    // At its start it looks after windows that are being frozen.
+    // At startup a proxy checks windows that are being frozen.
     await b.restart()
     const done = await within('the freeze', freeze)
 

@@ -1,4 +1,4 @@
-// Bodies that are small on the wire and large in values: refused before any of that work is done, on each way in.
+// Bodies that are small in bytes and large in values are rejected before the work is done, on each way in.
 
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -15,18 +15,18 @@ beforeAll(async () => {
 afterAll(() => stack.close())
 afterEach(() => stack.sim.requests.clear())
 
-/** What has been refused by that bound. */
+/** The number of requests rejected by this limit. */
 async function refused(of: Stack, bound: string): Promise<number> {
   const { text } = await ask(of.url, '/cwm/metrics')
   return Number(new RegExp(`^cwm_refused_total\\{bound="${bound}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
 }
 
-/** So many times the item. */
+/** The item, this many times. */
 const many = (item: string, times: number) => `${`${item},`.repeat(times - 1)}${item}`
 const gzip = { 'content-encoding': 'gzip', 'content-type': 'application/json' }
 const asked = () => stack.sim.requests.all('engine').filter(({ method }) => method === 'POST').length
 
-describe('a body that would make more work than it may', () => {
+describe('a body that would cause too much work', () => {
   it.each([
     ['millions of empty messages', `{"messages":[${many('{}', 2 * MIB)}]}`, 'body_values', 'max_body_values'],
     ['millions of empty lists', `{"x":[${many('[]', MIB)}]}`, 'body_values', 'max_body_values'],
@@ -35,7 +35,7 @@ describe('a body that would make more work than it may', () => {
     ['a million repeated salts', `{${many('"cache_salt":""', MIB)}}`, 'object_members', 'max_object_members'],
     ['too many messages', `{"model":"m","messages":[${many('{}', 10_001)}]}`, 'messages', 'max_messages'],
     ['a million numbers for messages', `{"model":"m","messages":[${many('1', MIB)}]}`, 'messages', 'max_messages'],
-  ])('is refused with the bound and its setting: %s', async (_, body, bound, setting) => {
+  ])('is rejected with the limit and its setting: %s', async (_, body, bound, setting) => {
     const before = await refused(stack, bound)
 
     const got = await ask(stack.url, CHAT, { body })
@@ -46,7 +46,7 @@ describe('a body that would make more work than it may', () => {
     expect(asked()).toBe(0)
   })
 
-  it('is refused by what it unpacks to, and by a second coding', async () => {
+  it('is rejected by its decompressed values, and by a second encoding', async () => {
     const text = `{"messages":[${many('{}', 2 * MIB)}]}`
     const once = await ask(stack.url, CHAT, { body: gzipSync(text), headers: gzip })
     const twice = await ask(stack.url, CHAT, {
@@ -66,7 +66,7 @@ describe('a body that would make more work than it may', () => {
     ['cache_salt', '"cache_salt":"a","cache\\u005fsalt":null'],
     ['stream_options', '"stream":true,"stream_options":null,"stream_options":{}'],
     ['include_usage', '"stream":true,"stream_options":{"include_usage":false,"include_usage":0}'],
-  ])('is refused where it says twice what cwm sets: %s', async (field, members) => {
+  ])('is rejected if it repeats what cwm sets: %s', async (field, members) => {
     const before = await refused(stack, 'repeated_member')
 
     const got = await ask(stack.url, CHAT, {
@@ -79,7 +79,7 @@ describe('a body that would make more work than it may', () => {
     expect(asked()).toBe(0)
   })
 
-  it('is refused with its messages twice, behind a window that would be put before them', async () => {
+  it('is rejected if it repeats its messages, with a window to be put before them', async () => {
     await ask(stack.url, '/cwm/v1/windows/before', { method: 'PUT', body: { model: 'sim-model', document: 'Once.' } })
     stack.sim.requests.clear()
     const messages = '"messages":[{"role":"user","content":"hi"}]'
@@ -93,7 +93,7 @@ describe('a body that would make more work than it may', () => {
     expect(asked()).toBe(0)
   })
 
-  it('is refused alike where it makes a window', async () => {
+  it('is rejected when it creates a window', async () => {
     const path = '/cwm/v1/windows/w'
     const values = await ask(stack.url, path, { method: 'PUT', body: `{"model":"m","tools":[${many('{}', MIB)}]}` })
     const messages = await ask(stack.url, path, {
@@ -112,14 +112,14 @@ describe('a body that would make more work than it may', () => {
   })
 })
 
-describe('with bounds of the operator', () => {
+describe('with limits of the operator', () => {
   let small: Stack
   beforeAll(async () => {
     small = await startStack({ settings: { max_body_values: 50, max_object_members: 12, max_messages: 3 } })
   })
   afterAll(() => small.close())
 
-  it('small bodies of REST and MCP are held to them as well', async () => {
+  it('small bodies of REST and MCP are checked too', async () => {
     const rpc = (id: string) => `{"jsonrpc":"2.0","id":1,"method":"ping","params":{${id}}}`
     const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
     const mcp = await ask(small.url, '/cwm/mcp', { body: rpc(many('"k":0', 13)), headers })
@@ -138,24 +138,24 @@ describe('with bounds of the operator', () => {
   })
 })
 
-describe('a body that is large and honest', () => {
-  it('passes: a prompt of a million token ids', async () => {
+describe('a large legitimate body', () => {
+  it('is accepted: a prompt of a million token ids', async () => {
     const got = await ask(stack.url, '/v1/completions', {
       body: `{"model":"sim-model","max_tokens":1,"prompt":[${many('100', MIB)}]}`,
     })
 
-    // The simulated engine has its own limit of tokens.
+    // The simulated engine has its own token limit.
     expect(errorOf(got).code).not.toBe('body_too_complex')
     expect(asked()).toBe(1)
   })
 
-  it('passes: 512 levels, of which none more', async () => {
+  it('is accepted: 512 levels, but no more', async () => {
     const nested = (levels: number) => {
       const schema = `${'{"a":'.repeat(levels)}{}${'}'.repeat(levels)}`
       const tool = `{"type":"function","function":{"name":"f","parameters":${schema}}}`
       return `{"model":"sim-model","max_tokens":1,"messages":[{"role":"user","content":"hi"}],"tools":[${tool}]}`
     }
-    // Around the schema: the body, the list, the tool, its function; and the innermost object.
+    // Levels around the schema: the body, the array, the tool, its function; and the innermost object.
     const deepest = await ask(stack.url, CHAT, { body: nested(507) })
     const deeper = await ask(stack.url, CHAT, { body: nested(508) })
 
@@ -164,7 +164,7 @@ describe('a body that is large and honest', () => {
     expect(await refused(stack, 'depth')).toBe(1)
   })
 
-  it('passes: several of two tenants at once', async () => {
+  it('is accepted: several of two tenants at once', async () => {
     const body = (words: string) => ({
       model: 'sim-model',
       max_tokens: 1,

@@ -1,4 +1,4 @@
-// A page from elsewhere in a browser on this machine, before a cwm that knows no keys: what it can send, and that it gets nowhere.
+// A foreign page in a browser on this machine, with a cwm without keys: which requests it can send, and that they have no effect.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Ask, ask, errorOf } from '../../support/client.ts'
@@ -22,7 +22,7 @@ beforeAll(async () => {
 beforeEach(() => stack.sim.requests.clear())
 afterAll(() => stack.close())
 
-/** What a browser adds to a request of a page from elsewhere. */
+/** Headers that a browser adds to a foreign page's request. */
 const pages: [kind: string, headers: Record<string, string>][] = [
   ['a page', { origin: 'http://evil.example', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }],
   ['a page in a sandbox', { origin: 'null', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }],
@@ -47,7 +47,7 @@ describe.each(pages)('REST, asked by %s', (_, headers) => {
     ['DELETE', '/cwm/v1/tenants/me', {}],
     ['OPTIONS', '/cwm/v1/windows/letters', {}],
     ['GET', '/cwm/metrics', {}],
-  ])('refuses %s %s', async (method, path, options) => {
+  ])('rejects %s %s', async (method, path, options) => {
     const got = await ask(stack.url, path, { ...options, method, headers: { ...json, ...options.headers, ...headers } })
 
     expect([got.status, errorOf(got).param]).toEqual([403, 'origin'])
@@ -55,7 +55,7 @@ describe.each(pages)('REST, asked by %s', (_, headers) => {
   })
 })
 
-it('REST is not told apart by a script or an image of another site, which send no Origin', async () => {
+it('REST accepts a script or an image of another site, which send no Origin', async () => {
   const headers = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' }
 
   const there = await ask(stack.url, '/cwm/v1/windows/letters', { headers })
@@ -65,7 +65,7 @@ it('REST is not told apart by a script or an image of another site, which send n
   expect(there.text).toBe(absent.text)
 })
 
-it('REST answers a link that somebody follows, and whoever is no browser', async () => {
+it('REST answers a followed link, and clients that are not browsers', async () => {
   const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }
 
   expect((await ask(stack.url, '/cwm/openapi.json', { headers: link })).status).toBe(200)
@@ -73,14 +73,14 @@ it('REST answers a link that somebody follows, and whoever is no browser', async
 })
 
 describe.each(pages)('a turn, sent by %s', (kind, headers) => {
-  // The engine's CORS may let pages read its answers (vLLM's default does), and a body without a type needs no preflight.
+  // The engine's CORS may let pages read its answers (vLLM's default), and a body without a type needs no preflight.
   it.each<[how: string, path: string, own: Record<string, string>]>([
-    ['behind a window, by path', `/cwm/w/letters${CHAT}`, {}],
-    ['behind a window, by header', CHAT, { ...json, 'x-cwm-window': 'letters' }],
+    ['after a window, by path', `/cwm/w/letters${CHAT}`, {}],
+    ['after a window, by header', CHAT, { ...json, 'x-cwm-window': 'letters' }],
     ['into a session, by path', `/cwm/s/diary${CHAT}`, {}],
     ['into a session, by header', CHAT, { ...json, 'x-cwm-session': 'diary' }],
     ['that freezes', CHAT, { ...json, 'x-cwm-freeze': 'planted' }],
-  ])('%s is refused without a key, and nothing goes upstream', async (_how, path, own) => {
+  ])('%s is rejected without a key, and nothing goes upstream', async (_how, path, own) => {
     const body = Buffer.from(JSON.stringify(turn))
     const sent = ['content-length', String(body.length), 'host', new URL(stack.url).host]
     const got = await ask(stack.url, path, {
@@ -93,7 +93,7 @@ describe.each(pages)('a turn, sent by %s', (kind, headers) => {
     expect(stack.sim.requests.all('engine')).toEqual([])
   })
 
-  it('that names nothing, or comes with a key, goes on and meets nobody', async () => {
+  it('without a name, or with a key, is forwarded and meets nobody', async () => {
     const named = { ...headers, 'x-cwm-session': 'diary', authorization: `Bearer key of ${kind}` }
 
     const unnamed = await chat(stack.url, [user('hi')], { headers })
@@ -105,7 +105,7 @@ describe.each(pages)('a turn, sent by %s', (kind, headers) => {
   })
 })
 
-it('a page of our own origin may name what it likes', async () => {
+it('a page of our own origin may name anything', async () => {
   const got = await ask(stack.url, CHAT, { body: turn, headers: { origin: stack.url, 'x-cwm-window': 'letters' } })
 
   expect([got.status, got.headers['x-cwm-window']]).toEqual([200, 'letters'])

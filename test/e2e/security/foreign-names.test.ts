@@ -1,4 +1,4 @@
-// What a tenant learns of another's windows, sessions, deletes and responses by guessing their names: nothing, not even that they exist.
+// Guessing the names of another tenant's windows, sessions, deletes and responses reveals nothing, not even that they exist.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ask, ask, type Got, jsonOf, withoutOwnHeaders } from '../../support/client.ts'
@@ -13,7 +13,7 @@ const thief = key('thief')
 const turn = { model: 'sim-model', messages: [user('hi')], max_tokens: 5 }
 
 let stack: Stack
-/** The owner's things, each under a name of the same length as that of the absent one that it is compared with. */
+/** The owner's records, each with a name as long as the absent one that it is compared with. */
 let theirs: { readonly window: string; readonly session: string; readonly deletion: string; readonly response: string }
 
 beforeAll(async () => {
@@ -37,8 +37,8 @@ afterAll(() => stack.close())
 type Names = typeof theirs
 
 const requests: [what: string, ask: (names: Names) => readonly [path: string, options?: Ask]][] = [
-  ['a turn behind the window, by header', () => [CHAT, { body: turn }]],
-  ['a turn behind the window, by path', ({ window }) => [`/cwm/w/${window}${CHAT}`, { body: turn }]],
+  ['a turn after the window, by header', () => [CHAT, { body: turn }]],
+  ['a turn after the window, by path', ({ window }) => [`/cwm/w/${window}${CHAT}`, { body: turn }]],
   ['show the window', ({ window }) => [`/cwm/v1/windows/${window}`]],
   ['wait for the window', ({ window }) => [`/cwm/v1/windows/${window}?wait_ms=30`]],
   ['export the window', ({ window }) => [`/cwm/v1/windows/${window}/export`]],
@@ -47,9 +47,9 @@ const requests: [what: string, ask: (names: Names) => readonly [path: string, op
   ['clone the window', ({ window }) => [`/cwm/v1/windows/${window}/clone`, { body: { name: 'mine' } }]],
   ['clone a part of it', ({ window }) => [`/cwm/v1/windows/${window}/clone`, { body: { name: 'mine', at: 1 } }]],
   ['change the window', ({ window }) => [`/cwm/v1/windows/${window}`, { method: 'PATCH', body: { tags: ['x'] } }]],
-  ['give its pin back', ({ window }) => [`/cwm/v1/windows/${window}`, { method: 'PATCH', body: { pinned: false } }]],
+  ['release its pin', ({ window }) => [`/cwm/v1/windows/${window}`, { method: 'PATCH', body: { pinned: false } }]],
   ['delete the window', ({ window }) => [`/cwm/v1/windows/${window}`, { method: 'DELETE' }]],
-  ['list what came of the window', ({ window }) => [`/cwm/v1/windows?parent=${window}`]],
+  ['list clones of the window', ({ window }) => [`/cwm/v1/windows?parent=${window}`]],
   ['list windows of the session', ({ session }) => [`/cwm/v1/windows?session_id=${session}`]],
   ['show the session', ({ session }) => [`/cwm/v1/sessions/${session}`]],
   ['end the session', ({ session }) => [`/cwm/v1/sessions/${session}`, { method: 'DELETE' }]],
@@ -63,8 +63,8 @@ const requests: [what: string, ask: (names: Names) => readonly [path: string, op
   ],
 ]
 
-describe("another tenant's names and absent ones answer alike, to the byte", () => {
-  it.each(requests)('when asked to: %s', async (what, asking) => {
+describe("another tenant's names and absent ones", () => {
+  it.each(requests)('get the same answer, byte for byte: %s', async (what, asking) => {
     const absent = Object.fromEntries(
       Object.entries(theirs).map(([kind, name]) => [kind, `${name.slice(0, -5)}zzzzz`]),
     ) as unknown as Names
@@ -80,7 +80,7 @@ describe("another tenant's names and absent ones answer alike, to the byte", () 
     expect(there.status).toBe(what.startsWith('list') ? 200 : 404)
   })
 
-  it('and after all of that the owner has everything as it was', async () => {
+  it('afterwards the owner has everything unchanged', async () => {
     const window = await ask(stack.url, '/cwm/v1/windows/window-there', { headers: owner })
     const session = await ask(stack.url, '/cwm/v1/sessions/session-there', { headers: owner })
     const response = await ask(stack.url, `/v1/responses/${theirs.response}`, { headers: owner })
@@ -94,7 +94,7 @@ describe("another tenant's names and absent ones answer alike, to the byte", () 
 })
 
 describe('the cursor of another tenant', () => {
-  it.each(['windows', 'sessions', 'deletions', 'audit'])('leads to nothing of theirs: %s', async (list) => {
+  it.each(['windows', 'sessions', 'deletions', 'audit'])('reveals nothing of theirs: %s', async (list) => {
     for (const name of ['c1', 'c2']) {
       const headers = { ...owner, 'x-cwm-session': `s-${list}-${name}`, 'x-cwm-freeze': `w-${list}-${name}` }
       await chat(stack.url, [user('hi')], { headers })
@@ -112,7 +112,7 @@ describe('the cursor of another tenant', () => {
   })
 })
 
-/** All of an answer but its names, its request id and its time. */
+/** Everything in an answer except names, request id and times. */
 function shown({ status, statusText, headers, text }: Got, names: Names) {
   const nameless = Object.values(names).reduce((left, name) => left.replaceAll(name, 'NAME'), text)
   return { status, statusText, headers: withoutOwnHeaders(headers), text: nameless }

@@ -1,4 +1,4 @@
-// Names and headers that try to be more than that: line breaks, odd characters, cwm's own headers from either side.
+// Names and headers with injected content: line breaks, unusual characters, cwm's own headers from either side.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { ask, errorOf, rawExchange } from '../../support/client.ts'
@@ -15,7 +15,7 @@ beforeAll(async () => {
 beforeEach(() => stack.sim.requests.clear())
 afterAll(() => stack.close())
 
-/** One turn with these header lines, byte for byte. */
+/** A turn with exactly these header lines. */
 const raw = (lines: string): Promise<string> =>
   rawExchange(
     stack.url,
@@ -25,7 +25,7 @@ const raw = (lines: string): Promise<string> =>
     ),
   )
 
-describe('a name that is none', () => {
+describe('an invalid name', () => {
   const names = [
     'a b',
     'a/b',
@@ -46,7 +46,7 @@ describe('a name that is none', () => {
   ]
 
   it.each(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze'])(
-    'in %s is refused before anything is sent',
+    'in %s is rejected before anything is sent',
     async (header) => {
       for (const name of names) {
         const answer = await raw(`${header}: ${name}`)
@@ -81,7 +81,7 @@ describe('a name that is none', () => {
     }
   })
 
-  it('never begins a session by REST', async () => {
+  it('never starts a session by REST', async () => {
     const got = await ask(stack.url, '/cwm/v1/windows/w/thaw', { body: { session_id: 'a\r\nx-evil: 1' } })
 
     expect([got.status, errorOf(got).param]).toEqual([400, 'session_id'])
@@ -89,14 +89,14 @@ describe('a name that is none', () => {
 })
 
 describe('a line break in a header', () => {
-  // Node's parser ends a header at a bare CR or LF, or refuses the request; in no case do we say what was smuggled in.
+  // Node's parser ends a header at a bare CR or LF, or rejects the request. Either way, injected headers never appear in an answer.
   it.each([
     ['a bare line feed', 'x-request-id: a\nx-cwm-session: smuggled'],
     ['a bare carriage return', 'x-request-id: a\rx-evil: 1'],
     ['a folded line', 'x-request-id: a\r\n x-evil: 1'],
     ['a space before the colon', 'x-cwm-session : smuggled'],
     ['a NUL', 'x-request-id: a\0b'],
-  ])('splits no answer: %s', async (_, lines) => {
+  ])('does not split an answer: %s', async (_, lines) => {
     const answer = await raw(lines)
     const head = answer.split('\r\n\r\n')[0] ?? ''
 
@@ -105,7 +105,7 @@ describe('a line break in a header', () => {
     expect(answer.match(/HTTP\/1\.1 \d/g)).toHaveLength(1)
   })
 
-  it('an X-Request-Id with odd characters is not repeated', async () => {
+  it('an X-Request-Id with unusual characters is not echoed', async () => {
     const answer = await raw('x-request-id: a b\xe4')
 
     expect(answer).toMatch(/^HTTP\/1\.1 200 /)
@@ -114,7 +114,7 @@ describe('a line break in a header', () => {
 })
 
 describe('headers of cwm', () => {
-  it('that are unknown, or there twice, are refused rather than passed on', async () => {
+  it('that are unknown or repeated are rejected instead of forwarded', async () => {
     const tenant = await raw('x-cwm-tenant: victim')
     const unknown = await raw('x-cwm-secret: 1')
     const twice = await raw('x-cwm-session: a\r\nx-cwm-session: b')
@@ -126,7 +126,7 @@ describe('headers of cwm', () => {
     expect(stack.sim.requests.all('engine')).toEqual([])
   })
 
-  it('never reach the engine, nor does what a Connection header would bring back or take away', async () => {
+  it('never reach the engine, whatever a Connection header would restore or remove', async () => {
     await chat(stack.url, [user('hi')], {
       headers: { 'x-cwm-session': 'plain', connection: 'x-cwm-session, content-length, cache-control' },
     })

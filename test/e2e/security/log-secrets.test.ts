@@ -1,4 +1,4 @@
-// A whole day of everything that cwm does, failures included, logged at the lowest level: then the log is searched for what it must not hold.
+// Logs everything that cwm does, failures included, at the lowest level, and then searches the log for secrets.
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,7 @@ const secrets = {
 }
 const mine = { authorization: `Bearer ${secrets.client}` }
 const operator = { authorization: `Bearer ${secrets.operator}` }
-/** Said in prompts, documents, notes, tools and errors of the engine; `prose` says "harbour" beside. */
+/** Appears in prompts, documents, notes, tools and engine errors; `prose` adds "harbour". */
 const WORD = 'Kittiwake'
 
 let sim: Sim
@@ -114,7 +114,7 @@ async function attacks(): Promise<void> {
 }
 
 async function failures(): Promise<void> {
-  // vLLM's complaints quote what they complain of.
+  // vLLM's error messages quote their input.
   const body = { error: { message: `bad input: ${WORD} ${secrets.upstream}`, type: 'BadRequestError', code: 400 } }
   const quoting = { kind: 'status', status: 400, body } as const
   for (const path of ['/v1/chat/completions', '/v1/completions', '/tokenize', '/v1/models']) {
@@ -144,8 +144,8 @@ async function failures(): Promise<void> {
   await rest('DELETE', 'tenants/me')
 }
 
-describe('the log of a day', () => {
-  it('holds each request and each operation, and no prompt, note, salt, key or secret', async () => {
+describe('the log of all operations', () => {
+  it('has each request and each operation, and no prompt, note, salt, key or secret', async () => {
     await workingHours()
     await attacks()
     await failures()

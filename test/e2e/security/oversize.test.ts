@@ -1,4 +1,4 @@
-// Requests that are small to send and large to answer: each is refused for what it is, and cwm answers the next one.
+// Requests that are small to send and expensive to answer: each is rejected with its reason, and cwm answers the next one.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Ask, ask, errorOf } from '../../support/client.ts'

@@ -1,5 +1,5 @@
-// Parts of a message that would name another tenant's picture in the engine's caches, or bring in KV of unknown origin, wherever the engine
-// takes parts from.
+// Message parts that would identify another tenant's image in the engine's caches, or bring in KV of unknown origin, wherever the engine
+// accepts parts.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ask, ask, errorOf } from '../../support/client.ts'
@@ -13,8 +13,8 @@ beforeAll(async () => {
 afterAll(() => stack.close())
 
 const parts: [what: string, part: object][] = [
-  ['a picture by its uuid alone', { type: 'image_url', image_url: null, uuid: 'invoice-1' }],
-  ['a picture under a uuid', { type: 'input_image', image_url: 'data:image/png;base64,AA==', uuid: 'invoice-1' }],
+  ['an image by its uuid alone', { type: 'image_url', image_url: null, uuid: 'invoice-1' }],
+  ['an image with a uuid', { type: 'input_image', image_url: 'data:image/png;base64,AA==', uuid: 'invoice-1' }],
   ['embeddings', { type: 'prompt_embeds', data: 'AA==' }],
   ['embeddings in another part', { type: 'text', text: 'x', prompt_embeds: 'AA==' }],
 ]
@@ -47,7 +47,7 @@ const places: [where: string, request: (part: object) => readonly [path: string,
 ]
 
 describe.each(places)('parts in %s', (where, request) => {
-  it.each(parts)('are refused: %s', async (_, part) => {
+  it.each(parts)('are rejected: %s', async (_, part) => {
     const [path, options] = request(part)
 
     const got = await ask(stack.url, path, options)
@@ -59,7 +59,7 @@ describe.each(places)('parts in %s', (where, request) => {
   })
 })
 
-it('a field of that name in the arguments of a tool is nothing of the kind', async () => {
+it("a field of that name in a tool's arguments is accepted", async () => {
   const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{"uuid":"1"}' } }
   const messages = [
     { role: 'user', content: 'hi' },

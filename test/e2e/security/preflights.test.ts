@@ -1,5 +1,5 @@
-// OPTIONS comes without a key: it brings no body to the engine, its number is bounded, and what the engine's answers allow is said on
-// cwm's own errors too, to the same pages and to no others.
+// OPTIONS needs no key, so its body never reaches the engine and its number is limited. cwm's own errors repeat what the engine's answers
+// allow, to the same pages only.
 
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ const OTHER = 'https://other.example'
 let upstream: FakeUpstream
 let cwm: Cwm
 
-/** `answer`: what the engine says to a preflight. */
+/** `answer`: the engine's answer to a preflight. */
 async function start(answer: (response: ServerResponse, origin: string) => void, settings = {}): Promise<void> {
   upstream = await startFakeUpstream(({ headers }, response) => answer(response, headers.origin ?? ''))
   cwm = await startCwm(upstream.url, settings)
@@ -31,7 +31,7 @@ const preflight = (origin: string, path = CHAT) =>
   ask(cwm.url, path, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
 const failing = (origin: string) => ask(cwm.url, CHAT, { body: 'no JSON', headers: { origin } })
 
-/** As Starlette's CORSMiddleware answers for a list of origins, with credentials. */
+/** What Starlette's CORSMiddleware answers for a list of origins, with credentials. */
 const allowing =
   (...origins: string[]) =>
   (response: ServerResponse, origin: string) => {
@@ -43,10 +43,10 @@ const allowing =
 
 describe('a preflight with a body', () => {
   it.each([
-    ['of a length', 'Content-Length: 5\r\n\r\nhello'],
+    ['with a length', 'Content-Length: 5\r\n\r\nhello'],
     ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n'],
-    ['that is a request', 'Content-Length: 44\r\n\r\nGET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n'],
-  ])('%s is refused, and its connection ends', async (_, rest) => {
+    ['that is a request itself', 'Content-Length: 44\r\n\r\nGET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n'],
+  ])('%s is rejected, and its connection ends', async (_, rest) => {
     await start(allowing(PAGE))
 
     const answer = await rawExchange(
@@ -59,7 +59,7 @@ describe('a preflight with a body', () => {
     expect(upstream.received).toEqual([])
   })
 
-  it('that never comes holds nothing of the engine', async () => {
+  it('that never arrives blocks nothing of the engine', async () => {
     await start(allowing(PAGE))
     const before = upstream.connections()
     const head = `OPTIONS ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n`
@@ -72,7 +72,7 @@ describe('a preflight with a body', () => {
 })
 
 describe('preflights under way', () => {
-  it('are bounded, and give their place back', async () => {
+  it('are limited, and release their slots', async () => {
     const held: ServerResponse[] = []
     await start((response) => void held.push(response), { max_preflights: 2 })
     const first = [preflight(PAGE), preflight(PAGE)]
@@ -93,7 +93,7 @@ describe('preflights under way', () => {
     expect((await next).status).toBe(200)
   })
 
-  it('whose client left give their place back', async () => {
+  it('release their slots when the client disconnects', async () => {
     await start(() => {}, { max_preflights: 1 })
     const gone = await sendOn(cwm.url, `OPTIONS ${CHAT} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     await until('it is at the engine', () => upstream.received[0])
@@ -129,7 +129,7 @@ describe('an error of cwm’s own', () => {
   it.each([
     ['an unknown path', '/v1/none', 'POST', 404],
     ['a wrong method', CHAT, 'GET', 405],
-  ])('says so for %s', async (_, path, method, status) => {
+  ])('has the CORS headers for %s', async (_, path, method, status) => {
     await start(allowing(PAGE))
     await preflight(PAGE)
 
@@ -138,7 +138,7 @@ describe('an error of cwm’s own', () => {
     expect([got.status, got.headers['access-control-allow-origin']]).toEqual([status, PAGE])
   })
 
-  it('says what the engine said: any origin, without credentials', async () => {
+  it("repeats the engine's headers: any origin, without credentials", async () => {
     await start((response) => response.writeHead(200, { 'access-control-allow-origin': '*' }).end())
     await preflight(PAGE)
 
@@ -148,7 +148,7 @@ describe('an error of cwm’s own', () => {
     expect(headers).not.toHaveProperty('access-control-allow-credentials')
   })
 
-  it('no longer says so once the engine does not', async () => {
+  it('stops repeating them once the engine does', async () => {
     const origins = [PAGE]
     await start((response, origin) => allowing(...origins)(response, origin))
     await preflight(PAGE)
@@ -158,7 +158,7 @@ describe('an error of cwm’s own', () => {
     expect((await failing(PAGE)).headers).not.toHaveProperty('access-control-allow-origin')
   })
 
-  it('remembers the hundred origins that were used last', async () => {
+  it('remembers the hundred most recently used origins', async () => {
     await start((response, origin) => response.writeHead(200, { 'access-control-allow-origin': origin }).end())
     for (let i = 0; i < 100; i++) await preflight(`https://${i}.example`)
     await failing('https://0.example')

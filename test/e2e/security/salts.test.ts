@@ -1,4 +1,4 @@
-// A salt is what KV is named by: who learns one, or brings one in, must gain nothing by it.
+// A salt names KV. Learning one, or bringing one in, must not give access.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ask, errorOf, jsonOf } from '../../support/client.ts'
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterEach(() => stack.sim.requests.clear())
 afterAll(() => stack.close())
 
-/** Every salt that the engine was sent since the last test. */
+/** Every salt that the engine received since the last test. */
 const salts = () => [...new Set(stack.sim.requests.all('engine').flatMap(({ body }) => saltsIn(body)))]
 
 describe("another tenant's salt", () => {
@@ -41,7 +41,7 @@ describe("another tenant's salt", () => {
     expect(sentBy('thief')).not.toContain(copied)
   })
 
-  it('brought in with a window, made or imported, finds none of its KV either', async () => {
+  it('in a new or imported window finds none of its KV either', async () => {
     const words = [user(`Kept by the victim as well. ${prose(600)}`)]
     await chat(stack.url, words, { headers: { ...key('victim'), 'x-cwm-freeze': 'kept' } })
     await settled(stack.url, 'kept', key('victim'))
@@ -62,8 +62,8 @@ describe("another tenant's salt", () => {
   })
 })
 
-describe('a salt that is no salt', () => {
-  it('but longer than the engine takes is refused, on turns and for windows', async () => {
+describe('an invalid salt', () => {
+  it('longer than the engine accepts is rejected, on turns and for windows', async () => {
     const body = { model: 'sim-model', messages: [user('x')], cache_salt: 's'.repeat(129) }
 
     const turn = await ask(stack.url, CHAT, { body })
@@ -76,29 +76,29 @@ describe('a salt that is no salt', () => {
   })
 })
 
-describe('a field that reaches below the gateway', () => {
-  // A null is what SDKs write for nothing; behind another value of the same name it would hide that one from us alone.
+describe('a field that bypasses the gateway', () => {
+  // SDKs write null for a missing value. After another value of the same name it would hide that value from cwm, but not from the engine.
   it.each([
     '"kv_transfer_params":{"do_remote_prefill":true},"kv_transfer_params":null',
     '"kv_transfer_params":null,"kv_transfer_params":{"do_remote_prefill":true}',
     '"kv_transfer\\u005fparams":{"do_remote_prefill":true},"kv_transfer_params":null',
     '"kv_transfer_params":null,"kv_transfer_params":null',
-  ])('is refused when it is there twice: %s', async (fields) => {
+  ])('is rejected when repeated: %s', async (fields) => {
     const got = await ask(stack.url, CHAT, { body: `{"model":"sim-model","messages":[],${fields}}` })
 
     expect([got.status, errorOf(got).param]).toEqual([400, 'kv_transfer_params'])
     expect(stack.sim.requests.all('engine').filter(({ path }) => path === CHAT)).toEqual([])
   })
 
-  it('once, and null, is nothing', async () => {
+  it('is ignored as a single null', async () => {
     const body = { model: 'sim-model', messages: [user('x')], max_tokens: 2, kv_transfer_params: null }
 
     expect((await ask(stack.url, CHAT, { body })).status).toBe(200)
   })
 })
 
-describe('what cwm tells', () => {
-  it('holds no salt, no secret and no lineage, to a tenant or to the operator', async () => {
+describe("cwm's answers", () => {
+  it('contain no salt, no secret and no lineage, for a tenant or the operator', async () => {
     const owner = key('teller')
     const { session } = await chat(stack.url, [user(prose(500))], { headers: { ...owner, 'x-cwm-freeze': 'told' } })
     await settled(stack.url, 'told', owner)
@@ -128,7 +128,7 @@ async function idsOf(messages: readonly object[]): Promise<readonly number[]> {
   return jsonOf<{ tokens: number[] }>(got).tokens
 }
 
-/** Salts of the requests that carried this key. */
+/** Salts of the requests with this key. */
 function sentBy(name: string): string[] {
   return stack.sim.requests
     .all('engine')

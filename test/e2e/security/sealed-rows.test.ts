@@ -1,4 +1,4 @@
-// Somebody who can write the store but has no key: what he moves from one row to another is refused, not served.
+// An attacker with write access to the store but without a key: rows moved from one record to another are rejected, not served.
 
 import { join } from 'node:path'
 import Database from 'libsql'
@@ -20,7 +20,7 @@ beforeEach(async () => {
 })
 afterEach(() => stack.close())
 
-/** Gives each of the two windows the other's row of a table. */
+/** Exchanges the two windows' rows in a table. */
 function swap(table: 'window_prompts' | 'window_tokens'): void {
   const store = new Database(join(stack.dataDir, 'cwm.sqlite'))
   store.exec('PRAGMA foreign_keys = OFF')
@@ -29,8 +29,8 @@ function swap(table: 'window_prompts' | 'window_tokens'): void {
   store.close()
 }
 
-describe('a sealed row of another tenant, moved under a window of one’s own', () => {
-  it.each(['window_prompts', 'window_tokens'] as const)('is not opened: %s', async (table) => {
+describe('a sealed row of another tenant, moved to one’s own window', () => {
+  it.each(['window_prompts', 'window_tokens'] as const)('cannot be opened: %s', async (table) => {
     const before = await ask(stack.url, '/cwm/v1/windows/w/export', { headers: key('thief') })
     await stack.stop()
     swap(table)

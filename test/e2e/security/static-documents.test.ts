@@ -1,4 +1,4 @@
-// Documents that need no key: what they cost does not grow with who asks. Builds are counted, not times.
+// Documents that need no key: their cost does not grow with the number of requests. The tests count builds, not time.
 
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openApiText } from '../../../src/api/openapi.ts'
@@ -31,19 +31,19 @@ afterAll(async () => {
 })
 
 describe('documents that need no key', () => {
-  it('are built once, by however many connections they are asked for', async () => {
+  it('are built once, by however many connections they are requested', async () => {
     const rounds = documents.flatMap((path) => Array.from({ length: 16 }, () => path))
 
     const answers = await Promise.all(rounds.map((path) => ask(cwm.url, path)))
 
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
-    // Once for the document itself, once for the page that is made from it.
+    // Once for the document itself, once for the page derived from it.
     expect(openApiText).toHaveBeenCalledTimes(2)
     expect(restModel).toHaveBeenCalledTimes(1)
     expect(RestPage).toHaveBeenCalledTimes(1)
   })
 
-  it.each(documents)('are not sent again to who has them: %s', async (path) => {
+  it.each(documents)('are not sent again to clients that have them: %s', async (path) => {
     const first = await ask(cwm.url, path)
     const headers = { 'if-none-match': first.headers.etag }
 

@@ -1,4 +1,4 @@
-// Bodies that never end, on paths that are passed on as they are: they wait at cwm and hold no connection of the engine.
+// Bodies that never end, on forwarded paths: they wait at cwm and hold no connection to the engine.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -13,7 +13,7 @@ afterEach(async () => {
   stack = undefined
 })
 
-/** A connection on which a request has begun that announces more than it sends. */
+/** A connection with a request that announces more bytes than it sends. */
 async function halfOpen(url: string, path: string, head: string, body: string): Promise<void> {
   const { port, hostname } = new URL(url)
   const socket = connect(Number(port), hostname)
@@ -27,7 +27,7 @@ it.each([
   ['/tokenize', 'transfer-encoding: chunked', '5\r\nhe'],
   ['/v1/messages/count_tokens', 'content-length: 100', '{"model"'],
   ['/ping', 'transfer-encoding: chunked', '1\r\n{\r\n'],
-])('an unfinished body of %s (%s) leaves every connection to others', async (path, head, body) => {
+])('an unfinished body of %s (%s) leaves all connections to others', async (path, head, body) => {
   stack = await startStack({ settings: { connections: 2, max_in_flight: 8 } })
   for (let n = 0; n < 4; n++) await halfOpen(stack.url, path, head, body)
 
@@ -37,7 +37,7 @@ it.each([
   expect(stack.sim.requests.all('engine').filter((request) => request.path === path)).toEqual([])
 })
 
-it('a whole body passes as it was sent, in chunks or compressed', async () => {
+it('a complete body passes unchanged, in chunks or compressed', async () => {
   stack = await startStack()
   const body = '{"model": "sim-model",  "prompt": "one two"}'
   const { port, hostname } = new URL(stack.url)

@@ -1,4 +1,4 @@
-// Requests that ask for another protocol are served as HTTP/1.1, and nothing behind one on its connection ever reaches a handler.
+// Requests for another protocol are served as HTTP/1.1, and bytes after one on its connection never reach a handler.
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -19,7 +19,7 @@ const HELD = 'think about it'
 
 let upstream: FakeUpstream
 let cwm: Cwm
-/** Answers that the upstream has not given yet. */
+/** Answers that the upstream has not sent yet. */
 const held: ServerResponse[] = []
 
 beforeAll(async () => {
@@ -47,7 +47,7 @@ afterAll(async () => {
 const asked = () => upstream.received.map(({ body }) => body.toString())
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 
-/** Reads on, in the background. */
+/** Keeps reading in the background. */
 function readOf(socket: Socket): { text: string; readonly closed: Promise<unknown> } {
   const read = { text: '', closed: once(socket, 'close') }
   socket.on('data', (bytes) => {
@@ -56,12 +56,12 @@ function readOf(socket: Socket): { text: string; readonly closed: Promise<unknow
   return read
 }
 
-/** A whole exchange on another connection, after which this process has read what was written before it. */
+/** A whole exchange on another connection. Afterwards, this process has read everything written before it. */
 async function otherExchanges(): Promise<void> {
   for (let i = 0; i < 3; i++) await ask(cwm.url, '/cwm/livez')
 }
 
-/** Sends the bytes in two parts, cut at each place from `first` on, a connection each, and looks at what came back. */
+/** Sends the bytes in two parts, split at each position from `first` on, each time on a new connection, and checks the answers. */
 async function forEachCut(first: number, sent: string, look: (text: string, at: number) => void): Promise<void> {
   const exchange = async (at: number) => {
     const socket = await sendOn(cwm.url, sent.slice(0, at))
@@ -77,7 +77,7 @@ async function forEachCut(first: number, sent: string, look: (text: string, at: 
 }
 
 describe('a request that asks for HTTP/2', () => {
-  it.each(['length', 'chunked'] as const)('is served whole, its body framed by %s', async (framing) => {
+  it.each(['length', 'chunked'] as const)('is served completely, its body framed by %s', async (framing) => {
     const answer = await rawExchange(cwm.url, rawRequest(CHAT, chat('x'.repeat(300)), { headers: H2C, framing }))
 
     expect(answer).toMatch(/^HTTP\/1\.1 200 .*Connection: close.*"hello"/is)
@@ -113,7 +113,7 @@ describe('a request that asks for HTTP/2', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 200 .*connection: close.*"serverInfo"/is)
   })
 
-  it('is served wherever its bytes are cut', async () => {
+  it('is served wherever its bytes are split', async () => {
     const sent = rawRequest(CHAT, chat('hi'), { headers: H2C, framing: 'chunked' })
 
     await forEachCut(1, sent, (text, at) => expect([at, statuses(text)]).toEqual([at, [200]]))
@@ -137,7 +137,7 @@ describe('a WebSocket handshake', () => {
     expect(answer).toContain('"code":"upgrade_required"')
   })
 
-  it('for a name that is not answered is refused for its name', async () => {
+  it('for an unknown host is rejected for its host', async () => {
     const answer = await rawExchange(cwm.url, `${handshake('/v1/responses').replace('localhost', 'evil.example')}\r\n`)
 
     expect(answer).toMatch(/^HTTP\/1\.1 403 /)
@@ -146,25 +146,25 @@ describe('a WebSocket handshake', () => {
   it.each([
     ['without a key', handshake('/v1/models').replace(/Sec-WebSocket-Key.*\r\n/, '')],
     ['for another protocol', handshake('/v1/models', 'websocketish')],
-  ])('%s is none: it is served', async (_, head) => {
+  ])('%s is not a handshake, and is served', async (_, head) => {
     expect(await rawExchange(cwm.url, `${head}\r\n`)).toMatch(/^HTTP\/1\.1 200 /)
   })
 })
 
-describe('what stands behind a request that asks for an upgrade', () => {
+describe('bytes after a request for an upgrade', () => {
   const first = (text: string, headers = H2C) => rawRequest(CHAT, chat(text), { headers })
   const smuggled = rawRequest(CHAT, chat('smuggled'))
 
   it.each([
     ['both headers', H2C],
     ['the header in odd case, in a longer list', 'coNNection: keep-alive,\tuPGRade\r\nUPGRADE:\th2c\r\n'],
-    ['two headers of each', 'Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n'],
+    ['both headers twice', 'Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n'],
     ['an unknown protocol', 'Connection: upgrade\r\nUpgrade: foo/2\r\n'],
     ['no Connection', 'Upgrade: h2c\r\n'],
     ['an empty Upgrade', 'Connection: upgrade\r\nUpgrade:\r\n'],
-    ['an expectation that is unknown', `${H2C}Expect: wonders\r\n`],
-    ['an expectation of 100', `${H2C}Expect: 100-continue\r\n`],
-  ])('is dropped: %s', async (_, headers) => {
+    ['an unknown expectation', `${H2C}Expect: wonders\r\n`],
+    ['an expectation of 100-continue', `${H2C}Expect: 100-continue\r\n`],
+  ])('are dropped: %s', async (_, headers) => {
     const socket = await sendOn(cwm.url, first(HELD, headers) + smuggled)
     const read = readOf(socket)
     await until('the upstream is asked', () => held[0])
@@ -179,20 +179,20 @@ describe('what stands behind a request that asks for an upgrade', () => {
   })
 
   it.each([
-    ['a request that asks for nothing to do', `GET /cwm/livez HTTP/1.1\r\nHost: localhost\r\n${H2C}\r\n`],
-    ['one that is refused', first('x').replace('localhost', 'evil.example')],
+    ['a request without work', `GET /cwm/livez HTTP/1.1\r\nHost: localhost\r\n${H2C}\r\n`],
+    ['a rejected one', first('x').replace('localhost', 'evil.example')],
     ['one of an unknown path', first('x').replace(CHAT, '/v1/none')],
     ['one that is told to use HTTP', `${handshake('/v1/responses')}\r\n`],
     ['one with chunks', rawRequest('/tokenize', {}, { headers: H2C, framing: 'chunked' })],
-    ['one behind another', `GET /cwm/livez HTTP/1.1\r\nHost: localhost\r\n\r\n${first('x')}`],
-  ])('is dropped, wherever its bytes are cut: %s', async (_, head) => {
+    ['one after another', `GET /cwm/livez HTTP/1.1\r\nHost: localhost\r\n\r\n${first('x')}`],
+  ])('are dropped, wherever they are split: %s', async (_, head) => {
     const sent = head + smuggled
     await forEachCut(head.length, sent, () => {})
     expect(asked().filter((text) => text.includes('smuggled'))).toEqual([])
   })
 
-  // Node drops the rest of the first read, so that the body of the second request is read as a request of its own.
-  it('is dropped where framing slips: a request in the body of another', async () => {
+  // Node drops the rest of the first read, so the second request's body is parsed as a request of its own.
+  it('are dropped if framing slips: a request inside the body of another', async () => {
     const outer = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${smuggled.length}\r\n\r\n`
     const socket = await sendOn(cwm.url, first(HELD) + outer)
     const read = readOf(socket)
@@ -206,7 +206,7 @@ describe('what stands behind a request that asks for an upgrade', () => {
     expect(statuses(read.text)).toEqual([200])
   })
 
-  it('does not stand in the answer, where it is no HTTP', async () => {
+  it('do not appear in the answer, if they are not HTTP', async () => {
     const socket = await sendOn(cwm.url, first(HELD))
     const read = readOf(socket)
     await until('the upstream is asked', () => held[0])
@@ -224,7 +224,7 @@ describe('what stands behind a request that asks for an upgrade', () => {
     ['garbage', 'this is no HTTP\r\n\r\n'],
     ['half a request', smuggled.slice(0, 40)],
     ['a large body', rawRequest(CHAT, chat('y'.repeat(1_000_000)))],
-  ])('does not hide that the client left: %s', async (_, behind) => {
+  ])('do not hide that the client disconnected: %s', async (_, behind) => {
     const socket = await sendOn(cwm.url, first(HELD))
     await until('the upstream is asked', () => held[0])
     socket.write(behind)
@@ -234,7 +234,7 @@ describe('what stands behind a request that asks for an upgrade', () => {
     await within('the upstream is left too', upstream.received[0]?.closed ?? Promise.reject(new Error('not asked')))
   })
 
-  it('breaks the connection where it is more than a hundred requests', async () => {
+  it('break the connection if they contain more than a hundred requests', async () => {
     const socket = await sendOn(cwm.url, first(HELD))
     const read = readOf(socket)
     await until('the upstream is asked', () => held[0])
@@ -247,7 +247,7 @@ describe('what stands behind a request that asks for an upgrade', () => {
   })
 })
 
-describe('a request that only speaks of upgrades', () => {
+describe('a request that only mentions upgrades', () => {
   it('in Connection, without the header, keeps its connection', async () => {
     const one = rawRequest(CHAT, chat('one'), { headers: 'Connection: keep-alive, Upgrade\r\n' })
     const two = rawRequest(CHAT, chat('two'), { headers: 'Connection: close\r\n' })
@@ -257,7 +257,7 @@ describe('a request that only speaks of upgrades', () => {
 })
 
 describe('CONNECT', () => {
-  it.each(['', 'Content-Length: 5\r\n'])('is refused in words (%j)', async (headers) => {
+  it.each(['', 'Content-Length: 5\r\n'])('is rejected with an error (%j)', async (headers) => {
     const answer = await rawExchange(
       cwm.url,
       `CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n${headers}\r\nhello`,
@@ -266,7 +266,7 @@ describe('CONNECT', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 405 .*\r\nallow: *\r\n.*"code":"method_not_allowed"/is)
   })
 
-  it('behind a request under way breaks the connection', async () => {
+  it('after a request in progress breaks the connection', async () => {
     const socket = await sendOn(cwm.url, rawRequest(CHAT, chat(HELD)))
     const read = readOf(socket)
     await until('the upstream is asked', () => held[0])
