@@ -1,4 +1,5 @@
-// A session that fills the real engine's context is frozen by itself, behind memory, and again after another tenth of the limit.
+// A session that fills the real engine's context is frozen automatically, with KV behind memory, and again after another tenth of the
+// limit.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -34,7 +35,7 @@ const windowNumber = async (n: number) => {
   return found ?? ''
 }
 
-it('freezes past three quarters of the limit, and again a tenth later', async () => {
+it('freezes beyond three quarters of the limit, and again a tenth later', async () => {
   const history: Message[] = [system(longText('You keep the harbour book', 2_900))]
   const sizes: number[] = []
   const turn = async () => {

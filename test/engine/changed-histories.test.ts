@@ -1,18 +1,18 @@
-// Unnamed chats whose client changed what was said long ago, where a real engine counts: all that stands before the change stays cached.
+// Unnamed chats whose client changed an old message, counted by a real engine: everything before the change stays cached.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Answer, ask, longText, type Message, measured, openai, user } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
 
-/** Tokens of one block of vLLM's CPU build. */
+/** Tokens per block of vLLM's CPU build. */
 const BLOCK = 128
-/** The whole of it stays far below the engine's 4,096 tokens. */
+/** Everything stays far below the engine's 4,096 tokens. */
 const TURNS = 12
 const WORDS = 120
-/** The message that the client clears: the question of the fourth turn. None of the eight newest replies stands before it. */
+/** The message that the client replaces: the question of the fourth turn. None of the eight newest replies precedes it. */
 const EDITED = 6
-/** Short answers: the engine writes some tens of tokens a second. */
+/** Short answers: the engine produces some tens of tokens per second. */
 const SHORT = { body: { max_tokens: 8 } }
 
 let cwm: Cwm
@@ -25,10 +25,10 @@ beforeAll(async () => {
 
 afterAll(() => cwm.dispose())
 
-/** Another text in each run, so that nothing of a run before is cached. */
+/** Another text in each run, so that earlier runs leave nothing cached. */
 const question = (name: string) => user(longText(`${name} ${Date.now()}`, WORDS))
 
-/** One turn after the other; answers all of them. */
+/** Sends one turn after the other, and returns all of them. */
 async function chatted(turns: number): Promise<{ history: Message[]; answers: Answer[] }> {
   const history: Message[] = []
   const answers: Answer[] = []
@@ -42,9 +42,9 @@ async function chatted(turns: number): Promise<{ history: Message[]; answers: An
 }
 
 describe('an unnamed chat of twelve turns', () => {
-  it('keeps in the cache what stands before an early message that its client replaced', async () => {
+  it('keeps everything before an old message cached when its client replaces that message', async () => {
     const { history, answers } = await chatted(TURNS)
-    // What the engine counted of the turn before the edited question, prompt and answer.
+    // The engine's counts for the turn before the edited question, prompt and answer.
     const before = answers[EDITED / 2 - 1]
     const standing = (before?.promptTokens ?? 0) + (before?.ids.length ?? 0)
 
@@ -59,7 +59,7 @@ describe('an unnamed chat of twelve turns', () => {
 })
 
 describe("Claude Code's --continue after answers that were cut by their own max_tokens", () => {
-  it('is found behind the first of its four replies, now that nothing stands between them', async () => {
+  it('is found after the first of its four replies, now that nothing separates them', async () => {
     const opening = [user(longText(`reminder ${Date.now()}`, 600)), user('say something long')]
     const replies: Message[] = []
     const answers: Answer[] = []

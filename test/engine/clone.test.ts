@@ -1,4 +1,4 @@
-// Clones on the real engine: a clone answers alike, token for token, and its first turn is cached.
+// Clones on the real engine: a clone answers token for token like its window, and its first turn is cached.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -33,7 +33,7 @@ async function clone(name: string, more: object = {}) {
 const thaw = (name: string, session: string) =>
   ask(client, [NEXT], { headers: { 'x-cwm-window': name, 'x-cwm-session': session } })
 
-it('answers as its window does, with nothing computed twice', async () => {
+it('answers like its window, without recomputing', async () => {
   const reference = await thaw('whole', 'of-the-whole')
 
   const receipt = await clone('copy')
@@ -49,7 +49,7 @@ it('answers as its window does, with nothing computed twice', async () => {
   expect(turn.cachedTokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
 })
 
-it('at its first exchange restores what that exchange had stored', async () => {
+it('at its first exchange restores the chunks of that exchange', async () => {
   const receipt = await clone('cut', { at: 3 })
   await forget()
 
@@ -61,7 +61,7 @@ it('at its first exchange restores what that exchange had stored', async () => {
   expect(turn.ids).not.toEqual(other.ids)
 })
 
-it('at its system prompt is a place to begin from', async () => {
+it('at its system prompt can start a chat', async () => {
   const receipt = await clone('opening', { at: 1 })
   await forget()
 

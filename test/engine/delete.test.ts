@@ -1,5 +1,5 @@
-// Deletes on the real engine: what LMCache's own files, Redis' own keys and the directory hold of a salt before and after. The salt is read
-// from there, and from what goes to the engine; cwm never tells it.
+// Deletes on the real engine: what LMCache's files, Redis' keys and the directory have under a salt before and after. The salt is read from
+// there and from the engine's requests, because cwm never reveals it.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -50,22 +50,22 @@ const doneOf = ({ id }: Deletion) =>
     { deadlineMs: 60_000 },
   )
 
-/** A session `mark` with one turn of so many tokens and a window of the same name; answers its salt once all tiers hold its chunks. */
+/** A session `mark` with one turn of this many tokens and a window of the same name. Returns its salt once all tiers have its chunks. */
 async function freeze(mark: string, tokens: number): Promise<{ salt: string; chunks: number }> {
   await ask(client, [user(longText(mark, tokens))], { headers: { 'x-cwm-session': mark, 'x-cwm-freeze': mark } })
   const { chunks } = await cwm.frozen(mark)
   const salt = hop.saltsOf(`${mark}: `).at(-1)
   if (salt === undefined) throw new Error(`no call of ${mark} had a salt`)
   await eventually(
-    'files, Redis and directory hold its chunks',
+    'files, Redis and directory have its chunks',
     async () => chunksOf(await readTiers(), salt),
     (counts) => counts.every((count) => count >= chunks),
   )
   return { salt, chunks }
 }
 
-describe('a session ended and its window deleted', () => {
-  it('leave no placement, no file and no key in Redis; the name is free, and the salt never comes back', async () => {
+describe('ending a session and deleting its window', () => {
+  it('leaves no placement, no file and no key in Redis; the name is free, and the salt is never used again', async () => {
     const { salt, chunks } = await freeze('contract', 1_300)
 
     const end = await remove('/sessions/contract')
@@ -94,7 +94,7 @@ describe('a session ended and its window deleted', () => {
     expect(saltsOf(await readTiers())).not.toContain(salt)
   })
 
-  it('the other way round: kept for the session while it lives, whose next turn still finds them', async () => {
+  it('in the other order keeps the chunks for the live session, whose next turn finds them', async () => {
     const words = user(longText('kept', 1_300))
     const { salt, chunks } = await freeze('kept', 1_300)
 
@@ -116,7 +116,7 @@ describe('a session ended and its window deleted', () => {
     expect(chunksOf(await readTiers(), salt)).toEqual([0, 0, 0])
   })
 
-  it('take the chunks of turns that were edited or given anew as well', async () => {
+  it('deletes the chunks of edited and regenerated turns as well', async () => {
     const { salt, chunks } = await freeze('edited', 600)
     const headers = { 'x-cwm-session': 'edited' }
     await ask(client, [user(longText('edited: another way', 900))], { headers })
@@ -135,7 +135,7 @@ describe('a session ended and its window deleted', () => {
     expect(chunksOf(await readTiers(), salt)).toEqual([0, 0, 0])
   })
 
-  it('leave other sessions and their windows as they were', async () => {
+  it('keeps other sessions and their windows', async () => {
     const mine = await freeze('mine', 600)
     const theirs = await freeze('theirs', 600)
 
@@ -148,8 +148,8 @@ describe('a session ended and its window deleted', () => {
   })
 })
 
-describe('a session ended while it is answered', () => {
-  it('breaks its turn off, is looked at once more, and leaves nothing', async () => {
+describe('ending a session during an answer', () => {
+  it('aborts its turn, is checked again, and leaves nothing', async () => {
     const { salt } = await freeze('hasty', 600)
     await remove('/windows/hasty')
     const held = hop.hold('/v1/chat/completions', 'before')

@@ -1,4 +1,4 @@
-// The doctor before the real engine, started as it should be: every line is green, in time, and nothing of it stays.
+// The doctor with the real engine, started correctly: every check passes, in time, and leaves nothing behind.
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -28,7 +28,7 @@ afterAll(async () => {
 })
 
 describe('cwm doctor', () => {
-  it('proves every line within a minute, and writes a report that holds no salt', async () => {
+  it('passes every check within a minute, and writes a report without any salt', async () => {
     const report = join(folder, 'report.md')
     const where = ['--upstream', engineUrl, '--coordinator', coordinatorUrl, '--data-dir', join(folder, 'data')]
     const words = ['doctor', ...where, '--reset-engine-cache', '--json', '--report', report]
@@ -38,7 +38,7 @@ describe('cwm doctor', () => {
     const { verdict, checks, ms } = JSON.parse(out) as DiagnosisJson
     const not = (wanted: string) => checks.filter((check) => check.verdict !== wanted).map(({ id }) => id)
     console.info(`measured: doctor: ${checks.length} lines in ${ms} ms`)
-    // No adapter of this stack evicts by IsolatedLRU, and no cwm has run in this folder.
+    // No adapter of this stack evicts by IsolatedLRU, and no cwm has used this folder.
     expect(not('ok')).toEqual(['quotas', 'secret'])
     expect({ verdict, ended }).toEqual({ verdict: 'ok', ended: 0 })
     expect(ms).toBeLessThan(60_000)

@@ -1,5 +1,5 @@
-// The examples, run as they are before the real engine. What they restore may come from the engine's own cache; that it comes back from
-// behind memory is shown in thaw.test.ts.
+// Runs the examples unchanged on the real engine. What they restore may come from the engine's own cache; thaw.test.ts shows restores from
+// behind memory.
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { examples, examplesLeftOut, runExample, sparedIn } from '../support/examples.ts'
@@ -14,7 +14,7 @@ afterAll(() => cwm.dispose())
 
 const leftOut = await examplesLeftOut()
 for (const example of examples) {
-  it.skipIf(leftOut.has(example.name))(`${example.name} goes on from its window`, async () => {
+  it.skipIf(leftOut.has(example.name))(`${example.name} continues from its window`, async () => {
     const output = await runExample(example, { CWM_URL: cwm.url, MODEL, CWM_API_KEY: KEY })
     const spared = sparedIn(output)
 

@@ -1,4 +1,4 @@
-// Who shares KV with whom, told by the engine's own cached_tokens.
+// Who shares KV with whom, by the engine's own cached_tokens.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -26,7 +26,7 @@ afterAll(async () => {
 const session = (id: string) => ({ headers: { 'x-cwm-session': id } })
 
 describe('two sessions with one prompt', () => {
-  it('share nothing, and the first finds its own again', async () => {
+  it('share nothing, and the first finds its own KV again', async () => {
     const words = [user(longText('two sessions', TOKENS))]
 
     const a1 = await ask(client, words, session('a'))
@@ -40,7 +40,7 @@ describe('two sessions with one prompt', () => {
     expect(a2.cachedTokens).toBeGreaterThan(1_000)
   })
 
-  // The engine's own cache hides what LMCache would give: here only LMCache is left.
+  // The engine's own cache hides what LMCache would restore, so it is cleared here.
   it('share nothing in LMCache either', async () => {
     const words = [user(longText('two sessions in LMCache', TOKENS))]
     await ask(client, words, session('c'))
@@ -54,7 +54,7 @@ describe('two sessions with one prompt', () => {
     expect(own.cachedTokens).toBeGreaterThanOrEqual(1_024)
   })
 
-  it('named by path, share nothing', async () => {
+  it('share nothing when named by path', async () => {
     const words = [user(longText('two paths', TOKENS))]
     const [e, f] = ['e', 'f'].map((id) => openai(cwm.url, { path: `/cwm/s/${id}/v1` })) as [OpenAI, OpenAI]
 
@@ -82,14 +82,14 @@ describe('two API keys without any header', () => {
     expect([one1.cachedTokens, two1.cachedTokens]).toEqual([0, 0])
     expect(one2.cwm.session).toBe(one1.cwm.session)
     expect(one2.cachedTokens).toBeGreaterThan(1_000)
-    // Key two has its own first turn with the same words and reply, so its history is its own session's.
+    // Key two has its own first turn with the same text and reply, so its history belongs to its own session.
     expect(stolen.cwm.session).toBe(two1.cwm.session)
     expect(named.cachedTokens).toBe(0)
   })
 })
 
-describe('a client that sends a cache_salt', () => {
-  it("of another's session gets nothing of it", async () => {
+describe("a client's cache_salt", () => {
+  it("equal to another session's restores nothing of it", async () => {
     const words = [user(longText('salted', TOKENS))]
     await ask(client, words, session('victim'))
     const [salt] = hop.saltsOf('salted: ')
@@ -103,7 +103,7 @@ describe('a client that sends a cache_salt', () => {
     expect(hop.saltsOf('salted: ')).toHaveLength(4)
   })
 
-  it('splits its own session by it, and finds each half again', async () => {
+  it('splits its own session, and finds each part again', async () => {
     const words = [user(longText('split', TOKENS))]
 
     await ask(client, words, { ...session('split'), body: { cache_salt: 'left' } })
@@ -115,8 +115,8 @@ describe('a client that sends a cache_salt', () => {
   })
 })
 
-describe('by message prefix alone', () => {
-  it('a conversation is one session over its turns, and another opening is another', async () => {
+describe('by message prefix', () => {
+  it('a conversation is one session over its turns, and another start is another session', async () => {
     const words = [user(longText('by prefix', TOKENS))]
 
     const first = await ask(client, words)
@@ -144,8 +144,8 @@ describe('by message prefix alone', () => {
     expect(again.cachedTokens).toBeGreaterThan(1_000)
   })
 
-  // Same key, same words, and at temperature 0 the same reply: nobody can tell whose the next turn is, so it is nobody's.
-  it('two strangers with the same first words and reply never meet', async () => {
+  // Same key, same text, and at temperature 0 the same reply: the next turn could belong to either session, so it belongs to neither.
+  it('two strangers with the same first message and reply never meet', async () => {
     const words = [user(longText('strangers', TOKENS))]
     const a1 = await ask(client, words)
     const b1 = await ask(client, words)
@@ -165,7 +165,7 @@ describe('by message prefix alone', () => {
 })
 
 describe('a restart of the proxy', () => {
-  it("changes nobody's salt, named or found by prefix", async () => {
+  it('changes no salt, named or found by prefix', async () => {
     const named = [user(longText('restart, named', TOKENS))]
     const found = [user(longText('restart, found', TOKENS))]
     const named1 = await ask(client, named, session('kept'))

@@ -1,5 +1,5 @@
-// Who shares KV with whom on the real engine, against the table in docs/isolation.md (adapters are the simulator's); and what each mode
-// costs a session that begins with a system prompt which others have sent before. The figures are printed, and copied to that page.
+// Who shares KV with whom on the real engine, compared with the table in docs/isolation.md (its adapters are simulated); and the cost of
+// each mode for a session whose system prompt others have sent before. The figures are printed, and copied to that page.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,7 +10,7 @@ import { forget } from './support/stack.ts'
 
 const matrix = readMatrix()
 const TOKENS = 600
-/** Sessions that are begun to measure a mode; the median is told. */
+/** Sessions started to measure a mode; the median is reported. */
 const RUNS = 7
 
 interface Sender {
@@ -48,7 +48,7 @@ describe.each(modes)('isolation: %s', (mode) => {
   it.each([
     ['all caches at hand', async () => {}],
     ['L2 alone', forget],
-  ])('is as the table says with %s', async (caches, between) => {
+  ])('matches the table with %s', async (caches, between) => {
     const found = new Map<string, string>()
     const words = (line: string) => longText(`${mode}, ${caches}, ${line}`, TOKENS)
     for (const [line, a] of pairs) expect(await cachedFor(a, words(line))).toBe(0)
@@ -58,7 +58,7 @@ describe.each(modes)('isolation: %s', (mode) => {
     expect(found).toEqual(new Map(pairs.map(([line]) => [line, matrix.get(line)?.[mode]])))
   })
 
-  it('is as the table says for a window thawed into a session', async () => {
+  it('matches the table for a window thawed into a session', async () => {
     await cachedFor(ann, longText(`${mode}, window`, TOKENS), { 'x-cwm-freeze': 'kept' })
     const { body } = await cwm.rest<{ state: string }>('GET', '/windows/kept?wait_ms=20000', undefined, ann.key)
     const cached = await cachedFor({ ...ann, user: 'bob' }, 'and then?', { 'x-cwm-window': 'kept' })
@@ -67,7 +67,7 @@ describe.each(modes)('isolation: %s', (mode) => {
     expect(cached > 0 ? 'shared' : 'apart').toBe(matrix.get('a window of A thawed into it')?.[mode])
   })
 
-  it('has its price: what a new session computes of a system prompt that another session has sent', async () => {
+  it('has a cost: the part that a new session recomputes of a system prompt from another session', async () => {
     const shared = system(longText(`The handbook, ${mode}`, 2_000))
     const client = openai(cwm.url, { key: ann.key })
     await turn(client, [shared, user('question 0?')])
@@ -88,7 +88,7 @@ interface Turn {
   readonly ttftMs: number
 }
 
-/** One streamed turn of ann's in a session of its own. */
+/** A streamed turn of ann's in a new session. */
 async function turn(client: OpenAI, messages: OpenAI.ChatCompletionMessageParam[]): Promise<Turn> {
   const started = performance.now()
   let ttftMs: number | undefined
@@ -103,7 +103,7 @@ async function turn(client: OpenAI, messages: OpenAI.ChatCompletionMessageParam[
     if (event.choices[0]?.delta.content) ttftMs ??= Math.round(performance.now() - started)
     if (event.usage) usage = event.usage
   }
-  if (usage === undefined) throw new Error('no usage came')
+  if (usage === undefined) throw new Error('the stream had no usage')
   const prompt = usage.prompt_tokens
   const cached = usage.prompt_tokens_details?.cached_tokens ?? Number.NaN
   return { prompt, computed: prompt - cached, ttftMs: ttftMs ?? Math.round(performance.now() - started) }

@@ -1,4 +1,4 @@
-// An agent with the official client on the real engine: freeze, list, clone, thaw, status and delete do what they say.
+// An agent with the official client on the real engine: freeze, list, clone, thaw, status and delete.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-// Anthropic's SDK on /v1/messages: turns, streams, cache, and what a freeze of such a session can promise.
+// Anthropic's SDK on /v1/messages: turns, streams, cache, and what a freeze of such a session guarantees.
 
 import Anthropic from '@anthropic-ai/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -26,7 +26,7 @@ async function ask(messages: Anthropic.MessageParam[], headers: Record<string, s
   return {
     reply: { role: 'assistant' as const, content: data.content },
     text: data.content.map((block) => (block.type === 'text' ? block.text : '')).join(''),
-    // Cached tokens are not in `input_tokens`: docs/engine-behavior.md#anthropic-usage.
+    // `input_tokens` excludes cached tokens: docs/engine-behavior.md#anthropic-usage.
     promptTokens: input_tokens + (cache_read_input_tokens ?? 0) + (cache_creation_input_tokens ?? 0),
     cachedTokens: cache_read_input_tokens ?? 0,
     cwm: cwmHeaders(response.headers),
@@ -44,7 +44,7 @@ describe('a conversation on /v1/messages', () => {
     expect(second.cachedTokens).toBeGreaterThanOrEqual(1_024)
   })
 
-  it('is so when it is streamed, too, and the SDK echoes what it put together', async () => {
+  it('works the same when streamed, with the message that the SDK assembled', async () => {
     const words = [said('streamed')]
     const first = client.messages.stream({ ...question, messages: words })
     const { response } = await first.withResponse()
@@ -68,7 +68,7 @@ describe('a conversation on /v1/messages', () => {
 })
 
 describe('a window of /v1/messages', () => {
-  it('is restored, whether or not the engine has render endpoints', async () => {
+  it('is restored, with or without render endpoints', async () => {
     const words = [said('frozen')]
     const plain = await ask(words, { 'x-cwm-session': 'plain' })
     const reference = await ask([...words, plain.reply, said('and then?')], { 'x-cwm-session': 'plain' })
@@ -92,7 +92,7 @@ describe('a window of /v1/messages', () => {
     expect(thaw.restored_tokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  it('diverges in the words of Anthropic’s errors', async () => {
+  it('diverges with an error in Anthropic’s format', async () => {
     await ask([said('diverges')], { 'x-cwm-session': 'source', 'x-cwm-freeze': 'source' })
     await cwm.frozen('source')
 
@@ -107,7 +107,7 @@ describe('a window of /v1/messages', () => {
     })
   })
 
-  it('is not for another API', async () => {
+  it('cannot be used with another API', async () => {
     const answer = await fetch(`${cwm.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', 'x-cwm-window': 'source' },

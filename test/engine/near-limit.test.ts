@@ -1,4 +1,4 @@
-// A chat driven past the limit of the real engine under each policy: no answer is cut in silence, and what is cut from a prompt is kept.
+// A chat beyond the limit of the real engine under each policy: no answer is cut silently, and what is cut from a prompt is kept.
 
 import type OpenAI from 'openai'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -31,8 +31,8 @@ async function exactTokens(messages: Message[]): Promise<number> {
   return count
 }
 
-describe('under pass', () => {
-  it('an answer that the limit cut is told, streamed or not', async () => {
+describe('with the policy pass', () => {
+  it('an answer cut by the limit is reported, streamed or not', async () => {
     const [cwm, client] = await start('pass', { '--freeze-at': '0' })
     const messages = [user(longText('fill', 3_900))]
     const prompt = await exactTokens(messages)
@@ -57,8 +57,8 @@ describe('under pass', () => {
   })
 })
 
-describe('under reject', () => {
-  it('a chat grows to the limit and is refused there with exact numbers, before any compute', async () => {
+describe('with the policy reject', () => {
+  it('a chat grows to the limit and is rejected there with exact numbers, before any compute', async () => {
     const [cwm, client] = await start('reject', { '--freeze-at': '0' })
     const headers = { 'x-cwm-session': 'grows' }
     const messages: Message[] = [system('You keep the harbour.')]
@@ -89,8 +89,8 @@ describe('under reject', () => {
   })
 })
 
-describe('under rollover', () => {
-  it('a chat goes on past the limit, warm between cuts, and its whole can be had back', async () => {
+describe('with the policy rollover', () => {
+  it('a chat continues beyond the limit, warm between cuts, and its whole history can be restored', async () => {
     const [cwm, client] = await start('rollover', { '--freeze-at': '0' })
     const headers = { 'x-cwm-session': 'rolls' }
     const messages: Message[] = [system('You keep the harbour and its books.')]
@@ -134,7 +134,7 @@ describe('under rollover', () => {
     expect(body.restored_tokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  it('an agent that calls tools goes on across a cut without a 400', async () => {
+  it('an agent with tool calls continues across a cut without a 400', async () => {
     const [, client] = await start('rollover', { '--freeze-at': '0' })
     const headers = { 'x-cwm-session': 'agent' }
     const tools = [

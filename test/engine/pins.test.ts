@@ -1,4 +1,4 @@
-// Pins: the coordinator holds those of the windows that the store has, and no others, whatever happened in between.
+// Pins: the coordinator has exactly those of the stored windows, whatever happened in between.
 
 import type OpenAI from 'openai'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -31,11 +31,11 @@ afterAll(async () => {
   for (const one of dirty) await one.dispose()
 })
 
-/** One turn that freezes its session under its mark; answers the salt, as the engine saw it. */
+/** A turn that freezes its session under its mark. Returns the salt that the engine received. */
 async function freeze(mark: string, tokens: number): Promise<string> {
   await ask(client, [user(longText(mark, tokens))], { headers: { 'x-cwm-session': mark, 'x-cwm-freeze': mark } })
   const [salt, ...others] = hop.saltsOf(`${mark}: `)
-  if (salt === undefined || others.length > 0) throw new Error(`${mark} has ${others.length + 1} salts, not one`)
+  if (salt === undefined || others.length > 0) throw new Error(`${mark} has ${others.length + 1} salts instead of one`)
   return salt
 }
 
@@ -47,7 +47,7 @@ async function restart(): Promise<void> {
 }
 
 describe('after a freeze', () => {
-  it('the coordinator holds one pin for each whole chunk', async () => {
+  it('the coordinator has one pin for each whole chunk', async () => {
     const salt = await freeze('pinned', 1_300)
 
     const { tokens } = await cwm.frozen('pinned')
@@ -67,8 +67,8 @@ describe('after a freeze', () => {
   })
 })
 
-describe('after a freeze that failed', () => {
-  it('there is none, the reason is told, and the name can be tried again', async () => {
+describe('after a failed freeze', () => {
+  it('there is none, the reason is reported, and the name can be used again', async () => {
     hop.refuse('/v1/completions')
     const salt = await freeze('fails', 600)
 
@@ -83,7 +83,7 @@ describe('after a freeze that failed', () => {
   })
 })
 
-describe('kill -9 in the middle of a freeze', () => {
+describe('kill -9 during a freeze', () => {
   async function recovered(name: string, salt: string): Promise<void> {
     const killedAt = Date.now()
     await restart()
@@ -96,7 +96,7 @@ describe('kill -9 in the middle of a freeze', () => {
     expect(await pinCounts(salt)).toEqual(onePinEach(receipt.tokens))
   }
 
-  it('wherever it was: the next start finishes it', async () => {
+  it('at any point: the next start completes it', async () => {
     const salt = await freeze('anywhere', 3_500)
     await eventually(
       'it is freezing',
@@ -110,7 +110,7 @@ describe('kill -9 in the middle of a freeze', () => {
     await recovered('anywhere', salt)
   })
 
-  it('between pin and warm call: the pin is made once', async () => {
+  it('between pin and warm call: it is pinned once', async () => {
     const hold = hop.hold('/v1/completions', 'before')
     const salt = await freeze('before-warm', 3_500)
     await hold.caught
@@ -125,8 +125,8 @@ describe('kill -9 in the middle of a freeze', () => {
     await recovered('before-warm', salt)
   })
 
-  // The store says `pinning`, and the coordinator has done it: counted twice, the pin would outlive its window.
-  it('while the answer to the pin is on its way: the pin is made once', async () => {
+  // The store says `pinning`, and the coordinator has pinned. Counted twice, the pin would outlive its window.
+  it('while the answer to the pin is on its way: it is pinned once', async () => {
     const hold = pinHop.hold('/cache/pins', 'after')
     const salt = await freeze('pin-unanswered', 1_300)
     await hold.caught
@@ -139,7 +139,7 @@ describe('kill -9 in the middle of a freeze', () => {
     await recovered('pin-unanswered', salt)
   })
 
-  it('before the pin is made: it is made once', async () => {
+  it('before the pin: it is pinned once', async () => {
     const hold = pinHop.hold('/cache/pins', 'before')
     const salt = await freeze('pin-unasked', 1_300)
     await hold.caught
@@ -150,7 +150,7 @@ describe('kill -9 in the middle of a freeze', () => {
     await recovered('pin-unasked', salt)
   })
 
-  it('and a freeze that fails at the second try, too, leaves no pin', async () => {
+  it('with a second attempt that also fails: it leaves no pin', async () => {
     const hold = hop.hold('/v1/completions', 'before')
     const salt = await freeze('fails-twice', 1_300)
     await hold.caught
@@ -163,7 +163,7 @@ describe('kill -9 in the middle of a freeze', () => {
 
     expect(window.state).toBe('failed')
     await eventually(
-      'its pins are given back',
+      'its pins are released',
       () => pinCounts(salt),
       (counts) => counts.length === 0,
     )
@@ -171,7 +171,7 @@ describe('kill -9 in the middle of a freeze', () => {
 })
 
 describe('pins that the coordinator lost', () => {
-  it('are made again at the next start', async () => {
+  it('are restored at the next start', async () => {
     const salt = await freeze('lost-pins', 600)
     const { tokens } = await cwm.frozen('lost-pins')
     const { ids } = hop.lastWarm()

@@ -1,4 +1,4 @@
-// Why a turn of a session was cold, where a real engine counts what was cached: blocks of its own, chunks that LMCache restores, neither.
+// Why a turn was cold, with a real engine's counts of its own blocks, of chunks restored by LMCache, and of neither.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -36,12 +36,12 @@ const broken = async (session: string) =>
   (await cwm.rest<{ prefix_break?: BreakJson }>('GET', `/sessions/${session}`)).body.prefix_break
 const toldOf = (session: string) =>
   eventually(
-    'a break is told',
+    'a break is reported',
     () => broken(session),
     (found) => found !== undefined,
   )
 
-/** Two turns; answers what the third begins with. */
+/** Sends two turns. Returns the start of the third. */
 async function twoTurns(session: string, opening: Message[]): Promise<Message[]> {
   const first = await say(session, opening)
   const second = [...opening, first.reply, user('and then?')]
@@ -49,7 +49,7 @@ async function twoTurns(session: string, opening: Message[]): Promise<Message[]>
 }
 
 describe('a turn of a session', () => {
-  it('that stays warm, or is restored by LMCache, is not told', async () => {
+  it('that stays warm, or is restored by LMCache, is not reported', async () => {
     const messages = await twoTurns('warm', [system(longText('the warm log', TOKENS)), user('who?')])
     for (let turn = 0; turn < 5; turn++) {
       messages.push(user(`and ${turn}?`))
@@ -60,7 +60,7 @@ describe('a turn of a session', () => {
 
     measured('a turn that LMCache restored', { prompt: restored.promptTokens, cached: restored.cachedTokens })
     expect(restored.cachedTokens).toBeGreaterThan(1_000)
-    // Told in the order of their turns: when the clock of another session is told, nothing else was.
+    // Breaks are reported in the order of their turns: once another session's clock is reported, nothing earlier can follow.
     await clockIn('clock-after-warm')
     expect(await broken('warm')).toBeUndefined()
     expect((await metrics()).match(/^cwm_prefix_breaks_total\{.*$/gm)).toEqual([
@@ -68,7 +68,7 @@ describe('a turn of a session', () => {
     ])
   })
 
-  it('with a clock in its system prompt is told, with its place', async () => {
+  it('with a clock in its system prompt is reported, with its position', async () => {
     const told = await clockIn('clock')
 
     measured('a clock in the system prompt', { ...told })
@@ -76,7 +76,7 @@ describe('a turn of a session', () => {
     expect(told?.expected_tokens).toBeGreaterThan(1_300)
   })
 
-  it('whose KV is gone from every tier is told as evicted', async () => {
+  it('whose KV is gone from every tier is reported as evicted', async () => {
     const messages = await twoTurns('gone', [system(longText('the lost log', TOKENS)), user('who?')])
     await cwm.rest('POST', '/windows', { name: 'gone', session_id: 'gone' })
     await cwm.frozen('gone')

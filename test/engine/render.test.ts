@@ -1,4 +1,4 @@
-// Windows on an engine with render endpoints; without them these are skipped, and test:engine:restart runs them.
+// Windows on an engine with render endpoints. Without them these tests are skipped; test:engine:restart runs them.
 
 import { afterAll, beforeAll, describe } from 'vitest'
 import { type Cwm, startCwm } from './support/cwm.ts'

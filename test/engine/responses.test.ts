@@ -1,5 +1,5 @@
-// Stored responses on the real engine (VLLM_ENABLE_RESPONSES_API_STORE=1, as `engine:up` starts it): continued by id under one salt, and
-// nobody else's.
+// Stored responses on the real engine (VLLM_ENABLE_RESPONSES_API_STORE=1, which `engine:up` sets): continued by id under one salt, only by
+// their tenant.
 
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -39,11 +39,11 @@ async function refusal(ask: () => PromiseLike<unknown>): Promise<InstanceType<ty
     (thrown: unknown) => thrown,
   )
   if (error instanceof OpenAI.APIError) return error
-  throw new Error(`not refused: ${String(error)}`)
+  throw new Error(`not rejected: ${String(error)}`)
 }
 
-describe('a response that the engine keeps', () => {
-  it('is continued by its id in its session, from the KV of that session', async () => {
+describe('a stored response', () => {
+  it("is continued by its id in its session, from that session's KV", async () => {
     const first = await tell(longText('The ledger', 1_300))
     const second = await tell('And then?', first.id)
 
@@ -53,7 +53,7 @@ describe('a response that the engine keeps', () => {
     expect(second.cachedTokens).toBeGreaterThanOrEqual(1_024)
   })
 
-  it('is read by its own tenant, and is not there for another', async () => {
+  it('can be read by its own tenant, and does not exist for another', async () => {
     const { id, text } = await tell('short')
 
     expect((await client.responses.retrieve(id)).output_text).toBe(text)
@@ -71,7 +71,7 @@ describe('a response that the engine keeps', () => {
     )
   })
 
-  it('is not there when it was not to be stored', async () => {
+  it('does not exist if the client opted out of storing it', async () => {
     const { id } = await client.responses.create({ ...question, input: 'short', store: false })
 
     expect((await refusal(() => client.responses.retrieve(id))).status).toBe(404)

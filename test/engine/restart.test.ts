@@ -1,5 +1,5 @@
-// Proxy, vLLM, LMCache server, coordinator and Redis all end and start again: what a window keeps is on disk. It takes minutes, so
-// it is a run of its own (vitest.restart.config.ts), and it leaves the engine up, with the render endpoints.
+// Restarts proxy, vLLM, LMCache server, coordinator and Redis: a window's KV is on disk. This takes minutes, so it is a run of its own
+// (vitest.restart.config.ts). It leaves the engine up, with the render endpoints.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -55,7 +55,7 @@ afterAll(async () => {
 const named = (id: string, headers: Record<string, string> = {}) => ({ headers: { 'x-cwm-session': id, ...headers } })
 
 describe('after everything was restarted', () => {
-  it('a window is restored from disk, and the answer goes on as if nothing had happened', async () => {
+  it('a window is restored from disk, and its answer continues unchanged', async () => {
     const answer = await ask(client, [NEXT], named('thawed', { 'x-cwm-window': 'voyage' }))
 
     const { ms, ...thaw } = await cwm.thawOf('thawed')
@@ -68,11 +68,11 @@ describe('after everything was restarted', () => {
     expect(answer.ids).toHaveLength(16)
   })
 
-  it('its pins are still there, once', async () => {
+  it('its pins still exist, once', async () => {
     expect(await pinCounts(stored.salt)).toEqual(onePinEach(frozen.tokens))
   })
 
-  it('a conversation that nobody named or froze goes on in its session, with what LMCache kept of it', async () => {
+  it('an unnamed conversation without a freeze continues in its session, with the chunks in LMCache', async () => {
     const answer = await ask(client, [...UNNAMED, unnamed.reply, user('and then?')])
 
     expect(answer.cwm.session).toBe(unnamed.cwm.session)
@@ -80,4 +80,4 @@ describe('after everything was restarted', () => {
   })
 })
 
-describe('with the render endpoints, which it was started with', () => describeRenderedWindows(() => cwm))
+describe('with the render endpoints of the restarted engine', () => describeRenderedWindows(() => cwm))

@@ -1,4 +1,4 @@
-// Attacks that only the real engine can answer: how it reads what cwm lets through, and what it says of it.
+// Attacks that only the real engine can answer: how it reads what cwm forwards, and what its errors reveal.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ask, longText, openai, user } from './support/conversations.ts'
@@ -29,7 +29,7 @@ async function post(path: string, body: string, key = 'key-thief'): Promise<{ st
 }
 
 describe("another tenant's salt", () => {
-  it('by which LMCache holds pins finds none of its KV', async () => {
+  it('by which LMCache has pins finds none of its KV', async () => {
     const words = [user(longText('security: pinned', 700))]
     const victim = openai(cwm.url, { key: 'key-victim' })
     await ask(victim, words, { headers: { 'x-cwm-freeze': 'pinned' } })
@@ -47,7 +47,7 @@ describe("another tenant's salt", () => {
 })
 
 describe('a file that another tenant exported', () => {
-  it('is imported by computing it anew', async () => {
+  it('is imported by recomputing it', async () => {
     const words = [user(longText('security: exported', 700))]
     await ask(openai(cwm.url, { key: 'key-victim' }), words, { headers: { 'x-cwm-freeze': 'file' } })
     await cwm.rest('GET', '/windows/file?wait_ms=20000', undefined, 'key-victim')
@@ -60,11 +60,11 @@ describe('a file that another tenant exported', () => {
   })
 })
 
-describe('a key that is there twice', () => {
+describe('a repeated key', () => {
   const messages = '"messages":[{"role":"user","content":"hi"}],"max_tokens":2'
 
-  // cwm checks and derives from the last of two, so the engine must take that one too.
-  it('is read by the engine as cwm reads it: the last counts', async () => {
+  // cwm checks the last of two and derives from it, so the engine must use the last one too.
+  it('is read by the engine as by cwm: the last one counts', async () => {
     const last = await post('chat/completions', `{"model":"none","model":"tiny",${messages}}`)
     const first = await post('chat/completions', `{"model":"tiny","model":"none",${messages}}`)
     const escaped = await post('chat/completions', `{"model":"none","m\\u006fdel":"tiny",${messages}}`)
@@ -73,7 +73,7 @@ describe('a key that is there twice', () => {
   })
 })
 
-describe("the engine's complaints", () => {
+describe("the engine's error messages", () => {
   it.each(paths)('about %s never quote the salt', async (path) => {
     const mark = `quoted ${path}`
     const bodies = [

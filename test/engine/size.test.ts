@@ -1,5 +1,5 @@
-// How large prompts are, on the real engine: the bound is above its count, the estimate near it, and without render endpoints (a hop before
-// the engine has none) `/tokenize` gives the count that the engine bills.
+// Prompt sizes on the real engine: the bound is above its count, the estimate close to it, and without render endpoints (hidden by a hop)
+// `/tokenize` returns the count that the engine reports.
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ import { ask, engineUrl } from './support/stack.ts'
 const OPTIONS = { apiKey: undefined }
 const upstreams: Upstream[] = []
 let hop: Server
-/** With whatever endpoints the engine has, and with `/tokenize` alone. */
+/** With the engine's own endpoints, and with `/tokenize` only. */
 let engine: VllmPrompts
 let plain: VllmPrompts
 let scale: TokenScale
@@ -68,7 +68,7 @@ const schema = (name: string, text: string) => ({
 })
 const args = (text: string) => ({ path: '/a/b', note: text, nested: { list: [1, 2.5, 1e15, null, true] } })
 
-/** One prompt of each dialect with calls, results and tools around a text. */
+/** A prompt of each dialect with calls, results and tools around a text. */
 const prompts: Readonly<
   Record<'chat' | 'messages' | 'responses', (text: string) => { messages: JsonValue[]; shaping: JsonObject }>
 > = {
@@ -120,8 +120,8 @@ function reply(...texts: string[]): JsonObject {
 
 const spread = (ratios: readonly number[]) => `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
 
-describe('before a tokenizer has seen it', () => {
-  it('a text is under its bound', async () => {
+describe('without a tokenizer', () => {
+  it('a text is below its bound', async () => {
     const [ofUpper, ofTypical]: [number[], number[]] = [[], []]
     for (const text of Object.values(SAMPLES)) {
       const exact = (await engine.countText(MODEL, text, OPTIONS)) ?? Number.POSITIVE_INFINITY
@@ -133,11 +133,11 @@ describe('before a tokenizer has seen it', () => {
       `texts, scale ${JSON.stringify(scale)}: exact/upper ${spread(ofUpper)}, exact/(typical x scale) ${spread(ofTypical)}`,
     )
     expect(Math.max(...ofUpper)).toBeLessThanOrEqual(1)
-    // No bound: where a text is larger than its estimate, the tokenizer has the last word.
+    // No assertion: where a text exceeds its estimate, the tokenizer decides.
     expect(Math.max(...ofTypical)).toBeLessThanOrEqual(1.2)
   })
 
-  it.each(['chat', 'messages', 'responses'] as const)('a prompt of %s is under its bound', async (dialect) => {
+  it.each(['chat', 'messages', 'responses'] as const)('a prompt of %s is below its bound', async (dialect) => {
     const [ofUpper, ofTypical]: [number[], number[]] = [[], []]
     for (const text of Object.values(SAMPLES)) {
       const asked = prompts[dialect](text.slice(0, 400))
@@ -185,7 +185,7 @@ describe('without render endpoints', () => {
       {},
     ],
     ['an effort', [question], { reasoning: { effort: 'low' } }],
-  ])('/v1/responses with %s has the ids, and the number of them, that the engine has', async (_, messages, shaping) => {
+  ])("/v1/responses with %s has the engine's ids and their count", async (_, messages, shaping) => {
     const asked = { dialect: 'responses', model: MODEL, messages, shaping } as const
 
     const ids = await plain.tokenIds(asked, OPTIONS)
@@ -194,7 +194,7 @@ describe('without render endpoints', () => {
     expect(ids).toEqual(await engine.tokenIds(asked, OPTIONS))
   })
 
-  it('/v1/responses with calls is counted to a token for each call', async () => {
+  it('/v1/responses with calls is counted to within one token per call', async () => {
     for (const messages of [
       [question, ...called],
       [question, ...called, reply('-4'), question, ...called],

@@ -1,5 +1,5 @@
-// What a client gets of a stream is what the engine sent, byte for byte: a hop between them kept it. The one exception is a usage
-// event that cwm asked for itself: then the client gets what the engine would have sent without it.
+// A client receives a stream byte for byte as the engine sent it, recorded by a hop between them. The exception is a usage event that only
+// cwm requested: then the client receives what the engine would have sent without it.
 
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
@@ -24,11 +24,11 @@ afterAll(async () => {
 
 interface Tap {
   readonly fetch: typeof globalThis.fetch
-  /** The body's bytes as they came off the socket. Resolves when the stream is over. */
+  /** The body's bytes from the socket. Resolves when the stream is over. */
   bytes(): Promise<string>
 }
 
-/** A `fetch` for an SDK that keeps what the SDK reads. */
+/** A `fetch` for an SDK that records what the SDK reads. */
 function tapped(): Tap {
   let kept: Promise<string> | undefined
   return {
@@ -39,11 +39,11 @@ function tapped(): Tap {
       kept = new Response(forTest).text()
       return new Response(forSdk, answer)
     },
-    bytes: () => kept ?? Promise.reject(new Error('nothing was fetched')),
+    bytes: () => kept ?? Promise.reject(new Error('no request was made')),
   }
 }
 
-/** Reads a stream of an SDK to its end; answers how many events it saw. */
+/** Reads an SDK's stream to its end. Returns the number of events. */
 async function drain(stream: AsyncIterable<unknown>): Promise<number> {
   let events = 0
   for await (const _ of stream) events++
@@ -55,7 +55,7 @@ const chat = { ...sampling, messages: [{ role: 'user' as const, content: 'who wr
 const completion = { ...sampling, prompt: 'who wrote the name?' }
 const withUsage = { stream_options: { include_usage: true } }
 
-/** One stream through the proxy with the OpenAI SDK, and what the engine sent for it. */
+/** A stream through the proxy with the OpenAI SDK, and what the engine sent for it. */
 async function through(path: string, run: (client: OpenAI) => Promise<AsyncIterable<unknown>>) {
   const tap = tapped()
   const client = new OpenAI({ baseURL: `${cwm.url}/v1`, apiKey: KEY, maxRetries: 0, fetch: tap.fetch })
@@ -63,7 +63,7 @@ async function through(path: string, run: (client: OpenAI) => Promise<AsyncItera
   return { events, got: await tap.bytes(), sent: hop.last(path).responseBody.toString() }
 }
 
-describe('a stream whose usage the client asked for, or which always has it, is untouched', () => {
+describe('a stream with usage requested by the client, or always included, is unchanged', () => {
   it.each([
     ['chat', '/v1/chat/completions', (c: OpenAI) => c.chat.completions.create({ ...chat, ...withUsage })],
     ['chat, n=2', '/v1/chat/completions', (c: OpenAI) => c.chat.completions.create({ ...chat, ...withUsage, n: 2 })],
@@ -95,7 +95,7 @@ describe('a stream whose usage the client asked for, or which always has it, is 
   })
 })
 
-describe('a stream whose usage the client did not ask for', () => {
+describe('a stream without usage requested by the client', () => {
   const cases = [
     ['chat', '/v1/chat/completions', chat],
     ['chat, n=2', '/v1/chat/completions', { ...chat, n: 2 }],
@@ -106,7 +106,7 @@ describe('a stream whose usage the client did not ask for', () => {
   const run = (path: string, body: object) =>
     through(path, (client) => client.post(path.slice('/v1'.length), { body, stream: true }) as Promise<never>)
 
-  it.each(cases)('%s: has no usage event, and the fingerprint where it belongs', async (_, path, body) => {
+  it.each(cases)('%s: has no usage event, and the fingerprint in its place', async (_, path, body) => {
     const { got, sent } = await run(path, body)
 
     expect(JSON.parse(hop.last(path).requestBody.toString())).toMatchObject(withUsage)
@@ -120,8 +120,8 @@ describe('a stream whose usage the client did not ask for', () => {
     expect(got.endsWith('data: [DONE]\n\n')).toBe(true)
   })
 
-  // The engine merges tokens into one event when it gets ahead of its socket, so two runs may be cut differently: a few tries.
-  it.each(cases)('%s: equals what the engine sends when asked directly', { retry: 9 }, async (_, path, body) => {
+  // The engine merges tokens into one event when its socket is slower, so two runs may be split differently. This tries several times.
+  it.each(cases)("%s: equals the engine's direct answer", { retry: 9 }, async (_, path, body) => {
     const { got } = await run(path, body)
 
     const direct = await fetch(engineUrl + path, {
@@ -134,14 +134,14 @@ describe('a stream whose usage the client did not ask for', () => {
   })
 })
 
-describe('an answer that is not streamed', () => {
+describe('an unstreamed answer', () => {
   it.each([
     ['/v1/chat/completions', { ...chat, stream: false }],
     ['/v1/completions', { ...completion, stream: false }],
     ['/v1/responses', { model: MODEL, input: 'who?', max_output_tokens: 12 }],
     ['/v1/messages', { model: MODEL, messages: chat.messages, max_tokens: 12 }],
     ['/v1/chat/completions', { ...chat, stream: false, max_tokens: -1 }],
-  ])('of %s is untouched, an error too', async (path, body) => {
+  ])('of %s is unchanged, and so is an error', async (path, body) => {
     const answer = await fetch(cwm.url + path, {
       method: 'POST',
       body: JSON.stringify(body),
@@ -154,7 +154,9 @@ describe('an answer that is not streamed', () => {
 
 const eventsOf = (stream: string): string[] => stream.split('\n\n').filter((event) => event !== '')
 
-/** Undoes docs/engine-behavior.md#stream-fingerprint on the text: the usage event goes, its fingerprint ends each finish event. */
+/**
+ * Reverses docs/engine-behavior.md#stream-fingerprint in the text: removes the usage event, and adds its fingerprint to each finish event.
+ */
 function withoutUsageEvent(stream: string): string {
   const events = eventsOf(stream)
   const usage = events.find((event) => event.includes('"choices":[]')) ?? ''
@@ -165,7 +167,7 @@ function withoutUsageEvent(stream: string): string {
   return rest.map((event) => `${event}\n\n`).join('')
 }
 
-/** Ids and times differ from request to request. With n > 1 the engine interleaves the choices as they come: sorted, each in its order. */
+/** Ids and times vary per request. With n > 1 the engine interleaves the choices arbitrarily, so they are sorted, each in its order. */
 function normalised(stream: string): string[] {
   const choiceOf = (event: string) => Number(/"index":(\d+)/.exec(event)?.[1] ?? Number.POSITIVE_INFINITY)
   return eventsOf(stream)

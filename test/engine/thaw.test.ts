@@ -1,4 +1,4 @@
-// Freeze and thaw on the real engine. What a thaw restored is the warm call's own cached_tokens, as the receipt has it.
+// Freeze and thaw on the real engine. The receipt's restored tokens are the warm call's own cached_tokens.
 
 import type OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -30,7 +30,7 @@ const NEXT = user('and which file was it?')
 let hop: Hop
 let cwm: Cwm
 let client: OpenAI
-/** The conversation up to its first reply, and what comes next in it when nothing was ever frozen or forgotten. */
+/** The conversation up to its first reply, and its continuation without any freeze or restart. */
 let history: Message[]
 let reference: Answer
 /** The same, frozen as `book`. */
@@ -61,14 +61,14 @@ const wholeChunks = () => Math.floor(receipt.tokens / 256)
 
 async function refusal(turn: Promise<unknown>): Promise<{ status: number; code: string; message: string }> {
   const thrown = await turn.then(
-    () => Promise.reject(new Error('the turn was answered, not refused')),
+    () => Promise.reject(new Error('the turn was answered instead of rejected')),
     (error: unknown) => error,
   )
   return thrown as { status: number; code: string; message: string }
 }
 
 describe('a freeze by header', () => {
-  it('ends behind memory, pinned, with every whole chunk restorable', () => {
+  it('reaches tiers behind memory, is pinned, and has every whole chunk restorable', () => {
     measured('freeze', { tokens: receipt.tokens, chunks: receipt.chunks, ms: receipt.ms })
 
     expect(receipt).toMatchObject({ durability: 'l2', pinned: true, chunks: wholeChunks(), warnings: [] })
@@ -77,15 +77,15 @@ describe('a freeze by header', () => {
     expect(receipt.tiers).toMatchObject({ l2: wholeChunks() })
   })
 
-  it('says pending on the answer', async () => {
+  it('is reported as pending on the answer', async () => {
     const answer = await ask(client, [user('short')], session('pending', { 'x-cwm-freeze': 'short' }))
 
     expect(answer.cwm.freeze).toBe('pending')
-    // Under one chunk LMCache stores nothing: the window keeps its text, and says that it is no more.
+    // Below one chunk LMCache stores nothing: the window has only its text, and reports that.
     expect(await cwm.frozen('short')).toMatchObject({ durability: 'text', chunks: 0, pinned: false })
   })
 
-  it('of a streamed turn is made when the stream is over, and restores the same', async () => {
+  it('of a streamed turn runs after the stream, and restores the same', async () => {
     const stream = await client.chat.completions.create(
       { model: MODEL, messages: OPENING, max_tokens: 16, temperature: 0, frequency_penalty: 2, stream: true },
       session('streamed', { 'x-cwm-freeze': 'streamed' }),
@@ -101,7 +101,7 @@ describe('a freeze by header', () => {
     expect(answer.ids).toEqual(reference.ids)
   })
 
-  it('of a turn that its client left is not made, and the name stays free', async () => {
+  it('of a turn whose client disconnected does not run, and the name stays free', async () => {
     const stream = await client.chat.completions.create(
       { model: MODEL, messages: OPENING, max_tokens: 2_000, ...{ ignore_eos: true }, stream: true },
       session('left', { 'x-cwm-freeze': 'left' }),
@@ -119,15 +119,15 @@ describe('a freeze by header', () => {
     expect((await cwm.settled('left')).state).toBe('frozen')
   })
 
-  it('gives a name once', async () => {
+  it('uses a name once', async () => {
     const taken = await refusal(ask(client, OPENING, session('again', { 'x-cwm-freeze': 'book' })))
 
     expect(taken).toMatchObject({ status: 409, code: 'window_name_taken' })
   })
 })
 
-describe('a thaw by header, after engine and L1 forgot, with only the new turn sent', () => {
-  it('restores whole chunks, and the answer goes on as if nothing had happened', async () => {
+describe('a thaw by header, after engine and L1 were cleared, with only the new turn sent', () => {
+  it('restores whole chunks, and the answer continues unchanged', async () => {
     await forget()
     expect(
       await eventually(
@@ -151,8 +151,8 @@ describe('a thaw by header, after engine and L1 forgot, with only the new turn s
     expect(new Set(answer.ids).size).toBeGreaterThan(4)
   })
 
-  // Without this the sixteen tokens above could be equal whatever the engine had read.
-  it('would have been told otherwise by another context', async () => {
+  // Without this, the sixteen tokens above might not depend on what the engine read.
+  it('would have a different answer in another context', async () => {
     const other = await ask(
       client,
       [system(longText('You keep the mill', 1_500)), user('who?'), NEXT],
@@ -162,7 +162,7 @@ describe('a thaw by header, after engine and L1 forgot, with only the new turn s
     expect(other.ids).not.toEqual(reference.ids)
   })
 
-  it('is continued by several turns that do not repeat the header', async () => {
+  it('continues for several turns without the header', async () => {
     await forget()
     const first = await ask(client, [NEXT], thawing('several'))
 
@@ -178,9 +178,9 @@ describe('a thaw by header, after engine and L1 forgot, with only the new turn s
     expect(await cwm.session('several')).toMatchObject({ base_window: 'book', turns: 3 })
   })
 
-  it('is continued by prefix alone', async () => {
+  it('continues by prefix alone', async () => {
     await forget()
-    // A question of its own: where two sessions hold the same words and reply, a prefix alone cannot tell them apart.
+    // A question of its own: a prefix alone cannot distinguish two sessions with the same text and reply.
     const question = user('and by prefix?')
     const first = await ask(client, [question], { headers: { 'x-cwm-window': 'book' } })
 
@@ -191,7 +191,7 @@ describe('a thaw by header, after engine and L1 forgot, with only the new turn s
     expect(second.cachedTokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  it('serves two sessions at once, each with turns of its own', async () => {
+  it('serves two sessions at once, each with its own turns', async () => {
     await forget()
 
     const [ann, bob] = await Promise.all([
@@ -207,7 +207,7 @@ describe('a thaw by header, after engine and L1 forgot, with only the new turn s
 })
 
 describe('a client that knows the frozen history', () => {
-  it('and resends it, is left as it is', async () => {
+  it('that resends it gets it unchanged', async () => {
     await forget()
 
     const answer = await ask(client, [...history, NEXT], thawing('resends'))
@@ -219,7 +219,7 @@ describe('a client that knows the frozen history', () => {
     expect((await ask(client, next, session('resends'))).cachedTokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  it('and sends an equal system prompt before its new turn, does not get it twice', async () => {
+  it('that sends an equal system prompt before its new turn does not get it twice', async () => {
     const answer = await ask(client, [OPENING[0] as Message, NEXT], thawing('system-again'))
 
     expect(answer.promptTokens).toBe(reference.promptTokens)
@@ -230,7 +230,7 @@ describe('a client that knows the frozen history', () => {
     ['another reply', (): Message[] => [...OPENING, { role: 'assistant', content: 'nobody' }, NEXT]],
     ['another first question', (): Message[] => [OPENING[0] as Message, user('who?'), ...history.slice(2), NEXT]],
     ['another system prompt', (): Message[] => [system('You are somebody else'), NEXT]],
-  ])('and diverges by %s, is refused and thaws nothing', async (what, messages) => {
+  ])('that diverges by %s is rejected, and nothing is thawed', async (what, messages) => {
     const id = `diverges-${what.replaceAll(' ', '-')}`
 
     const refused = await refusal(ask(client, messages(), thawing(id)))
@@ -255,9 +255,9 @@ describe('a thaw', () => {
     expect(second.cachedTokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  // Both at temperature 0: the same question gets the same reply, so the prefix of their own words is ambiguous. The path still
-  // names the window, and the history was delivered behind it: the next turn is cold at worst, not refused.
-  it('by path goes on for two people who asked the same question', async () => {
+  // Both at temperature 0: the same question gets the same reply, so the prefix of their own messages is ambiguous. The path still names
+  // the window, and the history was delivered after it: the next turn is cold at worst, not rejected.
+  it('by path continues for two clients with the same question', async () => {
     const byPath = openai(cwm.url, { path: '/cwm/w/book/v1' })
     const question = user('what everybody asks?')
     const first = await ask(byPath, [question])
@@ -268,7 +268,7 @@ describe('a thaw', () => {
     expect(second.promptTokens).toBeGreaterThan(receipt.tokens)
   })
 
-  it('by REST gives the receipt, and the session goes on', async () => {
+  it('by REST returns the receipt, and the session continues', async () => {
     await forget()
 
     const { status, body } = await cwm.rest<ThawReceipt>('POST', '/windows/book/thaw', { session_id: 'by-rest' })
@@ -281,7 +281,7 @@ describe('a thaw', () => {
     expect(answer.cachedTokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  it('to L1 brings the chunks into memory and leaves the engine alone', async () => {
+  it('to L1 loads the chunks into memory and does not use the engine', async () => {
     await forget()
     await eventually(
       'L1 is empty',
@@ -297,13 +297,13 @@ describe('a thaw', () => {
     expect(body).toMatchObject({ found_chunks: wholeChunks(), total_chunks: wholeChunks() })
     expect(hop.exchanges.slice(calls).filter(({ method }) => method === 'POST')).toEqual([])
     await eventually(
-      'L1 has them',
+      'L1 has the chunks',
       () => countIn('l1', stored),
       (count) => count === wholeChunks(),
     )
   })
 
-  it('that the engine can serve from its own cache takes no time from LMCache', async () => {
+  it('that the engine can serve from its own cache does not wait for LMCache', async () => {
     await ask(client, [NEXT], thawing('warm-1'))
 
     await ask(client, [NEXT], thawing('warm-2'))
@@ -313,7 +313,7 @@ describe('a thaw', () => {
     expect(thaw.restored_tokens).toBeGreaterThanOrEqual(bound(receipt.tokens))
   })
 
-  it('of a session that was thawed, grew and was frozen by REST has the parent, and restores the whole', async () => {
+  it('of a session that was thawed, grew and was frozen by REST has its parent, and restores everything', async () => {
     const grown = await ask(client, [NEXT], thawing('grows'))
 
     const { status, body } = await cwm.rest<ShownWindow & { parent: string }>('POST', '/windows', {
@@ -343,13 +343,13 @@ describe('a thaw', () => {
 })
 
 describe('a window whose every tier was emptied', () => {
-  it('restores nothing, says so, and is computed anew', async () => {
+  it('restores nothing, reports that, and is recomputed', async () => {
     await ask(client, OPENING, session('lost', { 'x-cwm-freeze': 'lost' }))
     const frozen = await cwm.frozen('lost')
     const chunks = hop.lastWarm()
     await emptyTiers(chunks)
     await eventually(
-      'the directory forgot',
+      'the directory is empty',
       () => countIn('l2', chunks),
       (count) => count === 0,
     )
@@ -368,7 +368,7 @@ describe('a window whose every tier was emptied', () => {
 describe('with LMCache out of reach', () => {
   const nobody = { coordinator: REFUSING, lmcache: REFUSING }
 
-  it('a thaw works, warns, and recomputes what the engine cannot find', async () => {
+  it('a thaw works, warns, and recomputes what the engine lacks', async () => {
     await ask(client, OPENING, session('cut-off', { 'x-cwm-freeze': 'cut-off' }))
     const frozen = await cwm.frozen('cut-off')
     await emptyTiers(hop.lastWarm())
@@ -389,7 +389,7 @@ describe('with LMCache out of reach', () => {
     expect(thaw.warnings.join()).toMatch(/LMCache/)
   })
 
-  it('a freeze proves nothing of the KV, and says what is missing', async () => {
+  it('a freeze verifies no KV, and reports what is missing', async () => {
     const alone = await startCwm(nobody)
 
     await ask(openai(alone.url), OPENING, session('text', { 'x-cwm-freeze': 'text' }))
@@ -401,7 +401,7 @@ describe('with LMCache out of reach', () => {
     expect(frozen.warnings.join()).toMatch(/LMCache/)
   })
 
-  it('a coordinator alone costs the pins, not the window', async () => {
+  it('without its coordinator only, a freeze loses the pins, not the window', async () => {
     const unpinned = await startCwm({ coordinator: REFUSING })
 
     await ask(openai(unpinned.url), OPENING, session('unpinned', { 'x-cwm-freeze': 'unpinned' }))
