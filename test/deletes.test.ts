@@ -1,4 +1,4 @@
-// Deletes on a fleet that is not whole: what stays behind must be counted, and what cannot be known must be said.
+// Deletes on a degraded fleet: what remains must be counted, and what cannot be known must be reported.
 
 import { afterEach, expect, it } from 'vitest'
 import { LmcacheClient } from '../src/kv/lmcache/client.ts'
@@ -54,7 +54,7 @@ async function post(path: string, body: unknown): Promise<void> {
   await answer.text()
 }
 
-/** Placements that the directory shows of the sequence under a salt. */
+/** Placements of the sequence in the directory under a salt. */
 async function count(cache_salt: string): Promise<number> {
   const body = { token_ids: tokenIds, model_name: sim.root, world_size: sim.settings.worldSize, cache_salt }
   const headers = { 'content-type': 'application/json' }
@@ -74,7 +74,7 @@ it('reaches the second server as well', async () => {
   await post('/reset_prefix_cache', {})
   await store(2 * CHUNKS * PLACES)
 
-  // A fresh client: the second server had no engine when the first one looked.
+  // A new client: the second server had no engine when the first client looked.
   const fresh = await clientOf(sim)
   const remove = () => fresh.deleteChunks({ sequences: [{ sequence, from: 0 }] }, { deadlineMs: 800 })
   const result = await remove()
@@ -84,7 +84,7 @@ it('reaches the second server as well', async () => {
   expect(await remove()).toEqual({ ...gone, deletedChunks: 0 })
 })
 
-it('names the server that did not answer, and what it still holds', async () => {
+it('names the server that did not answer, and what it still has', async () => {
   const { store, remove } = await start({ servers: 2 })
   sim.attachEngine('lmcache-2')
   await store(CHUNKS * PLACES)
@@ -97,7 +97,7 @@ it('names the server that did not answer, and what it still holds', async () => 
   expect(warnings).toContain(`the directory still shows ${CHUNKS} keys in node-b l2 fs`)
 })
 
-it('is not sure of a server that does not answer, even where the directory shows nothing there', async () => {
+it('leaves a server unverified that does not answer, even if the directory shows nothing there', async () => {
   const { store, remove } = await start({ servers: 2 })
   await store(CHUNKS * PLACES)
   await sim.setOnline('lmcache-2', false)
@@ -107,7 +107,7 @@ it('is not sure of a server that does not answer, even where the directory shows
   expect({ deletedChunks, residualChunks }).toEqual({ deletedChunks: CHUNKS, residualChunks: null })
 })
 
-it('counts what an adapter keeps that answers a delete with yes', async () => {
+it('counts the chunks of an adapter that accepts a delete but ignores it', async () => {
   const { store, remove } = await start({ undeletableAdapters: ['resp'] })
   await store(CHUNKS * PLACES)
 
@@ -120,7 +120,7 @@ it('counts what an adapter keeps that answers a delete with yes', async () => {
   ])
 })
 
-it('says that the second of two adapters of one type is out of reach', async () => {
+it('reports that the second of two adapters of one type is unreachable', async () => {
   const { store, remove } = await start({ l2Adapters: ['fs', 'fs'] })
   await store(CHUNKS * 2)
 
@@ -129,7 +129,7 @@ it('says that the second of two adapters of one type is out of reach', async () 
   expect(warnings).toEqual([expect.stringContaining('has several fs adapters: only the first was asked')])
 })
 
-it('goes on to the other adapters where one fails, and tries again', async () => {
+it('continues with the other adapters if one fails, and tries again', async () => {
   const { store, remove } = await start()
   await store(CHUNKS * PLACES)
   const failure = { deleted: 0, skipped: 0, ok: false, error: 'timed out on a-salt' }
@@ -144,7 +144,7 @@ it('goes on to the other adapters where one fails, and tries again', async () =>
   expect(await remove()).toEqual(gone)
 })
 
-it('tells of an adapter that goes on failing, without its words', async () => {
+it('reports an adapter that keeps failing, without its message', async () => {
   const { store, remove } = await start({ l2Adapters: ['fs'] })
   await store(CHUNKS * 2)
   const failure = { deleted: 0, skipped: 0, ok: false, error: 'timed out on a-salt' }
@@ -158,7 +158,7 @@ it('tells of an adapter that goes on failing, without its words', async () => {
   expect(warnings.join()).not.toContain('a-salt')
 })
 
-it('counts what a store or a load is at work on', async () => {
+it('counts chunks that a running store or load uses', async () => {
   const { store, remove } = await start()
   await store(CHUNKS * PLACES)
   const unlock = sim.lockL1()
@@ -172,7 +172,7 @@ it('counts what a store or a load is at work on', async () => {
   expect(free).toEqual(gone)
 })
 
-it('does not believe a probe when L1 has no room for it', async () => {
+it('ignores a probe if L1 lacks space for it', async () => {
   const { store, remove } = await start({ l1Bytes: CHUNKS * 1024 + 1024 })
   await store(CHUNKS * PLACES)
   await store(CHUNKS * PLACES, 'another-salt')
@@ -183,11 +183,11 @@ it('does not believe a probe when L1 has no room for it', async () => {
   expect(warnings).toContainEqual(expect.stringContaining('could report what is left'))
 })
 
-it('finds what a directory that has forgotten does not show', async () => {
+it('finds chunks that a restarted directory no longer shows', async () => {
   const { store, remove } = await start()
   await store(CHUNKS * PLACES)
   await sim.restartCoordinator()
-  // The first call on a connection that the restart has cut may fail.
+  // The first call on a connection cut by the restart may fail.
   await until('the coordinator is back', () =>
     count('a-salt').then(
       (n) => n === 0,
@@ -198,7 +198,7 @@ it('finds what a directory that has forgotten does not show', async () => {
   expect(await remove()).toEqual(gone)
 })
 
-it('does not count what the directory shows and no server has: it was lost without a word', async () => {
+it('does not count chunks that the directory shows but no server has, because they were lost silently', async () => {
   const { store, remove } = await start()
   await store(CHUNKS * PLACES)
   for (const adapter of ['fs', 'resp']) sim.loseL2(adapter)
@@ -206,7 +206,7 @@ it('does not count what the directory shows and no server has: it was lost witho
   expect(await remove()).toEqual(gone)
 })
 
-it('has only the word of the directory for what a scan of the salt finds', async () => {
+it('relies on the directory alone for a scan of the salt', async () => {
   const { store, remove, sequence } = await start()
   await store(CHUNKS * PLACES)
   for (const adapter of ['fs', 'resp']) sim.loseL2(adapter)
@@ -224,7 +224,7 @@ it('deletes every rank of a chunk and counts it once', async () => {
   expect(await remove()).toEqual(gone)
 })
 
-it('finds the keys of a salt in the directory, and touches none of another', async () => {
+it('finds the keys of a salt in the directory, and deletes none of another', async () => {
   const { store, remove, sequence } = await start()
   await store(CHUNKS * PLACES)
   await store(CHUNKS * PLACES, 'another-salt')
@@ -235,7 +235,7 @@ it('finds the keys of a salt in the directory, and touches none of another', asy
   expect(await count('another-salt')).toBe(CHUNKS * PLACES)
 })
 
-it('deletes nothing without a coordinator, and says so', async () => {
+it('deletes nothing without a coordinator, and reports that', async () => {
   const { sequence } = await start()
   const bare = new LmcacheClient({ target: { pins: false, servers: [] }, timeoutMs: 1_000 })
 
@@ -261,7 +261,7 @@ it("rejects with the caller's reason on abort", async () => {
   await expect(result).rejects.toBe(reason)
 })
 
-it('wipes a salt that has no quota where IsolatedLRU rules, and keeps one that has', async () => {
+it('a salt without a quota is wiped by IsolatedLRU, and one with a quota is kept', async () => {
   const { store, client } = await start({ isolatedLru: true })
   expect(client.demandsQuotas).toBe(true)
   const set = await client.setQuota('a-salt', 1)
@@ -274,8 +274,8 @@ it('wipes a salt that has no quota where IsolatedLRU rules, and keeps one that h
   expect([set, removed]).toEqual(Array(2).fill({ complete: true, failures: [] }))
 })
 
-// The real stack has no such adapter: this holds the simulator to what a server that has one said.
-it('knows IsolatedLRU by the status that was recorded of it', async () => {
+// The real stack has no such adapter: this compares the simulator with the status of a server that has one.
+it('recognizes IsolatedLRU by its recorded status', async () => {
   await start({ isolatedLru: true, l2Adapters: ['fs'] })
 
   const here = (await (await fetch(`${sim.lmcacheUrl}/status`)).json()) as unknown
@@ -286,14 +286,14 @@ it('knows IsolatedLRU by the status that was recorded of it', async () => {
 const evictionOf = (status: unknown) =>
   (status as { storage_manager: { l2_eviction_controller: unknown } }).storage_manager.l2_eviction_controller
 
-it("demands no quotas elsewhere, and refuses the salt whose quota is the empty salt's", async () => {
+it("requires no quotas elsewhere, and rejects the salt whose quota is the empty salt's", async () => {
   const { client } = await start()
 
   expect(client.demandsQuotas).toBe(false)
   await expect(client.setQuota('_default', 1)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
 })
 
-it('tells which server has not taken a quota, without the salt', async () => {
+it('reports which server has not accepted a quota, without the salt', async () => {
   const { client } = await start({ isolatedLru: true })
   await sim.setOnline('lmcache', false)
 

@@ -1,5 +1,5 @@
-// A Redis that is slow, gone, full or foreign, on a real server: calls fail soon and in words, nothing hangs, and all recovers by
-// itself. No message holds a password.
+// A slow, unreachable, full or foreign Redis, on a real server: calls fail soon with a clear error, nothing hangs, and everything recovers
+// automatically. No message contains a password.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { silentLogger } from '../src/base/logger.ts'
@@ -32,14 +32,14 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     return store
   }
 
-  /** Milliseconds until the call was refused. */
+  /** Milliseconds until the call was rejected. */
   async function refusedAfter(call: () => Promise<unknown>): Promise<number> {
     const startedAt = performance.now()
     await expect(call()).rejects.toMatchObject(unavailable)
     return performance.now() - startedAt
   }
 
-  it('gives up on a call after its timeout, fails the next ones at once, and goes on when Redis does', async () => {
+  it('gives up on a call after its timeout, fails the next ones at once, and continues when Redis does', async () => {
     server = await RedisServer.start()
     const store = await open({ commandTimeoutMs: 200 })
     await store.getOrCreateSession(aSession())
@@ -58,7 +58,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     expect(warnings).toEqual([expect.stringContaining('is away'), expect.stringContaining('is back')])
   })
 
-  it('answers STORE_UNAVAILABLE while Redis is gone, and has everything when it is back', async () => {
+  it('returns STORE_UNAVAILABLE while Redis is down, and has everything when it is back', async () => {
     server = await RedisServer.start(...KEEPS_EVERY_WRITE)
     const store = await open()
     await store.reserveWindow(aWindow(), someContent())
@@ -75,13 +75,13 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     await server.startAgain()
     const back = await until('the window is read again', () => store.getWindow('acme', 'draft').catch(() => false))
     expect(back).toEqual(aWindow())
-    // The new process has never seen the scripts, and the contents have a connection of their own.
+    // The new process has no scripts cached, and contents have a connection of their own.
     await until('a window is stored again', () =>
       store.reserveWindow(aWindow({ name: 'two' }), someContent()).catch(() => false),
     )
   })
 
-  it('hears of changes again after Redis was gone', async () => {
+  it('receives changes again after an outage of Redis', async () => {
     server = await RedisServer.start(...KEEPS_EVERY_WRITE)
     const [store, other] = [await open(), await open()]
     await store.getOrCreateSession(aSession())
@@ -107,7 +107,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     await Promise.all([expect(asked).rejects.toMatchObject(unavailable), within('close', store.close(), 3000)])
   })
 
-  it('is not opened where nobody listens', async () => {
+  it('cannot be opened if nothing listens', async () => {
     server = await RedisServer.start()
     await server.kill()
 
@@ -117,7 +117,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     })
   })
 
-  it('is opened with the right password only, and tells it to nobody', async () => {
+  it('can be opened with the right password only, and reveals it to nobody', async () => {
     server = await RedisServer.start('--requirepass', 'right-one')
     const url = (password: string) => `redis://:${password}@127.0.0.1:${server.port}/3`
 
@@ -132,13 +132,13 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     expect(await store.getSession('acme', 'session-1')).toEqual(aSession())
   })
 
-  it('is refused a database that the server does not have', async () => {
+  it('rejects a database that the server does not have', async () => {
     server = await RedisServer.start()
 
     await expect(open({ url: `${server.url}/99` })).rejects.toMatchObject({ code: 'CONFIG' })
   })
 
-  it('says that Redis is out of memory, and reads on', async () => {
+  it('reports that Redis is out of memory, and keeps reading', async () => {
     server = await RedisServer.start()
     const store = await open()
     await store.getOrCreateSession(aSession())
@@ -152,7 +152,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
   })
 
   // What a client of the old address gets after a failover.
-  it('connects anew when it finds itself on a replica', async () => {
+  it('reconnects when it finds itself on a replica', async () => {
     server = await RedisServer.start()
     const store = await open()
     await store.getOrCreateSession(aSession())
@@ -164,28 +164,28 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
     await server.send('REPLICAOF', 'NO', 'ONE')
     await until('writes go on', () => store.claimMeta('check', 'one').catch(() => false))
     const now = String(await server.send('INFO', 'stats')).match(/total_connections_received:(\d+)/)?.[1]
-    // One for each `send` since, and one that was made anew.
+    // One for each `send` since, and one that was recreated.
     expect(Number(now) - Number(seen)).toBeGreaterThanOrEqual(3)
   })
 
   describe('at start', () => {
     it.each([
       ['an evicting memory policy', ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru'], 'noeviction'],
-      ['a cluster node under the URL of one server', ['--cluster-enabled', 'yes'], 'redis-cluster://'],
-    ])('refuses %s', async (_what, settings, words) => {
+      ['a cluster node with the URL of a single server', ['--cluster-enabled', 'yes'], 'redis-cluster://'],
+    ])('rejects %s', async (_what, settings, words) => {
       server = await RedisServer.start(...settings)
 
       await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining(words) })
     })
 
-    it("refuses LMCache's L2", async () => {
+    it("rejects LMCache's L2", async () => {
       server = await RedisServer.start()
       await server.send('SET', `./model@01000100@0@${'ed41'.repeat(16)}@Ab3-_x`, 'kv')
 
       await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('LMCache') })
     })
 
-    it('does not take its own keys for chunks', async () => {
+    it('does not confuse its own keys with chunks', async () => {
       server = await RedisServer.start()
       const store = await open()
       await store.getOrCreateSession(aSession({ tenant: 'a@b', id: 'a@b@c@d' }))
@@ -193,14 +193,14 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
       await expect(open()).resolves.toMatchObject({ kind: 'redis' })
     })
 
-    it('warns of a Redis that keeps no log', async () => {
+    it('warns about a Redis without persistence', async () => {
       server = await RedisServer.start('--appendonly', 'no')
       await open()
 
       expect(warnings).toEqual([expect.stringContaining('appendonly no')])
     })
 
-    it('says what a server forbids to ask', async () => {
+    it('reports what the server does not permit to check', async () => {
       server = await RedisServer.start()
       await server.send('ACL', 'SETUSER', 'app', 'on', '>pass', '~*', '&*', '+@all', '-config', '-info')
 
@@ -209,7 +209,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
       expect(warnings.join()).toContain('unknown')
     })
 
-    it('refuses what a later cwm wrote', async () => {
+    it('rejects data of a later cwm', async () => {
       server = await RedisServer.start()
       await (await open()).close()
       await server.send('SET', 'cwm:{meta}:schema', '2')

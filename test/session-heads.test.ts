@@ -1,5 +1,4 @@
-// Ends of sessions and thaws into them, seen by the trackers of two proxies on one real store in memory: what was begun before is
-// not stored over it.
+// Session ends and thaws into sessions, as two proxies see them on one real store in memory: earlier turns do not overwrite them.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionRecord } from '../src/base/records.ts'
@@ -21,7 +20,7 @@ function trackerOn(on: Store): SessionTracker {
   return new SessionTracker({ store: on, now: () => AT, ...limits })
 }
 
-/** Whoever opens a session: no user named, no bound. */
+/** The owner of a session: no user named, no limit. */
 const by = (tenant: string): Opener => ({ tenant, isolation: 'session', user: undefined })
 
 const order = (session: LiveSession): DeletionRecord => ({
@@ -39,7 +38,7 @@ const order = (session: LiveSession): DeletionRecord => ({
 })
 
 describe('a session that was ended', () => {
-  it('is not stored again by a turn that was under way, and is told so', async () => {
+  it('is not stored again by a turn in flight, which is reported', async () => {
     const tracker = trackerOn(store)
     const session = await tracker.named(by('t'), 'x')
     await store.removeSession(session.record, order(session), [])
@@ -51,7 +50,7 @@ describe('a session that was ended', () => {
     expect((await store.findBoundaries('t', ['digest'], AT)).size).toBe(0)
   })
 
-  it('begins anew under its name with another lineage', async () => {
+  it('restarts under its name with another lineage', async () => {
     const tracker = trackerOn(store)
     const before = await tracker.named(by('t'), 'x')
     await store.removeSession(before.record, order(before), [])
@@ -62,7 +61,7 @@ describe('a session that was ended', () => {
     expect(after.record.lineage).not.toBe(before.record.lineage)
   })
 
-  it('is dispatched no more once its lineage is retired', async () => {
+  it('is no longer dispatched once its lineage is retired', async () => {
     const tracker = trackerOn(store)
     const session = await tracker.named(by('t'), 'x')
     const { lineage } = session.record
@@ -79,7 +78,7 @@ describe('a session that was ended', () => {
 describe('a thaw into a session', () => {
   const behind = { lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' }
 
-  it('stands, whatever a turn that began before it stores', async () => {
+  it('stays, whatever an earlier turn stores', async () => {
     const [one, two] = [trackerOn(store), trackerOn(store)]
     const early = await one.named(by('t'), 'x')
     const late = await two.named(by('t'), 'x')
@@ -92,7 +91,7 @@ describe('a thaw into a session', () => {
     expect((await one.named(by('t'), 'x')).record).toMatchObject({ ...behind, head: 1 })
   })
 
-  it('is refused when somebody else has thawed into it meanwhile', async () => {
+  it('is rejected if another thaw into it happened meanwhile', async () => {
     const [one, two] = [trackerOn(store), trackerOn(store)]
     const [a, b] = [await one.named(by('t'), 'x'), await two.named(by('t'), 'x')]
 

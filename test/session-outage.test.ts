@@ -1,4 +1,4 @@
-// The tracker on a shared store that fails: what it keeps to itself, what it tries again, and what it must not believe.
+// The tracker on a failing shared store: what it keeps, what it retries, and what it must not trust.
 
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { CwmError } from '../src/base/errors.ts'
@@ -26,7 +26,7 @@ beforeEach(async () => {
 })
 afterEach(() => sqlite.close())
 
-/** The store as one of several proxies sees it: others write too, and the methods in `down` do not answer. */
+/** The store as one of several proxies uses it: others write too, and the methods in `down` fail. */
 function shared(): Store {
   const onChange = (listen: (change: StoreChange) => void) => {
     listener = listen
@@ -79,7 +79,7 @@ async function endElsewhere(session: SessionRecord): Promise<void> {
   await sqlite.removeSession({ ...session, lastTurnAt: Infinity }, { ...order, ...times } satisfies DeletionRecord, [])
 }
 
-it('stores with the next sweep the turn that the store could not take', async () => {
+it('stores a turn that the store could not accept with the next sweep', async () => {
   const sessions = tracker()
   const session = await sessions.named(opener, 'x')
   session.change({ turns: 1 })
@@ -92,7 +92,7 @@ it('stores with the next sweep the turn that the store could not take', async ()
   expect(await sqlite.getSession('t', 'x')).toMatchObject({ turns: 1 })
 })
 
-it('stores it at the end, if no sweep came before', async () => {
+it('stores it at shutdown if no sweep came first', async () => {
   const sessions = tracker()
   const session = await sessions.named(opener, 'x')
   session.change({ turns: 1 })
@@ -105,7 +105,7 @@ it('stores it at the end, if no sweep came before', async () => {
   expect(await sqlite.getSession('t', 'x')).toMatchObject({ turns: 1 })
 })
 
-it('gives a history that it could not store to nobody: another process may have delivered the same', async () => {
+it('shares a history that it could not store with nobody, because another process may have delivered the same', async () => {
   const sessions = tracker()
   const session = await sessions.unnamed(opener)
   sessions.announce(session, [boundary.digest])
@@ -120,7 +120,7 @@ it('gives a history that it could not store to nobody: another process may have 
   expect(after).toEqual({ kind: 'ambiguous', behindWindow: false })
 })
 
-it('tells of a session whose turn it could not store and which was ended elsewhere', async () => {
+it('reports a session whose turn it could not store and which was ended elsewhere', async () => {
   const sessions = tracker()
   const session = await sessions.named(opener, 'x')
   await sessions.enter(session, space)
@@ -134,7 +134,7 @@ it('tells of a session whose turn it could not store and which was ended elsewhe
   expect(late).toMatchObject([{ id: 'x', spaces: [space] }])
 })
 
-it('sends a turn elsewhere when the store cannot note where its KV will be, but not one behind a window', async () => {
+it('sends a turn in a new lineage if the store cannot record where its KV will be, except a turn after a window', async () => {
   const sessions = tracker()
   const free = await sessions.named(opener, 'free')
   const bound = await sessions.named(opener, 'bound')
@@ -149,7 +149,7 @@ it('sends a turn elsewhere when the store cannot note where its KV will be, but 
   await expect(sessions.enter(bound, space)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
 })
 
-it('has a named session its own again while a temporary turn of it is still under way', async () => {
+it('returns a named session to its own state while a temporary turn of it is still in flight', async () => {
   const sessions = tracker()
   const own = await sessions.named(opener, 'x')
   clock.at += 1_001
@@ -164,7 +164,7 @@ it('has a named session its own again while a temporary turn of it is still unde
   expect([temporary.temporary, after]).toEqual([true, own])
 })
 
-it('takes a session that was ended and begun anew elsewhere for another', async () => {
+it('treats a session that was ended and restarted elsewhere as another one', async () => {
   const sessions = tracker()
   const before = await sessions.named(opener, 'x')
   await endElsewhere(before.record)
@@ -176,7 +176,7 @@ it('takes a session that was ended and begun anew elsewhere for another', async 
   expect([before.ended, after.record.lineage]).toEqual([true, 'another'])
 })
 
-it('breaks off what is in flight under a lineage that was retired elsewhere', async () => {
+it('aborts turns in flight under a lineage that was retired elsewhere', async () => {
   const sessions = tracker()
   const session = await sessions.named(opener, 'x')
   sessions.hold(session)
@@ -189,7 +189,7 @@ it('breaks off what is in flight under a lineage that was retired elsewhere', as
   expect(await sessions.mayDispatch(session, session.record.lineage)).toBe(false)
 })
 
-it('hears of a freeze that another proxy has made of a session, though that proxy has had no turn of it', async () => {
+it('learns of a freeze that another proxy made of a session, although that proxy has had no turn of it', async () => {
   const [here, there] = [tracker(), tracker()]
   const opener = { tenant: 't', isolation: 'session', user: undefined } as const
   const mine = await here.named(opener, 'ann')

@@ -1,5 +1,5 @@
-// The session tracker over a real store in memory: two rooms, so it stands above both. A restart, or a second proxy, is a new
-// tracker on the same store.
+// The session tracker on a real store in memory. The test needs two rooms, so it is outside both. A new tracker on the same store acts as a
+// restart, or as a second proxy.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -41,7 +41,7 @@ function trackerOn(store: Store, limits: { maxSessionBytes?: number; maxHistoryB
   })
 }
 
-/** Whoever opens a session: no user named, no bound. */
+/** The owner of a session: no user named, no limit. */
 const by = (tenant: string): Opener => ({ tenant, isolation: 'session', user: undefined })
 
 const user = (content: string) => ({ role: 'user', content })
@@ -51,7 +51,7 @@ function chain(messages: readonly JsonValue[], tenant = 't') {
   return chainOf(tenant, messages, (message) => rulesOf('chat').canonical(message))
 }
 
-/** One turn as the proxy goes through it: found or new, announced, saved. */
+/** One turn as the proxy runs it: found or new, announced, saved. */
 async function turn(
   tracker: SessionTracker,
   messages: readonly JsonValue[],
@@ -73,7 +73,7 @@ const first = [user('hi')]
 const second = [...first, assistant('hello'), user('more')]
 
 describe('an unnamed session', () => {
-  it('is new on every first turn, whatever was said before by whom', async () => {
+  it('is new with every first turn, whatever was sent before by anyone', async () => {
     const tracker = trackerOn(await openStore())
 
     const a = await turn(tracker, first, 'hello')
@@ -84,7 +84,7 @@ describe('an unnamed session', () => {
     expect(a.session.record.id).toMatch(/^s-[\w-]{22}$/)
   })
 
-  it('is found by the history that it was given', async () => {
+  it('is found by its delivered history', async () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello')
 
@@ -97,7 +97,7 @@ describe('an unnamed session', () => {
     })
   })
 
-  it('is found by a history that goes on in a hundred ways, also by another process', async () => {
+  it('is found by a history that continues in a hundred ways, also by another process', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
     const { session } = await turn(tracker, first, 'hello')
@@ -110,7 +110,7 @@ describe('an unnamed session', () => {
     expect(await trackerOn(store).byPrefix('t', chain(second))).toMatchObject({ kind: 'one' })
   })
 
-  it('is not found by a reply that nobody gave', async () => {
+  it('is not found by a reply that was never delivered', async () => {
     const tracker = trackerOn(await openStore())
     await turn(tracker, first, 'hello')
 
@@ -137,7 +137,7 @@ describe('an unnamed session', () => {
     expect(await tracker.byPrefix('other', chain(second))).toBeUndefined()
   })
 
-  it('stays one when its last turn is regenerated or edited', async () => {
+  it('stays the same when its last turn is regenerated or edited', async () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello')
     await turn(tracker, second, 'fine')
@@ -149,7 +149,7 @@ describe('an unnamed session', () => {
     expect([again.session, edited.session, branch.session]).toEqual([session, session, session])
   })
 
-  it('leaves no trace in the store before its first answer', async () => {
+  it('leaves nothing in the store before its first answer', async () => {
     const store = await openStore()
 
     await turn(trackerOn(store), first, 'hello', { save: false })
@@ -160,14 +160,14 @@ describe('an unnamed session', () => {
 })
 
 describe('an announcement', () => {
-  it('is known at once, before the turn is saved', async () => {
+  it('is visible at once, before the turn is saved', async () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello', { save: false })
 
     expect(await tracker.byPrefix('t', chain(second))).toEqual({ kind: 'one', session })
   })
 
-  it('is forgotten when it is taken back', async () => {
+  it('is removed when it is withdrawn', async () => {
     const tracker = trackerOn(await openStore())
     const { digests } = await turn(tracker, first, 'hello', { save: false })
 
@@ -176,7 +176,7 @@ describe('an announcement', () => {
     expect(await tracker.byPrefix('t', chain(second))).toBeUndefined()
   })
 
-  it('that is taken back leaves what was saved: a regenerated answer whose client left', async () => {
+  it('that is withdrawn keeps what was saved: a regenerated answer whose client disconnected', async () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello')
     const { digests } = await turn(tracker, second, 'fine')
@@ -193,7 +193,7 @@ describe('an announcement', () => {
 
 const nobodys = { kind: 'ambiguous', behindWindow: false }
 
-describe('two sessions with the same words', () => {
+describe('two sessions with the same text', () => {
   it('are ambiguous in memory, before either is saved', async () => {
     const tracker = trackerOn(await openStore())
     await turn(tracker, first, 'hello', { save: false })
@@ -215,7 +215,7 @@ describe('two sessions with the same words', () => {
     expect(await trackerOn(store).byPrefix('t', chain(second))).toEqual(nobodys)
   })
 
-  it('part again with the first turn that differs', async () => {
+  it('separate again with the first turn that differs', async () => {
     const tracker = trackerOn(await openStore())
     await turn(tracker, first, 'hello')
     await turn(tracker, first, 'hello')
@@ -224,8 +224,8 @@ describe('two sessions with the same words', () => {
     expect((await turn(tracker, [...second, assistant('fine'), user('x')], 'y')).session).toBe(third.session)
   })
 
-  // A boundary in this memory was taken for the whole truth, so a stranger's second turn came into the first one's session.
-  it('are ambiguous for both when they met different proxies', async () => {
+  // A boundary in this memory was treated as the only one, so a stranger's second turn joined the first one's session.
+  it('are ambiguous for both if they used different proxies', async () => {
     const store = await openStore()
     const [one, two] = [trackerOn(store), trackerOn(store)]
     await turn(one, first, 'hello')
@@ -235,7 +235,7 @@ describe('two sessions with the same words', () => {
     expect(await two.byPrefix('t', chain(second))).toEqual(nobodys)
   })
 
-  it('are ambiguous when one is saved by another proxy and one is only announced here', async () => {
+  it('are ambiguous if one is saved by another proxy and one is only announced here', async () => {
     const store = await openStore()
     const [one, two] = [trackerOn(store), trackerOn(store)]
     await turn(two, first, 'hello', { save: false })
@@ -244,7 +244,7 @@ describe('two sessions with the same words', () => {
     expect(await two.byPrefix('t', chain(second))).toEqual(nobodys)
   })
 
-  it('never fall back to an older boundary', async () => {
+  it('never lead to an older boundary instead', async () => {
     const tracker = trackerOn(await openStore())
     const { session } = await turn(tracker, first, 'hello')
     const longer = chain([...second, assistant('fine'), user('x')])
@@ -259,7 +259,7 @@ describe('two sessions with the same words', () => {
 })
 
 describe('expiry', () => {
-  it('ends a history that nobody continued, in the store and in memory', async () => {
+  it('removes a history that nobody continued, in the store and in memory', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
     await turn(tracker, first, 'hello')
@@ -272,7 +272,7 @@ describe('expiry', () => {
     expect(await trackerOn(store).byPrefix('t', chain(second))).toBeUndefined()
   })
 
-  it('ends ambiguity too', async () => {
+  it('removes ambiguity too', async () => {
     const tracker = trackerOn(await openStore())
     await turn(tracker, first, 'hello')
     await turn(tracker, first, 'hello')
@@ -294,7 +294,7 @@ describe('expiry', () => {
     expect(await tracker.sweep()).toBe(0)
   })
 
-  it('is swept whole, however much of it there is', async () => {
+  it('is swept completely, however much there is', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
     const { session } = await turn(tracker, first, 'hello')
@@ -310,7 +310,7 @@ describe('expiry', () => {
 })
 
 describe('one session', () => {
-  it('is one object, however many look for it at once', async () => {
+  it('is one object for all concurrent lookups', async () => {
     const store = await openStore()
     const { session } = await turn(trackerOn(store), first, 'hello')
     const { id } = session.record
@@ -327,7 +327,7 @@ describe('one session', () => {
     expect(found[0]?.record.id).toBe(id)
   })
 
-  it('keeps the changes of turns that run at once', async () => {
+  it('keeps the changes of concurrent turns', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
     const [a, b] = await Promise.all([tracker.named(by('t'), 'x'), tracker.named(by('t'), 'x')])
@@ -339,7 +339,7 @@ describe('one session', () => {
     expect(await store.getSession('t', 'x')).toMatchObject({ turns: 1, limit: 4096 })
   })
 
-  it('has one lineage when two proxies name it first at the same moment', async () => {
+  it('has one lineage if two proxies name it first at the same moment', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cwm-tracker-'))
     closers.push(() => rm(folder, { recursive: true }))
     const path = join(folder, 'cwm.sqlite')
@@ -350,7 +350,7 @@ describe('one session', () => {
     expect(a.record.lineage).toBe(b.record.lineage)
   })
 
-  it('of one name is another in each tenant', async () => {
+  it('of one name is separate in each tenant', async () => {
     const tracker = trackerOn(await openStore())
 
     const [a, b] = [await tracker.named(by('a'), 'x'), await tracker.named(by('b'), 'x')]
@@ -359,7 +359,7 @@ describe('one session', () => {
     expect(await tracker.find('c', 'x')).toBeUndefined()
   })
 
-  it('is stored when a client names what was unnamed', async () => {
+  it('is stored when a client names an unnamed session', async () => {
     const store = await openStore()
     const tracker = trackerOn(store)
     const session = await tracker.unnamed(by('t'))
@@ -368,7 +368,7 @@ describe('one session', () => {
     expect(await store.getSession('t', session.record.id)).toEqual(session.record)
   })
 
-  it('is found in the store when memory is too small for it', async () => {
+  it('is found in the store if memory is too small for it', async () => {
     const tracker = trackerOn(await openStore(), { maxSessionBytes: 2048, maxHistoryBytes: 512 })
     const { session } = await turn(tracker, first, 'hello')
     await turn(tracker, [user('stranger')], 'hello')

@@ -1,5 +1,5 @@
-// What the version before left in its store is there for this one: windows, sessions, histories, deletes under way, choices. The stores
-// are real ones, made by that version (scripts/store-fixtures). LMCache and engine are new: all KV is computed anew.
+// The data of the previous version is usable: windows, sessions, histories, open deletes, tenant settings. The stores are real ones,
+// created by that version (scripts/store-fixtures). LMCache and engine are new, so all KV is recomputed.
 
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ import { call, rest } from './support/rest.ts'
 import { type Stack, startStack } from './support/stack.ts'
 import { settled } from './support/windows.ts'
 
-/** As the older cwm was told when it made them: nothing of them expires. */
+/** The settings of the older cwm when it created them: nothing expires. */
 const CENTURY_MS = 100 * 365 * 24 * 3_600_000
 
 interface Opened {
@@ -73,7 +73,7 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
     const turn = (messages: readonly ChatMessage[], more: Record<string, string> = {}) =>
       chat(stack.url, messages, { headers: { ...headers, ...more } })
 
-    it('holds the windows, word for word', async () => {
+    it('has the windows, word for word', async () => {
       expect(held.windows.length).toBeGreaterThan(0)
       for (const { name, tokens, messages } of held.windows) {
         const window = await settled(stack.url, name, headers)
@@ -84,7 +84,7 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
       }
     })
 
-    it('thaws them, with the ids that they were frozen with', async () => {
+    it('thaws them, with the ids with which they were frozen', async () => {
       for (const { name, tokens } of held.windows) {
         const thaw = await rest<ThawReceiptJson>(
           stack.url,
@@ -100,20 +100,20 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
       }
     })
 
-    it("finds the unnamed chat's session by its next turn, also where an early message was replaced", async () => {
+    it("finds the unnamed chat's session by its next turn, even if an early message was replaced", async () => {
       const { session, history } = held.unnamed
       const next = [...history, user('and now?')]
 
       const [same, edited] = [await turn(next), await turn(next.with(4, user('cleared')))]
 
       expect([same.session, edited.session]).toEqual([session, session])
-      // Boundaries that this version adds stand beside those that it found.
+      // Boundaries that this version adds are beside those that it found.
       const later = await turn([...next, same.reply, user('and then?')])
       expect(later.session).toBe(session)
       expect(later.cachedTokens).toBeGreaterThanOrEqual(same.promptTokens - 32)
     })
 
-    it('knows the named session, and what its last turn said', async () => {
+    it('has the named session, and its last turn', async () => {
       const { session } = held.named
 
       expect(await rest(stack.url, 'GET', `/sessions/${session}`, undefined, headers)).toMatchObject({
@@ -124,7 +124,7 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
       expect(await settled(stack.url, 'frozen-later', headers)).toMatchObject({ state: 'frozen' })
     })
 
-    it('finishes the delete that was under way', async () => {
+    it('completes the open delete', async () => {
       const { id, name } = held.deletion
       const shown = () => rest<DeletionJson>(stack.url, 'GET', `/deletions/${id}`, undefined, headers)
 
@@ -136,7 +136,7 @@ describe.each(each)('the $store of $name', ({ name, store }) => {
       expect(done).toMatchObject({ name, residual_chunks: 0, unpinned: true, lineage_retired: true })
     })
 
-    it('keeps what the tenant chose', async () => {
+    it("keeps the tenant's settings", async () => {
       const chosen = await rest(stack.url, 'GET', '/tenants/me/near-limit', undefined, headers)
 
       expect(chosen).toMatchObject(held.choices)

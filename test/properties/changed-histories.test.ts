@@ -1,5 +1,5 @@
-// Random chats whose clients continue, regenerate, edit, rewind, branch, drop messages and clear old tool results, through cwm and straight
-// to the engine under one salt a chat: wherever a history begins with an exchange that cwm delivered, cwm makes no turn colder.
+// Random chats whose clients continue, regenerate, edit, rewind, branch, drop messages and clear old tool results, sent through cwm and
+// directly to the engine under one salt per chat. If a history starts with an exchange that cwm delivered, cwm makes no turn colder.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -12,7 +12,7 @@ import { type Stack, startCwm, startStack } from '../support/stack.ts'
 
 const BLOCK = 16
 
-/** What a history is made of, in no dialect yet. A reply stands as its dialect sent it. */
+/** The parts of a history, in no dialect yet. A reply keeps its dialect's form. */
 type Item =
   | { readonly kind: 'user'; readonly text: string }
   | { readonly kind: 'result'; readonly call: string; readonly text: string }
@@ -20,7 +20,7 @@ type Item =
 
 interface Answer {
   readonly messages: readonly JsonValue[]
-  /** The id of the tool call in it. */
+  /** The id of its tool call. */
   readonly call: string | undefined
   readonly cachedTokens: number
 }
@@ -117,7 +117,7 @@ const dialects: readonly ChatDialect[] = [
   },
 ]
 
-/** `at`: where in the history, in thousandths of it. */
+/** `at`: the position in the history, in thousandths. */
 const step = fc.record({
   act: fc.oneof(
     { weight: 4, arbitrary: fc.constant('continue' as const) },
@@ -128,7 +128,7 @@ const step = fc.record({
 })
 const plan = fc.array(step, { minLength: 10, maxLength: 16 })
 
-/** One chat as its client holds it, sent to cwm and straight to the engine. */
+/** One chat as its client has it, sent to cwm and directly to the engine. */
 class Chat {
   readonly #cwm: string
   readonly #stack: Stack
@@ -136,7 +136,7 @@ class Chat {
   readonly #id: string
   #items: readonly Item[] = []
   #said = 0
-  /** Replies as cwm delivered them, by the words of the question. */
+  /** Replies as cwm delivered them, by the question's text. */
   readonly #firsts = new Set<string>()
   readonly colder: string[] = []
   compared = 0
@@ -188,7 +188,7 @@ class Chat {
   async #send(items: readonly Item[], calls?: false): Promise<undefined>
   async #send(items: readonly Item[], calls = false): Promise<string | undefined> {
     if (items.length === 0 || items.at(-1)?.kind === 'reply') return undefined
-    // A first turn that is sent again is another chat: strangers share words.
+    // A first turn that is sent again is another chat, because its text does not identify a client.
     if (items.length === 1 && this.#items.length > 0) return undefined
     const toolCalls = [{ name: 'look', arguments: { of: `${this.#said++}` } }]
     if (calls) this.#stack.sim.script({ toolCalls })
@@ -203,7 +203,7 @@ class Chat {
         this.colder.push(`${items.length} items: ${cachedTokens}, alone ${alone.cachedTokens}`)
       }
     }
-    // A client that changed the very beginning goes back to what it had.
+    // A client that changed the very start goes back to its previous history.
     if (begins || items.length === 1) this.#items = [...items, { kind: 'reply', messages }]
     if (items.length === 1) this.#firsts.add(JSON.stringify(this.#items))
     return call
@@ -220,7 +220,7 @@ function cleared(item: Item, index: number, all: readonly Item[]): Item {
   return item.kind === 'result' && index < all.length - 3 ? { ...item, text: '[cleared]' } : item
 }
 
-/** Up to the end of a reply near that place; all, where there is none before it. */
+/** The history up to the end of a reply near that position; all of it if none precedes. */
 function endOfReply(items: readonly Item[], place: number): readonly Item[] {
   const end = items.findLastIndex((item, index) => item.kind === 'reply' && index <= Math.max(1, place))
   const upTo = end === -1 ? items : items.slice(0, end + 1)
@@ -252,8 +252,8 @@ async function expectNoneColder(cwm: string, of: string, chats: number): Promise
   expect(compared).toBeGreaterThan(count * 4)
 }
 
-describe('a turn whose history begins with an exchange that cwm delivered is no colder than the engine alone', () => {
-  it('over SQLite', () => expectNoneColder(stack.url, 's', 4), 2 * RUNS_TIMEOUT_MS)
+describe('a turn whose history starts with an exchange delivered by cwm is no colder than on the engine alone', () => {
+  it('with SQLite', () => expectNoneColder(stack.url, 's', 4), 2 * RUNS_TIMEOUT_MS)
 
   it.skipIf(skipsRedis)(
     'over Redis',

@@ -1,4 +1,5 @@
-// Any event stream that the standard allows, cut at every byte: the framer gives it back whole, and what is read of it stays the same.
+// Any event stream that the standard allows, split at every byte: the framer returns all of it, and its content does not depend on the
+// split.
 
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
@@ -25,7 +26,7 @@ const streams = recorded.answers.flatMap(({ request: { path }, response: { body,
 })
 
 const BOM = '\ufeff'
-/** Which line ends one stream mixes. */
+/** The line ends that one stream mixes. */
 const lineEnds = fc.constantFrom(['\n'], ['\r\n'], ['\r'], ['\n', '\r\n'])
 const words = fc.string({ unit: fc.constantFrom('a', ':', ' ', '{', '"', 'é', '漢', '🎈', '\ufeff', '\u2028') })
 const otherLine = fc.oneof(
@@ -47,7 +48,7 @@ const written: fc.Arbitrary<Written> = fc
   })
   .map(({ data, name, other, otherFirst }) => {
     const text = data.map(([value]) => value)
-    // A space behind the colon is no part of the value, so a value that begins with one needs it.
+    // A space after the colon is not part of the value, so a value with a leading space needs one.
     const dataLines = data.map(([value, bare]) => `data:${bare && !value.startsWith(' ') ? '' : ' '}${value}`)
     const named = name === null ? [] : [`event: ${name}`]
     const own = [...named, ...dataLines]
@@ -65,13 +66,13 @@ const stream = fc.record({
   unfinished: fc.constantFrom('', 'data: cut off', 'event: x'),
 })
 
-/** The bytes of these lines, with an empty line behind each event. */
+/** The bytes of these lines, with an empty line after each event. */
 function wire(events: readonly (readonly string[])[], ends: readonly string[], turns: readonly number[]): string {
   const lines = events.flatMap((event) => [...event, ''])
   return lines.map((line, i) => line + (ends[(turns[i % turns.length] ?? 0) % ends.length] ?? '')).join('')
 }
 
-/** What the client gets of these byte chunks, part by part, and the unfinished rest. */
+/** The client's bytes for these byte chunks, part by part, and the incomplete rest. */
 function frame(chunks: readonly Buffer[]): { readonly parts: Buffer[]; readonly rest: Buffer } {
   const framer = new EventFramer(1024 * 1024)
   const parts = chunks.flatMap((chunk) => [...framer.push(chunk)])
@@ -82,7 +83,7 @@ function read(bytes: Buffer): SseEvent[] {
   return splitEvents(bytes).flatMap((event) => decodeEvent(event) ?? [])
 }
 
-/** Thousands of times: an `expect` for each would cost more than all the rest. */
+/** Runs thousands of times, where an `expect` for each would cost more than everything else. */
 function check(bytes: Buffer, cuts: readonly number[], wanted: string): void {
   const { parts, rest } = frame(cutAt(bytes, cuts))
   const same = Buffer.concat([...parts, rest]).equals(bytes)
@@ -93,7 +94,7 @@ function check(bytes: Buffer, cuts: readonly number[], wanted: string): void {
 }
 
 describe('any event stream', { timeout: RUNS_TIMEOUT_MS }, () => {
-  it('is read as the standard says, with every line end, and the same wherever it is cut', () => {
+  it('is parsed according to the standard, with every line end, and the same wherever it is split', () => {
     fc.assert(
       fc.property(stream, fc.array(fc.nat(300), { maxLength: 9 }), ({ events, ends, turns, unfinished }, cuts) => {
         const bytes = Buffer.from(
@@ -126,7 +127,7 @@ describe('a recorded answer of any dialect', { timeout: RUNS_TIMEOUT_MS }, () =>
     cuts: fc.array(fc.nat(60_000), { maxLength: 60 }),
   })
 
-  it('is understood the same under a byte order mark, comments, data over several lines, other line ends and any cuts', () => {
+  it('is parsed the same with a byte order mark, comments, data over several lines, other line ends, and any splits', () => {
     fc.assert(
       fc.property(disguise, ({ which, ends, turns, bom, comments, spread, cuts }) => {
         const { dialect, bytes } = streams[which] ?? expect.unreachable('no such stream')

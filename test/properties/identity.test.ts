@@ -1,4 +1,4 @@
-// Two requests that differ in anything that says who sends them share neither session nor salt, in the modes that keep them apart.
+// Two requests that differ in anything identifying the sender share neither session nor salt, in the modes that separate senders.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from '../../src/base/json.ts'
 import { askChat, chat, saltsIn, user } from '../support/conversation.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
-/** What one request says of its sender; every part of it goes upstream. */
+/** What a request reveals about its sender; all of it goes upstream. */
 interface Sender {
   readonly credentials: Record<string, string>
   readonly headers: Record<string, string>
@@ -40,7 +40,7 @@ const senders: fc.Arbitrary<Sender> = fc.record({
   ),
 })
 
-/** Often two that are nearly one. */
+/** Often two almost equal senders. */
 const pairs = fc.oneof(
   fc.tuple(senders, senders),
   fc.tuple(senders, senders).map(([one, two]) => [one, { ...one, body: two.body }] as [Sender, Sender]),
@@ -49,7 +49,7 @@ const pairs = fc.oneof(
 )
 
 const spelt = (value: object): string => JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-/** The same key by another header is the same sender. */
+/** The same key in another header is the same sender. */
 const credentialsOf = ({ credentials }: Sender): string =>
   spelt({ scheme: /^Basic/.test(credentials.authorization ?? '') ? credentials.authorization : '' }) +
   (credentials['x-api-key'] ??
@@ -58,7 +58,7 @@ const credentialsOf = ({ credentials }: Sender): string =>
     '')
 const whoIs = (sender: Sender): string => credentialsOf(sender) + spelt(sender.headers) + spelt(sender.body)
 
-/** The user, as docs/isolation.md says: undefined where none is named. */
+/** The user, as docs/isolation.md defines it; undefined if none is named. */
 function userIn({ headers, body }: Sender): string | undefined {
   const metadata = body.metadata as JsonObject | undefined
   const named = [body.safety_identifier, body.user, metadata?.user_id]
@@ -73,7 +73,7 @@ describe.each(['session', 'user'] as const)('isolation: %s', (isolation) => {
   })
   afterAll(() => stack.close())
 
-  it('keeps two senders apart who say the same words, and knows one again', { timeout: 60_000 }, async () => {
+  it('keeps two senders with the same text apart, and recognizes a known one', { timeout: 60_000 }, async () => {
     let run = 0
     await fc.assert(
       fc.asyncProperty(pairs, async ([one, two]) => {

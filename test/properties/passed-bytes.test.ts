@@ -1,5 +1,5 @@
-// What a client gets of any answer, over real sockets, however the network cuts it: the bytes that the engine sent, or would have sent
-// if nobody had asked for usage. And whatever the cuts, cwm knows the conversation again by the answer that it passed on.
+// What a client receives of any answer, over real sockets, however the network splits it: the engine's bytes, or those that it would have
+// sent without requested usage. And whatever the splits, cwm recognizes the conversation by the delivered answer.
 
 import type { ServerResponse } from 'node:http'
 import fc from 'fast-check'
@@ -37,9 +37,9 @@ interface Stream {
   readonly pieces: readonly { readonly index: number; readonly content: string; readonly comment: boolean }[]
   readonly choices: number
   readonly end: string
-  /** As Python writes JSON, or as Rust does. */
+  /** JSON as Python or as Rust writes it. */
   readonly spaced: boolean
-  /** vLLM puts it on the usage event, where there is one, and else on each event with a finish_reason. */
+  /** vLLM puts it on the usage event if there is one, otherwise on each event with a finish_reason. */
   readonly fingerprint: boolean
   readonly done: boolean
   readonly unfinished: string
@@ -85,7 +85,7 @@ function wire({ pieces, choices, end, spaced, fingerprint, done, unfinished }: S
 }
 
 describe('any stream', { timeout: RUNS_TIMEOUT_MS }, () => {
-  it('reaches its client as the bytes that the engine would have sent to it, and its conversation is known again', async () => {
+  it('reaches its client with the bytes that the engine would have sent it, and its conversation is recognized', async () => {
     await fc.assert(
       fc.asyncProperty(stream, cuts, fc.boolean(), async (told, places, asks) => {
         const asked = { ...turn(), stream: true, ...(asks ? usageAsked : {}) }
@@ -114,7 +114,7 @@ describe('any stream', { timeout: RUNS_TIMEOUT_MS }, () => {
     )
   })
 
-  it('that breaks at any byte reaches its client to the last whole event, then an error, and never ends cleanly', async () => {
+  it('that breaks at any byte reaches its client up to the last whole event, then an error, and never ends cleanly', async () => {
     await fc.assert(
       fc.asyncProperty(stream, cuts, fc.double({ min: 0, max: 1, noNaN: true }), async (told, places, share) => {
         const whole = wire(told, true)
@@ -145,7 +145,7 @@ describe('any bytes', { timeout: RUNS_TIMEOUT_MS }, () => {
     fc.constantFrom('\n\n', '\r\n\r\n', '\r\r', 'data: ', '{"choices":[', '[DONE]').map((text) => Buffer.from(text)),
   )
 
-  it('under any type and status, on any path, reach the client as they are', async () => {
+  it('with any type and status, on any path, reach the client unchanged', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.record({ path, type, status: fc.constantFrom(200, 400, 503), pieces: fc.array(piece, { maxLength: 9 }) }),

@@ -1,5 +1,5 @@
-// What leaves cwm of any body: the bytes that came, with the salt put in, and with `stream_options` where the usage of a stream is asked for.
-// The splice alone is tried in src/dialects/raw-json.test.ts; here it is all that stands between a client and the engine.
+// What cwm forwards of any body: the received bytes, with the salt inserted, and with `stream_options` if it requests usage.
+// src/dialects/raw-json.test.ts tests the splice alone; here it is everything between client and engine.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,7 +20,7 @@ afterAll(async () => {
   await upstream.close()
 })
 
-/** What a client may say of a stream's usage, and what the engine is told instead when the client did not ask for it. */
+/** A client's options for a stream's usage, and the options for the engine if the client did not request it. */
 const optionsAsked: Readonly<Record<string, string>> = {
   null: '{"include_usage":true}',
   '{ }': '{"include_usage":true,"continuous_usage_stats":false }',
@@ -45,7 +45,7 @@ const paths = {
   '/v1/completions': memberOf('prompt', spelt),
 }
 
-/** A body that cwm takes: what it needs, in any order, among anything else. */
+/** An acceptable body: the required members, in any order, among others. */
 const request = fc.constantFrom(...(Object.keys(paths) as (keyof typeof paths)[])).chain((path) =>
   fc.record({
     path: fc.constant(path),
@@ -71,7 +71,7 @@ function lastOf(members: readonly Spelt[], key: string): unknown {
   return text === undefined ? undefined : (JSON.parse(text) as unknown)
 }
 
-/** The text that should leave: nothing here parses or edits what cwm parses and edits. */
+/** The expected text, built without the code that cwm uses to parse and edit. */
 function outgoing(path: string, { members, gaps: around }: SpeltObject, ownSalt: string): string {
   const streams = ['/v1/chat/completions', '/v1/completions'].includes(path)
   const asksUsage = streams && [true, 1, 'yes'].includes(lastOf(members, 'stream') as never)
@@ -87,7 +87,7 @@ function outgoing(path: string, { members, gaps: around }: SpeltObject, ownSalt:
 }
 
 describe('any body', { timeout: RUNS_TIMEOUT_MS }, () => {
-  it('leaves as the bytes that came, but for the salt, and for the usage that cwm asks for itself', async () => {
+  it('is forwarded unchanged, except for the salt and for usage requested by cwm itself', async () => {
     await fc.assert(
       fc.asyncProperty(request, async ({ path, ...body }) => {
         upstream.received.length = 0
