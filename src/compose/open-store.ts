@@ -41,7 +41,7 @@ async function openOwn(
   requireSecretOf(path, settings)
   const { secret, from } = await loadSecret(settings.secret, settings.data_dir)
   const deriver = new KeyDeriver(secret)
-  const store = await openSqliteStore({ path, log, ...(sealer === undefined ? {} : { sealer }) })
+  const store = await openSqliteStore({ path, log, soleWriter: true, ...(sealer === undefined ? {} : { sealer }) })
   await checkSecret(store, deriver, path).catch(closing(() => store.close()))
   const close = async () => {
     await store.close()

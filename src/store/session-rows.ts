@@ -13,7 +13,10 @@ export function isLasting({ named, baseWindow }: SessionRecord): boolean {
 }
 
 /** A turn's record in place of the stored one, which keeps the spaces and the newer freezes that only it knows. */
-export function afterTurn(stored: SessionRecord, turn: SessionRecord): SessionRecord {
+export function afterTurn(
+  stored: Pick<SessionRecord, 'spaces' | 'spacesLost' | 'auto' | 'rollover'>,
+  turn: SessionRecord,
+): SessionRecord {
   const lost = stored.spacesLost === true || turn.spacesLost === true
   const { spaces, spacesLost = false } = withSpaces({ spaces: stored.spaces, spacesLost: lost }, turn.spaces)
   return { ...withNewestFreezes(turn, stored), spaces, ...(spacesLost ? { spacesLost } : {}) }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import Libsql from 'libsql'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Checkpointer } from './checkpointer.ts'
+import { SqliteDatabase } from './sqlite-database.ts'
 
 const MB = 1024 * 1024
 
@@ -64,4 +65,22 @@ it('reports a thread that fails', async () => {
   })
 
   expect(failure).toMatchObject({ message: expect.stringContaining('Unable to open') })
+})
+
+it('hears of each commit of a database, and is closed with it', async () => {
+  const committed = vi.spyOn(Checkpointer.prototype, 'committed')
+  const close = vi.spyOn(Checkpointer.prototype, 'close')
+  try {
+    const database = await SqliteDatabase.open({ path: join(folder, 'other.db') })
+    committed.mockClear()
+    await database.run(() => database.transaction('crash', () => {}))
+    await database.run(() => database.transaction('power', () => {}))
+    expect(committed).toHaveBeenCalledTimes(2)
+
+    await database.close()
+    expect(close).toHaveBeenCalledTimes(1)
+  } finally {
+    committed.mockRestore()
+    close.mockRestore()
+  }
 })

@@ -4,12 +4,14 @@ import type { DeletionRecord } from '../../base/records.ts'
 import type { Sealer } from '../seal.ts'
 import { keep } from '../seal.ts'
 import { tokenIdsToBytes } from '../stored-values.ts'
-import type { Query, SqliteDatabase } from './sqlite-database.ts'
+import type { FileMemory } from './file-memory.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
 import { sequencePlace } from './sqlite-rows.ts'
 
 /** What each part is made of. */
 export interface SqliteCore {
   readonly db: SqliteDatabase
+  readonly memory: FileMemory
   readonly sealer: Sealer | undefined
   /** Milliseconds since the epoch: when a lineage was retired. */
   readonly now: () => number
@@ -39,7 +41,8 @@ export function orderWriter({ db, sealer }: SqliteCore): OrderWriter {
   }
 }
 
-/** Whether a lineage is retired; a statement to be used inside transactions too. */
-export function retiredQuery({ db }: SqliteCore): Query {
-  return db.prepare('SELECT 1 FROM retired_lineages WHERE tenant = ? AND lineage = ?')
+/** Whether a lineage is retired; to be used inside transactions too. */
+export function retiredQuery({ db, memory }: SqliteCore): (tenant: string, lineage: string) => boolean {
+  const find = db.prepare('SELECT 1 FROM retired_lineages WHERE tenant = ? AND lineage = ?')
+  return (tenant, lineage) => !memory.retired.certainlyLacks(lineage) && find.get(tenant, lineage) !== undefined
 }

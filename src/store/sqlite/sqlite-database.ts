@@ -43,6 +43,16 @@ export interface Query {
  */
 export type Survives = 'power' | 'crash'
 
+/** Keeps what it knows of the file in step with it. */
+export interface FileListener {
+  /** Called before the file is used, and again when a transaction has the writers' lock: others may have written until then. */
+  verify(): void
+  /** Nothing of a transaction is kept. */
+  undone(): void
+  /** The file is about to be closed. */
+  closing(): void
+}
+
 const lockPauseMs = 20
 
 export class SqliteDatabase {
@@ -60,6 +70,7 @@ export class SqliteDatabase {
   /** A commit was made that must be on the disk before its call resolves. */
   #needsFlush = false
   #before: () => Promise<void> | undefined = () => undefined
+  #listener: FileListener | undefined
 
   private constructor(db: Libsql.Database, path: string, options: DatabaseOptions) {
     this.#db = db
@@ -133,10 +144,15 @@ export class SqliteDatabase {
     this.#before = work
   }
 
+  setListener(listener: FileListener): void {
+    this.#listener = listener
+  }
+
   /** As {@link run}, without what is to be done before: it may see the file as it was a moment ago. */
   runBeside<T>(work: () => T): Promise<T> {
     if (this.#isClosed) return Promise.reject(closed())
     try {
+      this.#listener?.verify()
       const result = work()
       return this.#needsFlush ? this.#track(this.#flushed(result)) : Promise.resolve(result)
     } catch (thrown) {
@@ -172,6 +188,7 @@ export class SqliteDatabase {
   transaction<T>(survives: Survives, work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE')
     try {
+      this.#listener?.verify()
       const result = work()
       this.#db.exec('COMMIT')
       if (survives === 'power') this.#needsFlush = true
@@ -180,6 +197,7 @@ export class SqliteDatabase {
     } catch (thrown) {
       // SQLite has rolled back by itself on some errors (disk full, I/O).
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+      this.#listener?.undone()
       throw thrown
     }
   }
@@ -195,6 +213,7 @@ export class SqliteDatabase {
     this.#isClosed = true
     await Promise.allSettled(this.#running)
     await this.#checkpointer?.close()
+    this.#listener?.closing()
     try {
       // libsql leaves that to the last statement's garbage collection, and prepared statements work on until then.
       this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
@@ -212,6 +231,7 @@ export class SqliteDatabase {
     for (let attempt = 2; ; attempt++) {
       await sleep(lockPauseMs)
       try {
+        this.#listener?.verify()
         const result = work()
         this.#log?.warn({ attempt, ms: performance.now() - startedAt }, 'store was locked by another process')
         return this.#needsFlush ? await this.#flushed(result) : result

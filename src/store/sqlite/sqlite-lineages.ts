@@ -9,7 +9,7 @@ import { numberAt, textAt, windowAt } from './sqlite-rows.ts'
 export function lineagesIn(
   core: SqliteCore,
 ): Pick<Store, 'claimLineage' | 'holdersOf' | 'retireLineage' | 'isRetired'> {
-  const { db, sealer, now } = core
+  const { db, memory, sealer, now } = core
   const isRetired = retiredQuery(core)
   const sql = db.prepareAll({
     getShared: 'SELECT lineage FROM shared_lineages WHERE tenant = ? AND key = ?',
@@ -46,11 +46,12 @@ export function lineagesIn(
       db.run(() =>
         db.transaction('power', () => {
           if (sql.isHeld.get(tenant, lineage)?.[0] === 1) return false
+          memory.retired.add(lineage)
           sql.retire.run(tenant, lineage, now())
           return true
         }),
       ),
 
-    isRetired: (tenant, lineage) => db.run(() => isRetired.get(tenant, lineage) !== undefined),
+    isRetired: (tenant, lineage) => db.run(() => isRetired(tenant, lineage)),
   }
 }

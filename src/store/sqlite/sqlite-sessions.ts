@@ -9,6 +9,7 @@ import type { SaveOutcome, Store } from '../store.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import { recordAt } from './sqlite-rows.ts'
 import { traceWriter } from './sqlite-traces.ts'
+import { BoundaryBounds } from './written-sessions.ts'
 
 type Sessions = Pick<
   Store,
@@ -26,13 +27,14 @@ function settle(turns: readonly PendingTurn[], how: (one: PendingTurn['settle'][
 
 /** The session methods of the store. */
 export function sessionsIn(core: SqliteCore): Sessions {
-  const { db } = core
-  const traces = traceWriter(db)
+  const { db, memory } = core
+  const traces = traceWriter(core)
   const writeOrder = orderWriter(core)
   const isRetired = retiredQuery(core)
   const sql = db.prepareAll({
     get: 'SELECT record FROM sessions WHERE tenant = ? AND id = ?',
-    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
+    add: `INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT DO NOTHING`,
     put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, lasting = ?5, record = ?6 WHERE tenant = ?1 AND id = ?2',
     drop: 'DELETE FROM sessions WHERE tenant = ? AND id = ?',
     dropRetained: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
@@ -46,10 +48,9 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return row === undefined ? undefined : recordAt<SessionRecord>(row, 0)
   }
 
+  /** False where its lineage is retired, or the session is there already. */
   function add(session: SessionRecord): boolean {
-    if (isRetired.get(session.tenant, session.lineage) !== undefined) return false
-    sql.add.run(...columnsOf(session))
-    return true
+    return !isRetired(session.tenant, session.lineage) && sql.add.run(...columnsOf(session)) === 1
   }
 
   function put(session: SessionRecord): void {
@@ -57,15 +58,25 @@ export function sessionsIn(core: SqliteCore): Sessions {
   }
 
   function write({ session, isNew, traces: left }: PendingTurn): SaveOutcome {
-    const stored = read(session.tenant, session.id)
-    if (stored === undefined) {
-      if (!isNew || !add(session)) return 'gone'
-    } else {
-      if (stored.head !== session.head) return 'moved'
-      if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
-      put(afterTurn(stored, session))
+    let known = memory.sessions.get(session)
+    if (known === undefined && isNew && add(session)) {
+      const bounds = new BoundaryBounds(true)
+      memory.sessions.set(session, bounds)
+      traces.write(session, left, bounds)
+      return 'saved'
     }
-    traces.write(session, left)
+    if (known === undefined) {
+      const stored = read(session.tenant, session.id)
+      if (stored === undefined) return 'gone'
+      known = { stored, boundaries: new BoundaryBounds(false) }
+    }
+    const { stored, boundaries } = known
+    if (stored.head !== session.head) return 'moved'
+    if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
+    const next = afterTurn(stored, session)
+    put(next)
+    memory.sessions.set(next, boundaries)
+    traces.write(session, left, boundaries)
     return 'saved'
   }
 
@@ -146,8 +157,9 @@ export function sessionsIn(core: SqliteCore): Sessions {
           const stored = read(session.tenant, session.id)
           if (stored === undefined) return isNew && add(session) ? 'saved' : 'gone'
           if (stored.head !== session.head - 1) return 'moved'
-          if (isRetired.get(session.tenant, session.lineage) !== undefined) return 'gone'
+          if (isRetired(session.tenant, session.lineage)) return 'gone'
           put(session)
+          memory.sessions.delete(session.tenant, session.id)
           return 'saved'
         }),
       ),
@@ -160,6 +172,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
         db.transaction('power', () => {
           const stored = read(tenant, id)
           if (stored === undefined || stored.lineage !== lineage || stored.lastTurnAt > lastTurnAt) return false
+          memory.sessions.delete(tenant, id)
           sql.drop.run(tenant, id)
           sql.dropRetained.run(tenant, id)
           traces.dropOf(tenant, id)

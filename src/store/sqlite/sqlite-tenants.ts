@@ -8,7 +8,7 @@ import { end, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
 
 /** The tenant methods of the store. */
-export function tenantsIn({ db }: SqliteCore): TenantMethods {
+export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
     usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
@@ -50,6 +50,7 @@ export function tenantsIn({ db }: SqliteCore): TenantMethods {
     forgetTenant: (tenant) =>
       db.run(() =>
         db.transaction('power', () => {
+          memory.boundaries.clear()
           for (const drop of forget) drop.run(tenant)
         }),
       ),

@@ -1,24 +1,26 @@
 // What turns leave beside their sessions: boundaries (which history leads to which session) and the ids of stored responses.
 
-import type { SessionRecord } from '../../base/records.ts'
+import type { Boundary, SessionRecord } from '../../base/records.ts'
 import { retiredForMs } from '../session-rows.ts'
 import type { BoundaryHit, Store, TurnTrace } from '../store.ts'
+import type { StoredBoundary } from './boundary-cache.ts'
 import type { SqliteCore } from './sqlite-core.ts'
-import type { SqliteDatabase } from './sqlite-database.ts'
-import { textAt } from './sqlite-rows.ts'
+import type { Bindable, Query } from './sqlite-database.ts'
+import { numberAt, type Row, textAt } from './sqlite-rows.ts'
+import type { BoundaryBounds } from './written-sessions.ts'
 
 /** A boundary may expire early by one part in so many of its time. */
 const PUT_OFF_PARTS = 32
 
 /** Writes and drops traces. Only inside a transaction, which also holds the session. */
 export interface TraceWriter {
-  /** The traces of one or more turns of the session, oldest first. */
-  write(session: SessionRecord, traces: readonly TurnTrace[]): void
+  /** The traces of one or more turns of the session, oldest first. `bounds`: what is known of its boundaries, which is brought up to date. */
+  write(session: SessionRecord, traces: readonly TurnTrace[], bounds: BoundaryBounds): void
   dropOf(tenant: string, sessionId: string): void
 }
 
 /** Prepares a {@link TraceWriter}. */
-export function traceWriter(db: SqliteDatabase): TraceWriter {
+export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
   const sql = db.prepareAll({
     // By a higher `seq` it becomes the session's newest. What another session holds, or nobody alone, is nobody's alone until it expires.
     put: `INSERT INTO boundaries (tenant, digest, session_id, expires_at, rank) VALUES (?1, ?2, ?3, ?4, ?6)
@@ -29,32 +31,64 @@ export function traceWriter(db: SqliteDatabase): TraceWriter {
         expires_at = CASE WHEN session_id = ?3 OR expires_at <= ?5 THEN ?4 ELSE max(expires_at, ?4) END`,
     trim: `DELETE FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND rank = ?4 AND seq <= (
       SELECT seq FROM boundaries WHERE tenant = ?1 AND session_id = ?2 AND rank = ?4
-      ORDER BY seq DESC LIMIT 1 OFFSET ?3)`,
+      ORDER BY seq DESC LIMIT 1 OFFSET ?3) RETURNING digest`,
     putOff: `UPDATE boundaries SET expires_at = ?3
-      WHERE tenant = ?1 AND session_id = ?2 AND rank > 0 AND expires_at < ?4 AND expires_at > ?5`,
-    dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ?',
+      WHERE tenant = ?1 AND session_id = ?2 AND rank > 0 AND expires_at < ?4 AND expires_at > ?5 RETURNING digest`,
+    dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ? RETURNING digest',
     putResponse: 'INSERT OR REPLACE INTO responses (tenant, id, session_id, expires_at) VALUES (?, ?, ?, ?)',
     dropResponses: 'DELETE FROM responses WHERE tenant = ? AND session_id = ?',
   })
 
+  function put({ tenant, id, lastTurnAt }: SessionRecord, boundary: Boundary, bounds: BoundaryBounds): void {
+    const { digest, expiresAt, rank = 0 } = boundary
+    const before = memory.boundaries.get(tenant, digest)
+    const isAbsent = before === undefined && memory.digests.certainlyLacks(digest)
+    memory.digests.add(digest)
+    // The turn's own time: what had expired by then makes nobody ambiguous.
+    sql.put.run(tenant, digest, id, expiresAt, lastTurnAt, rank)
+    bounds.put(rank, expiresAt, before?.sessionId !== id || before.rank !== rank)
+    if (before === undefined && !isAbsent) return
+    const isOwn = before === undefined || before.sessionId === id || before.expiresAt <= lastTurnAt
+    memory.boundaries.set(
+      tenant,
+      digest,
+      isOwn
+        ? { sessionId: id, expiresAt, rank }
+        : { sessionId: null, expiresAt: Math.max(before.expiresAt, expiresAt), rank },
+    )
+  }
+
+  function drop(query: Query, tenant: string, ...values: readonly Bindable[]): void {
+    for (const row of query.all(tenant, ...values)) memory.boundaries.delete(tenant, textAt(row, 0))
+  }
+
   return {
-    write({ tenant, id, lastTurnAt }, traces) {
+    write(session, traces, bounds) {
+      const { tenant, id, lastTurnAt } = session
       const ranks = new Map<number, number>()
       let extendedTo = 0
       for (const { boundaries, keepBoundaries, responses = [] } of traces) {
-        for (const { digest, expiresAt, rank = 0 } of boundaries) {
-          // The turn's own time: what had expired by then makes nobody ambiguous.
-          sql.put.run(tenant, digest, id, expiresAt, lastTurnAt, rank)
+        for (const boundary of boundaries) {
+          const { expiresAt, rank = 0 } = boundary
+          put(session, boundary, bounds)
           if (rank > 0) extendedTo = Math.max(extendedTo, expiresAt)
           ranks.set(rank, keepBoundaries)
         }
         for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
       }
-      if (extendedTo > 0) sql.putOff.run(tenant, id, extendedTo, lateEnough(extendedTo, lastTurnAt), lastTurnAt)
-      for (const [rank, keep] of ranks) sql.trim.run(tenant, id, keep, rank)
+      const enough = lateEnough(extendedTo, lastTurnAt)
+      if (extendedTo > 0 && !bounds.lastUntil(enough)) {
+        drop(sql.putOff, tenant, id, extendedTo, enough, lastTurnAt) // read again when it is asked for
+        bounds.putOff(enough)
+      }
+      for (const [rank, keep] of ranks) {
+        if (bounds.atMost(rank) <= keep) continue
+        drop(sql.trim, tenant, id, keep, rank)
+        bounds.trimmed(rank, keep)
+      }
     },
     dropOf(tenant, sessionId) {
-      sql.dropBoundaries.run(tenant, sessionId)
+      drop(sql.dropBoundaries, tenant, sessionId)
       sql.dropResponses.run(tenant, sessionId)
     },
   }
@@ -69,34 +103,50 @@ function lateEnough(expiresAt: number, lastTurnAt: number): number {
 }
 
 /** The trace methods of the store. */
-export function tracesIn({ db }: SqliteCore): Pick<Store, 'findBoundaries' | 'findResponse' | 'dropExpired'> {
+export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundaries' | 'findResponse' | 'dropExpired'> {
   const sql = db.prepareAll({
-    findOne: 'SELECT digest, session_id FROM boundaries WHERE tenant = ? AND digest = ? AND expires_at > ?',
-    find: `SELECT digest, session_id FROM boundaries
-      WHERE tenant = ? AND digest IN (SELECT value FROM json_each(?)) AND expires_at > ?`,
+    findOne: 'SELECT digest, session_id, expires_at, rank FROM boundaries WHERE tenant = ? AND digest = ?',
+    find: `SELECT digest, session_id, expires_at, rank FROM boundaries
+      WHERE tenant = ? AND digest IN (SELECT value FROM json_each(?))`,
     findResponse: 'SELECT session_id FROM responses WHERE tenant = ? AND id = ? AND expires_at > ?',
     dropBoundaries: `DELETE FROM boundaries WHERE seq IN (
-      SELECT seq FROM boundaries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+      SELECT seq FROM boundaries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?) RETURNING digest, tenant`,
     dropResponses: `DELETE FROM responses WHERE (tenant, id) IN (
       SELECT tenant, id FROM responses WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
     dropRetired: `DELETE FROM retired_lineages WHERE (tenant, lineage) IN (
       SELECT tenant, lineage FROM retired_lineages WHERE retired_at <= ? ORDER BY retired_at LIMIT ?)`,
   })
+
+  /** From the file, for the digests of which memory knows nothing. */
+  function read(tenant: string, digests: readonly string[]): readonly Row[] {
+    const [first, ...others] = digests
+    if (first === undefined) return []
+    if (others.length > 0) return sql.find.all(tenant, JSON.stringify(digests))
+    const row = sql.findOne.get(tenant, first)
+    return row === undefined ? [] : [row]
+  }
+
   return {
     // A boundary that waits to be written is known to the process that waits (sessions/histories.ts).
     findBoundaries: (tenant, digests, now) =>
       db.runBeside(() => {
-        const [first, ...others] = digests
-        const rows =
-          first !== undefined && others.length === 0
-            ? [sql.findOne.get(tenant, first, now)].filter((row) => row !== undefined)
-            : sql.find.all(tenant, JSON.stringify(digests), now)
-        return new Map(
-          rows.map((row): [string, BoundaryHit] => [
-            textAt(row, 0),
-            row[1] === null ? 'ambiguous' : { sessionId: textAt(row, 1) },
-          ]),
-        )
+        const hits = new Map<string, BoundaryHit>()
+        const note = (digest: string, { sessionId, expiresAt }: StoredBoundary) => {
+          if (expiresAt > now) hits.set(digest, sessionId === null ? 'ambiguous' : { sessionId })
+        }
+        const unknown: string[] = []
+        for (const digest of digests) {
+          const known = memory.boundaries.get(tenant, digest)
+          if (known !== undefined) note(digest, known)
+          else if (!memory.digests.certainlyLacks(digest)) unknown.push(digest)
+        }
+        for (const row of read(tenant, unknown)) {
+          const sessionId = row[1] === null ? null : textAt(row, 1)
+          const stored = { sessionId, expiresAt: numberAt(row, 2), rank: numberAt(row, 3) }
+          memory.boundaries.set(tenant, textAt(row, 0), stored)
+          note(textAt(row, 0), stored)
+        }
+        return hits
       }),
 
     findResponse: (tenant, responseId, now) =>
@@ -108,7 +158,9 @@ export function tracesIn({ db }: SqliteCore): Pick<Store, 'findBoundaries' | 'fi
     dropExpired: (now, atMost) =>
       db.run(() =>
         db.transaction('crash', () => {
-          let dropped = sql.dropBoundaries.run(now, atMost)
+          const boundaries = sql.dropBoundaries.all(now, atMost)
+          for (const row of boundaries) memory.boundaries.delete(textAt(row, 1), textAt(row, 0))
+          let dropped = boundaries.length
           if (dropped < atMost) dropped += sql.dropResponses.run(now, atMost - dropped)
           if (dropped < atMost) dropped += sql.dropRetired.run(now - retiredForMs, atMost - dropped)
           return dropped

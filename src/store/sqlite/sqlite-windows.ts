@@ -94,7 +94,7 @@ export function windowsIn(core: SqliteCore): Windows {
         db.transaction('power', (): ReserveOutcome => {
           const held = read(record.tenant, record.name)
           if (held !== undefined && !isFree(held.window)) return 'taken'
-          if (isRetired.get(record.tenant, record.lineage) !== undefined) return 'retired'
+          if (isRetired(record.tenant, record.lineage)) return 'retired'
           const outcome = overLimit(record, held?.window, limits)
           if (outcome !== 'stored') return outcome
           if (held !== undefined) sql.drop.run(held.seq) // its content and tags go with it: ON DELETE CASCADE

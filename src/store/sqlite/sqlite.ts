@@ -3,6 +3,7 @@
 
 import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
 import type { Store } from '../store.ts'
+import { fileMemoryOf } from './file-memory.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-database.ts'
 import { deletionsIn } from './sqlite-deletions.ts'
@@ -26,6 +27,8 @@ export interface SqliteOptions extends DatabaseOptions {
   readonly now?: () => number
   /** How long a turn that may wait is kept to be written with others, milliseconds; what a kill of the process can lose. Default 50. */
   readonly writeAfterMs?: number
+  /** This process has the lock of the file's directory, so nobody else writes (data-dir-lock.ts). Default false: it is looked at each time. */
+  readonly soleWriter?: boolean
 }
 
 /**
@@ -33,10 +36,10 @@ export interface SqliteOptions extends DatabaseOptions {
  * newer cwm's, or when the encryption key does not fit it; else `STORE_UNAVAILABLE`.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  const { sealer, now = Date.now, writeAfterMs = 50 } = options
+  const { sealer, now = Date.now, writeAfterMs = 50, soleWriter = false } = options
   const db = await SqliteDatabase.open(options)
   try {
-    return await db.run(() => storeIn({ db, sealer, now, writeAfterMs }))
+    return await db.run(() => storeIn({ db, memory: fileMemoryOf(db, soleWriter), sealer, now, writeAfterMs }))
   } catch (thrown) {
     await db.close()
     throw thrown

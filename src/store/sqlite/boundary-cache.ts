@@ -1,0 +1,42 @@
+// Boundaries that this process has read or written, as they are stored now. Whoever changes boundaries in the file changes or drops them here.
+
+import { LRUCache } from 'lru-cache'
+
+/** An entry takes about 220. */
+const MAX_BYTES = 4 * 1024 * 1024
+const ENTRY_BYTES = 190
+
+export interface StoredBoundary {
+  /** Null: ambiguous. */
+  readonly sessionId: string | null
+  readonly expiresAt: number
+  readonly rank: number
+}
+
+export class BoundaryCache {
+  readonly #entries = new LRUCache<string, StoredBoundary>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: (_stored, key) => ENTRY_BYTES + key.length,
+  })
+
+  get(tenant: string, digest: string): StoredBoundary | undefined {
+    return this.#entries.get(keyOf(tenant, digest))
+  }
+
+  set(tenant: string, digest: string, stored: StoredBoundary): void {
+    this.#entries.set(keyOf(tenant, digest), stored)
+  }
+
+  delete(tenant: string, digest: string): void {
+    this.#entries.delete(keyOf(tenant, digest))
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}
+
+/** A tenant's id holds no line break. */
+function keyOf(tenant: string, digest: string): string {
+  return `${tenant}\n${digest}`
+}

@@ -1,0 +1,89 @@
+// What the next turn of a session must know of the stored one, kept since this process wrote it, so that a save reads nothing back.
+
+import { LRUCache } from 'lru-cache'
+import { sessionKey } from '../../base/ids.ts'
+import type { SessionRecord } from '../../base/records.ts'
+
+const MAX_BYTES = 8 * 1024 * 1024
+const ENTRY_BYTES = 700
+/** A space with its salt. */
+const SPACE_BYTES = 300
+
+/** What a turn's record is held against, and what it takes over from the stored one. */
+export type StoredPart = Pick<SessionRecord, 'head' | 'lineage' | 'spaces' | 'spacesLost' | 'auto' | 'rollover'>
+
+export interface WrittenSession {
+  readonly stored: StoredPart
+  readonly boundaries: BoundaryBounds
+}
+
+export class WrittenSessions {
+  readonly #entries = new LRUCache<string, WrittenSession>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ stored }, key) => ENTRY_BYTES + key.length + stored.spaces.length * SPACE_BYTES,
+  })
+
+  get({ tenant, id }: SessionRecord): WrittenSession | undefined {
+    return this.#entries.get(sessionKey(tenant, id))
+  }
+
+  /** The session is stored so now. */
+  set(session: SessionRecord, boundaries: BoundaryBounds): void {
+    const { tenant, id, head, lineage, spaces, spacesLost, auto, rollover } = session
+    const stored = {
+      head,
+      lineage,
+      spaces,
+      ...(spacesLost === undefined ? {} : { spacesLost }),
+      ...(auto === undefined ? {} : { auto }),
+      ...(rollover === undefined ? {} : { rollover }),
+    }
+    this.#entries.set(sessionKey(tenant, id), { stored, boundaries })
+  }
+
+  delete(tenant: string, id: string): void {
+    this.#entries.delete(sessionKey(tenant, id))
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}
+
+/** What is certain of a session's boundaries: how many of each rank it has at most, and until when those above rank 0 last at least. */
+export class BoundaryBounds {
+  readonly #counts = new Map<number, number>()
+  /** Of ranks that are not in the map. */
+  readonly #others: number
+  #lastUntil: number
+
+  /** `isNew`: the session has none. Otherwise nothing is certain. */
+  constructor(isNew: boolean) {
+    this.#others = isNew ? 0 : Number.POSITIVE_INFINITY
+    this.#lastUntil = isNew ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  }
+
+  /** `isAnother`: the session did not have this boundary under this rank. */
+  put(rank: number, expiresAt: number, isAnother: boolean): void {
+    if (isAnother) this.#counts.set(rank, this.atMost(rank) + 1)
+    if (rank > 0) this.#lastUntil = Math.min(this.#lastUntil, expiresAt)
+  }
+
+  atMost(rank: number): number {
+    return this.#counts.get(rank) ?? this.#others
+  }
+
+  trimmed(rank: number, keep: number): void {
+    this.#counts.set(rank, Math.min(keep, this.atMost(rank)))
+  }
+
+  /** Whether all above rank 0 are known to last until then. */
+  lastUntil(time: number): boolean {
+    return this.#lastUntil >= time
+  }
+
+  /** All above rank 0 that still live last until then. */
+  putOff(time: number): void {
+    this.#lastUntil = Math.max(this.#lastUntil, time)
+  }
+}
