@@ -18,7 +18,7 @@ import { openSqliteStore } from '../dist/store/sqlite/sqlite.js'
 const MIB = 1024 * 1024
 const BOUND = 64 * MIB
 const DAY = 24 * 3_600_000
-/** How src/compose/app.ts divides the default of `tracking_bytes`. */
+/** How src/compose/core.ts divides the default of `tracking_bytes`. */
 const DEFAULT = { maxSessionBytes: 40 * MIB, maxHistoryBytes: 16 * MIB }
 const sessionCount = Math.round(1_000_000 * Number(process.env.CWM_BENCH_SCALE ?? 1))
 const inFlight = 1_000

@@ -1,4 +1,4 @@
-// The dependencies of windows/. compose/app.ts supplies them; windows/ creates none itself.
+// The dependencies of windows/. compose/core.ts supplies them; windows/ creates none itself.
 
 import type { Now } from '../base/clock.ts'
 import type { EventSink } from '../base/events.ts'

@@ -1,0 +1,148 @@
+// The part of the services below the turns: journal, tenants, sessions, windows.
+
+import { toCwmError } from '../base/errors.ts'
+import { policiesOf } from '../config/policies.ts'
+import { Audit } from '../journal/audit.ts'
+import { EventLog } from '../journal/events.ts'
+import { Timeline } from '../journal/timeline.ts'
+import { NewestSessions } from '../sessions/newest.ts'
+import { RecentCalls } from '../sessions/recent-calls.ts'
+import { RetainedTurns } from '../sessions/retained.ts'
+import { SessionTracker } from '../sessions/tracker.ts'
+import { Callers } from '../tenants/callers.ts'
+import { TenantOverrides } from '../tenants/overrides.ts'
+import { Tenants } from '../tenants/tenants.ts'
+import { orderLineageCleanup } from '../windows/deletion-orders.ts'
+import { Deletions } from '../windows/deletions.ts'
+import type { DeletionParts, WindowParts } from '../windows/parts.ts'
+import { toRetainedPrompt } from '../windows/turn-prompt.ts'
+import { Windows } from '../windows/windows.ts'
+import type { Engines } from './engines.ts'
+import type { Start } from './start.ts'
+import type { Storage } from './storage.ts'
+import { TotalUsage } from './total-usage.ts'
+
+interface Journal {
+  readonly audit: Audit
+  readonly events: EventLog
+  readonly timeline: Timeline
+}
+
+interface Tenancy {
+  readonly tenants: Tenants
+  readonly callers: Callers
+  /** What tenants chose for themselves. */
+  readonly choices: TenantOverrides
+}
+
+interface Sessions {
+  readonly sessions: SessionTracker
+  readonly retained: RetainedTurns
+  readonly newest: NewestSessions
+  readonly calls: RecentCalls
+}
+
+interface WindowServices {
+  readonly windowParts: WindowParts
+  readonly windows: Windows
+  readonly deletions: Deletions
+}
+
+/** What windows are built on. */
+type Ground = Storage & Engines & Journal & Tenancy & Sessions
+
+export type Core = Ground & WindowServices
+
+export function createCore(start: Start, storage: Storage, engines: Engines): Core {
+  const totalUsage = new TotalUsage(storage.store, start.now)
+  start.metrics.watchUsage(() => totalUsage.read())
+  const ground = {
+    ...storage,
+    ...engines,
+    ...createJournal(start, storage),
+    ...createTenancy(start, storage),
+    ...createSessions(start, storage),
+  }
+  return { ...ground, ...createWindows(start, ground) }
+}
+
+function createJournal({ settings, metrics, log, now, closers }: Start, { store }: Storage): Journal {
+  const audit = new Audit({ store, metrics, log, now, keep: settings.audit_keep })
+  closers.add(() => audit.settle())
+  const events = new EventLog({ store, metrics, log, now, keep: settings.events_keep })
+  closers.add(() => events.settle())
+  return { audit, events, timeline: new Timeline(now) }
+}
+
+function createTenancy({ settings, now }: Start, { store, deriver }: Storage): Tenancy {
+  const { defaults, tenants: listed } = policiesOf(settings)
+  const tenants = new Tenants(defaults, listed)
+  const callers = new Callers(deriver, tenants, {
+    operatorKey: settings.operator_key,
+    upstreamApiKey: settings.upstream_api_key,
+  })
+  return { tenants, callers, choices: new TenantOverrides(store, now) }
+}
+
+function createSessions({ settings, memory, log, now, closers }: Start, { store }: Storage): Sessions {
+  const shares = sharesOf(memory.tracking_bytes)
+  const sessions = new SessionTracker({
+    store,
+    now,
+    maxSessionBytes: shares.sessions,
+    maxHistoryBytes: shares.histories,
+    boundaryTtlMs: settings.boundary_ttl_ms,
+    responseTtlMs: settings.response_ttl_ms,
+    onLate: (session) => {
+      orderLineageCleanup({ store, now }, session).catch((thrown: unknown) => {
+        log.error({ session: session.id, err: toCwmError(thrown) }, 'what a late turn left is not ordered to go')
+      })
+    },
+  })
+  closers.add(() => sessions.close())
+  const retained = new RetainedTurns({
+    retain: settings.retain,
+    maxBytes: memory.retain_bytes,
+    store,
+    promptOf: toRetainedPrompt,
+    log,
+    now,
+  })
+  closers.add(() => retained.settle())
+  return { sessions, retained, newest: new NewestSessions(shares.newest), calls: new RecentCalls(now) }
+}
+
+function createWindows({ settings, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
+  const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, retained } = ground
+  const windowParts: WindowParts = {
+    store,
+    fleet,
+    kv,
+    log,
+    metrics,
+    audit,
+    events,
+    now,
+    saltOf: (space) => deriver.salt(space),
+    quotas,
+    kvEpoch: settings.kv_epoch,
+    policyOf: (tenant) => tenants.policyOf(tenant),
+    verifyDeadlineMs: settings.verify_deadline_ms,
+    maxBaseBytes: memory.base_window_bytes,
+  }
+  const windows = new Windows(windowParts, sessions)
+  const deletionParts: DeletionParts = {
+    ...windowParts,
+    sessions,
+    retained,
+    apiKey: settings.upstream_api_key,
+    retryMs: settings.deletion_retry_ms,
+  }
+  return { windowParts, windows, deletions: new Deletions(deletionParts, windows) }
+}
+
+/** Divides `tracking_bytes` among the caches. Sessions get the most, because a miss there costs a read of the store. */
+export function sharesOf(bytes: number) {
+  const part = Math.floor(bytes / 16)
+  return { sessions: 10 * part, histories: 4 * part, sizes: part, newest: part }
+}

@@ -1,0 +1,39 @@
+// Second step of the start: the engine, and the KV layer that it is attached to.
+
+import type { Engine } from '../engines/engine.ts'
+import { type EngineFleet, FleetOfOne } from '../engines/fleet.ts'
+import type { KvBackend } from '../kv/kv.ts'
+import { LmcacheBackend } from '../kv/lmcache/backend.ts'
+import { LmcacheConnector } from '../kv/lmcache/connector.ts'
+import { noKv } from '../kv/none/none.ts'
+import { SaltQuotas } from '../kv/quotas.ts'
+import { openEngine } from './open-engine.ts'
+import type { Start } from './start.ts'
+
+export interface Engines {
+  /** The only one, for what is told of engines as a whole: health, readiness, discovery, shutdown. */
+  readonly engine: Engine
+  readonly fleet: EngineFleet
+  readonly lmcache: LmcacheConnector
+  readonly kv: KvBackend
+  readonly quotas: SaltQuotas
+}
+
+/** Long, because a warm call may prefill a whole window. */
+const WARM_DEADLINE_MS = 1_800_000
+
+/** Does not connect yet. Throws `CONFIG` if the engine's URL is not an http(s) one. */
+export function openEngines(start: Start): Engines {
+  const { settings, closers, log, now } = start
+  const engine = openEngine(settings, start, WARM_DEADLINE_MS)
+  closers.add(() => engine.close())
+  const lmcache = new LmcacheConnector({
+    coordinatorUrl: settings.coordinator,
+    lmcacheUrl: settings.lmcache,
+    timeoutMs: settings.lmcache_timeout_ms,
+    now,
+    log,
+  })
+  const kv = lmcache.configured ? new LmcacheBackend(lmcache, now) : noKv
+  return { engine, fleet: new FleetOfOne(engine), lmcache, kv, quotas: new SaltQuotas({ kv, log, now }) }
+}

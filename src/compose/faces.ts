@@ -1,0 +1,112 @@
+// Fourth step of the start: what clients, operators and agents reach over HTTP.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { createApi } from '../api/api.ts'
+import type { Bindings } from '../api/bindings.ts'
+import { callInProcess } from '../api/in-process.ts'
+import { openApiText } from '../api/openapi.ts'
+import { RequestScope } from '../base/request-scope.ts'
+import { version } from '../base/version.ts'
+import { createDashboard } from '../dashboard/dashboard.tsx'
+import { BUCKET_MS } from '../journal/timeline.ts'
+import { createMcp } from '../mcp/http.ts'
+import { Heartbeats } from '../proxy/heartbeats.ts'
+import { ProxyHandler } from '../proxy/proxy.ts'
+import { defaultRoutes } from '../proxy/routes.ts'
+import { HealthCheck } from '../server/health.ts'
+import { ReadinessCheck } from '../server/readiness.ts'
+import { Lineages } from '../sessions/lineages.ts'
+import type { Services } from './services.ts'
+import type { Start } from './start.ts'
+
+export interface Faces {
+  readonly proxy: ProxyHandler
+  /** Answers everything under `/cwm/`. */
+  readonly api: (request: IncomingMessage, response: ServerResponse) => void
+  readonly mcp: ReturnType<typeof createMcp>
+  readonly readiness: ReadinessCheck
+}
+
+type Api = ReturnType<typeof createApi>
+
+export function createFaces(start: Start, services: Services): Faces {
+  const { store, engine } = services
+  const proxy = createProxy(start, services)
+  const readiness = new ReadinessCheck(store, engine)
+  const mcp = createMcp(version)
+  const api = createRest(start, services, { readiness, mcp })
+  if (start.settings.dashboard) addDashboard(start, services, api)
+  const listener = getRequestListener(api.fetch, { hostname: 'localhost' })
+  return { proxy, api: (request, response) => void listener(request, response), mcp, readiness }
+}
+
+function createProxy({ settings, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
+  const { runner, responses, fleet, admission, bodies, json, choices, tenants } = services
+  const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
+  return new ProxyHandler(
+    { runner, responses, fleet, admission, bodies, json, choices, heartbeats, metrics, log, now },
+    {
+      routes: {
+        salted: { ...defaultRoutes.salted, ...settings.routes.salted },
+        plain: { ...defaultRoutes.plain, ...settings.routes.plain },
+      },
+      maxBodyBytes: memory.max_body_bytes,
+      maxUnpackedRatio: settings.max_unpacked_ratio,
+      preserveHost: settings.preserve_host,
+      upstreamApiKey: settings.upstream_api_key ?? (tenants.areListed ? null : undefined),
+      answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
+      maxObservedBytesInAll: memory.max_observed_bytes_in_all,
+      maxPreflights: settings.max_preflights,
+    },
+  )
+}
+
+function createRest(
+  { memory, metrics, log, now }: Start,
+  services: Services,
+  { readiness, mcp }: Pick<Faces, 'readiness' | 'mcp'>,
+): Api {
+  const { windows, deletions, sessions, retained, store, audit, events, calls, choices, timeline } = services
+  const { engine, kv, bodies, json, callers, tenants } = services
+  const lineages = new Lineages(store)
+  const health = new HealthCheck({ engine, lmcache: kv, store, now })
+  return createApi({
+    windows,
+    deletions,
+    sessions,
+    retained,
+    store,
+    audit,
+    events,
+    calls,
+    choices,
+    timeline,
+    bucketMs: BUCKET_MS,
+    mcp: (request, rest) => mcp.handle(request, rest),
+    metrics,
+    log,
+    now,
+    version,
+    maxBodyBytes: memory.max_body_bytes,
+    json,
+    holdBody: (tenant, response, bytes) => bodies.open(tenant, RequestScope.of(response)).set(bytes),
+    beginLineage: (tenant) =>
+      lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
+    callerOf: (request) => callers.forRest(request),
+    tenants,
+    tenantInView: (request) => callers.tenantInView(request),
+    listAudit: (tenant, page) => audit.list(tenant, page),
+    requireOperator: (request) => callers.requireOperator(request),
+    health: () => health.read(),
+    readiness: (leftOut) => readiness.read(leftOut),
+  })
+}
+
+function addDashboard({ log, now }: Start, { deriver }: Services, api: Api): void {
+  const callRest = (env: Bindings['Bindings']) => callInProcess(api.fetch, env)
+  const loginKey = deriver.key('dashboard login')
+  const openApi = () => openApiText(api, version)
+  api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, openApi, now, log }))
+  for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
+}

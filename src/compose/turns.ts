@@ -1,0 +1,100 @@
+// The part of the services that runs turns, and what watches over the context limit.
+
+import { Admission } from '../admission/admission.ts'
+import { BodyBudget } from '../admission/body-budget.ts'
+import { JsonBodies } from '../base/json-bodies.ts'
+import { TokenScales } from '../engines/token-scale.ts'
+import { AutoBudget } from '../near-limit/auto-budget.ts'
+import { AutoFreezer } from '../near-limit/auto-freeze.ts'
+import { AutoFreezeRunner } from '../near-limit/auto-freeze-runner.ts'
+import { BlockScales } from '../near-limit/block-scales.ts'
+import { CutFreezer } from '../near-limit/cut-freeze.ts'
+import { KnownSizes } from '../near-limit/known-sizes.ts'
+import { BreakFinder } from '../prefix-break/break-finder.ts'
+import { TurnRunner } from '../turn/runner.ts'
+import { StoredResponses } from '../turn/stored-responses.ts'
+import { AutoThaw } from '../windows/auto-thaw.ts'
+import { type Core, sharesOf } from './core.ts'
+import type { Start } from './start.ts'
+import { turnObservers } from './turn-observers.ts'
+
+export interface Turns {
+  readonly admission: Admission
+  readonly bodies: BodyBudget
+  readonly json: JsonBodies
+  readonly responses: StoredResponses
+  readonly freezes: AutoFreezeRunner
+  readonly runner: TurnRunner
+}
+
+/** LMCache normally answers within a tenth of a second. */
+const AUTO_THAW_WAIT_MS = 2_000
+
+export function createTurns(start: Start, core: Core): Turns {
+  const { settings, memory, metrics, now } = start
+  const limits = { maxInFlight: settings.max_in_flight, maxQueued: settings.max_queued, queueMs: settings.queue_ms }
+  const json = new JsonBodies({
+    maxValues: settings.max_body_values,
+    maxMembers: settings.max_object_members,
+    maxMessages: settings.max_messages,
+  })
+  const responses = new StoredResponses(core.sessions)
+  const nearLimit = createNearLimit(start, core)
+  return {
+    admission: new Admission(limits, metrics, now),
+    bodies: new BodyBudget(memory.max_body_bytes_in_all, metrics),
+    json,
+    responses,
+    freezes: nearLimit.freezes,
+    runner: createRunner(start, core, nearLimit, { json, responses }),
+  }
+}
+
+function createNearLimit(start: Start, { store, windows, deletions, sessions, retained, events }: Core) {
+  const { settings, memory, metrics, log, now } = start
+  const budget = new AutoBudget({ store, deletions, log })
+  const freezes = new AutoFreezeRunner({ windows, budget, sessions, metrics, log })
+  return {
+    freezes,
+    sizes: new KnownSizes(sharesOf(memory.tracking_bytes).sizes),
+    autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
+    cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
+    scales: new TokenScales(),
+    blocks: new BlockScales(now),
+  }
+}
+
+function createRunner(
+  start: Start,
+  core: Core,
+  nearLimit: ReturnType<typeof createNearLimit>,
+  { json, responses }: Pick<Turns, 'json' | 'responses'>,
+): TurnRunner {
+  const { settings, metrics, log, now, closers } = start
+  const { sessions, newest, retained, events, timeline, calls, windows, windowParts, deriver, fleet, quotas } = core
+  const { sizes, scales, blocks, cutFreezer, autoFreezer } = nearLimit
+  const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
+  closers.add(() => breaks.settle())
+  const thawing = { windows, metrics, log, now, afterMs: settings.thaw_after_ms, waitMs: AUTO_THAW_WAIT_MS }
+  return new TurnRunner({
+    sessions,
+    responses,
+    windows,
+    fleet,
+    json,
+    quotas,
+    kvEpoch: settings.kv_epoch,
+    saltOf: windowParts.saltOf,
+    engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
+    scales,
+    blocks,
+    sizes,
+    cutFreezer,
+    autoThaw: new AutoThaw(thawing),
+    observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer }),
+    events,
+    metrics,
+    log,
+    now,
+  })
+}
