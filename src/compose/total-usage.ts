@@ -2,6 +2,7 @@
 
 import type { Now } from '../base/clock.ts'
 import type { TenantUsage } from '../base/records.ts'
+import { SingleSlot } from '../base/single-flight.ts'
 import type { Store } from '../store/store.ts'
 
 /** How long a result is fresh: at least this time, or this multiple of the duration of the read. So this uses at most 1/20 of a Redis with very many tenants. */
@@ -17,7 +18,7 @@ export class TotalUsage {
   #freshUntil = Number.NEGATIVE_INFINITY
   /** Until then a stale result is still returned if the next read is slow. */
   #goodUntil = Number.NEGATIVE_INFINITY
-  #asking: Promise<void> | undefined
+  readonly #reads = new SingleSlot<void>()
 
   constructor(store: Pick<Store, 'usageOfAll'>, now: Now) {
     this.#store = store
@@ -27,10 +28,8 @@ export class TotalUsage {
   /** Never throws. Undefined while the store does not answer. Reads of the store do not overlap. */
   async read(): Promise<TenantUsage | undefined> {
     if (this.#now() >= this.#freshUntil) {
-      this.#asking ??= this.#ask().finally(() => {
-        this.#asking = undefined
-      })
-      if (!(await isDoneWithin(this.#asking, WAIT_MS)) && this.#now() >= this.#goodUntil) return undefined
+      const asking = this.#reads.run(() => this.#ask())
+      if (!(await isDoneWithin(asking, WAIT_MS)) && this.#now() >= this.#goodUntil) return undefined
     }
     return this.#last
   }

@@ -3,6 +3,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { isFinalRefusal } from '../base/errors.ts'
+import { SingleFlight } from '../base/single-flight.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from '../limits/typical.ts'
 import type { CallOptions, Engine } from './engine.ts'
 
@@ -29,8 +30,8 @@ type CountingEngine = Pick<Engine, 'countText'>
 
 export class TokenScales {
   readonly #known = new LRUCache<string, TokenScale>({ max: MAX_MODELS })
-  /** By model and API key: one key's refusal is no answer for another. Bounded by the calls under way. */
-  readonly #asking = new Map<string, Promise<TokenScale>>()
+  /** By model and API key: one key's refusal is no answer for another. */
+  readonly #asking = new SingleFlight<TokenScale>()
 
   /**
    * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`, or none for us. Asked once per
@@ -40,9 +41,7 @@ export class TokenScales {
     const known = this.#known.get(model)
     if (known !== undefined) return known
     const key = JSON.stringify([model, apiKey])
-    const asking = this.#asking.get(key) ?? this.#ask(engine, model, { apiKey }).finally(() => this.#asking.delete(key))
-    this.#asking.set(key, asking)
-    return await asking
+    return await this.#asking.run(key, () => this.#ask(engine, model, { apiKey }))
   }
 
   async #ask(engine: CountingEngine, model: string, options: CallOptions): Promise<TokenScale> {

@@ -5,6 +5,7 @@ import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { EventSink } from '../base/events.ts'
 import type { Prompt, Rollover } from '../base/records.ts'
+import { SingleFlight } from '../base/single-flight.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { CallOptions } from '../engines/engine.ts'
@@ -46,8 +47,8 @@ const CUT_POLL_MS = 50
 /** Records the full prompt before it is cut. */
 export class CutFreezer {
   readonly #parts: CutFreezeParts
-  /** By session and cut. Bounded by the requests in flight, because each waits for its own entry. */
-  readonly #cutting = new Map<string, Promise<Rollover>>()
+  /** By session and cut. */
+  readonly #cutting = new SingleFlight<Rollover>()
 
   constructor(parts: CutFreezeParts) {
     this.#parts = parts
@@ -88,9 +89,7 @@ export class CutFreezer {
     const { session, cut } = turn
     const { tenant, id } = session.record
     const key = JSON.stringify([tenant, id, cut.digest])
-    const cutting = this.#cutting.get(key) ?? this.#recordCut(turn, { apiKey }).finally(() => this.#cutting.delete(key))
-    this.#cutting.set(key, cutting)
-    return cutting
+    return this.#cutting.run(key, () => this.#recordCut(turn, { apiKey }))
   }
 
   async #recordCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {

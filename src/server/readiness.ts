@@ -1,5 +1,6 @@
 // Readiness for `/cwm/readyz`. The check is cheap, because load balancers call it every few seconds, without a key.
 
+import { SingleSlot } from '../base/single-flight.ts'
 import type { Engine, EngineHealth } from '../engines/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { ReadinessJson, SharedPart } from '../wire/health.ts'
@@ -12,7 +13,7 @@ const NOBODY = 'nobody'
 export class ReadinessCheck {
   readonly #store: Pick<Store, 'getSession'>
   readonly #engine: EngineHealth
-  #probe: Promise<unknown> | undefined
+  readonly #probes = new SingleSlot<unknown>()
   #draining = false
 
   constructor(store: Pick<Store, 'getSession'>, { health }: Pick<Engine, 'health'>) {
@@ -48,10 +49,7 @@ export class ReadinessCheck {
   /** Probes the upstream while the breaker is not closed: cwm then gets no requests that would show a recovery. One probe at a time. */
   #probeEngine(): Promise<unknown> {
     if (this.#engine.breaker === 'closed') return Promise.resolve()
-    this.#probe ??= this.#engine.probe(DEADLINE_MS).finally(() => {
-      this.#probe = undefined
-    })
-    return this.#probe
+    return this.#probes.run(() => this.#engine.probe(DEADLINE_MS))
   }
 }
 

@@ -1,6 +1,7 @@
 // Recognizes first turns that are sent again (a regeneration, or an SDK's retry). They contain no reply to recognize, and strangers may send
 // the same words. If a known client's own conversation id comes with the same words, it is the same session.
 
+import { SingleFlight } from '../base/single-flight.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
 import type { LiveSession } from './live-session.ts'
 import type { Opener } from './new-sessions.ts'
@@ -23,8 +24,8 @@ export interface Opened {
 
 export class Openings {
   readonly #parts: OpeningsParts
-  /** Searches in progress, so that concurrent copies of one first turn share a session. Bounded by the requests in flight. */
-  readonly #running = new Map<string, Promise<Opened>>()
+  /** Searches by opening, so that concurrent copies of one first turn share a session. */
+  readonly #searches = new SingleFlight<Opened>()
 
   constructor(parts: OpeningsParts) {
     this.#parts = parts
@@ -36,11 +37,9 @@ export class Openings {
    */
   sessionOf(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
     const { digest } = opening
-    const running = this.#running.get(digest)
+    const running = this.#searches.current(digest)
     if (running !== undefined) return running.then((opened) => ({ ...opened, isNew: false }))
-    const opened = this.#open(opener, opening).finally(() => this.#running.delete(digest))
-    this.#running.set(digest, opened)
-    return opened
+    return this.#searches.run(digest, () => this.#open(opener, opening))
   }
 
   async #open(opener: Opener, opening: ReplyBoundary): Promise<Opened> {

@@ -2,6 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
+import { SingleFlight } from '../base/single-flight.ts'
 import type { Caller, TenantChoices } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
 
@@ -19,8 +20,8 @@ export class TenantOverrides {
   readonly #store: Pick<Store, 'getChoices' | 'putChoices'>
   readonly #now: Now
   readonly #cache = new LRUCache<string, CacheEntry>({ max: MAX_TENANTS })
-  /** Reads under way, at most one per tenant. */
-  readonly #pendingReads = new Map<string, Promise<TenantChoices>>()
+  /** By tenant. */
+  readonly #reads = new SingleFlight<TenantChoices>()
 
   constructor(store: Pick<Store, 'getChoices' | 'putChoices'>, now: Now) {
     this.#store = store
@@ -64,10 +65,7 @@ export class TenantOverrides {
   }
 
   #read(tenant: string): Promise<TenantChoices> {
-    const reading =
-      this.#pendingReads.get(tenant) ?? this.#fetch(tenant).finally(() => this.#pendingReads.delete(tenant))
-    this.#pendingReads.set(tenant, reading)
-    return reading
+    return this.#reads.run(tenant, () => this.#fetch(tenant))
   }
 
   async #fetch(tenant: string): Promise<TenantChoices> {

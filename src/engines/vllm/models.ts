@@ -2,6 +2,7 @@
 
 import type { Now } from '../../base/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../base/json.ts'
+import { SingleFlight } from '../../base/single-flight.ts'
 import type { EngineModel, EngineModels, JsonAnswer, ModelLimits } from '../engine.ts'
 import { callJson, rejectionOf, type Sender } from '../json.ts'
 
@@ -17,8 +18,8 @@ export class VllmModels implements EngineModels {
   readonly #limits: Readonly<Record<string, number>>
   #models: ReadonlyMap<string, EngineModel> = new Map()
   #askedAt = Number.NEGATIVE_INFINITY
-  /** By API key: one key's refusal is no answer for another. Bounded by the calls under way. */
-  readonly #asking = new Map<string, Promise<void>>()
+  /** By API key: one key's refusal is no answer for another. */
+  readonly #asking = new SingleFlight<void>()
 
   constructor(upstream: Sender, now: Now, limits: Readonly<Record<string, number>> = {}) {
     this.#upstream = upstream
@@ -83,10 +84,7 @@ export class VllmModels implements EngineModels {
   }
 
   #refresh(apiKey: string | undefined): Promise<void> {
-    const key = apiKey ?? ''
-    const asking = this.#asking.get(key) ?? this.#ask(apiKey).finally(() => this.#asking.delete(key))
-    this.#asking.set(key, asking)
-    return asking
+    return this.#asking.run(apiKey ?? '', () => this.#ask(apiKey))
   }
 
   async #ask(apiKey: string | undefined): Promise<void> {

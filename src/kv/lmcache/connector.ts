@@ -2,6 +2,7 @@
 
 import type { Now } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import { SingleSlot } from '../../base/single-flight.ts'
 import type { KvHealth } from '../kv.ts'
 import { LmcacheClient } from './client.ts'
 import { type DiscoverOptions, discoverLmcache } from './discover.ts'
@@ -29,7 +30,7 @@ export class LmcacheConnector {
   readonly #options: LmcacheConnectorOptions
   #link: LmcacheConnection | undefined
   #discoveredAt = 0
-  #discovering: Promise<LmcacheConnection> | undefined
+  readonly #discoveries = new SingleSlot<LmcacheConnection>()
   #loggedWarnings = ''
   /** One entry per engine. */
   readonly #keyBytes = new Map<string, number>()
@@ -56,10 +57,7 @@ export class LmcacheConnector {
     const age = this.#options.now() - this.#discoveredAt
     const fresh = this.#link?.topology.warnings.length === 0 ? FRESH_MS : FRESH_WITH_WARNINGS_MS
     if (this.#link !== undefined && age < fresh) return this.#link
-    this.#discovering ??= this.#discover().finally(() => {
-      this.#discovering = undefined
-    })
-    return await this.#discovering
+    return await this.#discoveries.run(() => this.#discover())
   }
 
   /**
