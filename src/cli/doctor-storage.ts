@@ -23,7 +23,7 @@ export async function checkStore(settings: Settings): Promise<Finding> {
   }
   try {
     const opened = await openStore(settings, silentLogger)
-    await opened.store.getSession('nobody', 'nobody')
+    await opened.store.ping()
     await opened.close()
     return ok(opened.finding.replace(/^store\s+/, ''))
   } catch (thrown) {

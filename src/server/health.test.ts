@@ -19,7 +19,7 @@ function aCheck() {
       return Promise.resolve({ ok: true, pins: true, warnings: [], servers: [] })
     },
   }
-  const store = { kind: 'sqlite', getSession: () => Promise.resolve(undefined) } as const
+  const store = { kind: 'sqlite', ping: () => Promise.resolve() } as const
   const check = new HealthCheck({ engine: { health }, lmcache, store, now: () => state.now })
   const answer = (sighting: Sighting = { ok: true }) => asked.at(-1)?.(sighting)
   return { check, asked, answer, state, health, lmcacheAsks: () => lmcacheAsked }

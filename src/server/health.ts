@@ -11,13 +11,11 @@ import type { HealthJson } from '../wire/health.ts'
 const HEALTH_DEADLINE_MS = 3_000
 /** From the start of one probe to the start of the next. */
 const PROBE_INTERVAL_MS = 1_000
-/** Any read will do as a probe. */
-const NOBODY = 'nobody'
 
 export interface HealthParts {
   readonly engine: Pick<Engine, 'health'>
   readonly lmcache: Pick<KvBackend, 'health'>
-  readonly store: Pick<Store, 'kind' | 'getSession'>
+  readonly store: Pick<Store, 'kind' | 'ping'>
   readonly now: Now
 }
 
@@ -64,7 +62,7 @@ export class HealthCheck {
     const [engine, kv, stored] = await Promise.all([
       this.#parts.engine.health.probe(HEALTH_DEADLINE_MS),
       lmcache.health(),
-      store.getSession(NOBODY, NOBODY).then(
+      store.ping().then(
         () => true,
         () => false,
       ),

@@ -5,9 +5,9 @@ import { CwmError } from '../base/errors.ts'
 import type { BreakerState, Sighting } from '../engines/engine.ts'
 import { ReadinessCheck } from './readiness.ts'
 
-const fine = { getSession: () => Promise.resolve(undefined) }
+const fine = { ping: () => Promise.resolve() }
 const refused: Sighting = { ok: false, error: 'upstream_refused' }
-const away = { getSession: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away')) }
+const away = { ping: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away')) }
 
 /** An engine whose health probes hang until the test releases them. */
 function anEngine(breaker: BreakerState, lastSeen?: Sighting) {

@@ -7,16 +7,14 @@ import type { ReadinessJson, SharedPart } from '../wire/health.ts'
 
 /** Load balancers typically give up on a probe after a second. */
 const DEADLINE_MS = 800
-/** Any read will do as a probe. */
-const NOBODY = 'nobody'
 
 export class ReadinessCheck {
-  readonly #store: Pick<Store, 'getSession'>
+  readonly #store: Pick<Store, 'ping'>
   readonly #engine: EngineHealth
   readonly #probes = new SingleSlot<unknown>()
   #draining = false
 
-  constructor(store: Pick<Store, 'getSession'>, { health }: Pick<Engine, 'health'>) {
+  constructor(store: Pick<Store, 'ping'>, { health }: Pick<Engine, 'health'>) {
     this.#store = store
     this.#engine = health
   }
@@ -29,7 +27,7 @@ export class ReadinessCheck {
   /** Never throws. The parts in `leftOut` are reported, but do not affect the status. */
   async read(leftOut: readonly SharedPart[] = []): Promise<ReadinessJson> {
     const [stored] = await Promise.all([
-      this.#store.getSession(NOBODY, NOBODY).then(
+      this.#store.ping().then(
         () => true,
         () => false,
       ),

@@ -150,6 +150,8 @@ export interface Store {
   /** Calls back for changes by other processes. Answers how to stop. */
   onChange(listener: (change: StoreChange) => void): () => void
 
+  /** Resolves if the store answers reads. Writes nothing, also not what waits to be written, so it may be asked every second. */
+  ping(): Promise<void>
   /** Stores `value` under `key` unless something is there already; answers what is there now. Atomic. */
   claimMeta(key: string, value: string): Promise<string>
 

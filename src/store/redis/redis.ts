@@ -77,6 +77,9 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
       return changes.believeMs
     },
     onChange: (listener) => changes.listen(listener),
+    async ping() {
+      await rows.get(rows.shared.schema)
+    },
     async claimMeta(key, value) {
       await rows.link.call('SET', rows.shared.meta(key), value, 'NX')
       return String(await rows.get(rows.shared.meta(key)))

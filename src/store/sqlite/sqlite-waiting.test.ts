@@ -48,6 +48,16 @@ describe('a turn that may wait', () => {
     expect(await written()).toBe(1)
   })
 
+  it('is not written for a ping', async () => {
+    const saved = turn(1, ['a'])
+
+    await store.ping()
+
+    expect(await written()).toBeUndefined()
+    await store.getSession('acme', 'session-1')
+    await saved
+  })
+
   it('is written with one that may not', async () => {
     const saved = turn(1, ['a'])
 

@@ -59,6 +59,7 @@ function storeIn(core: SqliteCore): Store {
     kind: 'sqlite',
     believeMs: Number.POSITIVE_INFINITY, // one cwm to a folder: data-dir-lock.ts
     onChange: () => () => {},
+    ping: () => db.runBeside(() => void meta.get.get(sealCheckKey)),
     claimMeta: (key, value) =>
       db.run(() => {
         const seen = meta.get.get(key)

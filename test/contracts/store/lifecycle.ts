@@ -30,6 +30,12 @@ export function describeMeta(subject: Subject): void {
       expect([first, second]).toEqual(['one', 'one'])
     })
 
+    it('answers a ping, and stores nothing for it', async () => {
+      await store.ping()
+
+      expect(await store.usageOfAll()).toMatchObject({ sessions: 0, windows: 0 })
+    })
+
     it('lets one of many callers on two handles win a key', async () => {
       const other = await subject().reopen()
 
@@ -94,6 +100,7 @@ export function describeClosing(subject: Subject): void {
 
       const page = { limit: 1 }
       const calls: readonly (() => Promise<unknown>)[] = [
+        () => store.ping(),
         () => store.claimMeta('check', 'one'),
         () => store.getOrCreateSession(aSession()),
         () => store.getSession('acme', 'session-1'),
