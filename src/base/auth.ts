@@ -73,7 +73,10 @@ function invalid(message: string, param: string): CwmError {
   return new CwmError('INVALID_HEADER', message, { param })
 }
 
-/** How the settings know a key: SHA-256, lower-case hex. A key must be random and long, for this hides no weak one. */
+/**
+ * The form in which the settings store a key: SHA-256, lower-case hex. Keys must be long and random, because a fast hash does not protect
+ * weak ones.
+ */
 export function keyHash(apiKey: string): string {
   return createHash('sha256').update(apiKey).digest('hex')
 }

@@ -1,8 +1,8 @@
-// REST as another face of cwm calls it: the rules, the checks and the words of refusal are REST's.
+// How other interfaces of cwm call REST: rules, checks and error messages are REST's.
 
 import { isObject } from './json.ts'
 
-/** Answers status and JSON, whatever the status. Rejects where nobody answers, and on abort. */
+/** Returns status and JSON, whatever the status. Rejects if there is no answer, and on abort. */
 export type CallRest = (
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
   path: string,
@@ -10,7 +10,7 @@ export type CallRest = (
   signal: AbortSignal,
 ) => Promise<{ readonly status: number; readonly body: unknown }>
 
-/** Refused by REST, in its words; or nobody answered, with status 0. */
+/** An error answer of REST, with its message; or no answer, with status 0. */
 export class RestError extends Error {
   override readonly name = 'RestError'
   readonly status: number
@@ -24,7 +24,7 @@ export class RestError extends Error {
   }
 }
 
-/** The JSON of a success. Throws `RestError`, and what aborted it. */
+/** Returns the JSON of a success. Throws `RestError`, and the abort reason. */
 export async function askRest<T>(
   rest: CallRest,
   method: Parameters<CallRest>[0],
@@ -36,7 +36,7 @@ export async function askRest<T>(
     signal.throwIfAborted()
     throw new RestError(0, thrown instanceof Error ? thrown.message : 'cwm does not answer')
   })
-  // A sick upstream is an answer too, and says what does not work.
+  // The answer of an unhealthy upstream has data too: it says what does not work.
   const isHealth = path === '/cwm/v1/health' && isObject(answer.body) && answer.body.status !== undefined
   if (answer.status < 300 || isHealth) return answer.body as T
   const error = isObject(answer.body) ? answer.body.error : undefined

@@ -1,4 +1,4 @@
-// Time as a value that tests can hold still.
+// Time as a dependency that tests can control.
 
 /** Milliseconds since the epoch. */
 export type Now = () => number

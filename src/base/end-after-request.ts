@@ -1,13 +1,13 @@
-// The end of an answer that came before its request was whole.
+// Ends an answer that was sent before its request was complete.
 
 import type { ServerResponse } from 'node:http'
 
-/** How long what a refused client still sends is read and thrown away, so that it gets to read the answer. */
+/** How long the rest of a rejected request is read and discarded, so that the client can read the answer. */
 const DISCARD_MS = 5_000
 
 /**
- * Ends an answer whose body is written once its request is read to the end, or was for 5 s. At the end Node closes the
- * connection: under a client that still sends that would be a reset, which takes the answer along.
+ * Ends an answer, whose body is written, once its request has been read completely or for 5 s. Node then closes the connection. If the
+ * client were still sending, that would cause a reset, and the answer would be lost.
  */
 export function endAfterRequest(response: ServerResponse): void {
   const { req } = response

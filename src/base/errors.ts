@@ -1,4 +1,4 @@
-// The table of errors: a stable code, its HTTP status, and the words that tell a client or an operator what to do.
+// The table of errors: a stable code, its HTTP status, and a message that tells a client or an operator what to do.
 
 /** HTTP status and error `type` (OpenAI's names) per code. Match on the code, never on the message. */
 const table = {
@@ -50,7 +50,7 @@ const table = {
   INVALID_IMPORT: [400, 'invalid_request_error'],
   DELETION_NOT_FOUND: [404, 'not_found_error'],
   RESPONSE_NOT_FOUND: [404, 'not_found_error'],
-  // What stands behind us.
+  // The services behind cwm.
   UPSTREAM_REFUSED: [502, 'upstream_error'],
   UPSTREAM_TIMEOUT: [504, 'upstream_error'],
   UPSTREAM_BROKEN: [502, 'upstream_error'],
@@ -69,8 +69,8 @@ const table = {
 export type ErrorCode = keyof typeof table
 
 /**
- * Codes with a status that SDKs of OpenAI and Anthropic send again (408, 409, 429, 5xx), though the same request is refused again: what has
- * to change is the request or the store. The other codes of such a status pass with time.
+ * Codes with a status that the SDKs of OpenAI and Anthropic retry (408, 409, 429, 5xx) although a retry cannot succeed: the request or the
+ * store must change first. All other codes with such a status are temporary.
  */
 const hopeless: ReadonlySet<ErrorCode> = new Set([
   'SESSION_EMPTY',
@@ -82,7 +82,7 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
   'WINDOW_CORRUPT',
 ])
 
-/** The bound that a refused body exceeds: the label of `cwm_refused_total`. */
+/** The limit that a rejected body exceeds: the label of `cwm_refused_total`. */
 export type Bound =
   | 'body_bytes'
   | 'unpacked_ratio'
@@ -92,18 +92,18 @@ export type Bound =
   | 'depth'
   | 'repeated_member'
 
-/** An error with a stable code. `param` names the field, header or path at fault. */
+/** An error with a stable code. `param` names the field, header or path that caused it. */
 export class CwmError extends Error {
   override readonly name = 'CwmError'
   readonly code: ErrorCode
   readonly param: string | undefined
-  /** Words of another server. They may quote the client's prompt, so they are told to the client and never logged. */
+  /** Another server's message. It may quote the client's prompt, so it is sent to the client and never logged. */
   readonly detail: string | undefined
-  /** The HTTP status of another server's refusal. */
+  /** The HTTP status of another server's error answer. */
   readonly refusedWith: number | undefined
-  /** Seconds after which to come again, for the header `Retry-After`; undefined: it would not help. */
+  /** Seconds until a retry may succeed, for the header `Retry-After`; undefined if a retry would not help. */
   readonly retryAfterS: number | undefined
-  /** The bound that the request's body exceeds. */
+  /** The limit that the request's body exceeds. */
   readonly bound: Bound | undefined
   /** Headers that HTTP requires with this status, by lower-case name. */
   readonly headers: Readonly<Record<string, string>> | undefined
@@ -135,7 +135,7 @@ export class CwmError extends Error {
     return table[this.code][0]
   }
 
-  /** The message with the detail: for the client who asked, not for logs. */
+  /** The message with the detail: for the client, never for logs. */
   get told(): string {
     return this.detail === undefined ? this.message : `${this.message}: ${this.detail}`
   }
@@ -149,8 +149,8 @@ export class CwmError extends Error {
   }
 
   /**
-   * Headers of the answer beside those of its body, by lower-case name: what HTTP demands, `retry-after`, and `x-should-retry: false` where
-   * sending the same again is of no use. SDKs of OpenAI and Anthropic obey it (`shouldRetry` in `client.js` of `openai` and `@anthropic-ai/sdk`).
+   * Additional headers of the answer, by lower-case name: those that HTTP requires, `retry-after`, and `x-should-retry: false` if a retry
+   * cannot succeed. The SDKs of OpenAI and Anthropic respect it (`shouldRetry` in `client.js` of `openai` and `@anthropic-ai/sdk`).
    */
   get answerHeaders(): Readonly<Record<string, string>> {
     return {
@@ -161,7 +161,7 @@ export class CwmError extends Error {
   }
 }
 
-/** The client has left: nobody gets the answer. `before`: what it did not wait for. */
+/** The client disconnected, so nobody receives the answer. `before`: what it did not wait for. */
 export function clientGone(before: string): CwmError {
   return new CwmError('CLIENT_GONE', `the client left before ${before}`)
 }
@@ -169,7 +169,7 @@ export function clientGone(before: string): CwmError {
 /** All codes with status and type, for the docs and for tests. */
 export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, type: string]>> = table
 
-/** Any thrown value as a CwmError; what is not one becomes `INTERNAL`, with the cause kept and its text withheld from clients. */
+/** Converts any thrown value to a CwmError. Other errors become `INTERNAL`, with the cause kept and its text withheld from clients. */
 export function toCwmError(thrown: unknown): CwmError {
   if (thrown instanceof CwmError) return thrown
   return new CwmError('INTERNAL', 'cwm failed on this request; the log has the cause under its x-cwm-request-id', {
@@ -177,10 +177,13 @@ export function toCwmError(thrown: unknown): CwmError {
   })
 }
 
-/** Statuses of a call that is not taken, and of an endpoint that is switched off or not there. */
+/** Statuses for a rejected call, and for a disabled or missing endpoint. */
 const FINAL: readonly number[] = [400, 403, 404, 405, 422, 501]
 
-/** Whether the upstream would refuse the same call again: not so a key, a call too many, or its own failure; so what is no answer of an engine at all. */
+/**
+ * Whether the upstream would reject the same call again. Not if it rejected the key or an excess call, if it failed itself, or if the
+ * answer is not an engine's.
+ */
 export function isFinalRefusal(thrown: unknown): boolean {
   if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') return false
   return thrown.refusedWith === undefined || FINAL.includes(thrown.refusedWith)

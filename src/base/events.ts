@@ -1,4 +1,4 @@
-// What happens to sessions and windows, as it is told to whoever listens: ids and numbers, never content.
+// Events about sessions and windows, as sent to subscribers: ids and numbers, never content.
 
 export const eventKinds = ['frozen', 'thawed', 'truncated', 'rolled_over', 'prefix_broken', 'deleted'] as const
 export type EventKind = (typeof eventKinds)[number]
@@ -10,17 +10,17 @@ export interface CwmEvent {
   readonly at: number
   readonly session?: string
   readonly window?: string
-  /** By wire name. */
+  /** By their names in the API. */
   readonly details: Readonly<Record<string, string | number | boolean | null>>
 }
 
-/** An event that the store has given its place in the order of all. */
+/** An event with its position in the store's total order. */
 export interface StoredEvent extends CwmEvent {
-  /** Compared by the store that gave it, and by nobody else. */
+  /** Only comparable by the store that assigned it. */
   readonly id: string
 }
 
 export interface EventSink {
-  /** Returns at once. Nothing waits for it or fails by it. */
+  /** Returns at once. Callers never wait for it or fail because of it. */
   emit(event: Omit<CwmEvent, 'at'>): void
 }

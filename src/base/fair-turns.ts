@@ -4,7 +4,7 @@ import { setImmediate as nextRound } from 'node:timers/promises'
 import { CwmError, clientGone } from './errors.ts'
 import type { RequestScope } from './request-scope.ts'
 
-/** The client that work is done for. */
+/** The client that the work is done for. */
 export interface Asker {
   readonly tenant: string
   /** Closes when the client leaves, or when cwm closes its connection at shutdown. */
@@ -17,7 +17,7 @@ interface Waiter {
 
 export class FairTurns {
   readonly #maxWaiting: number
-  /** The waiting work of each tenant, oldest first. The first tenant has the next turn. */
+  /** The waiting work per tenant, oldest first. The first tenant has the next turn. */
   readonly #lines = new Map<string, Set<Waiter>>()
   #waiting = 0
   #busy = false
@@ -26,14 +26,15 @@ export class FairTurns {
     this.#maxWaiting = maxWaiting
   }
 
-  /** How many pieces of work wait. */
+  /** The number of waiting pieces of work. */
   get waiting(): number {
     return this.#waiting
   }
 
   /**
-   * Does the work when its turn comes, and resolves one round of the event loop later. The next turn starts another round later, so that
-   * the caller's own continuation has a round to itself. Throws `OVERLOADED` if too many wait, `CLIENT_GONE`, and what the work throws.
+   * Runs the work when its turn comes, and resolves one iteration of the event loop later. The next turn starts another iteration later, so
+   * the caller's continuation has an iteration of its own. Throws `OVERLOADED` if too much is waiting, `CLIENT_GONE`, and what the work
+   * throws.
    */
   async run<T>(asker: Asker, work: () => T): Promise<T> {
     if (asker.scope.isGone) throw unparsed()
@@ -78,7 +79,7 @@ export class FairTurns {
     if (line.size === 0) this.#lines.delete(tenant)
   }
 
-  /** Starts the next waiting work, and moves its tenant behind all others. */
+  /** Starts the next waiting work, and moves its tenant to the end. */
   #next(): void {
     const [first] = this.#lines
     if (first === undefined) {

@@ -1,9 +1,9 @@
-// Random ids, and the shape that names given by clients must have.
+// Random ids, and the rules for names given by clients.
 
 import { randomFillSync } from 'node:crypto'
 
 const ID_BYTES = 16
-/** Drawn many at once: a call to the system for each costs more than all else of an id. */
+/** Random bytes are drawn in bulk, because a system call per id would cost more than the rest of creating it. */
 const drawn = Buffer.alloc(256 * ID_BYTES)
 let next = drawn.length
 
@@ -32,12 +32,12 @@ export function isWindowName(text: string): boolean {
   return WINDOW_NAME.test(text)
 }
 
-/** Names that cwm gives itself; clients cannot freeze under them. */
+/** Names reserved for cwm; clients cannot freeze under them. */
 export function isReservedName(name: string): boolean {
   return name.startsWith('auto.')
 }
 
-/** What names a session among those of all tenants. Neither part can hold a line break. */
+/** Identifies a session among those of all tenants. Neither part can contain a line break. */
 export function sessionKey(tenant: string, id: string): string {
   return `${tenant}\n${id}`
 }

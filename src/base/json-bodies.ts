@@ -1,5 +1,5 @@
-// JSON bodies of forwarded requests, REST, MCP, and imports. Their cost is bounded before they are parsed: `JSON.parse` cannot be sliced,
-// and an object with half a million keys blocks the process for 743 ms.
+// Parses JSON bodies of forwarded requests, REST, MCP, and imports. Their cost is bounded before parsing: `JSON.parse` cannot be
+// interrupted, and an object with half a million keys blocks the process for 743 ms.
 
 import { isUtf8 } from 'node:buffer'
 import { CwmError } from './errors.ts'
@@ -9,7 +9,7 @@ import { COMMA, countByte, type Exceeded, OPEN_LIST, OPEN_OBJECT, QUOTE, scanJso
 import { textOf } from './utf8.ts'
 
 export interface BodyBounds {
-  /** Objects, lists, and strings in a body, keys included. Of numbers, true, false, and null there may be fifteen times as many. */
+  /** Objects, lists, and strings in a body, keys included. Fifteen times as many numbers, booleans, and nulls are allowed. */
   readonly maxValues: number
   /** Members of one object. */
   readonly maxMembers: number
@@ -21,16 +21,16 @@ export interface BodyBounds {
 export const LARGE_BYTES = 4 * 1024 * 1024
 /** The default `max_body_bytes_in_all` allows fewer; this bound matters if it is raised. */
 const MAX_WAITING = 256
-/** So many cost as much as one value. By default a prompt of a million token ids passes. */
+/** This many scalars cost as much as one value. By default, a prompt of a million token ids is accepted. */
 const SCALARS_PER_VALUE = 15
-/** Least bytes of a scalar: `1,`. */
+/** Minimum bytes of a scalar: `1,`. */
 const SCALAR_BYTES = 2
-/** Least bytes of a value: `[]`. A list within a list needs no comma. */
+/** Minimum bytes of a value: `[]`. A nested list needs no comma. */
 const VALUE_BYTES = 2
-/** Least bytes of a member: `"":0,`. */
+/** Minimum bytes of a member: `"":0,`. */
 const MEMBER_BYTES = 5
 
-/** Parses bodies and bounds their cost. One instance per process, so that all large bodies take turns. */
+/** Parses bodies and limits their cost. One instance per process, so that all large bodies take turns. */
 export class JsonBodies {
   readonly #bounds: BodyBounds
   readonly #turns = new FairTurns(MAX_WAITING)
@@ -40,15 +40,15 @@ export class JsonBodies {
   }
 
   /**
-   * The value of a body in strict UTF-8; a promise if the body is large or may exceed a bound. Throws `INVALID_UTF8`, `INVALID_JSON`,
-   * `BODY_TOO_COMPLEX`, `BODY_TOO_DEEP`; of large bodies also `OVERLOADED` and, when the asker's client leaves first, `CLIENT_GONE`.
+   * The value of a body in strict UTF-8; a promise if the body is large or may exceed a limit. Throws `INVALID_UTF8`, `INVALID_JSON`,
+   * `BODY_TOO_COMPLEX`, `BODY_TOO_DEEP`; for large bodies also `OVERLOADED` and, if the client disconnects first, `CLIENT_GONE`.
    */
   parse(bytes: Buffer, asker: Asker): JsonValue | Promise<JsonValue> {
     if (bytes.length > LARGE_BYTES || this.#mayExceed(bytes)) return this.#parseSlowly(bytes, asker)
     return parseStrictly(bytes)
   }
 
-  /** Throws `BODY_TOO_COMPLEX` if one of these fields, which hold messages, is too long a list. */
+  /** Throws `BODY_TOO_COMPLEX` if one of these message fields has too many items. */
   checkMessages(body: JsonObject, fields: Iterable<string>): void {
     const { maxMessages } = this.#bounds
     for (const field of fields) {
@@ -72,8 +72,9 @@ export class JsonBodies {
   }
 
   /**
-   * Compares an upper bound, found by native searches: each string has two quotes, each object and list a bracket, and a scalar that is
-   * not the first of its object or list a comma before it. Quotes, brackets and commas inside strings count as well. Most bodies are too short to need the searches.
+   * Computes upper bounds by native searches: each string has two quotes, each object and list a bracket, and each scalar except the first
+   * of its object or list a comma before it. Quotes, brackets and commas inside strings count too. Most bodies are too short to need these
+   * searches.
    */
   #mayExceed(bytes: Buffer): boolean {
     const { maxValues, maxMembers } = this.#bounds
@@ -125,7 +126,7 @@ export function requireObject(value: JsonValue): JsonObject {
   throw new CwmError('INVALID_JSON', 'the request body must be a JSON object', { param: 'body' })
 }
 
-/** Parses one JSON value in strict UTF-8, without bounding the cost. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
+/** Parses one JSON value in strict UTF-8, without limiting the cost. Throws `INVALID_UTF8`, `INVALID_JSON` or `BODY_TOO_DEEP`. */
 export function parseStrictly(bytes: Buffer): JsonValue {
   if (!isUtf8(bytes)) throw new CwmError('INVALID_UTF8', 'the request body is not valid UTF-8', { param: 'body' })
   let value: JsonValue
@@ -134,7 +135,7 @@ export function parseStrictly(bytes: Buffer): JsonValue {
   } catch (cause) {
     throw new CwmError('INVALID_JSON', `the request body is not valid JSON${placeOf(cause)}`, { param: 'body' })
   }
-  // Code that walks the value later may recurse.
+  // Later code may process the value recursively.
   if (typeof value === 'object' && value !== null && isDeeperThan(value, MAX_DEPTH)) throw tooDeep()
   return value
 }
@@ -146,7 +147,7 @@ function tooDeep(): CwmError {
   })
 }
 
-/** V8's message may quote the input, which is the client's prompt; only a position at the message's own end is taken from it. */
+/** V8's message may quote the input, which is the client's prompt. Only a position at the end of the message is used. */
 function placeOf(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : ''
   const position = / at position (\d+)(?: \(line \d+ column \d+\))?$/.exec(text)?.[1]

@@ -1,5 +1,5 @@
-// Counts the values in JSON bytes without creating any of them. The text need not be valid; up to its first fault it is counted as a
-// parser would read it.
+// Counts the values in JSON bytes without creating them. The text may be invalid; it is counted up to its first error, as a parser would
+// read it.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 
@@ -14,7 +14,7 @@ const COLON = 0x3a
 /** The last of the characters between values. */
 const SPACE = 0x20
 
-/** Most strings are shorter, and a native search costs as much as looking at this many bytes. */
+/** Most strings are shorter, and a native search costs as much as comparing this many bytes. */
 const LOOK_BYTES = 24
 /** Counting one slice exactly takes a few milliseconds. */
 const SLICE_BYTES = 1024 * 1024
@@ -60,10 +60,10 @@ export interface ScanBounds {
   readonly maxDepth: number
 }
 
-/** The bound that a text exceeds. */
+/** The limit that a text exceeds. */
 export type Exceeded = 'values' | 'scalars' | 'members' | 'depth'
 
-/** Counts exactly, one slice per round of the event loop. Stops as soon as a bound is exceeded. */
+/** Counts exactly, one slice per iteration of the event loop. Stops as soon as a limit is exceeded. */
 export async function scanJson(bytes: Buffer, bounds: ScanBounds): Promise<Exceeded | undefined> {
   const scan = new Scan(bytes, bounds)
   while (!scan.next()) await nextRound()
@@ -73,13 +73,13 @@ export async function scanJson(bytes: Buffer, bounds: ScanBounds): Promise<Excee
 class Scan {
   readonly #bytes: Buffer
   readonly #bounds: ScanBounds
-  /** By depth: members so far of an object, -1 for a list. */
+  /** By depth: the members of an object so far, or -1 for a list. */
   readonly #open: Int32Array
   #at = 0
   #depth = 0
   #values = 0
   #scalars = 0
-  /** The last byte was of a scalar, which may go on in this one. */
+  /** The last byte belonged to a scalar, which may continue in this slice. */
   #inScalar = false
   exceeded: Exceeded | undefined
 

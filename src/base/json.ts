@@ -1,4 +1,4 @@
-// The JSON value, as parsed: what a body, a message or a shaping field is made of.
+// Parsed JSON values: bodies, messages and shaping fields consist of them.
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject
 export interface JsonObject {
@@ -6,22 +6,22 @@ export interface JsonObject {
 }
 
 /**
- * Most levels of nested objects and lists in a body, so that code may walk one recursively. Not a setting: Python's parser, which engines
- * use, fails near 1,000 levels, and no tool schema comes close.
+ * Maximum levels of nested objects and lists in a body, which makes recursion safe. Not a setting: Python's parser, which engines use,
+ * fails near 1,000 levels, and no tool schema comes close.
  */
 export const MAX_DEPTH = 512
 
-/** Tells an object from an array, null and the scalars. */
+/** Whether the value is an object, not an array, null or a scalar. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Tells a value from an absent member and from null, which says as little. */
+/** Whether the value is neither absent nor null, which are equivalent. */
 export function isGiven(value: JsonValue | undefined): value is JsonValue {
   return value !== undefined && value !== null
 }
 
-/** `JSON.parse` that answers undefined instead of throwing. */
+/** `JSON.parse` that returns undefined instead of throwing. */
 export function parseJson(text: string): JsonValue | undefined {
   try {
     return JSON.parse(text) as JsonValue
@@ -30,7 +30,7 @@ export function parseJson(text: string): JsonValue | undefined {
   }
 }
 
-/** Whether objects and lists stand more than `levels` deep in one another. It goes no deeper itself, so no input can exhaust the stack. */
+/** Whether objects and lists are nested more than `levels` deep. It recurses no deeper itself, so no input can exhaust the stack. */
 export function isDeeperThan(value: JsonObject | readonly JsonValue[], levels: number): boolean {
   if (levels === 0) return true
   if (Array.isArray(value)) {

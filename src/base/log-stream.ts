@@ -1,23 +1,24 @@
-// Where log lines go: a file descriptor that is written beside the requests, many lines at once. A full disk or a reader that is gone costs lines and
-// nothing else. (pino's own stream, sonic-boom, throws for the one, and for the other tries again for ever when the process ends.)
+// The target of log lines: a file descriptor that is written in batches, independently of requests. If the disk is full or the reader is
+// gone, only log lines are lost. (pino's own stream, sonic-boom, throws in the first case, and in the second retries forever when the
+// process exits.)
 
 import { write, writeSync } from 'node:fs'
 
-/** Written when there are so many characters of them, or after so many milliseconds: a write for each line cost more than the line. */
+/** A batch is written at this many characters, or after this many milliseconds. A write per line cost more than the line. */
 const WRITE_AT = 15 * 1024
 const WRITE_AFTER_MS = 100
-/** What waits is bounded, characters: while nobody takes lines, lines are lost and requests are not. */
+/** Upper bound on buffered characters. Beyond it lines are lost, but no request fails. */
 const MAX_WAITING = 8 * 1024 * 1024
-/** Given to the system at once, bytes: what it has of a batch when the process ends is its own. */
+/** Bytes per system call. Whatever the system has accepted when the process exits is written. */
 const MAX_WRITE = 64 * 1024
-/** A reader that has no room is asked again so often; when the process ends, for so long in all. */
+/** How often a full pipe is retried; at exit, for how long in total. */
 const TRY_AGAIN_MS = 100
 const MAX_EXIT_MS = 1_000
 
 interface Batch {
-  /** As far as it is not written yet. */
+  /** The unwritten part. */
   rest: Buffer
-  /** How many it holds, or tells to be lost. */
+  /** The number of lines in it, or of lost lines that it reports. */
   readonly lines: number
 }
 
@@ -27,9 +28,9 @@ export class LogStream {
   #lines: string[] = []
   /** Characters in `#lines`. */
   #waiting = 0
-  /** What is being written. */
+  /** The batch that is being written. */
   #batch: Batch | undefined
-  /** Bytes of the batch that the system is writing. */
+  /** Bytes of the batch in the current system call. */
   #inSystem = 0
   #isBroken = false
   #lost = 0
@@ -118,7 +119,7 @@ export class LogStream {
       this.#waiting = 0
       return
     }
-    // A full disk may have room again.
+    // A full disk may have space again.
     this.#lost += lines
     if (this.#waiting > 0) this.#later(TRY_AGAIN_MS)
   }
@@ -141,7 +142,7 @@ export class LogStream {
 
 const hasNoRoom = ({ code }: NodeJS.ErrnoException): boolean => code === 'EAGAIN' || code === 'EBUSY'
 
-/** In the form of pino's lines, at its level of a warning. */
+/** In the format of pino's lines, at level warning. */
 function lostLine(lines: number): string {
   const msg = 'log lines are lost: standard error could not take them'
   return `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), lines, msg })}\n`

@@ -5,7 +5,7 @@ import { isObject } from './json.ts'
 /** Escape sequences of the terminal, by level. */
 const colors: Readonly<Record<string, number>> = { debug: 90, warn: 33, error: 31 }
 const DIM = 2
-/** These could move the cursor, change colors, or reverse the text that follows. Field values come from clients and the engine. */
+/** These could move the cursor, change colors, or reverse the following text. Field values come from clients and the engine. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 /** Values that need no quotes. */
 const WORD = /^[^\s"=\\]+$/u

@@ -1,14 +1,14 @@
-// Structured logs by pino. What is logged is named field by field by the caller: never bodies, salts, keys or prompts.
+// Structured logs with pino. Callers list each logged field explicitly: never bodies, salts, keys or prompts.
 
 import { type DestinationStream, type Logger as Pino, pino, stdSerializers } from 'pino'
 import { LogStream } from './log-stream.ts'
 
 export interface Logger extends Pick<Pino, 'debug' | 'info' | 'warn' | 'error'> {
-  /** Logs a request that is over, at level `info`, with the message `request`. Fields without a value are left out. */
+  /** Logs a finished request at level `info` with the message `request`. Fields without a value are omitted. */
   request(fields: RequestFields): void
 }
 
-/** What is logged of a request. Times in milliseconds. */
+/** The logged fields of a request. Times in milliseconds. */
 export interface RequestFields {
   readonly request: string
   readonly method: string | undefined
@@ -32,7 +32,7 @@ export type LogLevel = (typeof logLevels)[number]
 export const logFormats = ['json', 'text'] as const
 export type LogFormat = (typeof logFormats)[number]
 
-/** Fields that no log line may hold, at its top or one level below: deeper is not looked, so nothing else that is nested is logged. */
+/** Fields that no log line may contain, at the top or one level below. Deeper levels are not checked, so nothing else nested is logged. */
 const secretFields: ReadonlySet<string> = new Set([
   'authorization',
   'x-api-key',
@@ -47,7 +47,10 @@ const secretFields: ReadonlySet<string> = new Set([
 
 export const STANDARD_ERROR = 2
 
-/** One JSON object a line, on standard error. An error is logged with code, message and causes' messages, without its properties. */
+/**
+ * One JSON object per line, on standard error. An error is logged with its code, message and the messages of its causes, without its other
+ * properties.
+ */
 export function createLogger(level: LogLevel, to: DestinationStream = new LogStream(STANDARD_ERROR)): Logger {
   const timestamp = timeField()
   const log = pino(
@@ -55,13 +58,13 @@ export function createLogger(level: LogLevel, to: DestinationStream = new LogStr
       level,
       base: null,
       timestamp,
-      // pino's own redaction copies each line's object, which cost a request more than all else of its line.
+      // pino's own redaction copies the object of each line, which cost more than the rest of the request's line.
       formatters: { log: withoutSecrets, level: (level) => ({ level }) },
       serializers: { err: describeError },
     },
     to,
   )
-  // pino's walk over the fields cost a turn as much as finding its session did.
+  // pino's traversal of the fields cost a turn as much as finding its session.
   const request = (fields: RequestFields) => to.write(requestLine(fields, timestamp()))
   return Object.assign(log, { request: log.isLevelEnabled('info') ? request : () => {} })
 }
@@ -76,7 +79,7 @@ function requestLine(fields: RequestFields, time: string): string {
   return `${line},"msg":"request"}\n`
 }
 
-/** Writes the time of a line; the whole date is made anew once a second. */
+/** Writes the time of a line; the date part is recomputed once a second. */
 function timeField(): () => string {
   let second = Number.NaN
   let upToSecond = ''
@@ -91,7 +94,7 @@ function timeField(): () => string {
   }
 }
 
-/** Copies only what holds a secret, at the top or one level below. */
+/** Copies only objects that contain a secret, at the top or one level below. */
 function withoutSecrets(line: Record<string, unknown>): Record<string, unknown> {
   let clean = line
   for (const field in line) {
@@ -110,7 +113,7 @@ function withoutFields(object: Record<string, unknown>): Record<string, unknown>
   return object
 }
 
-/** An error is described by its serializer, which takes nothing of its properties. */
+/** Errors have a serializer that includes none of their properties. */
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error)
 }
@@ -123,5 +126,5 @@ function describeError(error: unknown): unknown {
   return { code, message, cause, stack: code === 'INTERNAL' || code === undefined ? stack : undefined }
 }
 
-/** For tests and for callers that want silence. */
+/** For tests and for callers without a log. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {}, request() {} }

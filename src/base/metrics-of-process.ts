@@ -1,11 +1,11 @@
-// What the process itself uses, under the names that dashboards for Node know. Read when it is asked for: prom-client's own set starts a
-// GC observer and a timer that nothing stops, and two registries in one process would each start them.
+// Metrics of the process itself, under the names that Node dashboards use. They are read on a scrape: prom-client's own set starts a GC
+// observer and a timer that nothing stops, once per registry in the process.
 
 import { readdirSync } from 'node:fs'
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-/** Delays are measured from the first time that somebody asks for them; each answer tells of the time since the last. */
+/** Delays are measured from the first scrape on; each scrape reports the time since the previous one. */
 const RESOLUTION_MS = 20
 
 /** Adds memory, CPU time, open file descriptors (Linux) and event-loop delay of this process to the registry. */

@@ -1,5 +1,5 @@
-// Counters and histograms of the hot path: plain numbers that are made into Prometheus' form when somebody asks, not with each request.
-// prom-client sorts and joins the labels of each call, which took 8 µs of each request.
+// Counters and histograms of the hot path: plain numbers that are converted to Prometheus' format on a scrape, not per request. prom-client
+// sorts and joins the labels of each call, which took 8 µs per request.
 
 import { Counter, type Metric, type Registry } from 'prom-client'
 
@@ -12,7 +12,7 @@ export class PlainCounter {
   }
 }
 
-/** Something for each combination of up to three label values. Made by lookups alone: a joined key would be a new string with each request. */
+/** A value for each combination of up to three labels, found by nested lookups. A joined key would be a new string per request. */
 class ByLabels<T> {
   readonly #make: () => T
   readonly #all = new Map<string, Map<string, Map<string, T>>>()
@@ -40,7 +40,7 @@ class ByLabels<T> {
     return one
   }
 
-  /** A label without a value is left out, which is the same to Prometheus. */
+  /** A label without a value is omitted, which Prometheus treats as the same. */
   *entries(names: readonly string[]): Generator<readonly [Readonly<Record<string, string>>, T]> {
     for (const [first, bySecond] of this.#all) {
       for (const [second, byThird] of bySecond) {
@@ -80,7 +80,7 @@ export class PlainCounters {
 export const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const
 
 interface Series {
-  /** One more than there are bounds: the last is for what exceeds them all. */
+  /** One more than there are bounds: the last bucket is for anything above them. */
   readonly counts: number[]
   sum: number
 }
@@ -100,7 +100,7 @@ export class PlainHistogram {
     series.sum += seconds
   }
 
-  /** In prom-client's form: cumulative buckets, sum and count of each label combination. */
+  /** In prom-client's format: cumulative buckets, sum and count for each label combination. */
   valuesOf(name: string, labelNames: readonly string[]): readonly Sample[] {
     const samples: Sample[] = []
     for (const [labels, { counts, sum }] of this.#series.entries(labelNames)) {
@@ -128,7 +128,7 @@ interface Sample {
   readonly value: number
 }
 
-/** Makers of such metrics in one registry. */
+/** Creates such metrics in a registry. */
 export function plainMetrics(registry: Registry) {
   const registers = [registry]
   return {
@@ -160,7 +160,7 @@ export function plainMetrics(registry: Registry) {
         ...{ name, help, type: 'histogram', aggregator: 'sum' },
         values: histogram.valuesOf(name, labelNames),
       })
-      // What a registry asks of a metric; prom-client's own histogram cannot be set.
+      // The interface that a registry needs; prom-client's own histogram cannot be set.
       registry.registerMetric({ name, get, reset() {} } as unknown as Metric)
       return histogram
     },

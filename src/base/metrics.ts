@@ -1,4 +1,4 @@
-// What operators can watch, in Prometheus' text format. Labels have few values: never a session, window, tenant or salt.
+// The metrics, in Prometheus' text format. Labels have few values: never a session, window, tenant or salt.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { addProcessMetrics } from './metrics-of-process.ts'
@@ -9,9 +9,8 @@ import type { TenantUsage } from './records.ts'
 export type Metrics = ReturnType<typeof createMetrics>
 
 /**
- * One registry per running cwm; nothing is global, so two in one process do not meet.
- *
- * @param isServed Whether the engine lists that model: only then its name is a label.
+ * One registry per running cwm. Nothing is global, so two in one process do not interfere.
+ * @param isServed Whether the engine lists that model. Only then its name becomes a label.
  */
 export function createMetrics(isServed: (model: string) => boolean = () => false) {
   const registry = new Registry()
@@ -21,9 +20,9 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     new Counter<L>({ name, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
     new Histogram<L>({ name, help, labelNames, buckets: [...secondsBuckets], registers })
-  // Of every request: plain numbers.
+  // Updated by every request, so plain numbers.
   const plain = plainMetrics(registry)
-  /** A gauge that is read when somebody asks for it, and costs nothing otherwise. */
+  /** A gauge that is read on a scrape and costs nothing otherwise. */
   const watch = (name: string, help: string, read: () => number): void => {
     new Gauge({
       ...{ name, help, registers },
@@ -32,7 +31,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       },
     })
   }
-  /** Gauges of what the store holds. Without an answer they have no value: 0 would be one. */
+  /** Gauges of the store's contents. Without an answer they have no value, because 0 would be one. */
   const watchUsage = (read: () => Promise<TenantUsage | undefined>): void => {
     const gauge = (name: string, help: string, field: keyof TenantUsage) =>
       new Gauge({
@@ -60,99 +59,98 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     contentType: registry.contentType,
     watch,
     watchUsage,
-    /** The label `model`; empty, which is none, where the client named no model. */
+    /** The label `model`; empty, which means none, if the client named no model. */
     modelLabel: modelLabeler(isServed),
     build,
     inFlight,
     requests: plain.counters('cwm_requests_total', 'Requests by route, status and model', 'route', 'status', 'model'),
     requestSeconds: plain.histogram(
       'cwm_request_seconds',
-      'From the headers of a request to the close of its answer',
+      'Time from the headers of a request to the end of its answer',
       'route',
       'model',
     ),
     ttft: plain.histogram(
       'cwm_ttft_seconds',
-      "From dispatch to the first byte of the answer's body: of a stream its first event",
+      "Time from dispatch to the first byte of the answer's body (of a stream, its first event)",
       'route',
       'model',
     ),
-    refused: counter('cwm_refused_requests_total', 'Requests refused for the load, by error code and reason', [
+    refused: counter('cwm_refused_requests_total', 'Requests rejected because of load, by error code and reason', [
       'code',
       'reason',
     ]),
-    refusedBodies: counter('cwm_refused_total', 'Requests refused for what their bodies would cost, by bound', [
-      'bound',
-    ]),
-    queueSeconds: histogram(
-      'cwm_queue_seconds',
-      'Time that requests waited for a slot, of those that had to and got one',
+    refusedBodies: counter(
+      'cwm_refused_total',
+      'Requests rejected because of the cost of their bodies, by exceeded limit',
+      ['bound'],
     ),
-    upstreamErrors: counter('cwm_upstream_errors_total', 'Requests that failed by the upstream, by error code', [
-      'code',
-    ]),
+    queueSeconds: histogram('cwm_queue_seconds', 'Time that queued requests waited for a slot'),
+    upstreamErrors: counter(
+      'cwm_upstream_errors_total',
+      'Requests that failed because of the upstream, by error code',
+      ['code'],
+    ),
     upstreamRetries: counter(
       'cwm_upstream_retries_total',
-      'Requests sent once more because none of their bytes was sent, by cause: refused, reset',
+      'Requests retried because none of their bytes had been sent, by cause: refused, reset',
       ['cause'],
     ),
     breakerState: new Gauge({
       name: 'cwm_upstream_breaker_state',
-      help: 'Whether the upstream is asked: 0 it is (closed), 1 one request shows whether it is back (half-open), 2 it is not (open)',
+      help: 'State of the circuit breaker: 0 closed, 1 half-open (one request tests the upstream), 2 open',
       registers,
     }),
-    clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client left before the end'),
-    stalledClients: plain.counter('cwm_stalled_clients_total', 'Clients cut off because they did not read'),
-    sessions: plain.counters('cwm_sessions_total', 'Turns by the way their session was found', 'found'),
-    degradedTurns: counter('cwm_degraded_turns_total', 'Turns that went out cold because the store did not answer'),
+    clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client disconnected before the end'),
+    stalledClients: plain.counter('cwm_stalled_clients_total', 'Clients disconnected because they did not read'),
+    sessions: plain.counters('cwm_sessions_total', 'Turns by how their session was found', 'found'),
+    degradedTurns: counter('cwm_degraded_turns_total', 'Turns sent cold because the store did not answer'),
     promptTokens: plain.counters('cwm_prompt_tokens_total', 'Prompt tokens of finished turns', 'model'),
     cachedTokens: plain.counters(
       'cwm_cached_tokens_total',
       'Prompt tokens that the engine reported as cached',
       'model',
     ),
-    completionTokens: plain.counters('cwm_completion_tokens_total', 'Tokens produced in finished turns', 'model'),
-    unobserved: plain.counter('cwm_unobserved_answers_total', 'Answers that usage and reply could not be read from'),
+    completionTokens: plain.counters('cwm_completion_tokens_total', 'Completion tokens of finished turns', 'model'),
+    unobserved: plain.counter('cwm_unobserved_answers_total', 'Answers whose usage and reply could not be read'),
     freezes: counter('cwm_freezes_total', 'Freezes by outcome: a durability, or failed', ['outcome']),
     freezeSeconds: histogram('cwm_freeze_seconds', 'Duration of a freeze'),
     thaws: counter('cwm_thaws_total', 'Thaws by outcome', ['outcome']),
     thawSeconds: histogram('cwm_thaw_seconds', 'Duration of a thaw'),
-    restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws loaded, by their warm calls'),
-    recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws had to compute'),
-    truncations: counter('cwm_truncated_answers_total', 'Answers that the context limit cut', ['dialect']),
+    restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws restored, as reported by their warm calls'),
+    recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws recomputed'),
+    truncations: counter('cwm_truncated_answers_total', 'Answers cut by the context limit', ['dialect']),
     sizeChecks: plain.counters(
       'cwm_size_checks_total',
-      'How turns were measured before their dispatch: estimate, tokenize; of the latter nobody (no count: it goes out unmeasured), failed',
+      'Size checks of turns before dispatch, by method: estimate, tokenize, nobody (the engine cannot count, so the turn is sent unmeasured), failed',
       'by',
     ),
-    overflows: counter(
-      'cwm_overflows_total',
-      'Turns that did not fit the context, by what was done: reject, rollover',
-      ['policy'],
-    ),
+    overflows: counter('cwm_overflows_total', 'Turns that exceeded the context, by policy: reject, rollover', [
+      'policy',
+    ]),
     rollovers: counter('cwm_rollovers_total', 'New cuts of a context'),
-    autoFreezes: counter('cwm_auto_freezes_total', 'Automatic freezes by outcome: a durability, failed, or refused', [
-      'outcome',
-    ]),
-    autoThaws: counter('cwm_auto_thaws_total', 'Prefetches begun for sessions that came back'),
-    prefixBreaks: counter('cwm_prefix_breaks_total', 'Turns that were cold and should have been warm, by cause', [
-      'cause',
-    ]),
+    autoFreezes: counter(
+      'cwm_auto_freezes_total',
+      'Automatic freezes by outcome: a durability, failed, or refused (rejected by a limit)',
+      ['outcome'],
+    ),
+    autoThaws: counter('cwm_auto_thaws_total', 'Prefetches started for returning sessions'),
+    prefixBreaks: counter('cwm_prefix_breaks_total', 'Unexpectedly cold turns, by cause', ['cause']),
     eventErrors: counter('cwm_event_errors_total', 'Events that could not be stored'),
-    pinsReleased: counter('cwm_pins_released_total', 'Pins given back: budget, expired, asked', ['why']),
+    pinsReleased: counter('cwm_pins_released_total', 'Pins released, by reason: budget, expired, asked', ['why']),
     deletions: counter('cwm_deletions_total', 'Deletes by outcome: clean, residue, unproved', ['outcome']),
     deletedChunks: counter('cwm_deleted_chunks_total', 'Chunks that deletes removed'),
     deletionsOpen: new Gauge({
       name: 'cwm_deletions_open',
-      help: 'Deletes that left something behind, or could not tell, and are tried again',
+      help: 'Deletes that are incomplete or unverified, and are retried',
       registers,
     }),
-    sessionsEnded: counter('cwm_sessions_ended_total', 'Sessions ended, by why: asked, idle, erased', ['why']),
+    sessionsEnded: counter('cwm_sessions_ended_total', 'Sessions ended, by reason: asked, idle, erased', ['why']),
     auditErrors: counter('cwm_audit_errors_total', 'Audit entries that could not be stored'),
-    repairs: counter('cwm_repairs_total', 'What the reconciler found and mended, by kind', ['kind']),
+    repairs: counter('cwm_repairs_total', 'Repairs by the reconciler, by kind', ['kind']),
     repairsLeft: new Gauge({
       name: 'cwm_repairs_left',
-      help: 'Windows that the last run of the reconciler could not look after',
+      help: 'Windows that the last run of the reconciler could not check',
       registers,
     }),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),

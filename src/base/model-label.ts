@@ -1,14 +1,14 @@
-// The label `model` of metrics: the name is the client's own words, so only one that the engine serves becomes a label.
+// The label `model` of metrics. The name comes from the client, so only names that the engine serves become labels.
 
-/** Names that become labels in the life of a process; an engine may list thousands of adapters. */
+/** Maximum number of names that become labels; an engine may list thousands of adapters. */
 const MAX_MODELS = 100
-/** Characters of a name. */
+/** Maximum length of a name. */
 const MAX_NAME = 128
 const OTHER = 'other'
 
 /** @param isServed Whether the engine lists that model. */
 export function modelLabeler(isServed: (name: string) => boolean): (name: string | undefined) => string {
-  // Counters only grow: a name that was a label stays one when the engine no longer lists it.
+  // Counters only grow, so a name stays a label after the engine no longer lists it.
   const known = new Set<string>()
   return (name) => {
     if (name === undefined) return ''

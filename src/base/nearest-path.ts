@@ -3,14 +3,14 @@
 /** Longer paths are not typos, and comparing them would cost time. */
 const MAX_LENGTH = 100
 
-/** The known path that is nearest to `path`; undefined where none is near. */
+/** The known path closest to `path`; undefined if none is close. */
 export function nearestPath(path: string, known: readonly string[]): string | undefined {
   if (path.length > MAX_LENGTH) return undefined
   const asked = path.toLowerCase().replace(/\/+$/, '')
   return byEnding(asked, known) ?? byBeginning(asked, known) ?? bySpelling(asked, known)
 }
 
-/** `/chat/completions` and `/v1/v1/chat/completions` both end as `/v1/chat/completions` does. The longest match counts. */
+/** `/chat/completions` and `/v1/v1/chat/completions` have the same end as `/v1/chat/completions`. The longest match counts. */
 function byEnding(asked: string, known: readonly string[]): string | undefined {
   let best: string | undefined
   let matched = 0

@@ -1,13 +1,13 @@
-// What several processes have noted of a session's automatic freezes: the newest counts, whoever stores its turn last.
+// Merges what several processes recorded about a session's automatic freezes: the newest counts, whichever process stores its turn last.
 
 import type { AutoFreezes, SessionRecord } from './records.ts'
 
-/** The session with what another record of it says of freezes and cuts that it has not heard of; the session itself where it has heard of all. */
+/** Returns the session with the newer freezes and cuts of another record of it; the session itself if that record has none. */
 export function withNewestFreezes<S extends Pick<SessionRecord, 'auto' | 'rollover'>>(
   session: S,
   { auto, rollover }: Pick<SessionRecord, 'auto' | 'rollover'>,
 ): S {
-  // A cut that a session has heard of and does not name is one that it has left behind.
+  // The session knows this cut and does not have it, so it was removed.
   if (auto === undefined || !isBefore(session.auto, auto)) return session
   const isNewer = rollover !== undefined && rollover.at > (session.rollover?.at ?? Number.NEGATIVE_INFINITY)
   return { ...session, auto, ...(isNewer ? { rollover } : {}) }

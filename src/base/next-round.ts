@@ -1,9 +1,9 @@
-// Between two pieces of work for one large body, everybody else has a turn.
+// Yields to other requests between two pieces of work for one large body.
 
-/** Smaller bodies are over before anybody notices, however many values they hold. */
+/** Smaller bodies are finished quickly, however many values they contain. */
 const LARGE_BYTES = 256 * 1024
 
-/** One round of the event loop later; undefined, so nothing to wait for, after a body that is small. */
+/** Resolves one iteration of the event loop later; undefined after a small body, when there is no need to wait. */
 export function nextRoundAfter(bytes: Buffer): Promise<void> | undefined {
   if (bytes.length < LARGE_BYTES) return undefined
   return new Promise((resolve) => setImmediate(resolve))

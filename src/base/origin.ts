@@ -1,11 +1,11 @@
-// Whether a request comes from a page that a browser loaded from elsewhere. Such a page sends what it likes to any address that the
-// browser can reach, this machine's own included.
+// Whether a request comes from a web page of another origin. Such a page can send requests to any address that the browser can reach,
+// including this machine's own.
 
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * By `Origin`, which browsers send with whatever may change something, and, where there is none, by `Sec-Fetch-Site`. A link that is
- * followed is the user's own doing. What says neither is no browser.
+ * Checks `Origin`, which browsers send with requests that may change something, and without it `Sec-Fetch-Site`. A followed link counts as
+ * the user's own request. A request without both is not from a browser.
  */
 export function isForeignPage(headers: IncomingHttpHeaders): boolean {
   const { origin } = headers

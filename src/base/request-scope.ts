@@ -1,9 +1,12 @@
-// What must end with a request, in one place: slots, bytes, sessions in memory, calls made for it. Whoever takes something for a request
-// says here how to give it back.
+// Everything that must end with a request, in one place: slots, bytes, sessions in memory, calls made for it. Code that acquires something
+// for a request registers here how to release it.
 
 import type { ServerResponse } from 'node:http'
 
-/** The answer to the request, or whatever stands for one. `destroyed`: nobody can get it any more. `writableFinished`: it is all out. */
+/**
+ * The answer to the request, or a substitute for one. `destroyed`: nobody can receive it any longer. `writableFinished`: it was sent
+ * completely.
+ */
 type Answering = Pick<ServerResponse, 'destroyed' | 'writableFinished'>
 
 export class RequestScope {
@@ -23,17 +26,20 @@ export class RequestScope {
     return scope
   }
 
-  /** Nobody waits for the answer any more. */
+  /** Nobody waits for the answer any longer. */
   get isGone(): boolean {
     return this.#closed || this.#answer.destroyed
   }
 
-  /** The answer is all out. */
+  /** The answer was sent completely. */
   get isAnswered(): boolean {
     return this.#answer.writableFinished
   }
 
-  /** Aborts when the client leaves before it has its answer. Made at its first use: few requests call anybody before their dispatch. */
+  /**
+   * Aborts when the client disconnects before it has its answer. Created on first use, because few requests make calls before their
+   * dispatch.
+   */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
@@ -42,19 +48,19 @@ export class RequestScope {
     return this.#controller.signal
   }
 
-  /** Runs the callback once, when the scope closes; at once if it has. It must not throw. */
+  /** Runs the callback once, when the scope closes; at once if it has closed. It must not throw. */
   onClose(run: () => void): void {
     if (this.#closed) run()
     else if (this.#callbacks === undefined) this.#callbacks = [run]
     else this.#callbacks.push(run)
   }
 
-  /** Resolves once nobody waits for the answer any more; never rejects. */
+  /** Resolves once nobody waits for the answer any longer; never rejects. */
   whenGone(): Promise<void> {
     return this.isGone ? Promise.resolve() : new Promise((resolve) => this.onClose(resolve))
   }
 
-  /** Runs the callbacks, in the order in which they were given, and aborts calls under way unless the answer is all out. Again: nothing. */
+  /** Runs the callbacks in the order of registration, and aborts calls in progress unless the answer was sent completely. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

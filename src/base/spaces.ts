@@ -1,15 +1,15 @@
-// Spaces of KV: which are the same, and how a session's list of them grows.
+// Spaces of KV: which are equal, and how a session's list of them grows.
 
 import type { KvSpace, SessionRecord } from './records.ts'
 
-/** Spaces kept by name; a client that sends a new `cache_salt` with each turn must not grow its session without end. */
+/** Maximum number of listed spaces, because a client may send a new `cache_salt` with each turn. */
 const MAX_SPACES = 64
 
 export function sameSpace(a: KvSpace, b: KvSpace): boolean {
   return a.model === b.model && a.clientSalt === b.clientSalt && a.kvEpoch === b.kvEpoch
 }
 
-/** The session with these spaces beside its own, each once and the newest kept; the session itself where none is new. */
+/** Returns the session with these spaces added, without duplicates and limited to the newest; the session itself if none is new. */
 export function withSpaces<S extends Pick<SessionRecord, 'spaces' | 'spacesLost'>>(
   session: S,
   spaces: readonly KvSpace[],

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 
 export interface StaticAnswer {
   readonly status: 200 | 304
-  /** Null where the client has the document. */
+  /** Null if the client has the document. */
   readonly body: Uint8Array<ArrayBuffer> | null
   readonly headers: Record<string, string>
 }

@@ -1,4 +1,4 @@
-// The tools by which agents steer cwm: what the MCP server calls them, and how an agent's own name for one is told.
+// The tools by which agents control cwm: their names in the MCP server, and how to recognize an agent's own name for one.
 
 export const toolNames = [
   'window_freeze',
@@ -15,7 +15,7 @@ export const toolNames = [
 
 export type ToolName = (typeof toolNames)[number]
 
-/** Agents put the server's name before the tool's: `mcp__cwm__window_freeze`, `cwm_window_freeze`, `cwm.window_freeze`. */
+/** Agents prefix the tool's name with the server's: `mcp__cwm__window_freeze`, `cwm_window_freeze`, `cwm.window_freeze`. */
 export function toolOf(name: string): ToolName | undefined {
   return toolNames.find(
     (tool) => name === tool || (name.endsWith(tool) && /[_.:/-]/.test(name.at(-tool.length - 1) ?? '')),

@@ -1,4 +1,4 @@
-// The version of cwm, as its package says.
+// The version of cwm, from its package.
 
 import { createRequire } from 'node:module'
 

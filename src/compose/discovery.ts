@@ -1,11 +1,11 @@
-// What is found at start, in lines for whoever started cwm. Nothing that is missing stops the start: engines come up slowly.
+// Startup messages about what was detected. Missing parts do not prevent the start, because engines start slowly.
 
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
 import type { LmcacheConnector } from '../kv/lmcache/connector.ts'
 
-/** Lines of one kind, of an engine with many models or a file with many names. */
+/** Maximum lines of one kind, for an engine with many models or a file with many names. */
 const MAX_NAMED = 10
 
 export interface DiscoveryParts {
@@ -16,7 +16,7 @@ export interface DiscoveryParts {
   readonly store: string
 }
 
-/** Asks engine and LMCache once and words what they say. */
+/** Queries engine and LMCache once and describes their answers. */
 export async function discoverUpstream(parts: DiscoveryParts): Promise<readonly string[]> {
   const { settings, store } = parts
   return [
@@ -29,11 +29,11 @@ export async function discoverUpstream(parts: DiscoveryParts): Promise<readonly 
 
 function describeKeys({ tenants, upstream_api_key: own }: Settings): string {
   if (tenants !== undefined) {
-    const known = `${tenants.length} ${tenants.length === 1 ? 'tenant' : 'tenants'} in the settings; other keys are refused`
+    const known = `${tenants.length} ${tenants.length === 1 ? 'tenant' : 'tenants'} in the settings; other keys are rejected`
     return `${known}; the engine gets ${own === undefined ? 'no key' : 'its own key'}`
   }
   if (own === undefined) return "the client's own key goes to the engine; each client key is a tenant"
-  return 'the engine gets its own key, whoever asks: who reaches this port uses it; each client key is a tenant'
+  return 'the engine gets its own key for every client that reaches this port; each client key is a tenant'
 }
 
 async function describeEngine({ settings, engine }: DiscoveryParts): Promise<string[]> {
@@ -44,29 +44,29 @@ async function describeEngine({ settings, engine }: DiscoveryParts): Promise<str
       const limit = describeLimit(model, Object.hasOwn(settings.limits, id) ? settings.limits[id] : undefined)
       return `engine    ${settings.upstream} serves ${id} (${engineName}), limit ${limit}`
     })
-    if (lines.length === 0) lines.push(`engine    ${settings.upstream} answers, and lists no models`)
-    // A misspelt name would leave its sessions at the engine's own limit.
+    if (lines.length === 0) lines.push(`engine    ${settings.upstream} answers, but lists no models`)
+    // Sessions of a misspelled model would use the engine's own limit.
     const unknown = Object.keys(settings.limits).filter((name) => !found.some(({ id }) => id === name))
     for (const name of unknown.slice(0, MAX_NAMED)) {
-      lines.push(`          warning: limits names ${name}, which the engine does not serve`)
+      lines.push(`          warning: the setting limits names ${name}, which the engine does not serve`)
     }
     return lines
   } catch (thrown) {
-    return [`engine    not yet: ${toCwmError(thrown).message}`]
+    return [`engine    not ready: ${toCwmError(thrown).message}`]
   }
 }
 
-/** What sessions are held to, and whose word it is. `given`: the operator's, in the setting `limits`. */
+/** The limit of a model's sessions, and where it comes from. `given`: the operator's setting `limits`. */
 function describeLimit({ limit, contextLimit }: EngineModel, given: number | undefined): string {
   if (given === undefined || limit === undefined) return `${limit ?? 'unknown'} tokens`
-  if (given > limit) return `${limit} tokens (limits says ${given}, more than the engine takes)`
-  return `${contextLimit ?? given} tokens by limits${limit === given ? '' : ` (the engine's is ${limit})`}`
+  if (given > limit) return `${limit} tokens (the setting limits has ${given}, but the engine supports no more)`
+  return `${contextLimit ?? given} tokens by the setting limits${limit === given ? '' : ` (the engine's is ${limit})`}`
 }
 
 async function describeLmcache({ lmcache }: DiscoveryParts): Promise<string[]> {
   if (!lmcache.configured) {
     return [
-      "lmcache   none given (--coordinator or --lmcache): windows keep their text, and KV only while the engine's cache holds it",
+      "lmcache   not configured (--coordinator or --lmcache): windows keep their text, but their KV only as long as the engine's own cache",
     ]
   }
   try {
@@ -80,6 +80,6 @@ async function describeLmcache({ lmcache }: DiscoveryParts): Promise<string[]> {
       ...warnings.map((warning) => `          warning: ${warning}`),
     ]
   } catch (thrown) {
-    return [`lmcache   not yet: ${toCwmError(thrown).message}`]
+    return [`lmcache   not ready: ${toCwmError(thrown).message}`]
   }
 }

@@ -1,4 +1,4 @@
-// Opens the engine of the settings behind its breaker, whose changes are logged and shown in the metrics.
+// Opens the configured engine behind its breaker, whose changes are logged and shown in the metrics.
 
 import type { Now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
@@ -18,9 +18,7 @@ export interface EngineWatchers {
 
 const gauges: Readonly<Record<BreakerState, number>> = { closed: 0, half_open: 1, open: 2 }
 
-/**
- * Does not connect yet. `warmDeadlineMs`: how long one warm call may take. Throws `CONFIG` when the URL is not an http(s) one.
- */
+/** Does not connect yet. `warmDeadlineMs`: the limit of one warm call. Throws `CONFIG` if the URL is not http(s). */
 export function openEngine(settings: Settings, { metrics, log, now }: EngineWatchers, warmDeadlineMs: number): Engine {
   const breaker = new Breaker({
     failures: settings.breaker_failures,

@@ -44,7 +44,7 @@ function noteCalls(calls: RecentCalls, { caller, turn, rules, observation }: Ans
   }
 }
 
-/** Records the size from which the next turn of this history is measured. */
+/** Records the size that the next turn of this history is measured from. */
 function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
   const { turn, observation, usage } = answered
   const { shape } = turn.prompt
@@ -54,7 +54,7 @@ function noteSize(sizes: KnownSizes, answered: AnsweredTurn): void {
   sizes.record(digests, { tokens: usage.promptTokens + Math.max(0, ...replies), shape })
 }
 
-/** Finds out why the turn was cold, if it was. */
+/** Determines why the turn was cold, if it was. */
 function lookForBreak(
   breaks: BreakFinder,
   { turn, before, retained, stored, usage, observation }: DeliveredTurn,

@@ -67,7 +67,7 @@ export interface VerifiedPlacement extends Placement {
 
 /** Limits of a call that waits. On abort it throws the signal's reason. */
 export interface KvWait {
-  /** Milliseconds; what is not known by then counts as unknown. */
+  /** Milliseconds; anything not known by then is reported as unknown. */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
 }

@@ -10,7 +10,7 @@ import { upperTokensOfMessage, upperTokensOfShaping } from './upper-bound.ts'
 const MESSAGE = 6
 /** Markers around a part or a call. */
 const PART = 2
-/** Quotes, colon and comma of a member, beside its words. */
+/** Quotes, colon and comma of a member, besides its text. */
 const MEMBER = 2
 /** What a template writes about offered tools. */
 const TOOLS = 128

@@ -57,7 +57,7 @@ export function typicalTokens(text: string, scale = UNSCALED): number {
   let ascii = 0
   let beyond = 0
   let before = OTHER
-  /** Units since the word or the white space began. */
+  /** Units since the start of the word or the white space. */
   let run = 0
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at)

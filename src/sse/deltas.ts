@@ -49,7 +49,7 @@ export class DeltaTemplate {
     return undefined
   }
 
-  /** The text as it stands in the bytes, if they are one such event. */
+  /** The text in the bytes, if they are exactly one such event. */
   match(bytes: Buffer): string | undefined {
     if (bytes.length < this.#prefix.length + this.#suffix.length) return undefined
     const raw = bytes.toString('latin1')

@@ -59,24 +59,27 @@ function withMember(event: Buffer, member: Buffer): Buffer {
   return Buffer.concat([event.subarray(0, end), Buffer.from(','), member, event.subarray(end)])
 }
 
-/** Holds back the end of one stream until its usage event has come. Feed it whole events, in order. */
+/** Holds the end of one stream until its usage event arrives. Feed it whole events, in order. */
 export class UsageHold {
   readonly #maxHeldBytes: number
   #held: Buffer[] | undefined
   #heldBytes = 0
   #done = false
 
-  /** `maxHeldBytes` bounds what waits (with `n` > 1 the other choices go on behind the first that finished); beyond it all is let go. */
+  /**
+   * `maxHeldBytes` limits the held events (with `n` > 1 the other choices continue after the first that finished); beyond it all of them
+   * are released.
+   */
   constructor(maxHeldBytes: number) {
     this.#maxHeldBytes = maxHeldBytes
   }
 
-  /** Whether something waits, so that nothing may overtake it. */
+  /** Whether events are held, so that nothing may overtake them. */
   get holds(): boolean {
     return this.#held !== undefined
   }
 
-  /** What may go to the client now that `event` has come. */
+  /** The events that may be sent to the client after `event`. */
   push(event: Buffer): readonly Buffer[] {
     if (isUsageEvent(event)) return this.#release(fingerprintMember(event))
     if (this.#done) return [event]
@@ -90,7 +93,7 @@ export class UsageHold {
     return []
   }
 
-  /** What still waits when the stream ends without a usage event. */
+  /** The events still held when the stream ends without a usage event. */
   flush(): readonly Buffer[] {
     return this.#release(undefined)
   }

@@ -37,8 +37,12 @@ describe("the operator's limit", () => {
   })
 
   it.each([
-    ['a smaller one', { [model]: 512 }, "limit 512 tokens by limits (the engine's is 4096)"],
-    ['a larger one', { [model]: 9999 }, 'limit 4096 tokens (limits says 9999, more than the engine takes)'],
+    ['a smaller one', { [model]: 512 }, "limit 512 tokens by the setting limits (the engine's is 4096)"],
+    [
+      'a larger one',
+      { [model]: 9999 },
+      'limit 4096 tokens (the setting limits has 9999, but the engine supports no more)',
+    ],
     ['none', {}, 'limit 4096 tokens'],
   ])('is reported at startup next to the limit of the engine: %s', async (_, limits, words) => {
     stack = await startStack({ sim: { maxModelLen: 4096 }, settings: { limits } })
@@ -49,7 +53,9 @@ describe("the operator's limit", () => {
   it('causes a warning at startup if the engine serves no model of that name', async () => {
     stack = await startStack({ settings: { limits: { 'sim-modle': 512 } } })
 
-    expect(stack.findings[1]).toBe('          warning: limits names sim-modle, which the engine does not serve')
+    expect(stack.findings[1]).toBe(
+      '          warning: the setting limits names sim-modle, which the engine does not serve',
+    )
   })
 
   it('does not mark an answer as cut by the context', async () => {

@@ -33,7 +33,7 @@ describe('beyond loopback', () => {
       (await ask(localUrl(cwm.url), '/cwm/v1/windows', { headers: { authorization: `Bearer ${key}` } })).status
 
     expect([await status('sk-acme'), await status('sk-other')]).toEqual([200, 401])
-    expect(cwm.findings.join('\n')).toContain('1 tenant in the settings; other keys are refused')
+    expect(cwm.findings.join('\n')).toContain('1 tenant in the settings; other keys are rejected')
   })
 
   // Health is open: a load balancer has no key.

@@ -151,7 +151,7 @@ export class DeletionRun {
       : probeKeys(server, probe, { deadlineMs, keyBytes: this.#fleet.keyBytes, signal: this.#signal })
   }
 
-  /** What the directory shows once it shows nothing, or stops changing. */
+  /** The directory's entries, once there are none left or they stop changing. */
   async #settled(): Promise<readonly PlacedKey[]> {
     const endsAt = performance.now() + Math.min(settleMs, this.#remainingMs())
     for (;;) {
