@@ -3,6 +3,7 @@
 
 import { type Dispatcher, Pool } from 'undici'
 import { CwmError, clientGone } from '../base/errors.ts'
+import { rawHeaderIn } from '../base/flat-headers.ts'
 import type { Abort, AnswerSink, OutgoingRequest } from './engine.ts'
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
@@ -195,9 +196,6 @@ class Exchange implements Dispatcher.DispatchHandler {
 }
 
 function lengthOf(rawHeaders: readonly Buffer[]): number | undefined {
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toString('latin1').toLowerCase() !== 'content-length') continue
-    return Number(rawHeaders[i + 1]?.toString('latin1'))
-  }
-  return undefined
+  const length = rawHeaderIn(rawHeaders, 'content-length')
+  return length === undefined ? undefined : Number(length)
 }

@@ -2,6 +2,7 @@
 // differ: passed on unread, event streams, and JSON answers, which are held until they are whole so that headers can tell of them.
 
 import { CwmError } from '../base/errors.ts'
+import { headerIn, rawHeaderIn } from '../base/flat-headers.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
@@ -282,16 +283,14 @@ function isLast(bytes: Buffer, { terminalLines }: DialectRules): boolean {
 
 /** The media type alone, lower case; undefined when the answer does not say. */
 function mediaType(headers: readonly string[]): string | undefined {
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === 'content-type') return headers[i + 1]?.split(';', 1)[0]?.trim().toLowerCase()
-  }
-  return undefined
+  return headerIn(headers, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase()
 }
 
 /** Whether length or chunks tell where an answer ends (RFC 9112, 6.3). */
 function tellsItsEnd(rawHeaders: readonly Buffer[]): boolean {
-  return rawHeaders.some(
-    (name, i) => i % 2 === 0 && /^(content-length|transfer-encoding)$/i.test(name.toString('latin1')),
+  return (
+    rawHeaderIn(rawHeaders, 'content-length') !== undefined ||
+    rawHeaderIn(rawHeaders, 'transfer-encoding') !== undefined
   )
 }
 

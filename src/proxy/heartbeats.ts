@@ -2,6 +2,7 @@
 // dead connection. A comment, not Anthropic's `event: ping`: every reader of event streams must skip it, also before the first event.
 
 import { CwmError } from '../base/errors.ts'
+import { rawHeaderIn } from '../base/flat-headers.ts'
 import { isObject, parseJson } from '../base/json.ts'
 import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
 import type { ClientResponse } from './client-response.ts'
@@ -117,11 +118,7 @@ class AwaitedStream implements AnswerSink {
 }
 
 function isEventStream(rawHeaders: readonly Buffer[]): boolean {
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toString('latin1').toLowerCase() !== 'content-type') continue
-    return /^text\/event-stream\b/i.test(rawHeaders[i + 1]?.toString('latin1') ?? '')
-  }
-  return false
+  return /^text\/event-stream\b/i.test(rawHeaderIn(rawHeaders, 'content-type') ?? '')
 }
 
 /** The upstream's answer in place of a stream that the client was promised, with its own words for the client. */

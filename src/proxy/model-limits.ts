@@ -1,6 +1,7 @@
 // The context limit of each model in the upstream's own answer to GET /v1/models, as `max_input_tokens`. It is spliced into the bytes that
 // came; whatever is not such an answer passes as it is.
 
+import { rawHeaderIn } from '../base/flat-headers.ts'
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import { itemsOf, RawObject, type Span } from '../dialects/raw-json.ts'
 import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
@@ -128,14 +129,9 @@ function editOf(bytes: Buffer, { start, end }: Span, limit: number): Span & { re
 
 /** Whether the answer is JSON as it stands, in no coding. */
 function isPlainJson(rawHeaders: readonly Buffer[]): boolean {
-  let isJson = false
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]?.toString('latin1').toLowerCase()
-    const value = rawHeaders[i + 1]?.toString('latin1').trim().toLowerCase() ?? ''
-    if (name === 'content-type') isJson = value.split(';', 1)[0]?.trim() === 'application/json'
-    if (name === 'content-encoding' && value !== 'identity') return false
-  }
-  return isJson
+  const coding = rawHeaderIn(rawHeaders, 'content-encoding') ?? 'identity'
+  const type = rawHeaderIn(rawHeaders, 'content-type')?.split(';', 1)[0]
+  return type?.trim().toLowerCase() === 'application/json' && coding.trim().toLowerCase() === 'identity'
 }
 
 /** Without what is true of the upstream's bytes alone; with that length where it told one, or without any. */

@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { retryAfter } from '../admission/admission.ts'
 import { CwmError } from '../base/errors.ts'
+import { headerIn } from '../base/flat-headers.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
@@ -51,10 +52,10 @@ export class Preflights {
   learn({ method, headers: { origin } }: IncomingMessage, headers: string[]): string[] {
     if (method !== 'OPTIONS' || origin === undefined || origin.length > MAX_ORIGIN_LENGTH) return headers
     this.#origins.delete(origin)
-    const allowed = headerOf(headers, 'access-control-allow-origin')
+    const allowed = headerIn(headers, 'access-control-allow-origin')
     if (allowed !== '*' && allowed !== origin) return headers
     const own = ['access-control-allow-origin', allowed]
-    if (headerOf(headers, 'access-control-allow-credentials') === 'true') {
+    if (headerIn(headers, 'access-control-allow-credentials') === 'true') {
       own.push('access-control-allow-credentials', 'true')
     }
     if (allowed !== '*') own.push('vary', 'Origin')
@@ -67,9 +68,4 @@ export class Preflights {
   headersFor({ headers: { origin } }: IncomingMessage): readonly string[] {
     return (origin === undefined ? undefined : this.#origins.get(origin)) ?? NONE
   }
-}
-
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  for (let i = 0; i + 1 < headers.length; i += 2) if (headers[i]?.toLowerCase() === name) return headers[i + 1]
-  return undefined
 }

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { CwmError } from '../base/errors.ts'
+import { replaceHeader } from '../base/flat-headers.ts'
 
 /** Longest host shown in an error, characters. */
 const MAX_SHOWN = 100
@@ -62,10 +63,7 @@ function takeAuthority(request: IncomingMessage, url: string): CwmError | undefi
   }
   request.url = rest.startsWith('/') ? rest : `/${rest}`
   request.headers.host = authority
-  const { rawHeaders } = request
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() === 'host') rawHeaders[i + 1] = authority
-  }
+  replaceHeader(request.rawHeaders, 'host', authority)
   return undefined
 }
 

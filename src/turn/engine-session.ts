@@ -2,6 +2,7 @@
 // (docs/engine-behavior.md#session-ids). The client's own value still narrows the scope.
 
 import type { IncomingHttpHeaders } from 'node:http'
+import { replaceHeader } from '../base/flat-headers.ts'
 import type { JsonObject } from '../base/json.ts'
 import { isMissing } from '../identity/identity-fields.ts'
 
@@ -14,10 +15,6 @@ export function namesEngineSession(headers: IncomingHttpHeaders, body: JsonObjec
 
 /** Replaces each value of the header in place, and returns `headers` (flat). Does nothing if `session` is undefined. */
 export function setEngineSession(headers: string[], session: string | undefined): string[] {
-  if (session === undefined) return headers
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i]
-    if (name?.length === SESSION_HEADER.length && name.toLowerCase() === SESSION_HEADER) headers[i + 1] = session
-  }
+  if (session !== undefined) replaceHeader(headers, SESSION_HEADER, session)
   return headers
 }
