@@ -1,4 +1,4 @@
-// The small things that all rooms lean on.
+// Small modules that all rooms use.
 
 import { describe, expect, it } from 'vitest'
 import { readApiKey } from './auth.ts'
@@ -9,7 +9,7 @@ import { silentLogger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
 
 describe('errors', () => {
-  it.each(Object.entries(errorTable))('%s has a status that says who is at fault', (code, [status, type]) => {
+  it.each(Object.entries(errorTable))('%s has a status that shows who caused it', (code, [status, type]) => {
     const error = new CwmError(code as ErrorCode, 'words', { param: 'p' })
 
     expect([error.status, error.type, error.param, error.message]).toEqual([status, type, 'p', 'words'])
@@ -23,7 +23,7 @@ describe('errors', () => {
     else expect(status).toBeGreaterThanOrEqual(500)
   })
 
-  it('keep what is ours and withhold the words of what is not', () => {
+  it("keep cwm's own errors, and withhold the text of any others", () => {
     const ours = new CwmError('BUSY', 'later')
     const cause = new Error('the prompt was: secret')
 
@@ -39,26 +39,26 @@ describe('errors', () => {
 })
 
 describe('names', () => {
-  it.each(['a', 'A-b_c.d', '0', 'a'.repeat(128)])('%j names a session and a window', (name) => {
+  it.each(['a', 'A-b_c.d', '0', 'a'.repeat(128)])('%j may name a session and a window', (name) => {
     expect([isSessionId(name), isWindowName(name)]).toEqual([true, true])
   })
 
   it.each(['', '.', '..', '-a', '_a', ':a', 'a b', 'a/b', 'a\n', '\na', 'a\0', 'ä', 'a'.repeat(129), 'a@b', 'a%20'])(
-    '%j names nothing',
+    '%j is not a valid name',
     (name) => {
       expect([isSessionId(name), isWindowName(name)]).toEqual([false, false])
     },
   )
 
-  it('with a colon name a session only', () => {
+  it('with a colon may only name a session', () => {
     expect([isSessionId('a:b'), isWindowName('a:b')]).toEqual([true, false])
   })
 
-  it('that begin with auto. are our own', () => {
+  it('that start with auto. are reserved', () => {
     expect(['auto.x', 'auto', 'autos', 'Auto.x'].map(isReservedName)).toEqual([true, false, false, false])
   })
 
-  it('that are random never meet, and can go behind a prefix', () => {
+  it('that are random never collide, and may follow a prefix', () => {
     const ids = Array.from({ length: 1000 }, randomId)
 
     expect(new Set(ids).size).toBe(1000)
@@ -87,17 +87,17 @@ describe('readApiKey', () => {
     expect(read(headers)).toBe(key)
   })
 
-  it('refuses two keys that differ', () => {
+  it('rejects two different keys', () => {
     expect(() => read({ authorization: 'Bearer a', 'x-api-key': 'b' })).toThrow(CwmError)
   })
 })
 
 describe('JSON', () => {
-  it('tells an object from all else', () => {
+  it('distinguishes an object from other values', () => {
     expect([{}, [], null, 'x', 5, undefined].map(isObject)).toEqual([true, false, false, false, false, false])
   })
 
-  it('is undefined where there is none', () => {
+  it('is undefined if parsing fails', () => {
     expect([parseJson('{"a":1}'), parseJson('{'), parseJson(''), parseJson('null')]).toEqual([
       { a: 1 },
       undefined,
@@ -108,7 +108,7 @@ describe('JSON', () => {
 })
 
 describe('metrics', () => {
-  it('are counted apart in two that run in one process', async () => {
+  it('are counted separately for two registries in one process', async () => {
     const [one, two] = [createMetrics(), createMetrics()]
     one.requests.inc('/v1/models', '200')
 
@@ -116,7 +116,7 @@ describe('metrics', () => {
     expect(await two.text()).not.toContain('route="/v1/models"')
   })
 
-  it('carry no label that could tell of a session, a window, a tenant or a salt', async () => {
+  it('have no label that could reveal a session, a window, a tenant or a salt', async () => {
     const text = await createMetrics().text()
 
     expect(text).not.toMatch(/\{[^}]*(session|window|tenant|salt|model|key)=/)
@@ -125,7 +125,7 @@ describe('metrics', () => {
 })
 
 describe('the silent logger', () => {
-  it('says nothing and breaks nothing', () => {
+  it('writes nothing and never fails', () => {
     expect(silentLogger.error({ err: new Error('x') }, 'words')).toBeUndefined()
   })
 })

@@ -1,4 +1,4 @@
-// Turns at what blocks the process: fair between tenants, and ended with the client.
+// Turns at blocking work: fair between tenants, and ended with the client.
 
 import { expect, it } from 'vitest'
 import { CwmError } from './errors.ts'
@@ -33,7 +33,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   )
 }
 
-it('a flood of one tenant waits in its own line', async () => {
+it("one tenant's flood waits in its own queue", async () => {
   const turns = new FairTurns(10)
   const order: string[] = []
   const run = (tenant: string) => turns.run(client(tenant), () => order.push(tenant))
@@ -44,7 +44,7 @@ it('a flood of one tenant waits in its own line', async () => {
   expect(turns.waiting).toBe(0)
 })
 
-it('who leaves while waiting is out of the line, and the next one has its turn', async () => {
+it('a client that disconnects while waiting leaves the queue, and the next one gets its turn', async () => {
   const turns = new FairTurns(10)
   const [first, leaving, last] = [client('a'), client('a'), client('a')]
   const running = [first, leaving, last].map((asker) => codeOf(turns.run(asker, () => {})))
@@ -55,14 +55,14 @@ it('who leaves while waiting is out of the line, and the next one has its turn',
   expect(await codeOf(turns.run(leaving, () => {}))).toBe('CLIENT_GONE')
 })
 
-it('more than may wait are refused', async () => {
+it('are rejected beyond the limit', async () => {
   const turns = new FairTurns(1)
   const running = ['a', 'b', 'c'].map((tenant) => codeOf(turns.run(client(tenant), () => {})))
 
   expect(await Promise.all(running)).toEqual(['done', 'done', 'OVERLOADED'])
 })
 
-it('work that throws gives its turn on', async () => {
+it('pass on when work throws', async () => {
   const turns = new FairTurns(10)
   const failing = codeOf(
     turns.run(client('a'), () => {

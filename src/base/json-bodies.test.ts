@@ -1,4 +1,4 @@
-// Bodies as strict as an engine reads them, and no more work than they may make. What a client sent never comes back in an error's words.
+// Bodies are parsed as strictly as an engine does, and within limits on their cost. Error messages never contain the client's input.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -28,7 +28,7 @@ function parseBody(bytes: Buffer): JsonObject {
 }
 
 describe('parseStrictly', () => {
-  it('takes one JSON object with white space around it', () => {
+  it('accepts one JSON object with white space around it', () => {
     expect(parseBody(Buffer.from(' \n{"a":"ä😀"}\t '))).toEqual({ a: 'ä😀' })
   })
 
@@ -38,36 +38,36 @@ describe('parseStrictly', () => {
     ['a surrogate in UTF-8', [0x7b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x7d]],
     ['a character cut short', [0x7b, 0x22, 0xe2, 0x82, 0x22, 0x7d]],
     ['UTF-16', [0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00]],
-  ])('refuses %s as invalid UTF-8', (_, bytes) => {
+  ])('rejects %s as invalid UTF-8', (_, bytes) => {
     expect(failure(() => parseBody(Buffer.from(bytes))).code).toBe('INVALID_UTF8')
   })
 
-  it('refuses a byte order mark, which some parsers skip and some do not', () => {
+  it('rejects a byte order mark, which only some parsers skip', () => {
     expect(failure(() => parseBody(Buffer.from('\ufeff{}'))).code).toBe('INVALID_JSON')
   })
 
   it.each(['', ' ', '{', '{"a":1', '{"a":"x', '{}{}', '{"a":NaN}', "{'a':1}", '{"a":1,}', '{"a":01}', '{"a":"\n"}'])(
-    'refuses %j as invalid JSON',
+    'rejects %j as invalid JSON',
     (text) => {
       expect(failure(() => parseBody(Buffer.from(text))).code).toBe('INVALID_JSON')
     },
   )
 
-  it.each(['[]', '"x"', '1', 'true', 'null', '[{"model":"m"}]'])('refuses %s, which is no object', (text) => {
+  it.each(['[]', '"x"', '1', 'true', 'null', '[{"model":"m"}]'])('rejects %s, which is not an object', (text) => {
     expect(failure(() => parseBody(Buffer.from(text)))).toEqual({
       code: 'INVALID_JSON',
       message: 'the request body must be a JSON object',
     })
   })
 
-  it('refuses every body that is cut short', () => {
+  it('rejects every truncated body', () => {
     const whole = '{"messages":[{"role":"user","content":"a\\u00e9\\n"}],"n":1.5e3,"stream":true,"x":null}'
     for (let end = 0; end < whole.length; end++) {
       expect(failure(() => parseBody(Buffer.from(whole.slice(0, end)))).code).toBe('INVALID_JSON')
     }
   })
 
-  it('takes nesting up to the bound and refuses one level more, in objects and in lists', () => {
+  it('accepts nesting up to the limit and rejects one level more, in objects and in lists', () => {
     expect(parseBody(Buffer.from(nested(MAX_DEPTH)))).toHaveProperty('a')
     expect(failure(() => parseBody(Buffer.from(nested(MAX_DEPTH + 1)))).code).toBe('BODY_TOO_DEEP')
     const lists = (levels: number) => Buffer.from(`{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`)
@@ -75,7 +75,7 @@ describe('parseStrictly', () => {
     expect(failure(() => parseBody(lists(MAX_DEPTH + 1))).code).toBe('BODY_TOO_DEEP')
   })
 
-  it('refuses a million nested brackets quickly and without a crash', () => {
+  it('rejects a million nested brackets quickly and without a crash', () => {
     const started = performance.now()
     const many = 1_000_000
 
@@ -87,14 +87,14 @@ describe('parseStrictly', () => {
     expect(performance.now() - started).toBeLessThan(15_000)
   })
 
-  it('takes a member named __proto__ for a member, and nothing of it for a field', () => {
+  it('treats a member named __proto__ as a member, and none of its content as a field', () => {
     const body = parseBody(Buffer.from('{"__proto__":{"priority":1}}'))
 
     expect(body.priority).toBeUndefined()
     expect(Object.keys(body)).toEqual(['__proto__'])
   })
 
-  it('tells where JSON is wrong, by a number alone', () => {
+  it('reports the position of an error, as a number only', () => {
     expect(failure(() => parseBody(Buffer.from('{"a":"my secret","b":1,}'))).message).toBe(
       'the request body is not valid JSON: something is wrong at character 23',
     )
@@ -103,8 +103,8 @@ describe('parseStrictly', () => {
     )
   })
 
-  // V8 quotes short input whole, so words of the prompt that looked like its own were taken for its own.
-  it('does not take the words of the prompt for those of the parser', () => {
+  // V8 quotes short input whole, so prompt text that looked like an error message was mistaken for one.
+  it("does not confuse the prompt's text with the parser's message", () => {
     expect(failure(() => parseBody(Buffer.from('at position 4711'))).message).toBe('the request body is not valid JSON')
     expect(failure(() => parseBody(Buffer.from('x Unexpected end'))).message).toBe('the request body is not valid JSON')
   })
@@ -132,7 +132,7 @@ describe('parseStrictly', () => {
 const asker: Asker = { tenant: 't', scope: { isGone: false, onClose: () => {} } }
 const BOUNDS: BodyBounds = { maxValues: 100_000, maxMembers: 20_000, maxMessages: 10_000 }
 
-/** What becomes of a body under bounds: parsed at once, parsed later, or the error's words. */
+/** The result for a body with limits: parsed at once, parsed later, or the error message. */
 async function outcome(text: string, bounds: Partial<BodyBounds> = {}): Promise<string> {
   try {
     const parsed = new JsonBodies({ ...BOUNDS, ...bounds }).parse(Buffer.from(text), asker)
@@ -147,10 +147,10 @@ async function outcome(text: string, bounds: Partial<BodyBounds> = {}): Promise<
 const members = (many: number) => Array.from({ length: many }, (_, i) => `"k${i}":0`).join(',')
 
 describe('JsonBodies', () => {
-  it('takes as many objects, lists and strings as are allowed, and refuses one more by name', async () => {
+  it("accepts as many objects, lists and strings as allowed, and rejects one more with the setting's name", async () => {
     const lists = (many: number) => `{"x":[${Array.from({ length: many }, () => '[]').join(',')}]}`
 
-    // The object, its key and its list are three.
+    // The object, its key and its list are three values.
     expect(await outcome(lists(99_997))).toBe('at once')
     expect(await outcome(lists(99_998))).toBe(
       'body_values: the request body holds more than 100000 objects, lists and strings, keys included (setting max_body_values)',
@@ -159,7 +159,7 @@ describe('JsonBodies', () => {
     expect(await outcome(`{"x":[${'"",'.repeat(100_000)}""]}`)).toMatch(/^body_values/)
   })
 
-  it('takes as many members of one object as are allowed, and refuses one more by name', async () => {
+  it("accepts as many members of one object as allowed, and rejects one more with the setting's name", async () => {
     expect(await outcome(`{${members(20_000)}}`)).toBe('at once')
     expect(await outcome(`{${members(20_001)}}`)).toBe(
       'object_members: an object in the request body has more than 20000 members (setting max_object_members)',
@@ -168,11 +168,11 @@ describe('JsonBodies', () => {
     expect(await outcome(`{${'"cache_salt":"",'.repeat(500_000)}"a":1}`)).toMatch(/^object_members/)
   })
 
-  it('lets a prompt of a million token ids through', async () => {
+  it('accepts a prompt of a million token ids', async () => {
     expect(await outcome(`{"prompt":[${'128000,'.repeat(1_000_000)}1]}`)).toBe('later')
   })
 
-  it('takes fifteen times as many numbers as values, and refuses one more by name', async () => {
+  it("accepts fifteen times as many numbers as values, and rejects one more with the setting's name", async () => {
     const scalars = (many: number) =>
       `{"x": [ ${Array.from({ length: many }, (_, i) => ['12', '-1.5e3', 'true', 'null'][i % 4]).join(' , ')} ] }`
 
@@ -184,20 +184,20 @@ describe('JsonBodies', () => {
     expect(await outcome(`{"x":"${','.repeat(3_100_000)}"}`)).toBe('later')
   })
 
-  it('counts nothing that stands within a string', async () => {
+  it('counts nothing inside a string', async () => {
     const words = JSON.stringify('["{\\'.repeat(200_000))
 
     expect(await outcome(`{"a":${words}}`, { maxValues: 3, maxMembers: 3 })).toBe('later')
   })
 
-  it('does not count what is too short to hold so much', async () => {
+  it('does not count bodies too short to exceed a limit', async () => {
     expect(await outcome(JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(4096) }] }))).toBe('at once')
     expect(await outcome(JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(512 * 1024) }] }))).toBe(
       'at once',
     )
   })
 
-  it('counts as a parser does, over any JSON', async () => {
+  it('counts like a parser, for any JSON', async () => {
     await fc.assert(
       fc.asyncProperty(fc.json({ maxDepth: 4 }), fc.nat(40), fc.nat(6), async (text, maxValues, maxMembers) => {
         const padded = `{"padding":"${' '.repeat(300)}","value":${text}}`
@@ -211,7 +211,7 @@ describe('JsonBodies', () => {
     )
   })
 
-  it('counts numbers, true, false and null as a parser does, over any JSON', async () => {
+  it('counts numbers, true, false and null like a parser, for any JSON', async () => {
     const others = { maxValues: 1e9, maxMembers: 1e9, maxDepth: MAX_DEPTH }
     await fc.assert(
       fc.asyncProperty(fc.json({ maxDepth: 4 }), async (text) => {
@@ -225,7 +225,7 @@ describe('JsonBodies', () => {
     )
   })
 
-  it('refuses what is both too deep and over another bound, without parsing it', async () => {
+  it('rejects a body that is both too deep and over another limit, without parsing it', async () => {
     expect(await outcome(`{"a":${'['.repeat(300_000)}`)).toBe(
       'depth: the request body is nested deeper than 512 levels',
     )
@@ -245,7 +245,7 @@ describe('JsonBodies', () => {
     expect(done).toEqual(['a', 'a', 'b', 'a'])
   })
 
-  it('says which list of messages is too long', () => {
+  it('names the list of messages that is too long', () => {
     const check = (body: JsonObject) =>
       new JsonBodies({ ...BOUNDS, maxMessages: 2 }).checkMessages(body, ['messages', 'input'])
 
@@ -258,7 +258,7 @@ describe('JsonBodies', () => {
   })
 })
 
-/** As the parsed value shows it. */
+/** The same count on the parsed value. */
 function sizeOf(value: unknown): { values: number; scalars: number; widest: number } {
   if (typeof value === 'string') return { values: 1, scalars: 0, widest: 0 }
   if (typeof value !== 'object' || value === null) return { values: 0, scalars: 1, widest: 0 }

@@ -6,20 +6,20 @@ const textOf = (fields: object, isColored = false) =>
   textLine(`${JSON.stringify({ level: 'info', time, ...fields })}\n`, isColored)
 
 describe('a log line as text', () => {
-  it('is time, level, message and fields, on one line', () => {
+  it('has time, level, message and fields, on one line', () => {
     const text = textOf({ route: '/v1/models', status: 200, model: 'two words', turn: { ok: 1 }, msg: 'request' })
 
     expect(text).toBe(`${time} INFO  request route=/v1/models status=200 model="two words" turn={"ok":1}\n`)
   })
 
-  it('cannot be made to look like two, or to command the terminal', () => {
+  it('cannot look like two lines, or control the terminal', () => {
     const text = textOf({ model: 'a\n2026 INFO ready', name: '\x1b[2J\x9b2J\u202Eb', msg: 'a\r\nb' })
 
     expect(text.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}]/u)
     expect(text).toContain(String.raw`a\u000d\u000ab model="a\n2026 INFO ready" name="\u001b[2J\u009b2J\u202eb"`)
   })
 
-  it('tells an error with its causes, and its stack on lines below', () => {
+  it('shows an error with its causes, and its stack on the lines below', () => {
     const err = { code: 'INTERNAL', message: 'no', cause: { message: 'disk' }, stack: 'Error: no\n    at f (a.js:1)' }
 
     expect(textOf({ level: 'error', err, msg: 'failed' })).toBe(
@@ -27,12 +27,12 @@ describe('a log line as text', () => {
     )
   })
 
-  it('has colors only when it is told to', () => {
+  it('has colors only on request', () => {
     expect(textOf({ level: 'warn', msg: 'look' }, true)).toContain('\x1b[33mWARN \x1b[0m look')
     expect(textOf({ level: 'warn', msg: 'look' })).not.toContain('\x1b')
   })
 
-  it('is left as it is when it is no JSON object', () => {
+  it('is unchanged if it is not a JSON object', () => {
     expect(['words\n', '[1]\n', '3\n'].map((line) => textLine(line, false))).toEqual(['words\n', '[1]\n', '3\n'])
   })
 })

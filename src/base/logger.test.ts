@@ -1,4 +1,4 @@
-// Log lines as they leave the process: the logger writes to standard error, so a process of its own is asked.
+// Log lines as they leave the process. The logger writes to standard error, so each test runs a process.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { within } from '../../test/support/deadline.ts'
 
-// Where their imports are found and nobody looks for sources.
+// A folder in which imports resolve and which no tool scans for sources.
 const compiled = new URL(`../../node_modules/.cwm-logger-${process.pid}/`, import.meta.url)
 
 beforeAll(async () => {
@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(compiled, { recursive: true }))
 
-/** The script, in a process of its own that can make loggers. */
+/** Runs the script in a process that can create loggers. */
 const codeOf = (script: string) =>
   `import { createLogger } from ${JSON.stringify(new URL('logger.js', compiled).href)}; ${script}`
 
@@ -48,7 +48,7 @@ function lines(script: string): Promise<Record<string, unknown>[]> {
 }
 
 describe('createLogger', () => {
-  it('lets no prompt, salt or credential out, at the top of a line or one level below', async () => {
+  it('logs no prompt, salt or credential, at the top of a line or one level below', async () => {
     const [line] = await lines(`
       const secrets = { authorization: 'S', 'x-api-key': 'S', cache_salt: 'S', salt: 'S', apiKey: 'S', secret: 'S', body: 'S', prompt: 'S', messages: ['S'] }
       createLogger('info').info({ ...secrets, turn: { ...secrets, ok: 1 }, session: 'x' }, 'words')`)
@@ -57,7 +57,7 @@ describe('createLogger', () => {
     expect(JSON.stringify(line)).not.toContain('"S"')
   })
 
-  it('writes a request as it writes all else, without what has no value', async () => {
+  it('writes a request like any other line, without fields that have no value', async () => {
     const [line, warned] = await lines(`
       const fields = { request: 'a"b\\u2028', method: 'POST', route: '/v1/x', status: 200, ms: 1.5, tenant: undefined, model: 'm\\n' }
       for (const level of ['info', 'warn']) createLogger(level).request(fields)
@@ -70,7 +70,7 @@ describe('createLogger', () => {
     expect(warned?.msg).toBe('after')
   })
 
-  it('tells of an error its code, message and cause, and none of its properties', async () => {
+  it("writes an error's code, message and cause, and none of its properties", async () => {
     const [line] = await lines(`
       const cause = Object.assign(new Error('inner'), { code: 'ECONNREFUSED', headers: { authorization: 'S' } })
       const err = Object.assign(new Error('outer', { cause }), { code: 'BUSY', body: 'S' })
@@ -84,7 +84,7 @@ describe('createLogger', () => {
     expect(JSON.stringify(line)).not.toContain('"S"')
   })
 
-  it('says no less than its level, and nothing when silent', async () => {
+  it('writes nothing below its level, and nothing at all when silent', async () => {
     const script = (level: string) =>
       `const log = createLogger('${level}'); log.debug({}, 'd'); log.info({}, 'i'); log.warn({}, 'w'); log.error({}, 'e')`
 
@@ -101,8 +101,8 @@ describe('standard error', () => {
     return code ?? signal
   }
 
-  it('that nobody reads any more does not keep the process from ending', async () => {
-    // What is logged just before the end is written as the process exits.
+  it('without a reader does not keep the process from exiting', async () => {
+    // Lines logged just before the exit are written as the process exits.
     const child = run(
       `const log = createLogger('info'); process.stdin.once('data', () => { log.info({}, 'late'); process.exit(7) })`,
       'pipe',
@@ -113,7 +113,7 @@ describe('standard error', () => {
     expect(await ended(child)).toBe(7)
   })
 
-  it.skipIf(!existsSync('/dev/full'))('on a full disk costs lines, and nothing else', async () => {
+  it.skipIf(!existsSync('/dev/full'))('on a full disk loses lines, and nothing else', async () => {
     const full = openSync('/dev/full', 'w')
     const child = run(
       `const log = createLogger('info'); log.info({}, 'x'.repeat(20_000)); setTimeout(() => { log.info({}, 'y'); process.exit(7) }, 200)`,
@@ -124,7 +124,7 @@ describe('standard error', () => {
     closeSync(full)
   })
 
-  it('that takes less than is logged gets what was kept for it, and is told how much was not', async () => {
+  it('that accepts less than is logged gets the buffered lines, and the number of lost ones', async () => {
     const child = run(
       `const log = createLogger('info'); for (let n = 0; n < 2_000; n++) log.info({ n }, 'x'.repeat(10_000)); setImmediate(() => process.exit(0))`,
       'pipe',

@@ -20,7 +20,7 @@ describe('isLoopback', () => {
     ['0.0.0.0', false],
     ['', false],
     [undefined, false],
-  ])('takes %s for loopback: %s', (host, wanted) => {
+  ])('recognizes %s: %s', (host, wanted) => {
     expect(isLoopback(host)).toBe(wanted)
   })
 })

@@ -5,7 +5,7 @@ import { addProcessMetrics } from './metrics-of-process.ts'
 const valueIn = async (registry: Registry, name: string) =>
   Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await registry.metrics())?.[1])
 
-it('tells the heap as it is at the moment of asking', async () => {
+it('report the current heap on each scrape', async () => {
   const registry = new Registry()
   addProcessMetrics(registry)
   const before = await valueIn(registry, 'nodejs_heap_size_used_bytes')
@@ -15,7 +15,7 @@ it('tells the heap as it is at the moment of asking', async () => {
   expect((await valueIn(registry, 'nodejs_heap_size_used_bytes')) - before).toBeGreaterThan(held.length)
 })
 
-it('tells how long the event loop stood still since it was last asked', async () => {
+it('report the event-loop delay since the last scrape', async () => {
   const registry = new Registry()
   addProcessMetrics(registry)
   await valueIn(registry, 'nodejs_eventloop_lag_max_seconds')
@@ -31,7 +31,7 @@ it('tells how long the event loop stood still since it was last asked', async ()
   expect(blocked).toBeLessThan(5)
 })
 
-it('tells CPU time as a counter, which does not begin anew when it is asked for again', async () => {
+it('report CPU time as a counter that keeps growing across scrapes', async () => {
   const registry = new Registry()
   addProcessMetrics(registry)
   const spent = () => process.cpuUsage().user + process.cpuUsage().system

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { plainMetrics, secondsBuckets } from './metrics-plain.ts'
 
 describe('plain metrics', () => {
-  it('tell of counts what was counted, by their labels', async () => {
+  it('report counts by their labels', async () => {
     const registry = new Registry()
     const { counter, counters } = plainMetrics(registry)
     const gone = counter('gone_total', 'who left')
@@ -22,7 +22,7 @@ describe('plain metrics', () => {
     expect(text).toContain('requests_total{route="/v1/models",status="404"} 1')
   })
 
-  it("tell of durations exactly what prom-client's own histogram tells", async () => {
+  it("report durations exactly like prom-client's own histogram", async () => {
     const [own, theirs] = [new Registry(), new Registry()]
     const [name, help] = ['seconds', 'how long']
     const plain = plainMetrics(own).histogram(name, help, 'route')

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { modelLabeler } from './model-label.ts'
 
 describe('the label of a model', () => {
-  it('is the name of one that the engine serves, "other" for any other name, and empty without a name', () => {
+  it('is the name of a model that the engine serves, "other" for other names, and empty without a name', () => {
     const label = modelLabeler((name) => name === 'tiny')
 
     expect(['tiny', 'invented', '', undefined].map(label)).toEqual(['tiny', 'other', 'other', ''])

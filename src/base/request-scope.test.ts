@@ -1,4 +1,4 @@
-// What must end with a request ends once, in order, also what is said too late.
+// Registered callbacks run once, in order, even if registered late.
 
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
@@ -7,7 +7,7 @@ import { RequestScope } from './request-scope.ts'
 
 const answer = (state = {}) => ({ destroyed: false, writableFinished: false, ...state })
 
-it('runs its callbacks once, in the order in which they were given', () => {
+it('runs its callbacks once, in the order of registration', () => {
   const ran: string[] = []
   const scope = new RequestScope(answer())
   scope.onClose(() => ran.push('first'))
@@ -19,7 +19,7 @@ it('runs its callbacks once, in the order in which they were given', () => {
   expect(ran).toEqual(['first', 'second'])
 })
 
-it('runs at once what is given to it when it is closed', () => {
+it('runs a callback at once if it is already closed', () => {
   const scope = new RequestScope(answer())
   scope.close()
   let ran = false
@@ -31,7 +31,7 @@ it('runs at once what is given to it when it is closed', () => {
   expect(ran).toBe(true)
 })
 
-it('is gone as soon as its answer can reach nobody, and when it is closed', () => {
+it('is abandoned as soon as nobody can receive its answer, and when it is closed', () => {
   const closed = new RequestScope(answer())
   closed.close()
 
@@ -40,7 +40,7 @@ it('is gone as soon as its answer can reach nobody, and when it is closed', () =
   expect(gone).toEqual([false, true, true])
 })
 
-it('aborts its signal when the client leaves, and not when it has its answer', () => {
+it('aborts its signal when the client disconnects, but not when it has its answer', () => {
   const [left, answered] = [new RequestScope(answer()), new RequestScope(answer({ writableFinished: true }))]
   const signals = [left.signal, answered.signal]
 
@@ -50,14 +50,14 @@ it('aborts its signal when the client leaves, and not when it has its answer', (
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
 })
 
-it('gives a signal that is aborted where it is first asked for when the client is gone', () => {
+it('returns an aborted signal if it is first requested after the client disconnected', () => {
   const scope = new RequestScope(answer({ destroyed: true }))
 
   expect(scope.signal.aborted).toBe(true)
   expect(scope.signal).toBe(scope.signal)
 })
 
-it('closes with the response that it is of', () => {
+it('closes with its response', () => {
   const response = Object.assign(new EventEmitter(), answer())
   const scope = RequestScope.of(response as unknown as ServerResponse)
 

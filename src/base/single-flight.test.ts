@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { SingleFlight, SingleSlot } from './single-flight.ts'
 
-/** Work that is finished or failed by hand, and counts how often it was started. */
+/** Work that the test finishes or fails, and that counts its runs. */
 function work() {
   const runs: { resolve: (value: string) => void; reject: (reason: Error) => void }[] = []
   const start = () => new Promise<string>((resolve, reject) => void runs.push({ resolve, reject }))
@@ -35,7 +35,7 @@ describe.each<[string, () => (start: () => Promise<string>) => Promise<string>]>
     expect(runs).toHaveLength(1)
   })
 
-  it('starts anew once the run is over', async () => {
+  it('starts again once the run is over', async () => {
     const { runs, start } = work()
     const run = open()
     const first = run(start)
@@ -48,7 +48,7 @@ describe.each<[string, () => (start: () => Promise<string>) => Promise<string>]>
     expect(await second).toBe('second')
   })
 
-  it('fails all callers of a failed run, and starts anew after it', async () => {
+  it('fails all callers of a failed run, and starts again after it', async () => {
     const { runs, start } = work()
     const run = open()
     const together = Promise.allSettled([run(start), run(start)])
@@ -61,7 +61,7 @@ describe.each<[string, () => (start: () => Promise<string>) => Promise<string>]>
     expect(await again).toBe('back')
   })
 
-  it('holds nothing of work that does not even start', async () => {
+  it('keeps nothing of work that throws at once', async () => {
     const { runs, start } = work()
     const run = open()
 
@@ -77,7 +77,7 @@ describe.each<[string, () => (start: () => Promise<string>) => Promise<string>]>
   })
 })
 
-it('runs work of several keys side by side, and forgets a key when its run is over', async () => {
+it('runs work of several keys concurrently, and drops a key when its run is over', async () => {
   const { runs, start } = work()
   const flight = new SingleFlight<string>()
   const one = flight.run('one', start)

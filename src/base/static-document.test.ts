@@ -4,7 +4,7 @@ import { StaticDocument } from './static-document.ts'
 const text = (body: Uint8Array | null) => (body === null ? null : Buffer.from(body).toString('utf8'))
 
 describe('a static document', () => {
-  it('is built once, however many ask, together or one after another', async () => {
+  it('is built once for concurrent and later requests', async () => {
     let builds = 0
     const document = new StaticDocument('text/plain', async () => `build ${++builds}`)
 
@@ -15,7 +15,7 @@ describe('a static document', () => {
     expect(builds).toBe(1)
   })
 
-  it('goes out with its type, its length in bytes, and a tag', async () => {
+  it('is sent with its type, its length in bytes, and a tag', async () => {
     const answer = await new StaticDocument('text/html', () => 'é').answer(undefined)
 
     expect(answer).toMatchObject({
@@ -32,7 +32,7 @@ describe('a static document', () => {
     ['any', () => '*', 304],
     ['another tag', () => '"other"', 200],
     ['a longer one', (tag: string) => `"x${tag.slice(1)}`, 200],
-  ] as const)('is not sent again to who names %s only: %#', async (_, header, status) => {
+  ] as const)('is not sent again to a client that names only %s: %#', async (_, header, status) => {
     const document = new StaticDocument('text/plain', () => 'words')
     const tag = (await document.answer(undefined)).headers.etag ?? ''
 
@@ -42,7 +42,7 @@ describe('a static document', () => {
     expect(answer.headers.etag).toBe(tag)
   })
 
-  it('is built again after a build that failed', async () => {
+  it('is built again after a failed build', async () => {
     let builds = 0
     const document = new StaticDocument('text/plain', () => {
       if (++builds === 1) throw new Error('no file')

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { textOf } from './utf8.ts'
 
 describe('textOf', () => {
-  it('gives what toString gives, whatever is in the text and however long it is', () => {
+  it('equals toString for any text of any length', () => {
     const text = fc.string({ unit: 'binary', maxLength: 2_000 })
     fc.assert(
       fc.property(text, fc.nat(300), (some, ascii) => {
@@ -13,7 +13,7 @@ describe('textOf', () => {
     )
   })
 
-  it('keeps a byte order mark, letters of four bytes and bytes of zero', () => {
+  it('keeps a byte order mark, four-byte characters and NUL bytes', () => {
     const text = `\ufeff${'\u{1f980}é\0'.repeat(200)}`
     expect(textOf(Buffer.from(text))).toBe(text)
   })

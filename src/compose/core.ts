@@ -95,7 +95,7 @@ function createSessions({ settings, memory, log, now, closers }: Start, { store 
     responseTtlMs: settings.response_ttl_ms,
     onLate: (session) => {
       orderLineageCleanup({ store, now }, session).catch((thrown: unknown) => {
-        log.error({ session: session.id, err: toCwmError(thrown) }, 'what a late turn left is not ordered to go')
+        log.error({ session: session.id, err: toCwmError(thrown) }, 'the KV of a late turn has no delete order')
       })
     },
   })

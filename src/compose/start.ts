@@ -38,7 +38,7 @@ export class Closers {
       try {
         await close()
       } catch (thrown) {
-        this.#log.error({ err: toCwmError(thrown) }, 'something did not close as it should')
+        this.#log.error({ err: toCwmError(thrown) }, 'a component did not close cleanly')
       }
     }
   }

@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => vi.useRealTimers())
 
 describe('the usage of all tenants', () => {
-  it('is asked of the store once for all who ask at the same time, and again after five seconds', async () => {
+  it('is read once for concurrent callers, and again after five seconds', async () => {
     const both = await Promise.all([total.read(), total.read()])
     now = 4_999
     await total.read()
@@ -33,7 +33,7 @@ describe('the usage of all tenants', () => {
     expect([both, before, asked]).toEqual([[usage, usage], 1, 2])
   })
 
-  it('is good for twenty times as long as it took', async () => {
+  it('is cached for twenty times the duration of its read', async () => {
     answer = () => {
       now += 1_000
       return Promise.resolve(usage)
@@ -54,7 +54,7 @@ describe('the usage of all tenants', () => {
     expect([away, await total.read()]).toEqual([undefined, usage])
   })
 
-  it('is unknown after a second in which the store says nothing, which is not asked a second time meanwhile', async () => {
+  it('is unknown after a second without an answer, and is not read a second time meanwhile', async () => {
     vi.useFakeTimers()
     answer = () => new Promise(() => {})
     const reads = Promise.all([total.read(), total.read()])
@@ -64,8 +64,8 @@ describe('the usage of all tenants', () => {
   })
 })
 
-describe('an answer that is late', () => {
-  it('is waited for by nobody while the last one is not old, and is unknown then', async () => {
+describe('a late answer', () => {
+  it('delays nobody while the last one is fresh enough, and is unknown afterwards', async () => {
     vi.useFakeTimers()
     await total.read()
     answer = () => new Promise(() => {})
@@ -81,7 +81,7 @@ describe('an answer that is late', () => {
 })
 
 describe('its gauges', () => {
-  it('tell the sums, and nothing at all while the store is away', async () => {
+  it('show the sums, and nothing while the store is unavailable', async () => {
     const metrics = createMetrics()
     metrics.watchUsage(() => total.read())
     const gauges = async () => (await metrics.text()).match(/^cwm_(sessions|windows|pinned_tokens) .*$/gm)

@@ -108,7 +108,7 @@ describe('lookup', () => {
 
     await expect(client().lookup(sequence({ keys: { ...keys, chunkSize: 128 } }))).rejects.toMatchObject({
       code: 'LMCACHE_BAD_ANSWER',
-      message: expect.stringContaining('counted 4 chunks where 8 were sent'),
+      message: expect.stringContaining('counted 4 chunks instead of 8'),
     })
   })
 

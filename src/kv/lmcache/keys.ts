@@ -76,7 +76,7 @@ export async function findPlaced(
     const call: Call<LookupAnswer> = { method: 'POST', path: '/directory/lookup', body, schema: lookupSchema, signal }
     const { results } = await coordinator.call(call)
     if (results.length !== batch.length) {
-      throw coordinator.badAnswer(call, `answered ${results.length} keys where ${batch.length} were asked for`)
+      throw coordinator.badAnswer(call, `returned ${results.length} keys instead of ${batch.length}`)
     }
     found.push(...results.map(placedKey).filter(({ placements }) => placements.length > 0))
   }

@@ -65,7 +65,7 @@ export async function askDirectory(
 /** See docs/engine-behavior.md#one-chunk-size. */
 export function chunkMismatch(counted: number, expected: number): string {
   return (
-    `counted ${counted} chunks where ${expected} were sent: ` +
+    `counted ${counted} chunks instead of ${expected}: ` +
     "the coordinator's --chunk-size must equal the servers'; discover again if theirs has changed"
   )
 }
