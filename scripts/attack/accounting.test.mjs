@@ -28,13 +28,13 @@ const right = {
 }
 
 describe('the books', () => {
-  it('have nothing against numbers that agree', () => {
+  it('match numbers that agree', () => {
     expect(accountingFaults(right)).toEqual([])
   })
 
   it.each([
     ['a request that was not counted', { after: metrics({ chats: 4, timed: 6 }) }, 'counts 4, the log 5'],
-    ['a status that the log does not know', { byStatus: new Map([['200', 5]]) }, 'counts 2, the log 0'],
+    ['a status missing in the log', { byStatus: new Map([['200', 5]]) }, 'counts 2, the log 0'],
     ['a request that was not timed', { after: metrics({ timed: 6 }) }, 'cwm_request_seconds_count 6'],
     ['a request that never ended', { after: metrics({ open: 1 }) }, 'cwm_requests_in_flight is 1'],
     ['sockets that stay open', { after: metrics({ files: 40 }) }, '20 more open files'],
@@ -72,7 +72,7 @@ describe('stalls', () => {
     expect([0, 4 * MIB, 5 * MIB, 14 * MIB].map(allowedStallMs)).toEqual([150, 150, 175, 400])
   })
 
-  it('are kept by their length, and by how near they come to what is allowed', () => {
+  it('are kept by their length, and by how close they come to their limit', () => {
     const stalls = new Stalls()
 
     for (const [ms, mib] of [
@@ -82,7 +82,7 @@ describe('stalls', () => {
       [20, 0],
     ])
       stalls.add({ stallMs: ms, cpuMs: ms }, mib * MIB)
-    // The machine's other work.
+    // CPU time of other processes.
     stalls.add({ stallMs: 290, cpuMs: 9 }, 0)
 
     expect(stalls).toEqual({

@@ -22,7 +22,7 @@ const isObject = (bytes) => {
 }
 
 describe('the grammar of bodies', () => {
-  it.each(Object.keys(PATHS))('makes a good request of %s, with words of its own', (dialect) => {
+  it.each(Object.keys(PATHS))('generates a valid request of %s, with its own text', (dialect) => {
     for (const draw of draws(20)) {
       const body = bodyOf(goodMembers(dialect, who, 'm', draw), draw)
 
@@ -31,7 +31,7 @@ describe('the grammar of bodies', () => {
     }
   })
 
-  it('makes values of every shape that JSON has', () => {
+  it('generates JSON values of every type', () => {
     const kinds = new Set(
       draws(200).map((draw) => {
         const value = JSON.parse(anyValue(draw))
@@ -42,14 +42,14 @@ describe('the grammar of bodies', () => {
     expect([...kinds].sort()).toEqual(['boolean', 'list', 'null', 'number', 'object', 'string'])
   })
 
-  it('makes what is as deep, wide and large as it is told', () => {
+  it('generates the requested depth, width and size', () => {
     expect(deepValue(2)).toBe('[[]]')
     expect(deepValue(2, true)).toBe('{"a":{"a":1}}')
     expect(wideValue('7', 3)).toBe('[7,7,7]')
     expect(Object.keys(JSON.parse(manyMembers(500)))).toHaveLength(500)
   })
 
-  it('escapes keys that still say the same', () => {
+  it('escapes keys without changing their meaning', () => {
     for (const draw of draws(50)) {
       const key = escapedKey('cache_salt', draw)
       expect(JSON.parse(key)).toBe('cache_salt')
@@ -57,7 +57,7 @@ describe('the grammar of bodies', () => {
     }
   })
 
-  it('changes bodies into others that are JSON objects all the same', () => {
+  it('mutates bodies into other valid JSON objects', () => {
     for (const draw of draws(300)) {
       const { members } = mutateMembers(goodMembers('chat', who, 'm', draw), draw, context)
       expect(isObject(bodyOf(members, draw))).toBe(true)
@@ -69,7 +69,7 @@ describe('the grammar of bodies', () => {
       expect(isObject(breakBody(bodyOf(goodMembers('chat', who, 'm', draw)), draw))).toBe(false)
   })
 
-  it('knows of each content coding whether it is one, and unpacks to what it says', () => {
+  it('classifies each content coding correctly, and decompresses valid ones to the expected size', () => {
     const coded = draws(100).map((draw) => encodeBody(Buffer.from('{"a":1}'), draw))
 
     expect(new Set(coded.map(({ coding }) => coding)).size).toBeGreaterThan(8)
@@ -79,14 +79,14 @@ describe('the grammar of bodies', () => {
 })
 
 describe('the generator', () => {
-  it('makes the same attack of the same seed and number, whatever came before', () => {
+  it('generates the same attack for the same seed and number, whatever preceded it', () => {
     const [first] = [40, 41].map((n) => attackOf(n, context))
 
     expect(bytesOf(attackOf(40, context), 1)).toEqual(bytesOf(first, 1))
     expect(bytesOf(attackOf(40, { ...context, seed: 2 }), 1)).not.toEqual(bytesOf(first, 1))
   })
 
-  it('makes attacks of every sort, a good part of which is to be served', () => {
+  it('generates attacks of every kind, a good part of which should be served', () => {
     const plans = Array.from({ length: 3_000 }, (_, n) => attackOf(n, context))
     const share = (test) => plans.filter(test).length / plans.length
 
@@ -100,7 +100,7 @@ describe('the generator', () => {
     expect(new Set(plans.map(({ who: { owner } }) => owner)).size).toBeGreaterThan(20)
   })
 
-  it('says so in the tag of each that must not arrive', () => {
+  it('marks each request that must not arrive in its tag', () => {
     for (let n = 0; n < 500; n++) {
       const plan = attackOf(n, context)
       const tag = /^x-attack: (.*)$/m.exec(bytesOf(plan, 1).toString('latin1'))?.[1]
@@ -109,7 +109,7 @@ describe('the generator', () => {
   })
 })
 
-it('lists each known attack once, by a name of its own', () => {
+it('lists each known attack once, under a unique name', () => {
   const names = casesOf({ model: 'm', isListed: true, port: 1 }).map(({ name }) => name)
 
   expect(names.length).toBeGreaterThan(45)
@@ -121,7 +121,7 @@ describe('the options', () => {
     expect(readOptions([]).options).toMatchObject({ requests: 2000, seed: 1, modes: ['any key', 'listed tenants'] })
   })
 
-  it('are refused where they make no sense, each in a line', () => {
+  it('are rejected if invalid, each in a line', () => {
     expect(readOptions(['--requests', 'many', '--mode', 'x', '--large', '2']).errors).toEqual([
       '--requests: a whole number, 1 or more',
       '--large: a number from 0 to 1',

@@ -21,11 +21,11 @@ describe('the judge of answers', () => {
   it.each([
     ['an answer', planOf(), outcomeOf(answerOf(200, { choices: [] }))],
     ['an error', planOf(), outcomeOf(error(400, 'invalid_json'))],
-    ['a refusal of what is to be refused', planOf({ refused: true }), outcomeOf(error(400, 'invalid_field'))],
+    ['an error for a request that must be rejected', planOf({ refused: true }), outcomeOf(error(400, 'invalid_field'))],
     ['a whole stream', planOf(), outcomeOf(answerOf(200, 'data: {}\n\ndata: [DONE]\n\n', stream))],
-    ['a closed connection, for what is not HTTP', planOf({ broken: true }), { ...outcomeOf(), closed: true }],
-    ['a closed connection, for a client that left', planOf({ leaves: true }), { ...outcomeOf(), closed: true }],
-  ])('has nothing against %s', (_, plan, outcome) => {
+    ['a closed connection after bytes that are not HTTP', planOf({ broken: true }), { ...outcomeOf(), closed: true }],
+    ['a closed connection after the client disconnected', planOf({ leaves: true }), { ...outcomeOf(), closed: true }],
+  ])('accepts %s', (_, plan, outcome) => {
     expect(faultsOf(plan, outcome)).toEqual([])
   })
 
@@ -34,14 +34,19 @@ describe('the judge of answers', () => {
     ['a closed connection', planOf(), { ...outcomeOf(), closed: true }, 'closed without an answer'],
     ['odd bytes', planOf(), { ...outcomeOf(), fault: 'not a status line' }, 'bytes that are not a response'],
     ['two answers', planOf(), outcomeOf(answerOf(200, {}), answerOf(200, {})), '2 answers to 1 requests'],
-    ['what was to be refused', planOf({ refused: true }), outcomeOf(answerOf(200, {})), 'must be rejected'],
-    ['a failure of cwm', planOf(), outcomeOf(error(500, 'internal')), '500 internal'],
+    [
+      'an answer to a request that must be rejected',
+      planOf({ refused: true }),
+      outcomeOf(answerOf(200, {})),
+      'must be rejected',
+    ],
+    ['an internal error of cwm', planOf(), outcomeOf(error(500, 'internal')), '500 internal'],
     ['a failure of the engine', planOf(), outcomeOf(error(502, 'upstream_broken')), '502 upstream_broken'],
-    ['an error without words', planOf(), outcomeOf(answerOf(400, {})), 'without an error'],
+    ['an error without a message', planOf(), outcomeOf(answerOf(400, {})), 'without an error'],
     ['broken JSON', planOf(), outcomeOf(answerOf(200, '{"a":')), 'not JSON'],
     ['a stream that stops', planOf(), outcomeOf(answerOf(200, 'data: {}\n\n', stream)), 'a stream that does not end'],
     ['405 without Allow', planOf(), outcomeOf(error(405, 'method_not_allowed')), '405 without Allow'],
-    ["an honest tenant's words", planOf(), outcomeOf(answerOf(200, { a: 'honest-secret-1' })), 'honest'],
+    ['an honest tenant’s text', planOf(), outcomeOf(answerOf(200, { a: 'honest-secret-1' })), 'honest'],
     ["another attacker's words", planOf(), outcomeOf(answerOf(200, { a: 'nonce.k2.a1' })), 'the words of k2'],
     [
       "another's answer",
@@ -63,7 +68,7 @@ const TWO =
   'HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n'
 
 describe('the parser of answers', () => {
-  it('reads answers wherever their bytes are cut', () => {
+  it('parses answers wherever their bytes are split', () => {
     for (let at = 0; at <= TWO.length; at++) {
       const parser = new AnswerParser()
       parser.read(Buffer.from(TWO.slice(0, at)))
@@ -78,7 +83,7 @@ describe('the parser of answers', () => {
     }
   })
 
-  it('ends an answer without a length with its connection, and gives one to HEAD no body', () => {
+  it('reads an answer without a length until its connection closes, and no body for HEAD', () => {
     const parser = new AnswerParser((n) => n === 0)
     parser.read(Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nHTTP/1.1 200 OK\r\n\r\nab'))
     expect(parser.answers).toHaveLength(1)
@@ -97,7 +102,7 @@ describe('the parser of answers', () => {
     'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n',
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n',
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\r\n',
-  ])('takes no answer that is none: %j', (text) => {
+  ])('rejects an invalid answer: %j', (text) => {
     expect(() => new AnswerParser().read(Buffer.from(text))).toThrow()
   })
 })

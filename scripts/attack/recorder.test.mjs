@@ -6,7 +6,7 @@ import { tagOf } from './tag.mjs'
 const salt = (n) => `${n}`.padStart(43, 's')
 const CHAT = '/v1/chat/completions'
 
-/** A request as a right cwm forwards it, of one tenant, under salt number `n`. */
+/** A request as cwm should forward it, of one tenant, with salt number `n`. */
 function forwarded(
   n,
   { owner = 'k1', session = '-', id = `a${n}`, refused = false, headers = {}, body, path = CHAT } = {},
@@ -27,7 +27,7 @@ function faultsAfter(...requests) {
 const withBody = (members) => `{"cache_salt":"${salt(1)}",${members}}`
 
 describe('the recorder at the engine', () => {
-  it('finds nothing in what a right cwm forwards', () => {
+  it('finds nothing in correctly forwarded requests', () => {
     expect(
       faultsAfter(
         forwarded(1),
@@ -40,20 +40,20 @@ describe('the recorder at the engine', () => {
   })
 
   it.each([
-    ['a request that was to be refused', forwarded(1, { refused: true }), 'was to be refused and arrived'],
+    ['a request that must be rejected', forwarded(1, { refused: true }), 'was to be refused and arrived'],
     ['two salts', forwarded(1, { body: withBody('"cache_s\\u0061lt":"attack-1"') }), 'occurs 2 times'],
     ['no salt', forwarded(1, { body: '{"messages":[{"cache_salt":"x"}]}' }), 'occurs 0 times'],
     ["an attacker's salt", forwarded(1, { body: '{"cache_salt":"attack-1"}' }), 'a salt that cwm did not derive'],
-    ['a salt that is no text', forwarded(1, { body: '{"cache_salt":7}' }), 'a salt that cwm did not derive'],
+    ['a salt that is not a string', forwarded(1, { body: '{"cache_salt":7}' }), 'a salt that cwm did not derive'],
     ['a steering field', forwarded(1, { body: withBody('"kv_h\\u0069nts":{}') }), 'field kv_hints arrived'],
     ['a session id', forwarded(1, { body: withBody('"session_id":"attack-x"') }), 'session_id arrived'],
     ['a session id in a header', forwarded(1, { headers: { 'x-session-id': 'attack-x' } }), 'X-Session-ID arrived'],
-    ['a header of ours', forwarded(1, { headers: { 'x-cwm-session': 'a' } }), 'header x-cwm-session arrived'],
+    ['a header of cwm', forwarded(1, { headers: { 'x-cwm-session': 'a' } }), 'header x-cwm-session arrived'],
     ['a steering header', forwarded(1, { headers: { 'x-vllm-priority': '0' } }), 'header x-vllm-priority arrived'],
     ['an upgrade', forwarded(1, { headers: { upgrade: 'h2c' } }), 'header upgrade arrived'],
     ["a client's Connection", forwarded(1, { headers: { connection: 'upgrade' } }), 'a Connection header'],
     ['a coded body', forwarded(1, { headers: { 'content-encoding': 'gzip' } }), 'still encoded'],
-    ['a body that is no object', forwarded(1, { body: '[]' }), 'not a JSON object'],
+    ['a body that is not an object', forwarded(1, { body: '[]' }), 'not a JSON object'],
     ['a chat that nobody sent', { ...forwarded(1), headers: {} }, 'nobody sent it'],
   ])('finds %s', (_, request, words) => {
     expect(faultsAfter(request)).toContainEqual(expect.stringContaining(words))
@@ -71,7 +71,7 @@ describe('the recorder at the engine', () => {
     ])
   })
 
-  it('lets requests of one user share where users do, and not where the id has another type', () => {
+  it("allows one user's requests to share a salt if users share, but not with an id of another type", () => {
     const recorder = new Recorder('user')
     const of = (user, id) => forwarded(1, { id, body: withBody(`"user":${user}`) })
     recorder.see(of('1', 'a1'))
@@ -85,7 +85,7 @@ describe('the recorder at the engine', () => {
 })
 
 describe('the members of an object', () => {
-  it('are all there, however they are escaped, repeated or nested', () => {
+  it('are all found, even if escaped, repeated or nested', () => {
     const text = ' {"a":[{"x":"}"},1] , "\\u0061" : "\\"," ,"b":{"a":{}}, "c":-1.5e3}'
 
     expect(topLevelMembers(text)).toEqual([
@@ -97,13 +97,13 @@ describe('the members of an object', () => {
     expect(topLevelMembers('{}')).toEqual([])
   })
 
-  it('are found behind a string of megabytes', () => {
+  it('are found after a string of megabytes', () => {
     const long = `"${'\\"'.repeat(1_000_000)}x"`
 
     expect(topLevelMembers(`{"a":${long},"b":1}`).map(([key]) => key)).toEqual(['a', 'b'])
   })
 
-  it.each(['[]', '', '{"a":1', '"{}"'])('are none of %j', (text) => {
+  it.each(['[]', '', '{"a":1', '"{}"'])('are empty for %j', (text) => {
     expect(() => topLevelMembers(text)).toThrow('not an object')
   })
 })

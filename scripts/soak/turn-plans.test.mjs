@@ -1,4 +1,4 @@
-// The soak is worth what its judges see: each is shown what it must not let pass.
+// The soak depends on its checks, so each check is tested with the errors that it must find.
 
 import { expect, it } from 'vitest'
 import { errorAnswer, jsonAnswer, streamEvents } from './answers.mjs'
@@ -11,7 +11,7 @@ const turnOf = (name) => {
 const judge = (turn, outcome) => turn.plan.judge(turn, { status: 200, headers: {}, complete: true, ...outcome })
 const error = (code) => Buffer.from(JSON.stringify({ error: { message: 'words', code } }))
 
-it('lets pass what the upstream sent, and no byte less', () => {
+it("accepts exactly the upstream's bytes", () => {
   const turn = turnOf('JSON answer')
   const bytes = jsonAnswer(turn.script)
 
@@ -20,14 +20,14 @@ it('lets pass what the upstream sent, and no byte less', () => {
   expect(judge(turn, { bytes, complete: false })).toContain('aborted')
 })
 
-it('takes a usage event that nobody asked for as wrong', () => {
+it('rejects a usage event that was not requested', () => {
   const turn = turnOf('stream at once')
 
   expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, false)) })).toBeUndefined()
   expect(judge(turn, { bytes: Buffer.concat(streamEvents(turn.script, true)) })).toContain('bytes that differ')
 })
 
-it('takes a broken stream that ends cleanly as wrong', () => {
+it('rejects a broken stream that ends cleanly', () => {
   const turn = turnOf('dies between events')
   const came = streamEvents(turn.script, false).slice(0, turn.script.at)
   const told = Buffer.concat([...came, Buffer.from('data: '), error('upstream_broken'), Buffer.from('\n\n')])
@@ -38,7 +38,7 @@ it('takes a broken stream that ends cleanly as wrong', () => {
   expect(judge(turn, { bytes: told.subarray(1), complete: false })).toContain('not the events')
 })
 
-it("wants the upstream's own error with its Retry-After", () => {
+it("expects the upstream's own error with its Retry-After", () => {
   const turn = turnOf('error 429')
   const answer = { status: 429, headers: { 'retry-after': '7' }, bytes: errorAnswer(turn.script) }
 
@@ -47,7 +47,7 @@ it("wants the upstream's own error with its Retry-After", () => {
   expect(judge(turn, { ...answer, status: 502 })).toContain('502 instead of 429')
 })
 
-it('lets a turn fail while the upstream is away, but not lie', () => {
+it('accepts a failed turn while the upstream is down, but not a wrong one', () => {
   const turn = turnOf('stream at once')
   const refused = { status: 502, headers: {}, bytes: error('upstream_refused'), complete: true }
 

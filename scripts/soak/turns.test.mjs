@@ -1,4 +1,4 @@
-// What the upstream sees of a client that leaves is judged: shown here with proxies that do it right and wrong.
+// Checks what the upstream receives from a disconnected client: tested with correct and faulty proxies.
 
 import { once } from 'node:events'
 import { Agent, createServer } from 'node:http'
@@ -10,7 +10,7 @@ import { ScriptedUpstream } from './upstream.mjs'
 
 const planOf = (name) => plans.find((plan) => plan.name === name)
 
-/** What was wrong with one turn of that plan, through the proxy at the url that `proxyOf` tells. */
+/** The fault of a turn of that plan, through the proxy at the URL from `proxyOf`. */
 async function wrongWith(name, proxyOf) {
   const upstream = new ScriptedUpstream('http://127.0.0.1:9')
   await upstream.start()
@@ -26,10 +26,10 @@ async function wrongWith(name, proxyOf) {
   return tally.shown
 }
 
-/** Passes on what comes as it comes: here, by not being there. */
+/** A proxy that forwards bytes as they arrive. Here, none at all. */
 const passThrough = (upstream) => upstream.url
 
-/** Sends nothing on before it has all of it. */
+/** A proxy that forwards nothing before it has everything. */
 async function waitsForAll() {
   const server = createServer((request) => request.on('error', () => {}).resume()).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -37,13 +37,13 @@ async function waitsForAll() {
   return `http://127.0.0.1:${server.address().port}`
 }
 
-it('takes half a request that is passed on as wrong', async () => {
+it('rejects half a request that is forwarded', async () => {
   const name = 'client leaves while sending'
 
   expect(await wrongWith(name, waitsForAll)).toEqual([])
   expect(await wrongWith(name, passThrough)).toEqual([`${name}: the upstream was sent half a request`])
 })
 
-it('wants the upstream to see who leaves in mid-stream', async () => {
+it('expects the upstream to notice a disconnect during a stream', async () => {
   expect(await wrongWith('client leaves in mid-stream', passThrough)).toEqual([])
 })

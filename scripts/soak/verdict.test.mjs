@@ -3,7 +3,7 @@ import { randomFrom } from '../random.mjs'
 import { plot } from './plot.mjs'
 import { faultsOf, judgedOf, MIB, riseOf, slopeOf } from './verdict.mjs'
 
-/** A sample a second, of memory as a function of the minute. */
+/** One sample per second, with memory as a function of the minute. */
 const run = (minutes, memory) =>
   Array.from({ length: minutes * 60 }, (_, n) => {
     const at = (n + 1) / 60
@@ -32,7 +32,7 @@ const good = {
 describe('how fast memory rises', () => {
   it('is the median of the slopes between any two points', () => {
     expect(slopeOf([1, 2, 3, 4].map((x) => [x, 7 - 2 * x]))).toBe(-2)
-    // Between 0 and 1: -1, between 0 and 2: 2, between 1 and 2: 5.
+    // Between 0 and 1: -1; between 0 and 2: 2; between 1 and 2: 5.
     const points = [
       [0, 1],
       [1, 0],
@@ -42,22 +42,22 @@ describe('how fast memory rises', () => {
     expect(slopeOf([[0, 1]])).toBeNaN()
   })
 
-  it('is not moved by a few wild points', () => {
+  it('is not affected by a few outliers', () => {
     const points = Array.from({ length: 30 }, (_, n) => [n, n % 7 === 3 ? 900 : n])
 
     expect(slopeOf(points)).toBeCloseTo(1)
   })
 
-  it('is judged over the last five minutes, however caches filled before', () => {
+  it('is evaluated over the last five minutes, however caches filled before', () => {
     expect(judgedOf(good.samples)[0].minutes).toBeCloseTo(5, 1)
     expect(riseOf(good.samples)).toBeCloseTo(0)
   })
 
-  it('is judged over the second half of a run under ten minutes', () => {
+  it('is evaluated over the second half of a run under ten minutes', () => {
     expect(judgedOf(run(4, () => 100))[0].minutes).toBeCloseTo(2, 1)
   })
 
-  it('is not moved by garbage and what is under way, only by what is left at rest', () => {
+  it('ignores garbage and current work, and counts only what remains at rest', () => {
     const garbage = run(10, (minute) => 200 + minute).map((sample) => ({
       ...sample,
       rssBytes: sample.rssBytes + (sample.atRest ? 0 : 90 * sample.minutes * MIB),
@@ -67,8 +67,8 @@ describe('how fast memory rises', () => {
   })
 })
 
-// Worse than what was seen: some MiB that are not given back yet, and a slow swing of V8's heap.
-describe('memory that wanders', () => {
+// Worse than observed: some MiB that are not returned yet, and a slow swing of V8's heap.
+describe('fluctuating memory', () => {
   const wandering = (leak, seed) => {
     const random = randomFrom(seed)
     const phase = random() * 6
@@ -85,13 +85,13 @@ describe('memory that wanders', () => {
     expect(failed(0)).toBe(0)
   })
 
-  it('hides no leak of 2 MiB a minute', () => {
+  it('does not hide a leak of 2 MiB per minute', () => {
     expect(failed(2)).toBe(100)
   })
 })
 
 describe('the verdict', () => {
-  it('has nothing against a run whose memory and sockets stay where they were', () => {
+  it('is good for a run whose memory and sockets stay constant', () => {
     expect(faultsOf(good)).toEqual([])
   })
 
@@ -102,18 +102,18 @@ describe('the verdict', () => {
       'memory rises by 1.20',
     ],
     ['six sockets that stay open', { after: { sockets: 10, inFlight: 0 } }, '6 sockets more'],
-    ['a request that never ends', { after: { sockets: 4, inFlight: 1 } }, '1 requests in flight'],
+    ['a request that never ended', { after: { sockets: 4, inFlight: 1 } }, '1 requests in flight'],
     ['one wrong answer', { wrong: 1 }, '1 answers were wrong'],
     ['an error in the log', { errors: 1 }, '1 lines of level error'],
-    ['an end that was none', { exit: 'SIGKILL' }, 'exited with SIGKILL'],
-    ['a load that was not laid on', { sessions: 80_000 }, '80000 sessions of 100000'],
-    ['samples that could not be read', { samples: run(10, () => Number.NaN) }, 'memory rises by NaN'],
-  ])('tells of %s', (_, change, words) => {
+    ['a process that did not exit', { exit: 'SIGKILL' }, 'exited with SIGKILL'],
+    ['a load that was not reached', { sessions: 80_000 }, '80000 sessions of 100000'],
+    ['unreadable samples', { samples: run(10, () => Number.NaN) }, 'memory rises by NaN'],
+  ])('reports %s', (_, change, words) => {
     expect(faultsOf({ ...good, ...change })).toEqual([expect.stringContaining(words)])
   })
 })
 
-it('plots without a number that is none', () => {
+it('contains only valid numbers', () => {
   expect(plot(good.samples)).toMatch(/^<svg[\s\S]*<polyline[\s\S]*<\/svg>\n$/)
   expect(plot(good.samples)).not.toMatch(/NaN|undefined|Infinity/)
 })

@@ -1,4 +1,4 @@
-// Keys as they are made for tenants, and their entries as the settings take them.
+// Keys for tenants, and their entries in the settings.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,14 +8,14 @@ import { loadSettings } from '../config/load.ts'
 import { keyEntry, makeKey } from './key.ts'
 
 describe('cwm key', () => {
-  it('makes another key each time, of characters that a header can carry', () => {
+  it('generates a new key each time, of characters that a header can contain', () => {
     const keys = Array.from({ length: 100 }, makeKey)
 
     expect(new Set(keys).size).toBe(100)
     for (const key of keys) expect(key).toMatch(/^cwm-[A-Za-z0-9_-]{43}$/)
   })
 
-  it('makes an entry that the settings file takes as it is', async () => {
+  it('creates an entry that the settings file accepts', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cwm-key-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     const file = join(folder, 'cwm.yaml')

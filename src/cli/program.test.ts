@@ -1,4 +1,4 @@
-// What the command line says: of its options when asked, and of a fault without burying it under them.
+// The help for all options, and errors that are not buried under it.
 
 import type { CommanderError } from 'commander'
 import { describe, expect, it } from 'vitest'
@@ -11,7 +11,7 @@ interface Said {
   readonly exitCode: number
 }
 
-/** Runs a command line that ends before any command begins its work. */
+/** Runs a command line that ends before its command starts to work. */
 async function said(...words: readonly string[]): Promise<Said> {
   const program = createProgram()
   let out = ''

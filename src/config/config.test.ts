@@ -174,7 +174,7 @@ describe('loadSettings', () => {
   })
 
   it.each(['true', '[]', '[5]', '1.5', '-1', '"0x10"', '"1e3"', '" "', '"5 "', '.inf', '{}'])(
-    'takes no number from %s',
+    'rejects %s as a number',
     async (text) => {
       const told = await faults({ file: await fileOf(`port: ${text}`) })
 
@@ -204,14 +204,14 @@ describe('loadSettings', () => {
   })
 
   it.each(['http://', 'http://a b', 'ftp://x', '127.0.0.1:8000', 'http://:8000', 'http://x:99999'])(
-    'refuses the address %j',
+    'rejects the address %j',
     async (address) => {
       expect(await faults({ flags: { upstream: address } })).toContain('upstream: must be')
     },
   )
 
   it.each(['v1/x', '/v1/x?y', '/v1/%78', '/v1//x', '/v1/../x', '/v1/x;y', '/v1/x#y', '/v1 /x'])(
-    'refuses the route %j, which no request could match',
+    'rejects the route %j, which no request could match',
     async (path) => {
       expect(await faults({ file: await fileOf(JSON.stringify({ routes: { plain: { [path]: ['GET'] } } })) })).not.toBe(
         '',

@@ -74,7 +74,7 @@ describe('a list of tenants', () => {
     ['nobody', []],
     ['a tenant without a key', [{ id: 'acme', keys: [] }]],
     ['a tenant without any model', [{ id: 'acme', keys: [key('a')], models: [] }]],
-    ['a misspelt right', [{ id: 'acme', keys: [key('a')], model: ['tiny'] }]],
+    ['a misspelled right', [{ id: 'acme', keys: [key('a')], model: ['tiny'] }]],
   ])('rejects %s', async (_, tenants) => {
     expect(await faults({ tenants })).toHaveLength(1)
   })
@@ -146,7 +146,7 @@ describe('policiesOf', () => {
 
 describe('settings together', () => {
   it.each(['0.0.0.0', '::', '192.168.0.1', 'cwm.example', '127.evil.example'])(
-    'refuse to let everybody in on %s',
+    'reject access for everyone on %s',
     async (host) => {
       expect(await faults({ host })).toEqual([expect.stringMatching(/^host: would let in everyone .*any_key: true/)])
       expect(await faults({ host, any_key: true })).toEqual([])

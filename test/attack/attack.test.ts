@@ -1,4 +1,5 @@
-// `npm run attack` in short: answers, isolation and counters hold under what the generator makes of one seed. No times are asserted.
+// A short run of `npm run attack`: answers, isolation and counters are correct for the generated attacks of one seed. No assertions on
+// time.
 
 import { execFile } from 'node:child_process'
 import { dirname } from 'node:path'
@@ -27,7 +28,7 @@ function attack(args: readonly string[]): Promise<{ code: number; stdout: string
   })
 }
 
-// /proc, by which open sockets are counted, is Linux's.
+// Open sockets are counted in /proc, which only Linux has.
 it.runIf(process.platform === 'linux')(
   'finds nothing in a short attack of either mode',
   async () => {
@@ -40,7 +41,7 @@ it.runIf(process.platform === 'linux')(
   RUN_MS,
 )
 
-it('refuses options that make no sense, each in a line', async () => {
+it('reports each invalid option in a line', async () => {
   expect(await attack(['--requests', '0', '--repeat', 'x'])).toEqual({
     code: 2,
     stdout: '',

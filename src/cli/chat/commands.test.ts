@@ -1,4 +1,4 @@
-// What Tab offers in the chat.
+// Tab completion in the chat.
 
 import { describe, expect, it } from 'vitest'
 import { completionsOf } from './commands.ts'
@@ -10,7 +10,7 @@ describe('completionsOf', () => {
     ['/th', [['/thaw '], '/th']],
     ['/thaw bef', [['before-refactor ', 'before-lunch '], 'bef']],
     ['/clone ni', [['night '], 'ni']],
-    // The second name of a clone is a new one.
+    // A clone's second name is new, so nothing completes it.
     ['/clone night be', [[], 'be']],
     ['/freeze be', [[], 'be']],
     ['Tell me /th', [[], 'Tell me /th']],

@@ -1,4 +1,4 @@
-// What people read on a terminal: aligned, cut where it is too narrow, harmless whatever it holds.
+// Output on a terminal: aligned, truncated to its width, and harmless whatever its content.
 
 import { describe, expect, it } from 'vitest'
 import type { SessionJson } from '../../wire/sessions.ts'
@@ -44,7 +44,7 @@ describe('tableOf', () => {
     expect(lines).toEqual(['NAME    TOKENS', 'a       12,345', 'longer       7'])
   })
 
-  it('counts the columns of wide letters, not the letters', () => {
+  it('counts the columns of wide characters, not the characters', () => {
     const lines = formatTable(screen(), columns, [
       { name: '会議', tokens: 1 },
       { name: 'abc', tokens: 2 },
@@ -53,19 +53,19 @@ describe('tableOf', () => {
     expect(lines.map(widthOf)).toEqual([12, 12, 12])
   })
 
-  it('cuts what may be cut until the line fits', () => {
+  it('truncates elastic columns until the line fits', () => {
     const [, row] = formatTable(screen({ columns: 20 }), columns, [{ name: 'a-very-long-name-indeed', tokens: 5 }])
 
     expect(row).toBe('a-very-long…       5')
   })
 
-  it('leaves out a column that says nothing', () => {
+  it('leaves out a column without values', () => {
     const [header] = formatTable(screen(), [{ title: 'NOTE', value: () => undefined }, ...columns], [{ name: 'a' }])
 
     expect(header).toBe('NAME  TOKENS')
   })
 
-  it('gives programs whole values with tabs between them, also where a value has tabs', () => {
+  it('prints full values with tabs between them for programs, even if a value contains tabs', () => {
     expect(
       formatTable(screen({ isTerminal: false, columns: 5 }), columns, [{ name: 'a\tb\nc', tokens: 12_345 }]),
     ).toEqual(['a b c\t12345'])
@@ -73,12 +73,12 @@ describe('tableOf', () => {
 })
 
 describe('texts', () => {
-  it('shows what a terminal would obey instead of sending it there', () => {
+  it('replaces control characters', () => {
     expect(stripControlCharacters('a\u001b]0;x\u0007b\r\nc\td\u202ee')).toBe('a\ufffd]0;x\ufffdb\ufffd\nc\td\ufffde')
     expect(formatFields(screen(), [['note', 'one\ntwo\u001b[2J']])).toEqual(['note  one two\ufffd[2J'])
   })
 
-  it('never parts a letter from its accents when it cuts', () => {
+  it('never separates a letter from its accents', () => {
     expect(truncate('e\u0301e\u0301e\u0301e\u0301', 3)).toBe('e\u0301e\u0301…')
   })
 
@@ -86,7 +86,7 @@ describe('texts', () => {
     [999, '999 ms'],
     [1_500, '1.5 s'],
     [190_000, '3 min 10 s'],
-  ])('says %i ms as %s', (ms, words) => {
+  ])('formats %i ms as %s', (ms, words) => {
     expect(formatDuration(ms)).toBe(words)
   })
 
@@ -95,11 +95,11 @@ describe('texts', () => {
     [61_000, '1 min'],
     [7_200_000, '2 h'],
     [259_200_000, '3 d'],
-  ])('says how long ago %i ms are: %s', (ms, words) => {
+  ])('formats an age of %i ms as %s', (ms, words) => {
     expect(formatAge(new Date(0).toISOString(), ms)).toBe(words)
   })
 
-  it('calls a part whole only when it is', () => {
+  it('shows 100% only for the whole', () => {
     expect([formatPercent(3_999, 4_000), formatPercent(4_000, 4_000), formatPercent(0, 0)]).toEqual([
       '99%',
       '100%',
@@ -112,19 +112,19 @@ describe('gaugeOf', () => {
   const status = (total: number, limit = 1_000) => ({ usage: { total_tokens: total }, limit }) as SessionJson
   const styled = screen({ style: (style, text) => `<${style}>${text}` })
 
-  it('fills with the context, and changes its colour near the limit', () => {
+  it('fills with the context, and changes its color near the limit', () => {
     expect(formatGauge(styled, status(310))).toBe('▕<green>███       ▏ 31% of 1,000')
     expect(formatGauge(styled, status(760))).toContain('<yellow>')
     expect(formatGauge(styled, status(1_200))).toBe('▕<red>██████████▏ 120% of 1,000')
   })
 
-  it('says nothing where size or limit are not known', () => {
+  it('is empty if size or limit is unknown', () => {
     expect(formatGauge(styled, undefined)).toBe('')
   })
 })
 
 describe('withProgress', () => {
-  it('says nothing of work that is done within a second', async () => {
+  it('prints nothing for work that finishes within a second', async () => {
     let told = ''
 
     const done = await withProgress('freezing', async () => 7, { write: (text) => (told += text) })
