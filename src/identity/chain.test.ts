@@ -203,6 +203,24 @@ describe('candidates', () => {
     }
   })
 
+  it.each([
+    ['short', 3],
+    ['long', 3_000],
+    ['short, with half a character', 3, '\ud800'],
+  ])('each have the digest of the boundary behind their reply, in a %s history', (_, repeats, end = '') => {
+    const messages = turns(20).map(({ role, content }) => ({ role, content: content.repeat(repeats) + end }))
+    const { candidates } = chain('chat', [...messages, user('next')])
+
+    expect(candidates).toHaveLength(12)
+    for (const candidate of candidates) {
+      const [before, reply] = [messages.slice(0, candidate.messages - 1), messages.slice(candidate.messages - 1)]
+      expect(chain('chat', before).boundary(reply.slice(0, 1))).toEqual({
+        digest: candidate.digest,
+        rank: candidate.rank,
+      })
+    }
+  })
+
   it('ignore reasoning items, which clients may leave out', () => {
     const call = { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' }
     const output = { type: 'function_call_output', call_id: 'c', output: '4' }

@@ -6,6 +6,9 @@ import { ArgumentsBudget } from '../dialects/canonical-json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
 import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
 
+/** Of a history up to this length the older digests are made only if somebody asks: hashing it again costs less than they do. */
+const SHORT_CHARS = 16 * 1024
+
 /** In runs of several model messages, at most this many of the first and of the last places are considered. */
 const MAX_INNER_EACH = 8
 
@@ -123,17 +126,69 @@ export function chainOf(scope: string, messages: readonly JsonValue[], canonical
     last = { texts: texts.length, messages: index + 1, ordinal: replies, isEnd: true }
     stops.push(last)
   }
+  const looked = lookedAt(stops, replies)
   const state = createHash('sha256')
-  const candidates: ChainCandidate[] = []
-  let hashed = 0
-  for (const { texts: end, messages: count, ordinal } of lookedAt(stops, replies)) {
-    state.update(frameAll(texts.slice(hashed, end)))
-    hashed = end
-    candidates.push({ digest: state.copy().digest('base64url'), messages: count, rank: rankOfReply(ordinal) })
-  }
+  const candidates = isShort(texts)
+    ? lazily(state, texts, looked)
+    : digestsAt(state, texts, looked).map(candidateAt(looked))
+  const rest = looked.at(-1)?.texts ?? 0
   // If the request ends with a model message, the reply continues that one.
   const ordinal = last === undefined ? replies + 1 : replies
-  return new Chain(state.update(frameAll(texts.slice(hashed))), candidates.reverse(), ordinal, canonical, budget)
+  return new Chain(state.update(frameAll(texts.slice(rest))), candidates.reverse(), ordinal, canonical, budget)
+}
+
+function isShort(texts: readonly string[]): boolean {
+  let chars = 0
+  for (const { length } of texts) chars += length
+  return chars <= SHORT_CHARS
+}
+
+/** The digest at each stop, oldest first. `state` has hashed everything up to the last one afterwards. */
+function digestsAt(state: Hash, texts: readonly string[], stops: readonly Stop[]): string[] {
+  let hashed = 0
+  return stops.map(({ texts: end }) => {
+    state.update(frameAll(texts.slice(hashed, end)))
+    hashed = end
+    return state.copy().digest('base64url')
+  })
+}
+
+function candidateAt(stops: readonly Stop[]): (digest: string, index: number) => ChainCandidate {
+  return (digest, index) => {
+    const { messages = 0, ordinal = 0 } = stops[index] ?? {}
+    return { digest, messages, rank: rankOfReply(ordinal) }
+  }
+}
+
+/** As eagerly, oldest first, but the digests of all but the newest are made when the first of them is read. */
+function lazily(state: Hash, texts: readonly string[], looked: readonly Stop[]): ChainCandidate[] {
+  const newest = looked.slice(-1)
+  const older = looked.slice(0, -1)
+  let digests: readonly string[] | undefined
+  const digestOf = (index: number) => {
+    digests ??= digestsAt(createHash('sha256'), texts, older)
+    return digests[index] ?? ''
+  }
+  const lazy = older.map((stop, index) => new LazyCandidate(stop, index, digestOf))
+  return [...lazy, ...digestsAt(state, texts, newest).map(candidateAt(newest))]
+}
+
+class LazyCandidate implements ChainCandidate {
+  readonly messages: number
+  readonly rank: number
+  readonly #index: number
+  readonly #digestOf: (index: number) => string
+
+  constructor({ messages, ordinal }: Stop, index: number, digestOf: (index: number) => string) {
+    this.messages = messages
+    this.rank = rankOfReply(ordinal)
+    this.#index = index
+    this.#digestOf = digestOf
+  }
+
+  get digest(): string {
+    return this.#digestOf(this.#index)
+  }
 }
 
 /**

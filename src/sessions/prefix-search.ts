@@ -1,6 +1,6 @@
 // Whose session a history belongs to, by the longest part of it that somebody was delivered.
 
-import { type Chain, windowScopedDigest } from '../identity/chain.ts'
+import { type Chain, type ChainCandidate, windowScopedDigest } from '../identity/chain.ts'
 import type { Histories } from './histories.ts'
 import type { LiveSession } from './live-session.ts'
 
@@ -36,13 +36,13 @@ export class PrefixSearch {
    */
   async match(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     const { histories, isShared, find } = this.#parts
-    const digests = chain.candidates.map((candidate) => candidate.digest)
+    const { candidates } = chain
     // Nearly always it is the newest; a store over a network is asked once for all.
-    const newest = isShared ? digests.length : 1
-    let hits = await histories.find(tenant, digests.slice(0, newest))
-    for (const [i, candidate] of chain.candidates.entries()) {
+    const newest = isShared ? candidates.length : 1
+    let hits = await histories.find(tenant, digestsOf(candidates.slice(0, newest)))
+    for (const [i, candidate] of candidates.entries()) {
+      if (i === newest) hits = await histories.find(tenant, digestsOf(candidates.slice(newest)))
       const { digest } = candidate
-      if (i === newest) hits = await histories.find(tenant, digests.slice(newest))
       const hit = hits.get(digest)
       if (hit === undefined) continue
       if (hit === 'ambiguous') {
@@ -66,4 +66,8 @@ export class PrefixSearch {
       return hit !== undefined && live(tenant, hit.sessionId)?.record.baseWindow !== undefined
     })
   }
+}
+
+function digestsOf(candidates: readonly ChainCandidate[]): string[] {
+  return candidates.map(({ digest }) => digest)
 }
