@@ -320,7 +320,9 @@ describe('one session', () => {
       tracker.find('t', id),
       tracker.find('t', id),
       tracker.named(by('t'), id),
-      tracker.byPrefix('t', chain(second)).then((hit) => (hit?.kind === 'one' ? hit.session : undefined)),
+      Promise.resolve(tracker.byPrefix('t', chain(second))).then((hit) =>
+        hit?.kind === 'one' ? hit.session : undefined,
+      ),
     ])
 
     expect(new Set(found).size).toBe(1)

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { randomId } from '../base/ids.ts'
+import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Sharing } from '../base/records.ts'
 import type { Isolation } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
@@ -18,6 +19,12 @@ export interface Origin {
   readonly user: string | undefined
 }
 
+/** A session's lineage, and with whom it is shared, if it is. */
+export interface Begun {
+  readonly lineage: string
+  readonly shared?: Sharing
+}
+
 export class Lineages {
   readonly #store: Pick<Store, 'claimLineage' | 'isRetired'>
   readonly #retired = new LRUCache<string, true>({
@@ -30,11 +37,11 @@ export class Lineages {
   }
 
   /** The lineage for a session that begins: its own, or the one that its user or tenant shares. */
-  async begin({ tenant, isolation, user }: Origin): Promise<{ readonly lineage: string; readonly shared?: Sharing }> {
+  begin({ tenant, isolation, user }: Origin): MaybePromise<Begun> {
     const key = sharingKey(isolation, user)
     if (key === undefined) return { lineage: randomId() }
     const shared = isolation === 'user' ? 'user' : 'tenant'
-    return { lineage: await this.#store.claimLineage(tenant, key, randomId()), shared }
+    return this.#store.claimLineage(tenant, key, randomId()).then((lineage) => ({ lineage, shared }))
   }
 
   /** From now on this process dispatches nothing under it. */
@@ -43,7 +50,7 @@ export class Lineages {
   }
 
   isRetired(tenant: string, lineage: string): boolean {
-    return this.#retired.has(keyOf(tenant, lineage))
+    return this.#retired.size > 0 && this.#retired.has(keyOf(tenant, lineage))
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
+import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { Isolation } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
@@ -38,22 +39,15 @@ export class NewSessions {
   }
 
   /** Throws `QUOTA_EXCEEDED` where the tenant has all the sessions that it may have. */
-  async checkQuota({ tenant, maxSessions }: Opener): Promise<void> {
+  checkQuota({ tenant, maxSessions }: Opener): MaybePromise<void> {
     if (maxSessions === undefined) return
-    const { sessions } = await this.#options.store.usageOf(tenant)
-    if (sessions < maxSessions) return
-    throw new CwmError(
-      'QUOTA_EXCEEDED',
-      `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
-      { param: 'x-cwm-session' },
-    )
+    return this.#options.store.usageOf(tenant).then(({ sessions }) => checkCount(sessions, maxSessions))
   }
 
   /** A session that nobody has stored yet. */
-  async record(opener: Opener, id: string, named: boolean): Promise<SessionRecord> {
-    return this.#record(opener.tenant, id, named, await this.#options.lineages.begin(opener))
+  record(opener: Opener, id: string, named: boolean): MaybePromise<SessionRecord> {
+    return andThen(this.#options.lineages.begin(opener), (begun) => this.#record(opener.tenant, id, named, begun))
   }
-
   /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
   withoutStore(tenant: string, id: string): LiveSession {
     const key = sessionKey(tenant, id)
@@ -71,4 +65,13 @@ export class NewSessions {
     const id = Buffer.from(name).toString()
     return { tenant, id, named, ...lineage, head: 0, spaces: [], createdAt: at, lastTurnAt: at, turns: 0 }
   }
+}
+
+function checkCount(sessions: number, maxSessions: number): void {
+  if (sessions < maxSessions) return
+  throw new CwmError(
+    'QUOTA_EXCEEDED',
+    `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
+    { param: 'x-cwm-session' },
+  )
 }

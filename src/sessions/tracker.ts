@@ -5,6 +5,7 @@ import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
+import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import { withNewestFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import { type Chain, type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
@@ -93,9 +94,15 @@ export class SessionTracker {
    * Without a store: a session of this process with a lineage of its own, unless it is known to stand behind a window, whose messages
    * it would lose: then `STORE_UNAVAILABLE`. Throws `QUOTA_EXCEEDED`.
    */
-  async named(opener: Opener, id: string): Promise<LiveSession> {
+  named(opener: Opener, id: string): MaybePromise<LiveSession> {
     const key = sessionKey(opener.tenant, id)
     const live = this.#live(key)
+    if (live === undefined || !live.stored || !this.#isBelieved(live)) return this.#findNamed(opener, id, key, live)
+    this.#new.temporary.delete(key)
+    return live
+  }
+
+  async #findNamed(opener: Opener, id: string, key: string, live: LiveSession | undefined): Promise<LiveSession> {
     try {
       if (live !== undefined && (this.#isBelieved(live) || (await this.#believe(live)))) {
         if (!live.stored) await this.save(live, [])
@@ -115,16 +122,19 @@ export class SessionTracker {
   }
 
   /** A session that no history leads to: a lineage of its own, or its user's or tenant's where that is the rule. Throws `QUOTA_EXCEEDED`. */
-  async unnamed(opener: Opener): Promise<LiveSession> {
+  unnamed(opener: Opener): MaybePromise<LiveSession> {
     const id = `s-${randomId()}`
-    try {
-      await this.#new.checkQuota(opener)
+    const begin = () => {
       const asked = this.#options.now()
-      return this.#keep(new LiveSession(await this.#new.record(opener, id, false), { stored: false }), asked)
-    } catch (error) {
+      const keep = (record: SessionRecord) => this.#keep(new LiveSession(record, { stored: false }), asked)
+      return andThen(this.#new.record(opener, id, false), keep)
+    }
+    const begun = andThen(this.#new.checkQuota(opener), begin)
+    if (!(begun instanceof Promise)) return begun
+    return begun.catch((error: unknown) => {
       if (!storeIsAway(error)) throw error
       return this.#new.withoutStore(opener.tenant, id)
-    }
+    })
   }
 
   /** The session of a first turn whose client sends its own conversation id. Throws `QUOTA_EXCEEDED`, and what the store throws. */
@@ -137,8 +147,11 @@ export class SessionTracker {
    * two sessions came to hold that same history: then nobody can tell which is meant. Without a store: `unknown`, or `STORE_UNAVAILABLE`
    * for a history that is known here to stand behind a window.
    */
-  async byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
-    if (chain.candidates.length === 0) return undefined
+  byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): MaybePromise<PrefixMatch | undefined> {
+    return chain.candidates.length === 0 ? undefined : this.#match(tenant, chain)
+  }
+
+  async #match(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     try {
       return await this.#prefixes.match(tenant, chain)
     } catch (error) {
@@ -189,7 +202,7 @@ export class SessionTracker {
    * Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. Answers the session to go
    * on with: without a store it is a temporary one, unless a window stands before it (`STORE_UNAVAILABLE`).
    */
-  enter(session: LiveSession, space: KvSpace): LiveSession | Promise<LiveSession> {
+  enter(session: LiveSession, space: KvSpace): MaybePromise<LiveSession> {
     return session.enter(space) && session.stored ? this.#storeSpaces(session, space) : session
   }
 
@@ -208,7 +221,7 @@ export class SessionTracker {
    * Whether a turn may go out under that lineage, asked at the last moment: not when the session was ended or the lineage retired, here or,
    * as far as the store tells, elsewhere.
    */
-  mayDispatch(session: LiveSession, lineage: string): boolean | Promise<boolean> {
+  mayDispatch(session: LiveSession, lineage: string): MaybePromise<boolean> {
     if (this.#isOver(session, lineage)) return false
     if (session.temporary || session.believedUntil > this.#options.now()) return true
     return this.#options.store

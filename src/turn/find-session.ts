@@ -1,10 +1,12 @@
 // Whose turn it is: by name, by the history that it extends, or by the stored response that it continues; otherwise a new session.
 
 import { CwmError } from '../base/errors.ts'
+import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Chain } from '../identity/chain.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { Opener } from '../sessions/new-sessions.ts'
+import type { PrefixMatch } from '../sessions/prefix-search.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { StoredResponses } from './stored-responses.ts'
 
@@ -35,7 +37,7 @@ export function findSession(
   hashed: () => Chain | undefined,
   /** A known client's own conversation id, if the request has one. */
   conversation: () => string | undefined,
-): Promise<FoundSession> {
+): MaybePromise<FoundSession> {
   const { session: name, window } = control
   if (name !== undefined) return namedSession(sessions, opener, name, window, hashed)
   const chain = hashed()
@@ -46,24 +48,25 @@ export function findSession(
   return sessionOfHistory(sessions, opener, window, chain)
 }
 
-async function namedSession(
+function namedSession(
   sessions: SessionTracker,
   opener: Opener,
   name: string,
   window: string | undefined,
   hashed: () => Chain | undefined,
-): Promise<FoundSession> {
-  const session = await sessions.named(opener, name)
-  // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
-  const behind = window !== undefined || session.record.baseWindow !== undefined
-  const chain = behind ? hashed() : undefined
-  const match = chain === undefined ? undefined : await sessions.byPrefix(opener.tenant, chain)
-  return {
-    session,
-    found: 'named',
-    byHistory: behind,
-    known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
-  }
+): MaybePromise<FoundSession> {
+  return andThen(sessions.named(opener, name), (session) => {
+    // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
+    const behind = window !== undefined || session.record.baseWindow !== undefined
+    const chain = behind ? hashed() : undefined
+    const match = chain === undefined ? undefined : sessions.byPrefix(opener.tenant, chain)
+    return andThen(match, (known) => ({
+      session,
+      found: 'named' as const,
+      byHistory: behind,
+      known: known?.kind === 'ambiguous' || (known?.kind === 'one' && known.session === session),
+    }))
+  })
 }
 
 /** Of a first turn, whose client sends its own conversation id. */
@@ -77,13 +80,22 @@ async function openedSession(
   return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
 }
 
-async function sessionOfHistory(
+function sessionOfHistory(
   sessions: SessionTracker,
   opener: Opener,
   window: string | undefined,
   chain: Chain | undefined,
-): Promise<FoundSession> {
-  const match = chain === undefined ? undefined : await sessions.byPrefix(opener.tenant, chain)
+): MaybePromise<FoundSession> {
+  const match = chain === undefined ? undefined : sessions.byPrefix(opener.tenant, chain)
+  return andThen(match, (known) => sessionOfMatch(sessions, opener, window, known))
+}
+
+function sessionOfMatch(
+  sessions: SessionTracker,
+  opener: Opener,
+  window: string | undefined,
+  match: PrefixMatch | undefined,
+): MaybePromise<FoundSession> {
   const ambiguous = match?.kind === 'ambiguous'
   if (ambiguous && match.behindWindow && window === undefined) {
     throw new CwmError(
@@ -95,8 +107,14 @@ async function sessionOfHistory(
   // A window that is asked for makes a session of its own, unless this history is already that window's.
   const fits = match?.kind === 'one' && (window === undefined || match.session.record.baseWindow === window)
   if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
-  const session = await sessions.unnamed(opener)
-  return { session, found: 'new', byHistory: true, known: ambiguous, unsure: match?.kind === 'unknown' }
+  const unsure = match?.kind === 'unknown'
+  return andThen(sessions.unnamed(opener), (session) => ({
+    session,
+    found: 'new' as const,
+    byHistory: true,
+    known: ambiguous,
+    unsure,
+  }))
 }
 
 /** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window: nothing can be put before what the engine holds. */

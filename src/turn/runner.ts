@@ -3,6 +3,7 @@
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
+import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { messageFields } from '../dialects/index.ts'
@@ -32,26 +33,48 @@ export class TurnRunner {
   }
 
   /**
-   * Resolves once the turn is dispatched; its answer, or its failure, goes to the sink. Throws what the request is refused for, what
-   * windows and store throw, `SESSION_ENDED`, and `CLIENT_GONE` when the scope closes first; then nothing is dispatched or held.
+   * Answers once the turn is dispatched; its answer, or its failure, goes to the sink. Throws, at once or by the promise, what the request is
+   * refused for, what windows and store throw, `SESSION_ENDED`, and `CLIENT_GONE` when the scope closes first; then nothing is dispatched
+   * or held.
    */
-  async run(caller: Caller, input: TurnInput, sink: TurnSink): Promise<RunningTurn> {
+  run(caller: Caller, input: TurnInput, sink: TurnSink): MaybePromise<RunningTurn> {
     const request = this.#check(caller, input)
     const { freeze } = input.control
-    const reservation = freeze === undefined ? undefined : await this.#parts.windows.reserve(caller.tenant, freeze)
+    return freeze === undefined
+      ? this.#prepared(request, input, undefined, sink)
+      : this.#runReserved(request, input, freeze, sink)
+  }
+
+  async #runReserved(request: TurnRequest, input: TurnInput, freeze: string, sink: TurnSink): Promise<RunningTurn> {
+    const reservation = await this.#parts.windows.reserve(request.caller.tenant, freeze)
     try {
-      const turn = await prepareTurn(this.#parts, request)
-      this.#hold(turn, input, sink)
-      const back = turn.restored === undefined ? this.#parts.autoThaw.onReturn(turn.session, caller) : undefined
-      if (back !== undefined) await Promise.race([back, input.scope.whenGone()])
-      const allowed = this.#parts.sessions.mayDispatch(turn.session, turn.sent.lineage)
-      if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw sessionEnded()
-      if (input.scope.isGone) throw clientGone('its request was dispatched')
-      return this.#dispatch(caller, turn, input, reservation, sink)
+      return await this.#prepared(request, input, reservation, sink)
     } catch (error) {
-      reservation?.release()
+      reservation.release()
       throw error
     }
+  }
+
+  #prepared(
+    request: TurnRequest,
+    input: TurnInput,
+    reservation: NameReservation | undefined,
+    sink: TurnSink,
+  ): MaybePromise<RunningTurn> {
+    const { autoThaw, sessions } = this.#parts
+    const { caller } = request
+    return andThen(prepareTurn(this.#parts, request), (turn) => {
+      this.#hold(turn, input, sink)
+      const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, caller) : undefined
+      const waited = back && Promise.race([back, input.scope.whenGone()])
+      return andThen(waited, () =>
+        andThen(sessions.mayDispatch(turn.session, turn.sent.lineage), (allowed) => {
+          if (!allowed) throw sessionEnded()
+          if (input.scope.isGone) throw clientGone('its request was dispatched')
+          return this.#dispatch(caller, turn, input, reservation, sink)
+        }),
+      )
+    })
   }
 
   /** What can be refused before anything is looked for. */

@@ -1,6 +1,7 @@
 // One turn on its way in: whose it is, which window stands before it, and the bytes that go to the upstream.
 
 import type { JsonObject } from '../base/json.ts'
+import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import { nextRoundAfter } from '../base/next-round.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -18,7 +19,7 @@ import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf }
 import type { LiveSession } from '../sessions/live-session.ts'
 import { type BaseWindow, exactTokens } from '../windows/base-windows.ts'
 import type { Windows } from '../windows/windows.ts'
-import { addIds, editsOf } from './body-edits.ts'
+import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import type { TurnRequest } from './turn-request.ts'
@@ -113,38 +114,58 @@ export function isDegraded({ session, origin }: Turn): boolean {
  * Resolves a salted request. Its session is held in memory: `sessions.release` it when the turn is over. Throws what windows and store
  * throw, and `WINDOW_MISMATCH` for another model, dialect or client salt than the window's; then nothing is held.
  */
-export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
-  const { caller, control, rules, json, raw, headers } = turn
-  const checked = nextRoundAfter(raw.bytes)
-  if (checked !== undefined) await checked
-  const scope = scopeOf(caller.tenant, rules.dialect, headers, json)
-  const hashed = turn.previousResponse === undefined ? once(() => chainOfRequest(scope, rules, json)) : () => undefined
-  const found = await findOwner(parts, turn, hashed)
-  parts.sessions.hold(found.session)
-  try {
-    const isMeasured = overflowOf(caller, control) !== 'pass'
-    const chain = isMeasured || found.byHistory ? hashed() : undefined
-    const round = nextRoundAfter(raw.bytes)
-    if (round !== undefined) await round
-    const built = await buildTurn(parts, turn, { found, scope, chain })
-    if (built.session !== found.session) parts.sessions.release(found.session)
-    return built
-  } catch (error) {
-    parts.sessions.release(found.session)
+export function prepareTurn(parts: TurnParts, turn: TurnRequest): MaybePromise<Turn> {
+  const { caller, rules, json, raw, headers } = turn
+  return andThen(nextRoundAfter(raw.bytes), () => {
+    const scope = scopeOf(caller.tenant, rules.dialect, headers, json)
+    const isContinued = turn.previousResponse !== undefined
+    const hashed = isContinued ? () => undefined : once(() => chainOfRequest(scope, rules, json))
+    return andThen(findOwner(parts, turn, hashed), (found) => prepareFor(parts, turn, found, scope, hashed))
+  })
+}
+
+/** Holds the session while the turn is prepared, and longer if that succeeds. */
+function prepareFor(
+  parts: TurnParts,
+  turn: TurnRequest,
+  found: FoundSession,
+  scope: string,
+  hashed: () => Chain | undefined,
+): MaybePromise<Turn> {
+  const { sessions } = parts
+  const release = (error: unknown): never => {
+    sessions.release(found.session)
     throw error
   }
+  sessions.hold(found.session)
+  try {
+    const chain = isMeasured(turn) || found.byHistory ? hashed() : undefined
+    const prepared = andThen(nextRoundAfter(turn.raw.bytes), () => buildTurn(parts, turn, { found, scope, chain }))
+    const built = andThen(prepared, (one) => {
+      if (one.session !== found.session) sessions.release(found.session)
+      return one
+    })
+    return built instanceof Promise ? built.catch(release) : built
+  } catch (error) {
+    return release(error)
+  }
+}
+
+/** What the policy near the limit decides depends on the prompt's size. */
+function isMeasured({ caller, control }: TurnRequest): boolean {
+  return overflowOf(caller, control) !== 'pass'
 }
 
 function findOwner(
   parts: TurnParts,
   { caller, control, json, headers, previousResponse }: TurnRequest,
   hashed: () => Chain | undefined,
-): Promise<FoundSession> {
+): MaybePromise<FoundSession> {
   const { tenant, policy } = caller
   if (previousResponse !== undefined) return sessionOfResponse(parts, tenant, control, previousResponse)
   const { isolation, maxSessions } = policy
   const user = userOf(headers, json)
-  const opener = { tenant, isolation, user, ...(maxSessions === undefined ? {} : { maxSessions }) }
+  const opener = maxSessions === undefined ? { tenant, isolation, user } : { tenant, isolation, user, maxSessions }
   return findSession(parts, opener, control, hashed, () => conversationIdOf(headers, json))
 }
 
@@ -155,40 +176,85 @@ interface Resolved {
   readonly chain: Chain | undefined
 }
 
+/** What is known of a turn before its session's KV space is entered. */
+interface Planned {
+  readonly model: string
+  readonly base: BaseWindow | undefined
+  readonly engine: Engine
+  readonly limits: ModelLimits
+  /** A continuation has its history at the engine, where nobody can measure or cut it. */
+  readonly outgoing: OutgoingPrompt | undefined
+  readonly fitted: Fitted
+  readonly edits: BodyEdits
+  readonly restored: number | null | undefined
+}
+
+function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved): MaybePromise<Turn> {
+  const waits = hasWindow(turn, resolved.found) || isMeasured(turn)
+  const planned = waits ? planAround(parts, turn, resolved) : planPlain(parts, turn, resolved)
+  return andThen(planned, (plan) => completeTurn(parts, turn, resolved, plan))
+}
+
+/** No window, and nothing to measure: there is nothing to wait for. */
+function planPlain(parts: TurnParts, turn: TurnRequest, { found }: Resolved): Planned {
+  const { json, rules, call } = turn
+  const model = modelOf(json)
+  const engine = parts.fleet.pick({ lineage: found.session.record.lineage, model })
+  const limits = engine.models.limitsOf(model, call.apiKey)
+  const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, undefined, undefined) : undefined
+  const edits = editsOf(turn, undefined, outgoing, undefined)
+  return { model, base: undefined, engine, limits, outgoing, fitted: unmeasured, edits, restored: undefined }
+}
+
 /** Every step that may wait comes before the one that it must be known for: nothing is restored for a request that is refused. */
-async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved): Promise<Turn> {
-  const { caller, control, json, raw, rules, call } = turn
+async function planAround(parts: TurnParts, turn: TurnRequest, resolved: Resolved): Promise<Planned> {
+  const { json, rules, call } = turn
   const { found } = resolved
-  const model = typeof json.model === 'string' ? json.model : ''
+  const model = modelOf(json)
   const window = hasWindow(turn, found) ? await windowBefore(parts, turn, found, resolved.scope) : noWindow
   const { base } = window
-  const isMeasured = overflowOf(caller, control) !== 'pass'
   const engine = parts.fleet.pick({ lineage: base?.record.lineage ?? found.session.record.lineage, model })
   const { models } = engine
-  const limits = isMeasured ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
-  // A continuation has its history at the engine, where nobody can measure or cut it.
+  const limits = isMeasured(turn) ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, window.continuation) : undefined
-  const measured = isMeasured ? fitIn(parts, turn, resolved, outgoing, base, engine, limits.contextLimit) : undefined
-  const fitted = measured === undefined ? unmeasured : await measured
+  const measured = isMeasured(turn)
+    ? fitIn(parts, turn, resolved, outgoing, base, engine, limits.contextLimit)
+    : undefined
+  const fitted = (await measured) ?? unmeasured
   const edits = editsOf(turn, base, outgoing, fitted.cut)
-  const restored =
-    base !== undefined && window.isNew
-      ? (await parts.windows.thaw(found.session, base, call)).restoredTokens
-      : undefined
+  const isThawed = base !== undefined && window.isNew
+  const restored = isThawed ? (await parts.windows.thaw(found.session, base, call)).restoredTokens : undefined
+  return { model, base, engine, limits, outgoing, fitted, edits, restored }
+}
+
+/** Enters the KV space that the turn uses, and puts its ids into the body. */
+function completeTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved, plan: Planned): MaybePromise<Turn> {
+  const { caller, json } = turn
+  const { base, outgoing, fitted } = plan
   const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
-  const space = spaceOf(model, parts.kvEpoch, clientSalt)
-  const entered = parts.sessions.enter(found.session, space)
-  const session = entered instanceof Promise ? await entered : entered
-  // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
-  const lineage = base?.record.lineage ?? session.record.lineage
-  const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant: caller.tenant, lineage, ...space }))
-  const told = parts.quotas.ensure(salt, caller.policy.kvQuotaGb)
-  if (told !== undefined) await told
-  const engineSession = engineSessionOf(parts, turn, lineage)
-  addIds(edits.changes, json, salt, engineSession)
-  const kept = keepIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
-  const rollover = kept === undefined ? undefined : await kept
-  const body = setMembers(raw, edits.changes, (key) => Object.hasOwn(json, key), turn.room)
+  const space = spaceOf(plan.model, parts.kvEpoch, clientSalt)
+  return andThen(parts.sessions.enter(resolved.found.session, space), (session) => {
+    // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
+    const lineage = base?.record.lineage ?? session.record.lineage
+    const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant: caller.tenant, lineage, ...space }))
+    return andThen(parts.quotas.ensure(salt, caller.policy.kvQuotaGb), () => {
+      const engineSession = engineSessionOf(parts, turn, lineage)
+      addIds(plan.edits.changes, json, salt, engineSession)
+      const kept = keepIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
+      return andThen(kept, (rollover) =>
+        turnOf(turn, resolved, plan, { session, rollover, lineage, clientSalt, engineSession }),
+      )
+    })
+  })
+}
+
+function turnOf(
+  { json, raw, rules, room }: TurnRequest,
+  resolved: Resolved,
+  { model, base, engine, limits, outgoing, fitted, edits, restored }: Planned,
+  { session, rollover, lineage, clientSalt, engineSession }: Entered,
+): Turn {
+  const body = setMembers(raw, edits.changes, (key) => Object.hasOwn(json, key), room)
   const keepsResponse = rules.stored?.keeps(json) === true
   return {
     session,
@@ -200,6 +266,18 @@ async function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved
     bounds: boundsOf(rules, json, limits),
     sent: { model, body, lineage, clientSalt, engineSession, ownUsage: edits.ownUsage, keepsResponse },
   }
+}
+
+interface Entered {
+  readonly session: LiveSession
+  readonly rollover: Rollover | undefined
+  readonly lineage: string
+  readonly clientSalt: string | undefined
+  readonly engineSession: string | undefined
+}
+
+function modelOf({ model }: JsonObject): string {
+  return typeof model === 'string' ? model : ''
 }
 
 /** Undefined where there is nothing to measure. */
