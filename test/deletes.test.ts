@@ -263,7 +263,7 @@ it("rejects with the caller's reason on abort", async () => {
 
 it('a salt without a quota is wiped by IsolatedLRU, and one with a quota is kept', async () => {
   const { store, client } = await start({ isolatedLru: true })
-  expect(client.demandsQuotas).toBe(true)
+  expect(client.requiresQuotas).toBe(true)
   const set = await client.setQuota('a-salt', 1)
   await store(CHUNKS * PLACES)
   await store(CHUNKS, 'another-salt')
@@ -289,7 +289,7 @@ const evictionOf = (status: unknown) =>
 it("requires no quotas elsewhere, and rejects the salt whose quota is the empty salt's", async () => {
   const { client } = await start()
 
-  expect(client.demandsQuotas).toBe(false)
+  expect(client.requiresQuotas).toBe(false)
   await expect(client.setQuota('_default', 1)).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
 })
 

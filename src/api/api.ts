@@ -7,7 +7,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
 import type { CallRest } from '../base/call-rest.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
-import type { Asker } from '../base/fair-turns.ts'
+import type { Requester } from '../base/fair-turns.ts'
 import { randomId } from '../base/ids.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
@@ -141,7 +141,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
 }
 
 /** Only bodies with content can be large enough to be queued, so only they need a tenant. */
-function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Asker {
+function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Requester {
   const { incoming, outgoing } = c.env
   const tenant = carriesContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
   return { tenant, scope: RequestScope.of(outgoing) }

@@ -3,7 +3,7 @@
 import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { CwmError } from '../base/errors.ts'
-import type { Asker } from '../base/fair-turns.ts'
+import type { Requester } from '../base/fair-turns.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import { messageFields } from '../dialects/index.ts'
@@ -26,14 +26,19 @@ export function limitBytes(maxSize: number, setting?: string) {
 /**
  * Reads and checks a JSON body. Routes receive the parsed value; MCP, which parses for itself, receives the bytes. Throws as `JsonBodies`.
  */
-export async function readBody(c: Context<Bindings>, bodies: JsonBodies, asker: Asker, forMcp: boolean): Promise<void> {
+export async function readBody(
+  c: Context<Bindings>,
+  bodies: JsonBodies,
+  requester: Requester,
+  forMcp: boolean,
+): Promise<void> {
   if (c.req.raw.body === null || !/^application\/json\b/i.test(c.req.header('content-type') ?? '')) return
   const bytes = Buffer.from(await c.req.raw.arrayBuffer())
   if (bytes.length === 0 && !forMcp) {
     withoutBody(c)
     return
   }
-  const value = await parse(bytes, bodies, asker, forMcp)
+  const value = await parse(bytes, bodies, requester, forMcp)
   if (isObject(value)) bodies.checkMessages(value, messageFields)
   if (forMcp) c.req.raw = new Request(c.req.raw, { body: bytes })
   else c.req.json = <T>() => Promise.resolve(value as unknown as T)
@@ -47,9 +52,14 @@ function withoutBody(c: Context<Bindings>): void {
   c.req.raw = new Request(url, { method, headers: kept, signal })
 }
 
-async function parse(bytes: Buffer, bodies: JsonBodies, asker: Asker, forMcp: boolean): Promise<JsonValue | undefined> {
+async function parse(
+  bytes: Buffer,
+  bodies: JsonBodies,
+  requester: Requester,
+  forMcp: boolean,
+): Promise<JsonValue | undefined> {
   try {
-    return await bodies.parse(bytes, asker)
+    return await bodies.parse(bytes, requester)
   } catch (thrown) {
     // MCP reports invalid JSON in its own format.
     if (forMcp && thrown instanceof CwmError && ['INVALID_JSON', 'INVALID_UTF8'].includes(thrown.code)) return undefined

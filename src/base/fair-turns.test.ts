@@ -2,9 +2,9 @@
 
 import { expect, it } from 'vitest'
 import { CwmError } from './errors.ts'
-import { type Asker, FairTurns } from './fair-turns.ts'
+import { FairTurns, type Requester } from './fair-turns.ts'
 
-interface Client extends Asker {
+interface Client extends Requester {
   leave(): void
 }
 
@@ -47,7 +47,7 @@ it("one tenant's flood waits in its own queue", async () => {
 it('a client that disconnects while waiting leaves the queue, and the next one gets its turn', async () => {
   const turns = new FairTurns(10)
   const [first, leaving, last] = [client('a'), client('a'), client('a')]
-  const running = [first, leaving, last].map((asker) => codeOf(turns.run(asker, () => {})))
+  const running = [first, leaving, last].map((requester) => codeOf(turns.run(requester, () => {})))
 
   leaving.leave()
 

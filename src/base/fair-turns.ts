@@ -5,7 +5,7 @@ import { CwmError, clientGone } from './errors.ts'
 import type { RequestScope } from './request-scope.ts'
 
 /** The client that the work is done for. */
-export interface Asker {
+export interface Requester {
   readonly tenant: string
   /** Closes when the client leaves, or when cwm closes its connection at shutdown. */
   readonly scope: Pick<RequestScope, 'isGone' | 'onClose'>
@@ -36,9 +36,9 @@ export class FairTurns {
    * the caller's continuation has an iteration of its own. Throws `OVERLOADED` if too much is waiting, `CLIENT_GONE`, and what the work
    * throws.
    */
-  async run<T>(asker: Asker, work: () => T): Promise<T> {
-    if (asker.scope.isGone) throw unparsed()
-    if (this.#busy) await this.#wait(asker)
+  async run<T>(requester: Requester, work: () => T): Promise<T> {
+    if (requester.scope.isGone) throw unparsed()
+    if (this.#busy) await this.#wait(requester)
     this.#busy = true
     try {
       return work()
@@ -48,7 +48,7 @@ export class FairTurns {
     }
   }
 
-  #wait(asker: Asker): Promise<void> {
+  #wait(requester: Requester): Promise<void> {
     if (this.#waiting >= this.#maxWaiting) {
       throw new CwmError(
         'OVERLOADED',
@@ -58,14 +58,14 @@ export class FairTurns {
         },
       )
     }
-    const { tenant } = asker
+    const { tenant } = requester
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { begin: resolve }
       const line = this.#lines.get(tenant) ?? new Set()
       line.add(waiter)
       this.#lines.set(tenant, line)
       this.#waiting++
-      asker.scope.onClose(() => {
+      requester.scope.onClose(() => {
         if (!line.has(waiter)) return
         this.#leave(tenant, line, waiter)
         reject(unparsed())

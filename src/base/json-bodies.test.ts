@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CwmError } from './errors.ts'
-import type { Asker } from './fair-turns.ts'
+import type { Requester } from './fair-turns.ts'
 import { type JsonObject, MAX_DEPTH } from './json.ts'
 import { type BodyBounds, JsonBodies, LARGE_BYTES, parseStrictly, requireObject } from './json-bodies.ts'
 import { scanJson } from './json-scan.ts'
@@ -129,13 +129,13 @@ describe('parseStrictly', () => {
   })
 })
 
-const asker: Asker = { tenant: 't', scope: { isGone: false, onClose: () => {} } }
+const requester: Requester = { tenant: 't', scope: { isGone: false, onClose: () => {} } }
 const BOUNDS: BodyBounds = { maxValues: 100_000, maxMembers: 20_000, maxMessages: 10_000 }
 
 /** The result for a body with limits: parsed at once, parsed later, or the error message. */
 async function outcome(text: string, bounds: Partial<BodyBounds> = {}): Promise<string> {
   try {
-    const parsed = new JsonBodies({ ...BOUNDS, ...bounds }).parse(Buffer.from(text), asker)
+    const parsed = new JsonBodies({ ...BOUNDS, ...bounds }).parse(Buffer.from(text), requester)
     if (!(parsed instanceof Promise)) return 'at once'
     await parsed
     return 'later'
@@ -236,7 +236,7 @@ describe('JsonBodies', () => {
     const large = Buffer.from(`{"a":"${'x'.repeat(LARGE_BYTES)}"}`)
     const done: string[] = []
     const read = async (tenant: string) => {
-      await bodies.parse(large, { ...asker, tenant })
+      await bodies.parse(large, { ...requester, tenant })
       done.push(tenant)
     }
 

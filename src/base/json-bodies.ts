@@ -3,7 +3,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { CwmError } from './errors.ts'
-import { type Asker, FairTurns } from './fair-turns.ts'
+import { FairTurns, type Requester } from './fair-turns.ts'
 import { isDeeperThan, isObject, type JsonObject, type JsonValue, MAX_DEPTH } from './json.ts'
 import { COMMA, countByte, type Exceeded, OPEN_LIST, OPEN_OBJECT, QUOTE, scanJson } from './json-scan.ts'
 import { textOf } from './utf8.ts'
@@ -43,8 +43,8 @@ export class JsonBodies {
    * The value of a body in strict UTF-8; a promise if the body is large or may exceed a limit. Throws `INVALID_UTF8`, `INVALID_JSON`,
    * `BODY_TOO_COMPLEX`, `BODY_TOO_DEEP`; for large bodies also `OVERLOADED` and, if the client disconnects first, `CLIENT_GONE`.
    */
-  parse(bytes: Buffer, asker: Asker): JsonValue | Promise<JsonValue> {
-    if (bytes.length > LARGE_BYTES || this.#mayExceed(bytes)) return this.#parseSlowly(bytes, asker)
+  parse(bytes: Buffer, requester: Requester): JsonValue | Promise<JsonValue> {
+    if (bytes.length > LARGE_BYTES || this.#mayExceed(bytes)) return this.#parseSlowly(bytes, requester)
     return parseStrictly(bytes)
   }
 
@@ -62,13 +62,13 @@ export class JsonBodies {
     }
   }
 
-  async #parseSlowly(bytes: Buffer, asker: Asker): Promise<JsonValue> {
+  async #parseSlowly(bytes: Buffer, requester: Requester): Promise<JsonValue> {
     if (this.#mayExceed(bytes)) {
       const exceeded = await scanJson(bytes, { ...this.#bounds, maxScalars: this.#maxScalars, maxDepth: MAX_DEPTH })
       if (exceeded !== undefined) throw this.#refusal(exceeded)
     }
     if (bytes.length <= LARGE_BYTES) return parseStrictly(bytes)
-    return await this.#turns.run(asker, () => parseStrictly(bytes))
+    return await this.#turns.run(requester, () => parseStrictly(bytes))
   }
 
   /**

@@ -17,7 +17,7 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** Whether the value is neither absent nor null, which are equivalent. */
-export function isGiven(value: JsonValue | undefined): value is JsonValue {
+export function isPresent(value: JsonValue | undefined): value is JsonValue {
   return value !== undefined && value !== null
 }
 

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { CwmError } from '../base/errors.ts'
 import { version } from '../base/version.ts'
 import { SettingsError, variableOf } from '../config/load.ts'
-import { describeDefault, describeSetting, flagNames, isSwitch, type SettingName } from '../config/schema.ts'
+import { describeDefault, describeSetting, flagNames, isBooleanSetting, type SettingName } from '../config/schema.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
@@ -33,7 +33,7 @@ export function createProgram(): Command {
     .description('Run the proxy in front of an OpenAI-compatible engine')
     .option('--config <file>', 'settings in YAML; flags and CWM_… variables override it (env: CWM_CONFIG)')
   for (const name of flagNames) {
-    const value = isSwitch(name) ? '[true|false]' : '<value>'
+    const value = isBooleanSetting(name) ? '[true|false]' : '<value>'
     serve.option(`--${name.replaceAll('_', '-')} ${value}`, describeFlag(name))
   }
   serve.action((options: Record<string, unknown>) =>

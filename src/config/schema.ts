@@ -329,7 +329,7 @@ const secrets: readonly SettingName[] = [
 export const flagNames = settingNames.filter((name) => !fileOnly.includes(name) && !secrets.includes(name))
 
 /** Whether a setting is a boolean, so that its flag without a value means true. */
-export function isSwitch(name: SettingName): boolean {
+export function isBooleanSetting(name: SettingName): boolean {
   return typeof settingsSchema.shape[name].safeParse(undefined).data === 'boolean'
 }
 

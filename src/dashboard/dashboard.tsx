@@ -71,7 +71,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     return value === undefined ? undefined : cookie.open(value)
   }
   const envOf = (c: Ctx) => actingAs(c.env, identityOf(c))
-  const asker = (c: Ctx) => {
+  const requester = (c: Ctx) => {
     const rest = callRest(envOf(c))
     return <T,>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T> =>
       askRest<T>(rest, method, path, body, c.req.raw.signal)
@@ -149,7 +149,7 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   })
 
   app.get('/', async (c) => {
-    const ask = asker(c)
+    const ask = requester(c)
     const filter = filterOf(c)
     const [tenant, sessions, windows, root] = await Promise.all([
       ask<TenantJson>('GET', '/cwm/v1/tenants/me'),
@@ -168,9 +168,13 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
       />,
     )
   })
-  app.get('/summary', async (c) => c.html(<Summary tenant={await asker(c)<TenantJson>('GET', '/cwm/v1/tenants/me')} />))
-  app.get('/health', async (c) => c.html(<HealthState health={await asker(c)<HealthJson>('GET', '/cwm/v1/health')} />))
-  app.get('/timeline', async (c) => c.json(await asker(c)<TimelineJson>('GET', '/cwm/v1/tenants/me/timeline')))
+  app.get('/summary', async (c) =>
+    c.html(<Summary tenant={await requester(c)<TenantJson>('GET', '/cwm/v1/tenants/me')} />),
+  )
+  app.get('/health', async (c) =>
+    c.html(<HealthState health={await requester(c)<HealthJson>('GET', '/cwm/v1/health')} />),
+  )
+  app.get('/timeline', async (c) => c.json(await requester(c)<TimelineJson>('GET', '/cwm/v1/tenants/me/timeline')))
   app.get('/events', async (c) => {
     // The operator receives the events of the tenant being viewed, not of all tenants.
     const headers = { 'last-event-id': c.req.header('last-event-id') ?? '' }
@@ -180,11 +184,11 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
 
   app.get('/sessions', async (c) => {
     const cursor = cursorOf(c)
-    const sessions = await readSessions(asker(c), cursor)
+    const sessions = await readSessions(requester(c), cursor)
     return c.html(<Sessions {...sessions} cursor={cursor} now={now()} />)
   })
   app.get('/sessions/:id', async (c) => {
-    const ask = asker(c)
+    const ask = requester(c)
     const id = c.req.param('id')
     const [session, windows, freezeAt] = await Promise.all([
       ask<SessionJson>('GET', sessionApiPath(id)),
@@ -195,13 +199,13 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   })
   app.get('/sessions/:id/end', (c) => c.html(<ConfirmEnd id={c.req.param('id')} />))
   app.post('/sessions/:id/end', async (c) => {
-    const deletion = await asker(c)<DeletionJson>('DELETE', sessionApiPath(c.req.param('id')))
+    const deletion = await requester(c)<DeletionJson>('DELETE', sessionApiPath(c.req.param('id')))
     return c.html(<Deleted deletion={deletion} />, 200, refreshLists)
   })
 
   app.get('/windows', async (c) => {
     const [filter, cursor] = [filterOf(c), cursorOf(c)]
-    const page = await readWindows(asker(c), filter, cursor)
+    const page = await readWindows(requester(c), filter, cursor)
     return c.html(<Windows page={page} cursor={cursor} filtered={isFiltered(filter)} now={now()} />)
   })
   app.post('/windows', async (c) => {
@@ -213,10 +217,14 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
       tags: tags.filter((tag) => tag !== ''),
       ...(note === '' ? {} : { note }),
     }
-    return c.html(<Frozen window={await asker(c)<WindowJson>('POST', '/cwm/v1/windows', body)} />, 200, refreshLists)
+    return c.html(
+      <Frozen window={await requester(c)<WindowJson>('POST', '/cwm/v1/windows', body)} />,
+      200,
+      refreshLists,
+    )
   })
   app.get('/windows/:name', async (c) => {
-    const ask = asker(c)
+    const ask = requester(c)
     const window = await ask<WindowJson>('GET', windowApiPath(c.req.param('name')))
     return c.html(<WindowDetail window={window} family={await readFamily(ask, window)} now={now()} />)
   })
@@ -228,11 +236,11 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
       ...(form.replace === 'true' ? { replace: true } : {}),
     }
     try {
-      const receipt = await asker(c)<ThawReceiptJson>('POST', `${windowApiPath(name)}/thaw`, body)
+      const receipt = await requester(c)<ThawReceiptJson>('POST', `${windowApiPath(name)}/thaw`, body)
       return c.html(<Thawed receipt={receipt} />, 200, refreshLists)
     } catch (thrown) {
       if (!(thrown instanceof RestError) || thrown.code !== 'session_has_turns') throw thrown
-      const session = await asker(c)<SessionJson>('GET', sessionApiPath(id))
+      const session = await requester(c)<SessionJson>('GET', sessionApiPath(id))
       return c.html(<ConfirmReplace window={name} session={session} />)
     }
   })
@@ -240,14 +248,14 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const form = await c.req.parseBody()
     const at = textOf(form.at)
     const body: CloneBody = { name: textOf(form.name), ...(at === '' ? {} : { at: Number(at) }) }
-    const clone = await asker(c)<WindowJson>('POST', `${windowApiPath(c.req.param('name'))}/clone`, body)
+    const clone = await requester(c)<WindowJson>('POST', `${windowApiPath(c.req.param('name'))}/clone`, body)
     return c.html(<Frozen window={clone} />, 200, refreshLists)
   })
   app.get('/windows/:name/delete', async (c) =>
-    c.html(<ConfirmDelete window={await asker(c)<WindowJson>('GET', windowApiPath(c.req.param('name')))} />),
+    c.html(<ConfirmDelete window={await requester(c)<WindowJson>('GET', windowApiPath(c.req.param('name')))} />),
   )
   app.post('/windows/:name/delete', async (c) => {
-    const deletion = await asker(c)<DeletionJson>('DELETE', windowApiPath(c.req.param('name')))
+    const deletion = await requester(c)<DeletionJson>('DELETE', windowApiPath(c.req.param('name')))
     return c.html(<Deleted deletion={deletion} />, 200, refreshLists)
   })
   return app

@@ -34,7 +34,7 @@ export function isTruthy(value: unknown): boolean {
 }
 
 /** The error for an id that an engine would resolve without checking its owner. */
-export function leftWithServer(field: string, instead: string): CwmError {
+export function serverStateError(field: string, instead: string): CwmError {
   return new CwmError('NOT_SUPPORTED', `\`${field}\` is not supported; send the earlier turns in \`${instead}\``, {
     param: field,
   })

@@ -1,6 +1,6 @@
 // POST /v1/messages (Anthropic's API): how its messages are identified and its answers read.
 
-import { isGiven, isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
+import { isObject, isPresent, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 import { anthropicAsChat } from './anthropic-as-chat.ts'
@@ -8,7 +8,7 @@ import { anthropicErrors } from './anthropic-errors.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson } from './canonical-json.ts'
 import { canonicalContent, canonicalPart, isFromModel, MANY_PARTS } from './chat.ts'
 import type { CanonicalMessage, DialectRules, Observation, ToolCall } from './dialect.ts'
-import { BILLING_HEADER, countOf, leftWithServer, readMessageList, textMessage, textOf } from './fields.ts'
+import { BILLING_HEADER, countOf, readMessageList, serverStateError, textMessage, textOf } from './fields.ts'
 
 function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget | undefined): string {
   if (!isObject(block)) return frame('j', stableJson(block))
@@ -186,7 +186,7 @@ const deltas: DeltaRules = {
 }
 
 function checkServerState({ thread }: JsonObject): void {
-  if (isObject(thread) && isGiven(thread.previous_message_id)) throw leftWithServer('thread', 'messages')
+  if (isObject(thread) && isPresent(thread.previous_message_id)) throw serverStateError('thread', 'messages')
 }
 
 export const messagesRules: DialectRules = {

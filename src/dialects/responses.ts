@@ -1,12 +1,12 @@
 // POST /v1/responses: how its input items are identified and its answers read.
 
 import { CwmError } from '../base/errors.ts'
-import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isObject, isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
 import { canonicalContent } from './chat.ts'
 import type { CanonicalMessage, DialectRules, ErrorShape, Observation, StoredAnswers, ToolCall } from './dialect.ts'
 import { openAiErrors, wireCode } from './errors.ts'
-import { countOf, isTruthy, leftWithServer, textMessage, textOf } from './fields.ts'
+import { countOf, isTruthy, serverStateError, textMessage, textOf } from './fields.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
 import { responsesAsChat } from './responses-as-chat.ts'
 
@@ -132,7 +132,7 @@ function checkServerState({ background, conversation, input }: JsonObject): void
       param: 'background',
     })
   }
-  if (isGiven(conversation)) throw leftWithServer('conversation', 'input')
+  if (isPresent(conversation)) throw serverStateError('conversation', 'input')
   const items = Array.isArray(input) ? (input as readonly JsonValue[]) : []
   if (items.some((item) => isObject(item) && item.type === 'item_reference')) {
     throw new CwmError(
@@ -145,12 +145,12 @@ function checkServerState({ background, conversation, input }: JsonObject): void
 
 const stored: StoredAnswers = {
   continued({ previous_response_id: id }) {
-    if (!isGiven(id)) return undefined
+    if (!isPresent(id)) return undefined
     if (typeof id === 'string') return id
     throw new CwmError('INVALID_FIELD', '`previous_response_id` must be a string', { param: 'previous_response_id' })
   },
   // An id chosen by the client could be another tenant's.
-  keeps: ({ store, request_id: id }) => store !== false && !isGiven(id),
+  keeps: ({ store, request_id: id }) => store !== false && !isPresent(id),
 }
 
 const errors: ErrorShape = {

@@ -134,7 +134,7 @@ export const lmcacheChecks: readonly Check[] = [
     'Salts have a storage quota',
     'with IsolatedLRU eviction, cwm can set the quota of a salt',
     async ({ client, topology }, facts) => {
-      if (!client.demandsQuotas) {
+      if (!client.requiresQuotas) {
         const known = topology.servers.some(({ isolatedLru }) => isolatedLru !== null)
         return skipped(known ? 'no adapter uses IsolatedLRU' : 'no server reports how its adapters evict')
       }

@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
 import { ArgumentsBudget } from '../dialects/canonical-json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
-import { OPENING_RANK, rankOfReply, repliesLookedFor } from './reply-ranks.ts'
+import { lookedUpReplies, OPENING_RANK, rankOfReply } from './reply-ranks.ts'
 
 /** Of a history up to this length the older digests are made only if somebody asks: hashing it again costs less than they do. */
 const SHORT_CHARS = 16 * 1024
@@ -196,7 +196,7 @@ class LazyCandidate implements ChainCandidate {
  * before the client dropped what was between them (Claude Code's `--continue`).
  */
 function lookedAt(stops: readonly Stop[], replies: number): readonly Stop[] {
-  const isLookedFor = repliesLookedFor(replies)
+  const isLookedFor = lookedUpReplies(replies)
   const looked = stops.filter(({ ordinal }) => isLookedFor(ordinal))
   const inner = looked.filter(({ isEnd }) => !isEnd)
   if (inner.length <= 2 * MAX_INNER_EACH) return looked

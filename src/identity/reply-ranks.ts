@@ -29,7 +29,7 @@ export function rankOfReply(ordinal: number): number {
 }
 
 /** Returns a predicate for the ordinals to look up in a history of that many replies: about thirty of a thousand. */
-export function repliesLookedFor(replies: number): (ordinal: number) => boolean {
+export function lookedUpReplies(replies: number): (ordinal: number) => boolean {
   const newest = replies - NEWEST_REPLIES
   if (newest <= 0) return () => true
   const older = new Set(EARLY)

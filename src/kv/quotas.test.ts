@@ -6,18 +6,18 @@ import type { KvLink } from './kv.ts'
 import { type QuotaParts, SaltQuotas } from './quotas.ts'
 
 interface Setup {
-  readonly demandsQuotas?: boolean
+  readonly requiresQuotas?: boolean
   readonly ensureSpace?: () => Promise<string[]>
 }
 
 const expects = { pin: true, quota: true }
 
-async function quotasOf({ demandsQuotas = true, ensureSpace = async () => [] }: Setup = {}) {
+async function quotasOf({ requiresQuotas = true, ensureSpace = async () => [] }: Setup = {}) {
   const told: string[] = []
   const lines: string[] = []
   const clock = { now: 0 }
   const link = {
-    capabilities: { quota: demandsQuotas },
+    capabilities: { quota: requiresQuotas },
     ensureSpace: (salt: string, gb: number) => {
       told.push(`${salt}=${gb}`)
       return ensureSpace()
@@ -36,7 +36,7 @@ async function quotasOf({ demandsQuotas = true, ensureSpace = async () => [] }: 
 
 describe('SaltQuotas', () => {
   it('makes no call to an LMCache that requires no quotas, and does not delay the request', async () => {
-    const { quotas, told } = await quotasOf({ demandsQuotas: false })
+    const { quotas, told } = await quotasOf({ requiresQuotas: false })
 
     expect(quotas.ensure('a', 8)).toBeUndefined()
     await quotas.remove('a')

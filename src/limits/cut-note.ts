@@ -1,7 +1,7 @@
 // The optional note that informs a model about a cut: a sentence at the end of the system prompt, in the dialect's form. The same cut gives
 // the same note in the same place, so the prefix stays cached.
 
-import { isGiven, isObject, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isObject, isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 
 export interface NoteRequest {
@@ -26,7 +26,7 @@ export function placeCutNote({ rules, body, messages, tag }: NoteRequest): CutNo
     `They are kept in a saved context window with the tag ${tag}.`
   const { systemField: field } = rules
   const outer = field === undefined ? undefined : body[field]
-  if (field !== undefined && isGiven(outer)) return { kind: 'field', field, value: append(outer, text, 'text') }
+  if (field !== undefined && isPresent(outer)) return { kind: 'field', field, value: append(outer, text, 'text') }
   const at = messages.findIndex((message) => rules.isSystem(message))
   const system = messages[at]
   if (isObject(system)) {

@@ -1,6 +1,6 @@
 // The prompt that a turn would send, base window and own messages, as values for measuring and as bytes for sending.
 
-import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { itemsOf, type RawObject } from '../dialects/raw-json.ts'
 import type { CutNote } from '../limits/cut-note.ts'
@@ -44,12 +44,12 @@ export function outgoingOf(
   const skip = behind ? continuation.skip : 0
   const added: Record<string, JsonValue> = {}
   for (const [field, value] of Object.entries(base?.prompt.shaping ?? {})) {
-    if (!isGiven(json[field]) && isGiven(value)) added[field] = value
+    if (!isPresent(json[field]) && isPresent(value)) added[field] = value
   }
   const shaping: Record<string, JsonValue> = { ...added }
   for (const field of rules.shapingFields) {
     const value = json[field]
-    if (isGiven(value)) shaping[field] = value
+    if (isPresent(value)) shaping[field] = value
   }
   return {
     model: typeof json.model === 'string' ? json.model : '',

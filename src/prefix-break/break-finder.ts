@@ -14,7 +14,7 @@ import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { RetainedPrompt } from '../store/store.ts'
 import { toRetainedPrompt } from '../windows/turn-prompt.ts'
-import { type Explained, expectedTokens, explainBreak, isCold } from './prefix-break-cause.ts'
+import { type Explanation, expectedTokens, explainBreak, isCold } from './prefix-break-cause.ts'
 
 export interface BreakFinderParts {
   readonly retained: Pick<RetainedTurns, 'peek' | 'find'>
@@ -176,7 +176,7 @@ export class BreakFinder {
     }
   }
 
-  async #tell(told: Omit<DeliveredTurn, 'turn'>, { message: sent, ...explained }: Explained): Promise<void> {
+  async #tell(told: Omit<DeliveredTurn, 'turn'>, { message: sent, ...explained }: Explanation): Promise<void> {
     const { events, log, metrics, now } = this.#parts
     const { before, usage, clientIndex } = told
     const { tenant, id } = before

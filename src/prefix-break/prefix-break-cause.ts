@@ -6,7 +6,7 @@ import type { BreakCause, PrefixBreak, Usage } from '../base/records.ts'
 import { type ComparedTurn, compareTurns, type Difference, shareBefore } from './prefix-break.ts'
 import { reasoningOf } from './prefix-break-fields.ts'
 
-export type Explained = Omit<PrefixBreak, 'at' | 'cachedTokens'>
+export type Explanation = Omit<PrefixBreak, 'at' | 'cachedTokens'>
 
 export interface Circumstances {
   /** Of the last turn. */
@@ -48,7 +48,7 @@ export function isCold(expected: number, cachedTokens: number | undefined): bool
  * Why a turn was cold. Undefined if it was not, or if the client caused it deliberately: it went back, rewrote its last message, or changed the
  * subject.
  */
-export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circumstances): Explained | undefined {
+export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circumstances): Explanation | undefined {
   const { cachedTokens, promptTokens } = facts.now
   const whole = expectedTokens(facts)
   if (cachedTokens === undefined || !isCold(whole, cachedTokens)) return undefined
@@ -82,7 +82,7 @@ export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circu
   return byTemplate ? { cause: 'reply', expectedTokens: whole } : undefined
 }
 
-function told({ cause, message, field, offset }: Difference, tokens: number): Explained {
+function told({ cause, message, field, offset }: Difference, tokens: number): Explanation {
   return {
     cause,
     ...(message === undefined ? {} : { message }),

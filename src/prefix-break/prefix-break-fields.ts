@@ -123,7 +123,7 @@ export function reasoningOf(message: JsonValue): string | undefined {
 }
 
 /** Where only the formatting of tool arguments differs: templates that insert them verbatim see different text. */
-export function firstRewriting(last: JsonValue, now: JsonValue): Place | undefined {
+export function firstFormattingChange(last: JsonValue, now: JsonValue): Place | undefined {
   const before = fieldsOf(last, '').filter(({ kind }) => ARGUMENTS.includes(kind))
   const after = fieldsOf(now, '').filter(({ kind }) => ARGUMENTS.includes(kind))
   for (const [i, b] of after.entries()) {

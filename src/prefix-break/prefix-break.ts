@@ -7,7 +7,7 @@ import { stableJson } from '../dialects/canonical-json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
 import type { RetainedPrompt } from '../store/store.ts'
-import { commonBytes, firstDifference, firstRewriting, type Place, weightOf } from './prefix-break-fields.ts'
+import { commonBytes, firstDifference, firstFormattingChange, type Place, weightOf } from './prefix-break-fields.ts'
 
 /** A turn with its reply: `replyAt` is the index of the reply's first message. */
 export type ComparedTurn = Pick<RetainedPrompt, 'prompt' | 'replyAt' | 'clientSalt'>
@@ -162,7 +162,7 @@ function slightDifference(
   }
   for (const [i, { message, index }] of before.entries()) {
     const echoed = after[i]
-    const place = echoed === undefined ? undefined : firstRewriting(message, echoed.message)
+    const place = echoed === undefined ? undefined : firstFormattingChange(message, echoed.message)
     if (echoed === undefined || place === undefined) continue
     const share = shareBefore(last, index, place.offset)
     return { cause: 'message', message: echoed.index, ...place, inReply: index >= last.replyAt, share }

@@ -5,7 +5,7 @@ import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { BodyReservation } from '../admission/body-budget.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
-import type { Asker } from '../base/fair-turns.ts'
+import type { Requester } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
 import { nextRoundAfter } from '../base/next-round.ts'
@@ -127,14 +127,14 @@ export async function readJson(
   limits: BodyLimits,
   bodies: Pick<JsonBodies, 'parse'>,
   held: BodyReservation,
-  asker: Asker,
+  requester: Requester,
 ): Promise<ReadBody> {
   const type = request.headers['content-type']
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
   const bytes = await readWhole(request, limits, held)
-  const parsed = bodies.parse(bytes, asker)
+  const parsed = bodies.parse(bytes, requester)
   const json = requireObject(parsed instanceof Promise ? await parsed : parsed)
   const round = nextRoundAfter(bytes)
   if (round !== undefined) await round

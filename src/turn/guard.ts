@@ -1,7 +1,7 @@
 // What a tenant may not say: fields that reach below the gateway, and ids of what a server keeps, which open it to anyone who knows them.
 
 import { CwmError } from '../base/errors.ts'
-import { isGiven, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { checkParts } from '../dialects/forbidden-parts.ts'
 import { messageFields } from '../dialects/index.ts'
@@ -60,6 +60,6 @@ export function checkFields(
 
 function checkText(body: JsonObject, field: string, atMost: number): void {
   const value = body[field]
-  if (!isGiven(value) || (typeof value === 'string' && value.length <= atMost)) return
+  if (!isPresent(value) || (typeof value === 'string' && value.length <= atMost)) return
   throw new CwmError('INVALID_FIELD', `\`${field}\` must be text of at most ${atMost} characters`, { param: field })
 }

@@ -36,7 +36,7 @@ export class LmcacheClient {
   /** Whether `pin`, `unpin` and `listPins` work; otherwise they throw `NOT_SUPPORTED`. */
   readonly pins: boolean
   /** A server stores only salts with a quota: set one before a salt's first request. */
-  readonly demandsQuotas: boolean
+  readonly requiresQuotas: boolean
   readonly #target: LmcacheTarget
   readonly #fleet: Fleet
   readonly #coordinator: Endpoint | undefined
@@ -47,7 +47,7 @@ export class LmcacheClient {
     this.#target = target
     this.#coordinator = target.coordinatorUrl === undefined ? undefined : this.#open(target.coordinatorUrl)
     this.pins = target.pins && this.#coordinator !== undefined
-    this.demandsQuotas = target.servers.some((server) => server.isolatedLru === true)
+    this.requiresQuotas = target.servers.some((server) => server.isolatedLru === true)
     this.#fleet = openFleet(this.#coordinator, target.servers, this.#open, keyBytes)
   }
 

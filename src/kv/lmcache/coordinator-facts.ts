@@ -4,10 +4,10 @@ import { CwmError } from '../../base/errors.ts'
 import { type Endpoint, urlOfHost } from './http.ts'
 import { instancesSchema, lookupSchema, pinListSchema } from './schemas.ts'
 import { sequenceBody } from './sequence.ts'
-import { failureOr } from './server-facts.ts'
+import { answerOrFailure } from './server-facts.ts'
 
 /** A server as the coordinator lists it. */
-export interface Listed {
+export interface ListedServer {
   readonly instanceId: string
   readonly url: string
 }
@@ -15,7 +15,7 @@ export interface Listed {
 export interface CoordinatorFacts {
   readonly url: string
   readonly pins: boolean
-  readonly listed: readonly Listed[]
+  readonly listed: readonly ListedServer[]
   readonly warnings: readonly string[]
   /** Why the coordinator cannot be used. */
   readonly failure?: CwmError
@@ -25,9 +25,9 @@ export interface CoordinatorFacts {
 export async function askCoordinator(endpoint: Endpoint, signal?: AbortSignal): Promise<CoordinatorFacts> {
   const ask = { method: 'GET', signal } as const
   const [instances, pins] = await Promise.all([
-    failureOr(endpoint.call({ ...ask, path: '/instances', schema: instancesSchema }), signal),
+    answerOrFailure(endpoint.call({ ...ask, path: '/instances', schema: instancesSchema }), signal),
     // An `offset` beyond all entries: only the total is needed, so no keys cross the wire.
-    failureOr(
+    answerOrFailure(
       endpoint.call({
         ...ask,
         path: '/cache/pins',
@@ -66,7 +66,7 @@ export async function probeChunkSize(endpoint: Endpoint, chunkSize: number, sign
   const counts = await Promise.all(
     [chunkSize, 2 * chunkSize - 1].map((length) => {
       const body = sequenceBody({ tokenIds: new Uint32Array(length), salt: '', keys })
-      return failureOr(
+      return answerOrFailure(
         endpoint.call({ method: 'POST', path: '/directory/lookup', body, schema: lookupSchema, signal }),
         signal,
       )

@@ -5,7 +5,7 @@ import { CwmError } from '../../base/errors.ts'
 import type { Fleet, FleetServer } from './fleet.ts'
 import { batches, type ObjectKey, wireKey } from './keys.ts'
 import { deleteSchema } from './schemas.ts'
-import { failureOr } from './server-facts.ts'
+import { answerOrFailure } from './server-facts.ts'
 
 /** What the servers reported. Their counts prove nothing for L2: see residue.ts. */
 export interface DeleteOutcome {
@@ -45,12 +45,13 @@ async function deleteOn(
     if (outcome instanceof CwmError) failures.push(outcome.message)
     return outcome === undefined || outcome instanceof CwmError ? 0 : outcome.locked
   }
-  const first = await failureOr(deleteFromL1(server, keys, signal), signal)
+  const first = await answerOrFailure(deleteFromL1(server, keys, signal), signal)
   note(first)
   if (first instanceof CwmError && first.code === 'LMCACHE_UNREACHABLE') return { locked: 0, failures, warnings: [] }
   if (backends === null) failures.push(`LMCache server ${label} did not report its L2 adapters`)
-  for (const backend of new Set(backends)) note(await failureOr(deleteFromL2(server, backend, keys, signal), signal))
-  const locked = note(await failureOr(deleteFromL1(server, keys, signal), signal))
+  for (const backend of new Set(backends))
+    note(await answerOrFailure(deleteFromL2(server, backend, keys, signal), signal))
+  const locked = note(await answerOrFailure(deleteFromL1(server, keys, signal), signal))
   return { locked, failures: [...new Set(failures)], warnings: unaddressable(server) }
 }
 
@@ -99,7 +100,7 @@ async function deleteFromL2(
     const body = JSON.stringify({ keys: batch.map(wireKey), tier: 'l2', adapter })
     const call = { method: 'DELETE', path: '/cache/objects', body, schema: deleteSchema, signal } as const
     const failure = `could not delete from its L2 adapter ${adapter}`
-    const answer = await failureOr(endpoint.call(call), signal)
+    const answer = await answerOrFailure(endpoint.call(call), signal)
     if (answer instanceof CwmError)
       throw new CwmError(answer.code, `LMCache server ${label} ${failure}: ${answer.message}`)
     // The adapter's own text is omitted, because it may name keys.

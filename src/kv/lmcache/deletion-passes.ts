@@ -8,7 +8,7 @@ import type { Fleet, FleetServer } from './fleet.ts'
 import type { Endpoint } from './http.ts'
 import { chunkId, findPlaced, keyId, type ObjectKey, type PlacedKey } from './keys.ts'
 import { type Probe, probeKeys } from './residue.ts'
-import { failureOr } from './server-facts.ts'
+import { answerOrFailure } from './server-facts.ts'
 
 /** The directory learns from events, once a second. An entry whose object was lost earlier never leaves it (seen on fs and resp). */
 const settleMs = 2_500
@@ -73,7 +73,7 @@ export class DeletionRun {
   /** Deletes everything once, everywhere, and counts what is left. */
   async pass(): Promise<PassResult> {
     const { locked, failures, warnings } = await this.#deleteAll()
-    const answer = await failureOr(this.#settled(), this.#signal)
+    const answer = await answerOrFailure(this.#settled(), this.#signal)
     const blind = answer instanceof CwmError
     const shown = blind ? [] : answer
     const { found, asked, clean } = await this.#probeAll()

@@ -1,7 +1,7 @@
 // Discovers the LMCache fleet from either end: a coordinator lists its servers, a server names its coordinator.
 
 import { CwmError } from '../../base/errors.ts'
-import { askCoordinator, type Listed, probeChunkSize } from './coordinator-facts.ts'
+import { askCoordinator, type ListedServer, probeChunkSize } from './coordinator-facts.ts'
 import { Endpoint, type Fetch, parseBaseUrl } from './http.ts'
 import { askServer, type ServerFacts, uniqueEngines } from './server-facts.ts'
 import type { LmcacheServer, LmcacheTopology } from './topology.ts'
@@ -93,7 +93,7 @@ function chooseCoordinator(
   }
 }
 
-function register(fact: ServerFacts, listed: readonly Listed[]): LmcacheServer {
+function register(fact: ServerFacts, listed: readonly ListedServer[]): LmcacheServer {
   const { server } = fact
   const entry = listed.find((e) => e.instanceId === server.instanceId) ?? listed.find((e) => e.url === server.url)
   return {

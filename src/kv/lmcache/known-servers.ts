@@ -6,7 +6,7 @@ import { CwmError } from '../../base/errors.ts'
 import type { KvServerHealth } from '../kv.ts'
 import { Endpoint, type Fetch } from './http.ts'
 import { instancesSchema, statusSchema } from './schemas.ts'
-import { failureOr } from './server-facts.ts'
+import { answerOrFailure } from './server-facts.ts'
 import type { LmcacheServer, LmcacheTopology } from './topology.ts'
 
 export interface KnownServersOptions {
@@ -93,14 +93,16 @@ export class KnownServers {
   }
 
   async #isUp(url: string): Promise<boolean> {
-    const answer = await failureOr(this.#endpoint(url).call({ method: 'GET', path: '/status', schema: statusSchema }))
+    const answer = await answerOrFailure(
+      this.#endpoint(url).call({ method: 'GET', path: '/status', schema: statusSchema }),
+    )
     // Any other error is an answer; discovery reports what is wrong with it.
     return !(answer instanceof CwmError) || answer.code !== 'LMCACHE_UNREACHABLE'
   }
 
   async #listed(url: string): Promise<readonly string[] | undefined> {
     const call = { method: 'GET', path: '/instances', schema: instancesSchema } as const
-    const answer = await failureOr(this.#endpoint(url).call(call))
+    const answer = await answerOrFailure(this.#endpoint(url).call(call))
     return answer instanceof CwmError ? undefined : answer.instances.map(({ instance_id }) => instance_id)
   }
 

@@ -30,7 +30,7 @@ export class LmcacheKvLink implements KvLink {
     const { client } = link
     this.#link = link
     this.#now = now
-    this.capabilities = { pin: client.pins, quota: client.demandsQuotas }
+    this.capabilities = { pin: client.pins, quota: client.requiresQuotas }
   }
 
   get onlyEngine(): string | undefined {

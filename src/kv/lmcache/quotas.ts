@@ -5,7 +5,7 @@ import { CwmError } from '../../base/errors.ts'
 import type { Fleet } from './fleet.ts'
 import type { Call, Endpoint } from './http.ts'
 import { quotaSchema } from './schemas.ts'
-import { failureOr } from './server-facts.ts'
+import { answerOrFailure } from './server-facts.ts'
 
 export interface QuotaResult {
   /** Every required server accepted it. */
@@ -31,7 +31,7 @@ export async function changeQuota(
     throw new CwmError('NOT_SUPPORTED', 'LMCache cannot hold a quota for this salt')
   const failures: string[] = []
   const tell = async (endpoint: Endpoint) => {
-    const answer = await failureOr(endpoint.call(quotaCall(salt, limitGb, signal)), signal)
+    const answer = await answerOrFailure(endpoint.call(quotaCall(salt, limitGb, signal)), signal)
     if (answer instanceof CwmError) failures.push(answer.message)
   }
   // Unknown counts as requiring one: an extra quota does no harm, a missing one wipes the salt.

@@ -7,7 +7,7 @@ import type { ObjectKey } from './keys.ts'
 import { prefetchChunks } from './prefetch.ts'
 import { l1RoomSchema } from './schemas.ts'
 import type { Sequence } from './sequence.ts'
-import { failureOr } from './server-facts.ts'
+import { answerOrFailure } from './server-facts.ts'
 
 /** A sequence, and those of its keys that are asked for; others may precede them. */
 export interface Probe {
@@ -30,7 +30,7 @@ export interface ProbeOptions {
 export async function probeKeys(server: FleetServer, probe: Probe, options: ProbeOptions): Promise<number | null> {
   const { endpoint } = server
   const { signal } = options
-  const answer = await failureOr(
+  const answer = await answerOrFailure(
     (async () => {
       if (!(await hasRoom(server, probe, options))) return null
       const { status, foundKeys } = await prefetchChunks({ endpoint }, probe.sequence, options)

@@ -26,9 +26,9 @@ export async function askServer(
   const name = listedAs === undefined ? endpoint.url : `${listedAs} (${endpoint.url})`
   const ask = { method: 'GET', signal } as const
   const [status, config, adapters] = await Promise.all([
-    failureOr(endpoint.call({ ...ask, path: '/status', schema: statusSchema }), signal),
-    failureOr(endpoint.call({ ...ask, path: '/config', schema: configSchema }), signal),
-    failureOr(endpoint.call({ ...ask, path: '/config/adapters', schema: adaptersSchema }), signal),
+    answerOrFailure(endpoint.call({ ...ask, path: '/status', schema: statusSchema }), signal),
+    answerOrFailure(endpoint.call({ ...ask, path: '/config', schema: configSchema }), signal),
+    answerOrFailure(endpoint.call({ ...ask, path: '/config/adapters', schema: adaptersSchema }), signal),
   ])
   const warnings = [status, config, adapters].flatMap((a) => (a instanceof CwmError ? [a.message] : []))
   const known = { status: answered(status), config: answered(config) }
@@ -92,7 +92,7 @@ export function uniqueEngines(engines: readonly AttachedEngine[]): AttachedEngin
 }
 
 /** Returns a CwmError as a value; throws on abort and for any other error. */
-export async function failureOr<T>(answer: Promise<T>, signal?: AbortSignal): Promise<T | CwmError> {
+export async function answerOrFailure<T>(answer: Promise<T>, signal?: AbortSignal): Promise<T | CwmError> {
   try {
     return await answer
   } catch (thrown) {

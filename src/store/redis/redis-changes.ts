@@ -133,7 +133,7 @@ export class RedisChanges {
 
   /**
    * A read that Redis answered before the change may still be on its way to us. Answers come in order, so once a later one is here, it
-   * is too: then the listeners are told once more, and only then the asker.
+   * is too: then the listeners are told once more, and only then the requester.
    */
   async #answer(change: LineageChange, request: string): Promise<void> {
     await this.#rows.get(this.#rows.keysOf(change.tenant).retired(change.lineage))
