@@ -131,7 +131,7 @@ describe('health', () => {
       const got = await ask(other.url, '/cwm/v1/health')
 
       expect([got.status, jsonOf(got)]).toMatchObject([200, { status: 'degraded', lmcache: { ok: false } }])
-      expect(other.findings.join('\n')).toContain('lmcache   not yet')
+      expect(other.findings.join('\n')).toContain('lmcache   not ready')
     } finally {
       await other.close()
     }
@@ -225,7 +225,7 @@ describe('health', () => {
     try {
       await other.sim.setOnline('engine', false)
       await other.restart()
-      expect(other.findings.join('\n')).toContain('engine    not yet')
+      expect(other.findings.join('\n')).toContain('engine    not ready')
 
       await other.sim.setOnline('engine', true)
 
