@@ -22,13 +22,14 @@ const noCredentials: Credentials = { key: undefined, otherScheme: undefined }
  * read the first, the upstream perhaps the last), or if two different keys are sent, because the caller is then ambiguous.
  */
 export function readCredentials({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): Credentials {
-  let seen: Map<CredentialHeader, string> | undefined
+  let seen: [CredentialHeader, string][] | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = credentialHeaderOf(rawHeaders[i] ?? '')
     if (name === undefined) continue
-    seen ??= new Map()
-    if (seen.has(name)) throw invalid(`the header ${name} is sent twice; send it once`, name)
-    seen.set(name, rawHeaders[i + 1] ?? '')
+    seen ??= []
+    if (seen.some(([earlier]) => earlier === name))
+      throw invalid(`the header ${name} is sent twice; send it once`, name)
+    seen.push([name, rawHeaders[i + 1] ?? ''])
   }
   if (seen === undefined) return noCredentials
   let key: string | undefined

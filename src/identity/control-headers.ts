@@ -57,18 +57,24 @@ export interface ControlHeaders {
 /** The headers that cwm understands. Any other x-cwm-* header is rejected as a misspelling, because ignoring it would hide the mistake. */
 const known = new Set(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze', 'x-cwm-overflow'])
 
+const noControl: ControlHeaders = {}
+
 /** Throws `INVALID_HEADER` for invalid names, unknown `x-cwm-*` headers, and a header that contradicts the path. */
 export function readControlHeaders(
   headers: IncomingHttpHeaders,
   fromPath: { readonly session?: string; readonly window?: string },
 ): ControlHeaders {
+  let hasAny = fromPath.session !== undefined || fromPath.window !== undefined
   for (const name in headers) {
-    if (name.startsWith('x-cwm-') && !known.has(name)) {
+    if (!name.startsWith('x-cwm-')) continue
+    hasAny = true
+    if (!known.has(name)) {
       throw new CwmError('INVALID_HEADER', `unknown header ${name}; cwm knows ${[...known].join(', ')}`, {
         param: name,
       })
     }
   }
+  if (!hasAny) return noControl
   const session = readOnce('x-cwm-session', headers['x-cwm-session'], fromPath.session)
   const window = readOnce('x-cwm-window', headers['x-cwm-window'], fromPath.window)
   const freeze = readOnce('x-cwm-freeze', headers['x-cwm-freeze'], undefined)

@@ -17,8 +17,11 @@ export interface HistoriesOptions {
 
 interface KnownBoundary {
   readonly hit: BoundaryHit
-  readonly expiresAt: number
+  expiresAt: number
 }
+
+/** One without the id of its session: two objects, a time, and what a set of them takes. */
+const BOUNDARY_BYTES = valueBytes({ hit: { sessionId: '' }, expiresAt: Number.MAX_SAFE_INTEGER })
 
 export class Histories {
   readonly #options: HistoriesOptions
@@ -28,14 +31,26 @@ export class Histories {
     this.#options = options
     this.#known = new LRUCache({
       maxSize: options.maxHistoryBytes,
-      sizeCalculation: (known, digest) => ENTRY_BYTES + textBytes(digest) + valueBytes(known),
+      sizeCalculation: ({ hit }, digest) =>
+        ENTRY_BYTES + textBytes(digest) + BOUNDARY_BYTES + (hit === 'ambiguous' ? 0 : hit.sessionId.length),
     })
   }
 
   /** A session holds these histories now, beside whoever did before. */
   note(digests: readonly string[], sessionId: string): void {
-    const hit = { sessionId }
-    for (const digest of digests) this.#set(digest, bothOf(this.peek(digest), hit))
+    for (const digest of digests) {
+      const known = this.#known.get(digest)
+      const at = this.#options.now()
+      // A turn notes its boundaries twice: when its answer is whole, and when it is stored.
+      if (
+        known !== undefined &&
+        known.expiresAt > at &&
+        known.hit !== 'ambiguous' &&
+        known.hit.sessionId === sessionId
+      ) {
+        known.expiresAt = at + this.#options.boundaryTtlMs
+      } else this.#set(digest, bothOf(this.peek(digest), { sessionId }))
+    }
   }
 
   /** Nobody can say any more who holds these: from now on nobody does alone. */

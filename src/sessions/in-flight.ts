@@ -4,24 +4,21 @@ import type { LiveSession } from './live-session.ts'
 
 export class InFlight {
   /** By session key; bounded by the turns that run at once. */
-  readonly #held = new Map<string, { readonly session: LiveSession; turns: number }>()
+  readonly #held = new Map<string, LiveSession>()
 
   /** Each call needs its `release`. */
-  hold(key: string, session: LiveSession): void {
-    const held = this.#held.get(key)
-    if (held === undefined) this.#held.set(key, { session, turns: 1 })
-    else held.turns++
+  hold(session: LiveSession): void {
+    session.turnsInFlight++
+    if (!this.#held.has(session.key)) this.#held.set(session.key, session)
   }
 
-  release(key: string, session: LiveSession): void {
-    const held = this.#held.get(key)
-    if (held?.session !== session) return
-    held.turns--
-    if (held.turns === 0) this.#held.delete(key)
+  release(session: LiveSession): void {
+    session.turnsInFlight--
+    if (session.turnsInFlight === 0 && this.#held.get(session.key) === session) this.#held.delete(session.key)
   }
 
   get(key: string): LiveSession | undefined {
-    return this.#held.get(key)?.session
+    return this.#held.get(key)
   }
 
   drop(key: string): void {
@@ -30,7 +27,6 @@ export class InFlight {
 
   /** Those whose next turns would be dispatched under that lineage. */
   under(tenant: string, lineage: string): readonly LiveSession[] {
-    const all = Array.from(this.#held.values(), ({ session }) => session)
-    return all.filter(({ record }) => record.tenant === tenant && record.lineage === lineage)
+    return [...this.#held.values()].filter(({ record }) => record.tenant === tenant && record.lineage === lineage)
   }
 }

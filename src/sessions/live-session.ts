@@ -1,9 +1,10 @@
 // One session as this process holds it: its record, whether the store has it, and who must hear of its end.
 
+import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
-import { valueBytes } from './weights.ts'
+import { memberBytes, textBytes, valueBytes } from './weights.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88
@@ -12,8 +13,14 @@ const SALT_BYTES = 160
 /** Turns that run at once change it one field at a time, so none undoes another. */
 export class LiveSession {
   #record: SessionRecord
-  /** There while somebody listens: most sessions in memory have no turn in flight. */
-  #onEnd: Set<() => void> | undefined
+  /** What names it among those of all tenants. */
+  readonly key: string
+  /** Turns in flight here. */
+  turnsInFlight = 0
+  /** There while somebody listens: most sessions in memory have no turn in flight. No `Set`, whose table would be made for each turn. */
+  #onEnd: (() => void)[] | undefined
+  /** Of the record; undefined until somebody asks. */
+  #recordBytes: number | undefined
   #ended = false
   /** False until its first turn is stored: an unnamed session that never got an answer leaves no trace. */
   stored: boolean
@@ -29,6 +36,7 @@ export class LiveSession {
 
   constructor(record: SessionRecord, kind: { readonly stored: boolean; readonly temporary?: boolean }) {
     this.#record = record
+    this.key = sessionKey(record.tenant, record.id)
     this.stored = kind.stored
     this.temporary = kind.temporary ?? false
   }
@@ -40,9 +48,11 @@ export class LiveSession {
   /** What it weighs in memory. */
   get bytes(): number {
     const branch = this.#branch === undefined ? 0 : valueBytes(this.#branch)
+    this.#recordBytes ??= valueBytes(this.#record)
     return (
       LIVE_BYTES +
-      valueBytes(this.#record) +
+      textBytes(this.key) +
+      this.#recordBytes +
       valueBytes(this.#newest) +
       branch +
       (this.#salt === undefined ? 0 : SALT_BYTES)
@@ -70,14 +80,23 @@ export class LiveSession {
     const next: Record<string, unknown> = Object.assign({} as Record<string, unknown>, this.#record)
     for (const field in change) {
       const value = change[field as keyof SessionChange]
+      this.#reweigh(next[field], value)
       if (value !== undefined) next[field] = value
       else if (field in next) delete next[field]
     }
     this.#record = next as unknown as SessionRecord
   }
 
+  /** Walking the whole record with each turn took longer than the change. */
+  #reweigh(before: unknown, after: unknown): void {
+    if (this.#recordBytes === undefined) return
+    this.#recordBytes +=
+      (after === undefined ? 0 : memberBytes(after)) - (before === undefined ? 0 : memberBytes(before))
+  }
+
   /** Takes over what another process has stored. */
   adopt(record: SessionRecord): void {
+    this.#recordBytes = undefined
     this.#record = record
   }
 
@@ -85,6 +104,7 @@ export class LiveSession {
   enter(space: KvSpace): boolean {
     const before = this.#record
     this.#record = withSpaces(before, [space])
+    if (this.#record !== before) this.#recordBytes = undefined
     return this.#record !== before
   }
 
@@ -117,11 +137,11 @@ export class LiveSession {
 
   /** Calls back when the session is ended while its turn is in flight. Answers how to stop. */
   onEnd(listener: () => void): () => void {
-    this.#onEnd ??= new Set()
-    const listeners = this.#onEnd.add(listener)
+    if (this.#onEnd === undefined) this.#onEnd = [listener]
+    else this.#onEnd.push(listener)
     return () => {
-      listeners.delete(listener)
-      if (listeners.size === 0 && this.#onEnd === listeners) this.#onEnd = undefined
+      const others = this.#onEnd?.filter((other) => other !== listener)
+      this.#onEnd = others?.length === 0 ? undefined : others
     }
   }
 
@@ -129,8 +149,9 @@ export class LiveSession {
   end(): void {
     if (this.#ended) return
     this.#ended = true
-    for (const tell of this.#onEnd ?? []) tell()
+    const listeners = this.#onEnd ?? []
     this.#onEnd = undefined
+    for (const tell of listeners) tell()
   }
 }
 

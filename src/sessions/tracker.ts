@@ -186,11 +186,11 @@ export class SessionTracker {
   /** Keeps a session in memory while a turn of it is in flight. Each call needs its `release`. */
   hold(session: LiveSession): void {
     if (session.temporary) return
-    this.#inFlight.hold(sessionKey(session.record.tenant, session.record.id), session)
+    this.#inFlight.hold(session)
   }
 
   release(session: LiveSession): void {
-    this.#inFlight.release(sessionKey(session.record.tenant, session.record.id), session)
+    if (!session.temporary) this.#inFlight.release(session)
   }
 
   /** Whether a turn of it may be in flight: here, or in another process, of whose turns nobody knows. */
@@ -272,10 +272,10 @@ export class SessionTracker {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     } catch (error) {
       if (this.#isShared) this.#histories.doubt(digests)
-      if (storeIsAway(error)) this.#unsaved.set(sessionKey(tenant, id), session)
+      if (storeIsAway(error)) this.#unsaved.set(session.key, session)
       throw error
     }
-    this.#sessions.weigh(sessionKey(tenant, id), session)
+    this.#sessions.weigh(session.key, session)
     // From now on the store answers for them, with what other processes saved; memory lives on as long.
     this.#histories.note(digests, id)
   }
