@@ -4,7 +4,7 @@
 import { type Dispatcher, Pool } from 'undici'
 import { CwmError, clientGone } from '../base/errors.ts'
 import { rawHeaderIn } from '../base/flat-headers.ts'
-import type { Abort, AnswerSink, OutgoingRequest } from './engine.ts'
+import type { Abort, AnswerControl, AnswerSink, OutgoingRequest } from './engine.ts'
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
 export interface UpstreamOptions {
@@ -94,7 +94,7 @@ function parseUrl(text: string): URL {
 const nobody: AnswerSink = { onStart() {}, onHeaders() {}, onData() {}, onEnd() {}, onError() {} }
 
 /** One request, and how far it has come. */
-class Exchange implements Dispatcher.DispatchHandler {
+class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
   readonly #pool: Pool
   readonly #options: Dispatcher.DispatchOptions
   #sink: AnswerSink
@@ -146,11 +146,15 @@ class Exchange implements Dispatcher.DispatchHandler {
     // Thrown, not aborted: nothing is written yet, and undici then keeps the connection for the next one that waits.
     if (this.#aborted !== undefined) throw this.#aborted
     this.#controller = controller
-    this.#sink.onStart({
-      pause: () => controller.pause(),
-      resume: () => controller.resume(),
-      abort: () => this.abort(),
-    })
+    this.#sink.onStart(this)
+  }
+
+  pause(): void {
+    this.#controller?.pause()
+  }
+
+  resume(): void {
+    this.#controller?.resume()
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, statusText?: string): void {

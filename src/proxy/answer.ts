@@ -65,6 +65,12 @@ export interface AnswerOptions {
   readonly budget: ObservationBudget
 }
 
+/** What reads an event stream. */
+interface Stream {
+  readonly framer: EventFramer
+  readonly events: SeenEvents
+}
+
 type Mode = 'waiting' | 'pass' | 'events' | 'json'
 
 /** An event that is longer than this is let through in parts. */
@@ -72,7 +78,6 @@ const MAX_EVENT_BYTES = 1024 * 1024
 
 export class Answer implements AnswerSink {
   readonly #options: AnswerOptions
-  readonly #framer = new EventFramer(MAX_EVENT_BYTES)
   readonly #hold: UsageHold | undefined
   #mode: Mode = 'waiting'
   #hasBegun = false
@@ -81,7 +86,8 @@ export class Answer implements AnswerSink {
   #headers: string[] = []
   /** A JSON answer, held until it is whole. */
   #json: Buffer[] = []
-  readonly #events: SeenEvents
+  /** Made with the headers of a stream. */
+  #stream: Stream | undefined
   #seenBytes = 0
   #unread = false
   #observed = false
@@ -92,7 +98,6 @@ export class Answer implements AnswerSink {
 
   constructor(options: AnswerOptions) {
     this.#options = options
-    this.#events = new SeenEvents(options.rules?.deltas)
     this.#hold = options.ownUsage ? new UsageHold(options.limits.maxHeldBytes) : undefined
   }
 
@@ -109,6 +114,7 @@ export class Answer implements AnswerSink {
     const type = mediaType(this.#headers)
     if (rules !== undefined && type === 'text/event-stream') {
       this.#mode = 'events'
+      this.#stream = { framer: new EventFramer(MAX_EVENT_BYTES), events: new SeenEvents(rules.deltas) }
       this.#rawHeaders = rawHeaders
       client.head(status, statusText, withoutLength(this.#headers))
       client.flush()
@@ -128,13 +134,15 @@ export class Answer implements AnswerSink {
     }
     if (this.#mode === 'pass') this.#options.client.write(bytes)
     else if (this.#mode === 'json') this.#holdJson(bytes)
-    else if (!this.#passDelta(bytes)) this.#passEvents(this.#framer.push(bytes))
+    else if (this.#stream !== undefined && !this.#passDelta(bytes, this.#stream)) {
+      this.#passEvents(this.#stream.framer.push(bytes))
+    }
   }
 
   onEnd(): void {
     const { client, hooks } = this.#options
     if (this.#mode === 'events') {
-      const rest = this.#framer.takeRest()
+      const rest = this.#stream?.framer.takeRest() ?? []
       if (this.#isCut(rest)) {
         this.onError(
           new CwmError('UPSTREAM_BROKEN', 'the upstream closed the connection before the last event of its stream'),
@@ -169,9 +177,9 @@ export class Answer implements AnswerSink {
   }
 
   /** Most chunks are one token's event, like the one before but for its text: no end of anything, and nothing to hold back. */
-  #passDelta(bytes: Buffer): boolean {
-    const isAlone = this.#framer.heldBytes === 0 && !this.#inEvent && this.#hold?.holds !== true
-    if (!isAlone || this.#unread || this.#observed || !this.#events.addDelta(bytes)) return false
+  #passDelta(bytes: Buffer, { framer, events }: Stream): boolean {
+    const isAlone = framer.heldBytes === 0 && !this.#inEvent && this.#hold?.holds !== true
+    if (!isAlone || this.#unread || this.#observed || !events.addDelta(bytes)) return false
     if (!this.#count(bytes.length, this.#options.limits.maxObservedBytes)) this.#leaveUnread()
     this.#options.client.write(bytes)
     return true
@@ -223,7 +231,7 @@ export class Answer implements AnswerSink {
 
   #see(bytes: Buffer): void {
     if (this.#unread || this.#observed) return
-    if (this.#count(bytes.length, this.#options.limits.maxObservedBytes)) this.#events.add(bytes)
+    if (this.#count(bytes.length, this.#options.limits.maxObservedBytes)) this.#stream?.events.add(bytes)
     else this.#leaveUnread()
   }
 
@@ -248,7 +256,7 @@ export class Answer implements AnswerSink {
   }
 
   #read(rules: DialectRules): Observation | undefined {
-    if (this.#mode === 'events') return rules.observeEvents(this.#events.read())
+    if (this.#stream !== undefined) return rules.observeEvents(this.#stream.events.read())
     const value = parseJson(this.#wholeJson().toString('utf8'))
     return isObject(value) ? rules.observeJson(value as JsonObject) : undefined
   }
@@ -266,7 +274,7 @@ export class Answer implements AnswerSink {
   #forget(): void {
     this.#options.budget.give(this.#seenBytes)
     this.#json = []
-    this.#events.clear()
+    this.#stream?.events.clear()
     this.#seenBytes = 0
   }
 }

@@ -8,6 +8,7 @@ import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Requester } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
+import { andThen } from '../base/maybe-promise.ts'
 import { nextRoundAfter } from '../base/next-round.ts'
 
 const decoders = {
@@ -35,12 +36,12 @@ export interface BodyLimits {
  * (before reading, if the length says so), `OVERLOADED` when there is no room for it, `CLIENT_GONE` when the client leaves or its body
  * ends before its announced length.
  */
-export async function readBytes(request: IncomingMessage, maxBytes: number, held?: BodyReservation): Promise<Buffer> {
-  const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > maxBytes) throw tooLarge(maxBytes)
-  held?.set(announced)
-  const body = new BodyBytes(announced)
-  return await new Promise<Buffer>((resolve, reject) => {
+export function readBytes(request: IncomingMessage, maxBytes: number, held?: BodyReservation): Promise<Buffer> {
+  return new Promise<Buffer>((resolve, reject) => {
+    const announced = Number(request.headers['content-length'] ?? 0)
+    if (announced > maxBytes) throw tooLarge(maxBytes)
+    held?.set(announced)
+    const body = new BodyBytes(announced)
     const stop = (error: CwmError) => {
       request.off('data', onData)
       reject(error)
@@ -122,7 +123,7 @@ export interface ReadBody {
  * Reads a JSON body; its `Content-Type` must be JSON if there is one. Throws `UNSUPPORTED_MEDIA_TYPE`, and as the functions below and
  * `JsonBodies.parse`.
  */
-export async function readJson(
+export function readJson(
   request: IncomingMessage,
   limits: BodyLimits,
   bodies: Pick<JsonBodies, 'parse'>,
@@ -133,12 +134,13 @@ export async function readJson(
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
-  const bytes = await readWhole(request, limits, held)
-  const parsed = bodies.parse(bytes, requester)
-  const json = requireObject(parsed instanceof Promise ? await parsed : parsed)
-  const round = nextRoundAfter(bytes)
-  if (round !== undefined) await round
-  return { bytes, json, room: request.headers['content-encoding'] === undefined ? ROOM_BYTES : 0 }
+  const room = request.headers['content-encoding'] === undefined ? ROOM_BYTES : 0
+  return readWhole(request, limits, held).then((bytes) =>
+    andThen(bodies.parse(bytes, requester), (parsed) => {
+      const body = { bytes, json: requireObject(parsed), room }
+      return andThen(nextRoundAfter(bytes), () => body)
+    }),
+  )
 }
 
 /** Reads a body whole and undoes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */

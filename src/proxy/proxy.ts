@@ -7,6 +7,7 @@ import type { BodyBudget, BodyReservation } from '../admission/body-budget.ts'
 import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
+import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
@@ -108,26 +109,28 @@ export class ProxyHandler {
   }
 
   /** Reads what the client asks, and has it run. */
-  async #turn(exchange: Exchange, route: SaltedRoute, given: Caller): Promise<void> {
+  #turn(exchange: Exchange, route: SaltedRoute, given: Caller): MaybePromise<unknown> {
     const { request, note } = exchange
     const { choices, bodies, runner } = this.#parts
-    const rules = rulesOf(route.dialect)
-    const chosen = choices.applyTo(given)
-    const caller = chosen instanceof Promise ? await chosen : chosen
-    const control = readControlHeaders(request.headers, route)
-    checkPage(request, control)
-    const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const held = bodies.open(caller.tenant, note.scope)
-    const { bytes, json, room } = await this.#readJson(request, note, caller, held)
-    if (typeof json.model === 'string') note.model = json.model
-    const { headers, method = 'POST' } = request
-    const path = route.path + route.query
-    const sink = new ClientTurn(this.#answers, exchange, rules, isTruthy(json.stream))
-    await runner.run(
-      caller,
-      { kind: 'session', rules, control, headers, bytes, json, room, held, scope: note.scope, method, path, outgoing },
-      sink,
-    )
+    return andThen(choices.applyTo(given), (caller) => {
+      const control = readControlHeaders(request.headers, route)
+      checkPage(request, control)
+      const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
+      const held = bodies.open(caller.tenant, note.scope)
+      return this.#readJson(request, note, caller, held).then(({ bytes, json, room }) => {
+        const rules = rulesOf(route.dialect)
+        if (typeof json.model === 'string') note.model = json.model
+        const { headers, method = 'POST' } = request
+        const path = route.path + route.query
+        const { scope } = note
+        const sink = new ClientTurn(this.#answers, exchange, rules, isTruthy(json.stream))
+        return runner.run(
+          caller,
+          { kind: 'session', rules, control, headers, bytes, json, room, held, scope, method, path, outgoing },
+          sink,
+        )
+      })
+    })
   }
 
   /** Passed on as it is, once it is known to be this tenant's. */

@@ -4,7 +4,7 @@ import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
-import { memberBytes, textBytes, valueBytes } from './weights.ts'
+import { memberBytes, valueBytes } from './weights.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88
@@ -13,7 +13,7 @@ const SALT_BYTES = 160
 /** Turns that run at once change it one field at a time, so none undoes another. */
 export class LiveSession {
   #record: SessionRecord
-  /** What names it among those of all tenants. */
+  /** What names it among those of all tenants; the caches that hold it share the text. */
   readonly key: string
   /** Turns in flight here. */
   turnsInFlight = 0
@@ -50,12 +50,7 @@ export class LiveSession {
     const branch = this.#branch === undefined ? 0 : valueBytes(this.#branch)
     this.#recordBytes ??= valueBytes(this.#record)
     return (
-      LIVE_BYTES +
-      textBytes(this.key) +
-      this.#recordBytes +
-      valueBytes(this.#newest) +
-      branch +
-      (this.#salt === undefined ? 0 : SALT_BYTES)
+      LIVE_BYTES + this.#recordBytes + valueBytes(this.#newest) + branch + (this.#salt === undefined ? 0 : SALT_BYTES)
     )
   }
 

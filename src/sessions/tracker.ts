@@ -369,7 +369,7 @@ export class SessionTracker {
     const { record } = session
     if (outcome === 'saved') session.stored = true
     else if (outcome === 'gone') {
-      this.#unsaved.set(sessionKey(record.tenant, record.id), session)
+      this.#unsaved.set(session.key, session)
       this.ended(record.tenant, record.id)
     } else session.believedUntil = 0
   }
@@ -385,11 +385,10 @@ export class SessionTracker {
 
   /** `asked`: when the store was; what it said is no younger than that. */
   #keep(session: LiveSession, asked: number): LiveSession {
-    const key = sessionKey(session.record.tenant, session.record.id)
-    const raced = this.#live(key)
+    const raced = this.#live(session.key)
     if (raced !== undefined) return raced
     session.believedUntil = asked + this.#options.store.believeMs
-    this.#sessions.set(key, session)
+    this.#sessions.set(session.key, session)
     return session
   }
 }
