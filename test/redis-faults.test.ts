@@ -55,7 +55,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
       store.getSession('acme', 'session-1').catch(() => false),
     )
     expect(back).toEqual(aSession())
-    expect(warnings).toEqual([expect.stringContaining('is away'), expect.stringContaining('is back')])
+    expect(warnings).toEqual([expect.stringContaining('does not answer'), expect.stringContaining('answers again')])
   })
 
   it('returns STORE_UNAVAILABLE while Redis is down, and has everything when it is back', async () => {

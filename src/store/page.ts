@@ -1,5 +1,5 @@
-// Keyset paging for every store: a cursor is where the last page ended, so inserts between two pages neither repeat nor skip
-// what was there. Opaque to clients, checked on the way in; it names nothing that its page did not show.
+// Keyset paging for every store: a cursor is the position where the last page ended, so inserts between two pages cause no repeated or
+// skipped entries. Cursors are opaque to clients and validated; they contain nothing that the page did not show.
 
 import { createHash } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
@@ -8,7 +8,7 @@ import type { Page, PageRequest, WindowQuery } from './store.ts'
 
 type Scalar = string | number
 
-/** Where a page ended: the value sorted by (a time in milliseconds since the epoch, a count, a name) and what tells equals apart. */
+/** Where a page ended: the value sorted by (a time in milliseconds since the epoch, a count, a name) and a tiebreaker. */
 export type Position<At extends Scalar = Scalar, Tie extends Scalar = Scalar> = readonly [at: At, tie: Tie]
 
 /** Throws `INVALID_FIELD` unless the limit is a whole number from 1 to 1,000. */
@@ -19,8 +19,8 @@ export function checkLimit(limit: number): void {
 }
 
 /**
- * The position in `page.cursor`, or undefined on the first page. `list` keeps one list's cursor out of another, `at` and `tie` say what
- * its positions are made of. Throws `INVALID_FIELD`.
+ * The position in `page.cursor`; undefined for the first page. `list` prevents using another list's cursor; `at` and `tie` are the types of
+ * the position's parts. Throws `INVALID_FIELD`.
  */
 export function positionIn<At extends 'number' | 'string', Tie extends 'number' | 'string'>(
   list: string,
@@ -38,7 +38,7 @@ export function positionIn<At extends 'number' | 'string', Tie extends 'number' 
 
 type ScalarOf<Kind extends 'number' | 'string'> = Kind extends 'number' ? number : string
 
-/** The page out of up to `limit + 1` rows: the one too many says that there is a next page. */
+/** Builds the page from up to `limit + 1` rows. The additional row shows that there is a next page. */
 export function toPage<R, T>(
   list: string,
   rows: readonly R[],
@@ -53,7 +53,7 @@ export function toPage<R, T>(
   return { items, nextCursor }
 }
 
-/** The `list` of a window query: another filter, sort or order is another list; another limit or cursor is not. */
+/** The `list` of a window query. Another filter, sort or order is another list; another limit or cursor is not. */
 export function windowList(query: WindowQuery): string {
   const { limit: _limit, cursor: _cursor, tags = [], sort = 'created', order = 'desc', ...filters } = query
   const conditions = Object.entries(filters).filter(([, value]) => value !== undefined)
@@ -66,7 +66,7 @@ function isScalar(value: unknown, kind: 'number' | 'string'): boolean {
 }
 
 function badCursor(): CwmError {
-  return new CwmError('INVALID_FIELD', 'cursor is not one that this list gave out; begin again without it', {
+  return new CwmError('INVALID_FIELD', 'cursor does not belong to this list; start again without it', {
     param: 'cursor',
   })
 }

@@ -1,30 +1,30 @@
-// Turns that wait to be written: many go into one transaction, and of one session the newest record alone. Whoever reads the file
-// through the store has them written first; a kill of the process costs the last of them one cold turn each.
+// Turns that wait to be written. Many go into one transaction, and only the newest record of each session. Reads through the store write
+// them first. If the process is killed, each turn lost this way costs one cold turn.
 
 import { sessionKey } from '../base/ids.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { SaveOutcome, TurnTrace } from './store.ts'
 
-/** More sessions than this are not kept waiting. */
+/** Above this many sessions they are written at once. */
 const MAX_WAITING = 1_000
 
 /** A session's turns since it was last written. */
 export interface PendingTurn {
   session: SessionRecord
-  /** It was never stored. */
+  /** The session is not stored yet. */
   readonly isNew: boolean
   readonly traces: TurnTrace[]
   readonly settle: { resolve(outcome: SaveOutcome): void; reject(error: unknown): void }[]
 }
 
-/** Owns the timer that has them written; `close` ends it. */
+/** Owns the timer that writes them; `close` ends it. */
 export class PendingTurns {
   readonly #write: () => void
   readonly #afterMs: number
   #waiting = new Map<string, PendingTurn>()
   #timer: NodeJS.Timeout | undefined
 
-  /** `write` is called `afterMs` milliseconds after the first that waits, at the latest, and takes them all. */
+  /** `write` is called at most `afterMs` milliseconds after the first waiting turn, and takes all of them. */
   constructor(write: () => void, afterMs: number) {
     this.#write = write
     this.#afterMs = afterMs
@@ -34,7 +34,7 @@ export class PendingTurns {
     return this.#waiting.size
   }
 
-  /** Resolves when the turn is written; rejects with what the write threw. */
+  /** Resolves when the turn is written. Rejects with what the write threw. */
   add(session: SessionRecord, trace: TurnTrace, isNew: boolean): Promise<SaveOutcome> {
     const key = sessionKey(session.tenant, session.id)
     return new Promise((resolve, reject) => {
@@ -51,7 +51,7 @@ export class PendingTurns {
     })
   }
 
-  /** What waits, which then waits no more: it is the caller's to write and to settle. */
+  /** Takes everything that waits; the caller must write and settle it. */
   take(): readonly PendingTurn[] {
     const taken = [...this.#waiting.values()]
     this.#waiting = new Map()

@@ -1,13 +1,13 @@
-// Encryption at rest for every store: AES-256-GCM with a random nonce per value, bound to the place where the value lies, so that
-// one cannot be moved to another row. What is sealed, and under which place, is the stores' own. No text of a value gets into an error.
+// Encryption at rest for every store: AES-256-GCM with a random nonce per value, bound to the place of the value, so that a value cannot be
+// moved to another row. Each store decides what is sealed, and under which place. Errors contain no text of a value.
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
 
-/** Where a value lies: what it is, its tenant, then what names it. Sealed in one place, it opens in no other. */
+/** The place of a value: its kind, its tenant, then what identifies it. Sealed in one place, it opens in no other. */
 export type Place = readonly [what: string, tenant: string, ...names: string[]]
 
-/** A value as a store keeps it. `keyId` 0: in clear. */
+/** A value in its stored form. `keyId` 0: clear text. */
 export interface Kept {
   readonly bytes: Uint8Array
   readonly keyId: number
@@ -25,19 +25,19 @@ const tagBytes = 16
 
 /** Seals with one key and opens with that and older ones. */
 export class Sealer {
-  /** Of the key that seals; never 0. */
+  /** The id of the sealing key; never 0. */
   readonly keyId: number
   readonly #current: Key
   readonly #keys: ReadonlyMap<number, Key>
 
-  /** Keys of 32 bytes. Throws `CONFIG` when two different ones have the same id (one in four billion). */
+  /** Keys of 32 bytes. Throws `CONFIG` if two different ones have the same id (one in four billion). */
   constructor(current: Uint8Array, older: readonly Uint8Array[] = []) {
     const keys = new Map<number, Key>()
     for (const secret of [...older, current]) {
       const id = idOf(secret)
       const other = keys.get(id)
       if (other !== undefined && Buffer.compare(other.secret, secret) !== 0) {
-        throw new CwmError('CONFIG', 'two encryption keys cannot be told apart by their id: make another one')
+        throw new CwmError('CONFIG', 'two encryption keys have the same id: generate another one')
       }
       keys.set(id, { id, secret })
     }
@@ -57,7 +57,7 @@ export class Sealer {
     return Buffer.concat([head, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
   }
 
-  /** Throws `CONFIG` when its key is not among ours, `WINDOW_CORRUPT` when it was changed or lay somewhere else. */
+  /** Throws `CONFIG` if its key is unknown, `WINDOW_CORRUPT` if it was changed or moved. */
   open(sealed: Uint8Array, place: Place): Buffer {
     const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength)
     if (bytes.length < textStart + tagBytes || bytes.readUInt8(0) !== version) throw corrupt(place)
@@ -74,7 +74,7 @@ export class Sealer {
   }
 }
 
-/** What a store keeps of `plain`: sealed if there is a sealer. */
+/** The stored form of `plain`: sealed if there is a sealer. */
 export function keep(sealer: Sealer | undefined, plain: Uint8Array, place: Place): Kept {
   return sealer === undefined ? { bytes: plain, keyId: 0 } : { bytes: sealer.seal(plain, place), keyId: sealer.keyId }
 }
@@ -86,7 +86,7 @@ export function reveal(sealer: Sealer | undefined, kept: Kept, place: Place): Ui
   return sealer.open(kept.bytes, place)
 }
 
-/** The meta key under which a store keeps its check value, once something may be sealed in it. */
+/** The meta key of a store's check value, which is written before anything is sealed. */
 export const sealCheckKey = 'encryption_check'
 const checkPlace: Place = ['check', '']
 const checkText = 'cwm'
@@ -97,27 +97,27 @@ export function sealCheck(sealer: Sealer): string {
 }
 
 /**
- * Proves that the keys fit the store: `stored` is its check value, undefined where nothing was ever sealed.
- * Throws `CONFIG` with words for whoever starts cwm.
+ * Verifies that the keys match the store. `stored` is its check value, undefined if nothing was ever sealed. Throws `CONFIG` with
+ * instructions for the operator.
  */
 export function verifySealCheck(sealer: Sealer | undefined, stored: string | undefined): void {
   if (stored === undefined) return
   if (sealer === undefined) {
-    throw new CwmError('CONFIG', 'the store is encrypted: set encryption_key to the key that it was written with')
+    throw new CwmError('CONFIG', 'the store is encrypted: set encryption_key to the key with which it was written')
   }
   try {
     sealer.open(Buffer.from(stored, 'base64'), checkPlace)
   } catch (thrown) {
     throw new CwmError(
       'CONFIG',
-      'the store was encrypted with another key than encryption_key: if the key was changed, put the one before into ' +
-        'encryption_keys_old until everything is sealed anew',
+      'the store was encrypted with another key than encryption_key: after a rotation, keep the previous key in ' +
+        'encryption_keys_old until everything is re-encrypted',
       { cause: thrown },
     )
   }
 }
 
-/** Not 0, which means in clear. Tells nothing of the key but that it is this one. */
+/** Not 0, which means clear text. Reveals nothing else about the key. */
 function idOf(secret: Uint8Array): number {
   return createHash('sha256').update('cwm key id\0').update(secret).digest().readUInt32BE(0) || 1
 }
@@ -129,7 +129,7 @@ function boundTo(place: Place): Buffer {
 function keyMissing(): CwmError {
   return new CwmError(
     'CONFIG',
-    'a stored value is sealed with a key that cwm was not given: put it into encryption_key or encryption_keys_old',
+    'a stored value is sealed with an unknown key: add that key to encryption_key or encryption_keys_old',
   )
 }
 

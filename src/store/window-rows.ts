@@ -1,19 +1,19 @@
-// What both stores say of a window's record: when its name is free, and by what lists are sorted.
+// What both stores derive from a window's record: whether its name is free, and the keys of its sort orders.
 
 import type { WindowRecord } from '../base/records.ts'
 import type { WindowQuery } from './store.ts'
 
-/** Whether LMCache's coordinator may count a pin of it. */
+/** Whether LMCache's coordinator may count a pin of the window. */
 export function mayHoldPin({ pin }: WindowRecord): boolean {
   return pin === 'pinning' || pin === 'pinned'
 }
 
-/** A name can be taken anew when its last freeze failed and nothing has to be given back for it. */
+/** A name may be reused if its last freeze failed and left nothing to release. */
 export function isFree(window: WindowRecord): boolean {
   return window.state === 'failed' && !mayHoldPin(window)
 }
 
-/** By what each order sorts; names sort themselves. */
+/** The key of each sort order; names are sorted by themselves. */
 export const sortedBy = {
   created: ({ createdAt }) => createdAt,
   thawed: ({ thawedAt, frozenAt, createdAt }) => thawedAt ?? frozenAt ?? createdAt,

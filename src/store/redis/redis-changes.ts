@@ -1,5 +1,5 @@
-// What proxies tell each other through Redis: what was changed, and that a retired lineage is no longer believed in. Messages may be
-// lost: believeMs bounds what a proxy believes without them, and whoever needs to be sure waits for answers or for that long.
+// Notifications between proxies through Redis: what was changed, and that a retired lineage is invalidated. Messages may be lost, so
+// believeMs limits how long a proxy trusts its reads without them. A caller that must be sure waits for answers or for that long.
 
 import { setImmediate as afterAnswers } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
@@ -14,7 +14,7 @@ import type { RedisAddress } from './redis-url.ts'
 type Listener = (change: StoreChange) => void
 type LineageChange = Extract<StoreChange, { kind: 'lineage' }>
 
-/** `ack`: the request whose change `from` believes in no more. */
+/** `ack`: the request whose change `from` has applied. */
 interface Message {
   readonly from: string
   readonly change?: StoreChange
@@ -22,16 +22,16 @@ interface Message {
   readonly ack?: string
 }
 
-/** Somebody who waits for answers, and whose are missing. */
+/** A caller that waits for answers, and the proxies that have not answered. */
 interface Waiting {
   readonly missing: Set<string>
   readonly done: () => void
 }
 
 const beatMs = 3000
-/** A proxy that has not been heard of for so long has nothing left that it believes, or cannot reach Redis. */
+/** A proxy not seen for this long has no trusted reads left, or cannot reach Redis. */
 const silentAfterMs = 15_000
-/** Between the write and the moment from which others count: one answer on its way, and clocks that tick unevenly. */
+/** Margin between the write and the moment others count from: an answer on its way, and unsteady clocks. */
 const marginMs = 250
 
 export class RedisChanges {
@@ -40,25 +40,25 @@ export class RedisChanges {
   readonly #believeMs: number
   readonly #self = randomId()
   readonly #listeners = new Set<Listener>()
-  /** Bounded by the retirements that run at once. */
+  /** Bounded by the number of concurrent retirements. */
   readonly #waiting = new Map<string, Waiting>()
   #beat: NodeJS.Timeout | undefined
-  /** From when Redis knows that this proxy runs, on `performance.now()`. */
+  /** When Redis learned that this proxy runs, on `performance.now()`. */
   #countedAt = 0
 
   private constructor(rows: RedisRows, address: RedisAddress, believeMs: number) {
     this.#rows = rows
     this.#believeMs = believeMs
     this.#subscriber = connect(address)
-    this.#subscriber.on('error', () => {}) // it connects again by itself, and subscribes again
+    this.#subscriber.on('error', () => {}) // the client reconnects and resubscribes automatically
     this.#subscriber.on('message', (_channel: string, text: string) => this.#hear(text))
   }
 
-  /** Begins to listen and to be counted. Rejects with `STORE_UNAVAILABLE`. */
+  /** Subscribes and registers this proxy. Rejects with `STORE_UNAVAILABLE`. */
   static async open(rows: RedisRows, address: RedisAddress, believeMs: number): Promise<RedisChanges> {
     const changes = new RedisChanges(rows, address, believeMs)
     try {
-      // A server that takes the connection and says nothing must not hold the start for ever.
+      // A server that accepts the connection and never answers must not block the start indefinitely.
       await deadline(changes.#subscriber.connect(), openTimeoutMs)
       await deadline(changes.#subscriber.subscribe(rows.shared.changes), openTimeoutMs)
       await changes.#sayAlive()
@@ -71,7 +71,9 @@ export class RedisChanges {
     return changes
   }
 
-  /** Whoever retires a lineage waits only for proxies that were heard of lately: cut off from Redis, this one soon may believe nothing. */
+  /**
+   * A proxy that retires a lineage waits only for proxies seen recently. If this one is cut off from Redis, its reads soon become invalid.
+   */
   get believeMs(): number {
     const countedUntil = this.#countedAt + silentAfterMs - marginMs
     return Math.max(0, Math.min(this.#believeMs, countedUntil - performance.now()))
@@ -82,12 +84,12 @@ export class RedisChanges {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Tells the others, if they can be told. */
+  /** Notifies the others if possible. */
   tell(change: StoreChange): void {
     this.#publish({ from: this.#self, change }).catch(() => {})
   }
 
-  /** Tells the others, and resolves when each has answered or can believe the old no more. Never rejects. */
+  /** Notifies the others, and resolves when each has answered or can no longer trust the old state. Never rejects. */
   async tellAndWait(change: LineageChange): Promise<void> {
     const request = randomId()
     try {
@@ -107,7 +109,7 @@ export class RedisChanges {
     await this.#rows.link.call('ZREM', this.#rows.shared.processes, this.#member()).catch(() => {})
   }
 
-  /** Resolves when `missing` have answered what `ask` asks, or `believeMs` and a little more are over. */
+  /** Resolves when all of `missing` have answered `ask`, or after `believeMs` and a margin. */
   async #answers(request: string, missing: Set<string>, believeMs: number, ask: () => Promise<void>): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = () => {
@@ -117,7 +119,7 @@ export class RedisChanges {
       }
       const timer = setTimeout(done, believeMs + marginMs)
       this.#waiting.set(request, { missing, done })
-      ask().catch(() => {}) // then nobody answers, and the time runs
+      ask().catch(() => {}) // nobody will answer, so the timeout decides
     })
   }
 
@@ -132,8 +134,8 @@ export class RedisChanges {
   }
 
   /**
-   * A read that Redis answered before the change may still be on its way to us. Answers come in order, so once a later one is here, it
-   * is too: then the listeners are told once more, and only then the requester.
+   * A read that Redis answered before the change may still be on its way here. Answers arrive in order, so after a later one has arrived,
+   * that one has too. Then the listeners are notified again, and only then the requester.
    */
   async #answer(change: LineageChange, request: string): Promise<void> {
     await this.#rows.get(this.#rows.keysOf(change.tenant).retired(change.lineage))
@@ -168,7 +170,7 @@ export class RedisChanges {
     await this.#rows.link.call('ZREMRANGEBYSCORE', this.#rows.shared.processes, '-inf', now - silentAfterMs)
   }
 
-  /** Who else runs, and how long each believes what it has read, milliseconds. */
+  /** The other running proxies, and how long each trusts its reads, milliseconds. */
   async #others(): Promise<ReadonlyMap<string, number>> {
     const from = (await this.#now()) - silentAfterMs
     const members = await this.#rows.texts('ZRANGE', this.#rows.shared.processes, from, '+inf', 'BYSCORE')
@@ -177,7 +179,7 @@ export class RedisChanges {
     return others
   }
 
-  /** Redis' own time, milliseconds: the proxies' clocks may differ. */
+  /** Redis' own time, milliseconds, because the proxies' clocks may differ. */
   async #now(): Promise<number> {
     const [seconds = 0, microseconds = 0] = (await this.#rows.texts('TIME')).map(Number)
     return seconds * 1000 + Math.floor(microseconds / 1000)

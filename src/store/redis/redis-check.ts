@@ -1,10 +1,10 @@
-// Whether a Redis is fit to be cwm's store, asked at start: what would lose data in silence stops it, the rest is warned of. Managed
-// servers forbid some questions; what cannot be asked is said to be unknown.
+// Checks at startup whether a Redis can be cwm's store. Settings that would silently lose data stop the start, others cause a warning.
+// Managed servers forbid some queries; their results are reported as unknown.
 
 import { CwmError } from '../../base/errors.ts'
 import type { RedisLink } from './redis-link.ts'
 
-/** What was found. `faults` stop the start; both are in words for an operator, and name no key. */
+/** The result. `faults` stop the start. Both lists contain messages for an operator, without keys. */
 export interface RedisFindings {
   readonly version: string
   readonly faults: readonly string[]
@@ -15,10 +15,10 @@ const oldest = [6, 2] as const
 const scansAtMost = 100
 const keysPerScan = 1000
 
-/** How LMCache's resp adapter names a chunk: docs/engine-behavior.md#chunk-keys. */
+/** How LMCache's resp adapter names chunks: docs/engine-behavior.md#chunk-keys. */
 const chunkKey = /@[0-9a-f]{8}@\d+@[0-9a-f]{16,64}@/
 
-/** Looks at the server behind `link`; `cluster`: it was addressed as one. Rejects with `STORE_UNAVAILABLE` only. */
+/** Checks the server behind `link`. `cluster`: its address was a cluster's. Rejects with `STORE_UNAVAILABLE` only. */
 export async function inspectRedis(link: RedisLink, cluster: boolean): Promise<RedisFindings> {
   const info = await infoOf(link)
   const faults: string[] = []
@@ -27,52 +27,50 @@ export async function inspectRedis(link: RedisLink, cluster: boolean): Promise<R
   if (info.size === 0) warnings.push('Redis forbids INFO: its version, memory policy and durability are unknown')
   if (isTooOld(version)) faults.push(`Redis is ${version}: cwm needs ${oldest.join('.')} or later`)
   if (info.get('cluster_enabled') === '1' && !cluster) {
-    faults.push('this Redis is a node of a cluster: write its URL with redis-cluster:// or rediss-cluster://')
+    faults.push('this Redis is a node of a cluster: start its URL with redis-cluster:// or rediss-cluster://')
   }
   const policy = info.get('maxmemory_policy')
   if (Number(info.get('maxmemory') ?? 0) > 0 && policy !== 'noeviction') {
     faults.push(
-      `Redis drops keys when its memory is full (maxmemory-policy ${policy ?? 'unknown'}), sessions and windows among them: ` +
+      `Redis evicts keys when its memory is full (maxmemory-policy ${policy ?? 'unknown'}), including sessions and windows: ` +
         'set maxmemory-policy noeviction',
     )
   }
   if (info.get('aof_enabled') === '0') {
-    warnings.push('Redis keeps no log of its writes (appendonly no): when it stops, what was written last is lost')
+    warnings.push('Redis does not log its writes (appendonly no): the newest data is lost when it stops')
   } else if (info.size > 0) {
     warnings.push(...(await durabilityOf(link)))
   }
   if (await holdsChunks(link)) {
     faults.push(
-      "LMCache keeps KV in this Redis database: give cwm's store a server of its own, since LMCache fills its Redis until it evicts",
+      "LMCache stores KV in this Redis database, and fills it until it evicts: give cwm's store its own server",
     )
   }
   return { version, faults, warnings }
 }
 
 /** Throws `CONFIG` with all faults. */
-export function refuseFaults({ faults }: RedisFindings): void {
+export function throwFaults({ faults }: RedisFindings): void {
   if (faults.length > 0) throw new CwmError('CONFIG', faults.join('; '), { param: 'store' })
 }
 
 async function infoOf(link: RedisLink): Promise<ReadonlyMap<string, string>> {
-  const text = await askedFor(link, 'INFO')
+  const text = await query(link, 'INFO')
   const lines = String(text ?? '').split('\r\n')
   return new Map(lines.filter((line) => line.includes(':')).map((line) => [line.split(':')[0] ?? '', afterColon(line)]))
 }
 
 async function durabilityOf(link: RedisLink): Promise<readonly string[]> {
-  const answer = (await askedFor(link, 'CONFIG', 'GET', 'appendfsync')) as Buffer[] | undefined
-  if (answer === undefined) return ['Redis forbids CONFIG GET: how often its log reaches the disk is unknown']
+  const answer = (await query(link, 'CONFIG', 'GET', 'appendfsync')) as Buffer[] | undefined
+  if (answer === undefined) return ['Redis forbids CONFIG GET: how often it flushes its log is unknown']
   if (String(answer[1]) !== 'no') return []
-  return [
-    'Redis leaves it to the system when its log reaches the disk (appendfsync no): a power cut takes up to 30 seconds',
-  ]
+  return ['Redis leaves flushing its log to the system (appendfsync no): a power cut loses up to 30 seconds']
 }
 
-/** The answer; undefined where the server forbids the question. */
-async function askedFor(link: RedisLink, command: string, ...words: readonly string[]): Promise<unknown> {
+/** The answer; undefined if the server forbids the query. */
+async function query(link: RedisLink, command: string, ...args: readonly string[]): Promise<unknown> {
   try {
-    return await link.call(command, ...words)
+    return await link.call(command, ...args)
   } catch (thrown) {
     if (link.isAway) throw thrown
     return undefined
@@ -82,7 +80,7 @@ async function askedFor(link: RedisLink, command: string, ...words: readonly str
 async function holdsChunks(link: RedisLink): Promise<boolean> {
   let cursor = '0'
   for (let scans = 0; scans < scansAtMost; scans++) {
-    const answer = await askedFor(link, 'SCAN', cursor, 'MATCH', '*@*@*@*', 'COUNT', String(keysPerScan))
+    const answer = await query(link, 'SCAN', cursor, 'MATCH', '*@*@*@*', 'COUNT', String(keysPerScan))
     if (answer === undefined) return false
     const [next, keys] = answer as [Buffer, Buffer[]]
     if (keys.some((key) => chunkKey.test(key.toString('latin1')))) return true

@@ -1,4 +1,4 @@
-// Deletes in Redis: the orders and what came of them. An order is written in the transaction that takes the thing itself out.
+// Deletes in Redis: the orders and their results. An order is written in the transaction that removes the record itself.
 
 import type { DeletionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
@@ -11,10 +11,10 @@ import { bytesToSequences, fromStored, sequencesToBytes, toJson, toStored } from
 
 const dropsAtOnce = 500
 
-/** Where the sequences of a delete are sealed. */
+/** The place under which a delete's sequences are sealed. */
 export const sequencesPlace = (tenant: string, id: string): Place => ['deletion sequences', tenant, id]
 
-/** Adds an order to `tx`, which takes out the thing itself. */
+/** Adds an order to `tx`, which removes the record itself. */
 export function writeOrder(
   rows: RedisRows,
   tx: Transaction,
@@ -105,7 +105,7 @@ export function deletionsIn(rows: RedisRows): DeletionMethods {
   }
 }
 
-/** Drops all deletes of a tenant that are done. */
+/** Drops all finished deletes of a tenant. */
 export async function dropDoneDeletions(rows: RedisRows, tenant: string): Promise<void> {
   while ((await dropDone(rows, tenant, '+inf', dropsAtOnce)) > 0);
 }

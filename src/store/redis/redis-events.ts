@@ -1,5 +1,5 @@
-// Events in Redis: one stream of all tenants, bounded over all of them, in a slot of its own. An id is the stream's own: Redis' time, and a
-// number within the millisecond.
+// Events in Redis: one stream for all tenants, limited in total, in its own slot. An id is the stream's own: Redis' time, and a number
+// within the millisecond.
 
 import type { CwmEvent, StoredEvent } from '../../base/events.ts'
 import { checkLimit } from '../page.ts'
@@ -11,8 +11,8 @@ import { script } from './redis-scripts.ts'
 import { toJson } from './redis-values.ts'
 
 /**
- * What each script below begins with. KEYS: the stream, and the id behind which it is whole. `present`: the end of the millisecond before
- * this one, or the newest event if that is later; who never was here before has everything from there on.
+ * The common start of the scripts below. KEYS: the stream, and the id after which it is complete. `present`: the end of the previous
+ * millisecond, or the newest event if that is later; a first-time reader receives everything after it.
  */
 const opening = `
 local all, from = KEYS[1], KEYS[2]
@@ -24,7 +24,7 @@ if newest and tonumber(newest[1]:match('^%d+')) > before then present = newest[1
 redis.call('SET', from, present, 'NX')
 `
 
-/** ARGV: tenant, event, how many are kept. Answers the id. Drops no more at once than it can read without holding up others. */
+/** ARGV: tenant, event, how many are kept. Returns the id. Drops at most as many at once as it can read without delaying others. */
 const appendScript = script(`${opening}
 local id = redis.call('XADD', all, '*', 'tenant', ARGV[1], 'event', ARGV[2])
 local length = redis.call('XLEN', all)
@@ -41,7 +41,7 @@ const presentScript = script(`${opening}
 return present
 `)
 
-/** ARGV: the id behind which to begin, how many. Answers `from`, `present` and the entries. */
+/** ARGV: the id to start after, how many. Returns `from`, `present` and the entries. */
 const listScript = script(`${opening}
 return { redis.call('GET', from), present, redis.call('XRANGE', all, '(' .. ARGV[1], '+', 'COUNT', ARGV[2]) }
 `)
@@ -97,7 +97,7 @@ export function eventsIn(
   }
 }
 
-/** Drops a tenant's events. */
+/** Removes a tenant's events. */
 export async function dropEventsOf({ link, shared }: RedisRows, tenant: string): Promise<void> {
   for (let at = start; ; ) {
     const answer = await link.call('XRANGE', shared.events, `(${at}`, '+', 'COUNT', scannedAtOnce)
@@ -110,7 +110,7 @@ export async function dropEventsOf({ link, shared }: RedisRows, tenant: string):
   }
 }
 
-/** Redis refuses a number within the millisecond of more than 64 bits. */
+/** Redis rejects a number within the millisecond of more than 64 bits. */
 function isId(text: string): boolean {
   return /^\d{1,16}-\d{1,20}$/.test(text) && BigInt(text.slice(text.indexOf('-') + 1)) < 2n ** 64n
 }

@@ -1,21 +1,21 @@
-// Where everything lies in Redis. Each key of a tenant carries the hash tag `{t:TENANT}`, so that one transaction finds all it
-// touches in one slot of a cluster. What concerns all tenants is read tenant by tenant: `cwm:{tenants}` lists them, and a tenant
-// is listed before anything of it is written (`known` says so in its own slot, and every transaction demands it).
+// The layout in Redis. Each key of a tenant carries the hash tag `{t:TENANT}`, so that one transaction finds all its keys in one slot of
+// a cluster. Data of all tenants is read tenant by tenant: `cwm:{tenants}` lists them, and a tenant is listed before any of its data is
+// written (`known` records that in its own slot, and every transaction requires it).
 //
 //   known                    the tenant is listed                       usage           hash: windows, bytes, pinned
-//   choices                  what it has chosen for itself
+//   choices                  its overrides of settings
 //   s:ID  sb:ID  sr:ID       session, its boundaries, its responses     sessions        sorted set by last turn
-//   sk:ID                    its boundaries of the ranks above 0: apart, since a cwm before them keeps to its own list and trims that
-//   idle:lasting  :passing   the same by what ends them: named or behind a window, and all others
-//   b:DIGEST  r:ID           boundary, response: whose, until when      expiries        sorted set of both by expiry
+//   sk:ID                    its boundaries of ranks above 0: separate, because older versions of cwm trim `sb` without regard to rank
+//   idle:lasting  :passing   the same by how they end: named or after a window, and all others
+//   b:DIGEST  r:ID           boundary, response: owner, expiry          expiries        sorted set of both by expiry
 //   ls:LINEAGE  lw:LINEAGE   sets: its sessions, its windows            gone:LINEAGE    it is retired
 //   lc:KEY  lk:LINEAGE       a shared lineage, that it is shared        shared          set of the keys of shared lineages
 //   w:NAME  wp:NAME  wi:NAME window, its prompt, its token ids          by:SORT         sorted sets of all names
-//   in:FIELD:VALUE           set of the names that have that value      t:NAME  turns   a retained turn; set of those sessions
+//   in:FIELD:VALUE           set of the names with that value           t:NAME  turns   a retained turn; set of those sessions
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
 //
-// Elsewhere: `{meta}`, `{tenants}`, `{audit}`, `{events}` (a stream of all, and from where on it is whole), `{turns}` (what all
-// retained turns weigh), `{live}` (which proxies run), `{work:…}` (which proxy does it, for a while).
+// Others: `{meta}`, `{tenants}`, `{audit}`, `{events}` (one stream, and the id from which it is complete), `{turns}` (the size of all
+// retained turns), `{live}` (the running proxies), `{work:…}` (leases).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -77,7 +77,7 @@ export class TenantKeys {
   response(id: string) {
     return `${this.#root}r:${id}`
   }
-  /** The key behind a member of `expiries`: `b:DIGEST` or `r:ID`. */
+  /** The key of a member of `expiries`: `b:DIGEST` or `r:ID`. */
   expiring(member: string) {
     return `${this.#root}${member}`
   }
@@ -125,7 +125,7 @@ export class TenantKeys {
   }
 }
 
-/** The names of the keys that belong to no tenant. */
+/** The names of keys without a tenant. */
 export class SharedKeys {
   readonly #prefix: string
 
@@ -177,7 +177,7 @@ export class SharedKeys {
   }
 }
 
-/** A tenant's id without `{`, `}`, `/` and spaces: none may end a hash tag, and a member `TENANT/NAME` comes apart again. */
+/** A tenant's id without `{`, `}`, `/` and spaces, so that it cannot end a hash tag, and a member `TENANT/NAME` can be split. */
 export function encodeTenant(tenant: string): string {
   return encodeURIComponent(tenant)
 }

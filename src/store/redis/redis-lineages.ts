@@ -1,5 +1,5 @@
-// Lineages in Redis: who shares one, who holds one, and which are retired. Every write that stores something under a lineage demands
-// in its own transaction that it is not retired (sessions, windows), so nothing slips in between.
+// Lineages in Redis: who shares one, who holds one, and which are retired. Every write under a lineage requires in its own transaction that
+// it is not retired (sessions, windows), so there is no gap.
 
 import { retiredForMs } from '../session-rows.ts'
 import type { Store } from '../store.ts'
@@ -50,7 +50,7 @@ export function lineagesIn(
   }
 }
 
-/** Drops who shares a lineage, of a tenant whose sessions and windows are gone. */
+/** Removes the shared lineages of a tenant whose sessions and windows are gone. */
 export async function dropShared(rows: RedisRows, tenant: string): Promise<void> {
   const keys = rows.keysOf(tenant)
   await rows.atomically(tenant, async (tx) => {

@@ -1,10 +1,10 @@
-// One connection to Redis (or to each node of a cluster) behind one door: every command has a deadline, a Redis that does not
-// answer is left alone for a moment, and whatever fails comes out as a CwmError. Knows nothing of sessions and windows.
+// One connection to Redis (or to each node of a cluster). Every command has a deadline, a Redis that does not answer is left alone for a
+// moment, and every failure becomes a CwmError. Knows nothing of sessions and windows.
 
 import { Cluster, Redis } from 'ioredis'
 import { CwmError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
-import { describeFailure, refusal, storeUnavailable } from './redis-errors.ts'
+import { describeFailure, errorReplyOf, storeUnavailable } from './redis-errors.ts'
 import type { Script } from './redis-scripts.ts'
 import type { RedisAddress } from './redis-url.ts'
 
@@ -12,19 +12,19 @@ export type Word = string | number | Buffer
 
 export interface LinkOptions {
   readonly address: RedisAddress
-  /** How long a command may take, milliseconds. */
+  /** Timeout of a command, milliseconds. */
   readonly timeoutMs: number
-  /** How long to fail at once after a call that got no answer, milliseconds. */
+  /** How long calls fail at once after a call without an answer, milliseconds. */
   readonly restMs: number
-  /** Is told when Redis stops answering, and when it answers again. Absent: nobody is. */
+  /** Called when Redis stops answering, and when it answers again. */
   readonly log?: Pick<Logger, 'info' | 'warn'>
 }
 
-/** How long a connection may take to be made, milliseconds. */
+/** Timeout of a connection attempt, milliseconds. */
 export const openTimeoutMs = 5000
 const longestPauseMs = 1000
 
-/** The client with all that keeps it from waiting on its own: deadlines and retries are this file's and its callers'. */
+/** The client without its own retries and delays: deadlines and retries belong to this file and its callers. */
 export function connect(address: RedisAddress): Redis | Cluster {
   const { host, port, username, password, db, tls } = address
   const pause = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), longestPauseMs)
@@ -35,8 +35,8 @@ export function connect(address: RedisAddress): Redis | Cluster {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     disableClientInfo: true,
-    // After a failover the old address is a replica: its name leads to the new master.
-    reconnectOnError: (error: Error) => refusal(error) === 'READONLY',
+    // After a failover the old address is a replica, but its name leads to the new master.
+    reconnectOnError: (error: Error) => errorReplyOf(error) === 'READONLY',
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(tls && { tls: {} }),
@@ -55,7 +55,7 @@ export function connect(address: RedisAddress): Redis | Cluster {
 export class RedisLink {
   readonly #client: Redis | Cluster
   readonly #options: LinkOptions
-  /** Until when nobody is let through, on `performance.now()`; undefined while all is well. */
+  /** Until when all calls fail, on `performance.now()`; undefined while Redis answers. */
   #restsUntil: number | undefined
   #trying = false
   #lastError: unknown
@@ -69,7 +69,7 @@ export class RedisLink {
     client.on('ready', () => this.#back())
   }
 
-  /** Connects. Throws `CONFIG` for credentials that Redis refuses, else `STORE_UNAVAILABLE`. */
+  /** Connects. Throws `CONFIG` if Redis rejects the credentials, otherwise `STORE_UNAVAILABLE`. */
   static async open(options: LinkOptions): Promise<RedisLink> {
     const client = connect(options.address)
     const link = new RedisLink(client, options)
@@ -83,30 +83,27 @@ export class RedisLink {
     }
   }
 
-  /** Makes sure of the database: ioredis goes on in number 0 where it is refused another. */
+  /** Verifies the database: ioredis continues in number 0 if another is rejected. */
   async #select({ cluster, db }: RedisAddress): Promise<void> {
     try {
       await (cluster ? this.call('PING') : this.call('SELECT', db))
     } catch (thrown) {
       if (this.isAway || db === 0) throw thrown
-      throw new CwmError(
-        'CONFIG',
-        `Redis has no database ${db}, which the store's URL names, or does not let cwm use it`,
-      )
+      throw new CwmError('CONFIG', `Redis does not have, or does not permit, the database ${db} in the store's URL`)
     }
   }
 
-  /** The last call got no answer. */
+  /** Whether the last call got no answer. */
   get isAway(): boolean {
     return this.#restsUntil !== undefined
   }
 
-  /** Sends one command; text comes back as Buffers. */
+  /** Sends one command; text is returned as Buffers. */
   async call(command: string, ...words: readonly Word[]): Promise<unknown> {
     const trial = this.#restsUntil !== undefined
     if (trial) {
       if (this.#trying || performance.now() < (this.#restsUntil ?? 0))
-        throw storeUnavailable('it did not answer just now')
+        throw storeUnavailable('it has stopped answering')
       this.#trying = true
     }
     try {
@@ -115,8 +112,8 @@ export class RedisLink {
       return answer
     } catch (thrown) {
       const failure = describeFailure(thrown)
-      // A refusal is an answer: Redis is there.
-      if (refusal(thrown) === undefined) this.#away(failure)
+      // An error reply is an answer, so Redis is reachable.
+      if (errorReplyOf(thrown) === undefined) this.#away(failure)
       else this.#back()
       throw failure
     } finally {
@@ -126,16 +123,16 @@ export class RedisLink {
 
   #away({ message }: CwmError): void {
     if (!this.isAway)
-      this.#options.log?.warn({ why: message }, 'the Redis store is away: turns go on isolated and cold')
+      this.#options.log?.warn({ why: message }, 'the Redis store does not answer: turns continue, isolated and cold')
     this.#restsUntil = performance.now() + this.#options.restMs
   }
 
   #back(): void {
-    if (this.isAway) this.#options.log?.info({}, 'the Redis store is back')
+    if (this.isAway) this.#options.log?.info({}, 'the Redis store answers again')
     this.#restsUntil = undefined
   }
 
-  /** Runs a script, which Redis may have forgotten or never seen. */
+  /** Runs a script, and loads it first if Redis does not have it. */
   async run(script: Script, keys: readonly string[], args: readonly Word[]): Promise<unknown> {
     const rest = [keys.length, ...keys, ...args]
     try {
@@ -155,7 +152,7 @@ function isUnknownScript(thrown: unknown): boolean {
   return thrown instanceof CwmError && thrown.message.includes('(NOSCRIPT)')
 }
 
-/** The answer, or `STORE_UNAVAILABLE` when it takes longer; what comes later is dropped. */
+/** The answer, or `STORE_UNAVAILABLE` after the timeout; a later answer is ignored. */
 export async function deadline<T>(answer: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -1,11 +1,11 @@
-// How full a Redis may become, and what it does then. Asked of LMCache's Redis by the doctor; cwm's own is looked at in redis-check.ts.
+// The memory limit of a Redis and its eviction policy. The doctor reads them from LMCache's Redis; redis-check.ts checks cwm's own.
 
 import { Redis } from 'ioredis'
 
-/** `limit` in bytes, 0 for none; or why it is not known. */
+/** `limit` in bytes, 0 for none; or the reason why it is unknown. */
 export type RedisMemory = { readonly limit: number; readonly policy: string } | { readonly unknown: string }
 
-/** Asks the Redis at `host:port`, without credentials. Never throws. */
+/** Queries the Redis at `host:port`, without credentials. Never throws. */
 export async function readRedisMemory(address: string, timeoutMs: number): Promise<RedisMemory> {
   const at = address.lastIndexOf(':')
   const client = new Redis({
@@ -17,7 +17,7 @@ export async function readRedisMemory(address: string, timeoutMs: number): Promi
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   })
-  // Without a listener ioredis writes to standard error; the call below tells the same.
+  // Without a listener ioredis writes to standard error. The call below reports the same error.
   client.on('error', () => {})
   try {
     await client.connect()

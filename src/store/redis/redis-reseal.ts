@@ -1,5 +1,5 @@
-// Seals what lies in Redis anew: after encryption was turned on, and after its key was changed. It looks at the first bytes of each
-// value, tenant by tenant; there is no index by key, so a call that finds everything sealed has looked at everything.
+// Re-encrypts data in Redis after encryption was enabled or its key rotated. It checks the first bytes of each value, tenant by tenant.
+// There is no index by key, so a call that finds nothing to do has checked everything.
 
 import type { Place, Sealer } from '../seal.ts'
 import type { Store } from '../store.ts'
@@ -13,14 +13,14 @@ import { idsPlace, promptPlace } from './redis-windows.ts'
 const headBytes = 5
 const namesAtOnce = 200
 
-/** A value that may have to be sealed anew. */
+/** A value that may need re-encryption. */
 interface Value {
   readonly tenant: string
   readonly key: string
   readonly place: Place
 }
 
-/** `reseal` of the store. `allSealed` is called when nothing more is to be sealed. */
+/** `reseal` of the store. `allSealed` is called when nothing is left to re-encrypt. */
 export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise<void>): Pick<Store, 'reseal'> {
   const { sealer } = rows
 

@@ -1,5 +1,5 @@
-// Retained turns in Redis: each lies with its tenant; what all weigh together is kept in a slot of its own, where the oldest are
-// named that have to go. A crash between the two leaves a turn that nobody counts; it goes with its session.
+// Retained turns in Redis: each is stored with its tenant; their total size, and which are the oldest, is in a slot of its own. A crash
+// between the two writes leaves a turn that is not counted; it is removed with its session.
 
 import type { Place } from '../seal.ts'
 import type { RetainedPrompt, Store } from '../store.ts'
@@ -10,16 +10,16 @@ import { weighTurnScript } from './redis-scripts.ts'
 import type { Transaction } from './redis-transaction.ts'
 import { fromStored, toJson, toStored } from './redis-values.ts'
 
-/** Where a retained turn is sealed. */
+/** The place under which a retained turn is sealed. */
 export const turnPlace = (tenant: string, sessionId: string): Place => ['retained turn', tenant, sessionId]
 
-/** Adds the end of a session's retained turn to `tx`; {@link forgetTurn} is to follow. */
+/** Adds the removal of a session's retained turn to `tx`. Call {@link forgetTurn} afterwards. */
 export function dropTurn(tx: Transaction, keys: TenantKeys, sessionId: string): void {
   tx.write('DEL', keys.turn(sessionId))
   tx.write('SREM', keys.turns, sessionId)
 }
 
-/** Takes a turn that was dropped out of what all weigh. */
+/** Subtracts a dropped turn from the total size. */
 export async function forgetTurn(rows: RedisRows, tenant: string, sessionId: string): Promise<void> {
   await weigh(rows, tenant, sessionId, 0, Number.MAX_SAFE_INTEGER)
 }
@@ -56,7 +56,7 @@ export function retainedIn(rows: RedisRows): Pick<Store, 'putRetained' | 'getRet
       for (const member of await weigh(rows, tenant, sessionId, plain.length, maxBytes)) {
         await drop(...partsOf(String(member)))
       }
-      // Ended between the two writes: its turn is gone and must not be counted.
+      // The session ended between the two writes, so its turn is gone and must not be counted.
       if ((await rows.number('EXISTS', keys.turn(sessionId))) === 0) await forgetTurn(rows, tenant, sessionId)
     },
 

@@ -1,5 +1,5 @@
-// What every part of the Redis store builds on: reads, transactions that are tried again when what they had read is no longer so,
-// pages out of sorted sets, and the list of tenants. Knows keys and bytes, no records.
+// Shared by all parts of the Redis store: reads, transactions that are retried when their reads are outdated, pages of sorted sets, and the
+// list of tenants. Knows keys and bytes, no records.
 
 import type { Sealer } from '../seal.ts'
 import { storeUnavailable } from './redis-errors.ts'
@@ -13,27 +13,27 @@ export interface RedisRowsOptions {
   readonly sealer: Sealer | undefined
   /** For records and lists. */
   readonly link: RedisLink
-  /** For contents: a connection of its own with a longer deadline, so that nothing small waits behind 5 MB. */
+  /** For contents: a separate connection with a longer deadline, so that nothing small waits behind 5 MB. */
   readonly contents: RedisLink
 }
 
-/** Each round somebody's commit went through, so so many rounds mean far more writers of one record than there can be. */
+/** In each round another writer's commit succeeded, so this many rounds mean more writers of one record than can exist. */
 const mostRounds = 100
 const tenantsAtOnce = 32
 
-/** Where in a sorted set a name lies. */
+/** The position of a name in a sorted set. */
 export interface Entry {
   readonly name: string
   readonly score: number
 }
 
-/** A page out of a sorted set; what is absent lets everything pass. */
+/** A page of a sorted set. Absent conditions match everything. */
 export interface SetQuery {
   readonly order: 'asc' | 'desc'
   readonly limit: number
-  /** Begins after this entry, which need not be there. */
+  /** Start after this entry, which need not exist. */
   readonly after?: Entry | undefined
-  /** Names that are in at least one set of each group. */
+  /** Names in at least one set of each group. */
   readonly groups?: readonly (readonly string[])[]
   readonly text?: string | undefined
   readonly created?: { readonly key: string; readonly from: number | undefined; readonly before: number | undefined }
@@ -62,12 +62,12 @@ export class RedisRows {
     return (await this.link.call('GET', key)) as Buffer | null
   }
 
-  /** The values of keys of one slot, all of one moment. */
+  /** The values of keys in one slot, all from one moment. */
   async getAll(keys: readonly string[], link = this.link): Promise<(Buffer | null)[]> {
     return keys.length === 0 ? [] : ((await link.call('MGET', ...keys)) as (Buffer | null)[])
   }
 
-  /** Texts out of a command that answers a list of them. */
+  /** The texts in a command's list answer. */
   async texts(command: string, ...words: readonly Word[]): Promise<string[]> {
     return ((await this.link.call(command, ...words)) as Buffer[]).map(String)
   }
@@ -77,8 +77,8 @@ export class RedisRows {
   }
 
   /**
-   * Lets `work` read and say what to write, and writes it if all that `work` expected is still so; otherwise once more from the
-   * start. What it answers is answered. `link`: over which it is written.
+   * Lets `work` read and decide what to write, and commits it if everything that `work` expected still holds; otherwise starts again.
+   * Returns what `work` returns. `link`: the connection for the commit.
    */
   async atomically<T>(tenant: string, work: (tx: Transaction) => Promise<T>, link = this.link): Promise<T> {
     const keys = this.keysOf(tenant)
@@ -90,10 +90,10 @@ export class RedisRows {
       if (outcome === 'done') return answer
       if (outcome === 'unlisted') await this.#list(tenant)
     }
-    throw storeUnavailable('too many proxies changed the same thing at once')
+    throw storeUnavailable('too many proxies are changing the same record at once')
   }
 
-  /** Up to `limit + 1` entries: the one too many says that there are more. */
+  /** Up to `limit + 1` entries; the additional one shows that there are more. */
   async page(key: string, query: SetQuery): Promise<readonly Entry[]> {
     const { order, limit, groups = [], text = '', created } = query
     const found: Entry[] = []
@@ -118,7 +118,7 @@ export class RedisRows {
     return found
   }
 
-  /** What `read` answers for each tenant, flat, a few tenants at a time. */
+  /** The results of `read` for all tenants as one list, a few tenants at a time. */
   async ofAllTenants<T>(read: (tenant: string) => Promise<readonly T[]>): Promise<T[]> {
     const tenants = await this.tenants()
     const all: T[] = []
@@ -128,12 +128,12 @@ export class RedisRows {
     return all
   }
 
-  /** The tenants, for work that ends before all are seen. */
+  /** The tenants, for work that may stop before the last. */
   async tenants(): Promise<readonly string[]> {
     return (await this.texts('SMEMBERS', this.shared.tenants)).map(decodeURIComponent)
   }
 
-  /** Takes a tenant of whom nothing is left off the list. A write of another proxy puts it back, at whatever moment it comes. */
+  /** Removes a tenant without any data from the list. A concurrent write of another proxy adds it again, at whatever moment it comes. */
   async unlistIfEmpty(tenant: string): Promise<void> {
     const keys = this.keysOf(tenant)
     const rest = [keys.sessions, keys.windowsBy('name'), keys.deletions, keys.expiries, keys.turns, keys.shared]
@@ -151,7 +151,7 @@ export class RedisRows {
     const add = () => this.link.call('SADD', this.shared.tenants, encodeURIComponent(tenant))
     await add()
     await this.link.call('SET', this.keysOf(tenant).known, '1')
-    // Whoever takes the tenant off the list looks for `known` after that: it may have looked just before this was written.
+    // A proxy that removes the tenant from the list checks `known` afterwards; it may have checked just before this write.
     await add()
   }
 }

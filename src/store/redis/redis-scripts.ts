@@ -1,5 +1,5 @@
-// The larger scripts that run within Redis: Lua, because each must look and write in one moment. What to write is decided in
-// TypeScript (cjson would change empty arrays, large numbers and broken surrogates); every key is named in KEYS.
+// The larger scripts that run in Redis: Lua, because each must read and write atomically. TypeScript decides what to write (cjson would
+// change empty arrays, large numbers and lone surrogates); every key is listed in KEYS.
 
 import { createHash } from 'node:crypto'
 
@@ -13,8 +13,9 @@ export function script(lua: string): Script {
 }
 
 /**
- * Runs commands if all guards hold. KEYS: one per guard, then one per command. ARGV: how many guards; per guard its kind and two values;
- * per command how many words beside the key, then the words. Answers `done`, or what did not hold: `stale`, or `unlisted` for `known`.
+ * Runs commands if all guards hold. KEYS: one per guard, then one per command. ARGV: number of guards; per guard its kind and two values;
+ * per command the number of arguments besides the key, then the arguments. Returns `done`, or what did not hold: `stale`, or `unlisted` for
+ * `known`.
  */
 export const commitScript = script(`
 local guards = tonumber(ARGV[1])
@@ -41,10 +42,10 @@ return 'done'
 `)
 
 /**
- * One page of names out of a sorted set, those that are in at least one set of each group. KEYS: the sorted set, the one by creation, then
- * the groups' sets. ARGV: asc or desc; how many; score and name after which to begin ('' for the start); text within the name, in lower
- * case; created from; created before; then the size of each group. Answers a score and a name to go on after ('' when that was all), then
- * names and scores, in order. Names are compared by byte: Lua's own comparison follows the server's locale.
+ * One page of names of a sorted set, limited to those in at least one set of each group. KEYS: the sorted set, the one by creation, then
+ * the groups' sets. ARGV: asc or desc; how many; score and name to start after ('' for the start); text in the name, in lower case; created
+ * from; created before; then the size of each group. Returns a score and a name to continue after ('' at the end), then names and scores,
+ * in order. Names are compared by byte, because Lua's own comparison depends on the server's locale.
  */
 export const pageScript = script(`
 local z, created = KEYS[1], KEYS[2]

@@ -1,4 +1,4 @@
-// Sessions in Redis: get-or-create, turns, heads, and their end. What a turn leaves beside its session is redis-traces.ts's.
+// Sessions in Redis: get-or-create, turns, heads, and their end. redis-traces.ts stores what a turn leaves beside its session.
 
 import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
@@ -19,7 +19,7 @@ type Sessions = Pick<
   'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
 >
 
-/** A session as it was read, and the bytes by which to tell that it is still so. */
+/** A session as read, and its bytes, by which a later change is detected. */
 interface Held {
   readonly raw: Buffer | null
   readonly session: SessionRecord | undefined
@@ -32,7 +32,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
     return { raw, session: raw === null ? undefined : jsonInBytes<SessionRecord>(raw) }
   }
 
-  /** Adds `next` in place of what was read; answers false, and adds nothing, where its lineage is retired. */
+  /** Adds the replacement of the read session by `next`. Returns false, without adding anything, if its lineage is retired. */
   async function put(tx: Transaction, held: Held, next: SessionRecord): Promise<boolean> {
     const keys = rows.keysOf(next.tenant)
     if (held.session?.lineage !== next.lineage) {
@@ -63,7 +63,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
         const held = await read(fresh.tenant, fresh.id)
         if (held.session !== undefined) return held.session
         if (await put(tx, held, fresh)) return fresh
-        throw new CwmError('BUSY', 'the session was ended just now: send the request again')
+        throw new CwmError('BUSY', 'the session has just ended: send the request again')
       }),
 
     getSession: async (tenant, id) => (await read(tenant, id)).session,
@@ -93,14 +93,14 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
         const held = await read(tenant, id)
         if (held.session === undefined && !isNew) return 'gone'
         if (held.session !== undefined && held.session.head !== session.head) return 'moved'
-        // Ended, and begun anew under the same name.
+        // Ended, and restarted under the same name.
         if (held.session !== undefined && held.session.lineage !== session.lineage) return 'gone'
         const next = held.session === undefined ? session : afterTurn(held.session, session)
         if (!(await put(tx, held, next))) return 'gone'
         await writeTraces(rows, tx, session, trace)
         return 'saved'
       })
-      // Nobody knows a new session yet.
+      // A new session is unknown to all other proxies.
       if (outcome === 'saved' && !isNew) changes.tell({ kind: 'session', tenant, id })
       return outcome
     },

@@ -1,5 +1,5 @@
-// What Redis keeps of tenants as a whole: usage (counted with each change of a window), the audit log, and forgetting one. The audit
-// log lies in a slot of its own, since it is bounded over all tenants.
+// Tenant data in Redis: usage (counted with each change of a window), the audit log, and forgetting a tenant. The audit log is in a slot of
+// its own, because it is limited over all tenants.
 
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
 import type { TenantChoices } from '../../base/tenants.ts'
@@ -106,7 +106,7 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
       tx.write('ZADD', shared.audit, entry.at, member)
       tx.write('ZADD', shared.auditOf(entry.tenant), entry.at, member)
       await rows.link.run(commitScript, tx.keys, tx.args)
-      // Whoever looks last sees what all have added, so the bound holds once all are done.
+      // The last reader sees all additions, so the limit holds once all are done.
       const tooMany = (await rows.number('ZCARD', shared.audit)) - keep
       if (tooMany > 0) {
         await dropAudit(await rows.texts('ZRANGE', shared.audit, 0, Math.min(tooMany, dropsAtOnce) - 1))

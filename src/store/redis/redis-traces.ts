@@ -1,5 +1,5 @@
-// What turns leave beside their sessions, in Redis: boundaries and the ids of stored responses. Both go by their expiry: dropExpired
-// finds them in `expiries`, and Redis drops by itself what no sweep came to.
+// What turns leave beside their sessions, in Redis: boundaries and the ids of stored responses. Both expire: dropExpired finds them in
+// `expiries`, and Redis removes what no sweep has found.
 
 import type { Boundary, SessionRecord } from '../../base/records.ts'
 import type { BoundaryHit, Store, TurnTrace } from '../store.ts'
@@ -9,17 +9,17 @@ import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
 import { toJson } from './redis-values.ts'
 
-/** Whose a boundary or response is (null: several sessions'), and until when. */
+/** The owner of a boundary or response (null: several sessions), and its expiry. */
 type Lead = readonly [sessionId: string | null, expiresAt: number]
 
-/** How much later than its expiry Redis drops a trace: it counts from the turn's own time, by its own clock. */
+/** How much later than its expiry Redis removes a trace, because Redis counts with its own clock from the turn's own time. */
 const graceMs = 3_600_000
 const dropsAtOnce = 500
 
 /** The boundaries of a session by rank, oldest first. */
 type ByRank = Map<number, string[]>
 
-/** Adds to `tx` what a turn leaves. `session` is the one that `tx` stores. */
+/** Adds what a turn leaves to `tx`. `session` is the one that `tx` stores. */
 export async function writeTraces(rows: RedisRows, tx: Transaction, session: SessionRecord, trace: TurnTrace) {
   const keys = rows.keysOf(session.tenant)
   const at = session.lastTurnAt
@@ -50,7 +50,7 @@ export async function writeTraces(rows: RedisRows, tx: Transaction, session: Ses
   tx.write('SET', keys.boundariesOf(session.id), toJson(kept.get(0) ?? []))
   const higher = [...kept].filter(([rank]) => rank > 0)
   const expiresAt = Math.max(0, ...boundaries.map((boundary) => ((boundary.rank ?? 0) > 0 ? boundary.expiresAt : 0)))
-  // Few turns leave any, and no other turn touches them.
+  // Few turns leave any; other turns do not touch them.
   if (expiresAt > 0) {
     tx.expect(keys.rankedBoundariesOf(session.id), ranked)
     const lives = Math.max(expiresAt - at, 0) + graceMs
@@ -71,7 +71,7 @@ function byRank(list: Buffer | null, ranked: Buffer | null): ByRank {
   return held.set(0, list === null ? [] : jsonInBytes<string[]>(list))
 }
 
-/** `rankOf`: the digests that are the newest now, and their rank; undefined: nobody's alone. */
+/** `rankOf`: the digests that are now the newest, and their rank; undefined: ambiguous. */
 function trimmed(own: ByRank, rankOf: ReadonlyMap<string, number | undefined>, keep: number) {
   const kept: ByRank = new Map()
   for (const [rank, digests] of own) {
@@ -86,12 +86,12 @@ function trimmed(own: ByRank, rankOf: ReadonlyMap<string, number | undefined>, k
     over.push(...digests.slice(0, Math.max(0, digests.length - keep)))
     kept.set(rank, digests.slice(-keep))
   }
-  // A cwm that knows no ranks may have listed one of a higher rank among the others.
+  // A cwm without ranks may have listed one of a higher rank among the others.
   const stays = new Set([...kept.values()].flat())
   return { kept, dropped: over.filter((digest) => !stays.has(digest)) }
 }
 
-/** Puts off the expiry of boundaries that still lead to this session alone. */
+/** Extends the expiry of boundaries that still lead to this session only. */
 async function putOff(
   rows: RedisRows,
   tx: Transaction,
@@ -111,7 +111,7 @@ async function putOff(
   }
 }
 
-/** Adds to `tx` the end of all that leads to a session. */
+/** Adds the removal of everything that leads to a session to `tx`. */
 export async function dropTraces(rows: RedisRows, tx: Transaction, tenant: string, sessionId: string): Promise<void> {
   const keys = rows.keysOf(tenant)
   const [list = null, ranked = null] = await rows.getAll([
@@ -132,8 +132,8 @@ export async function dropTraces(rows: RedisRows, tx: Transaction, tenant: strin
 }
 
 /**
- * Drops what still leads to this session alone, by its members in `expiries`. An ambiguous boundary stays, or it would lead to the other
- * session; so does a response that another session's turn has named since.
+ * Removes what still leads to this session only, by its members in `expiries`. An ambiguous boundary stays, because it would otherwise lead
+ * to the other session; so does a response that another session's turn has named since.
  */
 async function dropOwn(
   rows: RedisRows,
@@ -152,7 +152,7 @@ async function dropOwn(
   }
 }
 
-/** `at` is the turn's own time: what had expired by then makes nobody ambiguous. */
+/** `at` is the turn's own time: boundaries that had expired by then cause no ambiguity. */
 function leadAfter(held: Buffer | null, { sessionId, expiresAt }: Boundary, at: number): Lead {
   if (held === null) return [sessionId, expiresAt]
   const [holder, until] = jsonInBytes<Lead>(held)
@@ -226,7 +226,7 @@ export function tracesIn(rows: RedisRows): Pick<Store, 'findBoundaries' | 'findR
   }
 }
 
-/** Drops all traces of a tenant whose sessions are gone. */
+/** Removes all traces of a tenant whose sessions are gone. */
 export async function dropAllTraces(rows: RedisRows, tenant: string): Promise<void> {
   const keys = rows.keysOf(tenant)
   for (;;) {

@@ -1,5 +1,5 @@
-// A transaction as it is put together: what must still be so, and what to write then. Redis runs it whole or not at all
-// (commitScript); all its keys are one tenant's, so they lie in one slot.
+// A transaction under construction: the conditions, and what to write if they hold. Redis runs it completely or not at all (commitScript).
+// All its keys belong to one tenant, and therefore to one slot.
 
 import type { Word } from './redis-link.ts'
 
@@ -7,12 +7,12 @@ export class Transaction {
   readonly #guards: { readonly key: string; readonly words: readonly [string, Word, Word] }[] = []
   readonly #commands: { readonly key: string; readonly words: readonly Word[] }[] = []
 
-  /** `known`: the key that says that the tenant is listed; undefined where none needs to be. */
+  /** `known`: the key that marks the tenant as listed; undefined if it need not be. */
   constructor(known: string | undefined) {
     if (known !== undefined) this.#guards.push({ key: known, words: ['known', '', ''] })
   }
 
-  /** The value of `key` must still be the one that was read; null: there must be none. */
+  /** The value of `key` must still be the one that was read; null: it must not exist. */
   expect(key: string, value: Buffer | null | undefined): void {
     this.#guards.push({ key, words: value ? ['is', value, ''] : ['absent', '', ''] })
   }
@@ -21,7 +21,7 @@ export class Transaction {
     this.expect(key, null)
   }
 
-  /** The number in a field of a hash must not be above `most`. */
+  /** The number in a field of a hash must not exceed `most`. */
   expectAtMost(key: string, field: string, most: number): void {
     this.#guards.push({ key, words: ['most', field, most] })
   }

@@ -1,4 +1,5 @@
-// What a store's URL says: where Redis is, how to speak to it, and as whom. No message here quotes the URL: it may hold a password.
+// Parses a store's URL: where Redis is, how to connect, and with which credentials. No message here quotes the URL, because it may contain
+// a password.
 
 import { CwmError } from '../../base/errors.ts'
 
@@ -6,7 +7,7 @@ export interface RedisAddress {
   readonly host: string
   readonly port: number
   readonly tls: boolean
-  /** The address is one node of a Redis Cluster, which knows the others. */
+  /** The address is one node of a Redis Cluster, which reports the others. */
   readonly cluster: boolean
   readonly username?: string
   readonly password?: string
@@ -25,11 +26,11 @@ export function parseRedisUrl(text: string): RedisAddress {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const scheme = schemes[url?.protocol ?? '']
   if (url === undefined || scheme === undefined || url.hostname === '' || url.search !== '' || url.hash !== '') {
-    throw bad('it is redis://[user:password@]host[:port][/database]; rediss:// for TLS, redis-cluster:// for a cluster')
+    throw bad('use redis://[user:password@]host[:port][/database]; rediss:// for TLS, redis-cluster:// for a cluster')
   }
   const database = url.pathname.replace(/^\//, '')
-  if (!/^\d{0,4}$/.test(database)) throw bad('the path is the number of a database, e.g. /0')
-  if (scheme.cluster && Number(database) !== 0) throw bad('a Redis Cluster has database 0 only')
+  if (!/^\d{0,4}$/.test(database)) throw bad('the path must be the number of a database, e.g. /0')
+  if (scheme.cluster && Number(database) !== 0) throw bad('a Redis Cluster only has database 0')
   return {
     ...scheme,
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
@@ -44,7 +45,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw bad('a % in user or password must be written %25')
+    throw bad('a % in user or password must be written as %25')
   }
 }
 

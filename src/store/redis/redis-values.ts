@@ -1,5 +1,5 @@
-// Values to bytes and back. The first byte tells clear (0) from sealed (a Sealer's version, never 0). Guards compare what is stored
-// byte by byte, so a value is read, judged and replaced as one.
+// Converts values to bytes and back. The first byte distinguishes clear text (0) from sealed data (a Sealer's version, never 0). Guards
+// compare stored bytes, so a value is read, checked and replaced as a whole.
 
 import type { WindowRecord } from '../../base/records.ts'
 import { keep, type Place, reveal, type Sealer } from '../seal.ts'
@@ -7,7 +7,7 @@ import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from '../stored-values.ts'
 
 const clear = Buffer.of(0)
 
-/** What Redis keeps of `plain`. */
+/** The stored form of `plain`. */
 export function toStored(sealer: Sealer | undefined, plain: Uint8Array, place: Place): Buffer {
   const { bytes, keyId } = keep(sealer, plain, place)
   return keyId === 0 ? Buffer.concat([clear, bytes]) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -18,7 +18,7 @@ export function fromStored(sealer: Sealer | undefined, stored: Buffer, place: Pl
   return reveal(sealer, { bytes: keyId === 0 ? stored.subarray(1) : stored, keyId }, place)
 }
 
-/** With which key a stored value is sealed, told from its first five bytes; 0: it lies in clear. */
+/** The id of the key that sealed a stored value, from its first five bytes; 0: clear text. */
 export function keyIdOf(stored: Buffer): number {
   return stored.length < 5 || stored[0] === 0 ? 0 : stored.readUInt32BE(1)
 }
@@ -27,7 +27,7 @@ export function toJson(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
-/** A window's record with its words (`reason`, `note`) apart, so that these can be sealed while the rest is read without a key. */
+/** A window's record with its texts (`reason`, `note`) apart, so that these can be sealed while the rest is readable without a key. */
 interface StoredWindow {
   readonly record: WindowRecord
   readonly words?: string
@@ -48,13 +48,13 @@ export function windowFromStored(sealer: Sealer | undefined, stored: Buffer): Wi
   return { ...record, ...jsonInBytes<object>(fromStored(sealer, Buffer.from(words, 'base64'), wordsOf(record))) }
 }
 
-/** The key that seals a stored window's words; undefined when it has none. */
+/** The key that seals a stored window's texts; undefined if it has none. */
 export function wordsKeyId(stored: Buffer): number | undefined {
   const { words } = jsonInBytes<StoredWindow>(stored)
   return words === undefined ? undefined : keyIdOf(Buffer.from(words, 'base64'))
 }
 
-/** Several sequences as one: how many, their lengths, then all ids. */
+/** Several sequences as one value: their number, their lengths, then all ids. */
 export function sequencesToBytes(sequences: readonly Uint32Array[]): Uint8Array {
   const head = Uint32Array.of(sequences.length, ...sequences.map((ids) => ids.length))
   return Buffer.concat([head, ...sequences].map(tokenIdsToBytes))

@@ -1,15 +1,15 @@
-// By what a window is found in Redis: a set per value of each filter, a sorted set per order, and the tenant's counters. They change
-// in the transaction that changes the window, by the difference of before and after.
+// The indexes of windows in Redis: a set per value of each filter, a sorted set per order, and the tenant's counters. They change in the
+// transaction that changes the window, by the difference between before and after.
 
 import type { WindowRecord } from '../../base/records.ts'
 import { mayHoldPin, sortedBy } from '../window-rows.ts'
 import type { TenantKeys } from './redis-keys.ts'
 import type { Transaction } from './redis-transaction.ts'
 
-/** Of each order; names sort themselves. */
+/** The score of each order; names are sorted by themselves. */
 const scores = { ...sortedBy, name: () => 0 }
 
-/** Adds to `tx` that `before` (undefined: nothing) gives way to `after` (undefined: nothing). Both have one name. */
+/** Adds the change from `before` to `after` to `tx`; undefined means no window. Both have one name. */
 export function reindex(
   tx: Transaction,
   keys: TenantKeys,

@@ -1,5 +1,5 @@
-// The lists of windows in Redis: one tenant's by any filter and order, and all tenants' for the reconciler. Which names are on a page
-// is found out within Redis (pageScript); the records are read then, so one that went in between leaves a page one shorter.
+// Lists of windows in Redis: one tenant's by any filter and order, and all tenants' for the reconciler. Redis determines the names on a
+// page (pageScript); the records are read afterwards, so a window removed in between makes a page shorter.
 
 import type { WindowRecord, WindowState } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage, windowList } from '../page.ts'
@@ -8,7 +8,7 @@ import { encodeTenant, memberOf, type TenantKeys } from './redis-keys.ts'
 import type { Entry, RedisRows } from './redis-rows.ts'
 import { windowFromStored } from './redis-values.ts'
 
-/** Later than every name. */
+/** Sorts after every name. */
 const lastName = '~'
 
 /** The window lists of the store. */
@@ -63,7 +63,7 @@ export function windowListsIn(rows: RedisRows): Pick<Store, 'listWindows' | 'lis
   }
 }
 
-/** The windows that are still there under these names. */
+/** The windows that still exist under these names. */
 export async function readWindows(rows: RedisRows, tenant: string, names: readonly string[]): Promise<WindowRecord[]> {
   const keys = rows.keysOf(tenant)
   const stored = await rows.getAll(names.map((name) => keys.window(name)))
@@ -96,7 +96,7 @@ function toRepair(keys: TenantKeys, states: readonly WindowState[]): readonly st
   ]
 }
 
-/** Where a list of all tenants goes on within one of them: at one time, tenants come in the order of their encoded ids. */
+/** The position within one tenant at which a list of all tenants continues. At equal times, tenants are ordered by their encoded ids. */
 function startWithin(tenant: string, at: number, member: string): Entry {
   const own = `${encodeTenant(tenant)}/`
   if (member.startsWith(own)) return { score: at, name: member.slice(own.length) }

@@ -1,4 +1,4 @@
-// Windows in Redis: names, changes, content, and their end. How they are listed is redis-window-list.ts's.
+// Windows in Redis: names, changes, content, and their end. redis-window-list.ts lists them.
 
 import type { Prompt, WindowContent, WindowRecord } from '../../base/records.ts'
 import type { Place } from '../seal.ts'
@@ -14,11 +14,11 @@ import { reindex } from './redis-window-index.ts'
 
 type Windows = Pick<Store, 'reserveWindow' | 'changeWindow' | 'getWindow' | 'getWindowContent' | 'removeWindow'>
 
-/** Where a window's prompt and ids are sealed. */
+/** The place under which a window's prompt and ids are sealed. */
 export const promptPlace = (tenant: string, name: string, id: string): Place => ['window prompt', tenant, name, id]
 export const idsPlace = (tenant: string, name: string, id: string): Place => ['window ids', tenant, name, id]
 
-/** The window methods of the store, but for the lists. */
+/** The window methods of the store, except the lists. */
 export function windowsIn(rows: RedisRows): Windows {
   const { sealer } = rows
 
@@ -41,7 +41,7 @@ export function windowsIn(rows: RedisRows): Windows {
     putIds(tx, record, content.tokenIds)
   }
 
-  /** Judges the limits by what is counted now, and has the transaction hold to them. */
+  /** Checks the limits against the current counts, and makes the transaction enforce them. */
   async function checkLimits(
     tx: Transaction,
     keys: TenantKeys,
@@ -131,7 +131,7 @@ export function windowsIn(rows: RedisRows): Windows {
   }
 }
 
-/** What is counted of a tenant's windows. */
+/** The counts of a tenant's windows. */
 export async function counters(rows: RedisRows, keys: TenantKeys): Promise<readonly [number, number, number]> {
   const stored = (await rows.link.call('HMGET', keys.usage, 'windows', 'bytes', 'pinned')) as (Buffer | null)[]
   const [windows = 0, bytes = 0, pinned = 0] = stored.map((value) => Number(value ?? 0))

@@ -1,11 +1,14 @@
-// Work that one proxy at a time may do, in Redis: a key that holds who does it and goes by itself when that proxy does.
+// Leases in Redis, for work that only one proxy may do at a time: a key that contains the holder and expires when that proxy stops.
 
 import { randomId } from '../../base/ids.ts'
 import type { Store } from '../store.ts'
 import type { RedisRows } from './redis-rows.ts'
 import { script } from './redis-scripts.ts'
 
-/** Takes the work if nobody has it, or keeps it. KEYS: the work. ARGV: who, milliseconds. Answers 1, or 0 when another has it. */
+/**
+ * Acquires or renews the lease unless another process holds it. KEYS: the lease. ARGV: holder, milliseconds. Returns 1, or 0 if another
+ * holds it.
+ */
 const takeScript = script(`
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
@@ -18,7 +21,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 `)
 
-/** The work methods of the store. */
+/** The lease methods of the store. */
 export function workIn({ link, shared }: RedisRows): Pick<Store, 'takeWork' | 'dropWork'> {
   const self = randomId()
   return {

@@ -1,12 +1,12 @@
-// The store in Redis, for several proxies: every write is one transaction in its tenant's slot. How it opens, and how it ends; the
-// methods are in the redis-*.ts files by subject, the layout is redis-keys.ts's.
+// The store in Redis, for several proxies: every write is one transaction in its tenant's slot. Opening and closing is here; the methods
+// are in the redis-*.ts files by subject, the layout is in redis-keys.ts.
 
 import { CwmError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
 import type { Store } from '../store.ts'
 import { RedisChanges } from './redis-changes.ts'
-import { inspectRedis, refuseFaults } from './redis-check.ts'
+import { inspectRedis, throwFaults } from './redis-check.ts'
 import { deletionsIn } from './redis-deletions.ts'
 import { storeUnavailable } from './redis-errors.ts'
 import { eventsIn } from './redis-events.ts'
@@ -27,11 +27,11 @@ export interface RedisOptions {
   /** `redis[s][-cluster]://[[user]:password@]host[:port][/database]`. */
   readonly url: string
   readonly log: Pick<Logger, 'info' | 'warn'>
-  /** Seals messages, ids and words. Absent: they lie in clear. */
+  /** Seals messages, ids and texts. Absent: they are stored in clear text. */
   readonly sealer?: Sealer
-  /** What all keys begin with. Default `cwm`. */
+  /** Prefix of all keys. Default `cwm`. */
   readonly prefix?: string
-  /** How long a call may wait for Redis, milliseconds. Default 500; contents may take twenty times as long. */
+  /** Timeout of a call to Redis, milliseconds. Default 500; contents may take twenty times as long. */
   readonly commandTimeoutMs?: number
   /** See {@link Store.believeMs}. Default 1,000. */
   readonly believeMs?: number
@@ -42,8 +42,8 @@ const schemaVersion = 1
 const restMs = 1000
 
 /**
- * Connects and checks the server. Throws `CONFIG` for a URL, credentials, a server or keys that will not do, `STORE_UNAVAILABLE` when
- * it cannot be reached.
+ * Connects and checks the server. Throws `CONFIG` for an unusable URL, credentials, server or keys, `STORE_UNAVAILABLE` if it cannot be
+ * reached.
  */
 export async function openRedisStore(options: RedisOptions): Promise<Store> {
   const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 500, believeMs = 1000 } = options
@@ -53,12 +53,12 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
   try {
     const findings = await inspectRedis(link, address.cluster)
     for (const warning of findings.warnings) log.warn({ redis: findings.version }, warning)
-    refuseFaults(findings)
+    throwFaults(findings)
     const contents = await RedisLink.open({ address, timeoutMs: timeoutMs * 20, restMs })
     opened.push(contents)
     const rows = new RedisRows({ prefix, sealer, link, contents })
     await checkSchema(rows)
-    await proveKeys(rows)
+    await verifyKeys(rows)
     const changes = await RedisChanges.open(rows, address, believeMs)
     return gated(methodsOf(rows, changes), async () => {
       await changes.close()
@@ -100,9 +100,9 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
   }
 }
 
-/** The store with a door: once it is closed nobody comes in, and it shuts when all who were in are out. */
+/** Rejects new calls once it is closed, and closes when all current calls have ended. */
 function gated(methods: Omit<Store, 'close'>, end: () => Promise<void>): Store {
-  /** Bounded by the callers' own concurrency: each call ends by its deadlines. */
+  /** Bounded by the callers' concurrency: each call ends by its deadline. */
   const running = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
   const enter = async (work: () => Promise<unknown>): Promise<unknown> => {
@@ -112,7 +112,7 @@ function gated(methods: Omit<Store, 'close'>, end: () => Promise<void>): Store {
     try {
       return await task
     } catch (thrown) {
-      throw thrown instanceof CwmError ? thrown : storeUnavailable('what it holds cannot be read', thrown)
+      throw thrown instanceof CwmError ? thrown : storeUnavailable('its data cannot be read', thrown)
     } finally {
       running.delete(task)
     }
@@ -142,13 +142,13 @@ async function checkSchema(rows: RedisRows): Promise<void> {
   if (version === schemaVersion) return
   throw new CwmError(
     'CONFIG',
-    `the Redis store has schema version ${version} and this cwm knows ${schemaVersion}: run the cwm that wrote it, or give ` +
-      'this one another database',
+    `the Redis store has schema version ${version} but this cwm supports ${schemaVersion}: run the cwm that wrote it, or use ` +
+      'another database',
   )
 }
 
-/** Stops the start when the keys do not fit what is sealed, and leaves a check value where there was none. */
-async function proveKeys(rows: RedisRows): Promise<void> {
+/** Prevents the start if the keys do not match the sealed data, and adds a check value if there is none. */
+async function verifyKeys(rows: RedisRows): Promise<void> {
   const { link, sealer } = rows
   const key = rows.shared.meta(sealCheckKey)
   if (sealer !== undefined) await link.call('SET', key, sealCheck(sealer), 'NX')
