@@ -1,4 +1,4 @@
-// Sealed values: what they look like, and all the ways in which they must not open.
+// Sealed values: their format, and all the ways in which they must not open.
 
 import { describe, expect, it } from 'vitest'
 import { keep, type Place, reveal, Sealer, sealCheck, verifySealCheck } from './seal.ts'
@@ -9,7 +9,7 @@ const place: Place = ['prompt', 'acme', 'draft', 'window-1']
 const text = Buffer.from('a secret plan')
 
 describe('a sealed value', () => {
-  it('is version, key id, nonce, ciphertext and tag, and never the same twice', () => {
+  it('consists of version, key id, nonce, ciphertext and tag, and is never the same twice', () => {
     const sealer = new Sealer(oldKey)
 
     const [one, two] = [sealer.seal(text, place), sealer.seal(text, place)]
@@ -21,7 +21,7 @@ describe('a sealed value', () => {
     expect(sealer.open(one, place).equals(text)).toBe(true)
   })
 
-  it('opens in no other place, also where the names read alike when joined', () => {
+  it('opens in no other place, even if the names are equal when joined', () => {
     const sealer = new Sealer(oldKey)
     const sealed = sealer.seal(text, place)
 
@@ -37,7 +37,7 @@ describe('a sealed value', () => {
     }
   })
 
-  it('does not open when any byte of it was changed or cut off', () => {
+  it('does not open if any byte was changed or removed', () => {
     const sealer = new Sealer(oldKey)
     const sealed = sealer.seal(text, place)
 
@@ -49,7 +49,7 @@ describe('a sealed value', () => {
     }
   })
 
-  it('opens with an older key, and says which setting is missing without it', () => {
+  it('opens with an older key, and names the missing setting without it', () => {
     const sealed = new Sealer(oldKey).seal(text, place)
 
     expect(new Sealer(newKey, [oldKey]).open(sealed, place).equals(text)).toBe(true)
@@ -66,14 +66,14 @@ describe('a sealed value', () => {
 })
 
 describe('a kept value', () => {
-  it('is in clear without a sealer, and is read with one', () => {
+  it('is clear text without a sealer, and readable with one', () => {
     const kept = keep(undefined, text, place)
 
     expect(kept).toEqual({ bytes: text, keyId: 0 })
     expect(reveal(new Sealer(oldKey), kept, place)).toBe(text)
   })
 
-  it('that is sealed is not read without a key', () => {
+  it('that is sealed cannot be read without a key', () => {
     const kept = keep(new Sealer(oldKey), text, place)
 
     expect(() => reveal(undefined, kept, place)).toThrow(
@@ -83,7 +83,7 @@ describe('a kept value', () => {
 })
 
 describe('the check value', () => {
-  it('lets a start pass whose keys open it, and any start where nothing was sealed', () => {
+  it('allows a start with keys that open it, and any start if nothing was sealed', () => {
     const stored = sealCheck(new Sealer(oldKey))
 
     expect(() => verifySealCheck(new Sealer(oldKey), stored)).not.toThrow()
@@ -91,7 +91,7 @@ describe('the check value', () => {
     expect(() => verifySealCheck(undefined, undefined)).not.toThrow()
   })
 
-  it.each([undefined, new Sealer(newKey)])('stops the start without a key that fits', (sealer) => {
+  it.each([undefined, new Sealer(newKey)])('prevents the start without a matching key', (sealer) => {
     const stored = sealCheck(new Sealer(oldKey))
 
     expect(() => verifySealCheck(sealer, stored)).toThrow(expect.objectContaining({ code: 'CONFIG' }))

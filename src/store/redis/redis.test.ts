@@ -1,5 +1,5 @@
-// The Redis store on a real server: the contract, on one server and in a cluster, and what is Redis' own: what lies there in clear,
-// what goes by itself, and what proxies tell each other. Slow, absent and unfit servers are in test/redis-faults.test.ts.
+// The Redis store on a real server: the contract, on one server and in a cluster, and its own behavior: clear text, expiry, and
+// notifications between proxies. test/redis-faults.test.ts covers slow, absent and unfit servers.
 
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -77,7 +77,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
     await store.putRetained('acme', 'session-1', { ...aTurn(), prompt }, 1_000_000)
   }
 
-  it('holds messages and words in clear without a key, and nowhere with one', async () => {
+  it('has messages and texts in clear without a key, and nowhere with one', async () => {
     await fillWith(await openAt(server.url), 'the merger is on friday')
     expect(await dump()).toContain('the merger is on friday')
     await closeAll(server)
@@ -89,7 +89,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
     expect(held).not.toContain(Buffer.from('the merger').toString('base64').slice(0, 12))
   })
 
-  it('leaves nothing of a session and a window that were removed, but their orders', async () => {
+  it('leaves nothing of a removed session and window except their orders', async () => {
     const store = await openAt(server.url)
     const before = (await dump()).split('\n')
     await store.saveTurn(
@@ -112,8 +112,8 @@ describe.skipIf(skipsRedis)('on one server', () => {
     expect(after.filter((line) => line.includes('acme') && !before.includes(line))).toEqual([])
   })
 
-  // A proxy of the version before reads `sb:ID` alone, keeps its newest 24 digests, and drops those that fall out of it.
-  it('keeps boundaries of the ranks above 0 where a proxy that knows no ranks neither looks nor trims', async () => {
+  // A proxy of the previous version reads only `sb:ID`, keeps its newest 24 digests, and drops the others.
+  it('keeps boundaries of ranks above 0 where a proxy without ranks neither reads nor trims', async () => {
     const store = await openAt(server.url)
     const save = (boundaries: Boundary[]) => putTurn(store, aSession(), boundaries, 2)
     await save([aBoundary({ digest: 'first', rank: 9 }), aBoundary({ digest: 'a' }), aBoundary({ digest: 'b' })])
@@ -121,7 +121,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
     const list = 'cwm:{t:acme}:sb:session-1'
     expect(JSON.parse((await client.get(list)) ?? '')).toEqual(['a', 'b'])
 
-    // As that version lists a reply that it was told of again.
+    // What that version does with a reply that is saved again.
     await client.set(list, JSON.stringify(['first', 'a', 'b']))
     client.disconnect()
     await save([aBoundary({ digest: 'c' })])
@@ -133,7 +133,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
     ])
   })
 
-  it('has Redis drop boundaries and responses that no sweep came to, and sessions never', async () => {
+  it('lets Redis remove boundaries and responses that no sweep found, but never sessions', async () => {
     const store = await openAt(server.url)
     await store.saveTurn(
       aSession(),
@@ -147,14 +147,14 @@ describe.skipIf(skipsRedis)('on one server', () => {
 
     const left = async (key: string) => Number(await server.send('PTTL', `cwm:{t:acme}:${key}`))
 
-    // An hour more than the turn gave them, by Redis' own clock.
+    // An hour longer than the turn's expiry, by Redis' own clock.
     expect(await left('b:digest-1')).toBeGreaterThan(3_600_000)
     expect(await left('b:digest-1')).toBeLessThanOrEqual(3_660_000)
     expect(await left('r:r-1')).toBeGreaterThan(3_660_000)
     expect(await left('s:session-1')).toBe(-1)
   })
 
-  it('keeps two prefixes on one server apart', async () => {
+  it('separates two prefixes on one server', async () => {
     const [one, two] = [await openAt(server.url), await openAt(server.url, { prefix: 'staging' })]
     await one.getOrCreateSession(aSession())
 
@@ -163,7 +163,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
   })
 
   describe('between proxies', () => {
-    it('tells the others which session was thawed into or ended, and not the one that did it', async () => {
+    it('notifies the others of a session that was thawed into or ended, but not its own proxy', async () => {
       const [store, other] = [await openAt(server.url), await openAt(server.url)]
       const [own, heard]: StoreChange[][] = [[], []]
       store.onChange((change) => own?.push(change))
@@ -172,7 +172,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
 
       await store.bindSession(aSession({ head: 1 }), false)
       await store.removeSession(aSession({ head: 1 }), anOrder({ kind: 'session' }), [])
-      await store.retireLineage('acme', 'first') // resolves when the other has heard all that was said before
+      await store.retireLineage('acme', 'first') // resolves when the other has received all earlier notifications
       stop()
       await store.retireLineage('acme', 'second')
 
@@ -183,7 +183,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
       expect(own).toEqual([])
     })
 
-    it('retires a lineage once every other proxy has been told, long before belief would end', async () => {
+    it('retires a lineage once every other proxy has confirmed, long before the staleness limit', async () => {
       const others = [await openAt(server.url, { believeMs: 60_000 }), await openAt(server.url, { believeMs: 60_000 })]
       const store = await openAt(server.url, { believeMs: 60_000 })
       const told = new Set<number>()
@@ -195,14 +195,14 @@ describe.skipIf(skipsRedis)('on one server', () => {
       expect(told).toEqual(new Set([0, 1]))
     })
 
-    it('does not wait when it is alone', async () => {
+    it('does not wait if it is the only one', async () => {
       const store = await openAt(server.url, { believeMs: 60_000 })
 
       expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
     })
 
-    // As a proxy that was stopped, or that Redis cannot reach: it is among those who run, and says nothing.
-    it('waits as long as a proxy believes that does not answer', async () => {
+    // Like a proxy that was stopped, or that Redis cannot reach: it is registered, and never answers.
+    it('waits for the staleness limit of a proxy that does not answer', async () => {
       const store = await openAt(server.url)
       const seconds = Math.floor(Date.now() / 1000)
       await server.send('ZADD', 'cwm:{live}:processes', String(seconds * 1000), 'silent 400')
@@ -220,8 +220,8 @@ describe.skipIf(skipsRedis)('on one server', () => {
       expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
     })
 
-    // After so long nobody waits for it any more, so what it reads then may be retired without a word to it.
-    it('believes nothing once Redis has not heard of it for as long as others wait for it', async () => {
+    // Nobody waits for such a proxy any longer, so its reads may be outdated without a notification.
+    it('trusts no reads once Redis has not seen it for as long as others wait for it', async () => {
       const store = await openAt(server.url)
       const before = store.believeMs
       const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 15_000)
@@ -232,7 +232,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
       expect([before, cutOff, store.believeMs]).toEqual([50, 0, 50])
     })
 
-    it('tells the others of a turn, so that they count on from it', async () => {
+    it('notifies the others of a turn, so that they continue its count', async () => {
       const [store, other] = [await openAt(server.url), await openAt(server.url)]
       const heard: StoreChange[] = []
       other.onChange((change) => heard.push(change))
@@ -240,12 +240,12 @@ describe.skipIf(skipsRedis)('on one server', () => {
       await store.saveTurn(aSession(), trace, true)
 
       await store.saveTurn(aSession({ turns: 1 }), trace, false)
-      await store.retireLineage('acme', 'old') // resolves when the other has heard all that was said before
+      await store.retireLineage('acme', 'old') // resolves when the other has received all earlier notifications
 
       expect(heard[0]).toEqual({ kind: 'session', tenant: 'acme', id: 'session-1' })
     })
 
-    it('let one at a time do a piece of work: whoever took it keeps it, until it gives it back or is gone', async () => {
+    it('let one process at a time hold a lease, until it releases it or stops', async () => {
       const [store, other] = [await openAt(server.url), await openAt(server.url)]
 
       const taken = await Promise.all([store, other, store, other].map((one) => one.takeWork('sweep', 60_000)))
@@ -260,7 +260,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
       expect([still, then, at]).toEqual([[true, false], true, true])
     })
 
-    it('lets nobody store under a lineage that is being retired at the same moment', async () => {
+    it('rejects writes under a lineage that is being retired at the same moment', async () => {
       const [store, other] = [await openAt(server.url), await openAt(server.url)]
 
       const rounds = await Promise.all(
@@ -289,7 +289,7 @@ describe.skipIf(skipsRedis)('in a cluster', () => {
   })
   afterAll(() => server.dispose())
 
-  // Redis refuses every script and command whose keys lie in more than one slot, also where one node holds all slots.
+  // Redis rejects every script and command whose keys are in more than one slot, even if one node has all slots.
   describeContractAt(
     'redis',
     () => server,
