@@ -187,7 +187,7 @@ describe('a session that fills its context', () => {
     expect((await ann.window(2)).state).toBe('frozen')
   })
 
-  it('returns its window unchanged', async () => {
+  it('can be restored unchanged from its window', async () => {
     await start()
     const ann = new Client('ann')
     await ann.turn(300)
@@ -204,7 +204,7 @@ describe('a session that fills its context', () => {
   })
 })
 
-describe('names that begin with auto.', () => {
+describe('names that start with auto.', () => {
   it('are rejected from clients', async () => {
     await start()
 

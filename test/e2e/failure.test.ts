@@ -70,7 +70,7 @@ describe('a stream that breaks', () => {
     },
   )
 
-  it('with the wrong code after its finish event does not look complete', async () => {
+  it('right after its finish event does not look complete', async () => {
     // With usage requested by cwm, the finish event waits for the usage event. The upstream dies between the two.
     const all = await ask(stack.sim.engineUrl, CHAT, {
       body: { ...bodies[CHAT], stream_options: { include_usage: true } },

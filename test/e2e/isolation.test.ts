@@ -38,7 +38,7 @@ let sentences = 0
 /** Text that no other test uses. */
 const fresh = (): string => `Message number ${++sentences} of this suite is about a lighthouse.`
 
-describe('exactly one salt, and ours', () => {
+describe("exactly one salt, cwm's own", () => {
   const rest = `"model":"sim-model","max_tokens":2,"messages":[{"role":"user","content":"hi"}]`
 
   it.each([

@@ -159,7 +159,7 @@ describe('405', () => {
     ['DELETE', '/cwm/v1/windows', /GET/],
     ['GET', '/cwm/mcp', /POST/],
     ['PATCH', '/cwm/ui/login', /POST/],
-  ])('says what is allowed: %s %s', async (method, path, allow) => {
+  ])('lists what is allowed: %s %s', async (method, path, allow) => {
     const got = await ask(cwm.url, path, { method })
 
     expect(got.status).toBe(405)

@@ -93,7 +93,7 @@ describe.each(pages)('a turn, sent by %s', (kind, headers) => {
     expect(stack.sim.requests.all('engine')).toEqual([])
   })
 
-  it('without a name, or with a key, is forwarded and meets nobody', async () => {
+  it('without a name, or with a key, is forwarded, and affects nobody else', async () => {
     const named = { ...headers, 'x-cwm-session': 'diary', authorization: `Bearer key of ${kind}` }
 
     const unnamed = await chat(stack.url, [user('hi')], { headers })
