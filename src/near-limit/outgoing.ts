@@ -46,20 +46,29 @@ export function outgoingOf(
   for (const [field, value] of Object.entries(base?.prompt.shaping ?? {})) {
     if (!isPresent(json[field]) && isPresent(value)) added[field] = value
   }
-  const shaping: Record<string, JsonValue> = { ...added }
-  for (const field of rules.shapingFields) {
-    const value = json[field]
-    if (isPresent(value)) shaping[field] = value
-  }
+  let shaping: JsonObject | undefined
   return {
     model: typeof json.model === 'string' ? json.model : '',
     messages: behind ? [...base.prompt.messages, ...own.slice(skip)] : own,
-    shaping,
+    // Most turns are neither measured nor cut, and then nobody asks.
+    get shaping() {
+      shaping ??= shapingOf(json, rules, added)
+      return shaping
+    },
     before: behind ? base.prompt.messages.length : 0,
     windowId: behind ? base.record.id : undefined,
     skip,
     added,
   }
+}
+
+function shapingOf(json: JsonObject, rules: DialectRules, added: JsonObject): JsonObject {
+  const shaping: Record<string, JsonValue | undefined> = { ...added }
+  for (const field of rules.shapingFields) {
+    const value = json[field]
+    if (isPresent(value)) shaping[field] = value
+  }
+  return shaping
 }
 
 /** The JSON of each outgoing message: the window's as stored, the request's as its own bytes. */

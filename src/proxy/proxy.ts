@@ -30,6 +30,7 @@ import { closeNote, type Note, openNote } from './note.ts'
 import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
 import {
+  directRoutes,
   matchRoute,
   type PlainRoute,
   type Route,
@@ -65,10 +66,12 @@ export class ProxyHandler {
   readonly #options: ProxyOptions
   readonly #answers: ClientAnswers
   readonly #preflights: Preflights
+  readonly #direct: ReadonlyMap<string, SaltedRoute>
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
+    this.#direct = directRoutes(options.routes)
     this.#preflights = new Preflights(options.maxPreflights, parts.metrics)
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
   }
@@ -84,7 +87,7 @@ export class ProxyHandler {
     const client = new ClientResponse(response, note.requestId, this.#preflights.headersFor(request))
     const exchange = { request, response, client, note }
     try {
-      const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
+      const route = this.#routeOf(request)
       note.route = route.kind === 'stored' ? route.label : route.path
       const rules = rulesOfRoute(route)
       if (rules !== undefined) client.errors = rules.errors
@@ -106,6 +109,11 @@ export class ProxyHandler {
     } catch (thrown) {
       this.#refuse(exchange, withHeaderParam(toCwmError(thrown)))
     }
+  }
+
+  #routeOf({ method = 'GET', url = '/' }: IncomingMessage): Route {
+    const direct = method === 'POST' ? this.#direct.get(url) : undefined
+    return direct ?? matchRoute(this.#options.routes, method, url)
   }
 
   /** Reads what the client asks, and has it run. */

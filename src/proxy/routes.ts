@@ -106,6 +106,15 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
   throw wrongMethod(method, path, [...(dialect === undefined ? [] : ['POST']), ...(methods ?? [])])
 }
 
+/** The routes of dialects by exact target, for `POST`: what nearly all requests ask for. */
+export function directRoutes({ salted }: RouteLists): ReadonlyMap<string, SaltedRoute> {
+  const routes = Object.entries(salted).map(([path, dialect]): [string, SaltedRoute] => [
+    path,
+    { kind: 'salted', dialect, path, query: '' },
+  ])
+  return new Map(routes)
+}
+
 /** vLLM 0.32 answers GET and cancel; where responses are not forwarded, there are none to be had. */
 function storedRoute(lists: RouteLists, method: string, path: string) {
   const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []
