@@ -1,4 +1,4 @@
-// The durable store as cwm sees it. One contract suite (test/contracts/store) holds every implementation to this text.
+// The interface of the durable store. One contract suite (test/contracts/store) tests every implementation against it.
 
 import type { CwmEvent, StoredEvent } from '../base/events.ts'
 import type {
@@ -27,27 +27,27 @@ export interface PageRequest {
   readonly cursor?: string
 }
 
-/** Which windows, in which order. All conditions hold together; an absent one lets everything pass. */
+/** Which windows, in which order. All conditions must hold; an absent one matches everything. */
 export interface WindowQuery extends PageRequest {
-  /** Windows that have each of these. */
+  /** Windows with all of these tags. */
   readonly tags?: readonly string[]
   readonly model?: string
   readonly state?: WindowState
   readonly pin?: PinState
   readonly sessionId?: string
   readonly parent?: string
-  /** Text within the name, without regard to case (ASCII). */
+  /** Text in the name, ignoring case (ASCII). */
   readonly text?: string
   /** Milliseconds since the epoch: created at or after, and before. */
   readonly createdFrom?: number
   readonly createdBefore?: number
-  /** Default `created`. `thawed`: by last thaw, the freeze or else the creation where there was none. Ties by name. */
+  /** Default `created`. `thawed`: by last thaw, or without one by freeze or creation. Ties are ordered by name. */
   readonly sort?: 'created' | 'name' | 'thawed' | 'tokens'
-  /** Default `desc`. A cursor is good for the query that it came from. */
+  /** Default `desc`. A cursor is only valid for the query that it came from. */
   readonly order?: 'asc' | 'desc'
 }
 
-/** What a boundary leads to: one session, or several that came to hold the same words. */
+/** What a boundary leads to: one session, or several with the same text. */
 export type BoundaryHit = { readonly sessionId: string } | 'ambiguous'
 
 /** What a turn leaves beside its session. */
@@ -55,32 +55,32 @@ export interface TurnTrace {
   readonly boundaries: readonly Boundary[]
   /**
    * How many boundaries of each rank a session keeps; older ones are dropped. A turn that leaves one of a rank above 0 extends the expiry
-   * of all the session's boundaries above rank 0, because the conversation behind them continues. A store may leave out an extension by
-   * less than a thirty-second of their time.
+   * of all the session's boundaries above rank 0, because the conversation after them continues. A store may skip an extension by less than
+   * a thirty-second of their time.
    */
   readonly keepBoundaries: number
-  /** It need not be written at once: it may go with the turns of others, some milliseconds later. */
+  /** It need not be written at once: it may be written some milliseconds later, together with other turns. */
   readonly mayWait?: boolean
-  /** Ids of stored responses (`/v1/responses`) that from now on lead to this session. */
+  /** Ids of stored responses (`/v1/responses`) that now lead to this session. */
   readonly responses?: readonly { readonly id: string; readonly expiresAt: number }[]
 }
 
 /**
- * `saved`; `gone`: the session was ended meanwhile, or its lineage retired; `moved`: the stored session has another head, because somebody
- * thawed a window into it meanwhile. Nothing is changed but for `saved`.
+ * `saved`; `gone`: the session was ended meanwhile, or its lineage retired; `moved`: the stored session has another head, because a window
+ * was thawed into it meanwhile. Only `saved` changes anything.
  */
 export type SaveOutcome = 'saved' | 'gone' | 'moved'
 
-/** A tenant's bounds for a new window. Absent: none. */
+/** A tenant's limits for a new window. Absent: none. */
 export interface WindowLimits {
   readonly maxWindows?: number
   readonly maxBytes?: number
 }
 
-/** `taken`: the name is in use. `too_many`, `too_large`: a limit would be exceeded. `retired`: its lineage is. */
+/** `taken`: the name is in use. `too_many`, `too_large`: a limit would be exceeded. `retired`: the lineage is retired. */
 export type ReserveOutcome = 'stored' | 'taken' | 'too_many' | 'too_large' | 'retired'
 
-/** Set when a window is reserved, and never changed: what it is, and of whose content. */
+/** Set when a window is reserved, and never changed: its identity, and the origin of its content. */
 type FixedOfWindow =
   | 'tenant'
   | 'name'
@@ -99,17 +99,17 @@ type FixedOfWindow =
   | 'textFrom'
   | 'createdAt'
 
-/** The fields of a window that change after its reservation. Content never does, but for the ids found by the freeze. */
+/** The fields of a window that may change after its reservation. Content never changes, except for the ids found by the freeze. */
 export type WindowChange = Partial<Omit<WindowRecord, FixedOfWindow | 'pinUntil' | 'note'>> & {
   readonly tokenIds?: Uint32Array
-  /** Undefined takes it away. */
+  /** Undefined removes it. */
   readonly pinUntil?: number | undefined
   readonly note?: string | undefined
 }
 
 export type DeletionChange = Partial<Pick<DeletionRecord, 'pin' | 'state' | 'tries' | 'nextTryAt' | 'receipt'>>
 
-/** The last turn of a session, so that it can be frozen later. Holds no salt but the client's own. */
+/** The last turn of a session, so that it can be frozen later. Contains no salt except the client's own. */
 export interface RetainedPrompt {
   readonly prompt: Prompt
   readonly replyAt: number
@@ -119,25 +119,25 @@ export interface RetainedPrompt {
   readonly parent?: string
 }
 
-/** What comes behind an id in the order of all events. */
+/** The events after an id, in the order of all events. */
 export interface EventPage {
   /** Oldest first. */
   readonly events: readonly StoredEvent[]
-  /** Events behind the id may have been dropped before they were read, or the id is none of this store's. */
+  /** Events after the id may have been dropped before they were read, or the id is not from this store. */
   readonly missed: boolean
-  /** The id to go on behind: everything up to it has been looked at. */
+  /** The id to continue after: everything up to it has been examined. */
   readonly cursor: string
 }
 
-/** Something that another process changed: what was read of it before is not to be believed. `event`: one was appended. */
+/** Something that another process changed, so that earlier reads of it are outdated. `event`: one was appended. */
 export type StoreChange =
   | { readonly kind: 'session'; readonly tenant: string; readonly id: string }
   | { readonly kind: 'lineage'; readonly tenant: string; readonly lineage: string }
   | { readonly kind: 'event'; readonly tenant: string }
 
 /**
- * Every method rejects with code `STORE_UNAVAILABLE` when the store cannot be reached or written.
- * Ids have no meaning outside their tenant: every read names it.
+ * Every method rejects with code `STORE_UNAVAILABLE` if the store cannot be reached or written. Ids are only unique within a tenant, so
+ * every read takes the tenant.
  */
 export interface Store {
   /** For the log and `/cwm/v1/health`, e.g. `sqlite`. */
@@ -147,98 +147,104 @@ export interface Store {
    * Infinity where no other process writes. Asked anew each time: a shared store takes it back while others may not know of this process.
    */
   readonly believeMs: number
-  /** Calls back for changes by other processes. Answers how to stop. */
+  /** Calls back for changes by other processes. Returns a function that stops this. */
   onChange(listener: (change: StoreChange) => void): () => void
 
-  /** Resolves if the store answers reads. Writes nothing, also not what waits to be written, so it may be asked every second. */
+  /** Resolves if the store answers reads. Writes nothing, not even waiting turns, so it may be called every second. */
   ping(): Promise<void>
-  /** Stores `value` under `key` unless something is there already; answers what is there now. Atomic. */
+  /** Stores `value` under `key` unless there is a value already; returns the stored one. Atomic. */
   claimMeta(key: string, value: string): Promise<string>
 
   // Sessions.
 
   /**
-   * Answers the stored session of that tenant and id, or stores `fresh` and answers it. Atomic: two callers get one lineage.
-   * Throws `BUSY` when the lineage of `fresh` is retired.
+   * Returns the stored session of that tenant and id, or stores `fresh` and returns it. Atomic: two callers get one lineage. Throws `BUSY`
+   * if the lineage of `fresh` is retired.
    */
   getOrCreateSession(fresh: SessionRecord): Promise<SessionRecord>
   getSession(tenant: string, id: string): Promise<SessionRecord | undefined>
-  /** Newest last turn first. */
+  /** By last turn, newest first. */
   listSessions(tenant: string, page: PageRequest): Promise<Page<SessionRecord>>
   /**
    * Stores a session and the traces of its turn, in one transaction. `isNew`: it was never stored, and is inserted if its lineage is not
-   * retired; otherwise it replaces the stored one if that is still there with the same `head`. Spaces that the stored one has stay in any
-   * case: turns of two processes may each have noted some.
-   * A boundary whose digest another session holds already becomes ambiguous and stays so until it expires.
+   * retired. Otherwise it replaces the stored one if that still exists with the same `head`. The stored one's spaces always stay, because
+   * turns of two processes may each have added some. A boundary whose digest another session has becomes ambiguous, and stays so until it
+   * expires.
    */
   saveTurn(session: SessionRecord, trace: TurnTrace, isNew: boolean): Promise<SaveOutcome>
   /**
-   * Binds a stored session to a window's lineage: replaces it if it is still there with the head before (`session.head - 1`), and the new
+   * Binds a stored session to a window's lineage: replaces it if it still exists with the previous head (`session.head - 1`), and the new
    * lineage is not retired. `isNew` as in `saveTurn`.
    */
   bindSession(session: SessionRecord, isNew: boolean): Promise<SaveOutcome>
-  /** Boundaries that are stored and not expired at `now` (milliseconds since the epoch), by digest. */
+  /** Boundaries by digest that are stored and not expired at `now` (milliseconds since the epoch). */
   findBoundaries(tenant: string, digests: readonly string[], now: number): Promise<ReadonlyMap<string, BoundaryHit>>
-  /** The session that a stored response belongs to; undefined when it is not this tenant's, unknown, or expired at `now`. */
+  /** The session of a stored response; undefined if it is another tenant's, unknown, or expired at `now`. */
   findResponse(tenant: string, responseId: string, now: number): Promise<string | undefined>
-  /** Drops up to `atMost` boundaries and response ids that expired before `now`; answers how many. */
+  /** Drops up to `atMost` boundaries and response ids that expired before `now`; returns how many. */
   dropExpired(now: number, atMost: number): Promise<number>
   /**
-   * Of all tenants: up to `atMost` sessions whose last turn was before `before`, oldest first. `lasting`: those with a name or behind a
-   * window; otherwise those to which nothing but their boundaries leads.
+   * Of all tenants: up to `atMost` sessions whose last turn was before `before`, oldest first. `lasting`: those with a name or a base
+   * window; otherwise those that only boundaries lead to.
    */
   listIdle(before: number, lasting: boolean, atMost: number): Promise<readonly SessionRecord[]>
   /**
-   * Takes a session out, with its boundaries, response ids and retained turn, and writes the order to delete what it has left elsewhere;
-   * in one transaction. Answers false when it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`.
-   * `sequences`: token ids whose chunks are to go, as far as they are known.
+   * Removes a session, with its boundaries, response ids and retained turn, and writes the order to delete its KV, in one transaction.
+   * Returns false if it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`. `sequences`: token ids whose chunks
+   * to delete, as far as they are known.
    */
   removeSession(session: SessionRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
 
   // Lineages.
 
-  /** The lineage under `key` (a user, or the tenant as a whole), `fresh` where there was none. Atomic. */
+  /** The lineage under `key` (a user, or the tenant as a whole); stores `fresh` if there is none. Atomic. */
   claimLineage(tenant: string, key: string, fresh: string): Promise<string>
-  /** Sessions and windows of a lineage. `sessions` counts, at most 1,000. */
+  /** Sessions and windows of a lineage. `sessions` counts up to 1,000. */
   holdersOf(
     tenant: string,
     lineage: string,
   ): Promise<{ readonly sessions: number; readonly windows: readonly WindowRecord[] }>
   /**
-   * Retires a lineage that no session and no window holds and that nobody shares; answers whether it is retired now. From then on nothing can
-   * be stored under it, and when this resolves no other process believes any more that it may be dispatched.
+   * Retires a lineage that no session and no window holds and that is not shared; returns whether it is retired now. Afterwards nothing can
+   * be stored under it. When this resolves, no other process dispatches it any longer.
    */
   retireLineage(tenant: string, lineage: string): Promise<boolean>
   isRetired(tenant: string, lineage: string): Promise<boolean>
 
   // Windows.
 
-  /** Takes a name for a freeze: stores record and content if the name is free or its last freeze failed and holds no pin. Atomic, limits included. */
+  /**
+   * Reserves a name for a freeze: stores record and content if the name is free, or if its last freeze failed and left no pin. Atomic,
+   * limits included.
+   */
   reserveWindow(record: WindowRecord, content: WindowContent, limits?: WindowLimits): Promise<ReserveOutcome>
-  /** Changes the window with this name and `id`; answers false when it is gone or was replaced. A field given as undefined is taken out. */
+  /** Changes the window with this name and `id`; returns false if it is gone or was replaced. A field given as undefined is removed. */
   changeWindow(tenant: string, name: string, id: string, change: WindowChange): Promise<boolean>
   getWindow(tenant: string, name: string): Promise<WindowRecord | undefined>
   getWindowContent(tenant: string, name: string, id: string): Promise<WindowContent | undefined>
-  /** Newest first, unless the query says otherwise. Throws `INVALID_FIELD` for a cursor of another query. */
+  /** Newest first, unless the query has another order. Throws `INVALID_FIELD` for a cursor of another query. */
   listWindows(tenant: string, query: WindowQuery): Promise<Page<WindowRecord>>
-  /** Of all tenants, for the reconciler: windows in one of `states`, or that may hold a pin (`pinning`, `pinned`). In order of creation. */
+  /** Of all tenants, for the reconciler: windows in one of `states`, or that may have a pin (`pinning`, `pinned`). In order of creation. */
   listForRepair(states: readonly WindowState[], page: PageRequest): Promise<Page<WindowRecord>>
-  /** Takes a window out with its content and writes the order to delete its chunks, in one transaction. False when it is gone or was replaced. */
+  /**
+   * Removes a window with its content and writes the order to delete its chunks, in one transaction. Returns false if it is gone or was
+   * replaced.
+   */
   removeWindow(record: WindowRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
 
   // Deletes.
 
-  /** Writes an order to delete what something has left that goes on living elsewhere, with the ids of its chunks. */
+  /** Writes an order to delete KV of something that continues to exist elsewhere, with the ids of its chunks. */
   addDeletion(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<void>
   getDeletion(tenant: string, id: string): Promise<DeletionRecord | undefined>
   getDeletionSequences(tenant: string, id: string): Promise<readonly Uint32Array[]>
   /** Newest first. */
   listDeletions(tenant: string, page: PageRequest): Promise<Page<DeletionRecord>>
-  /** Of all tenants: open ones whose `nextTryAt` has come at `now`, oldest first. */
+  /** Of all tenants: open ones that are due at `now` (`nextTryAt`), oldest first. */
   listOpenDeletions(now: number, atMost: number): Promise<readonly DeletionRecord[]>
-  /** `state: 'done'` drops the sequences. False when there is no such delete. */
+  /** `state: 'done'` drops the sequences. Returns false if there is no such delete. */
   changeDeletion(tenant: string, id: string, change: DeletionChange): Promise<boolean>
-  /** Drops up to `atMost` deletes that were done and asked for before `before`; answers how many. */
+  /** Drops up to `atMost` finished deletes that were requested before `before`; returns how many. */
   dropDeletions(before: number, atMost: number): Promise<number>
 
   // Tenants.
@@ -247,61 +253,58 @@ export interface Store {
   /** The sums over all tenants. */
   usageOfAll(): Promise<TenantUsage>
   /**
-   * Up to `atMost` (1 to 1,001) tenants after the id `after` that have a session or a window, ordered by their ASCII ids. Tenants that hold
-   * nothing any more may be among them.
+   * Up to `atMost` (1 to 1,001) tenants after the id `after` that have a session or a window, ordered by their ASCII ids. May include
+   * tenants that have nothing any longer.
    */
   listTenants(after: string, atMost: number): Promise<readonly string[]>
-  /** Empty for a tenant that has chosen nothing. */
+  /** Empty for a tenant without overrides. */
   getChoices(tenant: string): Promise<TenantChoices>
   /** Replaces them; empty ones are dropped. */
   putChoices(tenant: string, choices: TenantChoices): Promise<void>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
-   * audit entries, events, choices, deletes that are done. Open deletes stay until they are done.
+   * audit entries, events, overrides, finished deletes. Open deletes stay until they are done.
    */
   forgetTenant(tenant: string): Promise<void>
-  /** Keeps the newest `keep` entries in all. */
+  /** Keeps the newest `keep` entries in total. */
   appendAudit(entry: AuditEntry, keep: number): Promise<void>
-  /** Newest first; of all tenants where none is named. */
+  /** Newest first; of all tenants if none is named. */
   listAudit(tenant: string | undefined, page: PageRequest): Promise<Page<AuditEntry>>
 
-  // Events. Their ids tell times, so that nobody learns from them how much others do.
+  // Event ids are times, so that they do not reveal how much others do.
 
-  /** Stores an event behind all others, and keeps the newest `keep` in all; answers its id. */
+  /** Appends an event, and keeps the newest `keep` in total; returns its id. */
   appendEvent(event: CwmEvent, keep: number): Promise<string>
-  /** An id behind which comes what is stored from now on. */
+  /** The id after which future events follow. */
   eventIdNow(): Promise<string>
-  /** Up to `atMost` (1 to 1,000) events behind an id; of all tenants where none is named. Fewer than that: there are no more now. */
+  /** Up to `atMost` (1 to 1,000) events after an id; of all tenants if none is named. Fewer means that there are no more now. */
   listEvents(tenant: string | undefined, after: string, atMost: number): Promise<EventPage>
 
   // Retained turns.
 
   /**
-   * Replaces the session's retained turn, and drops those longest unwritten while all together are over `maxBytes`.
-   * Keeps nothing of a session that is not stored: it was ended meanwhile.
+   * Replaces the session's retained turn, and drops the least recently written ones while the total exceeds `maxBytes`. Stores nothing for
+   * a session that is not stored, because it was ended meanwhile.
    */
   putRetained(tenant: string, sessionId: string, turn: RetainedPrompt, maxBytes: number): Promise<void>
   getRetained(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined>
 
   /**
-   * Seals up to `atMost` rows anew that are not sealed with the current key (or are not sealed at all); answers how many. 0: all are.
-   * Resolves to 0 without encryption.
+   * Re-encrypts up to `atMost` rows that are not sealed with the current key (or not at all); returns how many. 0: none is left. Resolves
+   * to 0 without encryption.
    */
   reseal(atMost: number): Promise<number>
 
-  /**
-   * Takes a piece of work, or keeps it, for `ms` milliseconds; false while another process has it. Always true where no other process
-   * writes.
-   */
+  /** Acquires or renews a lease for `ms` milliseconds; false while another process holds it. Always true if no other process writes. */
   takeWork(work: string, ms: number): Promise<boolean>
-  /** Gives it back, if this process has it. */
+  /** Releases the lease, if this process holds it. */
   dropWork(work: string): Promise<void>
 
-  /** Ends with everything written. */
+  /** Resolves when everything is written. */
   close(): Promise<void>
 }
 
-/** Each store is put together from parts; these are the same in both. */
+/** Each store is composed of parts; these are the same in both. */
 export type TenantMethods = Pick<
   Store,
   'usageOf' | 'usageOfAll' | 'listTenants' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'

@@ -1,8 +1,9 @@
-// Boundaries that this process has read or written, as they are stored now. Whoever changes boundaries in the file changes or drops them here.
+// Boundaries that this process has read or written, in their stored state. Code that changes boundaries in the file must update or drop
+// them here.
 
 import { LRUCache } from 'lru-cache'
 
-/** An entry takes about 220. */
+/** The approximate bytes of an entry. */
 const MAX_BYTES = 4 * 1024 * 1024
 const ENTRY_BYTES = 190
 
@@ -36,7 +37,7 @@ export class BoundaryCache {
   }
 }
 
-/** A tenant's id holds no line break. */
+/** A tenant's id contains no line break. */
 function keyOf(tenant: string, digest: string): string {
   return `${tenant}\n${digest}`
 }

@@ -1,5 +1,5 @@
-// One cwm to a data directory: a second one would take the first one's freezes for abandoned, and believe its own memory.
-// The lock is SQLite's own on a file of its own, which the operating system gives back when the process dies, however it dies.
+// One cwm per data directory: a second one would treat the first one's freezes as abandoned, and trust its own memory. The lock is
+// SQLite's, on a separate file; the operating system releases it when the process ends, however that happens.
 
 import { closeSync, openSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -7,11 +7,11 @@ import Libsql from 'libsql'
 import { CwmError } from '../../base/errors.ts'
 
 export interface DataDirLock {
-  /** Gives the directory to the next. Can be called twice. */
+  /** Releases the directory. Idempotent. */
   release(): Promise<void>
 }
 
-/** Takes the directory, which must exist, for this process. Throws `CONFIG` while another cwm, or this one, has it. */
+/** Locks the directory, which must exist, for this process. Throws `CONFIG` while another cwm, or this one, holds the lock. */
 export async function lockDataDir(dir: string): Promise<DataDirLock> {
   const path = join(resolve(dir), 'cwm.lock')
   let db: Libsql.Database | undefined

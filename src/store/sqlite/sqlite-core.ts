@@ -1,4 +1,4 @@
-// What the parts of the SQLite store have in common: the file, the keys, and how values get into rows.
+// Shared by the parts of the SQLite store: the file, the keys, and how values are stored in rows.
 
 import type { DeletionRecord } from '../../base/records.ts'
 import type { Sealer } from '../seal.ts'
@@ -8,21 +8,21 @@ import type { FileMemory } from './file-memory.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { sequencePlace } from './sqlite-rows.ts'
 
-/** What each part is made of. */
+/** The dependencies of each part. */
 export interface SqliteCore {
   readonly db: SqliteDatabase
   readonly memory: FileMemory
   readonly sealer: Sealer | undefined
-  /** Milliseconds since the epoch: when a lineage was retired. */
+  /** Milliseconds since the epoch; the time at which a lineage is retired. */
   readonly now: () => number
-  /** How long a turn may wait to be written with others, milliseconds. */
+  /** How long a turn may wait to be written together with others, milliseconds. */
   readonly writeAfterMs: number
 }
 
-/** Later than every time and count: the first page of a descending list begins here. */
+/** Greater than every time and count: the first page of a descending list starts here. */
 export const end = Number.MAX_SAFE_INTEGER
 
-/** Writes the order for a delete. Only inside a transaction: the thing itself goes in the same one. */
+/** Writes the order for a delete. Only inside the transaction that removes the record itself. */
 export type OrderWriter = (order: DeletionRecord, sequences: readonly Uint32Array[]) => void
 
 /** Prepares an {@link OrderWriter}. */
@@ -41,7 +41,7 @@ export function orderWriter({ db, sealer }: SqliteCore): OrderWriter {
   }
 }
 
-/** Whether a lineage is retired; to be used inside transactions too. */
+/** Whether a lineage is retired; usable inside transactions too. */
 export function retiredQuery({ db, memory }: SqliteCore): (tenant: string, lineage: string) => boolean {
   const find = db.prepare('SELECT 1 FROM retired_lineages WHERE tenant = ? AND lineage = ?')
   return (tenant, lineage) => !memory.retired.certainlyLacks(lineage) && find.get(tenant, lineage) !== undefined

@@ -1,5 +1,5 @@
-// One connection to a SQLite file: how it is opened, who may read it, when a commit is on the disk, and how to wait for a
-// lock without stopping the event loop. Knows nothing of sessions and windows.
+// One connection to a SQLite file: how it is opened, who may read it, when a commit is durable, and how to wait for a lock without blocking
+// the event loop. Knows nothing of sessions and windows.
 
 import { chmodSync, closeSync, fchmodSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -11,14 +11,14 @@ import { numberAt, type Row } from './sqlite-rows.ts'
 import { applicationId, migrations, schemaVersion } from './sqlite-schema.ts'
 import { WalFlush } from './wal-flush.ts'
 
-/** Takes pino's shape. No line holds content, session, window or tenant. */
+/** The shape of pino's logger. No line contains content, session, window or tenant. */
 export interface StoreLog {
   info(fields: Readonly<Record<string, unknown>>, message: string): void
   warn(fields: Readonly<Record<string, unknown>>, message: string): void
 }
 
 export interface DatabaseOptions {
-  /** A file, made with its folder when it is not there, or `:memory:`. */
+  /** A file, created with its folder if necessary, or `:memory:`. */
   readonly path: string
   readonly log?: StoreLog
   /** How long a call waits for another process's lock before it fails. Default 5,000; 0 fails at once. */
@@ -28,26 +28,26 @@ export interface DatabaseOptions {
 /** What libsql can bind. A boolean would abort the whole process (libsql 0.5.29: "not yet implemented: bool"). */
 export type Bindable = string | number | null | Uint8Array
 
-/** A statement prepared once; rows come as arrays. */
+/** A prepared statement; rows are arrays. */
 export interface Query {
   get(...values: readonly Bindable[]): Row | undefined
   all(...values: readonly Bindable[]): readonly Row[]
-  /** Answers how many rows changed. */
+  /** Returns the number of changed rows. */
   run(...values: readonly Bindable[]): number
 }
 
 /**
- * `power`: flushed to the disk before the call resolves. `crash`: survives the process, but a power cut may lose the newest commits.
- * Neither can leave the file damaged. Every commit runs with `synchronous = NORMAL`, which does not flush; the flush that `power` needs
- * happens beside the event loop (wal-flush.ts), because a disk may take 1 to 10 ms for it, and streams would stand still meanwhile.
+ * `power`: flushed to disk before the call resolves. `crash`: survives the process, but a power cut may lose the newest commits. Neither
+ * can damage the file. Every commit runs with `synchronous = NORMAL`, which does not flush. The flush for `power` runs in parallel with the
+ * event loop (wal-flush.ts), because it may take 1 to 10 ms, during which streams would stand still.
  */
 export type Survives = 'power' | 'crash'
 
-/** Keeps what it knows of the file in step with it. */
+/** Keeps this process's knowledge of the file consistent. */
 export interface FileListener {
-  /** Called before the file is used, and again when a transaction has the writers' lock: others may have written until then. */
+  /** Called before the file is used, and again once a transaction holds the writers' lock, because others may have written until then. */
   verify(): void
-  /** Nothing of a transaction is kept. */
+  /** The transaction was rolled back. */
   undone(): void
   /** The file is about to be closed. */
   closing(): void
@@ -59,15 +59,15 @@ export class SqliteDatabase {
   readonly #db: Libsql.Database
   readonly #log: StoreLog | undefined
   readonly #lockTimeoutMs: number
-  /** Bounded by the callers' own concurrency: each leaves after `lockTimeoutMs` at the latest. */
+  /** Bounded by the callers' concurrency: each gives up after `lockTimeoutMs` at the latest. */
   readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
   #isClosed = false
-  /** Undefined in memory. */
+  /** Undefined for `:memory:`. */
   readonly #walFlush: WalFlush | undefined
-  /** Undefined in memory. */
+  /** Undefined for `:memory:`. */
   readonly #checkpointer: Checkpointer | undefined
-  /** A commit was made that must be on the disk before its call resolves. */
+  /** A commit was made that must be flushed before its call resolves. */
   #needsFlush = false
   #before: () => Promise<void> | undefined = () => undefined
   #listener: FileListener | undefined
@@ -81,17 +81,14 @@ export class SqliteDatabase {
     this.#checkpointer = new Checkpointer({
       path,
       onFailure: (error) =>
-        this.#log?.warn(
-          { err: codeOf(error) },
-          'the store checkpoints within its commits: the thread for it has failed',
-        ),
+        this.#log?.warn({ err: codeOf(error) }, 'checkpoints now run within commits, because their thread has failed'),
     })
   }
 
-  /** Throws `CONFIG` for a file that this build must not touch, `STORE_UNAVAILABLE` when it cannot be opened. */
+  /** Throws `CONFIG` for a file that this build must not touch, `STORE_UNAVAILABLE` if it cannot be opened. */
   static async open(options: DatabaseOptions): Promise<SqliteDatabase> {
     const inMemory = options.path === ':memory:'
-    // Absolute, because libsql takes `http:` and `libsql:` for servers and SQLite takes `file:` for a URI.
+    // Absolute, because libsql treats `http:` and `libsql:` as servers, and SQLite `file:` as a URI.
     const path = inMemory ? options.path : resolve(options.path)
     let db: Libsql.Database
     try {
@@ -113,7 +110,7 @@ export class SqliteDatabase {
   }
 
   prepare(sql: string): Query {
-    // Always one array: libsql reads a lone null or Buffer as named parameters.
+    // Always one array: libsql treats a lone null or Buffer as named parameters.
     const statement = this.#db.prepare<[readonly Bindable[]]>(sql)
     if (statement.reader) statement.raw(true)
     return {
@@ -123,15 +120,15 @@ export class SqliteDatabase {
     }
   }
 
-  /** Statements by name, prepared once. */
+  /** Prepared statements by name. */
   prepareAll<Name extends string>(sql: Readonly<Record<Name, string>>): Readonly<Record<Name, Query>> {
     const entries = Object.entries<string>(sql).map(([name, text]) => [name, this.prepare(text)] as const)
     return Object.fromEntries(entries) as Record<Name, Query>
   }
 
   /**
-   * Runs `work` at once, and again while another process holds the lock. Whatever fails becomes `STORE_UNAVAILABLE`.
-   * `work` may run several times; between two runs nothing of it is kept.
+   * Runs `work` at once, and again while another process holds the lock. Every failure becomes `STORE_UNAVAILABLE`. `work` may run several
+   * times; nothing is kept between the runs.
    */
   run<T>(work: () => T): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(closed())
@@ -139,7 +136,7 @@ export class SqliteDatabase {
     return waiting === undefined ? this.runBeside(work) : waiting.then(() => this.runBeside(work))
   }
 
-  /** Has something done before each run, and before the file is closed; the run waits for what `work` answers, if it answers anything. */
+  /** Registers a function to call before each run and before closing; the run waits for its promise, if it returns one. */
   beforeRuns(work: () => Promise<void> | undefined): void {
     this.#before = work
   }
@@ -148,7 +145,7 @@ export class SqliteDatabase {
     this.#listener = listener
   }
 
-  /** As {@link run}, without what is to be done before: it may see the file as it was a moment ago. */
+  /** Like {@link run}, without the registered functions, so it may read slightly older data. */
   runBeside<T>(work: () => T): Promise<T> {
     if (this.#isClosed) return Promise.reject(closed())
     try {
@@ -170,7 +167,7 @@ export class SqliteDatabase {
     return task
   }
 
-  /** Resolves with the result of a commit once it is on the disk. */
+  /** Resolves with the result of a commit once it is durable. */
   async #flushed<T>(result: T): Promise<T> {
     this.#needsFlush = false
     try {
@@ -182,8 +179,8 @@ export class SqliteDatabase {
   }
 
   /**
-   * Runs `work` alone among all writers of the file; what it throws undoes it. Only inside {@link run}, which resolves once a commit that is
-   * to survive a power cut is on the disk.
+   * Runs `work` as the only writer of the file, and rolls back if it throws. Only inside {@link run}, which resolves once a commit that
+   * must survive a power cut is flushed.
    */
   transaction<T>(survives: Survives, work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE')
@@ -195,14 +192,14 @@ export class SqliteDatabase {
       this.#checkpointer?.committed()
       return result
     } catch (thrown) {
-      // SQLite has rolled back by itself on some errors (disk full, I/O).
+      // SQLite has already rolled back on some errors (disk full, I/O).
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
       this.#listener?.undone()
       throw thrown
     }
   }
 
-  /** Waits for what is running, then writes the log into the file. Calls after the first wait for the same. */
+  /** Waits for running calls, then writes the log into the file. Later calls wait for the same. */
   close(): Promise<void> {
     this.#closing ??= this.#close(this.#before())
     return this.#closing
@@ -215,10 +212,10 @@ export class SqliteDatabase {
     await this.#checkpointer?.close()
     this.#listener?.closing()
     try {
-      // libsql leaves that to the last statement's garbage collection, and prepared statements work on until then.
+      // libsql leaves that to the garbage collection of the last statement, and prepared statements keep working until then.
       this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch (thrown) {
-      // Another process reads the log. It is complete, and the next to open it reads it.
+      // Another process reads the log. It is complete, and the next process to open it reads it.
       this.#log?.info({ err: codeOf(thrown) }, 'store closed without emptying its log')
     }
     this.#db.close()
@@ -243,28 +240,28 @@ export class SqliteDatabase {
   }
 
   #prepareFile(path: string): void {
-    // Two processes meet for a millisecond: that is waited for here. Longer locks are waited for in #again.
+    // Waits here for a lock of a few milliseconds. #again waits for longer ones.
     this.#db.exec('PRAGMA busy_timeout = 20')
-    const found = this.#version(path) // before anything is written: a newer cwm's file stays as it is
+    const found = this.#version(path) // before anything is written, so a newer cwm's file stays unchanged
     if (path !== ':memory:') {
       const mode = this.#pragma('journal_mode = WAL')
       if (mode !== 'wal') {
         throw new CwmError(
           'CONFIG',
-          `the store ${path} cannot have a write-ahead log there (journal mode is ${String(mode)}): use a local disk`,
+          `the store ${path} cannot use a write-ahead log (journal mode is ${String(mode)}): use a local disk`,
         )
       }
     }
     this.#db.exec('PRAGMA synchronous = NORMAL')
     this.#db.exec(`PRAGMA wal_autocheckpoint = ${FALLBACK_PAGES}`)
     this.#db.exec('PRAGMA foreign_keys = ON')
-    // Removed messages leave the file, not only its index.
+    // Overwrites deleted messages in the file, not only in its index.
     this.#db.exec('PRAGMA secure_delete = ON')
-    // One large freeze must not leave a large log for good.
+    // A large freeze must not leave a large log permanently.
     this.#db.exec('PRAGMA journal_size_limit = 67108864')
     if (found === schemaVersion) return
     this.transaction('power', () => {
-      const from = this.#version(path) // another process may have been here first
+      const from = this.#version(path) // another process may have been first
       for (const step of migrations.slice(from)) this.#db.exec(step)
       this.#db.exec(`PRAGMA application_id = ${applicationId}`)
       this.#db.exec(`PRAGMA user_version = ${schemaVersion}`)
@@ -273,22 +270,22 @@ export class SqliteDatabase {
   }
 
   #version(path: string): number {
-    // One statement, so one moment: another process may be making the tables just now.
+    // One statement, for a consistent view: another process may be creating the tables.
     const row = this.prepare(
       `SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master)
       FROM pragma_user_version, pragma_application_id`,
     ).get()
-    if (row === undefined) throw new Error('the file tells no schema version')
+    if (row === undefined) throw new Error('the file has no schema version')
     const version = numberAt(row, 0)
     const ours = version === 0 ? numberAt(row, 2) === 0 : numberAt(row, 1) === applicationId
     if (!ours) {
-      throw new CwmError('CONFIG', `${path} is another program's database: give cwm a file of its own`)
+      throw new CwmError('CONFIG', `${path} is another program's database: use a separate file for cwm`)
     }
     if (version > schemaVersion) {
       throw new CwmError(
         'CONFIG',
-        `the store ${path} has schema version ${version} and this cwm knows up to ${schemaVersion}: ` +
-          'run the newer cwm, or give this one another file',
+        `the store ${path} has schema version ${version}, but this cwm supports versions up to ${schemaVersion}: ` +
+          'run the newer cwm, or use another file',
       )
     }
     return version
@@ -299,7 +296,9 @@ export class SqliteDatabase {
   }
 }
 
-/** Makes the file for its owner alone, or takes others' rights away; SQLite gives `-wal` and `-shm` the same mode as the file. */
+/**
+ * Creates the file readable by its owner only, or removes others' permissions. SQLite gives `-wal` and `-shm` the same mode as the file.
+ */
 function makePrivate(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const file = openSync(path, 'a', 0o600)
@@ -332,8 +331,8 @@ function damage(thrown: unknown): boolean {
 function damaged(path: string, thrown: unknown): CwmError {
   return new CwmError(
     'CONFIG',
-    `the store ${path} is damaged or no SQLite database: restore it from a backup together with its -wal file, ` +
-      'or move it away and cwm begins an empty one',
+    `the store ${path} is damaged or not a SQLite database: restore it from a backup together with its -wal file, ` +
+      'or move it away, and cwm creates an empty one',
     { cause: thrown instanceof CwmError ? thrown.cause : thrown },
   )
 }

@@ -1,4 +1,4 @@
-// Deletes in SQLite: the orders and what came of them. They are written where the thing itself goes out (sqlite-core.ts).
+// Deletes in SQLite: the orders and their results. Orders are written in the transaction that removes the record itself (sqlite-core.ts).
 
 import type { DeletionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'

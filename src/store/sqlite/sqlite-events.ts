@@ -1,4 +1,4 @@
-// Events in SQLite: one row each. An id is the time in microseconds, or one more than the last where the clock has not moved on.
+// Events in SQLite: one row each. An id is the time in microseconds, or one more than the last if the clock has not advanced.
 
 import type { CwmEvent } from '../../base/events.ts'
 import { checkLimit } from '../page.ts'
@@ -20,7 +20,7 @@ export function eventsIn({ db, now }: SqliteCore): Pick<Store, 'appendEvent' | '
   })
   const numberOf = (row: readonly unknown[] | undefined) => (row === undefined ? 0 : numberAt(row, 0))
   const from = () => numberOf(sql.total.get('events_from'))
-  /** The highest id that was given out: where the clock steps back or a tenant is forgotten, no event may come at or before it. */
+  /** The highest assigned id. After a clock was set back or a tenant was forgotten, no event may get a lower or equal one. */
   let given = 0
   const last = () => Math.max(numberOf(sql.newest.get()), from(), given)
 

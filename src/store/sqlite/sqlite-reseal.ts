@@ -1,4 +1,4 @@
-// Seals what lies in SQLite anew: after encryption was turned on, and after its key was changed.
+// Re-encrypts data in SQLite after encryption was enabled or its key rotated.
 
 import { type Place, reveal, type Sealer } from '../seal.ts'
 import type { Store } from '../store.ts'
@@ -15,7 +15,7 @@ import {
   wordsPlace,
 } from './sqlite-rows.ts'
 
-/** One sealed column. `find`: rows under another key as [rowid, key_id, value, …names]. */
+/** One sealed column. `find`: rows with another key, as [rowid, key_id, value, …names]. */
 interface SealedColumn {
   readonly find: string
   readonly put: string
@@ -54,7 +54,7 @@ const columns: readonly SealedColumn[] = [
   },
 ]
 
-/** `reseal` of the store. `allSealed` is called in the transaction that finds nothing more to seal. */
+/** `reseal` of the store. `allSealed` is called in the transaction that finds nothing left to re-encrypt. */
 export function resealIn({ db, sealer }: SqliteCore, allSealed: (sealer: Sealer) => void): Pick<Store, 'reseal'> {
   const statements = columns.map(({ find, put, place }) => ({ find: db.prepare(find), put: db.prepare(put), place }))
   return {

@@ -1,5 +1,5 @@
-// The list of windows in SQLite. Which index to begin with is decided here, not by SQLite, which knows no counts: where a tag, a session
-// or a parent has few windows, these are read and sorted; otherwise the list is walked in its order until the page is full.
+// The list of windows in SQLite. This code chooses the index, because SQLite has no counts: if a tag, a session or a parent has few
+// windows, these are read and sorted; otherwise the list is walked in its order until the page is full.
 
 import type { WindowRecord } from '../../base/records.ts'
 import { checkLimit, type Position, positionIn, toPage, windowList } from '../page.ts'
@@ -18,9 +18,9 @@ const sorts: Readonly<Record<Sort, { readonly column: string; of(window: WindowR
   tokens: { column: 'tokens', of: sortedBy.tokens },
 }
 
-/** With 10,000 windows, reading and sorting so many takes as long as walking until 100 of them are found. */
+/** With 10,000 windows, reading and sorting this many takes as long as walking until 100 of them are found. */
 const few = 500
-/** Statements kept prepared; each shape of query is one. */
+/** Prepared statements to keep, one per form of query. */
 const maxPrepared = 256
 
 interface Condition {
@@ -28,7 +28,7 @@ interface Condition {
   readonly value: Bindable
 }
 
-/** A condition that an index finds windows by. `from`: all of it, as what to select from, then its values are tenant and `value`. */
+/** A condition with an index. `from`: what to select from; its parameters are the tenant and `value`. */
 interface Finder extends Condition {
   readonly count: string
   readonly from: string
@@ -47,7 +47,7 @@ export function windowListIn({ db, sealer }: SqliteCore): Pick<Store, 'listWindo
     return query
   }
 
-  /** The finder with the fewest windows, if these are few. */
+  /** The condition with the fewest windows, if these are few. */
   function bestOf(finders: readonly Finder[], tenant: string): Finder | undefined {
     let best: Finder | undefined
     let least = few

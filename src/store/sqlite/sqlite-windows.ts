@@ -1,4 +1,4 @@
-// Windows in SQLite: names, changes, content, and their end. How they are listed is sqlite-window-list.ts's.
+// Windows in SQLite: names, changes, content, and their end. sqlite-window-list.ts lists them.
 
 import type { Prompt, WindowContent, WindowRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
@@ -15,7 +15,7 @@ type Windows = Pick<
   'reserveWindow' | 'changeWindow' | 'getWindow' | 'getWindowContent' | 'listForRepair' | 'removeWindow'
 >
 
-/** The window methods of the store, but for the list. */
+/** The window methods of the store, except the list. */
 export function windowsIn(core: SqliteCore): Windows {
   const { db, sealer } = core
   const isRetired = retiredQuery(core)
@@ -65,7 +65,7 @@ export function windowsIn(core: SqliteCore): Windows {
     const { tenant, name, id, createdAt, lineage, sessionId = null, parent = null, model } = record
     sql.add.run(tenant, name, id, createdAt, lineage, sessionId, parent, model, ...changing(record))
     const added = sql.seqOf.get(tenant, name)
-    if (added === undefined) throw new Error('the window just written is not there')
+    if (added === undefined) throw new Error('the window that was just written is missing')
     const seq = numberAt(added, 0)
     putTags(record, seq)
     const prompt = keep(sealer, Buffer.from(JSON.stringify(content.prompt)), promptPlace(tenant, name, id))
@@ -97,7 +97,7 @@ export function windowsIn(core: SqliteCore): Windows {
           if (isRetired(record.tenant, record.lineage)) return 'retired'
           const outcome = overLimit(record, held?.window, limits)
           if (outcome !== 'stored') return outcome
-          if (held !== undefined) sql.drop.run(held.seq) // its content and tags go with it: ON DELETE CASCADE
+          if (held !== undefined) sql.drop.run(held.seq) // deletes its content and tags too: ON DELETE CASCADE
           add(record, content)
           return 'stored'
         }),
@@ -132,7 +132,7 @@ export function windowsIn(core: SqliteCore): Windows {
     async listForRepair(states, page) {
       checkLimit(page.limit)
       const [at, seq] = positionIn('repair', page, 'number', 'number') ?? [-end, 0]
-      const [first = null, second = null, third = null] = new Set(states) // there are three; null matches none
+      const [first = null, second = null, third = null] = new Set(states) // three states; null matches none
       return db.run(() => {
         const rows = sql.forRepair.all(at, seq, first, second, third, page.limit + 1).map((row: Row) => ({
           window: windowAt(row, 0, sealer),

@@ -1,5 +1,5 @@
-// The store in one SQLite file, for one machine: every method is one statement or one transaction. Put together here from its
-// parts; the file itself (opening, locks, durability) is sqlite-database.ts's, the tables are sqlite-schema.ts's.
+// The store in one SQLite file, for one machine: every method is one statement or one transaction. Composes the parts; sqlite-database.ts
+// handles the file itself (opening, locks, durability), sqlite-schema.ts the tables.
 
 import { type Sealer, sealCheck, sealCheckKey, verifySealCheck } from '../seal.ts'
 import type { Store } from '../store.ts'
@@ -21,19 +21,22 @@ import { windowsIn } from './sqlite-windows.ts'
 export type { StoreLog } from './sqlite-database.ts'
 
 export interface SqliteOptions extends DatabaseOptions {
-  /** Encrypts messages and ids. Absent: they lie in clear. */
+  /** Encrypts messages and ids. Absent: they are stored in clear text. */
   readonly sealer?: Sealer
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number
-  /** How long a turn that may wait is kept to be written with others, milliseconds; what a kill of the process can lose. Default 50. */
+  /** How long a turn may wait to be written together with others, milliseconds; a kill of the process can lose that much. Default 50. */
   readonly writeAfterMs?: number
-  /** This process has the lock of the file's directory, so nobody else writes (data-dir-lock.ts). Default false: it is looked at each time. */
+  /**
+   * This process holds the lock of the file's directory, so no other process writes (data-dir-lock.ts). Default false: the file is checked
+   * each time.
+   */
   readonly soleWriter?: boolean
 }
 
 /**
- * Opens the file, or makes it, and brings its schema up to date. Throws `CONFIG` when the file is damaged, another program's or a
- * newer cwm's, or when the encryption key does not fit it; else `STORE_UNAVAILABLE`.
+ * Opens or creates the file, and updates its schema. Throws `CONFIG` if the file is damaged, another program's or a newer cwm's, or if the
+ * encryption key does not match; otherwise `STORE_UNAVAILABLE`.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const { sealer, now = Date.now, writeAfterMs = 50, soleWriter = false } = options
@@ -57,7 +60,7 @@ function storeIn(core: SqliteCore): Store {
   proveKeys(db, sealer, meta.get, putCheck)
   return {
     kind: 'sqlite',
-    believeMs: Number.POSITIVE_INFINITY, // one cwm to a folder: data-dir-lock.ts
+    believeMs: Number.POSITIVE_INFINITY, // one cwm per folder: data-dir-lock.ts
     onChange: () => () => {},
     ping: () => db.runBeside(() => void meta.get.get(sealCheckKey)),
     claimMeta: (key, value) =>
@@ -81,13 +84,13 @@ function storeIn(core: SqliteCore): Store {
     ...eventsIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
-    takeWork: () => db.run(() => true), // nobody else is there to take it
+    takeWork: () => db.run(() => true), // no other process could hold it
     dropWork: () => db.run(() => {}),
     close: () => db.close(),
   }
 }
 
-/** From the first start with a key on, no start without one that fits: what is sealed would be lost to it in silence. */
+/** Once a store was opened with a key, every start needs a matching one: otherwise the sealed data would be lost silently. */
 function proveKeys(
   db: SqliteDatabase,
   sealer: Sealer | undefined,
@@ -101,7 +104,7 @@ function proveKeys(
   verifySealCheck(sealer, check())
   if (sealer === undefined || check() !== undefined) return
   db.transaction('power', () => {
-    const stored = check() // another process may have been here first
+    const stored = check() // another process may have been first
     if (stored === undefined) putCheck(sealer)
     else verifySealCheck(sealer, stored)
   })

@@ -1,11 +1,12 @@
-// Flushes SQLite's write-ahead log beside the event loop. `synchronous = FULL` would flush it within each commit, where everything waits.
+// Flushes SQLite's write-ahead log in parallel with the event loop. `synchronous = FULL` would flush it within each commit, which blocks
+// everything.
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * What is in the log when `flush` is called is on the disk when it resolves. Calls made during a flush share the next one. A commit is in
- * the log, or a checkpoint has moved it to the database file, which SQLite flushes itself before it uses the log again
+ * When `flush` resolves, everything that was in the log when it was called is on disk. Calls made during a flush share the next one. A
+ * commit is in the log, or a checkpoint has moved it to the database file, which SQLite flushes itself before it reuses the log
  * (sqlite.org/wal.html, "Checkpointing").
  */
 export class WalFlush {
@@ -14,7 +15,7 @@ export class WalFlush {
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
-  /** `path`: of the database. */
+  /** `path`: the database's. */
   constructor(path: string) {
     this.#path = path
   }
@@ -29,7 +30,7 @@ export class WalFlush {
     return this.#next
   }
 
-  /** Call when nothing is being flushed. */
+  /** Only call while no flush is running. */
   async close(): Promise<void> {
     const file = await this.#file
     await file?.close()
@@ -53,7 +54,7 @@ export class WalFlush {
     await file.datasync()
   }
 
-  /** The log is one file for as long as the database is open, so its directory entry needs one flush. */
+  /** The log is one file while the database is open, so its directory entry needs a single flush. */
   async #open(): Promise<FileHandle> {
     const file = await open(`${this.#path}-wal`, 'r+')
     const directory = await open(dirname(this.#path), 'r')
