@@ -23,8 +23,8 @@ class Running {
 }
 
 /**
- * `options`: cores, rounds, countMs, `quick` (almost no warm-up), folder for logs and data. `report` receives lines of progress. `run`
- * returns the cells, memory by target, and how each cwm found its sessions.
+ * `options`: cores, rounds, countMs, `quick` (almost no warm-up), folder for logs and data, `flushDelay` of each cwm. `report` receives
+ * lines of progress. `run` returns the cells, memory by target, how each cwm found its sessions, and how many of its flushes were slowed.
  */
 export class Bench {
   #options
@@ -54,7 +54,10 @@ export class Bench {
       const memory = running.flatMap(({ target, process }) =>
         process === undefined ? [] : [[target.name, process.memory]],
       )
-      return { cells, memory: Object.fromEntries(memory), found: await foundOf(running) }
+      return {
+        ...{ cells, memory: Object.fromEntries(memory) },
+        ...{ found: await foundOf(running), flushes: this.#flushesOf(running) },
+      }
     } finally {
       await this.stop()
     }
@@ -107,10 +110,24 @@ export class Bench {
     const folder = join(this.#options.folder, target.name)
     mkdirSync(folder)
     const { command, args, env } = target.start({ port, upstream, folder })
-    const process = this.#start({ name: target.name, core: this.#options.cores?.proxy, command, args, env })
+    const slow = isCwm(target) ? this.#options.flushDelay?.envFor(target.name) : undefined
+    const core = this.#options.cores?.proxy
+    const process = this.#start({ name: target.name, core, command, args, env: { ...env, ...slow } })
     const url = `http://127.0.0.1:${port}`
     await process.answers(url + (target.readyPath ?? '/v1/models'), target.readyMs ?? START_MS)
+    // It has flushed its new file by now.
+    if (slow !== undefined && this.#options.flushDelay.countOf(target.name) === 0) {
+      throw new Error('its flushes are not slowed: it ignores LD_PRELOAD')
+    }
     return new Running(target, process, url, upstream)
+  }
+
+  /** By cwm target. Nothing if no flushes are slowed. */
+  #flushesOf(running) {
+    const { flushDelay } = this.#options
+    if (flushDelay === undefined) return undefined
+    const proxies = running.filter(({ target }) => isCwm(target))
+    return Object.fromEntries(proxies.map(({ target: { name } }) => [name, flushDelay.countOf(name)]))
   }
 
   /** The measured cell; none for a peer that does not answer properly. */
@@ -141,9 +158,11 @@ function inBrief({ answers, ms, p50, cpuUs, failed, errors }) {
   return `${rate}  p50 ${p50?.toFixed(2).padStart(7) ?? '-'} ms${cpu}${failures}`
 }
 
+const isCwm = ({ session }) => session !== undefined
+
 /** How each cwm found the sessions of its turns, from its metrics. */
 async function foundOf(running) {
-  const proxies = running.flatMap(({ target, url }) => (target.session === undefined ? [] : [[target.name, url]]))
+  const proxies = running.flatMap(({ target, url }) => (isCwm(target) ? [[target.name, url]] : []))
   const found = await Promise.all(
     proxies.map(async ([name, url]) => {
       const metrics = await (await fetch(`${url}/cwm/metrics`)).text()

@@ -5,9 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { constants, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { exitCodeOf, judge } from './aims.mjs'
+import { aimsFor, exitCodeOf, judge } from './aims.mjs'
 import { Bench } from './bench.mjs'
-import { MARKS, readOptions, usage } from './options.mjs'
+import { buildFlushDelay } from './flush-delay.mjs'
+import { marksOf, readOptions, usage } from './options.mjs'
 import { installPeer, peers } from './peers.mjs'
 import { chooseCores } from './processes.mjs'
 import { reportOf } from './report.mjs'
@@ -59,8 +60,48 @@ function write(options, json, text) {
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(json, null, 2)}\n`)
   if (options.markdown === undefined) return
   const page = readFileSync(options.markdown, 'utf8')
-  const [from, to] = [page.indexOf(MARKS[0]) + MARKS[0].length, page.indexOf(MARKS[1])]
+  const marks = marksOf(options.flushMs)
+  const [from, to] = [page.indexOf(marks[0]) + marks[0].length, page.indexOf(marks[1])]
   writeFileSync(options.markdown, `${page.slice(0, from)}\n\n${text}\n${page.slice(to)}`)
+}
+
+const machineOf = ({ force, flushMs }, cores) => ({
+  ...{ cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, at: new Date().toISOString() },
+  ...{ pinned: cores, besideEngine: force, flushMs },
+})
+
+/** Measures and prints everything. `folder`: for what must not remain. Resolves with the exit code. */
+async function measure(options, folder) {
+  const { error, flushDelay } = options.flushMs === undefined ? {} : buildFlushDelay(options.flushMs, folder)
+  if (error !== undefined) {
+    report(error)
+    return REJECTED
+  }
+  const chosen = availableTargets(options)
+  const cores = options.pins ? chooseCores() : undefined
+  const bench = new Bench({ ...options, cores, folder, flushDelay }, report)
+  const measured = await Promise.race([bench.run(chosen, options.scenarios), terminationSignal()])
+  if (typeof measured === 'string') {
+    // Otherwise the started processes would continue on the cores of the next run.
+    await bench.stop()
+    return 128 + constants.signals[measured]
+  }
+  const { cells, memory, found, flushes } = measured
+  const results = new Results(cells, memory)
+  const judged = judge(results, aimsFor(options.scenarios, options.targets))
+  const run = {
+    results,
+    judged,
+    flushes,
+    machine: machineOf(options, cores),
+    scenarios: options.scenarios,
+    targets: chosen,
+  }
+  const text = markdown(run)
+  console.log(text)
+  write(options, { ...reportOf(run), found, cells }, text)
+  if (results.failed > 0) report(`${results.failed} requests failed, so this run's figures are invalid`)
+  return exitCodeOf({ judged, failed: results.failed, check: options.check })
 }
 
 async function main() {
@@ -75,29 +116,9 @@ async function main() {
     report('an engine on this machine uses the same cores; stop it first with npm run engine:down, or use --force')
     return REJECTED
   }
-  const chosen = availableTargets(options)
-  const cores = options.pins ? chooseCores() : undefined
   const folder = mkdtempSync(join(tmpdir(), 'cwm-bench-'))
   try {
-    const bench = new Bench({ ...options, cores, folder }, report)
-    const measured = await Promise.race([bench.run(chosen, options.scenarios), terminationSignal()])
-    if (typeof measured === 'string') {
-      // Otherwise the started processes would continue on the cores of the next run.
-      await bench.stop()
-      return 128 + constants.signals[measured]
-    }
-    const results = new Results(measured.cells, measured.memory)
-    const judged = judge(results)
-    const machine = {
-      ...{ cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, at: new Date().toISOString() },
-      ...{ pinned: cores, besideEngine: options.force },
-    }
-    const run = { results, judged, machine, scenarios: options.scenarios, targets: chosen }
-    const text = markdown(run)
-    console.log(text)
-    write(options, { ...reportOf(run), found: measured.found, cells: measured.cells }, text)
-    if (results.failed > 0) report(`${results.failed} requests failed, so this run's figures are invalid`)
-    return exitCodeOf({ judged, failed: results.failed, check: options.check })
+    return await measure(options, folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

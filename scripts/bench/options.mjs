@@ -14,24 +14,43 @@ export const usage = `npm run bench -- [options]
   --json FILE        write all measurements as JSON
   --markdown FILE    write the tables between the marks of that page
   --check            exit with 1 if an aim is missed
+  --flush-ms N       each flush of cwm's files takes N ms longer; Linux, needs a C compiler
   --no-pin           do not pin processes to cores
   --force            run beside an engine, and note it in the results`
 
-/** `--markdown` replaces the text between these marks. */
-export const MARKS = ['<!-- bench -->', '<!-- /bench -->']
+/** `--markdown` replaces the text between these marks. Runs with slowed flushes have a place of their own. */
+export const marksOf = (flushMs) =>
+  flushMs === undefined ? ['<!-- bench -->', '<!-- /bench -->'] : ['<!-- bench flush -->', '<!-- /bench flush -->']
 const MAX_ROUNDS = 100
 const MAX_SECONDS = 600
+const MAX_FLUSH_MS = 10_000
 
 const text = { type: 'string' }
 const flag = { type: 'boolean', default: false }
 const settings = {
   ...{ only: text, targets: text, peers: text, rounds: text, seconds: text, json: text, markdown: text },
+  'flush-ms': text,
   ...{ quick: flag, check: flag, force: flag, 'no-pin': flag, help: flag },
 }
 
-const hasMarks = (page) => {
-  const [from, to] = MARKS.map((mark) => page.indexOf(mark))
+const hasMarks = (page, marks) => {
+  const [from, to] = marks.map((mark) => page.indexOf(mark))
   return from >= 0 && to > from
+}
+
+function numbersOf({ quick, rounds, seconds, 'flush-ms': flushMs }, check) {
+  const whole = (option, text, most) => {
+    const isValid = Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) <= most
+    check(isValid, `--${option}: "${text}" must be a whole number from 1 to ${most}`)
+    return Number(text)
+  }
+  const counted = Number(seconds ?? (quick ? 0.8 : 2))
+  check(counted > 0 && counted <= MAX_SECONDS, `--seconds: "${seconds}" must be above 0 and at most ${MAX_SECONDS}`)
+  return {
+    rounds: whole('rounds', rounds ?? (quick ? 1 : 5), MAX_ROUNDS),
+    countMs: counted * 1000,
+    flushMs: flushMs === undefined ? undefined : whole('flush-ms', flushMs, MAX_FLUSH_MS),
+  }
 }
 
 /** The options, and a list of errors, which is empty if they are valid. */
@@ -53,25 +72,17 @@ export function readOptions(args, { scenarios, targets, peers }) {
   } catch (error) {
     return { errors: [error.message] }
   }
-  const { quick, json, markdown } = values
-  const rounds = Number(values.rounds ?? (quick ? 1 : 5))
-  const seconds = Number(values.seconds ?? (quick ? 0.8 : 2))
-  check(
-    Number.isInteger(rounds) && rounds >= 1 && rounds <= MAX_ROUNDS,
-    `--rounds: "${values.rounds}" must be a whole number from 1 to ${MAX_ROUNDS}`,
-  )
-  check(
-    seconds > 0 && seconds <= MAX_SECONDS,
-    `--seconds: "${values.seconds}" must be above 0 and at most ${MAX_SECONDS}`,
-  )
+  const { json, markdown } = values
+  const numbers = numbersOf(values, check)
+  const marks = marksOf(numbers.flushMs)
   // Checked now instead of after the run.
   check(json === undefined || existsSync(dirname(json)), `--json: the folder of ${json} does not exist`)
   check(
-    markdown === undefined || (existsSync(markdown) && hasMarks(readFileSync(markdown, 'utf8'))),
-    `--markdown: ${markdown} must exist and contain ${MARKS.join(' and ')}`,
+    markdown === undefined || (existsSync(markdown) && hasMarks(readFileSync(markdown, 'utf8'), marks)),
+    `--markdown: ${markdown} must exist and contain ${marks.join(' and ')}`,
   )
   return {
-    ...{ errors, quick, rounds, json, markdown, countMs: seconds * 1000 },
+    ...{ errors, quick: values.quick, json, markdown, ...numbers },
     ...{ check: values.check, force: values.force, pins: !values['no-pin'], help: values.help },
     scenarios: values.only === undefined ? scenarios : pick('only', scenarios, values.only),
     targets: values.targets === undefined ? targets : pick('targets', targets, values.targets),

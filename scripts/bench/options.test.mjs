@@ -47,6 +47,8 @@ it.each([
   [['--rounds', '0'], '--rounds: "0" must be a whole number from 1 to 100'],
   [['--seconds', 'soon'], '--seconds: "soon" must be above 0 and at most 600'],
   [['--seconds', 'Infinity'], '--seconds: "Infinity" must be above 0 and at most 600'],
+  [['--flush-ms', '0'], '--flush-ms: "0" must be a whole number from 1 to 10000'],
+  [['--flush-ms', 'slow'], '--flush-ms: "slow" must be a whole number from 1 to 10000'],
   [['--json', '/no/such/folder/bench.json'], '--json: the folder of /no/such/folder/bench.json does not exist'],
   [
     ['--markdown', 'package.json'],
@@ -54,6 +56,18 @@ it.each([
   ],
 ])('rejects %j with a message', (args, message) => {
   expect(read(...args).errors).toEqual([message])
+})
+
+it('has other marks in a page for runs with slowed flushes', () => {
+  expect(read('--flush-ms', '50')).toMatchObject({ errors: [], flushMs: 50 })
+  expect(read('--flush-ms', '50', '--markdown', 'package.json').errors).toEqual([
+    '--markdown: package.json must exist and contain <!-- bench flush --> and <!-- /bench flush -->',
+  ])
+})
+
+it('finds both pairs of marks in the page of the project', () => {
+  expect(read('--markdown', 'docs/performance.md').errors).toEqual([])
+  expect(read('--markdown', 'docs/performance.md', '--flush-ms', '50').errors).toEqual([])
 })
 
 it('rejects an unknown option', () => {

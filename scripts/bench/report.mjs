@@ -27,7 +27,7 @@ export function fastestOf(results, scenario, targets) {
   return { all: all && shares(all), proxy: proxy && shares(proxy) }
 }
 
-export function reportOf({ results, judged, machine, scenarios, targets }) {
+export function reportOf({ results, judged, machine, scenarios, targets, flushes }) {
   const byScenario = (read) => Object.fromEntries(scenarios.map(({ name }) => [name, read(name)]))
   return {
     machine,
@@ -37,6 +37,7 @@ export function reportOf({ results, judged, machine, scenarios, targets }) {
     fastest: byScenario((scenario) => fastestOf(results, scenario, targets)),
     memory: results.memory,
     aims: judged,
+    flushes,
     failed: results.failed,
   }
 }

@@ -85,14 +85,23 @@ function machineLine({ cpu, cores, node, pinned, besideEngine }) {
   return `${cpu}, ${cores} cores, Node ${node}${where}${besideEngine ? ' (`--force`: perhaps beside an engine)' : ''}`
 }
 
+/** `flushes`: how many were slowed, by target. */
+function flushLines({ flushMs }, flushes) {
+  if (flushMs === undefined) return []
+  const counts = Object.entries(flushes).map(([name, count]) => `${count} of ${name}`)
+  const counted = counts.length === 0 ? 'no cwm was measured' : counts.join(', ')
+  return [`**Each flush of cwm was made to take ${flushMs} ms longer (\`--flush-ms\`)**: ${counted}.`, '']
+}
+
 /** Everything that docs/performance.md shows. */
-export function markdown({ results, judged, machine, scenarios, targets }) {
+export function markdown({ results, judged, machine, scenarios, targets, flushes }) {
   const { pinned } = machine
   const together = pinned !== undefined && pinned.upstream === pinned.load
   const aims = judged.map((aim) => row([aim.title, aim.bound, number(aim.value, 2), interval(aim), verdictOf(aim)]))
   return [
     machineLine(machine),
     '',
+    ...flushLines(machine, flushes),
     ...scenarios.flatMap((scenario) => scenarioTable(results, scenario, targets, together)),
     `${MARK} The mock upstream and the load client used more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}, so the target may be faster than shown. The last three columns are shares of a core.`,
     '',

@@ -50,6 +50,16 @@ it('reports the core shares of mock upstream and load client for the fastest tar
   })
 })
 
+it('says that flushes were slowed, and how many', () => {
+  const slowed = { ...run, machine: { ...run.machine, flushMs: 50 }, flushes: { 'cwm-named': 12, 'cwm-first': 7 } }
+
+  expect(markdown(slowed)).toContain(
+    '**Each flush of cwm was made to take 50 ms longer (`--flush-ms`)**: 12 of cwm-named, 7 of cwm-first.',
+  )
+  expect(markdown(run)).not.toContain('flush')
+  expect(reportOf(slowed)).toMatchObject({ machine: { flushMs: 50 }, flushes: { 'cwm-named': 12 } })
+})
+
 it('prints memory after the run, and each aim with its verdict', () => {
   expect(markdown(run)).toContain('| bare | 90 | 80 |')
   expect(markdown(run)).toContain('| an aim | at most 1 | 2.00 | 1.50 to 3.00 | **missed** |')

@@ -1,8 +1,8 @@
 // The benchmark as a user runs it, too short for meaningful figures: that all of them are there, and when it refuses to run.
 
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -103,6 +103,34 @@ it.runIf(process.platform === 'linux')(
     expect(found['cwm-prefix'].prefix).toBeGreaterThan(0)
     expect(ended.stdout).toMatch(/\| cwm, by prefix \| \d+/)
     expect(ended.stdout).toContain('| memory after the run, cwm-named, MB | at most 200 |')
+  },
+  RUN_MS,
+)
+
+const slowsFlushes = process.platform === 'linux' && spawnSync('cc', ['--version']).error === undefined
+if (!slowsFlushes) console.warn('skipping the test of bench --flush-ms, which needs Linux and a C compiler (cc)')
+
+it.runIf(slowsFlushes)(
+  "slows cwm's flushes, says so, and writes to its own place in the page",
+  async () => {
+    const json = join(folder, 'slow.json')
+    const page = join(folder, 'page.md')
+    await writeFile(page, '<!-- bench -->as before<!-- /bench -->\n<!-- bench flush -->old<!-- /bench flush -->\n')
+    const short = ['--quick', '--force', '--no-pin', '--seconds', '0.3', '--only', '4k-32', '--targets', 'cwm-first']
+
+    const ended = await bench([...short, '--flush-ms', '20', '--json', json, '--markdown', page], {
+      BENCH_CWM: built.main,
+    })
+
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+    const { flushes, machine } = JSON.parse(await readFile(json, 'utf8'))
+    expect(machine.flushMs).toBe(20)
+    expect(flushes['cwm-first']).toBeGreaterThan(0)
+    const [before, after] = (await readFile(page, 'utf8')).split('<!-- bench flush -->')
+    expect(before).toBe('<!-- bench -->as before<!-- /bench -->\n')
+    expect(after).toContain(`20 ms longer (\`--flush-ms\`)**: ${flushes['cwm-first']} of cwm-first.`)
+    expect(after).toContain('| p99, 4k-32, cwm-first, to parse |')
+    expect(after).not.toContain('old')
   },
   RUN_MS,
 )
