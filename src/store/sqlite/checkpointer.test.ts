@@ -67,6 +67,17 @@ it('reports a thread that fails', async () => {
   expect(failure).toMatchObject({ message: expect.stringContaining('Unable to open') })
 })
 
+it('can be closed while it moves the log: the thread ends after that', async () => {
+  fill(64 * MB)
+  const checkpointer = new Checkpointer({ path, onFailure: vi.fn(), intervalMs: 1 })
+  checkpointer.committed()
+  await vi.waitFor(() => expect(statSync(path).size).toBeGreaterThan(MB), { interval: 1, timeout: 20_000 })
+
+  await checkpointer.close()
+
+  expect(statSync(path).size).toBeGreaterThan(64 * MB)
+})
+
 it('hears of each commit of a database, and is closed with it', async () => {
   const committed = vi.spyOn(Checkpointer.prototype, 'committed')
   const close = vi.spyOn(Checkpointer.prototype, 'close')

@@ -20,7 +20,8 @@ const { parentPort, workerData } = require('node:worker_threads')
 const Libsql = require(workerData.libsql)
 const db = new Libsql(workerData.path)
 const checkpoint = db.prepare('PRAGMA wal_checkpoint(PASSIVE)')
-parentPort.on('message', () => {
+parentPort.on('message', (order) => {
+  if (order === 'end') return parentPort.close()
   checkpoint.all()
   parentPort.postMessage('done')
 })
@@ -40,6 +41,7 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions
   #timer: NodeJS.Timeout | undefined
   #worker: Worker | undefined
+  #exited: Promise<unknown> | undefined
   #busy = false
   #ended = false
 
@@ -54,11 +56,13 @@ export class Checkpointer {
     this.#timer.unref()
   }
 
-  /** Resolves when the thread has ended. */
+  /** Resolves when the thread has ended. It ends itself: libsql aborts the process if its thread is terminated within a call. */
   async close(): Promise<void> {
     this.#ended = true
     clearTimeout(this.#timer)
-    await this.#worker?.terminate()
+    this.#worker?.ref() // or the process could end before
+    this.#worker?.postMessage('end')
+    await this.#exited
   }
 
   async #check(): Promise<void> {
@@ -84,6 +88,8 @@ export class Checkpointer {
       this.#ended = true
       this.#options.onFailure(error)
     })
+    // Not `once`, which would reject on an error.
+    this.#exited = new Promise((resolve) => worker.on('exit', resolve))
     this.#worker = worker
     return worker
   }
