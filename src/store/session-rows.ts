@@ -8,7 +8,7 @@ import { withSpaces } from '../base/spaces.ts'
 export const retiredForMs = 30 * 24 * 3_600_000
 
 /** Named or behind a window; to any other nothing but its boundaries leads. */
-export function isLasting({ named, baseWindow }: SessionRecord): boolean {
+export function isLasting({ named, baseWindow }: Pick<SessionRecord, 'named' | 'baseWindow'>): boolean {
   return named || baseWindow !== undefined
 }
 

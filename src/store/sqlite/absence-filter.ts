@@ -1,6 +1,8 @@
 // Answers "certainly not stored" without asking SQLite: a Bloom filter over all keys of a table, in layers, so that it grows without a new scan.
 // What is deleted stays in it, so an answer "maybe" is common after long, and a new scan then begins anew.
 
+import { hashOf } from './key-hash.ts'
+
 /** Of 16 bits a key with 6 probes, one answer in a thousand is wrongly "maybe". */
 const BITS_PER_KEY = 16
 const PROBES = 6
@@ -129,20 +131,7 @@ function holds(layer: Uint32Array, one: number, two: number): boolean {
   return true
 }
 
-/** Two hashes of 32 bits (FNV-1a with the finish of MurmurHash3); the second is odd, so that its multiples differ. */
+/** The second is odd, so that its multiples differ. */
 function hashesOf(key: string): readonly [number, number] {
-  let one = 0x811c9dc5
-  let two = 0x9e3779b1
-  for (let i = 0; i < key.length; i++) {
-    const code = key.charCodeAt(i)
-    one = Math.imul(one ^ code, 0x01000193)
-    two = Math.imul(two ^ code, 0x85ebca6b)
-  }
-  return [mixed(one), mixed(two) | 1]
-}
-
-function mixed(hash: number): number {
-  const first = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  const second = Math.imul(first ^ (first >>> 13), 0xc2b2ae35)
-  return second ^ (second >>> 16)
+  return [hashOf(key, 0), hashOf(key, 0x9e3779b1) | 1]
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { aBoundary, anOrder, aSession, noon } from '../../../test/contracts/store/sample-records.ts'
+import { aBoundary, anOrder, aSession, noon, readAll } from '../../../test/contracts/store/sample-records.ts'
 import type { SessionRecord } from '../../base/records.ts'
 import type { Store } from '../store.ts'
 import { openSqliteStore } from './sqlite.ts'
@@ -101,7 +101,14 @@ async function stateOf(store: Store, run: number): Promise<unknown> {
     for (const id of ids) state.push(await store.getSession(tenant, id))
     for (const at of [0, 10, 30]) state.push(Object.fromEntries(await store.findBoundaries(tenant, digests, noon + at)))
     state.push(await store.findBoundaries(tenant, ['never stored'], noon), await store.usageOf(tenant))
+    state.push(await readAll((page) => store.listSessions(tenant, page), 2))
+    for (const id of ids) state.push((await store.holdersOf(tenant, `lineage-${id}`)).sessions)
   }
+  state.push(
+    await store.listIdle(noon + 15, true, 2),
+    await store.listIdle(noon + 15, false, 2),
+    await store.usageOfAll(),
+  )
   return state
 }
 

@@ -3,6 +3,7 @@
 
 import { AbsenceFilter } from './absence-filter.ts'
 import { BoundaryCache } from './boundary-cache.ts'
+import { FirstTurns } from './first-turns.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { numberAt, textAt } from './sqlite-rows.ts'
 import { WrittenSessions } from './written-sessions.ts'
@@ -13,7 +14,10 @@ const MAX_KEYS = 4 * 1024 * 1024
 export interface FileMemory {
   readonly sessions: WrittenSessions
   readonly boundaries: BoundaryCache
-  /** Of boundaries, whatever their tenant. */
+  readonly firstTurns: FirstTurns
+  /** Of sessions in the ordinary tables, whatever their tenant. */
+  readonly sessionIds: AbsenceFilter
+  /** Of boundaries in the ordinary tables, whatever their tenant. */
   readonly digests: AbsenceFilter
   /** Of retired lineages, whatever their tenant. */
   readonly retired: AbsenceFilter
@@ -23,31 +27,36 @@ export interface FileMemory {
 export function fileMemoryOf(db: SqliteDatabase, soleWriter: boolean): FileMemory {
   const sessions = new WrittenSessions()
   const boundaries = new BoundaryCache()
-  const digests = digestFilter(db)
-  const retired = retiredFilter(db)
+  const firstTurns = new FirstTurns(db)
+  const filters = { sessionIds: sessionFilter(db), digests: digestFilter(db), retired: retiredFilter(db) }
+  const closing = () => {
+    for (const filter of Object.values(filters)) filter.close()
+  }
   const forget = () => {
     sessions.clear()
     boundaries.clear()
+    firstTurns.invalidate()
   }
   const versionOf = db.prepare('PRAGMA data_version')
   const version = () => numberAt(versionOf.get() ?? [], 0)
   let seen = version()
   const verify = () => {
-    if (soleWriter) return
-    const now = version()
-    if (now === seen) return
-    seen = now
-    forget()
-    // What others store is not added to the filters.
-    digests.close()
-    retired.close()
+    const now = soleWriter ? seen : version()
+    if (now !== seen) {
+      seen = now
+      forget()
+      closing() // what others store is not added to the filters
+    }
+    firstTurns.refresh()
   }
-  const closing = () => {
-    digests.close()
-    retired.close()
-  }
+  firstTurns.refresh()
   db.setListener({ verify, undone: forget, closing })
-  return { sessions, boundaries, digests, retired }
+  return { sessions, boundaries, firstTurns, ...filters }
+}
+
+function sessionFilter(db: SqliteDatabase): AbsenceFilter {
+  // By the index, which is a tenth of the table.
+  return filterBy(db, 'SELECT id, tenant FROM sessions WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?')
 }
 
 function digestFilter(db: SqliteDatabase): AbsenceFilter {
@@ -61,12 +70,18 @@ function digestFilter(db: SqliteDatabase): AbsenceFilter {
 }
 
 function retiredFilter(db: SqliteDatabase): AbsenceFilter {
-  const scan = db.prepare(
+  return filterBy(
+    db,
     'SELECT lineage, tenant FROM retired_lineages WHERE (tenant, lineage) > (?, ?) ORDER BY tenant, lineage LIMIT ?',
   )
+}
+
+/** `sql` reads keys with their tenants, in the order of tenants and keys. */
+function filterBy(db: SqliteDatabase, sql: string): AbsenceFilter {
+  const query = db.prepare(sql)
   return new AbsenceFilter({
     maxKeys: MAX_KEYS,
     scan: (after = ['', ''], atMost) =>
-      scan.all(...after, atMost).map((row) => ({ key: textAt(row, 0), position: [textAt(row, 1), textAt(row, 0)] })),
+      query.all(...after, atMost).map((row) => ({ key: textAt(row, 0), position: [textAt(row, 1), textAt(row, 0)] })),
   })
 }

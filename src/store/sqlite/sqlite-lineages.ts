@@ -5,6 +5,9 @@ import type { Store } from '../store.ts'
 import { retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, textAt, windowAt } from './sqlite-rows.ts'
 
+/** Of the sessions of a lineage. */
+const MAX_COUNTED = 1_000
+
 /** The lineage methods of the store. */
 export function lineagesIn(
   core: SqliteCore,
@@ -14,7 +17,7 @@ export function lineagesIn(
   const sql = db.prepareAll({
     getShared: 'SELECT lineage FROM shared_lineages WHERE tenant = ? AND key = ?',
     addShared: 'INSERT INTO shared_lineages (tenant, key, lineage) VALUES (?, ?, ?)',
-    countSessions: 'SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND lineage = ? LIMIT 1000)',
+    countSessions: 'SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ? AND lineage = ? LIMIT ?)',
     listWindows: `SELECT record, key_id, words FROM windows INDEXED BY windows_of_lineage
       WHERE tenant = ? AND lineage = ? ORDER BY created_at, name`,
     isHeld: `SELECT EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND lineage = ?2)
@@ -37,14 +40,17 @@ export function lineagesIn(
 
     holdersOf: (tenant, lineage) =>
       db.run(() => {
-        const count = sql.countSessions.get(tenant, lineage)
+        const count = sql.countSessions.get(tenant, lineage, MAX_COUNTED)
         const windows = sql.listWindows.all(tenant, lineage).map((row) => windowAt(row, 0, sealer))
-        return { sessions: count === undefined ? 0 : numberAt(count, 0), windows }
+        const ordinary = count === undefined ? 0 : numberAt(count, 0)
+        const compact = memory.firstTurns.ofLineage(tenant, lineage, MAX_COUNTED)
+        return { sessions: Math.min(ordinary + compact, MAX_COUNTED), windows }
       }),
 
     retireLineage: (tenant, lineage) =>
       db.run(() =>
         db.transaction('power', () => {
+          if (memory.firstTurns.ofLineage(tenant, lineage, 1) > 0) return false
           if (sql.isHeld.get(tenant, lineage)?.[0] === 1) return false
           memory.retired.add(lineage)
           sql.retire.run(tenant, lineage, now())

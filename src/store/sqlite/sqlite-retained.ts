@@ -7,13 +7,13 @@ import type { SqliteCore } from './sqlite-core.ts'
 import { keptAt, numberAt, retainedPlace } from './sqlite-rows.ts'
 
 /** The methods of the store for retained turns. */
-export function retainedIn({ db, sealer }: SqliteCore): Pick<Store, 'putRetained' | 'getRetained'> {
+export function retainedIn({ db, memory, sealer }: SqliteCore): Pick<Store, 'putRetained' | 'getRetained'> {
   const sql = db.prepareAll({
     get: 'SELECT key_id, turn FROM retained WHERE tenant = ? AND session_id = ?',
     drop: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
     // Nothing is kept of a session that has been ended meanwhile.
     add: `INSERT INTO retained (tenant, session_id, bytes, key_id, turn) SELECT ?1, ?2, ?3, ?4, ?5
-      WHERE EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND id = ?2)`,
+      WHERE ?6 OR EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND id = ?2)`,
     total: "SELECT total FROM totals WHERE of = 'retained_bytes'",
     oldest: 'SELECT seq FROM retained ORDER BY seq LIMIT 1',
     dropOldest: 'DELETE FROM retained WHERE seq = ?',
@@ -36,7 +36,8 @@ export function retainedIn({ db, sealer }: SqliteCore): Pick<Store, 'putRetained
         const kept = keep(sealer, plain, retainedPlace(tenant, sessionId))
         db.transaction('crash', () => {
           sql.drop.run(tenant, sessionId)
-          sql.add.run(tenant, sessionId, plain.length, kept.keyId, kept.bytes)
+          const isFirst = Number(memory.firstTurns.get(tenant, sessionId) !== undefined)
+          sql.add.run(tenant, sessionId, plain.length, kept.keyId, kept.bytes, isFirst)
           dropOver(maxBytes)
         })
       }),

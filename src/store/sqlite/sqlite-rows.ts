@@ -1,8 +1,9 @@
 // Values to columns and back. What is read was written here, so records are checked for shape only as far as a damaged file
 // would show; errors name no content.
 
-import type { WindowRecord } from '../../base/records.ts'
+import type { SessionRecord, WindowRecord } from '../../base/records.ts'
 import { type Kept, keep, type Place, reveal, type Sealer } from '../seal.ts'
+import { isLasting } from '../session-rows.ts'
 import { jsonIn, jsonInBytes } from '../stored-values.ts'
 
 /** A row as libsql's raw mode gives it: text, number, null, or a Buffer. */
@@ -30,6 +31,12 @@ export function keptAt(row: Row, column: number): Kept {
 /** A record that was stored as JSON text. */
 export function recordAt<T extends object>(row: Row, column: number): T {
   return jsonIn<T>(textAt(row, column))
+}
+
+/** A session as the columns tenant, id, lineage, last_turn_at, lasting, record. */
+export function sessionColumns(session: SessionRecord) {
+  const { tenant, id, lineage, lastTurnAt } = session
+  return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
 }
 
 /** A window as two columns: the record without its words, and the words (reason and note), which may quote its messages. */

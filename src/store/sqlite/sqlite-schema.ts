@@ -290,6 +290,20 @@ export const migrations: readonly string[] = [
   DROP INDEX boundaries_of_session;
   CREATE INDEX boundaries_of_session ON boundaries (tenant, session_id, rank, seq);
   `,
+  // 7: sessions that had their first turn only (first-turns.ts). `row` tells the time of that turn; `shape` is JSON of what many have alike.
+  `
+  CREATE TABLE first_turn_shapes (
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    shape TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE first_turns (
+    row INTEGER PRIMARY KEY,
+    shape INTEGER NOT NULL,
+    data BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX first_turns_of_shape ON first_turns (shape);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

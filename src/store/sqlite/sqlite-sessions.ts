@@ -5,20 +5,22 @@ import type { SessionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import { type PendingTurn, PendingTurns } from '../pending-turns.ts'
 import { afterTurn, isLasting } from '../session-rows.ts'
-import type { SaveOutcome, Store } from '../store.ts'
+import type { SaveOutcome, Store, TurnTrace } from '../store.ts'
+import { newestFirst, type StoredFirstTurn } from './first-turns.ts'
+import { promoter } from './promote.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
-import { recordAt } from './sqlite-rows.ts'
+import { recordAt, sessionColumns } from './sqlite-rows.ts'
 import { traceWriter } from './sqlite-traces.ts'
-import { BoundaryBounds } from './written-sessions.ts'
+import { BoundaryBounds, type WrittenSession } from './written-sessions.ts'
 
 type Sessions = Pick<
   Store,
   'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
 >
 
-function columnsOf(session: SessionRecord) {
-  const { tenant, id, lineage, lastTurnAt } = session
-  return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
+interface FoundSession extends WrittenSession {
+  /** Its row, if it has a compact one. */
+  readonly compact?: StoredFirstTurn
 }
 
 function settle(turns: readonly PendingTurn[], how: (one: PendingTurn['settle'][number], index: number) => void): void {
@@ -29,12 +31,12 @@ function settle(turns: readonly PendingTurn[], how: (one: PendingTurn['settle'][
 export function sessionsIn(core: SqliteCore): Sessions {
   const { db, memory } = core
   const traces = traceWriter(core)
+  const promote = promoter(core)
   const writeOrder = orderWriter(core)
   const isRetired = retiredQuery(core)
   const sql = db.prepareAll({
     get: 'SELECT record FROM sessions WHERE tenant = ? AND id = ?',
-    add: `INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)
-      ON CONFLICT DO NOTHING`,
+    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
     put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, lasting = ?5, record = ?6 WHERE tenant = ?1 AND id = ?2',
     drop: 'DELETE FROM sessions WHERE tenant = ? AND id = ?',
     dropRetained: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
@@ -44,40 +46,74 @@ export function sessionsIn(core: SqliteCore): Sessions {
   })
 
   function read(tenant: string, id: string): SessionRecord | undefined {
+    const compact = memory.firstTurns.get(tenant, id)
+    if (compact !== undefined) return compact.session
     const row = sql.get.get(tenant, id)
     return row === undefined ? undefined : recordAt<SessionRecord>(row, 0)
   }
 
-  /** False where its lineage is retired, or the session is there already. */
+  /** False where its lineage is retired. The session must not be there. */
   function add(session: SessionRecord): boolean {
-    return !isRetired(session.tenant, session.lineage) && sql.add.run(...columnsOf(session)) === 1
+    if (isRetired(session.tenant, session.lineage)) return false
+    memory.sessionIds.add(session.id)
+    sql.add.run(...sessionColumns(session))
+    return true
   }
 
-  function put(session: SessionRecord): void {
-    sql.put.run(...columnsOf(session))
+  /** The session must be there; `compact`, if it is in a row of its own. */
+  function put(session: SessionRecord, compact = memory.firstTurns.get(session.tenant, session.id)): void {
+    if (compact === undefined) sql.put.run(...sessionColumns(session))
+    else promote(compact, session)
+  }
+
+  function begin(session: SessionRecord, left: readonly TurnTrace[]): SaveOutcome {
+    if (isRetired(session.tenant, session.lineage)) return 'gone'
+    // It is not remembered beside its row: most are never continued.
+    if (traces.areFree(session, left) && memory.firstTurns.add(session, left)) return 'saved'
+    const bounds = BoundaryBounds.ofNew()
+    add(session)
+    traces.write(session, left, bounds)
+    memory.sessions.set(session, bounds)
+    return 'saved'
+  }
+
+  /** Undefined where it is not stored. */
+  function find(session: SessionRecord): FoundSession | undefined {
+    const { tenant, id } = session
+    const known = memory.sessions.get(session)
+    if (known !== undefined) return known
+    const compact = memory.firstTurns.get(tenant, id)
+    if (compact !== undefined) {
+      return { stored: compact.session, boundaries: BoundaryBounds.of(compact.boundaries), compact }
+    }
+    const stored = memory.sessionIds.certainlyLacks(id) ? undefined : read(tenant, id)
+    return stored && { stored, boundaries: BoundaryBounds.unknown() }
   }
 
   function write({ session, isNew, traces: left }: PendingTurn): SaveOutcome {
-    let known = memory.sessions.get(session)
-    if (known === undefined && isNew && add(session)) {
-      const bounds = new BoundaryBounds(true)
-      memory.sessions.set(session, bounds)
-      traces.write(session, left, bounds)
-      return 'saved'
-    }
-    if (known === undefined) {
-      const stored = read(session.tenant, session.id)
-      if (stored === undefined) return 'gone'
-      known = { stored, boundaries: new BoundaryBounds(false) }
-    }
-    const { stored, boundaries } = known
+    const found = find(session)
+    if (found === undefined) return isNew ? begin(session, left) : 'gone'
+    const { stored, boundaries, compact } = found
     if (stored.head !== session.head) return 'moved'
     if (stored.lineage !== session.lineage) return 'gone' // ended, and begun anew under the same name
     const next = afterTurn(stored, session)
-    put(next)
+    put(next, compact)
     memory.sessions.set(next, boundaries)
     traces.write(session, left, boundaries)
     return 'saved'
+  }
+
+  function remove(tenant: string, id: string): void {
+    const compact = memory.firstTurns.get(tenant, id)
+    if (compact === undefined) {
+      sql.drop.run(tenant, id)
+      traces.dropOf(tenant, id)
+    } else {
+      memory.firstTurns.remove(compact)
+      for (const { digest } of compact.boundaries) memory.boundaries.delete(tenant, digest)
+    }
+    memory.sessions.delete(tenant, id)
+    sql.dropRetained.run(tenant, id)
   }
 
   /** Of a batch that met another process's lock: what comes later waits for it, or an older record would be written over a newer one. */
@@ -130,10 +166,12 @@ export function sessionsIn(core: SqliteCore): Sessions {
       checkLimit(page.limit)
       const [at, id] = positionIn('sessions', page, 'number', 'string') ?? [end, '']
       return db.run(() => {
-        const rows = sql.list.all(tenant, at, id, page.limit + 1).map((row) => recordAt<SessionRecord>(row, 0))
+        const most = page.limit + 1
+        const rows = sql.list.all(tenant, at, id, most).map((row) => recordAt<SessionRecord>(row, 0))
+        const compact = memory.firstTurns.newest(tenant, at, id, most)
         return toPage(
           'sessions',
-          rows,
+          [...rows, ...compact].sort(newestFirst).slice(0, most),
           page.limit,
           (session) => session,
           (session) => [session.lastTurnAt, session.id],
@@ -165,17 +203,18 @@ export function sessionsIn(core: SqliteCore): Sessions {
       ),
 
     listIdle: (before, lasting, atMost) =>
-      db.run(() => sql.idle.all(Number(lasting), before, atMost).map((row) => recordAt<SessionRecord>(row, 0))),
+      db.run(() => {
+        const rows = sql.idle.all(Number(lasting), before, atMost).map((row) => recordAt<SessionRecord>(row, 0))
+        const compact = memory.firstTurns.idle(before, (shape) => isLasting(shape) === lasting, atMost)
+        return [...rows, ...compact].sort((a, b) => a.lastTurnAt - b.lastTurnAt).slice(0, atMost)
+      }),
 
     removeSession: ({ tenant, id, lineage, lastTurnAt }, order, sequences) =>
       db.run(() =>
         db.transaction('power', () => {
           const stored = read(tenant, id)
           if (stored === undefined || stored.lineage !== lineage || stored.lastTurnAt > lastTurnAt) return false
-          memory.sessions.delete(tenant, id)
-          sql.drop.run(tenant, id)
-          sql.dropRetained.run(tenant, id)
-          traces.dropOf(tenant, id)
+          remove(tenant, id)
           writeOrder(order, sequences)
           return true
         }),

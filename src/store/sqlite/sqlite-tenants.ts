@@ -4,6 +4,7 @@ import type { AuditEntry, TenantUsage } from '../../base/records.ts'
 import type { TenantChoices } from '../../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { TenantMethods } from '../store.ts'
+import { promoter } from './promote.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
 
@@ -22,16 +23,26 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
     listAudit: `SELECT entry FROM audit WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
     listAuditOf: `SELECT entry FROM audit WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
   })
+  const promote = promoter({ db, memory })
   const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events', 'choices'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
   )
+  const first = (tenant: string) => memory.firstTurns.some(tenant, 500)
   forget.push(db.prepare("DELETE FROM deletions WHERE tenant = ? AND state = 'done'"))
   return {
-    usageOf: (tenant) => db.run(() => usageIn(sql.usage.get(tenant))),
+    usageOf: (tenant) => db.run(() => usageIn(sql.usage.get(tenant), memory.firstTurns.count(tenant))),
 
-    usageOfAll: () => db.run(() => usageIn(sql.usageOfAll.get())),
+    usageOfAll: () => db.run(() => usageIn(sql.usageOfAll.get(), memory.firstTurns.total)),
 
-    listTenants: (after, atMost) => db.run(() => sql.listTenants.all(after, atMost).map((row) => textAt(row, 0))),
+    listTenants: (after, atMost) =>
+      db.run(() => {
+        const tenants = memory.firstTurns.tenants()
+        for (const row of sql.listTenants.all(after, atMost)) tenants.add(textAt(row, 0))
+        return [...tenants]
+          .filter((tenant) => tenant > after)
+          .sort()
+          .slice(0, atMost)
+      }),
 
     getChoices: (tenant) =>
       db.run(() => {
@@ -50,6 +61,9 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
     forgetTenant: (tenant) =>
       db.run(() =>
         db.transaction('power', () => {
+          // A session that is there all the same loses its boundaries.
+          for (let some = first(tenant); some.length > 0; some = first(tenant)) for (const one of some) promote(one)
+          memory.firstTurns.forget(tenant)
           memory.boundaries.clear()
           for (const drop of forget) drop.run(tenant)
         }),
@@ -87,11 +101,11 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
   }
 }
 
-function usageIn(row: Row = [0, 0, 0, 0]): TenantUsage {
+function usageIn(row: Row = [0, 0, 0, 0], firstTurns: number): TenantUsage {
   return {
     windows: numberAt(row, 0),
     windowBytes: numberAt(row, 1),
-    sessions: numberAt(row, 2),
+    sessions: numberAt(row, 2) + firstTurns,
     pinnedTokens: numberAt(row, 3),
   }
 }

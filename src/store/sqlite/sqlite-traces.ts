@@ -4,6 +4,8 @@ import type { Boundary, SessionRecord } from '../../base/records.ts'
 import { retiredForMs } from '../session-rows.ts'
 import type { BoundaryHit, Store, TurnTrace } from '../store.ts'
 import type { StoredBoundary } from './boundary-cache.ts'
+import type { FirstTurn } from './first-turn-codec.ts'
+import { promoter } from './promote.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { Bindable, Query } from './sqlite-database.ts'
 import { numberAt, type Row, textAt } from './sqlite-rows.ts'
@@ -17,6 +19,8 @@ export interface TraceWriter {
   /** The traces of one or more turns of the session, oldest first. `bounds`: what is known of its boundaries, which is brought up to date. */
   write(session: SessionRecord, traces: readonly TurnTrace[], bounds: BoundaryBounds): void
   dropOf(tenant: string, sessionId: string): void
+  /** Whether nobody holds any of these boundaries: then they can be kept with a compact row. */
+  areFree(session: SessionRecord, traces: readonly TurnTrace[]): boolean
 }
 
 /** Prepares a {@link TraceWriter}. */
@@ -35,12 +39,17 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
     putOff: `UPDATE boundaries SET expires_at = ?3
       WHERE tenant = ?1 AND session_id = ?2 AND rank > 0 AND expires_at < ?4 AND expires_at > ?5 RETURNING digest`,
     dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ? RETURNING digest',
+    isHeld: 'SELECT 1 FROM boundaries WHERE tenant = ? AND digest = ?',
     putResponse: 'INSERT OR REPLACE INTO responses (tenant, id, session_id, expires_at) VALUES (?, ?, ?, ?)',
     dropResponses: 'DELETE FROM responses WHERE tenant = ? AND session_id = ?',
   })
 
+  const promote = promoter({ db, memory })
+
   function put({ tenant, id, lastTurnAt }: SessionRecord, boundary: Boundary, bounds: BoundaryBounds): void {
     const { digest, expiresAt, rank = 0 } = boundary
+    const holder = memory.firstTurns.byDigest(tenant, digest)
+    if (holder !== undefined) promote(holder)
     const before = memory.boundaries.get(tenant, digest)
     const isAbsent = before === undefined && memory.digests.certainlyLacks(digest)
     memory.digests.add(digest)
@@ -91,6 +100,12 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
       drop(sql.dropBoundaries, tenant, sessionId)
       sql.dropResponses.run(tenant, sessionId)
     },
+    areFree({ tenant }, traces) {
+      const isFree = ({ digest }: Boundary) =>
+        memory.firstTurns.byDigest(tenant, digest) === undefined &&
+        (memory.digests.certainlyLacks(digest) || sql.isHeld.get(tenant, digest) === undefined)
+      return traces.every(({ boundaries }) => boundaries.every(isFree))
+    },
   }
 }
 
@@ -134,10 +149,18 @@ export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundarie
         const note = (digest: string, { sessionId, expiresAt }: StoredBoundary) => {
           if (expiresAt > now) hits.set(digest, sessionId === null ? 'ambiguous' : { sessionId })
         }
+        const noteFirst = (digest: string, { session, boundaries }: FirstTurn) => {
+          const { expiresAt, rank = 0 } = boundaries.find((boundary) => boundary.digest === digest) ?? { expiresAt: 0 }
+          const stored = { sessionId: session.id, expiresAt, rank }
+          memory.boundaries.set(tenant, digest, stored)
+          note(digest, stored)
+        }
         const unknown: string[] = []
         for (const digest of digests) {
           const known = memory.boundaries.get(tenant, digest)
+          const holder = known === undefined ? memory.firstTurns.byDigest(tenant, digest) : undefined
           if (known !== undefined) note(digest, known)
+          else if (holder !== undefined) noteFirst(digest, holder)
           else if (!memory.digests.certainlyLacks(digest)) unknown.push(digest)
         }
         for (const row of read(tenant, unknown)) {

@@ -2,7 +2,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { sessionKey } from '../../base/ids.ts'
-import type { SessionRecord } from '../../base/records.ts'
+import type { Boundary, SessionRecord } from '../../base/records.ts'
 
 const MAX_BYTES = 8 * 1024 * 1024
 const ENTRY_BYTES = 700
@@ -57,10 +57,24 @@ export class BoundaryBounds {
   readonly #others: number
   #lastUntil: number
 
-  /** `isNew`: the session has none. Otherwise nothing is certain. */
-  constructor(isNew: boolean) {
-    this.#others = isNew ? 0 : Number.POSITIVE_INFINITY
-    this.#lastUntil = isNew ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  private constructor(others: number, lastUntil: number) {
+    this.#others = others
+    this.#lastUntil = lastUntil
+  }
+
+  static unknown(): BoundaryBounds {
+    return new BoundaryBounds(Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
+  }
+
+  static ofNew(): BoundaryBounds {
+    return new BoundaryBounds(0, Number.POSITIVE_INFINITY)
+  }
+
+  /** Of a session that has just these. */
+  static of(boundaries: readonly Boundary[]): BoundaryBounds {
+    const bounds = BoundaryBounds.ofNew()
+    for (const { rank = 0, expiresAt } of boundaries) bounds.put(rank, expiresAt, true)
+    return bounds
   }
 
   /** `isAnother`: the session did not have this boundary under this rank. */

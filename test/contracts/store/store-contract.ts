@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe } from 'vitest'
 import type { Sealer } from '../../../src/store/seal.ts'
 import { describeDeletions } from './deletions.ts'
 import { describeEvents } from './events.ts'
+import { describeFirstTurns } from './first-turns.ts'
 import { describeClosing, describeMeta } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
 import { describePaging } from './paging.ts'
@@ -34,6 +35,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
   declare(`${name} keeps the store contract`, open, [
     describeMeta,
     describeSessions,
+    describeFirstTurns,
     describeBoundaries,
     describeResponses,
     describeExpiry,

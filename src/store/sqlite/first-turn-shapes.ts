@@ -1,0 +1,80 @@
+// The shapes of compact rows: few, each stored once, and how many rows have each.
+
+import { jsonIn } from '../stored-values.ts'
+import type { Shape } from './first-turn-codec.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+import { numberAt, textAt } from './sqlite-rows.ts'
+
+/** A client may name many models. */
+const MAX_SHAPES = 1_024
+
+export interface StoredShape {
+  readonly id: number
+  readonly text: string
+  readonly shape: Shape
+  /** Rows that have it. */
+  rows: number
+}
+
+export class FirstTurnShapes {
+  readonly #sql
+  #byText = new Map<string, StoredShape>()
+  #byId = new Map<number, StoredShape>()
+
+  constructor(db: SqliteDatabase) {
+    this.#sql = db.prepareAll({
+      all: 'SELECT id, shape FROM first_turn_shapes',
+      add: 'INSERT INTO first_turn_shapes (id, tenant, shape) VALUES (?, ?, ?)',
+      drop: 'DELETE FROM first_turn_shapes WHERE id = ?',
+    })
+  }
+
+  /** Reads all anew; rows are not counted yet. */
+  load(): void {
+    this.#byText = new Map()
+    this.#byId = new Map()
+    for (const row of this.#sql.all.all()) this.#note(numberAt(row, 0), textAt(row, 1))
+  }
+
+  byId(id: number): StoredShape {
+    const stored = this.#byId.get(id)
+    if (stored === undefined) throw new Error('a stored first turn has an unknown shape')
+    return stored
+  }
+
+  of(tenant: string): readonly StoredShape[] {
+    return [...this.#byId.values()].filter(({ shape }) => shape.tenant === tenant)
+  }
+
+  all(): Iterable<StoredShape> {
+    return this.#byId.values()
+  }
+
+  /** Only inside a transaction: stores it where it is new. Undefined where there are too many. */
+  put(text: string): StoredShape | undefined {
+    const known = this.#byText.get(text)
+    if (known !== undefined) return known
+    if (this.#byText.size >= MAX_SHAPES) this.drop([...this.#byId.values()])
+    if (this.#byText.size >= MAX_SHAPES) return undefined
+    const stored = this.#note(Math.max(0, ...this.#byId.keys()) + 1, text)
+    this.#sql.add.run(stored.id, stored.shape.tenant, text)
+    return stored
+  }
+
+  /** Only inside a transaction: drops those of these that no row has. */
+  drop(shapes: readonly StoredShape[]): void {
+    for (const { id, text, rows } of shapes) {
+      if (rows > 0) continue
+      this.#sql.drop.run(id)
+      this.#byText.delete(text)
+      this.#byId.delete(id)
+    }
+  }
+
+  #note(id: number, text: string): StoredShape {
+    const stored = { id, text, shape: jsonIn<Shape>(text), rows: 0 }
+    this.#byText.set(text, stored)
+    this.#byId.set(id, stored)
+    return stored
+  }
+}

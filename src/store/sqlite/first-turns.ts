@@ -1,0 +1,219 @@
+// Sessions after their first turn, one compact row each: most are never continued. Rows are numbered by their last turn, so the table is
+// written at its end alone; ids, lineages and digests are found in memory, which is read from the table when it is opened. What touches
+// such a session afterwards moves it into the ordinary tables first (promote.ts). A session, and a digest, is in one of the two places only.
+
+import type { SessionRecord } from '../../base/records.ts'
+import type { TurnTrace } from '../store.ts'
+import { decodeFirstTurn, encodeFirstTurn, type FirstTurn } from './first-turn-codec.ts'
+import { FirstTurnShapes, type StoredShape } from './first-turn-shapes.ts'
+import { hashOf } from './key-hash.ts'
+import { KeyTable } from './key-table.ts'
+import type { SqliteDatabase } from './sqlite-database.ts'
+import { numberAt, type Row, textAt } from './sqlite-rows.ts'
+
+/** Three keys each take about 65 bytes: 32 MiB. Further sessions go to the ordinary tables. */
+const MAX_ROWS = 512 * 1024
+/** 2020. Rows are numbered by milliseconds from here, and 64 within each. */
+const EPOCH = Date.UTC(2020, 0)
+const PER_MS = 64
+const READ_AT_ONCE = 10_000
+
+/** A first turn in its row. */
+export interface StoredFirstTurn extends FirstTurn {
+  readonly row: number
+  readonly shape: StoredShape
+}
+
+const seeds = { id: 1, lineage: 2, digest: 3 }
+
+export class FirstTurns {
+  readonly #sql
+  readonly #shapes: FirstTurnShapes
+  readonly #keys = new KeyTable()
+  /** The next free number within a millisecond; of the latest ones. */
+  readonly #next = new Map<number, number>()
+  #rows = 0
+  #isCurrent = false
+
+  constructor(db: SqliteDatabase) {
+    this.#shapes = new FirstTurnShapes(db)
+    // As hex: a buffer of libsql's costs more, because it lies outside V8's heap.
+    this.#sql = db.prepareAll({
+      add: 'INSERT OR IGNORE INTO first_turns (row, shape, data) VALUES (?, ?, ?)',
+      last: 'SELECT max(row) FROM first_turns WHERE row BETWEEN ? AND ?',
+      get: 'SELECT row, shape, hex(data) FROM first_turns WHERE row = ?',
+      drop: 'DELETE FROM first_turns WHERE row = ?',
+      all: 'SELECT row, shape, hex(data) FROM first_turns WHERE row > ? ORDER BY row LIMIT ?',
+      newest: 'SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row < ? ORDER BY row DESC LIMIT ?',
+      oldest: 'SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row < ? ORDER BY row LIMIT ?',
+    })
+  }
+
+  /** What is in memory may not be what is in the file. */
+  invalidate(): void {
+    this.#isCurrent = false
+  }
+
+  /** Call before each use of the file. */
+  refresh(): void {
+    if (this.#isCurrent) return
+    this.#shapes.load()
+    this.#keys.clear()
+    this.#next.clear()
+    this.#rows = 0
+    for (let rows: readonly Row[] = [[0]]; rows.length > 0; ) {
+      rows = this.#sql.all.all(numberAt(rows.at(-1) ?? [], 0), READ_AT_ONCE)
+      for (const row of rows) this.#note(this.#read(row))
+    }
+    this.#isCurrent = true
+  }
+
+  /** Stores a session that is nowhere yet, with boundaries that are nowhere yet. False where it does not fit. Only inside a transaction. */
+  add(session: SessionRecord, traces: readonly TurnTrace[]): boolean {
+    if (this.#rows >= MAX_ROWS) return false
+    const encoded = encodeFirstTurn(session, traces)
+    if (encoded === undefined) return false
+    const shape = this.#shapes.put(encoded.shape)
+    if (shape === undefined) return false
+    const row = this.#insert(session.lastTurnAt, shape.id, encoded.data)
+    if (row === undefined) return false
+    this.#note({ row, shape, session, boundaries: traces.flatMap(({ boundaries }) => boundaries) })
+    return true
+  }
+
+  /** Takes it out. Only inside a transaction. */
+  remove(stored: StoredFirstTurn): void {
+    this.#sql.drop.run(stored.row)
+    for (const hash of hashesOf(stored)) this.#keys.delete(hash, stored.row)
+    stored.shape.rows--
+    this.#rows--
+  }
+
+  get(tenant: string, id: string): StoredFirstTurn | undefined {
+    return this.#find(hashOf(id, seeds.id), ({ session }) => session.tenant === tenant && session.id === id)
+  }
+
+  byDigest(tenant: string, digest: string): StoredFirstTurn | undefined {
+    const holds = ({ session, boundaries }: FirstTurn) =>
+      session.tenant === tenant && boundaries.some((boundary) => boundary.digest === digest)
+    return this.#find(hashOf(digest, seeds.digest), holds)
+  }
+
+  /** How many sessions of that lineage, up to `atMost`. */
+  ofLineage(tenant: string, lineage: string, atMost: number): number {
+    let count = 0
+    for (const row of this.#keys.find(hashOf(lineage, seeds.lineage))) {
+      const { session } = this.#at(row)
+      if (session.tenant === tenant && session.lineage === lineage && ++count >= atMost) break
+    }
+    return count
+  }
+
+  /** Up to `atMost` of a tenant that stand behind a place in the order of all sessions: newest last turn first, then by id, descending. */
+  newest(tenant: string, at: number, id: string, atMost: number): readonly SessionRecord[] {
+    const end = Math.min(rowOf(at) + PER_MS, Number.MAX_SAFE_INTEGER)
+    // Of one millisecond there are fewer than these more, and they are in another order than their ids.
+    const rows = this.#shapes.of(tenant).flatMap((shape) => this.#sql.newest.all(shape.id, end, atMost + 2 * PER_MS))
+    return rows
+      .map((row) => this.#read(row).session)
+      .filter((session) => session.lastTurnAt < at || (session.lastTurnAt === at && session.id < id))
+      .sort(newestFirst)
+      .slice(0, atMost)
+  }
+
+  /** Up to `atMost` whose last turn was before `before`, oldest first. */
+  idle(before: number, isWanted: (shape: StoredShape['shape']) => boolean, atMost: number): readonly SessionRecord[] {
+    const shapes = [...this.#shapes.all()].filter(({ rows, shape }) => rows > 0 && isWanted(shape))
+    const rows = shapes.flatMap(({ id }) => this.#sql.oldest.all(id, rowOf(before), atMost))
+    return rows
+      .sort((a, b) => numberAt(a, 0) - numberAt(b, 0))
+      .slice(0, atMost)
+      .map((row) => this.#read(row).session)
+  }
+
+  /** Sessions of a tenant. */
+  count(tenant: string): number {
+    return this.#shapes.of(tenant).reduce((sum, { rows }) => sum + rows, 0)
+  }
+
+  /** Sessions of all tenants. */
+  get total(): number {
+    return this.#rows
+  }
+
+  /** Tenants that have some. */
+  tenants(): Set<string> {
+    const shapes = [...this.#shapes.all()].filter(({ rows }) => rows > 0)
+    return new Set(shapes.map(({ shape }) => shape.tenant))
+  }
+
+  /** Up to `atMost` of a tenant; none when it has none. */
+  some(tenant: string, atMost: number): readonly StoredFirstTurn[] {
+    const shape = this.#shapes.of(tenant).find(({ rows }) => rows > 0)
+    if (shape === undefined) return []
+    return this.#sql.oldest.all(shape.id, Number.MAX_SAFE_INTEGER, atMost).map((row) => this.#read(row))
+  }
+
+  /** Drops what is stored of a tenant beside its rows, if it has none. Only inside a transaction. */
+  forget(tenant: string): void {
+    this.#shapes.drop(this.#shapes.of(tenant))
+  }
+
+  #find(hash: number, isIt: (turn: FirstTurn) => boolean): StoredFirstTurn | undefined {
+    for (const row of this.#keys.find(hash)) {
+      const stored = this.#at(row)
+      if (isIt(stored)) return stored
+    }
+    return undefined
+  }
+
+  #at(row: number): StoredFirstTurn {
+    const found = this.#sql.get.get(row)
+    if (found === undefined) throw new Error('a first turn is not where it was stored')
+    return this.#read(found)
+  }
+
+  #read(row: Row): StoredFirstTurn {
+    const [number, shape] = [numberAt(row, 0), this.#shapes.byId(numberAt(row, 1))]
+    const data = Buffer.from(textAt(row, 2), 'hex')
+    return { row: number, shape, ...decodeFirstTurn(shape.shape, Math.floor(number / PER_MS) + EPOCH, data) }
+  }
+
+  #note(stored: StoredFirstTurn): void {
+    for (const hash of hashesOf(stored)) this.#keys.add(hash, stored.row)
+    stored.shape.rows++
+    this.#rows++
+  }
+
+  /** Answers its row; undefined where its millisecond is full or out of range. */
+  #insert(lastTurnAt: number, shape: number, data: Uint8Array): number | undefined {
+    const first = rowOf(lastTurnAt)
+    if (!Number.isSafeInteger(first) || first <= 0) return undefined
+    for (let next = this.#next.get(lastTurnAt) ?? 0; next < PER_MS; ) {
+      const isIn = this.#sql.add.run(first + next, shape, data) === 1
+      if (this.#next.size >= 1_000) this.#next.clear()
+      if (isIn) {
+        this.#next.set(lastTurnAt, next + 1)
+        return first + next
+      }
+      next = numberAt(this.#sql.last.get(first, first + PER_MS - 1) ?? [], 0) - first + 1
+    }
+    return undefined
+  }
+}
+
+function rowOf(lastTurnAt: number): number {
+  return (lastTurnAt - EPOCH) * PER_MS
+}
+
+function hashesOf({ session, boundaries }: FirstTurn): readonly number[] {
+  return [
+    hashOf(session.id, seeds.id),
+    hashOf(session.lineage, seeds.lineage),
+    ...boundaries.map(({ digest }) => hashOf(digest, seeds.digest)),
+  ]
+}
+
+export function newestFirst(a: SessionRecord, b: SessionRecord): number {
+  return b.lastTurnAt - a.lastTurnAt || (a.id < b.id ? 1 : -1)
+}

@@ -1,0 +1,27 @@
+// Moves a session from its compact row into the ordinary tables, because something touches it after its first turn.
+
+import type { SessionRecord } from '../../base/records.ts'
+import type { StoredFirstTurn } from './first-turns.ts'
+import type { SqliteCore } from './sqlite-core.ts'
+import { sessionColumns } from './sqlite-rows.ts'
+
+/** `next`: the record to store in place of the one that it had. Only inside a transaction. */
+export type Promote = (stored: StoredFirstTurn, next?: SessionRecord) => void
+
+/** Prepares a {@link Promote}. */
+export function promoter({ db, memory }: Pick<SqliteCore, 'db' | 'memory'>): Promote {
+  const sql = db.prepareAll({
+    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
+    // Nobody else holds any of them: whoever came to hold one would have moved this session first.
+    addBoundary: 'INSERT INTO boundaries (tenant, digest, session_id, expires_at, rank) VALUES (?, ?, ?, ?, ?)',
+  })
+  return (stored, next = stored.session) => {
+    memory.firstTurns.remove(stored)
+    memory.sessionIds.add(next.id)
+    sql.add.run(...sessionColumns(next))
+    for (const { tenant, digest, sessionId, expiresAt, rank = 0 } of stored.boundaries) {
+      memory.digests.add(digest)
+      sql.addBoundary.run(tenant, digest, sessionId, expiresAt, rank)
+    }
+  }
+}
