@@ -1,4 +1,4 @@
-// The lock of a data directory, against another process too: it must hold, and must not outlive its process.
+// The lock of a data directory, against another process too: it must hold, and must end with its process.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ afterEach(() => {
 const refused = { code: 'CONFIG', param: 'data_dir', message: expect.stringContaining('another cwm runs') }
 
 describe('the lock of a data directory', () => {
-  it('refuses a second one, in words, until the first is released', async () => {
+  it('rejects a second one, with a message, until the first is released', async () => {
     const lock = await lockDataDir(dir)
     await expect(lockDataDir(dir)).rejects.toMatchObject(refused)
 
@@ -34,7 +34,7 @@ describe('the lock of a data directory', () => {
     await (await lockDataDir(dir)).release()
   })
 
-  it('is for its owner alone, and leaves other directories free', async () => {
+  it('can be read by its owner only, and does not affect other directories', async () => {
     const other = mkdtempSync(join(tmpdir(), 'cwm-lock-'))
     const locks = [await lockDataDir(dir), await lockDataDir(other)]
 
@@ -44,7 +44,7 @@ describe('the lock of a data directory', () => {
     rmSync(other, { recursive: true })
   })
 
-  it('is held against another process, and dies with it', async () => {
+  it('holds against another process, and ends with it', async () => {
     const child = await lockElsewhere()
     await expect(lockDataDir(dir)).rejects.toMatchObject(refused)
 
@@ -54,7 +54,7 @@ describe('the lock of a data directory', () => {
     await (await lockDataDir(dir)).release()
   })
 
-  it('says so when the directory cannot be written', async () => {
+  it('reports a directory that cannot be written', async () => {
     await expect(lockDataDir(join(dir, 'nowhere'))).rejects.toMatchObject({
       code: 'CONFIG',
       message: expect.stringContaining('cannot be locked'),
@@ -62,7 +62,7 @@ describe('the lock of a data directory', () => {
   })
 })
 
-/** Node 20 runs no TypeScript, so the child does by hand what the lock does. */
+/** Node 20 runs no TypeScript, so the child repeats what the lock does. */
 async function lockElsewhere(): Promise<ChildProcess> {
   const script = `
     const db = new (require('libsql'))(process.argv[1])

@@ -1,4 +1,4 @@
-// A file of an older cwm, brought up to date: everything in it is found again, with what its records did not have yet.
+// A file of an older cwm after the update: everything is found, and new fields have their initial values.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -92,7 +92,7 @@ describe('a store of schema version 1', () => {
     expect(await store.listIdle(noon + 1, false, 9)).toHaveLength(0)
   })
 
-  it('keeps its windows with their content, and why one failed', async () => {
+  it('keeps its windows with their content, and the reason of a failed one', async () => {
     const { receipt: _none, ...broken } = failed
 
     expect(await store.getWindow('acme', 'draft')).toEqual({ ...window, ...added })
@@ -101,7 +101,7 @@ describe('a store of schema version 1', () => {
     expect(await store.getWindowContent('acme', 'broken', 'window-2')).toEqual(content)
   })
 
-  it('finds them by what is new: usage, filters, sorts, holders', async () => {
+  it('finds them by new fields: usage, filters, sorts, holders', async () => {
     const names = async (query: Parameters<Store['listWindows']>[1]) =>
       (await store.listWindows('acme', query)).items.map(({ name }) => name)
 

@@ -1,4 +1,4 @@
-// Known text, searched for in every byte of the data directory: there without a key, and nowhere with one.
+// Searches every byte of the data directory for known text: present without a key, absent with one.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -41,7 +41,7 @@ async function fill(store: Store): Promise<void> {
   await store.putRetained('acme', 'session-1', aTurn(String(turn)), 10_000)
 }
 
-/** Which of the known texts and ids lie in the folder in clear. */
+/** The known texts and ids that are in the folder in clear. */
 function found(): readonly string[] {
   const bytes = Buffer.concat(readdirSync(folder).map((name) => readFileSync(join(folder, name))))
   return Object.entries(known)
@@ -50,7 +50,7 @@ function found(): readonly string[] {
 }
 
 describe('the data directory', () => {
-  it('holds all of it in clear without a key', async () => {
+  it('contains all of it in clear without a key', async () => {
     const store = await openSqliteStore({ path })
     await fill(store)
     await store.close()
@@ -58,7 +58,7 @@ describe('the data directory', () => {
     expect(found()).toEqual(Object.keys(known))
   })
 
-  it('holds none of it with a key, neither while the store is open nor after', async () => {
+  it('contains none of it with a key, neither while the store is open nor afterwards', async () => {
     const store = await openSqliteStore({ path, sealer })
     await fill(store)
     const whileOpen = found()
@@ -68,7 +68,7 @@ describe('the data directory', () => {
     expect(found()).toEqual([])
   })
 
-  it('holds none of it any more once encryption was turned on and all was sealed', async () => {
+  it('contains none of it any longer once encryption was enabled and everything re-encrypted', async () => {
     const before = await openSqliteStore({ path })
     await fill(before)
     await before.close()

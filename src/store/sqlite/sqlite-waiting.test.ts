@@ -1,4 +1,4 @@
-// Turns that may wait, as the file and its readers see them. A second connection sees only what is written.
+// Waiting turns, as the file and its readers see them. A second connection sees only what is written.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ import { aBoundary, aSession, noon } from '../../../test/contracts/store/sample-
 import type { SaveOutcome, Store } from '../store.ts'
 import { openSqliteStore } from './sqlite.ts'
 
-/** Longer than any test: nothing is written because it is time. */
+/** Longer than any test, so nothing is written because of time. */
 const NEVER_MS = 60_000
 
 let folder: string
@@ -38,7 +38,7 @@ async function written(id = 'session-1'): Promise<number | undefined> {
 }
 
 describe('a turn that may wait', () => {
-  it('is not in the file yet, and is there for whoever reads through this store', async () => {
+  it('is not in the file yet, but visible through this store', async () => {
     const saved = turn(1, ['a'])
     expect(await written()).toBeUndefined()
 
@@ -58,7 +58,7 @@ describe('a turn that may wait', () => {
     await saved
   })
 
-  it('is written with one that may not', async () => {
+  it('is written together with one that may not wait', async () => {
     const saved = turn(1, ['a'])
 
     expect(await turn(1, [], 'two', false)).toBe('saved')
@@ -67,7 +67,7 @@ describe('a turn that may wait', () => {
     expect(await written()).toBe(1)
   })
 
-  it('is written once for its session, newest record and all boundaries', async () => {
+  it('is written once for its session, with the newest record and all boundaries', async () => {
     const saves = [turn(1, ['a']), turn(2, ['b']), turn(3, ['c'])]
     await store.getSession('acme', 'session-1')
 
@@ -76,7 +76,7 @@ describe('a turn that may wait', () => {
     expect([...(await other.findBoundaries('acme', ['a', 'b', 'c'], noon)).keys()]).toEqual(['a', 'b', 'c'])
   })
 
-  it('makes a history ambiguous that another session holds, in the order in which they came', async () => {
+  it('makes a history of another session ambiguous, in the order of arrival', async () => {
     const saves = [turn(1, ['shared']), turn(1, ['shared'], 'two')]
     await store.getSession('acme', 'two')
     await Promise.all(saves)
@@ -84,7 +84,7 @@ describe('a turn that may wait', () => {
     expect(await other.findBoundaries('acme', ['shared'], noon)).toEqual(new Map([['shared', 'ambiguous']]))
   })
 
-  it('is written when its time has come', async () => {
+  it('is written after its delay', async () => {
     await store.close()
     store = await openSqliteStore({ path: join(folder, 'cwm.db'), writeAfterMs: 1 })
 
@@ -101,7 +101,7 @@ describe('a turn that may wait', () => {
     expect(await written()).toBe(1)
   })
 
-  it('is written after an earlier one that waits for another process’s lock, and when the store closes meanwhile', async () => {
+  it('is written after an earlier one that waits for another process’s lock, even if the store closes meanwhile', async () => {
     await turn(1, [], 'session-1', false)
     const holder = new Libsql(join(folder, 'cwm.db'))
     holder.exec('BEGIN IMMEDIATE')
@@ -116,7 +116,7 @@ describe('a turn that may wait', () => {
     expect(await written()).toBe(3)
   })
 
-  it('of a session that was ended meanwhile is told so, and takes no other along', async () => {
+  it('of a session that was ended meanwhile is rejected, without affecting others', async () => {
     await turn(1, [], 'session-1', false)
     const late = store.saveTurn(
       aSession({ turns: 2, lineage: 'elsewhere' }),

@@ -1,4 +1,4 @@
-// The SQLite store: the contract, and what is SQLite's own (the file, its version, its owner's rights, other processes).
+// The SQLite store: the contract, and its own behavior (the file, its version, its permissions, other processes).
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import {
@@ -61,7 +61,7 @@ describeStoreContract('sqlite', async (sealer) => ({
 }))
 
 describe('the file', () => {
-  it('is for its owner alone, and so are its log and its shared memory', async () => {
+  it('is readable by its owner only, and so are its log and its shared memory', async () => {
     const umask = process.umask(0)
     try {
       const store = await open()
@@ -75,7 +75,7 @@ describe('the file', () => {
     expect(modeOf(join(folder, 'data'))).toBe(0o700)
   })
 
-  it('loses the rights that others had to it', async () => {
+  it('loses permissions that others had', async () => {
     mkdirSync(join(folder, 'data'))
     writeFileSync(path, '', { mode: 0o644 })
 
@@ -84,7 +84,7 @@ describe('the file', () => {
     expect(modeOf(path)).toBe(0o600)
   })
 
-  it('holds nothing of a window that was replaced', async () => {
+  it('has nothing left of a window that was replaced', async () => {
     const store = await open()
     await store.reserveWindow(aWindow({ state: 'failed' }), someContent('a secret plan, '.repeat(5000)))
     await store.reserveWindow(aWindow({ id: 'window-2' }), someContent('another text'))
@@ -95,7 +95,7 @@ describe('the file', () => {
     expect(bytes).not.toContain('a secret plan')
   })
 
-  it('is refused and left as it is when a newer cwm wrote it', async () => {
+  it('is rejected and unchanged if a newer cwm wrote it', async () => {
     await (await open()).close()
     inFile((db) => db.exec(`PRAGMA user_version = ${schemaVersion + 1}`))
 
@@ -107,21 +107,21 @@ describe('the file', () => {
     expect(inFile((db) => db.prepare('PRAGMA user_version').get([]))).toMatchObject({ user_version: schemaVersion + 1 })
   })
 
-  it("is refused when it is another program's", async () => {
+  it("is rejected if it is another program's", async () => {
     mkdirSync(join(folder, 'data'))
     inFile((db) => db.exec('CREATE TABLE bookmarks (url)'))
 
-    await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('file of its own') })
+    await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('separate file') })
   })
 
-  it('is refused when it is no database', async () => {
+  it('is rejected if it is not a database', async () => {
     mkdirSync(join(folder, 'data'))
     writeFileSync(path, 'not a database '.repeat(1000))
 
     await expect(open()).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('backup') })
   })
 
-  it('is refused when its first page is damaged', async () => {
+  it('is rejected if its first page is damaged', async () => {
     const store = await open()
     await store.getOrCreateSession(aSession())
     await store.close()
@@ -137,7 +137,7 @@ describe('the file', () => {
     await expect(open({ path: join(folder, 'file', 'cwm.db') })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 
-  it('can be left out: a store in memory works alike', async () => {
+  it('is optional: a store in memory works the same', async () => {
     const store = await open({ path: ':memory:' })
 
     await putTurn(store, aSession(), [aBoundary()])
@@ -149,7 +149,7 @@ describe('the file', () => {
 })
 
 describe('expired things', () => {
-  it('are counted as they go; a lineage stays retired for thirty days', async () => {
+  it('are counted as they are dropped; a lineage stays retired for thirty days', async () => {
     const day = 24 * 3_600_000
     const store = await open({ now: () => noon })
     const boundaries = [aBoundary({ expiresAt: noon }), aBoundary({ digest: 'two', expiresAt: noon })]
@@ -166,7 +166,7 @@ describe('expired things', () => {
 })
 
 describe('a lock that another process holds', () => {
-  it('is waited for while the event loop goes on', async () => {
+  it('is waited for while the event loop continues', async () => {
     const store = await open()
     const holder = holdLock()
     let ticks = 0
@@ -195,7 +195,7 @@ describe('a lock that another process holds', () => {
     expect(await store.reserveWindow(aWindow(), someContent())).toBe('stored')
   })
 
-  it('is waited for by close, which then has everything written', async () => {
+  it('is waited for by close, after which everything is written', async () => {
     const store = await open()
     const holder = holdLock()
 
@@ -209,7 +209,7 @@ describe('a lock that another process holds', () => {
 })
 
 describe('several processes on one file', () => {
-  it('make it together, agree on every lineage and never share a window name', async () => {
+  it('create it together, agree on every lineage and never share a window name', async () => {
     const script = compileStore()
     const children = ['a', 'b', 'c'].map((own) => new Child(script, own))
     await Promise.all(children.map((child) => child.ready()))
@@ -236,7 +236,7 @@ function inFile<T>(work: (db: Libsql.Database) => T): T {
   }
 }
 
-/** A second connection in this process locks as another process would. */
+/** A second connection in this process locks like another process. */
 function holdLock(): { release(): void } {
   const db = new Libsql(path)
   db.exec('BEGIN IMMEDIATE')
@@ -256,7 +256,7 @@ async function until(done: () => boolean): Promise<void> {
   throw new Error('it did not come to pass within 5 s')
 }
 
-/** Node 20 runs no TypeScript, so the children get the store as JavaScript. */
+/** Node 20 runs no TypeScript, so the children import the store as JavaScript. */
 function compileStore(): string {
   const source = join(import.meta.dirname, '..', '..')
   for (const room of ['base', 'store', 'store/sqlite']) {
@@ -286,7 +286,7 @@ interface ChildAnswer {
   readonly names: readonly string[]
 }
 
-// All wait for the same word, so that they open, create and reserve at the same time.
+// All wait for the same signal, so that they open, create and reserve at the same time.
 const childText = `
   import { once } from 'node:events'
   import { openSqliteStore } from './store/sqlite/sqlite.js'
@@ -307,7 +307,7 @@ const childText = `
   process.exit(0)
 `
 
-/** A process that waits for `go` and then says what it got. */
+/** A process that waits for `go` and then prints its results. */
 class Child {
   readonly #process: ChildProcessWithoutNullStreams
   readonly #lines: AsyncIterator<string>

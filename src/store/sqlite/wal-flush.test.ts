@@ -1,4 +1,4 @@
-// When a commit that must survive a power cut is said to be stored.
+// When a commit that must survive a power cut is reported as stored.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -11,7 +11,7 @@ import { openSqliteStore } from './sqlite.ts'
 
 let folder: string
 let store: Store
-/** What each flush waits for. */
+/** Each flush waits for this. */
 let flushes: Flush[]
 
 interface Flush {
@@ -46,7 +46,7 @@ async function flushNumber(n: number): Promise<Flush> {
 }
 
 describe('a commit that must survive a power cut', () => {
-  it('resolves when its flush has, and the store is read meanwhile', async () => {
+  it('resolves after its flush, and the store can be read meanwhile', async () => {
     let isStored = false
     const stored = store.getOrCreateSession(aSession({ id: 'one' })).then(() => {
       isStored = true
@@ -83,7 +83,7 @@ describe('a commit that must survive a power cut', () => {
     await expect(stored).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 
-  it('needs none for another turn of a stored session', async () => {
+  it('is not needed for another turn of a stored session', async () => {
     const stored = store.getOrCreateSession(aSession({ id: 'one' }))
     const flush = await flushNumber(1)
     flush.resolve()
