@@ -10,6 +10,7 @@ import { AutoFreezeRunner } from '../near-limit/auto-freeze-runner.ts'
 import { BlockScales } from '../near-limit/block-scales.ts'
 import { CutFreezer } from '../near-limit/cut-freeze.ts'
 import { KnownSizes } from '../near-limit/known-sizes.ts'
+import { TurnLimits } from '../near-limit/turn-limits.ts'
 import { BreakFinder } from '../prefix-break/break-finder.ts'
 import { TurnRunner } from '../turn/runner.ts'
 import { StoredResponses } from '../turn/stored-responses.ts'
@@ -54,13 +55,13 @@ function createNearLimit(start: Start, { store, windows, deletions, sessions, re
   const { settings, memory, metrics, log, now } = start
   const budget = new AutoBudget({ store, deletions, log })
   const freezes = new AutoFreezeRunner({ windows, budget, sessions, metrics, log })
+  const cutFreezer = new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now })
+  const sizes = new KnownSizes(sharesOf(memory.tracking_bytes).sizes)
   return {
     freezes,
-    sizes: new KnownSizes(sharesOf(memory.tracking_bytes).sizes),
+    sizes,
     autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
-    cutFreezer: new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now }),
-    scales: new TokenScales(),
-    blocks: new BlockScales(now),
+    limits: new TurnLimits({ sizes, scales: new TokenScales(), blocks: new BlockScales(now), cutFreezer, metrics }),
   }
 }
 
@@ -72,7 +73,7 @@ function createRunner(
 ): TurnRunner {
   const { settings, metrics, log, now, closers } = start
   const { sessions, newest, retained, events, timeline, calls, windows, windowParts, deriver, fleet, quotas } = core
-  const { sizes, scales, blocks, cutFreezer, autoFreezer } = nearLimit
+  const { sizes, limits, autoFreezer } = nearLimit
   const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
   closers.add(() => breaks.settle())
   const thawing = { windows, metrics, log, now, afterMs: settings.thaw_after_ms, waitMs: AUTO_THAW_WAIT_MS }
@@ -86,10 +87,7 @@ function createRunner(
     kvEpoch: settings.kv_epoch,
     saltOf: windowParts.saltOf,
     engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
-    scales,
-    blocks,
-    sizes,
-    cutFreezer,
+    limits,
     autoThaw: new AutoThaw(thawing),
     observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer }),
     events,

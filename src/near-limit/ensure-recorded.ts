@@ -14,7 +14,8 @@ export interface RecordParts {
   readonly cutFreezer: Pick<CutFreezer, 'currentRollover' | 'recordRollover' | 'beforeCut'>
 }
 
-interface CallContext {
+/** The request that the turn comes from. */
+export interface CutContext {
   readonly caller: Caller
   readonly rules: DialectRules
   readonly call: CallOptions
@@ -37,7 +38,7 @@ export interface TurnToRecord {
  */
 export async function ensureRecorded(
   { cutFreezer }: RecordParts,
-  { caller, rules: { dialect }, call }: CallContext,
+  { caller, rules: { dialect }, call }: CutContext,
   { session, outgoing, base, cut, clientSalt, lineage }: TurnToRecord,
 ): Promise<Rollover> {
   const { digest, dropped } = cut

@@ -88,10 +88,11 @@ export class TurnRunner {
     const previousResponse = rules.stored?.continued(json)
     checkControl(control, rules, previousResponse !== undefined)
     // A thaw and a count call the upstream before the dispatch: for this client alone, so they end with it.
-    const calls = control.window !== undefined || overflowOf(caller, control) !== 'pass'
+    const overflow = overflowOf(caller, control)
+    const calls = control.window !== undefined || overflow !== 'pass'
     const call = calls ? { apiKey, actor, signal: scope.signal } : { apiKey, actor }
     const { headers, held, room } = input
-    return { caller, control, rules, headers, raw, json, held, room, previousResponse, call }
+    return { caller, control, overflow, rules, headers, raw, json, held, room, previousResponse, call }
   }
 
   /** Its session stays in memory for as long as the turn runs. */

@@ -3,7 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { BodyReservation } from '../admission/body-budget.ts'
 import type { JsonObject } from '../base/json.ts'
-import type { Caller } from '../base/tenants.ts'
+import type { Caller, Overflow } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
@@ -12,6 +12,8 @@ import type { OperationOptions } from '../windows/operation-audit.ts'
 export interface TurnRequest {
   readonly caller: Caller
   readonly control: ControlHeaders
+  /** What to do with a prompt that does not fit. */
+  readonly overflow: Overflow
   readonly rules: DialectRules
   /** The client's own. */
   readonly headers: IncomingHttpHeaders

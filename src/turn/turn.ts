@@ -13,19 +13,19 @@ import { conversationIdOf } from '../identity/known-clients.ts'
 import { scopeOf } from '../identity/scope.ts'
 import { userOf } from '../identity/user.ts'
 import type { SaltQuotas } from '../kv/quotas.ts'
-import { ensureRecorded, type RecordParts, type TurnToRecord } from '../near-limit/ensure-recorded.ts'
-import { type Cut, clientIndexOf, type OutgoingPrompt, outgoingOf } from '../near-limit/outgoing.ts'
-import { type FitRequest, type Fitted, fitTurn, type OverflowParts, overflowOf } from '../near-limit/overflow.ts'
+import { clientIndexOf, type OutgoingPrompt, outgoingOf } from '../near-limit/outgoing.ts'
+import type { Fitted } from '../near-limit/overflow.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
-import { type BaseWindow, exactTokens } from '../windows/base-windows.ts'
+import type { BaseWindow } from '../windows/base-windows.ts'
 import type { Windows } from '../windows/windows.ts'
 import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
+import { fitToLimit, isMeasured, type LimitParts, recordIfCut, unmeasured } from './fit-to-limit.ts'
 import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
-export interface TurnParts extends FindParts, OverflowParts, RecordParts {
+export interface TurnParts extends FindParts, LimitParts {
   readonly fleet: EngineFleet
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
@@ -151,11 +151,6 @@ function prepareFor(
   }
 }
 
-/** What the policy near the limit decides depends on the prompt's size. */
-function isMeasured({ caller, control }: TurnRequest): boolean {
-  return overflowOf(caller, control) !== 'pass'
-}
-
 function findOwner(
   parts: TurnParts,
   { caller, control, json, headers, previousResponse }: TurnRequest,
@@ -217,10 +212,9 @@ async function planAround(parts: TurnParts, turn: TurnRequest, resolved: Resolve
   const { models } = engine
   const limits = isMeasured(turn) ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, window.continuation) : undefined
-  const measured = isMeasured(turn)
-    ? fitIn(parts, turn, resolved, outgoing, base, engine, limits.contextLimit)
-    : undefined
-  const fitted = (await measured) ?? unmeasured
+  const { session } = found
+  const sized = { session, chain: resolved.chain, outgoing, base, engine, limit: limits.contextLimit }
+  const fitted = await fitToLimit(parts, turn, sized)
   const edits = editsOf(turn, base, outgoing, fitted.cut)
   const isThawed = base !== undefined && window.isNew
   const restored = isThawed ? (await parts.windows.thaw(found.session, base, call)).restoredTokens : undefined
@@ -240,7 +234,7 @@ function completeTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved, p
     return andThen(parts.quotas.ensure(salt, caller.policy.kvQuotaGb), () => {
       const engineSession = engineSessionOf(parts, turn, lineage)
       addIds(plan.edits.changes, json, salt, engineSession)
-      const kept = keepIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
+      const kept = recordIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
       return andThen(kept, (rollover) =>
         turnOf(turn, resolved, plan, { session, rollover, lineage, clientSalt, engineSession }),
       )
@@ -280,35 +274,10 @@ function modelOf({ model }: JsonObject): string {
   return typeof model === 'string' ? model : ''
 }
 
-/** Undefined where there is nothing to measure. */
-function fitIn(
-  parts: TurnParts,
-  turn: TurnRequest,
-  resolved: Resolved,
-  outgoing: OutgoingPrompt | undefined,
-  base: BaseWindow | undefined,
-  engine: Engine,
-  limit: number | undefined,
-): Promise<Fitted> | undefined {
-  return outgoing && fitTurn(parts, fitRequest(turn, resolved, outgoing, base, engine, limit))
-}
-
-/** Undefined where nothing is cut. */
-function keepIfCut(
-  parts: TurnParts,
-  turn: TurnRequest,
-  outgoing: OutgoingPrompt | undefined,
-  cut: Cut | undefined,
-  by: Omit<TurnToRecord, 'outgoing' | 'cut'>,
-): Promise<Rollover> | undefined {
-  return outgoing && cut && ensureRecorded(parts, turn, { ...by, outgoing, cut })
-}
-
 function spaceOf(model: string, kvEpoch: number, clientSalt: string | undefined): KvSpace {
   return clientSalt === undefined ? { model, kvEpoch } : { model, kvEpoch, clientSalt }
 }
 
-const unmeasured: Fitted = {}
 const asSent = (sent: number) => sent
 
 function originOf(
@@ -377,36 +346,6 @@ function once<T>(make: () => T): () => T {
   return () => {
     made ??= { value: make() }
     return made.value
-  }
-}
-
-/** What of a turn is held against the limit. */
-function fitRequest(
-  { caller, control, rules, json, call }: TurnRequest,
-  { found, chain }: Resolved,
-  outgoing: OutgoingPrompt,
-  base: BaseWindow | undefined,
-  engine: Engine,
-  limit: number | undefined,
-): FitRequest {
-  const { record } = found.session
-  const { nearLimit } = caller.policy
-  const policy = overflowOf(caller, control)
-  // Its ids are the window's messages under what shapes the window: another system prompt or tools make another prompt.
-  const isBehind = base !== undefined && outgoing.before > 0
-  const sameShape = isBehind && JSON.stringify(base.prompt.shaping) === JSON.stringify(outgoing.shaping)
-  return {
-    policy,
-    nearLimit,
-    rules,
-    json,
-    outgoing,
-    engine,
-    limit,
-    chain,
-    windowTokens: sameShape ? exactTokens(base, record.thaw) : 0,
-    window: record.auto?.window ?? record.baseWindow,
-    call,
   }
 }
 
