@@ -58,6 +58,14 @@ export class Histories {
     for (const digest of digests) this.#set(digest, 'ambiguous')
   }
 
+  /** Forgets those that only this session holds, because the store has them. */
+  leave(digests: readonly string[], sessionId: string): void {
+    for (const digest of digests) {
+      const hit = this.#known.peek(digest)?.hit
+      if (hit !== undefined && hit !== 'ambiguous' && hit.sessionId === sessionId) this.#known.delete(digest)
+    }
+  }
+
   /** Takes back what was noted. What the store has remains. */
   forget(digests: readonly string[]): void {
     for (const digest of digests) this.#known.delete(digest)

@@ -276,8 +276,10 @@ export class SessionTracker {
       throw error
     }
     this.#sessions.weigh(session.key, session)
-    // From now on the store answers for them, with what other processes saved; memory lives on as long.
-    this.#histories.note(digests, id)
+    // From now on the store answers for them, with what other processes saved; memory lives on as long. A store that only this process
+    // writes knows them exactly, so memory keeps only those that must not be served without their window when the store fails.
+    if (this.#isShared || baseWindow !== undefined) this.#histories.note(digests, id)
+    else this.#histories.leave(digests, id)
   }
 
   /**
