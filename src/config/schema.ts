@@ -223,7 +223,7 @@ const shape = {
   retain_bytes: bytes
     .optional()
     .describe(
-      'Maximum bytes of all retained turns; the oldest are dropped first. In memory, older turns are compressed once a quarter is used',
+      'Maximum bytes of all retained turns; the oldest are dropped first. In memory, older turns of 16 KiB and more are compressed once a quarter is used',
     ),
   base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
   tracking_bytes: cacheBytes
