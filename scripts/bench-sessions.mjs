@@ -80,7 +80,7 @@ async function begin(tracker, n, id) {
 
 /** A store that accepts everything and contains nothing. */
 const nowhere = {
-  believeMs: Number.POSITIVE_INFINITY,
+  maxStalenessMs: Number.POSITIVE_INFINITY,
   onChange: () => () => {},
   saveTurn: async () => 'saved',
   getSession: async () => undefined,

@@ -27,7 +27,7 @@ describe.skipIf(skipsRedis)('the Redis store', () => {
   })
 
   async function open(options: Partial<RedisOptions> = {}): Promise<Store> {
-    const store = await openRedisStore({ url: server.url, log, believeMs: 50, ...options })
+    const store = await openRedisStore({ url: server.url, log, maxStalenessMs: 50, ...options })
     stores.push(store)
     return store
   }

@@ -34,7 +34,7 @@ function shared(): Store {
   }
   return new Proxy(sqlite, {
     get(target, name: keyof Store) {
-      if (name === 'believeMs') return 1_000
+      if (name === 'maxStalenessMs') return 1_000
       if (name === 'onChange') return onChange
       if (down.has(name)) return () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'away'))
       return target[name]

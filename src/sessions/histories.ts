@@ -53,8 +53,8 @@ export class Histories {
     }
   }
 
-  /** Nobody can say any more who holds these: from now on nobody does alone. */
-  doubt(digests: readonly string[]): void {
+  /** Marks these as ambiguous, because it is no longer known which sessions hold them. */
+  invalidate(digests: readonly string[]): void {
     for (const digest of digests) this.#set(digest, 'ambiguous')
   }
 

@@ -26,8 +26,8 @@ export class LiveSession {
   stored: boolean
   /** Made while the store was away: lives in this process alone and is never stored. */
   readonly temporary: boolean
-  /** Until when the record may be used without asking the store, milliseconds since the epoch. */
-  believedUntil = Number.POSITIVE_INFINITY
+  /** Until when the record may be used without another read of the store, milliseconds since the epoch. */
+  freshUntil = Number.POSITIVE_INFINITY
   /** Boundaries of its last turn, and one from before that a turn went on from since. */
   #newest: readonly string[] = []
   #branch: ReplyBoundary | undefined

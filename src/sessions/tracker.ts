@@ -1,5 +1,5 @@
 // Sessions as they live: found by name or by the prefix that their last answers left, kept in bounded memory, stored behind.
-// The store may have other writers: what was read of it is believed for `believeMs` and no longer.
+// The store may have other writers: reads of it are used for at most `maxStalenessMs`.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
@@ -79,7 +79,7 @@ export class SessionTracker {
     })
     this.#stopListening = options.store.onChange((change) => {
       if (change.kind === 'lineage') this.retired(change.tenant, change.lineage)
-      else if (change.kind === 'session') this.#doubt(change.tenant, change.id)
+      else if (change.kind === 'session') this.#invalidate(change.tenant, change.id)
     })
   }
 
@@ -97,14 +97,14 @@ export class SessionTracker {
   named(opener: Opener, id: string): MaybePromise<LiveSession> {
     const key = sessionKey(opener.tenant, id)
     const live = this.#live(key)
-    if (live === undefined || !live.stored || !this.#isBelieved(live)) return this.#findNamed(opener, id, key, live)
+    if (live === undefined || !live.stored || !this.#isFresh(live)) return this.#findNamed(opener, id, key, live)
     this.#new.temporary.delete(key)
     return live
   }
 
   async #findNamed(opener: Opener, id: string, key: string, live: LiveSession | undefined): Promise<LiveSession> {
     try {
-      if (live !== undefined && (this.#isBelieved(live) || (await this.#believe(live)))) {
+      if (live !== undefined && (this.#isFresh(live) || (await this.#revalidate(live)))) {
         if (!live.stored) await this.save(live, [])
         this.#new.temporary.delete(key)
         return live
@@ -164,7 +164,7 @@ export class SessionTracker {
   async find(tenant: string, id: string): Promise<LiveSession | undefined> {
     const key = sessionKey(tenant, id)
     const live = this.#live(key)
-    if (live !== undefined && (await this.#believe(live))) return live
+    if (live !== undefined && (await this.#revalidate(live))) return live
     const asked = this.#options.now()
     const record = await this.#options.store.getSession(tenant, id)
     // Another call may have brought it in meanwhile: one object per session, or changes would be lost.
@@ -223,7 +223,7 @@ export class SessionTracker {
    */
   mayDispatch(session: LiveSession, lineage: string): MaybePromise<boolean> {
     if (this.#isOver(session, lineage)) return false
-    if (session.temporary || session.believedUntil > this.#options.now()) return true
+    if (session.temporary || session.freshUntil > this.#options.now()) return true
     return this.#options.store
       .isRetired(session.record.tenant, lineage)
       .then((retired) => !retired && !this.#isOver(session, lineage))
@@ -271,7 +271,7 @@ export class SessionTracker {
     try {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))
     } catch (error) {
-      if (this.#isShared) this.#histories.doubt(digests)
+      if (this.#isShared) this.#histories.invalidate(digests)
       if (storeIsAway(error)) this.#unsaved.set(session.key, session)
       throw error
     }
@@ -337,14 +337,14 @@ export class SessionTracker {
     }
   }
 
-  #isBelieved({ ended, stored, believedUntil }: LiveSession): boolean {
-    return !ended && (!stored || believedUntil > this.#options.now())
+  #isFresh({ ended, stored, freshUntil }: LiveSession): boolean {
+    return !ended && (!stored || freshUntil > this.#options.now())
   }
 
   /** Whether a session in memory is still the stored one; what another process changed is taken over. */
-  async #believe(live: LiveSession): Promise<boolean> {
+  async #revalidate(live: LiveSession): Promise<boolean> {
     const { store, now } = this.#options
-    if (this.#isBelieved(live)) return true
+    if (this.#isFresh(live)) return true
     if (live.ended) return false
     const asked = now()
     const record = await store.getSession(live.record.tenant, live.record.id)
@@ -354,17 +354,17 @@ export class SessionTracker {
     }
     if (record.head !== live.record.head || record.turns > live.record.turns) live.adopt(record)
     else live.adopt(withNewestFreezes(live.record, record))
-    live.believedUntil = asked + store.believeMs
+    live.freshUntil = asked + store.maxStalenessMs
     return true
   }
 
-  #doubt(tenant: string, id: string): void {
+  #invalidate(tenant: string, id: string): void {
     const key = sessionKey(tenant, id)
     const live = this.#live(key)
     if (live === undefined) return
-    live.believedUntil = 0
+    live.freshUntil = 0
     // Its turns in flight would put KV where nobody looks any more, if it was ended.
-    if (this.#inFlight.get(key) !== undefined) this.#believe(live).catch(() => {})
+    if (this.#inFlight.get(key) !== undefined) this.#revalidate(live).catch(() => {})
   }
 
   #settle(session: LiveSession, outcome: SaveOutcome): void {
@@ -373,12 +373,12 @@ export class SessionTracker {
     else if (outcome === 'gone') {
       this.#unsaved.set(session.key, session)
       this.ended(record.tenant, record.id)
-    } else session.believedUntil = 0
+    } else session.freshUntil = 0
   }
 
   /** Other processes write to the store. */
   get #isShared(): boolean {
-    return Number.isFinite(this.#options.store.believeMs)
+    return Number.isFinite(this.#options.store.maxStalenessMs)
   }
 
   #live(key: string): LiveSession | undefined {
@@ -389,7 +389,7 @@ export class SessionTracker {
   #keep(session: LiveSession, asked: number): LiveSession {
     const raced = this.#live(session.key)
     if (raced !== undefined) return raced
-    session.believedUntil = asked + this.#options.store.believeMs
+    session.freshUntil = asked + this.#options.store.maxStalenessMs
     this.#sessions.set(session.key, session)
     return session
   }

@@ -143,10 +143,10 @@ export interface Store {
   /** For the log and `/cwm/v1/health`, e.g. `sqlite`. */
   readonly kind: string
   /**
-   * How long what was read may be believed without asking again, milliseconds, unless `onChange` says otherwise before.
-   * Infinity where no other process writes. Asked anew each time: a shared store takes it back while others may not know of this process.
+   * How long reads may be used without another read, milliseconds, unless `onChange` reports a change earlier. Infinity if no other process
+   * writes. Read it each time: a shared store sets it to 0 while other processes may not know of this one.
    */
-  readonly believeMs: number
+  readonly maxStalenessMs: number
   /** Calls back for changes by other processes. Returns a function that stops this. */
   onChange(listener: (change: StoreChange) => void): () => void
 

@@ -341,7 +341,7 @@ export class Windows {
         const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
         const view = await this.show(tenant, name)
         if (over.signal.aborted || (view.state !== 'pending' && view.state !== 'freezing')) return view
-        await (Number.isFinite(store.believeMs) ? Promise.race([change, sleep(POLL_MS)]) : change)
+        await (Number.isFinite(store.maxStalenessMs) ? Promise.race([change, sleep(POLL_MS)]) : change)
       }
     } finally {
       clearTimeout(timer)

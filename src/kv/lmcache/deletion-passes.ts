@@ -77,9 +77,9 @@ export class DeletionRun {
     const blind = answer instanceof CwmError
     const shown = blind ? [] : answer
     const { found, asked, clean } = await this.#probeAll()
-    const believed = shown.filter((placed) => !this.#refuted(placed, clean))
+    const plausible = shown.filter((placed) => !this.#refuted(placed, clean))
     const chunks = Math.ceil(Math.max(found, locked) / this.#keysPerChunk)
-    const residual = Math.max(new Set(believed.map(({ key }) => chunkId(key))).size, chunks)
+    const residual = Math.max(new Set(plausible.map(({ key }) => chunkId(key))).size, chunks)
     const words = [
       ...warnings,
       ...failures,
@@ -89,8 +89,8 @@ export class DeletionRun {
         : ['no LMCache server could report what is left: its memory is too full, or it failed']),
       ...(locked > 0 ? [`${locked} keys are in use by a store or a load`] : []),
       ...(found > 0 ? [`an L2 adapter still had ${found} keys after they were deleted from it`] : []),
-      ...placementWarnings(believed),
-      ...(believed.some(({ key }) => !this.#probable.has(keyId(key)))
+      ...placementWarnings(plausible),
+      ...(plausible.some(({ key }) => !this.#probable.has(keyId(key)))
         ? [
             'no server can be asked about keys that only the directory names: they may have been lost earlier, without an event',
           ]

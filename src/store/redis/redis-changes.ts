@@ -1,5 +1,5 @@
 // Notifications between proxies through Redis: what was changed, and that a retired lineage is invalidated. Messages may be lost, so
-// believeMs limits how long a proxy trusts its reads without them. A caller that must be sure waits for answers or for that long.
+// maxStalenessMs limits how long a proxy trusts its reads without them. A caller that must be sure waits for answers or for that long.
 
 import { setImmediate as afterAnswers } from 'node:timers/promises'
 import type { Cluster, Redis } from 'ioredis'
@@ -37,7 +37,7 @@ const marginMs = 250
 export class RedisChanges {
   readonly #rows: RedisRows
   readonly #subscriber: Redis | Cluster
-  readonly #believeMs: number
+  readonly #maxStalenessMs: number
   readonly #self = randomId()
   readonly #listeners = new Set<Listener>()
   /** Bounded by the number of concurrent retirements. */
@@ -46,17 +46,17 @@ export class RedisChanges {
   /** When Redis learned that this proxy runs, on `performance.now()`. */
   #countedAt = 0
 
-  private constructor(rows: RedisRows, address: RedisAddress, believeMs: number) {
+  private constructor(rows: RedisRows, address: RedisAddress, maxStalenessMs: number) {
     this.#rows = rows
-    this.#believeMs = believeMs
+    this.#maxStalenessMs = maxStalenessMs
     this.#subscriber = connect(address)
     this.#subscriber.on('error', () => {}) // the client reconnects and resubscribes automatically
     this.#subscriber.on('message', (_channel: string, text: string) => this.#hear(text))
   }
 
   /** Subscribes and registers this proxy. Rejects with `STORE_UNAVAILABLE`. */
-  static async open(rows: RedisRows, address: RedisAddress, believeMs: number): Promise<RedisChanges> {
-    const changes = new RedisChanges(rows, address, believeMs)
+  static async open(rows: RedisRows, address: RedisAddress, maxStalenessMs: number): Promise<RedisChanges> {
+    const changes = new RedisChanges(rows, address, maxStalenessMs)
     try {
       // A server that accepts the connection and never answers must not block the start indefinitely.
       await deadline(changes.#subscriber.connect(), openTimeoutMs)
@@ -74,9 +74,9 @@ export class RedisChanges {
   /**
    * A proxy that retires a lineage waits only for proxies seen recently. If this one is cut off from Redis, its reads soon become invalid.
    */
-  get believeMs(): number {
+  get maxStalenessMs(): number {
     const countedUntil = this.#countedAt + silentAfterMs - marginMs
-    return Math.max(0, Math.min(this.#believeMs, countedUntil - performance.now()))
+    return Math.max(0, Math.min(this.#maxStalenessMs, countedUntil - performance.now()))
   }
 
   listen(listener: Listener): () => void {
@@ -99,7 +99,7 @@ export class RedisChanges {
         this.#publish({ from: this.#self, change, request }),
       )
     } catch {
-      await this.#answers(request, new Set(['anybody']), this.#believeMs, async () => {})
+      await this.#answers(request, new Set(['anybody']), this.#maxStalenessMs, async () => {})
     }
   }
 
@@ -109,15 +109,20 @@ export class RedisChanges {
     await this.#rows.link.call('ZREM', this.#rows.shared.processes, this.#member()).catch(() => {})
   }
 
-  /** Resolves when all of `missing` have answered `ask`, or after `believeMs` and a margin. */
-  async #answers(request: string, missing: Set<string>, believeMs: number, ask: () => Promise<void>): Promise<void> {
+  /** Resolves when all of `missing` have answered `ask`, or after `maxStalenessMs` and a margin. */
+  async #answers(
+    request: string,
+    missing: Set<string>,
+    maxStalenessMs: number,
+    ask: () => Promise<void>,
+  ): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(timer)
         this.#waiting.delete(request)
         resolve()
       }
-      const timer = setTimeout(done, believeMs + marginMs)
+      const timer = setTimeout(done, maxStalenessMs + marginMs)
       this.#waiting.set(request, { missing, done })
       ask().catch(() => {}) // nobody will answer, so the timeout decides
     })
@@ -159,7 +164,7 @@ export class RedisChanges {
   }
 
   #member(): string {
-    return `${this.#self} ${this.#believeMs}`
+    return `${this.#self} ${this.#maxStalenessMs}`
   }
 
   async #sayAlive(): Promise<void> {

@@ -25,7 +25,7 @@ import { openRedisStore, type RedisOptions } from './redis.ts'
 let handles: Store[] = []
 
 async function openAt(url: string, options: Partial<RedisOptions> = {}): Promise<Store> {
-  const store = await openRedisStore({ url, log: silentLogger, believeMs: 50, commandTimeoutMs: 5000, ...options })
+  const store = await openRedisStore({ url, log: silentLogger, maxStalenessMs: 50, commandTimeoutMs: 5000, ...options })
   handles.push(store)
   return store
 }
@@ -184,8 +184,11 @@ describe.skipIf(skipsRedis)('on one server', () => {
     })
 
     it('retires a lineage once every other proxy has confirmed, long before the staleness limit', async () => {
-      const others = [await openAt(server.url, { believeMs: 60_000 }), await openAt(server.url, { believeMs: 60_000 })]
-      const store = await openAt(server.url, { believeMs: 60_000 })
+      const others = [
+        await openAt(server.url, { maxStalenessMs: 60_000 }),
+        await openAt(server.url, { maxStalenessMs: 60_000 }),
+      ]
+      const store = await openAt(server.url, { maxStalenessMs: 60_000 })
       const told = new Set<number>()
       for (const [n, other] of others.entries()) other.onChange(() => told.add(n))
 
@@ -196,7 +199,7 @@ describe.skipIf(skipsRedis)('on one server', () => {
     })
 
     it('does not wait if it is the only one', async () => {
-      const store = await openAt(server.url, { believeMs: 60_000 })
+      const store = await openAt(server.url, { maxStalenessMs: 60_000 })
 
       expect(await within('retirement', store.retireLineage('acme', 'old'))).toBe(true)
     })
@@ -223,13 +226,13 @@ describe.skipIf(skipsRedis)('on one server', () => {
     // Nobody waits for such a proxy any longer, so its reads may be outdated without a notification.
     it('trusts no reads once Redis has not seen it for as long as others wait for it', async () => {
       const store = await openAt(server.url)
-      const before = store.believeMs
+      const before = store.maxStalenessMs
       const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 15_000)
 
-      const cutOff = store.believeMs
+      const cutOff = store.maxStalenessMs
       clock.mockRestore()
 
-      expect([before, cutOff, store.believeMs]).toEqual([50, 0, 50])
+      expect([before, cutOff, store.maxStalenessMs]).toEqual([50, 0, 50])
     })
 
     it('notifies the others of a turn, so that they continue its count', async () => {

@@ -33,8 +33,8 @@ export interface RedisOptions {
   readonly prefix?: string
   /** Timeout of a call to Redis, milliseconds. Default 500; contents may take twenty times as long. */
   readonly commandTimeoutMs?: number
-  /** See {@link Store.believeMs}. Default 1,000. */
-  readonly believeMs?: number
+  /** See {@link Store.maxStalenessMs}. Default 1,000. */
+  readonly maxStalenessMs?: number
 }
 
 /** The layout of redis-keys.ts. */
@@ -46,7 +46,7 @@ const restMs = 1000
  * reached.
  */
 export async function openRedisStore(options: RedisOptions): Promise<Store> {
-  const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 500, believeMs = 1000 } = options
+  const { url, log, sealer, prefix = 'cwm', commandTimeoutMs: timeoutMs = 500, maxStalenessMs = 1000 } = options
   const address = parseRedisUrl(url)
   const link = await RedisLink.open({ address, timeoutMs, restMs, log })
   const opened: { close(): void }[] = [link]
@@ -59,7 +59,7 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
     const rows = new RedisRows({ prefix, sealer, link, contents })
     await checkSchema(rows)
     await verifyKeys(rows)
-    const changes = await RedisChanges.open(rows, address, believeMs)
+    const changes = await RedisChanges.open(rows, address, maxStalenessMs)
     return gated(methodsOf(rows, changes), async () => {
       await changes.close()
       for (const connection of opened) connection.close()
@@ -73,8 +73,8 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
 function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'> {
   return {
     kind: 'redis',
-    get believeMs() {
-      return changes.believeMs
+    get maxStalenessMs() {
+      return changes.maxStalenessMs
     },
     onChange: (listener) => changes.listen(listener),
     async ping() {
@@ -117,15 +117,15 @@ function gated(methods: Omit<Store, 'close'>, end: () => Promise<void>): Store {
       running.delete(task)
     }
   }
-  const { kind, believeMs: _, onChange, ...calls } = methods
+  const { kind, maxStalenessMs: _, onChange, ...calls } = methods
   const doors = Object.entries(calls).map(([name, method]) => {
     const call = method as (...args: readonly unknown[]) => Promise<unknown>
     return [name, (...args: readonly unknown[]) => enter(() => call(...args))] as const
   })
   return {
     kind,
-    get believeMs() {
-      return methods.believeMs
+    get maxStalenessMs() {
+      return methods.maxStalenessMs
     },
     onChange,
     ...(Object.fromEntries(doors) as unknown as typeof calls),

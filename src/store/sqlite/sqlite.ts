@@ -60,7 +60,7 @@ function storeIn(core: SqliteCore): Store {
   proveKeys(db, sealer, meta.get, putCheck)
   return {
     kind: 'sqlite',
-    believeMs: Number.POSITIVE_INFINITY, // one cwm per folder: data-dir-lock.ts
+    maxStalenessMs: Number.POSITIVE_INFINITY, // one cwm per folder: data-dir-lock.ts
     onChange: () => () => {},
     ping: () => db.runBeside(() => void meta.get.get(sealCheckKey)),
     claimMeta: (key, value) =>
