@@ -54,16 +54,36 @@ export interface ControlHeaders {
   readonly overflow?: Overflow
 }
 
-/** The headers that cwm understands. Any other x-cwm-* header is rejected as a misspelling, because ignoring it would hide the mistake. */
-const known = new Set(['x-cwm-session', 'x-cwm-window', 'x-cwm-freeze', 'x-cwm-overflow'])
+interface HeaderRule {
+  readonly header: string
+  /** Sets the field if the client sent it. */
+  readonly readInto: (control: WritableControl, headers: IncomingHttpHeaders, fromPath: PathNames) => void
+}
+
+type WritableControl = { -readonly [F in keyof ControlHeaders]: ControlHeaders[F] }
+
+/** The names in a base URL such as `/cwm/s/ID/v1`. */
+interface PathNames {
+  readonly session?: string
+  readonly window?: string
+}
+
+/**
+ * Every request header that cwm understands. Any other x-cwm-* header is rejected as a misspelling, because ignoring it would hide the
+ * mistake.
+ */
+const rules: readonly HeaderRule[] = [
+  rule('session', 'x-cwm-session', readSessionId, ({ session }) => session),
+  rule('window', 'x-cwm-window', readWindowName, ({ window }) => window),
+  rule('freeze', 'x-cwm-freeze', readNewName),
+  rule('overflow', 'x-cwm-overflow', readOverflow),
+]
+const known = new Set(rules.map(({ header }) => header))
 
 const noControl: ControlHeaders = {}
 
 /** Throws `INVALID_HEADER` for invalid names, unknown `x-cwm-*` headers, and a header that contradicts the path. */
-export function readControlHeaders(
-  headers: IncomingHttpHeaders,
-  fromPath: { readonly session?: string; readonly window?: string },
-): ControlHeaders {
+export function readControlHeaders(headers: IncomingHttpHeaders, fromPath: PathNames): ControlHeaders {
   let hasAny = fromPath.session !== undefined || fromPath.window !== undefined
   for (const name in headers) {
     if (!name.startsWith('x-cwm-')) continue
@@ -75,28 +95,47 @@ export function readControlHeaders(
     }
   }
   if (!hasAny) return noControl
-  const session = readOnce('x-cwm-session', headers['x-cwm-session'], fromPath.session)
-  const window = readOnce('x-cwm-window', headers['x-cwm-window'], fromPath.window)
-  const freeze = readOnce('x-cwm-freeze', headers['x-cwm-freeze'], undefined)
-  const overflow = readOverflow(headers['x-cwm-overflow'])
-  if (session !== undefined && !isSessionId(session)) throw badName('x-cwm-session', sessionIdRule)
-  if (window !== undefined && !isWindowName(window)) throw badName('x-cwm-window', windowNameRule)
-  if (freeze !== undefined) checkNewName('x-cwm-freeze', freeze)
+  const control: WritableControl = {}
+  for (const { readInto } of rules) readInto(control, headers, fromPath)
+  return control
+}
+
+/** `read` returns the field's value, or throws `INVALID_HEADER` with what is allowed. `nameIn` is for headers that a path can replace. */
+function rule<F extends keyof ControlHeaders>(
+  field: F,
+  header: string,
+  read: (value: string, header: string) => Required<ControlHeaders>[F],
+  nameIn: (path: PathNames) => string | undefined = () => undefined,
+): HeaderRule {
   return {
-    ...(session === undefined ? {} : { session }),
-    ...(window === undefined ? {} : { window }),
-    ...(freeze === undefined ? {} : { freeze }),
-    ...(overflow === undefined ? {} : { overflow }),
+    header,
+    readInto: (control, headers, fromPath) => {
+      const value = readOnce(header, headers[header], nameIn(fromPath))
+      if (value !== undefined) control[field] = read(value, header)
+    },
   }
 }
 
-function readOverflow(value: string | string[] | undefined): Overflow | undefined {
-  const asked = readOnce('x-cwm-overflow', value, undefined)
-  const policy = overflowPolicies.find((name) => name === asked)
-  if (asked === undefined || policy !== undefined) return policy
-  throw new CwmError('INVALID_HEADER', `x-cwm-overflow must be one of ${overflowPolicies.join(', ')}`, {
-    param: 'x-cwm-overflow',
-  })
+function readSessionId(value: string, header: string): string {
+  if (!isSessionId(value)) throw invalidHeader(header, sessionIdRule)
+  return value
+}
+
+function readWindowName(value: string, header: string): string {
+  if (!isWindowName(value)) throw invalidHeader(header, windowNameRule)
+  return value
+}
+
+function readNewName(value: string, header: string): string {
+  const name = readWindowName(value, header)
+  if (!isReservedName(name)) return name
+  throw new CwmError('INVALID_HEADER', 'names that start with "auto." are reserved for cwm', { param: header })
+}
+
+function readOverflow(value: string, header: string): Overflow {
+  const policy = overflowPolicies.find((name) => name === value)
+  if (policy === undefined) throw invalidHeader(header, `one of ${overflowPolicies.join(', ')}`)
+  return policy
 }
 
 /**
@@ -114,15 +153,8 @@ export function checkPage(request: Pick<IncomingMessage, 'headers' | 'rawHeaders
   )
 }
 
-function checkNewName(param: string, name: string): void {
-  if (!isWindowName(name)) throw badName(param, windowNameRule)
-  if (isReservedName(name)) {
-    throw new CwmError('INVALID_HEADER', 'names that start with "auto." are reserved for cwm', { param })
-  }
-}
-
-function badName(param: string, rule: string): CwmError {
-  return new CwmError('INVALID_HEADER', `${param} must be ${rule}`, { param })
+function invalidHeader(param: string, allowed: string): CwmError {
+  return new CwmError('INVALID_HEADER', `${param} must be ${allowed}`, { param })
 }
 
 function readOnce(name: string, header: string | string[] | undefined, path: string | undefined): string | undefined {

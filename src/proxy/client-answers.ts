@@ -5,13 +5,14 @@ import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
 import type { AnswerSink, Engine } from '../engines/engine.ts'
 import { type IncomingOptions, incomingHeaders } from '../engines/headers.ts'
-import { contextHeader, exposedHeaders } from '../identity/control-headers.ts'
+import { exposedHeaders } from '../identity/control-headers.ts'
 import type { RunningTurn } from '../turn/running-turn.ts'
 import { Answer, type AnswerHooks, type AnswerLimits, ObservationBudget } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { ModelLimits } from './model-limits.ts'
 import type { Preflights } from './preflights.ts'
+import { updateTurnHeaders } from './turn-headers.ts'
 
 export interface AnswerParts {
   /** Undefined: none are sent. */
@@ -118,12 +119,12 @@ class AnswerReport implements AnswerHooks {
     if (this.#turn === undefined) return
     const { running } = this.#turn
     const { client, note } = this.#exchange
-    const { usage, truncated } = running.answered(observation, status, client.headersSent)
-    if (truncated) client.set('x-cwm-truncated', 'context')
+    const facts = running.answered(observation, status, client.headersSent)
+    updateTurnHeaders(client, running.turn, facts)
+    const { usage } = facts
     if (usage === undefined) return
     note.promptTokens = usage.promptTokens
     if (usage.cachedTokens !== undefined) note.cachedTokens = usage.cachedTokens
-    client.set('x-cwm-context', contextHeader(running.turn.session.record))
   }
 
   delivered(): void {

@@ -151,11 +151,11 @@ export class LiveSession {
 }
 
 /** What turns change of a session. */
-export type SessionChange = Partial<Omit<SessionRecord, Passing>> & {
-  readonly [field in Passing]?: SessionRecord[field] | undefined
+export type SessionChange = Partial<Omit<SessionRecord, TransientField>> & {
+  readonly [field in TransientField]?: SessionRecord[field] | undefined
 }
-/** What one turn finds and a later one takes back. */
-type Passing = 'auto' | 'rollover' | 'truncation' | 'prefixBreak'
+/** Set by one turn, and removed by a later one. */
+type TransientField = 'auto' | 'rollover' | 'truncation' | 'prefixBreak'
 
 /** What a thaw changes of a session. Who shares its new lineage is the window's to say: absent, nobody. */
 export type Binding = Partial<Omit<SessionRecord, 'shared'>> & { readonly shared?: SessionRecord['shared'] | undefined }

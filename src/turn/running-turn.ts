@@ -99,7 +99,7 @@ export class RunningTurn {
     const read = this.#readOf(observation, usage)
     this.#read = read
     if (observation.complete) this.#announce(read)
-    const truncated = this.#note(observation, usage, streamed)
+    const truncated = this.#updateRecord(observation, usage, streamed)
     if (usage !== undefined) this.#count(usage)
     for (const observer of observers) observer.answered?.(read)
     return { usage, truncated }
@@ -150,8 +150,8 @@ export class RunningTurn {
     if (read.responseId !== undefined) responses.announce(session, read.responseId)
   }
 
-  /** In the session's record. Answers whether the context limit cut the answer. */
-  #note(observation: Observation, usage: Usage | undefined, streamed: boolean): boolean {
+  /** Changes the session's record by this turn. Returns whether the context limit cut the answer. */
+  #updateRecord(observation: Observation, usage: Usage | undefined, streamed: boolean): boolean {
     const { session, sent } = this.turn
     const at = this.#parts.now()
     const truncation = this.#truncation(observation, at, streamed)
