@@ -1,12 +1,13 @@
 // The chain of a history: a running SHA-256 over scope and canonical messages, with a digest after each reply.
 
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { JsonValue } from '../base/json.ts'
 import { ArgumentsBudget } from '../dialects/canonical-json.ts'
 import type { CanonicalMessage } from '../dialects/dialect.ts'
 import { lookedUpReplies, OPENING_RANK, rankOfReply } from './reply-ranks.ts'
+import { RunningDigest } from './running-digest.ts'
 
-/** Of a history up to this length the older digests are made only if somebody asks: hashing it again costs less than they do. */
+/** Of a history up to this length the older digests are made only if somebody asks for them. */
 const SHORT_CHARS = 16 * 1024
 
 /** In runs of several model messages, at most this many of the first and of the last places are considered. */
@@ -28,7 +29,7 @@ type Canonical = (message: JsonValue, budget: ArgumentsBudget) => CanonicalMessa
 
 /** The state after a whole request, to which the reply is added later. */
 export class Chain {
-  readonly #state: Hash
+  readonly #digest: RunningDigest
   readonly #canonical: Canonical
   readonly #budget: ArgumentsBudget
   /** Newest first. */
@@ -37,14 +38,14 @@ export class Chain {
 
   /** `ordinal`: the coming reply's position among the history's replies, from 1. `budget`: what the history has left of it. */
   constructor(
-    state: Hash,
+    digest: RunningDigest,
     candidates: readonly ChainCandidate[],
     ordinal: number,
     canonical: Canonical,
     budget: ArgumentsBudget,
   ) {
     this.#budget = budget
-    this.#state = state
+    this.#digest = digest
     this.candidates = candidates
     this.#replyRank = rankOfReply(ordinal)
     this.#canonical = canonical
@@ -52,22 +53,19 @@ export class Chain {
 
   /** The boundary over the request's messages and this reply; undefined if the reply has no identifying content. */
   boundary(reply: readonly JsonValue[]): ReplyBoundary | undefined {
-    const state = this.#state.copy()
     const budget = this.#budget.copy()
-    let any = false
+    let framed = ''
     for (const message of reply) {
       const { text } = this.#canonical(message, budget)
       if (text === undefined) continue
-      state.update(frameOne(text))
-      any = true
+      framed += frameOne(text)
     }
-    return any ? { digest: state.digest('base64url'), rank: this.#replyRank } : undefined
+    return framed === '' ? undefined : { digest: this.#digest.with(framed), rank: this.#replyRank }
   }
 
   /** The boundary over the request's messages and the client's own conversation id. Its frame differs from that of every reply. */
   opening(conversation: string): ReplyBoundary {
-    const state = this.#state.copy().update(`opens${frameOne(conversation)}`)
-    return { digest: state.digest('base64url'), rank: OPENING_RANK }
+    return { digest: this.#digest.with(`opens${frameOne(conversation)}`), rank: OPENING_RANK }
   }
 }
 
@@ -127,14 +125,15 @@ export function chainOf(scope: string, messages: readonly JsonValue[], canonical
     stops.push(last)
   }
   const looked = lookedAt(stops, replies)
-  const state = createHash('sha256')
+  const digest = new RunningDigest()
   const candidates = isShort(texts)
-    ? lazily(state, texts, looked)
-    : digestsAt(state, texts, looked).map(candidateAt(looked))
+    ? lazily(digest, texts, looked)
+    : digestsAt(digest, texts, looked).map(candidateAt(looked))
   const rest = looked.at(-1)?.texts ?? 0
   // If the request ends with a model message, the reply continues that one.
   const ordinal = last === undefined ? replies + 1 : replies
-  return new Chain(state.update(frameAll(texts.slice(rest))), candidates.reverse(), ordinal, canonical, budget)
+  digest.add(frameAll(texts.slice(rest)))
+  return new Chain(digest, candidates.reverse(), ordinal, canonical, budget)
 }
 
 function isShort(texts: readonly string[]): boolean {
@@ -143,13 +142,13 @@ function isShort(texts: readonly string[]): boolean {
   return chars <= SHORT_CHARS
 }
 
-/** The digest at each stop, oldest first. `state` has hashed everything up to the last one afterwards. */
-function digestsAt(state: Hash, texts: readonly string[], stops: readonly Stop[]): string[] {
+/** The digest at each stop, oldest first. `digest` has everything up to the last one afterwards. */
+function digestsAt(digest: RunningDigest, texts: readonly string[], stops: readonly Stop[]): string[] {
   let hashed = 0
   return stops.map(({ texts: end }) => {
-    state.update(frameAll(texts.slice(hashed, end)))
+    digest.add(frameAll(texts.slice(hashed, end)))
     hashed = end
-    return state.copy().digest('base64url')
+    return digest.with()
   })
 }
 
@@ -161,16 +160,16 @@ function candidateAt(stops: readonly Stop[]): (digest: string, index: number) =>
 }
 
 /** As eagerly, oldest first, but the digests of all but the newest are made when the first of them is read. */
-function lazily(state: Hash, texts: readonly string[], looked: readonly Stop[]): ChainCandidate[] {
+function lazily(digest: RunningDigest, texts: readonly string[], looked: readonly Stop[]): ChainCandidate[] {
   const newest = looked.slice(-1)
   const older = looked.slice(0, -1)
   let digests: readonly string[] | undefined
   const digestOf = (index: number) => {
-    digests ??= digestsAt(createHash('sha256'), texts, older)
+    digests ??= digestsAt(new RunningDigest(), texts, older)
     return digests[index] ?? ''
   }
   const lazy = older.map((stop, index) => new LazyCandidate(stop, index, digestOf))
-  return [...lazy, ...digestsAt(state, texts, newest).map(candidateAt(newest))]
+  return [...lazy, ...digestsAt(digest, texts, newest).map(candidateAt(newest))]
 }
 
 class LazyCandidate implements ChainCandidate {
