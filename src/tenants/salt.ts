@@ -1,6 +1,6 @@
 // Derives the salts that decide which requests may share KV. A salt is sent only to the engine and to LMCache.
 
-import { createHmac } from 'node:crypto'
+import { HmacSha256 } from './hmac.ts'
 
 /** Incremented when the derivation changes, so that old KV becomes cold instead of being shared by mistake. */
 const SALT_VERSION = 1
@@ -20,20 +20,20 @@ export interface SaltParts {
 
 /** Derives salts, tenant ids, and keys from the secret. Stateless; the secret itself is not exposed. */
 export class KeyDeriver {
-  readonly #secret: Buffer
+  readonly #hmac: HmacSha256
 
   constructor(secret: Buffer) {
-    this.#secret = secret
+    this.#hmac = new HmacSha256(secret)
   }
 
   /** 43 base64url characters: see docs/engine-behavior.md#salt-format. */
   salt({ tenant, lineage, model, kvEpoch, clientSalt = '' }: SaltParts): string {
-    return this.#hmac(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
+    return this.#derive(['salt', SALT_VERSION, tenant, lineage, model, kvEpoch, clientSalt])
   }
 
   /** The session id sent to the engine: one per lineage, independent of the client's own id. */
   engineSession(tenant: string, lineage: string): string {
-    return this.#hmac(['session', SESSION_VERSION, tenant, lineage])
+    return this.#derive(['session', SESSION_VERSION, tenant, lineage])
   }
 
   /**
@@ -43,20 +43,20 @@ export class KeyDeriver {
   tenant(apiKey: string | undefined, otherScheme?: string): string {
     if (apiKey === undefined) return 'anonymous'
     const parts = otherScheme === undefined ? [apiKey] : [apiKey, otherScheme]
-    return `k-${this.#hmac(['tenant', TENANT_VERSION, ...parts]).slice(0, 22)}`
+    return `k-${this.#derive(['tenant', TENANT_VERSION, ...parts]).slice(0, 22)}`
   }
 
   /** Identifies the secret. It is kept in the store, so that startup fails with a wrong secret. */
   checkValue(): string {
-    return this.#hmac(['check', 1])
+    return this.#derive(['check', 1])
   }
 
   /** A 32-byte key for another purpose. Keys of different purposes are independent of each other. */
   key(purpose: string): Buffer {
-    return Buffer.from(this.#hmac(['key', purpose]), 'base64url')
+    return Buffer.from(this.#derive(['key', purpose]), 'base64url')
   }
 
-  #hmac(parts: readonly (string | number)[]): string {
-    return createHmac('sha256', this.#secret).update(JSON.stringify(parts)).digest('base64url')
+  #derive(parts: readonly (string | number)[]): string {
+    return this.#hmac.of(JSON.stringify(parts))
   }
 }
