@@ -1,4 +1,4 @@
-// Where the engine's answers go: to the client, with what the note, the metrics and the turn must know of each.
+// Sends the engine's answers to the client, and updates the request record, the metrics and the turn.
 
 import type { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -88,7 +88,7 @@ export class ClientAnswers {
   }
 }
 
-/** Tells note, metrics and turn what becomes of an answer. */
+/** Reports an answer's progress to the request record, the metrics and the turn. */
 class AnswerReport implements AnswerHooks {
   readonly #parts: AnswerParts
   readonly #exchange: Exchange
@@ -103,41 +103,41 @@ class AnswerReport implements AnswerHooks {
   }
 
   headers(status: number): void {
-    this.#exchange.note.status = status
+    this.#exchange.entry.status = status
   }
 
   began(): void {
     const { metrics, now } = this.#parts
-    const { note } = this.#exchange
+    const { entry } = this.#exchange
     const ms = now() - this.#dispatched
-    note.ttftMs = ms
-    metrics.ttft.observe(note.route, ms / 1000, metrics.modelLabel(note.model))
+    entry.ttftMs = ms
+    metrics.ttft.observe(entry.route, ms / 1000, metrics.modelLabel(entry.model))
     if (this.#turn?.streams === true) this.#turn.running.began(ms)
   }
 
   observed(observation: Observation | undefined, status: number): void {
     if (this.#turn === undefined) return
     const { running } = this.#turn
-    const { client, note } = this.#exchange
+    const { client, entry } = this.#exchange
     const facts = running.answered(observation, status, client.headersSent)
     updateTurnHeaders(client, running.turn, facts)
     const { usage } = facts
     if (usage === undefined) return
-    note.promptTokens = usage.promptTokens
-    if (usage.cachedTokens !== undefined) note.cachedTokens = usage.cachedTokens
+    entry.promptTokens = usage.promptTokens
+    if (usage.cachedTokens !== undefined) entry.cachedTokens = usage.cachedTokens
   }
 
   delivered(): void {
-    this.#exchange.note.delivered = true
+    this.#exchange.entry.delivered = true
     this.#turn?.running.delivered()
   }
 
   ended({ error }: { readonly error?: CwmError }): void {
-    const { note, request } = this.#exchange
-    if (error === undefined || (note.delivered === true && error.code === 'CLIENT_GONE')) return
-    note.code = error.code
-    note.status = error.status
-    if (!request.complete) note.scope.close()
+    const { entry, request } = this.#exchange
+    if (error === undefined || (entry.delivered === true && error.code === 'CLIENT_GONE')) return
+    entry.code = error.code
+    entry.status = error.status
+    if (!request.complete) entry.scope.close()
     if (isOfUpstream(error)) this.#parts.metrics.upstreamErrors.inc({ code: error.code.toLowerCase() })
   }
 }

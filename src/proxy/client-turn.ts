@@ -23,8 +23,8 @@ export class ClientTurn implements TurnSink {
   }
 
   found(turn: Turn): void {
-    const { client, note } = this.#exchange
-    note.session = turn.session.record.id
+    const { client, entry } = this.#exchange
+    entry.session = turn.session.record.id
     if (isDegraded(turn)) client.set('x-cwm-degraded', 'store')
   }
 

@@ -2,11 +2,11 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ClientResponse } from './client-response.ts'
-import type { Note } from './note.ts'
+import type { RequestRecord } from './request-record.ts'
 
 export interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly client: ClientResponse
-  readonly note: Note
+  readonly entry: RequestRecord
 }

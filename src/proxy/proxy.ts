@@ -26,9 +26,9 @@ import { ClientResponse } from './client-response.ts'
 import { ClientTurn } from './client-turn.ts'
 import type { Exchange } from './exchange.ts'
 import { askedWhole, asksForModels } from './model-limits.ts'
-import { closeNote, type Note, openNote } from './note.ts'
 import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
+import { closeRequestRecord, openRequestRecord, type RequestRecord } from './request-record.ts'
 import {
   directRoutes,
   matchRoute,
@@ -82,26 +82,26 @@ export class ProxyHandler {
     response: ServerResponse,
     identify: (request: IncomingMessage) => Caller,
   ): Promise<void> {
-    const note = openNote(this.#parts, request, new RequestScope(response))
-    response.once('close', () => closeNote(this.#parts, note, request, response))
-    const client = new ClientResponse(response, note.requestId, this.#preflights.headersFor(request))
-    const exchange = { request, response, client, note }
+    const entry = openRequestRecord(this.#parts, request, new RequestScope(response))
+    response.once('close', () => closeRequestRecord(this.#parts, entry, request, response))
+    const client = new ClientResponse(response, entry.requestId, this.#preflights.headersFor(request))
+    const exchange = { request, response, client, entry }
     try {
       const route = this.#routeOf(request)
-      note.route = route.kind === 'stored' ? route.label : route.path
+      entry.route = route.kind === 'stored' ? route.label : route.path
       const rules = rulesOfRoute(route)
       if (rules !== undefined) client.errors = rules.errors
       // Browsers send it before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
-        this.#preflights.enter(request, note.scope)
+        this.#preflights.enter(request, entry.scope)
         this.#pass(exchange, route, anyEngine, undefined)
         return
       }
       // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
       const caller = identify(request)
-      note.caller = caller
+      entry.caller = caller
       // Before the body is read, which waits in the client's socket. What has none is no work: a health check must not wait behind work.
-      const entered = hasBody(request) ? this.#parts.admission.enter(caller, note.scope) : undefined
+      const entered = hasBody(request) ? this.#parts.admission.enter(caller, entry.scope) : undefined
       if (entered !== undefined) await entered
       if (route.kind === 'salted') await this.#turn(exchange, route, caller)
       else if (route.kind === 'stored') await this.#stored(exchange, route, caller)
@@ -118,19 +118,19 @@ export class ProxyHandler {
 
   /** Reads what the client asks, and has it run. */
   #turn(exchange: Exchange, route: SaltedRoute, given: Caller): MaybePromise<unknown> {
-    const { request, note } = exchange
+    const { request, entry } = exchange
     const { choices, bodies, runner } = this.#parts
     return andThen(choices.applyTo(given), (caller) => {
       const control = readControlHeaders(request.headers, route)
       checkPage(request, control)
       const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
-      const held = bodies.open(caller.tenant, note.scope)
-      return this.#readJson(request, note, caller, held).then(({ bytes, json, room }) => {
+      const held = bodies.open(caller.tenant, entry.scope)
+      return this.#readJson(request, entry, caller, held).then(({ bytes, json, room }) => {
         const rules = rulesOf(route.dialect)
-        if (typeof json.model === 'string') note.model = json.model
+        if (typeof json.model === 'string') entry.model = json.model
         const { headers, method = 'POST' } = request
         const path = route.path + route.query
-        const { scope } = note
+        const { scope } = entry
         const sink = new ClientTurn(this.#answers, exchange, rules, isTruthy(json.stream))
         return runner.run(
           caller,
@@ -143,9 +143,9 @@ export class ProxyHandler {
 
   /** Passed on as it is, once it is known to be this tenant's. */
   async #stored(exchange: Exchange, route: StoredRoute, caller: Caller): Promise<void> {
-    const { note, client } = exchange
+    const { entry, client } = exchange
     const { record } = await this.#parts.responses.require(caller.tenant, route.responseId)
-    note.session = record.id
+    entry.session = record.id
     const read = await this.#readPlain(exchange, caller)
     client.set('x-cwm-session', record.id)
     this.#pass(exchange, route, record, caller, read)
@@ -153,12 +153,12 @@ export class ProxyHandler {
 
   /** For a tenant that may not use all models, the list of models is its own. */
   async #plain(exchange: Exchange, route: PlainRoute, caller: Caller): Promise<void> {
-    const { request, client, note } = exchange
+    const { request, client, entry } = exchange
     const { policy } = caller
     if (policy.models !== undefined && route.path === '/v1/models') {
       readControlHeaders(request.headers, {})
       const { models } = this.#parts.fleet.pick(anyEngine)
-      note.status = await sendOwnModels(client, models, caller.apiKey, policy.models, note.scope.signal)
+      entry.status = await sendOwnModels(client, models, caller.apiKey, policy.models, entry.scope.signal)
       return
     }
     this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
@@ -168,16 +168,16 @@ export class ProxyHandler {
    * The body for a path that is passed on, read whole first: one that never ends would hold a connection of the engine. A tenant that may
    * not use all models is held to those that the body names.
    */
-  async #readPlain({ request, note }: Exchange, caller: Caller): Promise<Buffer | undefined> {
-    const bytes = hasBody(request) ? await this.#readAllowed(request, note, caller) : undefined
-    if (note.scope.isGone) throw clientGone('its request was dispatched')
+  async #readPlain({ request, entry }: Exchange, caller: Caller): Promise<Buffer | undefined> {
+    const bytes = hasBody(request) ? await this.#readAllowed(request, entry, caller) : undefined
+    if (entry.scope.isGone) throw clientGone('its request was dispatched')
     return bytes
   }
 
-  async #readAllowed(request: IncomingMessage, note: Note, caller: Caller): Promise<Buffer> {
-    const held = this.#parts.bodies.open(caller.tenant, note.scope)
+  async #readAllowed(request: IncomingMessage, entry: RequestRecord, caller: Caller): Promise<Buffer> {
+    const held = this.#parts.bodies.open(caller.tenant, entry.scope)
     if (caller.policy.models === undefined) return await readWhole(request, this.#options, held)
-    const { bytes, json } = await this.#readJson(request, note, caller, held)
+    const { bytes, json } = await this.#readJson(request, entry, caller, held)
     requireModel(caller.policy, json.model)
     return bytes
   }
@@ -190,7 +190,7 @@ export class ProxyHandler {
     caller: Caller | undefined,
     body?: Buffer,
   ): void {
-    const { request, note } = exchange
+    const { request, entry } = exchange
     readControlHeaders(request.headers, {})
     const models = asksForModels(request.method, route.path)
     const outgoing = this.#outgoing(request, caller, { identity: models, ownLength: body !== undefined })
@@ -200,12 +200,17 @@ export class ProxyHandler {
     const sink = models ? this.#answers.ofModels(exchange, engine) : this.#answers.ofPlain(exchange, engine)
     const { method = 'GET' } = request
     const abort = engine.send({ method, path: route.path + route.query, headers, body }, sink)
-    note.scope.onClose(() => {
-      if (!note.scope.isAnswered) abort()
+    entry.scope.onClose(() => {
+      if (!entry.scope.isAnswered) abort()
     })
   }
 
-  #readJson(request: IncomingMessage, { scope }: Note, { tenant }: Caller, held: BodyReservation): Promise<ReadBody> {
+  #readJson(
+    request: IncomingMessage,
+    { scope }: RequestRecord,
+    { tenant }: Caller,
+    held: BodyReservation,
+  ): Promise<ReadBody> {
     return readJson(request, this.#options, this.#parts.json, held, { tenant, scope })
   }
 
@@ -226,15 +231,15 @@ export class ProxyHandler {
     })
   }
 
-  #refuse({ request, client, note }: Exchange, error: CwmError): void {
-    note.status = error.status
-    note.code = error.code
+  #refuse({ request, client, entry }: Exchange, error: CwmError): void {
+    entry.status = error.status
+    entry.code = error.code
     if (error.bound !== undefined) this.#parts.metrics.refusedBodies.inc({ bound: error.bound })
     if (error.code === 'INTERNAL')
-      this.#parts.log.error({ request: note.requestId, err: error.cause ?? error }, 'request failed')
+      this.#parts.log.error({ request: entry.requestId, err: error.cause ?? error }, 'request failed')
     if (!client.gone) client.fail(error)
     // What is still to come of it is thrown away, and needs neither slot nor room.
-    if (!request.complete) note.scope.close()
+    if (!request.complete) entry.scope.close()
   }
 }
 
