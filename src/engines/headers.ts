@@ -57,66 +57,89 @@ export interface OutgoingOptions {
  * Throws `FORBIDDEN_HEADER` for headers that reach below the gateway.
  */
 export function outgoingHeaders(rawHeaders: readonly string[], options: OutgoingOptions): string[] {
-  const { allowed, apiKey, identity, ownLength } = options
   const names: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) names.push((rawHeaders[i] ?? '').toLowerCase())
   const named = namedByConnection(names, (i) => rawHeaders[2 * i + 1] ?? '')
-  const out: string[] = []
-  let forwardedFor: string | undefined
-  let host: string | undefined
-  let usesAnthropicKey = false
-  // A nearer proxy may have said these already: it saw the client, we did not.
-  let saysHost = false
-  let saysProtocol = false
-  for (const [i, lower] of names.entries()) {
-    const value = rawHeaders[2 * i + 1] ?? ''
-    if (steering.has(lower) && !allowed.has(lower)) {
+  const outgoing = new Outgoing(options)
+  for (let i = 0; i < names.length; i++) {
+    const lower = names[i] ?? ''
+    if (steering.has(lower) && !options.allowed.has(lower)) {
       throw new CwmError('FORBIDDEN_HEADER', `${lower} reaches below the gateway; leave it out`, { param: lower })
     }
     if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
+    outgoing.take(lower, rawHeaders[2 * i] ?? '', rawHeaders[2 * i + 1] ?? '')
+  }
+  return outgoing.finish()
+}
+
+/** Collects the headers that go out. */
+class Outgoing {
+  readonly #options: OutgoingOptions
+  readonly #out: string[] = []
+  #forwardedFor: string | undefined
+  #host: string | undefined
+  #usesAnthropicKey = false
+  // A nearer proxy may have sent these already: it saw the client, cwm did not.
+  #hasHost = false
+  #hasProtocol = false
+
+  constructor(options: OutgoingOptions) {
+    this.#options = options
+  }
+
+  /** Adds a header of the client, unless cwm sends its own. */
+  take(lower: string, name: string, value: string): void {
+    const { apiKey, identity, ownLength } = this.#options
     switch (lower) {
       case 'expect':
-        continue
+        return
       case 'host':
-        host = value
-        continue
+        this.#host = value
+        return
       case 'x-forwarded-for':
-        forwardedFor = forwardedFor === undefined ? value : `${forwardedFor}, ${value}`
-        continue
+        this.#forwardedFor = joined(this.#forwardedFor, value)
+        return
       case 'content-length':
       case 'content-encoding':
-        if (ownLength) continue
+        if (ownLength) return
         break
       case 'accept-encoding':
-        if (identity) continue
+        if (identity) return
         break
       case 'x-forwarded-host':
-        saysHost = true
+        this.#hasHost = true
         break
       case 'x-forwarded-proto':
-        saysProtocol = true
+        this.#hasProtocol = true
         break
       case 'x-api-key':
-        usesAnthropicKey = true
+        this.#usesAnthropicKey = true
         break
     }
-    if (apiKey !== undefined && credentials.has(lower)) continue
-    out.push(rawHeaders[2 * i] ?? '', value)
+    if (apiKey === undefined || !credentials.has(lower)) this.#out.push(name, value)
   }
-  if (options.preserveHost && host !== undefined) out.push('host', host)
-  if (identity) out.push('accept-encoding', 'identity')
-  if (apiKey !== undefined && apiKey !== null) {
-    out.push('authorization', `Bearer ${apiKey}`)
-    if (usesAnthropicKey) out.push('x-api-key', apiKey)
+
+  /** Adds cwm's own headers, and returns all of them. */
+  finish(): string[] {
+    const { preserveHost, identity, apiKey, clientAddress, clientProtocol } = this.#options
+    const out = this.#out
+    const host = this.#host
+    if (preserveHost && host !== undefined) out.push('host', host)
+    if (identity) out.push('accept-encoding', 'identity')
+    if (apiKey !== undefined && apiKey !== null) {
+      out.push('authorization', `Bearer ${apiKey}`)
+      if (this.#usesAnthropicKey) out.push('x-api-key', apiKey)
+    }
+    const forwardedFor = clientAddress === undefined ? this.#forwardedFor : joined(this.#forwardedFor, clientAddress)
+    if (forwardedFor !== undefined) out.push('x-forwarded-for', forwardedFor)
+    if (host !== undefined && !this.#hasHost) out.push('x-forwarded-host', host)
+    if (!this.#hasProtocol) out.push('x-forwarded-proto', clientProtocol)
+    return out
   }
-  const { clientAddress } = options
-  if (clientAddress !== undefined) {
-    forwardedFor = forwardedFor === undefined ? clientAddress : `${forwardedFor}, ${clientAddress}`
-  }
-  if (forwardedFor !== undefined) out.push('x-forwarded-for', forwardedFor)
-  if (host !== undefined && !saysHost) out.push('x-forwarded-host', host)
-  if (!saysProtocol) out.push('x-forwarded-proto', options.clientProtocol)
-  return out
+}
+
+function joined(list: string | undefined, value: string): string {
+  return list === undefined ? value : `${list}, ${value}`
 }
 
 export interface IncomingOptions {
