@@ -319,10 +319,13 @@ export interface DeletionReceipt {
 export interface DeletionRecord {
   readonly tenant: string
   readonly id: string
-  readonly kind: 'window' | 'session'
-  /** The window's name or the session's id. */
+  /** `sessions`: many that nobody continued, deleted together. */
+  readonly kind: 'window' | 'session' | 'sessions'
+  /** The window's name, the session's id, or how many sessions. */
   readonly name: string
   readonly lineage: string
+  /** Of `sessions`: the lineages of all, `lineage` among them; empty once it is done. */
+  readonly lineages?: readonly string[]
   readonly shared?: Sharing
   /** The lineage whose chunks are deleted. */
   readonly spaces: readonly KvSpace[]

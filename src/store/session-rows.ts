@@ -1,8 +1,9 @@
 // What both stores say of a session's record as they write it, and of its lineage.
 
 import { withNewestFreezes } from '../base/newest-freezes.ts'
-import type { SessionRecord } from '../base/records.ts'
+import type { DeletionRecord, SessionRecord } from '../base/records.ts'
 import { withSpaces } from '../base/spaces.ts'
+import type { RemovedSessions } from './store.ts'
 
 /** How long a retired lineage is remembered, milliseconds: longer than any order to delete is tried, or any request runs. */
 export const retiredForMs = 30 * 24 * 3_600_000
@@ -20,4 +21,12 @@ export function afterTurn(
   const lost = stored.spacesLost === true || turn.spacesLost === true
   const { spaces, spacesLost = false } = withSpaces({ spaces: stored.spaces, spacesLost: lost }, turn.spaces)
   return { ...withNewestFreezes(turn, stored), spaces, ...(spacesLost ? { spacesLost } : {}) }
+}
+
+/** The order for the KV of sessions that were removed together; undefined if there are none. */
+export function removedSessions(removed: readonly SessionRecord[], order: DeletionRecord): RemovedSessions | undefined {
+  const lineages = removed.map(({ lineage }) => lineage)
+  const [lineage] = lineages
+  if (lineage === undefined) return undefined
+  return { removed, order: { ...order, name: String(lineages.length), lineage, lineages } }
 }

@@ -107,7 +107,14 @@ export type WindowChange = Partial<Omit<WindowRecord, FixedOfWindow | 'pinUntil'
   readonly note?: string | undefined
 }
 
-export type DeletionChange = Partial<Pick<DeletionRecord, 'pin' | 'state' | 'tries' | 'nextTryAt' | 'receipt'>>
+export interface RemovedSessions {
+  readonly removed: readonly SessionRecord[]
+  readonly order: DeletionRecord
+}
+
+export type DeletionChange = Partial<
+  Pick<DeletionRecord, 'lineages' | 'pin' | 'state' | 'tries' | 'nextTryAt' | 'receipt'>
+>
 
 /** The last turn of a session, so that it can be frozen later. Contains no salt except the client's own. */
 export interface RetainedPrompt {
@@ -194,6 +201,12 @@ export interface Store {
    * to delete, as far as they are known.
    */
   removeSession(session: SessionRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
+  /**
+   * Removes several sessions of one tenant as `removeSession` does, with one order for the KV of all, in one transaction. Skips those that it
+   * would not remove, those whose lineage has other holders, and as many more as it cannot remove at once. Returns the removed ones and the
+   * order as it is stored, with their number and lineages; undefined if it removes none.
+   */
+  removeSessions(sessions: readonly SessionRecord[], order: DeletionRecord): Promise<RemovedSessions | undefined>
 
   // Lineages.
 
@@ -209,6 +222,8 @@ export interface Store {
    * be stored under it. When this resolves, no other process dispatches it any longer.
    */
   retireLineage(tenant: string, lineage: string): Promise<boolean>
+  /** The same for several; returns those that are retired now. */
+  retireLineages(tenant: string, lineages: readonly string[]): Promise<readonly string[]>
   isRetired(tenant: string, lineage: string): Promise<boolean>
 
   // Windows.

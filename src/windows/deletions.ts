@@ -8,6 +8,7 @@ import type { Page, PageRequest } from '../store/store.ts'
 import { windowNotFound } from './base-windows.ts'
 import { newOrder, RECHECK_DELAY_MS, sessionOrder } from './deletion-orders.ts'
 import { executeDeletion } from './execute-deletion.ts'
+import { executeExpiry } from './execute-expiry.ts'
 import { leaseKeys, withLease } from './lease.ts'
 import { deletionOutcome, runAudited } from './operation-audit.ts'
 import { type DeletionParts, spaceOf } from './parts.ts'
@@ -101,6 +102,30 @@ export class Deletions {
     return await this.#attempt(order, sequences, inFlight)
   }
 
+  /**
+   * Ends sessions of one tenant that left KV in the same spaces, with one order, one audit entry and one event for all. Returns the ended
+   * ones: not those that had a turn since they were read, or whose lineage has other holders.
+   */
+  async expireSessions(sessions: readonly SessionRecord[]): Promise<readonly SessionRecord[]> {
+    const [first] = sessions
+    if (first === undefined) return []
+    const { tenant } = first
+    const operation = { tenant, actor: 'cwm', action: 'end', target: 'tenant', name: tenant } as const
+    const { store, sessions: tracker, retained, metrics, now, retryMs } = this.#parts
+    const order = { ...sessionOrder(first, now(), retryMs), kind: 'sessions' } as const
+    const inFlight = sessions.some(({ id }) => tracker.isBusy(tenant, id))
+    const ended = await store.removeSessions(sessions, order)
+    if (ended === undefined) return []
+    for (const { id } of ended.removed) {
+      tracker.ended(tenant, id)
+      retained.drop(tenant, id)
+    }
+    metrics.sessionsEnded.inc({ why: 'idle' }, ended.removed.length)
+    const work = () => this.#attempt(ended.order, [], inFlight)
+    await runAudited(this.#parts, operation, work, (done) => deletionOutcome(done, 'idle'))
+    return ended.removed
+  }
+
   /** Reissues and executes an order whose chunks others held until now. Throws only `STORE_UNAVAILABLE`. */
   async reschedule(order: DeletionRecord): Promise<DeletionRecord> {
     const { store, now, retryMs } = this.#parts
@@ -155,7 +180,10 @@ export class Deletions {
     const { store, now, log, metrics, retryMs } = this.#parts
     this.#busy.add(order.id)
     try {
-      const { receipt, unpinned, waits } = await executeDeletion(this.#parts, order, sequences)
+      const { receipt, unpinned, waits } =
+        order.kind === 'sessions'
+          ? await executeExpiry(this.#parts, order)
+          : await executeDeletion(this.#parts, order, sequences)
       const clean = receipt.residualChunks === 0 && unpinned
       const over = !waits && now() - order.at > GIVE_UP_MS
       const tries = order.tries + 1
@@ -164,7 +192,7 @@ export class Deletions {
         receipt,
         ...(unpinned ? { pin: 'none' as const } : {}),
         ...((clean && !waits && again === undefined) || over
-          ? { state: 'done' as const }
+          ? { state: 'done' as const, ...(order.lineages === undefined ? {} : { lineages: [] }) }
           : {
               state: 'open' as const,
               nextTryAt: again ?? now() + Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS),

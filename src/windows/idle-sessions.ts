@@ -1,5 +1,6 @@
 // Ends sessions that have been idle for long. They occupy KV in every tier and rows in the store.
 
+import type { SessionRecord } from '../base/records.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
 
@@ -17,7 +18,7 @@ export interface IdleTimes {
 /** Ends sessions that have been idle for longer than that, with their KV. Returns how many. Throws what the store throws. */
 export async function endIdleSessions(
   { store, now }: Pick<WindowParts, 'store' | 'now'>,
-  deletions: Pick<Deletions, 'endSession'>,
+  deletions: Pick<Deletions, 'endSession' | 'expireSessions'>,
   { lastingMs, passingMs }: IdleTimes,
   signal: AbortSignal,
 ): Promise<number> {
@@ -27,11 +28,49 @@ export async function endIdleSessions(
     // A session that cannot be ended now is on the next page again, so the run stops after a page that was not ended completely.
     for (let endedOfPage = PAGE; endedOfPage === PAGE; ended += endedOfPage) {
       endedOfPage = 0
-      for (const session of await store.listIdle(now() - ttlMs, lasting, PAGE)) {
+      const page = await store.listIdle(now() - ttlMs, lasting, PAGE)
+      const expired = await expireFirstTurns(deletions, page, signal)
+      endedOfPage = expired.size
+      for (const session of page) {
         if (signal.aborted) return ended + endedOfPage
+        if (expired.has(session)) continue
         if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) endedOfPage++
       }
     }
   }
   return ended
+}
+
+/** Ends those that nobody continued together, as far as they left KV in the same spaces. Returns the ended ones. */
+async function expireFirstTurns(
+  deletions: Pick<Deletions, 'expireSessions'>,
+  sessions: readonly SessionRecord[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<SessionRecord>> {
+  const ended = new Set<SessionRecord>()
+  for (const group of groupsOf(sessions.filter(hadOneTurn))) {
+    // A store may end a part of them at once.
+    for (let rest = group; rest.length > 1 && !signal.aborted; rest = rest.filter((one) => !ended.has(one))) {
+      const some = await deletions.expireSessions(rest)
+      if (some.length === 0) break
+      for (const session of some) ended.add(session)
+    }
+  }
+  return ended
+}
+
+function hadOneTurn({ turns, named, shared, baseWindow }: SessionRecord): boolean {
+  return turns === 1 && !named && shared === undefined && baseWindow === undefined
+}
+
+/** By tenant and spaces. */
+function groupsOf(sessions: readonly SessionRecord[]): readonly SessionRecord[][] {
+  const groups = new Map<string, SessionRecord[]>()
+  for (const session of sessions) {
+    const key = JSON.stringify([session.tenant, session.spaces])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [session])
+    else group.push(session)
+  }
+  return [...groups.values()]
 }

@@ -103,6 +103,7 @@ export function deletionOutcome(done: DeletionRecord | undefined, why: string, s
   if (done === undefined) return {}
   const { kind, id, name, state, receipt } = done
   const numbers = receipt && {
+    ...(kind === 'sessions' ? { sessions: Number(name) } : {}),
     deleted_chunks: receipt.deletedChunks,
     residual_chunks: receipt.residualChunks,
     kept_chunks: receipt.keptChunks,
@@ -113,7 +114,7 @@ export function deletionOutcome(done: DeletionRecord | undefined, why: string, s
     event: {
       kind: 'deleted',
       ...(session === undefined ? {} : { session }),
-      [kind]: name,
+      ...(kind === 'sessions' ? {} : { [kind]: name }),
       details: { deletion_id: id, state, why, ...numbers },
     },
   }

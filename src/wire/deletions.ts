@@ -6,8 +6,10 @@ import { count, stepMs, time } from './scalars.ts'
 export const deletionSchema = z
   .object({
     id: z.string(),
-    kind: z.enum(['window', 'session']),
-    name: z.string().describe("The window's name, or the session's id"),
+    kind: z
+      .enum(['window', 'session', 'sessions'])
+      .describe('`sessions`: idle ones after their first turn, deleted together'),
+    name: z.string().describe("The window's name, the session's id, or how many sessions"),
     state: z.enum(['open', 'done']).describe('`open`: retried in the background'),
     at: time,
     deleted_chunks: count,
@@ -17,7 +19,9 @@ export const deletionSchema = z
     unpinned: z.boolean().nullable().describe('Whether its pin was released; null if it held none'),
     lineage_retired: z
       .boolean()
-      .describe('Whether nothing holds its KV space any more, so that its salt is never used again'),
+      .describe(
+        'Whether nothing holds its KV space any more, so that its salt is never used again; of `sessions`, of all',
+      ),
     engine: z
       .literal('until_evicted')
       .describe("The engine's own cache cannot be cleared by request; without the salt nobody can reach what it holds"),

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { DeletionJson } from '../../src/wire/deletions.ts'
 import type { WindowJson } from '../../src/wire/windows.ts'
 import { errorOf } from '../support/client.ts'
 import { chat, prose, user } from '../support/conversation.ts'
@@ -128,6 +129,28 @@ describe('an idle session', () => {
     const ended = async () => (await rest<{ data: object[] }>(stack.url, 'GET', '/sessions')).data.length === 0
     await until('all sessions are ended', ended)
     await until('nothing is left of them', async () => (await placements(stack.sim)) === 0, 14_000)
+  })
+
+  it('that nobody continued is ended with others, by one deletion and one audit entry, with its KV', async () => {
+    stack = await startStack()
+    for (const words of ['one', 'two', 'three']) await chat(stack.url, [user(prose(700, words))])
+    expect(await placements(stack.sim)).toBeGreaterThan(0)
+
+    await stack.restart({ boundary_ttl_ms: 1 })
+
+    const doneOf = async () => {
+      const { data } = await rest<{ data: DeletionJson[] }>(stack.url, 'GET', '/deletions')
+      return data[0]?.state === 'done' && data
+    }
+    const deletions = await until('they are ended', doneOf, 14_000)
+    expect(deletions).toMatchObject([{ kind: 'sessions', name: '3', lineage_retired: true }])
+    expect(await placements(stack.sim)).toBe(0)
+    const audit = await until('it is in the audit log', async () => {
+      const { data } = await rest<{ data: object[] }>(stack.url, 'GET', '/audit')
+      return data.length > 0 && data
+    })
+    expect(audit).toMatchObject([{ action: 'end', target: 'tenant', actor: 'cwm', receipt: { sessions: 3 } }])
+    expect(await rest(stack.url, 'GET', '/sessions')).toEqual({ data: [] })
   })
 
   it('is kept without an idle limit', async () => {

@@ -11,7 +11,20 @@ import { readWindows } from './redis-window-list.ts'
 export function lineagesIn(
   rows: RedisRows,
   changes: RedisChanges,
-): Pick<Store, 'claimLineage' | 'holdersOf' | 'retireLineage' | 'isRetired'> {
+): Pick<Store, 'claimLineage' | 'holdersOf' | 'retireLineage' | 'retireLineages' | 'isRetired'> {
+  async function retire(tenant: string, lineage: string): Promise<boolean> {
+    const keys = rows.keysOf(tenant)
+    const retired = await rows.atomically(tenant, async (tx) => {
+      const holders = [keys.sessionsOf(lineage), keys.windowsOf(lineage), keys.isShared(lineage)]
+      if ((await rows.number('EXISTS', ...holders)) > 0) return false
+      for (const key of holders) tx.expectAbsent(key)
+      tx.write('SET', keys.retired(lineage), '1', 'PX', retiredForMs)
+      return true
+    })
+    if (retired) await changes.tellAndWait({ kind: 'lineage', tenant, lineage })
+    return retired
+  }
+
   return {
     claimLineage: (tenant, key, fresh) =>
       rows.atomically(tenant, async (tx) => {
@@ -33,17 +46,11 @@ export function lineagesIn(
       return { sessions: Math.min(sessions, 1000), windows }
     },
 
-    async retireLineage(tenant, lineage) {
-      const keys = rows.keysOf(tenant)
-      const retired = await rows.atomically(tenant, async (tx) => {
-        const holders = [keys.sessionsOf(lineage), keys.windowsOf(lineage), keys.isShared(lineage)]
-        if ((await rows.number('EXISTS', ...holders)) > 0) return false
-        for (const key of holders) tx.expectAbsent(key)
-        tx.write('SET', keys.retired(lineage), '1', 'PX', retiredForMs)
-        return true
-      })
-      if (retired) await changes.tellAndWait({ kind: 'lineage', tenant, lineage })
-      return retired
+    retireLineage: retire,
+
+    async retireLineages(tenant, lineages) {
+      const retired = await Promise.all(lineages.map((lineage) => retire(tenant, lineage)))
+      return lineages.filter((_, n) => retired[n])
     },
 
     isRetired: async (tenant, lineage) => (await rows.get(rows.keysOf(tenant).retired(lineage))) !== null,

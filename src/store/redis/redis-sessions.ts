@@ -3,7 +3,7 @@
 import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
-import { afterTurn, isLasting } from '../session-rows.ts'
+import { afterTurn, isLasting, removedSessions } from '../session-rows.ts'
 import type { SaveOutcome, Store } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { RedisChanges } from './redis-changes.ts'
@@ -16,8 +16,18 @@ import { toJson } from './redis-values.ts'
 
 type Sessions = Pick<
   Store,
-  'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
+  | 'getOrCreateSession'
+  | 'getSession'
+  | 'listSessions'
+  | 'saveTurn'
+  | 'bindSession'
+  | 'listIdle'
+  | 'removeSession'
+  | 'removeSessions'
 >
+
+/** A transaction of Redis holds up everybody, for each of them about ten commands. */
+const REMOVED_AT_ONCE = 50
 
 /** A session as read, and its bytes, by which a later change is detected. */
 interface Held {
@@ -49,6 +59,36 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
       tx.write('ZREM', keys.idle(isLasting(held.session)), next.id)
     }
     return true
+  }
+
+  /** Adds its removal. Returns false, without adding anything, if it is gone, has another lineage now, or has had a turn since. */
+  async function remove(tx: Transaction, { tenant, id, lineage, lastTurnAt }: SessionRecord): Promise<boolean> {
+    const keys = rows.keysOf(tenant)
+    const { raw, session } = await read(tenant, id)
+    if (session === undefined || session.lineage !== lineage || session.lastTurnAt > lastTurnAt) return false
+    tx.expect(keys.session(id), raw)
+    tx.write('DEL', keys.session(id))
+    tx.write('ZREM', keys.sessions, id)
+    tx.write('ZREM', keys.idle(isLasting(session)), id)
+    tx.write('SREM', keys.sessionsOf(lineage), id)
+    await dropTraces(rows, tx, tenant, id)
+    dropTurn(tx, keys, id)
+    return true
+  }
+
+  /** Returns false also if its lineage has other holders. */
+  async function removeAlone(tx: Transaction, session: SessionRecord): Promise<boolean> {
+    const keys = rows.keysOf(session.tenant)
+    const others = [keys.windowsOf(session.lineage), keys.isShared(session.lineage)]
+    if ((await rows.number('SCARD', keys.sessionsOf(session.lineage))) > 1) return false
+    if ((await rows.number('EXISTS', ...others)) > 0) return false
+    for (const key of others) tx.expectAbsent(key)
+    return await remove(tx, session)
+  }
+
+  async function forget({ tenant, id }: SessionRecord): Promise<void> {
+    changes.tell({ kind: 'session', tenant, id })
+    await forgetTurn(rows, tenant, id)
   }
 
   async function readEntries(tenant: string, entries: readonly Entry[]): Promise<SessionRecord[]> {
@@ -138,29 +178,37 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
       return sessions.flat()
     },
 
-    async removeSession({ tenant, id, lineage, lastTurnAt }, order, sequences) {
-      const keys = rows.keysOf(tenant)
+    async removeSession(session, order, sequences) {
       const removed = await rows.atomically(
-        tenant,
+        session.tenant,
         async (tx) => {
-          const { raw, session } = await read(tenant, id)
-          if (session === undefined || session.lineage !== lineage || session.lastTurnAt > lastTurnAt) return false
-          tx.expect(keys.session(id), raw)
-          tx.write('DEL', keys.session(id))
-          tx.write('ZREM', keys.sessions, id)
-          tx.write('ZREM', keys.idle(isLasting(session)), id)
-          tx.write('SREM', keys.sessionsOf(lineage), id)
-          await dropTraces(rows, tx, tenant, id)
-          dropTurn(tx, keys, id)
+          if (!(await remove(tx, session))) return false
           writeOrder(rows, tx, order, sequences)
           return true
         },
         rows.contents,
       )
-      if (!removed) return false
-      changes.tell({ kind: 'session', tenant, id })
-      await forgetTurn(rows, tenant, id)
-      return true
+      if (removed) await forget(session)
+      return removed
+    },
+
+    async removeSessions(sessions, order) {
+      const some = sessions.slice(0, REMOVED_AT_ONCE)
+      const done = await rows.atomically(
+        order.tenant,
+        async (tx) => {
+          const outcomes = await Promise.all(some.map((session) => removeAlone(tx, session)))
+          const found = removedSessions(
+            some.filter((_, n) => outcomes[n]),
+            order,
+          )
+          if (found !== undefined) writeOrder(rows, tx, found.order, [])
+          return found
+        },
+        rows.contents,
+      )
+      await Promise.all((done?.removed ?? []).map(forget))
+      return done
     },
   }
 }

@@ -11,7 +11,7 @@ const MAX_COUNTED = 1_000
 /** The lineage methods of the store. */
 export function lineagesIn(
   core: SqliteCore,
-): Pick<Store, 'claimLineage' | 'holdersOf' | 'retireLineage' | 'isRetired'> {
+): Pick<Store, 'claimLineage' | 'holdersOf' | 'retireLineage' | 'retireLineages' | 'isRetired'> {
   const { db, memory, sealer, now } = core
   const isRetired = retiredQuery(core)
   const sql = db.prepareAll({
@@ -25,6 +25,15 @@ export function lineagesIn(
       OR EXISTS (SELECT 1 FROM shared_lineages WHERE tenant = ?1 AND lineage = ?2)`,
     retire: 'INSERT OR IGNORE INTO retired_lineages (tenant, lineage, retired_at) VALUES (?, ?, ?)',
   })
+
+  function retire(tenant: string, lineage: string): boolean {
+    if (memory.firstTurns.ofLineage(tenant, lineage, 1) > 0) return false
+    if (sql.isHeld.get(tenant, lineage)?.[0] === 1) return false
+    memory.retired.add(lineage)
+    sql.retire.run(tenant, lineage, now())
+    return true
+  }
+
   return {
     claimLineage: (tenant, key, fresh) =>
       db.run(() => {
@@ -47,16 +56,10 @@ export function lineagesIn(
         return { sessions: Math.min(ordinary + compact, MAX_COUNTED), windows }
       }),
 
-    retireLineage: (tenant, lineage) =>
-      db.run(() =>
-        db.transaction('power', () => {
-          if (memory.firstTurns.ofLineage(tenant, lineage, 1) > 0) return false
-          if (sql.isHeld.get(tenant, lineage)?.[0] === 1) return false
-          memory.retired.add(lineage)
-          sql.retire.run(tenant, lineage, now())
-          return true
-        }),
-      ),
+    retireLineage: (tenant, lineage) => db.run(() => db.transaction('power', () => retire(tenant, lineage))),
+
+    retireLineages: (tenant, lineages) =>
+      db.run(() => db.transaction('power', () => lineages.filter((lineage) => retire(tenant, lineage)))),
 
     isRetired: (tenant, lineage) => db.run(() => isRetired(tenant, lineage)),
   }

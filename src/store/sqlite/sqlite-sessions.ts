@@ -4,7 +4,7 @@ import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import { type PendingTurn, PendingTurns } from '../pending-turns.ts'
-import { afterTurn, isLasting } from '../session-rows.ts'
+import { afterTurn, isLasting, removedSessions } from '../session-rows.ts'
 import type { SaveOutcome, Store, TurnTrace } from '../store.ts'
 import { newestFirst, type StoredFirstTurn } from './first-turns.ts'
 import { promoter } from './promote.ts'
@@ -15,7 +15,14 @@ import { BoundaryBounds, type WrittenSession } from './written-sessions.ts'
 
 type Sessions = Pick<
   Store,
-  'getOrCreateSession' | 'getSession' | 'listSessions' | 'saveTurn' | 'bindSession' | 'listIdle' | 'removeSession'
+  | 'getOrCreateSession'
+  | 'getSession'
+  | 'listSessions'
+  | 'saveTurn'
+  | 'bindSession'
+  | 'listIdle'
+  | 'removeSession'
+  | 'removeSessions'
 >
 
 interface FoundSession extends WrittenSession {
@@ -40,6 +47,9 @@ export function sessionsIn(core: SqliteCore): Sessions {
     put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, lasting = ?5, record = ?6 WHERE tenant = ?1 AND id = ?2',
     drop: 'DELETE FROM sessions WHERE tenant = ? AND id = ?',
     dropRetained: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
+    isHeldBeside: `SELECT EXISTS (SELECT 1 FROM windows WHERE tenant = ?1 AND lineage = ?2)
+      OR EXISTS (SELECT 1 FROM shared_lineages WHERE tenant = ?1 AND lineage = ?2)
+      OR (SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ?1 AND lineage = ?2 LIMIT 2)) > ?3`,
     list: `SELECT record FROM sessions WHERE tenant = ? AND (last_turn_at, id) < (?, ?)
       ORDER BY last_turn_at DESC, id DESC LIMIT ?`,
     idle: 'SELECT record FROM sessions WHERE lasting = ? AND last_turn_at < ? ORDER BY last_turn_at LIMIT ?',
@@ -103,8 +113,11 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return 'saved'
   }
 
-  function remove(tenant: string, id: string): void {
+  /** False where it is gone, has another lineage now, or has had a turn since. */
+  function remove({ tenant, id, lineage, lastTurnAt }: SessionRecord): boolean {
     const compact = memory.firstTurns.get(tenant, id)
+    const stored = compact?.session ?? read(tenant, id)
+    if (stored === undefined || stored.lineage !== lineage || stored.lastTurnAt > lastTurnAt) return false
     if (compact === undefined) {
       sql.drop.run(tenant, id)
       traces.dropOf(tenant, id)
@@ -114,6 +127,15 @@ export function sessionsIn(core: SqliteCore): Sessions {
     }
     memory.sessions.delete(tenant, id)
     sql.dropRetained.run(tenant, id)
+    return true
+  }
+
+  /** False also where somebody else holds its lineage. */
+  function removeAlone(session: SessionRecord): boolean {
+    const { tenant, lineage } = session
+    const compact = memory.firstTurns.ofLineage(tenant, lineage, 2)
+    if (compact > 1 || sql.isHeldBeside.get(tenant, lineage, 1 - compact)?.[0] === 1) return false
+    return remove(session)
   }
 
   /** Of a batch that met another process's lock: what comes later waits for it, or an older record would be written over a newer one. */
@@ -209,12 +231,19 @@ export function sessionsIn(core: SqliteCore): Sessions {
         return [...rows, ...compact].sort((a, b) => a.lastTurnAt - b.lastTurnAt).slice(0, atMost)
       }),
 
-    removeSession: ({ tenant, id, lineage, lastTurnAt }, order, sequences) =>
+    removeSessions: (sessions, order) =>
       db.run(() =>
         db.transaction('power', () => {
-          const stored = read(tenant, id)
-          if (stored === undefined || stored.lineage !== lineage || stored.lastTurnAt > lastTurnAt) return false
-          remove(tenant, id)
+          const done = removedSessions(sessions.filter(removeAlone), order)
+          if (done !== undefined) writeOrder(done.order, [])
+          return done
+        }),
+      ),
+
+    removeSession: (session, order, sequences) =>
+      db.run(() =>
+        db.transaction('power', () => {
+          if (!remove(session)) return false
           writeOrder(order, sequences)
           return true
         }),

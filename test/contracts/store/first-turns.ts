@@ -136,5 +136,66 @@ export function describeFirstTurns(subject: Subject): void {
       expect((await store.findBoundaries('acme', [digestOf(1)], noon)).size).toBe(0)
       expect(await store.getSession('acme', begun(1).id)).toEqual(begun(1))
     })
+
+    it('are removed together with one order, but for those that went on, were removed, or share their lineage', async () => {
+      const [one, two, wentOn, bound, frozen, gone] = [begun(1), begun(2), begun(3), begun(4), begun(5), begun(6)]
+      const sessions = [one, two, wentOn, bound, frozen, gone]
+      for (const [n, session] of sessions.entries()) await save(session, [digestOf(n)])
+      await store.putRetained('acme', one.id, aTurn(), 1_000_000)
+      await save({ ...wentOn, turns: 2, lastTurnAt: noon + 99 }, [], false)
+      await store.bindSession({ ...bound, head: 1, lineage: 'of-a-window' }, false)
+      await store.reserveWindow(aWindow({ lineage: frozen.lineage }), someContent())
+      await store.removeSession(gone, anOrder({ id: 'single', kind: 'session' }), [])
+
+      const done = await store.removeSessions(sessions, anOrder({ kind: 'sessions', spaces: one.spaces }))
+
+      const lineages = [one.lineage, two.lineage]
+      const order = anOrder({ kind: 'sessions', name: '2', lineage: one.lineage, lineages, spaces: one.spaces })
+      expect(done).toEqual({ removed: [one, two], order })
+      expect(await store.getDeletion('acme', 'deletion-1')).toEqual(order)
+      expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual([])
+      expect(await store.getRetained('acme', one.id)).toBeUndefined()
+      const left = (await store.listSessions('acme', { limit: 10 })).items.map(({ id }) => id)
+      expect(left).toEqual([wentOn.id, frozen.id, bound.id])
+      expect([...(await store.findBoundaries('acme', [0, 1, 2, 3, 4].map(digestOf), noon)).keys()].sort()).toEqual(
+        [2, 3, 4].map(digestOf).sort(),
+      )
+      expect(await store.usageOf('acme')).toMatchObject({ sessions: 3 })
+      expect(await store.retireLineages('acme', [...lineages, frozen.lineage])).toEqual(lineages)
+      expect(await store.isRetired('acme', one.lineage)).toBe(true)
+    })
+
+    it('are left where none can be removed, and then nothing is ordered', async () => {
+      await save(begun(1), [digestOf(1)])
+
+      expect(
+        await store.removeSessions([{ ...begun(1), lastTurnAt: noon }], anOrder({ kind: 'sessions' })),
+      ).toBeUndefined()
+
+      expect(await store.getSession('acme', begun(1).id)).toEqual(begun(1))
+      expect(await store.getDeletion('acme', 'deletion-1')).toBeUndefined()
+    })
+
+    it('are removed completely over several calls, however many there are', async () => {
+      let rest = Array.from({ length: 120 }, (_, n) => begun(n, { id: `s-${n}`, lineage: `l-${n}` }))
+      await Promise.all(rest.map((session) => save(session, [])))
+
+      for (let n = 0; rest.length > 0; n++) {
+        const done = await store.removeSessions(rest, anOrder({ id: `deletion-${n}`, kind: 'sessions' }))
+        expect(done?.order.name).toBe(String(done?.removed.length))
+        rest = rest.filter((session) => done?.removed.includes(session) === false)
+      }
+
+      expect((await store.usageOf('acme')).sessions).toBe(0)
+    })
+
+    it('have an order that forgets their lineages when it is done', async () => {
+      await save(begun(1), [])
+      await store.removeSessions([begun(1)], anOrder({ kind: 'sessions' }))
+
+      await store.changeDeletion('acme', 'deletion-1', { state: 'done', lineages: [] })
+
+      expect(await store.getDeletion('acme', 'deletion-1')).toMatchObject({ state: 'done', name: '1', lineages: [] })
+    })
   })
 }

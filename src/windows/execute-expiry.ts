@@ -1,0 +1,72 @@
+// Executes an order for sessions that ended together: retires their lineages, and deletes what lies under the salts of those in one pass.
+
+import { toCwmError } from '../base/errors.ts'
+import type { DeletionRecord, KeptFor } from '../base/records.ts'
+import { openIfReachable } from '../kv/open.ts'
+import type { ExecutedDeletion } from './execute-deletion.ts'
+import type { DeletionParts } from './parts.ts'
+import { StepTimer } from './step-timer.ts'
+
+const ERASE_DEADLINE_MS = 15_000
+
+/** As `executeDeletion`. A lineage that somebody came to hold meanwhile is left to that holder's own order. */
+export async function executeExpiry(parts: DeletionParts, order: DeletionRecord): Promise<ExecutedDeletion> {
+  const { store, kv, now, sessions, quotas } = parts
+  const { tenant, lineages = [order.lineage] } = order
+  const steps = new StepTimer(now)
+  const warnings: string[] = []
+  // This comes first: once deletion begins, nothing may store new chunks under the lineages.
+  const retired = await steps.time('retire', () => store.retireLineages(tenant, lineages))
+  for (const lineage of retired) sessions.retired(tenant, lineage)
+  const link = await openIfReachable(kv, warnings)
+  const salts = saltsOf(parts, order, retired)
+  const erased = await steps.time('delete', async () => {
+    if (link === undefined || salts.size === 0) return { deletedChunks: 0, residualChunks: 0 }
+    if (link === 'away') return { deletedChunks: 0, residualChunks: null }
+    try {
+      const done = await link.erase({ sequences: [], keep: [], salts, deadlineMs: ERASE_DEADLINE_MS })
+      warnings.push(...done.warnings)
+      return done
+    } catch (thrown) {
+      const error = toCwmError(thrown)
+      if (error.code === 'INTERNAL') throw error
+      kv.invalidate()
+      warnings.push(error.message)
+      return { deletedChunks: 0, residualChunks: null }
+    }
+  })
+  for (const salt of salts) await quotas.remove(salt)
+  const receipt = {
+    deletedChunks: (order.receipt?.deletedChunks ?? 0) + erased.deletedChunks,
+    residualChunks: erased.residualChunks,
+    keptChunks: 0,
+    keptFor: await holdersOfOthers(parts, tenant, lineages, retired),
+    unpinned: null,
+    lineageRetired: retired.length === lineages.length,
+    ms: { ...steps.ms },
+    warnings,
+  }
+  return { receipt, unpinned: true, waits: false }
+}
+
+function saltsOf({ saltOf }: DeletionParts, { tenant, spaces }: DeletionRecord, lineages: readonly string[]) {
+  return new Set(lineages.flatMap((lineage) => spaces.map((space) => saltOf({ ...space, tenant, lineage }))))
+}
+
+/** Who holds the lineages that could not be retired. */
+async function holdersOfOthers(
+  { store }: DeletionParts,
+  tenant: string,
+  lineages: readonly string[],
+  retired: readonly string[],
+): Promise<readonly KeptFor[]> {
+  const isRetired = new Set(retired)
+  const found = new Set<KeptFor>()
+  for (const lineage of lineages) {
+    if (isRetired.has(lineage)) continue
+    const { sessions, windows } = await store.holdersOf(tenant, lineage)
+    if (sessions > 0) found.add('session')
+    if (windows.length > 0) found.add('window')
+  }
+  return [...found]
+}
