@@ -1,4 +1,4 @@
-// Every link between the project's own pages leads to an existing file and heading, and every file that they name exists.
+// Every link between the project's own pages leads to an existing file and heading.
 
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -25,16 +25,6 @@ function linksOf(page: string): Link[] {
       return { target, fault: anchorsOf(file).has(anchor) ? undefined : 'no such heading' }
     })
 }
-
-/** In code, from the root: `src/base/errors.ts`, `test/e2e`. Not patterns. */
-const namedFilesOf = (page: string) =>
-  [...textOf(page).matchAll(/`((?:src|test|scripts|docs|config)\/[\w./-]+)`/g)].map(([, file = '']) => file)
-
-describe('files', () => {
-  it.each(pages)('that %s names exist', (page) => {
-    expect(namedFilesOf(page).filter((file) => !existsSync(join(root, file)))).toEqual([])
-  })
-})
 
 describe('links', () => {
   it.each(pages)('of %s lead somewhere', (page) => {
