@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionRecord } from '../src/base/records.ts'
 import type { LiveSession } from '../src/sessions/live-session.ts'
-import type { Opener } from '../src/sessions/new-sessions.ts'
+import type { SessionOwner } from '../src/sessions/new-sessions.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import type { Store } from '../src/store/store.ts'
@@ -21,7 +21,7 @@ function trackerOn(on: Store): SessionTracker {
 }
 
 /** The owner of a session: no user named, no limit. */
-const by = (tenant: string): Opener => ({ tenant, isolation: 'session', user: undefined })
+const by = (tenant: string): SessionOwner => ({ tenant, isolation: 'session', user: undefined })
 
 const order = (session: LiveSession): DeletionRecord => ({
   tenant: 't',

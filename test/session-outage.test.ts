@@ -10,7 +10,7 @@ import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import type { Store, StoreChange } from '../src/store/store.ts'
 
 const AT = 1_000_000
-const opener = { tenant: 't', isolation: 'session', user: undefined } as const
+const owner = { tenant: 't', isolation: 'session', user: undefined } as const
 const space = { model: 'm', kvEpoch: 0 }
 const clock = { at: AT }
 let sqlite: Store
@@ -81,7 +81,7 @@ async function endElsewhere(session: SessionRecord): Promise<void> {
 
 it('stores a turn that the store could not accept with the next sweep', async () => {
   const sessions = tracker()
-  const session = await sessions.named(opener, 'x')
+  const session = await sessions.named(owner, 'x')
   session.change({ turns: 1 })
   down = away
   await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
@@ -94,7 +94,7 @@ it('stores a turn that the store could not accept with the next sweep', async ()
 
 it('stores it at shutdown if no sweep came first', async () => {
   const sessions = tracker()
-  const session = await sessions.named(opener, 'x')
+  const session = await sessions.named(owner, 'x')
   session.change({ turns: 1 })
   down = away
   await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
@@ -107,7 +107,7 @@ it('stores it at shutdown if no sweep came first', async () => {
 
 it('shares a history that it could not store with nobody, because another process may have delivered the same', async () => {
   const sessions = tracker()
-  const session = await sessions.unnamed(opener)
+  const session = await sessions.unnamed(owner)
   sessions.announce(session, [boundary.digest])
   down = away
   await expect(sessions.save(session, [boundary])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
@@ -122,7 +122,7 @@ it('shares a history that it could not store with nobody, because another proces
 
 it('reports a session whose turn it could not store and which was ended elsewhere', async () => {
   const sessions = tracker()
-  const session = await sessions.named(opener, 'x')
+  const session = await sessions.named(owner, 'x')
   await sessions.enter(session, space)
   down = away
   await expect(sessions.save(session, [])).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
@@ -136,8 +136,8 @@ it('reports a session whose turn it could not store and which was ended elsewher
 
 it('sends a turn in a new lineage if the store cannot record where its KV will be, except a turn after a window', async () => {
   const sessions = tracker()
-  const free = await sessions.named(opener, 'free')
-  const bound = await sessions.named(opener, 'bound')
+  const free = await sessions.named(owner, 'free')
+  const bound = await sessions.named(owner, 'bound')
   await sessions.bind(bound, { lineage: 'w', baseWindow: 'draft', baseWindowId: 'window-1' })
   down = new Set(['saveTurn'])
 
@@ -151,14 +151,14 @@ it('sends a turn in a new lineage if the store cannot record where its KV will b
 
 it('returns a named session to its own state while a temporary turn of it is still in flight', async () => {
   const sessions = tracker()
-  const own = await sessions.named(opener, 'x')
+  const own = await sessions.named(owner, 'x')
   clock.at += 1_001
   down = away
-  const temporary = await sessions.named(opener, 'x')
+  const temporary = await sessions.named(owner, 'x')
   sessions.hold(temporary)
 
   down = new Set()
-  const after = await sessions.named(opener, 'x')
+  const after = await sessions.named(owner, 'x')
   sessions.release(temporary)
 
   expect([temporary.temporary, after]).toEqual([true, own])
@@ -166,19 +166,19 @@ it('returns a named session to its own state while a temporary turn of it is sti
 
 it('treats a session that was ended and restarted elsewhere as another one', async () => {
   const sessions = tracker()
-  const before = await sessions.named(opener, 'x')
+  const before = await sessions.named(owner, 'x')
   await endElsewhere(before.record)
   await sqlite.getOrCreateSession({ ...before.record, lineage: 'another' })
   clock.at += 1_001
 
-  const after = await sessions.named(opener, 'x')
+  const after = await sessions.named(owner, 'x')
 
   expect([before.ended, after.record.lineage]).toEqual([true, 'another'])
 })
 
 it('aborts turns in flight under a lineage that was retired elsewhere', async () => {
   const sessions = tracker()
-  const session = await sessions.named(opener, 'x')
+  const session = await sessions.named(owner, 'x')
   sessions.hold(session)
   let told = 0
   session.onEnd(() => told++)
@@ -191,15 +191,15 @@ it('aborts turns in flight under a lineage that was retired elsewhere', async ()
 
 it('learns of a freeze that another proxy made of a session, although that proxy has had no turn of it', async () => {
   const [here, there] = [tracker(), tracker()]
-  const opener = { tenant: 't', isolation: 'session', user: undefined } as const
-  const mine = await here.named(opener, 'ann')
-  const theirs = await there.named(opener, 'ann')
+  const owner = { tenant: 't', isolation: 'session', user: undefined } as const
+  const mine = await here.named(owner, 'ann')
+  const theirs = await there.named(owner, 'ann')
   const auto = { count: 1, window: 'auto.1', at: AT }
   theirs.change({ auto })
   await there.save(theirs, [])
 
   clock.at += 2_000
-  await here.named(opener, 'ann')
+  await here.named(owner, 'ann')
 
   expect(mine.record.auto).toEqual(auto)
 })

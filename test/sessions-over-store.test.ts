@@ -9,7 +9,7 @@ import type { JsonValue } from '../src/base/json.ts'
 import { rulesOf } from '../src/dialects/index.ts'
 import { chainOf } from '../src/identity/chain.ts'
 import type { LiveSession } from '../src/sessions/live-session.ts'
-import type { Opener } from '../src/sessions/new-sessions.ts'
+import type { SessionOwner } from '../src/sessions/new-sessions.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import type { Store } from '../src/store/store.ts'
@@ -42,7 +42,7 @@ function trackerOn(store: Store, limits: { maxSessionBytes?: number; maxHistoryB
 }
 
 /** The owner of a session: no user named, no limit. */
-const by = (tenant: string): Opener => ({ tenant, isolation: 'session', user: undefined })
+const by = (tenant: string): SessionOwner => ({ tenant, isolation: 'session', user: undefined })
 
 const user = (content: string) => ({ role: 'user', content })
 const assistant = (content: string) => ({ role: 'assistant', content })

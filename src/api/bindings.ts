@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { TenantPolicy } from '../base/tenants.ts'
-import type { Opener } from '../sessions/new-sessions.ts'
+import type { SessionOwner } from '../sessions/new-sessions.ts'
 import type { OperationOptions } from '../windows/operation-audit.ts'
 
 export interface Bindings {
@@ -14,7 +14,7 @@ export interface ApiCaller {
   readonly tenant: string
   readonly policy: TenantPolicy
   /** Owner of the sessions that this request starts. */
-  readonly sessionOwner: Opener
+  readonly sessionOwner: SessionOwner
   readonly operation: OperationOptions
 }
 

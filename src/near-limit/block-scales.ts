@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import type { JsonValue } from '../base/json.ts'
-import { ENTRY_BYTES, textBytes } from '../sessions/weights.ts'
+import { ENTRY_BYTES, textBytes } from '../sessions/heap-size.ts'
 
 export interface BlockRequest {
   readonly messages: readonly JsonValue[]

@@ -1,7 +1,7 @@
 // Caches the engine's token counts of delivered histories. The cache is local to this process; on a miss the engine is asked.
 
 import { LRUCache } from 'lru-cache'
-import { ENTRY_BYTES, textBytes, valueBytes } from '../sessions/weights.ts'
+import { ENTRY_BYTES, textBytes, valueBytes } from '../sessions/heap-size.ts'
 
 /** The size of a delivered turn's prompt with its reply. */
 export interface KnownSize {

@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import type { BoundaryHit, Store } from '../store/store.ts'
-import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
+import { ENTRY_BYTES, textBytes, valueBytes } from './heap-size.ts'
 
 export interface HistoriesOptions {
   readonly store: Pick<Store, 'findBoundaries'>

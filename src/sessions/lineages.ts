@@ -7,7 +7,7 @@ import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Sharing } from '../base/records.ts'
 import type { Isolation } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
-import { ENTRY_BYTES, textBytes } from './weights.ts'
+import { ENTRY_BYTES, textBytes } from './heap-size.ts'
 
 /** Retired lineages remembered here, bytes; 20,000 and more: more than can be in use between two questions to the store. */
 const RETIRED_BYTES = 4 * 1024 * 1024

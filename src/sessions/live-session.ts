@@ -4,7 +4,7 @@ import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { sameSpace, withSpaces } from '../base/spaces.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
-import { memberBytes, valueBytes } from './weights.ts'
+import { memberBytes, valueBytes } from './heap-size.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88

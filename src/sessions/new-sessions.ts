@@ -12,7 +12,7 @@ import { LiveSession } from './live-session.ts'
 import { SessionCache } from './session-cache.ts'
 
 /** Who begins a session: the tenant's rules for it, and whom the client named as its user. */
-export interface Opener {
+export interface SessionOwner {
   readonly tenant: string
   readonly isolation: Isolation
   readonly maxSessions?: number
@@ -39,14 +39,14 @@ export class NewSessions {
   }
 
   /** Throws `QUOTA_EXCEEDED` where the tenant has all the sessions that it may have. */
-  checkQuota({ tenant, maxSessions }: Opener): MaybePromise<void> {
+  checkQuota({ tenant, maxSessions }: SessionOwner): MaybePromise<void> {
     if (maxSessions === undefined) return
     return this.#options.store.usageOf(tenant).then(({ sessions }) => checkCount(sessions, maxSessions))
   }
 
   /** A session that nobody has stored yet. */
-  record(opener: Opener, id: string, named: boolean): MaybePromise<SessionRecord> {
-    return andThen(this.#options.lineages.begin(opener), (begun) => this.#record(opener.tenant, id, named, begun))
+  record(owner: SessionOwner, id: string, named: boolean): MaybePromise<SessionRecord> {
+    return andThen(this.#options.lineages.begin(owner), (begun) => this.#record(owner.tenant, id, named, begun))
   }
   /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
   withoutStore(tenant: string, id: string): LiveSession {

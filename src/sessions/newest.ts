@@ -3,7 +3,7 @@
 
 import { LRUCache } from 'lru-cache'
 import { isNarrowed } from '../identity/scope.ts'
-import { ENTRY_BYTES, textBytes, valueBytes } from './weights.ts'
+import { ENTRY_BYTES, textBytes, valueBytes } from './heap-size.ts'
 
 /** Apps ask for titles, tags and questions beside each turn, each in a session of its own. */
 const PER_SCOPE = 8

@@ -5,13 +5,13 @@ import type { MaybePromise } from '../base/maybe-promise.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
 import type { LiveSession } from './live-session.ts'
-import type { Opener } from './new-sessions.ts'
+import type { SessionOwner } from './new-sessions.ts'
 import type { PrefixMatch } from './prefix-search.ts'
 
 export interface OpeningsParts {
   /** Finds the session with this opening. Throws what the store throws. */
   readonly find: (tenant: string, opening: ReplyBoundary) => MaybePromise<PrefixMatch | undefined>
-  readonly make: (opener: Opener) => MaybePromise<LiveSession>
+  readonly make: (owner: SessionOwner) => MaybePromise<LiveSession>
   /** Makes the opening lead to the session, before its first answer is delivered. */
   readonly note: (opening: ReplyBoundary, session: LiveSession) => void
 }
@@ -36,19 +36,19 @@ export class Openings {
    * The session of a first turn. Creates one if there is none, if two sessions share the opening, or if the session was bound to a window
    * since.
    */
-  sessionOf(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
+  sessionOf(owner: SessionOwner, opening: ReplyBoundary): Promise<Opened> {
     const { digest } = opening
     const running = this.#searches.current(digest)
     if (running !== undefined) return running.then((opened) => ({ ...opened, isNew: false }))
-    return this.#searches.run(digest, () => this.#open(opener, opening))
+    return this.#searches.run(digest, () => this.#open(owner, opening))
   }
 
-  async #open(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
-    const match = await this.#parts.find(opener.tenant, opening)
+  async #open(owner: SessionOwner, opening: ReplyBoundary): Promise<Opened> {
+    const match = await this.#parts.find(owner.tenant, opening)
     if (match?.kind === 'one' && match.session.record.baseWindow === undefined) {
       return { session: match.session, isNew: false, unsure: false }
     }
-    const session = await this.#parts.make(opener)
+    const session = await this.#parts.make(owner)
     if (match === undefined && !session.temporary) this.#parts.note(opening, session)
     return { session, isNew: true, unsure: match?.kind === 'unknown' }
   }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib'
 import type { JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
-import { valueBytes } from './weights.ts'
+import { valueBytes } from './heap-size.ts'
 
 /** A finished turn as it went to the upstream. The body holds the salt: it is parsed for its prompt and never shown. */
 export interface RetainedTurn {

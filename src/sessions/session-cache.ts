@@ -1,8 +1,8 @@
 // Sessions in memory within a bound of bytes, those longest unused going first. By tenant and id, as one key.
 
 import { LRUCache } from 'lru-cache'
+import { ENTRY_BYTES, textBytes } from './heap-size.ts'
 import type { LiveSession } from './live-session.ts'
-import { ENTRY_BYTES, textBytes } from './weights.ts'
 
 export class SessionCache {
   readonly #sessions: LRUCache<string, LiveSession>

@@ -14,7 +14,7 @@ import { Histories } from './histories.ts'
 import { InFlight } from './in-flight.ts'
 import { Lineages } from './lineages.ts'
 import { type Binding, boundRecord, LiveSession } from './live-session.ts'
-import { NewSessions, type Opener } from './new-sessions.ts'
+import { NewSessions, type SessionOwner } from './new-sessions.ts'
 import { type Opened, Openings } from './openings.ts'
 import { type PrefixMatch, PrefixSearch } from './prefix-search.ts'
 import { SessionCache } from './session-cache.ts'
@@ -71,7 +71,7 @@ export class SessionTracker {
     })
     this.#openings = new Openings({
       find: (tenant, opening) => this.byPrefix(tenant, { candidates: [{ ...opening, messages: 0 }] }),
-      make: (opener) => this.unnamed(opener),
+      make: (owner) => this.unnamed(owner),
       note: (opening, session) => {
         session.continuedFrom(opening)
         this.#histories.note([opening.digest], session.record.id)
@@ -94,15 +94,15 @@ export class SessionTracker {
    * Without a store: a session of this process with a lineage of its own, unless it is known to stand behind a window, whose messages
    * it would lose: then `STORE_UNAVAILABLE`. Throws `QUOTA_EXCEEDED`.
    */
-  named(opener: Opener, id: string): MaybePromise<LiveSession> {
-    const key = sessionKey(opener.tenant, id)
+  named(owner: SessionOwner, id: string): MaybePromise<LiveSession> {
+    const key = sessionKey(owner.tenant, id)
     const live = this.#live(key)
-    if (live === undefined || !live.stored || !this.#isFresh(live)) return this.#findNamed(opener, id, key, live)
+    if (live === undefined || !live.stored || !this.#isFresh(live)) return this.#findNamed(owner, id, key, live)
     this.#new.temporary.delete(key)
     return live
   }
 
-  async #findNamed(opener: Opener, id: string, key: string, live: LiveSession | undefined): Promise<LiveSession> {
+  async #findNamed(owner: SessionOwner, id: string, key: string, live: LiveSession | undefined): Promise<LiveSession> {
     try {
       if (live !== undefined && (this.#isFresh(live) || (await this.#revalidate(live)))) {
         if (!live.stored) await this.save(live, [])
@@ -110,36 +110,36 @@ export class SessionTracker {
         return live
       }
       const asked = this.#options.now()
-      const stored = await this.#options.store.getSession(opener.tenant, id)
-      if (stored === undefined) await this.#new.checkQuota(opener)
-      const record = stored ?? (await this.#options.store.getOrCreateSession(await this.#new.record(opener, id, true)))
+      const stored = await this.#options.store.getSession(owner.tenant, id)
+      if (stored === undefined) await this.#new.checkQuota(owner)
+      const record = stored ?? (await this.#options.store.getOrCreateSession(await this.#new.record(owner, id, true)))
       this.#new.temporary.delete(key)
       return this.#keep(new LiveSession(record, { stored: true }), asked)
     } catch (error) {
       if (!storeIsAway(error) || live?.record.baseWindow !== undefined) throw error
-      return this.#new.withoutStore(opener.tenant, id)
+      return this.#new.withoutStore(owner.tenant, id)
     }
   }
 
   /** A session that no history leads to: a lineage of its own, or its user's or tenant's where that is the rule. Throws `QUOTA_EXCEEDED`. */
-  unnamed(opener: Opener): MaybePromise<LiveSession> {
+  unnamed(owner: SessionOwner): MaybePromise<LiveSession> {
     const id = `s-${randomId()}`
     const begin = () => {
       const asked = this.#options.now()
       const keep = (record: SessionRecord) => this.#keep(new LiveSession(record, { stored: false }), asked)
-      return andThen(this.#new.record(opener, id, false), keep)
+      return andThen(this.#new.record(owner, id, false), keep)
     }
-    const begun = andThen(this.#new.checkQuota(opener), begin)
+    const begun = andThen(this.#new.checkQuota(owner), begin)
     if (!(begun instanceof Promise)) return begun
     return begun.catch((error: unknown) => {
       if (!storeIsAway(error)) throw error
-      return this.#new.withoutStore(opener.tenant, id)
+      return this.#new.withoutStore(owner.tenant, id)
     })
   }
 
   /** The session of a first turn whose client sends its own conversation id. Throws `QUOTA_EXCEEDED`, and what the store throws. */
-  opened(opener: Opener, opening: ReplyBoundary): Promise<Opened> {
-    return this.#openings.sessionOf(opener, opening)
+  opened(owner: SessionOwner, opening: ReplyBoundary): Promise<Opened> {
+    return this.#openings.sessionOf(owner, opening)
   }
 
   /**

@@ -5,7 +5,7 @@ import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Chain } from '../identity/chain.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
-import type { Opener } from '../sessions/new-sessions.ts'
+import type { SessionOwner } from '../sessions/new-sessions.ts'
 import type { PrefixMatch } from '../sessions/prefix-search.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { StoredResponses } from './stored-responses.ts'
@@ -32,34 +32,34 @@ export interface FoundSession {
 /** Throws `SESSION_AMBIGUOUS` where the wrong guess would lose a window, `QUOTA_EXCEEDED`, and what the store throws. */
 export function findSession(
   { sessions }: FindParts,
-  opener: Opener,
+  owner: SessionOwner,
   control: ControlHeaders,
   hashed: () => Chain | undefined,
   /** A known client's own conversation id, if the request has one. */
   conversation: () => string | undefined,
 ): MaybePromise<FoundSession> {
   const { session: name, window } = control
-  if (name !== undefined) return namedSession(sessions, opener, name, window, hashed)
+  if (name !== undefined) return namedSession(sessions, owner, name, window, hashed)
   const chain = hashed()
   if (chain?.candidates.length === 0 && window === undefined) {
     const id = conversation()
-    if (id !== undefined) return openedSession(sessions, opener, chain, id)
+    if (id !== undefined) return openedSession(sessions, owner, chain, id)
   }
-  return sessionOfHistory(sessions, opener, window, chain)
+  return sessionOfHistory(sessions, owner, window, chain)
 }
 
 function namedSession(
   sessions: SessionTracker,
-  opener: Opener,
+  owner: SessionOwner,
   name: string,
   window: string | undefined,
   hashed: () => Chain | undefined,
 ): MaybePromise<FoundSession> {
-  return andThen(sessions.named(opener, name), (session) => {
+  return andThen(sessions.named(owner, name), (session) => {
     // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
     const behind = window !== undefined || session.record.baseWindow !== undefined
     const chain = behind ? hashed() : undefined
-    const match = chain === undefined ? undefined : sessions.byPrefix(opener.tenant, chain)
+    const match = chain === undefined ? undefined : sessions.byPrefix(owner.tenant, chain)
     return andThen(match, (known) => ({
       session,
       found: 'named' as const,
@@ -72,27 +72,27 @@ function namedSession(
 /** Of a first turn, whose client sends its own conversation id. */
 async function openedSession(
   sessions: SessionTracker,
-  opener: Opener,
+  owner: SessionOwner,
   chain: Chain,
   conversation: string,
 ): Promise<FoundSession> {
-  const { session, isNew, unsure } = await sessions.opened(opener, chain.opening(conversation))
+  const { session, isNew, unsure } = await sessions.opened(owner, chain.opening(conversation))
   return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
 }
 
 function sessionOfHistory(
   sessions: SessionTracker,
-  opener: Opener,
+  owner: SessionOwner,
   window: string | undefined,
   chain: Chain | undefined,
 ): MaybePromise<FoundSession> {
-  const match = chain === undefined ? undefined : sessions.byPrefix(opener.tenant, chain)
-  return andThen(match, (known) => sessionOfMatch(sessions, opener, window, known))
+  const match = chain === undefined ? undefined : sessions.byPrefix(owner.tenant, chain)
+  return andThen(match, (known) => sessionOfMatch(sessions, owner, window, known))
 }
 
 function sessionOfMatch(
   sessions: SessionTracker,
-  opener: Opener,
+  owner: SessionOwner,
   window: string | undefined,
   match: PrefixMatch | undefined,
 ): MaybePromise<FoundSession> {
@@ -108,7 +108,7 @@ function sessionOfMatch(
   const fits = match?.kind === 'one' && (window === undefined || match.session.record.baseWindow === window)
   if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
   const unsure = match?.kind === 'unknown'
-  return andThen(sessions.unnamed(opener), (session) => ({
+  return andThen(sessions.unnamed(owner), (session) => ({
     session,
     found: 'new' as const,
     byHistory: true,

@@ -160,8 +160,8 @@ function findOwner(
   if (previousResponse !== undefined) return sessionOfResponse(parts, tenant, control, previousResponse)
   const { isolation, maxSessions } = policy
   const user = userOf(headers, json)
-  const opener = maxSessions === undefined ? { tenant, isolation, user } : { tenant, isolation, user, maxSessions }
-  return findSession(parts, opener, control, hashed, () => conversationIdOf(headers, json))
+  const owner = maxSessions === undefined ? { tenant, isolation, user } : { tenant, isolation, user, maxSessions }
+  return findSession(parts, owner, control, hashed, () => conversationIdOf(headers, json))
 }
 
 /** Whose turn it is, and what its history was hashed to. */

@@ -1,21 +1,21 @@
-// What values kept in memory weigh, so that caches are bounded by bytes. V8 tells nobody what an object takes: these are its layouts
-// on 64 bits, and `npm run bench:sessions` holds them against the heap.
+// The heap size of values, so that caches can be limited in bytes. V8 does not report the size of an object: these are its layouts on
+// 64 bits, and `npm run bench:sessions` compares them with the heap.
 
-/** An entry of a cache beside its key and value: a slot of its map, and four of its lists. */
+/** A cache entry without its key and value: a slot of its map, and four of its lists. */
 export const ENTRY_BYTES = 96
 const STRING_BYTES = 20
 const OBJECT_BYTES = 32
 const SLOT_BYTES = 8
-/** A number that is no small integer is an object of its own. */
+/** A number that is not a small integer is a separate object. */
 const NUMBER_BYTES = 16
 const MAX_SMALL = 2 ** 31
 
-/** Bytes of a text; one with characters beyond Latin-1 takes twice as many. */
+/** Bytes of a text; twice as many if it has characters beyond Latin-1. */
 export function textBytes(text: string): number {
   return STRING_BYTES + text.length
 }
 
-/** Bytes of a plain value with all that it holds; what it shares with other values is counted in full. */
+/** Bytes of a plain value with everything in it; parts shared with other values count in full. */
 export function valueBytes(value: unknown): number {
   if (typeof value === 'string') return textBytes(value)
   if (typeof value === 'number') return Math.abs(value) < MAX_SMALL ? 0 : NUMBER_BYTES
@@ -25,7 +25,7 @@ export function valueBytes(value: unknown): number {
   return sum
 }
 
-/** Bytes that an object takes up for one of its members. */
+/** Bytes of one member in an object. */
 export function memberBytes(value: unknown): number {
   return SLOT_BYTES + valueBytes(value)
 }
