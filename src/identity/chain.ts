@@ -77,12 +77,14 @@ export function windowScopedDigest(boundary: string): string {
   return createHash('sha256').update(`behind-window:${boundary}`).digest('base64url')
 }
 
-/** Concatenates the texts, each preceded by its length. One join copies the strings of a long history only once. */
-function frameAll(texts: readonly string[]): string {
-  const framed: string[] = []
-  for (const text of texts) framed.push(`m${text.length}:`, text)
-  const joined = framed.join('')
-  return joined.isWellFormed() ? joined : texts.map(frameOne).join('')
+/** The texts, each preceded by its length. */
+function framesOf(texts: readonly string[]): readonly string[] {
+  const frames: string[] = []
+  for (const text of texts) {
+    if (text.isWellFormed()) frames.push(`m${text.length}:`, text)
+    else frames.push(frameOne(text))
+  }
+  return frames
 }
 
 /** UTF-8 maps all lone surrogates to one character, and the hash reads UTF-8, so text that contains them is escaped. */
@@ -132,7 +134,7 @@ export function chainOf(scope: string, messages: readonly JsonValue[], canonical
   const rest = looked.at(-1)?.texts ?? 0
   // If the request ends with a model message, the reply continues that one.
   const ordinal = last === undefined ? replies + 1 : replies
-  digest.add(frameAll(texts.slice(rest)))
+  digest.add(framesOf(texts.slice(rest)))
   return new Chain(digest, candidates.reverse(), ordinal, canonical, budget)
 }
 
@@ -146,7 +148,7 @@ function isShort(texts: readonly string[]): boolean {
 function digestsAt(digest: RunningDigest, texts: readonly string[], stops: readonly Stop[]): string[] {
   let hashed = 0
   return stops.map(({ texts: end }) => {
-    digest.add(frameAll(texts.slice(hashed, end)))
+    digest.add(framesOf(texts.slice(hashed, end)))
     hashed = end
     return digest.with()
   })

@@ -16,8 +16,8 @@ it('is that of all texts together, and is not changed by what is only asked for'
       const digest = new RunningDigest()
       let all = ''
       for (const one of texts) {
-        digest.add(one)
-        all += one
+        digest.add([one, 'm1:', one])
+        all += `${one}m1:${one}`
         expect(digest.with(last)).toBe(whole(all + last))
         expect(digest.with()).toBe(whole(all))
       }
