@@ -1,11 +1,14 @@
 // cwm's performance aims, as ratios to the pass-through with JSON.parse within one run, and their verdicts.
 
+import { isTimed, scenarios } from './scenarios.mjs'
 import { median } from './stats.mjs'
 
 /** The range of five ratios contains the true median with a probability of 15/16 (order statistics: 1 - 2 / 2^5). */
 const DECIDING_ROUNDS = 5
 const MAX_MEMORY_MB = 200
 const MAX_BURST_TTFT = 2.5
+const MAX_DISK_MB = 15
+const disk = scenarios.find((scenario) => !isTimed(scenario))
 
 /** Maximum multiples of the pass-through's value; for requests per second, the minimum. */
 const bounds = {
@@ -54,7 +57,19 @@ const aimsOf = (target) => [
   },
 ]
 
-const aims = Object.keys(bounds).flatMap(aimsOf)
+const diskAim = {
+  ...{ target: 'cwm-first', scenario: disk.name },
+  title: 'disk after 100,000 first turns, cwm-first, MB',
+  most: MAX_DISK_MB,
+  isOne: true,
+  // A quick run sends fewer.
+  read: (results) => {
+    const { turns, bytes } = results.disk['cwm-first'] ?? {}
+    return turns === disk.turns ? [bytes / 1e6] : []
+  },
+}
+
+const aims = [...Object.keys(bounds).flatMap(aimsOf), diskAim]
 
 /** The aims that a run of these scenarios and targets can measure. Memory has no scenario. */
 export function aimsFor(scenarios, targets) {
@@ -66,8 +81,8 @@ export function aimsFor(scenarios, targets) {
 
 /**
  * Adds to each aim its median, the range of its values, and a verdict: `reached` if the whole range is within the bound, `missed` if all of
- * it is beyond, otherwise `undecided`, which includes runs of fewer than five rounds; `not measured` without a value. Memory has a single
- * value, which decides.
+ * it is beyond, otherwise `undecided`, which includes runs of fewer than five rounds; `not measured` without a value. Memory and disk
+ * have a single value, which decides.
  */
 export function judge(results, judged = aims) {
   return judged.map(({ title, most, least, isOne = false, read }) => {

@@ -56,6 +56,16 @@ describe('an aim', () => {
     expect(aimOf(results, 'memory after the run, cwm-prefix, MB')?.verdict).toBe('missed')
   })
 
+  it('compares what 100,000 first turns left on the disk with 15 MB; fewer have no verdict', () => {
+    const verdict = (turns, bytes) =>
+      aimOf(new Results([], {}, { 'cwm-first': { turns, bytes } }), 'disk after 100,000 first turns, cwm-first, MB')
+        ?.verdict
+
+    expect(verdict(100_000, 15 * MB)).toBe('reached')
+    expect(verdict(100_000, 15.1 * MB)).toBe('missed')
+    expect(verdict(1_000, 1 * MB)).toBe('not measured')
+  })
+
   it('has no p99 unless both targets have a hundred answers', () => {
     const requests = (timed) =>
       new Results(

@@ -3,6 +3,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePorts, here, Process } from './processes.mjs'
+import { foundOf, isCwm, Running } from './running.mjs'
+import { isTimed } from './scenarios.mjs'
+import { bytesIn } from './system.mjs'
 
 const START_MS = 30_000
 const MAX_WARM_MS = 20_000
@@ -10,21 +13,16 @@ const MAX_WARM_MS = 20_000
 const SPREAD_MS = 400
 /** The first round's warm-up is this many times longer, because the JIT needs thousands of calls. */
 const FIRST_WARM_TIMES = 4
-
-class Running {
-  constructor(target, process, url, upstream) {
-    const { name, session, rewrites, headersTo } = target
-    this.target = target
-    this.process = process
-    this.url = url
-    /** The target's description for the load client. */
-    this.forLoad = { name, session, rewrites, headers: headersTo?.(upstream), url }
-  }
-}
+/** First turns of the disk measurement in a quick run. */
+const QUICK_TURNS = 1_000
+const MAX_TURNS_MS = 600_000
+/** A cwm that stops writes its whole log into its database. */
+const ORDERLY_STOP_MS = 60_000
 
 /**
  * `options`: cores, rounds, countMs, `quick` (almost no warm-up), folder for logs and data, `flushDelay` of each cwm. `report` receives
- * lines of progress. `run` returns the cells, memory by target, how each cwm found its sessions, and how many of its flushes were slowed.
+ * lines of progress. `run` returns the cells, memory and disk use by target, how each cwm found its sessions, and how many of its flushes
+ * were slowed.
  */
 export class Bench {
   #options
@@ -42,12 +40,15 @@ export class Bench {
   async run(targets, scenarios) {
     try {
       const upstreamUrl = await this.#startUpstream()
-      const running = await this.#startTargets(targets, upstreamUrl)
+      // Before the others start, so that it is alone on its core.
+      const disk = await this.#measureDisks(targets, scenarios, upstreamUrl)
+      const timed = scenarios.filter(isTimed)
+      const running = timed.length === 0 ? [] : await this.#startTargets(targets, upstreamUrl)
       const cells = []
       for (let round = 1; round <= this.#options.rounds; round++) {
         // Alternating directions cancel drift within a round.
         const order = round % 2 === 1 ? running : running.toReversed()
-        for (const scenario of scenarios) {
+        for (const scenario of timed) {
           for (const one of order) cells.push(...(await this.#measure(one, scenario, round)))
         }
       }
@@ -55,7 +56,7 @@ export class Bench {
         process === undefined ? [] : [[target.name, process.memory]],
       )
       return {
-        ...{ cells, memory: Object.fromEntries(memory) },
+        ...{ cells, disk, memory: Object.fromEntries(memory) },
         ...{ found: await foundOf(running), flushes: this.#flushesOf(running) },
       }
     } finally {
@@ -109,7 +110,7 @@ export class Bench {
   async #startTarget(target, port, upstream) {
     const folder = join(this.#options.folder, target.name)
     mkdirSync(folder)
-    const { command, args, env } = target.start({ port, upstream, folder })
+    const { command, args, env, dataFolder } = target.start({ port, upstream, folder })
     const slow = isCwm(target) ? this.#options.flushDelay?.envFor(target.name) : undefined
     const core = this.#options.cores?.proxy
     const process = this.#start({ name: target.name, core, command, args, env: { ...env, ...slow } })
@@ -119,7 +120,34 @@ export class Bench {
     if (slow !== undefined && this.#options.flushDelay.countOf(target.name) === 0) {
       throw new Error('its flushes are not slowed: it ignores LD_PRELOAD')
     }
-    return new Running(target, process, url, upstream)
+    return new Running(target, process, url, upstream, dataFolder)
+  }
+
+  /** By target, for each cwm that first turns are sent to. */
+  async #measureDisks(targets, scenarios, upstream) {
+    const disk = {}
+    for (const scenario of scenarios.filter((one) => !isTimed(one))) {
+      for (const target of targets.filter(({ session }) => session === 'first')) {
+        disk[target.name] = await this.#measureDisk(target, scenario, upstream)
+      }
+    }
+    return disk
+  }
+
+  /** The size of the data of a cwm of its own, after first turns and an orderly stop. */
+  async #measureDisk(target, scenario, upstream) {
+    const [port] = await freePorts(1)
+    const turns = this.#options.quick ? QUICK_TURNS : scenario.turns
+    const name = `${scenario.name}-${target.name}`
+    const { process, forLoad, dataFolder } = await this.#startTarget({ ...target, name }, port, upstream)
+    const job = { target: forLoad, scenario, run: this.#runs++, turns, maxMs: MAX_TURNS_MS }
+    const { result, error } = await this.#load.ask(job)
+    if (error !== undefined || result.failed > 0) throw new Error(`${name}: ${error ?? result.errors.join(', ')}`)
+    const how = await process.stop(ORDERLY_STOP_MS)
+    if (how !== 'ended with 0') throw new Error(`${name}: it must stop in order, but ${how}\n${process.lastWords()}`)
+    const bytes = bytesIn(dataFolder)
+    this.#report(`${name}: ${turns} turns in ${(result.ms / 1000).toFixed(0)} s left ${(bytes / 1e6).toFixed(1)} MB`)
+    return { turns, bytes }
   }
 
   /** By cwm target. Nothing if no flushes are slowed. */
@@ -156,19 +184,4 @@ function inBrief({ answers, ms, p50, cpuUs, failed, errors }) {
   const cpu = cpuUs.proxy === undefined ? '' : `  ${(cpuUs.proxy / answers).toFixed(0).padStart(6)} µs`
   const failures = failed === 0 ? '' : `  ${failed} FAILED: ${errors.join(', ')}`
   return `${rate}  p50 ${p50?.toFixed(2).padStart(7) ?? '-'} ms${cpu}${failures}`
-}
-
-const isCwm = ({ session }) => session !== undefined
-
-/** How each cwm found the sessions of its turns, from its metrics. */
-async function foundOf(running) {
-  const proxies = running.flatMap(({ target, url }) => (isCwm(target) ? [[target.name, url]] : []))
-  const found = await Promise.all(
-    proxies.map(async ([name, url]) => {
-      const metrics = await (await fetch(`${url}/cwm/metrics`)).text()
-      const lines = metrics.matchAll(/^cwm_sessions_total\{found="(\w+)"\} (\d+)$/gm)
-      return [name, Object.fromEntries([...lines].map(([, way, turns]) => [way, Number(turns)]))]
-    }),
-  )
-  return Object.fromEntries(found)
 }

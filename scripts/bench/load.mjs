@@ -61,6 +61,35 @@ class Barrier {
   }
 }
 
+/** Lets this many requests pass in all, and none after them. */
+class Quota {
+  #left
+
+  constructor(count) {
+    this.#left = count
+  }
+
+  wait(release) {
+    if (this.#left-- > 0) release()
+  }
+}
+
+/** Sends `turns` requests in all. Throws if they are not answered within `maxMs`. */
+async function sendTurns({ turns, maxMs, ...job }) {
+  const tally = new Tally()
+  const { connections } = job.scenario
+  const quota = new Quota(turns - connections)
+  const clients = Array.from({ length: connections }, (_, n) => new Client(job, n, tally, quota))
+  const began = performance.now()
+  for (const client of clients) await client.deliver()
+  for (const client of clients) client.start()
+  const sent = () => connections + tally.finished + tally.failed
+  while (sent() < turns && performance.now() - began < maxMs) await sleep(POLL_MS)
+  await Promise.all(clients.map((client) => client.stop()))
+  if (sent() < turns) throw new Error(`only ${sent()} of ${turns} turns in ${maxMs / 1000} s`)
+  return { ms: performance.now() - began, failed: tally.failed, errors: [...tally.errors] }
+}
+
 async function warm(tally, { spreadMs, warmRequests, maxWarmMs }) {
   const began = performance.now()
   await sleep(spreadMs)
@@ -104,7 +133,7 @@ async function run(job) {
 
 process.on('message', async (job) => {
   try {
-    process.send({ result: await run(job) })
+    process.send({ result: await (job.turns === undefined ? run(job) : sendTurns(job)) })
   } catch (error) {
     process.send({ error: error.message })
   }

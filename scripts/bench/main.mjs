@@ -86,8 +86,8 @@ async function measure(options, folder) {
     await bench.stop()
     return 128 + constants.signals[measured]
   }
-  const { cells, memory, found, flushes } = measured
-  const results = new Results(cells, memory)
+  const { cells, memory, disk, found, flushes } = measured
+  const results = new Results(cells, memory, disk)
   const judged = judge(results, aimsFor(options.scenarios, options.targets))
   const run = {
     results,

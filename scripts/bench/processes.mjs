@@ -86,10 +86,10 @@ export class Process {
     return answer[0]
   }
 
-  /** Stops it, by SIGKILL if it takes too long. Resolves with a description of how it ended. */
-  async stop() {
+  /** Stops it, by SIGKILL if it takes longer than `ms`. Resolves with a description of how it ended. */
+  async stop(ms = STOP_MS) {
     if (this.#ended === undefined) this.#child.kill('SIGTERM')
-    const kill = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
+    const kill = setTimeout(() => this.#child.kill('SIGKILL'), ms)
     const how = await this.#end
     clearTimeout(kill)
     return how

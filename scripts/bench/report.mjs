@@ -1,5 +1,7 @@
 // A run as JSON: all figures by scenario and target, and how busy the mock upstream and the load client were.
 
+import { isTimed } from './scenarios.mjs'
+
 const bases = ['direct', 'bare', 'parse']
 
 function figuresOf(results, scenario, target) {
@@ -28,7 +30,7 @@ export function fastestOf(results, scenario, targets) {
 }
 
 export function reportOf({ results, judged, machine, scenarios, targets, flushes }) {
-  const byScenario = (read) => Object.fromEntries(scenarios.map(({ name }) => [name, read(name)]))
+  const byScenario = (read) => Object.fromEntries(scenarios.filter(isTimed).map(({ name }) => [name, read(name)]))
   return {
     machine,
     results: byScenario((scenario) =>
@@ -36,6 +38,7 @@ export function reportOf({ results, judged, machine, scenarios, targets, flushes
     ),
     fastest: byScenario((scenario) => fastestOf(results, scenario, targets)),
     memory: results.memory,
+    disk: results.disk,
     aims: judged,
     flushes,
     failed: results.failed,

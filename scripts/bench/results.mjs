@@ -33,11 +33,13 @@ export class Results {
   #values = new Map()
   #timed = new Map()
   memory
+  disk
   failed
 
-  /** `cells` as measured by `Bench`; `memory` by target. */
-  constructor(cells, memory) {
+  /** `cells` as measured by `Bench`; `memory` and `disk` by target. */
+  constructor(cells, memory, disk = {}) {
     this.memory = memory
+    this.disk = disk
     this.failed = cells.reduce((sum, cell) => sum + cell.failed, 0)
     for (const cell of cells) {
       const place = `${cell.scenario} ${cell.target}`

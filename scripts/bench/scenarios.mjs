@@ -4,7 +4,8 @@ import { BURST_MODEL, MODEL, PACED_MODEL } from './answers.mjs'
 
 /**
  * `bodyBytes`: the exact size of a body. `kind`: how the mock upstream answers. `warm`: answers before counting starts. `inBursts`: all
- * connections wait until each has its whole answer, then send their next request at once.
+ * connections wait until each has its whole answer, then send their next request at once. `turns`: nothing is timed; a new cwm receives so
+ * many first turns, and what they leave on the disk is measured.
  */
 export const scenarios = [
   {
@@ -80,9 +81,19 @@ export const scenarios = [
     inBursts: true,
     warm: 640,
   },
+  {
+    name: 'disk',
+    title: 'what 100,000 first turns of 1 KB, which nobody continues, leave on the disk',
+    bodyBytes: 1024,
+    messages: 3,
+    connections: 64,
+    kind: 'json',
+    turns: 100_000,
+  },
 ]
 
 const models = { paced: PACED_MODEL, burst: BURST_MODEL }
 
+export const isTimed = ({ turns }) => turns === undefined
 export const isStream = ({ kind }) => kind !== 'json'
 export const modelOf = ({ kind }) => models[kind] ?? MODEL

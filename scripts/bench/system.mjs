@@ -1,6 +1,7 @@
-// Process facts from Linux's /proc: descendants, CPU time, memory. Undefined on other systems.
+// Facts from the system: descendants, CPU time and memory of processes, from Linux's /proc and undefined elsewhere; sizes of folders.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 
 const read = (path) => {
   try {
@@ -67,6 +68,14 @@ export function memoryOf(pids) {
     return kilobytes.reduce((total, one) => total + (one || 0), 0) * 1024
   }
   return { bytes: sum('VmRSS'), peakBytes: sum('VmHWM') }
+}
+
+/** The size of all files in a folder, and in those below it. */
+export function bytesIn(folder) {
+  const sizes = readdirSync(folder, { recursive: true })
+    .map((name) => statSync(join(folder, name)))
+    .map((stat) => (stat.isFile() ? stat.size : 0))
+  return sizes.reduce((sum, size) => sum + size, 0)
 }
 
 /** Cores that this process may use; undefined if unknown. */

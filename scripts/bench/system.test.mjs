@@ -1,7 +1,10 @@
 import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { describe, expect, it } from 'vitest'
-import { cpuBetween, cpuOf } from './system.mjs'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { bytesIn, cpuBetween, cpuOf } from './system.mjs'
 
 describe('CPU time between two readings', () => {
   it('sums the growth of each thread, all of a new one, and nothing of one that ended', () => {
@@ -34,4 +37,14 @@ describe('CPU time between two readings', () => {
     expect(Math.max(...began)).toBeGreaterThan(10_000_000)
     expect(cpuBetween(before, after)).toBeGreaterThan(10_000)
   })
+})
+
+it('sums the sizes of all files in a folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cwm-bytes-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'below'))
+  writeFileSync(join(folder, 'one'), 'x'.repeat(1_000))
+  writeFileSync(join(folder, 'below', 'two'), 'y'.repeat(30))
+
+  expect(bytesIn(folder)).toBe(1_030)
 })

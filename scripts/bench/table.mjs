@@ -1,7 +1,7 @@
 // Prints the results as Markdown: a table per scenario and one of the aims.
 
 import { fastestOf } from './report.mjs'
-import { isStream } from './scenarios.mjs'
+import { isStream, isTimed } from './scenarios.mjs'
 
 /** Above this share of their core, the mock upstream or the load client may limit a cell instead of the proxy. */
 const BUSY = 0.9
@@ -70,7 +70,23 @@ function memoryTable({ memory }, targets) {
     const used = memory[name]
     return used === undefined ? [] : [row([title, number(used.peakBytes / 1e6), number(used.bytes / 1e6)])]
   })
+  if (lines.length === 0) return []
   return [row(['', 'peak memory, MB', 'after the run, MB']), row(['---', '--:', '--:']), ...lines, '']
+}
+
+function diskTable({ disk }, targets) {
+  const lines = targets.flatMap(({ name, title }) => {
+    if (disk[name] === undefined) return []
+    const { turns, bytes } = disk[name]
+    return [row([title, turns, number(bytes / 1e6, 1), number(bytes / turns)])]
+  })
+  if (lines.length === 0) return []
+  return [
+    row(['', 'turns', 'disk after an orderly stop, MB', 'bytes/turn']),
+    row(['---', '--:', '--:', '--:']),
+    ...lines,
+    '',
+  ]
 }
 
 /** A single value has no range. */
@@ -93,6 +109,9 @@ function flushLines({ flushMs }, flushes) {
   return [`**Each flush of cwm was made to take ${flushMs} ms longer (\`--flush-ms\`)**: ${counted}.`, '']
 }
 
+const footnote = (together) =>
+  `${MARK} The mock upstream and the load client used more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}, so the target may be faster than shown. The last three columns are shares of a core.`
+
 /** Everything that docs/performance.md shows. */
 export function markdown({ results, judged, machine, scenarios, targets, flushes }) {
   const { pinned } = machine
@@ -103,9 +122,9 @@ export function markdown({ results, judged, machine, scenarios, targets, flushes
     '',
     ...flushLines(machine, flushes),
     ...scenarios.flatMap((scenario) => scenarioTable(results, scenario, targets, together)),
-    `${MARK} The mock upstream and the load client used more than ${BUSY * 100}% of ${together ? 'the core that they share' : 'a core'}, so the target may be faster than shown. The last three columns are shares of a core.`,
-    '',
+    ...(scenarios.some(isTimed) ? [footnote(together), ''] : []),
     ...memoryTable(results, targets),
+    ...diskTable(results, targets),
     row(['aim', 'bound', 'median', 'rounds', 'verdict']),
     row(['---', '---', '--:', '---', '---']),
     ...aims,

@@ -50,6 +50,15 @@ it('reports the core shares of mock upstream and load client for the fastest tar
   })
 })
 
+it('prints what first turns left on the disk, and then no empty tables', () => {
+  const disk = { slow: { turns: 100_000, bytes: 12_340_000 } }
+  const text = markdown({ ...run, results: new Results([], {}, disk), scenarios: [scenarios.at(-1)] })
+
+  expect(text).toContain('| slow | 100000 | 12.3 | 123 |')
+  expect(text).not.toMatch(/memory|¹/)
+  expect(markdown(run)).not.toContain('disk')
+})
+
 it('says that flushes were slowed, and how many', () => {
   const slowed = { ...run, machine: { ...run.machine, flushMs: 50 }, flushes: { 'cwm-named': 12, 'cwm-first': 7 } }
 

@@ -43,8 +43,11 @@ const pass =
 /** As a user runs it: a build (the path of its main.js), SQLite, the default log. */
 const cwm =
   (build) =>
-  ({ port, upstream, folder }) =>
-    node([build, 'serve', '--upstream', upstream, '--port', String(port), '--data-dir', join(folder, 'data')])
+  ({ port, upstream, folder }) => {
+    const dataFolder = join(folder, 'data')
+    const args = [build, 'serve', '--upstream', upstream, '--port', String(port), '--data-dir', dataFolder]
+    return { ...node(args), dataFolder }
+  }
 
 /** How a request finds its session: named by the client, found by its history, or started by it; with the labels of the tables. */
 const ways = { named: 'named', prefix: 'by prefix', first: 'first turn', unknown: 'unknown history' }

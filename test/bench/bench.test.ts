@@ -107,6 +107,25 @@ it.runIf(process.platform === 'linux')(
   RUN_MS,
 )
 
+it.runIf(process.platform === 'linux')(
+  'measures what first turns leave on the disk, fewer of them in a quick run',
+  async () => {
+    const json = join(folder, 'disk.json')
+    const own = ['--only', 'disk', '--targets', 'bare,cwm-named,cwm-first']
+
+    const ended = await bench(['--quick', '--force', '--no-pin', ...own, '--json', json], { BENCH_CWM: built.main })
+
+    expect(ended, ended.stderr).toMatchObject({ code: 0 })
+    const { disk, failed } = JSON.parse(await readFile(json, 'utf8'))
+    expect(disk).toEqual({ 'cwm-first': { turns: 1_000, bytes: expect.any(Number) } })
+    // Less would not hold them: each has a key of its own.
+    expect(disk['cwm-first'].bytes).toBeGreaterThan(16_000)
+    expect(failed).toBe(0)
+    expect(ended.stdout).toMatch(/\| cwm, first turn \| 1000 \|/)
+  },
+  RUN_MS,
+)
+
 const slowsFlushes = process.platform === 'linux' && spawnSync('cc', ['--version']).error === undefined
 if (!slowsFlushes) console.warn('skipping the test of bench --flush-ms, which needs Linux and a C compiler (cc)')
 
@@ -152,7 +171,7 @@ it('reports each invalid option in a line', async () => {
   expect(ended).toMatchObject({ code: 2, stdout: '' })
   expect(ended.stderr.trimEnd().split('\n')).toEqual([
     'bench: --rounds: "many" must be a whole number from 1 to 100',
-    'bench: --only: unknown "4k-2"; known: 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64, burst-64',
+    'bench: --only: unknown "4k-2"; known: 4k-1, 4k-32, 32k-16, 512k-1, 512k-4, stream-16, paced-64, burst-64, disk',
   ])
 })
 
