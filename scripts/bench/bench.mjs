@@ -31,6 +31,8 @@ export class Bench {
   #upstream
   #load
   #runs = 0
+  /** Names of the processes whose flushes are slowed. */
+  #slowed = []
 
   constructor(options, report) {
     this.#options = options
@@ -57,7 +59,7 @@ export class Bench {
       )
       return {
         ...{ cells, disk, memory: Object.fromEntries(memory) },
-        ...{ found: await foundOf(running), flushes: this.#flushesOf(running) },
+        ...{ found: await foundOf(running), flushes: this.#flushes() },
       }
     } finally {
       await this.stop()
@@ -98,9 +100,8 @@ export class Bench {
       try {
         return await this.#startTarget(target, ports[n], upstream)
       } catch (error) {
-        const message = `${target.name}: it did not start: ${error.message}`
-        if (!target.isPeer) throw new Error(message, { cause: error })
-        this.#report(`skipping ${message}`)
+        if (!target.isPeer) throw error
+        this.#report(`skipping ${error.message}`)
       }
     })
     const running = await Promise.all(started)
@@ -115,11 +116,16 @@ export class Bench {
     const core = this.#options.cores?.proxy
     const process = this.#start({ name: target.name, core, command, args, env: { ...env, ...slow } })
     const url = `http://127.0.0.1:${port}`
-    await process.answers(url + (target.readyPath ?? '/v1/models'), target.readyMs ?? START_MS)
+    try {
+      await process.answers(url + (target.readyPath ?? '/v1/models'), target.readyMs ?? START_MS)
+    } catch (error) {
+      throw new Error(`${target.name}: it did not start: ${error.message}`, { cause: error })
+    }
     // It has flushed its new file by now.
     if (slow !== undefined && this.#options.flushDelay.countOf(target.name) === 0) {
-      throw new Error('its flushes are not slowed: it ignores LD_PRELOAD')
+      throw new Error(`${target.name}: its flushes are not slowed: it ignores LD_PRELOAD`)
     }
+    if (slow !== undefined) this.#slowed.push(target.name)
     return new Running(target, process, url, upstream, dataFolder)
   }
 
@@ -150,12 +156,10 @@ export class Bench {
     return { turns, bytes }
   }
 
-  /** By cwm target. Nothing if no flushes are slowed. */
-  #flushesOf(running) {
+  /** How many flushes of each cwm were slowed; undefined if none are. */
+  #flushes() {
     const { flushDelay } = this.#options
-    if (flushDelay === undefined) return undefined
-    const proxies = running.filter(({ target }) => isCwm(target))
-    return Object.fromEntries(proxies.map(({ target: { name } }) => [name, flushDelay.countOf(name)]))
+    return flushDelay && Object.fromEntries(this.#slowed.map((name) => [name, flushDelay.countOf(name)]))
   }
 
   /** The measured cell; none for a peer that does not answer properly. */
