@@ -1,7 +1,7 @@
 // Converts records to the REST types of the administration routes.
 
 import type { AuditEntry, TenantUsage } from '../base/records.ts'
-import type { TenantChoices, TenantPolicy } from '../base/tenants.ts'
+import type { NearLimitOverrides, TenantPolicy } from '../base/tenants.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import type { AuditEntryJson } from '../wire/audit.ts'
 import type { NearLimitJson, TenantJson, TimelineJson } from '../wire/tenants.ts'
@@ -30,7 +30,7 @@ export function tenantToWire(id: string, usage: TenantUsage, policy: TenantPolic
   }
 }
 
-export function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: TenantChoices): NearLimitJson {
+export function nearLimitToWire({ nearLimit }: TenantPolicy, chosen: NearLimitOverrides): NearLimitJson {
   const { freezeAt, overflow } = { ...nearLimit, ...chosen }
   return { freeze_at: freezeAt, overflow, chosen: { freeze_at: chosen.freezeAt, overflow: chosen.overflow } }
 }

@@ -17,7 +17,7 @@ export interface AdminHandlerParts {
   /** Newest first. Without a tenant, the entries of all of them. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
-  readonly choices: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
+  readonly overrides: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
   readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   /** Length of a bucket, milliseconds. */
   readonly bucketMs: number
@@ -28,7 +28,7 @@ export interface AdminHandlerParts {
 }
 
 export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts, callerOf: CallerOf): void {
-  const { store, choices, tenantInView } = parts
+  const { store, overrides, tenantInView } = parts
 
   app.openapi(listTenants, async (c) => {
     if (tenantInView(c.env.incoming) !== undefined) {
@@ -53,7 +53,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
 
   app.openapi(showNearLimit, async (c) => {
     const { tenant, policy } = callerOf(c)
-    return c.json(nearLimitToWire(policy, await choices.get(tenant)), 200)
+    return c.json(nearLimitToWire(policy, await overrides.get(tenant)), 200)
   })
 
   app.openapi(chooseNearLimit, async (c) => {
@@ -63,7 +63,7 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
       ...(freeze_at === undefined ? {} : { freezeAt: freeze_at }),
       ...(overflow === undefined ? {} : { overflow }),
     }
-    await choices.put(tenant, chosen)
+    await overrides.put(tenant, chosen)
     return c.json(nearLimitToWire(policy, chosen), 200)
   })
 

@@ -26,7 +26,7 @@ export interface SessionHandlerParts {
   readonly audit: Pick<Audit, 'record' | 'settle'>
   readonly events: Pick<EventLog, 'settle'>
   readonly calls: Pick<RecentCalls, 'find'>
-  readonly choices: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
+  readonly overrides: Pick<TenantOverrides, 'forget' | 'get' | 'put'>
   readonly timeline: Pick<Timeline, 'forget' | 'bucketsOf'>
   readonly now: () => number
 }
@@ -83,7 +83,7 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
   app.openapi(routes.eraseTenant, async (c) => {
     const { tenant, operation } = callerOf(c)
     const erasure = await eraseTenant(parts, deletions, tenant, operation.actor)
-    parts.choices.forget(tenant)
+    parts.overrides.forget(tenant)
     parts.timeline.forget(tenant)
     return c.json(erasureToWire(erasure), 200)
   })

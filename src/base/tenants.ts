@@ -35,7 +35,7 @@ export interface NearLimit {
 }
 
 /** A tenant's own near-limit policy, which overrides the operator's. Absent fields follow the operator's. */
-export type TenantChoices = Partial<Pick<NearLimit, 'freezeAt' | 'overflow'>>
+export type NearLimitOverrides = Partial<Pick<NearLimit, 'freezeAt' | 'overflow'>>
 
 /** Limits and rights of one tenant. An absent limit means none. */
 export interface TenantPolicy {

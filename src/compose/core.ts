@@ -32,7 +32,7 @@ interface Tenancy {
   readonly tenants: Tenants
   readonly callers: Callers
   /** What tenants chose for themselves. */
-  readonly choices: TenantOverrides
+  readonly overrides: TenantOverrides
 }
 
 interface Sessions {
@@ -81,7 +81,7 @@ function createTenancy({ settings, now }: Start, { store, deriver }: Storage): T
     operatorKey: settings.operator_key,
     upstreamApiKey: settings.upstream_api_key,
   })
-  return { tenants, callers, choices: new TenantOverrides(store, now) }
+  return { tenants, callers, overrides: new TenantOverrides(store, now) }
 }
 
 function createSessions({ settings, memory, log, now, closers }: Start, { store }: Storage): Sessions {

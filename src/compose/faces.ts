@@ -42,10 +42,10 @@ export function createFaces(start: Start, services: Services): Faces {
 }
 
 function createProxy({ settings, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
-  const { runner, responses, fleet, admission, bodies, json, choices, tenants } = services
+  const { runner, responses, fleet, admission, bodies, json, overrides, tenants } = services
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
   return new ProxyHandler(
-    { runner, responses, fleet, admission, bodies, json, choices, heartbeats, metrics, log, now },
+    { runner, responses, fleet, admission, bodies, json, overrides, heartbeats, metrics, log, now },
     {
       routes: {
         salted: { ...defaultRoutes.salted, ...settings.routes.salted },
@@ -67,7 +67,7 @@ function createRest(
   services: Services,
   { readiness, mcp }: Pick<Faces, 'readiness' | 'mcp'>,
 ): Api {
-  const { windows, deletions, sessions, retained, store, audit, events, calls, choices, timeline } = services
+  const { windows, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } = services
   const { engine, kv, bodies, json, callers, tenants } = services
   const lineages = new Lineages(store)
   const health = new HealthCheck({ engine, lmcache: kv, store, now })
@@ -80,7 +80,7 @@ function createRest(
     audit,
     events,
     calls,
-    choices,
+    overrides,
     timeline,
     bucketMs: BUCKET_MS,
     mcp: (request, rest) => mcp.handle(request, rest),

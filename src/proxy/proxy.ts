@@ -54,7 +54,7 @@ export interface ProxyParts extends AnswerParts {
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
   readonly json: Pick<JsonBodies, 'parse'>
-  readonly choices: Pick<TenantOverrides, 'applyTo'>
+  readonly overrides: Pick<TenantOverrides, 'applyTo'>
   readonly log: Logger
   readonly metrics: Metrics
 }
@@ -119,8 +119,8 @@ export class ProxyHandler {
   /** Reads what the client asks, and has it run. */
   #turn(exchange: Exchange, route: SaltedRoute, given: Caller): MaybePromise<unknown> {
     const { request, entry } = exchange
-    const { choices, bodies, runner } = this.#parts
-    return andThen(choices.applyTo(given), (caller) => {
+    const { overrides, bodies, runner } = this.#parts
+    return andThen(overrides.applyTo(given), (caller) => {
       const control = readControlHeaders(request.headers, route)
       checkPage(request, control)
       const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })

@@ -13,7 +13,7 @@ import type {
   WindowRecord,
   WindowState,
 } from '../base/records.ts'
-import type { TenantChoices } from '../base/tenants.ts'
+import type { NearLimitOverrides } from '../base/tenants.ts'
 
 export interface Page<T> {
   readonly items: readonly T[]
@@ -273,9 +273,9 @@ export interface Store {
    */
   listTenants(after: string, atMost: number): Promise<readonly string[]>
   /** Empty for a tenant without overrides. */
-  getChoices(tenant: string): Promise<TenantChoices>
+  getOverrides(tenant: string): Promise<NearLimitOverrides>
   /** Replaces them; empty ones are dropped. */
-  putChoices(tenant: string, choices: TenantChoices): Promise<void>
+  putOverrides(tenant: string, overrides: NearLimitOverrides): Promise<void>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
    * audit entries, events, overrides, finished deletes. Open deletes stay until they are done.
@@ -322,7 +322,14 @@ export interface Store {
 /** Each store is composed of parts; these are the same in both. */
 export type TenantMethods = Pick<
   Store,
-  'usageOf' | 'usageOfAll' | 'listTenants' | 'getChoices' | 'putChoices' | 'forgetTenant' | 'appendAudit' | 'listAudit'
+  | 'usageOf'
+  | 'usageOfAll'
+  | 'listTenants'
+  | 'getOverrides'
+  | 'putOverrides'
+  | 'forgetTenant'
+  | 'appendAudit'
+  | 'listAudit'
 >
 
 export type DeletionMethods = Pick<

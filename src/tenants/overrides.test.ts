@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest'
-import type { Caller, TenantChoices } from '../base/tenants.ts'
+import type { Caller, NearLimitOverrides } from '../base/tenants.ts'
 import { TenantOverrides } from './overrides.ts'
 
 const caller = { tenant: 'acme', policy: { nearLimit: { freezeAt: 0.75, overflow: 'pass' } } } as Caller
-const chosen = async (choices: TenantOverrides) => {
-  const { freezeAt, overflow } = (await choices.applyTo(caller)).policy.nearLimit
+const chosen = async (overrides: TenantOverrides) => {
+  const { freezeAt, overflow } = (await overrides.applyTo(caller)).policy.nearLimit
   return { freezeAt, overflow }
 }
 
 /** A store of one tenant's overrides that counts its reads. */
-function aStore(initial: TenantChoices = {}) {
+function aStore(initial: NearLimitOverrides = {}) {
   const store = {
-    choices: initial,
+    overrides: initial,
     reads: 0,
     away: false,
-    getChoices: async () => {
+    getOverrides: async () => {
       store.reads++
       if (store.away) throw new Error('away')
-      return store.choices
+      return store.overrides
     },
-    putChoices: async (_: string, choices: TenantChoices) => {
-      store.choices = choices
+    putOverrides: async (_: string, overrides: NearLimitOverrides) => {
+      store.overrides = overrides
     },
   }
   return store
@@ -29,10 +29,10 @@ function aStore(initial: TenantChoices = {}) {
 describe('TenantOverrides', () => {
   it('override the policy, and are read once', async () => {
     const store = aStore({ overflow: 'reject' })
-    const choices = new TenantOverrides(store, () => 0)
+    const overrides = new TenantOverrides(store, () => 0)
 
-    const all = await Promise.all([chosen(choices), chosen(choices)])
-    const later = choices.applyTo(caller)
+    const all = await Promise.all([chosen(overrides), chosen(overrides)])
+    const later = overrides.applyTo(caller)
 
     expect(all).toEqual(Array(2).fill({ freezeAt: 0.75, overflow: 'reject' }))
     expect(later).not.toBeInstanceOf(Promise)
@@ -78,19 +78,19 @@ describe('TenantOverrides', () => {
 
   it('are not replaced by an older read', async () => {
     const store = aStore()
-    const choices = new TenantOverrides(store, () => Date.now())
-    let answer: (choices: TenantChoices) => void = () => {}
-    store.getChoices = () =>
+    const overrides = new TenantOverrides(store, () => Date.now())
+    let answer: (overrides: NearLimitOverrides) => void = () => {}
+    store.getOverrides = () =>
       new Promise((resolve) => {
         answer = resolve
       })
-    const reading = choices.get('acme')
+    const reading = overrides.get('acme')
 
     await new Promise((resolve) => setTimeout(resolve, 2))
-    await choices.put('acme', { freezeAt: 0.5 })
+    await overrides.put('acme', { freezeAt: 0.5 })
     answer({})
 
     expect(await reading).toEqual({ freezeAt: 0.5 })
-    expect((await chosen(choices)).freezeAt).toBe(0.5)
+    expect((await chosen(overrides)).freezeAt).toBe(0.5)
   })
 })

@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
 import { SingleFlight } from '../base/single-flight.ts'
-import type { Caller, TenantChoices } from '../base/tenants.ts'
+import type { Caller, NearLimitOverrides } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
 
 /** Tenants whose overrides are cached. */
@@ -12,18 +12,18 @@ const MAX_TENANTS = 10_000
 const FRESH_MS = 5_000
 
 interface CacheEntry {
-  readonly choices: TenantChoices
+  readonly overrides: NearLimitOverrides
   readonly readAt: number
 }
 
 export class TenantOverrides {
-  readonly #store: Pick<Store, 'getChoices' | 'putChoices'>
+  readonly #store: Pick<Store, 'getOverrides' | 'putOverrides'>
   readonly #now: Now
   readonly #cache = new LRUCache<string, CacheEntry>({ max: MAX_TENANTS })
   /** By tenant. */
-  readonly #reads = new SingleFlight<TenantChoices>()
+  readonly #reads = new SingleFlight<NearLimitOverrides>()
 
-  constructor(store: Pick<Store, 'getChoices' | 'putChoices'>, now: Now) {
+  constructor(store: Pick<Store, 'getOverrides' | 'putOverrides'>, now: Now) {
     this.#store = store
     this.#now = now
   }
@@ -36,27 +36,27 @@ export class TenantOverrides {
     const known = this.#cache.get(caller.tenant)
     if (known === undefined) {
       return this.#read(caller.tenant).then(
-        (choices) => withOverrides(caller, choices),
+        (overrides) => withOverrides(caller, overrides),
         () => {
           // Cached as stale, so that no later request waits for an unavailable store.
-          this.#cache.set(caller.tenant, { choices: {}, readAt: Number.NEGATIVE_INFINITY })
+          this.#cache.set(caller.tenant, { overrides: {}, readAt: Number.NEGATIVE_INFINITY })
           return caller
         },
       )
     }
     if (this.#now() - known.readAt > FRESH_MS) this.#read(caller.tenant).catch(() => {})
-    return withOverrides(caller, known.choices)
+    return withOverrides(caller, known.overrides)
   }
 
   /** Reads the overrides from the store. Throws `STORE_UNAVAILABLE`. */
-  get(tenant: string): Promise<TenantChoices> {
+  get(tenant: string): Promise<NearLimitOverrides> {
     return this.#read(tenant)
   }
 
   /** Takes effect from the tenant's next turn, on other proxies within five seconds. Throws `STORE_UNAVAILABLE`. */
-  async put(tenant: string, choices: TenantChoices): Promise<void> {
-    await this.#store.putChoices(tenant, choices)
-    this.#cache.set(tenant, { choices, readAt: this.#now() })
+  async put(tenant: string, overrides: NearLimitOverrides): Promise<void> {
+    await this.#store.putOverrides(tenant, overrides)
+    this.#cache.set(tenant, { overrides, readAt: this.#now() })
   }
 
   /** For a tenant that was erased. */
@@ -64,23 +64,23 @@ export class TenantOverrides {
     this.#cache.delete(tenant)
   }
 
-  #read(tenant: string): Promise<TenantChoices> {
+  #read(tenant: string): Promise<NearLimitOverrides> {
     return this.#reads.run(tenant, () => this.#fetch(tenant))
   }
 
-  async #fetch(tenant: string): Promise<TenantChoices> {
+  async #fetch(tenant: string): Promise<NearLimitOverrides> {
     const began = this.#now()
-    const choices = await this.#store.getChoices(tenant)
+    const overrides = await this.#store.getOverrides(tenant)
     const known = this.#cache.get(tenant)
     // A `put` during the read is newer than what was read.
-    if (known !== undefined && known.readAt > began) return known.choices
-    this.#cache.set(tenant, { choices, readAt: this.#now() })
-    return choices
+    if (known !== undefined && known.readAt > began) return known.overrides
+    this.#cache.set(tenant, { overrides, readAt: this.#now() })
+    return overrides
   }
 }
 
-function withOverrides(caller: Caller, choices: TenantChoices): Caller {
-  if (choices.freezeAt === undefined && choices.overflow === undefined) return caller
+function withOverrides(caller: Caller, overrides: NearLimitOverrides): Caller {
+  if (overrides.freezeAt === undefined && overrides.overflow === undefined) return caller
   const { policy } = caller
-  return { ...caller, policy: { ...policy, nearLimit: { ...policy.nearLimit, ...choices } } }
+  return { ...caller, policy: { ...policy, nearLimit: { ...policy.nearLimit, ...overrides } } }
 }

@@ -2,7 +2,7 @@
 // its own, because it is limited over all tenants.
 
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
-import type { TenantChoices } from '../../base/tenants.ts'
+import type { NearLimitOverrides } from '../../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { TenantMethods } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
@@ -81,15 +81,15 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
       return tenants.sort().slice(0, atMost)
     },
 
-    async getChoices(tenant) {
+    async getOverrides(tenant) {
       const stored = await rows.get(rows.keysOf(tenant).choices)
-      return stored === null ? {} : (JSON.parse(String(stored)) as TenantChoices)
+      return stored === null ? {} : (JSON.parse(String(stored)) as NearLimitOverrides)
     },
 
-    putChoices: (tenant, choices) => writeChoices(rows, tenant, choices),
+    putOverrides: (tenant, overrides) => writeOverrides(rows, tenant, overrides),
 
     async forgetTenant(tenant) {
-      await writeChoices(rows, tenant, {})
+      await writeOverrides(rows, tenant, {})
       await dropAllTraces(rows, tenant)
       await dropShared(rows, tenant)
       await dropTurns(tenant)
@@ -134,10 +134,10 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
   }
 }
 
-async function writeChoices(rows: RedisRows, tenant: string, choices: TenantChoices): Promise<void> {
+async function writeOverrides(rows: RedisRows, tenant: string, overrides: NearLimitOverrides): Promise<void> {
   const key = rows.keysOf(tenant).choices
   await rows.atomically(tenant, async (tx) => {
-    if (Object.keys(choices).length === 0) tx.write('DEL', key)
-    else tx.write('SET', key, JSON.stringify(choices))
+    if (Object.keys(overrides).length === 0) tx.write('DEL', key)
+    else tx.write('SET', key, JSON.stringify(overrides))
   })
 }

@@ -1,7 +1,7 @@
 // What SQLite keeps of tenants as a whole: usage (counted by triggers, see sqlite-schema.ts), the audit log, and forgetting one.
 
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
-import type { TenantChoices } from '../../base/tenants.ts'
+import type { NearLimitOverrides } from '../../base/tenants.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { TenantMethods } from '../store.ts'
 import { promoter } from './promote.ts'
@@ -14,9 +14,9 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
     usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
     listTenants: 'SELECT tenant FROM usage WHERE tenant > ? ORDER BY tenant LIMIT ?',
-    choices: 'SELECT choices FROM choices WHERE tenant = ?',
-    choose: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
-    choseNothing: 'DELETE FROM choices WHERE tenant = ?',
+    overrides: 'SELECT choices FROM choices WHERE tenant = ?',
+    putOverrides: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
+    dropOverrides: 'DELETE FROM choices WHERE tenant = ?',
     addAudit: 'INSERT INTO audit (tenant, at, id, entry) VALUES (?, ?, ?, ?)',
     countAudit: "SELECT total FROM totals WHERE of = 'audit_entries'",
     dropAudit: 'DELETE FROM audit WHERE (at, id) IN (SELECT at, id FROM audit ORDER BY at, id LIMIT ?)',
@@ -44,17 +44,17 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
           .slice(0, atMost)
       }),
 
-    getChoices: (tenant) =>
+    getOverrides: (tenant) =>
       db.run(() => {
-        const row = sql.choices.get(tenant)
-        return row === undefined ? {} : recordAt<TenantChoices>(row, 0)
+        const row = sql.overrides.get(tenant)
+        return row === undefined ? {} : recordAt<NearLimitOverrides>(row, 0)
       }),
 
-    putChoices: (tenant, choices) =>
+    putOverrides: (tenant, overrides) =>
       db.run(() =>
         db.transaction('power', () => {
-          if (Object.keys(choices).length === 0) sql.choseNothing.run(tenant)
-          else sql.choose.run(tenant, JSON.stringify(choices))
+          if (Object.keys(overrides).length === 0) sql.dropOverrides.run(tenant)
+          else sql.putOverrides.run(tenant, JSON.stringify(overrides))
         }),
       ),
 
