@@ -1,4 +1,4 @@
-// What others may know of a turn: each observer is told in the order in which compose lists them. A turn goes on without any of them.
+// What other parts may observe of a turn. Observers are notified in the order in which compose lists them; turns also work without them.
 
 import type { SessionRecord, Usage, WindowRecord } from '../base/records.ts'
 import type { Caller } from '../base/tenants.ts'
@@ -7,38 +7,38 @@ import type { ReplyBoundary } from '../identity/chain.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
 import type { Turn } from './turn.ts'
 
-/** A turn whose answer is whole, of status 200, and was read. */
+/** A turn with a complete answer of status 200 that was read. */
 export interface AnsweredTurn {
   readonly caller: Caller
   readonly turn: Turn
   readonly rules: DialectRules
-  /** The session's record when the turn was dispatched. */
+  /** The session's record at dispatch. */
   readonly before: SessionRecord
   readonly observation: Observation
-  /** Of a whole answer, where the engine told it. */
+  /** Usage of the complete answer, if the engine reported it. */
   readonly usage: Usage | undefined
-  /** The id under which the engine keeps the answer. */
+  /** The id under which the engine stored the answer. */
   readonly responseId: string | undefined
-  /** Where the next turn of this history may begin. */
+  /** The boundaries from which the next turn of this history may continue. */
   boundaries(): readonly ReplyBoundary[]
 }
 
-/** A turn with messages whose client has its whole answer. */
+/** A turn with messages whose client has received the complete answer. */
 export interface DeliveredTurn extends AnsweredTurn {
-  /** Settles once its session is stored with it, or cannot be; never rejects. */
+  /** Resolves once the session is stored with it, or cannot be. Never rejects. */
   readonly stored: Promise<void>
-  /** As it is kept for REST. */
+  /** The turn as retained for REST. */
   readonly retained: RetainedTurn
-  /** The window that the client itself freezes with this turn, once that is over; undefined when it freezes none. */
+  /** The window that the client freezes with this turn, once that has finished; undefined if it freezes none. */
   readonly ownWindow: Promise<WindowRecord | undefined> | undefined
 }
 
-/** None of these may throw, nor keep the turn longer than it needs to: it holds the body. */
+/** None of these may throw or keep the turn longer than needed, because it holds the body. */
 export interface TurnObserver {
-  /** The first byte of a stream is here, so long after the dispatch. */
+  /** The first byte of a stream arrived, `ms` after the dispatch. */
   began?(caller: Caller, ms: number): void
-  /** Its last bytes are not out yet: the next turn may follow on their heels. */
+  /** Its last bytes are not sent yet: the next turn may follow them at once. */
   answered?(turn: AnsweredTurn): void
-  /** Its next turn must find what this one leaves: nothing may wait before that is noted. */
+  /** The next turn must find what this one leaves, so record it synchronously. */
   delivered?(turn: DeliveredTurn): void
 }

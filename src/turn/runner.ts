@@ -1,5 +1,5 @@
-// Runs turns: each is checked, prepared, dispatched once, and remembered. Knows nothing of HTTP: whoever asks has read the request, and
-// takes the answer.
+// Runs turns: each is checked, prepared, dispatched once, and recorded. Knows nothing about HTTP: the caller has read the request, and
+// receives the answer.
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
@@ -33,9 +33,9 @@ export class TurnRunner {
   }
 
   /**
-   * Answers once the turn is dispatched; its answer, or its failure, goes to the sink. Throws, at once or by the promise, what the request is
-   * refused for, what windows and store throw, `SESSION_ENDED`, and `CLIENT_GONE` when the scope closes first; then nothing is dispatched
-   * or held.
+   * Returns once the turn is dispatched; its answer or failure goes to the sink. Throws, or rejects with, the reason if the request is
+   * rejected, what windows and store throw, `SESSION_ENDED`, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched or held
+   * then.
    */
   run(caller: Caller, input: TurnInput, sink: TurnSink): MaybePromise<RunningTurn> {
     const request = this.#check(caller, input)
@@ -77,7 +77,7 @@ export class TurnRunner {
     })
   }
 
-  /** What can be refused before anything is looked for. */
+  /** Checks everything that needs no lookup. */
   #check(caller: Caller, input: TurnInput): TurnRequest {
     const { json, rules, control, scope } = input
     const { apiKey, actor, policy } = caller
@@ -87,7 +87,7 @@ export class TurnRunner {
     checkFields(raw, json, rules, policy.allowedFields)
     const previousResponse = rules.stored?.continued(json)
     checkControl(control, rules, previousResponse !== undefined)
-    // A thaw and a count call the upstream before the dispatch: for this client alone, so they end with it.
+    // A thaw and a count call the engine before the dispatch. They are made for this client only, so they end with it.
     const overflow = overflowOf(caller, control)
     const calls = control.window !== undefined || overflow !== 'pass'
     const call = calls ? { apiKey, actor, signal: scope.signal } : { apiKey, actor }
@@ -95,7 +95,7 @@ export class TurnRunner {
     return { caller, control, overflow, rules, headers, raw, json, held, room, previousResponse, call }
   }
 
-  /** Its session stays in memory for as long as the turn runs. */
+  /** Keeps its session in memory while the turn runs. */
   #hold(turn: Turn, { scope }: TurnInput, sink: TurnSink): void {
     const { sessions, metrics } = this.#parts
     scope.onClose(() => sessions.release(turn.session))
@@ -119,7 +119,7 @@ export class TurnRunner {
     const headers = setEngineSession(outgoing, sent.engineSession)
     headers.push('content-length', String(sent.body.length))
     const abort = turn.engine.send({ method, path, headers, body: sent.body }, answer)
-    // One signal from the client to the upstream, in every phase: queued, connecting, prefill, stream.
+    // One abort signal from client to engine, in every phase: queued, connecting, prefill, stream.
     const stopListening = session.onEnd(() => abort(sessionEnded()))
     scope.onClose(() => {
       stopListening()

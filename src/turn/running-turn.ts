@@ -1,5 +1,5 @@
-// One turn from its dispatch on: its session learns of it when its answer is whole, keeps it when the client has it, and takes it back
-// when it has not. What others make of it is theirs: see observer.ts.
+// A turn from its dispatch on. Its session is updated when the answer is complete, stored when the client has it, and the announcement is
+// withdrawn if the client never gets it. What other parts do with a turn: observer.ts.
 
 import { toCwmError } from '../base/errors.ts'
 import type { EventSink } from '../base/events.ts'
@@ -24,7 +24,7 @@ export interface RunningParts {
   readonly sessions: SessionTracker
   readonly responses: StoredResponses
   readonly windows: Windows
-  /** Told in this order. */
+  /** Notified in this order. */
   readonly observers: readonly TurnObserver[]
   readonly events: EventSink
   readonly log: Logger
@@ -32,10 +32,10 @@ export interface RunningParts {
   readonly now: () => number
 }
 
-/** What an answer's headers can say of it, if they are not out yet. */
+/** Facts for the headers of an answer, if those are not sent yet. */
 export interface AnswerFacts {
   readonly usage: Usage | undefined
-  /** The context limit cut it. */
+  /** Whether the context limit cut it. */
   readonly truncated: boolean
 }
 
@@ -48,13 +48,13 @@ export class RunningTurn {
   readonly #rules: DialectRules
   readonly #reservation: NameReservation | undefined
   readonly #caller: Caller
-  /** The session as it was when the turn was dispatched. */
+  /** The session's record at dispatch. */
   readonly #before: SessionRecord
-  /** Undefined until a whole answer of status 200 was read. */
+  /** Undefined until a complete answer with status 200 was read. */
   #read: ReadAnswer | undefined
-  /** Announced, of a complete answer. */
+  /** The announced boundaries of a complete answer. */
   #boundaries: readonly ReplyBoundary[] = []
-  /** A whole answer of status 200 came, read or not: its client was told that the freeze is pending. */
+  /** A complete answer with status 200 arrived, read or not. Its headers said that the freeze is pending. */
   #answered = false
   #done = false
 
@@ -73,19 +73,19 @@ export class RunningTurn {
     this.#before = turn.session.record
   }
 
-  /** The client was promised a window of this turn. */
+  /** Whether the client requested a freeze of this turn. */
   get freezes(): boolean {
     return this.#reservation !== undefined
   }
 
-  /** The first byte of a stream is here, so long after the dispatch. */
+  /** The first byte of a stream arrived, `ms` after the dispatch. */
   began(ms: number): void {
     for (const observer of this.#parts.observers) observer.began?.(this.#caller, ms)
   }
 
   /**
-   * The whole answer is known, its last bytes are not out yet: the next turn may follow on their heels. `streamed`: its headers are.
-   * Answers what of it can still be told.
+   * The answer is complete, and its last bytes are not sent yet: the next turn may follow them at once. `streamed`: its headers are sent.
+   * Returns what the headers can still report.
    */
   answered(observation: Observation | undefined, status: number, streamed: boolean): AnswerFacts {
     const { metrics, observers } = this.#parts
@@ -105,7 +105,7 @@ export class RunningTurn {
     return { usage, truncated }
   }
 
-  /** The last byte went to the client's socket, or the event that ends its stream: the turn is history. */
+  /** The last byte, or the event that ends the stream, was written to the client's socket. The turn now counts as delivered. */
   delivered(): void {
     if (this.#done) return
     this.#done = true
@@ -125,7 +125,7 @@ export class RunningTurn {
     else if (!complete) this.#refuseFreeze('the answer was not complete')
   }
 
-  /** The connection is closed. Without `delivered` the client has not got its answer: nobody's history, and not frozen. */
+  /** The connection is closed. Without `delivered` the client did not get its answer, so nothing is recorded or frozen. */
   closed(): void {
     if (this.#done) return
     this.#parts.sessions.retract(digestsOf(this.#boundaries))
@@ -139,7 +139,7 @@ export class RunningTurn {
     return new ReadAnswer(turn, this.#caller, this.#rules, this.#before, observation, usage, keeps)
   }
 
-  /** Makes the next turn's history and the response known at once. */
+  /** Makes the new history and the response id known at once. */
   #announce(read: ReadAnswer): void {
     const { sessions, responses } = this.#parts
     const { session, origin } = this.turn
@@ -150,13 +150,13 @@ export class RunningTurn {
     if (read.responseId !== undefined) responses.announce(session, read.responseId)
   }
 
-  /** Changes the session's record by this turn. Returns whether the context limit cut the answer. */
+  /** Updates the session's record. Returns whether the context limit cut the answer. */
   #updateRecord(observation: Observation, usage: Usage | undefined, streamed: boolean): boolean {
     const { session, sent } = this.turn
     const at = this.#parts.now()
     const truncation = this.#truncation(observation, at, streamed)
     const { record } = session
-    // Of a turn that ran beside this one nothing is taken back.
+    // A concurrent turn's truncation stays.
     const stays = record.truncation?.at === this.#before.truncation?.at ? undefined : record.truncation
     session.change({
       lastTurnAt: at,
@@ -178,7 +178,7 @@ export class RunningTurn {
     metrics.completionTokens.add(usage.completionTokens, model)
   }
 
-  /** The history went out whole that was cut before. Not an aside under the same name, which is shorter than what was left out. */
+  /** Whether the whole history was sent although it was cut before. Excludes side requests of the same session, which are shorter than what was cut. */
   #endsCut({ rollover }: SessionRecord): boolean {
     const { prompt } = this.turn
     return rollover !== undefined && prompt.rollover === undefined && prompt.messages > rollover.messages
@@ -190,7 +190,7 @@ export class RunningTurn {
     return { ...usage, contextTokens: contextTokens({ choices, maxTokens, limit }, usage, this.#rules) }
   }
 
-  /** Tells of an answer that the context limit cut, wherever one listens; undefined when it did not. */
+  /** Reports an answer that the context limit cut: log, metrics, event. Undefined if it was not cut. */
   #truncation(observation: Observation, at: number, streamed: boolean): Truncation | undefined {
     const { log, metrics, events } = this.#parts
     const { maxTokens, engineLimit: limit } = this.turn.bounds
@@ -230,7 +230,7 @@ export class RunningTurn {
     for (const observer of this.#parts.observers) observer.delivered?.(told)
   }
 
-  /** The client was told that the freeze is pending: what became of it must be found under the name. */
+  /** The client was told that the freeze is pending, so its failure must be found under the window's name. */
   #refuseFreeze(reason: string): void {
     const { session, sent } = this.turn
     const { dialect, messagesField } = this.#rules
@@ -246,7 +246,7 @@ export class RunningTurn {
     if (responseId !== undefined) this.#parts.responses.settle(this.turn.session, responseId)
   }
 
-  /** As it is kept for REST; undefined for completions, which have no messages. */
+  /** The turn as retained for REST; undefined for completions, which have no messages. */
   #retainable({ observation: { choices }, usage }: ReadAnswer): RetainedTurn | undefined {
     const { base, sent } = this.turn
     const { dialect, messagesField } = this.#rules
@@ -256,7 +256,7 @@ export class RunningTurn {
     return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent: base?.record.name }
   }
 
-  /** As the client has asked. */
+  /** Freezes the turn as the client requested. */
   #freeze(turn: RetainedTurn, reservation: NameReservation): Promise<WindowRecord | undefined> {
     const { apiKey, actor } = this.#caller
     const { session } = this.turn
@@ -266,7 +266,7 @@ export class RunningTurn {
   }
 }
 
-/** What observers get. */
+/** The turn as observers see it. */
 class ReadAnswer implements AnsweredTurn {
   readonly turn: Turn
   readonly caller: Caller
@@ -301,7 +301,7 @@ class ReadAnswer implements AnsweredTurn {
   }
 }
 
-/** Where the next turn may begin: after the client's own words, and after the whole when a window stands before them. */
+/** Boundaries from which the next turn may continue: after the client's messages, and behind a window also after window and messages. */
 function boundariesOf({ origin }: Turn, reply: readonly JsonValue[]): ReplyBoundary[] {
   const own = origin.chain?.boundary(reply)
   if (own === undefined) return []

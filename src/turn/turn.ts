@@ -1,4 +1,4 @@
-// One turn on its way in: whose it is, which window stands before it, and the bytes that go to the upstream.
+// Prepares a turn: finds its session and the window before it, and makes the bytes that are sent to the engine.
 
 import type { JsonObject } from '../base/json.ts'
 import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
@@ -29,90 +29,90 @@ export interface TurnParts extends FindParts, LimitParts {
   readonly fleet: EngineFleet
   readonly windows: Windows
   readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
-  /** The session id for the engine, in place of the client's. */
+  /** The session id that the engine gets instead of the client's. */
   readonly engineSessionOf: (tenant: string, lineage: string) => string
   readonly quotas: Pick<SaltQuotas, 'ensure'>
-  /** The epoch under which KV is made today. */
+  /** The current KV epoch. */
   readonly kvEpoch: number
 }
 
-/** How a turn's session was found, and by what its next turn will be. */
+/** How the session of a turn was found, and how the next turn will find it. */
 export interface TurnOrigin {
   readonly found: Found
-  /** Nobody could say whether there is a session with this history. */
+  /** The store was unavailable, so a session with this history may have been missed. */
   readonly unsure: boolean
-  /** In which its history was looked for. */
+  /** The scope in which its history was looked up. */
   readonly scope: string
-  /** Its history leads to its session: a name alone does not, so that of a named session need not be hashed. */
+  /** Whether its history leads to its session. Named sessions are found by their name, so their history is not hashed. */
   readonly byHistory: boolean
-  /** Whether the request holds a reply. */
+  /** Whether the request contains a reply. */
   readonly hasHistory: boolean
-  /** The chain over what the client sent, to which the reply is added. Undefined for completions, continuations, and where nobody needs it. */
+  /** The chain over the client's messages, to which the reply is added. Undefined for completions, for continuations, and if it is not needed. */
   readonly chain: Chain | undefined
-  /** When a window was put before it: the chain over the whole. A client may continue by its own words, or send all back. */
+  /** Behind a window: the chain over window and messages. The client may send back only its own messages, or all of them. */
   readonly wholeChain: Chain | undefined
 }
 
-/** What is remembered of its prompt: sizes and places, no text. */
+/** What is kept of its prompt: sizes and positions, no text. */
 export interface TurnPrompt {
-  /** How many messages it has before any cut, those of the window before it included; 0 where the engine has its history. */
+  /** Number of messages before any cut, including the window's; 0 if the engine has the history. */
   readonly messages: number
-  /** What it is made of beside its messages, where it was measured. */
+  /** Everything but messages that shapes the prompt. Undefined if it was not measured. */
   readonly shape: string | undefined
-  /** Where it is cut; undefined when it goes out whole. */
+  /** Where it is cut; undefined if it is sent whole. */
   readonly rollover: Rollover | undefined
-  /** From an index into the messages that go out to one into the client's own; undefined for what the client did not send. */
+  /** Maps an index in the sent messages to one in the client's; undefined for messages that the client did not send. */
   readonly clientIndex: (sent: number) => number | undefined
 }
 
-/** In tokens; undefined where nobody says. */
+/** Limits in tokens; undefined if unknown. */
 export interface TurnBounds {
-  /** What the client wants of the answer at most. */
+  /** The client's maximum for the answer. */
   readonly maxTokens: number | undefined
   /** The engine's own limit. */
   readonly engineLimit: number | undefined
-  /** What the session is held to. */
+  /** The limit that cwm enforces for the session. */
   readonly contextLimit: number | undefined
 }
 
-/** What goes to the engine. */
+/** What is sent to the engine. */
 export interface SentTurn {
   readonly model: string
   /** Salt included. */
   readonly body: Buffer
-  /** What the salt was derived from. The session may be bound to another window before this turn is over. */
+  /** The lineage that the salt was derived from. The session may be bound to another window before this turn ends. */
   readonly lineage: string
   readonly clientSalt: string | undefined
   /** Replaces the client's session id, in the body and in `x-session-id`; undefined if it sent none. */
   readonly engineSession: string | undefined
-  /** cwm asked for the usage event; the client did not. */
+  /** cwm requested the usage event; the client did not. */
   readonly ownUsage: boolean
-  /** The engine may keep the answer, under an id of its own. */
+  /** The engine may store the answer under its own id. */
   readonly keepsResponse: boolean
 }
 
 export interface Turn {
   readonly session: LiveSession
-  /** The one that it is sent to: it was measured for it, and its window is restored there. */
+  /** The engine that it is sent to, was measured for, and has its window restored on. */
   readonly engine: Engine
   readonly origin: TurnOrigin
   /** The window that stands before it. */
   readonly base: BaseWindow | undefined
-  /** Tokens that this request's thaw restored; undefined when it asked for none, null when the engine does not tell. */
+  /** Tokens restored by this request's thaw. Undefined without a thaw, null if the engine does not report it. */
   readonly restored: number | null | undefined
   readonly prompt: TurnPrompt
   readonly bounds: TurnBounds
   readonly sent: SentTurn
 }
 
-/** The store did not answer: the turn is isolated, and cold, and its session may not be found again. */
+/** The store did not answer: the turn is isolated and cold, and its session may not be found again. */
 export function isDegraded({ session, origin }: Turn): boolean {
   return session.temporary || origin.unsure
 }
 
 /**
- * Resolves a salted request. Its session is held in memory: `sessions.release` it when the turn is over. Throws what windows and store
- * throw, and `WINDOW_MISMATCH` for another model, dialect or client salt than the window's; then nothing is held.
+ * Prepares a salted request. Its session is held in memory until `sessions.release`. Throws what windows and store throw, and
+ * `WINDOW_MISMATCH` if model, dialect or client salt differ from the window's; nothing is held then.
  */
 export function prepareTurn(parts: TurnParts, turn: TurnRequest): MaybePromise<Turn> {
   const { caller, rules, json, raw, headers } = turn
@@ -124,7 +124,7 @@ export function prepareTurn(parts: TurnParts, turn: TurnRequest): MaybePromise<T
   })
 }
 
-/** Holds the session while the turn is prepared, and longer if that succeeds. */
+/** Holds the session during preparation; it stays held if that succeeds. */
 function prepareFor(
   parts: TurnParts,
   turn: TurnRequest,
@@ -164,14 +164,14 @@ function findOwner(
   return findSession(parts, owner, control, hashed, () => conversationIdOf(headers, json))
 }
 
-/** Whose turn it is, and what its history was hashed to. */
+/** The session of a turn, and the hash of its history. */
 interface Resolved {
   readonly found: FoundSession
   readonly scope: string
   readonly chain: Chain | undefined
 }
 
-/** What is known of a turn before its session's KV space is entered. */
+/** What is known of a turn before it enters its session's KV space. */
 interface Planned {
   readonly model: string
   readonly base: BaseWindow | undefined
@@ -190,7 +190,7 @@ function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved): May
   return andThen(planned, (plan) => completeTurn(parts, turn, resolved, plan))
 }
 
-/** No window, and nothing to measure: there is nothing to wait for. */
+/** Without a window and a measurement there is nothing to wait for. */
 function planPlain(parts: TurnParts, turn: TurnRequest, { found }: Resolved): Planned {
   const { json, rules, call } = turn
   const model = modelOf(json)
@@ -201,7 +201,7 @@ function planPlain(parts: TurnParts, turn: TurnRequest, { found }: Resolved): Pl
   return { model, base: undefined, engine, limits, outgoing, fitted: unmeasured, edits, restored: undefined }
 }
 
-/** Every step that may wait comes before the one that it must be known for: nothing is restored for a request that is refused. */
+/** Steps that may reject the request come first, so nothing is restored for a rejected request. */
 async function planAround(parts: TurnParts, turn: TurnRequest, resolved: Resolved): Promise<Planned> {
   const { json, rules, call } = turn
   const { found } = resolved
@@ -221,14 +221,14 @@ async function planAround(parts: TurnParts, turn: TurnRequest, resolved: Resolve
   return { model, base, engine, limits, outgoing, fitted, edits, restored }
 }
 
-/** Enters the KV space that the turn uses, and puts its ids into the body. */
+/** Enters the KV space of the turn, and adds its ids to the body. */
 function completeTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved, plan: Planned): MaybePromise<Turn> {
   const { caller, json } = turn
   const { base, outgoing, fitted } = plan
   const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
   const space = spaceOf(plan.model, parts.kvEpoch, clientSalt)
   return andThen(parts.sessions.enter(resolved.found.session, space), (session) => {
-    // Of the window that stands before this very turn, whatever the session is bound to meanwhile.
+    // That of the window before this turn, even if the session was bound to another one meanwhile.
     const lineage = base?.record.lineage ?? session.record.lineage
     const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant: caller.tenant, lineage, ...space }))
     return andThen(parts.quotas.ensure(salt, caller.policy.kvQuotaGb), () => {
@@ -315,12 +315,12 @@ function promptOf(outgoing: OutgoingPrompt | undefined, fitted: Fitted, rollover
 
 function boundsOf(rules: DialectRules, json: JsonObject, { limit, contextLimit }: ModelLimits): TurnBounds {
   const { prompt } = json
-  // Of several prompts at once the usage is told in one sum, which says nothing of any of them.
+  // For several prompts the engine reports one sum, which says nothing about any single one.
   const isSeveral = Array.isArray(prompt) && prompt.length > 1 && typeof prompt[0] !== 'number'
   return { maxTokens: rules.maxTokens(json), engineLimit: isSeveral ? undefined : limit, contextLimit }
 }
 
-/** The session id for the engine, where the request names one. */
+/** The session id for the engine, if the request names one. */
 function engineSessionOf(
   parts: TurnParts,
   { caller, headers, json }: TurnRequest,
@@ -335,12 +335,12 @@ function hasWindow({ control }: TurnRequest, { session }: FoundSession): boolean
   return control.window !== undefined || session.record.baseWindow !== undefined
 }
 
-/** Read from the end: the last reply stands near it. */
+/** Searches from the end, because the last reply is near it. */
 function holdsReply({ messages }: OutgoingPrompt, rules: DialectRules): boolean {
   return messages.findLast((message) => rules.isFromModel(message)) !== undefined
 }
 
-/** Hashing a long history costs more than all else of a turn, so it is done when somebody asks, and once. */
+/** Hashing a long history costs more than the rest of a turn, so it is done on demand, and once. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined
   return () => {
@@ -349,7 +349,7 @@ function once<T>(make: () => T): () => T {
   }
 }
 
-/** Completions have no messages, so nothing but a name can tell their session. */
+/** Undefined for completions: they have no messages, so only a name identifies their session. */
 function chainOfRequest(scope: string, rules: DialectRules, json: JsonObject): Chain | undefined {
   if (rules.messagesField === undefined) return undefined
   return chainOf(scope, [...outerSystemOf(json, rules), ...rules.readMessages(json)], rules.canonical)
