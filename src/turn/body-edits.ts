@@ -1,4 +1,4 @@
-// What cwm changes in a turn's body on its way out, by member; all else goes out in the client's own bytes.
+// The members that cwm changes in the body of a turn. Everything else is sent in the client's own bytes.
 
 import { isObject, type JsonObject } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -12,11 +12,11 @@ import type { TurnRequest } from './turn-request.ts'
 export interface BodyEdits {
   /** The new value of each member, as JSON. */
   readonly changes: Map<string, Buffer | string>
-  /** cwm asks for the usage event; the client did not. */
+  /** cwm requests the usage event; the client did not. */
   readonly ownUsage: boolean
 }
 
-/** All edits but the salt and the session id, which are known later. Throws `INVALID_FIELD` or `OVERLOADED`. */
+/** All edits except salt and session id, which are known later. Throws `INVALID_FIELD` or `OVERLOADED`. */
 export function editsOf(
   turn: TurnRequest,
   base: BaseWindow | undefined,
@@ -41,7 +41,7 @@ export function editsOf(
   return { changes, ownUsage }
 }
 
-/** The salt, and the session id in place of the client's. */
+/** Adds the salt, and replaces the client's session id. */
 export function addIds(
   changes: Map<string, Buffer | string>,
   { session_id: own }: JsonObject,
@@ -66,7 +66,7 @@ function checkChanges({ raw, json, room, held }: TurnRequest, changes: ReadonlyM
   if (salted || replaced.length > 0 || added >= room / 2) held.set(2 * raw.bytes.length + added)
 }
 
-/** Asks for the usage event of a stream whose client did not; answers whether it did. Other fields of `stream_options` stay as they are. */
+/** Requests the usage event of a stream if the client did not; returns whether it did so. Other fields of `stream_options` are unchanged. */
 function askForUsage(
   rules: DialectRules,
   json: JsonObject,

@@ -1,4 +1,4 @@
-// Whose turn it is: by name, by the history that it extends, or by the stored response that it continues; otherwise a new session.
+// Finds the session of a turn: by name, by the history that it extends, or by the stored response that it continues. Otherwise it begins a new one.
 
 import { CwmError } from '../base/errors.ts'
 import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
@@ -21,15 +21,15 @@ export interface FindParts {
 export interface FoundSession {
   readonly session: LiveSession
   readonly found: Found
-  /** The request's history was delivered to this session, or to one that cannot be told from it. */
+  /** Whether the request's history was delivered to this session, or to one that cannot be distinguished from it. */
   readonly known: boolean
-  /** Its next turn is to be known by its history: always but for a named session that stands behind no window. */
+  /** Whether the next turn can be found by its history. False only for named sessions without a window. */
   readonly byHistory: boolean
-  /** Nobody could say whether there is a session with this history. */
+  /** The store was unavailable, so a session with this history may have been missed. */
   readonly unsure?: boolean
 }
 
-/** Throws `SESSION_AMBIGUOUS` where the wrong guess would lose a window, `QUOTA_EXCEEDED`, and what the store throws. */
+/** Throws `SESSION_AMBIGUOUS` if a wrong guess would lose a window, `QUOTA_EXCEEDED`, and what the store throws. */
 export function findSession(
   { sessions }: FindParts,
   owner: SessionOwner,
@@ -56,7 +56,7 @@ function namedSession(
   hashed: () => Chain | undefined,
 ): MaybePromise<FoundSession> {
   return andThen(sessions.named(owner, name), (session) => {
-    // The name decides. Whether the history is known matters behind a window alone, so no other named turn asks the store for it.
+    // The name decides. Only behind a window it matters whether the history is known, so other named turns do not ask the store.
     const behind = window !== undefined || session.record.baseWindow !== undefined
     const chain = behind ? hashed() : undefined
     const match = chain === undefined ? undefined : sessions.byPrefix(owner.tenant, chain)
@@ -69,7 +69,7 @@ function namedSession(
   })
 }
 
-/** Of a first turn, whose client sends its own conversation id. */
+/** The session of a first turn whose client sends its own conversation id. */
 async function openedSession(
   sessions: SessionTracker,
   owner: SessionOwner,
@@ -104,7 +104,7 @@ function sessionOfMatch(
       { param: 'x-cwm-session' },
     )
   }
-  // A window that is asked for makes a session of its own, unless this history is already that window's.
+  // A requested window begins a new session, unless this history is already behind that window.
   const fits = match?.kind === 'one' && (window === undefined || match.session.record.baseWindow === window)
   if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
   const unsure = match?.kind === 'unknown'
@@ -117,7 +117,7 @@ function sessionOfMatch(
   }))
 }
 
-/** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window: nothing can be put before what the engine holds. */
+/** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window, because nothing can precede a history that the engine holds. */
 export async function sessionOfResponse(
   { responses }: FindParts,
   tenant: string,

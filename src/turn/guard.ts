@@ -1,4 +1,4 @@
-// What a tenant may not say: fields that reach below the gateway, and ids of what a server keeps, which open it to anyone who knows them.
+// Rejects what tenants may not send: fields that bypass the gateway, and ids of server-side state, which give access to anyone who knows them.
 
 import { CwmError } from '../base/errors.ts'
 import { isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
@@ -8,7 +8,7 @@ import { messageFields } from '../dialects/index.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import { checkIdentity } from '../identity/identity-check.ts'
 
-/** Fields by which a router may steer the engine or its KV transfer, and tenants may not: docs/engine-behavior.md#steering-fields. */
+/** Fields with which routers steer the engine or its KV transfer. Tenants may not send them: docs/engine-behavior.md#steering-fields. */
 export const steeringFields: readonly string[] = [
   'kv_transfer_params',
   'ec_transfer_params',
@@ -27,7 +27,7 @@ const alwaysReplaced = ['cache_salt', 'session_id']
 
 /** The engine's own bound (docs/engine-behavior.md#salt-format). The store keeps each of a session's salts, so it needs one. */
 const MAX_SALT = 128
-/** Longer than any served name; kept in the store with each session as well. */
+/** Longer than any served name. The store keeps it with each session too. */
 const MAX_MODEL = 1024
 
 /**
@@ -43,7 +43,7 @@ export function checkFields(
   for (const field of steeringFields) {
     const value = body[field]
     if (value === undefined || allowed.has(field)) continue
-    // A null says nothing, unless a parser that takes the first of two finds another value before it.
+    // Null has no effect, unless the field occurs twice and a parser reads the first one.
     if (value === null && raw.count(field) === 1) continue
     throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
   }

@@ -1,4 +1,4 @@
-// Whose a response is that the engine keeps. The engine gives it to anyone who knows its id; cwm asks here first.
+// Which session a stored response belongs to. The engine returns it to anyone who knows its id, so cwm checks here first.
 
 import { CwmError } from '../base/errors.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
@@ -8,26 +8,26 @@ const ID = /^[A-Za-z0-9_-]{1,128}$/
 
 export class StoredResponses {
   readonly #sessions: Pick<SessionTracker, 'byResponse'>
-  /** Of turns that are being answered: a client may ask for what it has just got before the store has it. */
+  /** Responses of turns in progress: a client may request one before the store has it. */
   readonly #announced = new Map<string, LiveSession>()
 
   constructor(sessions: Pick<SessionTracker, 'byResponse'>) {
     this.#sessions = sessions
   }
 
-  /** Makes an id lead to its session at once. Each call needs its `settle`; an id that no path could name is left out. */
+  /** Makes an id lead to its session at once. Each call needs a `settle`. Ids that no path can contain are ignored. */
   announce(session: LiveSession, responseId: string): void {
     if (ID.test(responseId)) this.#announced.set(keyOf(session.record.tenant, responseId), session)
   }
 
-  /** The store has the id, or its answer never reached the client. */
+  /** The store has the id, or the answer never reached the client. */
   settle(session: LiveSession, responseId: string): void {
     this.#announced.delete(keyOf(session.record.tenant, responseId))
   }
 
   /**
-   * The session of a response. Throws `RESPONSE_NOT_FOUND`, in vLLM's words, alike for an id that nobody knows, an expired one and
-   * another tenant's; `STORE_UNAVAILABLE`.
+   * The session of a response. Throws `STORE_UNAVAILABLE`, and `RESPONSE_NOT_FOUND` with vLLM's wording, which is the same for unknown
+   * ids, expired ones, and those of another tenant.
    */
   async require(tenant: string, responseId: string): Promise<LiveSession> {
     if (ID.test(responseId)) {

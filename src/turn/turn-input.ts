@@ -1,4 +1,4 @@
-// What a turn needs to be run, whoever asks for it: no request and no response of HTTP.
+// What running a turn needs, without HTTP requests and responses.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { BodyReservation } from '../admission/body-budget.ts'
@@ -15,28 +15,28 @@ export interface TurnInput {
   readonly kind: 'session'
   readonly rules: DialectRules
   readonly control: ControlHeaders
-  /** The client's own: they say who it is. */
+  /** The client's headers, which identify it. */
   readonly headers: IncomingHttpHeaders
   readonly bytes: Buffer
-  /** What `bytes` were parsed to. */
+  /** The parsed `bytes`. */
   readonly json: JsonObject
-  /** How many bytes before `bytes`, in their own buffer, are free. */
+  /** Number of free bytes before `bytes` in the same buffer. */
   readonly room: number
-  /** The bytes that the request holds. The outgoing body is added if it is not the incoming one. */
+  /** The request's reservation of body bytes. The outgoing body is added if it is a copy. */
   readonly held: Pick<BodyReservation, 'set'>
-  /** Ends the turn, in every phase. */
+  /** Its end aborts the turn, in every phase. */
   readonly scope: RequestScope
   readonly method: string
-  /** At the engine, with its query. */
+  /** Path at the engine, with the query. */
   readonly path: string
-  /** For the engine, flat; the body's length is added. */
+  /** Headers for the engine, flat; the body's length is added. */
   readonly outgoing: string[]
 }
 
-/** Who gets a turn's answer. */
+/** Receives the answer of a turn. */
 export interface TurnSink {
-  /** It is known whose turn it is. It may still be refused. */
+  /** The session was found. The turn may still be rejected. */
   found(turn: Turn): void
-  /** Called right before the dispatch. Answers where the engine's bytes go; what becomes of them is reported to `turn`. */
+  /** Called right before the dispatch. Returns the sink for the engine's bytes, which reports their delivery to `turn`. */
   begin(turn: RunningTurn): AnswerSink
 }

@@ -1,4 +1,4 @@
-// A turn that was checked, and is to be prepared.
+// A checked request that is ready to be prepared as a turn.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { BodyReservation } from '../admission/body-budget.ts'
@@ -15,17 +15,17 @@ export interface TurnRequest {
   /** What to do with a prompt that does not fit. */
   readonly overflow: Overflow
   readonly rules: DialectRules
-  /** The client's own. */
+  /** The client's headers. */
   readonly headers: IncomingHttpHeaders
-  /** What `json` was parsed from. */
+  /** The bytes of `json`. */
   readonly raw: RawObject
   readonly json: JsonObject
-  /** The bytes that the request holds. The outgoing body is added if it is not the incoming one. */
+  /** The request's reservation of body bytes. The outgoing body is added if it is a copy. */
   readonly held: Pick<BodyReservation, 'set'>
-  /** How many bytes before those of `raw`, in their own buffer, are free. */
+  /** Number of free bytes before those of `raw` in the same buffer. */
   readonly room: number
-  /** Its history is a response that the engine keeps. */
+  /** The id of the stored response that it continues. */
   readonly previousResponse: string | undefined
-  /** For what this request asks of windows. */
+  /** Options for calls to windows on behalf of this request. */
   readonly call: OperationOptions
 }

@@ -1,4 +1,4 @@
-// The window that stands before a turn, and how the turn stands to it: nothing of it may stand in a prompt twice.
+// The window before a turn, and how the turn continues it, so that no message appears twice in the prompt.
 
 import { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
@@ -29,13 +29,13 @@ interface Asked {
 export interface WindowBefore {
   readonly base: BaseWindow | undefined
   readonly continuation: Continuation | undefined
-  /** The request asks for it, and the session is not bound to it yet. */
+  /** Whether the request asks for it and the session is not bound to it yet. */
   readonly isNew: boolean
 }
 
 /**
- * The window of a turn of that session; nothing is restored yet. `known`: the request's history was delivered to it. Throws what windows
- * and store throw, `WINDOW_MISMATCH`, and `WINDOW_DIVERGES` for a request that the window can not stand before.
+ * Finds the window before a turn of the session, without restoring it. `known`: the request's history was delivered to the session. Throws
+ * what windows and store throw, `WINDOW_MISMATCH`, and `WINDOW_DIVERGES` if the window cannot precede the request.
  */
 export async function windowBefore(
   parts: WindowBeforeParts,
@@ -58,7 +58,7 @@ export async function windowBefore(
   const continuation = continueWindow(base, json, rules, { known, bound: !isNew })
   if (continuation.kind === 'behind' && continuation.repeats) {
     const own = rules.readMessages(json).slice(continuation.skip)
-    // What was delivered behind this very window may say again what the window says.
+    // A history that was delivered behind this window may repeat what the window contains.
     if (!(await isDelivered(parts, session, base, own, rules, scope))) {
       throw diverges(base, 'it sends again what the window holds')
     }
@@ -82,12 +82,12 @@ async function isDelivered(
   return match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session)
 }
 
-/** The salt that the client itself has put into a request. */
+/** The client's own `cache_salt`. */
 export function clientSaltOf({ cache_salt: salt }: JsonObject): string | undefined {
   return typeof salt === 'string' && salt !== '' ? salt : undefined
 }
 
-/** A system prompt that stands beside the messages, as what the history begins with. */
+/** A system prompt outside the messages, as the beginning of the history. */
 export function outerSystemOf(body: JsonObject, rules: DialectRules): readonly JsonValue[] {
   const system = rules.outerSystem(body)
   return system === undefined ? [] : [system]
