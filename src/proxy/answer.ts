@@ -1,5 +1,5 @@
-// An answer on its way from the upstream to the client. Bytes go out first and are looked at second; three kinds of answers
-// differ: passed on unread, event streams, and JSON answers, which are held until they are whole so that headers can tell of them.
+// Passes an answer from the engine to the client. Bytes are sent first and read second. There are three kinds: answers passed on unread,
+// event streams, and JSON answers, which are held until they are complete so that the headers can report on them.
 
 import { CwmError } from '../base/errors.ts'
 import { headerIn, rawHeaderIn } from '../base/flat-headers.ts'
@@ -12,7 +12,7 @@ import { UsageHold } from '../sse/usage-hold.ts'
 import type { ClientResponse } from './client-response.ts'
 import { SeenEvents } from './seen-events.ts'
 
-/** Bytes of all answers that are being kept for observation at one moment, streams and JSON answers alike. */
+/** Limits the bytes of all answers that are kept for reading at one moment, streams and JSON answers alike. */
 export class ObservationBudget {
   readonly #maxBytes: number
   #used = 0
@@ -33,30 +33,30 @@ export class ObservationBudget {
 }
 
 export interface AnswerHooks {
-  /** Before the headers go out. */
+  /** Called before the headers are sent. */
   headers(status: number): void
-  /** The first byte of the body is here. Not of a body without any. */
+  /** The first byte of the body arrived. Not called for empty bodies. */
   began(): void
-  /** The whole answer is known, and its last bytes have not gone out yet. Undefined when it was too large to be read. */
+  /** The answer is complete, and its last bytes are not sent yet. Undefined if it was too large to be read. */
   observed(observation: Observation | undefined, status: number): void
-  /** The end of a stream went to the client's socket: it has its answer, however the connection ends. */
+  /** The end of a stream was written to the client's socket, so the answer counts as delivered however the connection ends. */
   delivered(): void
-  /** Over, well or not. */
+  /** The answer ended, with or without an error. */
   ended(outcome: { readonly error?: CwmError; readonly status: number }): void
 }
 
 export interface AnswerLimits {
-  /** A JSON answer up to this size is held until it is whole; a larger one is passed on unread, and one that finds no room in the budget. */
+  /** JSON answers up to this size are held until they are complete. Larger ones, and those over the budget, are passed on unread. */
   readonly maxHeldBytes: number
-  /** A stream is read afterwards if it is no longer than this. */
+  /** Streams up to this size are read afterwards. */
   readonly maxObservedBytes: number
 }
 
 export interface AnswerOptions {
   readonly client: ClientResponse
-  /** Undefined for plain paths: nothing is read. */
+  /** Undefined on plain paths, whose answers are not read. */
   readonly rules: DialectRules | undefined
-  /** cwm asked for the usage event itself, so the client must not see it. */
+  /** cwm requested the usage event itself, so the client must not see it. */
   readonly ownUsage: boolean
   readonly head: boolean
   readonly incoming: (raw: readonly Buffer[]) => string[]
@@ -65,7 +65,7 @@ export interface AnswerOptions {
   readonly budget: ObservationBudget
 }
 
-/** What reads an event stream. */
+/** The readers of an event stream. */
 interface Stream {
   readonly framer: EventFramer
   readonly events: SeenEvents
@@ -73,7 +73,7 @@ interface Stream {
 
 type Mode = 'waiting' | 'pass' | 'events' | 'json'
 
-/** An event that is longer than this is let through in parts. */
+/** Longer events are passed on in parts. */
 const MAX_EVENT_BYTES = 1024 * 1024
 
 export class Answer implements AnswerSink {
@@ -84,14 +84,14 @@ export class Answer implements AnswerSink {
   #status = 0
   #statusText = ''
   #headers: string[] = []
-  /** A JSON answer, held until it is whole. */
+  /** A JSON answer, held until it is complete. */
   #json: Buffer[] = []
-  /** Made with the headers of a stream. */
+  /** Created with the headers of a stream. */
   #stream: Stream | undefined
   #seenBytes = 0
   #unread = false
   #observed = false
-  /** The client has got the beginning of an event that is too long to wait for, and not its end. */
+  /** The client has received the beginning of an event that is too long to hold, but not its end. */
   #inEvent = false
   /** Of a stream. */
   #rawHeaders: readonly Buffer[] = []
@@ -167,7 +167,7 @@ export class Answer implements AnswerSink {
     this.#forget()
     if (!client.gone) {
       if (this.#mode === 'events') {
-        // Whole events that wait for a usage event which will not come were meant for the client; the partial one is dropped.
+        // Complete events that wait for a usage event belong to the client. The partial one is dropped.
         for (const bytes of this.#hold?.flush() ?? []) client.write(bytes)
         client.breakStream(error, this.#inEvent)
       } else if (this.#mode === 'pass') client.destroy()
@@ -176,7 +176,7 @@ export class Answer implements AnswerSink {
     hooks.ended({ error, status: this.#status })
   }
 
-  /** Most chunks are one token's event, like the one before but for its text: no end of anything, and nothing to hold back. */
+  /** Most chunks are the event of one token and differ from the one before only in its text. They end nothing, and need not be held back. */
   #passDelta(bytes: Buffer, { framer, events }: Stream): boolean {
     const isAlone = framer.heldBytes === 0 && !this.#inEvent && this.#hold?.holds !== true
     if (!isAlone || this.#unread || this.#observed || !events.addDelta(bytes)) return false
@@ -185,7 +185,7 @@ export class Answer implements AnswerSink {
     return true
   }
 
-  /** Ended by the end of its connection alone, and before its last event: a crash looks like that, even a reset does to undici. */
+  /** Whether only the end of the connection ended the stream, before its last event. A crash looks like that; undici reports even a reset so. */
   #isCut(rest: readonly Buffer[]): boolean {
     const { rules } = this.#options
     if (this.#observed || rules === undefined || tellsItsEnd(this.#rawHeaders)) return false
@@ -212,7 +212,7 @@ export class Answer implements AnswerSink {
       length += event.length
       out.push(...(this.#hold?.push(event) ?? []))
     }
-    // A part of an event that is too long to wait for: what waits goes first, or it would be overtaken.
+    // Part of an event that is too long to hold. Held events are sent first, to keep the order.
     if (length < bytes.length) out.push(...(this.#hold?.flush() ?? []), bytes.subarray(length))
     return out
   }
@@ -235,7 +235,7 @@ export class Answer implements AnswerSink {
     else this.#leaveUnread()
   }
 
-  /** Whether so many more bytes may be kept, of this answer and of all. */
+  /** Reserves bytes for reading. Returns whether they fit the limit of one answer and that of all. */
   #count(bytes: number, mostBytes: number): boolean {
     if (this.#seenBytes + bytes > mostBytes || !this.#options.budget.take(bytes)) return false
     this.#seenBytes += bytes
@@ -261,7 +261,7 @@ export class Answer implements AnswerSink {
     return isObject(value) ? rules.observeJson(value as JsonObject) : undefined
   }
 
-  /** It is wanted twice: to be read, and to be sent. */
+  /** Joined once, because it is both read and sent. */
   #wholeJson(): Buffer {
     const [first, ...others] = this.#json
     if (first !== undefined && others.length === 0) return first
@@ -270,7 +270,7 @@ export class Answer implements AnswerSink {
     return whole
   }
 
-  /** Gives back what was kept. */
+  /** Drops the kept bytes and releases their reservation. */
   #forget(): void {
     this.#options.budget.give(this.#seenBytes)
     this.#json = []
@@ -280,8 +280,8 @@ export class Answer implements AnswerSink {
 }
 
 /**
- * Whether these bytes end a stream: after them the client may close its connection, or send its next turn. Only a line of its own
- * counts: within JSON a line break is escaped, so no text of the model can pass for one.
+ * Whether these bytes end a stream, so that the client may close its connection or send its next turn. Only complete lines count: JSON
+ * escapes line breaks, so the model's text cannot contain one.
  */
 function isLast(bytes: Buffer, { terminalLines }: DialectRules): boolean {
   return terminalLines.some(
@@ -289,12 +289,12 @@ function isLast(bytes: Buffer, { terminalLines }: DialectRules): boolean {
   )
 }
 
-/** The media type alone, lower case; undefined when the answer does not say. */
+/** The media type without parameters, lower case; undefined if the answer has none. */
 function mediaType(headers: readonly string[]): string | undefined {
   return headerIn(headers, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase()
 }
 
-/** Whether length or chunks tell where an answer ends (RFC 9112, 6.3). */
+/** Whether its length or chunks determine where an answer ends (RFC 9112, 6.3). */
 function tellsItsEnd(rawHeaders: readonly Buffer[]): boolean {
   return (
     rawHeaderIn(rawHeaders, 'content-length') !== undefined ||
@@ -302,7 +302,7 @@ function tellsItsEnd(rawHeaders: readonly Buffer[]): boolean {
   )
 }
 
-/** A stream may come out shorter than its upstream said, without the usage event, or longer, with an event that tells how it broke. */
+/** A stream may become shorter than announced, without the usage event, or longer, with an error event. */
 function withoutLength(headers: readonly string[]): readonly string[] {
   const out: string[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {

@@ -1,4 +1,4 @@
-// A request body, read whole and bounded, decoded and parsed: strict, because what cwm and the engine understand must be the same.
+// Reads request bodies completely and within limits, decodes and parses them. Strict, because cwm and the engine must understand the same.
 
 import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
@@ -18,13 +18,13 @@ const decoders = {
   br: createBrotliDecompress,
 } as const
 
-/** Before each body: a salt and a request for usage fit, so that they go in without a copy of the rest. */
+/** Free bytes before each body, so that the salt and the request for usage are added without copying the rest. */
 export const ROOM_BYTES = 256
 
-/** Up to this unpacked size any ratio is allowed, because short bodies often repeat the same few bytes. */
+/** Any ratio is allowed up to this unpacked size, because short bodies often repeat the same few bytes. */
 const ANY_RATIO_BYTES = 4 * 1024 * 1024
 
-/** The bounds of request bodies. */
+/** Limits of request bodies. */
 export interface BodyLimits {
   readonly maxBodyBytes: number
   /** Unpacked bytes allowed per compressed byte, beyond the first 4 MiB. */
@@ -32,9 +32,9 @@ export interface BodyLimits {
 }
 
 /**
- * Reads the body, into a buffer of its own that has `ROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as it is known to be
- * (before reading, if the length says so), `OVERLOADED` when there is no room for it, `CLIENT_GONE` when the client leaves or its body
- * ends before its announced length.
+ * Reads the body into a buffer of its own, with `ROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as that is known (before reading, if
+ * the announced length is too large), `OVERLOADED` over the budget, and `CLIENT_GONE` if the client leaves or the body is shorter than
+ * announced.
  */
 export function readBytes(request: IncomingMessage, maxBytes: number, held?: BodyReservation): Promise<Buffer> {
   return new Promise<Buffer>((resolve, reject) => {
@@ -66,9 +66,9 @@ export function readBytes(request: IncomingMessage, maxBytes: number, held?: Bod
 }
 
 /**
- * Copies a body out of the socket's own large blocks, which a body that is kept would keep whole; with room before it for what is put in.
- * One whose length is announced is copied as it comes, or its blocks would take up as much again. Memory that is not written to yet is
- * not resident, so an announced length alone takes up none.
+ * Copies a body out of the socket's large blocks, because a retained body would retain those. Leaves free bytes before it. With an announced
+ * length, chunks are copied as they arrive, so that the blocks do not double the memory. Memory that is not written to yet is not resident,
+ * so announcing a length costs none.
  */
 class BodyBytes {
   readonly #announced: number
@@ -87,7 +87,7 @@ class BodyBytes {
     this.length += chunk.length
   }
 
-  /** The whole body, if it was as long as announced: Node's parser lets no other through. */
+  /** The complete body. It is as long as announced, because Node's parser rejects others. */
   take(): Buffer {
     if (this.#whole === undefined) return joined(this.#chunks, this.length)
     return this.#whole.subarray(ROOM_BYTES, ROOM_BYTES + Math.min(this.length, this.#announced))
@@ -105,17 +105,17 @@ function gone(): CwmError {
   return clientGone('its request was complete')
 }
 
-/** Whether a request says that it has a body; one of no bytes is none. */
+/** Whether a request announces a body. An empty one counts as none. */
 export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   const length = headers['content-length']
   return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0)
 }
 
-/** A body of JSON. */
+/** A parsed JSON body. */
 export interface ReadBody {
   readonly bytes: Buffer
   readonly json: JsonObject
-  /** How many bytes before `bytes`, in their own buffer, are free. */
+  /** Number of free bytes before `bytes` in the same buffer. */
   readonly room: number
 }
 
@@ -143,14 +143,14 @@ export function readJson(
   )
 }
 
-/** Reads a body whole and undoes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */
+/** Reads a complete body and decodes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */
 export function readWhole(request: IncomingMessage, limits: BodyLimits, held: BodyReservation): Promise<Buffer> {
   const raw = readBytes(request, limits.maxBodyBytes, held)
   const encoding = request.headers['content-encoding']
   return encoding === undefined ? raw : raw.then((bytes) => decodeBytes(bytes, encoding, limits, held))
 }
 
-/** The error for a body over the bound. */
+/** The error for a body over the limit. */
 export function tooLarge(maxBytes: number): CwmError {
   return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`, {
     bound: 'body_bytes',
@@ -158,8 +158,8 @@ export function tooLarge(maxBytes: number): CwmError {
 }
 
 /**
- * Undoes one `Content-Encoding`; a second would multiply the ratio of the first. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` if the
- * body unpacks beyond a bound, or `OVERLOADED`.
+ * Decodes one `Content-Encoding`; a second one would multiply the ratio of the first. Throws `UNSUPPORTED_ENCODING`, `BODY_TOO_LARGE` if the
+ * body unpacks beyond a limit, or `OVERLOADED`.
  */
 export async function decodeBytes(
   bytes: Buffer,
@@ -196,7 +196,7 @@ export async function decodeBytes(
   }
 }
 
-/** Counted as it grows: a thousandth of it may have been sent, and many may do that at once. */
+/** Counted while it grows, because a client may send a thousandth of it, and many may do so at once. */
 async function unpack(
   decoder: Transform,
   bytes: Buffer,

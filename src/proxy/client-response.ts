@@ -1,4 +1,4 @@
-// The way back to the client: bytes with backpressure, failures told truthfully, departure noticed in every phase.
+// Sends an answer to the client, with backpressure. Failures are reported so that no broken answer looks complete.
 
 import type { ServerResponse } from 'node:http'
 import { endAfterRequest } from '../base/end-after-request.ts'
@@ -9,24 +9,24 @@ import type { AnswerControl } from '../engines/engine.ts'
 import type { AnswerHeader } from '../identity/control-headers.ts'
 import { hasBody } from './body.ts'
 
-/** How long the last bytes of a broken stream may take to leave; a client that does not read loses them. */
+/** How long sending the last bytes of a broken stream may take. A client that does not read loses them. */
 const LAST_WORDS_MS = 2_000
-/** On paths of no dialect. */
+/** For paths without a dialect. */
 const DEFAULT_ERRORS = openAiErrors('messages')
 
 export class ClientResponse {
   readonly #response: ServerResponse
   readonly #requestId: string
   readonly #forPage: readonly string[]
-  /** How errors are worded. */
+  /** The shape of error bodies. */
   errors: ErrorShape = DEFAULT_ERRORS
   #control: AnswerControl | undefined
   #paused = false
-  /** Status 200 of an event stream went out before the upstream's answer was known. */
+  /** Status 200 of an event stream was sent before the engine's answer was known. */
   #begun = false
-  /** Names and values in turn, set with the headers of an answer: these go on every answer, errors included. */
+  /** Names and values, flat. Sent with every answer, including errors. */
   readonly #own: string[]
-  /** These go on an answer of status 200 only. */
+  /** Sent with answers of status 200 only. */
   readonly #promises: string[] = []
 
   /** `forPage`: CORS headers that let a page read cwm's own answers, flat. */
@@ -41,17 +41,17 @@ export class ClientResponse {
     return this.#response.headersSent
   }
 
-  /** The client has closed its connection, or we have. */
+  /** Whether the connection is closed, by the client or by cwm. */
   get gone(): boolean {
     return this.#response.destroyed
   }
 
-  /** The client has not read what it was sent. */
+  /** Whether the client has not read what was sent. */
   get isFull(): boolean {
     return this.#response.writableNeedDrain
   }
 
-  /** Adds one of our own headers to the answer, if it has not begun. */
+  /** Sets one of cwm's headers. No effect once the headers are sent. */
   set(name: AnswerHeader, value: string | undefined): void {
     if (value === undefined) return
     const at = this.#own.indexOf(name)
@@ -59,17 +59,17 @@ export class ClientResponse {
     else this.#own[at + 1] = value
   }
 
-  /** Adds a header that tells what will be done with the turn: an answer of another status is no turn. */
+  /** Adds a header about what follows a successful turn; other statuses do not get it. */
   promise(name: AnswerHeader, value: string): void {
     this.#promises.push(name, value)
   }
 
-  /** From now on a full socket stops the upstream. */
+  /** From now on, a full socket pauses the engine's answer. */
   control(control: AnswerControl): void {
     this.#control = control
   }
 
-  /** Sends status and headers: the upstream's first, then our own. */
+  /** Sends status and headers: the engine's first, then cwm's. */
   head(status: number, statusText: string, headers: readonly string[]): void {
     if (this.#begun) return
     const all = [...headers, ...this.#own]
@@ -83,13 +83,13 @@ export class ClientResponse {
     this.head(status, '', [...headers, ...this.#forPage])
   }
 
-  /** Sends the headers of an event stream that the upstream has not begun yet. */
+  /** Sends the headers of an event stream before the engine has begun it. */
   beginStream(): void {
     this.head(200, '', ['content-type', 'text/event-stream; charset=utf-8', 'cache-control', 'no-cache'])
     this.#begun = true
   }
 
-  /** Sends the headers before there is a body to send: a stream's client waits for them. */
+  /** Sends the headers without waiting for a body, because clients of streams wait for them. */
   flush(): void {
     this.#response.flushHeaders()
   }
@@ -104,7 +104,7 @@ export class ClientResponse {
     })
   }
 
-  /** Calls back once all that was written before has gone to the client's socket; never, if the client leaves first. */
+  /** Calls back once everything written before reached the client's socket; never if the client leaves first. */
   flushed(done: () => void): void {
     this.#response.write('', (error) => {
       if (error === null || error === undefined) done()
@@ -116,7 +116,7 @@ export class ClientResponse {
     else this.#response.end(bytes)
   }
 
-  /** Answers an error in the client's dialect; after headers it breaks the connection instead, so that nothing looks complete. */
+  /** Sends an error in the client's dialect. After the headers it breaks the connection instead, so that nothing looks complete. */
   fail(error: CwmError): void {
     if (this.#begun) {
       this.breakStream(error, false)
@@ -141,20 +141,20 @@ export class ClientResponse {
     endAfterRequest(this.#response)
   }
 
-  /** Ends a broken event stream: an error event, at an event boundary, then a broken connection. `inEvent`: one is unfinished. */
+  /** Ends a broken event stream with an error event at an event boundary, then breaks the connection. `inEvent`: an event is unfinished. */
   breakStream(error: CwmError, inEvent: boolean): void {
     const response = this.#response
     const limit = () => {
       const timer = setTimeout(() => response.destroy(), LAST_WORDS_MS)
       response.once('close', () => clearTimeout(timer))
     }
-    // Behind another answer on its connection it has no socket yet, and no client who could be reading it.
+    // A pipelined response has no socket until the answers before it are sent, so no client is reading it yet.
     if (response.socket === null) response.once('socket', limit)
     else limit()
     response.write((inEvent ? '\n\n' : '') + this.errors.event(error), () => response.destroy())
   }
 
-  /** Breaks the connection in mid-answer. */
+  /** Breaks the connection in the middle of an answer. */
   destroy(): void {
     this.#response.destroy()
   }

@@ -1,4 +1,4 @@
-// The HTTP side of one turn: the headers that tell of it, and the way of its answer to the client.
+// The HTTP side of a turn: its headers, and the sink that passes its answer to the client.
 
 import type { DialectRules } from '../dialects/dialect.ts'
 import type { AnswerSink } from '../engines/engine.ts'

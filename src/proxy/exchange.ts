@@ -1,4 +1,4 @@
-// One request and its answer, as the parts of the proxy hand them on.
+// One request and its response, as passed between the parts of the proxy.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ClientResponse } from './client-response.ts'

@@ -1,5 +1,5 @@
-// Comments sent to clients of streams while the first token is awaited, so that what stands between does not take a long prefill for a
-// dead connection. A comment, not Anthropic's `event: ping`: every reader of event streams must skip it, also before the first event.
+// Sends comments to clients of streams until the first token arrives, so that proxies in between do not mistake a long prefill for a dead
+// connection. Comments, not Anthropic's `event: ping`: every reader of event streams must skip them, even before the first event.
 
 import { CwmError } from '../base/errors.ts'
 import { rawHeaderIn } from '../base/flat-headers.ts'
@@ -8,13 +8,13 @@ import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
 import type { ClientResponse } from './client-response.ts'
 
 const COMMENT = Buffer.from(': keep-alive\n\n')
-/** Of an error answer that is told within a stream; errors are short. */
+/** Maximum bytes of an error answer that is reported within a stream; errors are short. */
 const MAX_ERROR_BYTES = 64 * 1024
 
-/** The streams that wait, and one timer for all: each is due so long after it began, and again and again. */
+/** The waiting streams, with one timer for all. Each gets a comment whenever the interval has passed since its start. */
 export class Heartbeats {
   readonly #everyMs: number
-  /** With the time at which each is due, soonest first. Bounded by the requests in flight. */
+  /** With the due time of each, earliest first. Bounded by the requests in flight. */
   readonly #due = new Map<AwaitedStream, number>()
   #timer: NodeJS.Timeout | undefined
 
@@ -23,8 +23,8 @@ export class Heartbeats {
   }
 
   /**
-   * Stands before `answer` until its stream begins. `mayBegin`: status 200 may go out before the upstream's answer is known; otherwise
-   * comments wait for its headers.
+   * Wraps `answer` until its stream begins. `mayBegin`: status 200 may be sent before the engine's answer is known; otherwise comments wait
+   * for its headers.
    */
   over(answer: AnswerSink, client: ClientResponse, mayBegin: boolean): AnswerSink {
     const stream = new AwaitedStream(answer, client, mayBegin, () => this.#due.delete(stream))
@@ -52,14 +52,14 @@ export class Heartbeats {
   }
 }
 
-/** An answer whose first byte is awaited. Passes all on, but for an answer that is no stream once the client was promised one. */
+/** An answer whose first byte has not arrived. Passes everything on, except an answer that is no stream after the client got stream headers. */
 class AwaitedStream implements AnswerSink {
   readonly #answer: AnswerSink
   readonly #client: ClientResponse
   readonly #mayBegin: boolean
   readonly #stop: () => void
   #waits = true
-  /** Of an answer that cannot be passed on any more. */
+  /** The bytes of an answer that can no longer be passed on. */
   #refused: { readonly status: number; readonly body: Buffer[]; bytes: number } | undefined
 
   constructor(answer: AnswerSink, client: ClientResponse, mayBegin: boolean, stop: () => void) {
@@ -121,7 +121,7 @@ function isEventStream(rawHeaders: readonly Buffer[]): boolean {
   return /^text\/event-stream\b/i.test(rawHeaderIn(rawHeaders, 'content-type') ?? '')
 }
 
-/** The upstream's answer in place of a stream that the client was promised, with its own words for the client. */
+/** The error for an engine's answer that is no stream, with the engine's own message. */
 function refusalOf(status: number, body: Buffer): CwmError {
   const json = parseJson(body.toString('utf8'))
   const error = isObject(json) ? json.error : undefined

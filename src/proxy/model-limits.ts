@@ -1,5 +1,5 @@
-// The context limit of each model in the upstream's own answer to GET /v1/models, as `max_input_tokens`. It is spliced into the bytes that
-// came; whatever is not such an answer passes as it is.
+// Adds each model's context limit to the engine's answer to GET /v1/models, as `max_input_tokens`. It is spliced into the original bytes;
+// any other answer passes unchanged.
 
 import { rawHeaderIn } from '../base/flat-headers.ts'
 import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/json.ts'
@@ -7,31 +7,31 @@ import { itemsOf, RawObject, type Span } from '../dialects/raw-json.ts'
 import type { AnswerControl, AnswerSink } from '../engines/engine.ts'
 
 /**
- * Given the models of one answer, returns what to show for each of them: the tokens that turns are held to, or undefined where its
- * `max_input_tokens` stays as it is, or absent.
+ * Given the models of one answer, returns the limit to show for each: the tokens that cwm enforces, or undefined if `max_input_tokens` stays
+ * unchanged or absent.
  */
 export type InputLimits = (cards: readonly JsonValue[]) => (card: JsonObject) => number | undefined
 
 const MEMBER = 'max_input_tokens'
-/** A longer answer passes unread: it is parsed in one go, on the thread of all requests. One model takes 400 bytes at vLLM 0.32. */
+/** Longer answers pass unread, because parsing blocks the event loop. One model takes 400 bytes with vLLM 0.32. */
 const MAX_HELD_BYTES = 1024 * 1024
 
-/** Whether such a request is for the list of models, or for one that the operator forwards. */
+/** Whether the request is for the list of models, or for one model on a path that the operator forwards. */
 export function asksForModels(method: string | undefined, path: string): boolean {
   return (path === '/v1/models' || path.startsWith('/v1/models/')) && (method === 'GET' || method === 'HEAD')
 }
 
-/** By these the upstream would answer a part of its own bytes, or that a client's copy of them is still good. */
+/** With these headers the engine would send part of its own bytes, or 304 for a client's copy of them. */
 const wholeOnly = /^(if-none-match|if-modified-since|if-range|range)$/i
-/** True of the upstream's own bytes and of no others. */
+/** Headers that apply to the engine's own bytes only. */
 const ofBytes = /^(etag|content-md5|digest|content-digest|repr-digest|accept-ranges)$/i
 
-/** The headers of a request, flat, without those that would bring anything but the whole answer. */
+/** The headers of a request, flat, without those that request anything but the complete answer. */
 export function askedWhole(headers: readonly string[]): string[] {
   return headers.filter((_, i) => !wholeOnly.test(headers[i - (i % 2)] ?? ''))
 }
 
-/** Stands before an answer's own sink: holds the list until it is whole, and passes it on with limits. */
+/** Wraps the sink of an answer: holds the list until it is complete, and passes it on with limits. */
 export class ModelLimits implements AnswerSink {
   readonly #sink: AnswerSink
   readonly #inputLimits: InputLimits
@@ -39,7 +39,7 @@ export class ModelLimits implements AnswerSink {
   #held: { readonly rawHeaders: readonly Buffer[]; readonly statusText: string; readonly chunks: Buffer[] } | undefined
   #heldBytes = 0
 
-  /** `head`: only headers come, of an answer whose bytes nobody sees. */
+  /** `head`: there is no body, only its headers. */
   constructor(sink: AnswerSink, inputLimits: InputLimits, head: boolean) {
     this.#sink = sink
     this.#inputLimits = inputLimits
@@ -80,7 +80,7 @@ export class ModelLimits implements AnswerSink {
     this.#sink.onError(error)
   }
 
-  /** Passes on what was held. `length`: of other bytes than the upstream's. */
+  /** Passes on the held answer. `length`: the new length, if bytes were changed. */
   #release(chunks: readonly Buffer[], length?: number): void {
     if (this.#held === undefined) return
     const { rawHeaders, statusText } = this.#held
@@ -91,8 +91,8 @@ export class ModelLimits implements AnswerSink {
 }
 
 /**
- * An answer to /v1/models with `max_input_tokens` in each model that has a limit to show: behind its last member, or in place of the value
- * that is there. The very same buffer comes back when nothing is to be changed, also when it is no such answer.
+ * Returns an answer to /v1/models with `max_input_tokens` in each model that has a limit to show: after its last member, or in place of its
+ * value. Returns the same buffer if nothing changes, also if it is another kind of answer.
  */
 export function withInputLimits(bytes: Buffer, inputLimits: InputLimits): Buffer {
   const body = parseJson(bytes.toString('utf8'))
@@ -122,19 +122,19 @@ function editOf(bytes: Buffer, { start, end }: Span, limit: number): Span & { re
   const card = new RawObject(bytes.subarray(start, end))
   const there = card.find(MEMBER)
   if (there !== undefined) return { start: start + there.start, end: start + there.end, text: String(limit) }
-  // A card without members has no id, and so no limit.
+  // A model without members has no id, and so no limit.
   const last = start + (card.members.at(-1)?.end ?? 0)
   return { start: last, end: last, text: `,"${MEMBER}":${limit}` }
 }
 
-/** Whether the answer is JSON as it stands, in no coding. */
+/** Whether the answer is JSON without a content encoding. */
 function isPlainJson(rawHeaders: readonly Buffer[]): boolean {
   const coding = rawHeaderIn(rawHeaders, 'content-encoding') ?? 'identity'
   const type = rawHeaderIn(rawHeaders, 'content-type')?.split(';', 1)[0]
   return type?.trim().toLowerCase() === 'application/json' && coding.trim().toLowerCase() === 'identity'
 }
 
-/** Without what is true of the upstream's bytes alone; with that length where it told one, or without any. */
+/** Removes the headers that apply to the engine's bytes only, and replaces the length if there was one. */
 function withLength(rawHeaders: readonly Buffer[], length: number | undefined): Buffer[] {
   const out: Buffer[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {

@@ -1,13 +1,13 @@
-// The list of models for a tenant that may not use all: the upstream's, without the others. Each with its
-// context limit, as in the list that others get.
+// The list of models for a tenant with restricted models: the engine's list without the others, each with its context limit as in the
+// unrestricted list.
 
 import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { EngineModels } from '../engines/engine.ts'
 import type { ClientResponse } from './client-response.ts'
 
 /**
- * Answers those of the upstream's models that are in `models`; tells the status. Throws what the upstream's failing throws; a refusal of the
- * upstream's is passed on.
+ * Sends the engine's models that are in `models`, and returns the status. Throws if the engine fails. If the engine rejects the request, its
+ * answer is passed on.
  */
 export async function sendOwnModels(
   client: ClientResponse,
@@ -30,7 +30,7 @@ function ownModels(
 ): JsonObject {
   if (!Array.isArray(body.data)) return body
   const cards = body.data as readonly JsonValue[]
-  // Of all, since an adapter has the limit of its base model, which this tenant may not use.
+  // Computed over all models, because an adapter has the limit of its base model, which may not be in the tenant's list.
   const limitOf = engine.inputLimits(cards)
   const own: JsonObject[] = []
   for (const card of cards) {

@@ -1,5 +1,5 @@
-// The door of the hot path: a request in, its route, its caller, its body; a turn is run by turn/, all else is passed on. Works on Node's own
-// request and response.
+// Entry of the hot path: finds a request's route and caller and reads its body. Turns are run by turn/; everything else is passed on. Works on
+// Node's own request and response.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission } from '../admission/admission.ts'
@@ -42,7 +42,7 @@ import {
 export interface ProxyOptions extends BodyLimits, ClientAnswerOptions {
   readonly routes: RouteLists
   readonly preserveHost: boolean
-  /** Replaces the client's key towards the upstream; null: no key goes there; undefined: the client's own does. */
+  /** Sent to the engine instead of the client's key. Null: no key is sent. Undefined: the client's key is sent. */
   readonly upstreamApiKey: string | null | undefined
   readonly maxPreflights: number
 }
@@ -76,7 +76,7 @@ export class ProxyHandler {
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
   }
 
-  /** Answers one request. Never throws: what goes wrong is answered in the client's dialect and logged. */
+  /** Answers one request. Never throws: errors are sent in the client's dialect, and logged. */
   async handle(
     request: IncomingMessage,
     response: ServerResponse,
@@ -91,16 +91,16 @@ export class ProxyHandler {
       entry.route = route.kind === 'stored' ? route.label : route.path
       const rules = rulesOfRoute(route)
       if (rules !== undefined) client.errors = rules.errors
-      // Browsers send it before the request itself, without a key.
+      // Browsers send preflights before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
         this.#preflights.enter(request, entry.scope)
         this.#pass(exchange, route, anyEngine, undefined)
         return
       }
-      // Also before plain paths: the operator's key must not reach the upstream. A preflight carries none.
+      // Plain paths too: the operator's key must not reach the engine.
       const caller = identify(request)
       entry.caller = caller
-      // Before the body is read, which waits in the client's socket. What has none is no work: a health check must not wait behind work.
+      // Before the body is read, so that it waits in the client's socket. Requests without a body skip the queue: health checks must not wait.
       const entered = hasBody(request) ? this.#parts.admission.enter(caller, entry.scope) : undefined
       if (entered !== undefined) await entered
       if (route.kind === 'salted') await this.#turn(exchange, route, caller)
@@ -116,7 +116,7 @@ export class ProxyHandler {
     return direct ?? matchRoute(this.#options.routes, method, url)
   }
 
-  /** Reads what the client asks, and has it run. */
+  /** Reads a turn's request and runs it. */
   #turn(exchange: Exchange, route: SaltedRoute, given: Caller): MaybePromise<unknown> {
     const { request, entry } = exchange
     const { overrides, bodies, runner } = this.#parts
@@ -141,7 +141,7 @@ export class ProxyHandler {
     })
   }
 
-  /** Passed on as it is, once it is known to be this tenant's. */
+  /** Passes on a request for a stored response, if the response belongs to this tenant. */
   async #stored(exchange: Exchange, route: StoredRoute, caller: Caller): Promise<void> {
     const { entry, client } = exchange
     const { record } = await this.#parts.responses.require(caller.tenant, route.responseId)
@@ -151,7 +151,7 @@ export class ProxyHandler {
     this.#pass(exchange, route, record, caller, read)
   }
 
-  /** For a tenant that may not use all models, the list of models is its own. */
+  /** Passes on a plain request. Tenants with restricted models get their own list of models. */
   async #plain(exchange: Exchange, route: PlainRoute, caller: Caller): Promise<void> {
     const { request, client, entry } = exchange
     const { policy } = caller
@@ -165,8 +165,8 @@ export class ProxyHandler {
   }
 
   /**
-   * The body for a path that is passed on, read whole first: one that never ends would hold a connection of the engine. A tenant that may
-   * not use all models is held to those that the body names.
+   * Reads the complete body of a plain request first, because one that never ends would occupy a connection of the engine. For a tenant with
+   * restricted models, checks the model in it.
    */
   async #readPlain({ request, entry }: Exchange, caller: Caller): Promise<Buffer | undefined> {
     const bytes = hasBody(request) ? await this.#readAllowed(request, entry, caller) : undefined
@@ -182,7 +182,7 @@ export class ProxyHandler {
     return bytes
   }
 
-  /** Sends a request on that is no turn. Its answer, or its failure, goes to the client; nothing is thrown. */
+  /** Forwards a request that is not a turn. Its answer or failure goes to the client; nothing is thrown. */
   #pass(
     exchange: Exchange,
     route: PlainRoute | StoredRoute,
@@ -222,7 +222,7 @@ export class ProxyHandler {
     const { preserveHost, upstreamApiKey } = this.#options
     return outgoingHeaders(request.rawHeaders, {
       preserveHost,
-      // A preflight is nobody's: it takes no key along.
+      // A preflight has no caller, so no key is sent with it.
       apiKey: caller === undefined ? null : upstreamApiKey,
       clientAddress: request.socket.remoteAddress,
       clientProtocol: 'http',
@@ -238,12 +238,12 @@ export class ProxyHandler {
     if (error.code === 'INTERNAL')
       this.#parts.log.error({ request: entry.requestId, err: error.cause ?? error }, 'request failed')
     if (!client.gone) client.fail(error)
-    // What is still to come of it is thrown away, and needs neither slot nor room.
+    // The rest of its body is discarded, and needs neither a slot nor memory.
     if (!request.complete) entry.scope.close()
   }
 }
 
-/** Undefined on paths of no dialect. */
+/** Undefined on paths without a dialect. */
 function rulesOfRoute(route: Route): DialectRules | undefined {
   return route.kind === 'salted' ? rulesOf(route.dialect) : rulesAt(route.path)
 }

@@ -1,4 +1,4 @@
-// Which paths go on, and what is done to them. A list of exact paths; whatever is not on it is not forwarded.
+// Which paths are forwarded, and how. Only the exact paths on this list are.
 
 import { CwmError } from '../base/errors.ts'
 import { isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../base/ids.ts'
@@ -7,14 +7,14 @@ import type { Dialect } from '../base/records.ts'
 import { dialects } from '../dialects/index.ts'
 
 export interface RouteLists {
-  /** Paths whose JSON body gets the salt, with the dialect that it is in. POST only. */
+  /** Paths whose JSON body gets the salt, by dialect. POST only. */
   readonly salted: Readonly<Record<string, Dialect>>
-  /** Paths that are passed on as they are, by method. They must not touch KV: nothing isolates them. */
+  /** Paths that are forwarded unchanged, with their methods. They must not use KV, because nothing isolates them. */
   readonly plain: Readonly<Record<string, readonly string[]>>
 }
 
 /**
- * vLLM's paths, a dialect's own as its rules name them. What is not listed answers 404 here, administration first of all:
+ * vLLM's paths; those of dialects come from their rules. All others are answered 404, administration routes above all:
  * docs/engine-behavior.md#administration-routes.
  */
 export const defaultRoutes: RouteLists = {
@@ -51,7 +51,7 @@ export interface PlainRoute extends RouteBase {
   readonly kind: 'plain'
 }
 
-/** An answer that the engine keeps, by its id: passed on to whom it belongs. */
+/** A response that the engine stores, by its id. Forwarded for its owner only. */
 export interface StoredRoute extends RouteBase {
   readonly kind: 'stored'
   readonly responseId: string
@@ -68,12 +68,12 @@ const STORED = new RegExp(`^(${storingPaths.join('|')})/([A-Za-z0-9_-]{1,128})(/
 const OWN_PATHS = ['/cwm/mcp', '/cwm/metrics', '/cwm/openapi.json', '/cwm/livez', '/cwm/readyz', '/cwm/v1/health']
 const MAX_HINTED = 300
 
-/** Spellings that some servers read as another path than we would. */
+/** Spellings that servers interpret differently. */
 const ODD = /[%\\;]|\/\/|\/\.|^[^/]|[^\x21-\x7e]/
 
 /**
  * Finds the route of a raw request target. Throws `INVALID_PATH` for odd spellings, `UNKNOWN_PATH`, or `METHOD_NOT_ALLOWED`.
- * OPTIONS goes through wherever the path is known: the upstream answers its own CORS.
+ * OPTIONS is forwarded on every known path, because the engine answers CORS preflights.
  */
 export function matchRoute(lists: RouteLists, method: string, target: string): Route {
   const mark = target.indexOf('?')
@@ -106,7 +106,7 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
   throw wrongMethod(method, path, [...(dialect === undefined ? [] : ['POST']), ...(methods ?? [])])
 }
 
-/** The routes of dialects by exact target, for `POST`: what nearly all requests ask for. */
+/** The routes of dialects by exact target, for `POST`. Nearly all requests have one of these. */
 export function directRoutes({ salted }: RouteLists): ReadonlyMap<string, SaltedRoute> {
   const routes = Object.entries(salted).map(([path, dialect]): [string, SaltedRoute] => [
     path,
@@ -115,7 +115,7 @@ export function directRoutes({ salted }: RouteLists): ReadonlyMap<string, Salted
   return new Map(routes)
 }
 
-/** vLLM 0.32 answers GET and cancel; where responses are not forwarded, there are none to be had. */
+/** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. */
 function storedRoute(lists: RouteLists, method: string, path: string) {
   const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []
   if (!Object.hasOwn(lists.salted, list)) return undefined

@@ -1,13 +1,13 @@
-// What has passed of an event stream, kept to be read when it is over: text deltas as their texts, all other events as their bytes.
+// The events of a stream, kept until it ends and is read: text deltas as their texts, other events as their bytes.
 
 import type { JsonObject } from '../base/json.ts'
 import { decodeJsonEvents } from '../sse/decode.ts'
 import { type DeltaRules, DeltaTemplate } from '../sse/deltas.ts'
 
-/** A stream changes what its deltas look like when reasoning ends, or with each event where several choices take turns: that is not learnt. */
+/** Deltas change their form when reasoning ends, or with each event if several choices alternate. Only so many forms are tried. */
 const MAX_TEMPLATES = 8
 
-/** Neighbours of one kind. */
+/** Consecutive events of one kind. */
 type Run = { readonly template: DeltaTemplate; readonly texts: string[] } | { readonly bytes: Buffer[] }
 
 export class SeenEvents {
@@ -16,12 +16,12 @@ export class SeenEvents {
   #tried = 0
   #runs: Run[] = []
 
-  /** Without rules nothing is known for a delta. */
+  /** Without rules, no event is recognized as a delta. */
   constructor(rules: DeltaRules | undefined) {
     this.#rules = rules
   }
 
-  /** Notes the bytes if they are one text delta like the ones before; answers whether they are. */
+  /** Adds the bytes if they are a text delta of the known form; returns whether they are. */
   addDelta(bytes: Buffer): boolean {
     const template = this.#template
     const text = template?.match(bytes)
@@ -32,7 +32,7 @@ export class SeenEvents {
     return true
   }
 
-  /** Notes any bytes. */
+  /** Adds any bytes. */
   add(bytes: Buffer): void {
     const run = this.#runs.at(-1)
     if (run !== undefined && 'bytes' in run) run.bytes.push(bytes)
@@ -42,7 +42,7 @@ export class SeenEvents {
     this.#template = DeltaTemplate.of(bytes, this.#rules) ?? this.#template
   }
 
-  /** All that was noted, in order; neighbouring deltas as one. */
+  /** All events in order; consecutive deltas as one. */
   read(): readonly JsonObject[] {
     return this.#runs.flatMap((run) =>
       'texts' in run ? run.template.eventsOf(run.texts) : decodeJsonEvents(Buffer.concat(run.bytes)),
