@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { aBoundary, aSession, fullSession, noon } from '../../../test/contracts/store/sample-records.ts'
 import type { Boundary, SessionRecord } from '../../base/records.ts'
-import { decodeFirstTurn, encodeFirstTurn, type Shape } from './first-turn-codec.ts'
+import { decodeFirstTurn, encodeFirstTurn, keyHashesIn, keySeeds, type Shape } from './first-turn-codec.ts'
+import { keyHash } from './packed-bytes.ts'
 
 function roundTrip(session: SessionRecord, boundaries: readonly Boundary[] = []) {
   const encoded = encodeFirstTurn(session, [{ boundaries, keepBoundaries: 24 }])
@@ -62,6 +63,18 @@ describe('a first turn', () => {
           if (decoded !== undefined) expect(decoded).toEqual({ session, boundaries })
         },
       ),
+    )
+  })
+
+  it('is found by the hashes of its keys', () => {
+    fc.assert(
+      fc.property(id, id, id, (id, lineage, digest) => {
+        const boundaries = [aBoundary({ digest, sessionId: id })]
+        const encoded = encodeFirstTurn(aSession({ id, lineage }), [{ boundaries, keepBoundaries: 4 }])
+        const { id: ofId, lineage: ofLineage, digest: ofDigest } = keySeeds
+        const hashes = [keyHash(id, ofId), keyHash(lineage, ofLineage), keyHash(digest, ofDigest)]
+        if (encoded !== undefined) expect(keyHashesIn(encoded.data)).toEqual(hashes)
+      }),
     )
   })
 

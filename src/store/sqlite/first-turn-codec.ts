@@ -3,6 +3,7 @@
 
 import type { Boundary, SessionRecord, Usage } from '../../base/records.ts'
 import type { TurnTrace } from '../store.ts'
+import { Reader, Writer } from './packed-bytes.ts'
 
 /** A session and the boundaries of its only save. */
 export interface FirstTurn {
@@ -21,7 +22,6 @@ export type Shape = Pick<SessionRecord, 'tenant' | 'named'> & Partial<SessionRec
 
 const MAX_BOUNDARIES = 8
 const MAX_SHAPE = 1_000
-const MAX_TEXT = 200
 const encoded = new Set(['id', 'lineage', 'createdAt', 'lastTurnAt', 'usage'])
 const common = new Set(['tenant', 'named', 'head', 'spaces', 'model', 'dialect', 'turns', 'limit'])
 const counts = ['promptTokens', 'completionTokens', 'totalTokens', 'cachedTokens'] as const
@@ -34,7 +34,7 @@ export function encodeFirstTurn(session: SessionRecord, traces: readonly TurnTra
   const { id, lineage, createdAt, lastTurnAt, usage } = session
   const lasts = (boundaries[0]?.expiresAt ?? lastTurnAt) - lastTurnAt
   const numbers = [lastTurnAt - createdAt, lasts, boundaries.length]
-  const writer = new Writer()
+  const writer = new Writer(MAX_BOUNDARIES + 2)
   if (!writer.text(id) || !writer.text(lineage) || !numbers.every((number) => writer.number(number))) return undefined
   for (const { digest, rank = 0 } of boundaries) if (!writer.number(rank) || !writer.text(digest)) return undefined
   return writeUsage(writer, usage) ? { shape, data: writer.bytes() } : undefined
@@ -53,6 +53,22 @@ export function decodeFirstTurn({ tenant, ...shape }: Shape, lastTurnAt: number,
   const usage = readUsage(reader)
   const session = { tenant, id, ...shape, lineage, createdAt, lastTurnAt, ...(usage === undefined ? {} : { usage }) }
   return { session: session as SessionRecord, boundaries }
+}
+
+/** What a first turn is found by. */
+export const keySeeds = { id: 1, lineage: 2, digest: 3 } as const
+
+/** The hashes of all keys of an encoded turn: id, lineage, digests. */
+export function keyHashesIn(data: Uint8Array): readonly number[] {
+  const reader = new Reader(data)
+  const hashes = [reader.hash(keySeeds.id), reader.hash(keySeeds.lineage)]
+  reader.number() // since it began
+  reader.number() // until its boundaries expire
+  for (let left = reader.number(); left > 0; left--) {
+    reader.number() // rank
+    hashes.push(reader.hash(keySeeds.digest))
+  }
+  return hashes
 }
 
 function shapeOf(session: SessionRecord): string | undefined {
@@ -92,80 +108,4 @@ function readUsage(reader: Reader): Usage | undefined {
   if (reader.done) return undefined
   const entries = counts.map((field) => [field, reader.number() - 1] as const).filter(([, count]) => count >= 0)
   return Object.fromEntries(entries) as unknown as Usage
-}
-
-/** Texts of random bits in base64url, by the bytes that they stand for. The last character has no bits that the bytes lack. */
-const binaries = [
-  { prefix: 's-', bytes: 16, form: /^s-[\w-]{21}[AQgw]$/ },
-  { prefix: '', bytes: 16, form: /^[\w-]{21}[AQgw]$/ },
-  { prefix: '', bytes: 32, form: /^[\w-]{42}[AEIMQUYcgkosw048]$/ },
-] as const
-const PLAIN = /^[\x20-\x7e]*$/
-
-class Writer {
-  /** Long enough for the longest texts. */
-  readonly #buffer = Buffer.allocUnsafe((MAX_BOUNDARIES + 4) * (MAX_TEXT + 16))
-  #at = 0
-
-  bytes(): Buffer {
-    return Buffer.from(this.#buffer.subarray(0, this.#at))
-  }
-
-  /** Seven bits a byte, least significant first. False unless it is a whole number from 0. */
-  number(value: number): boolean {
-    if (!Number.isSafeInteger(value) || value < 0) return false
-    let rest = value
-    for (; rest >= 128; rest = Math.floor(rest / 128)) this.#buffer[this.#at++] = (rest % 128) | 128
-    this.#buffer[this.#at++] = rest
-    return true
-  }
-
-  /** A kind, or the length and the characters. False for what is neither. */
-  text(text: string): boolean {
-    const kind = binaries.findIndex(({ form }) => form.test(text))
-    const binary = binaries[kind]
-    if (binary !== undefined) {
-      this.number(kind)
-      this.#at += this.#buffer.write(text.slice(binary.prefix.length), this.#at, 'base64url')
-      return true
-    }
-    if (text.length > MAX_TEXT || !PLAIN.test(text)) return false
-    this.number(binaries.length + text.length)
-    this.#at += this.#buffer.write(text, this.#at, 'latin1')
-    return true
-  }
-}
-
-class Reader {
-  readonly #data: Buffer
-  #at = 0
-
-  constructor(data: Uint8Array) {
-    this.#data = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  }
-
-  get done(): boolean {
-    return this.#at >= this.#data.length
-  }
-
-  number(): number {
-    let value = 0
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.#data.readUInt8(this.#at++)
-      value += (byte & 127) * scale
-      if (byte < 128) return value
-    }
-  }
-
-  text(): string {
-    const kind = this.number()
-    const binary = binaries[kind]
-    if (binary === undefined) return this.#take(kind - binaries.length, 'latin1')
-    return binary.prefix + this.#take(binary.bytes, 'base64url')
-  }
-
-  #take(bytes: number, encoding: 'latin1' | 'base64url'): string {
-    this.#at += bytes
-    return this.#data.toString(encoding, this.#at - bytes, this.#at)
-  }
 }

@@ -4,10 +4,10 @@
 
 import type { SessionRecord } from '../../base/records.ts'
 import type { TurnTrace } from '../store.ts'
-import { decodeFirstTurn, encodeFirstTurn, type FirstTurn } from './first-turn-codec.ts'
+import { decodeFirstTurn, encodeFirstTurn, type FirstTurn, keyHashesIn, keySeeds } from './first-turn-codec.ts'
 import { FirstTurnShapes, type StoredShape } from './first-turn-shapes.ts'
-import { hashOf } from './key-hash.ts'
 import { KeyTable } from './key-table.ts'
+import { keyHash } from './packed-bytes.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { numberAt, type Row, textAt } from './sqlite-rows.ts'
 
@@ -23,8 +23,6 @@ export interface StoredFirstTurn extends FirstTurn {
   readonly row: number
   readonly shape: StoredShape
 }
-
-const seeds = { id: 1, lineage: 2, digest: 3 }
 
 export class FirstTurns {
   readonly #sql
@@ -63,7 +61,8 @@ export class FirstTurns {
     this.#rows = 0
     for (let rows: readonly Row[] = [[0]]; rows.length > 0; ) {
       rows = this.#sql.all.all(numberAt(rows.at(-1) ?? [], 0), READ_AT_ONCE)
-      for (const row of rows) this.#note(this.#read(row))
+      for (const row of rows)
+        this.#note(numberAt(row, 0), this.#shapes.byId(numberAt(row, 1)), keyHashesIn(dataAt(row)))
     }
     this.#isCurrent = true
   }
@@ -77,7 +76,7 @@ export class FirstTurns {
     if (shape === undefined) return false
     const row = this.#insert(session.lastTurnAt, shape.id, encoded.data)
     if (row === undefined) return false
-    this.#note({ row, shape, session, boundaries: traces.flatMap(({ boundaries }) => boundaries) })
+    this.#note(row, shape, keyHashesIn(encoded.data))
     return true
   }
 
@@ -90,19 +89,19 @@ export class FirstTurns {
   }
 
   get(tenant: string, id: string): StoredFirstTurn | undefined {
-    return this.#find(hashOf(id, seeds.id), ({ session }) => session.tenant === tenant && session.id === id)
+    return this.#find(keyHash(id, keySeeds.id), ({ session }) => session.tenant === tenant && session.id === id)
   }
 
   byDigest(tenant: string, digest: string): StoredFirstTurn | undefined {
     const holds = ({ session, boundaries }: FirstTurn) =>
       session.tenant === tenant && boundaries.some((boundary) => boundary.digest === digest)
-    return this.#find(hashOf(digest, seeds.digest), holds)
+    return this.#find(keyHash(digest, keySeeds.digest), holds)
   }
 
   /** How many sessions of that lineage, up to `atMost`. */
   ofLineage(tenant: string, lineage: string, atMost: number): number {
     let count = 0
-    for (const row of this.#keys.find(hashOf(lineage, seeds.lineage))) {
+    for (const row of this.#keys.find(keyHash(lineage, keySeeds.lineage))) {
       const { session } = this.#at(row)
       if (session.tenant === tenant && session.lineage === lineage && ++count >= atMost) break
     }
@@ -175,13 +174,12 @@ export class FirstTurns {
 
   #read(row: Row): StoredFirstTurn {
     const [number, shape] = [numberAt(row, 0), this.#shapes.byId(numberAt(row, 1))]
-    const data = Buffer.from(textAt(row, 2), 'hex')
-    return { row: number, shape, ...decodeFirstTurn(shape.shape, Math.floor(number / PER_MS) + EPOCH, data) }
+    return { row: number, shape, ...decodeFirstTurn(shape.shape, Math.floor(number / PER_MS) + EPOCH, dataAt(row)) }
   }
 
-  #note(stored: StoredFirstTurn): void {
-    for (const hash of hashesOf(stored)) this.#keys.add(hash, stored.row)
-    stored.shape.rows++
+  #note(row: number, shape: StoredShape, hashes: readonly number[]): void {
+    for (const hash of hashes) this.#keys.add(hash, row)
+    shape.rows++
     this.#rows++
   }
 
@@ -202,15 +200,19 @@ export class FirstTurns {
   }
 }
 
+function dataAt(row: Row): Buffer {
+  return Buffer.from(textAt(row, 2), 'hex')
+}
+
 function rowOf(lastTurnAt: number): number {
   return (lastTurnAt - EPOCH) * PER_MS
 }
 
 function hashesOf({ session, boundaries }: FirstTurn): readonly number[] {
   return [
-    hashOf(session.id, seeds.id),
-    hashOf(session.lineage, seeds.lineage),
-    ...boundaries.map(({ digest }) => hashOf(digest, seeds.digest)),
+    keyHash(session.id, keySeeds.id),
+    keyHash(session.lineage, keySeeds.lineage),
+    ...boundaries.map(({ digest }) => keyHash(digest, keySeeds.digest)),
   ]
 }
 
