@@ -3,7 +3,7 @@
 import type { AutoFreezes, SessionRecord } from './records.ts'
 
 /** Returns the session with the newer freezes and cuts of another record of it; the session itself if that record has none. */
-export function withNewestFreezes<S extends Pick<SessionRecord, 'auto' | 'rollover'>>(
+export function mergeFreezes<S extends Pick<SessionRecord, 'auto' | 'rollover'>>(
   session: S,
   { auto, rollover }: Pick<SessionRecord, 'auto' | 'rollover'>,
 ): S {

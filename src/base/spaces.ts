@@ -10,7 +10,7 @@ export function sameSpace(a: KvSpace, b: KvSpace): boolean {
 }
 
 /** Returns the session with these spaces added, without duplicates and limited to the newest; the session itself if none is new. */
-export function withSpaces<S extends Pick<SessionRecord, 'spaces' | 'spacesLost'>>(
+export function addSpaces<S extends Pick<SessionRecord, 'spaces' | 'spacesLost'>>(
   session: S,
   spaces: readonly KvSpace[],
 ): S {

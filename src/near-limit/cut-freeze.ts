@@ -22,7 +22,7 @@ import { contentBeforeCut } from './cut-content.ts'
 export interface CutFreezeParts extends Omit<AutoFreezeRunnerParts, 'budget' | 'sessions'> {
   readonly freezes: AutoFreezeRunner
   readonly retained: Pick<RetainedTurns, 'find'>
-  readonly store: Pick<Store, 'takeWork' | 'dropWork' | 'getWindow'>
+  readonly store: Pick<Store, 'acquireLease' | 'releaseLease' | 'getWindow'>
   readonly events: EventSink
   readonly now: Now
 }

@@ -19,7 +19,7 @@ const decoders = {
 } as const
 
 /** Free bytes before each body, so that the salt and the request for usage are added without copying the rest. */
-export const ROOM_BYTES = 256
+export const HEADROOM_BYTES = 256
 
 /** Any ratio is allowed up to this unpacked size, because short bodies often repeat the same few bytes. */
 const ANY_RATIO_BYTES = 4 * 1024 * 1024
@@ -32,7 +32,7 @@ export interface BodyLimits {
 }
 
 /**
- * Reads the body into a buffer of its own, with `ROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as that is known (before reading, if
+ * Reads the body into a buffer of its own, with `HEADROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as that is known (before reading, if
  * the announced length is too large), `OVERLOADED` over the budget, and `CLIENT_GONE` if the client leaves or the body is shorter than
  * announced.
  */
@@ -78,27 +78,27 @@ class BodyBytes {
 
   constructor(announced: number) {
     this.#announced = announced
-    if (announced > 0) this.#whole = Buffer.allocUnsafeSlow(ROOM_BYTES + announced)
+    if (announced > 0) this.#whole = Buffer.allocUnsafeSlow(HEADROOM_BYTES + announced)
   }
 
   add(chunk: Buffer): void {
     if (this.#whole === undefined) this.#chunks.push(chunk)
-    else chunk.copy(this.#whole, ROOM_BYTES + this.length)
+    else chunk.copy(this.#whole, HEADROOM_BYTES + this.length)
     this.length += chunk.length
   }
 
   /** The complete body. It is as long as announced, because Node's parser rejects others. */
   take(): Buffer {
     if (this.#whole === undefined) return joined(this.#chunks, this.length)
-    return this.#whole.subarray(ROOM_BYTES, ROOM_BYTES + Math.min(this.length, this.#announced))
+    return this.#whole.subarray(HEADROOM_BYTES, HEADROOM_BYTES + Math.min(this.length, this.#announced))
   }
 }
 
 function joined(chunks: readonly Buffer[], length: number): Buffer {
-  const whole = Buffer.allocUnsafeSlow(ROOM_BYTES + length)
-  let at = ROOM_BYTES
+  const whole = Buffer.allocUnsafeSlow(HEADROOM_BYTES + length)
+  let at = HEADROOM_BYTES
   for (const chunk of chunks) at += chunk.copy(whole, at)
-  return whole.subarray(ROOM_BYTES)
+  return whole.subarray(HEADROOM_BYTES)
 }
 
 function gone(): CwmError {
@@ -134,7 +134,7 @@ export function readJson(
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
-  const room = request.headers['content-encoding'] === undefined ? ROOM_BYTES : 0
+  const room = request.headers['content-encoding'] === undefined ? HEADROOM_BYTES : 0
   return readWhole(request, limits, held).then((bytes) =>
     andThen(bodies.parse(bytes, requester), (parsed) => {
       const body = { bytes, json: requireObject(parsed), room }

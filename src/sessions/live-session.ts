@@ -2,7 +2,7 @@
 
 import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
-import { sameSpace, withSpaces } from '../base/spaces.ts'
+import { addSpaces, sameSpace } from '../base/spaces.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
 import { memberBytes, valueBytes } from './heap-size.ts'
 
@@ -98,7 +98,7 @@ export class LiveSession {
   /** Notes where a turn puts its KV; answers whether that is news. */
   enter(space: KvSpace): boolean {
     const before = this.#record
-    this.#record = withSpaces(before, [space])
+    this.#record = addSpaces(before, [space])
     if (this.#record !== before) this.#recordBytes = undefined
     return this.#record !== before
   }

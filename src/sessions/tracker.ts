@@ -6,7 +6,7 @@ import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
 import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
-import { withNewestFreezes } from '../base/newest-freezes.ts'
+import { mergeFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import { type Chain, type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
 import type { Page, PageRequest, SaveOutcome, Store } from '../store/store.ts'
@@ -353,7 +353,7 @@ export class SessionTracker {
       return false
     }
     if (record.head !== live.record.head || record.turns > live.record.turns) live.adopt(record)
-    else live.adopt(withNewestFreezes(live.record, record))
+    else live.adopt(mergeFreezes(live.record, record))
     live.freshUntil = asked + store.maxStalenessMs
     return true
   }

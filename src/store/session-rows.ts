@@ -1,8 +1,8 @@
 // What both stores say of a session's record as they write it, and of its lineage.
 
-import { withNewestFreezes } from '../base/newest-freezes.ts'
+import { mergeFreezes } from '../base/newest-freezes.ts'
 import type { DeletionRecord, SessionRecord } from '../base/records.ts'
-import { withSpaces } from '../base/spaces.ts'
+import { addSpaces } from '../base/spaces.ts'
 import type { RemovedSessions } from './store.ts'
 
 /** How long a retired lineage is remembered, milliseconds: longer than any order to delete is tried, or any request runs. */
@@ -19,8 +19,8 @@ export function afterTurn(
   turn: SessionRecord,
 ): SessionRecord {
   const lost = stored.spacesLost === true || turn.spacesLost === true
-  const { spaces, spacesLost = false } = withSpaces({ spaces: stored.spaces, spacesLost: lost }, turn.spaces)
-  return { ...withNewestFreezes(turn, stored), spaces, ...(spacesLost ? { spacesLost } : {}) }
+  const { spaces, spacesLost = false } = addSpaces({ spaces: stored.spaces, spacesLost: lost }, turn.spaces)
+  return { ...mergeFreezes(turn, stored), spaces, ...(spacesLost ? { spacesLost } : {}) }
 }
 
 /** The order for the KV of sessions that were removed together; undefined if there are none. */

@@ -311,9 +311,9 @@ export interface Store {
   reseal(atMost: number): Promise<number>
 
   /** Acquires or renews a lease for `ms` milliseconds; false while another process holds it. Always true if no other process writes. */
-  takeWork(work: string, ms: number): Promise<boolean>
+  acquireLease(name: string, ms: number): Promise<boolean>
   /** Releases the lease, if this process holds it. */
-  dropWork(work: string): Promise<void>
+  releaseLease(name: string): Promise<void>
 
   /** Resolves when everything is written. */
   close(): Promise<void>

@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts'
 const LEASE_MS = 30_000
 const RENEW_MS = 10_000
 
-type WorkStore = Pick<Store, 'takeWork' | 'dropWork'>
+type LeaseStore = Pick<Store, 'acquireLease' | 'releaseLease'>
 
 /** Held until it is released. */
 export interface Lease {
@@ -21,22 +21,22 @@ export const leaseKeys = {
 }
 
 /** Acquires the lease and renews it until it is released. Returns undefined while another process holds it. Throws what the store throws. */
-export async function acquireLease(store: WorkStore, work: string): Promise<Lease | undefined> {
-  if (!(await store.takeWork(work, LEASE_MS))) return undefined
+export async function acquireLease(store: LeaseStore, name: string): Promise<Lease | undefined> {
+  if (!(await store.acquireLease(name, LEASE_MS))) return undefined
   // While the store is unreachable the renewal fails, but the store cannot give the lease to anyone else either.
-  const renewal = setInterval(() => void store.takeWork(work, LEASE_MS).catch(() => {}), RENEW_MS)
+  const renewal = setInterval(() => void store.acquireLease(name, LEASE_MS).catch(() => {}), RENEW_MS)
   renewal.unref()
   return {
     release: () => {
       clearInterval(renewal)
-      store.dropWork(work).catch(() => {})
+      store.releaseLease(name).catch(() => {})
     },
   }
 }
 
 /** Runs the task under the lease. Returns undefined, without running it, while another process holds the lease. */
-export async function withLease<T>(store: WorkStore, work: string, task: () => Promise<T>): Promise<T | undefined> {
-  const held = await acquireLease(store, work)
+export async function withLease<T>(store: LeaseStore, name: string, task: () => Promise<T>): Promise<T | undefined> {
+  const held = await acquireLease(store, name)
   if (held === undefined) return undefined
   try {
     return await task()

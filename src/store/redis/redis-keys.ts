@@ -157,8 +157,8 @@ export class SharedKeys {
   get turnTotals() {
     return `${this.#prefix}:{turns}:totals`
   }
-  work(work: string) {
-    return `${this.#prefix}:{work:${encodeURIComponent(work)}}`
+  lease(name: string) {
+    return `${this.#prefix}:{work:${encodeURIComponent(name)}}`
   }
   get audit() {
     return `${this.#prefix}:{audit}:all`

@@ -251,13 +251,13 @@ describe.skipIf(skipsRedis)('on one server', () => {
     it('let one process at a time hold a lease, until it releases it or stops', async () => {
       const [store, other] = [await openAt(server.url), await openAt(server.url)]
 
-      const taken = await Promise.all([store, other, store, other].map((one) => one.takeWork('sweep', 60_000)))
+      const taken = await Promise.all([store, other, store, other].map((one) => one.acquireLease('sweep', 60_000)))
       const [holder, idle] = taken[0] === true ? [store, other] : [other, store]
-      await idle.dropWork('sweep')
-      const still = [await holder.takeWork('sweep', 60_000), await idle.takeWork('sweep', 60_000)]
-      await holder.dropWork('sweep')
-      const then = await idle.takeWork('sweep', 20)
-      const at = await until('its time is over', () => holder.takeWork('sweep', 60_000))
+      await idle.releaseLease('sweep')
+      const still = [await holder.acquireLease('sweep', 60_000), await idle.acquireLease('sweep', 60_000)]
+      await holder.releaseLease('sweep')
+      const then = await idle.acquireLease('sweep', 20)
+      const at = await until('its time is over', () => holder.acquireLease('sweep', 60_000))
 
       expect(new Set([`${taken[0]}${taken[2]}`, `${taken[1]}${taken[3]}`])).toEqual(new Set(['truetrue', 'falsefalse']))
       expect([still, then, at]).toEqual([[true, false], true, true])

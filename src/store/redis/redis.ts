@@ -10,6 +10,7 @@ import { inspectRedis, throwFaults } from './redis-check.ts'
 import { deletionsIn } from './redis-deletions.ts'
 import { storeUnavailable } from './redis-errors.ts'
 import { eventsIn } from './redis-events.ts'
+import { leasesIn } from './redis-leases.ts'
 import { lineagesIn } from './redis-lineages.ts'
 import { RedisLink } from './redis-link.ts'
 import { resealIn } from './redis-reseal.ts'
@@ -21,7 +22,6 @@ import { tracesIn } from './redis-traces.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { windowListsIn } from './redis-window-list.ts'
 import { windowsIn } from './redis-windows.ts'
-import { workIn } from './redis-work.ts'
 
 export interface RedisOptions {
   /** `redis[s][-cluster]://[[user]:password@]host[:port][/database]`. */
@@ -93,7 +93,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
     ...tenantsIn(rows),
     ...eventsIn(rows, changes),
     ...retainedIn(rows),
-    ...workIn(rows),
+    ...leasesIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))
     }),

@@ -84,8 +84,8 @@ function storeIn(core: SqliteCore): Store {
     ...eventsIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
-    takeWork: () => db.run(() => true), // no other process could hold it
-    dropWork: () => db.run(() => {}),
+    acquireLease: () => db.run(() => true), // no other process could hold it
+    releaseLease: () => db.run(() => {}),
     close: () => db.close(),
   }
 }
