@@ -1,19 +1,19 @@
-// What both stores say of a session's record as they write it, and of its lineage.
+// What both stores derive from a session's record and its lineage.
 
 import { mergeFreezes } from '../base/newest-freezes.ts'
 import type { DeletionRecord, SessionRecord } from '../base/records.ts'
 import { addSpaces } from '../base/spaces.ts'
 import type { RemovedSessions } from './store.ts'
 
-/** How long a retired lineage is remembered, milliseconds: longer than any order to delete is tried, or any request runs. */
+/** How long a retired lineage is remembered, milliseconds: longer than any delete is retried, and than any request runs. */
 export const retiredForMs = 30 * 24 * 3_600_000
 
-/** Named or behind a window; to any other nothing but its boundaries leads. */
+/** Whether it has a name or a base window. Any other session can only be found by its boundaries. */
 export function isLasting({ named, baseWindow }: Pick<SessionRecord, 'named' | 'baseWindow'>): boolean {
   return named || baseWindow !== undefined
 }
 
-/** A turn's record in place of the stored one, which keeps the spaces and the newer freezes that only it knows. */
+/** The record to store after a turn: the turn's, with the spaces and newer freezes that only the stored record has. */
 export function afterTurn(
   stored: Pick<SessionRecord, 'spaces' | 'spacesLost' | 'auto' | 'rollover'>,
   turn: SessionRecord,

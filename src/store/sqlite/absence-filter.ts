@@ -1,16 +1,16 @@
-// Answers "certainly not stored" without asking SQLite: a Bloom filter over all keys of a table, in layers, so that it grows without a new scan.
-// What is deleted stays in it, so an answer "maybe" is common after long, and a new scan then begins anew.
+// Answers "certainly not stored" without a query: a Bloom filter over all keys of a table, in layers, so that it grows without a new scan.
+// Deleted keys stay in it, so it answers "maybe" more and more often, until a new scan rebuilds it.
 
 import { hashOf } from './key-hash.ts'
 
-/** Of 16 bits a key with 6 probes, one answer in a thousand is wrongly "maybe". */
+/** With 16 bits per key and 6 probes, one answer in a thousand is wrongly "maybe". */
 const BITS_PER_KEY = 16
 const PROBES = 6
 const FIRST_LAYER_KEYS = 65_536
 const SLICE_ROWS = 500
 const PAUSE_MS = 4
 
-/** Where a row stands in the order of a scan. */
+/** A row's position in the order of a scan. */
 export type ScanPosition = readonly (string | number)[]
 
 export interface ScannedKey {
@@ -19,16 +19,16 @@ export interface ScannedKey {
 }
 
 export interface AbsenceFilterOptions {
-  /** Up to `atMost` keys behind a position, in order. What is stored while a scan runs must be given to `add`. */
+  /** Up to `atMost` keys after a position, in order. Keys stored during a scan must be passed to `add`. */
   readonly scan: (after: ScanPosition | undefined, atMost: number) => readonly ScannedKey[]
-  /** Two bytes each. With more than half as many live keys, the filter is off. */
+  /** Two bytes each. With more than half as many live keys, the filter is disabled. */
   readonly maxKeys: number
 }
 
 /** Owns the timer of its scan; `close` ends it. */
 export class AbsenceFilter {
   readonly #options: AbsenceFilterOptions
-  /** Of every stored key; undefined until the first scan is over, and while the filter is off. */
+  /** Contains every stored key; undefined until the first scan has finished, and while the filter is disabled. */
   #complete: Layers | undefined
   #scanned: Layers | undefined
   #timer: NodeJS.Timeout | undefined
@@ -38,7 +38,7 @@ export class AbsenceFilter {
     this.#begin()
   }
 
-  /** Never true for a key that is stored. */
+  /** Never true for a stored key. */
   certainlyLacks(key: string): boolean {
     return this.#complete?.has(key) === false
   }
@@ -51,7 +51,7 @@ export class AbsenceFilter {
     if (this.#scanned === undefined && this.#complete.keys >= this.#options.maxKeys) this.#begin()
   }
 
-  /** Knows nothing from now on. */
+  /** Disables the filter permanently. */
   close(): void {
     clearTimeout(this.#timer)
     this.#complete = undefined
@@ -75,7 +75,7 @@ export class AbsenceFilter {
     try {
       rows = this.#options.scan(after, SLICE_ROWS)
     } catch {
-      this.close() // whoever reads the store next hears of it
+      this.close() // the next read of the store reports the error
       return
     }
     for (const { key } of rows) scanned.add(key)
@@ -88,11 +88,11 @@ export class AbsenceFilter {
   }
 }
 
-/** Bloom filters, each for twice as many keys as the one before. */
+/** Bloom filters, each for twice as many keys as the previous one. */
 class Layers {
   readonly #layers: Uint32Array[] = []
   #room = 0
-  /** Keys that were new to it when they were added. */
+  /** Keys that were not in it when they were added. */
   keys = 0
 
   add(key: string): void {

@@ -1,20 +1,20 @@
-// Moves SQLite's write-ahead log into the database file from a thread of its own. Within a commit, which is where SQLite would do it, the
-// copying and its two flushes would hold every stream of the process.
+// Copies SQLite's write-ahead log into the database file on a separate thread. SQLite would do this within a commit, where the copying and
+// its two flushes would block all streams of the process.
 
 import { stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 
 /**
- * A smaller log stays, so quiet deployments never start the thread. When a log is written anew from its beginning, SQLite flushes it within
- * that commit and must (sqlite.org/src/info/ff5be73dee): the larger the log, the rarer that is.
+ * A smaller log stays, so quiet deployments never start the thread. When SQLite restarts a log, it must flush it within that commit
+ * (sqlite.org/src/info/ff5be73dee); a larger log makes that rarer.
  */
 const LEAST_BYTES = 16 * 1024 * 1024
 const INTERVAL_MS = 1_000
-/** If the thread fails, SQLite checkpoints within a commit at so many pages (64 MiB), so that the log cannot grow without a bound. */
+/** If the thread fails, SQLite checkpoints within a commit at this many pages (64 MiB), which bounds the log. */
 export const FALLBACK_PAGES = 16_384
 
-/** Text, because a thread loads no TypeScript, as which the tests run this. `PASSIVE` never waits for the writer, nor makes it wait. */
+/** Source text, because a thread cannot load the TypeScript that tests run. `PASSIVE` never waits for the writer, nor blocks it. */
 const PROGRAM = `
 const { parentPort, workerData } = require('node:worker_threads')
 const Libsql = require(workerData.libsql)
@@ -28,9 +28,9 @@ parentPort.on('message', (order) => {
 `
 
 export interface CheckpointerOptions {
-  /** Of the database. */
+  /** The database's. */
   readonly path: string
-  /** Called once with the error that ended the thread; commits checkpoint from then on. */
+  /** Called once with the error that ended the thread. From then on, commits checkpoint. */
   readonly onFailure: (error: unknown) => void
   /** Default 1,000. */
   readonly intervalMs?: number
@@ -49,18 +49,21 @@ export class Checkpointer {
     this.#options = options
   }
 
-  /** Call after each commit. The log is looked at once an interval, while commits come. */
+  /** Call after each commit. The log's size is checked once per interval while there are commits. */
   committed(): void {
     if (this.#timer !== undefined || this.#busy || this.#ended) return
     this.#timer = setTimeout(() => void this.#check(), this.#options.intervalMs ?? INTERVAL_MS)
     this.#timer.unref()
   }
 
-  /** Resolves when the thread has ended. It ends itself: libsql aborts the process if its thread is terminated within a call. */
+  /**
+   * Resolves when the thread has ended. The thread ends by itself, because libsql aborts the process if its thread is terminated during a
+   * call.
+   */
   async close(): Promise<void> {
     this.#ended = true
     clearTimeout(this.#timer)
-    this.#worker?.ref() // or the process could end before
+    this.#worker?.ref() // otherwise the process could exit first
     this.#worker?.postMessage('end')
     await this.#exited
   }

@@ -1,5 +1,5 @@
-// What this process knows of the file without reading it: exact, because nobody else writes. Where that is not sure, SQLite is asked before
-// each use whether another connection has written, and if so, everything known is dropped.
+// What this process knows of the file without reading it. That is exact while no other process writes. If that is uncertain, each use first
+// checks whether another connection has written, and then drops everything known.
 
 import { AbsenceFilter } from './absence-filter.ts'
 import { BoundaryCache } from './boundary-cache.ts'
@@ -8,22 +8,22 @@ import type { SqliteDatabase } from './sqlite-database.ts'
 import { numberAt, textAt } from './sqlite-rows.ts'
 import { WrittenSessions } from './written-sessions.ts'
 
-/** Of each filter: 8 MiB. */
+/** Per filter: 8 MiB. */
 const MAX_KEYS = 4 * 1024 * 1024
 
 export interface FileMemory {
   readonly sessions: WrittenSessions
   readonly boundaries: BoundaryCache
   readonly firstTurns: FirstTurns
-  /** Of sessions in the ordinary tables, whatever their tenant. */
+  /** Of all tenants' sessions in the ordinary tables. */
   readonly sessionIds: AbsenceFilter
-  /** Of boundaries in the ordinary tables, whatever their tenant. */
+  /** Of all tenants' boundaries in the ordinary tables. */
   readonly digests: AbsenceFilter
-  /** Of retired lineages, whatever their tenant. */
+  /** Of all tenants' retired lineages. */
   readonly retired: AbsenceFilter
 }
 
-/** `soleWriter`: this process has the directory's lock (data-dir-lock.ts), so nothing is asked. */
+/** `soleWriter`: this process holds the directory's lock (data-dir-lock.ts), so no checks are needed. */
 export function fileMemoryOf(db: SqliteDatabase, soleWriter: boolean): FileMemory {
   const sessions = new WrittenSessions()
   const boundaries = new BoundaryCache()
@@ -45,7 +45,7 @@ export function fileMemoryOf(db: SqliteDatabase, soleWriter: boolean): FileMemor
     if (now !== seen) {
       seen = now
       forget()
-      closing() // what others store is not added to the filters
+      closing() // keys stored by others are not in the filters
     }
     firstTurns.refresh()
   }
@@ -55,12 +55,12 @@ export function fileMemoryOf(db: SqliteDatabase, soleWriter: boolean): FileMemor
 }
 
 function sessionFilter(db: SqliteDatabase): AbsenceFilter {
-  // By the index, which is a tenth of the table.
+  // From the index, which is a tenth of the table's size.
   return filterBy(db, 'SELECT id, tenant FROM sessions WHERE (tenant, id) > (?, ?) ORDER BY tenant, id LIMIT ?')
 }
 
 function digestFilter(db: SqliteDatabase): AbsenceFilter {
-  // Whatever is put again while the scan runs goes to the end, or was scanned already.
+  // Rows written again during the scan move to the end, or were scanned already.
   const scan = db.prepare('SELECT digest, seq FROM boundaries WHERE seq > ? ORDER BY seq LIMIT ?')
   return new AbsenceFilter({
     maxKeys: MAX_KEYS,

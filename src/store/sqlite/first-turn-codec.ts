@@ -1,5 +1,5 @@
-// A session that was just begun, as a few bytes: what many share is its shape, which is stored once; random ids and digests are binary.
-// What does not fit exactly is not encoded.
+// Encodes a session with a single turn in a few bytes: the part that many sessions share is its shape, which is stored once; random ids and
+// digests are binary. Sessions that do not fit exactly are not encoded.
 
 import type { Boundary, SessionRecord, Usage } from '../../base/records.ts'
 import type { TurnTrace } from '../store.ts'
@@ -12,12 +12,12 @@ export interface FirstTurn {
 }
 
 export interface EncodedFirstTurn {
-  /** The fields that other sessions have alike, the tenant among them, as JSON. */
+  /** The fields that other sessions share, including the tenant, as JSON. */
   readonly shape: string
   readonly data: Buffer
 }
 
-/** What a shape stands for. */
+/** The fields of a shape. */
 export type Shape = Pick<SessionRecord, 'tenant' | 'named'> & Partial<SessionRecord>
 
 const MAX_BOUNDARIES = 8
@@ -26,7 +26,7 @@ const encoded = new Set(['id', 'lineage', 'createdAt', 'lastTurnAt', 'usage'])
 const common = new Set(['tenant', 'named', 'head', 'spaces', 'model', 'dialect', 'turns', 'limit'])
 const counts = ['promptTokens', 'completionTokens', 'totalTokens', 'cachedTokens'] as const
 
-/** Undefined where it does not fit. */
+/** Undefined if it does not fit. */
 export function encodeFirstTurn(session: SessionRecord, traces: readonly TurnTrace[]): EncodedFirstTurn | undefined {
   const boundaries = traces.flatMap((trace) => trace.boundaries)
   const shape = shapeOf(session)
@@ -40,7 +40,7 @@ export function encodeFirstTurn(session: SessionRecord, traces: readonly TurnTra
   return writeUsage(writer, usage) ? { shape, data: writer.bytes() } : undefined
 }
 
-/** `lastTurnAt` is kept elsewhere: rows are in its order. */
+/** `lastTurnAt` is stored separately, because rows are ordered by it. */
 export function decodeFirstTurn({ tenant, ...shape }: Shape, lastTurnAt: number, data: Uint8Array): FirstTurn {
   const reader = new Reader(data)
   const [id, lineage] = [reader.text(), reader.text()]
@@ -55,15 +55,15 @@ export function decodeFirstTurn({ tenant, ...shape }: Shape, lastTurnAt: number,
   return { session: session as SessionRecord, boundaries }
 }
 
-/** What a first turn is found by. */
+/** The hash seeds of the keys by which a first turn is found. */
 export const keySeeds = { id: 1, lineage: 2, digest: 3 } as const
 
 /** The hashes of all keys of an encoded turn: id, lineage, digests. */
 export function keyHashesIn(data: Uint8Array): readonly number[] {
   const reader = new Reader(data)
   const hashes = [reader.hash(keySeeds.id), reader.hash(keySeeds.lineage)]
-  reader.number() // since it began
-  reader.number() // until its boundaries expire
+  reader.number() // time since its start
+  reader.number() // time until its boundaries expire
   for (let left = reader.number(); left > 0; left--) {
     reader.number() // rank
     hashes.push(reader.hash(keySeeds.digest))
@@ -84,7 +84,7 @@ function shapeOf(session: SessionRecord): string | undefined {
   return text.length > MAX_SHAPE ? undefined : text
 }
 
-/** Few, none twice, all of one expiry, and none that would be dropped at once. */
+/** Few distinct boundaries with one expiry, none of which would be dropped at once. */
 function fits(boundaries: readonly Boundary[], traces: readonly TurnTrace[]): boolean {
   if (traces.some(({ responses = [] }) => responses.length > 0)) return false
   const keep = Math.min(...traces.map(({ keepBoundaries }) => keepBoundaries))
@@ -94,7 +94,7 @@ function fits(boundaries: readonly Boundary[], traces: readonly TurnTrace[]): bo
   return boundaries.length < 2 || new Set(boundaries.map(({ digest }) => digest)).size === boundaries.length
 }
 
-/** One more than each number, 0 for those that are absent; nothing at all without usage. */
+/** Each number plus one, 0 for absent ones; nothing at all without usage. */
 function writeUsage(writer: Writer, usage: Usage | undefined): boolean {
   if (usage === undefined) return true
   if (Object.keys(usage).some((field) => !counts.includes(field as (typeof counts)[number]))) return false

@@ -1,4 +1,4 @@
-// The shapes of compact rows: few, each stored once, and how many rows have each.
+// The shapes of compact rows, each stored once, with the number of rows that have it.
 
 import { jsonIn } from '../stored-values.ts'
 import type { Shape } from './first-turn-codec.ts'
@@ -12,7 +12,7 @@ export interface StoredShape {
   readonly id: number
   readonly text: string
   readonly shape: Shape
-  /** Rows that have it. */
+  /** The number of rows with this shape. */
   rows: number
 }
 
@@ -29,7 +29,7 @@ export class FirstTurnShapes {
     })
   }
 
-  /** Reads all anew; rows are not counted yet. */
+  /** Reads all shapes again; rows are not counted yet. */
   load(): void {
     this.#byText = new Map()
     this.#byId = new Map()
@@ -50,7 +50,7 @@ export class FirstTurnShapes {
     return this.#byId.values()
   }
 
-  /** Only inside a transaction: stores it where it is new. Undefined where there are too many. */
+  /** Stores it if it is new. Only inside a transaction. Undefined if there are too many. */
   put(text: string): StoredShape | undefined {
     const known = this.#byText.get(text)
     if (known !== undefined) return known
@@ -61,7 +61,7 @@ export class FirstTurnShapes {
     return stored
   }
 
-  /** Only inside a transaction: drops those of these that no row has. */
+  /** Drops those of these shapes that no row has. Only inside a transaction. */
   drop(shapes: readonly StoredShape[]): void {
     for (const { id, text, rows } of shapes) {
       if (rows > 0) continue

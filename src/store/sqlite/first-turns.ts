@@ -1,6 +1,7 @@
-// Sessions after their first turn, one compact row each: most are never continued. Rows are numbered by their last turn, so the table is
-// written at its end alone; ids, lineages and digests are found in memory, which is read from the table when it is opened. What touches
-// such a session afterwards moves it into the ordinary tables first (promote.ts). A session, and a digest, is in one of the two places only.
+// Sessions with a single turn, in one compact row each, because most are never continued. Rows are numbered by their last turn, so the
+// table only grows at its end. Ids, lineages and digests are looked up in memory, which is read from the table when it is opened. Anything
+// else that touches such a session first moves it into the ordinary tables (promote.ts). A session, or a digest, is only in one of the two
+// places.
 
 import type { SessionRecord } from '../../base/records.ts'
 import type { TurnTrace } from '../store.ts'
@@ -11,14 +12,14 @@ import { keyHash } from './packed-bytes.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { numberAt, type Row, textAt } from './sqlite-rows.ts'
 
-/** Three keys each take about 65 bytes: 32 MiB. Further sessions go to the ordinary tables. */
+/** Three keys of about 65 bytes each: 32 MiB. Further sessions go to the ordinary tables. */
 const MAX_ROWS = 512 * 1024
-/** 2020. Rows are numbered by milliseconds from here, and 64 within each. */
+/** The year 2020. Rows are numbered by milliseconds from there, with 64 numbers per millisecond. */
 const EPOCH = Date.UTC(2020, 0)
 const PER_MS = 64
 const READ_AT_ONCE = 10_000
 
-/** A first turn in its row. */
+/** A first turn and its row. */
 export interface StoredFirstTurn extends FirstTurn {
   readonly row: number
   readonly shape: StoredShape
@@ -28,14 +29,14 @@ export class FirstTurns {
   readonly #sql
   readonly #shapes: FirstTurnShapes
   readonly #keys = new KeyTable()
-  /** The next free number within a millisecond; of the latest ones. */
+  /** The next free number within each recent millisecond. */
   readonly #next = new Map<number, number>()
   #rows = 0
   #isCurrent = false
 
   constructor(db: SqliteDatabase) {
     this.#shapes = new FirstTurnShapes(db)
-    // As hex: a buffer of libsql's costs more, because it lies outside V8's heap.
+    // As hex, because a libsql buffer costs more: it is outside V8's heap.
     this.#sql = db.prepareAll({
       add: 'INSERT OR IGNORE INTO first_turns (row, shape, data) VALUES (?, ?, ?)',
       last: 'SELECT max(row) FROM first_turns WHERE row BETWEEN ? AND ?',
@@ -47,7 +48,7 @@ export class FirstTurns {
     })
   }
 
-  /** What is in memory may not be what is in the file. */
+  /** Call when memory may differ from the file. */
   invalidate(): void {
     this.#isCurrent = false
   }
@@ -67,7 +68,7 @@ export class FirstTurns {
     this.#isCurrent = true
   }
 
-  /** Stores a session that is nowhere yet, with boundaries that are nowhere yet. False where it does not fit. Only inside a transaction. */
+  /** Stores a new session with new boundaries. Returns false if it does not fit. Only inside a transaction. */
   add(session: SessionRecord, traces: readonly TurnTrace[]): boolean {
     if (this.#rows >= MAX_ROWS) return false
     const encoded = encodeFirstTurn(session, traces)
@@ -80,7 +81,7 @@ export class FirstTurns {
     return true
   }
 
-  /** Takes it out. Only inside a transaction. */
+  /** Removes it. Only inside a transaction. */
   remove(stored: StoredFirstTurn): void {
     this.#sql.drop.run(stored.row)
     for (const hash of hashesOf(stored)) this.#keys.delete(hash, stored.row)
@@ -98,7 +99,7 @@ export class FirstTurns {
     return this.#find(keyHash(digest, keySeeds.digest), holds)
   }
 
-  /** How many sessions of that lineage, up to `atMost`. */
+  /** The number of sessions with that lineage, up to `atMost`. */
   ofLineage(tenant: string, lineage: string, atMost: number): number {
     let count = 0
     for (const row of this.#keys.find(keyHash(lineage, keySeeds.lineage))) {
@@ -108,10 +109,10 @@ export class FirstTurns {
     return count
   }
 
-  /** Up to `atMost` of a tenant that stand behind a place in the order of all sessions: newest last turn first, then by id, descending. */
+  /** Up to `atMost` of a tenant after a position in the order of all sessions: by last turn, newest first, then by id, descending. */
   newest(tenant: string, at: number, id: string, atMost: number): readonly SessionRecord[] {
     const end = Math.min(rowOf(at) + PER_MS, Number.MAX_SAFE_INTEGER)
-    // Of one millisecond there are fewer than these more, and they are in another order than their ids.
+    // One millisecond has at most this many more, and their order differs from that of their ids.
     const rows = this.#shapes.of(tenant).flatMap((shape) => this.#sql.newest.all(shape.id, end, atMost + 2 * PER_MS))
     return rows
       .map((row) => this.#read(row).session)
@@ -130,30 +131,30 @@ export class FirstTurns {
       .map((row) => this.#read(row).session)
   }
 
-  /** Sessions of a tenant. */
+  /** The number of sessions of a tenant. */
   count(tenant: string): number {
     return this.#shapes.of(tenant).reduce((sum, { rows }) => sum + rows, 0)
   }
 
-  /** Sessions of all tenants. */
+  /** The number of sessions of all tenants. */
   get total(): number {
     return this.#rows
   }
 
-  /** Tenants that have some. */
+  /** The tenants that have some. */
   tenants(): Set<string> {
     const shapes = [...this.#shapes.all()].filter(({ rows }) => rows > 0)
     return new Set(shapes.map(({ shape }) => shape.tenant))
   }
 
-  /** Up to `atMost` of a tenant; none when it has none. */
+  /** Up to `atMost` of a tenant; none if it has none. */
   some(tenant: string, atMost: number): readonly StoredFirstTurn[] {
     const shape = this.#shapes.of(tenant).find(({ rows }) => rows > 0)
     if (shape === undefined) return []
     return this.#sql.oldest.all(shape.id, Number.MAX_SAFE_INTEGER, atMost).map((row) => this.#read(row))
   }
 
-  /** Drops what is stored of a tenant beside its rows, if it has none. Only inside a transaction. */
+  /** Drops what is stored for a tenant without rows. Only inside a transaction. */
   forget(tenant: string): void {
     this.#shapes.drop(this.#shapes.of(tenant))
   }
@@ -168,7 +169,7 @@ export class FirstTurns {
 
   #at(row: number): StoredFirstTurn {
     const found = this.#sql.get.get(row)
-    if (found === undefined) throw new Error('a first turn is not where it was stored')
+    if (found === undefined) throw new Error('a first turn is missing from its row')
     return this.#read(found)
   }
 
@@ -183,7 +184,7 @@ export class FirstTurns {
     this.#rows++
   }
 
-  /** Answers its row; undefined where its millisecond is full or out of range. */
+  /** Returns its row; undefined if its millisecond is full or out of range. */
   #insert(lastTurnAt: number, shape: number, data: Uint8Array): number | undefined {
     const first = rowOf(lastTurnAt)
     if (!Number.isSafeInteger(first) || first <= 0) return undefined

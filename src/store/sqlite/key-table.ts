@@ -1,25 +1,29 @@
-// Which rows may hold a key, in 12 bytes a slot: a hash and the row's number. Two keys may have one hash, so whoever finds a row looks at it.
+// Which rows may have a key, in 12 bytes per slot: a hash and the row's number. Different keys may have the same hash, so the caller must
+// check the row.
 
 const PARTS = 256
 const LEAST_SLOTS = 16
 
-/** Open addressing with linear steps. In parts, because a part that grows is moved at once: a large table would hold the event loop. */
+/**
+ * Open addressing with linear probing. Split into parts, because a part is copied at once when it grows, and copying a large table would
+ * block the event loop.
+ */
 export class KeyTable {
   #parts = newParts()
   #size = 0
 
-  /** Keys in it. */
+  /** The number of keys. */
   get size(): number {
     return this.#size
   }
 
-  /** `row` is above 0. */
+  /** `row` must be above 0. */
   add(hash: number, row: number): void {
     this.#partOf(hash).add(hash, row)
     this.#size++
   }
 
-  /** Takes out one that was added. */
+  /** Removes a key that was added. */
   delete(hash: number, row: number): void {
     if (this.#partOf(hash).delete(hash, row)) this.#size--
   }
@@ -35,7 +39,7 @@ export class KeyTable {
 
   #partOf(hash: number): Part {
     const part = this.#parts[hash >>> 24]
-    if (part === undefined) throw new RangeError(`${hash} is no hash of 32 bits`)
+    if (part === undefined) throw new RangeError(`${hash} is not a 32-bit hash`)
     return part
   }
 }
@@ -79,7 +83,7 @@ class Part {
     }
     this.#rows[slot] = 0
     this.#used--
-    // What stands behind a free slot would not be found: it is put in again.
+    // Entries after a free slot would not be found, so they are inserted again.
     for (let next = this.#after(slot); this.#rows[next] !== 0; next = this.#after(next)) {
       const [moved, to] = [this.#hashes[next] ?? 0, this.#rows[next] ?? 0]
       this.#rows[next] = 0

@@ -1,18 +1,18 @@
-// Moves a session from its compact row into the ordinary tables, because something touches it after its first turn.
+// Moves a session from its compact row into the ordinary tables when something touches it after its first turn.
 
 import type { SessionRecord } from '../../base/records.ts'
 import type { StoredFirstTurn } from './first-turns.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { sessionColumns } from './sqlite-rows.ts'
 
-/** `next`: the record to store in place of the one that it had. Only inside a transaction. */
+/** `next`: the record to store instead of the existing one. Only inside a transaction. */
 export type Promote = (stored: StoredFirstTurn, next?: SessionRecord) => void
 
 /** Prepares a {@link Promote}. */
 export function promoter({ db, memory }: Pick<SqliteCore, 'db' | 'memory'>): Promote {
   const sql = db.prepareAll({
     add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
-    // Nobody else holds any of them: whoever came to hold one would have moved this session first.
+    // No other session has any of them, because its writer would have moved this session first.
     addBoundary: 'INSERT INTO boundaries (tenant, digest, session_id, expires_at, rank) VALUES (?, ?, ?, ?, ?)',
   })
   return (stored, next = stored.session) => {

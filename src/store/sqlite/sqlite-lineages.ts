@@ -1,11 +1,11 @@
-// Lineages in SQLite: who shares one, who holds one, and which are retired. Every write that stores something under a lineage asks
-// for its retirement in its own transaction (sessions, windows), so nothing slips in between.
+// Lineages in SQLite: who shares one, who holds one, and which are retired. Every write under a lineage checks in its own transaction that
+// it is not retired (sessions, windows), so there is no gap.
 
 import type { Store } from '../store.ts'
 import { retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, textAt, windowAt } from './sqlite-rows.ts'
 
-/** Of the sessions of a lineage. */
+/** Counts the sessions of a lineage. */
 const MAX_COUNTED = 1_000
 
 /** The lineage methods of the store. */

@@ -1,4 +1,4 @@
-// Retained turns in SQLite: one per session, bounded in all by bytes; those longest unwritten go first.
+// Retained turns in SQLite: one per session, with a total limit in bytes; the least recently written are dropped first.
 
 import { keep, reveal } from '../seal.ts'
 import type { RetainedPrompt, Store } from '../store.ts'
@@ -11,7 +11,7 @@ export function retainedIn({ db, memory, sealer }: SqliteCore): Pick<Store, 'put
   const sql = db.prepareAll({
     get: 'SELECT key_id, turn FROM retained WHERE tenant = ? AND session_id = ?',
     drop: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
-    // Nothing is kept of a session that has been ended meanwhile.
+    // Nothing is stored for a session that was ended meanwhile.
     add: `INSERT INTO retained (tenant, session_id, bytes, key_id, turn) SELECT ?1, ?2, ?3, ?4, ?5
       WHERE ?6 OR EXISTS (SELECT 1 FROM sessions WHERE tenant = ?1 AND id = ?2)`,
     total: "SELECT total FROM totals WHERE of = 'retained_bytes'",

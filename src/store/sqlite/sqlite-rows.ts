@@ -1,34 +1,34 @@
-// Values to columns and back. What is read was written here, so records are checked for shape only as far as a damaged file
-// would show; errors name no content.
+// Converts values to columns and back. Stored data was written here, so records are only checked enough to detect a damaged file; errors
+// contain no content.
 
 import type { SessionRecord, WindowRecord } from '../../base/records.ts'
 import { type Kept, keep, type Place, reveal, type Sealer } from '../seal.ts'
 import { isLasting } from '../session-rows.ts'
 import { jsonIn, jsonInBytes } from '../stored-values.ts'
 
-/** A row as libsql's raw mode gives it: text, number, null, or a Buffer. */
+/** A row in libsql's raw mode: text, number, null, or a Buffer. */
 export type Row = readonly unknown[]
 
 export function textAt(row: Row, column: number): string {
   const value = row[column]
-  if (typeof value !== 'string') throw new Error(`column ${column} holds no text`)
+  if (typeof value !== 'string') throw new Error(`column ${column} is not a text`)
   return value
 }
 
 export function numberAt(row: Row, column: number): number {
   const value = row[column]
-  if (typeof value !== 'number') throw new Error(`column ${column} holds no number`)
+  if (typeof value !== 'number') throw new Error(`column ${column} is not a number`)
   return value
 }
 
-/** A key id and the bytes beside it. */
+/** A key id and the bytes in the next column. */
 export function keptAt(row: Row, column: number): Kept {
   const bytes = row[column + 1]
-  if (!(bytes instanceof Uint8Array)) throw new Error(`column ${column + 1} holds no blob`)
+  if (!(bytes instanceof Uint8Array)) throw new Error(`column ${column + 1} is not a blob`)
   return { keyId: numberAt(row, column), bytes }
 }
 
-/** A record that was stored as JSON text. */
+/** A record stored as JSON text. */
 export function recordAt<T extends object>(row: Row, column: number): T {
   return jsonIn<T>(textAt(row, column))
 }
@@ -39,7 +39,7 @@ export function sessionColumns(session: SessionRecord) {
   return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
 }
 
-/** A window as two columns: the record without its words, and the words (reason and note), which may quote its messages. */
+/** A window as two columns: the record without its texts, and the texts (reason and note), which may quote its messages. */
 export interface WindowColumns {
   readonly record: string
   readonly words: Kept | undefined
@@ -54,7 +54,7 @@ export function windowToColumns(window: WindowRecord, sealer: Sealer | undefined
   }
 }
 
-/** From the columns record, key_id, words, which stand beside each other. */
+/** From the adjacent columns record, key_id, words. */
 export function windowAt(row: Row, column: number, sealer: Sealer | undefined): WindowRecord {
   const record = recordAt<WindowRecord>(row, column)
   if (row[column + 2] === null) return record

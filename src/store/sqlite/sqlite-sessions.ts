@@ -1,4 +1,4 @@
-// Sessions in SQLite: get-or-create, turns, heads, and their end. What a turn leaves beside its session is sqlite-traces.ts's.
+// Sessions in SQLite: get-or-create, turns, heads, and their end. sqlite-traces.ts stores what a turn leaves beside its session.
 
 import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
@@ -26,7 +26,7 @@ type Sessions = Pick<
 >
 
 interface FoundSession extends WrittenSession {
-  /** Its row, if it has a compact one. */
+  /** Its compact row, if it has one. */
   readonly compact?: StoredFirstTurn
 }
 
@@ -62,7 +62,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return row === undefined ? undefined : recordAt<SessionRecord>(row, 0)
   }
 
-  /** False where its lineage is retired. The session must not be there. */
+  /** Returns false if its lineage is retired. The session must not exist. */
   function add(session: SessionRecord): boolean {
     if (isRetired(session.tenant, session.lineage)) return false
     memory.sessionIds.add(session.id)
@@ -70,7 +70,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return true
   }
 
-  /** The session must be there; `compact`, if it is in a row of its own. */
+  /** The session must exist; `compact`: its compact row, if it has one. */
   function put(session: SessionRecord, compact = memory.firstTurns.get(session.tenant, session.id)): void {
     if (compact === undefined) sql.put.run(...sessionColumns(session))
     else promote(compact, session)
@@ -78,7 +78,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
 
   function begin(session: SessionRecord, left: readonly TurnTrace[]): SaveOutcome {
     if (isRetired(session.tenant, session.lineage)) return 'gone'
-    // It is not remembered beside its row: most are never continued.
+    // Compact sessions are not cached, because most are never continued.
     if (traces.areFree(session, left) && memory.firstTurns.add(session, left)) return 'saved'
     const bounds = BoundaryBounds.ofNew()
     add(session)
@@ -87,7 +87,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return 'saved'
   }
 
-  /** Undefined where it is not stored. */
+  /** Undefined if it is not stored. */
   function find(session: SessionRecord): FoundSession | undefined {
     const { tenant, id } = session
     const known = memory.sessions.get(session)
@@ -113,7 +113,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return 'saved'
   }
 
-  /** False where it is gone, has another lineage now, or has had a turn since. */
+  /** Returns false if it is gone, has another lineage now, or has had a turn since. */
   function remove({ tenant, id, lineage, lastTurnAt }: SessionRecord): boolean {
     const compact = memory.firstTurns.get(tenant, id)
     const stored = compact?.session ?? read(tenant, id)
@@ -130,7 +130,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return true
   }
 
-  /** False also where somebody else holds its lineage. */
+  /** Also returns false if another session or window holds its lineage. */
   function removeAlone(session: SessionRecord): boolean {
     const { tenant, lineage } = session
     const compact = memory.firstTurns.ofLineage(tenant, lineage, 2)
@@ -138,16 +138,19 @@ export function sessionsIn(core: SqliteCore): Sessions {
     return remove(session)
   }
 
-  /** Of a batch that met another process's lock: what comes later waits for it, or an older record would be written over a newer one. */
+  /**
+   * The rest of a batch that met another process's lock. Later turns wait for it, because an older record would otherwise overwrite a newer
+   * one.
+   */
   let underWay: Promise<void> | undefined
 
-  /** Undefined when all is written already; else it settles when it is. Never rejects: each turn hears for itself. */
+  /** Undefined if everything is written; otherwise settles when it is. Never rejects, because each turn has its own promise. */
   function writePending(): Promise<void> | undefined {
     if (underWay !== undefined) return pending.size === 0 ? underWay : underWay.then(writePending)
     const turns = pending.take()
     if (turns.length === 0) return undefined
     let isWritten = false
-    // A new session is what later turns and windows rely on; the loss of one more turn costs one cold turn.
+    // Later turns and windows depend on a new session, but losing one more turn only costs a cold turn.
     const survives = turns.some(({ isNew }) => isNew) ? 'power' : 'crash'
     const written = db
       .runBeside(() => {
@@ -177,7 +180,7 @@ export function sessionsIn(core: SqliteCore): Sessions {
         return db.transaction('power', () => {
           const stored = read(fresh.tenant, fresh.id)
           if (stored !== undefined) return stored
-          if (!add(fresh)) throw new CwmError('BUSY', 'the session was ended just now: send the request again')
+          if (!add(fresh)) throw new CwmError('BUSY', 'the session has just ended: send the request again')
           return fresh
         })
       }),

@@ -1,4 +1,4 @@
-// What SQLite keeps of tenants as a whole: usage (counted by triggers, see sqlite-schema.ts), the audit log, and forgetting one.
+// Tenant data in SQLite: usage (counted by triggers, see sqlite-schema.ts), the audit log, and forgetting a tenant.
 
 import type { AuditEntry, TenantUsage } from '../../base/records.ts'
 import type { NearLimitOverrides } from '../../base/tenants.ts'
@@ -61,7 +61,7 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
     forgetTenant: (tenant) =>
       db.run(() =>
         db.transaction('power', () => {
-          // A session that is there all the same loses its boundaries.
+          // A session that still exists loses its boundaries.
           for (let some = first(tenant); some.length > 0; some = first(tenant)) for (const one of some) promote(one)
           memory.firstTurns.forget(tenant)
           memory.boundaries.clear()

@@ -1,4 +1,4 @@
-// What the next turn of a session must know of the stored one, kept since this process wrote it, so that a save reads nothing back.
+// What the next turn of a session needs of the stored one, kept after this process wrote it, so that a save reads nothing back.
 
 import { LRUCache } from 'lru-cache'
 import { sessionKey } from '../../base/ids.ts'
@@ -9,7 +9,7 @@ const ENTRY_BYTES = 700
 /** A space with its salt. */
 const SPACE_BYTES = 300
 
-/** What a turn's record is held against, and what it takes over from the stored one. */
+/** What a turn's record is compared with, and what it takes over from the stored one. */
 export type StoredPart = Pick<SessionRecord, 'head' | 'lineage' | 'spaces' | 'spacesLost' | 'auto' | 'rollover'>
 
 export interface WrittenSession {
@@ -27,7 +27,7 @@ export class WrittenSessions {
     return this.#entries.get(sessionKey(tenant, id))
   }
 
-  /** The session is stored so now. */
+  /** Records that the session is now stored in this form. */
   set(session: SessionRecord, boundaries: BoundaryBounds): void {
     const { tenant, id, head, lineage, spaces, spacesLost, auto, rollover } = session
     const stored = {
@@ -50,10 +50,10 @@ export class WrittenSessions {
   }
 }
 
-/** What is certain of a session's boundaries: how many of each rank it has at most, and until when those above rank 0 last at least. */
+/** What is certain of a session's boundaries: the maximum number per rank, and the earliest expiry of those above rank 0. */
 export class BoundaryBounds {
   readonly #counts = new Map<number, number>()
-  /** Of ranks that are not in the map. */
+  /** For ranks missing in the map. */
   readonly #others: number
   #lastUntil: number
 
@@ -70,14 +70,14 @@ export class BoundaryBounds {
     return new BoundaryBounds(0, Number.POSITIVE_INFINITY)
   }
 
-  /** Of a session that has just these. */
+  /** A session with exactly these boundaries. */
   static of(boundaries: readonly Boundary[]): BoundaryBounds {
     const bounds = BoundaryBounds.ofNew()
     for (const { rank = 0, expiresAt } of boundaries) bounds.put(rank, expiresAt, true)
     return bounds
   }
 
-  /** `isAnother`: the session did not have this boundary under this rank. */
+  /** `isAnother`: the session did not have this boundary with this rank. */
   put(rank: number, expiresAt: number, isAnother: boolean): void {
     if (isAnother) this.#counts.set(rank, this.atMost(rank) + 1)
     if (rank > 0) this.#lastUntil = Math.min(this.#lastUntil, expiresAt)
@@ -91,12 +91,12 @@ export class BoundaryBounds {
     this.#counts.set(rank, Math.min(keep, this.atMost(rank)))
   }
 
-  /** Whether all above rank 0 are known to last until then. */
+  /** Whether all boundaries above rank 0 are known to last until then. */
   lastUntil(time: number): boolean {
     return this.#lastUntil >= time
   }
 
-  /** All above rank 0 that still live last until then. */
+  /** Extends all unexpired boundaries above rank 0 until then. */
   putOff(time: number): void {
     this.#lastUntil = Math.max(this.#lastUntil, time)
   }
