@@ -109,6 +109,17 @@ export function describeSessions(subject: Subject): void {
       expect((await store.findBoundaries('acme', ['digest-1'], noon)).size).toBe(0)
     })
 
+    it('stores the turns of a bound session that had some before', async () => {
+      for (const turns of [1, 2, 3]) await putTurn(store, aSession({ turns }))
+      const bound = aSession({ turns: 3, head: 1, lineage: 'of-the-window' })
+      expect(await store.bindSession(bound, false)).toBe('saved')
+
+      const trace = { boundaries: [aBoundary()], keepBoundaries: 4 }
+      expect(await store.saveTurn({ ...bound, turns: 4 }, trace, false)).toBe('saved')
+
+      expect(await store.getSession('acme', 'session-1')).toEqual({ ...bound, turns: 4 })
+    })
+
     it('lets one of two thaws into a session win, on two handles', async () => {
       const other = await subject().reopen()
       await putTurn(store, aSession())

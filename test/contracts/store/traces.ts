@@ -205,6 +205,17 @@ export function describeBoundaries(subject: Subject): void {
       expect([...hits.keys()].sort()).toEqual(['first', 'next'])
     })
 
+    it('extends the expiry of ranks above 0 with every later turn, not only the first', async () => {
+      for (const n of [0, 1, 2, 3]) {
+        const session = aSession({ turns: n, lastTurnAt: noon + 100 * n })
+        const boundary = aBoundary({ digest: `d-${n}`, rank: n === 0 ? 9 : 1, expiresAt: noon + 100 * n + 150 })
+        await putTurn(store, session, [boundary], 4)
+      }
+
+      const hits = await store.findBoundaries('acme', ['d-0', 'd-1', 'd-2', 'd-3'], noon + 440)
+      expect([...hits.keys()].sort()).toEqual(['d-0', 'd-1', 'd-2', 'd-3'])
+    })
+
     it('drops the boundaries of every rank with their session', async () => {
       await putTurn(store, aSession(), [aBoundary({ digest: 'a' }), aBoundary({ digest: 'b', rank: 1 })])
 
