@@ -1,4 +1,4 @@
-// Executes an order for sessions that ended together: retires their lineages, and deletes what lies under the salts of those in one pass.
+// Executes an order for sessions that expired together: retires their lineages, and deletes everything under their salts in one pass.
 
 import { toCwmError } from '../base/errors.ts'
 import type { DeletionRecord, KeptFor } from '../base/records.ts'
@@ -9,7 +9,7 @@ import { StepTimer } from './step-timer.ts'
 
 const ERASE_DEADLINE_MS = 15_000
 
-/** As `executeDeletion`. A lineage that somebody came to hold meanwhile is left to that holder's own order. */
+/** Like `executeDeletion`. A lineage with a new holder is left to that holder's own order. */
 export async function executeExpiry(parts: DeletionParts, order: DeletionRecord): Promise<ExecutedDeletion> {
   const { store, kv, now, sessions, quotas } = parts
   const { tenant, lineages = [order.lineage] } = order
@@ -53,7 +53,7 @@ function saltsOf({ saltOf }: DeletionParts, { tenant, spaces }: DeletionRecord, 
   return new Set(lineages.flatMap((lineage) => spaces.map((space) => saltOf({ ...space, tenant, lineage }))))
 }
 
-/** Who holds the lineages that could not be retired. */
+/** The holders of the lineages that could not be retired. */
 async function holdersOfOthers(
   { store }: DeletionParts,
   tenant: string,

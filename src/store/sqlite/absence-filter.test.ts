@@ -1,4 +1,4 @@
-// The filter must never lack what is stored, whatever is scanned and added when.
+// The filter must never lack a stored key, whatever is scanned and added at any time.
 
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -10,7 +10,7 @@ afterEach(() => {
   for (const filter of filters.splice(0)) filter.close()
 })
 
-/** Over a table of keys, which may grow. */
+/** A filter on a table of keys, which may grow. */
 function filterOver(table: readonly string[], maxKeys = 1_000_000): AbsenceFilter {
   const scan = ([after]: ScanPosition = [0], atMost: number) =>
     table.slice(Number(after), Number(after) + atMost).map((key, i) => ({ key, position: [Number(after) + i + 1] }))
@@ -19,7 +19,7 @@ function filterOver(table: readonly string[], maxKeys = 1_000_000): AbsenceFilte
   return filter
 }
 
-/** Resolves when the scan is over: from then on the filter lacks something. */
+/** Resolves when the scan has finished, so that the filter excludes keys. */
 async function scanned(filter: AbsenceFilter): Promise<void> {
   await vi.waitFor(() => expect(filter.certainlyLacks('nowhere to be found')).toBe(true), { timeout: 10_000 })
 }
@@ -27,13 +27,13 @@ async function scanned(filter: AbsenceFilter): Promise<void> {
 const keys = (count: number, prefix = 'key') => Array.from({ length: count }, (_, n) => `${prefix}-${n}`)
 
 describe('an absence filter', () => {
-  it('lacks nothing until its scan is over', () => {
+  it('excludes nothing until its scan has finished', () => {
     const filter = filterOver(['a'])
 
     expect([filter.certainlyLacks('a'), filter.certainlyLacks('b')]).toEqual([false, false])
   })
 
-  it('lacks no key that was scanned, and nearly all others', async () => {
+  it('excludes no scanned key, and nearly all others', async () => {
     const filter = filterOver(keys(100_000))
     await scanned(filter)
 
@@ -42,7 +42,7 @@ describe('an absence filter', () => {
     expect(wrong.length).toBeLessThan(500)
   })
 
-  it('lacks no key that was added while it scanned or later', async () => {
+  it('excludes no key that was added during the scan or later', async () => {
     const table = keys(2_000)
     const filter = filterOver(table)
     filter.add('during')
@@ -52,7 +52,7 @@ describe('an absence filter', () => {
     expect(['during', 'after'].map((key) => filter.certainlyLacks(key))).toEqual([false, false])
   })
 
-  it('never lacks what is stored, in any order of scans and additions', async () => {
+  it('never excludes a stored key, in any order of scans and additions', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.string(), { maxLength: 50 }), fc.array(fc.string()), async (before, later) => {
         const filter = filterOver(before)
@@ -65,7 +65,7 @@ describe('an absence filter', () => {
     )
   })
 
-  it('scans anew when it is full, and lacks from then on what was deleted', async () => {
+  it('is rebuilt when it is full, and then excludes deleted keys', async () => {
     const table = keys(10)
     const filter = filterOver(table, 100)
     await scanned(filter)
@@ -76,7 +76,7 @@ describe('an absence filter', () => {
     expect(table.some((key) => filter.certainlyLacks(key))).toBe(false)
   })
 
-  it('is off where more is stored than it may hold', async () => {
+  it('is disabled above its capacity', async () => {
     const table = keys(60)
     const scan = vi.fn((_after: ScanPosition | undefined) => table.map((key) => ({ key, position: [0] })))
     const filter = new AbsenceFilter({ scan, maxKeys: 100 })
@@ -87,7 +87,7 @@ describe('an absence filter', () => {
     expect(filter.certainlyLacks('anything')).toBe(false)
   })
 
-  it('lacks nothing once it is closed', async () => {
+  it('excludes nothing once it is closed', async () => {
     const filter = filterOver([])
     await scanned(filter)
 
@@ -96,7 +96,7 @@ describe('an absence filter', () => {
     expect(filter.certainlyLacks('a')).toBe(false)
   })
 
-  it('lacks nothing when the table cannot be read', async () => {
+  it('excludes nothing if the table cannot be read', async () => {
     const scan = vi.fn(() => {
       throw new Error('closed')
     })

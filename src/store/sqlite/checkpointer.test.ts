@@ -1,4 +1,4 @@
-// The log is moved into the database beside the commits, and stays small.
+// The log is copied into the database in parallel with commits, and stays small.
 
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,7 +32,7 @@ function fill(bytes: number): void {
   db.prepare('INSERT INTO filler VALUES (?)').run(['x'.repeat(bytes)])
 }
 
-it('moves a large log into the database, so that the next commits write it anew', async () => {
+it('copies a large log into the database, so that later commits restart it', async () => {
   const onFailure = vi.fn()
   const checkpointer = new Checkpointer({ path, onFailure, intervalMs: 1 })
   try {
@@ -67,7 +67,7 @@ it('reports a thread that fails', async () => {
   expect(failure).toMatchObject({ message: expect.stringContaining('Unable to open') })
 })
 
-it('can be closed while it moves the log: the thread ends after that', async () => {
+it('can be closed during a checkpoint: the thread ends after it', async () => {
   fill(64 * MB)
   const checkpointer = new Checkpointer({ path, onFailure: vi.fn(), intervalMs: 1 })
   checkpointer.committed()
@@ -78,7 +78,7 @@ it('can be closed while it moves the log: the thread ends after that', async () 
   expect(statSync(path).size).toBeGreaterThan(64 * MB)
 })
 
-it('hears of each commit of a database, and is closed with it', async () => {
+it('is notified of each commit of a database, and is closed with it', async () => {
   const committed = vi.spyOn(Checkpointer.prototype, 'committed')
   const close = vi.spyOn(Checkpointer.prototype, 'close')
   try {

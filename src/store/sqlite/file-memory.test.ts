@@ -1,4 +1,4 @@
-// A store that remembers what it wrote, held against one that reads the file each time.
+// Compares a store that remembers its writes with one that reads the file each time.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -62,7 +62,7 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
-/** `run` keeps the tenants of one run apart from those of others. */
+/** `run` separates the tenants of different runs. */
 async function take(store: Store, step: Step, run: number): Promise<unknown> {
   if (step.kind === 'expire') return await store.dropExpired(noon + step.at, 3)
   if (step.kind === 'forget') return await store.forgetTenant(`${step.tenant}-${run}`)
@@ -113,7 +113,7 @@ async function stateOf(store: Store, run: number): Promise<unknown> {
 }
 
 describe('what a sole writer remembers', () => {
-  it('is what a store would read that another connection writes to', async () => {
+  it('equals what a store reads while another connection writes', async () => {
     const remembering = await open('sole.db', true)
     const shared = [await open('shared.db', false), await open('shared.db', false)] as const
     let run = 0
@@ -130,7 +130,7 @@ describe('what a sole writer remembers', () => {
     )
   }, 60_000)
 
-  it('is dropped when a transaction is undone', async () => {
+  it('is dropped when a transaction is rolled back', async () => {
     const store = await open('cwm.db', true)
     const trace = { boundaries: [aBoundary()], keepBoundaries: 4, mayWait: true }
     const fine = store.saveTurn(aSession(), trace, true)

@@ -1,4 +1,4 @@
-// What is encoded comes back exactly; what would not is left to the ordinary tables.
+// Encoded sessions are decoded exactly; all others are left to the ordinary tables.
 
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
@@ -47,7 +47,7 @@ const session = fc
   })
 
 describe('a first turn', () => {
-  it('comes back as it was, or does not fit', () => {
+  it('is decoded exactly, or does not fit', () => {
     fc.assert(
       fc.property(
         session,
@@ -78,7 +78,7 @@ describe('a first turn', () => {
     )
   })
 
-  it('takes some 85 bytes', () => {
+  it('takes about 85 bytes', () => {
     const session = aSession({
       id: `s-${randomBytes(16).toString('base64url')}`,
       named: false,
@@ -104,8 +104,8 @@ describe('a first turn', () => {
     ['a shared lineage', { shared: 'user' }, []],
     ['a salt of the client', { spaces: [{ model: 'small', clientSalt: 'mine', kvEpoch: 0 }] }, []],
     ['a lost space', { spacesLost: true }, []],
-    ['a turn before it began', { createdAt: noon + 1 }, []],
-    ['a time that is no whole number', { createdAt: noon - 0.5 }, []],
+    ['a turn before its start', { createdAt: noon + 1 }, []],
+    ['a fractional time', { createdAt: noon - 0.5 }, []],
     ['usage of several answers', { usage: { ...fullSession().usage, contextTokens: 3 } as never }, []],
     ['an id beyond ASCII', { id: 'größer' }, []],
     ['a model of a long name', { model: 'x'.repeat(2_000) }, []],
@@ -113,13 +113,13 @@ describe('a first turn', () => {
     ['many boundaries', {}, boundaries(...'abcdefghi')],
     ['one boundary twice', {}, boundaries('a', 'a')],
     ['boundaries of two expiries', {}, [...boundaries('a'), aBoundary({ digest: 'b', expiresAt: noon + 1 })]],
-    ['a boundary that is over', {}, [aBoundary({ expiresAt: noon - 1 })]],
+    ['an expired boundary', {}, [aBoundary({ expiresAt: noon - 1 })]],
   ])('does not fit with %s', (_, change, boundaries) => {
     expect(roundTrip(aSession(), [aBoundary()])).toBeDefined()
     expect(roundTrip(aSession(change), boundaries)).toBeUndefined()
   })
 
-  it('does not fit with a stored response, nor with more boundaries than are kept', () => {
+  it('does not fit with a stored response, nor with too many boundaries', () => {
     const responses = [{ id: 'resp-1', expiresAt: noon + 10 }]
 
     expect(encodeFirstTurn(aSession(), [{ boundaries: [], keepBoundaries: 4, responses }])).toBeUndefined()

@@ -1,4 +1,4 @@
-// Compact rows as the file has them. That they are seen like ordinary sessions is the contract's (test/contracts/store).
+// Compact rows in the file. The contract (test/contracts/store) tests that they look like ordinary sessions.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,7 +31,7 @@ async function open(): Promise<Store> {
   return store
 }
 
-/** Rows of the file, as a reader of it has them. */
+/** The file's rows, as a reader sees them. */
 function rows(): Readonly<Record<string, number>> {
   const db = new Libsql(path, { readonly: true })
   const of = (table: string) => Number((db.prepare(`SELECT count(*) FROM ${table}`).raw().get() as unknown[])[0])
@@ -48,7 +48,7 @@ function begin(store: Store, session = passing(), digest = 'digest-1') {
 }
 
 describe('a first turn', () => {
-  it('is one compact row', async () => {
+  it('is a single compact row', async () => {
     const store = await open()
 
     expect(await begin(store)).toBe('saved')
@@ -58,7 +58,7 @@ describe('a first turn', () => {
     expect(rows()).toEqual({ compact: 1, sessions: 0, boundaries: 0 })
   })
 
-  it('is found by id, history and lineage by the next start', async () => {
+  it('is found by id, history and lineage after a restart', async () => {
     await begin(await open())
     await stores.pop()?.close()
 
@@ -78,7 +78,7 @@ describe('a first turn', () => {
     ['its next turn', (store) => store.saveTurn(passing({ turns: 2 }), { boundaries: [], keepBoundaries: 4 }, false)],
     ['a thaw into it', (store) => store.bindSession(passing({ head: 1 }), false)],
     ['another session with its history', (store) => begin(store, passing({ id: 'two', lineage: 'other' }))],
-    ['the end of what its tenant has', (store) => store.forgetTenant('acme')],
+    ['the erasure of its tenant', (store) => store.forgetTenant('acme')],
   ])('moves to the ordinary tables before %s', async (_, touch) => {
     const store = await open()
     await begin(store)
@@ -89,7 +89,7 @@ describe('a first turn', () => {
     expect(await store.getSession('acme', 'session-1')).toBeDefined()
   })
 
-  it('keeps its boundary and makes room for others when it goes on', async () => {
+  it('keeps its boundary and displaces older ones when it continues', async () => {
     const store = await open()
     await begin(store)
     for (const [turns, digest] of ['a', 'b', 'c'].entries()) {
@@ -100,7 +100,7 @@ describe('a first turn', () => {
     expect([...(await store.findBoundaries('acme', ['digest-1', 'a', 'b', 'c'], noon)).keys()]).toEqual(['b', 'c'])
   })
 
-  it('is gone with its end, and its history leads to whoever comes next', async () => {
+  it('is removed at its end, and its history leads to its next owner', async () => {
     const store = await open()
     await begin(store)
     await store.putRetained('acme', 'session-1', aTurn(), 1_000_000)
@@ -114,7 +114,7 @@ describe('a first turn', () => {
     expect((await store.findBoundaries('acme', ['digest-1'], noon)).get('digest-1')).toEqual({ sessionId: 'two' })
   })
 
-  it('is listed among ordinary sessions in their order, also where more have one time than rows of that time', async () => {
+  it('is listed among ordinary sessions in their order, even if more share one time than its row numbers allow', async () => {
     const store = await open()
     const expected: SessionRecord[] = []
     for (let n = 0; n < 150; n++) {
@@ -148,7 +148,7 @@ describe('a first turn', () => {
     expect(shapes()).toBe(0)
   })
 
-  it('goes to the ordinary tables where too many shapes are in use', async () => {
+  it('goes to the ordinary tables if too many shapes are in use', async () => {
     const store = await open()
     const saves: Promise<unknown>[] = []
     for (let n = 0; n < 1_030; n++) {
@@ -162,7 +162,7 @@ describe('a first turn', () => {
     expect((await store.usageOfAll()).sessions).toBe(1_030)
   })
 
-  it('is where it was after a transaction that was undone', async () => {
+  it('is unchanged after a transaction was rolled back', async () => {
     const store = await open()
     const fine = store.saveTurn(passing(), { boundaries: [], keepBoundaries: 4, mayWait: true }, true)
     const broken = passing({ id: 'two', lastTurnAt: Number.NaN })

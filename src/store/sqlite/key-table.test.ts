@@ -1,15 +1,15 @@
-// The table must find every row under its hash, whatever was added and deleted before.
+// The table must find every row by its hash, whatever was added and deleted before.
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { KeyTable } from './key-table.ts'
 
-/** Few hashes, which share parts and slots. */
+/** A few hashes that share parts and slots. */
 const hash = fc.constantFrom(0, 1, 15, 16, 17, 0xff000001, 0xff000011, 0xffffffff)
 const row = fc.integer({ min: 1, max: 40 })
 const step = fc.record({ isAdded: fc.boolean(), hash, row })
 
-it('finds what was added and not deleted, under any hashes', () => {
+it('finds what was added and not deleted, for any hashes', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const table = new KeyTable()
@@ -32,7 +32,7 @@ it('finds what was added and not deleted, under any hashes', () => {
   )
 })
 
-it('holds many, and nothing once it is cleared', () => {
+it('holds many rows, and none once it is cleared', () => {
   const table = new KeyTable()
   const hashes = Array.from({ length: 20_000 }, (_, n) => Math.imul(n + 1, 0x9e3779b1) >>> 0)
   for (const [n, hash] of hashes.entries()) table.add(hash, n + 1)

@@ -1,19 +1,19 @@
-// Texts and numbers as few bytes, and back. Random bits in base64url, as ids and digests are, become the bytes that they stand for.
+// Encodes texts and numbers in few bytes. Texts of random bits in base64url, such as ids and digests, are stored as these bits.
 
 import { hashOf, mixed } from './key-hash.ts'
 
 const MAX_TEXT = 200
-/** Texts of random bits in base64url, by the bytes that they stand for. The last character has no bits that the bytes lack. */
+/** Lengths of texts of random bits in base64url, by their number of bytes. The last character has no additional bits. */
 const binaries = [
   { prefix: 's-', bytes: 16, form: /^s-[\w-]{21}[AQgw]$/ },
   { prefix: '', bytes: 16, form: /^[\w-]{21}[AQgw]$/ },
   { prefix: '', bytes: 32, form: /^[\w-]{42}[AEIMQUYcgkosw048]$/ },
 ] as const
-/** For the first bytes of a key; nothing is kept in it. */
+/** Scratch space for the first bytes of a key. */
 const start = Buffer.alloc(8)
 const PLAIN = /^[\x20-\x7e]*$/
 
-/** The hash of a key. Of random bits, some are as good as a hash; so keys of encoded turns need not become texts. */
+/** The hash of a key. Some of its random bits already are a hash, so keys of encoded turns need not be decoded to texts. */
 export function keyHash(text: string, seed: number): number {
   const binary = binaries.find(({ form }) => form.test(text))
   if (binary === undefined) return hashOf(text, seed)
@@ -26,7 +26,7 @@ export class Writer {
   readonly #buffer: Buffer
   #at = 0
 
-  /** `maxTexts`: how many texts are written at most; of numbers, twice as many. */
+  /** `maxTexts`: the maximum number of texts; of numbers, twice as many. */
   constructor(maxTexts: number) {
     this.#buffer = Buffer.allocUnsafe(maxTexts * (MAX_TEXT + 24))
   }
@@ -35,7 +35,7 @@ export class Writer {
     return Buffer.from(this.#buffer.subarray(0, this.#at))
   }
 
-  /** Seven bits a byte, least significant first. False unless it is a whole number from 0. */
+  /** Seven bits per byte, least significant first. Returns false unless it is a whole number of at least 0. */
   number(value: number): boolean {
     if (!Number.isSafeInteger(value) || value < 0) return false
     let rest = value
@@ -44,7 +44,7 @@ export class Writer {
     return true
   }
 
-  /** A kind, or the length and the characters. False for what is neither. */
+  /** A kind, or the length and the characters. Returns false for any other value. */
   text(text: string): boolean {
     const kind = binaries.findIndex(({ form }) => form.test(text))
     const binary = binaries[kind]
@@ -88,7 +88,7 @@ export class Reader {
     return binary.prefix + this.#take(binary.bytes, 'base64url')
   }
 
-  /** As `keyHash` of the text. */
+  /** Equals `keyHash` of the text. */
   hash(seed: number): number {
     const kind = this.number()
     const binary = binaries[kind]

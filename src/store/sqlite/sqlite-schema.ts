@@ -1,15 +1,15 @@
-// The tables of the SQLite store and how an older file becomes a newer one. The version lives in the file (`user_version`).
-// Records are kept as one JSON text beside the columns that are searched: reading 1,000 sessions costs 4.4 ms so, 6.6 ms as
-// thirteen columns (libsql pays per column), and a new optional field of a record needs no migration.
-// The JSON also carries NUL and lone surrogates, which libsql cuts or replaces in plain text.
+// The tables of the SQLite store, and the migrations of older files. The version is in the file (`user_version`). Records are stored as one
+// JSON text beside the searchable columns: reading 1,000 sessions takes 4.4 ms this way, and 6.6 ms as thirteen columns (libsql's cost is
+// per column), and a new optional field needs no migration. JSON also preserves NUL and lone surrogates, which libsql truncates or replaces
+// in plain text.
 
-/** Marks a file as ours (`PRAGMA application_id`): "cwm1". */
+/** Identifies a file as cwm's (`PRAGMA application_id`): "cwm1". */
 export const applicationId = 0x63776d31
 
 /**
- * Step n brings a file from version n to n + 1. A step that has been released never changes.
- * `window_prompts` and `window_tokens` are apart so that the ids, which come later, do not rewrite megabytes of messages.
- * `boundaries.session_id` is null when the boundary is ambiguous; a higher `seq` is newer.
+ * Step n migrates a file from version n to n + 1. A released step never changes. `window_prompts` and `window_tokens` are separate, so that
+ * the ids, which are stored later, do not rewrite megabytes of messages. `boundaries.session_id` is null if the boundary is ambiguous; a
+ * higher `seq` is newer.
  */
 export const migrations: readonly string[] = [
   `
@@ -63,9 +63,9 @@ export const migrations: readonly string[] = [
     token_ids BLOB NOT NULL
   ) STRICT;
   `,
-  // 2: what deletes, clones, tenants and encryption need. `key_id` tells which key a value is sealed with, 0 none; `words` are a
-  // window's reason and note, which may quote its messages; `used_at` is the last thaw, the freeze or the creation. The indexes by sort
-  // hold what filters ask for, so that a window which does not pass costs no look at its row (10,000 of them: 50 ms without, 5 with).
+  // 2: for deletes, clones, tenants and encryption. `key_id` is the key that a value is sealed with, 0 for none; `words` are a window's
+  // reason and note, which may quote its messages; `used_at` is the last thaw, the freeze or the creation. The sort indexes contain the
+  // filtered columns, so that a window that does not match costs no read of its row (10,000 of them: 50 ms without, 5 with).
   `
   DROP INDEX sessions_forgotten;
   ALTER TABLE sessions ADD COLUMN lineage TEXT NOT NULL DEFAULT '';
@@ -253,15 +253,15 @@ export const migrations: readonly string[] = [
     DELETE FROM usage WHERE tenant = OLD.tenant AND sessions = 0 AND windows = 0;
   END;
   `,
-  // 3: sessions with a name or behind a window end by another clock than those to which nothing but their boundaries leads.
+  // 3: sessions with a name or a base window expire by another setting than those that only boundaries lead to.
   `
   DROP INDEX sessions_idle;
   ALTER TABLE sessions ADD COLUMN lasting INTEGER NOT NULL DEFAULT 0;
   UPDATE sessions SET lasting = record ->> '$.named' OR record ->> '$.baseWindow' IS NOT NULL;
   CREATE INDEX sessions_idle ON sessions (lasting, last_turn_at);
   `,
-  // 4: events. `seq` is a time, or the next number (sqlite-events.ts). `events_from`: what came behind it is here, unless a tenant was
-  // forgotten; a file knows nothing of what was before it was made.
+  // 4: events. `seq` is a time, or the next number (sqlite-events.ts). `events_from`: everything after it is present, unless a tenant was
+  // forgotten; a new file knows nothing about earlier events.
   `
   CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -277,20 +277,20 @@ export const migrations: readonly string[] = [
     UPDATE totals SET total = total - 1 WHERE of = 'events';
   END;
   `,
-  // 5: what tenants have chosen for themselves.
+  // 5: tenants' overrides of settings.
   `
   CREATE TABLE choices (
     tenant TEXT NOT NULL PRIMARY KEY,
     choices TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
-  // 6: boundaries of a long history make room for those of their own rank alone. A column that is added comes last, so nothing is rewritten.
+  // 6: boundaries of a long history only displace those of their own rank. A new column is the last one, so nothing is rewritten.
   `
   ALTER TABLE boundaries ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
   DROP INDEX boundaries_of_session;
   CREATE INDEX boundaries_of_session ON boundaries (tenant, session_id, rank, seq);
   `,
-  // 7: sessions that had their first turn only (first-turns.ts). `row` tells the time of that turn; `shape` is JSON of what many have alike.
+  // 7: sessions with a single turn (first-turns.ts). `row` contains the time of that turn; `shape` is JSON shared by many.
   `
   CREATE TABLE first_turn_shapes (
     id INTEGER PRIMARY KEY,

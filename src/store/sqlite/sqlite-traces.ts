@@ -11,22 +11,22 @@ import type { Bindable, Query } from './sqlite-database.ts'
 import { numberAt, type Row, textAt } from './sqlite-rows.ts'
 import type { BoundaryBounds } from './written-sessions.ts'
 
-/** A boundary may expire early by one part in so many of its time. */
+/** A boundary may expire early by this fraction of its lifetime. */
 const PUT_OFF_PARTS = 32
 
-/** Writes and drops traces. Only inside a transaction, which also holds the session. */
+/** Writes and drops traces. Only inside the transaction that also writes the session. */
 export interface TraceWriter {
-  /** The traces of one or more turns of the session, oldest first. `bounds`: what is known of its boundaries, which is brought up to date. */
+  /** Writes the traces of one or more turns of the session, oldest first. `bounds`: what is known of its boundaries; it is updated. */
   write(session: SessionRecord, traces: readonly TurnTrace[], bounds: BoundaryBounds): void
   dropOf(tenant: string, sessionId: string): void
-  /** Whether nobody holds any of these boundaries: then they can be kept with a compact row. */
+  /** Whether no session has any of these boundaries, so that they can be stored in a compact row. */
   areFree(session: SessionRecord, traces: readonly TurnTrace[]): boolean
 }
 
 /** Prepares a {@link TraceWriter}. */
 export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
   const sql = db.prepareAll({
-    // By a higher `seq` it becomes the session's newest. What another session holds, or nobody alone, is nobody's alone until it expires.
+    // A higher `seq` makes it the session's newest. A boundary of another session, or an ambiguous one, is ambiguous until it expires.
     put: `INSERT INTO boundaries (tenant, digest, session_id, expires_at, rank) VALUES (?1, ?2, ?3, ?4, ?6)
       ON CONFLICT (tenant, digest) DO UPDATE SET
         seq = (SELECT max(seq) + 1 FROM boundaries),
@@ -53,7 +53,7 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
     const before = memory.boundaries.get(tenant, digest)
     const isAbsent = before === undefined && memory.digests.certainlyLacks(digest)
     memory.digests.add(digest)
-    // The turn's own time: what had expired by then makes nobody ambiguous.
+    // The turn's own time: boundaries that had expired by then cause no ambiguity.
     sql.put.run(tenant, digest, id, expiresAt, lastTurnAt, rank)
     bounds.put(rank, expiresAt, before?.sessionId !== id || before.rank !== rank)
     if (before === undefined && !isAbsent) return
@@ -87,7 +87,7 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
       }
       const enough = lateEnough(extendedTo, lastTurnAt)
       if (extendedTo > 0 && !bounds.lastUntil(enough)) {
-        drop(sql.putOff, tenant, id, extendedTo, enough, lastTurnAt) // read again when it is asked for
+        drop(sql.putOff, tenant, id, extendedTo, enough, lastTurnAt) // read again on the next use
         bounds.putOff(enough)
       }
       for (const [rank, keep] of ranks) {
@@ -110,8 +110,8 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
 }
 
 /**
- * The expiry that is not put off for so little as would be gained. Otherwise each turn writes all of a session's boundaries above rank 0
- * again, which cost an eighth of a turn.
+ * Returns the stored expiry if extending it would gain too little. Otherwise each turn would rewrite all of a session's boundaries above
+ * rank 0, which cost an eighth of a turn.
  */
 function lateEnough(expiresAt: number, lastTurnAt: number): number {
   return expiresAt - Math.floor((expiresAt - lastTurnAt) / PUT_OFF_PARTS)
@@ -132,7 +132,7 @@ export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundarie
       SELECT tenant, lineage FROM retired_lineages WHERE retired_at <= ? ORDER BY retired_at LIMIT ?)`,
   })
 
-  /** From the file, for the digests of which memory knows nothing. */
+  /** From the file, for digests missing in memory. */
   function read(tenant: string, digests: readonly string[]): readonly Row[] {
     const [first, ...others] = digests
     if (first === undefined) return []
@@ -142,7 +142,7 @@ export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundarie
   }
 
   return {
-    // A boundary that waits to be written is known to the process that waits (sessions/histories.ts).
+    // The process whose boundary waits to be written knows it (sessions/histories.ts).
     findBoundaries: (tenant, digests, now) =>
       db.runBeside(() => {
         const hits = new Map<string, BoundaryHit>()

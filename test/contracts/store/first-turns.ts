@@ -1,4 +1,4 @@
-// The contract for sessions that had one turn: a store may keep them otherwise, and nobody may see it.
+// The contract for sessions with a single turn: a store may keep them differently, but that must not be visible.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { SessionRecord } from '../../../src/base/records.ts'
@@ -6,7 +6,7 @@ import type { Store } from '../../../src/store/store.ts'
 import { aBoundary, anOrder, aSession, aTurn, aWindow, noon, readAll, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
-/** As cwm makes them: ids and digests of random bits. */
+/** As cwm creates them: ids and digests of random bits. */
 const ofBytes = (n: number, bytes: number) => Buffer.alloc(bytes, n).toString('base64url')
 const digestOf = (n: number) => ofBytes(n, 32)
 
@@ -84,7 +84,7 @@ export function describeFirstTurns(subject: Subject): void {
       expect(await store.usageOfAll()).toMatchObject({ sessions: 0 })
     })
 
-    it('go on with their head, lineage, spaces and boundaries', async () => {
+    it('continue with their head, lineage, spaces and boundaries', async () => {
       await save(begun(1), [digestOf(1)])
       const next = begun(1, { turns: 2, lastTurnAt: noon + 50, spaces: [{ model: 'large', kvEpoch: 0 }] })
 
@@ -99,7 +99,7 @@ export function describeFirstTurns(subject: Subject): void {
       expect((await store.usageOf('acme')).sessions).toBe(1)
     })
 
-    it('share a history with nobody unnoticed, and give it away once it has expired', async () => {
+    it('make a shared history ambiguous, and release it once it has expired', async () => {
       await save(begun(1), [digestOf(1), digestOf(2)])
       await save(begun(2), [digestOf(2), digestOf(3)])
       await save(begun(3, { lastTurnAt: noon + 5_000 }), [digestOf(1)])
@@ -110,7 +110,7 @@ export function describeFirstTurns(subject: Subject): void {
       expect(hits.get(digestOf(3))).toEqual({ sessionId: begun(2).id })
     })
 
-    it('can be bound to a window, frozen from, and kept for', async () => {
+    it('can be bound to a window, frozen from, and retained', async () => {
       await save(begun(1), [digestOf(1)])
       await store.putRetained('acme', begun(1).id, aTurn(), 1_000_000)
       const window = aWindow({ sessionId: begun(1).id, lineage: begun(1).lineage })
@@ -125,7 +125,7 @@ export function describeFirstTurns(subject: Subject): void {
       expect((await store.holdersOf('acme', 'of-the-window')).sessions).toBe(1)
     })
 
-    it('are seen by a later start, and lose their histories with their tenant', async () => {
+    it('survive a restart, and lose their histories with their tenant', async () => {
       await save(begun(1), [digestOf(1)])
       const other = await subject().reopen()
       expect(await other.getSession('acme', begun(1).id)).toEqual(begun(1))
@@ -137,7 +137,7 @@ export function describeFirstTurns(subject: Subject): void {
       expect(await store.getSession('acme', begun(1).id)).toEqual(begun(1))
     })
 
-    it('are removed together with one order, but for those that went on, were removed, or share their lineage', async () => {
+    it('are removed together with one order, except those that continued, were removed, or share their lineage', async () => {
       const [one, two, wentOn, bound, frozen, gone] = [begun(1), begun(2), begun(3), begun(4), begun(5), begun(6)]
       const sessions = [one, two, wentOn, bound, frozen, gone]
       for (const [n, session] of sessions.entries()) await save(session, [digestOf(n)])
@@ -165,7 +165,7 @@ export function describeFirstTurns(subject: Subject): void {
       expect(await store.isRetired('acme', one.lineage)).toBe(true)
     })
 
-    it('are left where none can be removed, and then nothing is ordered', async () => {
+    it('stay, without an order, if none can be removed', async () => {
       await save(begun(1), [digestOf(1)])
 
       expect(
