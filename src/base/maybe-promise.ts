@@ -1,5 +1,5 @@
-// Values that are mostly there at once. Most turns wait for nothing but their body and their answer: were each step a promise, they would
-// spend more on promises than on what the steps do.
+// Values that are usually there at once. Most turns wait for nothing but their body and their answer, so their steps are plain calls; a step
+// that must wait returns a promise.
 
 export type MaybePromise<T> = T | Promise<T>
 
