@@ -100,7 +100,10 @@ const caches = {
   },
   async sizes(bound) {
     const sizes = new KnownSizes(bound)
-    return { entry: (n) => sizes.record([digestOf(n)], { tokens: n, shape: digestOf(`shape ${n}`) }), hold: () => sizes }
+    return {
+      entry: (n) => sizes.record([digestOf(n)], { tokens: n, shape: digestOf(`shape ${n}`) }),
+      hold: () => sizes,
+    }
   },
   async newest(bound) {
     const newest = new NewestSessions(bound)
