@@ -31,7 +31,7 @@ const tenantOf = (n) =>
     .digest('base64url')
     .slice(0, 22)}`
 const digestOf = (n) => createHash('sha256').update(`boundary ${n}`).digest('base64url')
-const openerOf = (n) => ({ tenant: tenantOf(n), isolation: 'session', user: undefined })
+const ownerOf = (n) => ({ tenant: tenantOf(n), isolation: 'session', user: undefined })
 const spread = (n, among) => (Math.imul(n + 1, 2_654_435_761) >>> 0) % among
 
 function trackerOn(store, bounds) {
@@ -72,8 +72,8 @@ async function finish(tracker, session, n, digests) {
 const openings = { named: (n) => `chat-${n}`, unnamed: () => undefined }
 
 async function begin(tracker, n, id) {
-  const opener = openerOf(n)
-  const session = id === undefined ? await tracker.unnamed(opener) : await tracker.named(opener, id)
+  const owner = ownerOf(n)
+  const session = id === undefined ? await tracker.unnamed(owner) : await tracker.named(owner, id)
   await finish(tracker, session, n, [digestOf(n)])
   return session
 }
@@ -109,7 +109,7 @@ const caches = {
     const newest = new NewestSessions(bound)
     const scope = (n) =>
       JSON.stringify([2, tenantOf(n), 'chat', [['x-openwebui-chat-id', randomBytes(16).toString('hex')]]])
-    return { entry: (n) => newest.note(scope(n), `s-${randomBytes(16).toString('base64url')}`), hold: () => newest }
+    return { entry: (n) => newest.record(scope(n), `s-${randomBytes(16).toString('base64url')}`), hold: () => newest }
   },
 }
 
@@ -181,7 +181,7 @@ async function million(dir) {
   const chains = Array.from({ length: RUNS + EARLY }, (_, n) => chainOf('bench', asked(n), canonical))
   const sessions = []
   for (const [n, chain] of chains.entries()) {
-    const session = await tracker.named(openerOf(0), `known-${n}`)
+    const session = await tracker.named(ownerOf(0), `known-${n}`)
     await finish(
       tracker,
       session,

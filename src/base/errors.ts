@@ -136,7 +136,7 @@ export class CwmError extends Error {
   }
 
   /** The message with the detail: for the client, never for logs. */
-  get told(): string {
+  get clientMessage(): string {
     return this.detail === undefined ? this.message : `${this.message}: ${this.detail}`
   }
 

@@ -40,7 +40,7 @@ export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
 function noteCalls(calls: RecentCalls, { caller, turn, rules, observation }: AnsweredTurn): void {
   if (!observation.complete) return
   for (const { messages } of observation.choices) {
-    calls.note(caller.tenant, turn.session.record.id, messages.flatMap(rules.toolCalls))
+    calls.record(caller.tenant, turn.session.record.id, messages.flatMap(rules.toolCalls))
   }
 }
 
@@ -60,7 +60,7 @@ function lookForBreak(
   { turn, before, retained, stored, usage, observation }: DeliveredTurn,
 ): void {
   const { session, origin, prompt } = turn
-  breaks.look({
+  breaks.inspect({
     session,
     before,
     turn: retained,

@@ -22,9 +22,9 @@ function typeOf(status: number): string {
 
 /** The format has no `param`, so the message names the field. */
 function body(error: CwmError, requestId: string): string {
-  const { param, told } = error
-  const named = param === undefined || told.startsWith(param) || told.startsWith(`\`${param}\``)
-  const message = named ? told : `${param}: ${told}`
+  const { param, clientMessage } = error
+  const named = param === undefined || clientMessage.startsWith(param) || clientMessage.startsWith(`\`${param}\``)
+  const message = named ? clientMessage : `${param}: ${clientMessage}`
   return JSON.stringify({
     type: 'error',
     error: { type: typeOf(error.status), message, code: wireCode(error) },
@@ -33,7 +33,7 @@ function body(error: CwmError, requestId: string): string {
 }
 
 function event(error: CwmError): string {
-  const data = { type: 'error', error: { type: typeOf(error.status), message: error.told } }
+  const data = { type: 'error', error: { type: typeOf(error.status), message: error.clientMessage } }
   return `event: error\ndata: ${JSON.stringify(data)}\n\n`
 }
 

@@ -24,7 +24,9 @@ export function openAiErrorBody(error: CwmError): string {
 }
 
 function openAiError(error: CwmError) {
-  return { error: { message: error.told, type: error.type, param: error.param ?? null, code: wireCode(error) } }
+  return {
+    error: { message: error.clientMessage, type: error.type, param: error.param ?? null, code: wireCode(error) },
+  }
 }
 
 /** The JSON text of an error if the dialect is unknown. Clients of OpenAI's and of Anthropic's API can both read it. */

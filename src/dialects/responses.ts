@@ -159,7 +159,7 @@ const errors: ErrorShape = {
     `event: error\ndata: ${JSON.stringify({
       type: 'error',
       code: wireCode(error),
-      message: error.told,
+      message: error.clientMessage,
       param: null,
     })}\n\n`,
 }

@@ -100,7 +100,7 @@ async function causeOf(
   delivered: DeliveredTurn,
   { breaks }: Pick<ReturnType<typeof finder>, 'breaks'> = finder(),
 ): Promise<string | undefined> {
-  breaks.look(delivered)
+  breaks.inspect(delivered)
   await breaks.settle()
   return delivered.session.record.prefixBreak?.cause
 }
@@ -169,7 +169,7 @@ describe('a cold turn', () => {
     const { breaks, events, saved } = finder()
     const delivered = cold()
 
-    breaks.look(delivered)
+    breaks.inspect(delivered)
     delivered.session.change({ turns: delivered.session.record.turns + 1 })
     await breaks.settle()
 
@@ -184,7 +184,7 @@ describe('a cold turn', () => {
     })
     const { breaks, saved } = finder()
     const delivered = cold({ stored })
-    breaks.look(delivered)
+    breaks.inspect(delivered)
     await new Promise((resolve) => setImmediate(resolve))
     const before = saved.length
 
@@ -205,15 +205,15 @@ describe('a cold turn', () => {
     const { breaks } = finder({ peek: () => held, find: () => released })
     const lookAtLarge = () => {
       const own = { ...next, body: huge() }
-      breaks.look(cold({ turn: own }))
+      breaks.inspect(cold({ turn: own }))
       held = { ...lastTurn, body: huge() }
-      breaks.look(cold())
+      breaks.inspect(cold())
       const bodies = [new WeakRef(own.body), new WeakRef(held.body)]
       held = undefined
       return bodies
     }
 
-    breaks.look(cold())
+    breaks.inspect(cold())
     const bodies = lookAtLarge()
     await new Promise((resolve) => setImmediate(resolve))
     collectGarbage()
@@ -241,7 +241,7 @@ describe('an unknown history', () => {
         )
       },
     })
-    for (const id of ['a', 'b', 'c', 'd']) newest.note(scope, id)
+    for (const id of ['a', 'b', 'c', 'd']) newest.record(scope, id)
     const edited = retained(
       [words('hello'), words(`!${LONG}`), { role: 'assistant', content: 'yes' }, words('more')],
       1_020,
@@ -253,7 +253,7 @@ describe('an unknown history', () => {
       turn: edited,
     })
 
-    breaks.look(delivered)
+    breaks.inspect(delivered)
     await breaks.settle()
 
     expect(asked).toEqual(['d', 'c', 'b'])
@@ -297,7 +297,7 @@ describe('nothing is reported for', () => {
   it('more than sixteen waiting turns', async () => {
     const { breaks, events } = finder()
 
-    for (let i = 0; i < 20; i++) breaks.look(cold())
+    for (let i = 0; i < 20; i++) breaks.inspect(cold())
     await breaks.settle()
 
     expect(events).toHaveLength(16)
@@ -307,7 +307,7 @@ describe('nothing is reported for', () => {
 it('reports turns under one cut, but not the first one without it', async () => {
   const both = finder()
   const warm = { usage: usage(1_020, 1_008) }
-  both.breaks.look(cold({ cut: 'one', ...warm }))
+  both.breaks.inspect(cold({ cut: 'one', ...warm }))
 
   expect(await causeOf(cold({ cut: 'one' }), both)).toBe('evicted')
   expect(await causeOf(cold(), both)).toBeUndefined()
@@ -315,7 +315,7 @@ it('reports turns under one cut, but not the first one without it', async () => 
 
 it('reports nothing if a turn continues any of several answers', async () => {
   const both = finder()
-  both.breaks.look(cold({ answers: 4, usage: usage(1_020, 1_008) }))
+  both.breaks.inspect(cold({ answers: 4, usage: usage(1_020, 1_008) }))
   const chosen = retained([words(LONG), { role: 'assistant', content: LONG }, words('x')], 2_020)
   const before = { ...record, usage: { ...usage(1_000, 0), completionTokens: 4_000 } }
 

@@ -75,7 +75,7 @@ export class BreakFinder {
   }
 
   /** Call this before the turn replaces its session's last one. The result is reported later; nothing waits for it. */
-  look(delivered: DeliveredTurn): void {
+  inspect(delivered: DeliveredTurn): void {
     const { before, turn, usage, found, answers, scope, cut } = delivered
     const { tenant, id } = before
     const key = sessionKey(tenant, id)
@@ -83,7 +83,7 @@ export class BreakFinder {
     if (answers > 1 || cut !== undefined) this.#noted.set(key, { several: answers > 1, cut })
     else this.#noted.delete(key)
     const others = found === 'new' && delivered.hasHistory ? this.#parts.newest.of(scope) : []
-    this.#parts.newest.note(scope, id)
+    this.#parts.newest.record(scope, id)
     if (usage?.cachedTokens === undefined || this.#waiting >= MAX_WAITING) return
     const isReadable = turn.body.length <= MAX_BODY_BYTES
     if (found === 'new') {
@@ -120,8 +120,9 @@ export class BreakFinder {
   }
 
   /** Drops the turn, whose body is too large to be kept while it waits. */
-  #leaveUnknown({ turn: _, ...told }: DeliveredTurn, expected: number): void {
-    if (told.hasHistory) this.#enqueue(() => this.#tell(told, { cause: 'unknown', expectedTokens: expected }))
+  #leaveUnknown({ turn: _, ...delivered }: DeliveredTurn, expected: number): void {
+    if (delivered.hasHistory)
+      this.#enqueue(() => this.#report(delivered, { cause: 'unknown', expectedTokens: expected }))
   }
 
   /** Captured now and read later, because the session's next turn replaces it. */
@@ -152,13 +153,13 @@ export class BreakFinder {
     const last = await lastTurn()
     // Another proxy served the turn in between, or it is no longer retained.
     if (last === undefined || last.promptTokens !== facts.before.promptTokens) {
-      if (hasHistory) await this.#tell(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
+      if (hasHistory) await this.#report(delivered, { cause: 'unknown', expectedTokens: expectedTokens(facts) })
       return
     }
     // A window was thawed in between.
     if (last.lineage !== turn.lineage || last.parent !== turn.parent) return
     const explained = explainBreak(last, toRetainedPrompt(turn), facts)
-    if (explained !== undefined) await this.#tell(delivered, explained)
+    if (explained !== undefined) await this.#report(delivered, explained)
   }
 
   /** Compares with the newest related session. Sessions are read one by one, so that they are not all in memory at once. */
@@ -171,14 +172,14 @@ export class BreakFinder {
       const before = { promptTokens: last.promptTokens, completionTokens: 0 }
       const explained = explainBreak(last, prompt, { before, now, several: false, isNew: true })
       if (explained === undefined) continue
-      await this.#tell(delivered, explained)
+      await this.#report(delivered, explained)
       return
     }
   }
 
-  async #tell(told: Omit<DeliveredTurn, 'turn'>, { message: sent, ...explained }: Explanation): Promise<void> {
+  async #report(delivered: Omit<DeliveredTurn, 'turn'>, { message: sent, ...explained }: Explanation): Promise<void> {
     const { events, log, metrics, now } = this.#parts
-    const { before, usage, clientIndex } = told
+    const { before, usage, clientIndex } = delivered
     const { tenant, id } = before
     const message = sent === undefined ? undefined : clientIndex(sent)
     const found: PrefixBreak = {
@@ -203,11 +204,14 @@ export class BreakFinder {
         expected_tokens: expected,
       },
     })
-    await this.#note(told, found)
+    await this.#storeResult(delivered, found)
   }
 
   /** Stores the result in the session's status, as long as that turn is its last. */
-  async #note({ session, before, stored }: Omit<DeliveredTurn, 'turn'>, prefixBreak: PrefixBreak): Promise<void> {
+  async #storeResult(
+    { session, before, stored }: Omit<DeliveredTurn, 'turn'>,
+    prefixBreak: PrefixBreak,
+  ): Promise<void> {
     const { sessions, log } = this.#parts
     const { turns, head } = session.record
     if (turns !== before.turns + 1 || head !== before.head) return

@@ -55,19 +55,19 @@ export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circu
   const compared = compareTurns(last, now)
   const { difference, slight, forked } = compared
   if (!compared.related) return undefined
-  if (facts.isNew) return isEdit(difference) && !forked ? told(difference, whole) : undefined
+  if (facts.isNew) return isEdit(difference) && !forked ? explanationOf(difference, whole) : undefined
   if (difference !== undefined) {
     const shared = difference.share * facts.before.promptTokens
     if (isColdBefore(shared, cachedTokens)) return { cause: 'evicted', expectedTokens: Math.round(shared) }
     if (difference.cause === 'message' && (forked || (difference.inReply && facts.several))) return undefined
-    return told(difference, whole)
+    return explanationOf(difference, whole)
   }
   // Only a request that continues the whole reply can have it cached.
   const prompt = Math.min(facts.before.promptTokens, promptTokens)
   const inPrompt = isCold(prompt, cachedTokens)
   const atReply = cachedTokens % CHUNK_TOKENS !== 0 && cachedTokens > facts.before.promptTokens - BLOCK_TOKENS
   if (slight !== undefined && isNear(slight, facts.before.promptTokens, cachedTokens)) {
-    if (!slight.inReply || atReply) return told(slight, whole)
+    if (!slight.inReply || atReply) return explanationOf(slight, whole)
   }
   const shorter =
     compared.extends && !facts.several && promptTokens < facts.before.promptTokens + facts.before.completionTokens
@@ -82,7 +82,7 @@ export function explainBreak(last: ComparedTurn, now: ComparedTurn, facts: Circu
   return byTemplate ? { cause: 'reply', expectedTokens: whole } : undefined
 }
 
-function told({ cause, message, field, offset }: Difference, tokens: number): Explanation {
+function explanationOf({ cause, message, field, offset }: Difference, tokens: number): Explanation {
   return {
     cause,
     ...(message === undefined ? {} : { message }),

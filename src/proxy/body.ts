@@ -9,7 +9,7 @@ import type { Requester } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
 import { andThen } from '../base/maybe-promise.ts'
-import { nextRoundAfter } from '../base/next-round.ts'
+import { yieldAfter } from '../base/yield-after.ts'
 
 const decoders = {
   gzip: createGunzip,
@@ -138,7 +138,7 @@ export function readJson(
   return readWhole(request, limits, held).then((bytes) =>
     andThen(bodies.parse(bytes, requester), (parsed) => {
       const body = { bytes, json: requireObject(parsed), room }
-      return andThen(nextRoundAfter(bytes), () => body)
+      return andThen(yieldAfter(bytes), () => body)
     }),
   )
 }

@@ -37,7 +37,7 @@ export class Histories {
   }
 
   /** A session holds these histories now, beside whoever did before. */
-  note(digests: readonly string[], sessionId: string): void {
+  record(digests: readonly string[], sessionId: string): void {
     for (const digest of digests) {
       const known = this.#known.get(digest)
       const at = this.#options.now()

@@ -8,7 +8,7 @@ describe('the newest sessions of a scope', () => {
   it('come newest first, each once', () => {
     const newest = new NewestSessions(10_000)
 
-    for (const id of ['a', 'b', 'a']) newest.note(chat, id)
+    for (const id of ['a', 'b', 'a']) newest.record(chat, id)
 
     expect(newest.of(chat)).toEqual(['a', 'b'])
   })
@@ -16,7 +16,7 @@ describe('the newest sessions of a scope', () => {
   it('are eight at most', () => {
     const newest = new NewestSessions(10_000)
 
-    for (let i = 0; i < 9; i++) newest.note(chat, `s${i}`)
+    for (let i = 0; i < 9; i++) newest.record(chat, `s${i}`)
 
     expect(newest.of(chat)).toEqual(['s8', 's7', 's6', 's5', 's4', 's3', 's2', 's1'])
   })
@@ -25,26 +25,26 @@ describe('the newest sessions of a scope', () => {
     const newest = new NewestSessions(10_000)
     const wide = scopeOf('t', 'chat', {}, {})
 
-    newest.note(wide, 'a')
+    newest.record(wide, 'a')
 
     expect(newest.of(wide)).toEqual([])
   })
 
   it('are forgotten with the scope that was longest unused', () => {
     const newest = new NewestSessions(500)
-    newest.note(chat, 'a')
+    newest.record(chat, 'a')
 
-    newest.note(scopeOf('t', 'chat', {}, { user: 'u' }), 'b')
+    newest.record(scopeOf('t', 'chat', {}, { user: 'u' }), 'b')
 
     expect(newest.of(chat)).toEqual([])
   })
 
   it('are not noted under ids so long that they would push out all others', () => {
     const newest = new NewestSessions(1024 * 1024)
-    newest.note(chat, 'a')
+    newest.record(chat, 'a')
     const long = scopeOf('t', 'chat', {}, { user: 'u'.repeat(100_000) })
 
-    newest.note(long, 'b')
+    newest.record(long, 'b')
 
     expect([newest.of(long), newest.of(chat)]).toEqual([[], ['a']])
   })

@@ -23,7 +23,7 @@ export class NewestSessions {
   }
 
   /** A session has finished a turn in that scope. Nothing is kept of scopes that hold all of a tenant. */
-  note(scope: string, sessionId: string): void {
+  record(scope: string, sessionId: string): void {
     if (!isNarrowed(scope)) return
     const others = (this.#scopes.get(scope) ?? []).filter((id) => id !== sessionId)
     this.#scopes.set(scope, [sessionId, ...others].slice(0, PER_SCOPE))

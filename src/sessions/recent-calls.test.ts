@@ -27,7 +27,7 @@ describe('RecentCalls', () => {
   ])('knows a call of %s, its arguments in any order', (dialect, message) => {
     const calls = new RecentCalls(() => noon)
 
-    calls.note('acme', 'ann', rulesOf(dialect).toolCalls(message))
+    calls.record('acme', 'ann', rulesOf(dialect).toolCalls(message))
 
     expect(calls.find('acme', 'window_freeze', { tags: ['a', 'b'], window_name: 'w' })).toEqual(['ann'])
     expect(calls.find('acme', 'window_freeze', { tags: ['b', 'a'], window_name: 'w' })).toEqual([])
@@ -39,16 +39,16 @@ describe('RecentCalls', () => {
     const calls = new RecentCalls(() => noon)
     const call = { name, arguments: text }
 
-    for (const session of ['a', 'b', 'a']) calls.note('acme', session, [call])
+    for (const session of ['a', 'b', 'a']) calls.record('acme', session, [call])
     expect(calls.find('acme', 'window_freeze', args)).toEqual(['a', 'b'])
-    for (let i = 0; i < 20; i++) calls.note('acme', `s${i}`, [call])
+    for (let i = 0; i < 20; i++) calls.record('acme', `s${i}`, [call])
     expect(calls.find('acme', 'window_freeze', args)).toHaveLength(8)
   })
 
   it('forgets a call after ten minutes', () => {
     let now = noon
     const calls = new RecentCalls(() => now)
-    calls.note('acme', 'ann', [{ name, arguments: text }])
+    calls.record('acme', 'ann', [{ name, arguments: text }])
 
     now += 600_001
 
@@ -64,7 +64,7 @@ describe('RecentCalls', () => {
   ])('lets %s pass', (_, message) => {
     const calls = new RecentCalls(() => noon)
 
-    calls.note(
+    calls.record(
       'acme',
       'ann',
       dialects.flatMap(({ toolCalls }) => toolCalls(message as JsonValue)),

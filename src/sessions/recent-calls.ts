@@ -23,7 +23,7 @@ export class RecentCalls {
   }
 
   /** Notes the calls of a reply. Tools that are not cwm's are left out. */
-  note(tenant: string, session: string, calls: readonly ToolCall[]): void {
+  record(tenant: string, session: string, calls: readonly ToolCall[]): void {
     for (const { name, arguments: said } of calls) {
       const tool = toolOf(name)
       if (tool === undefined) continue

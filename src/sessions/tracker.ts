@@ -74,7 +74,7 @@ export class SessionTracker {
       make: (owner) => this.unnamed(owner),
       note: (opening, session) => {
         session.continuedFrom(opening)
-        this.#histories.note([opening.digest], session.record.id)
+        this.#histories.record([opening.digest], session.record.id)
       },
     })
     this.#stopListening = options.store.onChange((change) => {
@@ -236,7 +236,7 @@ export class SessionTracker {
 
   /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
   announce(session: LiveSession, digests: readonly string[]): void {
-    this.#histories.note(digests, session.record.id)
+    this.#histories.record(digests, session.record.id)
   }
 
   /** Takes an announcement back: the answer did not reach the client. What the store has remains. */
@@ -278,7 +278,7 @@ export class SessionTracker {
     this.#sessions.weigh(session.key, session)
     // From now on the store answers for them, with what other processes saved; memory lives on as long. A store that only this process
     // writes knows them exactly, so memory keeps only those that must not be served without their window when the store fails.
-    if (this.#isShared || baseWindow !== undefined) this.#histories.note(digests, id)
+    if (this.#isShared || baseWindow !== undefined) this.#histories.record(digests, id)
     else this.#histories.leave(digests, id)
   }
 

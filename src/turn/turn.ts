@@ -2,8 +2,8 @@
 
 import type { JsonObject } from '../base/json.ts'
 import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
-import { nextRoundAfter } from '../base/next-round.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
+import { yieldAfter } from '../base/yield-after.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { setMembers } from '../dialects/raw-json.ts'
 import type { Engine, ModelLimits } from '../engines/engine.ts'
@@ -116,7 +116,7 @@ export function isDegraded({ session, origin }: Turn): boolean {
  */
 export function prepareTurn(parts: TurnParts, turn: TurnRequest): MaybePromise<Turn> {
   const { caller, rules, json, raw, headers } = turn
-  return andThen(nextRoundAfter(raw.bytes), () => {
+  return andThen(yieldAfter(raw.bytes), () => {
     const scope = scopeOf(caller.tenant, rules.dialect, headers, json)
     const isContinued = turn.previousResponse !== undefined
     const hashed = isContinued ? () => undefined : once(() => chainOfRequest(scope, rules, json))
@@ -140,7 +140,7 @@ function prepareFor(
   sessions.hold(found.session)
   try {
     const chain = isMeasured(turn) || found.byHistory ? hashed() : undefined
-    const prepared = andThen(nextRoundAfter(turn.raw.bytes), () => buildTurn(parts, turn, { found, scope, chain }))
+    const prepared = andThen(yieldAfter(turn.raw.bytes), () => buildTurn(parts, turn, { found, scope, chain }))
     const built = andThen(prepared, (one) => {
       if (one.session !== found.session) sessions.release(found.session)
       return one

@@ -101,7 +101,7 @@ async function commitUnproven(
 }
 
 function reasonOf(error: CwmError): string {
-  return error.code === 'INTERNAL' ? 'internal error; see the cwm log' : error.told
+  return error.code === 'INTERNAL' ? 'internal error; see the cwm log' : error.clientMessage
 }
 
 async function undo(parts: WindowParts, record: WindowRecord, error: CwmError): Promise<void> {

@@ -110,7 +110,7 @@ async function withoutProbes(
   } catch (thrown) {
     if (!(thrown instanceof CwmError) || thrown.code !== 'UPSTREAM_REJECTED') throw thrown
   }
-  return { ids: new Uint32Array(), warning: `${why}: only the text is stored`, refusal: refused.told }
+  return { ids: new Uint32Array(), warning: `${why}: only the text is stored`, refusal: refused.clientMessage }
 }
 
 /** The ids that the engine can prefill: it needs room for one more token. Returns all of them if the limit is unknown. */

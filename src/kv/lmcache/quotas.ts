@@ -30,17 +30,17 @@ export async function changeQuota(
   if (salt === '' || salt === emptySalt)
     throw new CwmError('NOT_SUPPORTED', 'LMCache cannot hold a quota for this salt')
   const failures: string[] = []
-  const tell = async (endpoint: Endpoint) => {
+  const send = async (endpoint: Endpoint) => {
     const answer = await answerOrFailure(endpoint.call(quotaCall(salt, limitGb, signal)), signal)
     if (answer instanceof CwmError) failures.push(answer.message)
   }
   // Unknown counts as requiring one: an extra quota does no harm, a missing one wipes the salt.
-  const demanding = servers.filter((server) => server.isolatedLru !== false)
-  const silent = demanding.filter((server) => !server.reachable)
+  const requiring = servers.filter((server) => server.isolatedLru !== false)
+  const silent = requiring.filter((server) => !server.reachable)
   failures.push(...silent.map(({ label }) => `LMCache server ${label} is not reachable`))
   await Promise.all([
-    ...(coordinator === undefined ? [] : [tell(coordinator)]),
-    ...demanding.filter((server) => server.reachable).map((server) => tell(server.endpoint)),
+    ...(coordinator === undefined ? [] : [send(coordinator)]),
+    ...requiring.filter((server) => server.reachable).map((server) => send(server.endpoint)),
   ])
   return { complete: failures.length === 0, failures }
 }
