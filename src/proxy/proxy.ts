@@ -30,7 +30,6 @@ import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
 import { closeRequestRecord, openRequestRecord, type RequestRecord } from './request-record.ts'
 import {
-  directRoutes,
   matchRoute,
   type PlainRoute,
   type Route,
@@ -66,12 +65,10 @@ export class ProxyHandler {
   readonly #options: ProxyOptions
   readonly #answers: ClientAnswers
   readonly #preflights: Preflights
-  readonly #direct: ReadonlyMap<string, SaltedRoute>
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
-    this.#direct = directRoutes(options.routes)
     this.#preflights = new Preflights(options.maxPreflights, parts.metrics)
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
   }
@@ -87,7 +84,7 @@ export class ProxyHandler {
     const client = new ClientResponse(response, entry.requestId, this.#preflights.headersFor(request))
     const exchange = { request, response, client, entry }
     try {
-      const route = this.#routeOf(request)
+      const route = matchRoute(this.#options.routes, request.method ?? 'GET', request.url ?? '/')
       entry.route = route.kind === 'stored' ? route.label : route.path
       const rules = rulesOfRoute(route)
       if (rules !== undefined) client.errors = rules.errors
@@ -109,11 +106,6 @@ export class ProxyHandler {
     } catch (thrown) {
       this.#refuse(exchange, withHeaderParam(toCwmError(thrown)))
     }
-  }
-
-  #routeOf({ method = 'GET', url = '/' }: IncomingMessage): Route {
-    const direct = method === 'POST' ? this.#direct.get(url) : undefined
-    return direct ?? matchRoute(this.#options.routes, method, url)
   }
 
   /** Reads a turn's request and runs it. */

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import { defaultRoutes, directRoutes, matchRoute } from './routes.ts'
+import { defaultRoutes, matchRoute } from './routes.ts'
 
 function code(method: string, target: string): string {
   try {
@@ -14,15 +14,6 @@ function code(method: string, target: string): string {
 }
 
 const listed = [...Object.keys(defaultRoutes.salted), ...Object.keys(defaultRoutes.plain)]
-
-describe('directRoutes', () => {
-  it('has what matchRoute finds for each path of a dialect', () => {
-    const direct = directRoutes(defaultRoutes)
-
-    expect([...direct.keys()]).toEqual(Object.keys(defaultRoutes.salted))
-    for (const [path, route] of direct) expect(matchRoute(defaultRoutes, 'POST', path)).toEqual(route)
-  })
-})
 
 describe('matchRoute', () => {
   it.each([

@@ -106,15 +106,6 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
   throw wrongMethod(method, path, [...(dialect === undefined ? [] : ['POST']), ...(methods ?? [])])
 }
 
-/** The routes of dialects by exact target, for `POST`. Nearly all requests have one of these. */
-export function directRoutes({ salted }: RouteLists): ReadonlyMap<string, SaltedRoute> {
-  const routes = Object.entries(salted).map(([path, dialect]): [string, SaltedRoute] => [
-    path,
-    { kind: 'salted', dialect, path, query: '' },
-  ])
-  return new Map(routes)
-}
-
 /** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. */
 function storedRoute(lists: RouteLists, method: string, path: string) {
   const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []

@@ -21,7 +21,7 @@ export function valueBytes(value: unknown): number {
   if (typeof value === 'number') return Math.abs(value) < MAX_SMALL ? 0 : NUMBER_BYTES
   if (typeof value !== 'object' || value === null) return 0
   let sum = OBJECT_BYTES
-  for (const key in value) sum += memberBytes(value[key as keyof typeof value])
+  for (const key in value) sum += SLOT_BYTES + valueBytes(value[key as keyof typeof value])
   return sum
 }
 

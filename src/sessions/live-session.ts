@@ -4,7 +4,7 @@ import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
 import { addSpaces, sameSpace } from '../base/spaces.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
-import { memberBytes, valueBytes } from './heap-size.ts'
+import { valueBytes } from './heap-size.ts'
 
 /** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
 const LIVE_BYTES = 88
@@ -19,8 +19,6 @@ export class LiveSession {
   turnsInFlight = 0
   /** There while somebody listens: most sessions in memory have no turn in flight. No `Set`, whose table would be made for each turn. */
   #onEnd: (() => void)[] | undefined
-  /** Of the record; undefined until somebody asks. */
-  #recordBytes: number | undefined
   #ended = false
   /** False until its first turn is stored: an unnamed session that never got an answer leaves no trace. */
   stored: boolean
@@ -48,10 +46,8 @@ export class LiveSession {
   /** What it weighs in memory. */
   get bytes(): number {
     const branch = this.#branch === undefined ? 0 : valueBytes(this.#branch)
-    this.#recordBytes ??= valueBytes(this.#record)
-    return (
-      LIVE_BYTES + this.#recordBytes + valueBytes(this.#newest) + branch + (this.#salt === undefined ? 0 : SALT_BYTES)
-    )
+    const salt = this.#salt === undefined ? 0 : SALT_BYTES
+    return LIVE_BYTES + valueBytes(this.#record) + valueBytes(this.#newest) + branch + salt
   }
 
   get ended(): boolean {
@@ -75,23 +71,14 @@ export class LiveSession {
     const next: Record<string, unknown> = Object.assign({} as Record<string, unknown>, this.#record)
     for (const field in change) {
       const value = change[field as keyof SessionChange]
-      this.#reweigh(next[field], value)
       if (value !== undefined) next[field] = value
       else if (field in next) delete next[field]
     }
     this.#record = next as unknown as SessionRecord
   }
 
-  /** Walking the whole record with each turn took longer than the change. */
-  #reweigh(before: unknown, after: unknown): void {
-    if (this.#recordBytes === undefined) return
-    this.#recordBytes +=
-      (after === undefined ? 0 : memberBytes(after)) - (before === undefined ? 0 : memberBytes(before))
-  }
-
   /** Takes over what another process has stored. */
   adopt(record: SessionRecord): void {
-    this.#recordBytes = undefined
     this.#record = record
   }
 
@@ -99,7 +86,6 @@ export class LiveSession {
   enter(space: KvSpace): boolean {
     const before = this.#record
     this.#record = addSpaces(before, [space])
-    if (this.#record !== before) this.#recordBytes = undefined
     return this.#record !== before
   }
 

@@ -1,6 +1,6 @@
 // Derives the salts that decide which requests may share KV. A salt is sent only to the engine and to LMCache.
 
-import { HmacSha256 } from './hmac.ts'
+import { createHmac } from 'node:crypto'
 
 /** Incremented when the derivation changes, so that old KV becomes cold instead of being shared by mistake. */
 const SALT_VERSION = 1
@@ -20,10 +20,10 @@ export interface SaltParts {
 
 /** Derives salts, tenant ids, and keys from the secret. Stateless; the secret itself is not exposed. */
 export class KeyDeriver {
-  readonly #hmac: HmacSha256
+  readonly #secret: Buffer
 
   constructor(secret: Buffer) {
-    this.#hmac = new HmacSha256(secret)
+    this.#secret = secret
   }
 
   /** 43 base64url characters: see docs/engine-behavior.md#salt-format. */
@@ -57,6 +57,6 @@ export class KeyDeriver {
   }
 
   #derive(parts: readonly (string | number)[]): string {
-    return this.#hmac.of(JSON.stringify(parts))
+    return createHmac('sha256', this.#secret).update(JSON.stringify(parts)).digest('base64url')
   }
 }
