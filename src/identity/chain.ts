@@ -7,7 +7,7 @@ import type { CanonicalMessage } from '../dialects/dialect.ts'
 import { lookedUpReplies, OPENING_RANK, rankOfReply } from './reply-ranks.ts'
 import { RunningDigest } from './running-digest.ts'
 
-/** Of a history up to this length the older digests are made only if somebody asks for them. */
+/** Up to this length, each digest is computed only when it is read. */
 const SHORT_CHARS = 16 * 1024
 
 /** In runs of several model messages, at most this many of the first and of the last places are considered. */
@@ -128,13 +128,14 @@ export function chainOf(scope: string, messages: readonly JsonValue[], canonical
   }
   const looked = lookedAt(stops, replies)
   const digest = new RunningDigest()
-  const candidates = isShort(texts)
-    ? lazily(digest, texts, looked)
-    : digestsAt(digest, texts, looked).map(candidateAt(looked))
-  const rest = looked.at(-1)?.texts ?? 0
+  const isLazy = isShort(texts)
+  const candidates = isLazy
+    ? looked.map((stop) => new LazyCandidate(stop, texts.slice(0, stop.texts)))
+    : digestsAt(digest, texts, looked)
+  const hashed = isLazy ? 0 : (looked.at(-1)?.texts ?? 0)
   // If the request ends with a model message, the reply continues that one.
   const ordinal = last === undefined ? replies + 1 : replies
-  digest.add(framesOf(texts.slice(rest)))
+  digest.add(framesOf(texts.slice(hashed)))
   return new Chain(digest, candidates.reverse(), ordinal, canonical, budget)
 }
 
@@ -144,51 +145,37 @@ function isShort(texts: readonly string[]): boolean {
   return chars <= SHORT_CHARS
 }
 
-/** The digest at each stop, oldest first. `digest` has everything up to the last one afterwards. */
-function digestsAt(digest: RunningDigest, texts: readonly string[], stops: readonly Stop[]): string[] {
+/** Computes the digest at each stop, oldest first. `digest` then covers everything up to the last stop. */
+function digestsAt(digest: RunningDigest, texts: readonly string[], stops: readonly Stop[]): ChainCandidate[] {
   let hashed = 0
-  return stops.map(({ texts: end }) => {
+  return stops.map(({ texts: end, messages, ordinal }) => {
     digest.add(framesOf(texts.slice(hashed, end)))
     hashed = end
-    return digest.with()
+    return { digest: digest.with(), messages, rank: rankOfReply(ordinal) }
   })
 }
 
-function candidateAt(stops: readonly Stop[]): (digest: string, index: number) => ChainCandidate {
-  return (digest, index) => {
-    const { messages = 0, ordinal = 0 } = stops[index] ?? {}
-    return { digest, messages, rank: rankOfReply(ordinal) }
-  }
-}
-
-/** As eagerly, oldest first, but the digests of all but the newest are made when the first of them is read. */
-function lazily(digest: RunningDigest, texts: readonly string[], looked: readonly Stop[]): ChainCandidate[] {
-  const newest = looked.slice(-1)
-  const older = looked.slice(0, -1)
-  let digests: readonly string[] | undefined
-  const digestOf = (index: number) => {
-    digests ??= digestsAt(new RunningDigest(), texts, older)
-    return digests[index] ?? ''
-  }
-  const lazy = older.map((stop, index) => new LazyCandidate(stop, index, digestOf))
-  return [...lazy, ...digestsAt(digest, texts, newest).map(candidateAt(newest))]
-}
-
+/** A candidate of a short history. Its digest is computed when it is read: mostly only the newest one is. */
 class LazyCandidate implements ChainCandidate {
   readonly messages: number
   readonly rank: number
-  readonly #index: number
-  readonly #digestOf: (index: number) => string
+  readonly #texts: readonly string[]
+  #digest: string | undefined
 
-  constructor({ messages, ordinal }: Stop, index: number, digestOf: (index: number) => string) {
+  /** `texts`: all texts up to and including the candidate. */
+  constructor({ messages, ordinal }: Stop, texts: readonly string[]) {
     this.messages = messages
     this.rank = rankOfReply(ordinal)
-    this.#index = index
-    this.#digestOf = digestOf
+    this.#texts = texts
   }
 
   get digest(): string {
-    return this.#digestOf(this.#index)
+    if (this.#digest === undefined) {
+      const digest = new RunningDigest()
+      digest.add(framesOf(this.#texts))
+      this.#digest = digest.with()
+    }
+    return this.#digest
   }
 }
 

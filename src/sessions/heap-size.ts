@@ -24,8 +24,3 @@ export function valueBytes(value: unknown): number {
   for (const key in value) sum += SLOT_BYTES + valueBytes(value[key as keyof typeof value])
   return sum
 }
-
-/** Bytes of one member in an object. */
-export function memberBytes(value: unknown): number {
-  return SLOT_BYTES + valueBytes(value)
-}
