@@ -95,7 +95,9 @@ const caches = {
     return { entry: (n) => begin(tracker, n, openings[n % 2 === 0 ? 'named' : 'unnamed'](n)), hold: () => tracker }
   },
   async histories(bound) {
-    const tracker = trackerOn(nowhere, { maxSessionBytes: MIB, maxHistoryBytes: bound })
+    // Histories stay in memory only if the store has other writers.
+    const shared = { ...nowhere, maxStalenessMs: DAY }
+    const tracker = trackerOn(shared, { maxSessionBytes: MIB, maxHistoryBytes: bound })
     return { entry: (n) => begin(tracker, n), hold: () => tracker }
   },
   async sizes(bound) {
@@ -164,7 +166,7 @@ const canonical = (said) => rulesOf('chat').canonical(said)
 
 async function million(dir) {
   const atStart = memory()
-  const store = await openSqliteStore({ path: join(dir, 'cwm.sqlite') })
+  const store = await openSqliteStore({ path: join(dir, 'cwm.sqlite'), soleWriter: true })
   const tracker = trackerOn(store, DEFAULT)
   const sample = []
   const from = performance.now()

@@ -227,7 +227,9 @@ async function run(store) {
 const only = process.argv[2]
 const rows = []
 if (only !== 'redis') {
-  rows.push(...(await withDir(async (dir) => run(await openSqliteStore({ path: join(dir, 'cwm.sqlite') })))))
+  rows.push(
+    ...(await withDir(async (dir) => run(await openSqliteStore({ path: join(dir, 'cwm.sqlite'), soleWriter: true })))),
+  )
 }
 if (only !== 'sqlite') {
   if (spawnSync('redis-server', ['--version']).error === undefined) {

@@ -320,6 +320,18 @@ export interface Store {
 }
 
 /** Each store is composed of parts; these are the same in both. */
+export type SessionMethods = Pick<
+  Store,
+  | 'getOrCreateSession'
+  | 'getSession'
+  | 'listSessions'
+  | 'saveTurn'
+  | 'bindSession'
+  | 'listIdle'
+  | 'removeSession'
+  | 'removeSessions'
+>
+
 export type TenantMethods = Pick<
   Store,
   | 'usageOf'

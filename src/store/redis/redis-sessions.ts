@@ -4,7 +4,7 @@ import { CwmError } from '../../base/errors.ts'
 import type { SessionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import { afterTurn, isLasting, removedSessions } from '../session-rows.ts'
-import type { SaveOutcome, Store } from '../store.ts'
+import type { SaveOutcome, SessionMethods } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { RedisChanges } from './redis-changes.ts'
 import { writeOrder } from './redis-deletions.ts'
@@ -13,18 +13,6 @@ import type { Entry, RedisRows } from './redis-rows.ts'
 import { dropTraces, writeTraces } from './redis-traces.ts'
 import type { Transaction } from './redis-transaction.ts'
 import { toJson } from './redis-values.ts'
-
-type Sessions = Pick<
-  Store,
-  | 'getOrCreateSession'
-  | 'getSession'
-  | 'listSessions'
-  | 'saveTurn'
-  | 'bindSession'
-  | 'listIdle'
-  | 'removeSession'
-  | 'removeSessions'
->
 
 /** A transaction of Redis holds up everybody, for each of them about ten commands. */
 const REMOVED_AT_ONCE = 50
@@ -36,7 +24,7 @@ interface Held {
 }
 
 /** The session methods of the store. */
-export function sessionsIn(rows: RedisRows, changes: RedisChanges): Sessions {
+export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMethods {
   async function read(tenant: string, id: string): Promise<Held> {
     const raw = await rows.get(rows.keysOf(tenant).session(id))
     return { raw, session: raw === null ? undefined : jsonInBytes<SessionRecord>(raw) }

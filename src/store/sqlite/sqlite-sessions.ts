@@ -5,25 +5,13 @@ import type { SessionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import { type PendingTurn, PendingTurns } from '../pending-turns.ts'
 import { afterTurn, isLasting, removedSessions } from '../session-rows.ts'
-import type { SaveOutcome, Store, TurnTrace } from '../store.ts'
+import type { SaveOutcome, SessionMethods, TurnTrace } from '../store.ts'
 import { newestFirst, type StoredFirstTurn } from './first-turns.ts'
 import { promoter } from './promote.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import { recordAt, sessionColumns } from './sqlite-rows.ts'
 import { traceWriter } from './sqlite-traces.ts'
 import { BoundaryBounds, type WrittenSession } from './written-sessions.ts'
-
-type Sessions = Pick<
-  Store,
-  | 'getOrCreateSession'
-  | 'getSession'
-  | 'listSessions'
-  | 'saveTurn'
-  | 'bindSession'
-  | 'listIdle'
-  | 'removeSession'
-  | 'removeSessions'
->
 
 interface FoundSession extends WrittenSession {
   /** Its compact row, if it has one. */
@@ -35,7 +23,7 @@ function settle(turns: readonly PendingTurn[], how: (one: PendingTurn['settle'][
 }
 
 /** The session methods of the store. */
-export function sessionsIn(core: SqliteCore): Sessions {
+export function sessionsIn(core: SqliteCore): SessionMethods {
   const { db, memory } = core
   const traces = traceWriter(core)
   const promote = promoter(core)
