@@ -320,9 +320,7 @@ describe('one session', () => {
       tracker.find('t', id),
       tracker.find('t', id),
       tracker.named(by('t'), id),
-      Promise.resolve(tracker.byPrefix('t', chain(second))).then((hit) =>
-        hit?.kind === 'one' ? hit.session : undefined,
-      ),
+      tracker.byPrefix('t', chain(second)).then((hit) => (hit?.kind === 'one' ? hit.session : undefined)),
     ])
 
     expect(new Set(found).size).toBe(1)

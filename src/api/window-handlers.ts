@@ -4,7 +4,6 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { CwmError } from '../base/errors.ts'
 import { isSessionId, randomId, sessionIdRule } from '../base/ids.ts'
 import type { JsonObject } from '../base/json.ts'
-import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Prompt, Sharing, WindowRecord } from '../base/records.ts'
 import { messageRulesOf } from '../dialects/index.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
@@ -27,7 +26,7 @@ export interface WindowHandlerParts {
   readonly sessions: SessionTracker
   readonly retained: RetainedTurns
   /** Starts the lineage of a window that does not come from a session. */
-  readonly beginLineage: (tenant: string) => MaybePromise<{ readonly lineage: string; readonly shared?: Sharing }>
+  readonly beginLineage: (tenant: string) => Promise<{ readonly lineage: string; readonly shared?: Sharing }>
 }
 
 export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerParts, callerOf: CallerOf): void {

@@ -8,7 +8,6 @@ import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Requester } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
-import { andThen } from '../base/maybe-promise.ts'
 import { yieldAfter } from '../base/yield-after.ts'
 
 const decoders = {
@@ -123,7 +122,7 @@ export interface ReadBody {
  * Reads a JSON body; its `Content-Type` must be JSON if there is one. Throws `UNSUPPORTED_MEDIA_TYPE`, and as the functions below and
  * `JsonBodies.parse`.
  */
-export function readJson(
+export async function readJson(
   request: IncomingMessage,
   limits: BodyLimits,
   bodies: Pick<JsonBodies, 'parse'>,
@@ -134,13 +133,10 @@ export function readJson(
   if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
     throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
   }
-  const room = request.headers['content-encoding'] === undefined ? HEADROOM_BYTES : 0
-  return readWhole(request, limits, held).then((bytes) =>
-    andThen(bodies.parse(bytes, requester), (parsed) => {
-      const body = { bytes, json: requireObject(parsed), room }
-      return andThen(yieldAfter(bytes), () => body)
-    }),
-  )
+  const bytes = await readWhole(request, limits, held)
+  const json = requireObject(await bodies.parse(bytes, requester))
+  await yieldAfter(bytes)
+  return { bytes, json, room: request.headers['content-encoding'] === undefined ? HEADROOM_BYTES : 0 }
 }
 
 /** Reads a complete body and decodes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */

@@ -7,7 +7,6 @@ import type { BodyBudget, BodyReservation } from '../admission/body-budget.ts'
 import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
-import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
@@ -109,28 +108,26 @@ export class ProxyHandler {
   }
 
   /** Reads a turn's request and runs it. */
-  #turn(exchange: Exchange, route: SaltedRoute, given: Caller): MaybePromise<unknown> {
+  async #turn(exchange: Exchange, route: SaltedRoute, given: Caller): Promise<void> {
     const { request, entry } = exchange
     const { overrides, bodies, runner } = this.#parts
-    return andThen(overrides.applyTo(given), (caller) => {
-      const control = readControlHeaders(request.headers, route)
-      checkPage(request, control)
-      const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
-      const held = bodies.open(caller.tenant, entry.scope)
-      return this.#readJson(request, entry, caller, held).then(({ bytes, json, room }) => {
-        const rules = rulesOf(route.dialect)
-        if (typeof json.model === 'string') entry.model = json.model
-        const { headers, method = 'POST' } = request
-        const path = route.path + route.query
-        const { scope } = entry
-        const sink = new ClientTurn(this.#answers, exchange, rules, isTruthy(json.stream))
-        return runner.run(
-          caller,
-          { kind: 'session', rules, control, headers, bytes, json, room, held, scope, method, path, outgoing },
-          sink,
-        )
-      })
-    })
+    const rules = rulesOf(route.dialect)
+    const caller = await overrides.applyTo(given)
+    const control = readControlHeaders(request.headers, route)
+    checkPage(request, control)
+    const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
+    const held = bodies.open(caller.tenant, entry.scope)
+    const { bytes, json, room } = await this.#readJson(request, entry, caller, held)
+    if (typeof json.model === 'string') entry.model = json.model
+    const { headers, method = 'POST' } = request
+    const { scope } = entry
+    const path = route.path + route.query
+    const sink = new ClientTurn(this.#answers, exchange, rules, isTruthy(json.stream))
+    await runner.run(
+      caller,
+      { kind: 'session', rules, control, headers, bytes, json, room, held, scope, method, path, outgoing },
+      sink,
+    )
   }
 
   /** Passes on a request for a stored response, if the response belongs to this tenant. */

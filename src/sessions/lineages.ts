@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { randomId } from '../base/ids.ts'
-import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Sharing } from '../base/records.ts'
 import type { Isolation } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
@@ -37,11 +36,11 @@ export class Lineages {
   }
 
   /** The lineage for a session that begins: its own, or the one that its user or tenant shares. */
-  begin({ tenant, isolation, user }: Origin): MaybePromise<Begun> {
+  async begin({ tenant, isolation, user }: Origin): Promise<Begun> {
     const key = sharingKey(isolation, user)
     if (key === undefined) return { lineage: randomId() }
     const shared = isolation === 'user' ? 'user' : 'tenant'
-    return this.#store.claimLineage(tenant, key, randomId()).then((lineage) => ({ lineage, shared }))
+    return { lineage: await this.#store.claimLineage(tenant, key, randomId()), shared }
   }
 
   /** From now on this process dispatches nothing under it. */

@@ -3,7 +3,6 @@
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
-import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { Isolation } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
@@ -39,15 +38,22 @@ export class NewSessions {
   }
 
   /** Throws `QUOTA_EXCEEDED` where the tenant has all the sessions that it may have. */
-  checkQuota({ tenant, maxSessions }: SessionOwner): MaybePromise<void> {
+  async checkQuota({ tenant, maxSessions }: SessionOwner): Promise<void> {
     if (maxSessions === undefined) return
-    return this.#options.store.usageOf(tenant).then(({ sessions }) => checkCount(sessions, maxSessions))
+    const { sessions } = await this.#options.store.usageOf(tenant)
+    if (sessions < maxSessions) return
+    throw new CwmError(
+      'QUOTA_EXCEEDED',
+      `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
+      { param: 'x-cwm-session' },
+    )
   }
 
   /** A session that nobody has stored yet. */
-  record(owner: SessionOwner, id: string, named: boolean): MaybePromise<SessionRecord> {
-    return andThen(this.#options.lineages.begin(owner), (begun) => this.#record(owner.tenant, id, named, begun))
+  async record(owner: SessionOwner, id: string, named: boolean): Promise<SessionRecord> {
+    return this.#record(owner.tenant, id, named, await this.#options.lineages.begin(owner))
   }
+
   /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
   withoutStore(tenant: string, id: string): LiveSession {
     const key = sessionKey(tenant, id)
@@ -65,13 +71,4 @@ export class NewSessions {
     const id = Buffer.from(name).toString()
     return { tenant, id, named, ...lineage, head: 0, spaces: [], createdAt: at, lastTurnAt: at, turns: 0 }
   }
-}
-
-function checkCount(sessions: number, maxSessions: number): void {
-  if (sessions < maxSessions) return
-  throw new CwmError(
-    'QUOTA_EXCEEDED',
-    `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
-    { param: 'x-cwm-session' },
-  )
 }

@@ -1,7 +1,6 @@
 // Recognizes first turns that are sent again (a regeneration, or an SDK's retry). They contain no reply to recognize, and strangers may send
 // the same words. If a known client's own conversation id comes with the same words, it is the same session.
 
-import type { MaybePromise } from '../base/maybe-promise.ts'
 import { SingleFlight } from '../base/single-flight.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
 import type { LiveSession } from './live-session.ts'
@@ -10,8 +9,8 @@ import type { PrefixMatch } from './prefix-search.ts'
 
 export interface OpeningsParts {
   /** Finds the session with this opening. Throws what the store throws. */
-  readonly find: (tenant: string, opening: ReplyBoundary) => MaybePromise<PrefixMatch | undefined>
-  readonly make: (owner: SessionOwner) => MaybePromise<LiveSession>
+  readonly find: (tenant: string, opening: ReplyBoundary) => Promise<PrefixMatch | undefined>
+  readonly make: (owner: SessionOwner) => Promise<LiveSession>
   /** Makes the opening lead to the session, before its first answer is delivered. */
   readonly note: (opening: ReplyBoundary, session: LiveSession) => void
 }

@@ -5,7 +5,6 @@ import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId, sessionKey } from '../base/ids.ts'
-import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import { mergeFreezes } from '../base/newest-freezes.ts'
 import type { Boundary, KvSpace, SessionRecord } from '../base/records.ts'
 import { type Chain, type ReplyBoundary, windowScopedDigest } from '../identity/chain.ts'
@@ -94,15 +93,9 @@ export class SessionTracker {
    * Without a store: a session of this process with a lineage of its own, unless it is known to stand behind a window, whose messages
    * it would lose: then `STORE_UNAVAILABLE`. Throws `QUOTA_EXCEEDED`.
    */
-  named(owner: SessionOwner, id: string): MaybePromise<LiveSession> {
+  async named(owner: SessionOwner, id: string): Promise<LiveSession> {
     const key = sessionKey(owner.tenant, id)
     const live = this.#live(key)
-    if (live === undefined || !live.stored || !this.#isFresh(live)) return this.#findNamed(owner, id, key, live)
-    this.#new.temporary.delete(key)
-    return live
-  }
-
-  async #findNamed(owner: SessionOwner, id: string, key: string, live: LiveSession | undefined): Promise<LiveSession> {
     try {
       if (live !== undefined && (this.#isFresh(live) || (await this.#revalidate(live)))) {
         if (!live.stored) await this.save(live, [])
@@ -122,19 +115,16 @@ export class SessionTracker {
   }
 
   /** A session that no history leads to: a lineage of its own, or its user's or tenant's where that is the rule. Throws `QUOTA_EXCEEDED`. */
-  unnamed(owner: SessionOwner): MaybePromise<LiveSession> {
+  async unnamed(owner: SessionOwner): Promise<LiveSession> {
     const id = `s-${randomId()}`
-    const begin = () => {
+    try {
+      await this.#new.checkQuota(owner)
       const asked = this.#options.now()
-      const keep = (record: SessionRecord) => this.#keep(new LiveSession(record, { stored: false }), asked)
-      return andThen(this.#new.record(owner, id, false), keep)
-    }
-    const begun = andThen(this.#new.checkQuota(owner), begin)
-    if (!(begun instanceof Promise)) return begun
-    return begun.catch((error: unknown) => {
+      return this.#keep(new LiveSession(await this.#new.record(owner, id, false), { stored: false }), asked)
+    } catch (error) {
       if (!storeIsAway(error)) throw error
       return this.#new.withoutStore(owner.tenant, id)
-    })
+    }
   }
 
   /** The session of a first turn whose client sends its own conversation id. Throws `QUOTA_EXCEEDED`, and what the store throws. */
@@ -147,11 +137,8 @@ export class SessionTracker {
    * two sessions came to hold that same history: then nobody can tell which is meant. Without a store: `unknown`, or `STORE_UNAVAILABLE`
    * for a history that is known here to stand behind a window.
    */
-  byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): MaybePromise<PrefixMatch | undefined> {
-    return chain.candidates.length === 0 ? undefined : this.#match(tenant, chain)
-  }
-
-  async #match(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
+  async byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
+    if (chain.candidates.length === 0) return undefined
     try {
       return await this.#prefixes.match(tenant, chain)
     } catch (error) {
@@ -202,7 +189,7 @@ export class SessionTracker {
    * Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. Answers the session to go
    * on with: without a store it is a temporary one, unless a window stands before it (`STORE_UNAVAILABLE`).
    */
-  enter(session: LiveSession, space: KvSpace): MaybePromise<LiveSession> {
+  enter(session: LiveSession, space: KvSpace): LiveSession | Promise<LiveSession> {
     return session.enter(space) && session.stored ? this.#storeSpaces(session, space) : session
   }
 
@@ -221,7 +208,7 @@ export class SessionTracker {
    * Whether a turn may go out under that lineage, asked at the last moment: not when the session was ended or the lineage retired, here or,
    * as far as the store tells, elsewhere.
    */
-  mayDispatch(session: LiveSession, lineage: string): MaybePromise<boolean> {
+  mayDispatch(session: LiveSession, lineage: string): boolean | Promise<boolean> {
     if (this.#isOver(session, lineage)) return false
     if (session.temporary || session.freshUntil > this.#options.now()) return true
     return this.#options.store

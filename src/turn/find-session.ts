@@ -1,12 +1,10 @@
 // Finds the session of a turn: by name, by the history that it extends, or by the stored response that it continues. Otherwise it begins a new one.
 
 import { CwmError } from '../base/errors.ts'
-import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Chain } from '../identity/chain.ts'
 import type { ControlHeaders } from '../identity/control-headers.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionOwner } from '../sessions/new-sessions.ts'
-import type { PrefixMatch } from '../sessions/prefix-search.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import type { StoredResponses } from './stored-responses.ts'
 
@@ -37,7 +35,7 @@ export function findSession(
   hashed: () => Chain | undefined,
   /** A known client's own conversation id, if the request has one. */
   conversation: () => string | undefined,
-): MaybePromise<FoundSession> {
+): Promise<FoundSession> {
   const { session: name, window } = control
   if (name !== undefined) return namedSession(sessions, owner, name, window, hashed)
   const chain = hashed()
@@ -48,25 +46,24 @@ export function findSession(
   return sessionOfHistory(sessions, owner, window, chain)
 }
 
-function namedSession(
+async function namedSession(
   sessions: SessionTracker,
   owner: SessionOwner,
   name: string,
   window: string | undefined,
   hashed: () => Chain | undefined,
-): MaybePromise<FoundSession> {
-  return andThen(sessions.named(owner, name), (session) => {
-    // The name decides. Only behind a window it matters whether the history is known, so other named turns do not ask the store.
-    const behind = window !== undefined || session.record.baseWindow !== undefined
-    const chain = behind ? hashed() : undefined
-    const match = chain === undefined ? undefined : sessions.byPrefix(owner.tenant, chain)
-    return andThen(match, (known) => ({
-      session,
-      found: 'named' as const,
-      byHistory: behind,
-      known: known?.kind === 'ambiguous' || (known?.kind === 'one' && known.session === session),
-    }))
-  })
+): Promise<FoundSession> {
+  const session = await sessions.named(owner, name)
+  // The name decides. Only behind a window it matters whether the history is known, so other named turns do not ask the store.
+  const behind = window !== undefined || session.record.baseWindow !== undefined
+  const chain = behind ? hashed() : undefined
+  const match = chain === undefined ? undefined : await sessions.byPrefix(owner.tenant, chain)
+  return {
+    session,
+    found: 'named',
+    byHistory: behind,
+    known: match?.kind === 'ambiguous' || (match?.kind === 'one' && match.session === session),
+  }
 }
 
 /** The session of a first turn whose client sends its own conversation id. */
@@ -80,22 +77,13 @@ async function openedSession(
   return { session, found: isNew ? 'new' : 'prefix', byHistory: true, known: false, unsure }
 }
 
-function sessionOfHistory(
+async function sessionOfHistory(
   sessions: SessionTracker,
   owner: SessionOwner,
   window: string | undefined,
   chain: Chain | undefined,
-): MaybePromise<FoundSession> {
-  const match = chain === undefined ? undefined : sessions.byPrefix(owner.tenant, chain)
-  return andThen(match, (known) => sessionOfMatch(sessions, owner, window, known))
-}
-
-function sessionOfMatch(
-  sessions: SessionTracker,
-  owner: SessionOwner,
-  window: string | undefined,
-  match: PrefixMatch | undefined,
-): MaybePromise<FoundSession> {
+): Promise<FoundSession> {
+  const match = chain === undefined ? undefined : await sessions.byPrefix(owner.tenant, chain)
   const ambiguous = match?.kind === 'ambiguous'
   if (ambiguous && match.behindWindow && window === undefined) {
     throw new CwmError(
@@ -107,14 +95,8 @@ function sessionOfMatch(
   // A requested window begins a new session, unless this history is already behind that window.
   const fits = match?.kind === 'one' && (window === undefined || match.session.record.baseWindow === window)
   if (fits) return { session: match.session, found: 'prefix', byHistory: true, known: true }
-  const unsure = match?.kind === 'unknown'
-  return andThen(sessions.unnamed(owner), (session) => ({
-    session,
-    found: 'new' as const,
-    byHistory: true,
-    known: ambiguous,
-    unsure,
-  }))
+  const session = await sessions.unnamed(owner)
+  return { session, found: 'new', byHistory: true, known: ambiguous, unsure: match?.kind === 'unknown' }
 }
 
 /** Throws `RESPONSE_NOT_FOUND`, `INVALID_HEADER`, and `NOT_SUPPORTED` behind a window, because nothing can precede a history that the engine holds. */

@@ -1,6 +1,5 @@
 // Where a turn meets its context limit: what of it is measured, and what is recorded before a part of it is left out.
 
-import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { Rollover } from '../base/records.ts'
 import type { Engine } from '../engines/engine.ts'
 import type { Chain } from '../identity/chain.ts'
@@ -28,17 +27,16 @@ export interface TurnToFit {
   readonly limit: number | undefined
 }
 
-export const unmeasured: Fitted = {}
-
 /** What the policy near the limit decides depends on the prompt's size. */
 export function isMeasured({ overflow }: TurnRequest): boolean {
   return overflow !== 'pass'
 }
 
 /** What of a turn is sent. Throws what `TurnLimits.fit` throws. */
-export function fitToLimit({ limits }: LimitParts, request: TurnRequest, turn: TurnToFit): MaybePromise<Fitted> {
+export async function fitToLimit({ limits }: LimitParts, request: TurnRequest, turn: TurnToFit): Promise<Fitted> {
   const { outgoing } = turn
-  return outgoing === undefined || !isMeasured(request) ? unmeasured : limits.fit(fitRequest(request, turn, outgoing))
+  if (outgoing === undefined || !isMeasured(request)) return {}
+  return await limits.fit(fitRequest(request, turn, outgoing))
 }
 
 /** Undefined where nothing is cut. Throws what `TurnLimits.record` throws. */

@@ -3,7 +3,6 @@
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
-import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { messageFields } from '../dialects/index.ts'
@@ -33,48 +32,28 @@ export class TurnRunner {
   }
 
   /**
-   * Returns once the turn is dispatched; its answer or failure goes to the sink. Throws, or rejects with, the reason if the request is
-   * rejected, what windows and store throw, `SESSION_ENDED`, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched or held
-   * then.
+   * Resolves once the turn is dispatched; its answer or failure goes to the sink. Throws the reason if the request is rejected, what windows
+   * and store throw, `SESSION_ENDED`, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched or held then.
    */
-  run(caller: Caller, input: TurnInput, sink: TurnSink): MaybePromise<RunningTurn> {
+  async run(caller: Caller, input: TurnInput, sink: TurnSink): Promise<RunningTurn> {
+    const { autoThaw, sessions, windows } = this.#parts
     const request = this.#check(caller, input)
     const { freeze } = input.control
-    return freeze === undefined
-      ? this.#prepared(request, input, undefined, sink)
-      : this.#runReserved(request, input, freeze, sink)
-  }
-
-  async #runReserved(request: TurnRequest, input: TurnInput, freeze: string, sink: TurnSink): Promise<RunningTurn> {
-    const reservation = await this.#parts.windows.reserve(request.caller.tenant, freeze)
+    const reservation = freeze === undefined ? undefined : await windows.reserve(caller.tenant, freeze)
     try {
-      return await this.#prepared(request, input, reservation, sink)
-    } catch (error) {
-      reservation.release()
-      throw error
-    }
-  }
-
-  #prepared(
-    request: TurnRequest,
-    input: TurnInput,
-    reservation: NameReservation | undefined,
-    sink: TurnSink,
-  ): MaybePromise<RunningTurn> {
-    const { autoThaw, sessions } = this.#parts
-    const { caller } = request
-    return andThen(prepareTurn(this.#parts, request), (turn) => {
+      const turn = await prepareTurn(this.#parts, request)
       this.#hold(turn, input, sink)
       const back = turn.restored === undefined ? autoThaw.onReturn(turn.session, caller) : undefined
-      const waited = back && Promise.race([back, input.scope.whenGone()])
-      return andThen(waited, () =>
-        andThen(sessions.mayDispatch(turn.session, turn.sent.lineage), (allowed) => {
-          if (!allowed) throw sessionEnded()
-          if (input.scope.isGone) throw clientGone('its request was dispatched')
-          return this.#dispatch(caller, turn, input, reservation, sink)
-        }),
-      )
-    })
+      if (back !== undefined) await Promise.race([back, input.scope.whenGone()])
+      // Awaited only if it must be: nothing may come between the last check and the dispatch.
+      const allowed = sessions.mayDispatch(turn.session, turn.sent.lineage)
+      if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw sessionEnded()
+      if (input.scope.isGone) throw clientGone('its request was dispatched')
+      return this.#dispatch(caller, turn, input, reservation, sink)
+    } catch (error) {
+      reservation?.release()
+      throw error
+    }
   }
 
   /** Checks everything that needs no lookup. */

@@ -1,7 +1,6 @@
 // Prepares a turn: finds its session and the window before it, and makes the bytes that are sent to the engine.
 
 import type { JsonObject } from '../base/json.ts'
-import { andThen, type MaybePromise } from '../base/maybe-promise.ts'
 import type { KvSpace, Rollover } from '../base/records.ts'
 import { yieldAfter } from '../base/yield-after.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -21,7 +20,7 @@ import type { Windows } from '../windows/windows.ts'
 import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
-import { fitToLimit, isMeasured, type LimitParts, recordIfCut, unmeasured } from './fit-to-limit.ts'
+import { fitToLimit, isMeasured, type LimitParts, recordIfCut } from './fit-to-limit.ts'
 import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
@@ -114,40 +113,23 @@ export function isDegraded({ session, origin }: Turn): boolean {
  * Prepares a salted request. Its session is held in memory until `sessions.release`. Throws what windows and store throw, and
  * `WINDOW_MISMATCH` if model, dialect or client salt differ from the window's; nothing is held then.
  */
-export function prepareTurn(parts: TurnParts, turn: TurnRequest): MaybePromise<Turn> {
+export async function prepareTurn(parts: TurnParts, turn: TurnRequest): Promise<Turn> {
   const { caller, rules, json, raw, headers } = turn
-  return andThen(yieldAfter(raw.bytes), () => {
-    const scope = scopeOf(caller.tenant, rules.dialect, headers, json)
-    const isContinued = turn.previousResponse !== undefined
-    const hashed = isContinued ? () => undefined : once(() => chainOfRequest(scope, rules, json))
-    return andThen(findOwner(parts, turn, hashed), (found) => prepareFor(parts, turn, found, scope, hashed))
-  })
-}
-
-/** Holds the session during preparation; it stays held if that succeeds. */
-function prepareFor(
-  parts: TurnParts,
-  turn: TurnRequest,
-  found: FoundSession,
-  scope: string,
-  hashed: () => Chain | undefined,
-): MaybePromise<Turn> {
-  const { sessions } = parts
-  const release = (error: unknown): never => {
-    sessions.release(found.session)
-    throw error
-  }
-  sessions.hold(found.session)
+  await yieldAfter(raw.bytes)
+  const scope = scopeOf(caller.tenant, rules.dialect, headers, json)
+  const hashed = turn.previousResponse === undefined ? once(() => chainOfRequest(scope, rules, json)) : () => undefined
+  const found = await findOwner(parts, turn, hashed)
+  parts.sessions.hold(found.session)
   try {
     const chain = isMeasured(turn) || found.byHistory ? hashed() : undefined
-    const prepared = andThen(yieldAfter(turn.raw.bytes), () => buildTurn(parts, turn, { found, scope, chain }))
-    const built = andThen(prepared, (one) => {
-      if (one.session !== found.session) sessions.release(found.session)
-      return one
-    })
-    return built instanceof Promise ? built.catch(release) : built
+    await yieldAfter(raw.bytes)
+    const resolved = { found, scope, chain }
+    const built = await completeTurn(parts, turn, resolved, await planTurn(parts, turn, resolved))
+    if (built.session !== found.session) parts.sessions.release(found.session)
+    return built
   } catch (error) {
-    return release(error)
+    parts.sessions.release(found.session)
+    throw error
   }
 }
 
@@ -155,7 +137,7 @@ function findOwner(
   parts: TurnParts,
   { caller, control, json, headers, previousResponse }: TurnRequest,
   hashed: () => Chain | undefined,
-): MaybePromise<FoundSession> {
+): Promise<FoundSession> {
   const { tenant, policy } = caller
   if (previousResponse !== undefined) return sessionOfResponse(parts, tenant, control, previousResponse)
   const { isolation, maxSessions } = policy
@@ -184,25 +166,8 @@ interface Planned {
   readonly restored: number | null | undefined
 }
 
-function buildTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved): MaybePromise<Turn> {
-  const waits = hasWindow(turn, resolved.found) || isMeasured(turn)
-  const planned = waits ? planAround(parts, turn, resolved) : planPlain(parts, turn, resolved)
-  return andThen(planned, (plan) => completeTurn(parts, turn, resolved, plan))
-}
-
-/** Without a window and a measurement there is nothing to wait for. */
-function planPlain(parts: TurnParts, turn: TurnRequest, { found }: Resolved): Planned {
-  const { json, rules, call } = turn
-  const model = modelOf(json)
-  const engine = parts.fleet.pick({ lineage: found.session.record.lineage, model })
-  const limits = engine.models.limitsOf(model, call.apiKey)
-  const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, undefined, undefined) : undefined
-  const edits = editsOf(turn, undefined, outgoing, undefined)
-  return { model, base: undefined, engine, limits, outgoing, fitted: unmeasured, edits, restored: undefined }
-}
-
 /** Steps that may reject the request come first, so nothing is restored for a rejected request. */
-async function planAround(parts: TurnParts, turn: TurnRequest, resolved: Resolved): Promise<Planned> {
+async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved): Promise<Planned> {
   const { json, rules, call } = turn
   const { found } = resolved
   const model = modelOf(json)
@@ -222,24 +187,20 @@ async function planAround(parts: TurnParts, turn: TurnRequest, resolved: Resolve
 }
 
 /** Enters the KV space of the turn, and adds its ids to the body. */
-function completeTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved, plan: Planned): MaybePromise<Turn> {
+async function completeTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved, plan: Planned): Promise<Turn> {
   const { caller, json } = turn
   const { base, outgoing, fitted } = plan
   const clientSalt = clientSaltOf(json) ?? base?.record.clientSalt
   const space = spaceOf(plan.model, parts.kvEpoch, clientSalt)
-  return andThen(parts.sessions.enter(resolved.found.session, space), (session) => {
-    // That of the window before this turn, even if the session was bound to another one meanwhile.
-    const lineage = base?.record.lineage ?? session.record.lineage
-    const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant: caller.tenant, lineage, ...space }))
-    return andThen(parts.quotas.ensure(salt, caller.policy.kvQuotaGb), () => {
-      const engineSession = engineSessionOf(parts, turn, lineage)
-      addIds(plan.edits.changes, json, salt, engineSession)
-      const kept = recordIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
-      return andThen(kept, (rollover) =>
-        turnOf(turn, resolved, plan, { session, rollover, lineage, clientSalt, engineSession }),
-      )
-    })
-  })
+  const session = await parts.sessions.enter(resolved.found.session, space)
+  // That of the window before this turn, even if the session was bound to another one meanwhile.
+  const lineage = base?.record.lineage ?? session.record.lineage
+  const salt = session.saltOf(lineage, space, () => parts.saltOf({ tenant: caller.tenant, lineage, ...space }))
+  await parts.quotas.ensure(salt, caller.policy.kvQuotaGb)
+  const engineSession = engineSessionOf(parts, turn, lineage)
+  addIds(plan.edits.changes, json, salt, engineSession)
+  const rollover = await recordIfCut(parts, turn, outgoing, fitted.cut, { session, base, clientSalt, lineage })
+  return turnOf(turn, resolved, plan, { session, rollover, lineage, clientSalt, engineSession })
 }
 
 function turnOf(
