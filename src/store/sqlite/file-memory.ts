@@ -32,10 +32,13 @@ export function fileMemoryOf(db: SqliteDatabase, soleWriter: boolean): FileMemor
   const closing = () => {
     for (const filter of Object.values(filters)) filter.close()
   }
-  const forget = () => {
+  const clearCaches = () => {
     sessions.clear()
     boundaries.clear()
-    firstTurns.invalidate()
+  }
+  const undone = () => {
+    clearCaches()
+    firstTurns.undone()
   }
   const versionOf = db.prepare('PRAGMA data_version')
   const version = () => numberAt(versionOf.get() ?? [], 0)
@@ -44,13 +47,14 @@ export function fileMemoryOf(db: SqliteDatabase, soleWriter: boolean): FileMemor
     const now = soleWriter ? seen : version()
     if (now !== seen) {
       seen = now
-      forget()
+      clearCaches()
+      firstTurns.invalidate()
       closing() // keys stored by others are not in the filters
     }
     firstTurns.refresh()
   }
   firstTurns.refresh()
-  db.setListener({ verify, undone: forget, closing })
+  db.setListener({ verify, committed: () => firstTurns.committed(), undone, closing })
   return { sessions, boundaries, firstTurns, ...filters }
 }
 

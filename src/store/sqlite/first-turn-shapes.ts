@@ -18,10 +18,13 @@ export interface StoredShape {
 
 export class FirstTurnShapes {
   readonly #sql
+  readonly #onRollback: (undo: () => void) => void
   #byText = new Map<string, StoredShape>()
   #byId = new Map<number, StoredShape>()
 
-  constructor(db: SqliteDatabase) {
+  /** `onRollback` registers what undoes a change if the current transaction is rolled back. */
+  constructor(db: SqliteDatabase, onRollback: (undo: () => void) => void) {
+    this.#onRollback = onRollback
     this.#sql = db.prepareAll({
       all: 'SELECT id, shape FROM first_turn_shapes',
       add: 'INSERT INTO first_turn_shapes (id, tenant, shape) VALUES (?, ?, ?)',
@@ -57,24 +60,34 @@ export class FirstTurnShapes {
     if (this.#byText.size >= MAX_SHAPES) this.drop([...this.#byId.values()])
     if (this.#byText.size >= MAX_SHAPES) return undefined
     const stored = this.#note(Math.max(0, ...this.#byId.keys()) + 1, text)
+    this.#onRollback(() => this.#forget(stored))
     this.#sql.add.run(stored.id, stored.shape.tenant, text)
     return stored
   }
 
   /** Drops those of these shapes that no row has. Only inside a transaction. */
   drop(shapes: readonly StoredShape[]): void {
-    for (const { id, text, rows } of shapes) {
-      if (rows > 0) continue
-      this.#sql.drop.run(id)
-      this.#byText.delete(text)
-      this.#byId.delete(id)
+    for (const stored of shapes) {
+      if (stored.rows > 0) continue
+      this.#sql.drop.run(stored.id)
+      this.#forget(stored)
+      this.#onRollback(() => this.#keep(stored))
     }
   }
 
   #note(id: number, text: string): StoredShape {
     const stored = { id, text, shape: jsonIn<Shape>(text), rows: 0 }
-    this.#byText.set(text, stored)
-    this.#byId.set(id, stored)
+    this.#keep(stored)
     return stored
+  }
+
+  #keep(stored: StoredShape): void {
+    this.#byText.set(stored.text, stored)
+    this.#byId.set(stored.id, stored)
+  }
+
+  #forget({ id, text }: StoredShape): void {
+    this.#byText.delete(text)
+    this.#byId.delete(id)
   }
 }

@@ -162,6 +162,33 @@ describe('a first turn', () => {
     expect((await store.usageOfAll()).sessions).toBe(1_030)
   })
 
+  it('is in memory as it is in the file after a transaction that moved, added and failed was rolled back', async () => {
+    const store = await open()
+    await begin(store)
+    const later = { keepBoundaries: 4, mayWait: true }
+    const added = passing({ id: 'session-2', lineage: 'lineage-2', tenant: 'globex', model: 'another' })
+    const broken = { ...aBoundary({ digest: 'b', sessionId: 'session-3' }), expiresAt: Number.NaN }
+    const batch = [
+      store.saveTurn(passing({ turns: 2 }), { ...later, boundaries: [aBoundary({ digest: 'digest-2' })] }, false),
+      store.saveTurn(added, { ...later, boundaries: [] }, true),
+      store.saveTurn(passing({ id: 'session-3', lineage: 'lineage-3' }), { ...later, boundaries: [broken] }, true),
+    ]
+
+    const outcomes = await Promise.allSettled(batch)
+
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    for (const one of [store, await open()]) {
+      expect(await one.getSession('acme', 'session-1')).toEqual(passing())
+      expect(await one.findBoundaries('acme', ['digest-1', 'digest-2', 'b'], noon)).toEqual(
+        new Map([['digest-1', { sessionId: 'session-1' }]]),
+      )
+      expect(await one.getSession('globex', 'session-2')).toBeUndefined()
+      expect((await one.usageOfAll()).sessions).toBe(1)
+    }
+    expect(await begin(store, added, 'digest-4')).toBe('saved')
+    expect(rows()).toEqual({ compact: 2, sessions: 0, boundaries: 0 })
+  })
+
   it('is unchanged after a transaction was rolled back', async () => {
     const store = await open()
     const fine = store.saveTurn(passing(), { boundaries: [], keepBoundaries: 4, mayWait: true }, true)

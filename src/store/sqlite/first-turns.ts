@@ -29,13 +29,15 @@ export class FirstTurns {
   readonly #sql
   readonly #shapes: FirstTurnShapes
   readonly #keys = new KeyTable()
+  /** Undoes in memory what the current transaction has changed, one step each. */
+  #undo: (() => void)[] = []
   /** The next free number within each recent millisecond. */
   readonly #next = new Map<number, number>()
   #rows = 0
   #isCurrent = false
 
   constructor(db: SqliteDatabase) {
-    this.#shapes = new FirstTurnShapes(db)
+    this.#shapes = new FirstTurnShapes(db, (undo) => this.#undo.push(undo))
     // As hex, because a libsql buffer costs more: it is outside V8's heap.
     this.#sql = db.prepareAll({
       add: 'INSERT OR IGNORE INTO first_turns (row, shape, data) VALUES (?, ?, ?)',
@@ -46,6 +48,17 @@ export class FirstTurns {
       newest: 'SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row < ? ORDER BY row DESC LIMIT ?',
       oldest: 'SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row < ? ORDER BY row LIMIT ?',
     })
+  }
+
+  /** Call when a transaction was committed. */
+  committed(): void {
+    this.#undo = []
+  }
+
+  /** Call when a transaction was rolled back. Memory is mended step by step: reading the file again may take seconds. */
+  undone(): void {
+    for (const undo of this.#undo.reverse()) undo()
+    this.#undo = []
   }
 
   /** Call when memory may differ from the file. */
@@ -60,6 +73,7 @@ export class FirstTurns {
     this.#keys.clear()
     this.#next.clear()
     this.#rows = 0
+    this.#undo = []
     for (let rows: readonly Row[] = [[0]]; rows.length > 0; ) {
       rows = this.#sql.all.all(numberAt(rows.at(-1) ?? [], 0), READ_AT_ONCE)
       for (const row of rows)
@@ -77,16 +91,19 @@ export class FirstTurns {
     if (shape === undefined) return false
     const row = this.#insert(session.lastTurnAt, shape.id, encoded.data)
     if (row === undefined) return false
-    this.#note(row, shape, keyHashesIn(encoded.data))
+    const hashes = keyHashesIn(encoded.data)
+    this.#note(row, shape, hashes)
+    this.#undo.push(() => this.#drop(row, shape, hashes))
     return true
   }
 
   /** Removes it. Only inside a transaction. */
   remove(stored: StoredFirstTurn): void {
-    this.#sql.drop.run(stored.row)
-    for (const hash of hashesOf(stored)) this.#keys.delete(hash, stored.row)
-    stored.shape.rows--
-    this.#rows--
+    const { row, shape } = stored
+    const hashes = hashesOf(stored)
+    this.#sql.drop.run(row)
+    this.#drop(row, shape, hashes)
+    this.#undo.push(() => this.#note(row, shape, hashes))
   }
 
   get(tenant: string, id: string): StoredFirstTurn | undefined {
@@ -182,6 +199,12 @@ export class FirstTurns {
     for (const hash of hashes) this.#keys.add(hash, row)
     shape.rows++
     this.#rows++
+  }
+
+  #drop(row: number, shape: StoredShape, hashes: readonly number[]): void {
+    for (const hash of hashes) this.#keys.delete(hash, row)
+    shape.rows--
+    this.#rows--
   }
 
   /** Returns its row; undefined if its millisecond is full or out of range. */

@@ -47,6 +47,8 @@ export type Survives = 'power' | 'crash'
 export interface FileListener {
   /** Called before the file is used, and again once a transaction holds the writers' lock, because others may have written until then. */
   verify(): void
+  /** The transaction was committed. */
+  committed(): void
   /** The transaction was rolled back. */
   undone(): void
   /** The file is about to be closed. */
@@ -188,6 +190,7 @@ export class SqliteDatabase {
       this.#listener?.verify()
       const result = work()
       this.#db.exec('COMMIT')
+      this.#listener?.committed()
       if (survives === 'power') this.#needsFlush = true
       this.#checkpointer?.committed()
       return result
