@@ -60,6 +60,30 @@ describeStoreContract('sqlite', async (sealer) => ({
   dispose,
 }))
 
+// As in production, where the process holds the lock of the directory: the contract's handles share one, closed with the last of them.
+describeStoreContract('sqlite as the only writer', async (sealer) => {
+  let sole: Store | undefined
+  let users = 0
+  const handle = async (other: typeof sealer): Promise<Store> => {
+    sole ??= await open({ soleWriter: true, ...(other === undefined ? {} : { sealer: other }) })
+    users++
+    const close = async () => {
+      const last = --users === 0 ? sole : undefined
+      if (last === undefined) return
+      sole = undefined
+      await last.close()
+    }
+    return { ...sole, close }
+  }
+  const reopenWith = async (other: typeof sealer) => {
+    await sole?.close()
+    sole = undefined
+    users = 0
+    return await handle(other)
+  }
+  return { store: await handle(sealer), reopen: () => handle(sealer), reopenWith, dispose }
+})
+
 describe('the file', () => {
   it('is readable by its owner only, and so are its log and its shared memory', async () => {
     const umask = process.umask(0)
