@@ -1,6 +1,7 @@
 // Encodes a session with a single turn in a few bytes: the part that many sessions share is its shape, which is stored once; random ids and
 // digests are binary. Sessions that do not fit exactly are not encoded.
 
+import { randomInt } from 'node:crypto'
 import type { Boundary, SessionRecord, Usage } from '../../base/records.ts'
 import type { TurnTrace } from '../store.ts'
 import { Reader, Writer } from './packed-bytes.ts'
@@ -55,8 +56,10 @@ export function decodeFirstTurn({ tenant, ...shape }: Shape, lastTurnAt: number,
   return { session: session as SessionRecord, boundaries }
 }
 
-/** The hash seeds of the keys by which a first turn is found. */
-export const keySeeds = { id: 1, lineage: 2, digest: 3 } as const
+/** Random, so that nobody can send histories whose keys share one place of the table in memory. */
+const seed = randomInt(2 ** 32)
+/** The hash seeds of the keys by which a first turn is found. Nothing stored depends on them. */
+export const keySeeds = { id: seed, lineage: seed ^ 1, digest: seed ^ 2 } as const
 
 /** The hashes of all keys of an encoded turn: id, lineage, digests. */
 export function keyHashesIn(data: Uint8Array): readonly number[] {
