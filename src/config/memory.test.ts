@@ -17,8 +17,8 @@ describe('memoryBudgets', () => {
   it.each([
     [256 * MIB, 259 * MIB, [8, 16, 16, 16, 16, 8]],
     [512 * MIB, 259 * MIB, [16, 32, 32, 32, 32, 16]],
-    [2 * GIB, 1048 * MIB, [64, 128, 128, 64, 128, 64]],
-    [8 * GIB, 2096 * MIB, [64, 262, 256, 64, 256, 64]],
+    [2 * GIB, 1048 * MIB, [64, 128, 128, 32, 128, 16]],
+    [8 * GIB, 2096 * MIB, [64, 262, 256, 32, 256, 16]],
   ])('are shares of a container of %i bytes with a heap of %i', (memoryBytes, heapBytes, expected) => {
     const [body, bodies, observed, retained, bases, tracking] = expected
 
@@ -43,7 +43,7 @@ describe('memoryBudgets', () => {
       max_body_bytes: 16,
       max_body_bytes_in_all: 32,
       max_observed_bytes_in_all: 256,
-      retain_bytes: 64,
+      retain_bytes: 32,
       base_window_bytes: 32,
       tracking_bytes: 16,
     })

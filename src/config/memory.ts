@@ -27,9 +27,9 @@ export const memoryRules = {
   max_body_bytes: { divisor: 32, maxBytes: 64 * MIB, inHeap: true },
   max_body_bytes_in_all: { divisor: 16, maxBytes: 512 * MIB, inHeap: true },
   max_observed_bytes_in_all: { divisor: 16, maxBytes: 256 * MIB, inHeap: false },
-  retain_bytes: { divisor: 16, maxBytes: 64 * MIB, inHeap: false },
+  retain_bytes: { divisor: 16, maxBytes: 32 * MIB, inHeap: false },
   base_window_bytes: { divisor: 16, maxBytes: 256 * MIB, inHeap: true },
-  tracking_bytes: { divisor: 32, maxBytes: 64 * MIB, inHeap: true },
+  tracking_bytes: { divisor: 32, maxBytes: 16 * MIB, inHeap: true },
 } as const satisfies Readonly<Record<string, BudgetRule>>
 
 export type MemorySetting = keyof typeof memoryRules
