@@ -62,6 +62,11 @@ export interface TenantPolicy {
 /** The sender of a request. */
 export interface Caller {
   readonly tenant: string
+  /**
+   * Whose share of what all tenants share the request uses: slots, bytes, listeners. The tenant, or where no tenants are listed, the
+   * client's address (`ip:…`), unless that is exempt: keys are free there, so that many of them must not bring many shares.
+   */
+  readonly sharer: string
   /** For the audit log: a key's name, `operator`, or `key` if keys have no names. */
   readonly actor: string
   /** The key sent upstream for calls of this caller; undefined: none. */

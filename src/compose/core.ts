@@ -10,6 +10,7 @@ import { RecentCalls } from '../sessions/recent-calls.ts'
 import { RetainedTurns } from '../sessions/retained.ts'
 import { SessionTracker } from '../sessions/tracker.ts'
 import { Callers } from '../tenants/callers.ts'
+import { ClientAddresses } from '../tenants/client-addresses.ts'
 import { TenantOverrides } from '../tenants/overrides.ts'
 import { Tenants } from '../tenants/tenants.ts'
 import { orderLineageCleanup } from '../windows/deletion-orders.ts'
@@ -77,10 +78,9 @@ function createJournal({ settings, metrics, log, now, closers }: Start, { store 
 function createTenancy({ settings, now }: Start, { store, deriver }: Storage): Tenancy {
   const { defaults, tenants: listed } = policiesOf(settings)
   const tenants = new Tenants(defaults, listed)
-  const callers = new Callers(deriver, tenants, {
-    operatorKey: settings.operator_key,
-    upstreamApiKey: settings.upstream_api_key,
-  })
+  const keys = { operatorKey: settings.operator_key, upstreamApiKey: settings.upstream_api_key }
+  const { trusted_proxies: trustedProxies, exempt_addresses: exempt } = settings
+  const callers = new Callers(deriver, tenants, keys, new ClientAddresses({ trustedProxies, exempt }))
   return { tenants, callers, overrides: new TenantOverrides(store, now) }
 }
 

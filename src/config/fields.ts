@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { dialectNames } from '../dialects/index.ts'
+import { isAddressRange } from '../tenants/client-addresses.ts'
 
 export const MIB = 1024 * 1024
 
@@ -72,6 +73,10 @@ export const names = z.union(
   ],
   'must be a list of names, or comma-separated text',
 )
+
+const ADDRESS_RULE = 'must be a list of addresses and CIDR ranges, such as 10.0.0.0/8 or 2001:db8::1'
+/** IP addresses and CIDR ranges. */
+export const addresses = names.refine((list) => list.every(isAddressRange), ADDRESS_RULE)
 
 const STORE_RULE =
   'must be sqlite, or an address that starts with redis://, rediss://, redis-cluster:// or rediss-cluster://'

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { logFormats, logLevels } from '../base/logger.ts'
 import {
+  addresses,
   bytes,
   cacheBytes,
   count,
@@ -75,6 +76,16 @@ const shape = {
   any_key: flag
     .default(false)
     .describe('Allow listening beyond loopback without tenants: every key is accepted as a tenant of its own'),
+  trusted_proxies: addresses
+    .default([])
+    .describe(
+      'Proxies in front of cwm whose X-Forwarded-For is believed: addresses and CIDR ranges. Without tenants, shares count by client address, which is the rightmost one there that is not itself a trusted proxy',
+    ),
+  exempt_addresses: addresses
+    .default(['127.0.0.0/8', '::1'])
+    .describe(
+      'Client addresses and CIDR ranges whose keys each have a share of their own. Without tenants, all keys of any other address share what one tenant may take (an IPv6 address: of its /64)',
+    ),
   isolation: bounds.isolation
     .default('session')
     .describe(

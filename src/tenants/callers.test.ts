@@ -7,6 +7,7 @@ import { credentialHeaders, keyHash } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import { Callers } from './callers.ts'
+import { ClientAddresses } from './client-addresses.ts'
 import { KeyDeriver } from './salt.ts'
 import { type TenantEntry, Tenants } from './tenants.ts'
 
@@ -35,7 +36,8 @@ interface Setup {
 }
 
 function callersOf({ listed, operatorKey, upstreamApiKey }: Setup = {}): Callers {
-  return new Callers(deriver, new Tenants(policy, listed), { operatorKey, upstreamApiKey })
+  const addresses = new ClientAddresses({ trustedProxies: [], exempt: ['127.0.0.0/8'] })
+  return new Callers(deriver, new Tenants(policy, listed), { operatorKey, upstreamApiKey }, addresses)
 }
 
 function request(headers: Record<string, string>, remoteAddress = '127.0.0.1'): IncomingMessage {
@@ -54,6 +56,35 @@ function refused(run: () => unknown): string {
   }
 }
 
+describe('shares', () => {
+  const from = (address: string, key: string) => request({ authorization: `Bearer ${key}` }, address)
+
+  it('count by address where no tenants are listed, whatever the keys, and for REST alike', () => {
+    const callers = callersOf()
+
+    const sharers = ['sk-1', 'sk-2'].map((key) => callers.identify(from('192.0.2.1', key)).sharer)
+
+    expect(sharers).toEqual(['ip:192.0.2.1', 'ip:192.0.2.1'])
+    expect(callers.identify(request({}, '192.0.2.1')).sharer).toBe('ip:192.0.2.1')
+    expect(callers.forRest(from('192.0.2.1', 'sk-3')).sharer).toBe('ip:192.0.2.1')
+  })
+
+  it('make one caller per connection and key', () => {
+    const callers = callersOf()
+    const first = from('192.0.2.1', 'sk-1')
+
+    expect(callers.identify(first)).toBe(callers.identify(first))
+    expect(callers.identify(from('192.0.2.2', 'sk-1')).sharer).toBe('ip:192.0.2.2')
+  })
+
+  it('count by tenant from loopback, and wherever tenants are listed', () => {
+    const listed = [{ id: 'acme', keys: [{ name: 'k', sha256: keyHash('sk-acme') }], policy }]
+
+    expect(callersOf().identify(bearer('sk-1')).sharer).toBe(deriver.tenant('sk-1'))
+    expect(callersOf({ listed }).identify(from('192.0.2.1', 'sk-acme')).sharer).toBe('acme')
+  })
+})
+
 describe('without listed tenants', () => {
   it('each key is one tenant, whichever header it comes in, and no key is another tenant', () => {
     const callers = callersOf({ operatorKey })
@@ -61,7 +92,8 @@ describe('without listed tenants', () => {
 
     expect(callers.identify(request({ 'x-api-key': 'sk-1' }))).toEqual(caller)
     expect(callers.identify(request({ 'x-api-key': 'sk-1', authorization: 'bearer   sk-1 ' }))).toEqual(caller)
-    expect(caller).toEqual({ tenant: deriver.tenant('sk-1'), actor: 'key', apiKey: 'sk-1', operator: false, policy })
+    const tenant = deriver.tenant('sk-1')
+    expect(caller).toEqual({ tenant, sharer: tenant, actor: 'key', apiKey: 'sk-1', operator: false, policy })
     expect(callers.identify(request({}))).toMatchObject({ tenant: 'anonymous', apiKey: undefined })
   })
 
@@ -169,6 +201,7 @@ describe('with listed tenants', () => {
 
     expect(callers.identify(bearer('sk-old'))).toEqual({
       tenant: 'acme',
+      sharer: 'acme',
       actor: 'old',
       apiKey: undefined,
       operator: false,
@@ -217,6 +250,7 @@ describe('the operator', () => {
 
     expect(callers.forRest(bearer(operatorKey, { 'x-cwm-tenant': 'k-abc' }))).toEqual({
       tenant: 'k-abc',
+      sharer: 'k-abc',
       actor: 'operator',
       apiKey: 'engine',
       operator: true,

@@ -7,6 +7,7 @@ import { type Credentials, keyHash, readApiKey, readCredentials } from '../base/
 import { CwmError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Caller } from '../base/tenants.ts'
+import type { ClientAddresses } from './client-addresses.ts'
 import type { KeyDeriver } from './salt.ts'
 import type { Tenants } from './tenants.ts'
 
@@ -14,6 +15,12 @@ export interface CallerKeys {
   readonly operatorKey: string | undefined
   /** Sent upstream instead of the client's key. */
   readonly upstreamApiKey: string | undefined
+}
+
+/** The caller of the last request on a connection, found by its credentials. */
+interface LastCaller {
+  readonly credentials: string
+  readonly caller: Caller
 }
 
 /** Headers with which a proxy on this machine shows that a request came from elsewhere. A proxy that sends none looks like a local client. */
@@ -31,10 +38,19 @@ export class Callers {
   readonly #tenants: Tenants
   readonly #operatorHash: Buffer | undefined
   readonly #upstreamApiKey: string | undefined
+  readonly #addresses: Pick<ClientAddresses, 'groupOf'>
   readonly #callers = new LRUCache<string, Caller>({ max: MAX_CALLERS })
+  /** By socket, of clients whose share is their address's. A caller is then made once per connection, not once per request. */
+  readonly #lastCallers = new WeakMap<object, LastCaller>()
 
-  constructor(deriver: Pick<KeyDeriver, 'tenant'>, tenants: Tenants, { operatorKey, upstreamApiKey }: CallerKeys) {
+  constructor(
+    deriver: Pick<KeyDeriver, 'tenant'>,
+    tenants: Tenants,
+    { operatorKey, upstreamApiKey }: CallerKeys,
+    addresses: Pick<ClientAddresses, 'groupOf'>,
+  ) {
     this.#deriver = deriver
+    this.#addresses = addresses
     this.#tenants = tenants
     this.#operatorHash = operatorKey === undefined ? undefined : Buffer.from(keyHash(operatorKey))
     this.#upstreamApiKey = upstreamApiKey
@@ -48,17 +64,17 @@ export class Callers {
     const credentials = readCredentials(request)
     const { key, otherScheme } = credentials
     const apiKey = key ?? otherScheme
-    if (apiKey === undefined) return this.#client(credentials)
+    if (apiKey === undefined) return this.#inGroup(this.#client(credentials), '', request)
     // The meaning of credentials never changes while the process runs. No header contains a line break, so it separates safely.
     const remembered = key === undefined || otherScheme === undefined ? apiKey : `${key}\n${otherScheme}`
     const known = this.#callers.get(remembered)
-    if (known !== undefined) return known
+    if (known !== undefined) return this.#inGroup(known, remembered, request)
     if (this.#isOperator(apiKey)) {
       throw unauthorized("the operator's key is for paths under /cwm/ only; use a client's key here")
     }
     const caller = this.#client(credentials)
     this.#callers.set(remembered, caller)
-    return caller
+    return this.#inGroup(caller, remembered, request)
   }
 
   /** Identifies the caller on REST, where the operator acts for the tenant named in `x-cwm-tenant`. Nobody else may send that header. */
@@ -67,7 +83,9 @@ export class Callers {
     const tenant = readTenantHeader(request)
     if (!this.#isOperator(credentials.key ?? credentials.otherScheme)) {
       if (tenant !== undefined) throw operatorOnly()
-      return this.#client(credentials)
+      const caller = this.#client(credentials)
+      const group = this.#groupOf(request)
+      return group === undefined ? caller : { ...caller, sharer: group }
     }
     if (tenant === undefined) {
       throw new CwmError(
@@ -79,7 +97,7 @@ export class Callers {
       )
     }
     const policy = this.#tenants.policyOf(tenant)
-    return { tenant, actor: 'operator', apiKey: this.#upstreamApiKey, operator: true, policy }
+    return { tenant, sharer: tenant, actor: 'operator', apiKey: this.#upstreamApiKey, operator: true, policy }
   }
 
   /** The tenant whose records the caller may read. Undefined means all: the operator, without `x-cwm-tenant`. */
@@ -98,6 +116,22 @@ export class Callers {
     if (!this.#isOperator(readApiKey(request))) throw unauthorized("this path requires the operator's key")
   }
 
+  /** The caller with its address's share, if it has one. */
+  #inGroup(caller: Caller, credentials: string, request: IncomingMessage): Caller {
+    const group = this.#groupOf(request)
+    if (group === undefined) return caller
+    const last = this.#lastCallers.get(request.socket)
+    if (last?.credentials === credentials && last.caller.sharer === group) return last.caller
+    const grouped = { ...caller, sharer: group }
+    this.#lastCallers.set(request.socket, { credentials, caller: grouped })
+    return grouped
+  }
+
+  /** Undefined where shares count by tenant. */
+  #groupOf(request: IncomingMessage): string | undefined {
+    return this.#tenants.areListed ? undefined : this.#addresses.groupOf(request)
+  }
+
   /** If tenants are listed, only the key counts, and an `Authorization` of another scheme (from a proxy in front) is ignored. */
   #client({ key, otherScheme }: Credentials): Caller {
     const apiKey = key ?? otherScheme
@@ -105,14 +139,14 @@ export class Callers {
     if (!tenants.areListed) {
       const tenant = this.#deriver.tenant(apiKey, key === undefined ? undefined : otherScheme)
       const policy = tenants.policyOf(tenant)
-      return { tenant, actor: 'key', apiKey: this.#upstreamApiKey ?? apiKey, operator: false, policy }
+      return { tenant, sharer: tenant, actor: 'key', apiKey: this.#upstreamApiKey ?? apiKey, operator: false, policy }
     }
     if (apiKey === undefined)
       throw unauthorized('send your API key, as "authorization: Bearer KEY", "x-api-key: KEY" or "api-key: KEY"')
     const known = tenants.byKeyHash(keyHash(apiKey))
     if (known === undefined) throw unauthorized('unknown API key; ask the operator of this cwm for a key')
     const { tenant, name, policy } = known
-    return { tenant, actor: name, apiKey: this.#upstreamApiKey, operator: false, policy }
+    return { tenant, sharer: tenant, actor: name, apiKey: this.#upstreamApiKey, operator: false, policy }
   }
 
   #isOperator(apiKey: string | undefined): boolean {
