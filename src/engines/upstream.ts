@@ -91,7 +91,7 @@ function parseUrl(text: string): URL {
   return url
 }
 
-const nobody: AnswerSink = { onStart() {}, onHeaders() {}, onData() {}, onEnd() {}, onError() {} }
+const discardAnswer: AnswerSink = { onStart() {}, onHeaders() {}, onData() {}, onEnd() {}, onError() {} }
 
 /** One request, and how far it has come. */
 class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
@@ -138,7 +138,7 @@ class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
     this.#ended = true
     clearTimeout(this.#retry)
     this.#options.body = null
-    this.#sink = nobody
+    this.#sink = discardAnswer
     sink.onError(reason)
   }
 

@@ -49,7 +49,7 @@ export class Histories {
         known.hit.sessionId === sessionId
       ) {
         known.expiresAt = at + this.#options.boundaryTtlMs
-      } else this.#set(digest, bothOf(this.peek(digest), { sessionId }))
+      } else this.#set(digest, mergeHits(this.peek(digest), { sessionId }))
     }
   }
 
@@ -59,7 +59,7 @@ export class Histories {
   }
 
   /** Forgets those that only this session holds, because the store has them. */
-  leave(digests: readonly string[], sessionId: string): void {
+  dropStored(digests: readonly string[], sessionId: string): void {
     for (const digest of digests) {
       const hit = this.#known.peek(digest)?.hit
       if (hit !== undefined && hit !== 'ambiguous' && hit.sessionId === sessionId) this.#known.delete(digest)
@@ -86,7 +86,7 @@ export class Histories {
     const hits = new Map(await store.findBoundaries(tenant, digests, now()))
     for (const digest of digests) {
       const known = this.peek(digest)
-      if (known !== undefined) hits.set(digest, bothOf(hits.get(digest), known))
+      if (known !== undefined) hits.set(digest, mergeHits(hits.get(digest), known))
     }
     return hits
   }
@@ -96,7 +96,7 @@ export class Histories {
   }
 }
 
-function bothOf(known: BoundaryHit | undefined, hit: BoundaryHit): BoundaryHit {
+function mergeHits(known: BoundaryHit | undefined, hit: BoundaryHit): BoundaryHit {
   if (known === undefined) return hit
   if (known === 'ambiguous' || hit === 'ambiguous') return 'ambiguous'
   return known.sessionId === hit.sessionId ? hit : 'ambiguous'

@@ -26,7 +26,7 @@ export class InFlight {
   }
 
   /** Those whose next turns would be dispatched under that lineage. */
-  under(tenant: string, lineage: string): readonly LiveSession[] {
+  ofLineage(tenant: string, lineage: string): readonly LiveSession[] {
     return [...this.#held.values()].filter(({ record }) => record.tenant === tenant && record.lineage === lineage)
   }
 }

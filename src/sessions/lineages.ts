@@ -19,7 +19,7 @@ export interface Origin {
 }
 
 /** A session's lineage, and with whom it is shared, if it is. */
-export interface Begun {
+export interface NewLineage {
   readonly lineage: string
   readonly shared?: Sharing
 }
@@ -36,7 +36,7 @@ export class Lineages {
   }
 
   /** The lineage for a session that begins: its own, or the one that its user or tenant shares. */
-  async begin({ tenant, isolation, user }: Origin): Promise<Begun> {
+  async begin({ tenant, isolation, user }: Origin): Promise<NewLineage> {
     const key = sharingKey(isolation, user)
     if (key === undefined) return { lineage: randomId() }
     const shared = isolation === 'user' ? 'user' : 'tenant'

@@ -55,13 +55,13 @@ export class LiveSession {
   }
 
   /** Whether a stored record is this session's, and not one's that was begun anew under its name: a lineage changes with the head alone. */
-  isOf(stored: SessionRecord): boolean {
+  isSameSession(stored: SessionRecord): boolean {
     const { createdAt, head, lineage } = this.#record
     return stored.createdAt === createdAt && (stored.head !== head || stored.lineage === lineage)
   }
 
   /** What the engine says of its model. */
-  limitTo(limit: number): void {
+  setLimit(limit: number): void {
     if (this.#record.limit !== limit) this.change({ limit })
   }
 
@@ -83,7 +83,7 @@ export class LiveSession {
   }
 
   /** Notes where a turn puts its KV; answers whether that is news. */
-  enter(space: KvSpace): boolean {
+  addSpace(space: KvSpace): boolean {
     const before = this.#record
     this.#record = addSpaces(before, [space])
     return this.#record !== before
@@ -112,7 +112,7 @@ export class LiveSession {
   }
 
   /** Takes that back: the turn goes elsewhere. */
-  leave(space: KvSpace): void {
+  removeSpace(space: KvSpace): void {
     this.change({ spaces: this.#record.spaces.filter((other) => !sameSpace(other, space)) })
   }
 
@@ -132,7 +132,7 @@ export class LiveSession {
     this.#ended = true
     const listeners = this.#onEnd ?? []
     this.#onEnd = undefined
-    for (const tell of listeners) tell()
+    for (const listener of listeners) listener()
   }
 }
 

@@ -24,10 +24,10 @@ export class RecentCalls {
 
   /** Notes the calls of a reply. Tools that are not cwm's are left out. */
   record(tenant: string, session: string, calls: readonly ToolCall[]): void {
-    for (const { name, arguments: said } of calls) {
+    for (const { name, arguments: raw } of calls) {
       const tool = toolOf(name)
       if (tool === undefined) continue
-      const args = typeof said === 'string' ? parseJson(said) : said
+      const args = typeof raw === 'string' ? parseJson(raw) : raw
       const key = keyOf(tenant, tool, args)
       const others = (this.#calls.get(key) ?? []).filter((id) => id !== session)
       this.#calls.set(key, [session, ...others].slice(0, MAX_SESSIONS))

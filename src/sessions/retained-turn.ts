@@ -30,7 +30,7 @@ interface PackedTurn {
 /** Beside body and reply: the session's key and the objects. */
 const TURN_BYTES = 512
 /** A turn stays as it is if compression leaves more of it than this share. */
-const WORTH = 0.9
+const WORTHWHILE_SHARE = 0.9
 /** Of zlib's output at a time: each part costs a round through the thread pool. */
 const OUTPUT_BYTES = 256 * 1024
 /** The fastest but one: 10% smaller than the fastest. Deflate takes twice to five times as long for the same size. */
@@ -100,7 +100,7 @@ function replyBytes(reply: readonly JsonValue[]): number {
 async function pack({ body, reply, ...turn }: RetainedTurn): Promise<PackedTurn | undefined> {
   const whole = Buffer.concat([body, Buffer.from(JSON.stringify(reply))])
   const packed = await compress(whole, { params, chunkSize: OUTPUT_BYTES })
-  if (packed.length > WORTH * whole.length) return undefined
+  if (packed.length > WORTHWHILE_SHARE * whole.length) return undefined
   return { turn, bytes: ownBytes(packed), bodyBytes: body.length, wholeBytes: whole.length }
 }
 

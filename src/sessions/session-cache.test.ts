@@ -43,7 +43,7 @@ describe('sessions in memory', () => {
     const key = sessionKey('t', 'session-99')
     const grown = cache.get(key)
 
-    for (let n = 0; n < 20; n++) grown?.enter({ model: 'm'.repeat(100), kvEpoch: n })
+    for (let n = 0; n < 20; n++) grown?.addSpace({ model: 'm'.repeat(100), kvEpoch: n })
     if (grown !== undefined) cache.weigh(key, grown)
 
     expect(cache.entries().length).toBeLessThan(before - 5)

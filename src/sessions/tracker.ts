@@ -190,7 +190,7 @@ export class SessionTracker {
    * on with: without a store it is a temporary one, unless a window stands before it (`STORE_UNAVAILABLE`).
    */
   enter(session: LiveSession, space: KvSpace): LiveSession | Promise<LiveSession> {
-    return session.enter(space) && session.stored ? this.#storeSpaces(session, space) : session
+    return session.addSpace(space) && session.stored ? this.#storeSpaces(session, space) : session
   }
 
   async #storeSpaces(session: LiveSession, space: KvSpace): Promise<LiveSession> {
@@ -199,7 +199,7 @@ export class SessionTracker {
       return session
     } catch (error) {
       if (!storeIsAway(error) || session.record.baseWindow !== undefined) throw error
-      session.leave(space)
+      session.removeSpace(space)
       return this.#new.withoutStore(session.record.tenant, session.record.id)
     }
   }
@@ -266,7 +266,7 @@ export class SessionTracker {
     // From now on the store answers for them, with what other processes saved; memory lives on as long. A store that only this process
     // writes knows them exactly, so memory keeps only those that must not be served without their window when the store fails.
     if (this.#isShared || baseWindow !== undefined) this.#histories.record(digests, id)
-    else this.#histories.leave(digests, id)
+    else this.#histories.dropStored(digests, id)
   }
 
   /**
@@ -302,7 +302,7 @@ export class SessionTracker {
   /** This process dispatches nothing under that lineage from now on, and breaks off what is in flight. */
   retired(tenant: string, lineage: string): void {
     this.#lineages.retire(tenant, lineage)
-    for (const { record } of this.#inFlight.under(tenant, lineage)) this.ended(tenant, record.id)
+    for (const { record } of this.#inFlight.ofLineage(tenant, lineage)) this.ended(tenant, record.id)
   }
 
   /** Stores what the store could not take before, and drops what has expired there; answers how many. Call now and then. */
@@ -335,7 +335,7 @@ export class SessionTracker {
     if (live.ended) return false
     const asked = now()
     const record = await store.getSession(live.record.tenant, live.record.id)
-    if (record === undefined || !live.isOf(record)) {
+    if (record === undefined || !live.isSameSession(record)) {
       this.ended(live.record.tenant, live.record.id)
       return false
     }

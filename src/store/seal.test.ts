@@ -1,7 +1,7 @@
 // Sealed values: their format, and all the ways in which they must not open.
 
 import { describe, expect, it } from 'vitest'
-import { keep, type Place, reveal, Sealer, sealCheck, verifySealCheck } from './seal.ts'
+import { openValue, type Place, Sealer, sealCheck, sealValue, verifySealCheck } from './seal.ts'
 
 const oldKey = Buffer.alloc(32, 1)
 const newKey = Buffer.alloc(32, 2)
@@ -65,18 +65,18 @@ describe('a sealed value', () => {
   })
 })
 
-describe('a kept value', () => {
+describe('a stored value', () => {
   it('is clear text without a sealer, and readable with one', () => {
-    const kept = keep(undefined, text, place)
+    const stored = sealValue(undefined, text, place)
 
-    expect(kept).toEqual({ bytes: text, keyId: 0 })
-    expect(reveal(new Sealer(oldKey), kept, place)).toBe(text)
+    expect(stored).toEqual({ bytes: text, keyId: 0 })
+    expect(openValue(new Sealer(oldKey), stored, place)).toBe(text)
   })
 
   it('that is sealed cannot be read without a key', () => {
-    const kept = keep(new Sealer(oldKey), text, place)
+    const stored = sealValue(new Sealer(oldKey), text, place)
 
-    expect(() => reveal(undefined, kept, place)).toThrow(
+    expect(() => openValue(undefined, stored, place)).toThrow(
       expect.objectContaining({ code: 'CONFIG', message: expect.stringContaining('encryption_key') }),
     )
   })

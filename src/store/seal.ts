@@ -8,7 +8,7 @@ import { CwmError } from '../base/errors.ts'
 export type Place = readonly [what: string, tenant: string, ...names: string[]]
 
 /** A value in its stored form. `keyId` 0: clear text. */
-export interface Kept {
+export interface StoredValue {
   readonly bytes: Uint8Array
   readonly keyId: number
 }
@@ -75,15 +75,15 @@ export class Sealer {
 }
 
 /** The stored form of `plain`: sealed if there is a sealer. */
-export function keep(sealer: Sealer | undefined, plain: Uint8Array, place: Place): Kept {
+export function sealValue(sealer: Sealer | undefined, plain: Uint8Array, place: Place): StoredValue {
   return sealer === undefined ? { bytes: plain, keyId: 0 } : { bytes: sealer.seal(plain, place), keyId: sealer.keyId }
 }
 
-/** The bytes that were given to {@link keep}. Throws as {@link Sealer.open} does. */
-export function reveal(sealer: Sealer | undefined, kept: Kept, place: Place): Uint8Array {
-  if (kept.keyId === 0) return kept.bytes
+/** The bytes that were given to {@link sealValue}. Throws as {@link Sealer.open} does. */
+export function openValue(sealer: Sealer | undefined, stored: StoredValue, place: Place): Uint8Array {
+  if (stored.keyId === 0) return stored.bytes
   if (sealer === undefined) throw keyMissing()
-  return sealer.open(kept.bytes, place)
+  return sealer.open(stored.bytes, place)
 }
 
 /** The meta key of a store's check value, which is written before anything is sealed. */

@@ -91,7 +91,7 @@ export class TurnRunner {
     sink: TurnSink,
   ): RunningTurn {
     const { session, sent, bounds } = turn
-    if (bounds.contextLimit !== undefined) session.limitTo(bounds.contextLimit)
+    if (bounds.contextLimit !== undefined) session.setLimit(bounds.contextLimit)
     const running = new RunningTurn(this.#parts, turn, rules, reservation, caller)
     const answer = sink.begin(running)
     scope.onClose(() => running.closed())

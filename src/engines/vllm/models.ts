@@ -112,9 +112,9 @@ function readModels(data: JsonValue | undefined, limits: Readonly<Record<string,
     // An adapter's card lacks a limit, and its root is not in LMCache's keys: docs/engine-behavior.md#adapter-cards.
     const base = typeof parent === 'string' ? byId.get(parent) : card
     const name = base?.root ?? parent
-    const told = card.max_model_len ?? base?.max_model_len
+    const reported = card.max_model_len ?? base?.max_model_len
     const given = Object.hasOwn(limits, id) ? limits[id] : undefined
-    const limit = typeof told === 'number' ? told : given
+    const limit = typeof reported === 'number' ? reported : given
     models.set(id, {
       id,
       engineName: typeof name === 'string' ? name : id,

@@ -24,10 +24,10 @@ const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'
  * Fields that leave the prompt alone by default. With `--exclude-tools-when-tool-choice-none` a `tool_choice` of "none" does not;
  * then the ids differ in number from the turn's own prompt, which the freeze checks.
  */
-const HARMLESS = ['tool_choice', 'function_call', 'include_reasoning'] as const
+const FIELDS_WITHOUT_EFFECT = ['tool_choice', 'function_call', 'include_reasoning'] as const
 
 /** How an engine says that an endpoint is switched off (403), or that there is none. */
-const NOT_THERE = [403, 404, 405, 501]
+const UNAVAILABLE_STATUSES = [403, 404, 405, 501]
 /** How long an engine that has none is not asked again; it may be restarted with them. */
 const RENDER_OFF_MS = 60_000
 const TOKENIZE_DEADLINE_MS = 60_000
@@ -76,7 +76,7 @@ export class VllmPrompts implements Pick<Engine, 'tokenIds' | 'countTokens' | 'c
     const path = `${dialectPath}/render`
     const body = { ...prompt.shaping, model: prompt.model, [messagesField]: prompt.messages, ...renderFields }
     const answer = await this.#post(path, JSON.stringify(body), TOKENIZE_DEADLINE_MS, options)
-    if (NOT_THERE.includes(answer.status)) {
+    if (UNAVAILABLE_STATUSES.includes(answer.status)) {
       if (saysRenderIsOff(answer)) this.#renderOffUntil = Date.now() + RENDER_OFF_MS
       return undefined
     }
@@ -85,7 +85,7 @@ export class VllmPrompts implements Pick<Engine, 'tokenIds' | 'countTokens' | 'c
   }
 
   async #tokenize(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
-    const known: readonly string[] = [...TOKENIZE_FIELDS, ...TEMPLATE_FIELDS, ...HARMLESS]
+    const known: readonly string[] = [...TOKENIZE_FIELDS, ...TEMPLATE_FIELDS, ...FIELDS_WITHOUT_EFFECT]
     if (Object.keys(prompt.shaping).some((field) => !known.includes(field))) return undefined
     const body: Record<string, JsonValue | undefined> = {
       model: prompt.model,

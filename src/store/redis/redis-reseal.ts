@@ -7,7 +7,7 @@ import { jsonInBytes } from '../stored-values.ts'
 import { sequencesPlace } from './redis-deletions.ts'
 import { turnPlace } from './redis-retained.ts'
 import type { RedisRows } from './redis-rows.ts'
-import { fromStored, keyIdOf, toStored, windowFromStored, windowToStored, wordsKeyId } from './redis-values.ts'
+import { fromStored, keyIdOf, toStored, windowFromStored, windowTextsKeyId, windowToStored } from './redis-values.ts'
 import { idsPlace, promptPlace } from './redis-windows.ts'
 
 const headBytes = 5
@@ -42,7 +42,7 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
     const key = rows.keysOf(tenant).window(name)
     return rows.atomically(tenant, async (tx) => {
       const stored = await rows.get(key)
-      if (stored === null || [undefined, current.keyId].includes(wordsKeyId(stored))) return false
+      if (stored === null || [undefined, current.keyId].includes(windowTextsKeyId(stored))) return false
       tx.expect(key, stored)
       tx.write('SET', key, windowToStored(current, windowFromStored(current, stored)))
       return true
@@ -69,7 +69,7 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
       const { id } = jsonInBytes<{ record: { id: string } }>(stored).record
       values.push({ tenant, key: keys.prompt(name), place: promptPlace(tenant, name, id) })
       values.push({ tenant, key: keys.tokenIds(name), place: idsPlace(tenant, name, id) })
-      if (done < atMost && ![undefined, current.keyId].includes(wordsKeyId(stored))) {
+      if (done < atMost && ![undefined, current.keyId].includes(windowTextsKeyId(stored))) {
         done += Number(await resealWords(tenant, name, current))
       }
     }

@@ -2,20 +2,20 @@
 // compare stored bytes, so a value is read, checked and replaced as a whole.
 
 import type { WindowRecord } from '../../base/records.ts'
-import { keep, type Place, reveal, type Sealer } from '../seal.ts'
+import { openValue, type Place, type Sealer, sealValue } from '../seal.ts'
 import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from '../stored-values.ts'
 
 const clear = Buffer.of(0)
 
 /** The stored form of `plain`. */
 export function toStored(sealer: Sealer | undefined, plain: Uint8Array, place: Place): Buffer {
-  const { bytes, keyId } = keep(sealer, plain, place)
+  const { bytes, keyId } = sealValue(sealer, plain, place)
   return keyId === 0 ? Buffer.concat([clear, bytes]) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 export function fromStored(sealer: Sealer | undefined, stored: Buffer, place: Place): Uint8Array {
   const keyId = keyIdOf(stored)
-  return reveal(sealer, { bytes: keyId === 0 ? stored.subarray(1) : stored, keyId }, place)
+  return openValue(sealer, { bytes: keyId === 0 ? stored.subarray(1) : stored, keyId }, place)
 }
 
 /** The id of the key that sealed a stored value, from its first five bytes; 0: clear text. */
@@ -33,23 +33,26 @@ interface StoredWindow {
   readonly words?: string
 }
 
-const wordsOf = (record: WindowRecord): Place => ['window words', record.tenant, record.name, record.id]
+const windowTextsPlace = (record: WindowRecord): Place => ['window words', record.tenant, record.name, record.id]
 
 export function windowToStored(sealer: Sealer | undefined, window: WindowRecord): Buffer {
   const { reason, note, ...record } = window
   if (reason === undefined && note === undefined) return toJson({ record })
-  const words = toStored(sealer, toJson({ reason, note }), wordsOf(window)).toString('base64')
+  const words = toStored(sealer, toJson({ reason, note }), windowTextsPlace(window)).toString('base64')
   return toJson({ record, words })
 }
 
 export function windowFromStored(sealer: Sealer | undefined, stored: Buffer): WindowRecord {
   const { record, words } = jsonInBytes<StoredWindow>(stored)
   if (words === undefined) return record
-  return { ...record, ...jsonInBytes<object>(fromStored(sealer, Buffer.from(words, 'base64'), wordsOf(record))) }
+  return {
+    ...record,
+    ...jsonInBytes<object>(fromStored(sealer, Buffer.from(words, 'base64'), windowTextsPlace(record))),
+  }
 }
 
 /** The key that seals a stored window's texts; undefined if it has none. */
-export function wordsKeyId(stored: Buffer): number | undefined {
+export function windowTextsKeyId(stored: Buffer): number | undefined {
   const { words } = jsonInBytes<StoredWindow>(stored)
   return words === undefined ? undefined : keyIdOf(Buffer.from(words, 'base64'))
 }

@@ -2,7 +2,7 @@
 
 import type { DeletionRecord } from '../../base/records.ts'
 import type { Sealer } from '../seal.ts'
-import { keep } from '../seal.ts'
+import { sealValue } from '../seal.ts'
 import { tokenIdsToBytes } from '../stored-values.ts'
 import type { FileMemory } from './file-memory.ts'
 import type { SqliteDatabase } from './sqlite-database.ts'
@@ -35,8 +35,8 @@ export function orderWriter({ db, sealer }: SqliteCore): OrderWriter {
     const { tenant, id, state, at, nextTryAt } = order
     sql.add.run(tenant, id, state, at, nextTryAt, JSON.stringify(order))
     for (const [place, tokenIds] of sequences.entries()) {
-      const kept = keep(sealer, tokenIdsToBytes(tokenIds), sequencePlace(tenant, id, place))
-      sql.addSequence.run(tenant, id, place, kept.keyId, kept.bytes)
+      const stored = sealValue(sealer, tokenIdsToBytes(tokenIds), sequencePlace(tenant, id, place))
+      sql.addSequence.run(tenant, id, place, stored.keyId, stored.bytes)
     }
   }
 }

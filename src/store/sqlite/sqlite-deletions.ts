@@ -2,11 +2,11 @@
 
 import type { DeletionRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
-import { reveal } from '../seal.ts'
+import { openValue } from '../seal.ts'
 import type { DeletionMethods } from '../store.ts'
 import { tokenIdsIn } from '../stored-values.ts'
 import { end, orderWriter, type SqliteCore } from './sqlite-core.ts'
-import { keptAt, numberAt, recordAt, sequencePlace } from './sqlite-rows.ts'
+import { numberAt, recordAt, sequencePlace, storedValueAt } from './sqlite-rows.ts'
 
 /** The deletion methods of the store. */
 export function deletionsIn(core: SqliteCore): DeletionMethods {
@@ -37,7 +37,9 @@ export function deletionsIn(core: SqliteCore): DeletionMethods {
       db.run(() =>
         sql.sequences
           .all(tenant, id)
-          .map((row) => tokenIdsIn(reveal(sealer, keptAt(row, 1), sequencePlace(tenant, id, numberAt(row, 0))))),
+          .map((row) =>
+            tokenIdsIn(openValue(sealer, storedValueAt(row, 1), sequencePlace(tenant, id, numberAt(row, 0)))),
+          ),
       ),
 
     async listDeletions(tenant, page) {

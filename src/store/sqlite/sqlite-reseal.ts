@@ -1,18 +1,18 @@
 // Re-encrypts data in SQLite after encryption was enabled or its key rotated.
 
-import { type Place, reveal, type Sealer } from '../seal.ts'
+import { openValue, type Place, type Sealer } from '../seal.ts'
 import type { Store } from '../store.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import {
-  keptAt,
   numberAt,
   promptPlace,
   type Row,
   retainedPlace,
   sequencePlace,
+  storedValueAt,
   textAt,
   tokenIdsPlace,
-  wordsPlace,
+  windowTextsPlace,
 } from './sqlite-rows.ts'
 
 /** One sealed column. `find`: rows with another key, as [rowid, key_id, value, …names]. */
@@ -28,7 +28,7 @@ const columns: readonly SealedColumn[] = [
   {
     find: `SELECT seq, key_id, words, tenant, name, id FROM windows WHERE words IS NOT NULL AND key_id <> ? LIMIT ?`,
     put: 'UPDATE windows SET key_id = ?, words = ? WHERE seq = ?',
-    place: (row) => wordsPlace({ tenant: textAt(row, 3), name: textAt(row, 4), id: textAt(row, 5) }),
+    place: (row) => windowTextsPlace({ tenant: textAt(row, 3), name: textAt(row, 4), id: textAt(row, 5) }),
   },
   {
     find: `SELECT window, p.key_id, prompt, tenant, name, id FROM window_prompts AS p JOIN windows ON seq = window
@@ -65,7 +65,7 @@ export function resealIn({ db, sealer }: SqliteCore, allSealed: (sealer: Sealer)
           let sealed = 0
           for (const { find, put, place } of statements) {
             for (const row of find.all(sealer.keyId, atMost - sealed)) {
-              const plain = reveal(sealer, keptAt(row, 1), place(row))
+              const plain = openValue(sealer, storedValueAt(row, 1), place(row))
               put.run(sealer.keyId, sealer.seal(plain, place(row)), numberAt(row, 0))
               sealed++
             }

@@ -1,10 +1,10 @@
 // Retained turns in SQLite: one per session, with a total limit in bytes; the least recently written are dropped first.
 
-import { keep, reveal } from '../seal.ts'
+import { openValue, sealValue } from '../seal.ts'
 import type { RetainedPrompt, Store } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { SqliteCore } from './sqlite-core.ts'
-import { keptAt, numberAt, retainedPlace } from './sqlite-rows.ts'
+import { numberAt, retainedPlace, storedValueAt } from './sqlite-rows.ts'
 
 /** The methods of the store for retained turns. */
 export function retainedIn({ db, memory, sealer }: SqliteCore): Pick<Store, 'putRetained' | 'getRetained'> {
@@ -33,11 +33,11 @@ export function retainedIn({ db, memory, sealer }: SqliteCore): Pick<Store, 'put
     putRetained: (tenant, sessionId, turn, maxBytes) =>
       db.run(() => {
         const plain = Buffer.from(JSON.stringify(turn))
-        const kept = keep(sealer, plain, retainedPlace(tenant, sessionId))
+        const stored = sealValue(sealer, plain, retainedPlace(tenant, sessionId))
         db.transaction('crash', () => {
           sql.drop.run(tenant, sessionId)
           const isFirst = Number(memory.firstTurns.get(tenant, sessionId) !== undefined)
-          sql.add.run(tenant, sessionId, plain.length, kept.keyId, kept.bytes, isFirst)
+          sql.add.run(tenant, sessionId, plain.length, stored.keyId, stored.bytes, isFirst)
           dropOver(maxBytes)
         })
       }),
@@ -46,7 +46,7 @@ export function retainedIn({ db, memory, sealer }: SqliteCore): Pick<Store, 'put
       db.run(() => {
         const row = sql.get.get(tenant, sessionId)
         if (row === undefined) return undefined
-        return jsonInBytes<RetainedPrompt>(reveal(sealer, keptAt(row, 0), retainedPlace(tenant, sessionId)))
+        return jsonInBytes<RetainedPrompt>(openValue(sealer, storedValueAt(row, 0), retainedPlace(tenant, sessionId)))
       }),
   }
 }

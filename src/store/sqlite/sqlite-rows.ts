@@ -2,7 +2,7 @@
 // contain no content.
 
 import type { SessionRecord, WindowRecord } from '../../base/records.ts'
-import { type Kept, keep, type Place, reveal, type Sealer } from '../seal.ts'
+import { openValue, type Place, type Sealer, type StoredValue, sealValue } from '../seal.ts'
 import { isLasting } from '../session-rows.ts'
 import { jsonIn, jsonInBytes } from '../stored-values.ts'
 
@@ -22,7 +22,7 @@ export function numberAt(row: Row, column: number): number {
 }
 
 /** A key id and the bytes in the next column. */
-export function keptAt(row: Row, column: number): Kept {
+export function storedValueAt(row: Row, column: number): StoredValue {
   const bytes = row[column + 1]
   if (!(bytes instanceof Uint8Array)) throw new Error(`column ${column + 1} is not a blob`)
   return { keyId: numberAt(row, column), bytes }
@@ -42,15 +42,17 @@ export function sessionColumns(session: SessionRecord) {
 /** A window as two columns: the record without its texts, and the texts (reason and note), which may quote its messages. */
 export interface WindowColumns {
   readonly record: string
-  readonly words: Kept | undefined
+  readonly texts: StoredValue | undefined
 }
 
 export function windowToColumns(window: WindowRecord, sealer: Sealer | undefined): WindowColumns {
   const { reason, note, ...record } = window
-  const spoken = reason !== undefined || note !== undefined
+  const hasTexts = reason !== undefined || note !== undefined
   return {
     record: JSON.stringify(record),
-    words: spoken ? keep(sealer, Buffer.from(JSON.stringify({ reason, note })), wordsPlace(window)) : undefined,
+    texts: hasTexts
+      ? sealValue(sealer, Buffer.from(JSON.stringify({ reason, note })), windowTextsPlace(window))
+      : undefined,
   }
 }
 
@@ -58,10 +60,13 @@ export function windowToColumns(window: WindowRecord, sealer: Sealer | undefined
 export function windowAt(row: Row, column: number, sealer: Sealer | undefined): WindowRecord {
   const record = recordAt<WindowRecord>(row, column)
   if (row[column + 2] === null) return record
-  return { ...record, ...jsonInBytes<object>(reveal(sealer, keptAt(row, column + 1), wordsPlace(record))) }
+  return {
+    ...record,
+    ...jsonInBytes<object>(openValue(sealer, storedValueAt(row, column + 1), windowTextsPlace(record))),
+  }
 }
 
-export function wordsPlace({ tenant, name, id }: Pick<WindowRecord, 'tenant' | 'name' | 'id'>): Place {
+export function windowTextsPlace({ tenant, name, id }: Pick<WindowRecord, 'tenant' | 'name' | 'id'>): Place {
   return ['words', tenant, name, id]
 }
 

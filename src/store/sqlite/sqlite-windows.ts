@@ -2,13 +2,21 @@
 
 import type { Prompt, WindowContent, WindowRecord } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
-import { keep, reveal } from '../seal.ts'
+import { openValue, sealValue } from '../seal.ts'
 import type { ReserveOutcome, Store, WindowLimits } from '../store.ts'
 import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from '../stored-values.ts'
 import { isFree, sortedBy } from '../window-rows.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import type { Bindable } from './sqlite-database.ts'
-import { keptAt, numberAt, promptPlace, type Row, tokenIdsPlace, windowAt, windowToColumns } from './sqlite-rows.ts'
+import {
+  numberAt,
+  promptPlace,
+  type Row,
+  storedValueAt,
+  tokenIdsPlace,
+  windowAt,
+  windowToColumns,
+} from './sqlite-rows.ts'
 
 type Windows = Pick<
   Store,
@@ -45,10 +53,10 @@ export function windowsIn(core: SqliteCore): Windows {
 
   /** The columns of a window that can change. */
   function changing(window: WindowRecord): readonly Bindable[] {
-    const { record, words } = windowToColumns(window, sealer)
+    const { record, texts } = windowToColumns(window, sealer)
     const { state, pin, bytes } = window
     const [tokens, usedAt] = [sortedBy.tokens(window), sortedBy.thawed(window)]
-    return [state, pin, tokens, bytes, usedAt, record, words?.keyId ?? 0, words?.bytes ?? null]
+    return [state, pin, tokens, bytes, usedAt, record, texts?.keyId ?? 0, texts?.bytes ?? null]
   }
 
   function putTags({ tenant, tags }: WindowRecord, seq: number): void {
@@ -57,8 +65,8 @@ export function windowsIn(core: SqliteCore): Windows {
   }
 
   function putTokens({ tenant, name, id }: WindowRecord, tokenIds: Uint32Array, seq: number): void {
-    const kept = keep(sealer, tokenIdsToBytes(tokenIds), tokenIdsPlace(tenant, name, id))
-    sql.putTokens.run(seq, kept.keyId, kept.bytes)
+    const stored = sealValue(sealer, tokenIdsToBytes(tokenIds), tokenIdsPlace(tenant, name, id))
+    sql.putTokens.run(seq, stored.keyId, stored.bytes)
   }
 
   function add(record: WindowRecord, content: WindowContent): void {
@@ -68,7 +76,7 @@ export function windowsIn(core: SqliteCore): Windows {
     if (added === undefined) throw new Error('the window that was just written is missing')
     const seq = numberAt(added, 0)
     putTags(record, seq)
-    const prompt = keep(sealer, Buffer.from(JSON.stringify(content.prompt)), promptPlace(tenant, name, id))
+    const prompt = sealValue(sealer, Buffer.from(JSON.stringify(content.prompt)), promptPlace(tenant, name, id))
     sql.addPrompt.run(seq, prompt.keyId, prompt.bytes)
     putTokens(record, content.tokenIds, seq)
   }
@@ -124,8 +132,8 @@ export function windowsIn(core: SqliteCore): Windows {
         const row = sql.getContent.get(tenant, name, id)
         if (row === undefined) return undefined
         return {
-          prompt: jsonInBytes<Prompt>(reveal(sealer, keptAt(row, 0), promptPlace(tenant, name, id))),
-          tokenIds: tokenIdsIn(reveal(sealer, keptAt(row, 2), tokenIdsPlace(tenant, name, id))),
+          prompt: jsonInBytes<Prompt>(openValue(sealer, storedValueAt(row, 0), promptPlace(tenant, name, id))),
+          tokenIds: tokenIdsIn(openValue(sealer, storedValueAt(row, 2), tokenIdsPlace(tenant, name, id))),
         }
       }),
 
