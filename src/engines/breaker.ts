@@ -1,20 +1,21 @@
-// Whether the upstream is worth asking. Closed: it is. Open, after so many connection failures in a row: it is not asked. Half-open: one
-// request shows whether it is back. Knows no network and no timer: it is told what became of each request (docs/decisions/0009).
+// A circuit breaker for the upstream. Closed: requests pass. Open, after several connection failures in a row: requests are refused.
+// Half-open: one probe shows whether the upstream is back. It has no network or timer; its caller reports the outcome of each request
+// (docs/decisions/0009).
 
 import type { Now } from '../base/clock.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { BreakerState } from './engine.ts'
 
-/** `probe`: it may go, and what becomes of it decides. */
+/** `probe`: the request may be sent, and its outcome decides the next state. */
 export type Admission = 'pass' | 'probe' | 'refuse'
 
 export interface BreakerOptions {
-  /** Connection failures in a row that open it; 0: nothing does. */
+  /** Consecutive connection failures that open the breaker; 0: it never opens. */
   readonly failures: number
-  /** Time between opening and the next probe, and between two probes, milliseconds. */
+  /** Time from opening to the next probe, and between two probes, milliseconds. */
   readonly openMs: number
   readonly now: Now
-  /** Each change of state; with the failure that opened it. */
+  /** Called on each change of state, with the failure if one opened it. */
   readonly onChange: (state: BreakerState, failure: CwmError | undefined) => void
 }
 
@@ -22,9 +23,9 @@ export class Breaker {
   readonly #options: BreakerOptions
   #state: BreakerState = 'closed'
   #failuresInRow = 0
-  /** When the next probe may go; milliseconds since the epoch. */
+  /** The earliest time of the next probe, milliseconds since the epoch. */
   #probeAt = 0
-  /** The probe under way has its connection. */
+  /** Whether the current probe has a connection. */
   #connected = false
 
   constructor(options: BreakerOptions) {
@@ -35,18 +36,18 @@ export class Breaker {
     return this.#state
   }
 
-  /** Milliseconds until the next request may go. */
+  /** Milliseconds until the next request may be sent. */
   get waitMs(): number {
     return this.#state === 'closed' ? 0 : Math.max(0, this.#probeAt - this.#options.now())
   }
 
-  /** What a request that is to be sent now may do. */
+  /** Decides whether a request may be sent now. */
   admit(): Admission {
     if (this.#state === 'closed') return 'pass'
     const now = this.#options.now()
     if (now < this.#probeAt) return 'refuse'
     if (this.#state === 'half_open' && this.#connected) {
-      // A probe that is a long prefill: its connection has held for as long as one is given, and connections are all that is judged here.
+      // The probe is a long prefill. Its connection has lasted for `openMs`, and the breaker only judges connections.
       this.#change('closed')
       return 'pass'
     }
@@ -56,18 +57,18 @@ export class Breaker {
     return 'probe'
   }
 
-  /** A probe has got its connection. */
+  /** Reports that a probe has a connection. */
   connected(): void {
     this.#connected = true
   }
 
-  /** The upstream began to answer, with whatever status. An answer to a request from before it opened does not close it. */
+  /** Reports the start of an answer, with any status. An answer to a request sent before the breaker opened does not close it. */
   answered(probe: boolean): void {
     if (this.#state === 'closed') this.#failuresInRow = 0
     else if (probe) this.#change('closed')
   }
 
-  /** The connection could not be made, or broke before a byte of the answer. */
+  /** Reports that the connection failed, or broke before the first byte of the answer. */
   failed(probe: boolean, failure: CwmError): void {
     if (this.#state === 'closed') {
       this.#failuresInRow++
@@ -75,7 +76,7 @@ export class Breaker {
     } else if (probe && this.#state === 'half_open') this.#open(failure)
   }
 
-  /** The request ended before either could be told: its client left. */
+  /** Reports that the request gave no verdict on the connection, for example because its client left. */
   undecided(probe: boolean): void {
     if (!probe || this.#state !== 'half_open') return
     this.#probeAt = this.#options.now()

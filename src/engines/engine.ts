@@ -1,12 +1,12 @@
-// The port to an inference engine: what cwm asks of one. Implementations are in folders of their own; the dialects are what an engine speaks
-// to clients, and are not part of it.
+// The port to an inference engine: everything that cwm needs from one. Implementations are in their own folders. The dialects, in which
+// clients talk to an engine, are not part of the port.
 
 import type { CwmError } from '../base/errors.ts'
 import type { JsonObject, JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 
 export interface Engine {
-  /** Stable over restarts: made from its URL. */
+  /** Derived from its URL, so it is the same after a restart. */
   readonly id: string
   /** Scheme, host and port, in lower case: how the engine refers to itself in headers such as `Location`. */
   readonly origin: string
@@ -23,22 +23,25 @@ export interface Engine {
    * this prompt. Throws `UPSTREAM_REJECTED` if the engine rejects it.
    */
   tokenIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined>
-  /** The number of tokens of a prompt, generation prompt included. It may be known where the ids are not. Undefined and throws as `tokenIds`. */
+  /**
+   * The number of tokens of a prompt, generation prompt included. It may be known when the ids are not. Undefined and errors as for
+   * `tokenIds`.
+   */
   countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined>
-  /** The number of tokens of a bare text. Undefined and throws as `tokenIds`. */
+  /** The number of tokens of a bare text. Undefined and errors as for `tokenIds`. */
   countText(model: string, text: string, options: CallOptions, special?: SpecialTokens): Promise<number | undefined>
   /** Prefills ids under a salt. The engine computes and stores what its KV lacks. Throws what the call throws. */
   warm(call: WarmCall, options: CallOptions): Promise<WarmResult>
-  /** Fails what is in flight with this error, and everything sent later. Returns the number of requests that were in flight. */
+  /** Fails all requests in flight, and all later ones, with this error. Returns the number of requests that were in flight. */
   end(reason: CwmError): number
   /** Closes all connections. */
   close(): Promise<void>
 }
 
-/** Ends a request. Does nothing once it is over. */
+/** Aborts a request. Does nothing once it has ended. */
 export type Abort = (reason?: CwmError) => void
 
-/** A request that goes out. `path` begins with `/` and is under the engine's base path. */
+/** An outgoing request. `path` starts with `/` and is relative to the engine's base path. */
 export interface OutgoingRequest {
   readonly method: string
   readonly path: string
@@ -47,9 +50,9 @@ export interface OutgoingRequest {
   readonly body: Buffer | undefined
 }
 
-/** Where an answer goes. `onError` ends it and comes at most once; nothing comes after it or after `onEnd`. */
+/** Receives an answer. Either `onEnd` or `onError` is the last call, and each is called at most once. */
 export interface AnswerSink {
-  /** The request has a connection; `abort` ends it in any phase from here on. */
+  /** The request has a connection. From now on, `control.abort` ends it in any phase. */
   onStart(control: AnswerControl): void
   onHeaders(status: number, rawHeaders: readonly Buffer[], statusText: string): void
   onData(bytes: Buffer): void
@@ -63,59 +66,65 @@ export interface AnswerControl {
   abort(): void
 }
 
-/** Credentials and patience of one background call. */
+/** Credentials and abort signal of one background call. */
 export interface CallOptions {
   readonly apiKey: string | undefined
   readonly signal?: AbortSignal
 }
 
-/** Whether a bare text is counted with the marks that the tokenizer puts before it by default. */
+/** Whether the count of a bare text includes the special tokens that the tokenizer adds by default. */
 export type SpecialTokens = 'with marks' | 'text only'
 
 export interface WarmCall {
-  /** Served name. */
+  /** The served name. */
   readonly model: string
   readonly tokenIds: Uint32Array
   readonly salt: string
 }
 
 export interface WarmResult {
-  /** The call's own `cached_tokens`; undefined when the engine does not report them (`--enable-prompt-tokens-details`). */
+  /** The call's own `cached_tokens`; undefined if the engine does not report them (without `--enable-prompt-tokens-details`). */
   readonly cachedTokens: number | undefined
   readonly promptTokens: number
 }
 
 export interface EngineModel {
-  /** The name that clients send: a served name, or an adapter's. */
+  /** The name that clients send: a served name or an adapter's name. */
   readonly id: string
-  /** The engine's own model path, which LMCache's keys hold; an adapter's is its parent's. */
+  /** The engine's own model path, as in LMCache's keys. An adapter has its parent's. */
   readonly engineName: string
-  /** The engine's own limit in tokens; undefined when neither it nor the operator says. */
+  /** The engine's own limit in tokens, or else the operator's; undefined if neither sets one. */
   readonly limit: number | undefined
-  /** What sessions are held to: the engine's limit, or less where the operator wants it so. */
+  /** The limit that applies to sessions: the engine's, or the operator's if that is lower. */
   readonly contextLimit: number | undefined
 }
 
-/** What turns of a model are held to, as far as anybody says. */
+/** The limits that apply to turns of a model, as far as known. */
 export type ModelLimits = Pick<EngineModel, 'limit' | 'contextLimit'>
 
-/** The models that an engine serves. Cached, so that a turn does not wait for them. */
+/** The models that an engine serves. Cached, so that turns do not wait for the list. */
 export interface EngineModels {
-  /** Whether the engine lists it, as far as is known now. Asks nothing. */
+  /** Whether the engine lists the model, as far as known. Sends no request. */
   isServed(name: string): boolean
-  /** The limits of that served name, without asking: the operator's for a model that the engine does not list. */
+  /** The known limits of a served name, without waiting. The operator's, for a model that the engine does not list. */
   limitsOf(name: string, apiKey: string | undefined): ModelLimits
-  /** The same for a turn that must not go out unmeasured: asks where nobody has said anything yet. A failure leaves it unknown. */
+  /**
+   * The same, for a turn that must not be sent unmeasured. Requests the list if no limit is known and no list has arrived yet. Never
+   * throws.
+   */
   limitsToHold(name: string, apiKey: string | undefined): Promise<ModelLimits>
-  /** The model of that served name, asking if need be; undefined when the engine does not list it. Throws what the call throws. */
+  /**
+   * The model with that served name. Requests the list if necessary. Undefined if the engine does not list it. Throws what the call throws.
+   */
   find(name: string, apiKey: string | undefined): Promise<EngineModel | undefined>
-  /** All models, asked anew. Throws `UPSTREAM_REJECTED` when the engine refuses. */
+  /** All models, freshly requested. Throws `UPSTREAM_REJECTED` if the engine rejects the request. */
   list(apiKey: string | undefined): Promise<readonly EngineModel[]>
-  /** The engine's own answer to /v1/models, asked anew. Throws what the call throws. */
+  /** The engine's own answer to /v1/models, freshly requested. Throws what the call throws. */
   page(apiKey: string | undefined, signal: AbortSignal): Promise<JsonAnswer>
   /**
-   * Given the models of one answer to /v1/models, returns what to show for each as `max_input_tokens`: the limit that turns are held to,
-   * or undefined where nobody knows one. What the engine shows itself stands, unless the operator holds the model below it.
+   * Given the models of an answer to /v1/models, returns a function for the `max_input_tokens` to show for each. That is the limit for
+   * turns. Undefined if no limit is known, or to keep the engine's own `max_input_tokens`, which only a lower limit of the operator
+   * replaces.
    */
   inputLimits(cards: readonly JsonValue[]): (card: JsonObject) => number | undefined
 }
@@ -126,7 +135,7 @@ export interface JsonAnswer {
   readonly body: JsonObject
 }
 
-/** The newest evidence about an engine: a request was answered, with any status, or its connection failed. */
+/** The latest evidence about an engine: it answered a request, with any status, or the connection failed. */
 export type Sighting = { readonly ok: true } | { readonly ok: false; readonly error: string }
 
 export type BreakerState = 'closed' | 'half_open' | 'open'
@@ -135,6 +144,6 @@ export interface EngineHealth {
   readonly breaker: BreakerState
   /** From turns, probes, and cwm's own calls; undefined until the first one ends. */
   readonly lastSeen: Sighting | undefined
-  /** Asks whether the engine answers, also while the breaker is open; an answer closes it. Never throws. */
+  /** Checks whether the engine answers, even while the breaker is open. An answer closes the breaker. Never throws. */
   probe(deadlineMs: number): Promise<Sighting>
 }

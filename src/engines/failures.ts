@@ -1,16 +1,16 @@
-// What a failure of undici or of the system means: in cwm's words, whether the request may be sent once more, and whether it tells of
-// the upstream as a whole.
+// Classifies failures of undici and of the system: cwm's error for each, whether the request may be retried, and whether the connection to
+// the upstream failed.
 
 import { errors } from 'undici'
 import { CwmError } from '../base/errors.ts'
 
-/** Why a request of which nothing was sent is sent once more: `refused` a connection, or an open one was `reset` before it was used. */
+/** Why an unsent request is retried. `refused`: its connection was refused. `reset`: its open connection was reset before it was used. */
 export type RetryCause = 'refused' | 'reset'
 
 /**
- * Whether a request may be sent once more, given that not one of its bytes was written to a connection: whoever calls this knows that.
- * A connection that died later proves nothing, however fresh: an engine that crashes in prefill resets it as one that closed it while
- * it was idle does. nginx (without `non_idempotent`) and Go's net/http (`nothingWrittenError`) draw the same line for POST.
+ * The cause if a request may be retried; undefined if not. The caller guarantees that none of its bytes were written to a connection. A
+ * connection that dies after a write proves nothing: an engine that crashes during prefill causes the same reset as one that closed an idle
+ * connection. nginx (without `non_idempotent`) and Go's net/http (`nothingWrittenError`) use the same rule for POST.
  */
 export function retryCauseOf(error: Error): RetryCause | undefined {
   const code = systemCodeOf(error)
@@ -18,31 +18,39 @@ export function retryCauseOf(error: Error): RetryCause | undefined {
   return code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : undefined
 }
 
-/** undici's and the system's errors as ours: refused, timed out and broken are different codes. */
+/** Converts an error of undici or the system to a CwmError. Refused, timed out and broken connections have different codes. */
 export function upstreamError(cause: Error, url: string): CwmError {
   const code = systemCodeOf(cause)
   if (cause instanceof errors.HeadersTimeoutError) {
-    return new CwmError('UPSTREAM_TIMEOUT', `the upstream ${url} sent no answer in time (headers_timeout_ms)`, {
-      cause,
-    })
+    return new CwmError(
+      'UPSTREAM_TIMEOUT',
+      `the upstream ${url} did not start its answer in time (setting headers_timeout_ms)`,
+      {
+        cause,
+      },
+    )
   }
   if (cause instanceof errors.BodyTimeoutError) {
-    return new CwmError('UPSTREAM_TIMEOUT', `the upstream ${url} stopped in mid-answer (stream_timeout_ms)`, { cause })
+    return new CwmError(
+      'UPSTREAM_TIMEOUT',
+      `the upstream ${url} stopped in the middle of its answer (setting stream_timeout_ms)`,
+      { cause },
+    )
   }
   if (
     cause instanceof errors.ConnectTimeoutError ||
     /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ERR_TLS|CERT_)/.test(code)
   ) {
     const reason = code === '' ? 'connect timed out' : code
-    const message = `no connection to the upstream ${url} (${reason}); is the engine running?`
+    const message = `cannot connect to the upstream ${url} (${reason}); is the engine running?`
     return new CwmError('UPSTREAM_REFUSED', message, { cause })
   }
   return new CwmError('UPSTREAM_BROKEN', `the upstream ${url} broke the connection (${code || cause.name})`, { cause })
 }
 
 /**
- * Whether an error that came before the answer is the connection's: not a slow answer, and nothing that a client could bring about by the
- * form of its own request or by leaving, which other tenants would suffer from.
+ * Whether an error before the answer is a failure of the connection. Slow answers do not count, and neither does anything that a client can
+ * cause by an invalid request or by disconnecting: other tenants would suffer from it.
  */
 export function isConnectionFailure({ code, cause }: CwmError): boolean {
   if (code === 'UPSTREAM_REFUSED') return true
@@ -51,7 +59,7 @@ export function isConnectionFailure({ code, cause }: CwmError): boolean {
   return name === 'UND_ERR_SOCKET' || (name !== '' && !/^(UND_ERR_|HPE_|ERR_STREAM_|ERR_INVALID_)/.test(name))
 }
 
-/** Of several addresses that were tried, the first one's. */
+/** If several addresses were tried, the code of the first one. */
 function systemCodeOf(error: Error): string {
   return codeOf(error) || codeOf(error instanceof AggregateError ? (error.errors[0] as unknown) : undefined)
 }

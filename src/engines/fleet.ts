@@ -1,12 +1,12 @@
-// The engines that cwm works with, and which of them a piece of work goes to.
+// The engines behind cwm, and which of them gets a piece of work.
 
 import type { Engine } from './engine.ts'
 
-/** What an engine is needed for. Sessions and windows are such needs. */
+/** The work that an engine is needed for. Sessions and windows can be passed as needs. */
 export interface EngineNeed {
   /** The KV that is involved: work of one lineage goes to one engine, because its cache has that KV. Absent if there is none. */
   readonly lineage?: string
-  /** Served name of the model. Absent for work that concerns no particular model. */
+  /** The model's served name. Absent for work that concerns no particular model. */
   readonly model?: string
 }
 
@@ -14,11 +14,14 @@ export interface EngineNeed {
 export const anyEngine: EngineNeed = {}
 
 export interface EngineFleet {
-  /** The same engine for the same lineage, as long as it is healthy. If none is, one whose own error says why. */
+  /**
+   * Returns the same engine for the same lineage while it is healthy. If no engine is healthy, returns one, so that its error gives the
+   * reason.
+   */
   pick(need: EngineNeed): Engine
 }
 
-/** Today's fleet: the engine of the setting `upstream`. */
+/** A fleet with only the engine from the setting `upstream`. */
 export class FleetOfOne implements EngineFleet {
   readonly #engine: Engine
 

@@ -1,5 +1,5 @@
-// The upstream as the rest of cwm sees it: not asked while its breaker is open, nor once cwm is being stopped. Stands around `send` and tells
-// the breaker what became of each request; answers pass through as they come.
+// The upstream with its circuit breaker. It sends no requests while the breaker is open or cwm is shutting down. It wraps `send`, reports
+// the outcome of each request to the breaker, and passes answers through unchanged.
 
 import { CwmError } from '../base/errors.ts'
 import type { Breaker } from './breaker.ts'
@@ -18,7 +18,7 @@ export class GuardedUpstream implements Sender {
   readonly #live = new Live()
   readonly #watch: Watch
   #ended: CwmError | undefined
-  /** Asks also while the breaker is open; the answer closes it. For questions after the upstream's health. */
+  /** Sends health checks, even while the breaker is open. An answer closes the breaker. */
   readonly health: Sender
 
   constructor(upstream: Upstream, breaker: Breaker) {
@@ -30,7 +30,7 @@ export class GuardedUpstream implements Sender {
     this.health = { send: (request, sink) => this.#dispatch(request, sink, true) }
   }
 
-  /** What the breaker says now. */
+  /** The current state of the breaker. */
   get breaker(): BreakerState {
     return this.#breaker.state
   }
@@ -40,14 +40,14 @@ export class GuardedUpstream implements Sender {
     return this.#watch.lastSeen
   }
 
-  /** As the upstream's own; while the breaker is open, `onError` comes at once with `UPSTREAM_OPEN`. */
+  /** As `Upstream.send`, but while the breaker is open, `onError` is called immediately with `UPSTREAM_OPEN`. */
   send(request: OutgoingRequest, sink: AnswerSink): Abort {
     const admission = this.#breaker.admit()
     if (admission === 'refuse') return refuse(sink, this.#open())
     return this.#dispatch(request, sink, admission === 'probe')
   }
 
-  /** Ends what is under way with that error, and whatever is sent later. Answers how many requests it ended. */
+  /** Fails all requests in flight, and all later ones, with this error. Returns the number of requests that were in flight. */
   end(reason: CwmError): number {
     this.#ended = reason
     const ending = this.#live.all()
@@ -55,7 +55,7 @@ export class GuardedUpstream implements Sender {
     return ending.length
   }
 
-  /** Ends all connections at once. */
+  /** Closes all connections immediately. */
   close(): Promise<void> {
     return this.#upstream.close()
   }
@@ -73,15 +73,16 @@ export class GuardedUpstream implements Sender {
     const retryAfterS = Math.max(1, Math.ceil(this.#breaker.waitMs / 1000))
     return new CwmError(
       'UPSTREAM_OPEN',
-      `the upstream ${this.url} could not be connected to several times in a row, and is tried again every few seconds (breaker_open_ms); is the engine running?`,
+      `cwm could not connect to the upstream ${this.url} several times in a row, and retries every few seconds (setting breaker_open_ms); is the engine running?`,
       { retryAfterS },
     )
   }
 }
 
 /**
- * What is under way; bounded by it. No Set: V8's points from each table that it has left to the next, so that the first one to reach the
- * old generation keeps all later ones, with the requests in them, from being collected young. That was a quarter of a request's time.
+ * The answers in flight; bounded by the requests in flight. Not a `Set`: when V8 replaces a Set's table, the old table points to the new
+ * one. Once one table is in the old generation, all later ones and the requests in them survive young collections. That took a quarter of a
+ * request's time.
  */
 class Live {
   readonly #answers: WatchedAnswer[] = []
@@ -94,7 +95,7 @@ class Live {
     answer.place = this.#answers.push(answer) - 1
   }
 
-  /** Once for each that was added. */
+  /** Must be called exactly once for each added answer. */
   delete({ place }: WatchedAnswer): void {
     const last = this.#answers.pop()
     if (last === undefined || last.place === place) return
@@ -112,7 +113,7 @@ interface Watch {
 
 class WatchedAnswer implements AnswerSink {
   abort: Abort | undefined
-  /** Among those under way. */
+  /** Its index among the answers in flight. */
   place = 0
   readonly #sink: AnswerSink
   readonly #watch: Watch
@@ -158,7 +159,7 @@ class WatchedAnswer implements AnswerSink {
   }
 }
 
-/** Answers nothing but that error. */
+/** Reports the error to the sink. There is nothing to abort. */
 function refuse(sink: AnswerSink, error: CwmError): Abort {
   sink.onError(error)
   return () => {}

@@ -1,9 +1,10 @@
-// Which headers go on to the upstream, and which come back. Hop-by-hop headers are taken out first, our own go in last.
+// Builds the headers of the request to the upstream and of the answer to the client. Hop-by-hop headers are removed first, and cwm's own
+// are added last.
 
 import { credentialHeaders } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 
-// RFC 9110, 7.6.1, and the older names that proxies strip as well (golang/go net/http/httputil).
+// RFC 9110, 7.6.1, and the older names that other proxies remove too (golang/go net/http/httputil).
 const hopByHop = new Set([
   'connection',
   'proxy-connection',
@@ -17,10 +18,12 @@ const hopByHop = new Set([
   'http2-settings',
 ])
 
-/** Request headers by which a router may steer the engine, and tenants may not: docs/engine-behavior.md#steering-fields. */
+/**
+ * Request headers that control the engine's scheduling. Routers may send them, tenants may not: docs/engine-behavior.md#steering-fields.
+ */
 const steering: ReadonlySet<string> = new Set(['x-data-parallel-rank', 'x-vllm-priority'])
 
-/** Exactly the headers that identify the caller are forwarded as credentials. */
+/** The headers that identify the caller. No others are forwarded as credentials. */
 const credentials: ReadonlySet<string> = new Set(credentialHeaders)
 
 const nothing: ReadonlySet<string> = new Set()
@@ -38,23 +41,23 @@ function namedByConnection(lower: readonly string[], valueAt: (i: number) => str
 }
 
 export interface OutgoingOptions {
-  /** The client's `Host` goes on; otherwise the upstream's own. */
+  /** Whether to forward the client's `Host` instead of sending the upstream's own. */
   readonly preserveHost: boolean
-  /** Replaces the client's credentials; null: they are taken out; undefined: they go on. */
+  /** Replaces the client's credentials. Null: they are removed. Undefined: they are forwarded. */
   readonly apiKey: string | null | undefined
-  /** The answer must come uncompressed, because cwm reads it. */
+  /** Whether the answer must be uncompressed, because cwm reads it. */
   readonly identity: boolean
-  /** The body was read and goes out with a length of its own. */
+  /** Whether the body was read and is sent with a new length. */
   readonly ownLength: boolean
   readonly clientAddress: string | undefined
   readonly clientProtocol: 'http' | 'https'
-  /** Fields that tenants may set although they reach below the gateway, lower case. */
+  /** Headers that tenants may send although they bypass the gateway, lower case. */
   readonly allowed: ReadonlySet<string>
 }
 
 /**
- * The headers of the request that goes out, flat as undici takes them. The request that came in is left as it is.
- * Throws `FORBIDDEN_HEADER` for headers that reach below the gateway.
+ * The headers of the outgoing request, as a flat list for undici. Does not change the incoming headers. Throws `FORBIDDEN_HEADER` for
+ * headers that bypass the gateway.
  */
 export function outgoingHeaders(rawHeaders: readonly string[], options: OutgoingOptions): string[] {
   const names: string[] = []
@@ -64,7 +67,9 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
   for (let i = 0; i < names.length; i++) {
     const lower = names[i] ?? ''
     if (steering.has(lower) && !options.allowed.has(lower)) {
-      throw new CwmError('FORBIDDEN_HEADER', `${lower} reaches below the gateway; leave it out`, { param: lower })
+      throw new CwmError('FORBIDDEN_HEADER', `the header ${lower} bypasses the gateway and is not allowed; remove it`, {
+        param: lower,
+      })
     }
     if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
     outgoing.take(lower, rawHeaders[2 * i] ?? '', rawHeaders[2 * i + 1] ?? '')
@@ -72,14 +77,14 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
   return outgoing.finish()
 }
 
-/** Collects the headers that go out. */
+/** Collects the outgoing headers. */
 class Outgoing {
   readonly #options: OutgoingOptions
   readonly #out: string[] = []
   #forwardedFor: string | undefined
   #host: string | undefined
   #usesAnthropicKey = false
-  // A nearer proxy may have sent these already: it saw the client, cwm did not.
+  // A proxy closer to the client may already have sent these. It saw the client, so its values are kept.
   #hasHost = false
   #hasProtocol = false
 
@@ -87,7 +92,7 @@ class Outgoing {
     this.#options = options
   }
 
-  /** Adds a header of the client, unless cwm sends its own. */
+  /** Adds a header of the client, unless cwm sends its own instead. */
   take(lower: string, name: string, value: string): void {
     const { apiKey, identity, ownLength } = this.#options
     switch (lower) {
@@ -143,14 +148,14 @@ function joined(list: string | undefined, value: string): string {
 }
 
 export interface IncomingOptions {
-  /** The upstream's origin and the client's, to turn redirects back to where the client is. */
+  /** The upstream's origin and the client's, to rewrite redirects to the address that the client uses. */
   readonly upstreamOrigin: string
   readonly clientOrigin: string | undefined
-  /** Names of our own headers that browsers may read. */
+  /** Names of cwm's own headers that browsers may read. */
   readonly exposed: string
 }
 
-/** The headers of the answer, flat as Node takes them. `x-cwm-*` from an upstream are dropped: only we speak under that name. */
+/** The headers of the answer, as a flat list for Node. Drops `x-cwm-*` headers of the upstream: only cwm may send them. */
 export function incomingHeaders(raw: readonly Buffer[], options: IncomingOptions): string[] {
   const names: string[] = []
   const lowers: string[] = []
@@ -184,7 +189,7 @@ function textAt(raw: readonly Buffer[], i: number): string {
 }
 
 function ownLocation(location: string, { upstreamOrigin, clientOrigin }: IncomingOptions): string {
-  // Parsed, not compared: the upstream may spell out the default port of its scheme.
+  // Parsed, not compared as text: the upstream may write out the default port of its scheme.
   const [, origin, rest = ''] = /^(https?:\/\/[^/?#\\@]+)([/?#].*)?$/i.exec(location) ?? []
   if (clientOrigin === undefined || origin === undefined || !URL.canParse(origin)) return location
   return new URL(origin).origin === upstreamOrigin ? clientOrigin + rest : location

@@ -1,4 +1,4 @@
-// cwm's own calls to the upstream: JSON there, JSON back, bounded and with a deadline.
+// cwm's own calls to the upstream: JSON in both directions, with a size limit and a deadline.
 
 import { CwmError } from '../base/errors.ts'
 import { isObject, parseJson } from '../base/json.ts'
@@ -8,26 +8,26 @@ export interface JsonCall {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly body?: string
-  /** Goes out as `Authorization: Bearer`; absent for an upstream without keys. */
+  /** Sent as `Authorization: Bearer`; undefined for an upstream without keys. */
   readonly apiKey: string | undefined
   readonly deadlineMs: number
   readonly signal?: AbortSignal
 }
 
-/** What sends as an engine does. */
+/** Sends requests as an engine does. */
 export type Sender = Pick<Engine, 'send'>
 
-/** Ids of a 1M-token prompt are about 8 MB of JSON. */
+/** The ids of a prompt of a million tokens are about 8 MB of JSON. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /**
- * Answers status and body, whatever the status. Throws `UPSTREAM_REFUSED`, `UPSTREAM_TIMEOUT`, `UPSTREAM_BROKEN`, `UPSTREAM_OPEN`, or
- * `UPSTREAM_REJECTED` when a 2xx answer is no JSON object. Aborting ends the call with `CLIENT_GONE`.
+ * Returns status and body for any status. Throws `UPSTREAM_REFUSED`, `UPSTREAM_TIMEOUT`, `UPSTREAM_BROKEN`, `UPSTREAM_OPEN`, or
+ * `UPSTREAM_REJECTED` if a successful answer is not a JSON object. Aborting ends the call with `CLIENT_GONE`.
  */
 export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> {
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   if (call.body !== undefined) headers.push('content-type', 'application/json')
-  // Another scheme than Bearer is kept whole by readApiKey; a key never has a space.
+  // For schemes other than Bearer, readApiKey returns the whole value. Only that contains a space; a key never does.
   if (call.apiKey !== undefined)
     headers.push('authorization', call.apiKey.includes(' ') ? call.apiKey : `Bearer ${call.apiKey}`)
   return new Promise((resolve, reject) => {
@@ -46,9 +46,9 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
       failure ??= error
       abort()
     }
-    const onAbort = () => stop(new CwmError('CLIENT_GONE', 'the call was given up'))
+    const onAbort = () => stop(new CwmError('CLIENT_GONE', 'the call was aborted'))
     const timer = setTimeout(() => {
-      stop(new CwmError('UPSTREAM_TIMEOUT', `${call.path} of the upstream took longer than ${call.deadlineMs} ms`))
+      stop(new CwmError('UPSTREAM_TIMEOUT', `the upstream did not answer ${call.path} within ${call.deadlineMs} ms`))
     }, call.deadlineMs)
     const body = call.body === undefined ? undefined : Buffer.from(call.body)
     const abort = upstream.send(
@@ -62,7 +62,12 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
           chunks.push(chunk)
           bytes += chunk.length
           if (bytes > MAX_ANSWER_BYTES) {
-            stop(new CwmError('UPSTREAM_REJECTED', `${call.path} answered more than ${MAX_ANSWER_BYTES} bytes`))
+            stop(
+              new CwmError(
+                'UPSTREAM_REJECTED',
+                `${call.path} of the upstream returned more than ${MAX_ANSWER_BYTES} bytes`,
+              ),
+            )
           }
         },
         onEnd() {
@@ -70,7 +75,7 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
             const value = parseJson(Buffer.concat(chunks).toString('utf8'))
             if (isObject(value)) resolve({ status, body: value })
             else if (status >= 400) resolve({ status, body: {} })
-            else reject(new CwmError('UPSTREAM_REJECTED', `${call.path} of the upstream did not answer a JSON object`))
+            else reject(new CwmError('UPSTREAM_REJECTED', `${call.path} of the upstream did not return a JSON object`))
           })
         },
         onError(error) {
@@ -78,14 +83,14 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
         },
       },
     )
-    // Refused at once: nothing would take the listener away again.
+    // The call has already failed, so nothing would remove the listener.
     if (isOver) return
     if (call.signal?.aborted === true) onAbort()
     else call.signal?.addEventListener('abort', onAbort, { once: true })
   })
 }
 
-/** A refused call as an error. The engine's own words, cut to one line, are its detail. */
+/** The error for a rejected call. Its detail is the first line of the engine's own message. */
 export function rejectionOf(path: string, { status, body }: JsonAnswer): CwmError {
   const error = body.error
   const said =

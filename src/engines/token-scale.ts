@@ -1,5 +1,5 @@
-// How an engine's tokenizer counts beside typicalTokens: coarse factors per model, found once with texts of our own. They have to be the
-// same on every proxy and after every restart, since cuts of histories hang on it; so the texts are fixed, and the grid is wide.
+// Coarse factors between an engine's tokenizer and `typicalTokens`, per model, measured once with fixed texts. Cuts of histories depend on
+// them, so they must be the same on every proxy and after every restart. That is why the texts are fixed and the grid is coarse.
 
 import { LRUCache } from 'lru-cache'
 import { isFinalRefusal } from '../base/errors.ts'
@@ -7,7 +7,7 @@ import { SingleFlight } from '../base/single-flight.ts'
 import { type TokenScale, typicalTokens, UNSCALED } from '../limits/typical.ts'
 import type { CallOptions, Engine } from './engine.ts'
 
-/** Changing a text, or the grid, moves the cuts of all running histories. */
+/** Changing a text or the grid moves the cuts of all running histories. */
 const ASCII_TEXTS = [
   'The harbour opens at six. Whoever brings fish weighs it first, writes the weight into the blue book and signs beside it; nobody is ' +
     'paid from memory. Last winter three boats were late because of the ice, and their owners still argue about the difference.',
@@ -23,19 +23,19 @@ const OTHER_TEXTS = [
 const GRID = [1, 1.25, 1.5, 2, 2.5, 3, 4, 6, 8] as const
 const LARGEST = 8
 const MAX_MODELS = 256
-/** How long a model is not asked for again where nothing could count; the engine may be restarted with what it lacks. */
+/** How long to wait before asking again for a model that could not be counted. The engine may be restarted with the missing endpoint. */
 const UNKNOWN_MS = 60_000
 
 type CountingEngine = Pick<Engine, 'countText'>
 
 export class TokenScales {
   readonly #known = new LRUCache<string, TokenScale>({ max: MAX_MODELS })
-  /** By model and API key: one key's refusal is no answer for another. */
+  /** By model and API key, because one key's rejection does not apply to another key. */
   readonly #asking = new SingleFlight<TokenScale>()
 
   /**
-   * The factors that `typicalTokens` is to be given for this model; unscaled where the engine has no `/tokenize`, or none for us. Asked once per
-   * model, of any engine that serves it. Throws what `countText` throws, but for a refusal that is final; then the next call asks again.
+   * The factors for `typicalTokens` for this model; unscaled if `/tokenize` is missing or finally rejects the call. Measured once per
+   * model, with any engine that serves it. Throws other errors of `countText`; the next call then measures again.
    */
   async of(engine: CountingEngine, model: string, apiKey: string | undefined): Promise<TokenScale> {
     const known = this.#known.get(model)
@@ -57,7 +57,7 @@ export class TokenScales {
   }
 }
 
-/** Of the text that fares worst; undefined where nobody counts. */
+/** The highest ratio of counted to typical tokens among the texts; undefined if the engine cannot count. */
 async function ratioOf(
   engine: CountingEngine,
   model: string,

@@ -1,5 +1,5 @@
-// The upstream as a connection pool of undici: a request goes out, a second time where nothing of it did, and its answer is handed over
-// as it comes.
+// The upstream as a connection pool of undici. Sends requests, retries a request once if none of its bytes were sent, and passes each
+// answer on as it arrives.
 
 import { type Dispatcher, Pool } from 'undici'
 import { CwmError, clientGone } from '../base/errors.ts'
@@ -8,37 +8,37 @@ import type { Abort, AnswerControl, AnswerSink, OutgoingRequest } from './engine
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
 export interface UpstreamOptions {
-  /** `http://host:port`, with a base path or a trailing `/v1` if need be. */
+  /** `http://host:port`, optionally with a base path or a trailing `/v1`. */
   readonly url: string
-  /** Sockets to the upstream. */
+  /** Maximum number of sockets to the upstream. */
   readonly connections: number
   readonly connectTimeoutMs: number
-  /** Until the answer's headers; 0 waits for ever. A long prefill is not a dead engine, so this is long. */
+  /** Maximum time until the answer's headers; 0: no limit. Long, because a long prefill is not a dead engine. */
   readonly headersTimeoutMs: number
-  /** Between two byte chunks of an answer; 0, the default, waits for ever. */
+  /** Maximum time between two byte chunks of an answer; 0, the default: no limit. */
   readonly bodyTimeoutMs: number
-  /** A connection that no request uses is closed after so long; `KEEP_ALIVE_MS` if absent. */
+  /** Time after which an idle connection is closed; `KEEP_ALIVE_MS` if absent. */
   readonly keepAliveMs?: number
-  /** A request of which nothing was sent is being sent once more. */
+  /** Called when a request is retried because none of its bytes were sent. */
   readonly onRetry?: (cause: RetryCause) => void
 }
 
 /**
- * uvicorn closes a connection that was idle for 5 s; ours must be the first to let go, or a request meets a closing socket and may not
- * be sent again. The idle time begins later here than there: by however long this process took to read the last answer.
+ * uvicorn closes a connection after 5 s of idle time. cwm must close it first. Otherwise a request could meet a closing socket, and then it
+ * must not be retried. Idle time starts later here than in uvicorn, by the time that this process took to read the last answer.
  */
 const KEEP_ALIVE_MS = 3_000
-/** What a listener that is being replaced may need. A dead engine is told of 100 ms later for it. */
+/** Gives a listener that is being replaced time to return. It delays the error for a dead engine by 100 ms. */
 const REFUSED_RETRY_MS = 100
 
 export class Upstream {
-  /** Scheme, host and port, lower case. */
+  /** Scheme, host and port, in lower case. */
   readonly origin: string
   readonly basePath: string
   readonly #pool: Pool
   readonly #onRetry: ((cause: RetryCause) => void) | undefined
 
-  /** Throws `CONFIG` when the URL is not an http(s) one. */
+  /** Throws `CONFIG` if the URL is not an http or https URL, or contains credentials. */
   constructor(options: UpstreamOptions) {
     const url = parseUrl(options.url)
     const keepAliveTimeout = options.keepAliveMs ?? KEEP_ALIVE_MS
@@ -61,8 +61,8 @@ export class Upstream {
   }
 
   /**
-   * Sends one request; once more, after a moment, if none of its bytes was sent (`retryCauseOf`). Answers a function that aborts it in
-   * every phase, also while it waits for a connection, for the reason given: that the client left, unless another is named.
+   * Sends one request. Retries it once, after a short delay, if none of its bytes were sent (`retryCauseOf`). Returns a function that
+   * aborts it in every phase, even while it waits for a connection. Without a given reason, the reason is that the client left.
    */
   send(request: OutgoingRequest, sink: AnswerSink): Abort {
     const { method, path, headers, body = null } = request
@@ -72,7 +72,7 @@ export class Upstream {
     return (reason) => exchange.abort(reason)
   }
 
-  /** Ends all connections at once; what is under way fails. */
+  /** Closes all connections immediately. Requests in flight fail. */
   async close(): Promise<void> {
     await this.#pool.destroy()
   }
@@ -81,31 +81,37 @@ export class Upstream {
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new CwmError('CONFIG', `upstream must be an http:// or https:// address such as http://127.0.0.1:8000`, {
-      param: 'upstream',
-    })
+    throw new CwmError(
+      'CONFIG',
+      `upstream must be an http:// or https:// URL without a query, such as http://127.0.0.1:8000`,
+      {
+        param: 'upstream',
+      },
+    )
   }
   if (url.username !== '' || url.password !== '') {
-    throw new CwmError('CONFIG', 'upstream must not hold credentials; set CWM_UPSTREAM_API_KEY', { param: 'upstream' })
+    throw new CwmError('CONFIG', 'upstream must not contain credentials; set CWM_UPSTREAM_API_KEY instead', {
+      param: 'upstream',
+    })
   }
   return url
 }
 
 const discardAnswer: AnswerSink = { onStart() {}, onHeaders() {}, onData() {}, onEnd() {}, onError() {} }
 
-/** One request, and how far it has come. */
+/** One request and its progress. */
 class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
   readonly #pool: Pool
   readonly #options: Dispatcher.DispatchOptions
   #sink: AnswerSink
   readonly #url: string
   readonly #onRetry: ((cause: RetryCause) => void) | undefined
-  /** Set right before the first byte of the request is written. */
+  /** Set just before the first byte of the request is written. */
   #controller: Dispatcher.DispatchController | undefined
   #retry: NodeJS.Timeout | undefined
   #aborted: CwmError | undefined
   #ended = false
-  /** Of a server error's body, when its length is known. */
+  /** Unread bytes of a server error's body, if its length is known. */
   #missingBytes: number | undefined
 
   constructor(
@@ -133,7 +139,7 @@ class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
       this.#controller.abort(reason)
       return
     }
-    // It keeps its place among those that wait for a connection, but neither its bytes nor what an answer would need.
+    // The request keeps its place in the queue for a connection, but releases its body and its sink.
     const sink = this.#sink
     this.#ended = true
     clearTimeout(this.#retry)
@@ -143,7 +149,7 @@ class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Thrown, not aborted: nothing is written yet, and undici then keeps the connection for the next one that waits.
+    // Throws instead of aborting: nothing is written yet, so undici keeps the connection for the next waiting request.
     if (this.#aborted !== undefined) throw this.#aborted
     this.#controller = controller
     this.#sink.onStart(this)
@@ -168,11 +174,11 @@ class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
     if (this.#missingBytes === undefined) return
     this.#missingBytes -= chunk.length
     if (this.#missingBytes !== 0) return
-    // uvicorn closes its side after an unhandled error and does not say so: whoever used this connection next, another tenant's
-    // request perhaps, would meet a reset. So the answer ends here, and the connection with it.
+    // uvicorn closes its side after an unhandled error without announcing it. The next request on this connection, possibly another
+    // tenant's, would meet a reset. So the connection is closed as soon as the answer is complete.
     this.#ended = true
     this.#sink.onEnd()
-    controller.abort(new Error('a connection is not used again after a server error'))
+    controller.abort(new Error('connections are not reused after a server error'))
   }
 
   onResponseEnd(): void {
@@ -193,7 +199,7 @@ class Exchange implements Dispatcher.DispatchHandler, AnswerControl {
     const cause = retryCauseOf(error)
     if (cause === undefined) return false
     this.#onRetry?.(cause)
-    // Never at once: undici is still clearing up after the connection that failed.
+    // Never synchronously: undici is still cleaning up after the failed connection.
     this.#retry = setTimeout(() => this.dispatch(), cause === 'refused' ? REFUSED_RETRY_MS : 0)
     return true
   }

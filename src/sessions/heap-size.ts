@@ -1,7 +1,7 @@
-// The heap size of values, so that caches can be limited in bytes. V8 does not report the size of an object: these are its layouts on
-// 64 bits, and `npm run bench:sessions` compares them with the heap.
+// Estimates the heap size of values, so that caches can be limited in bytes. V8 does not report the size of an object. These figures follow
+// its 64-bit object layouts, and `npm run bench:sessions` compares them with the heap.
 
-/** A cache entry without its key and value: a slot of its map, and four of its lists. */
+/** A cache entry without its key and value: one slot in its map and four in its lists. */
 export const ENTRY_BYTES = 96
 const STRING_BYTES = 20
 const OBJECT_BYTES = 32
@@ -10,12 +10,12 @@ const SLOT_BYTES = 8
 const NUMBER_BYTES = 16
 const MAX_SMALL = 2 ** 31
 
-/** Bytes of a text; twice as many if it has characters beyond Latin-1. */
+/** Bytes of a Latin-1 text. A text with other characters takes about twice as many. */
 export function textBytes(text: string): number {
   return STRING_BYTES + text.length
 }
 
-/** Bytes of a plain value with everything in it; parts shared with other values count in full. */
+/** Bytes of a plain value and everything in it. Parts that it shares with other values count in full. */
 export function valueBytes(value: unknown): number {
   if (typeof value === 'string') return textBytes(value)
   if (typeof value === 'number') return Math.abs(value) < MAX_SMALL ? 0 : NUMBER_BYTES

@@ -1,5 +1,5 @@
-// Which session a delivered history belongs to: the store knows what all processes have saved, memory what this one has announced and
-// not saved yet. Two sessions that came to hold the same words are ambiguous, and stay so.
+// Finds the session that a delivered history belongs to. The store knows what all processes have saved; memory knows what this process has
+// announced but not saved yet. A history that two sessions hold is ambiguous, and stays ambiguous.
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
@@ -9,9 +9,9 @@ import { ENTRY_BYTES, textBytes, valueBytes } from './heap-size.ts'
 export interface HistoriesOptions {
   readonly store: Pick<Store, 'findBoundaries'>
   readonly now: Now
-  /** Of all boundaries kept in memory, bytes; about 300 each. */
+  /** Maximum bytes of all boundaries in memory; each takes about 300. */
   readonly maxHistoryBytes: number
-  /** Milliseconds after which a history that nobody continued is no longer recognised. */
+  /** Milliseconds after which a history that was not continued is no longer recognized. */
   readonly boundaryTtlMs: number
 }
 
@@ -20,7 +20,7 @@ interface KnownBoundary {
   expiresAt: number
 }
 
-/** One without the id of its session: two objects, a time, and what a set of them takes. */
+/** A boundary without its session id: two objects and a time. */
 const BOUNDARY_BYTES = valueBytes({ hit: { sessionId: '' }, expiresAt: Number.MAX_SAFE_INTEGER })
 
 export class Histories {
@@ -36,12 +36,12 @@ export class Histories {
     })
   }
 
-  /** A session holds these histories now, beside whoever did before. */
+  /** Records that a session holds these histories, in addition to any earlier holder. */
   record(digests: readonly string[], sessionId: string): void {
     for (const digest of digests) {
       const known = this.#known.get(digest)
       const at = this.#options.now()
-      // A turn notes its boundaries twice: when its answer is whole, and when it is stored.
+      // Each turn records its boundaries twice: when its answer is complete, and when it is stored.
       if (
         known !== undefined &&
         known.expiresAt > at &&
@@ -53,12 +53,12 @@ export class Histories {
     }
   }
 
-  /** Marks these as ambiguous, because it is no longer known which sessions hold them. */
+  /** Marks these histories as ambiguous, because it is no longer known which sessions hold them. */
   invalidate(digests: readonly string[]): void {
     for (const digest of digests) this.#set(digest, 'ambiguous')
   }
 
-  /** Forgets those that only this session holds, because the store has them. */
+  /** Drops the histories that only this session holds, because the store has them. */
   dropStored(digests: readonly string[], sessionId: string): void {
     for (const digest of digests) {
       const hit = this.#known.peek(digest)?.hit
@@ -66,20 +66,20 @@ export class Histories {
     }
   }
 
-  /** Takes back what was noted. What the store has remains. */
+  /** Drops these histories from memory. The store keeps what it has. */
   forget(digests: readonly string[]): void {
     for (const digest of digests) this.#known.delete(digest)
   }
 
-  /** What this process knows of a history, without asking the store. */
+  /** The holder of a history as far as this process knows, without querying the store. */
   peek(digest: string): BoundaryHit | undefined {
     const known = this.#known.get(digest)
     return known === undefined || known.expiresAt <= this.#options.now() ? undefined : known.hit
   }
 
   /**
-   * Who holds these histories, by digest. The store is asked each time: another process may have come to hold one that this process knows
-   * as its own session's, and then nobody may have it.
+   * The holders of these histories, by digest. Queries the store each time: a session of another process may have delivered a history that
+   * this process knows as its own session's. That history is then ambiguous.
    */
   async find(tenant: string, digests: readonly string[]): Promise<ReadonlyMap<string, BoundaryHit>> {
     const { store, now } = this.#options

@@ -1,12 +1,13 @@
-// Sessions with a turn in flight in this process: were one dropped, a second object of it would undo what the first one does.
+// Sessions with a turn in flight in this process. They must stay in memory: a second object for the same session would undo the changes of
+// the first.
 
 import type { LiveSession } from './live-session.ts'
 
 export class InFlight {
-  /** By session key; bounded by the turns that run at once. */
+  /** By session key. Bounded by the number of concurrent turns. */
   readonly #held = new Map<string, LiveSession>()
 
-  /** Each call needs its `release`. */
+  /** Each call needs a matching `release`. */
   hold(session: LiveSession): void {
     session.turnsInFlight++
     if (!this.#held.has(session.key)) this.#held.set(session.key, session)
@@ -25,7 +26,7 @@ export class InFlight {
     this.#held.delete(key)
   }
 
-  /** Those whose next turns would be dispatched under that lineage. */
+  /** The sessions whose next turns would be dispatched under that lineage. */
   ofLineage(tenant: string, lineage: string): readonly LiveSession[] {
     return [...this.#held.values()].filter(({ record }) => record.tenant === tenant && record.lineage === lineage)
   }

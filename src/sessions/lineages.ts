@@ -1,4 +1,4 @@
-// Which lineage a new session gets, and which lineages may no longer be dispatched.
+// Assigns lineages to new sessions, and records which lineages must no longer be dispatched.
 
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -8,17 +8,17 @@ import type { Isolation } from '../base/tenants.ts'
 import type { Store } from '../store/store.ts'
 import { ENTRY_BYTES, textBytes } from './heap-size.ts'
 
-/** Retired lineages remembered here, bytes; 20,000 and more: more than can be in use between two questions to the store. */
+/** Maximum bytes of retired lineages in memory. That is over 20,000, more than can be in use between two queries of the store. */
 const RETIRED_BYTES = 4 * 1024 * 1024
 
 export interface Origin {
   readonly tenant: string
   readonly isolation: Isolation
-  /** Whom the client named; undefined when it named nobody. */
+  /** The user that the client named; undefined if it named none. */
   readonly user: string | undefined
 }
 
-/** A session's lineage, and with whom it is shared, if it is. */
+/** A new session's lineage, and who shares it. `shared` is absent if nobody else does. */
 export interface NewLineage {
   readonly lineage: string
   readonly shared?: Sharing
@@ -35,7 +35,7 @@ export class Lineages {
     this.#store = store
   }
 
-  /** The lineage for a session that begins: its own, or the one that its user or tenant shares. */
+  /** The lineage for a new session: one of its own, or the one that its user or tenant shares. */
   async begin({ tenant, isolation, user }: Origin): Promise<NewLineage> {
     const key = sharingKey(isolation, user)
     if (key === undefined) return { lineage: randomId() }
@@ -43,7 +43,7 @@ export class Lineages {
     return { lineage: await this.#store.claimLineage(tenant, key, randomId()), shared }
   }
 
-  /** From now on this process dispatches nothing under it. */
+  /** Makes `isRetired` true for this lineage, so that this process dispatches nothing more under it. */
   retire(tenant: string, lineage: string): void {
     this.#retired.set(keyOf(tenant, lineage), true)
   }
@@ -54,8 +54,8 @@ export class Lineages {
 }
 
 /**
- * What a lineage is kept under in the store; undefined when nobody shares it. Users are hashed: whatever their length, the key is short;
- * who they are is not in the store; and JSON tells two apart that differ in what UTF-8 cannot say (lone surrogates).
+ * The store's key for a shared lineage; undefined if the lineage is not shared. Users are hashed, so keys are short and the store does not
+ * contain the users. JSON comes first: it distinguishes users that differ only in lone surrogates, which UTF-8 cannot represent.
  */
 function sharingKey(isolation: Isolation, user: string | undefined): string | undefined {
   if (isolation === 'tenant') return 'tenant'

@@ -1,4 +1,4 @@
-// One session as this process holds it: its record, whether the store has it, and who must hear of its end.
+// One session in this process: its record, whether the store has it, and the callbacks for its end.
 
 import { sessionKey } from '../base/ids.ts'
 import type { KvSpace, SessionRecord } from '../base/records.ts'
@@ -6,30 +6,31 @@ import { addSpaces, sameSpace } from '../base/spaces.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
 import { valueBytes } from './heap-size.ts'
 
-/** The object below, without its record, and what it remembers of a salt: lineage and model are the record's own texts. */
+/** Bytes of a `LiveSession` without its record, and of its last salt. The salt's lineage and model are texts of the record. */
 const LIVE_BYTES = 88
 const SALT_BYTES = 160
 
-/** Turns that run at once change it one field at a time, so none undoes another. */
+/** Concurrent turns change single fields, so no turn undoes the changes of another. */
 export class LiveSession {
   #record: SessionRecord
-  /** What names it among those of all tenants; the caches that hold it share the text. */
+  /** Identifies the session among those of all tenants. The caches that hold it share this text. */
   readonly key: string
-  /** Turns in flight here. */
+  /** The number of turns in flight in this process. */
   turnsInFlight = 0
-  /** There while somebody listens: most sessions in memory have no turn in flight. No `Set`, whose table would be made for each turn. */
+  /** Undefined without listeners, because most sessions in memory have no turn in flight. A `Set` would need a new table for each turn. */
   #onEnd: (() => void)[] | undefined
   #ended = false
-  /** False until its first turn is stored: an unnamed session that never got an answer leaves no trace. */
+  /** False until its first turn is stored. An unnamed session that never received an answer leaves no trace. */
   stored: boolean
-  /** Made while the store was away: lives in this process alone and is never stored. */
+  /** Created while the store was unavailable. It exists only in this process and is never stored. */
   readonly temporary: boolean
-  /** Until when the record may be used without another read of the store, milliseconds since the epoch. */
+  /** The record may be used until this time without another read of the store. Milliseconds since the epoch. */
   freshUntil = Number.POSITIVE_INFINITY
-  /** Boundaries of its last turn, and one from before that a turn went on from since. */
+  /** The digests of its last turn's boundaries. */
   #newest: readonly string[] = []
+  /** An earlier boundary from which a later turn continued. */
   #branch: ReplyBoundary | undefined
-  /** Of its last turn. */
+  /** The salt of its last turn. */
   #salt: { readonly lineage: string; readonly space: KvSpace; readonly salt: string } | undefined
 
   constructor(record: SessionRecord, kind: { readonly stored: boolean; readonly temporary?: boolean }) {
@@ -43,7 +44,7 @@ export class LiveSession {
     return this.#record
   }
 
-  /** What it weighs in memory. */
+  /** Its size in memory. */
   get bytes(): number {
     const branch = this.#branch === undefined ? 0 : valueBytes(this.#branch)
     const salt = this.#salt === undefined ? 0 : SALT_BYTES
@@ -54,20 +55,23 @@ export class LiveSession {
     return this.#ended
   }
 
-  /** Whether a stored record is this session's, and not one's that was begun anew under its name: a lineage changes with the head alone. */
+  /**
+   * Whether a stored record belongs to this session. A newer session under the same name has another `createdAt`, or another lineage with
+   * the same head: within one session the lineage changes only together with the head.
+   */
   isSameSession(stored: SessionRecord): boolean {
     const { createdAt, head, lineage } = this.#record
     return stored.createdAt === createdAt && (stored.head !== head || stored.lineage === lineage)
   }
 
-  /** What the engine says of its model. */
+  /** Records the context limit of its model, in tokens. */
   setLimit(limit: number): void {
     if (this.#record.limit !== limit) this.change({ limit })
   }
 
-  /** A field given as undefined is taken out. */
+  /** Changes fields of the record. Removes fields whose value is undefined. */
   change(change: SessionChange): void {
-    // Not by spread: V8 (of Node 20) gives the first such copy a hidden class of its own, 400 bytes and more for each session.
+    // No spread: V8 in Node 20 gives the first copy of this kind a hidden class of its own, at least 400 bytes per session.
     const next: Record<string, unknown> = Object.assign({} as Record<string, unknown>, this.#record)
     for (const field in change) {
       const value = change[field as keyof SessionChange]
@@ -77,24 +81,27 @@ export class LiveSession {
     this.#record = next as unknown as SessionRecord
   }
 
-  /** Takes over what another process has stored. */
+  /** Replaces the record with one that another process stored, or with one bound to a window. */
   adopt(record: SessionRecord): void {
     this.#record = record
   }
 
-  /** Notes where a turn puts its KV; answers whether that is news. */
+  /** Records the space in which a turn puts its KV. Returns whether that space is new. */
   addSpace(space: KvSpace): boolean {
     const before = this.#record
     this.#record = addSpaces(before, [space])
     return this.#record !== before
   }
 
-  /** A turn goes on from that boundary. Where it is not the newest, others may go on from there too, as often as they like. */
+  /**
+   * Records that a turn continues from that boundary. If it is not among the newest, it is kept, because other turns may continue there
+   * too.
+   */
   continuedFrom({ digest, rank }: ReplyBoundary): void {
     if (!this.#newest.includes(digest)) this.#branch = { digest, rank }
   }
 
-  /** The boundary that must be kept beside the newest ones, which these are now; undefined when they are all there is to keep. */
+  /** Sets the newest boundaries, and returns the older one that must be kept with them; undefined if there is none. */
   takeBranch(newest: readonly string[]): ReplyBoundary | undefined {
     const branch = this.#branch
     this.#branch = undefined
@@ -102,7 +109,7 @@ export class LiveSession {
     return branch
   }
 
-  /** The salt of a turn under that lineage and in that space, derived where the last turn had another. */
+  /** The salt for a turn with this lineage and space. Calls `derive` only if the last turn's lineage or space differs. */
   saltOf(lineage: string, space: KvSpace, derive: () => string): string {
     const known = this.#salt
     if (known !== undefined && known.lineage === lineage && sameSpace(known.space, space)) return known.salt
@@ -111,12 +118,12 @@ export class LiveSession {
     return salt
   }
 
-  /** Takes that back: the turn goes elsewhere. */
+  /** Undoes `addSpace`, because the turn is not sent under this session. */
   removeSpace(space: KvSpace): void {
     this.change({ spaces: this.#record.spaces.filter((other) => !sameSpace(other, space)) })
   }
 
-  /** Calls back when the session is ended while its turn is in flight. Answers how to stop. */
+  /** Calls the listener when the session ends. Returns a function that removes the listener. */
   onEnd(listener: () => void): () => void {
     if (this.#onEnd === undefined) this.#onEnd = [listener]
     else this.#onEnd.push(listener)
@@ -126,7 +133,7 @@ export class LiveSession {
     }
   }
 
-  /** The session is no more: its turns in flight are told, and nothing of it is stored from now on. */
+  /** Ends the session: runs the listeners of its turns in flight. Nothing more of it is stored. */
   end(): void {
     if (this.#ended) return
     this.#ended = true
@@ -136,17 +143,17 @@ export class LiveSession {
   }
 }
 
-/** What turns change of a session. */
+/** The fields of a session that turns may change. */
 export type SessionChange = Partial<Omit<SessionRecord, TransientField>> & {
   readonly [field in TransientField]?: SessionRecord[field] | undefined
 }
-/** Set by one turn, and removed by a later one. */
+/** Fields that one turn sets and a later turn removes. */
 type TransientField = 'auto' | 'rollover' | 'truncation' | 'prefixBreak'
 
-/** What a thaw changes of a session. Who shares its new lineage is the window's to say: absent, nobody. */
+/** The fields of a session that a thaw changes. `shared` comes from the window; if it is absent, nobody shares the new lineage. */
 export type Binding = Partial<Omit<SessionRecord, 'shared'>> & { readonly shared?: SessionRecord['shared'] | undefined }
 
-/** The record of a session once it is bound: what was found of the turns before is of another history. */
+/** The record of a session after a thaw. Findings about earlier turns are dropped, because they concern another history. */
 export function boundRecord(before: SessionRecord, { shared, ...change }: Binding): SessionRecord {
   const { shared: _shared, rollover: _rollover, truncation: _truncation, prefixBreak: _break, ...own } = before
   return { ...own, ...change, ...(shared === undefined ? {} : { shared }) }

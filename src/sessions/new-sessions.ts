@@ -1,4 +1,4 @@
-// Sessions as they begin: whether their tenant may have one more, under which lineage, and what takes their place while there is no store.
+// Creates sessions: checks the tenant's quota, assigns a lineage, and provides temporary sessions while the store is unavailable.
 
 import type { Now } from '../base/clock.ts'
 import { CwmError } from '../base/errors.ts'
@@ -10,7 +10,7 @@ import type { Lineages } from './lineages.ts'
 import { LiveSession } from './live-session.ts'
 import { SessionCache } from './session-cache.ts'
 
-/** Who begins a session: the tenant's rules for it, and whom the client named as its user. */
+/** The owner of a new session: the tenant with its rules, and the user that the client named. */
 export interface SessionOwner {
   readonly tenant: string
   readonly isolation: Isolation
@@ -22,14 +22,14 @@ export interface NewSessionsOptions {
   readonly store: Pick<Store, 'usageOf'>
   readonly lineages: Pick<Lineages, 'begin'>
   readonly now: Now
-  /** Of all sessions of a time without a store, bytes. */
+  /** Maximum bytes of all temporary sessions. */
   readonly maxTemporaryBytes: number
 }
 
-/** Makes sessions; keeps none but those of a time without a store. */
+/** Creates sessions. Only keeps the temporary ones. */
 export class NewSessions {
   readonly #options: NewSessionsOptions
-  /** Named sessions of a time without a store, by key. */
+  /** Sessions created while the store was unavailable, by key. */
   readonly temporary: SessionCache
 
   constructor(options: NewSessionsOptions) {
@@ -37,24 +37,26 @@ export class NewSessions {
     this.temporary = new SessionCache(options.maxTemporaryBytes)
   }
 
-  /** Throws `QUOTA_EXCEEDED` where the tenant has all the sessions that it may have. */
+  /** Throws `QUOTA_EXCEEDED` if the tenant has `maxSessions` sessions. */
   async checkQuota({ tenant, maxSessions }: SessionOwner): Promise<void> {
     if (maxSessions === undefined) return
     const { sessions } = await this.#options.store.usageOf(tenant)
     if (sessions < maxSessions) return
     throw new CwmError(
       'QUOTA_EXCEEDED',
-      `this tenant has ${sessions} sessions of ${maxSessions} (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
+      `this tenant has ${sessions} sessions; at most ${maxSessions} are allowed (setting max_sessions); end some with DELETE /cwm/v1/sessions/<id>`,
       { param: 'x-cwm-session' },
     )
   }
 
-  /** A session that nobody has stored yet. */
+  /** The record of a new session. Does not store it. */
   async record(owner: SessionOwner, id: string, named: boolean): Promise<SessionRecord> {
     return this.#record(owner.tenant, id, named, await this.#options.lineages.begin(owner))
   }
 
-  /** Cold, and isolated: a lineage that nobody else can have. By its name it is found again for as long as the store is away. */
+  /**
+   * A temporary session: cold, with a lineage that nobody else has. The same id returns the same session while the store is unavailable.
+   */
   withoutStore(tenant: string, id: string): LiveSession {
     const key = sessionKey(tenant, id)
     const known = this.temporary.get(key)
@@ -67,7 +69,7 @@ export class NewSessions {
 
   #record(tenant: string, name: string, named: boolean, lineage: Pick<SessionRecord, 'lineage' | 'shared'>) {
     const at = this.#options.now()
-    // A name from a path is a slice, by which V8 would keep the whole request target as long as the session.
+    // Copied: a name from a path is a slice, and V8 would keep the whole request target for as long as the session.
     const id = Buffer.from(name).toString()
     return { tenant, id, named, ...lineage, head: 0, spaces: [], createdAt: at, lastTurnAt: at, turns: 0 }
   }

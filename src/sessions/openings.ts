@@ -1,5 +1,5 @@
-// Recognizes first turns that are sent again (a regeneration, or an SDK's retry). They contain no reply to recognize, and strangers may send
-// the same words. If a known client's own conversation id comes with the same words, it is the same session.
+// Recognizes first turns that are sent again (a regeneration, or an SDK's retry). They contain no reply to recognize, and strangers may
+// send the same words. If a known client's own conversation id comes with the same words, it is the same session.
 
 import { SingleFlight } from '../base/single-flight.ts'
 import type { ReplyBoundary } from '../identity/chain.ts'
@@ -11,7 +11,7 @@ export interface OpeningsParts {
   /** Finds the session with this opening. Throws what the store throws. */
   readonly find: (tenant: string, opening: ReplyBoundary) => Promise<PrefixMatch | undefined>
   readonly make: (owner: SessionOwner) => Promise<LiveSession>
-  /** Makes the opening lead to the session, before its first answer is delivered. */
+  /** Makes the opening lead to the session before its first answer is delivered. */
   readonly note: (opening: ReplyBoundary, session: LiveSession) => void
 }
 

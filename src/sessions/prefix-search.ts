@@ -1,12 +1,12 @@
-// Whose session a history belongs to, by the longest part of it that somebody was delivered.
+// Finds the session that a history belongs to, by the longest part of it that was delivered before.
 
 import { type Chain, type ChainCandidate, windowScopedDigest } from '../identity/chain.ts'
 import type { Histories } from './histories.ts'
 import type { LiveSession } from './live-session.ts'
 
 /**
- * Whose history a request extends. `behindWindow`: one of several holders stands behind a window. `unknown`: there is no store to say that
- * nobody else holds it.
+ * The result of a search. `ambiguous`: several sessions hold the history. `behindWindow`: at least one of them has a base window.
+ * `unknown`: the store is unavailable, so other holders cannot be excluded.
  */
 export type PrefixMatch =
   | { readonly kind: 'one'; readonly session: LiveSession }
@@ -18,11 +18,11 @@ export interface PrefixSearchParts {
   /** Other processes write to the store. */
   readonly isShared: boolean
   readonly find: (tenant: string, id: string) => Promise<LiveSession | undefined>
-  /** As this process has it in memory. */
+  /** The session if it is in this process's memory. */
   readonly live: (tenant: string, id: string) => LiveSession | undefined
 }
 
-/** Looks histories up by their chains. */
+/** Looks up histories by their chains. */
 export class PrefixSearch {
   readonly #parts: PrefixSearchParts
 
@@ -31,13 +31,13 @@ export class PrefixSearch {
   }
 
   /**
-   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none. Throws what the
-   * store throws.
+   * The session whose delivered history the chain extends, found by its longest known boundary; undefined if there is none. Throws what
+   * the store throws.
    */
   async match(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     const { histories, isShared, find } = this.#parts
     const { candidates } = chain
-    // Nearly always it is the newest; a store over a network is asked once for all.
+    // The newest candidate nearly always matches. A store over a network is queried once for all candidates.
     const newest = isShared ? candidates.length : 1
     let hits = await histories.find(tenant, digestsOf(candidates.slice(0, newest)))
     for (const [i, candidate] of candidates.entries()) {
@@ -57,7 +57,7 @@ export class PrefixSearch {
     return undefined
   }
 
-  /** Whether a session that stands behind a window holds the history, as far as this process knows. */
+  /** Whether a session with a base window holds the history, as far as this process knows. */
   isBehindWindow(tenant: string, chain: Pick<Chain, 'candidates'>): boolean {
     const { histories, live } = this.#parts
     return chain.candidates.some(({ digest }) => {

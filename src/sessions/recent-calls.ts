@@ -1,5 +1,5 @@
-// Which session has just called one of cwm's tools. A model does not know its session: the call that arrives here is the one that was
-// seen in a reply, if only one session's had it.
+// Finds the session that called one of cwm's tools. A model does not know its session, so a call is matched with those seen in recent
+// replies. It is attributed only if exactly one session's reply contained it.
 
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
@@ -8,11 +8,11 @@ import { isObject, type JsonObject, type JsonValue, parseJson } from '../base/js
 import { type ToolName, toolOf } from '../base/tool-names.ts'
 import type { ToolCall } from '../dialects/dialect.ts'
 
-/** Calls that are remembered, of all tenants. */
+/** Maximum number of remembered calls, of all tenants. */
 const MAX_CALLS = 10_000
-/** A person may be asked before an agent's call is made. */
+/** An agent may ask its user for permission before it makes the call, so this is long. */
 const REMEMBERED_MS = 600_000
-/** Sessions of one call: two are one too many already. */
+/** Sessions remembered per call. Two already make it ambiguous. */
 const MAX_SESSIONS = 8
 
 export class RecentCalls {
@@ -22,7 +22,7 @@ export class RecentCalls {
     this.#calls = new LRUCache({ max: MAX_CALLS, ttl: REMEMBERED_MS, ttlResolution: 0, perf: { now } })
   }
 
-  /** Notes the calls of a reply. Tools that are not cwm's are left out. */
+  /** Records the calls of a reply. Ignores tools that are not cwm's. */
   record(tenant: string, session: string, calls: readonly ToolCall[]): void {
     for (const { name, arguments: raw } of calls) {
       const tool = toolOf(name)
@@ -34,7 +34,7 @@ export class RecentCalls {
     }
   }
 
-  /** Ids of the tenant's sessions whose replies held this call in the last ten minutes, newest first. */
+  /** Ids of the tenant's sessions whose replies contained this call in the last ten minutes, newest first. */
   find(tenant: string, tool: ToolName, args: JsonObject): readonly string[] {
     return this.#calls.get(keyOf(tenant, tool, args)) ?? []
   }
@@ -46,7 +46,7 @@ function keyOf(tenant: string, tool: ToolName, args: JsonValue | undefined): str
     .digest('base64url')
 }
 
-/** The same arguments in the same order, whoever wrote them. */
+/** The arguments with sorted keys, so that equal arguments have equal texts. */
 function sorted(value: JsonValue | undefined): JsonValue | undefined {
   if (Array.isArray(value)) return (value as readonly JsonValue[]).map((one) => sorted(one) ?? null)
   if (!isObject(value)) return value

@@ -1,25 +1,25 @@
-// Retained turns in memory, bounded by bytes. Those that were used longest ago are compressed first, and only when memory fills up: a
-// session at work replaces its turn soon, and compressing each turn would cost more than all else that cwm does for it.
+// Retained turns in memory, bounded by bytes. The least recently used turns are compressed first, and only when memory fills up. An active
+// session soon replaces its turn, and compressing every turn would cost more than the rest of cwm's work for it.
 
 import { LRUCache } from 'lru-cache'
 import { HeldTurn, ownBytes, type RetainedTurn } from './retained-turn.ts'
 
 /**
- * Smaller bodies stay as they are. Compressing 4 KB takes about 40 µs of the main thread and some more of another, and saves 2.5 KB. A
- * server of short chats would do that with every one of them.
+ * Smaller bodies are not compressed. Compressing 4 KB takes about 40 µs on the main thread, and more on another one, to save 2.5 KB. A
+ * server with short chats would pay that for every turn.
  */
 const LEAST_BYTES = 16 * 1024
-/** Nothing is compressed until the turns that could be take up more than this share of the budget. */
+/** Compression starts when the compressible turns take up more than this share of the budget. */
 const PLAIN_SHARE = 1 / 4
 /**
- * What is compressed at once, and per second from then on: half a second of one core, then 6% of it (130 MiB a second on text). A flood
- * of new sessions costs no more. Turns that this does not reach stay as they are, and the oldest of all are dropped.
+ * How much may be compressed in one burst, and per second after it: half a second of one core, then 6% of it (text compresses at 130 MiB
+ * per second). This limits the cost of a flood of new sessions. Other turns stay uncompressed, and the oldest turns are dropped.
  */
 export const BURST_BYTES = 64 * 1024 * 1024
 const BYTES_PER_SECOND = 8 * 1024 * 1024
 
 export interface RetainedMemoryOptions {
-  /** Of all turns together; those that were used longest ago go first. */
+  /** Maximum bytes of all turns. The least recently used turns are dropped first. */
   readonly maxBytes: number
   /** Milliseconds. */
   readonly now: () => number
@@ -27,9 +27,9 @@ export interface RetainedMemoryOptions {
 
 export class RetainedMemory {
   readonly #options: RetainedMemoryOptions
-  /** By session. No `Map` in order of use: V8 skips all that was deleted before the oldest each time that one is asked for. */
+  /** By session. Not a `Map` in order of use: to find its oldest entry, V8 skips all deleted entries before it, every time. */
   readonly #turns: LRUCache<string, HeldTurn>
-  /** Those of them that can still be compressed, the oldest first. */
+  /** The turns that can still be compressed, oldest first. */
   readonly #plain = new Set<HeldTurn>()
   #bytes = 0
   #plainBytes = 0
@@ -40,16 +40,16 @@ export class RetainedMemory {
   constructor(options: RetainedMemoryOptions) {
     this.#options = options
     this.#creditAt = options.now()
-    // Bounded by bytes here, because a turn that is compressed takes up less from then on, which the cache cannot know.
+    // This class bounds the bytes, because the cache would not notice that a turn shrinks when it is compressed.
     this.#turns = new LRUCache({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 })
   }
 
-  /** What all turns take up, bytes. */
+  /** Bytes of all turns. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Keeps a turn in place of the one before it, which is gone even if this one is too large to be kept. */
+  /** Stores a turn and drops the session's previous one, even if the new turn is too large to store. */
   set(key: string, turn: RetainedTurn): void {
     this.delete(key)
     const { maxBytes } = this.#options
@@ -66,7 +66,7 @@ export class RetainedMemory {
     this.#packOldest()
   }
 
-  /** The turn, which now is the one used last. */
+  /** Returns the turn and marks it as the most recently used. */
   get(key: string): HeldTurn | undefined {
     return this.#turns.get(key)
   }
@@ -78,19 +78,19 @@ export class RetainedMemory {
     this.#leave(held)
   }
 
-  /** It is no longer among the turns. */
+  /** Subtracts a removed turn from the totals. */
   #leave(held: HeldTurn | undefined): void {
     if (held === undefined) return
     this.#bytes -= held.bytes
     if (this.#plain.delete(held)) this.#plainBytes -= held.bytes
   }
 
-  /** Resolves when nothing is being compressed. */
+  /** Resolves once no compression is running. */
   async settle(): Promise<void> {
     while (this.#packing !== undefined) await this.#packing
   }
 
-  /** One at a time, so that the others of Node's four threads stay free. */
+  /** Compresses one turn at a time, so that the other three of Node's four threads stay free. */
   #packOldest(): void {
     if (this.#packing !== undefined || this.#plainBytes <= PLAIN_SHARE * this.#options.maxBytes) return
     const [oldest] = this.#plain
@@ -104,19 +104,19 @@ export class RetainedMemory {
   async #pack(held: HeldTurn): Promise<void> {
     const before = held.bytes
     await held.pack()
-    // Otherwise it was dropped or replaced meanwhile.
+    // The turn was dropped or replaced during the compression.
     if (!this.#plain.delete(held)) return
     this.#plainBytes -= before
     this.#bytes += held.bytes - before
   }
 
-  /** Whether so much may be compressed now. */
+  /** Whether this many bytes may be compressed now. If so, charges them. */
   #takeCredit(bytes: number): boolean {
     const now = this.#options.now()
     const earned = Math.max(0, ((now - this.#creditAt) / 1000) * BYTES_PER_SECOND)
     this.#credit = Math.min(BURST_BYTES, this.#credit + earned)
     this.#creditAt = now
-    // It may go below zero, or a turn of more than the burst would never be compressed.
+    // The credit may go below zero. Otherwise a turn larger than the burst would never be compressed.
     if (this.#credit <= 0) return false
     this.#credit -= bytes
     return true

@@ -1,4 +1,4 @@
-// One retained turn: as it was kept, or compressed beside the event loop.
+// One retained turn, either plain or compressed. Compression runs outside the event loop.
 
 import { promisify } from 'node:util'
 import { brotliCompress, brotliDecompress, constants } from 'node:zlib'
@@ -6,20 +6,21 @@ import type { JsonValue } from '../base/json.ts'
 import type { Dialect } from '../base/records.ts'
 import { valueBytes } from './heap-size.ts'
 
-/** A finished turn as it went to the upstream. The body holds the salt: it is parsed for its prompt and never shown. */
+/** A finished turn as it was sent upstream. Its body contains the salt, so it is only parsed for its prompt and never exposed. */
 export interface RetainedTurn {
   readonly dialect: Dialect
   readonly body: Buffer
-  /** The reply that was delivered (the first choice), as messages of the dialect. */
+  /** The delivered reply (the first choice), as messages of the dialect. */
   readonly reply: readonly JsonValue[]
   readonly promptTokens: number | undefined
   readonly clientSalt: string | undefined
-  /** Under which its KV lies, and the window that stood before it: the session may have moved on. */
+  /** The lineage of its KV. The session's own may have changed since. */
   readonly lineage: string
+  /** The base window of the turn. The session may have another one by now. */
   readonly parent: string | undefined
 }
 
-/** A turn's body and its reply as JSON, one behind the other, compressed. */
+/** A turn's body followed by its reply as JSON, compressed together. */
 interface PackedTurn {
   readonly turn: Omit<RetainedTurn, 'body' | 'reply'>
   readonly bytes: Buffer
@@ -27,19 +28,21 @@ interface PackedTurn {
   readonly wholeBytes: number
 }
 
-/** Beside body and reply: the session's key and the objects. */
+/** Bytes of a turn besides body and reply: the session's key and the objects. */
 const TURN_BYTES = 512
-/** A turn stays as it is if compression leaves more of it than this share. */
+/** A turn stays plain if its compressed size would be more than this share of its plain size. */
 const WORTHWHILE_SHARE = 0.9
-/** Of zlib's output at a time: each part costs a round through the thread pool. */
+/** Size of zlib's output buffers. Each buffer costs a trip through the thread pool. */
 const OUTPUT_BYTES = 256 * 1024
-/** The fastest but one: 10% smaller than the fastest. Deflate takes twice to five times as long for the same size. */
+/**
+ * The second fastest quality: its output is 10% smaller than the fastest one's. Deflate takes two to five times as long for the same size.
+ */
 const params = { [constants.BROTLI_PARAM_QUALITY]: 1 }
 
 const compress = promisify(brotliCompress)
 const decompress = promisify(brotliDecompress)
 
-/** Holds on to a turn, so that it can be read even if the session's next turn takes its place. */
+/** Holds a turn, so that it can still be read after the session's next turn has replaced it. */
 export class HeldTurn {
   readonly bodyBytes: number
   #form: RetainedTurn | PackedTurn
@@ -51,18 +54,18 @@ export class HeldTurn {
     this.bodyBytes = turn.body.length
   }
 
-  /** What it takes up now, bytes. */
+  /** Its current size in bytes. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** The turn as it was kept. */
+  /** Returns the turn, decompressed if necessary. */
   async read(): Promise<RetainedTurn> {
     const form = this.#form
     return 'body' in form ? form : await unpack(form)
   }
 
-  /** Compresses it, if that is worth it. Never rejects: what cannot be compressed stays as it is. */
+  /** Compresses the turn if that saves enough. Never rejects: a turn that cannot be compressed stays plain. */
   async pack(): Promise<void> {
     const form = this.#form
     if (!('body' in form)) return
@@ -73,12 +76,12 @@ export class HeldTurn {
   }
 }
 
-/** What a turn takes up as it is, bytes. */
+/** Bytes of an uncompressed turn. */
 export function turnBytes({ body, reply }: RetainedTurn): number {
   return body.length + replyBytes(reply) + TURN_BYTES
 }
 
-/** The bytes themselves, or a copy if they lie in a buffer of more than twice their size, all of which they would keep. */
+/** The same bytes, or a copy if their underlying buffer is more than twice as large: keeping them would keep that whole buffer. */
 export function ownBytes(bytes: Buffer): Buffer {
   if (bytes.buffer.byteLength <= 2 * bytes.length) return bytes
   const own = Buffer.allocUnsafeSlow(bytes.length)
@@ -86,17 +89,17 @@ export function ownBytes(bytes: Buffer): Buffer {
   return own
 }
 
-/** The reply was read from bytes that no longer exist; twice what it seems to weigh is an upper guess of what it holds. */
+/** Estimates the bytes of a reply. Doubled as an upper bound, because the bytes it was parsed from are gone and cannot be measured. */
 function replyBytes(reply: readonly JsonValue[]): number {
   try {
     return 2 * valueBytes(reply)
   } catch {
-    // Nested deeper than the stack is high: no request could hold it, so it is not kept.
+    // Nested too deeply for the stack. No request could contain this reply, so its size makes sure that it is not kept.
     return Number.MAX_SAFE_INTEGER / 2
   }
 }
 
-/** Undefined if the turn should stay as it is. */
+/** Undefined if the turn should stay plain. */
 async function pack({ body, reply, ...turn }: RetainedTurn): Promise<PackedTurn | undefined> {
   const whole = Buffer.concat([body, Buffer.from(JSON.stringify(reply))])
   const packed = await compress(whole, { params, chunkSize: OUTPUT_BYTES })

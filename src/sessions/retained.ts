@@ -1,4 +1,5 @@
-// The last turn of each session, so that REST can freeze what no header asked for in time: in memory, on disk, or not at all.
+// Retains the last turn of each session, so that REST can freeze a session whose client did not send `x-cwm-freeze`. Turns are kept in
+// memory, on disk, or not at all.
 
 import { toCwmError } from '../base/errors.ts'
 import { sessionKey } from '../base/ids.ts'
@@ -14,10 +15,10 @@ export type Retain = 'memory' | 'disk' | 'off'
 
 export interface RetainedOptions {
   readonly retain: Retain
-  /** Of all turns together, those longest unwritten going first; and of those that wait for the store. */
+  /** Maximum bytes of all retained turns; the oldest are dropped first. The same limit applies to turns that wait for the store. */
   readonly maxBytes: number
   readonly store: Pick<Store, 'putRetained' | 'getRetained'>
-  /** Messages and shaping fields of a turn, without its salt. */
+  /** Extracts a turn's messages and shaping fields, without its salt. */
   readonly promptOf: (turn: RetainedTurn) => RetainedPrompt
   readonly log: Logger
   /** Milliseconds. */
@@ -27,9 +28,9 @@ export interface RetainedOptions {
 export class RetainedTurns {
   readonly #options: RetainedOptions
   readonly #memory: RetainedMemory
-  /** By session, the last write to the store under way: of turns of `maxBytes` in all, half a kilobyte each at least. */
+  /** The last pending write to the store, by session. Bounded by `maxBytes`, because each turn counts at least half a kilobyte. */
   readonly #writing = new Map<string, Promise<void>>()
-  /** By session, the last read of the store under way; never rejects. */
+  /** The last pending read from the store, by session. Never rejects. */
   readonly #reading = new Map<string, Promise<unknown>>()
   #writingBytes = 0
 
@@ -38,7 +39,10 @@ export class RetainedTurns {
     this.#memory = new RetainedMemory(options)
   }
 
-  /** Keeps a turn as its session's last; on disk once `after` has settled, for the store keeps none of a session that it does not have. Never throws. */
+  /**
+   * Retains a turn as its session's last. On disk it waits for `after`, because the store accepts no turn of a session that it does not
+   * have. Never throws.
+   */
   keep(
     tenant: string,
     sessionId: string,
@@ -51,11 +55,11 @@ export class RetainedTurns {
     if (retain !== 'disk') return
     const bytes = turnBytes(turn)
     if (this.#writingBytes + bytes > maxBytes) {
-      log.error({ session: sessionId }, 'last turn not retained: too many wait for the store')
+      log.error({ session: sessionId }, 'last turn not retained: too many turns are waiting for the store')
       return
     }
     this.#writingBytes += bytes
-    // One after the other, or an earlier turn could be written over a later one. Whoever asked for the turn before still gets that.
+    // Writes run one after the other; otherwise an earlier turn could overwrite a later one. A pending read still gets the previous turn.
     const written = Promise.all([...after, this.#writing.get(key), this.#reading.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
       .catch((thrown: unknown) => {
@@ -68,12 +72,12 @@ export class RetainedTurns {
     this.#writing.set(key, written)
   }
 
-  /** The session's last turn as memory has it, to be read later; undefined where it is not kept there. */
+  /** The session's last turn from memory, to be read later; undefined if it is not in memory. */
   peek(tenant: string, sessionId: string): HeldTurn | undefined {
     return this.#memory.get(sessionKey(tenant, sessionId))
   }
 
-  /** The session's last turn; undefined when it is not at hand, or was no whole prompt. Throws what the store throws. */
+  /** The session's last turn; undefined if it is not retained or was not a whole prompt. Throws what the store throws. */
   async find(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined> {
     const { retain, promptOf } = this.#options
     const key = sessionKey(tenant, sessionId)
@@ -91,12 +95,12 @@ export class RetainedTurns {
     return read
   }
 
-  /** Resolves when all turns that were kept on disk are there. */
+  /** Resolves once no write to the store is pending. */
   async settle(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing.values())
   }
 
-  /** Forgets what this process holds of a session; the store forgets with the session itself. */
+  /** Drops a session's turn from this process's memory. The store drops its copy with the session. */
   drop(tenant: string, sessionId: string): void {
     this.#memory.delete(sessionKey(tenant, sessionId))
   }

@@ -1,4 +1,4 @@
-// Sessions in memory within a bound of bytes, those longest unused going first. By tenant and id, as one key.
+// Sessions in memory, by session key, bounded by bytes. The least recently used are dropped first.
 
 import { LRUCache } from 'lru-cache'
 import { ENTRY_BYTES, textBytes } from './heap-size.ts'
@@ -23,7 +23,7 @@ export class SessionCache {
     this.#sessions.delete(key)
   }
 
-  /** Call after a turn, which may have made it heavier. The cache weighs no object twice, so such a one is put in anew. */
+  /** Updates a session's size. Call it after a turn. The cache measures each object only once, so a changed session is inserted again. */
   weigh(key: string, session: LiveSession): void {
     const kept = this.#sessions.info(key)
     if (kept?.value !== session || kept.size === weightOf(session, key)) return
@@ -31,7 +31,7 @@ export class SessionCache {
     this.#sessions.set(key, session)
   }
 
-  /** All of them, as they are now. */
+  /** A snapshot of all entries. */
   entries(): readonly (readonly [string, LiveSession])[] {
     return [...this.#sessions.entries()]
   }

@@ -1,5 +1,5 @@
-// Sessions as they live: found by name or by the prefix that their last answers left, kept in bounded memory, stored behind.
-// The store may have other writers: reads of it are used for at most `maxStalenessMs`.
+// Tracks live sessions: finds them by name or by the prefix of delivered answers, caches them in bounded memory, and stores them. Other
+// processes may write to the store, so a record that was read is used for at most `maxStalenessMs`.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 import type { Now } from '../base/clock.ts'
@@ -18,23 +18,25 @@ import { type Opened, Openings } from './openings.ts'
 import { type PrefixMatch, PrefixSearch } from './prefix-search.ts'
 import { SessionCache } from './session-cache.ts'
 
-/** Boundaries kept per session of each rank, up to three a turn (see RunningTurn): an edited or regenerated turn still finds its branch. */
+/**
+ * Boundaries kept per session and rank, so that an edited or regenerated turn finds its branch. A turn adds up to three: see RunningTurn.
+ */
 const KEEP_BOUNDARIES = 24
-/** Traces dropped at once: others have their turn between. */
+/** Expired traces dropped per batch. Other work runs between two batches. */
 const EXPIRED_AT_ONCE = 500
 
 export interface TrackerOptions {
   readonly store: Store
   readonly now: Now
-  /** Of all sessions kept in memory, bytes; the store has them all. */
+  /** Maximum bytes of all sessions in memory. The store has all sessions. */
   readonly maxSessionBytes: number
-  /** Of all boundaries kept in memory, bytes. */
+  /** Maximum bytes of all boundaries in memory. */
   readonly maxHistoryBytes: number
-  /** Milliseconds after which a history that nobody continued is no longer recognised. */
+  /** Milliseconds after which a history that was not continued is no longer recognized. */
   readonly boundaryTtlMs: number
-  /** Milliseconds for which the id of a stored response leads to its session. */
+  /** How long the id of a stored response leads to its session, milliseconds. */
   readonly responseTtlMs: number
-  /** Is told of a session that was ended elsewhere and had a turn here all the same: its KV is nobody's. Absent: nobody is. */
+  /** Called for a session that was ended elsewhere while it had a turn here. No record names the KV of that turn. */
   readonly onLate?: (session: SessionRecord) => void
 }
 
@@ -44,7 +46,7 @@ export class SessionTracker {
   readonly #new: NewSessions
   readonly #sessions: SessionCache
   readonly #inFlight = new InFlight()
-  /** Whose last turn the store could not take; each sweep tries again. */
+  /** Sessions whose last turn could not be stored. Each sweep tries again. */
   readonly #unsaved: SessionCache
   readonly #histories: Histories
   readonly #prefixes: PrefixSearch
@@ -82,16 +84,16 @@ export class SessionTracker {
     })
   }
 
-  /** Tries once more to store what the store could not take before. Never throws: without a store it is lost. */
+  /** Tries once more to store unsaved sessions. Never throws: if the store is unavailable, they are lost. */
   async close(): Promise<void> {
     this.#stopListening()
     await this.#saveUnsaved().catch(() => {})
   }
 
   /**
-   * The session that a client named; made at its first use. Atomic in the store, so that its lineage is one for all proxies.
-   * Without a store: a session of this process with a lineage of its own, unless it is known to stand behind a window, whose messages
-   * it would lose: then `STORE_UNAVAILABLE`. Throws `QUOTA_EXCEEDED`.
+   * The session that a client named. Created on first use, atomically in the store, so that all proxies use the same lineage. Without a
+   * store it is a temporary session with its own lineage. Throws `STORE_UNAVAILABLE` instead if the session is known to have a base window,
+   * whose messages would be lost. Throws `QUOTA_EXCEEDED`.
    */
   async named(owner: SessionOwner, id: string): Promise<LiveSession> {
     const key = sessionKey(owner.tenant, id)
@@ -114,7 +116,7 @@ export class SessionTracker {
     }
   }
 
-  /** A session that no history leads to: a lineage of its own, or its user's or tenant's where that is the rule. Throws `QUOTA_EXCEEDED`. */
+  /** A new unnamed session. Its lineage is its own, or its user's or tenant's, depending on the isolation. Throws `QUOTA_EXCEEDED`. */
   async unnamed(owner: SessionOwner): Promise<LiveSession> {
     const id = `s-${randomId()}`
     try {
@@ -127,15 +129,15 @@ export class SessionTracker {
     }
   }
 
-  /** The session of a first turn whose client sends its own conversation id. Throws `QUOTA_EXCEEDED`, and what the store throws. */
+  /** The session of a first turn whose client sends its own conversation id. Throws `QUOTA_EXCEEDED` and what the store throws. */
   opened(owner: SessionOwner, opening: ReplyBoundary): Promise<Opened> {
     return this.#openings.sessionOf(owner, opening)
   }
 
   /**
-   * The session whose delivered history the chain extends, at its longest known boundary; undefined when there is none. `ambiguous` when
-   * two sessions came to hold that same history: then nobody can tell which is meant. Without a store: `unknown`, or `STORE_UNAVAILABLE`
-   * for a history that is known here to stand behind a window.
+   * The session whose delivered history the chain extends, found by its longest known boundary; undefined if there is none. `ambiguous` if
+   * several sessions hold that history. Without a store it is `unknown`. Throws `STORE_UNAVAILABLE` if this process knows that a session
+   * with a base window holds it.
    */
   async byPrefix(tenant: string, chain: Pick<Chain, 'candidates'>): Promise<PrefixMatch | undefined> {
     if (chain.candidates.length === 0) return undefined
@@ -147,20 +149,20 @@ export class SessionTracker {
     }
   }
 
-  /** The session of that tenant and id, wherever it is; undefined when there is none. */
+  /** The session with that tenant and id, from memory or the store; undefined if there is none. */
   async find(tenant: string, id: string): Promise<LiveSession | undefined> {
     const key = sessionKey(tenant, id)
     const live = this.#live(key)
     if (live !== undefined && (await this.#revalidate(live))) return live
     const asked = this.#options.now()
     const record = await this.#options.store.getSession(tenant, id)
-    // Another call may have brought it in meanwhile: one object per session, or changes would be lost.
+    // Another call may have loaded it meanwhile. There must be one object per session, or changes would be lost.
     const raced = this.#live(key)
     if (record === undefined || raced !== undefined) return raced
     return this.#keep(new LiveSession(record, { stored: true }), asked)
   }
 
-  /** The session of a stored response; undefined when the id is unknown, expired, or another tenant's. */
+  /** The session of a stored response; undefined if the id is unknown, expired, or another tenant's. */
   async byResponse(tenant: string, responseId: string): Promise<LiveSession | undefined> {
     const id = await this.#options.store.findResponse(tenant, responseId, this.#options.now())
     return id === undefined ? undefined : await this.find(tenant, id)
@@ -170,7 +172,7 @@ export class SessionTracker {
     return this.#options.store.listSessions(tenant, page)
   }
 
-  /** Keeps a session in memory while a turn of it is in flight. Each call needs its `release`. */
+  /** Keeps a session in memory while it has a turn in flight. Each call needs a matching `release`. */
   hold(session: LiveSession): void {
     if (session.temporary) return
     this.#inFlight.hold(session)
@@ -180,14 +182,15 @@ export class SessionTracker {
     if (!session.temporary) this.#inFlight.release(session)
   }
 
-  /** Whether a turn of it may be in flight: here, or in another process, of whose turns nobody knows. */
+  /** Whether the session may have a turn in flight. True for a shared store, because turns of other processes are unknown. */
   isBusy(tenant: string, id: string): boolean {
     return this.#isShared || this.#inFlight.get(sessionKey(tenant, id)) !== undefined
   }
 
   /**
-   * Notes, durably for a stored session, where a turn is about to put its KV: a delete must be able to name it. Answers the session to go
-   * on with: without a store it is a temporary one, unless a window stands before it (`STORE_UNAVAILABLE`).
+   * Records where a turn is about to put its KV, so that a delete can name it; durably for a stored session. Returns the session to
+   * continue with, which is a temporary one if the store is unavailable. Throws `STORE_UNAVAILABLE` instead if the session has a base
+   * window.
    */
   enter(session: LiveSession, space: KvSpace): LiveSession | Promise<LiveSession> {
     return session.addSpace(space) && session.stored ? this.#storeSpaces(session, space) : session
@@ -205,8 +208,8 @@ export class SessionTracker {
   }
 
   /**
-   * Whether a turn may go out under that lineage, asked at the last moment: not when the session was ended or the lineage retired, here or,
-   * as far as the store tells, elsewhere.
+   * Whether a turn may be dispatched under that lineage. Call it right before the dispatch. False if the session was ended or the lineage
+   * was retired, in this process or according to the store.
    */
   mayDispatch(session: LiveSession, lineage: string): boolean | Promise<boolean> {
     if (this.#isOver(session, lineage)) return false
@@ -216,25 +219,25 @@ export class SessionTracker {
       .then((retired) => !retired && !this.#isOver(session, lineage))
   }
 
-  /** As far as this process knows. */
+  /** Whether the session has ended or its lineage is retired, as far as this process knows. */
   #isOver(session: LiveSession, lineage: string): boolean {
     return session.ended || this.#lineages.isRetired(session.record.tenant, lineage)
   }
 
-  /** Makes this turn's boundaries known at once, before the last bytes go out: the next turn may follow on their heels. */
+  /** Makes this turn's boundaries known before its last bytes are sent, because the next turn may arrive immediately after them. */
   announce(session: LiveSession, digests: readonly string[]): void {
     this.#histories.record(digests, session.record.id)
   }
 
-  /** Takes an announcement back: the answer did not reach the client. What the store has remains. */
+  /** Withdraws an announcement, because the answer did not reach the client. The store keeps what it has. */
   retract(digests: readonly string[]): void {
     this.#histories.forget(digests)
   }
 
   /**
-   * Stores a session after a turn, with the boundaries of that turn and the ids of responses that the engine keeps. What a shared store
-   * could not take is ambiguous here: nobody could say whether another process delivered the same. `mayWait`: the store may write it some
-   * milliseconds later, with other turns.
+   * Stores a session after a turn, with that turn's boundaries and the ids of responses that the engine keeps. If a shared store fails, the
+   * boundaries become ambiguous in this process, because another process may have delivered the same history. `mayWait`: the store may
+   * write the turn some milliseconds later, together with others.
    */
   async save(
     session: LiveSession,
@@ -263,20 +266,20 @@ export class SessionTracker {
       throw error
     }
     this.#sessions.weigh(session.key, session)
-    // From now on the store answers for them, with what other processes saved; memory lives on as long. A store that only this process
-    // writes knows them exactly, so memory keeps only those that must not be served without their window when the store fails.
+    // A shared store now has the boundaries, with those of other processes; memory keeps them too. A store that only this process writes
+    // knows them exactly. Memory then keeps only those of sessions with a base window, which must not run without it when the store fails.
     if (this.#isShared || baseWindow !== undefined) this.#histories.record(digests, id)
     else this.#histories.dropStored(digests, id)
   }
 
   /**
-   * Stores that a session stands behind a window from now on. Answers false when it was ended or thawed into by somebody else
-   * meanwhile: nothing is changed then.
+   * Binds a session to a window, in the store too. Returns false, and changes nothing, if the session was ended or another thaw bound it
+   * meanwhile.
    */
   async bind(session: LiveSession, binding: Binding): Promise<boolean> {
     if (session.temporary || session.ended) return false
     const next = { ...binding, head: session.record.head + 1 }
-    // It leaves a trace with its first answer, not before.
+    // An unnamed session is not stored before its first answer.
     if (session.stored || session.record.named) {
       const outcome = await this.#options.store.bindSession(boundRecord(session.record, next), !session.stored)
       this.#settle(session, outcome)
@@ -286,7 +289,7 @@ export class SessionTracker {
     return true
   }
 
-  /** Forgets a session that was taken out of the store; its turns in flight are told. */
+  /** Drops a session that was removed from the store, and ends its turns in flight. */
   ended(tenant: string, id: string): void {
     const key = sessionKey(tenant, id)
     this.#live(key)?.end()
@@ -299,13 +302,13 @@ export class SessionTracker {
     this.#new.temporary.delete(key)
   }
 
-  /** This process dispatches nothing under that lineage from now on, and breaks off what is in flight. */
+  /** Retires a lineage: this process dispatches nothing more under it, and ends its turns in flight. */
   retired(tenant: string, lineage: string): void {
     this.#lineages.retire(tenant, lineage)
     for (const { record } of this.#inFlight.ofLineage(tenant, lineage)) this.ended(tenant, record.id)
   }
 
-  /** Stores what the store could not take before, and drops what has expired there; answers how many. Call now and then. */
+  /** Stores unsaved sessions and drops expired traces from the store. Returns the number of dropped traces. Call it periodically. */
   async sweep(): Promise<number> {
     await this.#saveUnsaved()
     const { store, now } = this.#options
@@ -316,7 +319,7 @@ export class SessionTracker {
     }
   }
 
-  /** Ends with the first that the store cannot take either. */
+  /** Stops at the first session that cannot be stored. */
   async #saveUnsaved(): Promise<void> {
     for (const [key, session] of this.#unsaved.entries()) {
       await this.save(session, [])
@@ -328,7 +331,7 @@ export class SessionTracker {
     return !ended && (!stored || freshUntil > this.#options.now())
   }
 
-  /** Whether a session in memory is still the stored one; what another process changed is taken over. */
+  /** Whether a session in memory is still the stored one. Adopts the changes of other processes. */
   async #revalidate(live: LiveSession): Promise<boolean> {
     const { store, now } = this.#options
     if (this.#isFresh(live)) return true
@@ -350,7 +353,7 @@ export class SessionTracker {
     const live = this.#live(key)
     if (live === undefined) return
     live.freshUntil = 0
-    // Its turns in flight would put KV where nobody looks any more, if it was ended.
+    // If the session was ended elsewhere, its turns in flight must end too: no delete would find their KV.
     if (this.#inFlight.get(key) !== undefined) this.#revalidate(live).catch(() => {})
   }
 
@@ -363,7 +366,7 @@ export class SessionTracker {
     } else session.freshUntil = 0
   }
 
-  /** Other processes write to the store. */
+  /** Whether other processes write to the store. */
   get #isShared(): boolean {
     return Number.isFinite(this.#options.store.maxStalenessMs)
   }
@@ -372,7 +375,7 @@ export class SessionTracker {
     return this.#inFlight.get(key) ?? this.#sessions.get(key)
   }
 
-  /** `asked`: when the store was; what it said is no younger than that. */
+  /** `asked`: when the store was queried. Its answer may be as old as that. */
   #keep(session: LiveSession, asked: number): LiveSession {
     const raced = this.#live(session.key)
     if (raced !== undefined) return raced
@@ -382,7 +385,7 @@ export class SessionTracker {
   }
 }
 
-/** Boundaries kept beside the newest: the one that a turn continued from, and its mark if the session is behind a window. */
+/** Boundaries kept in addition to the newest: the one that a turn continued from, and its mark if the session has a base window. */
 function branchOf(branch: ReplyBoundary | undefined, isBehindWindow: boolean): readonly ReplyBoundary[] {
   if (branch === undefined) return []
   return isBehindWindow ? [branch, { ...branch, digest: windowScopedDigest(branch.digest) }] : [branch]

@@ -45,7 +45,9 @@ export function checkFields(
     if (value === undefined || allowed.has(field)) continue
     // Null has no effect, unless the field occurs twice and a parser reads the first one.
     if (value === null && raw.count(field) === 1) continue
-    throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` reaches below the gateway; leave it out`, { param: field })
+    throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` bypasses the gateway and is not allowed; remove it`, {
+      param: field,
+    })
   }
   for (const field of messageFields) {
     const list = body[field]

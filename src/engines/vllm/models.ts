@@ -1,4 +1,4 @@
-// What vLLM says of its models: limit and engine name per served name. Asked once a minute at most.
+// vLLM's list of models: limit and engine name per served name. Requested in the background when it is over a minute old.
 
 import type { Now } from '../../base/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../base/json.ts'
@@ -14,11 +14,11 @@ const MAX_MODELS = 10_000
 export class VllmModels implements EngineModels {
   readonly #upstream: Sender
   readonly #now: Now
-  /** The operator's, by served name. */
+  /** The operator's limits in tokens, by served name. */
   readonly #limits: Readonly<Record<string, number>>
   #models: ReadonlyMap<string, EngineModel> = new Map()
   #askedAt = Number.NEGATIVE_INFINITY
-  /** By API key: one key's refusal is no answer for another. */
+  /** By API key, because one key's rejection does not apply to another key. */
   readonly #asking = new SingleFlight<void>()
 
   constructor(upstream: Sender, now: Now, limits: Readonly<Record<string, number>> = {}) {
@@ -27,7 +27,7 @@ export class VllmModels implements EngineModels {
     this.#limits = limits
   }
 
-  /** What is known now; starts to ask, in the background, when it is old. */
+  /** The model as far as known. Refreshes the list in the background if it is stale. */
   #peek(name: string, apiKey: string | undefined): EngineModel | undefined {
     if (this.#stale()) this.#refresh(apiKey).catch(() => {})
     return this.#models.get(name)
@@ -88,7 +88,7 @@ export class VllmModels implements EngineModels {
   }
 
   async #ask(apiKey: string | undefined): Promise<void> {
-    // Also a failure counts as asked, for a while: a dead upstream is not asked again by each request.
+    // A failure delays the next attempt too. Otherwise each request would ask a dead upstream again.
     this.#askedAt = this.#now() - FRESH_MS + RETRY_MS
     const answer = await callJson(this.#upstream, {
       method: 'GET',

@@ -1,4 +1,4 @@
-// The ids and the size of a prompt, from whichever of vLLM's endpoints can express it.
+// Gets the ids and the size of a prompt from one of vLLM's endpoints that can express it: render, or `/tokenize`.
 
 import { CwmError } from '../../base/errors.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../base/json.ts'
@@ -8,7 +8,7 @@ import { rulesOf } from '../../dialects/index.ts'
 import type { CallOptions, Engine, JsonAnswer, SpecialTokens } from '../engine.ts'
 import { callJson, rejectionOf, type Sender } from '../json.ts'
 
-/** Body fields that `/tokenize` takes beside the messages: docs/engine-behavior.md#tokenize. */
+/** Body fields that `/tokenize` accepts besides the messages: docs/engine-behavior.md#tokenize. */
 const TOKENIZE_FIELDS = [
   'tools',
   'chat_template',
@@ -17,24 +17,27 @@ const TOKENIZE_FIELDS = [
   'media_io_kwargs',
 ] as const
 
-/** Fields that chat completions hand to the template as arguments: docs/engine-behavior.md#tokenize. */
+/** Fields that chat completions pass to the template as arguments: docs/engine-behavior.md#tokenize. */
 const TEMPLATE_FIELDS = ['chat_template_kwargs', 'documents', 'reasoning_effort'] as const
 
 /**
- * Fields that leave the prompt alone by default. With `--exclude-tools-when-tool-choice-none` a `tool_choice` of "none" does not;
- * then the ids differ in number from the turn's own prompt, which the freeze checks.
+ * Fields that do not change the prompt by default. With `--exclude-tools-when-tool-choice-none`, a `tool_choice` of "none" does. The number
+ * of ids then differs from the turn's own prompt, and the freeze checks that number.
  */
 const FIELDS_WITHOUT_EFFECT = ['tool_choice', 'function_call', 'include_reasoning'] as const
 
-/** How an engine says that an endpoint is switched off (403), or that there is none. */
+/** Statuses for a disabled (403) or missing endpoint. */
 const UNAVAILABLE_STATUSES = [403, 404, 405, 501]
-/** How long an engine that has none is not asked again; it may be restarted with them. */
+/** How long to wait before asking an engine without render endpoints again. It may be restarted with them. */
 const RENDER_OFF_MS = 60_000
 const TOKENIZE_DEADLINE_MS = 60_000
 
 export class VllmPrompts implements Pick<Engine, 'tokenIds' | 'countTokens' | 'countText'> {
   readonly #upstream: Sender
-  /** Until when the engine counts as one without render endpoints (docs/engine-behavior.md#render-endpoints). Milliseconds since the epoch. */
+  /**
+   * Until this time the engine is assumed to have no render endpoints (docs/engine-behavior.md#render-endpoints). Milliseconds since the
+   * epoch.
+   */
   #renderOffUntil = 0
 
   constructor(upstream: Sender) {
@@ -45,15 +48,15 @@ export class VllmPrompts implements Pick<Engine, 'tokenIds' | 'countTokens' | 'c
     return await this.#idsOf(prompt, options, 'ids')
   }
 
-  /** Without render endpoints the calls of a prompt of /v1/responses may count a token more or less each: see responses-as-chat.ts. */
+  /** Without render endpoints, each tool call in a /v1/responses prompt may count one token more or less: see responses-as-chat.ts. */
   async countTokens(prompt: Prompt, options: CallOptions): Promise<number | undefined> {
-    // First, because render endpoints refuse what is over the limit, and that is when the number matters.
+    // Tried first: render endpoints reject prompts over the limit, which is when the number matters.
     const chat = rulesOf(prompt.dialect).toChat(prompt, 'ids')
     const counted = chat === undefined ? undefined : await this.#tokenize(chat, options)
     return (counted ?? (await this.#idsOf(prompt, options, 'count')))?.length
   }
 
-  /** Undefined where the engine has no `/tokenize`. */
+  /** Undefined if the engine has no `/tokenize`. */
   async countText(
     model: string,
     prompt: string,
@@ -114,15 +117,15 @@ export class VllmPrompts implements Pick<Engine, 'tokenIds' | 'countTokens' | 'c
 }
 
 /**
- * Whether the engine itself says that it has no render endpoints: FastAPI's own 404 or 405, or vLLM's words about scale-out. A refusal of
- * one key, or an unknown model, says nothing of the kind.
+ * Whether the answer shows that the engine has no render endpoints: FastAPI's own 404 or 405, or vLLM's message about scale-out. A rejected
+ * key or an unknown model does not show that.
  */
 function saysRenderIsOff({ status, body }: JsonAnswer): boolean {
   const words = isObject(body.error) && typeof body.error.message === 'string' ? body.error.message : undefined
   return status === 403 ? words?.includes('Scale-out') === true : words === undefined
 }
 
-/** What the template is called with, as chat completions put it together. */
+/** The template's arguments, combined as chat completions combine them. */
 function templateArguments({ chat_template_kwargs, documents, reasoning_effort }: JsonObject): JsonObject | undefined {
   const given = isObject(chat_template_kwargs) ? chat_template_kwargs : {}
   const args: Record<string, JsonValue | undefined> = { ...given }
@@ -137,7 +140,7 @@ function templateArguments({ chat_template_kwargs, documents, reasoning_effort }
 function readIds(value: JsonValue | undefined, path: string): Uint32Array {
   const ids: unknown = value
   if (!Array.isArray(ids) || !ids.every((id) => typeof id === 'number' && Number.isInteger(id) && id >= 0)) {
-    throw new CwmError('UPSTREAM_REJECTED', `${path} of the upstream answered no token ids`)
+    throw new CwmError('UPSTREAM_REJECTED', `${path} of the upstream returned no token ids`)
   }
   return Uint32Array.from(ids as number[])
 }

@@ -1,4 +1,4 @@
-// vLLM as the engine port sees it.
+// Implements the engine port for vLLM.
 
 import type { Now } from '../../base/clock.ts'
 import { type CwmError, toCwmError } from '../../base/errors.ts'
@@ -25,7 +25,7 @@ import { VllmPrompts } from './prompts.ts'
 export interface VllmOptions {
   /** The operator's context limits, by served name, in tokens. */
   readonly limits: Readonly<Record<string, number>>
-  /** Warm calls may prefill a whole window, milliseconds. */
+  /** Deadline of a warm call, which may prefill a whole window, milliseconds. */
   readonly warmDeadlineMs: number
   readonly now: Now
 }
@@ -107,7 +107,7 @@ class VllmHealth implements EngineHealth {
     const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs } as const
     try {
       const { status } = await callJson(this.#upstream.health, call)
-      // 401 counts as healthy: the engine is up and wants a key.
+      // 401 counts as healthy: the engine is running and requires a key.
       return status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }
     } catch (thrown) {
       return { ok: false, error: toCwmError(thrown).code.toLowerCase() }
