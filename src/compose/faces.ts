@@ -103,10 +103,11 @@ function createRest(
   })
 }
 
-function addDashboard({ log, now }: Start, { deriver }: Services, api: Api): void {
+function addDashboard({ log, now }: Start, { deriver, store, tenants }: Services, api: Api): void {
   const callRest = (env: Bindings['Bindings']) => callInProcess(api.fetch, env)
   const loginKey = deriver.key('dashboard login')
+  const isListed = (tenant: string) => tenants.ids.includes(tenant)
   const openApi = () => openApiText(api, version)
-  api.route('/', createDashboard({ loginKey, callRest, fetch: api.fetch, openApi, now, log }))
+  api.route('/', createDashboard({ loginKey, store, isListed, callRest, fetch: api.fetch, openApi, now, log }))
   for (const path of ['/cwm', '/cwm/', '/cwm/ui/']) api.get(path, (c) => c.redirect('/cwm/ui', 302))
 }

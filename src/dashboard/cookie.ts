@@ -1,5 +1,5 @@
-// The login, sealed in a cookie. The server keeps no state, so any proxy with the same secret can read it, and a restart logs nobody out.
-// The API key in it is checked on each request, so a key that was removed from the settings stops working at once.
+// The login, sealed in a cookie. Any proxy with the same secret can read it, and a restart logs nobody out. The API key in it is checked on
+// each request, so a key that was removed from the settings stops working at once. Which logins have ended is in the store: logins.ts.
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Now } from '../base/clock.ts'
@@ -9,6 +9,16 @@ import { isObject, parseJson } from '../base/json.ts'
 export interface Identity {
   readonly apiKey: string
   readonly tenant?: string
+}
+
+export interface OpenedCookie {
+  readonly identity: Identity
+  /** Unique to this cookie. */
+  readonly id: string
+  /** Whose bound of ended logins it counts toward. Absent in a cookie of an older version. */
+  readonly owner: string | undefined
+  /** When it expires, milliseconds since the epoch. */
+  readonly until: number
 }
 
 /** A working day. */
@@ -28,30 +38,35 @@ export class LoginCookie {
     this.#now = now
   }
 
-  seal({ apiKey, tenant }: Identity): string {
+  seal({ apiKey, tenant }: Identity, owner: string): string {
     const nonce = randomBytes(NONCE_BYTES)
     const cipher = createCipheriv(ALGORITHM, this.#key, nonce, { authTagLength: TAG_BYTES })
-    const text = JSON.stringify({ apiKey, tenant, until: this.#now() + LIFETIME_MS })
+    const text = JSON.stringify({ apiKey, tenant, owner, until: this.#now() + LIFETIME_MS })
     return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString(
       'base64url',
     )
   }
 
   /** Undefined if the value was not sealed with this key, or has expired. */
-  open(value: string): Identity | undefined {
+  open(value: string): OpenedCookie | undefined {
     const bytes = Buffer.from(value, 'base64url')
     if (bytes.length <= NONCE_BYTES + TAG_BYTES) return undefined
-    const decipher = createDecipheriv(ALGORITHM, this.#key, bytes.subarray(0, NONCE_BYTES), {
-      authTagLength: TAG_BYTES,
-    })
+    const nonce = bytes.subarray(0, NONCE_BYTES)
+    const decipher = createDecipheriv(ALGORITHM, this.#key, nonce, { authTagLength: TAG_BYTES })
     decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
     try {
       const text = Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
       const payload = parseJson(text.toString('utf8'))
-      if (!isObject(payload) || typeof payload.apiKey !== 'string' || typeof payload.until !== 'number')
-        return undefined
-      if (payload.until <= this.#now()) return undefined
-      return { apiKey: payload.apiKey, ...(typeof payload.tenant === 'string' ? { tenant: payload.tenant } : {}) }
+      if (!isObject(payload)) return undefined
+      const { apiKey, tenant, owner, until } = payload
+      if (typeof apiKey !== 'string' || typeof until !== 'number' || until <= this.#now()) return undefined
+      return {
+        identity: { apiKey, ...(typeof tenant === 'string' ? { tenant } : {}) },
+        // The nonce is random and authenticated, and cookies of older versions have one too.
+        id: nonce.toString('base64url'),
+        owner: typeof owner === 'string' ? owner : undefined,
+        until,
+      }
     } catch {
       return undefined
     }

@@ -5,7 +5,6 @@ import { type Context, Hono } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { secureHeaders } from 'hono/secure-headers'
 import { askRest, type CallRest, RestError } from '../base/call-rest.ts'
-import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Logger } from '../base/logger.ts'
@@ -17,7 +16,8 @@ import type { SessionJson } from '../wire/sessions.ts'
 import type { TenantJson, TimelineJson } from '../wire/tenants.ts'
 import type { CloneBody, FreezeBody, ThawBody, WindowJson } from '../wire/windows.ts'
 import { Assets } from './assets.ts'
-import { type Identity, LoginCookie } from './cookie.ts'
+import type { Identity } from './cookie.ts'
+import { type LoginParts, Logins, whileLoggedIn } from './logins.ts'
 import { Dashboard, HealthState, Login, Summary } from './page.tsx'
 import {
   readFamily,
@@ -40,19 +40,17 @@ interface Env {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
 }
-type Bindings = { Bindings: Env }
+/** `viewer` is who is logged in, once something asked. */
+type Bindings = { Bindings: Env; Variables: { viewer?: Promise<Identity | undefined> } }
 type Ctx = Context<Bindings>
 
-export interface DashboardParts {
-  /** Key that seals logins, 32 bytes. */
-  readonly loginKey: Buffer
+export interface DashboardParts extends LoginParts {
   /** Calls REST as the sender of `env.incoming`. */
   readonly callRest: (env: Env) => CallRest
   /** The same, but returns the response unchanged. */
   readonly fetch: (request: Request, env: Env) => Response | Promise<Response>
   /** REST's OpenAPI document, as JSON. */
   readonly openApi: () => string
-  readonly now: Now
   readonly log: Logger
 }
 
@@ -61,21 +59,25 @@ const COOKIE = 'cwm_login'
 const PATH = '/cwm/ui'
 const MAX_KEY_CHARACTERS = 1_024
 
-export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }: DashboardParts): Hono<Bindings> {
+export function createDashboard(parts: DashboardParts): Hono<Bindings> {
+  const { callRest, fetch, openApi, now, log } = parts
   const app = new Hono<Bindings>().basePath(PATH)
   const assets = new Assets()
-  const cookie = new LoginCookie(loginKey, now)
+  const logins = new Logins(parts)
 
-  const identityOf = (c: Ctx): Identity | undefined => {
-    const value = getCookie(c, COOKIE)
-    return value === undefined ? undefined : cookie.open(value)
+  const findLogin = async (c: Ctx): Promise<Identity | undefined> => {
+    const cookie = getCookie(c, COOKIE)
+    return cookie === undefined ? undefined : await logins.find(cookie)
   }
-  const envOf = (c: Ctx) => actingAs(c.env, identityOf(c))
-  const requester = (c: Ctx) => {
-    const rest = callRest(envOf(c))
-    return <T,>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T> =>
-      askRest<T>(rest, method, path, body, c.req.raw.signal)
+  const viewerOf = (c: Ctx): Promise<Identity | undefined> => {
+    const viewer = c.get('viewer') ?? findLogin(c)
+    c.set('viewer', viewer)
+    return viewer
   }
+  const requester =
+    (c: Ctx) =>
+    async <T,>(method: Parameters<CallRest>[0], path: string, body?: object): Promise<T> =>
+      await askRest<T>(callRest(actingAs(c.env, await viewerOf(c))), method, path, body, c.req.raw.signal)
 
   app.use(
     secureHeaders({
@@ -129,21 +131,23 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
     const form = await c.req.parseBody()
     const [apiKey, tenant] = [textOf(form.api_key), textOf(form.tenant)]
     const identity = { apiKey, ...(tenant === '' ? {} : { tenant }) }
-    const refusal =
+    const checked =
       apiKey === '' || apiKey.length > MAX_KEY_CHARACTERS || !/^[\x21-\x7e]+$/.test(apiKey)
-        ? 'This is not a valid API key.'
-        : await rejectionOfKey(callRest(actingAs(c.env, identity)), c.req.raw.signal)
-    if (refusal !== undefined) return c.html(<Login assets={await assets.root()} refusal={refusal} />, 401)
-    setCookie(c, COOKIE, cookie.seal(identity), {
+        ? { refusal: 'This is not a valid API key.' }
+        : await checkKey(callRest(actingAs(c.env, identity)), c.req.raw.signal)
+    if ('refusal' in checked) return c.html(<Login assets={await assets.root()} refusal={checked.refusal} />, 401)
+    setCookie(c, COOKIE, logins.begin(identity, checked.tenant), {
       path: PATH,
       httpOnly: true,
       sameSite: 'Strict',
       secure: c.req.header('x-forwarded-proto') === 'https',
-      maxAge: cookie.maxAgeS,
+      maxAge: logins.maxAgeS,
     })
     return c.redirect(PATH, 303)
   })
-  app.post('/logout', (c) => {
+  app.post('/logout', async (c) => {
+    const cookie = getCookie(c, COOKIE)
+    if (cookie !== undefined) await logins.end(cookie)
     deleteCookie(c, COOKIE, { path: PATH })
     return c.redirect(`${PATH}/login`, 303)
   })
@@ -151,17 +155,18 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   app.get('/', async (c) => {
     const ask = requester(c)
     const filter = filterOf(c)
-    const [tenant, sessions, windows, root] = await Promise.all([
+    const [tenant, sessions, windows, root, loggedIn] = await Promise.all([
       ask<TenantJson>('GET', '/cwm/v1/tenants/me'),
       readSessions(ask, undefined),
       readWindows(ask, filter, undefined),
       assets.root(),
+      viewerOf(c).then((viewer) => viewer !== undefined),
     ])
     return c.html(
       <Dashboard
         assets={root}
         tenant={tenant}
-        loggedIn={identityOf(c) !== undefined}
+        loggedIn={loggedIn}
         filter={filter}
         sessions={{ ...sessions, cursor: undefined, now: now() }}
         windows={{ page: windows, cursor: undefined, filtered: isFiltered(filter), now: now() }}
@@ -171,15 +176,21 @@ export function createDashboard({ loginKey, callRest, fetch, openApi, now, log }
   app.get('/summary', async (c) =>
     c.html(<Summary tenant={await requester(c)<TenantJson>('GET', '/cwm/v1/tenants/me')} />),
   )
-  app.get('/health', async (c) =>
-    c.html(<HealthState health={await requester(c)<HealthJson>('GET', '/cwm/v1/health')} />),
-  )
+  app.get('/health', async (c) => {
+    // Needs no login, which could not be checked while the store is down.
+    const rest = callRest(actingAs(c.env, undefined))
+    const health = await askRest<HealthJson>(rest, 'GET', '/cwm/v1/health', undefined, c.req.raw.signal)
+    return c.html(<HealthState health={health} />)
+  })
   app.get('/timeline', async (c) => c.json(await requester(c)<TimelineJson>('GET', '/cwm/v1/tenants/me/timeline')))
   app.get('/events', async (c) => {
     // The operator receives the events of the tenant being viewed, not of all tenants.
     const headers = { 'last-event-id': c.req.header('last-event-id') ?? '' }
-    const answer = await fetch(new Request('http://cwm/cwm/v1/events', { headers }), envOf(c))
-    return new Response(answer.body, answer)
+    const viewer = await viewerOf(c)
+    const answer = await fetch(new Request('http://cwm/cwm/v1/events', { headers }), actingAs(c.env, viewer))
+    if (viewer === undefined || answer.body === null) return new Response(answer.body, answer)
+    const isEnded = async () => (await findLogin(c)) === undefined
+    return new Response(whileLoggedIn(answer.body, isEnded), answer)
   })
 
   app.get('/sessions', async (c) => {
@@ -294,12 +305,15 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value.trim() : ''
 }
 
-async function rejectionOfKey(rest: CallRest, signal: AbortSignal): Promise<string | undefined> {
+/** The tenant that the caller acts for, or why cwm rejects its key. */
+async function checkKey(
+  rest: CallRest,
+  signal: AbortSignal,
+): Promise<{ readonly tenant: string } | { readonly refusal: string }> {
   try {
-    await askRest(rest, 'GET', '/cwm/v1/tenants/me', undefined, signal)
-    return undefined
+    return { tenant: (await askRest<TenantJson>(rest, 'GET', '/cwm/v1/tenants/me', undefined, signal)).id }
   } catch (thrown) {
-    if (thrown instanceof RestError && thrown.status < 500) return thrown.message
+    if (thrown instanceof RestError && thrown.status < 500) return { refusal: thrown.message }
     throw thrown
   }
 }

@@ -142,6 +142,13 @@ export type StoreChange =
   | { readonly kind: 'lineage'; readonly tenant: string; readonly lineage: string }
   | { readonly kind: 'event'; readonly tenant: string }
 
+/** A login to the dashboard. `owner`: whose bound it counts toward. `until`: when it expires, milliseconds since the epoch. */
+export interface Login {
+  readonly owner: string
+  readonly id: string
+  readonly until: number
+}
+
 /**
  * Every method rejects with code `STORE_UNAVAILABLE` if the store cannot be reached or written. Ids are only unique within a tenant, so
  * every read takes the tenant.
@@ -295,6 +302,15 @@ export interface Store {
   /** Up to `atMost` (1 to 1,000) events after an id; of all tenants if none is named. Fewer means that there are no more now. */
   listEvents(tenant: string | undefined, after: string, atMost: number): Promise<EventPage>
 
+  // Logins to the dashboard.
+
+  /**
+   * Ends a login before it expires. Drops what has expired at `now`. Of each owner, up to `keep` ended logins are listed: beyond that, those
+   * that expire first are dropped, and from then on every login of this owner that expires no later than a dropped one counts as ended.
+   */
+  endLogin(login: Login, keep: number, now: number): Promise<void>
+  isLoginEnded(login: Login): Promise<boolean>
+
   // Retained turns.
 
   /**
@@ -343,6 +359,8 @@ export type TenantMethods = Pick<
   | 'appendAudit'
   | 'listAudit'
 >
+
+export type LoginMethods = Pick<Store, 'endLogin' | 'isLoginEnded'>
 
 export type DeletionMethods = Pick<
   Store,

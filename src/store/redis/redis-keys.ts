@@ -15,7 +15,7 @@
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
 //
 // Others: `{meta}`, `{tenants}`, `{audit}`, `{events}` (one stream, and the id from which it is complete), `{turns}` (the size of all
-// retained turns), `{live}` (the running proxies), `{work:…}` (leases).
+// retained turns), `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -159,6 +159,9 @@ export class SharedKeys {
   }
   lease(name: string) {
     return `${this.#prefix}:{work:${encodeURIComponent(name)}}`
+  }
+  endedLogins(owner: string) {
+    return `${this.#prefix}:{logins:${encodeURIComponent(owner)}}`
   }
   get audit() {
     return `${this.#prefix}:{audit}:all`

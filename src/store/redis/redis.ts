@@ -13,6 +13,7 @@ import { eventsIn } from './redis-events.ts'
 import { leasesIn } from './redis-leases.ts'
 import { lineagesIn } from './redis-lineages.ts'
 import { RedisLink } from './redis-link.ts'
+import { loginsIn } from './redis-logins.ts'
 import { resealIn } from './redis-reseal.ts'
 import { retainedIn } from './redis-retained.ts'
 import { RedisRows } from './redis-rows.ts'
@@ -93,6 +94,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
     ...tenantsIn(rows),
     ...eventsIn(rows, changes),
     ...retainedIn(rows),
+    ...loginsIn(rows),
     ...leasesIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))

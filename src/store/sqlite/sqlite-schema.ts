@@ -304,6 +304,17 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX first_turns_of_shape ON first_turns (shape);
   `,
+  // 8: logins to the dashboard that ended before their time. The row with an empty id ends all of its owner's logins up to its `until`.
+  `
+  CREATE TABLE ended_logins (
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (owner, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX ended_logins_of_owner ON ended_logins (owner, until);
+  CREATE INDEX ended_logins_expiry ON ended_logins (until);
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

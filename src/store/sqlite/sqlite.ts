@@ -9,6 +9,7 @@ import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-datab
 import { deletionsIn } from './sqlite-deletions.ts'
 import { eventsIn } from './sqlite-events.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
+import { loginsIn } from './sqlite-logins.ts'
 import { resealIn } from './sqlite-reseal.ts'
 import { retainedIn } from './sqlite-retained.ts'
 import { textAt } from './sqlite-rows.ts'
@@ -82,6 +83,7 @@ function storeIn(core: SqliteCore): Store {
     ...deletionsIn(core),
     ...tenantsIn(core),
     ...eventsIn(core),
+    ...loginsIn(core),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
     acquireLease: () => db.run(() => true), // no other process could hold it

@@ -7,6 +7,7 @@ import { describeEvents } from './events.ts'
 import { describeFirstTurns } from './first-turns.ts'
 import { describeClosing, describeMeta } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
+import { describeLogins } from './logins.ts'
 import { describePaging } from './paging.ts'
 import { describeRetained } from './retained.ts'
 import { contractSealer, describeSealing, describeTurningSealingOn } from './sealing.ts'
@@ -51,6 +52,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeAudit,
     describeEvents,
     describeForgetting,
+    describeLogins,
     describeRetained,
     describeClosing,
     describeTurningSealingOn,
