@@ -95,6 +95,12 @@ export class Process {
     return how
   }
 
+  /** Kills it by SIGKILL. Resolves with a description of how it ended. */
+  async kill() {
+    if (this.#ended === undefined) this.#child.kill('SIGKILL')
+    return await this.#end
+  }
+
   lastWords() {
     return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-LAST_LINES).join('\n')
   }
