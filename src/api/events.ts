@@ -16,6 +16,8 @@ export interface EventHandlerParts {
   readonly now: Now
   /** Whose events the caller may receive; undefined for all tenants. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
+  /** Whose share of the slots for subscriptions the request uses. Undefined: the tenant's own. */
+  readonly sharerInView: (request: IncomingMessage) => string | undefined
 }
 
 const headers = {
@@ -26,7 +28,10 @@ const headers = {
   connection: 'close',
 }
 
-export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInView }: EventHandlerParts): void {
+export function mountEvents(
+  app: OpenAPIHono<Bindings>,
+  { events, now, tenantInView, sharerInView }: EventHandlerParts,
+): void {
   app.openapi(listenToEvents, async (c) => {
     const { incoming, outgoing } = c.env
     const tenant = tenantInView(incoming)
@@ -35,7 +40,7 @@ export function mountEvents(app: OpenAPIHono<Bindings>, { events, now, tenantInV
     const gone = new AbortController()
     outgoing.once('close', () => gone.abort())
     if (outgoing.destroyed) gone.abort()
-    const subscription = await events.subscribe(tenant, lastId, gone.signal)
+    const subscription = await events.subscribe(tenant, lastId, gone.signal, sharerInView(incoming))
     const filter = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
     const encoder = new TextEncoder()
     const body = new ReadableStream<Uint8Array>(

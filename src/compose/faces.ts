@@ -96,6 +96,7 @@ function createRest(
     callerOf: (request) => callers.forRest(request),
     tenants,
     tenantInView: (request) => callers.tenantInView(request),
+    sharerInView: (request) => callers.sharerInView(request),
     listAudit: (tenant, page) => audit.list(tenant, page),
     requireOperator: (request) => callers.requireOperator(request),
     health: () => health.read(),

@@ -40,7 +40,7 @@ export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
 function noteCalls(calls: RecentCalls, { caller, turn, rules, observation }: AnsweredTurn): void {
   if (!observation.complete) return
   for (const { messages } of observation.choices) {
-    calls.record(caller.tenant, turn.session.record.id, messages.flatMap(rules.toolCalls))
+    calls.record(caller.tenant, turn.session.record.id, messages.flatMap(rules.toolCalls), caller.sharer)
   }
 }
 
@@ -75,9 +75,9 @@ function lookForBreak(
   })
 }
 
-function keepLast(last: RetainedTurns, { turn, retained, stored }: DeliveredTurn): void {
+function keepLast(last: RetainedTurns, { caller, turn, retained, stored }: DeliveredTurn): void {
   const { tenant, id } = turn.session.record
-  last.keep(tenant, id, retained, [stored])
+  last.keep(tenant, id, retained, [stored], caller.sharer)
 }
 
 function freezeIfFull(

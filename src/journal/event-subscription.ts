@@ -61,6 +61,10 @@ export class EventSubscription {
     }
   }
 
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
   wake(): void {
     this.#hasNews = true
     this.#wake()

@@ -6,6 +6,7 @@ import type { CwmEvent } from '../base/events.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { EventPage, StoreChange } from '../store/store.ts'
+import type { EventSubscription } from './event-subscription.ts'
 import { EventLog, type EventLogParts } from './events.ts'
 
 const event = (session: string, tenant = 'acme') =>
@@ -211,14 +212,50 @@ describe('a subscription', () => {
     log.closeSubscriptions()
   })
 
-  it('is limited to 16 per tenant and 512 in total', async () => {
+  it('is limited to 16 per tenant', async () => {
     const { log } = logOver(aStore().store)
-    for (let tenant = 0; tenant < 32; tenant++) {
-      for (let n = 0; n < 16; n++) await log.subscribe(`t-${tenant}`, undefined, never())
-      await expect(log.subscribe(`t-${tenant}`, undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
-    }
+    for (let n = 0; n < 16; n++) await log.subscribe('acme', undefined, never())
 
+    await expect(log.subscribe('acme', undefined, never())).rejects.toMatchObject({
+      code: 'BUSY',
+      message: expect.stringContaining('16'),
+    })
+    log.closeSubscriptions()
+  })
+
+  it('ends the oldest of the tenant with most when all 512 are taken and another tenant has fewer', async () => {
+    const { log } = logOver(aStore().store)
+    const taken: EventSubscription[] = []
+    for (let n = 0; n < 512; n++) taken.push(await log.subscribe(`t-${Math.floor(n / 16)}`, undefined, never()))
+
+    const honest: EventSubscription[] = []
+    for (let n = 0; n < 15; n++) honest.push(await log.subscribe('honest', undefined, never()))
+
+    expect(taken.filter(({ hasEnded }) => hasEnded).map((ended) => taken.indexOf(ended))).toEqual(
+      Array.from({ length: 15 }, (_, n) => 16 * n),
+    )
+    expect(honest.some(({ hasEnded }) => hasEnded)).toBe(false)
+    log.closeSubscriptions()
+  })
+
+  it('is refused when all are taken and nobody has more than its tenant would have then', async () => {
+    const { log } = logOver(aStore().store)
+    for (let n = 0; n < 512; n++) await log.subscribe(`t-${n % 256}`, undefined, never())
+    await expect(log.subscribe('t-0', undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+
+    await expect(log.subscribe('one more', undefined, never())).resolves.toBeDefined()
     await expect(log.subscribe('one more', undefined, never())).rejects.toMatchObject({ code: 'BUSY' })
+    log.closeSubscriptions()
+  })
+
+  it('counts the tenants of one sharer together when all are taken', async () => {
+    const { log } = logOver(aStore().store)
+    const flood: EventSubscription[] = []
+    for (let n = 0; n < 512; n++) flood.push(await log.subscribe(`key-${n}`, undefined, never(), '192.0.2.1'))
+
+    const honest = await log.subscribe('honest', undefined, never(), '192.0.2.7')
+
+    expect([flood[0]?.hasEnded, flood[1]?.hasEnded, honest.hasEnded]).toEqual([true, false, false])
     log.closeSubscriptions()
   })
 

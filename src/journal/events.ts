@@ -8,6 +8,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Store } from '../store/store.ts'
 import { EventSubscription } from './event-subscription.ts'
+import { SubscriptionSlots } from './subscription-slots.ts'
 
 export interface EventLogParts {
   readonly store: Pick<Store, 'appendEvent' | 'eventIdNow' | 'listEvents' | 'onChange'>
@@ -20,13 +21,13 @@ export interface EventLogParts {
 
 /** Most events that wait for the store. Further ones are dropped, counted, and logged. */
 const MAX_PENDING = 10_000
-/** Subscriptions per tenant (the operator counts as one), and in total. Each holds a connection and up to a page of events. */
-const MAX_PER_TENANT = 16
-const MAX_SUBSCRIPTIONS = 512
+
+/** The sharer of the operator's subscriptions. No tenant's id contains a space. */
+const OPERATOR = 'the operator'
 
 export class EventLog implements EventSink {
   readonly #parts: EventLogParts
-  readonly #subscriptions = new Set<EventSubscription>()
+  readonly #slots = new SubscriptionSlots()
   readonly #unwatchStore: () => void
   #pending = 0
   #last: Promise<void> = Promise.resolve()
@@ -51,28 +52,21 @@ export class EventLog implements EventSink {
 
   /**
    * Subscribes to a tenant's events, or to all events if `tenant` is undefined. Starts after the event with id `after`, or now. The caller
-   * must abort `signal` to end the subscription. Throws `BUSY` if there are too many, and `STORE_UNAVAILABLE`.
+   * must abort `signal` to end the subscription. It also ends when its slot is needed for another `sharer` with fewer subscriptions.
+   * Throws `BUSY` if there are too many, and `STORE_UNAVAILABLE`.
    */
   async subscribe(
     tenant: string | undefined,
     after: string | undefined,
     signal: AbortSignal,
+    sharer = tenant ?? OPERATOR,
   ): Promise<EventSubscription> {
     const { store, log } = this.#parts
-    const sameTenant = [...this.#subscriptions].filter((other) => other.tenant === tenant).length
-    if (this.#ended || sameTenant >= MAX_PER_TENANT || this.#subscriptions.size >= MAX_SUBSCRIPTIONS) {
-      throw new CwmError(
-        'BUSY',
-        this.#ended ? 'cwm is stopping' : 'too many clients are subscribed to events; close one and try again',
-      )
-    }
+    if (this.#ended) throw new CwmError('BUSY', 'cwm is stopping')
     const subscription = new EventSubscription(store, tenant, log)
-    // Added before the first await, so that concurrent calls count it.
-    this.#subscriptions.add(subscription)
-    const leave = () => {
-      this.#subscriptions.delete(subscription)
-      subscription.end()
-    }
+    // Taken before the first await, so that concurrent calls count it.
+    this.#slots.take(subscription, sharer)
+    const leave = () => this.#slots.release(subscription)
     try {
       await subscription.startAfter(after)
     } catch (thrown) {
@@ -88,8 +82,7 @@ export class EventLog implements EventSink {
   closeSubscriptions(): void {
     this.#ended = true
     this.#unwatchStore()
-    for (const subscription of this.#subscriptions) subscription.end()
-    this.#subscriptions.clear()
+    for (const subscription of [...this.#slots.all()]) this.#slots.release(subscription)
   }
 
   /** Resolves once every event emitted so far is stored or dropped. */
@@ -110,7 +103,7 @@ export class EventLog implements EventSink {
   }
 
   #wakeSubscriptions(tenant: string): void {
-    for (const subscription of this.#subscriptions) {
+    for (const subscription of this.#slots.all()) {
       if (subscription.tenant === undefined || subscription.tenant === tenant) subscription.wake()
     }
   }

@@ -55,6 +55,19 @@ describe('RecentCalls', () => {
     expect(calls.find('acme', 'window_freeze', args)).toEqual([])
   })
 
+  it("keeps a tenant's calls when another makes more than are remembered", () => {
+    const calls = new RecentCalls(() => noon)
+    calls.record('honest', 'ann', [{ name, arguments: text }])
+
+    for (let n = 0; n < 10_100; n++) {
+      calls.record('junk', 's', [{ name, arguments: JSON.stringify({ window_name: `w${n}` }) }])
+    }
+
+    expect(calls.find('honest', 'window_freeze', args)).toEqual(['ann'])
+    expect(calls.find('junk', 'window_freeze', { window_name: 'w100' })).toEqual([])
+    expect(calls.find('junk', 'window_freeze', { window_name: 'w101' })).toEqual(['s'])
+  })
+
   it.each([
     ['a text', 'hello'],
     ['null', null],

@@ -27,7 +27,7 @@ function remembering(maxBytes: number) {
   const memory = new RetainedMemory({ maxBytes, now: () => clock.ms })
   const keep = async (ids: readonly number[], bytes: number) => {
     for (const id of ids) {
-      memory.set(String(id), turn(id, bytes))
+      memory.set('acme', String(id), turn(id, bytes))
       await memory.settle()
     }
   }
@@ -82,7 +82,7 @@ describe('RetainedMemory', () => {
 
   it('leaves as it is what does not become smaller, and still compresses what follows', async () => {
     const { memory, keep } = remembering(MIB)
-    memory.set('noise', noise(300 * KIB))
+    memory.set('acme', 'noise', noise(300 * KIB))
     await memory.settle()
     expect(memory.bytes).toBeGreaterThan(300 * KIB)
 
@@ -94,12 +94,12 @@ describe('RetainedMemory', () => {
 
   it('drops the turns that were used longest ago when it is full', async () => {
     const { memory } = remembering(350 * KIB)
-    memory.set('a', noise(100 * KIB))
-    memory.set('b', noise(100 * KIB))
-    memory.set('c', noise(100 * KIB))
+    memory.set('acme', 'a', noise(100 * KIB))
+    memory.set('acme', 'b', noise(100 * KIB))
+    memory.set('acme', 'c', noise(100 * KIB))
     memory.get('a')
 
-    memory.set('d', noise(100 * KIB))
+    memory.set('acme', 'd', noise(100 * KIB))
 
     expect(['a', 'b', 'c', 'd'].map((key) => memory.get(key) !== undefined)).toEqual([true, false, true, true])
     await memory.settle()
@@ -108,9 +108,9 @@ describe('RetainedMemory', () => {
 
   it('never counts a turn that was dropped or replaced while it was compressed', async () => {
     const { memory } = remembering(MIB)
-    memory.set('a', turn(1, 300 * KIB))
-    memory.set('a', turn(2, 300 * KIB))
-    memory.set('b', turn(3, 300 * KIB))
+    memory.set('acme', 'a', turn(1, 300 * KIB))
+    memory.set('acme', 'a', turn(2, 300 * KIB))
+    memory.set('acme', 'b', turn(3, 300 * KIB))
     memory.delete('b')
     await memory.settle()
 
@@ -124,7 +124,7 @@ describe('RetainedMemory', () => {
     await keep(upTo(10), 100 * KIB)
     const held = memory.get('0')
 
-    memory.set('0', turn(77, 100))
+    memory.set('acme', '0', turn(77, 100))
 
     expect(readable(await held?.read())).toEqual(readable(turn(0, 100 * KIB)))
   })
@@ -133,7 +133,7 @@ describe('RetainedMemory', () => {
     const { memory, clock } = remembering(4 * BURST_BYTES)
     const large = turn(0, 8 * MIB)
     const keepLarge = async (keys: readonly number[]) => {
-      for (const key of keys) memory.set(String(key), large)
+      for (const key of keys) memory.set('acme', String(key), large)
       await memory.settle()
     }
     const plain = () => upTo(27).filter((key) => (memory.get(String(key))?.bytes ?? 0) > 8 * MIB).length
@@ -149,15 +149,15 @@ describe('RetainedMemory', () => {
 
   it('keeps no turn of more than all its bytes, nor the turn before it', () => {
     const { memory } = remembering(MIB)
-    memory.set('a', turn(1, 100))
-    memory.set('a', noise(2 * MIB))
+    memory.set('acme', 'a', turn(1, 100))
+    memory.set('acme', 'a', noise(2 * MIB))
 
     expect([memory.get('a'), memory.bytes]).toEqual([undefined, 0])
   })
 
   it('takes up no more than its own bytes, however large the slab is that its body came in', async () => {
     const { memory } = remembering(MIB)
-    memory.set('a', { ...turn(0, 0), body: Buffer.alloc(8192).subarray(0, 100) })
+    memory.set('acme', 'a', { ...turn(0, 0), body: Buffer.alloc(8192).subarray(0, 100) })
 
     expect((await memory.get('a')?.read())?.body.buffer.byteLength).toBe(100)
   })

@@ -1,7 +1,7 @@
-// Retained turns in memory, bounded by bytes. The least recently used turns are compressed first, and only when memory fills up. An active
-// session soon replaces its turn, and compressing every turn would cost more than the rest of cwm's work for it.
+// Retained turns in memory, bounded by bytes in all and fair by sharer. The oldest turns are compressed first, and only when memory fills
+// up. An active session soon replaces its turn, and compressing every turn would cost more than the rest of cwm's work for it.
 
-import { LRUCache } from 'lru-cache'
+import { type FairEntry, FairMap } from '../base/fair-map.ts'
 import { HeldTurn, ownBytes, type RetainedTurn } from './retained-turn.ts'
 
 /**
@@ -17,9 +17,11 @@ const PLAIN_SHARE = 1 / 4
  */
 export const BURST_BYTES = 64 * 1024 * 1024
 const BYTES_PER_SECOND = 8 * 1024 * 1024
+/** Turns of a sharer without a turn or a freeze for so long are dropped before those of others. */
+const IDLE_MS = 3_600_000
 
 export interface RetainedMemoryOptions {
-  /** Maximum bytes of all turns. The least recently used turns are dropped first. */
+  /** Maximum bytes of all turns. The sharer (a tenant, or a client address) with the most loses its oldest turn first. */
   readonly maxBytes: number
   /** Milliseconds. */
   readonly now: () => number
@@ -27,11 +29,9 @@ export interface RetainedMemoryOptions {
 
 export class RetainedMemory {
   readonly #options: RetainedMemoryOptions
-  /** By session. Not a `Map` in order of use: to find its oldest entry, V8 skips all deleted entries before it, every time. */
-  readonly #turns: LRUCache<string, HeldTurn>
+  readonly #turns: FairMap<HeldTurn>
   /** The turns that can still be compressed, oldest first. */
-  readonly #plain = new Set<HeldTurn>()
-  #bytes = 0
+  readonly #plain = new Set<FairEntry<HeldTurn>>()
   #plainBytes = 0
   #packing: Promise<void> | undefined
   #credit = BURST_BYTES
@@ -40,49 +40,40 @@ export class RetainedMemory {
   constructor(options: RetainedMemoryOptions) {
     this.#options = options
     this.#creditAt = options.now()
-    // This class bounds the bytes, because the cache would not notice that a turn shrinks when it is compressed.
-    this.#turns = new LRUCache({ maxSize: Number.MAX_SAFE_INTEGER, sizeCalculation: () => 1 })
+    this.#turns = new FairMap({
+      maxWeight: options.maxBytes,
+      idleMs: IDLE_MS,
+      now: options.now,
+      onLeave: (entry) => {
+        if (this.#plain.delete(entry)) this.#plainBytes -= entry.weight
+      },
+    })
   }
 
   /** Bytes of all turns. */
   get bytes(): number {
-    return this.#bytes
+    return this.#turns.weight
   }
 
-  /** Stores a turn and drops the session's previous one, even if the new turn is too large to store. */
-  set(key: string, turn: RetainedTurn): void {
-    this.delete(key)
-    const { maxBytes } = this.#options
+  /** Stores a turn under its session's key and drops the previous one, even if the new turn is too large to store. */
+  set(sharer: string, key: string, turn: RetainedTurn): void {
     const body = ownBytes(turn.body)
     const held = new HeldTurn(body === turn.body ? turn : { ...turn, body })
-    if (held.bytes > maxBytes) return
-    this.#turns.set(key, held)
-    this.#bytes += held.bytes
-    if (held.bodyBytes >= LEAST_BYTES) {
-      this.#plain.add(held)
+    const entry = this.#turns.set(sharer, key, held, held.bytes)
+    if (entry !== undefined && held.bodyBytes >= LEAST_BYTES) {
+      this.#plain.add(entry)
       this.#plainBytes += held.bytes
     }
-    while (this.#bytes > maxBytes && this.#turns.size > 0) this.#leave(this.#turns.pop())
     this.#packOldest()
   }
 
-  /** Returns the turn and marks it as the most recently used. */
+  /** Returns the turn and marks it as its sharer's most recently used. */
   get(key: string): HeldTurn | undefined {
     return this.#turns.get(key)
   }
 
   delete(key: string): void {
-    const held = this.#turns.peek(key)
-    if (held === undefined) return
     this.#turns.delete(key)
-    this.#leave(held)
-  }
-
-  /** Subtracts a removed turn from the totals. */
-  #leave(held: HeldTurn | undefined): void {
-    if (held === undefined) return
-    this.#bytes -= held.bytes
-    if (this.#plain.delete(held)) this.#plainBytes -= held.bytes
   }
 
   /** Resolves once no compression is running. */
@@ -94,20 +85,20 @@ export class RetainedMemory {
   #packOldest(): void {
     if (this.#packing !== undefined || this.#plainBytes <= PLAIN_SHARE * this.#options.maxBytes) return
     const [oldest] = this.#plain
-    if (oldest === undefined || !this.#takeCredit(oldest.bytes)) return
+    if (oldest === undefined || !this.#takeCredit(oldest.weight)) return
     this.#packing = this.#pack(oldest).then(() => {
       this.#packing = undefined
       this.#packOldest()
     })
   }
 
-  async #pack(held: HeldTurn): Promise<void> {
-    const before = held.bytes
-    await held.pack()
+  async #pack(entry: FairEntry<HeldTurn>): Promise<void> {
+    const before = entry.weight
+    await entry.value.pack()
     // The turn was dropped or replaced during the compression.
-    if (!this.#plain.delete(held)) return
+    if (!this.#plain.delete(entry)) return
     this.#plainBytes -= before
-    this.#bytes += held.bytes - before
+    this.#turns.shrink(entry, entry.value.bytes)
   }
 
   /** Whether this many bytes may be compressed now. If so, charges them. */

@@ -74,6 +74,53 @@ describe('RetainedTurns', () => {
     expect([await sizeOf('t', '1'), await sizeOf('t', '2'), await sizeOf('t', '3')]).toEqual([undefined, 3000, 3000])
   })
 
+  it('of a tenant stay when another fills memory with its own', async () => {
+    const { turns, sizeOf } = retaining('memory', 100_000)
+    for (const id of ['1', '2', '3']) turns.keep('honest', id, turn(3000))
+
+    for (let n = 0; n < 50; n++) turns.keep('junk', `${n}`, turn(20_000))
+
+    expect(await Promise.all(['1', '2', '3'].map((id) => sizeOf('honest', id)))).toEqual([3000, 3000, 3000])
+    expect(await sizeOf('junk', '49')).toBe(20_000)
+  })
+
+  it('too large for what others leave are not kept, and displace no smaller ones of their tenant', async () => {
+    const { turns, sizeOf } = retaining('memory', 100_000)
+    turns.keep('honest', '1', turn(40_000))
+    for (const id of ['1', '2', '3']) turns.keep('junk', id, turn(5000))
+
+    turns.keep('junk', 'large', turn(70_000))
+
+    expect(await sizeOf('honest', '1')).toBe(40_000)
+    expect(await Promise.all(['1', '2', '3', 'large'].map((id) => sizeOf('junk', id)))).toEqual([
+      5000,
+      5000,
+      5000,
+      undefined,
+    ])
+  })
+
+  it('that wait for the store leave room for those of other tenants', () => {
+    const kept: string[] = []
+    const store = {
+      putRetained: (tenant: string) => {
+        kept.push(tenant)
+        return new Promise<never>(() => {})
+      },
+      getRetained: () => Promise.resolve(undefined),
+    }
+    const lost: unknown[] = []
+    const log = { ...silentLogger, error: (line: unknown) => void lost.push(line) }
+    const turns = new RetainedTurns({ retain: 'disk', maxBytes: 100_000, store, promptOf, log, now: () => 0 })
+    for (let n = 0; n < 50; n++) turns.keep('junk', `${n}`, turn(4000))
+    const before = lost.length
+
+    for (const id of ['1', '2']) turns.keep('honest', id, turn(4000))
+
+    expect(before).toBeGreaterThan(0)
+    expect(lost).toHaveLength(before)
+  })
+
   it('forget an earlier turn rather than give it out as the last, when the last is too large', async () => {
     const { turns, sizeOf } = retaining('memory', 10_000)
     turns.keep('t', 's', turn(100))
@@ -101,7 +148,8 @@ describe('RetainedTurns', () => {
 
     for (const id of ['1', '2', '3', '4']) turns.keep('t', id, turn(4000))
 
-    expect(lost).toBe(2)
+    // One takes up nearly half, and leaves as much for other tenants.
+    expect(lost).toBe(3)
   })
 
   it('do not keep a reply that is nested deeper than the stack is high', async () => {

@@ -15,7 +15,7 @@ export type Retain = 'memory' | 'disk' | 'off'
 
 export interface RetainedOptions {
   readonly retain: Retain
-  /** Maximum bytes of all retained turns; the oldest are dropped first. The same limit applies to turns that wait for the store. */
+  /** Maximum bytes of all retained turns, and of those that wait for the store. The tenant with the most loses its oldest first. */
   readonly maxBytes: number
   readonly store: Pick<Store, 'putRetained' | 'getRetained'>
   /** Extracts a turn's messages and shaping fields, without its salt. */
@@ -32,7 +32,9 @@ export class RetainedTurns {
   readonly #writing = new Map<string, Promise<void>>()
   /** The last pending read from the store, by session. Never rejects. */
   readonly #reading = new Map<string, Promise<unknown>>()
+  /** Bytes of the turns that wait for the store, in all and by sharer. */
   #writingBytes = 0
+  readonly #writingBytesOf = new Map<string, number>()
 
   constructor(options: RetainedOptions) {
     this.#options = options
@@ -48,17 +50,19 @@ export class RetainedTurns {
     sessionId: string,
     turn: RetainedTurn,
     after: readonly (Promise<unknown> | undefined)[] = [],
+    sharer = tenant,
   ): void {
     const { retain, store, promptOf, maxBytes, log } = this.#options
     const key = sessionKey(tenant, sessionId)
-    if (retain === 'memory') this.#memory.set(key, turn)
+    if (retain === 'memory') this.#memory.set(sharer, key, turn)
     if (retain !== 'disk') return
     const bytes = turnBytes(turn)
-    if (this.#writingBytes + bytes > maxBytes) {
+    // A sharer may have as much as is left beside it, so that some always remains for others.
+    if (this.#waitingOf(sharer) + bytes > maxBytes - this.#writingBytes) {
       log.error({ session: sessionId }, 'last turn not retained: too many turns are waiting for the store')
       return
     }
-    this.#writingBytes += bytes
+    this.#addWaiting(sharer, bytes)
     // Writes run one after the other; otherwise an earlier turn could overwrite a later one. A pending read still gets the previous turn.
     const written = Promise.all([...after, this.#writing.get(key), this.#reading.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
@@ -66,10 +70,21 @@ export class RetainedTurns {
         log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
       })
       .then(() => {
-        this.#writingBytes -= bytes
+        this.#addWaiting(sharer, -bytes)
         if (this.#writing.get(key) === written) this.#writing.delete(key)
       })
     this.#writing.set(key, written)
+  }
+
+  #waitingOf(sharer: string): number {
+    return this.#writingBytesOf.get(sharer) ?? 0
+  }
+
+  #addWaiting(sharer: string, bytes: number): void {
+    const sum = this.#waitingOf(sharer) + bytes
+    if (sum === 0) this.#writingBytesOf.delete(sharer)
+    else this.#writingBytesOf.set(sharer, sum)
+    this.#writingBytes += bytes
   }
 
   /** The session's last turn from memory, to be read later; undefined if it is not in memory. */

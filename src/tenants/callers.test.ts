@@ -69,6 +69,14 @@ describe('shares', () => {
     expect(callers.forRest(from('192.0.2.1', 'sk-3')).sharer).toBe('ip:192.0.2.1')
   })
 
+  it('of subscriptions count alike, but not those of the operator', () => {
+    const callers = callersOf({ operatorKey })
+
+    expect(callers.sharerInView(from('192.0.2.1', 'sk-1'))).toBe('ip:192.0.2.1')
+    expect(callers.sharerInView(from('192.0.2.1', operatorKey))).toBeUndefined()
+    expect(callers.sharerInView(from('127.0.0.1', 'sk-1'))).toBeUndefined()
+  })
+
   it('make one caller per connection and key', () => {
     const callers = callersOf()
     const first = from('192.0.2.1', 'sk-1')

@@ -106,6 +106,11 @@ export class Callers {
     return this.forRest(request).tenant
   }
 
+  /** Whose share a subscription to the events of {@link tenantInView} uses; undefined for the tenant's own, or the operator's. */
+  sharerInView(request: IncomingMessage): string | undefined {
+    return this.#isOperator(readApiKey(request)) ? undefined : this.#groupOf(request)
+  }
+
   /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if no such key is set, comes from this machine. */
   requireOperator(request: IncomingMessage): void {
     if (this.#operatorHash === undefined) {
