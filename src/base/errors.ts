@@ -1,4 +1,4 @@
-// The table of errors: a stable code, its HTTP status, and a message that tells a client or an operator what to do.
+// The table of errors: a stable code, its HTTP status, and a message with instructions for the client or the operator.
 
 /** HTTP status and error `type` (OpenAI's names) per code. Match on the code, never on the message. */
 const table = {

@@ -23,7 +23,7 @@ export function addProcessMetrics(registry: Registry): void {
   gauge('nodejs_heap_size_used_bytes', "JavaScript's heap in use", () => process.memoryUsage().heapUsed)
   gauge(
     'nodejs_external_memory_bytes',
-    'Buffers and other memory beside the heap',
+    'Buffers and other memory outside the heap',
     () => process.memoryUsage().external,
   )
   new Counter({

@@ -15,7 +15,7 @@ export interface Prompt {
   /** The served model or adapter name that the client sent. */
   readonly model: string
   readonly messages: readonly JsonValue[]
-  /** Body fields beside the messages that shape the prompt (`tools`, `system`, `chat_template_kwargs`, …), by their names in the API. */
+  /** Body fields besides the messages that shape the prompt (`tools`, `system`, `chat_template_kwargs`, …), by their names in the API. */
   readonly shaping: JsonObject
 }
 
@@ -119,7 +119,7 @@ export interface Truncation {
 
 /**
  * Why a turn was unexpectedly cold. `message`: a message differs from the last turn's. `tools`, `template`: something that shapes the
- * prompt beside the messages differs. `reply`: the template renders the last reply differently from what the model wrote (for example
+ * prompt besides the messages differs. `reply`: the template renders the last reply differently from what the model wrote (for example
  * without reasoning). `model`: another model, adapter or salt. `evicted`: the prompt is the same, but its KV is gone. `unknown`: the last
  * turn is unavailable.
  */
@@ -319,7 +319,7 @@ export interface DeletionReceipt {
 export interface DeletionRecord {
   readonly tenant: string
   readonly id: string
-  /** `sessions`: many that nobody continued, deleted together. */
+  /** `sessions`: many sessions that were never continued, deleted together. */
   readonly kind: 'window' | 'session' | 'sessions'
   /** The window's name, the session's id, or how many sessions. */
   readonly name: string

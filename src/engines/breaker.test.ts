@@ -1,4 +1,4 @@
-// The breaker's states, on a clock that stands still.
+// The breaker's states, on a controlled clock.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -27,14 +27,14 @@ function fail(times: number): void {
   for (let n = 0; n < times; n++) breaker.failed(breaker.admit() === 'probe', refused)
 }
 
-/** Opens it, and waits until a probe may go. */
+/** Opens the breaker, and waits until a probe is allowed. */
 function openAndWait(): void {
   fail(3)
   time += OPEN_MS
 }
 
 describe('a closed breaker', () => {
-  it('opens at so many failures in a row, and refuses until the time is over', () => {
+  it('opens after the configured number of failures in a row, and refuses until the time is over', () => {
     fail(2)
     expect(breaker.admit()).toBe('pass')
 
@@ -46,7 +46,7 @@ describe('a closed breaker', () => {
     expect([breaker.admit(), breaker.waitMs]).toEqual(['refuse', 1])
   })
 
-  it('counts failures in a row only: an answer between them begins anew', () => {
+  it('only counts failures in a row: an answer between them resets the count', () => {
     fail(2)
     breaker.answered(false)
     fail(2)
@@ -54,7 +54,7 @@ describe('a closed breaker', () => {
     expect(breaker.state).toBe('closed')
   })
 
-  it('takes a request that ended undecided for neither', () => {
+  it('counts a request without a verdict as neither', () => {
     fail(2)
     breaker.undecided(false)
     fail(1)
@@ -62,7 +62,7 @@ describe('a closed breaker', () => {
     expect(breaker.state).toBe('open')
   })
 
-  it('never opens where 0 failures are allowed', () => {
+  it('never opens if `failures` is 0', () => {
     breaker = make(0)
     fail(100)
 
@@ -78,7 +78,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('half_open')
   })
 
-  it("closes at the probe's answer, with a count that begins anew", () => {
+  it("closes at the probe's answer, and resets the count", () => {
     openAndWait()
     breaker.admit()
 
@@ -89,7 +89,7 @@ describe('an open breaker', () => {
     expect(changes).toEqual(['open: UPSTREAM_REFUSED', 'half_open', 'closed'])
   })
 
-  it('opens again when the probe fails, for as long again', () => {
+  it('opens again for the same time when the probe fails', () => {
     openAndWait()
     breaker.admit()
     time += 500
@@ -99,7 +99,7 @@ describe('an open breaker', () => {
     expect([breaker.state, breaker.waitMs]).toEqual(['open', OPEN_MS])
   })
 
-  it('does not believe requests from before it opened', () => {
+  it('ignores requests that were sent before it opened', () => {
     openAndWait()
     breaker.answered(false)
     expect(breaker.state).toBe('open')
@@ -120,7 +120,7 @@ describe('an open breaker', () => {
     expect(breaker.admit()).toBe('probe')
   })
 
-  it('sends another probe when one has no connection after that time', () => {
+  it('sends another probe if one has no connection after that time', () => {
     openAndWait()
     breaker.admit()
 
@@ -129,7 +129,7 @@ describe('an open breaker', () => {
     expect([breaker.admit(), breaker.admit()]).toEqual(['probe', 'refuse'])
   })
 
-  it("closes when a probe's connection has held for that time: a long prefill keeps nobody waiting", () => {
+  it("closes when a probe's connection has lasted for that time, so a long prefill does not block others", () => {
     openAndWait()
     breaker.admit()
     breaker.connected()
@@ -141,7 +141,7 @@ describe('an open breaker', () => {
     expect([breaker.admit(), breaker.admit(), breaker.state]).toEqual(['pass', 'pass', 'closed'])
   })
 
-  it('closes at the answer to a question after its health', () => {
+  it('closes at the answer to a health check', () => {
     fail(3)
 
     breaker.answered(true)

@@ -1,4 +1,4 @@
-// What stands around `send`: who is refused, what the breaker hears, and that nothing is held of what is over.
+// The guard around `send`: which requests are refused, what the breaker learns, and that finished requests are released.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
@@ -35,7 +35,7 @@ const sink: AnswerSink = {
 }
 
 describe('the guarded upstream', () => {
-  it('holds nothing of requests that are over, however they ended', () => {
+  it('releases finished requests, however they ended', () => {
     for (let n = 0; n < 3; n++) guarded.send(request, sink)
     sent[0]?.onHeaders(200, [], 'OK')
     sent[0]?.onEnd()
@@ -55,7 +55,7 @@ describe('the guarded upstream', () => {
     expect([heard, sent]).toEqual([['SHUTTING_DOWN', 'SHUTTING_DOWN'], []])
   })
 
-  it('refuses while the breaker is open, and says for how long', () => {
+  it('refuses while the breaker is open, and reports for how long', () => {
     guarded.send(request, sink)
     sent[0]?.onError(refused)
     let error: CwmError | undefined
@@ -70,7 +70,7 @@ describe('the guarded upstream', () => {
     expect([error?.code, error?.retryAfterS, sent.length]).toEqual(['UPSTREAM_OPEN', 2, 1])
   })
 
-  it('asks after the health while the breaker is open, and is closed by the answer', () => {
+  it('checks the health while the breaker is open, and the answer closes it', () => {
     guarded.send(request, sink)
     sent[0]?.onError(refused)
     expect(guarded.breaker).toBe('open')

@@ -1,4 +1,4 @@
-// Headers in both directions: what stops here, what goes on, what is ours.
+// Headers in both directions: which are removed, forwarded, and added.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -21,15 +21,15 @@ function out(raw: readonly string[], options: Partial<OutgoingOptions> = {}): st
   return outgoingHeaders(raw, { ...plain, ...options })
 }
 
-/** As pairs, without the protocol that always goes along. */
+/** As pairs, without the protocol header, which is always sent. */
 function pairs(flat: readonly string[]): [string, string][] {
   const list: [string, string][] = []
   for (let i = 0; i < flat.length; i += 2) list.push([flat[i] ?? '', flat[i + 1] ?? ''])
   return list
 }
 
-describe('what says who a request is from', () => {
-  // Read by one list, forwarded by another, they would drift, and one person's credential would be nobody's.
+describe('the headers that identify a caller', () => {
+  // Separate lists for reading and forwarding would drift apart. A credential could then be forwarded without identifying anyone.
   const names = [...credentialHeaders, 'X-Auth-Token', 'Cookie', 'X-Other-Key', 'x-goog-api-key']
 
   it.each(names)('is exactly what is taken out where the upstream has a key of its own: %s', (name) => {
@@ -42,8 +42,8 @@ describe('what says who a request is from', () => {
   })
 })
 
-describe('headers that go out', () => {
-  it('are those that came, spelling and duplicates kept', () => {
+describe('outgoing headers', () => {
+  it('are the incoming ones, with their spelling and duplicates', () => {
     expect(out(['Accept', 'a', 'X-Custom', '1', 'x-custom', '2'])).toEqual([
       'Accept',
       'a',
@@ -73,13 +73,13 @@ describe('headers that go out', () => {
     expect(out([name, 'v', 'a', 'b'])).toEqual(['a', 'b', ...proto])
   })
 
-  it('leave out what any Connection header names, whatever its case', () => {
+  it('exclude what any Connection header names, in any case', () => {
     const raw = ['X-Hop', '1', 'connection', 'close, x-HOP', 'Connection', ' x-Two ,', 'x-two', '2', 'x-stays', '3']
 
     expect(out(raw)).toEqual(['x-stays', '3', ...proto])
   })
 
-  it('cannot lose what we add by being named in Connection', () => {
+  it('keep what cwm adds, even if Connection names it', () => {
     const raw = [
       'connection',
       'authorization, x-forwarded-for, accept-encoding, host',
@@ -100,7 +100,7 @@ describe('headers that go out', () => {
     ])
   })
 
-  it("keep the client's Host only where it is asked for, and tell it in any case", () => {
+  it("keep the client's Host only if configured, and always report it", () => {
     expect(out(['Host', 'cwm.example'])).toEqual(['x-forwarded-host', 'cwm.example', ...proto])
     expect(out(['Host', 'cwm.example'], { preserveHost: true })).toEqual([
       'host',
@@ -111,7 +111,7 @@ describe('headers that go out', () => {
     ])
   })
 
-  it('add the client to those whom nearer proxies saw, and believe these about host and protocol', () => {
+  it('append the client to the addresses from closer proxies, and keep the host and protocol that those report', () => {
     const raw = [
       'x-forwarded-for',
       '1.1.1.1',
@@ -135,7 +135,7 @@ describe('headers that go out', () => {
     ])
   })
 
-  it("carry the own key in place of the client's, in the form that the client used", () => {
+  it("contain cwm's key instead of the client's, in the form that the client used", () => {
     expect(out(['Authorization', 'Bearer client', 'a', 'b'], { apiKey: 'k' })).toEqual([
       'a',
       'b',
@@ -153,7 +153,7 @@ describe('headers that go out', () => {
     expect(out([], { apiKey: 'k' })).toEqual(['authorization', 'Bearer k', ...proto])
   })
 
-  it("carry the client's key where there is no own one", () => {
+  it("contain the client's key if cwm has none", () => {
     expect(out(['authorization', 'Bearer client', 'x-api-key', 'client'])).toEqual([
       'authorization',
       'Bearer client',
@@ -163,14 +163,14 @@ describe('headers that go out', () => {
     ])
   })
 
-  it('have no length and encoding of a body that was read and changed', () => {
+  it('have no length or encoding if the body was read and changed', () => {
     const raw = ['Content-Length', '5', 'content-encoding', 'gzip', 'Content-Type', 'application/json']
 
     expect(out(raw, { ownLength: true })).toEqual(['Content-Type', 'application/json', ...proto])
     expect(out(raw)).toEqual([...raw, ...proto])
   })
 
-  it('ask for an answer that can be read, where it must be', () => {
+  it('request an uncompressed answer if cwm must read it', () => {
     expect(out(['Accept-Encoding', 'gzip, br'], { identity: true })).toEqual(['accept-encoding', 'identity', ...proto])
     expect(out(['Accept-Encoding', 'gzip, br'])).toEqual(['Accept-Encoding', 'gzip, br', ...proto])
   })
@@ -194,13 +194,13 @@ describe('headers that go out', () => {
     },
   )
 
-  it('leave the request that came in as it was', () => {
+  it('do not change the incoming request', () => {
     const raw = Object.freeze(['Host', 'h', 'Connection', 'x', 'X', '1'])
 
     expect(() => out(raw, { apiKey: 'k', identity: true, ownLength: true })).not.toThrow()
   })
 
-  it('hold nothing hop-by-hop and nothing of cwm, whatever came', () => {
+  it('contain no hop-by-hop and no cwm headers, for any request', () => {
     const name = fc.constantFrom(
       'Connection',
       'X-Cwm-Freeze',
@@ -234,7 +234,7 @@ describe('headers that go out', () => {
   })
 })
 
-describe('headers that come back', () => {
+describe('headers of the answer', () => {
   const options: IncomingOptions = {
     upstreamOrigin: 'http://engine:8000',
     clientOrigin: 'http://cwm.example',
@@ -246,13 +246,13 @@ describe('headers that come back', () => {
       { ...options, ...changed },
     )
 
-  it('are those that came, duplicates, order and bytes beyond ASCII kept', () => {
+  it('are those of the upstream, with duplicates, order and non-ASCII bytes', () => {
     const raw = ['Set-Cookie', 'a=1', 'X', '\u00e9\u00ff', 'set-cookie', 'b=2']
 
     expect(back(raw)).toEqual(raw)
   })
 
-  it('leave out what is hop-by-hop, named by Connection, or spoken in our name', () => {
+  it('exclude hop-by-hop headers, those that Connection names, and x-cwm-* headers', () => {
     const raw = [
       'Connection',
       'X-Hop',
@@ -282,18 +282,18 @@ describe('headers that come back', () => {
     ['http://engine:8000.evil.example/', 'http://engine:8000.evil.example/'],
     ['http://engine:8000@evil.example/', 'http://engine:8000@evil.example/'],
     ['https://elsewhere/', 'https://elsewhere/'],
-  ])('turn the location %s into %s', (location, wanted) => {
+  ])('rewrite the location %s to %s', (location, wanted) => {
     expect(back(['Location', location])).toEqual(['Location', wanted])
   })
 
-  it('find the upstream in a location that spells out the default port', () => {
+  it('recognize the upstream in a location with the default port', () => {
     expect(back(['location', 'http://engine:80/docs'], { upstreamOrigin: 'http://engine' })).toEqual([
       'location',
       'http://cwm.example/docs',
     ])
   })
 
-  it('leave a location alone when the client told no host', () => {
+  it('keep a location unchanged if the client sent no host', () => {
     expect(back(['location', 'http://engine:8000/x'], { clientOrigin: undefined })).toEqual([
       'location',
       'http://engine:8000/x',
@@ -317,7 +317,7 @@ describe('headers that come back', () => {
       ['a', 'b'],
       ['a', 'b'],
     ],
-  ])('of %j let browsers read ours: %j', (raw, wanted) => {
+  ])("with %j let browsers read cwm's: %j", (raw, wanted) => {
     expect(back(raw)).toEqual(wanted)
   })
 })

@@ -1,4 +1,4 @@
-// A call of cwm's own leaves nothing behind on the signal that it was given, which may be that of the whole process.
+// cwm's own calls leave no listener on their signal, which may be that of the whole process.
 
 import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:http'

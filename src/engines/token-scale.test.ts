@@ -6,7 +6,7 @@ import { TokenScales } from './token-scale.ts'
 
 const noKey = undefined
 
-/** An engine whose tokenizer makes that many times the typical number of tokens; it keeps what it was asked. */
+/** An engine whose tokenizer returns this multiple of the typical number of tokens. Records its calls. */
 function engineOf(ratioOf: (text: string) => number | undefined) {
   const asked: string[] = []
   const countText = async (model: string, text: string) => {
@@ -34,13 +34,13 @@ it.each([
   ).toEqual({ ascii: scale, beyond: scale })
 })
 
-it('the text that fares worst decides, apart for what is not ASCII', async () => {
+it('the text with the highest ratio decides, separately for ASCII and other texts', async () => {
   const engine = engineOf((text) => (text.startsWith('{') ? 1.9 : text.startsWith('Л') ? 2.8 : 0.8))
 
   expect(await new TokenScales().of(engine, 'm', noKey)).toEqual({ ascii: 2, beyond: 3 })
 })
 
-it('a model is asked for once, however many wait', async () => {
+it('a model is measured once for any number of waiting calls', async () => {
   const engine = engineOf(() => 1)
   const scales = new TokenScales()
 
@@ -54,7 +54,7 @@ it('a model is asked for once, however many wait', async () => {
   expect(engine.asked.length).toBe(2 * asked)
 })
 
-it('a failure is thrown, and the next call asks again', async () => {
+it('a failure is thrown, and the next call measures again', async () => {
   let fails = true
   const engine = engineOf(() => {
     if (fails) throw new CwmError('UPSTREAM_REFUSED', 'nobody there')

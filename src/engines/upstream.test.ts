@@ -1,4 +1,4 @@
-// When a request is sent once more: only if not one of its bytes was sent. Everything else may have begun compute.
+// When a request is retried: only if none of its bytes were sent. Any other request may have started compute.
 
 import { afterEach, describe, expect, it } from 'vitest'
 import { collectGarbage } from '../../test/support/collect-garbage.ts'
@@ -30,7 +30,7 @@ const post = (body: string): OutgoingRequest => ({
   body: Buffer.from(body),
 })
 
-/** What becomes of a request: its status and body, or the code of the error. */
+/** The outcome of a request: its status and body, or the code of the error. */
 function send(request: OutgoingRequest): { readonly outcome: Promise<string>; readonly abort: () => void } {
   let abort = () => {}
   const outcome = new Promise<string>((resolve) => {
@@ -51,7 +51,7 @@ function send(request: OutgoingRequest): { readonly outcome: Promise<string>; re
 }
 
 describe('a refused connection', () => {
-  it('is tried once more, and the request reaches who listens by then', async () => {
+  it('is retried once, and the request reaches the new listener', async () => {
     const port = await freePort()
     const retries: RetryCause[] = []
     let started: Promise<RawUpstream> | undefined
@@ -67,7 +67,7 @@ describe('a refused connection', () => {
     expect(server?.requests).toHaveLength(1)
   })
 
-  it('twice is the end of it', async () => {
+  it('is an error the second time', async () => {
     const retries: RetryCause[] = []
     connectTo(`http://127.0.0.1:${await freePort()}`, (cause) => retries.push(cause))
 
@@ -75,7 +75,7 @@ describe('a refused connection', () => {
     expect(retries).toEqual(['refused'])
   })
 
-  it('is not tried again for a client that has left', async () => {
+  it('is not retried for a client that has left', async () => {
     const port = await freePort()
     let refused = 0
     let started: Promise<RawUpstream> | undefined
@@ -90,7 +90,8 @@ describe('a refused connection', () => {
       2,
     )
     const first = send(post('first'))
-    // Timers of one length end in the order in which they began: once the second request is there, the first one's time is over.
+    // Timers of equal length fire in the order in which they were started. So once the second request arrives, the first one's time is
+    // over.
     const second = send(post('second'))
 
     expect([await first.outcome, await second.outcome]).toEqual(['CLIENT_GONE', '200 up'])
@@ -110,7 +111,7 @@ describe('an idle connection that the upstream', () => {
     return socket
   }
 
-  // Within one turn of the event loop, so that the request meets a connection that is dead and not yet known to be.
+  // In one iteration of the event loop, so that the request meets a connection that is dead but not yet known to be.
   it.each([
     ['closes', 'destroy', []],
     ['resets', 'resetAndDestroy', ['reset']],
@@ -164,7 +165,7 @@ describe('a request that was sent is not sent again', () => {
 })
 
 describe('a request that is aborted while it waits', () => {
-  it('is never sent, and leaves the connection to the next one', async () => {
+  it('is never sent, and leaves the connection to the next request', async () => {
     let release = () => {}
     server = await startRawUpstream((socket, _, count) => {
       if (count > 1) socket.write(answer(200, 'next'))
@@ -188,7 +189,7 @@ describe('a request that is aborted while it waits', () => {
     expect(server.sockets).toHaveLength(1)
   })
 
-  it('lets go of its bytes and of its client while others still wait', async () => {
+  it('releases its bytes and its client while others still wait', async () => {
     server = await startRawUpstream(() => {})
     connectTo(server.url)
     send(post('first'))

@@ -70,8 +70,8 @@ export class Chain {
 }
 
 /**
- * Marks a boundary whose session has a base window, so that the client's own messages are not its whole prompt. Stored beside the boundary:
- * an ambiguous boundary can then be distinguished from one that would silently lose a window.
+ * Marks a boundary whose session has a base window, so that the client's own messages are not its whole prompt. Stored next to the
+ * boundary: an ambiguous boundary can then be distinguished from one that would silently lose a window.
  */
 export function windowScopedDigest(boundary: string): string {
   return createHash('sha256').update(`behind-window:${boundary}`).digest('base64url')
@@ -180,8 +180,8 @@ class LazyCandidate implements ChainCandidate {
 }
 
 /**
- * The considered boundaries: at the ends of some replies, and within replies of several messages. Each of those may have been a separate reply
- * before the client dropped what was between them (Claude Code's `--continue`).
+ * The considered boundaries: at the ends of some replies, and within replies of several messages. Each of those may have been a separate
+ * reply before the client dropped what was between them (Claude Code's `--continue`).
  */
 function lookedAt(stops: readonly Stop[], replies: number): readonly Stop[] {
   const isLookedFor = lookedUpReplies(replies)

@@ -13,7 +13,7 @@ describe('the newest sessions of a scope', () => {
     expect(newest.of(chat)).toEqual(['a', 'b'])
   })
 
-  it('are eight at most', () => {
+  it('are at most eight', () => {
     const newest = new NewestSessions(10_000)
 
     for (let i = 0; i < 9; i++) newest.record(chat, `s${i}`)
@@ -21,7 +21,7 @@ describe('the newest sessions of a scope', () => {
     expect(newest.of(chat)).toEqual(['s8', 's7', 's6', 's5', 's4', 's3', 's2', 's1'])
   })
 
-  it('are not kept where no id narrows the scope', () => {
+  it('are not recorded if no id narrows the scope', () => {
     const newest = new NewestSessions(10_000)
     const wide = scopeOf('t', 'chat', {}, {})
 
@@ -30,7 +30,7 @@ describe('the newest sessions of a scope', () => {
     expect(newest.of(wide)).toEqual([])
   })
 
-  it('are forgotten with the scope that was longest unused', () => {
+  it('are forgotten with the least recently used scope', () => {
     const newest = new NewestSessions(500)
     newest.record(chat, 'a')
 
@@ -39,7 +39,7 @@ describe('the newest sessions of a scope', () => {
     expect(newest.of(chat)).toEqual([])
   })
 
-  it('are not noted under ids so long that they would push out all others', () => {
+  it('are not recorded under ids so long that they would displace all others', () => {
     const newest = new NewestSessions(1024 * 1024)
     newest.record(chat, 'a')
     const long = scopeOf('t', 'chat', {}, { user: 'u'.repeat(100_000) })

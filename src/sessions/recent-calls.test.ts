@@ -35,7 +35,7 @@ describe('RecentCalls', () => {
     expect(calls.find('other', 'window_freeze', args)).toEqual([])
   })
 
-  it('names each session once, newest first, and no more than eight', () => {
+  it('returns each session once, newest first, and at most eight', () => {
     const calls = new RecentCalls(() => noon)
     const call = { name, arguments: text }
 

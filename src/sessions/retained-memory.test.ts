@@ -1,4 +1,4 @@
-// Retained turns in memory: each comes back as it was kept, compressed or not, and together they stay within their bytes.
+// Retained turns in memory: each is returned as it was stored, compressed or not, and together they stay within their byte limit.
 
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
@@ -18,7 +18,7 @@ const turn = (id: number, bytes: number): RetainedTurn => ({
   lineage: 'l',
   parent: undefined,
 })
-/** As text: buffers are compared byte by byte. */
+/** As text, because buffers are compared byte by byte. */
 const readable = (read: RetainedTurn | undefined) => ({ ...read, body: String(read?.body) })
 const noise = (bytes: number): RetainedTurn => ({ ...turn(0, 0), body: randomBytes(bytes) })
 
@@ -38,7 +38,7 @@ function remembering(maxBytes: number) {
 const upTo = (count: number) => Array.from({ length: count }, (_, id) => id)
 
 describe('RetainedMemory', () => {
-  it('gives each turn back as it was kept, compressed or not', async () => {
+  it('returns each turn as it was stored, compressed or not', async () => {
     const { memory, keep } = remembering(MIB)
     const ids = upTo(20)
     await keep(ids, 100 * KIB)
@@ -57,14 +57,14 @@ describe('RetainedMemory', () => {
     expect(memory.bytes).toBeLessThan(32 * MIB)
   })
 
-  it('compresses nothing while there is much room, or a turn at work would pay for each of its requests', async () => {
+  it('compresses nothing while memory is mostly free, because an active session would pay for it with each request', async () => {
     const { memory, keep } = remembering(MIB)
     await keep([1, 2], 100 * KIB)
 
     expect(memory.bytes).toBeGreaterThan(200 * KIB)
   })
 
-  it('compresses those first that were kept longest ago', async () => {
+  it('compresses the oldest turns first', async () => {
     const { memory, keep } = remembering(MIB)
     await keep([1, 2, 3], 100 * KIB)
 
@@ -73,14 +73,14 @@ describe('RetainedMemory', () => {
     expect(bytes).toEqual([false, true, true])
   })
 
-  it('leaves small turns as they are', async () => {
+  it('does not compress small turns', async () => {
     const { memory, keep } = remembering(64 * KIB)
     await keep(upTo(20), 2 * KIB)
 
     expect(memory.bytes).toBeGreaterThan(20 * 2 * KIB)
   })
 
-  it('leaves as it is what does not become smaller, and still compresses what follows', async () => {
+  it('keeps an incompressible turn plain, and still compresses the following ones', async () => {
     const { memory, keep } = remembering(MIB)
     memory.set('acme', 'noise', noise(300 * KIB))
     await memory.settle()
@@ -92,7 +92,7 @@ describe('RetainedMemory', () => {
     expect(memory.bytes).toBeLessThan(600 * KIB)
   })
 
-  it('drops the turns that were used longest ago when it is full', async () => {
+  it('drops the least recently used turns when it is full', async () => {
     const { memory } = remembering(350 * KIB)
     memory.set('acme', 'a', noise(100 * KIB))
     memory.set('acme', 'b', noise(100 * KIB))
@@ -106,7 +106,7 @@ describe('RetainedMemory', () => {
     expect(memory.bytes).toBeLessThanOrEqual(350 * KIB)
   })
 
-  it('never counts a turn that was dropped or replaced while it was compressed', async () => {
+  it('does not count a turn that was dropped or replaced during its compression', async () => {
     const { memory } = remembering(MIB)
     memory.set('acme', 'a', turn(1, 300 * KIB))
     memory.set('acme', 'a', turn(2, 300 * KIB))
@@ -119,7 +119,7 @@ describe('RetainedMemory', () => {
     expect(memory.bytes).toBe(0)
   })
 
-  it('lets a turn that was taken hold of be read after another took its place', async () => {
+  it('can still read a held turn after another one replaced it', async () => {
     const { memory, keep } = remembering(MIB)
     await keep(upTo(10), 100 * KIB)
     const held = memory.get('0')
@@ -129,7 +129,7 @@ describe('RetainedMemory', () => {
     expect(readable(await held?.read())).toEqual(readable(turn(0, 100 * KIB)))
   })
 
-  it('compresses no more than a burst at once, and goes on as time passes', async () => {
+  it('compresses no more than a burst at once, and continues as time passes', async () => {
     const { memory, clock } = remembering(4 * BURST_BYTES)
     const large = turn(0, 8 * MIB)
     const keepLarge = async (keys: readonly number[]) => {
@@ -137,7 +137,7 @@ describe('RetainedMemory', () => {
       await memory.settle()
     }
     const plain = () => upTo(27).filter((key) => (memory.get(String(key))?.bytes ?? 0) > 8 * MIB).length
-    // Eight are a burst, and eight may stay as they are.
+    // Eight make up a burst, and eight may stay plain.
     await keepLarge(upTo(26))
     expect(plain()).toBe(26 - 8)
 
@@ -147,7 +147,7 @@ describe('RetainedMemory', () => {
     expect(plain()).toBe(27 - 9)
   })
 
-  it('keeps no turn of more than all its bytes, nor the turn before it', () => {
+  it('keeps neither a turn larger than the whole limit nor the previous turn', () => {
     const { memory } = remembering(MIB)
     memory.set('acme', 'a', turn(1, 100))
     memory.set('acme', 'a', noise(2 * MIB))
@@ -155,7 +155,7 @@ describe('RetainedMemory', () => {
     expect([memory.get('a'), memory.bytes]).toEqual([undefined, 0])
   })
 
-  it('takes up no more than its own bytes, however large the slab is that its body came in', async () => {
+  it('takes up only its own bytes, even if its body is a slice of a large buffer', async () => {
     const { memory } = remembering(MIB)
     memory.set('acme', 'a', { ...turn(0, 0), body: Buffer.alloc(8192).subarray(0, 100) })
 
@@ -164,7 +164,7 @@ describe('RetainedMemory', () => {
 })
 
 describe('HeldTurn', () => {
-  it('stays as it is when it cannot be compressed', async () => {
+  it('stays plain if it cannot be compressed', async () => {
     const held = new HeldTurn({ ...turn(1, 100 * KIB), reply: [1n] as never })
     const before = held.bytes
 

@@ -1,4 +1,4 @@
-// The last turn of each session: kept in memory or in the store, bounded, and never an earlier one in its place.
+// The last turn of each session: in memory or in the store, bounded, and never replaced by an earlier one.
 
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
@@ -16,7 +16,7 @@ const turn = (size: number, reply: readonly JsonValue[] = []): RetainedTurn => (
   parent: undefined,
 })
 
-/** A body of one byte stands for a turn that is no whole prompt. */
+/** A body of one byte represents a turn that is not a whole prompt. */
 function promptOf({ body, lineage }: RetainedTurn): RetainedPrompt {
   const messages = body.length === 1 ? [] : [{ role: 'user', content: 'x' }]
   return {
@@ -59,7 +59,7 @@ describe('RetainedTurns', () => {
     },
   )
 
-  it('keep nothing anywhere when they are off, and nothing in the store when they are in memory', async () => {
+  it('are kept nowhere if `retain` is off, and not in the store if it is memory', async () => {
     const off = retaining('off')
     const memory = retaining('memory')
     for (const { turns } of [off, memory]) turns.keep('a', 's', turn(2))
@@ -67,7 +67,7 @@ describe('RetainedTurns', () => {
     expect([await off.sizeOf('a', 's'), off.stored.size, memory.stored.size]).toEqual([undefined, 0, 0])
   })
 
-  it('drop the sessions that were used least lately when memory is full', async () => {
+  it('drop the least recently used sessions when memory is full', async () => {
     const { turns, sizeOf } = retaining('memory', 10_000)
     for (const id of ['1', '2', '3']) turns.keep('t', id, turn(3000))
 
@@ -121,7 +121,7 @@ describe('RetainedTurns', () => {
     expect(lost).toHaveLength(before)
   })
 
-  it('forget an earlier turn rather than give it out as the last, when the last is too large', async () => {
+  it('drop an earlier turn rather than return it as the last one, if the last one is too large', async () => {
     const { turns, sizeOf } = retaining('memory', 10_000)
     turns.keep('t', 's', turn(100))
     turns.keep('t', 's', turn(20_000))
@@ -129,7 +129,7 @@ describe('RetainedTurns', () => {
     expect(await sizeOf('t', 's')).toBeUndefined()
   })
 
-  it('are given out as they were when they were asked for, though the next one comes while they are read', async () => {
+  it('are returned as of the request, even if the next one arrives during the read', async () => {
     const { turns, sizeOf } = retaining('disk')
     turns.keep('t', 's', turn(100))
     await turns.settle()
@@ -140,7 +140,7 @@ describe('RetainedTurns', () => {
     expect([await before, await sizeOf('t', 's')]).toEqual([100, 200])
   })
 
-  it('do not pile up before a store that hangs', () => {
+  it('do not pile up while the store hangs', () => {
     let lost = 0
     const log = { ...silentLogger, error: () => void lost++ }
     const store = { putRetained: () => new Promise<never>(() => {}), getRetained: () => Promise.resolve(undefined) }
@@ -152,7 +152,7 @@ describe('RetainedTurns', () => {
     expect(lost).toBe(3)
   })
 
-  it('do not keep a reply that is nested deeper than the stack is high', async () => {
+  it('do not keep a reply that is nested too deeply for the stack', async () => {
     const { turns, sizeOf } = retaining('memory', 100_000_000)
     turns.keep('t', 's', turn(100))
     turns.keep('t', 's', turn(100, JSON.parse('['.repeat(200_000) + ']'.repeat(200_000)) as JsonValue[]))

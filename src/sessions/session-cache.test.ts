@@ -27,7 +27,7 @@ function filled(maxBytes: number): SessionCache {
 }
 
 describe('sessions in memory', () => {
-  it('are as many as their bytes allow, the ones longest unused gone', () => {
+  it('are as many as their bytes allow, without the least recently used ones', () => {
     const kept = filled(10_000)
       .entries()
       .map(([, { record }]) => record.id)
@@ -37,7 +37,7 @@ describe('sessions in memory', () => {
     expect(kept).toEqual(ids.slice(-kept.length).reverse())
   })
 
-  it('make room once a session has grown', () => {
+  it('make room for a session that has grown', () => {
     const cache = filled(10_000)
     const before = cache.entries().length
     const key = sessionKey('t', 'session-99')
@@ -50,7 +50,7 @@ describe('sessions in memory', () => {
     expect(cache.get(key)).toBe(grown)
   })
 
-  it('do not come back by being weighed after they were dropped', () => {
+  it('do not return when they are weighed after they were dropped', () => {
     const cache = filled(10_000)
     const dropped = aSession('session-0')
 

@@ -7,7 +7,7 @@ import { CwmError } from '../base/errors.ts'
 /** The place of a value: its kind, its tenant, then what identifies it. Sealed in one place, it opens in no other. */
 export type Place = readonly [what: string, tenant: string, ...names: string[]]
 
-/** A value in its stored form. `keyId` 0: clear text. */
+/** A value as stores hold it: sealed, or clear text if `keyId` is 0. */
 export interface StoredValue {
   readonly bytes: Uint8Array
   readonly keyId: number
@@ -74,12 +74,12 @@ export class Sealer {
   }
 }
 
-/** The stored form of `plain`: sealed if there is a sealer. */
+/** The stored form of `plain`: sealed, or clear text without a sealer. */
 export function sealValue(sealer: Sealer | undefined, plain: Uint8Array, place: Place): StoredValue {
   return sealer === undefined ? { bytes: plain, keyId: 0 } : { bytes: sealer.seal(plain, place), keyId: sealer.keyId }
 }
 
-/** The bytes that were given to {@link sealValue}. Throws as {@link Sealer.open} does. */
+/** The original bytes of a stored value. Throws as {@link Sealer.open} does, and `CONFIG` if it is sealed but there is no sealer. */
 export function openValue(sealer: Sealer | undefined, stored: StoredValue, place: Place): Uint8Array {
   if (stored.keyId === 0) return stored.bytes
   if (sealer === undefined) throw keyMissing()
@@ -110,7 +110,7 @@ export function verifySealCheck(sealer: Sealer | undefined, stored: string | und
   } catch (thrown) {
     throw new CwmError(
       'CONFIG',
-      'the store was encrypted with another key than encryption_key: after a rotation, keep the previous key in ' +
+      'the store was encrypted with a key other than encryption_key: after a rotation, keep the previous key in ' +
         'encryption_keys_old until everything is re-encrypted',
       { cause: thrown },
     )

@@ -1,4 +1,4 @@
-// Limits of models: the engine's, the operator's, and what is known of them before anybody was asked.
+// Limits of models: the engine's, the operator's, and what is known before the first request.
 
 import { expect, it } from 'vitest'
 import { CwmError } from '../../base/errors.ts'
@@ -6,7 +6,7 @@ import type { JsonObject } from '../../base/json.ts'
 import type { Upstream } from '../upstream.ts'
 import { VllmModels } from './models.ts'
 
-/** An upstream that lists these models; undefined: it cannot be reached. */
+/** An upstream that lists these models; undefined: it is unreachable. */
 function modelsOf(lists: readonly (readonly object[] | undefined)[], limits: Record<string, number> = {}) {
   const seen = { asked: 0 }
   const send: Upstream['send'] = (_, answer) => {
@@ -24,13 +24,13 @@ function modelsOf(lists: readonly (readonly object[] | undefined)[], limits: Rec
 
 const small = { id: 'small', max_model_len: 4096 }
 
-it('are waited for where nothing is known yet', async () => {
+it('are awaited if nothing is known yet', async () => {
   const { models } = modelsOf([[small]])
 
   expect(await models.limitsToHold('small', undefined)).toMatchObject({ limit: 4096, contextLimit: 4096 })
 })
 
-it('are asked for again after a failure, by the next turn that must be held to them', async () => {
+it('are requested again after a failure, by the next turn that needs them', async () => {
   const { models, seen } = modelsOf([undefined, [small]])
 
   expect(await models.limitsToHold('small', undefined)).toEqual({ limit: undefined, contextLimit: undefined })
@@ -38,7 +38,7 @@ it('are asked for again after a failure, by the next turn that must be held to t
   expect(seen.asked).toBe(2)
 })
 
-it('of a model that the upstream does not list are the operator’s, and nobody is asked', async () => {
+it('of a model that the upstream does not list are the operator’s, without a request', async () => {
   const { models } = modelsOf([[small]], { alias: 2048 })
   await models.limitsToHold('small', undefined)
 
@@ -46,7 +46,7 @@ it('of a model that the upstream does not list are the operator’s, and nobody 
   expect(models.limitsOf('other', undefined)).toEqual({ limit: undefined, contextLimit: undefined })
 })
 
-it('of the operator stand alone while the upstream says nothing', async () => {
+it('of the operator apply alone while the upstream does not answer', async () => {
   const { models } = modelsOf([undefined], { small: 2048 })
 
   expect(await models.limitsToHold('small', undefined)).toEqual({ limit: 2048, contextLimit: 2048 })

@@ -1,4 +1,4 @@
-// Which endpoint gives the ids, over a real socket; the answers are those that vLLM 0.32 was recorded to give (test/recorded).
+// Which endpoint returns the ids, over a real socket. The answers were recorded from vLLM 0.32 (test/recorded).
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -14,7 +14,7 @@ let server: Server
 let upstream: Upstream
 let prompts: VllmPrompts
 let asked: string[]
-/** What a path answers for a model: status and body. */
+/** The answer of a path for a model: status and body. */
 let answer: (path: string, model: string) => readonly [number, unknown]
 
 beforeEach(async () => {
@@ -53,8 +53,8 @@ const prompt = (model: string): Prompt => ({
 })
 const noKey = { apiKey: undefined }
 
-// An adapter that was unloaded made every later window of /v1/responses and /v1/messages keep its text alone.
-it('still asks to render after a model was unknown: that says nothing of the endpoint', async () => {
+// An unloaded adapter once made every later window of /v1/responses and /v1/messages text only.
+it('still uses the render endpoint after an unknown model, which says nothing about the endpoint', async () => {
   answer = (_, model) => (model === 'nope' ? [404, UNKNOWN_MODEL] : [200, { token_ids: [1, 2] }])
 
   const unknown = await prompts.tokenIds(prompt('nope'), noKey)
@@ -78,8 +78,8 @@ it.each([
   expect(asked).toEqual(['/v1/responses/render', '/tokenize', '/tokenize'])
 })
 
-// The ids would be those of another order of members, and the number of tokens nearly the same.
-it('counts calls of responses by /tokenize, and takes no ids from it', async () => {
+// The ids would belong to another order of members; the number of tokens is nearly the same.
+it('counts calls of /v1/responses by /tokenize, without using its ids', async () => {
   answer = (path) => (path === '/tokenize' ? [200, { tokens: [1, 2, 3] }] : [403, DISABLED])
   const call = { type: 'function_call', call_id: 'c', name: 'look', arguments: '{}' }
   const called = { ...prompt('tiny'), messages: [{ role: 'user', content: 'hi' }, call] }
@@ -88,7 +88,7 @@ it('counts calls of responses by /tokenize, and takes no ids from it', async () 
   expect(await prompts.tokenIds(called, noKey)).toBeUndefined()
 })
 
-it('counts a bare text by /tokenize', async () => {
+it('counts a bare text with /tokenize', async () => {
   answer = () => [200, { tokens: [7, 7, 7] }]
 
   expect(await prompts.countText('tiny', 'bbb', noKey)).toBe(3)

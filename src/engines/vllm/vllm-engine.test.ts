@@ -1,4 +1,4 @@
-// How vLLM's engine is called where the contract (test/contracts/engine) cannot look: its answers to warm calls and probes, word by word.
+// Calls to vLLM that the contract (test/contracts/engine) cannot check: its exact answers to warm calls and probes.
 
 import { expect, it } from 'vitest'
 import { CwmError } from '../../base/errors.ts'
@@ -8,7 +8,7 @@ import { GuardedUpstream } from '../guarded-upstream.ts'
 import type { Upstream } from '../upstream.ts'
 import { VllmEngine } from './vllm-engine.ts'
 
-/** An engine whose upstream gives this answer, or fails. Keeps what it was sent. */
+/** An engine whose upstream gives this answer, or fails. Records the requests. */
 function engineThat(answers: { readonly status: number; readonly body: object } | CwmError) {
   const sent: OutgoingRequest[] = []
   const send = (request: OutgoingRequest, sink: AnswerSink) => {
@@ -27,7 +27,7 @@ function engineThat(answers: { readonly status: number; readonly body: object } 
   return { engine: new VllmEngine(guarded, { limits: {}, warmDeadlineMs: 1_000, now: () => 0 }), sent }
 }
 
-it('is known by its URL', () => {
+it('is identified by its URL', () => {
   const { engine } = engineThat({ status: 200, body: {} })
 
   expect([engine.id, engine.origin]).toEqual(['http://engine:8000/base', 'http://engine:8000'])

@@ -21,7 +21,7 @@ export function numberAt(row: Row, column: number): number {
   return value
 }
 
-/** A key id and the bytes in the next column. */
+/** The stored value whose key id is in this column and whose bytes are in the next one. */
 export function storedValueAt(row: Row, column: number): StoredValue {
   const bytes = row[column + 1]
   if (!(bytes instanceof Uint8Array)) throw new Error(`column ${column + 1} is not a blob`)
@@ -39,7 +39,7 @@ export function sessionColumns(session: SessionRecord) {
   return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
 }
 
-/** A window as two columns: the record without its texts, and the texts (reason and note), which may quote its messages. */
+/** A window's columns: the record without its texts, and the texts (reason and note), which may quote its messages. */
 export interface WindowColumns {
   readonly record: string
   readonly texts: StoredValue | undefined
