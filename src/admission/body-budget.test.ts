@@ -41,16 +41,25 @@ describe('bytes of request bodies', () => {
 
     expect(() => hold('a', 1)).toThrow(overloaded)
 
-    hold('b', 50)
+    hold('b', 25)
+    expect(() => hold('c', 13)).toThrow(overloaded)
+  })
+
+  it('count from the first body of a tenant on, so that new tenants cannot take it all', () => {
+    hold('a', 50)
+
+    expect(() => hold('b', 26)).toThrow(overloaded)
+
+    hold('b', 25)
   })
 
   it('may grow, and stay as they were if they cannot', async () => {
     hold('a', 50)
     const growing = hold('b', 10)
-    growing.set(50)
-    expect(() => growing.set(51)).toThrow(overloaded)
+    growing.set(25)
+    expect(() => growing.set(26)).toThrow(overloaded)
 
-    expect(await metrics.text()).toMatch(/^cwm_body_bytes 100$/m)
+    expect(await metrics.text()).toMatch(/^cwm_body_bytes 75$/m)
     expect(await metrics.text()).toContain('cwm_refused_requests_total{code="overloaded",reason="body_bytes"} 1')
   })
 

@@ -5,6 +5,9 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
+import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
+import type { BodyReservation } from '../admission/body-budget.ts'
+import type { ReceiveOptions } from '../admission/read-bytes.ts'
 import type { CallRest } from '../base/call-rest.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { Requester } from '../base/fair-turns.ts'
@@ -26,7 +29,7 @@ import { type EventHandlerParts, mountEvents } from './events.ts'
 import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
 import { callInProcess } from './in-process.ts'
 import { openApiText } from './openapi.ts'
-import { limitBytes, readBody } from './read-body.ts'
+import { readBody, receiveBody } from './read-body.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
@@ -41,8 +44,9 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly maxBodyBytes: number
   /** Parses JSON bodies within limits. */
   readonly json: JsonBodies
-  /** Reserves bytes for a body until the response closes. Throws `OVERLOADED`. */
-  readonly holdBody: (tenant: string, response: ServerResponse, bytes: number) => void
+  /** Opens a reservation for a body's bytes, which ends with the response. */
+  readonly holdBody: (sharer: string, response: ServerResponse) => BodyReservation
+  readonly arriving: ArrivingBodies
   /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
   /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if none is set, comes from loopback. */
@@ -79,15 +83,9 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     await next()
   })
 
-  const small = limitBytes(MAX_BODY_BYTES)
-  const large = limitBytes(parts.maxBodyBytes, 'max_body_bytes')
-  app.use((c, next) => {
-    if (!carriesContent(c.req.method, c.req.path)) return small(c, next)
-    // Identified before reading, so that cwm reads no large body without a valid key.
-    const { tenant } = parts.callerOf(c.env.incoming)
-    const announced = Number(c.req.header('content-length') ?? parts.maxBodyBytes)
-    parts.holdBody(tenant, c.env.outgoing, Math.min(announced, parts.maxBodyBytes))
-    return large(c, next)
+  app.use(async (c, next) => {
+    await receiveBody(c.env, receiveOptions(parts, c))
+    await next()
   })
   app.use(async (c, next) => {
     await readBody(c, parts.json, askerOf(parts, c), c.req.path === MCP)
@@ -140,11 +138,20 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   return app
 }
 
-/** Only bodies with content can be large enough to be queued, so only they need a tenant. */
+/** Bodies that carry content may be large. They are charged to their sender, who is identified before anything is read. */
+function receiveOptions(parts: ApiParts, c: Context<Bindings>): ReceiveOptions {
+  const { arriving, maxBodyBytes } = parts
+  if (!carriesContent(c.req.method, c.req.path)) return { maxBytes: MAX_BODY_BYTES, arriving }
+  const { incoming, outgoing } = c.env
+  const held = parts.holdBody(parts.callerOf(incoming).sharer, outgoing)
+  return { maxBytes: maxBodyBytes, setting: 'max_body_bytes', held, arriving }
+}
+
+/** Only bodies with content can be large enough to be queued, so only they need a sender. */
 function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Requester {
   const { incoming, outgoing } = c.env
-  const tenant = carriesContent(c.req.method, c.req.path) ? callerOf(incoming).tenant : ''
-  return { tenant, scope: RequestScope.of(outgoing) }
+  const sharer = carriesContent(c.req.method, c.req.path) ? callerOf(incoming).sharer : ''
+  return { sharer, scope: RequestScope.of(outgoing) }
 }
 
 function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError {
@@ -198,6 +205,7 @@ function fail(parts: ApiParts, thrown: unknown, c: Context<Bindings>): Response 
   return c.newResponse(openAiErrorBody(error), error.status as 400, {
     'content-type': 'application/json',
     'x-cwm-request-id': requestId,
+    ...(c.env.incoming.complete ? {} : { connection: 'close' }),
     ...error.answerHeaders,
   })
 }

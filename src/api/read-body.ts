@@ -1,7 +1,7 @@
 // Reads bodies of REST and MCP requests before they reach a route, with the same limits as for forwarded requests.
 
 import type { Context } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import { hasBody, type ReceiveOptions, readBytes } from '../admission/read-bytes.ts'
 import { CwmError } from '../base/errors.ts'
 import type { Requester } from '../base/fair-turns.ts'
 import { isObject, type JsonValue } from '../base/json.ts'
@@ -9,18 +9,14 @@ import type { JsonBodies } from '../base/json-bodies.ts'
 import { messageFields } from '../dialects/index.ts'
 import type { Bindings } from './bindings.ts'
 
-/** Middleware that rejects a larger body with `BODY_TOO_LARGE`. `setting`: its name, for the error message. */
-export function limitBytes(maxSize: number, setting?: string) {
-  const hint = setting === undefined ? '' : ` (setting ${setting})`
-  return bodyLimit({
-    maxSize,
-    onError: () => {
-      throw new CwmError('BODY_TOO_LARGE', `the body is larger than ${maxSize} bytes${hint}`, {
-        param: 'body',
-        bound: 'body_bytes',
-      })
-    },
-  })
+/**
+ * Receives the body of a request that came on a socket, before anything else reads it. MCP and the dashboard call REST in-process: these
+ * requests have their body in memory. Throws as `readBytes`.
+ */
+export async function receiveBody({ incoming }: Bindings['Bindings'], options: ReceiveOptions): Promise<void> {
+  if (!hasBody(incoming) || incoming.readableDidRead) return
+  // The HTTP adapter takes the body from here, if there is one.
+  Object.assign(incoming, { rawBody: await readBytes(incoming, options) })
 }
 
 /**

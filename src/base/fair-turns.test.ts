@@ -8,11 +8,11 @@ interface Client extends Requester {
   leave(): void
 }
 
-function client(tenant: string): Client {
+function client(sharer: string): Client {
   const told: (() => void)[] = []
   let gone = false
   return {
-    tenant,
+    sharer,
     scope: {
       get isGone() {
         return gone

@@ -1,4 +1,4 @@
-// Runs work that blocks the event loop, one piece at a time. Tenants take turns, and other requests are answered in between.
+// Runs work that blocks the event loop, one piece at a time. Sharers take turns, and other requests are answered in between.
 
 import { setImmediate as nextRound } from 'node:timers/promises'
 import { CwmError, clientGone } from './errors.ts'
@@ -6,7 +6,8 @@ import type { RequestScope } from './request-scope.ts'
 
 /** The client that the work is done for. */
 export interface Requester {
-  readonly tenant: string
+  /** Whose turn the work takes: `Caller.sharer`. */
+  readonly sharer: string
   /** Closes when the client leaves, or when cwm closes its connection at shutdown. */
   readonly scope: Pick<RequestScope, 'isGone' | 'onClose'>
 }
@@ -17,7 +18,7 @@ interface Waiter {
 
 export class FairTurns {
   readonly #maxWaiting: number
-  /** The waiting work per tenant, oldest first. The first tenant has the next turn. */
+  /** The waiting work by sharer, oldest first. The first sharer has the next turn. */
   readonly #lines = new Map<string, Set<Waiter>>()
   #waiting = 0
   #busy = false
@@ -58,40 +59,40 @@ export class FairTurns {
         },
       )
     }
-    const { tenant } = requester
+    const { sharer } = requester
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { begin: resolve }
-      const line = this.#lines.get(tenant) ?? new Set()
+      const line = this.#lines.get(sharer) ?? new Set()
       line.add(waiter)
-      this.#lines.set(tenant, line)
+      this.#lines.set(sharer, line)
       this.#waiting++
       requester.scope.onClose(() => {
         if (!line.has(waiter)) return
-        this.#leave(tenant, line, waiter)
+        this.#leave(sharer, line, waiter)
         reject(unparsed())
       })
     })
   }
 
-  #leave(tenant: string, line: Set<Waiter>, waiter: Waiter): void {
+  #leave(sharer: string, line: Set<Waiter>, waiter: Waiter): void {
     line.delete(waiter)
     this.#waiting--
-    if (line.size === 0) this.#lines.delete(tenant)
+    if (line.size === 0) this.#lines.delete(sharer)
   }
 
-  /** Starts the next waiting work, and moves its tenant to the end. */
+  /** Starts the next waiting work, and moves its sharer to the end. */
   #next(): void {
     const [first] = this.#lines
     if (first === undefined) {
       this.#busy = false
       return
     }
-    const [tenant, line] = first
+    const [sharer, line] = first
     const [waiter] = line
-    this.#lines.delete(tenant)
-    this.#lines.set(tenant, line)
+    this.#lines.delete(sharer)
+    this.#lines.set(sharer, line)
     if (waiter === undefined) return
-    this.#leave(tenant, line, waiter)
+    this.#leave(sharer, line, waiter)
     waiter.begin()
   }
 }

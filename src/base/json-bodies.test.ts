@@ -129,7 +129,7 @@ describe('parseStrictly', () => {
   })
 })
 
-const requester: Requester = { tenant: 't', scope: { isGone: false, onClose: () => {} } }
+const requester: Requester = { sharer: 't', scope: { isGone: false, onClose: () => {} } }
 const BOUNDS: BodyBounds = { maxValues: 100_000, maxMembers: 20_000, maxMessages: 10_000 }
 
 /** The result for a body with limits: parsed at once, parsed later, or the error message. */
@@ -236,7 +236,7 @@ describe('JsonBodies', () => {
     const large = Buffer.from(`{"a":"${'x'.repeat(LARGE_BYTES)}"}`)
     const done: string[] = []
     const read = async (tenant: string) => {
-      await bodies.parse(large, { ...requester, tenant })
+      await bodies.parse(large, { ...requester, sharer: tenant })
       done.push(tenant)
     }
 

@@ -42,10 +42,10 @@ export function createFaces(start: Start, services: Services): Faces {
 }
 
 function createProxy({ settings, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
-  const { runner, responses, fleet, admission, bodies, json, overrides, tenants } = services
+  const { runner, responses, fleet, admission, bodies, arriving, json, overrides, tenants } = services
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
   return new ProxyHandler(
-    { runner, responses, fleet, admission, bodies, json, overrides, heartbeats, metrics, log, now },
+    { runner, responses, fleet, admission, bodies, arriving, json, overrides, heartbeats, metrics, log, now },
     {
       routes: {
         salted: { ...defaultRoutes.salted, ...settings.routes.salted },
@@ -68,7 +68,7 @@ function createRest(
   { readiness, mcp }: Pick<Faces, 'readiness' | 'mcp'>,
 ): Api {
   const { windows, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } = services
-  const { engine, kv, bodies, json, callers, tenants } = services
+  const { engine, kv, bodies, arriving, json, callers, tenants } = services
   const lineages = new Lineages(store)
   const health = new HealthCheck({ engine, lmcache: kv, store, now })
   return createApi({
@@ -90,7 +90,8 @@ function createRest(
     version,
     maxBodyBytes: memory.max_body_bytes,
     json,
-    holdBody: (tenant, response, bytes) => bodies.open(tenant, RequestScope.of(response)).set(bytes),
+    holdBody: (sharer, response) => bodies.open(sharer, RequestScope.of(response)),
+    arriving,
     beginLineage: (tenant) =>
       lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
     callerOf: (request) => callers.forRest(request),

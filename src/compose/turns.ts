@@ -1,6 +1,7 @@
 // The part of the services that runs turns, and what watches over the context limit.
 
 import { Admission } from '../admission/admission.ts'
+import { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import { BodyBudget } from '../admission/body-budget.ts'
 import { JsonBodies } from '../base/json-bodies.ts'
 import { TokenScales } from '../engines/token-scale.ts'
@@ -22,6 +23,7 @@ import { turnObservers } from './turn-observers.ts'
 export interface Turns {
   readonly admission: Admission
   readonly bodies: BodyBudget
+  readonly arriving: ArrivingBodies
   readonly json: JsonBodies
   readonly responses: StoredResponses
   readonly freezes: AutoFreezeRunner
@@ -44,6 +46,10 @@ export function createTurns(start: Start, core: Core): Turns {
   return {
     admission: new Admission(limits, metrics, now),
     bodies: new BodyBudget(memory.max_body_bytes_in_all, metrics),
+    arriving: new ArrivingBodies({
+      graceMs: settings.body_grace_ms,
+      minBytesPerSecond: settings.min_body_bytes_per_second,
+    }),
     json,
     responses,
     freezes: nearLimit.freezes,

@@ -191,7 +191,7 @@ const shape = {
   max_body_bytes_in_all: bytes
     .optional()
     .describe(
-      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant with more than one body must leave as much free as it holds',
+      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant must leave as much free as it holds, unless its body is the sole one',
     ),
   max_unpacked_ratio: count
     .default(200)
@@ -209,6 +209,14 @@ const shape = {
     .default(60_000)
     .describe("Time for a request's headers to arrive, milliseconds; 0 for no limit"),
   body_timeout_ms: ms.default(300_000).describe('Time for the whole request to arrive, milliseconds; 0 for no limit'),
+  body_grace_ms: ms
+    .default(10_000)
+    .describe('How long a request body may take before min_body_bytes_per_second applies to it, milliseconds'),
+  min_body_bytes_per_second: countOrNone
+    .default(1_000)
+    .describe(
+      'Average rate at which a request body must arrive after body_grace_ms, bytes per second; a slower one is rejected (408). 0 allows any',
+    ),
   client_stall_ms: ms
     .default(600_000)
     .describe('How long a client may stop reading an answer before it is disconnected, milliseconds; 0 for no limit'),

@@ -1,12 +1,9 @@
 // Bodies as strict as an engine reads them. What a client sent never comes back in an error's words.
 
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { connect } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { CwmError } from '../base/errors.ts'
-import { type BodyLimits, decodeBytes, readBytes } from './body.ts'
+import { type BodyLimits, decodeBytes } from './body.ts'
 
 function failure(run: () => unknown): { code: string; message: string } {
   try {
@@ -111,77 +108,5 @@ describe('decodeBytes', () => {
     expect((await rejection(decodeBytes(text, 'q'.repeat(5000), upTo(1024)))).message).toBe(
       'this content-encoding is not supported; send gzip, deflate, br or none',
     )
-  })
-})
-
-describe('readBytes', () => {
-  const closers: (() => void)[] = []
-  afterEach(() => {
-    for (const close of closers.splice(0)) close()
-  })
-
-  /** What readBytes makes of one request. `send` writes it on a socket. */
-  async function read(maxBytes: number, send: (port: number) => void): Promise<string> {
-    return await new Promise((resolve) => {
-      const server = createServer((request: IncomingMessage, response) => {
-        readBytes(request, maxBytes).then(
-          (bytes) => resolve(`${bytes.length} bytes`),
-          (thrown: unknown) => resolve(thrown instanceof CwmError ? thrown.code : 'another error'),
-        )
-        request.once('close', () => response.destroy())
-      })
-      closers.push(() => {
-        server.closeAllConnections()
-        server.close()
-      })
-      server.listen(0, '127.0.0.1', () => send((server.address() as AddressInfo).port))
-    })
-  }
-
-  function post(headers: Record<string, string>, chunks: readonly Buffer[]) {
-    return (port: number) => {
-      const request = httpRequest({ port, host: '127.0.0.1', method: 'POST', headers })
-      request.on('error', () => {})
-      for (const chunk of chunks) request.write(chunk)
-      request.end()
-    }
-  }
-
-  function raw(text: string, end: boolean) {
-    return (port: number) => {
-      const socket = connect(port, '127.0.0.1', () => {
-        socket.write(text)
-        if (end) socket.end()
-      })
-      socket.on('error', () => {})
-      closers.push(() => socket.destroy())
-    }
-  }
-
-  it('reads a body of exactly the bound, with a length or chunked', async () => {
-    expect(await read(1000, post({ 'content-length': '1000' }, [Buffer.alloc(1000)]))).toBe('1000 bytes')
-    expect(await read(1000, post({}, [Buffer.alloc(400), Buffer.alloc(600)]))).toBe('1000 bytes')
-  })
-
-  it('refuses by the announced length before a byte has come', async () => {
-    expect(await read(1000, raw('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1001\r\n\r\n', false))).toBe(
-      'BODY_TOO_LARGE',
-    )
-  })
-
-  it('refuses a chunked body as soon as it is past the bound, although it has not ended', async () => {
-    const head = 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
-
-    expect(await read(1000, raw(`${head}3e9\r\n${'x'.repeat(1001)}\r\n`, false))).toBe('BODY_TOO_LARGE')
-  })
-
-  it('says that the client is gone when the body ends before its length', async () => {
-    expect(await read(1000, raw('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc', true))).toBe(
-      'CLIENT_GONE',
-    )
-  })
-
-  it('reads an empty body as no bytes', async () => {
-    expect(await read(1000, post({ 'content-length': '0' }, []))).toBe('0 bytes')
   })
 })

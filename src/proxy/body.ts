@@ -1,10 +1,11 @@
-// Reads request bodies completely and within limits, decodes and parses them. Strict, because cwm and the engine must understand the same.
+// Decodes and parses request bodies, within limits. Strict, because cwm and the engine must understand the same.
 
 import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { BodyReservation } from '../admission/body-budget.ts'
-import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
+import { HEADROOM_BYTES, tooLarge } from '../admission/read-bytes.ts'
+import { CwmError } from '../base/errors.ts'
 import type { Requester } from '../base/fair-turns.ts'
 import type { JsonObject } from '../base/json.ts'
 import { type JsonBodies, requireObject } from '../base/json-bodies.ts'
@@ -17,9 +18,6 @@ const decoders = {
   br: createBrotliDecompress,
 } as const
 
-/** Free bytes before each body, so that the salt and the request for usage are added without copying the rest. */
-export const HEADROOM_BYTES = 256
-
 /** Any ratio is allowed up to this unpacked size, because short bodies often repeat the same few bytes. */
 const ANY_RATIO_BYTES = 4 * 1024 * 1024
 
@@ -30,86 +28,6 @@ export interface BodyLimits {
   readonly maxUnpackedRatio: number
 }
 
-/**
- * Reads the body into a buffer of its own, with `HEADROOM_BYTES` before it. Throws `BODY_TOO_LARGE` as soon as that is known (before reading, if
- * the announced length is too large), `OVERLOADED` over the budget, and `CLIENT_GONE` if the client leaves or the body is shorter than
- * announced.
- */
-export function readBytes(request: IncomingMessage, maxBytes: number, held?: BodyReservation): Promise<Buffer> {
-  return new Promise<Buffer>((resolve, reject) => {
-    const announced = Number(request.headers['content-length'] ?? 0)
-    if (announced > maxBytes) throw tooLarge(maxBytes)
-    held?.set(announced)
-    const body = new BodyBytes(announced)
-    const stop = (error: CwmError) => {
-      request.off('data', onData)
-      reject(error)
-    }
-    const onData = (chunk: Buffer) => {
-      try {
-        const length = body.length + chunk.length
-        if (length > maxBytes) throw tooLarge(maxBytes)
-        if (length > announced) held?.set(length)
-        body.add(chunk)
-      } catch (error) {
-        stop(toCwmError(error))
-      }
-    }
-    request.on('data', onData)
-    request.once('end', () => resolve(body.take()))
-    request.once('error', () => stop(gone()))
-    request.once('close', () => {
-      if (!request.complete) stop(gone())
-    })
-  })
-}
-
-/**
- * Copies a body out of the socket's large blocks, because a retained body would retain those. Leaves free bytes before it. With an announced
- * length, chunks are copied as they arrive, so that the blocks do not double the memory. Memory that is not written to yet is not resident,
- * so announcing a length costs none.
- */
-class BodyBytes {
-  readonly #announced: number
-  #whole: Buffer | undefined
-  #chunks: Buffer[] = []
-  length = 0
-
-  constructor(announced: number) {
-    this.#announced = announced
-    if (announced > 0) this.#whole = Buffer.allocUnsafeSlow(HEADROOM_BYTES + announced)
-  }
-
-  add(chunk: Buffer): void {
-    if (this.#whole === undefined) this.#chunks.push(chunk)
-    else chunk.copy(this.#whole, HEADROOM_BYTES + this.length)
-    this.length += chunk.length
-  }
-
-  /** The complete body. It is as long as announced, because Node's parser rejects others. */
-  take(): Buffer {
-    if (this.#whole === undefined) return joined(this.#chunks, this.length)
-    return this.#whole.subarray(HEADROOM_BYTES, HEADROOM_BYTES + Math.min(this.length, this.#announced))
-  }
-}
-
-function joined(chunks: readonly Buffer[], length: number): Buffer {
-  const whole = Buffer.allocUnsafeSlow(HEADROOM_BYTES + length)
-  let at = HEADROOM_BYTES
-  for (const chunk of chunks) at += chunk.copy(whole, at)
-  return whole.subarray(HEADROOM_BYTES)
-}
-
-function gone(): CwmError {
-  return clientGone('its request was complete')
-}
-
-/** Whether a request announces a body. An empty one counts as none. */
-export function hasBody({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
-  const length = headers['content-length']
-  return headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0)
-}
-
 /** A parsed JSON body. */
 export interface ReadBody {
   readonly bytes: Buffer
@@ -118,39 +36,26 @@ export interface ReadBody {
   readonly room: number
 }
 
-/**
- * Reads a JSON body; its `Content-Type` must be JSON if there is one. Throws `UNSUPPORTED_MEDIA_TYPE`, and as the functions below and
- * `JsonBodies.parse`.
- */
-export async function readJson(
-  request: IncomingMessage,
+/** Throws `UNSUPPORTED_MEDIA_TYPE` unless the body's `Content-Type` is JSON or absent. */
+export function requireJsonType({ headers }: Pick<IncomingMessage, 'headers'>): void {
+  const type = headers['content-type']
+  if (type === undefined || /^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) return
+  throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
+}
+
+/** Decodes and parses a JSON body. Throws what `decodeBytes` and `JsonBodies.parse` throw. */
+export async function parseBody(
+  received: Buffer,
+  encoding: string | undefined,
   limits: BodyLimits,
   bodies: Pick<JsonBodies, 'parse'>,
   held: BodyReservation,
   requester: Requester,
 ): Promise<ReadBody> {
-  const type = request.headers['content-type']
-  if (type !== undefined && !/^application\/([a-z0-9.+-]+\+)?json\b/i.test(type.trim())) {
-    throw new CwmError('UNSUPPORTED_MEDIA_TYPE', 'send the body as application/json', { param: 'content-type' })
-  }
-  const bytes = await readWhole(request, limits, held)
+  const bytes = encoding === undefined ? received : await decodeBytes(received, encoding, limits, held)
   const json = requireObject(await bodies.parse(bytes, requester))
   await yieldAfter(bytes)
-  return { bytes, json, room: request.headers['content-encoding'] === undefined ? HEADROOM_BYTES : 0 }
-}
-
-/** Reads a complete body and decodes its `Content-Encoding`. Throws what `readBytes` and `decodeBytes` throw. */
-export function readWhole(request: IncomingMessage, limits: BodyLimits, held: BodyReservation): Promise<Buffer> {
-  const raw = readBytes(request, limits.maxBodyBytes, held)
-  const encoding = request.headers['content-encoding']
-  return encoding === undefined ? raw : raw.then((bytes) => decodeBytes(bytes, encoding, limits, held))
-}
-
-/** The error for a body over the limit. */
-export function tooLarge(maxBytes: number): CwmError {
-  return new CwmError('BODY_TOO_LARGE', `the request body is larger than ${maxBytes} bytes (setting max_body_bytes)`, {
-    bound: 'body_bytes',
-  })
+  return { bytes, json, room: encoding === undefined ? HEADROOM_BYTES : 0 }
 }
 
 /**
@@ -205,7 +110,7 @@ async function unpack(
   decoder.end(bytes)
   for await (const chunk of decoder as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > maxBodyBytes) throw tooLarge(maxBodyBytes)
+    if (length > maxBodyBytes) throw tooLarge(maxBodyBytes, 'max_body_bytes')
     if (length > densest) throw tooDense(bytes.length, length, maxUnpackedRatio)
     held?.set(bytes.length + length)
     chunks.push(chunk)

@@ -1,13 +1,13 @@
 // Sends an answer to the client, with backpressure. Failures are reported so that no broken answer looks complete.
 
 import type { ServerResponse } from 'node:http'
+import { hasBody } from '../admission/read-bytes.ts'
 import { endAfterRequest } from '../base/end-after-request.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { ErrorShape } from '../dialects/dialect.ts'
 import { openAiErrors } from '../dialects/errors.ts'
 import type { AnswerControl } from '../engines/engine.ts'
 import type { AnswerHeader } from '../identity/control-headers.ts'
-import { hasBody } from './body.ts'
 
 /** How long sending the last bytes of a broken stream may take. A client that does not read loses them. */
 const LAST_WORDS_MS = 2_000

@@ -4,12 +4,12 @@
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { retryAfter } from '../admission/admission.ts'
+import { hasBody } from '../admission/read-bytes.ts'
 import { CwmError } from '../base/errors.ts'
 import { headerIn } from '../base/flat-headers.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
-import { hasBody } from './body.ts'
 
 const MAX_ORIGINS = 100
 /** No scheme, host name and port are longer. */

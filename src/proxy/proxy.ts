@@ -3,7 +3,9 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission } from '../admission/admission.ts'
+import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import type { BodyBudget, BodyReservation } from '../admission/body-budget.ts'
+import { hasBody, type ReceiveOptions, readBytes } from '../admission/read-bytes.ts'
 import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
@@ -19,7 +21,7 @@ import { checkPage, readControlHeaders, withHeaderParam } from '../identity/cont
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
 import type { StoredResponses } from '../turn/stored-responses.ts'
-import { type BodyLimits, hasBody, type ReadBody, readJson, readWhole } from './body.ts'
+import { type BodyLimits, decodeBytes, parseBody, type ReadBody, requireJsonType } from './body.ts'
 import { type AnswerParts, type ClientAnswerOptions, ClientAnswers } from './client-answers.ts'
 import { ClientResponse } from './client-response.ts'
 import { ClientTurn } from './client-turn.ts'
@@ -51,6 +53,7 @@ export interface ProxyParts extends AnswerParts {
   readonly fleet: EngineFleet
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
+  readonly arriving: ArrivingBodies
   readonly json: Pick<JsonBodies, 'parse'>
   readonly overrides: Pick<TenantOverrides, 'applyTo'>
   readonly log: Logger
@@ -96,9 +99,6 @@ export class ProxyHandler {
       // Plain paths too: the operator's key must not reach the engine.
       const caller = identify(request)
       entry.caller = caller
-      // Before the body is read, so that it waits in the client's socket. Requests without a body skip the queue: health checks must not wait.
-      const entered = hasBody(request) ? this.#parts.admission.enter(caller, entry.scope) : undefined
-      if (entered !== undefined) await entered
       if (route.kind === 'salted') await this.#turn(exchange, route, caller)
       else if (route.kind === 'stored') await this.#stored(exchange, route, caller)
       else await this.#plain(exchange, route, caller)
@@ -116,7 +116,7 @@ export class ProxyHandler {
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
     const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
-    const held = bodies.open(caller.tenant, entry.scope)
+    const held = bodies.open(caller.sharer, entry.scope)
     const { bytes, json, room } = await this.#readJson(request, entry, caller, held)
     if (typeof json.model === 'string') entry.model = json.model
     const { headers, method = 'POST' } = request
@@ -164,11 +164,15 @@ export class ProxyHandler {
   }
 
   async #readAllowed(request: IncomingMessage, entry: RequestRecord, caller: Caller): Promise<Buffer> {
-    const held = this.#parts.bodies.open(caller.tenant, entry.scope)
-    if (caller.policy.models === undefined) return await readWhole(request, this.#options, held)
-    const { bytes, json } = await this.#readJson(request, entry, caller, held)
-    requireModel(caller.policy, json.model)
-    return bytes
+    const held = this.#parts.bodies.open(caller.sharer, entry.scope)
+    if (caller.policy.models !== undefined) {
+      const { bytes, json } = await this.#readJson(request, entry, caller, held)
+      requireModel(caller.policy, json.model)
+      return bytes
+    }
+    const received = await this.#receive(request, entry, caller, held)
+    const encoding = request.headers['content-encoding']
+    return encoding === undefined ? received : await decodeBytes(received, encoding, this.#options, held)
   }
 
   /** Forwards a request that is not a turn. Its answer or failure goes to the client; nothing is thrown. */
@@ -194,13 +198,35 @@ export class ProxyHandler {
     })
   }
 
-  #readJson(
+  async #readJson(
     request: IncomingMessage,
-    { scope }: RequestRecord,
-    { tenant }: Caller,
+    entry: RequestRecord,
+    caller: Caller,
     held: BodyReservation,
   ): Promise<ReadBody> {
-    return readJson(request, this.#options, this.#parts.json, held, { tenant, scope })
+    requireJsonType(request)
+    const received = await this.#receive(request, entry, caller, held)
+    const requester = { sharer: caller.sharer, scope: entry.scope }
+    const encoding = request.headers['content-encoding']
+    return await parseBody(received, encoding, this.#options, this.#parts.json, held, requester)
+  }
+
+  /**
+   * Reads the body as it was sent, then acquires a slot. In this order, a client that announces a body and does not send it holds no slot.
+   * Requests without a body skip the queue: health checks must not wait.
+   */
+  async #receive(
+    request: IncomingMessage,
+    { scope }: RequestRecord,
+    caller: Caller,
+    held: BodyReservation,
+  ): Promise<Buffer> {
+    const { admission, arriving } = this.#parts
+    const options: ReceiveOptions = { maxBytes: this.#options.maxBodyBytes, setting: 'max_body_bytes', held, arriving }
+    const received = await readBytes(request, options)
+    const entered = hasBody(request) ? admission.enter(caller, scope) : undefined
+    if (entered !== undefined) await entered
+    return received
   }
 
   #outgoing(

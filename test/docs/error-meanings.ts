@@ -20,7 +20,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   UNSUPPORTED_ENCODING: 'Send the body uncompressed, or as gzip, deflate, or br.',
   UNSUPPORTED_MEDIA_TYPE: 'Send the body as `application/json`.',
   BODY_TIMEOUT:
-    'The request was not complete within `body_timeout_ms`, or its headers within `request_headers_timeout_ms`.',
+    'The request was not complete within `body_timeout_ms`, its headers not within `request_headers_timeout_ms`, or its body arrived more slowly than `min_body_bytes_per_second`.',
   HEADERS_TOO_LARGE: 'The headers exceed `max_header_bytes`, or have more than `max_headers` lines.',
   INVALID_HTTP: 'The request is not valid HTTP. The connection is closed.',
   NOT_SUPPORTED: 'cwm does not support this. The message names an alternative.',

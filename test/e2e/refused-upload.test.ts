@@ -67,7 +67,7 @@ describe('a rejected upload', () => {
     const [answer] = (await within('the refusal', once(second, 'data'))) as [Buffer]
 
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 429 /)
-    expect(await held()).toEqual({ requests: 2, slots: 1, bytes: 3 * KIB })
+    expect(await held()).toEqual({ requests: 2, slots: 0, bytes: 3 * KIB })
     for (const socket of [first, second]) socket.destroy()
     await until('both are over', async () => (await held()).requests === 0)
     expect(await held()).toEqual({ requests: 0, slots: 0, bytes: 0 })

@@ -1,0 +1,34 @@
+// Divides a budget of bytes among sharers (`Caller.sharer`). Nobody can take it all, and no limit per sharer has to be set: the more is held,
+// the less one of them may hold. These are the dynamic thresholds by which switches share buffers (Choudhury and Hahne, 1998).
+
+export class FairBytes {
+  readonly #maxBytes: number
+  /** Bytes by sharer, without those that hold none. */
+  readonly #held = new Map<string, number>()
+  #used = 0
+
+  /** `maxBytes`: of all sharers together. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** Bytes held by all sharers. */
+  get used(): number {
+    return this.#used
+  }
+
+  /**
+   * Changes what one item holds. Returns false, and changes nothing, if a larger one does not fit: the sharer must leave as much free as it
+   * holds then. Only the sole item of all may take everything, so that the largest item always fits at some time.
+   */
+  change(sharer: string, from: number, to: number): boolean {
+    const total = (this.#held.get(sharer) ?? 0) - from + to
+    const free = this.#maxBytes - this.#used + from - to
+    const isSole = this.#used === from
+    if (to > from && (free < 0 || (!isSole && total > free))) return false
+    this.#used += to - from
+    if (total === 0) this.#held.delete(sharer)
+    else this.#held.set(sharer, total)
+    return true
+  }
+}
