@@ -22,6 +22,7 @@ const table = {
   NOT_SUPPORTED: [400, 'invalid_request_error'],
   MISDIRECTED_REQUEST: [421, 'invalid_request_error'],
   UNKNOWN_PATH: [404, 'not_found_error'],
+  UNSALTED_PATH: [403, 'permission_error'],
   METHOD_NOT_ALLOWED: [405, 'invalid_request_error'],
   UPGRADE_REQUIRED: [426, 'invalid_request_error'],
   UNAUTHORIZED: [401, 'authentication_error'],

@@ -319,13 +319,18 @@ export interface DeletionReceipt {
 export interface DeletionRecord {
   readonly tenant: string
   readonly id: string
-  /** `sessions`: many sessions that were never continued, deleted together. */
-  readonly kind: 'window' | 'session' | 'sessions'
-  /** The window's name, the session's id, or how many sessions. */
+  /**
+   * `sessions`: many sessions that were never continued, deleted together. `requests`: what requests without a session leave; written before
+   * they are sent (sessions/request-lineages.ts).
+   */
+  readonly kind: 'window' | 'session' | 'sessions' | 'requests'
+  /** The window's name, the session's id, or how many sessions or requests. */
   readonly name: string
   readonly lineage: string
   /** Of `sessions`: the lineages of all, `lineage` among them; empty once it is done. */
   readonly lineages?: readonly string[]
+  /** Of `requests`: how many lineages `requestLineage` derives from `lineage`. Absent: the lineage itself, which is shared. */
+  readonly requests?: number
   readonly shared?: Sharing
   /** The lineage whose chunks are deleted. */
   readonly spaces: readonly KvSpace[]

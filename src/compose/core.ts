@@ -5,8 +5,10 @@ import { policiesOf } from '../config/policies.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { Timeline } from '../journal/timeline.ts'
+import { Lineages } from '../sessions/lineages.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { RecentCalls } from '../sessions/recent-calls.ts'
+import { RequestLineages } from '../sessions/request-lineages.ts'
 import { RetainedTurns } from '../sessions/retained.ts'
 import { SessionTracker } from '../sessions/tracker.ts'
 import { Callers } from '../tenants/callers.ts'
@@ -38,6 +40,8 @@ interface Tenancy {
 
 interface Sessions {
   readonly sessions: SessionTracker
+  /** For requests without a session. */
+  readonly requestLineages: RequestLineages
   readonly retained: RetainedTurns
   readonly newest: NewestSessions
   readonly calls: RecentCalls
@@ -62,7 +66,7 @@ export function createCore(start: Start, storage: Storage, engines: Engines): Co
     ...engines,
     ...createJournal(start, storage),
     ...createTenancy(start, storage),
-    ...createSessions(start, storage),
+    ...createSessions(start, storage, engines),
   }
   return { ...ground, ...createWindows(start, ground) }
 }
@@ -84,7 +88,11 @@ function createTenancy({ settings, now }: Start, { store, deriver }: Storage): T
   return { tenants, callers, overrides: new TenantOverrides(store, now) }
 }
 
-function createSessions({ settings, memory, log, now, closers }: Start, { store }: Storage): Sessions {
+function createSessions(
+  { settings, memory, log, now, closers }: Start,
+  { store }: Storage,
+  { lmcache }: Engines,
+): Sessions {
   const shares = sharesOf(memory.tracking_bytes)
   const sessions = new SessionTracker({
     store,
@@ -100,6 +108,9 @@ function createSessions({ settings, memory, log, now, closers }: Start, { store 
     },
   })
   closers.add(() => sessions.close())
+  const keepsKv = lmcache.configured
+  const requestLineages = new RequestLineages({ store, lineages: new Lineages(store), keepsKv, now })
+  closers.add(async () => requestLineages.close())
   const retained = new RetainedTurns({
     retain: settings.retain,
     maxBytes: memory.retain_bytes,
@@ -109,11 +120,11 @@ function createSessions({ settings, memory, log, now, closers }: Start, { store 
     now,
   })
   closers.add(() => retained.settle())
-  return { sessions, retained, newest: new NewestSessions(shares.newest), calls: new RecentCalls(now) }
+  return { sessions, requestLineages, retained, newest: new NewestSessions(shares.newest), calls: new RecentCalls(now) }
 }
 
 function createWindows({ settings, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
-  const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, retained } = ground
+  const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained } = ground
   const windowParts: WindowParts = {
     store,
     fleet,
@@ -133,7 +144,14 @@ function createWindows({ settings, memory, metrics, log, now }: Start, ground: G
   const windows = new Windows(windowParts, sessions)
   const deletionParts: DeletionParts = {
     ...windowParts,
-    sessions,
+    sessions: {
+      ended: (tenant, id) => sessions.ended(tenant, id),
+      isBusy: (tenant, id) => sessions.isBusy(tenant, id),
+      retired: (tenant, lineage) => {
+        sessions.retired(tenant, lineage)
+        requestLineages.retired(tenant, lineage)
+      },
+    },
     retained,
     apiKey: settings.upstream_api_key,
     retryMs: settings.deletion_retry_ms,

@@ -13,7 +13,7 @@ import { BUCKET_MS } from '../journal/timeline.ts'
 import { createMcp } from '../mcp/http.ts'
 import { Heartbeats } from '../proxy/heartbeats.ts'
 import { ProxyHandler } from '../proxy/proxy.ts'
-import { defaultRoutes } from '../proxy/routes.ts'
+import { routesOf } from '../proxy/routes.ts'
 import { HealthCheck } from '../server/health.ts'
 import { ReadinessCheck } from '../server/readiness.ts'
 import { Lineages } from '../sessions/lineages.ts'
@@ -42,15 +42,28 @@ export function createFaces(start: Start, services: Services): Faces {
 }
 
 function createProxy({ settings, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
-  const { runner, responses, fleet, admission, bodies, arriving, json, overrides, tenants } = services
+  const { runner, stateless, callers, responses, fleet, admission, bodies, arriving, json, overrides, tenants } =
+    services
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
   return new ProxyHandler(
-    { runner, responses, fleet, admission, bodies, arriving, json, overrides, heartbeats, metrics, log, now },
     {
-      routes: {
-        salted: { ...defaultRoutes.salted, ...settings.routes.salted },
-        plain: { ...defaultRoutes.plain, ...settings.routes.plain },
-      },
+      runner,
+      stateless,
+      callers,
+      responses,
+      fleet,
+      admission,
+      bodies,
+      arriving,
+      json,
+      overrides,
+      heartbeats,
+      metrics,
+      log,
+      now,
+    },
+    {
+      routes: routesOf({ ...settings.routes, unsalted: settings.unsalted_paths }),
       maxBodyBytes: memory.max_body_bytes,
       maxUnpackedRatio: settings.max_unpacked_ratio,
       preserveHost: settings.preserve_host,

@@ -14,6 +14,7 @@ import { KnownSizes } from '../near-limit/known-sizes.ts'
 import { TurnLimits } from '../near-limit/turn-limits.ts'
 import { BreakFinder } from '../prefix-break/break-finder.ts'
 import { TurnRunner } from '../turn/runner.ts'
+import { StatelessRunner } from '../turn/stateless-runner.ts'
 import { StoredResponses } from '../turn/stored-responses.ts'
 import { AutoThaw } from '../windows/auto-thaw.ts'
 import { type Core, sharesOf } from './core.ts'
@@ -28,6 +29,7 @@ export interface Turns {
   readonly responses: StoredResponses
   readonly freezes: AutoFreezeRunner
   readonly runner: TurnRunner
+  readonly stateless: StatelessRunner
 }
 
 /** LMCache normally answers within a tenth of a second. */
@@ -54,7 +56,21 @@ export function createTurns(start: Start, core: Core): Turns {
     responses,
     freezes: nearLimit.freezes,
     runner: createRunner(start, core, nearLimit, { json, responses }),
+    stateless: createStateless(start, core, json),
   }
+}
+
+function createStateless({ settings }: Start, core: Core, json: JsonBodies): StatelessRunner {
+  const { fleet, quotas, windowParts, deriver, requestLineages } = core
+  return new StatelessRunner({
+    fleet,
+    lineages: requestLineages,
+    json,
+    quotas,
+    kvEpoch: settings.kv_epoch,
+    saltOf: windowParts.saltOf,
+    engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
+  })
 }
 
 function createNearLimit(start: Start, { store, windows, deletions, sessions, retained, events }: Core) {

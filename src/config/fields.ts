@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { dialectNames } from '../dialects/index.ts'
+import { unsaltedPaths } from '../engines/api-paths.ts'
 import { isAddressRange } from '../tenants/client-addresses.ts'
 
 export const MIB = 1024 * 1024
@@ -99,6 +100,10 @@ const path = z
   .string()
   .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path starting with /')
   .regex(/^[^%\\;?#]*$/, 'must be a plain path without query or escapes: paths are compared literally')
+
+const UNSALTED_RULE = `must be a list of these paths: ${unsaltedPaths.join(', ')}`
+/** Paths of the engine that take no salt. */
+export const unsalted = names.refine((list) => list.every((path) => unsaltedPaths.includes(path)), UNSALTED_RULE)
 
 export const routes = z.strictObject(
   {

@@ -19,6 +19,7 @@ import {
   routes,
   storeAddress,
   text,
+  unsalted,
   url,
 } from './fields.ts'
 import { describeMemoryDefault, type MemorySetting, memoryRules } from './memory.ts'
@@ -187,6 +188,11 @@ const shape = {
     .default([])
     .describe('Fields and headers that bypass the gateway but that tenants may set anyway'),
   routes: routes.default({}).describe('Paths to forward in addition to those of vLLM'),
+  unsalted_paths: unsalted
+    .default([])
+    .describe(
+      'Paths of the engine that compute KV without a salt and are rejected otherwise (docs/paths.md). Their KV is shared by all tenants',
+    ),
   max_body_bytes: bytes.optional().describe('Largest request body, bytes'),
   max_body_bytes_in_all: bytes
     .optional()

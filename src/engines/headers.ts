@@ -21,7 +21,13 @@ const hopByHop = new Set([
 /**
  * Request headers that control the engine's scheduling. Routers may send them, tenants may not: docs/engine-behavior.md#steering-fields.
  */
-const steering: ReadonlySet<string> = new Set(['x-data-parallel-rank', 'x-vllm-priority'])
+const steering: ReadonlySet<string> = new Set([
+  'x-data-parallel-rank',
+  'x-vllm-priority',
+  // On /invocations they replace the model, and open sessions that the engine keeps: docs/engine-behavior.md#invocations.
+  'x-amzn-sagemaker-adapter-identifier',
+  'x-amzn-sagemaker-session-id',
+])
 
 /** The headers that identify the caller. No others are forwarded as credentials. */
 const credentials: ReadonlySet<string> = new Set(credentialHeaders)

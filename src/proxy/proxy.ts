@@ -6,7 +6,7 @@ import type { Admission } from '../admission/admission.ts'
 import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import type { BodyBudget, BodyReservation } from '../admission/body-budget.ts'
 import { hasBody, type ReceiveOptions, readBytes } from '../admission/read-bytes.ts'
-import { type CwmError, clientGone, toCwmError } from '../base/errors.ts'
+import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -17,9 +17,11 @@ import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
-import { checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
+import { type ControlHeaders, checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
+import type { Callers } from '../tenants/callers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
+import type { StatelessRunner, StatelessSink } from '../turn/stateless-runner.ts'
 import type { StoredResponses } from '../turn/stored-responses.ts'
 import { type BodyLimits, decodeBytes, parseBody, type ReadBody, requireJsonType } from './body.ts'
 import { type AnswerParts, type ClientAnswerOptions, ClientAnswers } from './client-answers.ts'
@@ -31,11 +33,12 @@ import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
 import { closeRequestRecord, openRequestRecord, type RequestRecord } from './request-record.ts'
 import {
+  type ApiRoute,
   matchRoute,
   type PlainRoute,
   type Route,
   type RouteLists,
-  type SaltedRoute,
+  type SessionRoute,
   type StoredRoute,
 } from './routes.ts'
 
@@ -50,6 +53,8 @@ export interface ProxyOptions extends BodyLimits, ClientAnswerOptions {
 export interface ProxyParts extends AnswerParts {
   readonly runner: Pick<TurnRunner, 'run'>
   readonly responses: Pick<StoredResponses, 'require'>
+  readonly stateless: Pick<StatelessRunner, 'run'>
+  readonly callers: Pick<Callers, 'identifyOperator'>
   readonly fleet: EngineFleet
   readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
@@ -97,18 +102,22 @@ export class ProxyHandler {
         return
       }
       // Plain paths too: the operator's key must not reach the engine.
-      const caller = identify(request)
+      const isOperator = route.kind === 'operator'
+      const caller = isOperator ? this.#parts.callers.identifyOperator(request) : identify(request)
       entry.caller = caller
-      if (route.kind === 'salted') await this.#turn(exchange, route, caller)
+      if (route.kind === 'session') await this.#turn(exchange, route, caller)
       else if (route.kind === 'stored') await this.#stored(exchange, route, caller)
-      else await this.#plain(exchange, route, caller)
+      else if (route.kind === 'plain') await this.#plain(exchange, route, caller)
+      else if (route.kind === 'operator')
+        this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
+      else await this.#stateless(exchange, route, caller)
     } catch (thrown) {
       this.#refuse(exchange, withHeaderParam(toCwmError(thrown)))
     }
   }
 
   /** Reads a turn's request and runs it. */
-  async #turn(exchange: Exchange, route: SaltedRoute, given: Caller): Promise<void> {
+  async #turn(exchange: Exchange, route: SessionRoute, given: Caller): Promise<void> {
     const { request, entry } = exchange
     const { overrides, bodies, runner } = this.#parts
     const rules = rulesOf(route.dialect)
@@ -128,6 +137,26 @@ export class ProxyHandler {
       { kind: 'session', rules, control, headers, bytes, json, room, held, scope, method, path, outgoing },
       sink,
     )
+  }
+
+  /** Reads a request without a session, and runs it. */
+  async #stateless(exchange: Exchange, route: ApiRoute, caller: Caller): Promise<void> {
+    const { request, entry, client } = exchange
+    const { bodies, stateless } = this.#parts
+    checkStatelessControl(readControlHeaders(request.headers, route))
+    const outgoing = this.#outgoing(request, caller, { identity: false, ownLength: true })
+    const held = bodies.open(caller.sharer, entry.scope)
+    const { bytes, json, room } = await this.#readJson(request, entry, caller, held)
+    if (typeof json.model === 'string') entry.model = json.model
+    const { headers, method = 'POST' } = request
+    const { scope } = entry
+    const path = route.path + route.query
+    const sink: StatelessSink = {
+      degraded: () => client.set('x-cwm-degraded', 'store'),
+      begin: (engine) => this.#answers.ofPlain(exchange, engine),
+    }
+    const input = { api: route.api, headers, bytes, json, room, held, scope, method, path, outgoing }
+    await stateless.run(caller, input, sink)
   }
 
   /** Passes on a request for a stored response, if the response belongs to this tenant. */
@@ -178,7 +207,7 @@ export class ProxyHandler {
   /** Forwards a request that is not a turn. Its answer or failure goes to the client; nothing is thrown. */
   #pass(
     exchange: Exchange,
-    route: PlainRoute | StoredRoute,
+    route: PlainRoute | StoredRoute | ApiRoute,
     need: EngineNeed,
     caller: Caller | undefined,
     body?: Buffer,
@@ -237,8 +266,8 @@ export class ProxyHandler {
     const { preserveHost, upstreamApiKey } = this.#options
     return outgoingHeaders(request.rawHeaders, {
       preserveHost,
-      // A preflight has no caller, so no key is sent with it.
-      apiKey: caller === undefined ? null : upstreamApiKey,
+      // A preflight has no caller, so no key is sent with it. The operator's key must not reach the engine.
+      apiKey: caller === undefined || caller.operator ? (upstreamApiKey ?? null) : upstreamApiKey,
       clientAddress: request.socket.remoteAddress,
       clientProtocol: 'http',
       allowed: caller?.policy.allowedFields ?? noFields,
@@ -258,7 +287,15 @@ export class ProxyHandler {
   }
 }
 
+/** A client whose every request has a session's header or base URL may also ask for embeddings; only a freeze would be a false promise. */
+function checkStatelessControl({ freeze }: ControlHeaders): void {
+  if (freeze === undefined) return
+  throw new CwmError('NOT_SUPPORTED', 'x-cwm-freeze needs a conversation, and this path has none; leave it out', {
+    param: 'x-cwm-freeze',
+  })
+}
+
 /** Undefined on paths without a dialect. */
 function rulesOfRoute(route: Route): DialectRules | undefined {
-  return route.kind === 'salted' ? rulesOf(route.dialect) : rulesAt(route.path)
+  return route.kind === 'session' ? rulesOf(route.dialect) : rulesAt(route.path)
 }

@@ -13,7 +13,7 @@ function code(method: string, target: string): string {
   }
 }
 
-const listed = [...Object.keys(defaultRoutes.salted), ...Object.keys(defaultRoutes.plain)]
+const listed = [defaultRoutes.salted, defaultRoutes.plain, defaultRoutes.others].flatMap((list) => Object.keys(list))
 
 describe('matchRoute', () => {
   it.each([
@@ -22,7 +22,7 @@ describe('matchRoute', () => {
     ['/v1/responses', 'responses'],
     ['/v1/messages', 'messages'],
   ])('salts POST %s in the dialect %s', (path, dialect) => {
-    expect(matchRoute(defaultRoutes, 'POST', path)).toEqual({ kind: 'salted', dialect, path, query: '' })
+    expect(matchRoute(defaultRoutes, 'POST', path)).toEqual({ kind: 'session', dialect, path, query: '' })
   })
 
   it('keeps the query as it came', () => {
@@ -56,6 +56,25 @@ describe('matchRoute', () => {
     ['post', '/v1/chat/completions', 'METHOD_NOT_ALLOWED'],
     ['CONNECT', '/v1/models', 'METHOD_NOT_ALLOWED'],
     ['OPTIONS', '/sleep', 'UNKNOWN_PATH'],
+    ['POST', '/v1/embeddings', 'stateless'],
+    ['POST', '/v1/embeddings/', 'stateless'],
+    ['OPTIONS', '/v1/embeddings', 'plain'],
+    ['GET', '/v1/embeddings', 'METHOD_NOT_ALLOWED'],
+    ['POST', '/v1/chat/completions/batch', 'stateless'],
+    ['POST', '/inference/v1/generate', 'stateless'],
+    ['POST', '/v1/chat/completions/render', 'guarded'],
+    ['POST', '/v1/audio/transcriptions', 'UNSALTED_PATH'],
+    ['OPTIONS', '/v2/embed', 'UNSALTED_PATH'],
+    ['GET', '/v1/realtime', 'UNSALTED_PATH'],
+    ['POST', '/sleep', 'operator'],
+    ['POST', '/reset_prefix_cache', 'operator'],
+    ['POST', '/reset_prefix_cache/', 'operator'],
+    ['POST', '/cwm/s/a/sleep', 'UNKNOWN_PATH'],
+    ['POST', '/cwm/s/a/v1/embeddings', 'stateless'],
+    ['POST', '/collective_rpc', 'operator'],
+    ['POST', '/v1/load_lora_adapter', 'operator'],
+    ['POST', '/server_info', 'METHOD_NOT_ALLOWED'],
+    ['GET', '/metrics', 'UNKNOWN_PATH'],
     ['OPTIONS', '*', 'INVALID_PATH'],
   ])('answers %s %s with %s', (method, path, wanted) => {
     expect(code(method, path)).toBe(wanted)
@@ -68,22 +87,15 @@ describe('matchRoute', () => {
     '/v1/',
     '/v1/chat/completionsx',
     '/V1/chat/completions',
-    '/metrics',
-    '/sleep',
-    '/reset_prefix_cache',
-    '/collective_rpc',
     '/v1/responses/resp_1/input_items',
     '/v1/responses/resp_1/cancel/x',
     '/v1/responses/resp.1',
     `/v1/responses/${'r'.repeat(129)}`,
     '/v1/chat/completions/resp_1',
-    '/v1/load_lora_adapter',
-    '/v1/chat/completions/render',
     '/__proto__',
     '/constructor',
     'constructor',
-    '/v1/embeddings',
-    '/inference/v1/generate',
+    '/adapters/{adapter_name}',
   ])('forwards no %j', (path) => {
     expect(['UNKNOWN_PATH', 'INVALID_PATH']).toContain(code('POST', path))
   })
@@ -148,7 +160,12 @@ describe('matchRoute', () => {
 
         for (const method of ['GET', 'POST', 'OPTIONS']) {
           const got = code(method, target)
-          if (got === 'salted' || got === 'plain' || got === 'METHOD_NOT_ALLOWED') expect(listed).toContain(behind)
+          if (
+            ['session', 'stateless', 'guarded', 'operator'].includes(got) ||
+            got === 'plain' ||
+            got === 'METHOD_NOT_ALLOWED'
+          )
+            expect(listed).toContain(behind)
         }
       }),
       { numRuns: 3000, seed: 1 },
@@ -157,7 +174,7 @@ describe('matchRoute', () => {
 
   it('takes a session or a window from the path, and hands on the rest', () => {
     expect(matchRoute(defaultRoutes, 'POST', '/cwm/s/my.chat:1/v1/chat/completions?x=1')).toEqual({
-      kind: 'salted',
+      kind: 'session',
       dialect: 'chat',
       path: '/v1/chat/completions',
       query: '?x=1',
@@ -193,8 +210,8 @@ describe('matchRoute', () => {
   })
 
   it.each([
-    ['POST', '/v1/chat/completions/', { kind: 'salted', path: '/v1/chat/completions' }],
-    ['POST', '/cwm/s/a/v1/messages/?beta=true', { kind: 'salted', path: '/v1/messages', query: '?beta=true' }],
+    ['POST', '/v1/chat/completions/', { kind: 'session', path: '/v1/chat/completions' }],
+    ['POST', '/cwm/s/a/v1/messages/?beta=true', { kind: 'session', path: '/v1/messages', query: '?beta=true' }],
     ['GET', '/v1/models/', { kind: 'plain', path: '/v1/models' }],
     ['GET', '/v1/responses/resp_1/', { kind: 'stored', path: '/v1/responses/resp_1' }],
   ])('forwards %s %s without the slash at its end', (method, target, route) => {
@@ -215,11 +232,12 @@ describe('matchRoute', () => {
     ['/models', '/v1/models'],
     ['/metrics', '/cwm/metrics'],
     ['/v1/mcp', '/cwm/mcp'],
+    ['/embeddings', '/v1/embeddings'],
   ])('of %s says that %s was meant', (target, meant) => {
     expect(() => matchRoute(defaultRoutes, 'POST', target)).toThrow(`; did you mean ${meant}?`)
   })
 
-  it.each(['/', '/v1/embeddings', '/sleep', '/v1/audio/speech', `/${'x/'.repeat(5_000)}v1/models`, '/%2f'])(
+  it.each(['/', '/v1/images', '/sleepy', '/v1/audio/speech', `/${'x/'.repeat(5_000)}v1/models`, '/%2f'])(
     'makes no guess where nothing is near: %s',
     (target) => {
       expect(() => matchRoute(defaultRoutes, 'POST', target)).toThrow(/^(?!.*did you mean)/)

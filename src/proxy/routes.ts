@@ -5,31 +5,44 @@ import { isSessionId, isWindowName, sessionIdRule, windowNameRule } from '../bas
 import { nearestPath } from '../base/nearest-path.ts'
 import type { Dialect } from '../base/records.ts'
 import { dialects } from '../dialects/index.ts'
+import { type ApiPath, apiPaths } from '../engines/api-paths.ts'
 
 export interface RouteLists {
-  /** Paths whose JSON body gets the salt, by dialect. POST only. */
+  /** Paths whose JSON body gets the salt of its session, by dialect. POST only. */
   readonly salted: Readonly<Record<string, Dialect>>
   /** Paths that are forwarded unchanged, with their methods. They must not use KV, because nothing isolates them. */
   readonly plain: Readonly<Record<string, readonly string[]>>
+  /** All other paths of the engine's API, by path. */
+  readonly others: Readonly<Record<string, ApiPath>>
+  /** Those of kind `unsalted` that the operator allows. */
+  readonly unsalted: ReadonlySet<string>
 }
 
-/**
- * vLLM's paths; those of dialects come from their rules. All others are answered 404, administration routes above all:
- * docs/engine-behavior.md#administration-routes.
- */
-export const defaultRoutes: RouteLists = {
-  salted: Object.fromEntries(dialects.map(({ path, dialect }) => [path, dialect])),
-  plain: {
-    '/v1/models': ['GET'],
-    ...Object.assign({}, ...dialects.map(({ plainPaths }) => plainPaths)),
-    '/tokenize': ['POST'],
-    '/detokenize': ['POST'],
-    '/health': ['GET'],
-    '/ping': ['GET', 'POST'],
-    '/version': ['GET'],
-    '/load': ['GET'],
-  },
+/** What the settings add to the table of paths. */
+export interface RouteSettings {
+  readonly salted?: Readonly<Record<string, Dialect>> | undefined
+  readonly plain?: Readonly<Record<string, readonly string[]>> | undefined
+  readonly unsalted?: readonly string[]
 }
+
+/** The routes of vLLM's API (src/engines/api-paths.ts) with those of the settings, which win. */
+export function routesOf({ salted = {}, plain = {}, unsalted = [] }: RouteSettings): RouteLists {
+  const ofKind = (kind: ApiPath['kind']) => apiPaths.filter((entry) => entry.kind === kind)
+  const sessions = ofKind('session').map(({ path, dialect = '' }) => [path, dialect] as const)
+  const others = apiPaths.filter(({ kind }) => !DIRECT.has(kind)).map((entry) => [entry.path, entry] as const)
+  return {
+    salted: { ...Object.fromEntries(sessions), ...salted },
+    plain: { ...Object.fromEntries(ofKind('plain').map(({ path, methods }) => [path, methods])), ...plain },
+    others: Object.fromEntries(others),
+    unsalted: new Set(unsalted),
+  }
+}
+
+/** Kinds with lists of their own, or that are unknown to clients. */
+const DIRECT: ReadonlySet<ApiPath['kind']> = new Set(['session', 'plain', 'stored', 'never'])
+
+/** The routes without any settings. */
+export const defaultRoutes: RouteLists = routesOf({})
 
 interface RouteBase {
   /** Path at the upstream, without the query. */
@@ -42,8 +55,9 @@ interface RouteBase {
   readonly window?: string
 }
 
-export interface SaltedRoute extends RouteBase {
-  readonly kind: 'salted'
+/** A turn of a conversation. */
+export interface SessionRoute extends RouteBase {
+  readonly kind: 'session'
   readonly dialect: Dialect
 }
 
@@ -59,7 +73,16 @@ export interface StoredRoute extends RouteBase {
   readonly label: string
 }
 
-export type Route = SaltedRoute | PlainRoute | StoredRoute
+/**
+ * A request without a session. `stateless`: its JSON body gets a salt of its own. `guarded`: its body is checked, and gets none. `operator`:
+ * forwarded with the operator's key only.
+ */
+export interface ApiRoute extends RouteBase {
+  readonly kind: 'stateless' | 'guarded' | 'operator'
+  readonly api: ApiPath
+}
+
+export type Route = SessionRoute | PlainRoute | StoredRoute | ApiRoute
 
 const storingPaths = dialects.filter(({ stored }) => stored !== undefined).map(({ path }) => path)
 const STORED = new RegExp(`^(${storingPaths.join('|')})/([A-Za-z0-9_-]{1,128})(/cancel)?$`)
@@ -72,8 +95,8 @@ const MAX_HINTED = 300
 const ODD = /[%\\;]|\/\/|\/\.|^[^/]|[^\x21-\x7e]/
 
 /**
- * Finds the route of a raw request target. Throws `INVALID_PATH` for odd spellings, `UNKNOWN_PATH`, or `METHOD_NOT_ALLOWED`.
- * OPTIONS is forwarded on every known path, because the engine answers CORS preflights.
+ * Finds the route of a raw request target. Throws `INVALID_PATH` for odd spellings, `UNKNOWN_PATH`, `METHOD_NOT_ALLOWED`, or
+ * `UNSALTED_PATH`. OPTIONS is forwarded on every path that tenants may use, because the engine answers CORS preflights.
  */
 export function matchRoute(lists: RouteLists, method: string, target: string): Route {
   const mark = target.indexOf('?')
@@ -95,15 +118,38 @@ export function matchRoute(lists: RouteLists, method: string, target: string): R
   const dialect = Object.hasOwn(lists.salted, path) ? lists.salted[path] : undefined
   const methods = Object.hasOwn(lists.plain, path) ? lists.plain[path] : undefined
   if (dialect === undefined && methods === undefined) {
+    const api = apiRoute(lists, method, path, path === rawPath || path === rawPath.slice(0, -1))
+    if (api !== undefined) return { ...api, path, query, ...named }
     const message = `unknown path ${method} ${shown(rawPath)}${hintFor(lists, rawPath) || '; cwm does not forward it'}`
     throw new CwmError('UNKNOWN_PATH', message, { param: 'path' })
   }
   if (method === 'OPTIONS') return { kind: 'plain', path, query, ...named }
-  if (dialect !== undefined && method === 'POST') return { kind: 'salted', dialect, path, query, ...named }
+  if (dialect !== undefined && method === 'POST') return { kind: 'session', dialect, path, query, ...named }
   if (methods?.includes(method) === true || (method === 'HEAD' && methods?.includes('GET') === true)) {
     return { kind: 'plain', path, query, ...named }
   }
   throw wrongMethod(method, path, [...(dialect === undefined ? [] : ['POST']), ...(methods ?? [])])
+}
+
+/** Undefined if the path is not in the table. `isBare`: it has no prefix that names a session or window. */
+function apiRoute({ others, unsalted }: RouteLists, method: string, path: string, isBare: boolean) {
+  const api = Object.hasOwn(others, path) ? others[path] : undefined
+  if (api === undefined) return undefined
+  if (api.kind === 'unsalted' && !unsalted.has(path)) throw unsaltedPath(api)
+  // A preflight has no key, so it cannot be the operator's, who has no sessions either.
+  if (api.kind === 'operator' && (method === 'OPTIONS' || !isBare)) return undefined
+  if (method === 'OPTIONS') return { kind: 'plain' as const }
+  if (!api.methods.includes(method === 'HEAD' ? 'GET' : method)) throw wrongMethod(method, path, api.methods)
+  if (api.kind === 'operator') return { kind: 'operator' as const, api }
+  return { kind: api.kind === 'salted' ? ('stateless' as const) : ('guarded' as const), api }
+}
+
+function unsaltedPath({ path, webSocket, why = '' }: ApiPath): CwmError {
+  const next =
+    webSocket === true ? '' : ' An operator whose clients may share KV on it lists it in the setting unsalted_paths.'
+  return new CwmError('UNSALTED_PATH', `${path} is not forwarded, because nothing isolates its KV. ${why}${next}`, {
+    param: 'path',
+  })
 }
 
 /** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. */
@@ -133,13 +179,25 @@ function withoutSlash({ salted, plain }: RouteLists, path: string): string {
 }
 
 /** Suggests the path that was probably meant, under the same prefix; '' if none is near. */
-function hintFor({ salted, plain }: RouteLists, rawPath: string): string {
+function hintFor({ salted, plain, others }: RouteLists, rawPath: string): string {
   const tidy = rawPath.slice(0, MAX_HINTED).replace(/\/{2,}/g, '/')
   if (ODD.test(tidy)) return ''
   const [prefix = ''] = /^\/cwm\/[sw]\/[^/]+(?=\/)/.exec(tidy) ?? []
   const own = prefix === '' ? OWN_PATHS : []
-  const near = nearestPath(tidy.slice(prefix.length), [...Object.keys(salted), ...Object.keys(plain), ...own])
+  const near = nearestPath(tidy.slice(prefix.length), [
+    ...Object.keys(salted),
+    ...Object.keys(plain),
+    ...hinted(others),
+    ...own,
+  ])
   return near === undefined ? '' : `; did you mean ${prefix}${near}?`
+}
+
+/** Paths that any tenant may use, but not those below a dialect's: that one is more likely meant. */
+function hinted(others: RouteLists['others']): readonly string[] {
+  return Object.values(others).flatMap(({ path, kind }) =>
+    kind === 'salted' && !dialects.some((rules) => path.startsWith(`${rules.path}/`)) ? [path] : [],
+  )
 }
 
 function shown(path: string): string {

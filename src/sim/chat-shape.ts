@@ -19,7 +19,7 @@ export function finishReason(generation: Generation, tools: ToolOffer): string {
 }
 
 /** `usage` of a whole answer. Chat includes the newly cached tokens; completions do not. */
-export function wholeUsage(core: Core, turn: Turn, prefill: Prefill, created: number | null): unknown {
+export function wholeUsage(core: Core, turn: Turn, prefill: Prefill, created: number | null) {
   const details = { cached_tokens: prefill.cached, created_cache_tokens: created, multimodal_tokens: null }
   return {
     prompt_tokens: turn.ids.length,

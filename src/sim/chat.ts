@@ -1,5 +1,6 @@
 // POST /v1/chat/completions, in the format recorded from vLLM 0.32. chat-stream.ts has the streamed answer.
 
+import type { JsonValue } from '../base/json.ts'
 import { type ChatRequest, chatTurn } from './chat-request.ts'
 import { finishReason, type Head, wholeUsage } from './chat-shape.ts'
 import { chatEvents } from './chat-stream.ts'
@@ -23,7 +24,32 @@ export function chatRoute(core: Core): Handler {
   }
 }
 
-function wholeAnswer(core: Core, { body, turn, tools }: ChatRequest, head: Head, prefill: Prefill): unknown {
+/** POST /v1/chat/completions/batch: `messages` is a list of conversations, and each gets a choice. All run under the one salt of the body. */
+export function batchRoute(core: Core): Handler {
+  return async (request): Promise<Answer> => {
+    const body = objectBody(request)
+    requireFields(body, ['messages'])
+    const { messages } = body
+    const conversations: readonly JsonValue[] = Array.isArray(messages) ? messages : []
+    const head = { id: newId('chatcmpl'), created: nowSeconds(), model: String(body.model ?? core.settings.model) }
+    const answers: ReturnType<typeof wholeAnswer>[] = []
+    for (const conversation of conversations) {
+      const chat = chatTurn(core, { ...body, messages: conversation })
+      answers.push(wholeAnswer(core, chat, head, await runWhole(core, chat.turn, request.signal)))
+    }
+    const sum = (field: 'prompt_tokens' | 'completion_tokens' | 'total_tokens') =>
+      answers.reduce((total, { usage }) => total + usage[field], 0)
+    const usage = {
+      prompt_tokens: sum('prompt_tokens'),
+      total_tokens: sum('total_tokens'),
+      completion_tokens: sum('completion_tokens'),
+    }
+    const choices = answers.flatMap((answer) => answer.choices).map((choice, index) => ({ ...choice, index }))
+    return { status: 200, json: { ...answers[0], choices, usage } }
+  }
+}
+
+function wholeAnswer(core: Core, { body, turn, tools }: ChatRequest, head: Head, prefill: Prefill) {
   const withIds = booleanField(body, 'return_token_ids')
   const choices = turn.generations.map((generation, index) => {
     const calls = toolCallsOf(generation)

@@ -1,12 +1,13 @@
 // vLLM's HTTP server: all of its routes that the simulator implements.
 
 import { isObject } from '../base/json.ts'
-import { chatRoute } from './chat.ts'
+import { batchRoute, chatRoute } from './chat.ts'
 import { chatIds } from './chat-request.ts'
 import { completionsRoute } from './completions.ts'
 import { EngineError, ValidationError } from './errors.ts'
 import { newId, VERSION } from './ids.ts'
 import { countTokensRoute, messagesRoute } from './messages.ts'
+import { poolingRoutes } from './pooling.ts'
 import { renderRoutes } from './render.ts'
 import { adapterOf, booleanField, objectBody, requireFields } from './request-body.ts'
 import { responsesRoutes } from './responses.ts'
@@ -27,11 +28,13 @@ export function engineRoutes(core: Core, forget: () => void): Routes {
     'POST /tokenize': (request) => ({ status: 200, json: tokenize(core, objectBody(request)) }),
     'POST /detokenize': (request) => ({ status: 200, json: detokenize(core, objectBody(request)) }),
     'POST /v1/chat/completions': chatRoute(core),
+    'POST /v1/chat/completions/batch': batchRoute(core),
     'POST /v1/completions': completionsRoute(core),
     'POST /v1/messages': messagesRoute(core),
     'POST /v1/messages/count_tokens': countTokensRoute(core),
     ...responsesRoutes(core),
     ...renderRoutes(core),
+    ...poolingRoutes(core),
     'POST /reset_prefix_cache': (): Answer => {
       forget()
       return { status: 200, json: { success: true } }

@@ -72,6 +72,9 @@ export class Engine {
     this.store = store
   }
 
+  /** Of all prompts so far. Answers of pooling models do not say it of theirs. */
+  cachedTokens = 0
+
   /** Reads the prompt. Waits for the time that its uncached part takes, or until the client disconnects. */
   async prefill(ids: readonly number[], space: CacheSpace, signal: AbortSignal): Promise<Prefill> {
     const { blockSize, prefillTokensPerSecond, loadTokensPerSecond, root, worldSize } = this.#settings
@@ -82,6 +85,7 @@ export class Engine {
     // A fully restored prompt recomputes its last token: docs/engine-behavior.md#last-token.
     const external = restored === ids.length ? restored - 1 : restored
     const cached = Math.max(local, external)
+    this.cachedTokens += cached
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
     await wait(seconds * 1000, signal)
     this.#cache.insert(ids, space)

@@ -56,6 +56,8 @@ export interface Sim {
   restartLmcache(restart?: Restart): Promise<void>
   /** Restarts the coordinator: placements are lost (unless `directoryCheckpoint`), pins and quotas are kept. */
   restartCoordinator(restart?: Restart): Promise<void>
+  /** Tokens of all prompts so far that the engine did not have to compute. */
+  cachedTokens(): number
   /** Attaches the engine to this LMCache server, as if it were another replica. */
   attachEngine(server: 'lmcache' | 'lmcache-2'): void
   /** Locks all objects in L1, as a running store or load does. Returns a function that unlocks them. */
@@ -164,6 +166,7 @@ export async function startSim(options: SimOptions = {}): Promise<Sim> {
       ),
     restartCoordinator: (options) =>
       restart('coordinator', () => settings.directoryCheckpoint || directory.forgetPlacements(), options),
+    cachedTokens: () => model.cachedTokens,
     attachEngine: (server) => {
       const node = server === 'lmcache' ? first : second
       node.attached = true

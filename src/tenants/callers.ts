@@ -77,6 +77,26 @@ export class Callers {
     return this.#inGroup(caller, remembered, request)
   }
 
+  /**
+   * Identifies the operator on paths of the engine's administration. Throws `UNAUTHORIZED` for any other key, and if none is set: a request
+   * from this machine is not enough to unload a model.
+   */
+  identifyOperator(request: IncomingMessage): Caller {
+    const { key, otherScheme } = readCredentials(request)
+    if (!this.#isOperator(key ?? otherScheme)) {
+      throw unauthorized("this path of the engine requires the operator's key (setting operator_key)")
+    }
+    const policy = this.#tenants.policyOf('operator')
+    return {
+      tenant: 'operator',
+      sharer: 'operator',
+      actor: 'operator',
+      apiKey: this.#upstreamApiKey,
+      operator: true,
+      policy,
+    }
+  }
+
   /** Identifies the caller on REST, where the operator acts for the tenant named in `x-cwm-tenant`. Nobody else may send that header. */
   forRest(request: IncomingMessage): Caller {
     const credentials = readCredentials(request)

@@ -1,11 +1,12 @@
 // Rejects what tenants may not send: fields that bypass the gateway, and ids of server-side state, which give access to anyone who knows them.
 
 import { CwmError } from '../base/errors.ts'
-import { isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
+import { isObject, isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
-import { checkParts } from '../dialects/forbidden-parts.ts'
+import { checkNestedParts, checkParts } from '../dialects/forbidden-parts.ts'
 import { messageFields } from '../dialects/index.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
+import type { ApiPath } from '../engines/api-paths.ts'
 import { checkIdentity } from '../identity/identity-check.ts'
 
 /** Fields with which routers steer the engine or its KV transfer. Tenants may not send them: docs/engine-behavior.md#steering-fields. */
@@ -58,6 +59,33 @@ export function checkFields(
   checkText(body, 'cache_salt', MAX_SALT)
   checkText(body, 'model', MAX_MODEL)
   rules.checkServerState(body)
+}
+
+/** Bodies without a dialect name nothing that a server keeps. */
+const noServerState: Pick<DialectRules, 'checkServerState'> = { checkServerState: () => {} }
+
+/**
+ * The same for a request without a session, and what its path rejects: fields of its own, and media ids in any of its fields with content
+ * parts. `rules`: of the dialect that the path belongs to.
+ */
+export function checkApiFields(
+  raw: RawObject,
+  body: JsonObject,
+  { parts = [], refused = {} }: Pick<ApiPath, 'parts' | 'refused'>,
+  rules: Pick<DialectRules, 'checkServerState'> = noServerState,
+  allowed: ReadonlySet<string>,
+): void {
+  checkFields(raw, body, rules, allowed)
+  for (const [name, why] of Object.entries(refused)) {
+    const [outer = '', inner] = name.split('.')
+    const value = body[outer]
+    // A parser that reads the first of two could see another value.
+    if (value !== undefined) raw.requireOnce([outer])
+    const given = inner === undefined ? value : isObject(value) ? value[inner] : undefined
+    if (!isPresent(given) || allowed.has(name)) continue
+    throw new CwmError('FORBIDDEN_FIELD', `\`${name}\` is rejected: ${why}; leave it out`, { param: name })
+  }
+  for (const field of parts) checkNestedParts(body[field], field, allowed)
 }
 
 function checkText(body: JsonObject, field: string, atMost: number): void {

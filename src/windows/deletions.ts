@@ -7,8 +7,9 @@ import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../ba
 import type { Page, PageRequest } from '../store/store.ts'
 import { windowNotFound } from './base-windows.ts'
 import { newOrder, RECHECK_DELAY_MS, sessionOrder } from './deletion-orders.ts'
-import { executeDeletion } from './execute-deletion.ts'
+import { type ExecutedDeletion, executeDeletion } from './execute-deletion.ts'
 import { executeExpiry } from './execute-expiry.ts'
+import { executeRequests } from './execute-requests.ts'
 import { leaseKeys, withLease } from './lease.ts'
 import { deletionOutcome, runAudited } from './operation-audit.ts'
 import { type DeletionParts, spaceOf } from './parts.ts'
@@ -17,9 +18,12 @@ import type { Windows } from './windows.ts'
 /** How long a deletion waits for a freeze of the same window. */
 const SETTLE_MS = 20_000
 const SLOWEST_RETRY_MS = 3_600_000
+/** A lineage that requests share stays in use until its tenant is erased, which executes its order. */
+const SHARED_RETRY_MS = 24 * 3_600_000
 /** After a week, remaining chunks have been evicted or cannot be verified. */
 const GIVE_UP_MS = 7 * 24 * 3_600_000
 const PER_RUN = 200
+const REQUESTS_PAGE = 100
 /** Older epochs under which a window may have left KV. */
 const MAX_EPOCHS = 16
 
@@ -134,6 +138,28 @@ export class Deletions {
     return await this.#attempt(reissued, [], false)
   }
 
+  /**
+   * Executes the orders for a tenant's requests without a session now, although they are not due. `shared`: those of shared lineages, or the
+   * others. Late stores are looked for once more. Throws only `STORE_UNAVAILABLE`.
+   */
+  async eraseRequests(tenant: string, shared: boolean): Promise<readonly DeletionRecord[]> {
+    const { store } = this.#parts
+    const done: DeletionRecord[] = []
+    let cursor: string | undefined
+    do {
+      const page = await store.listDeletions(tenant, {
+        limit: REQUESTS_PAGE,
+        ...(cursor === undefined ? {} : { cursor }),
+      })
+      for (const order of page.items) {
+        const isWanted = order.kind === 'requests' && order.state === 'open' && (order.shared !== undefined) === shared
+        if (isWanted) done.push(await this.#attempt(order, [], true))
+      }
+      cursor = page.nextCursor
+    } while (cursor !== undefined)
+    return done
+  }
+
   /** Throws `DELETION_NOT_FOUND`. */
   async show(tenant: string, id: string): Promise<DeletionRecord> {
     const record = await this.#parts.store.getDeletion(tenant, id)
@@ -171,6 +197,12 @@ export class Deletions {
     return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
   }
 
+  #carryOut(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<ExecutedDeletion> {
+    if (order.kind === 'sessions') return executeExpiry(this.#parts, order)
+    if (order.kind === 'requests') return executeRequests(this.#parts, order)
+    return executeDeletion(this.#parts, order, sequences)
+  }
+
   /** `again`: when to check once more even if nothing is left now. */
   async #execute(
     order: DeletionRecord,
@@ -180,10 +212,8 @@ export class Deletions {
     const { store, now, log, metrics, retryMs } = this.#parts
     this.#busy.add(order.id)
     try {
-      const { receipt, unpinned, waits } =
-        order.kind === 'sessions'
-          ? await executeExpiry(this.#parts, order)
-          : await executeDeletion(this.#parts, order, sequences)
+      const { receipt, unpinned, waits } = await this.#carryOut(order, sequences)
+      const isShared = order.kind === 'requests' && !receipt.lineageRetired
       const clean = receipt.residualChunks === 0 && unpinned
       const over = !waits && now() - order.at > GIVE_UP_MS
       const tries = order.tries + 1
@@ -195,7 +225,8 @@ export class Deletions {
           ? { state: 'done' as const, ...(order.lineages === undefined ? {} : { lineages: [] }) }
           : {
               state: 'open' as const,
-              nextTryAt: again ?? now() + Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS),
+              nextTryAt:
+                again ?? now() + (isShared ? SHARED_RETRY_MS : Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS)),
             }),
       }
       await store.changeDeletion(order.tenant, order.id, change)

@@ -30,7 +30,7 @@ const PAGE = 100
 const MAX_NAMED = 1_000
 
 /**
- * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it. Items created meanwhile are erased too,
+ * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it, then what requests without a session left. Items created meanwhile are erased too,
  * if they exist before the last listing. The audit entry of the erasure stays, and open orders stay until they are done. Throws what the
  * store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays erased.
  */
@@ -52,12 +52,14 @@ export async function eraseTenant(
     for (const window of held.items) note(await deleteIfThere(deletions, window, actor))
     if (page.items.length === 0 && held.items.length === 0) break
   }
+  const requests = [...(await deletions.eraseRequests(tenant, false))]
   // KV shared by user or tenant was kept until now. With nothing left to claim it, it is deleted too.
   const kept = [...done.values()].filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
   await Promise.all([audit.settle(), events.settle()])
   await store.forgetTenant(tenant)
   const rest: DeletionRecord[] = []
   for (const order of distinct(kept)) rest.push(await deletions.reschedule(order))
+  requests.push(...(await deletions.eraseRequests(tenant, true)))
   const orders = [...done.values()]
   const windows = orders.filter(({ kind }) => kind === 'window').length
   const sessions = orders.length - windows
@@ -73,7 +75,7 @@ export async function eraseTenant(
   return {
     sessions,
     windows,
-    ...sumOf([...orders.filter((order) => !kept.includes(order)), ...rest]),
+    ...sumOf([...orders.filter((order) => !kept.includes(order)), ...rest, ...requests]),
     ms: now() - start,
   }
 }

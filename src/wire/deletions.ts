@@ -7,9 +7,11 @@ export const deletionSchema = z
   .object({
     id: z.string(),
     kind: z
-      .enum(['window', 'session', 'sessions'])
-      .describe('`sessions`: idle ones after their first turn, deleted together'),
-    name: z.string().describe("The window's name, the session's id, or how many sessions"),
+      .enum(['window', 'session', 'sessions', 'requests'])
+      .describe(
+        '`sessions`: idle ones after their first turn, deleted together; `requests`: what requests without a session (embeddings, scores) leave in LMCache, deleted within two hours',
+      ),
+    name: z.string().describe("The window's name, the session's id, or how many sessions or requests at most"),
     state: z.enum(['open', 'done']).describe('`open`: retried in the background'),
     at: time,
     deleted_chunks: count,

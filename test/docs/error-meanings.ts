@@ -27,6 +27,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   MISDIRECTED_REQUEST: 'The request target has a scheme other than `http`. Send only the path.',
   UNKNOWN_PATH:
     'The path is not forwarded ([list](http-api.md#forwarded-paths)). The operator can add it with `routes`.',
+  UNSALTED_PATH:
+    'The engine computes KV on this path without a salt, so nothing isolates it ([table](paths.md)). The operator can list it in `unsalted_paths`.',
   METHOD_NOT_ALLOWED: 'The path does not accept this method. `Allow` lists the accepted ones.',
   UPGRADE_REQUIRED: 'WebSocket is not supported. Send the request as POST over HTTP/1.1.',
   UNAUTHORIZED: "The request has no valid key, or has the operator's key instead of a client's.",

@@ -1,4 +1,4 @@
-// The pages generated from the code: settings, the commented example, errors, REST. They are compared with the committed ones;
+// The pages generated from the code: settings, the commented example, paths, errors, REST. They are compared with the committed ones;
 // `npm run docs` writes them.
 
 import { describe, expect, it } from 'vitest'
@@ -16,6 +16,7 @@ import {
   settingNames,
 } from '../../src/config/schema.ts'
 import { type RestField, type RestModel, type RestParameter, restModel } from '../../src/dashboard/rest-model.ts'
+import { type ApiPath, apiPaths, type PathKind } from '../../src/engines/api-paths.ts'
 import { ask } from '../support/client.ts'
 import { startStack } from '../support/stack.ts'
 import { meaningOf } from './error-meanings.ts'
@@ -88,7 +89,7 @@ const tenantsExample = `# tenants:
 function examplePage(): string {
   const blocks = settingNames.map((name) => {
     if (name === 'upstream') return `# ${describeSetting(name)}.\nupstream: http://127.0.0.1:8000`
-    if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/embeddings: [POST]`
+    if (name === 'routes') return `# ${describeSetting(name)}.\n# routes:\n#   plain:\n#     /v1/models/tiny: [GET]`
     if (name === 'tenants') return `# ${describeSetting(name)}.\n${tenantsExample}`
     const share = memorySettings.find((setting) => setting === name)
     const value = share === undefined ? (defaultOf(name) ?? '') : ` # ${describeMemoryDefault(share)}`
@@ -115,6 +116,58 @@ function errorsPage(): string {
     ...rows,
     '',
   ].join('\n')
+}
+
+/** What a reader needs to know of each kind of path, in the order of the page. */
+const kinds: readonly (readonly [PathKind, string, string])[] = [
+  ['session', 'Turns', 'A turn of a conversation. Its JSON body gets the salt of its session.'],
+  [
+    'salted',
+    'Requests without a session',
+    'Each request gets a salt of its own, or that of its user or tenant under a wider [isolation](isolation.md). It begins no session.',
+  ],
+  ['guarded', 'Rendering', 'The JSON body is checked like that of a turn. No KV is computed, so it gets no salt.'],
+  ['stored', 'Stored responses', 'Forwarded for the tenant of that response only.'],
+  ['plain', 'Everything else that any client may use', 'Forwarded as it is. No KV is computed.'],
+  [
+    'unsalted',
+    'Rejected, because nothing isolates their KV',
+    'These paths compute KV, and take no `cache_salt`. They answer 403 `unsalted_path` unless the operator lists them in the setting `unsalted_paths`. Then their KV is shared by all tenants. Bodies are checked like those of turns: models, steering fields, media ids.',
+  ],
+  [
+    'operator',
+    "The engine's administration",
+    "Forwarded with the operator's key (setting `operator_key`), and 401 with any other or none. The engine gets `upstream_api_key`, never the operator's key.",
+  ],
+  ['never', 'Never forwarded', 'Unknown to clients: 404.'],
+]
+
+function pathsPage(): string {
+  const sections = kinds.flatMap(([kind, title, text]) => [
+    `## ${title}`,
+    '',
+    text,
+    '',
+    '| path | methods | notes |',
+    '|---|---|---|',
+    ...apiPaths.filter((entry) => entry.kind === kind).map((entry) => pathRow(entry)),
+    '',
+  ])
+  return [
+    "# Paths of the engine's API",
+    '',
+    'Generated from `src/engines/api-paths.ts` by `npm run docs`: every path of vLLM 0.32, and what cwm does with it. `test/recorded/vllm-openapi.json` has the documents that it is held against;',
+    '`npm run engine:record-openapi` records them again. `cwm doctor` lists what your engine has beyond this table. The setting `routes` adds paths.',
+    '',
+    ...sections,
+  ].join('\n')
+}
+
+function pathRow({ path, methods, why, refused = {}, multipart, webSocket }: ApiPath): string {
+  const fields = Object.entries(refused).map(([field, reason]) => `\`${field}\` is rejected: ${reason}.`)
+  const form = multipart === true ? ['A form with files.'] : []
+  const verbs = webSocket === true ? 'WebSocket' : methods.join(', ')
+  return `| \`${path}\` | ${verbs} | ${[...form, ...(why === undefined ? [] : [why]), ...fields].join(' ')} |`
 }
 
 function restPage({ version, operations, shapes }: RestModel): string {
@@ -170,6 +223,10 @@ describe('the generated pages', () => {
 
   it('include an example file that lists every setting', async () => {
     await expect(examplePage()).toMatchFileSnapshot('../../config/cwm.example.yaml')
+  })
+
+  it('describe every path of the engine', async () => {
+    await expect(pathsPage()).toMatchFileSnapshot('../../docs/paths.md')
   })
 
   it('describe every error code', async () => {

@@ -327,11 +327,13 @@ describe('requests', () => {
 
 describe('only the listed paths reach the upstream', () => {
   it.each([
-    ['POST', '/reset_prefix_cache', 404],
-    ['POST', '/sleep', 404],
-    ['POST', '/collective_rpc', 404],
+    ['POST', '/reset_prefix_cache', 401],
+    ['POST', '/sleep', 401],
+    ['POST', '/collective_rpc', 401],
     ['GET', '/metrics', 404],
-    ['POST', '/v1/load_lora_adapter', 404],
+    ['POST', '/v1/load_lora_adapter', 401],
+    ['POST', '/v1/audio/transcriptions', 403],
+    ['GET', '/v1/realtime', 403],
     ['GET', '/v1/responses/resp_1', 404],
     ['POST', '/v1/responses/resp_1/cancel', 404],
     ['GET', '/v1/responses', 405],
@@ -361,7 +363,7 @@ describe('only the listed paths reach the upstream', () => {
     )
 
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
-    expect(answer).toMatch(/"param":"(path|method|response_id)"/)
+    expect(answer).toMatch(/"param":"(path|method|response_id|authorization)"/)
     expect(upstream.received).toEqual([])
   })
 

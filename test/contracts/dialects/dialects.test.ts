@@ -54,7 +54,7 @@ describe.each(dialects.map((rules) => [rules.dialect, rules] as const))('%s', (d
   const sample = sampleOf(rules)
 
   it('has its paths', () => {
-    expect(matchRoute(defaultRoutes, 'POST', rules.path)).toMatchObject({ kind: 'salted', dialect })
+    expect(matchRoute(defaultRoutes, 'POST', rules.path)).toMatchObject({ kind: 'session', dialect })
     expect(rulesAt(rules.path)).toBe(rules)
     for (const [path, [method = '']] of Object.entries(rules.plainPaths)) {
       expect(matchRoute(defaultRoutes, method, path).kind).toBe('plain')

@@ -1,0 +1,147 @@
+// Runs requests without a session: embeddings, scores, batches, and what only renders or counts. Each is checked like a turn, gets a salt of
+// its own if its path takes one, and is dispatched once. Nothing of it is remembered.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import type { BodyReservation } from '../admission/body-budget.ts'
+import { CwmError, clientGone } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { JsonBodies } from '../base/json-bodies.ts'
+import type { KvSpace } from '../base/records.ts'
+import type { RequestScope } from '../base/request-scope.ts'
+import { type Caller, requireModel } from '../base/tenants.ts'
+import { messageFields, rulesAt } from '../dialects/index.ts'
+import { RawObject, setMembers } from '../dialects/raw-json.ts'
+import type { ApiPath } from '../engines/api-paths.ts'
+import type { AnswerSink, Engine } from '../engines/engine.ts'
+import type { EngineFleet } from '../engines/fleet.ts'
+import { userOf } from '../identity/user.ts'
+import type { SaltQuotas } from '../kv/quotas.ts'
+import type { RequestLineage, RequestLineages } from '../sessions/request-lineages.ts'
+import { addIds } from './body-edits.ts'
+import { namesEngineSession, setEngineSession } from './engine-session.ts'
+import { checkApiFields } from './guard.ts'
+import { clientSaltOf } from './window-before.ts'
+
+export interface StatelessParts {
+  readonly fleet: EngineFleet
+  readonly lineages: Pick<RequestLineages, 'take'>
+  readonly json: Pick<JsonBodies, 'checkMessages'>
+  readonly quotas: Pick<SaltQuotas, 'ensure'>
+  readonly saltOf: (space: KvSpace & { tenant: string; lineage: string }) => string
+  readonly engineSessionOf: (tenant: string, lineage: string) => string
+  readonly kvEpoch: number
+}
+
+export interface StatelessInput {
+  readonly api: ApiPath
+  readonly headers: IncomingHttpHeaders
+  readonly bytes: Buffer
+  /** The parsed `bytes`. */
+  readonly json: JsonObject
+  /** Number of free bytes before `bytes` in the same buffer. */
+  readonly room: number
+  readonly held: Pick<BodyReservation, 'set'>
+  /** Its end aborts the request, in every phase. */
+  readonly scope: RequestScope
+  readonly method: string
+  /** Path at the engine, with the query. */
+  readonly path: string
+  /** Headers for the engine, flat; the body's length is added. */
+  readonly outgoing: string[]
+}
+
+export interface StatelessSink {
+  /** The store did not answer: the request is isolated, but no order names its KV. */
+  degraded(): void
+  /** Called right before the dispatch. Returns the sink for the engine's bytes. */
+  begin(engine: Engine): AnswerSink
+}
+
+interface Prepared {
+  readonly body: Buffer
+  readonly lineage: RequestLineage | undefined
+  readonly engineSession: string | undefined
+}
+
+export class StatelessRunner {
+  readonly #parts: StatelessParts
+
+  constructor(parts: StatelessParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Resolves once the request is dispatched; its answer or failure goes to the sink. Throws why it is rejected, `SESSION_ENDED` if its tenant
+   * is erased meanwhile, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched then.
+   */
+  async run(caller: Caller, input: StatelessInput, sink: StatelessSink): Promise<void> {
+    const raw = this.#check(caller, input)
+    const { api, json, scope } = input
+    const prepared = api.kind === 'salted' ? await this.#salted(caller, input, raw) : unsalted(input)
+    const { lineage } = prepared
+    if (lineage?.degraded === true) sink.degraded()
+    // Awaited only if it must be: nothing may come between the last check and the dispatch.
+    const allowed = lineage?.mayDispatch() ?? true
+    if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw erased()
+    if (scope.isGone) throw clientGone('its request was dispatched')
+    const model = modelOf(json)
+    const engine = this.#parts.fleet.pick(lineage === undefined ? { model } : { lineage: lineage.lineage, model })
+    this.#dispatch(engine, input, prepared, sink)
+  }
+
+  #check({ policy }: Caller, { api, json, bytes, path }: StatelessInput): RawObject {
+    requireModel(policy, json.model)
+    this.#parts.json.checkMessages(json, [...messageFields, ...(api.parts ?? [])])
+    const raw = new RawObject(bytes)
+    const [plainPath = ''] = path.split('?', 1)
+    checkApiFields(raw, json, api, rulesAt(plainPath), policy.allowedFields)
+    return raw
+  }
+
+  async #salted({ tenant, policy }: Caller, input: StatelessInput, raw: RawObject): Promise<Prepared> {
+    const { headers, json, room, held } = input
+    const clientSalt = clientSaltOf(json)
+    const { kvEpoch, lineages, quotas, saltOf, engineSessionOf } = this.#parts
+    const space: KvSpace = { model: modelOf(json), kvEpoch, ...(clientSalt === undefined ? {} : { clientSalt }) }
+    const taken = await lineages.take({ tenant, isolation: policy.isolation, user: userOf(headers, json) }, space)
+    const { lineage, shared } = taken
+    const salt = saltOf({ tenant, lineage, ...space })
+    // Nothing can be loaded that one request alone has stored, so it needs no quota. An adapter that evicts by salt then drops it at once.
+    if (shared !== undefined) await quotas.ensure(salt, policy.kvQuotaGb)
+    const engineSession = namesEngineSession(headers, json) ? engineSessionOf(tenant, lineage) : undefined
+    const changes = new Map<string, Buffer | string>()
+    addIds(changes, json, salt, engineSession)
+    const isCopied = room === 0 || Object.hasOwn(json, 'cache_salt') || Object.hasOwn(json, 'session_id')
+    if (isCopied) held.set(2 * raw.bytes.length)
+    return { body: setMembers(raw, changes, (key) => Object.hasOwn(json, key), room), lineage: taken, engineSession }
+  }
+
+  #dispatch(
+    engine: Engine,
+    { scope, method, path, outgoing }: StatelessInput,
+    { body, lineage, engineSession }: Prepared,
+    sink: StatelessSink,
+  ): void {
+    const answer = sink.begin(engine)
+    const headers = setEngineSession(outgoing, engineSession)
+    headers.push('content-length', String(body.length))
+    const abort = engine.send({ method, path, headers, body }, answer)
+    const stopListening = lineage?.onRetired(() => abort(erased()))
+    scope.onClose(() => {
+      stopListening?.()
+      if (!scope.isAnswered) abort()
+    })
+  }
+}
+
+function unsalted({ bytes }: StatelessInput): Prepared {
+  return { body: bytes, lineage: undefined, engineSession: undefined }
+}
+
+function modelOf({ model }: JsonObject): string {
+  return typeof model === 'string' ? model : ''
+}
+
+function erased(): CwmError {
+  return new CwmError('SESSION_ENDED', "the tenant's data was erased while this request was in flight; send it again")
+}
