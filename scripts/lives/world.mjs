@@ -96,7 +96,10 @@ export class World {
   thawed({ session: name, window }) {
     const base = this.windows.get(window)
     base.isPending = false
-    this.sessions.set(name, { ...this.sessionOf(name), base, baseName: window, own: [], mayBeLost: false })
+    const before = this.sessionOf(name)
+    // The last turn belongs to the window that it stood on.
+    const isAtHand = before.isAtHand && before.base === base
+    this.sessions.set(name, { ...before, base, baseName: window, own: [], isAtHand, mayBeLost: false })
   }
 
   expectClone({ source, window, at }) {

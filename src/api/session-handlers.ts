@@ -14,6 +14,7 @@ import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { Deletions } from '../windows/deletions.ts'
 import { eraseTenant } from '../windows/erase-tenant.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
+import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
 import { deletionToWire, erasureToWire, pageToWire, sessionToWire } from './to-wire.ts'
 import { requireSession } from './window-handlers.ts'
@@ -53,7 +54,7 @@ export function mountSessions(app: OpenAPIHono<Bindings>, parts: SessionHandlerP
     const { tenant } = callerOf(c)
     const { id } = c.req.valid('param')
     const { record } = await requireSession(sessions, tenant, id)
-    return c.json(sessionToWire(record, (await retained.find(tenant, id)) !== undefined), 200)
+    return c.json(sessionToWire(record, (await freezableTurn(retained, record)) !== undefined), 200)
   })
 
   app.openapi(routes.endSession, async (c) => {

@@ -17,6 +17,7 @@ import type { Windows } from '../windows/windows.ts'
 import { type LabelsJson, labelsSchema, type WindowListQuery } from '../wire/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { readContent } from './content.ts'
+import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
 import { deletionToWire, pageToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
 
@@ -49,11 +50,11 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { tenant, operation } = callerOf(c)
     const { name, session_id, wait, ...labels } = c.req.valid('json')
     const session = await requireSession(sessions, tenant, session_id)
-    const turn = await retained.find(tenant, session.record.id)
+    const turn = await freezableTurn(retained, session.record)
     if (turn === undefined) {
       throw new CwmError(
         'SESSION_EMPTY',
-        `the last turn of session ${session_id} is not retained; send its next turn with the header x-cwm-freeze: ${name}`,
+        `session ${session_id} has no retained turn since its last thaw; send its next turn with the header x-cwm-freeze: ${name}`,
         { param: 'session_id' },
       )
     }

@@ -63,7 +63,7 @@ export function SessionDetail({
       )}
       <h3>Freeze</h3>
       {session.freezable === false ? (
-        <Note kind="quiet">The last turn is not retained. Send a turn with the header x-cwm-freeze.</Note>
+        <Note kind="quiet">No turn since the last thaw is retained. Send a turn with the header x-cwm-freeze.</Note>
       ) : (
         <form hx-post="/cwm/ui/windows" hx-target="#dialog-body" hx-disabled-elt="find button">
           <input type="hidden" name="session_id" value={id} />

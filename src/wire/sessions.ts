@@ -54,7 +54,12 @@ export const sessionSchema = z
       })
       .optional()
       .describe('Why the last turn was cold although it should have been warm'),
-    freezable: z.boolean().optional().describe('Whether its last turn is retained, so that it can be frozen now'),
+    freezable: z
+      .boolean()
+      .optional()
+      .describe(
+        'Whether its last turn can be frozen now: it is retained, and no other window was thawed into the session since',
+      ),
     // Not with `describe`, which makes a copy: OpenAPI would then repeat the whole schema instead of referring to it.
     thaw: thawReceiptSchema
       .optional()

@@ -42,7 +42,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   OVERLOADED:
     'cwm has reached a limit: requests in flight (`max_in_flight`), queued (`max_queued`), or in memory (`max_body_bytes_in_all`), or preflights (`max_preflights`). Retry after `Retry-After`.',
   SESSION_NOT_FOUND: 'This key has no such session.',
-  SESSION_EMPTY: 'The last turn is no longer in memory. Send the next turn with `x-cwm-freeze`.',
+  SESSION_EMPTY: 'No turn since the last thaw is retained. Send the next turn with `x-cwm-freeze`.',
   SESSION_AMBIGUOUS:
     'Two sessions have exactly this history, and one of them continues a window. Name the session or the window, because the wrong choice would silently drop the window.',
   SESSION_CHANGED: 'The session was ended, or another window was thawed into it, during the request. Retry.',

@@ -43,6 +43,21 @@ describe('the last turn of a session', () => {
     expect(errorOf(got).message).toContain('x-cwm-freeze: w')
   })
 
+  // Found by random lives: the last turn's lineage was retired by then, and the error said that the session had ended.
+  it('cannot be frozen once another window was thawed into the session', async () => {
+    stack = await startStack()
+    await turn()
+    await rest(stack.url, 'PUT', '/windows/other', { model: 'sim-model', document: 'The tide is low.' })
+    await rest(stack.url, 'POST', '/windows/other/thaw', { session_id: 'ann', replace: true })
+
+    const got = await freeze('w')
+
+    expect([got.status, errorOf(got).code]).toEqual([409, 'session_empty'])
+    expect(await freezable()).toBe(false)
+    await turn()
+    expect(await freezable()).toBe(true)
+  })
+
   it('on disk can be frozen by REST after a restart, with the KV that still exists', async () => {
     stack = await startStack({ settings: { retain: 'disk' } })
     await turn()
