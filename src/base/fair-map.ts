@@ -36,7 +36,7 @@ export interface FairMapOptions<V> {
 }
 
 /** An entry of more than this part of the bound is only added if it fits beside what the others may keep. */
-const LARGE = 1 / 16
+export const LARGE_SHARE = 1 / 16
 
 export class FairMap<V> {
   readonly #options: FairMapOptions<V>
@@ -119,7 +119,7 @@ export class FairMap<V> {
   #fits(share: Holding<V>, weight: number): boolean {
     const { maxWeight } = this.#options
     const free = maxWeight - this.#weight
-    if (weight <= free || weight <= LARGE * maxWeight) return true
+    if (weight <= free || weight <= LARGE_SHARE * maxWeight) return true
     return weight <= maxWeight && this.#heap.exceed(weight, weight - free - share.weight, share)
   }
 

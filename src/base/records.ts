@@ -371,6 +371,10 @@ export interface AuditEntry {
   readonly name: string
   /** `ok`, or an error code. */
   readonly outcome: string
+  /** How many equal attempts failed, if more than one; `at` is the time of the first. */
+  readonly count?: number
+  /** When the last of them failed. */
+  readonly lastAt?: number
   /** Numbers of the receipt, by their names in the API. */
   readonly receipt?: Readonly<Record<string, string | number | boolean | null>>
 }

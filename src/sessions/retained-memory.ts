@@ -2,6 +2,7 @@
 // up. An active session soon replaces its turn, and compressing every turn would cost more than the rest of cwm's work for it.
 
 import { type FairEntry, FairMap } from '../base/fair-map.ts'
+import { IDLE_MS } from '../store/retained-shares.ts'
 import { HeldTurn, ownBytes, type RetainedTurn } from './retained-turn.ts'
 
 /**
@@ -17,8 +18,6 @@ const PLAIN_SHARE = 1 / 4
  */
 export const BURST_BYTES = 64 * 1024 * 1024
 const BYTES_PER_SECOND = 8 * 1024 * 1024
-/** Turns of a sharer without a turn or a freeze for so long are dropped before those of others. */
-const IDLE_MS = 3_600_000
 
 export interface RetainedMemoryOptions {
   /** Maximum bytes of all turns. The sharer (a tenant, or a client address) with the most loses its oldest turn first. */

@@ -130,7 +130,7 @@ export interface RetainedPrompt {
 export interface EventPage {
   /** Oldest first. */
   readonly events: readonly StoredEvent[]
-  /** Events after the id may have been dropped before they were read, or the id is not from this store. */
+  /** Events of the tenant (or of any) after the id may have been dropped before they were read, or the id is not from this store. */
   readonly missed: boolean
   /** The id to continue after: everything up to it has been examined. */
   readonly cursor: string
@@ -288,14 +288,17 @@ export interface Store {
    * audit entries, events, overrides, finished deletes. Open deletes stay until they are done.
    */
   forgetTenant(tenant: string): Promise<void>
-  /** Keeps the newest `keep` entries in total. */
+  /**
+   * Adds an entry, or replaces the one with its id and time. Keeps `keep` entries of successes in total, and as many of failed attempts.
+   * Beyond that, drops the oldest entries of the tenant with most.
+   */
   appendAudit(entry: AuditEntry, keep: number): Promise<void>
   /** Newest first; of all tenants if none is named. */
   listAudit(tenant: string | undefined, page: PageRequest): Promise<Page<AuditEntry>>
 
   // Event ids are times, so that they do not reveal how much others do.
 
-  /** Appends an event, and keeps the newest `keep` in total; returns its id. */
+  /** Appends an event, and returns its id. Keeps `keep` in total; beyond that, drops the oldest of the tenant with most. */
   appendEvent(event: CwmEvent, keep: number): Promise<string>
   /** The id after which future events follow. */
   eventIdNow(): Promise<string>
@@ -314,8 +317,9 @@ export interface Store {
   // Retained turns.
 
   /**
-   * Replaces the session's retained turn, and drops the least recently written ones while the total exceeds `maxBytes`. Stores nothing for
-   * a session that is not stored, because it was ended meanwhile.
+   * Replaces the session's retained turn. While the total exceeds `maxBytes`, drops the oldest turns of tenants that have stored none for an
+   * hour, then of the tenant with most. A large turn that does not fit beside what the others may keep is not stored, nor is a turn of a
+   * session that is not stored, because it was ended meanwhile.
    */
   putRetained(tenant: string, sessionId: string, turn: RetainedPrompt, maxBytes: number): Promise<void>
   getRetained(tenant: string, sessionId: string): Promise<RetainedPrompt | undefined>

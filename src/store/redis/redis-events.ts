@@ -1,4 +1,4 @@
-// Events in Redis: one stream for all tenants, limited in total, in its own slot. An id is the stream's own: Redis' time, and a number
+// Events in Redis: one stream for all tenants, limited in total and fair by tenant, in its own slot. An id is the stream's own: Redis' time, and a number
 // within the millisecond.
 
 import type { CwmEvent, StoredEvent } from '../../base/events.ts'
@@ -24,16 +24,68 @@ if newest and tonumber(newest[1]:match('^%d+')) > before then present = newest[1
 redis.call('SET', from, present, 'NX')
 `
 
-/** ARGV: tenant, event, how many are kept. Returns the id. Drops at most as many at once as it can read without delaying others. */
-const appendScript = script(`${opening}
-local id = redis.call('XADD', all, '*', 'tenant', ARGV[1], 'event', ARGV[2])
-local length = redis.call('XLEN', all)
-local drop = math.min(length - ARGV[3], 1000)
-if drop > 0 then
-  local oldest = redis.call('XRANGE', all, '-', '+', 'COUNT', drop)
-  redis.call('XTRIM', all, 'MAXLEN', length - drop)
-  redis.call('SET', from, oldest[#oldest][1])
+/**
+ * What each tenant has of the stream. KEYS after those above: `ids`, a set of TENANT NUL ID in the order of ids; `shares`, the number of
+ * events by tenant, and a fraction that is larger the older the newest is; `dropped`, the last dropped id by tenant; `state`: `rest`, after
+ * which the events of all other tenants are complete, `own`, the last `from` of this version of cwm, `seen`, the last counted id, `counted`,
+ * how many were.
+ */
+const sharing = `
+local ids, shares, dropped, state = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local function padded(id)
+  local ms, n = id:match('^(%d+)%-(%d+)$')
+  return string.rep('0', 16 - #ms) .. ms .. '-' .. string.rep('0', 20 - #n) .. n
 end
+local function later(a, b)
+  if not a or (b and padded(a) < padded(b)) then return b end
+  return a
+end
+local start = redis.call('GET', from)
+local rest = redis.call('HGET', state, 'rest')
+-- An older version of cwm drops the oldest events of all tenants, and says so in \`from\` alone.
+if redis.call('HGET', state, 'own') ~= start then rest = later(rest, start) end
+`
+
+/**
+ * ARGV: tenant, event, how many are kept. Returns the id. Counts what was added since, by an older version of cwm too, and drops the oldest
+ * events of the tenant with most. Each at most as many at once as it can without delaying others.
+ */
+const appendScript = script(`${opening}${sharing}
+local keep = tonumber(ARGV[3])
+local id = redis.call('XADD', all, '*', 'tenant', ARGV[1], 'event', ARGV[2])
+local seen = redis.call('HGET', state, 'seen')
+for _, event in ipairs(redis.call('XRANGE', all, seen and '(' .. seen or '-', '+', 'COUNT', 1000)) do
+  local tenant = event[2][2]
+  seen = event[1]
+  redis.call('ZADD', ids, 0, tenant .. '\\0' .. padded(seen))
+  local count = math.floor(redis.call('ZSCORE', shares, tenant) or 0)
+  redis.call('ZADD', shares, count + 2 - redis.call('HINCRBY', state, 'counted', 1) / 1e11, tenant)
+end
+
+local function drop(tenant)
+  local place = redis.call('ZRANGE', ids, '[' .. tenant .. '\\0', '(' .. tenant .. '\\1', 'BYLEX', 'LIMIT', 0, 1)[1]
+  if not place then return redis.call('ZREM', shares, tenant) end
+  local ms, n = place:sub(#tenant + 2):match('^0*(%d+)%-0*(%d+)$')
+  local oldest = ms .. '-' .. n
+  redis.call('ZREM', ids, place)
+  redis.call('XDEL', all, oldest)
+  start = later(start, oldest)
+  if tonumber(redis.call('ZINCRBY', shares, -1, tenant)) >= 1 then
+    redis.call('HSET', dropped, tenant, oldest)
+  else
+    redis.call('ZREM', shares, tenant)
+    redis.call('HDEL', dropped, tenant)
+    rest = later(rest, oldest)
+  end
+end
+
+for _ = 1, 1000 do
+  local tenant = redis.call('XLEN', all) > keep and redis.call('ZRANGE', shares, 0, 0, 'REV')[1]
+  if not tenant then break end
+  drop(tenant)
+end
+redis.call('SET', from, start)
+redis.call('HSET', state, 'rest', rest, 'own', start, 'seen', seen)
 return id
 `)
 
@@ -41,9 +93,13 @@ const presentScript = script(`${opening}
 return present
 `)
 
-/** ARGV: the id to start after, how many. Returns `from`, `present` and the entries. */
-const listScript = script(`${opening}
-return { redis.call('GET', from), present, redis.call('XRANGE', all, '(' .. ARGV[1], '+', 'COUNT', ARGV[2]) }
+/**
+ * ARGV: the id to start after, how many, the tenant or nothing. Returns the id after which the tenant's events are complete, `present` and
+ * the entries of all tenants.
+ */
+const listScript = script(`${opening}${sharing}
+if ARGV[3] ~= '' then start = later(rest, redis.call('HGET', dropped, ARGV[3])) end
+return { start, present, redis.call('XRANGE', all, '(' .. ARGV[1], '+', 'COUNT', ARGV[2]) }
 `)
 
 type Entry = readonly [id: Buffer, fields: readonly [string: Buffer, tenant: Buffer, string: Buffer, event: Buffer]]
@@ -57,7 +113,14 @@ export function eventsIn(
   changes: RedisChanges,
 ): Pick<Store, 'appendEvent' | 'eventIdNow' | 'listEvents'> {
   const { link, shared } = rows
-  const keys = [shared.events, shared.eventsFrom]
+  const keys = [
+    shared.events,
+    shared.eventsFrom,
+    shared.eventIds,
+    shared.eventShares,
+    shared.eventsDropped,
+    shared.eventState,
+  ]
   return {
     async appendEvent(event, keep) {
       const id = String(await link.run(appendScript, keys, [event.tenant, toJson(event), keep]))
@@ -74,7 +137,11 @@ export function eventsIn(
       let missed = cursor !== after
       for (;;) {
         const count = tenant === undefined ? atMost - events.length : scannedAtOnce
-        const answer = (await link.run(listScript, keys, [cursor, count])) as [Buffer, Buffer, readonly Entry[]]
+        const answer = (await link.run(listScript, keys, [cursor, count, tenant ?? ''])) as [
+          Buffer,
+          Buffer,
+          readonly Entry[],
+        ]
         const [from, present] = [String(answer[0]), String(answer[1])]
         if (isBefore(present, cursor)) {
           missed = true
@@ -83,7 +150,8 @@ export function eventsIn(
         }
         if (isBefore(cursor, from)) {
           missed = true
-          cursor = from
+          // Of all tenants together, some events before it are still there.
+          if (tenant !== undefined) cursor = from
         }
         for (const [id, [, owner, , event]] of answer[2]) {
           cursor = String(id)
@@ -91,7 +159,7 @@ export function eventsIn(
           events.push({ ...jsonInBytes<CwmEvent>(event), id: cursor })
           if (events.length === atMost) return { events, missed, cursor }
         }
-        if (answer[2].length < count) return { events, missed, cursor }
+        if (answer[2].length < count) return { events, missed, cursor: isBefore(cursor, from) ? from : cursor }
       }
     },
   }
@@ -105,9 +173,12 @@ export async function dropEventsOf({ link, shared }: RedisRows, tenant: string):
     const own = entries.filter(([, [, owner]]) => String(owner) === tenant).map(([id]) => id)
     if (own.length > 0) await link.call('XDEL', shared.events, ...own)
     const last = entries.at(-1)
-    if (last === undefined || entries.length < scannedAtOnce) return
+    if (last === undefined || entries.length < scannedAtOnce) break
     at = String(last[0])
   }
+  await link.call('ZREMRANGEBYLEX', shared.eventIds, `[${tenant}\0`, `(${tenant}\u0001`)
+  await link.call('ZREM', shared.eventShares, tenant)
+  await link.call('HDEL', shared.eventsDropped, tenant)
 }
 
 /** Redis rejects a number within the millisecond of more than 64 bits. */

@@ -14,8 +14,9 @@
 //   in:FIELD:VALUE           set of the names with that value           t:NAME  turns   a retained turn; set of those sessions
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
 //
-// Others: `{meta}`, `{tenants}`, `{audit}`, `{events}` (one stream, and the id from which it is complete), `{turns}` (the size of all
-// retained turns), `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry).
+// Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
+// (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. An older version of cwm does not keep it,
+// so it is brought up to date whenever it is used. Also `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -125,12 +126,29 @@ export class TenantKeys {
   }
 }
 
+/** The names of the keys of one audit log: all entries by time, those of a tenant, their contents, and how many each tenant has. */
+export interface AuditKeys {
+  readonly all: string
+  readonly entries: string
+  readonly shares: string
+  readonly of: (tenant: string) => string
+}
+
+function auditKeys(root: string): AuditKeys {
+  const of = (tenant: string) => `${root}t:${encodeTenant(tenant)}`
+  return { all: `${root}all`, entries: `${root}entries`, shares: `${root}shares`, of }
+}
+
 /** The names of keys without a tenant. */
 export class SharedKeys {
   readonly #prefix: string
+  readonly audit: AuditKeys
+  readonly failedAudit: AuditKeys
 
   constructor(prefix: string) {
     this.#prefix = prefix
+    this.audit = auditKeys(`${prefix}:{audit}:`)
+    this.failedAudit = auditKeys(`${prefix}:{audit}:failed:`)
   }
 
   get schema() {
@@ -157,20 +175,32 @@ export class SharedKeys {
   get turnTotals() {
     return `${this.#prefix}:{turns}:totals`
   }
+  get turnQueue() {
+    return `${this.#prefix}:{turns}:queue`
+  }
+  get turnShares() {
+    return `${this.#prefix}:{turns}:shares`
+  }
+  get turnsUsed() {
+    return `${this.#prefix}:{turns}:used`
+  }
   lease(name: string) {
     return `${this.#prefix}:{work:${encodeURIComponent(name)}}`
   }
   endedLogins(owner: string) {
     return `${this.#prefix}:{logins:${encodeURIComponent(owner)}}`
   }
-  get audit() {
-    return `${this.#prefix}:{audit}:all`
+  get eventIds() {
+    return `${this.#prefix}:{events}:ids`
   }
-  auditOf(tenant: string) {
-    return `${this.#prefix}:{audit}:t:${encodeTenant(tenant)}`
+  get eventShares() {
+    return `${this.#prefix}:{events}:shares`
   }
-  get auditEntries() {
-    return `${this.#prefix}:{audit}:entries`
+  get eventsDropped() {
+    return `${this.#prefix}:{events}:dropped`
+  }
+  get eventState() {
+    return `${this.#prefix}:{events}:state`
   }
   get events() {
     return `${this.#prefix}:{events}:all`

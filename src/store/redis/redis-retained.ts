@@ -6,8 +6,8 @@ import type { RetainedPrompt, Store } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import { memberOf, partsOf, type TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'
-import { weighTurnScript } from './redis-scripts.ts'
 import type { Transaction } from './redis-transaction.ts'
+import { weighTurnScript } from './redis-turn-shares.ts'
 import { fromStored, toJson, toStored } from './redis-values.ts'
 
 /** The place under which a retained turn is sealed. */
@@ -25,9 +25,10 @@ export async function forgetTurn(rows: RedisRows, tenant: string, sessionId: str
 }
 
 async function weigh(rows: RedisRows, tenant: string, sessionId: string, bytes: number, mostBytes: number) {
-  const { turnOrder, turnBytes, turnTotals } = rows.shared
-  const args = [memberOf(tenant, sessionId), bytes, mostBytes]
-  return (await rows.link.run(weighTurnScript, [turnOrder, turnBytes, turnTotals], args)) as Buffer[]
+  const { turnOrder, turnBytes, turnTotals, turnQueue, turnShares, turnsUsed } = rows.shared
+  const keys = [turnOrder, turnBytes, turnTotals, turnQueue, turnShares, turnsUsed]
+  const args = [memberOf(tenant, sessionId), bytes, mostBytes, Date.now()]
+  return (await rows.link.run(weighTurnScript, keys, args)) as Buffer[]
 }
 
 /** The methods of the store for retained turns. */

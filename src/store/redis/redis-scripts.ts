@@ -184,33 +184,3 @@ for i = 1, #found do
 end
 return out
 `)
-
-/**
- * Notes a retained turn as the newest of all, and takes the oldest out of the list while all together weigh too much. KEYS: order, bytes,
- * totals. ARGV: member, bytes (0 takes it out), the most that all may weigh. Answers the members whose turns are to be dropped.
- */
-export const weighTurnScript = script(`
-local order, bytes, totals = KEYS[1], KEYS[2], KEYS[3]
-local function forget(member)
-  local held = redis.call('HGET', bytes, member)
-  if not held then return end
-  redis.call('HINCRBY', totals, 'bytes', '-' .. held)
-  redis.call('HDEL', bytes, member)
-  redis.call('ZREM', order, member)
-end
-local member, size, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-forget(member)
-if size > 0 then
-  redis.call('ZADD', order, redis.call('HINCRBY', totals, 'written', 1), member)
-  redis.call('HSET', bytes, member, size)
-  redis.call('HINCRBY', totals, 'bytes', size)
-end
-local dropped = {}
-while tonumber(redis.call('HGET', totals, 'bytes') or 0) > most do
-  local oldest = redis.call('ZRANGE', order, 0, 0)[1]
-  if not oldest then break end
-  forget(oldest)
-  dropped[#dropped + 1] = oldest
-end
-return dropped
-`)

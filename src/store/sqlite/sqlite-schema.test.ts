@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Libsql from 'libsql'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { fullReceipt, noon, someContent } from '../../../test/contracts/store/sample-records.ts'
+import {
+  anEntry,
+  anEvent,
+  aSession,
+  aTurn,
+  fullReceipt,
+  noon,
+  someContent,
+} from '../../../test/contracts/store/sample-records.ts'
 import type { Store } from '../store.ts'
 import { openSqliteStore } from './sqlite.ts'
 import { applicationId, migrations } from './sqlite-schema.ts'
@@ -113,5 +121,67 @@ describe('a store of schema version 1', () => {
     expect(await names({ limit: 5, sort: 'thawed', order: 'asc' })).toEqual(['broken', 'draft'])
     expect(await store.retireLineage('acme', 'lineage-1')).toBe(false)
     expect((await store.holdersOf('acme', 'lineage-1')).windows).toHaveLength(2)
+  })
+})
+
+describe('a store of schema version 7', () => {
+  it('counts what each tenant has of audit entries, failed attempts, events and retained turns', async () => {
+    const path = join(folder, 'seven.db')
+    const db = new Libsql(path)
+    for (const step of migrations.slice(0, 7)) db.exec(step)
+    db.exec(`PRAGMA application_id = ${applicationId}`)
+    db.exec('PRAGMA user_version = 7')
+    const run = (sql: string, ...values: unknown[]) => db.prepare<[unknown[]]>(sql).run(values)
+    for (let n = 0; n < 12; n++) {
+      const tenant = n < 2 ? 'acme' : 'junk'
+      const entry = { id: `e-${n}`, at: noon + n, tenant, outcome: n % 2 === 0 ? 'ok' : 'busy' }
+      run(
+        'INSERT INTO audit (tenant, at, id, entry) VALUES (?, ?, ?, ?)',
+        tenant,
+        entry.at,
+        entry.id,
+        JSON.stringify(entry),
+      )
+      run('INSERT INTO events VALUES (?, ?, ?)', noon * 1000 + n, tenant, JSON.stringify({ tenant, session: `s-${n}` }))
+      run(
+        'INSERT INTO retained (tenant, session_id, bytes, key_id, turn) VALUES (?, ?, 100000, 0, ?)',
+        tenant,
+        `s-${n}`,
+        Buffer.from('{}'),
+      )
+    }
+    run("UPDATE totals SET total = 0 WHERE of = 'events_from'")
+    db.close()
+    const older = await openSqliteStore({ path })
+
+    await older.appendAudit({ ...anEntry({ tenant: 'globex' }), at: noon + 50 }, 4)
+    await older.appendAudit({ ...anEntry({ tenant: 'globex', outcome: 'busy' }), id: 'g', at: noon + 51 }, 4)
+    await older.appendEvent(anEvent({ tenant: 'globex' }), 5)
+    await older.getOrCreateSession(aSession({ tenant: 'globex' }))
+    await older.putRetained('globex', 'session-1', aTurn(), 1_200_000)
+
+    const audited = (await older.listAudit(undefined, { limit: 50 })).items
+    expect(audited.map(({ tenant, id }) => `${tenant} ${id}`)).toEqual([
+      'globex g',
+      'globex entry-1',
+      'junk e-11',
+      'junk e-10',
+      'junk e-9',
+      'junk e-8',
+      'acme e-1',
+      'acme e-0',
+    ])
+    const events = async (tenant: string) =>
+      (await older.listEvents(tenant, '1', 50)).events.map((event) => event.session)
+    expect([await events('acme'), await events('junk')]).toEqual([
+      ['s-0', 's-1'],
+      ['s-10', 's-11'],
+    ])
+    expect((await older.listEvents('acme', '1', 50)).missed).toBe(false)
+    expect((await older.listEvents('junk', '1', 50)).missed).toBe(true)
+    expect(await older.getRetained('acme', 's-0')).toEqual({})
+    expect(await older.getRetained('junk', 's-2')).toBeUndefined()
+    expect(await older.getRetained('globex', 'session-1')).toBeDefined()
+    await older.close()
   })
 })

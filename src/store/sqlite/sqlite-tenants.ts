@@ -7,6 +7,7 @@ import type { TenantMethods } from '../store.ts'
 import { promoter } from './promote.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
+import { sharesOf } from './sqlite-shares.ts'
 
 /** The tenant methods of the store. */
 export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
@@ -17,12 +18,14 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
     overrides: 'SELECT choices FROM choices WHERE tenant = ?',
     putOverrides: 'INSERT OR REPLACE INTO choices (tenant, choices) VALUES (?, ?)',
     dropOverrides: 'DELETE FROM choices WHERE tenant = ?',
-    addAudit: 'INSERT INTO audit (tenant, at, id, entry) VALUES (?, ?, ?, ?)',
-    countAudit: "SELECT total FROM totals WHERE of = 'audit_entries'",
-    dropAudit: 'DELETE FROM audit WHERE (at, id) IN (SELECT at, id FROM audit ORDER BY at, id LIMIT ?)',
+    addAudit: `INSERT INTO audit (tenant, at, id, entry, failed) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (at, id) DO UPDATE SET entry = excluded.entry`,
+    dropAudit: `DELETE FROM audit WHERE (at, id) IN
+      (SELECT at, id FROM audit WHERE tenant = ? AND failed = ? ORDER BY at, id LIMIT ?)`,
     listAudit: `SELECT entry FROM audit WHERE (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
     listAuditOf: `SELECT entry FROM audit WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
   })
+  const audited = [sharesOf(db, 'audit_entries'), sharesOf(db, 'failed_audit_entries')] as const
   const promote = promoter({ db, memory })
   const forget = ['boundaries', 'responses', 'shared_lineages', 'retained', 'audit', 'events', 'choices'].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE tenant = ?`),
@@ -72,10 +75,9 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
     appendAudit: (entry, keep) =>
       db.run(() =>
         db.transaction('power', () => {
-          sql.addAudit.run(entry.tenant, entry.at, entry.id, JSON.stringify(entry))
-          const count = sql.countAudit.get()
-          const tooMany = count === undefined ? 0 : numberAt(count, 0) - keep
-          if (tooMany > 0) sql.dropAudit.run(tooMany)
+          const failed = entry.outcome === 'ok' ? 0 : 1
+          sql.addAudit.run(entry.tenant, entry.at, entry.id, JSON.stringify(entry), failed)
+          audited[failed].trim(keep, ({ tenant }, count) => sql.dropAudit.run(tenant, failed, count))
         }),
       ),
 

@@ -20,6 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   aBoundary,
   aSession,
+  aTurn,
   aWindow,
   noon,
   putTurn,
@@ -354,3 +355,20 @@ class Child {
     return JSON.parse(line.value) as ChildAnswer
   }
 }
+
+describe('retained turns of a tenant that has stored none for an hour', () => {
+  it('are dropped before those of others', async () => {
+    let now = noon
+    const store = await open({ now: () => now })
+    const put = async (tenant: string, id: string) => {
+      await store.getOrCreateSession(aSession({ tenant, id }))
+      await store.putRetained(tenant, id, aTurn('x'.repeat(1000)), 6_000)
+    }
+    await put('idle', 'i')
+    now += 3_600_001
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await put('acme', id)
+
+    expect(await store.getRetained('idle', 'i')).toBeUndefined()
+    expect(await store.getRetained('acme', 'a')).toBeDefined()
+  })
+})

@@ -1,4 +1,4 @@
-// The contract for events: their order, their limit, their owner, and that losses are reported.
+// The contract for events: their order, their limit and its fairness, their owner, and that losses are reported.
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/store/store.ts'
@@ -101,6 +101,31 @@ export function describeEvents(subject: Subject): void {
       for (const session of ['b', 'c']) await append(session, { tenant: 'globex', keep: 2 })
 
       expect(await read('acme', cursor)).toMatchObject({ sessions: [], missed: false })
+    })
+
+    it("of a tenant stay when another adds more than are kept, and only the other's readers missed some", async () => {
+      const before = await store.eventIdNow()
+      for (const session of ['a', 'b']) await append(session, { keep: 10 })
+      for (let n = 0; n < 50; n++) await append(`x-${n}`, { tenant: 'junk', keep: 10 })
+
+      expect(await read('acme', before)).toMatchObject({ sessions: ['a', 'b'], missed: false })
+      expect(await read('junk', before)).toMatchObject({
+        sessions: ['x-42', 'x-43', 'x-44', 'x-45', 'x-46', 'x-47', 'x-48', 'x-49'],
+        missed: true,
+      })
+      const all = await read(undefined, before)
+      expect(all).toMatchObject({ missed: true, sessions: expect.arrayContaining(['a', 'b', 'x-42', 'x-49']) })
+      expect(await read(undefined, all.cursor)).toMatchObject({ sessions: [], missed: false })
+    })
+
+    it('of a tenant whose last one was dropped are reported as missed', async () => {
+      const before = await store.eventIdNow()
+      await append('a', { keep: 2 })
+      for (const tenant of ['globex', 'initech']) await append('b', { tenant, keep: 2 })
+
+      expect(await read('acme', before)).toMatchObject({ sessions: [], missed: true })
+      await append('c', { keep: 3 })
+      expect(await read('acme', before)).toMatchObject({ sessions: ['c'], missed: true })
     })
 
     it("report a loss once, and not again from the page's cursor", async () => {

@@ -1,7 +1,7 @@
 // The contract for tenants: their usage, limits and audit log, and how one is forgotten.
 
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { FreezeReceipt, TenantUsage } from '../../../src/base/records.ts'
+import type { AuditEntry, FreezeReceipt, TenantUsage } from '../../../src/base/records.ts'
 import type { Store } from '../../../src/store/store.ts'
 import {
   aBoundary,
@@ -187,6 +187,76 @@ export function describeAudit(subject: Subject): void {
 
       expect((await store.listAudit(undefined, { limit: 10 })).items.map(({ id }) => id)).toEqual(['e-5', 'e-4', 'e-3'])
       expect((await store.listAudit('acme', { limit: 10 })).items.map(({ id }) => id)).toEqual(['e-4'])
+    })
+
+    const append = async (count: number, keep: number, fields: Partial<AuditEntry>, at = noon) => {
+      const { tenant = 'acme', outcome = 'ok' } = fields
+      for (let n = 0; n < count; n++) {
+        await store.appendAudit(anEntry({ ...fields, id: `${tenant}-${outcome}-${n}`, at: at + n }), keep)
+      }
+    }
+    const idsOf = async (tenant?: string) => (await store.listAudit(tenant, { limit: 100 })).items.map(({ id }) => id)
+
+    it("keeps each tenant's newest entries when another tenant adds more than are kept", async () => {
+      await append(3, 10, { tenant: 'honest' })
+      await append(50, 10, { tenant: 'junk' }, noon + 100)
+
+      expect(await idsOf('honest')).toEqual(['honest-ok-2', 'honest-ok-1', 'honest-ok-0'])
+      expect(await idsOf('junk')).toEqual([49, 48, 47, 46, 45, 44, 43].map((n) => `junk-ok-${n}`))
+    })
+
+    it('divides evenly between two tenants that add more than are kept', async () => {
+      await append(20, 10, { tenant: 'one' })
+      await append(20, 10, { tenant: 'two' }, noon + 100)
+
+      expect([(await idsOf('one')).length, (await idsOf('two')).length]).toEqual([5, 5])
+    })
+
+    it('drops the oldest entry when no tenant has two', async () => {
+      for (let n = 0; n < 5; n++) await append(1, 3, { tenant: `t-${n}` }, noon + n)
+
+      expect(await idsOf()).toEqual(['t-4-ok-0', 't-3-ok-0', 't-2-ok-0'])
+    })
+
+    it('keeps failed attempts under a bound of their own, so that they displace no successes', async () => {
+      await append(3, 5, {})
+      await append(50, 5, { outcome: 'window_not_found' }, noon + 100)
+      await append(1, 5, { tenant: 'globex', outcome: 'window_not_found' }, noon + 200)
+
+      const failed = [49, 48, 47, 46].map((n) => `acme-window_not_found-${n}`)
+      expect(await idsOf('acme')).toEqual([...failed, 'acme-ok-2', 'acme-ok-1', 'acme-ok-0'])
+      expect(await idsOf()).toHaveLength(8)
+    })
+
+    it('lists successes and failed attempts in one order, page by page', async () => {
+      for (let n = 0; n < 7; n++) {
+        await store.appendAudit(anEntry({ id: `e-${n}`, at: noon + n, outcome: n % 3 === 0 ? 'busy' : 'ok' }), 100)
+      }
+
+      for (const tenant of ['acme', undefined]) {
+        const all = await readAll((page) => store.listAudit(tenant, page), 2)
+        expect(all.map(({ id }) => id)).toEqual(['e-6', 'e-5', 'e-4', 'e-3', 'e-2', 'e-1', 'e-0'])
+      }
+    })
+
+    it('replaces the entry with the same id and time', async () => {
+      const first = anEntry({ id: 'a', outcome: 'busy' })
+      const second = anEntry({ id: 'b', at: noon + 1, outcome: 'busy' })
+      const repeated = { ...first, count: 7, lastAt: noon + 5 }
+      for (const entry of [first, second, repeated, repeated]) await store.appendAudit(entry, 10)
+      await append(9, 10, { tenant: 'globex', outcome: 'busy' }, noon + 10)
+
+      expect((await store.listAudit('acme', { limit: 10 })).items).toEqual([second, repeated])
+      expect(await idsOf('globex')).toHaveLength(8)
+    })
+
+    it('lowers its bound when fewer are to be kept', async () => {
+      await append(30, 100, { tenant: 'junk' })
+      await append(2, 100, { tenant: 'honest' })
+
+      for (let n = 0; n < 8; n++) await store.appendAudit(anEntry({ id: `n-${n}`, at: noon + 99, tenant: 'junk' }), 5)
+
+      expect([(await idsOf('honest')).length, (await idsOf('junk')).length]).toEqual([2, 3])
     })
   })
 }
