@@ -35,7 +35,7 @@ class TestRequest {
       this.outcome = error instanceof CwmError ? error : expect.fail(String(error))
     }
     try {
-      const turn = admission.enter({ tenant, policy } as unknown as Caller, this.#scope)
+      const turn = admission.enter({ sharer: tenant, policy } as unknown as Caller, this.#scope)
       if (turn === undefined) this.outcome = 'in flight'
       else turn.then(() => (this.outcome = 'in flight'), refused)
     } catch (error) {
@@ -112,7 +112,7 @@ describe('a request', () => {
     open()
     const gone = new RequestScope({ destroyed: true, writableFinished: false })
 
-    expect(() => admission.enter({ tenant: 'a', policy: {} } as unknown as Caller, gone)).toThrow('left')
+    expect(() => admission.enter({ sharer: 'a', policy: {} } as unknown as Caller, gone)).toThrow('left')
 
     expect(await gauge('cwm_slots_in_use')).toBe(0)
   })

@@ -1,11 +1,11 @@
-// Admission control: limits the requests in flight, overall and per tenant. Requests over a limit wait in a queue per tenant, for a bounded
-// time, and the queues are served round-robin. p-queue and p-limit do not fit: they have a single queue, allocate a promise even when
-// nothing waits, and keep the place of a caller who has left.
+// Admission of requests: limits how many are in flight, overall and per tenant. Requests over a limit wait in a queue per tenant, for a
+// bounded time. Everything that a client waits for passes here, whatever face it came by. Work that nobody waits for: background.ts.
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { RequestScope } from '../base/request-scope.ts'
+import { RequestScope } from '../base/request-scope.ts'
 import type { Caller } from '../base/tenants.ts'
+import { FairSlots, type Line } from './fair-slots.ts'
 
 export interface AdmissionOptions {
   /** Maximum requests in flight across all tenants. */
@@ -16,22 +16,7 @@ export interface AdmissionOptions {
   readonly queueMs: number
 }
 
-interface TenantQueue {
-  readonly tenant: string
-  readonly bound: number
-  inFlight: number
-  /** Oldest first. */
-  readonly waiting: Set<Waiter>
-}
-
-interface Waiter {
-  readonly since: number
-  readonly timer: NodeJS.Timeout
-  admitted: boolean
-  readonly admit: () => void
-  readonly reject: (error: CwmError) => void
-}
-
+type Sender = Pick<Caller, 'sharer' | 'policy'>
 type Reason = 'no_queue' | 'queue_full' | 'queue_deadline'
 
 /** Retry-After is random within this range. With a fixed value, all rejected clients would come back in the same second. */
@@ -41,12 +26,10 @@ export class Admission {
   readonly #options: AdmissionOptions
   readonly #metrics: Pick<Metrics, 'refused' | 'queueSeconds'>
   readonly #now: () => number
-  /** One per tenant that has a request in flight or waiting. */
-  readonly #queues = new Map<string, TenantQueue>()
-  /** Queues whose first request could start if a slot were free, in round-robin order. */
-  readonly #ready = new Set<TenantQueue>()
-  #inFlight = 0
-  #queued = 0
+  readonly #slots: FairSlots
+  /** How to reject each waiting request. Bounded by `maxQueued`. */
+  readonly #rejects = new Set<(error: CwmError) => void>()
+  #closedWith: CwmError | undefined
 
   constructor(
     options: AdmissionOptions,
@@ -56,106 +39,102 @@ export class Admission {
     this.#options = options
     this.#metrics = metrics
     this.#now = now
-    metrics.watch('cwm_slots_in_use', 'Requests that count towards max_in_flight', () => this.#inFlight)
-    metrics.watch('cwm_requests_queued', 'Requests that wait for a slot', () => this.#queued)
+    this.#slots = new FairSlots(options.maxInFlight, options.maxQueued)
+    metrics.watch('cwm_slots_in_use', 'Requests that count towards max_in_flight', () => this.#slots.held)
+    metrics.watch('cwm_requests_queued', 'Requests that wait for a slot', () => this.#slots.waiting)
   }
 
   /**
-   * Acquires a slot and releases it when the scope closes. Returns a promise only if the request has to wait. Throws, or rejects with,
-   * `RATE_LIMIT_EXCEEDED` at the tenant's limit, `OVERLOADED` at the overall limit, `CLIENT_GONE` if the client leaves first.
+   * Acquires a slot and releases it when the scope closes. Returns a promise only if the request has to wait. A scope that has a slot keeps
+   * the one it has: whatever is done for that request rides on it. Throws, or rejects with, `RATE_LIMIT_EXCEEDED` at the tenant's limit,
+   * `OVERLOADED` at the overall limit, `CLIENT_GONE` if the client leaves first, and `SHUTTING_DOWN`.
    */
-  enter({ tenant, policy }: Caller, scope: RequestScope): Promise<void> | undefined {
+  enter({ sharer, policy }: Sender, scope: RequestScope): Promise<void> | undefined {
+    if (scope.slot !== undefined) return scope.slot === 'held' ? undefined : scope.slot
     if (scope.isGone) throw clientLeft()
-    const line = this.#queueOf(tenant, policy.maxInFlight)
-    if (this.#inFlight >= this.#options.maxInFlight || line.inFlight >= line.bound) return this.#enqueue(line, scope)
-    this.#acquire(line)
-    scope.onClose(() => this.#release(line))
+    const line = this.#slots.lineOf(sharer, policy.maxInFlight ?? Number.POSITIVE_INFINITY)
+    if (!this.#slots.tryAcquire(line)) {
+      scope.slot = this.#enqueue(line, scope)
+      return scope.slot
+    }
+    scope.slot = 'held'
+    scope.onClose(() => this.#slots.release(line))
     return undefined
   }
 
-  #queueOf(tenant: string, bound = Number.POSITIVE_INFINITY): TenantQueue {
-    const known = this.#queues.get(tenant)
-    if (known !== undefined) return known
-    const line = { tenant, bound, inFlight: 0, waiting: new Set<Waiter>() }
-    this.#queues.set(tenant, line)
-    return line
-  }
-
-  #acquire(line: TenantQueue): void {
-    line.inFlight++
-    this.#inFlight++
-  }
-
-  #release(line: TenantQueue): void {
-    line.inFlight--
-    this.#inFlight--
-    this.#reschedule(line)
-    for (const next of this.#ready) {
-      const [waiter] = next.waiting
-      if (waiter === undefined || this.#inFlight >= this.#options.maxInFlight) return
-      this.#acquire(next)
-      // `#dequeue` adds it again at the end, behind all others.
-      this.#ready.delete(next)
-      this.#dequeue(next, waiter)
-      this.#metrics.queueSeconds.observe((this.#now() - waiter.since) / 1000)
-      waiter.admitted = true
-      waiter.admit()
+  /**
+   * Runs work in a slot of its own, which it keeps until the work has ended: work that goes on after its client has left still counts. Work
+   * for a request that has a slot rides on that one. A request that fans out has none itself, and runs each branch here. Throws as `enter`,
+   * and what the work throws.
+   */
+  async run<T>(sender: Sender, request: RequestScope, work: () => Promise<T>): Promise<T> {
+    if (request.slot === 'held') return await work()
+    if (request.isGone) throw clientLeft()
+    let begun = false
+    const branch = new RequestScope(unanswered)
+    request.onClose(() => {
+      if (!begun) branch.close()
+    })
+    const entered = this.enter(sender, branch)
+    if (entered !== undefined) await entered
+    // The client may have left after the slot was assigned.
+    if (branch.isGone) throw clientLeft()
+    begun = true
+    try {
+      return await work()
+    } finally {
+      branch.close()
     }
   }
 
-  #enqueue(line: TenantQueue, scope: RequestScope): Promise<void> {
-    const { queueMs, maxQueued } = this.#options
+  /** Rejects with this error whatever waits, and whatever would wait from now on. */
+  close(error: CwmError): void {
+    this.#closedWith = error
+    for (const reject of [...this.#rejects]) reject(error)
+  }
+
+  #enqueue(line: Line, scope: RequestScope): Promise<void> {
+    const { queueMs } = this.#options
+    if (this.#closedWith !== undefined) {
+      this.#slots.forget(line)
+      throw this.#closedWith
+    }
     if (queueMs === 0) throw this.#rejection(line, 'no_queue')
-    if (this.#queued >= maxQueued) this.#makeRoom(line)
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#dequeue(line, waiter)
-        reject(this.#rejection(line, 'queue_deadline'))
-      }, queueMs)
-      const waiter: Waiter = { since: this.#now(), timer, admitted: false, admit: resolve, reject: reject }
-      // The scope owns the slot from the moment of admission, even if it closes before the promise's handlers run.
+      const since = this.#now()
+      let admitted = false
+      const stop = (error: CwmError) => {
+        this.#slots.leave(line, waiter)
+        clearTimeout(timer)
+        this.#rejects.delete(stop)
+        reject(error)
+      }
+      const waiter = {
+        // The scope owns the slot from here on, even if it closes before the promise's handlers run.
+        admit: () => {
+          clearTimeout(timer)
+          this.#rejects.delete(stop)
+          this.#metrics.queueSeconds.observe((this.#now() - since) / 1000)
+          admitted = true
+          scope.slot = 'held'
+          resolve()
+        },
+        displace: () => stop(this.#rejection(line, 'queue_full')),
+      }
+      if (!this.#slots.wait(line, waiter)) return reject(this.#rejection(line, 'queue_full'))
+      const timer = setTimeout(() => stop(this.#rejection(line, 'queue_deadline')), queueMs)
+      this.#rejects.add(stop)
       scope.onClose(() => {
-        if (waiter.admitted) this.#release(line)
-        else if (line.waiting.has(waiter)) {
-          this.#dequeue(line, waiter)
-          reject(clientLeft())
-        }
+        if (admitted) this.#slots.release(line)
+        else stop(clientLeft())
       })
-      line.waiting.add(waiter)
-      this.#queued++
-      this.#reschedule(line)
     })
   }
 
-  #dequeue(line: TenantQueue, waiter: Waiter): void {
-    clearTimeout(waiter.timer)
-    line.waiting.delete(waiter)
-    this.#queued--
-    this.#reschedule(line)
-  }
-
-  /** Updates `#ready` after a change to a queue, and drops the queue once it is empty and has nothing in flight. */
-  #reschedule(line: TenantQueue): void {
-    if (line.waiting.size > 0 && line.inFlight < line.bound) this.#ready.add(line)
-    else this.#ready.delete(line)
-    if (line.inFlight === 0 && line.waiting.size === 0) this.#queues.delete(line.tenant)
-  }
-
-  /** Rejects the newest request of the longest queue, so that a tenant that floods cwm only displaces its own requests. */
-  #makeRoom(line: TenantQueue): void {
-    let longest = line
-    for (const other of this.#queues.values()) if (other.waiting.size > longest.waiting.size) longest = other
-    if (longest.waiting.size <= line.waiting.size + 1) throw this.#rejection(line, 'queue_full')
-    const newest = [...longest.waiting].at(-1)
-    if (newest === undefined) return
-    this.#dequeue(longest, newest)
-    newest.reject(this.#rejection(longest, 'queue_full'))
-  }
-
-  #rejection(line: TenantQueue, reason: Reason): CwmError {
-    const own = line.inFlight >= line.bound
-    // Drops the queue if it was created for this request only.
-    this.#reschedule(line)
+  #rejection(line: Line, reason: Reason): CwmError {
+    const own = line.held >= line.bound
+    // Drops the line if it was created for this request only.
+    this.#slots.forget(line)
     const error = own
       ? new CwmError(
           'RATE_LIMIT_EXCEEDED',
@@ -171,6 +150,9 @@ export class Admission {
     return error
   }
 }
+
+/** A branch has no answer of its own. */
+const unanswered = { destroyed: false, writableFinished: true }
 
 /** A random `Retry-After`, seconds. */
 export function retryAfter(): number {

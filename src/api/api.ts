@@ -1,10 +1,11 @@
 // REST under /cwm/: windows, sessions, health, metrics, and the OpenAPI document. A thin layer: the rules are in windows/ and sessions/.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
+import type { Admission } from '../admission/admission.ts'
 import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import type { BodyReservation } from '../admission/body-budget.ts'
 import type { ReceiveOptions } from '../admission/read-bytes.ts'
@@ -17,7 +18,7 @@ import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { nearestPath } from '../base/nearest-path.ts'
 import { isForeignPage } from '../base/origin.ts'
-import { RequestScope } from '../base/request-scope.ts'
+import type { RequestScope } from '../base/request-scope.ts'
 import { StaticDocument } from '../base/static-document.ts'
 import type { Caller } from '../base/tenants.ts'
 import { openAiErrorBody } from '../dialects/errors.ts'
@@ -30,7 +31,9 @@ import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
 import { callInProcess } from './in-process.ts'
 import { openApiText } from './openapi.ts'
 import { readBody, receiveBody } from './read-body.ts'
+import { ResponseScopes } from './response-scopes.ts'
 import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
+import { takesSlot } from './slots.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
 export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts, EventHandlerParts {
@@ -44,9 +47,10 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   readonly maxBodyBytes: number
   /** Parses JSON bodies within limits. */
   readonly json: JsonBodies
-  /** Opens a reservation for a body's bytes, which ends with the response. */
-  readonly holdBody: (sharer: string, response: ServerResponse) => BodyReservation
+  /** Opens a reservation for a body's bytes, which ends with the scope. */
+  readonly holdBody: (sharer: string, scope: RequestScope) => BodyReservation
   readonly arriving: ArrivingBodies
+  readonly admission: Pick<Admission, 'run'>
   /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
   /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if none is set, comes from loopback. */
@@ -83,20 +87,28 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     await next()
   })
 
+  const scopes = new ResponseScopes()
+  const scopeOf = (c: Context<Bindings>) => scopes.of(c.env.outgoing)
   app.use(async (c, next) => {
-    await receiveBody(c.env, receiveOptions(parts, c))
+    await receiveBody(c.env, receiveOptions(parts, c, scopeOf(c)))
     await next()
   })
   app.use(async (c, next) => {
-    await readBody(c, parts.json, askerOf(parts, c), c.req.path === MCP)
+    await readBody(c, parts.json, askerOf(parts, c, scopeOf(c)), c.req.path === MCP)
     await next()
+  })
+  // Once the body has arrived, so that a client that announces one and does not send it holds no slot.
+  app.use(async (c, next) => {
+    if (!(await takesSlot(c))) return await next()
+    // An error of the route becomes its answer: nothing that it throws arrives here.
+    await parts.admission.run(parts.callerOf(c.env.incoming), scopeOf(c), next)
   })
 
   const callerOf = (c: Context<Bindings>): ApiCaller => {
-    const { tenant, actor, apiKey, policy } = parts.callerOf(c.env.incoming)
+    const { tenant, sharer, actor, apiKey, policy } = parts.callerOf(c.env.incoming)
     const { isolation, maxSessions } = policy
     const sessionOwner = { tenant, isolation, user: undefined, ...(maxSessions === undefined ? {} : { maxSessions }) }
-    return { tenant, policy, sessionOwner, operation: { apiKey, actor } }
+    return { tenant, sharer, policy, sessionOwner, operation: { apiKey, actor } }
   }
   mountWindows(app, parts, callerOf)
   mountSessions(app, parts, callerOf)
@@ -139,19 +151,17 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
 }
 
 /** Bodies that carry content may be large. They are charged to their sender, who is identified before anything is read. */
-function receiveOptions(parts: ApiParts, c: Context<Bindings>): ReceiveOptions {
+function receiveOptions(parts: ApiParts, c: Context<Bindings>, scope: RequestScope): ReceiveOptions {
   const { arriving, maxBodyBytes } = parts
   if (!carriesContent(c.req.method, c.req.path)) return { maxBytes: MAX_BODY_BYTES, arriving }
-  const { incoming, outgoing } = c.env
-  const held = parts.holdBody(parts.callerOf(incoming).sharer, outgoing)
+  const held = parts.holdBody(parts.callerOf(c.env.incoming).sharer, scope)
   return { maxBytes: maxBodyBytes, setting: 'max_body_bytes', held, arriving }
 }
 
 /** Only bodies with content can be large enough to be queued, so only they need a sender. */
-function askerOf({ callerOf }: ApiParts, c: Context<Bindings>): Requester {
-  const { incoming, outgoing } = c.env
-  const sharer = carriesContent(c.req.method, c.req.path) ? callerOf(incoming).sharer : ''
-  return { sharer, scope: RequestScope.of(outgoing) }
+function askerOf({ callerOf }: ApiParts, c: Context<Bindings>, scope: RequestScope): Requester {
+  const sharer = carriesContent(c.req.method, c.req.path) ? callerOf(c.env.incoming).sharer : ''
+  return { sharer, scope }
 }
 
 function unknownPath(app: OpenAPIHono<Bindings>, c: Context<Bindings>): CwmError {

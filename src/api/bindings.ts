@@ -12,6 +12,8 @@ export interface Bindings {
 
 export interface ApiCaller {
   readonly tenant: string
+  /** Whose share of the slots the request uses. */
+  readonly sharer: string
   readonly policy: TenantPolicy
   /** Owner of the sessions that this request starts. */
   readonly sessionOwner: SessionOwner

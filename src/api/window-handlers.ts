@@ -1,6 +1,7 @@
 // REST handlers for windows: they translate between REST types and the functions of windows/, and contain no rules.
 
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { BackgroundSlots } from '../admission/background.ts'
 import { CwmError } from '../base/errors.ts'
 import { isSessionId, randomId, sessionIdRule } from '../base/ids.ts'
 import type { JsonObject } from '../base/json.ts'
@@ -23,6 +24,7 @@ import { deletionToWire, pageToWire, thawReceiptToWire, windowToWire } from './t
 
 export interface WindowHandlerParts {
   readonly windows: Windows
+  readonly freezeSlots: Pick<BackgroundSlots, 'claim'>
   readonly deletions: Deletions
   readonly sessions: SessionTracker
   readonly retained: RetainedTurns
@@ -31,7 +33,7 @@ export interface WindowHandlerParts {
 }
 
 export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerParts, callerOf: CallerOf): void {
-  const { windows, deletions, sessions, retained } = parts
+  const { windows, freezeSlots, deletions, sessions, retained } = parts
 
   app.openapi(routes.listWindows, async (c) => {
     const page = await windows.list(callerOf(c).tenant, queryFromWire(c.req.valid('query')))
@@ -47,7 +49,7 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   })
 
   app.openapi(routes.freezeWindow, async (c) => {
-    const { tenant, operation } = callerOf(c)
+    const { tenant, sharer, operation } = callerOf(c)
     const { name, session_id, wait, ...labels } = c.req.valid('json')
     const session = await requireSession(sessions, tenant, session_id)
     const turn = await freezableTurn(retained, session.record)
@@ -59,7 +61,12 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
       )
     }
     const { prompt, replyAt, promptTokens, clientSalt, lineage, parent } = turn
-    const reservation = await windows.reserve(tenant, name)
+    // Before the name is reserved, so that a freeze that finds no place in the queue leaves nothing behind.
+    const claim = wait ? undefined : freezeSlots.claim(sharer)
+    const reservation = await windows.reserve(tenant, name).catch((thrown: unknown) => {
+      claim?.release()
+      throw thrown
+    })
     const request = {
       session,
       name,
@@ -71,8 +78,8 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
       parent,
       ...labelsFromWire(labels),
     }
-    if (!wait) {
-      void windows.freezeInBackground(request, reservation, operation)
+    if (claim !== undefined) {
+      void windows.freezeInBackground(request, reservation, operation, claim)
       return c.json(windowToWire(await windows.show(tenant, name)), 202)
     }
     return c.json(windowToWire(await windows.freeze(request, reservation, operation)), 201)

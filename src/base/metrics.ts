@@ -85,6 +85,11 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       'Requests rejected because of the cost of their bodies, by exceeded limit',
       ['bound'],
     ),
+    backgroundRefused: counter(
+      'cwm_background_refused_total',
+      'Background work that got no slot, by kind and reason. Deletes and repairs are tried again, automatic freezes are skipped, and requested ones are rejected',
+      ['kind', 'reason'],
+    ),
     queueSeconds: histogram('cwm_queue_seconds', 'Time that queued requests waited for a slot'),
     upstreamErrors: counter(
       'cwm_upstream_errors_total',
@@ -131,7 +136,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     rollovers: counter('cwm_rollovers_total', 'New cuts of a context'),
     autoFreezes: counter(
       'cwm_auto_freezes_total',
-      'Automatic freezes by outcome: a durability, failed, or refused (rejected by a limit)',
+      'Automatic freezes by outcome: a durability, failed, refused (rejected by a limit), or skipped (too many were waiting)',
       ['outcome'],
     ),
     autoThaws: counter('cwm_auto_thaws_total', 'Prefetches started for returning sessions'),

@@ -14,6 +14,8 @@ export class RequestScope {
   #callbacks: (() => void)[] | undefined
   #controller: AbortController | undefined
   #closed = false
+  /** The request's slot of admission, or the wait for one. Set by admission only: a request has one slot, whatever is done for it. */
+  slot: 'held' | Promise<void> | undefined
 
   constructor(answer: Answering) {
     this.#answer = answer

@@ -74,7 +74,7 @@ function openDoor({ settings, metrics }: Start, { callers }: Services, { proxy, 
 /** Starts the background tasks. Returns the function that shuts everything down. */
 function run(start: Start, services: Services, faces: Faces, server: RunningServer): App['close'] {
   const { settings, closers, log } = start
-  const { engine, events, freezes, windows } = services
+  const { engine, events, freezes, windows, admission, freezeSlots, deleteSlots } = services
   const stopping = new AbortController()
   const tasks = startTasks(start, services, stopping.signal)
   return async () => {
@@ -82,6 +82,9 @@ function run(start: Start, services: Services, faces: Faces, server: RunningServ
     await shutDown({
       server,
       engine,
+      endWaits: (error) => {
+        for (const slots of [admission, freezeSlots, deleteSlots]) slots.close(error)
+      },
       drainDelayMs: settings.drain_delay_ms,
       drainMs: settings.drain_ms,
       stopLongRunning: () => {

@@ -1,5 +1,6 @@
 // The part of the services below the turns: journal, tenants, sessions, windows.
 
+import { type BackgroundKind, BackgroundSlots, backgroundShare, slotsByKind } from '../admission/background.ts'
 import { toCwmError } from '../base/errors.ts'
 import { policiesOf } from '../config/policies.ts'
 import { Audit } from '../journal/audit.ts'
@@ -38,6 +39,11 @@ interface Tenancy {
   readonly overrides: TenantOverrides
 }
 
+interface Background {
+  readonly freezeSlots: BackgroundSlots
+  readonly deleteSlots: BackgroundSlots
+}
+
 interface Sessions {
   readonly sessions: SessionTracker
   /** For requests without a session. */
@@ -54,18 +60,20 @@ interface WindowServices {
 }
 
 /** What windows are built on. */
-type Ground = Storage & Engines & Journal & Tenancy & Sessions
+type Ground = Storage & Engines & Journal & Tenancy & Background & Sessions
 
 export type Core = Ground & WindowServices
 
 export function createCore(start: Start, storage: Storage, engines: Engines): Core {
   const totalUsage = new TotalUsage(storage.store, start.now)
   start.metrics.watchUsage(() => totalUsage.read())
+  const tenancy = createTenancy(start, storage)
   const ground = {
     ...storage,
     ...engines,
     ...createJournal(start, storage),
-    ...createTenancy(start, storage),
+    ...tenancy,
+    ...createBackground(start, tenancy),
     ...createSessions(start, storage, engines),
   }
   return { ...ground, ...createWindows(start, ground) }
@@ -123,8 +131,16 @@ function createSessions(
   return { sessions, requestLineages, retained, newest: new NewestSessions(shares.newest), calls: new RecentCalls(now) }
 }
 
+function createBackground({ settings, metrics }: Start, { tenants }: Tenancy): Background {
+  const share = slotsByKind(settings.max_background ?? backgroundShare(settings.max_in_flight))
+  const boundOf = (sharer: string) => tenants.policyOf(sharer).maxInFlight
+  const slotsOf = (kind: BackgroundKind) => new BackgroundSlots({ kind, slots: share[kind], boundOf }, metrics)
+  return { freezeSlots: slotsOf('freezes'), deleteSlots: slotsOf('deletes') }
+}
+
 function createWindows({ settings, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
   const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained } = ground
+  const { freezeSlots, deleteSlots } = ground
   const windowParts: WindowParts = {
     store,
     fleet,
@@ -140,6 +156,7 @@ function createWindows({ settings, memory, metrics, log, now }: Start, ground: G
     policyOf: (tenant) => tenants.policyOf(tenant),
     verifyDeadlineMs: settings.verify_deadline_ms,
     maxBaseBytes: memory.base_window_bytes,
+    freezeSlots,
   }
   const windows = new Windows(windowParts, sessions)
   const deletionParts: DeletionParts = {
@@ -155,6 +172,7 @@ function createWindows({ settings, memory, metrics, log, now }: Start, ground: G
     retained,
     apiKey: settings.upstream_api_key,
     retryMs: settings.deletion_retry_ms,
+    deleteSlots,
   }
   return { windowParts, windows, deletions: new Deletions(deletionParts, windows) }
 }

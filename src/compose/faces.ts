@@ -6,7 +6,6 @@ import { createApi } from '../api/api.ts'
 import type { Bindings } from '../api/bindings.ts'
 import { callInProcess } from '../api/in-process.ts'
 import { openApiText } from '../api/openapi.ts'
-import { RequestScope } from '../base/request-scope.ts'
 import { version } from '../base/version.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
 import { BUCKET_MS } from '../journal/timeline.ts'
@@ -80,12 +79,14 @@ function createRest(
   services: Services,
   { readiness, mcp }: Pick<Faces, 'readiness' | 'mcp'>,
 ): Api {
-  const { windows, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } = services
-  const { engine, kv, bodies, arriving, json, callers, tenants } = services
+  const { windows, freezeSlots, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } =
+    services
+  const { admission, engine, kv, bodies, arriving, json, callers, tenants } = services
   const lineages = new Lineages(store)
   const health = new HealthCheck({ engine, lmcache: kv, store, now })
   return createApi({
     windows,
+    freezeSlots,
     deletions,
     sessions,
     retained,
@@ -103,8 +104,9 @@ function createRest(
     version,
     maxBodyBytes: memory.max_body_bytes,
     json,
-    holdBody: (sharer, response) => bodies.open(sharer, RequestScope.of(response)),
+    holdBody: (sharer, scope) => bodies.open(sharer, scope),
     arriving,
+    admission,
     beginLineage: (tenant) =>
       lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
     callerOf: (request) => callers.forRest(request),

@@ -84,7 +84,7 @@ function freezeIfFull(
   autoFreezer: AutoFreezer,
   { turn: { session }, retained: turn, usage, caller, ownWindow, stored }: DeliveredTurn,
 ): void {
-  const { apiKey, policy } = caller
-  const finished = { session, turn, usage, nearLimit: policy.nearLimit, clientWindow: ownWindow }
+  const { apiKey, policy, sharer } = caller
+  const finished = { session, turn, usage, nearLimit: policy.nearLimit, sharer, clientWindow: ownWindow }
   if (autoFreezer.shouldConsider(finished)) void stored.then(() => autoFreezer.afterTurn(finished, { apiKey }))
 }

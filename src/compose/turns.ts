@@ -73,16 +73,17 @@ function createStateless({ settings }: Start, core: Core, json: JsonBodies): Sta
   })
 }
 
-function createNearLimit(start: Start, { store, windows, deletions, sessions, retained, events }: Core) {
+function createNearLimit(start: Start, core: Core) {
+  const { store, windows, freezeSlots, deletions, sessions, retained, events } = core
   const { settings, memory, metrics, log, now } = start
   const budget = new AutoBudget({ store, deletions, log })
   const freezes = new AutoFreezeRunner({ windows, budget, sessions, metrics, log })
-  const cutFreezer = new CutFreezer({ freezes, windows, retained, store, events, metrics, log, now })
+  const cutFreezer = new CutFreezer({ freezes, freezeSlots, windows, retained, store, events, metrics, log, now })
   const sizes = new KnownSizes(sharesOf(memory.tracking_bytes).sizes)
   return {
     freezes,
     sizes,
-    autoFreezer: new AutoFreezer({ freezes, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
+    autoFreezer: new AutoFreezer({ freezes, freezeSlots, windows, now, cooldownMs: settings.freeze_cooldown_ms }),
     limits: new TurnLimits({ sizes, scales: new TokenScales(), blocks: new BlockScales(now), cutFreezer, metrics }),
   }
 }
@@ -95,6 +96,7 @@ function createRunner(
 ): TurnRunner {
   const { settings, metrics, log, now, closers } = start
   const { sessions, newest, retained, events, timeline, calls, windows, windowParts, deriver, fleet, quotas } = core
+  const { freezeSlots } = core
   const { sizes, limits, autoFreezer } = nearLimit
   const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
   closers.add(() => breaks.settle())
@@ -103,6 +105,7 @@ function createRunner(
     sessions,
     responses,
     windows,
+    freezeSlots,
     fleet,
     json,
     quotas,

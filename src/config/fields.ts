@@ -37,6 +37,8 @@ export const bytes = whole('bytes', 1024)
 export const cacheBytes = whole('bytes', MIB)
 export const ms = whole('milliseconds', 0)
 export const count = whole('', 1)
+/** At least one for freezes, and one for deletes. */
+export const backgroundSlots = whole('', 2)
 export const countOrNone = whole('', 0)
 const SHARE_RULE = 'must be a number between 0 and 1'
 /** A fraction of a whole. */

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { logFormats, logLevels } from '../base/logger.ts'
 import {
   addresses,
+  backgroundSlots,
   bytes,
   cacheBytes,
   count,
@@ -109,6 +110,11 @@ const shape = {
     .default(1024)
     .describe(
       'Maximum requests that wait at once, over all tenants. One more displaces the newest request of the tenant with the longest queue',
+    ),
+  max_background: backgroundSlots
+    .optional()
+    .describe(
+      'Background work at once beside max_in_flight: freezes after an answer, repairs, and deletes, which have a quarter of it to themselves. Default: a sixteenth of max_in_flight, at least 2',
     ),
   max_preflights: count
     .default(64)

@@ -1,6 +1,6 @@
 // Runs the freezes that cwm starts on its own: names them, counts their outcomes, and waits for them at shutdown.
 
-import { toCwmError } from '../base/errors.ts'
+import { type CwmError, toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { AutoFreezes, WindowRecord } from '../base/records.ts'
@@ -87,7 +87,7 @@ export class AutoFreezeRunner {
         metrics.autoFreezes.inc({ outcome: done.receipt?.durability ?? 'failed' })
       } catch (thrown) {
         const error = toCwmError(thrown)
-        metrics.autoFreezes.inc({ outcome: error.code === 'QUOTA_EXCEEDED' ? 'refused' : 'failed' })
+        metrics.autoFreezes.inc({ outcome: outcomeOf(error) })
         log.warn({ session: session.record.id, err: error }, 'automatic freeze failed')
         return
       }
@@ -107,6 +107,12 @@ export class AutoFreezeRunner {
   async settle(): Promise<void> {
     await Promise.all(this.#background)
   }
+}
+
+/** `skipped`: too many background freezes were waiting. One before a cut is recorded, and verified later. */
+function outcomeOf({ code }: CwmError): 'refused' | 'skipped' | 'failed' {
+  if (code === 'QUOTA_EXCEEDED') return 'refused'
+  return code === 'OVERLOADED' ? 'skipped' : 'failed'
 }
 
 /** Makes the next automatic freeze due as soon as the context has filled again. */

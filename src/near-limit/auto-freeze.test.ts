@@ -1,6 +1,7 @@
 // Decides when a filling session is frozen, turn by turn. The freeze itself is replaced.
 
 import { describe, expect, it } from 'vitest'
+import { BackgroundSlots } from '../admission/background.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { SessionRecord, WindowRecord } from '../base/records.ts'
@@ -55,8 +56,9 @@ function setUp(proof?: Promise<void>) {
     metrics: createMetrics(),
     log: silentLogger,
   })
+  const freezeSlots = new BackgroundSlots({ kind: 'freezes', slots: 1, boundOf: () => undefined }, createMetrics())
   let at = 0
-  const freezer = new AutoFreezer({ freezes, windows, now: () => ++at, cooldownMs: 0 })
+  const freezer = new AutoFreezer({ freezes, freezeSlots, windows, now: () => ++at, cooldownMs: 0 })
 
   const begin = (tokens: number, messages: readonly object[], clientWindow?: Promise<WindowRecord | undefined>) => {
     const body = Buffer.from(JSON.stringify({ model: 'm', messages }))
@@ -64,7 +66,7 @@ function setUp(proof?: Promise<void>) {
     const kept = { promptTokens: tokens - 1, clientSalt: undefined, lineage: 'l', parent: undefined }
     const usage = { promptTokens: tokens - 1, completionTokens: 1, totalTokens: tokens }
     const turn = { dialect: 'chat', body, reply, ...kept } as const
-    freezer.afterTurn({ session, turn, usage, nearLimit, clientWindow }, { apiKey: undefined })
+    freezer.afterTurn({ session, turn, usage, nearLimit, sharer: 't', clientWindow }, { apiKey: undefined })
   }
   const over = () => freezes.settle()
   const turn = async (...given: Parameters<typeof begin>) => {

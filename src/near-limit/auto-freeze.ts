@@ -1,6 +1,8 @@
 // Freezes a session automatically when its context fills: in the background, after the answer. A failed freeze is retried on a later turn.
 
 import { LRUCache } from 'lru-cache'
+import type { BackgroundSlots } from '../admission/background.ts'
+import type { BackgroundClaim } from '../admission/background-claim.ts'
 import type { Now } from '../base/clock.ts'
 import { sessionKey } from '../base/ids.ts'
 import type { AutoFreezes, Usage, WindowRecord } from '../base/records.ts'
@@ -18,6 +20,7 @@ import { SideRequestDetector } from './side-requests.ts'
 export interface AutoFreezeParts {
   readonly freezes: AutoFreezeRunner
   readonly windows: Pick<Windows, 'freeze'>
+  readonly freezeSlots: Pick<BackgroundSlots, 'claim'>
   readonly now: Now
   /** Minimum time between two automatic freezes of a session, milliseconds. */
   readonly cooldownMs: number
@@ -29,14 +32,14 @@ export interface FinishedTurn {
   readonly turn: RetainedTurn
   readonly usage: Usage | undefined
   readonly nearLimit: NearLimit
+  /** Whose background slot the freeze takes. */
+  readonly sharer: string
   /** The window that the client's own freeze of this turn produces; undefined if it requested none. */
   readonly clientWindow: Promise<WindowRecord | undefined> | undefined
 }
 
 /** Share of the limit by which a context must grow between automatic freezes. */
 const STEP = 0.1
-/** Concurrent automatic freezes: each may prefill a whole window beside the chats. */
-const MAX_CONCURRENT = 64
 /** Sessions whose last attempt is remembered. */
 const MAX_TRIED = 10_000
 
@@ -73,14 +76,11 @@ export class AutoFreezer {
       return
     }
     const nextAtTokens = tokens + Math.floor(limit * STEP)
-    if (clientWindow === undefined) {
-      if (!this.#isDue(key, auto, tokens) || this.#filling.size >= MAX_CONCURRENT) return
-      this.#tried.set(key, this.#parts.now())
-    }
+    if (clientWindow === undefined && !this.#isDue(key, auto, tokens)) return
     this.#filling.set(key, (this.#filling.get(key) ?? 0) + 1)
     this.#parts.freezes.run(session, nearLimit, async () => {
       try {
-        if (clientWindow === undefined) return await this.#freezeFull(finished, nextAtTokens, { apiKey })
+        if (clientWindow === undefined) return await this.#claimAndFreeze(key, finished, nextAtTokens, { apiKey })
         await this.#recordClientFreeze(session, await clientWindow, nextAtTokens)
         return undefined
       } finally {
@@ -124,10 +124,27 @@ export class AutoFreezer {
     return auto?.nextAtTokens === undefined || tokens >= auto.nextAtTokens
   }
 
+  /** Without a slot or a place in the queue the freeze is skipped, and tried again with the next turn. */
+  async #claimAndFreeze(
+    key: string,
+    finished: FinishedTurn,
+    nextAtTokens: number,
+    options: CallOptions,
+  ): Promise<WindowRecord | undefined> {
+    const claim = this.#parts.freezeSlots.claim(finished.sharer)
+    this.#tried.set(key, this.#parts.now())
+    try {
+      return await this.#freezeFull(finished, nextAtTokens, options, claim)
+    } finally {
+      claim.release()
+    }
+  }
+
   async #freezeFull(
     finished: FinishedTurn,
     nextAtTokens: number,
     options: CallOptions,
+    claim: BackgroundClaim,
   ): Promise<WindowRecord | undefined> {
     const { session, turn } = finished
     const { freezes, windows, now } = this.#parts
@@ -144,7 +161,8 @@ export class AutoFreezer {
     const request: FreezeRequest = { ...content, session, name, clientSalt, lineage, parent, tags: [autoTag] }
     let done: WindowRecord | undefined
     try {
-      done = await windows.freeze(request, reservation, { ...options, actor: 'cwm' })
+      const how = { claim: () => claim }
+      done = await windows.freeze(request, reservation, { ...options, actor: 'cwm' }, how)
       return done
     } finally {
       const { auto } = session.record

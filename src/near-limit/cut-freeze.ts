@@ -1,6 +1,7 @@
 // The freeze before a cut: messages are recorded before they are removed from the prompt. If recording fails, nothing is cut.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { BackgroundSlots } from '../admission/background.ts'
 import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { EventSink } from '../base/events.ts'
@@ -21,6 +22,7 @@ import { contentBeforeCut } from './cut-content.ts'
 
 export interface CutFreezeParts extends Omit<AutoFreezeRunnerParts, 'budget' | 'sessions'> {
   readonly freezes: AutoFreezeRunner
+  readonly freezeSlots: Pick<BackgroundSlots, 'claim'>
   readonly retained: Pick<RetainedTurns, 'find'>
   readonly store: Pick<Store, 'acquireLease' | 'releaseLease' | 'getWindow'>
   readonly events: EventSink
@@ -38,6 +40,8 @@ export interface TurnToCut {
   readonly parent: string | undefined
   readonly cut: { readonly digest: string; readonly dropped: readonly number[] }
   readonly nearLimit: NearLimit
+  /** Whose background slot the verification takes. */
+  readonly sharer: string
 }
 
 /** How long a turn waits for another proxy that is recording the same cut. */
@@ -127,8 +131,8 @@ export class CutFreezer {
   }
 
   async #freezeCut(turn: TurnToCut, options: CallOptions): Promise<Rollover> {
-    const { freezes, windows, retained } = this.#parts
-    const { session, prompt, cut, nearLimit } = turn
+    const { freezes, freezeSlots, windows, retained } = this.#parts
+    const { session, prompt, cut, nearLimit, sharer } = turn
     const { tenant, id, rollover: before } = session.record
     const last = await retained.find(tenant, id)
     const content = contentBeforeCut({ rules: rulesOf(prompt.dialect), prompt, dropped: cut.dropped, last, before })
@@ -147,7 +151,9 @@ export class CutFreezer {
     }
     await new Promise<void>((resolve, reject) => {
       freezes.run(session, nearLimit, async () => {
-        const frozen = windows.freeze(request, reservation, { ...options, actor: 'cwm' }, resolve)
+        // Recording rides on the turn's slot. The verification outlives the turn, so it takes one of its own.
+        const background = { onRecorded: resolve, claim: () => freezeSlots.claim(sharer) }
+        const frozen = windows.freeze(request, reservation, { ...options, actor: 'cwm' }, background)
         // A later failure changes nothing: the promise resolved when the window was recorded.
         frozen.catch(reject)
         return await frozen

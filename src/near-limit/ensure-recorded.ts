@@ -64,6 +64,7 @@ export async function ensureRecorded(
     parent: base?.record.name,
     cut: { digest, dropped },
     nearLimit: caller.policy.nearLimit,
+    sharer: caller.sharer,
   }
   return await cutFreezer.beforeCut(turn, call)
 }

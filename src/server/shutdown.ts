@@ -9,6 +9,8 @@ import type { RunningServer } from './server.ts'
 export interface ShutdownParts {
   readonly server: RunningServer
   readonly engine: Pick<Engine, 'end'>
+  /** Rejects whatever still waits for a slot when the time to drain is over. */
+  readonly endWaits: (error: CwmError) => void
   /** How long new connections are still accepted. */
   readonly drainDelayMs: number
   /** How long current responses and freezes may take to finish. */
@@ -27,7 +29,7 @@ const SETTLE_MS = 5_000
 
 /** Resolves when all responses have ended, and freezes and tasks have finished or timed out. */
 export async function shutDown(parts: ShutdownParts): Promise<void> {
-  const { server, engine, drainDelayMs, drainMs, log } = parts
+  const { server, engine, endWaits, drainDelayMs, drainMs, log } = parts
   log.info({ drainDelayMs, drainMs }, 'stopping')
   server.drain()
   if (drainDelayMs > 0) await atMost(drainDelayMs, new Promise(() => {}))
@@ -35,12 +37,12 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
   const answered = server.close()
   const settled = answered.then(parts.settle)
   await atMost(drainMs, settled)
-  const broken = engine.end(
-    new CwmError(
-      'SHUTTING_DOWN',
-      'cwm is shutting down, and this request did not finish in time (setting drain_ms); try again',
-    ),
+  const late = new CwmError(
+    'SHUTTING_DOWN',
+    'cwm is shutting down, and this request did not finish in time (setting drain_ms); try again',
   )
+  endWaits(late)
+  const broken = engine.end(late)
   await atMost(FLUSH_MS, answered)
   const left = server.breakAll()
   if (broken + left > 0) log.warn({ broken, left }, 'aborted the requests and connections that did not finish in time')

@@ -36,9 +36,10 @@ export class TurnRunner {
    * and store throw, `SESSION_ENDED`, and `CLIENT_GONE` if the scope closes first. Nothing is dispatched or held then.
    */
   async run(caller: Caller, input: TurnInput, sink: TurnSink): Promise<RunningTurn> {
-    const { autoThaw, sessions, windows } = this.#parts
+    const { autoThaw, sessions, windows, freezeSlots } = this.#parts
     const request = this.#check(caller, input)
     const { freeze } = input.control
+    if (freeze !== undefined) freezeSlots.checkRoom(caller.sharer)
     const reservation = freeze === undefined ? undefined : await windows.reserve(caller.tenant, freeze)
     try {
       const turn = await prepareTurn(this.#parts, request)

@@ -1,6 +1,8 @@
 // A turn from its dispatch on. Its session is updated when the answer is complete, stored when the client has it, and the announcement is
 // withdrawn if the client never gets it. What other parts do with a turn: observer.ts.
 
+import type { BackgroundSlots } from '../admission/background.ts'
+import type { BackgroundClaim } from '../admission/background-claim.ts'
 import { toCwmError } from '../base/errors.ts'
 import type { EventSink } from '../base/events.ts'
 import type { JsonValue } from '../base/json.ts'
@@ -24,6 +26,8 @@ export interface RunningParts {
   readonly sessions: SessionTracker
   readonly responses: StoredResponses
   readonly windows: Windows
+  /** For freezes that the client requested: they begin when it has its answer. */
+  readonly freezeSlots: Pick<BackgroundSlots, 'claim' | 'checkRoom'>
   /** Notified in this order. */
   readonly observers: readonly TurnObserver[]
   readonly events: EventSink
@@ -225,7 +229,7 @@ export class RunningTurn {
   }
 
   #tellDelivered(read: ReadAnswer, retained: RetainedTurn, stored: Promise<void>): void {
-    const ownWindow = this.#reservation && this.#freeze(retained, this.#reservation)
+    const ownWindow = this.#reservation === undefined ? undefined : this.#freeze(retained, this.#reservation)
     const told: DeliveredTurn = Object.assign(read, { stored, retained, ownWindow })
     for (const observer of this.#parts.observers) observer.delivered?.(told)
   }
@@ -256,13 +260,25 @@ export class RunningTurn {
     return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent: base?.record.name }
   }
 
+  /** There was room when the turn began, but the queue may have filled since. */
+  #claimFreeze(): BackgroundClaim | undefined {
+    try {
+      return this.#parts.freezeSlots.claim(this.#caller.sharer)
+    } catch (thrown) {
+      this.#refuseFreeze(toCwmError(thrown).message)
+      return undefined
+    }
+  }
+
   /** Freezes the turn as the client requested. */
-  #freeze(turn: RetainedTurn, reservation: NameReservation): Promise<WindowRecord | undefined> {
+  #freeze(turn: RetainedTurn, reservation: NameReservation): Promise<WindowRecord | undefined> | undefined {
     const { apiKey, actor } = this.#caller
     const { session } = this.turn
     const { clientSalt, lineage, parent } = turn
+    const claim = this.#claimFreeze()
+    if (claim === undefined) return undefined
     const request = { ...readTurnPrompt(turn), session, name: reservation.name, clientSalt, lineage, parent }
-    return this.#parts.windows.freezeInBackground(request, reservation, { apiKey, actor })
+    return this.#parts.windows.freezeInBackground(request, reservation, { apiKey, actor }, claim)
   }
 }
 

@@ -51,18 +51,19 @@ export class Deletions {
   /** Deletes a window and returns what was proven. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY` while it is being frozen, and what the store throws. */
   async deleteWindow(tenant: string, name: string, why: DeletedWhy, actor: string): Promise<DeletionRecord> {
     const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
-    const work = () => this.#deleteWindow(tenant, name)
+    // A freeze waits for the name, not for the KV.
+    const work = () => this.#deleteWindow(tenant, name, why !== 'budget')
     const outcome = ({ done, session }: DeletedWindow) => deletionOutcome(done, why, session)
     return (await runAudited(this.#parts, operation, work, outcome)).done
   }
 
-  async #deleteWindow(tenant: string, name: string): Promise<DeletedWindow> {
+  async #deleteWindow(tenant: string, name: string, waits: boolean): Promise<DeletedWindow> {
     const { store } = this.#parts
     const view = await this.#windows.showSettled(tenant, name, SETTLE_MS)
     if (view.state === 'pending' || this.#windows.isBusy(view.id)) throw beingFrozen(name)
     const ordered = await withLease(store, leaseKeys.window(view.id), () => this.#removeWindow(view))
     if (ordered === undefined) throw beingFrozen(name)
-    return { done: await this.#attempt(ordered.order, ordered.sequences, false), session: view.sessionId }
+    return { done: await this.#attempt(ordered.order, ordered.sequences, false, waits), session: view.sessionId }
   }
 
   async #removeWindow(record: WindowRecord) {
@@ -97,7 +98,7 @@ export class Deletions {
     const { store, sessions, metrics, now, retryMs } = this.#parts
     const { tenant, id } = session
     const inFlight = sessions.isBusy(tenant, id)
-    const sequences = await lastIds(this.#parts, session)
+    const sequences = await this.#parts.deleteSlots.run(tenant, () => lastIds(this.#parts, session))
     const order = sessionOrder(session, now(), retryMs)
     if (!(await store.removeSession(session, order, sequences))) return undefined
     sessions.ended(tenant, id)
@@ -191,9 +192,15 @@ export class Deletions {
     await this.#execute(order, await store.getDeletionSequences(tenant, id), undefined)
   }
 
-  async #attempt(order: DeletionRecord, sequences: readonly Uint32Array[], again: boolean): Promise<DeletionRecord> {
+  /** `waits`: for a slot. Without one the order stays open for the next run. */
+  async #attempt(
+    order: DeletionRecord,
+    sequences: readonly Uint32Array[],
+    again: boolean,
+    waits = true,
+  ): Promise<DeletionRecord> {
     const { store, now } = this.#parts
-    const work = () => this.#execute(order, sequences, again ? now() + RECHECK_DELAY_MS : undefined)
+    const work = () => this.#execute(order, sequences, again ? now() + RECHECK_DELAY_MS : undefined, waits)
     return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
   }
 
@@ -208,11 +215,14 @@ export class Deletions {
     order: DeletionRecord,
     sequences: readonly Uint32Array[],
     again: number | undefined,
+    waitsForSlot = true,
   ): Promise<DeletionRecord> {
     const { store, now, log, metrics, retryMs } = this.#parts
     this.#busy.add(order.id)
     try {
-      const { receipt, unpinned, waits } = await this.#carryOut(order, sequences)
+      const execute = () => this.#carryOut(order, sequences)
+      const slot = { waits: waitsForSlot }
+      const { receipt, unpinned, waits } = await this.#parts.deleteSlots.run(order.tenant, execute, slot)
       const isShared = order.kind === 'requests' && !receipt.lineageRetired
       const clean = receipt.residualChunks === 0 && unpinned
       const over = !waits && now() - order.at > GIVE_UP_MS
@@ -238,6 +248,8 @@ export class Deletions {
     } catch (thrown) {
       const error = toCwmError(thrown)
       if (error.code === 'STORE_UNAVAILABLE') throw error
+      // No slot was free, or cwm is stopping. Nothing was done yet.
+      if (error.code === 'OVERLOADED' || error.code === 'SHUTTING_DOWN') return order
       log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
       return order
     } finally {

@@ -1,8 +1,9 @@
 // Windows about to be created: the request, the resulting record, and why it may not be stored.
 
+import type { BackgroundClaim } from '../admission/background-claim.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
-import type { WindowOrigin, WindowRecord } from '../base/records.ts'
+import type { Prompt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { ReserveOutcome } from '../store/store.ts'
 import type { TurnPrompt, WindowParts } from './parts.ts'
@@ -39,7 +40,15 @@ export interface NewWindow extends TurnPrompt, Labels {
   readonly clientSalt: string | undefined
 }
 
-/** A freeze that the turn itself rules out. */
+/** A freeze that nobody waits for: it is recorded at once, and verified in a slot of its own. */
+export interface BackgroundFreeze {
+  /** The slot or its place in the queue; called once the messages are stored. */
+  readonly claim: () => BackgroundClaim
+  /** Called once the messages are stored, whether or not the rest succeeds. */
+  readonly onRecorded?: () => void
+}
+
+/** A freeze that the turn itself rules out, or that found no place in the queue. */
 export interface RefusedFreeze {
   readonly session: LiveSession
   readonly model: string
@@ -92,6 +101,19 @@ export function newRecord(
     createdAt: now(),
     pin: 'none',
   }
+}
+
+/** A window that could not be frozen, without content: its record says why. */
+export function refusedWindow(
+  parts: Pick<WindowParts, 'kvEpoch' | 'now'>,
+  { session, model, dialect, reason }: RefusedFreeze,
+  name: string,
+): { readonly record: WindowRecord; readonly prompt: Prompt } {
+  const { tenant, id: sessionId, lineage, shared } = session.record
+  const prompt = { dialect, model, messages: [], shaping: {} }
+  const nothing = { prompt, replyAt: 0, promptTokens: undefined, parent: undefined, clientSalt: undefined }
+  const wanted = { ...nothing, tenant, origin: 'session', sessionId, lineage, shared } as const
+  return { record: { ...newRecord(parts, wanted, name, 0), state: 'failed', reason }, prompt }
 }
 
 export function sortedTags(tags: readonly string[]): readonly string[] {

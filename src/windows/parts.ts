@@ -1,5 +1,6 @@
 // The dependencies of windows/. compose/core.ts supplies them; windows/ creates none itself.
 
+import type { BackgroundSlots } from '../admission/background.ts'
 import type { Now } from '../base/clock.ts'
 import type { EventSink } from '../base/events.ts'
 import type { Logger } from '../base/logger.ts'
@@ -34,6 +35,8 @@ export interface WindowParts {
   readonly verifyDeadlineMs: number
   /** Bytes of base windows' messages cached for the turns that continue them. */
   readonly maxBaseBytes: number
+  /** For repairs. Who starts a freeze that nobody waits for claims its slot. */
+  readonly freezeSlots: Pick<BackgroundSlots, 'run'>
 }
 
 /** What deletions need in addition. */
@@ -44,6 +47,7 @@ export interface DeletionParts extends WindowParts {
   readonly apiKey: string | undefined
   /** Delay before the first retry of a deletion, milliseconds. */
   readonly retryMs: number
+  readonly deleteSlots: Pick<BackgroundSlots, 'run'>
 }
 
 /** Everything that a salt is derived from. */

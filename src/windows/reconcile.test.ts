@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { aWindow, someContent } from '../../test/contracts/store/sample-records.ts'
 import { aFleet } from '../../test/support/engines.ts'
+import { BackgroundSlots } from '../admission/background.ts'
 import { CwmError } from '../base/errors.ts'
 import { createLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
@@ -51,6 +52,7 @@ function parts(change: Partial<WindowParts> = {}): WindowParts {
     quotas: { ensure: () => undefined, remove: async () => {} },
     verifyDeadlineMs: 0,
     maxBaseBytes: 1024,
+    freezeSlots: new BackgroundSlots({ kind: 'freezes', slots: 1, boundOf: () => undefined }, createMetrics()),
     ...change,
   }
   return some as unknown as WindowParts

@@ -54,7 +54,8 @@ export class Reconciler {
         try {
           // The page predates the repairs before this one. A window that its owner works on, or has finished since, is left alone.
           if (this.#windows.isBusy(record.id)) continue
-          const kind = await withLease(store, leaseKeys.window(record.id), () => this.#inspect(record, signal))
+          const inspect = () => withLease(store, leaseKeys.window(record.id), () => this.#inspect(record, signal))
+          const kind = await this.#parts.freezeSlots.run(record.tenant, inspect, { signal })
           if (kind === undefined) continue
           counts[kind]++
           metrics.repairs.inc({ kind })
@@ -63,6 +64,7 @@ export class Reconciler {
           const error = toCwmError(thrown)
           if (error.code === 'STORE_UNAVAILABLE') throw error
           left++
+          if (error.code === 'SHUTTING_DOWN') continue
           log.warn({ window: record.name, err: error }, 'window not repaired; it will be retried')
         }
       }

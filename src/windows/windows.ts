@@ -3,6 +3,7 @@
 
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { BackgroundClaim } from '../admission/background-claim.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { isReservedName, isWindowName, windowNameRule } from '../base/ids.ts'
 import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
@@ -18,12 +19,14 @@ import { orderLineageCleanup } from './deletion-orders.ts'
 import { freezeReserved } from './freeze.ts'
 import { acquireLease, type Lease, leaseKeys } from './lease.ts'
 import {
+  type BackgroundFreeze,
   type FreezeRequest,
   type NewWindow,
   nameTaken,
   newRecord,
   notStored,
   type RefusedFreeze,
+  refusedWindow,
   sortedTags,
   type WindowUpdate,
 } from './new-window.ts'
@@ -51,8 +54,6 @@ const MAX_RESERVATIONS = 100_000
 const THAW_WAIT_MS = 20_000
 /** Poll interval of waiting callers when another process may be freezing. */
 const POLL_MS = 200
-/** Concurrent background freezes: each may prefill a whole window beside the chats. */
-const MAX_BACKGROUND = 64
 
 export class Windows {
   readonly #parts: WindowParts
@@ -90,8 +91,8 @@ export class Windows {
     const key = keyOf(tenant, name)
     if (this.#reserved.has(key)) throw nameTaken(name)
     await this.#checkCount(tenant)
-    if (this.#reserved.size >= MAX_RESERVATIONS || this.#background.size >= MAX_BACKGROUND) {
-      throw new CwmError('BUSY', 'too many freezes are running; retry later')
+    if (this.#reserved.size >= MAX_RESERVATIONS) {
+      throw new CwmError('BUSY', 'too many windows are about to be frozen; retry later')
     }
     const token = Symbol(name)
     this.#reserved.set(key, token)
@@ -115,19 +116,19 @@ export class Windows {
   }
 
   /**
-   * Freezes a session under a reserved name. Returns the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN`, `QUOTA_EXCEEDED` or
-   * what the store throws. `onRecorded` is called once the messages are stored, whether or not the rest succeeds.
+   * Freezes a session under a reserved name. Returns the final record, `frozen` or `failed`. Throws `WINDOW_NAME_TAKEN`, `QUOTA_EXCEEDED`,
+   * what the store throws, and what `claim` throws. The window is then recorded, and the reconciler finishes it.
    */
   freeze(
     request: FreezeRequest,
     reservation: NameReservation,
     options: OperationOptions,
-    onRecorded?: () => void,
+    background?: BackgroundFreeze,
   ): Promise<WindowRecord> {
     const { tenant, id: sessionId, shared } = request.session.record
     const wanted = { ...request, tenant, origin: 'session', sessionId, shared } as const
     return this.#audited(tenant, reservation.name, 'session', options, () =>
-      this.#create(wanted, reservation, options, onRecorded),
+      this.#create(wanted, reservation, options, background),
     )
   }
 
@@ -158,7 +159,7 @@ export class Windows {
     wanted: NewWindow,
     reservation: NameReservation,
     options: CallOptions,
-    onRecorded?: () => void,
+    background?: BackgroundFreeze,
   ): Promise<WindowRecord> {
     const { tenant, prompt } = wanted
     const { name } = reservation
@@ -176,8 +177,9 @@ export class Windows {
       })
       reservation.release()
       if (outcome !== 'stored') throw notStored(outcome, name)
-      onRecorded?.()
-      return await freezeReserved(this.#parts, record, wanted, options)
+      background?.onRecorded?.()
+      const prove = () => freezeReserved(this.#parts, record, wanted, options)
+      return await (background === undefined ? prove() : background.claim().run(prove))
     } finally {
       reservation.release()
       held?.release()
@@ -187,33 +189,31 @@ export class Windows {
   }
 
   /** Records in the background why a turn cannot be frozen under its reserved name. The name can be used again. */
-  recordRefusal({ session, model, dialect, reason }: RefusedFreeze, reservation: NameReservation): void {
-    const { tenant, id: sessionId, lineage, shared } = session.record
+  recordRefusal(refused: RefusedFreeze, reservation: NameReservation): void {
     const { name } = reservation
-    const prompt = { dialect, model, messages: [], shaping: {} }
-    const nothing = { prompt, replyAt: 0, promptTokens: undefined, parent: undefined, clientSalt: undefined }
-    const wanted = { ...nothing, tenant, origin: 'session' as const, sessionId, lineage, shared }
-    const record: WindowRecord = { ...newRecord(this.#parts, wanted, name, 0), state: 'failed', reason }
+    const { record, prompt } = refusedWindow(this.#parts, refused, name)
     this.#parts.metrics.freezes.inc({ outcome: 'failed' })
-    this.#parts.log.warn({ window: name, reason }, 'freeze rejected')
+    this.#parts.log.warn({ window: name, reason: refused.reason }, 'freeze rejected')
     void this.#inBackground(name, () =>
       this.#parts.store
         .reserveWindow(record, { prompt, tokenIds: new Uint32Array() })
-        .then(() => this.#parts.events.emit({ tenant, ...freezeEvent(record) }))
+        .then(() => this.#parts.events.emit({ tenant: record.tenant, ...freezeEvent(record) }))
         .finally(() => reservation.release()),
     )
   }
 
   /**
-   * Freezes in the background, for a turn whose client has its answer. Errors go to the record and the log: the promise never rejects, and
+   * Freezes in the background, for a client that has its answer. Errors go to the record and the log: the promise never rejects, and
    * resolves to undefined if nothing could be recorded.
    */
   freezeInBackground(
     request: FreezeRequest,
     reservation: NameReservation,
     options: OperationOptions,
+    claim: BackgroundClaim,
   ): Promise<WindowRecord | undefined> {
-    return this.#inBackground(request.name, () => this.freeze(request, reservation, options))
+    const freeze = () => this.freeze(request, reservation, options, { claim: () => claim })
+    return this.#inBackground(request.name, () => freeze().finally(() => claim.release()))
   }
 
   /** Rejects early, before a turn is spent on a freeze that cannot be stored. The binding check is made when the window is stored. */

@@ -1,0 +1,47 @@
+// Which REST operations take a slot of admission: those that reach an engine or the KV layer while their client waits. MCP and the
+// dashboard call REST, so this holds for them too: the operation takes the slot, not the tool call or the page around it.
+
+import type { Context } from 'hono'
+import { matchedRoutes } from 'hono/route'
+import { isObject, type JsonObject } from '../base/json.ts'
+import type { Bindings } from './bindings.ts'
+
+type Rule = (body: JsonObject) => boolean
+
+const always: Rule = () => true
+
+/** By method and path of the route: whether a request with this body takes a slot. */
+export const slotRules: ReadonlyMap<string, Rule> = new Map([
+  ['PUT /cwm/v1/windows/:name', always],
+  ['POST /cwm/v1/windows/import', always],
+  ['POST /cwm/v1/windows/:name/thaw', always],
+  ['POST /cwm/v1/windows/:name/clone', always],
+  // A freeze that nobody waits for takes a background slot.
+  ['POST /cwm/v1/windows', ({ wait }) => wait !== false],
+  // A change of labels only uses the store.
+  ['PATCH /cwm/v1/windows/:name', ({ pinned }) => pinned !== undefined],
+])
+
+/**
+ * The other operations that change something. Deletes are orders: each is executed in a background slot (`src/windows/deletions.ts`), so
+ * that they succeed while all other slots are taken. The rest only uses the store. So do all operations that read.
+ */
+export const withoutSlot: ReadonlySet<string> = new Set([
+  'DELETE /cwm/v1/windows/:name',
+  'DELETE /cwm/v1/sessions/:id',
+  'DELETE /cwm/v1/tenants/me',
+  'POST /cwm/v1/sessions/match',
+  'PUT /cwm/v1/tenants/me/near-limit',
+])
+
+/** Whether this request takes a slot. Its body has been read. */
+export async function takesSlot(c: Context<Bindings>): Promise<boolean> {
+  for (const { method, path } of matchedRoutes(c)) {
+    const rule = slotRules.get(`${method} ${path}`)
+    if (rule === undefined) continue
+    if (rule === always) return true
+    const body: unknown = await c.req.json().catch(() => undefined)
+    return rule(isObject(body) ? body : {})
+  }
+  return false
+}
