@@ -28,6 +28,7 @@ import { type AnswerParts, type ClientAnswerOptions, ClientAnswers } from './cli
 import { ClientResponse } from './client-response.ts'
 import { ClientTurn } from './client-turn.ts'
 import type { Exchange } from './exchange.ts'
+import { readForm } from './form.ts'
 import { askedWhole, asksForModels } from './model-limits.ts'
 import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
@@ -146,8 +147,9 @@ export class ProxyHandler {
     checkStatelessControl(readControlHeaders(request.headers, route))
     const outgoing = this.#outgoing(request, caller, { identity: false, ownLength: true })
     const held = bodies.open(caller.sharer, entry.scope)
-    const { bytes, json, room } = await this.#readJson(request, entry, caller, held)
-    if (typeof json.model === 'string') entry.model = json.model
+    const isForm = route.api.multipart === true
+    const body = await (isForm ? this.#readForm : this.#readJson).call(this, request, entry, caller, held)
+    if (typeof body.json.model === 'string') entry.model = body.json.model
     const { headers, method = 'POST' } = request
     const { scope } = entry
     const path = route.path + route.query
@@ -155,7 +157,7 @@ export class ProxyHandler {
       degraded: () => client.set('x-cwm-degraded', 'store'),
       begin: (engine) => this.#answers.ofPlain(exchange, engine),
     }
-    const input = { api: route.api, headers, bytes, json, room, held, scope, method, path, outgoing }
+    const input = { api: route.api, headers, ...body, held, scope, method, path, outgoing }
     await stateless.run(caller, input, sink)
   }
 
@@ -199,6 +201,15 @@ export class ProxyHandler {
       requireModel(caller.policy, json.model)
       return bytes
     }
+    return await this.#readDecoded(request, entry, caller, held)
+  }
+
+  async #readDecoded(
+    request: IncomingMessage,
+    entry: RequestRecord,
+    caller: Caller,
+    held: BodyReservation,
+  ): Promise<Buffer> {
     const received = await this.#receive(request, entry, caller, held)
     const encoding = request.headers['content-encoding']
     return encoding === undefined ? received : await decodeBytes(received, encoding, this.#options, held)
@@ -238,6 +249,18 @@ export class ProxyHandler {
     const requester = { sharer: caller.sharer, scope: entry.scope }
     const encoding = request.headers['content-encoding']
     return await parseBody(received, encoding, this.#options, this.#parts.json, held, requester)
+  }
+
+  /** Reads a form whole, like any body: the engine does so too, and a form that never ends would occupy one of its connections. */
+  async #readForm(
+    request: IncomingMessage,
+    entry: RequestRecord,
+    caller: Caller,
+    held: BodyReservation,
+  ): Promise<ReadBody & { readonly jsonBytes: Buffer }> {
+    const bytes = await this.#readDecoded(request, entry, caller, held)
+    const json = readForm(request.headers['content-type'], bytes)
+    return { bytes, json, jsonBytes: Buffer.from(JSON.stringify(json)), room: 0 }
   }
 
   /**

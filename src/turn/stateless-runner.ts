@@ -35,9 +35,12 @@ export interface StatelessParts {
 export interface StatelessInput {
   readonly api: ApiPath
   readonly headers: IncomingHttpHeaders
+  /** What is sent, but for the salt. */
   readonly bytes: Buffer
-  /** The parsed `bytes`. */
+  /** The parsed body: all fields of JSON, or the text fields of a form. */
   readonly json: JsonObject
+  /** What `json` was parsed from. Absent: `bytes`. */
+  readonly jsonBytes?: Buffer
   /** Number of free bytes before `bytes` in the same buffer. */
   readonly room: number
   readonly held: Pick<BodyReservation, 'set'>
@@ -89,10 +92,10 @@ export class StatelessRunner {
     this.#dispatch(engine, input, prepared, sink)
   }
 
-  #check({ policy }: Caller, { api, json, bytes, path }: StatelessInput): RawObject {
+  #check({ policy }: Caller, { api, json, bytes, jsonBytes = bytes, path }: StatelessInput): RawObject {
     requireModel(policy, json.model)
     this.#parts.json.checkMessages(json, [...messageFields, ...(api.parts ?? [])])
-    const raw = new RawObject(bytes)
+    const raw = new RawObject(jsonBytes)
     const [plainPath = ''] = path.split('?', 1)
     checkApiFields(raw, json, api, rulesAt(plainPath), policy.allowedFields)
     return raw

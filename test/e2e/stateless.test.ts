@@ -277,6 +277,47 @@ describe('paths that nothing isolates', () => {
   })
 })
 
+describe('a form with a file, on a path that the operator lists', () => {
+  const AUDIO = '/v1/audio/transcriptions'
+  const formOf = (fields: Record<string, string>) => {
+    const parts = Object.entries(fields).map(
+      ([name, text]) => `--abc\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${text}\r\n`,
+    )
+    const file = '--abc\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\u0000\xff\r\n'
+    return Buffer.from(`${file}${parts.join('')}--abc--\r\n`, 'latin1')
+  }
+  const send = (fields: Record<string, string>, headers: Record<string, string> = {}) => {
+    const body = formOf(fields)
+    const own = { 'content-type': 'multipart/form-data; boundary=abc', 'content-length': String(body.length) }
+    return ask(stack.url, AUDIO, { method: 'POST', body, headers: { ...own, ...headers } })
+  }
+  const tenants = [{ id: 'ann', keys: [{ name: 'k', sha256: keyHash('key-of-ann') }], models: ['mine'] }]
+  const listed = { unsalted_paths: [AUDIO], tenants } as Partial<Settings>
+  const received = () => stack.sim.requests.all('engine').filter(({ path }) => path === AUDIO)
+
+  it('goes on byte for byte, with its own length', async () => {
+    await start(listed)
+
+    await send({ model: 'mine', 'timestamp_granularities[]': 'word' }, ann)
+
+    expect(received().map(({ body }) => body)).toEqual([formOf({ model: 'mine', 'timestamp_granularities[]': 'word' })])
+  })
+
+  it.each([
+    [{ model: 'theirs' }, 403, 'forbidden_model'],
+    [{ language: 'en' }, 403, 'forbidden_model'],
+    [{ model: 'mine', vllm_xargs: '{}' }, 400, 'forbidden_field'],
+    [{ model: 'mine', request_id: 'r' }, 400, 'forbidden_field'],
+  ])('is checked in its text fields like JSON: %j', async (fields, status, code) => {
+    await start(listed)
+
+    const got = await send(fields as Record<string, string>, ann)
+
+    expect([got.status, errorOf(got).code]).toEqual([status, code])
+    expect(received()).toEqual([])
+  })
+})
+
 describe("paths of the engine's administration", () => {
   it("take the operator's key only, and never send it on", async () => {
     await start({ operator_key: 'key-of-the-operator', upstream_api_key: 'of the engine' })
