@@ -53,6 +53,16 @@ class TestRequest {
   }
 }
 
+function openScope() {
+  const response = { destroyed: false, writableFinished: false }
+  const scope = new RequestScope(response)
+  const close = () => {
+    response.destroyed = true
+    scope.close()
+  }
+  return { scope, close }
+}
+
 /** Lets pending promise handlers run. */
 const settled = () => vi.advanceTimersByTimeAsync(0)
 
@@ -193,6 +203,90 @@ describe('tenants', () => {
     expect(other.outcome).toBe('waits')
     expect(await gauge('cwm_requests_queued')).toBe(3)
   })
+})
+
+describe('an operation', () => {
+  const sender = (tenant: string) => ({ sharer: tenant, policy: { maxInFlight: 1 } }) as unknown as Caller
+
+  /** One operation of a client, whose work ends when the test says so. */
+  function operation(tenant: string, scope = openScope()) {
+    const calls = { begun: 0, end: () => {} }
+    const work = () => {
+      calls.begun++
+      return new Promise<void>((resolve) => {
+        calls.end = resolve
+      })
+    }
+    const done = admission.run(sender(tenant), scope.scope, work).then(
+      () => 'done',
+      ({ code }: CwmError) => code,
+    )
+    return { calls, done, leave: scope.close }
+  }
+
+  it('keeps its slot until its work has ended, even if its client leaves before', async () => {
+    open()
+    const first = operation('a')
+    const next = new TestRequest('b')
+
+    first.leave()
+    await settled()
+    expect(next.outcome).toBe('waits')
+    first.calls.end()
+    await settled()
+
+    expect([next.outcome, await first.done]).toEqual(['in flight', 'done'])
+  })
+
+  it('does not begin if its client leaves in the same tick in which it gets a slot', async () => {
+    open()
+    const running = new TestRequest('a')
+    const gone = operation('b')
+
+    running.close()
+    gone.leave()
+    await settled()
+
+    expect([gone.calls.begun, await gone.done]).toEqual([0, 'CLIENT_GONE'])
+    expect(await gauge('cwm_slots_in_use')).toBe(0)
+  })
+
+  it('rides on the slot of its request, if that has one', async () => {
+    open()
+    const scope = openScope()
+    await admission.enter(sender('a'), scope.scope)
+
+    const inner = operation('a', scope)
+    await settled()
+
+    expect(inner.calls.begun).toBe(1)
+    expect(await gauge('cwm_slots_in_use')).toBe(1)
+  })
+
+  it('of a request without a slot takes its own, one per branch', async () => {
+    open({ maxInFlight: 10 })
+    const scope = openScope()
+
+    const branches = [operation('a', scope), operation('a', scope)]
+    await settled()
+    expect(branches.map(({ calls }) => calls.begun)).toEqual([1, 0])
+    branches[0]?.calls.end()
+    await settled()
+
+    expect(branches.map(({ calls }) => calls.begun)).toEqual([1, 1])
+  })
+})
+
+it('rejects whatever waits when cwm stops, and whatever comes after that', async () => {
+  open()
+  new TestRequest('a')
+  const waiting = new TestRequest('b')
+
+  admission.close(new CwmError('SHUTTING_DOWN', 'stopping'))
+  await settled()
+
+  expect([waiting.code, new TestRequest('c').code]).toEqual(['SHUTTING_DOWN', 'SHUTTING_DOWN'])
+  expect(await gauge('cwm_requests_queued')).toBe(0)
 })
 
 describe('slots', () => {
