@@ -7,6 +7,7 @@ import type { SessionOwner } from '../src/sessions/new-sessions.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import type { Store } from '../src/store/store.ts'
+import { aWindow, someContent } from './contracts/store/sample-records.ts'
 
 const AT = 1_000_000
 let store: Store
@@ -76,13 +77,15 @@ describe('a session that was ended', () => {
 })
 
 describe('a thaw into a session', () => {
+  beforeEach(() => store.reserveWindow(aWindow({ tenant: 't' }), someContent()))
+
   const behind = { lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' }
 
   it('stays, whatever an earlier turn stores', async () => {
     const [one, two] = [trackerOn(store), trackerOn(store)]
     const early = await one.named(by('t'), 'x')
     const late = await two.named(by('t'), 'x')
-    expect(await two.bind(late, behind)).toBe(true)
+    expect(await two.bind(late, behind)).toBe('saved')
 
     early.change({ turns: 1 })
     await one.save(early, [{ digest: 'digest', rank: 0 }])
@@ -97,7 +100,29 @@ describe('a thaw into a session', () => {
 
     const outcomes = [await one.bind(a, behind), await two.bind(b, { ...behind, lineage: 'of-another' })]
 
-    expect(outcomes).toEqual([true, false])
+    expect(outcomes).toEqual(['saved', 'moved'])
     expect(await store.getSession('t', 'x')).toMatchObject({ lineage: 'of-the-window', head: 1 })
+  })
+
+  it('is stored before the first turn of an unnamed session, so that a delete of the window finds it', async () => {
+    const tracker = trackerOn(store)
+    const session = await tracker.unnamed(by('t'))
+
+    expect(await tracker.bind(session, behind)).toBe('saved')
+
+    expect((await store.sessionsOn(aWindow({ tenant: 't' }))).sessions).toEqual([session.record.id])
+    // Nothing leads to it before its first answer, so it is not kept for long.
+    expect(await store.listIdle(AT + 1, false, 10)).toHaveLength(1)
+  })
+
+  it('is refused for a window that was deleted meanwhile, and changes nothing', async () => {
+    const tracker = trackerOn(store)
+    const session = await tracker.named(by('t'), 'x')
+    const before = session.record
+
+    expect(await tracker.bind(session, { ...behind, baseWindowId: 'window-0' })).toBe('no_base')
+
+    expect([session.record, session.ended]).toEqual([before, false])
+    expect(await store.getSession('t', 'x')).toEqual(before)
   })
 })

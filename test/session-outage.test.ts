@@ -8,6 +8,7 @@ import { chainOf } from '../src/identity/chain.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
 import type { Store, StoreChange } from '../src/store/store.ts'
+import { aWindow, someContent } from './contracts/store/sample-records.ts'
 
 const AT = 1_000_000
 const owner = { tenant: 't', isolation: 'session', user: undefined } as const
@@ -138,6 +139,7 @@ it('sends a turn in a new lineage if the store cannot record where its KV will b
   const sessions = tracker()
   const free = await sessions.named(owner, 'free')
   const bound = await sessions.named(owner, 'bound')
+  await sqlite.reserveWindow(aWindow({ tenant: owner.tenant }), someContent())
   await sessions.bind(bound, { lineage: 'w', baseWindow: 'draft', baseWindowId: 'window-1' })
   down = new Set(['saveTurn'])
 

@@ -1,7 +1,7 @@
 // The REST routes for OpenAPI: path, parameters, body, and responses. The handlers are in window-handlers.ts and session-handlers.ts.
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { deletionSchema, erasureSchema } from '../wire/deletions.ts'
+import { deleteWindowQuery, deletionSchema, erasureSchema } from '../wire/deletions.ts'
 import { errorSchema } from '../wire/error.ts'
 import { pageOf, pageQuery } from '../wire/lists.ts'
 import { prefetchReceiptSchema, thawReceiptSchema } from '../wire/receipts.ts'
@@ -130,8 +130,8 @@ export const importWindow = createRoute({
 export const deleteWindow = createRoute({
   method: 'delete',
   path: '/cwm/v1/windows/{name}',
-  summary: 'Delete a window and the KV that only it holds, with a receipt',
-  request: { params: windowName },
+  summary: 'Delete a window and the KV that only it holds, with a receipt; sessions that stand on it go on',
+  request: { params: windowName, query: deleteWindowQuery },
   responses: { 200: json(deletionSchema, 'What was proved; `state` is `open` while something is left'), ...failures },
 })
 

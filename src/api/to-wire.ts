@@ -6,6 +6,7 @@ import type {
   PrefixBreak,
   Rollover,
   SessionRecord,
+  StandingSessions,
   ThawReceipt,
   TierCounts,
   Truncation,
@@ -154,12 +155,17 @@ export function deletionToWire(record: DeletionRecord): DeletionJson {
     residual_chunks: receipt?.residualChunks ?? null,
     kept_chunks: receipt?.keptChunks ?? 0,
     kept_for: [...(receipt?.keptFor ?? [])],
+    held_by: receipt?.heldBy === undefined ? null : standingToWire(receipt.heldBy),
     unpinned: receipt?.unpinned ?? null,
     lineage_retired: receipt?.lineageRetired ?? false,
     engine: 'until_evicted',
     ms: { ...receipt?.ms },
     warnings: [...(receipt?.warnings ?? [])],
   }
+}
+
+export function standingToWire({ count, sessions }: StandingSessions) {
+  return { count, sessions: [...sessions] }
 }
 
 export function erasureToWire(erasure: Erasure): ErasureJson {

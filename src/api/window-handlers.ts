@@ -20,7 +20,7 @@ import type { Bindings, CallerOf } from './bindings.ts'
 import { readContent } from './content.ts'
 import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
-import { deletionToWire, pageToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
+import { deletionToWire, pageToWire, standingToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
 
 export interface WindowHandlerParts {
   readonly windows: Windows
@@ -45,7 +45,8 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { wait_ms } = c.req.valid('query')
     const { tenant } = callerOf(c)
     const view = wait_ms === 0 ? await windows.show(tenant, name) : await windows.showSettled(tenant, name, wait_ms)
-    return c.json(windowToWire(view), 200)
+    const standing = view.state === 'pending' ? undefined : await windows.sessionsOn(view)
+    return c.json({ ...windowToWire(view), ...(standing && { base_of: standingToWire(standing) }) }, 200)
   })
 
   app.openapi(routes.freezeWindow, async (c) => {
@@ -152,10 +153,8 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
 
   app.openapi(routes.deleteWindow, async (c) => {
     const { tenant, operation } = callerOf(c)
-    return c.json(
-      deletionToWire(await deletions.deleteWindow(tenant, c.req.valid('param').name, 'asked', operation.actor)),
-      200,
-    )
+    const [{ name }, { sessions: fate }] = [c.req.valid('param'), c.req.valid('query')]
+    return c.json(deletionToWire(await deletions.deleteWindow(tenant, name, 'asked', operation.actor, fate)), 200)
   })
 }
 

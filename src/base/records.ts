@@ -295,6 +295,13 @@ export interface WindowContent {
 /** Why chunks of a deleted record still exist: who else holds them. `isolation`: the lineage is shared by user or tenant. */
 export type KeptFor = 'session' | 'window' | 'isolation'
 
+/** Sessions whose base window is a certain window. */
+export interface StandingSessions {
+  readonly count: number
+  /** Ids of the first 20, in their order. */
+  readonly sessions: readonly string[]
+}
+
 /** What a delete verified. */
 export interface DeletionReceipt {
   /** Chunks that were found and are gone. */
@@ -304,6 +311,8 @@ export interface DeletionReceipt {
   /** Its chunks that stay because others hold them. */
   readonly keptChunks: number
   readonly keptFor: readonly KeptFor[]
+  /** Of a window: the sessions that stand on it. Its text stays until the last of them leaves. Absent: none. */
+  readonly heldBy?: StandingSessions
   /** Whether its pin was released; null if it had none. */
   readonly unpinned: boolean | null
   /** Nothing holds the lineage any longer: its salt is never dispatched again. */
@@ -335,6 +344,10 @@ export interface DeletionRecord {
   /** The lineage whose chunks are deleted. */
   readonly spaces: readonly KvSpace[]
   readonly spacesLost?: boolean
+  /** Id of a window that sessions still stand on. Its content is held, and the order stays open, until the last of them leaves. */
+  readonly heldWindow?: string
+  /** When the last of them was found to have left, milliseconds since the epoch. The order is retried for a week from then. */
+  readonly releasedAt?: number
   /** The pin to release, with the names under which it was made. */
   readonly pin: PinState
   readonly keys?: KvHandle
@@ -382,7 +395,7 @@ export interface AuditEntry {
 /** What a tenant has in the store. */
 export interface TenantUsage {
   readonly windows: number
-  /** Sum of the windows' `bytes`. */
+  /** Sum of the windows' `bytes`, held ones included. */
   readonly windowBytes: number
   readonly sessions: number
   /** Tokens of windows whose pin is `pinned` or `pinning`. */

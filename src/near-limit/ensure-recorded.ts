@@ -46,7 +46,7 @@ export async function ensureRecorded(
   const known = await cutFreezer.currentRollover(session)
   if (known?.cut === digest) return known
   const held = base?.prompt.messages.length ?? 0
-  if (base !== undefined && dropped.every((i) => i < held)) {
+  if (base?.isDeleted === false && dropped.every((i) => i < held)) {
     return cutFreezer.recordRollover(session, cut, base.record.name)
   }
   if (session.temporary) {

@@ -273,20 +273,18 @@ export class SessionTracker {
   }
 
   /**
-   * Binds a session to a window, in the store too. Returns false, and changes nothing, if the session was ended or another thaw bound it
-   * meanwhile.
+   * Stores that a session stands on a window from now on, even before its first answer: a delete of the window must see it. `no_base`: the
+   * window was deleted meanwhile. Any other outcome but `saved`: the session was ended, or another window was thawed into it, meanwhile.
+   * Nothing is changed then.
    */
-  async bind(session: LiveSession, binding: Binding): Promise<boolean> {
-    if (session.temporary || session.ended) return false
-    const next = { ...binding, head: session.record.head + 1 }
-    // An unnamed session is not stored before its first answer.
-    if (session.stored || session.record.named) {
-      const outcome = await this.#options.store.bindSession(boundRecord(session.record, next), !session.stored)
-      this.#settle(session, outcome)
-      if (outcome !== 'saved') return false
-    }
-    session.adopt(boundRecord(session.record, next))
-    return true
+  async bind(session: LiveSession, binding: Binding): Promise<SaveOutcome> {
+    if (session.temporary || session.ended) return 'gone'
+    const next = boundRecord(session.record, { ...binding, head: session.record.head + 1 })
+    const outcome = await this.#options.store.bindSession(next, !session.stored)
+    if (outcome === 'no_base') return outcome
+    this.#settle(session, outcome)
+    if (outcome === 'saved') session.adopt(next)
+    return outcome
   }
 
   /** Drops a session that was removed from the store, and ends its turns in flight. */
@@ -360,7 +358,7 @@ export class SessionTracker {
   #settle(session: LiveSession, outcome: SaveOutcome): void {
     const { record } = session
     if (outcome === 'saved') session.stored = true
-    else if (outcome === 'gone') {
+    else if (outcome === 'gone' || outcome === 'no_base') {
       this.#unsaved.set(session.key, session)
       this.ended(record.tenant, record.id)
     } else session.freshUntil = 0

@@ -8,9 +8,24 @@ import type { RemovedSessions } from './store.ts'
 /** How long a retired lineage is remembered, milliseconds: longer than any delete is retried, and than any request runs. */
 export const retiredForMs = 30 * 24 * 3_600_000
 
-/** Whether it has a name or a base window. Any other session can only be found by its boundaries. */
-export function isLasting({ named, baseWindow }: Pick<SessionRecord, 'named' | 'baseWindow'>): boolean {
-  return named || baseWindow !== undefined
+/** Sessions of a window that are named by their ids. */
+export const MAX_NAMED_SESSIONS = 20
+
+/**
+ * Whether it has a name, or had a turn behind its base window. Any other session can only be found by its boundaries, or not at all: one that
+ * thawed a window and never got an answer.
+ */
+export function isLasting({
+  named,
+  baseWindow,
+  turns,
+}: Pick<SessionRecord, 'named' | 'baseWindow'> & { readonly turns?: number }): boolean {
+  return named || (baseWindow !== undefined && turns !== 0)
+}
+
+/** The order of a held window once the last session has left it. */
+export function releasedOrder({ heldWindow: _held, ...order }: DeletionRecord): DeletionRecord {
+  return { ...order, nextTryAt: order.at }
 }
 
 /** The record to store after a turn: the turn's, with the spaces and newer freezes that only the stored record has. */

@@ -8,6 +8,7 @@ import type {
   PinState,
   Prompt,
   SessionRecord,
+  StandingSessions,
   TenantUsage,
   WindowContent,
   WindowRecord,
@@ -67,9 +68,9 @@ export interface TurnTrace {
 
 /**
  * `saved`; `gone`: the session was ended meanwhile, or its lineage retired; `moved`: the stored session has another head, because a window
- * was thawed into it meanwhile. Only `saved` changes anything.
+ * was thawed into it meanwhile; `no_base`: its base window was deleted meanwhile, and no session holds it. Only `saved` changes anything.
  */
-export type SaveOutcome = 'saved' | 'gone' | 'moved'
+export type SaveOutcome = 'saved' | 'gone' | 'moved' | 'no_base'
 
 /** A tenant's limits for a new window. Absent: none. */
 export interface WindowLimits {
@@ -107,13 +108,20 @@ export type WindowChange = Partial<Omit<WindowRecord, FixedOfWindow | 'pinUntil'
   readonly note?: string | undefined
 }
 
+/** A deleted window whose content stays because sessions stand on it. */
+export interface HeldWindow {
+  readonly window: WindowRecord
+  /** The id of its delete. */
+  readonly deletion: string
+}
+
 export interface RemovedSessions {
   readonly removed: readonly SessionRecord[]
   readonly order: DeletionRecord
 }
 
 export type DeletionChange = Partial<
-  Pick<DeletionRecord, 'lineages' | 'pin' | 'state' | 'tries' | 'nextTryAt' | 'receipt'>
+  Pick<DeletionRecord, 'lineages' | 'pin' | 'state' | 'tries' | 'nextTryAt' | 'releasedAt' | 'receipt'>
 >
 
 /** The last turn of a session, so that it can be frozen later. Contains no salt except the client's own. */
@@ -184,13 +192,14 @@ export interface Store {
   /**
    * Stores a session and the traces of its turn, in one transaction. `isNew`: it was never stored, and is inserted if its lineage is not
    * retired. Otherwise it replaces the stored one if that still exists with the same `head`. The stored one's spaces always stay, because
-   * turns of two processes may each have added some. A boundary whose digest another session has becomes ambiguous, and stays so until it
+   * turns of two processes may each have added some. A new session's base window must exist or be held; a stored session's does, because a
+   * window is held while a session stands on it. A boundary whose digest another session has becomes ambiguous, and stays so until it
    * expires.
    */
   saveTurn(session: SessionRecord, trace: TurnTrace, isNew: boolean): Promise<SaveOutcome>
   /**
-   * Binds a stored session to a window's lineage: replaces it if it still exists with the previous head (`session.head - 1`), and the new
-   * lineage is not retired. `isNew` as in `saveTurn`.
+   * Binds a stored session to a window and its lineage: replaces it if it still exists with the previous head (`session.head - 1`), the
+   * window exists or is held, and the new lineage is not retired. Releases the window that it stood on before. `isNew` as in `saveTurn`.
    */
   bindSession(session: SessionRecord, isNew: boolean): Promise<SaveOutcome>
   /** Boundaries by digest that are stored and not expired at `now` (milliseconds since the epoch). */
@@ -207,7 +216,7 @@ export interface Store {
   /**
    * Removes a session, with its boundaries, response ids and retained turn, and writes the order to delete its KV, in one transaction.
    * Returns false if it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`. `sequences`: token ids whose chunks
-   * to delete, as far as they are known.
+   * to delete, as far as they are known. Releases the deleted window that only this session stood on.
    */
   removeSession(session: SessionRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
   /**
@@ -245,16 +254,32 @@ export interface Store {
   /** Changes the window with this name and `id`; returns false if it is gone or was replaced. A field given as undefined is removed. */
   changeWindow(tenant: string, name: string, id: string, change: WindowChange): Promise<boolean>
   getWindow(tenant: string, name: string): Promise<WindowRecord | undefined>
+  /** Of a window that exists or is held. */
   getWindowContent(tenant: string, name: string, id: string): Promise<WindowContent | undefined>
   /** Newest first, unless the query has another order. Throws `INVALID_FIELD` for a cursor of another query. */
   listWindows(tenant: string, query: WindowQuery): Promise<Page<WindowRecord>>
   /** Of all tenants, for the reconciler: windows in one of `states`, or that may have a pin (`pinning`, `pinned`). In order of creation. */
   listForRepair(states: readonly WindowState[], page: PageRequest): Promise<Page<WindowRecord>>
   /**
-   * Removes a window with its content and writes the order to delete its chunks, in one transaction. Returns false if it is gone or was
-   * replaced.
+   * Removes a window and writes the order to delete its chunks, in one transaction. Its content goes too, unless sessions stand on it: then
+   * it is held under the window's id, and the order has `heldWindow`. Returns the order as it is stored; undefined if the window is gone or
+   * was replaced.
    */
-  removeWindow(record: WindowRecord, order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<boolean>
+  removeWindow(
+    record: WindowRecord,
+    order: DeletionRecord,
+    sequences: readonly Uint32Array[],
+  ): Promise<DeletionRecord | undefined>
+
+  // Held windows: deleted, but sessions stand on them. The transaction in which the last of these sessions is removed or bound to another
+  // window drops the content and makes the order due (`heldWindow` is removed, `nextTryAt` is `at`).
+
+  /** By the window's id. */
+  getHeldWindow(tenant: string, id: string): Promise<HeldWindow | undefined>
+  /** The sessions that stand on a window, which exists or is held. */
+  sessionsOn(window: WindowRecord): Promise<StandingSessions>
+  /** Releases a held window on which no session stands. That only happens if an older version of cwm, which shares the store, removed it. */
+  releaseWindow(tenant: string, id: string): Promise<void>
 
   // Deletes.
 
@@ -287,7 +312,7 @@ export interface Store {
   putOverrides(tenant: string, overrides: NearLimitOverrides): Promise<void>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
-   * audit entries, events, overrides, finished deletes. Open deletes stay until they are done.
+   * audit entries, events, overrides, finished deletes, held windows. Open deletes stay until they are done.
    */
   forgetTenant(tenant: string): Promise<void>
   /**
@@ -367,6 +392,8 @@ export type TenantMethods = Pick<
 >
 
 export type LoginMethods = Pick<Store, 'endLogin' | 'isLoginEnded'>
+
+export type HeldWindowMethods = Pick<Store, 'getHeldWindow' | 'sessionsOn' | 'releaseWindow'>
 
 export type DeletionMethods = Pick<
   Store,

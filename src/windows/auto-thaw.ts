@@ -33,6 +33,12 @@ interface Return {
   readonly done: Promise<void>
 }
 
+/** `id`: of a base window, whose name may be another window's by now. */
+interface NextWindow {
+  readonly name: string
+  readonly id: string | undefined
+}
+
 /** Prefetches windows for returning sessions. */
 export class AutoThaw {
   readonly #parts: AutoThawParts
@@ -62,13 +68,15 @@ export class AutoThaw {
     return done
   }
 
-  async #prefetch({ tenant, id }: SessionRecord, window: string, apiKey: string | undefined): Promise<void> {
+  async #prefetch(record: SessionRecord, next: NextWindow, apiKey: string | undefined): Promise<void> {
+    const { tenant, id } = record
+    const { name: window } = next
     const { windows, metrics, log, waitMs } = this.#parts
     this.#prefetches++
     metrics.autoThaws.inc()
     try {
       const options = { apiKey, actor: 'cwm', signal: AbortSignal.timeout(waitMs) }
-      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, window, options)
+      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, window, options, next.id)
       log.info({ session: id, window, foundChunks, totalChunks, ms }, 'window of a returning session prefetched')
     } catch (thrown) {
       // Prefetching is best effort: the turn proceeds without it.
@@ -80,7 +88,7 @@ export class AutoThaw {
 }
 
 /** Undefined while prompts are cut, unless a window was frozen since: prompts no longer begin with what preceded the cut. */
-function windowOfNextTurn({ auto, rollover, thaw, baseWindow }: SessionRecord): string | undefined {
-  if (auto !== undefined && auto.at > (rollover?.at ?? thaw?.at ?? 0)) return auto.window
-  return rollover === undefined ? baseWindow : undefined
+function windowOfNextTurn({ auto, rollover, thaw, baseWindow, baseWindowId }: SessionRecord): NextWindow | undefined {
+  if (auto !== undefined && auto.at > (rollover?.at ?? thaw?.at ?? 0)) return { name: auto.window, id: undefined }
+  return rollover === undefined && baseWindow !== undefined ? { name: baseWindow, id: baseWindowId } : undefined
 }

@@ -12,6 +12,8 @@ import { checksumOf } from './checksum.ts'
 /** A frozen window, ready to be prepended to a request. */
 export interface BaseWindow {
   readonly record: WindowRecord
+  /** It was deleted: only the sessions that stand on it still have it. */
+  readonly isDeleted: boolean
   readonly prompt: Prompt
   readonly tokenIds: Uint32Array
   /** Canonical text of each message, from `canonical`; the outer system prompt is separate. */
@@ -36,20 +38,21 @@ export class BaseWindows {
   }
 
   /**
-   * Returns the frozen window of that name; with `id`, only if the name still refers to that window. Throws `WINDOW_NOT_FOUND` (also for
-   * another tenant's window), `WINDOW_NOT_READY` while freezing, `WINDOW_FAILED` after a failed freeze, `WINDOW_CORRUPT` if its checksum does not match.
+   * Returns the frozen window of that name; with `id`, that window of a session, even if it was deleted since, and whatever the name refers
+   * to now. Throws `WINDOW_NOT_FOUND` (also for another tenant's window), `WINDOW_NOT_READY` while freezing, `WINDOW_FAILED` after a failed freeze, `WINDOW_CORRUPT` if its checksum does not match.
    */
   async require(tenant: string, name: string, id?: string): Promise<BaseWindow> {
-    const record = await this.#store.getWindow(tenant, name)
-    if (id !== undefined && record?.id !== id) throw baseWindowGone(name)
-    if (record === undefined) throw windowNotFound(name)
+    const live = await this.#store.getWindow(tenant, name)
+    const isDeleted = id !== undefined && live?.id !== id
+    const record = isDeleted ? (await this.#store.getHeldWindow(tenant, id))?.window : live
+    if (record === undefined) throw isDeleted ? baseWindowGone(name) : windowNotFound(name)
     if (record.state !== 'frozen') {
       const code = record.state === 'freezing' ? 'WINDOW_NOT_READY' : 'WINDOW_FAILED'
       const why = record.state === 'freezing' ? 'is still being frozen' : `could not be frozen: ${record.reason ?? ''}`
       throw new CwmError(code, `window ${name} ${why}`, { param: 'name' })
     }
     const ready = this.#ready.get(record.id)
-    if (ready !== undefined) return { ...ready, record }
+    if (ready !== undefined) return { ...ready, record, isDeleted }
     const content = await this.#store.getWindowContent(tenant, name, record.id)
     if (content === undefined) throw windowNotFound(name)
     if (checksumOf(content) !== record.checksum) {
@@ -60,7 +63,7 @@ export class BaseWindows {
     }
     const base = build(record, content.prompt, content.tokenIds, rulesOf(record.dialect))
     this.#ready.set(record.id, base)
-    return base
+    return { ...base, isDeleted }
   }
 }
 
@@ -86,6 +89,7 @@ function build(record: WindowRecord, prompt: Prompt, tokenIds: Uint32Array, rule
   const outer = rules.outerSystem(prompt.shaping)
   return {
     record,
+    isDeleted: false,
     prompt,
     tokenIds,
     texts: prompt.messages.map((message: JsonValue) => rules.canonical(message).text),

@@ -1,7 +1,7 @@
 // Deletion orders: written to the store when something is removed, before the KV layer is called.
 
 import { randomId } from '../base/ids.ts'
-import type { DeletionRecord, SessionRecord, WindowRecord } from '../base/records.ts'
+import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
 
 /** Delay before a deletion is repeated, for chunks that arrive late: docs/engine-behavior.md#late-stores. */
@@ -39,6 +39,17 @@ export function sessionOrder(session: SessionRecord, at: number, retryMs: number
     ...(spacesLost === true ? { spacesLost } : {}),
     pin: 'none',
   }
+}
+
+/** Stores an order for what a thaw computed under a window's lineage without binding a session to it: nothing else may know of it. */
+export async function orderThawCleanup(
+  { store, now }: Pick<WindowParts, 'store' | 'now'>,
+  window: WindowRecord,
+  space: KvSpace,
+  tokenIds: Uint32Array,
+): Promise<void> {
+  const order = newOrder('window', window, window.name, now(), RECHECK_DELAY_MS)
+  await store.addDeletion({ ...order, spaces: [space], pin: 'none' }, tokenIds.length === 0 ? [] : [tokenIds])
 }
 
 /**

@@ -1,35 +1,32 @@
 // Deletion: remove, then prove. Removing the item from the store also stores an order for the KV it left behind. The order is executed at
-// once if possible, and retried in the background until nothing is left. The engine's own cache is left to its own eviction.
+// once if possible, and retried in the background until nothing is left (order-runner.ts). The engine's own cache is left to its own eviction.
 
-import { CwmError, toCwmError } from '../base/errors.ts'
+import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { Page, PageRequest } from '../store/store.ts'
 import { windowNotFound } from './base-windows.ts'
-import { newOrder, RECHECK_DELAY_MS, sessionOrder } from './deletion-orders.ts'
-import { type ExecutedDeletion, executeDeletion } from './execute-deletion.ts'
-import { executeExpiry } from './execute-expiry.ts'
-import { executeRequests } from './execute-requests.ts'
+import { newOrder, sessionOrder } from './deletion-orders.ts'
 import { leaseKeys, withLease } from './lease.ts'
 import { deletionOutcome, runAudited } from './operation-audit.ts'
+import { OrderRunner } from './order-runner.ts'
 import { type DeletionParts, spaceOf } from './parts.ts'
 import type { Windows } from './windows.ts'
 
 /** How long a deletion waits for a freeze of the same window. */
 const SETTLE_MS = 20_000
-const SLOWEST_RETRY_MS = 3_600_000
-/** A lineage that requests share stays in use until its tenant is erased, which executes its order. */
-const SHARED_RETRY_MS = 24 * 3_600_000
-/** After a week, remaining chunks have been evicted or cannot be verified. */
-const GIVE_UP_MS = 7 * 24 * 3_600_000
-const PER_RUN = 200
 const REQUESTS_PAGE = 100
+/** How often to try to end sessions that keep getting turns. */
+const ATTEMPTS = 3
 /** Older epochs under which a window may have left KV. */
 const MAX_EPOCHS = 16
 
 export type EndedWhy = 'asked' | 'idle' | 'erased'
 /** `budget`: an automatic window beyond the limit. */
 export type DeletedWhy = 'asked' | 'budget' | 'erased'
+
+/** What happens to the sessions that stand on a deleted window: they keep its text until they end, or end with it. */
+export type FateOfSessions = 'keep' | 'end'
 
 interface DeletedWindow {
   readonly done: DeletionRecord
@@ -40,19 +37,36 @@ interface DeletedWindow {
 export class Deletions {
   readonly #parts: DeletionParts
   readonly #windows: Windows
-  /** Orders that this process is executing; a run must not start them again. */
-  readonly #busy = new Set<string>()
+  readonly #orders: OrderRunner
 
   constructor(parts: DeletionParts, windows: Windows) {
     this.#parts = parts
     this.#windows = windows
+    this.#orders = new OrderRunner(parts)
   }
 
-  /** Deletes a window and returns what was proven. Throws `WINDOW_NOT_FOUND`, `WINDOW_NOT_READY` while it is being frozen, and what the store throws. */
-  async deleteWindow(tenant: string, name: string, why: DeletedWhy, actor: string): Promise<DeletionRecord> {
+  /** Executes the open orders that are due. Throws only `STORE_UNAVAILABLE`. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#orders.run(signal)
+  }
+
+  /**
+   * Deletes a window and returns what was proven. Sessions that stand on it go on, unless `sessions` is `end`. Throws `WINDOW_NOT_FOUND`,
+   * `WINDOW_NOT_READY` while it is being frozen, and what the store throws.
+   */
+  async deleteWindow(
+    tenant: string,
+    name: string,
+    why: DeletedWhy,
+    actor: string,
+    sessions: FateOfSessions = 'keep',
+  ): Promise<DeletionRecord> {
     const operation = { tenant, actor, action: 'delete', target: 'window', name } as const
-    // A freeze waits for the name, not for the KV.
-    const work = () => this.#deleteWindow(tenant, name, why !== 'budget')
+    const work = async () => {
+      // A freeze waits for the name, not for the KV.
+      const deleted = await this.#deleteWindow(tenant, name, why !== 'budget')
+      return sessions === 'keep' ? deleted : { ...deleted, done: await this.#endHolders(deleted.done, actor) }
+    }
     const outcome = ({ done, session }: DeletedWindow) => deletionOutcome(done, why, session)
     return (await runAudited(this.#parts, operation, work, outcome)).done
   }
@@ -63,7 +77,7 @@ export class Deletions {
     if (view.state === 'pending' || this.#windows.isBusy(view.id)) throw beingFrozen(name)
     const ordered = await withLease(store, leaseKeys.window(view.id), () => this.#removeWindow(view))
     if (ordered === undefined) throw beingFrozen(name)
-    return { done: await this.#attempt(ordered.order, ordered.sequences, false, waits), session: view.sessionId }
+    return { done: await this.#orders.attempt(ordered.order, ordered.sequences, false, waits), session: view.sessionId }
   }
 
   async #removeWindow(record: WindowRecord) {
@@ -78,9 +92,27 @@ export class Deletions {
       ...(record.keys === undefined ? {} : { keys: record.keys }),
     }
     const sequences = content === undefined || content.tokenIds.length === 0 ? [] : [content.tokenIds]
-    if (!(await store.removeWindow(record, order, sequences))) throw windowNotFound(name)
+    const stored = await store.removeWindow(record, order, sequences)
+    if (stored === undefined) throw windowNotFound(name)
     this.#windows.notifyWaiters(tenant, name)
-    return { order, sequences }
+    return { order: stored, sequences }
+  }
+
+  /** Ends the sessions that hold a deleted window. Those that keep getting turns are left. Returns the delete as it is then. */
+  async #endHolders(order: DeletionRecord, actor: string): Promise<DeletionRecord> {
+    const { store } = this.#parts
+    const { tenant, id, heldWindow } = order
+    for (let vain = 0; heldWindow !== undefined && vain < ATTEMPTS; ) {
+      const held = await store.getHeldWindow(tenant, heldWindow)
+      if (held === undefined) break
+      let ended = 0
+      for (const sessionId of (await store.sessionsOn(held.window)).sessions) {
+        const session = await store.getSession(tenant, sessionId)
+        if (session !== undefined && (await this.endSession(session, 'asked', actor)) !== undefined) ended++
+      }
+      vain = ended > 0 ? 0 : vain + 1
+    }
+    return (await store.getDeletion(tenant, id)) ?? order
   }
 
   /**
@@ -100,11 +132,15 @@ export class Deletions {
     const inFlight = sessions.isBusy(tenant, id)
     const sequences = await this.#parts.deleteSlots.run(tenant, () => lastIds(this.#parts, session))
     const order = sessionOrder(session, now(), retryMs)
+    const base = session.baseWindowId
+    const held = base === undefined ? undefined : await store.getHeldWindow(tenant, base)
     if (!(await store.removeSession(session, order, sequences))) return undefined
     sessions.ended(tenant, id)
     this.#parts.retained.drop(tenant, id)
     metrics.sessionsEnded.inc({ why })
-    return await this.#attempt(order, sequences, inFlight)
+    const done = await this.#orders.attempt(order, sequences, inFlight)
+    if (held !== undefined) await this.#orders.executeReleased(tenant, held.deletion)
+    return done
   }
 
   /**
@@ -126,7 +162,7 @@ export class Deletions {
       retained.drop(tenant, id)
     }
     metrics.sessionsEnded.inc({ why: 'idle' }, ended.removed.length)
-    const work = () => this.#attempt(ended.order, [], inFlight)
+    const work = () => this.#orders.attempt(ended.order, [], inFlight)
     await runAudited(this.#parts, operation, work, (done) => deletionOutcome(done, 'idle'))
     return ended.removed
   }
@@ -136,7 +172,7 @@ export class Deletions {
     const { store, now, retryMs } = this.#parts
     const reissued: DeletionRecord = { ...order, id: randomId(), state: 'open', nextTryAt: now() + retryMs }
     await store.addDeletion(reissued, [])
-    return await this.#attempt(reissued, [], false)
+    return await this.#orders.attempt(reissued, [], false)
   }
 
   /**
@@ -154,7 +190,7 @@ export class Deletions {
       })
       for (const order of page.items) {
         const isWanted = order.kind === 'requests' && order.state === 'open' && (order.shared !== undefined) === shared
-        if (isWanted) done.push(await this.#attempt(order, [], true))
+        if (isWanted) done.push(await this.#orders.attempt(order, [], true))
       }
       cursor = page.nextCursor
     } while (cursor !== undefined)
@@ -170,91 +206,6 @@ export class Deletions {
 
   list(tenant: string, page: PageRequest): Promise<Page<DeletionRecord>> {
     return this.#parts.store.listDeletions(tenant, page)
-  }
-
-  /** Executes the open orders that are due. Throws only `STORE_UNAVAILABLE`. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { store, now, metrics } = this.#parts
-    const open = await store.listOpenDeletions(now(), PER_RUN)
-    metrics.deletionsOpen.set(open.length)
-    for (const order of open) {
-      if (signal.aborted) return
-      if (this.#busy.has(order.id)) continue
-      await withLease(store, leaseKeys.deletion(order.id), () => this.#resume(order))
-    }
-  }
-
-  /** Reads the order again, because another process may have changed it since it was listed. */
-  async #resume({ tenant, id }: DeletionRecord): Promise<void> {
-    const { store, now } = this.#parts
-    const order = await store.getDeletion(tenant, id)
-    if (order === undefined || order.state === 'done' || order.nextTryAt > now() || this.#busy.has(id)) return
-    await this.#execute(order, await store.getDeletionSequences(tenant, id), undefined)
-  }
-
-  /** `waits`: for a slot. Without one the order stays open for the next run. */
-  async #attempt(
-    order: DeletionRecord,
-    sequences: readonly Uint32Array[],
-    again: boolean,
-    waits = true,
-  ): Promise<DeletionRecord> {
-    const { store, now } = this.#parts
-    const work = () => this.#execute(order, sequences, again ? now() + RECHECK_DELAY_MS : undefined, waits)
-    return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
-  }
-
-  #carryOut(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<ExecutedDeletion> {
-    if (order.kind === 'sessions') return executeExpiry(this.#parts, order)
-    if (order.kind === 'requests') return executeRequests(this.#parts, order)
-    return executeDeletion(this.#parts, order, sequences)
-  }
-
-  /** `again`: when to check once more even if nothing is left now. */
-  async #execute(
-    order: DeletionRecord,
-    sequences: readonly Uint32Array[],
-    again: number | undefined,
-    waitsForSlot = true,
-  ): Promise<DeletionRecord> {
-    const { store, now, log, metrics, retryMs } = this.#parts
-    this.#busy.add(order.id)
-    try {
-      const execute = () => this.#carryOut(order, sequences)
-      const slot = { waits: waitsForSlot }
-      const { receipt, unpinned, waits } = await this.#parts.deleteSlots.run(order.tenant, execute, slot)
-      const isShared = order.kind === 'requests' && !receipt.lineageRetired
-      const clean = receipt.residualChunks === 0 && unpinned
-      const over = !waits && now() - order.at > GIVE_UP_MS
-      const tries = order.tries + 1
-      const change = {
-        tries,
-        receipt,
-        ...(unpinned ? { pin: 'none' as const } : {}),
-        ...((clean && !waits && again === undefined) || over
-          ? { state: 'done' as const, ...(order.lineages === undefined ? {} : { lineages: [] }) }
-          : {
-              state: 'open' as const,
-              nextTryAt:
-                again ?? now() + (isShared ? SHARED_RETRY_MS : Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS)),
-            }),
-      }
-      await store.changeDeletion(order.tenant, order.id, change)
-      metrics.deletions.inc({ outcome: clean ? 'clean' : receipt.residualChunks === null ? 'unproved' : 'residue' })
-      metrics.deletedChunks.inc(receipt.deletedChunks - (order.receipt?.deletedChunks ?? 0))
-      const { deletedChunks, residualChunks, lineageRetired } = receipt
-      log.info({ delete: order.id, kind: order.kind, deletedChunks, residualChunks, lineageRetired, tries }, 'deleted')
-      return { ...order, ...change }
-    } catch (thrown) {
-      const error = toCwmError(thrown)
-      if (error.code === 'STORE_UNAVAILABLE') throw error
-      // No slot was free, or cwm is stopping. Nothing was done yet.
-      if (error.code === 'OVERLOADED' || error.code === 'SHUTTING_DOWN') return order
-      log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
-      return order
-    } finally {
-      this.#busy.delete(order.id)
-    }
   }
 }
 

@@ -2,7 +2,15 @@
 // holds, and counts what is left.
 
 import { toCwmError } from '../base/errors.ts'
-import type { DeletionReceipt, DeletionRecord, KeptFor, KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
+import type {
+  DeletionReceipt,
+  DeletionRecord,
+  KeptFor,
+  KvHandle,
+  KvSpace,
+  StandingSessions,
+  WindowRecord,
+} from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { EraseReceipt, KvLink, KvSequence } from '../kv/kv.ts'
 import { openIfReachable } from '../kv/open.ts'
@@ -16,16 +24,24 @@ export interface ExecutedDeletion {
   readonly receipt: DeletionReceipt
   /** The pin is released, or there was none. */
   readonly unpinned: boolean
-  /** Live sessions of the lineage may not know all its spaces, so this order must outlive them. */
+  /** Sessions hold the window's text, or live sessions of the lineage may not know all its spaces, so this order must outlive them. */
   readonly waits: boolean
 }
 
-/** Returns what was proven. KV layer failures become warnings and leave the residue unknown. Throws what the store throws. */
+/**
+ * Returns what was proven. `heldBy`: the sessions that hold the window's text. They hold its KV too, so once the pin is released and nothing of
+ * older epochs is left, there is nothing to do until they are gone. KV layer failures become warnings and leave the residue unknown. Throws what the
+ * store throws.
+ */
 export async function executeDeletion(
   parts: DeletionParts,
   order: DeletionRecord,
   sequences: readonly Uint32Array[],
+  heldBy?: StandingSessions,
 ): Promise<ExecutedDeletion> {
+  if (heldBy !== undefined && order.pin === 'none' && order.receipt?.residualChunks === 0) {
+    return { receipt: { ...order.receipt, heldBy }, unpinned: true, waits: true }
+  }
   const { store, kv, now, sessions, quotas, saltOf } = parts
   const steps = new StepTimer(now)
   const warnings: string[] = []
@@ -51,12 +67,13 @@ export async function executeDeletion(
   if (retired) await Promise.all(order.spaces.map((space) => quotas.remove(saltOf({ ...space, tenant, lineage }))))
   return {
     unpinned: unpinned !== undefined,
-    waits: order.kind === 'session' && keptFor.has('session') && order.spaces.length > 1,
+    waits: heldBy !== undefined || (order.kind === 'session' && keptFor.has('session') && order.spaces.length > 1),
     receipt: {
       deletedChunks: before + done.deletedChunks,
       residualChunks: done.residualChunks,
       keptChunks: done.keptChunks,
       keptFor: [...keptFor],
+      ...(heldBy === undefined ? {} : { heldBy }),
       unpinned: unpinned === undefined ? false : (unpinned ?? order.receipt?.unpinned ?? null),
       lineageRetired: retired,
       ms: { ...steps.ms },

@@ -118,7 +118,7 @@ it.each(cases)('a thaw restores a released hold %s', async (holds, calls) => {
   const content = { ...someContent(), tokenIds: ids }
   const record: WindowRecord = { ...aWindow(), state: 'frozen', pin: 'released', kvEpoch: 0 }
   await store.reserveWindow(record, content)
-  const base = { record, ...content, texts: [], outerSystem: undefined, json: [] }
+  const base = { record, ...content, isDeleted: false, texts: [], outerSystem: undefined, json: [] }
 
   const receipt = await restoreWindow(parts(slots(holds)), base, 'bob', options)
 

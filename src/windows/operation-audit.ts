@@ -108,6 +108,7 @@ export function deletionOutcome(done: DeletionRecord | undefined, why: string, s
     residual_chunks: receipt.residualChunks,
     kept_chunks: receipt.keptChunks,
     lineage_retired: receipt.lineageRetired,
+    ...(receipt.heldBy === undefined ? {} : { held_by: receipt.heldBy.count }),
   }
   return {
     ...(numbers && { receipt: numbers }),

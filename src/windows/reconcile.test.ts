@@ -61,7 +61,7 @@ function parts(change: Partial<WindowParts> = {}): WindowParts {
 // Found on the real engine: after a kill -9 the freeze was finished in one second, but waiting callers learned of it after twenty.
 it('notifies callers that wait for a window when it has finished the freeze', async () => {
   await store.reserveWindow(aWindow(), someContent())
-  const windows = new Windows(parts(), { bind: async () => true })
+  const windows = new Windows(parts(), { bind: async () => 'saved' as const })
   const waiting = windows.showSettled('acme', 'draft', 5_000)
 
   const start = performance.now()
@@ -82,7 +82,7 @@ it('leaves a window unchanged if cwm stops before the freeze is finished', async
       return Promise.reject(new CwmError('CLIENT_GONE', 'the call was given up'))
     },
   })
-  const windows = new Windows(parts({ fleet }), { bind: async () => true })
+  const windows = new Windows(parts({ fleet }), { bind: async () => 'saved' as const })
 
   const repairs = await new Reconciler(parts({ fleet }), windows, undefined).run(stopping.signal)
 

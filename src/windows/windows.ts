@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackgroundClaim } from '../admission/background-claim.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import { isReservedName, isWindowName, windowNameRule } from '../base/ids.ts'
-import type { Prompt, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
+import type { Prompt, StandingSessions, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { CallOptions } from '../engines/engine.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
@@ -15,7 +15,7 @@ import type { Page, WindowQuery } from '../store/store.ts'
 import { type BaseWindow, BaseWindows, windowNotFound } from './base-windows.ts'
 import { checkFits } from './check-fits.ts'
 import { bytesOf } from './checksum.ts'
-import { orderLineageCleanup } from './deletion-orders.ts'
+import { orderLineageCleanup, orderThawCleanup } from './deletion-orders.ts'
 import { freezeReserved } from './freeze.ts'
 import { acquireLease, type Lease, leaseKeys } from './lease.ts'
 import {
@@ -263,7 +263,7 @@ export class Windows {
     const stays = lineage === record.lineage
     if (!stays) await orderLineageCleanup(this.#parts, session.record)
     const space = spaceOf({ ...record, kvEpoch: this.#parts.kvEpoch })
-    const bound = await this.#sessions.bind(session, {
+    const outcome = await this.#sessions.bind(session, {
       lineage: record.lineage,
       shared: record.shared,
       // The warm call has already stored KV there.
@@ -274,11 +274,17 @@ export class Windows {
       dialect: record.dialect,
       thaw: receipt,
     })
-    if (bound) return receipt
-    throw sessionChanged()
+    if (outcome === 'saved') return receipt
+    if (outcome !== 'no_base') throw sessionChanged()
+    // The warm call has stored KV there after the delete looked for it.
+    await orderThawCleanup(this.#parts, record, space, base.tokenIds)
+    throw windowNotFound(record.name)
   }
 
-  /** The base window of a bound session; undefined if it has none. Throws `WINDOW_NOT_FOUND` if the window was deleted. */
+  /**
+   * The base window of a bound session, even if it was deleted since; undefined if it has none. Throws `WINDOW_NOT_FOUND` if an older version
+   * of cwm, which shares the store, deleted it.
+   */
   async baseWindowOf(session: LiveSession): Promise<BaseWindow | undefined> {
     const { tenant, baseWindow, baseWindowId } = session.record
     return baseWindow === undefined ? undefined : await this.#bases.require(tenant, baseWindow, baseWindowId)
@@ -312,12 +318,20 @@ export class Windows {
     return runAudited(this.#parts, operation, () => this.#bases.require(tenant, name))
   }
 
-  /** Loads a window's chunks into the KV layer's memory without using the engine. Throws `NOT_SUPPORTED` without a KV layer. */
-  prefetch(tenant: string, name: string, options: OperationOptions): Promise<Prefetched> {
+  /**
+   * Loads a window's chunks into the KV layer's memory without using the engine. `id`: of a session's base window, which may be deleted.
+   * Throws `NOT_SUPPORTED` without a KV layer.
+   */
+  prefetch(tenant: string, name: string, options: OperationOptions, id?: string): Promise<Prefetched> {
     const operation = { tenant, actor: options.actor, action: 'prefetch', target: 'window', name } as const
     return runAudited(this.#parts, operation, async () =>
-      prefetchWindow(this.#parts, await this.#bases.require(tenant, name), options),
+      prefetchWindow(this.#parts, await this.#bases.require(tenant, name, id), options),
     )
+  }
+
+  /** The sessions that stand on a window. */
+  sessionsOn(window: WindowRecord): Promise<StandingSessions> {
+    return this.#parts.store.sessionsOn(window)
   }
 
   /** Returns the window, or `pending` while its turn is still being answered. Throws `WINDOW_NOT_FOUND`. */

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { count, stepMs, time } from './scalars.ts'
+import { standingSessions } from './standing-sessions.ts'
 
 export const deletionSchema = z
   .object({
@@ -17,7 +18,12 @@ export const deletionSchema = z
     deleted_chunks: count,
     residual_chunks: count.nullable().describe('Chunks still present; null if unknown'),
     kept_chunks: count.describe('Chunks that stay because others hold them'),
-    kept_for: z.array(z.enum(['session', 'window', 'isolation'])),
+    kept_for: z.array(z.enum(['session', 'window', 'isolation'])).describe('Who holds the chunks that stay'),
+    held_by: standingSessions
+      .nullable()
+      .describe(
+        'Of a window: the sessions that stand on it. They keep its text, and the delete stays open, until the last of them ends or thaws another window. Null if there are none',
+      ),
     unpinned: z.boolean().nullable().describe('Whether its pin was released; null if it held none'),
     lineage_retired: z
       .boolean()
@@ -31,6 +37,15 @@ export const deletionSchema = z
     warnings: z.array(z.string()),
   })
   .meta({ id: 'Deletion' })
+
+export const deleteWindowQuery = z.object({
+  sessions: z
+    .enum(['keep', 'end'])
+    .default('keep')
+    .describe(
+      '`end`: the sessions that stand on it end with it. `keep`: they go on, and its text stays until the last of them leaves',
+    ),
+})
 
 export const erasureSchema = z
   .object({

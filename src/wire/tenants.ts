@@ -10,7 +10,9 @@ export const tenantSchema = z
     usage: z.object({
       sessions: count,
       windows: count,
-      window_bytes: count.describe('Messages and token ids of all its windows'),
+      window_bytes: count.describe(
+        'Messages and token ids of all its windows, and of deleted ones that sessions still stand on',
+      ),
       pinned_tokens: count,
     }),
     limits: z

@@ -6,6 +6,7 @@ import { sortOrders, storedWindowStates, thawTargets, windowSorts } from './enum
 import { pageQuery } from './lists.ts'
 import { freezeReceiptSchema } from './receipts.ts'
 import { time } from './scalars.ts'
+import { standingSessions } from './standing-sessions.ts'
 
 export const windowSchema = z
   .object({
@@ -37,6 +38,9 @@ export const windowSchema = z
     frozen_at: time.optional(),
     checksum: z.string().optional(),
     receipt: freezeReceiptSchema.optional(),
+    base_of: standingSessions
+      .optional()
+      .describe('The sessions that stand on it: those it was thawed into. Only where one window is shown'),
   })
   .meta({ id: 'Window' })
 

@@ -22,20 +22,26 @@ export function writeOrder(
   sequences: readonly Uint32Array[],
 ): void {
   const keys = rows.keysOf(order.tenant)
-  putRecord(rows, tx, order)
+  putOrder(rows, tx, order)
   tx.write('ZADD', keys.deletions, order.at, order.id)
   const bytes = toStored(rows.sealer, sequencesToBytes(sequences), sequencesPlace(order.tenant, order.id))
   tx.write('SET', keys.sequences(order.id), bytes)
 }
 
-function putRecord(rows: RedisRows, tx: Transaction, deletion: DeletionRecord): void {
+/** Adds an order's record and its places in the lists of open and finished ones. */
+export function putOrder(rows: RedisRows, tx: Transaction, deletion: DeletionRecord): void {
   const keys = rows.keysOf(deletion.tenant)
+  const [open, other] =
+    deletion.heldWindow === undefined
+      ? [keys.openDeletions, keys.heldDeletions]
+      : [keys.heldDeletions, keys.openDeletions]
   tx.write('SET', keys.deletion(deletion.id), toJson(deletion))
+  tx.write('ZREM', other, deletion.id)
   if (deletion.state === 'open') {
-    tx.write('ZADD', keys.openDeletions, deletion.nextTryAt, deletion.id)
+    tx.write('ZADD', open, deletion.nextTryAt, deletion.id)
     tx.write('ZREM', keys.doneDeletions, deletion.id)
   } else {
-    tx.write('ZREM', keys.openDeletions, deletion.id)
+    tx.write('ZREM', open, deletion.id)
     tx.write('ZADD', keys.doneDeletions, deletion.at, deletion.id)
     tx.write('DEL', keys.sequences(deletion.id))
   }
@@ -78,8 +84,9 @@ export function deletionsIn(rows: RedisRows): DeletionMethods {
 
     async listOpenDeletions(now, atMost) {
       const open = await rows.ofAllTenants(async (tenant) => {
-        const key = rows.keysOf(tenant).openDeletions
-        return readAll(tenant, await rows.texts('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost))
+        const { openDeletions, heldDeletions } = rows.keysOf(tenant)
+        const due = (key: string) => rows.texts('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost)
+        return readAll(tenant, (await Promise.all([due(openDeletions), due(heldDeletions)])).flat())
       })
       return open.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).slice(0, atMost)
     },
@@ -89,7 +96,7 @@ export function deletionsIn(rows: RedisRows): DeletionMethods {
         const raw = await rows.get(rows.keysOf(tenant).deletion(id))
         if (raw === null) return false
         tx.expect(rows.keysOf(tenant).deletion(id), raw)
-        putRecord(rows, tx, { ...jsonInBytes<DeletionRecord>(raw), ...change })
+        putOrder(rows, tx, { ...jsonInBytes<DeletionRecord>(raw), ...change })
         return true
       }),
 

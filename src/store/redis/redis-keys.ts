@@ -12,7 +12,10 @@
 //   lc:KEY  lk:LINEAGE       a shared lineage, that it is shared        shared          set of the keys of shared lineages
 //   w:NAME  wp:NAME  wi:NAME window, its prompt, its token ids          by:SORT         sorted sets of all names
 //   in:FIELD:VALUE           set of the names with that value           t:NAME  turns   a retained turn; set of those sessions
+//   h:ID  hp:ID  hi:ID       held window, its prompt, its token ids     held            hash: the deletes of held windows, by window
+//   on:ID                    set of the sessions on a window, by its id
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
+//   held-open                open deletes of held windows: separate, because older versions of cwm would finish them
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. An older version of cwm does not keep it,
@@ -116,6 +119,26 @@ export class TenantKeys {
   }
   windowsIn(field: 'tag' | 'model' | 'state' | 'pin' | 'session' | 'parent', value: string) {
     return `${this.#root}in:${field}:${value}`
+  }
+
+  /** Of a window's id, not its name, like the next three. */
+  heldWindow(id: string) {
+    return `${this.#root}h:${id}`
+  }
+  heldPrompt(id: string) {
+    return `${this.#root}hp:${id}`
+  }
+  heldTokenIds(id: string) {
+    return `${this.#root}hi:${id}`
+  }
+  sessionsOn(id: string) {
+    return `${this.#root}on:${id}`
+  }
+  get held() {
+    return `${this.#root}held`
+  }
+  get heldDeletions() {
+    return `${this.#root}held-open`
   }
 
   deletion(id: string) {

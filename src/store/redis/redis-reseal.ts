@@ -38,8 +38,8 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
     )
   }
 
-  function resealWords(tenant: string, name: string, current: Sealer): Promise<boolean> {
-    const key = rows.keysOf(tenant).window(name)
+  /** `key`: of a window or a held window. */
+  function resealWords(tenant: string, key: string, current: Sealer): Promise<boolean> {
     return rows.atomically(tenant, async (tx) => {
       const stored = await rows.get(key)
       if (stored === null || [undefined, current.keyId].includes(windowTextsKeyId(stored))) return false
@@ -70,8 +70,23 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
       values.push({ tenant, key: keys.prompt(name), place: promptPlace(tenant, name, id) })
       values.push({ tenant, key: keys.tokenIds(name), place: idsPlace(tenant, name, id) })
       if (done < atMost && ![undefined, current.keyId].includes(windowTextsKeyId(stored))) {
-        done += Number(await resealWords(tenant, name, current))
+        done += Number(await resealWords(tenant, keys.window(name), current))
       }
+    }
+    return done + (await valuesOf(values, current, atMost - done))
+  }
+
+  async function heldOf(tenant: string, current: Sealer, atMost: number): Promise<number> {
+    const keys = rows.keysOf(tenant)
+    let done = 0
+    const values: Value[] = []
+    for (const id of await rows.texts('HKEYS', keys.held)) {
+      const stored = await rows.get(keys.heldWindow(id))
+      if (stored === null) continue
+      const { name } = jsonInBytes<{ record: { name: string } }>(stored).record
+      values.push({ tenant, key: keys.heldPrompt(id), place: promptPlace(tenant, name, id) })
+      values.push({ tenant, key: keys.heldTokenIds(id), place: idsPlace(tenant, name, id) })
+      if (done < atMost) done += Number(await resealWords(tenant, keys.heldWindow(id), current))
     }
     return done + (await valuesOf(values, current, atMost - done))
   }
@@ -92,7 +107,9 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
       if (names.length === 0) break
       done += await windowsOf(tenant, names, current, atMost - done)
     }
-    const orders = (await rows.texts('ZRANGE', keys.openDeletions, 0, -1)).map((id) => {
+    done += await heldOf(tenant, current, atMost - done)
+    const open = [keys.openDeletions, keys.heldDeletions].map((list) => rows.texts('ZRANGE', list, 0, -1))
+    const orders = (await Promise.all(open)).flat().map((id) => {
       return { tenant, key: keys.sequences(id), place: sequencesPlace(tenant, id) }
     })
     const turns = (await rows.texts('SMEMBERS', keys.turns)).map((id) => {

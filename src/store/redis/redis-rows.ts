@@ -136,7 +136,8 @@ export class RedisRows {
   /** Removes a tenant without any data from the list. A concurrent write of another proxy adds it again, at whatever moment it comes. */
   async unlistIfEmpty(tenant: string): Promise<void> {
     const keys = this.keysOf(tenant)
-    const rest = [keys.sessions, keys.windowsBy('name'), keys.deletions, keys.expiries, keys.turns, keys.shared]
+    const { sessions, deletions, expiries, turns, shared, held } = keys
+    const rest = [sessions, keys.windowsBy('name'), deletions, expiries, turns, shared, held]
     if ((await this.number('EXISTS', ...rest)) > 0) return
     const tx = new Transaction(undefined)
     for (const key of rest) tx.expectAbsent(key)

@@ -29,6 +29,8 @@ for g = 1, guards do
     if redis.call('GET', key) ~= a then return 'stale' end
   elseif kind == 'absent' then
     if redis.call('EXISTS', key) == 1 then return 'stale' end
+  elseif kind == 'size' then
+    if redis.call('SCARD', key) ~= tonumber(a) then return 'stale' end
   elseif tonumber(redis.call('HGET', key, a) or 0) > tonumber(b) then
     return 'stale'
   end

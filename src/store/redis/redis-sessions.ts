@@ -8,6 +8,7 @@ import type { SaveOutcome, SessionMethods } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { RedisChanges } from './redis-changes.ts'
 import { writeOrder } from './redis-deletions.ts'
+import { enterBase, leaveBase } from './redis-held.ts'
 import { dropTurn, forgetTurn } from './redis-retained.ts'
 import type { Entry, RedisRows } from './redis-rows.ts'
 import { dropTraces, writeTraces } from './redis-traces.ts'
@@ -30,11 +31,15 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
     return { raw, session: raw === null ? undefined : jsonInBytes<SessionRecord>(raw) }
   }
 
-  /** Adds the replacement of the read session by `next`. Returns false, without adding anything, if its lineage is retired. */
-  async function put(tx: Transaction, held: Held, next: SessionRecord): Promise<boolean> {
+  /** Adds the replacement of the read session by `next`. If its base window or its lineage is gone, nothing may be committed. */
+  async function put(tx: Transaction, held: Held, next: SessionRecord): Promise<'saved' | 'no_base' | 'gone'> {
     const keys = rows.keysOf(next.tenant)
+    if (held.session?.baseWindowId !== next.baseWindowId) {
+      if (!(await enterBase(rows, tx, next))) return 'no_base'
+      if (held.session !== undefined) await leaveBase(rows, tx, held.session)
+    }
     if (held.session?.lineage !== next.lineage) {
-      if ((await rows.get(keys.retired(next.lineage))) !== null) return false
+      if ((await rows.get(keys.retired(next.lineage))) !== null) return 'gone'
       tx.expectAbsent(keys.retired(next.lineage))
       if (held.session !== undefined) tx.write('SREM', keys.sessionsOf(held.session.lineage), next.id)
       tx.write('SADD', keys.sessionsOf(next.lineage), next.id)
@@ -46,7 +51,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
     if (held.session !== undefined && isLasting(held.session) !== isLasting(next)) {
       tx.write('ZREM', keys.idle(isLasting(held.session)), next.id)
     }
-    return true
+    return 'saved'
   }
 
   /** Adds its removal. Returns false, without adding anything, if it is gone, has another lineage now, or has had a turn since. */
@@ -57,8 +62,10 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
     tx.expect(keys.session(id), raw)
     tx.write('DEL', keys.session(id))
     tx.write('ZREM', keys.sessions, id)
-    tx.write('ZREM', keys.idle(isLasting(session)), id)
+    // An older version lists a session with a base window, but without a turn, as a lasting one.
+    for (const lasting of [true, false]) tx.write('ZREM', keys.idle(lasting), id)
     tx.write('SREM', keys.sessionsOf(lineage), id)
+    await leaveBase(rows, tx, session)
     await dropTraces(rows, tx, tenant, id)
     dropTurn(tx, keys, id)
     return true
@@ -90,7 +97,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
       rows.atomically(fresh.tenant, async (tx) => {
         const held = await read(fresh.tenant, fresh.id)
         if (held.session !== undefined) return held.session
-        if (await put(tx, held, fresh)) return fresh
+        if ((await put(tx, held, fresh)) === 'saved') return fresh
         throw new CwmError('BUSY', 'the session has just ended: send the request again')
       }),
 
@@ -124,9 +131,9 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
         // Ended, and restarted under the same name.
         if (held.session !== undefined && held.session.lineage !== session.lineage) return 'gone'
         const next = held.session === undefined ? session : afterTurn(held.session, session)
-        if (!(await put(tx, held, next))) return 'gone'
-        await writeTraces(rows, tx, session, trace)
-        return 'saved'
+        const outcome_ = await put(tx, held, next)
+        if (outcome_ === 'saved') await writeTraces(rows, tx, session, trace)
+        return outcome_
       })
       // A new session is unknown to all other proxies.
       if (outcome === 'saved' && !isNew) changes.tell({ kind: 'session', tenant, id })
@@ -138,7 +145,7 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
         const held = await read(session.tenant, session.id)
         if (held.session === undefined && !isNew) return 'gone'
         if (held.session !== undefined && held.session.head !== session.head - 1) return 'moved'
-        return (await put(tx, held, session)) ? 'saved' : 'gone'
+        return await put(tx, held, session)
       })
       if (outcome === 'saved') changes.tell({ kind: 'session', tenant: session.tenant, id: session.id })
       return outcome

@@ -7,6 +7,7 @@ import type { TenantMethods } from '../store.ts'
 import { auditIn, dropAuditOf } from './redis-audit.ts'
 import { dropDoneDeletions } from './redis-deletions.ts'
 import { dropEventsOf } from './redis-events.ts'
+import { releaseAll } from './redis-held.ts'
 import { dropShared } from './redis-lineages.ts'
 import { dropTurn, forgetTurn } from './redis-retained.ts'
 import type { RedisRows } from './redis-rows.ts'
@@ -65,6 +66,7 @@ export function tenantsIn(rows: RedisRows): TenantMethods {
     async forgetTenant(tenant) {
       await writeOverrides(rows, tenant, {})
       await dropAllTraces(rows, tenant)
+      await releaseAll(rows, tenant)
       await dropShared(rows, tenant)
       await dropTurns(tenant)
       await dropAuditOf(rows, tenant)

@@ -21,6 +21,11 @@ export class Transaction {
     this.expect(key, null)
   }
 
+  /** The set must have that many members. */
+  expectSize(key: string, size: number): void {
+    this.#guards.push({ key, words: ['size', size, ''] })
+  }
+
   /** The number in a field of a hash must not exceed `most`. */
   expectAtMost(key: string, field: string, most: number): void {
     this.#guards.push({ key, words: ['most', field, most] })

@@ -6,6 +6,7 @@ import type { ReserveOutcome, Store, WindowLimits } from '../store.ts'
 import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from '../stored-values.ts'
 import { isFree } from '../window-rows.ts'
 import { writeOrder } from './redis-deletions.ts'
+import { holdIfNeeded, refreshSessionsOn } from './redis-held.ts'
 import type { TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
@@ -39,6 +40,13 @@ export function windowsIn(rows: RedisRows): Windows {
     const bytes = toStored(sealer, toJson(content.prompt), promptPlace(tenant, name, id))
     tx.write('SET', rows.keysOf(tenant).prompt(name), bytes)
     putIds(tx, record, content.tokenIds)
+  }
+
+  function contentOf(tenant: string, name: string, id: string, prompt: Buffer, ids: Buffer): WindowContent {
+    return {
+      prompt: jsonInBytes<Prompt>(fromStored(sealer, prompt, promptPlace(tenant, name, id))),
+      tokenIds: tokenIdsIn(fromStored(sealer, ids, idsPlace(tenant, name, id))),
+    }
   }
 
   /** Checks the limits against the current counts, and makes the transaction enforce them. */
@@ -105,29 +113,32 @@ export function windowsIn(rows: RedisRows): Windows {
       const keys = rows.keysOf(tenant)
       const stored = await rows.getAll([keys.window(name), keys.prompt(name), keys.tokenIds(name)], rows.contents)
       const [raw, prompt, ids] = stored
-      if (!raw || !prompt || !ids || windowFromStored(sealer, raw).id !== id) return undefined
-      return {
-        prompt: jsonInBytes<Prompt>(fromStored(sealer, prompt, promptPlace(tenant, name, id))),
-        tokenIds: tokenIdsIn(fromStored(sealer, ids, idsPlace(tenant, name, id))),
-      }
+      if (prompt && ids && raw && windowFromStored(sealer, raw).id === id)
+        return contentOf(tenant, name, id, prompt, ids)
+      const [heldPrompt, heldIds] = await rows.getAll([keys.heldPrompt(id), keys.heldTokenIds(id)], rows.contents)
+      return heldPrompt && heldIds ? contentOf(tenant, name, id, heldPrompt, heldIds) : undefined
     },
 
-    removeWindow: ({ tenant, name, id }, order, sequences) =>
-      rows.atomically(
+    async removeWindow(record, order, sequences) {
+      const { tenant, name, id } = record
+      await refreshSessionsOn(rows, record)
+      return await rows.atomically(
         tenant,
         async (tx) => {
           const keys = rows.keysOf(tenant)
           const held = await read(tx, tenant, name)
-          if (held?.id !== id) return false
+          if (held?.id !== id) return undefined
+          const written = await holdIfNeeded(rows, tx, held, order)
           tx.write('DEL', keys.window(name))
           tx.write('DEL', keys.prompt(name))
           tx.write('DEL', keys.tokenIds(name))
           reindex(tx, keys, held, undefined)
-          writeOrder(rows, tx, order, sequences)
-          return true
+          writeOrder(rows, tx, written, sequences)
+          return written
         },
         rows.contents,
-      ),
+      )
+    },
   }
 }
 

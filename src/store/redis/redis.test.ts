@@ -2,7 +2,7 @@
 // notifications between proxies. test/redis-faults.test.ts covers slow, absent and unfit servers.
 
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   aBoundary,
   anOrder,
@@ -131,6 +131,51 @@ describe.skipIf(skipsRedis)('on one server', () => {
       'c',
       'first',
     ])
+  })
+
+  // A proxy of the previous version binds and ends sessions, but maintains no `on:ID`.
+  describe('beside a proxy that does not know of held windows', () => {
+    const bob = aSession({ id: 'bob', head: 1, baseWindow: 'draft', baseWindowId: 'window-1' })
+    const key = (name: string) => `cwm:{t:acme}:${name}`
+    let store: Store
+    beforeEach(async () => {
+      store = await openAt(server.url)
+      await store.reserveWindow(aWindow({ state: 'frozen', thaws: 1 }), someContent())
+      await store.saveTurn(bob, { boundaries: [], keepBoundaries: 4 }, true)
+    })
+
+    it('finds the sessions that it bound, and holds their window', async () => {
+      await server.send('DEL', key('on:window-1'))
+
+      expect(await store.sessionsOn(aWindow({ thaws: 1 }))).toEqual({ count: 1, sessions: ['bob'] })
+      await server.send('DEL', key('on:window-1'))
+      const order = await store.removeWindow(aWindow({ thaws: 1 }), anOrder(), [])
+
+      expect(order?.heldWindow).toBe('window-1')
+      expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
+    })
+
+    it('finds that it ended the last session, and releases the window', async () => {
+      const window = aWindow({ thaws: 1 })
+      await store.removeWindow(window, anOrder(), [])
+      await server.send('DEL', key('s:bob'))
+      await server.send('SREM', key('ls:lineage-1'), 'bob')
+      await server.send('ZREM', key('sessions'), 'bob')
+
+      expect(await store.sessionsOn(window)).toEqual({ count: 0, sessions: [] })
+      await store.releaseWindow('acme', 'window-1')
+
+      expect(await store.getWindowContent('acme', 'draft', 'window-1')).toBeUndefined()
+      expect((await store.getDeletion('acme', 'deletion-1'))?.heldWindow).toBeUndefined()
+    })
+
+    it('does not let it finish the order of a held window', async () => {
+      await store.removeWindow(aWindow({ thaws: 1 }), anOrder(), [])
+
+      expect(Number(await server.send('ZCARD', key('open')))).toBe(0)
+      await store.removeSession(bob, anOrder({ id: 'end', kind: 'session' }), [])
+      expect(Number(await server.send('ZCARD', key('open')))).toBe(2)
+    })
   })
 
   it('lets Redis remove boundaries and responses that no sweep found, but never sessions', async () => {

@@ -10,6 +10,7 @@ import { inspectRedis, throwFaults } from './redis-check.ts'
 import { deletionsIn } from './redis-deletions.ts'
 import { storeUnavailable } from './redis-errors.ts'
 import { eventsIn } from './redis-events.ts'
+import { heldWindowsIn } from './redis-held.ts'
 import { leasesIn } from './redis-leases.ts'
 import { lineagesIn } from './redis-lineages.ts'
 import { RedisLink } from './redis-link.ts'
@@ -90,6 +91,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
     ...lineagesIn(rows, changes),
     ...windowsIn(rows),
     ...windowListsIn(rows),
+    ...heldWindowsIn(rows),
     ...deletionsIn(rows),
     ...tenantsIn(rows),
     ...eventsIn(rows, changes),

@@ -11,7 +11,8 @@ export type Promote = (stored: StoredFirstTurn, next?: SessionRecord) => void
 /** Prepares a {@link Promote}. */
 export function promoter({ db, memory }: Pick<SqliteCore, 'db' | 'memory'>): Promote {
   const sql = db.prepareAll({
-    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
+    add: `INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record, base_window)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`,
     // No other session has any of them, because its writer would have moved this session first.
     addBoundary: 'INSERT INTO boundaries (tenant, digest, session_id, expires_at, rank) VALUES (?, ?, ?, ?, ?)',
   })

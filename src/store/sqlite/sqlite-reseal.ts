@@ -43,6 +43,24 @@ const columns: readonly SealedColumn[] = [
     place: (row) => tokenIdsPlace(...names(row)),
   },
   {
+    find: `SELECT rowid, key_id, words, tenant, record ->> '$.name', id FROM held_windows
+      WHERE words IS NOT NULL AND key_id <> ? LIMIT ?`,
+    put: 'UPDATE held_windows SET key_id = ?, words = ? WHERE rowid = ?',
+    place: (row) => windowTextsPlace({ tenant: textAt(row, 3), name: textAt(row, 4), id: textAt(row, 5) }),
+  },
+  {
+    find: `SELECT rowid, prompt_key_id, prompt, tenant, record ->> '$.name', id FROM held_windows
+      WHERE prompt_key_id <> ? LIMIT ?`,
+    put: 'UPDATE held_windows SET prompt_key_id = ?, prompt = ? WHERE rowid = ?',
+    place: (row) => promptPlace(...names(row)),
+  },
+  {
+    find: `SELECT rowid, tokens_key_id, token_ids, tenant, record ->> '$.name', id FROM held_windows
+      WHERE tokens_key_id <> ? LIMIT ?`,
+    put: 'UPDATE held_windows SET tokens_key_id = ?, token_ids = ? WHERE rowid = ?',
+    place: (row) => tokenIdsPlace(...names(row)),
+  },
+  {
     find: `SELECT rowid, key_id, token_ids, tenant, deletion, place FROM deletion_sequences WHERE key_id <> ? LIMIT ?`,
     put: 'UPDATE deletion_sequences SET key_id = ?, token_ids = ? WHERE rowid = ?',
     place: (row) => sequencePlace(textAt(row, 3), textAt(row, 4), numberAt(row, 5)),

@@ -33,10 +33,10 @@ export function recordAt<T extends object>(row: Row, column: number): T {
   return jsonIn<T>(textAt(row, column))
 }
 
-/** A session as the columns tenant, id, lineage, last_turn_at, lasting, record. */
+/** A session as the columns tenant, id, lineage, last_turn_at, lasting, record, and base_window, which a turn does not change. */
 export function sessionColumns(session: SessionRecord) {
-  const { tenant, id, lineage, lastTurnAt } = session
-  return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session)] as const
+  const { tenant, id, lineage, lastTurnAt, baseWindowId = null } = session
+  return [tenant, id, lineage, lastTurnAt, Number(isLasting(session)), JSON.stringify(session), baseWindowId] as const
 }
 
 /** A window's columns: the record without its texts, and the texts (reason and note), which may quote its messages. */

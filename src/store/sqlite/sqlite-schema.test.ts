@@ -10,6 +10,7 @@ import {
   anEvent,
   aSession,
   aTurn,
+  aWindow,
   fullReceipt,
   noon,
   someContent,
@@ -69,6 +70,8 @@ beforeEach(async () => {
   const run = (sql: string, ...values: unknown[]) => db.prepare<[unknown[]]>(sql).run(values)
   run('INSERT INTO meta VALUES (?, ?)', 'secret_check', 'sum')
   run('INSERT INTO sessions VALUES (?, ?, ?, ?)', 'acme', 'session-1', noon, JSON.stringify(session))
+  const bound = { ...session, id: 'bob', baseWindow: 'draft', baseWindowId: 'window-1' }
+  run('INSERT INTO sessions VALUES (?, ?, ?, ?)', 'globex', 'bob', noon, JSON.stringify({ ...bound, tenant: 'globex' }))
   run('INSERT INTO boundaries VALUES (?, ?, ?, ?, ?)', 1, 'acme', 'digest-1', 'session-1', noon + 9)
   for (const [n, held] of [window, failed].entries()) {
     const { tenant, name, id, state, pin, createdAt } = held
@@ -96,7 +99,7 @@ describe('a store of schema version 1', () => {
       new Map([['digest-1', { sessionId: 'session-1' }]]),
     )
     expect(await store.claimMeta('secret_check', 'another')).toBe('sum')
-    expect(await store.listIdle(noon + 1, true, 9)).toHaveLength(1)
+    expect(await store.listIdle(noon + 1, true, 9)).toHaveLength(2)
     expect(await store.listIdle(noon + 1, false, 9)).toHaveLength(0)
   })
 
@@ -107,6 +110,12 @@ describe('a store of schema version 1', () => {
     expect(await store.getWindow('acme', 'broken')).toEqual({ ...broken, ...added })
     expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(content)
     expect(await store.getWindowContent('acme', 'broken', 'window-2')).toEqual(content)
+  })
+
+  it('knows which sessions stand on a window', async () => {
+    const { count } = await store.sessionsOn({ ...aWindow(), tenant: 'globex' })
+
+    expect(count).toBe(1)
   })
 
   it('finds them by new fields: usage, filters, sorts, holders', async () => {

@@ -374,6 +374,34 @@ export const migrations: readonly string[] = [
   CREATE INDEX ended_logins_of_owner ON ended_logins (owner, until);
   CREATE INDEX ended_logins_expiry ON ended_logins (until);
   `,
+  // 9: deleted windows that sessions still stand on (sqlite-held.ts). `base_window` is a column, and not an index over `record`, because such
+  // an index would parse the record with each turn. `bytes` remain part of the tenant's usage; the row of a tenant without sessions and
+  // windows is gone by then.
+  `
+  ALTER TABLE sessions ADD COLUMN base_window TEXT;
+  UPDATE sessions SET base_window = record ->> '$.baseWindowId' WHERE record ->> '$.baseWindowId' IS NOT NULL;
+  CREATE INDEX sessions_of_base ON sessions (tenant, base_window, id) WHERE base_window IS NOT NULL;
+  CREATE TABLE held_windows (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    deletion TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    key_id INTEGER NOT NULL,
+    prompt_key_id INTEGER NOT NULL,
+    tokens_key_id INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    words BLOB,
+    prompt BLOB NOT NULL,
+    token_ids BLOB NOT NULL,
+    PRIMARY KEY (tenant, id)
+  ) STRICT;
+  CREATE TRIGGER held_window_added AFTER INSERT ON held_windows BEGIN
+    UPDATE usage SET window_bytes = window_bytes + NEW.bytes WHERE tenant = NEW.tenant;
+  END;
+  CREATE TRIGGER held_window_dropped AFTER DELETE ON held_windows BEGIN
+    UPDATE usage SET window_bytes = window_bytes - OLD.bytes WHERE tenant = OLD.tenant;
+  END;
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

@@ -9,6 +9,7 @@ import type { SaveOutcome, SessionMethods, TurnTrace } from '../store.ts'
 import { newestFirst, type StoredFirstTurn } from './first-turns.ts'
 import { promoter } from './promote.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
+import { holdingIn } from './sqlite-held.ts'
 import { recordAt, sessionColumns } from './sqlite-rows.ts'
 import { traceWriter } from './sqlite-traces.ts'
 import { BoundaryBounds, type WrittenSession } from './written-sessions.ts'
@@ -29,10 +30,13 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
   const promote = promoter(core)
   const writeOrder = orderWriter(core)
   const isRetired = retiredQuery(core)
+  const holding = holdingIn(core)
   const sql = db.prepareAll({
     get: 'SELECT record FROM sessions WHERE tenant = ? AND id = ?',
-    add: 'INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record) VALUES (?, ?, ?, ?, ?, ?)',
+    add: `INSERT INTO sessions (tenant, id, lineage, last_turn_at, lasting, record, base_window)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`,
     put: 'UPDATE sessions SET lineage = ?3, last_turn_at = ?4, lasting = ?5, record = ?6 WHERE tenant = ?1 AND id = ?2',
+    rebase: 'UPDATE sessions SET base_window = ?3 WHERE tenant = ?1 AND id = ?2',
     drop: 'DELETE FROM sessions WHERE tenant = ? AND id = ?',
     dropRetained: 'DELETE FROM retained WHERE tenant = ? AND session_id = ?',
     isHeldBeside: `SELECT EXISTS (SELECT 1 FROM windows WHERE tenant = ?1 AND lineage = ?2)
@@ -60,11 +64,22 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
 
   /** The session must exist; `compact`: its compact row, if it has one. */
   function put(session: SessionRecord, compact = memory.firstTurns.get(session.tenant, session.id)): void {
-    if (compact === undefined) sql.put.run(...sessionColumns(session))
-    else promote(compact, session)
+    if (compact !== undefined) {
+      promote(compact, session)
+      return
+    }
+    const [tenant, id, lineage, lastTurnAt, lasting, record] = sessionColumns(session)
+    sql.put.run(tenant, id, lineage, lastTurnAt, lasting, record)
+  }
+
+  function rebase({ baseWindowId: before }: SessionRecord, { tenant, id, baseWindowId: base }: SessionRecord): void {
+    if (base === before) return
+    sql.rebase.run(tenant, id, base ?? null)
+    holding.left(tenant, before)
   }
 
   function begin(session: SessionRecord, left: readonly TurnTrace[]): SaveOutcome {
+    if (!holding.hasBase(session)) return 'no_base'
     if (isRetired(session.tenant, session.lineage)) return 'gone'
     // Compact sessions are not cached, because most are never continued.
     if (traces.areFree(session, left) && memory.firstTurns.add(session, left)) return 'saved'
@@ -115,6 +130,7 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
     }
     memory.sessions.delete(tenant, id)
     sql.dropRetained.run(tenant, id)
+    holding.left(tenant, stored.baseWindowId)
     return true
   }
 
@@ -206,11 +222,14 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
       db.run(() =>
         db.transaction('power', (): SaveOutcome => {
           const stored = read(session.tenant, session.id)
-          if (stored === undefined) return isNew && add(session) ? 'saved' : 'gone'
-          if (stored.head !== session.head - 1) return 'moved'
+          if (stored === undefined && !isNew) return 'gone'
+          if (stored !== undefined && stored.head !== session.head - 1) return 'moved'
+          if (!holding.hasBase(session)) return 'no_base'
+          if (stored === undefined) return add(session) ? 'saved' : 'gone'
           if (isRetired(session.tenant, session.lineage)) return 'gone'
           put(session)
           memory.sessions.delete(session.tenant, session.id)
+          rebase(stored, session)
           return 'saved'
         }),
       ),

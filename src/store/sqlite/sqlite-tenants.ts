@@ -6,11 +6,14 @@ import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { TenantMethods } from '../store.ts'
 import { promoter } from './promote.ts'
 import { end, type SqliteCore } from './sqlite-core.ts'
+import { holdingIn } from './sqlite-held.ts'
 import { numberAt, type Row, recordAt, textAt } from './sqlite-rows.ts'
 import { sharesOf } from './sqlite-shares.ts'
 
 /** The tenant methods of the store. */
-export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
+export function tenantsIn(core: SqliteCore): TenantMethods {
+  const { db, memory } = core
+  const holding = holdingIn(core)
   const sql = db.prepareAll({
     usage: 'SELECT windows, window_bytes, sessions, pinned_tokens FROM usage WHERE tenant = ?',
     usageOfAll: 'SELECT total(windows), total(window_bytes), total(sessions), total(pinned_tokens) FROM usage',
@@ -68,6 +71,7 @@ export function tenantsIn({ db, memory }: SqliteCore): TenantMethods {
           for (let some = first(tenant); some.length > 0; some = first(tenant)) for (const one of some) promote(one)
           memory.firstTurns.forget(tenant)
           memory.boundaries.clear()
+          holding.releaseAll(tenant)
           for (const drop of forget) drop.run(tenant)
         }),
       ),

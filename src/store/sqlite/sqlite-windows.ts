@@ -8,6 +8,7 @@ import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from '../stored-values.ts'
 import { isFree, sortedBy } from '../window-rows.ts'
 import { end, orderWriter, retiredQuery, type SqliteCore } from './sqlite-core.ts'
 import type { Bindable } from './sqlite-database.ts'
+import { holdingIn } from './sqlite-held.ts'
 import {
   numberAt,
   promptPlace,
@@ -28,6 +29,7 @@ export function windowsIn(core: SqliteCore): Windows {
   const { db, sealer } = core
   const isRetired = retiredQuery(core)
   const writeOrder = orderWriter(core)
+  const holding = holdingIn(core)
   const sql = db.prepareAll({
     find: 'SELECT record, key_id, words, seq FROM windows WHERE tenant = ? AND name = ?',
     add: `INSERT INTO windows (tenant, name, id, created_at, lineage, session_id, parent, model,
@@ -130,7 +132,7 @@ export function windowsIn(core: SqliteCore): Windows {
     getWindowContent: (tenant, name, id) =>
       db.run(() => {
         const row = sql.getContent.get(tenant, name, id)
-        if (row === undefined) return undefined
+        if (row === undefined) return holding.content(tenant, name, id)
         return {
           prompt: jsonInBytes<Prompt>(openValue(sealer, storedValueAt(row, 0), promptPlace(tenant, name, id))),
           tokenIds: tokenIdsIn(openValue(sealer, storedValueAt(row, 2), tokenIdsPlace(tenant, name, id))),
@@ -160,10 +162,11 @@ export function windowsIn(core: SqliteCore): Windows {
       db.run(() =>
         db.transaction('power', () => {
           const held = read(tenant, name)
-          if (held?.window.id !== id) return false
+          if (held?.window.id !== id) return undefined
+          const written = holding.holdIfNeeded(held.seq, id, order)
           sql.drop.run(held.seq)
-          writeOrder(order, sequences)
-          return true
+          writeOrder(written, sequences)
+          return written
         }),
       ),
   }

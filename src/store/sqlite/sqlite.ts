@@ -8,6 +8,7 @@ import type { SqliteCore } from './sqlite-core.ts'
 import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-database.ts'
 import { deletionsIn } from './sqlite-deletions.ts'
 import { eventsIn } from './sqlite-events.ts'
+import { heldWindowsIn } from './sqlite-held.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
 import { loginsIn } from './sqlite-logins.ts'
 import { resealIn } from './sqlite-reseal.ts'
@@ -80,6 +81,7 @@ function storeIn(core: SqliteCore): Store {
     ...lineagesIn(core),
     ...windowsIn(core),
     ...windowListIn(core),
+    ...heldWindowsIn(core),
     ...deletionsIn(core),
     ...tenantsIn(core),
     ...eventsIn(core),

@@ -26,7 +26,7 @@ export function describeDeletions(subject: Subject): void {
     it('remove a window with its content, and store the order with its ids', async () => {
       await store.reserveWindow(aWindow(), someContent())
 
-      expect(await store.removeWindow(aWindow(), fullOrder, sequences)).toBe(true)
+      expect(await store.removeWindow(aWindow(), fullOrder, sequences)).toEqual(fullOrder)
 
       expect(await store.getWindow('acme', 'draft')).toBeUndefined()
       expect(await store.getWindowContent('acme', 'draft', 'window-1')).toBeUndefined()
@@ -54,9 +54,9 @@ export function describeDeletions(subject: Subject): void {
     it('order nothing for a window that is gone, was replaced, or is another tenant’s', async () => {
       await store.reserveWindow(aWindow(), someContent())
 
-      expect(await store.removeWindow(aWindow({ id: 'window-0' }), anOrder(), [])).toBe(false)
-      expect(await store.removeWindow(aWindow({ name: 'other' }), anOrder(), [])).toBe(false)
-      expect(await store.removeWindow(aWindow({ tenant: 'globex' }), anOrder({ tenant: 'globex' }), [])).toBe(false)
+      expect(await store.removeWindow(aWindow({ id: 'window-0' }), anOrder(), [])).toBeUndefined()
+      expect(await store.removeWindow(aWindow({ name: 'other' }), anOrder(), [])).toBeUndefined()
+      expect(await store.removeWindow(aWindow({ tenant: 'globex' }), anOrder({ tenant: 'globex' }), [])).toBeUndefined()
 
       expect(await store.getWindow('acme', 'draft')).toEqual(aWindow())
       expect(await store.getDeletion('acme', 'deletion-1')).toBeUndefined()
@@ -109,7 +109,7 @@ export function describeDeletions(subject: Subject): void {
       )
 
       const ids = (await store.listDeletions('acme', { limit: 10 })).items.map(({ id }) => id)
-      expect(ids.sort()).toEqual([`s-${ended.indexOf(true)}`, `w-${removed.indexOf(true)}`])
+      expect(ids.sort()).toEqual([`s-${ended.indexOf(true)}`, `w-${removed.findIndex((order) => order !== undefined)}`])
     })
 
     it('are listed once each, newest first, for their tenant', async () => {

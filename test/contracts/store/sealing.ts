@@ -13,6 +13,7 @@ const newKey = Buffer.alloc(32, 2)
 /** The key of a sealed store under test. */
 export const contractSealer = new Sealer(oldKey)
 
+const held = aWindow({ name: 'held', id: 'window-2', note: 'keep' })
 const noted = aWindow({ state: 'failed', reason: 'as he said', note: 'keep' })
 
 /** A record of every sealed kind. */
@@ -22,11 +23,21 @@ async function fill(store: Store): Promise<void> {
   await store.getOrCreateSession(aSession({ id: 'ended' }))
   await store.removeSession(aSession({ id: 'ended' }), anOrder({ kind: 'session' }), [Uint32Array.of(4, 5)])
   await store.reserveWindow(noted, someContent())
+  await store.reserveWindow(held, someContent('held'))
+  await store.saveTurn(
+    aSession({ id: 'bob', baseWindow: 'held', baseWindowId: 'window-2' }),
+    { boundaries: [], keepBoundaries: 4 },
+    true,
+  )
+  await store.removeWindow(held, anOrder({ id: 'deletion-2' }), [Uint32Array.of(6)])
 }
 
 async function expectAll(store: Store): Promise<void> {
   expect(await store.getWindow('acme', 'draft')).toEqual(noted)
   expect(await store.getWindowContent('acme', 'draft', 'window-1')).toEqual(someContent())
+  expect((await store.getHeldWindow('acme', 'window-2'))?.window).toEqual(held)
+  expect(await store.getWindowContent('acme', 'held', 'window-2')).toEqual(someContent('held'))
+  expect(await store.getDeletionSequences('acme', 'deletion-2')).toEqual([Uint32Array.of(6)])
   expect(await store.getRetained('acme', 'session-1')).toEqual(aTurn())
   expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual([Uint32Array.of(4, 5)])
 }
@@ -68,7 +79,7 @@ export function describeSealing(subject: Subject): void {
 
       const both = await subject().reopenWith(new Sealer(newKey, [oldKey]))
       await expectAll(both)
-      expect(await resealAll(both)).toBe(5)
+      expect(await resealAll(both)).toBe(9)
       await expectAll(both)
 
       await expectAll(await subject().reopenWith(new Sealer(newKey)))
@@ -94,7 +105,7 @@ export function describeTurningSealingOn(subject: Subject): void {
 
       const sealed = await subject().reopenWith(contractSealer)
       await expectAll(sealed)
-      expect(await resealAll(sealed)).toBe(5)
+      expect(await resealAll(sealed)).toBe(9)
 
       await expectAll(sealed)
       await expect(subject().reopenWith(undefined)).rejects.toMatchObject({ code: 'CONFIG' })

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { SessionRecord } from '../../../src/base/records.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { aBoundary, anOrder, aSession, fullSession, noon, putTurn } from './sample-records.ts'
+import { aBoundary, anOrder, aSession, aWindow, fullSession, noon, putTurn, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
 export function describeSessions(subject: Subject): void {
@@ -40,6 +40,7 @@ export function describeSessions(subject: Subject): void {
     })
 
     it('keeps every field of a session', async () => {
+      await store.reserveWindow(aWindow(), someContent())
       const full: SessionRecord = fullSession()
 
       await putTurn(store, full, [], 4)
@@ -83,6 +84,7 @@ export function describeSessions(subject: Subject): void {
     })
 
     it('stores a turn with the current head, and nothing of one that a thaw has overtaken', async () => {
+      await store.reserveWindow(aWindow(), someContent())
       await putTurn(store, aSession())
       const thawed = aSession({ head: 1, lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' })
       expect(await store.bindSession(thawed, false)).toBe('saved')
@@ -220,15 +222,17 @@ export function describeSessions(subject: Subject): void {
       it('are listed separately if a name or a window keeps them', async () => {
         const at = { lastTurnAt: noon - 1, named: false }
         await store.getOrCreateSession(aSession({ ...at, id: 'named', named: true }))
-        await putTurn(store, aSession({ ...at, id: 'behind', baseWindow: 'draft', lastTurnAt: noon - 2 }))
+        await putTurn(store, aSession({ ...at, id: 'behind', baseWindow: 'draft', lastTurnAt: noon - 2, turns: 1 }))
+        await putTurn(store, aSession({ ...at, id: 'unanswered', baseWindow: 'draft', lastTurnAt: noon - 3 }))
         await putTurn(store, aSession({ ...at, id: 'passing' }))
 
         expect(await ids(true)).toEqual(['behind', 'named'])
-        expect(await ids(false)).toEqual(['passing'])
+        expect(await ids(false)).toEqual(['unanswered', 'passing'])
       })
 
       it('change lists with a thaw, and leave them with their end', async () => {
-        const passing = aSession({ lastTurnAt: noon - 1, named: false })
+        await store.reserveWindow(aWindow(), someContent())
+        const passing = aSession({ lastTurnAt: noon - 1, named: false, turns: 1 })
         await putTurn(store, passing)
         const thawed = { ...passing, head: 1, lineage: 'of-the-window', baseWindow: 'draft', baseWindowId: 'window-1' }
 

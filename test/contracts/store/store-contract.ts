@@ -5,6 +5,7 @@ import type { Sealer } from '../../../src/store/seal.ts'
 import { describeDeletions } from './deletions.ts'
 import { describeEvents } from './events.ts'
 import { describeFirstTurns } from './first-turns.ts'
+import { describeHeldWindows } from './held-windows.ts'
 import { describeClosing, describeMeta } from './lifecycle.ts'
 import { describeLineages } from './lineages.ts'
 import { describeLogins } from './logins.ts'
@@ -29,6 +30,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeWindows,
     describeContent,
     describeDeletions,
+    describeHeldWindows,
     describeRetained,
     describeClosing,
     describeSealing,
@@ -46,6 +48,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeWindowList,
     describePaging,
     describeDeletions,
+    describeHeldWindows,
     describeUsage,
     describeChoices,
     describeLimits,

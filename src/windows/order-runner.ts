@@ -1,0 +1,155 @@
+// Executes deletion orders: at once, when the last session leaves a held window, and in the background until nothing is left.
+
+import { toCwmError } from '../base/errors.ts'
+import type { DeletionRecord, StandingSessions } from '../base/records.ts'
+import type { Store } from '../store/store.ts'
+import { RECHECK_DELAY_MS } from './deletion-orders.ts'
+import { type ExecutedDeletion, executeDeletion } from './execute-deletion.ts'
+import { executeExpiry } from './execute-expiry.ts'
+import { executeRequests } from './execute-requests.ts'
+import { leaseKeys, withLease } from './lease.ts'
+import type { DeletionParts } from './parts.ts'
+
+const SLOWEST_RETRY_MS = 3_600_000
+/** A lineage that requests share stays in use until its tenant is erased, which executes its order. */
+const SHARED_RETRY_MS = 24 * 3_600_000
+/** After a week, remaining chunks have been evicted or cannot be verified. */
+const GIVE_UP_MS = 7 * 24 * 3_600_000
+const PER_RUN = 200
+
+export class OrderRunner {
+  readonly #parts: DeletionParts
+  /** Orders that this process is executing; a run must not start them again. */
+  readonly #busy = new Map<string, Promise<DeletionRecord>>()
+
+  constructor(parts: DeletionParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Executes a new order. `again`: check once more, even if nothing is left now. `waits`: for a slot; without one the order stays open for the
+   * next run. Returns the order as it is then.
+   */
+  async attempt(
+    order: DeletionRecord,
+    sequences: readonly Uint32Array[],
+    again: boolean,
+    waits = true,
+  ): Promise<DeletionRecord> {
+    const { store, now } = this.#parts
+    const work = () => this.#execute(order, sequences, again ? now() + RECHECK_DELAY_MS : undefined, waits)
+    return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
+  }
+
+  /** Executes the order of a window that was released with its last session. While others hold the window, the order is not due. */
+  async executeReleased(tenant: string, id: string): Promise<void> {
+    await this.#busy.get(id)
+    await this.#resume({ tenant, id })
+  }
+
+  /** Executes the open orders that are due. Throws only `STORE_UNAVAILABLE`. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { store, now, metrics } = this.#parts
+    const open = await store.listOpenDeletions(now(), PER_RUN)
+    metrics.deletionsOpen.set(open.length)
+    for (const order of open) {
+      if (signal.aborted) return
+      if (this.#busy.has(order.id)) continue
+      await this.#resume(order)
+    }
+  }
+
+  /** Reads the order again, because another process may have changed it since it was listed. */
+  async #resume({ tenant, id }: Pick<DeletionRecord, 'tenant' | 'id'>): Promise<void> {
+    await withLease(this.#parts.store, leaseKeys.deletion(id), () => this.#executeIfDue(tenant, id))
+  }
+
+  async #executeIfDue(tenant: string, id: string): Promise<void> {
+    const { store, now } = this.#parts
+    const order = await store.getDeletion(tenant, id)
+    if (order === undefined || order.state === 'done' || order.nextTryAt > now() || this.#busy.has(id)) return
+    await this.#execute(order, await store.getDeletionSequences(tenant, id), undefined)
+  }
+
+  /** `again`: when to check once more even if nothing is left now. */
+  async #execute(
+    order: DeletionRecord,
+    sequences: readonly Uint32Array[],
+    again: number | undefined,
+    waitsForSlot = true,
+  ): Promise<DeletionRecord> {
+    const work = this.#executeOnce(order, sequences, again, waitsForSlot)
+    this.#busy.set(order.id, work)
+    return await work.finally(() => this.#busy.delete(order.id))
+  }
+
+  async #carryOut(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<ExecutedDeletion> {
+    if (order.kind === 'sessions') return await executeExpiry(this.#parts, order)
+    if (order.kind === 'requests') return await executeRequests(this.#parts, order)
+    return await executeDeletion(this.#parts, order, sequences, await findHolders(this.#parts.store, order))
+  }
+
+  async #executeOnce(
+    order: DeletionRecord,
+    sequences: readonly Uint32Array[],
+    again: number | undefined,
+    waitsForSlot: boolean,
+  ): Promise<DeletionRecord> {
+    const { store, now, log, metrics, retryMs } = this.#parts
+    try {
+      const execute = () => this.#carryOut(order, sequences)
+      const slot = { waits: waitsForSlot }
+      const { receipt, unpinned, waits } = await this.#parts.deleteSlots.run(order.tenant, execute, slot)
+      const isShared = order.kind === 'requests' && !receipt.lineageRetired
+      const clean = receipt.residualChunks === 0 && unpinned
+      // It was held until now, so its week begins now.
+      const isReleased = order.receipt?.heldBy !== undefined && receipt.heldBy === undefined
+      const releasedAt = isReleased ? now() : order.releasedAt
+      const over = !waits && now() - (releasedAt ?? order.at) > GIVE_UP_MS
+      const tries = order.tries + 1
+      const change = {
+        tries,
+        receipt,
+        ...(releasedAt === undefined ? {} : { releasedAt }),
+        ...(unpinned ? { pin: 'none' as const } : {}),
+        ...((clean && !waits && again === undefined) || over
+          ? { state: 'done' as const, ...(order.lineages === undefined ? {} : { lineages: [] }) }
+          : {
+              state: 'open' as const,
+              nextTryAt:
+                again ?? now() + (isShared ? SHARED_RETRY_MS : Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS)),
+            }),
+      }
+      await store.changeDeletion(order.tenant, order.id, change)
+      metrics.deletions.inc({ outcome: clean ? 'clean' : receipt.residualChunks === null ? 'unproved' : 'residue' })
+      metrics.deletedChunks.inc(receipt.deletedChunks - (order.receipt?.deletedChunks ?? 0))
+      const { deletedChunks, residualChunks, lineageRetired } = receipt
+      log.info({ delete: order.id, kind: order.kind, deletedChunks, residualChunks, lineageRetired, tries }, 'deleted')
+      const next = { ...order, ...change }
+      if (receipt.heldBy === undefined) return next
+      // Released meanwhile: who released it could not execute it.
+      const stored = await store.getDeletion(order.tenant, order.id)
+      return stored === undefined || stored.heldWindow !== undefined
+        ? next
+        : await this.#executeOnce(stored, sequences, again, waitsForSlot)
+    } catch (thrown) {
+      const error = toCwmError(thrown)
+      if (error.code === 'STORE_UNAVAILABLE') throw error
+      // No slot was free, or cwm is stopping. Nothing was done yet.
+      if (error.code === 'OVERLOADED' || error.code === 'SHUTTING_DOWN') return order
+      log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
+      return order
+    }
+  }
+}
+
+/** The sessions that keep the text of a deleted window; undefined if there are none. */
+async function findHolders(store: Store, order: DeletionRecord): Promise<StandingSessions | undefined> {
+  const { tenant, heldWindow } = order
+  const held = heldWindow === undefined ? undefined : await store.getHeldWindow(tenant, heldWindow)
+  if (held === undefined) return undefined
+  const standing = await store.sessionsOn(held.window)
+  if (standing.count > 0) return standing
+  await store.releaseWindow(tenant, held.window.id)
+  return undefined
+}

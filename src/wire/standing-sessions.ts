@@ -1,0 +1,9 @@
+// The sessions that stand on a window: before it is deleted, and in the receipt of its delete.
+
+import { z } from 'zod'
+import { count } from './scalars.ts'
+
+export const standingSessions = z.object({
+  count,
+  sessions: z.array(z.string()).describe('Their ids, up to 20'),
+})
