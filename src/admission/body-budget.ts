@@ -1,17 +1,17 @@
 // Limits the bytes of request bodies held at any moment, over all requests. A limit per body alone does not bound memory.
 
 import { CwmError } from '../base/errors.ts'
+import { FairBudget } from '../base/fair-budget.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import { retryAfter } from './admission.ts'
-import { FairBytes } from './fair-bytes.ts'
 
 export class BodyBudget {
-  readonly #bytes: FairBytes
+  readonly #bytes: FairBudget
   readonly #metrics: Pick<Metrics, 'refused'>
 
   constructor(maxBytes: number, metrics: Pick<Metrics, 'refused' | 'watch'>) {
-    this.#bytes = new FairBytes(maxBytes)
+    this.#bytes = new FairBudget(maxBytes)
     this.#metrics = metrics
     metrics.watch('cwm_body_bytes', 'Bytes of request bodies held in memory', () => this.#bytes.used)
   }

@@ -50,6 +50,11 @@ export function timelineToWire(buckets: ReturnType<Timeline['bucketsOf']>, bucke
   }
 }
 
-export function auditEntryToWire({ at, receipt, ...entry }: AuditEntry): AuditEntryJson {
-  return { ...entry, at: iso(at), receipt: receipt && { ...receipt } }
+export function auditEntryToWire({ at, lastAt, receipt, ...entry }: AuditEntry): AuditEntryJson {
+  return {
+    ...entry,
+    at: iso(at),
+    last_at: lastAt === undefined ? undefined : iso(lastAt),
+    receipt: receipt && { ...receipt },
+  }
 }

@@ -178,7 +178,11 @@ const shape = {
     .describe(
       'Idle time after which the newest window of a returning session is prefetched into LMCache, milliseconds; 0 disables this',
     ),
-  events_keep: count.default(10_000).describe('Events kept for clients that reconnect, over all tenants'),
+  events_keep: count
+    .default(10_000)
+    .describe(
+      'Events kept for clients that reconnect, over all tenants; beyond that, the tenant with most loses its oldest first',
+    ),
   kv_epoch: countOrNone
     .default(0)
     .describe(
@@ -254,7 +258,7 @@ const shape = {
   retain_bytes: bytes
     .optional()
     .describe(
-      'Maximum bytes of all retained turns; the oldest are dropped first. In memory, older turns of 16 KiB and more are compressed once a quarter is used',
+      'Maximum bytes of all retained turns; beyond that, the tenant with most loses its oldest first. In memory, older turns of 16 KiB and more are compressed once a quarter is used',
     ),
   base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
   tracking_bytes: cacheBytes
@@ -279,7 +283,11 @@ const shape = {
       'Delay before an incomplete delete is retried in LMCache, milliseconds. It doubles with each try, up to an hour',
     ),
   deletion_keep_ms: ms.default(30 * DAY_MS).describe('How long the receipt of a delete is kept, milliseconds'),
-  audit_keep: count.default(100_000).describe('Entries kept in the audit log, over all tenants'),
+  audit_keep: count
+    .default(100_000)
+    .describe(
+      'Entries of successes kept in the audit log, and as many of failed attempts, over all tenants; beyond that, the tenant with most loses its oldest first',
+    ),
   connections: count.default(512).describe('Maximum connections to the upstream'),
   connect_timeout_ms: ms.default(10_000).describe('Time to connect to the upstream, milliseconds'),
   upstream_keep_alive_ms: count

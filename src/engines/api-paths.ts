@@ -192,13 +192,9 @@ export const unsaltedPaths: readonly string[] = unsalted.flatMap(({ path, webSoc
   webSocket === true ? [] : [path],
 )
 
-const byPath: ReadonlyMap<string, ApiPath> = new Map(apiPaths.map((entry) => [templateOf(entry.path), entry]))
+const byPath: ReadonlyMap<string, ApiPath> = new Map(apiPaths.map((entry) => [entry.path, entry]))
 
-/** The entry of a path as the table or an OpenAPI document spells it. The names of its varying parts do not matter. */
+/** The entry of an exact path of the table. */
 export function apiPath(path: string): ApiPath | undefined {
-  return byPath.get(templateOf(path))
-}
-
-function templateOf(path: string): string {
-  return path.replaceAll(/\{[^}]*\}/g, '{}')
+  return byPath.get(path)
 }

@@ -4,6 +4,7 @@
 import type { Now } from '../base/clock.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
 import type { CwmEvent, EventSink } from '../base/events.ts'
+import { FairBudget } from '../base/fair-budget.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Store } from '../store/store.ts'
@@ -29,7 +30,7 @@ export class EventLog implements EventSink {
   readonly #parts: EventLogParts
   readonly #slots = new SubscriptionSlots()
   readonly #unwatchStore: () => void
-  #pending = 0
+  readonly #waiting = new FairBudget(MAX_PENDING)
   #last: Promise<void> = Promise.resolve()
   #ended = false
 
@@ -42,11 +43,10 @@ export class EventLog implements EventSink {
 
   emit(event: Omit<CwmEvent, 'at'>): void {
     const stamped = { ...event, at: this.#parts.now() }
-    if (this.#pending >= MAX_PENDING) {
+    if (!this.#waiting.change(event.tenant, 0, 1)) {
       this.#logLost(stamped, 'too many events are waiting for the store')
       return
     }
-    this.#pending += 1
     this.#last = this.#last.then(() => this.#append(stamped))
   }
 
@@ -98,7 +98,7 @@ export class EventLog implements EventSink {
     } catch (thrown) {
       this.#logLost(event, toCwmError(thrown).code.toLowerCase())
     } finally {
-      this.#pending -= 1
+      this.#waiting.change(event.tenant, 1, 0)
     }
   }
 

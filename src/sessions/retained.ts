@@ -2,6 +2,7 @@
 // memory, on disk, or not at all.
 
 import { toCwmError } from '../base/errors.ts'
+import { FairBudget } from '../base/fair-budget.ts'
 import { sessionKey } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { RetainedPrompt, Store } from '../store/store.ts'
@@ -32,13 +33,13 @@ export class RetainedTurns {
   readonly #writing = new Map<string, Promise<void>>()
   /** The last pending read from the store, by session. Never rejects. */
   readonly #reading = new Map<string, Promise<unknown>>()
-  /** Bytes of the turns that wait for the store, in all and by sharer. */
-  #writingBytes = 0
-  readonly #writingBytesOf = new Map<string, number>()
+  /** Bytes of the turns that wait for the store. */
+  readonly #waiting: FairBudget
 
   constructor(options: RetainedOptions) {
     this.#options = options
     this.#memory = new RetainedMemory(options)
+    this.#waiting = new FairBudget(options.maxBytes)
   }
 
   /**
@@ -57,12 +58,10 @@ export class RetainedTurns {
     if (retain === 'memory') this.#memory.set(sharer, key, turn)
     if (retain !== 'disk') return
     const bytes = turnBytes(turn)
-    // A sharer may have as much as is left beside it, so that some always remains for others.
-    if (this.#waitingOf(sharer) + bytes > maxBytes - this.#writingBytes) {
+    if (!this.#waiting.change(sharer, 0, bytes)) {
       log.error({ session: sessionId }, 'last turn not retained: too many turns are waiting for the store')
       return
     }
-    this.#addWaiting(sharer, bytes)
     // Writes run one after the other; otherwise an earlier turn could overwrite a later one. A pending read still gets the previous turn.
     const written = Promise.all([...after, this.#writing.get(key), this.#reading.get(key)])
       .then(() => store.putRetained(tenant, sessionId, promptOf(turn), maxBytes))
@@ -70,21 +69,10 @@ export class RetainedTurns {
         log.error({ session: sessionId, err: toCwmError(thrown) }, 'last turn not retained')
       })
       .then(() => {
-        this.#addWaiting(sharer, -bytes)
+        this.#waiting.change(sharer, bytes, 0)
         if (this.#writing.get(key) === written) this.#writing.delete(key)
       })
     this.#writing.set(key, written)
-  }
-
-  #waitingOf(sharer: string): number {
-    return this.#writingBytesOf.get(sharer) ?? 0
-  }
-
-  #addWaiting(sharer: string, bytes: number): void {
-    const sum = this.#waitingOf(sharer) + bytes
-    if (sum === 0) this.#writingBytesOf.delete(sharer)
-    else this.#writingBytesOf.set(sharer, sum)
-    this.#writingBytes += bytes
   }
 
   /** The session's last turn from memory, to be read later; undefined if it is not in memory. */

@@ -257,8 +257,7 @@ export class RunningTurn {
     if (messagesField === undefined) return undefined
     const { body, clientSalt, lineage } = sent
     const reply = choices[0]?.messages ?? []
-    const { name: parent, id: parentId } = base?.record ?? {}
-    return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent, parentId }
+    return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent: base?.record.name }
   }
 
   /** There was room when the turn began, but the queue may have filled since. */

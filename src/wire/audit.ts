@@ -29,6 +29,11 @@ export const auditEntrySchema = z
     target: z.enum(['window', 'session', 'tenant']),
     name: z.string(),
     outcome: z.string().describe('`ok`, `failed`, or an error code'),
+    count: z
+      .number()
+      .optional()
+      .describe('How often the same attempt failed within ten minutes, if more than once; `at` is the first time'),
+    last_at: time.optional().describe('When it failed last'),
     receipt: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   })
   .meta({ id: 'AuditEntry' })

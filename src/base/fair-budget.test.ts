@@ -1,11 +1,11 @@
 // How a budget of 100 bytes is divided: something always remains for others.
 
 import { beforeEach, describe, expect, it } from 'vitest'
-import { FairBytes } from './fair-bytes.ts'
+import { FairBudget } from './fair-budget.ts'
 
-let budget: FairBytes
+let budget: FairBudget
 beforeEach(() => {
-  budget = new FairBytes(100)
+  budget = new FairBudget(100)
 })
 
 describe('a budget', () => {

@@ -1,18 +1,18 @@
-// Divides a budget of bytes among sharers (`Caller.sharer`). Nobody can take it all, and no limit per sharer has to be set: the more is held,
+// Divides a budget, such as of bytes or places in a queue, among sharers (`Caller.sharer`). Nobody can take it all, and no limit per sharer has to be set: the more is held,
 // the less one of them may hold. These are the dynamic thresholds by which switches share buffers (Choudhury and Hahne, 1998).
 
-export class FairBytes {
-  readonly #maxBytes: number
-  /** Bytes by sharer, without those that hold none. */
+export class FairBudget {
+  readonly #max: number
+  /** What each sharer holds, without those that hold nothing. */
   readonly #held = new Map<string, number>()
   #used = 0
 
-  /** `maxBytes`: of all sharers together. */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
+  /** `max`: of all sharers together. */
+  constructor(max: number) {
+    this.#max = max
   }
 
-  /** Bytes held by all sharers. */
+  /** What all sharers hold. */
   get used(): number {
     return this.#used
   }
@@ -23,7 +23,7 @@ export class FairBytes {
    */
   change(sharer: string, from: number, to: number): boolean {
     const total = (this.#held.get(sharer) ?? 0) - from + to
-    const free = this.#maxBytes - this.#used + from - to
+    const free = this.#max - this.#used + from - to
     const isSole = this.#used === from
     if (to > from && (free < 0 || (!isSole && total > free))) return false
     this.#used += to - from
