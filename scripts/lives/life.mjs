@@ -71,7 +71,7 @@ export class Life {
     const sampling = { max_tokens: REPLY_TOKENS, temperature: 0, return_token_ids: true }
     const body = { model: this.#engine.model, messages: expected.messages, ...sampling }
     const answer = await this.#cwm.request('POST', CHAT, body, headers)
-    if (this.#isRefusal(answer, expected)) return
+    if (this.#isRefusal(answer, expected)) return this.world.refused(action)
     const { choices, usage, prompt_token_ids: ids } = answer.json
     checkIds(await this.#engine.idsOf(expected.prompt), ids, usage.prompt_tokens)
     if (freeze !== undefined) this.#count('freeze by header')

@@ -88,15 +88,12 @@ function turnOf(world, drawn, n) {
   if ((session.base?.messages.length ?? 0) + session.own.length > MAX_MESSAGES) return { act: 'end', session: name }
   return {
     ...{ act: 'turn', session: name, style: drawn.style, question: textOf(n, drawn) },
-    ...(drawn.thaws ? thawIn(existing(world, drawn), session) : {}),
+    ...(drawn.thaws ? { thaw: existing(world, drawn) } : {}),
     ...(drawn.freezes ? { freeze: freeName(world, drawn) } : {}),
     ...(drawn.hasSystem ? { system: pick(SYSTEMS, drawn.words), repeatsSystem: true } : {}),
     ...(drawn.isForeign ? { isForeign: true } : {}),
   }
 }
-
-/** A name that the session stands on already changes nothing, even if another window has it by now, so it is left out. */
-const thawIn = (window, { baseName }) => (window === baseName ? {} : { thaw: window })
 
 function freezeOf(world, drawn) {
   const session = knownSession(world, drawn)

@@ -16,14 +16,14 @@ const isSystem = ({ role }) => role === 'system'
 export class World {
   /**
    * By name: `base`, the window that it stands on, with its name then; `own`, what was said since; `last`, the last turn; `isAtHand`: REST can
-   * freeze that turn; `mayBeLost`: cwm was killed, perhaps before it stored the session.
+   * freeze that turn; `isUnsure`: only rejected turns have named it, which may have begun it or not.
    */
   sessions = new Map()
   /** By name: `{ messages, isPending }`. */
   windows = new Map()
 
   sessionOf(name) {
-    return this.sessions.get(name) ?? { own: [], isAtHand: false, mayBeLost: false }
+    return this.sessions.get(name) ?? { own: [], isAtHand: false, isUnsure: false }
   }
 
   /** Whether a live session stands on the window of that name. */
@@ -47,6 +47,7 @@ export class World {
    * A turn that sends only the new message, the session's own messages, or the whole conversation with its window. `system` leads a first
    * turn. Behind a window, `repeatsSystem` sends the window's system message again, and `isForeign` another one.
    */
+  // A name that the session stands on already changes nothing, even if another window has it by now.
   expectTurn(action) {
     const { session: name, style, thaw, freeze } = action
     const session = this.sessionOf(name)
@@ -67,12 +68,17 @@ export class World {
     return { messages, prompt, base, baseName: isNew ? thaw : session.baseName, own: [...own, ...asked] }
   }
 
+  /** The turn was rejected. */
+  refused({ session: name }) {
+    if (!this.sessions.has(name)) this.sessions.set(name, { own: [], isAtHand: false, isUnsure: true })
+  }
+
   /** The turn was answered. */
   turned({ session: name, freeze }, { prompt, base, baseName, own }, reply) {
     const said = { role: 'assistant', content: reply }
     const last = [...prompt, said]
     if (base !== undefined) base.isPending = false
-    this.sessions.set(name, { base, baseName, own: [...own, said], last, isAtHand: true, mayBeLost: false })
+    this.sessions.set(name, { base, baseName, own: [...own, said], last, isAtHand: true, isUnsure: false })
     if (freeze !== undefined) this.windows.set(freeze, { messages: last, isPending: true })
   }
 
@@ -80,7 +86,7 @@ export class World {
     const codes = []
     const session = this.sessions.get(name)
     if (session === undefined) codes.push('session_not_found')
-    else if (!session.isAtHand) codes.push('session_empty', ...(session.mayBeLost ? ['session_not_found'] : []))
+    else if (!session.isAtHand) codes.push('session_empty', ...(session.isUnsure ? ['session_not_found'] : []))
     if (this.windows.has(window)) codes.push('window_name_taken')
     return codes.length > 0 ? { codes } : {}
   }
@@ -99,7 +105,7 @@ export class World {
     const before = this.sessionOf(name)
     // The last turn belongs to the window that it stood on.
     const isAtHand = before.isAtHand && before.base === base
-    this.sessions.set(name, { ...before, base, baseName: window, own: [], isAtHand, mayBeLost: false })
+    this.sessions.set(name, { ...before, base, baseName: window, own: [], isAtHand, isUnsure: false })
   }
 
   expectClone({ source, window, at }) {
@@ -136,7 +142,7 @@ export class World {
   expectEnd({ session }) {
     const known = this.sessions.get(session)
     if (known === undefined) return { codes: ['session_not_found'] }
-    return known.mayBeLost ? { mayFail: 'session_not_found' } : {}
+    return known.isUnsure ? { mayFail: 'session_not_found' } : {}
   }
 
   ended({ session }) {
@@ -145,8 +151,7 @@ export class World {
 
   /** cwm was killed: last turns are lost, because they are kept in memory. Returns the windows whose freeze may not have begun. */
   restarted() {
-    for (const [name, session] of this.sessions)
-      this.sessions.set(name, { ...session, isAtHand: false, mayBeLost: session.base === undefined })
+    for (const [name, session] of this.sessions) this.sessions.set(name, { ...session, isAtHand: false })
     return [...this.windows].filter(([, { isPending }]) => isPending).map(([name]) => name)
   }
 

@@ -58,6 +58,34 @@ describe('the oracle', () => {
     expect(livedWorld().expectTurn({ session: 's', style: 'own', question: 'd', ...change }).codes).toEqual(codes)
   })
 
+  it('does not know whether a rejected turn began its session', () => {
+    const world = new World()
+    world.refused({ session: 's' })
+
+    expect(world.expectEnd({ session: 's' })).toEqual({ mayFail: 'session_not_found' })
+    expect(world.expectFreeze({ session: 's', window: 'w' }).codes).toEqual(['session_empty', 'session_not_found'])
+  })
+
+  it('changes nothing when a turn names the window that its session stands on, even if the name was reused', () => {
+    const world = livedWorld()
+    world.deleted({ window: 'w' })
+
+    const expected = world.expectTurn({ session: 's', style: 'new', question: 'd', thaw: 'w' })
+
+    expect(expected.prompt).toEqual([...held, user('d')])
+  })
+
+  it('has no turn at hand after a thaw of another window', () => {
+    const world = livedWorld()
+    world.thawed({ session: 's', window: 'w' })
+    expect(world.expectFreeze({ session: 's', window: 'v' })).toEqual({})
+    world.made({ window: 'other', messages: [user('new')] })
+
+    world.thawed({ session: 's', window: 'other' })
+
+    expect(world.expectFreeze({ session: 's', window: 'v' }).codes).toEqual(['session_empty'])
+  })
+
   it('knows where a window may be cut', () => {
     expect(livedWorld().placesOf('w')).toEqual([1, 3, 5])
   })

@@ -7,7 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 
-const main = fileURLToPath(new URL('../../scripts/attack/main.mjs', import.meta.url))
+const script = (name: string) => fileURLToPath(new URL(`../../scripts/attack/${name}`, import.meta.url))
+const main = script('main.mjs')
+const shares = script('shares/main.mjs')
 const BUILD_MS = 240_000
 const RUN_MS = 300_000
 
@@ -19,10 +21,10 @@ beforeAll(async () => {
 
 afterAll(() => built.dispose())
 
-function attack(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+function attack(args: readonly string[], file = main): Promise<{ code: number; stdout: string; stderr: string }> {
   const env = { ...process.env, ATTACK_DIST: dirname(dirname(built.main)) }
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], { timeout: RUN_MS, env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [file, ...args], { timeout: RUN_MS, env }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })
   })
@@ -48,3 +50,19 @@ it('reports each invalid option in a line', async () => {
     stderr: 'attack: --requests: a whole number, 1 or more\nattack: --repeat: the number of an attack\n',
   })
 })
+
+// The verdict depends on the machine, so only the way to it is tested.
+it.runIf(process.platform === 'linux')(
+  'attacks a share of all tenants, and prints a verdict for each thing that an honest tenant sees',
+  async () => {
+    const ended = await attack(['--seconds', '1', '--attack', 'slow-bodies', '--no-pin'], shares)
+
+    expect(ended, ended.stdout + ended.stderr).toMatchObject({ stderr: '' })
+    expect(ended.stdout).toMatch(/^slow-bodies: (pass|FAIL)/)
+    const [head = '', , row = '', ...more] = ended.stdout.slice(ended.stdout.indexOf('| row |')).trimEnd().split('\n')
+    expect(more).toEqual([])
+    expect(row).toMatch(/^\| 5 \| 200 random keys /)
+    expect(row.split('|')).toHaveLength(head.split('|').length)
+  },
+  RUN_MS,
+)
