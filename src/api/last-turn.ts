@@ -10,8 +10,10 @@ import type { RetainedPrompt } from '../store/store.ts'
  */
 export async function freezableTurn(
   retained: Pick<RetainedTurns, 'find'>,
-  { tenant, id, lineage, baseWindow }: SessionRecord,
+  { tenant, id, lineage, baseWindow, baseWindowId }: SessionRecord,
 ): Promise<RetainedPrompt | undefined> {
   const turn = await retained.find(tenant, id)
-  return turn?.lineage === lineage && turn.parent === baseWindow ? turn : undefined
+  if (turn?.lineage !== lineage || turn.parent !== baseWindow) return undefined
+  // Turns stored by older versions have the name alone.
+  return turn.parentId === undefined || turn.parentId === baseWindowId ? turn : undefined
 }

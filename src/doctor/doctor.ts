@@ -1,6 +1,7 @@
 // Runs the checks one after another, each with a timeout. They are not parallel, because the live proofs share one engine.
 
 import { type CwmError, toCwmError } from '../base/errors.ts'
+import { apiChecks } from './api-checks.ts'
 import type { Check } from './check.ts'
 import { engineChecks } from './engine-checks.ts'
 import { type DoctorParts, Facts } from './facts.ts'
@@ -29,7 +30,13 @@ export interface DoctorLimits {
   readonly allMs: number
 }
 
-export const checks: readonly Check[] = [...engineChecks, ...lmcacheChecks, ...proofChecks, ...storageChecks]
+export const checks: readonly Check[] = [
+  ...engineChecks,
+  ...apiChecks,
+  ...lmcacheChecks,
+  ...proofChecks,
+  ...storageChecks,
+]
 
 /** Calls `onResult` after each check. Throws only if `stop` aborts. */
 export async function diagnose(

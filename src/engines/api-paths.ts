@@ -192,9 +192,13 @@ export const unsaltedPaths: readonly string[] = unsalted.flatMap(({ path, webSoc
   webSocket === true ? [] : [path],
 )
 
-const byPath: ReadonlyMap<string, ApiPath> = new Map(apiPaths.map((entry) => [entry.path, entry]))
+const byPath: ReadonlyMap<string, ApiPath> = new Map(apiPaths.map((entry) => [templateOf(entry.path), entry]))
 
-/** The entry of an exact path of the table. */
+/** The entry of a path as the table or an OpenAPI document spells it. The names of its varying parts do not matter. */
 export function apiPath(path: string): ApiPath | undefined {
-  return byPath.get(path)
+  return byPath.get(templateOf(path))
+}
+
+function templateOf(path: string): string {
+  return path.replaceAll(/\{[^}]*\}/g, '{}')
 }

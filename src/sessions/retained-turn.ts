@@ -18,6 +18,8 @@ export interface RetainedTurn {
   readonly lineage: string
   /** The base window of the turn. The session may have another one by now. */
   readonly parent: string | undefined
+  /** The id of that window, because its name may belong to another one by now. */
+  readonly parentId?: string | undefined
 }
 
 /** A turn's body followed by its reply as JSON, compressed together. */

@@ -7,6 +7,7 @@ import { completionsRoute } from './completions.ts'
 import { EngineError, ValidationError } from './errors.ts'
 import { newId, VERSION } from './ids.ts'
 import { countTokensRoute, messagesRoute } from './messages.ts'
+import { openApiOf } from './openapi.ts'
 import { poolingRoutes } from './pooling.ts'
 import { renderRoutes } from './render.ts'
 import { adapterOf, booleanField, objectBody, requireFields } from './request-body.ts'
@@ -18,7 +19,7 @@ import type { Core } from './turn.ts'
 /** `forget` clears the prefix cache on POST /reset_prefix_cache. */
 export function engineRoutes(core: Core, forget: () => void): Routes {
   const alive: Handler = () => ({ status: 200 })
-  return {
+  const routes: Routes = {
     'GET /v1/models': () => ({ status: 200, json: models(core) }),
     'GET /health': alive,
     'GET /ping': alive,
@@ -40,6 +41,7 @@ export function engineRoutes(core: Core, forget: () => void): Routes {
       return { status: 200, json: { success: true } }
     },
   }
+  return { ...routes, 'GET /openapi.json': () => ({ status: 200, json: openApiOf(routes) }) }
 }
 
 function models({ settings }: Core): unknown {

@@ -132,6 +132,8 @@ export interface RetainedPrompt {
   readonly clientSalt?: string
   readonly lineage: string
   readonly parent?: string
+  /** Missing in turns stored by older versions. */
+  readonly parentId?: string
 }
 
 /** The events after an id, in the order of all events. */

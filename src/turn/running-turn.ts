@@ -257,7 +257,8 @@ export class RunningTurn {
     if (messagesField === undefined) return undefined
     const { body, clientSalt, lineage } = sent
     const reply = choices[0]?.messages ?? []
-    return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent: base?.record.name }
+    const { name: parent, id: parentId } = base?.record ?? {}
+    return { dialect, body, reply, promptTokens: usage?.promptTokens, clientSalt, lineage, parent, parentId }
   }
 
   /** There was room when the turn began, but the queue may have filled since. */

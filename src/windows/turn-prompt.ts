@@ -29,7 +29,7 @@ export function readTurnPrompt({ dialect, body, reply, promptTokens }: RetainedT
 /** The same, with everything that a later freeze needs. */
 export function toRetainedPrompt(turn: RetainedTurn): RetainedPrompt {
   const { prompt, replyAt, promptTokens } = readTurnPrompt(turn)
-  const { clientSalt, lineage, parent } = turn
+  const { clientSalt, lineage, parent, parentId } = turn
   return {
     prompt,
     replyAt,
@@ -37,5 +37,6 @@ export function toRetainedPrompt(turn: RetainedTurn): RetainedPrompt {
     ...(clientSalt === undefined ? {} : { clientSalt }),
     lineage,
     ...(parent === undefined ? {} : { parent }),
+    ...(parentId === undefined ? {} : { parentId }),
   }
 }

@@ -67,6 +67,46 @@ const checkOf = ({ checks }: Diagnosis, id: string) => checks.find((check) => ch
 const withVerdict = ({ checks }: Diagnosis, verdict: string) =>
   checks.filter((check) => check.verdict === verdict).map(({ id }) => id)
 
+describe('the doctor on the paths of an engine', () => {
+  const answering = async (paths: object, components: object = {}) => {
+    sim = await startSim({ eventFlushMs: 0 })
+    const body = { paths, components }
+    sim.fault({ server: 'engine', path: '/openapi.json', action: { kind: 'status', status: 200, body } })
+    return checkOf(await look(), 'paths')
+  }
+  const taking = (...bodies: readonly object[]) => ({
+    post: { requestBody: { content: { 'application/json': { schema: { anyOf: bodies } } } } },
+  })
+  const withSalt = { properties: { cache_salt: {}, input: {} } }
+
+  it('names those that cwm does not know', async () => {
+    const check = await answering({ '/v1/images/edits': { post: {} }, '/v1/embeddings': taking(withSalt) })
+
+    expect(check).toMatchObject({
+      verdict: 'warning',
+      evidence: '1 of 2 paths are unknown to cwm, which does not forward them: POST /v1/images/edits',
+    })
+  })
+
+  it('fails if a path that gets a salt does not take one in each of its bodies', async () => {
+    const old = { properties: { input: {} } }
+    const check = await answering(
+      { '/v1/embeddings': taking({ $ref: '#/components/schemas/New' }, { $ref: '#/components/schemas/Old' }) },
+      { schemas: { New: withSalt, Old: old } },
+    )
+
+    expect(check).toMatchObject({ verdict: 'failed' })
+    expect(check?.evidence).toBe('no cache_salt in the body of /v1/embeddings: nothing isolates tenants there')
+  })
+
+  it('are skipped if it shows none', async () => {
+    sim = await startSim({ eventFlushMs: 0 })
+    sim.fault({ server: 'engine', path: '/openapi.json', action: { kind: 'status', status: 404, body: {} } })
+
+    expect(checkOf(await look(), 'paths')).toMatchObject({ verdict: 'skipped' })
+  })
+})
+
 describe('the doctor on a correct deployment', () => {
   it('reports no problems, and leaves nothing behind', async () => {
     const diagnosis = await examine({ flags: { resetEngineCache: true } })

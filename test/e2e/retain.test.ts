@@ -58,6 +58,23 @@ describe('the last turn of a session', () => {
     expect(await freezable()).toBe(true)
   })
 
+  it('cannot be frozen once another window of the same name and lineage was thawed into the session', async () => {
+    stack = await startStack()
+    await rest(stack.url, 'PUT', '/windows/log', { model: 'sim-model', document: 'The tide is low.' })
+    await rest(stack.url, 'POST', '/windows/log/clone', { name: 'base' })
+    const toBase = () => rest(stack.url, 'POST', '/windows/base/thaw', { session_id: 'ann', replace: true })
+    await toBase()
+    await turn()
+    await toBase()
+    expect(await freezable()).toBe(true)
+    await rest(stack.url, 'DELETE', '/windows/base')
+    await rest(stack.url, 'POST', '/windows/log/clone', { name: 'base' })
+
+    await toBase()
+
+    expect(await freezable()).toBe(false)
+  })
+
   it('on disk can be frozen by REST after a restart, with the KV that still exists', async () => {
     stack = await startStack({ settings: { retain: 'disk' } })
     await turn()

@@ -16,6 +16,8 @@ const NICENESS = 10
 
 class Attacker {
   model = model
+  /** What an attack prepared to send. */
+  body
   /** How often each status was answered; `closed` and `open` for connections without an answer. */
   counts = new Map()
   #until = 0

@@ -71,12 +71,13 @@ export const attacks = [
   },
   {
     ...{ name: 'junk-bodies', row: 3, what: 'bodies of 60 MB of junk, five at once' },
-    run: (attacker) => {
+    prepare: (attacker) => {
       const turn = { model: attacker.model, messages: [{ role: 'user', content: 'hi' }], junk: 'x'.repeat(60 * MB) }
-      const body = Buffer.from(JSON.stringify(turn))
-      return attacker.lanes(5, () =>
-        attacker.send('POST', CHAT, { key: ONE_KEY, body, headers: { [ANSWER_BYTES]: 500 } }),
-      )
+      attacker.body = Buffer.from(JSON.stringify(turn))
+    },
+    run: (attacker) => {
+      const request = { key: ONE_KEY, body: attacker.body, headers: { [ANSWER_BYTES]: 500 } }
+      return attacker.lanes(5, () => attacker.send('POST', CHAT, request))
     },
   },
   {
