@@ -2,7 +2,9 @@
 
 import { createRoute } from '@hono/zod-openapi'
 import { auditEntrySchema } from '../wire/audit.ts'
+import { errorSchema } from '../wire/error.ts'
 import { pageOf, pageQuery } from '../wire/lists.ts'
+import { reloadSchema } from '../wire/reload.ts'
 import { listedTenantSchema, nearLimitBody, nearLimitSchema, tenantSchema, timelineSchema } from '../wire/tenants.ts'
 import { body, failures, json } from './routes.ts'
 
@@ -59,4 +61,18 @@ export const listAudit = createRoute({
     "A tenant reads its own entries. The operator's key reads those of all tenants, or with `x-cwm-tenant` those of one.",
   request: { query: pageQuery },
   responses: { 200: json(pageOf(auditEntrySchema), 'A page of entries'), ...failures },
+})
+
+export const reloadSettings = createRoute({
+  method: 'post',
+  path: '/cwm/v1/reload',
+  summary: 'Read the settings again: keys, tenants, limits, policies, log level',
+  description:
+    "Needs the operator's key, without `x-cwm-tenant`. The settings are read as at start: the same file, variables, and flags. Send `content-type: application/json`, with or " +
+    'without a body. A removed key is rejected from the next request on; its running answers finish. Only this process is reloaded.',
+  responses: {
+    200: json(reloadSchema, 'What changed, and what needs a restart'),
+    422: json(errorSchema, 'The settings have faults, and nothing has changed; the message lists all of them'),
+    ...failures,
+  },
 })

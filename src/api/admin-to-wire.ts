@@ -4,6 +4,7 @@ import type { AuditEntry, TenantUsage } from '../base/records.ts'
 import type { NearLimitOverrides, TenantPolicy } from '../base/tenants.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import type { AuditEntryJson } from '../wire/audit.ts'
+import type { ReloadJson } from '../wire/reload.ts'
 import type { NearLimitJson, TenantJson, TimelineJson } from '../wire/tenants.ts'
 import { iso } from './to-wire.ts'
 
@@ -56,5 +57,22 @@ export function auditEntryToWire({ at, lastAt, receipt, ...entry }: AuditEntry):
     at: iso(at),
     last_at: lastAt === undefined ? undefined : iso(lastAt),
     receipt: receipt && { ...receipt },
+  }
+}
+
+/** What a reload changed. */
+export interface SettingsReport {
+  readonly changed: readonly string[]
+  readonly needsRestart: readonly string[]
+  readonly keysAdded: readonly string[]
+  readonly keysRemoved: readonly string[]
+}
+
+export function reloadToWire({ changed, needsRestart, keysAdded, keysRemoved }: SettingsReport): ReloadJson {
+  return {
+    changed: [...changed],
+    needs_restart: [...needsRestart],
+    keys_added: [...keysAdded],
+    keys_removed: [...keysRemoved],
   }
 }

@@ -2,14 +2,30 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { CwmError } from '../base/errors.ts'
 import type { AuditEntry } from '../base/records.ts'
 import type { Timeline } from '../journal/timeline.ts'
 import type { Page, PageRequest, Store } from '../store/store.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { Tenants } from '../tenants/tenants.ts'
-import { chooseNearLimit, listAudit, listTenants, showNearLimit, showTenant, showTimeline } from './admin-routes.ts'
-import { auditEntryToWire, nearLimitToWire, tenantToWire, timelineToWire } from './admin-to-wire.ts'
+import {
+  chooseNearLimit,
+  listAudit,
+  listTenants,
+  reloadSettings,
+  showNearLimit,
+  showTenant,
+  showTimeline,
+} from './admin-routes.ts'
+import {
+  auditEntryToWire,
+  nearLimitToWire,
+  reloadToWire,
+  type SettingsReport,
+  tenantToWire,
+  timelineToWire,
+} from './admin-to-wire.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { pageToWire } from './to-wire.ts'
 
@@ -25,18 +41,23 @@ export interface AdminHandlerParts {
   readonly tenants: Pick<Tenants, 'ids' | 'policyOf'>
   /** Whose records the caller may read; undefined for all tenants. Throws `UNAUTHORIZED`. */
   readonly tenantInView: (request: IncomingMessage) => string | undefined
+  /** Reads the settings again. Throws `INVALID_SETTINGS`. */
+  readonly reload: () => Promise<SettingsReport>
 }
 
 export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts, callerOf: CallerOf): void {
   const { store, overrides, tenantInView } = parts
 
+  const requireOperator = (c: Context<Bindings>) => {
+    if (tenantInView(c.env.incoming) === undefined) return
+    throw new CwmError(
+      'UNAUTHORIZED',
+      "this path requires the operator's key (setting operator_key), without the header x-cwm-tenant",
+    )
+  }
+
   app.openapi(listTenants, async (c) => {
-    if (tenantInView(c.env.incoming) !== undefined) {
-      throw new CwmError(
-        'UNAUTHORIZED',
-        "this path requires the operator's key (setting operator_key), without the header x-cwm-tenant",
-      )
-    }
+    requireOperator(c)
     const { limit, cursor = '' } = c.req.valid('query')
     const { ids, next } = await listTenantsAfter(parts, Buffer.from(cursor, 'base64url').toString(), limit)
     const data = ids.map(async (id) => ({
@@ -70,6 +91,11 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
   app.openapi(showTimeline, (c) =>
     c.json(timelineToWire(parts.timeline.bucketsOf(callerOf(c).tenant), parts.bucketMs), 200),
   )
+
+  app.openapi(reloadSettings, async (c) => {
+    requireOperator(c)
+    return c.json(reloadToWire(await parts.reload()), 200)
+  })
 
   app.openapi(listAudit, async (c) => {
     const tenant = tenantInView(c.env.incoming)

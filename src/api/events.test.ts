@@ -38,7 +38,13 @@ it('reads nothing more for a client that reads nothing, and frees its place when
   const { store, told } = endlessStore()
   const log = new EventLog({ store, metrics: createMetrics(), log: silentLogger, now: () => 0, keep: 10 })
   const app = new OpenAPIHono<Bindings>()
-  mountEvents(app, { events: log, now: () => 0, tenantInView: () => 'acme', sharerInView: () => undefined })
+  mountEvents(app, {
+    events: log,
+    now: () => 0,
+    tenantInView: () => 'acme',
+    sharerInView: () => undefined,
+    watchKeys: () => () => {},
+  })
   const answers: ServerResponse[] = []
   const listener = getRequestListener(app.fetch)
   const server = createServer((request, response) => {

@@ -18,6 +18,8 @@ export interface EventHandlerParts {
   readonly tenantInView: (request: IncomingMessage) => string | undefined
   /** Whose share of the slots for subscriptions the request uses. Undefined: the tenant's own. */
   readonly sharerInView: (request: IncomingMessage) => string | undefined
+  /** Calls back when keys or tenants have changed, until the returned function is called. */
+  readonly watchKeys: (onUpdate: () => void) => () => void
 }
 
 const headers = {
@@ -30,7 +32,7 @@ const headers = {
 
 export function mountEvents(
   app: OpenAPIHono<Bindings>,
-  { events, now, tenantInView, sharerInView }: EventHandlerParts,
+  { events, now, tenantInView, sharerInView, watchKeys }: EventHandlerParts,
 ): void {
   app.openapi(listenToEvents, async (c) => {
     const { incoming, outgoing } = c.env
@@ -40,6 +42,11 @@ export function mountEvents(
     const gone = new AbortController()
     outgoing.once('close', () => gone.abort())
     if (outgoing.destroyed) gone.abort()
+    const unwatch = watchKeys(() => {
+      if (!isStillAllowed(() => tenantInView(incoming) === tenant)) gone.abort()
+    })
+    gone.signal.addEventListener('abort', unwatch, { once: true })
+    if (gone.signal.aborted) unwatch()
     const subscription = await events.subscribe(tenant, lastId, gone.signal, sharerInView(incoming))
     const filter = { kinds: kinds && new Set(kinds), withTenant: tenant === undefined }
     const encoder = new TextEncoder()
@@ -60,6 +67,15 @@ export function mountEvents(
     )
     return c.body(body, 200, headers)
   })
+}
+
+/** A key that was removed is unknown, which throws. */
+function isStillAllowed(check: () => boolean): boolean {
+  try {
+    return check()
+  } catch {
+    return false
+  }
 }
 
 interface EventFilter {

@@ -49,6 +49,7 @@ const table = {
   WINDOW_CORRUPT: [500, 'server_error'],
   PIN_BUDGET_FULL: [403, 'quota_exceeded_error'],
   INVALID_IMPORT: [400, 'invalid_request_error'],
+  INVALID_SETTINGS: [422, 'invalid_request_error'],
   DELETION_NOT_FOUND: [404, 'not_found_error'],
   RESPONSE_NOT_FOUND: [404, 'not_found_error'],
   // The services behind cwm.

@@ -7,6 +7,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { within } from '../../test/support/deadline.ts'
+import { createLogger, type RequestFields } from './logger.ts'
 
 // A folder in which imports resolve and which no tool scans for sources.
 const compiled = new URL(`../../node_modules/.cwm-logger-${process.pid}/`, import.meta.url)
@@ -82,6 +83,23 @@ describe('createLogger', () => {
       cause: { code: 'ECONNREFUSED', message: 'inner' },
     })
     expect(JSON.stringify(line)).not.toContain('"S"')
+  })
+
+  it('follows a change of its level, for requests too', () => {
+    const written: string[] = []
+    const log = createLogger('info', { write: (line: string) => void written.push(line) })
+    const request = () => log.request({ request: 'r', method: 'GET', route: '/', status: 200, ms: 1 } as RequestFields)
+    const both = () => {
+      log.info('x')
+      request()
+      return written.splice(0).length
+    }
+
+    expect(both()).toBe(2)
+    log.setLevel('warn')
+    expect(both()).toBe(0)
+    log.setLevel('debug')
+    expect(both()).toBe(2)
   })
 
   it('writes nothing below its level, and nothing at all when silent', async () => {

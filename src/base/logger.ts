@@ -8,6 +8,11 @@ export interface Logger extends Pick<Pino, 'debug' | 'info' | 'warn' | 'error'> 
   request(fields: RequestFields): void
 }
 
+/** A logger whose minimum level can change. */
+export interface LeveledLogger extends Logger {
+  setLevel(level: LogLevel): void
+}
+
 /** The logged fields of a request. Times in milliseconds. */
 export interface RequestFields {
   readonly request: string
@@ -51,7 +56,7 @@ export const STANDARD_ERROR = 2
  * One JSON object per line, on standard error. An error is logged with its code, message and the messages of its causes, without its other
  * properties.
  */
-export function createLogger(level: LogLevel, to: DestinationStream = new LogStream(STANDARD_ERROR)): Logger {
+export function createLogger(level: LogLevel, to: DestinationStream = new LogStream(STANDARD_ERROR)): LeveledLogger {
   const timestamp = timeField()
   const log = pino(
     {
@@ -66,7 +71,15 @@ export function createLogger(level: LogLevel, to: DestinationStream = new LogStr
   )
   // pino's traversal of the fields cost a turn as much as finding its session.
   const request = (fields: RequestFields) => to.write(requestLine(fields, timestamp()))
-  return Object.assign(log, { request: log.isLevelEnabled('info') ? request : () => {} })
+  const logger = Object.assign(log, {
+    request,
+    setLevel(next: LogLevel) {
+      log.level = next
+      logger.request = log.isLevelEnabled('info') ? request : () => {}
+    },
+  })
+  logger.setLevel(level)
+  return logger
 }
 
 function requestLine(fields: RequestFields, time: string): string {

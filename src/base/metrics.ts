@@ -158,6 +158,12 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       help: 'Windows that the last run of the reconciler could not check',
       registers,
     }),
+    reloads: counter('cwm_reloads_total', 'Reloads of the settings, by outcome: ok, failed', ['outcome']),
+    settingsReadAt: new Gauge({
+      name: 'cwm_settings_read_timestamp_seconds',
+      help: 'When the settings in force were read: at the start, or at the last successful reload',
+      registers,
+    }),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),
   }
 }

@@ -379,8 +379,9 @@ export interface AuditEntry {
     | 'delete'
     | 'end'
     | 'erase'
-  /** `window`, `session` or `tenant`, and its name. */
-  readonly target: 'window' | 'session' | 'tenant'
+    | 'reload'
+  /** `window`, `session`, `tenant` or `settings`, and its name. */
+  readonly target: 'window' | 'session' | 'tenant' | 'settings'
   readonly name: string
   /** `ok`, or an error code. */
   readonly outcome: string

@@ -12,6 +12,7 @@ import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
 import { exitOnBrokenPipe } from './exit-on-epipe.ts'
 import { runKey } from './key.ts'
 import { addMcp } from './mcp.ts'
+import { addReload } from './reload.ts'
 import { addSessions } from './sessions.ts'
 import { addWindows } from './windows.ts'
 
@@ -76,6 +77,7 @@ export function createProgram(): Command {
 
   addWindows(program)
   addSessions(program)
+  addReload(program)
   addChat(program)
   addMcp(program)
 

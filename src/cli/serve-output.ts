@@ -4,12 +4,14 @@ import { format } from 'node:util'
 import type { CwmError } from '../base/errors.ts'
 import { LogStream } from '../base/log-stream.ts'
 import { textLine } from '../base/log-text.ts'
-import { createLogger, type Logger, STANDARD_ERROR } from '../base/logger.ts'
+import { createLogger, type Logger, type LogLevel, STANDARD_ERROR } from '../base/logger.ts'
 import type { Settings } from '../config/schema.ts'
 import { wantsColor } from './terminal/screen.ts'
 
 export interface ServeOutput {
   readonly log: Logger
+  /** Changes the minimum level of log lines. */
+  readonly setLogLevel: (level: LogLevel) => void
   /** @param lines As `App.findings`. */
   findings(lines: readonly string[]): void
   unknownVariable(name: string): void
@@ -35,8 +37,10 @@ function textOutput(level: Settings['log_level']): ServeOutput {
   const stream = new LogStream(STANDARD_ERROR, (line) => textLine(line, isColored))
   // Written through the log's stream, so that lines keep their order.
   const print = (text: string) => stream.print(`${text}\n`)
+  const log = createLogger(level, stream)
   return {
-    log: createLogger(level, stream),
+    log,
+    setLogLevel: (next) => log.setLevel(next),
     findings: (lines) => lines.forEach(print),
     unknownVariable: (name) => print(`warning   ${unknownSetting(name)}`),
     ready(url, hasDashboard) {
@@ -55,6 +59,7 @@ function jsonOutput(level: Settings['log_level']): ServeOutput {
   captureConsole(log)
   return {
     log,
+    setLogLevel: (next) => log.setLevel(next),
     findings(lines) {
       for (const { about, isWarning, text } of parseFindings(lines)) log[isWarning ? 'warn' : 'info']({ about }, text)
     },

@@ -1,4 +1,4 @@
-// What ends the process: a first SIGINT or SIGTERM gracefully, a second one at once, and an uncaught exception at once.
+// What ends the process: a first SIGINT or SIGTERM gracefully, a second one at once, and an uncaught exception at once. What a SIGHUP does.
 
 import { constants } from 'node:os'
 import type { Logger } from '../base/logger.ts'
@@ -13,6 +13,37 @@ export function stopSignal(): AbortSignal {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   return stop.signal
+}
+
+interface Streams {
+  readonly stdin: { readonly isTTY?: boolean }
+  readonly stdout: { readonly isTTY?: boolean }
+  readonly stderr: { readonly isTTY?: boolean }
+}
+
+/** A process on a terminal gets SIGHUP when the terminal closes. */
+export function isOnTerminal({ stdin, stdout, stderr }: Streams): boolean {
+  return [stdin, stdout, stderr].some(({ isTTY }) => isTTY === true)
+}
+
+/**
+ * Handles SIGHUP from its construction on, so that one during startup does not end the process: it counts once there is a handler. On a
+ * terminal nothing is handled, and the signal ends the process, as by default.
+ */
+export class Hangups {
+  #pending = false
+  #onHangup = () => {
+    this.#pending = true
+  }
+
+  constructor(of: Streams & { on(signal: 'SIGHUP', listener: () => void): unknown } = process) {
+    if (!isOnTerminal(of)) of.on('SIGHUP', () => this.#onHangup())
+  }
+
+  handle(onHangup: () => void): void {
+    this.#onHangup = onHangup
+    if (this.#pending) onHangup()
+  }
 }
 
 /** Resolves when the signal aborts. */

@@ -5,12 +5,15 @@ import type { Logger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import { version } from '../base/version.ts'
 import { describeMemoryBudgets, memoryBudgets, readMemoryLimits } from '../config/memory.ts'
+import type { SettingsChange } from '../config/reload.ts'
 import type { Settings } from '../config/schema.ts'
 import { listen, type RunningServer } from '../server/server.ts'
 import { shutDown } from '../server/shutdown.ts'
 import { discoverUpstream } from './discovery.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { createFaces, type Faces } from './faces.ts'
+import { LiveSettings } from './live-settings.ts'
+import { type ReloadActor, Reloader } from './reloader.ts'
 import { createServices, type Services } from './services.ts'
 import { Closers, type Start } from './start.ts'
 import { openStorage } from './storage.ts'
@@ -20,31 +23,50 @@ export interface App {
   readonly url: string
   /** Startup messages about what was detected, one per line. */
   readonly findings: readonly string[]
+  /** Reads the settings again. Throws `INVALID_SETTINGS`; then nothing has changed. */
+  reload(actor: ReloadActor): Promise<SettingsChange>
   /** Lets current answers and freezes finish for up to `drain_ms`, then stops everything and writes pending data. */
   close(): Promise<void>
+}
+
+export interface StartOptions {
+  /** Stops the start when it aborts. */
+  readonly stop?: AbortSignal | undefined
+  /** Reads the settings again, for a reload. Throws `SettingsError`. Absent: a reload changes nothing. */
+  readonly load?: () => Promise<Settings>
+  /** Applies a reloaded log level. */
+  readonly setLogLevel?: (level: Settings['log_level']) => void
 }
 
 /**
  * Starts cwm. Throws `CONFIG` with instructions for problems that an operator must fix, and `SHUTTING_DOWN` if the signal aborts. In both
  * cases everything is closed again.
  */
-export async function startApp(settings: Settings, log: Logger, stop?: AbortSignal): Promise<App> {
+export async function startApp(settings: Settings, log: Logger, options: StartOptions = {}): Promise<App> {
+  const { stop, load = async () => settings, setLogLevel = () => {} } = options
   const memoryLimits = readMemoryLimits()
   const memory = memoryBudgets(settings, memoryLimits)
   const closers = new Closers(log)
   let engines: Engines | undefined
   const metrics = createMetrics((model) => engines?.engine.models.isServed(model) === true)
   metrics.build.set({ version, node: process.versions.node }, 1)
-  const start: Start = { settings, memory, closers, metrics, log, now: () => Date.now() }
+  const live = new LiveSettings(settings)
+  const start: Start = { settings, live, memory, closers, metrics, log, now: () => Date.now() }
   try {
     const storage = await openStorage(start)
     engines = openEngines(start)
     const services = createServices(start, storage, engines)
-    const faces = createFaces(start, services)
+    const reloader = new Reloader({ ...start, load, setLogLevel, audit: services.audit })
+    const faces = createFaces(start, services, reloader)
     const found = await unlessStopped(discoverUpstream({ ...engines, settings, store: storage.finding }), stop)
     const findings = [...found, describeMemoryBudgets(settings, memoryLimits)]
     const server = await openDoor(start, services, faces)
-    return { url: server.url, findings, close: run(start, services, faces, server) }
+    return {
+      url: server.url,
+      findings,
+      reload: (actor) => reloader.reload(actor),
+      close: run(start, services, faces, server),
+    }
   } catch (error) {
     await closers.closeAll()
     throw error

@@ -3,6 +3,7 @@
 import { type BackgroundKind, BackgroundSlots, backgroundShare, slotsByKind } from '../admission/background.ts'
 import { toCwmError } from '../base/errors.ts'
 import { policiesOf } from '../config/policies.ts'
+import type { Settings } from '../config/schema.ts'
 import { Audit } from '../journal/audit.ts'
 import { EventLog } from '../journal/events.ts'
 import { Timeline } from '../journal/timeline.ts'
@@ -12,7 +13,7 @@ import { RecentCalls } from '../sessions/recent-calls.ts'
 import { RequestLineages } from '../sessions/request-lineages.ts'
 import { RetainedTurns } from '../sessions/retained.ts'
 import { SessionTracker } from '../sessions/tracker.ts'
-import { Callers } from '../tenants/callers.ts'
+import { type CallerKeys, Callers } from '../tenants/callers.ts'
 import { ClientAddresses } from '../tenants/client-addresses.ts'
 import { TenantOverrides } from '../tenants/overrides.ts'
 import { Tenants } from '../tenants/tenants.ts'
@@ -87,13 +88,22 @@ function createJournal({ settings, metrics, log, now, closers }: Start, { store 
   return { audit, events, timeline: new Timeline(now) }
 }
 
-function createTenancy({ settings, now }: Start, { store, deriver }: Storage): Tenancy {
-  const { defaults, tenants: listed } = policiesOf(settings)
+function createTenancy({ settings, live, now }: Start, { store, deriver }: Storage): Tenancy {
+  const { defaults, tenants: listed } = policiesOf(live.current)
   const tenants = new Tenants(defaults, listed)
-  const keys = { operatorKey: settings.operator_key, upstreamApiKey: settings.upstream_api_key }
   const { trusted_proxies: trustedProxies, exempt_addresses: exempt } = settings
-  const callers = new Callers(deriver, tenants, keys, new ClientAddresses({ trustedProxies, exempt }))
+  const addresses = new ClientAddresses({ trustedProxies, exempt })
+  const callers = new Callers(deriver, tenants, callerKeysOf(live.current), addresses)
+  live.onReload((next) => {
+    const policies = policiesOf(next)
+    tenants.update(policies.defaults, policies.tenants)
+    callers.update(callerKeysOf(next))
+  })
   return { tenants, callers, overrides: new TenantOverrides(store, now) }
+}
+
+function callerKeysOf({ operator_key, upstream_api_key }: Settings): CallerKeys {
+  return { operatorKey: operator_key, upstreamApiKey: upstream_api_key }
 }
 
 function createSessions(
@@ -138,7 +148,7 @@ function createBackground({ settings, metrics }: Start, { tenants }: Tenancy): B
   return { freezeSlots: slotsOf('freezes'), deleteSlots: slotsOf('deletes') }
 }
 
-function createWindows({ settings, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
+function createWindows({ settings, live, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
   const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained } = ground
   const { freezeSlots, deleteSlots } = ground
   const windowParts: WindowParts = {
@@ -170,7 +180,7 @@ function createWindows({ settings, memory, metrics, log, now }: Start, ground: G
       },
     },
     retained,
-    apiKey: settings.upstream_api_key,
+    apiKey: () => live.current.upstream_api_key,
     retryMs: settings.deletion_retry_ms,
     deleteSlots,
   }

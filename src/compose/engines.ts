@@ -24,9 +24,10 @@ const WARM_DEADLINE_MS = 1_800_000
 
 /** Does not connect yet. Throws `CONFIG` if the engine's URL is not an http(s) one. */
 export function openEngines(start: Start): Engines {
-  const { settings, closers, log, now } = start
-  const engine = openEngine(settings, start, WARM_DEADLINE_MS)
+  const { settings, live, closers, log, now } = start
+  const engine = openEngine(live.current, start, WARM_DEADLINE_MS)
   closers.add(() => engine.close())
+  live.onReload(({ limits }) => engine.models.setLimits(limits))
   const lmcache = new LmcacheConnector({
     coordinatorUrl: settings.coordinator,
     lmcacheUrl: settings.lmcache,

@@ -16,6 +16,7 @@ import { routesOf } from '../proxy/routes.ts'
 import { HealthCheck } from '../server/health.ts'
 import { ReadinessCheck } from '../server/readiness.ts'
 import { Lineages } from '../sessions/lineages.ts'
+import type { Reloader } from './reloader.ts'
 import type { Services } from './services.ts'
 import type { Start } from './start.ts'
 
@@ -29,18 +30,18 @@ export interface Faces {
 
 type Api = ReturnType<typeof createApi>
 
-export function createFaces(start: Start, services: Services): Faces {
+export function createFaces(start: Start, services: Services, reloader: Reloader): Faces {
   const { store, engine } = services
   const proxy = createProxy(start, services)
   const readiness = new ReadinessCheck(store, engine)
   const mcp = createMcp(version)
-  const api = createRest(start, services, { readiness, mcp })
+  const api = createRest(start, services, { readiness, mcp, reloader })
   if (start.settings.dashboard) addDashboard(start, services, api)
   const listener = getRequestListener(api.fetch, { hostname: 'localhost' })
   return { proxy, api: (request, response) => void listener(request, response), mcp, readiness }
 }
 
-function createProxy({ settings, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
+function createProxy({ settings, live, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
   const { runner, stateless, callers, responses, fleet, admission, bodies, arriving, json, overrides, tenants } =
     services
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
@@ -66,10 +67,14 @@ function createProxy({ settings, memory, metrics, log, now }: Start, services: S
       maxBodyBytes: memory.max_body_bytes,
       maxUnpackedRatio: settings.max_unpacked_ratio,
       preserveHost: settings.preserve_host,
-      upstreamApiKey: settings.upstream_api_key ?? (tenants.areListed ? null : undefined),
+      get upstreamApiKey() {
+        return live.current.upstream_api_key ?? (tenants.areListed ? null : undefined)
+      },
       answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
       maxObservedBytesInAll: memory.max_observed_bytes_in_all,
-      maxPreflights: settings.max_preflights,
+      get maxPreflights() {
+        return live.current.max_preflights
+      },
     },
   )
 }
@@ -77,7 +82,7 @@ function createProxy({ settings, memory, metrics, log, now }: Start, services: S
 function createRest(
   { memory, metrics, log, now }: Start,
   services: Services,
-  { readiness, mcp }: Pick<Faces, 'readiness' | 'mcp'>,
+  { readiness, mcp, reloader }: Pick<Faces, 'readiness' | 'mcp'> & { readonly reloader: Reloader },
 ): Api {
   const { windows, freezeSlots, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } =
     services
@@ -113,6 +118,8 @@ function createRest(
     tenants,
     tenantInView: (request) => callers.tenantInView(request),
     sharerInView: (request) => callers.sharerInView(request),
+    watchKeys: (onUpdate) => callers.watch(onUpdate),
+    reload: () => reloader.reload('operator'),
     listAudit: (tenant, page) => audit.list(tenant, page),
     requireOperator: (request) => callers.requireOperator(request),
     health: () => health.read(),

@@ -5,10 +5,13 @@ import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { MemoryBudgets } from '../config/memory.ts'
-import type { Settings } from '../config/schema.ts'
+import type { FixedSettings, LiveSettings } from './live-settings.ts'
 
 export interface Start {
-  readonly settings: Settings
+  /** Without those that a reload changes, so that nobody keeps one of them by mistake. */
+  readonly settings: FixedSettings
+  /** All settings, as they are in force. */
+  readonly live: LiveSettings
   readonly memory: MemoryBudgets
   readonly closers: Closers
   readonly metrics: Metrics

@@ -6,8 +6,8 @@ import type { Start } from './start.ts'
 export type Storage = Omit<OpenedStore, 'close'>
 
 /** Throws `CONFIG` with instructions for problems that an operator must fix. */
-export async function openStorage({ settings, log, closers }: Start): Promise<Storage> {
-  const { close, ...storage } = await openStore(settings, log)
+export async function openStorage({ live, log, closers }: Start): Promise<Storage> {
+  const { close, ...storage } = await openStore(live.current, log)
   closers.add(close)
   return storage
 }

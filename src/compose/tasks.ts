@@ -13,9 +13,13 @@ const RESEAL_INTERVAL_MS = 600_000
 const RESEALED_AT_ONCE = 100
 
 /** Starts the tasks. They run until the signal aborts; each promise resolves when the last run of its task has finished. */
-export function startTasks({ settings, log, now }: Start, services: Services, signal: AbortSignal): Promise<void>[] {
+export function startTasks(
+  { settings, live, log, now }: Start,
+  services: Services,
+  signal: AbortSignal,
+): Promise<void>[] {
   const { store, sessions, deletions, windows, windowParts } = services
-  const reconciler = new Reconciler(windowParts, windows, settings.upstream_api_key)
+  const reconciler = new Reconciler(windowParts, windows, () => live.current.upstream_api_key)
   const sweep = async () => {
     await sessions.sweep()
     await store.dropDeletions(now() - settings.deletion_keep_ms, DROPPED_PER_SWEEP)

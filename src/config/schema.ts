@@ -356,6 +356,22 @@ export const settingNames = Object.keys(settingsSchema.shape) as SettingName[]
 /** Settings that are too large for a variable or a flag. */
 export const fileOnly: readonly SettingName[] = ['routes', 'tenants', 'limits']
 
+/**
+ * Settings that a reload changes (SIGHUP, `POST /cwm/v1/reload`); all others need a restart. `test/e2e/reload-effects.test.ts` has a test of
+ * the effect for each. Rights and limits of tenants are among them.
+ */
+export const reloadable = [
+  'upstream_api_key',
+  'operator_key',
+  'tenants',
+  'any_key',
+  'max_preflights',
+  'limits',
+  'log_level',
+  ...(Object.keys(bounds) as (keyof typeof bounds)[]),
+] as const satisfies readonly SettingName[]
+export type ReloadableSetting = (typeof reloadable)[number]
+
 const secrets: readonly SettingName[] = [
   'secret',
   'operator_key',

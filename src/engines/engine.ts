@@ -117,6 +117,8 @@ export interface EngineModels {
    * The model with that served name. Requests the list if necessary. Undefined if the engine does not list it. Throws what the call throws.
    */
   find(name: string, apiKey: string | undefined): Promise<EngineModel | undefined>
+  /** Changes the operator's context limits, in tokens by served name. */
+  setLimits(limits: Readonly<Record<string, number>>): void
   /** All models, freshly requested. Throws `UPSTREAM_REJECTED` if the engine rejects the request. */
   list(apiKey: string | undefined): Promise<readonly EngineModel[]>
   /** The engine's own answer to /v1/models, freshly requested. Throws what the call throws. */

@@ -17,14 +17,14 @@ const MAX_ORIGIN_LENGTH = 300
 const NONE: readonly string[] = []
 
 export class Preflights {
-  readonly #max: number
+  readonly #max: () => number
   readonly #metrics: Pick<Metrics, 'refused'>
   /** By allowed origin: the headers for cwm's own answers to its pages, flat. */
   readonly #origins = new LRUCache<string, readonly string[]>({ max: MAX_ORIGINS })
   #inFlight = 0
 
   /** `max`: how many may be in flight at once. */
-  constructor(max: number, metrics: Pick<Metrics, 'refused'>) {
+  constructor(max: () => number, metrics: Pick<Metrics, 'refused'>) {
     this.#max = max
     this.#metrics = metrics
   }
@@ -37,9 +37,10 @@ export class Preflights {
         param: 'body',
       })
     }
-    if (this.#inFlight >= this.#max) {
+    const max = this.#max()
+    if (this.#inFlight >= max) {
       this.#metrics.refused.inc({ code: 'overloaded', reason: 'preflights' })
-      const message = `${this.#max} OPTIONS requests are already in flight, the most allowed (setting max_preflights); retry later`
+      const message = `${max} OPTIONS requests are already in flight, the most allowed (setting max_preflights); retry later`
       throw new CwmError('OVERLOADED', message, { retryAfterS: retryAfter() })
     }
     this.#inFlight++

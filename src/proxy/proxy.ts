@@ -77,7 +77,7 @@ export class ProxyHandler {
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
-    this.#preflights = new Preflights(options.maxPreflights, parts.metrics)
+    this.#preflights = new Preflights(() => options.maxPreflights, parts.metrics)
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
   }
 

@@ -36,24 +36,40 @@ const MAX_CALLERS = 1_000
 export class Callers {
   readonly #deriver: Pick<KeyDeriver, 'tenant'>
   readonly #tenants: Tenants
-  readonly #operatorHash: Buffer | undefined
-  readonly #upstreamApiKey: string | undefined
+  #operatorHash: Buffer | undefined
+  #upstreamApiKey: string | undefined
   readonly #addresses: Pick<ClientAddresses, 'groupOf'>
   readonly #callers = new LRUCache<string, Caller>({ max: MAX_CALLERS })
+  /** One per open stream of events. */
+  readonly #watchers = new Set<() => void>()
   /** By socket, of clients whose share is their address's. A caller is then made once per connection, not once per request. */
-  readonly #lastCallers = new WeakMap<object, LastCaller>()
+  #lastCallers = new WeakMap<object, LastCaller>()
 
   constructor(
     deriver: Pick<KeyDeriver, 'tenant'>,
     tenants: Tenants,
-    { operatorKey, upstreamApiKey }: CallerKeys,
+    keys: CallerKeys,
     addresses: Pick<ClientAddresses, 'groupOf'>,
   ) {
     this.#deriver = deriver
     this.#addresses = addresses
     this.#tenants = tenants
+    this.update(keys)
+  }
+
+  /** Call this also after a change of the tenants. From now on, requests are identified by the new keys and tenants. */
+  update({ operatorKey, upstreamApiKey }: CallerKeys): void {
     this.#operatorHash = operatorKey === undefined ? undefined : Buffer.from(keyHash(operatorKey))
     this.#upstreamApiKey = upstreamApiKey
+    this.#callers.clear()
+    this.#lastCallers = new WeakMap()
+    for (const onUpdate of [...this.#watchers]) onUpdate()
+  }
+
+  /** Calls back after each `update`, so that whatever lasts longer than a request can be checked again. Returns a function that stops this. */
+  watch(onUpdate: () => void): () => void {
+    this.#watchers.add(onUpdate)
+    return () => void this.#watchers.delete(onUpdate)
   }
 
   /**
@@ -65,7 +81,7 @@ export class Callers {
     const { key, otherScheme } = credentials
     const apiKey = key ?? otherScheme
     if (apiKey === undefined) return this.#inGroup(this.#client(credentials), '', request)
-    // The meaning of credentials never changes while the process runs. No header contains a line break, so it separates safely.
+    // `update` clears this. No header contains a line break, so it separates safely.
     const remembered = key === undefined || otherScheme === undefined ? apiKey : `${key}\n${otherScheme}`
     const known = this.#callers.get(remembered)
     if (known !== undefined) return this.#inGroup(known, remembered, request)

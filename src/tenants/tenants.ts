@@ -18,14 +18,24 @@ export interface KnownKey {
 
 export class Tenants {
   /** The ids of the listed tenants. */
-  readonly ids: readonly string[]
-  readonly #defaults: TenantPolicy
-  readonly #policies: ReadonlyMap<string, TenantPolicy>
-  readonly #keys: ReadonlyMap<string, KnownKey> | undefined
+  #ids: readonly string[] = []
+  #defaults: TenantPolicy
+  #policies: ReadonlyMap<string, TenantPolicy> = new Map()
+  #keys: ReadonlyMap<string, KnownKey> | undefined
 
   /** If `listed` is undefined, each key is a tenant of its own, with the policy `defaults`. */
   constructor(defaults: TenantPolicy, listed: readonly TenantEntry[] | undefined) {
-    this.ids = listed?.map(({ id }) => id) ?? []
+    this.#defaults = defaults
+    this.update(defaults, listed)
+  }
+
+  get ids(): readonly string[] {
+    return this.#ids
+  }
+
+  /** Replaces all tenants and policies. Callers identified before keep the policy that they had. */
+  update(defaults: TenantPolicy, listed: readonly TenantEntry[] | undefined): void {
+    this.#ids = listed?.map(({ id }) => id) ?? []
     this.#defaults = defaults
     this.#policies = new Map(listed?.map(({ id, policy }) => [id, policy]))
     this.#keys =

@@ -228,7 +228,7 @@ async function lastIds(
   if (turn === undefined) return []
   const prompt = { ...turn.prompt, messages: turn.prompt.messages.slice(0, turn.replyAt) }
   const engine = fleet.pick({ lineage, model: prompt.model })
-  const ids = await engine.tokenIds(prompt, { apiKey }).catch(() => undefined)
+  const ids = await engine.tokenIds(prompt, { apiKey: apiKey() }).catch(() => undefined)
   return ids === undefined || ids.length === 0 ? [] : [ids]
 }
 

@@ -44,7 +44,7 @@ export interface DeletionParts extends WindowParts {
   readonly sessions: Pick<SessionTracker, 'ended' | 'retired' | 'isBusy'>
   readonly retained: Pick<RetainedTurns, 'find' | 'drop'>
   /** The upstream's own key: background deletions have no client. */
-  readonly apiKey: string | undefined
+  readonly apiKey: () => string | undefined
   /** Delay before the first retry of a deletion, milliseconds. */
   readonly retryMs: number
   readonly deleteSlots: Pick<BackgroundSlots, 'run'>

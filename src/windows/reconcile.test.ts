@@ -65,7 +65,7 @@ it('notifies callers that wait for a window when it has finished the freeze', as
   const waiting = windows.showSettled('acme', 'draft', 5_000)
 
   const start = performance.now()
-  await new Reconciler(parts(), windows, undefined).run(new AbortController().signal)
+  await new Reconciler(parts(), windows, () => undefined).run(new AbortController().signal)
   const view = await waiting
 
   expect(view.state).toBe('frozen')
@@ -84,7 +84,7 @@ it('leaves a window unchanged if cwm stops before the freeze is finished', async
   })
   const windows = new Windows(parts({ fleet }), { bind: async () => 'saved' as const })
 
-  const repairs = await new Reconciler(parts({ fleet }), windows, undefined).run(stopping.signal)
+  const repairs = await new Reconciler(parts({ fleet }), windows, () => undefined).run(stopping.signal)
 
   expect(repairs.left).toBe(1)
   expect((await windows.show('acme', 'draft')).state).toBe('freezing')

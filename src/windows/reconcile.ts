@@ -30,11 +30,11 @@ const PER_RUN = 1_000
 export class Reconciler {
   readonly #parts: WindowParts
   readonly #windows: Windows
-  readonly #apiKey: string | undefined
+  readonly #apiKey: () => string | undefined
   #cursor: string | undefined
 
   /** `apiKey` is the upstream's own: an interrupted freeze is finished without its client. */
-  constructor(parts: WindowParts, windows: Windows, apiKey: string | undefined) {
+  constructor(parts: WindowParts, windows: Windows, apiKey: () => string | undefined) {
     this.#parts = parts
     this.#windows = windows
     this.#apiKey = apiKey
@@ -113,7 +113,7 @@ export class Reconciler {
     const turn = turnPromptOf(record, content.prompt)
     // After a machine restart cwm is up before its engine, so for a day an engine outage does not fail the freeze.
     const keepOnOutage = this.#parts.now() - record.createdAt < KEEP_ON_OUTAGE_MS
-    const options = { apiKey: this.#apiKey, signal, keepOnOutage }
+    const options = { apiKey: this.#apiKey(), signal, keepOnOutage }
     const done = await freezeReserved(this.#parts, { ...record, pin: 'none' }, turn, options)
     this.#emitFrozen(done)
     return done.state === 'frozen' ? 'finished' : 'undone'
@@ -150,7 +150,7 @@ export class Reconciler {
 
   /** The handle, when the KV layer did not answer during the freeze and none was stored. */
   async #plan(record: WindowRecord, link: KvLink, tokens: number): Promise<KvHandle | undefined> {
-    const model = await this.#parts.fleet.pick(record).models.find(record.model, this.#apiKey)
+    const model = await this.#parts.fleet.pick(record).models.find(record.model, this.#apiKey())
     return model === undefined ? undefined : link.plan(model.engineName, tokens)
   }
 }

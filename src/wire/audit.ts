@@ -11,7 +11,7 @@ export const auditEntrySchema = z
     actor: z
       .string()
       .describe(
-        'The key that requested the operation: its name, `operator`, `key` if keys have no names, or `cwm` for cwm itself',
+        'The key that requested the operation: its name, `operator`, `key` if keys have no names, `sighup` for the signal, or `cwm` for cwm itself',
       ),
     action: z.enum([
       'freeze',
@@ -25,8 +25,9 @@ export const auditEntrySchema = z
       'delete',
       'end',
       'erase',
+      'reload',
     ]),
-    target: z.enum(['window', 'session', 'tenant']),
+    target: z.enum(['window', 'session', 'tenant', 'settings']),
     name: z.string(),
     outcome: z.string().describe('`ok`, `failed`, or an error code'),
     count: z

@@ -59,6 +59,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   WINDOW_CORRUPT: 'The stored window does not match its checksum. Restore the store from a backup.',
   PIN_BUDGET_FULL: 'The chunks exceed what the tenant may pin (`max_pinned_tokens`). Delete or unpin windows.',
   INVALID_IMPORT: 'The file is not an exported window, or was changed; the message names the field.',
+  INVALID_SETTINGS:
+    'A reload found faults in the settings; the message lists all of them. Nothing has changed: correct the file, and reload again.',
   DELETION_NOT_FOUND: 'This key has no such delete. Finished deletes are kept for `deletion_keep_ms`.',
   RESPONSE_NOT_FOUND: "This key has no stored response with that id. Another tenant's responses get the same answer.",
   UPSTREAM_REFUSED:

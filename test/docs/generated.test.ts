@@ -6,6 +6,7 @@ import { errorTable } from '../../src/base/errors.ts'
 import type { JsonObject } from '../../src/base/json.ts'
 import { variableOf } from '../../src/config/load.ts'
 import { describeMemoryDefault, memoryBudgets, memoryRules, memorySettings } from '../../src/config/memory.ts'
+import { isReloadable } from '../../src/config/reload.ts'
 import {
   defaultOf,
   describeDefault,
@@ -26,7 +27,8 @@ function settingsPage(): string {
     const flag = flagNames.includes(name) ? `\`--${name.replaceAll('_', '-')}\`` : 'none'
     const variable = fileOnly.includes(name) ? 'none' : `\`${variableOf(name)}\``
     const value = name === 'upstream' ? '' : (describeDefault(name) ?? 'none')
-    return `| \`${name}\` | ${flag} | ${variable} | ${value} | ${rangeOf(name)} | ${describeSetting(name)} |`
+    const reload = isReloadable(name) ? 'reload' : 'restart'
+    return `| \`${name}\` | ${flag} | ${variable} | ${value} | ${rangeOf(name)} | ${reload} | ${describeSetting(name)} |`
   })
   return [
     '# Configuration',
@@ -34,8 +36,10 @@ function settingsPage(): string {
     'Generated from `src/config/schema.ts` by `npm run docs`. Flags override variables, and variables override the file (`--config FILE`, YAML).',
     'All errors are reported together at startup. An unknown name in the file is an error, an unknown `CWM_…` variable a warning. `config/cwm.example.yaml` is a starting point.',
     '',
-    '| setting | flag | variable | default | values | what it is |',
-    '|---|---|---|---|---|---|',
+    'A change needs a **reload** ([operating.md](operating.md#reloading-the-settings)), or a **restart**.',
+    '',
+    '| setting | flag | variable | default | values | change | what it is |',
+    '|---|---|---|---|---|---|---|',
     ...rows,
     '',
     ...memorySection(),

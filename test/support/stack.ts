@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger } from '../../src/base/logger.ts'
 import { type App, startApp } from '../../src/compose/app.ts'
+import { SettingsError } from '../../src/config/load.ts'
+import type { SettingsChange } from '../../src/config/reload.ts'
 import { type Settings, settingsSchema } from '../../src/config/schema.ts'
 import { type Sim, type SimOptions, startSim } from '../../src/sim/index.ts'
 
@@ -15,12 +17,19 @@ export interface StackOptions {
   readonly upstream?: (sim: Sim) => string | Promise<string>
 }
 
+/** A setting given as undefined is removed. */
+export type SettingsEdit = Partial<{ [name in keyof Settings]: Settings[name] | undefined }>
+
 export interface Cwm {
   readonly url: string
   readonly dataDir: string
   readonly findings: readonly string[]
   /** Stops cwm and starts it again on the same data, on another port. */
   restart(change?: Partial<Settings>): Promise<void>
+  /** Changes settings, and reloads them without a restart, as SIGHUP does. */
+  reload(change: SettingsEdit): Promise<SettingsChange>
+  /** Changes what the next reload reads. */
+  prepare(change: SettingsEdit): void
   stop(): Promise<void>
   close(): Promise<void>
 }
@@ -45,12 +54,20 @@ export async function startCwm(upstream: string, settings: Partial<Settings> = {
     log_level: 'silent',
     ...settings,
   }
-  const start = () => startApp(settingsSchema.parse(current), silentLogger)
+  const load = async () => {
+    const { data, error } = settingsSchema.safeParse(current)
+    if (error !== undefined) throw new SettingsError(error.message)
+    return data
+  }
+  const start = async () => startApp(settingsSchema.parse(current), silentLogger, { load })
   let app: App | undefined = await start()
   const stop = async () => {
     const running = app
     app = undefined
     await running?.close()
+  }
+  const prepare = (change: SettingsEdit) => {
+    current = { ...current, ...change }
   }
   const running = () => {
     if (app === undefined) throw new Error('cwm is stopped')
@@ -69,6 +86,11 @@ export async function startCwm(upstream: string, settings: Partial<Settings> = {
       current = { ...current, ...change }
       app = await start()
     },
+    prepare,
+    reload: async (change) => {
+      prepare(change)
+      return await running().reload('sighup')
+    },
     stop,
     close: async () => {
       await stop()
@@ -82,7 +104,7 @@ export async function startStack({ sim: simOptions, settings, upstream }: StackO
   const sim = await startSim({ eventFlushMs: 0, ...simOptions })
   const lmcache = sim.settings.lmcache ? { coordinator: sim.coordinatorUrl } : {}
   const cwm = await startCwm((await upstream?.(sim)) ?? sim.engineUrl, { ...lmcache, ...settings })
-  const { restart, stop, dataDir } = cwm
+  const { restart, prepare, reload, stop, dataDir } = cwm
   return {
     sim,
     dataDir,
@@ -93,6 +115,8 @@ export async function startStack({ sim: simOptions, settings, upstream }: StackO
       return cwm.findings
     },
     restart,
+    prepare,
+    reload,
     stop,
     close: async () => {
       await cwm.close()

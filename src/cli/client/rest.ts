@@ -145,10 +145,12 @@ function isCwmError({ headers }: Response, body: string): boolean {
   return isObject(error) && typeof error.code === 'string' && codes.has(error.code)
 }
 
-/** Whether the JSON looks like a response that commands expect: a list, or an object with a name or id. */
+/** Whether the JSON looks like a response that commands expect: a list, an object with a name or id, or a reload. */
 function isCwmAnswer(answer: JsonObject): boolean {
-  const { data, name, id, window } = answer
-  return Array.isArray(data) || [name, id].some((text) => typeof text === 'string') || window !== undefined
+  const { data, name, id, window, changed } = answer
+  return (
+    [data, changed].some(Array.isArray) || [name, id].some((text) => typeof text === 'string') || window !== undefined
+  )
 }
 
 function causeOf(thrown: unknown): string {

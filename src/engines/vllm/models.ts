@@ -15,7 +15,9 @@ export class VllmModels implements EngineModels {
   readonly #upstream: Sender
   readonly #now: Now
   /** The operator's limits in tokens, by served name. */
-  readonly #limits: Readonly<Record<string, number>>
+  #limits: Readonly<Record<string, number>>
+  /** The engine's last listing, for when the limits change. */
+  #cards: JsonValue | undefined
   #models: ReadonlyMap<string, EngineModel> = new Map()
   #askedAt = Number.NEGATIVE_INFINITY
   /** By API key, because one key's rejection does not apply to another key. */
@@ -59,6 +61,11 @@ export class VllmModels implements EngineModels {
     return [...this.#models.values()]
   }
 
+  setLimits(limits: Readonly<Record<string, number>>): void {
+    this.#limits = limits
+    this.#models = readModels(this.#cards, limits)
+  }
+
   page(apiKey: string | undefined, signal: AbortSignal): Promise<JsonAnswer> {
     return callJson(this.#upstream, { method: 'GET', path: '/v1/models', apiKey, deadlineMs: DEADLINE_MS, signal })
   }
@@ -97,7 +104,8 @@ export class VllmModels implements EngineModels {
       deadlineMs: DEADLINE_MS,
     })
     if (answer.status !== 200) throw rejectionOf('/v1/models', answer)
-    this.#models = readModels(answer.body.data, this.#limits)
+    this.#cards = answer.body.data
+    this.#models = readModels(this.#cards, this.#limits)
     this.#askedAt = this.#now()
   }
 }
