@@ -4,6 +4,7 @@
 #   MAX_LEN      the model's context limit in tokens (default 4096); a coding agent such as Claude Code needs 40000
 #   MAX_OUTPUT   maximum tokens of an answer (default: only the context limit); the model's noise hardly ever ends
 #   SCALE_OUT=1  starts vLLM with --enable-scale-out, for the /v1/*/render endpoints
+#   POOLING=1    serves the model as a pooling model (embed), for /v1/embeddings, /v1/score and /v1/rerank; it then has no chat
 #   KV_GIB       memory of vLLM's own cache (default 1)
 #   FAULT        a misconfiguration for cwm doctor to find: chunk-size, no-usage-details, no-event-reporting, or
 #                in-process-connector (npm run test:engine:faults)
@@ -104,9 +105,12 @@ answers_cut=()
 if [ -n "${MAX_OUTPUT:-}" ]; then answers_cut=(--override-generation-config "{\"max_new_tokens\": $MAX_OUTPUT}"); fi
 scale_out=()
 if [ "${SCALE_OUT:-0}" = 1 ]; then scale_out=(--enable-scale-out); fi
+# A causal model pools its last token, so that prefix caching works as it does for chat.
+task=(--enable-auto-tool-choice --tool-call-parser hermes)
+if [ "${POOLING:-0}" = 1 ]; then task=(--runner pooling --convert embed); fi
 start vllm "$bin/vllm" serve ./model --served-model-name tiny --host 127.0.0.1 --port "$VLLM_PORT" \
   --max-model-len "${MAX_LEN:-4096}" --dtype float32 --enable-prefix-caching "${details[@]}" \
-  --enable-auto-tool-choice --tool-call-parser hermes --disable-hybrid-kv-cache-manager \
+  "${task[@]}" --disable-hybrid-kv-cache-manager \
   --kv-transfer-config "$connector" "${positions[@]}" "${answers_cut[@]}" "${scale_out[@]}"
 wait_for vllm "$vllm_url/health" 900
 say "up: vLLM $vllm_url  LMCache $lmcache_url  coordinator $coordinator_url"

@@ -147,7 +147,8 @@ function textsOf(value: JsonValue | undefined): readonly string[] {
 
 function usageOf(prompts: readonly (readonly number[])[]) {
   const tokens = prompts.reduce((sum, { length }) => sum + length, 0)
-  return { prompt_tokens: tokens, total_tokens: tokens, completion_tokens: 0, prompt_tokens_details: null }
+  const details = { prompt_tokens_details: null, completion_tokens_details: null }
+  return { prompt_tokens: tokens, total_tokens: tokens, completion_tokens: 0, ...details }
 }
 
 /** A unit vector. */

@@ -74,6 +74,12 @@ export async function pinCounts(salt: string): Promise<number[]> {
 /** The expected pin counts: one pin on each whole chunk of this many tokens. */
 export const onePinEach = (tokens: number): number[] => Array<number>(Math.floor(tokens / CHUNK)).fill(1)
 
+/** Whether this engine has a path: pooling models have others than text models. */
+export async function serves(path: string): Promise<boolean> {
+  const { paths } = (await ask('GET', `${engineUrl}/openapi.json`)) as { paths: Record<string, unknown> }
+  return Object.hasOwn(paths, path)
+}
+
 /** Whether this engine was started with `--enable-scale-out` (SCALE_OUT=1 npm run engine:up). */
 export async function rendersPrompts(): Promise<boolean> {
   const body = { model: await servedName(), messages: [{ role: 'user', content: 'hi' }], max_tokens: 1 }
