@@ -13,7 +13,7 @@ import { confirm } from './client/confirm.ts'
 import { waitForDeletion } from './client/deletion.ts'
 import { type ListOptions, listAll, positive, showPage, withPaging } from './client/lists.ts'
 import { windowPath } from './client/paths.ts'
-import { formatDeletion, formatNewWindow, formatPrefetch, formatThaw } from './client/receipts.ts'
+import { formatDeletion, formatNewWindow, formatPrefetch, formatStanding, formatThaw } from './client/receipts.ts'
 import { UsageError } from './client/rest.ts'
 import { saveExport } from './save-export.ts'
 import { formatWindow, windowColumns } from './windows-text.ts'
@@ -116,9 +116,10 @@ export function addWindows(program: Command): void {
 
   withConnection(windows.command('delete <name>'))
     .description('Delete a window and the KV that only it holds; prints a receipt')
+    .option('--end-sessions', 'end the sessions that stand on it; otherwise they go on and keep its text')
     .option('--yes', 'do not ask for confirmation')
-    .option('--wait', 'wait until everything is deleted')
-    .action((name: string, options: CommonOptions & { yes?: boolean; wait?: boolean }) =>
+    .option('--wait', 'wait until everything is deleted, except for what sessions keep')
+    .action((name: string, options: CommonOptions & DeleteFlags) =>
       runCommand(options, (context) => remove(context, name, options)),
     )
 
@@ -177,15 +178,22 @@ async function thaw(
   show(answer, (receipt) => ('to' in receipt ? formatPrefetch(screen, receipt) : formatThaw(screen, receipt)))
 }
 
-async function remove(
-  context: CommandContext,
-  name: string,
-  options: { yes?: boolean; wait?: boolean },
-): Promise<void> {
+interface DeleteFlags {
+  readonly endSessions?: boolean
+  readonly yes?: boolean
+  readonly wait?: boolean
+}
+
+async function remove(context: CommandContext, name: string, options: DeleteFlags): Promise<void> {
   const { rest, screen, show, progress, signal } = context
-  if (!(await confirm(context, options, `Delete window ${name} and the KV that only it holds?`))) return
+  const isAsked = options.yes !== true && screen.isInteractive
+  const window = isAsked ? await rest.json<WindowJson>(windowPath(name), { signal }) : undefined
+  const endsSessions = options.endSessions === true
+  const question = `Delete window ${name} and the KV that only it holds?${formatStanding(window?.base_of, endsSessions)}`
+  if (!(await confirm(context, options, question))) return
+  const query = endsSessions ? { sessions: 'end' } : {}
   const first = await progress(`deleting ${name}`, () =>
-    rest.json<DeletionJson>(windowPath(name), { method: 'DELETE', signal }),
+    rest.json<DeletionJson>(windowPath(name), { method: 'DELETE', query, signal }),
   )
   const answer = options.wait === true ? await waitForDeletion(context, first) : first
   show(answer, (receipt) => formatDeletion(screen, receipt))

@@ -266,7 +266,8 @@ export function createDashboard(parts: DashboardParts): Hono<Bindings> {
     c.html(<ConfirmDelete window={await requester(c)<WindowJson>('GET', windowApiPath(c.req.param('name')))} />),
   )
   app.post('/windows/:name/delete', async (c) => {
-    const deletion = await requester(c)<DeletionJson>('DELETE', windowApiPath(c.req.param('name')))
+    const query = (await c.req.parseBody()).sessions === 'end' ? '?sessions=end' : ''
+    const deletion = await requester(c)<DeletionJson>('DELETE', `${windowApiPath(c.req.param('name'))}${query}`)
     return c.html(<Deleted deletion={deletion} />, 200, refreshLists)
   })
   return app

@@ -74,7 +74,7 @@ export function Thawed({ receipt }: { readonly receipt: ThawReceiptJson }) {
 }
 
 export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
-  const { kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for } = deletion
+  const { kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, held_by } = deletion
   return (
     <Receipt title={`${kind === 'window' ? 'Deleted' : 'Ended'}: ${name}`}>
       <FieldList
@@ -82,10 +82,16 @@ export function Deleted({ deletion }: { readonly deletion: DeletionJson }) {
           ['Chunks deleted', formatNumber(deleted_chunks)],
           ['Chunks left', residual_chunks === null ? 'unknown' : formatNumber(residual_chunks)],
           ['Chunks kept', kept_chunks === 0 ? undefined : `${formatNumber(kept_chunks)} for: ${kept_for.join(', ')}`],
+          ['Text kept by', held_by === null ? undefined : pluralize(held_by.count, 'session')],
           ['Salt', deletion.lineage_retired ? 'retired, never used again' : 'still in use'],
         ]}
       />
-      {state === 'open' ? <Note kind="bad">Not everything is deleted yet. cwm retries in the background.</Note> : null}
+      {held_by === null ? null : (
+        <Note kind="quiet">The sessions on this window go on. Its text is deleted when the last one ends.</Note>
+      )}
+      {state === 'open' && held_by === null ? (
+        <Note kind="bad">Not everything is deleted yet. cwm retries in the background.</Note>
+      ) : null}
       <Remarks receipt={deletion} />
     </Receipt>
   )
@@ -97,22 +103,27 @@ interface ConfirmationProps {
   readonly action: string
   /** Hidden form fields. */
   readonly fields?: Readonly<Record<string, string>>
+  /** Another way to proceed. */
+  readonly other?: { readonly action: string; readonly fields: Readonly<Record<string, string>> } | undefined
   readonly children?: Child
 }
 
 /** Asks for confirmation before a permanent action. */
-function Confirmation({ title, path, action, fields = {}, children }: ConfirmationProps) {
+function Confirmation({ title, path, action, fields = {}, other, children }: ConfirmationProps) {
+  const choices = [{ action, fields }, ...(other === undefined ? [] : [other])]
   return (
     <article>
       <h2 tabindex={-1}>{title}</h2>
       <p>{children} This is permanent.</p>
       <div class="choice">
-        <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
-          {Object.entries(fields).map(([name, value]) => (
-            <input type="hidden" name={name} value={value} />
-          ))}
-          <Submit kind="danger">{action}</Submit>
-        </form>
+        {choices.map((choice) => (
+          <form hx-post={path} hx-target="#dialog-body" hx-disabled-elt="find button">
+            {Object.entries(choice.fields).map(([name, value]) => (
+              <input type="hidden" name={name} value={value} />
+            ))}
+            <Submit kind="danger">{choice.action}</Submit>
+          </form>
+        ))}
         <form method="dialog">
           <button type="submit">Cancel</button>
         </form>
@@ -121,11 +132,16 @@ function Confirmation({ title, path, action, fields = {}, children }: Confirmati
   )
 }
 
-export function ConfirmDelete({ window: { name, receipt } }: { readonly window: WindowJson }) {
+export function ConfirmDelete({ window: { name, receipt, base_of } }: { readonly window: WindowJson }) {
   const kv = receipt === undefined ? 'its KV' : `the KV of ${pluralize(receipt.tokens, 'token')}`
+  const count = base_of?.count ?? 0
+  const other = count === 0 ? undefined : { action: 'Delete and end sessions', fields: { sessions: 'end' } }
   return (
-    <Confirmation title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete">
+    <Confirmation title={`Delete ${name}?`} path={`${windowPath(name)}/delete`} action="Delete" other={other}>
       Deletes its messages, and {kv} from every tier, except for chunks that a session or another window still holds.
+      {count === 0
+        ? ''
+        : ` ${pluralize(count, 'session')} on this window will go on, and keep its text until the last one ends.`}
     </Confirmation>
   )
 }

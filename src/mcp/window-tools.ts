@@ -115,11 +115,17 @@ export const windowTools: readonly Tool[] = [
   }),
   tool({
     name: 'window_delete',
-    description: 'Permanently delete a window and its KV; returns what is left',
-    input: z.strictObject({ window_name: z.string() }),
+    description:
+      'Permanently delete a window and its KV; returns what is left. Sessions on it (`base_of` in window_status) go on and keep its text',
+    input: z.strictObject({
+      window_name: z.string(),
+      end_sessions: z.boolean().optional().describe('End the sessions on it too'),
+    }),
     annotations: destructive,
-    run: async ({ window_name: name }, call) =>
-      await call.progress(`deleting ${name}`, () => call.ask<DeletionJson>('DELETE', windowPath(name))),
+    run: async ({ window_name: name, end_sessions }, call) => {
+      const path = `${windowPath(name)}${end_sessions === true ? '?sessions=end' : ''}`
+      return await call.progress(`deleting ${name}`, () => call.ask<DeletionJson>('DELETE', path))
+    },
   }),
 ]
 

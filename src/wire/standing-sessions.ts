@@ -7,3 +7,5 @@ export const standingSessions = z.object({
   count,
   sessions: z.array(z.string()).describe('Their ids, up to 20'),
 })
+
+export type StandingSessionsJson = z.infer<typeof standingSessions>

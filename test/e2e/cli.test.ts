@@ -79,7 +79,7 @@ describe('cwm windows', () => {
     const cloned = await cwm('windows clone by-hand branch --at 2')
     const thawed = await cwm('windows thaw branch --session eve')
     const session = await cwm('sessions show eve')
-    const kept = await cwm('windows delete branch --yes')
+    const kept = await cwm('windows delete branch --yes --wait')
     const ended = await cwm('sessions end eve --yes --wait')
 
     expect(frozen.out).toMatch(/^frozen by-hand: [\d,]+ tokens, [\d,]+ restorable, pinned, in /)
@@ -90,7 +90,22 @@ describe('cwm windows', () => {
     )
     expect(session.out).toMatch(/\nwindow +branch\n/)
     expect(kept.out).toMatch(/^deleted branch: 0 chunks deleted, 0 left, \d+ kept for a live session/)
+    expect(kept.out).toMatch(
+      /\n1 session on it \(eve\) goes on, and its text stays until the last one ends \(delete \S+\)\n/,
+    )
     expect(ended.out).toMatch(/^ended eve: /)
+  })
+
+  it('deletes a window with its sessions by --end-sessions', async () => {
+    await cwm('windows clone first brief --at 2')
+    await cwm('windows thaw brief --session joe')
+
+    const deleted = await cwm('windows delete brief --end-sessions --yes')
+    const session = await cwm('sessions show joe')
+
+    expect(deleted.out).toMatch(/^deleted brief: /)
+    expect(deleted.out).not.toContain('goes on')
+    expect(session.err).toMatch(/there is no session joe/)
   })
 
   it('thaws into a session with turns of its own only with --replace', async () => {

@@ -12,7 +12,7 @@ import { openSqliteStore } from '../../src/store/sqlite/sqlite.ts'
 import { aWindow, someContent } from '../contracts/store/sample-records.ts'
 import { launchBrowser, noBrowser, openPage, type Watched } from '../support/browser.ts'
 import { chat, user } from '../support/conversation.ts'
-import { frozenSession, rest } from '../support/rest.ts'
+import { call, frozenSession, rest } from '../support/rest.ts'
 import { type Stack, startStack } from '../support/stack.ts'
 
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -164,6 +164,23 @@ describe.skipIf(noBrowser)('the dashboard', () => {
     await row('to-go').waitFor({ state: 'detached' })
 
     expect(receipt).toMatch(/Chunks deleted\s+0\s+Chunks left\s+0\s+Chunks kept\s+\d for: session/)
+  })
+
+  it('says how many sessions stand on a window before it deletes it, and can end them', async () => {
+    await rest(stack.url, 'POST', '/windows', { name: 'in-use', session_id: 'ann' })
+    await rest(stack.url, 'POST', '/windows/in-use/thaw', { session_id: 'joe' })
+    await row('in-use').waitFor()
+    await open('in-use')
+    await dialog().getByRole('button', { name: 'Delete window…' }).click()
+    await dialog().getByRole('heading', { name: 'Delete in-use?' }).waitFor()
+    const question = await dialog().innerText()
+    await dialog().getByRole('button', { name: 'Delete and end sessions' }).click()
+    await dialog().getByRole('heading', { name: 'Deleted: in-use' }).waitFor()
+    await dialog().getByRole('button', { name: 'Done' }).click()
+    await row('in-use').waitFor({ state: 'detached' })
+
+    expect(question).toContain('1 session on this window will go on, and keep its text until the last one ends.')
+    expect((await call(stack.url, 'GET', '/sessions/joe')).status).toBe(404)
   })
 
   it('ends a session', async () => {

@@ -3,6 +3,7 @@
 import { encode } from 'gpt-tokenizer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { toolNames } from '../../src/base/tool-names.ts'
+import type { DeletionJson } from '../../src/wire/deletions.ts'
 import type { WindowJson } from '../../src/wire/windows.ts'
 import { type BuiltCwm, buildCwm } from '../support/built-cwm.ts'
 import { chat, prose, user } from '../support/conversation.ts'
@@ -73,7 +74,12 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
       new_session_id: `eve-${transport}`,
       continuation_prompt: 'go on',
     })
-    const deleted = await agent.use<{ state: string }>('window_delete', { window_name: copy })
+    const used = await agent.use<WindowJson>('window_status', { window_name: copy })
+    const deleted = await agent.use<DeletionJson>('window_delete', { window_name: copy })
+    const second = `${copy}-2`
+    await agent.use('window_clone', { source_window: name, new_window_name: second })
+    await agent.use('window_thaw', { window_name: second, new_session_id: `joe-${transport}` })
+    const ended = await agent.use<DeletionJson>('window_delete', { window_name: second, end_sessions: true })
 
     expect(frozen).toMatchObject({ name, state: 'frozen' })
     expect(shown).toMatchObject({ note: 'kept', tags: [transport, 'law'].sort(), receipt: frozen.receipt })
@@ -84,7 +90,11 @@ describe.each(['http', 'stdio'] as const)('over %s', (transport) => {
       header: `x-cwm-session: eve-${transport}`,
       base_url: `/cwm/s/eve-${transport}/v1`,
     })
-    expect(deleted).toMatchObject({ state: 'done' })
+    const onCopy = { count: 1, sessions: [`eve-${transport}`] }
+    expect(used.base_of).toEqual(onCopy)
+    expect(deleted).toMatchObject({ state: 'open', held_by: onCopy })
+    expect(ended).toMatchObject({ held_by: null })
+    expect(await agent.refused('window_status', { session_id: `joe-${transport}` })).toMatch('there is no session')
     expect(await agent.refused('window_status', { window_name: copy })).toMatch(`there is no window ${copy}`)
   })
 

@@ -2,6 +2,7 @@
 
 import type { DeletionJson } from '../../wire/deletions.ts'
 import type { FreezeReceiptJson, PrefetchReceiptJson, RemarksJson, ThawReceiptJson } from '../../wire/receipts.ts'
+import type { StandingSessionsJson } from '../../wire/standing-sessions.ts'
 import type { WindowJson } from '../../wire/windows.ts'
 import type { Screen } from '../terminal/screen.ts'
 import { formatCount, formatDuration, formatPercent, pluralize, toSingleLine } from '../terminal/text.ts'
@@ -58,8 +59,22 @@ export function formatPrefetch(
 
 const keepers = { session: 'a live session', window: 'another window', isolation: 'others of the tenant' } as const
 
+/** Says before a delete how many sessions stand on the window, and what becomes of them. */
+export function formatStanding(standing: StandingSessionsJson | undefined, areEnded: boolean): string {
+  if (standing === undefined || standing.count === 0) return ''
+  const sessions = pluralize(standing.count, 'session')
+  return areEnded
+    ? ` This also ends the ${sessions} on it (${namesOf(standing)}).`
+    : ` ${sessions} on it (${namesOf(standing)}) will go on, and keep its text until the last one ends.`
+}
+
+function namesOf({ count, sessions }: StandingSessionsJson): string {
+  return `${sessions.join(', ')}${count > sessions.length ? ', …' : ''}`
+}
+
 export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] {
-  const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, lineage_retired } = receipt
+  const { id, kind, name, state, deleted_chunks, residual_chunks, kept_chunks, kept_for, held_by, lineage_retired } =
+    receipt
   const left = residual_chunks === null ? 'an unknown number left' : `${formatCount(residual_chunks)} left`
   const kept =
     kept_chunks === 0
@@ -68,7 +83,12 @@ export function formatDeletion(screen: Screen, receipt: DeletionJson): string[] 
   return [
     `${screen.style('green', kind === 'window' ? 'deleted' : 'ended')} ${screen.style('bold', name)}: ${pluralize(deleted_chunks, 'chunk')} deleted, ${left}${kept}`,
     ...(lineage_retired ? ['nothing holds its KV space any more, so its salt is never used again'] : []),
-    ...(state === 'open'
+    ...(held_by
+      ? [
+          `${pluralize(held_by.count, 'session')} on it (${namesOf(held_by)}) ${held_by.count === 1 ? 'goes' : 'go'} on, and its text stays until the last one ends (delete ${id})`,
+        ]
+      : []),
+    ...(state === 'open' && !held_by
       ? [
           screen.style(
             'yellow',
