@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { CwmError } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 import type { Deletions } from './deletions.ts'
@@ -34,6 +35,25 @@ it('leaves sessions that cannot be ended now to the next run', async () => {
 
   expect(await run(new AbortController().signal)).toBe(199)
   expect(idle.has('s-0')).toBe(true)
+})
+
+it('does not keep other tenants waiting for one whose deletes all wait for a slot', async () => {
+  const asked: string[] = []
+  const page = ['a', 'a', 'b', 'b'].map((tenant, n) => ({ tenant, id: `s-${n}` }) as SessionRecord)
+  const endSession = async ({ tenant, id }: SessionRecord) => {
+    asked.push(id)
+    if (tenant === 'a') throw new CwmError('OVERLOADED', 'no slot came free')
+    return {}
+  }
+
+  const ended = await endIdleSessions(
+    { store: { listIdle: async () => page } as unknown as Store, now: () => 2 * DAY },
+    { endSession, expireSessions: async () => [] } as unknown as Deletions,
+    { lastingMs: DAY, passingMs: 0 },
+    new AbortController().signal,
+  )
+
+  expect([ended, asked]).toEqual([2, ['s-0', 's-2', 's-3']])
 })
 
 it('ends none after it is aborted', async () => {

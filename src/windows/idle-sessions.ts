@@ -1,8 +1,10 @@
 // Ends sessions that have been idle for long. They occupy KV in every tier and rows in the store.
 
+import { toCwmError } from '../base/errors.ts'
 import type { SessionRecord } from '../base/records.ts'
 import type { Deletions } from './deletions.ts'
 import type { WindowParts } from './parts.ts'
+import { perTenant } from './per-tenant.ts'
 
 /** Sessions read at once. */
 const PAGE = 200
@@ -31,13 +33,31 @@ export async function endIdleSessions(
       const page = await store.listIdle(now() - ttlMs, lasting, PAGE)
       const expired = await expireFirstTurns(deletions, page, signal)
       endedOfPage = expired.size
-      for (const session of page) {
-        if (signal.aborted) return ended + endedOfPage
-        if (expired.has(session)) continue
-        if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) endedOfPage++
-      }
+      const others = page.filter((session) => !expired.has(session))
+      endedOfPage += await endEach(deletions, others, signal)
+      if (signal.aborted) return ended + endedOfPage
     }
   }
+  return ended
+}
+
+/** Returns how many it ended. A tenant whose delete slots are all taken is left to the next run. */
+async function endEach(
+  deletions: Pick<Deletions, 'endSession'>,
+  sessions: readonly SessionRecord[],
+  signal: AbortSignal,
+): Promise<number> {
+  const busy = new Set<string>()
+  let ended = 0
+  await perTenant(sessions, async (session) => {
+    if (signal.aborted || busy.has(session.tenant)) return
+    try {
+      if ((await deletions.endSession(session, 'idle', 'cwm')) !== undefined) ended++
+    } catch (thrown) {
+      if (toCwmError(thrown).code !== 'OVERLOADED') throw thrown
+      busy.add(session.tenant)
+    }
+  })
   return ended
 }
 

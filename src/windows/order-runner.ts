@@ -9,6 +9,7 @@ import { executeExpiry } from './execute-expiry.ts'
 import { executeRequests } from './execute-requests.ts'
 import { leaseKeys, withLease } from './lease.ts'
 import type { DeletionParts } from './parts.ts'
+import { perTenant } from './per-tenant.ts'
 
 const SLOWEST_RETRY_MS = 3_600_000
 /** A lineage that requests share stays in use until its tenant is erased, which executes its order. */
@@ -52,11 +53,9 @@ export class OrderRunner {
     const { store, now, metrics } = this.#parts
     const open = await store.listOpenDeletions(now(), PER_RUN)
     metrics.deletionsOpen.set(open.length)
-    for (const order of open) {
-      if (signal.aborted) return
-      if (this.#busy.has(order.id)) continue
-      await this.#resume(order)
-    }
+    await perTenant(open, async (order) => {
+      if (!signal.aborted && !this.#busy.has(order.id)) await this.#resume(order)
+    })
   }
 
   /** Reads the order again, because another process may have changed it since it was listed. */

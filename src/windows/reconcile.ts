@@ -8,6 +8,7 @@ import { freezeReserved } from './freeze.ts'
 import { leaseKeys, withLease } from './lease.ts'
 import { freezeEvent } from './operation-audit.ts'
 import { turnPromptOf, type WindowParts } from './parts.ts'
+import { perTenant } from './per-tenant.ts'
 import { releaseExpiredPin } from './pin-budget.ts'
 import { isPinHeld, pinWindow, unpinWindow } from './pins.ts'
 import type { Windows } from './windows.ts'
@@ -42,37 +43,44 @@ export class Reconciler {
 
   /** One run over at most 1,000 windows. Throws only `STORE_UNAVAILABLE`. */
   async run(signal: AbortSignal): Promise<Repairs> {
-    const { store, log, metrics } = this.#parts
+    const { store, metrics } = this.#parts
     const counts: Record<RepairKind, number> = { finished: 0, undone: 0, unpinned: 0, repinned: 0, released: 0 }
     let left = 0
     for (let seen = 0; seen < PER_RUN && !signal.aborted; ) {
       const cursor = this.#cursor
       const page = await store.listForRepair(['freezing'], { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
-      for (const record of page.items) {
-        if (signal.aborted) break
-        seen++
-        try {
-          // The page predates the repairs before this one. A window that its owner works on, or has finished since, is left alone.
-          if (this.#windows.isBusy(record.id)) continue
-          const inspect = () => withLease(store, leaseKeys.window(record.id), () => this.#inspect(record, signal))
-          const kind = await this.#parts.freezeSlots.run(record.tenant, inspect, { signal })
-          if (kind === undefined) continue
-          counts[kind]++
-          metrics.repairs.inc({ kind })
-          log.warn({ window: record.name, kind }, 'window repaired')
-        } catch (thrown) {
-          const error = toCwmError(thrown)
-          if (error.code === 'STORE_UNAVAILABLE') throw error
-          left++
-          if (error.code === 'SHUTTING_DOWN') continue
-          log.warn({ window: record.name, err: error }, 'window not repaired; it will be retried')
-        }
-      }
+      seen += page.items.length
+      await perTenant(page.items, async (record) => {
+        if (signal.aborted) return
+        const outcome = await this.#inspectInSlot(record, signal)
+        if (outcome === 'left') left++
+        else if (outcome !== undefined) counts[outcome]++
+      })
       this.#cursor = page.nextCursor
       if (page.nextCursor === undefined) break
     }
     metrics.repairsLeft.set(left)
     return { counts, left }
+  }
+
+  /** `left`: it could not be inspected. */
+  async #inspectInSlot(record: WindowRecord, signal: AbortSignal): Promise<RepairKind | 'left' | undefined> {
+    const { store, log, metrics, freezeSlots } = this.#parts
+    try {
+      // The page predates the repairs before this one. A window that its owner works on, or has finished since, is left alone.
+      if (this.#windows.isBusy(record.id)) return undefined
+      const inspect = () => withLease(store, leaseKeys.window(record.id), () => this.#inspect(record, signal))
+      const kind = await freezeSlots.run(record.tenant, inspect, { signal })
+      if (kind === undefined) return undefined
+      metrics.repairs.inc({ kind })
+      log.warn({ window: record.name, kind }, 'window repaired')
+      return kind
+    } catch (thrown) {
+      const error = toCwmError(thrown)
+      if (error.code === 'STORE_UNAVAILABLE') throw error
+      if (!signal.aborted) log.warn({ window: record.name, err: error }, 'window not repaired; it will be retried')
+      return 'left'
+    }
   }
 
   async #inspect({ tenant, name, id }: WindowRecord, signal: AbortSignal): Promise<RepairKind | undefined> {
