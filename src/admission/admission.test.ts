@@ -142,6 +142,35 @@ describe('a request', () => {
   })
 })
 
+describe('limits that change', () => {
+  it('admit whoever waits as soon as they allow it', async () => {
+    open()
+    const [first, second] = [new TestRequest('a'), new TestRequest('a')]
+    await settled()
+    expect([first.outcome, second.outcome]).toEqual(['in flight', 'waits'])
+
+    admission.update({ maxInFlight: 2, maxQueued: 100, queueMs: 1_000 })
+    await settled()
+
+    expect(second.outcome).toBe('in flight')
+  })
+
+  it('leave running and waiting requests alone when they shrink', async () => {
+    open({ maxInFlight: 2 })
+    const [first, second, third] = [new TestRequest('a'), new TestRequest('a'), new TestRequest('a')]
+
+    admission.update({ maxInFlight: 1, maxQueued: 1, queueMs: 1_000 })
+    first.close()
+    await settled()
+    expect([second.outcome, third.outcome]).toEqual(['in flight', 'waits'])
+    second.close()
+    await settled()
+
+    expect(third.outcome).toBe('in flight')
+    expect(await gauge('cwm_slots_in_use')).toBe(1)
+  })
+})
+
 describe('tenants', () => {
   it('are served round-robin, no matter how many requests of one tenant are waiting', async () => {
     open()

@@ -23,7 +23,7 @@ type Reason = 'no_queue' | 'queue_full' | 'queue_deadline'
 const RETRY_WITHIN_S = 4
 
 export class Admission {
-  readonly #options: AdmissionOptions
+  #options: AdmissionOptions
   readonly #metrics: Pick<Metrics, 'refused' | 'queueSeconds'>
   readonly #now: () => number
   readonly #slots: FairSlots
@@ -42,6 +42,12 @@ export class Admission {
     this.#slots = new FairSlots(options.maxInFlight, options.maxQueued)
     metrics.watch('cwm_slots_in_use', 'Requests that count towards max_in_flight', () => this.#slots.held)
     metrics.watch('cwm_requests_queued', 'Requests that wait for a slot', () => this.#slots.waiting)
+  }
+
+  /** Changes the limits. Requests in flight or in the queue beyond a lower limit go on. */
+  update(options: AdmissionOptions): void {
+    this.#options = options
+    this.#slots.resize(options.maxInFlight, options.maxQueued)
   }
 
   /**

@@ -21,8 +21,8 @@ export interface Line {
 }
 
 export class FairSlots {
-  readonly #slots: number
-  readonly #maxWaiting: number
+  #slots: number
+  #maxWaiting: number
   /** One per sharer that holds a slot or waits for one. */
   readonly #lines = new Map<string, Line>()
   /** Lines whose first waiter could start if a slot were free, in round-robin order. */
@@ -34,6 +34,13 @@ export class FairSlots {
   constructor(slots: number, maxWaiting: number) {
     this.#slots = slots
     this.#maxWaiting = maxWaiting
+  }
+
+  /** Changes both bounds. Whoever holds a slot or waits beyond a lower one keeps it. */
+  resize(slots: number, maxWaiting: number): void {
+    this.#slots = slots
+    this.#maxWaiting = maxWaiting
+    this.#admitReady()
   }
 
   get held(): number {

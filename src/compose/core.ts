@@ -141,8 +141,8 @@ function createSessions(
   return { sessions, requestLineages, retained, newest: new NewestSessions(shares.newest), calls: new RecentCalls(now) }
 }
 
-function createBackground({ settings, metrics }: Start, { tenants }: Tenancy): Background {
-  const share = slotsByKind(settings.max_background ?? backgroundShare(settings.max_in_flight))
+function createBackground({ settings, live, metrics }: Start, { tenants }: Tenancy): Background {
+  const share = slotsByKind(settings.max_background ?? backgroundShare(live.current.max_in_flight))
   const boundOf = (sharer: string) => tenants.policyOf(sharer).maxInFlight
   const slotsOf = (kind: BackgroundKind) => new BackgroundSlots({ kind, slots: share[kind], boundOf }, metrics)
   return { freezeSlots: slotsOf('freezes'), deleteSlots: slotsOf('deletes') }

@@ -1,9 +1,10 @@
 // The part of the services that runs turns, and what watches over the context limit.
 
-import { Admission } from '../admission/admission.ts'
+import { Admission, type AdmissionOptions } from '../admission/admission.ts'
 import { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import { BodyBudget } from '../admission/body-budget.ts'
 import { JsonBodies } from '../base/json-bodies.ts'
+import type { Settings } from '../config/schema.ts'
 import { TokenScales } from '../engines/token-scale.ts'
 import { AutoBudget } from '../near-limit/auto-budget.ts'
 import { AutoFreezer } from '../near-limit/auto-freeze.ts'
@@ -36,8 +37,7 @@ export interface Turns {
 const AUTO_THAW_WAIT_MS = 2_000
 
 export function createTurns(start: Start, core: Core): Turns {
-  const { settings, memory, metrics, now } = start
-  const limits = { maxInFlight: settings.max_in_flight, maxQueued: settings.max_queued, queueMs: settings.queue_ms }
+  const { settings, memory, metrics } = start
   const json = new JsonBodies({
     maxValues: settings.max_body_values,
     maxMembers: settings.max_object_members,
@@ -46,7 +46,7 @@ export function createTurns(start: Start, core: Core): Turns {
   const responses = new StoredResponses(core.sessions)
   const nearLimit = createNearLimit(start, core)
   return {
-    admission: new Admission(limits, metrics, now),
+    admission: createAdmission(start),
     bodies: new BodyBudget(memory.max_body_bytes_in_all, metrics),
     arriving: new ArrivingBodies({
       graceMs: settings.body_grace_ms,
@@ -58,6 +58,17 @@ export function createTurns(start: Start, core: Core): Turns {
     runner: createRunner(start, core, nearLimit, { json, responses }),
     stateless: createStateless(start, core, json),
   }
+}
+
+function createAdmission({ live, metrics, now }: Start): Admission {
+  const limitsOf = ({ max_in_flight, max_queued, queue_ms }: Settings): AdmissionOptions => ({
+    maxInFlight: max_in_flight,
+    maxQueued: max_queued,
+    queueMs: queue_ms,
+  })
+  const admission = new Admission(limitsOf(live.current), metrics, now)
+  live.onReload((settings) => admission.update(limitsOf(settings)))
+  return admission
 }
 
 function createStateless({ settings }: Start, core: Core, json: JsonBodies): StatelessRunner {

@@ -41,10 +41,10 @@ const lastMessages = () => (JSON.parse(lastBody().toString()) as { messages: rea
 
 const delayed = (times: number) => stack.sim.fault({ path: CHAT, times, action: { kind: 'delay', ms: 300 } })
 
-/** How many of two concurrent requests are accepted. */
-async function acceptedOfTwo(send: () => Promise<{ readonly status: number }>): Promise<number> {
-  delayed(2)
-  const statuses = await Promise.all([statusOf(send()), statusOf(send())])
+/** How many of `count` concurrent requests are accepted. */
+async function acceptedOf(count: number, send: () => Promise<{ readonly status: number }>): Promise<number> {
+  delayed(count)
+  const statuses = await Promise.all(Array.from({ length: count }, () => statusOf(send())))
   return statuses.filter((status) => status !== 429).length
 }
 
@@ -118,10 +118,31 @@ const cases: Readonly<Record<ReloadableSetting, Case | string>> = {
     before: 401,
     after: 200,
   },
+  max_in_flight: {
+    start: { settings: { max_in_flight: 1, queue_ms: 0 } },
+    set: { max_in_flight: 2 },
+    observe: () => acceptedOf(2, say),
+    before: 1,
+    after: 2,
+  },
+  queue_ms: {
+    start: { settings: { max_in_flight: 1, queue_ms: 0 } },
+    set: { queue_ms: 10_000 },
+    observe: () => acceptedOf(2, say),
+    before: 1,
+    after: 2,
+  },
+  max_queued: {
+    start: { settings: { max_in_flight: 1, max_queued: 1 } },
+    set: { max_queued: 2 },
+    observe: () => acceptedOf(3, say),
+    before: 2,
+    after: 3,
+  },
   max_preflights: {
     start: { settings: { max_preflights: 1 } },
     set: { max_preflights: 2 },
-    observe: () => acceptedOfTwo(() => ask(url(), CHAT, { method: 'OPTIONS' })),
+    observe: () => acceptedOf(2, () => ask(url(), CHAT, { method: 'OPTIONS' })),
     before: 1,
     after: 2,
   },
@@ -155,7 +176,7 @@ const cases: Readonly<Record<ReloadableSetting, Case | string>> = {
   max_in_flight_per_tenant: {
     start: { settings: { max_in_flight_per_tenant: 1, queue_ms: 0 } },
     set: { max_in_flight_per_tenant: 2 },
-    observe: () => acceptedOfTwo(say),
+    observe: () => acceptedOf(2, say),
     before: 1,
     after: 2,
   },
