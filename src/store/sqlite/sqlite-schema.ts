@@ -363,7 +363,7 @@ export const migrations: readonly string[] = [
     DELETE FROM shares WHERE of = 'retained_bytes' AND tenant = OLD.tenant AND amount = 0;
   END;
   `,
-  // 8: logins to the dashboard that ended before their time. The row with an empty id ends all of its owner's logins up to its `until`.
+  // 9: logins to the dashboard that ended before their time. The row with an empty id ends all of its owner's logins up to its `until`.
   `
   CREATE TABLE ended_logins (
     owner TEXT NOT NULL,
@@ -374,7 +374,7 @@ export const migrations: readonly string[] = [
   CREATE INDEX ended_logins_of_owner ON ended_logins (owner, until);
   CREATE INDEX ended_logins_expiry ON ended_logins (until);
   `,
-  // 9: deleted windows that sessions still stand on (sqlite-held.ts). `base_window` is a column, and not an index over `record`, because such
+  // 10: deleted windows that sessions still stand on (sqlite-held.ts). `base_window` is a column, and not an index over `record`, because such
   // an index would parse the record with each turn. `bytes` remain part of the tenant's usage; the row of a tenant without sessions and
   // windows is gone by then.
   `
