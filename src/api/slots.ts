@@ -23,13 +23,14 @@ export const slotRules: ReadonlyMap<string, Rule> = new Map([
 ])
 
 /**
- * The other operations that change something. Deletes are orders: each is executed in a background slot (`src/windows/deletions.ts`), so
+ * The other operations that change something. Deletes are orders: each is executed in a background slot (`src/windows/order-runner.ts`), so
  * that they succeed while all other slots are taken. The rest only uses the store. So do all operations that read.
  */
 export const withoutSlot: ReadonlySet<string> = new Set([
   'DELETE /cwm/v1/windows/:name',
   'DELETE /cwm/v1/sessions/:id',
   'DELETE /cwm/v1/tenants/me',
+  'POST /cwm/v1/reload',
   'POST /cwm/v1/sessions/match',
   'PUT /cwm/v1/tenants/me/near-limit',
 ])
