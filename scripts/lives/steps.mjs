@@ -63,9 +63,6 @@ function textOf(n, { words, place }) {
   return `Number ${n}: ${Array.from({ length: count }, (_, i) => WORDS[(place + n + i * 7 + Math.floor(i / 5) * i) % WORDS.length]).join(' ')}.`
 }
 
-/** Whether windows that a live session stands on are deleted too. */
-const DELETES_HELD = false
-
 /** The action of step `n` in this world. Undefined if the step makes no sense in this world. */
 export function actionOf(world, drawn, n) {
   const { act, isOdd } = drawn
@@ -75,7 +72,7 @@ export function actionOf(world, drawn, n) {
   if (act === 'freeze') return freezeOf(world, drawn)
   if (act === 'end') return { act, session: knownSession(world, drawn) }
   if (act === 'thaw') return { act, session: pick(SESSIONS, drawn.session), window }
-  if (act === 'delete') return DELETES_HELD || !world.isHeld(window) ? { act, window } : undefined
+  if (act === 'delete') return { act, window }
   if (act === 'make') return { act, window: freeName(world, drawn), messages: contentOf(n, drawn) }
   const places = world.placesOf(window)
   const at = isOdd ? drawn.place % 7 : pick(places, drawn.place)
