@@ -16,6 +16,7 @@ interface Deletion {
   readonly residual_chunks: number | null
   readonly kept_chunks: number
   readonly kept_for: readonly string[]
+  readonly held_by: { readonly count: number; readonly sessions: readonly string[] } | null
   readonly unpinned: boolean | null
   readonly lineage_retired: boolean
   readonly ms: Readonly<Record<string, number>>
@@ -145,6 +146,40 @@ describe('ending a session and deleting its window', () => {
     expect(chunksOf(await readTiers(), mine.salt)).toEqual([0, 0, 0])
     expect(Math.min(...chunksOf(await readTiers(), theirs.salt))).toBeGreaterThanOrEqual(theirs.chunks)
     expect(await pinCounts(theirs.salt)).toEqual(onePinEach(theirs.chunks * 256))
+  })
+})
+
+describe('deleting a window that a chat stands on', () => {
+  it('changes no token of the chat, and leaves no chunk once that has ended', async () => {
+    const { salt, chunks } = await freeze('standing', 1_300)
+    const chat = { headers: { 'x-cwm-session': 'on-standing' } }
+    const question = [user('Which name was written?')]
+    const thaw = await cwm.rest('POST', '/windows/standing/thaw', { session_id: 'on-standing' })
+    await remove('/sessions/standing')
+    const before = await ask(client, question, chat)
+
+    const deletion = await remove('/windows/standing')
+    await forget()
+    const after = await ask(client, question, chat)
+
+    expect(thaw.status).toBe(200)
+    expect(deletion).toMatchObject({
+      state: 'open',
+      held_by: { count: 1, sessions: ['on-standing'] },
+      deleted_chunks: 0,
+      kept_chunks: chunks,
+      kept_for: ['session'],
+      unpinned: true,
+    })
+    expect(await pinCounts(salt)).toEqual([])
+    expect(after.ids).toEqual(before.ids)
+    expect(after.promptTokens).toBe(before.promptTokens)
+    expect(after.cachedTokens).toBeGreaterThanOrEqual((chunks - 1) * 256)
+
+    const end = await remove('/sessions/on-standing')
+    expect(await doneOf(end)).toMatchObject({ residual_chunks: 0, lineage_retired: true })
+    expect(await doneOf(deletion)).toMatchObject({ residual_chunks: 0, held_by: null, lineage_retired: true })
+    expect(chunksOf(await readTiers(), salt)).toEqual([0, 0, 0])
   })
 })
 
