@@ -4,19 +4,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { longText, measured, openai } from './support/conversations.ts'
 import { type Cwm, startCwm } from './support/cwm.ts'
-import { ask, coordinatorUrl, engineUrl, eventually, forget, servedName, serves } from './support/stack.ts'
+import { ask, coordinatorUrl, eventually, forget, hits, servedName, serves } from './support/stack.ts'
 
 const isPooling = await serves('/v1/embeddings')
 if (!isPooling) console.log('test/engine/pooling.test.ts: skipped; start a pooling model: POOLING=1 npm run engine:up')
 
 const TOKENS = 1_200
-
-/** Tokens that the engine found in its own cache and in LMCache so far. Answers of pooling models do not report them. */
-async function hits(): Promise<number> {
-  const text = await (await fetch(`${engineUrl}/metrics`)).text()
-  const lines = [...text.matchAll(/^vllm:(?:external_)?prefix_cache_hits_total\{[^}]*\} ([0-9.e+]+)$/gm)]
-  return lines.reduce((sum, [, value]) => sum + Number(value), 0)
-}
 
 /** Chunks in the directory by salt. */
 async function chunksBySalt(): Promise<Map<string, number>> {

@@ -74,6 +74,13 @@ export async function pinCounts(salt: string): Promise<number[]> {
 /** The expected pin counts: one pin on each whole chunk of this many tokens. */
 export const onePinEach = (tokens: number): number[] => Array<number>(Math.floor(tokens / CHUNK)).fill(1)
 
+/** Tokens that the engine found in its own cache and in LMCache so far. Answers of pooling models and of batches do not report them. */
+export async function hits(): Promise<number> {
+  const text = await (await fetch(`${engineUrl}/metrics`)).text()
+  const lines = [...text.matchAll(/^vllm:(?:external_)?prefix_cache_hits_total\{[^}]*\} ([0-9.e+]+)$/gm)]
+  return lines.reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
 /** Whether this engine has a path: pooling models have others than text models. */
 export async function serves(path: string): Promise<boolean> {
   const { paths } = (await ask('GET', `${engineUrl}/openapi.json`)) as { paths: Record<string, unknown> }
