@@ -5,6 +5,7 @@ import { FairBudget } from '../base/fair-budget.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import { retryAfter } from './admission.ts'
+import { ByteReservation } from './byte-reservation.ts'
 
 export class BodyBudget {
   readonly #bytes: FairBudget
@@ -17,11 +18,8 @@ export class BodyBudget {
   }
 
   /** Opens an empty reservation for one request. It is released when the scope closes. */
-  open(sharer: string, scope: RequestScope): BodyReservation {
-    const held = new BodyReservation((from, to) => this.#change(sharer, from, to))
-    if (scope.isGone) held.release()
-    else scope.onClose(() => held.release())
-    return held
+  open(sharer: string, scope: RequestScope): ByteReservation {
+    return ByteReservation.during(scope, (from, to) => this.#change(sharer, from, to))
   }
 
   #change(sharer: string, from: number, to: number): void {
@@ -32,28 +30,5 @@ export class BodyBudget {
       'cwm is at its limit for bytes of request bodies (setting max_body_bytes_in_all); try again later',
       { retryAfterS: retryAfter() },
     )
-  }
-}
-
-/** One request's share of the budget. */
-export class BodyReservation {
-  readonly #change: (from: number, to: number) => void
-  #bytes = 0
-  #released = false
-
-  constructor(change: (from: number, to: number) => void) {
-    this.#change = change
-  }
-
-  /** Changes the reservation to `bytes`. Throws `OVERLOADED` and stays as it was if they are not available. Does nothing after `release`. */
-  set(bytes: number): void {
-    if (this.#released || bytes === this.#bytes) return
-    this.#change(this.#bytes, bytes)
-    this.#bytes = bytes
-  }
-
-  release(): void {
-    this.set(0)
-    this.#released = true
   }
 }

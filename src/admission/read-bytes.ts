@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { ArrivalLimits, ArrivingBodies, ArrivingBody } from './arriving-bodies.ts'
-import type { BodyReservation } from './body-budget.ts'
+import type { ByteReservation } from './byte-reservation.ts'
 
 /** Free bytes before each body, so that the salt and the request for usage are added without copying the rest. */
 export const HEADROOM_BYTES = 256
@@ -19,7 +19,7 @@ export interface ReceiveOptions {
   /** The setting that `maxBytes` comes from, for the error message. Undefined: it is fixed. */
   readonly setting?: string | undefined
   /** Charged with the bytes that have arrived. */
-  readonly held?: Pick<BodyReservation, 'set'> | undefined
+  readonly held?: Pick<ByteReservation, 'set'> | undefined
   readonly arriving?: Pick<ArrivingBodies, 'add' | 'delete'> | undefined
 }
 

@@ -7,7 +7,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { matchedRoutes } from 'hono/route'
 import type { Admission } from '../admission/admission.ts'
 import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
-import type { BodyReservation } from '../admission/body-budget.ts'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import type { ReceiveOptions } from '../admission/read-bytes.ts'
 import type { CallRest } from '../base/call-rest.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
@@ -28,6 +28,7 @@ import { type AdminHandlerParts, mountAdmin } from './admin.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
 import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
+import { AnswerHolds, countAnswers } from './hold-answers.ts'
 import { callInProcess } from './in-process.ts'
 import { openApiText } from './openapi.ts'
 import { readBody, receiveBody } from './read-body.ts'
@@ -36,7 +37,11 @@ import { mountSessions, type SessionHandlerParts } from './session-handlers.ts'
 import { takesSlot } from './slots.ts'
 import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 
-export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, AdminHandlerParts, EventHandlerParts {
+export interface ApiParts
+  extends Omit<WindowHandlerParts, 'holds'>,
+    SessionHandlerParts,
+    AdminHandlerParts,
+    EventHandlerParts {
   /** Answers a request of the Model Context Protocol. `rest` acts as its sender. */
   readonly mcp: (request: Request, rest: CallRest) => Promise<Response>
   readonly events: EventLog
@@ -48,8 +53,10 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
   /** Parses JSON bodies within limits. */
   readonly json: JsonBodies
   /** Opens a reservation for a body's bytes, which ends with the scope. */
-  readonly holdBody: (sharer: string, scope: RequestScope) => BodyReservation
+  readonly holdBody: (sharer: string, scope: RequestScope) => ByteReservation
   readonly arriving: ArrivingBodies
+  /** Opens a reservation for the bytes of an answer, which ends with the scope. `sharer`: see `Caller.sharer`. */
+  readonly holdAnswer: (sharer: string, scope: RequestScope) => ByteReservation
   readonly admission: Pick<Admission, 'run'>
   /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
@@ -60,6 +67,8 @@ export interface ApiParts extends WindowHandlerParts, SessionHandlerParts, Admin
 }
 
 const MAX_BODY_BYTES = 64 * 1024
+/** No tenant id contains a colon. */
+const OPERATOR = 'operator:'
 const PAGES = '/cwm/ui/'
 const MCP = '/cwm/mcp'
 
@@ -89,6 +98,10 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
 
   const scopes = new ResponseScopes()
   const scopeOf = (c: Context<Bindings>) => scopes.of(c.env.outgoing)
+  const holds = new AnswerHolds(({ incoming, outgoing }) =>
+    parts.holdAnswer(sharerOf(parts, incoming), scopes.of(outgoing)),
+  )
+  app.use('/cwm/v1/*', countAnswers(holds))
   app.use(async (c, next) => {
     await receiveBody(c.env, receiveOptions(parts, c, scopeOf(c)))
     await next()
@@ -110,7 +123,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
     const sessionOwner = { tenant, isolation, user: undefined, ...(maxSessions === undefined ? {} : { maxSessions }) }
     return { tenant, sharer, policy, sessionOwner, operation: { apiKey, actor } }
   }
-  mountWindows(app, parts, callerOf)
+  mountWindows(app, { ...parts, holds }, callerOf)
   mountSessions(app, parts, callerOf)
   mountAdmin(app, parts, callerOf)
   mountEvents(app, parts)
@@ -148,6 +161,11 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   })
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   return app
+}
+
+/** Whose share an answer uses. The operator has one of its own when it asks for no single tenant. */
+function sharerOf({ callerOf, tenantInView }: ApiParts, incoming: IncomingMessage): string {
+  return tenantInView(incoming) === undefined ? OPERATOR : callerOf(incoming).sharer
 }
 
 /** Bodies that carry content may be large. They are charged to their sender, who is identified before anything is read. */

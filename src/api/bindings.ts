@@ -8,6 +8,8 @@ import type { OperationOptions } from '../windows/operation-audit.ts'
 
 export interface Bindings {
   readonly Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse }
+  /** `isCounted`: the handler has reserved the bytes of its answer. */
+  readonly Variables: { isCounted?: boolean }
 }
 
 export interface ApiCaller {

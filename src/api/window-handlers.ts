@@ -14,15 +14,20 @@ import { cloneWindow, createWindow, importWindow } from '../windows/create-windo
 import type { Deletions } from '../windows/deletions.ts'
 import { exportWindow, readExport } from '../windows/export.ts'
 import type { Labels } from '../windows/new-window.ts'
-import type { Windows } from '../windows/windows.ts'
+import type { Windows, WindowView } from '../windows/windows.ts'
 import { type LabelsJson, labelsSchema, type WindowListQuery } from '../wire/windows.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
 import { readContent } from './content.ts'
+import type { AnswerHolds } from './hold-answers.ts'
 import { freezableTurn } from './last-turn.ts'
 import * as routes from './routes.ts'
 import { deletionToWire, pageToWire, standingToWire, thawReceiptToWire, windowToWire } from './to-wire.ts'
 
+/** How much longer a window's file is than what is stored of it: ids are base64 there. */
+const EXPORT_RATIO = 1.5
+
 export interface WindowHandlerParts {
+  readonly holds: Pick<AnswerHolds, 'add'>
   readonly windows: Windows
   readonly freezeSlots: Pick<BackgroundSlots, 'claim'>
   readonly deletions: Deletions
@@ -133,6 +138,10 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   app.openapi(routes.exportWindow, async (c) => {
     const { tenant, operation } = callerOf(c)
     const { name } = c.req.valid('param')
+    // Reserved before it is loaded: parsing and encoding it take several times its size. If there is no window, `export` says so, and audits it.
+    const bytes = await windows.show(tenant, name).then(bytesOf, () => 0)
+    parts.holds.add(c.env, Math.ceil(bytes * EXPORT_RATIO))
+    c.set('isCounted', true)
     const file = exportWindow(await windows.export(tenant, name, operation))
     const disposition = `attachment; filename="${name}.cwm.json"`
     return c.json(file as never, 200, { 'content-disposition': disposition })
@@ -156,6 +165,10 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const [{ name }, { sessions: fate }] = [c.req.valid('param'), c.req.valid('query')]
     return c.json(deletionToWire(await deletions.deleteWindow(tenant, name, 'asked', operation.actor, fate)), 200)
   })
+}
+
+function bytesOf(view: WindowView): number {
+  return view.state === 'pending' ? 0 : view.bytes
 }
 
 function contentOf({ dialect, model, messages }: Prompt) {

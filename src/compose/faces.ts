@@ -42,8 +42,20 @@ export function createFaces(start: Start, services: Services, reloader: Reloader
 }
 
 function createProxy({ settings, live, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
-  const { runner, stateless, callers, responses, fleet, admission, bodies, arriving, json, overrides, tenants } =
-    services
+  const {
+    runner,
+    stateless,
+    callers,
+    responses,
+    fleet,
+    admission,
+    bodies,
+    arriving,
+    answerBytes,
+    json,
+    overrides,
+    tenants,
+  } = services
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
   return new ProxyHandler(
     {
@@ -55,6 +67,7 @@ function createProxy({ settings, live, memory, metrics, log, now }: Start, servi
       admission,
       bodies,
       arriving,
+      answerBytes,
       json,
       overrides,
       heartbeats,
@@ -71,7 +84,6 @@ function createProxy({ settings, live, memory, metrics, log, now }: Start, servi
         return live.current.upstream_api_key ?? (tenants.areListed ? null : undefined)
       },
       answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
-      maxObservedBytesInAll: memory.max_observed_bytes_in_all,
       get maxPreflights() {
         return live.current.max_preflights
       },
@@ -86,7 +98,7 @@ function createRest(
 ): Api {
   const { windows, freezeSlots, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } =
     services
-  const { admission, engine, kv, bodies, arriving, json, callers, tenants } = services
+  const { admission, engine, kv, bodies, arriving, answerBytes, json, callers, tenants } = services
   const lineages = new Lineages(store)
   const health = new HealthCheck({ engine, lmcache: kv, store, now })
   return createApi({
@@ -112,6 +124,7 @@ function createRest(
     holdBody: (sharer, scope) => bodies.open(sharer, scope),
     arriving,
     admission,
+    holdAnswer: (sharer, scope) => answerBytes.open(sharer, scope),
     beginLineage: (tenant) =>
       lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
     callerOf: (request) => callers.forRest(request),

@@ -1,6 +1,7 @@
 // The part of the services that runs turns, and what watches over the context limit.
 
 import { Admission, type AdmissionOptions } from '../admission/admission.ts'
+import { AnswerBudget } from '../admission/answer-budget.ts'
 import { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import { BodyBudget } from '../admission/body-budget.ts'
 import { JsonBodies } from '../base/json-bodies.ts'
@@ -26,6 +27,7 @@ export interface Turns {
   readonly admission: Admission
   readonly bodies: BodyBudget
   readonly arriving: ArrivingBodies
+  readonly answerBytes: AnswerBudget
   readonly json: JsonBodies
   readonly responses: StoredResponses
   readonly freezes: AutoFreezeRunner
@@ -48,6 +50,7 @@ export function createTurns(start: Start, core: Core): Turns {
   return {
     admission: createAdmission(start),
     bodies: new BodyBudget(memory.max_body_bytes_in_all, metrics),
+    answerBytes: new AnswerBudget(memory.max_observed_bytes_in_all, metrics),
     arriving: new ArrivingBodies({
       graceMs: settings.body_grace_ms,
       minBytesPerSecond: settings.min_body_bytes_per_second,

@@ -234,7 +234,7 @@ const shape = {
       'Average rate at which a request body must arrive after body_grace_ms, bytes per second; a slower one is rejected (408). 0 allows any',
     ),
   client_stall_ms: ms
-    .default(600_000)
+    .default(120_000)
     .describe('How long a client may stop reading an answer before it is disconnected, milliseconds; 0 for no limit'),
   keep_alive_ms: ms
     .default(75_000)
@@ -249,7 +249,9 @@ const shape = {
     .describe('Longest stream whose reply is read, bytes. After a longer one, the history is not recognized'),
   max_observed_bytes_in_all: bytes
     .optional()
-    .describe('Maximum bytes of all answers held or observed at once; beyond that, answers pass unread'),
+    .describe(
+      'Maximum bytes of all answers in memory at once: held, observed, or waiting for their clients. A tenant must leave as much free as it holds; beyond that, its answers pass unread, and those of REST are rejected (429)',
+    ),
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
     .describe(

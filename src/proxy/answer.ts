@@ -1,6 +1,7 @@
 // Passes an answer from the engine to the client. Bytes are sent first and read second. There are three kinds: answers passed on unread,
 // event streams, and JSON answers, which are held until they are complete so that the headers can report on them.
 
+import type { AnswerBudget } from '../admission/answer-budget.ts'
 import { CwmError } from '../base/errors.ts'
 import { headerIn, rawHeaderIn } from '../base/flat-headers.ts'
 import { isObject, type JsonObject, parseJson } from '../base/json.ts'
@@ -11,26 +12,6 @@ import { EventFramer, endOfLastEvent } from '../sse/frame.ts'
 import { UsageHold } from '../sse/usage-hold.ts'
 import type { ClientResponse } from './client-response.ts'
 import { SeenEvents } from './seen-events.ts'
-
-/** Limits the bytes of all answers that are kept for reading at one moment, streams and JSON answers alike. */
-export class ObservationBudget {
-  readonly #maxBytes: number
-  #used = 0
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
-  }
-
-  take(bytes: number): boolean {
-    if (this.#used + bytes > this.#maxBytes) return false
-    this.#used += bytes
-    return true
-  }
-
-  give(bytes: number): void {
-    this.#used -= bytes
-  }
-}
 
 export interface AnswerHooks {
   /** Called before the headers are sent. */
@@ -62,7 +43,9 @@ export interface AnswerOptions {
   readonly incoming: (raw: readonly Buffer[]) => string[]
   readonly hooks: AnswerHooks
   readonly limits: AnswerLimits
-  readonly budget: ObservationBudget
+  readonly budget: Pick<AnswerBudget, 'change'>
+  /** Whose share of the budget the answer uses. */
+  readonly sharer: string
 }
 
 /** The readers of an event stream. */
@@ -73,6 +56,8 @@ interface Stream {
 
 type Mode = 'waiting' | 'pass' | 'events' | 'json'
 
+/** Bytes are reserved in steps, because a budget that is asked for each event of a stream would cost more than it protects. */
+const RESERVE_BYTES = 8 * 1024
 /** Longer events are passed on in parts. */
 const MAX_EVENT_BYTES = 1024 * 1024
 
@@ -89,6 +74,8 @@ export class Answer implements AnswerSink {
   /** Created with the headers of a stream. */
   #stream: Stream | undefined
   #seenBytes = 0
+  /** At least `#seenBytes`, once they are counted. */
+  #reservedBytes = 0
   #unread = false
   #observed = false
   /** The client has received the beginning of an event that is too long to hold, but not its end. */
@@ -158,7 +145,7 @@ export class Answer implements AnswerSink {
       client.head(this.#status, this.#statusText, this.#headers)
       client.end(this.#wholeJson())
     } else client.end()
-    this.#forget()
+    this.#forget(this.#mode === 'json')
     hooks.ended({ status: this.#status })
   }
 
@@ -226,7 +213,7 @@ export class Answer implements AnswerSink {
     this.#observe()
     client.head(this.#status, this.#statusText, this.#headers)
     for (const seen of this.#json) client.write(seen)
-    this.#forget()
+    this.#forget(true)
   }
 
   #see(bytes: Buffer): void {
@@ -237,9 +224,20 @@ export class Answer implements AnswerSink {
 
   /** Reserves bytes for reading. Returns whether they fit the limit of one answer and that of all. */
   #count(bytes: number, mostBytes: number): boolean {
-    if (this.#seenBytes + bytes > mostBytes || !this.#options.budget.take(bytes)) return false
-    this.#seenBytes += bytes
+    const seen = this.#seenBytes + bytes
+    if (seen > mostBytes || (seen > this.#reservedBytes && !this.#reserve(seen))) return false
+    this.#seenBytes = seen
     return true
+  }
+
+  #reserve(bytes: number): boolean {
+    const { budget, sharer } = this.#options
+    for (const to of [bytes + RESERVE_BYTES, bytes]) {
+      if (!budget.change(sharer, this.#reservedBytes, to)) continue
+      this.#reservedBytes = to
+      return true
+    }
+    return false
   }
 
   #leaveUnread(): void {
@@ -270,12 +268,17 @@ export class Answer implements AnswerSink {
     return whole
   }
 
-  /** Drops the kept bytes and releases their reservation. */
-  #forget(): void {
-    this.#options.budget.give(this.#seenBytes)
+  /** Drops the kept bytes and releases their reservation. `wereSent`: they wait in the client's socket, and count until it has read them. */
+  #forget(wereSent = false): void {
+    const { budget, sharer, client } = this.#options
+    const reserved = this.#reservedBytes
     this.#json = []
     this.#stream?.events.clear()
     this.#seenBytes = 0
+    this.#reservedBytes = 0
+    if (reserved === 0) return
+    if (wereSent) client.whenRead(() => budget.change(sharer, reserved, 0))
+    else budget.change(sharer, reserved, 0)
   }
 }
 

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import type { BodyReservation } from '../admission/body-budget.ts'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import { HEADROOM_BYTES, tooLarge } from '../admission/read-bytes.ts'
 import { CwmError } from '../base/errors.ts'
 import type { Requester } from '../base/fair-turns.ts'
@@ -49,7 +49,7 @@ export async function parseBody(
   encoding: string | undefined,
   limits: BodyLimits,
   bodies: Pick<JsonBodies, 'parse'>,
-  held: BodyReservation,
+  held: ByteReservation,
   requester: Requester,
 ): Promise<ReadBody> {
   const bytes = encoding === undefined ? received : await decodeBytes(received, encoding, limits, held)
@@ -66,7 +66,7 @@ export async function decodeBytes(
   bytes: Buffer,
   encoding: string,
   limits: BodyLimits,
-  held?: BodyReservation,
+  held?: ByteReservation,
 ): Promise<Buffer> {
   const names = encoding
     .split(',')
@@ -102,7 +102,7 @@ async function unpack(
   decoder: Transform,
   bytes: Buffer,
   { maxBodyBytes, maxUnpackedRatio }: BodyLimits,
-  held?: BodyReservation,
+  held?: ByteReservation,
 ): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0

@@ -1,5 +1,6 @@
 // Sends the engine's answers to the client, and updates the request record, the metrics and the turn.
 
+import type { AnswerBudget } from '../admission/answer-budget.ts'
 import type { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { DialectRules, Observation } from '../dialects/dialect.ts'
@@ -7,7 +8,7 @@ import type { AnswerSink, Engine } from '../engines/engine.ts'
 import { type IncomingOptions, incomingHeaders } from '../engines/headers.ts'
 import { exposedHeaders } from '../identity/control-headers.ts'
 import type { RunningTurn } from '../turn/running-turn.ts'
-import { Answer, type AnswerHooks, type AnswerLimits, ObservationBudget } from './answer.ts'
+import { Answer, type AnswerHooks, type AnswerLimits } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { ModelLimits } from './model-limits.ts'
@@ -19,12 +20,11 @@ export interface AnswerParts {
   readonly heartbeats: Pick<Heartbeats, 'over'> | undefined
   readonly metrics: Pick<Metrics, 'modelLabel' | 'ttft' | 'upstreamErrors'>
   readonly now: () => number
+  readonly answerBytes: Pick<AnswerBudget, 'change'>
 }
 
 export interface ClientAnswerOptions {
   readonly answer: AnswerLimits
-  /** Bytes of all answers kept for observation at one moment. */
-  readonly maxObservedBytesInAll: number
 }
 
 /** The turn that an answer is of. */
@@ -37,13 +37,11 @@ export interface AnsweringTurn {
 export class ClientAnswers {
   readonly #parts: AnswerParts
   readonly #limits: AnswerLimits
-  readonly #budget: ObservationBudget
   readonly #preflights: Preflights
 
   constructor(parts: AnswerParts, options: ClientAnswerOptions, preflights: Preflights) {
     this.#parts = parts
     this.#limits = options.answer
-    this.#budget = new ObservationBudget(options.maxObservedBytesInAll)
     this.#preflights = preflights
   }
 
@@ -68,7 +66,7 @@ export class ClientAnswers {
   }
 
   #open(exchange: Exchange, { origin }: Engine, turn: AnsweringTurn | undefined): Answer {
-    const { request, client } = exchange
+    const { request, client, entry } = exchange
     const { host } = request.headers
     const incoming: IncomingOptions = {
       upstreamOrigin: origin,
@@ -83,7 +81,8 @@ export class ClientAnswers {
       incoming: (raw) => this.#preflights.learn(request, incomingHeaders(raw, incoming)),
       hooks: new AnswerReport(this.#parts, exchange, turn),
       limits: this.#limits,
-      budget: this.#budget,
+      budget: this.#parts.answerBytes,
+      sharer: entry.caller?.sharer ?? '',
     })
   }
 }

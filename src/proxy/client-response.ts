@@ -111,6 +111,25 @@ export class ClientResponse {
     })
   }
 
+  /**
+   * Calls back once nothing waits in cwm for the client to read, or its connection is closed; at once if that is so already. A response that
+   * was ended emits no `drain`, but `close`.
+   */
+  whenRead(done: () => void): void {
+    const response = this.#response
+    if (response.writableLength === 0 || response.destroyed) {
+      done()
+      return
+    }
+    const end = () => {
+      response.off('drain', end)
+      response.off('close', end)
+      done()
+    }
+    response.on('drain', end)
+    response.on('close', end)
+  }
+
   end(bytes?: Buffer): void {
     if (bytes === undefined) this.#response.end()
     else this.#response.end(bytes)

@@ -4,7 +4,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Admission } from '../admission/admission.ts'
 import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
-import type { BodyBudget, BodyReservation } from '../admission/body-budget.ts'
+import type { BodyBudget } from '../admission/body-budget.ts'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import { hasBody, type ReceiveOptions, readBytes } from '../admission/read-bytes.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
@@ -208,7 +209,7 @@ export class ProxyHandler {
     request: IncomingMessage,
     entry: RequestRecord,
     caller: Caller,
-    held: BodyReservation,
+    held: ByteReservation,
   ): Promise<Buffer> {
     const received = await this.#receive(request, entry, caller, held)
     const encoding = request.headers['content-encoding']
@@ -242,7 +243,7 @@ export class ProxyHandler {
     request: IncomingMessage,
     entry: RequestRecord,
     caller: Caller,
-    held: BodyReservation,
+    held: ByteReservation,
   ): Promise<ReadBody> {
     requireJsonType(request)
     const received = await this.#receive(request, entry, caller, held)
@@ -256,7 +257,7 @@ export class ProxyHandler {
     request: IncomingMessage,
     entry: RequestRecord,
     caller: Caller,
-    held: BodyReservation,
+    held: ByteReservation,
   ): Promise<ReadBody & { readonly jsonBytes: Buffer }> {
     const bytes = await this.#readDecoded(request, entry, caller, held)
     const json = readForm(request.headers['content-type'], bytes)
@@ -271,7 +272,7 @@ export class ProxyHandler {
     request: IncomingMessage,
     { scope }: RequestRecord,
     caller: Caller,
-    held: BodyReservation,
+    held: ByteReservation,
   ): Promise<Buffer> {
     const { admission, arriving } = this.#parts
     const options: ReceiveOptions = { maxBytes: this.#options.maxBodyBytes, setting: 'max_body_bytes', held, arriving }

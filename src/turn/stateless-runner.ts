@@ -2,7 +2,7 @@
 // its own if its path takes one, and is dispatched once. Nothing of it is remembered.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import type { BodyReservation } from '../admission/body-budget.ts'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
@@ -43,7 +43,7 @@ export interface StatelessInput {
   readonly jsonBytes?: Buffer
   /** Number of free bytes before `bytes` in the same buffer. */
   readonly room: number
-  readonly held: Pick<BodyReservation, 'set'>
+  readonly held: Pick<ByteReservation, 'set'>
   /** Its end aborts the request, in every phase. */
   readonly scope: RequestScope
   readonly method: string

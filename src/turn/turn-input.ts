@@ -1,7 +1,7 @@
 // What running a turn needs, without HTTP requests and responses.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import type { BodyReservation } from '../admission/body-budget.ts'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { RequestScope } from '../base/request-scope.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -23,7 +23,7 @@ export interface TurnInput {
   /** Number of free bytes before `bytes` in the same buffer. */
   readonly room: number
   /** The request's reservation of body bytes. The outgoing body is added if it is a copy. */
-  readonly held: Pick<BodyReservation, 'set'>
+  readonly held: Pick<ByteReservation, 'set'>
   /** Its end aborts the turn, in every phase. */
   readonly scope: RequestScope
   readonly method: string

@@ -1,7 +1,7 @@
 // A checked request that is ready to be prepared as a turn.
 
 import type { IncomingHttpHeaders } from 'node:http'
-import type { BodyReservation } from '../admission/body-budget.ts'
+import type { ByteReservation } from '../admission/byte-reservation.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Caller, Overflow } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
@@ -21,7 +21,7 @@ export interface TurnRequest {
   readonly raw: RawObject
   readonly json: JsonObject
   /** The request's reservation of body bytes. The outgoing body is added if it is a copy. */
-  readonly held: Pick<BodyReservation, 'set'>
+  readonly held: Pick<ByteReservation, 'set'>
   /** Number of free bytes before those of `raw` in the same buffer. */
   readonly room: number
   /** The id of the stored response that it continues. */

@@ -40,7 +40,7 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   RATE_LIMIT_EXCEEDED:
     'The tenant has too many requests in flight (`max_in_flight_per_tenant`), and none ended within `queue_ms`. Retry after `Retry-After`.',
   OVERLOADED:
-    'cwm has reached a limit: requests in flight (`max_in_flight`), queued (`max_queued`), background work (`max_background`), or in memory (`max_body_bytes_in_all`), or preflights (`max_preflights`). Retry after `Retry-After`.',
+    'cwm has reached a limit: requests in flight (`max_in_flight`), queued (`max_queued`), background work (`max_background`), bytes of bodies (`max_body_bytes_in_all`) or of answers that your client does not read (`max_observed_bytes_in_all`), or preflights (`max_preflights`). Retry after `Retry-After`.',
   SESSION_NOT_FOUND: 'This key has no such session.',
   SESSION_EMPTY: 'No turn since the last thaw is retained. Send the next turn with `x-cwm-freeze`.',
   SESSION_AMBIGUOUS:
