@@ -354,7 +354,7 @@ export class Windows {
         // Subscribes before reading, so that no change is missed in between.
         const change = once(this.#changed, keyOf(tenant, name), { signal: over.signal }).catch(() => undefined)
         const view = await this.show(tenant, name)
-        if (over.signal.aborted || (view.state !== 'pending' && view.state !== 'freezing')) return view
+        if (over.signal.aborted || this.#isSettled(view)) return view
         await (Number.isFinite(store.maxStalenessMs) ? Promise.race([change, sleep(POLL_MS)]) : change)
       }
     } finally {
@@ -363,6 +363,11 @@ export class Windows {
       // Also removes the listener: a settled window does not change again.
       end()
     }
+  }
+
+  /** A freeze here stores its result shortly before it ends. Until then the window cannot be deleted. */
+  #isSettled(view: WindowView): boolean {
+    return view.state !== 'pending' && view.state !== 'freezing' && !this.#freezing.has(view.id)
   }
 
   list(tenant: string, query: WindowQuery): Promise<Page<WindowRecord>> {
