@@ -65,6 +65,7 @@ describe('the OpenAPI document', () => {
       'get /cwm/v1/windows/{name}',
       'get /cwm/v1/windows/{name}/export',
       'patch /cwm/v1/windows/{name}',
+      'post /cwm/v1/reload',
       'post /cwm/v1/sessions/match',
       'post /cwm/v1/windows',
       'post /cwm/v1/windows/import',
