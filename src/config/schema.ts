@@ -401,6 +401,7 @@ export function describeDefault(name: SettingName): string | undefined {
 /** The default of a setting, as a flag value. Undefined if it has none, an empty list, or a share of memory. */
 export function defaultOf(name: SettingName): string | undefined {
   const { data } = settingsSchema.shape[name].safeParse(undefined)
+  if (Array.isArray(data) && data.length > 0) return data.join(',')
   return data === undefined || typeof data === 'object' ? undefined : String(data)
 }
 
