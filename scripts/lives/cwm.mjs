@@ -22,7 +22,13 @@ export class LivedCwm {
     const [port] = await freePorts(1)
     cwm.#options = { main, logFile: join(folder, 'cwm.log') }
     cwm.#port = port
-    cwm.#flags = { 'data-dir': join(folder, 'data'), 'log-level': 'warn', ...flags, port }
+    cwm.#flags = {
+      'data-dir': join(folder, 'data'),
+      'log-level': 'warn',
+      'reconcile-interval-ms': 5_000,
+      ...flags,
+      port,
+    }
     await cwm.#start()
     return cwm
   }

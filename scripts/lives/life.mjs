@@ -7,6 +7,7 @@ import { World } from './world.mjs'
 const CHAT = '/v1/chat/completions'
 const REPLY_TOKENS = 24
 const FREEZE_MS = 20_000
+const RESUME_MS = 90_000
 
 /** What cwm did and the oracle did not expect. `done`: all actions of this life, the last one failed. */
 export class Fault extends Error {
@@ -127,10 +128,18 @@ export class Life {
   async _restart() {
     await this.#cwm.restart()
     for (const window of this.world.restarted()) {
-      const { status, json } = await this.#rest('GET', `/windows/${this.#wire(window)}?wait_ms=${FREEZE_MS}`)
+      const { status, json } = await this.#settled(this.#wire(window))
       if (status !== 404 && json.state !== 'frozen' && json.state !== 'failed')
         throw new Error(`window ${window} after the restart: ${status} ${JSON.stringify(json).slice(0, 300)}`)
       this.world.settled(window, status === 200 && json.state === 'frozen')
+    }
+  }
+
+  /** Over Redis, the lease of the killed process expires first, and the reconciler takes the freeze up after that. */
+  async #settled(name) {
+    for (const end = performance.now() + RESUME_MS; ; ) {
+      const answer = await this.#rest('GET', `/windows/${name}?wait_ms=${FREEZE_MS}`)
+      if (answer.json.state !== 'freezing' || performance.now() > end) return answer
     }
   }
 

@@ -15,8 +15,8 @@ const isSystem = ({ role }) => role === 'system'
  */
 export class World {
   /**
-   * By name: `base`, the window that it stands on, with its name then; `own`, what was said since; `last`, the last turn; `isAtHand`: REST can
-   * freeze that turn; `isUnsure`: only rejected turns have named it, which may have begun it or not.
+   * By name: `base`, the window that it stands on, with its name then; `own`, what was said since; `last`, the last turn, which stood on
+   * `lastBase` and can be frozen by REST on that window only; `isAtHand`: cwm still has that turn; `isUnsure`: only rejected turns have named it, which may have begun it or not.
    */
   sessions = new Map()
   /** By name: `{ messages, isPending }`. */
@@ -78,7 +78,10 @@ export class World {
     const said = { role: 'assistant', content: reply }
     const last = [...prompt, said]
     if (base !== undefined) base.isPending = false
-    this.sessions.set(name, { base, baseName, own: [...own, said], last, isAtHand: true, isUnsure: false })
+    this.sessions.set(name, {
+      ...{ base, baseName, own: [...own, said], isUnsure: false },
+      ...{ last, lastBase: base, isAtHand: true },
+    })
     if (freeze !== undefined) this.windows.set(freeze, { messages: last, isPending: true })
   }
 
@@ -86,7 +89,8 @@ export class World {
     const codes = []
     const session = this.sessions.get(name)
     if (session === undefined) codes.push('session_not_found')
-    else if (!session.isAtHand) codes.push('session_empty', ...(session.isUnsure ? ['session_not_found'] : []))
+    else if (!session.isAtHand || session.lastBase !== session.base)
+      codes.push('session_empty', ...(session.isUnsure ? ['session_not_found'] : []))
     if (this.windows.has(window)) codes.push('window_name_taken')
     return codes.length > 0 ? { codes } : {}
   }
@@ -102,10 +106,7 @@ export class World {
   thawed({ session: name, window }) {
     const base = this.windows.get(window)
     base.isPending = false
-    const before = this.sessionOf(name)
-    // The last turn belongs to the window that it stood on.
-    const isAtHand = before.isAtHand && before.base === base
-    this.sessions.set(name, { ...before, base, baseName: window, own: [], isAtHand, isUnsure: false })
+    this.sessions.set(name, { ...this.sessionOf(name), base, baseName: window, own: [], isUnsure: false })
   }
 
   expectClone({ source, window, at }) {
