@@ -1,14 +1,10 @@
-// Entry of the hot path: finds a request's route and caller and reads its body. Turns are run by turn/; everything else is passed on. Works on
-// Node's own request and response.
+// Entry of the hot path: finds a request's route and caller, and hands its body on. Turns are run by turn/; everything else is passed on. Works
+// on Node's own request and response.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Admission } from '../admission/admission.ts'
-import type { ArrivingBodies } from '../admission/arriving-bodies.ts'
 import type { BodyBudget } from '../admission/body-budget.ts'
-import type { ByteReservation } from '../admission/byte-reservation.ts'
-import { hasBody, type ReceiveOptions, readBytes } from '../admission/read-bytes.ts'
+import { hasBody } from '../admission/read-bytes.ts'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
-import type { JsonBodies } from '../base/json-bodies.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
@@ -24,16 +20,16 @@ import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
 import type { StatelessRunner, StatelessSink } from '../turn/stateless-runner.ts'
 import type { StoredResponses } from '../turn/stored-responses.ts'
-import { type BodyLimits, decodeBytes, parseBody, type ReadBody, requireJsonType } from './body.ts'
+import type { BodyLimits } from './body.ts'
+import { BodyReader, type BodyReaderParts } from './body-reader.ts'
 import { type AnswerParts, type ClientAnswerOptions, ClientAnswers } from './client-answers.ts'
 import { ClientResponse } from './client-response.ts'
 import { ClientTurn } from './client-turn.ts'
 import type { Exchange } from './exchange.ts'
-import { readForm } from './form.ts'
 import { askedWhole, asksForModels } from './model-limits.ts'
 import { sendOwnModels } from './own-models.ts'
 import { Preflights } from './preflights.ts'
-import { closeRequestRecord, openRequestRecord, type RequestRecord } from './request-record.ts'
+import { closeRequestRecord, openRequestRecord } from './request-record.ts'
 import {
   type ApiRoute,
   matchRoute,
@@ -52,16 +48,13 @@ export interface ProxyOptions extends BodyLimits, ClientAnswerOptions {
   readonly maxPreflights: number
 }
 
-export interface ProxyParts extends AnswerParts {
+export interface ProxyParts extends AnswerParts, BodyReaderParts {
   readonly runner: Pick<TurnRunner, 'run'>
   readonly responses: Pick<StoredResponses, 'require'>
   readonly stateless: Pick<StatelessRunner, 'run'>
   readonly callers: Pick<Callers, 'identifyOperator'>
   readonly fleet: EngineFleet
-  readonly admission: Pick<Admission, 'enter'>
   readonly bodies: Pick<BodyBudget, 'open'>
-  readonly arriving: ArrivingBodies
-  readonly json: Pick<JsonBodies, 'parse'>
   readonly overrides: Pick<TenantOverrides, 'applyTo'>
   readonly log: Logger
   readonly metrics: Metrics
@@ -72,12 +65,14 @@ const noFields: ReadonlySet<string> = new Set()
 export class ProxyHandler {
   readonly #parts: ProxyParts
   readonly #options: ProxyOptions
+  readonly #bodyReader: BodyReader
   readonly #answers: ClientAnswers
   readonly #preflights: Preflights
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
+    this.#bodyReader = new BodyReader(parts, options)
     this.#preflights = new Preflights(() => options.maxPreflights, parts.metrics)
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
   }
@@ -128,7 +123,7 @@ export class ProxyHandler {
     checkPage(request, control)
     const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
     const held = bodies.open(caller.sharer, entry.scope)
-    const { bytes, json, room } = await this.#readJson(request, entry, caller, held)
+    const { bytes, json, room } = await this.#bodyReader.readJson(request, entry.scope, caller, held)
     if (typeof json.model === 'string') entry.model = json.model
     const { headers, method = 'POST' } = request
     const { scope } = entry
@@ -148,8 +143,11 @@ export class ProxyHandler {
     checkStatelessControl(readControlHeaders(request.headers, route))
     const outgoing = this.#outgoing(request, caller, { identity: false, ownLength: true })
     const held = bodies.open(caller.sharer, entry.scope)
-    const isForm = route.api.multipart === true
-    const body = await (isForm ? this.#readForm : this.#readJson).call(this, request, entry, caller, held)
+    const reader = this.#bodyReader
+    const body =
+      route.api.multipart === true
+        ? await reader.readForm(request, entry.scope, caller, held)
+        : await reader.readJson(request, entry.scope, caller, held)
     if (typeof body.json.model === 'string') entry.model = body.json.model
     const { headers, method = 'POST' } = request
     const { scope } = entry
@@ -185,35 +183,19 @@ export class ProxyHandler {
     this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
   }
 
-  /**
-   * Reads the complete body of a plain request first, because one that never ends would occupy a connection of the engine. For a tenant with
-   * restricted models, checks the model in it.
-   */
+  /** Reads the body of a plain request, and for a tenant with restricted models checks the model in it. */
   async #readPlain({ request, entry }: Exchange, caller: Caller): Promise<Buffer | undefined> {
-    const bytes = hasBody(request) ? await this.#readAllowed(request, entry, caller) : undefined
+    const bytes = hasBody(request) ? await this.#readAllowed(request, entry.scope, caller) : undefined
     if (entry.scope.isGone) throw clientGone('its request was dispatched')
     return bytes
   }
 
-  async #readAllowed(request: IncomingMessage, entry: RequestRecord, caller: Caller): Promise<Buffer> {
-    const held = this.#parts.bodies.open(caller.sharer, entry.scope)
-    if (caller.policy.models !== undefined) {
-      const { bytes, json } = await this.#readJson(request, entry, caller, held)
-      requireModel(caller.policy, json.model)
-      return bytes
-    }
-    return await this.#readDecoded(request, entry, caller, held)
-  }
-
-  async #readDecoded(
-    request: IncomingMessage,
-    entry: RequestRecord,
-    caller: Caller,
-    held: ByteReservation,
-  ): Promise<Buffer> {
-    const received = await this.#receive(request, entry, caller, held)
-    const encoding = request.headers['content-encoding']
-    return encoding === undefined ? received : await decodeBytes(received, encoding, this.#options, held)
+  async #readAllowed(request: IncomingMessage, scope: RequestScope, caller: Caller): Promise<Buffer> {
+    const held = this.#parts.bodies.open(caller.sharer, scope)
+    if (caller.policy.models === undefined) return await this.#bodyReader.readDecoded(request, scope, caller, held)
+    const { bytes, json } = await this.#bodyReader.readJson(request, scope, caller, held)
+    requireModel(caller.policy, json.model)
+    return bytes
   }
 
   /** Forwards a request that is not a turn. Its answer or failure goes to the client; nothing is thrown. */
@@ -237,49 +219,6 @@ export class ProxyHandler {
     entry.scope.onClose(() => {
       if (!entry.scope.isAnswered) abort()
     })
-  }
-
-  async #readJson(
-    request: IncomingMessage,
-    entry: RequestRecord,
-    caller: Caller,
-    held: ByteReservation,
-  ): Promise<ReadBody> {
-    requireJsonType(request)
-    const received = await this.#receive(request, entry, caller, held)
-    const requester = { sharer: caller.sharer, scope: entry.scope }
-    const encoding = request.headers['content-encoding']
-    return await parseBody(received, encoding, this.#options, this.#parts.json, held, requester)
-  }
-
-  /** Reads a form whole, like any body: the engine does so too, and a form that never ends would occupy one of its connections. */
-  async #readForm(
-    request: IncomingMessage,
-    entry: RequestRecord,
-    caller: Caller,
-    held: ByteReservation,
-  ): Promise<ReadBody & { readonly jsonBytes: Buffer }> {
-    const bytes = await this.#readDecoded(request, entry, caller, held)
-    const json = readForm(request.headers['content-type'], bytes)
-    return { bytes, json, jsonBytes: Buffer.from(JSON.stringify(json)), room: 0 }
-  }
-
-  /**
-   * Reads the body as it was sent, then acquires a slot. In this order, a client that announces a body and does not send it holds no slot.
-   * Requests without a body skip the queue: health checks must not wait.
-   */
-  async #receive(
-    request: IncomingMessage,
-    { scope }: RequestRecord,
-    caller: Caller,
-    held: ByteReservation,
-  ): Promise<Buffer> {
-    const { admission, arriving } = this.#parts
-    const options: ReceiveOptions = { maxBytes: this.#options.maxBodyBytes, setting: 'max_body_bytes', held, arriving }
-    const received = await readBytes(request, options)
-    const entered = hasBody(request) ? admission.enter(caller, scope) : undefined
-    if (entered !== undefined) await entered
-    return received
   }
 
   #outgoing(
