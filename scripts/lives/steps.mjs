@@ -2,25 +2,12 @@
 // steps repeat a life. An action is complete in itself, so that a life can be shortened without changing what is left of it.
 
 import fc from 'fast-check'
+import { WORDS } from '../words.mjs'
 import { MAX_MESSAGES } from './world.mjs'
 
 const SESSIONS = Array.from({ length: 6 }, (_, n) => `s${n}`)
 const WINDOWS = Array.from({ length: 14 }, (_, n) => `w${n}`)
 const SYSTEMS = ['You keep the log of a harbor.', 'You are a guide to the mills on the river.']
-const WORDS = [
-  'tide',
-  'lantern',
-  'mill',
-  'timber',
-  'ferry',
-  'ledger',
-  'north',
-  'quay',
-  'seven',
-  'slow',
-  'market',
-  'bell',
-]
 const PER_MILLE = 1000
 
 const number = fc.nat({ max: PER_MILLE - 1 })

@@ -42,46 +42,16 @@ export function createFaces(start: Start, services: Services, reloader: Reloader
 }
 
 function createProxy({ settings, live, memory, metrics, log, now }: Start, services: Services): ProxyHandler {
-  const {
-    runner,
-    stateless,
-    callers,
-    responses,
-    fleet,
-    admission,
-    bodies,
-    arriving,
-    answerBytes,
-    json,
-    overrides,
-    tenants,
-  } = services
   const heartbeats = settings.heartbeat_ms === 0 ? undefined : new Heartbeats(settings.heartbeat_ms)
   return new ProxyHandler(
-    {
-      runner,
-      stateless,
-      callers,
-      responses,
-      fleet,
-      admission,
-      bodies,
-      arriving,
-      answerBytes,
-      json,
-      overrides,
-      heartbeats,
-      metrics,
-      log,
-      now,
-    },
+    { ...services, heartbeats, metrics, log, now },
     {
       routes: routesOf({ ...settings.routes, unsalted: settings.unsalted_paths }),
       maxBodyBytes: memory.max_body_bytes,
       maxUnpackedRatio: settings.max_unpacked_ratio,
       preserveHost: settings.preserve_host,
       get upstreamApiKey() {
-        return live.current.upstream_api_key ?? (tenants.areListed ? null : undefined)
+        return live.current.upstream_api_key ?? (services.tenants.areListed ? null : undefined)
       },
       answer: { maxHeldBytes: settings.max_held_bytes, maxObservedBytes: settings.max_observed_bytes },
       get maxPreflights() {

@@ -1,13 +1,11 @@
 // Executes an order for sessions that expired together: retires their lineages, and deletes everything under their salts in one pass.
 
-import { toCwmError } from '../base/errors.ts'
 import type { DeletionRecord, KeptFor } from '../base/records.ts'
 import { openIfReachable } from '../kv/open.ts'
+import { eraseSalts } from './erase-salts.ts'
 import type { ExecutedDeletion } from './execute-deletion.ts'
 import type { DeletionParts } from './parts.ts'
 import { StepTimer } from './step-timer.ts'
-
-const ERASE_DEADLINE_MS = 15_000
 
 /** Like `executeDeletion`. A lineage with a new holder is left to that holder's own order. */
 export async function executeExpiry(parts: DeletionParts, order: DeletionRecord): Promise<ExecutedDeletion> {
@@ -20,21 +18,7 @@ export async function executeExpiry(parts: DeletionParts, order: DeletionRecord)
   for (const lineage of retired) sessions.retired(tenant, lineage)
   const link = await openIfReachable(kv, warnings)
   const salts = saltsOf(parts, order, retired)
-  const erased = await steps.time('delete', async () => {
-    if (link === undefined || salts.size === 0) return { deletedChunks: 0, residualChunks: 0 }
-    if (link === 'away') return { deletedChunks: 0, residualChunks: null }
-    try {
-      const done = await link.erase({ sequences: [], keep: [], salts, deadlineMs: ERASE_DEADLINE_MS })
-      warnings.push(...done.warnings)
-      return done
-    } catch (thrown) {
-      const error = toCwmError(thrown)
-      if (error.code === 'INTERNAL') throw error
-      kv.invalidate()
-      warnings.push(error.message)
-      return { deletedChunks: 0, residualChunks: null }
-    }
-  })
+  const erased = await steps.time('delete', () => eraseSalts(kv, link, salts, warnings))
   for (const salt of salts) await quotas.remove(salt)
   const receipt = {
     deletedChunks: (order.receipt?.deletedChunks ?? 0) + erased.deletedChunks,

@@ -82,7 +82,7 @@ export class OrderRunner {
     return await work.finally(() => this.#busy.delete(order.id))
   }
 
-  async #carryOut(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<ExecutedDeletion> {
+  async #executeByKind(order: DeletionRecord, sequences: readonly Uint32Array[]): Promise<ExecutedDeletion> {
     if (order.kind === 'sessions') return await executeExpiry(this.#parts, order)
     if (order.kind === 'requests') return await executeRequests(this.#parts, order)
     return await executeDeletion(this.#parts, order, sequences, await findHolders(this.#parts.store, order))
@@ -94,39 +94,17 @@ export class OrderRunner {
     again: number | undefined,
     waitsForSlot: boolean,
   ): Promise<DeletionRecord> {
-    const { store, now, log, metrics, retryMs } = this.#parts
+    const { store } = this.#parts
     try {
-      const execute = () => this.#carryOut(order, sequences)
+      const execute = () => this.#executeByKind(order, sequences)
       const slot = { waits: waitsForSlot }
-      const { receipt, unpinned, waits } = await this.#parts.deleteSlots.run(order.tenant, execute, slot)
-      const isShared = order.kind === 'requests' && !receipt.lineageRetired
-      const clean = receipt.residualChunks === 0 && unpinned
-      // It was held until now, so its week begins now.
-      const isReleased = order.receipt?.heldBy !== undefined && receipt.heldBy === undefined
-      const releasedAt = isReleased ? now() : order.releasedAt
-      const over = !waits && now() - (releasedAt ?? order.at) > GIVE_UP_MS
-      const tries = order.tries + 1
-      const change = {
-        tries,
-        receipt,
-        ...(releasedAt === undefined ? {} : { releasedAt }),
-        ...(unpinned ? { pin: 'none' as const } : {}),
-        ...((clean && !waits && again === undefined) || over
-          ? { state: 'done' as const, ...(order.lineages === undefined ? {} : { lineages: [] }) }
-          : {
-              state: 'open' as const,
-              nextTryAt:
-                again ?? now() + (isShared ? SHARED_RETRY_MS : Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS)),
-            }),
-      }
+      const executed = await this.#parts.deleteSlots.run(order.tenant, execute, slot)
+      const change = this.#outcomeOf(order, executed, again)
       await store.changeDeletion(order.tenant, order.id, change)
-      metrics.deletions.inc({ outcome: clean ? 'clean' : receipt.residualChunks === null ? 'unproved' : 'residue' })
-      metrics.deletedChunks.inc(receipt.deletedChunks - (order.receipt?.deletedChunks ?? 0))
-      const { deletedChunks, residualChunks, lineageRetired } = receipt
-      log.info({ delete: order.id, kind: order.kind, deletedChunks, residualChunks, lineageRetired, tries }, 'deleted')
+      this.#report(order, executed, change.tries)
       const next = { ...order, ...change }
-      if (receipt.heldBy === undefined) return next
-      // Released meanwhile: who released it could not execute it.
+      if (executed.receipt.heldBy === undefined) return next
+      // The window may have been released meanwhile. Whoever released it left the order to this process, which had its lease.
       const stored = await store.getDeletion(order.tenant, order.id)
       return stored === undefined || stored.heldWindow !== undefined
         ? next
@@ -136,10 +114,43 @@ export class OrderRunner {
       if (error.code === 'STORE_UNAVAILABLE') throw error
       // No slot was free, or cwm is stopping. Nothing was done yet.
       if (error.code === 'OVERLOADED' || error.code === 'SHUTTING_DOWN') return order
-      log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
+      this.#parts.log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
       return order
     }
   }
+
+  /** What an attempt changes in its order: done, or when it is tried again. */
+  #outcomeOf(order: DeletionRecord, { receipt, unpinned, waits }: ExecutedDeletion, again: number | undefined) {
+    const { now, retryMs } = this.#parts
+    // It was held until now, so its week begins now.
+    const isReleased = order.receipt?.heldBy !== undefined && receipt.heldBy === undefined
+    const releasedAt = isReleased ? now() : order.releasedAt
+    const isExpired = !waits && now() - (releasedAt ?? order.at) > GIVE_UP_MS
+    const isDone = isClean({ receipt, unpinned }) && !waits && again === undefined
+    const isShared = order.kind === 'requests' && !receipt.lineageRetired
+    const delay = isShared ? SHARED_RETRY_MS : Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS)
+    return {
+      tries: order.tries + 1,
+      receipt,
+      ...(releasedAt === undefined ? {} : { releasedAt }),
+      ...(unpinned ? { pin: 'none' as const } : {}),
+      ...(isDone || isExpired
+        ? { state: 'done' as const, ...(order.lineages === undefined ? {} : { lineages: [] }) }
+        : { state: 'open' as const, nextTryAt: again ?? now() + delay }),
+    }
+  }
+
+  #report(order: DeletionRecord, executed: ExecutedDeletion, tries: number): void {
+    const { log, metrics } = this.#parts
+    const { deletedChunks, residualChunks, lineageRetired } = executed.receipt
+    metrics.deletions.inc({ outcome: isClean(executed) ? 'clean' : residualChunks === null ? 'unproved' : 'residue' })
+    metrics.deletedChunks.inc(deletedChunks - (order.receipt?.deletedChunks ?? 0))
+    log.info({ delete: order.id, kind: order.kind, deletedChunks, residualChunks, lineageRetired, tries }, 'deleted')
+  }
+}
+
+function isClean({ receipt, unpinned }: Pick<ExecutedDeletion, 'receipt' | 'unpinned'>): boolean {
+  return receipt.residualChunks === 0 && unpinned
 }
 
 /** The sessions that keep the text of a deleted window; undefined if there are none. */

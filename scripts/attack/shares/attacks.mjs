@@ -1,5 +1,7 @@
 // The attacks on what tenants share. Each takes as much as it can for some seconds, with as many keys as it likes, from one address.
 
+import { WORDS } from '../../words.mjs'
+
 const MB = 1_000_000
 const MIB = 1024 * 1024
 const ONE_KEY = 'attack-key-of-one-tenant-0123456789'
@@ -8,20 +10,6 @@ const CHAT = '/v1/chat/completions'
 const ANSWER_BYTES = 'x-attack-answer-bytes'
 
 const newKey = () => `attack-key-${Math.random().toString(36).slice(2)}-0123456789`
-const WORDS = [
-  'tide',
-  'lantern',
-  'mill',
-  'timber',
-  'ferry',
-  'ledger',
-  'north',
-  'quay',
-  'seven',
-  'slow',
-  'market',
-  'bell',
-]
 const documentOf = (n, words) =>
   `Document ${n}. ${Array.from({ length: words }, (_, i) => WORDS[(n + i * 7) % WORDS.length]).join(' ')}`
 
