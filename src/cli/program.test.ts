@@ -2,7 +2,7 @@
 
 import type { CommanderError } from 'commander'
 import { describe, expect, it } from 'vitest'
-import { flagNames } from '../config/schema.ts'
+import { flagNames } from '../config/setting-facts.ts'
 import { createProgram } from './program.ts'
 
 interface Said {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CwmError } from '../base/errors.ts'
 import { loadSettings, type SettingSources, unknownVariables, variableOf } from './load.ts'
-import { describeSetting, rangeOf, type Settings, settingNames } from './schema.ts'
+import { type Settings, settingNames } from './schema.ts'
+import { describeSetting, rangeOf } from './setting-facts.ts'
 
 let folder = ''
 let files = 0

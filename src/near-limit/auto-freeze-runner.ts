@@ -8,7 +8,8 @@ import type { NearLimit } from '../base/tenants.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
 import { autoName, autoNumberOf, autoTag, isAutomatic } from '../windows/auto-names.ts'
-import type { NameReservation, Windows } from '../windows/windows.ts'
+import type { NameReservation } from '../windows/name-reservations.ts'
+import type { Windows } from '../windows/windows.ts'
 import type { AutoBudget } from './auto-budget.ts'
 
 export interface AutoFreezeRunnerParts {

@@ -4,8 +4,7 @@
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackgroundClaim } from '../admission/background-claim.ts'
-import { CwmError, toCwmError } from '../base/errors.ts'
-import { isReservedName, isWindowName, windowNameRule } from '../base/ids.ts'
+import { toCwmError } from '../base/errors.ts'
 import type { Prompt, StandingSessions, ThawReceipt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { CallOptions } from '../engines/engine.ts'
@@ -18,11 +17,11 @@ import { bytesOf } from './checksum.ts'
 import { orderLineageCleanup, orderThawCleanup } from './deletion-orders.ts'
 import { freezeReserved } from './freeze.ts'
 import { acquireLease, type Lease, leaseKeys } from './lease.ts'
+import { keyOf, type NameReservation, NameReservations } from './name-reservations.ts'
 import {
   type BackgroundFreeze,
   type FreezeRequest,
   type NewWindow,
-  nameTaken,
   newRecord,
   notStored,
   type RefusedFreeze,
@@ -37,19 +36,11 @@ import { type Prefetched, prefetchWindow } from './prefetch.ts'
 import { checkKeepsContext, sessionChanged, type ThawOptions } from './replace-guard.ts'
 import { restoreWindow } from './thaw.ts'
 
-/** A name reserved for a freeze whose turn is still being answered. Use it once, or release it. */
-export interface NameReservation {
-  readonly name: string
-  release(): void
-}
-
 /** What `show` returns: a stored window, or a name whose turn is still being answered. */
 export type WindowView = WindowRecord | { readonly state: 'pending'; readonly name: string; readonly tenant: string }
 
 const actions = { session: 'freeze', clone: 'clone', content: 'create', import: 'import' } as const
 
-/** Reserved names per process: no more turns than that can be in flight. */
-const MAX_RESERVATIONS = 100_000
 /** How long a thaw waits for its window's freeze, which normally takes a second or two. */
 const THAW_WAIT_MS = 20_000
 /** Poll interval of waiting callers when another process may be freezing. */
@@ -59,7 +50,7 @@ export class Windows {
   readonly #parts: WindowParts
   readonly #bases: BaseWindows
   readonly #sessions: Pick<SessionTracker, 'bind'>
-  readonly #reserved = new Map<string, symbol>()
+  readonly #names: NameReservations
   readonly #freezing = new Set<string>()
   /** One entry per running thaw. */
   readonly #thawing = new Set<{ readonly id: string }>()
@@ -70,49 +61,21 @@ export class Windows {
     this.#parts = parts
     this.#sessions = sessions
     this.#bases = new BaseWindows(parts.store, parts.maxBaseBytes)
+    const onRelease = (tenant: string, name: string) => this.notifyWaiters(tenant, name)
+    this.#names = new NameReservations({ store: parts.store, policyOf: parts.policyOf, onRelease })
   }
 
   /**
    * Reserves a name until the turn to be frozen is answered. Throws `INVALID_FIELD` for an invalid name and `WINDOW_NAME_TAKEN` if the name
    * is in use. The name of a failed freeze is free again.
    */
-  async reserve(tenant: string, name: string): Promise<NameReservation> {
-    if (!isWindowName(name) || isReservedName(name)) {
-      const rule = isReservedName(name)
-        ? 'names that start with "auto." are reserved for cwm'
-        : `a window's name must be ${windowNameRule}`
-      throw new CwmError('INVALID_FIELD', rule, { param: 'name' })
-    }
-    return await this.reserveAuto(tenant, name)
+  reserve(tenant: string, name: string): Promise<NameReservation> {
+    return this.#names.reserve(tenant, name)
   }
 
   /** The same for a name that cwm generated, which is known to be valid. */
-  async reserveAuto(tenant: string, name: string): Promise<NameReservation> {
-    const key = keyOf(tenant, name)
-    if (this.#reserved.has(key)) throw nameTaken(name)
-    await this.#checkCount(tenant)
-    if (this.#reserved.size >= MAX_RESERVATIONS) {
-      throw new CwmError('BUSY', 'too many windows are about to be frozen; retry later')
-    }
-    const token = Symbol(name)
-    this.#reserved.set(key, token)
-    let held: Lease | undefined
-    const release = () => {
-      if (this.#reserved.get(key) !== token) return
-      this.#reserved.delete(key)
-      held?.release()
-      this.#changed.emit(key)
-    }
-    try {
-      held = await acquireLease(this.#parts.store, leaseKeys.name(tenant, name))
-      if (held === undefined) throw nameTaken(name)
-      const known = await this.#parts.store.getWindow(tenant, name)
-      if (known !== undefined && (known.state !== 'failed' || known.pin !== 'none')) throw nameTaken(name)
-    } catch (error) {
-      release()
-      throw error
-    }
-    return { name, release }
+  reserveAuto(tenant: string, name: string): Promise<NameReservation> {
+    return this.#names.reserveAuto(tenant, name)
   }
 
   /**
@@ -214,13 +177,6 @@ export class Windows {
   ): Promise<WindowRecord | undefined> {
     const freeze = () => this.freeze(request, reservation, options, { claim: () => claim })
     return this.#inBackground(request.name, () => freeze().finally(() => claim.release()))
-  }
-
-  /** Rejects early, before a turn is spent on a freeze that cannot be stored. The binding check is made when the window is stored. */
-  async #checkCount(tenant: string): Promise<void> {
-    const { maxWindows } = this.#parts.policyOf(tenant)
-    if (maxWindows === undefined) return
-    if ((await this.#parts.store.usageOf(tenant)).windows >= maxWindows) throw notStored('too_many', '')
   }
 
   #inBackground<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
@@ -337,7 +293,7 @@ export class Windows {
   /** Returns the window, or `pending` while its turn is still being answered. Throws `WINDOW_NOT_FOUND`. */
   async show(tenant: string, name: string): Promise<WindowView> {
     const record = await this.#parts.store.getWindow(tenant, name)
-    if (this.#reserved.has(keyOf(tenant, name))) return { state: 'pending', name, tenant }
+    if (this.#names.has(tenant, name)) return { state: 'pending', name, tenant }
     if (record === undefined) throw windowNotFound(name)
     return record
   }
@@ -411,8 +367,4 @@ export class Windows {
   async settle(): Promise<void> {
     await Promise.all(this.#background)
   }
-}
-
-function keyOf(tenant: string, name: string): string {
-  return JSON.stringify([tenant, name])
 }

@@ -7,15 +7,8 @@ import type { JsonObject } from '../../src/base/json.ts'
 import { variableOf } from '../../src/config/load.ts'
 import { describeMemoryDefault, memoryBudgets, memoryRules, memorySettings } from '../../src/config/memory.ts'
 import { isReloadable } from '../../src/config/reload.ts'
-import {
-  defaultOf,
-  describeDefault,
-  describeSetting,
-  fileOnly,
-  flagNames,
-  rangeOf,
-  settingNames,
-} from '../../src/config/schema.ts'
+import { fileOnly, settingNames } from '../../src/config/schema.ts'
+import { defaultOf, describeDefault, describeSetting, flagNames, rangeOf } from '../../src/config/setting-facts.ts'
 import { type RestField, type RestModel, type RestParameter, restModel } from '../../src/dashboard/rest-model.ts'
 import { type ApiPath, apiPaths, type PathKind } from '../../src/engines/api-paths.ts'
 import { ask } from '../support/client.ts'
