@@ -1,7 +1,7 @@
 // Session ends and thaws into sessions, as two proxies see them on one real store in memory: earlier turns do not overwrite them.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { DeletionRecord } from '../src/base/records.ts'
+import type { DeletionRecord } from '../src/base/deletion-records.ts'
 import type { LiveSession } from '../src/sessions/live-session.ts'
 import type { SessionOwner } from '../src/sessions/new-sessions.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'

@@ -1,13 +1,15 @@
 // The tracker on a failing shared store: what it keeps, what it retries, and what it must not trust.
 
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { DeletionRecord } from '../src/base/deletion-records.ts'
 import { CwmError } from '../src/base/errors.ts'
-import type { DeletionRecord, SessionRecord } from '../src/base/records.ts'
+import type { SessionRecord } from '../src/base/records.ts'
 import { rulesOf } from '../src/dialects/index.ts'
 import { chainOf } from '../src/identity/chain.ts'
 import { SessionTracker } from '../src/sessions/tracker.ts'
 import { openSqliteStore } from '../src/store/sqlite/sqlite.ts'
-import type { Store, StoreChange } from '../src/store/store.ts'
+import type { Store } from '../src/store/store.ts'
+import type { StoreChange } from '../src/store/store-values.ts'
 import { aWindow, someContent } from './contracts/store/sample-records.ts'
 
 const AT = 1_000_000

@@ -2,7 +2,7 @@
 
 import type { SessionRecord } from '../base/records.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 
 /**
  * Returns the retained turn. Undefined if there is none, or if another window was thawed into the session since: the turn belongs to the

@@ -1,12 +1,11 @@
 // Converts records to REST types. Undefined fields are left out of the JSON.
 
+import type { DeletionRecord, StandingSessions } from '../base/deletion-records.ts'
 import type {
-  DeletionRecord,
   FreezeReceipt,
   PrefixBreak,
   Rollover,
   SessionRecord,
-  StandingSessions,
   ThawReceipt,
   TierCounts,
   Truncation,

@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Login, LoginMethods } from '../store/store.ts'
+import type { LoginMethods } from '../store/store.ts'
+import type { Login } from '../store/store-values.ts'
 import { Logins } from './logins.ts'
 
 const noon = 1_800_000_000_000

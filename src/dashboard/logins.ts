@@ -3,7 +3,8 @@
 
 import { createHash } from 'node:crypto'
 import type { Now } from '../base/clock.ts'
-import type { Login, LoginMethods } from '../store/store.ts'
+import type { LoginMethods } from '../store/store.ts'
+import type { Login } from '../store/store-values.ts'
 import { type Identity, LoginCookie } from './cookie.ts'
 
 export interface LoginParts {

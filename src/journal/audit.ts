@@ -9,7 +9,8 @@ import { randomId } from '../base/ids.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { AuditEntry } from '../base/records.ts'
-import type { Page, PageRequest, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import type { Page, PageRequest } from '../store/store-values.ts'
 
 export interface AuditParts {
   readonly store: Pick<Store, 'appendAudit' | 'listAudit'>

@@ -3,7 +3,8 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { EventPage, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import type { EventPage } from '../store/store-values.ts'
 
 const PAGE = 100
 /** The store is read at least this often, because a change notification from another proxy may be lost. */

@@ -5,7 +5,7 @@ import { CwmError } from '../base/errors.ts'
 import type { CwmEvent } from '../base/events.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
-import type { EventPage, StoreChange } from '../store/store.ts'
+import type { EventPage, StoreChange } from '../store/store-values.ts'
 import type { EventSubscription } from './event-subscription.ts'
 import { EventLog, type EventLogParts } from './events.ts'
 

@@ -3,7 +3,7 @@ import type { JsonValue } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
 import { rulesOf } from '../dialects/index.ts'
 import { digestOf } from '../limits/rollover.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import { contentBeforeCut } from './cut-content.ts'
 
 const rules = rulesOf('chat')

@@ -5,7 +5,7 @@ import type { JsonValue } from '../base/json.ts'
 import type { Prompt, Rollover } from '../base/records.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { digestOf } from '../limits/rollover.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import { isCutPoint, lastReplyAt } from '../windows/exchanges.ts'
 import type { TurnPrompt } from '../windows/parts.ts'
 

@@ -7,7 +7,7 @@ import type { SessionRecord, Usage } from '../base/records.ts'
 import { LiveSession } from '../sessions/live-session.ts'
 import { NewestSessions } from '../sessions/newest.ts'
 import { HeldTurn, type RetainedTurn } from '../sessions/retained-turn.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { BreakFinder, type DeliveredTurn } from './break-finder.ts'
 

@@ -12,7 +12,7 @@ import type { LiveSession } from '../sessions/live-session.ts'
 import type { NewestSessions } from '../sessions/newest.ts'
 import type { RetainedTurn, RetainedTurns } from '../sessions/retained.ts'
 import type { SessionTracker } from '../sessions/tracker.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import { toRetainedPrompt } from '../windows/turn-prompt.ts'
 import { type Explanation, expectedTokens, explainBreak, isCold } from './prefix-break-cause.ts'
 

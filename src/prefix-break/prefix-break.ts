@@ -6,7 +6,7 @@ import type { BreakCause } from '../base/records.ts'
 import { stableJson } from '../dialects/canonical-json.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { rulesOf } from '../dialects/index.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import { commonBytes, firstDifference, firstFormattingChange, type Place, weightOf } from './prefix-break-fields.ts'
 
 /** A turn with its reply: `replyAt` is the index of the reply's first message. */

@@ -3,7 +3,8 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Now } from '../base/clock.ts'
-import type { BoundaryHit, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import type { BoundaryHit } from '../store/store-values.ts'
 import { ENTRY_BYTES, textBytes, valueBytes } from './heap-size.ts'
 
 export interface HistoriesOptions {

@@ -1,10 +1,10 @@
 // Lineages of requests without a session: none is used twice, all are named in the store before they are used, and none after an erasure.
 
 import { describe, expect, it } from 'vitest'
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
-import type { DeletionRecord } from '../base/records.ts'
 import type { Isolation } from '../base/tenants.ts'
-import type { StoreChange } from '../store/store.ts'
+import type { StoreChange } from '../store/store-values.ts'
 import { RequestLineages } from './request-lineages.ts'
 
 const MINUTE = 60_000

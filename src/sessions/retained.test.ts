@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../base/json.ts'
 import { silentLogger } from '../base/logger.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import { type Retain, type RetainedTurn, RetainedTurns } from './retained.ts'
 
 const turn = (size: number, reply: readonly JsonValue[] = []): RetainedTurn => ({

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
 import { parseJson } from '../base/json.ts'
-import type { Page, PageRequest, WindowQuery } from './store.ts'
+import type { Page, PageRequest, WindowQuery } from './store-values.ts'
 
 type Scalar = string | number
 

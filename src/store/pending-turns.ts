@@ -3,7 +3,7 @@
 
 import { sessionKey } from '../base/ids.ts'
 import type { SessionRecord } from '../base/records.ts'
-import type { SaveOutcome, TurnTrace } from './store.ts'
+import type { SaveOutcome, TurnTrace } from './store-values.ts'
 
 /** Above this many sessions they are written at once. */
 const MAX_WAITING = 1_000

@@ -1,9 +1,10 @@
 // What both stores derive from a session's record and its lineage.
 
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { mergeFreezes } from '../base/newest-freezes.ts'
-import type { DeletionRecord, SessionRecord } from '../base/records.ts'
+import type { SessionRecord } from '../base/records.ts'
 import { addSpaces } from '../base/spaces.ts'
-import type { RemovedSessions } from './store.ts'
+import type { RemovedSessions } from './store-values.ts'
 
 /** How long a retired lineage is remembered, milliseconds: longer than any delete is retried, and than any request runs. */
 export const retiredForMs = 30 * 24 * 3_600_000

@@ -1,7 +1,7 @@
 // What both stores derive from a window's record: whether its name is free, and the keys of its sort orders.
 
 import type { WindowRecord } from '../base/records.ts'
-import type { WindowQuery } from './store.ts'
+import type { WindowQuery } from './store-values.ts'
 
 /** Whether LMCache's coordinator may count a pin of the window. */
 export function mayHoldPin({ pin }: WindowRecord): boolean {

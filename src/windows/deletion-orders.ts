@@ -1,7 +1,8 @@
 // Deletion orders: written to the store when something is removed, before the KV layer is called.
 
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { randomId } from '../base/ids.ts'
-import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
+import type { KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
 import type { WindowParts } from './parts.ts'
 
 /** Delay before a deletion is repeated, for chunks that arrive late: docs/engine-behavior.md#late-stores. */

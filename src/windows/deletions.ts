@@ -1,10 +1,11 @@
 // Deletion: remove, then prove. Removing the item from the store also stores an order for the KV it left behind. The order is executed at
 // once if possible, and retried in the background until nothing is left (order-runner.ts). The engine's own cache is left to its own eviction.
 
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
-import type { DeletionRecord, KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
-import type { Page, PageRequest } from '../store/store.ts'
+import type { KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
+import type { Page, PageRequest } from '../store/store-values.ts'
 import { windowNotFound } from './base-windows.ts'
 import { newOrder, sessionOrder } from './deletion-orders.ts'
 import { leaseKeys, withLease } from './lease.ts'

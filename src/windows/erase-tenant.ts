@@ -1,7 +1,8 @@
 // Erases a tenant: every window and session with its KV, then everything else stored for the tenant.
 
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
-import type { DeletionRecord, WindowRecord } from '../base/records.ts'
+import type { WindowRecord } from '../base/records.ts'
 import type { Audit } from '../journal/audit.ts'
 import type { EventLog } from '../journal/events.ts'
 import type { Deletions } from './deletions.ts'

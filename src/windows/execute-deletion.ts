@@ -1,16 +1,9 @@
 // Executes one deletion order: releases the pin, retires the lineage if nothing holds it any longer, deletes the chunks that nothing else
 // holds, and counts what is left.
 
+import type { DeletionReceipt, DeletionRecord, KeptFor, StandingSessions } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
-import type {
-  DeletionReceipt,
-  DeletionRecord,
-  KeptFor,
-  KvHandle,
-  KvSpace,
-  StandingSessions,
-  WindowRecord,
-} from '../base/records.ts'
+import type { KvHandle, KvSpace, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { EraseReceipt, KvLink, KvSequence } from '../kv/kv.ts'
 import { openIfReachable } from '../kv/open.ts'

@@ -1,6 +1,6 @@
 // Executes an order for sessions that expired together: retires their lineages, and deletes everything under their salts in one pass.
 
-import type { DeletionRecord, KeptFor } from '../base/records.ts'
+import type { DeletionRecord, KeptFor } from '../base/deletion-records.ts'
 import { openIfReachable } from '../kv/open.ts'
 import { eraseSalts } from './erase-salts.ts'
 import type { ExecutedDeletion } from './execute-deletion.ts'

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { anOrder } from '../../test/contracts/store/sample-records.ts'
-import type { DeletionRecord } from '../base/records.ts'
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import type { EraseOrder } from '../kv/kv.ts'
 import { executeRequests } from './execute-requests.ts'
 import type { DeletionParts } from './parts.ts'

@@ -1,7 +1,7 @@
 // Executes an order for requests without a session: retires the one lineage that stands for all of theirs, and deletes everything under their
 // salts.
 
-import type { DeletionRecord } from '../base/records.ts'
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { requestLineage } from '../base/request-lineage.ts'
 import { openIfReachable } from '../kv/open.ts'
 import { eraseSalts } from './erase-salts.ts'

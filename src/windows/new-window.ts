@@ -5,7 +5,7 @@ import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { Prompt, WindowOrigin, WindowRecord } from '../base/records.ts'
 import type { LiveSession } from '../sessions/live-session.ts'
-import type { ReserveOutcome } from '../store/store.ts'
+import type { ReserveOutcome } from '../store/store-values.ts'
 import type { TurnPrompt, WindowParts } from './parts.ts'
 
 /** Client-supplied labels, for people and lists. cwm does not interpret them. */

@@ -1,9 +1,10 @@
 // Records the outcome of each operation on windows and sessions in the audit log, and emits an event for what it changed. Entries hold
 // names and numbers only.
 
+import type { DeletionRecord } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
 import type { CwmEvent, EventSink } from '../base/events.ts'
-import type { AuditEntry, DeletionRecord, ThawReceipt, WindowRecord } from '../base/records.ts'
+import type { AuditEntry, ThawReceipt, WindowRecord } from '../base/records.ts'
 import type { CallOptions } from '../engines/engine.ts'
 import type { NewAuditEntry } from '../journal/audit.ts'
 

@@ -1,7 +1,7 @@
 // Executes deletion orders: at once, when the last session leaves a held window, and in the background until nothing is left.
 
+import type { DeletionRecord, StandingSessions } from '../base/deletion-records.ts'
 import { toCwmError } from '../base/errors.ts'
-import type { DeletionRecord, StandingSessions } from '../base/records.ts'
 import type { Store } from '../store/store.ts'
 import { RECHECK_DELAY_MS } from './deletion-orders.ts'
 import { type ExecutedDeletion, executeDeletion } from './execute-deletion.ts'

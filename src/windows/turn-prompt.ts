@@ -3,7 +3,7 @@
 import { isObject, type JsonValue, parseJson } from '../base/json.ts'
 import { messageRulesOf } from '../dialects/index.ts'
 import type { RetainedTurn } from '../sessions/retained.ts'
-import type { RetainedPrompt } from '../store/store.ts'
+import type { RetainedPrompt } from '../store/store-values.ts'
 import type { TurnPrompt } from './parts.ts'
 
 /**

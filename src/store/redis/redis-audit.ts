@@ -3,7 +3,8 @@
 
 import type { AuditEntry } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
-import type { PageRequest, Store } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { PageRequest } from '../store-values.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import { type AuditKeys, encodeTenant, memberOf, partsOf } from './redis-keys.ts'
 import type { Entry, RedisRows } from './redis-rows.ts'

@@ -1,6 +1,6 @@
 // Deletes in Redis: the orders and their results. An order is written in the transaction that removes the record itself.
 
-import type { DeletionRecord } from '../../base/records.ts'
+import type { DeletionRecord } from '../../base/deletion-records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import type { Place } from '../seal.ts'
 import type { DeletionMethods } from '../store.ts'

@@ -1,7 +1,8 @@
 // Held windows in Redis: the content of deleted windows that sessions still stand on. `on:ID` is the set of the sessions on a window. Older
 // versions of cwm do not maintain it, so it is compared with the sessions of the window's lineage before a delete relies on it.
 
-import type { DeletionRecord, SessionRecord, WindowRecord } from '../../base/records.ts'
+import type { DeletionRecord } from '../../base/deletion-records.ts'
+import type { SessionRecord, WindowRecord } from '../../base/records.ts'
 import { MAX_NAMED_SESSIONS, releasedOrder } from '../session-rows.ts'
 import type { HeldWindowMethods } from '../store.ts'
 import { jsonInBytes } from '../stored-values.ts'

@@ -2,7 +2,8 @@
 // between the two writes leaves a turn that is not counted; it is removed with its session.
 
 import type { Place } from '../seal.ts'
-import type { RetainedPrompt, Store } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { RetainedPrompt } from '../store-values.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import { memberOf, partsOf, type TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'

@@ -2,7 +2,8 @@
 // `expiries`, and Redis removes what no sweep has found.
 
 import type { Boundary, SessionRecord } from '../../base/records.ts'
-import type { BoundaryHit, Store, TurnTrace } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { BoundaryHit, TurnTrace } from '../store-values.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { TenantKeys } from './redis-keys.ts'
 import type { RedisRows } from './redis-rows.ts'

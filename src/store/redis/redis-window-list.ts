@@ -3,7 +3,8 @@
 
 import type { WindowRecord, WindowState } from '../../base/records.ts'
 import { checkLimit, positionIn, toPage, windowList } from '../page.ts'
-import type { Page, Store, WindowQuery } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { Page, WindowQuery } from '../store-values.ts'
 import { encodeTenant, memberOf, type TenantKeys } from './redis-keys.ts'
 import type { Entry, RedisRows } from './redis-rows.ts'
 import { windowFromStored } from './redis-values.ts'

@@ -2,7 +2,8 @@
 
 import type { Prompt, WindowContent, WindowRecord } from '../../base/records.ts'
 import type { Place } from '../seal.ts'
-import type { ReserveOutcome, Store, WindowLimits } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { ReserveOutcome, WindowLimits } from '../store-values.ts'
 import { jsonInBytes, tokenIdsIn, tokenIdsToBytes } from '../stored-values.ts'
 import { isFree } from '../window-rows.ts'
 import { writeOrder } from './redis-deletions.ts'

@@ -19,7 +19,8 @@ import { RedisServer, skipsRedis } from '../../../test/support/redis-server.ts'
 import { silentLogger } from '../../base/logger.ts'
 import type { Boundary } from '../../base/records.ts'
 import { Sealer } from '../seal.ts'
-import type { Store, StoreChange } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { StoreChange } from '../store-values.ts'
 import { openRedisStore, type RedisOptions } from './redis.ts'
 
 let handles: Store[] = []

@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto'
 import type { Boundary, SessionRecord, Usage } from '../../base/records.ts'
-import type { TurnTrace } from '../store.ts'
+import type { TurnTrace } from '../store-values.ts'
 import { Reader, Writer } from './packed-bytes.ts'
 
 /** A session and the boundaries of its only save. */

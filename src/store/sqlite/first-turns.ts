@@ -4,7 +4,7 @@
 // places.
 
 import type { SessionRecord } from '../../base/records.ts'
-import type { TurnTrace } from '../store.ts'
+import type { TurnTrace } from '../store-values.ts'
 import { decodeFirstTurn, encodeFirstTurn, type FirstTurn, keyHashesIn, keySeeds } from './first-turn-codec.ts'
 import { FirstTurnShapes, type StoredShape } from './first-turn-shapes.ts'
 import { KeyTable } from './key-table.ts'

@@ -1,6 +1,6 @@
 // Shared by the parts of the SQLite store: the file, the keys, and how values are stored in rows.
 
-import type { DeletionRecord } from '../../base/records.ts'
+import type { DeletionRecord } from '../../base/deletion-records.ts'
 import type { Sealer } from '../seal.ts'
 import { sealValue } from '../seal.ts'
 import { tokenIdsToBytes } from '../stored-values.ts'

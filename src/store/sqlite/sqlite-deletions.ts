@@ -1,6 +1,6 @@
 // Deletes in SQLite: the orders and their results. Orders are written in the transaction that removes the record itself (sqlite-core.ts).
 
-import type { DeletionRecord } from '../../base/records.ts'
+import type { DeletionRecord } from '../../base/deletion-records.ts'
 import { checkLimit, positionIn, toPage } from '../page.ts'
 import { openValue } from '../seal.ts'
 import type { DeletionMethods } from '../store.ts'

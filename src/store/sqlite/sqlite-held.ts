@@ -1,7 +1,8 @@
 // Held windows in SQLite: the content of deleted windows that sessions still stand on. `sessions.base_window` is the id of a session's base
 // window. Only bound sessions are in its index, and a turn does not change it.
 
-import type { DeletionRecord, Prompt, SessionRecord, WindowContent } from '../../base/records.ts'
+import type { DeletionRecord } from '../../base/deletion-records.ts'
+import type { Prompt, SessionRecord, WindowContent } from '../../base/records.ts'
 import { openValue } from '../seal.ts'
 import { MAX_NAMED_SESSIONS, releasedOrder } from '../session-rows.ts'
 import type { HeldWindowMethods } from '../store.ts'

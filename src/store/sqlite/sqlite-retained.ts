@@ -2,7 +2,8 @@
 
 import { IDLE_MS, LARGE_SHARE } from '../retained-shares.ts'
 import { openValue, sealValue } from '../seal.ts'
-import type { RetainedPrompt, Store } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { RetainedPrompt } from '../store-values.ts'
 import { jsonInBytes } from '../stored-values.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { numberAt, type Row, retainedPlace, storedValueAt, textAt } from './sqlite-rows.ts'

@@ -2,7 +2,8 @@
 
 import type { Boundary, SessionRecord } from '../../base/records.ts'
 import { retiredForMs } from '../session-rows.ts'
-import type { BoundaryHit, Store, TurnTrace } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { BoundaryHit, TurnTrace } from '../store-values.ts'
 import type { StoredBoundary } from './boundary-cache.ts'
 import type { FirstTurn } from './first-turn-codec.ts'
 import { promoter } from './promote.ts'

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import Libsql from 'libsql'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { aBoundary, aSession, noon } from '../../../test/contracts/store/sample-records.ts'
-import type { SaveOutcome, Store } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { SaveOutcome } from '../store-values.ts'
 import { openSqliteStore } from './sqlite.ts'
 
 /** Longer than any test, so nothing is written because of time. */

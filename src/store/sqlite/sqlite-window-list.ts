@@ -3,7 +3,8 @@
 
 import type { WindowRecord } from '../../base/records.ts'
 import { checkLimit, type Position, positionIn, toPage, windowList } from '../page.ts'
-import type { Page, Store, WindowQuery } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { Page, WindowQuery } from '../store-values.ts'
 import { sortedBy } from '../window-rows.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import type { Bindable, Query } from './sqlite-database.ts'

@@ -1,7 +1,7 @@
 // The contract for deletes: a record and the order for its chunks are exchanged in one step, and orders are kept until they are done.
 
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { DeletionRecord } from '../../../src/base/records.ts'
+import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aBoundary, anOrder, aSession, aTurn, aWindow, noon, readAll, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'

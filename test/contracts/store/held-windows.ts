@@ -2,7 +2,8 @@
 // rebinds, or removes it, and whatever the order of a delete and a bind on two handles.
 
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { DeletionRecord, SessionRecord } from '../../../src/base/records.ts'
+import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
+import type { SessionRecord } from '../../../src/base/records.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aBoundary, anOrder, aSession, aWindow, noon, putTurn, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'

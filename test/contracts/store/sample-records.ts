@@ -1,15 +1,10 @@
 // Records for the store contract: complete in everything that a store must keep, minimal otherwise.
 
+import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
 import type { CwmEvent } from '../../../src/base/events.ts'
-import type {
-  AuditEntry,
-  Boundary,
-  DeletionRecord,
-  SessionRecord,
-  WindowContent,
-  WindowRecord,
-} from '../../../src/base/records.ts'
-import type { Page, PageRequest, RetainedPrompt, SaveOutcome, Store } from '../../../src/store/store.ts'
+import type { AuditEntry, Boundary, SessionRecord, WindowContent, WindowRecord } from '../../../src/base/records.ts'
+import type { Store } from '../../../src/store/store.ts'
+import type { Page, PageRequest, RetainedPrompt, SaveOutcome } from '../../../src/store/store-values.ts'
 
 /** In 2096, so that no sample expires by the wall clock, which a store may use. */
 export const noon = 4_000_000_000_000

@@ -2,7 +2,8 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { WindowRecord } from '../../../src/base/records.ts'
-import type { Store, WindowQuery } from '../../../src/store/store.ts'
+import type { Store } from '../../../src/store/store.ts'
+import type { WindowQuery } from '../../../src/store/store-values.ts'
 import { aWindow, fullReceipt, noon, readAll, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
