@@ -1,4 +1,4 @@
-// The cwm that is lived in: a process on a fixed port that is killed by SIGKILL and started again on the same data.
+// The cwm under test: a process on a fixed port that is killed by SIGKILL and started again on the same data.
 
 import { Agent, request as httpRequest } from 'node:http'
 import { join } from 'node:path'

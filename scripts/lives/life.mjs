@@ -9,7 +9,7 @@ const REPLY_TOKENS = 24
 const FREEZE_MS = 20_000
 const RESUME_MS = 90_000
 
-/** What cwm did and the oracle did not expect. `done`: all actions of this life, the last one failed. */
+/** A difference between what cwm did and what the oracle expected. `done`: all actions of this life; the last one failed. */
 export class Fault extends Error {
   constructor(message, done) {
     super(message)

@@ -1,5 +1,5 @@
 // Admission of requests: limits how many are in flight, overall and per tenant. Requests over a limit wait in a queue per tenant, for a
-// bounded time. Everything that a client waits for passes here, whatever face it came by. Work that nobody waits for: background.ts.
+// bounded time. Work that a client waits for is admitted here, through whichever interface it came; other work in background.ts.
 
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -51,8 +51,8 @@ export class Admission {
   }
 
   /**
-   * Acquires a slot and releases it when the scope closes. Returns a promise only if the request has to wait. A scope that has a slot keeps
-   * the one it has: whatever is done for that request rides on it. Throws, or rejects with, `RATE_LIMIT_EXCEEDED` at the tenant's limit,
+   * Acquires a slot and releases it when the scope closes. Returns a promise only if the request has to wait. A scope has one slot: calls for
+   * the same request do not take another. Throws, or rejects with, `RATE_LIMIT_EXCEEDED` at the tenant's limit,
    * `OVERLOADED` at the overall limit, `CLIENT_GONE` if the client leaves first, and `SHUTTING_DOWN`.
    */
   enter({ sharer, policy }: Sender, scope: RequestScope): Promise<void> | undefined {
@@ -69,9 +69,9 @@ export class Admission {
   }
 
   /**
-   * Runs work in a slot of its own, which it keeps until the work has ended: work that goes on after its client has left still counts. Work
-   * for a request that has a slot rides on that one. A request that fans out has none itself, and runs each branch here. Throws as `enter`,
-   * and what the work throws.
+   * Runs work in a slot of its own until the work has ended: work that goes on after its client has left still counts. If the request has a
+   * slot already, the work uses that one. A request that fans out has none, and runs each branch here. Throws what `enter` and the work
+   * throw.
    */
   async run<T>(sender: Sender, request: RequestScope, work: () => Promise<T>): Promise<T> {
     if (request.slot === 'held') return await work()

@@ -1,5 +1,5 @@
-// Limits the bytes of answers that are in memory at any moment: those kept to be read, and those that wait for their client. Fair by sharer, so
-// that clients who do not read only use up their own share.
+// Limits the bytes of answers in memory: those that cwm keeps to read them, and those that wait for their client. Fair by sharer, so that
+// clients that do not read use up only their own share.
 
 import { CwmError } from '../base/errors.ts'
 import { FairBudget } from '../base/fair-budget.ts'

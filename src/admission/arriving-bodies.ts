@@ -1,4 +1,4 @@
-// Gives up bodies that arrive too slowly. One timer checks all of them, so that a body costs none of its own.
+// Rejects bodies that arrive too slowly. One timer checks all of them, because a timer per body would cost too much.
 
 export interface ArrivalLimits {
   /** How long a body may take before its rate counts, milliseconds. */

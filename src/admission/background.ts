@@ -1,5 +1,5 @@
-// Admission of background work: freezes that go on after their answer, repairs, deletes. It has slots of its own beside those of requests,
-// so that a full cwm still erases, and background work never floods the engine. Deletes and freezes never wait for each other.
+// Admission of background work: freezes that go on after their answer, repairs, deletes. It has slots of its own, so that a full cwm still
+// deletes, and background work cannot flood the engine. Deletes and freezes have separate slots and never wait for each other.
 
 import { CwmError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -13,7 +13,7 @@ export interface BackgroundOptions {
   readonly kind: BackgroundKind
   /** Maximum pieces of work at once. */
   readonly slots: number
-  /** A sharer's maximum of requests in flight, if it has one. Its background work obeys the same maximum, beside its requests. */
+  /** A sharer's maximum of requests in flight, if it has one. It limits the sharer's background work too, counted separately. */
   readonly boundOf: (sharer: string) => number | undefined
 }
 
@@ -30,14 +30,14 @@ type RefusalReason = 'no_slot' | 'queue_full' | 'deadline'
 const REQUESTS_PER_SLOT = 16
 /** One for freezes, one for deletes. */
 const MIN_BACKGROUND = 2
-/** One slot in so many is for deletes: they seldom use the engine, and most take less than a second. */
+/** One of this many slots is for deletes: they seldom use the engine, and most take less than a second. */
 const DELETES_ONE_IN = 4
-/** Pieces of work of a kind that wait. Each may hold a whole conversation, or its token ids. */
+/** How many jobs of a kind may wait. Each may hold a whole conversation, or its token ids. */
 const MAX_WAITING = 64
-/** How long `run` waits. What it runs is tried again later. */
+/** How long `run` waits. Its callers try again later. */
 const WAIT_MS = 30_000
 
-/** How many background slots there are beside that many requests, unless the setting says otherwise. */
+/** The default number of background slots for a limit of requests in flight. */
 export function backgroundShare(maxInFlight: number): number {
   return Math.max(MIN_BACKGROUND, Math.ceil(maxInFlight / REQUESTS_PER_SLOT))
 }

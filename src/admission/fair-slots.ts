@@ -1,12 +1,12 @@
 // A fixed number of slots, with a queue per sharer. The queues are served round-robin, and a full queue displaces the newest of the longest
-// one. Knows no errors, clocks, or clients: admission.ts and background.ts add them. p-queue and p-limit do not fit: they have a single
+// one. Errors, time limits and clients are left to admission.ts and background.ts. p-queue and p-limit do not fit: they have a single
 // queue, allocate a promise even when nothing waits, and keep the place of a caller who has left.
 
 /** A caller that waits for a slot. */
 export interface Waiter {
-  /** It has a slot now, and must release it. */
+  /** Called when it gets a slot, which it must release. */
   readonly admit: () => void
-  /** It lost its place in the queue to a sharer that waits for less. */
+  /** Called when it loses its place in the queue to a sharer with fewer waiting callers. */
   readonly displace: () => void
 }
 
@@ -36,7 +36,7 @@ export class FairSlots {
     this.#maxWaiting = maxWaiting
   }
 
-  /** Changes both bounds. Whoever holds a slot or waits beyond a lower one keeps it. */
+  /** Changes both bounds. Callers beyond a lower bound keep their slots and places. */
   resize(slots: number, maxWaiting: number): void {
     this.#slots = slots
     this.#maxWaiting = maxWaiting

@@ -1,4 +1,5 @@
-// Counts REST's large answers in their sender's share of memory until the client has read them. Small ones are bounded by the connections.
+// Counts REST's large answers toward their sender's share of memory until the client has read them. The number of connections limits small
+// ones.
 
 import type { ServerResponse } from 'node:http'
 import type { MiddlewareHandler } from 'hono'

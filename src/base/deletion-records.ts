@@ -8,7 +8,7 @@ export type KeptFor = 'session' | 'window' | 'isolation'
 /** Sessions whose base window is a certain window. */
 export interface StandingSessions {
   readonly count: number
-  /** Ids of the first 20, in their order. */
+  /** The first 20 ids, sorted. */
   readonly sessions: readonly string[]
 }
 
@@ -39,8 +39,8 @@ export interface DeletionRecord {
   readonly tenant: string
   readonly id: string
   /**
-   * `sessions`: many sessions that were never continued, deleted together. `requests`: what requests without a session leave; written before
-   * they are sent (sessions/request-lineages.ts).
+   * `sessions`: many sessions that were never continued, deleted together. `requests`: the KV of requests without a session; the order
+   * is written before they are sent (sessions/request-lineages.ts).
    */
   readonly kind: 'window' | 'session' | 'sessions' | 'requests'
   /** The window's name, the session's id, or how many sessions or requests. */
@@ -56,7 +56,7 @@ export interface DeletionRecord {
   readonly spacesLost?: boolean
   /** Id of a window that sessions still stand on. Its content is held, and the order stays open, until the last of them leaves. */
   readonly heldWindow?: string
-  /** When the last of them was found to have left, milliseconds since the epoch. The order is retried for a week from then. */
+  /** When cwm found that the last of them had left, milliseconds since the epoch. The order is retried for a week from then. */
   readonly releasedAt?: number
   /** The pin to release, with the names under which it was made. */
   readonly pin: PinState

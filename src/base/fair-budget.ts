@@ -1,5 +1,5 @@
-// Divides a budget, such as of bytes or places in a queue, among sharers (`Caller.sharer`). Nobody can take it all, and no limit per sharer has to be set: the more is held,
-// the less one of them may hold. These are the dynamic thresholds by which switches share buffers (Choudhury and Hahne, 1998).
+// Divides a budget, for example of bytes, among sharers (`Caller.sharer`), without a limit per sharer: each may hold at most as much as is then
+// left free. Packet switches share buffers by such dynamic thresholds (Choudhury and Hahne, 1998).
 
 export class FairBudget {
   readonly #max: number
@@ -7,7 +7,7 @@ export class FairBudget {
   readonly #held = new Map<string, number>()
   #used = 0
 
-  /** `max`: of all sharers together. */
+  /** `max`: for all sharers together. */
   constructor(max: number) {
     this.#max = max
   }
@@ -18,8 +18,8 @@ export class FairBudget {
   }
 
   /**
-   * Changes what one item holds. Returns false, and changes nothing, if a larger one does not fit: the sharer must leave as much free as it
-   * holds then. Only the sole item of all may take everything, so that the largest item always fits at some time.
+   * Changes what one item holds. Returns false, and changes nothing, if the sharer would then hold more than is left free. An item that is the
+   * only one may take everything. Otherwise the largest item might never fit.
    */
   change(sharer: string, from: number, to: number): boolean {
     const total = (this.#held.get(sharer) ?? 0) - from + to

@@ -1,6 +1,6 @@
-// A map bounded in all and fair by sharer, such as a tenant: when it is full, it drops the least recently used entry of the sharer that
-// holds most. So each sharer keeps an even share while others want theirs, and has all of it while nobody else does. An idle sharer does
-// not want its share any longer: its entries go first. Decision 19 has the reasons.
+// A map with a bound over all entries, fair by sharer (a tenant, for example): when it is full, it drops the least recently used entry of the
+// sharer that holds the most. So each sharer keeps an even share while others want theirs, and can use everything while nobody else does.
+// Entries of idle sharers are dropped first. Reasons: docs/decisions/0019.
 
 import { type Share, ShareHeap } from './share-heap.ts'
 
@@ -27,15 +27,15 @@ interface Holding<V> extends Share {
 export interface FairMapOptions<V> {
   /** Of all entries together. */
   readonly maxWeight: number
-  /** A sharer that was not used for so long is idle. */
+  /** A sharer whose entries were not used for this long is idle, milliseconds. */
   readonly idleMs: number
-  /** Milliseconds. */
+  /** The time, milliseconds. */
   readonly now: () => number
   /** Called for each entry that was deleted, dropped, or replaced. */
   readonly onLeave?: (entry: FairEntry<V>) => void
 }
 
-/** An entry of more than this part of the bound is only added if it fits beside what the others may keep. */
+/** An entry larger than this part of the bound may only displace entries of sharers that hold more than its size. */
 export const LARGE_SHARE = 1 / 16
 
 export class FairMap<V> {
@@ -60,8 +60,8 @@ export class FairMap<V> {
   }
 
   /**
-   * Adds an entry, or replaces the one under that key. Returns undefined for a large one that needs more
-   * than the others leave: the entry before it is gone nevertheless, and no other one.
+   * Adds an entry, or replaces the one under that key. Returns undefined if a large entry does not fit (`LARGE_SHARE`). Then only the
+   * previous entry under that key is dropped.
    */
   set(sharer: string, key: string, value: V, weight: number): FairEntry<V> | undefined {
     let before = this.#entries.get(key)
@@ -88,7 +88,7 @@ export class FairMap<V> {
     return entry
   }
 
-  /** The value, whose entry is now the most recently used of its sharer. */
+  /** Returns the value, and makes its entry the most recently used of its sharer. */
   get(key: string): V | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
@@ -105,7 +105,7 @@ export class FairMap<V> {
     if (entry !== undefined) this.#remove(entry)
   }
 
-  /** Sets the weight of an entry that `set` returned, and that has not left since. It must not be larger than before. */
+  /** Lowers the weight of an entry that `set` returned. The entry must still be in the map. */
   shrink(entry: FairEntry<V>, weight: number): void {
     const held = entry as Held<V>
     const less = held.weight - weight
@@ -115,7 +115,7 @@ export class FairMap<V> {
     this.#settle(held.share)
   }
 
-  /** Whether it is small, or fits if every other sharer keeps at most as much as this entry takes. */
+  /** Whether it is small, or fits once every other sharer is cut down to the weight of this entry. */
   #fits(share: Holding<V>, weight: number): boolean {
     const { maxWeight } = this.#options
     const free = maxWeight - this.#weight
@@ -143,7 +143,7 @@ export class FairMap<V> {
     this.#options.onLeave?.(entry)
   }
 
-  /** Puts a share where it belongs after a change; an empty one is forgotten. */
+  /** Updates the heap after a change of a share, and drops an empty share. */
   #settle(share: Holding<V>): void {
     if (share.oldest !== undefined) {
       if (share.place < 0) this.#shares.set(share.sharer, share)

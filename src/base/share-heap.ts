@@ -1,9 +1,9 @@
-// Sharers ordered by what they hold, so that the one with most is found at once: a binary heap whose members know their place.
+// A binary heap of sharers, ordered by what they hold. Each share knows its index, so that a change moves it in O(log n).
 
 /** What one sharer holds. Changed by its owner, who then calls {@link ShareHeap.update}. */
 export interface Share {
   weight: number
-  /** Counts up with each gain. Of two that hold the same, the one that gained less lately comes first. */
+  /** A counter over all shares, taken at each gain. Among equal shares, the one whose last gain is older comes first. */
   gainedAt: number
   /** When it was last used, milliseconds. */
   usedAt: number
@@ -19,18 +19,18 @@ export class ShareHeap<S extends Share> {
     return this.#shares.length
   }
 
-  /** The share that holds most. */
+  /** The share that holds the most. */
   get largest(): S | undefined {
     return this.#shares[0]
   }
 
-  /** The one that holds most after it. */
+  /** The share that holds the second most. */
   get second(): S | undefined {
     const [, left, right] = this.#shares
     return left !== undefined && right !== undefined && isBefore(right, left) ? right : left
   }
 
-  /** Looks at two shares, other ones with each call, and returns one of them that was last used before `time`. */
+  /** Checks two shares per call, in turn, and returns the first of them that was last used before `time`. */
   findIdle(time: number): S | undefined {
     for (let looked = 0; looked < 2; looked++) {
       this.#hand = this.#hand + 1 < this.#shares.length ? this.#hand + 1 : 0
@@ -60,8 +60,8 @@ export class ShareHeap<S extends Share> {
   }
 
   /**
-   * Whether all shares but `except` hold `enough` in all beyond `limit` each. Visits only shares above the limit. `except` may have shrunk
-   * since its last update.
+   * Whether the parts of all shares above `limit`, without `except`, sum up to at least `enough`. Visits only shares above the limit. `except`
+   * may have shrunk since its last update.
    */
   exceed(limit: number, enough: number, except: S): boolean {
     let missing = enough

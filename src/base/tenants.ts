@@ -63,8 +63,8 @@ export interface TenantPolicy {
 export interface Caller {
   readonly tenant: string
   /**
-   * Whose share of what all tenants share the request uses: slots, bytes, listeners. The tenant, or where no tenants are listed, the
-   * client's address (`ip:…`), unless that is exempt: keys are free there, so that many of them must not bring many shares.
+   * Whose share of slots, bytes and listeners the request uses: the tenant's. Where no tenants are listed, that of the client's address
+   * (`ip:…`) unless it is exempt, because a client could invent keys to get more shares.
    */
   readonly sharer: string
   /** For the audit log: a key's name, `operator`, or `key` if keys have no names. */

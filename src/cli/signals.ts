@@ -27,7 +27,7 @@ export function isOnTerminal({ stdin, stdout, stderr }: Streams): boolean {
 }
 
 /**
- * Handles SIGHUP from its construction on, so that one during startup does not end the process: it counts once there is a handler. On a
+ * Handles SIGHUP from its construction on, so that one during startup does not end the process but is kept until there is a handler. On a
  * terminal nothing is handled, and the signal ends the process, as by default.
  */
 export class Hangups {

@@ -180,7 +180,7 @@ const shape = {
   events_keep: count
     .default(10_000)
     .describe(
-      'Events kept for clients that reconnect, over all tenants; beyond that, the tenant with most loses its oldest first',
+      'Events kept for clients that reconnect, over all tenants; beyond that, the tenant with the most loses its oldest first',
     ),
   kv_epoch: countOrNone
     .default(0)
@@ -259,7 +259,7 @@ const shape = {
   retain_bytes: bytes
     .optional()
     .describe(
-      'Maximum bytes of all retained turns; beyond that, the tenant with most loses its oldest first. In memory, older turns of 16 KiB and more are compressed once a quarter is used',
+      'Maximum bytes of all retained turns; beyond that, the tenant with the most loses its oldest first. In memory, older turns of 16 KiB and more are compressed once a quarter is used',
     ),
   base_window_bytes: bytes.optional().describe('Memory for the messages of thawed windows, bytes'),
   tracking_bytes: cacheBytes
@@ -287,7 +287,7 @@ const shape = {
   audit_keep: count
     .default(100_000)
     .describe(
-      'Entries of successes kept in the audit log, and as many of failed attempts, over all tenants; beyond that, the tenant with most loses its oldest first',
+      'Entries of successes kept in the audit log, and as many of failed attempts, over all tenants; beyond that, the tenant with the most loses its oldest first',
     ),
   connections: count.default(512).describe('Maximum connections to the upstream'),
   connect_timeout_ms: ms.default(10_000).describe('Time to connect to the upstream, milliseconds'),

@@ -40,7 +40,7 @@ interface Env {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
 }
-/** `viewer` is who is logged in, once something asked. */
+/** `viewer`: who is logged in; absent until the request was identified. */
 type Bindings = { Bindings: Env; Variables: { viewer?: Promise<Identity | undefined> } }
 type Ctx = Context<Bindings>
 

@@ -1,5 +1,5 @@
-// Logins to the dashboard: begun by a key, ended by logging out. The cookie holds the login, the store the ones that ended before they
-// expired. Each request asks the store, so a login that ends here has ended on every proxy.
+// Logins to the dashboard. A key begins one, logging out ends it. The cookie holds the login; the store lists logins that ended before they
+// expired. Each request queries the store, so a login that ends here has ended on every proxy.
 
 import { createHash } from 'node:crypto'
 import type { Now } from '../base/clock.ts'
@@ -21,7 +21,7 @@ export interface LoginParts {
  * listed tenant is an owner, so it cannot end the logins of others.
  */
 const MAX_ENDED = 1_000
-/** Anybody can invent keys if no tenants are listed, so those share a fixed number of owners, or the list would have no bound. */
+/** If no tenants are listed, anybody can invent keys. These share a fixed number of owners, so that the list has a bound. */
 const UNLISTED_OWNERS = 256
 
 export class Logins {

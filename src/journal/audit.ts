@@ -28,7 +28,7 @@ export type NewAuditEntry = Omit<AuditEntry, 'id' | 'at' | 'count' | 'lastAt'>
 const MAX_PENDING = 10_000
 /** Failed attempts of the same kind within this time of the first become one entry. */
 const REPEAT_MS = 600_000
-/** Memory for recent failures, by which repeated ones are found: about two thousand. */
+/** Memory for recent failures, among which repeated ones are found: about two thousand. */
 const MAX_FAILURE_BYTES = 1024 * 1024
 const FAILURE_BYTES = 400
 

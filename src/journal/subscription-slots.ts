@@ -1,6 +1,5 @@
-// The slots for event subscriptions: limited per tenant and in total, and fair by sharer. A newcomer that finds all taken ends the oldest
-// subscription of the sharer that has most, unless the newcomer's sharer has as many. Its client reconnects with the last id, and loses
-// nothing.
+// The slots for event subscriptions: limited per tenant and in total, and fair by sharer. If all are taken, a new subscription ends the oldest
+// one of the sharer with the most, unless its own sharer has as many. The ended client reconnects with the last id, and loses nothing.
 
 import { CwmError } from '../base/errors.ts'
 import type { EventSubscription } from './event-subscription.ts'

@@ -250,7 +250,7 @@ export class ProxyHandler {
   }
 }
 
-/** A client whose every request has a session's header or base URL may also ask for embeddings; only a freeze would be a false promise. */
+/** Session and window headers have no effect here, because a client may send them with every request. A freeze could not be carried out. */
 function checkStatelessControl({ freeze }: ControlHeaders): void {
   if (freeze === undefined) return
   throw new CwmError('NOT_SUPPORTED', 'x-cwm-freeze needs a conversation, and this path has none; leave it out', {

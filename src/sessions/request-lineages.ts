@@ -19,7 +19,7 @@ const MAX_BLOCKS = 2_000
 const FIRST_BLOCK = 4
 const GROWTH = 4
 const LARGEST_BLOCK = 1_024
-/** How long a block gives lineages, and when its order is due. A request may run for the time in between. */
+/** How long lineages are taken from a block, and when its order is due. In between, its last requests have time to finish. */
 const BLOCK_MS = 30 * 60_000
 const BLOCK_DUE_MS = 90 * 60_000
 /** How long a shared lineage is used before its order is renewed, and when that is due. */
@@ -31,7 +31,7 @@ type LineageStore = Pick<Store, 'addDeletion' | 'changeDeletion' | 'isRetired' |
 export interface RequestLineageOptions {
   readonly store: LineageStore
   readonly lineages: Pick<Lineages, 'begin'>
-  /** False: nothing keeps KV that could be deleted, so no orders are written. */
+  /** False: there is no KV layer, so there is nothing to delete and no orders are written. */
   readonly keepsKv: boolean
   readonly now: Now
 }
@@ -60,7 +60,7 @@ class Block {
   readonly degraded: boolean
   freshUntil: number
   retired = false
-  /** It is no longer kept for further requests; those in flight may still use it. */
+  /** No further request gets a lineage of it; those in flight may still use theirs. */
   dropped = false
   #used = 0
   readonly #running = new Set<() => void>()
@@ -122,7 +122,7 @@ export class RequestLineages {
     this.#stopListening()
   }
 
-  /** A lineage for one request. Without a store it is one that nobody shares. */
+  /** Returns a lineage for one request. If the store is unavailable, nobody shares it. */
   async take(origin: Origin, space: KvSpace): Promise<RequestLineage> {
     const isShared = origin.isolation === 'tenant' || (origin.isolation === 'user' && origin.user !== undefined)
     const key = JSON.stringify([origin.tenant, isShared ? [origin.isolation, origin.user] : null, space])
@@ -133,7 +133,7 @@ export class RequestLineages {
     }
   }
 
-  /** From now on this process sends nothing under that lineage, and breaks off what is in flight. */
+  /** Retires a lineage: this process dispatches nothing more under it, and aborts requests in flight. */
   retired(tenant: string, lineage: string): void {
     if (this.#byLineage.size === 0) return
     const key = lineageKey(tenant, lineage)

@@ -188,7 +188,7 @@ export interface Store {
   forgetTenant(tenant: string): Promise<void>
   /**
    * Adds an entry, or replaces the one with its id and time. Keeps `keep` entries of successes in total, and as many of failed attempts.
-   * Beyond that, drops the oldest entries of the tenant with most.
+   * Beyond that, drops the oldest entries of the tenant with the most.
    */
   appendAudit(entry: AuditEntry, keep: number): Promise<void>
   /** Newest first; of all tenants if none is named. */
@@ -196,7 +196,7 @@ export interface Store {
 
   // Event ids are times, so that they do not reveal how much others do.
 
-  /** Appends an event, and returns its id. Keeps `keep` in total; beyond that, drops the oldest of the tenant with most. */
+  /** Appends an event, and returns its id. Keeps `keep` in total; beyond that, drops the oldest of the tenant with the most. */
   appendEvent(event: CwmEvent, keep: number): Promise<string>
   /** The id after which future events follow. */
   eventIdNow(): Promise<string>
@@ -216,7 +216,7 @@ export interface Store {
 
   /**
    * Replaces the session's retained turn. While the total exceeds `maxBytes`, drops the oldest turns of tenants that have stored none for an
-   * hour, then of the tenant with most. A large turn that does not fit beside what the others may keep is not stored, nor is a turn of a
+   * hour, then of the tenant with the most. A large turn that does not fit beside what the others may keep is not stored, nor is a turn of a
    * session that is not stored, because it was ended meanwhile.
    */
   putRetained(tenant: string, sessionId: string, turn: RetainedPrompt, maxBytes: number): Promise<void>

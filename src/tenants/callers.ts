@@ -42,7 +42,7 @@ export class Callers {
   readonly #callers = new LRUCache<string, Caller>({ max: MAX_CALLERS })
   /** One per open stream of events. */
   readonly #watchers = new Set<() => void>()
-  /** By socket, of clients whose share is their address's. A caller is then made once per connection, not once per request. */
+  /** By socket, for clients that share by address. So a caller is created once per connection, not once per request. */
   #lastCallers = new WeakMap<object, LastCaller>()
 
   constructor(

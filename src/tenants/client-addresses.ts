@@ -1,5 +1,5 @@
-// Who shares are counted by where no tenants are listed: keys cost nothing there, so the keys of one address share what one tenant may take.
-// Behind a trusted proxy the address is the rightmost one in X-Forwarded-For that no trusted proxy has.
+// Groups clients by address where no tenants are listed: all keys of one address have one share together, because anybody can invent keys
+// there. Behind trusted proxies, the client's address is the rightmost one in X-Forwarded-For that is not a trusted proxy's.
 
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv4 } from 'node:net'
@@ -30,7 +30,7 @@ export class ClientAddresses {
   }
 
   /**
-   * The group that a request's shares count for, such as `ip:192.0.2.1` or `ip:2001:db8:0:1::/64`; undefined if its address is exempt or
+   * The group whose share a request uses, such as `ip:192.0.2.1` or `ip:2001:db8:0:1::/64`; undefined if its address is exempt or
    * unknown. Computed once per connection, unless that is a trusted proxy's.
    */
   groupOf({ headers, socket }: Origin): string | undefined {

@@ -1,5 +1,5 @@
 // Runs requests without a session: embeddings, scores, batches, and what only renders or counts. Each is checked like a turn, gets a salt of
-// its own if its path takes one, and is dispatched once. Nothing of it is remembered.
+// its own if its path takes one, and is dispatched once. No session or history is stored.
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ByteReservation } from '../admission/byte-reservation.ts'
@@ -35,7 +35,7 @@ export interface StatelessParts {
 export interface StatelessInput {
   readonly api: ApiPath
   readonly headers: IncomingHttpHeaders
-  /** What is sent, but for the salt. */
+  /** The body as it is sent, without the salt. */
   readonly bytes: Buffer
   /** The parsed body: all fields of JSON, or the text fields of a form. */
   readonly json: JsonObject
@@ -83,7 +83,7 @@ export class StatelessRunner {
     const prepared = api.kind === 'salted' ? await this.#salted(caller, input, raw) : unsalted(input)
     const { lineage } = prepared
     if (lineage?.degraded === true) sink.degraded()
-    // Awaited only if it must be: nothing may come between the last check and the dispatch.
+    // Awaited only if it is a promise: nothing else may run between the last check and the dispatch.
     const allowed = lineage?.mayDispatch() ?? true
     if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw erased()
     if (scope.isGone) throw clientGone('its request was dispatched')
@@ -109,7 +109,7 @@ export class StatelessRunner {
     const taken = await lineages.take({ tenant, isolation: policy.isolation, user: userOf(headers, json) }, space)
     const { lineage, shared } = taken
     const salt = saltOf({ tenant, lineage, ...space })
-    // Nothing can be loaded that one request alone has stored, so it needs no quota. An adapter that evicts by salt then drops it at once.
+    // KV of an unshared lineage is never loaded again, so it needs no quota. An adapter that evicts by salt then drops it at once.
     if (shared !== undefined) await quotas.ensure(salt, policy.kvQuotaGb)
     const engineSession = namesEngineSession(headers, json) ? engineSessionOf(tenant, lineage) : undefined
     const changes = new Map<string, Buffer | string>()

@@ -1,5 +1,5 @@
-// Runs background work on many items: a tenant's one after the other, several tenants beside each other. So a tenant whose items take long,
-// or whose slots are all taken, does not keep the others waiting.
+// Runs background work on many items: a tenant's items one after the other, several tenants in parallel. So a tenant whose items take long, or
+// whose slots are all taken, does not keep the others waiting.
 
 /** Tenants worked on at once. Slots limit the work itself. */
 const TENANTS_AT_ONCE = 8

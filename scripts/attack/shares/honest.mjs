@@ -109,7 +109,7 @@ async function prepare() {
   return taken()
 }
 
-/** What of it is gone. */
+/** Which of these entries are gone. */
 async function check() {
   const lost = []
   const entries = new Set((await list('/audit?limit=1000')).map((entry) => JSON.stringify(entry)))

@@ -18,7 +18,7 @@ const MAX_ROUNDS = 100
 
 /**
  * The common start and end of the scripts below. The score of a tenant in `shares` is its number of entries and a fraction that is larger
- * the older its newest one is. Returns how many entries there are above `keep`, who probably has most, and the oldest entry of all.
+ * the older its newest one is. Returns how many entries there are above `keep`, who probably has the most, and the oldest entry of all.
  */
 const opening = `
 local all, entries, shares, keep = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1])
@@ -44,8 +44,8 @@ weigh(of, tenant)
 ${closing}`)
 
 /**
- * KEYS also: the entries of two tenants, one of which probably has most. ARGV also: the two tenants. Counts them again, because an older
- * version of cwm adds and drops entries without counting. If one of them has most, drops its oldest.
+ * KEYS also: the entries of two tenants, one of which probably has the most. ARGV also: the two tenants. Counts them again, because an older
+ * version of cwm adds and drops entries without counting. If one of them has the most, drops its oldest.
  */
 const dropScript = script(`${opening}
 weigh(KEYS[4], ARGV[2])

@@ -1,5 +1,5 @@
-// Events in Redis: one stream for all tenants, limited in total and fair by tenant, in its own slot. An id is the stream's own: Redis' time, and a number
-// within the millisecond.
+// Events in Redis: one stream for all tenants, limited in total and fair by tenant, in its own slot. An id is the stream's own: Redis' time,
+// and a number within the millisecond.
 
 import type { CwmEvent, StoredEvent } from '../../base/events.ts'
 import { checkLimit } from '../page.ts'
@@ -47,8 +47,8 @@ if redis.call('HGET', state, 'own') ~= start then rest = later(rest, start) end
 `
 
 /**
- * ARGV: tenant, event, how many are kept. Returns the id. Counts what was added since, by an older version of cwm too, and drops the oldest
- * events of the tenant with most. Each at most as many at once as it can without delaying others.
+ * ARGV: tenant, event, how many are kept. Returns the id. Counts what was added since the last count, also by an older version of
+ * cwm, and drops the oldest events of the tenant with the most. One call counts and drops a limited number, so that it does not delay others.
  */
 const appendScript = script(`${opening}${sharing}
 local keep = tonumber(ARGV[3])

@@ -35,7 +35,7 @@ export function retainedIn({ db, memory, sealer, now }: SqliteCore): Pick<Store,
     return bytes <= maxBytes && numberOf(sql.beyond.get(bytes, tenant)) >= missing
   }
 
-  /** Drops the oldest turns of idle tenants, then of the one with most, but never the turn of `bytes` that `tenant` has just stored. */
+  /** Drops the oldest turns of idle tenants, then of the one with the most, but never the turn of `bytes` that `tenant` has just stored. */
   function dropOver(tenant: string, bytes: number, maxBytes: number): void {
     while (shares.total() > maxBytes) {
       const idle = sql.idle.get(now() - IDLE_MS)

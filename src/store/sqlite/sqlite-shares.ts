@@ -1,4 +1,5 @@
-// What each tenant holds of what all share, and whose is dropped when it is full. The amounts are counted by triggers (sqlite-schema.ts).
+// What each tenant holds of the bounded logs and turns, and whose entries are dropped when a bound is reached. Triggers count the amounts
+// (sqlite-schema.ts).
 
 import type { SqliteDatabase } from './sqlite-database.ts'
 import { numberAt, textAt } from './sqlite-rows.ts'
@@ -30,7 +31,7 @@ export function sharesOf(db: SqliteDatabase, of: Shared) {
     return row === undefined ? 0 : numberAt(row, 0)
   }
 
-  /** The tenant that holds most; of those that hold the same, the one that gained less lately. `but`: not this one. */
+  /** The tenant that holds the most; among equal ones, the one whose last gain is oldest. `but`: a tenant to leave out. */
   function largest(but?: string): LargestShare | undefined {
     const rows = sql.largest.all(of).filter((row) => textAt(row, 0) !== but)
     const [first, next] = rows
@@ -42,7 +43,7 @@ export function sharesOf(db: SqliteDatabase, of: Shared) {
     }
   }
 
-  /** Brings the number of entries down to `keep`, by dropping the oldest of the tenant with most: `drop` drops the oldest `count` of one. */
+  /** Brings the number of entries down to `keep`, by dropping the oldest of the tenant with the most: `drop` drops the oldest `count` of one. */
   function trim(keep: number, drop: (share: LargestShare, count: number) => void): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const tooMany = total() - keep
