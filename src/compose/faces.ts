@@ -66,23 +66,11 @@ function createRest(
   services: Services,
   { readiness, mcp, reloader }: Pick<Faces, 'readiness' | 'mcp'> & { readonly reloader: Reloader },
 ): Api {
-  const { windows, freezeSlots, deletions, sessions, retained, store, audit, events, calls, overrides, timeline } =
-    services
-  const { admission, engine, kv, bodies, arriving, answerBytes, json, callers, tenants } = services
+  const { store, audit, engine, kv, bodies, answerBytes, callers, tenants } = services
   const lineages = new Lineages(store)
   const health = new HealthCheck({ engine, lmcache: kv, store, now })
   return createApi({
-    windows,
-    freezeSlots,
-    deletions,
-    sessions,
-    retained,
-    store,
-    audit,
-    events,
-    calls,
-    overrides,
-    timeline,
+    ...services,
     bucketMs: BUCKET_MS,
     mcp: (request, rest) => mcp.handle(request, rest),
     metrics,
@@ -90,15 +78,11 @@ function createRest(
     now,
     version,
     maxBodyBytes: memory.max_body_bytes,
-    json,
     holdBody: (sharer, scope) => bodies.open(sharer, scope),
-    arriving,
-    admission,
     holdAnswer: (sharer, scope) => answerBytes.open(sharer, scope),
     beginLineage: (tenant) =>
       lineages.begin({ tenant, isolation: tenants.policyOf(tenant).isolation, user: undefined }),
     callerOf: (request) => callers.forRest(request),
-    tenants,
     tenantInView: (request) => callers.tenantInView(request),
     sharerInView: (request) => callers.sharerInView(request),
     watchKeys: (onUpdate) => callers.watch(onUpdate),

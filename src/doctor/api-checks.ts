@@ -5,7 +5,7 @@ import { apiPath } from '../engines/api-paths.ts'
 import type { Check } from './check.ts'
 import { failed, ok, skipped, warning } from './finding.ts'
 
-/** More are counted, not named. */
+/** Paths named in a finding; further ones are only counted. */
 const MAX_NAMED = 20
 /** Deeper references do not occur, and a document may be circular. */
 const MAX_DEPTH = 10
@@ -14,13 +14,15 @@ export const apiChecks: readonly Check[] = [
   {
     id: 'paths',
     title: "cwm knows the engine's API",
-    proves: 'every path of the engine is in the table of cwm, and those that get a salt take one',
+    proves: 'every path of the engine is in the table of cwm, and every path that gets a salt accepts one',
     run: async (facts) => {
       const answer = await facts.parts.ask('GET', '/openapi.json', facts.signal)
       const document = answer.status === 200 ? parseJson(answer.text) : undefined
       const paths = isObject(document) ? document.paths : undefined
       if (!isObject(document) || !isObject(paths)) {
-        return skipped(`the engine shows no /openapi.json (${answer.status}); vLLM: without --disable-fastapi-docs`)
+        return skipped(
+          `the engine does not serve /openapi.json (${answer.status}); vLLM: without --disable-fastapi-docs`,
+        )
       }
       return judge(document, paths)
     },

@@ -9,7 +9,7 @@ import type { JsonObject } from '../base/json.ts'
 const MAX_PARTS = 100
 /** Headers of one part. */
 const MAX_HEADER_BYTES = 1_024
-/** All text fields: a prompt for the transcription at most. */
+/** All text fields together. The longest is a prompt for the transcription. */
 const MAX_TEXT_BYTES = 256 * 1024
 
 const BOUNDARY =
@@ -83,7 +83,7 @@ function* partsOf(bytes: Buffer, boundary: string): Generator<Part> {
     if (mark === '\r\n') continue
     const rest = bytes.toString('latin1', at, at + 3)
     if (mark === '--' && (rest === '' || rest === '\r\n')) return
-    throw malformed('it has something behind a boundary')
+    throw malformed('it has data on the line of a boundary')
   }
 }
 
