@@ -15,8 +15,9 @@ const isSystem = ({ role }) => role === 'system'
  */
 export class World {
   /**
-   * By name: `base`, the window that it stands on, with its name then; `own`, what was said since; `last`, the last turn, which stood on
-   * `lastBase` and can be frozen by REST on that window only; `isAtHand`: cwm still has that turn; `isUnsure`: only rejected turns have named it, which may have begun it or not.
+   * By name: `base`, the window that it stands on, and `baseName`, that window's name at the thaw; `own`, the messages since; `last`, the last
+   * turn, which stood on `lastBase` and can be frozen by REST on that window only; `isAtHand`: cwm still has that turn; `isUnsure`: only
+   * rejected turns have named it, so it may not have begun.
    */
   sessions = new Map()
   /** By name: `{ messages, isPending }`. */

@@ -138,7 +138,8 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
   app.openapi(routes.exportWindow, async (c) => {
     const { tenant, operation } = callerOf(c)
     const { name } = c.req.valid('param')
-    // Reserved before it is loaded: parsing and encoding it take several times its size. If there is no window, `export` says so, and audits it.
+    // Reserved before the window is loaded, because parsing and encoding it take several times its size. `export` reports and audits a missing
+    // window.
     const bytes = await windows.show(tenant, name).then(bytesOf, () => 0)
     parts.holds.add(c.env, Math.ceil(bytes * EXPORT_RATIO))
     c.set('isCounted', true)

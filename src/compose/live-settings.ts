@@ -1,8 +1,8 @@
-// The settings in force. What a reload may change is read here when it is needed, or handed on by an applier when it changes.
+// The settings in force. Code reads reloadable settings here at each use, or registers an applier that is called at each reload.
 
 import type { ReloadableSetting, Settings } from '../config/schema.ts'
 
-/** Settings that keep their values until the restart. */
+/** Settings that only a restart changes. */
 export type FixedSettings = Omit<Settings, ReloadableSetting>
 
 export class LiveSettings {

@@ -8,7 +8,7 @@ import type { MemoryBudgets } from '../config/memory.ts'
 import type { FixedSettings, LiveSettings } from './live-settings.ts'
 
 export interface Start {
-  /** Without those that a reload changes, so that nobody keeps one of them by mistake. */
+  /** Without reloadable settings, so that no code keeps an outdated value of one. */
   readonly settings: FixedSettings
   /** All settings, as they are in force. */
   readonly live: LiveSettings

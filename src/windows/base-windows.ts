@@ -38,8 +38,9 @@ export class BaseWindows {
   }
 
   /**
-   * Returns the frozen window of that name; with `id`, that window of a session, even if it was deleted since, and whatever the name refers
-   * to now. Throws `WINDOW_NOT_FOUND` (also for another tenant's window), `WINDOW_NOT_READY` while freezing, `WINDOW_FAILED` after a failed freeze, `WINDOW_CORRUPT` if its checksum does not match.
+   * Returns the frozen window of that name. With `id`, returns the base window of a session with that id, even if it was deleted or its name
+   * now belongs to another window. Throws `WINDOW_NOT_FOUND` (also for another tenant's window), `WINDOW_NOT_READY` while freezing,
+   * `WINDOW_FAILED` after a failed freeze, `WINDOW_CORRUPT` if its checksum does not match.
    */
   async require(tenant: string, name: string, id?: string): Promise<BaseWindow> {
     const live = await this.#store.getWindow(tenant, name)

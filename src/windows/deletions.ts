@@ -103,7 +103,7 @@ export class Deletions {
   async #endHolders(order: DeletionRecord, actor: string): Promise<DeletionRecord> {
     const { store } = this.#parts
     const { tenant, id, heldWindow } = order
-    for (let vain = 0; heldWindow !== undefined && vain < ATTEMPTS; ) {
+    for (let failures = 0; heldWindow !== undefined && failures < ATTEMPTS; ) {
       const held = await store.getHeldWindow(tenant, heldWindow)
       if (held === undefined) break
       let ended = 0
@@ -111,7 +111,7 @@ export class Deletions {
         const session = await store.getSession(tenant, sessionId)
         if (session !== undefined && (await this.endSession(session, 'asked', actor)) !== undefined) ended++
       }
-      vain = ended > 0 ? 0 : vain + 1
+      failures = ended > 0 ? 0 : failures + 1
     }
     return (await store.getDeletion(tenant, id)) ?? order
   }

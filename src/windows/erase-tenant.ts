@@ -31,37 +31,28 @@ const PAGE = 100
 const MAX_NAMED = 1_000
 
 /**
- * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it, then what requests without a session left. Items created meanwhile are erased too,
- * if they exist before the last listing. The audit entry of the erasure stays, and open orders stay until they are done. Throws what the
- * store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by then stays erased.
+ * Ends all sessions, then deletes all windows, so that the last holder of each lineage retires it. Then deletes the KV of requests without a
+ * session. Items created meanwhile are erased too, if they exist before the last listing. The audit entry of the erasure stays, and open
+ * orders stay until they are done. Throws what the store throws, and `WINDOW_NOT_READY` while a window is being frozen; what was erased by
+ * then stays erased.
  */
 export async function eraseTenant(
-  { store, now, audit, events }: ErasureParts,
+  parts: ErasureParts,
   deletions: Deletions,
   tenant: string,
   actor: string,
 ): Promise<Erasure> {
+  const { store, now, audit, events } = parts
   const start = now()
-  const done = new Map<string, DeletionRecord>()
-  const note = (record: DeletionRecord | undefined) => {
-    if (record !== undefined) done.set(record.id, record)
-  }
-  for (;;) {
-    const page = await store.listSessions(tenant, { limit: PAGE })
-    for (const session of page.items) note(await deletions.endSession(session, 'erased', actor))
-    const held = await store.listWindows(tenant, { limit: PAGE })
-    for (const window of held.items) note(await deleteIfThere(deletions, window, actor))
-    if (page.items.length === 0 && held.items.length === 0) break
-  }
+  const orders = await deleteAll(parts, deletions, tenant, actor)
   const requests = [...(await deletions.eraseRequests(tenant, false))]
   // KV shared by user or tenant was kept until now. With nothing left to claim it, it is deleted too.
-  const kept = [...done.values()].filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
+  const kept = orders.filter(({ receipt }) => receipt?.keptFor.includes('isolation'))
   await Promise.all([audit.settle(), events.settle()])
   await store.forgetTenant(tenant)
   const rest: DeletionRecord[] = []
   for (const order of distinct(kept)) rest.push(await deletions.reschedule(order))
   requests.push(...(await deletions.eraseRequests(tenant, true)))
-  const orders = [...done.values()]
   const windows = orders.filter(({ kind }) => kind === 'window').length
   const sessions = orders.length - windows
   audit.record({
@@ -78,6 +69,26 @@ export async function eraseTenant(
     windows,
     ...sumOf([...orders.filter((order) => !kept.includes(order)), ...rest, ...requests]),
     ms: now() - start,
+  }
+}
+
+/** Ends sessions and deletes windows until none is left. Returns the orders. */
+async function deleteAll(
+  { store }: ErasureParts,
+  deletions: Deletions,
+  tenant: string,
+  actor: string,
+): Promise<readonly DeletionRecord[]> {
+  const orders = new Map<string, DeletionRecord>()
+  const add = (order: DeletionRecord | undefined) => {
+    if (order !== undefined) orders.set(order.id, order)
+  }
+  for (;;) {
+    const sessions = await store.listSessions(tenant, { limit: PAGE })
+    for (const session of sessions.items) add(await deletions.endSession(session, 'erased', actor))
+    const windows = await store.listWindows(tenant, { limit: PAGE })
+    for (const window of windows.items) add(await deleteIfThere(deletions, window, actor))
+    if (sessions.items.length === 0 && windows.items.length === 0) return [...orders.values()]
   }
 }
 

@@ -17,14 +17,14 @@ export interface ExecutedDeletion {
   readonly receipt: DeletionReceipt
   /** The pin is released, or there was none. */
   readonly unpinned: boolean
-  /** Sessions hold the window's text, or live sessions of the lineage may not know all its spaces, so this order must outlive them. */
+  /** The order must stay open: sessions hold the window's text, or live sessions of the lineage may not know all its spaces. */
   readonly waits: boolean
 }
 
 /**
- * Returns what was proven. `heldBy`: the sessions that hold the window's text. They hold its KV too, so once the pin is released and nothing of
- * older epochs is left, there is nothing to do until they are gone. KV layer failures become warnings and leave the residue unknown. Throws what the
- * store throws.
+ * Returns what was proven. `heldBy`: the sessions that hold the window's text. They hold its KV too, so after the release of the pin and the
+ * deletion of older epochs nothing remains to be done until they are gone. KV layer failures become warnings and leave the residue unknown.
+ * Throws what the store throws.
  */
 export async function executeDeletion(
   parts: DeletionParts,

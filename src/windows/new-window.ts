@@ -48,7 +48,7 @@ export interface BackgroundFreeze {
   readonly onRecorded?: () => void
 }
 
-/** A freeze that the turn itself rules out, or that found no place in the queue. */
+/** A freeze that cannot begin: the turn cannot be frozen, or the queue of background freezes is full. */
 export interface RefusedFreeze {
   readonly session: LiveSession
   readonly model: string

@@ -96,7 +96,10 @@ export class Windows {
     )
   }
 
-  /** Creates a window without freezing a session, from what `prepare` returns. Returns as `freeze` does; throws what `reserve`, `freeze` and `prepare` throw. */
+  /**
+   * Creates a window without freezing a session, from what `prepare` returns. Returns as `freeze` does. Throws what `reserve`, `freeze` and
+   * `prepare` throw.
+   */
   create(
     { tenant, name, origin }: { readonly tenant: string; readonly name: string; readonly origin: WindowOrigin },
     prepare: () => Promise<Omit<NewWindow, 'tenant' | 'origin'>>,

@@ -43,7 +43,10 @@ const FIXED = [
 ]
 export const LIVED = runs(LIVES).seed === undefined ? [] : FIXED
 
-/** Lives some lives. Resolves with what they included. Fails with the actions that led to the first fault, as `npm run lives -- --life FILE` takes them. */
+/**
+ * Runs some lives, and resolves with what they included. Fails with the actions that led to the first fault, in the format of `npm run lives --
+ * --life FILE`.
+ */
 export async function liveSome({ cwm, engine }) {
   let lives = 0
   const lived = new Set()

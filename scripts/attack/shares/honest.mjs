@@ -21,7 +21,10 @@ const EVENTS_MS = 1_000
 
 const headers = { authorization: `Bearer ${KEY}`, 'x-forwarded-for': HONEST }
 
-/** Sends a request on a new connection. `isDone(text)`: leaves as soon as it is true. Resolves with `{ status, text }`; rejects without an answer. */
+/**
+ * Sends a request on a new connection, and closes it once `isDone(text)` is true. Resolves with `{ status, text }`; rejects without an
+ * answer.
+ */
 function send(method, path, { json, more = {}, isDone, ms = REQUEST_MS } = {}) {
   const body = json === undefined ? undefined : JSON.stringify(json)
   const typed =

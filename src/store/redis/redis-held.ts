@@ -37,7 +37,7 @@ export async function leaveBase(rows: RedisRows, tx: Transaction, session: Sessi
   const on = keys.sessionsOn(baseWindowId)
   tx.write('SREM', on, id)
   const held = await rows.get(keys.heldWindow(baseWindowId))
-  // Absent: it may be deleted, and then held, in this moment.
+  // If the key is absent, a delete may be moving the window to the held ones right now.
   tx.expect(keys.heldWindow(baseWindowId), held)
   if (held === null) return
   const [count, own] = await Promise.all([rows.number('SCARD', on), rows.number('SISMEMBER', on, id)])
@@ -119,7 +119,7 @@ export async function refreshSessionsOn(rows: RedisRows, window: WindowRecord): 
   }
 }
 
-/** Gives up if the session has changed meanwhile: who changed it maintains the set, or a later refresh finds it. */
+/** Does nothing if the session has changed meanwhile: the change updates the set itself, or a later refresh does. */
 async function putMember(
   rows: RedisRows,
   tenant: string,

@@ -18,8 +18,8 @@
 //   held-open                open deletes of held windows: separate, because older versions of cwm would finish them
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
-// (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. An older version of cwm does not keep it,
-// so it is brought up to date whenever it is used. Also `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry).
+// (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
+// each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
