@@ -1,13 +1,10 @@
 // Runs requests without a session: embeddings, scores, batches, and what only renders or counts. Each is checked like a turn, gets a salt of
 // its own if its path takes one, and is dispatched once. No session or history is stored.
 
-import type { IncomingHttpHeaders } from 'node:http'
-import type { ByteReservation } from '../admission/byte-reservation.ts'
 import { CwmError, clientGone } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { JsonBodies } from '../base/json-bodies.ts'
 import type { KvSpace } from '../base/records.ts'
-import type { RequestScope } from '../base/request-scope.ts'
 import { type Caller, requireModel } from '../base/tenants.ts'
 import { messageFields, rulesAt } from '../dialects/index.ts'
 import { RawObject, setMembers } from '../dialects/raw-json.ts'
@@ -20,6 +17,7 @@ import type { RequestLineage, RequestLineages } from '../sessions/request-lineag
 import { addIds } from './body-edits.ts'
 import { namesEngineSession, setEngineSession } from './engine-session.ts'
 import { checkApiFields } from './guard.ts'
+import type { RequestInput } from './turn-input.ts'
 import { clientSaltOf } from './window-before.ts'
 
 export interface StatelessParts {
@@ -32,25 +30,11 @@ export interface StatelessParts {
   readonly kvEpoch: number
 }
 
-export interface StatelessInput {
+/** `json`: all fields of a JSON body, or the text fields of a form. */
+export interface StatelessInput extends RequestInput {
   readonly api: ApiPath
-  readonly headers: IncomingHttpHeaders
-  /** The body as it is sent, without the salt. */
-  readonly bytes: Buffer
-  /** The parsed body: all fields of JSON, or the text fields of a form. */
-  readonly json: JsonObject
   /** What `json` was parsed from. Absent: `bytes`. */
   readonly jsonBytes?: Buffer
-  /** Number of free bytes before `bytes` in the same buffer. */
-  readonly room: number
-  readonly held: Pick<ByteReservation, 'set'>
-  /** Its end aborts the request, in every phase. */
-  readonly scope: RequestScope
-  readonly method: string
-  /** Path at the engine, with the query. */
-  readonly path: string
-  /** Headers for the engine, flat; the body's length is added. */
-  readonly outgoing: string[]
 }
 
 export interface StatelessSink {

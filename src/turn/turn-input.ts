@@ -10,27 +10,32 @@ import type { ControlHeaders } from '../identity/control-headers.ts'
 import type { RunningTurn } from './running-turn.ts'
 import type { Turn } from './turn.ts'
 
-export interface TurnInput {
-  /** Its session is found by name, by history, or by the stored response that it continues. */
-  readonly kind: 'session'
-  readonly rules: DialectRules
-  readonly control: ControlHeaders
+/** A client's request as far as it was read, and what is prepared for its dispatch. */
+export interface RequestInput {
   /** The client's headers, which identify it. */
   readonly headers: IncomingHttpHeaders
+  /** The body as it was sent. */
   readonly bytes: Buffer
-  /** The parsed `bytes`. */
+  /** The parsed body. */
   readonly json: JsonObject
   /** Number of free bytes before `bytes` in the same buffer. */
   readonly room: number
   /** The request's reservation of body bytes. The outgoing body is added if it is a copy. */
   readonly held: Pick<ByteReservation, 'set'>
-  /** Its end aborts the turn, in every phase. */
+  /** Its end aborts the request, in every phase. */
   readonly scope: RequestScope
   readonly method: string
   /** Path at the engine, with the query. */
   readonly path: string
   /** Headers for the engine, flat; the body's length is added. */
   readonly outgoing: string[]
+}
+
+export interface TurnInput extends RequestInput {
+  /** Its session is found by name, by history, or by the stored response that it continues. */
+  readonly kind: 'session'
+  readonly rules: DialectRules
+  readonly control: ControlHeaders
 }
 
 /** Receives the answer of a turn. */
