@@ -67,6 +67,11 @@ const salted: readonly ApiPath[] = [
   },
 ]
 
+/** The engine finds a stored response by its id alone. Whose it is, only a turn checks (turn/stored-responses.ts). */
+const STORED_ELSEWHERE = {
+  previous_response_id: 'cwm checks who owns a stored response on `/v1/responses` only, so send its items in `input`',
+}
+
 const guarded: readonly ApiPath[] = [
   '/v1/chat/completions/render',
   '/v1/completions/render',
@@ -79,6 +84,7 @@ const guarded: readonly ApiPath[] = [
   methods: POST,
   kind: 'guarded',
   parts: ['messages', 'input', 'prompt'],
+  ...(path === '/v1/responses/render' ? { refused: STORED_ELSEWHERE } : {}),
   why: 'It computes no KV, and its answer repeats `cache_salt`, so it gets none.',
 }))
 

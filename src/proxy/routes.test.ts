@@ -63,6 +63,10 @@ describe('matchRoute', () => {
     ['POST', '/v1/chat/completions/batch', 'stateless'],
     ['POST', '/inference/v1/generate', 'stateless'],
     ['POST', '/v1/chat/completions/render', 'guarded'],
+    ['POST', '/v1/responses/render', 'guarded'],
+    ['GET', '/v1/responses/render', 'METHOD_NOT_ALLOWED'],
+    ['OPTIONS', '/v1/responses/render', 'plain'],
+    ['POST', '/v1/responses/render/cancel', 'stored'],
     ['POST', '/v1/audio/transcriptions', 'UNSALTED_PATH'],
     ['OPTIONS', '/v2/embed', 'UNSALTED_PATH'],
     ['GET', '/v1/realtime', 'UNSALTED_PATH'],
@@ -171,6 +175,15 @@ describe('matchRoute', () => {
       { numRuns: 3000, seed: 1 },
     )
   })
+
+  it.each(Object.values(defaultRoutes.others).filter(({ methods }) => methods.length > 0))(
+    'finds the entry of the table for $path',
+    (api) => {
+      const lists = { ...defaultRoutes, unsalted: new Set([api.path]) }
+
+      expect(matchRoute(lists, api.methods[0] ?? '', api.path)).toMatchObject({ api })
+    },
+  )
 
   it('takes a session or a window from the path, and hands on the rest', () => {
     expect(matchRoute(defaultRoutes, 'POST', '/cwm/s/my.chat:1/v1/chat/completions?x=1')).toEqual({

@@ -152,10 +152,10 @@ function unsaltedPath({ path, webSocket, why = '' }: ApiPath): CwmError {
   })
 }
 
-/** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. */
+/** vLLM 0.32 supports GET and cancel. Undefined if the responses API is not forwarded. `render` is a path of its own, not an id. */
 function storedRoute(lists: RouteLists, method: string, path: string) {
   const [, list = '', responseId = '', action = ''] = STORED.exec(path) ?? []
-  if (!Object.hasOwn(lists.salted, list)) return undefined
+  if (!Object.hasOwn(lists.salted, list) || Object.hasOwn(lists.others, path)) return undefined
   const allowed = action === '' ? ['GET'] : ['POST']
   if (method === 'OPTIONS') return { kind: 'plain' as const }
   if (allowed.includes(method === 'HEAD' ? 'GET' : method))

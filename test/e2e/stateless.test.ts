@@ -167,6 +167,8 @@ describe('what a request without a session may hold', () => {
       { messages: [{ role: 'user', content: [{ type: 'image_url', uuid: 'u' }] }] },
       'messages',
     ],
+    // Only a turn checks who owns a stored response. Here it would show another tenant's.
+    ['/v1/responses/render', { input: 'hi', previous_response_id: 'resp_1' }, 'previous_response_id'],
   ])('is rejected on %s: %j', async (path, body, param) => {
     await start()
 
@@ -174,6 +176,15 @@ describe('what a request without a session may hold', () => {
 
     expect(errorOf(got)).toMatchObject({ code: 'forbidden_field', param })
     expect([got.status, sentTo(path)]).toEqual([400, []])
+  })
+
+  it('includes a response to render, as of any dialect', async () => {
+    stack = await startStack({ sim: { scaleOut: true } })
+
+    const got = await post('/v1/responses/render', { input: 'hi', previous_response_id: null })
+
+    expect([got.status, jsonOf<{ token_ids?: unknown }>(got).token_ids]).toEqual([200, expect.any(Array)])
+    expect(saltsOf('/v1/responses/render')).toEqual([''])
   })
 
   it('includes fields of the same names elsewhere', async () => {
