@@ -80,12 +80,12 @@ const shape = {
   trusted_proxies: addresses
     .default([])
     .describe(
-      'Proxies in front of cwm whose X-Forwarded-For is believed: addresses and CIDR ranges. Without tenants, shares count by client address, which is the rightmost one there that is not itself a trusted proxy',
+      'Proxies in front of cwm whose X-Forwarded-For cwm trusts: addresses and CIDR ranges. The client address is the rightmost one in that header that is not a trusted proxy. Only used without tenants, where clients share slots and memory by address',
     ),
   exempt_addresses: addresses
     .default(['127.0.0.0/8', '::1'])
     .describe(
-      'Client addresses and CIDR ranges whose keys each have a share of their own. Without tenants, all keys of any other address share what one tenant may take (an IPv6 address: of its /64)',
+      'Client addresses and CIDR ranges from which each key has a share of its own. Without tenants, all keys of any other address (in IPv6: of its /64) together may take what one tenant may take',
     ),
   isolation: bounds.isolation
     .default('session')
@@ -113,7 +113,7 @@ const shape = {
   max_background: backgroundSlots
     .optional()
     .describe(
-      'Background work at once beside max_in_flight: freezes after an answer, repairs, and deletes, which have a quarter of it to themselves. Default: a sixteenth of max_in_flight, at least 2',
+      'Background jobs at once, in addition to max_in_flight: freezes after an answer, repairs, and deletes. A quarter, at least one, is for deletes only. Default: a sixteenth of max_in_flight, at least 2',
     ),
   max_preflights: count
     .default(64)
@@ -206,7 +206,7 @@ const shape = {
   max_body_bytes_in_all: bytes
     .optional()
     .describe(
-      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant must leave as much free as it holds, unless its body is the sole one',
+      'Maximum bytes of all request bodies held at once, decompressed; beyond that, requests are rejected (429). A tenant may hold at most as much as is then left free, unless its body is the only one',
     ),
   max_unpacked_ratio: count
     .default(200)
@@ -249,7 +249,7 @@ const shape = {
   max_observed_bytes_in_all: bytes
     .optional()
     .describe(
-      'Maximum bytes of all answers in memory at once: held, observed, or waiting for their clients. A tenant must leave as much free as it holds; beyond that, its answers pass unread, and those of REST are rejected (429)',
+      'Maximum bytes of all answers in memory at once: held, observed, or waiting for their clients. A tenant may hold at most as much as is then left free; beyond that, its answers pass unread, and those of REST are rejected (429)',
     ),
   retain: oneOf(['memory', 'disk', 'off'])
     .default('memory')
