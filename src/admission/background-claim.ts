@@ -1,11 +1,14 @@
 // One piece of background work on its way to a slot: it waits, holds a slot, or is over.
 
-import type { CwmError } from '../base/errors.ts'
+import { CwmError } from '../base/errors.ts'
 import type { FairSlots, Line, Waiter } from './fair-slots.ts'
 
 /** A slot, or a place in the queue for one. */
 export interface BackgroundClaim {
-  /** Runs the work once the slot is free, and releases the slot. Call it once. Throws what canceled the claim, and what the work throws. */
+  /**
+   * Runs the work once the slot is free, and releases the slot. Call it once. Throws what canceled the claim, `INTERNAL` if it was released
+   * before, and what the work throws.
+   */
   run<T>(work: () => Promise<T>): Promise<T>
   /** Gives the claim up if it was not run. */
   release(): void
@@ -62,7 +65,7 @@ export class QueuedClaim implements BackgroundClaim, Waiter {
         this.#wake = resolve
       })
     }
-    if (this.#canceledWith !== undefined) throw this.#canceledWith
+    if (this.#state !== 'held') throw this.#canceledWith ?? released()
     try {
       return await work()
     } finally {
@@ -76,4 +79,8 @@ export class QueuedClaim implements BackgroundClaim, Waiter {
     this.#state = 'over'
     this.#wake?.()
   }
+}
+
+function released(): CwmError {
+  return new CwmError('INTERNAL', 'background work was given up before it had a slot')
 }

@@ -162,4 +162,19 @@ describe('a claim', () => {
     await settled()
     expect(await metrics.text()).toMatch(/^cwm_background_freezes 0$/m)
   })
+
+  it('never runs its work without a slot, even if it is released while it waits or before it is run', async () => {
+    open(1)
+    const first = slots.claim('a')
+    const second = slots.claim('b')
+    const ran: string[] = []
+    const waiting = second.run(async () => void ran.push('second'))
+
+    second.release()
+    await expect(waiting).rejects.toMatchObject({ code: 'INTERNAL' })
+    first.release()
+    await expect(first.run(async () => void ran.push('first'))).rejects.toMatchObject({ code: 'INTERNAL' })
+
+    expect(ran).toEqual([])
+  })
 })

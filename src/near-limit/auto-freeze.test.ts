@@ -2,11 +2,13 @@
 
 import { describe, expect, it } from 'vitest'
 import { BackgroundSlots } from '../admission/background.ts'
+import { CwmError } from '../base/errors.ts'
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
 import type { SessionRecord, WindowRecord } from '../base/records.ts'
 import type { NearLimit } from '../base/tenants.ts'
 import { LiveSession } from '../sessions/live-session.ts'
+import type { BackgroundFreeze } from '../windows/new-window.ts'
 import { AutoFreezer } from './auto-freeze.ts'
 import { AutoFreezeRunner } from './auto-freeze-runner.ts'
 
@@ -37,14 +39,19 @@ const windowOf = (name: string, state: WindowRecord['state']) => ({ name, state 
 const say = (...words: readonly string[]) => words.map((content) => ({ role: 'user', content }))
 
 /** Turns of one session. */
-function setUp(proof?: Promise<void>) {
+function setUp(proof?: Promise<void>, displaced: readonly string[] = []) {
   const frozen: string[] = []
   const session = new LiveSession(record, { stored: true })
   const windows = {
     reserveAuto: async (_: string, name: string) => ({ name, release: () => {} }),
     list: async () => ({ items: [] }),
-    freeze: async (_: unknown, { name }: { readonly name: string }) => {
-      frozen.push(name.slice(name.lastIndexOf('.') + 1))
+    freeze: async (_: unknown, { name }: { readonly name: string }, __: unknown, how?: BackgroundFreeze) => {
+      const number = name.slice(name.lastIndexOf('.') + 1)
+      frozen.push(number)
+      if (displaced.includes(number)) {
+        how?.onRecorded?.()
+        throw new CwmError('OVERLOADED', 'displaced from the queue')
+      }
       await proof
       return windowOf(name, 'frozen')
     },
@@ -81,6 +88,16 @@ describe('a session near its limit', () => {
     const { frozen, turn } = setUp()
 
     for (const tokens of [700, 760, 800, 850, 870]) await turn(tokens, say('a'))
+
+    expect(frozen).toEqual(['1', '2'])
+  })
+
+  it('is not frozen again while the reconciler has a freeze to finish that was displaced after it was recorded', async () => {
+    const { frozen, turn } = setUp(undefined, ['1'])
+
+    for (const tokens of [760, 770, 859]) await turn(tokens, say('a'))
+    expect(frozen).toEqual(['1'])
+    await turn(860, say('a'))
 
     expect(frozen).toEqual(['1', '2'])
   })

@@ -160,14 +160,20 @@ export class AutoFreezer {
     await freezes.save(session)
     const request: FreezeRequest = { ...content, session, name, clientSalt, lineage, parent, tags: [autoTag] }
     let done: WindowRecord | undefined
+    let isRecorded = false
     try {
-      const how = { claim: () => claim }
+      const onRecorded = () => {
+        isRecorded = true
+      }
+      const how = { claim: () => claim, onRecorded }
       done = await windows.freeze(request, reservation, { ...options, actor: 'cwm' }, how)
       return done
     } finally {
       const { auto } = session.record
-      // Retried on the next turn after the cooldown.
-      if (done?.state !== 'frozen' && auto?.window === name) {
+      // Recorded without an outcome (displaced from the queue, store away): the reconciler finishes the window, so no other is frozen for it.
+      const isUnfinished = isRecorded && done === undefined
+      // Otherwise retried on the next turn after the cooldown.
+      if (!isUnfinished && done?.state !== 'frozen' && auto?.window === name) {
         session.change({ auto: withNext(auto, before?.nextAtTokens) })
       }
     }

@@ -89,3 +89,27 @@ it('leaves a window unchanged if cwm stops before the freeze is finished', async
   expect(repairs.left).toBe(1)
   expect((await windows.show('acme', 'draft')).state).toBe('freezing')
 })
+
+it('leaves the other windows of a tenant whose slots are all taken to the next run', async () => {
+  for (const [tenant, name] of [
+    ['ann', 'a1'],
+    ['ann', 'a2'],
+    ['bob', 'b1'],
+  ] as const) {
+    await store.reserveWindow(aWindow({ tenant, name, id: name }), someContent())
+  }
+  const asked: string[] = []
+  const run = async (tenant: string, work: () => Promise<unknown>) => {
+    asked.push(tenant)
+    if (tenant === 'ann') throw new CwmError('OVERLOADED', 'no slot came free')
+    return await work()
+  }
+  const freezeSlots = { run } as unknown as BackgroundSlots
+  const windows = new Windows(parts(), { bind: async () => 'saved' as const })
+
+  const repairs = await new Reconciler(parts({ freezeSlots }), windows, () => undefined).run(
+    new AbortController().signal,
+  )
+
+  expect([asked, repairs.left, repairs.counts.finished]).toEqual([['ann', 'bob'], 2, 1])
+})

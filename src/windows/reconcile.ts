@@ -46,13 +46,15 @@ export class Reconciler {
     const { store, metrics } = this.#parts
     const counts: Record<RepairKind, number> = { finished: 0, undone: 0, unpinned: 0, repinned: 0, released: 0 }
     let left = 0
+    /** Tenants whose slots are all taken. Their other windows are left to the next run, which waits for a slot again. */
+    const busy = new Set<string>()
     for (let seen = 0; seen < PER_RUN && !signal.aborted; ) {
       const cursor = this.#cursor
       const page = await store.listForRepair(['freezing'], { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
       seen += page.items.length
       await perTenant(page.items, async (record) => {
         if (signal.aborted) return
-        const outcome = await this.#inspectInSlot(record, signal)
+        const outcome = busy.has(record.tenant) ? 'left' : await this.#inspectInSlot(record, signal, busy)
         if (outcome === 'left') left++
         else if (outcome !== undefined) counts[outcome]++
       })
@@ -63,8 +65,12 @@ export class Reconciler {
     return { counts, left }
   }
 
-  /** `left`: it could not be inspected. */
-  async #inspectInSlot(record: WindowRecord, signal: AbortSignal): Promise<RepairKind | 'left' | undefined> {
+  /** `left`: it could not be inspected. Adds its tenant to `busy` if no slot was free. */
+  async #inspectInSlot(
+    record: WindowRecord,
+    signal: AbortSignal,
+    busy: Set<string>,
+  ): Promise<RepairKind | 'left' | undefined> {
     const { store, log, metrics, freezeSlots } = this.#parts
     try {
       // The page predates the repairs before this one. A window that its owner works on, or has finished since, is left alone.
@@ -78,6 +84,7 @@ export class Reconciler {
     } catch (thrown) {
       const error = toCwmError(thrown)
       if (error.code === 'STORE_UNAVAILABLE') throw error
+      if (error.code === 'OVERLOADED') busy.add(record.tenant)
       if (!signal.aborted) log.warn({ window: record.name, err: error }, 'window not repaired; it will be retried')
       return 'left'
     }
