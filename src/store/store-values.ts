@@ -146,3 +146,13 @@ export interface Login {
   readonly id: string
   readonly until: number
 }
+
+/** A part of a list that has the same number of items of each tenant at most, so that no tenant's items hide another's. */
+export interface TenantsPage {
+  /** The id of the last tenant of the previous part; empty for the first part. */
+  readonly after: string
+  /** Items of each tenant. */
+  readonly perTenant: number
+  /** The list ends with the tenant with which it has as many items. */
+  readonly enough: number
+}

@@ -24,6 +24,7 @@ import type {
   RetainedPrompt,
   SaveOutcome,
   StoreChange,
+  TenantsPage,
   TurnTrace,
   WindowChange,
   WindowLimits,
@@ -81,9 +82,9 @@ export interface Store {
   dropExpired(now: number, atMost: number): Promise<number>
   /**
    * Of all tenants: up to `atMost` sessions whose last turn was before `before`, oldest first. `lasting`: those with a name or a base
-   * window; otherwise those that only boundaries lead to.
+   * window; otherwise those that only boundaries lead to. `after`: only those whose last turn was after that.
    */
-  listIdle(before: number, lasting: boolean, atMost: number): Promise<readonly SessionRecord[]>
+  listIdle(before: number, lasting: boolean, atMost: number, after?: number): Promise<readonly SessionRecord[]>
   /**
    * Removes a session, with its boundaries, response ids and retained turn, and writes the order to delete its KV, in one transaction.
    * Returns false if it is gone, has another lineage now, or has had a turn since `session.lastTurnAt`. `sequences`: token ids whose chunks
@@ -147,8 +148,10 @@ export interface Store {
 
   /** By the window's id. */
   getHeldWindow(tenant: string, id: string): Promise<HeldWindow | undefined>
-  /** The sessions that stand on a window, which exists or is held. */
+  /** The sessions that stand on a window, which exists or is held. May miss sessions that an older version of cwm, which shares the store, bound. */
   sessionsOn(window: WindowRecord): Promise<StandingSessions>
+  /** The same, after a comparison with the sessions of the window's lineage. It may read all of these. */
+  recountSessionsOn(window: WindowRecord): Promise<StandingSessions>
   /** Releases a held window on which no session stands. That only happens if an older version of cwm, which shares the store, removed it. */
   releaseWindow(tenant: string, id: string): Promise<void>
 
@@ -160,8 +163,8 @@ export interface Store {
   getDeletionSequences(tenant: string, id: string): Promise<readonly Uint32Array[]>
   /** Newest first. */
   listDeletions(tenant: string, page: PageRequest): Promise<Page<DeletionRecord>>
-  /** Of all tenants: open ones that are due at `now` (`nextTryAt`), oldest first. */
-  listOpenDeletions(now: number, atMost: number): Promise<readonly DeletionRecord[]>
+  /** Of all tenants in the order of their ids: open ones that are due at `now` (`nextTryAt`). Each tenant's that are due longest come first. */
+  listOpenDeletions(now: number, page: TenantsPage): Promise<readonly DeletionRecord[]>
   /** `state: 'done'` drops the sequences. Returns false if there is no such delete. */
   changeDeletion(tenant: string, id: string, change: DeletionChange): Promise<boolean>
   /** Drops up to `atMost` finished deletes that were requested before `before`; returns how many. */
@@ -264,7 +267,7 @@ export type TenantMethods = Pick<
 
 export type LoginMethods = Pick<Store, 'endLogin' | 'isLoginEnded'>
 
-export type HeldWindowMethods = Pick<Store, 'getHeldWindow' | 'sessionsOn' | 'releaseWindow'>
+export type HeldWindowMethods = Pick<Store, 'getHeldWindow' | 'sessionsOn' | 'recountSessionsOn' | 'releaseWindow'>
 
 export type DeletionMethods = Pick<
   Store,

@@ -107,7 +107,8 @@ export class Deletions {
       const held = await store.getHeldWindow(tenant, heldWindow)
       if (held === undefined) break
       let ended = 0
-      for (const sessionId of (await store.sessionsOn(held.window)).sessions) {
+      const { sessions } = await (failures === 0 ? store.sessionsOn(held.window) : store.recountSessionsOn(held.window))
+      for (const sessionId of sessions) {
         const session = await store.getSession(tenant, sessionId)
         if (session !== undefined && (await this.endSession(session, 'asked', actor)) !== undefined) ended++
       }

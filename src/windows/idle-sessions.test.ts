@@ -10,8 +10,11 @@ const DAY = 24 * 3_600_000
 /** That many idle unnamed sessions. Busy ones cannot be ended. */
 function ending(count: number, busy: readonly string[] = []) {
   const idle = new Set(Array.from({ length: count }, (_, n) => `s-${n}`))
-  const listIdle = async (_before: number, lasting: boolean, atMost: number) =>
-    lasting ? [] : [...idle].slice(0, atMost).map((id) => ({ id }) as SessionRecord)
+  const listIdle = async (_before: number, lasting: boolean, atMost: number, after = -1) =>
+    [...(lasting ? [] : idle)]
+      .map((id) => ({ id, lastTurnAt: Number(id.slice(2)) }) as SessionRecord)
+      .filter(({ lastTurnAt }) => lastTurnAt > after)
+      .slice(0, atMost)
   const endSession = async ({ id }: SessionRecord) => (!busy.includes(id) && idle.delete(id) ? {} : undefined)
   const run = (signal: AbortSignal) =>
     endIdleSessions(
@@ -30,11 +33,14 @@ it('ends all idle sessions, however many there are', async () => {
   expect(idle.size).toBe(0)
 })
 
-it('leaves sessions that cannot be ended now to the next run', async () => {
-  const { run, idle } = ending(450, ['s-0'])
+it('leaves sessions that cannot be ended now to the next run, and ends those behind them, however many there are', async () => {
+  const { run, idle } = ending(
+    450,
+    Array.from({ length: 300 }, (_, n) => `s-${n}`),
+  )
 
-  expect(await run(new AbortController().signal)).toBe(199)
-  expect(idle.has('s-0')).toBe(true)
+  expect(await run(new AbortController().signal)).toBe(150)
+  expect([idle.size, idle.has('s-0'), idle.has('s-299')]).toEqual([300, true, true])
 })
 
 it('does not keep other tenants waiting for one whose deletes all wait for a slot', async () => {

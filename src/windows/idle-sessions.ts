@@ -25,29 +25,31 @@ export async function endIdleSessions(
   signal: AbortSignal,
 ): Promise<number> {
   let ended = 0
+  const busy = new Set<string>()
   for (const [lasting, ttlMs] of [[true, lastingMs] as const, [false, passingMs] as const]) {
     if (ttlMs === 0) continue
-    // A session that cannot be ended now is on the next page again, so the run stops after a page that was not ended completely.
-    for (let endedOfPage = PAGE; endedOfPage === PAGE; ended += endedOfPage) {
-      endedOfPage = 0
-      const page = await store.listIdle(now() - ttlMs, lasting, PAGE)
+    let after: number | undefined
+    for (let isLast = false; !isLast && !signal.aborted; ) {
+      const page = await store.listIdle(now() - ttlMs, lasting, PAGE, after)
       const expired = await expireFirstTurns(deletions, page, signal)
-      endedOfPage = expired.size
       const others = page.filter((session) => !expired.has(session))
-      endedOfPage += await endEach(deletions, others, signal)
-      if (signal.aborted) return ended + endedOfPage
+      const endedOfPage = expired.size + (await endEach(deletions, others, signal, busy))
+      ended += endedOfPage
+      // The run goes on behind sessions that cannot be ended now, so that they hide no others.
+      if (endedOfPage < page.length) after = page.at(-1)?.lastTurnAt
+      isLast = page.length < PAGE
     }
   }
   return ended
 }
 
-/** Returns how many it ended. A tenant whose delete slots are all taken is left to the next run. */
+/** Returns how many it ended. Tenants whose delete slots are all taken are left to the next run; `busy` has those known so far. */
 async function endEach(
   deletions: Pick<Deletions, 'endSession'>,
   sessions: readonly SessionRecord[],
   signal: AbortSignal,
+  busy: Set<string>,
 ): Promise<number> {
-  const busy = new Set<string>()
   let ended = 0
   await perTenant(sessions, async (session) => {
     if (signal.aborted || busy.has(session.tenant)) return

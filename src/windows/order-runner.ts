@@ -1,7 +1,7 @@
 // Executes deletion orders: at once, when the last session leaves a held window, and in the background until nothing is left.
 
 import type { DeletionRecord, StandingSessions } from '../base/deletion-records.ts'
-import { toCwmError } from '../base/errors.ts'
+import { type CwmError, toCwmError } from '../base/errors.ts'
 import type { Store } from '../store/store.ts'
 import { RECHECK_DELAY_MS } from './deletion-orders.ts'
 import { type ExecutedDeletion, executeDeletion } from './execute-deletion.ts'
@@ -16,7 +16,11 @@ const SLOWEST_RETRY_MS = 3_600_000
 const SHARED_RETRY_MS = 24 * 3_600_000
 /** After a week, remaining chunks have been evicted or cannot be verified. */
 const GIVE_UP_MS = 7 * 24 * 3_600_000
-const PER_RUN = 200
+/** Orders of a tenant in each pass of a run. */
+const PER_PASS = 25
+const MAX_PASSES = 8
+/** Orders read at once. */
+const PAGE = 200
 
 export class OrderRunner {
   readonly #parts: DeletionParts
@@ -39,23 +43,48 @@ export class OrderRunner {
   ): Promise<DeletionRecord> {
     const { store, now } = this.#parts
     const work = () => this.#execute(order, sequences, again ? now() + RECHECK_DELAY_MS : undefined, waits)
-    return (await withLease(store, leaseKeys.deletion(order.id), work)) ?? order
+    return (await withLease(store, leaseKeys.deletion(order.id), work).catch(unlessNotBegun)) ?? order
   }
 
   /** Executes the order of a window that was released with its last session. While others hold the window, the order is not due. */
   async executeReleased(tenant: string, id: string): Promise<void> {
-    await this.#busy.get(id)
-    await this.#resume({ tenant, id })
+    await this.#busy.get(id)?.catch(unlessNotBegun)
+    await this.#resume({ tenant, id }).catch(unlessNotBegun)
   }
 
-  /** Executes the open orders that are due. Throws only `STORE_UNAVAILABLE`. */
+  /**
+   * Executes open orders that are due: in several passes, each over all tenants, so that a tenant with many does not keep the others waiting.
+   * Throws only `STORE_UNAVAILABLE`.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const { store, now, metrics } = this.#parts
-    const open = await store.listOpenDeletions(now(), PER_RUN)
-    metrics.deletionsOpen.set(open.length)
-    await perTenant(open, async (order) => {
-      if (!signal.aborted && !this.#busy.has(order.id)) await this.#resume(order)
-    })
+    const busy = new Set<string>()
+    for (let pass = 0; pass < MAX_PASSES && !signal.aborted; pass++) {
+      const { listed, tried } = await this.#pass(busy, signal)
+      if (pass === 0) this.#parts.metrics.deletionsOpen.set(listed)
+      if (tried === 0) return
+    }
+  }
+
+  /** `busy`: tenants for which no slot came free in this run. They are left to the next one. */
+  async #pass(busy: Set<string>, signal: AbortSignal): Promise<{ readonly listed: number; readonly tried: number }> {
+    const { store, now } = this.#parts
+    let [listed, tried, after] = [0, 0, '']
+    while (!signal.aborted) {
+      const page = await store.listOpenDeletions(now(), { after, perTenant: PER_PASS, enough: PAGE })
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = last.tenant
+      listed += page.length
+      await perTenant(page, async (order) => {
+        if (signal.aborted || busy.has(order.tenant) || this.#busy.has(order.id)) return
+        tried++
+        await this.#resume(order).catch((thrown: unknown) => {
+          unlessNotBegun(thrown)
+          busy.add(order.tenant)
+        })
+      })
+    }
+    return { listed, tried }
   }
 
   /** Reads the order again, because another process may have changed it since it was listed. */
@@ -108,27 +137,28 @@ export class OrderRunner {
       const stored = await store.getDeletion(order.tenant, order.id)
       return stored === undefined || stored.heldWindow !== undefined
         ? next
-        : await this.#executeOnce(stored, sequences, again, waitsForSlot)
+        : ((await this.#executeOnce(stored, sequences, again, waitsForSlot).catch(unlessNotBegun)) ?? stored)
     } catch (thrown) {
       const error = toCwmError(thrown)
-      if (error.code === 'STORE_UNAVAILABLE') throw error
-      // No slot was free, or cwm is stopping. Nothing was done yet.
-      if (error.code === 'OVERLOADED' || error.code === 'SHUTTING_DOWN') return order
+      if (error.code === 'STORE_UNAVAILABLE' || isNotBegun(error)) throw error
       this.#parts.log.error({ delete: order.id, err: error }, 'deletion failed; it will be retried')
-      return order
+      // Later, so that it does not stand before the tenant's other orders.
+      const change = { tries: order.tries + 1, nextTryAt: this.#parts.now() + this.#delayOf(order) }
+      await store.changeDeletion(order.tenant, order.id, change)
+      return { ...order, ...change }
     }
   }
 
   /** What an attempt changes in its order: done, or when it is tried again. */
   #outcomeOf(order: DeletionRecord, { receipt, unpinned, waits }: ExecutedDeletion, again: number | undefined) {
-    const { now, retryMs } = this.#parts
+    const { now } = this.#parts
     // It was held until now, so its week begins now.
     const isReleased = order.receipt?.heldBy !== undefined && receipt.heldBy === undefined
     const releasedAt = isReleased ? now() : order.releasedAt
     const isExpired = !waits && now() - (releasedAt ?? order.at) > GIVE_UP_MS
     const isDone = isClean({ receipt, unpinned }) && !waits && again === undefined
     const isShared = order.kind === 'requests' && !receipt.lineageRetired
-    const delay = isShared ? SHARED_RETRY_MS : Math.min(retryMs * 2 ** order.tries, SLOWEST_RETRY_MS)
+    const delay = isShared ? SHARED_RETRY_MS : this.#delayOf(order)
     return {
       tries: order.tries + 1,
       receipt,
@@ -140,6 +170,10 @@ export class OrderRunner {
     }
   }
 
+  #delayOf({ tries }: DeletionRecord): number {
+    return Math.min(this.#parts.retryMs * 2 ** tries, SLOWEST_RETRY_MS)
+  }
+
   #report(order: DeletionRecord, executed: ExecutedDeletion, tries: number): void {
     const { log, metrics } = this.#parts
     const { deletedChunks, residualChunks, lineageRetired } = executed.receipt
@@ -147,6 +181,16 @@ export class OrderRunner {
     metrics.deletedChunks.inc(deletedChunks - (order.receipt?.deletedChunks ?? 0))
     log.info({ delete: order.id, kind: order.kind, deletedChunks, residualChunks, lineageRetired, tries }, 'deleted')
   }
+}
+
+/** No slot was free, or cwm is stopping. Nothing was done yet, and the order is unchanged. */
+function isNotBegun({ code }: CwmError): boolean {
+  return code === 'OVERLOADED' || code === 'SHUTTING_DOWN'
+}
+
+function unlessNotBegun(thrown: unknown): undefined {
+  if (!isNotBegun(toCwmError(thrown))) throw thrown
+  return undefined
 }
 
 function isClean({ receipt, unpinned }: Pick<ExecutedDeletion, 'receipt' | 'unpinned'>): boolean {
@@ -158,7 +202,7 @@ async function findHolders(store: Store, order: DeletionRecord): Promise<Standin
   const { tenant, heldWindow } = order
   const held = heldWindow === undefined ? undefined : await store.getHeldWindow(tenant, heldWindow)
   if (held === undefined) return undefined
-  const standing = await store.sessionsOn(held.window)
+  const standing = await store.recountSessionsOn(held.window)
   if (standing.count > 0) return standing
   await store.releaseWindow(tenant, held.window.id)
   return undefined

@@ -10,6 +10,7 @@ import type { Transaction } from './redis-transaction.ts'
 import { bytesToSequences, fromStored, sequencesToBytes, toJson, toStored } from './redis-values.ts'
 
 const dropsAtOnce = 500
+const TENANTS_AT_ONCE = 32
 
 /** The place under which a delete's sequences are sealed. */
 export const sequencesPlace = (tenant: string, id: string): Place => ['deletion sequences', tenant, id]
@@ -55,6 +56,14 @@ export function deletionsIn(rows: RedisRows): DeletionMethods {
     return stored.flatMap((raw) => (raw === null ? [] : [jsonInBytes<DeletionRecord>(raw)]))
   }
 
+  /** Up to `atMost` open deletes of a tenant, those first that are due longest. */
+  async function dueOf(tenant: string, now: number, atMost: number): Promise<DeletionRecord[]> {
+    const { openDeletions, heldDeletions } = rows.keysOf(tenant)
+    const due = (key: string) => rows.texts('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost)
+    const open = await readAll(tenant, (await Promise.all([due(openDeletions), due(heldDeletions)])).flat())
+    return open.sort((a, b) => a.nextTryAt - b.nextTryAt || (a.id < b.id ? -1 : 1)).slice(0, atMost)
+  }
+
   return {
     addDeletion: (order, sequences) =>
       rows.atomically(order.tenant, async (tx) => writeOrder(rows, tx, order, sequences), rows.contents),
@@ -82,13 +91,17 @@ export function deletionsIn(rows: RedisRows): DeletionMethods {
       return nextCursor === undefined ? { items: deletions } : { items: deletions, nextCursor }
     },
 
-    async listOpenDeletions(now, atMost) {
-      const open = await rows.ofAllTenants(async (tenant) => {
-        const { openDeletions, heldDeletions } = rows.keysOf(tenant)
-        const due = (key: string) => rows.texts('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost)
-        return readAll(tenant, (await Promise.all([due(openDeletions), due(heldDeletions)])).flat())
-      })
-      return open.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).slice(0, atMost)
+    async listOpenDeletions(now, { after, perTenant, enough }) {
+      const tenants = (await rows.tenants()).filter((tenant) => tenant > after).sort()
+      const found: DeletionRecord[] = []
+      for (let n = 0; n < tenants.length; n += TENANTS_AT_ONCE) {
+        const some = tenants.slice(n, n + TENANTS_AT_ONCE)
+        for (const due of await Promise.all(some.map((tenant) => dueOf(tenant, now, perTenant)))) {
+          if (found.length >= enough) return found
+          found.push(...due)
+        }
+      }
+      return found
     },
 
     changeDeletion: (tenant, id, change) =>

@@ -1,7 +1,7 @@
 // Held windows in Redis: the content of deleted windows that sessions still stand on. `on:ID` is the set of the sessions on a window. Older
 // versions of cwm do not maintain it, so it is compared with the sessions of the window's lineage before a delete relies on it.
 
-import type { DeletionRecord } from '../../base/deletion-records.ts'
+import type { DeletionRecord, StandingSessions } from '../../base/deletion-records.ts'
 import type { SessionRecord, WindowRecord } from '../../base/records.ts'
 import { MAX_NAMED_SESSIONS, releasedOrder } from '../session-rows.ts'
 import type { HeldWindowMethods } from '../store.ts'
@@ -12,6 +12,8 @@ import type { Transaction } from './redis-transaction.ts'
 import { windowFromStored } from './redis-values.ts'
 
 const READ_AT_ONCE = 500
+/** Of a larger set, any sessions are named: reading and sorting all would take long. */
+const MAX_SORTED = 200
 
 /** Adds to `tx` that the session stands on its base window. Returns false if that neither exists nor is held. */
 export async function enterBase(rows: RedisRows, tx: Transaction, session: SessionRecord): Promise<boolean> {
@@ -143,6 +145,15 @@ function idOf(stored: Buffer): string {
 
 /** The held-window methods of the store. */
 export function heldWindowsIn(rows: RedisRows): HeldWindowMethods {
+  async function sessionsOn({ tenant, id }: WindowRecord): Promise<StandingSessions> {
+    const on = rows.keysOf(tenant).sessionsOn(id)
+    const count = await rows.number('SCARD', on)
+    const read = count <= MAX_SORTED ? (['SMEMBERS', on] as const) : (['SRANDMEMBER', on, MAX_NAMED_SESSIONS] as const)
+    const [command, ...words] = read
+    const sessions = count === 0 ? [] : await rows.texts(command, ...words)
+    return { count: Math.max(count, sessions.length), sessions: sessions.sort().slice(0, MAX_NAMED_SESSIONS) }
+  }
+
   return {
     async getHeldWindow(tenant, id) {
       const keys = rows.keysOf(tenant)
@@ -154,10 +165,11 @@ export function heldWindowsIn(rows: RedisRows): HeldWindowMethods {
         : { window: windowFromStored(rows.sealer, raw), deletion: String(deletion) }
     },
 
-    async sessionsOn(window) {
+    sessionsOn,
+
+    async recountSessionsOn(window) {
       await refreshSessionsOn(rows, window)
-      const sessions = await rows.texts('SMEMBERS', rows.keysOf(window.tenant).sessionsOn(window.id))
-      return { count: sessions.length, sessions: sessions.sort().slice(0, MAX_NAMED_SESSIONS) }
+      return await sessionsOn(window)
     },
 
     releaseWindow: (tenant, id) =>

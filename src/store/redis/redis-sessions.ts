@@ -152,12 +152,12 @@ export function sessionsIn(rows: RedisRows, changes: RedisChanges): SessionMetho
       return outcome
     },
 
-    async listIdle(before, lasting, atMost) {
+    async listIdle(before, lasting, atMost, after = -1) {
       const entries = await rows.ofAllTenants(async (tenant) => {
         const found = await rows.texts(
           'ZRANGE',
           rows.keysOf(tenant).idle(lasting),
-          '-inf',
+          `(${after}`,
           `(${before}`,
           'BYSCORE',
           'LIMIT',

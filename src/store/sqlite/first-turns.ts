@@ -46,7 +46,8 @@ export class FirstTurns {
       drop: 'DELETE FROM first_turns WHERE row = ?',
       all: 'SELECT row, shape, hex(data) FROM first_turns WHERE row > ? ORDER BY row LIMIT ?',
       newest: 'SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row < ? ORDER BY row DESC LIMIT ?',
-      oldest: 'SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row < ? ORDER BY row LIMIT ?',
+      oldest: `SELECT row, shape, hex(data) FROM first_turns WHERE shape = ? AND row >= ? AND row < ?
+        ORDER BY row LIMIT ?`,
     })
   }
 
@@ -138,10 +139,14 @@ export class FirstTurns {
       .slice(0, atMost)
   }
 
-  /** Up to `atMost` whose last turn was before `before`, oldest first. */
-  idle(before: number, isWanted: (shape: StoredShape['shape']) => boolean, atMost: number): readonly SessionRecord[] {
+  /** Up to `atMost` whose last turn was after `after` and before `before`, oldest first. */
+  idle(
+    { after, before }: { readonly after: number; readonly before: number },
+    isWanted: (shape: StoredShape['shape']) => boolean,
+    atMost: number,
+  ): readonly SessionRecord[] {
     const shapes = [...this.#shapes.all()].filter(({ rows, shape }) => rows > 0 && isWanted(shape))
-    const rows = shapes.flatMap(({ id }) => this.#sql.oldest.all(id, rowOf(before), atMost))
+    const rows = shapes.flatMap(({ id }) => this.#sql.oldest.all(id, rowOf(after + 1), rowOf(before), atMost))
     return rows
       .sort((a, b) => numberAt(a, 0) - numberAt(b, 0))
       .slice(0, atMost)
@@ -168,7 +173,7 @@ export class FirstTurns {
   some(tenant: string, atMost: number): readonly StoredFirstTurn[] {
     const shape = this.#shapes.of(tenant).find(({ rows }) => rows > 0)
     if (shape === undefined) return []
-    return this.#sql.oldest.all(shape.id, Number.MAX_SAFE_INTEGER, atMost).map((row) => this.#read(row))
+    return this.#sql.oldest.all(shape.id, 0, Number.MAX_SAFE_INTEGER, atMost).map((row) => this.#read(row))
   }
 
   /** Drops what is stored for a tenant without rows. Only inside a transaction. */

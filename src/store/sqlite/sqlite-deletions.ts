@@ -6,7 +6,7 @@ import { openValue } from '../seal.ts'
 import type { DeletionMethods } from '../store.ts'
 import { tokenIdsIn } from '../stored-values.ts'
 import { end, orderWriter, type SqliteCore } from './sqlite-core.ts'
-import { numberAt, recordAt, sequencePlace, storedValueAt } from './sqlite-rows.ts'
+import { numberAt, recordAt, sequencePlace, storedValueAt, textAt } from './sqlite-rows.ts'
 
 /** The deletion methods of the store. */
 export function deletionsIn(core: SqliteCore): DeletionMethods {
@@ -16,7 +16,10 @@ export function deletionsIn(core: SqliteCore): DeletionMethods {
     get: 'SELECT record FROM deletions WHERE tenant = ? AND id = ?',
     sequences: `SELECT place, key_id, token_ids FROM deletion_sequences WHERE tenant = ? AND deletion = ? ORDER BY place`,
     list: `SELECT record FROM deletions WHERE tenant = ? AND (at, id) < (?, ?) ORDER BY at DESC, id DESC LIMIT ?`,
-    listOpen: `SELECT record FROM deletions WHERE state = 'open' AND next_try_at <= ? ORDER BY at, id LIMIT ?`,
+    nextWithOpen: `SELECT tenant FROM deletions INDEXED BY deletions_open
+      WHERE state = 'open' AND tenant > ? ORDER BY tenant LIMIT 1`,
+    listOpen: `SELECT record FROM deletions INDEXED BY deletions_open WHERE state = 'open' AND tenant = ? AND next_try_at <= ?
+      ORDER BY next_try_at, id LIMIT ?`,
     change: 'UPDATE deletions SET state = ?, next_try_at = ?, record = ? WHERE tenant = ? AND id = ?',
     dropSequences: 'DELETE FROM deletion_sequences WHERE tenant = ? AND deletion = ?',
     dropDone: `DELETE FROM deletions WHERE rowid IN (
@@ -57,8 +60,17 @@ export function deletionsIn(core: SqliteCore): DeletionMethods {
       })
     },
 
-    listOpenDeletions: (now, atMost) =>
-      db.run(() => sql.listOpen.all(now, atMost).map((row) => recordAt<DeletionRecord>(row, 0))),
+    listOpenDeletions: (now, { after, perTenant, enough }) =>
+      db.run(() => {
+        const found: DeletionRecord[] = []
+        let next = sql.nextWithOpen.get(after)
+        while (next !== undefined && found.length < enough) {
+          const tenant = textAt(next, 0)
+          for (const row of sql.listOpen.all(tenant, now, perTenant)) found.push(recordAt<DeletionRecord>(row, 0))
+          next = sql.nextWithOpen.get(tenant)
+        }
+        return found
+      }),
 
     changeDeletion: (tenant, id, change) =>
       db.run(() =>

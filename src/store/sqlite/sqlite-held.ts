@@ -5,7 +5,7 @@ import type { DeletionRecord } from '../../base/deletion-records.ts'
 import type { Prompt, SessionRecord, WindowContent } from '../../base/records.ts'
 import { openValue } from '../seal.ts'
 import { MAX_NAMED_SESSIONS, releasedOrder } from '../session-rows.ts'
-import type { HeldWindowMethods } from '../store.ts'
+import type { HeldWindowMethods, Store } from '../store.ts'
 import { jsonInBytes, tokenIdsIn } from '../stored-values.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { numberAt, promptPlace, recordAt, storedValueAt, textAt, tokenIdsPlace, windowAt } from './sqlite-rows.ts'
@@ -87,6 +87,12 @@ export function heldWindowsIn(core: SqliteCore): HeldWindowMethods {
     count: 'SELECT count(*) FROM sessions WHERE tenant = ? AND base_window = ?',
     first: 'SELECT id FROM sessions WHERE tenant = ? AND base_window = ? ORDER BY id LIMIT ?',
   })
+  const sessionsOn: Store['sessionsOn'] = ({ tenant, id }) =>
+    db.run(() => ({
+      count: numberAt(sql.count.get(tenant, id) ?? [0], 0),
+      sessions: sql.first.all(tenant, id, MAX_NAMED_SESSIONS).map((row) => textAt(row, 0)),
+    }))
+
   return {
     getHeldWindow: (tenant, id) =>
       db.run(() => {
@@ -94,11 +100,9 @@ export function heldWindowsIn(core: SqliteCore): HeldWindowMethods {
         return row === undefined ? undefined : { window: windowAt(row, 0, sealer), deletion: textAt(row, 3) }
       }),
 
-    sessionsOn: ({ tenant, id }) =>
-      db.run(() => ({
-        count: numberAt(sql.count.get(tenant, id) ?? [0], 0),
-        sessions: sql.first.all(tenant, id, MAX_NAMED_SESSIONS).map((row) => textAt(row, 0)),
-      })),
+    sessionsOn,
+    // No other version writes this file.
+    recountSessionsOn: sessionsOn,
 
     releaseWindow: (tenant, id) => db.run(() => db.transaction('power', () => holding.left(tenant, id))),
   }

@@ -347,6 +347,11 @@ export const migrations: readonly string[] = [
     UPDATE usage SET window_bytes = window_bytes - OLD.bytes WHERE tenant = OLD.tenant;
   END;
   `,
+  // 11: open deletes are listed by tenant, so that one tenant's do not hide another's.
+  `
+  DROP INDEX deletions_open;
+  CREATE INDEX deletions_open ON deletions (tenant, next_try_at, id) WHERE state = 'open';
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

@@ -45,7 +45,8 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
       OR (SELECT count(*) FROM (SELECT 1 FROM sessions WHERE tenant = ?1 AND lineage = ?2 LIMIT 2)) > ?3`,
     list: `SELECT record FROM sessions WHERE tenant = ? AND (last_turn_at, id) < (?, ?)
       ORDER BY last_turn_at DESC, id DESC LIMIT ?`,
-    idle: 'SELECT record FROM sessions WHERE lasting = ? AND last_turn_at < ? ORDER BY last_turn_at LIMIT ?',
+    idle: `SELECT record FROM sessions WHERE lasting = ? AND last_turn_at > ? AND last_turn_at < ?
+      ORDER BY last_turn_at LIMIT ?`,
   })
 
   function read(tenant: string, id: string): SessionRecord | undefined {
@@ -235,10 +236,10 @@ export function sessionsIn(core: SqliteCore): SessionMethods {
         }),
       ),
 
-    listIdle: (before, lasting, atMost) =>
+    listIdle: (before, lasting, atMost, after = -1) =>
       db.run(() => {
-        const rows = sql.idle.all(Number(lasting), before, atMost).map((row) => recordAt<SessionRecord>(row, 0))
-        const compact = memory.firstTurns.idle(before, (shape) => isLasting(shape) === lasting, atMost)
+        const rows = sql.idle.all(Number(lasting), after, before, atMost).map((row) => recordAt<SessionRecord>(row, 0))
+        const compact = memory.firstTurns.idle({ after, before }, (shape) => isLasting(shape) === lasting, atMost)
         return [...rows, ...compact].sort((a, b) => a.lastTurnAt - b.lastTurnAt).slice(0, atMost)
       }),
 

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { aBoundary, anOrder, aSession, aTurn, aWindow, noon, readAll, someContent } from './sample-records.ts'
+import { aBoundary, anOrder, aSession, aTurn, aWindow, firstTen, noon, readAll, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
 const sequences = [Uint32Array.of(1, 2, 3), Uint32Array.of(), Uint32Array.of(0xffffffff)]
@@ -38,7 +38,7 @@ export function describeDeletions(subject: Subject): void {
     it('may be orders only, while the owner of the chunks lives on', async () => {
       await store.addDeletion(fullOrder, sequences)
 
-      expect(await store.listOpenDeletions(noon, 10)).toEqual([fullOrder])
+      expect(await store.listOpenDeletions(noon, firstTen)).toEqual([fullOrder])
       expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(sequences)
     })
 
@@ -122,19 +122,30 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.getDeletion('acme', 'theirs')).toBeUndefined()
     })
 
-    it('are due at their time, for all tenants, oldest first', async () => {
+    it('are due at their time, for all tenants, those first that are due longest', async () => {
       await order({ id: 'later', at: noon, nextTryAt: noon + 5 })
       await order({ id: 'b', at: noon + 2, nextTryAt: noon })
       await order({ id: 'a', at: noon + 1, nextTryAt: noon, tenant: 'globex' })
       await order({ id: 'done', at: noon, nextTryAt: noon })
       await store.changeDeletion('acme', 'done', { state: 'done' })
 
-      const due = async (now: number, atMost: number) =>
-        (await store.listOpenDeletions(now, atMost)).map(({ id }) => id)
+      const due = async (now: number) => (await store.listOpenDeletions(now, firstTen)).map(({ id }) => id)
 
-      expect(await due(noon, 10)).toEqual(['a', 'b'])
-      expect(await due(noon, 1)).toEqual(['a'])
-      expect(await due(noon + 5, 10)).toEqual(['later', 'a', 'b'])
+      expect(await due(noon)).toEqual(['b', 'a'])
+      expect(await due(noon + 5)).toEqual(['b', 'later', 'a'])
+    })
+
+    it('of one tenant do not hide those of another', async () => {
+      for (const [n, tenant] of ['ann', 'ann', 'ann', 'bob', 'cat', 'cat'].entries()) {
+        await order({ id: `${tenant}-${n}`, tenant, nextTryAt: noon - 9 + n })
+      }
+      const listed = async (after: string, perTenant: number, enough: number) =>
+        (await store.listOpenDeletions(noon, { after, perTenant, enough })).map(({ id }) => id)
+
+      expect(await listed('', 2, 10)).toEqual(['ann-0', 'ann-1', 'bob-3', 'cat-4', 'cat-5'])
+      expect(await listed('', 2, 3)).toEqual(['ann-0', 'ann-1', 'bob-3'])
+      expect(await listed('bob', 1, 3)).toEqual(['cat-4'])
+      expect(await listed('cat', 2, 10)).toEqual([])
     })
 
     it('keep the result of each attempt, and drop the ids when done', async () => {
@@ -153,7 +164,7 @@ export function describeDeletions(subject: Subject): void {
       expect(await store.changeDeletion('acme', 'deletion-1', { tries: 1, nextTryAt: noon + 9 })).toBe(true)
       expect(await store.getDeletion('acme', 'deletion-1')).toEqual(anOrder({ tries: 1, nextTryAt: noon + 9 }))
       expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(sequences)
-      expect(await store.listOpenDeletions(noon, 10)).toEqual([])
+      expect(await store.listOpenDeletions(noon, firstTen)).toEqual([])
       await store.changeDeletion('acme', 'deletion-1', { state: 'done', pin: 'none', receipt })
 
       const done = anOrder({ tries: 1, nextTryAt: noon + 9, state: 'done', pin: 'none', receipt })

@@ -66,6 +66,9 @@ export function describeFirstTurns(subject: Subject): void {
       expect(await store.listIdle(noon + 9, false, 10)).toEqual([sessions[0], sessions[2]])
       expect(await store.listIdle(noon + 9, true, 10)).toEqual([sessions[1], sessions[3]])
       expect(await store.listIdle(noon + 3, false, 10)).toEqual([sessions[0]])
+      const [, , third] = sessions
+      expect(await store.listIdle(noon + 9, false, 10, (third?.lastTurnAt ?? 0) - 1)).toEqual([third])
+      expect(await store.listIdle(noon + 9, false, 10, third?.lastTurnAt)).toEqual([])
     })
 
     it('hold their lineage until they are removed', async () => {

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
 import type { SessionRecord } from '../../../src/base/records.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { aBoundary, anOrder, aSession, aWindow, noon, putTurn, someContent } from './sample-records.ts'
+import { aBoundary, anOrder, aSession, aWindow, firstTen, noon, putTurn, someContent } from './sample-records.ts'
 import type { Subject } from './subject.ts'
 
 const ids = [Uint32Array.of(1, 2, 3)]
@@ -87,13 +87,13 @@ export function describeHeldWindows(subject: Subject): void {
 
       expect(await end()).toBe(true)
       expect(await content()).toEqual(someContent())
-      expect(await store.listOpenDeletions(noon, 10)).toMatchObject([{ id: 'end-bob' }])
+      expect(await store.listOpenDeletions(noon, firstTen)).toMatchObject([{ id: 'end-bob' }])
       expect(await end(bound({ id: 'eve' }))).toBe(true)
 
       expect([await held(), await content()]).toEqual([undefined, undefined])
       const order = anOrder({ pin: 'none', tries: 3 })
       expect(await store.getDeletion('acme', 'deletion-1')).toEqual(order)
-      expect((await store.listOpenDeletions(noon, 10)).map(({ id }) => id)).toContain('deletion-1')
+      expect((await store.listOpenDeletions(noon, firstTen)).map(({ id }) => id)).toContain('deletion-1')
       expect(await store.getDeletionSequences('acme', 'deletion-1')).toEqual(ids)
     })
 
@@ -101,11 +101,13 @@ export function describeHeldWindows(subject: Subject): void {
       await bind()
       await remove()
 
-      expect(await store.listOpenDeletions(noon, 10)).toEqual([anOrder({ pin: 'pinned', heldWindow: 'window-1' })])
+      expect(await store.listOpenDeletions(noon, firstTen)).toEqual([
+        anOrder({ pin: 'pinned', heldWindow: 'window-1' }),
+      ])
       await store.changeDeletion('acme', 'deletion-1', { nextTryAt: noon + 9 })
 
-      expect(await store.listOpenDeletions(noon, 10)).toEqual([])
-      expect(await store.listOpenDeletions(noon + 9, 10)).toHaveLength(1)
+      expect(await store.listOpenDeletions(noon, firstTen)).toEqual([])
+      expect(await store.listOpenDeletions(noon + 9, firstTen)).toHaveLength(1)
     })
 
     it('stay when the session is not removed because it had a turn since', async () => {
@@ -198,6 +200,14 @@ export function describeHeldWindows(subject: Subject): void {
 
       expect(count).toBe(25)
       expect(sessions).toEqual(Array.from({ length: 20 }, (_, n) => `s-${n + 10}`))
+    })
+
+    it('name 20 of many sessions, and count all', async () => {
+      for (let n = 100; n < 305; n++) await bind(bound({ id: `s-${n}` }))
+
+      const { count, sessions } = await store.sessionsOn(aWindow({ thaws: 1 }))
+
+      expect([count, new Set(sessions).size, sessions.every((id) => /^s-[1-3]\d\d$/.test(id))]).toEqual([205, 20, true])
     })
 
     it('are not needed for a base window that is gone: neither a bind nor a first turn is stored', async () => {

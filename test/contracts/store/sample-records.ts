@@ -4,10 +4,13 @@ import type { DeletionRecord } from '../../../src/base/deletion-records.ts'
 import type { CwmEvent } from '../../../src/base/events.ts'
 import type { AuditEntry, Boundary, SessionRecord, WindowContent, WindowRecord } from '../../../src/base/records.ts'
 import type { Store } from '../../../src/store/store.ts'
-import type { Page, PageRequest, RetainedPrompt, SaveOutcome } from '../../../src/store/store-values.ts'
+import type { Page, PageRequest, RetainedPrompt, SaveOutcome, TenantsPage } from '../../../src/store/store-values.ts'
 
 /** In 2096, so that no sample expires by the wall clock, which a store may use. */
 export const noon = 4_000_000_000_000
+
+/** The first ten of a list of all tenants. */
+export const firstTen: TenantsPage = { after: '', perTenant: 10, enough: 10 }
 
 export function aSession(change: Partial<SessionRecord> = {}): SessionRecord {
   return {

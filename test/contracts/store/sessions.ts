@@ -217,6 +217,7 @@ export function describeSessions(subject: Subject): void {
 
         expect(await ids(true)).toEqual(['a', 'b', 'c'])
         expect(await ids(true, 2)).toEqual(['a', 'b'])
+        expect((await store.listIdle(noon, true, 10, noon - 2)).map(({ id }) => id)).toEqual(['c'])
       })
 
       it('are listed separately if a name or a window keeps them', async () => {
