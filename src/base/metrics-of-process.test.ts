@@ -18,16 +18,18 @@ it('report the current heap on each scrape', async () => {
 it('report the event-loop delay since the last scrape', async () => {
   const registry = new Registry()
   addProcessMetrics(registry)
-  await valueIn(registry, 'nodejs_eventloop_lag_max_seconds')
-  const turn = () => new Promise((resolve) => setTimeout(resolve, 50))
-  await turn()
+  const delay = () => valueIn(registry, 'nodejs_eventloop_lag_max_seconds')
+  await delay()
 
-  const end = performance.now() + 200
-  while (performance.now() < end);
-  await turn()
-  const blocked = await valueIn(registry, 'nodejs_eventloop_lag_max_seconds')
+  // The first measurement only begins at the timer's first tick, which a busy machine may put behind the first of these blocks.
+  let blocked = 0
+  while (blocked < 0.1) {
+    const end = performance.now() + 200
+    while (performance.now() < end);
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    blocked = await delay()
+  }
 
-  expect(blocked).toBeGreaterThan(0.1)
   expect(blocked).toBeLessThan(5)
 })
 
