@@ -21,12 +21,14 @@ it('report the event-loop delay since the last scrape', async () => {
   const delay = () => valueIn(registry, 'nodejs_eventloop_lag_max_seconds')
   await delay()
 
-  // The first measurement only begins at the timer's first tick, which a busy machine may put behind the first of these blocks.
+  // A measurement begins at the timer's first tick after a scrape, which a busy machine may put behind the block.
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 50))
   let blocked = 0
   while (blocked < 0.1) {
+    await turn()
     const end = performance.now() + 200
     while (performance.now() < end);
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await turn()
     blocked = await delay()
   }
 
