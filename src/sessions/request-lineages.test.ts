@@ -5,7 +5,7 @@ import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
 import type { Isolation } from '../base/tenants.ts'
 import type { StoreChange } from '../store/store-values.ts'
-import { RequestLineages } from './request-lineages.ts'
+import { type RequestLineage, RequestLineages } from './request-lineages.ts'
 
 const MINUTE = 60_000
 const space = { model: 'm', kvEpoch: 0 }
@@ -14,7 +14,14 @@ const origin = (isolation: Isolation = 'session', user?: string, tenant = 'ann')
 function start({ isAway = false, keepsKv = true, maxStalenessMs = Number.POSITIVE_INFINITY } = {}) {
   const orders: DeletionRecord[] = []
   const retired = new Set<string>()
-  const state = { now: 0, asked: 0, change: (_: StoreChange) => {} }
+  const state = {
+    isAway,
+    now: 0,
+    asked: 0,
+    suffix: '',
+    stored: (_: DeletionRecord) => {},
+    change: (_: StoreChange) => {},
+  }
   const lineages = new RequestLineages({
     store: {
       maxStalenessMs,
@@ -23,8 +30,9 @@ function start({ isAway = false, keepsKv = true, maxStalenessMs = Number.POSITIV
         return () => {}
       },
       addDeletion: async (order) => {
-        if (isAway) throw new CwmError('STORE_UNAVAILABLE', 'away')
+        if (state.isAway) throw new CwmError('STORE_UNAVAILABLE', 'away')
         orders.push(order)
+        state.stored(order)
       },
       changeDeletion: async (_, id, change) => {
         const at = orders.findIndex((order) => order.id === id)
@@ -34,6 +42,7 @@ function start({ isAway = false, keepsKv = true, maxStalenessMs = Number.POSITIV
         return true
       },
       isRetired: async (tenant, lineage) => {
+        if (state.isAway) throw new CwmError('STORE_UNAVAILABLE', 'away')
         state.asked++
         return retired.has(`${tenant} ${lineage}`)
       },
@@ -42,7 +51,10 @@ function start({ isAway = false, keepsKv = true, maxStalenessMs = Number.POSITIV
       begin: async ({ tenant, isolation, user }) =>
         isolation === 'session' || (isolation === 'user' && user === undefined)
           ? { lineage: `own-${orders.length}` }
-          : { lineage: `${tenant}-${isolation}-${user}`, shared: isolation === 'user' ? 'user' : 'tenant' },
+          : {
+              lineage: `${tenant}-${isolation}-${user}${state.suffix}`,
+              shared: isolation === 'user' ? 'user' : 'tenant',
+            },
     },
     keepsKv,
     now: () => state.now,
@@ -125,6 +137,17 @@ describe('lineages of requests without a session', () => {
     expect([orders.length, await after.mayDispatch()]).toEqual([2, true])
   })
 
+  it('are not used if an erasure retires them as soon as the store knows them', async () => {
+    const { lineages, orders, state } = start()
+    state.stored = (order) => {
+      if (orders.length === 1) lineages.retired(order.tenant, order.lineage)
+    }
+
+    const taken = await lineages.take(origin(), space)
+
+    expect([taken.lineage, taken.mayDispatch()]).toEqual(['own-1.0', true])
+  })
+
   it('that another proxy retired are noticed, by its message or by asking', async () => {
     const { lineages, orders, retired, state } = start({ maxStalenessMs: 1_000 })
     const first = await lineages.take(origin(), space)
@@ -148,11 +171,97 @@ describe('lineages of requests without a session', () => {
     expect(new Set(taken.map(({ lineage }) => lineage)).size).toBe(3)
   })
 
+  it('are random and unnamed for a block that cannot be checked, and the block goes on afterwards', async () => {
+    const { lineages, orders, state } = start({ maxStalenessMs: 1_000 })
+    const before = await lineages.take(origin(), space)
+    state.now = 1_000
+    state.isAway = true
+
+    const during = await lineages.take(origin(), space)
+
+    expect([during.degraded, await during.mayDispatch(), during.shared]).toEqual([true, true, undefined])
+    state.isAway = false
+    const after = await lineages.take(origin(), space)
+    expect([after.degraded, await after.mayDispatch(), orders.length]).toEqual([false, true, 1])
+    expect([before.lineage, after.lineage]).toEqual(['own-0.0', 'own-0.1'])
+  })
+
   it('cost the store nothing where nothing keeps KV', async () => {
     const { lineages, orders } = start({ keepsKv: false })
 
     await lineages.take(origin(), space)
 
     expect(orders).toEqual([])
+  })
+})
+
+describe('a lineage that several models share', () => {
+  const other = { ...space, model: 'other' }
+  const aborts = (taken: RequestLineage) => {
+    const seen = { count: 0, done: () => {} }
+    seen.done = taken.onRetired(() => seen.count++)
+    return seen
+  }
+
+  it('is retired for all of them: no request of any goes on', async () => {
+    const { lineages, state } = start()
+    const one = await lineages.take(origin('tenant'), space)
+    const running = [aborts(one), aborts(await lineages.take(origin('tenant'), other))]
+
+    state.suffix = '-new'
+    lineages.retired('ann', one.lineage)
+
+    expect(running.map(({ count }) => count)).toEqual([1, 1])
+    const after = [await lineages.take(origin('tenant'), space), await lineages.take(origin('tenant'), other)]
+    expect(after.map(({ lineage }) => lineage)).toEqual(['ann-tenant-undefined-new', 'ann-tenant-undefined-new'])
+    expect(after.map((taken) => taken.mayDispatch())).toEqual([true, true])
+  })
+
+  it('is retired for all of them where only the store says so', async () => {
+    const { lineages, retired, state } = start({ maxStalenessMs: 1_000 })
+    const one = await lineages.take(origin('tenant'), space)
+    await lineages.take(origin('tenant'), other)
+
+    state.suffix = '-new'
+    state.now = 1_000
+    retired.add(`ann ${one.lineage}`)
+
+    for (const each of [space, other, space, other]) {
+      const taken = await lineages.take(origin('tenant'), each)
+      expect([taken.lineage, await taken.mayDispatch()]).toEqual(['ann-tenant-undefined-new', true])
+    }
+  })
+
+  it('is still retired after a renewal, when the last request from before has ended', async () => {
+    const { lineages, state } = start()
+    const old = aborts(await lineages.take(origin('tenant'), space))
+    state.now = 25 * 60 * MINUTE
+    const renewed = await lineages.take(origin('tenant'), space)
+    const running = aborts(renewed)
+
+    old.done()
+    lineages.retired('ann', renewed.lineage)
+
+    expect([old.count, running.count, renewed.mayDispatch()]).toEqual([0, 1, false])
+  })
+
+  it('is retired for a request that was not sent before the renewal', async () => {
+    const { lineages, retired, state } = start()
+    const late = await lineages.take(origin('tenant'), space)
+    state.now = 25 * 60 * MINUTE
+    await lineages.take(origin('tenant'), space)
+
+    retired.add(`ann ${late.lineage}`)
+    lineages.retired('ann', late.lineage)
+
+    expect(await late.mayDispatch()).toBe(false)
+  })
+
+  it('is one for all users of a tenant', async () => {
+    const { lineages, orders } = start()
+
+    for (const user of ['eve', 'zoe', undefined]) await lineages.take(origin('tenant', user), space)
+
+    expect(orders).toHaveLength(1)
   })
 })

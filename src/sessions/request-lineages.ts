@@ -9,8 +9,8 @@ import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { KvSpace, Sharing } from '../base/records.ts'
-import { requestLineage } from '../base/request-lineage.ts'
 import type { Store } from '../store/store.ts'
+import { BlocksByLineage, LineageBlock } from './lineage-blocks.ts'
 import type { Lineages, Origin } from './lineages.ts'
 
 /** Blocks kept in memory; about a kilobyte each. The unused lineages of a dropped one are lost, which costs nothing. */
@@ -49,66 +49,13 @@ export interface RequestLineage {
   onRetired(abort: () => void): () => void
 }
 
-/** Lineages in one space that one order covers. */
-class Block {
-  readonly tenant: string
-  /** The lineage that is retired for all. */
-  readonly id: string
-  readonly size: number
-  readonly shared: Sharing | undefined
-  readonly until: number
-  readonly degraded: boolean
-  freshUntil: number
-  retired = false
-  /** No further request gets a lineage of it; those in flight may still use theirs. */
-  dropped = false
-  #used = 0
-  readonly #running = new Set<() => void>()
-
-  constructor(fields: Pick<Block, 'tenant' | 'id' | 'size' | 'shared' | 'until' | 'degraded' | 'freshUntil'>) {
-    this.tenant = fields.tenant
-    this.id = fields.id
-    this.size = fields.size
-    this.shared = fields.shared
-    this.until = fields.until
-    this.degraded = fields.degraded
-    this.freshUntil = fields.freshUntil
-  }
-
-  /** Whether all of its lineages are used. */
-  get isUsedUp(): boolean {
-    return this.shared === undefined && this.#used >= this.size
-  }
-
-  get isRunning(): boolean {
-    return this.#running.size > 0
-  }
-
-  /** The next lineage; undefined if all are used. */
-  next(): string | undefined {
-    if (this.shared !== undefined) return this.id
-    return this.isUsedUp ? undefined : requestLineage(this.id, this.#used++)
-  }
-
-  retire(): void {
-    this.retired = true
-    for (const abort of [...this.#running]) abort()
-  }
-
-  /** `done`: call it when the request ends. */
-  addRunning(abort: () => void): { readonly done: () => void } {
-    this.#running.add(abort)
-    return { done: () => this.#running.delete(abort) }
-  }
-}
-
 export class RequestLineages {
   readonly #options: RequestLineageOptions
-  readonly #blocks = new LRUCache<string, Block>({ max: MAX_BLOCKS, dispose: (block) => this.#drop(block) })
-  /** Kept blocks and those with requests in flight, by tenant and lineage. */
-  readonly #byLineage = new Map<string, Block>()
+  readonly #blocks = new LRUCache<string, LineageBlock>({ max: MAX_BLOCKS, dispose: (block) => this.#drop(block) })
+  /** Kept blocks, those that are being stored, and those with requests in flight. */
+  readonly #byLineage = new BlocksByLineage()
   /** Blocks that are being stored, by the same key: requests that arrive meanwhile wait for them. */
-  readonly #opening = new Map<string, Promise<Block>>()
+  readonly #opening = new Map<string, Promise<LineageBlock>>()
   readonly #stopListening: () => void
 
   constructor(options: RequestLineageOptions) {
@@ -124,41 +71,43 @@ export class RequestLineages {
 
   /** Returns a lineage for one request. If the store is unavailable, nobody shares it. */
   async take(origin: Origin, space: KvSpace): Promise<RequestLineage> {
-    const isShared = origin.isolation === 'tenant' || (origin.isolation === 'user' && origin.user !== undefined)
-    const key = JSON.stringify([origin.tenant, isShared ? [origin.isolation, origin.user] : null, space])
-    for (;;) {
-      const block = this.#current(key) ?? (await this.#open(key, origin, space))
-      const lineage = block.next()
-      if (lineage !== undefined) return this.#lineage(block, lineage)
+    const key = blockKey(origin, space)
+    try {
+      for (;;) {
+        const block = this.#current(key) ?? (await this.#open(key, origin, space))
+        // Asked here and not only before the dispatch: without a store the request can still get another lineage.
+        if (!this.#isFresh(block)) await this.#ask(block)
+        const lineage = block.next()
+        if (lineage !== undefined) return this.#lineage(block, lineage)
+      }
+    } catch (error) {
+      if (!(error instanceof CwmError) || error.code !== 'STORE_UNAVAILABLE') throw error
+      return unnamedLineage()
     }
   }
 
   /** Retires a lineage: this process dispatches nothing more under it, and aborts requests in flight. */
   retired(tenant: string, lineage: string): void {
-    if (this.#byLineage.size === 0) return
-    const key = lineageKey(tenant, lineage)
-    this.#byLineage.get(key)?.retire()
-    this.#byLineage.delete(key)
+    this.#byLineage.retire(tenant, lineage)
   }
 
-  #drop(block: Block): void {
+  #drop(block: LineageBlock): void {
     block.dropped = true
-    if (!block.isRunning) this.#byLineage.delete(lineageKey(block.tenant, block.id))
+    if (!block.isRunning) this.#byLineage.remove(block)
   }
 
-  #current(key: string): Block | undefined {
+  #current(key: string): LineageBlock | undefined {
     const block = this.#blocks.get(key)
     if (block === undefined || block.retired || block.isUsedUp || block.until <= this.#options.now()) return undefined
     return block
   }
 
-  #open(key: string, origin: Origin, space: KvSpace): Promise<Block> {
+  #open(key: string, origin: Origin, space: KvSpace): Promise<LineageBlock> {
     const running = this.#opening.get(key)
     if (running !== undefined) return running
     const opened = this.#store(this.#blocks.get(key)?.size ?? 0, origin, space)
       .then((block) => {
         this.#blocks.set(key, block)
-        this.#byLineage.set(lineageKey(block.tenant, block.id), block)
         return block
       })
       .finally(() => this.#opening.delete(key))
@@ -166,29 +115,23 @@ export class RequestLineages {
     return opened
   }
 
-  async #store(lastSize: number, origin: Origin, space: KvSpace): Promise<Block> {
+  async #store(lastSize: number, origin: Origin, space: KvSpace): Promise<LineageBlock> {
     const { store, lineages, now } = this.#options
     const at = now()
     const size = Math.min(LARGEST_BLOCK, Math.max(FIRST_BLOCK, lastSize * GROWTH))
     const { tenant } = origin
+    const { lineage: id, shared } = await lineages.begin(origin)
+    const until = at + (shared === undefined ? BLOCK_MS : SHARED_MS)
+    const block = new LineageBlock({ tenant, id, size, shared, until, freshUntil: at + store.maxStalenessMs })
+    // Before its order is stored: an erasure may execute that order at once.
+    this.#byLineage.add(block)
     try {
-      const { lineage: id, shared } = await lineages.begin(origin)
       await this.#storeOrder({ tenant, id, size, shared, space, at })
-      const until = at + (shared === undefined ? BLOCK_MS : SHARED_MS)
-      return new Block({ tenant, id, size, shared, until, degraded: false, freshUntil: at + store.maxStalenessMs })
     } catch (error) {
-      if (!(error instanceof CwmError) || error.code !== 'STORE_UNAVAILABLE') throw error
-      const freshUntil = Number.POSITIVE_INFINITY
-      return new Block({
-        tenant,
-        id: randomId(),
-        size: 1,
-        shared: undefined,
-        until: at + 1,
-        degraded: true,
-        freshUntil,
-      })
+      this.#byLineage.remove(block)
+      throw error
     }
+    return block
   }
 
   async #storeOrder({ tenant, id, size, shared, space, at }: NewOrder): Promise<void> {
@@ -212,14 +155,15 @@ export class RequestLineages {
     }
   }
 
-  #lineage(block: Block, lineage: string): RequestLineage {
+  #lineage(block: LineageBlock, lineage: string): RequestLineage {
     return {
       lineage,
       shared: block.shared,
-      degraded: block.degraded,
-      mayDispatch: () => this.#mayDispatch(block),
+      degraded: false,
+      mayDispatch: () => !block.retired && (this.#isFresh(block) || this.#ask(block)),
       onRetired: (abort) => {
         const { done } = block.addRunning(abort)
+        if (block.dropped) this.#byLineage.add(block)
         return () => {
           done()
           if (block.dropped) this.#drop(block)
@@ -228,21 +172,41 @@ export class RequestLineages {
     }
   }
 
-  #mayDispatch(block: Block): boolean | Promise<boolean> {
+  #isFresh(block: LineageBlock): boolean {
+    return block.freshUntil > this.#options.now()
+  }
+
+  /** Asks the store whether the block may be used, and retires it if not. Throws `STORE_UNAVAILABLE`. */
+  async #ask(block: LineageBlock): Promise<boolean> {
     const { store, now } = this.#options
-    if (block.retired) return false
     const at = now()
-    if (block.freshUntil > at) return true
-    return store.isRetired(block.tenant, block.id).then((retired) => {
-      if (!retired) block.freshUntil = at + store.maxStalenessMs
-      else this.retired(block.tenant, block.id)
-      return !retired && !block.retired
-    })
+    if (await store.isRetired(block.tenant, block.id)) {
+      this.retired(block.tenant, block.id)
+      // It may no longer be listed.
+      block.retire()
+    } else if (!block.dropped) block.freshUntil = at + store.maxStalenessMs
+    return !block.retired
   }
 }
 
-function lineageKey(tenant: string, lineage: string): string {
-  return JSON.stringify([tenant, lineage])
+/** By whom and for what a block is used. A hash, because users may be named by megabytes. */
+function blockKey({ tenant, isolation, user }: Origin, space: KvSpace): string {
+  const sharer =
+    isolation === 'tenant' ? ['tenant'] : isolation === 'user' && user !== undefined ? ['user', user] : null
+  return createHash('sha256')
+    .update(JSON.stringify([tenant, sharer, space]))
+    .digest('base64url')
+}
+
+/** For one request while the store is unavailable. */
+function unnamedLineage(): RequestLineage {
+  return {
+    lineage: randomId(),
+    shared: undefined,
+    degraded: true,
+    mayDispatch: () => true,
+    onRetired: () => () => {},
+  }
 }
 
 interface NewOrder {

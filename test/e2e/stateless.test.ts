@@ -255,6 +255,21 @@ describe('the KV of requests without a session', () => {
     expect(await placements(stack.sim)).toBe(0)
   })
 
+  it('is deleted with its tenant under all salts of a shared lineage, and none of them is used again', async () => {
+    await start({ isolation: 'tenant' })
+    const embedBoth = async () => [
+      await post('/v1/embeddings', { input }, ann),
+      await post('/v1/embeddings', { input, cache_salt: 'mine' }, ann),
+    ]
+    await embedBoth()
+
+    const erased = await rest(stack.url, 'DELETE', '/tenants/me', undefined, ann)
+
+    expect(erased).toMatchObject({ deleted_chunks: 12, residual_chunks: 0 })
+    expect((await embedBoth()).map(({ status }) => status)).toEqual([200, 200])
+    expect(new Set(saltsOf('/v1/embeddings')).size).toBe(4)
+  })
+
   it('is listed as one deletion for many requests', async () => {
     await start()
     for (let n = 0; n < 4; n++) await post('/v1/embeddings', { input: 'hi' })
