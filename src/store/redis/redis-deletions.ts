@@ -32,10 +32,9 @@ export function writeOrder(
 /** Adds an order's record and its places in the lists of open and finished ones. */
 export function putOrder(rows: RedisRows, tx: Transaction, deletion: DeletionRecord): void {
   const keys = rows.keysOf(deletion.tenant)
-  const [open, other] =
-    deletion.heldWindow === undefined
-      ? [keys.openDeletions, keys.heldDeletions]
-      : [keys.heldDeletions, keys.openDeletions]
+  const [open, other] = isForNewerVersions(deletion)
+    ? [keys.newerDeletions, keys.openDeletions]
+    : [keys.openDeletions, keys.newerDeletions]
   tx.write('SET', keys.deletion(deletion.id), toJson(deletion))
   tx.write('ZREM', other, deletion.id)
   if (deletion.state === 'open') {
@@ -48,6 +47,11 @@ export function putOrder(rows: RedisRows, tx: Transaction, deletion: DeletionRec
   }
 }
 
+/** Orders that an older version of cwm would execute as if they were another's, and so finish too early: of held windows, and of requests. */
+function isForNewerVersions({ kind, heldWindow }: DeletionRecord): boolean {
+  return heldWindow !== undefined || kind === 'requests'
+}
+
 /** The deletion methods of the store. */
 export function deletionsIn(rows: RedisRows): DeletionMethods {
   async function readAll(tenant: string, ids: readonly string[]): Promise<DeletionRecord[]> {
@@ -58,15 +62,18 @@ export function deletionsIn(rows: RedisRows): DeletionMethods {
 
   /** Up to `atMost` open deletes of a tenant, those first that are due longest. */
   async function dueOf(tenant: string, now: number, atMost: number): Promise<DeletionRecord[]> {
-    const { openDeletions, heldDeletions } = rows.keysOf(tenant)
+    const { openDeletions, newerDeletions } = rows.keysOf(tenant)
     const due = (key: string) => rows.texts('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, atMost)
-    const open = await readAll(tenant, (await Promise.all([due(openDeletions), due(heldDeletions)])).flat())
+    const open = await readAll(tenant, (await Promise.all([due(openDeletions), due(newerDeletions)])).flat())
     return open.sort((a, b) => a.nextTryAt - b.nextTryAt || (a.id < b.id ? -1 : 1)).slice(0, atMost)
   }
 
   return {
-    addDeletion: (order, sequences) =>
-      rows.atomically(order.tenant, async (tx) => writeOrder(rows, tx, order, sequences), rows.contents),
+    addDeletion(order, sequences) {
+      const write = async (tx: Transaction) => writeOrder(rows, tx, order, sequences)
+      // Requests without a session wait for their order, which has no sequences.
+      return rows.atomically(order.tenant, write, sequences.length === 0 ? rows.link : rows.contents)
+    },
 
     getDeletion: async (tenant, id) => (await readAll(tenant, [id]))[0],
 

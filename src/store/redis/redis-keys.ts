@@ -15,7 +15,7 @@
 //   h:ID  hp:ID  hi:ID       held window, its prompt, its token ids     held            hash: the deletes of held windows, by window
 //   on:ID                    set of the sessions on a window, by its id
 //   d:ID  ds:ID              delete, its sequences                      deletions, open, done   sorted sets
-//   held-open                open deletes of held windows: separate, because older versions of cwm would finish them
+//   newer-open               open deletes of held windows and of requests: separate, because older versions of cwm would finish them
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
@@ -137,8 +137,8 @@ export class TenantKeys {
   get held() {
     return `${this.#root}held`
   }
-  get heldDeletions() {
-    return `${this.#root}held-open`
+  get newerDeletions() {
+    return `${this.#root}newer-open`
   }
 
   deletion(id: string) {

@@ -108,7 +108,7 @@ export function resealIn(rows: RedisRows, allSealed: (sealer: Sealer) => Promise
       done += await windowsOf(tenant, names, current, atMost - done)
     }
     done += await heldOf(tenant, current, atMost - done)
-    const open = [keys.openDeletions, keys.heldDeletions].map((list) => rows.texts('ZRANGE', list, 0, -1))
+    const open = [keys.openDeletions, keys.newerDeletions].map((list) => rows.texts('ZRANGE', list, 0, -1))
     const orders = (await Promise.all(open)).flat().map((id) => {
       return { tenant, key: keys.sequences(id), place: sequencesPlace(tenant, id) }
     })

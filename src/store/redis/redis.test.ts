@@ -179,6 +179,25 @@ describe.skipIf(skipsRedis)('on one server', () => {
     })
   })
 
+  // A proxy of the previous version would execute it as the order of one session, and finish it without deleting anything.
+  it('shows the order for requests without a session to no older proxy, before or after it changes', async () => {
+    const store = await openAt(server.url)
+    const order = anOrder({ kind: 'requests', name: '4', requests: 4, nextTryAt: noon })
+    const due = (at: number) => store.listOpenDeletions(at, { after: '', perTenant: 10, enough: 10 })
+    const listedToAll = async () => Number(await server.send('ZCARD', 'cwm:{t:acme}:open'))
+
+    await store.addDeletion(order, [])
+    expect([await listedToAll(), await due(noon)]).toEqual([0, [order]])
+
+    await store.changeDeletion('acme', order.id, { tries: 1, nextTryAt: noon + 5 })
+    expect([await listedToAll(), await due(noon)]).toEqual([0, []])
+    expect(await due(noon + 5)).toEqual([{ ...order, tries: 1, nextTryAt: noon + 5 }])
+
+    await store.changeDeletion('acme', order.id, { state: 'done' })
+    expect(await due(noon + 5)).toEqual([])
+    expect(await store.dropDeletions(noon * 2, 10)).toBe(1)
+  })
+
   it('lets Redis remove boundaries and responses that no sweep found, but never sessions', async () => {
     const store = await openAt(server.url)
     await store.saveTurn(
