@@ -8,9 +8,10 @@ import type { ByteReservation } from './byte-reservation.ts'
 /** Free bytes before each body, so that the salt and the request for usage are added without copying the rest. */
 export const HEADROOM_BYTES = 256
 
-/** The first buffer of a body whose length is larger or unknown. */
+/** The first buffer of a body whose length is announced holds all of it up to this size. Once more has arrived, the next buffer does. */
+const FIRST_ANNOUNCED_BYTES = 1024 * 1024
+/** The first buffer of any other body, and how much larger each next one is. */
 const FIRST_BYTES = 64 * 1024
-/** How much larger each next buffer is. */
 const GROWTH = 4
 
 /** How a body is received. */
@@ -42,8 +43,8 @@ export function readBytes(request: IncomingMessage, options: ReceiveOptions): Pr
 }
 
 /**
- * Copies a body out of the socket's large blocks as it arrives, because a retained body would retain those. The buffer grows with what has
- * arrived, up to the announced length: an announcement costs nothing.
+ * Copies a body out of the socket's large blocks as it arrives, because a retained body would retain those. An announcement alone costs
+ * nothing, and bytes that have not arrived are memory that is not resident. Each buffer that is outgrown is copied once more.
  */
 class Receiving implements ArrivingBody {
   readonly since = performance.now()
@@ -106,10 +107,19 @@ class Receiving implements ArrivingBody {
   #space(bytes: number): Buffer {
     const buffer = this.#buffer
     if (buffer !== undefined && buffer.length >= bytes) return buffer
-    const most = HEADROOM_BYTES + (this.#announced === 0 ? this.#options.maxBytes : this.#announced)
-    const size = Math.min(most, Math.max(bytes, FIRST_BYTES, GROWTH * (buffer?.length ?? 0)))
+    const size = Math.max(bytes, this.#announced === 0 ? this.#sizeOfUnknown(buffer) : this.#sizeOfAnnounced(buffer))
     this.#buffer = buffer === undefined ? Buffer.allocUnsafeSlow(size) : copyOf(buffer, size)
     return this.#buffer
+  }
+
+  #sizeOfAnnounced(buffer: Buffer | undefined): number {
+    const whole = HEADROOM_BYTES + this.#announced
+    return buffer === undefined ? Math.min(whole, FIRST_ANNOUNCED_BYTES) : whole
+  }
+
+  #sizeOfUnknown(buffer: Buffer | undefined): number {
+    const most = HEADROOM_BYTES + this.#options.maxBytes
+    return Math.min(most, buffer === undefined ? FIRST_BYTES : GROWTH * buffer.length)
   }
 }
 

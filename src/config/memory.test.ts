@@ -18,7 +18,7 @@ describe('memoryBudgets', () => {
     [256 * MIB, 259 * MIB, [8, 16, 16, 16, 16, 8]],
     [512 * MIB, 259 * MIB, [16, 32, 32, 32, 32, 16]],
     [2 * GIB, 1048 * MIB, [64, 128, 128, 32, 128, 16]],
-    [8 * GIB, 2096 * MIB, [64, 256, 256, 32, 256, 16]],
+    [8 * GIB, 2096 * MIB, [64, 160, 256, 32, 256, 16]],
   ])('are shares of a container of %i bytes with a heap of %i', (memoryBytes, heapBytes, expected) => {
     const [body, bodies, observed, retained, bases, tracking] = expected
 

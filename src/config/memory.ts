@@ -25,7 +25,7 @@ interface BudgetRule {
 /** Settings whose default is a share of memory. */
 export const memoryRules = {
   max_body_bytes: { divisor: 32, maxBytes: 64 * MIB, inHeap: true },
-  max_body_bytes_in_all: { divisor: 16, maxBytes: 256 * MIB, inHeap: true },
+  max_body_bytes_in_all: { divisor: 16, maxBytes: 160 * MIB, inHeap: true },
   max_observed_bytes_in_all: { divisor: 16, maxBytes: 256 * MIB, inHeap: false },
   retain_bytes: { divisor: 16, maxBytes: 32 * MIB, inHeap: false },
   base_window_bytes: { divisor: 16, maxBytes: 256 * MIB, inHeap: true },
