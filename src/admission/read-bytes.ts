@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { CwmError, clientGone, toCwmError } from '../base/errors.ts'
+import { ReadingPace } from '../base/pace-reading.ts'
 import type { ArrivalLimits, ArrivingBodies, ArrivingBody } from './arriving-bodies.ts'
 import type { ByteReservation } from './byte-reservation.ts'
 
@@ -53,6 +54,7 @@ class Receiving implements ArrivingBody {
   readonly #options: ReceiveOptions
   readonly #reject: (error: CwmError) => void
   readonly #onData = (chunk: Buffer) => this.#add(chunk)
+  readonly #pace: ReadingPace
   #buffer: Buffer | undefined
   length = 0
 
@@ -61,6 +63,7 @@ class Receiving implements ArrivingBody {
     this.#announced = announced
     this.#options = options
     this.#reject = reject
+    this.#pace = new ReadingPace(request)
     options.arriving?.add(this)
     request.on('data', this.#onData)
   }
@@ -98,6 +101,7 @@ class Receiving implements ArrivingBody {
       held?.set(length)
       chunk.copy(this.#space(HEADROOM_BYTES + length), HEADROOM_BYTES + this.length)
       this.length = length
+      this.#pace.count(chunk.length)
     } catch (error) {
       this.stop(toCwmError(error))
     }

@@ -1,6 +1,7 @@
 // Ends an answer that was sent before its request was complete.
 
 import type { ServerResponse } from 'node:http'
+import { ReadingPace } from './pace-reading.ts'
 
 /** How long the rest of a rejected request is read and discarded, so that the client can read the answer. */
 const DISCARD_MS = 5_000
@@ -18,5 +19,7 @@ export function endAfterRequest(response: ServerResponse): void {
   const timer = setTimeout(end, DISCARD_MS)
   req.once('end', end)
   req.once('close', end)
+  const pace = new ReadingPace(req)
+  req.on('data', (chunk: Buffer) => pace.count(chunk.length))
   req.resume()
 }
