@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { openScope } from '../../test/support/open-scope.ts'
 import { CwmError } from '../base/errors.ts'
 import { createMetrics, type Metrics } from '../base/metrics.ts'
 import { RequestScope } from '../base/request-scope.ts'
@@ -51,16 +52,6 @@ class TestRequest {
     this.#response.destroyed = true
     this.#scope.close()
   }
-}
-
-function openScope() {
-  const response = { destroyed: false, writableFinished: false }
-  const scope = new RequestScope(response)
-  const close = () => {
-    response.destroyed = true
-    scope.close()
-  }
-  return { scope, close }
 }
 
 /** Lets pending promise handlers run. */

@@ -93,6 +93,24 @@ describe('readBytes', () => {
     }
   })
 
+  it('leaves the event loop to others after each 256 KiB, however fast the body comes', async () => {
+    const pauses = await new Promise<number>((resolve, reject) => {
+      let paused = 0
+      const server = createServer((request) => {
+        request.on('pause', () => paused++)
+        readBytes(request, { maxBytes: 4_000_000 }).then(() => resolve(paused), reject)
+      })
+      closers.push(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+      server.listen(0, '127.0.0.1', () => post({}, [Buffer.alloc(3_000_000)])((server.address() as AddressInfo).port))
+    })
+
+    // At most 64 KiB come with each chunk.
+    expect(pauses).toBeGreaterThanOrEqual(Math.floor(3_000_000 / (320 * 1024)))
+  })
+
   it('reads an empty body as no bytes', async () => {
     expect(await read(1000, post({ 'content-length': '0' }, []))).toBe('0 bytes')
   })

@@ -9,6 +9,7 @@ import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { KvSpace, Sharing } from '../base/records.ts'
+import { SingleFlight } from '../base/single-flight.ts'
 import type { Store } from '../store/store.ts'
 import { BlocksByLineage, LineageBlock } from './lineage-blocks.ts'
 import type { Lineages, Origin } from './lineages.ts'
@@ -55,7 +56,7 @@ export class RequestLineages {
   /** Kept blocks, those that are being stored, and those with requests in flight. */
   readonly #byLineage = new BlocksByLineage()
   /** Blocks that are being stored, by the same key: requests that arrive meanwhile wait for them. */
-  readonly #opening = new Map<string, Promise<LineageBlock>>()
+  readonly #opening = new SingleFlight<LineageBlock>()
   readonly #stopListening: () => void
 
   constructor(options: RequestLineageOptions) {
@@ -103,16 +104,11 @@ export class RequestLineages {
   }
 
   #open(key: string, origin: Origin, space: KvSpace): Promise<LineageBlock> {
-    const running = this.#opening.get(key)
-    if (running !== undefined) return running
-    const opened = this.#store(this.#blocks.get(key)?.size ?? 0, origin, space)
-      .then((block) => {
-        this.#blocks.set(key, block)
-        return block
-      })
-      .finally(() => this.#opening.delete(key))
-    this.#opening.set(key, opened)
-    return opened
+    return this.#opening.run(key, async () => {
+      const block = await this.#store(this.#blocks.get(key)?.size ?? 0, origin, space)
+      this.#blocks.set(key, block)
+      return block
+    })
   }
 
   async #store(lastSize: number, origin: Origin, space: KvSpace): Promise<LineageBlock> {

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Admission } from '../../src/admission/admission.ts'
 import { BackgroundSlots } from '../../src/admission/background.ts'
 import { createMetrics } from '../../src/base/metrics.ts'
-import { RequestScope } from '../../src/base/request-scope.ts'
 import type { Caller } from '../../src/base/tenants.ts'
+import { openScope } from '../support/open-scope.ts'
 
 const SHARERS = ['a', 'b', 'c'] as const
 type Sharer = (typeof SHARERS)[number]
@@ -129,16 +129,6 @@ class Load {
     const names = ['slots_in_use', 'requests_queued', 'background_freezes', 'background_freezes_queued']
     return names.map((name) => Number(new RegExp(`^cwm_${name} (\\d+)$`, 'm').exec(text)?.[1]))
   }
-}
-
-function openScope() {
-  const response = { destroyed: false, writableFinished: false }
-  const scope = new RequestScope(response)
-  const close = () => {
-    response.destroyed = true
-    scope.close()
-  }
-  return { scope, close }
 }
 
 const callerOf = (sharer: string) => ({ sharer, policy: { maxInFlight: BOUND } }) as unknown as Caller
