@@ -12,7 +12,7 @@ import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
-import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.ts'
+import { anyEngine, type EngineFleet, type EngineNeed, sessionNeed } from '../engines/fleet.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import { type ControlHeaders, checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
 import type { Callers } from '../tenants/callers.ts'
@@ -95,7 +95,7 @@ export class ProxyHandler {
       // Browsers send preflights before the request itself, without a key.
       if (route.kind === 'plain' && request.method === 'OPTIONS') {
         this.#preflights.enter(request, entry.scope)
-        this.#pass(exchange, route, anyEngine, undefined)
+        await this.#pass(exchange, route, anyEngine, undefined)
         return
       }
       // Plain paths too: the operator's key must not reach the engine.
@@ -106,7 +106,7 @@ export class ProxyHandler {
       else if (route.kind === 'stored') await this.#stored(exchange, route, caller)
       else if (route.kind === 'plain') await this.#plain(exchange, route, caller)
       else if (route.kind === 'operator')
-        this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
+        await this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
       else await this.#stateless(exchange, route, caller)
     } catch (thrown) {
       this.#refuse(exchange, withHeaderParam(toCwmError(thrown)))
@@ -167,7 +167,7 @@ export class ProxyHandler {
     entry.session = record.id
     const read = await this.#readPlain(exchange, caller)
     client.set('x-cwm-session', record.id)
-    this.#pass(exchange, route, record, caller, read)
+    await this.#pass(exchange, route, sessionNeed(record), caller, read)
   }
 
   /** Passes on a plain request. Tenants with restricted models get their own list of models. */
@@ -176,11 +176,11 @@ export class ProxyHandler {
     const { policy } = caller
     if (policy.models !== undefined && route.path === '/v1/models') {
       readControlHeaders(request.headers, {})
-      const { models } = this.#parts.fleet.pick(anyEngine)
+      const { models } = await this.#parts.fleet.pick(anyEngine)
       entry.status = await sendOwnModels(client, models, caller.apiKey, policy.models, entry.scope.signal)
       return
     }
-    this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
+    await this.#pass(exchange, route, anyEngine, caller, await this.#readPlain(exchange, caller))
   }
 
   /** Reads the body of a plain request, and for a tenant with restricted models checks the model in it. */
@@ -198,21 +198,22 @@ export class ProxyHandler {
     return bytes
   }
 
-  /** Forwards a request that is not a turn. Its answer or failure goes to the client; nothing is thrown. */
-  #pass(
+  /** Forwards a request that is not a turn. Its answer or failure goes to the client. Throws `CLIENT_GONE` if the scope closes first. */
+  async #pass(
     exchange: Exchange,
     route: PlainRoute | StoredRoute | ApiRoute,
     need: EngineNeed,
     caller: Caller | undefined,
     body?: Buffer,
-  ): void {
+  ): Promise<void> {
     const { request, entry } = exchange
     readControlHeaders(request.headers, {})
     const models = asksForModels(request.method, route.path)
     const outgoing = this.#outgoing(request, caller, { identity: models, ownLength: body !== undefined })
     const headers = models ? askedWhole(outgoing) : outgoing
     if (body !== undefined) headers.push('content-length', String(body.length))
-    const engine = this.#parts.fleet.pick(need)
+    const engine = await this.#parts.fleet.pick(need)
+    if (entry.scope.isGone) throw clientGone('its request was dispatched')
     const sink = models ? this.#answers.ofModels(exchange, engine) : this.#answers.ofPlain(exchange, engine)
     const { method = 'GET' } = request
     const abort = engine.send({ method, path: route.path + route.query, headers, body }, sink)

@@ -67,12 +67,14 @@ export class StatelessRunner {
     const prepared = api.kind === 'salted' ? await this.#salted(caller, input, raw) : unsalted(input)
     const { lineage } = prepared
     if (lineage?.degraded === true) sink.degraded()
+    const model = modelOf(json)
+    const { tenant } = caller
+    const need = lineage === undefined ? { model } : { tenant, lineage: lineage.lineage, model }
+    const engine = await this.#parts.fleet.pick(need)
     // Awaited only if it is a promise: nothing else may run between the last check and the dispatch.
     const allowed = lineage?.mayDispatch() ?? true
     if (!(typeof allowed === 'boolean' ? allowed : await allowed)) throw erased()
     if (scope.isGone) throw clientGone('its request was dispatched')
-    const model = modelOf(json)
-    const engine = this.#parts.fleet.pick(lineage === undefined ? { model } : { lineage: lineage.lineage, model })
     this.#dispatch(engine, input, prepared, sink)
   }
 

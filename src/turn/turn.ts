@@ -6,7 +6,7 @@ import { yieldAfter } from '../base/yield-after.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { setMembers } from '../dialects/raw-json.ts'
 import type { Engine, ModelLimits } from '../engines/engine.ts'
-import type { EngineFleet } from '../engines/fleet.ts'
+import { type EngineFleet, sessionNeed } from '../engines/fleet.ts'
 import { type Chain, chainOf } from '../identity/chain.ts'
 import { conversationIdOf } from '../identity/known-clients.ts'
 import { scopeOf } from '../identity/scope.ts'
@@ -173,7 +173,7 @@ async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved)
   const model = modelOf(json)
   const window = hasWindow(turn, found) ? await windowBefore(parts, turn, found, resolved.scope) : noWindow
   const { base } = window
-  const engine = parts.fleet.pick({ lineage: base?.record.lineage ?? found.session.record.lineage, model })
+  const engine = await pickEngine(parts, found.session, base, model)
   const { models } = engine
   const limits = isMeasured(turn) ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, window.continuation) : undefined
@@ -184,6 +184,15 @@ async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved)
   const isThawed = base !== undefined && window.isNew
   const restored = isThawed ? (await parts.windows.thaw(found.session, base, call)).restoredTokens : undefined
   return { model, base, engine, limits, outgoing, fitted, edits, restored }
+}
+
+function pickEngine(
+  { fleet }: TurnParts,
+  { record }: LiveSession,
+  base: BaseWindow | undefined,
+  model: string,
+): Engine | Promise<Engine> {
+  return fleet.pick({ ...sessionNeed(record), lineage: base?.record.lineage ?? record.lineage, model })
 }
 
 /** Enters the KV space of the turn, and adds its ids to the body. */

@@ -19,7 +19,8 @@ export async function checkFits(
   prompt: Prompt,
   { apiKey }: CallOptions,
 ): Promise<void> {
-  const model = await fleet.pick({ model: prompt.model }).models.find(prompt.model, apiKey)
+  const { models } = await fleet.pick({ model: prompt.model })
+  const model = await models.find(prompt.model, apiKey)
   if (model === undefined) {
     throw new CwmError('INVALID_FIELD', `the engine lists no model ${prompt.model}`, { param: 'model' })
   }

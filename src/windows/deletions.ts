@@ -5,6 +5,7 @@ import type { DeletionRecord } from '../base/deletion-records.ts'
 import { CwmError } from '../base/errors.ts'
 import { randomId } from '../base/ids.ts'
 import type { KvSpace, SessionRecord, WindowRecord } from '../base/records.ts'
+import { sessionNeed } from '../engines/fleet.ts'
 import type { Page, PageRequest } from '../store/store-values.ts'
 import { windowNotFound } from './base-windows.ts'
 import { newOrder, sessionOrder } from './deletion-orders.ts'
@@ -224,12 +225,12 @@ function beingFrozen(name: string): CwmError {
 /** The ids of a session's last prompt, if available. Without them only the directory can name its chunks. */
 async function lastIds(
   { retained, fleet, apiKey }: DeletionParts,
-  { tenant, id, lineage }: SessionRecord,
+  session: SessionRecord,
 ): Promise<readonly Uint32Array[]> {
-  const turn = await retained.find(tenant, id)
+  const turn = await retained.find(session.tenant, session.id)
   if (turn === undefined) return []
   const prompt = { ...turn.prompt, messages: turn.prompt.messages.slice(0, turn.replyAt) }
-  const engine = fleet.pick({ lineage, model: prompt.model })
+  const engine = await fleet.pick({ ...sessionNeed(session), model: prompt.model })
   const ids = await engine.tokenIds(prompt, { apiKey: apiKey() }).catch(() => undefined)
   return ids === undefined || ids.length === 0 ? [] : [ids]
 }

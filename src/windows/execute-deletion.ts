@@ -192,7 +192,7 @@ async function plannerFor(
   const names = new Map<string, string | undefined>()
   for (const { model } of order.spaces) {
     // The engine may be down or require the client's key. If only one is attached, it must be that one.
-    const { models } = fleet.pick({ model })
+    const { models } = await fleet.pick({ model })
     const found = names.has(model) ? undefined : await models.find(model, undefined).catch(() => undefined)
     names.set(model, names.get(model) ?? found?.engineName ?? link.onlyEngine)
   }

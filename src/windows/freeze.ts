@@ -153,7 +153,7 @@ async function prove(
   options: CallOptions,
 ): Promise<Proof> {
   const { verifyDeadlineMs, saltOf } = parts
-  const engine = parts.fleet.pick(record)
+  const engine = await parts.fleet.pick(record)
   const remarks = emptyRemarks()
   const { warnings, notes } = remarks
   const found = await steps.time('ids', () => findFrozenIds(engine, rulesOf(record.dialect), turn, options))

@@ -85,8 +85,8 @@ export async function changePin(parts: WindowParts, record: WindowRecord, pinned
     return
   }
   if (record.pin === 'pinned') return
-  const engineName =
-    record.keys?.engineName ?? (await fleet.pick(record).models.find(record.model, undefined))?.engineName
+  const engine = await fleet.pick(record)
+  const engineName = record.keys?.engineName ?? (await engine.models.find(record.model, undefined))?.engineName
   const content = await store.getWindowContent(record.tenant, record.name, record.id)
   const tokens = content?.tokenIds.length ?? 0
   const handle = engineName === undefined ? undefined : link.plan(engineName, tokens)

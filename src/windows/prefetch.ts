@@ -21,7 +21,8 @@ export async function prefetchWindow(
 ): Promise<Prefetched> {
   const start = now()
   const link = await kv.open()
-  const model = await fleet.pick(base.record).models.find(base.record.model, options.apiKey)
+  const engine = await fleet.pick(base.record)
+  const model = await engine.models.find(base.record.model, options.apiKey)
   const { record, tokenIds } = base
   const handle = model === undefined ? undefined : link?.plan(model.engineName, tokenIds.length)
   if (link === undefined || handle === undefined) {

@@ -165,7 +165,8 @@ export class Reconciler {
 
   /** The handle, when the KV layer did not answer during the freeze and none was stored. */
   async #plan(record: WindowRecord, link: KvLink, tokens: number): Promise<KvHandle | undefined> {
-    const model = await this.#parts.fleet.pick(record).models.find(record.model, this.#apiKey())
+    const engine = await this.#parts.fleet.pick(record)
+    const model = await engine.models.find(record.model, this.#apiKey())
     return model === undefined ? undefined : link.plan(model.engineName, tokens)
   }
 }

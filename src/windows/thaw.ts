@@ -25,7 +25,7 @@ export async function restoreWindow(
   const steps = new StepTimer(now)
   const remarks = emptyRemarks()
   const { warnings, notes } = remarks
-  const engine = parts.fleet.pick(base.record)
+  const engine = await parts.fleet.pick({ ...base.record, sessionId })
   const model = await engine.models.find(prompt.model, options.apiKey)
   const { ids, drift } = await steps.time('ids', () => currentIds(engine, base, model?.limit, warnings, options))
   const tiersBefore = await steps.time('lookup', () =>
