@@ -2,9 +2,10 @@
 // answer on as it arrives.
 
 import { type Dispatcher, Pool } from 'undici'
-import { CwmError, clientGone } from '../base/errors.ts'
+import { type CwmError, clientGone } from '../base/errors.ts'
 import { rawHeaderIn } from '../base/flat-headers.ts'
 import type { Abort, AnswerControl, AnswerSink, OutgoingRequest } from './engine.ts'
+import { parseEngineUrl } from './engine-url.ts'
 import { type RetryCause, retryCauseOf, upstreamError } from './failures.ts'
 
 export interface UpstreamOptions {
@@ -40,12 +41,12 @@ export class Upstream {
 
   /** Throws `CONFIG` if the URL is not an http or https URL, or contains credentials. */
   constructor(options: UpstreamOptions) {
-    const url = parseUrl(options.url)
+    const { origin, basePath } = parseEngineUrl(options.url)
     const keepAliveTimeout = options.keepAliveMs ?? KEEP_ALIVE_MS
-    this.origin = url.origin
-    this.basePath = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
+    this.origin = origin
+    this.basePath = basePath
     this.#onRetry = options.onRetry
-    this.#pool = new Pool(url.origin, {
+    this.#pool = new Pool(origin, {
       connections: options.connections,
       pipelining: 1,
       connect: { timeout: options.connectTimeoutMs },
@@ -76,25 +77,6 @@ export class Upstream {
   async close(): Promise<void> {
     await this.#pool.destroy()
   }
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new CwmError(
-      'CONFIG',
-      `upstream must be an http:// or https:// URL without a query, such as http://127.0.0.1:8000`,
-      {
-        param: 'upstream',
-      },
-    )
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new CwmError('CONFIG', 'upstream must not contain credentials; set CWM_UPSTREAM_API_KEY instead', {
-      param: 'upstream',
-    })
-  }
-  return url
 }
 
 const discardAnswer: AnswerSink = { onStart() {}, onHeaders() {}, onData() {}, onEnd() {}, onError() {} }
