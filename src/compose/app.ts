@@ -54,7 +54,7 @@ export async function startApp(settings: Settings, log: Logger, options: StartOp
   const start: Start = { settings, live, memory, closers, metrics, log, now: () => Date.now() }
   try {
     const storage = await openStorage(start)
-    engines = openEngines(start)
+    engines = openEngines(start, storage)
     const services = createServices(start, storage, engines)
     const reloader = new Reloader({ ...start, load, setLogLevel, audit: services.audit })
     const faces = createFaces(start, services, reloader)

@@ -1,19 +1,23 @@
 // Second step of the start: the engine, and the KV layer that it is attached to.
 
 import type { Engine } from '../engines/engine.ts'
-import { type EngineFleet, FleetOfOne } from '../engines/fleet.ts'
+import { type EngineFleet, FleetOfOne, type KeyOf } from '../engines/fleet.ts'
 import type { KvBackend } from '../kv/kv.ts'
 import { LmcacheBackend } from '../kv/lmcache/backend.ts'
 import { LmcacheConnector } from '../kv/lmcache/connector.ts'
 import { noKv } from '../kv/none/none.ts'
 import { SaltQuotas } from '../kv/quotas.ts'
+import { keyOfNeed } from '../tenants/affinity-key.ts'
 import { openEngine } from './open-engine.ts'
 import type { Start } from './start.ts'
+import type { Storage } from './storage.ts'
 
 export interface Engines {
   /** The only one, for what is told of engines as a whole: health, readiness, discovery, shutdown. */
   readonly engine: Engine
   readonly fleet: EngineFleet
+  /** The affinity key of work. */
+  readonly keyOf: KeyOf
   readonly lmcache: LmcacheConnector
   readonly kv: KvBackend
   readonly quotas: SaltQuotas
@@ -23,7 +27,7 @@ export interface Engines {
 const WARM_DEADLINE_MS = 1_800_000
 
 /** Does not connect yet. Throws `CONFIG` if the engine's URL is not an http(s) one. */
-export function openEngines(start: Start): Engines {
+export function openEngines(start: Start, { deriver }: Pick<Storage, 'deriver'>): Engines {
   const { settings, live, closers, log, now } = start
   const engine = openEngine(live.current, start, WARM_DEADLINE_MS)
   closers.add(() => engine.close())
@@ -36,5 +40,6 @@ export function openEngines(start: Start): Engines {
     log,
   })
   const kv = lmcache.configured ? new LmcacheBackend(lmcache, now) : noKv
-  return { engine, fleet: new FleetOfOne(engine), lmcache, kv, quotas: new SaltQuotas({ kv, log, now }) }
+  const keyOf = keyOfNeed(deriver, settings.affinity_key)
+  return { engine, fleet: new FleetOfOne(engine), keyOf, lmcache, kv, quotas: new SaltQuotas({ kv, log, now }) }
 }

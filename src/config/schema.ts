@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { logFormats, logLevels } from '../base/logger.ts'
+import { affinityKeys } from '../tenants/affinity-key.ts'
 import {
   addresses,
   backgroundSlots,
@@ -34,6 +35,11 @@ const shape = {
     .optional()
     .describe(
       "API key for the engine, sent instead of the client's. Without it, cwm forwards the client's key, or no key if tenants are listed",
+    ),
+  affinity_key: oneOf(affinityKeys)
+    .default('lineage')
+    .describe(
+      'What goes to the same engine: the sessions of a lineage, which share the KV of a window, or each session for itself, so that many sessions of one window spread over several engines',
     ),
   coordinator: url
     .optional()

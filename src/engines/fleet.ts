@@ -25,6 +25,12 @@ export function sessionNeed({ tenant, id, lineage }: Pick<SessionRecord, 'tenant
 /** The need of work that any engine can do. */
 export const anyEngine: EngineNeed = {}
 
+/**
+ * The affinity key of work: equal for work that should meet the same engine's cache, opaque, and the same at every proxy and after a
+ * restart. Undefined for work that concerns no KV of a tenant.
+ */
+export type KeyOf = (need: EngineNeed) => string | undefined
+
 export interface EngineFleet {
   /**
    * Returns the same engine for the same lineage while it is healthy. If no engine is healthy, returns one, so that its error gives the

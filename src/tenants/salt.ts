@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto'
 const SALT_VERSION = 1
 const TENANT_VERSION = 1
 const SESSION_VERSION = 1
+const AFFINITY_VERSION = 1
 
 export interface SaltParts {
   readonly tenant: string
@@ -34,6 +35,14 @@ export class KeyDeriver {
   /** The session id sent to the engine: one per lineage, independent of the client's own id. */
   engineSession(tenant: string, lineage: string): string {
     return this.#derive(['session', SESSION_VERSION, tenant, lineage])
+  }
+
+  /**
+   * The key that places work on an engine, and that routers see: one per lineage, or per session. It reveals neither, and never equals a
+   * salt or the id from `engineSession`.
+   */
+  affinity(tenant: string, by: 'lineage' | 'session', id: string): string {
+    return this.#derive(['affinity', AFFINITY_VERSION, tenant, by, id])
   }
 
   /**
