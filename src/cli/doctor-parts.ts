@@ -2,7 +2,7 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
-import type { DoctorParts, PlainAnswer } from '../doctor/facts.ts'
+import type { DoctorEngine, DoctorParts, PlainAnswer } from '../doctor/facts.ts'
 import { lmcacheOpener } from '../doctor/open-lmcache.ts'
 import type { Engine } from '../engines/engine.ts'
 import { readRedisMemory } from '../store/redis/redis-memory.ts'
@@ -13,30 +13,47 @@ const REDIS_TIMEOUT_MS = 2_000
 /** LMCache reports once a second, and stores in the background. */
 const SETTLE_WITHIN_MS = 8_000
 
-/** Does not connect yet. */
+/** Does not connect yet. `engines`: those of the setting `upstream`, opened. */
 export function doctorParts(
   settings: Settings,
   { model, resetEngineCache }: Pick<DoctorFlags, 'model' | 'resetEngineCache'>,
-  engine: Engine,
+  engines: readonly OpenedEngine[],
 ): DoctorParts {
-  const apiKey = settings.upstream_api_key
   const lmcache = {
     coordinatorUrl: settings.coordinator,
     lmcacheUrl: settings.lmcache,
     timeoutMs: settings.lmcache_timeout_ms,
   }
   return {
-    engine,
+    engines: engines.map((opened) => doctorEngine(opened, settings.upstream_api_key)),
     openLmcache: lmcacheOpener(lmcache, Date.now),
-    ask: (method, path, signal) => askPlain(settings.upstream, method, path, apiKey, signal),
     redisMemory: (address) => readRedisMemory(address, REDIS_TIMEOUT_MS),
     checkStore: () => checkStore(settings),
     checkSecret: () => checkSecret(settings),
-    apiKey,
     model,
     resetEngineCache: resetEngineCache === true,
     settleTimeoutMs: SETTLE_WITHIN_MS,
     now: Date.now,
+  }
+}
+
+/** An engine as the settings describe it, with a connection. */
+export interface OpenedEngine {
+  readonly url: string
+  /** Its own key, which replaces the common one. */
+  readonly apiKey?: string
+  readonly kvServer?: string
+  readonly engine: Engine
+}
+
+function doctorEngine({ url, apiKey, kvServer, engine }: OpenedEngine, common: string | undefined): DoctorEngine {
+  const key = apiKey ?? common
+  return {
+    name: new URL(url).host,
+    engine,
+    ask: (method, path, signal) => askPlain(url, method, path, key, signal),
+    apiKey: key,
+    kvServer,
   }
 }
 

@@ -13,10 +13,11 @@ const MAX_DEPTH = 10
 export const apiChecks: readonly Check[] = [
   {
     id: 'paths',
+    scope: 'each',
     title: "cwm knows the engine's API",
     proves: 'every path of the engine is in the table of cwm, and every path that gets a salt accepts one',
     run: async (facts) => {
-      const answer = await facts.parts.ask('GET', '/openapi.json', facts.signal)
+      const answer = await facts.ask('GET', '/openapi.json')
       const document = answer.status === 200 ? parseJson(answer.text) : undefined
       const paths = isObject(document) ? document.paths : undefined
       if (!isObject(document) || !isObject(paths)) {

@@ -9,6 +9,13 @@ export interface Check {
   readonly title: string
   /** What a passed check means. */
   readonly proves: string
+  /**
+   * `each`: about an engine, and run for each of them at the same time; one line tells the findings of all. Default: about the deployment,
+   * and run once.
+   */
+  readonly scope?: 'each'
+  /** Whether the check concerns this deployment at all; otherwise it is not mentioned. Never throws. Default: it does. */
+  applies?(facts: Facts): Promise<boolean> | boolean
   /** Throws a CwmError if it cannot find out; the runner turns that into a finding. */
   run(facts: Facts): Promise<Finding> | Finding
 }

@@ -1,11 +1,12 @@
-// Runs the checks one after another, each with a timeout. They are not parallel, because the live proofs share one engine.
+// Runs the checks one after another, each with a timeout. They are not parallel, because the live proofs of an engine share it. Several engines
+// are examined at the same time.
 
 import { type CwmError, toCwmError } from '../base/errors.ts'
 import { apiChecks } from './api-checks.ts'
 import type { Check } from './check.ts'
 import { engineChecks } from './engine-checks.ts'
-import { type DoctorParts, Facts } from './facts.ts'
-import { type Finding, failed, skipped, type Verdict } from './finding.ts'
+import { type DoctorParts, type Facts, factsOfAll, type SharedFacts } from './facts.ts'
+import { type Finding, failed, mergeFindings, skipped, type Verdict } from './finding.ts'
 import { lmcacheChecks } from './lmcache-checks.ts'
 import { proofChecks } from './proof-checks.ts'
 import { storageChecks } from './storage-checks.ts'
@@ -30,6 +31,7 @@ export interface DoctorLimits {
   readonly allMs: number
 }
 
+/** In the order of the report. What one check stores, those after it use, and `delete` removes. */
 export const checks: readonly Check[] = [
   ...engineChecks,
   ...apiChecks,
@@ -47,17 +49,15 @@ export async function diagnose(
 ): Promise<Diagnosis> {
   const started = performance.now()
   const whole = AbortSignal.any([AbortSignal.timeout(allMs), ...(stop === undefined ? [] : [stop])])
-  const facts = new Facts(parts, whole)
-  /** Errors by the check that met them first. Later checks that fail for the same reason are skipped. */
-  const reportedBy = new Map<unknown, string>()
+  const shared: SharedFacts = { parts, signal: whole, link: undefined }
+  const run: Run = { shared, all: factsOfAll(shared), whole, checkMs, reportedBy: new Map() }
   const results: CheckResult[] = []
   for (const check of checks) {
     stop?.throwIfAborted()
     const { id, title, proves } = check
     const began = performance.now()
-    const finding = whole.aborted
-      ? skipped('no time left')
-      : await runWithTimeout(check, facts, whole, checkMs, reportedBy)
+    const finding = whole.aborted ? skipped('no time left') : await findingOf(check, run)
+    if (finding === undefined) continue
     const result = { id, title, proves, ...finding, ms: Math.round(performance.now() - began) }
     results.push(result)
     onResult(result)
@@ -65,31 +65,53 @@ export async function diagnose(
   return { verdict: worst(results), checks: results, ms: Math.round(performance.now() - started) }
 }
 
-async function runWithTimeout(
-  check: Check,
-  facts: Facts,
-  whole: AbortSignal,
-  ms: number,
-  told: Map<unknown, string>,
-): Promise<Finding> {
+interface Run {
+  readonly shared: SharedFacts
+  /** Of each engine. */
+  readonly all: readonly Facts[]
+  readonly whole: AbortSignal
+  readonly checkMs: number
+  /** Errors by the check that met them first. Later checks that fail for the same reason are skipped. */
+  readonly reportedBy: Map<unknown, string>
+}
+
+/** Undefined if the check does not concern this deployment. */
+async function findingOf(check: Check, run: Run): Promise<Finding | undefined> {
+  const { shared, all, whole, checkMs } = run
   const limit = new AbortController()
-  const timer = setTimeout(() => limit.abort(), ms)
-  facts.signal = AbortSignal.any([whole, limit.signal])
+  const timer = setTimeout(() => limit.abort(), checkMs)
+  shared.signal = AbortSignal.any([whole, limit.signal])
+  try {
+    const [first] = all
+    if (first === undefined || (await applies(check, first)) === false) return undefined
+    if (check.scope !== 'each') return await runOn(check, first, run)
+    const engines = all.map(async (facts) => ({ name: facts.engine.name, finding: await runOn(check, facts, run) }))
+    return mergeFindings(await Promise.all(engines))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function applies(check: Check, facts: Facts): Promise<boolean> {
+  if (check.applies === undefined) return true
+  return await Promise.race([check.applies(facts), rejectOn(facts.signal)]).catch(() => false)
+}
+
+/** Runs a check with the facts of one engine. Never throws. */
+async function runOn(check: Check, facts: Facts, { checkMs, reportedBy }: Run): Promise<Finding> {
   try {
     return await Promise.race([check.run(facts), rejectOn(facts.signal)])
   } catch (thrown) {
     if (facts.signal.aborted) {
       return failed(
-        `no answer within ${ms / 1_000} s`,
+        `no answer within ${checkMs / 1_000} s`,
         'engine or LMCache hangs or is overloaded: check their logs, then run cwm doctor again',
       )
     }
-    const known = told.get(thrown)
+    const known = reportedBy.get(thrown)
     if (known !== undefined) return skipped(`depends on “${known}”, which failed`)
-    told.set(thrown, check.title)
+    reportedBy.set(thrown, check.title)
     return failed(messageOf(thrown), remedyOf(toCwmError(thrown)))
-  } finally {
-    clearTimeout(timer)
   }
 }
 

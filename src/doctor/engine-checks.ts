@@ -10,10 +10,11 @@ const DETAILS = 'start vLLM with --enable-prompt-tokens-details'
 export const engineChecks: readonly Check[] = [
   {
     id: 'upstream',
+    scope: 'each',
     title: 'The engine answers',
     proves: 'cwm reaches the upstream, which reports its version',
     run: async (facts) => {
-      const answer = await facts.parts.ask('GET', '/version', facts.signal)
+      const answer = await facts.ask('GET', '/version')
       const version = /"version"\s*:\s*"([^"]{1,40})"/.exec(answer.text)?.[1]
       await facts.model()
       const words = `answered in ${Math.round(answer.ms)} ms`
@@ -26,6 +27,7 @@ export const engineChecks: readonly Check[] = [
   },
   {
     id: 'limit',
+    scope: 'each',
     title: 'The context limit is known',
     proves: 'cwm knows when a context is full, and when to reject or cut',
     run: async (facts) => {
@@ -42,6 +44,7 @@ export const engineChecks: readonly Check[] = [
   },
   {
     id: 'usage-details',
+    scope: 'each',
     title: 'Cached tokens are reported',
     proves: 'receipts can show what was restored, and cold turns are detected',
     run: async (facts) => {
@@ -52,6 +55,7 @@ export const engineChecks: readonly Check[] = [
   },
   {
     id: 'prefix-caching',
+    scope: 'each',
     title: 'Prefix caching is on',
     proves: 'a prompt that was sent before is not computed again',
     run: async (facts) => {
@@ -78,16 +82,18 @@ export const engineChecks: readonly Check[] = [
   },
   {
     id: 'salt-engine',
+    scope: 'each',
     title: 'The engine keeps salts apart',
     proves: 'a prompt hits under its own cache_salt and misses under another one, tried just now',
     run: async (facts) => judgeSaltIsolation(await facts.probe()),
   },
   {
     id: 'clock',
+    scope: 'each',
     title: 'The clocks agree',
     proves: "times in receipts and the engine's log can be compared",
     run: async (facts) => {
-      const { headers } = await facts.parts.ask('GET', '/version', facts.signal)
+      const { headers } = await facts.ask('GET', '/version')
       const told = Date.parse(headers.get('date') ?? '')
       if (Number.isNaN(told)) return skipped('the engine sends no Date')
       // A Date header has whole seconds.
@@ -121,7 +127,7 @@ function judgeSaltIsolation({ first, second, other, tokens }: Probe) {
 }
 
 /** Whether the engine's metrics, if readable, say that prefix caching is off. */
-async function prefixCachingIsOff({ parts, signal }: Facts): Promise<boolean> {
-  const { status, text } = await parts.ask('GET', '/metrics', signal)
+async function prefixCachingIsOff(facts: Facts): Promise<boolean> {
+  const { status, text } = await facts.ask('GET', '/metrics')
   return status === 200 && /enable_prefix_caching="False"/.test(text)
 }

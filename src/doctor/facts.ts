@@ -1,8 +1,9 @@
-// What the checks rely on, determined once and on first use: models, LMCache, and the probe that the live proofs share.
+// What the checks rely on about one engine, determined once and on first use: models, and the probe that its live proofs share. LMCache is
+// opened once for all engines.
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
-import type { Engine, EngineModel } from '../engines/engine.ts'
+import type { Engine, EngineModel, WarmCall } from '../engines/engine.ts'
 import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { PrefetchResult } from '../kv/lmcache/prefetch.ts'
 import type { ChunkKeys, Sequence } from '../kv/lmcache/sequence.ts'
@@ -17,17 +18,37 @@ export interface PlainAnswer {
   readonly ms: number
 }
 
+/** One engine of the deployment. */
+export interface DoctorEngine {
+  /** Its host and port, by which findings name it. */
+  readonly name: string
+  readonly engine: Pick<Engine, 'warm' | 'models' | 'tokenIds'>
+  /** Sends a request to it and accepts any status. Throws `UPSTREAM_REFUSED`. */
+  readonly ask: (method: 'GET' | 'POST', path: string, signal: AbortSignal) => Promise<PlainAnswer>
+  readonly apiKey: string | undefined
+  /** The instance id of its LMCache server according to the settings; undefined if they do not say. */
+  readonly kvServer: string | undefined
+}
+
+/** How requests of one session are marked for a router. */
+export interface DoctorAffinity {
+  /** The setting `affinity`, as the operator wrote it. */
+  readonly setting: string
+  /** The headers of a session. Flat: name, value, name, value. */
+  headers(key: string): readonly string[]
+}
+
 export interface DoctorParts {
-  readonly engine: Pick<Engine, 'warm' | 'models'>
+  /** At least one. */
+  readonly engines: readonly DoctorEngine[]
+  /** Absent if the setting `affinity` is `none`. */
+  readonly affinity?: DoctorAffinity
   /** Opens LMCache as configured; undefined if it is not. Throws if no configured address answers. */
   readonly openLmcache: () => Promise<LmcacheConnection | undefined>
-  /** Sends a request to the upstream and accepts any status. Throws `UPSTREAM_REFUSED`. */
-  readonly ask: (method: 'GET' | 'POST', path: string, signal: AbortSignal) => Promise<PlainAnswer>
   /** The memory limit and eviction policy of a Redis. */
   readonly redisMemory: (address: string) => Promise<RedisMemory>
   readonly checkStore: () => Promise<Finding>
   readonly checkSecret: () => Promise<Finding>
-  readonly apiKey: string | undefined
   /** Served name to probe with. Default: the first one listed. */
   readonly model: string | undefined
   /** Whether the engine's own cache may be reset, which affects all its users. */
@@ -60,26 +81,70 @@ const PREFETCH_DEADLINE_MS = 5_000
 /** Token ids of ordinary text in every vocabulary. Lower ids are punctuation, bytes, and control tokens. */
 const [LOWEST_ID, HIGHEST_ID] = [300, 1_000]
 
-export class Facts {
+/** What all engines have in common. */
+export interface SharedFacts {
   readonly parts: DoctorParts
   /** Aborts when the current check or the whole run times out. */
   signal: AbortSignal
+  link: Promise<LmcacheConnection | undefined> | undefined
+}
+
+/** The facts of each engine, in the order of the parts. The same `SharedFacts` are behind all of them. */
+export function factsOfAll(shared: SharedFacts): readonly Facts[] {
+  const all: Facts[] = []
+  for (const engine of shared.parts.engines) all.push(new Facts(shared, engine, all))
+  return all
+}
+
+export class Facts {
+  /** The facts of each engine of the deployment, these included. */
+  readonly all: readonly Facts[]
+  readonly engine: DoctorEngine
+  readonly #shared: SharedFacts
   /** Random salts that were never used before. They are sent to the engine, and never appear in reports. */
   readonly salts = { own: randomSalt(), other: randomSalt(), unused: randomSalt() }
+  /** The LMCache server that was seen to store this engine's KV, by instance id. */
+  home: string | undefined
+  /** Prompts besides the probe's that LMCache may have stored. */
+  readonly strays: Sequence[] = []
+  /** All calls of the probe belong to one session, so that a router sends them to one engine. */
+  readonly #key = randomKey()
   readonly #known = new Map<string, Promise<unknown>>()
   #ids: readonly number[] | undefined
 
-  constructor(parts: DoctorParts, signal: AbortSignal) {
-    this.parts = parts
-    this.signal = signal
+  constructor(shared: SharedFacts, engine: DoctorEngine, all: readonly Facts[]) {
+    this.#shared = shared
+    this.engine = engine
+    this.all = all
   }
 
-  /** The model to probe. Throws `UPSTREAM_REJECTED` if the engine does not list it. */
+  get parts(): DoctorParts {
+    return this.#shared.parts
+  }
+
+  get signal(): AbortSignal {
+    return this.#shared.signal
+  }
+
+  /** See `DoctorEngine.ask`. */
+  ask(method: 'GET' | 'POST', path: string): Promise<PlainAnswer> {
+    return this.engine.ask(method, path, this.signal)
+  }
+
+  /**
+   * The model to probe: the wanted one, or the first one listed. The same on all engines that serve it. Throws `UPSTREAM_REJECTED` if the
+   * engine does not list it.
+   */
   model(): Promise<EngineModel> {
     return this.#once('model', async () => {
-      const listed = await this.parts.engine.models.list(this.parts.apiKey)
+      const listed = await this.models()
       const { model: wanted } = this.parts
-      const found = wanted === undefined ? listed[0] : listed.find(({ id }) => id === wanted)
+      const first = this.all[0]
+      const common = first === undefined || first === this ? undefined : await first.model().catch(() => undefined)
+      const found =
+        wanted === undefined
+          ? (listed.find(({ id }) => id === common?.id) ?? listed[0])
+          : listed.find(({ id }) => id === wanted)
       if (found !== undefined) return found
       throw new CwmError(
         'UPSTREAM_REJECTED',
@@ -88,9 +153,15 @@ export class Facts {
     })
   }
 
+  /** All models of the engine. */
+  models(): Promise<readonly EngineModel[]> {
+    return this.#once('models', () => this.engine.engine.models.list(this.engine.apiKey))
+  }
+
   /** Undefined if LMCache is not configured. */
   link(): Promise<LmcacheConnection | undefined> {
-    return this.#once('link', () => this.parts.openLmcache())
+    this.#shared.link ??= this.parts.openLmcache()
+    return this.#shared.link
   }
 
   /** The parts of LMCache's keys for this model; undefined without LMCache, or if the engine is not attached to it. */
@@ -105,16 +176,12 @@ export class Facts {
       const chunkSize = await this.#chunkSize()
       const wanted = CHUNKS * chunkSize + Math.floor(chunkSize / 2) + 1
       const tokens = Math.min(wanted, (limit ?? wanted + 1) - 1)
-      const ids = Array.from({ length: tokens }, () => randomInt(LOWEST_ID, HIGHEST_ID))
+      const ids = randomIds(tokens)
       this.#ids = ids
       const warm = async (salt: string) => {
         const sent = performance.now()
-        const { engine, apiKey } = this.parts
-        const { cachedTokens } = await engine.warm(
-          { model: id, tokenIds: Uint32Array.from(ids), salt },
-          { apiKey, signal: this.signal },
-        )
-        return { cached: cachedTokens, ms: performance.now() - sent }
+        const cached = await this.warm({ model: id, tokenIds: Uint32Array.from(ids), salt })
+        return { cached, ms: performance.now() - sent }
       }
       const first = await warm(this.salts.own)
       const second = await warm(this.salts.own)
@@ -132,13 +199,35 @@ export class Facts {
     })
   }
 
-  /** Sends the probe's prompt again under one of the salts. Returns how many tokens were cached. */
-  async probeAgain(salt: keyof Facts['salts']): Promise<number | undefined> {
+  /**
+   * Makes one call, as part of one session if a key is given. Returns how many tokens were cached; undefined if the engine does not report
+   * it.
+   */
+  async warm(call: WarmCall, key = this.#key): Promise<number | undefined> {
+    const { engine, apiKey } = this.engine
+    const headers = this.parts.affinity?.headers(key)
+    const options = { apiKey, signal: this.signal, ...(headers === undefined ? {} : { headers }) }
+    return (await engine.warm(call, options)).cachedTokens
+  }
+
+  /** Sends the probe's prompt of these facts again under one of the salts, to their own engine unless another one is given. */
+  async probeAgain(salt: keyof Facts['salts'], at: Facts = this): Promise<number | undefined> {
     await this.probe()
-    const { id } = await this.model()
-    const { engine, apiKey } = this.parts
-    const call = { model: id, tokenIds: Uint32Array.from(this.#ids ?? []), salt: this.salts[salt] }
-    return (await engine.warm(call, { apiKey, signal: this.signal })).cachedTokens
+    const { id } = await at.model()
+    return await at.warm({ model: id, tokenIds: Uint32Array.from(this.#ids ?? []), salt: this.salts[salt] })
+  }
+
+  /** A new prompt of the probe's length, under a salt that was never used. What LMCache stores of it is deleted with the probe's own. */
+  async newPrompt(): Promise<WarmCall> {
+    const [{ tokens }, { id }, keys] = [
+      await this.probe(),
+      await this.model(),
+      await this.keys().catch(() => undefined),
+    ]
+    const tokenIds = randomIds(tokens)
+    const call = { model: id, tokenIds: Uint32Array.from(tokenIds), salt: randomSalt() }
+    if (keys !== undefined) this.strays.push({ tokenIds, salt: call.salt, keys })
+    return call
   }
 
   /** The probe's prompt under one of the salts, as LMCache addresses it; undefined if its keys are unknown. */
@@ -157,7 +246,10 @@ export class Facts {
   async prefetch(salt: keyof Facts['salts']): Promise<PrefetchResult | undefined> {
     const [link, sequence] = [await this.link(), await this.sequence(salt)]
     if (link === undefined || sequence === undefined) return undefined
-    return await link.client.prefetch(sequence, { deadlineMs: PREFETCH_DEADLINE_MS, signal: this.signal })
+    const configured = link.topology.servers.find((server) => server.instanceId === this.engine.kvServer)
+    const instanceId = this.home ?? configured?.instanceId
+    const options = { deadlineMs: PREFETCH_DEADLINE_MS, signal: this.signal }
+    return await link.client.prefetch(sequence, instanceId === undefined ? options : { ...options, instanceId })
   }
 
   /** LMCache's chunk size, or the default if it does not answer, which another check reports. */
@@ -176,6 +268,15 @@ export class Facts {
 /** Differences between coordinator and servers in how they cut and name chunks. */
 export function chunkingMismatches({ warnings }: LmcacheTopology): readonly string[] {
   return warnings.filter((words) => /chunk[ -]size|hash algorithm/.test(words))
+}
+
+function randomIds(count: number): readonly number[] {
+  return Array.from({ length: count }, () => randomInt(LOWEST_ID, HIGHEST_ID))
+}
+
+/** A random value for the affinity header, which stands for one session. */
+export function randomKey(): string {
+  return randomBytes(SALT_BYTES).toString('hex')
 }
 
 function randomSalt(): string {

@@ -15,3 +15,28 @@ export const ok = (evidence: string): Finding => ({ verdict: 'ok', evidence })
 export const warning = (evidence: string, remedy: string): Finding => ({ verdict: 'warning', evidence, remedy })
 export const failed = (evidence: string, remedy: string): Finding => ({ verdict: 'failed', evidence, remedy })
 export const skipped = (evidence: string): Finding => ({ verdict: 'skipped', evidence })
+
+/** `skipped` ranks above `ok`: what was not proved of one engine is not proved of all. */
+const order: readonly Verdict[] = ['failed', 'warning', 'skipped', 'ok']
+
+/** One finding for several engines, named by host and port: the worst verdict, with the evidence of each. That of one engine is unchanged. */
+export function mergeFindings(findings: readonly { readonly name: string; readonly finding: Finding }[]): Finding {
+  const [first] = findings
+  if (first === undefined) return skipped('there is no engine')
+  const verdict = order.find((wanted) => findings.some(({ finding }) => finding.verdict === wanted)) ?? 'skipped'
+  const evidence = tell(findings.map(({ name, finding }) => ({ name, words: finding.evidence })))
+  const remedies = findings.flatMap(({ name, finding: { remedy } }) =>
+    remedy === undefined ? [] : [{ name, words: remedy }],
+  )
+  if (remedies.length === 0) return { verdict, evidence }
+  return { verdict, evidence, remedy: [...new Set(remedies.map(({ words }) => words))].join('; ') }
+}
+
+/** Each engine's words; those that several engines share, once. */
+function tell(told: readonly { readonly name: string; readonly words: string }[]): string {
+  if (told.length === 1) return told[0]?.words ?? ''
+  const groups = new Map<string, string[]>()
+  for (const { name, words } of told) groups.set(words, [...(groups.get(words) ?? []), name])
+  if (groups.size === 1) return `all ${told.length} engines: ${told[0]?.words}`
+  return [...groups].map(([words, names]) => `${names.join(', ')}: ${words}`).join('; ')
+}

@@ -38,7 +38,7 @@ export const lmcacheChecks: readonly Check[] = [
       return ok(seen)
     },
   ),
-  withLink(
+  forEach(
     'attached',
     'The engine is attached',
     'LMCache knows the engine by the name in its keys',
@@ -148,6 +148,11 @@ export const lmcacheChecks: readonly Check[] = [
     },
   ),
 ]
+
+/** As `withLink`, for each engine. */
+function forEach(...args: Parameters<typeof withLink>): Check {
+  return { ...withLink(...args), scope: 'each' }
+}
 
 function withLink(
   id: string,

@@ -35,6 +35,7 @@ function onSequence(
 ): Check {
   return {
     id,
+    scope: 'each',
     title,
     proves,
     run: async (facts) => {
@@ -103,7 +104,7 @@ async function isRestored(_: LmcacheConnection, __: Sequence, facts: Facts): Pro
       "this would reset the engine's own cache, which affects all its users: allow it with --reset-engine-cache",
     )
   }
-  const { status } = await facts.parts.ask('POST', '/reset_prefix_cache', facts.signal)
+  const { status } = await facts.ask('POST', '/reset_prefix_cache')
   if (status !== 200) {
     return skipped(
       `the engine does not accept POST /reset_prefix_cache (${status}): it requires VLLM_SERVER_DEV_MODE=1`,
@@ -136,7 +137,8 @@ async function arePinsCounted({ client }: LmcacheConnection, sequence: Sequence,
 /** Also cleans up what the doctor has stored. */
 async function isDeleted({ client }: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
   const others = await Promise.all([facts.sequence('other'), facts.sequence('unused')])
-  const sequences = [sequence, ...others.filter((one) => one !== undefined)].map((one) => ({ sequence: one, from: 0 }))
+  const stored = [sequence, ...others.filter((one) => one !== undefined), ...facts.strays]
+  const sequences = stored.map((one) => ({ sequence: one, from: 0 }))
   const options = { deadlineMs: facts.parts.settleTimeoutMs, signal: facts.signal }
   const { deletedChunks, residualChunks, warnings } = await client.deleteChunks({ sequences }, options)
   const seen = [`${deletedChunks} chunks deleted, ${residualChunks ?? 'an unknown number'} left`, ...warnings].join(

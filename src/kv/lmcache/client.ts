@@ -4,6 +4,7 @@ import { CwmError } from '../../base/errors.ts'
 import { type DeleteOptions, type DeleteResult, deleteChunks } from './delete.ts'
 import type { DeleteRequest } from './deletion-plan.ts'
 import { type Fleet, type KnownServer, openFleet } from './fleet.ts'
+import { type ChunkHolder, findHolders } from './holders.ts'
 import { Endpoint, type Fetch, parseBaseUrl } from './http.ts'
 import { emptyLookup, type LookupResult, lookupChunks } from './lookup.ts'
 import { changePins, listPins, type PinFilter, type PinResult } from './pins.ts'
@@ -58,6 +59,11 @@ export class LmcacheClient {
   async lookup(sequence: Sequence, signal?: AbortSignal): Promise<LookupResult> {
     if (this.#coordinator === undefined) return emptyLookup(countChunks(sequence), countChunks(sequence) === 0)
     return lookupChunks(this.#coordinator, sequence, signal)
+  }
+
+  /** Every copy of every key that the directory has seen, by server; empty without a coordinator. Proves no absence, as `lookup`. */
+  async holders(sequence: Sequence, signal?: AbortSignal): Promise<readonly ChunkHolder[]> {
+    return this.#coordinator === undefined ? [] : findHolders(this.#coordinator, sequence, signal)
   }
 
   /** Pins every whole chunk, counted. Does not prove presence (docs/engine-behavior.md#pins). If aborted, the pin may have been placed. */
