@@ -165,8 +165,8 @@ export class SessionTracker {
 
   /** The session of a stored response; undefined if the id is unknown, expired, or another tenant's. */
   async byResponse(tenant: string, responseId: string): Promise<LiveSession | undefined> {
-    const id = await this.#options.store.findResponse(tenant, responseId, this.#options.now())
-    return id === undefined ? undefined : await this.find(tenant, id)
+    const owner = await this.#options.store.findResponse(tenant, responseId, this.#options.now())
+    return owner === undefined ? undefined : await this.find(tenant, owner.sessionId)
   }
 
   list(tenant: string, page: PageRequest): Promise<Page<SessionRecord>> {

@@ -51,7 +51,20 @@ export interface TurnTrace {
   /** It need not be written at once: it may be written some milliseconds later, together with other turns. */
   readonly mayWait?: boolean
   /** Ids of stored responses (`/v1/responses`) that now lead to this session. */
-  readonly responses?: readonly { readonly id: string; readonly expiresAt: number }[]
+  readonly responses?: readonly StoredResponse[]
+}
+
+/** The id of a response that an engine stores. `engine`: the id of that engine, if there are several. */
+export interface StoredResponse {
+  readonly id: string
+  readonly expiresAt: number
+  readonly engine?: string
+}
+
+/** What a stored response leads to. `engine` is missing if there was only one, and in responses stored by older versions. */
+export interface ResponseOwner {
+  readonly sessionId: string
+  readonly engine?: string
 }
 
 /**
@@ -134,11 +147,12 @@ export interface EventPage {
   readonly cursor: string
 }
 
-/** Something that another process changed, so that earlier reads of it are outdated. `event`: one was appended. */
+/** Something that another process changed, so that earlier reads of it are outdated. `event`: one was appended. `engines`: which ones drain. */
 export type StoreChange =
   | { readonly kind: 'session'; readonly tenant: string; readonly id: string }
   | { readonly kind: 'lineage'; readonly tenant: string; readonly lineage: string }
   | { readonly kind: 'event'; readonly tenant: string }
+  | { readonly kind: 'engines' }
 
 /** A login to the dashboard. `owner`: whose bound it counts toward. `until`: when it expires, milliseconds since the epoch. */
 export interface Login {

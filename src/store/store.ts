@@ -11,6 +11,7 @@ import type {
   WindowState,
 } from '../base/records.ts'
 import type { NearLimitOverrides } from '../base/tenants.ts'
+import type { EngineMethods } from './engine-methods.ts'
 import type {
   BoundaryHit,
   DeletionChange,
@@ -21,6 +22,7 @@ import type {
   PageRequest,
   RemovedSessions,
   ReserveOutcome,
+  ResponseOwner,
   RetainedPrompt,
   SaveOutcome,
   StoreChange,
@@ -35,7 +37,7 @@ import type {
  * Every method rejects with code `STORE_UNAVAILABLE` if the store cannot be reached or written. Ids are only unique within a tenant, so
  * every read takes the tenant.
  */
-export interface Store {
+export interface Store extends EngineMethods {
   /** For the log and `/cwm/v1/health`, e.g. `sqlite`. */
   readonly kind: string
   /**
@@ -76,9 +78,9 @@ export interface Store {
   bindSession(session: SessionRecord, isNew: boolean): Promise<SaveOutcome>
   /** Boundaries by digest that are stored and not expired at `now` (milliseconds since the epoch). */
   findBoundaries(tenant: string, digests: readonly string[], now: number): Promise<ReadonlyMap<string, BoundaryHit>>
-  /** The session of a stored response; undefined if it is another tenant's, unknown, or expired at `now`. */
-  findResponse(tenant: string, responseId: string, now: number): Promise<string | undefined>
-  /** Drops up to `atMost` boundaries and response ids that expired before `now`; returns how many. */
+  /** The owner of a stored response; undefined if it is another tenant's, unknown, or expired at `now`. */
+  findResponse(tenant: string, responseId: string, now: number): Promise<ResponseOwner | undefined>
+  /** Drops up to `atMost` boundaries, response ids and placements that expired before `now`; returns how many. */
   dropExpired(now: number, atMost: number): Promise<number>
   /**
    * Of all tenants: up to `atMost` sessions whose last turn was before `before`, oldest first. `lasting`: those with a name or a base
@@ -186,7 +188,8 @@ export interface Store {
   putOverrides(tenant: string, overrides: NearLimitOverrides): Promise<void>
   /**
    * Drops what else is stored of a tenant whose sessions and windows are gone: boundaries, responses, shared lineages, retained turns,
-   * audit entries, events, overrides, finished deletes, held windows. Open deletes stay until they are done.
+   * audit entries, events, overrides, finished deletes, held windows. Open deletes stay until they are done. Placements stay until they expire,
+   * because nothing in them tells whose they are.
    */
   forgetTenant(tenant: string): Promise<void>
   /**

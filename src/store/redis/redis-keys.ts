@@ -19,7 +19,8 @@
 //
 // Others: `{meta}`, `{tenants}`, `{audit}` (successes, and `failed:`), `{events}` (one stream, and from which id it is complete), `{turns}`
 // (the size of all retained turns). The last three are fair by tenant: `shares` is what each has. Older versions of cwm do not maintain it, so
-// each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry).
+// each use updates it first. Also `{live}` (the running proxies), `{work:…}` (leases), `{logins:OWNER}` (ended logins by expiry), `{placements}` (`k:KEY`:
+// an engine; `of:ENGINE`: its keys by expiry), `{engines}` (those that drain, by when that began).
 
 /** The names of one tenant's keys. */
 export class TenantKeys {
@@ -212,6 +213,15 @@ export class SharedKeys {
   }
   endedLogins(owner: string) {
     return `${this.#prefix}:{logins:${encodeURIComponent(owner)}}`
+  }
+  placement(key: string) {
+    return `${this.#prefix}:{placements}:k:${key}`
+  }
+  placementsOf(engine: string) {
+    return `${this.#prefix}:{placements}:of:${engine}`
+  }
+  get drainingEngines() {
+    return `${this.#prefix}:{engines}:draining`
   }
   get eventIds() {
     return `${this.#prefix}:{events}:ids`

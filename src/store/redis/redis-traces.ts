@@ -10,8 +10,8 @@ import type { RedisRows } from './redis-rows.ts'
 import type { Transaction } from './redis-transaction.ts'
 import { toJson } from './redis-values.ts'
 
-/** The owner of a boundary or response (null: several sessions), and its expiry. */
-type Lead = readonly [sessionId: string | null, expiresAt: number]
+/** The owner of a boundary or response (null: several sessions), its expiry, and of a response the engine that stores it. */
+type Lead = readonly [sessionId: string | null, expiresAt: number, engine?: string]
 
 /** How much later than its expiry Redis removes a trace, because Redis counts with its own clock from the turn's own time. */
 const graceMs = 3_600_000
@@ -60,8 +60,9 @@ export async function writeTraces(rows: RedisRows, tx: Transaction, session: Ses
     await putOff(rows, tx, keys, session.id, others, expiresAt, at)
   }
 
-  for (const { id, expiresAt } of trace.responses ?? []) {
-    writeLead(tx, keys, `r:${id}`, [session.id, expiresAt], at)
+  for (const { id, expiresAt, engine } of trace.responses ?? []) {
+    const lead: Lead = engine === undefined ? [session.id, expiresAt] : [session.id, expiresAt, engine]
+    writeLead(tx, keys, `r:${id}`, lead, at)
     tx.write('ZADD', keys.responsesOf(session.id), expiresAt, id)
   }
   if ((trace.responses ?? []).length > 0) tx.write('ZREMRANGEBYSCORE', keys.responsesOf(session.id), '-inf', at)
@@ -208,7 +209,9 @@ export function tracesIn(rows: RedisRows): Pick<Store, 'findBoundaries' | 'findR
 
     async findResponse(tenant, responseId, now) {
       const [lead] = await leadsAt([rows.keysOf(tenant).response(responseId)], now)
-      return lead?.[0] ?? undefined
+      const [sessionId, , engine] = lead ?? [null]
+      if (sessionId === null) return undefined
+      return engine === undefined ? { sessionId } : { sessionId, engine }
     },
 
     async dropExpired(now, atMost) {

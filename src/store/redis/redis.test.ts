@@ -3,6 +3,7 @@
 
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { FEW_PLACEMENTS } from '../../../test/contracts/store/engines.ts'
 import {
   aBoundary,
   anOrder,
@@ -26,7 +27,14 @@ import { openRedisStore, type RedisOptions } from './redis.ts'
 let handles: Store[] = []
 
 async function openAt(url: string, options: Partial<RedisOptions> = {}): Promise<Store> {
-  const store = await openRedisStore({ url, log: silentLogger, maxStalenessMs: 50, commandTimeoutMs: 5000, ...options })
+  const store = await openRedisStore({
+    url,
+    log: silentLogger,
+    maxStalenessMs: 50,
+    commandTimeoutMs: 5000,
+    maxPlacements: FEW_PLACEMENTS,
+    ...options,
+  })
   handles.push(store)
   return store
 }
@@ -311,6 +319,17 @@ describe.skipIf(skipsRedis)('on one server', () => {
       await store.retireLineage('acme', 'old') // resolves when the other has received all earlier notifications
 
       expect(heard[0]).toEqual({ kind: 'session', tenant: 'acme', id: 'session-1' })
+    })
+
+    it('notifies the others of engines that drain', async () => {
+      const [store, other] = [await openAt(server.url), await openAt(server.url)]
+      const heard: StoreChange[] = []
+      other.onChange((change) => heard.push(change))
+
+      await store.setDraining('http://a.example:8000', true)
+      await store.retireLineage('acme', 'old') // resolves when the other has received all earlier notifications
+
+      expect(heard[0]).toEqual({ kind: 'engines' })
     })
 
     it('let one process at a time hold a lease, until it releases it or stops', async () => {

@@ -8,6 +8,7 @@ import type { Store } from '../store.ts'
 import { RedisChanges } from './redis-changes.ts'
 import { inspectRedis, throwFaults } from './redis-check.ts'
 import { deletionsIn } from './redis-deletions.ts'
+import { enginesIn } from './redis-engines.ts'
 import { storeUnavailable } from './redis-errors.ts'
 import { eventsIn } from './redis-events.ts'
 import { heldWindowsIn } from './redis-held.ts'
@@ -37,6 +38,8 @@ export interface RedisOptions {
   readonly commandTimeoutMs?: number
   /** See {@link Store.maxStalenessMs}. Default 1,000. */
   readonly maxStalenessMs?: number
+  /** Bound of the placements of one engine (EngineMethods). */
+  readonly maxPlacements?: number
 }
 
 /** The layout of redis-keys.ts. */
@@ -62,7 +65,7 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
     await checkSchema(rows)
     await verifyKeys(rows)
     const changes = await RedisChanges.open(rows, address, maxStalenessMs)
-    return gated(methodsOf(rows, changes), async () => {
+    return gated(methodsOf(rows, changes, options), async () => {
       await changes.close()
       for (const connection of opened) connection.close()
     })
@@ -72,7 +75,7 @@ export async function openRedisStore(options: RedisOptions): Promise<Store> {
   }
 }
 
-function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'> {
+function methodsOf(rows: RedisRows, changes: RedisChanges, { maxPlacements }: RedisOptions): Omit<Store, 'close'> {
   return {
     kind: 'redis',
     get maxStalenessMs() {
@@ -97,6 +100,7 @@ function methodsOf(rows: RedisRows, changes: RedisChanges): Omit<Store, 'close'>
     ...eventsIn(rows, changes),
     ...retainedIn(rows),
     ...loginsIn(rows),
+    ...enginesIn(rows, changes, maxPlacements),
     ...leasesIn(rows),
     ...resealIn(rows, async (sealer) => {
       await rows.link.call('SET', rows.shared.meta(sealCheckKey), sealCheck(sealer))

@@ -133,6 +133,24 @@ describe('a store of schema version 1', () => {
   })
 })
 
+describe('a store of schema version 11', () => {
+  it('keeps its stored responses, whose engine is unknown, and has no placements', async () => {
+    const path = join(folder, 'eleven.db')
+    const db = new Libsql(path)
+    for (const step of migrations.slice(0, 11)) db.exec(step)
+    db.exec(`PRAGMA application_id = ${applicationId}`)
+    db.exec('PRAGMA user_version = 11')
+    db.prepare<[unknown[]]>('INSERT INTO responses VALUES (?, ?, ?, ?)').run(['acme', 'resp-1', 'session-1', noon + 9])
+    db.close()
+    const older = await openSqliteStore({ path })
+
+    expect(await older.findResponse('acme', 'resp-1', noon)).toEqual({ sessionId: 'session-1' })
+    expect(await older.countPlacements('http://a.example:8000')).toBe(0)
+    expect(await older.place('key', 'http://a.example:8000', undefined, 1000)).toBe('http://a.example:8000')
+    await older.close()
+  })
+})
+
 describe('a store of schema version 7', () => {
   it('counts what each tenant has of audit entries, failed attempts, events and retained turns', async () => {
     const path = join(folder, 'seven.db')

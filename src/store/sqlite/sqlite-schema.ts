@@ -352,6 +352,28 @@ export const migrations: readonly string[] = [
   DROP INDEX deletions_open;
   CREATE INDEX deletions_open ON deletions (tenant, next_try_at, id) WHERE state = 'open';
   `,
+  // 12: several engines (sqlite-engines.ts): where each key is placed, which engines drain, and which one stores a response.
+  `
+  CREATE TABLE placements (
+    key TEXT NOT NULL PRIMARY KEY,
+    engine TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX placements_of_engine ON placements (engine);
+  CREATE INDEX placements_expiry ON placements (expires_at);
+  INSERT INTO totals VALUES ('placements', 0);
+  CREATE TRIGGER placement_added AFTER INSERT ON placements BEGIN
+    UPDATE totals SET total = total + 1 WHERE of = 'placements';
+  END;
+  CREATE TRIGGER placement_dropped AFTER DELETE ON placements BEGIN
+    UPDATE totals SET total = total - 1 WHERE of = 'placements';
+  END;
+  CREATE TABLE draining_engines (
+    engine TEXT NOT NULL PRIMARY KEY,
+    since INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE responses ADD COLUMN engine TEXT;
+  `,
 ]
 
 /** The version that this build writes, and the newest it can read. */

@@ -41,7 +41,7 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
       WHERE tenant = ?1 AND session_id = ?2 AND rank > 0 AND expires_at < ?4 AND expires_at > ?5 RETURNING digest`,
     dropBoundaries: 'DELETE FROM boundaries WHERE tenant = ? AND session_id = ? RETURNING digest',
     isHeld: 'SELECT 1 FROM boundaries WHERE tenant = ? AND digest = ?',
-    putResponse: 'INSERT OR REPLACE INTO responses (tenant, id, session_id, expires_at) VALUES (?, ?, ?, ?)',
+    putResponse: 'INSERT OR REPLACE INTO responses (tenant, id, session_id, expires_at, engine) VALUES (?, ?, ?, ?, ?)',
     dropResponses: 'DELETE FROM responses WHERE tenant = ? AND session_id = ?',
   })
 
@@ -84,7 +84,8 @@ export function traceWriter({ db, memory }: SqliteCore): TraceWriter {
           if (rank > 0) extendedTo = Math.max(extendedTo, expiresAt)
           ranks.set(rank, keepBoundaries)
         }
-        for (const response of responses) sql.putResponse.run(tenant, response.id, id, response.expiresAt)
+        for (const { id: response, expiresAt, engine = null } of responses)
+          sql.putResponse.run(tenant, response, id, expiresAt, engine)
       }
       const enough = lateEnough(extendedTo, lastTurnAt)
       if (extendedTo > 0 && !bounds.lastUntil(enough)) {
@@ -124,11 +125,13 @@ export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundarie
     findOne: 'SELECT digest, session_id, expires_at, rank FROM boundaries WHERE tenant = ? AND digest = ?',
     find: `SELECT digest, session_id, expires_at, rank FROM boundaries
       WHERE tenant = ? AND digest IN (SELECT value FROM json_each(?))`,
-    findResponse: 'SELECT session_id FROM responses WHERE tenant = ? AND id = ? AND expires_at > ?',
+    findResponse: 'SELECT session_id, engine FROM responses WHERE tenant = ? AND id = ? AND expires_at > ?',
     dropBoundaries: `DELETE FROM boundaries WHERE seq IN (
       SELECT seq FROM boundaries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?) RETURNING digest, tenant`,
     dropResponses: `DELETE FROM responses WHERE (tenant, id) IN (
       SELECT tenant, id FROM responses WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+    dropPlacements: `DELETE FROM placements WHERE key IN (
+      SELECT key FROM placements WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
     dropRetired: `DELETE FROM retired_lineages WHERE (tenant, lineage) IN (
       SELECT tenant, lineage FROM retired_lineages WHERE retired_at <= ? ORDER BY retired_at LIMIT ?)`,
   })
@@ -176,7 +179,9 @@ export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundarie
     findResponse: (tenant, responseId, now) =>
       db.run(() => {
         const row = sql.findResponse.get(tenant, responseId, now)
-        return row === undefined ? undefined : textAt(row, 0)
+        if (row === undefined) return undefined
+        const sessionId = textAt(row, 0)
+        return row[1] === null ? { sessionId } : { sessionId, engine: textAt(row, 1) }
       }),
 
     dropExpired: (now, atMost) =>
@@ -186,6 +191,7 @@ export function tracesIn({ db, memory }: SqliteCore): Pick<Store, 'findBoundarie
           for (const row of boundaries) memory.boundaries.delete(textAt(row, 1), textAt(row, 0))
           let dropped = boundaries.length
           if (dropped < atMost) dropped += sql.dropResponses.run(now, atMost - dropped)
+          if (dropped < atMost) dropped += sql.dropPlacements.run(now, atMost - dropped)
           if (dropped < atMost) dropped += sql.dropRetired.run(now - retiredForMs, atMost - dropped)
           return dropped
         }),

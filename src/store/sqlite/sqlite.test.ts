@@ -17,6 +17,7 @@ import { createInterface } from 'node:readline'
 import Libsql from 'libsql'
 import ts from 'typescript'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FEW_PLACEMENTS } from '../../../test/contracts/store/engines.ts'
 import {
   aBoundary,
   aSession,
@@ -44,7 +45,7 @@ beforeEach(() => {
 afterEach(dispose)
 
 async function open(options: Partial<SqliteOptions> = {}): Promise<Store> {
-  const store = await openSqliteStore({ path, ...options })
+  const store = await openSqliteStore({ path, maxPlacements: FEW_PLACEMENTS, ...options })
   handles.push(store)
   return store
 }

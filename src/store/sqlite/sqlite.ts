@@ -7,6 +7,7 @@ import { fileMemoryOf } from './file-memory.ts'
 import type { SqliteCore } from './sqlite-core.ts'
 import { type DatabaseOptions, type Query, SqliteDatabase } from './sqlite-database.ts'
 import { deletionsIn } from './sqlite-deletions.ts'
+import { enginesIn } from './sqlite-engines.ts'
 import { eventsIn } from './sqlite-events.ts'
 import { heldWindowsIn } from './sqlite-held.ts'
 import { lineagesIn } from './sqlite-lineages.ts'
@@ -34,6 +35,8 @@ export interface SqliteOptions extends DatabaseOptions {
    * each time.
    */
   readonly soleWriter?: boolean
+  /** Bound of placements (EngineMethods). */
+  readonly maxPlacements?: number
 }
 
 /**
@@ -44,14 +47,14 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const { sealer, now = Date.now, writeAfterMs = 50, soleWriter = false } = options
   const db = await SqliteDatabase.open(options)
   try {
-    return await db.run(() => storeIn({ db, memory: fileMemoryOf(db, soleWriter), sealer, now, writeAfterMs }))
+    return await db.run(() => storeIn({ db, memory: fileMemoryOf(db, soleWriter), sealer, now, writeAfterMs }, options))
   } catch (thrown) {
     await db.close()
     throw thrown
   }
 }
 
-function storeIn(core: SqliteCore): Store {
+function storeIn(core: SqliteCore, options: SqliteOptions): Store {
   const { db, sealer } = core
   const meta = db.prepareAll({
     get: 'SELECT value FROM meta WHERE key = ?',
@@ -86,6 +89,7 @@ function storeIn(core: SqliteCore): Store {
     ...tenantsIn(core),
     ...eventsIn(core),
     ...loginsIn(core),
+    ...enginesIn(core, options.maxPlacements),
     ...retainedIn(core),
     ...resealIn(core, putCheck),
     acquireLease: () => db.run(() => true), // no other process could hold it

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Sealer } from '../../../src/store/seal.ts'
 import { describeDeletions } from './deletions.ts'
+import { describeEngines } from './engines.ts'
 import { describeEvents } from './events.ts'
 import { describeFirstTurns } from './first-turns.ts'
 import { describeHeldWindows } from './held-windows.ts'
@@ -21,7 +22,7 @@ import { describeContent, describeWindows } from './windows.ts'
 
 export type { StoreUnderTest } from './subject.ts'
 
-/** Opens an empty store; with a sealer it is encrypted. */
+/** Opens an empty store; with a sealer it is encrypted. Its bound of placements is `FEW_PLACEMENTS`. */
 export type OpenStore = (sealer?: Sealer) => Promise<StoreUnderTest>
 
 /** Declares the contract's tests for the stores that `open` returns: all of them unencrypted, and those about encryption with a key. */
@@ -54,6 +55,7 @@ export function describeStoreContract(name: string, open: OpenStore): void {
     describeLimits,
     describeAudit,
     describeEvents,
+    describeEngines,
     describeForgetting,
     describeLogins,
     describeRetained,

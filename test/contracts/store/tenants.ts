@@ -310,7 +310,7 @@ export function describeForgetting(subject: Subject): void {
       expect(await store.getOverrides('acme')).toEqual({})
       expect(await store.getOverrides('globex')).toEqual({ freezeAt: 0.5 })
       expect((await store.findBoundaries('globex', digests, noon)).size).toBe(2)
-      expect(await store.findResponse('globex', 'resp-1', noon)).toBe('session-1')
+      expect(await store.findResponse('globex', 'resp-1', noon)).toEqual({ sessionId: 'session-1' })
       expect(await store.getRetained('globex', 'session-1')).toEqual(aTurn())
       expect(await store.claimLineage('globex', 'ann', 'fresh')).toBe('of-globex')
       expect((await store.listAudit(undefined, { limit: 10 })).items.map(({ id }) => id)).toEqual(['globex'])

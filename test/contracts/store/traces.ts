@@ -251,7 +251,7 @@ export function describeExpiry(subject: Subject): void {
       expect(Math.max(...dropped)).toBeLessThanOrEqual(2)
       expect([...(await store.findBoundaries('acme', ['a', 'b', 'c', 'live'], noon - 2)).keys()]).toEqual(['live'])
       expect(await store.findResponse('acme', 'resp-over', noon - 2)).toBeUndefined()
-      expect(await store.findResponse('acme', 'resp-live', noon)).toBe('session-1')
+      expect(await store.findResponse('acme', 'resp-live', noon)).toEqual({ sessionId: 'session-1' })
       expect(await store.getSession('acme', 'session-1')).toEqual(aSession({ lastTurnAt: noon - 5 }))
       expect(await store.getWindow('acme', 'draft')).toEqual(aWindow({ createdAt: 1 }))
     })
@@ -282,7 +282,7 @@ export function describeResponses(subject: Subject): void {
     it('lead to the session of the turn that created them, until they expire', async () => {
       await store.saveTurn(aSession(), turnWith(noon + 10), true)
 
-      expect(await store.findResponse('acme', 'resp-1', noon + 9)).toBe('session-1')
+      expect(await store.findResponse('acme', 'resp-1', noon + 9)).toEqual({ sessionId: 'session-1' })
       expect(await store.findResponse('acme', 'resp-1', noon + 10)).toBeUndefined()
       expect(await store.findResponse('acme', 'resp-2', noon)).toBeUndefined()
     })
@@ -291,7 +291,20 @@ export function describeResponses(subject: Subject): void {
       await store.saveTurn(aSession(), turnWith(noon + 10), true)
       await store.saveTurn(aSession({ id: 'two' }), turnWith(noon + 20), true)
 
-      expect(await store.findResponse('acme', 'resp-1', noon + 15)).toBe('two')
+      expect(await store.findResponse('acme', 'resp-1', noon + 15)).toEqual({ sessionId: 'two' })
+    })
+
+    it('name the engine that stores them, if the turn did', async () => {
+      const engine = 'http://a.example:8000'
+      const responses = [
+        { id: 'resp-1', expiresAt: noon + 10, engine },
+        { id: 'resp-2', expiresAt: noon + 10 },
+      ]
+      await store.saveTurn(aSession(), { boundaries: [], keepBoundaries: 4, responses }, true)
+
+      const other = await subject().reopen()
+      expect(await other.findResponse('acme', 'resp-1', noon)).toEqual({ sessionId: 'session-1', engine })
+      expect(await other.findResponse('acme', 'resp-2', noon)).toEqual({ sessionId: 'session-1' })
     })
 
     it('are removed with their session, unless another one has named them since', async () => {
@@ -301,7 +314,7 @@ export function describeResponses(subject: Subject): void {
 
       await store.removeSession(aSession(), anOrder({ kind: 'session' }), [])
 
-      expect(await store.findResponse('acme', 'resp-1', noon)).toBe('two')
+      expect(await store.findResponse('acme', 'resp-1', noon)).toEqual({ sessionId: 'two' })
       expect(await store.findResponse('acme', 'resp-2', noon)).toBeUndefined()
     })
 
@@ -310,8 +323,8 @@ export function describeResponses(subject: Subject): void {
       expect(await store.findResponse('globex', 'resp-1', noon)).toBeUndefined()
 
       await store.saveTurn(aSession({ tenant: 'globex', id: 'theirs' }), turnWith(noon + 10), true)
-      expect(await store.findResponse('acme', 'resp-1', noon)).toBe('session-1')
-      expect(await store.findResponse('globex', 'resp-1', noon)).toBe('theirs')
+      expect(await store.findResponse('acme', 'resp-1', noon)).toEqual({ sessionId: 'session-1' })
+      expect(await store.findResponse('globex', 'resp-1', noon)).toEqual({ sessionId: 'theirs' })
     })
 
     it('are not stored with a rejected turn', async () => {
