@@ -37,8 +37,13 @@ export class Directory {
   apply(instanceId: string, event: PlacementEvent): void {
     const id = idOf(event.key)
     const known = this.#known.get(id) ?? { key: event.key, placements: [], accesses: 0 }
+    // A shared pool has one placement, whichever server reports it (key_directory.py, `_find_placement`).
     const others = known.placements.filter(
-      (p) => p.instance_id !== instanceId || p.tier !== event.tier || p.backend !== event.backend,
+      (p) =>
+        p.shared !== (event.shared ?? false) ||
+        (!p.shared && p.instance_id !== instanceId) ||
+        p.tier !== event.tier ||
+        p.backend !== event.backend,
     )
     known.placements = event.added ? [...others, this.#placement(instanceId, event)] : others
     if (event.added) known.accesses++
@@ -114,14 +119,14 @@ export class Directory {
     return known
   }
 
-  #placement(instanceId: string, { tier, backend }: PlacementEvent): Placement {
+  #placement(instanceId: string, { tier, backend, shared = false }: PlacementEvent): Placement {
     return {
       instance_id: instanceId,
       incarnation: this.#incarnationOf(instanceId),
       tier,
       backend,
       size_bytes: this.#chunkBytes,
-      shared: false,
+      shared,
     }
   }
 }

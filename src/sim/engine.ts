@@ -89,7 +89,7 @@ export class Engine {
     const seconds = (ids.length - cached) / prefillTokensPerSecond + Math.max(0, cached - local) / loadTokensPerSecond
     await wait(seconds * 1000, signal)
     this.#cache.insert(ids, space)
-    if (connector === 'multiprocess') this.store.store(sequence)
+    if (connector === 'multiprocess') this.store.store(sequence, restored)
     else if (connector === 'in-process') this.#inProcess.insert(ids, ANY_SPACE)
     return { cached, created: Math.max(0, Math.floor(ids.length / blockSize) * blockSize - cached) }
   }

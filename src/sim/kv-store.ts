@@ -19,6 +19,25 @@ export interface PlacementEvent {
   readonly key: ObjectKey
   readonly tier: 'l1' | 'l2'
   readonly backend: string
+  /** Its adapter is declared as shared (`"shared": true`): one placement, whichever server reports it. */
+  readonly shared?: boolean
+}
+
+/** An object, and the KV data type that it was written in. Keys do not contain that. */
+export interface StoredObject {
+  readonly key: ObjectKey
+  readonly dtype: string
+}
+
+/** An adapter's storage. Several servers may use the same one. */
+export type L2Storage = Lru<StoredObject>
+
+/** One adapter of one server. */
+interface L2Adapter {
+  readonly objects: L2Storage
+  /** Ids of the keys that this server stored. It reports deletions of these only (native_connector_l2_adapter.py, `_key_sizes`). */
+  readonly mine: Set<string>
+  readonly declaredShared: boolean
 }
 
 /** The fields that identify a sequence of tokens in LMCache. */
@@ -60,35 +79,43 @@ export class KvStore {
   readonly quotas = new Map<string, number>()
   readonly #settings: SimSettings
   readonly #emit: (events: PlacementEvent[]) => void
-  readonly #l1: Lru<ObjectKey>
-  readonly #l2: Map<string, Lru<ObjectKey>>
-  /** The data type of each object, by the id of its key. */
-  readonly #writtenIn = new Map<string, string>()
+  readonly #l1: Lru<StoredObject>
+  readonly #l2: Map<string, L2Adapter>
   #evicting: NodeJS.Timeout | undefined
 
-  constructor(settings: SimSettings, emit: (events: PlacementEvent[]) => void) {
+  /** `shared`: the storage of adapters that other servers use too, by adapter type. */
+  constructor(
+    settings: SimSettings,
+    emit: (events: PlacementEvent[]) => void,
+    shared: ReadonlyMap<string, L2Storage> = new Map(),
+  ) {
     this.#settings = settings
     this.dtype = settings.dtype
     this.#emit = emit
-    const evicted = (tier: 'l1' | 'l2', backend: string) => (_: string, key: ObjectKey) =>
-      this.#emit([{ added: false, key, tier, backend }])
-    this.#l1 = new Lru(settings.l1Bytes, evicted('l1', 'dram'))
-    this.#l2 = new Map(settings.l2Adapters.map((name) => [name, new Lru(settings.l2Bytes, evicted('l2', name))]))
+    this.#l1 = new Lru(settings.l1Bytes, (_, { key }) =>
+      this.#emit([{ added: false, key, tier: 'l1', backend: 'dram' }]),
+    )
+    this.#l2 = new Map(settings.l2Adapters.map((name) => [name, this.#adapter(name, shared.get(name))]))
   }
 
   get l1(): { objects: number; bytes: number } {
     return { objects: this.#l1.size, bytes: this.#l1.weight }
   }
 
-  /** Stores the whole chunks of a prompt in L1 and in every adapter. An existing object of another data type stays unchanged. */
-  store(sequence: SequenceKey): void {
+  /**
+   * Stores the whole chunks of a prompt in L1 and in every adapter, except those of the first `restored` tokens: what was loaded from an
+   * adapter is not written to the others (store_controller.py, `on_l1_keys_finish_write_and_reserve_read`). An existing object of another
+   * data type stays unchanged.
+   */
+  store(sequence: SequenceKey, restored = 0): void {
     if (!this.up) return
-    for (const key of keysOf(sequence, this.#settings.chunkSize).keys) {
-      const id = idOf(key)
-      if ((this.#l1.has(id) || this.#inL2(key)) && !this.#isReadable(id)) continue
-      this.#writtenIn.set(id, this.dtype)
-      this.#place('l1', 'dram', this.#l1, key)
-      for (const [name, objects] of this.#l2) this.#place('l2', name, objects, key)
+    const { chunkSize } = this.#settings
+    const known = Math.floor(restored / chunkSize) * sequence.world_size
+    for (const key of keysOf(sequence, chunkSize).keys.slice(known)) {
+      const existing = this.#l1.get(idOf(key)) ?? this.#inL2(key)
+      if (existing !== undefined && existing.dtype !== this.dtype) continue
+      this.#placeL1(key)
+      for (const name of this.#l2.keys()) this.#placeL2(name, key)
     }
     this.evictSoon()
   }
@@ -104,8 +131,8 @@ export class KvStore {
 
   /** Loads objects from L2 into L1. Returns how many of the keys are then in L1; all keys count, not only a prefix. */
   prefetch(keys: readonly ObjectKey[]): number {
-    const readable = keys.filter((key) => this.#isReadable(idOf(key)))
-    const missing = readable.filter((key) => !this.#l1.has(idOf(key)) && this.#inL2(key))
+    const readable = keys.filter((key) => this.#isReadable(key))
+    const missing = readable.filter((key) => !this.#l1.has(idOf(key)))
     // L1 reserves space for all of them or for none (L1Manager.reserve_write), and evicts nothing to make room.
     const fits = this.#l1.weight + missing.length * this.#settings.chunkBytes <= this.#settings.l1Bytes
     for (const key of fits ? missing : []) this.#load(key)
@@ -116,35 +143,37 @@ export class KvStore {
   deleteL1(keys: readonly ObjectKey[], force: boolean): { deleted: number; skipped: number } {
     const locked = force ? [] : keys.filter((key) => this.locked.has(idOf(key)) && this.#l1.has(idOf(key)))
     const free = keys.filter((key) => !locked.includes(key))
-    const deleted = free.filter((key) => this.#remove('l1', 'dram', this.#l1, key)).length
-    return { deleted, skipped: locked.length }
+    const deleted = free.filter((key) => this.#l1.delete(idOf(key)))
+    this.#emit(deleted.map((key) => ({ added: false, key, tier: 'l1', backend: 'dram' })))
+    return { deleted: deleted.length, skipped: locked.length }
   }
 
   /** Deletes from one adapter, by default the first. Returns the number of requested keys; undefined if there is no such adapter. */
   deleteL2(keys: readonly ObjectKey[], adapter: string | undefined): number | undefined {
     const name = adapter ?? this.#settings.l2Adapters[0]
-    const objects = name === undefined ? undefined : this.#l2.get(name)
-    if (name === undefined || objects === undefined) return undefined
+    if (name === undefined || !this.#l2.has(name)) return undefined
     if (!this.#settings.undeletableAdapters.includes(name)) {
-      for (const key of keys) this.#remove('l2', name, objects, key)
+      for (const key of keys) this.#removeL2(name, key)
     }
     return keys.length
   }
 
   /** Drops an adapter's objects without events, as a Redis that restarts without its data does. */
-  loseL2(adapter: string): void {
-    this.#l2.get(adapter)?.clear()
+  loseL2(name: string): void {
+    const adapter = this.#l2.get(name)
+    adapter?.objects.clear()
+    adapter?.mine.clear()
   }
 
   /** The keys in L1. */
   l1Keys(): ObjectKey[] {
-    return this.#l1.values()
+    return this.#l1.values().map(({ key }) => key)
   }
 
   /** The bytes of a salt in all adapters. */
   l2BytesOf(salt: string): number {
-    const objects = [...this.#l2.values()].flatMap((one) => one.values())
-    return objects.filter((key) => key.cache_salt === salt).length * this.#settings.chunkBytes
+    const objects = [...this.#l2.values()].flatMap((adapter) => adapter.objects.values())
+    return objects.filter(({ key }) => key.cache_salt === salt).length * this.#settings.chunkBytes
   }
 
   /** IsolatedLRU evicts periodically, not on each store. Objects without a quota survive until then. */
@@ -152,47 +181,68 @@ export class KvStore {
     if (!this.#settings.isolatedLru || this.#evicting !== undefined) return
     this.#evicting = setTimeout(() => {
       this.#evicting = undefined
-      for (const [name, objects] of this.#l2) {
-        const unknown = objects.values().filter((key) => (this.quotas.get(key.cache_salt) ?? 0) === 0)
-        for (const key of unknown) this.#remove('l2', name, objects, key)
+      for (const [name, { objects }] of this.#l2) {
+        const unknown = objects.values().filter(({ key }) => (this.quotas.get(key.cache_salt) ?? 0) === 0)
+        for (const { key } of unknown) this.#removeL2(name, key)
       }
     }, this.#settings.eventFlushMs)
     this.#evicting.unref()
   }
 
   clearL1(): void {
-    const gone = this.#l1.values()
+    const gone = this.l1Keys()
     this.#l1.clear()
     this.#emit(gone.map((key) => ({ added: false, key, tier: 'l1', backend: 'dram' })))
   }
 
+  #adapter(name: string, shared: L2Storage | undefined): L2Adapter {
+    const mine = new Set<string>()
+    const evict = (id: string, { key }: StoredObject) => {
+      mine.delete(id)
+      this.#emit([{ added: false, key, tier: 'l2', backend: name }])
+    }
+    const declaredShared = this.#settings.declaredShared.includes(name)
+    return { objects: shared ?? new Lru(this.#settings.l2Bytes, evict), mine, declaredShared }
+  }
+
   #load(key: ObjectKey | undefined): boolean {
-    if (key === undefined || !this.#isReadable(idOf(key))) return false
-    if (this.#l1.get(idOf(key)) !== undefined) return true
-    const found = this.#inL2(key)
-    if (found) this.#place('l1', 'dram', this.#l1, key)
-    return found
+    if (key === undefined || !this.#isReadable(key)) return false
+    if (this.#l1.get(idOf(key)) === undefined) this.#placeL1(key)
+    return true
   }
 
   /** The directory lists objects of another data type, but no lookup loads them: docs/engine-behavior.md#dtype. */
-  #isReadable(id: string): boolean {
-    return this.#writtenIn.get(id) === this.dtype
+  #isReadable(key: ObjectKey): boolean {
+    return (this.#l1.get(idOf(key)) ?? this.#inL2(key))?.dtype === this.dtype
   }
 
-  #inL2(key: ObjectKey): boolean {
+  #inL2(key: ObjectKey): StoredObject | undefined {
     const id = idOf(key)
-    return [...this.#l2.values()].filter((objects) => objects.get(id) !== undefined).length > 0
+    return [...this.#l2.values()].map(({ objects }) => objects.get(id)).find((object) => object !== undefined)
   }
 
-  #place(tier: 'l1' | 'l2', backend: string, objects: Lru<ObjectKey>, key: ObjectKey): void {
+  #placeL1(key: ObjectKey): void {
     const id = idOf(key)
-    const known = objects.has(id)
-    if (objects.set(id, key, this.#settings.chunkBytes) && !known) this.#emit([{ added: true, key, tier, backend }])
+    const known = this.#l1.has(id)
+    const placed = this.#l1.set(id, { key, dtype: this.dtype }, this.#settings.chunkBytes)
+    if (placed && !known) this.#emit([{ added: true, key, tier: 'l1', backend: 'dram' }])
   }
 
-  #remove(tier: 'l1' | 'l2', backend: string, objects: Lru<ObjectKey>, key: ObjectKey): boolean {
-    const had = objects.delete(idOf(key))
-    if (had) this.#emit([{ added: false, key, tier, backend }])
-    return had
+  #placeL2(name: string, key: ObjectKey): void {
+    const adapter = this.#l2.get(name)
+    const id = idOf(key)
+    if (!adapter?.objects.set(id, { key, dtype: this.dtype }, this.#settings.chunkBytes)) return
+    if (!adapter.mine.has(id)) this.#emit([this.#l2Event(true, name, adapter, key)])
+    adapter.mine.add(id)
+  }
+
+  #removeL2(name: string, key: ObjectKey): void {
+    const adapter = this.#l2.get(name)
+    const existed = adapter?.objects.delete(idOf(key)) === true
+    if (adapter?.mine.delete(idOf(key)) && existed) this.#emit([this.#l2Event(false, name, adapter, key)])
+  }
+
+  #l2Event(added: boolean, backend: string, { declaredShared }: L2Adapter, key: ObjectKey): PlacementEvent {
+    return { added, key, tier: 'l2', backend, ...(declaredShared && { shared: true }) }
   }
 }

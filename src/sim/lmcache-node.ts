@@ -1,6 +1,6 @@
 // One LMCache server of the simulated fleet: its instance id, its contents, and whether an engine is attached.
 
-import { KvStore, type PlacementEvent } from './kv-store.ts'
+import { KvStore, type L2Storage, type PlacementEvent } from './kv-store.ts'
 import type { SimSettings } from './options.ts'
 
 export class LmcacheNode {
@@ -12,9 +12,15 @@ export class LmcacheNode {
   /** Its own address and its coordinator's; set once the sockets exist. */
   urls = { lmcache: '', coordinator: '' }
 
-  constructor(settings: SimSettings, id: string, report: (instanceId: string, events: PlacementEvent[]) => void) {
+  constructor(
+    settings: SimSettings,
+    id: string,
+    report: (instanceId: string, events: PlacementEvent[]) => void,
+    shared: ReadonlyMap<string, L2Storage>,
+  ) {
     this.id = id
-    this.store = new KvStore(settings, (events) => report(id, events))
+    this.store = new KvStore(settings, (events) => report(id, events), shared)
+    this.store.up = settings.lmcache
   }
 
   get up(): boolean {

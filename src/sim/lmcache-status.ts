@@ -160,9 +160,10 @@ export function configJson(settings: SimSettings, { id, urls: ports }: LmcacheNo
       },
       eviction_config: eviction,
       l2_adapter_config: {
-        adapters: settings.l2Adapters.map(() => ({
+        adapters: settings.l2Adapters.map((name) => ({
+          ...(name === 'resp' && settings.redisAddress),
           affinity_tag: '_default',
-          shared: false,
+          shared: settings.declaredShared.includes(name),
           eviction_config: null,
           serde_config: null,
         })),

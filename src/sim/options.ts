@@ -6,6 +6,9 @@ export interface SimAdapter {
   readonly path: string
 }
 
+/** What an engine may have of its own. */
+export type EngineOptions = Pick<SimOptions, 'model' | 'root' | 'adapters' | 'maxModelLen' | 'preamble' | 'dtype'>
+
 export interface SimOptions {
   /** Address to listen on; default `127.0.0.1`. */
   readonly host?: string
@@ -40,10 +43,23 @@ export interface SimOptions {
   readonly worldSize?: number
   /** `instance_id` of the first LMCache server; default `node-a`. */
   readonly instanceId?: string
-  /** LMCache servers, each with its own L1 and L2; the second is `node-b`. Default 1. The engine is attached to the first. */
-  readonly servers?: 1 | 2
+  /** Engines, each with its own prefix cache and its own LMCache server. Default 1. All have the same settings, except `engineOptions`. */
+  readonly engines?: number
+  /** What differs per engine, the first one first. */
+  readonly engineOptions?: readonly EngineOptions[]
+  /**
+   * LMCache servers, each with its own L1 and L2; the second is `node-b`, the third `node-c`. Default: one per engine. Those beyond the
+   * engines have none attached.
+   */
+  readonly servers?: number
   /** Types of the L2 adapters, the primary one first; default `['fs', 'resp']`. */
   readonly l2Adapters?: readonly string[]
+  /** Types of L2 adapters whose storage all servers share; default none: each server has its own. */
+  readonly sharedL2?: readonly string[]
+  /** Types of L2 adapters that were started with `"shared": true`, whether true or not; default none. */
+  readonly declaredShared?: readonly string[]
+  /** Where a `resp` adapter's Redis is, as `/config` shows it; default: it shows none. No connection is made. */
+  readonly redisAddress?: { readonly host: string; readonly port: number }
   /** L2 adapters that accept deletes but ignore them, as some of LMCache's do; default none. */
   readonly undeletableAdapters?: readonly string[]
   /** Every adapter evicts by IsolatedLRU: objects of a salt without a quota are evicted `eventFlushMs` later; default false. */
@@ -85,7 +101,7 @@ export interface SimOptions {
   readonly requestLog?: number
 }
 
-export type SimSettings = Required<SimOptions>
+export type SimSettings = Required<Omit<SimOptions, 'redisAddress'>> & Pick<SimOptions, 'redisAddress'>
 
 const defaults: SimSettings = {
   host: '127.0.0.1',
@@ -106,8 +122,12 @@ const defaults: SimSettings = {
   preamble: '',
   worldSize: 1,
   instanceId: 'node-a',
+  engines: 1,
+  engineOptions: [],
   servers: 1,
   l2Adapters: ['fs', 'resp'],
+  sharedL2: [],
+  declaredShared: [],
   undeletableAdapters: [],
   isolatedLru: false,
   prefillTokensPerSecond: Number.POSITIVE_INFINITY,
@@ -130,5 +150,13 @@ const defaults: SimSettings = {
 
 /** The options with every default filled in. */
 export function settingsOf(options: SimOptions): SimSettings {
-  return { ...defaults, coordinatorChunkSize: options.chunkSize ?? defaults.chunkSize, ...options }
+  const engines = options.engines ?? defaults.engines
+  const servers = Math.max(engines, options.servers ?? engines)
+  const coordinatorChunkSize = options.chunkSize ?? defaults.chunkSize
+  return { ...defaults, coordinatorChunkSize, ...options, engines, servers }
+}
+
+/** The settings of one engine and its LMCache server; `index` counts from 0. */
+export function settingsOfEngine(settings: SimSettings, index: number): SimSettings {
+  return { ...settings, ...settings.engineOptions[index] }
 }

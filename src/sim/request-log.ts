@@ -4,8 +4,10 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024
 
-/** `lmcache-2`: the second LMCache server, if there is one. */
-export type ServerName = 'engine' | 'lmcache' | 'lmcache-2' | 'coordinator'
+/** `engine` and `lmcache` are the first ones. The others are numbered from 2: `engine-2`, `lmcache-2`. */
+export type ServerName = EngineName | LmcacheName | 'coordinator'
+export type EngineName = 'engine' | `engine-${number}`
+export type LmcacheName = 'lmcache' | `lmcache-${number}`
 
 export interface LoggedRequest {
   readonly server: ServerName
