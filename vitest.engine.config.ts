@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/engine/**/*.test.ts', 'test/contracts/{engine,kv}/**/*.test.ts'],
-    exclude: ['test/engine/restart.test.ts', 'node_modules/**'],
+    exclude: ['test/engine/restart.test.ts', 'test/engine/fleet/**', 'node_modules/**'],
     globalSetup: ['test/engine/support/setup.ts'],
     env: { CWM_CONTRACT: 'engine' },
     fileParallelism: false,

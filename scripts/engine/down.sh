@@ -5,9 +5,6 @@ set -euo pipefail
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/common.sh"
 PATIENCE=20 # seconds for a graceful stop
 
-# All processes in the session that up.sh created for a server. The session id is the server's pid.
-members() { ps -e -o pid=,sid=,stat= | awk -v session="$1" '$2 == session && $3 !~ /^Z/ { print $1 }'; }
-
 stop() {
   local name=$1 file=$ENGINE_RUN/$1.pid session pids waited=0
   [ -s "$file" ] || return 0
@@ -28,13 +25,13 @@ stop() {
 }
 
 found=
-for name in vllm lmcache coordinator redis; do
+for name in router vllm-b vllm lmcache-b lmcache coordinator redis; do
   if [ -s "$ENGINE_RUN/$name.pid" ]; then found=1; fi
   stop "$name"
 done
 if [ -n "$found" ]; then say "down"; else say "nothing was running from $ENGINE_RUN"; fi
 
 if [ "${1:-}" = --forget ]; then
-  rm -rf "$ENGINE_RUN/l2" "$ENGINE_RUN/coordinator.ckpt" "$ENGINE_RUN/coordinator.meta"
+  rm -rf "$ENGINE_RUN/l2" "$ENGINE_RUN/l2-b" "$ENGINE_RUN/coordinator.ckpt" "$ENGINE_RUN/coordinator.meta"
   say "removed what LMCache stored"
 fi

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +15,8 @@ export interface CwmOptions {
   readonly upstream?: string
   readonly coordinator?: string
   readonly lmcache?: string
+  /** Settings as YAML, instead of the addresses above: a list of engines has no flag for all that it says. */
+  readonly config?: string
   /** Data directory of an earlier process. By default a new one is created, and removed by `dispose`. */
   readonly dataDir?: string
   /** Further flags, by name. */
@@ -144,9 +146,7 @@ export class Cwm {
 export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cwm-engine-test-')))
   const flags = {
-    '--upstream': options.upstream ?? engineUrl,
-    '--coordinator': options.coordinator ?? coordinatorUrl,
-    '--lmcache': options.lmcache ?? lmcacheUrl,
+    ...(await addresses(options, dataDir)),
     '--data-dir': dataDir,
     '--port': '0',
     '--log-format': 'text',
@@ -170,4 +170,17 @@ export async function startCwm(options: CwmOptions = {}): Promise<Cwm> {
     { deadlineMs: READY_MS, everyMs: 20 },
   )
   return new Cwm(url ?? '', dataDir, child, output)
+}
+
+async function addresses(options: CwmOptions, dataDir: string): Promise<Record<string, string>> {
+  if (options.config === undefined) {
+    return {
+      '--upstream': options.upstream ?? engineUrl,
+      '--coordinator': options.coordinator ?? coordinatorUrl,
+      '--lmcache': options.lmcache ?? lmcacheUrl,
+    }
+  }
+  const file = join(dataDir, 'cwm.yaml')
+  await writeFile(file, options.config)
+  return { '--config': file }
 }

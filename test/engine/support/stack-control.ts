@@ -13,7 +13,7 @@ const scripts = fileURLToPath(new URL('../../../scripts/engine', import.meta.url
 // The defaults of scripts/engine/common.sh.
 const engineHome =
   process.env.ENGINE_HOME ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cwm-engine')
-const engineRun = process.env.ENGINE_RUN ?? join(engineHome, 'run')
+export const engineRun = process.env.ENGINE_RUN ?? join(engineHome, 'run')
 
 async function script(name: string, env: Record<string, string> = {}): Promise<void> {
   await promisify(execFile)('bash', [join(scripts, name)], { env: { ...process.env, ...env } })
