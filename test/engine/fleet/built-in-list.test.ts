@@ -7,7 +7,7 @@ import { CHUNK, eventually } from '../support/stack.ts'
 import { type Chat, forAll, startChats } from './support/chats.ts'
 import { type FleetStack, startBuiltInList } from './support/fleet-stack.ts'
 import { awaitShared, countShared } from './support/l2.ts'
-import { answers, engineA, engineB, killServer, running, served, startPair } from './support/pair.ts'
+import { answers, engineB, killServer, running, served, startPair } from './support/pair.ts'
 
 const SESSIONS = 40
 /** Long enough that a kill finds it in the middle. */

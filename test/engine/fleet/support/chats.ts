@@ -1,7 +1,7 @@
 // Conversations of clients that name nothing: each sends its history again, to either proxy.
 
-import { type Answer, ask, longText, type Message, openai, user } from '../../support/conversations.ts'
-import type { Cwm } from '../../support/cwm.ts'
+import { type Answer, ask, longText, type Message, MODEL, openai, user } from '../../support/conversations.ts'
+import { type Cwm, KEY } from '../../support/cwm.ts'
 import { CHUNK } from '../../support/stack.ts'
 
 /** Two chunks and some more. */
@@ -40,12 +40,60 @@ export class Chat {
   }
 }
 
+export interface ApiTurn {
+  readonly reply: unknown
+  readonly cachedTokens: number
+}
+
+/** One request to another API than chat completions, with the whole history. */
+export type Ask = (proxy: Cwm, history: readonly object[]) => Promise<ApiTurn>
+
+/** A conversation of two turns in another API, each sent to another proxy. Returns the cached tokens of the second. */
+export async function followUp(mark: string, proxies: readonly [Cwm, Cwm], ask: Ask): Promise<number> {
+  const opening = [user(longText(mark, OPENING_TOKENS))]
+  const { reply } = await ask(proxies[0], opening)
+  const history = [...opening, ...[reply].flat(), user(`more of ${mark}`)] as object[]
+  return (await ask(proxies[1], history)).cachedTokens
+}
+
+interface AnthropicMessage {
+  readonly content: unknown
+  readonly usage: { readonly cache_read_input_tokens?: number | null }
+}
+
+export const askMessages: Ask = async (proxy, messages) => {
+  const body = { model: MODEL, max_tokens: 16, temperature: 0, messages }
+  const { content, usage } = await post<AnthropicMessage>(proxy, '/v1/messages', body)
+  return { reply: { role: 'assistant', content }, cachedTokens: usage.cache_read_input_tokens ?? 0 }
+}
+
+interface StoredResponse {
+  readonly output: readonly object[]
+  readonly usage: { readonly input_tokens_details: { readonly cached_tokens: number } }
+}
+
+export const askResponses: Ask = async (proxy, input) => {
+  const body = { model: MODEL, max_output_tokens: 16, temperature: 0, input }
+  const { output, usage } = await post<StoredResponse>(proxy, '/v1/responses', body)
+  return { reply: output, cachedTokens: usage.input_tokens_details.cached_tokens }
+}
+
+async function post<Body>(proxy: Cwm, path: string, body: object): Promise<Body> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${KEY}` }
+  const answer = await fetch(proxy.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text.slice(0, 300)}`)
+  return JSON.parse(text) as Body
+}
+
 let started = 0
 
-/** Chats with words that no other chat has sent. */
+/** Words that no other conversation has sent. */
+export const newMark = (): string => `chat ${started++} of ${process.pid}-${Date.now()}`
+
+/** Chats with words of their own. */
 export function startChats(count: number, proxies: readonly Cwm[]): Chat[] {
-  const run = `${process.pid}-${Date.now()}`
-  return Array.from({ length: count }, () => new Chat(`chat ${started++} of ${run}`, proxies))
+  return Array.from({ length: count }, () => new Chat(newMark(), proxies))
 }
 
 /** Runs `work` for all items, a few at once; results in the items' order. */

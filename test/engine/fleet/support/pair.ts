@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ask, engineUrl, lmcacheUrl } from '../../support/stack.ts'
+import { ask, engineUrl, eventually, lmcacheUrl } from '../../support/stack.ts'
 import { engineRun, startStack } from '../../support/stack-control.ts'
 
 /** One vLLM with its LMCache server. */
@@ -39,14 +39,24 @@ export async function answers(url: string): Promise<boolean> {
   )
 }
 
-/** Kills a server and its workers with kill -9. They are one session of processes, which its pid names. */
+/**
+ * Kills a server and its workers with kill -9, and waits until they have ended: a dying process that still frees its memory accepts
+ * requests. They are one session of processes, which its pid names.
+ */
 export async function killServer(name: ServerName): Promise<void> {
   const session = (await readFile(join(engineRun, `${name}.pid`), 'utf8')).trim()
+  for (const pid of membersOf(session)) process.kill(pid, 'SIGKILL')
+  await eventually(
+    `${name} has ended`,
+    () => Promise.resolve(membersOf(session)),
+    (left) => left.length === 0,
+  )
+}
+
+function membersOf(session: string): number[] {
   const rows = execFileSync('ps', ['-e', '-o', 'pid=,sid=,stat='], { encoding: 'utf8' }).trim().split('\n')
-  const members = rows
-    .map((row) => row.trim().split(/\s+/))
-    .filter(([, sid, stat]) => sid === session && stat?.[0] !== 'Z')
-  for (const [pid] of members) process.kill(Number(pid), 'SIGKILL')
+  const processes = rows.map((row) => row.trim().split(/\s+/))
+  return processes.filter(([, sid, stat]) => sid === session && stat?.[0] !== 'Z').map(([pid]) => Number(pid))
 }
 
 /** Starts whatever of the pair is not running. Takes a minute or two for a vLLM. */
