@@ -10,6 +10,8 @@ export interface Engine {
   readonly id: string
   /** Scheme, host and port, in lower case: how the engine refers to itself in headers such as `Location`. */
   readonly origin: string
+  /** The instance id of the LMCache server that it is attached to; undefined if the settings do not say. */
+  readonly kvServer: string | undefined
   readonly models: EngineModels
   readonly health: EngineHealth
   /**
@@ -66,9 +68,11 @@ export interface AnswerControl {
   abort(): void
 }
 
-/** Credentials and abort signal of one background call. */
+/** Credentials, more headers, and abort signal of one background call. */
 export interface CallOptions {
   readonly apiKey: string | undefined
+  /** Added to the call's own. Flat: name, value, name, value. */
+  readonly headers?: readonly string[]
   readonly signal?: AbortSignal
 }
 
@@ -146,6 +150,10 @@ export interface EngineHealth {
   readonly breaker: BreakerState
   /** From turns, probes, and cwm's own calls; undefined until the first one ends. */
   readonly lastSeen: Sighting | undefined
+  /** Requests in flight, cwm's own calls included, health checks not. */
+  readonly inFlight: number
+  /** Requests `/health`, even while the breaker is open, without any effect on models or KV. Never throws. */
+  check(deadlineMs: number): Promise<Sighting>
   /** Checks whether the engine answers, even while the breaker is open. An answer closes the breaker. Never throws. */
   probe(deadlineMs: number): Promise<Sighting>
 }

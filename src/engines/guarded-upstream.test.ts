@@ -80,4 +80,16 @@ describe('the guarded upstream', () => {
 
     expect(guarded.breaker).toBe('closed')
   })
+
+  it('counts the requests in flight, without health checks', () => {
+    guarded.send(request, sink)
+    guarded.send(request, sink)
+    guarded.health.send(request, sink)
+    expect(guarded.inFlight).toBe(2)
+
+    sent[0]?.onEnd()
+    sent[2]?.onError(refused)
+
+    expect(guarded.inFlight).toBe(1)
+  })
 })

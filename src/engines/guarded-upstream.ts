@@ -26,8 +26,8 @@ export class GuardedUpstream implements Sender {
     this.url = upstream.url
     this.#upstream = upstream
     this.#breaker = breaker
-    this.#watch = { breaker, live: this.#live, lastSeen: undefined }
-    this.health = { send: (request, sink) => this.#dispatch(request, sink, true) }
+    this.#watch = { breaker, live: this.#live, lastSeen: undefined, checks: 0 }
+    this.health = { send: (request, sink) => this.#dispatch(request, sink, true, true) }
   }
 
   /** The current state of the breaker. */
@@ -38,6 +38,11 @@ export class GuardedUpstream implements Sender {
   /** From turns, probes, and cwm's own calls; undefined until the first one ends. */
   get lastSeen(): Sighting | undefined {
     return this.#watch.lastSeen
+  }
+
+  /** Requests in flight, health checks not included. */
+  get inFlight(): number {
+    return this.#live.size - this.#watch.checks
   }
 
   /** As `Upstream.send`, but while the breaker is open, `onError` is called immediately with `UPSTREAM_OPEN`. */
@@ -60,9 +65,11 @@ export class GuardedUpstream implements Sender {
     return this.#upstream.close()
   }
 
-  #dispatch(request: OutgoingRequest, sink: AnswerSink, probe: boolean): Abort {
+  /** `probe`: its outcome decides about the breaker. `check`: it is a health check. */
+  #dispatch(request: OutgoingRequest, sink: AnswerSink, probe: boolean, check = false): Abort {
     if (this.#ended !== undefined) return refuse(sink, this.#ended)
-    const answer = new WatchedAnswer(sink, this.#watch, probe)
+    const answer = new WatchedAnswer(sink, this.#watch, probe, check)
+    if (check) this.#watch.checks++
     this.#live.add(answer)
     const abort = this.#upstream.send(request, answer)
     answer.abort = abort
@@ -87,6 +94,10 @@ export class GuardedUpstream implements Sender {
 class Live {
   readonly #answers: WatchedAnswer[] = []
 
+  get size(): number {
+    return this.#answers.length
+  }
+
   all(): readonly WatchedAnswer[] {
     return [...this.#answers]
   }
@@ -109,6 +120,8 @@ interface Watch {
   readonly breaker: Breaker
   readonly live: Live
   lastSeen: Sighting | undefined
+  /** Health checks in flight. */
+  checks: number
 }
 
 class WatchedAnswer implements AnswerSink {
@@ -118,12 +131,14 @@ class WatchedAnswer implements AnswerSink {
   readonly #sink: AnswerSink
   readonly #watch: Watch
   readonly #probe: boolean
+  readonly #check: boolean
   #answered = false
 
-  constructor(sink: AnswerSink, watch: Watch, probe: boolean) {
+  constructor(sink: AnswerSink, watch: Watch, probe: boolean, check: boolean) {
     this.#sink = sink
     this.#watch = watch
     this.#probe = probe
+    this.#check = check
   }
 
   onStart(control: AnswerControl): void {
@@ -143,12 +158,12 @@ class WatchedAnswer implements AnswerSink {
   }
 
   onEnd(): void {
-    this.#watch.live.delete(this)
+    this.#leave()
     this.#sink.onEnd()
   }
 
   onError(error: CwmError): void {
-    this.#watch.live.delete(this)
+    this.#leave()
     if (!this.#answered) {
       if (isConnectionFailure(error)) {
         this.#watch.lastSeen = { ok: false, error: error.code.toLowerCase() }
@@ -156,6 +171,11 @@ class WatchedAnswer implements AnswerSink {
       } else this.#watch.breaker.undecided(this.#probe)
     }
     this.#sink.onError(error)
+  }
+
+  #leave(): void {
+    this.#watch.live.delete(this)
+    if (this.#check) this.#watch.checks--
   }
 }
 

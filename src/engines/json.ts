@@ -10,6 +10,10 @@ export interface JsonCall {
   readonly body?: string
   /** Sent as `Authorization: Bearer`; undefined for an upstream without keys. */
   readonly apiKey: string | undefined
+  /** Added to cwm's own headers. Flat: name, value, name, value. */
+  readonly headers?: readonly string[]
+  /** The status is enough: a body that is not JSON becomes an empty object. */
+  readonly statusOnly?: boolean
   readonly deadlineMs: number
   readonly signal?: AbortSignal
 }
@@ -30,6 +34,7 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
   // For schemes other than Bearer, readApiKey returns the whole value. Only that contains a space; a key never does.
   if (call.apiKey !== undefined)
     headers.push('authorization', call.apiKey.includes(' ') ? call.apiKey : `Bearer ${call.apiKey}`)
+  if (call.headers !== undefined) headers.push(...call.headers)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -74,7 +79,7 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
           finish(() => {
             const value = parseJson(Buffer.concat(chunks).toString('utf8'))
             if (isObject(value)) resolve({ status, body: value })
-            else if (status >= 400) resolve({ status, body: {} })
+            else if (status >= 400 || call.statusOnly === true) resolve({ status, body: {} })
             else reject(new CwmError('UPSTREAM_REJECTED', `${call.path} of the upstream did not return a JSON object`))
           })
         },

@@ -11,6 +11,8 @@ function aCheck() {
   const health = {
     breaker: 'closed' as BreakerState,
     lastSeen: undefined as Sighting | undefined,
+    inFlight: 0,
+    check: () => Promise.resolve({ ok: true } as const),
     probe: () => new Promise<Sighting>((resolve) => asked.push(resolve)),
   }
   const lmcache = {

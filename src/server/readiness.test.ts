@@ -13,7 +13,8 @@ const away = { ping: () => Promise.reject(new CwmError('STORE_UNAVAILABLE', 'awa
 function anEngine(breaker: BreakerState, lastSeen?: Sighting) {
   const asked: ((sighting: Sighting) => void)[] = []
   const probe = () => new Promise<Sighting>((resolve) => asked.push(resolve))
-  return { health: { breaker, lastSeen, probe }, asked }
+  const check = () => Promise.resolve({ ok: true } as const)
+  return { health: { breaker, lastSeen, inFlight: 0, check, probe }, asked }
 }
 
 describe('cwm', () => {

@@ -110,9 +110,8 @@ export class VllmPrompts implements Pick<Engine, 'tokenIds' | 'countTokens' | 'c
     return readIds(answer.body.tokens, '/tokenize')
   }
 
-  #post(path: string, body: string, deadlineMs: number, { apiKey, signal }: CallOptions): Promise<JsonAnswer> {
-    const call = { method: 'POST', path, body, apiKey, deadlineMs } as const
-    return callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
+  #post(path: string, body: string, deadlineMs: number, options: CallOptions): Promise<JsonAnswer> {
+    return callJson(this.#upstream, { method: 'POST', path, body, deadlineMs, ...options })
   }
 }
 

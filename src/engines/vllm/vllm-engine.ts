@@ -17,12 +17,14 @@ import type {
   WarmCall,
   WarmResult,
 } from '../engine.ts'
+import type { EngineSpec } from '../engine-spec.ts'
 import type { GuardedUpstream } from '../guarded-upstream.ts'
-import { callJson, rejectionOf } from '../json.ts'
+import { callJson, type JsonCall, rejectionOf, type Sender } from '../json.ts'
+import { withOwnKey } from '../own-key.ts'
 import { VllmModels } from './models.ts'
 import { VllmPrompts } from './prompts.ts'
 
-export interface VllmOptions {
+export interface VllmOptions extends Pick<EngineSpec, 'apiKey' | 'kvServer'> {
   /** The operator's context limits, by served name, in tokens. */
   readonly limits: Readonly<Record<string, number>>
   /** Deadline of a warm call, which may prefill a whole window, milliseconds. */
@@ -33,24 +35,29 @@ export interface VllmOptions {
 export class VllmEngine implements Engine {
   readonly id: string
   readonly origin: string
+  readonly kvServer: string | undefined
   readonly models: VllmModels
   readonly health: EngineHealth
   readonly #upstream: GuardedUpstream
+  readonly #sender: Sender
   readonly #prompts: VllmPrompts
   readonly #warmDeadlineMs: number
 
-  constructor(upstream: GuardedUpstream, { limits, warmDeadlineMs, now }: VllmOptions) {
+  constructor(upstream: GuardedUpstream, { limits, warmDeadlineMs, apiKey, kvServer, now }: VllmOptions) {
+    const sender = withOwnKey(upstream, apiKey)
     this.id = upstream.url
     this.origin = upstream.origin
-    this.models = new VllmModels(upstream, now, limits)
-    this.health = new VllmHealth(upstream)
+    this.kvServer = kvServer
+    this.models = new VllmModels(sender, now, limits)
+    this.health = new VllmHealth(upstream, withOwnKey(upstream.health, apiKey))
     this.#upstream = upstream
-    this.#prompts = new VllmPrompts(upstream)
+    this.#sender = sender
+    this.#prompts = new VllmPrompts(sender)
     this.#warmDeadlineMs = warmDeadlineMs
   }
 
   send(request: OutgoingRequest, sink: AnswerSink): Abort {
-    return this.#upstream.send(request, sink)
+    return this.#sender.send(request, sink)
   }
 
   tokenIds(prompt: Prompt, options: CallOptions): Promise<Uint32Array | undefined> {
@@ -66,11 +73,11 @@ export class VllmEngine implements Engine {
   }
 
   /** A completion of one token: docs/engine-behavior.md#warming-by-token-ids. */
-  async warm({ model, tokenIds, salt }: WarmCall, { apiKey, signal }: CallOptions): Promise<WarmResult> {
+  async warm({ model, tokenIds, salt }: WarmCall, options: CallOptions): Promise<WarmResult> {
     const path = '/v1/completions'
     const body = `{"model":${JSON.stringify(model)},"max_tokens":1,"temperature":0,"cache_salt":${JSON.stringify(salt)},"prompt":[${tokenIds.join(',')}]}`
-    const call = { method: 'POST', path, body, apiKey, deadlineMs: this.#warmDeadlineMs } as const
-    const answer = await callJson(this.#upstream, signal === undefined ? call : { ...call, signal })
+    const call = { method: 'POST', path, body, deadlineMs: this.#warmDeadlineMs, ...options } as const
+    const answer = await callJson(this.#sender, call)
     if (answer.status !== 200) throw rejectionOf(path, answer)
     const usage = answer.body.usage
     const details = isObject(usage) ? usage.prompt_tokens_details : undefined
@@ -90,9 +97,12 @@ export class VllmEngine implements Engine {
 
 class VllmHealth implements EngineHealth {
   readonly #upstream: GuardedUpstream
+  readonly #sender: Sender
 
-  constructor(upstream: GuardedUpstream) {
+  /** `sender`: sends although the breaker is open. */
+  constructor(upstream: GuardedUpstream, sender: Sender) {
     this.#upstream = upstream
+    this.#sender = sender
   }
 
   get breaker(): BreakerState {
@@ -103,11 +113,24 @@ class VllmHealth implements EngineHealth {
     return this.#upstream.lastSeen
   }
 
-  async probe(deadlineMs: number): Promise<Sighting> {
-    const call = { method: 'GET', path: '/v1/models', apiKey: undefined, deadlineMs } as const
+  get inFlight(): number {
+    return this.#upstream.inFlight
+  }
+
+  /** vLLM answers 503 once its engine core has died. An engine without the path is judged by answering at all. */
+  check(deadlineMs: number): Promise<Sighting> {
+    // Its body is empty.
+    return this.#ask({ path: '/health', statusOnly: true, deadlineMs })
+  }
+
+  /** 401 counts as healthy: the engine is running and requires a key. */
+  probe(deadlineMs: number): Promise<Sighting> {
+    return this.#ask({ path: '/v1/models', deadlineMs })
+  }
+
+  async #ask(call: Pick<JsonCall, 'path' | 'statusOnly' | 'deadlineMs'>): Promise<Sighting> {
     try {
-      const { status } = await callJson(this.#upstream.health, call)
-      // 401 counts as healthy: the engine is running and requires a key.
+      const { status } = await callJson(this.#sender, { method: 'GET', apiKey: undefined, ...call })
       return status < 500 ? { ok: true } : { ok: false, error: `status ${status}` }
     } catch (thrown) {
       return { ok: false, error: toCwmError(thrown).code.toLowerCase() }
