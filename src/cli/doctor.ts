@@ -8,6 +8,7 @@ import { version } from '../base/version.ts'
 import { openEngine } from '../compose/open-engine.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
+import { firstAddressOf } from '../config/upstreams.ts'
 import { type Diagnosis, diagnose } from '../doctor/doctor.ts'
 import { formatReport, formatResult, formatSummary, type ReportHead } from '../doctor/report.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
@@ -72,7 +73,7 @@ function addressesOf({ upstream, coordinator, lmcache, store, data_dir }: Settin
     return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`
   }
   return {
-    upstream: bare(upstream),
+    upstream: bare(firstAddressOf(upstream)),
     ...(coordinator === undefined ? {} : { coordinator: bare(coordinator) }),
     ...(lmcache === undefined ? {} : { lmcache: bare(lmcache) }),
     store: store === 'sqlite' ? `SQLite in ${data_dir}` : bare(store),

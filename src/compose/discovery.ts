@@ -2,6 +2,7 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
+import { describeUpstream } from '../config/upstreams.ts'
 import type { Engine, EngineModel } from '../engines/engine.ts'
 import type { LmcacheConnector } from '../kv/lmcache/connector.ts'
 
@@ -38,13 +39,14 @@ function describeKeys({ tenants, upstream_api_key: own }: Settings): string {
 
 async function describeEngine({ settings, engine }: DiscoveryParts): Promise<string[]> {
   try {
+    const upstream = describeUpstream(settings.upstream)
     const found = await engine.models.list(settings.upstream_api_key)
     const lines = found.slice(0, MAX_NAMED).map((model) => {
       const { id, engineName } = model
       const limit = describeLimit(model, Object.hasOwn(settings.limits, id) ? settings.limits[id] : undefined)
-      return `engine    ${settings.upstream} serves ${id} (${engineName}), limit ${limit}`
+      return `engine    ${upstream} serves ${id} (${engineName}), limit ${limit}`
     })
-    if (lines.length === 0) lines.push(`engine    ${settings.upstream} answers, but lists no models`)
+    if (lines.length === 0) lines.push(`engine    ${upstream} answers, but lists no models`)
     // Sessions of a misspelled model would use the engine's own limit.
     const unknown = Object.keys(settings.limits).filter((name) => !found.some(({ id }) => id === name))
     for (const name of unknown.slice(0, MAX_NAMED)) {

@@ -4,6 +4,7 @@ import type { Now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Settings } from '../config/schema.ts'
+import { firstAddressOf } from '../config/upstreams.ts'
 import { Breaker } from '../engines/breaker.ts'
 import type { BreakerState, Engine } from '../engines/engine.ts'
 import { GuardedUpstream } from '../engines/guarded-upstream.ts'
@@ -32,7 +33,7 @@ export function openEngine(settings: Settings, { metrics, log, now }: EngineWatc
     },
   })
   const upstream = new Upstream({
-    url: settings.upstream,
+    url: firstAddressOf(settings.upstream),
     connections: settings.connections,
     connectTimeoutMs: settings.connect_timeout_ms,
     headersTimeoutMs: settings.headers_timeout_ms,

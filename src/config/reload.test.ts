@@ -6,7 +6,7 @@ import { planReload } from './reload.ts'
 import { reloadable, type SettingName, type Settings, settingNames, settingsSchema } from './schema.ts'
 
 const key = (name: string, text: string) => ({ name, sha256: keyHash(text) })
-const parse = (settings: object): Settings => settingsSchema.parse({ upstream: 'http://engine:8000', ...settings })
+const parse = (settings: object): Settings => settingsSchema.parse({ upstream: ['http://engine:8000'], ...settings })
 const running = parse({})
 /** Another value, whatever the setting accepts. */
 const withOther = (name: SettingName): Settings => ({ ...running, [name]: ['another value'] }) as unknown as Settings
@@ -59,6 +59,23 @@ describe('a reload', () => {
     const { keysAdded, keysRemoved } = planReload(before, after)
 
     expect([keysAdded, keysRemoved]).toEqual([['acme/main', 'new/main'], ['acme/main']])
+  })
+
+  it.each([
+    ['http://engine:8000', 'http://other:8000'],
+    ['http://engine:8000', ['http://engine:8000', 'http://other:8000']],
+    ['dns+http://engines:8000', 'http://engine:8000'],
+  ])('cannot take over an upstream without a list of engines: %j, then %j', (before, after) => {
+    const plan = planReload(parse({ upstream: before }), parse({ upstream: after, queue_ms: 5 }))
+
+    expect([plan.changed, plan.needsRestart]).toEqual([['queue_ms'], ['upstream']])
+    expect(plan.next.upstream).toEqual(before)
+  })
+
+  it('takes over another list of engines, also instead of a name in DNS', () => {
+    const plan = planReload(parse({ upstream: 'dns+http://engines:8000' }), running)
+
+    expect([plan.changed, plan.next.upstream]).toEqual([['upstream'], running.upstream])
   })
 
   // The new settings are valid together. But the process listens on the old host until its restart.

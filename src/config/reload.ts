@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { SettingsError } from './load.ts'
 import { findConflicts } from './rules.ts'
 import { type ReloadableSetting, reloadable, type SettingName, type Settings, settingNames } from './schema.ts'
+import { isFleet } from './upstreams.ts'
 
 export interface SettingsChange {
   /** The settings in force from now on. Those that need a restart keep their values. */
@@ -23,9 +24,11 @@ export interface SettingsChange {
  */
 export function planReload(running: Settings, read: Settings): SettingsChange {
   const differs = (name: SettingName) => !isDeepStrictEqual(running[name], read[name])
-  const reloaded = Object.fromEntries(reloadable.map((name) => [name, read[name]]))
-  const next = { ...running, ...reloaded } as Settings
-  const needsRestart = settingNames.filter((name) => !isReloadable(name) && differs(name))
+  const takesOver = (name: SettingName) =>
+    isReloadable(name) && (name !== 'upstream' || (isFleet(running.upstream) && isFleet(read.upstream)))
+  const taken = settingNames.filter(takesOver)
+  const next = { ...running, ...Object.fromEntries(taken.map((name) => [name, read[name]])) } as Settings
+  const needsRestart = settingNames.filter((name) => !takesOver(name) && differs(name))
   const conflicts = findConflicts(next).map(({ path, message }) => `${path.join('.')}: ${message}`)
   if (conflicts.length > 0) {
     throw new SettingsError(
@@ -35,14 +38,14 @@ export function planReload(running: Settings, read: Settings): SettingsChange {
   const [before, after] = [keysOf(running), keysOf(next)]
   return {
     next,
-    changed: reloadable.filter(differs),
+    changed: reloadable.filter((name) => takesOver(name) && differs(name)),
     needsRestart,
     keysAdded: namesOnlyIn(after, before),
     keysRemoved: namesOnlyIn(before, after),
   }
 }
 
-/** Whether a reload changes it. */
+/** Whether a reload changes it; `upstream` only from one list of engines to another. */
 export function isReloadable(name: SettingName): name is ReloadableSetting {
   return (reloadable as readonly SettingName[]).includes(name)
 }

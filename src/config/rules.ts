@@ -1,6 +1,7 @@
 // Rules about combinations of settings.
 
 import { keyHash } from '../base/auth.ts'
+import { isObject } from '../base/json.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { TenantSetting } from './tenants.ts'
 
@@ -12,6 +13,7 @@ export interface CrossCheckedSettings {
   readonly any_key?: unknown
   readonly operator_key?: unknown
   readonly upstream_api_key?: unknown
+  readonly upstream?: unknown
   readonly tenants?: unknown
   readonly max_body_bytes?: unknown
   readonly max_body_bytes_in_all?: unknown
@@ -49,12 +51,21 @@ export function findConflicts(settings: CrossCheckedSettings): SettingsConflict[
     const message = "is also the engine's key (upstream_api_key): whoever runs the engine could act as the operator"
     faults.push({ path: ['operator_key'], message })
   }
+  if (operator_key !== undefined && engineKeysOf(settings.upstream).includes(operator_key)) {
+    const message = 'is also the key of an engine (upstream): whoever runs the engine could act as the operator'
+    faults.push({ path: ['operator_key'], message })
+  }
   const { max_body_bytes: body, max_body_bytes_in_all: bodies } = settings
   if (typeof body === 'number' && typeof bodies === 'number' && bodies < body) {
     const message = `is less than max_body_bytes (${body}): the largest body would always be rejected`
     faults.push({ path: ['max_body_bytes_in_all'], message })
   }
   return faults
+}
+
+function engineKeysOf(upstream: unknown): unknown[] {
+  if (!Array.isArray(upstream)) return []
+  return upstream.flatMap((engine) => (isObject(engine) && engine.key !== undefined ? [engine.key] : []))
 }
 
 function keysOf(tenants: unknown): string[] {

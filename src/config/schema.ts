@@ -26,11 +26,29 @@ import {
 } from './fields.ts'
 import { findConflicts } from './rules.ts'
 import { bounds, tenants } from './tenants.ts'
+import { upstream } from './upstreams.ts'
 
 const DAY_MS = 24 * 3_600_000
 
 const shape = {
-  upstream: url.describe('Address of the engine: its OpenAI-compatible server. Required'),
+  upstream: upstream.describe(
+    'Address of the engine: its OpenAI-compatible server. Required. Or a list of engines (docs/fleet.md): addresses separated by commas, or in the file `{url, weight, key, lmcache_instance, drain}` each; or `dns+http://NAME:PORT` (address records), or `dns+http://_SERVICE._PROTO.NAME` (SRV records). A reload changes a list and a name in DNS, but not a single address',
+  ),
+  dns_interval_ms: count
+    .default(10_000)
+    .describe(
+      'How often engines are looked up, if upstream is a name in DNS, milliseconds. A failed look-up changes nothing',
+    ),
+  engine_health_interval_ms: count
+    .default(5_000)
+    .describe(
+      'How often the health of each engine of a list is checked, milliseconds. Two failures in a row mean that it is down',
+    ),
+  engine_slow_start_ms: ms
+    .default(30_000)
+    .describe(
+      'How long an engine of a list gets fewer new sessions after it was down, milliseconds: a tenth of its weight at first; 0 gives it its whole weight at once',
+    ),
   upstream_api_key: text()
     .optional()
     .describe(
@@ -368,6 +386,8 @@ export const fileOnly: readonly SettingName[] = ['routes', 'tenants', 'limits']
  * the effect for each. Rights and limits of tenants are among them.
  */
 export const reloadable = [
+  // Only from one fleet to another: `planReload`.
+  'upstream',
   'upstream_api_key',
   'operator_key',
   'tenants',

@@ -82,6 +82,7 @@ const autoFreezing = { freeze_at: 0.1, freeze_cooldown_ms: 0, drain_ms: 10_000 }
 const growing: ChatMessage[] = []
 
 const cases: Readonly<Record<ReloadableSetting, Case | string>> = {
+  upstream: 'test/e2e/fleet/reload.test.ts “adds an engine”',
   upstream_api_key: {
     start: { settings: { upstream_api_key: 'sk-engine-one-00' } },
     set: { upstream_api_key: 'sk-engine-two-00' },
