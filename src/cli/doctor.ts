@@ -33,7 +33,7 @@ export async function runDoctor(
   const show = (line: string) => (flags.json === true ? undefined : screen.print(line))
   for (const [what, address] of Object.entries(addressesOf(settings))) show(screen.style('dim', `${what} ${address}`))
   try {
-    const parts = doctorParts(settings, flags, [{ url: settings.upstream, engine }])
+    const parts = doctorParts(settings, flags, [{ url: firstAddressOf(settings.upstream), engine }])
     const work = diagnose(parts, LIMITS, (result) => formatResult(result, screen.style).forEach(show), stop)
     const diagnosis = await Promise.race([work, aborted(stop)])
     if (diagnosis === undefined) {

@@ -57,7 +57,7 @@ async function look(
   })
   const engine = openEngine(all, { metrics: createMetrics(), log: silentLogger, now: Date.now }, 20_000)
   try {
-    return await diagnose({ ...doctorParts(all, flags, [{ url: all.upstream, engine }]), settleTimeoutMs: 300 }, limits)
+    return await diagnose({ ...doctorParts(all, flags, [{ url: engine.id, engine }]), settleTimeoutMs: 300 }, limits)
   } finally {
     await engine.close()
   }
