@@ -1,0 +1,101 @@
+// Everything that runs in the proof: Redis, the engines, and the proxies, each of which can be killed and started again.
+
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Process } from '../bench/processes.mjs'
+import { CwmProcess } from './cwm.mjs'
+import { Redis } from './redis.mjs'
+
+/** Short, so that a run does not wait for it. */
+const HEALTH = { engine_health_interval_ms: 500, engine_slow_start_ms: 1_000 }
+
+export class Stack {
+  proxies = []
+  /** What the engines logged so far. */
+  arrivals = []
+  /** The engines of the settings; `spare` is started, and added later. */
+  engines
+  spare
+  #engineProcess
+  #coordinatorUrl
+
+  /** `dist`: the build; `folder`: for data and logs. */
+  static async start({ dist, folder, engines, proxies }) {
+    const stack = new Stack()
+    try {
+      await stack.#start(dist, folder, engines, proxies)
+    } catch (error) {
+      await stack.stop()
+      throw error
+    }
+    return stack
+  }
+
+  async #start(dist, folder, engines, proxies) {
+    this.redis = await Redis.start(folder)
+    const file = fileURLToPath(new URL('engines.mjs', import.meta.url))
+    const args = [file, join(dist, 'sim/index.js'), String(engines + 1)]
+    this.#engineProcess = new Process({
+      ...{ command: process.execPath, args, ipc: true, logFile: join(folder, 'engines.log') },
+    })
+    const started = await this.#engineProcess.ask()
+    this.model = started.model
+    this.#coordinatorUrl = started.coordinatorUrl
+    this.engines = started.engines.slice(0, engines)
+    this.spare = started.engines[engines]
+    const settings = { store: this.redis.url, coordinator: this.#coordinatorUrl, ...HEALTH, ...this.upstream() }
+    const main = join(dist, 'cli/main.js')
+    for (let n = 1; n <= proxies; n++)
+      this.proxies.push(await CwmProcess.start({ main, folder, name: `cwm-${n}`, settings }))
+  }
+
+  /** The setting `upstream` for the present engines. */
+  upstream() {
+    return { upstream: this.engines.map(({ url, instanceId }) => ({ url, lmcache_instance: instanceId })) }
+  }
+
+  /** Kills an engine and its LMCache server: what both had in memory is gone. */
+  killEngine({ name }) {
+    return this.#ask({ want: 'kill', engine: name })
+  }
+
+  returnEngine({ name }) {
+    return this.#ask({ want: 'return', engine: name })
+  }
+
+  /** Reads the engines' logs into `arrivals`. */
+  async readLogs() {
+    for (const arrival of await this.#ask({ want: 'arrivals' })) this.arrivals.push(arrival)
+  }
+
+  async #ask(message) {
+    return (await this.#engineProcess.ask(message)).value
+  }
+
+  /** Resolves when each proxy that runs sees the engine in one of these states, or not at all if `states` has `undefined`. */
+  async sees({ url }, ...states) {
+    const look = async (proxy) => (await proxy.rest('GET', '/engines')).engines.find(({ id }) => id === url)?.state
+    await this.#each((proxy) => proxy.settles(`${url} ${states.join(' or ')}`, look, (state) => states.includes(state)))
+  }
+
+  /** Resolves when each proxy reaches its store. */
+  async seesStore() {
+    const look = async (proxy) => (await proxy.rest('GET', '/health')).store.ok
+    await this.#each((proxy) => proxy.settles('its store', look, (ok) => ok === true))
+  }
+
+  /** Reloads the settings of each proxy after a change of `engines`. */
+  async reload() {
+    await this.#each((proxy) => proxy.reload(this.upstream()))
+  }
+
+  async #each(work) {
+    await Promise.all(this.proxies.filter(({ isUp }) => isUp).map(work))
+  }
+
+  async stop() {
+    await Promise.all(this.proxies.map((proxy) => proxy.stop()))
+    await this.#engineProcess?.stop()
+    await this.redis?.stop()
+  }
+}
