@@ -108,6 +108,8 @@ export type ModelLimits = Pick<EngineModel, 'limit' | 'contextLimit'>
 
 /** The models that an engine serves. Cached, so that turns do not wait for the list. */
 export interface EngineModels {
+  /** Whether any list has arrived. */
+  readonly isKnown: boolean
   /** Whether the engine lists the model, as far as known. Sends no request. */
   isServed(name: string): boolean
   /** The known limits of a served name, without waiting. The operator's, for a model that the engine does not list. */

@@ -59,6 +59,14 @@ export function isConnectionFailure({ code, cause }: CwmError): boolean {
   return name === 'UND_ERR_SOCKET' || (name !== '' && !/^(UND_ERR_|HPE_|ERR_STREAM_|ERR_INVALID_)/.test(name))
 }
 
+/**
+ * Whether an error before `onStart` shows that the engine has nothing of the request: no connection could be opened, an open one was reset
+ * before it was used, or the breaker is open.
+ */
+export function isUnwritten(error: CwmError): boolean {
+  return error.code === 'UPSTREAM_OPEN' || isConnectionFailure(error)
+}
+
 /** If several addresses were tried, the code of the first one. */
 function systemCodeOf(error: Error): string {
   return codeOf(error) || codeOf(error instanceof AggregateError ? (error.errors[0] as unknown) : undefined)

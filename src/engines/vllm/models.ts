@@ -35,6 +35,10 @@ export class VllmModels implements EngineModels {
     return this.#models.get(name)
   }
 
+  get isKnown(): boolean {
+    return this.#models.size > 0
+  }
+
   isServed(name: string): boolean {
     return this.#models.has(name)
   }

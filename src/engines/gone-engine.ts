@@ -1,0 +1,48 @@
+// Stands for an engine that is no longer in the fleet but has what the work refers to. All work fails with the reason.
+
+import { CwmError } from '../base/errors.ts'
+import type { AnswerSink, Engine, EngineHealth, EngineModels, OutgoingRequest } from './engine.ts'
+
+export class GoneEngine implements Engine {
+  readonly id: string
+  readonly origin: string
+  readonly kvServer = undefined
+  readonly models: EngineModels
+  readonly health: EngineHealth
+
+  /** `id` is a URL without credentials, because engines are identified by those. */
+  constructor(id: string, models: EngineModels) {
+    const error = 'engine_gone'
+    this.id = id
+    this.origin = new URL(id).origin
+    this.models = models
+    this.health = {
+      breaker: 'open',
+      lastSeen: { ok: false, error },
+      inFlight: 0,
+      check: async () => ({ ok: false, error }),
+      probe: async () => ({ ok: false, error }),
+    }
+  }
+
+  send(_: OutgoingRequest, sink: AnswerSink): () => void {
+    sink.onError(gone())
+    return () => {}
+  }
+
+  tokenIds = (): Promise<never> => Promise.reject(gone())
+  countTokens = (): Promise<never> => Promise.reject(gone())
+  countText = (): Promise<never> => Promise.reject(gone())
+  warm = (): Promise<never> => Promise.reject(gone())
+  end = (): number => 0
+  close = async (): Promise<void> => {}
+}
+
+/** The only work that names an engine refers to a stored response. */
+function gone(): CwmError {
+  return new CwmError(
+    'RESPONSE_NOT_FOUND',
+    'the engine that stored this response is no longer behind cwm; send the earlier items in `input` instead of `previous_response_id`',
+    { param: 'response_id' },
+  )
+}
