@@ -45,7 +45,7 @@ export function createTurns(start: Start, core: Core): Turns {
     maxMembers: settings.max_object_members,
     maxMessages: settings.max_messages,
   })
-  const responses = new StoredResponses(core.sessions)
+  const responses = new StoredResponses(core.sessions, core.fleet)
   const nearLimit = createNearLimit(start, core)
   return {
     admission: createAdmission(start),

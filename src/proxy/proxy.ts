@@ -12,14 +12,14 @@ import { type Caller, requireModel } from '../base/tenants.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
-import { anyEngine, type EngineFleet, type EngineNeed, sessionNeed } from '../engines/fleet.ts'
+import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
 import { type ControlHeaders, checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
 import type { Callers } from '../tenants/callers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
 import type { TurnRunner } from '../turn/runner.ts'
 import type { StatelessRunner, StatelessSink } from '../turn/stateless-runner.ts'
-import type { StoredResponses } from '../turn/stored-responses.ts'
+import { responseNeed, type StoredResponses } from '../turn/stored-responses.ts'
 import type { BodyLimits } from './body.ts'
 import { BodyReader, type BodyReaderParts } from './body-reader.ts'
 import { type AnswerParts, type ClientAnswerOptions, ClientAnswers } from './client-answers.ts'
@@ -163,11 +163,12 @@ export class ProxyHandler {
   /** Passes on a request for a stored response, if the response belongs to this tenant. */
   async #stored(exchange: Exchange, route: StoredRoute, caller: Caller): Promise<void> {
     const { entry, client } = exchange
-    const { record } = await this.#parts.responses.require(caller.tenant, route.responseId)
-    entry.session = record.id
+    const source = await this.#parts.responses.require(caller.tenant, route.responseId)
+    const { id } = source.session.record
+    entry.session = id
     const read = await this.#readPlain(exchange, caller)
-    client.set('x-cwm-session', record.id)
-    await this.#pass(exchange, route, sessionNeed(record), caller, read)
+    client.set('x-cwm-session', id)
+    await this.#pass(exchange, route, responseNeed(source), caller, read)
   }
 
   /** Passes on a plain request. Tenants with restricted models get their own list of models. */

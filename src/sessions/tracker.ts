@@ -163,10 +163,14 @@ export class SessionTracker {
     return this.#keep(new LiveSession(record, { stored: true }), asked)
   }
 
-  /** The session of a stored response; undefined if the id is unknown, expired, or another tenant's. */
-  async byResponse(tenant: string, responseId: string): Promise<LiveSession | undefined> {
+  /** The session of a stored response, and the engine that stores it; undefined if the id is unknown, expired, or another tenant's. */
+  async byResponse(
+    tenant: string,
+    responseId: string,
+  ): Promise<{ readonly session: LiveSession; readonly engineId: string | undefined } | undefined> {
     const owner = await this.#options.store.findResponse(tenant, responseId, this.#options.now())
-    return owner === undefined ? undefined : await this.find(tenant, owner.sessionId)
+    const session = owner === undefined ? undefined : await this.find(tenant, owner.sessionId)
+    return session && { session, engineId: owner?.engine }
   }
 
   list(tenant: string, page: PageRequest): Promise<Page<SessionRecord>> {
@@ -236,14 +240,14 @@ export class SessionTracker {
   }
 
   /**
-   * Stores a session after a turn, with that turn's boundaries and the ids of responses that the engine keeps. If a shared store fails, the
+   * Stores a session after a turn, with that turn's boundaries and the responses that an engine keeps. If a shared store fails, the
    * boundaries become ambiguous in this process, because another process may have delivered the same history. `mayWait`: the store may
    * write the turn some milliseconds later, together with others.
    */
   async save(
     session: LiveSession,
     replies: readonly ReplyBoundary[],
-    responseIds: readonly string[] = [],
+    responses: readonly { readonly id: string; readonly engine?: string | undefined }[] = [],
     mayWait = false,
   ): Promise<void> {
     const { store, now, boundaryTtlMs, responseTtlMs } = this.#options
@@ -257,7 +261,11 @@ export class SessionTracker {
       boundaries: kept.map(({ digest, rank }): Boundary => ({ digest, tenant, sessionId: id, expiresAt, rank })),
       keepBoundaries: KEEP_BOUNDARIES,
       mayWait,
-      responses: responseIds.map((response) => ({ id: response, expiresAt: now() + responseTtlMs })),
+      responses: responses.map(({ id, engine }) => ({
+        id,
+        expiresAt: now() + responseTtlMs,
+        ...(engine === undefined ? {} : { engine }),
+      })),
     }
     try {
       this.#settle(session, await store.saveTurn(session.record, trace, !session.stored))

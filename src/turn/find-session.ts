@@ -25,6 +25,8 @@ export interface FoundSession {
   readonly byHistory: boolean
   /** The store was unavailable, so a session with this history may have been missed. */
   readonly unsure?: boolean
+  /** The only engine that can continue it, because it stores the history; undefined if any can. */
+  readonly engineId?: string | undefined
 }
 
 /** Throws `SESSION_AMBIGUOUS` if a wrong guess would lose a window, `QUOTA_EXCEEDED`, and what the store throws. */
@@ -106,7 +108,7 @@ export async function sessionOfResponse(
   control: ControlHeaders,
   responseId: string,
 ): Promise<FoundSession> {
-  const session = await responses.require(tenant, responseId)
+  const { session, engineId } = await responses.require(tenant, responseId)
   const { id, baseWindow } = session.record
   if (control.session !== undefined && control.session !== id) {
     throw new CwmError('INVALID_HEADER', 'the response of `previous_response_id` belongs to another session', {
@@ -120,5 +122,5 @@ export async function sessionOfResponse(
       { param: 'previous_response_id' },
     )
   }
-  return { session, found: 'response', byHistory: false, known: true }
+  return { session, found: 'response', byHistory: false, known: true, engineId }
 }

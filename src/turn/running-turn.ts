@@ -147,12 +147,13 @@ export class RunningTurn {
   /** Makes the new history and the response id known at once. */
   #announce(read: ReadAnswer): void {
     const { sessions, responses } = this.#parts
-    const { session, origin } = this.turn
+    const { session, origin, engine } = this.turn
     if (origin.byHistory) {
       this.#boundaries = read.boundaries()
       sessions.announce(session, digestsOf(this.#boundaries))
     }
-    if (read.responseId !== undefined) responses.announce(session, read.responseId)
+    if (read.responseId === undefined) return
+    responses.announce({ session, engineId: responses.storedAt(engine) }, read.responseId)
   }
 
   /** Updates the session's record. Returns whether the context limit cut the answer. */
@@ -217,14 +218,13 @@ export class RunningTurn {
 
   /** Never rejects. */
   #save({ responseId }: ReadAnswer): Promise<void> {
-    const { sessions, log, metrics } = this.#parts
-    const { session } = this.turn
-    const stored = sessions
-      .save(session, this.#boundaries, responseId === undefined ? [] : [responseId], true)
-      .catch((thrown: unknown) => {
-        metrics.storeErrors.inc()
-        log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
-      })
+    const { sessions, responses, log, metrics } = this.#parts
+    const { session, engine } = this.turn
+    const kept = responseId === undefined ? [] : [{ id: responseId, engine: responses.storedAt(engine) }]
+    const stored = sessions.save(session, this.#boundaries, kept, true).catch((thrown: unknown) => {
+      metrics.storeErrors.inc()
+      log.error({ session: session.record.id, err: toCwmError(thrown) }, 'turn not stored')
+    })
     if (responseId !== undefined) void stored.then(() => this.#settleResponse(responseId))
     return stored
   }

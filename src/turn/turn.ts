@@ -6,7 +6,7 @@ import { yieldAfter } from '../base/yield-after.ts'
 import type { DialectRules } from '../dialects/dialect.ts'
 import { setMembers } from '../dialects/raw-json.ts'
 import type { Engine, ModelLimits } from '../engines/engine.ts'
-import { type EngineFleet, sessionNeed } from '../engines/fleet.ts'
+import type { EngineFleet } from '../engines/fleet.ts'
 import { type Chain, chainOf } from '../identity/chain.ts'
 import { conversationIdOf } from '../identity/known-clients.ts'
 import { scopeOf } from '../identity/scope.ts'
@@ -21,6 +21,7 @@ import { addIds, type BodyEdits, editsOf } from './body-edits.ts'
 import { namesEngineSession } from './engine-session.ts'
 import { type FindParts, type Found, type FoundSession, findSession, sessionOfResponse } from './find-session.ts'
 import { fitToLimit, isMeasured, type LimitParts, recordIfCut } from './fit-to-limit.ts'
+import { responseNeed } from './stored-responses.ts'
 import type { TurnRequest } from './turn-request.ts'
 import { clientSaltOf, outerSystemOf, type WindowBefore, windowBefore } from './window-before.ts'
 
@@ -173,7 +174,7 @@ async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved)
   const model = modelOf(json)
   const window = hasWindow(turn, found) ? await windowBefore(parts, turn, found, resolved.scope) : noWindow
   const { base } = window
-  const engine = await pickEngine(parts, found.session, base, model)
+  const engine = await pickEngine(parts, found, base, model)
   const { models } = engine
   const limits = isMeasured(turn) ? await models.limitsToHold(model, call.apiKey) : models.limitsOf(model, call.apiKey)
   const outgoing = turn.previousResponse === undefined ? outgoingOf(json, rules, base, window.continuation) : undefined
@@ -188,11 +189,12 @@ async function planTurn(parts: TurnParts, turn: TurnRequest, resolved: Resolved)
 
 function pickEngine(
   { fleet }: TurnParts,
-  { record }: LiveSession,
+  { session, engineId }: FoundSession,
   base: BaseWindow | undefined,
   model: string,
 ): Engine | Promise<Engine> {
-  return fleet.pick({ ...sessionNeed(record), lineage: base?.record.lineage ?? record.lineage, model })
+  const lineage = base?.record.lineage ?? session.record.lineage
+  return fleet.pick({ ...responseNeed({ session, engineId }), lineage, model })
 }
 
 /** Enters the KV space of the turn, and adds its ids to the body. */

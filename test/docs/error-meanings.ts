@@ -62,7 +62,8 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   INVALID_SETTINGS:
     'A reload found faults in the settings; the message lists all of them. Nothing has changed: correct the file, and reload again.',
   DELETION_NOT_FOUND: 'This key has no such delete. Finished deletes are kept for `deletion_keep_ms`.',
-  RESPONSE_NOT_FOUND: "This key has no stored response with that id. Another tenant's responses get the same answer.",
+  RESPONSE_NOT_FOUND:
+    "This key has no stored response with that id. Another tenant's responses get the same answer. If the message names a removed engine, send the earlier items in `input`.",
   UPSTREAM_REFUSED:
     'The engine could not be reached; a refused connection was retried once. Nothing was sent, so retry when the engine is up.',
   UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',
