@@ -47,7 +47,7 @@ async function startOld(store, { engineUrl, coordinatorUrl }) {
     env: { PATH: process.env.PATH, CWM_SECRET: SECRET },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  const url = await saidBy(child, child.stderr, /^ready\s+(http:\S+)\/v1/m)
+  const url = await saidBy(child, child.stderr, /(?:^ready\s+|"url":")(http:[^\s"]+)\/v1/m)
   const stop = async () => {
     child.kill('SIGTERM')
     const [code] = await once(child, 'exit')
