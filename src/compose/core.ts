@@ -150,7 +150,7 @@ function createBackground({ settings, live, metrics }: Start, { tenants }: Tenan
 
 function createWindows({ settings, live, memory, metrics, log, now }: Start, ground: Ground): WindowServices {
   const { store, deriver, fleet, kv, quotas, audit, events, tenants, sessions, requestLineages, retained } = ground
-  const { freezeSlots, deleteSlots } = ground
+  const { freezeSlots, deleteSlots, releasedKeys } = ground
   const windowParts: WindowParts = {
     store,
     fleet,
@@ -183,6 +183,7 @@ function createWindows({ settings, live, memory, metrics, log, now }: Start, gro
     apiKey: () => live.current.upstream_api_key,
     retryMs: settings.deletion_retry_ms,
     deleteSlots,
+    releasedKeys,
   }
   return { windowParts, windows, deletions: new Deletions(deletionParts, windows) }
 }

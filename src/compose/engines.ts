@@ -1,21 +1,21 @@
 // Second step of the start: the engine, and the KV layer that it is attached to.
 
 import type { Engine } from '../engines/engine.ts'
-import { type EngineFleet, FleetOfOne, type KeyOf } from '../engines/fleet.ts'
+import { FleetOfOne, type KeyOf } from '../engines/fleet.ts'
 import type { KvBackend } from '../kv/kv.ts'
 import { LmcacheBackend } from '../kv/lmcache/backend.ts'
 import { LmcacheConnector } from '../kv/lmcache/connector.ts'
 import { noKv } from '../kv/none/none.ts'
 import { SaltQuotas } from '../kv/quotas.ts'
 import { keyOfNeed } from '../tenants/affinity-key.ts'
+import { type AffineEngines, withAffinityHeaders } from './affinity.ts'
 import { openEngine } from './open-engine.ts'
 import type { Start } from './start.ts'
 import type { Storage } from './storage.ts'
 
-export interface Engines {
+export interface Engines extends AffineEngines {
   /** The only one, for what is told of engines as a whole: health, readiness, discovery, shutdown. */
   readonly engine: Engine
-  readonly fleet: EngineFleet
   /** The affinity key of work. */
   readonly keyOf: KeyOf
   readonly lmcache: LmcacheConnector
@@ -41,5 +41,6 @@ export function openEngines(start: Start, { deriver }: Pick<Storage, 'deriver'>)
   })
   const kv = lmcache.configured ? new LmcacheBackend(lmcache, now) : noKv
   const keyOf = keyOfNeed(deriver, settings.affinity_key)
-  return { engine, fleet: new FleetOfOne(engine), keyOf, lmcache, kv, quotas: new SaltQuotas({ kv, log, now }) }
+  const affine = withAffinityHeaders(start, { deriver }, new FleetOfOne(engine), keyOf)
+  return { engine, ...affine, keyOf, lmcache, kv, quotas: new SaltQuotas({ kv, log, now }) }
 }

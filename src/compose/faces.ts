@@ -50,6 +50,7 @@ function createProxy({ settings, live, memory, metrics, log, now }: Start, servi
       maxBodyBytes: memory.max_body_bytes,
       maxUnpackedRatio: settings.max_unpacked_ratio,
       preserveHost: settings.preserve_host,
+      affinityHeaders: services.affinityHeaders,
       get upstreamApiKey() {
         return live.current.upstream_api_key ?? (services.tenants.areListed ? null : undefined)
       },

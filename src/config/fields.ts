@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { dialectNames } from '../dialects/index.ts'
+import { affinityRule, readAffinity } from '../engines/affinity.ts'
 import { unsaltedPaths } from '../engines/api-paths.ts'
 import { isAddressRange } from '../tenants/client-addresses.ts'
 
@@ -80,6 +81,9 @@ export const names = z.union(
 const ADDRESS_RULE = 'must be a list of addresses and CIDR ranges, such as 10.0.0.0/8 or 2001:db8::1'
 /** IP addresses and CIDR ranges. */
 export const addresses = names.refine((list) => list.every(isAddressRange), ADDRESS_RULE)
+
+/** Which affinity headers are sent. */
+export const affinity = z.string(affinityRule).refine((value) => readAffinity(value) !== null, affinityRule)
 
 const STORE_RULE =
   'must be sqlite, or an address that starts with redis://, rediss://, redis-cluster:// or rediss-cluster://'

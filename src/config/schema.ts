@@ -5,6 +5,7 @@ import { logFormats, logLevels } from '../base/logger.ts'
 import { affinityKeys } from '../tenants/affinity-key.ts'
 import {
   addresses,
+  affinity,
   backgroundSlots,
   bytes,
   cacheBytes,
@@ -53,6 +54,11 @@ const shape = {
     .optional()
     .describe(
       "API key for the engine, sent instead of the client's. Without it, cwm forwards the client's key, or no key if tenants are listed",
+    ),
+  affinity: affinity
+    .default('none')
+    .describe(
+      'Header that tells a router in front of the engines which requests belong together: vllm-router, llm-d, dynamo, aibrix, or header:NAME for any other that hashes a header. none, the default, sends none (docs/fleet.md)',
     ),
   affinity_key: oneOf(affinityKeys)
     .default('lineage')

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { credentialHeaders, readCredentials } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
 import { type IncomingOptions, incomingHeaders, type OutgoingOptions, outgoingHeaders } from './headers.ts'
+import { withAffinity, withoutAffinity } from './router-headers.ts'
 
 const plain: OutgoingOptions = {
   preserveHost: false,
@@ -14,6 +15,8 @@ const plain: OutgoingOptions = {
   clientAddress: undefined,
   clientProtocol: 'http',
   allowed: new Set(),
+  rule: withoutAffinity,
+  ownNames: new Set(),
 }
 const proto = ['x-forwarded-proto', 'http']
 
@@ -193,6 +196,28 @@ describe('outgoing headers', () => {
       expect(out([name, '0'], { allowed: new Set([name.toLowerCase()]) })).toEqual([name, '0', ...proto])
     },
   )
+
+  it('lose what steers a router, and with an affinity header what names a session', () => {
+    const raw = ['X-Smg-Target-Worker', '1', 'X-Session-Id', 's', 'X-User-Id', 'u', 'X-Request-Id', 'r']
+    const own = new Set(['x-session-id'])
+
+    expect(out(raw)).toEqual([...raw.slice(2), ...proto])
+    expect(out(raw, { rule: withAffinity(own), ownNames: own })).toEqual(['X-Request-Id', 'r', ...proto])
+  })
+
+  it('keep what the operator allows, except what cwm sets itself', () => {
+    const raw = ['X-Smg-Target-Worker', '1', 'X-Session-Id', 's', 'Thread-Id', 't']
+    const own = new Set(['x-session-id'])
+    const allowed = new Set(['x-smg-target-worker', 'x-session-id', 'thread-id'])
+
+    expect(out(raw, { rule: withAffinity(own), ownNames: own, allowed })).toEqual([
+      'X-Smg-Target-Worker',
+      '1',
+      'Thread-Id',
+      't',
+      ...proto,
+    ])
+  })
 
   it('do not change the incoming request', () => {
     const raw = Object.freeze(['Host', 'h', 'Connection', 'x', 'X', '1'])

@@ -3,6 +3,7 @@
 
 import { credentialHeaders } from '../base/auth.ts'
 import { CwmError } from '../base/errors.ts'
+import { type HeaderRule, namesWorker } from './router-headers.ts'
 
 // RFC 9110, 7.6.1, and the older names that other proxies remove too (golang/go net/http/httputil).
 const hopByHop = new Set([
@@ -16,17 +17,6 @@ const hopByHop = new Set([
   'transfer-encoding',
   'upgrade',
   'http2-settings',
-])
-
-/**
- * Request headers that control the engine's scheduling. Routers may send them, tenants may not: docs/engine-behavior.md#steering-fields.
- */
-const steering: ReadonlySet<string> = new Set([
-  'x-data-parallel-rank',
-  'x-vllm-priority',
-  // On /invocations they replace the model, and open sessions that the engine keeps: docs/engine-behavior.md#invocations.
-  'x-amzn-sagemaker-adapter-identifier',
-  'x-amzn-sagemaker-session-id',
 ])
 
 /** The headers that identify the caller. No others are forwarded as credentials. */
@@ -59,6 +49,10 @@ export interface OutgoingOptions {
   readonly clientProtocol: 'http' | 'https'
   /** Headers that tenants may send although they bypass the gateway, lower case. */
   readonly allowed: ReadonlySet<string>
+  /** What is done with headers by which routers and engines place requests. */
+  readonly rule: HeaderRule
+  /** Headers that cwm sets itself later, lower case. The client's are removed even if it may send them. */
+  readonly ownNames: ReadonlySet<string>
 }
 
 /**
@@ -72,15 +66,22 @@ export function outgoingHeaders(rawHeaders: readonly string[], options: Outgoing
   const outgoing = new Outgoing(options)
   for (let i = 0; i < names.length; i++) {
     const lower = names[i] ?? ''
-    if (steering.has(lower) && !options.allowed.has(lower)) {
-      throw new CwmError('FORBIDDEN_HEADER', `the header ${lower} bypasses the gateway and is not allowed; remove it`, {
-        param: lower,
-      })
-    }
+    if (isTaken(lower, options)) continue
     if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
     outgoing.take(lower, rawHeaders[2 * i] ?? '', rawHeaders[2 * i + 1] ?? '')
   }
   return outgoing.finish()
+}
+
+/** Whether a header is not forwarded, because a router or the engine would act on it. Throws `FORBIDDEN_HEADER`. */
+function isTaken(lower: string, { rule, allowed, ownNames }: OutgoingOptions): boolean {
+  const treatment = rule(lower)
+  if (treatment === undefined) return false
+  if (allowed.has(lower)) return ownNames.has(lower)
+  if (treatment === 'removed') return true
+  throw new CwmError('FORBIDDEN_HEADER', `the header ${lower} bypasses the gateway and is not allowed; remove it`, {
+    param: lower,
+  })
 }
 
 /** Collects the outgoing headers. */
@@ -161,7 +162,10 @@ export interface IncomingOptions {
   readonly exposed: string
 }
 
-/** The headers of the answer, as a flat list for Node. Drops `x-cwm-*` headers of the upstream: only cwm may send them. */
+/**
+ * The headers of the answer, as a flat list for Node. Drops `x-cwm-*` headers of the upstream, because only cwm may send them, and headers
+ * in which routers name a worker.
+ */
 export function incomingHeaders(raw: readonly Buffer[], options: IncomingOptions): string[] {
   const names: string[] = []
   const lowers: string[] = []
@@ -177,7 +181,7 @@ export function incomingHeaders(raw: readonly Buffer[], options: IncomingOptions
   for (const [i, lower] of lowers.entries()) {
     const name = names[i] ?? ''
     let value = textAt(raw, 2 * i + 1)
-    if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-')) continue
+    if (hopByHop.has(lower) || named.has(lower) || lower.startsWith('x-cwm-') || namesWorker(lower)) continue
     if (lower === 'location') value = ownLocation(value, options)
     if (lower === 'access-control-allow-origin') crossOrigin = true
     if (lower === 'access-control-expose-headers') {

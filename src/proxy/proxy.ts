@@ -14,6 +14,7 @@ import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
+import { type HeaderRule, withAffinity, withoutAffinity } from '../engines/router-headers.ts'
 import { type ControlHeaders, checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
 import type { Callers } from '../tenants/callers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
@@ -43,6 +44,8 @@ import {
 export interface ProxyOptions extends BodyLimits, ClientAnswerOptions {
   readonly routes: RouteLists
   readonly preserveHost: boolean
+  /** Headers that cwm sets itself to tell a router where a request belongs, lower case. Undefined: none. */
+  readonly affinityHeaders: ReadonlySet<string> | undefined
   /** Sent to the engine instead of the client's key. Null: no key is sent. Undefined: the client's key is sent. */
   readonly upstreamApiKey: string | null | undefined
   readonly maxPreflights: number
@@ -68,10 +71,13 @@ export class ProxyHandler {
   readonly #bodyReader: BodyReader
   readonly #answers: ClientAnswers
   readonly #preflights: Preflights
+  readonly #headerRule: HeaderRule
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
+    const { affinityHeaders } = options
+    this.#headerRule = affinityHeaders === undefined ? withoutAffinity : withAffinity(affinityHeaders)
     this.#bodyReader = new BodyReader(parts, options)
     this.#preflights = new Preflights(() => options.maxPreflights, parts.metrics)
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
@@ -228,7 +234,7 @@ export class ProxyHandler {
     caller: Caller | undefined,
     kind: Pick<OutgoingOptions, 'identity' | 'ownLength'>,
   ): string[] {
-    const { preserveHost, upstreamApiKey } = this.#options
+    const { preserveHost, upstreamApiKey, affinityHeaders = noFields } = this.#options
     return outgoingHeaders(request.rawHeaders, {
       preserveHost,
       // A preflight has no caller, so no key is sent with it. The operator's key must not reach the engine.
@@ -236,6 +242,8 @@ export class ProxyHandler {
       clientAddress: request.socket.remoteAddress,
       clientProtocol: 'http',
       allowed: caller?.policy.allowedFields ?? noFields,
+      rule: this.#headerRule,
+      ownNames: affinityHeaders,
       ...kind,
     })
   }

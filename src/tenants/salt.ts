@@ -45,6 +45,11 @@ export class KeyDeriver {
     return this.#derive(['affinity', AFFINITY_VERSION, tenant, by, id])
   }
 
+  /** A tenant as routers see it. It reveals neither the tenant's name nor its key. */
+  fairness(tenant: string): string {
+    return this.#derive(['fairness', AFFINITY_VERSION, tenant])
+  }
+
   /**
    * A tenant id: a one-way function of the API key and of any `Authorization` of another scheme. The store therefore holds no keys, and
    * nothing that would allow guessing one without the secret.

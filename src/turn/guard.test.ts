@@ -30,6 +30,15 @@ describe('checkFields', () => {
     expect(refused({ [field]: 1 }, 'chat', [field])).toBe('')
   })
 
+  it('refuses the session inside vllm_xargs, even where the operator allows the rest of it', () => {
+    const field = 'vllm_xargs.session_id'
+
+    for (const session_id of ['mine', null, {}])
+      expect(refused({ vllm_xargs: { session_id } }, 'chat', ['vllm_xargs'])).toBe(`FORBIDDEN_FIELD ${field}`)
+    expect(refused({ vllm_xargs: { other: 1 } }, 'chat', ['vllm_xargs'])).toBe('')
+    expect(refused({ vllm_xargs: { session_id: 'mine' } }, 'chat', ['vllm_xargs', field])).toBe('')
+  })
+
   it('leaves fields of the same name inside a tool schema alone', () => {
     expect(refused({ tools: [{ function: { parameters: { properties: { priority: {}, cache_salt: 5 } } } }] })).toBe('')
   })

@@ -7,21 +7,15 @@ import { checkNestedParts, checkParts } from '../dialects/forbidden-parts.ts'
 import { messageFields } from '../dialects/index.ts'
 import type { RawObject } from '../dialects/raw-json.ts'
 import type { ApiPath } from '../engines/api-paths.ts'
+import { routerFields } from '../engines/router-headers.ts'
 import { checkIdentity } from '../identity/identity-check.ts'
 
-/** Fields with which routers steer the engine or its KV transfer. Tenants may not send them: docs/engine-behavior.md#steering-fields. */
-export const steeringFields: readonly string[] = [
-  'kv_transfer_params',
-  'ec_transfer_params',
-  'request_id',
-  'priority',
-  'data_parallel_rank',
-  'vllm_xargs',
-  'prompt_embeds',
-  'agent_hint',
-  'nvext',
-  'kv_hints',
-]
+/** Fields by which routers and engines are steered. Tenants may not send them: docs/engine-behavior.md#steering-fields. */
+export const steeringFields: readonly string[] = routerFields.filter((field) => !field.includes('.'))
+/** The same inside other fields, as object and member. The object itself may be allowed. */
+const steeringMembers = routerFields
+  .filter((field) => field.includes('.'))
+  .map((field) => [field, field.split('.')] as const)
 
 /** Fields that cwm replaces in every request that has them. */
 const alwaysReplaced = ['cache_salt', 'session_id']
@@ -46,10 +40,9 @@ export function checkFields(
     if (value === undefined || allowed.has(field)) continue
     // Null has no effect, unless the field occurs twice and a parser reads the first one.
     if (value === null && raw.count(field) === 1) continue
-    throw new CwmError('FORBIDDEN_FIELD', `\`${field}\` bypasses the gateway and is not allowed; remove it`, {
-      param: field,
-    })
+    throw bypasses(field)
   }
+  checkSteeringMembers(raw, body, allowed)
   for (const field of messageFields) {
     const list = body[field]
     if (Array.isArray(list)) checkParts(list as readonly JsonValue[], allowed)
@@ -59,6 +52,22 @@ export function checkFields(
   checkText(body, 'cache_salt', MAX_SALT)
   checkText(body, 'model', MAX_MODEL)
   rules.checkServerState(body)
+}
+
+function checkSteeringMembers(raw: RawObject, body: JsonObject, allowed: ReadonlySet<string>): void {
+  for (const [field, [outer = '', inner = '']] of steeringMembers) {
+    const value = body[outer]
+    if (value === undefined || allowed.has(field)) continue
+    // A parser that reads the first of two could see another value.
+    raw.requireOnce([outer])
+    if (isObject(value) && value[inner] !== undefined) throw bypasses(field)
+  }
+}
+
+function bypasses(field: string): CwmError {
+  return new CwmError('FORBIDDEN_FIELD', `\`${field}\` bypasses the gateway and is not allowed; remove it`, {
+    param: field,
+  })
 }
 
 /** Bodies without a dialect name nothing that a server keeps. */

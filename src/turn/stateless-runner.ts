@@ -69,7 +69,7 @@ export class StatelessRunner {
     if (lineage?.degraded === true) sink.degraded()
     const model = modelOf(json)
     const { tenant } = caller
-    const need = lineage === undefined ? { model } : { tenant, lineage: lineage.lineage, model }
+    const need = lineage === undefined ? { tenant, model } : { tenant, lineage: lineage.lineage, model }
     const engine = await this.#parts.fleet.pick(need)
     // Awaited only if it is a promise: nothing else may run between the last check and the dispatch.
     const allowed = lineage?.mayDispatch() ?? true

@@ -139,6 +139,7 @@ export class Deletions {
     const held = base === undefined ? undefined : await store.getHeldWindow(tenant, base)
     if (!(await store.removeSession(session, order, sequences))) return undefined
     sessions.ended(tenant, id)
+    this.#parts.releasedKeys?.sessionEnded(session)
     this.#parts.retained.drop(tenant, id)
     metrics.sessionsEnded.inc({ why })
     const done = await this.#orders.attempt(order, sequences, inFlight)
@@ -160,9 +161,10 @@ export class Deletions {
     const inFlight = sessions.some(({ id }) => tracker.isBusy(tenant, id))
     const ended = await store.removeSessions(sessions, order)
     if (ended === undefined) return []
-    for (const { id } of ended.removed) {
-      tracker.ended(tenant, id)
-      retained.drop(tenant, id)
+    for (const session of ended.removed) {
+      tracker.ended(tenant, session.id)
+      this.#parts.releasedKeys?.sessionEnded(session)
+      retained.drop(tenant, session.id)
     }
     metrics.sessionsEnded.inc({ why: 'idle' }, ended.removed.length)
     const work = () => this.#orders.attempt(ended.order, [], inFlight)

@@ -43,6 +43,7 @@ export async function executeDeletion(
   const retired = await steps.time('retire', () => store.retireLineage(tenant, lineage))
   if (retired) sessions.retired(tenant, lineage)
   const holders = await store.holdersOf(tenant, lineage)
+  if (retired || (order.kind === 'session' && holders.sessions === 0)) parts.releasedKeys?.lineageIdle(tenant, lineage)
   if (order.spacesLost === true) {
     warnings.push('the session used more than 64 cache_salt values: chunks under the oldest are left to eviction')
   }

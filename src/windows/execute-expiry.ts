@@ -15,7 +15,10 @@ export async function executeExpiry(parts: DeletionParts, order: DeletionRecord)
   const warnings: string[] = []
   // This comes first: once deletion begins, nothing may store new chunks under the lineages.
   const retired = await steps.time('retire', () => store.retireLineages(tenant, lineages))
-  for (const lineage of retired) sessions.retired(tenant, lineage)
+  for (const lineage of retired) {
+    sessions.retired(tenant, lineage)
+    parts.releasedKeys?.lineageIdle(tenant, lineage)
+  }
   const link = await openIfReachable(kv, warnings)
   const salts = saltsOf(parts, order, retired)
   const erased = await steps.time('delete', () => eraseSalts(kv, link, salts, warnings))

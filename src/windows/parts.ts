@@ -5,7 +5,7 @@ import type { Now } from '../base/clock.ts'
 import type { EventSink } from '../base/events.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
-import type { KvSpace, Prompt, WindowRecord } from '../base/records.ts'
+import type { KvSpace, Prompt, SessionRecord, WindowRecord } from '../base/records.ts'
 import { sameSpace } from '../base/spaces.ts'
 import type { TenantPolicy } from '../base/tenants.ts'
 import type { EngineFleet } from '../engines/fleet.ts'
@@ -39,6 +39,13 @@ export interface WindowParts {
   readonly freezeSlots: Pick<BackgroundSlots, 'run'>
 }
 
+/** Hears when an affinity key may have no session left, so that a router in front of the engines can be told. */
+export interface ReleasedKeys {
+  sessionEnded(session: SessionRecord): void
+  /** The lineage has no session left. */
+  lineageIdle(tenant: string, lineage: string): void
+}
+
 /** What deletions need in addition. */
 export interface DeletionParts extends WindowParts {
   readonly sessions: Pick<SessionTracker, 'ended' | 'retired' | 'isBusy'>
@@ -48,6 +55,8 @@ export interface DeletionParts extends WindowParts {
   /** Delay before the first retry of a deletion, milliseconds. */
   readonly retryMs: number
   readonly deleteSlots: Pick<BackgroundSlots, 'run'>
+  /** Absent: no router has to be told. */
+  readonly releasedKeys?: ReleasedKeys | undefined
 }
 
 /** Everything that a salt is derived from. */

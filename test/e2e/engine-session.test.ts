@@ -70,6 +70,16 @@ describe.each(paths)('on %s the engine gets', (path) => {
   })
 })
 
+it.each(['x-claude-code-session-id', 'session-id', 'thread-id', 'x-session-affinity'])(
+  'replaces %s too, by which routers place requests',
+  async (name) => {
+    const { session } = await turn('', { [name]: 'mine' })
+
+    expect(stack.sim.requests.last('engine')?.headers[name]).toMatch(opaque)
+    expect(session).not.toBe('')
+  },
+)
+
 it('the engine gets one id per lineage, for all its turns, and another for each other lineage and tenant', async () => {
   const named = (id: string, key: string) => ({ 'x-cwm-session': id, 'x-session-id': 'theirs', 'x-api-key': key })
 

@@ -1,0 +1,69 @@
+// The setting `affinity`: which headers tell a router where a request belongs.
+
+import { credentialHeaders } from '../base/auth.ts'
+
+/** `finish`: the router has `POST /finish_session`, which frees a key's place. */
+interface Preset {
+  /** Carries the affinity key. */
+  readonly header: string
+  /** Carries the opaque tenant. */
+  readonly tenantHeader?: string
+  readonly finish?: true
+}
+
+/** Read in the sources that router-table.ts names. */
+const presets = {
+  'vllm-router': { header: 'x-session-id', finish: true },
+  'llm-d': { header: 'x-session-id', tenantHeader: 'x-llm-d-inference-fairness-id' },
+  dynamo: { header: 'x-dynamo-session-id' },
+  aibrix: { header: 'x-aibrix-session-key' },
+} as const satisfies Readonly<Record<string, Preset>>
+
+const presetNames: readonly string[] = Object.keys(presets)
+
+/** Where requests say what they belong to. */
+export interface Affinity extends Preset {
+  /** All headers that it sets, lower case. */
+  readonly names: ReadonlySet<string>
+}
+
+/** What a value of the setting must be. */
+export const affinityRule = `must be one of none, ${presetNames.join(', ')}, or header:NAME with the name of a header that a router hashes`
+
+const token = /^[!#$%&'*+.^_`|~0-9a-z-]{1,64}$/
+/** Headers that mean something to HTTP, to the engine, or to cwm. */
+const taken: ReadonlySet<string> = new Set([
+  ...credentialHeaders,
+  'accept',
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'keep-alive',
+  'origin',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Undefined for `none`, null for a value that is not allowed. */
+export function readAffinity(setting: string): Affinity | undefined | null {
+  if (setting === 'none') return undefined
+  if (Object.hasOwn(presets, setting)) return withNames(presets[setting as keyof typeof presets])
+  const name = /^header:(.+)$/.exec(setting)?.[1]?.toLowerCase()
+  if (name === undefined || !token.test(name) || taken.has(name)) return null
+  if (name.startsWith('x-cwm-') || name.startsWith('x-forwarded-')) return null
+  return withNames({ header: name })
+}
+
+function withNames(preset: Preset): Affinity {
+  const { header, tenantHeader } = preset
+  return { ...preset, names: new Set(tenantHeader === undefined ? [header] : [header, tenantHeader]) }
+}
