@@ -2,22 +2,21 @@
 
 import { writeFile } from 'node:fs/promises'
 import { CwmError } from '../base/errors.ts'
-import { silentLogger } from '../base/logger.ts'
-import { createMetrics } from '../base/metrics.ts'
 import { version } from '../base/version.ts'
-import { openEngine } from '../compose/open-engine.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/schema.ts'
-import { firstAddressOf } from '../config/upstreams.ts'
+import { enginesOf, firstAddressOf } from '../config/upstreams.ts'
 import { type Diagnosis, diagnose } from '../doctor/doctor.ts'
 import { formatReport, formatResult, formatSummary, type ReportHead } from '../doctor/report.ts'
+import { openDoctorEngines } from './doctor-engines.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
 import { doctorParts } from './doctor-parts.ts'
 import { aborted, stopSignal } from './signals.ts'
 import { processScreen } from './terminal/screen.ts'
 
-const WARM_DEADLINE_MS = 20_000
 const LIMITS = { checkMs: 20_000, allMs: 55_000 }
+/** More calls, to engines that may share a machine. */
+const FLEET_LIMITS = { checkMs: 60_000, allMs: 290_000 }
 
 /** Exits with 0 if no check failed, otherwise with 1. Throws `CONFIG` for invalid settings. */
 export async function runDoctor(
@@ -28,13 +27,14 @@ export async function runDoctor(
   const stop = stopSignal()
   const screen = processScreen()
   const settings = await loadSettings({ flags: settingFlags, environment: process.env, file })
-  const watchers = { metrics: createMetrics(), log: silentLogger, now: Date.now }
-  const engine = openEngine(settings, watchers, WARM_DEADLINE_MS)
+  const engines = await openDoctorEngines(settings, stop)
   const show = (line: string) => (flags.json === true ? undefined : screen.print(line))
   for (const [what, address] of Object.entries(addressesOf(settings))) show(screen.style('dim', `${what} ${address}`))
+  if (engines.length > 1) show(screen.style('dim', `examines ${engines.map(({ url }) => url).join(', ')}`))
   try {
-    const parts = doctorParts(settings, flags, [{ url: firstAddressOf(settings.upstream), engine }])
-    const work = diagnose(parts, LIMITS, (result) => formatResult(result, screen.style).forEach(show), stop)
+    const parts = doctorParts(settings, flags, engines)
+    const limits = engines.length > 1 || parts.affinity !== undefined ? FLEET_LIMITS : LIMITS
+    const work = diagnose(parts, limits, (result) => formatResult(result, screen.style).forEach(show), stop)
     const diagnosis = await Promise.race([work, aborted(stop)])
     if (diagnosis === undefined) {
       process.exitCode = 130
@@ -43,7 +43,7 @@ export async function runDoctor(
     await writeReport(settings, flags, diagnosis, screen.print)
     process.exitCode = diagnosis.verdict === 'failed' ? 1 : 0
   } finally {
-    await engine.close()
+    await Promise.all(engines.map(({ engine }) => engine.close()))
   }
   // Exits even if connections still hang.
   process.exit()
@@ -73,7 +73,7 @@ function addressesOf({ upstream, coordinator, lmcache, store, data_dir }: Settin
     return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, '')}`
   }
   return {
-    upstream: bare(firstAddressOf(upstream)),
+    upstream: (enginesOf(upstream)?.map(({ url }) => url) ?? [firstAddressOf(upstream)]).map(bare).join(', '),
     ...(coordinator === undefined ? {} : { coordinator: bare(coordinator) }),
     ...(lmcache === undefined ? {} : { lmcache: bare(lmcache) }),
     store: store === 'sqlite' ? `SQLite in ${data_dir}` : bare(store),

@@ -1,14 +1,18 @@
 // Runs the checks one after another, each with a timeout. They are not parallel, because the live proofs of an engine share it. Several engines
 // are examined at the same time.
 
+import { setMaxListeners } from 'node:events'
 import { type CwmError, toCwmError } from '../base/errors.ts'
 import { apiChecks } from './api-checks.ts'
 import type { Check } from './check.ts'
 import { engineChecks } from './engine-checks.ts'
 import { type DoctorParts, type Facts, factsOfAll, type SharedFacts } from './facts.ts'
 import { type Finding, failed, mergeFindings, skipped, type Verdict } from './finding.ts'
+import { fleetChecks } from './fleet-checks.ts'
+import { fleetLoadChecks, fleetServerChecks } from './fleet-kv-checks.ts'
 import { lmcacheChecks } from './lmcache-checks.ts'
-import { proofChecks } from './proof-checks.ts'
+import { deleteChecks, proofChecks, storedChecks } from './proof-checks.ts'
+import { sessionChecks } from './session-checks.ts'
 import { storageChecks } from './storage-checks.ts'
 
 export interface CheckResult extends Finding {
@@ -35,8 +39,14 @@ export interface DoctorLimits {
 export const checks: readonly Check[] = [
   ...engineChecks,
   ...apiChecks,
+  ...fleetChecks,
   ...lmcacheChecks,
+  ...storedChecks,
+  ...fleetServerChecks,
   ...proofChecks,
+  ...fleetLoadChecks,
+  ...sessionChecks,
+  ...deleteChecks,
   ...storageChecks,
 ]
 
@@ -56,13 +66,18 @@ export async function diagnose(
     stop?.throwIfAborted()
     const { id, title, proves } = check
     const began = performance.now()
-    const finding = whole.aborted ? skipped('no time left') : await findingOf(check, run)
+    const finding = whole.aborted ? timeless(check) : await findingOf(check, run)
     if (finding === undefined) continue
     const result = { id, title, proves, ...finding, ms: Math.round(performance.now() - began) }
     results.push(result)
     onResult(result)
   }
   return { verdict: worst(results), checks: results, ms: Math.round(performance.now() - started) }
+}
+
+/** A check that may not concern this deployment is not mentioned if there is no time to see whether it does. */
+function timeless({ applies }: Check): Finding | undefined {
+  return applies === undefined ? skipped('no time left') : undefined
 }
 
 interface Run {
@@ -81,6 +96,8 @@ async function findingOf(check: Check, run: Run): Promise<Finding | undefined> {
   const limit = new AbortController()
   const timer = setTimeout(() => limit.abort(), checkMs)
   shared.signal = AbortSignal.any([whole, limit.signal])
+  // Several engines are asked at once, each with several calls.
+  setMaxListeners(0, shared.signal)
   try {
     const [first] = all
     if (first === undefined || (await applies(check, first)) === false) return undefined

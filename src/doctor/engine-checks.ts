@@ -1,7 +1,7 @@
 // Checks of the engine: that it answers, what it reports about itself, and that salts keep its KV apart.
 
 import type { Check } from './check.ts'
-import type { Facts, Probe } from './facts.ts'
+import type { Probe } from './facts.ts'
 import { failed, ok, skipped, warning } from './finding.ts'
 
 const MAX_SKEW_MS = 5_000
@@ -14,11 +14,10 @@ export const engineChecks: readonly Check[] = [
     title: 'The engine answers',
     proves: 'cwm reaches the upstream, which reports its version',
     run: async (facts) => {
-      const answer = await facts.ask('GET', '/version')
-      const version = /"version"\s*:\s*"([^"]{1,40})"/.exec(answer.text)?.[1]
+      const { version, answer } = await facts.version()
       await facts.model()
       const words = `answered in ${Math.round(answer.ms)} ms`
-      if (answer.status === 200 && version !== undefined) return ok(`vLLM ${version}, ${words}`)
+      if (version !== undefined) return ok(`vLLM ${version}, ${words}`)
       return warning(
         `${words}; it reports no version (GET /version: ${answer.status})`,
         'nothing to do if the engine is not vLLM; the other checks are still valid',
@@ -64,7 +63,7 @@ export const engineChecks: readonly Check[] = [
       if (second === undefined) return skipped(`the engine does not report cached tokens: ${DETAILS}`)
       const times = `${Math.round(coldMs)} ms, then ${Math.round(warmMs)} ms`
       const told = `${second} of ${tokens} tokens cached the second time (${times})`
-      if (await prefixCachingIsOff(facts)) {
+      if ((await facts.cacheSetting('enable_prefix_caching')) === 'False') {
         return failed(
           `the engine's metrics report enable_prefix_caching="False"; ${told}`,
           'start vLLM without --no-enable-prefix-caching',
@@ -124,10 +123,4 @@ function judgeSaltIsolation({ first, second, other, tokens }: Probe) {
   }
   if (second === 0) return skipped(`${seen}: nothing was cached, so this proves nothing`)
   return ok(seen)
-}
-
-/** Whether the engine's metrics, if readable, say that prefix caching is off. */
-async function prefixCachingIsOff(facts: Facts): Promise<boolean> {
-  const { status, text } = await facts.ask('GET', '/metrics')
-  return status === 200 && /enable_prefix_caching="False"/.test(text)
 }

@@ -136,7 +136,7 @@ export class Facts {
    * engine does not list it.
    */
   model(): Promise<EngineModel> {
-    return this.#once('model', async () => {
+    return this.once('model', async () => {
       const listed = await this.models()
       const { model: wanted } = this.parts
       const first = this.all[0]
@@ -153,9 +153,23 @@ export class Facts {
     })
   }
 
+  /** The engine's own version, and the answer that told it. */
+  async version(): Promise<{ readonly version: string | undefined; readonly answer: PlainAnswer }> {
+    const answer = await this.once('version', () => this.ask('GET', '/version'))
+    const version = answer.status === 200 ? /"version"\s*:\s*"([^"]{1,40})"/.exec(answer.text)?.[1] : undefined
+    return { version, answer }
+  }
+
+  /** A label of the engine's cache settings (`cache_config_info`), if its metrics are readable. */
+  async cacheSetting(label: string): Promise<string | undefined> {
+    const { status, text } = await this.once('metrics', () => this.ask('GET', '/metrics'))
+    const labels = status === 200 ? (/cache_config_info\{([^}]*)\}/.exec(text)?.[1] ?? '') : ''
+    return new RegExp(`(?:^|,)${label}="([^"]{1,40})"`).exec(labels)?.[1]
+  }
+
   /** All models of the engine. */
   models(): Promise<readonly EngineModel[]> {
-    return this.#once('models', () => this.engine.engine.models.list(this.engine.apiKey))
+    return this.once('models', () => this.engine.engine.models.list(this.engine.apiKey))
   }
 
   /** Undefined if LMCache is not configured. */
@@ -171,7 +185,7 @@ export class Facts {
 
   /** Makes three calls with the same random prompt. */
   probe(): Promise<Probe> {
-    return this.#once('probe', async () => {
+    return this.once('probe', async () => {
       const { id, limit } = await this.model()
       const chunkSize = await this.#chunkSize()
       const wanted = CHUNKS * chunkSize + Math.floor(chunkSize / 2) + 1
@@ -214,7 +228,21 @@ export class Facts {
   async probeAgain(salt: keyof Facts['salts'], at: Facts = this): Promise<number | undefined> {
     await this.probe()
     const { id } = await at.model()
-    return await at.warm({ model: id, tokenIds: Uint32Array.from(this.#ids ?? []), salt: this.salts[salt] })
+    const [tokenIds, keys, own] = [this.#ids ?? [], await at.keys().catch(() => undefined), await this.keys()]
+    // An engine with another model path stores it under other keys. Equal ones are deleted with those of the probe.
+    if (keys !== undefined && keys.engineName !== own?.engineName)
+      at.strays.push({ tokenIds, salt: this.salts[salt], keys })
+    return await at.warm({ model: id, tokenIds: Uint32Array.from(tokenIds), salt: this.salts[salt] })
+  }
+
+  /** Sends the probe's prompt of other facts to this engine, under a salt that is used for nothing else. */
+  async probeStrange(writer: Facts): Promise<number | undefined> {
+    const [{ id }, keys] = [await this.model(), await this.keys().catch(() => undefined)]
+    await writer.probe()
+    const tokenIds = writer.#ids ?? []
+    const salt = randomSalt()
+    if (keys !== undefined) this.strays.push({ tokenIds, salt, keys })
+    return await this.warm({ model: id, tokenIds: Uint32Array.from(tokenIds), salt })
   }
 
   /** A new prompt of the probe's length, under a salt that was never used. What LMCache stores of it is deleted with the probe's own. */
@@ -258,7 +286,8 @@ export class Facts {
     return link?.topology.chunkSize ?? DEFAULT_CHUNK_SIZE
   }
 
-  #once<T>(name: string, find: () => Promise<T>): Promise<T> {
+  /** Finds something out once for all checks of this engine, errors included. */
+  once<T>(name: string, find: () => Promise<T>): Promise<T> {
     const known = (this.#known.get(name) ?? find()) as Promise<T>
     this.#known.set(name, known)
     return known

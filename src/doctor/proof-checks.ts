@@ -3,14 +3,19 @@
 import { setTimeout as after } from 'node:timers/promises'
 import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { Sequence } from '../kv/lmcache/sequence.ts'
+import type { LmcacheTopology } from '../kv/lmcache/topology.ts'
 import type { Check } from './check.ts'
 import { chunkingMismatches, type Facts } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'
 
 const POLL_MS = 200
 
-export const proofChecks: readonly Check[] = [
+export const storedChecks: readonly Check[] = [
   onSequence('stored', "The engine's KV reaches LMCache", 'newly computed KV appears in every tier', isStored),
+]
+
+/** Run once chunks are stored. */
+export const proofChecks: readonly Check[] = [
   onSequence(
     'salt-tiers',
     'LMCache keeps salts apart',
@@ -24,6 +29,10 @@ export const proofChecks: readonly Check[] = [
     isRestored,
   ),
   onSequence('pins', 'Pinning works', 'a pin is counted, and can be released', arePinsCounted),
+]
+
+/** Run last, because it deletes what all checks have stored. */
+export const deleteChecks: readonly Check[] = [
   onSequence('delete', 'Deleting works', "the probe's own chunks are gone from every server and adapter", isDeleted),
 ]
 
@@ -55,7 +64,7 @@ function onSequence(
 
 async function isStored({ client, topology }: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
   const started = performance.now()
-  const behind = topology.servers.some(({ backends }) => (backends?.length ?? 0) > 0)
+  const behind = hasTierBehind(topology)
   for (;;) {
     const { counts } = await client.lookup(sequence, facts.signal)
     const { total, l1, l2, backends } = counts
@@ -135,7 +144,9 @@ async function arePinsCounted({ client }: LmcacheConnection, sequence: Sequence,
 }
 
 /** Also cleans up what the doctor has stored. */
-async function isDeleted({ client }: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
+async function isDeleted(link: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
+  const { client } = link
+  await waitForStrays(link, facts)
   const others = await Promise.all([facts.sequence('other'), facts.sequence('unused')])
   const stored = [sequence, ...others.filter((one) => one !== undefined), ...facts.strays]
   const sequences = stored.map((one) => ({ sequence: one, from: 0 }))
@@ -152,6 +163,22 @@ async function isDeleted({ client }: LmcacheConnection, sequence: Sequence, fact
       )
     : warning(seen, 'check that every lmcache server answers')
 }
+
+/** A deletion names chunks by the directory, which learns of them later than they are stored. */
+async function waitForStrays({ client, topology }: LmcacheConnection, facts: Facts): Promise<void> {
+  const tier = hasTierBehind(topology) ? 'l2' : 'l1'
+  const until = performance.now() + facts.parts.settleTimeoutMs
+  let waiting = facts.strays
+  while (topology.directory && waiting.length > 0) {
+    const counts = await Promise.all(waiting.map(async (stray) => (await client.lookup(stray, facts.signal)).counts))
+    waiting = waiting.filter((_, at) => (counts[at]?.[tier] ?? 0) < (counts[at]?.total ?? 0))
+    if (performance.now() > until) return
+    if (waiting.length > 0) await after(POLL_MS, undefined, { signal: facts.signal })
+  }
+}
+
+const hasTierBehind = ({ servers }: LmcacheTopology): boolean =>
+  servers.some(({ backends }) => (backends?.length ?? 0) > 0)
 
 function keysFound(
   result: { readonly foundKeys: number | null; readonly totalKeys: number | null } | undefined,

@@ -7,7 +7,10 @@ export interface SimAdapter {
 }
 
 /** What an engine may have of its own. */
-export type EngineOptions = Pick<SimOptions, 'model' | 'root' | 'adapters' | 'maxModelLen' | 'preamble' | 'dtype'>
+export type EngineOptions = Pick<
+  SimOptions,
+  'model' | 'root' | 'adapters' | 'maxModelLen' | 'preamble' | 'dtype' | 'chunkSize' | 'connector'
+>
 
 export interface SimOptions {
   /** Address to listen on; default `127.0.0.1`. */

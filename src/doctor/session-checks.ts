@@ -1,0 +1,124 @@
+// Checks through the address that cwm was given: a router, or each engine of a list. Do the turns of a session meet the same KV, and do
+// sessions spread?
+
+import type { Check } from './check.ts'
+import type { Facts } from './facts.ts'
+import { type Finding, failed, ok, skipped, warning } from './finding.ts'
+import { isFleet } from './of-engines.ts'
+import { seenRouter } from './router.ts'
+import { homesOfSessions, probeSessions, type SessionProbe } from './session-probe.ts'
+
+const SET_AFFINITY =
+  'set affinity to the router (vllm-router, llm-d, dynamo, aibrix, or header:NAME): without it a router gets no key, and sends all traffic to one engine, or the turns of a session to several'
+const KEY_IS_IGNORED =
+  'let the router hash the header that affinity sends: vllm-router --policy consistent_hash; production stack --routing-logic session --session-key NAME; nginx hash $http_NAME consistent; Caddy lb_policy header NAME (docs/fleet.md)'
+const NOT_TOLD_APART =
+  'either the engine caches nothing itself (“Prefix caching is on” above), or another engine answers every time: then set affinity before a router, and list engines in upstream without one'
+const LIST_THEM =
+  'several engines seem to stand behind this one address: list each of them in upstream, or give a name in DNS (dns+http://NAME:PORT)'
+
+export const sessionChecks: readonly Check[] = [
+  {
+    id: 'router',
+    title: 'The router suits',
+    proves: 'what stands at the address keeps sessions together, and notices a dead engine soon',
+    applies: async (facts) => !isFleet(facts) && (hasAffinity(facts) || (await seenRouter(facts)) !== undefined),
+    run: judgeRouter,
+  },
+  {
+    id: 'sessions',
+    scope: 'each',
+    title: 'Follow-ups meet their KV',
+    proves: 'two turns of one session are answered by the same engine, tried with several sessions',
+    applies: maySpread,
+    run: async (facts) => {
+      const probe = await probeSessions(facts)
+      return probe === undefined ? skipped('the engine does not report cached tokens') : judgeSessions(probe, facts)
+    },
+  },
+  {
+    id: 'spread',
+    title: 'Sessions spread',
+    proves: 'new sessions reach more than one engine',
+    applies: async (facts) => !isFleet(facts) && (await maySpread(facts)),
+    run: judgeSpread,
+  },
+]
+
+const hasAffinity = ({ parts }: Facts): boolean => parts.affinity !== undefined
+
+/** Whether several engines may answer: a list, an affinity setting, a router's face, a second LMCache server, or a follow-up that was cold. */
+async function maySpread(facts: Facts): Promise<boolean> {
+  if (isFleet(facts) || hasAffinity(facts) || (await seenRouter(facts)) !== undefined) return true
+  if ((await serversWithEngine(facts).catch(() => 0)) > 1) return true
+  const caches = (await facts.cacheSetting('enable_prefix_caching').catch(() => undefined)) === 'True'
+  return caches && (await facts.probe()).second === 0
+}
+
+async function serversWithEngine(facts: Facts): Promise<number> {
+  const [link, { engineName }] = [await facts.link(), await facts.model()]
+  const has = ({ engines }: { readonly engines: readonly { readonly engineName: string }[] }) =>
+    engines.some((engine) => engine.engineName === engineName)
+  return link?.topology.servers.filter(has).length ?? 0
+}
+
+async function judgeRouter(facts: Facts): Promise<Finding> {
+  const router = await seenRouter(facts)
+  const setting = facts.parts.affinity?.setting
+  if (router === undefined)
+    return skipped(`affinity is ${setting}; what stands at the address does not show that it is a router`)
+  const { name, workers, unhealthy = 0, affinity, advice } = router
+  const seen = [
+    name,
+    ...(workers === undefined ? [] : [`${workers} engines behind it`]),
+    ...(unhealthy === 0 ? [] : [`${unhealthy} of them unhealthy`]),
+    ...((await returnsIds(facts)) ? [] : ['it does not forward POST /tokenize, so windows keep their text only']),
+    `affinity is ${setting ?? 'none'}`,
+  ].join(', ')
+  if (setting === undefined) return warning(seen, `set affinity: ${affinity}; ${advice}`)
+  if (unhealthy > 0 || workers === 0) return warning(seen, `see why engines are unhealthy; ${advice}`)
+  if (!(await returnsIds(facts))) return warning(seen, `let the router forward POST /tokenize; ${advice}`)
+  return { ...ok(seen), remedy: advice }
+}
+
+function returnsIds(facts: Facts): Promise<boolean> {
+  return facts.once('returns ids', async () => {
+    const { id: model } = await facts.model()
+    const messages = [{ role: 'user', content: 'How deep is the harbour?' }]
+    const options = { apiKey: facts.engine.apiKey, signal: facts.signal }
+    const ids = await facts.engine.engine
+      .tokenIds({ dialect: 'chat', model, messages, shaping: {} }, options)
+      .catch(() => undefined)
+    return ids !== undefined
+  })
+}
+
+function judgeSessions(probe: SessionProbe, facts: Facts): Finding {
+  const { sessions, met, loaded, cold, toldApart } = probe
+  const seen = [
+    `second turns of ${sessions} sessions: ${met} met their KV`,
+    ...(loaded > 0 ? [`${loaded} loaded it from LMCache, because another engine answered`] : []),
+    ...(cold > 0 ? [`${cold} were cold`] : []),
+    ...(toldApart || met === 0 ? [] : ["but found no more than LMCache's whole chunks"]),
+  ].join(', ')
+  if (met === sessions && toldApart) return ok(seen)
+  if (met === sessions) return warning(seen, NOT_TOLD_APART)
+  if (isFleet(facts)) return failed(seen, LIST_THEM)
+  return hasAffinity(facts) ? failed(seen, KEY_IS_IGNORED) : warning(seen, SET_AFFINITY)
+}
+
+async function judgeSpread(facts: Facts): Promise<Finding> {
+  const homes = await homesOfSessions(facts)
+  if (homes === undefined)
+    return skipped("which engine answered cannot be told: only LMCache's coordinator would show it")
+  const known = await serversWithEngine(facts)
+  const seen = [...homes].map(([server, count]) => `${count} at ${server}`).join(', ')
+  if (known < 2)
+    return skipped(`LMCache shows one server with engines (${seen || 'no session'}), so engines cannot be told apart`)
+  if (homes.size === 0) return skipped('no LMCache server has shown a session in memory')
+  if (homes.size > 1) return ok(`sessions by LMCache server: ${seen}, of ${known} servers with an engine`)
+  const told = `all sessions went to one of ${known} engines: ${seen}`
+  if (hasAffinity(facts)) return warning(told, KEY_IS_IGNORED)
+  if ((await seenRouter(facts)) !== undefined) return warning(told, SET_AFFINITY)
+  return skipped(`${told}; nothing shows a router at the address, so it may be that engine's own`)
+}
