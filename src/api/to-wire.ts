@@ -41,6 +41,7 @@ function freezeReceiptToWire(receipt: FreezeReceipt): FreezeReceiptJson {
     chunks: receipt.chunks,
     restorable_tokens: receipt.restorableTokens,
     tiers: tiersToWire(receipt.tiers),
+    l2_shared: receipt.l2Shared ?? null,
     pinned: receipt.pinned,
     cached_tokens: receipt.cachedTokens,
     computed_tokens: receipt.computedTokens,

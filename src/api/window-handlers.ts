@@ -104,8 +104,11 @@ export function mountWindows(app: OpenAPIHono<Bindings>, parts: WindowHandlerPar
     const { session_id, to, replace } = c.req.valid('json')
     const { signal } = c.req.raw
     if (to === 'l1') {
-      const { foundChunks, totalChunks, ms } = await windows.prefetch(tenant, name, { ...operation, signal })
-      return c.json({ window: name, to, found_chunks: foundChunks, total_chunks: totalChunks, ms }, 200)
+      const { foundChunks, totalChunks, ms, warnings } = await windows.prefetch(tenant, name, { ...operation, signal })
+      return c.json(
+        { window: name, to, found_chunks: foundChunks, total_chunks: totalChunks, ms, warnings: [...warnings] },
+        200,
+      )
     }
     if (session_id !== undefined && !isSessionId(session_id)) {
       throw new CwmError('INVALID_FIELD', `a session id must be ${sessionIdRule}`, { param: 'session_id' })

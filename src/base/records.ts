@@ -160,7 +160,8 @@ export type WindowOrigin = 'session' | 'clone' | 'content' | 'import'
 export type WindowState = 'freezing' | 'frozen' | 'failed'
 
 /**
- * What of a window survives outside the engine's own cache. `l2`: every whole chunk was found behind memory. `l1`: every whole chunk was
+ * What of a window survives outside the engine's own cache. `l2`: every whole chunk was found behind memory, in storage that all LMCache
+ * servers share (if there is more than one). `l1`: every whole chunk was
  * found, but only memory is certain. `unverified`: pinned and computed, but neither directory nor probe found all chunks. `text`: only
  * messages and ids (less than one chunk, no LMCache, or a prompt that the tokenizer endpoints cannot express).
  */
@@ -197,6 +198,11 @@ export interface FreezeReceipt {
   /** Tokens that a later thaw can load instead of recomputing: whole chunks that were found. */
   readonly restorableTokens: number
   readonly tiers: TierCounts
+  /**
+   * Whether all LMCache servers share the L2 that holds it, so that every engine can load it. Null if unknown, or if there is one server.
+   * Absent in receipts of older versions.
+   */
+  readonly l2Shared?: boolean | null
   readonly pinned: boolean
   /** Of the warm call: tokens that were already cached, and tokens computed to complete the KV. Null if not reported. */
   readonly cachedTokens: number | null
@@ -220,6 +226,8 @@ export interface ThawReceipt {
   /** The template or tokenizer produces other ids than at the freeze; the new ones were warmed. */
   readonly drift: boolean
   readonly ms: StepMs
+  /** The id of the engine that was warmed. Infrastructure, so tenants do not see it. Absent in receipts of older versions. */
+  readonly engine?: string
   /** Milliseconds since the epoch. */
   readonly at: number
   readonly warnings: readonly string[]

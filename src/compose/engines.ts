@@ -32,15 +32,18 @@ export function openEngines(start: Start, { deriver }: Pick<Storage, 'deriver'>)
   const engine = openEngine(live.current, start, WARM_DEADLINE_MS)
   closers.add(() => engine.close())
   live.onReload(({ limits }) => engine.models.setLimits(limits))
+  const fleet = new FleetOfOne(engine)
   const lmcache = new LmcacheConnector({
     coordinatorUrl: settings.coordinator,
     lmcacheUrl: settings.lmcache,
+    l2Shared: settings.l2_shared,
+    expectedServers: () => fleet.members().flatMap(({ kvServer }) => kvServer ?? []),
     timeoutMs: settings.lmcache_timeout_ms,
     now,
     log,
   })
   const kv = lmcache.configured ? new LmcacheBackend(lmcache, now) : noKv
   const keyOf = keyOfNeed(deriver, settings.affinity_key)
-  const affine = withAffinityHeaders(start, { deriver }, new FleetOfOne(engine), keyOf)
+  const affine = withAffinityHeaders(start, { deriver }, fleet, keyOf)
   return { engine, ...affine, keyOf, lmcache, kv, quotas: new SaltQuotas({ kv, log, now }) }
 }

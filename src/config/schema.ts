@@ -71,6 +71,11 @@ const shape = {
   lmcache: url
     .optional()
     .describe('HTTP address of one LMCache server. Default: the servers that the coordinator lists'),
+  l2_shared: flag
+    .optional()
+    .describe(
+      'Whether all LMCache servers share the L2 behind them, so that every engine can load what one stored. Default: detected, from `"shared": true` of the adapters and from the address of their Redis',
+    ),
   host: text().default('127.0.0.1').describe('Address to listen on'),
   port: port.default(8787).describe('Port to listen on; 0 picks a free port'),
   data_dir: text().default('.cwm').describe('Directory for the store and the secret, created with mode 0700'),

@@ -61,6 +61,13 @@ export interface Placement {
 /** A placement with its proof. */
 export interface VerifiedPlacement extends Placement {
   readonly durability: Exclude<Durability, 'text'>
+  /**
+   * Whether all parts of the backend share the slower storage that holds the sequence, so that every engine can load it. Null if unknown, or
+   * if there is one part only.
+   */
+  readonly l2Shared: boolean | null
+  /** Normal circumstances that explain the result. */
+  readonly notes: readonly string[]
   /** What was not verified, for an operator. */
   readonly warnings: readonly string[]
 }
@@ -69,6 +76,8 @@ export interface VerifiedPlacement extends Placement {
 export interface KvWait {
   /** Milliseconds; anything not known by then is reported as unknown. */
   readonly deadlineMs: number
+  /** The part of the backend that the engine concerned is attached to (`Engine.kvServer`). Undefined if unknown: the backend chooses. */
+  readonly server?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -77,6 +86,8 @@ export interface PrefetchReceipt {
   /** Chunks that are there with all their ranks. Null: no answer by the deadline. */
   readonly foundChunks: number | null
   readonly totalChunks: number
+  /** For an operator; empty if the part of the backend that was asked for did the work. */
+  readonly warnings: readonly string[]
 }
 
 /** What to delete. */

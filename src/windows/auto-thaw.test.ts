@@ -34,7 +34,7 @@ function setUp({ afterMs = 500, at = 2_000 } = {}) {
   const prefetch = async (_: string, name: string) => {
     asked.push(name)
     await promise
-    return { foundChunks: 1, totalChunks: 1, ms: 1 }
+    return { foundChunks: 1, totalChunks: 1, warnings: [], ms: 1 }
   }
   const metrics = createMetrics()
   const thaw = new AutoThaw({

@@ -178,11 +178,11 @@ async function prove(
   const pinnedNow = pinned || (parts.kv.holds === 'after-warm' && (await pinOrPostpone(step)))
   const cachedTokens = warm?.cachedTokens ?? null
 
-  const wait = { deadlineMs: verifyDeadlineMs, signal: options.signal }
+  const wait = { deadlineMs: verifyDeadlineMs, server: engine.kvServer, signal: options.signal }
   const placement =
     link === undefined || sequence === undefined
       ? undefined
-      : await steps.time('verify', () => tryVerify(parts, link, sequence, warnings, wait))
+      : await steps.time('verify', () => tryVerify(parts, link, sequence, remarks, wait))
   if (extent?.chunks === 0 && tokenIds.length > 0) {
     notes.push(`under one chunk of ${extent.chunkSize} tokens: the KV layer stores nothing`)
   }
@@ -195,6 +195,7 @@ async function prove(
     chunks,
     restorableTokens: placement?.restorableTokens ?? 0,
     tiers: placement?.tiers ?? unknownTiers(chunks),
+    l2Shared: placement?.l2Shared ?? null,
     pinned: pinnedNow,
     cachedTokens,
     computedTokens: cachedTokens === null ? null : tokenIds.length - cachedTokens,
@@ -313,12 +314,13 @@ async function tryVerify(
   { kv }: WindowParts,
   link: KvLink,
   sequence: KvSequence,
-  warnings: string[],
+  { warnings, notes }: Remarks,
   wait: KvWait,
 ): Promise<VerifiedPlacement | undefined> {
   try {
     const placement = await link.verify(sequence, wait)
     warnings.push(...placement.warnings)
+    notes.push(...placement.notes)
     return placement
   } catch (thrown) {
     const error = toCwmError(thrown)

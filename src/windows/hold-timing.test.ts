@@ -45,7 +45,7 @@ function slots(holds: KvBackend['holds']): KvBackend {
     plan: (engineName): KvHandle => ({ engineName, slot: 7 }),
     extentOf: (_, tokens) => ({ chunkSize: tokens, chunks: 1 }),
     locate: () => Promise.resolve(placement),
-    verify: () => Promise.resolve({ ...placement, durability: 'l1', warnings: [] }),
+    verify: () => Promise.resolve({ ...placement, durability: 'l1', l2Shared: null, notes: [], warnings: [] }),
     hold: async ({ handle }) => {
       const stored = await store.getWindow('acme', 'draft')
       done.push(`hold slot ${handle.slot}, stored as ${stored?.pin} ${stored?.keys?.slot}`)

@@ -35,6 +35,10 @@ export async function prefetchWindow(
     )
   }
   const sequence = { tokenIds, salt: saltOf({ ...record, kvEpoch }), handle }
-  const receipt = await link.prefetch(sequence, { deadlineMs: DEADLINE_MS, signal: options.signal })
+  const receipt = await link.prefetch(sequence, {
+    deadlineMs: DEADLINE_MS,
+    server: engine.kvServer,
+    signal: options.signal,
+  })
   return { ...receipt, ms: now() - start }
 }

@@ -68,6 +68,7 @@ export async function restoreWindow(
     tiersBefore,
     drift,
     ms: { ...steps.ms },
+    engine: engine.id,
     at: now(),
     warnings,
     notes,

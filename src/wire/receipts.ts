@@ -28,6 +28,13 @@ export const freezeReceiptSchema = z
     chunks: count,
     restorable_tokens: count.describe('Tokens in whole chunks that were verified to exist'),
     tiers: tiersSchema,
+    l2_shared: z
+      .boolean()
+      .nullable()
+      .optional()
+      .describe(
+        'Whether all LMCache servers share the L2 that holds it, so that every engine can load it; null if unknown, or if there is one server',
+      ),
     pinned: z.boolean(),
     cached_tokens: count.nullable().describe('Tokens that the warm call found in the cache'),
     computed_tokens: count.nullable().describe('Tokens that it had to compute'),
@@ -60,6 +67,7 @@ export const prefetchReceiptSchema = z.object({
   found_chunks: z.number().int().nullable(),
   total_chunks: z.number().int(),
   ms: z.number(),
+  warnings: z.array(z.string()).optional().describe('Problems that an operator should look at'),
 })
 
 export type TiersJson = z.infer<typeof tiersSchema>

@@ -8,6 +8,7 @@ import { LmcacheClient } from './client.ts'
 import { type DiscoverOptions, discoverLmcache } from './discover.ts'
 import { KnownServers } from './known-servers.ts'
 import type { ChunkKeys } from './sequence.ts'
+import { unknownServer } from './shared-l2.ts'
 import type { LmcacheTopology } from './topology.ts'
 
 export interface LmcacheConnection {
@@ -18,6 +19,8 @@ export interface LmcacheConnection {
 }
 
 export interface LmcacheConnectorOptions extends Omit<DiscoverOptions, 'signal'> {
+  /** The instance ids that the settings give to engines. Health warns of those that no server has. */
+  readonly expectedServers?: () => readonly string[]
   readonly now: Now
   readonly log: Logger
 }
@@ -77,8 +80,11 @@ export class LmcacheConnector {
     const servers = this.#servers.healthOf(topology)
     const lost = servers.filter(({ ok }) => !ok)
     const unlisted = lost.filter(({ url }) => !topology.servers.some((server) => server.url === url))
+    const expected = new Set(this.#options.expectedServers?.() ?? [])
+    for (const { instance_id } of servers) if (instance_id !== undefined) expected.delete(instance_id)
     const warnings = [
       ...topology.warnings,
+      ...[...expected].map((id) => unknownServer(id, topology)),
       ...unlisted.map(
         ({ instance_id, url }) => `LMCache server ${instance_id ?? url} is gone from the coordinator's list`,
       ),
@@ -118,7 +124,7 @@ export class LmcacheConnector {
   }
 
   async #discover(): Promise<LmcacheConnection> {
-    const { now, log, ...discover } = this.#options
+    const { now, log, expectedServers: _, ...discover } = this.#options
     const topology = await discoverLmcache(discover)
     const client = new LmcacheClient({
       target: topology,

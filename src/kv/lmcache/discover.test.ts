@@ -28,6 +28,10 @@ const serverA = {
   eventReporting: true,
   separateObjectGroups: false,
   adapterAddresses: ['127.0.0.1:6390'],
+  adapters: [
+    { type: 'fs', shared: false, address: undefined },
+    { type: 'resp', shared: false, address: '127.0.0.1:6390' },
+  ],
 }
 const whole = {
   coordinatorUrl,
@@ -37,6 +41,10 @@ const whole = {
   hashAlgorithm: 'blake3',
   servers: [serverA],
   engines: [{ engineName: './model', worldSize: 1 }],
+  sharedL2: new Map([
+    ['fs', null],
+    ['resp', null],
+  ]),
   warnings: [],
 }
 

@@ -4,6 +4,7 @@ import { CwmError } from '../../base/errors.ts'
 import { askCoordinator, type ListedServer, probeChunkSize } from './coordinator-facts.ts'
 import { Endpoint, type Fetch, parseBaseUrl } from './http.ts'
 import { askServer, type ServerFacts, uniqueEngines } from './server-facts.ts'
+import { sharedL2Of } from './shared-l2.ts'
 import type { LmcacheServer, LmcacheTopology } from './topology.ts'
 
 export interface DiscoverOptions {
@@ -11,6 +12,8 @@ export interface DiscoverOptions {
   readonly coordinatorUrl?: string | undefined
   /** One LMCache server's HTTP port. It replaces the address under which the coordinator lists that server. */
   readonly lmcacheUrl?: string | undefined
+  /** Whether all servers share their L2, if an operator says so: the setting `l2_shared`. Absent: detected. */
+  readonly l2Shared?: boolean | undefined
   /** Limit of each HTTP call, milliseconds. */
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
@@ -66,6 +69,7 @@ export async function discoverLmcache(options: DiscoverOptions): Promise<Lmcache
     directory: alive !== undefined && servers.some((server) => server.registered && server.eventReporting === true),
     ...agreed,
     servers,
+    sharedL2: sharedL2Of(servers, options.l2Shared ?? null),
     engines,
     warnings,
   }

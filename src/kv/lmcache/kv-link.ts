@@ -19,7 +19,7 @@ import type {
 import type { LmcacheConnection } from './connector.ts'
 import { isPinned } from './is-pinned.ts'
 import { type ChunkKeys, countChunks, type Sequence } from './sequence.ts'
-import { locate, verifyPlacement } from './verify.ts'
+import { findServer, locate, verifyPlacement } from './verify.ts'
 
 export class LmcacheKvLink implements KvLink {
   readonly capabilities: KvCapabilities
@@ -80,11 +80,15 @@ export class LmcacheKvLink implements KvLink {
 
   async prefetch(sequence: KvSequence, wait: KvWait): Promise<PrefetchReceipt> {
     const target = toSequence(sequence)
-    const { foundKeys, totalKeys } = await this.#link.client.prefetch(target, wait)
+    const { server, ...limits } = wait
+    const { instanceId, warnings } = findServer(this.#link.topology, server)
+    const options = instanceId === undefined ? limits : { ...limits, instanceId }
+    const { foundKeys, totalKeys } = await this.#link.client.prefetch(target, options)
     return {
       // Counts a chunk only if all its ranks were found: with several ranks, two half chunks must not count as one.
       foundChunks: foundKeys === null ? null : wholeChunks(foundKeys, totalKeys ?? 0, target.keys.worldSize),
       totalChunks: countChunks(target),
+      warnings,
     }
   }
 

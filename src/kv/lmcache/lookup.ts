@@ -17,15 +17,33 @@ export interface ChunkPlacement {
   readonly backends: readonly string[]
 }
 
-export interface LookupResult {
+/** One placement in the directory. */
+export type FoundPlacement = LookupAnswer['results'][number]['placements'][number]
+
+export class LookupResult {
   readonly counts: TierCounts
   /** In sequence order; empty if there is nothing to look up or no coordinator. */
   readonly chunks: readonly ChunkPlacement[]
+  readonly #answer: LookupAnswer['results']
+  readonly #worldSize: number
+
+  constructor(counts: TierCounts, answer: LookupAnswer['results'], worldSize: number) {
+    this.chunks = placeChunks(answer, worldSize)
+    this.counts = answer.length === 0 ? counts : countTiers(this.chunks, counts.total)
+    this.#answer = answer
+    this.#worldSize = worldSize
+  }
+
+  /** The same lookup, as if only these placements existed. */
+  within(keep: (placement: FoundPlacement) => boolean): LookupResult {
+    const kept = this.#answer.map((result) => ({ ...result, placements: result.placements.filter(keep) }))
+    return new LookupResult(this.counts, kept, this.#worldSize)
+  }
 }
 
 /** The result for a sequence shorter than one chunk, or for an LMCache without a coordinator (`known` false). */
 export function emptyLookup(total: number, known: boolean): LookupResult {
-  return { counts: { total, l1: known ? 0 : null, l2: known ? 0 : null, backends: {} }, chunks: [] }
+  return new LookupResult({ total, l1: known ? 0 : null, l2: known ? 0 : null, backends: {} }, [], 1)
 }
 
 /**
@@ -39,8 +57,8 @@ export async function lookupChunks(
 ): Promise<LookupResult> {
   const total = countChunks(sequence)
   if (total === 0) return emptyLookup(0, true)
-  const chunks = placeChunks(await askDirectory(coordinator, sequence, signal), sequence.keys.worldSize)
-  return { counts: countTiers(chunks, total), chunks }
+  const { results } = await askDirectory(coordinator, sequence, signal)
+  return new LookupResult({ total, l1: 0, l2: 0, backends: {} }, results, sequence.keys.worldSize)
 }
 
 /** The directory's own answer for a sequence of at least one chunk. */
@@ -70,9 +88,9 @@ export function chunkMismatch(counted: number, expected: number): string {
   )
 }
 
-function placeChunks(answer: LookupAnswer, worldSize: number): ChunkPlacement[] {
+function placeChunks(answer: LookupAnswer['results'], worldSize: number): ChunkPlacement[] {
   const byHash = new Map<string, LookupAnswer['results']>()
-  for (const result of answer.results) {
+  for (const result of answer) {
     const known = byHash.get(result.key.chunk_hash_hex)
     if (known === undefined) byHash.set(result.key.chunk_hash_hex, [result])
     else known.push(result)

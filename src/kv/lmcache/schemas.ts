@@ -62,7 +62,11 @@ export const configSchema = z.object({
       l2_adapter_config: z
         .object({
           adapters: z.array(
-            z.object({ host: z.string().nullish().catch(null), port: z.number().int().nullish().catch(null) }),
+            z.object({
+              host: z.string().nullish().catch(null),
+              port: z.number().int().nullish().catch(null),
+              shared: z.boolean().nullish().catch(null),
+            }),
           ),
         })
         .nullish(),
@@ -85,7 +89,13 @@ const objectKey = z.looseObject({
 })
 
 const placements = z.array(
-  z.looseObject({ instance_id: z.string(), tier: z.string(), backend: z.string(), size_bytes: count.default(0) }),
+  z.looseObject({
+    instance_id: z.string(),
+    tier: z.string(),
+    backend: z.string(),
+    size_bytes: count.default(0),
+    shared: z.boolean().optional(),
+  }),
 )
 
 /** Coordinator: `POST /directory/lookup`. One result per chunk, rank and object group. */

@@ -3,7 +3,7 @@
 import { CwmError } from '../../base/errors.ts'
 import type { Endpoint } from './http.ts'
 import { adaptersSchema, type ConfigAnswer, configSchema, type StatusAnswer, statusSchema } from './schemas.ts'
-import type { AttachedEngine, LmcacheServer } from './topology.ts'
+import type { AttachedEngine, L2AdapterFacts, LmcacheServer } from './topology.ts'
 
 /** LMCache's eviction policy with one list per salt, within the salt's quota. */
 const isolatedLru = 'IsolatedLRU'
@@ -33,14 +33,21 @@ export async function askServer(
   const warnings = [status, config, adapters].flatMap((a) => (a instanceof CwmError ? [a.message] : []))
   const known = { status: answered(status), config: answered(config) }
   if (known.status === undefined && known.config === undefined) {
-    const server = { ...describe({}, listedAs), url: endpoint.url, reachable: false, backends: null }
+    const unknown = { reachable: false, backends: null, adapters: null }
+    const server = { ...describe({}, listedAs), url: endpoint.url, ...unknown }
     const failure = status instanceof CwmError ? { failure: status } : {}
     return { server, coordinatorUrl: '', warnings: warnings.slice(0, 1), ...failure }
   }
   const l2 = answered(adapters)?.adapters.filter((a) => a.tier === 'l2')
   const backends = l2?.map((a) => a.type_name) ?? null
   return {
-    server: { ...describe(known, listedAs), url: endpoint.url, reachable: true, backends },
+    server: {
+      ...describe(known, listedAs),
+      url: endpoint.url,
+      reachable: true,
+      backends,
+      adapters: adapterFacts(backends, known.config),
+    },
     coordinatorUrl: known.config?.coordinator?.url ?? '',
     warnings: [...warnings, ...serverWarnings(name, known, backends)],
   }
@@ -66,10 +73,27 @@ function describe({ status, config }: Known, listedAs: string | undefined) {
       status?.storage_manager?.l2_eviction_controller?.adapters.some((a) => a.eviction_policy === isolatedLru) ?? null,
     eventReporting: config?.coordinator?.event_reporting ?? null,
     separateObjectGroups: config?.mp?.separate_object_groups ?? null,
-    adapterAddresses: (config?.storage_manager?.l2_adapter_config?.adapters ?? []).flatMap(({ host, port }) =>
-      host == null || port == null ? [] : [`${host}:${port}`],
+    adapterAddresses: (config?.storage_manager?.l2_adapter_config?.adapters ?? []).flatMap(
+      (adapter) => addressOf(adapter) ?? [],
     ),
   }
+}
+
+/** `/config` lists the adapters of the start without their types, `/config/adapters` the types of those that run now, in the same order. */
+function adapterFacts(types: readonly string[] | null, config: ConfigAnswer | undefined): L2AdapterFacts[] | null {
+  const settings = config?.storage_manager?.l2_adapter_config?.adapters ?? []
+  return (
+    types?.map((type, i) => {
+      const adapter = settings.length === types.length ? settings[i] : undefined
+      return { type, shared: adapter?.shared ?? null, address: addressOf(adapter) }
+    }) ?? null
+  )
+}
+
+function addressOf(
+  adapter: { host?: string | null | undefined; port?: number | null | undefined } | undefined,
+): string | undefined {
+  return adapter?.host == null || adapter.port == null ? undefined : `${adapter.host}:${adapter.port}`
 }
 
 function serverWarnings(name: string, { status, config }: Known, backends: readonly string[] | null): string[] {

@@ -7,6 +7,16 @@ export interface AttachedEngine {
   readonly worldSize: number
 }
 
+/** What a server reports of one of its L2 adapters. */
+export interface L2AdapterFacts {
+  /** `fs`, `resp`, … */
+  readonly type: string
+  /** It was started with `"shared": true`; null if the server does not report it. */
+  readonly shared: boolean | null
+  /** `host:port` as the server sees it; undefined for adapters without an address. */
+  readonly address: string | undefined
+}
+
 export interface LmcacheServer {
   /** Absent if neither the coordinator nor the server's `/config` reported it. */
   readonly instanceId?: string
@@ -19,6 +29,8 @@ export interface LmcacheServer {
   readonly hashAlgorithm: string | null
   /** L2 adapters (`fs`, `resp`, …), primary first; null if unknown. */
   readonly backends: readonly string[] | null
+  /** The same adapters, in the same order. */
+  readonly adapters: readonly L2AdapterFacts[] | null
   readonly engines: readonly AttachedEngine[]
   /**
    * Some L2 adapter evicts by `IsolatedLRU`, which wipes a salt without a quota within a second. Null if unknown.
@@ -43,6 +55,8 @@ export interface LmcacheTopology {
   readonly chunkSize: number | null
   readonly hashAlgorithm: string | null
   readonly servers: readonly LmcacheServer[]
+  /** By adapter type, whether all servers share the storage behind it; null if unknown, or if there is one server. */
+  readonly sharedL2: ReadonlyMap<string, boolean | null>
   /** Of all servers, each once. */
   readonly engines: readonly AttachedEngine[]
   /** For an operator, without secrets. */

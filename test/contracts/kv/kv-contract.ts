@@ -126,7 +126,11 @@ function describePlacement(subject: KvSubject): void {
       const link = await linkOf(subject)
       const sequence = await kept(subject, link)
 
-      expect(await link.prefetch(sequence, { deadlineMs: 5_000 })).toEqual({ foundChunks: CHUNKS, totalChunks: CHUNKS })
+      expect(await link.prefetch(sequence, { deadlineMs: 5_000 })).toEqual({
+        foundChunks: CHUNKS,
+        totalChunks: CHUNKS,
+        warnings: [],
+      })
     })
 
     it('reveals neither ids nor salt in its warnings', async () => {
