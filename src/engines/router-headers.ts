@@ -23,23 +23,22 @@ export type Treatment = 'rejected' | 'removed' | undefined
 /** What is done with a client's request header. `lower`: its name in lower case. */
 export type HeaderRule = (lower: string) => Treatment
 
-function hasRouterPrefix(lower: string): boolean {
-  return lower.startsWith('x-') && routerPrefixes.some((prefix) => lower.startsWith(prefix))
+const hasRouterPrefix = new RegExp(`^(?:${routerPrefixes.join('|')})`)
+
+/** One look-up for each header of each request. */
+function ruleFrom(removed: Iterable<string>): HeaderRule {
+  const treatments = new Map<string, Treatment>()
+  for (const name of removed) treatments.set(name, 'removed')
+  for (const name of rejected) treatments.set(name, 'rejected')
+  return (lower) => treatments.get(lower) ?? (hasRouterPrefix.test(lower) ? 'removed' : undefined)
 }
 
 /** Without an affinity header: session ids are not removed, because each turn replaces their values. */
-export function withoutAffinity(lower: string): Treatment {
-  if (rejected.has(lower)) return 'rejected'
-  return steering.has(lower) || hasRouterPrefix(lower) ? 'removed' : undefined
-}
+export const withoutAffinity: HeaderRule = ruleFrom(steering)
 
 /** With affinity headers under these names (lower case): nothing else may place a request. */
 export function withAffinity(own: ReadonlySet<string>): HeaderRule {
-  return (lower) => {
-    const treatment = withoutAffinity(lower)
-    if (treatment !== undefined) return treatment
-    return sessionHeaders.has(lower) || spreading.has(lower) || own.has(lower) ? 'removed' : undefined
-  }
+  return ruleFrom([...steering, ...spreading, ...sessionHeaders, ...own])
 }
 
 /** Whether an answer's header names a worker, so that clients must not see it. */
