@@ -66,7 +66,7 @@ export const listAudit = createRoute({
 export const reloadSettings = createRoute({
   method: 'post',
   path: '/cwm/v1/reload',
-  summary: 'Read the settings again: keys, tenants, limits, policies, log level',
+  summary: 'Read the settings again: keys, tenants, limits, policies, engines, log level',
   description:
     "Needs the operator's key, without `x-cwm-tenant`. The settings are read as at start: the same file, variables, and flags. Send `content-type: application/json`, with or " +
     'without a body. A removed key is rejected from the next request on; its running answers finish. Only this process is reloaded.',

@@ -28,9 +28,10 @@ import {
   timelineToWire,
 } from './admin-to-wire.ts'
 import type { Bindings, CallerOf } from './bindings.ts'
+import { type EngineHandlerParts, mountEngines } from './engines.ts'
 import { pageToWire } from './to-wire.ts'
 
-export interface AdminHandlerParts {
+export interface AdminHandlerParts extends EngineHandlerParts {
   /** Newest first. Without a tenant, the entries of all of them. */
   readonly listAudit: (tenant: string | undefined, page: PageRequest) => Promise<Page<AuditEntry>>
   readonly store: Store
@@ -56,6 +57,8 @@ export function mountAdmin(app: OpenAPIHono<Bindings>, parts: AdminHandlerParts,
       "this path requires the operator's key (setting operator_key), without the header x-cwm-tenant",
     )
   }
+
+  mountEngines(app, parts, requireOperator)
 
   app.openapi(listTenants, async (c) => {
     requireOperator(c)

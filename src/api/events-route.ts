@@ -13,7 +13,7 @@ export const listenToEvents = createRoute({
   path: '/cwm/v1/events',
   summary: 'Subscribe to events of sessions and windows, as server-sent events',
   description:
-    "A tenant receives its own events. The operator's key receives those of all tenants, or with `x-cwm-tenant` those of one. Starts now, or after " +
+    "A tenant receives its own events. The operator's key receives those of all tenants and those of engines, or with `x-cwm-tenant` those of one tenant. Starts now, or after " +
     '`Last-Event-ID`. The event `missed` means that some events may have been dropped before they could be sent.',
   request: { query: eventQuery, headers },
   responses: {

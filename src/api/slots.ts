@@ -31,6 +31,8 @@ export const withoutSlot: ReadonlySet<string> = new Set([
   'DELETE /cwm/v1/sessions/:id',
   'DELETE /cwm/v1/tenants/me',
   'POST /cwm/v1/reload',
+  'POST /cwm/v1/engines/drain',
+  'POST /cwm/v1/engines/resume',
   'POST /cwm/v1/sessions/match',
   'PUT /cwm/v1/tenants/me/near-limit',
 ])

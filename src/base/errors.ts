@@ -52,6 +52,8 @@ const table = {
   INVALID_SETTINGS: [422, 'invalid_request_error'],
   DELETION_NOT_FOUND: [404, 'not_found_error'],
   RESPONSE_NOT_FOUND: [404, 'not_found_error'],
+  ENGINE_NOT_FOUND: [404, 'not_found_error'],
+  LAST_ENGINE: [409, 'conflict_error'],
   // The services behind cwm.
   UPSTREAM_REFUSED: [502, 'upstream_error'],
   UPSTREAM_TIMEOUT: [504, 'upstream_error'],
@@ -82,6 +84,7 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
   'WINDOW_DIVERGES',
   'WINDOW_MISMATCH',
   'WINDOW_CORRUPT',
+  'LAST_ENGINE',
 ])
 
 /** The limit that a rejected body exceeds: the label of `cwm_refused_total`. */

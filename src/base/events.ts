@@ -1,6 +1,14 @@
-// Events about sessions and windows, as sent to subscribers: ids and numbers, never content.
+// Events about sessions and windows, and for the operator about engines, as sent to subscribers: ids and numbers, never content.
 
-export const eventKinds = ['frozen', 'thawed', 'truncated', 'rolled_over', 'prefix_broken', 'deleted'] as const
+export const eventKinds = [
+  'frozen',
+  'thawed',
+  'truncated',
+  'rolled_over',
+  'prefix_broken',
+  'deleted',
+  'engine',
+] as const
 export type EventKind = (typeof eventKinds)[number]
 
 export interface CwmEvent {

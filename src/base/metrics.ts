@@ -1,6 +1,7 @@
 // The metrics, in Prometheus' text format. Labels have few values: never a session, window, tenant or salt.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { engineMetrics } from './metrics-engines.ts'
 import { addProcessMetrics } from './metrics-of-process.ts'
 import { PlainCounter, plainMetrics, secondsBuckets } from './metrics-plain.ts'
 import { modelLabeler } from './model-label.ts'
@@ -101,11 +102,11 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       'Requests retried because none of their bytes had been sent, by cause: refused, reset',
       ['cause'],
     ),
-    breakerState: new Gauge({
-      name: 'cwm_upstream_breaker_state',
-      help: 'State of the circuit breaker: 0 closed, 1 half-open (one request tests the upstream), 2 open',
-      registers,
-    }),
+    /** By engine. */
+    engines: engineMetrics(registry),
+    engineLookups: counter('cwm_engine_lookups_total', 'Look-ups of engines in DNS, by outcome: ok, failed', [
+      'outcome',
+    ]),
     clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client disconnected before the end'),
     stalledClients: plain.counter('cwm_stalled_clients_total', 'Clients disconnected because they did not read'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by how their session was found', 'found'),

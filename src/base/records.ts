@@ -321,8 +321,10 @@ export interface AuditEntry {
     | 'end'
     | 'erase'
     | 'reload'
-  /** `window`, `session`, `tenant` or `settings`, and its name. */
-  readonly target: 'window' | 'session' | 'tenant' | 'settings'
+    | 'drain'
+    | 'resume'
+  /** `window`, `session`, `tenant`, `settings` or `engine`, and its name. */
+  readonly target: 'window' | 'session' | 'tenant' | 'settings' | 'engine'
   readonly name: string
   /** `ok`, or an error code. */
   readonly outcome: string

@@ -10,6 +10,7 @@ import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
 import { doctorSettings, withDoctorFlags } from './doctor-flags.ts'
+import { addEngines } from './engines.ts'
 import { exitOnBrokenPipe } from './exit-on-epipe.ts'
 import { runKey } from './key.ts'
 import { addMcp } from './mcp.ts'
@@ -78,6 +79,7 @@ export function createProgram(): Command {
 
   addWindows(program)
   addSessions(program)
+  addEngines(program)
   addReload(program)
   addChat(program)
   addMcp(program)

@@ -7,7 +7,7 @@ import { type CommonOptions, runCommand, withConnection } from './client/command
 export function addReload(program: Command): void {
   withConnection(program.command('reload'))
     .description(
-      "Make a running cwm read its settings again: keys, tenants, limits, policies, log level. Needs the operator's key",
+      "Make a running cwm read its settings again: keys, tenants, limits, policies, engines, log level. Needs the operator's key",
     )
     .action((options: CommonOptions) =>
       runCommand(options, async ({ rest, show, signal }) => {

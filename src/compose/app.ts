@@ -48,7 +48,9 @@ export async function startApp(settings: Settings, log: Logger, options: StartOp
   const memory = memoryBudgets(settings, memoryLimits)
   const closers = new Closers(log)
   let engines: Engines | undefined
-  const metrics = createMetrics((model) => engines?.engine.models.isServed(model) === true)
+  const metrics = createMetrics(
+    (model) => engines?.fleet.members().some(({ engine }) => engine.models.isServed(model)) === true,
+  )
   metrics.build.set({ version, node: process.versions.node }, 1)
   const live = new LiveSettings(settings)
   const start: Start = { settings, live, memory, closers, metrics, log, now: () => Date.now() }
@@ -58,6 +60,8 @@ export async function startApp(settings: Settings, log: Logger, options: StartOp
     const services = createServices(start, storage, engines)
     const reloader = new Reloader({ ...start, load, setLogLevel, audit: services.audit })
     const faces = createFaces(start, services, reloader)
+    if (engines.source !== undefined) await unlessStopped(engines.source.refresh(stop), stop)
+    await engines.drains.sync()
     const found = await unlessStopped(discoverUpstream({ ...engines, settings, store: storage.finding }), stop)
     const findings = [...found, describeMemoryBudgets(settings, memoryLimits)]
     const server = await openDoor(start, services, faces)
@@ -96,14 +100,14 @@ function openDoor({ settings, metrics }: Start, { callers }: Services, { proxy, 
 /** Starts the background tasks. Returns the function that shuts everything down. */
 function run(start: Start, services: Services, faces: Faces, server: RunningServer): App['close'] {
   const { settings, closers, log } = start
-  const { engine, events, freezes, windows, admission, freezeSlots, deleteSlots } = services
+  const { fleet, events, freezes, windows, admission, freezeSlots, deleteSlots } = services
   const stopping = new AbortController()
   const tasks = startTasks(start, services, stopping.signal)
   return async () => {
     faces.readiness.drain()
     await shutDown({
       server,
-      engine,
+      fleet,
       endWaits: (error) => {
         for (const slots of [admission, freezeSlots, deleteSlots]) slots.close(error)
       },

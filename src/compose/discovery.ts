@@ -2,8 +2,9 @@
 
 import { toCwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
-import { describeUpstream } from '../config/upstreams.ts'
-import type { Engine, EngineModel } from '../engines/engine.ts'
+import { isFleet } from '../config/upstreams.ts'
+import type { EngineModel } from '../engines/engine.ts'
+import type { EngineFleet, FleetMember } from '../engines/fleet.ts'
 import type { LmcacheConnector } from '../kv/lmcache/connector.ts'
 
 /** Maximum lines of one kind, for an engine with many models or a file with many names. */
@@ -11,7 +12,7 @@ const MAX_NAMED = 10
 
 export interface DiscoveryParts {
   readonly settings: Settings
-  readonly engine: Pick<Engine, 'models'>
+  readonly fleet: Pick<EngineFleet, 'members'>
   readonly lmcache: LmcacheConnector
   /** Where the store is and where the secret came from. */
   readonly store: string
@@ -21,7 +22,7 @@ export interface DiscoveryParts {
 export async function discoverUpstream(parts: DiscoveryParts): Promise<readonly string[]> {
   const { settings, store } = parts
   return [
-    ...(await describeEngine(parts)),
+    ...(await describeEngines(parts)),
     ...(await describeLmcache(parts)),
     store,
     `keys      ${describeKeys(settings)}`,
@@ -37,24 +38,48 @@ function describeKeys({ tenants, upstream_api_key: own }: Settings): string {
   return 'the engine gets its own key for every client that reaches this port; each client key is a tenant'
 }
 
-async function describeEngine({ settings, engine }: DiscoveryParts): Promise<string[]> {
+interface DescribedEngine {
+  readonly lines: readonly string[]
+  /** Undefined if it did not answer. */
+  readonly models: readonly string[] | undefined
+}
+
+/** Engines of a fleet are asked together, so that those that do not answer cost the time of one. */
+async function describeEngines({ settings, fleet }: DiscoveryParts): Promise<string[]> {
+  const members = fleet.members()
+  const described = await Promise.all(members.slice(0, MAX_NAMED).map((member) => describeEngine(settings, member)))
+  const left = members.length - described.length
+  const lines = described.flatMap((engine) => engine.lines)
+  if (left > 0) lines.push(`          and ${left} more engines`)
+  return [...lines, ...warnOfLimits(settings, described)]
+}
+
+/** Sessions of a misspelled model would use the engine's own limit. Without the answers of all engines, nobody can tell. */
+function warnOfLimits({ limits }: Settings, described: readonly DescribedEngine[]): string[] {
+  if (described.some(({ models }) => models === undefined)) return []
+  const unknown = Object.keys(limits).filter((name) => !described.some(({ models }) => models?.includes(name)))
+  return unknown
+    .slice(0, MAX_NAMED)
+    .map((name) => `          warning: the setting limits names ${name}, which the engine does not serve`)
+}
+
+async function describeEngine(settings: Settings, { url, state, engine }: FleetMember): Promise<DescribedEngine> {
+  const isOne = !isFleet(settings.upstream)
+  // A single engine is named as the settings write it.
+  const name = isOne ? String(settings.upstream) : url
+  const note = state === 'draining' ? ', draining' : ''
   try {
-    const upstream = describeUpstream(settings.upstream)
     const found = await engine.models.list(settings.upstream_api_key)
     const lines = found.slice(0, MAX_NAMED).map((model) => {
       const { id, engineName } = model
       const limit = describeLimit(model, Object.hasOwn(settings.limits, id) ? settings.limits[id] : undefined)
-      return `engine    ${upstream} serves ${id} (${engineName}), limit ${limit}`
+      return `engine    ${name} serves ${id} (${engineName}), limit ${limit}${note}`
     })
-    if (lines.length === 0) lines.push(`engine    ${upstream} answers, but lists no models`)
-    // Sessions of a misspelled model would use the engine's own limit.
-    const unknown = Object.keys(settings.limits).filter((name) => !found.some(({ id }) => id === name))
-    for (const name of unknown.slice(0, MAX_NAMED)) {
-      lines.push(`          warning: the setting limits names ${name}, which the engine does not serve`)
-    }
-    return lines
+    if (lines.length === 0) lines.push(`engine    ${name} answers, but lists no models`)
+    return { lines, models: found.map(({ id }) => id) }
   } catch (thrown) {
-    return [`engine    not ready: ${toCwmError(thrown).message}`]
+    const line = `engine    ${isOne ? '' : `${name} `}not ready: ${toCwmError(thrown).message}`
+    return { lines: [line], models: undefined }
   }
 }
 

@@ -16,6 +16,7 @@ import { routesOf } from '../proxy/routes.ts'
 import { HealthCheck } from '../server/health.ts'
 import { ReadinessCheck } from '../server/readiness.ts'
 import { Lineages } from '../sessions/lineages.ts'
+import { EngineOperations } from './engine-operations.ts'
 import type { Reloader } from './reloader.ts'
 import type { Services } from './services.ts'
 import type { Start } from './start.ts'
@@ -31,9 +32,9 @@ export interface Faces {
 type Api = ReturnType<typeof createApi>
 
 export function createFaces(start: Start, services: Services, reloader: Reloader): Faces {
-  const { store, engine } = services
+  const { store, fleet } = services
   const proxy = createProxy(start, services)
-  const readiness = new ReadinessCheck(store, engine)
+  const readiness = new ReadinessCheck(store, fleet)
   const mcp = createMcp(version)
   const api = createRest(start, services, { readiness, mcp, reloader })
   if (start.settings.dashboard) addDashboard(start, services, api)
@@ -63,15 +64,21 @@ function createProxy({ settings, live, memory, metrics, log, now }: Start, servi
 }
 
 function createRest(
-  { memory, metrics, log, now }: Start,
+  { live, memory, metrics, log, now }: Start,
   services: Services,
   { readiness, mcp, reloader }: Pick<Faces, 'readiness' | 'mcp'> & { readonly reloader: Reloader },
 ): Api {
-  const { store, audit, engine, kv, bodies, answerBytes, callers, tenants } = services
+  const { store, audit, fleet, kv, bodies, answerBytes, callers, tenants } = services
   const lineages = new Lineages(store)
-  const health = new HealthCheck({ engine, lmcache: kv, store, now })
+  const health = new HealthCheck({ fleet, lmcache: kv, store, now })
+  const engines = new EngineOperations({
+    ...services,
+    upstream: () => live.current.upstream,
+    apiKey: () => live.current.upstream_api_key,
+  })
   return createApi({
     ...services,
+    engines,
     bucketMs: BUCKET_MS,
     mcp: (request, rest) => mcp.handle(request, rest),
     metrics,

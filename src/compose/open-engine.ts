@@ -4,9 +4,11 @@ import type { Now } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Settings } from '../config/schema.ts'
-import { firstAddressOf } from '../config/upstreams.ts'
+import { firstAddressOf, isFleet } from '../config/upstreams.ts'
 import { Breaker } from '../engines/breaker.ts'
 import type { BreakerState, Engine } from '../engines/engine.ts'
+import type { EngineSpec } from '../engines/engine-spec.ts'
+import { engineIdOf } from '../engines/engine-url.ts'
 import { GuardedUpstream } from '../engines/guarded-upstream.ts'
 import { Upstream } from '../engines/upstream.ts'
 import { VllmEngine } from '../engines/vllm/vllm-engine.ts'
@@ -15,25 +17,37 @@ export interface EngineWatchers {
   readonly metrics: Metrics
   readonly log: Logger
   readonly now: Now
+  /** Called after each change of the breaker. */
+  readonly onBreaker?: (state: BreakerState) => void
 }
 
-const gauges: Readonly<Record<BreakerState, number>> = { closed: 0, half_open: 1, open: 2 }
-
-/** Does not connect yet. `warmDeadlineMs`: the limit of one warm call. Throws `CONFIG` if the URL is not http(s). */
-export function openEngine(settings: Settings, { metrics, log, now }: EngineWatchers, warmDeadlineMs: number): Engine {
+/**
+ * Does not connect yet. `warmDeadlineMs`: the limit of one warm call. `spec`: one engine of several; absent: the first one in the settings.
+ * Throws `CONFIG` if the URL is not http(s).
+ */
+export function openEngine(
+  settings: Settings,
+  { metrics, log, now, onBreaker }: EngineWatchers,
+  warmDeadlineMs: number,
+  spec: EngineSpec = { url: firstAddressOf(settings.upstream), weight: 1 },
+): Engine {
+  const id = engineIdOf(spec.url)
+  // With several engines, a line of the log says which one it is about.
+  const about = isFleet(settings.upstream) ? { engine: id } : {}
   const breaker = new Breaker({
     failures: settings.breaker_failures,
     openMs: settings.breaker_open_ms,
     now,
     onChange: (state, failure) => {
-      metrics.breakerState.set(gauges[state])
-      if (state === 'open') log.warn({ err: failure }, 'the upstream is not asked for a while (breaker_open_ms)')
-      else if (state === 'half_open') log.info('one request shows whether the upstream is back')
-      else log.info('the upstream is back')
+      if (state === 'open') {
+        log.warn({ ...about, err: failure }, 'the upstream is not asked for a while (breaker_open_ms)')
+      } else if (state === 'half_open') log.info(about, 'one request shows whether the upstream is back')
+      else log.info(about, 'the upstream is back')
+      onBreaker?.(state)
     },
   })
   const upstream = new Upstream({
-    url: firstAddressOf(settings.upstream),
+    url: spec.url,
     connections: settings.connections,
     connectTimeoutMs: settings.connect_timeout_ms,
     headersTimeoutMs: settings.headers_timeout_ms,
@@ -41,5 +55,12 @@ export function openEngine(settings: Settings, { metrics, log, now }: EngineWatc
     keepAliveMs: settings.upstream_keep_alive_ms,
     onRetry: (cause) => metrics.upstreamRetries.inc({ cause }),
   })
-  return new VllmEngine(new GuardedUpstream(upstream, breaker), { limits: settings.limits, warmDeadlineMs, now })
+  const { apiKey, kvServer } = spec
+  return new VllmEngine(new GuardedUpstream(upstream, breaker, metrics.engines.requests.of(id)), {
+    ...(apiKey === undefined ? {} : { apiKey }),
+    ...(kvServer === undefined ? {} : { kvServer }),
+    limits: settings.limits,
+    warmDeadlineMs,
+    now,
+  })
 }

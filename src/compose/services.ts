@@ -1,14 +1,18 @@
 // Third step of the start: everything that knows neither HTTP nor the command line, from the journal up to the runner of turns.
 
 import { type Core, createCore } from './core.ts'
+import { EngineWatch } from './engine-watch.ts'
 import type { Engines } from './engines.ts'
 import type { Start } from './start.ts'
 import type { Storage } from './storage.ts'
 import { createTurns, type Turns } from './turns.ts'
 
-export type Services = Core & Turns
+export interface Services extends Core, Turns {
+  readonly engineWatch: EngineWatch
+}
 
 export function createServices(start: Start, storage: Storage, engines: Engines): Services {
   const core = createCore(start, storage, engines)
-  return { ...core, ...createTurns(start, core) }
+  const { metrics, log } = start
+  return { ...core, ...createTurns(start, core), engineWatch: new EngineWatch({ ...core, metrics, log }) }
 }

@@ -2,6 +2,7 @@
 // the outcome of each request to the breaker, and passes answers through unchanged.
 
 import { CwmError } from '../base/errors.ts'
+import { PlainCounter } from '../base/metrics-plain.ts'
 import type { Breaker } from './breaker.ts'
 import type { Abort, AnswerControl, AnswerSink, BreakerState, OutgoingRequest, Sighting } from './engine.ts'
 import { isConnectionFailure } from './failures.ts'
@@ -17,11 +18,14 @@ export class GuardedUpstream implements Sender {
   readonly #breaker: Breaker
   readonly #live = new Live()
   readonly #watch: Watch
+  readonly #sent: PlainCounter
   #ended: CwmError | undefined
   /** Sends health checks, even while the breaker is open. An answer closes the breaker. */
   readonly health: Sender
 
-  constructor(upstream: Upstream, breaker: Breaker) {
+  /** `sent` counts the requests, health checks not included. */
+  constructor(upstream: Upstream, breaker: Breaker, sent = new PlainCounter()) {
+    this.#sent = sent
     this.origin = upstream.origin
     this.url = upstream.url
     this.#upstream = upstream
@@ -70,6 +74,7 @@ export class GuardedUpstream implements Sender {
     if (this.#ended !== undefined) return refuse(sink, this.#ended)
     const answer = new WatchedAnswer(sink, this.#watch, probe, check)
     if (check) this.#watch.checks++
+    else this.#sent.value++
     this.#live.add(answer)
     const abort = this.#upstream.send(request, answer)
     answer.abort = abort

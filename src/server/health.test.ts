@@ -1,6 +1,7 @@
 // The probes behind `/cwm/v1/health`: counted, with a fake clock.
 
 import { describe, expect, it } from 'vitest'
+import { fleetOf, memberOf } from '../../test/support/watched-fleet.ts'
 import type { BreakerState, Sighting } from '../engines/engine.ts'
 import { HealthCheck } from './health.ts'
 
@@ -22,7 +23,7 @@ function aCheck() {
     },
   }
   const store = { kind: 'sqlite', ping: () => Promise.resolve() } as const
-  const check = new HealthCheck({ engine: { health }, lmcache, store, now: () => state.now })
+  const check = new HealthCheck({ fleet: fleetOf(health), lmcache, store, now: () => state.now })
   const answer = (sighting: Sighting = { ok: true }) => asked.at(-1)?.(sighting)
   return { check, asked, answer, state, health, lmcacheAsks: () => lmcacheAsked }
 }
@@ -81,5 +82,38 @@ describe('health', () => {
     answer()
 
     expect(await second).toMatchObject({ status: 'ok', upstream: { ok: true } })
+  })
+
+  it('is degraded while one engine of several is down, and says which', async () => {
+    const healthOf = (seen: Sighting) => ({
+      breaker: 'closed' as const,
+      lastSeen: seen,
+      inFlight: 0,
+      check: async () => seen,
+      probe: async () => seen,
+    })
+    const members = [
+      memberOf(healthOf({ ok: true }), { state: 'draining', inFlight: 2, kvServer: 'lm-a' }),
+      memberOf(healthOf({ ok: false, error: 'upstream_refused' }), { id: 'http://b', state: 'down' }),
+    ]
+    const lmcache = { health: async () => ({ ok: null, pins: false, warnings: [], servers: [] }) }
+    const store = { kind: 'sqlite', ping: async () => {} } as const
+    const check = new HealthCheck({ fleet: { members: () => members }, lmcache, store, now: () => 0 })
+
+    const health = await check.read()
+
+    expect(health).toMatchObject({ status: 'degraded', upstream: { ok: true, breaker: 'closed' } })
+    expect(health.engines).toEqual([
+      { id: 'http://a', state: 'draining', ok: true, breaker: 'closed', in_flight: 2, lmcache_instance: 'lm-a' },
+      {
+        id: 'http://b',
+        state: 'down',
+        ok: false,
+        error: 'upstream_refused',
+        breaker: 'closed',
+        in_flight: 0,
+        lmcache_instance: null,
+      },
+    ])
   })
 })

@@ -1,29 +1,32 @@
-// Health of engine, LMCache, and store, for `/cwm/v1/health`. Chats continue without LMCache or store, so their failure is degraded, not
-// down. The endpoint needs no key, so probes are limited to one at a time and one per second.
+// Health of engines, LMCache, and store, for `/cwm/v1/health`. Chats continue without LMCache or store, and without one engine of several,
+// so their failure is degraded, not down. The endpoint needs no key, so probes are limited to one at a time and one per second.
 
 import type { Now } from '../base/clock.ts'
 import { version } from '../base/version.ts'
-import type { Engine, EngineHealth, Sighting } from '../engines/engine.ts'
+import type { EngineHealth, Sighting } from '../engines/engine.ts'
 import type { KvBackend, KvHealth } from '../kv/kv.ts'
 import type { Store } from '../store/store.ts'
 import type { HealthJson } from '../wire/health.ts'
+import { bestBreaker, type WatchedEngine, type WatchedFleet } from './fleet-summary.ts'
 
 const HEALTH_DEADLINE_MS = 3_000
 /** From the start of one probe to the start of the next. */
 const PROBE_INTERVAL_MS = 1_000
 
 export interface HealthParts {
-  readonly engine: Pick<Engine, 'health'>
+  readonly fleet: WatchedFleet
   readonly lmcache: Pick<KvBackend, 'health'>
   readonly store: Pick<Store, 'kind' | 'ping'>
   readonly now: Now
 }
 
 interface Probe {
-  readonly engine: Sighting
+  readonly engines: ReadonlyMap<WatchedEngine['engine'], Sighting>
   readonly lmcache: KvHealth
   readonly stored: boolean
 }
+
+type EngineHealthJson = HealthJson['engines'][number]
 
 export class HealthCheck {
   readonly #parts: HealthParts
@@ -35,15 +38,16 @@ export class HealthCheck {
     this.#parts = parts
   }
 
-  /** Combines the last probe (repeated if older than a second) with what turns and the breaker have shown since. Never throws. */
+  /** Combines the last probe (repeated if older than a second) with what turns and the breakers have shown since. Never throws. */
   async read(): Promise<HealthJson> {
-    const { engine, lmcache, stored } = await this.#lastProbe()
-    const { store } = this.#parts
-    const { health } = this.#parts.engine
-    const { breaker } = health
-    const reached = engineNow(engine, health)
-    const status = reached.ok && lmcache.ok !== false && stored ? 'ok' : 'degraded'
-    return { status, version, store: { kind: store.kind, ok: stored }, upstream: { ...reached, breaker }, lmcache }
+    const { engines: probed, lmcache, stored } = await this.#lastProbe()
+    const { store, fleet } = this.#parts
+    const members = fleet.members()
+    const engines = members.map((member) => healthOf(member, probed.get(member.engine)))
+    const allUp = engines.every(({ ok, state }) => ok && state !== 'down')
+    const status = allUp && lmcache.ok !== false && stored ? 'ok' : 'degraded'
+    const upstream = { ...summaryOf(engines), breaker: bestBreaker(members) }
+    return { status, version, store: { kind: store.kind, ok: stored }, upstream, engines, lmcache }
   }
 
   #lastProbe(): Promise<Probe> {
@@ -58,17 +62,30 @@ export class HealthCheck {
   }
 
   async #runProbe(): Promise<Probe> {
-    const { lmcache, store } = this.#parts
-    const [engine, kv, stored] = await Promise.all([
-      this.#parts.engine.health.probe(HEALTH_DEADLINE_MS),
+    const { fleet, lmcache, store } = this.#parts
+    const probes = fleet
+      .members()
+      .map(async ({ engine }) => [engine, await engine.health.probe(HEALTH_DEADLINE_MS)] as const)
+    const [engines, kv, stored] = await Promise.all([
+      Promise.all(probes),
       lmcache.health(),
       store.ping().then(
         () => true,
         () => false,
       ),
     ])
-    return { engine, lmcache: kv, stored }
+    return { engines: new Map(engines), lmcache: kv, stored }
   }
+}
+
+/** `probed`: undefined for an engine that was added since the last probe. */
+function healthOf(
+  { id, state, engine, inFlight, kvServer }: WatchedEngine,
+  probed: Sighting = { ok: true },
+): EngineHealthJson {
+  const { health } = engine
+  const seen = engineNow(probed, health)
+  return { id, state, ...seen, breaker: health.breaker, in_flight: inFlight, lmcache_instance: kvServer ?? null }
 }
 
 /** An answered probe updates `lastSeen` like any request, so a failure there is newer than the probe. */
@@ -76,4 +93,11 @@ function engineNow(probed: Sighting, { breaker, lastSeen }: EngineHealth): Sight
   if (!probed.ok) return probed
   if (lastSeen !== undefined && !lastSeen.ok) return { ok: false, error: lastSeen.error }
   return breaker === 'open' ? { ok: false, error: 'upstream_open' } : probed
+}
+
+/** One engine that answers is enough for chats. */
+function summaryOf(engines: readonly EngineHealthJson[]): Pick<EngineHealthJson, 'ok' | 'error'> {
+  const error = engines.find(({ ok }) => !ok)?.error
+  if (error === undefined || engines.some(({ ok }) => ok)) return { ok: true }
+  return { ok: false, error }
 }

@@ -1,22 +1,25 @@
 // Readiness for `/cwm/readyz`. The check is cheap, because load balancers call it every few seconds, without a key.
 
 import { SingleSlot } from '../base/single-flight.ts'
-import type { Engine, EngineHealth } from '../engines/engine.ts'
+import type { EngineHealth } from '../engines/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { ReadinessJson, SharedPart } from '../wire/health.ts'
+import { bestBreaker, type WatchedEngine, type WatchedFleet } from './fleet-summary.ts'
 
 /** Load balancers typically give up on a probe after a second. */
 const DEADLINE_MS = 800
 
+type UpstreamState = Pick<ReadinessJson['upstream'], 'ok' | 'state'>
+
 export class ReadinessCheck {
   readonly #store: Pick<Store, 'ping'>
-  readonly #engine: EngineHealth
+  readonly #fleet: WatchedFleet
   readonly #probes = new SingleSlot<unknown>()
   #draining = false
 
-  constructor(store: Pick<Store, 'ping'>, { health }: Pick<Engine, 'health'>) {
+  constructor(store: Pick<Store, 'ping'>, fleet: WatchedFleet) {
     this.#store = store
-    this.#engine = health
+    this.#fleet = fleet
   }
 
   /** Reports not ready from now on. */
@@ -24,34 +27,48 @@ export class ReadinessCheck {
     this.#draining = true
   }
 
-  /** Never throws. The parts in `leftOut` are reported, but do not affect the status. */
+  /** Never throws. The parts in `leftOut` are reported, but do not affect the status. One engine that is not down is enough. */
   async read(leftOut: readonly SharedPart[] = []): Promise<ReadinessJson> {
     const [stored] = await Promise.all([
       this.#store.ping().then(
         () => true,
         () => false,
       ),
-      this.#probeEngine(),
+      this.#probeEngines(),
     ])
-    const { breaker } = this.#engine
-    const reached = breaker !== 'open'
+    const members = this.#fleet.members()
+    const reached = members.some(isReached)
     const ready = !this.#draining && (stored || leftOut.includes('store')) && (reached || leftOut.includes('upstream'))
     return {
       status: ready ? 'ready' : 'not_ready',
       draining: this.#draining,
       store: { ok: stored },
-      upstream: { ...upstreamState(this.#engine), breaker },
+      upstream: { ...upstreamState(members), breaker: bestBreaker(members) },
     }
   }
 
-  /** Probes the upstream while the breaker is not closed: cwm then gets no requests that would show a recovery. One probe at a time. */
-  #probeEngine(): Promise<unknown> {
-    if (this.#engine.breaker === 'closed') return Promise.resolve()
-    return this.#probes.run(() => this.#engine.probe(DEADLINE_MS))
+  /** Probes engines whose breaker is not closed: cwm then gets no requests that would show a recovery. One probe of all at a time. */
+  #probeEngines(): Promise<unknown> {
+    const unsure = this.#fleet.members().filter(({ engine }) => engine.health.breaker !== 'closed')
+    if (unsure.length === 0) return Promise.resolve()
+    return this.#probes.run(() => Promise.all(unsure.map(({ engine }) => engine.health.probe(DEADLINE_MS))))
   }
 }
 
-function upstreamState({ breaker, lastSeen }: EngineHealth) {
-  if (breaker === 'open' || lastSeen?.ok === false) return { ok: false, state: 'failed' } as const
-  return lastSeen === undefined ? ({ ok: null, state: 'unknown' } as const) : ({ ok: true, state: 'answered' } as const)
+/** A fleet's own checks show that an engine is down before its breaker does. */
+function isReached({ state, engine }: WatchedEngine): boolean {
+  const { breaker } = engine.health
+  return breaker !== 'open' && (state !== 'down' || breaker === 'half_open')
+}
+
+/** The best of all engines. */
+function upstreamState(members: readonly WatchedEngine[]): UpstreamState {
+  const states = members.map(({ engine }) => stateOf(engine.health))
+  const find = (wanted: UpstreamState['state']) => states.find(({ state }) => state === wanted)
+  return find('answered') ?? find('unknown') ?? { ok: false, state: 'failed' }
+}
+
+function stateOf({ breaker, lastSeen }: EngineHealth): UpstreamState {
+  if (breaker === 'open' || lastSeen?.ok === false) return { ok: false, state: 'failed' }
+  return lastSeen === undefined ? { ok: null, state: 'unknown' } : { ok: true, state: 'answered' }
 }

@@ -3,12 +3,12 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import type { Engine } from '../engines/engine.ts'
+import type { EngineFleet } from '../engines/fleet.ts'
 import type { RunningServer } from './server.ts'
 
 export interface ShutdownParts {
   readonly server: RunningServer
-  readonly engine: Pick<Engine, 'end'>
+  readonly fleet: Pick<EngineFleet, 'end'>
   /** Rejects whatever still waits for a slot when the time to drain is over. */
   readonly endWaits: (error: CwmError) => void
   /** How long new connections are still accepted. */
@@ -29,7 +29,7 @@ const SETTLE_MS = 5_000
 
 /** Resolves when all responses have ended, and freezes and tasks have finished or timed out. */
 export async function shutDown(parts: ShutdownParts): Promise<void> {
-  const { server, engine, endWaits, drainDelayMs, drainMs, log } = parts
+  const { server, fleet, endWaits, drainDelayMs, drainMs, log } = parts
   log.info({ drainDelayMs, drainMs }, 'stopping')
   server.drain()
   if (drainDelayMs > 0) await atMost(drainDelayMs, new Promise(() => {}))
@@ -42,7 +42,7 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
     'cwm is shutting down, and this request did not finish in time (setting drain_ms); try again',
   )
   endWaits(late)
-  const broken = engine.end(late)
+  const broken = fleet.end(late)
   await atMost(FLUSH_MS, answered)
   const left = server.breakAll()
   if (broken + left > 0) log.warn({ broken, left }, 'aborted the requests and connections that did not finish in time')

@@ -26,8 +26,10 @@ export const auditEntrySchema = z
       'end',
       'erase',
       'reload',
+      'drain',
+      'resume',
     ]),
-    target: z.enum(['window', 'session', 'tenant', 'settings']),
+    target: z.enum(['window', 'session', 'tenant', 'settings', 'engine']),
     name: z.string(),
     outcome: z.string().describe('`ok`, `failed`, or an error code'),
     count: z

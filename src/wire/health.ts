@@ -1,19 +1,29 @@
 // Health, liveness, and readiness, for probes and monitoring.
 
 import { z } from 'zod'
-
-const breakerState = z
-  .enum(['closed', 'half_open', 'open'])
-  .describe(
-    '`open`: after connection failures, requests are rejected for a while without contacting the upstream; `half_open`: one request tests whether it is back',
-  )
+import { breakerState, engineState } from './engine-states.ts'
 
 export const healthSchema = z
   .object({
     status: z.enum(['ok', 'degraded']),
     version: z.string(),
     store: z.object({ kind: z.string(), ok: z.boolean() }),
-    upstream: z.object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState }),
+    upstream: z
+      .object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState })
+      .describe('Of several engines: ok if any answers, and the lowest breaker'),
+    engines: z
+      .array(
+        z.object({
+          id: z.string().describe('Its address'),
+          state: engineState,
+          ok: z.boolean(),
+          error: z.string().optional(),
+          breaker: breakerState,
+          in_flight: z.number().describe('Requests of this proxy that are in flight there'),
+          lmcache_instance: z.string().nullable().describe('Its LMCache server. Null if unknown'),
+        }),
+      )
+      .describe('Each engine. If one is down, `status` is `degraded`; an engine that drains is not down'),
     lmcache: z.object({
       ok: z.boolean().nullable().describe('Null if no LMCache is configured'),
       pins: z.boolean(),
@@ -36,16 +46,18 @@ export const readinessSchema = z
     status: z.enum(['ready', 'not_ready']),
     draining: z.boolean().describe('cwm is shutting down'),
     store: z.object({ ok: z.boolean() }),
-    upstream: z.object({
-      ok: z
-        .boolean()
-        .nullable()
-        .describe(
-          'Whether the last turn or probe was answered; false if its connection failed; null (`unknown`) if nothing was sent yet',
-        ),
-      state: z.enum(['answered', 'failed', 'unknown']).describe('The same, in a word'),
-      breaker: breakerState,
-    }),
+    upstream: z
+      .object({
+        ok: z
+          .boolean()
+          .nullable()
+          .describe(
+            'Whether the last turn or probe was answered; false if its connection failed; null (`unknown`) if nothing was sent yet',
+          ),
+        state: z.enum(['answered', 'failed', 'unknown']).describe('The same, in a word'),
+        breaker: breakerState,
+      })
+      .describe('Of several engines: the best. cwm is ready while one of them is not down'),
   })
   .meta({ id: 'Readiness' })
 

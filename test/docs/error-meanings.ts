@@ -64,6 +64,9 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   DELETION_NOT_FOUND: 'This key has no such delete. Finished deletes are kept for `deletion_keep_ms`.',
   RESPONSE_NOT_FOUND:
     "This key has no stored response with that id. Another tenant's responses get the same answer. If the message names a removed engine, send the earlier items in `input`.",
+  ENGINE_NOT_FOUND: 'cwm has no engine with this address. The message lists those that it has.',
+  LAST_ENGINE:
+    'No other engine is up that could take over the work of the engine to drain. Start, add or resume another one first.',
   UPSTREAM_REFUSED:
     'The engine could not be reached; a refused connection was retried once. Nothing was sent, so retry when the engine is up.',
   UPSTREAM_TIMEOUT: 'The engine did not answer in time (`headers_timeout_ms`, `stream_timeout_ms`).',

@@ -1,0 +1,56 @@
+// Which engines the operator drains: kept in the store, so that all proxies follow and a restart changes nothing. An engine that the
+// settings drain (`drain: true`) is not among them.
+
+import type { EngineFleet } from '../engines/fleet.ts'
+import type { Store } from '../store/store.ts'
+
+export class EngineDrains {
+  readonly #store: Pick<Store, 'setDraining' | 'listDraining'>
+  readonly #fleet: Pick<EngineFleet, 'members' | 'drain' | 'resume'>
+  /** By engine id. Bounded by the store. */
+  #drained: ReadonlySet<string> = new Set()
+
+  constructor(
+    store: Pick<Store, 'setDraining' | 'listDraining' | 'onChange'>,
+    fleet: Pick<EngineFleet, 'members' | 'drain' | 'resume' | 'onChange'>,
+  ) {
+    this.#store = store
+    this.#fleet = fleet
+    fleet.onChange(({ kind }) => {
+      // An engine that was removed may come back while it is still drained.
+      if (kind === 'added') this.#apply()
+    })
+    store.onChange(({ kind }) => {
+      if (kind === 'engines') void this.sync()
+    })
+  }
+
+  has(id: string): boolean {
+    return this.#drained.has(id)
+  }
+
+  /** Reads the store. While it does not answer, everything stays as it is. Never throws. */
+  async sync(): Promise<void> {
+    try {
+      this.#drained = new Set(await this.#store.listDraining())
+    } catch {
+      return
+    }
+    this.#apply()
+  }
+
+  /** Throws `STORE_UNAVAILABLE`; then nothing has changed. */
+  async set(id: string, drained: boolean): Promise<void> {
+    await this.#store.setDraining(id, drained)
+    const others = [...this.#drained].filter((one) => one !== id)
+    this.#drained = new Set(drained ? [...others, id] : others)
+    this.#apply()
+  }
+
+  #apply(): void {
+    for (const { id } of this.#fleet.members()) {
+      if (this.#drained.has(id)) this.#fleet.drain(id)
+      else this.#fleet.resume(id)
+    }
+  }
+}
