@@ -3,10 +3,11 @@
 
 import type { Member } from './member.ts'
 
-const MIN_DEADLINE_MS = 1_000
+/** A process that is short of CPU answers late, and is not dead. */
+const MIN_DEADLINE_MS = 5_000
 
 export interface FleetHealthOptions {
-  /** Time between two checks of an engine, milliseconds, above 0. An answer that takes longer, and at least a second, is a failure. */
+  /** Time between two checks of an engine, milliseconds, above 0. An answer that takes longer, and longer than five seconds, is a failure. */
   readonly intervalMs: number
   /** The key for lists of models; undefined for engines without keys. */
   readonly apiKey: string | undefined

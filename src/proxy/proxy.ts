@@ -177,13 +177,14 @@ export class ProxyHandler {
     await this.#pass(exchange, route, responseNeed(source), caller, read)
   }
 
-  /** Passes on a plain request. Tenants with restricted models get their own list of models. */
+  /** Passes on a plain request. The list of models is cwm's own for tenants with restricted models, and if there are several engines. */
   async #plain(exchange: Exchange, route: PlainRoute, caller: Caller): Promise<void> {
     const { request, client, entry } = exchange
     const { policy } = caller
-    if (policy.models !== undefined && route.path === '/v1/models') {
+    const { fleet } = this.#parts
+    if (route.path === '/v1/models' && (policy.models !== undefined || isListOfSeveral(request, fleet))) {
       readControlHeaders(request.headers, {})
-      const { models } = await this.#parts.fleet.pick(anyEngine)
+      const { models } = await fleet.pick(anyEngine)
       entry.status = await sendOwnModels(client, models, caller.apiKey, policy.models, entry.scope.signal)
       return
     }
@@ -266,6 +267,11 @@ function checkStatelessControl({ freeze }: ControlHeaders): void {
   throw new CwmError('NOT_SUPPORTED', 'x-cwm-freeze needs a conversation, and this path has none; leave it out', {
     param: 'x-cwm-freeze',
   })
+}
+
+/** Whether a request asks for the models of several engines, of which none has the whole list. */
+function isListOfSeveral({ method }: IncomingMessage, fleet: EngineFleet): boolean {
+  return method === 'GET' && fleet.members().length > 1
 }
 
 /** Undefined on paths without a dialect. */
