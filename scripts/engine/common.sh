@@ -34,10 +34,11 @@ fail() {
 # Whether the server of a pid file is alive. It leads its own session, which a process that happens to reuse the pid after a reboot
 # is unlikely to do.
 alive() {
-  local file=$ENGINE_RUN/$1.pid pid
+  local file=$ENGINE_RUN/$1.pid pid sid state
   [ -s "$file" ] || return 1
   pid=$(cat "$file")
-  [ "$(ps -o sid= -p "$pid" 2> /dev/null | tr -d ' ')" = "$pid" ]
+  read -r sid state < <(ps -o sid=,stat= -p "$pid" 2> /dev/null) || return 1
+  [ "$sid" = "$pid" ] && [ "${state:0:1}" != Z ]
 }
 
 # All processes in the session that up.sh created for a server. The session id is the server's pid.

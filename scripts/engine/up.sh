@@ -104,7 +104,8 @@ start_lmcache() { # name, instance id, port, HTTP port, folder of its fs adapter
     --l2-adapter "{\"type\":\"fs\",\"base_path\":\"$5\"}" "${shared_adapter[@]}"
 }
 
-# The multiprocess connector, because the in-process one does not isolate: docs/engine-behavior.md#connector.
+# The multiprocess connector, because the in-process one does not isolate: docs/engine-behavior.md#connector. The timeout, because
+# with the default of 300 s an engine hangs and dies with its LMCache server: docs/engine-behavior.md#lost-servers.
 connector_to() { # port of the LMCache server
   # It stores nothing on a CPU, without an error: docs/engine-behavior.md#connector.
   if [ "${FAULT:-}" = in-process-connector ]; then
@@ -113,7 +114,7 @@ connector_to() { # port of the LMCache server
   fi
   cat << JSON
 {"kv_connector": "LMCacheMPConnector", "kv_connector_module_path": "lmcache.integration.vllm.lmcache_mp_connector",
- "kv_role": "kv_both", "kv_connector_extra_config": {"lmcache.mp.host": "tcp://localhost", "lmcache.mp.port": $1}}
+ "kv_role": "kv_both", "kv_connector_extra_config": {"lmcache.mp.host": "tcp://localhost", "lmcache.mp.port": $1, "lmcache.mp.mq_timeout": 30}}
 JSON
 }
 
