@@ -137,11 +137,12 @@ start_vllm() { # name, port, port of its LMCache server
     --kv-transfer-config "$(connector_to "$3")" "${positions[@]}" "${answers_cut[@]}" "${scale_out[@]}"
 }
 
+# Beside these, its defaults. Health checks each minute would let tests wait for minutes.
 start_router() {
   local workers=("$vllm_url")
   if [ "$pair" = 1 ]; then workers+=("$vllm_b_url"); fi
   start router "$router_url/v1/models" "$ENGINE_HOME/router/bin/vllm-router" --host 127.0.0.1 --port "$ROUTER_PORT" \
-    --worker-urls "${workers[@]}" --policy consistent_hash \
+    --worker-urls "${workers[@]}" --policy consistent_hash --health-check-interval-secs 5 \
     --prometheus-host 127.0.0.1 --prometheus-port "$ROUTER_METRICS_PORT" --log-level warning
 }
 
@@ -169,6 +170,6 @@ if [ "$pair" = 1 ]; then
 fi
 if [ "$router" = 1 ]; then
   start_router
-  wait_for router "$router_url/v1/models" 60
+  wait_for router "$router_url/v1/models" 180
   say "up: vllm-router $router_url"
 fi

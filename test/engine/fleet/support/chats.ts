@@ -61,8 +61,10 @@ interface AnthropicMessage {
   readonly usage: { readonly cache_read_input_tokens?: number | null }
 }
 
+// At temperature 0 the random model says nothing that is text, and these APIs have no penalty against that. A reply without text cannot
+// be recognized.
 export const askMessages: Ask = async (proxy, messages) => {
-  const body = { model: MODEL, max_tokens: 16, temperature: 0, messages }
+  const body = { model: MODEL, max_tokens: 16, temperature: 1, messages }
   const { content, usage } = await post<AnthropicMessage>(proxy, '/v1/messages', body)
   return { reply: { role: 'assistant', content }, cachedTokens: usage.cache_read_input_tokens ?? 0 }
 }
@@ -73,7 +75,7 @@ interface StoredResponse {
 }
 
 export const askResponses: Ask = async (proxy, input) => {
-  const body = { model: MODEL, max_output_tokens: 16, temperature: 0, input }
+  const body = { model: MODEL, max_output_tokens: 16, temperature: 1, input }
   const { output, usage } = await post<StoredResponse>(proxy, '/v1/responses', body)
   return { reply: output, cachedTokens: usage.input_tokens_details.cached_tokens }
 }
