@@ -29,7 +29,7 @@ export function openFleet(
 ): OpenedFleet {
   const { live, closers, metrics } = start
   const opened = isFleet(live.current.upstream)
-    ? openMany(start, placementsIn(start, store), store.maxStalenessMs, keyOf, resolver)
+    ? openMany(start, placementsIn(start, store), () => store.maxStalenessMs, keyOf, resolver)
     : { fleet: new FleetOfOne(openEngine(live.current, start, WARM_DEADLINE_MS)), source: undefined }
   const { fleet } = opened
   closers.add(() => fleet.close())
@@ -51,7 +51,7 @@ export function openFleet(
 function openMany(
   start: Start,
   placements: Placements,
-  maxStalenessMs: number,
+  maxStalenessMs: () => number,
   keyOf: KeyOf,
   resolver: EngineResolver,
 ): OpenedFleet {

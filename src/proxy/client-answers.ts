@@ -65,11 +65,14 @@ export class ClientAnswers {
     return new ModelLimits(this.#open(exchange, engine, undefined), (cards) => engine.models.inputLimits(cards), isHead)
   }
 
-  #open(exchange: Exchange, { origin }: Engine, turn: AnsweringTurn | undefined): Answer {
+  #open(exchange: Exchange, engine: Engine, turn: AnsweringTurn | undefined): Answer {
     const { request, client, entry } = exchange
     const { host } = request.headers
     const incoming: IncomingOptions = {
-      upstreamOrigin: origin,
+      // Read late: the request may go to another engine than the first.
+      get upstreamOrigin() {
+        return engine.origin
+      },
       clientOrigin: host === undefined ? undefined : `http://${host}`,
       exposed: exposedHeaders,
     }
