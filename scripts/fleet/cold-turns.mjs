@@ -1,6 +1,6 @@
 // Follow-up turns that the engine had to compute again, in whole or in part, and why. Pure; `run` as in judge.mjs.
 
-import { TOO_SLOW, wasSlow } from './slow-store.mjs'
+import { TOO_SLOW, wasSlow, wasUnseen } from './slow.mjs'
 
 /** Tokens per block of the simulated engine's cache, and per chunk of its LMCache. */
 const BLOCK = 16
@@ -55,12 +55,12 @@ function anewBecause({ events, slow }, turn, previous) {
 }
 
 /** Why the engine of a turn lacks KV of the same salt. */
-function lostBecause({ events }, turn, same) {
-  const since = events.filter(
-    (event) => event.engine === same.engine && (event.back ?? event.settled) >= same.at && event.at <= turn.end,
-  )
-  const killed = since.find(({ kind }) => kind === 'engine killed')
-  if (killed !== undefined) return turn.engine === same.engine ? 'its engine was restarted' : 'its engine was killed'
-  if (turn.engine === same.engine) return undefined
-  return since.some(({ kind }) => kind === 'engine left') ? 'its engine was drained' : undefined
+function lostBecause({ events, slow }, turn, same) {
+  const since = (event) => (event.back ?? event.settled) >= same.at && event.at <= turn.end
+  const kinds = (engine) => events.filter((event) => event.engine === engine && since(event)).map(({ kind }) => kind)
+  const own = kinds(same.engine)
+  if (turn.engine === same.engine) return own.length > 0 ? 'its engine was restarted' : undefined
+  if (own.includes('engine killed')) return 'its engine was killed'
+  if (own.includes('engine left')) return 'its engine was drained or removed'
+  return wasUnseen(slow, same.engine, same.at, turn.end) ? 'its engine did not answer in time' : undefined
 }

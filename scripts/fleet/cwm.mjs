@@ -1,6 +1,6 @@
 // One cwm of the fleet: `cwm serve` with a settings file, on a fixed port, killed by SIGKILL and started again.
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts, Process } from '../bench/processes.mjs'
@@ -75,6 +75,13 @@ export class CwmProcess {
     const answer = await fetch(`${this.url}/cwm/metrics`, { headers: { authorization: `Bearer ${OPERATOR_KEY}` } })
     const lines = [...(await answer.text()).matchAll(/^cwm_store_errors_total(?:\{.*\})? (\S+)$/gm)]
     return lines.reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+
+  /** When it took an engine for dead, by its log: `{ engine, at }`. */
+  async engineDowns() {
+    const lines = (await readFile(this.#options.logFile, 'utf8')).split('\n').filter((line) => line.startsWith('{'))
+    const downs = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'the engine is down')
+    return downs.map(({ engine, time }) => ({ engine, at: Date.parse(time) }))
   }
 
   /** A REST call of the operator. Throws unless it succeeds. */

@@ -3,13 +3,13 @@
 // A `run` is { attempts, arrivals, slow, events }:
 //   attempts  what clients sent: { id, conversation, named, cwm, at, end, ok, failure?, session?, degraded?, cached?, prompt? }
 //   arrivals  what the engines' own logs hold: { id, engine, salt, at }; `id` is the attempt's, undefined for cwm's own calls
-//   slow      when a cwm did not reach its store in time although it ran: { cwm, at, end }
+//   slow      when a cwm did not reach its store, or an engine, in time although it ran: { cwm or engine, at, end }
 //   events    in order of time: { kind, name, at, settled, back?, engine?, cwm?, engines } - `engines`: how many there were before it
 // All times are milliseconds of one clock.
 
 import { coldTurns } from './cold-turns.mjs'
 import { movesOf } from './moves.mjs'
-import { TOO_SLOW, wasSlow } from './slow-store.mjs'
+import { TOO_SLOW, wasSlow } from './slow.mjs'
 
 /** A request may be written to a connection whose other end is gone already: until the end is noticed, it is in flight there. */
 const NOTICE_MS = 1_000

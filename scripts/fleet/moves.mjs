@@ -1,5 +1,7 @@
 // Sessions that changed their engine over each event, against the bound: a share of 1/n, plus three sigma. Pure; `run` as in judge.mjs.
 
+import { wasUnseen } from './slow.mjs'
+
 const SIGMAS = 3
 
 /** The largest count that is no surprise if each of `count` sessions moves with the probability 1/`engines`. */
@@ -12,18 +14,20 @@ export function boundOf(count, engines) {
  * For each event `{ name, compared, moved, strays, bound }`. Compared are a session's last turn that ended before the event with its first one that
  * began after it, of the same salt. `strays` moved although the event did not concern the engine that they were on.
  */
-export function movesOf({ events }, turns) {
+export function movesOf({ events, slow }, turns) {
   const bySalt = groupBySalt(turns)
   return events.map((event, at) => {
     const until = events[at + 1]?.at ?? Number.POSITIVE_INFINITY
     const pairs = [...bySalt.values()].flatMap((list) => pairOver(list, event, until))
     const moved = pairs.filter(([before, after]) => before.engine !== after.engine)
     const mayMove = event.kind === 'engine killed' || event.kind === 'engine left'
+    const isExplained = (before, after) =>
+      (mayMove && before.engine === event.engine) || wasUnseen(slow, before.engine, before.at, after.end)
     return {
       name: event.name,
       compared: pairs.length,
       moved: moved.length,
-      strays: moved.filter(([before]) => !mayMove || before.engine !== event.engine).length,
+      strays: moved.filter(([before, after]) => !isExplained(before, after)).length,
       bound: boundOf(pairs.length, event.engines),
     }
   })

@@ -2,9 +2,12 @@
 
 import { takeRound } from './rounds.mjs'
 
+/** What a client sees if the store answered too late for its turn. */
+const LATE = '503 store_unavailable'
+
 export class Plan {
   events = []
-  /** When a cwm did not reach its store although Redis ran, because the machine was too busy: `{ cwm, at, end }`. */
+  /** When a cwm did not reach its store, or an engine, although it ran: the machine was too busy. `{ cwm, at, end }` or `{ engine, at, end }`. */
   slow = []
   #stack
   #conversations
@@ -28,7 +31,7 @@ export class Plan {
     await this.#addEngine()
     await this.#removeEngine()
     await this.#upgrade()
-    await this.#stack.readLogs()
+    this.slow.push(...(await this.#stack.unseenEngines(this.events)))
   }
 
   async #killProxy() {
@@ -110,11 +113,13 @@ export class Plan {
       const left = { kind: 'engine left', engine: engine.name }
       await this.#during(`${engine.name} drained`, left, () => this.#drain(engine), half)
       await this.#round(`without ${engine.name}`, half)
-      await this.#stack.killEngine(engine)
-      await this.#bringBack(engine)
-      const [proxy] = this.#stack.proxies
-      await proxy.rest('POST', '/engines/resume', { engine: engine.url })
-      await this.#stack.sees(engine, 'up', 'starting')
+      await this.#between(`${engine.name} restarted`, { kind: 'engine back', engine: engine.name }, async () => {
+        await this.#stack.killEngine(engine)
+        await this.#bringBack(engine)
+        const [proxy] = this.#stack.proxies
+        await proxy.rest('POST', '/engines/resume', { engine: engine.url })
+        await this.#stack.sees(engine, 'up', 'starting')
+      })
     }
     await this.#round('upgraded')
   }
@@ -137,9 +142,10 @@ export class Plan {
     await takeRound(this.#conversations, { seed: this.#seed++, ...options })
     const end = Date.now()
     await this.#stack.readLogs()
-    for (const [cwm, errors] of await this.#storeErrors())
-      if (errors > (errorsBefore.get(cwm) ?? 0)) this.slow.push({ cwm, at, end })
     const attempts = this.#conversations.attempts.slice(before)
+    const late = new Set(attempts.filter(({ degraded, failure }) => degraded || failure === LATE).map(({ cwm }) => cwm))
+    for (const [cwm, errors] of await this.#storeErrors())
+      if (late.has(cwm) || errors > (errorsBefore.get(cwm) ?? 0)) this.slow.push({ cwm, at, end })
     const failed = attempts.filter(({ ok }) => !ok).length
     const seconds = (end - at) / 1000
     this.#say(

@@ -6,8 +6,10 @@ import { Process } from '../bench/processes.mjs'
 import { CwmProcess } from './cwm.mjs'
 import { Redis } from './redis.mjs'
 
-/** Short, so that a run does not wait for it. */
-const HEALTH = { engine_health_interval_ms: 500, engine_slow_start_ms: 1_000 }
+/** Short, so that a run does not wait for it, but not so short that a busy machine misses two checks in a row. */
+const HEALTH = { engine_health_interval_ms: 2_000, engine_slow_start_ms: 1_000 }
+/** How long an engine that was not seen in time is away from its sessions. */
+const UNSEEN_MS = 10_000
 
 export class Stack {
   proxies = []
@@ -16,6 +18,7 @@ export class Stack {
   /** The engines of the settings; `spare` is started, and added later. */
   engines
   spare
+  #started = []
   #engineProcess
   #coordinatorUrl
 
@@ -43,6 +46,7 @@ export class Stack {
     this.#coordinatorUrl = started.coordinatorUrl
     this.engines = started.engines.slice(0, engines)
     this.spare = started.engines[engines]
+    this.#started = started.engines
     const settings = { store: this.redis.url, coordinator: this.#coordinatorUrl, ...HEALTH, ...this.upstream() }
     const main = join(dist, 'cli/main.js')
     for (let n = 1; n <= proxies; n++)
@@ -74,8 +78,17 @@ export class Stack {
 
   /** Resolves when each proxy that runs sees the engine in one of these states, or not at all if `states` has `undefined`. */
   async sees({ url }, ...states) {
-    const look = async (proxy) => (await proxy.rest('GET', '/engines')).engines.find(({ id }) => id === url)?.state
+    const look = async (proxy) => (await proxy.rest('GET', '/engines')).data.find(({ id }) => id === url)?.state
     await this.#each((proxy) => proxy.settles(`${url} ${states.join(' or ')}`, look, (state) => states.includes(state)))
+  }
+
+  /** When a proxy took an engine for dead that was not killed: `{ engine, at, end }`. */
+  async unseenEngines(events) {
+    const names = new Map(this.#started.map(({ name, url }) => [url, name]))
+    const downs = (await Promise.all(this.proxies.map((proxy) => proxy.engineDowns()))).flat()
+    return downs
+      .map(({ engine, at }) => ({ engine: names.get(engine), at: at - UNSEEN_MS, end: at + UNSEEN_MS }))
+      .filter(({ engine, end }) => !events.some((event) => event.engine === engine && isAwayAt(event, end - UNSEEN_MS)))
   }
 
   /** Resolves when each proxy reaches its store. */
@@ -99,3 +112,6 @@ export class Stack {
     await this.redis?.stop()
   }
 }
+
+/** From its kill until a while after its return, when the last proxy has noticed both. */
+const isAwayAt = ({ at, settled, back }, time) => time >= at && time <= (back ?? settled) + UNSEEN_MS
