@@ -66,15 +66,15 @@ export class Conversations {
   async turn(conversation, sticky = false) {
     const start = sticky ? conversation.id : conversation.id + this.#turns++
     await conversation.turn(async (_, messages) => {
+      let failure
       for (let tries = 0; tries < TRIES; tries++) {
         const proxy = this.#proxies[(start + tries) % this.#proxies.length]
         const answer = await this.#attempt(conversation, messages, proxy)
         if (answer.ok) return answer
+        failure = answer.failure
         await sleep(PAUSE_MS * tries)
       }
-      throw new Error(
-        `conversation ${conversation.id}: no answer after ${TRIES} tries: ${this.attempts.at(-1).failure}`,
-      )
+      throw new Error(`conversation ${conversation.id}: no answer after ${TRIES} tries: ${failure}`)
     })
   }
 

@@ -1,9 +1,13 @@
 // One cwm of the fleet: `cwm serve` with a settings file, on a fixed port, killed by SIGKILL and started again.
 
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { freePorts, Process } from '../bench/processes.mjs'
+
+const run = promisify(execFile)
 
 const START_MS = 60_000
 const SETTLE_MS = 60_000
@@ -82,6 +86,12 @@ export class CwmProcess {
     const lines = (await readFile(this.#options.logFile, 'utf8')).split('\n').filter((line) => line.startsWith('{'))
     const downs = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'the engine is down')
     return downs.map(({ engine, time }) => ({ engine, at: Date.parse(time) }))
+  }
+
+  /** Runs a command of `cwm` against it, as its operator. Rejects unless it ends with 0. */
+  async command(...words) {
+    const env = { ...process.env, CWM_URL: this.url, CWM_API_KEY: OPERATOR_KEY }
+    await run(process.execPath, [this.#options.main, ...words], { env })
   }
 
   /** A REST call of the operator. Throws unless it succeeds. */

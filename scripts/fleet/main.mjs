@@ -21,28 +21,41 @@ if (errors !== undefined) {
   process.exit(2)
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'cwm-fleet-'))
-const client = new Client()
-let stack
-try {
-  const { sessions: count, engines, proxies, seed } = options
-  stack = await Stack.start({ dist, folder, engines, proxies })
+/** Resolves with the exit code. */
+async function prove(stack, client, folder) {
+  const { sessions: count, seed, keep } = options
   const conversations = new Conversations({ count, seed, client, proxies: stack.proxies, model: stack.model })
   const plan = new Plan({ stack, conversations, seed, say: (line) => console.log(line) })
   const began = performance.now()
   await plan.run()
   const { attempts } = conversations
   const run = { attempts, arrivals: stack.arrivals, events: plan.events, slow: plan.slow }
-  if (options.keep) await writeFile(join(folder, 'run.json'), JSON.stringify(run))
+  if (keep) await writeFile(join(folder, 'run.json'), JSON.stringify(run))
   const verdict = judge(run)
   console.log(`\n${tablesOf(verdict)}\n`)
   console.log(`${((performance.now() - began) / 1000).toFixed(0)} s, seed ${seed}`)
   for (const text of verdict.faults) console.log(`FAULT: ${text}`)
   if (verdict.faults.length === 0) console.log('every promise was kept')
-  process.exitCode = verdict.faults.length === 0 ? 0 : 1
+  return verdict.faults.length === 0 ? 0 : 1
+}
+
+/** Resolves if somebody stops this process: what it started is stopped first. */
+function stopped() {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => resolve(2))
+  })
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'cwm-fleet-'))
+const client = new Client()
+const stack = new Stack()
+try {
+  const proof = stack.start({ dist, folder, ...options }).then(() => prove(stack, client, folder))
+  process.exitCode = await Promise.race([proof, stopped()])
 } finally {
   client.close()
-  await stack?.stop()
+  await stack.stop()
   if (options.keep) console.log(`logs: ${folder}`)
   else await rm(folder, { recursive: true, force: true })
 }
+process.exit()

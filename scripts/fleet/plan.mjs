@@ -117,7 +117,7 @@ export class Plan {
         await this.#stack.killEngine(engine)
         await this.#bringBack(engine)
         const [proxy] = this.#stack.proxies
-        await proxy.rest('POST', '/engines/resume', { engine: engine.url })
+        await proxy.command('engines', 'resume', engine.url)
         await this.#stack.sees(engine, 'up', 'starting')
       })
     }
@@ -126,7 +126,7 @@ export class Plan {
 
   async #drain(engine) {
     const [proxy] = this.#stack.proxies
-    await proxy.rest('POST', '/engines/drain', { engine: engine.url })
+    await proxy.command('engines', 'drain', engine.url, '--wait')
     await this.#stack.sees(engine, 'draining')
   }
 

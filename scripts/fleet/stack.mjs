@@ -22,19 +22,8 @@ export class Stack {
   #engineProcess
   #coordinatorUrl
 
-  /** `dist`: the build; `folder`: for data and logs. */
-  static async start({ dist, folder, engines, proxies }) {
-    const stack = new Stack()
-    try {
-      await stack.#start(dist, folder, engines, proxies)
-    } catch (error) {
-      await stack.stop()
-      throw error
-    }
-    return stack
-  }
-
-  async #start(dist, folder, engines, proxies) {
+  /** `dist`: the build; `folder`: for data and logs; `engines` and `proxies`: how many. If it fails, `stop` ends what runs. */
+  async start({ dist, folder, engines, proxies }) {
     this.redis = await Redis.start(folder)
     const file = fileURLToPath(new URL('engines.mjs', import.meta.url))
     const args = [file, join(dist, 'sim/index.js'), String(engines + 1)]
