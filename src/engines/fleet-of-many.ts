@@ -31,7 +31,7 @@ export interface FleetOptions {
   /** Time in which an engine that is new or back reaches its full weight, milliseconds; 0: at once. */
   readonly slowStartMs: number
   /** For the lists of models that health checks refresh; undefined for engines without keys. */
-  readonly apiKey: string | undefined
+  readonly apiKey: () => string | undefined
   readonly now: Now
 }
 

@@ -198,7 +198,7 @@ export function aFleetOfMany({
     maxStalenessMs: () => 1_000,
     healthIntervalMs: 5_000,
     slowStartMs: 30_000,
-    apiKey: undefined,
+    apiKey: () => undefined,
     now: () => clock.now,
     ...options,
   })
