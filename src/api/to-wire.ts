@@ -6,6 +6,7 @@ import type {
   PrefixBreak,
   Rollover,
   SessionRecord,
+  ThawLoss,
   ThawReceipt,
   TierCounts,
   Truncation,
@@ -111,6 +112,7 @@ export function sessionToWire(record: SessionRecord, freezable?: boolean): Sessi
     rollover: optional(record.rollover, rolloverToWire),
     truncation: optional(record.truncation, truncationToWire),
     prefix_break: optional(record.prefixBreak, prefixBreakToWire),
+    thaw_loss: optional(record.thawLoss, thawLossToWire),
     freezable,
     thaw: optional(record.thaw, thawReceiptToWire),
   }
@@ -141,6 +143,10 @@ function truncationToWire(truncation: Truncation): NonNullable<SessionJson['trun
 
 function prefixBreakToWire({ at, cachedTokens, expectedTokens, ...where }: PrefixBreak) {
   return { ...where, cached_tokens: cachedTokens, expected_tokens: expectedTokens, at: iso(at) }
+}
+
+function thawLossToWire({ at, cause, cachedTokens, expectedTokens }: ThawLoss) {
+  return { cause, cached_tokens: cachedTokens, expected_tokens: expectedTokens, at: iso(at) }
 }
 
 export function deletionToWire(record: DeletionRecord): DeletionJson {

@@ -6,6 +6,7 @@ export const eventKinds = [
   'truncated',
   'rolled_over',
   'prefix_broken',
+  'thaw_lost',
   'deleted',
   'engine',
 ] as const

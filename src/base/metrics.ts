@@ -142,6 +142,11 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     ),
     autoThaws: counter('cwm_auto_thaws_total', 'Prefetches started for returning sessions'),
     prefixBreaks: counter('cwm_prefix_breaks_total', 'Unexpectedly cold turns, by cause', ['cause']),
+    thawChecks: counter(
+      'cwm_thaw_checks_total',
+      'First turns after a thaw, by outcome: kept (what the thaw warmed was cached), or why it was not: moved, evicted, unknown',
+      ['outcome'],
+    ),
     eventErrors: counter('cwm_event_errors_total', 'Events that could not be stored'),
     pinsReleased: counter('cwm_pins_released_total', 'Pins released, by reason: budget, expired, asked', ['why']),
     deletions: counter('cwm_deletions_total', 'Deletes by outcome: clean, residue, unproved', ['outcome']),
@@ -165,11 +170,6 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       help: 'When the settings in force were read: at the start, or at the last successful reload',
       registers,
     }),
-    keepAwakes: counter(
-      'cwm_keep_awake_calls_total',
-      'Calls that keep idle engines known to LMCache, by outcome: done, failed, skipped (LMCache does not list the engine)',
-      ['outcome'],
-    ),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),
   }
 }

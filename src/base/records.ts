@@ -72,6 +72,8 @@ export interface SessionRecord {
   readonly limit?: number
   /** The receipt of the last thaw into this session. */
   readonly thaw?: ThawReceipt
+  /** Set if the first turn after that thaw did not find the KV that the thaw had warmed. Removed by the next thaw. */
+  readonly thawLoss?: ThawLoss
   /** Its automatic freezes. */
   readonly auto?: AutoFreezes
   /** The last cut of its prompts. Removed once a history with more messages than were cut has been sent whole. */
@@ -233,6 +235,19 @@ export interface ThawReceipt {
   readonly warnings: readonly string[]
   /** As in `FreezeReceipt`. */
   readonly notes?: readonly string[]
+}
+
+/**
+ * What the first turn after a thaw missed. `moved`: another engine served it than the one that was warmed. `evicted`: the same engine, whose
+ * caches no longer had it. `unknown`: a router chose the engine and does not say which one, or the receipt is of an older version.
+ */
+export interface ThawLoss {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly cause: 'moved' | 'evicted' | 'unknown'
+  readonly cachedTokens: number
+  /** Tokens that the thaw had warmed, in whole chunks. */
+  readonly expectedTokens: number
 }
 
 /**

@@ -126,7 +126,7 @@ export function sessionColumns(now: number): readonly Column<SessionJson>[] {
 }
 
 export function formatSession(screen: Screen, session: SessionJson): string[] {
-  const { usage, limit, rollover, truncation, prefix_break, thaw, freezable } = session
+  const { usage, limit, rollover, truncation, prefix_break, thaw, thaw_loss, freezable } = session
   return [
     ...formatFields(screen, [
       ['session', session.id],
@@ -170,7 +170,19 @@ export function formatSession(screen: Screen, session: SessionJson): string[] {
         ]),
     ...(prefix_break === undefined ? [] : [screen.style('yellow', formatPrefixBreak(prefix_break))]),
     ...(thaw === undefined ? [] : formatThaw(screen, thaw)),
+    ...(thaw_loss === undefined ? [] : [screen.style('yellow', formatThawLoss(thaw_loss))]),
   ]
+}
+
+const lossCauses: Readonly<Record<NonNullable<SessionJson['thaw_loss']>['cause'], string>> = {
+  moved: 'another engine served it',
+  evicted: 'the engine no longer had it',
+  unknown: 'a router chose the engine',
+}
+
+/** What became of a thaw's KV before the next turn. */
+function formatThawLoss({ cause, cached_tokens, expected_tokens }: NonNullable<SessionJson['thaw_loss']>): string {
+  return `the first turn after the thaw was colder than the thaw: ${formatCount(cached_tokens)} tokens cached, ${formatCount(expected_tokens)} expected; cause: ${cause} (${lossCauses[cause]})`
 }
 
 function formatCached(cached: number | null): string {

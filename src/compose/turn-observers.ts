@@ -8,6 +8,7 @@ import type { BreakFinder } from '../prefix-break/break-finder.ts'
 import type { RecentCalls } from '../sessions/recent-calls.ts'
 import type { RetainedTurns } from '../sessions/retained.ts'
 import type { AnsweredTurn, DeliveredTurn, TurnObserver } from '../turn/observer.ts'
+import type { ThawCheck } from '../turn/thaw-check.ts'
 
 export interface ObserverParts {
   readonly timeline: Timeline
@@ -16,11 +17,12 @@ export interface ObserverParts {
   readonly breaks: BreakFinder
   readonly retained: RetainedTurns
   readonly autoFreezer: AutoFreezer
+  readonly thawCheck: ThawCheck
 }
 
 /** The break finder comes before retention: it reads the session's previous retained turn, which this turn replaces. */
 export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
-  const { timeline, calls, sizes, breaks, retained, autoFreezer } = parts
+  const { timeline, calls, sizes, breaks, retained, autoFreezer, thawCheck } = parts
   return [
     {
       began: ({ tenant }, ms) => timeline.recordFirstByte(tenant, ms),
@@ -31,6 +33,7 @@ export function turnObservers(parts: ObserverParts): readonly TurnObserver[] {
     // An agent may make the call before the last bytes are sent.
     { answered: (turn) => noteCalls(calls, turn) },
     { answered: (turn) => noteSize(sizes, turn) },
+    thawCheck,
     { delivered: (turn) => lookForBreak(breaks, turn) },
     { delivered: (turn) => keepLast(retained, turn) },
     { delivered: (turn) => freezeIfFull(autoFreezer, turn) },

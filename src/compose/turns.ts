@@ -18,6 +18,7 @@ import { BreakFinder } from '../prefix-break/break-finder.ts'
 import { TurnRunner } from '../turn/runner.ts'
 import { StatelessRunner } from '../turn/stateless-runner.ts'
 import { StoredResponses } from '../turn/stored-responses.ts'
+import { ThawCheck } from '../turn/thaw-check.ts'
 import { AutoThaw } from '../windows/auto-thaw.ts'
 import { type Core, sharesOf } from './core.ts'
 import type { Start } from './start.ts'
@@ -114,6 +115,8 @@ function createRunner(
   const { sizes, limits, autoFreezer } = nearLimit
   const breaks = new BreakFinder({ retained, newest, sessions, events, log, metrics, now })
   closers.add(() => breaks.settle())
+  const behindRouter = core.affinityHeaders !== undefined
+  const thawCheck = new ThawCheck({ behindRouter, events, log, metrics, now })
   const thawing = { windows, metrics, log, now, afterMs: settings.thaw_after_ms, waitMs: AUTO_THAW_WAIT_MS }
   return new TurnRunner({
     sessions,
@@ -128,7 +131,7 @@ function createRunner(
     engineSessionOf: (tenant, lineage) => deriver.engineSession(tenant, lineage),
     limits,
     autoThaw: new AutoThaw(thawing),
-    observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer }),
+    observers: turnObservers({ timeline, calls, sizes, breaks, retained, autoFreezer, thawCheck }),
     events,
     metrics,
     log,

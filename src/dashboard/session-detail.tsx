@@ -47,6 +47,12 @@ export function SessionDetail({
           {broken.field === undefined ? '' : `, ${broken.field}`}.
         </Note>
       )}
+      {session.thaw_loss === undefined ? null : (
+        <Note kind="bad">
+          The first turn after the thaw found {formatNumber(session.thaw_loss.cached_tokens)} of{' '}
+          {pluralize(session.thaw_loss.expected_tokens, 'token')} cached: {session.thaw_loss.cause}.
+        </Note>
+      )}
       {session.truncation === undefined ? null : <Note kind="bad">The context limit cut the last answer.</Note>}
       {windows.length === 0 ? null : (
         <>

@@ -148,13 +148,20 @@ export type SessionChange = Partial<Omit<SessionRecord, TransientField>> & {
   readonly [field in TransientField]?: SessionRecord[field] | undefined
 }
 /** Fields that one turn sets and a later turn removes. */
-type TransientField = 'auto' | 'rollover' | 'truncation' | 'prefixBreak'
+type TransientField = 'auto' | 'rollover' | 'truncation' | 'prefixBreak' | 'thawLoss'
 
 /** The fields of a session that a thaw changes. `shared` comes from the window; if it is absent, nobody shares the new lineage. */
 export type Binding = Partial<Omit<SessionRecord, 'shared'>> & { readonly shared?: SessionRecord['shared'] | undefined }
 
 /** The record of a session after a thaw. Findings about earlier turns are dropped, because they concern another history. */
 export function boundRecord(before: SessionRecord, { shared, ...change }: Binding): SessionRecord {
-  const { shared: _shared, rollover: _rollover, truncation: _truncation, prefixBreak: _break, ...own } = before
+  const {
+    shared: _shared,
+    rollover: _rollover,
+    truncation: _truncation,
+    prefixBreak: _break,
+    thawLoss: _loss,
+    ...own
+  } = before
   return { ...own, ...change, ...(shared === undefined ? {} : { shared }) }
 }

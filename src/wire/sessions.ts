@@ -54,6 +54,19 @@ export const sessionSchema = z
       })
       .optional()
       .describe('Why the last turn was cold although it should have been warm'),
+    thaw_loss: z
+      .object({
+        cause: z
+          .enum(['moved', 'evicted', 'unknown'])
+          .describe(
+            '`moved`: another engine served the turn than the thaw warmed; `evicted`: the same engine, whose caches lost it; `unknown`: a router chose the engine',
+          ),
+        cached_tokens: count,
+        expected_tokens: count.describe('Tokens that the thaw had warmed, in whole chunks'),
+        at: time,
+      })
+      .optional()
+      .describe('Present if the first turn after the last thaw did not find the KV that the thaw had warmed'),
     freezable: z
       .boolean()
       .optional()
