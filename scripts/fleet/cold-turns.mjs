@@ -62,5 +62,7 @@ function lostBecause({ events, slow }, turn, same) {
   if (turn.engine === same.engine) return own.length > 0 ? 'its engine was restarted' : undefined
   if (own.includes('engine killed')) return 'its engine was killed'
   if (own.includes('engine left')) return 'its engine was drained or removed'
-  return wasUnseen(slow, same.engine, same.at, turn.end) ? 'its engine did not answer in time' : undefined
+  if (wasUnseen(slow, same.engine, same.at, turn.end)) return 'its engine did not answer in time'
+  // A cwm that cannot read the store uses what it knew of the placement.
+  return wasSlow(slow, turn) || wasSlow(slow, same) ? `moved: ${TOO_SLOW}` : undefined
 }

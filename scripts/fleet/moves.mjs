@@ -1,6 +1,6 @@
 // Sessions that changed their engine over each event, against the bound: a share of 1/n, plus three sigma. Pure; `run` as in judge.mjs.
 
-import { wasUnseen } from './slow.mjs'
+import { wasSlow, wasUnseen } from './slow.mjs'
 
 const SIGMAS = 3
 
@@ -22,7 +22,9 @@ export function movesOf({ events, slow }, turns) {
     const moved = pairs.filter(([before, after]) => before.engine !== after.engine)
     const mayMove = event.kind === 'engine killed' || event.kind === 'engine left'
     const isExplained = (before, after) =>
-      (mayMove && before.engine === event.engine) || wasUnseen(slow, before.engine, before.at, after.end)
+      (mayMove && before.engine === event.engine) ||
+      wasUnseen(slow, before.engine, before.at, after.end) ||
+      [before, after].some((turn) => wasSlow(slow, turn))
     return {
       name: event.name,
       compared: pairs.length,
