@@ -170,6 +170,11 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
       help: 'When the settings in force were read: at the start, or at the last successful reload',
       registers,
     }),
+    keepAwakes: counter(
+      'cwm_keep_awake_calls_total',
+      'Calls that keep idle engines known to LMCache, by outcome: done, failed, skipped (LMCache does not list the engine)',
+      ['outcome'],
+    ),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),
   }
 }

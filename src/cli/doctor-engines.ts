@@ -17,10 +17,14 @@ export async function openDoctorEngines(settings: Settings, signal?: AbortSignal
   const { upstream } = settings
   const specs = enginesOf(upstream) ?? (await lookUpEngines(String(upstream), systemResolver, MAX_EXAMINED, signal))
   const watchers = { metrics: createMetrics(), log: silentLogger, now: Date.now }
-  return specs.slice(0, MAX_EXAMINED).map(({ url, apiKey, kvServer }) => ({
-    url,
-    ...(apiKey === undefined ? {} : { apiKey }),
-    ...(kvServer === undefined ? {} : { kvServer }),
-    engine: openEngine({ ...settings, upstream: url }, watchers, WARM_DEADLINE_MS),
-  }))
+  return specs.slice(0, MAX_EXAMINED).map((spec) => {
+    const { url, apiKey, kvServer, weight, drain } = spec
+    return {
+      url,
+      weight: drain === true ? 0 : weight,
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(kvServer === undefined ? {} : { kvServer }),
+      engine: openEngine(settings, watchers, WARM_DEADLINE_MS, spec),
+    }
+  })
 }

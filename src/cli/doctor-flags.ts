@@ -9,8 +9,8 @@ export interface DoctorFlags {
   readonly resetEngineCache?: boolean
 }
 
-/** Settings of `cwm serve` that the doctor shares: addresses and paths. */
-export const doctorSettings = ['upstream', 'coordinator', 'lmcache', 'store', 'data_dir'] as const
+/** Settings of `cwm serve` that the doctor shares: addresses, paths, and what a router is told. */
+export const doctorSettings = ['upstream', 'affinity', 'coordinator', 'lmcache', 'store', 'data_dir'] as const
 
 /** Adds the options that only the doctor has. */
 export function withDoctorFlags(command: Command): Command {

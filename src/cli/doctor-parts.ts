@@ -2,8 +2,9 @@
 
 import { CwmError } from '../base/errors.ts'
 import type { Settings } from '../config/schema.ts'
-import type { DoctorEngine, DoctorParts, PlainAnswer } from '../doctor/facts.ts'
 import { lmcacheOpener } from '../doctor/open-lmcache.ts'
+import type { DoctorEngine, DoctorParts, PlainAnswer } from '../doctor/parts.ts'
+import { readAffinity } from '../engines/affinity.ts'
 import type { Engine } from '../engines/engine.ts'
 import { readRedisMemory } from '../store/redis/redis-memory.ts'
 import type { DoctorFlags } from './doctor-flags.ts'
@@ -26,6 +27,7 @@ export function doctorParts(
   }
   return {
     engines: engines.map((opened) => doctorEngine(opened, settings.upstream_api_key)),
+    ...affinityOf(settings.affinity),
     openLmcache: lmcacheOpener(lmcache, Date.now),
     redisMemory: (address) => readRedisMemory(address, REDIS_TIMEOUT_MS),
     checkStore: () => checkStore(settings),
@@ -37,40 +39,62 @@ export function doctorParts(
   }
 }
 
+/** The headers that cwm sends for a session, with a value that the doctor makes up. */
+function affinityOf(setting: string): Pick<DoctorParts, 'affinity'> {
+  const affinity = readAffinity(setting)
+  if (affinity === undefined || affinity === null) return {}
+  const { header, tenantHeader } = affinity
+  const tenant = tenantHeader === undefined ? [] : [tenantHeader, 'cwm-doctor']
+  return { affinity: { setting, headers: (key) => [header, key, ...tenant] } }
+}
+
 /** An engine as the settings describe it, with a connection. */
 export interface OpenedEngine {
   readonly url: string
   /** Its own key, which replaces the common one. */
   readonly apiKey?: string
   readonly kvServer?: string
+  /** Default 1; 0 if it is draining. */
+  readonly weight?: number
   readonly engine: Engine
 }
 
-function doctorEngine({ url, apiKey, kvServer, engine }: OpenedEngine, common: string | undefined): DoctorEngine {
+function doctorEngine(
+  { url, apiKey, kvServer, weight = 1, engine }: OpenedEngine,
+  common: string | undefined,
+): DoctorEngine {
   const key = apiKey ?? common
   return {
     name: new URL(url).host,
     engine,
-    ask: (method, path, signal) => askPlain(url, method, path, key, signal),
+    ask: (method, path, signal, body) => askPlain(url, { method, path, apiKey: key, signal, body }),
     apiKey: key,
+    weight,
     kvServer,
   }
 }
 
-async function askPlain(
-  base: string,
-  method: 'GET' | 'POST',
-  path: string,
-  apiKey: string | undefined,
-  signal: AbortSignal,
-): Promise<PlainAnswer> {
+interface PlainCall {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly apiKey: string | undefined
+  readonly signal: AbortSignal
+  /** Sent as JSON. */
+  readonly body: object | undefined
+}
+
+async function askPlain(base: string, { method, path, apiKey, signal, body }: PlainCall): Promise<PlainAnswer> {
   const sent = performance.now()
+  const headers: Record<string, string> = {}
+  if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`
+  if (body !== undefined) headers['content-type'] = 'application/json'
   try {
     const response = await fetch(base.replace(/\/+$/, '') + path, {
       method,
       redirect: 'manual',
       signal,
-      ...(apiKey === undefined ? {} : { headers: { authorization: `Bearer ${apiKey}` } }),
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
     return { status: response.status, text, headers: response.headers, ms: performance.now() - sent }

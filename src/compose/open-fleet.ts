@@ -63,7 +63,7 @@ function openMany(
     maxStalenessMs,
     healthIntervalMs: settings.engine_health_interval_ms,
     slowStartMs: settings.engine_slow_start_ms,
-    apiKey: live.current.upstream_api_key,
+    apiKey: () => live.current.upstream_api_key,
     now,
   })
   fleet.start()

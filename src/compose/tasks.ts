@@ -1,6 +1,8 @@
-// What a running cwm does by itself: follow its engines, finish interrupted freezes, delete what was ordered, end idle sessions, re-encrypt rows.
+// What a running cwm does by itself: follow its engines and keep idle ones awake, finish interrupted freezes, delete what was ordered, end
+// idle sessions, re-encrypt rows.
 
 import { endIdleSessions } from '../windows/idle-sessions.ts'
+import { KeepAwake } from '../windows/keep-awake.ts'
 import { Reconciler } from '../windows/reconcile.ts'
 import { every } from './background.ts'
 import type { Services } from './services.ts'
@@ -15,11 +17,8 @@ const RESEALED_AT_ONCE = 100
 const DRAINS_INTERVAL_MS = 5_000
 
 /** Starts the tasks. They run until the signal aborts; each promise resolves when the last run of its task has finished. */
-export function startTasks(
-  { settings, live, log, now }: Start,
-  services: Services,
-  signal: AbortSignal,
-): Promise<void>[] {
+export function startTasks(start: Start, services: Services, signal: AbortSignal): Promise<void>[] {
+  const { settings, live, log, now } = start
   const { store, sessions, deletions, windows, windowParts } = services
   const reconciler = new Reconciler(windowParts, windows, () => live.current.upstream_api_key)
   const sweep = async () => {
@@ -37,6 +36,7 @@ export function startTasks(
     every({ intervalMs: settings.deletion_retry_ms, atOnce: true, run: (s) => deletions.run(s) }, signal, log),
     every({ intervalMs: SWEEP_INTERVAL_MS, atOnce: true, run: sweep }, signal, log),
     every({ intervalMs: RESEAL_INTERVAL_MS, atOnce: true, run: reseal }, signal, log),
+    ...keepAwake(start, services, signal),
   ]
 }
 
@@ -56,4 +56,15 @@ function engineTasks(
     every({ intervalMs: dnsIntervalMs, run: (s) => source.refresh(s) }, signal, log),
     every({ intervalMs: DRAINS_INTERVAL_MS, run: follow }, signal, log),
   ]
+}
+
+/** Without LMCache, or switched off: nothing. */
+function keepAwake({ settings, live, metrics, log, now }: Start, services: Services, signal: AbortSignal) {
+  const { store, fleet, kv, lmcache, deriver } = services
+  const { keep_awake_ms: intervalMs } = settings
+  if (intervalMs === 0 || !lmcache.configured) return []
+  const salt = deriver.key('keep awake').toString('base64url')
+  const apiKey = () => live.current.upstream_api_key
+  const awake = new KeepAwake({ fleet, kv, store, metrics, log, now, salt, intervalMs, apiKey })
+  return [every({ intervalMs: awake.everyMs, run: (s) => awake.run(s) }, signal, log)]
 }

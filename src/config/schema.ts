@@ -353,6 +353,11 @@ const shape = {
     .default(2_000)
     .describe('How long the circuit breaker stays open before one request tests the upstream, milliseconds'),
   lmcache_timeout_ms: ms.default(10_000).describe("Timeout of a call to LMCache's control plane, milliseconds"),
+  keep_awake_ms: ms
+    .default(1_200_000)
+    .describe(
+      'Interval of a small call to each engine that has an LMCache server, milliseconds; 0 for none. It keeps an idle engine known to its server. Keep it below a third of `--worker-registration-grace-seconds` of the server (an hour)',
+    ),
   verify_deadline_ms: ms
     .default(10_000)
     .describe('How long a freeze waits for its chunks to appear in the directory, milliseconds'),

@@ -3,60 +3,12 @@
 
 import { randomBytes, randomInt } from 'node:crypto'
 import { CwmError } from '../base/errors.ts'
-import type { Engine, EngineModel, WarmCall } from '../engines/engine.ts'
+import type { EngineModel, WarmCall } from '../engines/engine.ts'
 import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { PrefetchResult } from '../kv/lmcache/prefetch.ts'
 import type { ChunkKeys, Sequence } from '../kv/lmcache/sequence.ts'
 import type { LmcacheTopology } from '../kv/lmcache/topology.ts'
-import type { RedisMemory } from '../store/redis/redis-memory.ts'
-import type { Finding } from './finding.ts'
-
-export interface PlainAnswer {
-  readonly status: number
-  readonly text: string
-  readonly headers: Headers
-  readonly ms: number
-}
-
-/** One engine of the deployment. */
-export interface DoctorEngine {
-  /** Its host and port, by which findings name it. */
-  readonly name: string
-  readonly engine: Pick<Engine, 'warm' | 'models' | 'tokenIds'>
-  /** Sends a request to it and accepts any status. Throws `UPSTREAM_REFUSED`. */
-  readonly ask: (method: 'GET' | 'POST', path: string, signal: AbortSignal) => Promise<PlainAnswer>
-  readonly apiKey: string | undefined
-  /** The instance id of its LMCache server according to the settings; undefined if they do not say. */
-  readonly kvServer: string | undefined
-}
-
-/** How requests of one session are marked for a router. */
-export interface DoctorAffinity {
-  /** The setting `affinity`, as the operator wrote it. */
-  readonly setting: string
-  /** The headers of a session. Flat: name, value, name, value. */
-  headers(key: string): readonly string[]
-}
-
-export interface DoctorParts {
-  /** At least one. */
-  readonly engines: readonly DoctorEngine[]
-  /** Absent if the setting `affinity` is `none`. */
-  readonly affinity?: DoctorAffinity
-  /** Opens LMCache as configured; undefined if it is not. Throws if no configured address answers. */
-  readonly openLmcache: () => Promise<LmcacheConnection | undefined>
-  /** The memory limit and eviction policy of a Redis. */
-  readonly redisMemory: (address: string) => Promise<RedisMemory>
-  readonly checkStore: () => Promise<Finding>
-  readonly checkSecret: () => Promise<Finding>
-  /** Served name to probe with. Default: the first one listed. */
-  readonly model: string | undefined
-  /** Whether the engine's own cache may be reset, which affects all its users. */
-  readonly resetEngineCache: boolean
-  /** How long to wait for chunks to appear in a tier after they were stored, and to disappear after a delete, milliseconds. */
-  readonly settleTimeoutMs: number
-  readonly now: () => number
-}
+import type { DoctorEngine, DoctorParts, PlainAnswer } from './parts.ts'
 
 /** Cached tokens per call of the probe; undefined if the engine does not report them. */
 export interface Probe {
@@ -127,8 +79,8 @@ export class Facts {
   }
 
   /** See `DoctorEngine.ask`. */
-  ask(method: 'GET' | 'POST', path: string): Promise<PlainAnswer> {
-    return this.engine.ask(method, path, this.signal)
+  ask(method: 'GET' | 'POST', path: string, body?: object): Promise<PlainAnswer> {
+    return this.engine.ask(method, path, this.signal, body)
   }
 
   /**

@@ -20,7 +20,7 @@ export interface SeenRouter {
  * after ten, five retries, policy cache_aware.
  */
 const VLLM_ROUTER_ADVICE =
-  'its flags are not visible over HTTP. Policy: --policy consistent_hash (the default, cache_aware, ignores the affinity header). By default it checks health once a minute and takes an engine out after three failures, its breaker opens after ten failed requests: for up to three minutes requests go to a dead engine. Start it with --health-check-interval-secs 5 --health-failure-threshold 2 --cb-failure-threshold 3. It repeats a failed request up to five times, so an engine may compute one twice: --retry-max-retries 1'
+  'its flags are not visible over HTTP. Policy: --policy consistent_hash (the default, cache_aware, ignores the affinity header). By default it checks health once a minute and takes an engine out after three failures, its breaker opens after ten failed requests: for up to three minutes requests go to a dead engine. Start it with --health-check-interval-secs 5 --health-failure-threshold 2 --cb-failure-threshold 3. It repeats a failed request up to five times, so an engine may compute one twice: --retry-max-retries 1. It drops cache_salt on /v1/embeddings and rerank: send those to the engines directly'
 
 const OTHER_ADVICE =
   'its flags are not visible over HTTP: it must hash the affinity header, check the health of engines every few seconds, and repeat no request that an engine may have begun'

@@ -1,12 +1,17 @@
 // Checks through the address that cwm was given: a router, or each engine of a list. Do the turns of a session meet the same KV, and do
 // sessions spread?
 
+import { ranked } from '../engines/rendezvous.ts'
 import type { Check } from './check.ts'
-import type { Facts } from './facts.ts'
+import { type Facts, randomKey } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'
 import { isFleet } from './of-engines.ts'
 import { seenRouter } from './router.ts'
+import { routerSalts } from './router-salts.ts'
 import { homesOfSessions, probeSessions, type SessionProbe } from './session-probe.ts'
+
+/** Enough that each of two engines with equal weights gets some. */
+const KEYS = 64
 
 const SET_AFFINITY =
   'set affinity to the router (vllm-router, llm-d, dynamo, aibrix, or header:NAME): without it a router gets no key, and sends all traffic to one engine, or the turns of a session to several'
@@ -22,9 +27,10 @@ export const sessionChecks: readonly Check[] = [
     id: 'router',
     title: 'The router suits',
     proves: 'what stands at the address keeps sessions together, and notices a dead engine soon',
-    applies: async (facts) => !isFleet(facts) && (hasAffinity(facts) || (await seenRouter(facts)) !== undefined),
+    applies: isBehindRouter,
     run: judgeRouter,
   },
+  routerSalts(isBehindRouter),
   {
     id: 'sessions',
     scope: 'each',
@@ -40,12 +46,16 @@ export const sessionChecks: readonly Check[] = [
     id: 'spread',
     title: 'Sessions spread',
     proves: 'new sessions reach more than one engine',
-    applies: async (facts) => !isFleet(facts) && (await maySpread(facts)),
-    run: judgeSpread,
+    applies: maySpread,
+    run: (facts) => (isFleet(facts) ? judgeWeights(facts) : judgeSpread(facts)),
   },
 ]
 
 const hasAffinity = ({ parts }: Facts): boolean => parts.affinity !== undefined
+
+async function isBehindRouter(facts: Facts): Promise<boolean> {
+  return !isFleet(facts) && (hasAffinity(facts) || (await seenRouter(facts)) !== undefined)
+}
 
 /** Whether several engines may answer: a list, an affinity setting, a router's face, a second LMCache server, or a follow-up that was cold. */
 async function maySpread(facts: Facts): Promise<boolean> {
@@ -68,29 +78,30 @@ async function judgeRouter(facts: Facts): Promise<Finding> {
   if (router === undefined)
     return skipped(`affinity is ${setting}; what stands at the address does not show that it is a router`)
   const { name, workers, unhealthy = 0, affinity, advice } = router
+  const ids = await howIdsComeBack(facts)
   const seen = [
     name,
     ...(workers === undefined ? [] : [`${workers} engines behind it`]),
     ...(unhealthy === 0 ? [] : [`${unhealthy} of them unhealthy`]),
-    ...((await returnsIds(facts)) ? [] : ['it does not forward POST /tokenize, so windows keep their text only']),
+    ...(ids === undefined ? [] : [ids.seen]),
     `affinity is ${setting ?? 'none'}`,
   ].join(', ')
   if (setting === undefined) return warning(seen, `set affinity: ${affinity}; ${advice}`)
   if (unhealthy > 0 || workers === 0) return warning(seen, `see why engines are unhealthy; ${advice}`)
-  if (!(await returnsIds(facts))) return warning(seen, `let the router forward POST /tokenize; ${advice}`)
+  if (ids !== undefined) return warning(seen, `${ids.remedy}; ${advice}`)
   return { ...ok(seen), remedy: advice }
 }
 
-function returnsIds(facts: Facts): Promise<boolean> {
-  return facts.once('returns ids', async () => {
-    const { id: model } = await facts.model()
-    const messages = [{ role: 'user', content: 'How deep is the harbour?' }]
-    const options = { apiKey: facts.engine.apiKey, signal: facts.signal }
-    const ids = await facts.engine.engine
-      .tokenIds({ dialect: 'chat', model, messages, shaping: {} }, options)
-      .catch(() => undefined)
-    return ids !== undefined
-  })
+/** Undefined if the router forwards /tokenize. Without it, windows cannot keep KV. */
+async function howIdsComeBack(facts: Facts): Promise<{ readonly seen: string; readonly remedy: string } | undefined> {
+  const { id: model } = await facts.model()
+  const messages = [{ role: 'user', content: 'x' }]
+  const { status } = await facts.ask('POST', '/tokenize', { model, messages })
+  if (status === 200) return undefined
+  const seen = `POST /tokenize is answered with ${status}, so windows keep their text only`
+  // Seen with vllm-router 0.1.17: it forwards no Authorization on the paths that it does not know.
+  if (status === 401) return { seen, remedy: "give the router the engines' key (vllm-router --api-key)" }
+  return { seen, remedy: 'let the router forward POST /tokenize' }
 }
 
 function judgeSessions(probe: SessionProbe, facts: Facts): Finding {
@@ -121,4 +132,17 @@ async function judgeSpread(facts: Facts): Promise<Finding> {
   if (hasAffinity(facts)) return warning(told, KEY_IS_IGNORED)
   if ((await seenRouter(facts)) !== undefined) return warning(told, SET_AFFINITY)
   return skipped(`${told}; nothing shows a router at the address, so it may be that engine's own`)
+}
+
+/** Chosen as cwm chooses, for keys like those of sessions. */
+function judgeWeights({ all }: Facts): Finding {
+  const candidates = all.map(({ engine }) => ({ id: engine.engine.id, name: engine.name, weight: engine.weight }))
+  const counts = new Map(candidates.map(({ name }) => [name, 0]))
+  for (let done = 0; done < KEYS; done += 1) {
+    const [first] = ranked(randomKey(), candidates)
+    if (first !== undefined) counts.set(first.name, (counts.get(first.name) ?? 0) + 1)
+  }
+  const seen = `of ${KEYS} new sessions: ${[...counts].map(([name, count]) => `${count} at ${name}`).join(', ')}`
+  if ([...counts.values()].filter((count) => count > 0).length > 1) return ok(seen)
+  return warning(seen, 'give more than one engine a weight above 0 in upstream, and end drains that are over')
 }

@@ -10,7 +10,7 @@ export interface FleetHealthOptions {
   /** Time between two checks of an engine, milliseconds, above 0. An answer that takes longer, and longer than five seconds, is a failure. */
   readonly intervalMs: number
   /** The key for lists of models; undefined for engines without keys. */
-  readonly apiKey: string | undefined
+  readonly apiKey: () => string | undefined
   readonly members: () => readonly Member[]
   /** Called after a check, and now and then, because a slow start ends by time. */
   readonly observe: (member: Member) => void
@@ -51,7 +51,7 @@ export class FleetHealth {
       if (seen.ok) member.succeeded()
       else member.failed(seen.error)
       this.#options.observe(member)
-      if (seen.ok) member.engine.models.limitsOf('', this.#options.apiKey)
+      if (seen.ok) member.engine.models.limitsOf('', this.#options.apiKey())
     } finally {
       this.#checking.delete(member)
     }

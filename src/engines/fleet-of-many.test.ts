@@ -290,6 +290,18 @@ describe('an update', () => {
     expect(setup.fleet.members()[0]?.state).toBe('up')
   })
 
+  it('does not listen to the breaker of an engine that it has replaced', () => {
+    const setup = aFleetOfMany()
+    const changes = changesOf(setup)
+    const before = setup.breakerOf('a')
+    setup.fleet.update(['a', 'b', 'c'].map((name) => specOf(name, { apiKey: 'k' })))
+    setup.fake('a').breaker = 'open'
+
+    before('open')
+
+    expect(changes).toEqual([])
+  })
+
   it('drains an engine, whose keys move', async () => {
     const setup = aFleetOfMany()
     const [first = '', second = ''] = bestOf('k')

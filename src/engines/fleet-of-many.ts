@@ -31,7 +31,7 @@ export interface FleetOptions {
   /** Time in which an engine that is new or back reaches its full weight, milliseconds; 0: at once. */
   readonly slowStartMs: number
   /** For the lists of models that health checks refresh; undefined for engines without keys. */
-  readonly apiKey: string | undefined
+  readonly apiKey: () => string | undefined
   readonly now: Now
 }
 
@@ -140,13 +140,14 @@ export class FleetOfMany implements EngineFleet {
   }
 
   #openEngine(spec: EngineSpec): Engine {
-    const id = engineIdOf(spec.url)
-    return this.#options.open(spec, (state) => {
-      const member = this.#members.find((one) => one.id === id)
+    const engine = this.#options.open(spec, (state) => {
+      // Not that of an engine that was replaced or has left, whose last requests still end.
+      const member = this.#members.find((one) => one.engine === engine)
       if (member === undefined) return
       if (state === 'closed') member.succeeded()
       this.#observe(member)
     })
+    return engine
   }
 
   #change(member: Member, spec: EngineSpec): Member {

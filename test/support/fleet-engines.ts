@@ -198,7 +198,7 @@ export function aFleetOfMany({
     maxStalenessMs: () => 1_000,
     healthIntervalMs: 5_000,
     slowStartMs: 30_000,
-    apiKey: undefined,
+    apiKey: () => undefined,
     now: () => clock.now,
     ...options,
   })
@@ -207,9 +207,11 @@ export function aFleetOfMany({
     if (found === undefined) throw new Error(`no engine ${name}`)
     return found
   }
+  /** How the engine reports its breaker. */
+  const breakerOf = (name: string) => breakers.get(name.startsWith('http') ? name : urlOf(name)) ?? (() => {})
   const setBreaker = (name: string, state: BreakerState) => {
     fake(name).breaker = state
-    breakers.get(name.startsWith('http') ? name : urlOf(name))?.(state)
+    breakerOf(name)(state)
   }
-  return { fleet, fake, clock, placements: store, setBreaker }
+  return { fleet, fake, clock, placements: store, breakerOf, setBreaker }
 }

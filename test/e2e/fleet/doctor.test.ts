@@ -10,7 +10,6 @@ import { doctorParts } from '../../../src/cli/doctor-parts.ts'
 import { openEngine } from '../../../src/compose/open-engine.ts'
 import { settingsSchema } from '../../../src/config/schema.ts'
 import { type Diagnosis, diagnose } from '../../../src/doctor/doctor.ts'
-import type { DoctorAffinity } from '../../../src/doctor/facts.ts'
 import { type Sim, type SimOptions, startSim } from '../../../src/sim/index.ts'
 import {
   byHeader,
@@ -23,7 +22,6 @@ import { placements, saltsSeen } from '../../support/rest.ts'
 
 const LIMITS = { checkMs: 10_000, allMs: 60_000 }
 const twoSharing: SimOptions = { engines: 2, sharedL2: ['resp'], l2Adapters: ['resp'], eventFlushMs: 0 }
-const sessionHeader: DoctorAffinity = { setting: 'header:x-session-id', headers: (key) => ['x-session-id', key] }
 
 let sim: Sim
 let router: FakeRouter | undefined
@@ -45,10 +43,11 @@ interface Target {
   readonly kvServer?: string
 }
 
-async function look(targets: readonly Target[], affinity?: DoctorAffinity): Promise<Diagnosis> {
+async function look(targets: readonly Target[], affinity = 'none'): Promise<Diagnosis> {
   const settings = settingsSchema.parse({
     upstream: targets[0]?.url,
     data_dir: dataDir,
+    affinity,
     lmcache_timeout_ms: 5_000,
     ...(sim.settings.lmcache ? { coordinator: sim.coordinatorUrl } : {}),
   })
@@ -59,7 +58,7 @@ async function look(targets: readonly Target[], affinity?: DoctorAffinity): Prom
   }))
   const parts = { ...doctorParts(settings, {}, engines), settleTimeoutMs: 500 }
   try {
-    return await diagnose(affinity === undefined ? parts : { ...parts, affinity }, LIMITS)
+    return await diagnose(parts, LIMITS)
   } finally {
     await Promise.all(engines.map(({ engine }) => engine.close()))
   }
@@ -73,11 +72,7 @@ async function examineList(options: SimOptions, targets = listed): Promise<Diagn
   return await look(targets())
 }
 
-async function examineRouter(
-  choose: FakeRouterOptions['choose'],
-  affinity?: DoctorAffinity,
-  own = {},
-): Promise<Diagnosis> {
+async function examineRouter(choose: FakeRouterOptions['choose'], affinity = 'none', own = {}): Promise<Diagnosis> {
   sim = await startSim(twoSharing)
   router = await startFakeRouter(
     sim.engines.map(({ url }) => url),
@@ -106,7 +101,10 @@ describe('the doctor on a list of engines', () => {
     )
     expect(checkOf(diagnosis, 'sessions')?.evidence).toBe('all 3 engines: second turns of 4 sessions: 4 met their KV')
     expect(checkOf(diagnosis, 'fleet-servers')?.evidence).toContain('its KV is at node-b, as lmcache_instance says')
-    expect(checkOf(diagnosis, 'spread')).toBeUndefined()
+    expect(checkOf(diagnosis, 'spread')).toMatchObject({
+      verdict: 'ok',
+      evidence: expect.stringMatching(/^of 64 new sessions: [1-9]\d* at .+, [1-9]\d* at .+, [1-9]\d* at /),
+    })
     expect(checkOf(diagnosis, 'delete')?.evidence).toMatch(/^all 3 engines: \d+ chunks deleted, 0 left$/)
   })
 
@@ -266,7 +264,7 @@ describe('the doctor on a list of engines', () => {
 
 describe('the doctor before a router', () => {
   it('sees that sessions stay together and spread if the router hashes the affinity header', async () => {
-    const diagnosis = await examineRouter(byHeader('x-session-id', 2), sessionHeader)
+    const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router')
 
     expect(withVerdict(diagnosis, 'failed')).toEqual([])
     expect(checkOf(diagnosis, 'sessions')).toMatchObject({
@@ -297,11 +295,49 @@ describe('the doctor before a router', () => {
   })
 
   it('fails if the router ignores the affinity header', async () => {
-    const diagnosis = await examineRouter(inTurn(2), sessionHeader)
+    const diagnosis = await examineRouter(inTurn(2), 'vllm-router')
 
     expect(checkOf(diagnosis, 'sessions')).toMatchObject({
       verdict: 'failed',
       remedy: expect.stringMatching(/--policy consistent_hash/),
+    })
+  })
+
+  it('sees on which paths salts arrive', async () => {
+    const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router')
+
+    expect(checkOf(diagnosis, 'router-salts')).toMatchObject({
+      verdict: 'ok',
+      evidence: expect.stringMatching(
+        /^on \/v1\/chat\/completions, \/v1\/completions, \/v1\/messages, \/v1\/responses/,
+      ),
+    })
+  })
+
+  it('calls a router unsafe that answers without the salt', async () => {
+    const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router', {
+      '/v1/embeddings': { data: [] },
+    })
+
+    expect(checkOf(diagnosis, 'router-salts')).toMatchObject({
+      verdict: 'failed',
+      evidence: 'the engine did not see the salt on /v1/embeddings: UNSAFE, tenants share KV there',
+    })
+  })
+
+  it('tells that the router does not forward what windows need', async () => {
+    sim = await startSim(twoSharing)
+    for (const server of ['engine', 'engine-2'] as const)
+      sim.fault({ server, path: '/tokenize', times: Number.POSITIVE_INFINITY, action: { kind: 'status', status: 401 } })
+    router = await startFakeRouter(
+      sim.engines.map(({ url }) => url),
+      { choose: byHeader('x-session-id', 2), own: { '/list_workers': { urls: ['http://a', 'http://b'] } } },
+    )
+
+    expect(checkOf(await look([router], 'vllm-router'), 'router')).toMatchObject({
+      verdict: 'warning',
+      evidence: expect.stringContaining('POST /tokenize is answered with 401, so windows keep their text only'),
+      remedy: expect.stringMatching(/^give the router the engines' key/),
     })
   })
 

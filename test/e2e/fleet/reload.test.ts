@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { EngineListJson } from '../../../src/wire/engines.ts'
 import { askChat, user } from '../../support/conversation.ts'
+import { until } from '../../support/deadline.ts'
 import { rest } from '../../support/rest.ts'
 import { type Stack, startStack } from '../../support/stack.ts'
 
@@ -85,6 +86,17 @@ describe('a reload of the list of engines', () => {
       [at(0), 'up'],
       [at(1), 'draining'],
     ])
+  })
+
+  it('replaces the list by a name in DNS, whose addresses are the engines then', async () => {
+    const { port } = new URL(at(1))
+    await stack.reload({ upstream: `dns+http://localhost:${port}` })
+    await until('the name was looked up', async () =>
+      (await states()).some(([id]) => id === `http://127.0.0.1:${port}`),
+    )
+
+    expect(await round()).toEqual(fine)
+    expect(turnsAt(1)).toBe(12)
   })
 
   it('does not replace the list by a single address, which needs a restart', async () => {
