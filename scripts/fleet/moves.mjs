@@ -12,7 +12,7 @@ export function boundOf(count, engines) {
 
 /**
  * For each event `{ name, compared, moved, strays, bound }`. Compared are a session's last turn that ended before the event with its first one that
- * began after it, of the same salt. `strays` moved although the event did not concern the engine that they were on.
+ * began after it, of the same salt. If sessions are not spread evenly (`isUneven`), the bound is how many were on the engine. `strays` moved although the event did not concern the engine that they were on.
  */
 export function movesOf({ events, slow }, turns) {
   const bySalt = groupBySalt(turns)
@@ -20,6 +20,7 @@ export function movesOf({ events, slow }, turns) {
     const until = events[at + 1]?.at ?? Number.POSITIVE_INFINITY
     const pairs = [...bySalt.values()].flatMap((list) => pairOver(list, event, until))
     const moved = pairs.filter(([before, after]) => before.engine !== after.engine)
+    const own = pairs.filter(([before]) => before.engine === event.engine).length
     const mayMove = event.kind === 'engine killed' || event.kind === 'engine left'
     const isExplained = (before, after) =>
       (mayMove && before.engine === event.engine) ||
@@ -30,7 +31,7 @@ export function movesOf({ events, slow }, turns) {
       compared: pairs.length,
       moved: moved.length,
       strays: moved.filter(([before, after]) => !isExplained(before, after)).length,
-      bound: boundOf(pairs.length, event.engines),
+      bound: event.isUneven ? own : boundOf(pairs.length, event.engines),
     }
   })
 }

@@ -110,7 +110,8 @@ export class Plan {
   async #upgrade() {
     const half = { only: ({ id }) => id % 2 === 0 }
     for (const engine of this.#stack.engines) {
-      const left = { kind: 'engine left', engine: engine.name }
+      // What moved away from the engines before is on the others, so the next ones have more than their share.
+      const left = { kind: 'engine left', engine: engine.name, isUneven: true }
       await this.#during(`${engine.name} drained`, left, () => this.#drain(engine), half)
       await this.#round(`without ${engine.name}`, half)
       await this.#between(`${engine.name} restarted`, { kind: 'engine back', engine: engine.name }, async () => {
