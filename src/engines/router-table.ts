@@ -1,5 +1,5 @@
 // One table of every header and body field by which a router or an engine places, prioritizes or rewrites a request, and of the answer
-// headers that name a worker. How to extend it: docs/fleet.md#before-a-router. router-headers.ts applies it.
+// headers that name a worker. How to extend it: docs/fleet.md#with-a-router. router-headers.ts applies it.
 
 /** The names that one router or engine reads. Headers in lower case. */
 export interface RouterNames {
