@@ -16,6 +16,8 @@ export interface Check {
   readonly scope?: 'each'
   /** Whether the check concerns this deployment at all; otherwise it is not mentioned. Never throws. Default: it does. */
   applies?(facts: Facts): Promise<boolean> | boolean
+  /** Whether the check removes what others have stored: then it runs even if no time is left. Default: no. */
+  readonly cleansUp?: boolean
   /** Throws a CwmError if it cannot find out; the runner turns that into a finding. */
   run(facts: Facts): Promise<Finding> | Finding
 }

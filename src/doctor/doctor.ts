@@ -61,13 +61,15 @@ export async function diagnose(
   const started = performance.now()
   const whole = AbortSignal.any([AbortSignal.timeout(allMs), ...(stop === undefined ? [] : [stop])])
   const shared: SharedFacts = { parts, signal: whole, link: undefined }
-  const run: Run = { shared, all: factsOfAll(shared), whole, checkMs, reportedBy: new Map() }
+  const all = factsOfAll(shared)
+  const run: Run = { shared, all, whole, stop, checkMs, reportedBy: new Map() }
   const results: CheckResult[] = []
   for (const check of checks) {
     stop?.throwIfAborted()
     const { id, title, proves } = check
     const began = performance.now()
-    const finding = whole.aborted ? timeless(check) : await findingOf(check, run)
+    const mayRun = !whole.aborted || (check.cleansUp === true && all.some(({ hasProbed }) => hasProbed))
+    const finding = mayRun ? await findingOf(check, run) : timeless(check)
     if (finding === undefined) continue
     const result = { id, title, proves, ...finding, ms: Math.round(performance.now() - began) }
     results.push(result)
@@ -86,6 +88,7 @@ interface Run {
   /** Of each engine. */
   readonly all: readonly Facts[]
   readonly whole: AbortSignal
+  readonly stop: AbortSignal | undefined
   readonly checkMs: number
   /** Errors by the check that met them first. Later checks that fail for the same reason are skipped. */
   readonly reportedBy: Map<unknown, string>
@@ -93,10 +96,12 @@ interface Run {
 
 /** Undefined if the check does not concern this deployment. */
 async function findingOf(check: Check, run: Run): Promise<Finding | undefined> {
-  const { shared, all, whole, checkMs } = run
+  const { shared, all, whole, stop, checkMs } = run
   const limit = new AbortController()
   const timer = setTimeout(() => limit.abort(), checkMs)
-  shared.signal = AbortSignal.any([whole, limit.signal])
+  // Cleaning up has its own time when all other time is over.
+  const ends = whole.aborted ? stop : whole
+  shared.signal = AbortSignal.any([limit.signal, ...(ends === undefined ? [] : [ends])])
   // Several engines are asked at once, each with several calls.
   setMaxListeners(0, shared.signal)
   try {

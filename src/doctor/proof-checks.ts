@@ -33,7 +33,15 @@ export const proofChecks: readonly Check[] = [
 
 /** Run last, because it deletes what all checks have stored. */
 export const deleteChecks: readonly Check[] = [
-  onSequence('delete', 'Deleting works', "the probe's own chunks are gone from every server and adapter", isDeleted),
+  {
+    ...onSequence(
+      'delete',
+      'Deleting works',
+      "the probe's own chunks are gone from every server and adapter",
+      isDeleted,
+    ),
+    cleansUp: true,
+  },
 ]
 
 function onSequence(

@@ -280,6 +280,17 @@ describe('the doctor on a faulty deployment', () => {
     expect(performance.now() - started).toBeLessThan(3_000)
   })
 
+  it('deletes what it stored even if the time is over before', async () => {
+    sim = await startSim({ eventFlushMs: 0 })
+    sim.fault({ server: 'engine', path: '/openapi.json', action: { kind: 'stall' } })
+
+    const diagnosis = await look({}, {}, { checkMs: 10_000, allMs: 4_000 })
+
+    expect(checkOf(diagnosis, 'stored')).toMatchObject({ verdict: 'skipped', evidence: 'no time left' })
+    expect(checkOf(diagnosis, 'delete')?.evidence).toMatch(/ chunks deleted, 0 left$/)
+    expect(await placements(sim)).toBe(0)
+  })
+
   it('names a model that is not served', async () => {
     const diagnosis = await examine({ flags: { model: 'other' } })
 
