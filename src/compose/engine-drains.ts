@@ -9,6 +9,8 @@ export class EngineDrains {
   readonly #fleet: Pick<EngineFleet, 'members' | 'drain' | 'resume'>
   /** By engine id. Bounded by the store. */
   #drained: ReadonlySet<string> = new Set()
+  /** How often this process has drained or resumed an engine. */
+  #changes = 0
 
   constructor(
     store: Pick<Store, 'setDraining' | 'listDraining' | 'onChange'>,
@@ -31,8 +33,12 @@ export class EngineDrains {
 
   /** Reads the store. While it does not answer, everything stays as it is. Never throws. */
   async sync(): Promise<void> {
+    const changes = this.#changes
     try {
-      this.#drained = new Set(await this.#store.listDraining())
+      const drained = new Set(await this.#store.listDraining())
+      // What was read before a change of this process is older than that.
+      if (changes !== this.#changes) return
+      this.#drained = drained
     } catch {
       return
     }
@@ -42,6 +48,7 @@ export class EngineDrains {
   /** Throws `STORE_UNAVAILABLE`; then nothing has changed. */
   async set(id: string, drained: boolean): Promise<void> {
     await this.#store.setDraining(id, drained)
+    this.#changes++
     const others = [...this.#drained].filter((one) => one !== id)
     this.#drained = new Set(drained ? [...others, id] : others)
     this.#apply()

@@ -12,6 +12,7 @@ const settingsOf = (upstream: unknown) => settingsSchema.parse({ upstream })
 function aSource(upstream: unknown) {
   const dns: { answer: (() => Promise<readonly string[]>) | undefined } = { answer: undefined }
   const taken: string[][] = []
+  const refuse = { next: false }
   const live = new LiveSettings(settingsOf(upstream))
   const source = new EngineSource({
     live,
@@ -22,11 +23,16 @@ function aSource(upstream: unknown) {
       },
       services: async () => [],
     },
-    update: (engines: readonly EngineSpec[]) => taken.push(engines.map(({ url }) => url)),
+    update: (engines: readonly EngineSpec[]) => {
+      const refused = refuse.next
+      refuse.next = false
+      if (refused) throw new Error('not an address')
+      taken.push(engines.map(({ url }) => url))
+    },
     metrics: createMetrics(),
     log: silentLogger,
   })
-  return { source, live, taken, dns }
+  return { source, live, taken, dns, refuse }
 }
 
 describe('the engines of a name in DNS', () => {
@@ -49,6 +55,16 @@ describe('the engines of a name in DNS', () => {
       ['http://10.0.0.1:8000', 'http://10.0.0.2:8000'],
       ['http://10.0.0.2:8000', 'http://10.0.0.3:8000'],
     ])
+  })
+
+  it('are tried again with the next look-up if the fleet refused them', async () => {
+    const { source, taken, dns, refuse } = aSource('dns+http://vllm:8000')
+    dns.answer = async () => ['10.0.0.1']
+    refuse.next = true
+    await source.refresh()
+    await source.refresh()
+
+    expect(taken).toEqual([['http://10.0.0.1:8000']])
   })
 
   it('do not replace a list that a reload brought during the look-up', async () => {

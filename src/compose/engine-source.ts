@@ -74,7 +74,8 @@ export class EngineSource {
 
   #take(engines: readonly EngineSpec[]): void {
     if (isDeepStrictEqual(engines, this.#current)) return
-    this.#current = engines
     this.#parts.update(engines)
+    // Not before: engines that were refused must be tried again with the next look-up.
+    this.#current = engines
   }
 }

@@ -4,6 +4,7 @@ import { isFleet } from '../config/upstreams.ts'
 import { type EngineResolver, systemResolver } from '../engines/dns-engines.ts'
 import { type EngineFleet, FleetOfOne, type KeyOf, type Placements } from '../engines/fleet.ts'
 import { FleetOfMany } from '../engines/fleet-of-many.ts'
+import { RENEW_MS } from '../engines/placement-cache.ts'
 import type { Store } from '../store/store.ts'
 import { EngineSource, firstEngines } from './engine-source.ts'
 import { openEngine } from './open-engine.ts'
@@ -72,9 +73,14 @@ function openMany(
 }
 
 function placementsIn({ settings }: Start, store: Pick<Store, 'getPlacement' | 'place'>): Placements {
-  const ttlMs = settings.session_ttl_ms === 0 ? PLACEMENT_TTL_MS : settings.session_ttl_ms
+  const ttlMs = placementTtlMs(settings.session_ttl_ms)
   return {
     find: (key) => store.getPlacement(key),
     place: (key, engine, instead) => store.place(key, engine, instead, ttlMs),
   }
+}
+
+/** A key in use must not expire between two renewals: another proxy would place it anew then, on another engine perhaps. */
+export function placementTtlMs(sessionTtlMs: number): number {
+  return sessionTtlMs === 0 ? PLACEMENT_TTL_MS : Math.max(sessionTtlMs, 2 * RENEW_MS)
 }

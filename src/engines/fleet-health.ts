@@ -47,7 +47,10 @@ export class FleetHealth {
     if (this.#checking.has(member)) return
     this.#checking.add(member)
     try {
-      const seen = await member.engine.health.check(Math.max(MIN_DEADLINE_MS, this.#options.intervalMs))
+      const { engine } = member
+      const seen = await engine.health.check(Math.max(MIN_DEADLINE_MS, this.#options.intervalMs))
+      // An engine that left or was opened anew meanwhile was closed, which breaks its check and says nothing of the one that is there now.
+      if (member.engine !== engine || !this.#options.members().includes(member)) return
       if (seen.ok) member.succeeded()
       else member.failed(seen.error)
       this.#options.observe(member)

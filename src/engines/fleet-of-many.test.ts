@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { aFleetOfMany, FakePlacements, specOf, urlOf } from '../../test/support/fleet-engines.ts'
+import type { Sighting } from './engine.ts'
 import type { FleetChange } from './fleet-change.ts'
+import type { Member } from './member.ts'
 import { ranked } from './rendezvous.ts'
 
 const need = (lineage: string, model?: string) => ({ tenant: 't', lineage, ...(model === undefined ? {} : { model }) })
@@ -299,6 +301,27 @@ describe('an update', () => {
 
     before('open')
 
+    expect(changes).toEqual([])
+  })
+
+  it('takes no notice of checks of engines that it has replaced or that have left', async () => {
+    const setup = aFleetOfMany()
+    const fail: (() => void)[] = []
+    for (const name of ['a', 'b']) {
+      const check = () => new Promise<Sighting>((resolve) => fail.push(() => resolve({ ok: false, error: 'closed' })))
+      Object.defineProperty(setup.fake(name).engine.health, 'check', { value: check })
+    }
+    const [replaced, left] = setup.fleet.members() as readonly Member[]
+    // One more failure, and each is down.
+    for (const member of [replaced, left]) member?.failed('upstream_refused')
+    const checked = setup.fleet.checkHealth()
+    setup.fleet.update(['a', 'c'].map((name) => specOf(name, { apiKey: 'k' })))
+    const changes = changesOf(setup)
+
+    for (const end of fail) end()
+    await checked
+
+    expect(replaced?.state).toBe('up')
     expect(changes).toEqual([])
   })
 

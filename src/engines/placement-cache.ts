@@ -7,7 +7,7 @@ import type { Placements } from './fleet.ts'
 /** A key and an id are some 200 bytes, so the cache has at most 20 MB. Of forgotten keys the store is asked again. */
 const MAX_KEYS = 100_000
 /** How often a key that is used is stored again, which renews its expiry in the store. */
-const RENEW_MS = 3_600_000
+export const RENEW_MS = 3_600_000
 
 interface Entry {
   readonly engine: string
