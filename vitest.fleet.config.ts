@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/engine/fleet/**/*.test.ts'],
     globalSetup: ['test/engine/support/setup.ts'],
     fileParallelism: false,
-    testTimeout: 600_000,
-    hookTimeout: 600_000,
+    testTimeout: 1_200_000,
+    hookTimeout: 1_200_000,
   },
 })
