@@ -6,15 +6,15 @@ import type { EngineJson } from '../wire/engines.ts'
 import type { Bindings } from './bindings.ts'
 import { drainEngine, listEngines, resumeEngine } from './engine-routes.ts'
 
-/** What is known of an engine. */
+/** An engine, as the operator sees it. */
 export interface EngineReport {
   readonly id: string
   readonly weight: number
   readonly state: EngineJson['state']
-  /** Undefined if it does not drain. */
+  /** Undefined if it is not draining. */
   readonly drainedBy: 'settings' | 'operator' | undefined
   readonly breaker: EngineJson['breaker']
-  /** Why it did not answer last. */
+  /** Why its last request or check failed; undefined if it succeeded. */
   readonly error: string | undefined
   readonly inFlight: number
   /** Undefined if the store does not answer. */

@@ -1,4 +1,4 @@
-// Events about sessions and windows, and for the operator about engines, as sent to subscribers: ids and numbers, never content.
+// Events about sessions, windows, and (for the operator) engines, as sent to subscribers: ids and numbers, never content.
 
 export const eventKinds = [
   'frozen',

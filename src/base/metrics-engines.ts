@@ -1,9 +1,9 @@
-// Metrics of each engine. Their label `engine` has the values of the engines that there are: those of removed ones are dropped.
+// Metrics of each engine, by the label `engine`. Series of removed engines are dropped.
 
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { PlainCounter } from './metrics-plain.ts'
 
-/** What a scrape reads of one engine. */
+/** One engine, as a scrape reads it. */
 export interface EngineSample {
   /** The engine's id, an http(s) URL. */
   readonly id: string
@@ -39,7 +39,7 @@ class EngineCounters {
   }
 }
 
-/** Creates them in a registry. Without `watch`, there are no engines. */
+/** Creates the metrics in a registry. They have no series until `watch` is called. */
 export function engineMetrics(registry: Registry) {
   const registers = [registry]
   const labelNames = ['engine'] as const
@@ -68,15 +68,17 @@ export function engineMetrics(registry: Registry) {
   }
   new Gauge({
     name: 'cwm_upstream_breaker_state',
-    help: 'State of the circuit breaker: 0 closed, 1 half-open (one request tests the upstream), 2 open. Of several engines, the lowest',
+    help: 'State of the circuit breaker: 0 closed, 1 half-open (one request tests the upstream), 2 open. With several engines, the lowest value',
     registers,
     collect() {
       const all = read().map(({ breaker }) => breakerStates[breaker])
       this.set(all.length === 0 ? 0 : Math.min(...all))
     },
   })
-  gauge('cwm_engine_up', '1 if the engine answers, 0 if it is down', ({ isUp }) => Number(isUp))
-  gauge('cwm_engine_draining', '1 if the engine gets no new work', ({ isDraining }) => Number(isDraining))
+  gauge('cwm_engine_up', '1 if the engine is not down, 0 if it is down', ({ isUp }) => Number(isUp))
+  gauge('cwm_engine_draining', '1 if the engine is draining: it receives no new work', ({ isDraining }) =>
+    Number(isDraining),
+  )
   gauge(
     'cwm_engine_breaker_state',
     "State of the engine's circuit breaker: 0 closed, 1 half-open, 2 open",
@@ -87,14 +89,17 @@ export function engineMetrics(registry: Registry) {
     watch(samples: () => readonly EngineSample[]): void {
       read = samples
     },
-    requests: counters('cwm_engine_requests_total', "Requests sent to the engine, cwm's own calls included"),
+    requests: counters(
+      'cwm_engine_requests_total',
+      "Requests sent to the engine, including cwm's own calls, without health checks",
+    ),
     failovers: counters(
       'cwm_engine_failovers_total',
-      'Requests that went to another engine, because none of their bytes could be sent to this one',
+      'Requests that went to another engine, because no byte of them could be sent to this one',
     ),
     placementsMoved: counters(
       'cwm_engine_placements_moved_total',
-      'Affinity keys that were placed on the engine, and are placed on another one now',
+      'Affinity keys that moved from this engine to another one',
     ),
   }
 }

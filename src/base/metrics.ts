@@ -104,9 +104,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     ),
     /** By engine. */
     engines: engineMetrics(registry),
-    engineLookups: counter('cwm_engine_lookups_total', 'Look-ups of engines in DNS, by outcome: ok, failed', [
-      'outcome',
-    ]),
+    engineLookups: counter('cwm_engine_lookups_total', 'DNS lookups of engines, by outcome: ok, failed', ['outcome']),
     clientGone: plain.counter('cwm_client_gone_total', 'Requests whose client disconnected before the end'),
     stalledClients: plain.counter('cwm_stalled_clients_total', 'Clients disconnected because they did not read'),
     sessions: plain.counters('cwm_sessions_total', 'Turns by how their session was found', 'found'),
@@ -172,7 +170,7 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     }),
     keepAwakes: counter(
       'cwm_keep_awake_calls_total',
-      'Calls that keep idle engines known to LMCache, by outcome: done, failed, skipped (LMCache does not list the engine)',
+      'Requests that keep idle engines registered with LMCache, by outcome: done, failed, skipped (no LMCache server lists the engine)',
       ['outcome'],
     ),
     storeErrors: counter('cwm_store_errors_total', 'Failures of the store outside requests'),

@@ -1,4 +1,4 @@
-// The engines that the doctor examines: those of the setting `upstream`, a name in DNS looked up once.
+// The engines that the doctor examines: those of the setting `upstream`. A DNS name is resolved once.
 
 import { silentLogger } from '../base/logger.ts'
 import { createMetrics } from '../base/metrics.ts'
@@ -8,7 +8,7 @@ import { enginesOf } from '../config/upstreams.ts'
 import { lookUpEngines, systemResolver } from '../engines/dns-engines.ts'
 import type { OpenedEngine } from './doctor-parts.ts'
 
-/** Engines examined; of a larger fleet, the first ones. */
+/** Limit of examined engines: the first ones of a larger fleet. */
 const MAX_EXAMINED = 16
 const WARM_DEADLINE_MS = 20_000
 

@@ -1,4 +1,4 @@
-// `cwm engines`: lists the engines behind a running cwm, drains one before it is taken down, and gives it work again.
+// `cwm engines`: lists the engines behind a running cwm, drains one before it is taken down, and resumes it.
 
 import { setTimeout as after } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -29,17 +29,21 @@ export function addEngines(program: Command): void {
     )
 
   withConnection(engines.command('drain').argument('<url>', 'the address of the engine', engineUrl))
-    .description('Give an engine no new work. Its sessions move to other engines with their next turns')
+    .description('Stop sending new work to an engine. Each of its sessions moves to another engine with its next turn')
     .option('--wait', 'wait until no request is in flight there')
-    .option('--timeout <seconds>', 'with --wait: how long (default: no limit)', positive)
-    // Options of the same names as the parent's are the parent's for commander.
+    .option(
+      '--timeout <seconds>',
+      'with --wait: stop waiting after this time, and exit with 1 (default: no limit)',
+      positive,
+    )
+    // commander assigns options that the parent also has to the parent, so both are read.
     .action((url: string, _: DrainOptions, command: Command) => {
       const options: DrainOptions = command.optsWithGlobals()
       return runCommand(options, (context) => drain(context, url, options))
     })
 
   withConnection(engines.command('resume').argument('<url>', 'the address of the engine', engineUrl))
-    .description('Give a drained engine work again. Sessions that moved stay where they are')
+    .description('Send new work to a drained engine again. Sessions that moved stay where they are')
     .action((url: string, _: CommonOptions, command: Command) =>
       runCommand(command.optsWithGlobals<CommonOptions>(), async ({ rest, show, signal }) => {
         show(await change(rest, 'resume', url, signal), (engine) => formatResumed(engine))
@@ -50,7 +54,7 @@ export function addEngines(program: Command): void {
 /** Throws commander's own error. */
 function engineUrl(url: string): string {
   if (/^https?:\/\/\S+$/.test(url)) return url
-  throw new InvalidArgumentError('It must be the address of an engine, as cwm engines lists it.')
+  throw new InvalidArgumentError('It must be the address of an engine, as `cwm engines` lists it.')
 }
 
 function change(rest: CommandContext['rest'], what: 'drain' | 'resume', engine: string, signal: AbortSignal) {
@@ -63,13 +67,13 @@ async function drain(context: CommandContext, url: string, { wait, timeout }: Dr
   const limitMs = timeout === undefined ? Number.POSITIVE_INFINITY : timeout * 1_000
   const last =
     wait === true && !first.drained
-      ? await progress(`waiting for the requests in flight at ${first.id}`, () => untilDrained(context, first, limitMs))
+      ? await progress(`waiting for requests in flight at ${first.id}`, () => untilDrained(context, first, limitMs))
       : first
   show(last, (engine) => formatDrained(engine, wait === true))
   if (wait === true && !last.drained) process.exitCode = 1
 }
 
-/** Polls until nothing is in flight there, or the time is over, or somebody else resumed it. */
+/** Polls until nothing is in flight there, the limit has passed, or another operator resumes the engine. */
 async function untilDrained({ rest, signal }: CommandContext, first: EngineJson, limitMs: number): Promise<EngineJson> {
   const started = performance.now()
   let last = first
@@ -78,7 +82,7 @@ async function untilDrained({ rest, signal }: CommandContext, first: EngineJson,
     const { data } = await rest.json<EngineListJson>(PATH, { signal })
     const found = data.find(({ id }) => id === first.id)
     if (found === undefined) return { ...last, in_flight: 0, drained: true }
-    // One that has died has nothing in flight either.
+    // An engine that has died also has nothing in flight.
     last = found.state === 'down' && found.in_flight === 0 ? { ...found, drained: true } : found
   }
   return last
@@ -88,17 +92,23 @@ export function formatDrained({ id, state, drained, in_flight, placements }: Eng
   const moves =
     placements === null || placements === 0
       ? []
-      : [`${pluralize(placements, 'session')} still placed there; each moves with its next turn, and needs no wait`]
-  if (drained) return [`${id} is drained: no request in flight at this cwm, and no new work`, ...moves]
-  if (state === 'up' || state === 'starting') return [`${id} was given work again meanwhile (cwm engines resume)`]
-  const flight = `${pluralize(in_flight, 'request')} in flight at this cwm`
-  return [`${id} is draining: ${flight}${waited ? ', and the time is over' : '; add --wait to wait'}`, ...moves]
+      : [
+          `${pluralize(placements, 'session')} still placed there; each moves with its next turn, so you need not wait for it`,
+        ]
+  if (drained) return [`${id} is drained: this cwm has no request in flight there, and sends no new work`, ...moves]
+  if (state === 'up' || state === 'starting')
+    return [`${id} is no longer draining: it was resumed while this command waited`]
+  const flight = `this cwm has ${pluralize(in_flight, 'request')} in flight there`
+  return [
+    `${id} is draining: ${flight}${waited ? '; --timeout has passed' : '; pass --wait to wait for them'}`,
+    ...moves,
+  ]
 }
 
 function formatResumed({ id, drained_by }: EngineJson): string[] {
   if (drained_by === 'settings')
-    return [`${id} still drains, because the settings say so (drain: true); change them and reload`]
-  return [`${id} gets work again`]
+    return [`${id} still drains, because the settings have drain: true for it; remove that and reload`]
+  return [`${id} receives new work again`]
 }
 
 const columns: readonly Column<EngineJson>[] = [

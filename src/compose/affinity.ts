@@ -1,4 +1,4 @@
-// Wires the affinity headers: which fleet adds them, and who tells the router that a key has no session left.
+// Wires the affinity headers: the fleet that adds them, and the notice to the router when a key has no session left.
 
 import { AffineFleet } from '../engines/affine-fleet.ts'
 import { readAffinity } from '../engines/affinity.ts'
@@ -12,7 +12,7 @@ export interface AffineEngines {
   readonly fleet: EngineFleet
   /** The headers that cwm sets itself, lower case. Undefined without an affinity header. */
   readonly affinityHeaders: ReadonlySet<string> | undefined
-  /** Undefined if the router need not be told. */
+  /** Undefined if the router needs no notice. */
   readonly releasedKeys: ReleasedKeys | undefined
 }
 
@@ -35,7 +35,7 @@ export function withAffinityHeaders(
 
 function releasedKeys(by: Start['settings']['affinity_key'], finished: FinishedSessions): ReleasedKeys {
   if (by === 'session') {
-    return { sessionEnded: (session) => finished.finished(sessionNeed(session)), lineageIdle: () => {} }
+    return { sessionEnded: (session) => finished.report(sessionNeed(session)), lineageIdle: () => {} }
   }
-  return { sessionEnded: () => {}, lineageIdle: (tenant, lineage) => finished.finished({ tenant, lineage }) }
+  return { sessionEnded: () => {}, lineageIdle: (tenant, lineage) => finished.report({ tenant, lineage }) }
 }

@@ -44,7 +44,7 @@ interface DescribedEngine {
   readonly models: readonly string[] | undefined
 }
 
-/** Engines of a fleet are asked together, so that those that do not answer cost the time of one. */
+/** Asks all engines of a fleet at the same time, so that several that do not answer cost no more time than one. */
 async function describeEngines({ settings, fleet }: DiscoveryParts): Promise<string[]> {
   const members = fleet.members()
   const described = await Promise.all(members.slice(0, MAX_NAMED).map((member) => describeEngine(settings, member)))
@@ -54,13 +54,13 @@ async function describeEngines({ settings, fleet }: DiscoveryParts): Promise<str
   return [...lines, ...warnOfLimits(settings, described)]
 }
 
-/** Sessions of a misspelled model would use the engine's own limit. Without the answers of all engines, nobody can tell. */
+/** Sessions of a misspelled model would use the engine's own limit. Reported only if all engines answered. */
 function warnOfLimits({ limits }: Settings, described: readonly DescribedEngine[]): string[] {
   if (described.some(({ models }) => models === undefined)) return []
   const unknown = Object.keys(limits).filter((name) => !described.some(({ models }) => models?.includes(name)))
   return unknown
     .slice(0, MAX_NAMED)
-    .map((name) => `          warning: the setting limits names ${name}, which the engine does not serve`)
+    .map((name) => `          warning: the setting limits names ${name}, which no engine serves`)
 }
 
 async function describeEngine(settings: Settings, { url, state, engine }: FleetMember): Promise<DescribedEngine> {

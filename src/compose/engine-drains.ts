@@ -1,5 +1,5 @@
-// Which engines the operator drains: kept in the store, so that all proxies follow and a restart changes nothing. An engine that the
-// settings drain (`drain: true`) is not among them.
+// The engines that the operator has drained. They are kept in the store, so all proxies follow, and drains survive restarts. Engines that the
+// settings drain (`drain: true`) are not among them.
 
 import type { EngineFleet } from '../engines/fleet.ts'
 import type { Store } from '../store/store.ts'
@@ -19,7 +19,7 @@ export class EngineDrains {
     this.#store = store
     this.#fleet = fleet
     fleet.onChange(({ kind }) => {
-      // An engine that was removed may come back while it is still drained.
+      // A drained engine may be removed and added again.
       if (kind === 'added') this.#apply()
     })
     store.onChange(({ kind }) => {
@@ -31,7 +31,7 @@ export class EngineDrains {
     return this.#drained.has(id)
   }
 
-  /** Reads the store. While it does not answer, everything stays as it is. Never throws. */
+  /** Reads the store and applies its drains. Changes nothing if the store does not answer. Never throws. */
   async sync(): Promise<void> {
     const changes = this.#changes
     try {

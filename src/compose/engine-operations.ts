@@ -1,4 +1,4 @@
-// What the operator may ask of the engines: list them, drain one, give it work again. Every change is in the audit log.
+// The operator's operations on engines: list, drain, resume. Every change is recorded in the audit log.
 
 import type { EngineReport } from '../api/engines.ts'
 import { CwmError, toCwmError } from '../base/errors.ts'
@@ -21,7 +21,7 @@ export interface EngineOperationParts {
 
 /** Concerns all tenants. No tenant can have this id, so no tenant sees these entries. */
 const AUDIT_TENANT = '*'
-/** Models in a report; an engine may list thousands of adapters. */
+/** Limit of models in a report; an engine may list thousands of adapters. */
 const MAX_MODELS = 100
 
 export class EngineOperations {
@@ -44,7 +44,7 @@ export class EngineOperations {
       if (member.state !== 'draining' && !others.some(({ state }) => state === 'up' || state === 'starting')) {
         throw new CwmError(
           'LAST_ENGINE',
-          `no other engine than ${id} could do its work; start or resume another first`,
+          `cannot drain ${id}: no other engine is up to take over its work; start, add, or resume another engine first`,
           {
             param: 'engine',
           },
@@ -57,7 +57,7 @@ export class EngineOperations {
   /** Throws as `drain`. */
   resume(engine: string): Promise<EngineReport> {
     return this.#recorded('resume', engine, async (id) => {
-      // One that is gone may still be marked.
+      // A removed engine may still be marked as draining.
       if (!this.#parts.drains.has(id)) this.#require(id)
       await this.#parts.drains.set(id, false)
       this.#require(id)
@@ -87,7 +87,7 @@ export class EngineOperations {
     const member = members.find((one) => one.id === id)
     if (member !== undefined) return member
     const known = members.map((one) => one.id).join(', ')
-    throw new CwmError('ENGINE_NOT_FOUND', `there is no engine ${id}; the engines are ${known}`, { param: 'engine' })
+    throw new CwmError('ENGINE_NOT_FOUND', `cwm has no engine ${id}; its engines are ${known}`, { param: 'engine' })
   }
 
   async #reportOf(member: FleetMember): Promise<EngineReport> {

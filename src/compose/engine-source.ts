@@ -1,4 +1,4 @@
-// Keeps a fleet's engines as the setting `upstream` has them: after a reload, and while a name in DNS changes.
+// Keeps a fleet's engines equal to the setting `upstream`: applies reloads, and follows a DNS name.
 
 import { isDeepStrictEqual } from 'node:util'
 import { toCwmError } from '../base/errors.ts'
@@ -13,15 +13,14 @@ import type { LiveSettings } from './live-settings.ts'
 export interface EngineSourceParts {
   readonly live: LiveSettings
   readonly resolver: EngineResolver
-  /** Takes the engines, one or more. */
+  /** Replaces the engines of the fleet with these, one or more. */
   readonly update: (engines: readonly EngineSpec[]) => void
   readonly metrics: Pick<Metrics, 'engineLookups'>
   readonly log: Logger
 }
 
 /**
- * The engines to start with. Until a name in DNS was looked up, the name itself is the only engine, so that requests fail with an error
- * that shows it.
+ * The engines to start with. Until a DNS name is resolved, the name itself is the only engine, so that an error of a request shows the name.
  */
 export function firstEngines(setting: UpstreamSetting): readonly EngineSpec[] {
   const listed = enginesOf(setting)
@@ -34,7 +33,7 @@ export class EngineSource {
   readonly #parts: EngineSourceParts
   #current: readonly EngineSpec[]
   #setting: UpstreamSetting
-  /** Whether the last look-up failed: only the first failure in a row is logged. */
+  /** Whether the last lookup failed: only the first failure in a row is logged. */
   #isFailing = false
 
   constructor(parts: EngineSourceParts) {
@@ -44,7 +43,7 @@ export class EngineSource {
     parts.live.onReload(({ upstream }) => this.#reload(upstream))
   }
 
-  /** Looks the engines up, if they have a name in DNS. If that fails, they stay as they are. Never throws. */
+  /** Resolves the DNS name, if the setting is one. If that fails, the engines stay as they are. Never throws. */
   async refresh(signal?: AbortSignal): Promise<void> {
     const { resolver, metrics, log } = this.#parts
     const setting = this.#setting
@@ -52,14 +51,18 @@ export class EngineSource {
     try {
       const found = await lookUpEngines(String(setting), resolver, MAX_ENGINES, signal)
       metrics.engineLookups.inc({ outcome: 'ok' })
-      if (this.#isFailing) log.info('the engines can be looked up again')
+      if (this.#isFailing) log.info('DNS lookup of the engines succeeds again')
       this.#isFailing = false
-      // A reload during the look-up takes precedence.
+      // A reload during the lookup takes precedence.
       if (setting === this.#setting) this.#take(found)
     } catch (thrown) {
       if (signal?.aborted === true) return
       metrics.engineLookups.inc({ outcome: 'failed' })
-      if (!this.#isFailing) log.warn({ err: toCwmError(thrown) }, 'the engines stay as they were looked up last')
+      if (!this.#isFailing)
+        log.warn(
+          { err: toCwmError(thrown) },
+          'DNS lookup of the engines failed; keeping the engines of the last lookup',
+        )
       this.#isFailing = true
     }
   }

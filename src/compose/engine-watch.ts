@@ -1,4 +1,4 @@
-// Reports what happens to the engines of a fleet: as log lines, as events for the operator, and in the metrics.
+// Reports changes of the fleet's engines as log lines, as events for the operator, and in the metrics.
 
 import type { EventSink } from '../base/events.ts'
 import type { Logger } from '../base/logger.ts'
@@ -18,7 +18,7 @@ const EVENT_TENANT = '*'
 
 export class EngineWatch {
   readonly #parts: EngineWatchParts
-  /** Engines that were reported as drained, and still are. */
+  /** Draining engines that were already reported as drained. */
   readonly #drained = new Set<string>()
 
   constructor(parts: EngineWatchParts) {
@@ -26,7 +26,7 @@ export class EngineWatch {
     parts.fleet.onChange((change) => this.#report(change))
   }
 
-  /** Reports engines that drain and have finished their last request at this proxy. */
+  /** Reports each draining engine once, when this proxy has no request in flight there. */
   reportDrained(): void {
     const members = this.#parts.fleet.members()
     const done = members.filter(({ state, inFlight }) => state === 'draining' && inFlight === 0).map(({ id }) => id)

@@ -40,9 +40,12 @@ export function openEngine(
     now,
     onChange: (state, failure) => {
       if (state === 'open') {
-        log.warn({ ...about, err: failure }, 'the upstream is not asked for a while (breaker_open_ms)')
-      } else if (state === 'half_open') log.info(about, 'one request shows whether the upstream is back')
-      else log.info(about, 'the upstream is back')
+        log.warn(
+          { ...about, err: failure },
+          'the breaker is open: cwm sends the upstream no requests for breaker_open_ms',
+        )
+      } else if (state === 'half_open') log.info(about, 'the breaker is half-open: one request tests the upstream')
+      else log.info(about, 'the breaker is closed: the upstream is back')
       onBreaker?.(state)
     },
   })

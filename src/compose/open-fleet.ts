@@ -1,4 +1,4 @@
-// Opens the engines of the setting `upstream`: one for a single address, a fleet that may change for a list or a name in DNS.
+// Opens the engines of the setting `upstream`: one engine for a single address, or a fleet that may change for a list or a DNS name.
 
 import { isFleet } from '../config/upstreams.ts'
 import { type EngineResolver, systemResolver } from '../engines/dns-engines.ts'
@@ -12,12 +12,12 @@ import type { Start } from './start.ts'
 
 /** Long, because a warm call may prefill a whole window. */
 const WARM_DEADLINE_MS = 1_800_000
-/** How long a placement is kept without a turn, if sessions are kept for ever. */
+/** How long a placement is kept without a turn, if sessions never expire. */
 const PLACEMENT_TTL_MS = 30 * 24 * 3_600_000
 
 export interface OpenedFleet {
   readonly fleet: EngineFleet
-  /** Keeps the engines as the settings have them. Undefined for a single address, which only a restart changes. */
+  /** Keeps the engines equal to the settings. Undefined for a single address, which only a restart changes. */
   readonly source: EngineSource | undefined
 }
 

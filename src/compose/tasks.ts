@@ -1,5 +1,5 @@
-// What a running cwm does by itself: follow its engines and keep idle ones awake, finish interrupted freezes, delete what was ordered, end
-// idle sessions, re-encrypt rows.
+// Background tasks of a running cwm: follow its engines and keep idle ones awake, finish interrupted freezes, carry out deletions, end idle
+// sessions, re-encrypt rows.
 
 import { endIdleSessions } from '../windows/idle-sessions.ts'
 import { KeepAwake } from '../windows/keep-awake.ts'
@@ -13,7 +13,7 @@ const DROPPED_PER_SWEEP = 10_000
 /** Long, because each run scans a Redis store, and only a proxy that still uses the previous key can have added anything since the last one. */
 const RESEAL_INTERVAL_MS = 600_000
 const RESEALED_AT_ONCE = 100
-/** Another proxy's drain is usually known at once, by the store's notice. */
+/** Only a fallback: the store usually notifies other proxies of a drain at once. */
 const DRAINS_INTERVAL_MS = 5_000
 
 /** Starts the tasks. They run until the signal aborts; each promise resolves when the last run of its task has finished. */
@@ -40,7 +40,7 @@ export function startTasks(start: Start, services: Services, signal: AbortSignal
   ]
 }
 
-/** With a single engine there are none. */
+/** None for a single engine. */
 function engineTasks(
   dnsIntervalMs: number,
   { source, drains, engineWatch }: Pick<Services, 'source' | 'drains' | 'engineWatch'>,
@@ -58,7 +58,7 @@ function engineTasks(
   ]
 }
 
-/** Without LMCache, or switched off: nothing. */
+/** None without LMCache, or if `keep_awake_ms` is 0. */
 function keepAwake({ settings, live, metrics, log, now }: Start, services: Services, signal: AbortSignal) {
   const { store, fleet, kv, lmcache, deriver } = services
   const { keep_awake_ms: intervalMs } = settings

@@ -52,7 +52,8 @@ export function findConflicts(settings: CrossCheckedSettings): SettingsConflict[
     faults.push({ path: ['operator_key'], message })
   }
   if (operator_key !== undefined && engineKeysOf(settings.upstream).includes(operator_key)) {
-    const message = 'is also the key of an engine (upstream): whoever runs the engine could act as the operator'
+    const message =
+      'is also the key of an engine (upstream), so the administrator of that engine could act as the operator; set another key'
     faults.push({ path: ['operator_key'], message })
   }
   const { max_body_bytes: body, max_body_bytes_in_all: bodies } = settings

@@ -33,22 +33,20 @@ const DAY_MS = 24 * 3_600_000
 
 const shape = {
   upstream: upstream.describe(
-    'Address of the engine: its OpenAI-compatible server. Required. Or a list of engines (docs/fleet.md): addresses separated by commas, or in the file `{url, weight, key, lmcache_instance, drain}` each; or `dns+http://NAME:PORT` (address records), or `dns+http://_SERVICE._PROTO.NAME` (SRV records). A reload changes a list and a name in DNS, but not a single address',
+    'Address of the engine (its OpenAI-compatible server), or of a router. Required. For several engines (docs/fleet.md): a comma-separated list of addresses; in the file, a list of addresses or `{url, weight, key, lmcache_instance, drain}`; or a DNS name, as `dns+http://NAME:PORT` (address records) or `dns+http://_SERVICE._PROTO.NAME` (SRV records). A reload changes lists and DNS names; a single address needs a restart',
   ),
   dns_interval_ms: count
     .default(10_000)
-    .describe(
-      'How often engines are looked up, if upstream is a name in DNS, milliseconds. A failed look-up changes nothing',
-    ),
+    .describe('How often cwm resolves the DNS name in upstream, milliseconds. A failed lookup changes nothing'),
   engine_health_interval_ms: count
     .default(5_000)
     .describe(
-      'How often the health of each engine of a list is checked, milliseconds. Two failures in a row mean that it is down',
+      'How often cwm checks the health of each engine, if there are several, milliseconds. After two failures in a row, the engine is down',
     ),
   engine_slow_start_ms: ms
     .default(30_000)
     .describe(
-      'How long an engine of a list gets fewer new sessions after it was down, milliseconds: a tenth of its weight at first; 0 gives it its whole weight at once',
+      'How long an engine that is new, or back after it was down, receives fewer new sessions, milliseconds. Its weight rises from a tenth to all of it. 0: its full weight at once',
     ),
   upstream_api_key: text()
     .optional()
@@ -58,12 +56,12 @@ const shape = {
   affinity: affinity
     .default('none')
     .describe(
-      'Header that tells a router in front of the engines which requests belong together: vllm-router, llm-d, dynamo, aibrix, or header:NAME for any other that hashes a header. none, the default, sends none (docs/fleet.md)',
+      'Sends a key for each session to the router in front of the engines, in the header that this router reads: vllm-router, llm-d, dynamo, aibrix, or header:NAME for any other router that hashes a header. none sends no key (docs/fleet.md)',
     ),
   affinity_key: oneOf(affinityKeys)
     .default('lineage')
     .describe(
-      'What goes to the same engine: the sessions of a lineage, which share the KV of a window, or each session for itself, so that many sessions of one window spread over several engines',
+      'Which sessions share an affinity key, and so an engine. lineage: all sessions of a lineage, because they share the KV of a window. session: each session has its own key, so that many sessions of one window spread over several engines',
     ),
   coordinator: url
     .optional()
@@ -74,7 +72,7 @@ const shape = {
   l2_shared: flag
     .optional()
     .describe(
-      'Whether all LMCache servers share the L2 behind them, so that every engine can load what one stored. Default: detected, from `"shared": true` of the adapters and from the address of their Redis',
+      'Whether all LMCache servers share one L2, so that every engine can load what another stored. By default, cwm detects this from `"shared": true` of the adapters and from the address of their Redis',
     ),
   host: text().default('127.0.0.1').describe('Address to listen on'),
   port: port.default(8787).describe('Port to listen on; 0 picks a free port'),
@@ -356,7 +354,7 @@ const shape = {
   keep_awake_ms: ms
     .default(1_200_000)
     .describe(
-      'Interval of a small call to each engine that has an LMCache server, milliseconds; 0 for none. It keeps an idle engine known to its server. Keep it below a third of `--worker-registration-grace-seconds` of the server (an hour)',
+      "How often cwm sends each engine a small request, so that its LMCache server does not forget it while idle, milliseconds; 0: never. Only with LMCache. Keep it below a third of the server's `--worker-registration-grace-seconds` (an hour)",
     ),
   verify_deadline_ms: ms
     .default(10_000)

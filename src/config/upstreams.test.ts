@@ -52,7 +52,7 @@ describe('the setting upstream', () => {
     [['http://user:hunter2@a'], 'upstream.0.url: must be an address without user, password'],
     [[{ url: 'http://a', weight: -1 }], 'upstream.0.weight: must be a number from 0 to'],
     ['http://a:8000,http://A:8000/v1', 'upstream.1.url: is a duplicate'],
-    [[{ url: 'http://a', drain: true }], 'upstream: must have an engine without drain: true'],
+    [[{ url: 'http://a', drain: true }], 'upstream: must have at least one engine without drain: true'],
     [Array.from({ length: 129 }, (_, i) => `http://e${i}`), 'upstream: must list 128 engines or fewer'],
   ])('rejects %j', (upstream, words) => {
     const faults = faultsOf({ upstream })

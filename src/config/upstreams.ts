@@ -1,4 +1,4 @@
-// The setting `upstream`: one engine, a list of engines, or a name in DNS whose addresses are the engines.
+// The setting `upstream`: one engine, a list of engines, or a DNS name whose records are the engines.
 
 import { z } from 'zod'
 import { toCwmError } from '../base/errors.ts'
@@ -7,9 +7,9 @@ import type { EngineSpec } from '../engines/engine-spec.ts'
 import { engineIdOf } from '../engines/engine-url.ts'
 import { flag, text, url } from './fields.ts'
 
-/** Most engines of a list, and of a name in DNS: each is a value of metrics' label `engine`. */
+/** Limit of engines in a list or behind a DNS name: each is a value of the metrics' label `engine`. */
 export const MAX_ENGINES = 128
-/** Most that one engine can weigh, as in SRV records. */
+/** Highest weight of an engine, as in SRV records. */
 const MAX_WEIGHT = 65_535
 const WEIGHT_RULE = `must be a number from 0 to ${MAX_WEIGHT}`
 const FORMS_RULE =
@@ -27,7 +27,7 @@ function isUsable(address: string): boolean {
 }
 
 const engineUrl = url.refine(isUsable, {
-  error: 'must be an address without user, password, query and fragment; set key instead',
+  error: 'must be an address without user, password, query, and fragment; put an API key into key',
   abort: true,
 })
 
@@ -55,11 +55,11 @@ const list = z
     const ids = entries.map((one) => engineIdOf(one.url))
     for (const [i, id] of ids.entries()) {
       if (ids.indexOf(id) < i) {
-        context.addIssue({ code: 'custom', path: [i, 'url'], message: 'is a duplicate: each engine is listed once' })
+        context.addIssue({ code: 'custom', path: [i, 'url'], message: 'is a duplicate: list each engine once' })
       }
     }
     if (entries.length > 0 && entries.every(({ drain }) => drain)) {
-      context.addIssue({ code: 'custom', message: 'must have an engine without drain: true' })
+      context.addIssue({ code: 'custom', message: 'must have at least one engine without drain: true' })
     }
   })
 
@@ -96,12 +96,12 @@ function isDns(value: unknown): boolean {
   return typeof value === 'string' && value.startsWith('dns+')
 }
 
-/** Whether the setting has the form of a fleet: then engines can be added and removed by a reload, even if it lists only one. */
+/** Whether a reload can add and remove engines: true for a list, even of one engine, and for a DNS name. */
 export function isFleet(setting: UpstreamSetting): boolean {
   return typeof setting !== 'string' || isDns(setting)
 }
 
-/** The engines that the setting lists. Undefined if they are found in DNS. */
+/** The engines that the setting lists. Undefined for a DNS name. */
 export function enginesOf(setting: UpstreamSetting): readonly EngineSpec[] | undefined {
   if (typeof setting === 'string') return isDns(setting) ? undefined : [{ url: setting, weight: 1 }]
   return setting.map(({ url, weight, key, lmcache_instance, drain }) => ({
@@ -113,7 +113,7 @@ export function enginesOf(setting: UpstreamSetting): readonly EngineSpec[] | und
   }))
 }
 
-/** The address of the first engine, or the name in DNS, for what needs no more than one. */
+/** The address of the first engine, or the DNS name. */
 export function firstAddressOf(setting: UpstreamSetting): string {
   return typeof setting === 'string' ? setting : (setting[0]?.url ?? '')
 }

@@ -57,14 +57,14 @@ describe('engines found in DNS', () => {
       addresses: () => Promise.reject(Object.assign(new Error('query'), { code: 'ENOTFOUND' })),
     }
 
-    await expect(lookUpEngines('dns+http://vllm', none, 9)).rejects.toThrow(/under vllm .*it has no records/)
-    await expect(lookUpEngines('dns+http://vllm', refusing, 9)).rejects.toThrow(/under vllm .*ENOTFOUND/)
+    await expect(lookUpEngines('dns+http://vllm', none, 9)).rejects.toThrow(/lookup of vllm .*no records/)
+    await expect(lookUpEngines('dns+http://vllm', refusing, 9)).rejects.toThrow(/lookup of vllm .*ENOTFOUND/)
   })
 
   it('are not waited for once cwm stops', async () => {
     const never = { ...none, addresses: () => new Promise<never>(() => {}) }
 
-    await expect(lookUpEngines('dns+http://vllm', never, 9, AbortSignal.abort())).rejects.toThrow(/under vllm/)
+    await expect(lookUpEngines('dns+http://vllm', never, 9, AbortSignal.abort())).rejects.toThrow(/lookup of vllm/)
   })
 
   it.each([

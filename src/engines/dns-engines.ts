@@ -1,4 +1,4 @@
-// Finds the engines behind a name in DNS. With address records, each address is an engine, so a replaced pod is a new engine. With SRV
+// Finds the engines behind a DNS name. With address records, each address is an engine, so a replaced pod is a new engine. With SRV
 // records, host name and port identify an engine, so a pod of a StatefulSet keeps its identity.
 
 import type { SrvRecord } from 'node:dns'
@@ -27,8 +27,8 @@ export const systemResolver: EngineResolver = {
 const DEADLINE_MS = 5_000
 
 /**
- * The engines that an address such as `dns+http://NAME:PORT` has now, in a stable order, `atMost` of them. Throws `UPSTREAM_REFUSED` if the
- * look-up fails, takes too long, or finds none; aborting makes it throw at once.
+ * The engines that an address such as `dns+http://NAME:PORT` has now, in a stable order, at most `atMost`. Throws `UPSTREAM_REFUSED` if the
+ * lookup fails, takes too long, or finds none; aborting makes it throw at once.
  */
 export async function lookUpEngines(
   address: string,
@@ -39,7 +39,7 @@ export async function lookUpEngines(
   const name = dnsNameOf(address)
   const work = isService(name) ? findServices(name, resolver) : findAddresses(name, resolver)
   const found = await withDeadline(work, name.name, signal)
-  if (found.length === 0) throw failed(name.name, 'it has no records')
+  if (found.length === 0) throw failed(name.name, 'no records')
   return found.toSorted((a, b) => (a.url < b.url ? -1 : 1)).slice(0, atMost)
 }
 
@@ -50,8 +50,8 @@ async function findAddresses({ scheme, name, port, path }: DnsName, resolver: En
 }
 
 /**
- * Records of the most preferred priority get sessions by their weights; a weight of 0 means a small share, as RFC 2782 has it. All others
- * stand by: weight 0.
+ * Records of the most preferred priority receive sessions by their weights. A weight of 0 means a small share (RFC 2782), here 1. All other
+ * records are standbys: weight 0.
  */
 async function findServices({ scheme, name, path }: DnsName, resolver: EngineResolver): Promise<EngineSpec[]> {
   const all = await resolver.services(name)
@@ -72,7 +72,7 @@ async function withDeadline<T>(work: Promise<T>, name: string, signal: AbortSign
   } catch (thrown) {
     if (signal?.aborted === true) throw failed(name, 'cwm is stopping')
     if (deadline.aborted) throw failed(name, `no answer within ${DEADLINE_MS / 1000} s`)
-    throw failed(name, thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'the look-up failed', thrown)
+    throw failed(name, thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'unknown error', thrown)
   }
 }
 
@@ -85,11 +85,7 @@ function rejectOn(signal: AbortSignal): Promise<never> {
 }
 
 function failed(name: string, why: string, cause?: unknown): CwmError {
-  return new CwmError(
-    'UPSTREAM_REFUSED',
-    `the engines could not be looked up under ${name} (setting upstream): ${why}`,
-    {
-      cause,
-    },
-  )
+  return new CwmError('UPSTREAM_REFUSED', `DNS lookup of ${name} (setting upstream) failed: ${why}`, {
+    cause,
+  })
 }

@@ -31,7 +31,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve))
 it('asks once for each key, with the upstream’s own key', async () => {
   const { asked, finished } = aRouter('own')
 
-  finished.finished({ tenant: 't', lineage: 'k1' })
+  finished.report({ tenant: 't', lineage: 'k1' })
   await settled()
 
   expect(asked.map(({ request }) => request)).toEqual([
@@ -47,7 +47,7 @@ it('asks once for each key, with the upstream’s own key', async () => {
 it('does not repeat a call that the router refuses or does not know', async () => {
   const { asked, finished } = aRouter()
 
-  finished.finished({ tenant: 't', lineage: 'k1' })
+  finished.report({ tenant: 't', lineage: 'k1' })
   await settled()
   asked[0]?.sink.onHeaders(404, [], '')
   asked[0]?.sink.onEnd()
@@ -59,7 +59,7 @@ it('does not repeat a call that the router refuses or does not know', async () =
 it('has four calls in flight at most; the next begins when one ends', async () => {
   const { asked, finished } = aRouter()
 
-  for (let i = 0; i < 6; i++) finished.finished({ tenant: 't', lineage: `k${i}` })
+  for (let i = 0; i < 6; i++) finished.report({ tenant: 't', lineage: `k${i}` })
   await settled()
   const before = asked.length
   asked[0]?.sink.onEnd()
@@ -71,7 +71,7 @@ it('has four calls in flight at most; the next begins when one ends', async () =
 it('keeps a thousand keys waiting at most', async () => {
   const { asked, finished } = aRouter()
 
-  for (let i = 0; i < 2_000; i++) finished.finished({ tenant: 't', lineage: `k${i}` })
+  for (let i = 0; i < 2_000; i++) finished.report({ tenant: 't', lineage: `k${i}` })
   await settled()
   for (let i = 0; i < asked.length; i++) {
     asked[i]?.sink.onEnd()
@@ -85,7 +85,7 @@ it('gives up a call that is not answered within its deadline', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const { asked, finished } = aRouter()
 
-  finished.finished({ tenant: 't', lineage: 'k1' })
+  finished.report({ tenant: 't', lineage: 'k1' })
   await settled()
   vi.advanceTimersByTime(5_000)
 
@@ -95,10 +95,10 @@ it('gives up a call that is not answered within its deadline', async () => {
 it('aborts and drops everything when it is closed', async () => {
   const { asked, finished } = aRouter()
 
-  for (let i = 0; i < 6; i++) finished.finished({ tenant: 't', lineage: `k${i}` })
+  for (let i = 0; i < 6; i++) finished.report({ tenant: 't', lineage: `k${i}` })
   await settled()
   finished.close()
-  finished.finished({ tenant: 't', lineage: 'late' })
+  finished.report({ tenant: 't', lineage: 'late' })
   await settled()
 
   expect(asked.map(({ aborted }) => aborted)).toEqual([true, true, true, true])
@@ -107,7 +107,7 @@ it('aborts and drops everything when it is closed', async () => {
 it('asks nothing for work without a key', async () => {
   const { asked, finished } = aRouter()
 
-  finished.finished({ tenant: 't' })
+  finished.report({ tenant: 't' })
   await settled()
 
   expect(asked).toEqual([])

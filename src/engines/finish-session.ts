@@ -1,13 +1,13 @@
-// Tells vllm-router that a key has no session left, so that its policy `sticky_least_loaded` no longer counts it
-// (vllm-project/router, src/server.rs: POST /finish_session?session_id=…). Best effort: one attempt, and nobody waits for it.
+// Notifies vllm-router that a key has no session left, so that its policy `sticky_least_loaded` no longer counts the key
+// (vllm-project/router, src/server.rs: POST /finish_session?session_id=…). Best effort: one attempt, in the background.
 
 import type { Logger } from '../base/logger.ts'
 import type { Abort, AnswerSink } from './engine.ts'
 import type { EngineFleet, EngineNeed, KeyOf } from './fleet.ts'
 
-/** Calls at once. */
+/** Limit of concurrent calls. */
 const MAX_CALLS = 4
-/** Keys that wait. Further ones are left to the router's own expiry (two hours by default). */
+/** Limit of waiting keys. Further ones expire in the router (after two hours by default). */
 const MAX_WAITING = 1_000
 const DEADLINE_MS = 5_000
 
@@ -19,7 +19,7 @@ export interface FinishOptions {
   readonly log: Logger
 }
 
-/** Reports keys as finished. Bounded; `close` drops what waits and aborts what is in flight. */
+/** Reports keys without sessions. Bounded; `close` drops waiting reports and aborts those in flight. */
 export class FinishedSessions {
   readonly #options: FinishOptions
   readonly #waiting: EngineNeed[] = []
@@ -31,8 +31,8 @@ export class FinishedSessions {
     this.#options = options
   }
 
-  /** Its key has no session left. Never throws, and returns at once. */
-  finished(need: EngineNeed): void {
+  /** Reports that the key of `need` has no session left. Never throws, and returns at once. */
+  report(need: EngineNeed): void {
     if (this.#closed || this.#waiting.length >= MAX_WAITING) return
     this.#waiting.push(need)
     this.#next()
@@ -49,14 +49,14 @@ export class FinishedSessions {
       const need = this.#waiting.shift()
       if (need === undefined) return
       this.#calls++
-      void this.#report(need).finally(() => {
+      void this.#send(need).finally(() => {
         this.#calls--
         this.#next()
       })
     }
   }
 
-  async #report(need: EngineNeed): Promise<void> {
+  async #send(need: EngineNeed): Promise<void> {
     const { fleet, keyOf, apiKey, log } = this.#options
     const key = keyOf(need)
     if (key === undefined) return
@@ -66,7 +66,8 @@ export class FinishedSessions {
     const headers = own === undefined ? [] : ['authorization', `Bearer ${own}`]
     const request = { method: 'POST', path: `/finish_session?session_id=${key}`, headers, body: undefined }
     const outcome = await this.#call((sink) => engine.send(request, sink))
-    if (outcome !== undefined) log.debug({ reason: outcome }, 'the router was not told that a session ended')
+    if (outcome !== undefined)
+      log.debug({ reason: outcome }, 'the router did not accept the end of a session (POST /finish_session)')
   }
 
   /** Undefined, or why the router did not accept it. */

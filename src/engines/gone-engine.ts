@@ -1,4 +1,4 @@
-// Stands for an engine that is no longer in the fleet but has what the work refers to. All work fails with the reason.
+// Stands in for an engine that was removed from the fleet, for work that only this engine could do. All such work fails with the reason.
 
 import { CwmError } from '../base/errors.ts'
 import type { AnswerSink, Engine, EngineHealth, EngineModels, OutgoingRequest } from './engine.ts'
@@ -10,7 +10,7 @@ export class GoneEngine implements Engine {
   readonly models: EngineModels
   readonly health: EngineHealth
 
-  /** `id` is a URL without credentials, because engines are identified by those. */
+  /** `id` is the engine's id: a URL without credentials. */
   constructor(id: string, models: EngineModels) {
     const error = 'engine_gone'
     this.id = id
@@ -38,11 +38,11 @@ export class GoneEngine implements Engine {
   close = async (): Promise<void> => {}
 }
 
-/** The only work that names an engine refers to a stored response. */
+/** Only work that refers to a stored response names an engine. */
 function gone(): CwmError {
   return new CwmError(
     'RESPONSE_NOT_FOUND',
-    'the engine that stored this response is no longer behind cwm; send the earlier items in `input` instead of `previous_response_id`',
+    'the engine that stored this response was removed; send the earlier items in `input` instead of `previous_response_id`',
     { param: 'response_id' },
   )
 }

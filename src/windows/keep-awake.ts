@@ -1,5 +1,5 @@
-// Keeps idle engines known to their LMCache servers. A server forgets an engine whose worker has not stored or loaded a chunk within an hour of
-// its start (docs/engine-behavior.md#idle-engines), and the engine may hang at its next one. So each engine gets a small call now and then.
+// Keeps idle engines registered with their LMCache servers. A server forgets an engine whose worker has not stored or loaded a chunk within an
+// hour of its start (docs/engine-behavior.md#idle-engines). The engine may hang at its next chunk. So cwm calls each engine at intervals.
 
 import type { Now } from '../base/clock.ts'
 import { toCwmError } from '../base/errors.ts'
@@ -17,20 +17,20 @@ export interface KeepAwakeParts {
   readonly metrics: Pick<Metrics, 'keepAwakes'>
   readonly log: Logger
   readonly now: Now
-  /** Of these calls alone, and always the same: however many there are, they leave one chunk. Nothing else has it, so no quota, no lineage. */
+  /** Used by these calls only, and never changed, so that all of them leave one chunk. It has neither quota nor lineage. */
   readonly salt: string
   /** Between two calls to one engine, milliseconds. */
   readonly intervalMs: number
   readonly apiKey: () => string | undefined
 }
 
-/** `skipped`: LMCache does not answer or does not list the engine, whose call might hang then; or its limit is below one chunk. */
+/** `skipped`: LMCache does not answer or does not list the engine, so a call might hang it; or its context limit is below one chunk. */
 type Outcome = 'done' | 'skipped' | 'failed'
 
-/** Runs per interval: when the proxy that makes the calls stops, another one takes over within this part of the interval after its lease. */
+/** Runs per interval. When the proxy with the lease stops, another takes over within one run after the lease has expired. */
 const RUNS = 4
 const CALL_MS = 60_000
-/** Ids that every vocabulary has, and that are not its first ones, which are special. */
+/** Token ids that every vocabulary has. The first ones are left out, because they are special tokens. */
 const FIRST_ID = 32
 const IDS = 64
 
@@ -49,8 +49,8 @@ export class KeepAwake {
   }
 
   /**
-   * Calls the engines that are due. Traffic does not postpone a call, because requests below one chunk do not count for LMCache. A call
-   * costs nothing where its chunk is cached. Never rejects.
+   * Calls the engines that are due. Traffic does not postpone a call, because LMCache ignores requests below one chunk. A call whose chunk is
+   * cached costs next to nothing. Never rejects.
    */
   async run(signal: AbortSignal): Promise<void> {
     const members = this.#parts.fleet.members()
@@ -68,7 +68,7 @@ export class KeepAwake {
     if (!signal.aborted) metrics.keepAwakes.inc({ outcome })
   }
 
-  /** One proxy calls an engine: the one that holds its lease, and renews it with each run. Without the store, every proxy does. */
+  /** Whether this proxy calls the engine: only the holder of its lease does, and renews it with each run. Without the store, every proxy does. */
   async #isOurs(id: string): Promise<boolean> {
     const { store, intervalMs } = this.#parts
     try {
@@ -83,17 +83,17 @@ export class KeepAwake {
     const key = apiKey()
     try {
       const link = await kv.open()
-      // An engine lists the model that it was started with before its adapters.
+      // vLLM lists its base model before its adapters.
       const model = (await engine.models.list(key)).at(0)
       const handle = model && link?.plan(model.engineName, 1)
       if (link === undefined || model === undefined || handle === undefined) {
         log.warn(
           { engine: id },
-          'an engine is not kept awake, because no LMCache server lists it (setting keep_awake_ms)',
+          'keep-awake request skipped: LMCache does not answer or does not list the engine, or the engine lists no model (setting keep_awake_ms)',
         )
         return 'skipped'
       }
-      // The last token of a prompt is always computed, so one more than a chunk.
+      // One token more than a chunk, because the engine always computes the last token of a prompt.
       const tokens = link.extentOf(handle, 1).chunkSize + 1
       if (model.limit !== undefined && model.limit <= tokens) return 'skipped'
       const tokenIds = Uint32Array.from({ length: tokens }, (_, n) => FIRST_ID + (n % IDS))
@@ -102,7 +102,7 @@ export class KeepAwake {
       return 'done'
     } catch (thrown) {
       if (!signal.aborted) {
-        log.warn({ engine: id, err: toCwmError(thrown) }, 'an engine could not be kept awake (setting keep_awake_ms)')
+        log.warn({ engine: id, err: toCwmError(thrown) }, 'keep-awake request failed (setting keep_awake_ms)')
       }
       return 'failed'
     }

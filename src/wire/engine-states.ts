@@ -1,4 +1,4 @@
-// States of engines, as health and the list of engines have them.
+// States of engines in health and in the list of engines.
 
 import { z } from 'zod'
 
@@ -11,5 +11,5 @@ export const breakerState = z
 export const engineState = z
   .enum(['up', 'starting', 'down', 'draining'])
   .describe(
-    '`starting`: new, or back after it was down, so it gets fewer new sessions for a while; `draining`: it gets no new work',
+    '`starting`: new, or back after it was down, so it receives fewer new sessions for a while; `draining`: it receives no new work',
   )

@@ -10,7 +10,7 @@ export const healthSchema = z
     store: z.object({ kind: z.string(), ok: z.boolean() }),
     upstream: z
       .object({ ok: z.boolean(), error: z.string().optional(), breaker: breakerState })
-      .describe('Of several engines: ok if any answers, and the lowest breaker'),
+      .describe('With several engines: `ok` if any of them answers, and the breaker that lets most through'),
     engines: z
       .array(
         z.object({
@@ -19,11 +19,14 @@ export const healthSchema = z
           ok: z.boolean(),
           error: z.string().optional(),
           breaker: breakerState,
-          in_flight: z.number().describe('Requests of this proxy that are in flight there'),
-          lmcache_instance: z.string().nullable().describe('Its LMCache server. Null if unknown'),
+          in_flight: z.number().describe('Requests of this proxy in flight there'),
+          lmcache_instance: z
+            .string()
+            .nullable()
+            .describe('The instance id of its LMCache server, from the settings. Null if not set'),
         }),
       )
-      .describe('Each engine. If one is down, `status` is `degraded`; an engine that drains is not down'),
+      .describe('All engines. If one is down, `status` is `degraded`. A draining engine is not down'),
     lmcache: z.object({
       ok: z.boolean().nullable().describe('Null if no LMCache is configured'),
       pins: z.boolean(),
@@ -57,7 +60,7 @@ export const readinessSchema = z
         state: z.enum(['answered', 'failed', 'unknown']).describe('The same, in a word'),
         breaker: breakerState,
       })
-      .describe('Of several engines: the best. cwm is ready while one of them is not down'),
+      .describe('With several engines: the best state. cwm is ready while at least one is not down'),
   })
   .meta({ id: 'Readiness' })
 

@@ -33,7 +33,7 @@ export const freezeReceiptSchema = z
       .nullable()
       .optional()
       .describe(
-        'Whether all LMCache servers share the L2 that holds it, so that every engine can load it; null if unknown, or if there is one server',
+        'Whether all LMCache servers share the L2 that holds it, so that every engine can load it. Null if unknown, or with a single server',
       ),
     pinned: z.boolean(),
     cached_tokens: count.nullable().describe('Tokens that the warm call found in the cache'),

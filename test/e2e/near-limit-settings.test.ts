@@ -53,9 +53,7 @@ describe("the operator's limit", () => {
   it('causes a warning at startup if the engine serves no model of that name', async () => {
     stack = await startStack({ settings: { limits: { 'sim-modle': 512 } } })
 
-    expect(stack.findings[1]).toBe(
-      '          warning: the setting limits names sim-modle, which the engine does not serve',
-    )
+    expect(stack.findings[1]).toBe('          warning: the setting limits names sim-modle, which no engine serves')
   })
 
   it('does not mark an answer as cut by the context', async () => {

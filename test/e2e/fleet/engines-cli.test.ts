@@ -49,8 +49,10 @@ describe('cwm engines', () => {
     await slow
 
     expect(ended).toBe(0)
-    expect(out).toMatch(/is drained: no request in flight at this cwm, and no new work\n/)
-    expect(out).toMatch(/\d+ sessions? still placed there; each moves with its next turn, and needs no wait\n/)
+    expect(out).toMatch(/is drained: this cwm has no request in flight there, and sends no new work\n/)
+    expect(out).toMatch(
+      /\d+ sessions? still placed there; each moves with its next turn, so you need not wait for it\n/,
+    )
     expect((await cwm('engines')).out).toContain('\tdrained\t')
   })
 
@@ -59,7 +61,7 @@ describe('cwm engines', () => {
     const refused = await cwm('engines', 'drain', urls[1] ?? '')
     const resumed = await cwm('engines', 'resume', urls[0] ?? '', '--json')
 
-    expect([refused.ended, refused.err]).toEqual([1, expect.stringContaining('no other engine than')])
+    expect([refused.ended, refused.err]).toEqual([1, expect.stringContaining('no other engine is up')])
     expect(JSON.parse(resumed.out)).toMatchObject({ id: urls[0], drained_by: null })
   })
 
