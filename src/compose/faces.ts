@@ -8,6 +8,7 @@ import { callInProcess } from '../api/in-process.ts'
 import { openApiText } from '../api/openapi.ts'
 import { version } from '../base/version.ts'
 import { createDashboard } from '../dashboard/dashboard.tsx'
+import { readAffinity } from '../engines/affinity.ts'
 import { BUCKET_MS } from '../journal/timeline.ts'
 import { createMcp } from '../mcp/http.ts'
 import { Heartbeats } from '../proxy/heartbeats.ts'
@@ -47,7 +48,11 @@ function createProxy({ settings, live, memory, metrics, log, now }: Start, servi
   return new ProxyHandler(
     { ...services, heartbeats, metrics, log, now },
     {
-      routes: routesOf({ ...settings.routes, unsalted: settings.unsalted_paths }),
+      routes: routesOf({
+        ...settings.routes,
+        unsalted: settings.unsalted_paths,
+        unsaltedByRouter: readAffinity(settings.affinity)?.unsalted,
+      }),
       maxBodyBytes: memory.max_body_bytes,
       maxUnpackedRatio: settings.max_unpacked_ratio,
       preserveHost: settings.preserve_host,

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { dialectNames } from '../dialects/index.ts'
-import { affinityRule, readAffinity } from '../engines/affinity.ts'
+import { affinityRule, pathsUnsaltedByRouters, readAffinity } from '../engines/affinity.ts'
 import { unsaltedPaths } from '../engines/api-paths.ts'
 import { isAddressRange } from '../tenants/client-addresses.ts'
 
@@ -107,9 +107,10 @@ const path = z
   .regex(/^(?!.*(\/\/|\/\.))\/[\x21-\x7e]*$/, 'must be a plain path starting with /')
   .regex(/^[^%\\;?#]*$/, 'must be a plain path without query or escapes: paths are compared literally')
 
-const UNSALTED_RULE = `must be a list of these paths: ${unsaltedPaths.join(', ')}`
-/** Paths of the engine that take no salt. */
-export const unsalted = names.refine((list) => list.every((path) => unsaltedPaths.includes(path)), UNSALTED_RULE)
+const unsaltable = [...unsaltedPaths, ...pathsUnsaltedByRouters]
+const UNSALTED_RULE = `must be a list of these paths: ${unsaltable.join(', ')}`
+/** Paths of the engine that take no salt, or lose it at a router. */
+export const unsalted = names.refine((list) => list.every((path) => unsaltable.includes(path)), UNSALTED_RULE)
 
 export const routes = z.strictObject(
   {

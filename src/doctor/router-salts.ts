@@ -1,6 +1,7 @@
 // Proves that a router passes salts on: some routers parse a body and write it again without the fields that they do not know. The proof
 // computes nothing: an engine rejects a salt with a forbidden character, and cannot reject one that it never saw.
 
+import { readAffinity } from '../engines/affinity.ts'
 import type { Check } from './check.ts'
 import type { Facts } from './facts.ts'
 import { failed, ok, skipped } from './finding.ts'
@@ -33,7 +34,9 @@ export function routerSalts(applies: NonNullable<Check['applies']>): Check {
         Object.keys(bodies).map(async (path) => ({ path, fate: await fateAt(path, facts) })),
       )
       const paths = (wanted: Fate) => seen.filter(({ fate }) => fate === wanted).map(({ path }) => path)
-      const [lost, passed] = [paths('lost'), paths('passed')]
+      const passed = paths('passed')
+      const refused = readAffinity(facts.parts.affinity?.setting ?? 'none')?.unsalted ?? []
+      const lost = paths('lost').filter((path) => !refused.includes(path))
       if (lost.length > 0) {
         return failed(
           `the engine did not see the salt on ${lost.join(', ')}: UNSAFE, tenants share KV there`,
@@ -41,7 +44,9 @@ export function routerSalts(applies: NonNullable<Check['applies']>): Check {
         )
       }
       if (passed.length === 0) return skipped('no path showed whether the engine sees the salt')
-      return ok(`on ${passed.join(', ')}`)
+      const closed = paths('lost').join(', ')
+      const note = closed === '' ? '' : `; not on ${closed}, which cwm refuses unless unsalted_paths lists it`
+      return ok(`on ${passed.join(', ')}${note}`)
     },
   }
 }

@@ -9,17 +9,29 @@ interface Preset {
   /** Carries the opaque tenant. */
   readonly tenantHeader?: string
   readonly finish?: true
+  /** Paths on which the router drops `cache_salt`, so that nothing isolates their KV. */
+  readonly unsalted?: readonly string[]
 }
 
 /** Read in the sources that router-table.ts names. */
 const presets = {
-  'vllm-router': { header: 'x-session-id', finish: true },
+  'vllm-router': {
+    header: 'x-session-id',
+    finish: true,
+    // It writes these bodies again without the fields that it does not know: docs/fleet.md#vllms-router.
+    unsalted: ['/v1/embeddings', '/rerank', '/v1/rerank'],
+  },
   'llm-d': { header: 'x-session-id', tenantHeader: 'x-llm-d-inference-fairness-id' },
   dynamo: { header: 'x-dynamo-session-id' },
   aibrix: { header: 'x-aibrix-session-key' },
 } as const satisfies Readonly<Record<string, Preset>>
 
 const presetNames: readonly string[] = Object.keys(presets)
+
+/** The paths on which some router drops the salt. */
+export const pathsUnsaltedByRouters: readonly string[] = Object.values<Preset>(presets).flatMap(
+  ({ unsalted = [] }) => unsalted,
+)
 
 /** Where requests say what they belong to. */
 export interface Affinity extends Preset {

@@ -23,13 +23,19 @@ export interface RouteSettings {
   readonly salted?: Readonly<Record<string, Dialect>> | undefined
   readonly plain?: Readonly<Record<string, readonly string[]>> | undefined
   readonly unsalted?: readonly string[]
+  /** Paths on which a router in front of the engines drops the salt. */
+  readonly unsaltedByRouter?: readonly string[] | undefined
 }
 
 /** The routes of vLLM's API (src/engines/api-paths.ts) with those of the settings, which win. */
-export function routesOf({ salted = {}, plain = {}, unsalted = [] }: RouteSettings): RouteLists {
+export function routesOf({ salted = {}, plain = {}, unsalted = [], unsaltedByRouter = [] }: RouteSettings): RouteLists {
   const ofKind = (kind: ApiPath['kind']) => apiPaths.filter((entry) => entry.kind === kind)
   const sessions = ofKind('session').map(({ path, dialect = '' }) => [path, dialect] as const)
-  const others = apiPaths.filter(({ kind }) => !DIRECT.has(kind)).map((entry) => [entry.path, entry] as const)
+  // Those that the operator allows keep their salt, in case that the router has learned to pass it on.
+  const lost = new Set(unsaltedByRouter.filter((path) => !unsalted.includes(path)))
+  const asRouted = (entry: ApiPath): ApiPath =>
+    lost.has(entry.path) ? { ...entry, kind: 'unsalted', why: LOST_AT_ROUTER } : entry
+  const others = apiPaths.filter(({ kind }) => !DIRECT.has(kind)).map((entry) => [entry.path, asRouted(entry)] as const)
   return {
     salted: { ...Object.fromEntries(sessions), ...salted },
     plain: { ...Object.fromEntries(ofKind('plain').map(({ path, methods }) => [path, methods])), ...plain },
@@ -37,6 +43,8 @@ export function routesOf({ salted = {}, plain = {}, unsalted = [] }: RouteSettin
     unsalted: new Set(unsalted),
   }
 }
+
+const LOST_AT_ROUTER = 'The router of the setting affinity drops `cache_salt` on it.'
 
 /** Kinds with lists of their own, or that are unknown to clients. */
 const DIRECT: ReadonlySet<ApiPath['kind']> = new Set(['session', 'plain', 'stored', 'never'])

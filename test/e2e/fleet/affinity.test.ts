@@ -171,6 +171,20 @@ it('nothing is added without the setting', async () => {
   expect(await turn('one', { 'x-cwm-session': 'ann' })).toBe('none')
 })
 
+it('a path on which the router of the preset drops the salt is refused, unless the operator allows it', async () => {
+  const embed = () => ask(stack.url, '/v1/embeddings', { body: { model: 'sim-model', input: 'a' } })
+  await start({ affinity: 'vllm-router' })
+  expect(await embed()).toMatchObject({ status: 403, text: expect.stringContaining('unsalted_path') })
+  expect(posts()).toEqual([])
+  await stack.close()
+
+  await start({ affinity: 'vllm-router', unsalted_paths: ['/v1/embeddings'] })
+  await embed()
+  expect(posts().map(({ body }) => JSON.parse(String(body)))).toEqual([
+    expect.objectContaining({ cache_salt: expect.stringMatching(opaque) }),
+  ])
+})
+
 describe('the router is told of a key whose last session ended', () => {
   const finished = () => posts().filter(({ path }) => path.startsWith('/finish_session'))
   const keyOf = ({ headers }: LoggedRequest) => String(headers['x-session-id'])

@@ -316,12 +316,23 @@ describe('the doctor before a router', () => {
 
   it('calls a router unsafe that answers without the salt', async () => {
     const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router', {
-      '/v1/embeddings': { data: [] },
+      '/pooling': { data: [] },
     })
 
     expect(checkOf(diagnosis, 'router-salts')).toMatchObject({
       verdict: 'failed',
-      evidence: 'the engine did not see the salt on /v1/embeddings: UNSAFE, tenants share KV there',
+      evidence: 'the engine did not see the salt on /pooling: UNSAFE, tenants share KV there',
+    })
+  })
+
+  it('does not call it unsafe where cwm itself refuses the path', async () => {
+    const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router', {
+      '/v1/embeddings': { data: [] },
+    })
+
+    expect(checkOf(diagnosis, 'router-salts')).toMatchObject({
+      verdict: 'ok',
+      evidence: expect.stringContaining('not on /v1/embeddings, which cwm refuses'),
     })
   })
 
