@@ -129,7 +129,8 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   mountEvents(app, parts)
 
   app.openapi(showHealth, async (c) => {
-    const health = await parts.health()
+    const whole = await parts.health()
+    const health = isOperator(parts, c.env.incoming) ? whole : { ...whole, engines: [] }
     return health.upstream.ok ? c.json(health, 200) : c.json(health, 503)
   })
 
@@ -249,4 +250,14 @@ function asApiError(thrown: unknown, incoming: IncomingMessage): CwmError {
     return clientGone('its request body was complete')
   }
   return toCwmError(thrown)
+}
+
+/** Nobody else is shown where the engines are. */
+function isOperator({ requireOperator }: Pick<ApiParts, 'requireOperator'>, request: IncomingMessage): boolean {
+  try {
+    requireOperator(request)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -26,7 +26,9 @@ export const healthSchema = z
             .describe('The instance id of its LMCache server, from the settings. Null if not set'),
         }),
       )
-      .describe('All engines. If one is down, `status` is `degraded`. A draining engine is not down'),
+      .describe(
+        "All engines, for the operator's key only; empty without it. If one is down, `status` is `degraded`. A draining engine is not down",
+      ),
     lmcache: z.object({
       ok: z.boolean().nullable().describe('Null if no LMCache is configured'),
       pins: z.boolean(),

@@ -127,7 +127,11 @@ describe('health', () => {
     await stack.sim.setOnline(stack.sim.engines[0]?.name ?? 'engine', false)
     await until('cwm knows', async () => (await list())[0]?.state === 'down')
 
-    const [health, ready] = await Promise.all([ask(stack.url, '/cwm/v1/health'), ask(stack.url, '/cwm/readyz')])
+    const [health, ready, theirs] = await Promise.all([
+      ask(stack.url, '/cwm/v1/health', { headers: operator }),
+      ask(stack.url, '/cwm/readyz'),
+      ask(stack.url, '/cwm/v1/health'),
+    ])
 
     expect([health.status, ready.status]).toEqual([200, 200])
     const { status, upstream, engines } = jsonOf<HealthJson>(health)
@@ -136,6 +140,9 @@ describe('health', () => {
       { id: first, ok: false, state: 'down' },
       { id: second, ok: true, state: 'up' },
     ])
+    // Whoever has no operator's key learns how cwm is, and not where its engines are.
+    expect(jsonOf<HealthJson>(theirs)).toMatchObject({ status, upstream, engines: [] })
+    expect(theirs.text).not.toContain(new URL(first).port)
     const answers = await Promise.all(['a', 'b', 'c'].map((name) => askChat(stack.url, [user(name)])))
     expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200])
   })
