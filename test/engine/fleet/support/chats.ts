@@ -42,42 +42,54 @@ export class Chat {
 
 export interface ApiTurn {
   readonly reply: unknown
+  readonly text: string
   readonly cachedTokens: number
 }
 
 /** One request to another API than chat completions, with the whole history. */
 export type Ask = (proxy: Cwm, history: readonly object[]) => Promise<ApiTurn>
 
-/** A conversation of two turns in another API, each sent to another proxy. Returns the cached tokens of the second. */
+/** How often a conversation is begun again because the random model replied without text. */
+const OPENINGS = 5
+
+/**
+ * A conversation of two turns in another API, each sent to another proxy. Returns the cached tokens of the second. It begins with a reply
+ * that has text: without any, nobody can tell whose it is.
+ */
 export async function followUp(mark: string, proxies: readonly [Cwm, Cwm], ask: Ask): Promise<number> {
-  const opening = [user(longText(mark, OPENING_TOKENS))]
-  const { reply } = await ask(proxies[0], opening)
-  const history = [...opening, ...[reply].flat(), user(`more of ${mark}`)] as object[]
-  return (await ask(proxies[1], history)).cachedTokens
+  for (let opened = 0; opened < OPENINGS; opened++) {
+    const opening = [user(longText(`${mark}, ${opened}`, OPENING_TOKENS))]
+    const { reply, text } = await ask(proxies[0], opening)
+    if (text.trim() === '') continue
+    const history = [...opening, ...[reply].flat(), user(`more of ${mark}`)] as object[]
+    return (await ask(proxies[1], history)).cachedTokens
+  }
+  throw new Error(`no reply with text in ${OPENINGS} conversations`)
 }
 
 interface AnthropicMessage {
-  readonly content: unknown
+  readonly content: readonly { readonly text?: string }[]
   readonly usage: { readonly cache_read_input_tokens?: number | null }
 }
 
-// At temperature 0 the random model says nothing that is text, and these APIs have no penalty against that. A reply without text cannot
-// be recognized.
+// At temperature 0 the random model says nothing that is text, and these APIs have no penalty against that.
 export const askMessages: Ask = async (proxy, messages) => {
   const body = { model: MODEL, max_tokens: 16, temperature: 1, messages }
   const { content, usage } = await post<AnthropicMessage>(proxy, '/v1/messages', body)
-  return { reply: { role: 'assistant', content }, cachedTokens: usage.cache_read_input_tokens ?? 0 }
+  const text = content.map((part) => part.text ?? '').join('')
+  return { reply: { role: 'assistant', content }, text, cachedTokens: usage.cache_read_input_tokens ?? 0 }
 }
 
 interface StoredResponse {
-  readonly output: readonly object[]
+  readonly output: readonly { readonly content?: readonly { readonly text?: string }[] }[]
   readonly usage: { readonly input_tokens_details: { readonly cached_tokens: number } }
 }
 
 export const askResponses: Ask = async (proxy, input) => {
   const body = { model: MODEL, max_output_tokens: 16, temperature: 1, input }
   const { output, usage } = await post<StoredResponse>(proxy, '/v1/responses', body)
-  return { reply: output, cachedTokens: usage.input_tokens_details.cached_tokens }
+  const text = output.flatMap(({ content = [] }) => content.map((part) => part.text ?? '')).join('')
+  return { reply: output, text, cachedTokens: usage.input_tokens_details.cached_tokens }
 }
 
 async function post<Body>(proxy: Cwm, path: string, body: object): Promise<Body> {
