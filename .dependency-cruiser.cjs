@@ -11,9 +11,10 @@ const levels = {
   7: ['windows'],
   8: ['near-limit', 'prefix-break'],
   9: ['turn'],
-  10: ['server', 'proxy', 'api', 'mcp', 'dashboard', 'doctor', 'config'],
-  11: ['compose'],
-  12: ['cli'],
+  10: ['ask'],
+  11: ['server', 'proxy', 'api', 'mcp', 'dashboard', 'doctor', 'config'],
+  12: ['compose'],
+  13: ['cli'],
 }
 const inRooms = (names) => `^src/(${names.join('|')})/`
 const below = (level) =>

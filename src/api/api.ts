@@ -25,6 +25,7 @@ import { openAiErrorBody } from '../dialects/errors.ts'
 import type { EventLog } from '../journal/events.ts'
 import type { HealthJson, ReadinessJson, SharedPart } from '../wire/health.ts'
 import { type AdminHandlerParts, mountAdmin } from './admin.ts'
+import { type AskHandlerParts, mountAsks } from './ask-handlers.ts'
 import type { ApiCaller, Bindings } from './bindings.ts'
 import { type EventHandlerParts, mountEvents } from './events.ts'
 import { showHealth, showLiveness, showReadiness } from './health-routes.ts'
@@ -40,6 +41,7 @@ import { mountWindows, type WindowHandlerParts } from './window-handlers.ts'
 export interface ApiParts
   extends Omit<WindowHandlerParts, 'holds'>,
     SessionHandlerParts,
+    AskHandlerParts,
     AdminHandlerParts,
     EventHandlerParts {
   /** Answers a request of the Model Context Protocol. `rest` acts as its sender. */
@@ -57,7 +59,7 @@ export interface ApiParts
   readonly arriving: ArrivingBodies
   /** Opens a reservation for the bytes of an answer, which ends with the scope. `sharer`: see `Caller.sharer`. */
   readonly holdAnswer: (sharer: string, scope: RequestScope) => ByteReservation
-  readonly admission: Pick<Admission, 'run'>
+  readonly admission: Pick<Admission, 'run' | 'enter'>
   /** Identifies the sender of a request. Throws `UNAUTHORIZED`. */
   readonly callerOf: (request: IncomingMessage) => Caller
   /** Throws `UNAUTHORIZED` unless the request has the operator's key or, if none is set, comes from loopback. */
@@ -112,7 +114,12 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   })
   // Once the body has arrived, so that a client that announces one and does not send it holds no slot.
   app.use(async (c, next) => {
-    if (!(await takesSlot(c))) return await next()
+    const slot = await takesSlot(c)
+    if (slot === 'none') return await next()
+    if (slot === 'until answered') {
+      await parts.admission.enter(parts.callerOf(c.env.incoming), scopeOf(c))
+      return await next()
+    }
     // An error of the route becomes its answer: nothing that it throws arrives here.
     await parts.admission.run(parts.callerOf(c.env.incoming), scopeOf(c), next)
   })
@@ -125,6 +132,7 @@ export function createApi(parts: ApiParts): OpenAPIHono<Bindings> {
   }
   mountWindows(app, { ...parts, holds }, callerOf)
   mountSessions(app, parts, callerOf)
+  mountAsks(app, parts, callerOf)
   mountAdmin(app, parts, callerOf)
   mountEvents(app, parts)
 

@@ -42,7 +42,7 @@ export const failures = {
   503: json(errorSchema, 'The store is unavailable'),
 }
 
-const windowName = z.object({
+export const windowName = z.object({
   name: z.string().openapi({ param: { name: 'name', in: 'path' }, example: 'before-refactor' }),
 })
 const sessionId = z.object({ id: z.string().openapi({ param: { name: 'id', in: 'path' }, example: 'support-42' }) })

@@ -6,16 +6,20 @@ import { matchedRoutes } from 'hono/route'
 import { isObject, type JsonObject } from '../base/json.ts'
 import type { Bindings } from './bindings.ts'
 
-type Rule = (body: JsonObject) => boolean
+/** `until answered`: its answer is a stream, which outlives the handler, so the slot is released when the response closes. */
+export type Slot = 'none' | 'while handled' | 'until answered'
 
-const always: Rule = () => true
+type Rule = Slot | ((body: JsonObject) => boolean)
 
-/** By method and path of the route: whether a request with this body takes a slot. */
-export const slotRules: ReadonlyMap<string, Rule> = new Map([
+const always: Rule = 'while handled'
+
+/** By method and path of the route: which slot a request with this body takes. */
+export const slotRules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['PUT /cwm/v1/windows/:name', always],
   ['POST /cwm/v1/windows/import', always],
   ['POST /cwm/v1/windows/:name/thaw', always],
   ['POST /cwm/v1/windows/:name/clone', always],
+  ['POST /cwm/v1/windows/:name/ask', 'until answered'],
   // A freeze that nobody waits for takes a background slot.
   ['POST /cwm/v1/windows', ({ wait }) => wait !== false],
   // A change of labels only uses the store.
@@ -37,14 +41,14 @@ export const withoutSlot: ReadonlySet<string> = new Set([
   'PUT /cwm/v1/tenants/me/near-limit',
 ])
 
-/** Whether this request takes a slot. Its body has been read. */
-export async function takesSlot(c: Context<Bindings>): Promise<boolean> {
+/** The slot that this request takes. Its body has been read. */
+export async function takesSlot(c: Context<Bindings>): Promise<Slot> {
   for (const { method, path } of matchedRoutes(c)) {
     const rule = slotRules.get(`${method} ${path}`)
     if (rule === undefined) continue
-    if (rule === always) return true
+    if (typeof rule === 'string') return rule
     const body: unknown = await c.req.json().catch(() => undefined)
-    return rule(isObject(body) ? body : {})
+    return rule(isObject(body) ? body : {}) ? 'while handled' : 'none'
   }
-  return false
+  return 'none'
 }

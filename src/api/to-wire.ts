@@ -30,7 +30,7 @@ function optional<From, To>(value: From | undefined, translate: (value: From) =>
   return value === undefined ? undefined : translate(value)
 }
 
-function tiersToWire({ total, l1, l2, backends }: TierCounts): TiersJson {
+export function tiersToWire({ total, l1, l2, backends }: TierCounts): TiersJson {
   return { total, l1, l2, backends: { ...backends } }
 }
 
@@ -118,7 +118,7 @@ export function sessionToWire(record: SessionRecord, freezable?: boolean): Sessi
   }
 }
 
-function usageToWire(usage: Usage): NonNullable<SessionJson['usage']> {
+export function usageToWire(usage: Usage): NonNullable<SessionJson['usage']> {
   return {
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,

@@ -47,6 +47,8 @@ const table = {
   WINDOW_DIVERGES: [409, 'conflict_error'],
   WINDOW_MISMATCH: [409, 'conflict_error'],
   WINDOW_CORRUPT: [500, 'server_error'],
+  ASK_NEEDS_TOOL_RESULT: [409, 'conflict_error'],
+  ASK_CALLED_TOOL: [422, 'invalid_request_error'],
   PIN_BUDGET_FULL: [403, 'quota_exceeded_error'],
   INVALID_IMPORT: [400, 'invalid_request_error'],
   INVALID_SETTINGS: [422, 'invalid_request_error'],
@@ -85,6 +87,7 @@ const hopeless: ReadonlySet<ErrorCode> = new Set([
   'WINDOW_MISMATCH',
   'WINDOW_CORRUPT',
   'LAST_ENGINE',
+  'ASK_NEEDS_TOOL_RESULT',
 ])
 
 /** The limit that a rejected body exceeds: the label of `cwm_refused_total`. */

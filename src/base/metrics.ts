@@ -123,6 +123,15 @@ export function createMetrics(isServed: (model: string) => boolean = () => false
     thawSeconds: histogram('cwm_thaw_seconds', 'Duration of a thaw'),
     restoredTokens: counter('cwm_restored_tokens_total', 'Tokens that thaws restored, as reported by their warm calls'),
     recomputedTokens: counter('cwm_recomputed_tokens_total', 'Tokens that thaws recomputed'),
+    asks: counter('cwm_asks_total', 'Questions to windows that were answered'),
+    askRestoredTokens: counter(
+      'cwm_ask_restored_tokens_total',
+      'Prompt tokens of answered questions that were cached, as reported by the engine',
+    ),
+    askComputedTokens: counter(
+      'cwm_ask_computed_tokens_total',
+      'Prompt tokens of answered questions that were computed',
+    ),
     truncations: counter('cwm_truncated_answers_total', 'Answers cut by the context limit', ['dialect']),
     sizeChecks: plain.counters(
       'cwm_size_checks_total',

@@ -326,6 +326,7 @@ export interface AuditEntry {
   readonly action:
     | 'freeze'
     | 'thaw'
+    | 'ask'
     | 'prefetch'
     | 'clone'
     | 'create'

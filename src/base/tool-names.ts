@@ -3,6 +3,7 @@
 export const toolNames = [
   'window_freeze',
   'window_thaw',
+  'window_ask',
   'window_list',
   'window_status',
   'window_clone',

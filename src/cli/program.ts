@@ -6,6 +6,7 @@ import { version } from '../base/version.ts'
 import { SettingsError, variableOf } from '../config/load.ts'
 import type { SettingName } from '../config/schema.ts'
 import { describeDefault, describeSetting, flagNames, isBooleanSetting } from '../config/setting-facts.ts'
+import { addAsk } from './ask.ts'
 import { addChat } from './chat.ts'
 import { exitCodes } from './client/command.ts'
 import { UsageError } from './client/rest.ts'
@@ -78,6 +79,7 @@ export function createProgram(): Command {
     .action((name: string, options: { stdin?: boolean }) => run(() => runKey(name, options.stdin === true)))
 
   addWindows(program)
+  addAsk(program)
   addSessions(program)
   addEngines(program)
   addReload(program)

@@ -4,7 +4,7 @@ import { isObject, type JsonObject, type JsonValue } from '../base/json.ts'
 import type { Usage } from '../base/records.ts'
 import type { DeltaRules } from '../sse/deltas.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
-import type { CanonicalMessage, Choice, DialectRules, Observation, ToolCall } from './dialect.ts'
+import type { CanonicalMessage, Choice, DialectRules, Observation, QuestionRules, ToolCall } from './dialect.ts'
 import { openAiErrors } from './errors.ts'
 import { BILLING_HEADER, countOf, readMessageList, textMessage, textOf } from './fields.ts'
 import { chatUsage, readOpenAiUsage } from './openai-usage.ts'
@@ -211,6 +211,20 @@ const deltas: DeltaRules = {
   }),
 }
 
+const questions: QuestionRules = {
+  fields: ({ maxTokens, temperature, withoutTools }) => ({
+    max_completion_tokens: maxTokens,
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(withoutTools ? { tool_choice: 'none' } : {}),
+    stream: true,
+    stream_options: { include_usage: true },
+  }),
+  textOf(event) {
+    const choice = Array.isArray(event.choices) ? (event.choices as readonly JsonValue[])[0] : undefined
+    return isObject(choice) && isObject(choice.delta) ? textOf(choice.delta.content) : undefined
+  },
+}
+
 /** A user turn. After an assistant message with open tool calls, their results, because nothing else may follow. */
 function probe(text: string, previous: JsonValue | undefined): readonly JsonValue[] {
   const calls = isObject(previous) && previous.role === 'assistant' ? previous.tool_calls : undefined
@@ -298,5 +312,6 @@ export const chatRules: DialectRules = {
   observeJson,
   observeEvents,
   deltas,
+  questions,
   terminalLines: DONE,
 }

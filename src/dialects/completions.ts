@@ -70,5 +70,6 @@ export const completionsRules: DialectRules = {
   observeJson: (body) => observe([body]),
   observeEvents: observe,
   deltas,
+  questions: undefined,
   terminalLines: DONE,
 }

@@ -83,6 +83,23 @@ export interface Vocabulary {
   readonly toolFields: readonly string[]
 }
 
+/** How a question to a window is bounded. */
+export interface QuestionBounds {
+  readonly maxTokens: number
+  /** Undefined: the engine's default. */
+  readonly temperature: number | undefined
+  /** The model may not call a tool. */
+  readonly withoutTools: boolean
+}
+
+/** How a question to a window is sent in a dialect, and its streamed answer read. */
+export interface QuestionRules {
+  /** Body fields beside the prompt. The answer is a stream that reports its usage. */
+  fields(bounds: QuestionBounds): JsonObject
+  /** The text that an event of the stream adds to the answer; undefined if it adds none. Reasoning is not part of the answer. */
+  textOf(event: JsonObject): string | undefined
+}
+
 /** What a chat prompt is needed for: its exact ids, or only their count. */
 export type ChatPurpose = 'ids' | 'count'
 
@@ -146,6 +163,8 @@ export interface DialectRules {
   observeEvents(events: readonly JsonObject[]): Observation
   /** Where a stream's events contain the text they add; undefined if the events differ in more than that. */
   readonly deltas: DeltaRules | undefined
+  /** Undefined for dialects without messages. */
+  readonly questions: QuestionRules | undefined
   /** How the line that ends a stream starts, including the preceding line break. Any of them ends it. */
   readonly terminalLines: readonly Buffer[]
 }

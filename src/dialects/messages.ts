@@ -7,7 +7,7 @@ import { anthropicAsChat } from './anthropic-as-chat.ts'
 import { anthropicErrors } from './anthropic-errors.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson } from './canonical-json.ts'
 import { canonicalContent, canonicalPart, isFromModel, MANY_PARTS } from './chat.ts'
-import type { CanonicalMessage, DialectRules, Observation, ToolCall } from './dialect.ts'
+import type { CanonicalMessage, DialectRules, Observation, QuestionRules, ToolCall } from './dialect.ts'
 import { BILLING_HEADER, countOf, readMessageList, serverStateError, textMessage, textOf } from './fields.ts'
 
 function canonicalBlock(block: JsonValue, role: string, budget: ArgumentsBudget | undefined): string {
@@ -185,6 +185,17 @@ const deltas: DeltaRules = {
   },
 }
 
+const questions: QuestionRules = {
+  fields: ({ maxTokens, temperature, withoutTools }) => ({
+    max_tokens: maxTokens,
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(withoutTools ? { tool_choice: { type: 'none' } } : {}),
+    stream: true,
+  }),
+  textOf: ({ type, delta }) =>
+    type === 'content_block_delta' && isObject(delta) && delta.type === 'text_delta' ? textOf(delta.text) : undefined,
+}
+
 function checkServerState({ thread }: JsonObject): void {
   if (isObject(thread) && isPresent(thread.previous_message_id)) throw serverStateError('thread', 'messages')
 }
@@ -233,5 +244,6 @@ export const messagesRules: DialectRules = {
   observeJson,
   observeEvents,
   deltas,
+  questions,
   terminalLines: [Buffer.from('\nevent: message_stop')],
 }

@@ -4,7 +4,15 @@ import { CwmError } from '../base/errors.ts'
 import { isObject, isPresent, type JsonObject, type JsonValue } from '../base/json.ts'
 import { type ArgumentsBudget, frame, stableArguments, stableJson, stableJsonWithout } from './canonical-json.ts'
 import { canonicalContent } from './chat.ts'
-import type { CanonicalMessage, DialectRules, ErrorShape, Observation, StoredAnswers, ToolCall } from './dialect.ts'
+import type {
+  CanonicalMessage,
+  DialectRules,
+  ErrorShape,
+  Observation,
+  QuestionRules,
+  StoredAnswers,
+  ToolCall,
+} from './dialect.ts'
 import { openAiErrors, wireCode } from './errors.ts'
 import { countOf, isTruthy, serverStateError, textMessage, textOf } from './fields.ts'
 import { readOpenAiUsage, responsesUsage } from './openai-usage.ts'
@@ -164,6 +172,18 @@ const errors: ErrorShape = {
     })}\n\n`,
 }
 
+const questions: QuestionRules = {
+  fields: ({ maxTokens, temperature, withoutTools }) => ({
+    max_output_tokens: maxTokens,
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(withoutTools ? { tool_choice: 'none' } : {}),
+    stream: true,
+    // The engine would keep the answer's text, and nobody could delete it there.
+    store: false,
+  }),
+  textOf: ({ type, delta }) => (type === 'response.output_text.delta' ? textOf(delta) : undefined),
+}
+
 export const responsesRules: DialectRules = {
   dialect: 'responses',
   title: 'responses',
@@ -209,5 +229,6 @@ export const responsesRules: DialectRules = {
   observeEvents,
   // Each event has its own sequence number.
   deltas: undefined,
+  questions,
   terminalLines: [Buffer.from('\nevent: response.completed'), Buffer.from('\nevent: response.incomplete')],
 }

@@ -31,9 +31,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> {
   const headers = ['accept', 'application/json', 'accept-encoding', 'identity']
   if (call.body !== undefined) headers.push('content-type', 'application/json')
-  // For schemes other than Bearer, readApiKey returns the whole value. Only that contains a space; a key never does.
-  if (call.apiKey !== undefined)
-    headers.push('authorization', call.apiKey.includes(' ') ? call.apiKey : `Bearer ${call.apiKey}`)
+  if (call.apiKey !== undefined) headers.push('authorization', authorizationOf(call.apiKey))
   if (call.headers !== undefined) headers.push(...call.headers)
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -93,6 +91,12 @@ export function callJson(upstream: Sender, call: JsonCall): Promise<JsonAnswer> 
     if (call.signal?.aborted === true) onAbort()
     else call.signal?.addEventListener('abort', onAbort, { once: true })
   })
+}
+
+/** The value of `Authorization` for a key. */
+export function authorizationOf(apiKey: string): string {
+  // For schemes other than Bearer, readApiKey returns the whole value. Only that contains a space; a key never does.
+  return apiKey.includes(' ') ? apiKey : `Bearer ${apiKey}`
 }
 
 /** The error for a rejected call. Its detail is the first line of the engine's own message. */

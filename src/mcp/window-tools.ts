@@ -1,6 +1,7 @@
 // MCP tools for windows: freeze, thaw, list, status, clone, delete.
 
 import { z } from 'zod'
+import type { AskBody, WindowAnswerJson } from '../wire/asks.ts'
 import type { DeletionJson } from '../wire/deletions.ts'
 import { sortOrders, windowSorts } from '../wire/enums.ts'
 import type { PageJson } from '../wire/lists.ts'
@@ -58,6 +59,27 @@ export const windowTools: readonly Tool[] = [
           base_url: `/cwm/s/${id}/v1`,
         },
       }
+    },
+  }),
+  tool({
+    name: 'window_ask',
+    description: 'Ask a window a question without restoring it in a session; nothing is added to it',
+    input: z.strictObject({
+      window_name: z.string(),
+      question: z.string(),
+      instructions: text.describe('How to answer'),
+      max_tokens: z.int().min(1).optional(),
+    }),
+    annotations: readOnly,
+    run: async ({ window_name: name, question, instructions, max_tokens }, call) => {
+      const body: AskBody = {
+        question,
+        ...(instructions === undefined ? {} : { instructions }),
+        ...(max_tokens === undefined ? {} : { max_tokens }),
+      }
+      return await call.progress(`asking ${name}`, () =>
+        call.ask<WindowAnswerJson>('POST', `${windowPath(name)}/ask`, body),
+      )
     },
   }),
   tool({

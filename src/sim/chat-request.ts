@@ -30,7 +30,8 @@ export function chatTurn(core: Core, body: JsonObject, maxField?: string): ChatR
   const adapter = adapterOf(body, settings)
   const messages = objectList(body, 'messages')
   requireRoles(messages)
-  const ids = chatIds(core, body)
+  const dropsTools = settings.excludeToolsWhenNone && body.tool_choice === 'none'
+  const ids = chatIds(core, dropsTools ? { ...body, tools: null } : body)
   const tools = toolOffer(body.tools, body.tool_choice)
   const newer = numberField(body, 'max_completion_tokens')
   const field = maxField ?? (newer === undefined ? 'max_tokens' : 'max_completion_tokens')

@@ -96,6 +96,8 @@ export interface SimOptions {
   readonly scaleOut?: boolean
   /** A multimodal model: each image becomes 64 placeholder tokens. Default false: 400, as from a text model. */
   readonly images?: boolean
+  /** `--exclude-tools-when-tool-choice-none`; default false, as in vLLM. */
+  readonly excludeToolsWhenNone?: boolean
   /** Whether to run LMCache servers and a coordinator; default true. */
   readonly lmcache?: boolean
   /** Whether the directory survives `restartCoordinator()` (`--checkpoint-path`); default false. */
@@ -146,6 +148,7 @@ const defaults: SimSettings = {
   separateObjectGroups: false,
   scaleOut: false,
   images: false,
+  excludeToolsWhenNone: false,
   lmcache: true,
   directoryCheckpoint: false,
   requestLog: 1000,

@@ -118,7 +118,8 @@ async function currentIds(
 /** The lookup only informs the receipt, so a KV layer that does not answer must not delay the client's first token for long. */
 const LOOKUP_DEADLINE_MS = 3_000
 
-async function lookupTiers(
+/** Where the ids are now; unknown, with a warning, if the KV layer does not answer in time. */
+export async function lookupTiers(
   parts: WindowParts,
   base: BaseWindow,
   ids: Uint32Array,

@@ -362,9 +362,35 @@ export class Windows {
     return this.#freezing.has(id)
   }
 
-  /** Whether this process is thawing that window; a thaw may move its pin. */
+  /** Whether this process is thawing or asking that window: its pin must stay where it is. */
   isThawing(id: string): boolean {
     return [...this.#thawing].some((thawing) => thawing.id === id)
+  }
+
+  /**
+   * Runs work on a frozen window that uses its KV and binds no session. The window keeps its pin meanwhile. If it was deleted by the end, an
+   * order deletes what the work has stored under its lineage since.
+   */
+  async use<T>({ record, tokenIds }: BaseWindow, work: () => Promise<T>): Promise<T> {
+    const using = { id: record.id }
+    this.#thawing.add(using)
+    try {
+      return await work()
+    } finally {
+      this.#thawing.delete(using)
+      await this.#cleanUpIfDeleted(record, tokenIds)
+    }
+  }
+
+  async #cleanUpIfDeleted(record: WindowRecord, tokenIds: Uint32Array): Promise<void> {
+    const { store, kvEpoch, log } = this.#parts
+    try {
+      const now = await store.getWindow(record.tenant, record.name)
+      if (now?.id === record.id) return
+      await orderThawCleanup(this.#parts, record, spaceOf({ ...record, kvEpoch }), tokenIds)
+    } catch (thrown) {
+      log.error({ window: record.name, err: toCwmError(thrown) }, 'the KV of a deleted window has no delete order')
+    }
   }
 
   /** Resolves when all background freezes are done. */

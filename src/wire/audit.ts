@@ -16,6 +16,7 @@ export const auditEntrySchema = z
     action: z.enum([
       'freeze',
       'thaw',
+      'ask',
       'prefetch',
       'clone',
       'create',

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { count, stepMs, time } from './scalars.ts'
 
-const tiersSchema = z
+export const tiersSchema = z
   .object({
     total: z.number().int().describe('Whole chunks in the sequence'),
     l1: z.number().int().nullable().describe('Chunks seen in memory; null if unknown'),

@@ -57,6 +57,10 @@ export const meaningOf: Readonly<Record<ErrorCode, string>> = {
   WINDOW_DIVERGES: "The request neither repeats the window's messages nor contains only new ones.",
   WINDOW_MISMATCH: 'The window was frozen with another model or another API.',
   WINDOW_CORRUPT: 'The stored window does not match its checksum. Restore the store from a backup.',
+  ASK_NEEDS_TOOL_RESULT:
+    'A window that ends in a tool call was asked. Send the result in a session thawed from it, or ask a clone of its earlier messages.',
+  ASK_CALLED_TOOL:
+    'The model called a tool instead of answering a question to a window. Say in `instructions` that it must answer in text.',
   PIN_BUDGET_FULL: 'The chunks exceed what the tenant may pin (`max_pinned_tokens`). Delete or unpin windows.',
   INVALID_IMPORT: 'The file is not an exported window, or was changed; the message names the field.',
   INVALID_SETTINGS:

@@ -60,6 +60,7 @@ it
     'docs/guides/chat-app.md',
     'docs/guides/agents.md',
     'docs/guides/long-documents.md',
+    'docs/guides/ask.md',
     'docs/migration.md',
     'docs/guides/many-tenants.md',
   ])('%s', async (page) => {

@@ -1,5 +1,6 @@
 // Formats receipts: what was requested, what was verified, what is still open.
 
+import type { WindowAnswerJson } from '../../wire/asks.ts'
 import type { DeletionJson } from '../../wire/deletions.ts'
 import type { FreezeReceiptJson, PrefetchReceiptJson, RemarksJson, ThawReceiptJson } from '../../wire/receipts.ts'
 import type { StandingSessionsJson } from '../../wire/standing-sessions.ts'
@@ -42,6 +43,28 @@ export function formatThaw(screen: Screen, receipt: ThawReceiptJson): string[] {
     `${screen.style('green', 'thawed')} ${screen.style('bold', window)} into session ${screen.style('bold', session_id)}: ${restored}${ms.total === undefined ? '' : `, in ${formatDuration(ms.total)}`}`,
     ...(drift
       ? [screen.style('yellow', 'template or tokenizer have changed since the freeze: the new token ids are used')]
+      : []),
+    ...formatRemarks(screen, receipt),
+  ]
+}
+
+/** The answer first, because it is what was asked for. */
+export function formatAnswer(screen: Screen, { window, answer, usage, receipt }: WindowAnswerJson): string[] {
+  const { restored_tokens, computed_tokens, finish_reason, first_token_ms, ms, drift } = receipt
+  const restored =
+    restored_tokens === null
+      ? 'restored tokens unknown, because the engine does not report them (--enable-prompt-tokens-details)'
+      : `${formatCount(restored_tokens)} tokens restored, ${formatCount(computed_tokens ?? 0)} computed`
+  const first = first_token_ms === null ? '' : `, first text after ${formatDuration(first_token_ms)}`
+  return [
+    answer,
+    '',
+    `${screen.style('green', 'asked')} ${screen.style('bold', window)}: ${restored}, ${pluralize(usage?.completion_tokens ?? 0, 'token')} answered${first}${ms.total === undefined ? '' : `, in ${formatDuration(ms.total)}`}`,
+    ...(finish_reason === 'length'
+      ? [screen.style('yellow', 'the answer is cut: ask with a higher --max-tokens')]
+      : []),
+    ...(drift === true
+      ? [screen.style('yellow', 'template or tokenizer have changed since the freeze: the KV does not fit')]
       : []),
     ...formatRemarks(screen, receipt),
   ]

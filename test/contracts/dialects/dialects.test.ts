@@ -7,6 +7,7 @@ import type { JsonObject, JsonValue } from '../../../src/base/json.ts'
 import type { DialectRules } from '../../../src/dialects/dialect.ts'
 import { dialects, type MessageRules, messageRulesOf, rulesAt, rulesOf } from '../../../src/dialects/index.ts'
 import { asText, firstMediaAt, withoutMedia } from '../../../src/dialects/media.ts'
+import { replyText } from '../../../src/dialects/reply-text.ts'
 import { contextExceeded } from '../../../src/limits/context-exceeded.ts'
 import { placeCutNote } from '../../../src/limits/cut-note.ts'
 import { typicalTokensOfMessage } from '../../../src/limits/typical-messages.ts'
@@ -133,6 +134,22 @@ it('a dialect has a conversation in its sample if and only if it has messages', 
 
 describe.each(withMessages)('a conversation of %s', (dialect, rules, conversation) => {
   const { user, reply, call, result, picture } = conversation
+
+  it('can be asked: the question is bounded, and the text of its streamed answer is that of the reply', () => {
+    const { questions } = rules
+    const events = eventsOf(sampleOf(rules).stream)
+    const bounds = { maxTokens: 9, temperature: 0.5, withoutTools: true }
+
+    const text = events.map((event) => questions?.textOf(event) ?? '').join('')
+
+    expect(questions?.fields(bounds)).toMatchObject({ stream: true, temperature: 0.5, tool_choice: expect.anything() })
+    expect(rules.maxTokens(questions?.fields(bounds) ?? {})).toBe(9)
+    expect(questions?.fields({ ...bounds, temperature: undefined, withoutTools: false })).not.toHaveProperty(
+      'tool_choice',
+    )
+    expect(text).not.toBe('')
+    expect(replyText(rules.observeEvents(events).choices[0]?.messages ?? [], rules)).toBe(text)
+  })
 
   it('is read message by message', () => {
     const body = bodyOf(rules, conversation)

@@ -1,0 +1,58 @@
+// Questions to windows: the request, the answer, and its receipt.
+
+import { z } from 'zod'
+import { tiersSchema } from './receipts.ts'
+import { count, stepMs } from './scalars.ts'
+
+export const askBody = z.strictObject({
+  question: z.string().min(1).describe('Sent as the next user message of the window'),
+  instructions: z.string().min(1).optional().describe('How to answer; sent before the question'),
+  max_tokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Most tokens of the answer, reasoning included. Default: 1024, or what the context limit leaves'),
+  temperature: z.number().min(0).max(2).optional().describe("Default: the engine's"),
+  stream: z
+    .boolean()
+    .default(false)
+    .describe('Server-sent events: `text` for each piece of the answer, then `answer` with all of it, or `error`'),
+})
+
+export const askReceiptSchema = z
+  .object({
+    restored_tokens: count.nullable().describe('Prompt tokens that were cached; null if the engine does not report it'),
+    computed_tokens: count.nullable().describe('Prompt tokens that the engine computed'),
+    reasoning_tokens: count.nullable().describe('Tokens of the answer that were reasoning; null if not reported'),
+    tiers_before: tiersSchema,
+    finish_reason: z
+      .string()
+      .nullable()
+      .describe("The engine's word; `length` or its like means that the answer is cut"),
+    drift: z
+      .boolean()
+      .nullable()
+      .describe("Whether the prompt no longer begins with the window's token ids; null if they are unknown"),
+    first_token_ms: z.number().nullable().describe('From the dispatch to the first text of the answer'),
+    branch_kv: z
+      .literal('until_evicted')
+      .describe("The question's own KV is not deleted: it stays until it is evicted"),
+    ms: stepMs,
+    warnings: z.array(z.string()).describe('Problems that an operator should look at'),
+    notes: z.array(z.string()).describe('Normal conditions that explain the figures'),
+  })
+  .meta({ id: 'AskReceipt' })
+
+export const windowAnswerSchema = z
+  .object({
+    window: z.string(),
+    answer: z.string(),
+    usage: z
+      .object({ prompt_tokens: count, completion_tokens: count, total_tokens: count, cached_tokens: count.nullable() })
+      .nullable(),
+    receipt: askReceiptSchema,
+  })
+  .meta({ id: 'WindowAnswer' })
+
+export type AskBody = z.input<typeof askBody>
+export type WindowAnswerJson = z.infer<typeof windowAnswerSchema>
