@@ -10,8 +10,8 @@ export interface Check {
   /** What a passed check means. */
   readonly proves: string
   /**
-   * `each`: about an engine, and run for each of them at the same time; one line tells the findings of all. Default: about the deployment,
-   * and run once.
+   * `each`: about one engine. It runs on all engines at the same time, and one line shows all findings. Default: about the deployment, so it
+   * runs once.
    */
   readonly scope?: 'each'
   /** Whether the check concerns this deployment at all; otherwise it is not mentioned. Never throws. Default: it does. */

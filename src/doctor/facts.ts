@@ -55,10 +55,10 @@ export class Facts {
   readonly #shared: SharedFacts
   /** Random salts that were never used before. They are sent to the engine, and never appear in reports. */
   readonly salts = { own: randomSalt(), other: randomSalt(), unused: randomSalt() }
-  /** The LMCache server that was seen to store this engine's KV, by instance id. */
-  home: string | undefined
-  /** Prompts besides the probe's that LMCache may have stored. */
-  readonly strays: Sequence[] = []
+  /** The LMCache server that stores this engine's KV according to the directory, by instance id. */
+  seenServer: string | undefined
+  /** Further sequences that LMCache may have stored, to be deleted at the end. */
+  readonly extraSequences: Sequence[] = []
   /** All calls of the probe belong to one session, so that a router sends them to one engine. */
   readonly #key = randomKey()
   readonly #known = new Map<string, Promise<unknown>>()
@@ -105,7 +105,7 @@ export class Facts {
     })
   }
 
-  /** The engine's own version, and the answer that told it. */
+  /** The engine's version, and the answer that contains it. */
   async version(): Promise<{ readonly version: string | undefined; readonly answer: PlainAnswer }> {
     const answer = await this.once('version', () => this.ask('GET', '/version'))
     const version = answer.status === 200 ? /"version"\s*:\s*"([^"]{1,40})"/.exec(answer.text)?.[1] : undefined
@@ -183,17 +183,17 @@ export class Facts {
     const [tokenIds, keys, own] = [this.#ids ?? [], await at.keys().catch(() => undefined), await this.keys()]
     // An engine with another model path stores it under other keys. Equal ones are deleted with those of the probe.
     if (keys !== undefined && keys.engineName !== own?.engineName)
-      at.strays.push({ tokenIds, salt: this.salts[salt], keys })
+      at.extraSequences.push({ tokenIds, salt: this.salts[salt], keys })
     return await at.warm({ model: id, tokenIds: Uint32Array.from(tokenIds), salt: this.salts[salt] })
   }
 
   /** Sends the probe's prompt of other facts to this engine, under a salt that is used for nothing else. */
-  async probeStrange(writer: Facts): Promise<number | undefined> {
+  async probeUnderFreshSalt(writer: Facts): Promise<number | undefined> {
     const [{ id }, keys] = [await this.model(), await this.keys().catch(() => undefined)]
     await writer.probe()
     const tokenIds = writer.#ids ?? []
     const salt = randomSalt()
-    if (keys !== undefined) this.strays.push({ tokenIds, salt, keys })
+    if (keys !== undefined) this.extraSequences.push({ tokenIds, salt, keys })
     return await this.warm({ model: id, tokenIds: Uint32Array.from(tokenIds), salt })
   }
 
@@ -206,7 +206,7 @@ export class Facts {
     ]
     const tokenIds = randomIds(tokens)
     const call = { model: id, tokenIds: Uint32Array.from(tokenIds), salt: randomSalt() }
-    if (keys !== undefined) this.strays.push({ tokenIds, salt: call.salt, keys })
+    if (keys !== undefined) this.extraSequences.push({ tokenIds, salt: call.salt, keys })
     return call
   }
 
@@ -227,7 +227,7 @@ export class Facts {
     const [link, sequence] = [await this.link(), await this.sequence(salt)]
     if (link === undefined || sequence === undefined) return undefined
     const configured = link.topology.servers.find((server) => server.instanceId === this.engine.kvServer)
-    const instanceId = this.home ?? configured?.instanceId
+    const instanceId = this.seenServer ?? configured?.instanceId
     const options = { deadlineMs: PREFETCH_DEADLINE_MS, signal: this.signal }
     return await link.client.prefetch(sequence, instanceId === undefined ? options : { ...options, instanceId })
   }

@@ -16,15 +16,15 @@ export const warning = (evidence: string, remedy: string): Finding => ({ verdict
 export const failed = (evidence: string, remedy: string): Finding => ({ verdict: 'failed', evidence, remedy })
 export const skipped = (evidence: string): Finding => ({ verdict: 'skipped', evidence })
 
-/** `skipped` ranks above `ok`: what was not proved of one engine is not proved of all. */
+/** `skipped` ranks above `ok`: what is not proved for one engine is not proved for all. */
 const order: readonly Verdict[] = ['failed', 'warning', 'skipped', 'ok']
 
-/** One finding for several engines, named by host and port: the worst verdict, with the evidence of each. That of one engine is unchanged. */
+/** Merges the findings of several engines, named by host and port: the worst verdict, with the evidence of each. A single finding is unchanged. */
 export function mergeFindings(findings: readonly { readonly name: string; readonly finding: Finding }[]): Finding {
   const [first] = findings
   if (first === undefined) return skipped('there is no engine')
   const verdict = order.find((wanted) => findings.some(({ finding }) => finding.verdict === wanted)) ?? 'skipped'
-  const evidence = tell(findings.map(({ name, finding }) => ({ name, words: finding.evidence })))
+  const evidence = joinWords(findings.map(({ name, finding }) => ({ name, words: finding.evidence })))
   const remedies = findings.flatMap(({ name, finding: { remedy } }) =>
     remedy === undefined ? [] : [{ name, words: remedy }],
   )
@@ -33,10 +33,10 @@ export function mergeFindings(findings: readonly { readonly name: string; readon
 }
 
 /** Each engine's words; those that several engines share, once. */
-function tell(told: readonly { readonly name: string; readonly words: string }[]): string {
-  if (told.length === 1) return told[0]?.words ?? ''
+function joinWords(all: readonly { readonly name: string; readonly words: string }[]): string {
+  if (all.length === 1) return all[0]?.words ?? ''
   const groups = new Map<string, string[]>()
-  for (const { name, words } of told) groups.set(words, [...(groups.get(words) ?? []), name])
-  if (groups.size === 1) return `all ${told.length} engines: ${told[0]?.words}`
+  for (const { name, words } of all) groups.set(words, [...(groups.get(words) ?? []), name])
+  if (groups.size === 1) return `all ${all.length} engines: ${all[0]?.words}`
   return [...groups].map(([words, names]) => `${names.join(', ')}: ${words}`).join('; ')
 }

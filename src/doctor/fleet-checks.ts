@@ -1,4 +1,4 @@
-// Checks of several engines against each other: what must be equal, so that a session may go from one to another.
+// Compares several engines: what must be equal, so that a session can move from one to another.
 
 import type { JsonObject } from '../base/json.ts'
 import type { Prompt } from '../base/records.ts'
@@ -6,39 +6,39 @@ import type { EngineModel } from '../engines/engine.ts'
 import type { Check } from './check.ts'
 import type { Facts } from './facts.ts'
 import { type Finding, failed, ok, skipped, warning } from './finding.ts'
-import { askAll, isFleet, type OfEngine, tellEach, unlike } from './of-engines.ts'
+import { askAll, differ, isFleet, listAnswers, type OfEngine } from './of-engines.ts'
 
-/** Models named in a finding; further ones are only counted. */
+/** Limit of models named in a finding; further ones are only counted. */
 const MAX_NAMED = 10
 
 export const fleetChecks: readonly Check[] = [
   {
     id: 'fleet-versions',
-    title: 'Engines run one version',
-    proves: 'whatever is true of one engine is true of the others',
+    title: 'Engines run the same version',
+    proves: 'what the doctor proves for one engine holds for the others',
     applies: isFleet,
     run: async (facts) => {
-      const { told, silent } = await askAll(facts, async (one) => (await one.version()).version)
-      if (told.length < 2) return skipped(`fewer than two engines report a version${silent}`)
-      if (unlike(told)) {
+      const { answers, unanswered } = await askAll(facts, async (one) => (await one.version()).version)
+      if (answers.length < 2) return skipped(`fewer than two engines report a version${unanswered}`)
+      if (differ(answers)) {
         return warning(
-          `${tellEach(told)}${silent}`,
-          'normal during a rolling upgrade: the other lines show whether KV fits; afterwards run one version everywhere',
+          `${listAnswers(answers)}${unanswered}`,
+          'normal during a rolling upgrade, and the other lines show whether KV fits; afterwards, run one version on every engine',
         )
       }
-      return ok(`${told[0]?.value} on ${told.length} engines${silent}`)
+      return ok(`${answers[0]?.value} on ${answers.length} engines${unanswered}`)
     },
   },
   {
     id: 'fleet-models',
     title: 'Engines serve the same models',
-    proves: 'LMCache names the KV of a model alike on every engine, and any engine can take any session',
+    proves: 'LMCache uses the same keys for a model on every engine, and any engine can serve any session',
     applies: isFleet,
     run: async (facts) => {
-      const { told, silent } = await askAll(facts, (one) => one.models())
-      return told.length < 2
-        ? skipped(`fewer than two engines list their models${silent}`)
-        : compareModels(told, silent)
+      const { answers, unanswered } = await askAll(facts, (one) => one.models())
+      return answers.length < 2
+        ? skipped(`fewer than two engines list their models${unanswered}`)
+        : compareModels(answers, unanswered)
     },
   },
   {
@@ -47,30 +47,31 @@ export const fleetChecks: readonly Check[] = [
     proves: 'a conversation with system prompt and tools has the same token ids on every engine, so its KV fits',
     applies: isFleet,
     run: async (facts) => {
-      const { told, silent } = await askAll(facts, probeIds)
-      if (told.length < 2) return skipped(`fewer than two engines return token ids (POST /tokenize)${silent}`)
-      const [first] = told
-      const others = told.filter(({ value }) => first !== undefined && !isEqual(value, first.value))
+      const { answers, unanswered } = await askAll(facts, probeIds)
+      if (answers.length < 2) return skipped(`fewer than two engines return token ids (POST /tokenize)${unanswered}`)
+      const [first] = answers
+      const others = answers.filter(({ value }) => first !== undefined && !isEqual(value, first.value))
       const sizes = `${first?.value.length} token ids`
-      if (first === undefined || others.length === 0) return ok(`${sizes}, equal on ${told.length} engines${silent}`)
+      if (first === undefined || others.length === 0)
+        return ok(`${sizes}, equal on ${answers.length} engines${unanswered}`)
       const seen = others.map(
         ({ name, value }) =>
           `${name} differs from ${first.name} from token ${firstDifference(value, first.value) + 1} on`,
       )
       return failed(
-        `${sizes} at ${first.name}; ${seen.join('; ')}${silent}: a session that moves is cold`,
+        `${sizes} at ${first.name}; ${seen.join('; ')}${unanswered}: a session that moves is cold`,
         'serve the same model files with the same --chat-template, --tokenizer and --default-chat-template-kwargs on every engine',
       )
     },
   },
 ]
 
-function compareModels(told: readonly OfEngine<readonly EngineModel[]>[], silent: string): Finding {
-  const names = [...new Set(told.flatMap(({ value }) => value.map(({ id }) => id)))]
+function compareModels(answers: readonly OfEngine<readonly EngineModel[]>[], unanswered: string): Finding {
+  const names = [...new Set(answers.flatMap(({ value }) => value.map(({ id }) => id)))]
   const shown = names.slice(0, MAX_NAMED)
   const more = names.length > shown.length ? `; ${names.length - shown.length} more models not shown` : ''
   const withModel = (id: string) =>
-    told.flatMap(({ name, value }) => {
+    answers.flatMap(({ name, value }) => {
       const model = value.find((one) => one.id === id)
       return model === undefined ? [] : [{ name, model }]
     })
@@ -81,24 +82,24 @@ function compareModels(told: readonly OfEngine<readonly EngineModel[]>[], silent
     const here = withModel(id)
     const roots = here.map(({ name, model }) => ({ name, value: model.engineName }))
     const sizes = here.map(({ name, model }) => ({ name, value: String(model.limit ?? 'unknown') }))
-    if (unlike(roots)) paths.push(`${id} is ${tellEach(roots)}`)
-    if (unlike(sizes)) limits.push(`max_model_len of ${id}: ${tellEach(sizes)}`)
-    if (here.length < told.length) missing.push(`${id} only at ${here.map(({ name }) => name).join(', ')}`)
+    if (differ(roots)) paths.push(`${id} is ${listAnswers(roots)}`)
+    if (differ(sizes)) limits.push(`max_model_len of ${id}: ${listAnswers(sizes)}`)
+    if (here.length < answers.length) missing.push(`${id} only at ${here.map(({ name }) => name).join(', ')}`)
   }
-  const seen = `${[...paths, ...limits, ...missing].join('; ')}${more}${silent}`
+  const seen = `${[...paths, ...limits, ...missing].join('; ')}${more}${unanswered}`
   if (paths.length > 0) {
     return failed(
-      `${seen}: their keys in LMCache differ, so no engine loads what another has stored`,
-      'start vllm serve with the same text as the path of the model (root in /v1/models) on every engine',
+      `${seen}: their keys in LMCache differ, so no engine can load what another stored`,
+      'start vllm serve with the same path of the model (root in /v1/models) on every engine, character for character',
     )
   }
   if (limits.length > 0 || missing.length > 0) {
     return warning(
       seen,
-      'cwm uses the smallest limit, and sends a model only to engines that list it: start all with the same --max-model-len, --served-model-name and adapters',
+      'cwm uses the smallest limit, and sends a model only to engines that list it: start every engine with the same --max-model-len, --served-model-name and adapters',
     )
   }
-  return ok(`${shown.join(', ')}${more}: same path and limit on ${told.length} engines${silent}`)
+  return ok(`${shown.join(', ')}${more}: same path and limit on ${answers.length} engines${unanswered}`)
 }
 
 /** A tool as clients offer it. */
@@ -111,7 +112,7 @@ const tool: JsonObject = {
   },
 }
 
-/** What templates treat differently: a system prompt, tools, a call and its result. No text of a user. */
+/** Covers what templates treat differently: a system prompt, tools, a call, and its result. Contains no user's text. */
 const conversation: readonly JsonObject[] = [
   { role: 'system', content: 'You answer briefly.' },
   { role: 'user', content: 'How deep is the harbour?' },

@@ -1,14 +1,14 @@
-// Checks of the KV of several engines: which LMCache server each one uses, whether its form is equal, and whether each loads what the
-// others have stored.
+// Checks the KV of several engines: which LMCache server each one uses, whether they store KV in the same form, and whether each loads what the
+// others stored.
 
 import type { LmcacheConnection } from '../kv/lmcache/connector.ts'
 import type { LmcacheTopology } from '../kv/lmcache/topology.ts'
 import type { Check } from './check.ts'
 import type { Facts } from './facts.ts'
 import { type Finding, failed, mergeFindings, ok, skipped, warning } from './finding.ts'
-import { askAll, isFleet, tellEach, unlike } from './of-engines.ts'
+import { askAll, differ, isFleet, listAnswers } from './of-engines.ts'
 
-/** With more engines, only the first one's KV is loaded by all others, and theirs by the first. */
+/** With more engines, only pairs with the first engine are tried, in both directions. */
 const MAX_FOR_ALL_PAIRS = 4
 const BYTES_PER_MIB = 2 ** 20
 
@@ -31,28 +31,28 @@ export const fleetServerChecks: readonly Check[] = [
   },
   {
     id: 'fleet-kv-form',
-    title: 'Engines keep KV in one form',
-    proves: 'data type and size of a chunk are equal, so that one engine can load what another has stored',
+    title: 'Engines store KV in the same form',
+    proves: 'data type and size of a chunk are equal, so that one engine can load what another stored',
     applies: isFleet,
     run: async (facts) => {
-      const { told, silent } = await askAll(facts, formOf)
-      if (told.length < 2)
+      const { answers, unanswered } = await askAll(facts, formOf)
+      if (answers.length < 2)
         return skipped(`fewer than two engines show their KV (GET /metrics, or LMCache's coordinator)`)
-      const types = told.map(({ name, value }) => ({ name, value: value.form }))
-      const blocks = told.map(({ name, value }) => ({ name, value: value.block }))
-      if (unlike(types)) {
+      const types = answers.map(({ name, value }) => ({ name, value: value.form }))
+      const blocks = answers.map(({ name, value }) => ({ name, value: value.block }))
+      if (differ(types)) {
         return failed(
-          `${tellEach(types)}${silent}`,
+          `${listAnswers(types)}${unanswered}`,
           'start vLLM with the same --dtype, --kv-cache-dtype and --tensor-parallel-size on every engine, and every lmcache server with the same --chunk-size',
         )
       }
-      if (unlike(blocks)) {
+      if (differ(blocks)) {
         return warning(
-          `${tellEach(blocks)}${silent}`,
+          `${listAnswers(blocks)}${unanswered}`,
           'start vLLM with the same --block-size on every engine: cached tokens are counted in blocks',
         )
       }
-      return ok(`${types[0]?.value}, ${blocks[0]?.value}, on ${told.length} engines${silent}`)
+      return ok(`${types[0]?.value}, ${blocks[0]?.value}, on ${answers.length} engines${unanswered}`)
     },
   },
 ]
@@ -62,18 +62,19 @@ export const fleetLoadChecks: readonly Check[] = [
   {
     id: 'fleet-l2',
     title: 'Engines share a tier behind memory',
-    proves: 'KV that one engine has stored is loaded by the others under the same salt, and under no other',
+    proves: 'each engine loads KV that another stored under the same salt, and nothing under another salt',
     applies: isFleet,
     run: async (facts) => {
       if ((await facts.link()) === undefined) return skipped('LMCache is not configured: a session that moves is cold')
-      const { told, silent } = await askAll(facts, (one) => one.probe())
-      if (told.length < 2) return skipped(`fewer than two engines answer${silent}`)
-      const able = facts.all.filter(({ engine }) => told.some(({ name }) => name === engine.name))
-      if (told.some(({ value }) => value.chunks === 0)) return skipped('the limit of the model is less than one chunk')
-      if (told.some(({ value }) => value.second === undefined))
+      const { answers, unanswered } = await askAll(facts, (one) => one.probe())
+      if (answers.length < 2) return skipped(`fewer than two engines answer${unanswered}`)
+      const able = facts.all.filter(({ engine }) => answers.some(({ name }) => name === engine.name))
+      if (answers.some(({ value }) => value.chunks === 0))
+        return skipped('the limit of the model is less than one chunk')
+      if (answers.some(({ value }) => value.second === undefined))
         return skipped('the engines do not report cached tokens, so what was loaded is unknown')
       const readers = await Promise.all(able.map((reader) => loadsAt(reader, able)))
-      return judgeLoads(readers.flat(), able.length, silent)
+      return judgeLoads(readers.flat(), able.length, unanswered)
     },
   },
 ]
@@ -84,21 +85,21 @@ async function serverOf(facts: Facts, { client, topology }: LmcacheConnection): 
   const known = topology.servers.flatMap(({ instanceId }) => (instanceId === undefined ? [] : [instanceId]))
   if (kvServer !== undefined && !known.includes(kvServer)) {
     return failed(
-      `lmcache_instance is ${kvServer}, which no LMCache server has (there are: ${known.join(', ') || 'none'})`,
+      `lmcache_instance is ${kvServer}, but no LMCache server has this id (known: ${known.join(', ') || 'none'})`,
       "set lmcache_instance to the server's --instance-id",
     )
   }
   const sequence = await facts.sequence('own')
   const holders = sequence === undefined ? [] : await client.holders(sequence, facts.signal)
   const seen = [...new Set(holders.filter(({ tier }) => tier === 'l1').map(({ instanceId }) => instanceId))]
-  if (seen.length === 1) facts.home = seen[0]
+  if (seen.length === 1) facts.seenServer = seen[0]
   if (seen.length === 0) return unseen(kvServer, topology)
   if (kvServer === undefined) {
     const where = `its KV is at ${seen.join(', ')}`
     if (known.length < 2) return ok(where)
     return warning(
       `${where}; lmcache_instance is not set`,
-      'set lmcache_instance of each engine in upstream to what this line shows',
+      'set lmcache_instance of each engine in upstream to the server that this line shows',
     )
   }
   if (seen.includes(kvServer)) return ok(`its KV is at ${kvServer}, as lmcache_instance says`)
@@ -117,7 +118,7 @@ function unseen(kvServer: string | undefined, { servers }: LmcacheTopology): Fin
   )
 }
 
-/** How the engine keeps KV, as far as it shows; undefined if it shows nothing. */
+/** The form in which the engine stores KV, as far as it is visible; undefined if nothing is. */
 async function formOf(facts: Facts): Promise<{ readonly form: string; readonly block: string } | undefined> {
   const bytes = await chunkBytes(facts).catch(() => undefined)
   const type = await facts.cacheSetting('cache_dtype')
@@ -147,7 +148,7 @@ interface Load {
   /** Tokens in whole chunks. */
   readonly stored: number
   /** Tokens cached under a salt that was never used. */
-  readonly strange: number
+  readonly underFreshSalt: number
 }
 
 /** Sends the prompts of other engines to this one, which has not seen their salts. */
@@ -158,18 +159,18 @@ async function loadsAt(reader: Facts, able: readonly Facts[]): Promise<readonly 
   for (const writer of writers) {
     const { chunks, chunkSize } = await writer.probe()
     const cached = (await writer.probeAgain('own', reader)) ?? 0
-    // Once is enough: the salt is new to every engine until then.
-    const strange = loads.length === 0 ? ((await reader.probeStrange(writer)) ?? 0) : 0
-    loads.push({ from: writer.engine.name, to: reader.engine.name, cached, stored: chunks * chunkSize, strange })
+    // Once per reader is enough.
+    const underFreshSalt = loads.length === 0 ? ((await reader.probeUnderFreshSalt(writer)) ?? 0) : 0
+    loads.push({ from: writer.engine.name, to: reader.engine.name, cached, stored: chunks * chunkSize, underFreshSalt })
   }
   return loads
 }
 
-function judgeLoads(loads: readonly Load[], engines: number, silent: string): Finding {
-  const leaks = loads.filter(({ strange }) => strange > 0)
+function judgeLoads(loads: readonly Load[], engines: number, unanswered: string): Finding {
+  const leaks = loads.filter(({ underFreshSalt }) => underFreshSalt > 0)
   if (leaks.length > 0) {
     return failed(
-      `${leaks.map(({ to, strange }) => `${to} had ${strange} tokens cached under a salt that was never used`).join('; ')}: UNSAFE`,
+      `${leaks.map(({ to, underFreshSalt }) => `${to} had ${underFreshSalt} tokens cached under a salt that was never used`).join('; ')}: UNSAFE`,
       'use the multiprocess connector (LMCacheMPConnector) on every engine',
     )
   }
@@ -177,11 +178,11 @@ function judgeLoads(loads: readonly Load[], engines: number, silent: string): Fi
   if (lacking.length === 0) {
     const [one] = loads
     return ok(
-      `each of ${engines} engines loaded what others had stored (${one?.cached} tokens), and nothing under an unused salt${silent}`,
+      `each of ${engines} engines loaded what others stored (${one?.cached} tokens), and nothing under an unused salt${unanswered}`,
     )
   }
   return failed(
-    `${lacking.map(({ from, to, cached, stored }) => `${to} loaded ${cached} of ${stored} tokens that ${from} had stored`).join('; ')}${silent}: a session that moves there is cold`,
+    `${lacking.map(({ from, to, cached, stored }) => `${to} loaded ${cached} of ${stored} tokens that ${from} stored`).join('; ')}${unanswered}: a session that moves there is cold`,
     `give every lmcache server the same L2, for example one Redis: --l2-adapter '{"type":"resp","host":"…","port":6379,"shared":true}'; model path, data type, --chunk-size and --hash-algorithm must be equal, and so must the version of LMCache`,
   )
 }

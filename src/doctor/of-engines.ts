@@ -1,4 +1,4 @@
-// Asks all engines the same, and compares what they say.
+// Asks all engines the same question, and compares their answers.
 
 import type { Facts } from './facts.ts'
 
@@ -12,26 +12,25 @@ export interface OfEngine<T> {
 export const isFleet = ({ all }: Facts): boolean => all.length > 1
 
 /**
- * What each engine says. `silent` names those that have no answer, for the end of a sentence: why they have none is told by the checks of
- * each engine.
+ * The answer of each engine. `unanswered` names those without an answer, as the end of a sentence. The checks of each engine report why.
  */
 export async function askAll<T>(
   { all }: Facts,
   find: (facts: Facts) => Promise<T | undefined>,
-): Promise<{ readonly told: readonly OfEngine<T>[]; readonly silent: string }> {
-  const answers = await Promise.all(
+): Promise<{ readonly answers: readonly OfEngine<T>[]; readonly unanswered: string }> {
+  const asked = await Promise.all(
     all.map(async (facts) => ({ name: facts.engine.name, value: await find(facts).catch(() => undefined) })),
   )
-  const told = answers.flatMap(({ name, value }) => (value === undefined ? [] : [{ name, value }]))
-  const names = answers.filter(({ value }) => value === undefined).map(({ name }) => name)
-  return { told, silent: names.length === 0 ? '' : ` (unknown: ${names.join(', ')})` }
+  const answers = asked.flatMap(({ name, value }) => (value === undefined ? [] : [{ name, value }]))
+  const names = asked.filter(({ value }) => value === undefined).map(({ name }) => name)
+  return { answers, unanswered: names.length === 0 ? '' : ` (unknown: ${names.join(', ')})` }
 }
 
-/** Whether two engines say different things. */
-export function unlike(told: readonly OfEngine<string>[]): boolean {
-  return new Set(told.map(({ value }) => value)).size > 1
+/** Whether the answers differ. */
+export function differ(answers: readonly OfEngine<string>[]): boolean {
+  return new Set(answers.map(({ value }) => value)).size > 1
 }
 
-export function tellEach(told: readonly OfEngine<string>[]): string {
-  return told.map(({ name, value }) => `${value} at ${name}`).join(', ')
+export function listAnswers(answers: readonly OfEngine<string>[]): string {
+  return answers.map(({ name, value }) => `${value} at ${name}`).join(', ')
 }

@@ -154,9 +154,9 @@ async function arePinsCounted({ client }: LmcacheConnection, sequence: Sequence,
 /** Also cleans up what the doctor has stored. */
 async function isDeleted(link: LmcacheConnection, sequence: Sequence, facts: Facts): Promise<Finding> {
   const { client } = link
-  await waitForStrays(link, facts)
+  await waitForExtraSequences(link, facts)
   const others = await Promise.all([facts.sequence('other'), facts.sequence('unused')])
-  const stored = [sequence, ...others.filter((one) => one !== undefined), ...facts.strays]
+  const stored = [sequence, ...others.filter((one) => one !== undefined), ...facts.extraSequences]
   const sequences = stored.map((one) => ({ sequence: one, from: 0 }))
   const options = { deadlineMs: facts.parts.settleTimeoutMs, signal: facts.signal }
   const { deletedChunks, residualChunks, warnings } = await client.deleteChunks({ sequences }, options)
@@ -173,12 +173,12 @@ async function isDeleted(link: LmcacheConnection, sequence: Sequence, facts: Fac
 }
 
 /** A deletion names chunks by the directory, which learns of them later than they are stored. */
-async function waitForStrays({ client, topology }: LmcacheConnection, facts: Facts): Promise<void> {
+async function waitForExtraSequences({ client, topology }: LmcacheConnection, facts: Facts): Promise<void> {
   const tier = hasTierBehind(topology) ? 'l2' : 'l1'
   const until = performance.now() + facts.parts.settleTimeoutMs
-  let waiting = facts.strays
+  let waiting = facts.extraSequences
   while (topology.directory && waiting.length > 0) {
-    const counts = await Promise.all(waiting.map(async (stray) => (await client.lookup(stray, facts.signal)).counts))
+    const counts = await Promise.all(waiting.map(async (extra) => (await client.lookup(extra, facts.signal)).counts))
     waiting = waiting.filter((_, at) => (counts[at]?.[tier] ?? 0) < (counts[at]?.total ?? 0))
     if (performance.now() > until) return
     if (waiting.length > 0) await after(POLL_MS, undefined, { signal: facts.signal })

@@ -1,5 +1,5 @@
-// Proves that a router passes salts on: some routers parse a body and write it again without the fields that they do not know. The proof
-// computes nothing: an engine rejects a salt with a forbidden character, and cannot reject one that it never saw.
+// Proves that a router forwards salts: some routers parse a body and drop the fields that they do not know. The proof costs no computation: the
+// engine rejects a salt with a forbidden character, and a result means that it never saw the salt.
 
 import { readAffinity } from '../engines/affinity.ts'
 import type { Check } from './check.ts'
@@ -26,7 +26,7 @@ const bodies: Readonly<Record<string, object>> = {
 export function routerSalts(applies: NonNullable<Check['applies']>): Check {
   return {
     id: 'router-salts',
-    title: 'The router passes salts on',
+    title: 'The router forwards salts',
     proves: 'on every salted path, the engine sees the cache_salt that cwm sends',
     applies,
     run: async (facts) => {
@@ -40,13 +40,13 @@ export function routerSalts(applies: NonNullable<Check['applies']>): Check {
       if (lost.length > 0) {
         return failed(
           `the engine did not see the salt on ${lost.join(', ')}: UNSAFE, tenants share KV there`,
-          'keep these paths from clients, or send them to the engines without this router (docs/fleet.md)',
+          'do not let clients use these paths, or send them to the engines without this router (docs/fleet.md)',
         )
       }
       if (passed.length === 0) return skipped('no path showed whether the engine sees the salt')
       const closed = paths('lost').join(', ')
-      const note = closed === '' ? '' : `; not on ${closed}, which cwm refuses unless unsalted_paths lists it`
-      return ok(`on ${passed.join(', ')}${note}`)
+      const note = closed === '' ? '' : `, not on ${closed}; cwm rejects those paths unless unsalted_paths lists them`
+      return ok(`the engine saw the salt on ${passed.join(', ')}${note}`)
     },
   }
 }

@@ -1,10 +1,10 @@
-// Recognizes the router that stands at an address by what only it answers, and tells what an HTTP client cannot see: its defaults.
+// Recognizes the router at an address by endpoints and headers that only it has, and reports defaults that HTTP does not show.
 
 import { isObject, type JsonValue, parseJson } from '../base/json.ts'
 import type { Facts } from './facts.ts'
 
 export interface SeenRouter {
-  /** Its name, for people. */
+  /** Display name. */
   readonly name: string
   /** The value of the setting `affinity` that suits it. */
   readonly affinity: string
@@ -20,10 +20,10 @@ export interface SeenRouter {
  * after ten, five retries, policy cache_aware.
  */
 const VLLM_ROUTER_ADVICE =
-  'its flags are not visible over HTTP. Policy: --policy consistent_hash (the default, cache_aware, ignores the affinity header). By default it checks health once a minute and takes an engine out after three failures, its breaker opens after ten failed requests: for up to three minutes requests go to a dead engine. Start it with --health-check-interval-secs 5 --health-failure-threshold 2 --cb-failure-threshold 3. It repeats a failed request up to five times, so an engine may compute one twice: --retry-max-retries 1. It drops cache_salt on /v1/embeddings and rerank: send those to the engines directly'
+  'HTTP does not show its flags. Start it with --policy consistent_hash, because its default (cache_aware) ignores the affinity header. Add --health-check-interval-secs 5 --health-failure-threshold 2 --cb-failure-threshold 3: by default it sends requests to a dead engine for up to three minutes. Add --retry-max-retries 1: by default it repeats a failed request up to five times, so an engine may compute it twice. It drops cache_salt on /v1/embeddings and rerank: send those to the engines directly'
 
 const OTHER_ADVICE =
-  'its flags are not visible over HTTP: it must hash the affinity header, check the health of engines every few seconds, and repeat no request that an engine may have begun'
+  'HTTP does not show its flags: it must hash the affinity header, check the health of engines every few seconds, and not repeat a request that an engine may have started'
 
 /** Undefined if the address looks like an engine itself. Never throws. */
 export function seenRouter(facts: Facts): Promise<SeenRouter | undefined> {
@@ -76,7 +76,7 @@ async function dynamo(facts: Facts): Promise<SeenRouter | undefined> {
   return { name: 'Dynamo', affinity: 'dynamo', advice }
 }
 
-/** AIBrix and llm-d stand behind Envoy, and may name the pod. */
+/** AIBrix and llm-d run behind Envoy, and may name the pod in a header. */
 async function byHeaders(facts: Facts): Promise<SeenRouter | undefined> {
   const { headers } = await facts.ask('GET', '/v1/models')
   if (headers.has('target-pod')) return { name: 'AIBrix', affinity: 'aibrix', advice: OTHER_ADVICE }

@@ -8,25 +8,25 @@ import { type Finding, failed, ok, skipped, warning } from './finding.ts'
 import { isFleet } from './of-engines.ts'
 import { seenRouter } from './router.ts'
 import { routerSalts } from './router-salts.ts'
-import { homesOfSessions, probeSessions, type SessionProbe } from './session-probe.ts'
+import { probeSessions, type SessionProbe, sessionsByServer } from './session-probe.ts'
 
 /** Enough that each of two engines with equal weights gets some. */
 const KEYS = 64
 
 const SET_AFFINITY =
-  'set affinity to the router (vllm-router, llm-d, dynamo, aibrix, or header:NAME): without it a router gets no key, and sends all traffic to one engine, or the turns of a session to several'
+  'set affinity to the router (vllm-router, llm-d, dynamo, aibrix, or header:NAME): without a key, a router sends all traffic to one engine, or the turns of one session to several'
 const KEY_IS_IGNORED =
-  'let the router hash the header that affinity sends: vllm-router --policy consistent_hash; production stack --routing-logic session --session-key NAME; nginx hash $http_NAME consistent; Caddy lb_policy header NAME (docs/fleet.md)'
-const NOT_TOLD_APART =
-  'either the engine caches nothing itself (“Prefix caching is on” above), or another engine answers every time: then set affinity before a router, and list engines in upstream without one'
+  'configure the router to hash the header that affinity sends: vllm-router --policy consistent_hash; production stack --routing-logic session --session-key NAME; nginx hash $http_NAME consistent; Caddy lb_policy header NAME (docs/fleet.md)'
+const NOT_DISTINGUISHABLE =
+  'either the engine caches nothing itself (see “Prefix caching is on” above), or another engine answers each turn: with a router, set affinity; without one, list the engines in upstream'
 const LIST_THEM =
-  'several engines seem to stand behind this one address: list each of them in upstream, or give a name in DNS (dns+http://NAME:PORT)'
+  'several engines seem to share this address: list each of them in upstream, or use a DNS name (dns+http://NAME:PORT)'
 
 export const sessionChecks: readonly Check[] = [
   {
     id: 'router',
-    title: 'The router suits',
-    proves: 'what stands at the address keeps sessions together, and notices a dead engine soon',
+    title: 'The router keeps sessions together',
+    proves: 'the router at the address sends the turns of a session to one engine, and notices a dead engine soon',
     applies: isBehindRouter,
     run: judgeRouter,
   },
@@ -34,8 +34,8 @@ export const sessionChecks: readonly Check[] = [
   {
     id: 'sessions',
     scope: 'each',
-    title: 'Follow-ups meet their KV',
-    proves: 'two turns of one session are answered by the same engine, tried with several sessions',
+    title: 'Follow-up turns find their KV',
+    proves: 'the same engine answers both turns of a session, for several sessions',
     applies: maySpread,
     run: async (facts) => {
       const probe = await probeSessions(facts)
@@ -57,7 +57,7 @@ async function isBehindRouter(facts: Facts): Promise<boolean> {
   return !isFleet(facts) && (hasAffinity(facts) || (await seenRouter(facts)) !== undefined)
 }
 
-/** Whether several engines may answer: a list, an affinity setting, a router's face, a second LMCache server, or a follow-up that was cold. */
+/** Whether several engines may answer: there is a list, an affinity setting, a recognized router, a second LMCache server, or a cold follow-up. */
 async function maySpread(facts: Facts): Promise<boolean> {
   if (isFleet(facts) || hasAffinity(facts) || (await seenRouter(facts)) !== undefined) return true
   if ((await serversWithEngine(facts).catch(() => 0)) > 1) return true
@@ -75,8 +75,7 @@ async function serversWithEngine(facts: Facts): Promise<number> {
 async function judgeRouter(facts: Facts): Promise<Finding> {
   const router = await seenRouter(facts)
   const setting = facts.parts.affinity?.setting
-  if (router === undefined)
-    return skipped(`affinity is ${setting}; what stands at the address does not show that it is a router`)
+  if (router === undefined) return skipped(`affinity is ${setting}; nothing shows that the address is a router`)
   const { name, workers, unhealthy = 0, affinity, advice } = router
   const ids = await howIdsComeBack(facts)
   const seen = [
@@ -87,7 +86,8 @@ async function judgeRouter(facts: Facts): Promise<Finding> {
     `affinity is ${setting ?? 'none'}`,
   ].join(', ')
   if (setting === undefined) return warning(seen, `set affinity: ${affinity}; ${advice}`)
-  if (unhealthy > 0 || workers === 0) return warning(seen, `see why engines are unhealthy; ${advice}`)
+  if (unhealthy > 0 || workers === 0)
+    return warning(seen, `find out why the router has unhealthy engines, or none; ${advice}`)
   if (ids !== undefined) return warning(seen, `${ids.remedy}; ${advice}`)
   return { ...ok(seen), remedy: advice }
 }
@@ -98,43 +98,45 @@ async function howIdsComeBack(facts: Facts): Promise<{ readonly seen: string; re
   const messages = [{ role: 'user', content: 'x' }]
   const { status } = await facts.ask('POST', '/tokenize', { model, messages })
   if (status === 200) return undefined
-  const seen = `POST /tokenize is answered with ${status}, so windows keep their text only`
+  const seen = `POST /tokenize answers ${status}, so windows keep only their text`
   // Seen with vllm-router 0.1.17: it forwards no Authorization on the paths that it does not know.
-  if (status === 401) return { seen, remedy: "give the router the engines' key (vllm-router --api-key)" }
+  if (status === 401) return { seen, remedy: "start the router with the engines' key (vllm-router --api-key)" }
   return { seen, remedy: 'let the router forward POST /tokenize' }
 }
 
 function judgeSessions(probe: SessionProbe, facts: Facts): Finding {
-  const { sessions, met, loaded, cold, toldApart } = probe
+  const { sessions, met, loaded, cold, isDistinguishable } = probe
   const seen = [
-    `second turns of ${sessions} sessions: ${met} met their KV`,
-    ...(loaded > 0 ? [`${loaded} loaded it from LMCache, because another engine answered`] : []),
+    `second turns of ${sessions} sessions: ${met} found their KV`,
+    ...(loaded > 0 ? [`${loaded} loaded it from LMCache on another engine`] : []),
     ...(cold > 0 ? [`${cold} were cold`] : []),
-    ...(toldApart || met === 0 ? [] : ["but found no more than LMCache's whole chunks"]),
+    ...(isDistinguishable || met === 0 ? [] : ["but found no more than LMCache's whole chunks"]),
   ].join(', ')
-  if (met === sessions && toldApart) return ok(seen)
-  if (met === sessions) return warning(seen, NOT_TOLD_APART)
+  if (met === sessions && isDistinguishable) return ok(seen)
+  if (met === sessions) return warning(seen, NOT_DISTINGUISHABLE)
   if (isFleet(facts)) return failed(seen, LIST_THEM)
   return hasAffinity(facts) ? failed(seen, KEY_IS_IGNORED) : warning(seen, SET_AFFINITY)
 }
 
 async function judgeSpread(facts: Facts): Promise<Finding> {
-  const homes = await homesOfSessions(facts)
-  if (homes === undefined)
-    return skipped("which engine answered cannot be told: only LMCache's coordinator would show it")
+  const byServer = await sessionsByServer(facts)
+  if (byServer === undefined)
+    return skipped("no coordinator: without LMCache's directory, nothing shows which engine answered")
   const known = await serversWithEngine(facts)
-  const seen = [...homes].map(([server, count]) => `${count} at ${server}`).join(', ')
+  const seen = [...byServer].map(([server, count]) => `${count} at ${server}`).join(', ')
   if (known < 2)
-    return skipped(`LMCache shows one server with engines (${seen || 'no session'}), so engines cannot be told apart`)
-  if (homes.size === 0) return skipped('no LMCache server has shown a session in memory')
-  if (homes.size > 1) return ok(`sessions by LMCache server: ${seen}, of ${known} servers with an engine`)
-  const told = `all sessions went to one of ${known} engines: ${seen}`
-  if (hasAffinity(facts)) return warning(told, KEY_IS_IGNORED)
-  if ((await seenRouter(facts)) !== undefined) return warning(told, SET_AFFINITY)
-  return skipped(`${told}; nothing shows a router at the address, so it may be that engine's own`)
+    return skipped(
+      `LMCache shows one server with engines (${seen || 'no session'}), so nothing shows which engine answered`,
+    )
+  if (byServer.size === 0) return skipped('no LMCache server has shown a session in memory')
+  if (byServer.size > 1) return ok(`sessions by LMCache server: ${seen}, of ${known} servers with an engine`)
+  const evidence = `all sessions went to one of ${known} engines: ${seen}`
+  if (hasAffinity(facts)) return warning(evidence, KEY_IS_IGNORED)
+  if ((await seenRouter(facts)) !== undefined) return warning(evidence, SET_AFFINITY)
+  return skipped(`${evidence}; no router was recognized, so the address may be that engine's own`)
 }
 
-/** Chosen as cwm chooses, for keys like those of sessions. */
+/** Places random keys as cwm places those of new sessions. */
 function judgeWeights({ all }: Facts): Finding {
   const candidates = all.map(({ engine }) => ({ id: engine.engine.id, name: engine.name, weight: engine.weight }))
   const counts = new Map(candidates.map(({ name }) => [name, 0]))
@@ -144,5 +146,5 @@ function judgeWeights({ all }: Facts): Finding {
   }
   const seen = `of ${KEYS} new sessions: ${[...counts].map(([name, count]) => `${count} at ${name}`).join(', ')}`
   if ([...counts.values()].filter((count) => count > 0).length > 1) return ok(seen)
-  return warning(seen, 'give more than one engine a weight above 0 in upstream, and end drains that are over')
+  return warning(seen, 'give at least two engines in upstream a weight above 0, and resume drained engines')
 }

@@ -1,11 +1,11 @@
-// Sends the first two turns of several sessions through one address, and sees whether the second turn meets the KV of the first.
+// Sends two turns of several sessions through one address, and measures whether the second turn finds the KV of the first.
 
 import { setTimeout as after } from 'node:timers/promises'
 import type { Sequence } from '../kv/lmcache/sequence.ts'
 import { type Facts, randomKey } from './facts.ts'
 
-/** Behind a router: the chance that two engines get them all by accident is 1 in 2,048. */
-const SESSIONS_BEHIND_ROUTER = 12
+/** With a router. The chance that one of two engines gets all of them by accident is 1 in 2,048. */
+const SESSIONS_WITH_ROUTER = 12
 const SESSIONS_PER_ENGINE = 4
 /** Few, so that small engines do not queue. */
 const AT_ONCE = 4
@@ -19,7 +19,7 @@ export interface SessionProbe {
   readonly loaded: number
   readonly cold: number
   /** False if no turn found more than LMCache's whole chunks, so that `met` counts both: its engine caches nothing, or is never the same. */
-  readonly toldApart: boolean
+  readonly isDistinguishable: boolean
 }
 
 /** Undefined if the engine does not report cached tokens. */
@@ -27,16 +27,16 @@ export function probeSessions(facts: Facts): Promise<SessionProbe | undefined> {
   return facts.once('sessions', async () => {
     const { chunks, chunkSize, second } = await facts.probe()
     if (second === undefined) return undefined
-    const sessions = facts.all.length > 1 ? SESSIONS_PER_ENGINE : SESSIONS_BEHIND_ROUTER
+    const sessions = facts.all.length > 1 ? SESSIONS_PER_ENGINE : SESSIONS_WITH_ROUTER
     const cached: number[] = []
     for (let done = 0; done < sessions; done += AT_ONCE) {
       cached.push(...(await twoTurnsOf(facts, Math.min(AT_ONCE, sessions - done))))
     }
     const external = (await facts.keys().catch(() => undefined)) === undefined ? 0 : chunks * chunkSize
-    const toldApart = Math.max(second, ...cached) > external
+    const isDistinguishable = Math.max(second, ...cached) > external
     const cold = cached.filter((tokens) => tokens === 0).length
-    const met = cached.filter((tokens) => tokens > (toldApart ? external : 0)).length
-    return { sessions, met, loaded: sessions - met - cold, cold, toldApart }
+    const met = cached.filter((tokens) => tokens > (isDistinguishable ? external : 0)).length
+    return { sessions, met, loaded: sessions - met - cold, cold, isDistinguishable }
   })
 }
 
@@ -53,26 +53,26 @@ async function twoTurnsOf(facts: Facts, sessions: number): Promise<readonly numb
   return await Promise.all(again.map(async ({ key, prompt }) => (await facts.warm(prompt, key)) ?? 0))
 }
 
-/** Which LMCache server has the KV of how many sessions in memory, which tells the engines behind an address apart. Undefined if nothing tells. */
-export async function homesOfSessions(facts: Facts): Promise<ReadonlyMap<string, number> | undefined> {
+/** How many sessions each LMCache server has in memory, which distinguishes the engines behind an address. Undefined without a directory. */
+export async function sessionsByServer(facts: Facts): Promise<ReadonlyMap<string, number> | undefined> {
   const link = await facts.link()
   if (link === undefined || !link.topology.directory) return undefined
   await probeSessions(facts)
   const until = performance.now() + facts.parts.settleTimeoutMs
   for (;;) {
-    const homes = await Promise.all(facts.strays.map((stray) => homeOf(facts, stray)))
-    const seen = homes.filter((home) => home !== undefined)
-    if (seen.length < homes.length && performance.now() < until) {
+    const servers = await Promise.all(facts.extraSequences.map((sequence) => serverWith(facts, sequence)))
+    const seen = servers.filter((server) => server !== undefined)
+    if (seen.length < servers.length && performance.now() < until) {
       await after(POLL_MS, undefined, { signal: facts.signal })
       continue
     }
     const counts = new Map<string, number>()
-    for (const home of seen) counts.set(home, (counts.get(home) ?? 0) + 1)
+    for (const server of seen) counts.set(server, (counts.get(server) ?? 0) + 1)
     return counts
   }
 }
 
-async function homeOf(facts: Facts, stray: Sequence): Promise<string | undefined> {
-  const holders = (await (await facts.link())?.client.holders(stray, facts.signal)) ?? []
+async function serverWith(facts: Facts, sequence: Sequence): Promise<string | undefined> {
+  const holders = (await (await facts.link())?.client.holders(sequence, facts.signal)) ?? []
   return holders.find(({ tier }) => tier === 'l1')?.instanceId
 }

@@ -97,9 +97,9 @@ describe('the doctor on a list of engines', () => {
       'all 3 engines: salt A: 0 then 640 of 641 tokens cached; salt B: 0',
     )
     expect(checkOf(diagnosis, 'fleet-l2')?.evidence).toBe(
-      'each of 3 engines loaded what others had stored (512 tokens), and nothing under an unused salt',
+      'each of 3 engines loaded what others stored (512 tokens), and nothing under an unused salt',
     )
-    expect(checkOf(diagnosis, 'sessions')?.evidence).toBe('all 3 engines: second turns of 4 sessions: 4 met their KV')
+    expect(checkOf(diagnosis, 'sessions')?.evidence).toBe('all 3 engines: second turns of 4 sessions: 4 found their KV')
     expect(checkOf(diagnosis, 'fleet-servers')?.evidence).toContain('its KV is at node-b, as lmcache_instance says')
     expect(checkOf(diagnosis, 'spread')).toMatchObject({
       verdict: 'ok',
@@ -168,7 +168,7 @@ describe('the doctor on a list of engines', () => {
       { sharedL2: [] },
       'failed',
       'fleet-l2',
-      /loaded 0 of 512 tokens that .+ had stored; .+ loaded 0 of 512/,
+      /loaded 0 of 512 tokens that .+ stored; .+ loaded 0 of 512/,
       /same L2/,
     ],
     [
@@ -236,7 +236,7 @@ describe('the doctor on a list of engines', () => {
     })
     expect(checkOf(swapped, 'fleet-servers')).toMatchObject({
       verdict: 'failed',
-      evidence: `${nameOf(0)}: its KV is at node-a; lmcache_instance says node-b; ${nameOf(1)}: lmcache_instance is node-z, which no LMCache server has (there are: node-a, node-b)`,
+      evidence: `${nameOf(0)}: its KV is at node-a; lmcache_instance says node-b; ${nameOf(1)}: lmcache_instance is node-z, but no LMCache server has this id (known: node-a, node-b)`,
     })
   })
 
@@ -262,14 +262,14 @@ describe('the doctor on a list of engines', () => {
   })
 })
 
-describe('the doctor before a router', () => {
+describe('the doctor with a router', () => {
   it('sees that sessions stay together and spread if the router hashes the affinity header', async () => {
     const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router')
 
     expect(withVerdict(diagnosis, 'failed')).toEqual([])
     expect(checkOf(diagnosis, 'sessions')).toMatchObject({
       verdict: 'ok',
-      evidence: 'second turns of 12 sessions: 12 met their KV',
+      evidence: 'second turns of 12 sessions: 12 found their KV',
     })
     expect(checkOf(diagnosis, 'spread')).toMatchObject({
       verdict: 'ok',
@@ -309,7 +309,7 @@ describe('the doctor before a router', () => {
     expect(checkOf(diagnosis, 'router-salts')).toMatchObject({
       verdict: 'ok',
       evidence: expect.stringMatching(
-        /^on \/v1\/chat\/completions, \/v1\/completions, \/v1\/messages, \/v1\/responses/,
+        /^the engine saw the salt on \/v1\/chat\/completions, \/v1\/completions, \/v1\/messages, \/v1\/responses/,
       ),
     })
   })
@@ -325,18 +325,18 @@ describe('the doctor before a router', () => {
     })
   })
 
-  it('does not call it unsafe where cwm itself refuses the path', async () => {
+  it('does not call it unsafe where cwm itself rejects the path', async () => {
     const diagnosis = await examineRouter(byHeader('x-session-id', 2), 'vllm-router', {
       '/v1/embeddings': { data: [] },
     })
 
     expect(checkOf(diagnosis, 'router-salts')).toMatchObject({
       verdict: 'ok',
-      evidence: expect.stringContaining('not on /v1/embeddings, which cwm refuses'),
+      evidence: expect.stringContaining('not on /v1/embeddings; cwm rejects those paths'),
     })
   })
 
-  it('tells that the router does not forward what windows need', async () => {
+  it('says that the router does not forward what windows need', async () => {
     sim = await startSim(twoSharing)
     for (const server of ['engine', 'engine-2'] as const)
       sim.fault({ server, path: '/tokenize', times: Number.POSITIVE_INFINITY, action: { kind: 'status', status: 401 } })
@@ -347,8 +347,8 @@ describe('the doctor before a router', () => {
 
     expect(checkOf(await look([router], 'vllm-router'), 'router')).toMatchObject({
       verdict: 'warning',
-      evidence: expect.stringContaining('POST /tokenize is answered with 401, so windows keep their text only'),
-      remedy: expect.stringMatching(/^give the router the engines' key/),
+      evidence: expect.stringContaining('POST /tokenize answers 401, so windows keep only their text'),
+      remedy: expect.stringMatching(/^start the router with the engines' key/),
     })
   })
 

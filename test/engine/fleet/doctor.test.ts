@@ -46,7 +46,7 @@ describe.skipIf(!hasPair)('cwm doctor on a list of two engines', () => {
 
     expect(withoutOk(diagnosis)).toEqual(['quotas', 'restored', 'secret'])
     expect(evidenceOf(diagnosis, 'fleet-l2')).toBe(
-      'each of 2 engines loaded what others had stored (512 tokens), and nothing under an unused salt',
+      'each of 2 engines loaded what others stored (512 tokens), and nothing under an unused salt',
     )
     expect(evidenceOf(diagnosis, 'delete')).toMatch(/ chunks deleted, 0 left$/)
   })
@@ -57,7 +57,7 @@ describe.skipIf(!hasRouter)('cwm doctor before the real router', () => {
     const diagnosis = await examine({ upstream: routerUrl, affinity: 'vllm-router' })
 
     expect(withoutOk(diagnosis)).toEqual(['quotas', 'restored', 'secret'])
-    expect(evidenceOf(diagnosis, 'sessions')).toBe('second turns of 12 sessions: 12 met their KV')
+    expect(evidenceOf(diagnosis, 'sessions')).toBe('second turns of 12 sessions: 12 found their KV')
     expect(evidenceOf(diagnosis, 'spread')).toMatch(/ at node-[ab], .+ at node-[ab], of 2 servers/)
     expect(evidenceOf(diagnosis, 'delete')).toMatch(/ chunks deleted, 0 left$/)
   })
