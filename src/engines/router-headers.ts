@@ -36,6 +36,9 @@ function ruleFrom(removed: Iterable<string>): HeaderRule {
 /** Without an affinity header: session ids are not removed, because each turn replaces their values. */
 export const withoutAffinity: HeaderRule = ruleFrom(steering)
 
+/** The same for requests that belong to no session, where nothing replaces what would name one. */
+export const withoutSession: HeaderRule = ruleFrom([...steering, ...sessionHeaders])
+
 /** With affinity headers under these names (lower case): nothing else may place a request. */
 export function withAffinity(own: ReadonlySet<string>): HeaderRule {
   return ruleFrom([...steering, ...spreading, ...sessionHeaders, ...own])

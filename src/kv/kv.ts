@@ -129,9 +129,10 @@ export interface KvLink {
 
   /**
    * A handle for a sequence of that many tokens of that engine. It is stored before anything is done with it, and contains neither ids nor
-   * salt, because it sees neither. Undefined: the engine is not attached to this backend, so its KV cannot be named.
+   * salt, because it sees neither. Undefined: the engine is not attached to this backend, so its KV cannot be named; or not to `server`, the
+   * part of the backend that the settings name for it (`Engine.kvServer`).
    */
-  plan(engineName: string, tokens: number): KvHandle | undefined
+  plan(engineName: string, tokens: number, server?: string): KvHandle | undefined
   /** How much of that many tokens the backend stores under a handle. */
   extentOf(handle: KvHandle, tokens: number): KvExtent
 

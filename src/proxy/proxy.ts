@@ -14,7 +14,7 @@ import { isTruthy } from '../dialects/fields.ts'
 import { rulesAt, rulesOf } from '../dialects/index.ts'
 import { anyEngine, type EngineFleet, type EngineNeed } from '../engines/fleet.ts'
 import { type OutgoingOptions, outgoingHeaders } from '../engines/headers.ts'
-import { type HeaderRule, withAffinity, withoutAffinity } from '../engines/router-headers.ts'
+import { type HeaderRule, withAffinity, withoutAffinity, withoutSession } from '../engines/router-headers.ts'
 import { type ControlHeaders, checkPage, readControlHeaders, withHeaderParam } from '../identity/control-headers.ts'
 import type { Callers } from '../tenants/callers.ts'
 import type { TenantOverrides } from '../tenants/overrides.ts'
@@ -72,12 +72,16 @@ export class ProxyHandler {
   readonly #answers: ClientAnswers
   readonly #preflights: Preflights
   readonly #headerRule: HeaderRule
+  /** Of requests that get no session of cwm's in place of one that they name. */
+  readonly #sessionlessRule: HeaderRule
 
   constructor(parts: ProxyParts, options: ProxyOptions) {
     this.#parts = parts
     this.#options = options
     const { affinityHeaders } = options
-    this.#headerRule = affinityHeaders === undefined ? withoutAffinity : withAffinity(affinityHeaders)
+    const withOwn = affinityHeaders === undefined ? undefined : withAffinity(affinityHeaders)
+    this.#headerRule = withOwn ?? withoutAffinity
+    this.#sessionlessRule = withOwn ?? withoutSession
     this.#bodyReader = new BodyReader(parts, options)
     this.#preflights = new Preflights(() => options.maxPreflights, parts.metrics)
     this.#answers = new ClientAnswers(parts, options, this.#preflights)
@@ -127,7 +131,8 @@ export class ProxyHandler {
     const caller = await overrides.applyTo(given)
     const control = readControlHeaders(request.headers, route)
     checkPage(request, control)
-    const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true })
+    const rule = this.#headerRule
+    const outgoing = this.#outgoing(request, caller, { identity: true, ownLength: true, rule })
     const held = bodies.open(caller.sharer, entry.scope)
     const { bytes, json, room } = await this.#bodyReader.readJson(request, entry.scope, caller, held)
     if (typeof json.model === 'string') entry.model = json.model
@@ -147,7 +152,8 @@ export class ProxyHandler {
     const { request, entry, client } = exchange
     const { bodies, stateless } = this.#parts
     checkStatelessControl(readControlHeaders(request.headers, route))
-    const outgoing = this.#outgoing(request, caller, { identity: false, ownLength: true })
+    const rule = route.api.kind === 'salted' ? this.#headerRule : this.#sessionlessRule
+    const outgoing = this.#outgoing(request, caller, { identity: false, ownLength: true, rule })
     const held = bodies.open(caller.sharer, entry.scope)
     const reader = this.#bodyReader
     const body =
@@ -217,7 +223,8 @@ export class ProxyHandler {
     const { request, entry } = exchange
     readControlHeaders(request.headers, {})
     const models = asksForModels(request.method, route.path)
-    const outgoing = this.#outgoing(request, caller, { identity: models, ownLength: body !== undefined })
+    const kind = { identity: models, ownLength: body !== undefined, rule: this.#sessionlessRule }
+    const outgoing = this.#outgoing(request, caller, kind)
     const headers = models ? askedWhole(outgoing) : outgoing
     if (body !== undefined) headers.push('content-length', String(body.length))
     const engine = await this.#parts.fleet.pick(need)
@@ -233,7 +240,7 @@ export class ProxyHandler {
   #outgoing(
     request: IncomingMessage,
     caller: Caller | undefined,
-    kind: Pick<OutgoingOptions, 'identity' | 'ownLength'>,
+    kind: Pick<OutgoingOptions, 'identity' | 'ownLength' | 'rule'>,
   ): string[] {
     const { preserveHost, upstreamApiKey, affinityHeaders = noFields } = this.#options
     return outgoingHeaders(request.rawHeaders, {
@@ -243,7 +250,6 @@ export class ProxyHandler {
       clientAddress: request.socket.remoteAddress,
       clientProtocol: 'http',
       allowed: caller?.policy.allowedFields ?? noFields,
-      rule: this.#headerRule,
       ownNames: affinityHeaders,
       ...kind,
     })

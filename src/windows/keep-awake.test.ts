@@ -31,8 +31,11 @@ beforeEach(() => {
   leases = new Map()
 })
 
-function member(id: string, options: { state?: MemberState; limit?: number; fails?: boolean } = {}): FleetMember {
-  const { state = 'up', limit = 4096, fails = false } = options
+function member(
+  id: string,
+  options: { state?: MemberState; limit?: number; fails?: boolean; kvServer?: string } = {},
+): FleetMember {
+  const { state = 'up', limit = 4096, fails = false, kvServer } = options
   const base = { id: 'served', engineName: './model', limit, contextLimit: limit }
   const engine = {
     id,
@@ -43,7 +46,7 @@ function member(id: string, options: { state?: MemberState; limit?: number; fail
       return { cachedTokens: 0, promptTokens: call.tokenIds.length }
     },
   } as unknown as Engine
-  return { id, url: id, weight: 1, state, inFlight: 0, engine, kvServer: undefined }
+  return { id, url: id, weight: 1, state, inFlight: 0, engine, kvServer }
 }
 
 /** A link to LMCache servers with chunks of 16 tokens. */
@@ -136,6 +139,15 @@ describe('engines are kept awake', () => {
   it('while they drain, but not while they are down', async () => {
     members = [member(A, { state: 'draining' }), member(B, { state: 'down' })]
     await pass(5, aProxy().proxy)
+
+    expect(engines()).toEqual([A])
+  })
+
+  it('unless their own LMCache server does not list them, even if another one has the same model', async () => {
+    members = [member(A, { kvServer: 'node-a' }), member(B, { kvServer: 'node-b' })]
+    const plan: KvLink['plan'] = (name, tokens, server) =>
+      server === 'node-b' ? undefined : attached.plan(name, tokens, server)
+    await pass(5, aProxy({ kv: { open: async () => ({ ...attached, plan }) } }).proxy)
 
     expect(engines()).toEqual([A])
   })

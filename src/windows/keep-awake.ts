@@ -78,14 +78,14 @@ export class KeepAwake {
     }
   }
 
-  async #call({ id, engine }: FleetMember, signal: AbortSignal): Promise<Outcome> {
+  async #call({ id, engine, kvServer }: FleetMember, signal: AbortSignal): Promise<Outcome> {
     const { kv, log, salt, apiKey } = this.#parts
     const key = apiKey()
     try {
       const link = await kv.open()
       // vLLM lists its base model before its adapters.
       const model = (await engine.models.list(key)).at(0)
-      const handle = model && link?.plan(model.engineName, 1)
+      const handle = model && link?.plan(model.engineName, 1, kvServer)
       if (link === undefined || model === undefined || handle === undefined) {
         log.warn(
           { engine: id },

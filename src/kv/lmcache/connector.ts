@@ -124,8 +124,11 @@ export class LmcacheConnector {
   }
 
   async #discover(): Promise<LmcacheConnection> {
-    const { now, log, expectedServers: _, ...discover } = this.#options
-    const topology = await discoverLmcache(discover)
+    const { now, log, expectedServers, ...discover } = this.#options
+    const topology = {
+      ...(await discoverLmcache(discover)),
+      expectedServers: new Set(expectedServers?.()).size,
+    }
     const client = new LmcacheClient({
       target: topology,
       timeoutMs: discover.timeoutMs,

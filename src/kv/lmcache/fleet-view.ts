@@ -7,16 +7,20 @@ import type { LmcacheTopology } from './topology.ts'
 type Verdict = Pick<VerifiedPlacement, 'warnings' | 'notes'> & { readonly durability: 'l2' | 'l1' }
 
 export class FleetView {
-  readonly #topology: Pick<LmcacheTopology, 'servers' | 'sharedL2'>
+  readonly #topology: Pick<LmcacheTopology, 'servers' | 'sharedL2' | 'expectedServers'>
   readonly #instanceId: string | undefined
   readonly #several: boolean
   readonly #hasL2: boolean
 
   /** `instanceId`: the server that the engine is attached to. Undefined: unknown, so that all servers count. */
-  constructor(topology: Pick<LmcacheTopology, 'servers' | 'sharedL2'>, instanceId: string | undefined) {
+  constructor(
+    topology: Pick<LmcacheTopology, 'servers' | 'sharedL2' | 'expectedServers'>,
+    instanceId: string | undefined,
+  ) {
     this.#topology = topology
     this.#instanceId = instanceId
-    this.#several = topology.servers.length > 1
+    // While all others are away, the one that is left is not the only one.
+    this.#several = Math.max(topology.servers.length, topology.expectedServers ?? 0) > 1
     this.#hasL2 = topology.servers.some(({ backends }) => backends === null || backends.length > 0)
   }
 

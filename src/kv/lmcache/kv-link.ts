@@ -19,6 +19,7 @@ import type {
 import type { LmcacheConnection } from './connector.ts'
 import { isPinned } from './is-pinned.ts'
 import { type ChunkKeys, countChunks, type Sequence } from './sequence.ts'
+import { findById, isAttached } from './topology.ts'
 import { findServer, locate, verifyPlacement } from './verify.ts'
 
 export class LmcacheKvLink implements KvLink {
@@ -38,7 +39,11 @@ export class LmcacheKvLink implements KvLink {
     return engines.length === 1 ? engines[0]?.engineName : undefined
   }
 
-  plan(engineName: string): KvHandle | undefined {
+  plan(engineName: string, _tokens: number, server?: string): KvHandle | undefined {
+    if (server !== undefined) {
+      const own = findById(this.#link.topology, server)
+      if (own === undefined || !isAttached(own, engineName)) return undefined
+    }
     const keys = this.#link.keysOf(engineName)
     return keys === undefined ? undefined : { ...keys }
   }

@@ -57,8 +57,20 @@ export interface LmcacheTopology {
   readonly servers: readonly LmcacheServer[]
   /** By adapter type, whether all servers share the storage behind it; null if unknown, or if there is one server. */
   readonly sharedL2: ReadonlyMap<string, boolean | null>
+  /** How many servers the settings name for engines; absent if unknown. Those that are away are not in the list. */
+  readonly expectedServers?: number
   /** Of all servers, each once. */
   readonly engines: readonly AttachedEngine[]
   /** For an operator, without secrets. */
   readonly warnings: readonly string[]
+}
+
+/** The server with this instance id. */
+export function findById({ servers }: Pick<LmcacheTopology, 'servers'>, id: string): LmcacheServer | undefined {
+  return servers.find(({ instanceId }) => instanceId === id)
+}
+
+/** Whether a server answers, and knows the engine. */
+export function isAttached({ reachable, engines }: LmcacheServer, engineName: string): boolean {
+  return reachable && engines.some((engine) => engine.engineName === engineName)
 }

@@ -8,7 +8,7 @@ import { FleetView } from './fleet-view.ts'
 import type { LookupResult } from './lookup.ts'
 import { countChunks, type Sequence } from './sequence.ts'
 import { unknownServer } from './shared-l2.ts'
-import type { LmcacheTopology } from './topology.ts'
+import { findById, isAttached, type LmcacheTopology } from './topology.ts'
 
 const FIRST_POLL_MS = 50
 const SLOWEST_POLL_MS = 500
@@ -81,9 +81,7 @@ async function probe(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const { engineName } = sequence.keys
-  const attached = topology.servers.filter(
-    ({ reachable, engines }) => reachable && engines.some((engine) => engine.engineName === engineName),
-  )
+  const attached = topology.servers.filter((one) => isAttached(one, engineName))
   const ids =
     instanceId === undefined ? attached.flatMap((one) => one.instanceId ?? []).slice(0, MAX_PROBED) : [instanceId]
   let result = ''
@@ -103,7 +101,7 @@ export function findServer(
   server: string | undefined,
 ): { readonly instanceId?: string; readonly warnings: readonly string[] } {
   if (server === undefined) return { warnings: [] }
-  if (topology.servers.some(({ instanceId }) => instanceId === server)) return { instanceId: server, warnings: [] }
+  if (findById(topology, server) !== undefined) return { instanceId: server, warnings: [] }
   return { warnings: [unknownServer(server, topology)] }
 }
 

@@ -96,13 +96,21 @@ describe('durability in a fleet', () => {
     expect(await declared.link.verify(declared.sequence, wait)).toMatchObject({ durability: 'l2', l2Shared: true })
   })
 
-  it('of a single server is l2 on its own disk, because nobody else could load it', async () => {
+  it.each([
+    ['is l2 on its own disk, because nobody else could load it', [], { durability: 'l2', l2Shared: null, notes: [] }],
+    [
+      'is l1 on its own disk while the server of another engine is away',
+      ['x', 'y'],
+      { durability: 'l1', l2Shared: null },
+    ],
+  ] as const)('of a single server %s', async (_, expected, proved) => {
     sim = await startSim({ eventFlushMs: 0, l2Adapters: ['fs'] })
     const connector = new LmcacheConnector({
       coordinatorUrl: sim.coordinatorUrl,
       timeoutMs: 10_000,
       now: Date.now,
       log: silentLogger,
+      expectedServers: () => expected,
     })
     const link = await new LmcacheBackend(connector, Date.now).open()
     const handle = link?.plan(sim.root, 600)
@@ -111,7 +119,7 @@ describe('durability in a fleet', () => {
     const sequence = { tokenIds: new Uint32Array(600).fill(7), salt: 'salt', handle }
     await compute(engine, sequence)
 
-    expect(await link.verify(sequence, wait)).toMatchObject({ durability: 'l2', l2Shared: null, notes: [] })
+    expect(await link.verify(sequence, wait)).toMatchObject(proved)
   })
 
   it('counts only what the server of the engine can load', async () => {
@@ -150,6 +158,19 @@ describe('a prefetch', () => {
 
     expect(receipt).toMatchObject({ foundChunks: 2, warnings: [expect.stringContaining('lmcache_instance')] })
     expect(submitted()).toEqual(['node-a'])
+  })
+})
+
+describe('a handle', () => {
+  it('is given for an engine that its own server does not list only if nobody says which server that is', async () => {
+    const { a, connector, link } = await start()
+    await sim.setOnline(a.lmcacheName, false)
+    connector.invalidate()
+    const now = (await new LmcacheBackend(connector, Date.now).open()) ?? link
+
+    expect(now.plan(sim.root, 600, 'node-a')).toBeUndefined()
+    expect(now.plan(sim.root, 600, 'node-b')).toBeDefined()
+    expect(now.plan(sim.root, 600)).toBeDefined()
   })
 })
 

@@ -171,6 +171,21 @@ it('nothing is added without the setting', async () => {
   expect(await turn('one', { 'x-cwm-session': 'ann' })).toBe('none')
 })
 
+it('without the setting, a request that belongs to no session names none to a router either', async () => {
+  await start({ affinity: 'none' })
+  const headers = { 'x-session-id': 'MTAuMC4wLjU6ODAwMA==', 'x-claude-code-session-id': 'mine', 'x-trace-id': 'mine' }
+
+  await ask(stack.url, '/tokenize', { body: { model: 'sim-model', prompt: 'a' }, headers })
+  await ask(stack.url, '/v1/chat/completions/render', { body: { model: 'sim-model', messages: [user('a')] }, headers })
+
+  expect(paths()).toEqual(['/tokenize', '/v1/chat/completions/render'])
+  for (const { headers: sent } of posts()) {
+    expect(sent).not.toHaveProperty('x-session-id')
+    expect(sent).not.toHaveProperty('x-claude-code-session-id')
+    expect(sent['x-trace-id']).toBe('mine')
+  }
+})
+
 it('a path on which the router of the preset drops the salt is refused, unless the operator allows it', async () => {
   const embed = () => ask(stack.url, '/v1/embeddings', { body: { model: 'sim-model', input: 'a' } })
   await start({ affinity: 'vllm-router' })
